@@ -1,0 +1,1 @@
+"""kshot: a retraining pipeline for few-shot image recognition."""

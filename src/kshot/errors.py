@@ -1,0 +1,45 @@
+"""The errors that kshot raises on purpose.
+
+KshotError                 every error meant for a person: one line, found - needed - remedy
+├── ParamsError            a knob in params.yaml or on the command line            exit 2
+├── DataError              images, manifests, splits, episodes                     exit 3
+│   └── ValidationFailed   the data broke an expectation                           exit 4
+├── CheckpointError        weights that do not fit or cannot be read               exit 5
+├── StageFailed            a DVC stage ended badly                                 exit 6
+├── RegistryError          MLflow's store, the registry, the champion              exit 7
+└── Busy                   another kshot command holds the project                 exit 8
+"""
+
+
+class KshotError(Exception):
+    """Base of all errors meant for a person; `exit_code` is what the command ends with."""
+
+    exit_code = 1
+
+
+class ParamsError(KshotError):
+    exit_code = 2
+
+
+class DataError(KshotError):
+    exit_code = 3
+
+
+class ValidationFailed(DataError):
+    exit_code = 4
+
+
+class CheckpointError(KshotError):
+    exit_code = 5
+
+
+class StageFailed(KshotError):
+    exit_code = 6
+
+
+class RegistryError(KshotError):
+    exit_code = 7
+
+
+class Busy(KshotError):
+    exit_code = 8

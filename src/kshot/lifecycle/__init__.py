@@ -1,0 +1,1 @@
+"""The record: data versions, checks, runs, registry and decisions around the science."""

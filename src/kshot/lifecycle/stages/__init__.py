@@ -1,0 +1,1 @@
+"""One module a stage of dvc.yaml; each reads its section of params.yaml and writes its files."""

@@ -1,0 +1,304 @@
+"""params.yaml as frozen dataclasses, one a section.
+
+The file holds the defaults, so the classes have none: a key too many and a key too few are both errors.
+"""
+
+import dataclasses
+import difflib
+import math
+import types
+import typing
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+import yaml
+
+from kshot.errors import ParamsError
+
+LOSSES = ("prototypical", "contrastive", "triplet")
+MININGS = ("batch_all", "batch_hard", "semi_hard")
+
+
+def need(condition: bool, message: str) -> None:
+    """Raise ParamsError with `message` unless `condition` holds."""
+    if not condition:
+        raise ParamsError(f"params.yaml: {message}")
+
+
+@dataclasses.dataclass(frozen=True)
+class Ingest:
+    size: int
+    channels: int
+    invert: bool
+
+    def __post_init__(self) -> None:
+        need(8 <= self.size <= 1024, f"ingest.size is {self.size}; needs 8 to 1024 pixels")
+        need(self.channels in (1, 3), f"ingest.channels is {self.channels}; needs 1 (grey) or 3 (RGB)")
+
+
+@dataclasses.dataclass(frozen=True)
+class Split:
+    by: Literal["auto", "table", "group", "class"]
+    val: float
+    test: float
+    seed: int
+    rotations: bool
+
+    def __post_init__(self) -> None:
+        need(
+            0 < self.val < 1 and 0 < self.test < 1 and self.val + self.test < 1,
+            f"split.val is {self.val} and split.test {self.test}; each needs to lie between 0 and 1 "
+            "and their sum below 1, so that classes are left to train on",
+        )
+
+
+@dataclasses.dataclass(frozen=True)
+class Validate:
+    max_unreadable_share: float
+    min_side: int
+    max_aspect_ratio: float
+
+    def __post_init__(self) -> None:
+        need(
+            0 <= self.max_unreadable_share < 1,
+            f"validate.max_unreadable_share is {self.max_unreadable_share}; needs to lie in [0, 1)",
+        )
+        need(self.min_side >= 1, f"validate.min_side is {self.min_side}; needs at least 1 pixel")
+        need(self.max_aspect_ratio >= 1, f"validate.max_aspect_ratio is {self.max_aspect_ratio}; needs at least 1")
+
+
+@dataclasses.dataclass(frozen=True)
+class Protocol:
+    """What one kind of episode asks: n_way classes, k_shot support images each."""
+
+    n_way: int
+    k_shot: int
+    within_group: bool
+
+    def __post_init__(self) -> None:
+        need(self.n_way >= 2, f"a protocol's n_way is {self.n_way}; needs at least 2 classes to tell apart")
+        need(self.k_shot >= 1, f"a protocol's k_shot is {self.k_shot}; needs at least 1 support image a class")
+
+
+@dataclasses.dataclass(frozen=True)
+class Episodes:
+    seed: int
+    n_episodes: int
+    n_query: int
+    protocols: dict[str, Protocol]
+
+    def __post_init__(self) -> None:
+        need(self.n_episodes >= 2, f"episodes.n_episodes is {self.n_episodes}; an interval needs at least 2")
+        need(self.n_query >= 1, f"episodes.n_query is {self.n_query}; needs at least 1 query a class")
+        need(bool(self.protocols), "episodes.protocols is empty; needs at least one, such as 5w1s")
+        for name in self.protocols:
+            need(
+                name.replace("-", "").replace("_", "").isalnum() and name.isascii(),
+                f"episodes.protocols has the name {name!r}; it becomes a file name: letters, digits, - and _ only",
+            )
+
+
+@dataclasses.dataclass(frozen=True)
+class Augment:
+    """Largest random change of a training image; 0 switches one off."""
+
+    degrees: float
+    translate: float
+    scale: float
+    shear: float
+
+    def __post_init__(self) -> None:
+        for field in dataclasses.fields(self):
+            value = getattr(self, field.name)
+            need(value >= 0, f"train.augment.{field.name} is {value}; needs 0 or more")
+        need(self.scale < 1, f"train.augment.scale is {self.scale}; needs to lie below 1")
+        need(self.shear < 90, f"train.augment.shear is {self.shear}; needs to lie below 90 degrees")
+
+
+@dataclasses.dataclass(frozen=True)
+class Train:
+    seed: int
+    device: Literal["auto", "cpu", "cuda", "mps"]
+    splits: tuple[str, ...]
+    backbone: str
+    pretrained: bool
+    checkpoint: str | None
+    head_dim: int | None
+    l2_normalize: bool
+    loss: Literal["prototypical", "contrastive", "triplet"]
+    mining: Literal["batch_all", "batch_hard", "semi_hard"] | None
+    margin: float | None
+    classes_per_batch: int
+    images_per_class: int
+    k_shot: int
+    steps: int
+    learning_rate: float
+    warmup_steps: int
+    weight_decay: float
+    precision: Literal["bf16", "float32"]
+    augment: Augment
+    validate_every: int
+    validation_protocol: str
+    patience: int
+
+    def __post_init__(self) -> None:
+        self._check_loss()
+        for key in ("classes_per_batch", "images_per_class"):
+            value = getattr(self, key)
+            need(value >= 2, f"train.{key} is {value}; needs at least 2, or a batch has no pair to compare")
+        for key in ("steps", "validate_every"):
+            value = getattr(self, key)
+            need(value >= 1, f"train.{key} is {value}; needs at least 1")
+        for key in ("warmup_steps", "weight_decay", "patience"):
+            value = getattr(self, key)
+            need(value >= 0, f"train.{key} is {value}; needs 0 or more")
+        need(self.learning_rate > 0, f"train.learning_rate is {self.learning_rate}; needs to be above 0")
+        need(self.head_dim is None or self.head_dim >= 1, f"train.head_dim is {self.head_dim}; needs at least 1")
+        need(
+            self.splits in (("train",), ("train", "val")),
+            f"train.splits is {list(self.splits)}; needs [train], or [train, val] for a final model",
+        )
+        need(
+            "val" not in self.splits or self.patience == 0,
+            f"train.patience is {self.patience} while train.splits holds val; needs patience: 0, because "
+            "classes that are trained on cannot say when to stop",
+        )
+
+    def _check_loss(self) -> None:
+        if self.loss == "prototypical":
+            need(
+                1 <= self.k_shot < self.images_per_class,
+                f"train.k_shot is {self.k_shot} of train.images_per_class {self.images_per_class}; "
+                "needs at least 1 and must leave a query: raise images_per_class",
+            )
+            need(self.margin is None, f"train.margin is {self.margin}; the prototypical loss has none: set null")
+        else:
+            need(self.margin is not None, f"train.margin is null; the {self.loss} loss needs one, such as 0.5")
+            need(
+                self.margin is not None and self.margin >= 0,
+                f"train.margin is {self.margin}; needs 0 or more, such as 0.5",
+            )
+        if self.loss == "triplet":
+            need(
+                self.mining is not None,
+                f"train.mining is null; the triplet loss needs one of {', '.join(MININGS)}",
+            )
+        else:
+            need(self.mining is None, f"train.mining is {self.mining}; the {self.loss} loss takes none: set null")
+
+
+@dataclasses.dataclass(frozen=True)
+class Evaluate:
+    confused_pairs: int
+    projection_classes: int
+
+    def __post_init__(self) -> None:
+        for field in dataclasses.fields(self):
+            value = getattr(self, field.name)
+            need(value >= 0, f"evaluate.{field.name} is {value}; needs 0 or more")
+
+
+@dataclasses.dataclass(frozen=True)
+class Gate:
+    min_accuracy: dict[str, float]
+    non_inferiority_margin: float
+    max_group_drop: float
+
+    def __post_init__(self) -> None:
+        need(bool(self.min_accuracy), "gate.min_accuracy is empty; needs at least one protocol, such as 5w1s: 0.8")
+        for name, value in self.min_accuracy.items():
+            need(0 <= value <= 1, f"gate.min_accuracy.{name} is {value}; needs to lie in [0, 1]")
+        for key in ("non_inferiority_margin", "max_group_drop"):
+            value = getattr(self, key)
+            need(0 <= value <= 1, f"gate.{key} is {value}; needs to lie in [0, 1]")
+
+
+@dataclasses.dataclass(frozen=True)
+class Params:
+    """The whole of params.yaml, checked."""
+
+    ingest: Ingest
+    split: Split
+    validate: Validate
+    episodes: Episodes
+    train: Train
+    evaluate: Evaluate
+    gate: Gate
+
+    def __post_init__(self) -> None:
+        known = ", ".join(self.episodes.protocols)
+        name = self.train.validation_protocol
+        need(name in self.episodes.protocols, f"train.validation_protocol is {name!r}; needs one of {known}")
+        for name in self.gate.min_accuracy:
+            need(name in self.episodes.protocols, f"gate.min_accuracy names {name!r}; needs one of {known}")
+
+
+def load_params(path: Path) -> Params:
+    """Read and check `path`. Raises ParamsError with the key, what it holds and what it needs."""
+    return params_from(read_mapping(path))
+
+
+def params_from(mapping: Mapping[str, Any]) -> Params:
+    """Check the parsed content of a params.yaml."""
+    return typing.cast(Params, _build(Params, mapping, ""))
+
+
+def read_mapping(path: Path) -> dict[str, Any]:
+    """The parsed content of a YAML file of sections, not yet checked."""
+    try:
+        text = path.read_text(encoding="utf-8")
+    except OSError as error:
+        raise ParamsError(f"{path}: {error.strerror}; needs a readable params.yaml in the project's root") from error
+    try:
+        mapping = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise ParamsError(f"{path} is not YAML: {' '.join(str(error).split())}; mend that line") from error
+    if not isinstance(mapping, dict):
+        raise ParamsError(f"{path} holds {type(mapping).__name__}; needs a mapping of sections")
+    return mapping
+
+
+def _build(kind: Any, value: Any, where: str) -> Any:
+    """`value` as an instance of the dataclass `kind`, every key checked."""
+    if not isinstance(value, Mapping):
+        raise ParamsError(f"params.yaml: {where or 'the file'} holds {value!r}; needs a section of keys")
+    fields = typing.get_type_hints(kind)
+    for key in value:
+        if key not in fields:
+            near = difflib.get_close_matches(str(key), fields, n=1)
+            hint = f"did you mean {near[0]}?" if near else f"known are {', '.join(fields)}"
+            raise ParamsError(f"params.yaml: unknown key {_join(where, key)}; {hint}")
+    for key in fields:
+        if key not in value:
+            raise ParamsError(f"params.yaml: {_join(where, key)} is missing; add it")
+    return kind(**{key: _convert(hint, value[key], _join(where, key)) for key, hint in fields.items()})
+
+
+def _convert(hint: Any, value: Any, where: str) -> Any:
+    origin, arguments = typing.get_origin(hint), typing.get_args(hint)
+    if dataclasses.is_dataclass(hint):
+        return _build(hint, value, where)
+    if origin in (types.UnionType, typing.Union):
+        if value is None:
+            return None
+        return _convert(next(a for a in arguments if a is not types.NoneType), value, where)
+    if origin is Literal:
+        if value not in arguments:
+            raise ParamsError(f"params.yaml: {where} is {value!r}; needs one of {', '.join(map(str, arguments))}")
+        return value
+    if origin is tuple and isinstance(value, list):
+        return tuple(_convert(arguments[0], item, where) for item in value)
+    if origin is dict and isinstance(value, Mapping):
+        return {str(key): _convert(arguments[1], item, _join(where, key)) for key, item in value.items()}
+    if hint is float and type(value) in (int, float) and math.isfinite(value):
+        return float(value)
+    if hint in (int, bool, str) and type(value) is hint:
+        return value
+    name = getattr(hint, "__name__", str(hint)) if origin is None else origin.__name__
+    wanted = {"tuple": "list", "dict": "mapping", "float": "finite number"}.get(name, name)
+    raise ParamsError(f"params.yaml: {where} is {value!r}; needs a value of type {wanted}")
+
+
+def _join(where: str, key: object) -> str:
+    return f"{where}.{key}" if where else str(key)
