@@ -1,0 +1,39 @@
+"""Nothing phones home: every switch of the tools that send usage data by default, in one place.
+
+The switches are environment variables, because child processes (DVC's stages, MLflow's and Prefect's servers) must
+inherit them and because most of the tools read them while they are imported. Call `silence_telemetry` first.
+"""
+
+import os
+from pathlib import Path
+
+SWITCHES = {
+    "DO_NOT_TRACK": "true",  # Prefect's SDK, huggingface_hub, MLflow (which takes "true" and not "1")
+    "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+    "PREFECT_CLOUD_ENABLE_ORCHESTRATION_TELEMETRY": "false",
+    "DVC_NO_ANALYTICS": "1",
+    "ITERATIVE_DO_NOT_TRACK": "1",  # DVC's telemetry library, also when other tools of that family load it
+    "MLFLOW_DISABLE_TELEMETRY": "true",
+    "GX_ANALYTICS_ENABLED": "false",
+    "HF_HUB_DISABLE_TELEMETRY": "1",
+    "RAY_USAGE_STATS_ENABLED": "0",
+}
+
+
+def silence_telemetry() -> None:
+    """Switch the telemetry of every tool off, in this process and its children.
+
+    A variable that is already set keeps its value: who exports one has decided.
+    """
+    for name, value in SWITCHES.items():
+        os.environ.setdefault(name, value)
+
+
+def keep_prefect_in(root: Path) -> Path:
+    """Give Prefect a home inside the project `root` (its temporary server would use ~/.prefect). Returns the home.
+
+    A PREFECT_HOME that is already set is kept. Call it before anything imports prefect.
+    """
+    home = os.environ.setdefault("PREFECT_HOME", str(root.resolve() / ".kshot" / "prefect"))
+    Path(home).mkdir(parents=True, exist_ok=True)
+    return Path(home)
