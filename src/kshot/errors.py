@@ -7,7 +7,8 @@ KshotError                 every error meant for a person: one line, found - nee
 ├── CheckpointError        weights that do not fit or cannot be read               exit 5
 ├── StageFailed            a DVC stage ended badly                                 exit 6
 ├── RegistryError          MLflow's store, the registry, the champion              exit 7
-└── Busy                   another kshot command holds the project                 exit 8
+├── Busy                   another kshot command holds the project                 exit 8
+└── TrainingDiverged       a loss that is no longer a number                       exit 9
 """
 
 
@@ -43,3 +44,7 @@ class RegistryError(KshotError):
 
 class Busy(KshotError):
     exit_code = 8
+
+
+class TrainingDiverged(KshotError):
+    exit_code = 9

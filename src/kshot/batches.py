@@ -1,0 +1,84 @@
+"""Training batches: P classes x K images, drawn from packed pixels."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from kshot.errors import DataError
+
+Pixels = Tensor | NDArray[np.uint8]
+
+
+def gather(images: Pixels, ids: Tensor) -> Tensor:
+    """The pixels that `ids` names, turned as they ask.
+
+    images (N, S, S, C) uint8, a tensor on any device or a mapped array; ids (B,) int64 on the CPU, id = quarter turns
+    * N + index. Returns uint8 (B, C, S, S), channels-last, on the images' device.
+    """
+    turns, index = ids // len(images), ids % len(images)
+    if isinstance(images, Tensor):
+        pixels = images[index.to(images.device)]
+    else:
+        pixels = torch.from_numpy(images[index.numpy()])
+    for turn in (1, 2, 3):
+        turned = (turns == turn).nonzero().flatten().to(pixels.device)
+        if len(turned):
+            pixels[turned] = pixels[turned].rot90(turn, (1, 2))
+    return pixels.permute(0, 3, 1, 2)
+
+
+def resident(images: NDArray[np.uint8], device: torch.device) -> Pixels:
+    """`images` on `device` where they fit into half of its free memory, otherwise as they are; on a CPU as they are."""
+    if device.type == "cuda" and images.nbytes < torch.cuda.mem_get_info(device)[0] // 2:
+        return torch.from_numpy(np.array(images)).to(device)
+    return images
+
+
+class ClassBalanced:
+    """Draws batches of `classes_per_batch` classes x `images_per_class` images, without replacement in a batch.
+
+    `members` holds, class by class, the ids of its images. Raises DataError where classes or images are too few.
+    """
+
+    def __init__(
+        self,
+        members: Sequence[NDArray[np.integer[Any]]],
+        names: Sequence[str],
+        classes_per_batch: int,
+        images_per_class: int,
+    ) -> None:
+        if len(members) < classes_per_batch:
+            raise DataError(
+                f"the training split has {len(members)} classes; train.classes_per_batch is {classes_per_batch}: "
+                "lower it in params.yaml, or add classes"
+            )
+        for ids, name in zip(members, names, strict=True):
+            if len(ids) < images_per_class:
+                raise DataError(
+                    f"class {name!r} has {len(ids)} images; train.images_per_class is {images_per_class}: "
+                    "lower it in params.yaml, or drop the class"
+                )
+        self.classes_per_batch, self.images_per_class = classes_per_batch, images_per_class
+        widest = max(len(ids) for ids in members)
+        self.ids = torch.zeros(len(members), widest, dtype=torch.int64)
+        self.absent = torch.ones(len(members), widest, dtype=torch.bool)
+        for row, ids in enumerate(members):
+            self.ids[row, : len(ids)] = torch.from_numpy(np.asarray(ids, dtype=np.int64))
+            self.absent[row, : len(ids)] = False
+
+    def draw(self, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+        """Ids and labels, each (P * K,) int64: the images of one class stand together."""
+        chosen = torch.randperm(len(self.ids), generator=generator)[: self.classes_per_batch]
+        order = torch.rand(len(chosen), self.ids.shape[1], generator=generator)
+        columns = order.masked_fill(self.absent[chosen], 2.0).argsort(1)[:, : self.images_per_class]
+        return self.ids[chosen].gather(1, columns).flatten(), chosen.repeat_interleave(self.images_per_class)
+
+
+def split_support(labels: Tensor, images_per_class: int, k_shot: int) -> tuple[Tensor, Tensor]:
+    """Positions of support and query in a batch whose classes stand together: the first k_shot of each are support."""
+    place = torch.arange(len(labels)) % images_per_class
+    return (place < k_shot).nonzero().flatten(), (place >= k_shot).nonzero().flatten()

@@ -1,0 +1,83 @@
+"""Few-shot evaluation: every image embedded once, every episode answered by gathering and one batched product."""
+
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from kshot.batches import Pixels
+from kshot.distances import squared_euclidean
+from kshot.embedding import Embedding, embed
+from kshot.losses.prototypical import prototypes
+
+Ids = NDArray[np.integer[Any]]
+
+
+class EpisodeSet(NamedTuple):
+    """Fixed episodes of one protocol, as ids of the expanded image space."""
+
+    support: Ids  # (E, n_way, k_shot)
+    query: Ids  # (E, n_way, n_query)
+    classes: Ids  # (E, n_way), labels
+
+    def first(self, count: int) -> "EpisodeSet":
+        """The first `count` episodes, or all where there are fewer."""
+        return EpisodeSet(self.support[:count], self.query[:count], self.classes[:count])
+
+
+class Points(NamedTuple):
+    """Embedded images: `values` (M, D) float32, row i the image `ids[i]`; `ids` (M,) ascending."""
+
+    ids: Ids
+    values: Tensor
+
+    def rows(self, ids: Ids) -> Tensor:
+        """Where `ids`, of any shape, stand among the values."""
+        return torch.from_numpy(np.searchsorted(self.ids, ids))
+
+
+def embed_once(embedding: Embedding, images: Pixels, *ids: Ids, autocast: bool = False) -> Points:
+    """Embed every image named in any of `ids`, each a single time."""
+    wanted = np.unique(np.concatenate([part.ravel() for part in ids]))
+    return Points(wanted, embed(embedding, images, wanted, autocast=autocast))
+
+
+def answer_episodes(points: Points, episodes: EpisodeSet) -> Tensor:
+    """Which class each query is taken for: nearest prototype (Snell et al. 2017, arXiv:1703.05175).
+
+    Returns (E, n_way, n_query) int64, positions in the episode's classes; the truth of entry [e, c, q] is c.
+    """
+    return torch.cat([_nearest_prototype(points, part) for part in _chunks(episodes)])
+
+
+def accuracies(predicted: Tensor) -> NDArray[np.float64]:
+    """Share of right answers of each episode: (E, n_way, n_query) of `answer_episodes` to (E,)."""
+    right = predicted == torch.arange(predicted.shape[1])[None, :, None]
+    return right.double().mean((1, 2)).numpy()
+
+
+def prototype_distances(support: Tensor, labels: Tensor, query: Tensor, n_way: int) -> Tensor:
+    """Squared Euclidean distance of each query to each class's mean; shots may differ.
+
+    support (S, D); labels (S,) int64 in [0, n_way), every class present; query (Q, D). Returns (Q, n_way) float32.
+    """
+    return squared_euclidean(query, prototypes(support, labels, n_way))
+
+
+def _nearest_prototype(points: Points, episodes: EpisodeSet) -> Tensor:
+    means = points.values[points.rows(episodes.support)].mean(2)
+    query = points.values[points.rows(episodes.query)]
+    # |q - p|² without the |q|² that all classes share.
+    scores = torch.einsum("ewqd,evd->ewqv", query, means) - means.square().sum(-1)[:, None, None, :] / 2
+    return scores.argmax(-1)
+
+
+def _chunks(episodes: EpisodeSet, numbers: int = 2**22) -> Iterator[EpisodeSet]:
+    """Parts whose gathered embeddings stay in the cache's reach, about `numbers` images' worth of 64 floats in all."""
+    size = max(1, numbers // 64 // (episodes.support[0].size + episodes.query[0].size))
+    for start in range(0, len(episodes.support), size):
+        stop = start + size
+        yield EpisodeSet(episodes.support[start:stop], episodes.query[start:stop], episodes.classes[start:stop])

@@ -1,0 +1,23 @@
+"""What every loss asks of its arguments."""
+
+import math
+
+from torch import Tensor
+
+
+def check_batch(embeddings: Tensor, labels: Tensor) -> None:
+    """Raise ValueError unless embeddings is (B, D) floating and labels (B,) integer."""
+    if embeddings.ndim != 2 or not embeddings.is_floating_point():
+        raise ValueError(
+            f"embeddings are {tuple(embeddings.shape)} {embeddings.dtype}; need floating point of shape (B, D)"
+        )
+    if labels.shape != embeddings.shape[:1]:
+        raise ValueError(f"labels are {tuple(labels.shape)}; need ({len(embeddings)},), one an embedding")
+    if labels.is_floating_point() or labels.is_complex():
+        raise ValueError(f"labels are {labels.dtype}; need integers")
+
+
+def check_margin(margin: float) -> None:
+    """Raise ValueError for a margin below zero or none at all."""
+    if not (math.isfinite(margin) and margin >= 0):
+        raise ValueError(f"margin is {margin}; needs a finite number, 0 or more")

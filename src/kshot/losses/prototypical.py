@@ -1,0 +1,38 @@
+"""Prototypical loss."""
+
+import torch
+from torch import Tensor
+from torch.nn.functional import cross_entropy
+
+from kshot.distances import squared_euclidean
+from kshot.losses.arguments import check_batch
+
+
+def prototypes(support: Tensor, labels: Tensor, n_way: int) -> Tensor:
+    """Mean embedding of each class (Snell et al. 2017, eq. 1, arXiv:1703.05175).
+
+    support (N, D); labels (N,) int64 in [0, n_way), every class present. Returns (n_way, D).
+    """
+    sums = support.new_zeros(n_way, support.shape[1]).index_add(0, labels, support)
+    return sums / labels.bincount(minlength=n_way).to(support.dtype)[:, None]
+
+
+def prototypical_loss(support: Tensor, support_labels: Tensor, query: Tensor, query_labels: Tensor) -> Tensor:
+    """Mean over queries of the cross-entropy of a softmax over minus squared distances (Snell et al. 2017, eq. 2).
+
+    support (S, D) and query (Q, D) floating; labels (S,) and (Q,) integer, any values, every query label among the
+    support's. Shots may differ from class to class. Returns a scalar, 0 without queries. Raises ValueError for shapes
+    that do not match and for a query whose class has no support.
+    """
+    check_batch(support, support_labels)
+    check_batch(query, query_labels)
+    classes, support_index = support_labels.unique(return_inverse=True)
+    if not torch.isin(query_labels, classes).all():
+        missing = sorted(set(query_labels.tolist()) - set(classes.tolist()))
+        raise ValueError(f"query labels {missing[:5]} have no support; every query's class needs a support image")
+    if not len(query):
+        return (query.sum() + support.sum()) * 0
+    query_index = torch.searchsorted(classes, query_labels.to(classes.dtype))
+    wide = support.float() if support.dtype in (torch.float16, torch.bfloat16) else support
+    logits = -squared_euclidean(query, prototypes(wide, support_index, len(classes)))
+    return cross_entropy(logits, query_index)
