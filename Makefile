@@ -1,0 +1,51 @@
+# The few commands, the same by hand and in CI. `make retrain` and `make test` work on a machine that has only
+# Python 3.11 or newer, git and make.
+
+# The first python that is new enough; name another with `make PYTHON=/path/to/python3.12 ...`.
+NEW_ENOUGH := import sys; sys.exit(sys.version_info < (3, 11))
+PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11; do \
+	$$p -c '$(NEW_ENOUGH)' 2>/dev/null && echo $$p && break; done)
+BIN := .venv/bin
+ARGS ?=
+
+.PHONY: install retrain test check bench lock clean
+
+install: .venv/installed
+
+# `uv` comes by pip, hash-checked from the same lock, and installs the rest in seconds instead of minutes.
+.venv/installed: requirements.lock pyproject.toml
+	@test -n "$(PYTHON)" || { echo "make: found no Python 3.11 or newer; install one, or name it: make PYTHON=..." >&2; exit 1; }
+	test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	awk '/^[a-z]/ {mine = /^uv==/} mine' requirements.lock > .venv/uv.txt
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r .venv/uv.txt
+	$(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes -r requirements.lock
+	$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation -e '.[pipeline]'
+	@touch $@
+
+# One retraining; `make retrain ARGS="--set train.steps=200"` passes arguments on.
+retrain: install
+	$(BIN)/kshot retrain $(ARGS)
+
+test: install
+	$(BIN)/pytest $(ARGS)
+
+check: install
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+# Every published table has one script; they print what they measure.
+bench: install
+	@set -e; for script in $$(ls benchmarks/*.py 2>/dev/null); do echo "== $$script"; $(BIN)/python $$script; done
+
+# Versions that are already in the lock stay unless pyproject.toml forbids them; `make lock ARGS=--upgrade` moves them.
+lock: install
+	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --all-extras --generate-hashes --no-header \
+		--no-emit-index-url $(ARGS) --output-file requirements.lock pyproject.toml
+
+# What can be made again: the environment, caches, stage outputs. Data versions, DVC's cache and mlruns/ stay.
+clean:
+	rm -rf .venv .kshot model reports data/packed data/split data/episodes .mypy_cache .ruff_cache .pytest_cache \
+		.hypothesis .import_linter_cache
+	find src flows tests -name __pycache__ -type d -prune -exec rm -rf {} +
