@@ -20,10 +20,8 @@ def gather(images: Pixels, ids: Tensor) -> Tensor:
     * N + index. Returns uint8 (B, C, S, S), channels-last, on the images' device.
     """
     turns, index = ids // len(images), ids % len(images)
-    if isinstance(images, Tensor):
-        pixels = images[index.to(images.device)]
-    else:
-        pixels = torch.from_numpy(images[index.numpy()])
+    mapped = not isinstance(images, Tensor)
+    pixels = torch.from_numpy(images[index.numpy()]) if mapped else images[index.to(images.device)]
     for turn in (1, 2, 3):
         turned = (turns == turn).nonzero().flatten().to(pixels.device)
         if len(turned):

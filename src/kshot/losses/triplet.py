@@ -48,7 +48,7 @@ def batch_all(squared: Tensor, positive: Tensor, negative: Tensor, margin: float
 
 
 def semi_hard(squared: Tensor, positive: Tensor, negative: Tensor, margin: float) -> Tensor:
-    """Arguments as `batch_all`. The mean over the triplets whose negative lies beyond the positive, inside the margin."""
+    """Arguments as `batch_all`. The mean over the triplets whose negative lies between the positive and the margin."""
     below, sums_below = _negatives_below(squared, negative, squared.detach() + margin)
     nearer, sums_nearer = _negatives_below(squared, negative, squared.detach(), right=True)
     # With margin 0 float rounding may leave `below` a negative short of `nearer`: nothing is semi-hard then.

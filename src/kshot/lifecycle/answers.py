@@ -1,0 +1,120 @@
+"""A model's answers to the project's fixed test episodes, as tables that can be kept and compared."""
+
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from kshot.embedding import load_embedding
+from kshot.evaluation import EpisodeSet, Points, accuracies, answer_episodes, embed_once
+from kshot.lifecycle import layout
+from kshot.lifecycle.packed import (
+    image_ids,
+    label_names,
+    of_splits,
+    read_classes,
+    read_episodes,
+    read_images,
+    read_manifest,
+)
+from kshot.statistics import mean_interval, ratio_interval
+from kshot.training import choose_device
+
+Counts = NDArray[np.int64]
+
+
+class Answers(NamedTuple):
+    """Accuracies are shares in [0, 1], intervals those of 95 % over episodes.
+
+    episodes    protocol, episode, accuracy: one row an episode, for paired comparison
+    summary     protocol, mean, low, high, episodes
+    groups      protocol, group, queries, accuracy, low, high
+    classes     protocol, class, rotation, queries, accuracy
+    confusions  protocol, class, predicted, count, rate (of the class's queries), most frequent first
+    points      the embedded test images, not turned and turned
+    """
+
+    episodes: pd.DataFrame
+    summary: pd.DataFrame
+    groups: pd.DataFrame
+    classes: pd.DataFrame
+    confusions: pd.DataFrame
+    points: Points
+
+
+def answer(root: Path, model: Path) -> Answers:
+    """Score the embedding in the folder `model` on every test protocol of the project at `root`.
+
+    Each test image is embedded once, in float32. Raises CheckpointError for a model that cannot be loaded.
+    """
+    embedding = load_embedding(model, choose_device("auto"))
+    classes = read_classes(root)
+    sets = {name: read_episodes(root, "test", name) for name in test_protocols(root)}
+    test_ids = image_ids(read_manifest(root), of_splits(classes, ["test"]))
+    points = embed_once(embedding, read_images(root), *test_ids)
+    tables: dict[str, list[pd.DataFrame]] = {name: [] for name in Answers._fields[:-1]}
+    for name, episodes in sets.items():
+        for table, frame in _tables(points, episodes, classes).items():
+            frame.insert(0, "protocol", name)
+            tables[table].append(frame)
+    frames = {name: pd.concat(parts, ignore_index=True) for name, parts in tables.items()}
+    return Answers(**frames, points=points)
+
+
+def test_protocols(root: Path) -> list[str]:
+    """The names of the protocols that have test episodes, the easier first."""
+    paths = (root / layout.EPISODES).glob("test-*.npz")
+    names = [path.stem.removeprefix("test-") for path in paths]
+    return sorted(names, key=lambda name: (read_episodes(root, "test", name).classes.shape[1], name))
+
+
+def _tables(points: Points, episodes: EpisodeSet, classes: pd.DataFrame) -> dict[str, pd.DataFrame]:
+    predicted = answer_episodes(points, episodes)
+    scores = accuracies(predicted)
+    truth = np.broadcast_to(episodes.classes[:, :, None], predicted.shape)
+    guess = np.take_along_axis(episodes.classes, predicted.numpy().reshape(len(predicted), -1), 1).reshape(truth.shape)
+    mean, low, high = mean_interval(scores)
+    return {
+        "episodes": pd.DataFrame({"episode": np.arange(len(scores)), "accuracy": scores}),
+        "summary": pd.DataFrame({"mean": [mean], "low": [low], "high": [high], "episodes": [len(scores)]}),
+        "groups": _by_group(truth, guess, classes),
+        "classes": _by_class(truth, guess, classes),
+        "confusions": _confusions(truth, guess, classes),
+    }
+
+
+def _by_class(truth: Counts, guess: Counts, classes: pd.DataFrame) -> pd.DataFrame:
+    queries = np.bincount(truth.ravel(), minlength=len(classes))
+    right = np.bincount(truth[truth == guess], minlength=len(classes))
+    asked = np.flatnonzero(queries)
+    frame = classes.loc[asked, ["class", "rotation"]].reset_index(drop=True)
+    return frame.assign(queries=queries[asked], accuracy=right[asked] / queries[asked])
+
+
+def _by_group(truth: Counts, guess: Counts, classes: pd.DataFrame) -> pd.DataFrame:
+    codes, groups = pd.factorize(classes["group"], sort=True)
+    episode = np.broadcast_to(np.arange(len(truth))[:, None, None], truth.shape)
+    cell = episode * len(groups) + codes[truth]
+    shape = (len(truth), len(groups))
+    queries = np.bincount(cell.ravel(), minlength=shape[0] * shape[1]).reshape(shape)
+    right = np.bincount(cell[truth == guess], minlength=shape[0] * shape[1]).reshape(shape)
+    rows: list[dict[str, Any]] = []
+    for column in np.flatnonzero(queries.sum(0)):
+        mean, low, high = ratio_interval(right[:, column], queries[:, column])
+        count = int(queries[:, column].sum())
+        rows.append({"group": groups[column], "queries": count, "accuracy": mean, "low": low, "high": high})
+    return pd.DataFrame(rows)
+
+
+def _confusions(truth: Counts, guess: Counts, classes: pd.DataFrame) -> pd.DataFrame:
+    wrong = truth != guess
+    pairs = pd.DataFrame({"truth": truth[wrong], "guess": guess[wrong]}).value_counts().rename("count").reset_index()
+    pairs = pairs.sort_values(["count", "truth", "guess"], ascending=[False, True, True])
+    names = np.asarray(label_names(classes), dtype=object)
+    queries = np.bincount(truth.ravel(), minlength=len(classes))
+    truths, guesses = pairs["truth"].to_numpy(dtype=np.int64), pairs["guess"].to_numpy(dtype=np.int64)
+    counts = pairs["count"].to_numpy(dtype=np.int64)
+    columns = {"class": names[truths], "predicted": names[guesses], "count": counts, "rate": counts / queries[truths]}
+    return pd.DataFrame(columns)

@@ -1,0 +1,80 @@
+"""Stage evaluate: answer the fixed test episodes, measure the space, and write the tables that the record keeps."""
+
+import json
+import math
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import torch
+
+from kshot.geometry import geometry, project
+from kshot.lifecycle import layout
+from kshot.lifecycle.answers import Answers, answer
+from kshot.lifecycle.packed import image_ids, of_splits, read_classes, read_manifest
+from kshot.lifecycle.stages.entry import stage_main
+from kshot.memory import keep_freed_memory
+from kshot.params import Params
+
+
+def run(root: Path, params: Params) -> None:
+    """Write the metrics, and per episode, group, class and confusion a table."""
+    keep_freed_memory()
+    answers = answer(root, root / layout.MODEL)
+    folder = root / layout.EVALUATION
+    folder.mkdir(parents=True, exist_ok=True)
+    answers.episodes.to_parquet(folder / "episodes.parquet", index=False)
+    answers.groups.to_csv(folder / "groups.csv", index=False)
+    answers.classes.to_csv(folder / "classes.csv", index=False)
+    most_confused = answers.confusions.groupby("protocol", sort=False).head(params.evaluate.confused_pairs)
+    most_confused.to_csv(folder / "confusions.csv", index=False)
+    classes = of_splits(read_classes(root), ["test"])
+    upright = classes[classes["rotation"] == 0]
+    projection(root, answers, upright, params.evaluate.projection_classes).to_csv(
+        folder / "projection.csv", index=False
+    )
+    scores = accuracy(answers)
+    metrics = {"accuracy": scores, "geometry": space(root, answers, upright)}
+    (root / layout.METRICS).write_text(json.dumps(metrics, indent=2) + "\n", encoding="utf-8")
+    for name, row in scores.items():
+        mean, low, high = (100 * row[key] for key in ("mean", "low", "high"))
+        print(f"{name}: {mean:.2f} % [{low:.2f}, {high:.2f}] over {row['episodes']} episodes", flush=True)
+
+
+def accuracy(answers: Answers) -> dict[str, dict[str, Any]]:
+    """Protocol to mean, low, high and episodes."""
+    return {
+        row["protocol"]: {
+            **{key: round(float(row[key]), 6) for key in ("mean", "low", "high")},
+            "episodes": int(row["episodes"]),
+        }
+        for row in answers.summary.to_dict("records")
+    }
+
+
+def space(root: Path, answers: Answers, classes: pd.DataFrame) -> dict[str, float | None]:
+    """The geometry of the test images of `classes`; None for a figure that has nothing to average."""
+    members = image_ids(read_manifest(root), classes)
+    rows = torch.cat([answers.points.rows(ids) for ids in members])
+    labels = torch.repeat_interleave(torch.arange(len(members)), torch.tensor([len(ids) for ids in members]))
+    figures = geometry(answers.points.values[rows], labels)._asdict()
+    return {key: round(value, 6) if math.isfinite(value) else None for key, value in figures.items()}
+
+
+def projection(root: Path, answers: Answers, classes: pd.DataFrame, count: int) -> pd.DataFrame:
+    """Test images of `count` classes spread over the table, in the two directions of their greatest spread."""
+    chosen = classes.iloc[:: max(1, len(classes) // max(1, count))].head(count)
+    frames = []
+    for (_, row), ids in zip(chosen.iterrows(), image_ids(read_manifest(root), chosen), strict=True):
+        frames.append(pd.DataFrame({"class": row["class"], "group": row["group"], "image": ids}))
+    if not frames:
+        return pd.DataFrame(columns=["x", "y", "class", "group", "image"])
+    table = pd.concat(frames, ignore_index=True)
+    plane = project(answers.points.values[answers.points.rows(table["image"].to_numpy())])
+    table.insert(0, "x", plane[:, 0].numpy())
+    table.insert(1, "y", plane[:, 1].numpy())
+    return table
+
+
+if __name__ == "__main__":
+    stage_main(run)

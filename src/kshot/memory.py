@@ -1,0 +1,23 @@
+"""Keep freed memory instead of handing it back to the system between two steps."""
+
+import ctypes
+import sys
+
+M_TRIM_THRESHOLD, M_TOP_PAD, M_MMAP_MAX = -1, -2, -4
+
+
+def keep_freed_memory() -> bool:
+    """Tell glibc's malloc to serve large blocks from its heap and never to shrink it. False where it cannot be told.
+
+    A training step on a CPU allocates and frees its activations anew; by default each comes from mmap and faults in
+    page by page. Measured on 2 cores, Conv-4, 360 images of 28x28 in bf16: 165 ms a step by default, 98 ms so.
+    """
+    if not sys.platform.startswith("linux"):
+        return False
+    try:
+        mallopt = ctypes.CDLL(None).mallopt
+    except AttributeError:  # musl has none
+        return False
+    wanted = {M_MMAP_MAX: 0, M_TRIM_THRESHOLD: 2**31 - 1, M_TOP_PAD: 64 * 2**20}
+    taken = [mallopt(option, value) for option, value in wanted.items()]
+    return all(taken)
