@@ -1,0 +1,205 @@
+"""dvc.yaml as the flow needs it: the stages in order, and one of them run under supervision.
+
+DVC owns order, caching and content; this module adds what DVC does not have: a time limit, an end for the whole
+process group, and the stage's own error as the error.
+"""
+
+import codecs
+import contextlib
+import dataclasses
+import graphlib
+import os
+import re
+import select
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, Literal
+
+from kshot.errors import StageFailed
+
+Outcome = Literal["ran", "restored", "unchanged"]
+
+# Called with each line, and with each piece of a line that ends in a carriage return (a progress bar): then
+# `progress` is True.
+OnOutput = Callable[[str, bool], None]
+
+ERROR_PREFIX = "kshot: error: "
+
+# A stage that is told to stop writes its checkpoint and ends; after this many seconds it is killed.
+GRACE_S = 15.0
+
+# What DVC says around a stage's own output.
+DVC_TALK = re.compile(
+    r"Running stage '|> |Generating lock file|Updating lock file|To track the changes|\tgit add|"
+    r"To enable auto staging|\tdvc config core\.autostage|Use `dvc push`|Data and pipelines are up to date|"
+    r"Stage '.*' (is cached|didn't change)|ERROR: failed to reproduce"
+)
+
+
+@dataclasses.dataclass(frozen=True)
+class Stage:
+    """One stage of dvc.yaml: its name, and the names of the stages whose files it reads."""
+
+    name: str
+    needs: tuple[str, ...]
+
+
+@dataclasses.dataclass(frozen=True)
+class StageRun:
+    """How a stage ended: it ran, DVC restored its outputs from the cache, or there was nothing to do."""
+
+    name: str
+    outcome: Outcome
+    seconds: float
+
+
+def stages(root: Path) -> list[Stage]:
+    """Return the stages of dvc.yaml, each after those that it needs, else in the file's order."""
+    with _repo(root) as repo:
+        graph = repo.index.graph  # an edge leads from a stage to what it needs
+        needs = {
+            stage.name: tuple(need.name for need in graph.successors(stage) if _is_pipeline(need))
+            for stage in repo.index.stages
+            if _is_pipeline(stage)
+        }
+    return [Stage(name, needs[name]) for name in graphlib.TopologicalSorter(needs).static_order()]
+
+
+def is_current(root: Path, target: str) -> bool:
+    """Whether DVC has nothing to do for `target`, a stage's name or a .dvc file, as `dvc status` would say."""
+    with _repo(root) as repo, repo.lock:
+        return all(not stage.changed() for stage in repo.stage.collect(target))
+
+
+def run_stage(root: Path, name: str, *, on_output: OnOutput, timeout_s: float) -> StageRun:
+    """Run stage `name` by `dvc repro --single-item`, unless it is up to date already.
+
+    The stage and everything it starts form one process group, which does not outlive this call: not at the time limit,
+    not at an interruption or any other exception. Raises StageFailed with the stage's own one-line error and its exit
+    code.
+    """
+    started = time.monotonic()
+    if is_current(root, name):
+        return StageRun(name, "unchanged", time.monotonic() - started)
+    said: list[str] = []
+
+    def hear(text: str, progress: bool) -> None:
+        if not progress:
+            said.append(text)
+            del said[:-200]  # enough for the error and DVC's words around it
+        if not DVC_TALK.match(text) and not text.startswith(ERROR_PREFIX) and text.strip():
+            on_output(text, progress)
+
+    process = subprocess.Popen(
+        [sys.executable, "-m", "dvc", "repro", "--single-item", name],
+        cwd=root,
+        env=_environment(),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        start_new_session=True,
+    )
+    with process:
+        try:
+            in_time = _listen(process, hear, started + timeout_s)
+        finally:
+            end_group(process)
+    if not in_time:
+        raise StageFailed(
+            f"stage {name} ran longer than its limit of {timeout_s:.0f} s and was stopped; "
+            "what it had finished is kept: run again, or raise the limit in flows/retrain.py"
+        )
+    if process.returncode != 0:
+        raise _failure(name, said)
+    restored = any("is cached - skipping run" in line for line in said)
+    return StageRun(name, "restored" if restored else "ran", time.monotonic() - started)
+
+
+def end_group(process: subprocess.Popen[bytes], grace_s: float = GRACE_S) -> None:
+    """End `process` and all of its group: interrupted if it still runs, killed after `grace_s` seconds.
+
+    `process` must have been started with start_new_session=True, so that the group is its own.
+    """
+    try:
+        if process.poll() is None:
+            os.killpg(process.pid, signal.SIGINT)
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                process.communicate(timeout=grace_s)  # reads on, or a talkative stage would block and never end
+    finally:
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(process.pid, signal.SIGKILL)  # whatever outlived its parent
+        process.wait()
+
+
+def _listen(process: subprocess.Popen[bytes], hear: OnOutput, deadline: float) -> bool:
+    """Pass the output on until the process closes it. Returns False at the deadline."""
+    assert process.stdout is not None
+    descriptor = process.stdout.fileno()
+    decoder = codecs.getincrementaldecoder("utf-8")("replace")
+    pending = ""
+    while True:
+        left = deadline - time.monotonic()
+        if left <= 0:
+            return False
+        if not select.select([descriptor], [], [], min(left, 1.0))[0]:
+            # A child that outlives the stage keeps the pipe open: the stage's own end is the end.
+            if process.poll() is not None:
+                break
+            continue
+        data = os.read(descriptor, 65536)
+        pending += decoder.decode(data, final=not data)
+        *pieces, pending = re.split(r"(?<=[\r\n])", pending)
+        for piece in pieces:
+            _pass_on(piece, hear)
+        if not data:
+            break
+    _pass_on(pending, hear)
+    process.wait()
+    return True
+
+
+def _pass_on(piece: str, hear: OnOutput) -> None:
+    text = piece.rstrip("\r\n")
+    if text:
+        hear(text, piece.endswith("\r"))
+
+
+def _failure(name: str, said: list[str]) -> StageFailed:
+    """Build the error of a failed stage from what it and DVC said last."""
+    code = re.search(r"exited with (-?\d+)", "\n".join(said[-20:]))
+    own = [line.removeprefix(ERROR_PREFIX) for line in said if line.startswith(ERROR_PREFIX)]
+    if own:
+        error = StageFailed(own[-1])
+        if code and int(code[1]) > 0:
+            error.exit_code = int(code[1])
+        return error
+    words = [line for line in said if line.strip()]
+    last = words[-1].removeprefix("ERROR: ") if words else "it said nothing"
+    return StageFailed(f"stage {name} failed: {last}; run it alone to see more: dvc repro --single-item {name}")
+
+
+def _environment() -> dict[str, str]:
+    """Return the environment of a stage: this interpreter is the `python` of dvc.yaml, and output is not held back."""
+    bin_folder = str(Path(sys.executable).parent)
+    return {
+        **os.environ,
+        "PATH": os.pathsep.join([bin_folder, os.environ.get("PATH", os.defpath)]),
+        "PYTHONUNBUFFERED": "1",
+    }
+
+
+@contextlib.contextmanager
+def _repo(root: Path) -> Iterator[Any]:
+    from dvc.repo import Repo
+
+    # Opened anew each time, because a stage that ran has changed dvc.lock; that costs 0.03 s.
+    with Repo(str(root)) as repo:
+        yield repo
+
+
+def _is_pipeline(stage: Any) -> bool:
+    return not stage.is_data_source and bool(stage.cmd)
