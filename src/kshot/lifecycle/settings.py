@@ -1,0 +1,156 @@
+"""Changes to params.yaml from the command line: checked as a whole first, then written with its comments kept."""
+
+import contextlib
+import dataclasses
+import io
+import os
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from kshot import params
+from kshot.errors import ParamsError
+
+PARAMS = "params.yaml"
+
+
+@dataclasses.dataclass(frozen=True)
+class Change:
+    """One knob that got another value; `before` is None for a key that was not there."""
+
+    key: str
+    before: Any
+    after: Any
+
+    def __str__(self) -> str:
+        return f"{self.key}: {_shown(self.before)} -> {_shown(self.after)}"
+
+
+def plan(root: Path, *, overlay: Path | None = None, sets: Sequence[str] = ()) -> tuple[str, list[Change]]:
+    """Return the new text of params.yaml and what it changes, without writing it.
+
+    `overlay` is a YAML file with some of the sections and keys of params.yaml: its mappings are merged, other values
+    replace. `sets` holds texts like `train.steps=500`, applied after it, each value read as YAML; one that names a
+    mapping replaces the mapping. Raises ParamsError unless the result as a whole is sound.
+    """
+    path = root / PARAMS
+    document, old = _read_with_comments(path), params.read_mapping(path)
+    if overlay is not None:
+        _merge(document, params.read_mapping(overlay))
+    for text in sets:
+        _set(document, text)
+    written = _text(document)
+    new = yaml.safe_load(written)  # what a stage will read, not what we meant to write
+    params.params_from(new)
+    return written, [Change(key, *values) for key, values in _differences(old, new)]
+
+
+def write(root: Path, text: str) -> None:
+    """Replace params.yaml by `text`, at once or not at all."""
+    path = (root / PARAMS).resolve()
+    descriptor, sibling = tempfile.mkstemp(dir=path.parent, prefix=".params-", suffix=".yaml")
+    try:
+        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+            file.write(text)
+        Path(sibling).chmod(path.stat().st_mode & 0o777)
+        Path(sibling).replace(path)
+    except BaseException:
+        Path(sibling).unlink(missing_ok=True)
+        raise
+
+
+def _read_with_comments(path: Path) -> Any:
+    params.read_mapping(path)  # its errors are the readable ones
+    return _yaml().load(path.read_text(encoding="utf-8"))
+
+
+def _yaml() -> Any:
+    from ruamel.yaml import YAML
+    from ruamel.yaml.representer import RoundTripRepresenter
+
+    class Plain(RoundTripRepresenter):
+        """Null as `null`, not as nothing, and 0.00001 as 1.0e-05: PyYAML takes 1e-05 for a text."""
+
+    def write_null(style: Any, _: None) -> Any:
+        return style.represent_scalar("tag:yaml.org,2002:null", "null")
+
+    def write_float(style: Any, value: float) -> Any:
+        text = repr(value)
+        if "e" in text and "." not in text:
+            text = text.replace("e", ".0e")
+        return style.represent_scalar("tag:yaml.org,2002:float", text)
+
+    Plain.add_representer(type(None), write_null)
+    Plain.add_representer(float, write_float)
+    style = YAML()
+    style.Representer = Plain
+    style.width = 4096  # no line is folded
+    style.preserve_quotes = True
+    return style
+
+
+def _text(document: Any) -> str:
+    buffer = io.StringIO()
+    _yaml().dump(document, buffer)
+    return buffer.getvalue()
+
+
+def _set(document: Any, text: str) -> None:
+    dotted, equals, value = text.partition("=")
+    keys = dotted.strip().split(".")
+    if not equals or not all(keys):
+        raise ParamsError(f"--set {text!r} has no key and value; write it like --set train.steps=500")
+    try:
+        parsed = yaml.safe_load(value)
+    except yaml.YAMLError as error:
+        raise ParamsError(f"--set {text!r}: the value is not YAML; quote it, or write it like [train, val]") from error
+    section = document
+    for depth, key in enumerate(keys[:-1]):
+        if key not in section:
+            section[key] = {}
+        section = section[key]
+        if not isinstance(section, Mapping):
+            raise ParamsError(f"--set {text!r}: {'.'.join(keys[: depth + 1])} is a value and has no keys below it")
+    section[keys[-1]] = _node(parsed)
+
+
+def _node(value: Any) -> Any:
+    """Turn a parsed value into one for the document: lists and mappings on one line, 1e-4 as a number."""
+    from ruamel.yaml.comments import CommentedMap, CommentedSeq
+
+    if isinstance(value, Mapping):
+        mapping = CommentedMap({key: _node(item) for key, item in value.items()})
+        mapping.fa.set_flow_style()
+        return mapping
+    if isinstance(value, list):
+        sequence = CommentedSeq(_node(item) for item in value)
+        sequence.fa.set_flow_style()
+        return sequence
+    if isinstance(value, str) and value[:1] in "+-.0123456789":
+        # PyYAML reads YAML 1.1, for which 1e-4 is a text: it wants 1.0e-4.
+        with contextlib.suppress(ValueError):
+            return float(value)
+    return value
+
+
+def _merge(document: Any, overlay: Mapping[str, Any]) -> None:
+    for key, value in overlay.items():
+        if isinstance(value, Mapping) and isinstance(document.get(key), Mapping):
+            _merge(document[key], value)
+        else:
+            document[key] = _node(value)
+
+
+def _differences(old: Any, new: Any, where: str = "") -> Iterator[tuple[str, tuple[Any, Any]]]:
+    if isinstance(old, Mapping) and isinstance(new, Mapping):
+        for key in [*old, *(key for key in new if key not in old)]:
+            yield from _differences(old.get(key), new.get(key), f"{where}.{key}" if where else str(key))
+    elif old != new or type(old) is not type(new):
+        yield where, (old, new)
+
+
+def _shown(value: Any) -> str:
+    return yaml.safe_dump(value, default_flow_style=True, width=4096).removesuffix("\n").removesuffix("...").strip()
