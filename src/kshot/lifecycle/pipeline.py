@@ -40,6 +40,10 @@ DVC_TALK = re.compile(
 )
 
 
+class StageKilled(StageFailed):
+    """A signal ended the stage, and not from here: out of memory, or a stop from outside. Worth another try."""
+
+
 @dataclasses.dataclass(frozen=True)
 class Stage:
     """One stage of dvc.yaml: its name, and the names of the stages whose files it reads."""
@@ -170,13 +174,16 @@ def _pass_on(piece: str, hear: OnOutput) -> None:
 
 def _failure(name: str, said: list[str]) -> StageFailed:
     """Build the error of a failed stage from what it and DVC said last."""
-    code = re.search(r"exited with (-?\d+)", "\n".join(said[-20:]))
+    found = re.search(r"exited with (-?\d+)", "\n".join(said[-20:]))
+    code = int(found[1]) if found else 0
     own = [line.removeprefix(ERROR_PREFIX) for line in said if line.startswith(ERROR_PREFIX)]
     if own:
         error = StageFailed(own[-1])
-        if code and int(code[1]) > 0:
-            error.exit_code = int(code[1])
+        error.exit_code = code if code > 0 else error.exit_code
         return error
+    if code < 0 or code > 128:
+        number = -code if code < 0 else code - 128
+        return StageKilled(f"stage {name} was ended by signal {number}; often memory ran out: see the system's log")
     words = [line for line in said if line.strip()]
     last = words[-1].removeprefix("ERROR: ") if words else "it said nothing"
     return StageFailed(f"stage {name} failed: {last}; run it alone to see more: dvc repro --single-item {name}")

@@ -1,0 +1,1 @@
+"""When, in what order and with which retries: Prefect's ring around the record and the science."""

@@ -1,0 +1,94 @@
+"""The person's verbs: `kshot retrain`, `kshot data ...`, `kshot ui`.
+
+Each verb has a module here. Nothing heavy is imported until a verb runs, so that `kshot --help` answers at once.
+"""
+
+import argparse
+import importlib.metadata
+import os
+import signal
+import sys
+import traceback
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NoReturn
+
+from kshot.cli import data, retrain, ui
+from kshot.errors import KshotError
+from kshot.lifecycle import quiet
+
+DESCRIPTION = """\
+kshot retrains a few-shot image recogniser: it versions the images, checks them, trains an
+embedding, measures it on fixed few-shot episodes, registers the model in MLflow and makes it
+the champion if it is at least as good as the one in production.
+
+  kshot retrain             one retraining, from the images to the decision
+  kshot data add FOLDER     use your own images: one folder a class
+  kshot ui                  look at runs, models and flows in the browser
+"""
+
+EPILOG = """\
+The settings stand in params.yaml, with a comment each. Run a command in the project's folder or below it.
+`kshot COMMAND --help` says more about a command.
+"""
+
+INTERRUPTED = 130  # what shells report for a command that Ctrl-C ended
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line `arguments` (default: the process's own) and return the exit code."""
+    quiet.silence_telemetry()
+    options = parser().parse_args(arguments)
+    if options.debug:
+        os.environ["KSHOT_DEBUG"] = "1"  # the stages, which are processes of their own, show theirs too
+    # A stop from outside ends a command as Ctrl-C does: stages ended, lock freed, nothing half-written.
+    signal.signal(signal.SIGTERM, _interrupt)
+    try:
+        code: int = options.run(project_root(Path.cwd()), options)
+    except KeyboardInterrupt:
+        return _fail("interrupted; what was finished is kept, run the same command to go on", INTERRUPTED, options)
+    except KshotError as error:
+        return _fail(str(error), error.exit_code, options)
+    except OSError as error:
+        if options.debug:
+            raise
+        return _fail(f"{error}; --debug shows where", 1, options)
+    except Exception as error:
+        if options.debug:
+            raise
+        kind = type(error).__name__
+        return _fail(f"{kind}: {error} -- a defect of kshot or of its environment; --debug shows where", 1, options)
+    return code
+
+
+def parser() -> argparse.ArgumentParser:
+    """Build the parser of the whole command line; each verb sets `run`, a function of the root and the options."""
+    top = argparse.ArgumentParser(
+        prog="kshot", description=DESCRIPTION, epilog=EPILOG, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    top.add_argument("--version", action="version", version=f"kshot {importlib.metadata.version('kshot')}")
+    top.add_argument("--debug", action="store_true", help="show the traceback of an error")
+    verbs = top.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    retrain.add_parser(verbs)
+    data.add_parser(verbs)
+    ui.add_parser(verbs)
+    return top
+
+
+def project_root(start: Path) -> Path:
+    """Return the nearest folder at or above `start` that holds dvc.yaml and params.yaml. Raises KshotError."""
+    for folder in (start, *start.parents):
+        if (folder / "dvc.yaml").is_file() and (folder / "params.yaml").is_file():
+            return folder
+    raise KshotError(f"{start} is in no kshot project; needs dvc.yaml and params.yaml: change to a clone of kshot")
+
+
+def _fail(message: str, code: int, options: argparse.Namespace) -> int:
+    if options.debug:
+        traceback.print_exc()
+    print(f"kshot: error: {' '.join(message.split())}", file=sys.stderr)
+    return code
+
+
+def _interrupt(number: int, frame: object) -> NoReturn:
+    raise KeyboardInterrupt

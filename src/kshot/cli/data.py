@@ -1,0 +1,84 @@
+"""`kshot data`: bring images in, list the versions, compare two."""
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+from kshot.lifecycle import lock
+
+ADD = """\
+Bring images in as a new data version. SOURCE is
+  a folder             one folder a class; two levels (alphabet/character) give each class a group
+  a .zip or .tar       the same, packed
+  a .csv or .parquet   a manifest with the columns path, class[, group, split]
+  glyphs               the built-in set: letters of many scripts, drawn from fonts
+
+The images are copied to data/raw and tracked by DVC. The version's name is the start of the
+content's md5, so that the same images always bear the same name.
+"""
+
+
+def add_parser(verbs: Any) -> None:
+    """Add the verb `data` with its own verbs to the command line."""
+    top = verbs.add_parser("data", help="bring images in, list the data versions, compare two of them")
+    below = top.add_subparsers(title="commands", metavar="COMMAND", required=True)
+
+    add = below.add_parser(
+        "add",
+        help="bring images in as a new data version",
+        description=ADD,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    add.add_argument("source", metavar="SOURCE", help="folder, archive, manifest, or the word glyphs")
+    add.add_argument("--split", type=Path, metavar="FILE", help="a CSV with the columns class,split (train, val, test)")
+    add.add_argument("--note", default="", metavar="TEXT", help="a remark to find this version by")
+    add.set_defaults(run=run_add)
+
+    versions = below.add_parser("versions", help="list the data versions, newest last")
+    versions.set_defaults(run=run_versions)
+
+    diff = below.add_parser("diff", help="say which classes and images came, went or changed between two versions")
+    diff.add_argument("old", metavar="A", help="a data version, or its first characters")
+    diff.add_argument("new", metavar="B", help="the version to compare it with")
+    diff.set_defaults(run=run_diff)
+
+
+def run_add(root: Path, options: argparse.Namespace) -> int:
+    """Add a source and print the version that it became."""
+    from kshot.lifecycle import dataset
+
+    with lock.hold(root, "kshot data add"):
+        before = dataset.current(root)
+        version = dataset.add(root, options.source, split=options.split, note=options.note)
+    if before is not None and before.md5 == version.md5:
+        print(f"data version {version.short}: these images are the current version already, nothing changed")
+    else:
+        print(f"data version {version.short}: {version.images} images, {version.classes} classes from {version.source}")
+    return 0
+
+
+def run_versions(root: Path, options: argparse.Namespace) -> int:
+    """Print one line a data version; a star marks the one in data/raw."""
+    from kshot.lifecycle import dataset
+
+    known = dataset.versions(root)
+    if not known:
+        print("no data version yet; `kshot data add SOURCE` makes one, and `kshot retrain` adds the built-in set")
+        return 0
+    here = dataset.current(root)
+    print(f"  {'version':<8}  {'added':<16}  {'images':>8}  {'classes':>7}  note")
+    for version in known:
+        mark = "*" if here is not None and here.md5 == version.md5 else " "
+        added = str(version.added)[:16].replace("T", " ")
+        remark = version.note or version.source
+        print(f"{mark} {version.short:<8}  {added:<16}  {version.images:>8}  {version.classes:>7}  {remark}")
+    return 0
+
+
+def run_diff(root: Path, options: argparse.Namespace) -> int:
+    """Print what came, went and changed from version A to version B."""
+    from kshot.lifecycle import dataset
+
+    old, new = dataset.find(root, options.old), dataset.find(root, options.new)
+    print(dataset.diff(root, old, new))
+    return 0

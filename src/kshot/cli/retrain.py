@@ -1,0 +1,88 @@
+"""`kshot retrain`: one retraining in this process, from the images to the decision."""
+
+import argparse
+import os
+from pathlib import Path
+from typing import Any
+
+from kshot.lifecycle import lock, quiet, settings
+
+DESCRIPTION = """\
+Run one retraining: ingest, split, validate, episodes, train and evaluate, then register the
+model in MLflow and decide whether it becomes the champion. Without data it uses the built-in
+set of glyphs. What has not changed since the last time is not done again.
+
+  kshot retrain --set train.steps=500               another number of steps, written to params.yaml
+  kshot retrain --params benchmarks/omniglot/prototypical.yaml
+  kshot retrain --data 3f9a0c1e                     on an earlier data version
+
+Ctrl-C stops it; the same command goes on where the last one stopped.
+"""
+
+
+def add_parser(verbs: Any) -> None:
+    """Add the verb `retrain` to the command line."""
+    top = verbs.add_parser(
+        "retrain",
+        help="run one retraining, from the images to the decision",
+        description=DESCRIPTION,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    top.add_argument(
+        "--set",
+        dest="sets",
+        action="append",
+        default=[],
+        metavar="KEY=VALUE",
+        help="change a setting in params.yaml first, such as train.steps=500 (repeat for more)",
+    )
+    top.add_argument(
+        "--params",
+        type=Path,
+        metavar="FILE",
+        help="a YAML file with some of the sections of params.yaml, merged into it before --set",
+    )
+    top.add_argument("--data", metavar="VERSION", help="bring this data version to data/raw first")
+    top.set_defaults(run=run)
+
+
+def run(root: Path, options: argparse.Namespace) -> int:
+    """Change params.yaml and data/raw as asked, then run the flow."""
+    with lock.hold(root, "kshot retrain"):
+        change_settings(root, options)
+        choose_data(root, options.data)
+        run_flow(root, debug=options.debug)
+    return 0
+
+
+def change_settings(root: Path, options: argparse.Namespace) -> None:
+    """Write --params and --set to params.yaml; nothing is written unless the whole file is sound."""
+    text, changes = settings.plan(root, overlay=options.params, sets=options.sets)
+    if changes:
+        settings.write(root, text)
+        for change in changes:
+            print(f"params.yaml  {change}")
+
+
+def choose_data(root: Path, wanted: str | None) -> None:
+    """Bring the data version `wanted` to data/raw; without any version so far, add the built-in set."""
+    from kshot.lifecycle import dataset
+
+    if wanted is not None:
+        dataset.checkout(root, dataset.find(root, wanted))
+    elif dataset.current(root) is None:
+        print("no data yet: adding the built-in set, letters of many scripts (your own: `kshot data add FOLDER`)")
+        dataset.add(root, "glyphs", note="the built-in set")
+
+
+def run_flow(root: Path, *, debug: bool) -> None:
+    """Run the flow here, on Prefect's temporary server unless PREFECT_API_URL names another."""
+    quiet.keep_prefect_in(root)
+    if not debug:
+        # Prefect's own words stay in its log; the terminal shows what kshot says.
+        os.environ.setdefault("PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL", "CRITICAL")
+    from flows import output, server
+    from flows.retrain import retrain
+
+    with output.on_terminal(), server.temporary():
+        retrain(str(root))

@@ -1,0 +1,94 @@
+"""--set and --params: the whole file is checked, comments stay, a wrong value writes nothing."""
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from kshot.errors import ParamsError
+from kshot.lifecycle import settings
+from kshot.params import load_params
+
+SHIPPED = Path(__file__).parents[2] / "params.yaml"
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    shutil.copy(SHIPPED, tmp_path)
+    return tmp_path
+
+
+def change(root: Path, *sets: str, overlay: Path | None = None) -> list[str]:
+    text, changes = settings.plan(root, overlay=overlay, sets=sets)
+    settings.write(root, text)
+    return [str(change) for change in changes]
+
+
+def test_nothing_to_change_keeps_every_byte(root: Path) -> None:
+    assert change(root) == []
+    assert (root / "params.yaml").read_bytes() == SHIPPED.read_bytes()
+
+
+def test_one_value_changes_one_line_and_its_comment_stays(root: Path) -> None:
+    (told,) = change(root, "train.patience=7")
+    assert told.startswith("train.patience: ") and told.endswith(" -> 7")
+    before, after = SHIPPED.read_text().splitlines(), (root / "params.yaml").read_text().splitlines()
+    ((old, new),) = [(a, b) for a, b in zip(before, after, strict=True) if a != b]
+    assert new.split("#")[1] == old.split("#")[1]
+    assert load_params(root / "params.yaml").train.patience == 7
+
+
+@pytest.mark.parametrize("written", ["1e-5", "0.00001", "1.0e-05", "1E-5"])
+def test_a_small_number_reads_back_as_that_number(root: Path, written: str) -> None:
+    change(root, f"train.learning_rate={written}")
+    assert load_params(root / "params.yaml").train.learning_rate == 1e-5
+
+
+def test_lists_null_and_deep_keys(root: Path) -> None:
+    change(
+        root, "train.splits=[train, val]", "train.patience=0", "train.head_dim=32", "episodes.protocols.5w1s.n_way=6"
+    )
+    change(root, "train.head_dim=null")
+    params = load_params(root / "params.yaml")
+    assert params.train.splits == ("train", "val")
+    assert params.train.head_dim is None
+    assert params.episodes.protocols["5w1s"].n_way == 6
+
+
+def test_an_overlay_merges_and_set_comes_after_it(root: Path, tmp_path: Path) -> None:
+    overlay = tmp_path / "overlay.yaml"
+    overlay.write_text("train: {steps: 11, seed: 5}\nepisodes: {protocols: {5w1s: {k_shot: 2}}}\n")
+    change(root, "train.seed=9", overlay=overlay)
+    params = load_params(root / "params.yaml")
+    assert (params.train.steps, params.train.seed) == (11, 9)
+    assert params.episodes.protocols["5w1s"].k_shot == 2
+    assert params.episodes.protocols["5w1s"].n_way == 5
+
+
+@pytest.mark.parametrize(
+    ("wrong", "told"),
+    [
+        (["train.stepz=5"], "unknown key train.stepz; did you mean steps"),
+        (["train.steps=many"], "train.steps is 'many'; needs a value of type int"),
+        (["train.margin=-1", "train.loss=contrastive"], "train.margin is -1"),
+        (["train.steps"], "write it like --set train.steps=500"),
+        (["train.steps.more=5"], "train.steps is a value"),
+        (["train.splits=[train"], "the value is not YAML"),
+        (["train.steps=5", "nothing=1"], "unknown key nothing"),
+    ],
+)
+def test_a_wrong_change_is_told_and_nothing_is_written(root: Path, wrong: list[str], told: str) -> None:
+    with pytest.raises(ParamsError, match=told.replace("[", r"\[").replace("(", r"\(")):
+        settings.plan(root, sets=wrong)
+    assert (root / "params.yaml").read_bytes() == SHIPPED.read_bytes()
+
+
+def test_a_failed_write_leaves_the_old_file_and_no_litter(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(self: Path, target: Path) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(Path, "replace", full)
+    with pytest.raises(OSError, match="No space left"):
+        settings.write(root, "new")
+    assert [path.name for path in root.iterdir()] == ["params.yaml"]
+    assert (root / "params.yaml").read_bytes() == SHIPPED.read_bytes()
