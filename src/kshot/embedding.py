@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
@@ -64,7 +65,7 @@ def load_embedding(folder: Path, device: str | torch.device = "cpu") -> Embeddin
         settings = json.loads((folder / SETTINGS).read_text(encoding="utf-8"))
         embedding = Embedding(settings)
         embedding.load_state_dict(load_file(folder / WEIGHTS))
-    except (OSError, KeyError, ValueError, RuntimeError) as error:
+    except (OSError, KeyError, ValueError, RuntimeError, SafetensorError) as error:
         raise CheckpointError(
             f"{folder} holds no embedding that can be loaded: {' '.join(str(error).split())[:300]}; "
             f"needs {WEIGHTS} and {SETTINGS} of one training"

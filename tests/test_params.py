@@ -1,0 +1,117 @@
+from pathlib import Path
+
+import pytest
+import yaml
+
+from kshot.errors import ParamsError
+from kshot.params import Protocol, load_params, params_from
+
+DEFAULTS = Path(__file__).parents[1] / "params.yaml"
+
+
+def changed(path, value):
+    """The defaults with one dotted key changed; ... removes it."""
+    mapping = yaml.safe_load(DEFAULTS.read_text())
+    *sections, last = path.split(".")
+    inner = mapping
+    for section in sections:
+        inner = inner[section]
+    if value is ...:
+        del inner[last]
+    else:
+        inner[last] = value
+    return mapping
+
+
+def test_the_defaults_are_valid():
+    params = load_params(DEFAULTS)
+    assert params.episodes.protocols["20w5s"] == Protocol(n_way=20, k_shot=5, within_group=False)
+    assert params.train.splits == ("train",)
+
+
+def test_whole_numbers_serve_as_floats_and_none_where_it_may():
+    params = params_from(changed("train.learning_rate", 1))
+    assert type(params.train.learning_rate) is float
+    assert params.train.checkpoint is None
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "message"),
+    [
+        ("train.stepz", 5, "unknown key train.stepz; did you mean steps?"),
+        ("colour", 5, "unknown key colour; known are ingest, split"),
+        ("train.steps", ..., "train.steps is missing; add it"),
+        ("train", ..., "train is missing"),
+        ("train.steps", "many", "train.steps is 'many'; needs a value of type int"),
+        ("train.steps", 1.5, "train.steps is 1.5; needs a value of type int"),
+        ("train.steps", True, "train.steps is True; needs a value of type int"),
+        ("train.learning_rate", "1e-3", "train.learning_rate is '1e-3'; needs a value of type finite number"),
+        ("train.learning_rate", float("nan"), "needs a value of type finite number"),
+        ("split.rotations", 1, "split.rotations is 1; needs a value of type bool"),
+        ("train.splits", "train", "train.splits is 'train'; needs a value of type list"),
+        ("gate.min_accuracy", 0.8, "gate.min_accuracy is 0.8; needs a value of type mapping"),
+        ("train", 3, "train holds 3; needs a section of keys"),
+        ("split.by", "folder", "split.by is 'folder'; needs one of auto, table, group, class"),
+        ("train.loss", "circle", "train.loss is 'circle'; needs one of prototypical, contrastive, triplet"),
+        ("train.steps", 0, "train.steps is 0; needs at least 1"),
+        ("train.classes_per_batch", 1, "train.classes_per_batch is 1; needs at least 2"),
+        ("train.k_shot", 6, "train.k_shot is 6 of train.images_per_class 6"),
+        ("train.margin", 0.5, "the prototypical loss has none: set null"),
+        ("train.mining", "batch_all", "the prototypical loss takes none: set null"),
+        ("train.augment.scale", 1.0, "train.augment.scale is 1.0; needs to lie below 1"),
+        ("train.augment.degrees", -1, "train.augment.degrees is -1.0; needs 0 or more"),
+        ("train.splits", ["val"], r"train.splits is \['val'\]; needs \[train\], or \[train, val\]"),
+        ("train.splits", ["train", "val"], "needs patience: 0"),
+        ("train.validation_protocol", "9w9s", "train.validation_protocol is '9w9s'; needs one of 5w1s"),
+        ("split.test", 0.9, "their sum below 1"),
+        ("validate.max_unreadable_share", 1.0, "needs to lie in"),
+        ("ingest.channels", 2, "ingest.channels is 2; needs 1"),
+        ("ingest.size", 4, "ingest.size is 4; needs 8 to 1024"),
+        ("episodes.protocols", {}, "episodes.protocols is empty"),
+        ("episodes.protocols", {"../x": {"n_way": 5, "k_shot": 1, "within_group": False}}, "becomes a file name"),
+        ("episodes.protocols.5w1s.n_way", 1, "n_way is 1; needs at least 2"),
+        ("episodes.protocols.5w1s.shots", 1, "unknown key episodes.protocols.5w1s.shots"),
+        ("episodes.n_episodes", 1, "an interval needs at least 2"),
+        ("gate.min_accuracy", {"7w1s": 0.5}, "gate.min_accuracy names '7w1s'; needs one of 5w1s"),
+        ("gate.min_accuracy", {"5w1s": 98.0}, "gate.min_accuracy.5w1s is 98.0; needs to lie in"),
+    ],
+)
+def test_a_wrong_value_is_told_in_one_line(path, value, message):
+    with pytest.raises(ParamsError, match=message) as caught:
+        params_from(changed(path, value))
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"loss": "triplet", "margin": -0.1, "mining": "batch_all"}, "train.margin is -0.1; needs 0 or more"),
+        (
+            {"loss": "triplet", "margin": None, "mining": "batch_all"},
+            "train.margin is null; the triplet loss needs one",
+        ),
+        ({"loss": "triplet", "margin": 0.5, "mining": None}, "train.mining is null; the triplet loss needs one of"),
+        ({"loss": "triplet", "margin": 0.5, "mining": "hard"}, "train.mining is 'hard'; needs one of batch_all"),
+        ({"loss": "contrastive", "margin": 0.5, "mining": "batch_all"}, "the contrastive loss takes none"),
+    ],
+)
+def test_loss_margin_and_mining_must_go_together(changes, message):
+    mapping = yaml.safe_load(DEFAULTS.read_text())
+    mapping["train"].update(changes)
+    with pytest.raises(ParamsError, match=message):
+        params_from(mapping)
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [("train: [", "is not YAML"), ("- a\n- b", "holds list; needs a mapping"), ("", "holds NoneType")],
+)
+def test_a_file_that_is_no_mapping_is_told(tmp_path, content, message):
+    (tmp_path / "params.yaml").write_text(content)
+    with pytest.raises(ParamsError, match=message):
+        load_params(tmp_path / "params.yaml")
+
+
+def test_a_missing_file_is_told(tmp_path):
+    with pytest.raises(ParamsError, match="No such file or directory; needs a readable params.yaml"):
+        load_params(tmp_path / "params.yaml")
