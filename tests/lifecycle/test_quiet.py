@@ -24,7 +24,9 @@ def test_the_tool_itself_says_that_it_is_off(tool: str, tmp_path: Path) -> None:
     # An environment in which each would be on: no CI variable, no switch.
     bare = {key: os.environ[key] for key in ("PATH", "PYTHONPATH") if key in os.environ}
     home = {"HOME": str(tmp_path), "PREFECT_HOME": str(tmp_path)}
-    run = subprocess.run([sys.executable, "-c", code], env={**bare, **home}, capture_output=True, text=True, check=True)
+    run = subprocess.run(
+        [sys.executable, "-c", code], cwd=tmp_path, env={**bare, **home}, capture_output=True, text=True, check=True
+    )
     assert run.stdout.strip() == "False"
 
 

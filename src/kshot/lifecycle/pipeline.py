@@ -75,8 +75,10 @@ def stages(root: Path) -> list[Stage]:
 
 def is_current(root: Path, target: str) -> bool:
     """Whether DVC has nothing to do for `target`, a stage's name or a .dvc file, as `dvc status` would say."""
+    path, name = (root / target, None) if target.endswith(".dvc") else (root / "dvc.yaml", target)
     with _repo(root) as repo, repo.lock:
-        return all(not stage.changed() for stage in repo.stage.collect(target))
+        # By an absolute path: DVC looks for a plain name in the working directory, not in the repository.
+        return not repo.stage.load_one(path=str(path.resolve()), name=name).changed()
 
 
 def run_stage(root: Path, name: str, *, on_output: OnOutput, timeout_s: float) -> StageRun:
@@ -131,8 +133,13 @@ def end_group(process: subprocess.Popen[bytes], grace_s: float = GRACE_S) -> Non
     try:
         if process.poll() is None:
             os.killpg(process.pid, signal.SIGINT)
-            with contextlib.suppress(subprocess.TimeoutExpired):
-                process.communicate(timeout=grace_s)  # reads on, or a talkative stage would block and never end
+            deadline = time.monotonic() + grace_s
+            while process.poll() is None and time.monotonic() < deadline:
+                # Reads on, or a talkative stage would block on a full pipe and never end.
+                pipes = [process.stdout.fileno()] if process.stdout else []
+                for pipe in select.select(pipes, [], [], 0.05)[0]:
+                    if not os.read(pipe, 65536):
+                        time.sleep(0.05)  # closed, and so always ready
     finally:
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(process.pid, signal.SIGKILL)  # whatever outlived its parent
