@@ -1,0 +1,58 @@
+import json
+from pathlib import Path
+
+import pandas as pd
+import pytest
+import yaml
+
+from kshot.lifecycle import layout
+from kshot.lifecycle.stages import evaluate, train
+from kshot.params import params_from
+from tests.lifecycle import packed_project
+
+DEFAULTS = Path(__file__).parents[3] / "params.yaml"
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory):
+    root = tmp_path_factory.mktemp("evaluated")
+    packed_project.write(root)
+    params = params_from(yaml.safe_load(packed_project.params(DEFAULTS.read_text())))
+    train.run(root, params)
+    evaluate.run(root, params)
+    return root
+
+
+def test_metrics_agree_with_the_episodes_kept(root):
+    metrics = json.loads((root / layout.METRICS).read_text())
+    episodes = pd.read_parquet(root / layout.EVALUATION / "episodes.parquet")
+    for protocol, rows in episodes.groupby("protocol"):
+        figure = metrics["accuracy"][protocol]
+        assert figure["mean"] == pytest.approx(rows["accuracy"].mean(), abs=1e-6)
+        assert figure["low"] <= figure["mean"] <= figure["high"]
+        assert figure["episodes"] == len(rows) == 20
+
+
+def test_the_space_separates_what_was_learnt(root):
+    metrics = json.loads((root / layout.METRICS).read_text())
+    assert metrics["accuracy"]["3w2s"]["mean"] > 0.8
+    assert metrics["geometry"]["ratio"] < 1
+    assert 0 < metrics["geometry"]["map_at_r"] <= metrics["geometry"]["recall_at_1"] <= 1
+
+
+def test_every_table_has_its_columns(root):
+    columns = {
+        "groups.csv": ["protocol", "group", "queries", "accuracy", "low", "high"],
+        "classes.csv": ["protocol", "class", "rotation", "queries", "accuracy"],
+        "confusions.csv": ["protocol", "class", "predicted", "count", "rate"],
+        "projection.csv": ["x", "y", "class", "group", "image"],
+    }
+    for name, wanted in columns.items():
+        assert pd.read_csv(root / layout.EVALUATION / name).columns.tolist() == wanted
+
+
+def test_the_projection_shows_test_images_alone(root):
+    table = pd.read_csv(root / layout.EVALUATION / "projection.csv")
+    assert len(table) == 6 * packed_project.IMAGES
+    assert set(table["group"]) == {"c"}
+    assert table["image"].between(12 * packed_project.IMAGES, 18 * packed_project.IMAGES - 1).all()

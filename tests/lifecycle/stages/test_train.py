@@ -1,0 +1,106 @@
+import json
+from pathlib import Path
+
+import pytest
+import yaml
+
+from kshot import training
+from kshot.embedding import load_embedding
+from kshot.errors import DataError, ParamsError
+from kshot.lifecycle import layout
+from kshot.lifecycle.stages import train
+from kshot.params import params_from
+from tests.lifecycle import packed_project
+
+DEFAULTS = Path(__file__).parents[3] / "params.yaml"
+
+
+def params(**changes):
+    mapping = yaml.safe_load(packed_project.params(DEFAULTS.read_text()))
+    mapping["train"].update(changes)
+    return params_from(mapping)
+
+
+@pytest.fixture
+def root(tmp_path):
+    packed_project.write(tmp_path)
+    return tmp_path
+
+
+def lines(root):
+    return [json.loads(line) for line in (root / layout.TRAIN_LOG).read_text().splitlines()]
+
+
+def test_the_model_the_log_and_the_curves_are_written(root):
+    train.run(root, params())
+    embedding = load_embedding(root / layout.MODEL)
+    assert embedding.settings["trained_on"] == [f"Ελληνικά/{letter}" for letter in "abcdef"]
+    assert embedding.settings["ingest"] == {"size": 16, "channels": 1, "invert": True}
+    assert embedding.settings["batch_norm"] == "eval"
+    log = lines(root)
+    assert [line["step"] for line in log if "loss" in line] == [10, 20]
+    assert [line["step"] for line in log if "val_accuracy" in line] == [10, 20]
+    assert log[-1]["done"] is True
+    curves = (root / layout.CURVES).read_text().splitlines()
+    assert curves[0] == "step,loss,val_accuracy" and len(curves) == 3
+
+
+def test_the_same_seed_writes_the_same_bytes(root):
+    for folder in ("first", "second"):
+        train.run(root, params())
+        (root / layout.MODEL).rename(root / folder)
+    for name in ("embedding.safetensors", "embedding.json"):
+        assert (root / "first" / name).read_bytes() == (root / "second" / name).read_bytes()
+
+
+def test_an_interrupted_training_resumes_and_a_finished_one_leaves_no_checkpoint(root, monkeypatch):
+    monkeypatch.setattr(training, "SAVE_EVERY", 0.0)
+    train.run(root, params())
+    wanted = (root / layout.MODEL / "embedding.safetensors").read_bytes()
+    checkpoints = root / layout.STATE / "checkpoints"
+    assert not list(checkpoints.rglob("*.safetensors"))
+
+    original = training.Validation
+    monkeypatch.setattr(
+        training, "Validation", lambda step, *rest: interrupt() if step == 20 else original(step, *rest)
+    )
+    with pytest.raises(KeyboardInterrupt):
+        train.run(root, params())
+    assert len(list(checkpoints.rglob("*.safetensors"))) == 1
+
+    monkeypatch.setattr(training, "Validation", original)
+    train.run(root, params())
+    assert (root / layout.MODEL / "embedding.safetensors").read_bytes() == wanted
+    assert [line["step"] for line in lines(root) if "loss" in line] == [10, 20]
+    assert not list(checkpoints.rglob("*.safetensors"))
+
+
+def interrupt():
+    raise KeyboardInterrupt
+
+
+def test_a_checkpoint_of_other_inputs_is_not_resumed(root):
+    one, other = train.inputs_key(root, params()), train.inputs_key(root, params(seed=1))
+    assert one != other
+    manifest = root / layout.PACKED / "manifest.parquet"
+    manifest.write_bytes(manifest.read_bytes() + b" ")
+    assert train.inputs_key(root, params()) != one
+
+
+def test_training_on_validation_classes_draws_no_validation_curve(root):
+    train.run(root, params(splits=["train", "val"], patience=0))
+    assert not [line for line in lines(root) if "val_accuracy" in line]
+    assert len(load_embedding(root / layout.MODEL).settings["trained_on"]) == 12
+
+
+def test_more_classes_a_batch_than_there_are_is_told(root):
+    with pytest.raises(DataError, match="the training split has 6 classes; train.classes_per_batch is 7"):
+        train.run(root, params(classes_per_batch=7))
+
+
+def test_a_device_that_is_not_there_is_told(root):
+    import torch
+
+    absent = "mps" if not torch.backends.mps.is_available() else "cuda"
+    with pytest.raises(ParamsError, match=f"train.device is {absent}"):
+        train.run(root, params(device=absent))

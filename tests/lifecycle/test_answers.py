@@ -1,0 +1,73 @@
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+from kshot.embedding import Embedding, save_embedding
+from kshot.lifecycle import layout
+from kshot.lifecycle.answers import answer
+from kshot.lifecycle.packed import label_names, read_classes, read_episodes, read_images
+from tests.lifecycle import packed_project
+
+
+@pytest.fixture(params=[False, True], ids=["upright", "rotations"])
+def root(request, tmp_path):
+    packed_project.write(tmp_path, rotations=request.param)
+    torch.manual_seed(0)
+    ingest = {"size": packed_project.SIZE, "channels": 1, "invert": True}
+    settings = {"backbone": "conv4", "head_dim": None, "l2_normalize": False, "batch_norm": "eval", "ingest": ingest}
+    save_embedding(Embedding(settings), tmp_path / layout.MODEL)
+    return tmp_path
+
+
+def by_loop(root):
+    """Every query of protocol 3w1s answered one at a time: (episode, true label, answered label)."""
+    from kshot.embedding import load_embedding
+
+    model, images, episodes = (
+        load_embedding(root / layout.MODEL),
+        read_images(root),
+        read_episodes(root, "test", "3w1s"),
+    )
+
+    def embed_one(number):
+        turned = np.rot90(images[number % len(images)], number // len(images)).copy()
+        with torch.inference_mode():
+            return model(torch.from_numpy(turned).permute(2, 0, 1)[None])[0]
+
+    for e, (support, query, labels) in enumerate(zip(*episodes, strict=True)):
+        means = [embed_one(ids[0]) for ids in support]
+        for c, ids in enumerate(query):
+            for number in ids:
+                distances = [float((embed_one(number) - mean).norm()) for mean in means]
+                yield e, int(labels[c]), int(labels[int(np.argmin(distances))])
+
+
+def test_tables_agree_with_answering_one_query_at_a_time(root):
+    answers, classes = answer(root, root / layout.MODEL), read_classes(root)
+    loop = pd.DataFrame(by_loop(root), columns=["episode", "truth", "guess"])
+    loop["right"] = loop["truth"] == loop["guess"]
+    ours = {name: table[table["protocol"] == "3w1s"] for name, table in answers._asdict().items() if name != "points"}
+
+    assert np.allclose(ours["episodes"]["accuracy"], loop.groupby("episode")["right"].mean())
+    assert ours["summary"]["mean"].item() == pytest.approx(loop["right"].mean())
+
+    wanted = loop.groupby("truth")["right"].agg(["size", "mean"])
+    assert ours["classes"]["queries"].tolist() == wanted["size"].tolist()
+    assert ours["classes"]["accuracy"].tolist() == pytest.approx(wanted["mean"].tolist())
+    assert ours["classes"]["class"].tolist() == classes.loc[wanted.index, "class"].tolist()
+
+    assert ours["groups"]["group"].tolist() == ["c"]
+    assert ours["groups"]["accuracy"].item() == pytest.approx(loop["right"].mean())
+
+    names = label_names(classes)
+    wrong = loop[~loop["right"]].groupby(["truth", "guess"]).size()
+    found = {(row["class"], row["predicted"]): row["count"] for row in ours["confusions"].to_dict("records")}
+    assert found == {(names[truth], names[guess]): count for (truth, guess), count in wrong.items()}
+    assert ours["confusions"]["count"].is_monotonic_decreasing
+
+
+def test_answers_are_the_same_each_time(root):
+    first, second = answer(root, root / layout.MODEL), answer(root, root / layout.MODEL)
+    pd.testing.assert_frame_equal(first.episodes, second.episodes)
+    assert first.episodes["protocol"].unique().tolist() == ["3w1s", "3w2s"]
