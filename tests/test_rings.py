@@ -1,0 +1,50 @@
+"""The science runs where no service is installed: each of its modules is imported with the services unimportable."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+SOURCE = Path(__file__).parents[1] / "src"
+SERVICES = ("prefect", "dvc", "mlflow", "great_expectations", "pandas")
+
+IMPORT_WITHOUT = """
+import importlib, sys
+
+for service in {services!r}:
+    sys.modules[service] = None  # importing it raises, and looking whether it is installed finds nothing
+for name in {modules!r}:
+    importlib.import_module(name)
+"""
+
+
+def science() -> list[str]:
+    """The modules of the innermost ring by name."""
+    files = [path.relative_to(SOURCE).with_suffix("") for path in (SOURCE / "kshot").rglob("*.py")]
+    names = [".".join(file.parts).removesuffix(".__init__") for file in files]
+    return sorted(name for name in names if not name.startswith(("kshot.lifecycle", "kshot.cli")))
+
+
+def imports(modules: list[str]) -> subprocess.CompletedProcess[str]:
+    code = IMPORT_WITHOUT.format(services=set(SERVICES), modules=modules)
+    return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120, check=False)
+
+
+def test_every_module_of_the_science_needs_no_service() -> None:
+    assert "kshot.training" in science()
+    ended = imports(science())
+    assert ended.returncode == 0, ended.stderr
+
+
+@pytest.mark.parametrize("service", SERVICES)
+def test_the_services_are_indeed_unimportable(service: str) -> None:
+    ended = imports([service])
+    assert f"import of {service} halted" in ended.stderr
+
+
+def test_the_command_line_answers_without_the_science_and_the_services() -> None:
+    heavy = (*SERVICES, "torch", "timm", "numpy", "PIL")
+    code = f"import sys, kshot.cli; kshot.cli.parser(); print(sorted(set({heavy!r}) & set(sys.modules)))"
+    ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True)
+    assert ended.stdout.strip() == "[]"
