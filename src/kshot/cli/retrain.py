@@ -5,7 +5,7 @@ import os
 from pathlib import Path
 from typing import Any
 
-from kshot.lifecycle import lock, quiet, settings
+from kshot.lifecycle import lock, settings
 
 DESCRIPTION = """\
 Run one retraining: ingest, split, validate, episodes, train and evaluate, then register the
@@ -47,11 +47,23 @@ def add_parser(verbs: Any) -> None:
 
 
 def run(root: Path, options: argparse.Namespace) -> int:
-    """Change params.yaml and data/raw as asked, then run the flow."""
+    """Change params.yaml and data/raw as asked, then run the flow here."""
     with lock.hold(root, "kshot retrain"):
         change_settings(root, options)
+        if not options.debug:
+            # Prefect's own words stay in its log; the terminal shows what kshot says.
+            os.environ.setdefault("PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL", "CRITICAL")
+        from flows import server
+
+        starting = server.launch(root)  # before anything else, because it takes the longest
         choose_data(root, options.data)
-        run_flow(root, debug=options.debug)
+        from flows import output
+        from flows.retrain import retrain
+
+        if starting is not None:
+            starting.wait()
+        with output.on_terminal():
+            retrain(str(root))
     return 0
 
 
@@ -73,16 +85,3 @@ def choose_data(root: Path, wanted: str | None) -> None:
     elif dataset.current(root) is None:
         print("no data yet: adding the built-in set, letters of many scripts (your own: `kshot data add FOLDER`)")
         dataset.add(root, "glyphs", note="the built-in set")
-
-
-def run_flow(root: Path, *, debug: bool) -> None:
-    """Run the flow here, on Prefect's temporary server unless PREFECT_API_URL names another."""
-    quiet.keep_prefect_in(root)
-    if not debug:
-        # Prefect's own words stay in its log; the terminal shows what kshot says.
-        os.environ.setdefault("PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL", "CRITICAL")
-    from flows import output, server
-    from flows.retrain import retrain
-
-    with output.on_terminal(), server.temporary():
-        retrain(str(root))
