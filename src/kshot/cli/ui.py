@@ -96,7 +96,7 @@ def server(root: Path, command: list[str], names: dict[str, str], port: int) -> 
     try:
         yield process, port
     finally:
-        pipeline.end_group(process)
+        pipeline.end_group(process, grace_s=3.0)  # they keep nothing that a kill could lose
 
 
 def free_port(first: int) -> int:
