@@ -4,6 +4,7 @@ Each verb has a module here. Nothing heavy is imported until a verb runs, so tha
 """
 
 import argparse
+import errno
 import importlib.metadata
 import os
 import signal
@@ -52,6 +53,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except OSError as error:
         if options.debug:
             raise
+        if error.errno == errno.ENOSPC:
+            place = f" at {error.filename}" if error.filename else ""
+            return _fail(f"the disk is full{place}; free some space and run the same command to go on", 1, options)
         return _fail(f"{error}; --debug shows where", 1, options)
     except Exception as error:
         if options.debug:

@@ -1,0 +1,137 @@
+"""The command line: what a newcomer reads, one line an error, exit codes, nothing written when a setting is wrong."""
+
+import os
+import shutil
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from kshot import cli
+from kshot.errors import KshotError
+from kshot.lifecycle import lock
+
+REPOSITORY = Path(__file__).parents[1]
+
+
+@pytest.fixture
+def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A project without data, and the working directory in it."""
+    for name in ("dvc.yaml", "params.yaml"):
+        shutil.copy(REPOSITORY / name, tmp_path)
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def kshot(*arguments: str, cwd: Path = REPOSITORY) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "kshot.cli", *arguments],
+        cwd=cwd,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+
+
+def test_help_names_every_verb_and_answers_at_once() -> None:
+    kshot("--help")  # compiles
+    started = time.monotonic()
+    ended = kshot("--help")
+    assert time.monotonic() - started < 2  # 0.16 s alone; the machine may be busy
+    assert ended.returncode == 0
+    assert all(f"kshot {verb}" in ended.stdout for verb in ("retrain", "data add", "ui"))
+
+
+@pytest.mark.parametrize(
+    "verb", [["retrain"], ["data"], ["data", "add"], ["data", "versions"], ["data", "diff"], ["ui"]]
+)
+def test_each_verb_explains_itself(verb: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        cli.main([*verb, "--help"])
+    assert ended.value.code == 0
+    assert capsys.readouterr().out.startswith(f"usage: kshot {' '.join(verb)}")
+
+
+def test_version() -> None:
+    assert kshot("--version").stdout == "kshot 0.1.0\n"
+
+
+def test_a_missing_verb_and_an_unknown_option_exit_2() -> None:
+    assert kshot().returncode == 2
+    assert kshot("retrain", "--setting", "x").returncode == 2
+
+
+def test_outside_a_project_one_line_says_what_is_needed(tmp_path: Path) -> None:
+    ended = kshot("data", "versions", cwd=tmp_path)
+    assert ended.returncode == 1
+    assert ended.stderr.startswith("kshot: error: ") and ended.stderr.count("\n") == 1
+    assert "needs dvc.yaml and params.yaml" in ended.stderr
+
+
+def test_a_folder_below_the_project_will_do(root: Path) -> None:
+    (root / "data" / "deep").mkdir(parents=True)
+    assert cli.project_root(root / "data" / "deep") == root
+
+
+@pytest.mark.parametrize(
+    ("setting", "told"),
+    [("train.steps=0", "train.steps is 0; needs at least 1"), ("train.stepz=5", "did you mean steps")],
+)
+def test_a_wrong_setting_exits_2_and_writes_nothing(
+    root: Path, capsys: pytest.CaptureFixture[str], setting: str, told: str
+) -> None:
+    before = (root / "params.yaml").read_bytes()
+    assert cli.main(["retrain", "--set", "train.seed=5", "--set", setting]) == 2
+    output = capsys.readouterr()
+    assert told in output.err and output.err.count("\n") == 1 and "Traceback" not in output.err
+    assert (root / "params.yaml").read_bytes() == before
+
+
+def test_a_missing_params_file_is_named(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["retrain", "--params", "nowhere.yaml"]) == 2
+    assert "nowhere.yaml: No such file" in capsys.readouterr().err
+
+
+def test_debug_shows_the_traceback_too(
+    root: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("KSHOT_DEBUG", "0")
+    assert cli.main(["--debug", "retrain", "--set", "train.steps=0"]) == 2
+    assert "Traceback" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("verb", [["retrain"], ["data", "add", "somewhere"]])
+def test_a_writing_verb_waits_for_nobody_while_another_holds_the_project(root: Path, verb: list[str]) -> None:
+    with lock.hold(root, "kshot retrain"):
+        ended = kshot(*verb, cwd=root)
+    assert ended.returncode == 8
+    assert f"`kshot retrain` (process {os.getpid()}) has been working in this project since" in ended.stderr
+
+
+@pytest.mark.parametrize(
+    ("raised", "code", "told"),
+    [
+        (KeyboardInterrupt(), 130, "interrupted"),
+        (KshotError("two\nlines"), 1, "two lines"),
+        (OSError(28, "No space left on device", "data/x"), 1, "the disk is full at data/x; free some space"),
+        (ZeroDivisionError("odd"), 1, "ZeroDivisionError: odd -- a defect"),
+    ],
+)
+def test_whatever_goes_wrong_is_one_line(
+    root: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    raised: BaseException,
+    code: int,
+    told: str,
+) -> None:
+    def broken(*_: object) -> None:
+        raise raised
+
+    monkeypatch.setattr("kshot.cli.retrain.change_settings", broken)
+    assert cli.main(["retrain"]) == code
+    error = capsys.readouterr().err
+    assert error.startswith("kshot: error: ") and told in error and error.count("\n") == 1
