@@ -1,0 +1,61 @@
+"""Fixed few-shot episodes, drawn once from a seed and kept as indices."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kshot.errors import DataError
+from kshot.evaluation import EpisodeSet
+from kshot.params import Protocol
+
+Ids = NDArray[np.integer[Any]]
+
+
+def draw_episodes(
+    members: Sequence[Ids],
+    groups: Sequence[str],
+    labels: Ids,
+    protocol: Protocol,
+    *,
+    n_query: int,
+    n_episodes: int,
+    generator: np.random.Generator,
+) -> EpisodeSet:
+    """`n_episodes` of `protocol` over the classes whose image ids are `members`.
+
+    members, groups, labels: class by class, its image ids (no picture twice), its group, its label. Classes of one
+    episode are drawn without repetition, with within_group from one group that has n_way of them; the images of one
+    class without repetition. Raises DataError where classes or images are too few.
+    """
+    n_way, per_class = protocol.n_way, protocol.k_shot + n_query
+    pools = _pools(groups, n_way) if protocol.within_group else [np.arange(len(members))]
+    pools = [pool for pool in pools if len(pool) >= n_way]
+    if not pools:
+        kind = "no group has as many" if protocol.within_group else f"there are {len(members)}"
+        raise DataError(
+            f"an episode needs {n_way} classes, but {kind}: lower n_way in params.yaml, or add classes to this split"
+        )
+    for ids, label in zip(members, labels, strict=True):
+        if len(ids) < per_class:
+            raise DataError(
+                f"a class (label {label}) has {len(ids)} different images; k_shot + n_query needs {per_class}: "
+                "lower one in params.yaml, or drop the class"
+            )
+    # A group is drawn as often as it has classes, so that every class answers about equally often.
+    weight = np.array([len(pool) for pool in pools], dtype=np.float64)
+    chosen = np.stack(
+        [
+            generator.choice(pools[pool], n_way, replace=False)
+            for pool in generator.choice(len(pools), n_episodes, p=weight / weight.sum())
+        ]
+    )
+    ids = np.stack([np.stack([generator.choice(members[c], per_class, replace=False) for c in row]) for row in chosen])
+    ids = ids.astype(np.int32)
+    return EpisodeSet(ids[:, :, : protocol.k_shot], ids[:, :, protocol.k_shot :], labels[chosen].astype(np.int32))
+
+
+def _pools(groups: Sequence[str], n_way: int) -> list[Ids]:
+    names = np.asarray(groups, dtype=object)
+    return [np.flatnonzero(names == name) for name in sorted(set(groups)) if name]

@@ -1,0 +1,42 @@
+"""What every stage's command does around its work: one line for a person's error, a traceback only when asked."""
+
+import errno
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import NoReturn
+
+from kshot.errors import KshotError
+from kshot.lifecycle.quiet import silence_telemetry
+from kshot.params import Params, load_params
+
+INTERRUPTED = 130  # the shell's number for a command that Ctrl-C ended
+
+
+def stage_main(run: Callable[[Path, Params], None]) -> NoReturn:
+    """Run one stage in the current directory and exit: 0, an error's own code, or 130 when interrupted.
+
+    KSHOT_DEBUG=1 shows tracebacks.
+    """
+    silence_telemetry()
+    root = Path.cwd()
+    try:
+        run(root, load_params(root / "params.yaml"))
+    except KshotError as error:
+        _fail(error, str(error), error.exit_code)
+    except KeyboardInterrupt as error:
+        _fail(error, "interrupted; the next run goes on from the last checkpoint", INTERRUPTED)
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+            raise
+        where = f" while writing {error.filename}" if error.filename else ""
+        _fail(error, f"the disk is full{where}; free some space and run again, nothing was lost", 1)
+    sys.exit(0)
+
+
+def _fail(error: BaseException, message: str, code: int) -> NoReturn:
+    if os.environ.get("KSHOT_DEBUG") == "1":
+        raise error
+    print(f"kshot: error: {message}", file=sys.stderr, flush=True)
+    sys.exit(code)

@@ -1,0 +1,46 @@
+"""Stage episodes: draw the validation and test episodes that every model of this data version answers."""
+
+import hashlib
+from pathlib import Path
+
+import numpy as np
+
+from kshot.episodes import draw_episodes
+from kshot.errors import DataError
+from kshot.lifecycle import layout
+from kshot.lifecycle.packed import image_ids, of_splits, read_classes, read_manifest
+from kshot.lifecycle.stages.entry import stage_main
+from kshot.params import Params
+
+
+def run(root: Path, params: Params) -> None:
+    """Write one file a split and protocol: support, query (ids) and classes (labels)."""
+    settings, folder = params.episodes, root / layout.EPISODES
+    folder.mkdir(parents=True, exist_ok=True)
+    manifest, classes = read_manifest(root), read_classes(root)
+    duplicate = manifest.duplicated(["class", "content"]).to_numpy()
+    for split in ("val", "test"):
+        part = of_splits(classes, [split])
+        # Copies of a picture never meet in one episode: an answer would be given away.
+        members = [ids[~duplicate[ids % len(manifest)]] for ids in image_ids(manifest, part)]
+        for name, protocol in settings.protocols.items():
+            key = hashlib.sha256(f"{settings.seed}/{split}/{name}".encode()).digest()
+            try:
+                episodes = draw_episodes(
+                    members,
+                    part["group"].tolist(),
+                    part.index.to_numpy(),
+                    protocol,
+                    n_query=settings.n_query,
+                    n_episodes=settings.n_episodes,
+                    generator=np.random.default_rng(int.from_bytes(key[:8])),
+                )
+            except DataError as error:
+                raise DataError(f"{split} episodes of {name}: {error}") from error
+            np.savez(folder / f"{split}-{name}.npz", **episodes._asdict())
+    told = ", ".join(settings.protocols)
+    print(f"{settings.n_episodes} episodes each of {told}, for val and test", flush=True)
+
+
+if __name__ == "__main__":
+    stage_main(run)

@@ -1,0 +1,40 @@
+"""Stage split: every class into train, val or test, and its rotations with it."""
+
+import json
+from pathlib import Path
+
+import pandas as pd
+
+from kshot.lifecycle import layout
+from kshot.lifecycle.packed import read_manifest
+from kshot.lifecycle.stages.entry import stage_main
+from kshot.params import Params
+from kshot.splits import SPLITS, choose_by, split_classes
+
+
+def run(root: Path, params: Params) -> None:
+    """Write the table of classes; a row's position is its label."""
+    settings, manifest = params.split, read_manifest(root)
+    classes = manifest.drop_duplicates("class").sort_values("class")
+    groups = dict(zip(classes["class"], classes["group"], strict=True))
+    table = dict(zip(classes["class"], classes["split"], strict=True))
+    by = choose_by(settings.by, groups, table)
+    place = split_classes(groups, table, by=by, val=settings.val, test=settings.test, seed=settings.seed)
+    turns = range(4) if settings.rotations else range(1)
+    rows = [
+        {"class": name, "group": groups[name], "rotation": turn, "split": place[name]}
+        for name in groups
+        for turn in turns
+    ]
+    folder = root / layout.SPLIT
+    folder.mkdir(parents=True, exist_ok=True)
+    pd.DataFrame(rows).to_parquet(folder / "classes.parquet", index=False)
+    counts = {split: sum(found == split for found in place.values()) for split in SPLITS}
+    text = json.dumps({"by": by, **counts}, indent=2)
+    (folder / "split.json").write_text(text + "\n", encoding="utf-8")
+    told = ", ".join(f"{count} {split}" for split, count in counts.items())
+    print(f"{len(groups)} classes by {by}: {told}{', each in 4 rotations' if settings.rotations else ''}", flush=True)
+
+
+if __name__ == "__main__":
+    stage_main(run)

@@ -1,0 +1,63 @@
+"""Class-disjoint splits, seeded, and stable while a data set grows."""
+
+import hashlib
+from collections.abc import Collection, Mapping
+
+from kshot.errors import DataError
+
+SPLITS = ("train", "val", "test")
+
+
+def choose_by(by: str, groups: Mapping[str, str], table: Mapping[str, str]) -> str:
+    """What `auto` means for this data: its own table if it brings one, else groups if each split can have one, else classes.
+
+    groups: class to group, '' for none; table: class to split, '' for none. Another `by` is returned as it is. Raises
+    DataError where the data has not what `by` asks for.
+    """
+    named = {group for group in groups.values() if group}
+    if by == "auto":
+        if any(table.values()):
+            return "table"
+        return "group" if len(named) >= len(SPLITS) and all(groups.values()) else "class"
+    if by == "table" and not any(table.values()):
+        raise DataError(
+            "split.by is table, but the data brings no split: add it with `kshot data add SOURCE --split FILE`, "
+            "or set split.by to group or class"
+        )
+    if by == "group" and len(named) < len(SPLITS):
+        raise DataError(
+            f"split.by is group, but the data has {len(named)} groups; needs at least 3, one a split: set split.by: class"
+        )
+    return by
+
+
+def split_classes(
+    groups: Mapping[str, str], table: Mapping[str, str], *, by: str, val: float, test: float, seed: int
+) -> dict[str, str]:
+    """Each class's split, train, val or test: by the `table`, or whole groups or single classes by rank.
+
+    groups and table as in `choose_by`, `by` its answer. Groups (classes) are ranked by a hash of seed and name, and the
+    first shares go to test and val: a class that is added later moves few others. Raises DataError for a table that
+    leaves a class out or knows other splits, and where a split would stay empty.
+    """
+    if by == "table":
+        for name in groups:
+            if table[name] not in SPLITS:
+                found = f"has split {table[name]!r}" if table[name] else "has no split"
+                raise DataError(f"class {name!r} {found} in the data's table; needs one of {', '.join(SPLITS)}")
+        return {name: table[name] for name in groups}
+    unit = {name: group if by == "group" and group else name for name, group in groups.items()}
+    ranked = rank(set(unit.values()), seed)
+    n_test, n_val = max(1, round(test * len(ranked))), max(1, round(val * len(ranked)))
+    if len(ranked) <= n_test + n_val:
+        raise DataError(
+            f"the data has {len(ranked)} {'groups' if by == 'group' else 'classes'}; split.val {val} and split.test {test} "
+            "leave none to train on: lower them, or add data"
+        )
+    place = {name: "test" if i < n_test else "val" if i < n_test + n_val else "train" for i, name in enumerate(ranked)}
+    return {name: place[unit[name]] for name in groups}
+
+
+def rank(names: Collection[str], seed: int) -> list[str]:
+    """`names` in an order that follows from `seed` and each name alone."""
+    return sorted(names, key=lambda name: hashlib.sha256(f"{seed}/{name}".encode()).digest())
