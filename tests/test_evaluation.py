@@ -3,7 +3,8 @@ import pytest
 import torch
 
 from kshot.embedding import Embedding
-from kshot.evaluation import EpisodeSet, Points, accuracies, answer_episodes, embed_once, prototype_distances
+from kshot.episodes import EpisodeSet
+from kshot.evaluation import Points, accuracies, answer_episodes, embed_once, prototype_distances
 
 
 def draw(rng, episodes=40, n_way=4, k_shot=3, n_query=5, classes=10, images=20):

@@ -7,8 +7,8 @@ import torch
 
 from kshot import training
 from kshot.embedding import Embedding
+from kshot.episodes import EpisodeSet
 from kshot.errors import ParamsError, TrainingDiverged
-from kshot.evaluation import EpisodeSet
 from kshot.params import load_params
 from kshot.training import Done, Step, Validation, choose_device, learning_rate, meta_train
 

@@ -1,16 +1,27 @@
 """Fixed few-shot episodes, drawn once from a seed and kept as indices."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from kshot.errors import DataError
-from kshot.evaluation import EpisodeSet
 from kshot.params import Protocol
 
 Ids = NDArray[np.integer[Any]]
+
+
+class EpisodeSet(NamedTuple):
+    """Fixed episodes of one protocol, as ids of the expanded image space."""
+
+    support: Ids  # (E, n_way, k_shot)
+    query: Ids  # (E, n_way, n_query)
+    classes: Ids  # (E, n_way), labels
+
+    def first(self, count: int) -> "EpisodeSet":
+        """The first `count` episodes, or all where there are fewer."""
+        return EpisodeSet(self.support[:count], self.query[:count], self.classes[:count])
 
 
 def draw_episodes(
@@ -51,9 +62,27 @@ def draw_episodes(
             for pool in generator.choice(len(pools), n_episodes, p=weight / weight.sum())
         ]
     )
-    ids = np.stack([np.stack([generator.choice(members[c], per_class, replace=False) for c in row]) for row in chosen])
-    ids = ids.astype(np.int32)
+    ids = np.concatenate(
+        [_draw_images(members, rows, per_class, generator) for rows in np.split(chosen, _cuts(chosen))]
+    )
     return EpisodeSet(ids[:, :, : protocol.k_shot], ids[:, :, protocol.k_shot :], labels[chosen].astype(np.int32))
+
+
+def _draw_images(members: Sequence[Ids], chosen: Ids, per_class: int, generator: np.random.Generator) -> Ids:
+    """`per_class` images of each class of `chosen` (E, n_way), none twice: (E, n_way, per_class) int32."""
+    widest = max(len(members[c]) for c in np.unique(chosen))
+    padded = np.full((*chosen.shape, widest), -1, dtype=np.int32)
+    for place in np.ndindex(chosen.shape):
+        ids = members[chosen[place]]
+        padded[place][: len(ids)] = ids
+    keys = np.where(padded >= 0, generator.random(padded.shape), 2.0)
+    picked: Ids = np.take_along_axis(padded, np.argsort(keys, axis=-1)[:, :, :per_class], axis=-1)
+    return picked
+
+
+def _cuts(chosen: Ids, episodes: int = 100) -> list[int]:
+    """Where to cut the episodes, so that the keys of a few at a time are in memory and not those of all."""
+    return list(range(episodes, len(chosen), episodes))
 
 
 def _pools(groups: Sequence[str], n_way: int) -> list[Ids]:

@@ -11,21 +11,10 @@ from torch import Tensor
 from kshot.batches import Pixels
 from kshot.distances import squared_euclidean
 from kshot.embedding import Embedding, embed
+from kshot.episodes import EpisodeSet
 from kshot.losses.prototypical import prototypes
 
 Ids = NDArray[np.integer[Any]]
-
-
-class EpisodeSet(NamedTuple):
-    """Fixed episodes of one protocol, as ids of the expanded image space."""
-
-    support: Ids  # (E, n_way, k_shot)
-    query: Ids  # (E, n_way, n_query)
-    classes: Ids  # (E, n_way), labels
-
-    def first(self, count: int) -> "EpisodeSet":
-        """The first `count` episodes, or all where there are fewer."""
-        return EpisodeSet(self.support[:count], self.query[:count], self.classes[:count])
 
 
 class Points(NamedTuple):

@@ -9,7 +9,7 @@ SPLITS = ("train", "val", "test")
 
 
 def choose_by(by: str, groups: Mapping[str, str], table: Mapping[str, str]) -> str:
-    """What `auto` means for this data: its own table if it brings one, else groups if each split can have one, else classes.
+    """What `auto` means here: the data's own table, else groups if each split can have one, else classes.
 
     groups: class to group, '' for none; table: class to split, '' for none. Another `by` is returned as it is. Raises
     DataError where the data has not what `by` asks for.
@@ -26,7 +26,7 @@ def choose_by(by: str, groups: Mapping[str, str], table: Mapping[str, str]) -> s
         )
     if by == "group" and len(named) < len(SPLITS):
         raise DataError(
-            f"split.by is group, but the data has {len(named)} groups; needs at least 3, one a split: set split.by: class"
+            f"split.by is group, but the data has {len(named)} groups; needs at least 3: set split.by: class"
         )
     return by
 
@@ -50,9 +50,10 @@ def split_classes(
     ranked = rank(set(unit.values()), seed)
     n_test, n_val = max(1, round(test * len(ranked))), max(1, round(val * len(ranked)))
     if len(ranked) <= n_test + n_val:
+        kind = "groups" if by == "group" else "classes"
         raise DataError(
-            f"the data has {len(ranked)} {'groups' if by == 'group' else 'classes'}; split.val {val} and split.test {test} "
-            "leave none to train on: lower them, or add data"
+            f"the data has {len(ranked)} {kind}; split.val {val} and split.test {test} leave none to train on: "
+            "lower them, or add data"
         )
     place = {name: "test" if i < n_test else "val" if i < n_test + n_val else "train" for i, name in enumerate(ranked)}
     return {name: place[unit[name]] for name in groups}

@@ -23,8 +23,9 @@ from kshot.checkpoint import (
     save_checkpoint,
 )
 from kshot.embedding import Embedding
+from kshot.episodes import EpisodeSet
 from kshot.errors import ParamsError, TrainingDiverged
-from kshot.evaluation import EpisodeSet, accuracies, answer_episodes, embed_once
+from kshot.evaluation import accuracies, answer_episodes, embed_once
 from kshot.losses import contrastive_loss, prototypical_loss, triplet_loss
 from kshot.params import Train
 from kshot.statistics import mean_interval

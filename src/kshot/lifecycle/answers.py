@@ -8,7 +8,8 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from kshot.embedding import load_embedding
-from kshot.evaluation import EpisodeSet, Points, accuracies, answer_episodes, embed_once
+from kshot.episodes import EpisodeSet
+from kshot.evaluation import Points, accuracies, answer_episodes, embed_once
 from kshot.lifecycle import layout
 from kshot.lifecycle.packed import (
     image_ids,
@@ -22,7 +23,7 @@ from kshot.lifecycle.packed import (
 from kshot.statistics import mean_interval, ratio_interval
 from kshot.training import choose_device
 
-Counts = NDArray[np.int64]
+Labels = NDArray[np.integer[Any]]
 
 
 class Answers(NamedTuple):
@@ -85,7 +86,7 @@ def _tables(points: Points, episodes: EpisodeSet, classes: pd.DataFrame) -> dict
     }
 
 
-def _by_class(truth: Counts, guess: Counts, classes: pd.DataFrame) -> pd.DataFrame:
+def _by_class(truth: Labels, guess: Labels, classes: pd.DataFrame) -> pd.DataFrame:
     queries = np.bincount(truth.ravel(), minlength=len(classes))
     right = np.bincount(truth[truth == guess], minlength=len(classes))
     asked = np.flatnonzero(queries)
@@ -93,7 +94,7 @@ def _by_class(truth: Counts, guess: Counts, classes: pd.DataFrame) -> pd.DataFra
     return frame.assign(queries=queries[asked], accuracy=right[asked] / queries[asked])
 
 
-def _by_group(truth: Counts, guess: Counts, classes: pd.DataFrame) -> pd.DataFrame:
+def _by_group(truth: Labels, guess: Labels, classes: pd.DataFrame) -> pd.DataFrame:
     codes, groups = pd.factorize(classes["group"], sort=True)
     episode = np.broadcast_to(np.arange(len(truth))[:, None, None], truth.shape)
     cell = episode * len(groups) + codes[truth]
@@ -104,11 +105,11 @@ def _by_group(truth: Counts, guess: Counts, classes: pd.DataFrame) -> pd.DataFra
     for column in np.flatnonzero(queries.sum(0)):
         mean, low, high = ratio_interval(right[:, column], queries[:, column])
         count = int(queries[:, column].sum())
-        rows.append({"group": groups[column], "queries": count, "accuracy": mean, "low": low, "high": high})
+        rows.append({"group": str(groups[int(column)]), "queries": count, "accuracy": mean, "low": low, "high": high})
     return pd.DataFrame(rows)
 
 
-def _confusions(truth: Counts, guess: Counts, classes: pd.DataFrame) -> pd.DataFrame:
+def _confusions(truth: Labels, guess: Labels, classes: pd.DataFrame) -> pd.DataFrame:
     wrong = truth != guess
     pairs = pd.DataFrame({"truth": truth[wrong], "guess": guess[wrong]}).value_counts().rename("count").reset_index()
     pairs = pairs.sort_values(["count", "truth", "guess"], ascending=[False, True, True])

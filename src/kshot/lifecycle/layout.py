@@ -2,18 +2,18 @@
 
 from pathlib import Path
 
-RAW = Path("data/raw")                      # manifest.csv + images/, tracked by `dvc add`: the data version
+RAW = Path("data/raw")  # manifest.csv + images/, tracked by `dvc add`: the data version
 RAW_DVC = Path("data/raw.dvc")
-VERSIONS = Path("data/versions.jsonl")      # one line a data version that was ever added
-PACKED = Path("data/packed")                # ingest: images.npy, manifest.parquet, unreadable.csv
-SPLIT = Path("data/split")                  # split: classes.parquet, split.json
-VALIDATION = Path("reports/validation")     # validate: validation.json, Data Docs
-EPISODES = Path("data/episodes")            # episodes: val-5w1s.npz, test-5w1s.npz, ...
-MODEL = Path("model")                       # train: embedding.safetensors, embedding.json
-TRAIN_LOG = Path("reports/train.jsonl")     # train: one step record a line
-CURVES = Path("reports/curves.csv")         # train: the same for `dvc plots`
-METRICS = Path("reports/metrics.json")      # evaluate: what `dvc metrics show` prints
-EVALUATION = Path("reports/evaluation")     # evaluate: per episode, class, group; geometry; projection
-REPORT = Path("reports/report.html")        # written by the flow: it shows the decision too
-STATE = Path(".kshot")                      # lock, checkpoints, Prefect's home: never committed, safe to delete
+VERSIONS = Path("data/versions.jsonl")  # one line a data version that was ever added
+PACKED = Path("data/packed")  # ingest: images.npy, manifest.parquet, unreadable.csv
+SPLIT = Path("data/split")  # split: classes.parquet, split.json
+VALIDATION = Path("reports/validation")  # validate: validation.json, Data Docs
+EPISODES = Path("data/episodes")  # episodes: val-5w1s.npz, test-5w1s.npz, ...
+MODEL = Path("model")  # train: embedding.safetensors, embedding.json
+TRAIN_LOG = Path("reports/train.jsonl")  # train: one step record a line
+CURVES = Path("reports/curves.csv")  # train: the same for `dvc plots`
+METRICS = Path("reports/metrics.json")  # evaluate: what `dvc metrics show` prints
+EVALUATION = Path("reports/evaluation")  # evaluate: per episode, class, group; geometry; projection
+REPORT = Path("reports/report.html")  # written by the flow: it shows the decision too
+STATE = Path(".kshot")  # lock, checkpoints, Prefect's home: never committed, safe to delete
 MLRUNS = Path("mlruns")

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from kshot.evaluation import EpisodeSet
+from kshot.episodes import EpisodeSet
 from kshot.lifecycle import layout
 
 
