@@ -73,7 +73,7 @@ def test_stage_module_command_and_section_bear_one_name(name: str) -> None:
     assert STAGES[name]["cmd"] == f"python -m kshot.lifecycle.stages.{name}"
     assert (SOURCE / "kshot/lifecycle/stages" / f"{name}.py").is_file()
     assert name in STAGES[name]["params"]
-    assert set(STAGES[name]["params"]) <= set(Params.__dataclass_fields__)
+    assert {key.split(".")[0] for key in STAGES[name]["params"]} <= set(Params.__dataclass_fields__)
 
 
 def test_layout_and_dvc_yaml_name_the_same_places() -> None:

@@ -8,9 +8,9 @@ import torch
 from kshot import training
 from kshot.embedding import Embedding
 from kshot.episodes import EpisodeSet
-from kshot.errors import ParamsError, TrainingDiverged
+from kshot.errors import TrainingDiverged
 from kshot.params import load_params
-from kshot.training import Done, Step, Validation, choose_device, learning_rate, meta_train
+from kshot.training import Done, Step, Validation, learning_rate, meta_train
 
 TRAIN = load_params(Path(__file__).parents[1] / "params.yaml").train
 CLASSES, IMAGES, SIZE = 12, 8, 16
@@ -137,10 +137,3 @@ def test_the_rate_warms_up_and_falls_to_zero_along_a_cosine():
     assert learning_rate(10, settings) == pytest.approx(1.0)
     assert learning_rate(60, settings) == pytest.approx(0.5)
     assert learning_rate(110, settings) == pytest.approx(0.0)
-
-
-def test_a_device_that_is_not_there_is_told():
-    assert choose_device("cpu") == torch.device("cpu")
-    if not torch.backends.mps.is_available():
-        with pytest.raises(ParamsError, match="train.device is mps, which this machine has not; it has"):
-            choose_device("mps")

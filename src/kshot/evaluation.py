@@ -12,7 +12,7 @@ from kshot.batches import Pixels
 from kshot.distances import squared_euclidean
 from kshot.embedding import Embedding, embed
 from kshot.episodes import EpisodeSet
-from kshot.losses.prototypical import prototypes
+from kshot.prototypes import prototypes
 
 Ids = NDArray[np.integer[Any]]
 

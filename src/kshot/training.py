@@ -24,7 +24,7 @@ from kshot.checkpoint import (
 )
 from kshot.embedding import Embedding
 from kshot.episodes import EpisodeSet
-from kshot.errors import ParamsError, TrainingDiverged
+from kshot.errors import TrainingDiverged
 from kshot.evaluation import accuracies, answer_episodes, embed_once
 from kshot.losses import contrastive_loss, prototypical_loss, triplet_loss
 from kshot.params import Train
@@ -201,17 +201,6 @@ def learning_rate(step: int, params: Train) -> float:
         return params.learning_rate * (step + 1) / params.warmup_steps
     share = (step - params.warmup_steps) / max(1, params.steps - params.warmup_steps)
     return params.learning_rate * 0.5 * (1 + math.cos(math.pi * share))
-
-
-def choose_device(name: str) -> torch.device:
-    """The device that `name` (auto, cpu, cuda, mps) means here. Raises ParamsError where there is none."""
-    present = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
-    if name == "auto":
-        name = next(kind for kind, here in present.items() if here)
-    if not present[name]:
-        here = ", ".join(kind for kind, found in present.items() if found)
-        raise ParamsError(f"params.yaml: train.device is {name}, which this machine has not; it has {here}")
-    return torch.device(name)
 
 
 def _prototypical(points: Tensor, labels: Tensor, params: Train) -> Tensor:

@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from kshot.devices import choose_device
 from kshot.embedding import load_embedding
 from kshot.episodes import EpisodeSet
 from kshot.evaluation import Points, accuracies, answer_episodes, embed_once
@@ -21,7 +22,6 @@ from kshot.lifecycle.packed import (
     read_manifest,
 )
 from kshot.statistics import mean_interval, ratio_interval
-from kshot.training import choose_device
 
 Labels = NDArray[np.integer[Any]]
 

@@ -6,15 +6,7 @@ from torch.nn.functional import cross_entropy
 
 from kshot.distances import squared_euclidean
 from kshot.losses.arguments import check_batch
-
-
-def prototypes(support: Tensor, labels: Tensor, n_way: int) -> Tensor:
-    """Mean embedding of each class (Snell et al. 2017, eq. 1, arXiv:1703.05175).
-
-    support (N, D); labels (N,) int64 in [0, n_way), every class present. Returns (n_way, D).
-    """
-    sums = support.new_zeros(n_way, support.shape[1]).index_add(0, labels, support)
-    return sums / labels.bincount(minlength=n_way).to(support.dtype)[:, None]
+from kshot.prototypes import prototypes
 
 
 def prototypical_loss(support: Tensor, support_labels: Tensor, query: Tensor, query_labels: Tensor) -> Tensor:

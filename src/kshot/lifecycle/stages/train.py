@@ -14,6 +14,7 @@ from tqdm import tqdm
 import kshot
 from kshot.backbones import parameter_count
 from kshot.batches import resident
+from kshot.devices import choose_device
 from kshot.embedding import Embedding, save_embedding
 from kshot.lifecycle import layout
 from kshot.lifecycle.packed import (
@@ -28,7 +29,7 @@ from kshot.lifecycle.packed import (
 from kshot.lifecycle.stages.entry import stage_main
 from kshot.memory import keep_freed_memory
 from kshot.params import Params
-from kshot.training import choose_device, meta_train
+from kshot.training import meta_train
 
 BATCH_NORM = "eval"  # an episode is answered with the statistics of training: no query helps another
 

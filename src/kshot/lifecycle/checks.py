@@ -1,0 +1,214 @@
+"""What must hold before a model is trained on a data version: small tables, and the rule on each."""
+
+import json
+import unicodedata
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import pandas as pd
+
+from kshot.params import Params
+from kshot.splits import SPLITS
+
+Text = Callable[[pd.Series], str]
+
+
+@dataclass(frozen=True)
+class Check:
+    """A rule on one column of a table: a stock expectation by its name, its arguments, and how a broken row is told."""
+
+    name: str
+    table: str
+    expectation: str
+    arguments: Mapping[str, Any] = field(default_factory=dict)
+    told: Text = lambda row: str(row["name"])
+    remedy: str = ""
+
+
+def tables(
+    manifest: pd.DataFrame, unreadable: pd.DataFrame, classes: pd.DataFrame, params: Params
+) -> dict[str, pd.DataFrame]:
+    """The tables that the checks read; each has a column `name` that says which row is meant.
+
+    files     one row: how many, the share that is unreadable, and their names
+    images    one row a picture: sides, and under how many classes and in how many splits its content lies
+    classes   one row a class: images (a picture counted once), images needed, splits, whether the name survives
+    splits    one row a split and demand: classes there, classes needed
+    """
+    base = classes[classes["rotation"] == 0]
+    return {
+        "files": _files(manifest, unreadable),
+        "images": _images(manifest, base),
+        "classes": _classes(manifest, base, params),
+        "splits": _splits(classes, params),
+    }
+
+
+def checks(params: Params) -> list[Check]:
+    """Every rule, in the order in which a person should hear of them."""
+    limits = params.validate
+    return [
+        Check(
+            "files are readable",
+            "files",
+            "ExpectColumnValuesToBeBetween",
+            {"column": "unreadable_share", "max_value": limits.max_unreadable_share},
+            lambda row: f"{row['unreadable']} of {row['files']} files: {row['examples']}",
+            "mend or remove them, or raise validate.max_unreadable_share to set them aside",
+        ),
+        Check(
+            "pictures are large enough",
+            "images",
+            "ExpectColumnValuesToBeBetween",
+            {"column": "short_side", "min_value": limits.min_side},
+            lambda row: f"{row['name']} is {row['width']} x {row['height']}",
+            f"needs {limits.min_side} pixels a side: remove them, or lower validate.min_side",
+        ),
+        Check(
+            "pictures are not too long",
+            "images",
+            "ExpectColumnValuesToBeBetween",
+            {"column": "aspect_ratio", "max_value": limits.max_aspect_ratio},
+            lambda row: f"{row['name']} is {row['width']} x {row['height']}",
+            f"needs at most {limits.max_aspect_ratio} to 1: crop them, or raise validate.max_aspect_ratio",
+        ),
+        Check(
+            "class names survive a round trip",
+            "classes",
+            "ExpectColumnValuesToBeInSet",
+            {"column": "survives", "value_set": [True]},
+            remedy="rename them without control signs, backslashes, or blanks at their ends",
+        ),
+        Check(
+            "every class lies in one split",
+            "classes",
+            "ExpectColumnValuesToBeBetween",
+            {"column": "n_splits", "min_value": 1, "max_value": 1},
+            lambda row: f"{row['name']} in {row['splits']}",
+            "give each class one split",
+        ),
+        Check(
+            "no picture lies in two splits",
+            "images",
+            "ExpectColumnValuesToBeBetween",
+            {"column": "content_splits", "max_value": 1},
+            lambda row: f"{row['name']} is the same as {row['twin']}",
+            "remove all but one",
+        ),
+        Check(
+            "no picture lies under two classes",
+            "images",
+            "ExpectColumnValuesToBeBetween",
+            {"column": "content_classes", "max_value": 1},
+            lambda row: f"{row['name']} is the same as {row['twin']}",
+            "remove all but one",
+        ),
+        Check(
+            "classes have enough images",
+            "classes",
+            "ExpectColumnValuesToBeBetween",
+            {"column": "missing_images", "max_value": 0},
+            lambda row: f"class {row['name']!r} has {row['images']} images; {row['demand']} needs {row['needed']}",
+            "lower one in params.yaml, or drop the class",
+        ),
+        Check(
+            "splits have enough classes",
+            "splits",
+            "ExpectColumnValuesToBeBetween",
+            {"column": "missing_classes", "max_value": 0},
+            lambda row: f"{row['name']} has {row['classes']} classes; {row['demand']} needs {row['needed']}",
+            "lower it in params.yaml, or add classes",
+        ),
+    ]
+
+
+def _files(manifest: pd.DataFrame, unreadable: pd.DataFrame) -> pd.DataFrame:
+    count = len(manifest) + len(unreadable)
+    pairs = zip(unreadable["path"], unreadable["reason"], strict=True)
+    examples = listed([f"{path} ({reason})" for path, reason in pairs])
+    row = {"name": "all files", "files": count, "unreadable": len(unreadable), "examples": examples}
+    return pd.DataFrame([{**row, "unreadable_share": len(unreadable) / max(1, count)}])
+
+
+def _images(manifest: pd.DataFrame, base: pd.DataFrame) -> pd.DataFrame:
+    place = dict(zip(base["class"], base["split"], strict=True))
+    sides = manifest[["width", "height"]]
+    short = sides.min(axis=1)
+    table = manifest[["class", "content", "width", "height"]].assign(
+        name=manifest["path"],
+        short_side=short,
+        aspect_ratio=sides.max(axis=1) / short.clip(lower=1),
+        split=manifest["class"].map(place),
+    )
+    same = table.groupby("content")
+    table["content_classes"] = same["class"].transform("nunique")
+    table["content_splits"] = same["split"].transform("nunique")
+    first = same["name"].transform("first")
+    table["twin"] = first.where(first != table["name"], same["name"].transform("last"))
+    return table
+
+
+def _classes(manifest: pd.DataFrame, base: pd.DataFrame, params: Params) -> pd.DataFrame:
+    shots = max(protocol.k_shot for protocol in params.episodes.protocols.values())
+    answered = ("k_shot + n_query", shots + params.episodes.n_query)
+    trained = ("train.images_per_class", params.train.images_per_class)
+    images = manifest.groupby("class")["content"].nunique()
+    rows = []
+    for name, part in base.groupby("class"):
+        splits = sorted(set(part["split"]))
+        demands = [answered] if {"val", "test"} & set(splits) else []
+        demands += [trained] if set(params.train.splits) & set(splits) else []
+        demand, needed = max(demands, key=lambda pair: pair[1])
+        found = int(images.get(name, 0))
+        rows.append(
+            {
+                "name": name,
+                "images": found,
+                "needed": needed,
+                "demand": demand,
+                "missing_images": max(0, needed - found),
+                "n_splits": len(splits),
+                "splits": " and ".join(splits),
+                "survives": survives(str(name)),
+            }
+        )
+    return pd.DataFrame(rows)
+
+
+def _splits(classes: pd.DataFrame, params: Params) -> pd.DataFrame:
+    rows = []
+    for split in SPLITS:
+        part = classes[classes["split"] == split]
+        demands = {}
+        if split != "train":
+            for name, protocol in params.episodes.protocols.items():
+                found = int(part["group"].value_counts().max()) if protocol.within_group and len(part) else len(part)
+                where = "one group of it" if protocol.within_group else "it"
+                demands[f"n_way of {name}"] = (found, protocol.n_way, where)
+        elif len(params.train.splits) == 1:
+            demands["train.classes_per_batch"] = (len(part), params.train.classes_per_batch, "it")
+        for demand, (found, needed, where) in demands.items():
+            name = f"split {split!r}" if where == "it" else f"the largest group of split {split!r}"
+            missing = max(0, needed - found)
+            row = {"name": name, "demand": demand, "classes": found, "needed": needed, "missing_classes": missing}
+            rows.append(row)
+    return pd.DataFrame(rows)
+
+
+def survives(name: str) -> bool:
+    """Whether a class name comes back from JSON, from a path and from UTF-8 as it went in."""
+    try:
+        same = json.loads(json.dumps(name)) == name == name.encode("utf-8").decode("utf-8")
+    except UnicodeEncodeError:
+        return False
+    parts = name.split("/")
+    plain = all(part == part.strip() and part not in ("", ".", "..") for part in parts)
+    signs = all(unicodedata.category(sign) != "Cc" and sign != "\\" for sign in name)
+    return same and plain and signs and unicodedata.normalize("NFC", name) == name
+
+
+def listed(names: list[str], shown: int = 3) -> str:
+    """The first few of `names`, and how many more there are."""
+    more = f" and {len(names) - shown} more" if len(names) > shown else ""
+    return "; ".join(names[:shown]) + more
