@@ -4,10 +4,8 @@ import difflib
 from collections.abc import Mapping
 from pathlib import Path
 
-import timm
 from safetensors import SafetensorError
 from safetensors.torch import load_file
-from timm.models import adapt_input_conv
 from torch import nn
 
 from kshot.errors import CheckpointError, ParamsError
@@ -74,6 +72,8 @@ def load_weights(network: nn.Module, path: Path) -> None:
         raise CheckpointError(
             f"{path} cannot be read as safetensors: {error}; give a local .safetensors file"
         ) from error
+    from timm.models import adapt_input_conv
+
     wanted = network.state_dict()
     for key, tensor in found.items():
         target = wanted.get(key)
@@ -101,6 +101,8 @@ def load_weights(network: nn.Module, path: Path) -> None:
 
 
 def _timm_model(name: str, channels: int, pretrained: bool) -> nn.Module:
+    import timm  # here, because it takes several seconds and conv4 needs none of it
+
     if not timm.is_model(name):
         near = difflib.get_close_matches(name, [CONV4, *timm.list_models()], n=3)
         hint = f"the nearest are {', '.join(near)}" if near else "`timm.list_models()` lists them"
