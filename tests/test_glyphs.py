@@ -201,7 +201,7 @@ def test_tracing_closes_a_ring() -> None:
 def test_unlikeness_is_the_distance_of_two_parallel_lines() -> None:
     line = np.stack([np.linspace(-0.5, 0.5, 11), np.zeros(11)], axis=1)
     assert unlikeness([line], [line]) == 0
-    assert unlikeness([line], [line + [0, 0.1]]) == pytest.approx(0.1)
+    assert unlikeness([line], [line + np.array([0, 0.1])]) == pytest.approx(0.1)
     tail = np.array([[0.0, 0.2]])  # one point of twelve, 0.2 away: (0.2 ** 4 / 12) ** 0.25, whichever comes first
     assert unlikeness([line], [line, tail]) == unlikeness([line, tail], [line]) == pytest.approx(0.10746, abs=1e-5)
 
