@@ -65,9 +65,9 @@ def run(root: Path, options: argparse.Namespace) -> int:
 
 def mlflow_command(root: Path, port: int) -> list[str]:
     """Return the command that serves this project's MLflow store: one worker is enough for one person."""
-    from kshot.lifecycle import tracking
+    from kshot.lifecycle import store
 
-    address = tracking.store(root)
+    address = store.connect(root)
     folder = str(root / "mlruns" / "artifacts")
     return [
         *(sys.executable, "-m", "mlflow", "server", "--backend-store-uri", address),

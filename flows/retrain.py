@@ -1,0 +1,74 @@
+"""One retraining, told on one screen. The graph is dvc.yaml's; here stand the order, the retries and the limits."""
+
+from pathlib import Path
+from typing import Any
+
+from prefect import flow, runtime, task
+from prefect.artifacts import create_table_artifact
+from prefect.cache_policies import NO_CACHE
+
+from flows.output import listener, say
+from kshot.lifecycle import lineage, lock, pipeline, retraining, summary, tracking
+from kshot.lifecycle.lineage import Lineage
+from kshot.lifecycle.registry import Registered
+
+HOUR_S = 3600.0
+LIMIT_S = {"train": 7 * 24 * HOUR_S}  # every other stage has two hours
+
+
+@flow(name="retrain")
+def retrain(root: str = ".") -> None:
+    """Run every stage, then record, register, decide, promote and report. Raises the KshotError of what failed."""
+    project = Path(root).resolve()
+    tags = {"kshot.prefect_flow_run": str(runtime.flow_run.id)}
+    with lock.hold(project, "kshot retrain"), tracking.live_run(project, tags) as live:
+        data = retraining.ready_data(project)
+        say(f"data version {data.short}: {data.images:,} images of {data.classes:,} classes")
+        for stage in pipeline.stages(project):
+            run_stage.with_options(name=stage.name)(project, stage.name)
+        origin = lineage.lineage(project)
+        version = register(project, live, origin)
+        outcome = decide_and_promote(project, version, origin)
+        report(project, outcome)
+    say(summary.closing_words(project, outcome))
+
+
+def worth_another_try(_: Any, __: Any, state: Any) -> bool:
+    """A stage that a signal ended may get through the second time; one that refused its input will not."""
+    return isinstance(state.result(raise_on_failure=False), pipeline.StageKilled)
+
+
+# DVC is the cache: Prefect must not skip what DVC would do.
+@task(cache_policy=NO_CACHE, retries=1, retry_delay_seconds=10, retry_condition_fn=worth_another_try)
+def run_stage(root: Path, name: str) -> None:
+    """Run one stage of dvc.yaml, its output in the log; the stage before it has ended."""
+    ended = pipeline.run_stage(root, name, on_output=listener(name), timeout_s=LIMIT_S.get(name, 2 * HOUR_S))
+    how = {"ran": "done", "restored": "restored from the cache", "unchanged": "unchanged"}[ended.outcome]
+    say(f"{name:<9} {how} ({ended.seconds:.1f} s)")
+
+
+@task(cache_policy=NO_CACHE)
+def register(root: Path, live: tracking.LiveRun, origin: Lineage) -> Registered:
+    """Record the run and register its model, once for these inputs."""
+    version = retraining.register(root, live, origin)
+    if live.trouble:
+        say(live.trouble)
+    say(f"register  version {version.version} {'is new' if version.is_new else 'holds these results already'}")
+    return version
+
+
+@task(cache_policy=NO_CACHE)
+def decide_and_promote(root: Path, version: Registered, origin: Lineage) -> retraining.Outcome:
+    """Compare with the champion and move the alias that follows from it."""
+    return retraining.judge(root, version, origin)
+
+
+@task(cache_policy=NO_CACHE)
+def report(root: Path, outcome: retraining.Outcome) -> None:
+    """Write the page for people, and the table that Prefect shows."""
+    retraining.write_report(root, outcome)
+    table = summary.accuracy_table(root)
+    words = (
+        f"version {outcome.version}: {'champion' if outcome.promoted else 'challenger'}; {'; '.join(outcome.reasons)}"
+    )
+    create_table_artifact(key="retrain-result", table=[dict(row) for row in table], description=words)

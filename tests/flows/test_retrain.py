@@ -1,0 +1,202 @@
+"""One project's story, told once and looked at many times: the first retraining, the same again, an interruption, a
+model that is refused, data that is broken. Real processes, real DVC, Prefect, MLflow and Great Expectations."""
+
+import dataclasses
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+import time
+from pathlib import Path
+from typing import Any
+
+import mlflow
+import psutil
+import pytest
+from mlflow.tracking import MlflowClient
+from tests.flows.project import SETTINGS, Ended, draw_classes, kshot, make_project, start
+
+
+def client(root: Path) -> MlflowClient:
+    return MlflowClient(f"sqlite:///{root}/mlruns/mlflow.db")
+
+
+def state(root: Path) -> dict[str, Any]:
+    """What must survive every failure: the champion and the data version."""
+    champion = client(root).get_model_version_by_alias("kshot", "champion")
+    return {
+        "champion": champion.version,
+        "data": (root / "data/raw.dvc").read_text(),
+        "raw": sorted(path.name for path in (root / "data/raw").rglob("*")),
+    }
+
+
+def versions(root: Path) -> int:
+    return len(client(root).search_model_versions("name='kshot'"))
+
+
+@pytest.fixture(scope="session")
+def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    root = make_project(tmp_path_factory.mktemp("project"))
+    added = kshot(root, "data", "add", str(draw_classes(root.parent / "images")), "--note", "tiny")
+    assert added.code == 0, added.err
+    return root
+
+
+@pytest.fixture(scope="session")
+def first(root: Path) -> Ended:
+    ended = kshot(root, "retrain", "--params", "overlay.yaml", *SETTINGS)
+    assert ended.code == 0, ended.out + ended.err
+    return ended
+
+
+@pytest.fixture(scope="session")
+def again(root: Path, first: Ended) -> Ended:
+    return kshot(root, "retrain")
+
+
+@dataclasses.dataclass(frozen=True)
+class Interrupted:
+    ended: Ended
+    busy: Ended
+    before: dict[str, Any]
+    after: dict[str, Any]
+    left: list[str]
+
+
+@pytest.fixture(scope="session")
+def interrupted(root: Path, again: Ended) -> Interrupted:
+    """A training of many steps, a second command beside it, and Ctrl-C in the middle."""
+    before = state(root)
+    log = root / "reports/train.jsonl"
+    process = start(root, "retrain", "--set", "train.steps=3000", "--set", "gate.min_accuracy={3w1s: 1.0}")
+    family: list[psutil.Process] = []
+    try:
+        wait_until(lambda: log.exists() and '"step": 30,' in log.read_text(), process)
+        busy = kshot(root, "retrain")
+        family = psutil.Process(process.pid).children(recursive=True)
+        os.killpg(process.pid, signal.SIGINT)
+        out, err = process.communicate(timeout=60)
+    finally:
+        process.kill()
+    left = [" ".join(child.cmdline()) for child in family if child.is_running() and child.status() != "zombie"]
+    return Interrupted(Ended(process.returncode, out, err, 0), busy, before, state(root), left)
+
+
+@pytest.fixture(scope="session")
+def refused(root: Path, interrupted: Interrupted) -> Ended:
+    """The interrupted training goes on; the gate asks for more than it reaches."""
+    return kshot(root, "retrain")
+
+
+@pytest.fixture(scope="session")
+def broken(root: Path, refused: Ended) -> tuple[Ended, dict[str, Any]]:
+    """A second data version in which one class has one image."""
+    images = draw_classes(root.parent / "broken", seed=1)
+    for extra in sorted((images / "group1/class03").iterdir())[1:]:
+        extra.unlink()
+    added = kshot(root, "data", "add", str(images))
+    assert added.code == 0, added.err
+    before = state(root)
+    return kshot(root, "retrain"), before
+
+
+def wait_until(happened: Any, process: subprocess.Popen[str], seconds: float = 120) -> None:
+    deadline = time.monotonic() + seconds
+    while not happened():
+        if process.poll() is not None:
+            raise AssertionError("".join(process.communicate()))
+        assert time.monotonic() < deadline, "it did not happen"
+        time.sleep(0.1)
+
+
+def test_the_first_retraining_says_what_a_person_wants_to_know(root: Path, first: Ended) -> None:
+    assert re.search(r"3w1s +\d+\.\d\d % +\[\d+\.\d\d, \d+\.\d\d\] +20", first.out)
+    assert re.search(r"5w2s +\d+\.\d\d % ", first.out)
+    assert json.loads((root / "data/versions.jsonl").read_text().splitlines()[-1])["md5"][:8] in first.out
+    assert re.search(r"version 1\b", first.out)
+    assert re.search(r"champion +yes", first.out)
+    assert "kshot ui" in first.out and "reports/report.html" in first.out
+    assert "Traceback" not in first.err and "WARNING" not in first.out + first.err
+
+
+def test_the_settings_that_it_changed_are_told(first: Ended) -> None:
+    assert re.search(r"params.yaml +train.steps: \d+ -> 20", first.out)
+
+
+def test_the_first_model_is_the_champion_and_the_report_is_written(root: Path, first: Ended) -> None:
+    assert (root / "reports/report.html").is_file()
+    champion = client(root).get_model_version_by_alias("kshot", "champion")
+    assert champion.version in (1, "1")
+    run = client(root).get_run(champion.run_id)
+    assert run.info.status == "FINISHED"
+
+
+def test_prefect_has_the_stages_the_log_and_the_result_table(root: Path, first: Ended) -> None:
+    import sqlite3
+
+    with sqlite3.connect(root / ".kshot/prefect/prefect.db") as database:
+        tasks = {name.split("-")[0] for (name,) in database.execute("select name from task_run")}
+        log = " ".join(message for (message,) in database.execute("select message from log"))
+        artifacts = [key for (key,) in database.execute("select key from artifact")]
+    assert {"ingest", "split", "validate", "episodes", "train", "evaluate"} <= tasks
+    assert "trained 20 steps" in log
+    assert "retrain-result" in artifacts
+
+
+def test_the_same_again_trains_nothing_registers_nothing_and_says_so(root: Path, again: Ended) -> None:
+    assert again.code == 0, again.err
+    assert "nothing has changed" in again.out
+    assert re.search(r"version 1\b", again.out)
+    assert again.seconds < 60  # under 20 s on a machine of its own
+
+
+def test_ctrl_c_ends_with_one_line_and_nobody_left(interrupted: Interrupted) -> None:
+    ended = interrupted.ended
+    assert ended.code == 130
+    assert ended.err.startswith("kshot: error: interrupted; ") and ended.err.count("\n") == 1
+    assert interrupted.left == []
+
+
+def test_ctrl_c_leaves_the_champion_and_the_data_version(interrupted: Interrupted) -> None:
+    assert interrupted.after == interrupted.before
+
+
+def test_a_second_command_is_told_who_works(interrupted: Interrupted) -> None:
+    assert interrupted.busy.code == 8
+    assert "`kshot retrain` (process " in interrupted.busy.err
+
+
+def test_the_interrupted_training_goes_on_where_it_stopped(refused: Ended) -> None:
+    assert refused.code == 0, refused.err
+    assert "resum" in refused.out
+
+
+def test_a_refused_model_is_a_challenger_and_the_flow_ends_well(root: Path, refused: Ended) -> None:
+    assert re.search(r"champion +no", refused.out)
+    assert int(client(root).get_model_version_by_alias("kshot", "challenger").version) == 2
+    assert int(client(root).get_model_version_by_alias("kshot", "champion").version) == 1
+
+
+def test_broken_data_stops_before_training_and_names_the_class(broken: tuple[Ended, dict[str, Any]]) -> None:
+    ended, _ = broken
+    assert ended.code == 4
+    assert "group1/class03" in ended.err and ended.err.count("\n") == 1
+
+
+def test_broken_data_leaves_the_champion_and_is_findable(root: Path, broken: tuple[Ended, dict[str, Any]]) -> None:
+    _, before = broken
+    assert state(root) == before
+    assert versions(root) == 2
+    mlflow.set_tracking_uri(f"sqlite:///{root}/mlruns/mlflow.db")
+    assert len(mlflow.search_runs(search_all_experiments=True, filter_string="status = 'FAILED'")) >= 1
+
+
+def test_the_first_data_version_can_be_had_back(root: Path, broken: tuple[Ended, dict[str, Any]]) -> None:
+    first_version = json.loads((root / "data/versions.jsonl").read_text().splitlines()[0])["md5"]
+    shutil.rmtree(root / "data/packed")
+    ended = kshot(root, "retrain", "--data", first_version[:6])
+    assert ended.code == 0, ended.err
+    assert "nothing has changed" in ended.out
