@@ -45,8 +45,10 @@ class Answers(NamedTuple):
     points: Points
 
 
-def answer(root: Path, model: Path) -> Answers:
+def answer(root: Path, model: Path, images: Path | None = None) -> Answers:
     """Score the embedding in the folder `model` on every test protocol of the project at `root`.
+
+    `images` is another .npy of the same pictures, for a model that was trained on another size than today's.
 
     Each test image is embedded once, in float32. Raises CheckpointError for a model that cannot be loaded.
     """
@@ -54,7 +56,8 @@ def answer(root: Path, model: Path) -> Answers:
     classes = read_classes(root)
     sets = {name: read_episodes(root, "test", name) for name in test_protocols(root)}
     test_ids = image_ids(read_manifest(root), of_splits(classes, ["test"]))
-    points = embed_once(embedding, read_images(root), *test_ids)
+    pixels = read_images(root) if images is None else np.load(images, mmap_mode="r")
+    points = embed_once(embedding, pixels, *test_ids)
     tables: dict[str, list[pd.DataFrame]] = {name: [] for name in Answers._fields[:-1]}
     for name, episodes in sets.items():
         for table, frame in _tables(points, episodes, classes).items():

@@ -66,6 +66,7 @@ def run(root: Path, params: Params) -> None:
     )
     log = write_log(root / layout.TRAIN_LOG, records, train.steps)
     write_curves(root / layout.CURVES, log)
+    embedding.settings["device"] = device.type
     save_embedding(embedding, root / layout.MODEL)
     shutil.rmtree(checkpoint.parent, ignore_errors=True)
     print(f"trained {log[-1]['step']} steps in {log[-1]['seconds']:.0f} s: {log[-1]['reason']}", flush=True)

@@ -1,0 +1,125 @@
+"""Champion and challenger on the same test episodes, paired."""
+
+import json
+import tempfile
+from pathlib import Path
+from typing import NamedTuple
+
+import pandas as pd
+
+from kshot.embedding import load_embedding
+from kshot.errors import CheckpointError, RegistryError
+from kshot.images import Packed, pack
+from kshot.lifecycle import layout, registry, store
+from kshot.lifecycle.answers import answer
+from kshot.lifecycle.gate import Evidence, GroupChange
+from kshot.lifecycle.lineage import Lineage
+from kshot.lifecycle.packed import of_splits, read_classes, read_manifest
+from kshot.lifecycle.registry import Registered
+from kshot.params import Params
+from kshot.statistics import Interval, mean_interval, paired_difference
+
+
+class _Results(NamedTuple):
+    episodes: pd.DataFrame
+    groups: pd.DataFrame
+
+
+def gather(root: Path, champion: Registered | None, lineage: Lineage, params: Params) -> Evidence:
+    """The evidence for the model that the stages made, against `champion` where there is one.
+
+    What the champion answered to the same episodes of the same data is taken from its run; otherwise it answers
+    today's. Raises RegistryError for a champion that can no longer be had or loaded.
+    """
+    folder = root / layout.EVALUATION
+    ours = _Results(pd.read_parquet(folder / "episodes.parquet"), read_groups(folder / "groups.csv"))
+    accuracy = {name: mean_interval(part["accuracy"]) for name, part in ours.episodes.groupby("protocol", sort=False)}
+    if champion is None:
+        return Evidence({str(name): value for name, value in accuracy.items()})
+    with tempfile.TemporaryDirectory() as scratch:
+        theirs, notes = _champions(root, champion, lineage, Path(scratch))
+    first = next(iter(params.gate.min_accuracy))
+    return Evidence(
+        accuracy={str(name): value for name, value in accuracy.items()},
+        champion=champion.version,
+        difference=differences(ours.episodes, theirs.episodes),
+        groups=group_changes(ours.groups, theirs.groups, first),
+        notes=notes,
+    )
+
+
+def differences(ours: pd.DataFrame, theirs: pd.DataFrame) -> dict[str, Interval]:
+    """Protocol to the paired difference ours - theirs over the episodes that both answered."""
+    both = ours.merge(theirs, on=["protocol", "episode"], suffixes=("_ours", "_theirs"))
+    return {
+        str(name): paired_difference(part["accuracy_ours"], part["accuracy_theirs"])
+        for name, part in both.groupby("protocol", sort=False)
+    }
+
+
+def group_changes(ours: pd.DataFrame, theirs: pd.DataFrame, protocol: str) -> tuple[GroupChange, ...]:
+    """Both accuracies on each group that both answered for."""
+    tables = (table[table["protocol"] == protocol] for table in (ours, theirs))
+    both = next(tables).merge(next(tables), on="group", suffixes=("_ours", "_theirs"))
+    return tuple(
+        GroupChange(str(row["group"]), float(row["accuracy_theirs"]), float(row["accuracy_ours"]))
+        for row in both.to_dict("records")
+    )
+
+
+def read_groups(path: Path) -> pd.DataFrame:
+    """A groups.csv; a group without a name stays ''."""
+    return pd.read_csv(path, dtype={"group": str, "protocol": str}, keep_default_na=False)
+
+
+def _champions(root: Path, champion: Registered, lineage: Lineage, scratch: Path) -> tuple[_Results, tuple[str, ...]]:
+    try:
+        model = registry.model_files(root, champion.version, scratch)
+        settings = load_embedding(model).settings
+    except (CheckpointError, RegistryError) as error:
+        raise RegistryError(
+            f"champion {champion.version} cannot be compared with: {error}; "
+            "bring its artifacts back, or move the alias champion to a version that is whole"
+        ) from error
+    same = all(
+        champion.tags.get(f"kshot.{name}") == getattr(lineage, name) for name in ("data_version", "episodes_hash")
+    )
+    results = _stored(root, champion, scratch) if same else _answered_again(root, model, settings["ingest"], scratch)
+    return results, _notes(root, champion, set(settings.get("trained_on", [])))
+
+
+def _stored(root: Path, champion: Registered, scratch: Path) -> _Results:
+    import mlflow
+
+    with store.told(store.connect(root)):
+        fetch = mlflow.artifacts.download_artifacts
+        place = Path(fetch(run_id=champion.run_id, artifact_path="evaluation", dst_path=str(scratch / "stored")))
+    return _Results(pd.read_parquet(place / "episodes.parquet"), read_groups(place / "groups.csv"))
+
+
+def _answered_again(root: Path, model: Path, ingest: dict[str, int | bool], scratch: Path) -> _Results:
+    """The champion's answers to today's episodes, its pictures prepared as it was trained on them."""
+    settings = json.loads((root / layout.MODEL / "embedding.json").read_text(encoding="utf-8"))
+    images = None
+    if ingest != settings["ingest"]:
+        paths = [root / layout.RAW / path for path in read_manifest(root)["path"]]
+        images = scratch / "images.npy"
+        size, channels, invert = int(ingest["size"]), int(ingest["channels"]), bool(ingest["invert"])
+        unreadable = [
+            record
+            for record in pack(paths, images, size=size, channels=channels, invert=invert)
+            if not isinstance(record, Packed)
+        ]
+        assert not unreadable, "what was packed once is readable"
+    answers = answer(root, model, images)
+    return _Results(answers.episodes, answers.groups.fillna({"group": ""}))
+
+
+def _notes(root: Path, champion: Registered, trained_on: set[str]) -> tuple[str, ...]:
+    known = trained_on & set(of_splits(read_classes(root), ["test"])["class"])
+    if not known:
+        return ()
+    return (
+        f"champion {champion.version} was trained on {len(known)} of today's test classes, which flatters it "
+        f"(such as {min(known)!r})",
+    )

@@ -1,0 +1,120 @@
+"""Where a model comes from: data version, code, params, stages, episodes, machine."""
+
+import hashlib
+import json
+import os
+import platform
+import subprocess
+from dataclasses import dataclass
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from kshot.errors import RegistryError
+from kshot.lifecycle import dataset, layout
+
+LOCK_FILE = "dvc.lock"
+
+
+@dataclass(frozen=True)
+class Lineage:
+    """What the results of the stages as they stand follow from.
+
+    `key` is a hash over each stage's command, inputs and params, and not over outputs, which hold timings: equal
+    inputs have an equal key. Hashes are sha256, cut to 16 hex digits; `data_version` is DVC's md5.
+    """
+
+    key: str
+    data_version: str
+    git_commit: str
+    git_dirty: bool
+    params_hash: str
+    dvc_lock_hash: str
+    episodes_hash: str
+    device: str
+
+    def tags(self) -> dict[str, str]:
+        """As the tags of a run and of a registered version."""
+        values = {
+            "lineage": self.key,
+            "data_version": self.data_version,
+            "git_commit": self.git_commit,
+            "git_dirty": str(self.git_dirty).lower(),
+            "params_hash": self.params_hash,
+            "dvc_lock_hash": self.dvc_lock_hash,
+            "episodes_hash": self.episodes_hash,
+            "device": self.device,
+        }
+        return {f"kshot.{name}": value for name, value in values.items()}
+
+
+def lineage(root: Path) -> Lineage:
+    """The lineage of the stages that dvc.lock says were run. Raises RegistryError where none were."""
+    path = root / LOCK_FILE
+    if not path.exists():
+        raise RegistryError(f"{path} is missing, so no stage was run; run `kshot retrain`, or `dvc repro`")
+    stages = yaml.safe_load(path.read_text(encoding="utf-8"))["stages"]
+    commit, dirty = git_state(root)
+    version = dataset.current(root)
+    return Lineage(
+        key=_digest({name: _inputs(stage) for name, stage in stages.items()}),
+        data_version=version.md5 if version else "",
+        git_commit=commit,
+        git_dirty=dirty,
+        params_hash=_digest({name: stage.get("params", {}) for name, stage in stages.items()}),
+        dvc_lock_hash=hashlib.sha256(path.read_bytes()).hexdigest()[:16],
+        episodes_hash=_output(stages, layout.EPISODES.as_posix()),
+        device=device(root),
+    )
+
+
+def git_state(root: Path) -> tuple[str, bool]:
+    """The commit that is checked out and whether tracked files differ from it; ("", True) without one."""
+    commit = _git(root, "rev-parse", "HEAD")
+    changed = _git(root, "status", "--porcelain", "--untracked-files=no")
+    return (commit.strip(), bool(changed)) if commit else ("", True)
+
+
+def git_difference(root: Path) -> str:
+    """What `git diff` says of the tracked files, '' where nothing differs."""
+    return _git(root, "diff", "HEAD")
+
+
+def environment() -> dict[str, Any]:
+    """The installed packages with their versions, the interpreter, the system and the number of threads."""
+    packages = {dist.metadata["Name"]: dist.version for dist in metadata.distributions()}
+    return {
+        "python": platform.python_version(),
+        "system": platform.platform(),
+        "machine": platform.machine(),
+        "cores": os.cpu_count(),
+        "threads": os.environ.get("OMP_NUM_THREADS", ""),
+        "packages": dict(sorted(packages.items(), key=lambda pair: pair[0].lower())),
+    }
+
+
+def device(root: Path) -> str:
+    """What the training ran on, as its settings tell."""
+    path = root / layout.MODEL / "embedding.json"
+    return str(json.loads(path.read_text(encoding="utf-8")).get("device", "")) if path.exists() else ""
+
+
+def _inputs(stage: dict[str, Any]) -> dict[str, Any]:
+    deps = {dep["path"]: dep.get("md5", "") for dep in stage.get("deps", [])}
+    return {"cmd": stage["cmd"], "deps": deps, "params": stage.get("params", {})}
+
+
+def _output(stages: dict[str, Any], path: str) -> str:
+    return next((out["md5"] for stage in stages.values() for out in stage.get("outs", []) if out["path"] == path), "")
+
+
+def _digest(value: object) -> str:
+    text = json.dumps(value, sort_keys=True, default=str)
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def _git(root: Path, *arguments: str) -> str:
+    ended = subprocess.run(["git", *arguments], cwd=root, capture_output=True, text=True, check=False)
+    return ended.stdout if ended.returncode == 0 else ""

@@ -1,0 +1,88 @@
+"""The model that MLflow loads: a few labelled images and some without a label in, an answer for each of those out.
+
+MLflow runs this file from the registered version, beside a copy of the science, so it imports nothing else of kshot.
+"""
+
+import base64
+import binascii
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+from mlflow.models import set_model
+from mlflow.pyfunc.model import PythonModel, PythonModelContext
+
+from kshot.embedding import Embedding, embed, load_embedding
+from kshot.errors import DataError
+from kshot.evaluation import prototype_distances
+from kshot.images import decode, prepare
+
+
+class FewShot(PythonModel):
+    """Answers few-shot questions by the nearest class mean."""
+
+    embedding: Embedding
+
+    def load_context(self, context: PythonModelContext) -> None:
+        """Load the embedding that was registered."""
+        from pathlib import Path
+
+        self.embedding = load_embedding(Path(context.artifacts["embedding"]))
+
+    def predict(self, context: Any, model_input: pd.DataFrame, params: Any = None) -> pd.DataFrame:
+        """One row a query: label, probability, distance, in the order of the queries.
+
+        Rows with a label are the support, rows without (None, NaN or '') the queries; any number of classes, any
+        number of images each. `image` holds the bytes of a PNG or JPEG, or their base64. probability is the softmax
+        of minus the squared distances to the class means, distance the Euclidean one to the nearest. Raises DataError
+        for a request that cannot be answered.
+        """
+        if "image" not in model_input:
+            raise DataError("the request has no column 'image'; needs image, and label for the support")
+        labels = [_label(value) for value in model_input.get("label", pd.Series([None] * len(model_input)))]
+        support = [row for row, label in enumerate(labels) if label]
+        queries = [row for row, label in enumerate(labels) if not label]
+        if not support or not queries:
+            missing = "a label, so there is no support" if not support else "an empty label, so there is no query"
+            raise DataError(f"no row has {missing}; needs labelled images and at least one without a label")
+        points = self._embed(model_input["image"].tolist())
+        names = sorted({labels[row] for row in support})
+        places = torch.tensor([names.index(labels[row]) for row in support])
+        squared = prototype_distances(points[support], places, points[queries], len(names))
+        probability, nearest = (-squared).softmax(1).max(1)
+        distance = squared.gather(1, nearest[:, None]).sqrt().flatten()
+        return pd.DataFrame(
+            {
+                "label": [names[place] for place in nearest.tolist()],
+                "probability": probability.double().numpy(),
+                "distance": distance.double().numpy(),
+            }
+        )
+
+    def _embed(self, pictures: list[Any]) -> torch.Tensor:
+        settings = self.embedding.settings["ingest"]
+        pixels = []
+        for row, picture in enumerate(pictures):
+            try:
+                decoded = decode(_bytes(picture), settings["channels"])
+            except DataError as error:
+                raise DataError(f"row {row}: {error}; needs the bytes of a PNG or JPEG, or their base64") from None
+            pixels.append(prepare(decoded, settings["size"], settings["channels"], settings["invert"]))
+        return embed(self.embedding, np.stack(pixels), np.arange(len(pixels)))
+
+
+def _label(value: Any) -> str:
+    return "" if value is None or value != value else str(value)
+
+
+def _bytes(picture: Any) -> bytes:
+    if isinstance(picture, bytes | bytearray):
+        return bytes(picture)
+    try:
+        return base64.b64decode(picture, validate=True)
+    except (binascii.Error, ValueError, TypeError):
+        raise DataError("it is neither bytes nor base64") from None
+
+
+set_model(FewShot())
