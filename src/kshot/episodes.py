@@ -10,6 +10,7 @@ from kshot.errors import DataError
 from kshot.params import Protocol
 
 Ids = NDArray[np.integer[Any]]
+KEYS = 2**24  # random keys in memory at once, 128 MiB
 
 
 class EpisodeSet(NamedTuple):
@@ -63,7 +64,7 @@ def draw_episodes(
         ]
     )
     ids = np.concatenate(
-        [_draw_images(members, rows, per_class, generator) for rows in np.split(chosen, _cuts(chosen))]
+        [_draw_images(members, rows, per_class, generator) for rows in np.split(chosen, _cuts(chosen, members))]
     )
     return EpisodeSet(ids[:, :, : protocol.k_shot], ids[:, :, protocol.k_shot :], labels[chosen].astype(np.int32))
 
@@ -73,15 +74,17 @@ def _draw_images(members: Sequence[Ids], chosen: Ids, per_class: int, generator:
     widest = max(len(members[c]) for c in np.unique(chosen))
     padded = np.full((*chosen.shape, widest), -1, dtype=np.int32)
     for place in np.ndindex(chosen.shape):
-        ids = members[chosen[place]]
+        ids = members[int(chosen[place])]
         padded[place][: len(ids)] = ids
     keys = np.where(padded >= 0, generator.random(padded.shape), 2.0)
     picked: Ids = np.take_along_axis(padded, np.argsort(keys, axis=-1)[:, :, :per_class], axis=-1)
     return picked
 
 
-def _cuts(chosen: Ids, episodes: int = 100) -> list[int]:
+def _cuts(chosen: Ids, members: Sequence[Ids]) -> list[int]:
     """Where to cut the episodes, so that the keys of a few at a time are in memory and not those of all."""
+    widest = max(len(ids) for ids in members)
+    episodes = max(1, min(100, KEYS // (chosen.shape[1] * widest)))
     return list(range(episodes, len(chosen), episodes))
 
 

@@ -1,9 +1,12 @@
 """Unpack a .zip or .tar without trusting it: nothing outside the folder, no links, no bomb."""
 
+import errno
+import lzma
 import shutil
 import stat
 import tarfile
 import zipfile
+import zlib
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 from typing import IO
@@ -13,6 +16,12 @@ from kshot.errors import DataError
 LARGEST_RATIO = 100  # unpacked bytes over packed bytes: pictures are compressed already and come nowhere near it
 SMALL = 2**20  # bytes that are never a bomb
 SUFFIXES = (".zip", ".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tbz2", ".tar.xz", ".txz")
+
+DAMAGED = (
+    *(zipfile.BadZipFile, tarfile.TarError, zlib.error, lzma.LZMAError),
+    *(EOFError, RuntimeError, NotImplementedError),  # cut short; encrypted; packed in a way that Python does not know
+)
+CLASHES = (errno.EEXIST, errno.ENOTDIR, errno.EISDIR, errno.ENAMETOOLONG)  # a member's name that no disk can hold
 
 
 def is_archive(path: Path) -> bool:
@@ -34,7 +43,9 @@ def unpack(archive: Path, folder: Path) -> None:
         else:
             with tarfile.open(archive) as packed_tar:
                 _write(archive, folder, _tar_members(archive, packed_tar))
-    except (zipfile.BadZipFile, tarfile.TarError, EOFError, RuntimeError, NotImplementedError) as error:
+    except (*DAMAGED, OSError) as error:
+        if isinstance(error, OSError) and error.errno not in (None, *CLASHES):
+            raise  # the disk is full, the file may not be read: nothing that the archive is to blame for
         raise DataError(
             f"{archive} cannot be unpacked ({' '.join(str(error).split())}); needs a sound .zip or .tar"
         ) from error
@@ -85,7 +96,7 @@ def _check_total(archive: Path, unpacked: int) -> None:
 
 def _check_path(archive: Path, name: str) -> None:
     path = PurePosixPath(name.replace("\\", "/"))
-    if path.is_absolute() or ".." in path.parts or ":" in path.parts[0]:
+    if not path.parts or path.is_absolute() or ".." in path.parts or ":" in path.parts[0]:
         raise DataError(f"{archive} holds {name!r}, which climbs out of it; needs paths inside the archive")
 
 

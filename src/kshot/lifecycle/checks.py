@@ -177,22 +177,25 @@ def _classes(manifest: pd.DataFrame, base: pd.DataFrame, params: Params) -> pd.D
 
 
 def _splits(classes: pd.DataFrame, params: Params) -> pd.DataFrame:
-    rows = []
-    for split in SPLITS:
+    """What a batch and each protocol demand of the splits that they draw from; a rotation counts as a class."""
+    rows: list[dict[str, Any]] = []
+
+    def demand(name: str, what: str, found: int, needed: int) -> None:
+        row = {"name": name, "demand": what, "classes": found, "needed": needed}
+        rows.append({**row, "missing_classes": max(0, needed - found)})
+
+    trained = params.train.splits
+    name = " and ".join(f"split {split!r}" for split in trained)
+    demand(name, "train.classes_per_batch", int(classes["split"].isin(trained).sum()), params.train.classes_per_batch)
+    for split in SPLITS[1:]:
         part = classes[classes["split"] == split]
-        demands = {}
-        if split != "train":
-            for name, protocol in params.episodes.protocols.items():
-                found = int(part["group"].value_counts().max()) if protocol.within_group and len(part) else len(part)
-                where = "one group of it" if protocol.within_group else "it"
-                demands[f"n_way of {name}"] = (found, protocol.n_way, where)
-        elif len(params.train.splits) == 1:
-            demands["train.classes_per_batch"] = (len(part), params.train.classes_per_batch, "it")
-        for demand, (found, needed, where) in demands.items():
-            name = f"split {split!r}" if where == "it" else f"the largest group of split {split!r}"
-            missing = max(0, needed - found)
-            row = {"name": name, "demand": demand, "classes": found, "needed": needed, "missing_classes": missing}
-            rows.append(row)
+        groups = part.loc[part["group"] != "", "group"].value_counts()
+        largest = int(groups.iloc[0]) if len(groups) else 0
+        for name, protocol in params.episodes.protocols.items():
+            if protocol.within_group:
+                demand(f"the largest group of split {split!r}", f"n_way of {name}", largest, protocol.n_way)
+            else:
+                demand(f"split {split!r}", f"n_way of {name}", len(part), protocol.n_way)
     return pd.DataFrame(rows)
 
 

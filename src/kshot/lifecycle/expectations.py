@@ -82,7 +82,9 @@ def _finding(check: Check, result: Any) -> Finding:
         info.get("raised_exception") for info in (result.exception_info, *_nested(result.exception_info))
     ):
         raise KshotError(f"the check {check.name!r} could not be computed: {result.exception_info}")
-    rows = result.result.get("unexpected_index_list") or []
+    rows = result.result.get("unexpected_index_list")
+    if not rows:
+        raise KshotError(f"the check {check.name!r} failed and did not say where: {result.result}")
     return Finding(check, tuple(int(row["row"]) for row in rows))
 
 

@@ -49,7 +49,8 @@ def read_source(source: Path, workspace: Path) -> list[Picture]:
         endings = " ".join(sorted(PICTURES))
         raise DataError(f"{source} holds no picture; needs class folders with files that end in {endings}")
     for picture in pictures:
-        check_label(picture.label)
+        check_name("class", picture.label)
+        check_name("file", picture.file.name)
     return sorted(pictures, key=lambda picture: (picture.label, str(picture.file)))
 
 
@@ -74,9 +75,9 @@ def with_split(pictures: list[Picture], table: Path) -> list[Picture]:
     return [replace(picture, split=place[picture.label]) for picture in pictures]
 
 
-def check_label(label: str) -> None:
-    """Raise DataError for a class name that would not survive as a path, in CSV or in JSON."""
-    for part in label.split("/"):
+def check_name(kind: str, name: str) -> None:
+    """Raise DataError for the name of a class or file (`kind`) that would not survive as a path, in CSV or in JSON."""
+    for part in name.split("/"):
         bad = (
             part in ("", ".", "..")
             or part != part.strip()
@@ -84,7 +85,7 @@ def check_label(label: str) -> None:
         )
         if bad or len(part.encode("utf-8", "surrogateescape")) > LONGEST_NAME:
             raise DataError(
-                f"class {label!r} cannot be kept as a name; needs parts without control signs, backslashes or blanks "
+                f"{kind} {name!r} cannot be kept as a name; needs parts without control signs, backslashes or blanks "
                 f"at their ends, of at most {LONGEST_NAME} bytes: rename it"
             )
 

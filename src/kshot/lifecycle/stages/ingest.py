@@ -29,6 +29,9 @@ def run(root: Path, params: Params) -> None:
     source = source.set_index("path")
     good = [record for record in records if isinstance(record, Packed)]
     bad = [record for record in records if isinstance(record, Unreadable)]
+    if not good:
+        first = f", the first {bad[0].path.relative_to(raw).as_posix()}: {bad[0].reason}" if bad else ""
+        raise DataError(f"none of the {len(bad)} files can be read as a picture{first}; add data with `kshot data add`")
     names = [record.path.relative_to(raw).as_posix() for record in good]
     manifest = source.loc[names].reset_index()
     manifest["content"] = [record.content for record in good]
