@@ -6,6 +6,8 @@ from typing import Any
 from kshot.params import Gate
 from kshot.statistics import Interval
 
+ROUNDING = 1e-9  # 0.90 - 0.85 is a little more than 0.05: what meets a rule exactly holds
+
 
 @dataclass(frozen=True)
 class GroupChange:
@@ -61,7 +63,7 @@ def _enough(evidence: Evidence, rules: Gate) -> list[tuple[bool, str]]:
     words = []
     for protocol, least in rules.min_accuracy.items():
         mean = evidence.accuracy[protocol].mean
-        holds = mean >= least
+        holds = mean >= least - ROUNDING
         word = "reaches" if holds else "is below"
         words.append((holds, f"{protocol} accuracy {percent(mean)} {word} the least allowed, {percent(least)}"))
     return words
@@ -72,13 +74,13 @@ def _not_worse(evidence: Evidence, rules: Gate) -> list[tuple[bool, str]]:
     assert evidence.difference is not None
     for protocol in rules.min_accuracy:
         mean, low, high = evidence.difference[protocol]
-        holds = low >= -margin
+        holds = low >= -margin - ROUNDING
         word = "stays above" if holds else "reaches below"
         words.append(
             (
                 holds,
                 f"{protocol} differs from champion {evidence.champion} by {points(mean)} "
-                f"[{points(low)}, {points(high)}], which {word} {points(-margin)}",
+                f"[{points(low, '')}, {points(high, '')}], which {word} the margin of {points(-margin)}",
             )
         )
     return words
@@ -88,21 +90,29 @@ def _no_group_left_behind(evidence: Evidence, rules: Gate) -> list[tuple[bool, s
     if not evidence.groups:
         return []
     protocol = next(iter(rules.min_accuracy))
-    lost = [change for change in evidence.groups if change.champion - change.challenger > rules.max_group_drop]
-    words = [
-        (
-            False,
-            f"group {change.group!r} falls from {percent(change.champion)} to {percent(change.challenger)} "
-            f"on {protocol}, more than {points(rules.max_group_drop, sign=False)}",
-        )
-        for change in lost
-    ]
-    if words:
-        return words
-    worst = min(evidence.groups, key=lambda change: change.challenger - change.champion)
-    drop = points(worst.challenger - worst.champion)
-    allowed = points(rules.max_group_drop, sign=False)
-    return [(True, f"no group loses more than {allowed} on {protocol} (the most: {worst.group!r}, {drop})")]
+    allowed = f"the {100 * rules.max_group_drop:.2f} pp allowed"
+    lost = [change for change in evidence.groups if _drop(change) > rules.max_group_drop + ROUNDING]
+    if lost:
+        return [
+            (
+                False,
+                f"{_name(change.group)} from {percent(change.champion)} to {percent(change.challenger)} "
+                f"on {protocol}, more than {allowed}",
+            )
+            for change in lost
+        ]
+    worst = max(evidence.groups, key=_drop)
+    where = repr(worst.group) if worst.group else "the classes without a group"
+    change = f"{where}, {percent(worst.champion)} to {percent(worst.challenger)}"
+    return [(True, f"no group loses more than {allowed} on {protocol} (the worst: {change})")]
+
+
+def _drop(change: GroupChange) -> float:
+    return change.champion - change.challenger
+
+
+def _name(group: str) -> str:
+    return f"group {group!r} falls" if group else "the classes without a group fall"
 
 
 def percent(share: float) -> str:
@@ -110,9 +120,9 @@ def percent(share: float) -> str:
     return f"{100 * share:.2f} %"
 
 
-def points(difference: float, sign: bool = True) -> str:
+def points(difference: float, unit: str = " pp") -> str:
     """A difference of shares in percentage points: +0.12 pp."""
-    return f"{100 * difference:{'+' if sign else ''}.2f} pp"
+    return f"{100 * difference:+.2f}{unit}"
 
 
 def to_json(evidence: Evidence, rules: Gate, decision: Decision) -> dict[str, Any]:
