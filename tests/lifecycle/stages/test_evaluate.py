@@ -42,6 +42,7 @@ def test_the_space_separates_what_was_learnt(root):
 
 def test_every_table_has_its_columns(root):
     columns = {
+        "accuracy.csv": ["protocol", "mean", "low", "high", "episodes"],
         "groups.csv": ["protocol", "group", "queries", "accuracy", "low", "high"],
         "classes.csv": ["protocol", "class", "rotation", "queries", "accuracy"],
         "confusions.csv": ["protocol", "class", "predicted", "count", "rate"],

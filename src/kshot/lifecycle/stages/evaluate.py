@@ -24,6 +24,7 @@ def run(root: Path, params: Params) -> None:
     folder = root / layout.EVALUATION
     folder.mkdir(parents=True, exist_ok=True)
     answers.episodes.to_parquet(folder / "episodes.parquet", index=False)
+    answers.summary.to_csv(folder / "accuracy.csv", index=False)
     answers.groups.to_csv(folder / "groups.csv", index=False)
     answers.classes.to_csv(folder / "classes.csv", index=False)
     most_confused = answers.confusions.groupby("protocol", sort=False).head(params.evaluate.confused_pairs)
