@@ -7,9 +7,12 @@ from pathlib import Path
 from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup, escape
 
 from kshot.lifecycle import report_sections
 from kshot.lifecycle.report_plots import legend_mark, line_chart, scatter
+
+NONE = "\N{EN DASH}"  # stands for a figure that there is not
 
 # What the page says of the alias that a version got.
 VERDICTS = {
@@ -57,6 +60,7 @@ def render(root: Path, facts: ReportFacts) -> str:
     )
     environment.filters["percent"] = percent
     environment.filters["figure"] = figure
+    environment.filters["breakable"] = breakable
     environment.globals.update(line_chart=line_chart, scatter=scatter, legend_mark=legend_mark)
     mood, verdict = headline(facts)
     sections = report_sections.read_sections(root)
@@ -68,15 +72,21 @@ def headline(facts: ReportFacts) -> tuple[str, str]:
     subject = f"Version {facts.version}" if facts.version else "This model"
     if facts.decision is None:
         return "open", f"{subject}: nobody has decided yet" if facts.version else "This model is not registered"
-    mood, words = VERDICTS.get(facts.decision, ("open", f"– {facts.decision}"))
+    mood, words = VERDICTS.get(facts.decision, ("open", f"- {facts.decision}"))
     return mood, f"{subject} {words}"
 
 
 def percent(value: Any, digits: int = 2) -> str:
     """A share as per cent, "98.61 %"; a dash for none."""
-    return "–" if value is None or value != value else f"{100 * float(value):.{digits}f} %"
+    return NONE if value is None or value != value else f"{100 * float(value):.{digits}f} %"
 
 
 def figure(value: Any) -> str:
     """A number with as many digits as are worth reading; a dash for none."""
-    return "–" if value is None or value != value else f"{float(value):.4g}"
+    return NONE if value is None or value != value else f"{float(value):.4g}"
+
+
+def breakable(name: str) -> Markup:
+    """A name of folders, escaped, that a narrow column may break after a slash or an underscore."""
+    broken = str(escape(name)).replace("/", "/<wbr>").replace("_", "_<wbr>")
+    return Markup(broken)

@@ -75,7 +75,7 @@ def scatter(title: str, classes: Sequence[dict[str, Any]]) -> Markup:
     """The projected images as marks, coloured by class, and in the middle of each class one picture of it."""
     points = np.concatenate([np.asarray(one["points"], dtype=float) for one in classes])
     low, high = points.min(axis=0), points.max(axis=0)
-    edge, size = 26, 26
+    edge, size = 26, 22
     span = np.where(high > low, high - low, 1.0)
     # One scale for both directions: distances in the plane are what the plot shows.
     scale = (WIDTH - 2 * edge) / span[0]

@@ -77,7 +77,7 @@ def groups(root: Path, protocol: str | None) -> Section | None:
     table = of_protocol(root, "groups.csv", protocol)
     if not table["group"].astype(bool).any():
         return None
-    rows = table.sort_values(["accuracy", "group"]).to_dict("records")
+    rows = records(table.sort_values(["accuracy", "group"]))
     return {"rows": rows, "scale": scale(rows)}
 
 
@@ -85,7 +85,7 @@ def hardest_classes(root: Path, protocol: str | None, pictures: Pictures | None)
     """The classes with the lowest accuracy, each with a few of its images."""
     table = of_protocol(root, "classes.csv", protocol).sort_values(["accuracy", "class", "rotation"]).head(HARDEST)
     rows = []
-    for row in table.to_dict("records"):
+    for row in records(table):
         label = f"{row['class']} @{90 * int(row['rotation'])}" if row["rotation"] else row["class"]
         rows.append({**row, "label": label, "pictures": of_label(pictures, label, 3)})
     return rows
@@ -93,7 +93,7 @@ def hardest_classes(root: Path, protocol: str | None, pictures: Pictures | None)
 
 def confusions(root: Path, protocol: str | None, pictures: Pictures | None) -> list[Section]:
     """The pairs of classes that are taken for each other most often, with images of both."""
-    rows = of_protocol(root, "confusions.csv", protocol).to_dict("records")
+    rows = records(of_protocol(root, "confusions.csv", protocol))
     return [
         {
             **row,
@@ -133,13 +133,18 @@ def read_table(path: Path, columns: tuple[str, ...]) -> pd.DataFrame:
     try:
         table = pd.read_csv(
             path,
-            dtype={name: str for name in NAMES},
+            dtype=dict.fromkeys(NAMES, str),
             keep_default_na=False,
             na_values={name: ["", "nan"] for name in columns if name not in NAMES},
         )
     except (FileNotFoundError, pd.errors.EmptyDataError):
         return pd.DataFrame({name: pd.Series(dtype=str if name in NAMES else float) for name in columns})
     return table.reindex(columns=list(columns))
+
+
+def records(table: pd.DataFrame) -> list[Section]:
+    """One dictionary a row."""
+    return [{str(name): value for name, value in row.items()} for row in table.to_dict("records")]
 
 
 def read_json(path: Path) -> dict[str, Any]:
