@@ -66,7 +66,7 @@ def listener(name: str) -> OnOutput:
 
     def hear(text: str, progress: bool) -> None:
         nonlocal said_at
-        line = f"{name:<9} {text.strip()}"
+        line = f"{name:<9} {text.strip().removeprefix(f'{name}: ').lstrip()}"
         if not progress:
             say(line)
             return

@@ -90,5 +90,5 @@ def kshot(root: Path, *arguments: str) -> Ended:
     """Run `kshot ...` to its end."""
     began = time.monotonic()
     with start(root, *arguments) as process:
-        out, err = process.communicate(timeout=240)
+        out, err = process.communicate(timeout=float(os.environ.get("KSHOT_TEST_PATIENCE_S", "240")))
     return Ended(process.returncode, out, err, time.monotonic() - began)

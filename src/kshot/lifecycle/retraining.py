@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 
 from kshot.errors import DataError
-from kshot.lifecycle import dataset, evidence, gate, layout, pipeline, registry, report, store, tracking
+from kshot.lifecycle import dataset, gate, layout, pipeline, registry, report, store, tracking
 from kshot.lifecycle.lineage import Lineage
 from kshot.lifecycle.registry import Registered
 from kshot.params import Params, load_params, read_mapping
@@ -63,6 +63,8 @@ def judge(root: Path, version: Registered, origin: Lineage) -> Outcome:
     if registry.is_settled(version, champion, rules):
         promoted, reasons = registry.decision_of(root, version)
         return Outcome(version.version, version.run_id, origin, promoted, reasons, repeated=True)
+    from kshot.lifecycle import evidence  # here, because torch takes seconds that a repeated retraining need not wait
+
     found = evidence.gather(root, champion, origin, params)
     decision = gate.decide(found, params.gate)
     registry.settle(root, version.version, gate.to_json(found, params.gate, decision), rules)
