@@ -16,6 +16,9 @@ from kshot.errors import RegistryError
 from kshot.lifecycle import dataset, layout
 
 LOCK_FILE = "dvc.lock"
+# What kshot itself writes in a commit's tree; the record holds these files, so that they do not make a tree dirty.
+OWN_FILES = (LOCK_FILE, layout.RAW_DVC.as_posix(), layout.VERSIONS.as_posix(), f"{layout.RAW.parent}/.gitignore")
+LARGEST_NEW_FILE = 1 << 20  # bytes; what is larger is no code
 
 
 @dataclass(frozen=True)
@@ -55,7 +58,7 @@ def lineage(root: Path) -> Lineage:
     path = root / LOCK_FILE
     if not path.exists():
         raise RegistryError(f"{path} is missing, so no stage was run; run `kshot retrain`, or `dvc repro`")
-    stages = yaml.safe_load(path.read_text(encoding="utf-8"))["stages"]
+    stages = _stages(path)
     commit, dirty = git_state(root)
     version = dataset.current(root)
     return Lineage(
@@ -71,15 +74,33 @@ def lineage(root: Path) -> Lineage:
 
 
 def git_state(root: Path) -> tuple[str, bool]:
-    """The commit that is checked out and whether tracked files differ from it; ("", True) without one."""
-    commit = _git(root, "rev-parse", "HEAD")
-    changed = _git(root, "status", "--porcelain", "--untracked-files=no")
-    return (commit.strip(), bool(changed)) if commit else ("", True)
+    """The commit that is checked out, and whether the tree holds changes that no commit has; ("", True) without one.
+
+    New files count where they are code; dvc.lock and the data's version, which a retraining writes, do not count.
+    """
+    commit = _git(root, "rev-parse", "HEAD").strip()
+    if not commit:
+        return "", True
+    others = [f":(exclude){name}" for name in OWN_FILES]
+    changed = _git(root, "status", "--porcelain", "--untracked-files=no", "--", ".", *others)
+    return commit, bool(changed.strip()) or bool(_new_files(root))
 
 
 def git_difference(root: Path) -> str:
-    """What `git diff` says of the tracked files, '' where nothing differs."""
-    return _git(root, "diff", "HEAD")
+    """The difference of the tree from its commit as a patch, new code included; '' where nothing differs."""
+    new = "".join(
+        # Outside the index there is nothing to compare with: git tells that by its exit code, and prints the patch.
+        _git(root, "diff", "--binary", "--no-index", "--", "/dev/null", name, fine=(0, 1))
+        for name in _new_files(root)
+    )
+    return _git(root, "diff", "--binary", "HEAD", "--", ".") + new
+
+
+def _new_files(root: Path) -> list[str]:
+    """Code that git neither tracks nor ignores."""
+    found = _git(root, "ls-files", "-z", "--others", "--exclude-standard", "--", "src", "flows", "*.py", "*.yaml")
+    names = [name for name in found.split("\0") if name]
+    return [name for name in names if (root / name).stat().st_size <= LARGEST_NEW_FILE]
 
 
 def environment() -> dict[str, Any]:
@@ -96,9 +117,26 @@ def environment() -> dict[str, Any]:
 
 
 def device(root: Path) -> str:
-    """What the training ran on, as its settings tell."""
+    """What the training ran on, as the model's settings tell; '' where they do not."""
     path = root / layout.MODEL / "embedding.json"
     return str(json.loads(path.read_text(encoding="utf-8")).get("device", "")) if path.exists() else ""
+
+
+def ingested(root: Path) -> str:
+    """The data version that data/packed was made from, as dvc.lock says; '' where it says nothing."""
+    path = root / LOCK_FILE
+    stages = _stages(path) if path.exists() else {}
+    deps = [dep for stage in stages.values() for dep in stage.get("deps", [])]
+    found = (dep.get("md5", "") for dep in deps if dep["path"] == layout.RAW.as_posix())
+    return str(next(found, "")).removesuffix(".dir")
+
+
+def _stages(path: Path) -> dict[str, Any]:
+    try:
+        stages: dict[str, Any] = yaml.safe_load(path.read_text(encoding="utf-8"))["stages"]
+    except (yaml.YAMLError, UnicodeDecodeError, KeyError, TypeError) as error:
+        raise RegistryError(f"{path} is damaged; take it from git again, or remove it and run again") from error
+    return stages
 
 
 def _inputs(stage: dict[str, Any]) -> dict[str, Any]:
@@ -115,6 +153,12 @@ def _digest(value: object) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
-def _git(root: Path, *arguments: str) -> str:
-    ended = subprocess.run(["git", *arguments], cwd=root, capture_output=True, text=True, check=False)
-    return ended.stdout if ended.returncode == 0 else ""
+def _git(root: Path, *arguments: str, fine: tuple[int, ...] = (0,)) -> str:
+    """What a git command prints; '' where it fails, where `root` is no repository and where there is no git."""
+    try:
+        ended = subprocess.run(
+            ["git", *arguments], cwd=root, capture_output=True, text=True, errors="replace", check=False
+        )
+    except FileNotFoundError:
+        return ""
+    return ended.stdout if ended.returncode in fine else ""

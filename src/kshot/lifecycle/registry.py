@@ -5,7 +5,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from kshot.lifecycle import layout, serving, store
+from kshot.errors import RegistryError
+from kshot.lifecycle import layout, store
 from kshot.lifecycle.files import exclusive
 from kshot.lifecycle.lineage import Lineage
 
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
 
 NAME = "kshot"
 CHAMPION, CHALLENGER = "champion", "challenger"
+RULES = "kshot.rules_hash"  # on a version: its decision by these rules is carried out
 LONGEST_TAG = 5000  # characters that every MLflow store takes
 
 
@@ -31,7 +33,7 @@ class Registered:
 def find_registered(root: Path, lineage: Lineage) -> Registered | None:
     """The version that already holds the results of `lineage`, None without one."""
     with store.told(store.connect(root)):
-        found = _client().search_model_versions(f"name='{NAME}' and tags.`kshot.lineage`='{lineage.key}'")
+        found = _client().search_model_versions(f"name='{NAME}' and tag.`kshot.lineage`='{lineage.key}'")
     return _registered(min(found, key=lambda one: int(one.version))) if found else None
 
 
@@ -42,10 +44,15 @@ def register(root: Path, run_id: str, lineage: Lineage) -> Registered:
         found = find_registered(root, lineage)
         if found is not None:
             return found
-        import mlflow
+        from kshot.lifecycle import serving
 
-        uri = serving.log_model(root, root / layout.MODEL, run_id)
-        version = mlflow.register_model(uri, NAME, tags=lineage.tags())
+        address = serving.log_model(root, root / layout.MODEL, run_id)
+        client = _client()
+        if not client.search_registered_models(f"name='{NAME}'"):
+            client.create_registered_model(NAME)
+        # The tags are written together with the version: one without its lineage would never be found again.
+        model_id = address.removeprefix("models:/") if address.startswith("models:/m-") else None
+        version = client.create_model_version(NAME, address, run_id, tags=lineage.tags(), model_id=model_id)
         return _registered(version, is_new=True)
 
 
@@ -58,41 +65,51 @@ def champion(root: Path) -> Registered | None:
 def settle(root: Path, version: str, record: dict[str, Any], rules_hash: str) -> None:
     """Keep a decision (`gate.to_json`) with its version and move the alias it asks for.
 
-    The decision is written first and the alias last, and both may be repeated: a crash in between leaves the old
-    champion, and settling again finishes the move.
+    The alias moves after everything about the decision but its rules are written, and those are what `is_settled` asks
+    for: a crash in between leaves the old champion or the new one, and settling again finishes what is missing.
+    The champion that is refused under new rules stays champion: only a better model takes its place.
     """
     promote = bool(record["decision"]["promote"])
     with store.told(store.connect(root)), exclusive(root, "registry"):
         client, before = _client(), _by_alias(CHAMPION)
         held = client.get_model_version(NAME, version)
         assert held.run_id is not None
-        client.log_dict(held.run_id, record, "decision.json")
         tags = {
+            RULES: "",
             "kshot.decision": "promoted" if promote else "refused",
             "kshot.reasons": " | ".join(record["decision"]["reasons"])[:LONGEST_TAG],
             "kshot.compared_with": record["evidence"]["champion"] or "",
-            "kshot.rules_hash": rules_hash,
             "kshot.decided_at": datetime.now(UTC).isoformat(timespec="seconds"),
         }
         for name, value in tags.items():
             client.set_model_version_tag(NAME, version, name, value)
-        if not promote:
+        client.log_dict(held.run_id, record, "decision.json")
+        if promote:
+            _promote(client, version, before)
+        elif before is None or before.version != version:
             client.set_registered_model_alias(NAME, CHALLENGER, version)
-            return
-        if before is not None and before.version != version:
-            client.set_model_version_tag(NAME, before.version, "kshot.replaced_by", version)
-        client.set_registered_model_alias(NAME, CHAMPION, version)
-        challenger = _by_alias(CHALLENGER)
-        if challenger is not None and challenger.version == version:
-            client.delete_registered_model_alias(NAME, CHALLENGER)
+        client.set_model_version_tag(NAME, version, RULES, rules_hash)
+
+
+def _promote(client: "MlflowClient", version: str, before: Registered | None) -> None:
+    """Move the alias in one write: at no time is there no champion."""
+    client.set_registered_model_alias(NAME, CHAMPION, version)
+    if before is not None and before.version != version:
+        client.set_model_version_tag(NAME, before.version, "kshot.replaced_by", version)
+    challenger = _by_alias(CHALLENGER)
+    if challenger is not None and challenger.version == version:
+        client.delete_registered_model_alias(NAME, CHALLENGER)
 
 
 def is_settled(found: Registered, now: Registered | None, rules_hash: str) -> bool:
-    """Whether `found` bears a decision under these rules that the aliases carry out; `now` is the champion."""
+    """Whether `found` bears a decision that stands: it is the champion `now`, or was refused by these rules beside it.
+
+    A version that was champion once and was replaced is judged again against the one that replaced it.
+    """
     decision = found.tags.get("kshot.decision")
     if decision == "promoted":
-        return now is not None and (now.version == found.version or "kshot.replaced_by" in found.tags)
-    if decision == "refused" and found.tags.get("kshot.rules_hash") == rules_hash:
+        return now is not None and now.version == found.version
+    if decision == "refused" and found.tags.get(RULES) == rules_hash:
         return found.tags.get("kshot.compared_with", "") == (now.version if now else "")
     return False
 
@@ -104,13 +121,25 @@ def decision_of(root: Path, found: Registered) -> tuple[bool, tuple[str, ...]]:
 
 
 def model_files(root: Path, version: str, folder: Path) -> Path:
-    """Bring the embedding of a version below `folder`; where it then lies."""
+    """Bring the embedding of a version below `folder`; where it then lies. Raises RegistryError where it is gone."""
     import mlflow
+    from mlflow.exceptions import MlflowException
 
-    with store.told(store.connect(root)):
-        uri = f"models:/{NAME}/{version}"
-        place = mlflow.artifacts.download_artifacts(artifact_uri=uri, dst_path=str(folder))
-    return Path(place) / "artifacts" / serving.EMBEDDING
+    from kshot.lifecycle import serving
+
+    where, address = store.connect(root), f"models:/{NAME}/{version}"
+    with store.told(where):
+        held = _client().get_model_version(NAME, version)
+    try:
+        place = mlflow.artifacts.download_artifacts(artifact_uri=address, dst_path=str(folder))
+    except (OSError, MlflowException) as error:
+        raise RegistryError(
+            f"the artifacts of version {version} (run {held.run_id}) are gone from {where}; bring them back from a copy"
+        ) from error
+    model = Path(place) / "artifacts" / serving.EMBEDDING
+    if not model.is_dir():
+        raise RegistryError(f"version {version} holds no artifacts/{serving.EMBEDDING}; kshot did not register it")
+    return model
 
 
 def _by_alias(alias: str) -> Registered | None:

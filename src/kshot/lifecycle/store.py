@@ -1,8 +1,10 @@
 """MLflow's store of a project: sqlite and folders under mlruns/, or the server that MLFLOW_TRACKING_URI names."""
 
 import os
+import sqlite3
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 from kshot.errors import RegistryError
@@ -10,54 +12,87 @@ from kshot.lifecycle import layout
 from kshot.lifecycle.files import exclusive
 
 EXPERIMENT = "kshot"
-# A server that does not answer is told within seconds; MLflow's own default goes on for minutes.
-PATIENCE = {
-    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2",
-    "MLFLOW_HTTP_REQUEST_TIMEOUT": "10",
+DATABASE = layout.MLRUNS / "mlflow.db"
+ARTIFACTS = layout.MLRUNS / "artifacts"
+# A server that does not answer is told within 15 seconds: two tries of 6; MLflow's own default goes on for minutes.
+SETTINGS = {
+    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1",
+    "MLFLOW_HTTP_REQUEST_TIMEOUT": "6",
     "MLFLOW_HTTP_REQUEST_BACKOFF_FACTOR": "1",
+    "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
+    "MLFLOW_LOGGING_LEVEL": "WARNING",
 }
 
 
 def uri(root: Path) -> str:
     """Where the records of the project at `root` are kept."""
-    return os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{(root / layout.MLRUNS / 'mlflow.db').resolve()}"
+    return os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{(root / DATABASE).resolve()}"
 
 
 def connect(root: Path) -> str:
     """Make MLflow in this process use the project's store, created first where it is new; returns its address.
 
-    Raises RegistryError for a store that cannot be opened.
+    Raises RegistryError for a store that cannot be opened. A variable of MLflow's that is set keeps its value.
     """
-    for name, value in PATIENCE.items():
+    for name, value in SETTINGS.items():
         os.environ.setdefault(name, value)
-    os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
+    (root / layout.MLRUNS).mkdir(parents=True, exist_ok=True)
     import mlflow
 
-    where = uri(root)
-    # A new database is migrated by who opens it first; two at once would crash in that.
-    with told(where), exclusive(root, "mlflow"):
-        (root / layout.MLRUNS).mkdir(exist_ok=True)
-        mlflow.set_tracking_uri(where)
-        mlflow.set_registry_uri(where)
-        client = mlflow.MlflowClient()
-        if client.get_experiment_by_name(EXPERIMENT) is None:
-            local = where.startswith("sqlite:")
-            place = (root / layout.MLRUNS / "artifacts").resolve().as_uri() if local else None
-            client.create_experiment(EXPERIMENT, artifact_location=place)
+    with exclusive(root, "mlflow"):
+        where, named = uri(root), "MLFLOW_TRACKING_URI" in os.environ
+        with told(where):
+            if not named:
+                _make_database(root / DATABASE, (root / ARTIFACTS).resolve())
+            mlflow.set_tracking_uri(where)
+            mlflow.set_registry_uri(where)
+            if not named:
+                # MLflow put it there; a second project in this process would take it for the person's choice.
+                os.environ.pop("MLFLOW_TRACKING_URI", None)
+            client = mlflow.MlflowClient()
+            if client.get_experiment_by_name(EXPERIMENT) is None:
+                # A server keeps artifacts where it says; of a database nobody else says where.
+                place = None if where.startswith("http") else (root / ARTIFACTS).resolve().as_uri()
+                client.create_experiment(EXPERIMENT, artifact_location=place)
     return where
 
 
 @contextmanager
 def told(where: str) -> Iterator[None]:
-    """Turn what MLflow and its database raise into one line that names the store."""
+    """Turn what MLflow, its database and its connection raise into one line that names the store."""
     from mlflow.exceptions import MlflowException
+    from requests.exceptions import RequestException
     from sqlalchemy.exc import SQLAlchemyError
 
+    began = time.monotonic()
     try:
         yield
-    except (MlflowException, SQLAlchemyError, OSError) as error:
+    except (MlflowException, SQLAlchemyError, sqlite3.Error, RequestException) as error:
         what = " ".join(str(error).split())[:300]
-        remedy = (
-            "start that server or unset MLFLOW_TRACKING_URI" if where.startswith("http") else "restore it from a copy"
-        )
-        raise RegistryError(f"MLflow's store at {where} cannot be used: {what}; {remedy}") from error
+        if not where.startswith("http"):
+            raise RegistryError(
+                f"MLflow's store {where} cannot be used: {what}; bring the database back from a copy, or move it away "
+                "to begin a new one (of an older MLflow it needs `mlflow db upgrade`)"
+            ) from error
+        if isinstance(error, RequestException) or "with exception" in what or "timed out" in what.lower():
+            raise RegistryError(
+                f"MLflow's server {where} did not answer, tried for {time.monotonic() - began:.0f} s; "
+                "start it, or unset MLFLOW_TRACKING_URI to keep the records under mlruns/"
+            ) from error
+        raise RegistryError(f"MLflow's server {where} refused: {what}; its log says more") from error
+
+
+def _make_database(path: Path, artifacts: Path) -> None:
+    """Make the database where there is none, whole or not at all: a half-made one could never be opened again."""
+    if path.exists():
+        # MLflow would try a damaged file again and again for over a minute.
+        with closing(sqlite3.connect(path)) as database:
+            database.execute("select count(*) from sqlite_master").fetchone()
+        return
+    from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
+
+    sibling = path.with_suffix(".new")
+    sibling.unlink(missing_ok=True)
+    made = SqlAlchemyStore(f"sqlite:///{sibling.resolve()}", artifacts.as_uri())  # type: ignore[no-untyped-call]
+    made.engine.dispose()
+    sibling.replace(path)

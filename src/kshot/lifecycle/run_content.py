@@ -1,0 +1,114 @@
+"""What a retraining's MLflow run holds: the data set, params, metrics, tags and files."""
+
+import contextlib
+import json
+import os
+import time
+import warnings
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from kshot.lifecycle import layout
+from kshot.lifecycle.lineage import LOCK_FILE, environment, ingested
+from kshot.lifecycle.packed import read_manifest
+from kshot.lifecycle.training_log import is_number
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+
+    from kshot.lifecycle.dataset import DataVersion
+
+LONGEST_PARAM, PARAMS_AT_ONCE = 6000, 100  # what MLflow takes
+
+
+def log_data(client: "MlflowClient", run_id: str, root: Path, version: "DataVersion | None") -> None:
+    """The manifest as the run's data set, its digest the data version, so that runs are found by it.
+
+    Nothing is logged while data/packed holds another version, or none.
+    """
+    if version is None or ingested(root) != version.md5 or not (root / layout.PACKED / "manifest.parquet").exists():
+        return
+    import mlflow
+    from mlflow.data.code_dataset_source import CodeDatasetSource
+    from mlflow.entities import DatasetInput, InputTag
+
+    manifest = read_manifest(root)[["path", "class", "group", "split", "content"]]
+    # MLflow has no source of the kind "DVC"; this one keeps a few words and claims no more.
+    source = CodeDatasetSource({"dvc": layout.RAW_DVC.as_posix(), "md5": version.md5, "added_from": version.source})
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)  # it guesses a schema, and says so
+        data = mlflow.data.from_pandas(manifest, source=source, name="images", digest=version.md5)  # type: ignore[attr-defined]
+        entity = data._to_mlflow_entity()
+    client.log_inputs(run_id, [DatasetInput(dataset=entity, tags=[InputTag("mlflow.data.context", "training")])])
+
+
+def log_results(client: "MlflowClient", run_id: str, root: Path, tags: dict[str, str], params: dict[str, Any]) -> None:
+    """Tags, the params of params.yaml, and the figures of reports/metrics.json, in few requests."""
+    from mlflow.entities import Metric, Param, RunTag
+
+    client.log_batch(run_id, tags=[RunTag(name, value) for name, value in tags.items()])
+    texts = [Param(name, value[:LONGEST_PARAM]) for name, value in flat(params).items()]
+    for start in range(0, len(texts), PARAMS_AT_ONCE):
+        client.log_batch(run_id, params=texts[start : start + PARAMS_AT_ONCE])
+    figures = json.loads((root / layout.METRICS).read_text(encoding="utf-8"))
+    now, version = int(time.time() * 1000), tags["kshot.data_version"]
+    client.log_batch(
+        run_id,
+        metrics=[
+            Metric(name, value, now, 0, dataset_name="images", dataset_digest=version)
+            for name, value in final_metrics(figures).items()
+        ],
+    )
+
+
+def log_files(client: "MlflowClient", run_id: str, root: Path, patch: str) -> None:
+    """What the model can be rebuilt and judged from; `patch`: the code that no commit holds."""
+    for name in ("params.yaml", "dvc.yaml", LOCK_FILE, layout.RAW_DVC, layout.METRICS, layout.TRAIN_LOG):
+        if (root / name).exists():
+            client.log_artifact(run_id, str(root / name))
+    client.log_artifact(run_id, str(root / layout.SPLIT / "classes.parquet"), "split")
+    client.log_artifacts(run_id, str(root / layout.EVALUATION), "evaluation")
+    client.log_dict(run_id, environment(), "environment.json")
+    if patch:
+        client.log_text(run_id, patch, "uncommitted.diff")
+
+
+def close_abandoned(client: "MlflowClient", experiment_id: str, here: dict[str, str]) -> None:
+    """Mark the runs of processes that were killed as KILLED. `here`: the tags that name this machine and project."""
+    wanted = " and ".join(f"tags.`{name}` = '{value}'" for name, value in here.items() if "'" not in value)
+    for run in client.search_runs([experiment_id], f"attributes.status = 'RUNNING' and {wanted}"):
+        process = run.data.tags.get("kshot.process", "")
+        if process.isdigit() and not _is_alive(int(process)):
+            client.set_tag(run.info.run_id, "kshot.failure", f"its process {process} ended without a word")
+            client.set_terminated(run.info.run_id, "KILLED")
+
+
+def final_metrics(figures: dict[str, Any]) -> dict[str, float]:
+    """reports/metrics.json as MLflow's names: test/5w1s/accuracy, its interval's ends, geometry/ratio."""
+    found = {}
+    for protocol, score in figures["accuracy"].items():
+        found[f"test/{protocol}/accuracy"] = score["mean"]
+        found[f"test/{protocol}/accuracy_low"] = score["low"]
+        found[f"test/{protocol}/accuracy_high"] = score["high"]
+    found |= {f"geometry/{name}": value for name, value in figures["geometry"].items()}
+    return {name: float(value) for name, value in found.items() if is_number(value)}
+
+
+def flat(params: dict[str, Any], prefix: str = "") -> dict[str, str]:
+    """Nested sections as "train.steps": "600"."""
+    found: dict[str, str] = {}
+    for key, value in params.items():
+        if isinstance(value, dict):
+            found |= flat(value, f"{prefix}{key}.")
+        else:
+            found[f"{prefix}{key}"] = value if isinstance(value, str) else json.dumps(value)
+    return found
+
+
+def _is_alive(process: int) -> bool:
+    with contextlib.suppress(ProcessLookupError):
+        # Signal 0 asks without doing anything; a process of somebody else is alive too.
+        with contextlib.suppress(PermissionError):
+            os.kill(process, 0)
+        return True
+    return False

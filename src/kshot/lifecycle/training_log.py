@@ -1,0 +1,85 @@
+"""The training log as MLflow's curves: read while it grows, and never a point twice."""
+
+import json
+import math
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from mlflow.entities import Metric
+
+CURVES = {
+    "loss": "train/loss",
+    "learning_rate": "train/learning_rate",
+    "images_per_s": "train/images_per_s",
+    "val_accuracy": "val/accuracy",
+    "val_low": "val/accuracy_low",
+    "val_high": "val/accuracy_high",
+}
+
+
+class Curves:
+    """The points of the training log `path` that were not taken yet.
+
+    The file may be absent, may grow, and may be written anew by a training that goes on after it was stopped: that one
+    begins with the steps which are known already.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._at_first = identity(path)
+        self._looked_at = self._at_first
+        self._taken: set[tuple[str, int]] = set()
+
+    def is_training(self) -> bool:
+        """Whether a training writes the log now: it has changed since the first look and is not finished.
+
+        A training that DVC restored appears finished at once.
+        """
+        found = identity(self.path)
+        if found is None or found in (self._at_first, self._looked_at):
+            return False
+        self._looked_at = found
+        lines = read_log(self.path)
+        return bool(lines) and not lines[-1].get("done")
+
+    def fresh(self) -> "list[Metric]":
+        """The points that `taken` was not told of, in the file's order."""
+        from mlflow.entities import Metric
+
+        now = int(time.time() * 1000)
+        points: dict[tuple[str, int], Metric] = {}
+        for line in read_log(self.path):
+            for key, name in CURVES.items():
+                place = (name, line["step"])
+                if place not in self._taken and is_number(line.get(key)):
+                    points[place] = Metric(name, float(line[key]), now, line["step"])
+        return list(points.values())
+
+    def taken(self, points: "list[Metric]") -> None:
+        """Remember that `points` are recorded."""
+        self._taken |= {(point.key, point.step) for point in points}
+
+
+def read_log(path: Path) -> list[dict[str, Any]]:
+    """The whole lines of a training log; one that is still being written waits."""
+    try:
+        text = path.read_bytes()
+    except OSError:
+        return []
+    return [json.loads(line) for line in text[: text.rfind(b"\n") + 1].splitlines()]
+
+
+def identity(path: Path) -> tuple[int, int, int] | None:
+    """Tells one writing of a file from another; None where there is none."""
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_ino, found.st_size, found.st_mtime_ns
+
+
+def is_number(value: object) -> bool:
+    """Whether MLflow can keep `value` as a metric."""
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
