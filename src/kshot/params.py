@@ -4,17 +4,12 @@ The file holds the defaults, so the classes have none: a key too many and a key 
 """
 
 import dataclasses
-import difflib
-import math
-import types
-import typing
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
 
-import yaml
-
 from kshot.errors import ParamsError
+from kshot.sections import build, read_mapping
 
 LOSSES = ("prototypical", "contrastive", "triplet")
 MININGS = ("batch_all", "batch_hard", "semi_hard")
@@ -241,64 +236,4 @@ def load_params(path: Path) -> Params:
 
 def params_from(mapping: Mapping[str, Any]) -> Params:
     """Check the parsed content of a params.yaml."""
-    return typing.cast(Params, _build(Params, mapping, ""))
-
-
-def read_mapping(path: Path) -> dict[str, Any]:
-    """The parsed content of a YAML file of sections, not yet checked."""
-    try:
-        text = path.read_text(encoding="utf-8")
-    except OSError as error:
-        raise ParamsError(f"{path}: {error.strerror}; needs a readable params.yaml in the project's root") from error
-    try:
-        mapping = yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        raise ParamsError(f"{path} is not YAML: {' '.join(str(error).split())}; mend that line") from error
-    if not isinstance(mapping, dict):
-        raise ParamsError(f"{path} holds {type(mapping).__name__}; needs a mapping of sections")
-    return mapping
-
-
-def _build(kind: Any, value: Any, where: str) -> Any:
-    """`value` as an instance of the dataclass `kind`, every key checked."""
-    if not isinstance(value, Mapping):
-        raise ParamsError(f"params.yaml: {where or 'the file'} holds {value!r}; needs a section of keys")
-    fields = typing.get_type_hints(kind)
-    for key in value:
-        if key not in fields:
-            near = difflib.get_close_matches(str(key), fields, n=1)
-            hint = f"did you mean {near[0]}?" if near else f"known are {', '.join(fields)}"
-            raise ParamsError(f"params.yaml: unknown key {_join(where, key)}; {hint}")
-    for key in fields:
-        if key not in value:
-            raise ParamsError(f"params.yaml: {_join(where, key)} is missing; add it")
-    return kind(**{key: _convert(hint, value[key], _join(where, key)) for key, hint in fields.items()})
-
-
-def _convert(hint: Any, value: Any, where: str) -> Any:
-    origin, arguments = typing.get_origin(hint), typing.get_args(hint)
-    if dataclasses.is_dataclass(hint):
-        return _build(hint, value, where)
-    if origin in (types.UnionType, typing.Union):
-        if value is None:
-            return None
-        return _convert(next(a for a in arguments if a is not types.NoneType), value, where)
-    if origin is Literal:
-        if value not in arguments:
-            raise ParamsError(f"params.yaml: {where} is {value!r}; needs one of {', '.join(map(str, arguments))}")
-        return value
-    if origin is tuple and isinstance(value, list):
-        return tuple(_convert(arguments[0], item, where) for item in value)
-    if origin is dict and isinstance(value, Mapping):
-        return {str(key): _convert(arguments[1], item, _join(where, key)) for key, item in value.items()}
-    if hint is float and type(value) in (int, float) and math.isfinite(value):
-        return float(value)
-    if hint in (int, bool, str) and type(value) is hint:
-        return value
-    name = getattr(hint, "__name__", str(hint)) if origin is None else origin.__name__
-    wanted = {"tuple": "list", "dict": "mapping", "float": "finite number"}.get(name, name)
-    raise ParamsError(f"params.yaml: {where} is {value!r}; needs a value of type {wanted}")
-
-
-def _join(where: str, key: object) -> str:
-    return f"{where}.{key}" if where else str(key)
+    return build(Params, mapping)

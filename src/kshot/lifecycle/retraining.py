@@ -9,7 +9,8 @@ from kshot.errors import DataError
 from kshot.lifecycle import dataset, gate, layout, pipeline, registry, report, store, tracking
 from kshot.lifecycle.lineage import Lineage
 from kshot.lifecycle.registry import Registered
-from kshot.params import Params, load_params, read_mapping
+from kshot.params import Params, load_params
+from kshot.sections import read_mapping
 
 
 @dataclasses.dataclass(frozen=True)
