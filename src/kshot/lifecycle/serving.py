@@ -1,10 +1,15 @@
 """The registered model: MLflow's pyfunc from code, safetensors inside, no pickle, loadable without kshot installed."""
 
 import base64
+import hashlib
 import io
+import json
 import logging
-import shutil
+import re
+import sys
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib import metadata
 from pathlib import Path
 
@@ -17,8 +22,10 @@ from kshot.lifecycle import store
 from kshot.lifecycle.packed import read_images, read_manifest
 
 EMBEDDING = "embedding"
-CODE = Path(__file__).with_name("serving_model.py")
+MODEL_CODE = Path(__file__).with_name("serving_model.py")
 NEEDS = ("numpy", "pandas", "pillow", "pyyaml", "safetensors", "timm", "torch", "torchvision")
+SERVICES = ("lifecycle", "cli")
+IMPORT = re.compile(r"^(\s*(?:from|import) )kshot\b", re.MULTILINE)
 
 
 def log_model(root: Path, model: Path, run_id: str) -> str:
@@ -27,43 +34,72 @@ def log_model(root: Path, model: Path, run_id: str) -> str:
     import mlflow
     from mlflow.models import ModelSignature
     from mlflow.types import ColSpec, Schema
+    from mlflow.types.schema import AnyType
 
     logging.getLogger("mlflow").setLevel(logging.ERROR)
     signature = ModelSignature(
-        inputs=Schema([ColSpec("binary", "image"), ColSpec("string", "label", required=False)]),
+        # Not "binary": the scoring server would decode the base64 itself and tell of a bad one without its row.
+        inputs=Schema([ColSpec(AnyType(), "image"), ColSpec("string", "label", required=False)]),
         outputs=Schema([ColSpec("string", "label"), ColSpec("double", "probability"), ColSpec("double", "distance")]),
     )
-    with tempfile.TemporaryDirectory() as scratch, mlflow.start_run(run_id=run_id, log_system_metrics=False):
+    with (
+        tempfile.TemporaryDirectory() as scratch,
+        importable(package := science(Path(scratch))),
+        mlflow.start_run(run_id=run_id, log_system_metrics=False),
+    ):
         info = mlflow.pyfunc.log_model(
             name="model",
-            python_model=str(CODE),
+            python_model=str(package.with_name(MODEL_CODE.name)),
             artifacts={EMBEDDING: str(model)},
-            code_paths=[str(science(Path(scratch)))],
+            code_paths=[str(package)],
             pip_requirements=[f"{name}=={metadata.version(name)}" for name in NEEDS],
             signature=signature,
-            input_example=example(root),
+            input_example=example(root, model),
         )
     return str(info.model_uri)
 
 
 def science(folder: Path) -> Path:
-    """A copy of the science alone: what the model needs to answer, and none of the services."""
-    source, target = Path(kshot.__file__).parent, folder / "kshot"
-    target.mkdir()
-    for file in source.glob("*.py"):
-        shutil.copy(file, target)
-    shutil.copytree(source / "losses", target / "losses", ignore=shutil.ignore_patterns("__pycache__"))
-    return target
+    """Write the code that answers, and none of the services, into `folder`: a package, and the model's file beside it.
+
+    The package is named after its content. So a version answers with its own code, whatever kshot is installed, and
+    two versions load in one process.
+    """
+    source = Path(kshot.__file__).parent
+    files = {file.relative_to(source): file.read_text(encoding="utf-8") for file in sorted(source.rglob("*.py"))}
+    kept = {place: text for place, text in files.items() if place.parts[0] not in SERVICES}
+    content = "".join(f"{place.as_posix()}\n{text}" for place, text in kept.items())
+    package = folder / f"kshot_{hashlib.sha256(content.encode()).hexdigest()[:12]}"
+    for place, text in kept.items():
+        (package / place).parent.mkdir(parents=True, exist_ok=True)
+        (package / place).write_text(IMPORT.sub(rf"\1{package.name}", text), encoding="utf-8")
+    code = IMPORT.sub(rf"\1{package.name}", MODEL_CODE.read_text(encoding="utf-8"))
+    (folder / MODEL_CODE.name).write_text(code, encoding="utf-8")
+    return package
 
 
-def example(root: Path) -> pd.DataFrame:
-    """Two classes with one support image each, and one query: packed images as PNG."""
+@contextmanager
+def importable(package: Path) -> Iterator[None]:
+    """Let the package be imported in the block, and be forgotten after it."""
+    sys.path.insert(0, str(package.parent))
+    try:
+        yield
+    finally:
+        sys.path.remove(str(package.parent))
+        for name in [name for name in sys.modules if name.split(".")[0] == package.name]:
+            del sys.modules[name]
+
+
+def example(root: Path, model: Path) -> pd.DataFrame:
+    """Two classes with one support image each, and one query: packed images as PNG, not inverted."""
+    inverted = json.loads((model / "embedding.json").read_text(encoding="utf-8"))["ingest"]["invert"]
     manifest, images = read_manifest(root), read_images(root)
     names = manifest["class"].drop_duplicates().head(2).tolist()
     rows = [int((manifest["class"] == name).to_numpy().argmax()) for name in names]
     last = int(np.flatnonzero(manifest["class"] == names[0])[-1])
-    shown = [images[row] for row in (*rows, last)]
-    return pd.DataFrame({"image": [png(pixels) for pixels in shown], "label": pd.Series([*names, None], dtype=object)})
+    shown = [255 - images[row] if inverted else images[row] for row in (*rows, last)]
+    labels: list[object] = [*names, None]
+    return pd.DataFrame({"image": [png(pixels) for pixels in shown], "label": labels})
 
 
 def png(pixels: np.ndarray) -> bytes:

@@ -1,15 +1,18 @@
 """The model that MLflow loads: a few labelled images and some without a label in, an answer for each of those out.
 
 MLflow runs this file from the registered version, beside a copy of the science, so it imports nothing else of kshot.
+Errors are MLflow's, because its scoring server tells the sender of no other.
 """
 
 import base64
 import binascii
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import torch
+from mlflow.exceptions import MlflowException
 from mlflow.models import set_model
 from mlflow.pyfunc.model import PythonModel, PythonModelContext
 
@@ -26,8 +29,6 @@ class FewShot(PythonModel):
 
     def load_context(self, context: PythonModelContext) -> None:
         """Load the embedding that was registered."""
-        from pathlib import Path
-
         self.embedding = load_embedding(Path(context.artifacts["embedding"]))
 
     def predict(self, context: Any, model_input: pd.DataFrame, params: Any = None) -> pd.DataFrame:
@@ -35,9 +36,15 @@ class FewShot(PythonModel):
 
         Rows with a label are the support, rows without (None, NaN or '') the queries; any number of classes, any
         number of images each. `image` holds the bytes of a PNG or JPEG, or their base64. probability is the softmax
-        of minus the squared distances to the class means, distance the Euclidean one to the nearest. Raises DataError
-        for a request that cannot be answered.
+        of minus the squared distances to the class means, distance the Euclidean one to the nearest. Raises
+        MlflowException, INVALID_PARAMETER_VALUE, for a request that cannot be answered.
         """
+        try:
+            return self._answer(model_input)
+        except DataError as error:
+            raise MlflowException.invalid_parameter_value(str(error)) from None
+
+    def _answer(self, model_input: pd.DataFrame) -> pd.DataFrame:
         if "image" not in model_input:
             raise DataError("the request has no column 'image'; needs image, and label for the support")
         labels = [_label(value) for value in model_input.get("label", pd.Series([None] * len(model_input)))]
@@ -73,15 +80,15 @@ class FewShot(PythonModel):
 
 
 def _label(value: Any) -> str:
-    return "" if value is None or value != value else str(value)
+    return "" if pd.isna(value) else str(value)
 
 
 def _bytes(picture: Any) -> bytes:
     if isinstance(picture, bytes | bytearray):
         return bytes(picture)
     try:
-        return base64.b64decode(picture, validate=True)
-    except (binascii.Error, ValueError, TypeError):
+        return base64.b64decode("".join(picture.split()), validate=True)  # some encoders break lines
+    except (binascii.Error, ValueError, AttributeError):
         raise DataError("it is neither bytes nor base64") from None
 
 
