@@ -29,7 +29,7 @@ def conv4(channels: int, size: int, width: int = 64) -> nn.Module:
             nn.MaxPool2d(2),
         ]
     network = nn.Sequential(*blocks, nn.Flatten())
-    network.num_features = width * (size // 16) ** 2
+    network.num_features = width * (size // 16) ** 2  # type: ignore[assignment]
     return network
 
 

@@ -35,7 +35,7 @@ class Embedding(nn.Module):
         self.backbone = create_backbone(
             settings["backbone"], channels=channels, size=size, pretrained=pretrained, checkpoint=checkpoint
         )
-        width = int(self.backbone.num_features)
+        width = int(self.backbone.num_features)  # type: ignore[arg-type]
         head_dim = settings["head_dim"]
         self.head: nn.Module = nn.Linear(width, head_dim) if head_dim else nn.Identity()
         self.dim = head_dim or width
@@ -90,7 +90,7 @@ def embed(
     embedding.eval()
     try:
         with torch.inference_mode(), torch.autocast(device.type, torch.bfloat16, enabled=autocast):
-            parts = torch.from_numpy(np.asarray(ids, dtype=np.int64)).split(batch_size)
+            parts = torch.from_numpy(np.asarray(ids, dtype=np.int64)).split(batch_size)  # type: ignore[no-untyped-call]
             points = [embedding(gather(images, part).to(device)).cpu() for part in parts if len(part)]
     finally:
         embedding.train(training)

@@ -2,7 +2,6 @@
 
 from collections.abc import Collection
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -36,7 +35,7 @@ def read_episodes(root: Path, split: str, protocol: str) -> EpisodeSet:
 
 def image_ids(manifest: pd.DataFrame, classes: pd.DataFrame) -> list[NDArray[np.int64]]:
     """The ids of each row's images in the expanded space (rotation * N + index), for the rows of `classes`."""
-    rows: dict[str, NDArray[Any]] = manifest.groupby("class").indices
+    rows = manifest.groupby("class").indices
     return [
         np.asarray(rows[name], dtype=np.int64) + turns * len(manifest)
         for name, turns in zip(classes["class"], classes["rotation"], strict=True)

@@ -11,7 +11,7 @@ from typing import Any
 
 import yaml
 
-from kshot import params
+from kshot import params, sections
 from kshot.errors import ParamsError
 
 PARAMS = "params.yaml"
@@ -37,9 +37,9 @@ def plan(root: Path, *, overlay: Path | None = None, sets: Sequence[str] = ()) -
     mapping replaces the mapping. Raises ParamsError unless the result as a whole is sound.
     """
     path = root / PARAMS
-    document, old = _read_with_comments(path), params.read_mapping(path)
+    document, old = _read_with_comments(path), sections.read_mapping(path)
     if overlay is not None:
-        _merge(document, params.read_mapping(overlay))
+        _merge(document, sections.read_mapping(overlay))
     for text in sets:
         _set(document, text)
     written = _text(document)
@@ -63,7 +63,7 @@ def write(root: Path, text: str) -> None:
 
 
 def _read_with_comments(path: Path) -> Any:
-    params.read_mapping(path)  # its errors are the readable ones
+    sections.read_mapping(path)  # its errors are the readable ones
     return _yaml().load(path.read_text(encoding="utf-8"))
 
 

@@ -18,7 +18,7 @@ def prototypical_loss(support: Tensor, support_labels: Tensor, query: Tensor, qu
     """
     check_batch(support, support_labels)
     check_batch(query, query_labels)
-    classes, support_index = support_labels.unique(return_inverse=True)
+    classes, support_index = support_labels.unique(return_inverse=True)  # type: ignore[no-untyped-call]
     if not torch.isin(query_labels, classes).all():
         missing = sorted(set(query_labels.tolist()) - set(classes.tolist()))
         raise ValueError(f"query labels {missing[:5]} have no support; every query's class needs a support image")
