@@ -83,6 +83,11 @@ def _tar_members(archive: Path, packed: tarfile.TarFile) -> Iterator[Member]:
         assert content is not None
         with content:
             yield entry.name, entry.size, content
+    # The checksum of a packed tar stands behind its last block, which nobody has read yet.
+    assert packed.fileobj is not None
+    while rest := packed.fileobj.read(SMALL):
+        total += len(rest)
+        _check_total(archive, total)
 
 
 def _check_total(archive: Path, unpacked: int) -> None:
