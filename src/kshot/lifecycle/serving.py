@@ -6,6 +6,7 @@ import io
 import json
 import logging
 import re
+import shutil
 import sys
 import tempfile
 from collections.abc import Iterator
@@ -47,10 +48,12 @@ def log_model(root: Path, model: Path, run_id: str) -> str:
         importable(package := science(Path(scratch))),
         mlflow.start_run(run_id=run_id, log_system_metrics=False),
     ):
+        # MLflow keeps a folder under its own name, whatever the name that the code asks for it by.
+        shutil.copytree(model, Path(scratch) / EMBEDDING)
         info = mlflow.pyfunc.log_model(
             name="model",
             python_model=str(package.with_name(MODEL_CODE.name)),
-            artifacts={EMBEDDING: str(model)},
+            artifacts={EMBEDDING: str(Path(scratch) / EMBEDDING)},
             code_paths=[str(package)],
             pip_requirements=[f"{name}=={metadata.version(name)}" for name in NEEDS],
             signature=signature,
