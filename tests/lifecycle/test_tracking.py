@@ -17,7 +17,7 @@ from kshot.errors import DataError, RegistryError
 from kshot.lifecycle import layout, store, tracking
 from kshot.lifecycle.lineage import lineage
 from kshot.lifecycle.training_log import Curves
-from kshot.params import read_mapping
+from kshot.sections import read_mapping
 from tests.lifecycle import finished_project
 from tests.lifecycle.finished_project import DATA, DONE, METRICS, STEPS, VALIDATION, lines
 

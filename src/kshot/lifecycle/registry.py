@@ -130,15 +130,14 @@ def model_files(root: Path, version: str, folder: Path) -> Path:
     where, address = store.connect(root), f"models:/{NAME}/{version}"
     with store.told(where):
         held = _client().get_model_version(NAME, version)
+    gone = f"the artifacts of version {version} (run {held.run_id}) are gone from {where}; bring them back from a copy"
     try:
         place = mlflow.artifacts.download_artifacts(artifact_uri=address, dst_path=str(folder))
     except (OSError, MlflowException) as error:
-        raise RegistryError(
-            f"the artifacts of version {version} (run {held.run_id}) are gone from {where}; bring them back from a copy"
-        ) from error
+        raise RegistryError(gone) from error
     model = Path(place) / "artifacts" / serving.EMBEDDING
     if not model.is_dir():
-        raise RegistryError(f"version {version} holds no artifacts/{serving.EMBEDDING}; kshot did not register it")
+        raise RegistryError(gone)  # MLflow downloads a folder that is not there as an empty one
     return model
 
 

@@ -1,0 +1,204 @@
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlparse
+
+import mlflow
+import pytest
+from mlflow import MlflowClient
+
+from kshot.errors import RegistryError
+from kshot.lifecycle import registry, store, tracking
+from kshot.lifecycle.lineage import lineage
+from kshot.lifecycle.registry import Registered
+from tests.lifecycle import finished_project
+from tests.lifecycle.finished_project import write_lock
+
+REGISTER = """
+import sys
+from pathlib import Path
+from kshot.lifecycle import registry
+from kshot.lifecycle.lineage import lineage
+root = Path(sys.argv[1])
+found = registry.register(root, sys.argv[2], lineage(root))
+print(found.version, found.is_new)
+"""
+
+
+def judgement(promote: bool, champion: str | None = None, why: str = "it is so") -> dict[str, Any]:
+    """A decision in the shape of gate.to_json."""
+    return {
+        "evidence": {"champion": champion},
+        "rules": {},
+        "decision": {"promote": promote, "reasons": [why, "and so"]},
+    }
+
+
+@pytest.fixture(scope="module")
+def registered(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[Registered], str]:
+    """Three versions, the first by two processes at once. Returns the root, the versions and what the two said."""
+    root = finished_project.write(tmp_path_factory.mktemp("project"))
+    found = []
+    said = ""
+    for number in range(3):
+        write_lock(root, steps=20 + number)
+        with tracking.live_run(root) as live:
+            run_id = live.open()
+        if number == 0:
+            assert registry.find_registered(root, lineage(root)) is None and registry.champion(root) is None
+            command = [sys.executable, "-c", REGISTER, str(root), run_id]
+            both = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(2)]
+            said = "".join(sorted(one.communicate(timeout=600)[0] for one in both))
+        found.append(registry.register(root, run_id, lineage(root)))
+    return root, found, said
+
+
+@pytest.fixture
+def root(registered: tuple[Path, list[Registered], str]) -> Path:
+    """The project with three versions that nobody decided about."""
+    root = registered[0]
+    store.connect(root)
+    client = MlflowClient()
+    for alias in ("champion", "challenger"):
+        client.delete_registered_model_alias("kshot", alias)
+    for version in client.search_model_versions("name='kshot'"):
+        for tag in set(version.tags) & {"kshot.decision", registry.RULES, "kshot.replaced_by", "kshot.compared_with"}:
+            client.delete_model_version_tag("kshot", version.version, tag)
+    return root
+
+
+def version(root: Path, number: str) -> Registered:
+    """The version as the registry has it now."""
+    write_lock(root, steps=19 + int(number))
+    found = registry.find_registered(root, lineage(root))
+    assert found is not None and found.version == number
+    return found
+
+
+def aliases(root: Path) -> dict[str, str]:
+    store.connect(root)
+    return {name: str(number) for name, number in MlflowClient().get_registered_model("kshot").aliases.items()}
+
+
+def test_two_processes_at_once_register_one_version(registered: tuple[Path, list[Registered], str]) -> None:
+    assert registered[2] == "1 False\n1 True\n"
+
+
+def test_registering_again_finds_the_version_and_says_that_it_is_not_new(
+    registered: tuple[Path, list[Registered], str],
+) -> None:
+    _, versions, _ = registered
+    assert [(one.version, one.is_new) for one in versions] == [("1", False), ("2", True), ("3", True)]
+
+
+def test_a_version_bears_its_lineage_and_run(root: Path, registered: tuple[Path, list[Registered], str]) -> None:
+    found = version(root, "2")
+    assert lineage(root).tags().items() <= found.tags.items()
+    assert found.run_id == registered[1][1].run_id
+
+
+def test_other_inputs_are_not_found(root: Path) -> None:
+    write_lock(root, steps=77)
+    assert registry.find_registered(root, lineage(root)) is None
+
+
+def test_a_promotion_moves_the_alias_and_keeps_the_decision(root: Path) -> None:
+    registry.settle(root, "1", judgement(True), "rules")
+    now = registry.champion(root)
+    assert now is not None and now.version == "1"
+    assert registry.is_settled(version(root, "1"), now, "rules")
+    assert registry.decision_of(root, now) == (True, ("it is so", "and so"))
+    kept = json.loads(mlflow.artifacts.load_text(f"runs:/{now.run_id}/decision.json"))
+    assert kept == judgement(True)
+
+
+def test_the_old_champion_stays_findable(root: Path) -> None:
+    registry.settle(root, "1", judgement(True), "rules")
+    registry.settle(root, "2", judgement(True, "1"), "rules")
+    assert aliases(root) == {"champion": "2"}
+    assert version(root, "1").tags["kshot.replaced_by"] == "2"
+    assert version(root, "2").tags["kshot.compared_with"] == "1"
+
+
+def test_a_refused_model_is_challenger_beside_the_champion(root: Path) -> None:
+    registry.settle(root, "1", judgement(True), "rules")
+    registry.settle(root, "2", judgement(False, "1"), "rules")
+    assert aliases(root) == {"champion": "1", "challenger": "2"}
+    now = registry.champion(root)
+    assert registry.is_settled(version(root, "2"), now, "rules")
+    assert registry.decision_of(root, version(root, "2"))[0] is False
+
+
+def test_a_challenger_that_is_promoted_is_challenger_no_longer(root: Path) -> None:
+    registry.settle(root, "1", judgement(False), "strict")
+    registry.settle(root, "1", judgement(True), "rules")
+    assert aliases(root) == {"champion": "1"}
+
+
+def test_other_rules_or_another_champion_ask_for_a_new_decision(root: Path) -> None:
+    registry.settle(root, "1", judgement(True), "rules")
+    registry.settle(root, "2", judgement(False, "1"), "rules")
+    assert not registry.is_settled(version(root, "2"), registry.champion(root), "other rules")
+    registry.settle(root, "3", judgement(True, "1"), "rules")
+    now = registry.champion(root)
+    assert not registry.is_settled(version(root, "2"), now, "rules")  # refused beside version 1
+    assert not registry.is_settled(version(root, "1"), now, "rules")  # replaced: it may come back by the rules
+    assert registry.is_settled(version(root, "3"), now, "other rules")  # a champion stays champion
+
+
+def test_the_champion_that_is_refused_stays_champion(root: Path) -> None:
+    registry.settle(root, "1", judgement(True), "rules")
+    registry.settle(root, "1", judgement(False, "1"), "strict")
+    assert aliases(root) == {"champion": "1"}
+
+
+@pytest.mark.parametrize("writes", range(8))
+def test_a_crash_between_two_writes_leaves_old_or_new_and_the_next_call_heals(
+    root: Path, monkeypatch: pytest.MonkeyPatch, writes: int
+) -> None:
+    registry.settle(root, "1", judgement(True), "rules")
+    registry.settle(root, "2", judgement(False, "1"), "strict")
+    left = writes
+
+    def counted(write: Any) -> Any:
+        def wrapped(*arguments: Any, **named: Any) -> Any:
+            nonlocal left
+            if left == 0:
+                raise KeyboardInterrupt
+            left -= 1
+            return write(*arguments, **named)
+
+        return wrapped
+
+    with monkeypatch.context() as patch:
+        for name in ("set_model_version_tag", "log_dict", "set_registered_model_alias"):
+            patch.setattr(MlflowClient, name, counted(getattr(MlflowClient, name)))
+        with pytest.raises(KeyboardInterrupt):
+            registry.settle(root, "2", judgement(True, "1"), "rules")
+    now = registry.champion(root)
+    assert now is not None and now.version in ("1", "2")
+    if not registry.is_settled(version(root, "2"), now, "rules"):
+        assert now.version == "1"
+        registry.settle(root, "2", judgement(True, "1"), "rules")
+    assert aliases(root)["champion"] == "2"
+
+
+def test_the_embedding_comes_back_as_it_was_registered(root: Path, tmp_path: Path) -> None:
+    folder = registry.model_files(root, "1", tmp_path)
+    for name in ("embedding.safetensors", "embedding.json"):
+        assert (folder / name).read_bytes() == (root / "model" / name).read_bytes()
+
+
+def test_artifacts_that_are_gone_are_told_in_one_line(root: Path, tmp_path: Path) -> None:
+    uri = MlflowClient().get_model_version_download_uri("kshot", "3")
+    model_id = uri.rstrip("/").rsplit("/", 1)[-1]
+    model = MlflowClient().get_logged_model(model_id) if model_id.startswith("m-") else None
+    place = Path(urlparse(model.artifact_location if model else uri).path)
+    assert place.is_dir() and place.is_relative_to(root / "mlruns/artifacts")
+    shutil.rmtree(place)
+    with pytest.raises(RegistryError, match=r"the artifacts of version 3 \(run \w+\) are gone") as caught:
+        registry.model_files(root, "3", tmp_path)
+    assert "\n" not in str(caught.value)
