@@ -83,14 +83,16 @@ def science(folder: Path) -> Path:
 
 @contextmanager
 def importable(package: Path) -> Iterator[None]:
-    """Let the package be imported in the block, and be forgotten after it."""
+    """Let the package be imported in the block, and forget it after it, with what MLflow adds to the path."""
+    places, modules = list(sys.path), set(sys.modules)
     sys.path.insert(0, str(package.parent))
     try:
         yield
     finally:
-        sys.path.remove(str(package.parent))
-        for name in [name for name in sys.modules if name.split(".")[0] == package.name]:
-            del sys.modules[name]
+        sys.path[:] = places
+        for name in set(sys.modules) - modules:
+            if name.split(".")[0] == package.name:
+                del sys.modules[name]
 
 
 def example(root: Path, model: Path) -> pd.DataFrame:
