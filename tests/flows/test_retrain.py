@@ -7,8 +7,10 @@ import os
 import re
 import shutil
 import signal
+import sqlite3
 import subprocess
 import time
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -135,9 +137,7 @@ def test_the_first_model_is_the_champion_and_the_report_is_written(root: Path, f
 
 
 def test_prefect_has_the_stages_the_log_and_the_result_table(root: Path, first: Ended) -> None:
-    import sqlite3
-
-    with sqlite3.connect(root / ".kshot/prefect/prefect.db") as database:
+    with closing(sqlite3.connect(root / ".kshot/prefect/prefect.db")) as database:
         tasks = {name.split("-")[0] for (name,) in database.execute("select name from task_run")}
         log = " ".join(message for (message,) in database.execute("select message from log"))
         artifacts = [key for (key,) in database.execute("select key from artifact")]
@@ -146,11 +146,11 @@ def test_prefect_has_the_stages_the_log_and_the_result_table(root: Path, first: 
     assert "retrain-result" in artifacts
 
 
-def test_the_same_again_trains_nothing_registers_nothing_and_says_so(root: Path, again: Ended) -> None:
+def test_the_same_again_trains_nothing_and_says_so(again: Ended) -> None:
     assert again.code == 0, again.err
     assert "nothing has changed" in again.out
     assert re.search(r"version 1\b", again.out)
-    assert again.seconds < 60  # under 20 s on a machine of its own
+    assert re.search(r"train +unchanged", again.out)
 
 
 def test_ctrl_c_ends_with_one_line_and_nobody_left(interrupted: Interrupted) -> None:
