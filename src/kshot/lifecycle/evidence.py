@@ -8,7 +8,7 @@ from typing import NamedTuple
 import pandas as pd
 
 from kshot.embedding import load_embedding
-from kshot.errors import CheckpointError, RegistryError
+from kshot.errors import DataError, KshotError, RegistryError
 from kshot.images import Packed, pack
 from kshot.lifecycle import layout, registry, store
 from kshot.lifecycle.answers import answer
@@ -28,8 +28,8 @@ class _Results(NamedTuple):
 def gather(root: Path, champion: Registered | None, lineage: Lineage, params: Params) -> Evidence:
     """The evidence for the model that the stages made, against `champion` where there is one.
 
-    What the champion answered to the same episodes of the same data is taken from its run; otherwise it answers
-    today's. Raises RegistryError for a champion that can no longer be had or loaded.
+    What the champion answered to the same episodes of the same data is taken from its run; otherwise, and where the
+    run lost it, the champion answers today's. Raises RegistryError for one that can no longer be had or loaded.
     """
     folder = root / layout.EVALUATION
     ours = _Results(pd.read_parquet(folder / "episodes.parquet"), read_groups(folder / "groups.csv"))
@@ -37,7 +37,7 @@ def gather(root: Path, champion: Registered | None, lineage: Lineage, params: Pa
     if champion is None:
         return Evidence({str(name): value for name, value in accuracy.items()})
     with tempfile.TemporaryDirectory() as scratch:
-        theirs, notes = _champions(root, champion, lineage, Path(scratch))
+        theirs, notes = _champions(root, champion, lineage, ours, Path(scratch))
     first = next(iter(params.gate.min_accuracy))
     return Evidence(
         accuracy={str(name): value for name, value in accuracy.items()},
@@ -72,11 +72,13 @@ def read_groups(path: Path) -> pd.DataFrame:
     return pd.read_csv(path, dtype={"group": str, "protocol": str}, keep_default_na=False)
 
 
-def _champions(root: Path, champion: Registered, lineage: Lineage, scratch: Path) -> tuple[_Results, tuple[str, ...]]:
+def _champions(
+    root: Path, champion: Registered, lineage: Lineage, ours: _Results, scratch: Path
+) -> tuple[_Results, tuple[str, ...]]:
     try:
         model = registry.model_files(root, champion.version, scratch)
         settings = load_embedding(model).settings
-    except (CheckpointError, RegistryError) as error:
+    except KshotError as error:
         raise RegistryError(
             f"champion {champion.version} cannot be compared with: {error}; "
             "bring its artifacts back, or move the alias champion to a version that is whole"
@@ -84,17 +86,28 @@ def _champions(root: Path, champion: Registered, lineage: Lineage, scratch: Path
     same = all(
         champion.tags.get(f"kshot.{name}") == getattr(lineage, name) for name in ("data_version", "episodes_hash")
     )
-    results = _stored(root, champion, scratch) if same else _answered_again(root, model, settings["ingest"], scratch)
+    results = _stored(root, champion, scratch) if same else None
+    if results is None or _asked(results) != _asked(ours):
+        results = _answered_again(root, model, settings["ingest"], scratch)
     return results, _notes(root, champion, set(settings.get("trained_on", [])))
 
 
-def _stored(root: Path, champion: Registered, scratch: Path) -> _Results:
+def _stored(root: Path, champion: Registered, scratch: Path) -> _Results | None:
+    """What the champion's run holds of its answers, None where that is no longer whole."""
     import mlflow
 
-    with store.told(store.connect(root)):
-        fetch = mlflow.artifacts.download_artifacts
-        place = Path(fetch(run_id=champion.run_id, artifact_path="evaluation", dst_path=str(scratch / "stored")))
-    return _Results(pd.read_parquet(place / "episodes.parquet"), read_groups(place / "groups.csv"))
+    fetch, place = mlflow.artifacts.download_artifacts, scratch / "stored"
+    place.mkdir()
+    try:
+        with store.told(store.connect(root)):
+            found = Path(fetch(run_id=champion.run_id, artifact_path="evaluation", dst_path=str(place)))
+        return _Results(pd.read_parquet(found / "episodes.parquet"), read_groups(found / "groups.csv"))
+    except (RegistryError, OSError, ValueError):  # what the model can answer again is no reason to stop
+        return None
+
+
+def _asked(results: _Results) -> set[tuple[str, int]]:
+    return set(zip(results.episodes["protocol"], results.episodes["episode"], strict=True))
 
 
 def _answered_again(root: Path, model: Path, ingest: dict[str, int | bool], scratch: Path) -> _Results:
@@ -105,12 +118,12 @@ def _answered_again(root: Path, model: Path, ingest: dict[str, int | bool], scra
         paths = [root / layout.RAW / path for path in read_manifest(root)["path"]]
         images = scratch / "images.npy"
         size, channels, invert = int(ingest["size"]), int(ingest["channels"]), bool(ingest["invert"])
-        unreadable = [
-            record
-            for record in pack(paths, images, size=size, channels=channels, invert=invert)
-            if not isinstance(record, Packed)
-        ]
-        assert not unreadable, "what was packed once is readable"
+        for record in pack(paths, images, size=size, channels=channels, invert=invert):
+            if not isinstance(record, Packed):
+                raise DataError(
+                    f"{record.path}: {record.reason}; champion and challenger need the same pictures: "
+                    f"bring it back with `dvc checkout --force {layout.RAW_DVC}`"
+                )
     answers = answer(root, model, images)
     return _Results(answers.episodes, answers.groups.fillna({"group": ""}))
 

@@ -1,0 +1,240 @@
+"""Champion and challenger in a real registry: what is compared, and what is said of a champion that is not whole."""
+
+import dataclasses
+import json
+from pathlib import Path
+from typing import NamedTuple
+
+import mlflow
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from PIL import Image
+
+from kshot.embedding import Embedding, save_embedding
+from kshot.errors import DataError, RegistryError
+from kshot.images import decode, prepare
+from kshot.lifecycle import gate, layout, registry, store
+from kshot.lifecycle.answers import answer
+from kshot.lifecycle.evidence import gather
+from kshot.lifecycle.lineage import Lineage, lineage
+from kshot.lifecycle.packed import read_images, read_manifest
+from kshot.lifecycle.registry import Registered
+from kshot.params import Params, load_params
+from kshot.statistics import mean_interval
+from tests.lifecycle import finished_project, packed_project
+
+STORED = 0.25  # what the champion's run says of every episode: no model answers so evenly
+INGEST = {"size": packed_project.SIZE, "channels": 1, "invert": True}
+OTHER = {"size": 20, "channels": 3, "invert": False}
+
+
+class Project(NamedTuple):
+    root: Path
+    champion: Registered  # of today's data
+    other: Registered  # prepared otherwise, and trained on classes that are in the test split today
+    today: Lineage
+    params: Params
+
+
+def save_model(folder: Path, seed: int, ingest: dict[str, int], trained_on: list[str]) -> Path:
+    torch.manual_seed(seed)
+    settings = {"backbone": "conv4", "head_dim": None, "l2_normalize": False, "batch_norm": "eval"}
+    save_embedding(Embedding({**settings, "ingest": ingest, "trained_on": trained_on}), folder)
+    return folder
+
+
+def write_results(folder: Path, episodes: pd.DataFrame, groups: pd.DataFrame) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    episodes.to_parquet(folder / "episodes.parquet", index=False)
+    groups.to_csv(folder / "groups.csv", index=False)
+
+
+def register(root: Path, folder: Path) -> Registered:
+    """Register root/model, with the results in `folder` kept in its run."""
+    store.connect(root)
+    client, experiment = mlflow.MlflowClient(), mlflow.get_experiment_by_name(store.EXPERIMENT)
+    run_id = client.create_run(experiment.experiment_id).info.run_id
+    client.log_artifacts(run_id, str(folder), "evaluation")
+    return registry.register(root, run_id, lineage(root))
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory: pytest.TempPathFactory) -> Project:
+    root = finished_project.write(tmp_path_factory.mktemp("project"))
+    for path, pixels in zip(read_manifest(root)["path"], read_images(root), strict=True):
+        file = root / layout.RAW / path
+        file.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(255 - pixels[:, :, 0]).save(file)
+    scratch = tmp_path_factory.mktemp("results")
+    tested = [name for name in packed_project.CLASSES if name.startswith("c/")]
+    found = []
+    for number, (ingest, names) in enumerate([(INGEST, ["a", "b"]), (OTHER, ["a", *tested[:2]])]):
+        finished_project.write_lock(root, steps=number)
+        model = save_model(root / layout.MODEL, number, ingest, names)
+        answers = answer(root, model, other_images(root) if ingest == OTHER else None)
+        write_results(scratch, answers.episodes.assign(accuracy=STORED), answers.groups.assign(accuracy=STORED))
+        found.append(register(root, scratch))
+    finished_project.write_lock(root, steps=2)
+    answers = answer(root, save_model(root / layout.MODEL, 2, INGEST, []))
+    write_results(root / layout.EVALUATION, answers.episodes, answers.groups)
+    return Project(root, *found, lineage(root), load_params(root / "params.yaml"))
+
+
+def other_images(root: Path) -> Path:
+    """The pictures as OTHER prepares them, one after the other."""
+    size, channels, invert = OTHER.values()
+    files = [root / layout.RAW / path for path in read_manifest(root)["path"]]
+    path = root / "other.npy"
+    np.save(path, np.stack([prepare(decode(file, channels), size, channels, bool(invert)) for file in files]))
+    return path
+
+
+def ours(project: Project) -> pd.DataFrame:
+    return pd.read_parquet(project.root / layout.EVALUATION / "episodes.parquet")
+
+
+def model_of(project: Project, which: Registered, folder: Path) -> Path:
+    return registry.model_files(project.root, which.version, folder)
+
+
+def assert_paired(project: Project, evidence: gate.Evidence, theirs: pd.DataFrame) -> None:
+    """Each protocol's interval is that of the differences, episode by episode."""
+    assert evidence.difference is not None
+    assert list(evidence.difference) == ["3w1s", "3w2s"]
+    for name, found in evidence.difference.items():
+        ends = [
+            table[table["protocol"] == name].set_index("episode")["accuracy"].sort_index()
+            for table in (ours(project), theirs)
+        ]
+        difference = (ends[0] - ends[1]).to_numpy()
+        half = 2.093024 * difference.std(ddof=1) / np.sqrt(20)  # t of 19 degrees of freedom, from a table
+        expected = (difference.mean(), difference.mean() - half, difference.mean() + half)
+        np.testing.assert_allclose(found, expected, atol=1e-6)
+
+
+def test_the_first_model_is_compared_with_nobody(project: Project):
+    found = gather(project.root, None, project.today, project.params)
+    table = ours(project)
+    expected = {name: mean_interval(table["accuracy"][table["protocol"] == name]) for name in ("3w1s", "3w2s")}
+    assert found == gate.Evidence(accuracy=expected)
+
+
+def test_answers_to_the_same_episodes_of_the_same_data_are_taken_from_the_champions_run(project: Project):
+    found = gather(project.root, project.champion, project.today, project.params)
+    assert found.champion == project.champion.version
+    assert_paired(project, found, ours(project).assign(accuracy=STORED))
+    assert [(change.group, change.champion) for change in found.groups] == [("c", STORED)]
+
+
+@pytest.mark.parametrize("changed", ["data_version", "episodes_hash"])
+def test_the_champion_answers_again_where_data_or_episodes_changed(project: Project, changed: str, tmp_path: Path):
+    today = dataclasses.replace(project.today, **{changed: "another"})
+    found = gather(project.root, project.champion, today, project.params)
+    answers = answer(project.root, model_of(project, project.champion, tmp_path))
+    assert_paired(project, found, answers.episodes)
+    groups = answers.groups[answers.groups["protocol"] == "3w1s"]
+    assert [change.champion for change in found.groups] == groups["accuracy"].tolist()
+
+
+def test_a_champion_is_shown_the_pictures_as_it_was_trained_on_them(project: Project, tmp_path: Path):
+    today = dataclasses.replace(project.today, data_version="another")
+    found = gather(project.root, project.other, today, project.params)
+    model = model_of(project, project.other, tmp_path)
+    assert_paired(project, found, answer(project.root, model, other_images(project.root)).episodes)
+
+
+def test_a_picture_that_cannot_be_prepared_for_the_champion_stops_the_comparison(project: Project):
+    file = project.root / layout.RAW / read_manifest(project.root)["path"].iloc[5]
+    kept = file.read_bytes()
+    file.write_bytes(kept[:40])
+    try:
+        with pytest.raises(DataError, match="5.png: .*the same pictures: bring it back with `dvc checkout"):
+            gather(
+                project.root, project.other, dataclasses.replace(project.today, data_version="another"), project.params
+            )
+    finally:
+        file.write_bytes(kept)
+
+
+def test_both_accuracies_of_each_group_are_those_of_the_first_protocol_of_the_rules(project: Project):
+    rules = dataclasses.replace(project.params.gate, min_accuracy={"3w2s": 0.5, "3w1s": 0.5})
+    found = gather(project.root, project.champion, project.today, dataclasses.replace(project.params, gate=rules))
+    table = pd.read_csv(project.root / layout.EVALUATION / "groups.csv")
+    expected = table[table["protocol"] == "3w2s"]["accuracy"].tolist()
+    assert [change.challenger for change in found.groups] == pytest.approx(expected)
+
+
+def test_a_champion_that_knew_todays_test_classes_is_told_with_their_number(project: Project):
+    found = gather(project.root, project.other, project.today, project.params)
+    note = "champion 2 was trained on 2 of today's test classes, which flatters it (such as 'c/a')"
+    assert found.notes == (note,)
+    assert gate.decide(found, project.params.gate).reasons[-1] == note
+
+
+def test_a_champion_that_knew_none_of_them_is_not_accused(project: Project):
+    assert gather(project.root, project.champion, project.today, project.params).notes == ()
+
+
+def test_the_recorded_evidence_gives_the_same_decision_again(project: Project):
+    found = gather(project.root, project.other, project.today, project.params)
+    decision = gate.decide(found, project.params.gate)
+    evidence, rules, kept = gate.from_json(json.loads(json.dumps(gate.to_json(found, project.params.gate, decision))))
+    assert (evidence, kept) == (found, decision)
+    assert gate.decide(evidence, rules) == decision
+
+
+@pytest.mark.parametrize("what", ["gone", "cut", "fewer"])
+def test_results_that_the_champions_run_lost_are_answered_again(project: Project, what: str, tmp_path: Path):
+    path = artifacts(project, project.champion) / "episodes.parquet"
+    kept = path.read_bytes()
+    if what == "gone":
+        path.unlink()
+    elif what == "cut":
+        path.write_bytes(kept[:100])
+    else:
+        pd.read_parquet(path).head(30).to_parquet(path)
+    try:
+        found = gather(project.root, project.champion, project.today, project.params)
+    finally:
+        path.write_bytes(kept)
+    assert_paired(project, found, answer(project.root, model_of(project, project.champion, tmp_path)).episodes)
+
+
+def artifacts(project: Project, which: Registered) -> Path:
+    address = mlflow.MlflowClient().get_run(which.run_id).info.artifact_uri
+    return Path(address.removeprefix("file://")) / "evaluation"
+
+
+@pytest.mark.parametrize("what", ["gone", "cut"])
+def test_a_champion_that_is_not_whole_is_told_with_the_remedy_and_nothing_changes(project: Project, what: str):
+    store.connect(project.root)
+    model = next((project.root / layout.MLRUNS).rglob("embedding.safetensors"))
+    version = version_of(project, model)
+    kept = model.read_bytes()
+    if what == "gone":
+        model.unlink()
+    else:
+        model.write_bytes(kept[:1000])
+    before = versions()
+    try:
+        with pytest.raises(RegistryError) as raised:
+            gather(project.root, version, project.today, project.params)
+    finally:
+        model.write_bytes(kept)
+    told = str(raised.value)
+    assert told.startswith(f"champion {version.version} cannot be compared with: ")
+    assert told.endswith("bring its artifacts back, or move the alias champion to a version that is whole")
+    assert "\n" not in told
+    assert versions() == before
+
+
+def version_of(project: Project, weights: Path) -> Registered:
+    ingest = json.loads(weights.with_name("embedding.json").read_text())["ingest"]
+    return project.champion if ingest == INGEST else project.other
+
+
+def versions() -> list[tuple[str, dict[str, str], list[str]]]:
+    found = mlflow.MlflowClient().search_model_versions(f"name='{registry.NAME}'")
+    return [(one.version, dict(one.tags), list(one.aliases)) for one in found]
