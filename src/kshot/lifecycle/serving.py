@@ -38,9 +38,10 @@ def log_model(root: Path, model: Path, run_id: str) -> str:
     from mlflow.types.schema import AnyType
 
     logging.getLogger("mlflow").setLevel(logging.ERROR)
+    # Not "binary": the scoring server would decode the base64 itself and tell of a bad one without its row.
+    image = AnyType()  # type: ignore[no-untyped-call]
     signature = ModelSignature(
-        # Not "binary": the scoring server would decode the base64 itself and tell of a bad one without its row.
-        inputs=Schema([ColSpec(AnyType(), "image"), ColSpec("string", "label", required=False)]),
+        inputs=Schema([ColSpec(image, "image"), ColSpec("string", "label", required=False)]),
         outputs=Schema([ColSpec("string", "label"), ColSpec("double", "probability"), ColSpec("double", "distance")]),
     )
     with (
@@ -116,7 +117,7 @@ def png(pixels: np.ndarray) -> bytes:
 
 def request(support: dict[str, list[Path]], queries: list[Path]) -> dict[str, object]:
     """The JSON body that a scoring server takes: files of each class as support, other files as queries."""
-    data = [[_base64(file), label] for label, files in support.items() for file in files]
+    data: list[list[str | None]] = [[_base64(file), label] for label, files in support.items() for file in files]
     data += [[_base64(file), None] for file in queries]
     return {"dataframe_split": {"columns": ["image", "label"], "data": data}}
 
