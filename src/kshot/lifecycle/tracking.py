@@ -133,8 +133,10 @@ def live_run(root: Path, tags: dict[str, str] | None = None) -> Iterator[LiveRun
     """A retraining's run. Where the block raises, the run is FAILED with the reason and the data version.
 
     `tags` are set on the run when it is created. A failure before training has a run too, so that it can be found;
-    Ctrl-C has one, KILLED, only if training had begun.
+    Ctrl-C has one, KILLED, only if training had begun. Raises RegistryError at once where the store cannot be used:
+    nobody should hear of it after hours of training.
     """
+    store.connect(root)
     run = LiveRun(root, tags or {})
     try:
         yield run
