@@ -227,11 +227,17 @@ def test_a_damaged_database_is_one_line_at_once(tmp_path: Path) -> None:
 
 
 def test_the_first_error_is_told_when_the_store_fails_too(tmp_path: Path) -> None:
-    (tmp_path / "mlruns").mkdir()
-    (tmp_path / "mlruns/mlflow.db").write_bytes(b"no database at all" * 100)
     with pytest.raises(DataError, match="one image") as caught, tracking.live_run(tmp_path):
+        (tmp_path / "mlruns/mlflow.db").write_bytes(b"no database at all" * 100)
         raise DataError("class 'a' has one image")
     assert "could not be recorded" in caught.value.__notes__[0]
+
+
+def test_a_store_that_cannot_be_used_is_told_before_anything_is_done(tmp_path: Path) -> None:
+    (tmp_path / "mlruns").mkdir()
+    (tmp_path / "mlruns/mlflow.db").write_bytes(b"no database at all" * 100)
+    with pytest.raises(RegistryError), tracking.live_run(tmp_path):
+        pytest.fail("the retraining began")
 
 
 @pytest.mark.parametrize("answers", [False, True], ids=["refused", "silent"])
