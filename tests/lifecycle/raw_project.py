@@ -1,5 +1,6 @@
 """A project that DVC works in, and small sources of pictures to bring into it."""
 
+import csv
 import io
 import shutil
 import subprocess
@@ -7,9 +8,13 @@ import zipfile
 import zlib
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from PIL import Image
+
+from kshot.params import Params, params_from
+from kshot.sections import read_mapping
 
 REPOSITORY = Path(__file__).parents[2]
 
@@ -52,3 +57,45 @@ def write_zip(file: Path, members: Mapping[str, bytes]) -> Path:
 def files_below(folder: Path) -> dict[str, bytes]:
     """Every file below `folder` with its content."""
     return {path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+def write_raw(root: Path, classes: Mapping[str, int], splits: Mapping[str, str] | None = None) -> Path:
+    """data/raw as `kshot data add` leaves it, without DVC: for the stages that read it. Returns its images folder."""
+    images = write_tree(root / "data" / "raw" / "images", classes)
+    write_manifest(root, splits)
+    return images
+
+
+def write_manifest(root: Path, splits: Mapping[str, str] | None = None) -> None:
+    """The manifest of whatever lies in data/raw/images."""
+    folder = root / "data" / "raw"
+    rows = []
+    for path in files_below(folder / "images"):
+        name = path.rpartition("/")[0]
+        rows.append((f"images/{path}", name, name.rpartition("/")[0], (splits or {}).get(name, "")))
+    with (folder / "manifest.csv").open("w", encoding="utf-8", newline="") as file:
+        csv.writer(file, lineterminator="\n").writerows([("path", "class", "group", "split"), *sorted(rows)])
+
+
+def settings(**sections: Mapping[str, object]) -> Params:
+    """The default params with these keys changed, section by section."""
+    mapping = read_mapping(REPOSITORY / "params.yaml")
+    for section, changes in sections.items():
+        mapping[section].update(changes)
+    return params_from(mapping)
+
+
+SMALL: dict[str, dict[str, Any]] = {
+    "ingest": {"size": 8},
+    "split": {"by": "class", "val": 0.25, "test": 0.25},
+    "episodes": {
+        "n_episodes": 50,
+        "n_query": 2,
+        "protocols": {
+            "3w1s": {"n_way": 3, "k_shot": 1, "within_group": False},
+            "2w2s": {"n_way": 2, "k_shot": 2, "within_group": False},
+        },
+    },
+    "train": {"classes_per_batch": 4, "images_per_class": 3, "validation_protocol": "3w1s"},
+    "gate": {"min_accuracy": {"3w1s": 0.5}},
+}

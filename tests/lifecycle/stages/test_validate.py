@@ -1,0 +1,210 @@
+"""Stage validate: sound data passes, and each kind of bad data is told by expectation, class and file."""
+
+import io
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from PIL import Image
+
+from kshot.errors import ValidationFailed
+from kshot.lifecycle import layout
+from kshot.lifecycle.packed import read_classes
+from kshot.lifecycle.stages import ingest, split, validate
+from tests.lifecycle.raw_project import SMALL, picture, settings, write_manifest, write_raw
+
+CLASSES = [f"{script}/{letter}" for script in ("Ελληνικά", "two words", "한글") for letter in "abcd"]
+TABLE = {name: ("train", "val", "test")[i // 4] for i, name in enumerate(CLASSES)}
+Spoil = Callable[[Path], object]
+
+
+def run(root: Path, spoil: Spoil = lambda images: None, **changes: dict[str, Any]) -> None:
+    """Make a sound project, spoil its images, and run the stages up to validate."""
+    spoil(write_raw(root, dict.fromkeys(CLASSES, 4)))
+    write_manifest(root, TABLE)
+    sections: dict[str, Any] = {**SMALL, "split": {"by": "table"}}
+    params = settings(**{key: {**sections.get(key, {}), **changes.get(key, {})} for key in {*sections, *changes}})
+    for stage in (ingest, split, validate):
+        stage.run(root, params)
+
+
+def report(root: Path) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads((root / layout.VALIDATION / "validation.json").read_text(encoding="utf-8"))
+    return found
+
+
+def failed(root: Path) -> list[str]:
+    return [check["check"] for check in report(root)["checks"] if not check["passed"]]
+
+
+def test_sound_data_passes_and_leaves_a_readable_record(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    run(tmp_path)
+    found = report(tmp_path)
+    assert found["passed"] is True
+    assert len(found["checks"]) == 9
+    assert all(check["passed"] and check["broken_by"] == [] for check in found["checks"])
+    assert (tmp_path / layout.VALIDATION / "docs" / "index.html").stat().st_size > 1000
+    out, err = capfd.readouterr()
+    assert out.splitlines()[-1] == "9 expectations hold for 48 images"
+    assert err == ""
+
+
+def test_the_record_is_the_same_each_time(tmp_path: Path) -> None:
+    run(tmp_path)
+    before = (tmp_path / layout.VALIDATION / "validation.json").read_bytes()
+    shutil.rmtree(tmp_path / layout.VALIDATION)
+    run(tmp_path)
+    assert (tmp_path / layout.VALIDATION / "validation.json").read_bytes() == before
+
+
+def save(path: Path, width: int, height: int) -> None:
+    buffer = io.BytesIO(picture(path.name, height, width))
+    Image.open(buffer).save(path)
+
+
+def remove(images: Path, *names: str) -> None:
+    for name in names:
+        (images / name).unlink()
+
+
+def truncate(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[:-40])
+
+
+BAD: list[tuple[str, Spoil, str, str]] = [
+    (
+        "a truncated picture",
+        lambda images: truncate(images / "한글/a/0.png"),
+        "files are readable",
+        r"1 of 48 files: images/한글/a/0.png \(it cannot be decoded",
+    ),
+    (
+        "a text named .png",
+        lambda images: (images / "한글/a/note.png").write_text("a note"),
+        "files are readable",
+        r"1 of 49 files: images/한글/a/note.png \(it is no picture",
+    ),
+    (
+        "an empty file",
+        lambda images: (images / "한글/a/none.png").write_bytes(b""),
+        "files are readable",
+        r"none.png \(the file is empty\)",
+    ),
+    (
+        "many files that cannot be read",
+        lambda images: [(images / f"한글/a/note {i}.png").write_text("x") for i in range(5)],
+        "files are readable",
+        r"5 of 53 files: .* and 2 more",
+    ),
+    (
+        "a class with one image",
+        lambda images: remove(images, *(f"two words/b/{i}.png" for i in (1, 2, 3))),
+        "classes have enough images",
+        r"class 'two words/b' has 1 images; k_shot \+ n_query needs 4: lower one in params.yaml, or drop the class",
+    ),
+    (
+        "a class of one picture many times",
+        lambda images: [shutil.copy(images / "한글/a/0.png", images / f"한글/a/{i}.png") for i in (1, 2, 3)],
+        "classes have enough images",
+        "class '한글/a' has 1 images",
+    ),
+    (
+        "a class to train on with too few images",
+        lambda images: remove(images, "Ελληνικά/b/1.png", "Ελληνικά/b/2.png"),
+        "classes have enough images",
+        "class 'Ελληνικά/b' has 2 images; train.images_per_class needs 3",
+    ),
+    (
+        "a split with too few classes",
+        lambda images: remove(images, *(f"한글/{letter}/{i}.png" for letter in "ab" for i in range(4))),
+        "splits have enough classes",
+        "split 'test' has 2 classes; n_way of 3w1s needs 3: lower it in params.yaml, or add classes",
+    ),
+    (
+        "a picture under two classes",
+        lambda images: shutil.copy(images / "한글/a/0.png", images / "한글/b/copy.png"),
+        "no picture lies under two classes",
+        "images/한글/a/0.png is the same as images/한글/b/copy.png",
+    ),
+    (
+        "a picture in two splits, as another file",
+        lambda images: Image.open(images / "한글/a/0.png").save(images / "Ελληνικά/a/copy.bmp"),
+        "no picture lies in two splits",
+        "images/Ελληνικά/a/copy.bmp is the same as images/한글/a/0.png",
+    ),
+    (
+        "a tiny picture",
+        lambda images: save(images / "한글/a/tiny.png", 7, 20),
+        "pictures are large enough",
+        "images/한글/a/tiny.png is 7 x 20: needs 8 pixels a side",
+    ),
+    (
+        "a long picture",
+        lambda images: save(images / "한글/a/long.png", 100, 20),
+        "pictures are not too long",
+        "images/한글/a/long.png is 100 x 20: needs at most 4.0 to 1",
+    ),
+]
+
+
+@pytest.mark.parametrize(("spoil", "check", "told"), [case[1:] for case in BAD], ids=[case[0] for case in BAD])
+def test_bad_data_is_told(tmp_path: Path, spoil: Spoil, check: str, told: str) -> None:
+    with pytest.raises(ValidationFailed, match=told) as caught:
+        run(tmp_path, spoil)
+    assert f"expectation '{check}' failed" in str(caught.value)
+    assert "\n" not in str(caught.value)
+    assert check in failed(tmp_path)
+    assert report(tmp_path)["passed"] is False
+    assert (tmp_path / layout.VALIDATION / "docs" / "index.html").exists()
+
+
+def test_a_share_of_unreadable_files_may_be_set_aside(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    run(
+        tmp_path,
+        lambda images: (images / "한글/a/note.png").write_text("a note"),
+        validate={"max_unreadable_share": 0.05},
+    )
+    assert report(tmp_path)["passed"] is True
+    assert "set aside as unreadable: images/한글/a/note.png" in capsys.readouterr().out
+
+
+def test_every_row_that_breaks_a_check_is_in_the_record(tmp_path: Path) -> None:
+    with pytest.raises(ValidationFailed, match="; .*; .* and 9 more"):
+        run(tmp_path, episodes={"n_query": 9}, train={"images_per_class": 9})
+    broken = {check["check"]: check["broken_by"] for check in report(tmp_path)["checks"]}
+    assert len(broken["classes have enough images"]) == len(CLASSES)
+
+
+def test_a_group_too_small_for_episodes_within_it_is_told(tmp_path: Path) -> None:
+    within = {"5w1s": {"n_way": 5, "k_shot": 1, "within_group": True}}
+    with pytest.raises(ValidationFailed, match="the largest group of split 'val' has 4 classes; n_way of 5w1s needs 5"):
+        run(
+            tmp_path,
+            episodes={"protocols": within},
+            train={"validation_protocol": "5w1s"},
+            gate={"min_accuracy": {"5w1s": 0.5}},
+        )
+
+
+def test_a_class_in_two_splits_is_told(tmp_path: Path) -> None:
+    """Stage split never writes one; a table edited by hand may."""
+    run(tmp_path)
+    classes = read_classes(tmp_path)
+    again = classes.iloc[[0]].assign(split="test")
+    path = tmp_path / layout.SPLIT / "classes.parquet"
+    type(classes)(classes.to_dict("records") + again.to_dict("records")).to_parquet(path, index=False)
+    with pytest.raises(ValidationFailed, match="'every class lies in one split' failed: two words/a in test and val"):
+        validate.run(tmp_path, settings(**{**SMALL, "split": {"by": "table"}}))
+
+
+def test_a_name_that_does_not_survive_is_told(tmp_path: Path) -> None:
+    """`kshot data add` refuses one; data/raw made by other means may hold it."""
+    with pytest.raises(ValidationFailed, match="'class names survive a round trip' failed: 한글/ blank: rename"):
+        run(
+            tmp_path,
+            lambda images: shutil.copytree(images / "Ελληνικά/a", images / "한글/ blank"),
+            split={"by": "class"},
+        )
