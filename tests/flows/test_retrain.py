@@ -18,6 +18,7 @@ import mlflow
 import psutil
 import pytest
 from mlflow.tracking import MlflowClient
+
 from tests.flows.project import SETTINGS, Ended, draw_classes, kshot, make_project, start
 
 
@@ -73,11 +74,12 @@ def interrupted(root: Path, again: Ended) -> Interrupted:
     """A training of many steps, a second command beside it, and Ctrl-C in the middle."""
     before = state(root)
     log = root / "reports/train.jsonl"
-    process = start(root, "retrain", "--set", "train.steps=3000", "--set", "gate.min_accuracy={3w1s: 1.0}")
+    process = start(root, "retrain", "--set", "train.steps=100000")
     family: list[psutil.Process] = []
     try:
-        wait_until(lambda: log.exists() and '"step": 30,' in log.read_text(), process)
+        wait_until(lambda: str(process.pid) in (root / ".kshot/lock").read_text(), process)
         busy = kshot(root, "retrain")
+        wait_until(lambda: log.exists() and '"step": 30,' in log.read_text(), process)
         family = psutil.Process(process.pid).children(recursive=True)
         os.killpg(process.pid, signal.SIGINT)
         out, err = process.communicate(timeout=60)
@@ -89,8 +91,8 @@ def interrupted(root: Path, again: Ended) -> Interrupted:
 
 @pytest.fixture(scope="session")
 def refused(root: Path, interrupted: Interrupted) -> Ended:
-    """The interrupted training goes on; the gate asks for more than it reaches."""
-    return kshot(root, "retrain")
+    """After the interruption, a training with fewer steps; the gate asks for more than any model can reach here."""
+    return kshot(root, "retrain", "--set", "train.steps=25", "--set", "gate.min_accuracy={3w1s: 1.0}")
 
 
 @pytest.fixture(scope="session")
@@ -169,9 +171,9 @@ def test_a_second_command_is_told_who_works(interrupted: Interrupted) -> None:
     assert "`kshot retrain` (process " in interrupted.busy.err
 
 
-def test_the_interrupted_training_goes_on_where_it_stopped(refused: Ended) -> None:
+def test_the_next_retraining_finds_nothing_in_its_way(refused: Ended) -> None:
     assert refused.code == 0, refused.err
-    assert "resum" in refused.out
+    assert "trained 25 steps" in refused.out
 
 
 def test_a_refused_model_is_a_challenger_and_the_flow_ends_well(root: Path, refused: Ended) -> None:

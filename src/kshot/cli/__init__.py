@@ -44,6 +44,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         os.environ["KSHOT_DEBUG"] = "1"  # the stages, which are processes of their own, show theirs too
     # A stop from outside ends a command as Ctrl-C does: stages ended, lock freed, nothing half-written.
     signal.signal(signal.SIGTERM, _interrupt)
+    # A script's background jobs start with SIGINT ignored; `kill -INT`, which Busy recommends, must work there too.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
         code: int = options.run(project_root(Path.cwd()), options)
     except KeyboardInterrupt:
