@@ -26,8 +26,9 @@ install: .venv/installed
 retrain: install
 	$(BIN)/kshot retrain $(ARGS)
 
+# One thread a process: the processes already fill the cores.
 test: install
-	$(BIN)/pytest $(ARGS)
+	OMP_NUM_THREADS=1 $(BIN)/pytest --numprocesses=2 --dist=loadfile $(ARGS)
 
 check: install
 	$(BIN)/ruff check .
