@@ -1,5 +1,6 @@
 """Means with their 95 % intervals, over tasks and over pairs of tasks."""
 
+import functools
 import math
 from typing import NamedTuple
 
@@ -53,6 +54,7 @@ def ratio_interval(correct: ArrayLike, total: ArrayLike) -> Interval:
     return Interval(ratio, ratio - half, ratio + half)
 
 
+@functools.cache
 def t_quantile(degrees: int) -> float:
     """The t with 95 % of Student's distribution between -t and t, `degrees` of freedom at least 1."""
     low, high = 1.9, 12.8

@@ -7,6 +7,7 @@ from kshot.embedding import Embedding, save_embedding
 from kshot.lifecycle import layout
 from kshot.lifecycle.answers import answer
 from kshot.lifecycle.packed import label_names, read_classes, read_episodes, read_images
+from kshot.statistics import mean_interval
 from tests.lifecycle import packed_project
 
 
@@ -55,6 +56,9 @@ def test_tables_agree_with_answering_one_query_at_a_time(root):
     wanted = loop.groupby("truth")["right"].agg(["size", "mean"])
     assert ours["classes"]["queries"].tolist() == wanted["size"].tolist()
     assert ours["classes"]["accuracy"].tolist() == pytest.approx(wanted["mean"].tolist())
+    label = wanted.index[0]
+    shares = loop[loop["truth"] == label].groupby("episode")["right"].mean()
+    assert ours["classes"][["low", "high"]].iloc[0].tolist() == pytest.approx(mean_interval(shares)[1:])
     assert ours["classes"]["class"].tolist() == classes.loc[wanted.index, "class"].tolist()
 
     assert ours["groups"]["group"].tolist() == ["c"]

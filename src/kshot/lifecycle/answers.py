@@ -32,7 +32,7 @@ class Answers(NamedTuple):
     episodes    protocol, episode, accuracy: one row an episode, for paired comparison
     summary     protocol, mean, low, high, episodes
     groups      protocol, group, queries, accuracy, low, high
-    classes     protocol, class, rotation, queries, accuracy
+    classes     protocol, class, rotation, queries, accuracy, low, high
     confusions  protocol, class, predicted, count, rate (of the class's queries), most frequent first
     points      the embedded test images, not turned and turned
     """
@@ -90,11 +90,14 @@ def _tables(points: Points, episodes: EpisodeSet, classes: pd.DataFrame) -> dict
 
 
 def _by_class(truth: Labels, guess: Labels, classes: pd.DataFrame) -> pd.DataFrame:
-    queries = np.bincount(truth.ravel(), minlength=len(classes))
-    right = np.bincount(truth[truth == guess], minlength=len(classes))
-    asked = np.flatnonzero(queries)
-    frame = classes.loc[asked, ["class", "rotation"]].reset_index(drop=True)
-    return frame.assign(queries=queries[asked], accuracy=right[asked] / queries[asked])
+    labels, right = truth[:, :, 0].ravel(), (truth == guess).mean(2).ravel()
+    rows: list[dict[str, Any]] = []
+    for label, places in pd.Series(right).groupby(labels):
+        mean, low, high = mean_interval(places)
+        queries = len(places) * truth.shape[2]
+        rows.append({"label": label, "queries": queries, "accuracy": mean, "low": low, "high": high})
+    table = pd.DataFrame(rows).set_index("label")
+    return classes.loc[table.index, ["class", "rotation"]].join(table).reset_index(drop=True)
 
 
 def _by_group(truth: Labels, guess: Labels, classes: pd.DataFrame) -> pd.DataFrame:

@@ -44,7 +44,7 @@ def test_every_table_has_its_columns(root):
     columns = {
         "accuracy.csv": ["protocol", "mean", "low", "high", "episodes"],
         "groups.csv": ["protocol", "group", "queries", "accuracy", "low", "high"],
-        "classes.csv": ["protocol", "class", "rotation", "queries", "accuracy"],
+        "classes.csv": ["protocol", "class", "rotation", "queries", "accuracy", "low", "high"],
         "confusions.csv": ["protocol", "class", "predicted", "count", "rate"],
         "projection.csv": ["x", "y", "class", "group", "image"],
     }
