@@ -2,6 +2,7 @@
 
 import contextlib
 import logging
+import shutil
 import sys
 import time
 from collections.abc import Iterator
@@ -31,8 +32,9 @@ class Terminal(logging.Handler):
             print(record.getMessage(), file=self.stream, flush=True)
 
     def draw(self, text: str) -> None:
-        """Draw a piece of progress over the last one."""
-        print(f"\r\x1b[K{text}", end="", file=self.stream, flush=True)
+        """Draw a piece of progress over the last one, cut to one row: a second row could not be drawn over."""
+        row = text[: shutil.get_terminal_size().columns - 1]
+        print(f"\r\x1b[K{row}", end="", file=self.stream, flush=True)
         self.drawn = True
 
     def clear(self) -> None:
