@@ -23,7 +23,8 @@ from tests.flows.project import SETTINGS, Ended, draw_classes, kshot, make_proje
 
 
 def client(root: Path) -> MlflowClient:
-    return MlflowClient(f"sqlite:///{root}/mlruns/mlflow.db")
+    address = f"sqlite:///{root}/mlruns/mlflow.db"
+    return MlflowClient(address, registry_uri=address)  # another test may have named another registry
 
 
 def state(root: Path) -> dict[str, Any]:
@@ -193,6 +194,7 @@ def test_broken_data_leaves_the_champion_and_is_findable(root: Path, broken: tup
     assert state(root) == before
     assert versions(root) == 2
     mlflow.set_tracking_uri(f"sqlite:///{root}/mlruns/mlflow.db")
+    mlflow.set_registry_uri(f"sqlite:///{root}/mlruns/mlflow.db")
     assert len(mlflow.search_runs(search_all_experiments=True, filter_string="status = 'FAILED'")) >= 1
 
 
