@@ -68,6 +68,33 @@ def test_a_class_that_is_too_small_is_named():
         ClassBalanced(members([5, 2]), list("ab"), 2, 3)
 
 
+def test_with_neighbours_classes_come_in_groups_and_none_twice():
+    batches = ClassBalanced(members([5] * 12), [f"c{c}" for c in range(12)], 6, 2)
+    # A ring: the neighbours of class c are c + 1 and c + 2.
+    ring = (torch.arange(12)[:, None] + torch.tensor([1, 2])) % 12
+    generator, together = torch.Generator().manual_seed(0), 0
+    for _ in range(50):
+        ids, labels = batches.draw(generator, ring)
+        classes = labels[::2].tolist()
+        assert len(set(classes)) == 6 and torch.equal(labels, labels[::2].repeat_interleave(2))
+        assert torch.equal(ids // 5, labels)
+        together += sum((c + 1) % 12 in classes for c in classes)
+    assert together / 300 > 0.7  # by chance 5 of 11
+
+
+def test_without_neighbours_every_class_is_as_likely():
+    batches = ClassBalanced(members([5] * 12), [f"c{c}" for c in range(12)], 6, 2)
+    generator = torch.Generator().manual_seed(0)
+    counts = torch.cat([batches.draw(generator)[1][::2] for _ in range(400)]).bincount(minlength=12)
+    assert (counts / 400 - 0.5).abs().max() < 0.1
+
+
+def test_one_image_a_class_is_warned_of_once_at_the_start():
+    with pytest.warns(UserWarning, match="no batch will have a positive pair: train.images_per_class is 1; raise it"):
+        batches = ClassBalanced(members([5] * 3), list("abc"), 2, 1)
+    batches.draw(torch.Generator().manual_seed(0))
+
+
 def test_support_is_the_first_images_of_each_class():
     support, query = split_support(torch.tensor([7, 7, 7, 2, 2, 2]), images_per_class=3, k_shot=1)
     assert support.tolist() == [0, 3]

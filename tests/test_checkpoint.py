@@ -7,8 +7,15 @@ from kshot.errors import CheckpointError
 
 def checkpoint(step=3):
     generator = torch.Generator().manual_seed(step).get_state()
-    weights = {"a.weight": torch.full((2,), float(step))}
-    return Checkpoint(weights, {}, {"0/step": torch.tensor(float(step))}, generator, {"step": step, "history": [{}]})
+    return Checkpoint(
+        weights={"a.weight": torch.full((2,), float(step))},
+        best={},
+        optimizer={"0/step": torch.tensor(float(step))},
+        objective={"loss.proxies": torch.ones(3, 2)},
+        mined={"neighbours": torch.tensor([[1], [0]])},
+        generator=generator,
+        notes={"step": step, "history": [{}]},
+    )
 
 
 def test_what_is_saved_is_loaded(tmp_path):
@@ -19,6 +26,8 @@ def test_what_is_saved_is_loaded(tmp_path):
     assert torch.equal(found.weights["a.weight"], torch.tensor([3.0, 3.0]))
     assert found.best == {}
     assert torch.equal(found.optimizer["0/step"], torch.tensor(3.0))
+    assert torch.equal(found.objective["loss.proxies"], torch.ones(3, 2))
+    assert torch.equal(found.mined["neighbours"], torch.tensor([[1], [0]]))
     assert torch.equal(found.generator, checkpoint().generator)
 
 

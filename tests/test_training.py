@@ -6,11 +6,15 @@ import pytest
 import torch
 
 from kshot import training
+from kshot.batches import ClassBalanced
 from kshot.embedding import Embedding
 from kshot.episodes import EpisodeSet
 from kshot.errors import TrainingDiverged
+from kshot.loss_table import LOSSES, PAIRS, TRIPLETS
+from kshot.losses_of_peers import PEERS
+from kshot.objectives import OURS
 from kshot.params import load_params
-from kshot.training import Done, Step, Validation, learning_rate, meta_train
+from kshot.training import Done, Step, Validation, meta_train, rate_share
 
 TRAIN = load_params(Path(__file__).parents[1] / "params.yaml").train
 CLASSES, IMAGES, SIZE = 12, 8, 16
@@ -61,16 +65,23 @@ def losses(records):
     return [record.loss for record in records if isinstance(record, Step)]
 
 
+UNIT = {"l2_normalize": True}
 OBJECTIVES = [
     {"loss": "prototypical"},
-    {"loss": "contrastive", "margin": 1.0, "l2_normalize": True},
-    {"loss": "triplet", "margin": 0.5, "mining": "batch_all", "l2_normalize": True},
-    {"loss": "triplet", "margin": 0.5, "mining": "batch_hard", "l2_normalize": True},
-    {"loss": "triplet", "margin": 0.5, "mining": "semi_hard", "l2_normalize": True, "head_dim": 16},
+    *({"loss": "contrastive", "margin": 1.0, "mining": mining, **UNIT} for mining in PAIRS),
+    *({"loss": "triplet", "margin": 0.5, "mining": m, "distance": "euclidean", **UNIT} for m in TRIPLETS),
+    {"loss": "triplet", "margin": 0.5, "mining": "semi_hard", "head_dim": 16, **UNIT},
+    {"loss": "soft_margin_triplet", "mining": "batch_hard", "distance": "euclidean"},
+    {"loss": "n_pair"},
+    {"loss": "lifted_structure", "margin": 1.0},
+    {"loss": "generalized_lifted_structure", "margin": 1.0},
+    {"loss": "nt_xent", "temperature": 0.1},
+    {"loss": "supervised_contrastive", "temperature": 0.1},
+    *({"loss": name} for name in PEERS),
 ]
 
 
-@pytest.mark.parametrize("objective", OBJECTIVES, ids=lambda o: "-".join(map(str, o.values())))
+@pytest.mark.parametrize("objective", OBJECTIVES, ids=lambda o: f"{o['loss']}-{o.get('mining')}")
 def test_every_loss_learns_a_toy_problem(objective):
     _, records = train(params(**objective), validation=episodes())
     found = [record.val_accuracy for record in records if isinstance(record, Validation)]
@@ -121,9 +132,69 @@ def test_records_tell_step_loss_speed_and_the_end():
     assert isinstance(records[-1], Done) and records[-1].reason == "all 25 steps done"
 
 
-def test_a_loss_that_is_no_number_stops_training_with_the_step_and_the_rate():
-    with pytest.raises(TrainingDiverged, match=r"loss was nan at step \d+ with learning rate [\d.]+e\+17"):
-        train(params(learning_rate=1e18, loss="contrastive", margin=1.0))
+def test_every_loss_of_the_table_is_tried_and_has_its_function():
+    assert {objective["loss"] for objective in OBJECTIVES} == set(LOSSES)
+    assert set(LOSSES) == set(OURS) | set(PEERS)
+
+
+def test_embeddings_that_are_no_numbers_stop_training_with_step_classes_and_rate():
+    message = r"were NaN or infinite at step \d+ with learning rate 1e\+18, in a batch of class \d+, .* and 3 more"
+    with pytest.raises(TrainingDiverged, match=message):
+        train(params(learning_rate=1e18, loss="contrastive", mining="all_pairs", margin=1.0))
+
+
+def test_a_training_that_diverges_keeps_its_last_good_checkpoint(tmp_path, monkeypatch):
+    monkeypatch.setattr(training, "SAVE_EVERY", 0.0)
+    path = tmp_path / "checkpoint.safetensors"
+    train(params(steps=20), checkpoint=path, stop_after=20)
+    before = path.read_bytes()
+    with pytest.raises(TrainingDiverged):
+        train(params(steps=60, learning_rate=1e30), checkpoint=path)
+    assert path.read_bytes() == before
+
+
+@pytest.mark.parametrize("changes", [
+    {"loss": "arcface"}, {"loss": "proxy_anchor"}, {"loss": "margin_beta"},
+    {"loss": "cross_batch_memory", "loss_arguments": {"memory_size": 60}},
+    {"loss": "triplet", "mining": "random_triplets", "margin": 1.0, "mine_every": 8, "mine_neighbours": 2},
+], ids=lambda c: c["loss"])  # fmt: skip
+def test_what_a_loss_learns_or_remembers_and_what_was_mined_survive_a_kill(tmp_path, monkeypatch, changes):
+    monkeypatch.setattr(training, "SAVE_EVERY", 0.0)
+    whole, wanted = train(params(**changes))
+    path = tmp_path / "checkpoint.safetensors"
+    train(params(**changes), checkpoint=path, stop_after=20)
+    resumed, records = train(params(**changes), checkpoint=path)
+    again = losses(records)
+    assert 1 <= len(again) < 3 and again == losses(wanted)[-len(again) :]
+    for key, value in whole.state_dict().items():
+        assert torch.equal(value, resumed.state_dict()[key])
+
+
+def test_proxies_are_trained_at_their_own_rate():
+    slow, fast = (losses(train(params(loss="proxy_nca", proxy_learning_rate=rate))[1])[-1] for rate in (1e-9, 0.1))
+    assert fast < 0.95 * slow
+
+
+def test_the_share_of_active_triplets_is_told_and_falls():
+    settings = params(loss="triplet", mining="batch_all", margin=1.0, steps=60)
+    shares = [record.active for record in train(settings)[1] if isinstance(record, Step)]
+    assert all(0 <= share <= 1 for share in shares) and shares[-1] < shares[0]
+    assert all(r.active is None for r in train(params(steps=10))[1] if isinstance(r, Step)), "softmax losses have none"
+
+
+def test_mined_batches_hold_classes_that_are_near_each_other(monkeypatch):
+    seen = []
+    draw = ClassBalanced.draw
+
+    def spy(self, generator, neighbours=None):
+        ids, labels = draw(self, generator, neighbours)
+        seen.append((neighbours, labels.unique().tolist()))
+        return ids, labels
+
+    monkeypatch.setattr(ClassBalanced, "draw", spy)
+    train(params(steps=12, mine_every=5, mine_neighbours=2))
+    assert [neighbours is None for neighbours, _ in seen] == [True] * 5 + [False] * 7
+    assert seen[5][0].shape == (CLASSES, 2) and all(len(labels) == 6 for _, labels in seen)
 
 
 def test_bf16_and_float32_give_nearly_the_same_losses():
@@ -132,8 +203,8 @@ def test_bf16_and_float32_give_nearly_the_same_losses():
 
 
 def test_the_rate_warms_up_and_falls_to_zero_along_a_cosine():
-    settings = params(steps=110, warmup_steps=10, learning_rate=1.0)
-    assert learning_rate(0, settings) == pytest.approx(0.1)
-    assert learning_rate(10, settings) == pytest.approx(1.0)
-    assert learning_rate(60, settings) == pytest.approx(0.5)
-    assert learning_rate(110, settings) == pytest.approx(0.0)
+    settings = params(steps=110, warmup_steps=10)
+    assert rate_share(0, settings) == pytest.approx(0.1)
+    assert rate_share(10, settings) == pytest.approx(1.0)
+    assert rate_share(60, settings) == pytest.approx(0.5)
+    assert rate_share(110, settings) == pytest.approx(0.0)

@@ -1,5 +1,6 @@
 """Training batches: P classes x K images, drawn from packed pixels."""
 
+import warnings
 from collections.abc import Sequence
 from typing import Any
 
@@ -60,6 +61,10 @@ class ClassBalanced:
                     f"class {name!r} has {len(ids)} images; train.images_per_class is {images_per_class}: "
                     "lower it in params.yaml, or drop the class"
                 )
+        if images_per_class == 1:
+            warnings.warn(
+                "no batch will have a positive pair: train.images_per_class is 1; raise it to 2 or more", stacklevel=2
+            )
         self.classes_per_batch, self.images_per_class = classes_per_batch, images_per_class
         widest = max(len(ids) for ids in members)
         self.ids = torch.zeros(len(members), widest, dtype=torch.int64)
@@ -68,12 +73,26 @@ class ClassBalanced:
             self.ids[row, : len(ids)] = torch.from_numpy(np.asarray(ids, dtype=np.int64))
             self.absent[row, : len(ids)] = False
 
-    def draw(self, generator: torch.Generator) -> tuple[Tensor, Tensor]:
-        """Ids and labels, each (P * K,) int64: the images of one class stand together."""
-        chosen = torch.randperm(len(self.ids), generator=generator)[: self.classes_per_batch]
-        order = torch.rand(len(chosen), self.ids.shape[1], generator=generator)
-        columns = order.masked_fill(self.absent[chosen], 2.0).argsort(1)[:, : self.images_per_class]
-        return self.ids[chosen].gather(1, columns).flatten(), chosen.repeat_interleave(self.images_per_class)
+    def draw(self, generator: torch.Generator, neighbours: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        """Ids and labels, each (P * K,) int64: the images of one class stand together.
+
+        With `neighbours` (C, g) int64, of each class those near it, classes come in groups: one at random and its g
+        neighbours, no class twice. Otherwise all are drawn at random.
+        """
+        chosen = torch.randperm(len(self.ids), generator=generator)
+        if neighbours is not None:
+            groups = torch.cat([chosen[:, None], neighbours[chosen]], 1)[: self.classes_per_batch]
+            # Every row begins with another class, so that this many rows always suffice.
+            classes, first = np.unique(groups.numpy(), return_index=True)
+            chosen = torch.from_numpy(classes[first.argsort()])
+        chosen = chosen[: self.classes_per_batch]
+        return self.of_classes(chosen, generator)
+
+    def of_classes(self, classes: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+        """Ids and labels of `images_per_class` images of each of `classes`, without replacement in a class."""
+        order = torch.rand(len(classes), self.ids.shape[1], generator=generator)
+        columns = order.masked_fill(self.absent[classes], 2.0).argsort(1)[:, : self.images_per_class]
+        return self.ids[classes].gather(1, columns).flatten(), classes.repeat_interleave(self.images_per_class)
 
 
 def split_support(labels: Tensor, images_per_class: int, k_shot: int) -> tuple[Tensor, Tensor]:

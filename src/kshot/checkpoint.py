@@ -13,14 +13,21 @@ from torch.optim import Optimizer
 
 from kshot.errors import CheckpointError
 
+PARTS = ("weights", "best", "optimizer", "objective", "mined")
+
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """Everything a training needs to go on as if it had never stopped; `notes` must be plain JSON."""
+    """Everything a training needs to go on as if it had never stopped; `notes` must be plain JSON.
+
+    `objective` is what the loss itself learns or remembers, `mined` what was mined last.
+    """
 
     weights: dict[str, Tensor]
     best: dict[str, Tensor]
     optimizer: dict[str, Tensor]
+    objective: dict[str, Tensor]
+    mined: dict[str, Tensor]
     generator: Tensor
     notes: dict[str, Any]
 
@@ -28,7 +35,7 @@ class Checkpoint:
 def save_checkpoint(checkpoint: Checkpoint, path: Path) -> None:
     """Write `checkpoint`; a reader finds the old one or the new one, never half of one."""
     tensors = {"generator": checkpoint.generator}
-    for part in ("weights", "best", "optimizer"):
+    for part in PARTS:
         for key, tensor in getattr(checkpoint, part).items():
             tensors[f"{part}/{key}"] = tensor.detach().cpu().contiguous()
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -41,7 +48,7 @@ def load_checkpoint(path: Path) -> Checkpoint | None:
     """The checkpoint at `path`, None where there is none. Raises CheckpointError for a file that is something else."""
     if not path.exists():
         return None
-    parts: dict[str, dict[str, Tensor]] = {"weights": {}, "best": {}, "optimizer": {}}
+    parts: dict[str, dict[str, Tensor]] = {part: {} for part in PARTS}
     try:
         with safe_open(path, framework="pt") as file:
             notes = json.loads(file.metadata()["notes"])
@@ -54,7 +61,7 @@ def load_checkpoint(path: Path) -> Checkpoint | None:
         raise CheckpointError(
             f"{path} is no checkpoint of kshot: {error}; delete it to train from the start"
         ) from error
-    return Checkpoint(parts["weights"], parts["best"], parts["optimizer"], generator, notes)
+    return Checkpoint(**parts, generator=generator, notes=notes)
 
 
 def optimizer_tensors(optimizer: Optimizer) -> dict[str, Tensor]:

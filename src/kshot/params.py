@@ -8,17 +8,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
 
-from kshot.errors import ParamsError
-from kshot.sections import build, read_mapping
-
-LOSSES = ("prototypical", "contrastive", "triplet")
-MININGS = ("batch_all", "batch_hard", "semi_hard")
-
-
-def need(condition: bool, message: str) -> None:
-    """Raise ParamsError with `message` unless `condition` holds."""
-    if not condition:
-        raise ParamsError(f"params.yaml: {message}")
+from kshot.loss_table import check_choice
+from kshot.sections import build, need, read_mapping
 
 
 @dataclasses.dataclass(frozen=True)
@@ -121,11 +112,17 @@ class Train:
     checkpoint: str | None
     head_dim: int | None
     l2_normalize: bool
-    loss: Literal["prototypical", "contrastive", "triplet"]
-    mining: Literal["batch_all", "batch_hard", "semi_hard"] | None
+    loss: str
+    mining: str | None
     margin: float | None
+    temperature: float | None
+    distance: str | None
+    loss_arguments: dict[str, float]
+    proxy_learning_rate: float
     classes_per_batch: int
     images_per_class: int
+    mine_every: int
+    mine_neighbours: int
     k_shot: int
     steps: int
     learning_rate: float
@@ -145,11 +142,16 @@ class Train:
         for key in ("steps", "validate_every"):
             value = getattr(self, key)
             need(value >= 1, f"train.{key} is {value}; needs at least 1")
-        for key in ("warmup_steps", "weight_decay", "patience"):
+        for key in ("mine_every", "warmup_steps", "weight_decay", "patience"):
             value = getattr(self, key)
             need(value >= 0, f"train.{key} is {value}; needs 0 or more")
         need(self.learning_rate > 0, f"train.learning_rate is {self.learning_rate}; needs to be above 0")
         need(self.head_dim is None or self.head_dim >= 1, f"train.head_dim is {self.head_dim}; needs at least 1")
+        need(
+            1 <= self.mine_neighbours < self.classes_per_batch,
+            f"train.mine_neighbours is {self.mine_neighbours} of train.classes_per_batch {self.classes_per_batch}; "
+            "needs at least 1 and fewer than the batch has classes",
+        )
         need(
             self.splits in (("train",), ("train", "val")),
             f"train.splits is {list(self.splits)}; needs [train], or [train, val] for a final model",
@@ -161,26 +163,23 @@ class Train:
         )
 
     def _check_loss(self) -> None:
+        check_choice(
+            self.loss,
+            mining=self.mining,
+            distance=self.distance,
+            margin=self.margin,
+            temperature=self.temperature,
+            arguments=self.loss_arguments,
+            l2_normalize=self.l2_normalize,
+        )
         if self.loss == "prototypical":
             need(
                 1 <= self.k_shot < self.images_per_class,
                 f"train.k_shot is {self.k_shot} of train.images_per_class {self.images_per_class}; "
                 "needs at least 1 and must leave a query: raise images_per_class",
             )
-            need(self.margin is None, f"train.margin is {self.margin}; the prototypical loss has none: set null")
-        else:
-            need(self.margin is not None, f"train.margin is null; the {self.loss} loss needs one, such as 0.5")
-            need(
-                self.margin is not None and self.margin >= 0,
-                f"train.margin is {self.margin}; needs 0 or more, such as 0.5",
-            )
-        if self.loss == "triplet":
-            need(
-                self.mining is not None,
-                f"train.mining is null; the triplet loss needs one of {', '.join(MININGS)}",
-            )
-        else:
-            need(self.mining is None, f"train.mining is {self.mining}; the {self.loss} loss takes none: set null")
+        rate = self.proxy_learning_rate
+        need(rate > 0, f"train.proxy_learning_rate is {rate}; needs to be above 0")
 
 
 @dataclasses.dataclass(frozen=True)

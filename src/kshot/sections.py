@@ -16,6 +16,12 @@ from kshot.errors import ParamsError
 Section = TypeVar("Section")
 
 
+def need(condition: bool, message: str) -> None:
+    """Raise ParamsError with `message` unless `condition` holds."""
+    if not condition:
+        raise ParamsError(f"params.yaml: {message}")
+
+
 def read_mapping(path: Path) -> dict[str, Any]:
     """The parsed content of a YAML file of sections, not yet checked."""
     try:

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from kshot.augment import random_affine
-from kshot.batches import ClassBalanced, Pixels, gather, split_support
+from kshot.batches import ClassBalanced, Pixels, gather
 from kshot.checkpoint import (
     Checkpoint,
     copy_weights,
@@ -22,11 +22,12 @@ from kshot.checkpoint import (
     restore_optimizer,
     save_checkpoint,
 )
-from kshot.embedding import Embedding
+from kshot.embedding import Embedding, embed
 from kshot.episodes import EpisodeSet
 from kshot.errors import TrainingDiverged
 from kshot.evaluation import accuracies, answer_episodes, embed_once
-from kshot.losses import contrastive_loss, prototypical_loss, triplet_loss
+from kshot.mining.offline import nearest_classes
+from kshot.objectives import Objective
 from kshot.params import Train
 from kshot.statistics import mean_interval
 
@@ -37,10 +38,14 @@ VALIDATION_EPISODES = 300  # of the fixed ones: enough to choose a stopping poin
 
 @dataclass(frozen=True)
 class Step:
-    """The mean loss of the last steps, up to `step`, and how fast they were."""
+    """The mean loss of the last steps, up to `step`, and how fast they were.
+
+    `active` is the mean share of pairs or triplets that still pushed; None for losses in which all always do.
+    """
 
     step: int
     loss: float
+    active: float | None
     learning_rate: float
     images_per_s: float
 
@@ -84,11 +89,11 @@ def meta_train(
     members: class by class, the ids of its images; names: theirs, for messages. With `validation`, the weights at the
     end are those that answered its episodes best, and training stops after `params.patience` validations without a
     better one; patience 0 keeps the last weights. With `checkpoint`, a training that was killed goes on where it was,
-    to the same weights; what it had already yielded comes first again, as mappings. Raises TrainingDiverged where the
-    loss is no longer a number.
+    to the same weights; what it had already yielded comes first again, as mappings. Raises TrainingDiverged where an
+    embedding or the loss is no longer a number.
     """
-    run = _Run(embedding, params, checkpoint)
     batches = ClassBalanced(members, names, params.classes_per_batch, params.images_per_class)
+    run = _Run(embedding, params, checkpoint, names)
     yield from run.history
     reason = f"all {params.steps} steps done"
     while run.step < params.steps:
@@ -108,14 +113,22 @@ def meta_train(
 class _Run:
     """What changes while a training goes on."""
 
-    def __init__(self, embedding: Embedding, params: Train, checkpoint: Path | None) -> None:
-        self.embedding, self.params, self.path = embedding, params, checkpoint
+    def __init__(self, embedding: Embedding, params: Train, checkpoint: Path | None, names: Sequence[str]) -> None:
+        self.embedding, self.params, self.path, self.names = embedding, params, checkpoint, names
         self.device = embedding.mean.device
+        self.objective = Objective(params, len(names), embedding.dim).to(self.device)
         learned = [parameter for parameter in embedding.parameters() if parameter.requires_grad]
-        self.optimizer = torch.optim.AdamW(learned, lr=params.learning_rate, weight_decay=params.weight_decay)
+        groups: list[dict[str, Any]] = [
+            {"params": learned, "lr": params.learning_rate, "weight_decay": params.weight_decay}
+        ]
+        if proxies := list(self.objective.parameters()):
+            groups.append({"params": proxies, "lr": params.proxy_learning_rate, "weight_decay": 0.0})
+        self.optimizer = torch.optim.AdamW(groups)
+        self.rates = [group["lr"] for group in groups]
         self.generator = torch.Generator().manual_seed(params.seed)
         self.step, self.seconds, self.stale = 0, 0.0, 0
         self.best: dict[str, Tensor] = {}
+        self.mined: dict[str, Tensor] = {}
         self.best_step, self.best_accuracy = 0, -1.0
         self.history: list[dict[str, Any]] = []
         self.saved = time.monotonic()
@@ -126,36 +139,63 @@ class _Run:
     def advance(self, images: Pixels, batches: ClassBalanced) -> list[Step]:
         """Train up to the next record."""
         self.embedding.train()
-        params, losses, started = self.params, [], time.perf_counter()
+        params, started = self.params, time.perf_counter()
+        taken: list[tuple[Tensor, Tensor | None, Tensor, Tensor]] = []
         stop = min(params.steps, (self.step // LOG_EVERY + 1) * LOG_EVERY)
         if self.step < params.steps:
             to_validation = params.validate_every - self.step % params.validate_every
             stop = min(stop, self.step + to_validation)
         while self.step < stop:
-            rate = learning_rate(self.step, params)
-            for group in self.optimizer.param_groups:
-                group["lr"] = rate
-            ids, labels = batches.draw(self.generator)
+            if params.mine_every and self.step and self.step % params.mine_every == 0:
+                self.mine(images, batches)
+            share = rate_share(self.step, params)
+            for group, rate in zip(self.optimizer.param_groups, self.rates, strict=True):
+                group["lr"] = rate * share
+            ids, labels = batches.draw(self.generator, self.mined.get("neighbours"))
             pixels = gather(images, ids).to(self.device, non_blocking=True).float()
             pixels = random_affine(pixels, params.augment, self.generator)
             with torch.autocast(self.device.type, torch.bfloat16, enabled=params.precision == "bf16"):
                 points = self.embedding(pixels)
-            loss = OBJECTIVES[params.loss](points, labels.to(self.device), params)
+            loss, active = self.objective(points, labels.to(self.device), self.generator)
             self.optimizer.zero_grad(set_to_none=True)
-            loss.backward()  # type: ignore[no-untyped-call]
+            loss.backward()
             self.optimizer.step()
-            losses.append(loss.detach())
+            # Read later: asking a GPU for a number at each step would make it wait.
+            taken.append((loss.detach(), active, points.detach().isfinite().all(), labels))
             self.step += 1
-        mean = float(torch.stack(losses).mean())
         elapsed = time.perf_counter() - started
         self.seconds += elapsed
-        if not math.isfinite(mean):
-            raise TrainingDiverged(
-                f"the loss was {mean} at step {self.step} with learning rate {rate:.2g}; "
-                "lower train.learning_rate, or set train.precision: float32"
-            )
+        self._check_finite(taken)
+        mean = float(torch.stack([loss for loss, _, _, _ in taken]).mean())
+        shares = [active for _, active, _, _ in taken if active is not None]
+        still = round(float(torch.stack(shares).mean()), 6) if shares else None
         per_batch = params.classes_per_batch * params.images_per_class
-        return [Step(self.step, round(mean, 6), rate, round(len(losses) * per_batch / elapsed, 1))]
+        rate = params.learning_rate * share
+        return [Step(self.step, round(mean, 6), still, rate, round(len(taken) * per_batch / elapsed, 1))]
+
+    def mine(self, images: Pixels, batches: ClassBalanced) -> None:
+        """Find each class's nearest classes, by as many images of each as a batch holds."""
+        params, everyone = self.params, torch.arange(len(batches.ids))
+        ids, labels = batches.of_classes(everyone, self.generator)
+        points = embed(self.embedding, images, ids.numpy(), autocast=params.precision == "bf16")
+        found = nearest_classes(points.to(self.device), labels.to(self.device), params.mine_neighbours)
+        self.mined = {"neighbours": found.cpu()}
+
+    def _check_finite(self, taken: Sequence[tuple[Tensor, Tensor | None, Tensor, Tensor]]) -> None:
+        fine = [bool(loss.isfinite() & finite) for loss, _, finite, _ in taken]
+        if all(fine):
+            return
+        first = fine.index(False)
+        loss, _, finite, labels = taken[first]
+        step = self.step - len(taken) + first
+        found = f"the loss was {float(loss)}" if finite else "embeddings were NaN or infinite"
+        drawn = [self.names[label] for label in labels.unique()]  # type: ignore[no-untyped-call]
+        rate = self.params.learning_rate * rate_share(step, self.params)
+        classes = ", ".join(drawn[:3]) + (f" and {len(drawn) - 3} more" if len(drawn) > 3 else "")
+        raise TrainingDiverged(
+            f"{found} at step {step + 1} with learning rate {rate:.2g}, in a batch of {classes}; "
+            "lower train.learning_rate, or set train.precision: float32"
+        )
 
     def validate(self, images: Pixels, episodes: EpisodeSet) -> Validation:
         started = time.perf_counter()
@@ -183,39 +223,34 @@ class _Run:
         self.saved = time.monotonic()
         names = ("step", "seconds", "stale", "best_step", "best_accuracy", "history")
         notes = {name: getattr(self, name) for name in names}
-        weights, moments = self.embedding.state_dict(), optimizer_tensors(self.optimizer)
-        save_checkpoint(Checkpoint(weights, self.best, moments, self.generator.get_state(), notes), self.path)
+        found = Checkpoint(
+            weights=self.embedding.state_dict(),
+            best=self.best,
+            optimizer=optimizer_tensors(self.optimizer),
+            objective=self.objective.state_dict(),
+            mined=self.mined,
+            generator=self.generator.get_state(),
+            notes=notes,
+        )
+        save_checkpoint(found, self.path)
 
     def _resume(self, found: Checkpoint) -> None:
         self.embedding.load_state_dict(found.weights)
         restore_optimizer(self.optimizer, found.optimizer)
+        self.objective.load_state_dict(found.objective)
+        self.mined = found.mined
         self.generator.set_state(found.generator)
         self.best = {key: tensor.to(self.device) for key, tensor in found.best.items()}
         for name, value in found.notes.items():
             setattr(self, name, value)
 
 
-def learning_rate(step: int, params: Train) -> float:
-    """Linear warm-up, then half a cosine down to 0 at the last step (Loshchilov and Hutter 2017, arXiv:1608.03983)."""
+def rate_share(step: int, params: Train) -> float:
+    """The learning rate of `step` as a share of the one that is set, in [0, 1].
+
+    Linear warm-up, then half a cosine down to 0 at the last step (Loshchilov and Hutter 2017, arXiv:1608.03983).
+    """
     if step < params.warmup_steps:
-        return params.learning_rate * (step + 1) / params.warmup_steps
+        return (step + 1) / params.warmup_steps
     share = (step - params.warmup_steps) / max(1, params.steps - params.warmup_steps)
-    return params.learning_rate * 0.5 * (1 + math.cos(math.pi * share))
-
-
-def _prototypical(points: Tensor, labels: Tensor, params: Train) -> Tensor:
-    support, query = split_support(labels, params.images_per_class, params.k_shot)
-    return prototypical_loss(points[support], labels[support], points[query], labels[query])
-
-
-def _contrastive(points: Tensor, labels: Tensor, params: Train) -> Tensor:
-    assert params.margin is not None
-    return contrastive_loss(points, labels, margin=params.margin)
-
-
-def _triplet(points: Tensor, labels: Tensor, params: Train) -> Tensor:
-    assert params.margin is not None and params.mining is not None
-    return triplet_loss(points, labels, margin=params.margin, mining=params.mining)
-
-
-OBJECTIVES = {"prototypical": _prototypical, "contrastive": _contrastive, "triplet": _triplet}
+    return 0.5 * (1 + math.cos(math.pi * share))

@@ -5,6 +5,8 @@ import pytest
 import torch
 
 from kshot.losses import contrastive_loss
+from kshot.losses.contrastive import contrastive_terms
+from tests.losses import batches
 
 
 def over_pairs(points, labels, margin):
@@ -72,22 +74,70 @@ def test_scaling_points_and_margin_scales_by_the_square():
     )
 
 
-@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
-def test_dtype_is_kept(dtype):
-    points, labels = batch(0, dtype)
-    assert contrastive_loss(points, labels, margin=1.0).dtype == dtype
+MININGS = ["all_pairs", "random_pairs", "hard_pairs", "semi_hard_pairs"]
+
+
+@pytest.mark.parametrize("distance", ["euclidean", "cosine"])
+@pytest.mark.parametrize("mining", MININGS)
+@pytest.mark.parametrize("check", [
+    batches.check_gradient, batches.check_names_of_the_classes, batches.check_dtype, batches.check_autocast,
+    batches.check_identical_images, batches.check_bad_shapes,
+])  # fmt: skip
+def test_what_every_loss_keeps(check, mining, distance):
+    def loss(points, labels):
+        generator = torch.Generator().manual_seed(0)
+        return contrastive_loss(points, labels, 1.5, mining, distance, generator)
+
+    check(loss)
+
+
+@pytest.mark.parametrize("mining", ["hard_pairs", "semi_hard_pairs"])
+def test_mining_does_not_depend_on_the_order_of_the_batch(mining):
+    batches.check_order_of_the_batch(lambda points, labels: contrastive_loss(points, labels, 2.0, mining))
+
+
+def test_hard_pairs_by_hand():
+    # On a line at 0, 1 (class 0) and 3, 7 (class 1), margin 5. Each anchor has one positive, and so one negative: its
+    # nearest, 3 for 0, 3 for 1, 1 for 3, 1 for 7.
+    points, labels = torch.tensor([[0.0], [1.0], [3.0], [7.0]]), torch.tensor([0, 0, 1, 1])
+    pull, push = 1 + 1 + 16 + 16, (5 - 3) ** 2 + (5 - 2) ** 2 + (5 - 2) ** 2 + 0
+    assert contrastive_loss(points, labels, 5.0, "hard_pairs").item() == pytest.approx((pull + push) / 8)
+
+
+def test_semi_hard_pairs_by_hand():
+    # As above: 3's positive is 4 away, and no negative is beyond it; 7's nearest beyond 4 is 1, 6 away.
+    points, labels = torch.tensor([[0.0], [1.0], [3.0], [7.0]]), torch.tensor([0, 0, 1, 1])
+    pull, push = 1 + 1 + 16 + 16, (8 - 3) ** 2 + (8 - 2) ** 2 + (8 - 6) ** 2
+    assert contrastive_loss(points, labels, 8.0, "semi_hard_pairs").item() == pytest.approx((pull + push) / 7)
+
+
+def test_random_pairs_come_from_the_generator_alone():
+    points, labels = batches.balanced(0)
+
+    def loss(seed):
+        return contrastive_loss(points, labels, 3.0, "random_pairs", generator=torch.Generator().manual_seed(seed))
+
+    assert torch.equal(loss(0), loss(0)) and not torch.equal(loss(0), loss(1))
+
+
+def test_active_is_the_share_of_negative_pairs_inside_the_margin():
+    points, labels = torch.tensor([[0.0], [0.0], [1.0], [9.0]]), torch.tensor([0, 0, 1, 2])
+    # Negative pairs: two at 1, two at 9, one at 8.
+    assert contrastive_terms(points, labels, margin=2.0).active.item() == pytest.approx(2 / 5)
+    assert contrastive_terms(points, labels, margin=0.5).active.item() == 0.0
 
 
 @pytest.mark.parametrize(
-    ("points", "labels", "margin", "message"),
+    ("arguments", "message"),
     [
-        (torch.zeros(3, 2), torch.zeros(3).long(), -0.1, "margin is -0.1"),
-        (torch.zeros(3, 2), torch.zeros(3).long(), math.nan, "margin is nan"),
-        (torch.zeros(3, 2), torch.zeros(2).long(), 1.0, r"labels are \(2,\); need \(3,\)"),
-        (torch.zeros(3, 2), torch.zeros(3), 1.0, "need integers"),
-        (torch.zeros(3, 2, 1), torch.zeros(3).long(), 1.0, r"need floating point of shape \(B, D\)"),
+        ((-0.1,), "margin is -0.1"),
+        ((math.nan,), "margin is nan"),
+        ((1.0, "hardest"), "'hardest'; needs one of all_pairs, random_pairs, hard_pairs, semi_hard_pairs"),
+        ((1.0, "all_pairs", "squared_euclidean"), "squares by itself"),
+        ((1.0, "all_pairs", "manhattan"), "needs one of euclidean, squared_euclidean, cosine"),
     ],
 )
-def test_arguments_that_do_not_fit_are_named(points, labels, margin, message):
+def test_arguments_out_of_range_are_named(arguments, message):
+    points, labels = batch(0)
     with pytest.raises(ValueError, match=message):
-        contrastive_loss(points, labels, margin=margin)
+        contrastive_loss(points, labels, *arguments)

@@ -4,6 +4,8 @@ import math
 
 from torch import Tensor
 
+from kshot.distances import DISTANCES
+
 
 def check_batch(embeddings: Tensor, labels: Tensor) -> None:
     """Raise ValueError unless embeddings is (B, D) floating and labels (B,) integer."""
@@ -21,3 +23,15 @@ def check_margin(margin: float) -> None:
     """Raise ValueError for a margin below zero or none at all."""
     if not (math.isfinite(margin) and margin >= 0):
         raise ValueError(f"margin is {margin}; needs a finite number, 0 or more")
+
+
+def check_temperature(temperature: float) -> None:
+    """Raise ValueError for a temperature that is not above zero."""
+    if not (math.isfinite(temperature) and temperature > 0):
+        raise ValueError(f"temperature is {temperature}; needs a finite number above 0, such as 0.1")
+
+
+def check_distance(distance: str) -> None:
+    """Raise ValueError for a distance that is not one of DISTANCES."""
+    if distance not in DISTANCES:
+        raise ValueError(f"distance is {distance!r}; needs one of {', '.join(DISTANCES)}")

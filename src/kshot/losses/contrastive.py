@@ -1,23 +1,54 @@
-"""Contrastive loss over all pairs of a batch."""
+"""Contrastive loss over the pairs of a batch: all of them, random ones, or the hard ones."""
 
 import torch
 from torch import Tensor
 
-from kshot.distances import root, squared_euclidean
-from kshot.losses.arguments import check_batch, check_margin
+from kshot.distances import DISTANCES
+from kshot.losses.arguments import check_batch, check_distance, check_margin
+from kshot.losses.terms import Terms
+from kshot.mining.pairs import PAIR_MININGS
+from kshot.mining.relations import relations
 
 
-def contrastive_loss(embeddings: Tensor, labels: Tensor, margin: float) -> Tensor:
-    """Mean over all pairs i < j of `y d² + (1 - y) max(0, margin - d)²` (Hadsell et al. 2006, eq. 4, without halves).
+def contrastive_loss(
+    embeddings: Tensor,
+    labels: Tensor,
+    margin: float,
+    mining: str = "all_pairs",
+    distance: str = "euclidean",
+    generator: torch.Generator | None = None,
+) -> Tensor:
+    """Mean over mined pairs of `y d² + (1 - y) max(0, margin - d)²` (Hadsell et al. 2006, eq. 4, without halves).
 
-    embeddings (B, D) floating; labels (B,) integer; d Euclidean; y is 1 where the labels agree. The mean counts every
-    pair, also those that are zero, so that its scale does not move while training clears the margin. Returns a scalar,
-    0 for a batch without pairs. Raises ValueError for shapes that do not match or a margin below zero.
+    embeddings (B, D) floating; labels (B,) integer; y is 1 where the labels agree; d is Euclidean or, for
+    distance="cosine", 1 - cos. `mining` is one of `kshot.mining.pairs.PAIR_MININGS`. The mean counts every mined pair,
+    also those that are zero, so that its scale does not move while training clears the margin. Returns a scalar, 0
+    where there is no pair. Raises ValueError for shapes that do not match, a margin below zero, another mining or
+    distance.
     """
+    return contrastive_terms(embeddings, labels, margin, mining, distance, generator).loss
+
+
+def contrastive_terms(
+    embeddings: Tensor,
+    labels: Tensor,
+    margin: float,
+    mining: str = "all_pairs",
+    distance: str = "euclidean",
+    generator: torch.Generator | None = None,
+) -> Terms:
+    """The loss with the share of the mined negative pairs that lie inside the margin; arguments as the loss."""
     check_batch(embeddings, labels)
     check_margin(margin)
-    first, second = torch.triu_indices(len(labels), len(labels), offset=1, device=embeddings.device)
-    squared = squared_euclidean(embeddings, embeddings)[first, second]
-    same = (labels[first] == labels[second]).to(squared.dtype)
-    apart = (margin - root(squared)).clamp_min(0).square()
-    return (same * squared + (1 - same) * apart).sum() / max(1, len(first))
+    check_distance(distance)
+    if distance == "squared_euclidean":
+        raise ValueError("distance is 'squared_euclidean'; the contrastive loss squares by itself: say 'euclidean'")
+    if mining not in PAIR_MININGS:
+        raise ValueError(f"mining is {mining!r}; needs one of {', '.join(PAIR_MININGS)}")
+    distances = DISTANCES[distance](embeddings, embeddings)
+    pairs = PAIR_MININGS[mining](distances.detach(), *relations(labels), generator)
+    short = (margin - distances).clamp_min(0)
+    terms = torch.where(pairs.positive, distances, 0).square() + torch.where(pairs.negative, short, 0).square()
+    negatives = pairs.negative.sum()
+    active = (pairs.negative & (short > 0)).sum() / negatives.clamp_min(1)
+    return Terms(terms.sum() / (pairs.positive.sum() + negatives).clamp_min(1), active.detach())

@@ -1,81 +1,114 @@
-"""Triplet loss with the mining of a batch: all triplets, the hardest, or the semi-hard ones.
-
-All and semi-hard are exact without ever listing a triplet: each anchor's negatives are sorted once, and prefix sums
-over them give, for every positive, how many negatives violate the margin and what their distances sum to. That is
-O(B² log B) time and O(B²) memory, where the triplets themselves are O(B³).
-"""
-
-import math
+"""Triplet loss with every way to choose triplets from a batch, or with triplets given from outside."""
 
 import torch
 from torch import Tensor
+from torch.nn.functional import softplus
 
-from kshot.distances import squared_euclidean
-from kshot.losses.arguments import check_batch, check_margin
+from kshot.distances import DISTANCES, row_by_row
+from kshot.losses.arguments import check_batch, check_distance, check_margin
+from kshot.losses.terms import Terms
+from kshot.mining.counts import count_triplets
+from kshot.mining.relations import Relations, relations
+from kshot.mining.triplets import TRIPLET_MININGS, Triplets, distance_weighted
+
+COUNTED = ("batch_all", "batch_all_nonzero", "semi_hard")
+MININGS = (*COUNTED, *TRIPLET_MININGS)
 
 
-def triplet_loss(embeddings: Tensor, labels: Tensor, margin: float, mining: str) -> Tensor:
-    """Mean of `max(0, d(a,p)² - d(a,n)² + margin)` over mined triplets (Schroff et al. 2015, eq. 1, arXiv:1503.03832).
+def triplet_loss(
+    embeddings: Tensor,
+    labels: Tensor,
+    margin: float | None,
+    mining: str,
+    distance: str = "squared_euclidean",
+    generator: torch.Generator | None = None,
+) -> Tensor:
+    """Mean of `max(0, d(a,p) - d(a,n) + margin)` over mined triplets (Schroff et al. 2015, eq. 1, arXiv:1503.03832).
 
     embeddings (B, D) floating; labels (B,) integer. An anchor a, a positive p != a of its class, a negative n of
     another. `mining` says over which triplets the mean is taken:
 
-    batch_all   every valid triplet, also those whose loss is zero
-    batch_hard  one an anchor: its farthest positive and its nearest negative (Hermans et al. 2017, arXiv:1703.07737)
-    semi_hard   every triplet with d(a,p)² < d(a,n)² < d(a,p)² + margin (Schroff et al. 2015, section 3.2)
+    batch_all          every valid triplet, also those whose loss is zero
+    batch_all_nonzero  every valid triplet that violates the margin (Hermans et al. 2017, section 2, arXiv:1703.07737)
+    semi_hard          every triplet with d(a,p) < d(a,n) < d(a,p) + margin (Schroff et al. 2015, section 3.2)
+    batch_hard, easy_positive, semi_hard_nearest, random_triplets, distance_weighted: see `kshot.mining.triplets`
 
-    Returns a scalar, 0 where nothing is mined. Raises ValueError for another `mining`, a margin below zero, or shapes
-    that do not match.
+    margin=None is the soft margin `log(1 + exp(d(a,p) - d(a,n)))` (Hermans et al. 2017), for minings that list their
+    triplets. distance_weighted needs Euclidean distance and rows of unit length. Returns a scalar, 0 where nothing is
+    mined. Raises ValueError for another mining or distance, a margin below zero, or shapes that do not match.
+    """
+    return triplet_terms(embeddings, labels, margin, mining, distance, generator).loss
+
+
+def triplet_terms(
+    embeddings: Tensor,
+    labels: Tensor,
+    margin: float | None,
+    mining: str,
+    distance: str = "squared_euclidean",
+    generator: torch.Generator | None = None,
+) -> Terms:
+    """The loss with the share of triplets that violate the margin, of those mined or, where counted, of all.
+
+    Arguments as `triplet_loss`.
     """
     if mining not in MININGS:
         raise ValueError(f"mining is {mining!r}; needs one of {', '.join(MININGS)}")
     check_batch(embeddings, labels)
-    check_margin(margin)
-    same = labels[:, None] == labels[None, :]
-    positive = same & ~torch.eye(len(labels), dtype=torch.bool, device=labels.device)
-    # Prefix sums over hundreds of distances cancel: float64 where the device has it, whatever came in.
-    wide = embeddings if embeddings.device.type == "mps" else embeddings.double()
-    loss = MININGS[mining](squared_euclidean(wide, wide), positive, ~same, margin)
-    return loss if embeddings.dtype == torch.float64 else loss.float()
+    check_distance(distance)
+    related = relations(labels)
+    if mining in COUNTED:
+        if margin is None:
+            raise ValueError(f"margin is None with mining {mining!r}; only a hinge can be counted: give a number")
+        return _counted(embeddings, related, margin, mining, distance)
+    with torch.no_grad():
+        distances = DISTANCES[distance](embeddings, embeddings)
+        if mining == "distance_weighted":
+            if distance != "euclidean":
+                raise ValueError(f"distance is {distance!r}; distance_weighted needs 'euclidean'")
+            triplets = distance_weighted(distances, *related, generator, dim=embeddings.shape[1])
+        else:
+            triplets = TRIPLET_MININGS[mining](distances, *related, generator)
+    return given_triplets_terms(embeddings, triplets, margin, distance)
 
 
-def batch_all(squared: Tensor, positive: Tensor, negative: Tensor, margin: float) -> Tensor:
-    """squared (B, B) distances; positive, negative (B, B) masks, row = anchor. The mean over all valid triplets."""
-    nearer, sums = _negatives_below(squared, negative, squared.detach() + margin)
-    hinges = nearer * (squared + margin) - sums
-    triplets = (positive.sum(1) * negative.sum(1)).sum()
-    return torch.where(positive, hinges, 0).sum() / triplets.clamp_min(1)
+def given_triplets_loss(
+    embeddings: Tensor, triplets: Triplets, margin: float | None, distance: str = "squared_euclidean"
+) -> Tensor:
+    """Mean of the hinge, or with margin=None of the soft margin, over triplets given from outside.
 
-
-def semi_hard(squared: Tensor, positive: Tensor, negative: Tensor, margin: float) -> Tensor:
-    """Arguments as `batch_all`. The mean over the triplets whose negative lies between the positive and the margin."""
-    below, sums_below = _negatives_below(squared, negative, squared.detach() + margin)
-    nearer, sums_nearer = _negatives_below(squared, negative, squared.detach(), right=True)
-    # With margin 0 float rounding may leave `below` a negative short of `nearer`: nothing is semi-hard then.
-    count = torch.where(positive, below - nearer, 0).clamp_min(0)
-    hinges = count * (squared + margin) - (sums_below - sums_nearer)
-    return torch.where(count > 0, hinges, 0).sum() / count.sum().clamp_min(1)
-
-
-def batch_hard(squared: Tensor, positive: Tensor, negative: Tensor, margin: float) -> Tensor:
-    """Arguments as `batch_all`. The mean over the anchors that have both a positive and a negative."""
-    farthest = squared.masked_fill(~positive, -math.inf).amax(1)
-    nearest = squared.masked_fill(~negative, math.inf).amin(1)
-    mined = positive.any(1) & negative.any(1)
-    hinges = (torch.where(mined, farthest, 0) - torch.where(mined, nearest, 0) + margin).clamp_min(0)
-    return torch.where(mined, hinges, 0).sum() / mined.sum().clamp_min(1)
-
-
-MININGS = {"batch_all": batch_all, "batch_hard": batch_hard, "semi_hard": semi_hard}
-
-
-def _negatives_below(squared: Tensor, negative: Tensor, bound: Tensor, right: bool = False) -> tuple[Tensor, Tensor]:
-    """How many negatives of each anchor lie below `bound` (B, B), and the sum of their squared distances.
-
-    `right` counts those at the bound too.
+    embeddings (B, D) floating; triplets: positions in it, each (T,) int64. Returns a scalar, 0 for no triplet. Raises
+    ValueError for positions that do not match, a margin below zero and an unknown distance.
     """
-    ordered = squared.masked_fill(~negative, math.inf).sort(dim=1).values
-    count = torch.searchsorted(ordered.detach(), bound.contiguous(), right=right)
-    finite = torch.where(ordered.isinf(), 0, ordered)
-    sums = torch.nn.functional.pad(finite.cumsum(1), (1, 0))
-    return count, sums.gather(1, count)
+    return given_triplets_terms(embeddings, triplets, margin, distance).loss
+
+
+def given_triplets_terms(
+    embeddings: Tensor, triplets: Triplets, margin: float | None, distance: str = "squared_euclidean"
+) -> Terms:
+    """The loss with the share of the triplets that violate the margin; arguments as `given_triplets_loss`."""
+    check_distance(distance)
+    if len({part.shape for part in triplets}) > 1 or triplets.anchor.ndim != 1:
+        shapes = ", ".join(str(tuple(part.shape)) for part in triplets)
+        raise ValueError(f"triplets are {shapes}; need anchors, positives and negatives of one shape (T,)")
+    anchor, positive, negative = (embeddings[part] for part in triplets)
+    gap = row_by_row(anchor, positive, distance) - row_by_row(anchor, negative, distance)
+    if margin is None:
+        terms, violating = softplus(gap), gap > 0
+    else:
+        check_margin(margin)
+        terms = (gap + margin).clamp_min(0)
+        violating = terms > 0
+    number = max(1, len(gap))
+    return Terms(terms.sum() / number, violating.sum() / number)
+
+
+def _counted(embeddings: Tensor, related: Relations, margin: float, mining: str, distance: str) -> Terms:
+    check_margin(margin)
+    distances = DISTANCES[distance](embeddings, embeddings)
+    counts = count_triplets(distances.detach(), *related, margin, semi_hard=mining == "semi_hard")
+    # Thousands of distances cancel in this sum: float64 where the device has it.
+    wide = torch.float32 if embeddings.device.type == "mps" else torch.float64
+    total = (counts.multiplicity * distances).sum(dtype=wide) + margin * counts.active
+    mean_over = counts.valid if mining == "batch_all" else counts.active
+    return Terms((total / mean_over.clamp_min(1)).to(distances.dtype), counts.active / counts.valid.clamp_min(1))

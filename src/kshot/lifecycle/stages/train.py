@@ -125,7 +125,7 @@ def inputs_key(root: Path, params: Params) -> str:
     science = Path(kshot.__file__).parent
     files = [root / layout.PACKED / "manifest.parquet", root / layout.SPLIT / "classes.parquet"]
     files += sorted((root / layout.EPISODES).glob("val-*.npz"))
-    files += sorted(science.glob("*.py")) + sorted((science / "losses").glob("*.py"))
+    files += [path for part in ("", "losses", "mining") for path in sorted((science / part).glob("*.py"))]
     if params.train.checkpoint:
         files.append(root / params.train.checkpoint)
     for path in files:

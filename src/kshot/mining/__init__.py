@@ -1,0 +1,1 @@
+"""Mining: which pairs, triplets and classes are worth training on."""

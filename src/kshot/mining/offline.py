@@ -1,0 +1,61 @@
+"""Mining over a whole embedded set, block by block: hardest negatives of each image, nearest classes of each class."""
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from kshot.distances import squared_euclidean
+
+
+class HardNegatives(NamedTuple):
+    """indices (M, k) int64: each image's nearest images of other classes, nearest first; squared (M, k): how far."""
+
+    indices: Tensor
+    squared: Tensor
+
+
+def hardest_negatives(points: Tensor, labels: Tensor, k: int, block: int = 1024) -> HardNegatives:
+    """The k nearest images of other classes, by squared Euclidean distance, for every image.
+
+    points (M, D) floating; labels (M,) integer. Exact, in O(block x M) memory. Raises ValueError where an image has
+    fewer than k negatives.
+    """
+    most = len(labels) - int(labels.unique(return_counts=True)[1].max()) if len(labels) else 0  # type: ignore[no-untyped-call]
+    if not 1 <= k <= most:
+        raise ValueError(f"k is {k}; needs 1 to {most}, the fewest images of other classes that an image has")
+    found = [
+        squared.masked_fill(labels[rows, None] == labels, torch.inf).topk(k, dim=1, largest=False)
+        for rows, squared in _blocks(points, block)
+    ]
+    return HardNegatives(torch.cat([part.indices for part in found]), torch.cat([part.values for part in found]))
+
+
+def nearest_classes(points: Tensor, labels: Tensor, k: int, block: int = 1024) -> Tensor:
+    """For every class the k others whose hardest negatives are nearest, nearest first; ties go to the lower class.
+
+    Two classes are as far apart as their two nearest images. This is what hard-class batches are drawn from (Sohn
+    2016, "Improved deep metric learning with multi-class N-pair loss objective", section 3.2.2, draws classes that are
+    confused together). points (M, D) floating; labels (M,) int64, every class in [0, C) present. Returns (C, k) int64.
+    Raises ValueError for a class without an image or k outside [1, C).
+    """
+    counts = labels.bincount()
+    absent = (counts == 0).nonzero().flatten().tolist()
+    if absent:
+        raise ValueError(f"classes {absent[:5]} have no image; every class from 0 to {len(counts) - 1} needs one")
+    if not 1 <= k < len(counts):
+        raise ValueError(f"k is {k} of {len(counts)} classes; needs at least 1 and fewer than there are classes")
+    apart = torch.full((len(counts), len(counts)), torch.inf, device=points.device)
+    for rows, squared in _blocks(points, block):
+        to_class = torch.full((len(squared), len(counts)), torch.inf, device=points.device)
+        to_class.scatter_reduce_(1, labels.expand_as(squared), squared.float(), "amin")
+        apart.scatter_reduce_(0, labels[rows, None].expand_as(to_class), to_class, "amin")
+    apart.fill_diagonal_(torch.inf)
+    return apart.sort(dim=1, stable=True).indices[:, :k]
+
+
+def _blocks(points: Tensor, block: int) -> Iterator[tuple[slice, Tensor]]:
+    for start in range(0, len(points), block):
+        rows = slice(start, start + block)
+        yield rows, squared_euclidean(points[rows], points)

@@ -1,0 +1,110 @@
+"""Which triplets of a batch a loss looks at, where they are few enough to be listed.
+
+Each function takes distances (B, B), without gradients, the masks `positive` and `negative` (B, B) bool, row = anchor,
+and a generator on the CPU for what is drawn; it returns the triplets' anchors, positives and negatives. Ties go to the
+lower index. All triplets and all semi-hard ones are not listed but counted: `kshot.mining.counts`.
+"""
+
+import math
+from collections.abc import Callable
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+
+class Triplets(NamedTuple):
+    """Positions in a batch, each (T,) int64."""
+
+    anchor: Tensor
+    positive: Tensor
+    negative: Tensor
+
+
+Miner = Callable[[Tensor, Tensor, Tensor, torch.Generator | None], Triplets]
+
+
+def batch_hard(distances: Tensor, positive: Tensor, negative: Tensor, generator: torch.Generator | None) -> Triplets:
+    """One an anchor: its farthest positive and its nearest negative (Hermans et al. 2017, arXiv:1703.07737, eq. 5)."""
+    farthest = distances.masked_fill(~positive, -math.inf).argmax(1)
+    return _of_anchors(farthest, _nearest(distances, negative), positive, negative)
+
+
+def easy_positive(distances: Tensor, positive: Tensor, negative: Tensor, generator: torch.Generator | None) -> Triplets:
+    """One an anchor: its nearest positive and its nearest negative (Xuan et al. 2020, arXiv:1904.04370)."""
+    return _of_anchors(_nearest(distances, positive), _nearest(distances, negative), positive, negative)
+
+
+def semi_hard_nearest(
+    distances: Tensor, positive: Tensor, negative: Tensor, generator: torch.Generator | None
+) -> Triplets:
+    """One a positive pair: the nearest negative beyond the positive, the farthest of all where none is beyond.
+
+    This is what TensorFlow's and many others' code calls semi-hard; Schroff et al. 2015, section 3.2, take every
+    negative between the positive and the margin (`semi_hard`).
+    """
+    anchor, near = _pairs_with_negatives(positive, negative)
+    ordered, index = distances.masked_fill(~negative, math.inf).sort(dim=1, stable=True)
+    bound = distances[anchor, near].contiguous()
+    place = torch.searchsorted(ordered[anchor], bound[:, None], right=True)[:, 0]
+    return Triplets(anchor, near, index[anchor, place.minimum(negative.sum(1)[anchor] - 1)])
+
+
+def random_triplets(
+    distances: Tensor, positive: Tensor, negative: Tensor, generator: torch.Generator | None
+) -> Triplets:
+    """One a positive pair: a negative at random, each as likely."""
+    return _drawn(positive, negative, negative.double(), generator)
+
+
+def distance_weighted(
+    distances: Tensor, positive: Tensor, negative: Tensor, generator: torch.Generator | None, dim: int = 128
+) -> Triplets:
+    """One a positive pair: a negative drawn so that all distances are as likely (Wu et al. 2017, arXiv:1706.07567).
+
+    distances are Euclidean between unit vectors of `dim` dimensions. Weights are one over the density of distances on
+    the sphere (eq. 3), distances below 0.5 counted as 0.5 and negatives beyond 1.4, which push nobody, left out, both
+    as in section 4; an anchor with nothing nearer than 1.4 draws among all of its negatives alike.
+    """
+    near = distances.double().clamp(0.5, 1.99)
+    log_density = (dim - 2) * near.log() + (dim - 3) / 2 * (1 - near.square() / 4).log()
+    allowed = negative & (distances < 1.4)
+    log_weight = (-log_density).masked_fill(~allowed, -math.inf)
+    highest = log_weight.amax(1, keepdim=True)
+    weight = torch.where(allowed, (log_weight - highest).exp(), 0)
+    weight = torch.where(allowed.any(1, keepdim=True), weight, negative.double())
+    return _drawn(positive, negative, weight, generator)
+
+
+TRIPLET_MININGS: dict[str, Miner] = {
+    "batch_hard": batch_hard,
+    "easy_positive": easy_positive,
+    "semi_hard_nearest": semi_hard_nearest,
+    "random_triplets": random_triplets,
+    "distance_weighted": distance_weighted,
+}
+
+
+def _nearest(distances: Tensor, mask: Tensor) -> Tensor:
+    return distances.masked_fill(~mask, math.inf).argmin(1)
+
+
+def _of_anchors(near: Tensor, far: Tensor, positive: Tensor, negative: Tensor) -> Triplets:
+    anchor = (positive.any(1) & negative.any(1)).nonzero().flatten()
+    return Triplets(anchor, near[anchor], far[anchor])
+
+
+def _pairs_with_negatives(positive: Tensor, negative: Tensor) -> tuple[Tensor, Tensor]:
+    anchor, near = (positive & negative.any(1, keepdim=True)).nonzero().unbind(1)
+    return anchor, near
+
+
+def _drawn(positive: Tensor, negative: Tensor, weight: Tensor, generator: torch.Generator | None) -> Triplets:
+    """A negative for each positive pair, by inversion: a uniform number among the running sums of the weights."""
+    anchor, near = _pairs_with_negatives(positive, negative)
+    sums = weight.cumsum(1)[anchor]
+    point = torch.rand(len(anchor), 1, dtype=torch.float64, generator=generator).to(weight.device) * sums[:, -1:]
+    drawn = torch.searchsorted(sums, point, right=True)[:, 0]
+    # Rounding may put a point on the very end, behind the last weight that is not zero.
+    last = weight.shape[1] - 1 - (weight > 0).flip(1).byte().argmax(1)
+    return Triplets(anchor, near, drawn.minimum(last[anchor]))
