@@ -1,13 +1,13 @@
 """Losses and minings side by side on Omniglot: accuracy against training time, and the best of them at length.
 
-    python benchmarks/omniglot_losses.py compare PROJECT OUT [ROW ...]   # train on training, measure on validation classes
-    python benchmarks/omniglot_losses.py final PROJECT OUT [ROW ...]     # on both, three seeds, measure on test classes
+    python benchmarks/omniglot_losses.py compare PROJECT OUT [ROW ...]   # train, then measure on validation classes
+    python benchmarks/omniglot_losses.py final PROJECT OUT [ROW ...]     # train on both, three seeds; test classes
     python benchmarks/omniglot_losses.py speed PROJECT OUT [ROW ...]     # milliseconds a step, on a machine left alone
+    python benchmarks/omniglot_losses.py show OUT                        # print the tables, draw the picture
 
-PROJECT is a project with Omniglot in it, as benchmarks/omniglot/README.md makes it, after `dvc repro episodes`. Each row
-leaves one JSON file in OUT and is not measured again while that file is there. The number of steps is fixed, so that the
-accuracies do not depend on what else the machine does; the times come from `speed`. `python benchmarks/omniglot_losses.py
-show OUT` prints the tables and draws the picture.
+PROJECT is a project with Omniglot in it, as benchmarks/omniglot/README.md makes it, after `dvc repro episodes`. Each
+row leaves one JSON file in OUT and is not measured again while that file is there. The number of steps is fixed, so
+that the accuracies do not depend on what else the machine does; the times come from `speed`.
 """
 
 import dataclasses
@@ -36,7 +36,7 @@ from kshot.params import Params, load_params
 from kshot.statistics import mean_interval
 from kshot.training import Validation, meta_train
 
-STEPS, FINAL_STEPS, SPEED_STEPS, SEEDS = 2500, 5000, 60, (0, 1, 2)
+STEPS, FINAL_STEPS, SPEED_STEPS, SEEDS = 2500, 4000, 60, (0, 1, 2)
 UNIT = {"l2_normalize": True, "distance": "euclidean"}
 ROWS: dict[str, dict[str, Any]] = {
     "contrastive, random pairs": {"loss": "contrastive", "mining": "random_pairs", "margin": 10.0},
@@ -46,7 +46,7 @@ ROWS: dict[str, dict[str, Any]] = {
     "triplet, batch-all": {"loss": "triplet", "mining": "batch_all_nonzero", "margin": 20.0},
     "triplet, semi-hard": {"loss": "triplet", "mining": "semi_hard", "margin": 20.0},
     "triplet, nearest semi-hard": {"loss": "triplet", "mining": "semi_hard_nearest", "margin": 20.0},
-    "triplet, batch-hard": {"loss": "triplet", "mining": "batch_hard", "margin": 20.0},
+    "triplet, batch-hard": {"loss": "triplet", "mining": "batch_hard", "margin": 1.0, "distance": "euclidean"},
     "triplet, distance-weighted": {"loss": "triplet", "mining": "distance_weighted", "margin": 0.2, **UNIT},
     "lifted structure": {"loss": "lifted_structure", "margin": 5.0},
     "multi-similarity": {"loss": "multi_similarity"},
@@ -164,7 +164,8 @@ def main(arguments: list[str]) -> None:
     """`compare`, `final` and `speed` a project, or `show` what they left."""
     modes = {"compare": compare, "final": final, "speed": speed}
     if len(arguments) == 2 and arguments[0] == "show":
-        return show(Path(arguments[1]))
+        show(Path(arguments[1]))
+        return
     if len(arguments) < 3 or arguments[0] not in modes or set(arguments[3:]) - set(ROWS):
         sys.exit(f"{__doc__}\nrows: {'; '.join(ROWS)}")
     keep_freed_memory()
