@@ -316,6 +316,16 @@ def test_odd_names_are_written(project: Path, name: str) -> None:
     page(project, ReportFacts(lineage={name: name}, decision=name, reasons=(name,), version=name))
 
 
+def test_the_share_that_still_pushes_is_drawn_where_a_loss_has_one(project: Path) -> None:
+    assert "still push" not in page(project).text
+    lines = [{"step": 10 * i, "loss": 1.0, "active": 0.5 / i, "images_per_s": 100.0} for i in range(1, 41)]
+    (project / layout.TRAIN_LOG).write_text("".join(json.dumps(line) + "\n" for line in lines))
+    assert "still push" in page(project).text and "run dry" not in page(project).text
+    lines[-1]["active"] = 0.001
+    (project / layout.TRAIN_LOG).write_text("".join(json.dumps(line) + "\n" for line in lines))
+    assert "below 1 % at the end: mining has run dry" in page(project).text
+
+
 def test_no_number_in_a_plot_is_nan(project: Path) -> None:
     (project / layout.TRAIN_LOG).write_text('{"step": 5, "loss": 2.0}\n{"step": 10, "loss": 2.0}\n')
     page(project)

@@ -65,6 +65,7 @@ def training(root: Path) -> Section | None:
     return {
         "steps": [line["step"] for line in steps],
         "loss": [line["loss"] for line in steps],
+        "active": [line["active"] for line in steps if line.get("active") is not None],
         "validations": validations,
         "best": best[-1] if best else None,
         "speed": float(np.median([line["images_per_s"] for line in steps if "images_per_s" in line] or [math.nan])),

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
 
 CURVES = {
     "loss": "train/loss",
+    "active": "train/active_share",
     "learning_rate": "train/learning_rate",
     "images_per_s": "train/images_per_s",
     "val_accuracy": "val/accuracy",

@@ -106,7 +106,10 @@ def write_log(path: Path, records: Any, steps: int) -> list[dict[str, Any]]:
             file.flush()
             bar.update(line["step"] - bar.n)
             if "loss" in line:
-                bar.set_postfix(loss=f"{line['loss']:.4f}", images_per_s=f"{line['images_per_s']:.0f}", refresh=False)
+                shown = {"loss": f"{line['loss']:.4f}", "images_per_s": f"{line['images_per_s']:.0f}"}
+                if line["active"] is not None:
+                    shown["active"] = f"{line['active']:.1%}"
+                bar.set_postfix(shown, refresh=False)
     return log
 
 
