@@ -110,7 +110,7 @@ def test_a_promotion_moves_the_alias_and_keeps_the_decision(root: Path) -> None:
     now = registry.champion(root)
     assert now is not None and now.version == "1"
     assert registry.is_settled(version(root, "1"), now, "rules")
-    assert registry.decision_of(root, now) == (True, ("it is so", "and so"))
+    assert registry.decision_of(now) == (True, ("it is so", "and so"))
     kept = json.loads(mlflow.artifacts.load_text(f"runs:/{now.run_id}/decision.json"))
     assert kept == judgement(True)
 
@@ -129,7 +129,7 @@ def test_a_refused_model_is_challenger_beside_the_champion(root: Path) -> None:
     assert aliases(root) == {"champion": "1", "challenger": "2"}
     now = registry.champion(root)
     assert registry.is_settled(version(root, "2"), now, "rules")
-    assert registry.decision_of(root, version(root, "2"))[0] is False
+    assert registry.decision_of(version(root, "2"))[0] is False
 
 
 def test_a_challenger_that_is_promoted_is_challenger_no_longer(root: Path) -> None:

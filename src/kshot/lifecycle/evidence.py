@@ -33,14 +33,15 @@ def gather(root: Path, champion: Registered | None, lineage: Lineage, params: Pa
     """
     folder = root / layout.EVALUATION
     ours = _Results(pd.read_parquet(folder / "episodes.parquet"), read_groups(folder / "groups.csv"))
-    accuracy = {name: mean_interval(part["accuracy"]) for name, part in ours.episodes.groupby("protocol", sort=False)}
+    protocols = ours.episodes.groupby("protocol", sort=False)
+    accuracy = {str(name): mean_interval(part["accuracy"]) for name, part in protocols}
     if champion is None:
-        return Evidence({str(name): value for name, value in accuracy.items()})
+        return Evidence(accuracy)
     with tempfile.TemporaryDirectory() as scratch:
         theirs, notes = _champions(root, champion, lineage, ours, Path(scratch))
     first = next(iter(params.gate.min_accuracy))
     return Evidence(
-        accuracy={str(name): value for name, value in accuracy.items()},
+        accuracy=accuracy,
         champion=champion.version,
         difference=differences(ours.episodes, theirs.episodes),
         groups=group_changes(ours.groups, theirs.groups, first),

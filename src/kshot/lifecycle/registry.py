@@ -17,7 +17,6 @@ if TYPE_CHECKING:
 NAME = "kshot"
 CHAMPION, CHALLENGER = "champion", "challenger"
 RULES = "kshot.rules_hash"  # on a version: its decision by these rules is carried out
-LONGEST_TAG = 5000  # characters that every MLflow store takes
 
 
 @dataclass(frozen=True)
@@ -33,7 +32,7 @@ class Registered:
 def find_registered(root: Path, lineage: Lineage) -> Registered | None:
     """The version that already holds the results of `lineage`, None without one."""
     with store.told(store.connect(root)):
-        found = _client().search_model_versions(f"name='{NAME}' and tag.`kshot.lineage`='{lineage.key}'")
+        found = store.client().search_model_versions(f"name='{NAME}' and tag.`kshot.lineage`='{lineage.key}'")
     return _registered(min(found, key=lambda one: int(one.version))) if found else None
 
 
@@ -47,7 +46,7 @@ def register(root: Path, run_id: str, lineage: Lineage) -> Registered:
         from kshot.lifecycle import serving
 
         address = serving.log_model(root, root / layout.MODEL, run_id)
-        client = _client()
+        client = store.client()
         if not client.search_registered_models(f"name='{NAME}'"):
             client.create_registered_model(NAME)
         # The tags are written together with the version: one without its lineage would never be found again.
@@ -71,13 +70,13 @@ def settle(root: Path, version: str, record: dict[str, Any], rules_hash: str) ->
     """
     promote = bool(record["decision"]["promote"])
     with store.told(store.connect(root)), exclusive(root, "registry"):
-        client, before = _client(), _by_alias(CHAMPION)
+        client, before = store.client(), _by_alias(CHAMPION)
         held = client.get_model_version(NAME, version)
         assert held.run_id is not None
         tags = {
             RULES: "",
             "kshot.decision": "promoted" if promote else "refused",
-            "kshot.reasons": " | ".join(record["decision"]["reasons"])[:LONGEST_TAG],
+            "kshot.reasons": " | ".join(record["decision"]["reasons"])[: store.LONGEST_TAG],
             "kshot.compared_with": record["evidence"]["champion"] or "",
             "kshot.decided_at": datetime.now(UTC).isoformat(timespec="seconds"),
         }
@@ -114,7 +113,7 @@ def is_settled(found: Registered, now: Registered | None, rules_hash: str) -> bo
     return False
 
 
-def decision_of(root: Path, found: Registered) -> tuple[bool, tuple[str, ...]]:
+def decision_of(found: Registered) -> tuple[bool, tuple[str, ...]]:
     """Whether the version was promoted, and the reasons kept with it."""
     reasons = found.tags.get("kshot.reasons", "")
     return found.tags.get("kshot.decision") == "promoted", tuple(reasons.split(" | ")) if reasons else ()
@@ -129,7 +128,7 @@ def model_files(root: Path, version: str, folder: Path) -> Path:
 
     where, address = store.connect(root), f"models:/{NAME}/{version}"
     with store.told(where):
-        held = _client().get_model_version(NAME, version)
+        held = store.client().get_model_version(NAME, version)
     gone = f"the artifacts of version {version} (run {held.run_id}) are gone from {where}; bring them back from a copy"
     try:
         place = mlflow.artifacts.download_artifacts(artifact_uri=address, dst_path=str(folder))
@@ -146,7 +145,7 @@ def _by_alias(alias: str) -> Registered | None:
     from mlflow.protos.databricks_pb2 import INVALID_PARAMETER_VALUE, RESOURCE_DOES_NOT_EXIST, ErrorCode
 
     try:
-        return _registered(_client().get_model_version_by_alias(NAME, alias))
+        return _registered(store.client().get_model_version_by_alias(NAME, alias))
     except MlflowException as error:
         if error.error_code in (ErrorCode.Name(RESOURCE_DOES_NOT_EXIST), ErrorCode.Name(INVALID_PARAMETER_VALUE)):
             return None
@@ -155,9 +154,3 @@ def _by_alias(alias: str) -> Registered | None:
 
 def _registered(version: "ModelVersion", is_new: bool = False) -> Registered:
     return Registered(str(version.version), str(version.run_id), dict(version.tags), is_new)
-
-
-def _client() -> "MlflowClient":
-    import mlflow
-
-    return mlflow.MlflowClient()

@@ -62,7 +62,7 @@ def judge(root: Path, version: Registered, origin: Lineage) -> Outcome:
     params = load_params(root / "params.yaml")
     champion, rules = registry.champion(root), rules_hash(params)
     if registry.is_settled(version, champion, rules):
-        promoted, reasons = registry.decision_of(root, version)
+        promoted, reasons = registry.decision_of(version)
         return Outcome(version.version, version.run_id, origin, promoted, reasons, repeated=True)
     from kshot.lifecycle import evidence  # here, because torch takes seconds that a repeated retraining need not wait
 

@@ -6,14 +6,19 @@ import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from kshot.errors import RegistryError
 from kshot.lifecycle import layout
 from kshot.lifecycle.files import exclusive
 
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+
 EXPERIMENT = "kshot"
 DATABASE = layout.MLRUNS / "mlflow.db"
 ARTIFACTS = layout.MLRUNS / "artifacts"
+LONGEST_TAG = 5000  # characters that every MLflow store takes
 # A server that does not answer is told within 15 seconds: two tries of 6; MLflow's own default goes on for minutes.
 SETTINGS = {
     "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1",
@@ -27,6 +32,13 @@ SETTINGS = {
 def uri(root: Path) -> str:
     """Where the records of the project at `root` are kept."""
     return os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{(root / DATABASE).resolve()}"
+
+
+def client() -> "MlflowClient":
+    """A client of the store that `connect` chose."""
+    import mlflow
+
+    return mlflow.MlflowClient()
 
 
 def connect(root: Path) -> str:

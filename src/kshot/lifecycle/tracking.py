@@ -17,7 +17,6 @@ if TYPE_CHECKING:
 
 EVERY_S = 2.0  # between two looks at the training log
 BATCH = 500  # metrics in one request; MLflow takes 1,000
-LONGEST_TAG = 5000  # characters that every MLflow store takes
 
 
 class LiveRun:
@@ -46,7 +45,7 @@ class LiveRun:
             if self.run_id is None:
                 where = store.connect(self.root)
                 with store.told(where):
-                    self.run_id = self._create(_client())
+                    self.run_id = self._create(store.client())
             return self.run_id
 
     def record(self, lineage: Lineage, params: dict[str, Any]) -> str:
@@ -60,7 +59,7 @@ class LiveRun:
         self.stop()
         run_id = self.open()
         with store.told(store.connect(self.root)):
-            client = _client()
+            client = store.client()
             self._send_curves(client, run_id)
             tags = {**lineage.tags(), **self._code_tags()}
             run_content.log_results(client, run_id, self.root, tags, params)
@@ -73,9 +72,9 @@ class LiveRun:
         if self.run_id is None:
             return
         with store.told(store.connect(self.root)):
-            client = _client()
+            client = store.client()
             if reason is not None:
-                client.set_tag(self.run_id, "kshot.failure", reason[:LONGEST_TAG])
+                client.set_tag(self.run_id, "kshot.failure", reason[: store.LONGEST_TAG])
             client.set_terminated(self.run_id, status)
 
     def stop(self) -> None:
@@ -90,7 +89,7 @@ class LiveRun:
                 if self._curves.is_training():
                     run_id = self.open()
                     with store.told(store.connect(self.root)):
-                        self._send_curves(_client(), run_id)
+                        self._send_curves(store.client(), run_id)
                     self.trouble = None
             except Exception as error:
                 what = " ".join(str(error).split())[:300]
@@ -158,9 +157,3 @@ def _fail(run: LiveRun, error: BaseException) -> None:
         return
     run.open()
     run.end("FAILED", f"{type(error).__name__}: {error}" if str(error) else type(error).__name__)
-
-
-def _client() -> "MlflowClient":
-    import mlflow
-
-    return mlflow.MlflowClient()
