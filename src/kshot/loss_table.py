@@ -56,9 +56,9 @@ def check_choice(
     near = "".join(f"; did you mean {name}?" for name in difflib.get_close_matches(loss, LOSSES, n=1))
     need(loss in LOSSES, f"train.loss is {loss!r}; needs one of {', '.join(LOSSES)}{near}")
     takes = LOSSES[loss]
-    _one_of("mining", mining, takes.minings, loss)
     _number("margin", margin, takes.margin, loss, "needs 0 or more", "0.5", lowest=0.0)
     _number("temperature", temperature, takes.temperature, loss, "needs 0.001 to 100", "0.1", 0.001, 100.0)
+    _one_of("mining", mining, takes.minings, loss)
     if distance is not None:
         need(bool(takes.distances), f"train.distance is {distance}; the {loss} loss takes none: set null")
         need(

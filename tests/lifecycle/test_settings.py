@@ -65,6 +65,15 @@ def test_an_overlay_merges_and_set_comes_after_it(root: Path, tmp_path: Path) ->
     assert params.episodes.protocols["5w1s"].n_way == 5
 
 
+def test_an_empty_mapping_empties(root: Path, tmp_path: Path) -> None:
+    overlay = tmp_path / "row.yaml"
+    change(root, "train.loss=circle", "train.loss_arguments={m: 0.3}")
+    assert load_params(root / "params.yaml").train.loss_arguments == {"m": 0.3}
+    overlay.write_text("train: {loss: prototypical, loss_arguments: {}}\n")
+    change(root, overlay=overlay)
+    assert load_params(root / "params.yaml").train.loss_arguments == {}
+
+
 @pytest.mark.parametrize(
     ("wrong", "told"),
     [

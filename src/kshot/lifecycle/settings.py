@@ -32,8 +32,8 @@ class Change:
 def plan(root: Path, *, overlay: Path | None = None, sets: Sequence[str] = ()) -> tuple[str, list[Change]]:
     """Return the new text of params.yaml and what it changes, without writing it.
 
-    `overlay` is a YAML file with some of the sections and keys of params.yaml: its mappings are merged, other values
-    replace. `sets` holds texts like `train.steps=500`, applied after it, each value read as YAML; one that names a
+    `overlay` is a YAML file with some of the sections and keys of params.yaml: its mappings are merged, an empty
+    one and other values replace. `sets` holds texts like `train.steps=500`, applied after it, each value read as YAML; one that names a
     mapping replaces the mapping. Raises ParamsError unless the result as a whole is sound.
     """
     path = root / PARAMS
@@ -138,7 +138,7 @@ def _node(value: Any) -> Any:
 
 def _merge(document: Any, overlay: Mapping[str, Any]) -> None:
     for key, value in overlay.items():
-        if isinstance(value, Mapping) and isinstance(document.get(key), Mapping):
+        if isinstance(value, Mapping) and value and isinstance(document.get(key), Mapping):
             _merge(document[key], value)
         else:
             document[key] = _node(value)

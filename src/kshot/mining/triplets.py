@@ -102,9 +102,11 @@ def _pairs_with_negatives(positive: Tensor, negative: Tensor) -> tuple[Tensor, T
 def _drawn(positive: Tensor, negative: Tensor, weight: Tensor, generator: torch.Generator | None) -> Triplets:
     """A negative for each positive pair, by inversion: a uniform number among the running sums of the weights."""
     anchor, near = _pairs_with_negatives(positive, negative)
-    sums = weight.cumsum(1)[anchor]
-    point = torch.rand(len(anchor), 1, dtype=torch.float64, generator=generator).to(weight.device) * sums[:, -1:]
+    # On the CPU, where the numbers are drawn: running sums on a GPU are not the same twice.
+    weight, of = weight.cpu(), anchor.cpu()
+    sums = weight.cumsum(1)[of]
+    point = torch.rand(len(of), 1, dtype=torch.float64, generator=generator) * sums[:, -1:]
     drawn = torch.searchsorted(sums, point, right=True)[:, 0]
     # Rounding may put a point on the very end, behind the last weight that is not zero.
     last = weight.shape[1] - 1 - (weight > 0).flip(1).byte().argmax(1)
-    return Triplets(anchor, near, drawn.minimum(last[anchor]))
+    return Triplets(anchor, near, drawn.minimum(last[of]).to(anchor.device))
