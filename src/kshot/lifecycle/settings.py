@@ -32,9 +32,9 @@ class Change:
 def plan(root: Path, *, overlay: Path | None = None, sets: Sequence[str] = ()) -> tuple[str, list[Change]]:
     """Return the new text of params.yaml and what it changes, without writing it.
 
-    `overlay` is a YAML file with some of the sections and keys of params.yaml: its mappings are merged, an empty
-    one and other values replace. `sets` holds texts like `train.steps=500`, applied after it, each value read as YAML; one that names a
-    mapping replaces the mapping. Raises ParamsError unless the result as a whole is sound.
+    `overlay` is a YAML file with some of the sections and keys of params.yaml: its mappings are merged, an empty one
+    and other values replace. `sets` holds texts like `train.steps=500`, applied after it, each value read as YAML; one
+    that names a mapping replaces the mapping. Raises ParamsError unless the result as a whole is sound.
     """
     path = root / PARAMS
     document, old = _read_with_comments(path), sections.read_mapping(path)

@@ -1,0 +1,48 @@
+"""LaplacianShot: near queries answer alike. Transductive."""
+
+import torch
+from torch import Tensor
+
+from kshot.distances import squared_euclidean, unit_length
+from kshot.heads.prototype import class_means
+
+STEPS = 20  # bound updates; stopping when the energy rests would let the episodes of one batch decide for each other
+
+
+def laplacian_shot_head(
+    support: Tensor, labels: Tensor, query: Tensor, n_way: int, weight: float = 0.7, neighbours: int = 2
+) -> Tensor:
+    """Log assignments that agree with the prototypes and among near queries (Ziko et al. 2020, arXiv:2006.15486).
+
+    Embeddings are centred on their own set, support or query, and brought to unit length; prototypes are moved towards
+    the queries (section 3.4); `weight` is the paper's lambda, `neighbours` its k less one: the authors' code counts a
+    query as the first of its own three. Shapes as in `kshot.heads`; Q must be above `neighbours`.
+    """
+    support, query = (unit_length(part - part.mean(1, keepdim=True)) for part in (support, query))
+    prototypes = _rectified(support, labels, query, n_way)
+    unary = squared_euclidean(query, prototypes)
+    affinity = _nearest_neighbours(query, neighbours)
+    assigned = (-unary).softmax(-1)
+    for _ in range(STEPS):
+        scores = weight * affinity @ assigned - unary
+        assigned = scores.softmax(-1)
+    return scores.log_softmax(-1)
+
+
+def _rectified(support: Tensor, labels: Tensor, query: Tensor, n_way: int) -> Tensor:
+    """Prototypes of the support and of the queries that each takes at first, weighted by their likeness (eq. 9)."""
+    means = class_means(support, labels, n_way)
+    nearest = squared_euclidean(query, means).argmin(-1)
+    everyone = torch.cat([support, query], 1)
+    taken = torch.cat([labels.expand(len(query), -1), nearest], 1)
+    member = torch.nn.functional.one_hot(taken, n_way).to(support.dtype)
+    alike = (10 * unit_length(everyone) @ unit_length(means).transpose(1, 2)).exp() * member
+    return unit_length((alike / alike.sum(1, keepdim=True)).transpose(1, 2) @ everyone)
+
+
+def _nearest_neighbours(query: Tensor, k: int) -> Tensor:
+    """(E, Q, Q): 1 where the column is among the row's k nearest others."""
+    squared = squared_euclidean(query, query)
+    squared = squared + torch.diag_embed(torch.full(squared.shape[:2], torch.inf, device=squared.device))
+    nearest = squared.topk(k, largest=False).indices
+    return torch.zeros_like(squared).scatter_(2, nearest, 1)

@@ -1,0 +1,56 @@
+import pytest
+import torch
+from easyfsl.methods import PTMAP, LaplacianShot
+from torch import nn
+
+from kshot.distances import squared_euclidean
+from kshot.heads.laplacian_shot import _nearest_neighbours, laplacian_shot_head
+from kshot.heads.pt_map import pt_map_head, sinkhorn
+
+
+def test_sinkhorn_agrees_with_easyfsl_and_fills_rows_and_columns():
+    cost = torch.rand(3, 20, 5, generator=torch.Generator().manual_seed(0))
+    plan = sinkhorn(cost, 10.0)
+    torch.testing.assert_close(plan.sum(2), torch.ones(3, 20), atol=1e-5, rtol=0)
+    torch.testing.assert_close(plan.sum(1), torch.full((3, 5), 4.0), atol=1e-5, rtol=0)
+    peer = PTMAP(nn.Identity(), lambda_regularization=10.0)
+    for one, found in zip(cost, plan, strict=True):
+        torch.testing.assert_close(found, peer.compute_optimal_transport(one), atol=1e-4, rtol=1e-3)
+
+
+def test_laplacian_updates_agree_with_easyfsl():
+    generator = torch.Generator().manual_seed(0)
+    query, prototypes = torch.rand(1, 30, 6, generator=generator), torch.rand(1, 4, 6, generator=generator)
+    peer = LaplacianShot(nn.Identity(), inference_steps=20)
+    affinity = _nearest_neighbours(query, 2)
+    assert torch.equal(affinity[0], peer.compute_pairwise_affinities(query[0]))
+    unary = squared_euclidean(query, prototypes)[0]
+    wanted = peer.bound_updates(unary, affinity[0])
+    assigned = (-unary).softmax(-1)
+    for _ in range(20):
+        assigned = (0.7 * affinity[0] @ assigned - unary).softmax(-1)
+    torch.testing.assert_close(assigned, wanted, atol=1e-4, rtol=0)
+
+
+def test_unlabelled_queries_help_where_classes_overlap():
+    generator = torch.Generator().manual_seed(0)
+    centres = 1.2 * torch.rand(40, 5, 1, 16, generator=generator)
+    support = centres + torch.rand(40, 5, 1, 16, generator=generator)
+    query = centres + torch.rand(40, 5, 15, 16, generator=generator)
+    truth = torch.arange(5).repeat_interleave(15)
+
+    def accuracy(scores):
+        return float((scores.argmax(-1) == truth).double().mean())
+
+    support, query, labels = support.flatten(1, 2), query.flatten(1, 2), torch.arange(5)
+    alone = accuracy(-squared_euclidean(query, support))
+    assert accuracy(laplacian_shot_head(support, labels, query, 5)) > alone + 0.02
+    assert accuracy(pt_map_head(support, labels, query, 5)) > alone + 0.05
+
+
+def test_pt_map_says_what_it_cannot_answer():
+    labels = torch.tensor([0, 1])
+    with pytest.raises(ValueError, match="given negative embeddings; needs a backbone that ends in a ReLU"):
+        pt_map_head(-torch.ones(1, 2, 3), labels, torch.ones(1, 2, 3), 2)
+    with pytest.raises(ValueError, match="given 3 queries of 2 classes; needs as many of each class"):
+        pt_map_head(torch.ones(1, 2, 3), labels, torch.ones(1, 3, 3), 2)
