@@ -82,6 +82,30 @@ def test_with_neighbours_classes_come_in_groups_and_none_twice():
     assert together / 300 > 0.7  # by chance 5 of 11
 
 
+def test_groups_are_those_of_a_plain_loop_over_the_generator_s_order():
+    batches = ClassBalanced(members([5] * 12), [f"c{c}" for c in range(12)], 7, 2)
+    steps = torch.stack([torch.randperm(11, generator=torch.Generator().manual_seed(c))[:3] + 1 for c in range(12)])
+    near = (torch.arange(12)[:, None] + steps) % 12
+    for seed in range(20):
+        wanted = []
+        for first in torch.randperm(12, generator=torch.Generator().manual_seed(seed)).tolist():
+            wanted += [c for c in [first, *near[first].tolist()] if c not in wanted]
+        labels = batches.draw(torch.Generator().manual_seed(seed), near)[1]
+        assert labels[::2].tolist() == wanted[:7]
+
+
+def test_without_neighbours_the_generator_is_asked_for_an_order_of_classes_then_one_of_images():
+    batches = ClassBalanced(members([5, 5, 5, 5]), list("abcd"), 3, 2)
+    generator, other = torch.Generator().manual_seed(1), torch.Generator().manual_seed(1)
+    for _ in range(5):
+        ids, labels = batches.draw(generator)
+        classes = torch.randperm(4, generator=other)[:3].tolist()
+        places = torch.rand(3, 5, generator=other).argsort(1)[:, :2].tolist()
+        assert labels[::2].tolist() == classes
+        assert ids.tolist() == [5 * c + place for c, row in zip(classes, places, strict=True) for place in row]
+    assert torch.equal(generator.get_state(), other.get_state())
+
+
 def test_without_neighbours_every_class_is_as_likely():
     batches = ClassBalanced(members([5] * 12), [f"c{c}" for c in range(12)], 6, 2)
     generator = torch.Generator().manual_seed(0)

@@ -4,7 +4,8 @@ import torch
 
 from kshot.embedding import Embedding
 from kshot.episodes import EpisodeSet
-from kshot.evaluation import Points, accuracies, answer_episodes, embed_once, prototype_distances
+from kshot.evaluation import Points, accuracies, answer_episodes, embed_once
+from kshot.heads.table import HEADS
 
 
 def draw(rng, episodes=40, n_way=4, k_shot=3, n_query=5, classes=10, images=20):
@@ -64,10 +65,18 @@ def test_first_takes_no_more_than_there_are():
     assert len(episodes.first(9).query) == 5
 
 
-def test_distances_allow_unequal_shots():
-    support = torch.tensor([[0.0], [2.0], [10.0]])
-    distances = prototype_distances(support, torch.tensor([0, 0, 1]), torch.tensor([[1.0], [7.0]]), 2)
-    assert distances.tolist() == [[0.0, 81.0], [36.0, 9.0]]
+@pytest.mark.parametrize("head", HEADS)
+def test_every_head_answers_each_episode_as_it_would_alone(head):
+    rng = np.random.default_rng(0)
+    points = Points(np.arange(200), torch.from_numpy(rng.random((200, 16))).float())
+    episodes = draw(rng, episodes=6)
+    predicted = answer_episodes(points, episodes, head)
+    assert predicted.shape == episodes.query.shape
+    for i in range(6):
+        n_way, k_shot = episodes.support.shape[1:]
+        support, query = (points.values[points.rows(ids[i])].flatten(0, 1)[None] for ids in episodes[:2])
+        alone = HEADS[head](support, torch.arange(n_way).repeat_interleave(k_shot), query, n_way).argmax(-1)
+        assert torch.equal(predicted[i].flatten(), alone[0])
 
 
 def test_accuracy_of_a_perfect_and_of_a_blind_space():

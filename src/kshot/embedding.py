@@ -59,10 +59,16 @@ def save_embedding(embedding: Embedding, folder: Path) -> None:
     (folder / SETTINGS).write_text(text + "\n", encoding="utf-8")
 
 
+def load_settings(folder: Path) -> dict[str, Any]:
+    """The settings of the embedding saved in `folder`."""
+    found: dict[str, Any] = json.loads((folder / SETTINGS).read_text(encoding="utf-8"))
+    return found
+
+
 def load_embedding(folder: Path, device: str | torch.device = "cpu") -> Embedding:
     """The embedding saved in `folder`, in evaluation mode. Raises CheckpointError where files miss or do not fit."""
     try:
-        settings = json.loads((folder / SETTINGS).read_text(encoding="utf-8"))
+        settings = load_settings(folder)
         embedding = Embedding(settings)
         embedding.load_state_dict(load_file(folder / WEIGHTS))
     except (OSError, KeyError, ValueError, RuntimeError, SafetensorError) as error:

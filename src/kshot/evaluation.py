@@ -1,5 +1,6 @@
 """Few-shot evaluation: every image embedded once, every episode answered by gathering and one batched product."""
 
+import functools
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
@@ -9,10 +10,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from kshot.batches import Pixels
-from kshot.distances import squared_euclidean
 from kshot.embedding import Embedding, embed
 from kshot.episodes import EpisodeSet
-from kshot.prototypes import prototypes
+from kshot.heads.table import HEADS
 
 Ids = NDArray[np.integer[Any]]
 
@@ -34,12 +34,13 @@ def embed_once(embedding: Embedding, images: Pixels, *ids: Ids, autocast: bool =
     return Points(wanted, embed(embedding, images, wanted, autocast=autocast))
 
 
-def answer_episodes(points: Points, episodes: EpisodeSet) -> Tensor:
-    """Which class each query is taken for: nearest prototype (Snell et al. 2017, arXiv:1703.05175).
+def answer_episodes(points: Points, episodes: EpisodeSet, head: str = "prototype") -> Tensor:
+    """Which class each query is taken for by `head`, one of `kshot.heads`.
 
     Returns (E, n_way, n_query) int64, positions in the episode's classes; the truth of entry [e, c, q] is c.
     """
-    return torch.cat([_nearest_prototype(points, part) for part in _chunks(episodes)])
+    answer = _nearest_prototype if head == "prototype" else functools.partial(_by_head, head)
+    return torch.cat([answer(points, part) for part in _chunks(episodes)])
 
 
 def accuracies(predicted: Tensor) -> NDArray[np.float64]:
@@ -48,20 +49,19 @@ def accuracies(predicted: Tensor) -> NDArray[np.float64]:
     return right.double().mean((1, 2)).numpy()
 
 
-def prototype_distances(support: Tensor, labels: Tensor, query: Tensor, n_way: int) -> Tensor:
-    """Squared Euclidean distance of each query to each class's mean; shots may differ.
-
-    support (S, D); labels (S,) int64 in [0, n_way), every class present; query (Q, D). Returns (Q, n_way) float32.
-    """
-    return squared_euclidean(query, prototypes(support, labels, n_way))
-
-
 def _nearest_prototype(points: Points, episodes: EpisodeSet) -> Tensor:
     means = points.values[points.rows(episodes.support)].mean(2)
     query = points.values[points.rows(episodes.query)]
     # |q - p|² without the |q|² that all classes share.
     scores = torch.einsum("ewqd,evd->ewqv", query, means) - means.square().sum(-1)[:, None, None, :] / 2
     return scores.argmax(-1)
+
+
+def _by_head(head: str, points: Points, episodes: EpisodeSet) -> Tensor:
+    n_way, k_shot = episodes.support.shape[1:]
+    support, query = (points.values[points.rows(ids)].flatten(1, 2) for ids in episodes[:2])
+    scores = HEADS[head](support, torch.arange(n_way).repeat_interleave(k_shot), query, n_way)
+    return scores.argmax(-1).reshape(episodes.query.shape)
 
 
 def _chunks(episodes: EpisodeSet, numbers: int = 2**22) -> Iterator[EpisodeSet]:

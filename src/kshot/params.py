@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
 
+from kshot.heads import INDUCTIVE, TRANSDUCTIVE
 from kshot.loss_table import check_choice
 from kshot.sections import build, need, read_mapping
 
@@ -184,13 +185,16 @@ class Train:
 
 @dataclasses.dataclass(frozen=True)
 class Evaluate:
+    head: str
     confused_pairs: int
     projection_classes: int
 
     def __post_init__(self) -> None:
-        for field in dataclasses.fields(self):
-            value = getattr(self, field.name)
-            need(value >= 0, f"evaluate.{field.name} is {value}; needs 0 or more")
+        known = (*INDUCTIVE, *TRANSDUCTIVE)
+        need(self.head in known, f"evaluate.head is {self.head!r}; needs one of {', '.join(known)}")
+        for key in ("confused_pairs", "projection_classes"):
+            value = getattr(self, key)
+            need(value >= 0, f"evaluate.{key} is {value}; needs 0 or more")
 
 
 @dataclasses.dataclass(frozen=True)

@@ -178,6 +178,8 @@ class _Run:
         params, everyone = self.params, torch.arange(len(batches.ids))
         ids, labels = batches.of_classes(everyone, self.generator)
         points = embed(self.embedding, images, ids.numpy(), autocast=params.precision == "bf16")
+        if not points.isfinite().all():
+            return  # told, with its step and classes, when this record ends
         found = nearest_classes(points.to(self.device), labels.to(self.device), params.mine_neighbours)
         self.mined = {"neighbours": found.cpu()}
 

@@ -73,11 +73,11 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Project:
     for number, (ingest, names) in enumerate([(INGEST, ["a", "b"]), (OTHER, ["a", *tested[:2]])]):
         finished_project.write_lock(root, steps=number)
         model = save_model(root / layout.MODEL, number, ingest, names)
-        answers = answer(root, model, other_images(root) if ingest == OTHER else None)
+        answers = answer(root, model, "prototype", other_images(root) if ingest == OTHER else None)
         write_results(scratch, answers.episodes.assign(accuracy=STORED), answers.groups.assign(accuracy=STORED))
         found.append(register(root, scratch))
     finished_project.write_lock(root, steps=2)
-    answers = answer(root, save_model(root / layout.MODEL, 2, INGEST, []))
+    answers = answer(root, save_model(root / layout.MODEL, 2, INGEST, []), "prototype")
     write_results(root / layout.EVALUATION, answers.episodes, answers.groups)
     return Project(root, *found, lineage(root), load_params(root / "params.yaml"))
 
@@ -132,7 +132,7 @@ def test_answers_to_the_same_episodes_of_the_same_data_are_taken_from_the_champi
 def test_the_champion_answers_again_where_data_or_episodes_changed(project: Project, changed: str, tmp_path: Path):
     today = dataclasses.replace(project.today, **{changed: "another"})
     found = gather(project.root, project.champion, today, project.params)
-    answers = answer(project.root, model_of(project, project.champion, tmp_path))
+    answers = answer(project.root, model_of(project, project.champion, tmp_path), "prototype")
     assert_paired(project, found, answers.episodes)
     groups = answers.groups[answers.groups["protocol"] == "3w1s"]
     assert [change.champion for change in found.groups] == groups["accuracy"].tolist()
@@ -142,7 +142,7 @@ def test_a_champion_is_shown_the_pictures_as_it_was_trained_on_them(project: Pro
     today = dataclasses.replace(project.today, data_version="another")
     found = gather(project.root, project.other, today, project.params)
     model = model_of(project, project.other, tmp_path)
-    assert_paired(project, found, answer(project.root, model, other_images(project.root)).episodes)
+    assert_paired(project, found, answer(project.root, model, "prototype", other_images(project.root)).episodes)
 
 
 def test_a_picture_that_cannot_be_prepared_for_the_champion_stops_the_comparison(project: Project):
@@ -199,7 +199,9 @@ def test_results_that_the_champions_run_lost_are_answered_again(project: Project
         found = gather(project.root, project.champion, project.today, project.params)
     finally:
         path.write_bytes(kept)
-    assert_paired(project, found, answer(project.root, model_of(project, project.champion, tmp_path)).episodes)
+    assert_paired(
+        project, found, answer(project.root, model_of(project, project.champion, tmp_path), "prototype").episodes
+    )
 
 
 def artifacts(project: Project, which: Registered) -> Path:

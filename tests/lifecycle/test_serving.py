@@ -20,9 +20,11 @@ from mlflow.pyfunc.scoring_server import invocations
 from PIL import Image
 
 import kshot
+from kshot.answering import Answering, save_answering
 from kshot.embedding import Embedding, embed, load_embedding, save_embedding
+from kshot.heads.attention import attention_head
 from kshot.images import decode, prepare
-from kshot.lifecycle import serving, store
+from kshot.lifecycle import layout, serving, store
 from kshot.lifecycle.packed import read_images, read_manifest
 from tests.lifecycle import packed_project
 
@@ -42,11 +44,25 @@ print(json.dumps(sorted({name.split(".")[0] for name in sys.modules})))
 """
 
 
-def log(root: Path, *, seed: int, size: int = packed_project.SIZE, channels: int = 1, invert: bool = True) -> str:
+def log(
+    root: Path,
+    *,
+    seed: int,
+    size: int = packed_project.SIZE,
+    channels: int = 1,
+    invert: bool = True,
+    head_dim: int | None = 8,
+) -> str:
     """Log a new, untrained embedding; the address of the model."""
     torch.manual_seed(seed)
     ingest = {"size": size, "channels": channels, "invert": invert}
-    settings = {"backbone": "conv4", "head_dim": 8, "l2_normalize": False, "batch_norm": "eval", "ingest": ingest}
+    settings = {
+        "backbone": "conv4",
+        "head_dim": head_dim,
+        "l2_normalize": False,
+        "batch_norm": "eval",
+        "ingest": ingest,
+    }
     folder = root / f"model-{seed}"
     save_embedding(Embedding(settings), folder)
     experiment = mlflow.get_experiment_by_name(store.EXPERIMENT)
@@ -122,6 +138,33 @@ def test_each_query_gets_the_nearest_class_mean_in_the_order_of_the_request(proj
     assert_answers(model.predict(REQUEST), by_hand(project[0] / "model-0", LABELS, PICTURES))
 
 
+def test_it_answers_by_the_head_that_it_was_measured_with(project):
+    root = project[0]
+    (root / layout.EVALUATION).mkdir(parents=True, exist_ok=True)
+    try:
+        save_answering(Answering("attention", "eval"), root / layout.EVALUATION)
+        by_attention = mlflow.pyfunc.load_model(log(root, seed=2))
+        save_answering(Answering("pt_map", "eval"), root / layout.EVALUATION)
+        by_transport = mlflow.pyfunc.load_model(log(root, seed=3, head_dim=None))
+    finally:
+        shutil.rmtree(root / layout.EVALUATION)
+    embedding = load_embedding(root / "model-2")
+    size, channels, invert = (embedding.settings["ingest"][key] for key in ("size", "channels", "invert"))
+    pixels = np.stack([prepare(decode(data, channels), size, channels, invert) for data in PICTURES])
+    points = embed(embedding, pixels, np.arange(len(pixels)))
+    known = [i for i, label in enumerate(LABELS) if label]
+    names = sorted({LABELS[i] for i in known})
+    places = torch.tensor([names.index(LABELS[i]) for i in known])
+    asked = [i for i, label in enumerate(LABELS) if not label]
+    scores = attention_head(points[known][None], places, points[asked][None], 3)[0].softmax(1)
+    found = by_attention.predict(REQUEST)
+    assert found["label"].tolist() == [names[i] for i in scores.argmax(1)]
+    np.testing.assert_allclose(found["probability"], scores.amax(1), rtol=1e-4)
+    assert len(by_transport.predict(REQUEST)) == 3  # three queries of three classes can be shared equally
+    with pytest.raises(MlflowException, match="head pt_map cannot answer this: .* 2 queries of 3 classes"):
+        by_transport.predict(REQUEST.drop(index=1))
+
+
 def test_another_order_of_the_queries_is_the_same_answers_in_that_order(model):
     order = [7, 0, 2, 5, 4, 3, 6, 8, 1]
     straight, turned = model.predict(REQUEST), model.predict(REQUEST.iloc[order].reset_index(drop=True))
@@ -140,10 +183,10 @@ def test_a_version_with_other_code_does_not_meet_the_code_of_the_first(project, 
     changed = tmp_path / "kshot"
     ignored = shutil.ignore_patterns("__pycache__", "lifecycle", "cli")
     shutil.copytree(Path(kshot.__file__).parent, changed, ignore=ignored)
-    evaluation = (changed / "evaluation.py").read_text()
-    old = "return squared_euclidean(query, prototypes(support, labels, n_way))"
-    assert old in evaluation
-    (changed / "evaluation.py").write_text(evaluation.replace(old, f"{old} + 9"))
+    distances = (changed / "distances.py").read_text()
+    old = "return squared.clamp_min(0).to(_result_dtype(x))"
+    assert old in distances
+    (changed / "distances.py").write_text(distances.replace(old, f"{old} + 9"))
     monkeypatch.setattr(kshot, "__file__", str(changed / "__init__.py"))
     later = mlflow.pyfunc.load_model(log(root, seed=2))
     monkeypatch.undo()

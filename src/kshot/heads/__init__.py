@@ -5,3 +5,6 @@ any number, query (E, Q, D) and n_way; it returns scores (E, Q, n_way), the high
 the classes is a probability. Inductive heads answer each query by itself; transductive ones see all queries of an
 episode at once, which is another task, and every figure of theirs says so.
 """
+
+INDUCTIVE = ("prototype", "nearest_neighbour", "attention", "logistic_regression")
+TRANSDUCTIVE = ("laplacian_shot", "pt_map")

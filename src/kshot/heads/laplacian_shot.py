@@ -4,7 +4,7 @@ import torch
 from torch import Tensor
 
 from kshot.distances import squared_euclidean, unit_length
-from kshot.heads.prototype import class_means
+from kshot.prototypes import prototypes
 
 STEPS = 20  # bound updates; stopping when the energy rests would let the episodes of one batch decide for each other
 
@@ -19,8 +19,8 @@ def laplacian_shot_head(
     query as the first of its own three. Shapes as in `kshot.heads`; Q must be above `neighbours`.
     """
     support, query = (unit_length(part - part.mean(1, keepdim=True)) for part in (support, query))
-    prototypes = _rectified(support, labels, query, n_way)
-    unary = squared_euclidean(query, prototypes)
+    means = _rectified(support, labels, query, n_way)
+    unary = squared_euclidean(query, means)
     affinity = _nearest_neighbours(query, neighbours)
     assigned = (-unary).softmax(-1)
     for _ in range(STEPS):
@@ -31,7 +31,7 @@ def laplacian_shot_head(
 
 def _rectified(support: Tensor, labels: Tensor, query: Tensor, n_way: int) -> Tensor:
     """Prototypes of the support and of the queries that each takes at first, weighted by their likeness (eq. 9)."""
-    means = class_means(support, labels, n_way)
+    means = prototypes(support, labels, n_way)
     nearest = squared_euclidean(query, means).argmin(-1)
     everyone = torch.cat([support, query], 1)
     taken = torch.cat([labels.expand(len(query), -1), nearest], 1)

@@ -1,9 +1,9 @@
 """Nearest class mean."""
 
-import torch
 from torch import Tensor
 
 from kshot.distances import squared_euclidean
+from kshot.prototypes import prototypes
 
 
 def prototype_head(support: Tensor, labels: Tensor, query: Tensor, n_way: int) -> Tensor:
@@ -11,10 +11,4 @@ def prototype_head(support: Tensor, labels: Tensor, query: Tensor, n_way: int) -
 
     Shapes as in `kshot.heads`.
     """
-    return -squared_euclidean(query, class_means(support, labels, n_way))
-
-
-def class_means(support: Tensor, labels: Tensor, n_way: int) -> Tensor:
-    """Mean of each class: (E, S, D) and (S,) to (E, n_way, D)."""
-    member = torch.nn.functional.one_hot(labels, n_way).to(support.dtype)
-    return torch.einsum("sw,esd->ewd", member / member.sum(0), support)
+    return -squared_euclidean(query, prototypes(support, labels, n_way))

@@ -4,7 +4,7 @@ import torch
 from torch import Tensor
 
 from kshot.distances import squared_euclidean, unit_length
-from kshot.heads.prototype import class_means
+from kshot.prototypes import prototypes
 
 STEPS, RATE, SHARPNESS = 20, 0.2, 10.0  # of the means, of their moves, and lambda of the transport: the paper's
 POWER, EPSILON = 0.5, 1e-6
@@ -24,7 +24,7 @@ def pt_map_head(support: Tensor, labels: Tensor, query: Tensor, n_way: int) -> T
         raise ValueError(f"pt_map was given {query.shape[1]} queries of {n_way} classes; needs as many of each class")
     support, query = (_gaussian(part) for part in (support, query))
     shots = torch.nn.functional.one_hot(labels, n_way).to(support.dtype).sum(0)[:, None]
-    known = class_means(support, labels, n_way) * shots
+    known = prototypes(support, labels, n_way) * shots
     means = known / shots
     for _ in range(STEPS):
         plan = sinkhorn(squared_euclidean(query, means), SHARPNESS)

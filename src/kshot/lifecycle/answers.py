@@ -45,8 +45,8 @@ class Answers(NamedTuple):
     points: Points
 
 
-def answer(root: Path, model: Path, images: Path | None = None) -> Answers:
-    """Score the embedding in the folder `model` on every test protocol of the project at `root`.
+def answer(root: Path, model: Path, head: str, images: Path | None = None) -> Answers:
+    """Score the embedding in the folder `model`, answering by `head`, on every test protocol of the project at `root`.
 
     `images` is another .npy of the same pictures, for a model that was trained on another size than today's.
 
@@ -60,7 +60,7 @@ def answer(root: Path, model: Path, images: Path | None = None) -> Answers:
     points = embed_once(embedding, pixels, *test_ids)
     tables: dict[str, list[pd.DataFrame]] = {name: [] for name in Answers._fields[:-1]}
     for name, episodes in sets.items():
-        for table, frame in _tables(points, episodes, classes).items():
+        for table, frame in _tables(points, episodes, head, classes).items():
             frame.insert(0, "protocol", name)
             tables[table].append(frame)
     frames = {name: pd.concat(parts, ignore_index=True) for name, parts in tables.items()}
@@ -74,8 +74,8 @@ def test_protocols(root: Path) -> list[str]:
     return sorted(names, key=lambda name: (read_episodes(root, "test", name).classes.shape[1], name))
 
 
-def _tables(points: Points, episodes: EpisodeSet, classes: pd.DataFrame) -> dict[str, pd.DataFrame]:
-    predicted = answer_episodes(points, episodes)
+def _tables(points: Points, episodes: EpisodeSet, head: str, classes: pd.DataFrame) -> dict[str, pd.DataFrame]:
+    predicted = answer_episodes(points, episodes, head)
     scores = accuracies(predicted)
     truth = np.broadcast_to(episodes.classes[:, :, None], predicted.shape)
     guess = np.take_along_axis(episodes.classes, predicted.numpy().reshape(len(predicted), -1), 1).reshape(truth.shape)

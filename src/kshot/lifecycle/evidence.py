@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 import pandas as pd
 
+from kshot.answering import load_answering
 from kshot.embedding import load_embedding
 from kshot.errors import DataError, KshotError, RegistryError
 from kshot.images import Packed, pack
@@ -125,7 +126,7 @@ def _answered_again(root: Path, model: Path, ingest: dict[str, int | bool], scra
                     f"{record.path}: {record.reason}; champion and challenger need the same pictures: "
                     f"bring it back with `dvc checkout --force {layout.RAW_DVC}`"
                 )
-    answers = answer(root, model, images)
+    answers = answer(root, model, load_answering(model).head, images)
     return _Results(answers.episodes, answers.groups.fillna({"group": ""}))
 
 

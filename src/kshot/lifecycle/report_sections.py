@@ -39,7 +39,8 @@ def accuracies(root: Path) -> Section | None:
     rows = []
     for protocol, score in read_json(root / layout.METRICS).get("accuracy", {}).items():
         rows.append({"protocol": protocol, **score, **asked(root, protocol)})
-    return {"rows": rows, "scale": scale(rows)} if rows else None
+    how = read_json(root / layout.METRICS).get("answering")
+    return {"rows": rows, "scale": scale(rows), "answering": how} if rows else None
 
 
 def asked(root: Path, protocol: str) -> Section:

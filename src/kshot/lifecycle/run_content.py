@@ -46,11 +46,12 @@ def log_results(client: "MlflowClient", run_id: str, root: Path, tags: dict[str,
     """Tags, the params of params.yaml, and the figures of reports/metrics.json, in few requests."""
     from mlflow.entities import Metric, Param, RunTag
 
+    figures = json.loads((root / layout.METRICS).read_text(encoding="utf-8"))
+    tags = {**tags, **{f"kshot.{name}": str(value).lower() for name, value in figures["answering"].items()}}
     client.log_batch(run_id, tags=[RunTag(name, value) for name, value in tags.items()])
     texts = [Param(name, value[:LONGEST_PARAM]) for name, value in flat(params).items()]
     for start in range(0, len(texts), PARAMS_AT_ONCE):
         client.log_batch(run_id, params=texts[start : start + PARAMS_AT_ONCE])
-    figures = json.loads((root / layout.METRICS).read_text(encoding="utf-8"))
     now, version = int(time.time() * 1000), tags["kshot.data_version"]
     client.log_batch(
         run_id,

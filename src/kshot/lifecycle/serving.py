@@ -19,12 +19,13 @@ import pandas as pd
 from PIL import Image
 
 import kshot
-from kshot.lifecycle import store
+from kshot.answering import load_answering, save_answering
+from kshot.lifecycle import layout, store
 from kshot.lifecycle.packed import read_images, read_manifest
 
 EMBEDDING = "embedding"
 MODEL_CODE = Path(__file__).with_name("serving_model.py")
-NEEDS = ("numpy", "pandas", "pillow", "pyyaml", "safetensors", "timm", "torch", "torchvision")
+NEEDS = ("numpy", "pandas", "pillow", "pyyaml", "safetensors", "scikit-learn", "timm", "torch", "torchvision")
 SERVICES = ("lifecycle", "cli")
 IMPORT = re.compile(r"^(\s*(?:from|import) )kshot\b", re.MULTILINE)
 
@@ -51,6 +52,7 @@ def log_model(root: Path, model: Path, run_id: str) -> str:
     ):
         # MLflow keeps a folder under its own name, whatever the name that the code asks for it by.
         shutil.copytree(model, Path(scratch) / EMBEDDING)
+        save_answering(load_answering(root / layout.EVALUATION), Path(scratch) / EMBEDDING)
         info = mlflow.pyfunc.log_model(
             name="model",
             python_model=str(package.with_name(MODEL_CODE.name)),

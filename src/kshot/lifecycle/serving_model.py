@@ -16,27 +16,33 @@ from mlflow.exceptions import MlflowException
 from mlflow.models import set_model
 from mlflow.pyfunc.model import PythonModel, PythonModelContext
 
+from kshot.answering import Answering, load_answering
+from kshot.distances import squared_euclidean
 from kshot.embedding import Embedding, embed, load_embedding
 from kshot.errors import DataError
-from kshot.evaluation import prototype_distances
+from kshot.heads.table import HEADS
 from kshot.images import decode, prepare
+from kshot.prototypes import prototypes
 
 
 class FewShot(PythonModel):
-    """Answers few-shot questions by the nearest class mean."""
+    """Answers few-shot questions by the head that it was measured with."""
 
     embedding: Embedding
+    answering: Answering
 
     def load_context(self, context: PythonModelContext) -> None:
-        """Load the embedding that was registered."""
-        self.embedding = load_embedding(Path(context.artifacts["embedding"]))
+        """Load the embedding that was registered, and how it answers."""
+        folder = Path(context.artifacts["embedding"])
+        self.embedding, self.answering = load_embedding(folder), load_answering(folder)
 
     def predict(self, context: Any, model_input: pd.DataFrame, params: Any = None) -> pd.DataFrame:
         """One row a query: label, probability, distance, in the order of the queries.
 
         Rows with a label are the support, rows without (None, NaN or '') the queries; any number of classes, any
         number of images each. `image` holds the bytes of a PNG or JPEG, or their base64. probability is the softmax
-        of minus the squared distances to the class means, distance the Euclidean one to the nearest. Raises
+        of the head's scores (for prototypes minus the squared distances), distance the Euclidean one to the mean of the
+        class that is answered. A transductive head looks at all queries of the request together. Raises
         MlflowException, INVALID_PARAMETER_VALUE, for a request that cannot be answered.
         """
         try:
@@ -56,8 +62,13 @@ class FewShot(PythonModel):
         points = self._embed(model_input["image"].tolist())
         names = sorted({labels[row] for row in support})
         places = torch.tensor([names.index(labels[row]) for row in support])
-        squared = prototype_distances(points[support], places, points[queries], len(names))
-        probability, nearest = (-squared).softmax(1).max(1)
+        known, asked = points[support][None], points[queries][None]
+        try:
+            scores = HEADS[self.answering.head](known, places, asked, len(names))[0]
+        except ValueError as error:
+            raise DataError(f"head {self.answering.head} cannot answer this: {error}") from None
+        probability, nearest = scores.softmax(1).max(1)
+        squared = squared_euclidean(asked, prototypes(known, places, len(names)))[0]
         distance = squared.gather(1, nearest[:, None]).sqrt().flatten()
         return pd.DataFrame(
             {

@@ -11,9 +11,10 @@ from kshot.lifecycle.retraining import Outcome
 def accuracy_table(root: Path) -> list[dict[str, str]]:
     """Return one row a protocol of reports/metrics.json, every value as a person reads it."""
     metrics = json.loads((root / layout.METRICS).read_text(encoding="utf-8"))
+    mark = f" transductive ({metrics['answering']['head']})" if metrics["answering"]["transductive"] else ""
     return [
         {
-            "protocol": protocol,
+            "protocol": protocol + mark,
             "accuracy": f"{100 * score['mean']:.2f} %",
             "95 % interval": f"[{100 * score['low']:.2f}, {100 * score['high']:.2f}]",
             "episodes": f"{score['episodes']:,}",

@@ -19,8 +19,8 @@ class HardNegatives(NamedTuple):
 def hardest_negatives(points: Tensor, labels: Tensor, k: int, block: int = 1024) -> HardNegatives:
     """The k nearest images of other classes, by squared Euclidean distance, for every image.
 
-    points (M, D) floating; labels (M,) integer. Exact, in O(block x M) memory. Raises ValueError where an image has
-    fewer than k negatives.
+    points (M, D) floating and finite; labels (M,) integer. Exact, in O(block x M) memory. Raises ValueError where an
+    image has fewer than k negatives.
     """
     most = len(labels) - int(labels.unique(return_counts=True)[1].max()) if len(labels) else 0  # type: ignore[no-untyped-call]
     if not 1 <= k <= most:
@@ -36,9 +36,9 @@ def nearest_classes(points: Tensor, labels: Tensor, k: int, block: int = 1024) -
     """For every class the k others whose hardest negatives are nearest, nearest first; ties go to the lower class.
 
     Two classes are as far apart as their two nearest images. This is what hard-class batches are drawn from (Sohn
-    2016, "Improved deep metric learning with multi-class N-pair loss objective", section 3.2.2, draws classes that are
-    confused together). points (M, D) floating; labels (M,) int64, every class in [0, C) present. Returns (C, k) int64.
-    Raises ValueError for a class without an image or k outside [1, C).
+    2016, "Improved deep metric learning with multi-class N-pair loss objective", hard negative class mining, draws
+    classes that are confused together). points (M, D) floating; labels (M,) int64, every class in [0, C) present.
+    Returns (C, k) int64. Raises ValueError for a class without an image or k outside [1, C).
     """
     counts = labels.bincount()
     absent = (counts == 0).nonzero().flatten().tolist()
@@ -46,12 +46,16 @@ def nearest_classes(points: Tensor, labels: Tensor, k: int, block: int = 1024) -
         raise ValueError(f"classes {absent[:5]} have no image; every class from 0 to {len(counts) - 1} needs one")
     if not 1 <= k < len(counts):
         raise ValueError(f"k is {k} of {len(counts)} classes; needs at least 1 and fewer than there are classes")
-    apart = torch.full((len(counts), len(counts)), torch.inf, device=points.device)
-    for rows, squared in _blocks(points, block):
-        to_class = torch.full((len(squared), len(counts)), torch.inf, device=points.device)
-        to_class.scatter_reduce_(1, labels.expand_as(squared), squared.float(), "amin")
-        apart.scatter_reduce_(0, labels[rows, None].expand_as(to_class), to_class, "amin")
-    apart.fill_diagonal_(torch.inf)
+    # Each class as a row of its images, the first one again where it has fewer than the largest: minima stay the same.
+    place = labels.argsort(stable=True)
+    step = torch.arange(int(counts.max()), device=labels.device)
+    members = place[(counts.cumsum(0) - counts)[:, None] + torch.where(step < counts[:, None], step, 0)]
+    everyone, widest = points[members.flatten()], members.shape[1]
+    rows = []
+    for part in members.split(max(1, block // widest)):  # type: ignore[no-untyped-call]
+        squared = squared_euclidean(points[part.flatten()], everyone)
+        rows.append(squared.view(len(part), widest, len(counts), widest).amin((1, 3)))
+    apart = torch.cat(rows).fill_diagonal_(torch.inf)
     return apart.sort(dim=1, stable=True).indices[:, :k]
 
 

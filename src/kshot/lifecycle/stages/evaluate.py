@@ -8,6 +8,8 @@ from typing import Any
 import pandas as pd
 import torch
 
+from kshot.answering import Answering, save_answering
+from kshot.embedding import load_settings
 from kshot.geometry import geometry, project
 from kshot.lifecycle import layout
 from kshot.lifecycle.answers import Answers, answer
@@ -20,9 +22,11 @@ from kshot.params import Params
 def run(root: Path, params: Params) -> None:
     """Write the metrics, and per episode, group, class and confusion a table."""
     keep_freed_memory()
-    answers = answer(root, root / layout.MODEL)
+    answering = Answering(params.evaluate.head, load_settings(root / layout.MODEL)["batch_norm"])
+    answers = answer(root, root / layout.MODEL, answering.head)
     folder = root / layout.EVALUATION
     folder.mkdir(parents=True, exist_ok=True)
+    save_answering(answering, folder)
     answers.episodes.to_parquet(folder / "episodes.parquet", index=False)
     answers.summary.to_csv(folder / "accuracy.csv", index=False)
     answers.groups.to_csv(folder / "groups.csv", index=False)
@@ -35,11 +39,13 @@ def run(root: Path, params: Params) -> None:
         folder / "projection.csv", index=False
     )
     scores = accuracy(answers)
-    metrics = {"accuracy": scores, "geometry": space(root, answers, upright)}
+    how = {"head": answering.head, "batch_norm": answering.batch_norm, "transductive": answering.transductive}
+    metrics = {"answering": how, "accuracy": scores, "geometry": space(root, answers, upright)}
     (root / layout.METRICS).write_text(json.dumps(metrics, indent=2) + "\n", encoding="utf-8")
     for name, row in scores.items():
         mean, low, high = (100 * row[key] for key in ("mean", "low", "high"))
-        print(f"{name}: {mean:.2f} % [{low:.2f}, {high:.2f}] over {row['episodes']} episodes", flush=True)
+        by = f"{answering.head}, transductive" if answering.transductive else answering.head
+        print(f"{name}: {mean:.2f} % [{low:.2f}, {high:.2f}] over {row['episodes']} episodes, by {by}", flush=True)
 
 
 def accuracy(answers: Answers) -> dict[str, dict[str, Any]]:
