@@ -52,6 +52,11 @@ def unit_length(x: Tensor) -> Tensor:
     return x / torch.where(length > 0, length, 1)
 
 
+def full_precision(x: Tensor) -> Tensor:
+    """`x` in float32 where it is of half precision, as it is otherwise."""
+    return x.to(_result_dtype(x))
+
+
 def row_by_row(x: Tensor, y: Tensor, distance: str) -> Tensor:
     """The distance of each row of `x` to the same row of `y`, both (N, D): (N,), exact through the differences.
 

@@ -1,0 +1,58 @@
+"""Batch norm over the images of one episode, without statistics of training."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import torch
+from torch import Tensor, nn
+
+from kshot.distances import full_precision
+
+EPSILON = 1e-5
+
+
+class EpisodeNorm(nn.Module):
+    """Normalises each channel by the mean and variance of the first `reference` images, or of all where it is None.
+
+    With the support first and `reference` its size, queries do not know each other; with None they do.
+    """
+
+    reference: int | None = None
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.ones(channels))
+        self.bias = nn.Parameter(torch.zeros(channels))
+
+    def forward(self, maps: Tensor) -> Tensor:
+        """(N, channels, H, W) to the same."""
+        known = maps[: self.reference] if self.reference is not None else maps
+        # Statistics in float32: a mean over a few thousand numbers in half precision is off in its second digit.
+        variance, mean = torch.var_mean(full_precision(known), (0, 2, 3), correction=0)
+        scale = self.weight / (variance + EPSILON).sqrt()
+        shift = self.bias - mean * scale
+        return maps * scale[:, None, None].to(maps.dtype) + shift[:, None, None].to(maps.dtype)
+
+
+def normalise_by_episode(network: nn.Module) -> list[EpisodeNorm]:
+    """Replace every BatchNorm2d of `network` by an EpisodeNorm; returns them."""
+    made = []
+    for parent in network.modules():
+        for name, child in parent.named_children():
+            if isinstance(child, nn.BatchNorm2d):
+                norm = EpisodeNorm(child.num_features)
+                setattr(parent, name, norm)
+                made.append(norm)
+    return made
+
+
+@contextmanager
+def refer_to(norms: list[EpisodeNorm], reference: int | None) -> Iterator[None]:
+    """Take the statistics of the first `reference` images while the block runs."""
+    for norm in norms:
+        norm.reference = reference
+    try:
+        yield
+    finally:
+        for norm in norms:
+            norm.reference = None

@@ -1,0 +1,124 @@
+"""MAML (Finn, Abbeel, Levine 2017, arXiv:1703.03400), its first-order form, and ANIL (Raghu et al. 2020)."""
+
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+from torch.func import functional_call, grad, vmap
+from torch.nn.functional import cross_entropy
+
+from kshot.distances import full_precision
+from kshot.embedding import Embedding
+from kshot.methods.episode_norm import normalise_by_episode, refer_to
+from kshot.methods.method import Method, episode_loss, training_episodes
+
+Weights = dict[str, Tensor]
+
+
+class Maml(Method):
+    """Adapts to each episode by a few steps of gradient descent on its support, from weights that were learnt for it.
+
+    The classifier's row, learnt too, is the same for every class before it adapts (Ye and Chao 2022, arXiv:2106.16245),
+    so that an episode may have any number of classes in any order.
+
+    steps, rate      of the inner loop in training; `test_steps` in answering
+    first_order      leaves out the derivative of the inner gradients (section 5.2)
+    body             False adapts the classifier alone: ANIL, arXiv:1909.09157
+    learn_rates      one rate for each layer, learnt (Li et al. 2017, arXiv:1707.09835, for layers)
+    batch_norm       "transductive": statistics of all queries, as in the paper; "support": of the support alone
+    batched          all tasks at once by `vmap`; None: on a GPU. On a CPU a loop over tasks is faster, because
+                     convolutions with other weights for each task become grouped ones
+    """
+
+    def __init__(
+        self,
+        embedding: Embedding,
+        n_way: int,
+        k_shot: int,
+        *,
+        steps: int,
+        test_steps: int,
+        rate: float,
+        first_order: bool = False,
+        body: bool = True,
+        learn_rates: bool = False,
+        batch_norm: Literal["transductive", "support"] = "transductive",
+        batched: bool | None = None,
+    ) -> None:
+        super().__init__(embedding, n_way, k_shot)
+        self.steps, self.test_steps, self.first_order = steps, test_steps, first_order
+        self.batch_norm, self.batched = batch_norm, batched
+        self.norms = normalise_by_episode(embedding)
+        for module in embedding.modules():
+            if isinstance(module, nn.ReLU):
+                module.inplace = False  # the second derivative needs what it would overwrite
+        self.row = nn.Parameter(torch.zeros(embedding.dim))
+        self.bias = nn.Parameter(torch.zeros(()))
+        self.adapted = [name for name, _ in embedding.named_parameters()] if body else []
+        # Names of parameters must not hold dots, and rates stay above zero.
+        rates = {self._key(name): torch.tensor(rate).log() for name in (*self.adapted, "row", "bias")}
+        self.log_rates = nn.ParameterDict(
+            {key: nn.Parameter(value, requires_grad=learn_rates) for key, value in rates.items()}
+        )
+
+    def embed(self, pixels: Tensor) -> Tensor:
+        """The pixels themselves, flat: what an episode makes of them is not known before."""
+        self._shape = pixels.shape[1:]
+        return pixels.flatten(1).float()
+
+    def scores(self, support: Tensor, labels: Tensor, query: Tensor, n_way: int) -> Tensor:
+        with torch.enable_grad():
+            found = self._adapt_and_answer(support, labels, query, n_way, self.test_steps)
+        return found.detach()
+
+    def loss(self, pixels: Tensor, labels: Tensor, generator: torch.Generator) -> Tensor:
+        episodes = training_episodes(self.embed(pixels), labels, self.n_way, self.k_shot)
+        logits = self._adapt_and_answer(
+            episodes.support, episodes.support_labels, episodes.query, self.n_way, self.steps
+        )
+        return episode_loss(logits, episodes.query_labels)
+
+    def _adapt_and_answer(self, support: Tensor, labels: Tensor, query: Tensor, n_way: int, steps: int) -> Tensor:
+        start = self._start(n_way)
+
+        def one(few: Tensor, asked: Tensor) -> Tensor:
+            return self._answer(self._adapted(start, few, labels, steps), few, asked)
+
+        batched = support.is_cuda if self.batched is None else self.batched
+        if batched:
+            found: Tensor = vmap(one, randomness="same")(support, query)
+            return found
+        return torch.stack([one(few, asked) for few, asked in zip(support, query, strict=True)])
+
+    def _start(self, n_way: int) -> Weights:
+        body = {name: value for name, value in self.embedding.named_parameters() if name in self.adapted}
+        return {**body, "row": self.row.expand(n_way, -1), "bias": self.bias.expand(n_way)}
+
+    def _adapted(self, weights: Weights, support: Tensor, labels: Tensor, steps: int) -> Weights:
+        def support_loss(now: Weights) -> Tensor:
+            return cross_entropy(full_precision(self._logits(now, support)), labels)
+
+        for _ in range(steps):
+            slopes = grad(support_loss)(weights)
+            if self.first_order:
+                slopes = {name: slope.detach() for name, slope in slopes.items()}
+            weights = {
+                name: value - self.log_rates[self._key(name)].exp() * slopes[name] for name, value in weights.items()
+            }
+        return weights
+
+    def _answer(self, weights: Weights, support: Tensor, query: Tensor) -> Tensor:
+        if self.batch_norm == "transductive":
+            return self._logits(weights, query)
+        with refer_to(self.norms, len(support)):
+            return self._logits(weights, torch.cat([support, query]))[len(support) :]
+
+    def _logits(self, weights: Weights, flat: Tensor) -> Tensor:
+        body = {name: value for name, value in weights.items() if name not in ("row", "bias")}
+        pixels = flat.reshape(-1, *self._shape)
+        points: Tensor = functional_call(self.embedding, body, (pixels,))
+        return points @ weights["row"].T + weights["bias"]
+
+    @staticmethod
+    def _key(name: str) -> str:
+        return name.replace(".", "/")

@@ -1,0 +1,50 @@
+"""Matching Networks (Vinyals, Blundell, Lillicrap, Kavukcuoglu, Wierstra 2016, arXiv:1606.04080)."""
+
+import torch
+from torch import Tensor, nn
+
+from kshot.embedding import Embedding
+from kshot.heads.attention import attention_head
+from kshot.methods.method import Method
+
+
+class Matching(Method):
+    """Attention over the support by cosine; with `full_context`, embeddings that know the whole support.
+
+    Full-context embeddings (appendix A of the paper): a bidirectional LSTM over the support, and for each query an LSTM
+    that reads the support `steps` times by attention. The order in which the support is read is that of its labels.
+    """
+
+    def __init__(
+        self, embedding: Embedding, n_way: int, k_shot: int, full_context: bool = False, steps: int = 5
+    ) -> None:
+        super().__init__(embedding, n_way, k_shot)
+        self.full_context, self.steps = full_context, steps
+        if full_context:
+            self.encoder = nn.LSTM(embedding.dim, embedding.dim, bidirectional=True, batch_first=True)
+            self.reader = nn.LSTMCell(2 * embedding.dim, embedding.dim)
+
+    def scores(self, support: Tensor, labels: Tensor, query: Tensor, n_way: int) -> Tensor:
+        if self.full_context:
+            order = labels.argsort(stable=True)
+            support, labels = self._of_support(support[:, order]), labels[order]
+            query = self._of_queries(query, support)
+        return attention_head(support, labels, query, n_way)
+
+    def _of_support(self, support: Tensor) -> Tensor:
+        forward, backward = self.encoder(support)[0].chunk(2, -1)
+        summed: Tensor = forward + backward + support
+        return summed
+
+    def _of_queries(self, query: Tensor, support: Tensor) -> Tensor:
+        episodes, queries, dim = query.shape
+        asked = query.flatten(0, 1)
+        known = support.repeat_interleave(queries, 0)
+        hidden, cell = torch.zeros_like(asked), torch.zeros_like(asked)
+        read = torch.zeros_like(asked)
+        for _ in range(self.steps):
+            hidden, cell = self.reader(torch.cat([asked, read], 1), (hidden, cell))
+            hidden = hidden + asked
+            weight = (known @ hidden[:, :, None]).softmax(1)
+            read = (weight * known).sum(1)
+        return hidden.reshape(episodes, queries, dim)

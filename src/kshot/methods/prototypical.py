@@ -1,0 +1,43 @@
+"""Prototypical Networks (Snell, Swersky, Zemel 2017, arXiv:1703.05175)."""
+
+import torch
+from torch import Tensor, nn
+
+from kshot.distances import cosine_similarity, squared_euclidean
+from kshot.embedding import Embedding
+from kshot.methods.method import Method
+from kshot.prototypes import prototypes
+
+COSINE_SCALE = 10.0  # where a learned scale of cosines begins: Gidaris and Komodakis 2018, arXiv:1804.09458
+
+
+class Prototypical(Method):
+    """Nearest class mean; a softmax over minus squared distances or over cosines, as `distance` says.
+
+    With `learn_temperature` the softmax's scale is a parameter, at first 1 for distances (the paper's) and 10 for
+    cosines, whose range is too small without.
+    """
+
+    def __init__(
+        self,
+        embedding: Embedding,
+        n_way: int,
+        k_shot: int,
+        distance: str = "squared_euclidean",
+        learn_temperature: bool = False,
+    ) -> None:
+        super().__init__(embedding, n_way, k_shot)
+        if distance not in ("squared_euclidean", "cosine"):
+            raise ValueError(f"distance is {distance!r}; prototypical takes squared_euclidean or cosine")
+        self.distance = distance
+        scale = torch.tensor(COSINE_SCALE if distance == "cosine" else 1.0).log()
+        self.log_scale = nn.Parameter(scale, requires_grad=learn_temperature)
+
+    def scores(self, support: Tensor, labels: Tensor, query: Tensor, n_way: int) -> Tensor:
+        means = prototypes(support, labels, n_way)
+        likeness = cosine_similarity if self.distance == "cosine" else _minus_squared_euclidean
+        return self.log_scale.exp() * likeness(query, means)
+
+
+def _minus_squared_euclidean(x: Tensor, y: Tensor) -> Tensor:
+    return -squared_euclidean(x, y)

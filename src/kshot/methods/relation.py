@@ -1,0 +1,59 @@
+"""Relation Networks (Sung, Yang, Zhang, Xiang, Torr, Hospedales 2018, arXiv:1711.06025)."""
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import mse_loss, one_hot
+
+from kshot.embedding import Embedding
+from kshot.methods.method import Method, training_episodes
+
+WIDTH, HIDDEN = 64, 8  # of the relation module: the paper's
+
+
+class Relation(Method):
+    """A learned comparison: the mean feature maps of a class and those of a query, through two more blocks.
+
+    The embedding is flat; `channels` says how many maps it holds, the rest of its width is their square. Scores are
+    logits: their sigmoid is the paper's relation score, which is regressed to 1 for the right class and 0 for others.
+    """
+
+    def __init__(self, embedding: Embedding, n_way: int, k_shot: int, channels: int) -> None:
+        super().__init__(embedding, n_way, k_shot)
+        side = round((embedding.dim / channels) ** 0.5)
+        if channels * side * side != embedding.dim:
+            raise ValueError(f"the embedding has {embedding.dim} numbers; needs {channels} square maps")
+        self.maps = (channels, side, side)
+        pools = [nn.MaxPool2d(2) if side >> step > 1 else nn.Identity() for step in (0, 1)]
+        self.compare = nn.Sequential(_block(2 * channels), pools[0], _block(WIDTH), pools[1], nn.Flatten())
+        with torch.no_grad():
+            self.compare.eval()
+            width = self.compare(torch.zeros(1, 2 * channels, side, side)).shape[1]
+        self.decide = nn.Sequential(nn.Linear(width, HIDDEN), nn.ReLU(), nn.Linear(HIDDEN, 1))
+
+    def scores(self, support: Tensor, labels: Tensor, query: Tensor, n_way: int) -> Tensor:
+        member = one_hot(labels, n_way).to(support.dtype)
+        # The paper sums over shots; the mean keeps unequal shots, and other shots than in training, alike.
+        known = (member / member.sum(0)).T @ support
+        episodes, queries, dim = query.shape
+        pairs = torch.stack(
+            [
+                known[:, None].expand(episodes, queries, n_way, dim),
+                query[:, :, None].expand(episodes, queries, n_way, dim),
+            ],
+            3,
+        )
+        channels, height, width = self.maps
+        features = self.compare(pairs.reshape(-1, 2 * channels, height, width))
+        logits: Tensor = self.decide(features).reshape(episodes, queries, n_way)
+        return logits
+
+    def loss(self, pixels: Tensor, labels: Tensor, generator: torch.Generator) -> Tensor:
+        """Mean squared error of the relation scores (eq. 2 of the paper)."""
+        episodes = training_episodes(self.embed(pixels), labels, self.n_way, self.k_shot)
+        logits = self.scores(episodes.support, episodes.support_labels, episodes.query, self.n_way)
+        truth = one_hot(episodes.query_labels, self.n_way).to(logits.dtype).expand_as(logits)
+        return mse_loss(logits.sigmoid(), truth)
+
+
+def _block(inputs: int) -> nn.Sequential:
+    return nn.Sequential(nn.Conv2d(inputs, WIDTH, 3, padding=1), nn.BatchNorm2d(WIDTH), nn.ReLU())

@@ -1,0 +1,30 @@
+"""Reptile (Nichol, Achiam, Schulman 2018, arXiv:1803.02999)."""
+
+import torch
+from torch import Tensor
+
+from kshot.methods.maml import Maml, Weights
+from kshot.methods.method import training_episodes
+
+
+class Reptile(Maml):
+    """Moves the weights towards what each episode adapts them to: MAML's adaptation without any derivative of it.
+
+    The loss is half the squared distance between the weights and what they adapted to, the latter held still, so that
+    its gradient is Reptile's step and any optimiser takes it. All images of a training episode, support and query, are
+    adapted on.
+    """
+
+    def loss(self, pixels: Tensor, labels: Tensor, generator: torch.Generator) -> Tensor:
+        episodes = training_episodes(self.embed(pixels), labels, self.n_way, self.k_shot)
+        known = torch.cat([episodes.support, episodes.query], 1)
+        truth = torch.cat([episodes.support_labels, episodes.query_labels])
+        start = self._start(self.n_way)
+        held: Weights = {name: value.detach() for name, value in start.items()}
+        apart = known.new_zeros(())
+        for images in known:
+            reached = self._adapted(held, images, truth, self.steps)
+            apart = apart + sum(
+                ((start[name] - reached[name].detach()).square().sum() for name in start), start=known.new_zeros(())
+            )
+        return apart / (2 * len(known))

@@ -1,0 +1,44 @@
+"""Siamese networks (Koch, Zemel, Salakhutdinov 2015, "Siamese neural networks for one-shot image recognition")."""
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import binary_cross_entropy_with_logits
+
+from kshot.embedding import Embedding
+from kshot.methods.method import Method
+
+
+class Siamese(Method):
+    """A verifier of pairs: the logit that two images are of one class is a learned weighting of |x - y|.
+
+    The twins end in a sigmoid, as in the paper. A query is answered by the class whose support images it is, on
+    average, most surely the same as; with one shot that is the paper's rule.
+    """
+
+    def __init__(self, embedding: Embedding, n_way: int, k_shot: int) -> None:
+        super().__init__(embedding, n_way, k_shot)
+        self.verifier = nn.Linear(embedding.dim, 1)
+
+    def embed(self, pixels: Tensor) -> Tensor:
+        return super().embed(pixels).sigmoid()
+
+    def same(self, x: Tensor, y: Tensor) -> Tensor:
+        """Logit that each row of `x` (..., N, D) and each of `y` (..., M, D) are of one class: (..., N, M)."""
+        weight, bias = self.verifier.weight[0], self.verifier.bias
+        # One column of y at a time: all pairs' differences at once would take N x M x D.
+        columns = [((x - one).abs() * weight).sum(-1) for one in y.unsqueeze(-2).unbind(-3)]
+        return torch.stack(columns, -1) + bias
+
+    def scores(self, support: Tensor, labels: Tensor, query: Tensor, n_way: int) -> Tensor:
+        logits = self.same(query, support)
+        member = torch.nn.functional.one_hot(labels, n_way).to(logits.dtype)
+        return logits @ (member / member.sum(0))
+
+    def loss(self, pixels: Tensor, labels: Tensor, generator: torch.Generator) -> Tensor:
+        """Binary cross-entropy over all pairs of the batch, same and different weighing the same in all."""
+        points = self.embed(pixels)
+        logits = self.same(points, points)
+        same = labels[:, None] == labels[None, :]
+        different, same = ~same, same & ~torch.eye(len(labels), dtype=torch.bool, device=labels.device)
+        weight = same / same.sum().clamp_min(1) + different / different.sum().clamp_min(1)
+        return binary_cross_entropy_with_logits(logits, same.to(logits.dtype), weight=weight, reduction="sum") / 2
