@@ -127,6 +127,10 @@ def test_a_wrong_value_is_told_in_one_line(path, value, message):
             "loss_arguments: m of circle is -1.0; needs to be above",
         ),
         ({"loss": "fast_ap", "loss_arguments": {"num_bins": 2.5}}, "num_bins of fast_ap is 2.5; needs a whole number"),
+        (
+            {"loss": "cross_batch_memory", "loss_arguments": {"memory_size": 100}},
+            "train.loss_arguments.memory_size is 100; needs to hold a batch of 360 images",
+        ),
         ({"loss_arguments": {"alpha": 1}}, "the prototypical loss takes none: set {}"),
         ({"loss": "arcface", "margin": 0.5}, "train.margin is 0.5; the arcface loss has none"),
         ({"mine_neighbours": 60}, "train.mine_neighbours is 60 of train.classes_per_batch 60"),

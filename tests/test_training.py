@@ -77,6 +77,7 @@ OBJECTIVES = [
     {"loss": "generalized_lifted_structure", "margin": 1.0},
     {"loss": "nt_xent", "temperature": 0.1},
     {"loss": "supervised_contrastive", "temperature": 0.1},
+    {"loss": "smooth_ap", "temperature": 0.05},
     *({"loss": name} for name in PEERS),
 ]
 

@@ -38,6 +38,7 @@ LOSSES: dict[str, Takes] = {
     "generalized_lifted_structure": Takes((), EUCLIDEAN, margin=True),
     "nt_xent": Takes((), ("cosine",), temperature=True),
     "supervised_contrastive": Takes((), ("cosine",), temperature=True),
+    "smooth_ap": Takes((), ("cosine",), temperature=True),
     **{name: Takes() for name in PEERS},
 }
 

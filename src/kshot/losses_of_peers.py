@@ -3,23 +3,28 @@
 Plain data, so that settings are checked without importing torch. `kshot.losses.peers` makes the losses.
 """
 
+import sys
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 
 @dataclass(frozen=True)
 class Peer:
-    """arguments: the defaults; an argument may be any number above zero, a whole one where its default is."""
+    """arguments: the defaults; an argument may be any number above zero, a whole one where its default is, and no more
+    than `most` says: beyond 90 degrees or a cosine of 1 there is nothing to reach."""
 
     arguments: Mapping[str, float]
+    most: Mapping[str, float] = field(default_factory=dict)
 
     def check(self, name: str, arguments: Mapping[str, float]) -> str:
         """What is wrong with `arguments`, in one line; empty where nothing is."""
         for key, value in arguments.items():
             if key not in self.arguments:
                 return f"{key} is no argument of {name}; known are {', '.join(self.arguments) or 'none'}"
-            if not value > 0:
-                return f"{key} of {name} is {value}; needs to be above 0, such as {self.arguments[key]}"
+            most = self.most.get(key, sys.float_info.max)
+            if not 0 < value <= most:
+                limit = f" and at most {most:g}" if key in self.most else " and finite"
+                return f"{key} of {name} is {value}; needs to be above 0{limit}, such as {self.arguments[key]}"
             if isinstance(self.arguments[key], int) and value != int(value):
                 return f"{key} of {name} is {value}; needs a whole number, such as {self.arguments[key]}"
         return ""
@@ -27,20 +32,20 @@ class Peer:
 
 PEERS: dict[str, Peer] = {
     "multi_similarity": Peer({"alpha": 2.0, "beta": 50.0, "base": 0.5}),  # Wang et al. 2019, arXiv:1904.06627
-    "circle": Peer({"m": 0.4, "gamma": 80.0}),  # Sun et al. 2020, arXiv:2002.10857
+    "circle": Peer({"m": 0.4, "gamma": 80.0}, {"m": 1.0}),  # Sun et al. 2020, arXiv:2002.10857
     "intra_pair_variance": Peer({"pos_eps": 0.01, "neg_eps": 0.01}),  # Yu and Tao 2019, ICCV
-    "angular": Peer({"alpha": 40.0}),  # Wang et al. 2017, arXiv:1708.01682; degrees
+    "angular": Peer({"alpha": 40.0}, {"alpha": 89.0}),  # Wang et al. 2017, arXiv:1708.01682; degrees
     "fast_ap": Peer({"num_bins": 10}),  # Cakir et al. 2019, CVPR
-    "smooth_ap": Peer({"temperature": 0.01}),  # Brown et al. 2020, arXiv:2007.12163
     "margin_beta": Peer({"margin": 0.2, "beta": 1.2}),  # Wu et al. 2017, arXiv:1706.07567
     "proxy_nca": Peer({"softmax_scale": 1.0}),  # Movshovitz-Attias et al. 2017, arXiv:1703.07464
     "proxy_anchor": Peer({"margin": 0.1, "alpha": 32.0}),  # Kim et al. 2020, arXiv:2003.13911
     # Qian et al. 2019, arXiv:1909.05235.
     "soft_triple": Peer({"centers_per_class": 10, "la": 20.0, "gamma": 0.1, "margin": 0.01}),
     "normalized_softmax": Peer({"temperature": 0.05}),  # Zhai and Wu 2019, arXiv:1811.12649
-    "arcface": Peer({"margin": 28.6, "scale": 64.0}),  # Deng et al. 2019, arXiv:1801.07698; degrees
-    "subcenter_arcface": Peer({"margin": 28.6, "scale": 64.0, "sub_centers": 3}),  # Deng et al. 2020, ECCV
-    "cosface": Peer({"margin": 0.35, "scale": 64.0}),  # Wang et al. 2018, arXiv:1801.09414
+    "arcface": Peer({"margin": 28.6, "scale": 64.0}, {"margin": 90.0}),  # Deng et al. 2019, arXiv:1801.07698; degrees
+    # Deng et al. 2020, ECCV.
+    "subcenter_arcface": Peer({"margin": 28.6, "scale": 64.0, "sub_centers": 3}, {"margin": 90.0}),
+    "cosface": Peer({"margin": 0.35, "scale": 64.0}, {"margin": 1.0}),  # Wang et al. 2018, arXiv:1801.09414
     # Wang et al. 2020, arXiv:1912.06798, with the contrastive loss, as in the paper.
     "cross_batch_memory": Peer({"memory_size": 2048, "margin": 1.0}),
 }

@@ -13,6 +13,7 @@ from kshot.losses.n_pair import n_pair_loss
 from kshot.losses.nt_xent import nt_xent_loss
 from kshot.losses.peers import PeerLoss
 from kshot.losses.prototypical import prototypical_loss
+from kshot.losses.smooth_ap import smooth_ap_loss
 from kshot.losses.supervised_contrastive import supervised_contrastive_loss
 from kshot.losses.terms import Terms
 from kshot.losses.triplet import triplet_terms
@@ -78,6 +79,11 @@ def _supervised_contrastive(points: Tensor, labels: Tensor, params: Train, gener
     return Terms(supervised_contrastive_loss(points, labels, params.temperature), None)
 
 
+def _smooth_ap(points: Tensor, labels: Tensor, params: Train, generator: torch.Generator) -> Terms:
+    assert params.temperature is not None
+    return Terms(smooth_ap_loss(points, labels, params.temperature), None)
+
+
 OURS: dict[str, Ours] = {
     "prototypical": _prototypical,
     "contrastive": _contrastive,
@@ -88,6 +94,7 @@ OURS: dict[str, Ours] = {
     "generalized_lifted_structure": _generalized_lifted,
     "nt_xent": _nt_xent,
     "supervised_contrastive": _supervised_contrastive,
+    "smooth_ap": _smooth_ap,
 }
 
 

@@ -10,6 +10,7 @@ from typing import Any, Literal
 
 from kshot.heads import INDUCTIVE, TRANSDUCTIVE
 from kshot.loss_table import check_choice
+from kshot.losses_of_peers import PEERS
 from kshot.sections import build, need, read_mapping
 
 
@@ -178,6 +179,13 @@ class Train:
                 1 <= self.k_shot < self.images_per_class,
                 f"train.k_shot is {self.k_shot} of train.images_per_class {self.images_per_class}; "
                 "needs at least 1 and must leave a query: raise images_per_class",
+            )
+        if self.loss == "cross_batch_memory":
+            memory = self.loss_arguments.get("memory_size", PEERS[self.loss].arguments["memory_size"])
+            batch = self.classes_per_batch * self.images_per_class
+            need(
+                memory >= batch,
+                f"train.loss_arguments.memory_size is {memory:g}; needs to hold a batch of {batch} images at least",
             )
         rate = self.proxy_learning_rate
         need(rate > 0, f"train.proxy_learning_rate is {rate}; needs to be above 0")

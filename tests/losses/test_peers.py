@@ -4,6 +4,7 @@ import sys
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
+from torch.nn.functional import cross_entropy, normalize
 
 from kshot.losses.peers import PeerLoss
 from kshot.losses_of_peers import PEERS
@@ -99,7 +100,10 @@ def test_a_memory_brings_in_pairs_of_earlier_batches():
         ("TripletMarginLoss", {}, "the loss is 'TripletMarginLoss'; needs one of multi_similarity, circle"),
         ("circle", {"mm": 1.0}, "mm is no argument of circle; known are m, gamma"),
         ("proxy_nca", {"num_classes": 3.0}, "num_classes is no argument of proxy_nca; known are softmax_scale"),
-        ("circle", {"m": 0.0}, "m of circle is 0.0; needs to be above 0, such as 0.4"),
+        ("circle", {"m": 0.0}, "m of circle is 0.0; needs to be above 0 and at most 1, such as 0.4"),
+        ("circle", {"gamma": float("inf")}, "gamma of circle is inf; needs to be above 0 and finite"),
+        ("fast_ap", {"num_bins": float("inf")}, "num_bins of fast_ap is inf; needs to be above 0 and finite"),
+        ("arcface", {"margin": 400.0}, "margin of arcface is 400.0; needs to be above 0 and at most 90, such as 28.6"),
         ("fast_ap", {"num_bins": 2.5}, "num_bins of fast_ap is 2.5; needs a whole number, such as 10"),
     ],
 )
@@ -108,9 +112,26 @@ def test_unknown_names_and_arguments_are_told(name, arguments, message):
         loss(name, **arguments)
 
 
-def test_smooth_ap_says_that_it_needs_classes_of_one_size():
-    with pytest.raises(ValueError, match="smooth_ap was given classes of unequal sizes"):
-        loss("smooth_ap")(torch.ones(3, 16), torch.tensor([0, 0, 1]))
+@pytest.mark.parametrize("scale", [1.0, 10.0, 100.0, 1000.0])
+def test_proxy_nca_counts_every_image_and_keeps_its_gradient(scale):
+    points, labels = batch()
+    points.requires_grad_()
+    made = loss("proxy_nca", softmax_scale=scale)
+    value = made(points, labels)
+    value.backward()
+    gaps = normalize(points)[:, None] - normalize(made.loss.proxies)[None]
+    torch.testing.assert_close(value, cross_entropy(-scale * gaps.square().sum(2), labels), rtol=1e-4, atol=1e-5)
+    assert torch.isfinite(points.grad).all()
+
+
+def test_a_memory_smaller_than_the_batch_is_told():
+    with pytest.raises(ValueError, match="the batch has 48 images; memory_size of cross_batch_memory is 10: raise it"):
+        loss("cross_batch_memory", memory_size=10)(*batch())
+
+
+def test_no_accelerator_is_seeded(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "manual_seed_all", lambda seed: pytest.fail("the caller's CUDA numbers moved"))
+    loss("arcface")
 
 
 def test_shapes_that_do_not_match_are_named():

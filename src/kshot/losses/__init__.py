@@ -5,6 +5,7 @@ from kshot.losses.lifted_structure import generalized_lifted_structure_loss, lif
 from kshot.losses.n_pair import n_pair_loss
 from kshot.losses.nt_xent import nt_xent_loss
 from kshot.losses.prototypical import prototypical_loss
+from kshot.losses.smooth_ap import smooth_ap_loss
 from kshot.losses.supervised_contrastive import supervised_contrastive_loss
 from kshot.losses.triplet import given_triplets_loss, triplet_loss
 
@@ -16,6 +17,7 @@ __all__ = [
     "n_pair_loss",
     "nt_xent_loss",
     "prototypical_loss",
+    "smooth_ap_loss",
     "supervised_contrastive_loss",
     "triplet_loss",
 ]

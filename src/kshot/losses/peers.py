@@ -5,7 +5,9 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn.functional import cross_entropy
 
+from kshot.distances import full_precision
 from kshot.losses.arguments import check_batch
 from kshot.losses_of_peers import PEERS
 
@@ -28,17 +30,28 @@ class PeerLoss(nn.Module):
         defaults = PEERS[name].arguments
         chosen = {key: type(default)(arguments.get(key, default)) for key, default in defaults.items()}
         with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(seed)
+            # Not torch.manual_seed: it seeds every accelerator too, which fork_rng(devices=[]) does not put back.
+            torch.default_generator.manual_seed(seed)
             self.loss = _make(name, chosen, n_classes, dim)
 
     def forward(self, points: Tensor, labels: Tensor) -> Tensor:
         """points (B, D) floating; labels (B,) int64 in [0, n_classes). Returns a scalar, outside autocast."""
         check_batch(points, labels)
-        if self.name == "smooth_ap" and len(labels.unique(return_counts=True)[1].unique()) > 1:  # type: ignore[no-untyped-call]
-            raise ValueError("smooth_ap was given classes of unequal sizes; needs as many images of each class")
+        if self.name == "cross_batch_memory" and len(points) > self.loss.memory_size:
+            raise ValueError(
+                f"the batch has {len(points)} images; memory_size of cross_batch_memory is {self.loss.memory_size}: "
+                "raise it to a batch or more"
+            )
         with torch.autocast(points.device.type, enabled=False):
-            value: Tensor = self.loss(points if points.dtype == torch.float64 else points.float(), labels)
+            wide = full_precision(points)
+            value: Tensor = self._proxy_nca(wide, labels) if self.name == "proxy_nca" else self.loss(wide, labels)
         return value.sum()
+
+    def _proxy_nca(self, points: Tensor, labels: Tensor) -> Tensor:
+        # The peer leaves out the images whose softmax underflows, the hardest ones, and above a scale of 30 its
+        # gradient is no number. With one proxy a class its loss is this cross-entropy.
+        self.loss.cast_types(points.dtype, points.device)
+        return cross_entropy(-self.loss.softmax_scale * self.loss.get_logits(points), labels)
 
     def get_extra_state(self) -> Tensor:
         """Where a memory stands, which the peer keeps outside of its state; empty for losses without one."""
@@ -62,7 +75,6 @@ def _make(name: str, chosen: dict[str, Any], n_classes: int, dim: int) -> Any:
         "intra_pair_variance": losses.IntraPairVarianceLoss,
         "angular": losses.AngularLoss,
         "fast_ap": losses.FastAPLoss,
-        "smooth_ap": losses.SmoothAPLoss,
     }
     with_classes: dict[str, Any] = {
         "proxy_nca": losses.ProxyNCALoss,
