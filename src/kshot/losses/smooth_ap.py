@@ -14,8 +14,8 @@ def smooth_ap_loss(embeddings: Tensor, labels: Tensor, temperature: float) -> Te
     says how surely one ranks above another. Ours and not pytorch-metric-learning's, whose 2.9.0 groups a batch by
     position and never reads its labels. O(B³) memory: every pair of images is ranked in every image's list.
 
-    An image stands first in its own list and is one of its positives, as in the paper's eq. 6, so that one of a class of
-    its own still pushes others away.
+    An image stands first in its own list and is one of its positives, as in the paper's eq. 6, so that one of a class
+    of its own still pushes others away.
 
     embeddings (B, D) floating; labels (B,) integer. Returns a scalar in [0, 1), 0 for one class. Raises ValueError for
     shapes that do not match or a temperature that is not above zero.
