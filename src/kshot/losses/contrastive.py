@@ -47,8 +47,9 @@ def contrastive_terms(
         raise ValueError(f"mining is {mining!r}; needs one of {', '.join(PAIR_MININGS)}")
     distances = DISTANCES[distance](embeddings, embeddings)
     pairs = PAIR_MININGS[mining](distances.detach(), *relations(labels), generator)
-    short = (margin - distances).clamp_min(0)
-    terms = torch.where(pairs.positive, distances, 0).square() + torch.where(pairs.negative, short, 0).square()
+    # A positive pair is short of distance 0 by d, a negative one of the margin by margin - d.
+    short = torch.where(pairs.positive, distances, (margin - distances).clamp_min(0))
+    short = short * (pairs.positive | pairs.negative)
     negatives = pairs.negative.sum()
-    active = (pairs.negative & (short > 0)).sum() / negatives.clamp_min(1)
-    return Terms(terms.sum() / (pairs.positive.sum() + negatives).clamp_min(1), active.detach())
+    active = (pairs.negative & (short.detach() > 0)).sum() / negatives.clamp_min(1)
+    return Terms(short.square().sum() / (pairs.positive.sum() + negatives).clamp_min(1), active)

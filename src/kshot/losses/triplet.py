@@ -91,7 +91,7 @@ def given_triplets_terms(
     if len({part.shape for part in triplets}) > 1 or triplets.anchor.ndim != 1:
         shapes = ", ".join(str(tuple(part.shape)) for part in triplets)
         raise ValueError(f"triplets are {shapes}; need anchors, positives and negatives of one shape (T,)")
-    anchor, positive, negative = (embeddings[part] for part in triplets)
+    anchor, positive, negative = (embeddings.index_select(0, part) for part in triplets)
     gap = row_by_row(anchor, positive, distance) - row_by_row(anchor, negative, distance)
     if margin is None:
         terms, violating = softplus(gap), gap > 0

@@ -2,7 +2,6 @@
 
 from typing import NamedTuple
 
-import torch
 from torch import Tensor
 
 
@@ -16,5 +15,4 @@ class Relations(NamedTuple):
 def relations(labels: Tensor) -> Relations:
     """labels (B,) integer."""
     same = labels[:, None] == labels[None, :]
-    itself = torch.eye(len(labels), dtype=torch.bool, device=labels.device)
-    return Relations(same & ~itself, ~same)
+    return Relations(same.clone().fill_diagonal_(False), ~same)

@@ -26,13 +26,12 @@ Miner = Callable[[Tensor, Tensor, Tensor, torch.Generator | None], Triplets]
 
 def batch_hard(distances: Tensor, positive: Tensor, negative: Tensor, generator: torch.Generator | None) -> Triplets:
     """One an anchor: its farthest positive and its nearest negative (Hermans et al. 2017, arXiv:1703.07737, eq. 5)."""
-    farthest = distances.masked_fill(~positive, -math.inf).argmax(1)
-    return _of_anchors(farthest, _nearest(distances, negative), positive, negative)
+    return _of_anchors(_farthest(distances, positive), _nearest(distances, negative))
 
 
 def easy_positive(distances: Tensor, positive: Tensor, negative: Tensor, generator: torch.Generator | None) -> Triplets:
     """One an anchor: its nearest positive and its nearest negative (Xuan et al. 2020, arXiv:1904.04370)."""
-    return _of_anchors(_nearest(distances, positive), _nearest(distances, negative), positive, negative)
+    return _of_anchors(_nearest(distances, positive), _nearest(distances, negative))
 
 
 def semi_hard_nearest(
@@ -85,13 +84,20 @@ TRIPLET_MININGS: dict[str, Miner] = {
 }
 
 
-def _nearest(distances: Tensor, mask: Tensor) -> Tensor:
-    return distances.masked_fill(~mask, math.inf).argmin(1)
+def _nearest(distances: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
+    """Which column of each row is the nearest that `mask` allows, and whether it allows one."""
+    value, place = torch.where(mask, distances, math.inf).min(1)
+    return place, value < math.inf
 
 
-def _of_anchors(near: Tensor, far: Tensor, positive: Tensor, negative: Tensor) -> Triplets:
-    anchor = (positive.any(1) & negative.any(1)).nonzero().flatten()
-    return Triplets(anchor, near[anchor], far[anchor])
+def _farthest(distances: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
+    value, place = torch.where(mask, distances, -math.inf).max(1)
+    return place, value > -math.inf
+
+
+def _of_anchors(positive: tuple[Tensor, Tensor], negative: tuple[Tensor, Tensor]) -> Triplets:
+    anchor = (positive[1] & negative[1]).nonzero().flatten()
+    return Triplets(anchor, positive[0][anchor], negative[0][anchor])
 
 
 def _pairs_with_negatives(positive: Tensor, negative: Tensor) -> tuple[Tensor, Tensor]:
