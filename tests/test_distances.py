@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from kshot.distances import euclidean, squared_euclidean
+from kshot.distances import euclidean, order_of_rows, squared_euclidean
 
 
 def test_numbers_by_hand():
@@ -50,3 +50,10 @@ def test_autocast_does_not_reach_distances():
 def test_float64_stays_and_half_becomes_float32():
     assert squared_euclidean(torch.zeros(1, 2).double(), torch.zeros(1, 2).double()).dtype == torch.float64
     assert squared_euclidean(torch.zeros(1, 2).bfloat16(), torch.zeros(1, 2).bfloat16()).dtype == torch.float32
+
+
+def test_rows_are_ordered_as_their_distances():
+    points = torch.randn(40, 6, generator=torch.Generator().manual_seed(0), dtype=torch.float64) + 100
+    found = order_of_rows(points)
+    assert torch.equal(found.argsort(1), squared_euclidean(points, points).argsort(1))
+    assert order_of_rows(points.bfloat16()).dtype == torch.float32

@@ -106,6 +106,18 @@ def full_precision(x: Tensor) -> Tensor:
     return x.to(_result_dtype(x))
 
 
+def order_of_rows(x: Tensor) -> Tensor:
+    """Numbers that rise along each row as the Euclidean distances of that row of `x` (N, D) to all do: (N, N).
+
+    One product in the inputs' own precision, for finding the nearest and the farthest, whose distances are then taken
+    anew: two that differ by less than float32's last digit of |x|² may change places.
+    """
+    with torch.autocast(x.device.type, enabled=False):
+        a = full_precision(x)
+        a = a - a.mean(0)
+        return torch.addmm((a * a).sum(1), a, a.T, alpha=-2)
+
+
 def row_by_row(x: Tensor, y: Tensor, distance: str) -> Tensor:
     """The distance of each row of `x` to the same row of `y`, both (N, D): (N,), exact through the differences.
 
@@ -115,7 +127,8 @@ def row_by_row(x: Tensor, y: Tensor, distance: str) -> Tensor:
         a, b = x.to(_result_dtype(x)), y.to(_result_dtype(x))
         if distance == "cosine":
             return 1 - (unit_length(a) * unit_length(b)).sum(-1)
-        squared = (a - b).square().sum(-1)
+        apart = a - b
+        squared = (apart * apart).sum(-1)
         return root(squared) if distance == "euclidean" else squared
 
 

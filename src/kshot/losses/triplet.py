@@ -4,12 +4,12 @@ import torch
 from torch import Tensor
 from torch.nn.functional import softplus
 
-from kshot.distances import DISTANCES, row_by_row
+from kshot.distances import DISTANCES, order_of_rows, row_by_row
 from kshot.losses.arguments import check_batch, check_distance, check_margin
 from kshot.losses.terms import Terms
 from kshot.mining.counts import count_triplets
 from kshot.mining.relations import Relations, relations
-from kshot.mining.triplets import TRIPLET_MININGS, Triplets, distance_weighted
+from kshot.mining.triplets import EXTREMES, TRIPLET_MININGS, Triplets, distance_weighted
 
 COUNTED = ("batch_all", "batch_all_nonzero", "semi_hard")
 MININGS = (*COUNTED, *TRIPLET_MININGS)
@@ -62,7 +62,10 @@ def triplet_terms(
             raise ValueError(f"margin is None with mining {mining!r}; only a hinge can be counted: give a number")
         return _counted(embeddings, related, margin, mining, distance)
     with torch.no_grad():
-        distances = DISTANCES[distance](embeddings, embeddings)
+        if mining in EXTREMES and distance != "cosine":
+            distances = order_of_rows(embeddings)
+        else:
+            distances = DISTANCES[distance](embeddings, embeddings)
         if mining == "distance_weighted":
             if distance != "euclidean":
                 raise ValueError(f"distance is {distance!r}; distance_weighted needs 'euclidean'")

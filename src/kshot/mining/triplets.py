@@ -84,6 +84,9 @@ TRIPLET_MININGS: dict[str, Miner] = {
 }
 
 
+EXTREMES = ("batch_hard", "easy_positive")  # those that only ask which is nearest and which farthest
+
+
 def _nearest(distances: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
     """Which column of each row is the nearest that `mask` allows, and whether it allows one."""
     value, place = torch.where(mask, distances, math.inf).min(1)
