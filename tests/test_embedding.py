@@ -46,7 +46,8 @@ def test_the_batch_that_an_image_is_embedded_in_does_not_matter():
 def test_embedding_images_leaves_mode_and_statistics_alone():
     embedding = Embedding(settings()).train()
     before = {key: value.clone() for key, value in embedding.state_dict().items()}
-    embed(embedding, images(), np.arange(7), autocast=True)
+    embedding.autocast = True
+    embed(embedding, images(), np.arange(7))
     assert embedding.training
     assert all(torch.equal(before[key], value) for key, value in embedding.state_dict().items())
 

@@ -70,7 +70,7 @@ def test_every_head_answers_each_episode_as_it_would_alone(head):
     rng = np.random.default_rng(0)
     points = Points(np.arange(200), torch.from_numpy(rng.random((200, 16))).float())
     episodes = draw(rng, episodes=6)
-    predicted = answer_episodes(points, episodes, head)
+    predicted = answer_episodes(points, episodes, HEADS[head])
     assert predicted.shape == episodes.query.shape
     for i in range(6):
         n_way, k_shot = episodes.support.shape[1:]

@@ -1,26 +1,56 @@
 """How a model answers an episode, kept beside it: every figure of it says so, and it is served as it was measured."""
 
+import functools
 import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from kshot.heads import TRANSDUCTIVE
+from kshot.heads import OWN, SIMPLE_SHOT, TRANSDUCTIVE
+from kshot.heads.prototype import prototype_head
+from kshot.heads.simple_shot import simple_shot_head
+from kshot.heads.table import HEADS, Head
+from kshot.method_table import METHODS
+from kshot.methods.method import Method
 
 ANSWERING = "answering.json"
 
 
 @dataclass(frozen=True)
 class Answering:
-    """head, one of `kshot.heads`; batch_norm, whose statistics it takes: "eval" are those of training, so that no
-    query helps another."""
+    """method, that the model was trained by; head, one of `kshot.heads`, or "method" for the method's own answer;
+    batch_norm, whose statistics it takes: "eval" are those of training and "support" those of the episode's support, so
+    that no query helps another, "transductive" those of all queries."""
 
+    method: str
     head: str
     batch_norm: str
 
     @property
     def transductive(self) -> bool:
         """Whether a query's answer depends on the other queries of its episode."""
-        return self.head in TRANSDUCTIVE or self.batch_norm != "eval"
+        return self.head in TRANSDUCTIVE or self.batch_norm == "transductive"
+
+    @property
+    def by(self) -> str:
+        """In words: "prototype", or "maml, transductive"."""
+        name = self.method if self.head == OWN else self.head
+        return f"{name}, transductive" if self.transductive else name
+
+
+def answering_of(method: str, head: str, batch_norm: str) -> Answering:
+    """How a model of `method` answers when `evaluate.head` is `head`: methods without an answer of their own take the
+    nearest prototype."""
+    return Answering(method, "prototype" if head == OWN and not METHODS[method].answers else head, batch_norm)
+
+
+def scorer(method: Method, head: str) -> Head:
+    """The function that answers embedded episodes: `method`'s own scores, or `head` on its embedding."""
+    if head == OWN:
+        # Evaluation knows a faster way to the answers of this one.
+        return prototype_head if type(method).scores is Method.scores else method.scores
+    if head == SIMPLE_SHOT:
+        return functools.partial(simple_shot_head, centre=method.centre.cpu())
+    return HEADS[head]
 
 
 def save_answering(answering: Answering, folder: Path) -> None:
@@ -33,6 +63,6 @@ def load_answering(folder: Path) -> Answering:
     """What is written in `folder`; the nearest prototype where nothing is, as in models that are older than heads."""
     path = folder / ANSWERING
     if not path.exists():
-        return Answering("prototype", "eval")
+        return Answering("metric", "prototype", "eval")
     found = json.loads(path.read_text(encoding="utf-8"))
-    return Answering(found["head"], found["batch_norm"])
+    return Answering(found.get("method", "metric"), found["head"], found["batch_norm"])

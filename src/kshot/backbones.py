@@ -1,4 +1,4 @@
-"""Networks that turn pixels into features: Conv-4, and any timm model by name."""
+"""Networks that turn pixels into features: Conv-4, pooled or as maps, and any timm model by name."""
 
 import difflib
 from collections.abc import Mapping
@@ -10,26 +10,24 @@ from torch import nn
 
 from kshot.errors import CheckpointError, ParamsError
 
-CONV4 = "conv4"
+CONV4, CONV4_MAPS = "conv4", "conv4_maps"
 
 
-def conv4(channels: int, size: int, width: int = 64) -> nn.Module:
+def conv4(channels: int, size: int, width: int = 64, pools: int = 4) -> nn.Module:
     """Four blocks of 3x3 convolution, batch norm, ReLU, 2x2 max pooling (Vinyals et al. 2016, arXiv:1606.04080).
 
-    (N, channels, size, size) to (N, width * (size // 16)²); size at least 16.
+    Only the first `pools` blocks pool. (N, channels, size, size) to (N, width * (size // 2^pools)²), `width` maps one
+    after another; size at least 16.
     """
     if size < 16:
         raise ParamsError(f"params.yaml: ingest.size is {size}; conv4 halves four times and needs at least 16 pixels")
     blocks: list[nn.Module] = []
-    for inputs in (channels, width, width, width):
-        blocks += [
-            nn.Conv2d(inputs, width, 3, padding=1),
-            nn.BatchNorm2d(width),
-            nn.ReLU(inplace=True),
-            nn.MaxPool2d(2),
-        ]
+    for block, inputs in enumerate((channels, width, width, width)):
+        blocks += [nn.Conv2d(inputs, width, 3, padding=1), nn.BatchNorm2d(width), nn.ReLU(inplace=True)]
+        blocks += [nn.MaxPool2d(2)] if block < pools else []
     network = nn.Sequential(*blocks, nn.Flatten())
-    network.num_features = width * (size // 16) ** 2  # type: ignore[assignment]
+    network.num_features = width * (size // 2**pools) ** 2
+    network.maps = width  # type: ignore[assignment]
     return network
 
 
@@ -41,10 +39,11 @@ def create_backbone(
     `pretrained` takes timm's weights from the hub, `checkpoint` a local .safetensors file with timm's names. Raises
     ParamsError for an unknown name, CheckpointError for weights that cannot be had or do not fit.
     """
-    if name == CONV4:
+    if name in (CONV4, CONV4_MAPS):
         if pretrained:
-            raise ParamsError("params.yaml: train.pretrained is true; conv4 has no published weights: set false")
-        network = conv4(channels, size)
+            raise ParamsError(f"params.yaml: train.pretrained is true; {name} has no published weights: set false")
+        # Two pools leave the maps that a relation network compares: Sung et al. 2018, figure 2.
+        network = conv4(channels, size, pools=4 if name == CONV4 else 2)
     else:
         network = _timm_model(name, channels, pretrained)
     if checkpoint is not None:
@@ -104,7 +103,7 @@ def _timm_model(name: str, channels: int, pretrained: bool) -> nn.Module:
     import timm  # here, because it takes several seconds and conv4 needs none of it
 
     if not timm.is_model(name):
-        near = difflib.get_close_matches(name, [CONV4, *timm.list_models()], n=3)
+        near = difflib.get_close_matches(name, [CONV4, CONV4_MAPS, *timm.list_models()], n=3)
         hint = f"the nearest are {', '.join(near)}" if near else "`timm.list_models()` lists them"
         raise ParamsError(f"params.yaml: train.backbone is {name!r}, which timm does not know; {hint}")
     try:

@@ -13,20 +13,19 @@ from torch.optim import Optimizer
 
 from kshot.errors import CheckpointError
 
-PARTS = ("weights", "best", "optimizer", "objective", "mined")
+PARTS = ("weights", "best", "optimizer", "mined")
 
 
 @dataclass(frozen=True)
 class Checkpoint:
     """Everything a training needs to go on as if it had never stopped; `notes` must be plain JSON.
 
-    `objective` is what the loss itself learns or remembers, `mined` what was mined last.
+    `weights` and `best` hold what a loss itself learns or remembers, too; `mined` is what was mined last.
     """
 
     weights: dict[str, Tensor]
     best: dict[str, Tensor]
     optimizer: dict[str, Tensor]
-    objective: dict[str, Tensor]
     mined: dict[str, Tensor]
     generator: Tensor
     notes: dict[str, Any]

@@ -1,8 +1,9 @@
 """The embedding: pixels in, points of the metric space out; what kshot trains, registers and serves."""
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import torch
@@ -27,6 +28,7 @@ class Embedding(nn.Module):
 
     mean: Tensor
     std: Tensor
+    autocast = False  # whether the network runs in bf16, as `train.precision` says; what comes out is float32
 
     def __init__(self, settings: dict[str, Any], *, pretrained: bool = False, checkpoint: Path | None = None) -> None:
         super().__init__()
@@ -45,7 +47,8 @@ class Embedding(nn.Module):
 
     def forward(self, pixels: Tensor) -> Tensor:
         """pixels (N, C, S, S), uint8, or floating in [0, 255]. Returns (N, dim) float32, outside autocast."""
-        features = self.head(self.backbone((pixels.to(self.mean.dtype) / 255 - self.mean) / self.std))
+        with torch.autocast(pixels.device.type, torch.bfloat16, enabled=self.autocast):
+            features = self.head(self.backbone((pixels.to(self.mean.dtype) / 255 - self.mean) / self.std))
         features = features.flatten(1).float()
         return nn.functional.normalize(features, dim=1) if self.settings["l2_normalize"] else features
 
@@ -79,25 +82,30 @@ def load_embedding(folder: Path, device: str | torch.device = "cpu") -> Embeddin
     return embedding.to(device=device, memory_format=torch.channels_last).eval()  # type: ignore[call-overload, no-any-return]
 
 
-def embed(
-    embedding: Embedding,
-    images: Pixels,
-    ids: NDArray[np.integer[Any]],
-    *,
-    batch_size: int = 512,
-    autocast: bool = False,
-) -> Tensor:
+class Embeds(Protocol):
+    """What turns pixels (N, C, S, S) into points (N, dim): an Embedding, or a method with one."""
+
+    training: bool
+
+    @property
+    def dim(self) -> int: ...
+    def __call__(self, pixels: Tensor) -> Tensor: ...
+    def parameters(self) -> Iterator[nn.Parameter]: ...
+    def train(self, mode: bool = True) -> nn.Module: ...
+
+
+def embed(network: Embeds, images: Pixels, ids: NDArray[np.integer[Any]], *, batch_size: int = 512) -> Tensor:
     """Embed the images that `ids` names, in evaluation mode; the mode is put back afterwards.
 
     images (N, S, S, C) uint8, mapped or in memory; ids (M,) of the expanded space, id = quarter turns * N + index.
-    `autocast` runs the network in bf16. Returns (M, dim) float32 on the CPU.
+    Returns (M, dim) on the CPU, float32 from an Embedding.
     """
-    training, device = embedding.training, embedding.mean.device
-    embedding.eval()
+    training, device = network.training, next(network.parameters()).device
+    network.train(mode=False)
     try:
-        with torch.inference_mode(), torch.autocast(device.type, torch.bfloat16, enabled=autocast):
+        with torch.inference_mode():
             parts = torch.from_numpy(np.asarray(ids, dtype=np.int64)).split(batch_size)  # type: ignore[no-untyped-call]
-            points = [embedding(gather(images, part).to(device)).cpu() for part in parts if len(part)]
+            points = [network(gather(images, part).to(device)).cpu() for part in parts if len(part)]
     finally:
-        embedding.train(training)
-    return torch.cat(points) if points else torch.empty(0, embedding.dim)
+        network.train(training)
+    return torch.cat(points) if points else torch.empty(0, network.dim)

@@ -10,9 +10,10 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from kshot.batches import Pixels
-from kshot.embedding import Embedding, embed
+from kshot.embedding import Embeds, embed
 from kshot.episodes import EpisodeSet
-from kshot.heads.table import HEADS
+from kshot.heads.prototype import prototype_head
+from kshot.heads.table import Head
 
 Ids = NDArray[np.integer[Any]]
 
@@ -28,18 +29,19 @@ class Points(NamedTuple):
         return torch.from_numpy(np.searchsorted(self.ids, ids))
 
 
-def embed_once(embedding: Embedding, images: Pixels, *ids: Ids, autocast: bool = False) -> Points:
+def embed_once(network: Embeds, images: Pixels, *ids: Ids) -> Points:
     """Embed every image named in any of `ids`, each a single time."""
     wanted = np.unique(np.concatenate([part.ravel() for part in ids]))
-    return Points(wanted, embed(embedding, images, wanted, autocast=autocast))
+    return Points(wanted, embed(network, images, wanted))
 
 
-def answer_episodes(points: Points, episodes: EpisodeSet, head: str = "prototype") -> Tensor:
-    """Which class each query is taken for by `head`, one of `kshot.heads`.
+def answer_episodes(points: Points, episodes: EpisodeSet, head: Head = prototype_head) -> Tensor:
+    """Which class each query is taken for by `head`, one of `kshot.heads` or the scores of a method.
 
     Returns (E, n_way, n_query) int64, positions in the episode's classes; the truth of entry [e, c, q] is c.
     """
-    answer = _nearest_prototype if head == "prototype" else functools.partial(_by_head, head)
+    # The same answers as the prototype head's, in the least time.
+    answer = _nearest_prototype if head is prototype_head else functools.partial(_by_head, head)
     return torch.cat([answer(points, part) for part in _chunks(episodes)])
 
 
@@ -57,10 +59,10 @@ def _nearest_prototype(points: Points, episodes: EpisodeSet) -> Tensor:
     return scores.argmax(-1)
 
 
-def _by_head(head: str, points: Points, episodes: EpisodeSet) -> Tensor:
+def _by_head(head: Head, points: Points, episodes: EpisodeSet) -> Tensor:
     n_way, k_shot = episodes.support.shape[1:]
     support, query = (points.values[points.rows(ids)].flatten(1, 2) for ids in episodes[:2])
-    scores = HEADS[head](support, torch.arange(n_way).repeat_interleave(k_shot), query, n_way)
+    scores = head(support, torch.arange(n_way).repeat_interleave(k_shot), query, n_way)
     return scores.argmax(-1).reshape(episodes.query.shape)
 
 

@@ -8,9 +8,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
 
-from kshot.heads import INDUCTIVE, TRANSDUCTIVE
+from kshot.heads import INDUCTIVE, OWN, SIMPLE_SHOT, TRANSDUCTIVE
 from kshot.loss_table import check_choice
 from kshot.losses_of_peers import PEERS
+from kshot.method_table import METHODS, Value, check_method
 from kshot.sections import build, need, read_mapping
 
 
@@ -114,6 +115,10 @@ class Train:
     checkpoint: str | None
     head_dim: int | None
     l2_normalize: bool
+    method: str
+    method_arguments: dict[str, Value]
+    n_way: int | None
+    k_shot: int
     loss: str
     mining: str | None
     margin: float | None
@@ -125,7 +130,6 @@ class Train:
     images_per_class: int
     mine_every: int
     mine_neighbours: int
-    k_shot: int
     steps: int
     learning_rate: float
     warmup_steps: int
@@ -138,6 +142,7 @@ class Train:
 
     def __post_init__(self) -> None:
         self._check_loss()
+        self._check_method()
         for key in ("classes_per_batch", "images_per_class"):
             value = getattr(self, key)
             need(value >= 2, f"train.{key} is {value}; needs at least 2, or a batch has no pair to compare")
@@ -163,6 +168,22 @@ class Train:
             f"train.patience is {self.patience} while train.splits holds val; needs patience: 0, because "
             "classes that are trained on cannot say when to stop",
         )
+
+    def _check_method(self) -> None:
+        check_method(
+            self.method,
+            self.method_arguments,
+            n_way=self.n_way,
+            k_shot=self.k_shot,
+            classes=self.classes_per_batch,
+            images=self.images_per_class,
+        )
+        if self.method == "relation":
+            need(
+                self.head_dim is None and not self.l2_normalize,
+                "train.method is relation, which compares feature maps: "
+                "set train.head_dim: null and train.l2_normalize: false",
+            )
 
     def _check_loss(self) -> None:
         check_choice(
@@ -198,7 +219,7 @@ class Evaluate:
     projection_classes: int
 
     def __post_init__(self) -> None:
-        known = (*INDUCTIVE, *TRANSDUCTIVE)
+        known = (OWN, SIMPLE_SHOT, *INDUCTIVE, *TRANSDUCTIVE)
         need(self.head in known, f"evaluate.head is {self.head!r}; needs one of {', '.join(known)}")
         for key in ("confused_pairs", "projection_classes"):
             value = getattr(self, key)
@@ -236,8 +257,25 @@ class Params:
         known = ", ".join(self.episodes.protocols)
         name = self.train.validation_protocol
         need(name in self.episodes.protocols, f"train.validation_protocol is {name!r}; needs one of {known}")
+        self._check_answers()
         for name in self.gate.min_accuracy:
             need(name in self.episodes.protocols, f"gate.min_accuracy names {name!r}; needs one of {known}")
+
+    def _check_answers(self) -> None:
+        method, head = self.train.method, self.evaluate.head
+        need(
+            METHODS[method].space or head == OWN,
+            f"evaluate.head is {head}; {method} adapts the network to each episode and has no space that a head "
+            f"could answer on: set {OWN}",
+        )
+        if method == "mann":
+            n_way = self.train.n_way or self.train.classes_per_batch
+            for name, protocol in self.episodes.protocols.items():
+                need(
+                    head != OWN or protocol.n_way <= n_way,
+                    f"episodes.protocols.{name} has {protocol.n_way} classes; mann knows {n_way} labels: "
+                    "raise train.n_way, or drop the protocol",
+                )
 
 
 def load_params(path: Path) -> Params:

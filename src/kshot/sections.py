@@ -64,7 +64,10 @@ def _convert(hint: Any, value: Any, where: str) -> Any:
     if origin in (types.UnionType, typing.Union):
         if value is None:
             return None
-        return _convert(next(a for a in arguments if a is not types.NoneType), value, where)
+        kinds = [kind for kind in arguments if kind is not types.NoneType]
+        if len(kinds) > 1 and type(value) in kinds:
+            return value
+        return _convert(kinds[0], value, where)
     if origin is Literal:
         if value not in arguments:
             raise ParamsError(f"params.yaml: {where} is {value!r}; needs one of {', '.join(map(str, arguments))}")

@@ -12,6 +12,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from kshot.answering import scorer
 from kshot.augment import random_affine
 from kshot.batches import ClassBalanced, Pixels, gather
 from kshot.checkpoint import (
@@ -22,17 +23,21 @@ from kshot.checkpoint import (
     restore_optimizer,
     save_checkpoint,
 )
-from kshot.embedding import Embedding, embed
+from kshot.embedding import embed
 from kshot.episodes import EpisodeSet
 from kshot.errors import TrainingDiverged
 from kshot.evaluation import accuracies, answer_episodes, embed_once
+from kshot.heads import OWN
+from kshot.losses.terms import Terms
+from kshot.methods.method import Method
+from kshot.methods.table import training_parameters
 from kshot.mining.offline import nearest_classes
-from kshot.objectives import Objective
 from kshot.params import Train
 from kshot.statistics import mean_interval
 
 LOG_EVERY = 10  # steps between records; reading the loss more often would make a GPU wait
 SAVE_EVERY = 20.0  # seconds of work that a killed training may lose
+CENTRE_IMAGES = 2000  # whose mean stands for that of all training images
 VALIDATION_EPISODES = 300  # of the fixed ones: enough to choose a stopping point, quick enough to do often
 
 
@@ -75,7 +80,7 @@ Record = Step | Validation | Done
 
 
 def meta_train(
-    embedding: Embedding,
+    method: Method,
     images: Pixels,
     members: Sequence[NDArray[np.integer[Any]]],
     names: Sequence[str],
@@ -84,7 +89,7 @@ def meta_train(
     validation: EpisodeSet | None,
     checkpoint: Path | None = None,
 ) -> Iterator[Record | dict[str, Any]]:
-    """Train `embedding` in place on the device it is on, yielding records as it goes.
+    """Train `method` in place on the device it is on, yielding records as it goes.
 
     members: class by class, the ids of its images; names: theirs, for messages. With `validation`, the weights at the
     end are those that answered its episodes best, and training stops after `params.patience` validations without a
@@ -93,7 +98,7 @@ def meta_train(
     embedding or the loss is no longer a number.
     """
     batches = ClassBalanced(members, names, params.classes_per_batch, params.images_per_class)
-    run = _Run(embedding, params, checkpoint, names)
+    run = _Run(method, params, checkpoint, names)
     yield from run.history
     reason = f"all {params.steps} steps done"
     while run.step < params.steps:
@@ -105,23 +110,31 @@ def meta_train(
                 break
         run.save_when_due()
     if run.best and params.patience:
-        embedding.load_state_dict(run.best)
+        method.load_state_dict(run.best)
         reason += f"; the weights of step {run.best_step} were kept"
+    if method.has_space:
+        everything = np.concatenate(members)
+        few = everything[:: max(1, len(everything) // CENTRE_IMAGES)]
+        method.centre.copy_(embed(method, images, few).mean(0))
     yield Done(run.step, True, reason, round(run.seconds, 1))
 
 
 class _Run:
     """What changes while a training goes on."""
 
-    def __init__(self, embedding: Embedding, params: Train, checkpoint: Path | None, names: Sequence[str]) -> None:
-        self.embedding, self.params, self.path, self.names = embedding, params, checkpoint, names
-        self.device = embedding.mean.device
-        self.objective = Objective(params, len(names), embedding.dim).to(self.device)
-        learned = [parameter for parameter in embedding.parameters() if parameter.requires_grad]
+    def __init__(self, method: Method, params: Train, checkpoint: Path | None, names: Sequence[str]) -> None:
+        self.method, self.params, self.path, self.names = method, params, checkpoint, names
+        self.device = method.centre.device
+        method.prepare(params, len(names))
+        method.to(self.device)
+        method.embedding.autocast = params.precision == "bf16"
+        proxies = training_parameters(method)
+        apart = {id(parameter) for parameter in proxies}
+        learned = [value for value in method.parameters() if value.requires_grad and id(value) not in apart]
         groups: list[dict[str, Any]] = [
             {"params": learned, "lr": params.learning_rate, "weight_decay": params.weight_decay}
         ]
-        if proxies := list(self.objective.parameters()):
+        if proxies:
             groups.append({"params": proxies, "lr": params.proxy_learning_rate, "weight_decay": 0.0})
         self.optimizer = torch.optim.AdamW(groups)
         self.rates = [group["lr"] for group in groups]
@@ -138,9 +151,9 @@ class _Run:
 
     def advance(self, images: Pixels, batches: ClassBalanced) -> list[Step]:
         """Train up to the next record."""
-        self.embedding.train()
+        self.method.train()
         params, started = self.params, time.perf_counter()
-        taken: list[tuple[Tensor, Tensor | None, Tensor, Tensor]] = []
+        taken: list[tuple[Terms, Tensor]] = []
         stop = min(params.steps, (self.step // LOG_EVERY + 1) * LOG_EVERY)
         if self.step < params.steps:
             to_validation = params.validate_every - self.step % params.validate_every
@@ -154,20 +167,18 @@ class _Run:
             ids, labels = batches.draw(self.generator, self.mined.get("neighbours"))
             pixels = gather(images, ids).to(self.device, non_blocking=True).float()
             pixels = random_affine(pixels, params.augment, self.generator)
-            with torch.autocast(self.device.type, torch.bfloat16, enabled=params.precision == "bf16"):
-                points = self.embedding(pixels)
-            loss, active = self.objective(points, labels.to(self.device), self.generator)
+            terms = self.method.loss(pixels, labels.to(self.device), self.generator)
             self.optimizer.zero_grad(set_to_none=True)
-            loss.backward()
+            terms.loss.backward()  # type: ignore[no-untyped-call]
             self.optimizer.step()
             # Read later: asking a GPU for a number at each step would make it wait.
-            taken.append((loss.detach(), active, points.detach().isfinite().all(), labels))
+            taken.append((terms._replace(loss=terms.loss.detach()), labels))
             self.step += 1
         elapsed = time.perf_counter() - started
         self.seconds += elapsed
         self._check_finite(taken)
-        mean = float(torch.stack([loss for loss, _, _, _ in taken]).mean())
-        shares = [active for _, active, _, _ in taken if active is not None]
+        mean = float(torch.stack([terms.loss for terms, _ in taken]).mean())
+        shares = [terms.active for terms, _ in taken if terms.active is not None]
         still = round(float(torch.stack(shares).mean()), 6) if shares else None
         per_batch = params.classes_per_batch * params.images_per_class
         rate = params.learning_rate * share
@@ -177,37 +188,36 @@ class _Run:
         """Find each class's nearest classes, by as many images of each as a batch holds."""
         params, everyone = self.params, torch.arange(len(batches.ids))
         ids, labels = batches.of_classes(everyone, self.generator)
-        points = embed(self.embedding, images, ids.numpy(), autocast=params.precision == "bf16")
+        points = embed(self.method, images, ids.numpy())
         if not points.isfinite().all():
             return  # told, with its step and classes, when this record ends
         found = nearest_classes(points.to(self.device), labels.to(self.device), params.mine_neighbours)
         self.mined = {"neighbours": found.cpu()}
 
-    def _check_finite(self, taken: Sequence[tuple[Tensor, Tensor | None, Tensor, Tensor]]) -> None:
-        fine = [bool(loss.isfinite() & finite) for loss, _, finite, _ in taken]
+    def _check_finite(self, taken: Sequence[tuple[Terms, Tensor]]) -> None:
+        fine = torch.stack([terms.loss for terms, _ in taken]).isfinite().tolist()
         if all(fine):
             return
         first = fine.index(False)
-        loss, _, finite, labels = taken[first]
         step = self.step - len(taken) + first
-        found = f"the loss was {float(loss)}" if finite else "embeddings were NaN or infinite"
-        drawn = [self.names[label] for label in labels.unique()]  # type: ignore[no-untyped-call]
+        drawn = [self.names[label] for label in taken[first][1].unique()]  # type: ignore[no-untyped-call]
         rate = self.params.learning_rate * rate_share(step, self.params)
         classes = ", ".join(drawn[:3]) + (f" and {len(drawn) - 3} more" if len(drawn) > 3 else "")
         raise TrainingDiverged(
-            f"{found} at step {step + 1} with learning rate {rate:.2g}, in a batch of {classes}; "
+            f"embeddings or the loss were NaN or infinite at step {step + 1} with learning rate {rate:.2g}, "
+            f"in a batch of {classes}; "
             "lower train.learning_rate, or set train.precision: float32"
         )
 
     def validate(self, images: Pixels, episodes: EpisodeSet) -> Validation:
         started = time.perf_counter()
         part = episodes.first(VALIDATION_EPISODES)
-        points = embed_once(self.embedding, images, part.support, part.query, autocast=self.params.precision == "bf16")
-        accuracy = mean_interval(accuracies(answer_episodes(points, part)))
+        points = embed_once(self.method, images, part.support, part.query)
+        accuracy = mean_interval(accuracies(answer_episodes(points, part, scorer(self.method, OWN))))
         better = accuracy.mean > self.best_accuracy
         if better:
             self.best, self.best_step, self.best_accuracy = (
-                copy_weights(self.embedding),
+                copy_weights(self.method),
                 self.step,
                 accuracy.mean,
             )
@@ -226,10 +236,9 @@ class _Run:
         names = ("step", "seconds", "stale", "best_step", "best_accuracy", "history")
         notes = {name: getattr(self, name) for name in names}
         found = Checkpoint(
-            weights=self.embedding.state_dict(),
+            weights=self.method.state_dict(),
             best=self.best,
             optimizer=optimizer_tensors(self.optimizer),
-            objective=self.objective.state_dict(),
             mined=self.mined,
             generator=self.generator.get_state(),
             notes=notes,
@@ -237,9 +246,8 @@ class _Run:
         save_checkpoint(found, self.path)
 
     def _resume(self, found: Checkpoint) -> None:
-        self.embedding.load_state_dict(found.weights)
+        self.method.load_state_dict(found.weights)
         restore_optimizer(self.optimizer, found.optimizer)
-        self.objective.load_state_dict(found.objective)
         self.mined = found.mined
         self.generator.set_state(found.generator)
         self.best = {key: tensor.to(self.device) for key, tensor in found.best.items()}

@@ -20,7 +20,13 @@ STEPS = [{"step": step, "loss": 1 / step, "learning_rate": 0.001, "images_per_s"
 VALIDATION = {"step": 20, "val_accuracy": 0.5, "val_low": 0.4, "val_high": 0.6, "best": True}
 DONE = {"step": 20, "done": True, "reason": "all 20 steps done", "seconds": 1.0}
 METRICS = {
-    "answering": {"head": "prototype", "batch_norm": "eval", "transductive": False},
+    "answering": {
+        "method": "metric",
+        "head": "prototype",
+        "batch_norm": "eval",
+        "by": "prototype",
+        "transductive": False,
+    },
     "accuracy": {"3w1s": {"mean": 0.75, "low": 0.7, "high": 0.8, "episodes": 20}},
     "geometry": {"within": 0.5, "between": 1.0, "ratio": 0.5, "map_at_r": None, "recall_at_1": 0.9},
 }

@@ -142,9 +142,9 @@ def test_it_answers_by_the_head_that_it_was_measured_with(project):
     root = project[0]
     (root / layout.EVALUATION).mkdir(parents=True, exist_ok=True)
     try:
-        save_answering(Answering("attention", "eval"), root / layout.EVALUATION)
+        save_answering(Answering("metric", "attention", "eval"), root / layout.EVALUATION)
         by_attention = mlflow.pyfunc.load_model(log(root, seed=2))
-        save_answering(Answering("pt_map", "eval"), root / layout.EVALUATION)
+        save_answering(Answering("metric", "pt_map", "eval"), root / layout.EVALUATION)
         by_transport = mlflow.pyfunc.load_model(log(root, seed=3, head_dim=None))
     finally:
         shutil.rmtree(root / layout.EVALUATION)

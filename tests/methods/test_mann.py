@@ -1,7 +1,8 @@
 import pytest
 import torch
 
-from kshot.methods.mann import HEADS, SLOTS, WIDTH, Mann, empty_memory, instance_accuracies, read, stream_loss, write
+from kshot.methods.mann import MemoryNetwork, instance_accuracies, stream_loss
+from kshot.methods.memory import HEADS, SLOTS, WIDTH, empty_memory, read, write
 
 
 def test_writes_go_to_the_least_recently_used_places_one_after_another():
@@ -49,7 +50,7 @@ def test_a_key_finds_what_is_like_it():
 
 def test_a_label_is_told_one_step_late():
     torch.manual_seed(0)
-    network, points = Mann(6, 3), torch.randn(2, 5, 6)
+    network, points = MemoryNetwork(6, 3), torch.randn(2, 5, 6)
     labels = torch.tensor([[0, 1, 2, 0, 1], [1, 1, 0, 2, 2]])
     changed = labels.clone()
     changed[:, 3] = (labels[:, 3] + 1) % 3
@@ -59,7 +60,7 @@ def test_a_label_is_told_one_step_late():
 
 def test_streams_do_not_meet():
     torch.manual_seed(0)
-    network, points, labels = Mann(6, 3), torch.randn(3, 5, 6), torch.randint(0, 3, (3, 5))
+    network, points, labels = MemoryNetwork(6, 3), torch.randn(3, 5, 6), torch.randint(0, 3, (3, 5))
     torch.testing.assert_close(network(points, labels)[1:2], network(points[1:2], labels[1:2]))
 
 
@@ -74,7 +75,7 @@ def test_accuracies_by_instance_are_counted_by_hand():
 def test_it_learns_to_bind_labels_that_are_drawn_anew():
     generator = torch.Generator().manual_seed(0)
     torch.manual_seed(0)
-    network = Mann(8, 2)
+    network = MemoryNetwork(8, 2)
     optimizer = torch.optim.Adam(network.parameters(), lr=5e-3)
 
     def streams(count):

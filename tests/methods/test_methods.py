@@ -53,7 +53,7 @@ def test_every_method_learns_a_toy_problem(name):
     losses = []
     for step in range(60):
         method.train()
-        loss = method.loss(*pictures(10, 4, seed=step), generator)
+        loss = method.loss(*pictures(10, 4, seed=step), generator).loss
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()

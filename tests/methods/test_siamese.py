@@ -23,5 +23,5 @@ def test_the_loss_is_the_mean_over_same_and_over_different_pairs():
             else:
                 different.append(-math.log(1 - share))
     wanted = (sum(same) / len(same) + sum(different) / len(different)) / 2
-    found = method.loss(pixels, labels, torch.Generator())
+    found = method.loss(pixels, labels, torch.Generator()).loss
     torch.testing.assert_close(found.item(), wanted, rtol=1e-4, atol=0)

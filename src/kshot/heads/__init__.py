@@ -6,5 +6,7 @@ the classes is a probability. Inductive heads answer each query by itself; trans
 episode at once, which is another task, and every figure of theirs says so.
 """
 
-INDUCTIVE = ("prototype", "nearest_neighbour", "attention", "logistic_regression")
+OWN = "method"  # no head of these: as the method that was trained answers
+SIMPLE_SHOT = "simple_shot"  # inductive; needs the mean of the training images besides
+INDUCTIVE = ("prototype", "nearest_neighbour", "attention", "cosine_classifier", "logistic_regression")
 TRANSDUCTIVE = ("laplacian_shot", "pt_map")

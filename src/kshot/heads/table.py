@@ -5,16 +5,19 @@ from collections.abc import Callable
 from torch import Tensor
 
 from kshot.heads.attention import attention_head
+from kshot.heads.cosine_classifier import cosine_classifier_head
 from kshot.heads.laplacian_shot import laplacian_shot_head
 from kshot.heads.logistic_regression import logistic_regression_head
 from kshot.heads.nearest_neighbour import nearest_neighbour_head
 from kshot.heads.prototype import prototype_head
 from kshot.heads.pt_map import pt_map_head
 
-HEADS: dict[str, Callable[[Tensor, Tensor, Tensor, int], Tensor]] = {
+Head = Callable[[Tensor, Tensor, Tensor, int], Tensor]
+HEADS: dict[str, Head] = {
     "prototype": prototype_head,
     "nearest_neighbour": nearest_neighbour_head,
     "attention": attention_head,
+    "cosine_classifier": cosine_classifier_head,
     "logistic_regression": logistic_regression_head,
     "laplacian_shot": laplacian_shot_head,
     "pt_map": pt_map_head,

@@ -7,10 +7,11 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from kshot.answering import scorer
 from kshot.devices import choose_device
-from kshot.embedding import load_embedding
 from kshot.episodes import EpisodeSet
 from kshot.evaluation import Points, accuracies, answer_episodes, embed_once
+from kshot.heads.table import Head
 from kshot.lifecycle import layout
 from kshot.lifecycle.packed import (
     image_ids,
@@ -21,6 +22,7 @@ from kshot.lifecycle.packed import (
     read_images,
     read_manifest,
 )
+from kshot.methods.saving import load_method
 from kshot.statistics import mean_interval, ratio_interval
 
 Labels = NDArray[np.integer[Any]]
@@ -46,21 +48,22 @@ class Answers(NamedTuple):
 
 
 def answer(root: Path, model: Path, head: str, images: Path | None = None) -> Answers:
-    """Score the embedding in the folder `model`, answering by `head`, on every test protocol of the project at `root`.
+    """Score the model in the folder `model`, answering by `head`, on every test protocol of the project at `root`.
 
     `images` is another .npy of the same pictures, for a model that was trained on another size than today's.
 
     Each test image is embedded once, in float32. Raises CheckpointError for a model that cannot be loaded.
     """
-    embedding = load_embedding(model, choose_device("auto"))
+    method = load_method(model, choose_device("auto"))
+    respond = scorer(method, head)
     classes = read_classes(root)
     sets = {name: read_episodes(root, "test", name) for name in test_protocols(root)}
     test_ids = image_ids(read_manifest(root), of_splits(classes, ["test"]))
     pixels = read_images(root) if images is None else np.load(images, mmap_mode="r")
-    points = embed_once(embedding, pixels, *test_ids)
+    points = embed_once(method, pixels, *test_ids)
     tables: dict[str, list[pd.DataFrame]] = {name: [] for name in Answers._fields[:-1]}
     for name, episodes in sets.items():
-        for table, frame in _tables(points, episodes, head, classes).items():
+        for table, frame in _tables(points, episodes, respond, classes).items():
             frame.insert(0, "protocol", name)
             tables[table].append(frame)
     frames = {name: pd.concat(parts, ignore_index=True) for name, parts in tables.items()}
@@ -74,7 +77,7 @@ def test_protocols(root: Path) -> list[str]:
     return sorted(names, key=lambda name: (read_episodes(root, "test", name).classes.shape[1], name))
 
 
-def _tables(points: Points, episodes: EpisodeSet, head: str, classes: pd.DataFrame) -> dict[str, pd.DataFrame]:
+def _tables(points: Points, episodes: EpisodeSet, head: Head, classes: pd.DataFrame) -> dict[str, pd.DataFrame]:
     predicted = answer_episodes(points, episodes, head)
     scores = accuracies(predicted)
     truth = np.broadcast_to(episodes.classes[:, :, None], predicted.shape)

@@ -8,7 +8,6 @@ from typing import NamedTuple
 import pandas as pd
 
 from kshot.answering import load_answering
-from kshot.embedding import load_embedding
 from kshot.errors import DataError, KshotError, RegistryError
 from kshot.images import Packed, pack
 from kshot.lifecycle import layout, registry, store
@@ -17,6 +16,7 @@ from kshot.lifecycle.gate import Evidence, GroupChange
 from kshot.lifecycle.lineage import Lineage
 from kshot.lifecycle.packed import of_splits, read_classes, read_manifest
 from kshot.lifecycle.registry import Registered
+from kshot.methods.saving import load_method
 from kshot.params import Params
 from kshot.statistics import Interval, mean_interval, paired_difference
 
@@ -79,7 +79,7 @@ def _champions(
 ) -> tuple[_Results, tuple[str, ...]]:
     try:
         model = registry.model_files(root, champion.version, scratch)
-        settings = load_embedding(model).settings
+        settings = load_method(model).embedding.settings
     except KshotError as error:
         raise RegistryError(
             f"champion {champion.version} cannot be compared with: {error}; "

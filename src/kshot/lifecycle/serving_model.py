@@ -16,25 +16,29 @@ from mlflow.exceptions import MlflowException
 from mlflow.models import set_model
 from mlflow.pyfunc.model import PythonModel, PythonModelContext
 
-from kshot.answering import Answering, load_answering
-from kshot.distances import squared_euclidean
-from kshot.embedding import Embedding, embed, load_embedding
+from kshot.answering import load_answering, scorer
+from kshot.distances import euclidean
+from kshot.embedding import embed
 from kshot.errors import DataError
-from kshot.heads.table import HEADS
+from kshot.heads.table import Head
 from kshot.images import decode, prepare
+from kshot.methods.method import Method
+from kshot.methods.saving import load_method
 from kshot.prototypes import prototypes
 
 
 class FewShot(PythonModel):
     """Answers few-shot questions by the head that it was measured with."""
 
-    embedding: Embedding
-    answering: Answering
+    method: Method
+    head: str
+    scores: Head
 
     def load_context(self, context: PythonModelContext) -> None:
         """Load the embedding that was registered, and how it answers."""
         folder = Path(context.artifacts["embedding"])
-        self.embedding, self.answering = load_embedding(folder), load_answering(folder)
+        self.method, self.head = load_method(folder), load_answering(folder).head
+        self.scores = scorer(self.method, self.head)
 
     def predict(self, context: Any, model_input: pd.DataFrame, params: Any = None) -> pd.DataFrame:
         """One row a query: label, probability, distance, in the order of the queries.
@@ -42,7 +46,8 @@ class FewShot(PythonModel):
         Rows with a label are the support, rows without (None, NaN or '') the queries; any number of classes, any
         number of images each. `image` holds the bytes of a PNG or JPEG, or their base64. probability is the softmax
         of the head's scores (for prototypes minus the squared distances), distance the Euclidean one to the mean of the
-        class that is answered. A transductive head looks at all queries of the request together. Raises
+        class that is answered, NaN for methods that adapt the network and have no space. A transductive head looks at
+        all queries of the request together. Raises
         MlflowException, INVALID_PARAMETER_VALUE, for a request that cannot be answered.
         """
         try:
@@ -64,12 +69,11 @@ class FewShot(PythonModel):
         places = torch.tensor([names.index(labels[row]) for row in support])
         known, asked = points[support][None], points[queries][None]
         try:
-            scores = HEADS[self.answering.head](known, places, asked, len(names))[0]
+            scores = self.scores(known, places, asked, len(names))[0]
         except ValueError as error:
-            raise DataError(f"head {self.answering.head} cannot answer this: {error}") from None
+            raise DataError(f"head {self.head} cannot answer this: {error}") from None
         probability, nearest = scores.softmax(1).max(1)
-        squared = squared_euclidean(asked, prototypes(known, places, len(names)))[0]
-        distance = squared.gather(1, nearest[:, None]).sqrt().flatten()
+        distance = self._distance(known, places, asked, len(names)).gather(1, nearest[:, None]).flatten()
         return pd.DataFrame(
             {
                 "label": [names[place] for place in nearest.tolist()],
@@ -78,8 +82,13 @@ class FewShot(PythonModel):
             }
         )
 
+    def _distance(self, known: torch.Tensor, places: torch.Tensor, asked: torch.Tensor, n_way: int) -> torch.Tensor:
+        if not self.method.has_space:
+            return torch.full((asked.shape[1], n_way), torch.nan)
+        return euclidean(asked, prototypes(known, places, n_way))[0]
+
     def _embed(self, pictures: list[Any]) -> torch.Tensor:
-        settings = self.embedding.settings["ingest"]
+        settings = self.method.embedding.settings["ingest"]
         pixels = []
         for row, picture in enumerate(pictures):
             try:
@@ -87,7 +96,7 @@ class FewShot(PythonModel):
             except DataError as error:
                 raise DataError(f"row {row}: {error}; needs the bytes of a PNG or JPEG, or their base64") from None
             pixels.append(prepare(decoded, settings["size"], settings["channels"], settings["invert"]))
-        return embed(self.embedding, np.stack(pixels), np.arange(len(pixels)))
+        return embed(self.method, np.stack(pixels), np.arange(len(pixels)))
 
 
 def _label(value: Any) -> str:

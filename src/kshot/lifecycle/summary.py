@@ -11,7 +11,7 @@ from kshot.lifecycle.retraining import Outcome
 def accuracy_table(root: Path) -> list[dict[str, str]]:
     """Return one row a protocol of reports/metrics.json, every value as a person reads it."""
     metrics = json.loads((root / layout.METRICS).read_text(encoding="utf-8"))
-    mark = f" transductive ({metrics['answering']['head']})" if metrics["answering"]["transductive"] else ""
+    mark = f" ({metrics['answering']['by']})" if metrics["answering"]["transductive"] else ""
     return [
         {
             "protocol": protocol + mark,

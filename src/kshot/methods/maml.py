@@ -1,5 +1,6 @@
 """MAML (Finn, Abbeel, Levine 2017, arXiv:1703.03400), its first-order form, and ANIL (Raghu et al. 2020)."""
 
+import math
 from typing import Literal
 
 import torch
@@ -9,6 +10,7 @@ from torch.nn.functional import cross_entropy
 
 from kshot.distances import full_precision
 from kshot.embedding import Embedding
+from kshot.losses.terms import Terms
 from kshot.methods.episode_norm import normalise_by_episode, refer_to
 from kshot.methods.method import Method, episode_loss, training_episodes
 
@@ -30,6 +32,8 @@ class Maml(Method):
                      convolutions with other weights for each task become grouped ones
     """
 
+    has_space = False
+
     def __init__(
         self,
         embedding: Embedding,
@@ -48,6 +52,8 @@ class Maml(Method):
         super().__init__(embedding, n_way, k_shot)
         self.steps, self.test_steps, self.first_order = steps, test_steps, first_order
         self.batch_norm, self.batched = batch_norm, batched
+        ingest = embedding.settings["ingest"]
+        self.shape = (ingest["channels"], ingest["size"], ingest["size"])
         self.norms = normalise_by_episode(embedding)
         for module in embedding.modules():
             if isinstance(module, nn.ReLU):
@@ -61,22 +67,25 @@ class Maml(Method):
             {key: nn.Parameter(value, requires_grad=learn_rates) for key, value in rates.items()}
         )
 
+    @property
+    def dim(self) -> int:
+        return math.prod(self.shape)
+
     def embed(self, pixels: Tensor) -> Tensor:
-        """The pixels themselves, flat: what an episode makes of them is not known before."""
-        self._shape = pixels.shape[1:]
-        return pixels.flatten(1).float()
+        """(N, C, S, S) to (N, C * S * S), the pixels themselves: what an episode makes of them is not known before."""
+        return pixels.flatten(1)
 
     def scores(self, support: Tensor, labels: Tensor, query: Tensor, n_way: int) -> Tensor:
         with torch.enable_grad():
             found = self._adapt_and_answer(support, labels, query, n_way, self.test_steps)
         return found.detach()
 
-    def loss(self, pixels: Tensor, labels: Tensor, generator: torch.Generator) -> Tensor:
+    def loss(self, pixels: Tensor, labels: Tensor, generator: torch.Generator) -> Terms:
         episodes = training_episodes(self.embed(pixels), labels, self.n_way, self.k_shot)
         logits = self._adapt_and_answer(
             episodes.support, episodes.support_labels, episodes.query, self.n_way, self.steps
         )
-        return episode_loss(logits, episodes.query_labels)
+        return Terms(episode_loss(logits, episodes.query_labels), None)
 
     def _adapt_and_answer(self, support: Tensor, labels: Tensor, query: Tensor, n_way: int, steps: int) -> Tensor:
         start = self._start(n_way)
@@ -115,7 +124,7 @@ class Maml(Method):
 
     def _logits(self, weights: Weights, flat: Tensor) -> Tensor:
         body = {name: value for name, value in weights.items() if name not in ("row", "bias")}
-        pixels = flat.reshape(-1, *self._shape)
+        pixels = flat.reshape(-1, *self.shape)
         points: Tensor = functional_call(self.embedding, body, (pixels,))
         return points @ weights["row"].T + weights["bias"]
 

@@ -1,86 +1,116 @@
 """Memory-augmented networks (Santoro, Bartunov, Botvinick, Wierstra, Lillicrap 2016, arXiv:1605.06065)."""
 
-from typing import NamedTuple
-
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy, one_hot
 
-from kshot.distances import cosine_similarity
+from kshot.embedding import Embedding
+from kshot.losses.terms import Terms
+from kshot.methods.memory import HEADS, WIDTH, Memory, empty_memory, read, write
+from kshot.methods.method import Method, by_class
 
-SLOTS, WIDTH, HEADS, CONTROLLER, DECAY = 128, 40, 4, 200, 0.99  # the paper's, section 4.1
-
-
-class Memory(NamedTuple):
-    """slots (N, M, W); usage (N, M); read (N, H, M), where each head read last; least (N, H, M), one place a head.
-
-    The heads' least used places differ from each other: what one writes is not written over by the next.
-    """
-
-    slots: Tensor
-    usage: Tensor
-    read: Tensor
-    least: Tensor
+QUERIES_AT_ONCE = 16  # of each episode, while it is answered: each has a memory of its own
 
 
-class Mann(nn.Module):
+class State:
+    """What the network holds after some steps of N streams: the controller's hidden and cell state, and the memory."""
+
+    def __init__(self, hidden: Tensor, cell: Tensor, memory: Memory) -> None:
+        self.hidden, self.cell, self.memory = hidden, cell, memory
+
+    def repeated(self, times: int) -> "State":
+        """Each stream's state `times` times, one after another."""
+        memory = Memory(*(part.repeat_interleave(times, 0) for part in self.memory))
+        return State(self.hidden.repeat_interleave(times, 0), self.cell.repeat_interleave(times, 0), memory)
+
+
+class MemoryNetwork(nn.Module):
     """An LSTM that writes what it sees into an external memory, least recently used places first, and reads by content.
 
     It meets a stream: at each step an image and the label of the one before, and is to name the class of the image,
     whose labels are drawn anew for each stream. `n_labels` is how many labels there are.
     """
 
-    def __init__(self, inputs: int, n_labels: int) -> None:
+    def __init__(self, inputs: int, n_labels: int, controller: int = 200) -> None:
         super().__init__()
         self.n_labels = n_labels
-        self.controller = nn.LSTMCell(inputs + n_labels, CONTROLLER)
-        self.keys = nn.Linear(CONTROLLER, HEADS * WIDTH)
-        self.values = nn.Linear(CONTROLLER, HEADS * WIDTH)
-        self.gates = nn.Linear(CONTROLLER, HEADS)
-        self.decide = nn.Linear(CONTROLLER + HEADS * WIDTH, n_labels)
+        self.controller = nn.LSTMCell(inputs + n_labels, controller)
+        self.keys = nn.Linear(controller, HEADS * WIDTH)
+        self.values = nn.Linear(controller, HEADS * WIDTH)
+        self.gates = nn.Linear(controller, HEADS)
+        self.decide = nn.Linear(controller + HEADS * WIDTH, n_labels)
 
     def forward(self, points: Tensor, labels: Tensor) -> Tensor:
         """Logits (N, T, n_labels) of streams: points (N, T, inputs), labels (N, T) int64, each told one step late."""
+        return self.run(points, labels)[1]
+
+    def run(self, points: Tensor, labels: Tensor) -> tuple[State, Tensor]:
+        """The state after the streams, and the logits."""
         told = one_hot(labels, self.n_labels).to(points.dtype)
         told = torch.cat([torch.zeros_like(told[:, :1]), told[:, :-1]], 1)
-        streams = len(points)
-        state = points.new_zeros(streams, CONTROLLER), points.new_zeros(streams, CONTROLLER)
-        memory = empty_memory(streams, points)
-        logits = []
+        state, logits = self.start(points), []
         for image, label in zip(points.unbind(1), told.unbind(1), strict=True):
-            state = self.controller(torch.cat([image, label], 1), state)
-            shape = (streams, HEADS, WIDTH)
-            keys, values = self.keys(state[0]).tanh().reshape(shape), self.values(state[0]).tanh().reshape(shape)
-            memory = write(memory, values, self.gates(state[0]).sigmoid())
-            memory, found = read(memory, keys)
-            logits.append(self.decide(torch.cat([state[0], found.flatten(1)], 1)))
-        return torch.stack(logits, 1)
+            state, found = self.step(state, image, label)
+            logits.append(found)
+        return state, torch.stack(logits, 1)
+
+    def start(self, points: Tensor) -> State:
+        """The state before the first step of as many streams as `points` has rows."""
+        nothing = points.new_zeros(len(points), self.controller.hidden_size)
+        return State(nothing, nothing, empty_memory(len(points), points))
+
+    def step(self, state: State, image: Tensor, told: Tensor) -> tuple[State, Tensor]:
+        """One step: image (N, inputs), the label before it told (N, n_labels), zeros for none; logits (N, n_labels)."""
+        hidden, cell = self.controller(torch.cat([image, told], 1), (state.hidden, state.cell))
+        shape = (len(image), HEADS, WIDTH)
+        keys, values = self.keys(hidden).tanh().reshape(shape), self.values(hidden).tanh().reshape(shape)
+        memory = write(state.memory, values, self.gates(hidden).sigmoid())
+        memory, found = read(memory, keys)
+        return State(hidden, cell, memory), self.decide(torch.cat([hidden, found.flatten(1)], 1))
 
 
-def empty_memory(streams: int, like: Tensor) -> Memory:
-    """A memory that nothing was written to, of the dtype and device of `like`."""
-    usage = like.new_zeros(streams, SLOTS)
-    # Small and not zero: a cosine with zeros has no direction to learn from.
-    slots = like.new_full((streams, SLOTS, WIDTH), 1e-6)
-    return Memory(slots, usage, like.new_zeros(streams, HEADS, SLOTS), _least_used(usage))
+class Mann(Method):
+    """Learns to name what it has seen once: trained on streams of n_way classes, their images in any order.
 
-
-def write(memory: Memory, values: Tensor, gates: Tensor) -> Memory:
-    """Write each head's value to where it last read or to its least used place, as its gate says (eq. 7 and 8).
-
-    values (N, H, W), gates (N, H) in [0, 1], 1 for where it last read. The least used places are emptied first.
+    An episode is a stream too: the support, one image of each class in turn, then a query, which is asked of the memory
+    as the support left it, so that queries do not know each other. It knows n_way labels: no episode may have more
+    classes.
     """
-    weight = gates[..., None] * memory.read + (1 - gates[..., None]) * memory.least
-    slots = memory.slots * (1 - memory.least.sum(1))[..., None]
-    slots = slots + weight.transpose(1, 2) @ values
-    return memory._replace(slots=slots, usage=DECAY * memory.usage + weight.sum(1))
+
+    def __init__(self, embedding: Embedding, n_way: int, k_shot: int, controller: int = 200) -> None:
+        super().__init__(embedding, n_way, k_shot)
+        self.network = MemoryNetwork(embedding.dim, n_way, controller)
+
+    def scores(self, support: Tensor, labels: Tensor, query: Tensor, n_way: int) -> Tensor:
+        if n_way > self.n_way:
+            raise ValueError(f"the episode has {n_way} classes; it was trained with {self.n_way} labels")
+        order = _in_turn(labels)
+        support, labels = support[:, order], labels[order]
+        state, _ = self.network.run(support, labels.expand(len(support), -1))
+        parts = [self._answer(state, labels[-1], part) for part in query.split(QUERIES_AT_ONCE, 1)]  # type: ignore[no-untyped-call]
+        return torch.cat(parts, 1)[..., :n_way]
+
+    def loss(self, pixels: Tensor, labels: Tensor, generator: torch.Generator) -> Terms:
+        """Mean cross-entropy over every step of the streams that a batch makes, P / n_way of them."""
+        points, named = shuffled(by_class(self.embed(pixels), labels, self.n_way), generator)
+        return Terms(stream_loss(self.network(points, named), named), None)
+
+    def _answer(self, state: State, last: Tensor, query: Tensor) -> Tensor:
+        episodes, queries, dim = query.shape
+        told = one_hot(last, self.n_way).to(query.dtype).expand(episodes * queries, -1)
+        _, logits = self.network.step(state.repeated(queries), query.reshape(-1, dim), told)
+        return logits.reshape(episodes, queries, -1)
 
 
-def read(memory: Memory, keys: Tensor) -> tuple[Memory, Tensor]:
-    """What each head finds by cosine to its key (eq. 2 to 4): keys (N, H, W) to (N, H, W), and the use counted."""
-    weight = cosine_similarity(keys, memory.slots).softmax(-1)
-    usage = memory.usage + weight.sum(1)
-    return memory._replace(usage=usage, read=weight, least=_least_used(usage)), weight @ memory.slots
+def shuffled(classes: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+    """Classes (E, n_way, K, D) as streams (E, n_way * K, D) in random order, and the labels (E, n_way * K) that each
+    stream's classes bear, drawn at random too."""
+    episodes, n_way, images, dim = classes.shape
+    names = torch.rand(episodes, n_way, generator=generator).argsort(1).repeat_interleave(images, 1)
+    order = torch.rand(episodes, n_way * images, generator=generator).argsort(1)
+    places = order.to(classes.device)
+    points = classes.flatten(1, 2).gather(1, places[..., None].expand(-1, -1, dim))
+    return points, names.gather(1, order).to(classes.device)
 
 
 def stream_loss(logits: Tensor, labels: Tensor) -> Tensor:
@@ -95,7 +125,7 @@ def instance_accuracies(logits: Tensor, labels: Tensor, instances: int) -> Tenso
     return torch.stack([right[shown == place].double().mean() for place in range(1, instances + 1)])
 
 
-def _least_used(usage: Tensor) -> Tensor:
-    """The HEADS least used places of each memory (eq. 6), one a head: (N, H, M). Ties go to the lower place."""
-    places = usage.detach().sort(dim=1, stable=True).indices[:, :HEADS]
-    return one_hot(places, usage.shape[1]).to(usage.dtype)
+def _in_turn(labels: Tensor) -> Tensor:
+    """An order in which every class shows its first image before any shows its second."""
+    shown = one_hot(labels).cumsum(0).gather(1, labels[:, None])[:, 0]
+    return (shown * (labels.max() + 1) + labels).argsort()

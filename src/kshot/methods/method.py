@@ -1,48 +1,76 @@
 """What every method is, and the episodes that a training batch is cut into."""
 
+from typing import NamedTuple
+
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
 from kshot.distances import full_precision
 from kshot.embedding import Embedding
+from kshot.heads.prototype import prototype_head
+from kshot.losses.terms import Terms
+from kshot.params import Train
 
 
 class Method(nn.Module):
     """An embedding with a way to answer episodes; the loss is the cross-entropy of the answers to training episodes.
 
     n_way, k_shot: of the training episodes; a batch of P classes x K images makes P / n_way episodes, of each class's
-    images the first k_shot are support.
+    images the first k_shot are support. `centre` (dim,) is the mean of the training images' embeddings, once trained.
     """
 
     batch_norm = "eval"
+    has_space = True  # whether images have one embedding whatever the episode
+    training_only: tuple[str, ...] = ()  # the parts that answering does without: not saved with a model
+    centre: Tensor
 
     def __init__(self, embedding: Embedding, n_way: int, k_shot: int) -> None:
         super().__init__()
         self.embedding, self.n_way, self.k_shot = embedding, n_way, k_shot
+        self.register_buffer("centre", torch.zeros(embedding.dim))
+
+    @property
+    def dim(self) -> int:
+        """The width of what `embed` returns."""
+        return self.embedding.dim
 
     def embed(self, pixels: Tensor) -> Tensor:
         """(N, C, S, S), uint8 or floating in [0, 255], to (N, D) float32."""
         points: Tensor = self.embedding(pixels)
         return points
 
-    def scores(self, support: Tensor, labels: Tensor, query: Tensor, n_way: int) -> Tensor:
-        """Logits (E, Q, n_way) of embedded support (E, S, D), labels (S,) int64 in [0, n_way), query (E, Q, D)."""
-        raise NotImplementedError
+    def prepare(self, train: Train, n_classes: int) -> None:
+        """Make the parts that training alone needs, on `n_classes` classes; a model that is only asked has none."""
 
-    def loss(self, pixels: Tensor, labels: Tensor, generator: torch.Generator) -> Tensor:
-        """Mean cross-entropy of a batch's episodes. pixels (P * K, C, S, S); labels (P * K,), K of each class."""
+    def forward(self, pixels: Tensor) -> Tensor:
+        """As `embed`."""
+        return self.embed(pixels)
+
+    def scores(self, support: Tensor, labels: Tensor, query: Tensor, n_way: int) -> Tensor:
+        """Logits (E, Q, n_way) of embedded support (E, S, D), labels (S,) int64 in [0, n_way), query (E, Q, D).
+
+        By the nearest prototype, where a method does not know better.
+        """
+        return prototype_head(support, labels, query, n_way)
+
+    def loss(self, pixels: Tensor, labels: Tensor, generator: torch.Generator) -> Terms:
+        """Mean cross-entropy of a batch's episodes.
+
+        pixels (P * K, C, S, S); labels (P * K,) int64, K of each class one after another, numbers of training classes.
+        """
         episodes = training_episodes(self.embed(pixels), labels, self.n_way, self.k_shot)
         logits = self.scores(episodes.support, episodes.support_labels, episodes.query, self.n_way)
-        return episode_loss(logits, episodes.query_labels)
+        return Terms(episode_loss(logits, episodes.query_labels), None)
 
 
-class TrainingEpisodes:
+class TrainingEpisodes(NamedTuple):
     """Episodes of one batch: support (E, S, ...), query (E, Q, ...), and their labels (S,) and (Q,) in [0, n_way)."""
 
-    def __init__(self, support: Tensor, support_labels: Tensor, query: Tensor, query_labels: Tensor) -> None:
-        self.support, self.support_labels = support, support_labels
-        self.query, self.query_labels = query, query_labels
+    support: Tensor
+    support_labels: Tensor
+    query: Tensor
+    query_labels: Tensor
 
 
 def training_episodes(values: Tensor, labels: Tensor, n_way: int, k_shot: int) -> TrainingEpisodes:
@@ -50,14 +78,20 @@ def training_episodes(values: Tensor, labels: Tensor, n_way: int, k_shot: int) -
 
     values (P * K, ...), the images of one class together, K of each; the first `k_shot` of a class are its support.
     """
-    per_class = int((labels == labels[0]).sum())
-    n_episodes = len(labels) // per_class // n_way
-    cut = values[: n_episodes * n_way * per_class].reshape(n_episodes, n_way, per_class, *values.shape[1:])
+    cut = by_class(values, labels, n_way)
+    per_class = cut.shape[2]
     support, query = cut[:, :, :k_shot].flatten(1, 2), cut[:, :, k_shot:].flatten(1, 2)
     classes = torch.arange(n_way, device=values.device)
     return TrainingEpisodes(
         support, classes.repeat_interleave(k_shot), query, classes.repeat_interleave(per_class - k_shot)
     )
+
+
+def by_class(values: Tensor, labels: Tensor, n_way: int) -> Tensor:
+    """A batch (P * K, ...) as (E, n_way, K, ...), E = P // n_way."""
+    per_class = int((labels == labels[0]).sum())
+    n_episodes = len(labels) // per_class // n_way
+    return values[: n_episodes * n_way * per_class].reshape(n_episodes, n_way, per_class, *values.shape[1:])
 
 
 def episode_loss(logits: Tensor, labels: Tensor) -> Tensor:

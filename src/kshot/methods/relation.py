@@ -4,7 +4,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import mse_loss, one_hot
 
+from kshot.distances import full_precision
 from kshot.embedding import Embedding
+from kshot.losses.terms import Terms
 from kshot.methods.method import Method, training_episodes
 
 WIDTH, HIDDEN = 64, 8  # of the relation module: the paper's
@@ -13,12 +15,16 @@ WIDTH, HIDDEN = 64, 8  # of the relation module: the paper's
 class Relation(Method):
     """A learned comparison: the mean feature maps of a class and those of a query, through two more blocks.
 
-    The embedding is flat; `channels` says how many maps it holds, the rest of its width is their square. Scores are
-    logits: their sigmoid is the paper's relation score, which is regressed to 1 for the right class and 0 for others.
+    The embedding is flat; `channels` (None: as the backbone says) is how many maps it holds, the rest of its width is
+    their square. The backbone conv4_maps leaves maps that are worth comparing. Scores are logits: their sigmoid is the
+    paper's relation score, which is regressed to 1 for the right class and 0 for others.
     """
 
-    def __init__(self, embedding: Embedding, n_way: int, k_shot: int, channels: int) -> None:
+    def __init__(self, embedding: Embedding, n_way: int, k_shot: int, channels: int | None = None) -> None:
         super().__init__(embedding, n_way, k_shot)
+        if channels is None:
+            # A network without maps of its own ends in numbers: as many maps of one pixel.
+            channels = int(getattr(embedding.backbone, "maps", embedding.dim))
         side = round((embedding.dim / channels) ** 0.5)
         if channels * side * side != embedding.dim:
             raise ValueError(f"the embedding has {embedding.dim} numbers; needs {channels} square maps")
@@ -43,16 +49,18 @@ class Relation(Method):
             3,
         )
         channels, height, width = self.maps
-        features = self.compare(pairs.reshape(-1, 2 * channels, height, width))
+        with torch.autocast(pairs.device.type, torch.bfloat16, enabled=self.embedding.autocast):
+            features = self.compare(pairs.reshape(-1, 2 * channels, height, width))
+        features = full_precision(features)
         logits: Tensor = self.decide(features).reshape(episodes, queries, n_way)
         return logits
 
-    def loss(self, pixels: Tensor, labels: Tensor, generator: torch.Generator) -> Tensor:
+    def loss(self, pixels: Tensor, labels: Tensor, generator: torch.Generator) -> Terms:
         """Mean squared error of the relation scores (eq. 2 of the paper)."""
         episodes = training_episodes(self.embed(pixels), labels, self.n_way, self.k_shot)
         logits = self.scores(episodes.support, episodes.support_labels, episodes.query, self.n_way)
         truth = one_hot(episodes.query_labels, self.n_way).to(logits.dtype).expand_as(logits)
-        return mse_loss(logits.sigmoid(), truth)
+        return Terms(mse_loss(logits.sigmoid(), truth), None)
 
 
 def _block(inputs: int) -> nn.Sequential:

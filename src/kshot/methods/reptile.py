@@ -3,6 +3,7 @@
 import torch
 from torch import Tensor
 
+from kshot.losses.terms import Terms
 from kshot.methods.maml import Maml, Weights
 from kshot.methods.method import training_episodes
 
@@ -15,7 +16,7 @@ class Reptile(Maml):
     adapted on.
     """
 
-    def loss(self, pixels: Tensor, labels: Tensor, generator: torch.Generator) -> Tensor:
+    def loss(self, pixels: Tensor, labels: Tensor, generator: torch.Generator) -> Terms:
         episodes = training_episodes(self.embed(pixels), labels, self.n_way, self.k_shot)
         known = torch.cat([episodes.support, episodes.query], 1)
         truth = torch.cat([episodes.support_labels, episodes.query_labels])
@@ -27,4 +28,4 @@ class Reptile(Maml):
             apart = apart + sum(
                 ((start[name] - reached[name].detach()).square().sum() for name in start), start=known.new_zeros(())
             )
-        return apart / (2 * len(known))
+        return Terms(apart / (2 * len(known)), None)

@@ -5,6 +5,7 @@ from torch import Tensor, nn
 from torch.nn.functional import binary_cross_entropy_with_logits
 
 from kshot.embedding import Embedding
+from kshot.losses.terms import Terms
 from kshot.methods.method import Method
 
 
@@ -34,11 +35,12 @@ class Siamese(Method):
         member = torch.nn.functional.one_hot(labels, n_way).to(logits.dtype)
         return logits @ (member / member.sum(0))
 
-    def loss(self, pixels: Tensor, labels: Tensor, generator: torch.Generator) -> Tensor:
+    def loss(self, pixels: Tensor, labels: Tensor, generator: torch.Generator) -> Terms:
         """Binary cross-entropy over all pairs of the batch, same and different weighing the same in all."""
         points = self.embed(pixels)
         logits = self.same(points, points)
         same = labels[:, None] == labels[None, :]
         different, same = ~same, same & ~torch.eye(len(labels), dtype=torch.bool, device=labels.device)
         weight = same / same.sum().clamp_min(1) + different / different.sum().clamp_min(1)
-        return binary_cross_entropy_with_logits(logits, same.to(logits.dtype), weight=weight, reduction="sum") / 2
+        summed = binary_cross_entropy_with_logits(logits, same.to(logits.dtype), weight=weight, reduction="sum")
+        return Terms(summed / 2, None)

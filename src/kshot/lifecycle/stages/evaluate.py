@@ -2,27 +2,30 @@
 
 import json
 import math
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 import torch
 
-from kshot.answering import Answering, save_answering
+from kshot.answering import answering_of, save_answering
 from kshot.embedding import load_settings
-from kshot.geometry import geometry, project
+from kshot.geometry import Geometry, geometry, project
 from kshot.lifecycle import layout
 from kshot.lifecycle.answers import Answers, answer
 from kshot.lifecycle.packed import image_ids, of_splits, read_classes, read_manifest
 from kshot.lifecycle.stages.entry import stage_main
 from kshot.memory import keep_freed_memory
+from kshot.method_table import METHODS
 from kshot.params import Params
 
 
 def run(root: Path, params: Params) -> None:
     """Write the metrics, and per episode, group, class and confusion a table."""
     keep_freed_memory()
-    answering = Answering(params.evaluate.head, load_settings(root / layout.MODEL)["batch_norm"])
+    settings = load_settings(root / layout.MODEL)
+    answering = answering_of(settings["method"]["name"], params.evaluate.head, settings["batch_norm"])
     answers = answer(root, root / layout.MODEL, answering.head)
     folder = root / layout.EVALUATION
     folder.mkdir(parents=True, exist_ok=True)
@@ -35,17 +38,20 @@ def run(root: Path, params: Params) -> None:
     most_confused.to_csv(folder / "confusions.csv", index=False)
     classes = of_splits(read_classes(root), ["test"])
     upright = classes[classes["rotation"] == 0]
-    projection(root, answers, upright, params.evaluate.projection_classes).to_csv(
-        folder / "projection.csv", index=False
-    )
+    has_space = METHODS[answering.method].space
+    drawn = params.evaluate.projection_classes if has_space else 0
+    projection(root, answers, upright, drawn).to_csv(folder / "projection.csv", index=False)
     scores = accuracy(answers)
-    how = {"head": answering.head, "batch_norm": answering.batch_norm, "transductive": answering.transductive}
-    metrics = {"answering": how, "accuracy": scores, "geometry": space(root, answers, upright)}
+    how = {**asdict(answering), "by": answering.by, "transductive": answering.transductive}
+    shape = space(root, answers, upright) if has_space else dict.fromkeys(Geometry._fields)
+    metrics = {"answering": how, "accuracy": scores, "geometry": shape}
     (root / layout.METRICS).write_text(json.dumps(metrics, indent=2) + "\n", encoding="utf-8")
     for name, row in scores.items():
         mean, low, high = (100 * row[key] for key in ("mean", "low", "high"))
-        by = f"{answering.head}, transductive" if answering.transductive else answering.head
-        print(f"{name}: {mean:.2f} % [{low:.2f}, {high:.2f}] over {row['episodes']} episodes, by {by}", flush=True)
+        print(
+            f"{name}: {mean:.2f} % [{low:.2f}, {high:.2f}] over {row['episodes']} episodes, by {answering.by}",
+            flush=True,
+        )
 
 
 def accuracy(answers: Answers) -> dict[str, dict[str, Any]]:

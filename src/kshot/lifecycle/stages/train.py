@@ -15,7 +15,7 @@ import kshot
 from kshot.backbones import parameter_count
 from kshot.batches import resident
 from kshot.devices import choose_device
-from kshot.embedding import Embedding, save_embedding
+from kshot.embedding import Embedding
 from kshot.lifecycle import layout
 from kshot.lifecycle.packed import (
     image_ids,
@@ -28,10 +28,10 @@ from kshot.lifecycle.packed import (
 )
 from kshot.lifecycle.stages.entry import stage_main
 from kshot.memory import keep_freed_memory
+from kshot.methods.saving import save_method
+from kshot.methods.table import build_method, describe
 from kshot.params import Params
 from kshot.training import meta_train
-
-BATCH_NORM = "eval"  # an episode is answered with the statistics of training: no query helps another
 
 
 def run(root: Path, params: Params) -> None:
@@ -46,17 +46,20 @@ def run(root: Path, params: Params) -> None:
         pretrained=train.pretrained,
         checkpoint=root / train.checkpoint if train.checkpoint else None,
     )
-    embedding = embedding.to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    method = build_method(embedding.settings["method"], embedding)
+    embedding.settings["batch_norm"] = method.batch_norm
+    method = method.to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     # Classes that are trained on cannot be validated on; their curve would only flatter.
     validation = None if "val" in train.splits else read_episodes(root, "val", train.validation_protocol)
     checkpoint = root / layout.STATE / "checkpoints" / inputs_key(root, params) / "checkpoint.safetensors"
+    loss = f"{train.loss} loss, " if train.method == "metric" else ""
     print(
-        f"{train.backbone} with {parameter_count(embedding):,} parameters, {train.loss} loss, "
+        f"{train.backbone} by {train.method}, {parameter_count(method):,} parameters, {loss}"
         f"{len(classes)} classes, on {device.type}",
         flush=True,
     )
     records = meta_train(
-        embedding,
+        method,
         resident(read_images(root), device),
         image_ids(read_manifest(root), classes),
         label_names(classes),
@@ -67,7 +70,7 @@ def run(root: Path, params: Params) -> None:
     log = write_log(root / layout.TRAIN_LOG, records, train.steps)
     write_curves(root / layout.CURVES, log)
     embedding.settings["device"] = device.type
-    save_embedding(embedding, root / layout.MODEL)
+    save_method(method, root / layout.MODEL)
     shutil.rmtree(checkpoint.parent, ignore_errors=True)
     print(f"trained {log[-1]['step']} steps in {log[-1]['seconds']:.0f} s: {log[-1]['reason']}", flush=True)
 
@@ -79,8 +82,8 @@ def settings(params: Params, trained_on: list[str]) -> dict[str, Any]:
         "backbone": train.backbone,
         "head_dim": train.head_dim,
         "l2_normalize": train.l2_normalize,
-        "batch_norm": BATCH_NORM,
-        "loss": train.loss,
+        "method": describe(train),
+        "loss": train.loss if train.method == "metric" else None,
         "ingest": asdict(params.ingest),
         "trained_on": trained_on,
     }
@@ -128,7 +131,9 @@ def inputs_key(root: Path, params: Params) -> str:
     science = Path(kshot.__file__).parent
     files = [root / layout.PACKED / "manifest.parquet", root / layout.SPLIT / "classes.parquet"]
     files += sorted((root / layout.EPISODES).glob("val-*.npz"))
-    files += [path for part in ("", "losses", "mining") for path in sorted((science / part).glob("*.py"))]
+    files += [
+        path for part in ("", "heads", "losses", "methods", "mining") for path in sorted((science / part).glob("*.py"))
+    ]
     if params.train.checkpoint:
         files.append(root / params.train.checkpoint)
     for path in files:

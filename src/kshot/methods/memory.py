@@ -1,0 +1,54 @@
+"""The external memory of Santoro et al. 2016 (arXiv:1605.06065): written least recently used first, read by content."""
+
+from typing import NamedTuple
+
+from torch import Tensor
+from torch.nn.functional import one_hot
+
+from kshot.distances import cosine_similarity
+
+SLOTS, WIDTH, HEADS, DECAY = 128, 40, 4, 0.99  # the paper's, section 4.1
+
+
+class Memory(NamedTuple):
+    """slots (N, M, W); usage (N, M); read (N, H, M), where each head read last; least (N, H, M), one place a head.
+
+    The heads' least used places differ from each other: what one writes is not written over by the next.
+    """
+
+    slots: Tensor
+    usage: Tensor
+    read: Tensor
+    least: Tensor
+
+
+def empty_memory(streams: int, like: Tensor) -> Memory:
+    """A memory that nothing was written to, of the dtype and device of `like`."""
+    usage = like.new_zeros(streams, SLOTS)
+    # Small and not zero: a cosine with zeros has no direction to learn from.
+    slots = like.new_full((streams, SLOTS, WIDTH), 1e-6)
+    return Memory(slots, usage, like.new_zeros(streams, HEADS, SLOTS), _least_used(usage))
+
+
+def write(memory: Memory, values: Tensor, gates: Tensor) -> Memory:
+    """Write each head's value to where it last read or to its least used place, as its gate says (eq. 7 and 8).
+
+    values (N, H, W), gates (N, H) in [0, 1], 1 for where it last read. The least used places are emptied first.
+    """
+    weight = gates[..., None] * memory.read + (1 - gates[..., None]) * memory.least
+    slots = memory.slots * (1 - memory.least.sum(1))[..., None]
+    slots = slots + weight.transpose(1, 2) @ values
+    return memory._replace(slots=slots, usage=DECAY * memory.usage + weight.sum(1))
+
+
+def read(memory: Memory, keys: Tensor) -> tuple[Memory, Tensor]:
+    """What each head finds by cosine to its key (eq. 2 to 4): keys (N, H, W) to (N, H, W), and the use counted."""
+    weight = cosine_similarity(keys, memory.slots).softmax(-1)
+    usage = memory.usage + weight.sum(1)
+    return memory._replace(usage=usage, read=weight, least=_least_used(usage)), weight @ memory.slots
+
+
+def _least_used(usage: Tensor) -> Tensor:
+    """The HEADS least used places of each memory (eq. 6), one a head: (N, H, M). Ties go to the lower place."""
+    places = usage.detach().sort(dim=1, stable=True).indices[:, :HEADS]
+    return one_hot(places, usage.shape[1]).to(usage.dtype)

@@ -1,0 +1,32 @@
+"""Deep metric learning: the embedding trained by a loss on pairs, triplets or the whole batch, of `kshot.losses`."""
+
+import torch
+from torch import Tensor
+
+from kshot.embedding import Embedding
+from kshot.losses.terms import Terms
+from kshot.methods.method import Method
+from kshot.objectives import Objective
+from kshot.params import Train
+
+
+class Metric(Method):
+    """Trained by an objective on the batch as it is, answered by the nearest prototype."""
+
+    training_only = ("objective",)
+
+    def __init__(self, embedding: Embedding, n_way: int, k_shot: int) -> None:
+        super().__init__(embedding, n_way, k_shot)
+        self.objective: Objective | None = None
+
+    def prepare(self, train: Train, n_classes: int) -> None:
+        self.objective = Objective(train, n_classes, self.embedding.dim)
+
+    def loss(self, pixels: Tensor, labels: Tensor, generator: torch.Generator) -> Terms:
+        """The objective's loss, and the share of pairs or triplets that still push; NaN where a point is no number."""
+        assert self.objective is not None, "prepare it first"
+        points = self.embed(pixels)
+        terms: Terms = self.objective(points, labels, generator)
+        # Mining would pass over points that are no numbers, as if they were far from everything.
+        fine = points.detach().isfinite().all()
+        return terms._replace(loss=torch.where(fine, terms.loss, torch.nan))

@@ -1,0 +1,43 @@
+"""A trained method as a folder: the embedding's two files, and the method's own weights where it has any."""
+
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+
+from kshot.embedding import SETTINGS, WEIGHTS, Embedding, load_settings, save_embedding
+from kshot.errors import CheckpointError
+from kshot.methods.method import Method
+from kshot.methods.table import build_method
+
+OWN_WEIGHTS = "method.safetensors"
+# Of models that are older than methods.
+METRIC = {"name": "metric", "n_way": 2, "k_shot": 1, "arguments": {}}
+
+
+def save_method(method: Method, folder: Path) -> None:
+    """Write `method` into `folder`, but for what only training needs."""
+    save_embedding(method.embedding, folder)
+    left_out = ("embedding", *method.training_only)
+    own = {key: value for key, value in method.state_dict().items() if key.split(".")[0] not in left_out}
+    save_file({key: tensor.cpu().contiguous() for key, tensor in own.items()}, folder / OWN_WEIGHTS)
+
+
+def load_method(folder: Path, device: str | torch.device = "cpu") -> Method:
+    """The method saved in `folder`, in evaluation mode. Raises CheckpointError where files miss or do not fit."""
+    try:
+        embedding = Embedding(settings := load_settings(folder))
+        method = build_method(settings.get("method", METRIC), embedding)
+        method.embedding.load_state_dict(load_file(folder / WEIGHTS))
+        if (folder / OWN_WEIGHTS).exists() or "method" in settings:
+            found = method.load_state_dict(load_file(folder / OWN_WEIGHTS), strict=False)
+            missing = [key for key in found.missing_keys if not key.startswith("embedding.")]
+            if missing or found.unexpected_keys:
+                raise KeyError(f"{OWN_WEIGHTS} does not fit: {', '.join([*missing, *found.unexpected_keys])}")
+    except (OSError, KeyError, TypeError, ValueError, RuntimeError, SafetensorError) as error:
+        raise CheckpointError(
+            f"{folder} holds no model that can be loaded: {' '.join(str(error).split())[:300]}; "
+            f"needs {WEIGHTS}, {SETTINGS} and {OWN_WEIGHTS} of one training"
+        ) from error
+    return method.to(device=device, memory_format=torch.channels_last).eval()  # type: ignore[call-overload, no-any-return]

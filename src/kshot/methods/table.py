@@ -1,0 +1,53 @@
+"""The methods by name: made from params.yaml to be trained, or as a saved model describes itself to be asked."""
+
+import functools
+from collections.abc import Callable
+from typing import Any
+
+from torch import nn
+
+from kshot.embedding import Embedding
+from kshot.method_table import arguments_of
+from kshot.methods.maml import Maml
+from kshot.methods.mann import Mann
+from kshot.methods.matching import Matching
+from kshot.methods.method import Method
+from kshot.methods.metric import Metric
+from kshot.methods.prototypical import Prototypical
+from kshot.methods.relation import Relation
+from kshot.methods.reptile import Reptile
+from kshot.methods.siamese import Siamese
+from kshot.methods.transfer import Transfer
+from kshot.params import Train
+
+
+def describe(train: Train) -> dict[str, Any]:
+    """What a model says of its method: {"name", "n_way", "k_shot", "arguments"}, all that builds it again."""
+    arguments = arguments_of(train.method, train.method_arguments)
+    n_way = train.n_way or train.classes_per_batch
+    return {"name": train.method, "n_way": n_way, "k_shot": train.k_shot, "arguments": arguments}
+
+
+def build_method(described: dict[str, Any], embedding: Embedding) -> Method:
+    """The method that `describe` described, over `embedding`; `Method.prepare` makes what training needs besides."""
+    return METHODS[described["name"]](embedding, described["n_way"], described["k_shot"], **described["arguments"])
+
+
+def training_parameters(method: Method) -> list[nn.Parameter]:
+    """What learns in training alone, such as proxies and a classifier."""
+    named = method.named_parameters()
+    return [value for name, value in named if name.split(".")[0] in method.training_only and value.requires_grad]
+
+
+METHODS: dict[str, Callable[..., Method]] = {
+    "metric": Metric,
+    "prototypical": Prototypical,
+    "matching": Matching,
+    "siamese": Siamese,
+    "relation": Relation,
+    "maml": Maml,
+    "anil": functools.partial(Maml, body=False),
+    "reptile": Reptile,
+    "mann": Mann,
+    "transfer": Transfer,
+}

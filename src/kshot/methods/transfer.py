@@ -1,0 +1,48 @@
+"""Transfer baselines: a classifier of the training classes, cut off (Chen et al. 2019, arXiv:1904.04232)."""
+
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import cross_entropy
+
+from kshot.distances import cosine_similarity
+from kshot.embedding import Embedding
+from kshot.losses.terms import Terms
+from kshot.methods.method import Method
+from kshot.params import Train
+
+SCALE = 10.0  # of the cosines, at first; it is learnt
+
+
+class Transfer(Method):
+    """The paper's Baseline, with a linear classifier, and Baseline++, with cosines to a weight of each class.
+
+    Answered by the nearest prototype, or by any head that is asked for: "cosine_classifier" and "logistic_regression"
+    fit one to the support, "simple_shot" is that of Wang et al. 2019.
+    """
+
+    training_only = ("classifier", "log_scale")
+
+    def __init__(
+        self, embedding: Embedding, n_way: int, k_shot: int, classifier: Literal["linear", "cosine"] = "linear"
+    ) -> None:
+        super().__init__(embedding, n_way, k_shot)
+        self.cosine = classifier == "cosine"
+        self.classifier: nn.Linear | None = None
+        self.log_scale: nn.Parameter | None = None
+
+    def prepare(self, train: Train, n_classes: int) -> None:
+        self.classifier = nn.Linear(self.embedding.dim, n_classes, bias=not self.cosine)
+        if self.cosine:
+            self.log_scale = nn.Parameter(torch.tensor(SCALE).log())
+
+    def loss(self, pixels: Tensor, labels: Tensor, generator: torch.Generator) -> Terms:
+        """Cross-entropy of the training classes."""
+        assert self.classifier is not None, "prepare it first"
+        points = self.embed(pixels)
+        if self.log_scale is not None:
+            logits = self.log_scale.exp() * cosine_similarity(points, self.classifier.weight)
+        else:
+            logits = self.classifier(points)
+        return Terms(cross_entropy(logits, labels), None)
