@@ -4,6 +4,8 @@ import pytest
 import torch
 
 from kshot.heads import INDUCTIVE, TRANSDUCTIVE
+from kshot.heads.cosine_classifier import RATE, SCALE, STEPS
+from kshot.heads.simple_shot import simple_shot_head
 from kshot.heads.table import HEADS
 from tests.losses.batches import balanced
 
@@ -72,6 +74,33 @@ def test_transductive_heads_say_so_and_do_see_the_other_queries():
         wanted = answers(name, support, labels, query, n_way)[:, :8]
         found = answers(name, support, labels, query[:, :8], n_way)
         assert not torch.allclose(found, wanted, atol=1e-3)
+
+
+def test_the_cosine_classifier_is_descent_on_the_weights_of_one_episode():
+    support, labels, query, n_way = episodes(spread=3.0)
+    known, asked = support[1] / support[1].norm(dim=1, keepdim=True), query[1] / query[1].norm(dim=1, keepdim=True)
+    weights = torch.stack([known[labels == c].mean(0) for c in range(n_way)]).requires_grad_()
+    optimizer = torch.optim.SGD([weights], lr=RATE, momentum=0.9)
+    for _ in range(STEPS):
+        logits = SCALE * known @ (weights / weights.norm(dim=1, keepdim=True)).T
+        loss = torch.nn.functional.cross_entropy(logits, labels)
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+    wanted = SCALE * asked @ (weights / weights.norm(dim=1, keepdim=True)).T
+    found = answers("cosine_classifier", support, labels, query, n_way)[1]
+    torch.testing.assert_close(found, wanted.detach(), atol=1e-3, rtol=1e-3)
+    begun = SCALE * asked @ torch.stack([known[labels == c].mean(0) for c in range(n_way)]).T
+    assert not torch.allclose(found.softmax(1), begun.softmax(1), atol=0.01), "nothing was fitted"
+
+
+def test_simple_shot_sees_directions_from_the_centre():
+    support, query = torch.tensor([[[11.0, 10.0], [10.0, 11.0]]]), torch.tensor([[[10.9, 10.2], [10.0, 40.0]]])
+    labels, centre = torch.tensor([0, 1]), torch.tensor([10.0, 10.0])
+    scores = simple_shot_head(support, labels, query, 2, centre)
+    cosine = 0.9 / math.hypot(0.9, 0.2)
+    assert scores[0, 0, 0].item() == pytest.approx(-(2 - 2 * cosine), abs=1e-6)
+    assert scores[0, 1].tolist() == pytest.approx([-2, 0])
 
 
 def test_prototype_and_nearest_neighbour_by_hand():

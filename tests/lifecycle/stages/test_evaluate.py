@@ -7,6 +7,8 @@ import yaml
 
 from kshot.lifecycle import layout
 from kshot.lifecycle.stages import evaluate, train
+from kshot.method_table import METHODS
+from kshot.methods.saving import load_method
 from kshot.params import params_from
 from tests.lifecycle import packed_project
 
@@ -57,3 +59,45 @@ def test_the_projection_shows_test_images_alone(root):
     assert len(table) == 6 * packed_project.IMAGES
     assert set(table["group"]) == {"c"}
     assert table["image"].between(12 * packed_project.IMAGES, 18 * packed_project.IMAGES - 1).all()
+
+
+FEW = {
+    "3w1s": {"n_way": 3, "k_shot": 1, "within_group": False},
+    "3w2s": {"n_way": 3, "k_shot": 2, "within_group": False},
+}
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_every_method_goes_through_training_and_evaluation_by_its_name_alone(tmp_path, method):
+    packed_project.write(tmp_path)
+    mapping = yaml.safe_load(packed_project.params(DEFAULTS.read_text()))
+    mapping["train"] |= {"method": method, "steps": 4, "validate_every": 2}
+    mapping["episodes"]["protocols"] = FEW
+    params = params_from(mapping)
+    train.run(tmp_path, params)
+    evaluate.run(tmp_path, params)
+    metrics = json.loads((tmp_path / layout.METRICS).read_text())
+    takes = METHODS[method]
+    assert metrics["answering"]["method"] == method
+    assert metrics["answering"]["head"] == ("method" if takes.answers else "prototype")
+    assert metrics["answering"]["transductive"] == (not takes.space), (
+        "by default MAML and its kin are, as in the papers"
+    )
+    assert metrics["accuracy"]["3w2s"]["mean"] > 0.3
+    assert (metrics["geometry"]["ratio"] is not None) == takes.space
+    drawn = pd.read_csv(tmp_path / layout.EVALUATION / "projection.csv")
+    assert (len(drawn) > 0) == takes.space
+
+
+@pytest.mark.parametrize("head", ["simple_shot", "cosine_classifier", "logistic_regression", "laplacian_shot"])
+def test_a_transfer_baseline_is_answered_by_the_head_that_is_asked_for(tmp_path, head):
+    packed_project.write(tmp_path)
+    mapping = yaml.safe_load(packed_project.params(DEFAULTS.read_text()))
+    mapping["train"] |= {"method": "transfer", "method_arguments": {"classifier": "cosine"}}
+    mapping["evaluate"]["head"] = head
+    params = params_from(mapping)
+    train.run(tmp_path, params)
+    evaluate.run(tmp_path, params)
+    metrics = json.loads((tmp_path / layout.METRICS).read_text())
+    assert metrics["answering"]["head"] == head and metrics["accuracy"]["3w2s"]["mean"] > 0.6
+    assert load_method(tmp_path / layout.MODEL).centre.abs().sum() > 0

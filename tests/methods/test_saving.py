@@ -1,0 +1,87 @@
+import dataclasses
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from kshot.embedding import SETTINGS, Embedding, save_embedding
+from kshot.errors import CheckpointError
+from kshot.method_table import METHODS
+from kshot.methods.saving import OWN_WEIGHTS, load_method, save_method
+from kshot.methods.table import build_method, describe
+from kshot.params import load_params
+
+TRAIN = load_params(Path(__file__).parents[2] / "params.yaml").train
+SIZE = 16
+
+
+def made(name, **arguments):
+    torch.manual_seed(0)
+    train = dataclasses.replace(
+        TRAIN, method=name, method_arguments=arguments, n_way=5 if METHODS[name].episodes else None
+    )
+    settings = {"backbone": "conv4", "head_dim": None, "l2_normalize": False, "batch_norm": "eval"}
+    settings |= {"ingest": {"size": SIZE, "channels": 1, "invert": True}, "method": describe(train)}
+    method = build_method(settings["method"], Embedding(settings))
+    method.prepare(train, 7)
+    for value in method.parameters():
+        torch.nn.init.normal_(value, std=0.1)
+    method.centre.normal_()
+    return method.eval()
+
+
+def answer(method):
+    generator = torch.Generator().manual_seed(0)
+    pixels = torch.randint(0, 256, (12, 1, SIZE, SIZE), generator=generator, dtype=torch.uint8)
+    with torch.no_grad():
+        points = method.embed(pixels)
+    return method.scores(points[None, :4], torch.tensor([0, 1, 1, 2]), points[None, 4:], 3).detach()
+
+
+@pytest.mark.parametrize(
+    ("name", "arguments"),
+    [*((name, {}) for name in METHODS), ("matching", {"full_context": True}), ("prototypical", {"distance": "cosine"}),
+     ("maml", {"learn_rates": True, "batch_norm": "support"}), ("transfer", {"classifier": "cosine"})],
+)  # fmt: skip
+def test_a_loaded_method_answers_as_the_one_that_was_saved(tmp_path, name, arguments):
+    method = made(name, **arguments)
+    save_method(method, tmp_path)
+    loaded = load_method(tmp_path)
+    # Fifty steps of Reptile's inner loop carry another memory layout's rounding far.
+    torch.testing.assert_close(answer(loaded), answer(method), atol=2e-3 if name == "reptile" else 1e-5, rtol=1e-4)
+    assert torch.equal(loaded.centre, method.centre) and not loaded.training
+    assert not [key for key in loaded.state_dict() if key.split(".")[0] in method.training_only]
+
+
+def test_a_model_that_is_older_than_methods_is_answered_by_prototypes(tmp_path):
+    settings = {"backbone": "conv4", "head_dim": None, "l2_normalize": False, "batch_norm": "eval"}
+    save_embedding(Embedding({**settings, "ingest": {"size": SIZE, "channels": 1, "invert": True}}), tmp_path)
+    assert answer(load_method(tmp_path)).shape == (1, 8, 3)
+
+
+def test_files_that_miss_or_belong_to_another_training_are_told(tmp_path):
+    save_method(made("matching", full_context=True), tmp_path)
+    (tmp_path / OWN_WEIGHTS).rename(tmp_path / "away")
+    with pytest.raises(CheckpointError, match=f"holds no model that can be loaded: .*{OWN_WEIGHTS}"):
+        load_method(tmp_path)
+    save_method(made("siamese"), tmp_path / "other")
+    (tmp_path / "other" / OWN_WEIGHTS).rename(tmp_path / OWN_WEIGHTS)
+    with pytest.raises(CheckpointError, match="does not fit: encoder"):
+        load_method(tmp_path)
+
+
+def test_a_method_that_is_not_in_the_table_is_not_built(tmp_path):
+    save_method(made("siamese"), tmp_path)
+    settings = json.loads((tmp_path / SETTINGS).read_text())
+    settings["method"]["name"] = "os.system"
+    (tmp_path / SETTINGS).write_text(json.dumps(settings))
+    with pytest.raises(CheckpointError, match=r"os\.system"):
+        load_method(tmp_path)
+
+
+def test_points_of_maml_are_the_pixels_in_their_bytes():
+    method = made("maml")
+    pixels = torch.from_numpy(np.arange(2 * SIZE * SIZE).reshape(2, 1, SIZE, SIZE).astype(np.uint8))
+    assert method.embed(pixels).dtype == torch.uint8 and method.embed(pixels).shape == (2, method.dim)
