@@ -2,7 +2,7 @@
 
 import functools
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from kshot.heads import OWN, SIMPLE_SHOT, TRANSDUCTIVE
@@ -19,11 +19,13 @@ ANSWERING = "answering.json"
 class Answering:
     """method, that the model was trained by; head, one of `kshot.heads`, or "method" for the method's own answer;
     batch_norm, whose statistics it takes: "eval" are those of training and "support" those of the episode's support, so
-    that no query helps another, "transductive" those of all queries."""
+    that no query helps another, "transductive" those of all queries; thresholds, by support images a class: the
+    Euclidean distance to the nearest class mean beyond which a query is unknown, none where none was set."""
 
     method: str
     head: str
     batch_norm: str
+    thresholds: dict[int, float] = field(default_factory=dict)
 
     @property
     def transductive(self) -> bool:
@@ -35,6 +37,11 @@ class Answering:
         """In words: "prototype", or "maml, transductive"."""
         name = self.method if self.head == OWN else self.head
         return f"{name}, transductive" if self.transductive else name
+
+    def threshold(self, k_shot: float) -> float | None:
+        """The threshold that was set with the number of shots nearest to `k_shot`."""
+        nearest = min(self.thresholds, key=lambda shots: (abs(shots - k_shot), shots), default=None)
+        return None if nearest is None else self.thresholds[nearest]
 
 
 def answering_of(method: str, head: str, batch_norm: str) -> Answering:
@@ -65,4 +72,5 @@ def load_answering(folder: Path) -> Answering:
     if not path.exists():
         return Answering("metric", "prototype", "eval")
     found = json.loads(path.read_text(encoding="utf-8"))
-    return Answering(found.get("method", "metric"), found["head"], found["batch_norm"])
+    thresholds = {int(shots): distance for shots, distance in found.get("thresholds", {}).items()}
+    return Answering(found.get("method", "metric"), found["head"], found["batch_norm"], thresholds)

@@ -42,7 +42,7 @@ def answer_episodes(points: Points, episodes: EpisodeSet, head: Head = prototype
     """
     # The same answers as the prototype head's, in the least time.
     answer = _nearest_prototype if head is prototype_head else functools.partial(_by_head, head)
-    return torch.cat([answer(points, part) for part in _chunks(episodes)])
+    return torch.cat([answer(points, part) for part in chunks(episodes)])
 
 
 def accuracies(predicted: Tensor) -> NDArray[np.float64]:
@@ -66,7 +66,7 @@ def _by_head(head: Head, points: Points, episodes: EpisodeSet) -> Tensor:
     return scores.argmax(-1).reshape(episodes.query.shape)
 
 
-def _chunks(episodes: EpisodeSet, numbers: int = 2**22) -> Iterator[EpisodeSet]:
+def chunks(episodes: EpisodeSet, numbers: int = 2**22) -> Iterator[EpisodeSet]:
     """Parts whose gathered embeddings stay in the cache's reach, about `numbers` images' worth of 64 floats in all."""
     size = max(1, numbers // 64 // (episodes.support[0].size + episodes.query[0].size))
     for start in range(0, len(episodes.support), size):

@@ -215,12 +215,15 @@ class Train:
 @dataclasses.dataclass(frozen=True)
 class Evaluate:
     head: str
+    accept_known: float
     confused_pairs: int
     projection_classes: int
 
     def __post_init__(self) -> None:
         known = (OWN, SIMPLE_SHOT, *INDUCTIVE, *TRANSDUCTIVE)
         need(self.head in known, f"evaluate.head is {self.head!r}; needs one of {', '.join(known)}")
+        share = self.accept_known
+        need(0 < share <= 1, f"evaluate.accept_known is {share}; needs to lie above 0 and be at most 1")
         for key in ("confused_pairs", "projection_classes"):
             value = getattr(self, key)
             need(value >= 0, f"evaluate.{key} is {value}; needs 0 or more")

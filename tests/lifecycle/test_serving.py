@@ -26,6 +26,8 @@ from kshot.heads.attention import attention_head
 from kshot.images import decode, prepare
 from kshot.lifecycle import layout, serving, store
 from kshot.lifecycle.packed import read_images, read_manifest
+from kshot.methods.saving import save_method
+from kshot.methods.table import build_method
 from tests.lifecycle import packed_project
 
 # kshot is installed editable where these tests run: whatever leads to it is removed before anything is loaded.
@@ -194,6 +196,52 @@ def test_a_version_with_other_code_does_not_meet_the_code_of_the_first(project, 
     assert_answers(later.predict(REQUEST), [(label, share, (d**2 + 9) ** 0.5) for label, share, d in near])
 
 
+def test_a_query_far_from_every_class_is_unknown_where_a_threshold_was_set(project, model):
+    root = project[0]
+    found = model.predict(REQUEST)
+    assert "unknown" not in found, "no validation classes set a threshold"
+    (root / layout.EVALUATION).mkdir(parents=True, exist_ok=True)
+    near = float(found["distance"].sort_values().iloc[1])
+    try:
+        save_answering(Answering("metric", "prototype", "eval", {1: near, 5: 1e9}), root / layout.EVALUATION)
+        stricter = mlflow.pyfunc.load_model(log(root, seed=0))
+    finally:
+        shutil.rmtree(root / layout.EVALUATION)
+    asked = stricter.predict(REQUEST)
+    assert asked["unknown"].tolist() == (found["distance"] > near).tolist() and asked["unknown"].sum() == 1
+    many = pd.DataFrame({"image": PICTURES[:1] * 5 + PICTURES[1:2], "label": ["a"] * 5 + [None]})
+    assert stricter.predict(many)["unknown"].tolist() == [False], "five shots have a threshold of their own"
+
+
+def test_a_method_that_adapts_is_served_without_a_distance(project):
+    root = project[0]
+    torch.manual_seed(4)
+    described = {"name": "maml", "n_way": 3, "k_shot": 1}
+    described["arguments"] = {"steps": 1, "test_steps": 2, "rate": 0.1, "batch_norm": "support"}
+    ingest = {"size": packed_project.SIZE, "channels": 3, "invert": True}
+    settings = {"backbone": "conv4", "head_dim": None, "l2_normalize": False, "ingest": ingest, "method": described}
+    method = build_method(described, Embedding(settings)).eval()
+    torch.nn.init.normal_(method.row)
+    save_method(method, root / "model-maml")
+    (root / layout.EVALUATION).mkdir(parents=True, exist_ok=True)
+    try:
+        save_answering(Answering("maml", "method", "support"), root / layout.EVALUATION)
+        experiment = mlflow.get_experiment_by_name(store.EXPERIMENT)
+        run = mlflow.MlflowClient().create_run(experiment.experiment_id)
+        served = mlflow.pyfunc.load_model(serving.log_model(root, root / "model-maml", run.info.run_id))
+    finally:
+        shutil.rmtree(root / layout.EVALUATION)
+    found = served.predict(REQUEST)
+    assert found["distance"].isna().all() and found["probability"].between(1 / 3, 1).all()
+    pixels = np.stack([prepare(decode(data, 3), packed_project.SIZE, 3, True) for data in PICTURES])
+    points = embed(method, pixels, np.arange(len(pixels)))
+    known, asked = ([i for i, label in enumerate(LABELS) if bool(label) == wanted] for wanted in (True, False))
+    names = sorted({LABELS[i] for i in known})
+    places = torch.tensor([names.index(LABELS[i]) for i in known])
+    scores = method.scores(points[known][None], places, points[asked][None], 3)[0]
+    assert found["label"].tolist() == [names[i] for i in scores.argmax(1)]
+
+
 @pytest.mark.parametrize("query", [None, "", float("nan"), pd.NA], ids=["None", "empty", "nan", "NA"])
 def test_a_query_is_a_row_with_no_label_however_that_is_said(model, query):
     labels = pd.Series([label or query for label in LABELS], dtype=object)
@@ -330,7 +378,7 @@ def test_it_says_what_it_needs_and_what_goes_in_and_out(project):
     signature = mlflow.models.get_model_info(project[1]).signature
     assert signature.inputs.input_names() == ["image", "label"]
     assert signature.inputs.required_input_names() == ["image"]
-    assert signature.outputs.input_names() == ["label", "probability", "distance"]
+    assert signature.outputs.input_names() == ["label", "probability", "distance", "unknown"]
 
 
 def test_the_kept_example_is_a_request_of_pictures_as_a_person_has_them(project, model):

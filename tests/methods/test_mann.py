@@ -1,8 +1,20 @@
+import numpy as np
 import pytest
 import torch
 
-from kshot.methods.mann import MemoryNetwork, instance_accuracies, stream_loss
+from kshot.episodes import EpisodeSet
+from kshot.evaluation import Points
+from kshot.methods.mann import (
+    INSTANCES,
+    Mann,
+    MemoryNetwork,
+    instance_accuracies,
+    shuffled,
+    stream_accuracies,
+    stream_loss,
+)
 from kshot.methods.memory import HEADS, SLOTS, WIDTH, empty_memory, read, write
+from tests.methods.toy import Tiny, pictures
 
 
 def test_writes_go_to_the_least_recently_used_places_one_after_another():
@@ -96,3 +108,60 @@ def test_it_learns_to_bind_labels_that_are_drawn_anew():
         first, second = instance_accuracies(network(points, labels), labels, 2).tolist()
     # The very first image can only be guessed; the first of the other class follows from having seen one.
     assert 0.6 < first < 0.85 and second > 0.95, (first, second)
+
+
+def mann(n_way=4):
+    torch.manual_seed(0)
+    return Mann(Tiny(), n_way, 1).eval()
+
+
+def test_an_episode_is_a_stream_of_its_support_and_one_query():
+    method, generator = mann(), torch.Generator().manual_seed(0)
+    support, query = (
+        torch.rand(2, 5, method.dim, generator=generator),
+        torch.rand(2, 40, method.dim, generator=generator),
+    )
+    labels = torch.tensor([2, 0, 0, 1, 2])
+    found = method.scores(support, labels, query, 3)
+    assert found.shape == (2, 40, 3)
+    # The first image of each class, then the second of those that have one.
+    order = [1, 3, 0, 2, 4]
+    for asked in (0, 17, 39):
+        shown = torch.cat([support[:, order], query[:, asked : asked + 1]], 1)
+        told = torch.cat([labels[order], torch.tensor([0])]).expand(2, -1)
+        torch.testing.assert_close(method.network(shown, told)[:, -1, :3], found[:, asked])
+
+
+def test_more_classes_than_labels_cannot_be_answered():
+    method = mann(n_way=2)
+    with pytest.raises(ValueError, match="the episode has 3 classes; it was trained with 2 labels"):
+        method.scores(torch.rand(1, 3, method.dim), torch.arange(3), torch.rand(1, 1, method.dim), 3)
+
+
+def test_streams_show_every_image_once_under_labels_that_are_drawn_anew():
+    classes = torch.arange(2 * 3 * 4).reshape(2, 3, 4, 1).float()
+    points, labels = shuffled(classes, torch.Generator().manual_seed(3))
+    for stream in range(2):
+        assert points[stream].flatten().sort().values.tolist() == classes[stream].flatten().tolist()
+        classes_shown = (points[stream].flatten() - 12 * stream).long() // 4
+        named = {int(c): set(labels[stream][classes_shown == c].tolist()) for c in range(3)}
+        assert all(len(names) == 1 for names in named.values()) and set.union(*named.values()) == {0, 1, 2}
+    assert not torch.equal(labels[0], labels[1])
+
+
+def test_accuracies_of_the_fixed_episodes_are_the_same_whenever_asked():
+    method = mann()
+    points = Points(np.arange(60), torch.rand(60, method.dim, generator=torch.Generator().manual_seed(1)))
+    ids = np.stack([np.random.default_rng(i).permutation(60)[:48].reshape(4, 12) for i in range(7)])
+    episodes = EpisodeSet(ids[:, :, :1], ids[:, :, 1:], np.tile(np.arange(4), (7, 1)))
+    found = stream_accuracies(method, points, episodes)
+    assert len(found) == INSTANCES == 10 and found == stream_accuracies(method, points, episodes)
+
+
+def test_the_loss_is_that_of_the_streams_of_a_batch():
+    method = mann().train()
+    pixels, labels = pictures(9, 4)
+    found = method.loss(pixels, labels, torch.Generator().manual_seed(0)).loss
+    cut = method.embed(pixels)[:32].reshape(2, 4, 4, -1)
+    points, named = shuffled(cut, torch.Generator().manual_seed(0))
+    torch.testing.assert_close(found, stream_loss(method.network(points, named), named))

@@ -39,8 +39,9 @@ def accuracies(root: Path) -> Section | None:
     rows = []
     for protocol, score in read_json(root / layout.METRICS).get("accuracy", {}).items():
         rows.append({"protocol": protocol, **score, **asked(root, protocol)})
-    how = read_json(root / layout.METRICS).get("answering")
-    return {"rows": rows, "scale": scale(rows), "answering": how} if rows else None
+    metrics = read_json(root / layout.METRICS)
+    more = {"answering": metrics.get("answering"), "unknown": metrics.get("unknown"), "stream": metrics.get("stream")}
+    return {"rows": rows, "scale": scale(rows), **more} if rows else None
 
 
 def asked(root: Path, protocol: str) -> Section:

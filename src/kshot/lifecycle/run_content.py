@@ -85,12 +85,16 @@ def close_abandoned(client: "MlflowClient", experiment_id: str, here: dict[str, 
 
 
 def final_metrics(figures: dict[str, Any]) -> dict[str, float]:
-    """reports/metrics.json as MLflow's names: test/5w1s/accuracy, its interval's ends, geometry/ratio."""
+    """reports/metrics.json as MLflow's names: test/5w1s/accuracy, its interval's ends, unknown/5w1s/auroc."""
     found = {}
     for protocol, score in figures["accuracy"].items():
         found[f"test/{protocol}/accuracy"] = score["mean"]
         found[f"test/{protocol}/accuracy_low"] = score["low"]
         found[f"test/{protocol}/accuracy_high"] = score["high"]
+    for protocol, open_set in figures.get("unknown", {}).items():
+        found |= {f"unknown/{protocol}/{name}": value for name, value in open_set.items()}
+    for protocol, accuracies in figures.get("stream", {}).items():
+        found |= {f"stream/{protocol}/instance_{place}": value for place, value in enumerate(accuracies, 1)}
     found |= {f"geometry/{name}": value for name, value in figures["geometry"].items()}
     return {name: float(value) for name, value in found.items() if is_number(value)}
 

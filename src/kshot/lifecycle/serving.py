@@ -43,7 +43,14 @@ def log_model(root: Path, model: Path, run_id: str) -> str:
     image = AnyType()  # type: ignore[no-untyped-call]
     signature = ModelSignature(
         inputs=Schema([ColSpec(image, "image"), ColSpec("string", "label", required=False)]),
-        outputs=Schema([ColSpec("string", "label"), ColSpec("double", "probability"), ColSpec("double", "distance")]),
+        outputs=Schema(
+            [
+                ColSpec("string", "label"),
+                ColSpec("double", "probability"),
+                ColSpec("double", "distance"),
+                ColSpec("boolean", "unknown", required=False),
+            ]
+        ),
     )
     with (
         tempfile.TemporaryDirectory() as scratch,

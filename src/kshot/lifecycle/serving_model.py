@@ -16,7 +16,7 @@ from mlflow.exceptions import MlflowException
 from mlflow.models import set_model
 from mlflow.pyfunc.model import PythonModel, PythonModelContext
 
-from kshot.answering import load_answering, scorer
+from kshot.answering import Answering, load_answering, scorer
 from kshot.distances import euclidean
 from kshot.embedding import embed
 from kshot.errors import DataError
@@ -31,23 +31,24 @@ class FewShot(PythonModel):
     """Answers few-shot questions by the head that it was measured with."""
 
     method: Method
-    head: str
+    answering: Answering
     scores: Head
 
     def load_context(self, context: PythonModelContext) -> None:
         """Load the embedding that was registered, and how it answers."""
         folder = Path(context.artifacts["embedding"])
-        self.method, self.head = load_method(folder), load_answering(folder).head
-        self.scores = scorer(self.method, self.head)
+        self.method, self.answering = load_method(folder), load_answering(folder)
+        self.scores = scorer(self.method, self.answering.head)
 
     def predict(self, context: Any, model_input: pd.DataFrame, params: Any = None) -> pd.DataFrame:
-        """One row a query: label, probability, distance, in the order of the queries.
+        """One row a query: label, probability, distance, perhaps unknown, in the order of the queries.
 
         Rows with a label are the support, rows without (None, NaN or '') the queries; any number of classes, any
         number of images each. `image` holds the bytes of a PNG or JPEG, or their base64. probability is the softmax
         of the head's scores (for prototypes minus the squared distances), distance the Euclidean one to the mean of the
         class that is answered, NaN for methods that adapt the network and have no space. A transductive head looks at
-        all queries of the request together. Raises
+        all queries of the request together. unknown, where validation classes set a threshold: whether the query is
+        farther from every class than that, and so perhaps of none. Raises
         MlflowException, INVALID_PARAMETER_VALUE, for a request that cannot be answered.
         """
         try:
@@ -71,16 +72,21 @@ class FewShot(PythonModel):
         try:
             scores = self.scores(known, places, asked, len(names))[0]
         except ValueError as error:
-            raise DataError(f"head {self.head} cannot answer this: {error}") from None
+            raise DataError(f"head {self.answering.head} cannot answer this: {error}") from None
         probability, nearest = scores.softmax(1).max(1)
         distance = self._distance(known, places, asked, len(names)).gather(1, nearest[:, None]).flatten()
-        return pd.DataFrame(
+        answers = pd.DataFrame(
             {
                 "label": [names[place] for place in nearest.tolist()],
                 "probability": probability.double().numpy(),
                 "distance": distance.double().numpy(),
             }
         )
+        threshold = self.answering.threshold(len(support) / len(names))
+        if threshold is not None:
+            closest = self._distance(known, places, asked, len(names)).amin(1)
+            answers["unknown"] = (closest > threshold).numpy()
+        return answers
 
     def _distance(self, known: torch.Tensor, places: torch.Tensor, asked: torch.Tensor, n_way: int) -> torch.Tensor:
         if not self.method.has_space:

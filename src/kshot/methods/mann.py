@@ -1,15 +1,20 @@
 """Memory-augmented networks (Santoro, Bartunov, Botvinick, Wierstra, Lillicrap 2016, arXiv:1605.06065)."""
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy, one_hot
 
 from kshot.embedding import Embedding
+from kshot.episodes import EpisodeSet
+from kshot.evaluation import Points
 from kshot.losses.terms import Terms
 from kshot.methods.memory import HEADS, WIDTH, Memory, empty_memory, read, write
 from kshot.methods.method import Method, by_class
 
 QUERIES_AT_ONCE = 16  # of each episode, while it is answered: each has a memory of its own
+INSTANCES = 10  # of a class in a stream: the paper's
+STREAMS_AT_ONCE = 500
 
 
 class State:
@@ -111,6 +116,24 @@ def shuffled(classes: Tensor, generator: torch.Generator) -> tuple[Tensor, Tenso
     places = order.to(classes.device)
     points = classes.flatten(1, 2).gather(1, places[..., None].expand(-1, -1, dim))
     return points, names.gather(1, order).to(classes.device)
+
+
+def stream_accuracies(method: Mann, points: Points, episodes: EpisodeSet) -> list[float]:
+    """Accuracy on the 1st, 2nd ... INSTANCES-th image that a stream shows of a class (figure 2 and table 1).
+
+    Each episode is a stream of the first INSTANCES images of its classes, or of all where it has fewer, in an order
+    and with labels that are the same whenever this is asked.
+    """
+    images = np.concatenate([episodes.support, episodes.query], 2)[:, :, :INSTANCES]
+    generator = torch.Generator().manual_seed(0)
+    logits, named = [], []
+    for part in np.array_split(images, -(-len(images) // STREAMS_AT_ONCE)):
+        shown, labels = shuffled(points.values[points.rows(part)], generator)
+        with torch.inference_mode():
+            logits.append(method.network(shown, labels))
+        named.append(labels)
+    found: list[float] = instance_accuracies(torch.cat(logits), torch.cat(named), images.shape[2]).tolist()
+    return found
 
 
 def stream_loss(logits: Tensor, labels: Tensor) -> Tensor:

@@ -5,6 +5,7 @@ import pandas as pd
 import pytest
 import yaml
 
+from kshot.answering import load_answering
 from kshot.lifecycle import layout
 from kshot.lifecycle.stages import evaluate, train
 from kshot.method_table import METHODS
@@ -40,6 +41,41 @@ def test_the_space_separates_what_was_learnt(root):
     assert metrics["accuracy"]["3w2s"]["mean"] > 0.8
     assert metrics["geometry"]["ratio"] < 1
     assert 0 < metrics["geometry"]["map_at_r"] <= metrics["geometry"]["recall_at_1"] <= 1
+
+
+def test_unknown_queries_are_measured_by_a_threshold_of_the_validation_classes(root):
+    metrics = json.loads((root / layout.METRICS).read_text())
+    assert set(metrics["unknown"]) == {"3w1s", "3w2s"}
+    for figures in metrics["unknown"].values():
+        assert figures["auroc"] > 0.6 and 0 <= figures["false_accept"] < figures["accepted"] <= 1
+    kept = load_answering(root / layout.EVALUATION)
+    assert kept.thresholds == {1: metrics["unknown"]["3w1s"]["threshold"], 2: metrics["unknown"]["3w2s"]["threshold"]}
+
+
+def test_a_model_that_was_trained_on_the_validation_classes_has_no_threshold(tmp_path):
+    packed_project.write(tmp_path)
+    mapping = yaml.safe_load(packed_project.params(DEFAULTS.read_text()))
+    mapping["train"] |= {"splits": ["train", "val"], "patience": 0}
+    params = params_from(mapping)
+    train.run(tmp_path, params)
+    evaluate.run(tmp_path, params)
+    figures = json.loads((tmp_path / layout.METRICS).read_text())["unknown"]["3w1s"]
+    assert figures["threshold"] is None and figures["false_accept"] is None and figures["auroc"] > 0.6
+    assert load_answering(tmp_path / layout.EVALUATION).thresholds == {}
+
+
+def test_a_memory_augmented_model_tells_its_accuracies_by_instance(tmp_path):
+    packed_project.write(tmp_path)
+    mapping = yaml.safe_load(packed_project.params(DEFAULTS.read_text()))
+    mapping["train"] |= {"method": "mann", "n_way": 3, "steps": 4, "validate_every": 2}
+    mapping["episodes"]["protocols"] = FEW
+    params = params_from(mapping)
+    train.run(tmp_path, params)
+    evaluate.run(tmp_path, params)
+    found = json.loads((tmp_path / layout.METRICS).read_text())["stream"]
+    # Two queries of each class, and one or two support images.
+    assert {name: len(accuracies) for name, accuracies in found.items()} == {"3w1s": 3, "3w2s": 4}
+    assert all(0.1 < value < 0.9 for accuracies in found.values() for value in accuracies), "four steps teach nothing"
 
 
 def test_every_table_has_its_columns(root):

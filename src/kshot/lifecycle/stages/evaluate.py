@@ -2,22 +2,26 @@
 
 import json
 import math
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 import torch
 
-from kshot.answering import answering_of, save_answering
+from kshot.answering import Answering, answering_of, save_answering
 from kshot.embedding import load_settings
+from kshot.evaluation import Points
 from kshot.geometry import Geometry, geometry, project
 from kshot.lifecycle import layout
 from kshot.lifecycle.answers import Answers, answer
-from kshot.lifecycle.packed import image_ids, of_splits, read_classes, read_manifest
+from kshot.lifecycle.packed import image_ids, of_splits, read_classes, read_episodes, read_manifest
 from kshot.lifecycle.stages.entry import stage_main
+from kshot.lifecycle.unknown import by_shots, unknown
 from kshot.memory import keep_freed_memory
 from kshot.method_table import METHODS
+from kshot.methods.mann import Mann, stream_accuracies
+from kshot.methods.saving import load_method
 from kshot.params import Params
 
 
@@ -29,7 +33,6 @@ def run(root: Path, params: Params) -> None:
     answers = answer(root, root / layout.MODEL, answering.head)
     folder = root / layout.EVALUATION
     folder.mkdir(parents=True, exist_ok=True)
-    save_answering(answering, folder)
     answers.episodes.to_parquet(folder / "episodes.parquet", index=False)
     answers.summary.to_csv(folder / "accuracy.csv", index=False)
     answers.groups.to_csv(folder / "groups.csv", index=False)
@@ -42,9 +45,16 @@ def run(root: Path, params: Params) -> None:
     drawn = params.evaluate.projection_classes if has_space else 0
     projection(root, answers, upright, drawn).to_csv(folder / "projection.csv", index=False)
     scores = accuracy(answers)
-    how = {**asdict(answering), "by": answering.by, "transductive": answering.transductive}
-    shape = space(root, answers, upright) if has_space else dict.fromkeys(Geometry._fields)
-    metrics = {"answering": how, "accuracy": scores, "geometry": shape}
+    metrics: dict[str, Any] = {"answering": described(answering), "accuracy": scores}
+    metrics["geometry"] = space(root, answers, upright) if has_space else dict.fromkeys(Geometry._fields)
+    if has_space:
+        validated = "val" not in params.train.splits
+        strangers = unknown(root, list(scores), answers.points, params.evaluate.accept_known, validated=validated)
+        answering = replace(answering, thresholds=by_shots(root, strangers))
+        metrics["unknown"] = strangers
+    if answering.method == "mann":
+        metrics["stream"] = streams(root, list(scores), answers.points)
+    save_answering(answering, folder)
     (root / layout.METRICS).write_text(json.dumps(metrics, indent=2) + "\n", encoding="utf-8")
     for name, row in scores.items():
         mean, low, high = (100 * row[key] for key in ("mean", "low", "high"))
@@ -52,6 +62,27 @@ def run(root: Path, params: Params) -> None:
             f"{name}: {mean:.2f} % [{low:.2f}, {high:.2f}] over {row['episodes']} episodes, by {answering.by}",
             flush=True,
         )
+
+
+def described(answering: Answering) -> dict[str, Any]:
+    """How the figures came about, in metrics.json."""
+    how = {key: value for key, value in asdict(answering).items() if key != "thresholds"}
+    return {**how, "by": answering.by, "transductive": answering.transductive}
+
+
+def streams(root: Path, protocols: list[str], points: Points) -> dict[str, list[float]]:
+    """Protocol to the accuracy on the 1st, 2nd ... image that a stream shows of a class, of a memory-augmented model.
+
+    The streams are the test episodes with as many classes as it knows labels, their images in a fixed order.
+    """
+    method = load_method(root / layout.MODEL)
+    assert isinstance(method, Mann)
+    found = {}
+    for name in protocols:
+        episodes = read_episodes(root, "test", name)
+        if episodes.classes.shape[1] == method.n_way:
+            found[name] = [round(value, 6) for value in stream_accuracies(method, points, episodes)]
+    return found
 
 
 def accuracy(answers: Answers) -> dict[str, dict[str, Any]]:

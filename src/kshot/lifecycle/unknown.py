@@ -1,0 +1,48 @@
+"""Open-set figures of the project's model: thresholds set on the validation episodes, measured on the test ones."""
+
+from pathlib import Path
+from typing import Any
+
+from kshot.devices import choose_device
+from kshot.evaluation import Points, embed_once
+from kshot.lifecycle import layout
+from kshot.lifecycle.packed import read_episodes, read_images
+from kshot.methods.saving import load_method
+from kshot.open_set import calibrate, open_set
+
+Figures = dict[str, dict[str, Any]]
+
+
+def unknown(root: Path, protocols: list[str], points: Points, accept: float, *, validated: bool) -> Figures:
+    """Protocol to the fields of `kshot.open_set.OpenSet`, for test images embedded as `points`.
+
+    The threshold lets the share `accept` of the validation classes' own queries through. With `validated` False there
+    is none: the model was trained on those classes, and knows them better than any that it will meet.
+    """
+    thresholds = _thresholds(root, protocols, accept) if validated else {}
+    found: Figures = {}
+    for name in protocols:
+        figures = open_set(points, read_episodes(root, "test", name), thresholds.get(name))
+        if figures is not None:
+            rounded = {
+                key: round(value, 6) if isinstance(value, float) else value for key, value in figures._asdict().items()
+            }
+            found[name] = rounded
+    return found
+
+
+def by_shots(root: Path, figures: Figures) -> dict[int, float]:
+    """The thresholds by support images a class; of two protocols with as many, that of the one with more classes."""
+    shots = {name: read_episodes(root, "test", name).support.shape[1:] for name in figures}
+    ordered = sorted(figures, key=lambda name: shots[name])
+    return {
+        int(shots[name][1]): figures[name]["threshold"] for name in ordered if figures[name]["threshold"] is not None
+    }
+
+
+def _thresholds(root: Path, protocols: list[str], accept: float) -> dict[str, float]:
+    sets = {name: read_episodes(root, "val", name) for name in protocols}
+    method = load_method(root / layout.MODEL, choose_device("auto"))
+    ids = [part for episodes in sets.values() for part in (episodes.support, episodes.query)]
+    points = embed_once(method, read_images(root), *ids)
+    return {name: calibrate(points, episodes, accept) for name, episodes in sets.items()}
