@@ -70,7 +70,13 @@ def write_evaluation(root: Path, groups: list[str]) -> None:
         "10w1s": {"mean": 0.91, "low": 0.905, "high": 0.915, "episodes": 1000},
     }
     geometry = {"within": 0.5, "between": 1.25, "ratio": 0.4, "map_at_r": 0.75, "recall_at_1": 0.9375}
-    (root / layout.METRICS).write_text(json.dumps({"accuracy": scores, "geometry": geometry}))
+    answering = {"method": "maml", "head": "method", "by": "maml, transductive", "transductive": True}
+    unknown = {
+        "5w1s": {"threshold": 7.5, "accepted": 0.94, "false_accept": 0.1234, "auroc": 0.9876, "unknown": 70123},
+        "10w1s": {"threshold": None, "accepted": None, "false_accept": None, "auroc": 0.8765, "unknown": 99},
+    }
+    metrics = {"answering": answering, "accuracy": scores, "unknown": unknown, "geometry": geometry}
+    (root / layout.METRICS).write_text(json.dumps({**metrics, "stream": {"5w1s": [0.3625, 0.8275]}}))
     folder = root / layout.EVALUATION
     kinds = sorted(set(groups))
     pd.DataFrame(
@@ -207,6 +213,14 @@ def test_accuracies_stand_with_interval_question_and_chance(project: Path) -> No
     assert "10 classes, 1 example each, guessing 10 %" in text
 
 
+def test_how_episodes_were_answered_and_unknown_queries_told_stands_beside_the_accuracies(project: Path) -> None:
+    section = page(project).text
+    assert "Answered by maml, transductive" in section and "depends on the other queries" in section
+    assert "0.988" in section and "70,123 unknown queries" in section and "12.34" in section
+    assert "none: trained on the validation classes" in section
+    assert "36.25" in section and "82.75" in section, "the stream's first and second instance"
+
+
 def test_curves_say_how_the_training_ended(project: Path) -> None:
     text = page(project).text
     assert "400 steps in 62 s; no better for 1 validation. Median speed 3,000 images a second." in text
@@ -309,6 +323,13 @@ def test_a_figure_that_could_not_be_measured_is_a_dash(project: Path) -> None:
     (project / layout.METRICS).write_text(json.dumps(metrics))
     assert f"MAP@R {NONE}" in page(project).text
     assert percent(float("nan")) == NONE and percent(None) == NONE and percent(0.98611) == "98.61 %"
+
+
+def test_a_method_that_adapts_has_no_space_and_the_page_says_why(project: Path) -> None:
+    metrics = json.loads((project / layout.METRICS).read_text())
+    (project / layout.METRICS).write_text(json.dumps({**metrics, "geometry": {}}))
+    (project / layout.EVALUATION / "projection.csv").write_text("x,y,class,group,image\n")
+    assert page(project).text.count("an image has no fixed place") == 2
 
 
 @pytest.mark.parametrize("name", ["\ud800", "a\x00b", "]]>", "\u202egnp.exe"])

@@ -12,7 +12,7 @@ import torch
 from kshot.answering import Answering, answering_of, save_answering
 from kshot.embedding import load_settings
 from kshot.evaluation import Points
-from kshot.geometry import Geometry, geometry, project
+from kshot.geometry import geometry, project
 from kshot.lifecycle import layout
 from kshot.lifecycle.answers import Answers, answer
 from kshot.lifecycle.packed import image_ids, of_splits, read_classes, read_episodes, read_manifest
@@ -46,7 +46,7 @@ def run(root: Path, params: Params) -> None:
     projection(root, answers, upright, drawn).to_csv(folder / "projection.csv", index=False)
     scores = accuracy(answers)
     metrics: dict[str, Any] = {"answering": described(answering), "accuracy": scores}
-    metrics["geometry"] = space(root, answers, upright) if has_space else dict.fromkeys(Geometry._fields)
+    metrics["geometry"] = space(root, answers, upright) if has_space else {}
     if has_space:
         validated = "val" not in params.train.splits
         strangers = unknown(root, list(scores), answers.points, params.evaluate.accept_known, validated=validated)
