@@ -30,7 +30,7 @@ def test_changing_the_method_alone_is_enough(method):
 def test_arguments_left_out_are_the_defaults():
     found = arguments_of("maml", {"steps": 5, "rate": 0.1})
     assert found == {
-        "steps": 5, "test_steps": 3, "rate": 0.1, "batch_norm": "transductive", "first_order": False,
+        "steps": 5, "test_steps": 1, "rate": 0.1, "batch_norm": "transductive", "first_order": False,
         "learn_rates": False,
     }  # fmt: skip
 

@@ -75,7 +75,7 @@ class Takes:
 
 INNER: dict[str, Whole | Rate | Flag | Choice] = {
     "steps": Whole(1, 1, 100),
-    "test_steps": Whole(3, 0, 1000),
+    "test_steps": Whole(1, 0, 1000),
     "rate": Rate(0.4, 100.0),
     "batch_norm": Choice(("transductive", "support")),
 }
