@@ -33,7 +33,7 @@ class Rate:
     most: float
 
     def check(self, value: Value) -> str:
-        fits = not isinstance(value, bool | str) and 0 < value <= self.most
+        fits = isinstance(value, int | float) and not isinstance(value, bool) and 0 < value <= self.most
         return "" if fits else f"a number above 0 and at most {self.most:g}"
 
 
@@ -74,9 +74,9 @@ class Takes:
 
 
 INNER: dict[str, Whole | Rate | Flag | Choice] = {
-    "steps": Whole(1, 1, 100),
-    "test_steps": Whole(1, 0, 1000),
-    "rate": Rate(0.4, 100.0),
+    "steps": Whole(5, 2, 100),  # the first moves the classifier alone: see kshot.methods.maml
+    "test_steps": Whole(5, 1, 1000),
+    "rate": Rate(0.1, 100.0),
     "batch_norm": Choice(("transductive", "support")),
 }
 METHODS: dict[str, Takes] = {
@@ -88,8 +88,8 @@ METHODS: dict[str, Takes] = {
     "siamese": Takes(episodes=False),
     "relation": Takes(),
     "maml": Takes({**INNER, "first_order": Flag(default=False), "learn_rates": Flag(default=False)}, space=False),
-    "anil": Takes({**INNER, "learn_rates": Flag(default=False)}, space=False),
-    "reptile": Takes({**INNER, "steps": Whole(5, 1, 100), "test_steps": Whole(50, 0, 1000)}, space=False),
+    "anil": Takes({**INNER, "steps": Whole(5, 1, 100), "learn_rates": Flag(default=False)}, space=False),
+    "reptile": Takes({**INNER, "test_steps": Whole(50, 1, 1000)}, space=False),
     "mann": Takes({"controller": Whole(200, 1, 10_000)}),
     "transfer": Takes({"classifier": Choice(("linear", "cosine"))}, episodes=False, answers=False),
 }

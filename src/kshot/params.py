@@ -178,6 +178,11 @@ class Train:
             classes=self.classes_per_batch,
             images=self.images_per_class,
         )
+        need(
+            METHODS[self.method].space or not self.mine_every,
+            f"train.mine_every is {self.mine_every}; {self.method} adapts the network to each episode and has no space "
+            "in which classes are near each other: set 0",
+        )
         if self.method == "relation":
             need(
                 self.head_dim is None and not self.l2_normalize,
@@ -195,7 +200,7 @@ class Train:
             arguments=self.loss_arguments,
             l2_normalize=self.l2_normalize,
         )
-        if self.loss == "prototypical":
+        if self.method == "metric" and self.loss == "prototypical":
             need(
                 1 <= self.k_shot < self.images_per_class,
                 f"train.k_shot is {self.k_shot} of train.images_per_class {self.images_per_class}; "
@@ -273,9 +278,12 @@ class Params:
         )
         if method == "mann":
             n_way = self.train.n_way or self.train.classes_per_batch
-            for name, protocol in self.episodes.protocols.items():
+            # Training validates by the method's own answers, whatever the head.
+            asked = self.episodes.protocols if head == OWN else [self.train.validation_protocol]
+            for name in asked:
+                protocol = self.episodes.protocols[name]
                 need(
-                    head != OWN or protocol.n_way <= n_way,
+                    protocol.n_way <= n_way,
                     f"episodes.protocols.{name} has {protocol.n_way} classes; mann knows {n_way} labels: "
                     "raise train.n_way, or drop the protocol",
                 )

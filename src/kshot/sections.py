@@ -62,12 +62,15 @@ def _convert(hint: Any, value: Any, where: str) -> Any:
     if isinstance(hint, type) and dataclasses.is_dataclass(hint):
         return build(hint, value, where)
     if origin in (types.UnionType, typing.Union):
-        if value is None:
+        if value is None and types.NoneType in arguments:
             return None
         kinds = [kind for kind in arguments if kind is not types.NoneType]
-        if len(kinds) > 1 and type(value) in kinds:
+        if len(kinds) == 1:
+            return _convert(kinds[0], value, where)
+        if type(value) in kinds:
             return value
-        return _convert(kinds[0], value, where)
+        names = " or ".join(kind.__name__ for kind in kinds)
+        raise ParamsError(f"params.yaml: {where} is {value!r}; needs a value of type {names}")
     if origin is Literal:
         if value not in arguments:
             raise ParamsError(f"params.yaml: {where} is {value!r}; needs one of {', '.join(map(str, arguments))}")

@@ -113,10 +113,18 @@ def meta_train(
         method.load_state_dict(run.best)
         reason += f"; the weights of step {run.best_step} were kept"
     if method.has_space:
-        everything = np.concatenate(members)
-        few = everything[:: max(1, len(everything) // CENTRE_IMAGES)]
-        method.centre.copy_(embed(method, images, few).mean(0))
+        method.centre.copy_(centre(method, images, np.concatenate(members)))
     yield Done(run.step, True, reason, round(run.seconds, 1))
+
+
+def centre(method: Method, images: Pixels, ids: NDArray[np.integer[Any]]) -> Tensor:
+    """The mean embedding (D,), in float32, of the images that `ids` names, or of CENTRE_IMAGES of them at random."""
+    few = np.random.default_rng(0).permutation(ids)[:CENTRE_IMAGES]
+    in_bf16, method.embedding.autocast = method.embedding.autocast, False
+    try:
+        return embed(method, images, few).mean(0)
+    finally:
+        method.embedding.autocast = in_bf16
 
 
 class _Run:

@@ -1,6 +1,5 @@
 import pytest
 import torch
-from torch import nn
 from torch.nn.functional import cross_entropy
 
 from kshot.methods.maml import Maml
@@ -13,31 +12,22 @@ RATE = 0.3
 
 def made(kind=Maml, seed=0, **options):
     torch.manual_seed(seed)
-    method = kind(Tiny(dtype=torch.float64), 3, 2, **{"steps": 2, "test_steps": 2, "rate": RATE, **options}).double()
-    # Away from zero, where the classifier's own symmetry would hide mistakes.
-    nn.init.normal_(method.row, generator=torch.Generator().manual_seed(1))
-    return method
+    return kind(Tiny(dtype=torch.float64), 3, 2, **{"steps": 3, "test_steps": 3, "rate": RATE, **options}).double()
 
 
 def batch():
     return pictures(6, 4, dtype=torch.float64)
 
 
-def wide(method):
-    """`embed` without its float32, for finite differences."""
-    method.embed = lambda pixels: pixels.flatten(1)
-    return method
-
-
 def by_hand(method, support, labels, query):
     """Plain SGD on a copy, task by task: what MAML's inner loop is."""
     import copy
 
-    network, rows = copy.deepcopy(method.embedding), method.row.detach().expand(3, -1).clone().requires_grad_()
-    bias = method.bias.detach().expand(3).clone().requires_grad_()
+    network = copy.deepcopy(method.embedding)
+    rows, bias = (torch.zeros(shape, dtype=torch.float64, requires_grad=True) for shape in ((3, network.dim), (3,)))
     learned = [*network.parameters(), rows, bias]
     optimizer = torch.optim.SGD(learned, lr=RATE)
-    for _ in range(2):
+    for _ in range(3):
         logits = network(support.reshape(-1, 1, 8, 8)) @ rows.T + bias
         optimizer.zero_grad()
         cross_entropy(logits, labels).backward()
@@ -46,7 +36,7 @@ def by_hand(method, support, labels, query):
 
 
 def test_adaptation_is_gradient_descent_on_the_support():
-    method = wide(made())
+    method = made()
     pixels, labels = batch()
     cut = training_episodes(method.embed(pixels), labels, 3, 2)
     found = method.scores(cut.support, cut.support_labels, cut.query, 3)
@@ -57,7 +47,7 @@ def test_adaptation_is_gradient_descent_on_the_support():
 
 @pytest.mark.parametrize("options", [{}, {"batch_norm": "support"}, {"body": False}, {"learn_rates": True}])
 def test_the_meta_gradient_agrees_with_finite_differences(options):
-    method = wide(made(**options))
+    method = made(**options)
     pixels, labels = batch()
     loss = method.loss(pixels, labels, torch.Generator()).loss
     loss.backward()
@@ -77,7 +67,7 @@ def test_the_meta_gradient_agrees_with_finite_differences(options):
 
 
 def test_first_order_leaves_the_answers_and_changes_the_gradient():
-    second, first = wide(made()), wide(made(first_order=True))
+    second, first = made(), made(first_order=True)
     losses = [method.loss(*batch(), torch.Generator()).loss for method in (second, first)]
     torch.testing.assert_close(losses[0], losses[1])
     for loss in losses:
@@ -87,7 +77,7 @@ def test_first_order_leaves_the_answers_and_changes_the_gradient():
 
 @pytest.mark.parametrize("options", [{}, {"batch_norm": "support"}, {"first_order": True}])
 def test_all_tasks_at_once_are_as_one_after_another(options):
-    loop, batched = wide(made(batched=False, **options)), wide(made(batched=True, **options))
+    loop, batched = made(batched=False, **options), made(batched=True, **options)
     losses = [method.loss(*batch(), torch.Generator()).loss for method in (loop, batched)]
     torch.testing.assert_close(losses[0], losses[1])
     for loss in losses:
@@ -99,7 +89,7 @@ def test_all_tasks_at_once_are_as_one_after_another(options):
 
 def test_one_task_does_not_leak_into_another_and_queries_into_queries_only_where_it_is_said():
     for mode in ("transductive", "support"):
-        method = wide(made(batch_norm=mode))
+        method = made(batch_norm=mode)
         pixels, labels = batch()
         cut = training_episodes(method.embed(pixels), labels, 3, 2)
         together = method.scores(cut.support, cut.support_labels, cut.query, 3)
@@ -109,21 +99,40 @@ def test_one_task_does_not_leak_into_another_and_queries_into_queries_only_where
         assert torch.allclose(one_query[0, 0], together[0, 0]) == (mode == "support")
 
 
+def test_the_body_adapts_from_the_second_step_on():
+    maml, anil = made(), made(body=False)
+    pixels, labels = batch()
+    cut = training_episodes(maml.embed(pixels), labels, 3, 2)
+    for steps, alike in ((1, True), (2, False)):
+        found = [m._adapt_and_answer(cut.support, cut.support_labels, cut.query, 3, steps) for m in (maml, anil)]
+        assert torch.allclose(*found, rtol=1e-6) == alike
+
+
+def test_answering_keeps_no_graph():
+    method = made()
+    pixels, labels = batch()
+    cut = training_episodes(method.embed(pixels), labels, 3, 2)
+    with torch.no_grad():
+        found = method.scores(cut.support, cut.support_labels, cut.query, 3)
+    wanted = method.scores(cut.support, cut.support_labels, cut.query, 3)
+    assert not found.requires_grad and torch.equal(found, wanted)
+
+
 def test_anil_adapts_the_classifier_alone():
-    method = wide(made(body=False))
+    method = made(body=False)
     adapted = method._adapted(method._start(3), *_support(method), steps=2)
-    assert set(adapted) == {"row", "bias"}
+    assert set(adapted) == {"rows", "bias"}
 
 
 def test_reptile_steps_towards_what_the_episodes_adapt_to():
-    method = wide(made(Reptile))
+    method = made(Reptile)
     pixels, labels = batch()
     method.loss(pixels, labels, torch.Generator()).loss.backward()
     cut = training_episodes(method.embed(pixels), labels, 3, 2)
     known, truth = torch.cat([cut.support, cut.query], 1), torch.cat([cut.support_labels, cut.query_labels])
     name = "body.0.weight"
     start = method.embedding.body[0].weight.detach()
-    reached = [method._adapted(method._start(3), images, truth, 2)[name].detach() for images in known]
+    reached = [method._adapted(method._start(3), images, truth, 3)[name].detach() for images in known]
     torch.testing.assert_close(method.embedding.body[0].weight.grad, start - torch.stack(reached).mean(0))
 
 

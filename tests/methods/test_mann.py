@@ -41,6 +41,26 @@ def test_a_full_memory_forgets_what_was_used_longest_ago():
     assert memory.slots[0, HEADS, 0].item() == pytest.approx(2, abs=0.01)
 
 
+def test_use_decays_by_hand():
+    memory = empty_memory(1, torch.zeros(1, dtype=torch.float64))
+    usage = torch.arange(SLOTS, dtype=torch.float64)[None]
+    nothing = torch.zeros(1, HEADS, WIDTH, dtype=torch.float64)
+    memory = write(memory._replace(usage=usage), nothing, nothing[..., 0])
+    # The least used places, the first HEADS, are written to once each.
+    wanted = 0.99 * usage + (torch.arange(SLOTS) < HEADS)
+    torch.testing.assert_close(memory.usage, wanted)
+
+
+def test_what_was_read_is_an_input_of_the_next_step():
+    torch.manual_seed(0)
+    network, points, labels = MemoryNetwork(6, 3), torch.randn(1, 2, 6), torch.tensor([[0, 1]])
+    state, _ = network.run(points, labels)
+    told = torch.zeros(1, 3)
+    _, logits = network.step(state, points[:, 0], told)
+    _, others = network.step(state._replace(found=state.found + 1), points[:, 0], told)
+    assert not torch.allclose(logits, others)
+
+
 def test_an_open_gate_writes_where_it_read():
     memory = empty_memory(1, torch.zeros(1))
     where = torch.zeros(1, HEADS, SLOTS)

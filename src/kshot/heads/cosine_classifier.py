@@ -17,10 +17,10 @@ def cosine_classifier_head(support: Tensor, labels: Tensor, query: Tensor, n_way
     class counts alike, whatever its shots. Shapes as in `kshot.heads`.
     """
     known, asked = unit_length(support.detach()), unit_length(query.detach())
-    weights = prototypes(known, labels, n_way).requires_grad_()
     balance = 1 / one_hot(labels, n_way).sum(0).to(known.dtype)
     truth = labels.expand(len(known), -1)
-    with torch.inference_mode(mode=False), torch.enable_grad():
+    with torch.enable_grad():
+        weights = prototypes(known, labels, n_way).requires_grad_()
         optimizer = torch.optim.SGD([weights], lr=RATE, momentum=0.9)
         for _ in range(STEPS):
             logits = SCALE * cosine_similarity(known, weights)

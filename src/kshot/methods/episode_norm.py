@@ -19,10 +19,11 @@ class EpisodeNorm(nn.Module):
 
     reference: int | None = None
 
-    def __init__(self, channels: int) -> None:
+    def __init__(self, norm: nn.BatchNorm2d) -> None:
+        """With the scale and shift of `norm`."""
         super().__init__()
-        self.weight = nn.Parameter(torch.ones(channels))
-        self.bias = nn.Parameter(torch.zeros(channels))
+        self.weight = nn.Parameter(norm.weight.detach().clone())
+        self.bias = nn.Parameter(norm.bias.detach().clone())
 
     def forward(self, maps: Tensor) -> Tensor:
         """(N, channels, H, W) to the same."""
@@ -35,13 +36,17 @@ class EpisodeNorm(nn.Module):
 
 
 def normalise_by_episode(network: nn.Module) -> list[EpisodeNorm]:
-    """Replace every BatchNorm2d of `network` by an EpisodeNorm; returns them."""
+    """Replace every BatchNorm2d of `network` by an EpisodeNorm; returns them.
+
+    timm's norms that hold an activation of their own keep it, behind the new norm.
+    """
     made = []
-    for parent in network.modules():
+    for parent in list(network.modules()):
         for name, child in parent.named_children():
             if isinstance(child, nn.BatchNorm2d):
-                norm = EpisodeNorm(child.num_features)
-                setattr(parent, name, norm)
+                norm = EpisodeNorm(child)
+                after = [getattr(child, part) for part in ("drop", "act") if hasattr(child, part)]
+                setattr(parent, name, nn.Sequential(norm, *after) if after else norm)
                 made.append(norm)
     return made
 

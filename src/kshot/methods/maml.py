@@ -20,8 +20,9 @@ Weights = dict[str, Tensor]
 class Maml(Method):
     """Adapts to each episode by a few steps of gradient descent on its support, from weights that were learnt for it.
 
-    The classifier's row, learnt too, is the same for every class before it adapts (Ye and Chao 2022, arXiv:2106.16245),
-    so that an episode may have any number of classes in any order.
+    The classifier is alike for every class before it adapts (Ye and Chao 2022, arXiv:2106.16245), so that an episode
+    may have any number of classes in any order. It begins at zero: whatever all classes share cancels in the softmax.
+    So the first step moves the classifier alone, and the body adapts from the second on.
 
     steps, rate      of the inner loop in training; `test_steps` in answering
     first_order      leaves out the derivative of the inner gradients (section 5.2)
@@ -56,29 +57,29 @@ class Maml(Method):
         self.shape = (ingest["channels"], ingest["size"], ingest["size"])
         self.norms = normalise_by_episode(embedding)
         for module in embedding.modules():
-            if isinstance(module, nn.ReLU):
-                module.inplace = False  # the second derivative needs what it would overwrite
-        self.row = nn.Parameter(torch.zeros(embedding.dim))
-        self.bias = nn.Parameter(torch.zeros(()))
+            if getattr(module, "inplace", False):
+                module.inplace = False  # type: ignore[assignment] # the second derivative needs what it would overwrite
         self.adapted = [name for name, _ in embedding.named_parameters()] if body else []
         # Names of parameters must not hold dots, and rates stay above zero.
-        rates = {self._key(name): torch.tensor(rate).log() for name in (*self.adapted, "row", "bias")}
+        rates = {self._key(name): torch.tensor(rate).log() for name in (*self.adapted, "rows", "bias")}
         self.log_rates = nn.ParameterDict(
             {key: nn.Parameter(value, requires_grad=learn_rates) for key, value in rates.items()}
         )
 
+    def footprint(self, shots: int, queries: int, n_way: int) -> int:
+        # About what a network of 64 channels keeps of its input's size, with what descent keeps.
+        return 8 * 64 * int(math.prod(self.shape[1:])) * (shots + queries)
+
     @property
     def dim(self) -> int:
-        return math.prod(self.shape)
+        return int(math.prod(self.shape))
 
     def embed(self, pixels: Tensor) -> Tensor:
         """(N, C, S, S) to (N, C * S * S), the pixels themselves: what an episode makes of them is not known before."""
         return pixels.flatten(1)
 
     def scores(self, support: Tensor, labels: Tensor, query: Tensor, n_way: int) -> Tensor:
-        with torch.enable_grad():
-            found = self._adapt_and_answer(support, labels, query, n_way, self.test_steps)
-        return found.detach()
+        return self._adapt_and_answer(support, labels, query, n_way, self.test_steps)
 
     def loss(self, pixels: Tensor, labels: Tensor, generator: torch.Generator) -> Terms:
         episodes = training_episodes(self.embed(pixels), labels, self.n_way, self.k_shot)
@@ -101,7 +102,8 @@ class Maml(Method):
 
     def _start(self, n_way: int) -> Weights:
         body = {name: value for name, value in self.embedding.named_parameters() if name in self.adapted}
-        return {**body, "row": self.row.expand(n_way, -1), "bias": self.bias.expand(n_way)}
+        nothing = self.centre.new_zeros
+        return {**body, "rows": nothing(n_way, self.embedding.dim), "bias": nothing(n_way)}
 
     def _adapted(self, weights: Weights, support: Tensor, labels: Tensor, steps: int) -> Weights:
         def support_loss(now: Weights) -> Tensor:
@@ -123,10 +125,10 @@ class Maml(Method):
             return self._logits(weights, torch.cat([support, query]))[len(support) :]
 
     def _logits(self, weights: Weights, flat: Tensor) -> Tensor:
-        body = {name: value for name, value in weights.items() if name not in ("row", "bias")}
+        body = {name: value for name, value in weights.items() if name not in ("rows", "bias")}
         pixels = flat.reshape(-1, *self.shape)
         points: Tensor = functional_call(self.embedding, body, (pixels,))
-        return points @ weights["row"].T + weights["bias"]
+        return points @ weights["rows"].T + weights["bias"]
 
     @staticmethod
     def _key(name: str) -> str:

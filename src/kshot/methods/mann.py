@@ -1,5 +1,7 @@
 """Memory-augmented networks (Santoro, Bartunov, Botvinick, Wierstra, Lillicrap 2016, arXiv:1605.06065)."""
 
+from typing import NamedTuple
+
 import numpy as np
 import torch
 from torch import Tensor, nn
@@ -9,7 +11,7 @@ from kshot.embedding import Embedding
 from kshot.episodes import EpisodeSet
 from kshot.evaluation import Points
 from kshot.losses.terms import Terms
-from kshot.methods.memory import HEADS, WIDTH, Memory, empty_memory, read, write
+from kshot.methods.memory import HEADS, SLOTS, WIDTH, Memory, empty_memory, read, write
 from kshot.methods.method import Method, by_class
 
 QUERIES_AT_ONCE = 16  # of each episode, while it is answered: each has a memory of its own
@@ -17,16 +19,21 @@ INSTANCES = 10  # of a class in a stream: the paper's
 STREAMS_AT_ONCE = 500
 
 
-class State:
-    """What the network holds after some steps of N streams: the controller's hidden and cell state, and the memory."""
+class State(NamedTuple):
+    """What the network holds after some steps of N streams.
 
-    def __init__(self, hidden: Tensor, cell: Tensor, memory: Memory) -> None:
-        self.hidden, self.cell, self.memory = hidden, cell, memory
+    hidden, cell (N, controller) of the controller; found (N, HEADS * WIDTH), what was read last; the memory.
+    """
+
+    hidden: Tensor
+    cell: Tensor
+    found: Tensor
+    memory: Memory
 
     def repeated(self, times: int) -> "State":
         """Each stream's state `times` times, one after another."""
-        memory = Memory(*(part.repeat_interleave(times, 0) for part in self.memory))
-        return State(self.hidden.repeat_interleave(times, 0), self.cell.repeat_interleave(times, 0), memory)
+        hidden, cell, found = (part.repeat_interleave(times, 0) for part in self[:3])
+        return State(hidden, cell, found, Memory(*(part.repeat_interleave(times, 0) for part in self.memory)))
 
 
 class MemoryNetwork(nn.Module):
@@ -39,9 +46,9 @@ class MemoryNetwork(nn.Module):
     def __init__(self, inputs: int, n_labels: int, controller: int = 200) -> None:
         super().__init__()
         self.n_labels = n_labels
-        self.controller = nn.LSTMCell(inputs + n_labels, controller)
+        # What was read before is an input too (section 3 of the paper).
+        self.controller = nn.LSTMCell(inputs + n_labels + HEADS * WIDTH, controller)
         self.keys = nn.Linear(controller, HEADS * WIDTH)
-        self.values = nn.Linear(controller, HEADS * WIDTH)
         self.gates = nn.Linear(controller, HEADS)
         self.decide = nn.Linear(controller + HEADS * WIDTH, n_labels)
 
@@ -62,16 +69,17 @@ class MemoryNetwork(nn.Module):
     def start(self, points: Tensor) -> State:
         """The state before the first step of as many streams as `points` has rows."""
         nothing = points.new_zeros(len(points), self.controller.hidden_size)
-        return State(nothing, nothing, empty_memory(len(points), points))
+        return State(nothing, nothing, points.new_zeros(len(points), HEADS * WIDTH), empty_memory(len(points), points))
 
     def step(self, state: State, image: Tensor, told: Tensor) -> tuple[State, Tensor]:
         """One step: image (N, inputs), the label before it told (N, n_labels), zeros for none; logits (N, n_labels)."""
-        hidden, cell = self.controller(torch.cat([image, told], 1), (state.hidden, state.cell))
-        shape = (len(image), HEADS, WIDTH)
-        keys, values = self.keys(hidden).tanh().reshape(shape), self.values(hidden).tanh().reshape(shape)
-        memory = write(state.memory, values, self.gates(hidden).sigmoid())
-        memory, found = read(memory, keys)
-        return State(hidden, cell, memory), self.decide(torch.cat([hidden, found.flatten(1)], 1))
+        hidden, cell = self.controller(torch.cat([image, told, state.found], 1), (state.hidden, state.cell))
+        keys = self.keys(hidden).tanh().reshape(len(image), HEADS, WIDTH)
+        # The key is what is written, and what is looked for (eq. 2 and 7).
+        memory = write(state.memory, keys, self.gates(hidden).sigmoid())
+        memory, reading = read(memory, keys)
+        found = reading.flatten(1)
+        return State(hidden, cell, found, memory), self.decide(torch.cat([hidden, found], 1))
 
 
 class Mann(Method):
@@ -99,6 +107,9 @@ class Mann(Method):
         """Mean cross-entropy over every step of the streams that a batch makes, P / n_way of them."""
         points, named = shuffled(by_class(self.embed(pixels), labels, self.n_way), generator)
         return Terms(stream_loss(self.network(points, named), named), None)
+
+    def footprint(self, shots: int, queries: int, n_way: int) -> int:
+        return super().footprint(shots, queries, n_way) + 4 * QUERIES_AT_ONCE * SLOTS * (WIDTH + 2 * HEADS)
 
     def _answer(self, state: State, last: Tensor, query: Tensor) -> Tensor:
         episodes, queries, dim = query.shape
@@ -129,8 +140,8 @@ def stream_accuracies(method: Mann, points: Points, episodes: EpisodeSet) -> lis
     logits, named = [], []
     for part in np.array_split(images, -(-len(images) // STREAMS_AT_ONCE)):
         shown, labels = shuffled(points.values[points.rows(part)], generator)
-        with torch.inference_mode():
-            logits.append(method.network(shown, labels))
+        with torch.no_grad():
+            logits.append(method.network(shown.to(method.centre.device), labels.to(method.centre.device)).cpu())
         named.append(labels)
     found: list[float] = instance_accuracies(torch.cat(logits), torch.cat(named), images.shape[2]).tolist()
     return found

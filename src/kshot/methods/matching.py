@@ -31,6 +31,10 @@ class Matching(Method):
             query = self._of_queries(query, support)
         return attention_head(support, labels, query, n_way)
 
+    def footprint(self, shots: int, queries: int, n_way: int) -> int:
+        readings = queries * (shots + 10) * self.dim if self.full_context else 0
+        return super().footprint(shots, queries, n_way) + readings
+
     def _of_support(self, support: Tensor) -> Tensor:
         forward, backward = self.encoder(support)[0].chunk(2, -1)
         summed: Tensor = forward + backward + support

@@ -54,6 +54,10 @@ class Method(nn.Module):
         """
         return prototype_head(support, labels, query, n_way)
 
+    def footprint(self, shots: int, queries: int, n_way: int) -> int:
+        """About how many numbers `scores` holds at a time for an episode of `shots` support images in all."""
+        return 4 * (shots + queries) * self.dim + queries * (shots + n_way)
+
     def loss(self, pixels: Tensor, labels: Tensor, generator: torch.Generator) -> Terms:
         """Mean cross-entropy of a batch's episodes.
 

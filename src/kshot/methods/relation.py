@@ -55,6 +55,9 @@ class Relation(Method):
         logits: Tensor = self.decide(features).reshape(episodes, queries, n_way)
         return logits
 
+    def footprint(self, shots: int, queries: int, n_way: int) -> int:
+        return 3 * queries * n_way * 2 * self.embedding.dim
+
     def loss(self, pixels: Tensor, labels: Tensor, generator: torch.Generator) -> Terms:
         """Mean squared error of the relation scores (eq. 2 of the paper)."""
         episodes = training_episodes(self.embed(pixels), labels, self.n_way, self.k_shot)

@@ -13,7 +13,7 @@ class Reptile(Maml):
 
     The loss is half the squared distance between the weights and what they adapted to, the latter held still, so that
     its gradient is Reptile's step and any optimiser takes it. All images of a training episode, support and query, are
-    adapted on.
+    adapted on; the classifier begins anew for each.
     """
 
     def loss(self, pixels: Tensor, labels: Tensor, generator: torch.Generator) -> Terms:
@@ -26,6 +26,7 @@ class Reptile(Maml):
         for images in known:
             reached = self._adapted(held, images, truth, self.steps)
             apart = apart + sum(
-                ((start[name] - reached[name].detach()).square().sum() for name in start), start=known.new_zeros(())
+                ((start[name] - reached[name].detach()).square().sum() for name in self.adapted),
+                start=known.new_zeros(()),
             )
         return Terms(apart / (2 * len(known)), None)

@@ -26,7 +26,7 @@ class Siamese(Method):
     def same(self, x: Tensor, y: Tensor) -> Tensor:
         """Logit that each row of `x` (..., N, D) and each of `y` (..., M, D) are of one class: (..., N, M)."""
         weight, bias = self.verifier.weight[0], self.verifier.bias
-        # One column of y at a time: all pairs' differences at once would take N x M x D.
+        # One column of y at a time: without a gradient to remember, no N x M x D differences are held at once.
         columns = [((x - one).abs() * weight).sum(-1) for one in y.unsqueeze(-2).unbind(-3)]
         return torch.stack(columns, -1) + bias
 
