@@ -138,15 +138,21 @@ def show(out: Path) -> None:
     ms = {found["row"]: found["ms"] for path in out.glob("speed-*.json") for found in [json.loads(path.read_text())]}
     figure, axes = plt.subplots(figsize=(9, 5.5), layout="constrained")
     print("| loss, mining | 5w1s | 5w5s | 20w1s | 20w5s | ms a step | minutes |\n|---|---|---|---|---|---|---|")
-    for found in sorted(rows, key=lambda found: -found["accuracy"]["20w1s"][0]):
+    for place, found in enumerate(sorted(rows, key=lambda found: -found["accuracy"]["20w1s"][0])):
         cells = [f"{100 * mean:.2f}" for mean, _, _ in found["accuracy"].values()]
         a_step = ms.get(found["row"], float("nan"))
         print(f"| {found['row']} | {' | '.join(cells)} | {a_step:.0f} | {a_step * STEPS / 60000:.1f} |")
         minutes = [step * a_step / 60000 for step, _ in found["curve"]]
-        axes.plot(minutes, [100 * value for _, value in found["curve"]], marker=".", label=found["row"])
-    axes.set(xlabel="minutes of training, 2 cores", ylabel="20-way 1-shot accuracy on validation classes, %")
+        wrong = [100 * (1 - value) for _, value in found["curve"]]
+        style = {"color": f"C{place % 10}", "linestyle": "-" if place < 6 else "--", "marker": "."}
+        axes.plot(minutes, wrong, label=found["row"], **style)
+    # Errors on a logarithmic scale: the best rows would otherwise lie on each other.
+    axes.set_yscale("log")
+    axes.set_yticks([4, 5, 7, 10, 15, 20, 40], labels=["4", "5", "7", "10", "15", "20", "40"])
+    axes.minorticks_off()
+    axes.set(xlabel="minutes of training, 2 cores", ylabel="20-way 1-shot errors on validation classes, %, log scale")
     axes.grid(alpha=0.3)
-    axes.legend(fontsize=8, loc="lower right")
+    axes.legend(fontsize=8, loc="center left", bbox_to_anchor=(1, 0.5))
     figure.savefig(out / "losses.svg")
     print("\n| loss, mining | seed | 5w1s | 5w5s | 20w1s | 20w5s |\n|---|---|---|---|---|---|")
     for path in sorted(out.glob("final-*.json")):
