@@ -11,7 +11,6 @@ def checkpoint(step=3):
         weights={"a.weight": torch.full((2,), float(step))},
         best={},
         optimizer={"0/step": torch.tensor(float(step))},
-        objective={"loss.proxies": torch.ones(3, 2)},
         mined={"neighbours": torch.tensor([[1], [0]])},
         generator=generator,
         notes={"step": step, "history": [{}]},
@@ -26,7 +25,6 @@ def test_what_is_saved_is_loaded(tmp_path):
     assert torch.equal(found.weights["a.weight"], torch.tensor([3.0, 3.0]))
     assert found.best == {}
     assert torch.equal(found.optimizer["0/step"], torch.tensor(3.0))
-    assert torch.equal(found.objective["loss.proxies"], torch.ones(3, 2))
     assert torch.equal(found.mined["neighbours"], torch.tensor([[1], [0]]))
     assert torch.equal(found.generator, checkpoint().generator)
 

@@ -221,7 +221,6 @@ def test_a_method_that_adapts_is_served_without_a_distance(project):
     ingest = {"size": packed_project.SIZE, "channels": 3, "invert": True}
     settings = {"backbone": "conv4", "head_dim": None, "l2_normalize": False, "ingest": ingest, "method": described}
     method = build_method(described, Embedding(settings)).eval()
-    torch.nn.init.normal_(method.row)
     save_method(method, root / "model-maml")
     (root / layout.EVALUATION).mkdir(parents=True, exist_ok=True)
     try:
