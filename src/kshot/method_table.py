@@ -84,7 +84,9 @@ METHODS: dict[str, Takes] = {
     "prototypical": Takes(
         {"distance": Choice(("squared_euclidean", "cosine")), "learn_temperature": Flag(default=False)}
     ),
-    "matching": Takes({"full_context": Flag(default=False), "steps": Whole(5, 1, 100)}),
+    "matching": Takes(
+        {"full_context": Flag(default=False), "steps": Whole(5, 1, 100), "learn_temperature": Flag(default=False)}
+    ),
     "siamese": Takes(episodes=False),
     "relation": Takes(),
     "maml": Takes({**INNER, "first_order": Flag(default=False), "learn_rates": Flag(default=False)}, space=False),

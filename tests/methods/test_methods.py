@@ -16,6 +16,7 @@ METHODS = {
     "prototypical-cosine": lambda e: Prototypical(e, 5, 1, distance="cosine", learn_temperature=True),
     "matching": lambda e: Matching(e, 5, 1),
     "matching-full-context": lambda e: Matching(e, 5, 1, full_context=True),
+    "matching-temperature": lambda e: Matching(e, 5, 1, learn_temperature=True),
     "siamese": lambda e: Siamese(e, 5, 1),
     "relation": lambda e: Relation(e, 5, 1, channels=3),
     "maml": lambda e: Maml(e, 5, 1, **INNER),

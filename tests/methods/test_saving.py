@@ -43,7 +43,8 @@ def answer(method):
 
 @pytest.mark.parametrize(
     ("name", "arguments"),
-    [*((name, {}) for name in METHODS), ("matching", {"full_context": True}), ("prototypical", {"distance": "cosine"}),
+    [*((name, {}) for name in METHODS), ("matching", {"full_context": True, "learn_temperature": True}),
+     ("prototypical", {"distance": "cosine", "learn_temperature": True}),
      ("maml", {"learn_rates": True, "batch_norm": "support"}), ("transfer", {"classifier": "cosine"})],
 )  # fmt: skip
 def test_a_loaded_method_answers_as_the_one_that_was_saved(tmp_path, name, arguments):
@@ -68,7 +69,7 @@ def test_files_that_miss_or_belong_to_another_training_are_told(tmp_path):
         load_method(tmp_path)
     save_method(made("siamese"), tmp_path / "other")
     (tmp_path / "other" / OWN_WEIGHTS).rename(tmp_path / OWN_WEIGHTS)
-    with pytest.raises(CheckpointError, match="does not fit: encoder"):
+    with pytest.raises(CheckpointError, match="does not fit: .*encoder"):
         load_method(tmp_path)
 
 

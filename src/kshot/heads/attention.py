@@ -8,7 +8,9 @@ from kshot.distances import cosine_similarity
 EMPTY = 1e-12  # stands for no attention at all, whose logarithm would be minus infinity
 
 
-def attention_head(support: Tensor, labels: Tensor, query: Tensor, n_way: int, temperature: float = 1.0) -> Tensor:
+def attention_head(
+    support: Tensor, labels: Tensor, query: Tensor, n_way: int, temperature: float | Tensor = 1.0
+) -> Tensor:
     """Log of each class's share of a softmax over cosines to the support (Vinyals et al. 2016, eq. 1 and 2).
 
     arXiv:1606.04080; cosines are divided by `temperature`, 1 in the paper. With unequal shots each class counts alike,
