@@ -9,6 +9,7 @@ import torch
 from kshot.embedding import SETTINGS, Embedding, save_embedding
 from kshot.errors import CheckpointError
 from kshot.method_table import METHODS
+from kshot.methods.method import Method
 from kshot.methods.saving import OWN_WEIGHTS, load_method, save_method
 from kshot.methods.table import build_method, describe
 from kshot.params import load_params
@@ -54,6 +55,13 @@ def test_a_loaded_method_answers_as_the_one_that_was_saved(tmp_path, name, argum
     torch.testing.assert_close(answer(loaded), answer(method))
     assert torch.equal(loaded.centre, method.centre) and not loaded.training
     assert not [key for key in loaded.state_dict() if key.split(".")[0] in method.training_only]
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_the_table_says_of_a_method_what_its_class_does(name):
+    method = made(name)
+    assert METHODS[name].space == method.has_space
+    assert METHODS[name].answers == (type(method).scores is not Method.scores)
 
 
 def test_a_model_that_is_older_than_methods_is_answered_by_prototypes(tmp_path):

@@ -74,7 +74,8 @@ class FewShot(PythonModel):
         except ValueError as error:
             raise DataError(f"head {self.answering.head} cannot answer this: {error}") from None
         probability, nearest = scores.softmax(1).max(1)
-        distance = self._distance(known, places, asked, len(names)).gather(1, nearest[:, None]).flatten()
+        distances = self._distance(known, places, asked, len(names))
+        distance = distances.gather(1, nearest[:, None]).flatten()
         answers = pd.DataFrame(
             {
                 "label": [names[place] for place in nearest.tolist()],
@@ -84,8 +85,7 @@ class FewShot(PythonModel):
         )
         threshold = self.answering.threshold(len(support) / len(names))
         if threshold is not None:
-            closest = self._distance(known, places, asked, len(names)).amin(1)
-            answers["unknown"] = (closest > threshold).numpy()
+            answers["unknown"] = (distances.amin(1) > threshold).numpy()
         return answers
 
     def _distance(self, known: torch.Tensor, places: torch.Tensor, asked: torch.Tensor, n_way: int) -> torch.Tensor:

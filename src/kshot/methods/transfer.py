@@ -10,9 +10,8 @@ from kshot.distances import cosine_similarity
 from kshot.embedding import Embedding
 from kshot.losses.terms import Terms
 from kshot.methods.method import Method
+from kshot.methods.prototypical import COSINE_SCALE
 from kshot.params import Train
-
-SCALE = 10.0  # of the cosines, at first; it is learnt
 
 
 class Transfer(Method):
@@ -35,7 +34,7 @@ class Transfer(Method):
     def prepare(self, train: Train, n_classes: int) -> None:
         self.classifier = nn.Linear(self.embedding.dim, n_classes, bias=not self.cosine)
         if self.cosine:
-            self.log_scale = nn.Parameter(torch.tensor(SCALE).log())
+            self.log_scale = nn.Parameter(torch.tensor(COSINE_SCALE).log())
 
     def loss(self, pixels: Tensor, labels: Tensor, generator: torch.Generator) -> Terms:
         """Cross-entropy of the training classes."""
