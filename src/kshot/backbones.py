@@ -1,16 +1,19 @@
-"""Networks that turn pixels into features: Conv-4, pooled or as maps, and any timm model by name."""
+"""Networks that turn pixels into features: Conv-4, pooled or as maps, ResNet-12, and any timm model by name."""
 
 import difflib
+import itertools
 from collections.abc import Mapping
 from pathlib import Path
 
 from safetensors import SafetensorError
 from safetensors.torch import load_file
-from torch import nn
+from torch import Tensor, nn
 
 from kshot.errors import CheckpointError, ParamsError
 
 CONV4, CONV4_MAPS = "conv4", "conv4_maps"
+RESNET12 = {"resnet12": (64, 160, 320, 640), "resnet12_narrow": (32, 64, 128, 256)}  # widths of the four blocks
+OWN = (CONV4, CONV4_MAPS, *RESNET12)
 
 
 def conv4(channels: int, size: int, width: int = 64, pools: int = 4) -> nn.Module:
@@ -31,6 +34,44 @@ def conv4(channels: int, size: int, width: int = 64, pools: int = 4) -> nn.Modul
     return network
 
 
+class ResidualBlock(nn.Module):
+    """Three 3x3 convolutions beside a 1x1 one, then 2x2 max pooling where there is anything left to pool."""
+
+    def __init__(self, inputs: int, width: int, *, pool: bool) -> None:
+        super().__init__()
+        widths = (inputs, width, width, width)
+        layers: list[nn.Module] = []
+        for before, after in itertools.pairwise(widths):
+            layers += [nn.Conv2d(before, after, 3, padding=1, bias=False), nn.BatchNorm2d(after), _leaky()]
+        self.deep = nn.Sequential(*layers[:-1])
+        self.short = nn.Sequential(nn.Conv2d(inputs, width, 1, bias=False), nn.BatchNorm2d(width))
+        self.end = nn.Sequential(_leaky(), nn.MaxPool2d(2) if pool else nn.Identity())
+
+    def forward(self, maps: Tensor) -> Tensor:
+        """(N, inputs, H, W) to (N, width, H // 2, W // 2)."""
+        ended: Tensor = self.end(self.deep(maps) + self.short(maps))
+        return ended
+
+
+def resnet12(channels: int, size: int, widths: tuple[int, ...] = RESNET12["resnet12"]) -> nn.Module:
+    """The residual network of the field, four blocks of three convolutions (Lee et al. 2019, arXiv:1904.03758).
+
+    (N, channels, size, size) to (N, widths[-1]), the mean of the last maps. Without the dropout of the paper.
+    """
+    inputs = (channels, *widths[:-1])
+    blocks = [
+        ResidualBlock(before, width, pool=size >> step > 1)
+        for step, (before, width) in enumerate(zip(inputs, widths, strict=True))
+    ]
+    network = nn.Sequential(*blocks, nn.AdaptiveAvgPool2d(1), nn.Flatten())
+    network.num_features = widths[-1]  # type: ignore[assignment]
+    return network
+
+
+def _leaky() -> nn.Module:
+    return nn.LeakyReLU(0.1, inplace=True)
+
+
 def create_backbone(
     name: str, *, channels: int, size: int, pretrained: bool = False, checkpoint: Path | None = None
 ) -> nn.Module:
@@ -39,9 +80,11 @@ def create_backbone(
     `pretrained` takes timm's weights from the hub, `checkpoint` a local .safetensors file with timm's names. Raises
     ParamsError for an unknown name, CheckpointError for weights that cannot be had or do not fit.
     """
-    if name in (CONV4, CONV4_MAPS):
-        if pretrained:
-            raise ParamsError(f"params.yaml: train.pretrained is true; {name} has no published weights: set false")
+    if name in OWN and pretrained:
+        raise ParamsError(f"params.yaml: train.pretrained is true; {name} has no published weights: set false")
+    if name in RESNET12:
+        network = resnet12(channels, size, RESNET12[name])
+    elif name in OWN:
         # Two pools leave the maps that a relation network compares: Sung et al. 2018, figure 2.
         network = conv4(channels, size, pools=4 if name == CONV4 else 2)
     else:
@@ -103,7 +146,7 @@ def _timm_model(name: str, channels: int, pretrained: bool) -> nn.Module:
     import timm  # here, because it takes several seconds and conv4 needs none of it
 
     if not timm.is_model(name):
-        near = difflib.get_close_matches(name, [CONV4, CONV4_MAPS, *timm.list_models()], n=3)
+        near = difflib.get_close_matches(name, [*OWN, *timm.list_models()], n=3)
         hint = f"the nearest are {', '.join(near)}" if near else "`timm.list_models()` lists them"
         raise ParamsError(f"params.yaml: train.backbone is {name!r}, which timm does not know; {hint}")
     try:
