@@ -26,9 +26,10 @@ class Siamese(Method):
     def same(self, x: Tensor, y: Tensor) -> Tensor:
         """Logit that each row of `x` (..., N, D) and each of `y` (..., M, D) are of one class: (..., N, M)."""
         weight, bias = self.verifier.weight[0], self.verifier.bias
-        # One column of y at a time: without a gradient to remember, no N x M x D differences are held at once.
-        columns = [((x - one).abs() * weight).sum(-1) for one in y.unsqueeze(-2).unbind(-3)]
-        return torch.stack(columns, -1) + bias
+        # Sum of w |x - y| = L1 of what is scaled by the positive weights, less L1 by the negative: no N x M x D
+        # differences are held.
+        alike, unlike = weight.relu(), (-weight).relu()
+        return torch.cdist(x * alike, y * alike, p=1) - torch.cdist(x * unlike, y * unlike, p=1) + bias
 
     def scores(self, support: Tensor, labels: Tensor, query: Tensor, n_way: int) -> Tensor:
         logits = self.same(query, support)
