@@ -57,12 +57,13 @@ def test_lists_null_and_deep_keys(root: Path) -> None:
 
 def test_an_overlay_merges_and_set_comes_after_it(root: Path, tmp_path: Path) -> None:
     overlay = tmp_path / "overlay.yaml"
-    overlay.write_text("train: {steps: 11, seed: 5}\nepisodes: {protocols: {5w1s: {k_shot: 2}}}\n")
+    protocols = "{5w1s: {n_way: 5, k_shot: 2, within_group: false}, 20w1s: {n_way: 20, k_shot: 1, within_group: false}}"
+    overlay.write_text(f"train: {{steps: 11, seed: 5}}\nepisodes: {{protocols: {protocols}}}\n")
     change(root, "train.seed=9", overlay=overlay)
     params = load_params(root / "params.yaml")
     assert (params.train.steps, params.train.seed) == (11, 9)
     assert params.episodes.protocols["5w1s"].k_shot == 2
-    assert params.episodes.protocols["5w1s"].n_way == 5
+    assert set(params.episodes.protocols) == {"5w1s", "20w1s"}, "mappings of names stand alone"
 
 
 def test_an_empty_mapping_empties(root: Path, tmp_path: Path) -> None:

@@ -15,6 +15,8 @@ from kshot import params, sections
 from kshot.errors import ParamsError
 
 PARAMS = "params.yaml"
+# Mappings of names that a person chooses: what a file says of them stands alone, or nothing could ever be left out.
+WHOLE = ("episodes.protocols", "train.method_arguments", "train.loss_arguments", "gate.min_accuracy")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -32,8 +34,8 @@ class Change:
 def plan(root: Path, *, overlay: Path | None = None, sets: Sequence[str] = ()) -> tuple[str, list[Change]]:
     """Return the new text of params.yaml and what it changes, without writing it.
 
-    `overlay` is a YAML file with some of the sections and keys of params.yaml: its mappings are merged, an empty one
-    and other values replace. `sets` holds texts like `train.steps=500`, applied after it, each value read as YAML; one
+    `overlay` is a YAML file with some of the sections and keys of params.yaml: its sections are merged; its values, empty
+    mappings and those of WHOLE replace. `sets` holds texts like `train.steps=500`, applied after it, each value read as YAML; one
     that names a mapping replaces the mapping. Raises ParamsError unless the result as a whole is sound.
     """
     path = root / PARAMS
@@ -136,10 +138,11 @@ def _node(value: Any) -> Any:
     return value
 
 
-def _merge(document: Any, overlay: Mapping[str, Any]) -> None:
+def _merge(document: Any, overlay: Mapping[str, Any], where: str = "") -> None:
     for key, value in overlay.items():
-        if isinstance(value, Mapping) and value and isinstance(document.get(key), Mapping):
-            _merge(document[key], value)
+        path = f"{where}.{key}" if where else str(key)
+        if isinstance(value, Mapping) and value and isinstance(document.get(key), Mapping) and path not in WHOLE:
+            _merge(document[key], value, path)
         else:
             document[key] = _node(value)
 
