@@ -95,6 +95,8 @@ class Maml(Method):
             return self._answer(self._adapted(start, few, labels, steps), few, asked)
 
         batched = support.is_cuda if self.batched is None else self.batched
+        for norm in self.norms:
+            norm.fused = not batched
         if batched:
             found: Tensor = vmap(one, randomness="same")(support, query)
             return found
@@ -109,13 +111,14 @@ class Maml(Method):
         def support_loss(now: Weights) -> Tensor:
             return cross_entropy(full_precision(self._logits(now, support)), labels)
 
-        for _ in range(steps):
-            slopes = grad(support_loss)(weights)
+        for step in range(steps):
+            # While the classifier is zero the body's slope is, and its derivative: it is left out of the first step.
+            moving = {name: value for name, value in weights.items() if step or name in ("rows", "bias")}
+            slopes = grad(lambda some, all_=weights: support_loss({**all_, **some}))(moving)
             if self.first_order:
                 slopes = {name: slope.detach() for name, slope in slopes.items()}
-            weights = {
-                name: value - self.log_rates[self._key(name)].exp() * slopes[name] for name, value in weights.items()
-            }
+            moved = {name: value - self.log_rates[self._key(name)].exp() * slopes[name] for name, value in moving.items()}
+            weights = {**weights, **moved}
         return weights
 
     def _answer(self, weights: Weights, support: Tensor, query: Tensor) -> Tensor:

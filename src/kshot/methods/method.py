@@ -10,7 +10,7 @@ from kshot.distances import full_precision
 from kshot.embedding import Embedding
 from kshot.heads.prototype import prototype_head
 from kshot.losses.terms import Terms
-from kshot.params import Train
+from kshot.train_params import Train
 
 
 class Method(nn.Module):

@@ -7,7 +7,7 @@ from kshot.embedding import Embedding
 from kshot.losses.terms import Terms
 from kshot.methods.method import Method
 from kshot.objectives import Objective
-from kshot.params import Train
+from kshot.train_params import Train
 
 
 class Metric(Method):

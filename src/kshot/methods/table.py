@@ -18,7 +18,7 @@ from kshot.methods.relation import Relation
 from kshot.methods.reptile import Reptile
 from kshot.methods.siamese import Siamese
 from kshot.methods.transfer import Transfer
-from kshot.params import Train
+from kshot.train_params import Train
 
 
 def describe(train: Train) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from kshot.embedding import Embedding
 from kshot.losses.terms import Terms
 from kshot.methods.method import Method
 from kshot.methods.prototypical import COSINE_SCALE
-from kshot.params import Train
+from kshot.train_params import Train
 
 
 class Transfer(Method):
