@@ -34,9 +34,9 @@ class Change:
 def plan(root: Path, *, overlay: Path | None = None, sets: Sequence[str] = ()) -> tuple[str, list[Change]]:
     """Return the new text of params.yaml and what it changes, without writing it.
 
-    `overlay` is a YAML file with some of the sections and keys of params.yaml: its sections are merged; its values, empty
-    mappings and those of WHOLE replace. `sets` holds texts like `train.steps=500`, applied after it, each value read as YAML; one
-    that names a mapping replaces the mapping. Raises ParamsError unless the result as a whole is sound.
+    `overlay`, a YAML file, holds some of the sections and keys of params.yaml: sections are merged; values, empty
+    mappings and those of WHOLE replace. `sets` holds texts like `train.steps=500`, applied after it, each value read as
+    YAML; one that names a mapping replaces the mapping. Raises ParamsError unless the result as a whole is sound.
     """
     path = root / PARAMS
     document, old = _read_with_comments(path), sections.read_mapping(path)

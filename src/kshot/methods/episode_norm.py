@@ -19,7 +19,7 @@ class EpisodeNorm(nn.Module):
     """
 
     reference: int | None = None
-    fused = False  # whether statistics of all images may be torch's own: not under vmap, whose second derivative is wrong
+    fused = False  # whether torch's own batch norm may serve: not under vmap, where its second derivative is wrong
 
     def __init__(self, norm: nn.BatchNorm2d) -> None:
         """With the scale and shift of `norm`."""

@@ -117,8 +117,8 @@ class Maml(Method):
             slopes = grad(lambda some, all_=weights: support_loss({**all_, **some}))(moving)
             if self.first_order:
                 slopes = {name: slope.detach() for name, slope in slopes.items()}
-            moved = {name: value - self.log_rates[self._key(name)].exp() * slopes[name] for name, value in moving.items()}
-            weights = {**weights, **moved}
+            rates = {name: self.log_rates[self._key(name)].exp() for name in moving}
+            weights = {**weights, **{name: value - rates[name] * slopes[name] for name, value in moving.items()}}
         return weights
 
     def _answer(self, weights: Weights, support: Tensor, query: Tensor) -> Tensor:

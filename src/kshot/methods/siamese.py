@@ -9,6 +9,9 @@ from kshot.losses.terms import Terms
 from kshot.methods.method import Method
 
 
+START_BIAS = 2.0  # about half of the mean weighted distance of new networks, so that both answers are given
+
+
 class Siamese(Method):
     """A verifier of pairs: the logit that two images are of one class is a learned weighting of |x - y|.
 
@@ -19,6 +22,9 @@ class Siamese(Method):
     def __init__(self, embedding: Embedding, n_way: int, k_shot: int) -> None:
         super().__init__(embedding, n_way, k_shot)
         self.verifier = nn.Linear(embedding.dim, 1)
+        # From the start far means different: with weights of either sign most of training goes into turning them.
+        nn.init.constant_(self.verifier.weight, -(embedding.dim**-0.5))
+        nn.init.constant_(self.verifier.bias, START_BIAS)
 
     def embed(self, pixels: Tensor) -> Tensor:
         return super().embed(pixels).sigmoid()
