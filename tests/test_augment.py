@@ -2,7 +2,7 @@ import pytest
 import torch
 
 from kshot.augment import random_affine
-from kshot.params import Augment
+from kshot.train_params import Augment
 
 NONE = Augment(degrees=0.0, translate=0.0, scale=0.0, shear=0.0)
 

@@ -1,9 +1,10 @@
 import math
 
 import pytest
+import scipy.stats
 import torch
 
-from kshot.geometry import geometry, project
+from kshot.geometry import effective_rank, geometry, project
 
 
 def by_loops(points, labels):
@@ -21,7 +22,34 @@ def by_loops(points, labels):
             precision.append(sum(hits[k] * sum(hits[: k + 1]) / (k + 1) for k in range(r)) / r)
             nearest.append(hits[0])
     mean = lambda values: sum(values) / len(values)  # noqa: E731
-    return mean(within), mean(between), mean(within) / mean(between), mean(precision), mean(nearest)
+    unit = torch.nn.functional.normalize(points.double(), dim=1)
+    everyone = range(len(labels))
+    pairs = [(i, j) for i in everyone for j in everyone if i != j]
+    square = {(i, j): (unit[i] - unit[j]).square().sum().item() for i, j in pairs}
+    violated = [
+        distance[a, n] < distance[a, p]
+        for a, p in pairs
+        for n in everyone
+        if labels[a] == labels[p] and labels[n] != labels[a]
+    ]
+    values = torch.linalg.svdvals(points.double() - points.double().mean(0))
+    share = values / values.sum()
+    seen = [0] * len(labels)
+    for i in everyone:
+        for j in sorted((j for j in everyone if j != i), key=lambda j: distance[i, j].item())[:10]:
+            seen[j] += 1
+    return {
+        "within": mean(within),
+        "between": mean(between),
+        "ratio": mean(within) / mean(between),
+        "violations": mean([float(one) for one in violated]),
+        "alignment": mean([square[i, j] for i, j in pairs if labels[i] == labels[j]]),
+        "uniformity": math.log(mean([math.exp(-2 * value) for value in square.values()])),
+        "effective_rank": math.exp(-sum(p * math.log(p) for p in share.tolist() if p > 0)),
+        "hubness": scipy.stats.skew(seen),
+        "map_at_r": mean(precision),
+        "recall_at_1": mean(nearest),
+    }
 
 
 @pytest.mark.parametrize("block", [4, 7, 1024])
@@ -30,7 +58,7 @@ def test_equals_the_definitions_whatever_the_block(block):
     labels = torch.randint(0, 5, (30,), generator=generator)
     labels[0] = 9  # a class of one
     points = torch.randn(30, 4, generator=generator) + labels[:, None]
-    assert geometry(points, labels, block) == pytest.approx(by_loops(points, labels), rel=1e-6)
+    assert geometry(points, labels, block)._asdict() == pytest.approx(by_loops(points, labels), rel=1e-5)
 
 
 def test_numbers_by_hand():
@@ -45,6 +73,12 @@ def test_one_class_has_no_distance_between():
     figures = geometry(torch.eye(3), torch.zeros(3).long())
     assert math.isnan(figures.between) and math.isnan(figures.ratio)
     assert figures.map_at_r == 1.0
+
+
+def test_points_on_a_line_use_one_direction_and_those_of_a_simplex_all():
+    assert effective_rank(torch.arange(5.0)[:, None] * torch.ones(5, 3)) == pytest.approx(1)
+    assert effective_rank(torch.eye(6)) == pytest.approx(5)
+    assert math.isnan(effective_rank(torch.ones(4, 2)))
 
 
 def test_the_projection_keeps_the_widest_directions():

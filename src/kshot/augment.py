@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import affine_grid, grid_sample
 
-from kshot.params import Augment
+from kshot.train_params import Augment
 
 
 def random_affine(pixels: Tensor, settings: Augment, generator: torch.Generator) -> Tensor:

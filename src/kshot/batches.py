@@ -11,15 +11,18 @@ from torch import Tensor
 
 from kshot.errors import DataError
 
-Pixels = Tensor | NDArray[np.uint8]
+Pixels = Tensor | NDArray[np.uint8] | NDArray[np.float32]
 
 
 def gather(images: Pixels, ids: Tensor) -> Tensor:
-    """The pixels that `ids` names, turned as they ask.
+    """The pixels that `ids` names, turned as they ask, or their features.
 
     images (N, S, S, C) uint8, a tensor on any device or a mapped array; ids (B,) int64 on the CPU, id = quarter turns
-    * N + index. Returns uint8 (B, C, S, S), channels-last, on the images' device.
+    * N + index. Returns uint8 (B, C, S, S), channels-last, on the images' device. images (M, width), features of the
+    images and of those that are turned, id by id: returns their rows (B, width).
     """
+    if images.ndim == 2:
+        return images[ids.to(images.device)] if isinstance(images, Tensor) else torch.from_numpy(images[ids.numpy()])
     turns, index = ids // len(images), ids % len(images)
     mapped = not isinstance(images, Tensor)
     pixels = torch.from_numpy(images[index.numpy()]) if mapped else images[index.to(images.device)]
@@ -30,7 +33,7 @@ def gather(images: Pixels, ids: Tensor) -> Tensor:
     return pixels.permute(0, 3, 1, 2)
 
 
-def resident(images: NDArray[np.uint8], device: torch.device) -> Pixels:
+def resident(images: NDArray[np.uint8] | NDArray[np.float32], device: torch.device) -> Pixels:
     """`images` on `device` where they fit into half of its free memory, otherwise as they are; on a CPU as they are."""
     if device.type == "cuda" and images.nbytes < torch.cuda.mem_get_info(device)[0] // 2:
         return torch.from_numpy(np.array(images)).to(device)

@@ -1,7 +1,9 @@
-"""Keep freed memory instead of handing it back to the system between two steps."""
+"""Memory: how much was held at most; freed memory kept instead of handed back to the system between two steps."""
 
 import ctypes
 import sys
+
+import torch
 
 M_TRIM_THRESHOLD, M_TOP_PAD, M_MMAP_MAX = -1, -2, -4
 
@@ -21,3 +23,15 @@ def keep_freed_memory() -> bool:
     wanted = {M_MMAP_MAX: 0, M_TRIM_THRESHOLD: 2**31 - 1, M_TOP_PAD: 64 * 2**20}
     taken = [mallopt(option, value) for option, value in wanted.items()]
     return all(taken)
+
+
+def peak_memory(device: torch.device) -> float:
+    """The most bytes that this process held until now, on a GPU if that is the device; 0 where nobody says."""
+    if device.type == "cuda":
+        return float(torch.cuda.max_memory_allocated(device))
+    try:
+        import resource
+    except ImportError:  # Windows has none
+        return 0.0
+    # Linux counts in KiB, macOS in bytes.
+    return float(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss) * (1 if sys.platform == "darwin" else 1024)

@@ -18,7 +18,7 @@ from kshot.losses.supervised_contrastive import supervised_contrastive_loss
 from kshot.losses.terms import Terms
 from kshot.losses.triplet import triplet_terms
 from kshot.losses_of_peers import PEERS
-from kshot.params import Train
+from kshot.train_params import Train
 
 Ours = Callable[[Tensor, Tensor, Train, torch.Generator], Terms]
 

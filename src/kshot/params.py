@@ -9,10 +9,9 @@ from pathlib import Path
 from typing import Any, Literal
 
 from kshot.heads import INDUCTIVE, OWN, SIMPLE_SHOT, TRANSDUCTIVE
-from kshot.loss_table import check_choice
-from kshot.losses_of_peers import PEERS
-from kshot.method_table import METHODS, Value, check_method
+from kshot.method_table import METHODS
 from kshot.sections import build, need, read_mapping
+from kshot.train_params import Train
 
 
 @dataclasses.dataclass(frozen=True)
@@ -89,132 +88,14 @@ class Episodes:
 
 
 @dataclasses.dataclass(frozen=True)
-class Augment:
-    """Largest random change of a training image; 0 switches one off."""
+class Embed:
+    """How the features of a backbone that is held are taken."""
 
-    degrees: float
-    translate: float
-    scale: float
-    shear: float
-
-    def __post_init__(self) -> None:
-        for field in dataclasses.fields(self):
-            value = getattr(self, field.name)
-            need(value >= 0, f"train.augment.{field.name} is {value}; needs 0 or more")
-        need(self.scale < 1, f"train.augment.scale is {self.scale}; needs to lie below 1")
-        need(self.shear < 90, f"train.augment.shear is {self.shear}; needs to lie below 90 degrees")
-
-
-@dataclasses.dataclass(frozen=True)
-class Train:
-    seed: int
-    device: Literal["auto", "cpu", "cuda", "mps"]
-    splits: tuple[str, ...]
-    backbone: str
-    pretrained: bool
-    checkpoint: str | None
-    head_dim: int | None
-    l2_normalize: bool
-    method: str
-    method_arguments: dict[str, Value]
-    n_way: int | None
-    k_shot: int
-    loss: str
-    mining: str | None
-    margin: float | None
-    temperature: float | None
-    distance: str | None
-    loss_arguments: dict[str, float]
-    proxy_learning_rate: float
-    classes_per_batch: int
-    images_per_class: int
-    mine_every: int
-    mine_neighbours: int
-    steps: int
-    learning_rate: float
-    warmup_steps: int
-    weight_decay: float
+    batch_size: int
     precision: Literal["bf16", "float32"]
-    augment: Augment
-    validate_every: int
-    validation_protocol: str
-    patience: int
 
     def __post_init__(self) -> None:
-        self._check_loss()
-        self._check_method()
-        for key in ("classes_per_batch", "images_per_class"):
-            value = getattr(self, key)
-            need(value >= 2, f"train.{key} is {value}; needs at least 2, or a batch has no pair to compare")
-        for key in ("steps", "validate_every"):
-            value = getattr(self, key)
-            need(value >= 1, f"train.{key} is {value}; needs at least 1")
-        for key in ("mine_every", "warmup_steps", "weight_decay", "patience"):
-            value = getattr(self, key)
-            need(value >= 0, f"train.{key} is {value}; needs 0 or more")
-        need(self.learning_rate > 0, f"train.learning_rate is {self.learning_rate}; needs to be above 0")
-        need(self.head_dim is None or self.head_dim >= 1, f"train.head_dim is {self.head_dim}; needs at least 1")
-        need(
-            1 <= self.mine_neighbours < self.classes_per_batch,
-            f"train.mine_neighbours is {self.mine_neighbours} of train.classes_per_batch {self.classes_per_batch}; "
-            "needs at least 1 and fewer than the batch has classes",
-        )
-        need(
-            self.splits in (("train",), ("train", "val")),
-            f"train.splits is {list(self.splits)}; needs [train], or [train, val] for a final model",
-        )
-        need(
-            "val" not in self.splits or self.patience == 0,
-            f"train.patience is {self.patience} while train.splits holds val; needs patience: 0, because "
-            "classes that are trained on cannot say when to stop",
-        )
-
-    def _check_method(self) -> None:
-        check_method(
-            self.method,
-            self.method_arguments,
-            n_way=self.n_way,
-            k_shot=self.k_shot,
-            classes=self.classes_per_batch,
-            images=self.images_per_class,
-        )
-        need(
-            METHODS[self.method].space or not self.mine_every,
-            f"train.mine_every is {self.mine_every}; {self.method} adapts the network to each episode and has no space "
-            "in which classes are near each other: set 0",
-        )
-        if self.method == "relation":
-            need(
-                self.head_dim is None and not self.l2_normalize,
-                "train.method is relation, which compares feature maps: "
-                "set train.head_dim: null and train.l2_normalize: false",
-            )
-
-    def _check_loss(self) -> None:
-        check_choice(
-            self.loss,
-            mining=self.mining,
-            distance=self.distance,
-            margin=self.margin,
-            temperature=self.temperature,
-            arguments=self.loss_arguments,
-            l2_normalize=self.l2_normalize,
-        )
-        if self.method == "metric" and self.loss == "prototypical":
-            need(
-                1 <= self.k_shot < self.images_per_class,
-                f"train.k_shot is {self.k_shot} of train.images_per_class {self.images_per_class}; "
-                "needs at least 1 and must leave a query: raise images_per_class",
-            )
-        if self.loss == "cross_batch_memory":
-            memory = self.loss_arguments.get("memory_size", PEERS[self.loss].arguments["memory_size"])
-            batch = self.classes_per_batch * self.images_per_class
-            need(
-                memory >= batch,
-                f"train.loss_arguments.memory_size is {memory:g}; needs to hold a batch of {batch} images at least",
-            )
-        rate = self.proxy_learning_rate
-        need(rate > 0, f"train.proxy_learning_rate is {rate}; needs to be above 0")
+        need(self.batch_size >= 1, f"embed.batch_size is {self.batch_size}; needs at least 1 image")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -257,6 +138,7 @@ class Params:
     split: Split
     validate: Validate
     episodes: Episodes
+    embed: Embed
     train: Train
     evaluate: Evaluate
     gate: Gate

@@ -12,6 +12,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from kshot.adaptation import rate_shares
 from kshot.answering import scorer
 from kshot.augment import random_affine
 from kshot.batches import ClassBalanced, Pixels, gather
@@ -29,11 +30,12 @@ from kshot.errors import TrainingDiverged
 from kshot.evaluation import accuracies, answer_episodes, embed_once
 from kshot.heads import OWN
 from kshot.losses.terms import Terms
+from kshot.memory import peak_memory
 from kshot.methods.method import Method
 from kshot.methods.table import training_parameters
 from kshot.mining.offline import nearest_classes
-from kshot.params import Train
 from kshot.statistics import mean_interval
+from kshot.train_params import Train
 
 LOG_EVERY = 10  # steps between records; reading the loss more often would make a GPU wait
 SAVE_EVERY = 20.0  # seconds of work that a killed training may lose
@@ -68,12 +70,14 @@ class Validation:
 
 @dataclass(frozen=True)
 class Done:
-    """The last record: why training ended after `step`, and the seconds it took, those before a resumption included."""
+    """The last record: why training ended after `step`, the seconds it took, those before a resumption included, and
+    the most memory that it held, of the device where that has its own."""
 
     step: int
     done: bool
     reason: str
     seconds: float
+    peak_memory_mb: float
 
 
 Record = Step | Validation | Done
@@ -100,8 +104,9 @@ def meta_train(
     batches = ClassBalanced(members, names, params.classes_per_batch, params.images_per_class)
     run = _Run(method, params, checkpoint, names)
     yield from run.history
-    reason = f"all {params.steps} steps done"
-    while run.step < params.steps:
+    steps = params.steps if run.learns else 0
+    reason = f"all {params.steps} steps done" if run.learns else "nothing in it learns"
+    while run.step < steps:
         yield from run.keep(run.advance(images, batches))
         if validation is not None and run.step % params.validate_every == 0:
             yield from run.keep([run.validate(images, validation)])
@@ -114,7 +119,7 @@ def meta_train(
         reason += f"; the weights of step {run.best_step} were kept"
     if method.has_space:
         method.centre.copy_(centre(method, images, np.concatenate(members)))
-    yield Done(run.step, True, reason, round(run.seconds, 1))
+    yield Done(run.step, True, reason, round(run.seconds, 1), round(peak_memory(run.device) / 1e6))
 
 
 def centre(method: Method, images: Pixels, ids: NDArray[np.integer[Any]]) -> Tensor:
@@ -136,15 +141,10 @@ class _Run:
         method.prepare(params, len(names))
         method.to(self.device)
         method.embedding.autocast = params.precision == "bf16"
-        proxies = training_parameters(method)
-        apart = {id(parameter) for parameter in proxies}
-        learned = [value for value in method.parameters() if value.requires_grad and id(value) not in apart]
-        groups: list[dict[str, Any]] = [
-            {"params": learned, "lr": params.learning_rate, "weight_decay": params.weight_decay}
-        ]
-        if proxies:
-            groups.append({"params": proxies, "lr": params.proxy_learning_rate, "weight_decay": 0.0})
-        self.optimizer = torch.optim.AdamW(groups)
+        groups = parameter_groups(method, params)
+        self.learns = bool(groups)
+        # An optimiser of nothing is refused; one of a number that has no gradient does nothing.
+        self.optimizer = torch.optim.AdamW(groups or [{"params": torch.zeros(1, requires_grad=True)}])
         self.rates = [group["lr"] for group in groups]
         self.generator = torch.Generator().manual_seed(params.seed)
         self.step, self.seconds, self.stale = 0, 0.0, 0
@@ -174,7 +174,8 @@ class _Run:
                 group["lr"] = rate * share
             ids, labels = batches.draw(self.generator, self.mined.get("neighbours"))
             pixels = gather(images, ids).to(self.device, non_blocking=True).float()
-            pixels = random_affine(pixels, params.augment, self.generator)
+            if pixels.ndim == 4:  # and not features, which are taken once, of pictures as they are
+                pixels = random_affine(pixels, params.augment, self.generator)
             terms = self.method.loss(pixels, labels.to(self.device), self.generator)
             self.optimizer.zero_grad(set_to_none=True)
             terms.loss.backward()  # type: ignore[no-untyped-call]
@@ -261,6 +262,25 @@ class _Run:
         self.best = {key: tensor.to(self.device) for key, tensor in found.best.items()}
         for name, value in found.notes.items():
             setattr(self, name, value)
+
+
+def parameter_groups(method: Method, params: Train) -> list[dict[str, Any]]:
+    """What learns, by learning rate: proxies and the like at one of their own, the backbone's layers at theirs."""
+    proxies = training_parameters(method)
+    apart = {id(parameter) for parameter in proxies}
+    shares = rate_shares(method.embedding.backbone, params.layer_decay) if params.layer_decay < 1 else {}
+    layers = {id(value): shares.get(name, 1.0) for name, value in method.embedding.backbone.named_parameters()}
+    learned: dict[float, list[Tensor]] = {}
+    for value in method.parameters():
+        if value.requires_grad and id(value) not in apart:
+            learned.setdefault(layers.get(id(value), 1.0), []).append(value)
+    groups: list[dict[str, Any]] = [
+        {"params": values, "lr": params.learning_rate * share, "weight_decay": params.weight_decay}
+        for share, values in sorted(learned.items(), reverse=True)
+    ]
+    if proxies:
+        groups.append({"params": proxies, "lr": params.proxy_learning_rate, "weight_decay": 0.0})
+    return groups
 
 
 def rate_share(step: int, params: Train) -> float:

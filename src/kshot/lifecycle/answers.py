@@ -13,13 +13,13 @@ from kshot.episodes import EpisodeSet
 from kshot.evaluation import Points, accuracies, answer_episodes, embed_once
 from kshot.heads.table import Head
 from kshot.lifecycle import layout
+from kshot.lifecycle.features import inputs_of
 from kshot.lifecycle.packed import (
     image_ids,
     label_names,
     of_splits,
     read_classes,
     read_episodes,
-    read_images,
     read_manifest,
 )
 from kshot.methods.saving import load_method
@@ -59,7 +59,7 @@ def answer(root: Path, model: Path, head: str, images: Path | None = None) -> An
     classes = read_classes(root)
     sets = {name: read_episodes(root, "test", name) for name in test_protocols(root)}
     test_ids = image_ids(read_manifest(root), of_splits(classes, ["test"]))
-    pixels = read_images(root) if images is None else np.load(images, mmap_mode="r")
+    pixels = inputs_of(root, method.embedding.settings) if images is None else np.load(images, mmap_mode="r")
     points = embed_once(method, pixels, *test_ids)
     tables: dict[str, list[pd.DataFrame]] = {name: [] for name in Answers._fields[:-1]}
     for name, episodes in sets.items():

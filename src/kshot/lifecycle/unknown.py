@@ -6,7 +6,8 @@ from typing import Any
 from kshot.devices import choose_device
 from kshot.evaluation import Points, embed_once
 from kshot.lifecycle import layout
-from kshot.lifecycle.packed import read_episodes, read_images
+from kshot.lifecycle.features import inputs_of
+from kshot.lifecycle.packed import read_episodes
 from kshot.methods.saving import load_method
 from kshot.open_set import calibrate, open_set
 
@@ -44,5 +45,5 @@ def _thresholds(root: Path, protocols: list[str], accept: float) -> dict[str, fl
     sets = {name: read_episodes(root, "val", name) for name in protocols}
     method = load_method(root / layout.MODEL, choose_device("auto"))
     ids = [part for episodes in sets.values() for part in (episodes.support, episodes.query)]
-    points = embed_once(method, read_images(root), *ids)
+    points = embed_once(method, inputs_of(root, method.embedding.settings), *ids)
     return {name: calibrate(points, episodes, accept) for name, episodes in sets.items()}

@@ -8,7 +8,6 @@ from kshot.embedding import Embedding
 from kshot.losses.terms import Terms
 from kshot.methods.method import Method
 
-
 START_BIAS = 2.0  # about half of the mean weighted distance of new networks, so that both answers are given
 
 

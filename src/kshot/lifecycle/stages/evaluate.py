@@ -1,7 +1,6 @@
 """Stage evaluate: answer the fixed test episodes, measure the space, and write the tables that the record keeps."""
 
 import json
-import math
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -12,7 +11,7 @@ import torch
 from kshot.answering import Answering, answering_of, save_answering
 from kshot.embedding import load_settings
 from kshot.evaluation import Points
-from kshot.geometry import geometry, project
+from kshot.geometry import geometry, project, rounded
 from kshot.lifecycle import layout
 from kshot.lifecycle.answers import Answers, answer
 from kshot.lifecycle.packed import image_ids, of_splits, read_classes, read_episodes, read_manifest
@@ -101,8 +100,7 @@ def space(root: Path, answers: Answers, classes: pd.DataFrame) -> dict[str, floa
     members = image_ids(read_manifest(root), classes)
     rows = torch.cat([answers.points.rows(ids) for ids in members])
     labels = torch.repeat_interleave(torch.arange(len(members)), torch.tensor([len(ids) for ids in members]))
-    figures = geometry(answers.points.values[rows], labels)._asdict()
-    return {key: round(value, 6) if math.isfinite(value) else None for key, value in figures.items()}
+    return rounded(geometry(answers.points.values[rows], labels))
 
 
 def projection(root: Path, answers: Answers, classes: pd.DataFrame, count: int) -> pd.DataFrame:

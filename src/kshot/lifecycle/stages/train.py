@@ -4,34 +4,45 @@ import csv
 import hashlib
 import json
 import shutil
+from collections.abc import Sequence
 from dataclasses import asdict, is_dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from tqdm import tqdm
 
 import kshot
+from kshot.adaptation import adapt
 from kshot.backbones import parameter_count
-from kshot.batches import resident
+from kshot.batches import Pixels, resident
 from kshot.devices import choose_device
-from kshot.embedding import Embedding
+from kshot.embedding import embed, projected
+from kshot.geometry import geometry, rounded
 from kshot.lifecycle import layout
+from kshot.lifecycle.features import inputs_of
+from kshot.lifecycle.network import new_embedding
 from kshot.lifecycle.packed import (
     image_ids,
     label_names,
     of_splits,
     read_classes,
     read_episodes,
-    read_images,
     read_manifest,
 )
 from kshot.lifecycle.stages.entry import stage_main
 from kshot.memory import keep_freed_memory
+from kshot.methods.method import Method
 from kshot.methods.saving import save_method
 from kshot.methods.table import build_method, describe
 from kshot.params import Params
-from kshot.training import meta_train
+from kshot.reduction import principal_axes
+from kshot.train_params import Reduce
+from kshot.training import centre, meta_train
+
+SHOWN_IMAGES = 2000  # whose space is measured before and after training
 
 
 def run(root: Path, params: Params) -> None:
@@ -41,11 +52,13 @@ def run(root: Path, params: Params) -> None:
     device = choose_device(train.device)
     make_deterministic(train.seed)
     classes = of_splits(read_classes(root), train.splits)
-    embedding = Embedding(
-        settings(params, sorted(set(classes["class"]))),
-        pretrained=train.pretrained,
-        checkpoint=root / train.checkpoint if train.checkpoint else None,
-    )
+    embedding = new_embedding(root, params)
+    learning = adapt(embedding, train)
+    embedding.settings |= {
+        "method": describe(train),
+        "loss": train.loss if train.method == "metric" else None,
+        "trained_on": sorted(set(classes["class"])),
+    }
     method = build_method(embedding.settings["method"], embedding)
     embedding.settings["batch_norm"] = method.batch_norm
     method = method.to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]
@@ -53,15 +66,24 @@ def run(root: Path, params: Params) -> None:
     validation = None if "val" in train.splits else read_episodes(root, "val", train.validation_protocol)
     checkpoint = root / layout.STATE / "checkpoints" / inputs_key(root, params) / "checkpoint.safetensors"
     loss = f"{train.loss} loss, " if train.method == "metric" else ""
+    learned, total = parameter_count(method), sum(value.numel() for value in method.parameters())
+    for note in embedding.backbone.notes:  # type: ignore[union-attr]
+        print(note, flush=True)
     print(
-        f"{train.backbone} by {train.method}, {parameter_count(method):,} parameters, {loss}"
+        f"{train.backbone} by {train.method}, {learned:,} of {total:,} parameters learn ({learning}), {loss}"
         f"{len(classes)} classes, on {device.type}",
         flush=True,
     )
+    if train.held and any(asdict(train.augment).values()):
+        print("train.augment has no effect: the features of a held backbone are taken once", flush=True)
+    inputs = resident(inputs_of(root, embedding.settings), device)  # type: ignore[arg-type]
+    members = image_ids(read_manifest(root), classes)
+    shown = held_out(root, train.splits)
+    before = space(method, inputs, shown)
     records = meta_train(
         method,
-        resident(read_images(root), device),
-        image_ids(read_manifest(root), classes),
+        inputs,
+        members,
         label_names(classes),
         train,
         validation=validation,
@@ -69,24 +91,56 @@ def run(root: Path, params: Params) -> None:
     )
     log = write_log(root / layout.TRAIN_LOG, records, train.steps)
     write_curves(root / layout.CURVES, log)
+    if train.reduce.wanted:
+        kept = fit_reduction(method, inputs, np.concatenate(members), train.reduce)
+        print(f"{embedding.dim} principal components hold {kept:.1%} of the training classes' spread", flush=True)
     embedding.settings["device"] = device.type
+    after = space(method, inputs, shown)
+    told = {
+        "parameters": {"learned": learned, "total": total},
+        "adaptation": learning,
+        "measured_on": "training classes" if "val" in train.splits else "validation classes",
+        "before": before,
+        "after": after,
+    }
+    (root / layout.SPACE).write_text(json.dumps(told, indent=2) + "\n", encoding="utf-8")
     save_method(method, root / layout.MODEL)
     shutil.rmtree(checkpoint.parent, ignore_errors=True)
-    print(f"trained {log[-1]['step']} steps in {log[-1]['seconds']:.0f} s: {log[-1]['reason']}", flush=True)
+    last = log[-1]
+    print(
+        f"trained {last['step']} steps in {last['seconds']:.0f} s, {last['peak_memory_mb']:,.0f} MB at most: "
+        f"{last['reason']}",
+        flush=True,
+    )
 
 
-def settings(params: Params, trained_on: list[str]) -> dict[str, Any]:
-    """What a saved embedding says of itself."""
-    train = params.train
-    return {
-        "backbone": train.backbone,
-        "head_dim": train.head_dim,
-        "l2_normalize": train.l2_normalize,
-        "method": describe(train),
-        "loss": train.loss if train.method == "metric" else None,
-        "ingest": asdict(params.ingest),
-        "trained_on": trained_on,
-    }
+def fit_reduction(method: Method, inputs: Pixels, ids: NDArray[np.int64], reduce: Reduce) -> float:
+    """Fit principal components to the training images that `ids` names; the share of the spread that they hold."""
+    embedding = method.embedding
+    found = principal_axes(projected(embedding, inputs, ids), reduce.dim, whiten=reduce.whiten)
+    embedding.reduce(found.axes.to(method.centre.device), found.offset.to(method.centre.device))
+    method.centre = centre(method, inputs, ids).to(method.centre.device)
+    return found.kept
+
+
+def held_out(root: Path, splits: Sequence[str]) -> list[NDArray[np.int64]]:
+    """Class by class the ids of upright images of the validation classes, or of training classes where those are
+    trained on too; of SHOWN_IMAGES at most."""
+    classes = read_classes(root)
+    upright = classes[(classes["rotation"] == 0) & (classes["split"] == ("train" if "val" in splits else "val"))]
+    members = image_ids(read_manifest(root), upright)
+    chosen = list(np.random.default_rng(0).permutation(len(members)))
+    few = np.cumsum([len(members[place]) for place in chosen]) <= SHOWN_IMAGES
+    return [members[place] for place, fits in zip(chosen, few, strict=True) if fits]
+
+
+def space(method: Method, inputs: Pixels, members: Sequence[NDArray[np.int64]]) -> dict[str, float | None]:
+    """The figures of the method's space on these images; none for a method without a space, or without images."""
+    if not method.has_space or not members:
+        return {}
+    points = embed(method, inputs, np.concatenate(members))
+    labels = torch.repeat_interleave(torch.arange(len(members)), torch.tensor([len(ids) for ids in members]))
+    return rounded(geometry(points, labels))
 
 
 def make_deterministic(seed: int) -> None:
@@ -136,6 +190,8 @@ def inputs_key(root: Path, params: Params) -> str:
     ]
     if params.train.checkpoint:
         files.append(root / params.train.checkpoint)
+    if params.train.held:
+        files.append(root / layout.EMBEDDED / "embedded.json")
     for path in files:
         digest.update(path.name.encode() + hashlib.sha256(path.read_bytes()).digest())
     return digest.hexdigest()[:16]

@@ -1,0 +1,25 @@
+"""Stage embed: the features of every image, where the backbone is held and so makes of each always the same."""
+
+import json
+from pathlib import Path
+
+from kshot.lifecycle import layout
+from kshot.lifecycle.stages.entry import stage_main
+from kshot.params import Params
+
+
+def run(root: Path, params: Params) -> None:
+    """Write the features; nothing but a note of it where the backbone learns."""
+    if params.train.held:
+        from kshot.lifecycle.features import write_features  # here: a backbone that learns needs no torch now
+
+        write_features(root, params)
+        return
+    folder = root / layout.EMBEDDED
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "embedded.json").write_text(json.dumps({"adaptation": "learns"}) + "\n", encoding="utf-8")
+    print("the backbone learns: nothing is embedded before training", flush=True)
+
+
+if __name__ == "__main__":
+    stage_main(run)

@@ -1,0 +1,67 @@
+"""Low-rank changes beside a network's weights (Hu et al. 2021, arXiv:2106.09685), by peft."""
+
+import copy
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, NamedTuple
+
+from torch import Tensor, nn
+
+if TYPE_CHECKING:
+    from peft.tuners.lora import LoraLayer
+
+TRANSFORMER = 8  # linear layers inside that tell one
+
+
+def add_lora(backbone: nn.Module, rank: int, alpha: int) -> str:
+    """Put changes of `rank`, at first of no effect, beside layers of `backbone`; returns in words beside which.
+
+    They are scaled by `alpha` / rank.
+
+    In a transformer beside every linear layer of its blocks, in a convolutional network beside every convolution that
+    mixes channels but the first.
+    """
+    from peft import LoraConfig, inject_adapter_in_model  # here: it imports transformers
+
+    names = lora_targets(backbone)
+    inject_adapter_in_model(LoraConfig(r=rank, lora_alpha=alpha, target_modules=names), backbone)
+    kinds = sorted({name.split(".")[-1] for name in names})
+    shown = ", ".join(kinds[:8]) + (f" and {len(kinds) - 8} more" if len(kinds) > 8 else "")
+    return f"LoRA of rank {rank} beside {len(names)} layers: {shown}"
+
+
+def lora_targets(backbone: nn.Module) -> list[str]:
+    """The names of the layers that low-rank changes go beside."""
+    linear = [name for name, layer in backbone.named_modules() if isinstance(layer, nn.Linear)]
+    if len(linear) >= TRANSFORMER:
+        return linear
+    # One group: a depthwise convolution has one small kernel a channel, and nothing of low rank to add.
+    mixing = [name for name, layer in backbone.named_modules() if isinstance(layer, nn.Conv2d) and layer.groups == 1]
+    return mixing[1:]
+
+
+class Merged(NamedTuple):
+    """A network without adapters: its weights, low-rank changes added, and the changes by themselves ({} for none)."""
+
+    weights: dict[str, Tensor]
+    changes: dict[str, Tensor]
+
+
+def merged(network: nn.Module) -> Merged:
+    """The weights of `network` under their own names, any low-rank changes added to them."""
+    state = network.state_dict()
+    changes = {key: tensor for key, tensor in state.items() if ".lora_" in key}
+    if not changes:
+        return Merged(state, {})
+    network = copy.deepcopy(network)
+    for layer in _lora_layers(network):
+        layer.merge()
+    weights = {
+        key.replace(".base_layer.", "."): tensor for key, tensor in network.state_dict().items() if ".lora_" not in key
+    }
+    return Merged(weights, changes)
+
+
+def _lora_layers(network: nn.Module) -> Iterator["LoraLayer"]:
+    from peft.tuners.lora import LoraLayer
+
+    return (module for module in network.modules() if isinstance(module, LoraLayer))

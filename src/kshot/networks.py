@@ -1,0 +1,75 @@
+"""The field's own small networks, made of nothing that is published: Conv-4, pooled or as maps, and ResNet-12."""
+
+import itertools
+
+from torch import Tensor, nn
+
+from kshot.errors import ParamsError
+
+CONV4, CONV4_MAPS = "conv4", "conv4_maps"
+RESNET12 = {"resnet12": (64, 160, 320, 640), "resnet12_narrow": (32, 64, 128, 256)}  # widths of the four blocks
+NETWORKS = (CONV4, CONV4_MAPS, *RESNET12)
+
+
+def create_network(name: str, channels: int, size: int) -> nn.Module:
+    """One of NETWORKS: (N, channels, size, size) floating to (N, num_features), its attribute."""
+    if name in RESNET12:
+        return resnet12(channels, size, RESNET12[name])
+    # Two pools leave the maps that a relation network compares: Sung et al. 2018, figure 2.
+    return conv4(channels, size, pools=4 if name == CONV4 else 2)
+
+
+def conv4(channels: int, size: int, width: int = 64, pools: int = 4) -> nn.Module:
+    """Four blocks of 3x3 convolution, batch norm, ReLU, 2x2 max pooling (Vinyals et al. 2016, arXiv:1606.04080).
+
+    Only the first `pools` blocks pool. (N, channels, size, size) to (N, width * (size // 2^pools)²), `width` maps one
+    after another; size at least 16.
+    """
+    if size < 16:
+        raise ParamsError(f"params.yaml: ingest.size is {size}; conv4 halves four times and needs at least 16 pixels")
+    blocks: list[nn.Module] = []
+    for block, inputs in enumerate((channels, width, width, width)):
+        blocks += [nn.Conv2d(inputs, width, 3, padding=1), nn.BatchNorm2d(width), nn.ReLU(inplace=True)]
+        blocks += [nn.MaxPool2d(2)] if block < pools else []
+    network = nn.Sequential(*blocks, nn.Flatten())
+    network.num_features = width * (size // 2**pools) ** 2
+    network.maps = width  # type: ignore[assignment]
+    return network
+
+
+class ResidualBlock(nn.Module):
+    """Three 3x3 convolutions beside a 1x1 one, then 2x2 max pooling where there is anything left to pool."""
+
+    def __init__(self, inputs: int, width: int, *, pool: bool) -> None:
+        super().__init__()
+        widths = (inputs, width, width, width)
+        layers: list[nn.Module] = []
+        for before, after in itertools.pairwise(widths):
+            layers += [nn.Conv2d(before, after, 3, padding=1, bias=False), nn.BatchNorm2d(after), _leaky()]
+        self.deep = nn.Sequential(*layers[:-1])
+        self.short = nn.Sequential(nn.Conv2d(inputs, width, 1, bias=False), nn.BatchNorm2d(width))
+        self.end = nn.Sequential(_leaky(), nn.MaxPool2d(2) if pool else nn.Identity())
+
+    def forward(self, maps: Tensor) -> Tensor:
+        """(N, inputs, H, W) to (N, width, H // 2, W // 2)."""
+        ended: Tensor = self.end(self.deep(maps) + self.short(maps))
+        return ended
+
+
+def resnet12(channels: int, size: int, widths: tuple[int, ...] = RESNET12["resnet12"]) -> nn.Module:
+    """The residual network of the field, four blocks of three convolutions (Lee et al. 2019, arXiv:1904.03758).
+
+    (N, channels, size, size) to (N, widths[-1]), the mean of the last maps. Without the dropout of the paper.
+    """
+    inputs = (channels, *widths[:-1])
+    blocks = [
+        ResidualBlock(before, width, pool=size >> step > 1)
+        for step, (before, width) in enumerate(zip(inputs, widths, strict=True))
+    ]
+    network = nn.Sequential(*blocks, nn.AdaptiveAvgPool2d(1), nn.Flatten())
+    network.num_features = widths[-1]  # type: ignore[assignment]
+    return network
+
+
+def _leaky() -> nn.Module:
+    return nn.LeakyReLU(0.1, inplace=True)
