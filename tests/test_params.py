@@ -158,3 +158,31 @@ def test_a_file_that_is_no_mapping_is_told(tmp_path, content, message):
 def test_a_missing_file_is_told(tmp_path):
     with pytest.raises(ParamsError, match="No such file or directory; needs a readable params.yaml"):
         load_params(tmp_path / "params.yaml")
+
+
+TIMM = {"backbone": "tf_efficientnet_lite0", "checkpoint": "weights.safetensors"}
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"adaptation": "frozen"}, "of a backbone that nothing has trained: set train.pretrained or train.checkpoint"),
+        ({**TIMM, "adaptation": "frozen", "method": "maml", "n_way": 5}, "maml changes the whole network .* set full"),
+        ({**TIMM, "adaptation": "frozen", "head_dim": 8}, "a head has to be trained: set adaptation: head"),
+        ({**TIMM, "adaptation": "head"}, "adaptation is head; needs train.head_dim"),
+        ({**TIMM, "adaptation": "lora", "layer_decay": 0.5}, "only in full: set 1"),
+        ({**TIMM, "adaptation": "some"}, "train.adaptation is 'some'; needs one of full, lora, head, frozen"),
+        ({"head_hidden": 8}, "head_hidden is 8 without a head: set train.head_dim too"),
+        ({"layer_decay": 0.0}, "layer_decay is 0.0; needs to lie above 0"),
+        ({"lora": {"rank": 0, "alpha": 16}}, "train.lora.rank is 0; needs at least 1"),
+        ({"reduce": {"dim": 0, "whiten": False}}, "train.reduce.dim is 0; needs at least 1"),
+        ({"head_dim": 8, "reduce": {"dim": 9, "whiten": False}}, "reduce.dim is 9 of train.head_dim 8"),
+        ({"method": "siamese", "reduce": {"dim": 9, "whiten": False}}, "siamese learns to compare .* one of metric"),
+    ],
+)
+def test_what_cannot_learn_or_be_reduced_that_way_is_told_in_one_line(changes, message):
+    mapping = yaml.safe_load(DEFAULTS.read_text())
+    mapping["train"].update(changes)
+    with pytest.raises(ParamsError, match=message) as caught:
+        params_from(mapping)
+    assert "\n" not in str(caught.value)

@@ -31,6 +31,7 @@ def read_sections(root: Path) -> dict[str, Any]:
         "confusions": confusions(root, hardest_protocol, pictures),
         "projection": projection(root, pictures),
         "geometry": read_json(root / layout.METRICS).get("geometry"),
+        "space": read_json(root / layout.SPACE),
     }
 
 

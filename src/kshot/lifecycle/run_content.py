@@ -47,6 +47,7 @@ def log_results(client: "MlflowClient", run_id: str, root: Path, tags: dict[str,
     from mlflow.entities import Metric, Param, RunTag
 
     figures = json.loads((root / layout.METRICS).read_text(encoding="utf-8"))
+    space = json.loads((root / layout.SPACE).read_text(encoding="utf-8"))
     tags = {**tags, **{f"kshot.{name}": str(value).lower() for name, value in figures["answering"].items()}}
     client.log_batch(run_id, tags=[RunTag(name, value) for name, value in tags.items()])
     texts = [Param(name, value[:LONGEST_PARAM]) for name, value in flat(params).items()]
@@ -57,14 +58,14 @@ def log_results(client: "MlflowClient", run_id: str, root: Path, tags: dict[str,
         run_id,
         metrics=[
             Metric(name, value, now, 0, dataset_name="images", dataset_digest=version)
-            for name, value in final_metrics(figures).items()
+            for name, value in {**final_metrics(figures), **training_metrics(space)}.items()
         ],
     )
 
 
 def log_files(client: "MlflowClient", run_id: str, root: Path, patch: str) -> None:
     """What the model can be rebuilt and judged from; `patch`: the code that no commit holds."""
-    for name in ("params.yaml", "dvc.yaml", LOCK_FILE, layout.RAW_DVC, layout.METRICS, layout.TRAIN_LOG):
+    for name in ("params.yaml", "dvc.yaml", LOCK_FILE, layout.RAW_DVC, layout.METRICS, layout.SPACE, layout.TRAIN_LOG):
         if (root / name).exists():
             client.log_artifact(run_id, str(root / name))
     client.log_artifact(run_id, str(root / layout.SPLIT / "classes.parquet"), "split")
@@ -96,6 +97,14 @@ def final_metrics(figures: dict[str, Any]) -> dict[str, float]:
     for protocol, accuracies in figures.get("stream", {}).items():
         found |= {f"stream/{protocol}/instance_{place}": value for place, value in enumerate(accuracies, 1)}
     found |= {f"geometry/{name}": value for name, value in figures["geometry"].items()}
+    return {name: float(value) for name, value in found.items() if is_number(value)}
+
+
+def training_metrics(space: dict[str, Any]) -> dict[str, float]:
+    """reports/space.json as MLflow's names: how much learned, the space before and after training."""
+    found = {f"parameters/{name}": value for name, value in space["parameters"].items()}
+    for when in ("before", "after"):
+        found |= {f"geometry_{when}/{name}": value for name, value in space[when].items()}
     return {name: float(value) for name, value in found.items() if is_number(value)}
 
 
