@@ -50,16 +50,21 @@ def pictures(folder: Path) -> None:
             for name, content in packed(package, pattern, Path(scratch)):
                 found.setdefault(name.lower().replace("-fe0f", ""), {})[maker] = content
         [(_, table)] = packed(MAKERS[-1][0], f"({NAMES})", Path(scratch))
-    kept = 0
+    kept, seen = 0, set[bytes]()
     for row in json.loads(table):
         code = row["hexcode"].lower().replace("-fe0f", "")
         drawn = found.get(code, {})
         if len(drawn) < len(MAKERS) or LEFT_OUT.search(code):
             continue
+        drawings = {maker: as_png(content) for maker, content in drawn.items()}
+        new = set(drawings.values()) - seen
+        if len(new) < len(MAKERS):
+            continue  # a maker drew two emoji alike, or two makers share a drawing
+        seen |= new
         place = folder / row["group"] / f"{re.sub(r'[^a-z0-9]+', ' ', row['annotation'].lower()).strip()} {code}"
         place.mkdir(parents=True, exist_ok=True)
-        for maker, content in drawn.items():
-            (place / f"{maker}.png").write_bytes(as_png(content))
+        for maker, picture in drawings.items():
+            (place / f"{maker}.png").write_bytes(picture)
         kept += 1
     print(f"{kept} classes, {kept * len(MAKERS)} pictures of {len(MAKERS)} makers")
 

@@ -321,8 +321,18 @@ def test_a_figure_that_could_not_be_measured_is_a_dash(project: Path) -> None:
     metrics = json.loads((project / layout.METRICS).read_text())
     metrics["geometry"]["map_at_r"] = None
     (project / layout.METRICS).write_text(json.dumps(metrics))
-    assert f"MAP@R {NONE}" in page(project).text
+    assert f"at most 1 {NONE}" in page(project).text
     assert percent(float("nan")) == NONE and percent(None) == NONE and percent(0.98611) == "98.61 %"
+
+
+def test_the_space_before_and_after_training_stands_beside_that_of_the_test_classes(project: Path) -> None:
+    told = {"before": {"ratio": 0.875}, "after": {"ratio": 0.625}, "measured_on": "validation classes"}
+    told |= {"parameters": {"learned": 1280, "total": 3_413_024}, "adaptation": "LoRA of rank 8 beside 3 layers: conv"}
+    (project / layout.SPACE).write_text(json.dumps(told))
+    shown = page(project).text
+    assert "lower is better 0.875 0.625 0.4" in shown
+    assert "1,280 of 3,413,024 parameters learned: LoRA of rank 8 beside 3 layers: conv." in shown
+    assert "Before and after were measured on validation classes." in shown
 
 
 def test_a_method_that_adapts_has_no_space_and_the_page_says_why(project: Path) -> None:

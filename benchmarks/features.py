@@ -1,0 +1,52 @@
+"""How fast a held backbone's features are taken, beside the bare forward pass of the same network in the same run.
+
+    python benchmarks/features.py PROJECT    # with adaptation: frozen or head, after `dvc repro episodes`
+
+Leave the machine alone meanwhile.
+"""
+
+import contextlib
+import io
+import json
+import sys
+import time
+from pathlib import Path
+
+import torch
+
+from kshot.lifecycle import layout
+from kshot.lifecycle.features import write_features
+from kshot.lifecycle.network import new_embedding
+from kshot.lifecycle.packed import read_images
+from kshot.memory import keep_freed_memory
+from kshot.params import load_params
+
+BATCHES = 10
+
+
+def main(root: Path) -> None:
+    keep_freed_memory()
+    params = load_params(root / "params.yaml")
+    embedding = new_embedding(root, params).to(memory_format=torch.channels_last).eval()
+    size, channels, batch = embedding.input.size, params.ingest.channels, params.embed.batch_size
+    pixels = torch.rand(batch, channels, size, size).to(memory_format=torch.channels_last)
+    with torch.inference_mode():
+        embedding.backbone(pixels)
+        began = time.perf_counter()
+        for _ in range(BATCHES):
+            embedding.backbone(pixels)
+        bare = BATCHES * batch / (time.perf_counter() - began)
+    count = len(read_images(root))
+    with contextlib.redirect_stderr(io.StringIO()):
+        began = time.perf_counter()
+        write_features(root, params)
+        whole = count / (time.perf_counter() - began)
+    kept = json.loads((root / layout.EMBEDDED / "embedded.json").read_text())
+    print(f"{kept['backbone']}, {size} x {size} pixels, {count:,} images, {torch.get_num_threads()} threads")
+    print(f"bare forward pass {bare:.0f} images/s; the stage, its start included, {whole:.0f}: {whole / bare:.0%}")
+
+
+if __name__ == "__main__":
+    if len(sys.argv) != 2:
+        sys.exit(__doc__)
+    main(Path(sys.argv[1]))
