@@ -10,6 +10,7 @@ SPLIT = Path("data/split")  # split: classes.parquet, split.json
 VALIDATION = Path("reports/validation")  # validate: validation.json, Data Docs
 EPISODES = Path("data/episodes")  # episodes: val-5w1s.npz, test-5w1s.npz, ...
 MODEL = Path("model")  # train: embedding.safetensors, embedding.json
+EMBEDDING = "embedding"  # the folder of the embedding among a registered model's artifacts
 TRAIN_LOG = Path("reports/train.jsonl")  # train: one step record a line
 CURVES = Path("reports/curves.csv")  # train: the same for `dvc plots`
 METRICS = Path("reports/metrics.json")  # evaluate: what `dvc metrics show` prints
