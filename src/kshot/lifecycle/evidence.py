@@ -83,7 +83,7 @@ def _champions(
     except KshotError as error:
         raise RegistryError(
             f"champion {champion.version} cannot be compared with: {error}; "
-            "bring its artifacts back, or move the alias champion to a version that is whole"
+            "bring its artifacts back, or `kshot rollback` to a version that is whole"
         ) from error
     same = all(
         champion.tags.get(f"kshot.{name}") == getattr(lineage, name) for name in ("data_version", "episodes_hash")
