@@ -1,5 +1,6 @@
 """The history behind a real MLflow server: the same events, the same single winner, the same words for a rival."""
 
+import os
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -22,7 +23,9 @@ def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         command = ui.mlflow_command(root, port)
         process = subprocess.Popen(command, cwd=root, stdout=log, stderr=log, start_new_session=True)
     try:
-        ui.wait_for(process, port)
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(ui, "START_S", float(os.environ.get("KSHOT_TEST_PATIENCE_S", "240")))
+            ui.wait_for(process, port)
         yield f"http://127.0.0.1:{port}"
     finally:
         pipeline.end_group(process, grace_s=3.0)

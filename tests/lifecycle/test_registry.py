@@ -56,8 +56,10 @@ def root(registered: tuple[Path, list[Registered], str]) -> Path:
     client = MlflowClient()
     for alias in ("champion", "challenger"):
         client.delete_registered_model_alias("kshot", alias)
-    client.delete_run(client.get_registered_model("kshot").tags[history.RUN])
-    client.delete_registered_model_tag("kshot", history.RUN)
+    kept = client.get_registered_model("kshot").tags.get(history.RUN)
+    if kept is not None:
+        client.delete_run(kept)
+        client.delete_registered_model_tag("kshot", history.RUN)
     for version in client.search_model_versions("name='kshot'"):
         for tag in set(version.tags) & {"kshot.decision", registry.RULES, "kshot.replaced_by", "kshot.compared_with"}:
             client.delete_model_version_tag("kshot", version.version, tag)

@@ -29,11 +29,13 @@ def closing_words(root: Path, outcome: Outcome) -> str:
     assert data is not None
     note = f", {data.note}" if data.note else ""
     first, *others = (*([outcome.answer] if outcome.answer else []), *outcome.reasons) or ("",)
+    answer = f"kshot approve {outcome.version}, or kshot reject {outcome.version} --reason ..."
     facts = [
         ("data version", f"{data.short}  {data.images:,} images of {data.classes:,} classes{note}"),
         ("model", f"kshot version {outcome.version}, run {outcome.run_id[:8]}"),
         ("champion", f"{verdict(outcome)}: {first}"),
         *(("", reason) for reason in others),
+        *([("answer with", answer)] if outcome.until else []),
         ("report", layout.REPORT.as_posix()),
         ("look further", "kshot ui"),
     ]
@@ -42,12 +44,11 @@ def closing_words(root: Path, outcome: Outcome) -> str:
 
 
 def verdict(outcome: Outcome) -> str:
-    """Whether the version is the champion, and what a person may do about it."""
+    """Whether the version is the champion."""
     if outcome.promoted:
         return "yes"
     if outcome.until:
-        answer = f"`kshot approve {outcome.version}` or `kshot reject {outcome.version} --reason ...`"
-        return f"waiting for approval until {outcome.until}; answer with {answer}"
+        return f"waiting for approval until {outcome.until}"
     if outcome.decision in ("", "refused"):
         return "no, it stays challenger and the champion serves on"
     return f"no, it was {'rejected' if outcome.decision == 'expired' else outcome.decision}, and the champion serves on"
