@@ -59,8 +59,11 @@ def register(root: Path, live: tracking.LiveRun, origin: Lineage) -> Registered:
 
 @task(cache_policy=NO_CACHE)
 def decide_and_promote(root: Path, version: Registered, origin: Lineage) -> retraining.Outcome:
-    """Compare with the champion and move the alias that follows from it."""
-    return retraining.judge(root, version, origin)
+    """Compare with the champion and move the alias that follows from it, or leave it waiting for a person."""
+    outcome = retraining.judge(root, version, origin)
+    for sentence in outcome.put_right:
+        say(sentence)
+    return outcome
 
 
 @task(cache_policy=NO_CACHE)
@@ -68,7 +71,5 @@ def report(root: Path, outcome: retraining.Outcome) -> None:
     """Write the page for people, and the table that Prefect shows."""
     retraining.write_report(root, outcome)
     table = summary.accuracy_table(root)
-    words = (
-        f"version {outcome.version}: {'champion' if outcome.promoted else 'challenger'}; {'; '.join(outcome.reasons)}"
-    )
+    words = f"version {outcome.version}: {retraining.verdict(outcome)}; {'; '.join(outcome.reasons)}"
     create_table_artifact(key="retrain-result", table=[dict(row) for row in table], description=words)

@@ -120,6 +120,8 @@ class Gate:
     min_accuracy: dict[str, float]
     non_inferiority_margin: float
     max_group_drop: float
+    approval: Literal["automatic", "manual"]
+    approval_timeout: float
 
     def __post_init__(self) -> None:
         need(bool(self.min_accuracy), "gate.min_accuracy is empty; needs at least one protocol, such as 5w1s: 0.8")
@@ -128,6 +130,8 @@ class Gate:
         for key in ("non_inferiority_margin", "max_group_drop"):
             value = getattr(self, key)
             need(0 <= value <= 1, f"gate.{key} is {value}; needs to lie in [0, 1]")
+        hours = self.approval_timeout
+        need(0 < hours <= 8784, f"gate.approval_timeout is {hours}; needs more than 0 hours and at most a year, 8784")
 
 
 @dataclasses.dataclass(frozen=True)

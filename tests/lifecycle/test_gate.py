@@ -7,7 +7,13 @@ from kshot.lifecycle.gate import Decision, Evidence, GroupChange, decide, from_j
 from kshot.params import Gate
 from kshot.statistics import Interval
 
-RULES = Gate(min_accuracy={"5w1s": 0.80, "20w1s": 0.60}, non_inferiority_margin=0.005, max_group_drop=0.05)
+RULES = Gate(
+    min_accuracy={"5w1s": 0.80, "20w1s": 0.60},
+    non_inferiority_margin=0.005,
+    max_group_drop=0.05,
+    approval="automatic",
+    approval_timeout=72.0,
+)
 FIRST = Evidence({"5w1s": Interval(0.9, 0.89, 0.91), "20w1s": Interval(0.7, 0.69, 0.71)})
 SAME = Interval(0.0, -0.001, 0.001)
 AGAINST = dataclasses.replace(

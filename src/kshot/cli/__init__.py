@@ -1,4 +1,4 @@
-"""The person's verbs: `kshot retrain`, `kshot data ...`, `kshot ui`.
+"""The person's verbs: `kshot retrain`, `kshot data ...`, `kshot models`, `kshot promote ...`, `kshot ui`.
 
 Each verb has a module here. Nothing heavy is imported until a verb runs, so that `kshot --help` answers at once.
 """
@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NoReturn
 
-from kshot.cli import data, retrain, ui
+from kshot.cli import data, models, promote, retrain, ui
 from kshot.errors import KshotError
 from kshot.lifecycle import quiet
 
@@ -25,6 +25,7 @@ the champion if it is at least as good as the one in production.
 
   kshot retrain             one retraining, from the images to the decision
   kshot data add FOLDER     use your own images: one folder a class
+  kshot models              the registered versions and what was decided about them
   kshot ui                  look at runs, models and flows in the browser
 """
 
@@ -77,6 +78,8 @@ def parser() -> argparse.ArgumentParser:
     verbs = top.add_subparsers(title="commands", metavar="COMMAND", required=True)
     retrain.add_parser(verbs)
     data.add_parser(verbs)
+    models.add_parser(verbs)
+    promote.add_parser(verbs)
     ui.add_parser(verbs)
     return top
 

@@ -36,6 +36,7 @@ class Answers(NamedTuple):
     groups      protocol, group, queries, accuracy, low, high
     classes     protocol, class, rotation, queries, accuracy, low, high
     confusions  protocol, class, predicted, count, rate (of the class's queries), most frequent first
+    cells       protocol, episode, class, rotation, group, queries, right: one row a class of an episode, for comparison
     points      the embedded test images, not turned and turned
     """
 
@@ -44,6 +45,7 @@ class Answers(NamedTuple):
     groups: pd.DataFrame
     classes: pd.DataFrame
     confusions: pd.DataFrame
+    cells: pd.DataFrame
     points: Points
 
 
@@ -89,7 +91,15 @@ def _tables(points: Points, episodes: EpisodeSet, head: Head, classes: pd.DataFr
         "groups": _by_group(truth, guess, classes),
         "classes": _by_class(truth, guess, classes),
         "confusions": _confusions(truth, guess, classes),
+        "cells": _cells(truth, guess, classes),
     }
+
+
+def _cells(truth: Labels, guess: Labels, classes: pd.DataFrame) -> pd.DataFrame:
+    labels, episodes = truth[:, :, 0].ravel(), np.arange(len(truth)).repeat(truth.shape[1])
+    table = classes.loc[labels, ["class", "rotation", "group"]].reset_index(drop=True)
+    table.insert(0, "episode", episodes)
+    return table.assign(queries=truth.shape[2], right=(truth == guess).sum(2).ravel())
 
 
 def _by_class(truth: Labels, guess: Labels, classes: pd.DataFrame) -> pd.DataFrame:

@@ -1,6 +1,5 @@
 """Champion and challenger on the same test episodes, paired."""
 
-import json
 import tempfile
 from pathlib import Path
 from typing import NamedTuple
@@ -8,10 +7,11 @@ from typing import NamedTuple
 import pandas as pd
 
 from kshot.answering import load_answering
+from kshot.embedding import load_settings
 from kshot.errors import DataError, KshotError, RegistryError
 from kshot.images import Packed, pack
 from kshot.lifecycle import layout, registry, store
-from kshot.lifecycle.answers import answer
+from kshot.lifecycle.answers import Answers, answer
 from kshot.lifecycle.gate import Evidence, GroupChange
 from kshot.lifecycle.lineage import Lineage
 from kshot.lifecycle.packed import of_splits, read_classes, read_manifest
@@ -83,14 +83,15 @@ def _champions(
     except KshotError as error:
         raise RegistryError(
             f"champion {champion.version} cannot be compared with: {error}; "
-            "bring its artifacts back, or move the alias champion to a version that is whole"
+            "bring its artifacts back, or `kshot rollback` to a version that is whole"
         ) from error
     same = all(
         champion.tags.get(f"kshot.{name}") == getattr(lineage, name) for name in ("data_version", "episodes_hash")
     )
     results = _stored(root, champion, scratch) if same else None
     if results is None or _asked(results) != _asked(ours):
-        results = _answered_again(root, model, settings["ingest"], scratch)
+        answers = answered_again(root, model, scratch)
+        results = _Results(answers.episodes, answers.groups.fillna({"group": ""}))
     return results, _notes(root, champion, set(settings.get("trained_on", [])))
 
 
@@ -112,11 +113,14 @@ def _asked(results: _Results) -> set[tuple[str, int]]:
     return set(zip(results.episodes["protocol"], results.episodes["episode"], strict=True))
 
 
-def _answered_again(root: Path, model: Path, ingest: dict[str, int | bool], scratch: Path) -> _Results:
-    """The champion's answers to today's episodes, its pictures prepared as it was trained on them."""
-    settings = json.loads((root / layout.MODEL / "embedding.json").read_text(encoding="utf-8"))
+def answered_again(root: Path, model: Path, scratch: Path) -> Answers:
+    """The answers of the model in the folder `model` to today's episodes, its pictures prepared as it was trained.
+
+    Raises DataError where a picture cannot be read any more.
+    """
+    ingest = load_settings(model)["ingest"]
     images = None
-    if ingest != settings["ingest"]:
+    if ingest != load_settings(root / layout.MODEL)["ingest"]:
         paths = [root / layout.RAW / path for path in read_manifest(root)["path"]]
         images = scratch / "images.npy"
         size, channels, invert = int(ingest["size"]), int(ingest["channels"]), bool(ingest["invert"])
@@ -126,8 +130,7 @@ def _answered_again(root: Path, model: Path, ingest: dict[str, int | bool], scra
                     f"{record.path}: {record.reason}; champion and challenger need the same pictures: "
                     f"bring it back with `dvc checkout --force {layout.RAW_DVC}`"
                 )
-    answers = answer(root, model, load_answering(model).head, images)
-    return _Results(answers.episodes, answers.groups.fillna({"group": ""}))
+    return answer(root, model, load_answering(model).head, images)
 
 
 def _notes(root: Path, champion: Registered, trained_on: set[str]) -> tuple[str, ...]:

@@ -11,6 +11,7 @@ VALIDATION = Path("reports/validation")  # validate: validation.json, Data Docs
 EPISODES = Path("data/episodes")  # episodes: val-5w1s.npz, test-5w1s.npz, ...
 EMBEDDED = Path("data/embedded")  # embed: features.npy, embedded.json
 MODEL = Path("model")  # train: embedding.safetensors, embedding.json
+EMBEDDING = "embedding"  # the folder of the embedding among a registered model's artifacts
 TRAIN_LOG = Path("reports/train.jsonl")  # train: one step record a line
 CURVES = Path("reports/curves.csv")  # train: the same for `dvc plots`
 SPACE = Path("reports/space.json")  # train: what learned, and the space before and after

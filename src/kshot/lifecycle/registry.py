@@ -1,12 +1,16 @@
 """The registry: one version a result, aliases that say which one serves, and the decision kept with each."""
 
+import difflib
+import hashlib
+import json
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kshot.errors import RegistryError
-from kshot.lifecycle import layout, store
+from kshot.lifecycle import history, layout, store
+from kshot.lifecycle.events import CHALLENGER, CHAMPION, PROMOTED, REFUSED, WAITING, Event, Proof, person, with_champion
 from kshot.lifecycle.files import exclusive
 from kshot.lifecycle.lineage import Lineage
 
@@ -14,9 +18,10 @@ if TYPE_CHECKING:
     from mlflow import MlflowClient
     from mlflow.entities.model_registry import ModelVersion
 
-NAME = "kshot"
-CHAMPION, CHALLENGER = "champion", "challenger"
-RULES = "kshot.rules_hash"  # on a version: its decision by these rules is carried out
+NAME = store.NAME
+GATE = "gate"  # who decides where no person does
+RULES = "kshot.rules_hash"  # on a version: the rules that it was judged by
+ACCURACY = "kshot.accuracy"  # on a version: protocol to mean, low and high, so that a list asks for no runs
 
 
 @dataclass(frozen=True)
@@ -48,10 +53,11 @@ def register(root: Path, run_id: str, lineage: Lineage) -> Registered:
         address = serving.log_model(root, root / layout.MODEL, run_id)
         client = store.client()
         if not client.search_registered_models(f"name='{NAME}'"):
-            client.create_registered_model(NAME)
+            history.begin(client, root, where)
         # The tags are written together with the version: one without its lineage would never be found again.
         model_id = address.removeprefix("models:/") if address.startswith("models:/m-") else None
-        version = client.create_model_version(NAME, address, run_id, tags=lineage.tags(), model_id=model_id)
+        tags = {**lineage.tags(), ACCURACY: _accuracies(root)}
+        version = client.create_model_version(NAME, address, run_id, tags=tags, model_id=model_id)
         return _registered(version, is_new=True)
 
 
@@ -61,70 +67,113 @@ def champion(root: Path) -> Registered | None:
         return _by_alias(CHAMPION)
 
 
-def settle(root: Path, version: str, record: dict[str, Any], rules_hash: str) -> None:
-    """Keep a decision (`gate.to_json`) with its version and move the alias it asks for.
+def find(root: Path, name: str) -> Registered:
+    """The version of that number or alias. Raises RegistryError with the nearest that there are."""
+    with store.told(store.connect(root)):
+        client = store.client()
+        aliases = history.read(client).aliases
+        numbers = sorted(int(one.version) for one in client.search_model_versions(f"name='{NAME}'"))
+        if not numbers:
+            raise RegistryError("no model is registered yet; `kshot retrain` makes and registers one")
+        wanted = aliases.get(name, name)
+        if wanted.isdecimal() and int(wanted) in numbers:
+            return _registered(client.get_model_version(NAME, str(int(wanted))))
+    raise RegistryError(f"there is no version {name!r}; {_nearest(name, numbers, aliases)}: see `kshot models`")
 
-    The alias moves after everything about the decision but its rules are written, and those are what `is_settled` asks
-    for: a crash in between leaves the old champion or the new one, and settling again finishes what is missing.
+
+def waiting(client: "MlflowClient") -> list[Registered]:
+    """The versions whose promotion waits for a person."""
+    found = client.search_model_versions(f"name='{NAME}' and tag.`kshot.decision`='{WAITING}'")
+    return sorted((_registered(one) for one in found), key=lambda one: int(one.version))
+
+
+def named(champion: str) -> str:
+    """A champion in words; '' is none."""
+    return f"champion {champion}" if champion else "no champion"
+
+
+def settle(
+    root: Path, version: str, record: dict[str, Any], rules_hash: str, until: datetime | None = None
+) -> tuple[Event, tuple[str, ...]]:
+    """Record the gate's decision (`gate.to_json`) as an event, and let the aliases follow.
+
+    A promotion waits for a person where `until` says till when. Returns the event, and in words what had to be put in
+    order before. The event is written first and at once: a crash after it is healed by whoever comes next.
     The champion that is refused under new rules stays champion: only a better model takes its place.
+    Raises RegistryError where another version became champion since the evidence was gathered, and Overtaken.
     """
     promote = bool(record["decision"]["promote"])
-    with store.told(store.connect(root)), exclusive(root, "registry"):
-        client, before = store.client(), _by_alias(CHAMPION)
+    where = store.connect(root)
+    with store.told(where), exclusive(root, "registry"):
+        client = store.client()
         held = client.get_model_version(NAME, version)
+        kept, said = history.settled(client, root, where)
+        champion, compared_with = kept.aliases.get(CHAMPION, ""), record["evidence"]["champion"] or ""
+        if champion != compared_with:
+            raise RegistryError(
+                f"version {version} was compared with {named(compared_with)}, and now there is "
+                f"{named(champion)}; run `kshot retrain` again: it trains nothing and judges anew"
+            )
+        action = REFUSED if not promote else PROMOTED if until is None else WAITING
+        after = with_champion(kept.aliases, version) if action == PROMOTED else dict(kept.aliases)
+        if action != PROMOTED and champion != version:
+            after[CHALLENGER] = version
         assert held.run_id is not None
-        tags = {
-            RULES: "",
-            "kshot.decision": "promoted" if promote else "refused",
-            "kshot.reasons": " | ".join(record["decision"]["reasons"])[: store.LONGEST_TAG],
-            "kshot.compared_with": record["evidence"]["champion"] or "",
-            "kshot.decided_at": datetime.now(UTC).isoformat(timespec="seconds"),
-        }
-        for name, value in tags.items():
-            client.set_model_version_tag(NAME, version, name, value)
-        client.log_dict(held.run_id, record, "decision.json")
-        if promote:
-            _promote(client, version, before)
-        elif before is None or before.version != version:
-            client.set_registered_model_alias(NAME, CHALLENGER, version)
-        client.set_model_version_tag(NAME, version, RULES, rules_hash)
+        event = history.append(
+            client,
+            kept,
+            action=action,
+            version=version,
+            after=after,
+            who=person(GATE),
+            why=" | ".join(record["decision"]["reasons"]),
+            compared_with=compared_with,
+            rules=rules_hash,
+            until=until.isoformat(timespec="seconds") if action == WAITING and until else "",
+            proof=_keep(client, held.run_id, record),
+        )
+    return event, said
 
 
-def _promote(client: "MlflowClient", version: str, before: Registered | None) -> None:
-    """Move the alias in one write: at no time is there no champion."""
-    client.set_registered_model_alias(NAME, CHAMPION, version)
-    if before is not None and before.version != version:
-        client.set_model_version_tag(NAME, before.version, "kshot.replaced_by", version)
-    challenger = _by_alias(CHALLENGER)
-    if challenger is not None and challenger.version == version:
-        client.delete_registered_model_alias(NAME, CHALLENGER)
+def _keep(client: "MlflowClient", run_id: str, record: dict[str, Any]) -> Proof:
+    """Keep the record with the run: the newest as decision.json, and each for good under the name of its content."""
+    text = json.dumps(record, indent=2, sort_keys=True)
+    digest = hashlib.sha256(text.encode()).hexdigest()
+    file = f"decisions/{digest[:16]}.json"
+    client.log_text(run_id, text, file)
+    client.log_text(run_id, text, "decision.json")
+    return Proof(run_id, file, digest)
 
 
-def is_settled(found: Registered, now: Registered | None, rules_hash: str) -> bool:
-    """Whether `found` bears a decision that stands: it is the champion `now`, or was refused by these rules beside it.
+def is_settled(found: Registered, now: Registered | None, rules_hash: str, manual: bool = False) -> bool:
+    """Whether `found` bears a decision that stands, with `now` as champion and these rules.
 
-    A version that was champion once and was replaced is judged again against the one that replaced it.
+    The gate's decision stands beside the same champion under the same rules, and waits as long as approval is `manual`.
+    A version that the gate replaced is judged again against the one that replaced it. A person's word stands until a
+    person takes it back: a model that was rejected or rolled back from does not return by itself.
     """
-    decision = found.tags.get("kshot.decision")
+    decision, champion = found.tags.get("kshot.decision"), now.version if now else ""
     if decision == "promoted":
-        return now is not None and now.version == found.version
-    if decision == "refused" and found.tags.get(RULES) == rules_hash:
-        return found.tags.get("kshot.compared_with", "") == (now.version if now else "")
+        return champion == found.version
+    if decision in ("rejected", "rolled back"):
+        return True
+    if decision == "replaced":
+        return champion == found.tags.get("kshot.replaced_by")
+    if decision in ("refused", "expired") or (decision == "waiting" and manual):
+        return found.tags.get(RULES) == rules_hash and found.tags.get("kshot.compared_with", "") == champion
     return False
 
 
-def decision_of(found: Registered) -> tuple[bool, tuple[str, ...]]:
-    """Whether the version was promoted, and the reasons kept with it."""
+def decision_of(found: Registered) -> tuple[str, tuple[str, ...]]:
+    """The word of the version's decision, '' for none, and the reasons kept with it."""
     reasons = found.tags.get("kshot.reasons", "")
-    return found.tags.get("kshot.decision") == "promoted", tuple(reasons.split(" | ")) if reasons else ()
+    return found.tags.get("kshot.decision", ""), tuple(reasons.split(" | ")) if reasons else ()
 
 
 def model_files(root: Path, version: str, folder: Path) -> Path:
     """Bring the embedding of a version below `folder`; where it then lies. Raises RegistryError where it is gone."""
     import mlflow
     from mlflow.exceptions import MlflowException
-
-    from kshot.lifecycle import serving
 
     where, address = store.connect(root), f"models:/{NAME}/{version}"
     with store.told(where):
@@ -134,10 +183,40 @@ def model_files(root: Path, version: str, folder: Path) -> Path:
         place = mlflow.artifacts.download_artifacts(artifact_uri=address, dst_path=str(folder))
     except (OSError, MlflowException) as error:
         raise RegistryError(gone) from error
-    model = Path(place) / "artifacts" / serving.EMBEDDING
+    model = Path(place) / "artifacts" / layout.EMBEDDING
     if not model.is_dir():
         raise RegistryError(gone)  # MLflow downloads a folder that is not there as an empty one
     return model
+
+
+def require_whole(root: Path, version: str) -> None:
+    """Raise RegistryError where the embedding of a version is gone; nothing is downloaded and no torch imported."""
+    import mlflow
+    from mlflow.exceptions import MlflowException
+
+    where = store.connect(root)
+    try:
+        found = mlflow.artifacts.list_artifacts(f"models:/{NAME}/{version}/artifacts/{layout.EMBEDDING}")
+    except (OSError, MlflowException):
+        found = []
+    if not found:
+        raise RegistryError(f"the artifacts of version {version} are gone from {where}; bring them back from a copy")
+
+
+def _accuracies(root: Path) -> str:
+    scores = json.loads((root / layout.METRICS).read_text(encoding="utf-8"))["accuracy"]
+    return json.dumps({name: [score["mean"], score["low"], score["high"]] for name, score in scores.items()})
+
+
+def _nearest(name: str, numbers: list[int], aliases: dict[str, str]) -> str:
+    if name.isdecimal():
+        near = sorted(numbers, key=lambda number: abs(number - int(name)))[:3]
+        return f"the nearest are {', '.join(map(str, sorted(near)))}"
+    close = difflib.get_close_matches(name, aliases, n=1, cutoff=0.4)
+    if close:
+        return f"did you mean {close[0]} (version {aliases[close[0]]})?"
+    known = ", ".join(f"{alias} (version {version})" for alias, version in aliases.items())
+    return f"there are versions {numbers[0]} to {numbers[-1]}" + (f" and {known}" if known else "")
 
 
 def _by_alias(alias: str) -> Registered | None:

@@ -3,10 +3,11 @@
 import dataclasses
 import hashlib
 import json
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from kshot.errors import DataError
-from kshot.lifecycle import dataset, gate, layout, pipeline, registry, report, store, tracking
+from kshot.lifecycle import dataset, events, gate, layout, pipeline, promotion, registry, report, store, tracking
 from kshot.lifecycle.lineage import Lineage
 from kshot.lifecycle.registry import Registered
 from kshot.params import Params, load_params
@@ -15,14 +16,30 @@ from kshot.sections import read_mapping
 
 @dataclasses.dataclass(frozen=True)
 class Outcome:
-    """What a retraining came to. `repeated`: these inputs had been registered and judged before."""
+    """What a retraining came to.
+
+    decision   the word of kshot.decision: promoted, refused, waiting, or what a person made of it
+    reasons    the gate's
+    repeated   these inputs had been registered and judged before
+    until      when a decision that waits expires, in words, '' for others
+    answer     what a person said, and who, '' where nobody was asked
+    put_right  what an earlier command had left open and this one finished, a sentence each
+    """
 
     version: str
     run_id: str
     origin: Lineage
-    promoted: bool
+    decision: str
     reasons: tuple[str, ...]
     repeated: bool
+    until: str = ""
+    answer: str = ""
+    put_right: tuple[str, ...] = ()
+
+    @property
+    def promoted(self) -> bool:
+        """Whether the version is the champion."""
+        return self.decision == "promoted"
 
 
 def ready_data(root: Path) -> dataset.DataVersion:
@@ -57,24 +74,56 @@ def register(root: Path, live: tracking.LiveRun, origin: Lineage) -> Registered:
 def judge(root: Path, version: Registered, origin: Lineage) -> Outcome:
     """Decide by the rules of today whether `version` may be champion, and move the alias that follows from it.
 
-    A version that was judged by the same rules against the same champion keeps its decision.
+    A version that was judged by the same rules against the same champion keeps its decision, and so does one about
+    which a person decided. With gate.approval manual a promotion waits for a person.
     """
+    put_right = promotion.catch_up(root)
     params = load_params(root / "params.yaml")
+    manual = params.gate.approval == "manual"
     champion, rules = registry.champion(root), rules_hash(params)
-    if registry.is_settled(version, champion, rules):
-        promoted, reasons = registry.decision_of(version)
-        return Outcome(version.version, version.run_id, origin, promoted, reasons, repeated=True)
+    version = registry.find(root, version.version)  # as it is after what was put right
+    if registry.is_settled(version, champion, rules, manual):
+        return _outcome(version, origin, repeated=True, put_right=put_right)
     from kshot.lifecycle import evidence  # here, because torch takes seconds that a repeated retraining need not wait
 
     found = evidence.gather(root, champion, origin, params)
     decision = gate.decide(found, params.gate)
-    registry.settle(root, version.version, gate.to_json(found, params.gate, decision), rules)
-    return Outcome(version.version, version.run_id, origin, decision.promote, decision.reasons, repeated=False)
+    until = datetime.now(UTC) + timedelta(hours=params.gate.approval_timeout) if manual else None
+    _, said = registry.settle(
+        root, version.version, gate.to_json(found, params.gate, decision), rules, until if decision.promote else None
+    )
+    judged = _outcome(registry.find(root, version.version), origin, repeated=False, put_right=(*put_right, *said))
+    return dataclasses.replace(judged, reasons=decision.reasons)
+
+
+def _outcome(version: Registered, origin: Lineage, *, repeated: bool, put_right: tuple[str, ...]) -> Outcome:
+    decision, reasons = registry.decision_of(version)
+    until = version.tags.get("kshot.waiting_until", "") if decision == "waiting" else ""
+    return Outcome(
+        version.version,
+        version.run_id,
+        origin,
+        decision,
+        reasons,
+        repeated,
+        until=events.minute(until) if until else "",
+        answer="" if decision == "waiting" else version.tags.get("kshot.approval", ""),
+        put_right=put_right,
+    )
 
 
 def rules_hash(params: Params) -> str:
-    """Return 16 hex digits that stand for the rules of the gate."""
-    return hashlib.sha256(json.dumps(dataclasses.asdict(params.gate), sort_keys=True).encode()).hexdigest()[:16]
+    """Return 16 hex digits that stand for the rules of the gate; who carries a decision out is none of them."""
+    rules = {key: value for key, value in dataclasses.asdict(params.gate).items() if not key.startswith("approval")}
+    return hashlib.sha256(json.dumps(rules, sort_keys=True).encode()).hexdigest()[:16]
+
+
+def verdict(outcome: Outcome) -> str:
+    """What became of the version, for the report and Prefect's page."""
+    if outcome.until:
+        return f"waiting for approval until {outcome.until}"
+    words = {"promoted": "champion", "refused": "challenger", "expired": "rejected: nobody answered in time"}
+    return words.get(outcome.decision, outcome.decision)
 
 
 def write_report(root: Path, outcome: Outcome) -> Path:
@@ -82,8 +131,8 @@ def write_report(root: Path, outcome: Outcome) -> Path:
     origin = {name.removeprefix("kshot.").replace("_", " "): value for name, value in outcome.origin.tags().items()}
     facts = report.ReportFacts(
         lineage={**origin, "MLflow run": outcome.run_id},
-        decision="champion" if outcome.promoted else "challenger",
-        reasons=outcome.reasons,
+        decision=verdict(outcome),
+        reasons=(*([outcome.answer] if outcome.answer else []), *outcome.reasons),
         version=outcome.version,
     )
     path = report.write_report(root, root / layout.REPORT, facts)

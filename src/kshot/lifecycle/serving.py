@@ -23,7 +23,7 @@ from kshot.answering import load_answering, save_answering
 from kshot.lifecycle import layout, store
 from kshot.lifecycle.packed import read_images, read_manifest
 
-EMBEDDING = "embedding"
+EMBEDDING = layout.EMBEDDING
 MODEL_CODE = Path(__file__).with_name("serving_model.py")
 NEEDS = ("numpy", "pandas", "pillow", "pyyaml", "safetensors", "scikit-learn", "timm", "torch", "torchvision")
 SERVICES = ("lifecycle", "cli")

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from mlflow import MlflowClient
 
 EXPERIMENT = "kshot"
+NAME = "kshot"  # of the registered model
 DATABASE = layout.MLRUNS / "mlflow.db"
 ARTIFACTS = layout.MLRUNS / "artifacts"
 LONGEST_TAG = 5000  # characters that every MLflow store takes
@@ -61,12 +62,26 @@ def connect(root: Path) -> str:
             if not named:
                 # MLflow put it there; a second project in this process would take it for the person's choice.
                 os.environ.pop("MLFLOW_TRACKING_URI", None)
-            client = mlflow.MlflowClient()
-            if client.get_experiment_by_name(EXPERIMENT) is None:
-                # A server keeps artifacts where it says; of a database nobody else says where.
-                place = None if where.startswith("http") else (root / ARTIFACTS).resolve().as_uri()
-                client.create_experiment(EXPERIMENT, artifact_location=place)
+            experiment(mlflow.MlflowClient(), root, where, EXPERIMENT)
     return where
+
+
+def experiment(client: "MlflowClient", root: Path, where: str, name: str) -> str:
+    """The id of the experiment `name`, made where it is new, also where another machine makes it at the same time."""
+    from mlflow.exceptions import MlflowException
+
+    found = client.get_experiment_by_name(name)
+    if found is not None:
+        return str(found.experiment_id)
+    # A server keeps artifacts where it says; of a database nobody else says where.
+    place = None if where.startswith("http") else (root / ARTIFACTS).resolve().as_uri()
+    try:
+        return str(client.create_experiment(name, artifact_location=place))
+    except MlflowException as error:
+        found = client.get_experiment_by_name(name)
+        if error.error_code != "RESOURCE_ALREADY_EXISTS" or found is None:
+            raise
+        return str(found.experiment_id)
 
 
 @contextmanager

@@ -1,11 +1,11 @@
 """What a person wants to know after a retraining: the accuracies, the data, the version, the decision."""
 
 import json
-from collections.abc import Sequence
 from pathlib import Path
 
 from kshot.lifecycle import dataset, layout
 from kshot.lifecycle.retraining import Outcome
+from kshot.lifecycle.tables import columns
 
 
 def accuracy_table(root: Path) -> list[dict[str, str]]:
@@ -28,13 +28,14 @@ def closing_words(root: Path, outcome: Outcome) -> str:
     data = dataset.current(root)
     assert data is not None
     note = f", {data.note}" if data.note else ""
-    verdict = "yes" if outcome.promoted else "no, it stays challenger and the champion serves on"
-    first, *others = outcome.reasons or ("",)
+    first, *others = (*([outcome.answer] if outcome.answer else []), *outcome.reasons) or ("",)
+    answer = f"kshot approve {outcome.version}, or kshot reject {outcome.version} --reason ..."
     facts = [
         ("data version", f"{data.short}  {data.images:,} images of {data.classes:,} classes{note}"),
         ("model", f"kshot version {outcome.version}, run {outcome.run_id[:8]}"),
-        ("champion", f"{verdict}: {first}"),
+        ("champion", f"{verdict(outcome)}: {first}"),
         *(("", reason) for reason in others),
+        *([("answer with", answer)] if outcome.until else []),
         ("report", layout.REPORT.as_posix()),
         ("look further", "kshot ui"),
     ]
@@ -42,10 +43,12 @@ def closing_words(root: Path, outcome: Outcome) -> str:
     return start + "\n".join([*columns(accuracy_table(root)), "", *(f"  {name:<14}{value}" for name, value in facts)])
 
 
-def columns(table: Sequence[dict[str, str]]) -> list[str]:
-    """Return `table` as lines of aligned columns, the keys above."""
-    if not table:
-        return []
-    wide = {key: max(len(key), *(len(row[key]) for row in table)) for key in table[0]}
-    rows = [{key: key for key in wide}, *table]
-    return ["  " + "  ".join(row[key].ljust(wide[key]) for key in wide).rstrip() for row in rows]
+def verdict(outcome: Outcome) -> str:
+    """Whether the version is the champion."""
+    if outcome.promoted:
+        return "yes"
+    if outcome.until:
+        return f"waiting for approval until {outcome.until}"
+    if outcome.decision in ("", "refused"):
+        return "no, it stays challenger and the champion serves on"
+    return f"no, it was {'rejected' if outcome.decision == 'expired' else outcome.decision}, and the champion serves on"

@@ -33,6 +33,7 @@ def run(root: Path, params: Params) -> None:
     folder = root / layout.EVALUATION
     folder.mkdir(parents=True, exist_ok=True)
     answers.episodes.to_parquet(folder / "episodes.parquet", index=False)
+    answers.cells.to_parquet(folder / "cells.parquet", index=False)
     answers.summary.to_csv(folder / "accuracy.csv", index=False)
     answers.groups.to_csv(folder / "groups.csv", index=False)
     answers.classes.to_csv(folder / "classes.csv", index=False)

@@ -1,0 +1,58 @@
+"""A person's answer as a flow, so that Prefect's page can give it: a form with version, answer, name and reason.
+
+No process waits while nobody answers: what waits stands in the registry, and this flow starts with the answer.
+"""
+
+from pathlib import Path
+from typing import Literal
+
+from prefect import flow, runtime
+from prefect.deployments.runner import RunnerDeployment
+
+from flows.output import say
+from kshot.errors import KshotError
+from kshot.lifecycle import events, promotion
+
+NAME = "answer"  # of the deployment: `promote/answer`
+
+Answer = Literal["approve", "reject", "promote", "rollback"]
+
+
+@flow(name="promote")
+def promote(answer: Answer, by: str, version: str = "challenger", reason: str = "", root: str = ".") -> None:
+    """Approve or reject the version that waits, promote any version, or roll back to the champion before.
+
+    Args:
+        answer: what shall happen
+        by: your name; it is kept for good
+        version: a number or an alias; rollback does not ask for it
+        reason: why; only approve does without
+        root: the project's folder on the machine that serves this
+    """
+    project = Path(root).resolve()
+    if not by.strip():
+        raise KshotError("the name is empty; write into `by` who answers")
+    for sentence in promotion.catch_up(project):
+        say(sentence)
+    if answer == "approve":
+        event = promotion.approve(project, version, reason, by)
+    elif answer == "reject":
+        event = promotion.reject(project, version, reason, by)
+    elif answer == "promote":
+        event = promotion.promote(project, version, reason, by)
+    else:
+        event = promotion.rollback(project, reason, by=by)
+    say(f"{events.told(event)} (flow run {runtime.flow_run.name})")
+
+
+def deployment(root: Path) -> RunnerDeployment:
+    """The flow as a deployment of the project at `root`, for `prefect.serve` beside others."""
+    made = promote.to_deployment(
+        NAME,
+        parameters={"root": str(root.resolve()), "version": "challenger"},
+        description="Answer a promotion that waits for approval (`kshot models` lists them), or promote, reject and "
+        "roll back by hand.",
+        tags=["kshot"],
+    )
+    assert isinstance(made, RunnerDeployment)
+    return made

@@ -1,0 +1,151 @@
+"""`kshot models`, `kshot compare`, `kshot history`: look at the versions and at what was decided."""
+
+import argparse
+import dataclasses
+import json
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from kshot.lifecycle.comparison import Change, Comparison
+    from kshot.lifecycle.models import Model
+
+CLASSES = 10  # shown of those that moved
+
+COMPARE = """\
+Compare two registered versions on the same test episodes, pair by pair: B - A by protocol and
+by group with 95 % intervals, and the classes that moved. A and B are numbers or aliases.
+
+  kshot compare champion challenger
+"""
+
+
+def add_parser(verbs: Any) -> None:
+    """Add the verbs that look at the registry to the command line."""
+    models = verbs.add_parser("models", help="list the registered versions: aliases, data, accuracies, decision, age")
+    models.add_argument("--json", action="store_true", help="the same for programs, with intervals and times")
+    models.set_defaults(run=run_models)
+
+    compare = verbs.add_parser(
+        "compare",
+        help="compare two versions on the same episodes",
+        description=COMPARE,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    compare.add_argument("old", metavar="A", help="a version's number, champion or challenger")
+    compare.add_argument("new", metavar="B", help="the version to compare it with")
+    compare.set_defaults(run=run_compare)
+
+    history = verbs.add_parser("history", help="list every decision and move of an alias, and say whether all fits")
+    history.add_argument("--json", action="store_true", help="the same for programs, every field")
+    history.set_defaults(run=run_history)
+
+
+def run_models(root: Path, options: argparse.Namespace) -> int:
+    """Print one line a version, and what was put right or does not fit."""
+    from kshot.lifecycle import models, promotion, tables
+
+    said = promotion.catch_up(root)
+    found = models.listing(root)
+    if options.json:
+        print(json.dumps([dataclasses.asdict(model) for model in found.models], default=str, indent=2))
+        return 0
+    for sentence in (*said, *found.problems):
+        print(f"! {sentence}")
+    if not found.models:
+        print("no model is registered yet; `kshot retrain` makes and registers one")
+        return 0
+    now = datetime.now(UTC)
+    protocols = list(dict.fromkeys(name for model in found.models for name in model.accuracy))
+    print("\n".join(tables.columns([row(model, protocols, now) for model in found.models])))
+    return 0
+
+
+def row(model: "Model", protocols: list[str], now: datetime) -> dict[str, str]:
+    """A version as a person reads it."""
+    from kshot.lifecycle.gate import percent
+    from kshot.lifecycle.models import age
+
+    scores = {name: percent(model.accuracy[name][0]) if name in model.accuracy else "" for name in protocols}
+    return {
+        "version": model.version,
+        "alias": " ".join(model.aliases),
+        "data": model.data_version[:8],
+        **scores,
+        "age": age(model.registered_at, now),
+        "decision": model.decision,
+    }
+
+
+def run_compare(root: Path, options: argparse.Namespace) -> int:
+    """Print what changed from version A to version B."""
+    from kshot.lifecycle import comparison
+
+    print(words(comparison.compare(root, options.old, options.new)))
+    return 0
+
+
+def words(found: "Comparison") -> str:
+    """A comparison as a person reads it."""
+    from kshot.lifecycle.tables import columns
+
+    old, new = f"version {found.old}", f"version {found.new}"
+    lines = [f"{old} and {new} on the same {found.episodes:,} episodes a protocol ({found.on})", ""]
+    lines += columns([line(change, old, new, "") for change in found.protocols])
+    if found.groups:
+        lines += ["", *columns([line(change, old, new, "group") for change in found.groups])]
+    moved = sorted((one for one in found.classes if one.moved), key=lambda one: -abs(one.difference.mean))
+    count = len(found.classes)
+    lines += ["", f"  {len(moved)} of {count:,} classes moved, over all protocols; by chance {count / 20:.0f} would"]
+    lines += columns([line(change, old, new, "class") for change in moved[:CLASSES]])
+    if len(moved) > CLASSES:
+        lines.append(f"  and {len(moved) - CLASSES} that moved less")
+    return "\n".join(lines)
+
+
+def line(change: "Change", old: str, new: str, kind: str) -> dict[str, str]:
+    """One change in one row; `kind` names the column of its name, '' for none."""
+    from kshot.lifecycle.gate import percent, points
+
+    mean, low, high = change.difference
+    name = {kind: change.name or "(none)"} if kind else {}
+    return {
+        "protocol": change.protocol,
+        **name,
+        old: percent(change.old),
+        new: percent(change.new),
+        "difference": points(mean),
+        "95 % interval": f"[{points(low, '')}, {points(high, '')}]",
+    }
+
+
+def run_history(root: Path, options: argparse.Namespace) -> int:
+    """Print every event, the oldest first; exit code 1 where something does not fit."""
+    from kshot.lifecycle import events, history, tables
+
+    found = history.history(root)
+    problems = events.verify(found, history.aliases(root))
+    if options.json:
+        print(json.dumps([dataclasses.asdict(event) for event in found], indent=2))
+        return int(bool(problems))
+    rows = [
+        {
+            "event": str(event.number),
+            "when": events.minute(event.when),
+            "what": event.what,
+            "champion": event.after.get(events.CHAMPION, ""),
+            "challenger": event.after.get(events.CHALLENGER, ""),
+            "by": str(event.who),
+            "why": event.why if len(event.why) <= 60 else f"{event.why[:57]}...",
+        }
+        for event in found
+    ]
+    print("\n".join(tables.columns(rows)) if rows else "nothing was decided yet; `kshot retrain` begins")
+    for problem in problems:
+        print(f"! {problem}")
+    if rows and not problems:
+        print(
+            f"\n  all {len(rows)} events are as they were written, and the aliases stand where the last one left them"
+        )
+    return int(bool(problems))

@@ -1,0 +1,86 @@
+"""`kshot promote`, `approve`, `reject`, `rollback`: what a person decides about a version."""
+
+import argparse
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from kshot.lifecycle.events import Event
+
+VERSION = "a version's number, champion or challenger"
+
+ROLLBACK = """\
+Give the alias champion back to the version that bore it before. The version that is left does
+not return by itself: the gate promotes it no more, only `kshot promote` does. Doing it twice
+goes two champions back.
+"""
+
+
+def add_parser(verbs: Any) -> None:
+    """Add the verbs that decide to the command line."""
+    promote = verbs.add_parser("promote", help="make a version champion, whatever the gate said")
+    promote.add_argument("version", metavar="VERSION", help=VERSION)
+    promote.set_defaults(run=run_promote)
+
+    approve = verbs.add_parser("approve", help="let a version that waits for approval become champion")
+    approve.add_argument("version", metavar="VERSION", help=VERSION)
+    approve.set_defaults(run=run_approve)
+
+    reject = verbs.add_parser("reject", help="say that a version shall not be champion, whether it waits or not")
+    reject.add_argument("version", metavar="VERSION", help=VERSION)
+    reject.set_defaults(run=run_reject)
+
+    rollback = verbs.add_parser(
+        "rollback",
+        help="give the alias back to the champion before",
+        description=ROLLBACK,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    rollback.add_argument("--to", metavar="VERSION", help="an earlier champion (default: the one before)")
+    rollback.set_defaults(run=run_rollback)
+
+    for verb in (promote, reject, rollback):
+        verb.add_argument("--reason", required=True, metavar="TEXT", help="why; it is kept for good")
+    approve.add_argument("--reason", default="", metavar="TEXT", help="why; it is kept for good")
+    for verb in (promote, approve, reject, rollback):
+        verb.add_argument(
+            "--by", default="", metavar="NAME", help="who decides (default: the user; user and machine are kept too)"
+        )
+
+
+def run_promote(root: Path, options: argparse.Namespace) -> int:
+    """Promote and say what came of it."""
+    from kshot.lifecycle import promotion
+
+    return _decide(root, lambda: promotion.promote(root, options.version, options.reason, options.by))
+
+
+def run_approve(root: Path, options: argparse.Namespace) -> int:
+    """Approve and say what came of it."""
+    from kshot.lifecycle import promotion
+
+    return _decide(root, lambda: promotion.approve(root, options.version, options.reason, options.by))
+
+
+def run_reject(root: Path, options: argparse.Namespace) -> int:
+    """Reject and say what came of it."""
+    from kshot.lifecycle import promotion
+
+    return _decide(root, lambda: promotion.reject(root, options.version, options.reason, options.by))
+
+
+def run_rollback(root: Path, options: argparse.Namespace) -> int:
+    """Roll back and say what came of it."""
+    from kshot.lifecycle import promotion
+
+    return _decide(root, lambda: promotion.rollback(root, options.reason, options.to, options.by))
+
+
+def _decide(root: Path, decide: "Callable[[], Event]") -> int:
+    from kshot.lifecycle import events, promotion
+
+    for sentence in promotion.catch_up(root):
+        print(f"! {sentence}")
+    print(events.told(decide()))
+    return 0

@@ -1,0 +1,241 @@
+"""The history of promotions as values: every move of an alias is an event that names the one before it by its hash."""
+
+import dataclasses
+import getpass
+import hashlib
+import json
+import os
+import socket
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+CHAMPION, CHALLENGER = "champion", "challenger"
+
+# What can happen. The gate promotes and refuses; persons do the rest, but for the time that runs out.
+PROMOTED, REFUSED, WAITING = "promoted", "refused", "waiting"
+APPROVED, REJECTED, EXPIRED = "approved", "rejected", "expired"
+PROMOTED_BY_HAND, ROLLED_BACK, MOVED_OUTSIDE = "promoted by hand", "rolled back", "moved outside kshot"
+
+
+@dataclass(frozen=True)
+class Person:
+    """Who did it: the name given (or the user's), the operating system's user and the machine."""
+
+    name: str
+    user: str
+    host: str
+
+    def __str__(self) -> str:
+        return f"{self.name} ({self.user}@{self.host})"
+
+
+@dataclass(frozen=True)
+class Proof:
+    """The file with evidence, rules and decision, an artifact of the version's run, and its sha256."""
+
+    run_id: str
+    file: str
+    sha256: str
+
+
+@dataclass(frozen=True)
+class Event:
+    """One decision about `version`, and where the aliases stood before and after it.
+
+    number         1 for the first
+    when           ISO 8601 in UTC, to the microsecond
+    before, after  alias to version
+    process        the number of the process that wrote it, on the machine of `who`
+    compared_with  the champion that the evidence compares with, '' for none
+    rules          hash of the gate's rules, '' where no rules were asked
+    until          when a decision that waits expires, '' for others
+    mark           random, so that two events are never the same text
+    previous       hash of the event before, '' for the first
+    hash           sha256 of all of the above; `seal` sets it
+    done           whether aliases and tags were seen to follow; not part of the hash
+    """
+
+    number: int
+    when: str
+    action: str
+    version: str
+    before: dict[str, str]
+    after: dict[str, str]
+    who: Person
+    process: int
+    why: str
+    compared_with: str
+    rules: str
+    until: str
+    proof: Proof | None
+    mark: str
+    previous: str
+    hash: str = ""
+    done: bool = True
+
+    def __str__(self) -> str:
+        return f"event {self.number} ({self.what} by {self.who}, {minute(self.when)})"
+
+    @property
+    def what(self) -> str:
+        """What happened, in words."""
+        if self.action == MOVED_OUTSIDE:
+            return "aliases moved outside kshot, found"
+        return f"version {self.version} {'set waiting' if self.action == WAITING else self.action}"
+
+
+@dataclass(frozen=True)
+class Reign:
+    """The time of one champion; `until` is None for the one that serves."""
+
+    version: str
+    since: datetime
+    until: datetime | None
+
+
+def person(name: str = "") -> Person:
+    """The person at this machine, who may give another name than the user's."""
+    try:
+        user = getpass.getuser()
+    except (KeyError, OSError):
+        user = str(os.getuid())  # a container's user that has no entry
+    return Person(name.strip() or user, user, socket.gethostname())
+
+
+def seal(event: Event) -> Event:
+    """The event with its hash."""
+    return dataclasses.replace(event, hash=_digest(event))
+
+
+def to_text(event: Event) -> str:
+    """The event as the JSON that is kept."""
+    return json.dumps({**_content(event), "hash": event.hash}, ensure_ascii=False)
+
+
+def from_text(text: str, done: bool = True) -> Event:
+    """What `to_text` was given. Raises ValueError for what is no event."""
+    try:
+        content: dict[str, Any] = json.loads(text)
+        proof = content.pop("proof")
+        who = Person(**content.pop("who"))
+        return Event(**content, who=who, proof=None if proof is None else Proof(**proof), done=done)
+    except (TypeError, KeyError, AttributeError) as error:
+        raise ValueError(f"{text[:80]!r} is no event: {error}") from error
+
+
+def champion_at(events: Sequence[Event], when: datetime) -> str | None:
+    """The version that was champion at `when` (with a time zone), None where there was none."""
+    past = [event for event in events if datetime.fromisoformat(event.when) <= when]
+    return past[-1].after.get(CHAMPION) if past else None
+
+
+def reigns(events: Sequence[Event]) -> list[Reign]:
+    """The times of every champion, the first one first; a version that came back has several."""
+    found: list[Reign] = []
+    for event in events:
+        now, moment = event.after.get(CHAMPION), datetime.fromisoformat(event.when)
+        if found and found[-1].until is None:
+            if found[-1].version == now:
+                continue
+            found[-1] = dataclasses.replace(found[-1], until=moment)
+        if now is not None:
+            found.append(Reign(now, moment, None))
+    return found
+
+
+def earlier_champions(events: Sequence[Event]) -> list[str]:
+    """The versions that a rollback may go back to, the nearest first.
+
+    A version that was itself rolled back from is none of them: rolling back twice goes two champions back.
+    """
+    line: list[str] = []
+    for event in events:
+        now = event.after.get(CHAMPION)
+        if now is None or (line and line[-1] == now):
+            continue
+        if event.action == ROLLED_BACK:
+            line = line[: line.index(now)] if now in line else line[:-1]
+        line.append(now)
+    unique = dict.fromkeys(reversed(line[:-1]))
+    return [version for version in unique if version != line[-1]]
+
+
+def verify(events: Sequence[Event], aliases: Mapping[str, str]) -> list[str]:
+    """What does not fit, a sentence each: the first event that was changed; aliases that do not follow from the last.
+
+    An empty list says that every event is as it was written and that kshot moved the aliases to where they stand.
+    """
+    problems = []
+    last: Event | None = None
+    for place, event in enumerate(events, 1):
+        trouble = _trouble(event, place, last)
+        if trouble:
+            problems.append(trouble)
+            break
+        last = event
+    left = events[-1].after if events else {}
+    if events and not events[-1].done:
+        return [*problems, f"{events[-1]} was begun and not finished; the next kshot retrain, promote or models will"]
+    return problems + [f"{move}, outside kshot" for move in moves(left, aliases)]
+
+
+def moves(before: Mapping[str, str], after: Mapping[str, str]) -> list[str]:
+    """In words, how the aliases moved."""
+    words = []
+    for alias in (CHAMPION, CHALLENGER):
+        old, new = before.get(alias), after.get(alias)
+        if old != new:
+            how = "was moved" if old and new else "was set" if new else "was taken away"
+            words.append(
+                f"alias {alias} {how}{f' from version {old}' if old else ''}{f' to version {new}' if new else ''}"
+            )
+    return words
+
+
+def told(event: Event) -> str:
+    """What came of a decision, for the one who took it."""
+    champion, before = event.after.get(CHAMPION), event.before.get(CHAMPION)
+    if champion != before:
+        instead = f" instead of version {before}" if before else ""
+        return f"version {champion} is champion now{instead}; kept as event {event.number}"
+    serves = f"version {champion} stays champion" if champion else "there is no champion"
+    return f"version {event.version} is {event.action}, {serves}; kept as event {event.number}"
+
+
+def with_champion(aliases: Mapping[str, str], version: str) -> dict[str, str]:
+    """The aliases after `version` becomes champion; it is challenger no longer."""
+    return {**without(aliases, version), CHAMPION: version}
+
+
+def without(aliases: Mapping[str, str], version: str) -> dict[str, str]:
+    """The aliases without those of `version`."""
+    return {alias: held for alias, held in aliases.items() if held != version}
+
+
+def minute(moment: str) -> str:
+    """A time as people read it, 2026-01-31 17:05 UTC."""
+    return f"{datetime.fromisoformat(moment).astimezone(UTC):%Y-%m-%d %H:%M} UTC"
+
+
+def _trouble(event: Event, place: int, last: Event | None) -> str | None:
+    if event.number != place:
+        return f"event {place} is missing: event {event.number} stands in its place"
+    if event.hash != _digest(event):
+        return f"event {place} is not as it was written: its content does not have its hash"
+    if event.previous != (last.hash if last else ""):
+        return f"event {place} does not follow from the one before: another one stood there when it was written"
+    if event.before != (last.after if last else {}):
+        return f"event {place} begins with {event.before}, the one before left {last.after if last else {}}"
+    return None
+
+
+def _content(event: Event) -> dict[str, Any]:
+    content = dataclasses.asdict(event)
+    del content["hash"], content["done"]
+    return content
+
+
+def _digest(event: Event) -> str:
+    return hashlib.sha256(json.dumps(_content(event), sort_keys=True, ensure_ascii=False).encode()).hexdigest()

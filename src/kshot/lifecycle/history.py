@@ -1,0 +1,263 @@
+"""Where the history of promotions is kept: params of one MLflow run, because MLflow never changes a param.
+
+A param is written once: a second writer of the same number with another text is refused by the database itself. So the
+number of an event is a claim that one of two machines gets, and no page and no call of MLflow's edits an event.
+"""
+
+import dataclasses
+import json
+import os
+import secrets
+import time
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from kshot.errors import RegistryError
+from kshot.lifecycle import carrying_out, store
+from kshot.lifecycle.events import (
+    CHALLENGER,
+    CHAMPION,
+    MOVED_OUTSIDE,
+    Event,
+    Person,
+    Proof,
+    from_text,
+    moves,
+    person,
+    seal,
+    to_text,
+)
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+
+EXPERIMENT = "kshot promotions"
+RUN = "kshot.history"  # on the registered model: the run that holds its events
+EVENT, DONE = "event.{:06d}", "event.{:06d}.done"
+LONGEST = 5000  # characters of an event; a param takes 6,000
+LONGEST_WHY = 2500
+PATIENCE_S = 120.0  # an event of another machine that is older and not done was left by a crash
+
+
+class Overtaken(RegistryError):
+    """Somebody else's decision was recorded first; nothing was changed."""
+
+
+@dataclass(frozen=True)
+class Record:
+    """What the registry holds: the run of the history, its events, and where the aliases stand."""
+
+    run_id: str
+    events: tuple[Event, ...]
+    aliases: dict[str, str]
+
+    @property
+    def last(self) -> Event | None:
+        return self.events[-1] if self.events else None
+
+    @property
+    def stands(self) -> bool:
+        """Whether nothing was left unfinished and nobody moved an alias outside kshot."""
+        return (self.last is None or self.last.done) and self.aliases == (self.last.after if self.last else {})
+
+
+def history(root: Path) -> list[Event]:
+    """Every event of the registry, the oldest first. Raises RegistryError for a history that cannot be read."""
+    with store.told(store.connect(root)):
+        return list(read(store.client()).events)
+
+
+def aliases(root: Path) -> dict[str, str]:
+    """Where champion and challenger stand."""
+    with store.told(store.connect(root)):
+        return read(store.client()).aliases
+
+
+def read(client: "MlflowClient") -> Record:
+    """The record as it is now; empty where no model was ever registered."""
+    from mlflow.exceptions import MlflowException
+
+    try:
+        model = client.get_registered_model(store.NAME)
+    except MlflowException as error:
+        if error.error_code != "RESOURCE_DOES_NOT_EXIST":
+            raise
+        return Record("", (), {})
+    stand = {name: str(version) for name, version in model.aliases.items() if name in (CHAMPION, CHALLENGER)}
+    run_id = model.tags.get(RUN, "")
+    return Record(run_id, _events(client, run_id) if run_id else (), stand)
+
+
+def begin(client: "MlflowClient", root: Path, where: str) -> None:
+    """Make the registered model, its history with it in one write, unless another machine just did."""
+    from mlflow.exceptions import MlflowException
+
+    run_id = _new_run(client, root, where)
+    try:
+        client.create_registered_model(store.NAME, tags={RUN: run_id})
+    except MlflowException as error:
+        client.delete_run(run_id)
+        if error.error_code != "RESOURCE_ALREADY_EXISTS":
+            raise
+
+
+def settled(client: "MlflowClient", root: Path, where: str) -> tuple[Record, tuple[str, ...]]:
+    """The record with everything in order, and in words what had to be put in order for it.
+
+    What a crash left unfinished is finished, and aliases that were moved outside kshot become an event of their own.
+    """
+    record, said = read(client), []
+    if not record.run_id:
+        client.set_registered_model_tag(store.NAME, RUN, _kept(client) or _new_run(client, root, where))
+        record = read(client)
+    if record.last is not None and not record.last.done:
+        record = _waited_for(client, record)
+        if record.last is not None and not record.last.done:
+            carrying_out.carry_out(client, record.last)
+            _mark_done(client, record.run_id, record.last)
+            said.append(f"{record.last} had not been finished, and is now")
+            record = read(client)
+    if not record.stands:
+        event = append(
+            client,
+            record,
+            action=MOVED_OUTSIDE,
+            version=record.aliases.get(CHAMPION, ""),
+            after=record.aliases,
+            who=person(),
+            why="found: " + "; ".join(moves(record.last.after if record.last else {}, record.aliases)),
+        )
+        said.append(f"{event.why.removeprefix('found: ')}, outside kshot; kept as event {event.number}")
+        record = read(client)
+    return record, tuple(said)
+
+
+def append(
+    client: "MlflowClient",
+    record: Record,
+    *,
+    action: str,
+    version: str,
+    after: dict[str, str],
+    who: Person,
+    why: str,
+    compared_with: str = "",
+    rules: str = "",
+    until: str = "",
+    proof: Proof | None = None,
+) -> Event:
+    """Write the event after the last of `record` and let aliases and tags follow. Raises Overtaken."""
+    last = record.last
+    event = seal(
+        Event(
+            number=len(record.events) + 1,
+            when=datetime.now(UTC).isoformat(timespec="microseconds"),
+            action=action,
+            version=version,
+            before=last.after if last else {},
+            after=after,
+            who=who,
+            process=os.getpid(),
+            why=_fitting(why),
+            compared_with=compared_with,
+            rules=rules,
+            until=until,
+            proof=proof,
+            mark=secrets.token_hex(8),
+            previous=last.hash if last else "",
+        )
+    )
+    _claim(client, record.run_id, event)
+    carrying_out.carry_out(client, event)
+    _mark_done(client, record.run_id, event)
+    return event
+
+
+def _claim(client: "MlflowClient", run_id: str, event: Event) -> None:
+    from mlflow.exceptions import MlflowException
+
+    text = to_text(event)
+    assert len(text) <= LONGEST, "why is bounded, and the rest is short"
+    try:
+        client.log_param(run_id, EVENT.format(event.number), text)
+    except MlflowException as error:
+        other = next((one for one in _events(client, run_id) if one.number == event.number), None)
+        if other is None or other.hash == event.hash:
+            raise
+        raise Overtaken(
+            f"another decision was recorded first ({other}), so nothing was changed; "
+            "look at it with `kshot models`, then ask again"
+        ) from error
+
+
+def _mark_done(client: "MlflowClient", run_id: str, event: Event) -> None:
+    # The hash, and not a time: two that finish the same event write the same.
+    client.log_param(run_id, DONE.format(event.number), event.hash)
+
+
+def _waited_for(client: "MlflowClient", record: Record) -> Record:
+    """Let whoever writes the last event finish it, unless it is plain that nobody does."""
+    while record.last is not None and not record.last.done and _may_go_on(record.last):
+        time.sleep(0.5)
+        record = read(client)
+    return record
+
+
+def _may_go_on(event: Event) -> bool:
+    """Whether the process that wrote the event may still be at it: one of this machine that lives, or another's."""
+    import psutil
+
+    if event.who.host == person().host and (event.process == os.getpid() or not psutil.pid_exists(event.process)):
+        return False
+    return abs((datetime.now(UTC) - datetime.fromisoformat(event.when)).total_seconds()) < PATIENCE_S
+
+
+def _fitting(why: str) -> str:
+    while len(json.dumps(why, ensure_ascii=False)) > LONGEST_WHY:
+        why = why[:-50]
+    return why
+
+
+def _events(client: "MlflowClient", run_id: str) -> tuple[Event, ...]:
+    from mlflow.exceptions import MlflowException
+
+    try:
+        run = client.get_run(run_id)
+    except MlflowException as error:
+        if error.error_code != "RESOURCE_DOES_NOT_EXIST":
+            raise
+        raise RegistryError(
+            f"run {run_id}, which keeps the history of promotions, is gone from MLflow's store; bring the database "
+            f"back from a copy, or begin a new history by deleting the tag {RUN} of the registered model {store.NAME}"
+        ) from error
+    if run.info.lifecycle_stage != "active":
+        raise RegistryError(
+            f"run {run_id}, which keeps the history of promotions, was deleted; "
+            f"bring it back with: mlflow runs restore --run-id {run_id}"
+        )
+    params = run.data.params
+    events = []
+    for name in sorted(name for name in params if name.startswith("event.") and not name.endswith(".done")):
+        try:
+            events.append(from_text(params[name]))
+        except ValueError as error:
+            raise RegistryError(
+                f"{name} of the history of promotions (run {run_id}) was changed in the database: {error}; "
+                "bring the database back from a copy"
+            ) from error
+    return tuple(dataclasses.replace(event, done=params.get(DONE.format(event.number)) is not None) for event in events)
+
+
+def _kept(client: "MlflowClient") -> str | None:
+    """The run of a history whose tag was removed."""
+    experiment = client.get_experiment_by_name(EXPERIMENT)
+    runs = client.search_runs([experiment.experiment_id], order_by=["start_time"]) if experiment else []
+    return max(runs, key=lambda run: len(run.data.params)).info.run_id if runs else None
+
+
+def _new_run(client: "MlflowClient", root: Path, where: str) -> str:
+    run = client.create_run(store.experiment(client, root, where, EXPERIMENT), run_name="history of promotions")
+    client.set_terminated(run.info.run_id)
+    return str(run.info.run_id)

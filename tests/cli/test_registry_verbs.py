@@ -1,0 +1,133 @@
+"""The verbs of the registry as a person uses them: what they print, their exit codes, and what they do not import."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from kshot import cli
+from kshot.lifecycle import history, registry
+from tests.lifecycle import registered_versions
+from tests.lifecycle.registered_versions import judgement
+
+REPOSITORY = Path(__file__).parents[2]
+
+
+@pytest.fixture(scope="module")
+def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Version 1 is champion; 2, 3 and 4 wait for somebody to decide."""
+    root = registered_versions.write(tmp_path_factory.mktemp("template"))
+    registry.settle(root, "1", judgement(True), "r")
+    return root
+
+
+@pytest.fixture
+def root(template: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    project = registered_versions.copy(template, tmp_path / "project")
+    monkeypatch.chdir(project)
+    return project
+
+
+def test_the_whole_life_of_a_promotion(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["promote", "2", "--reason", "sharper", "--by", "Ada"]) == 0
+    assert cli.main(["rollback", "--reason", "not in the field"]) == 0
+    assert cli.main(["reject", "3", "--reason", "too slow", "--by", "Grace"]) == 0
+    assert capsys.readouterr().out.splitlines() == [
+        "version 2 is champion now instead of version 1; kept as event 2",
+        "version 1 is champion now instead of version 2; kept as event 3",
+        "version 3 is rejected, version 1 stays champion; kept as event 4",
+    ]
+    assert cli.main(["models"]) == 0
+    rows = capsys.readouterr().out.splitlines()
+    assert rows[0].split() == ["version", "alias", "data", "3w1s", "age", "decision"]
+    assert rows[1].split()[:5] == ["1", "champion", "01234567", "51.00", "%"]
+    assert [row.rsplit("min  ", 1)[1] for row in rows[2:]] == [
+        "rolled back, for version 1",
+        "rejected by Grace",
+        "none",
+    ]
+    assert cli.main(["history"]) == 0
+    told = capsys.readouterr().out
+    assert "version 2 promoted by hand" in told and "not in the field" in told
+    assert "all 4 events are as they were written" in told
+
+
+def test_a_comparison_shows_protocols_groups_and_the_classes_that_moved(
+    root: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert cli.main(["compare", "champion", "2"]) == 0
+    told = capsys.readouterr().out
+    assert "version 1 and version 2 on the same 40 episodes a protocol" in told
+    assert "3w1s      65.00 %    70.00 %    +5.00 pp" in told
+    assert "g      40.00 %    60.00 %    +20.00 pp   [+20.00, +20.00]" in told
+    assert "2 of 2 classes moved, over all protocols; by chance 0 would" in told and "h/b" in told
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (["promote", "7", "--reason", "x"], "there is no version '7'; the nearest are 2, 3, 4: see `kshot models`"),
+        (["promote", "2", "--reason", " "], "the reason is empty; say why in a few words"),
+        (["approve", "champion"], "version 1 does not wait for approval, its decision is: promoted (none does now)"),
+        (["rollback", "--reason", "x"], "version 1 is the first champion, so there is none to go back to"),
+        (["compare", "1", "challenger"], "there is no version 'challenger'; did you mean"),
+    ],
+)
+def test_what_cannot_be_is_one_line_and_nothing_is_changed(
+    root: Path, capsys: pytest.CaptureFixture[str], arguments: list[str], told: str
+) -> None:
+    assert cli.main(arguments) == 7
+    error = capsys.readouterr().err
+    assert error.startswith("kshot: error: ") and error.count("\n") == 1 and told in error
+    assert len(history.history(root)) == 1
+
+
+def test_a_decision_without_a_reason_is_refused(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for verb in (["promote", "2"], ["reject", "2"], ["rollback"]):
+        with pytest.raises(SystemExit) as ended:
+            cli.main(verb)
+        assert ended.value.code == 2 and "--reason" in capsys.readouterr().err
+
+
+def test_programs_get_every_field(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["models", "--json"]) == 0
+    models = json.loads(capsys.readouterr().out)
+    assert [model["version"] for model in models] == ["1", "2", "3", "4"] and models[0]["accuracy"]["3w1s"][0] == 0.51
+    assert cli.main(["history", "--json"]) == 0
+    (event,) = json.loads(capsys.readouterr().out)
+    assert event["after"] == {"champion": "1"} and event["who"]["name"] == "gate"
+
+
+def test_a_server_that_is_down_is_named_with_the_time_that_was_tried(
+    root: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:9")
+    assert cli.main(["models"]) == 7
+    assert "MLflow's server http://127.0.0.1:9 did not answer, tried for" in capsys.readouterr().err
+
+
+VERBS = [
+    ["models"],
+    ["history"],
+    ["compare", "1", "2"],
+    ["promote", "2", "--reason", "x"],
+    ["reject", "3", "--reason", "x"],
+    ["rollback", "--reason", "x"],
+    ["approve", "4"],
+]
+
+
+def test_no_verb_of_the_registry_imports_torch_or_prefect(root: Path) -> None:
+    # One process for all: whichever imported them would be seen, and starting is what takes the time.
+    code = f"""
+import sys
+from kshot import cli
+codes = [cli.main(verb) for verb in {VERBS!r}]
+print("heavy:", sorted({{"torch", "timm", "prefect", "dvc", "great_expectations"}} & set(sys.modules)), codes)
+"""
+    ended = subprocess.run(
+        [sys.executable, "-c", code], cwd=root, capture_output=True, text=True, timeout=240, check=True
+    )
+    assert ended.stdout.splitlines()[-1] == "heavy: [] [0, 0, 0, 0, 0, 0, 7]", ended.stdout + ended.stderr

@@ -1,0 +1,76 @@
+"""A person's answer given through Prefect: a real server, a served deployment, and the form's parameters."""
+
+import os
+import subprocess
+import sys
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from kshot.lifecycle import events, history, registry
+from tests.flows.project import REPOSITORY, environment
+from tests.lifecycle import registered_versions
+from tests.lifecycle.registered_versions import judgement
+
+SERVE = """
+import sys
+from pathlib import Path
+from prefect import serve
+from flows.promote import deployment
+serve(deployment(Path(sys.argv[1])), pause_on_shutdown=False, print_starting_message=False)
+"""
+
+# What the page does when its form is sent: it creates a run of the deployment with these parameters.
+ANSWER = """
+import json, subprocess, sys, time
+from pathlib import Path
+from flows import server
+root = Path(sys.argv[1])
+starting = server.launch(root)
+starting.wait()
+worker = subprocess.Popen([sys.executable, "-c", sys.argv[2], str(root)])
+from prefect.client.orchestration import get_client
+from prefect.deployments import run_deployment
+from prefect.exceptions import ObjectNotFound
+try:
+    with get_client(sync_client=True) as client:
+        for _ in range(600):
+            try:
+                found = client.read_deployment_by_name("promote/answer")
+                break
+            except ObjectNotFound:
+                time.sleep(0.2)
+        properties = found.parameter_openapi_schema["properties"]
+        print(json.dumps([properties["answer"]["enum"], found.parameter_openapi_schema["required"]]))
+    for parameters in (
+        {"answer": "reject", "by": "Grace", "version": "1", "reason": "no"},
+        {"answer": "approve", "by": "Grace", "reason": "as expected"},
+    ):
+        state = run_deployment("promote/answer", parameters=parameters, timeout=200, poll_interval=1).state
+        print(json.dumps([state.type.value, state.message]))
+finally:
+    worker.terminate()
+    worker.wait(30)
+"""
+
+
+def test_the_form_of_prefects_page_answers_what_waits(tmp_path: Path) -> None:
+    root = registered_versions.write(tmp_path / "project", 2)
+    registry.settle(root, "1", judgement(True), "r")
+    registry.settle(root, "2", judgement(True, "1"), "r", datetime.now(UTC) + timedelta(hours=1))
+    ended = subprocess.run(
+        [sys.executable, "-c", ANSWER, str(root), SERVE],
+        cwd=REPOSITORY,
+        env={**environment(), "PREFECT_LOGGING_LEVEL": "WARNING"},
+        capture_output=True,
+        text=True,
+        timeout=float(os.environ.get("KSHOT_TEST_PATIENCE_S", "400")),
+        check=False,
+    )
+    assert ended.returncode == 0, ended.stderr
+    form, refused, done = (line for line in ended.stdout.splitlines() if line.startswith("["))
+    assert form == '[["approve", "reject", "promote", "rollback"], ["answer", "by"]]'
+    assert refused.startswith('["FAILED"') and "version 1 is the champion and cannot be rejected" in refused
+    assert done.startswith('["COMPLETED"')
+    last = history.history(root)[-1]
+    assert history.aliases(root) == {"champion": "2"}
+    assert (last.action, last.who, last.why) == ("approved", events.person("Grace"), "as expected")

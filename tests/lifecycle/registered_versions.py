@@ -1,0 +1,89 @@
+"""A real registry on sqlite with versions that nobody decided about, made once and copied for each test."""
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+from mlflow import MlflowClient
+
+from kshot.lifecycle import history, registry, store
+
+DATA = "0123456789abcdef0123456789abcdef"
+REPOSITORY = Path(__file__).parents[2]
+
+
+def write(root: Path, count: int = 4) -> Path:
+    """A project's settings, and `count` versions, each with a run that has ended, an embedding and its answers."""
+    root.mkdir(parents=True, exist_ok=True)
+    for name in ("params.yaml", "dvc.yaml"):
+        shutil.copy(REPOSITORY / name, root)
+    where = store.connect(root)
+    client = store.client()
+    history.begin(client, root, where)
+    for number in range(1, count + 1):
+        add(root, client, number)
+    return root
+
+
+def add(root: Path, client: MlflowClient, number: int, data: str = DATA) -> str:
+    """Register one more version; its model classifies more and more of class a and less and less of class b."""
+    experiment = client.get_experiment_by_name(store.EXPERIMENT)
+    assert experiment is not None
+    run = client.create_run(experiment.experiment_id)
+    scratch = root / "scratch"
+    (scratch / "model/artifacts/embedding").mkdir(parents=True, exist_ok=True)
+    (scratch / "model/artifacts/embedding/embedding.json").write_text(json.dumps({"number": number}))
+    (scratch / "model/MLmodel").write_text("flavors: {}\n")
+    client.log_artifacts(run.info.run_id, str(scratch))
+    cells(number).to_parquet(scratch / "cells.parquet", index=False)
+    client.log_artifact(run.info.run_id, str(scratch / "cells.parquet"), "evaluation")
+    client.set_terminated(run.info.run_id)
+    shutil.rmtree(scratch)
+    tags = {
+        "kshot.lineage": f"lineage{number}",
+        "kshot.data_version": data,
+        "kshot.episodes_hash": "e.dir",
+        registry.ACCURACY: json.dumps({"3w1s": [0.5 + number / 100, 0.4, 0.9]}),
+    }
+    made = client.create_model_version("kshot", f"{run.info.artifact_uri}/model", run.info.run_id, tags=tags)
+    return str(made.version)
+
+
+def cells(number: int) -> pd.DataFrame:
+    """40 episodes of two classes with 5 queries each: class a gains with `number`, class b loses in every other."""
+    rows: list[dict[str, Any]] = []
+    for episode in range(40):
+        for name, group in (("g/a", "g"), ("h/b", "h")):
+            right = min(5, 1 + number) if name == "g/a" else 5 - (episode % 2) * min(number, 2)
+            rows.append(
+                {
+                    "protocol": "3w1s",
+                    "episode": episode,
+                    "class": name,
+                    "rotation": 0,
+                    "group": group,
+                    "queries": 5,
+                    "right": right,
+                }
+            )
+    return pd.DataFrame(rows)
+
+
+def copy(template: Path, root: Path) -> Path:
+    """The registry of `template` as that of a project of its own; artifacts stay where they are."""
+    (root / "mlruns").mkdir(parents=True)
+    shutil.copy(template / "mlruns/mlflow.db", root / "mlruns/mlflow.db")
+    for name in ("params.yaml", "dvc.yaml"):
+        shutil.copy(template / name, root)
+    return root
+
+
+def judgement(promote: bool, champion: str | None = None, why: str = "it is so") -> dict[str, Any]:
+    """A decision in the shape of gate.to_json."""
+    return {
+        "evidence": {"champion": champion},
+        "rules": {},
+        "decision": {"promote": promote, "reasons": [why, "and so"]},
+    }

@@ -1,0 +1,117 @@
+"""The end of a retraining in a real registry: who is asked, what is said, and that nobody is asked twice."""
+
+import re
+import shutil
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from kshot.errors import RegistryError
+from kshot.lifecycle import history, layout, promotion, registry, retraining, summary, tracking
+from kshot.lifecycle.lineage import lineage
+from kshot.lifecycle.retraining import Outcome
+from tests.lifecycle import finished_project
+from tests.lifecycle.finished_project import write_lock
+
+
+@pytest.fixture(scope="module")
+def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A project with one registered version of what its stages made, and manual approval."""
+    root = finished_project.write(tmp_path_factory.mktemp("project"))
+    group = {"protocol": "3w1s", "group": "c", "queries": 120, "accuracy": 0.75, "low": 0.7, "high": 0.8}
+    pd.DataFrame([group]).to_csv(root / layout.EVALUATION / "groups.csv", index=False)
+    change(root, "approval: automatic", "approval: manual")
+    (root / layout.RAW).mkdir(parents=True, exist_ok=True)
+    (root / layout.RAW / "manifest.csv").write_text("path,class\n")
+    register(root, 20)
+    return root
+
+
+@pytest.fixture
+def root(template: Path, tmp_path: Path) -> Path:
+    """The same for each test; the model's artifacts stay where they are."""
+    root = tmp_path / "project"
+    shutil.copytree(template, root, ignore=shutil.ignore_patterns("artifacts"))
+    return root
+
+
+def register(root: Path, steps: int) -> registry.Registered:
+    """The version of the stages as they stand after this many steps."""
+    write_lock(root, steps=steps)
+    with tracking.live_run(root) as live:
+        return retraining.register(root, live, lineage(root))
+
+
+def change(root: Path, old: str, new: str) -> None:
+    """One line of params.yaml."""
+    text = (root / "params.yaml").read_text(encoding="utf-8")
+    assert old in text
+    (root / "params.yaml").write_text(text.replace(old, new), encoding="utf-8")
+
+
+def judge(root: Path, steps: int = 20) -> Outcome:
+    return retraining.judge(root, register(root, steps), lineage(root))
+
+
+def test_a_promotion_waits_says_so_and_is_not_asked_for_twice(root: Path) -> None:
+    asked = judge(root)
+    assert asked.decision == "waiting" and not asked.promoted and not asked.repeated
+    words = f"waiting for approval until {asked.until}"
+    assert re.search(
+        r"champion +" + re.escape(f"{words}; answer with `kshot approve 1` or `kshot reject 1"), said(root)
+    )
+    assert words in retraining.write_report(root, asked).read_text(encoding="utf-8")
+    assert registry.find(root, "challenger").tags["kshot.approval"] == words
+    again = judge(root)
+    assert (again.repeated, again.decision, again.until) == (True, "waiting", asked.until)
+    assert len(history.history(root)) == 1
+
+
+def said(root: Path) -> str:
+    return summary.closing_words(root, judge(root))
+
+
+def test_an_approved_version_is_the_champion_of_the_next_retraining(root: Path) -> None:
+    judge(root)
+    promotion.approve(root, "challenger", by="Ada")
+    again = judge(root)
+    assert again.promoted and again.repeated and again.answer.startswith("approved by Ada")
+    assert re.search(r"champion +yes: approved by Ada", said(root))
+
+
+def test_a_rejected_version_stays_rejected_whatever_the_rules(root: Path) -> None:
+    judge(root)
+    promotion.reject(root, "1", "blurred", "Ada")
+    change(root, "max_group_drop: 0.05", "max_group_drop: 0.5")
+    again = judge(root)
+    assert again.repeated and re.search(r"champion +no, it was rejected, .*: rejected by Ada.*blurred", said(root))
+
+
+def test_what_nobody_answered_is_rejected_and_told_by_the_next_retraining(root: Path) -> None:
+    change(root, "approval_timeout: 72", "approval_timeout: 0.0000001")
+    assert judge(root).decision == "waiting"
+    again = judge(root)
+    assert again.decision == "expired" and again.repeated and history.aliases(root) == {}
+    assert len(again.put_right) == 1 and again.put_right[0].startswith("version 1 is rejected: nobody answered until")
+    assert judge(root).put_right == ()
+
+
+def test_what_waits_is_decided_once_approval_is_automatic(root: Path) -> None:
+    judge(root)
+    change(root, "approval: manual", "approval: automatic")
+    assert judge(root).promoted and history.aliases(root) == {"champion": "1"}
+
+
+def test_evidence_against_a_replaced_champion_is_judged_again(root: Path) -> None:
+    judge(root)
+    promotion.approve(root, "1")
+    assert judge(root, 21).decision == "waiting"
+    register(root, 22)
+    promotion.promote(root, "3", "needed now", "Ada")
+    with pytest.raises(RegistryError, match="version 2 was compared with champion 1, and now there is champion 3"):
+        promotion.approve(root, "2")
+    again = judge(root, 21)
+    assert again.decision == "waiting" and not again.repeated
+    promotion.approve(root, "2")
+    assert history.aliases(root) == {"champion": "2"}
