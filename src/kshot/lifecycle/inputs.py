@@ -1,7 +1,7 @@
 """The inputs of a stage before and after it ran: a file edited meanwhile must not pass for the one that was used.
 
-DVC takes a stage's hashes after its command (its issue 11058) and keeps them in dvc.lock and in its run cache, from which
-a later run would restore a result that follows from other files.
+DVC takes a stage's hashes after its command (its issue 11058) and keeps them in dvc.lock and in its run cache, from
+which a later run would restore a result that follows from other files.
 """
 
 import contextlib
@@ -27,7 +27,7 @@ class Before:
 
 
 def take(root: Path, stage: Any) -> Before:
-    """Hash what the DVC stage depends on. DVC remembers the hashes of files that have not changed: it costs a stat each.
+    """Hash what the DVC stage depends on. DVC remembers the hashes of files that have not changed.
 
     A dependency that is missing is left out; DVC says it better.
     """
@@ -54,8 +54,8 @@ def compare(root: Path, stage: Any, before: Before) -> None:
         return
     _take_back(root, stage, before)
     raise StageFailed(
-        f"{', '.join(edited)} changed while stage {before.stage} ran, so that its results follow from no version of it; "
-        "they are not kept: run again, and leave the files alone meanwhile or let `kshot schedule` work in its own tree"
+        f"{', '.join(edited)} changed while stage {before.stage} ran, so that its results follow from no version "
+        "of it and are not kept: run again, and leave the files alone meanwhile or let `kshot schedule` work in its own tree"
     )
 
 
@@ -68,3 +68,5 @@ def _take_back(root: Path, stage: Any, before: Before) -> None:
         # An entry is the stage's part of dvc.lock. One more that goes costs a run, one that stays a wrong result.
         if entry.stat().st_mtime >= before.at - 1 and yaml.safe_load(entry.read_bytes())["cmd"] == stage.cmd:
             entry.unlink()
+            with contextlib.suppress(OSError):  # other results of the same inputs may lie beside it
+                entry.parent.rmdir()  # an empty one makes DVC fail
