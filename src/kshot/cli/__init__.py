@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NoReturn
 
-from kshot.cli import data, retrain, ui
+from kshot.cli import data, retrain, schedule, ui
 from kshot.errors import KshotError
 from kshot.lifecycle import quiet
 
@@ -77,6 +77,7 @@ def parser() -> argparse.ArgumentParser:
     verbs = top.add_subparsers(title="commands", metavar="COMMAND", required=True)
     retrain.add_parser(verbs)
     data.add_parser(verbs)
+    schedule.add_parser(verbs)
     ui.add_parser(verbs)
     return top
 

@@ -55,7 +55,7 @@ def compare(root: Path, stage: Any, before: Before) -> None:
     _take_back(root, stage, before)
     raise StageFailed(
         f"{', '.join(edited)} changed while stage {before.stage} ran, so that its results follow from no version "
-        "of it and are not kept: run again and leave the files alone meanwhile; `kshot schedule` works in a tree of its own"
+        "of it and are not kept: run again and leave the files alone; `kshot schedule` works in its own tree"
     )
 
 
