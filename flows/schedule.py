@@ -56,10 +56,8 @@ def check(root: Path, schedule: Schedule) -> list[str]:
     told = [f"each retraining works at {schedule.ref or 'the commit that is checked out'}, now {commit[:12]}"]
     if schedule.ref is None and lineage.git_state(root)[1]:
         told.append("what is changed here and in no commit is not in it: git commit it first")
-    for name in schedule.names():
-        if (due := next_start(schedule, name)) is not None:
-            told.append(f"{name} starts one next at {due:%Y-%m-%d %H:%M:%S %Z}")
-    return told
+    due = [(name, next_start(schedule, name)) for name in schedule.names()]
+    return told + [f"{name} starts one next at {at:%Y-%m-%d %H:%M:%S %Z}" for name, at in due if at is not None]
 
 
 def timetable(schedule: Schedule) -> list[PrefectSchedule]:
@@ -143,11 +141,11 @@ def _deployment(
     return made
 
 
-async def serve(root: Path, schedule: Schedule, ready: Callable[[], None]) -> None:
-    """Apply the deployments to the server and run what is due until cancelled; `ready` is called once they stand."""
+async def serve(root: Path, schedule: Schedule, served: list[RunnerDeployment], ready: Callable[[], None]) -> None:
+    """Apply `served` to the server and run what is due until cancelled; `ready` is called once they stand."""
     # A stop of this process leaves the schedules as they are: Prefect would pause them all.
     runner = Runner(name="kshot", pause_on_shutdown=False)
-    ids = [await runner.aadd_deployment(deployment) for deployment in deployments(root, schedule)]
+    ids = [await runner.aadd_deployment(deployment) for deployment in served]
     await tidy(root, schedule, ids)
     ready()
     await runner.start()
@@ -174,7 +172,7 @@ async def tidy(root: Path, schedule: Schedule, ids: list[UUID]) -> None:
             if str(run.id) != alive:
                 lost: State[Any] = Crashed(message="its process ended with the scheduler's; it reported nothing")
                 await client.set_flow_run_state(run.id, lost, force=True)
-        if BY_TIME in {deployment.name for deployment in deployments(root, schedule)}:
+        if wanted[BY_TIME]:
             await _catch_up(client, ids[0], schedule)
 
 

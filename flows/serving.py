@@ -8,6 +8,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import psutil
 
@@ -20,6 +21,9 @@ from kshot.lifecycle.schedule import NEW_DATA, Schedule
 PATIENCE_S = 30.0  # with a server that somebody else runs
 GRACE_S = 60.0  # a training that is told to stop writes its checkpoint and ends
 LOOK_S = 5.0  # from one look at the runs, the pauses and the server to the next
+
+if TYPE_CHECKING:
+    from prefect.deployments.runner import RunnerDeployment
 
 Say = Callable[[str], None]
 
@@ -101,16 +105,16 @@ def runner(root: Path, say: Say) -> Iterator[None]:
     running: list[tuple[asyncio.AbstractEventLoop, asyncio.Task[None]]] = []
     refused: list[BaseException] = []
 
-    async def go(schedule: Schedule) -> None:
+    async def go(schedule: Schedule, served: "list[RunnerDeployment]") -> None:
         task = asyncio.current_task()
         assert task is not None
         running[:] = [(asyncio.get_running_loop(), task)]
-        await times.serve(root, schedule, ready.set)
+        await times.serve(root, schedule, served, ready.set)
 
     def work() -> None:
         while not stop.is_set() and (schedule := schedules.read(root)) is not None:
             try:
-                asyncio.run(go(schedule))
+                asyncio.run(go(schedule, times.deployments(root, schedule)))
             except asyncio.CancelledError:
                 return
             except Exception as error:

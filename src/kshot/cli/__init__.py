@@ -1,4 +1,4 @@
-"""The person's verbs: `kshot retrain`, `kshot data ...`, `kshot ui`.
+"""The person's verbs: `kshot retrain`, `kshot plan`, `kshot data ...`, `kshot schedule`, `kshot ui`.
 
 Each verb has a module here. Nothing heavy is imported until a verb runs, so that `kshot --help` answers at once.
 """
@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NoReturn
 
-from kshot.cli import data, retrain, schedule, ui
+from kshot.cli import data, plan, retrain, schedule, ui
 from kshot.errors import KshotError
 from kshot.lifecycle import quiet
 
@@ -25,6 +25,7 @@ the champion if it is at least as good as the one in production.
 
   kshot retrain             one retraining, from the images to the decision
   kshot data add FOLDER     use your own images: one folder a class
+  kshot schedule --every 1d retrain by itself, by the clock or when new data comes
   kshot ui                  look at runs, models and flows in the browser
 """
 
@@ -76,6 +77,7 @@ def parser() -> argparse.ArgumentParser:
     top.add_argument("--debug", action="store_true", help="show the traceback of an error")
     verbs = top.add_subparsers(title="commands", metavar="COMMAND", required=True)
     retrain.add_parser(verbs)
+    plan.add_parser(verbs)
     data.add_parser(verbs)
     schedule.add_parser(verbs)
     ui.add_parser(verbs)

@@ -83,7 +83,7 @@ def stages(root: Path) -> list[Stage]:
 
 def is_current(root: Path, target: str) -> bool:
     """Whether DVC has nothing to do for `target`, a stage's name or a .dvc file, as `dvc status` would say."""
-    with _stage(root, target) as stage:
+    with loaded(root, target) as stage:
         return not stage.changed()
 
 
@@ -95,7 +95,7 @@ def run_stage(root: Path, name: str, *, on_output: OnOutput, timeout_s: float) -
     code, and where one of its inputs was edited while it ran.
     """
     started = time.monotonic()
-    with _stage(root, name) as stage:
+    with loaded(root, name) as stage:
         if not stage.changed():
             return StageRun(name, "unchanged", time.monotonic() - started)
         before = inputs.take(root, stage)
@@ -129,7 +129,7 @@ def run_stage(root: Path, name: str, *, on_output: OnOutput, timeout_s: float) -
         )
     if process.returncode != 0:
         raise _failure(name, said)
-    with _stage(root, name) as stage:
+    with loaded(root, name) as stage:
         inputs.compare(root, stage, before)
     restored = any("is cached - skipping run" in line for line in said)
     return StageRun(name, "restored" if restored else "ran", time.monotonic() - started)
@@ -228,7 +228,7 @@ def _repo(root: Path) -> Iterator[Any]:
 
 
 @contextlib.contextmanager
-def _stage(root: Path, target: str) -> Iterator[Any]:
+def loaded(root: Path, target: str) -> Iterator[Any]:
     """DVC's stage of a name in dvc.yaml or of a .dvc file. Raises StageBusy while another process holds DVC's lock."""
     from dvc.lock import LockError
 

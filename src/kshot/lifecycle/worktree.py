@@ -16,7 +16,7 @@ from kshot.lifecycle.lineage import LOCK_FILE
 
 # Of .kshot, what both sides must see. The project's own lock is not among them: people go on working meanwhile.
 SHARED_FOLDERS = ("checkpoints",)
-SHARED_FILES = ("registry.lock", "mlflow.lock", "stages.jsonl")
+SHARED_FILES = ("registry.lock", "mlflow.lock", "stages.jsonl", "stages.lock")
 BROUGHT_BACK = Path("reports/scheduled")  # of home: the last scheduled retraining's report and how it came about
 
 
