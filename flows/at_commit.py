@@ -48,7 +48,7 @@ def retrain_at_commit(
     `data`: a data version; None: the project's own with ref HEAD, else the commit's. While another scheduled retraining
     goes on, this one waits or is skipped (Cancelled), as `overlap` says.
     """
-    home = Path(project)
+    home = Path(project).resolve()
     with alone(home, overlap == "wait") as other:
         if other:
             return Cancelled(message=f"skipped: the scheduled retraining {other} was going on")

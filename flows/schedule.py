@@ -269,7 +269,7 @@ class News:
         said = []
         for run in sorted(runs, key=lambda run: run.start_time or self.began):
             state = run.state
-            if state is None or self.known.get(run.id) == state.name:
+            if state is None or not (state.is_running() or state.is_final()) or self.known.get(run.id) == state.name:
                 continue
             name = self.known[run.id] = str(state.name)
             why = f": {' '.join(state.message.split())}" if state.message and not state.is_completed() else ""

@@ -3,6 +3,7 @@
 import json
 import os
 import urllib.request
+import warnings
 from collections.abc import Sequence
 
 NAME = "KSHOT_NOTIFY"
@@ -49,7 +50,9 @@ def _post(address: str, title: str, text: str, facts: dict[str, str]) -> None:
 
 
 def _apprise(address: str, title: str, text: str) -> None:
-    from apprise import Apprise
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # of a module that it tries to import, and can do without
+        from apprise import Apprise
 
     service = Apprise()
     if not service.add(address):
