@@ -84,7 +84,7 @@ with at_commit.checked_out(Path({str(home)!r}), "HEAD") as tree:
     at_commit.use_code_of(tree)
     import kshot
     print(kshot.WHO)
-    print(subprocess.run([sys.executable, "-c", "import kshot; print(kshot.WHO)"], capture_output=True, text=True).stdout)
+    print(subprocess.check_output([sys.executable, "-c", "import kshot; print(kshot.WHO)"], text=True))
 """
     ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert ended.stdout.split("\n")[:2] == ["the commit", "the commit"]

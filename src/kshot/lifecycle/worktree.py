@@ -88,6 +88,7 @@ def _share_mlruns(home: Path, tree: Path) -> None:
 
 def _share_ledger(home: Path, tree: Path) -> None:
     """Add to the worktree's list of data versions those that home knows: they may be in no commit yet."""
+    (tree / layout.VERSIONS).parent.mkdir(exist_ok=True)  # a commit without data has no such folder
     known = {version.md5 for version in dataset.versions(tree)}
     for version in dataset.versions(home):
         if version.md5 not in known:
