@@ -1,5 +1,5 @@
-"""One project's schedule, told once and looked at many times: served by a real Prefect server, started by the clock and by
-new data, stopped, served again, its server killed, and a retraining that fails where people hear of it."""
+"""One project's schedule, told once and looked at many times: served by a real Prefect server, started by the clock and
+by new data, stopped, served again, its server killed, and a retraining that fails where people hear of it."""
 
 import dataclasses
 import json
@@ -76,7 +76,7 @@ def serving(root: Path, *arguments: str) -> Iterator[Served]:
 
 
 def runs(root: Path) -> list[tuple[str, str, str]]:
-    """Deployment, state and its message of each flow run that began, oldest first, as the server's database has them."""
+    """Deployment, state and its message of each flow run that began, oldest first, from the server's database."""
     query = """select deployment.name, flow_run.state_name, coalesce(flow_run_state.message, '') from flow_run
         join deployment on deployment.id = flow_run.deployment_id
         left join flow_run_state on flow_run_state.id = flow_run.state_id
@@ -101,9 +101,10 @@ class Story:
     second: str = ""
     refused: Ended | None = None  # a second `kshot schedule` beside the first
     listed: str = ""
+    paused: Ended | None = None
     commit: str = ""
     runs_of_first: list[tuple[str, str, str]] = dataclasses.field(default_factory=list)
-    seen_of_first: new_data.Seen = new_data.Seen()
+    seen_of_first: new_data.Seen = dataclasses.field(default_factory=new_data.Seen)
     servers: int = 0
     left: list[str] = dataclasses.field(default_factory=list)
     heard: list[dict[str, str]] = dataclasses.field(default_factory=list)
@@ -139,6 +140,9 @@ def story(tmp_path_factory: pytest.TempPathFactory) -> Story:
         with serving(root) as second:
             before = len(completed(root, "scheduled"))
             second.until(lambda: len(completed(root, "scheduled")) > before, "a start by the clock after the restart")
+            # Or the clock would try the broken data too.
+            told.paused = kshot(root, "schedule", "pause", "every")
+            second.until(lambda: not [run for run in runs(root) if run[1] == "Running"], "the end of what was begun")
             for extra in sorted((source / "group1/class03").iterdir())[1:]:
                 extra.unlink()
             second.until(lambda: [run for run in runs(root) if run[1] == "Failed"], "the retraining of broken data")
@@ -232,6 +236,13 @@ def test_nothing_that_a_person_works_with_is_changed_and_the_report_is_there(sto
     assert (story.root / "reports/scheduled/report.html").is_file()
     assert "stages:" in (story.root / "reports/scheduled/dvc.lock").read_text()
     assert not (story.root / ".kshot/worktree").exists()
+
+
+def test_a_pause_holds_at_the_server_and_in_the_list(story: Story) -> None:
+    assert story.paused is not None and story.paused.out == "every: paused\n"
+    assert re.search(r"every +30s +paused", kshot(story.root, "schedule", "list").out)
+    with closing(sqlite3.connect(story.root / ".kshot/prefect/prefect.db")) as database:
+        assert database.execute("select active from deployment_schedule where slug = 'every'").fetchone() == (0,)
 
 
 def test_broken_data_fails_with_its_reason_at_prefect_mlflow_and_the_webhook(story: Story) -> None:

@@ -59,7 +59,7 @@ def _share_dvc(home: Path, tree: Path) -> None:
     from dvc.repo import Repo
 
     with Repo(str(home)) as repo:
-        cache = repo.cache.local.path
+        cache = repo.cache.legacy.path  # the whole folder: `local` is files/md5 in it, without the run cache
         remotes, core = repo.config["remote"], repo.config["core"]
         with Config(str(tree / ".dvc"), validate=False).edit("local", validate=False) as local:
             local.setdefault("cache", {}).update({**repo.config["cache"], "dir": cache})
