@@ -126,6 +126,7 @@ def story(tmp_path_factory: pytest.TempPathFactory) -> Story:
         with serving(
             root, "--every", "30s", "--overlap", "skip", "--on-new-data", str(source), "--poll", "1s"
         ) as first:
+            first.until_said("Ctrl-C ends it")
             first.until(lambda: completed(root, "new-data"), "the retraining of the new data")
             told.refused = kshot(root, "schedule", "--every", "1h")
             told.servers = len(servers(root))
@@ -168,16 +169,7 @@ def webhook(heard: list[dict[str, str]]) -> Iterator[str]:
 
 
 def completed(root: Path, deployment: str) -> list[tuple[str, str, str]]:
-    return [run for run in runs(root) if run[0] == deployment and run[1] == "Completed"] if database(root) else []
-
-
-def database(root: Path) -> bool:
-    """Whether the server has made its tables."""
-    path = root / ".kshot/prefect/prefect.db"
-    if not path.exists():
-        return False
-    with closing(sqlite3.connect(path, timeout=30)) as found:
-        return bool(found.execute("select 1 from sqlite_master where name = 'flow_run_state'").fetchone())
+    return [run for run in runs(root) if run[0] == deployment and run[1] == "Completed"]
 
 
 def servers(root: Path) -> list[psutil.Process]:

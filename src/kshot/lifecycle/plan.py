@@ -1,5 +1,6 @@
 """What a retraining would do now and why, before it does it: DVC's comparison, said for people."""
 
+import contextlib
 import dataclasses
 from pathlib import Path
 from typing import Any, Literal
@@ -99,9 +100,14 @@ def _is_kept(stage: Any) -> bool:
     """Whether DVC's run cache holds the results of these very inputs."""
     from dvc.stage.cache import RunCacheNotFoundError
 
-    stage.save_deps(allow_missing=True)  # in memory: the hashes as the files are now
+    if any(dep.status() for dep in stage.deps):
+        # In memory: the inputs as the files are now, and no outputs, which were those of the inputs before.
+        stage.save_deps(allow_missing=True)
+        for out in stage.outs:
+            out.clear()
     try:
-        stage.repo.stage_cache.restore(stage, dry=True)
+        with contextlib.chdir(stage.repo.root_dir):  # it looks for dvc.yaml in the working directory
+            stage.repo.stage_cache.restore(stage, dry=True)
     except RunCacheNotFoundError:
         return False
     return True
