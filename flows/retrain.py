@@ -8,7 +8,7 @@ from prefect.artifacts import create_table_artifact
 from prefect.cache_policies import NO_CACHE
 
 from flows.output import listener, say
-from kshot.lifecycle import lineage, lock, pipeline, retraining, summary, tracking
+from kshot.lifecycle import durations, lineage, lock, notify, pipeline, retraining, store, summary, tracking
 from kshot.lifecycle.lineage import Lineage
 from kshot.lifecycle.registry import Registered
 
@@ -16,7 +16,12 @@ HOUR_S = 3600.0
 LIMIT_S = {"train": 7 * 24 * HOUR_S}  # every other stage has two hours
 
 
-@flow(name="retrain")
+def tell_failure(flow: Any, flow_run: Any, state: Any) -> None:
+    """Tell the addresses of KSHOT_NOTIFY of a retraining that failed."""
+    notify.failed(flow_run.name, state.message or state.name)
+
+
+@flow(name="retrain", on_failure=[tell_failure])
 def retrain(root: str = ".") -> None:
     """Run every stage, then record, register, decide, promote and report. Raises the KshotError of what failed."""
     project = Path(root).resolve()
@@ -34,20 +39,27 @@ def retrain(root: str = ".") -> None:
 
 
 def worth_another_try(_: Any, __: Any, state: Any) -> bool:
-    """A stage that a signal ended may get through the second time; one that refused its input will not."""
-    return isinstance(state.result(raise_on_failure=False), pipeline.StageKilled)
+    """What may get through the second time: a stage that a signal ended, a lock, a server that did not answer."""
+    error = state.result(raise_on_failure=False)
+    return isinstance(error, (pipeline.StageKilled, pipeline.StageBusy, store.Unreachable))
+
+
+# Data or settings that were refused once are not tried again.
+AGAIN: dict[str, Any] = {"retry_delay_seconds": 10, "retry_condition_fn": worth_another_try}
 
 
 # DVC is the cache: Prefect must not skip what DVC would do.
-@task(cache_policy=NO_CACHE, retries=1, retry_delay_seconds=10, retry_condition_fn=worth_another_try)
+@task(cache_policy=NO_CACHE, retries=1, **AGAIN)
 def run_stage(root: Path, name: str) -> None:
     """Run one stage of dvc.yaml, its output in the log; the stage before it has ended."""
     ended = pipeline.run_stage(root, name, on_output=listener(name), timeout_s=LIMIT_S.get(name, 2 * HOUR_S))
+    if ended.outcome == "ran":
+        durations.note(root, name, ended.seconds)
     how = {"ran": "done", "restored": "restored from the cache", "unchanged": "unchanged"}[ended.outcome]
     say(f"{name:<9} {how} ({ended.seconds:.1f} s)")
 
 
-@task(cache_policy=NO_CACHE)
+@task(cache_policy=NO_CACHE, retries=2, **AGAIN)
 def register(root: Path, live: tracking.LiveRun, origin: Lineage) -> Registered:
     """Record the run and register its model, once for these inputs."""
     version = retraining.register(root, live, origin)
@@ -57,7 +69,7 @@ def register(root: Path, live: tracking.LiveRun, origin: Lineage) -> Registered:
     return version
 
 
-@task(cache_policy=NO_CACHE)
+@task(cache_policy=NO_CACHE, retries=2, **AGAIN)
 def decide_and_promote(root: Path, version: Registered, origin: Lineage) -> retraining.Outcome:
     """Compare with the champion and move the alias that follows from it, or leave it waiting for a person."""
     outcome = retraining.judge(root, version, origin)
@@ -66,7 +78,7 @@ def decide_and_promote(root: Path, version: Registered, origin: Lineage) -> retr
     return outcome
 
 
-@task(cache_policy=NO_CACHE)
+@task(cache_policy=NO_CACHE, retries=2, **AGAIN)
 def report(root: Path, outcome: retraining.Outcome) -> None:
     """Write the page for people, and the table that Prefect shows."""
     retraining.write_report(root, outcome)

@@ -1,4 +1,4 @@
-"""Prefect's temporary server, started beside the imports and out of Ctrl-C's way.
+"""Prefect's servers: a temporary one, started beside the imports and out of Ctrl-C's way, and one that schedules.
 
 Prefect would start the same server by itself, but only after importing all of it a second time into the flow's process
 (5 s on two cores), and in the terminal's process group: Ctrl-C would end it together with the flow, which could then
@@ -6,19 +6,27 @@ no longer report that it was interrupted. Nothing here imports prefect, so that 
 """
 
 import atexit
+import contextlib
 import dataclasses
 import http.client
+import json
 import os
+import signal
 import socket
 import subprocess
 import sys
 import time
+import urllib.parse
 from pathlib import Path
+
+import psutil
 
 from kshot.errors import KshotError
 from kshot.lifecycle import pipeline, quiet
+from kshot.lifecycle.files import write_text
 
-START_S = 180.0  # 3 s on an idle machine; the first start ever also makes the database and compiles the imports
+NOTE = "server.json"  # in PREFECT_HOME: the server that schedules, while it is up
+START_S = 300.0  # 3 s on an idle machine; the first start ever also makes the database and compiles the imports
 
 
 @dataclasses.dataclass(frozen=True)
@@ -29,52 +37,116 @@ class Server:
     port: int
     log: Path
 
+    @property
+    def api(self) -> str:
+        """What PREFECT_API_URL has to be."""
+        return f"http://127.0.0.1:{self.port}/api"
+
     def wait(self) -> None:
         """Return when the server answers. Raises KshotError if it does not."""
         deadline = time.monotonic() + START_S
         while time.monotonic() < deadline and self.process.poll() is None:
-            connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=5)
-            try:
-                connection.request("GET", "/api/health")
-                if connection.getresponse().status == http.HTTPStatus.OK:
-                    return
-            except OSError:
-                time.sleep(0.1)
-            finally:
-                connection.close()
-        raise KshotError(f"Prefect's temporary server did not start; its last words stand in {self.log}")
+            if answers(self.api):
+                return
+            time.sleep(0.1)
+        raise KshotError(f"Prefect's server did not start; its last words stand in {self.log}")
 
 
 def launch(root: Path) -> Server | None:
     """Start Prefect's temporary server on the project's own PREFECT_HOME; it ends with this process.
 
-    Returns None where PREFECT_API_URL names a server. Otherwise sets PREFECT_API_URL: call it before anything imports
-    prefect, and call the server's `wait` before the flow.
+    Returns None where PREFECT_API_URL names a server, or where the project's own is up. Otherwise sets
+    PREFECT_API_URL: call it before anything imports prefect, and call the server's `wait` before the flow.
     """
     home = quiet.keep_prefect_in(root)
+    if not os.environ.get("PREFECT_API_URL") and (lasting := running(home)):
+        os.environ["PREFECT_API_URL"] = lasting
     if os.environ.get("PREFECT_API_URL"):
         return None
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = int(free.getsockname()[1])
+    port = free_port()
     log = home / "temporary-server.log"
     # The command and the two switches are those of prefect.server.api.server.SubprocessASGIServer.
     command = [sys.executable, "-m", "uvicorn", "--factory", "prefect.server.api.server:create_app"]
+    process = _start(
+        [*command, "--host", "127.0.0.1", "--port", str(port), "--log-level", "error", "--lifespan", "on"],
+        {"PREFECT_UI_ENABLED": "0", "PREFECT__SERVER_EPHEMERAL": "1", "PREFECT__SERVER_FINAL": "1"},
+        log,
+    )
+    # Registered before prefect is imported, and so run after prefect has sent its last log lines to the server.
+    atexit.register(pipeline.end_group, process)
+    started = Server(process, port, log)
+    os.environ["PREFECT_API_URL"] = started.api
+    return started
+
+
+def start_lasting(home: Path, port: int) -> Server:
+    """Start the server that schedules on PREFECT_HOME `home`, and note where it is. Whoever starts it ends it."""
+    log = home / "server.log"
+    command = [sys.executable, "-m", "prefect", "server", "start", "--host", "127.0.0.1", "--port", str(port)]
+    # The pages ask this address for their data; the default names port 4200 whatever the port is.
+    process = _start(command, {"PREFECT_UI_API_URL": f"http://127.0.0.1:{port}/api", "PREFECT_API_URL": ""}, log)
+    started = Server(process, port, log)
+    write_text(home / NOTE, json.dumps({"api": started.api, "pid": process.pid}))
+    return started
+
+
+def running(home: Path) -> str | None:
+    """The API address of the server that schedules on PREFECT_HOME `home`; None where none answers."""
+    try:
+        api = str(json.loads((home / NOTE).read_text(encoding="utf-8"))["api"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+    return api if answers(api) else None
+
+
+def end_left_behind(home: Path) -> None:
+    """End the server of a scheduler that was killed, and forget it."""
+    with contextlib.suppress(OSError, ValueError, KeyError, TypeError, psutil.Error):
+        left = psutil.Process(int(json.loads((home / NOTE).read_text(encoding="utf-8"))["pid"]))
+        if "server" in left.cmdline() and "prefect" in left.cmdline():  # a number may have a new owner
+            os.killpg(left.pid, signal.SIGTERM)
+            left.wait(START_S)
+    forget(home)
+
+
+def forget(home: Path) -> None:
+    """Take the note away: nobody schedules on this PREFECT_HOME any more."""
+    (home / NOTE).unlink(missing_ok=True)
+
+
+def answers(api: str, timeout_s: float = 5.0) -> bool:
+    """Whether a Prefect server is well at the API address `api`."""
+    at = urllib.parse.urlsplit(api)
+    kind = http.client.HTTPSConnection if at.scheme == "https" else http.client.HTTPConnection
+    connection = kind(at.hostname or "", at.port, timeout=timeout_s)
+    try:
+        connection.request("GET", f"{at.path}/health")
+        return connection.getresponse().status < http.HTTPStatus.INTERNAL_SERVER_ERROR
+    except (OSError, http.client.HTTPException):
+        return False
+    finally:
+        connection.close()
+
+
+def free_port(first: int = 0) -> int:
+    """A port of this machine that nobody listens on: the first from `first` on, or any."""
+    for port in range(first, first + 100):
+        with socket.socket() as free, contextlib.suppress(OSError):
+            free.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            free.bind(("127.0.0.1", port if first else 0))
+            return int(free.getsockname()[1])
+    raise KshotError(f"ports {first} to {first + 99} are all taken; end something that listens there")
+
+
+def _start(command: list[str], names: dict[str, str], log: Path) -> subprocess.Popen[bytes]:
+    """Run a server in a process group of its own; an empty value takes a name out of the environment."""
+    environment = {**os.environ, **names}
     with log.open("wb") as output:
-        process = subprocess.Popen(
-            [*command, "--host", "127.0.0.1", "--port", str(port), "--log-level", "error", "--lifespan", "on"],
-            env={
-                **os.environ,
-                "PREFECT_UI_ENABLED": "0",
-                "PREFECT__SERVER_EPHEMERAL": "1",
-                "PREFECT__SERVER_FINAL": "1",
-            },
+        return subprocess.Popen(
+            command,
+            env={name: value for name, value in environment.items() if value},
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=output,
             start_new_session=True,
         )
-    # Registered before prefect is imported, and so run after prefect has sent its last log lines to the server.
-    atexit.register(pipeline.end_group, process)
-    os.environ["PREFECT_API_URL"] = f"http://127.0.0.1:{port}/api"
-    return Server(process, port, log)

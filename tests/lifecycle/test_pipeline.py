@@ -120,3 +120,41 @@ def gone(pid: int) -> bool:
             return True
         time.sleep(0.05)
     return False
+
+
+EDITED = r"""
+stages:
+  slow:
+    cmd: cp source copy && cp edited source 2>/dev/null || true
+    deps: [source]
+    outs: [copy]
+"""
+
+
+def test_an_input_that_is_edited_while_the_stage_runs_stops_it_and_leaves_no_record(root: Path) -> None:
+    (root / "dvc.yaml").write_text(EDITED)
+    (root / "edited").write_text("two")
+    with pytest.raises(StageFailed, match="source changed while stage slow ran"):
+        run(root, "slow")
+    assert not (root / "dvc.lock").exists()
+    # Neither does the run cache hold that `two` gives the copy of `one`.
+    assert (root / "source").read_text() == "two"
+    assert run(root, "slow")[0].outcome == "ran"
+    assert (root / "copy").read_text() == "two"
+
+
+def test_a_param_that_is_edited_while_the_stage_runs_stops_it(root: Path) -> None:
+    (root / "params.yaml").write_text("a: 1\n")
+    (root / "dvc.yaml").write_text(
+        "stages:\n  slow:\n    cmd: 'cp source copy && echo \"a: 2\" > params.yaml'\n"
+        "    deps: [source]\n    params: [a]\n    outs: [copy]\n"
+    )
+    with pytest.raises(StageFailed, match="params.yaml changed while stage slow ran"):
+        run(root, "slow")
+
+
+def test_a_lock_that_another_process_holds_is_worth_another_try(root: Path) -> None:
+    from dvc.repo import Repo
+
+    with Repo(str(root)) as repo, repo.lock, pytest.raises(pipeline.StageBusy, match="held DVC's lock"):
+        run(root, "first")

@@ -1,4 +1,4 @@
-"""The person's verbs: `kshot retrain`, `kshot data ...`, `kshot models`, `kshot promote ...`, `kshot ui`.
+"""The person's verbs: `kshot retrain`, `kshot plan`, `kshot data ...`, `kshot models`, `kshot schedule`, `kshot ui`.
 
 Each verb has a module here. Nothing heavy is imported until a verb runs, so that `kshot --help` answers at once.
 """
@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NoReturn
 
-from kshot.cli import data, models, promote, retrain, ui
+from kshot.cli import data, models, plan, promote, retrain, schedule, ui
 from kshot.errors import KshotError
 from kshot.lifecycle import quiet
 
@@ -26,6 +26,7 @@ the champion if it is at least as good as the one in production.
   kshot retrain             one retraining, from the images to the decision
   kshot data add FOLDER     use your own images: one folder a class
   kshot models              the registered versions and what was decided about them
+  kshot schedule --every 1d retrain by itself, by the clock or when new data comes
   kshot ui                  look at runs, models and flows in the browser
 """
 
@@ -77,9 +78,11 @@ def parser() -> argparse.ArgumentParser:
     top.add_argument("--debug", action="store_true", help="show the traceback of an error")
     verbs = top.add_subparsers(title="commands", metavar="COMMAND", required=True)
     retrain.add_parser(verbs)
+    plan.add_parser(verbs)
     data.add_parser(verbs)
     models.add_parser(verbs)
     promote.add_parser(verbs)
+    schedule.add_parser(verbs)
     ui.add_parser(verbs)
     return top
 

@@ -35,8 +35,11 @@ def add_parser(verbs: Any) -> None:
 
 def run(root: Path, options: argparse.Namespace) -> int:
     """Start what is not already served elsewhere, print the addresses, and wait."""
-    quiet.keep_prefect_in(root)
-    mlflow_address, prefect_address = os.environ.get("MLFLOW_TRACKING_URI", ""), os.environ.get("PREFECT_API_URL", "")
+    home = quiet.keep_prefect_in(root)
+    from flows.server import running as served  # by `kshot schedule`
+
+    mlflow_address = os.environ.get("MLFLOW_TRACKING_URI", "")
+    prefect_address = os.environ.get("PREFECT_API_URL", "") or served(home) or ""
     with contextlib.ExitStack() as running:
         servers = []
         if not mlflow_address.startswith("http"):

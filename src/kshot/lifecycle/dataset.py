@@ -74,7 +74,7 @@ def add(root: Path, source: str, *, split: Path | None = None, note: str = "", s
                 source=source if source == GLYPHS else Path(source).name,
                 note=note,
             )
-            _enter(root, version)
+            enter(root, version)
     return version
 
 
@@ -177,8 +177,8 @@ def _lay_out(pictures: list[Picture], fresh: Path, *, own: Path) -> None:
     table.to_csv(fresh / "manifest.csv", index=False, lineterminator="\n")
 
 
-def _enter(root: Path, version: DataVersion) -> None:
-    """Add a line to the ledger; it is there with the line or without, never with half of it."""
+def enter(root: Path, version: DataVersion) -> None:
+    """Add a version to the ledger; it is there with the line or without, never with half of it."""
     ledger = root / layout.VERSIONS
     lines = ledger.read_text(encoding="utf-8") if ledger.exists() else ""
     line = json.dumps(dataclasses.asdict(version), ensure_ascii=False)

@@ -14,6 +14,7 @@ from kshot.errors import Busy
 from kshot.lifecycle import layout
 
 LOCK = layout.STATE / "lock"
+SERVING = layout.STATE / "serving.lock"  # of `kshot schedule`, beside which people go on working
 
 
 @dataclasses.dataclass(frozen=True)
@@ -26,13 +27,13 @@ class Holder:
 
 
 @contextlib.contextmanager
-def hold(root: Path, command: str) -> Iterator[None]:
-    """Hold the project `root` for `command` while the block runs.
+def hold(root: Path, command: str, which: Path = LOCK) -> Iterator[None]:
+    """Hold the project `root` for `command` while the block runs, or its lock `which`.
 
     Entering again in the process that already holds it is fine, so that a flow takes the lock itself and a command
     may take it earlier. Raises Busy, which names the other process, its command and since when.
     """
-    path = root / LOCK
+    path = root / which
     path.parent.mkdir(parents=True, exist_ok=True)
     # Opened without truncating: until the lock is ours, the content is the other holder's.
     with os.fdopen(os.open(path, os.O_RDWR | os.O_CREAT, 0o644), "r+", encoding="utf-8") as file:
@@ -49,6 +50,15 @@ def hold(root: Path, command: str) -> Iterator[None]:
         finally:
             # The file stays: removing it would let two processes lock two files of the same name.
             _write(file.fileno(), "")
+
+
+def holder(root: Path, which: Path) -> Holder | None:
+    """Who holds the lock `which`, None where nobody does."""
+    path = root / which
+    if not path.exists():
+        return None
+    with path.open("r+", encoding="utf-8") as file:
+        return None if _acquired(file.fileno()) else _holder(path)
 
 
 def _acquired(descriptor: int) -> bool:

@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from kshot.errors import StageFailed
+from kshot.lifecycle import inputs
 
 Outcome = Literal["ran", "restored", "unchanged"]
 
@@ -42,6 +43,13 @@ DVC_TALK = re.compile(
 
 class StageKilled(StageFailed):
     """A signal ended the stage, and not from here: out of memory, or a stop from outside. Worth another try."""
+
+
+class StageBusy(StageFailed):
+    """Another process holds DVC's lock. Worth another try."""
+
+
+BUSY_REMEDY = "another process has held DVC's lock for longer than DVC waits; let that one end, and run again"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -75,10 +83,8 @@ def stages(root: Path) -> list[Stage]:
 
 def is_current(root: Path, target: str) -> bool:
     """Whether DVC has nothing to do for `target`, a stage's name or a .dvc file, as `dvc status` would say."""
-    path, name = (root / target, None) if target.endswith(".dvc") else (root / "dvc.yaml", target)
-    with _repo(root) as repo, repo.lock:
-        # By an absolute path: DVC looks for a plain name in the working directory, not in the repository.
-        return not repo.stage.load_one(path=str(path.resolve()), name=name).changed()
+    with loaded(root, target) as stage:
+        return not stage.changed()
 
 
 def run_stage(root: Path, name: str, *, on_output: OnOutput, timeout_s: float) -> StageRun:
@@ -86,11 +92,13 @@ def run_stage(root: Path, name: str, *, on_output: OnOutput, timeout_s: float) -
 
     The stage and everything it starts form one process group, which does not outlive this call: not at the time limit,
     not at an interruption or any other exception. Raises StageFailed with the stage's own one-line error and its exit
-    code.
+    code, and where one of its inputs was edited while it ran.
     """
     started = time.monotonic()
-    if is_current(root, name):
-        return StageRun(name, "unchanged", time.monotonic() - started)
+    with loaded(root, name) as stage:
+        if not stage.changed():
+            return StageRun(name, "unchanged", time.monotonic() - started)
+        before = inputs.take(root, stage)
     said: list[str] = []
 
     def hear(text: str, progress: bool) -> None:
@@ -121,6 +129,8 @@ def run_stage(root: Path, name: str, *, on_output: OnOutput, timeout_s: float) -
         )
     if process.returncode != 0:
         raise _failure(name, said)
+    with loaded(root, name) as stage:
+        inputs.compare(root, stage, before)
     restored = any("is cached - skipping run" in line for line in said)
     return StageRun(name, "restored" if restored else "ran", time.monotonic() - started)
 
@@ -193,6 +203,8 @@ def _failure(name: str, said: list[str]) -> StageFailed:
         return StageKilled(f"stage {name} was ended by signal {number}; often memory ran out: see the system's log")
     words = [line for line in said if line.strip()]
     last = words[-1].removeprefix("ERROR: ") if words else "it said nothing"
+    if any("Unable to acquire lock" in line for line in words[-5:]):
+        return StageBusy(f"stage {name}: {BUSY_REMEDY}")
     return StageFailed(f"stage {name} failed: {last}; run it alone to see more: dvc repro --single-item {name}")
 
 
@@ -213,6 +225,21 @@ def _repo(root: Path) -> Iterator[Any]:
     # Opened anew each time, because a stage that ran has changed dvc.lock; that costs 0.03 s.
     with Repo(str(root)) as repo:
         yield repo
+
+
+@contextlib.contextmanager
+def loaded(root: Path, target: str) -> Iterator[Any]:
+    """DVC's stage of a name in dvc.yaml or of a .dvc file. Raises StageBusy while another process holds DVC's lock."""
+    from dvc.lock import LockError
+
+    path, name = (root / target, None) if target.endswith(".dvc") else (root / "dvc.yaml", target)
+    with _repo(root) as repo:
+        try:
+            with repo.lock:
+                # By an absolute path: DVC looks for a plain name in the working directory, not in the repository.
+                yield repo.stage.load_one(path=str(path.resolve()), name=name)
+        except LockError as error:
+            raise StageBusy(f"{target}: {BUSY_REMEDY}") from error
 
 
 def _is_pipeline(stage: Any) -> bool:

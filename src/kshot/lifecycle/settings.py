@@ -28,7 +28,7 @@ class Change:
     after: Any
 
     def __str__(self) -> str:
-        return f"{self.key}: {_shown(self.before)} -> {_shown(self.after)}"
+        return f"{self.key}: {shown(self.before)} -> {shown(self.after)}"
 
 
 def plan(root: Path, *, overlay: Path | None = None, sets: Sequence[str] = ()) -> tuple[str, list[Change]]:
@@ -47,7 +47,7 @@ def plan(root: Path, *, overlay: Path | None = None, sets: Sequence[str] = ()) -
     written = _text(document)
     new = yaml.safe_load(written)  # what a stage will read, not what we meant to write
     params.params_from(new)
-    return written, [Change(key, *values) for key, values in _differences(old, new)]
+    return written, [Change(key, *values) for key, values in differences(old, new)]
 
 
 def write(root: Path, text: str) -> None:
@@ -147,13 +147,15 @@ def _merge(document: Any, overlay: Mapping[str, Any], where: str = "") -> None:
             document[key] = _node(value)
 
 
-def _differences(old: Any, new: Any, where: str = "") -> Iterator[tuple[str, tuple[Any, Any]]]:
+def differences(old: Any, new: Any, where: str = "") -> Iterator[tuple[str, tuple[Any, Any]]]:
+    """The dotted keys whose values differ, each with the old and the new; None for a key that one side lacks."""
     if isinstance(old, Mapping) and isinstance(new, Mapping):
         for key in [*old, *(key for key in new if key not in old)]:
-            yield from _differences(old.get(key), new.get(key), f"{where}.{key}" if where else str(key))
+            yield from differences(old.get(key), new.get(key), f"{where}.{key}" if where else str(key))
     elif old != new or type(old) is not type(new):
         yield where, (old, new)
 
 
-def _shown(value: Any) -> str:
+def shown(value: Any) -> str:
+    """A value on one line, as YAML writes it."""
     return yaml.safe_dump(value, default_flow_style=True, width=4096).removesuffix("\n").removesuffix("...").strip()

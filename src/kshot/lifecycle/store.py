@@ -30,6 +30,10 @@ SETTINGS = {
 }
 
 
+class Unreachable(RegistryError):
+    """A server that did not answer in time. Worth another try."""
+
+
 def uri(root: Path) -> str:
     """Where the records of the project at `root` are kept."""
     return os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{(root / DATABASE).resolve()}"
@@ -102,7 +106,7 @@ def told(where: str) -> Iterator[None]:
                 "to begin a new one (of an older MLflow it needs `mlflow db upgrade`)"
             ) from error
         if isinstance(error, RequestException) or "with exception" in what or "timed out" in what.lower():
-            raise RegistryError(
+            raise Unreachable(
                 f"MLflow's server {where} did not answer, tried for {time.monotonic() - began:.0f} s; "
                 "start it, or unset MLFLOW_TRACKING_URI to keep the records under mlruns/"
             ) from error

@@ -1,0 +1,313 @@
+"""Retrainings that start by themselves: the deployments, their schedules, and what was missed while nobody served."""
+
+import asyncio
+import dataclasses
+import fcntl
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any, Literal
+from uuid import UUID
+from zoneinfo import ZoneInfo
+
+from prefect import get_client
+from prefect.client.schemas.filters import (
+    DeploymentFilter,
+    DeploymentFilterId,
+    DeploymentFilterTags,
+    FlowRunFilter,
+    FlowRunFilterStartTime,
+    FlowRunFilterState,
+    FlowRunFilterStateType,
+)
+from prefect.client.schemas.objects import (
+    ConcurrencyLimitConfig,
+    ConcurrencyLimitStrategy,
+    FlowRun,
+    State,
+    StateType,
+)
+from prefect.deployments.runner import RunnerDeployment
+from prefect.exceptions import ObjectNotFound
+from prefect.runner import Runner
+from prefect.schedules import Cron, Interval
+from prefect.schedules import Schedule as PrefectSchedule
+from prefect.states import Cancelled, Crashed
+from prefect.types import DateTime
+
+from flows.at_commit import GUARD, HERE, CommitError, resolve, retrain_at_commit
+from kshot.errors import KshotError
+from kshot.lifecycle import lineage, new_data
+from kshot.lifecycle.files import exclusive
+from kshot.lifecycle.schedule import CRON, EVERY, NEW_DATA, Schedule, read, write
+
+BY_TIME, BY_DATA = "scheduled", "new-data"  # the deployments of the flow `retrain`
+UNDER_WAY = [StateType.RUNNING, StateType.PENDING, StateType.CANCELLING]
+STALE_S = 90.0  # a run that is due for longer was missed: Prefect's runner looks every 10 s
+
+
+def check(root: Path, schedule: Schedule) -> list[str]:
+    """What a person should know before `schedule` is served. Raises KshotError for what would fail every run."""
+    timetable(schedule)
+    try:
+        commit = resolve(root, schedule.ref or HERE)
+    except CommitError as error:
+        raise KshotError(str(error)) from error
+    told = [f"each retraining works at {schedule.ref or 'the commit that is checked out'}, now {commit[:12]}"]
+    if schedule.ref is None and lineage.git_state(root)[1]:
+        told.append("what is changed here and in no commit is not in it: git commit it first")
+    due = [(name, next_start(schedule, name)) for name in schedule.names()]
+    return told + [f"{name} starts one next at {at:%Y-%m-%d %H:%M:%S %Z}" for name, at in due if at is not None]
+
+
+def timetable(schedule: Schedule) -> list[PrefectSchedule]:
+    """The times of `schedule` as Prefect's. Raises KshotError for a cron line that is none."""
+    found = []
+    if schedule.cron is not None:
+        try:
+            found.append(Cron(schedule.cron, timezone=schedule.timezone, slug=CRON, active=CRON not in schedule.paused))
+        except ValueError as error:
+            raise KshotError(
+                f"{schedule.cron!r} is no cron line; needs five fields, minute hour day month weekday, "
+                "such as '0 3 * * 1' for Mondays at three"
+            ) from error
+    if schedule.every_s is not None:
+        found.append(
+            Interval(
+                timedelta(seconds=schedule.every_s),
+                anchor_date=datetime.fromisoformat(schedule.since),
+                timezone=schedule.timezone,
+                slug=EVERY,
+                active=EVERY not in schedule.paused,
+            )
+        )
+    return found
+
+
+def next_start(schedule: Schedule, name: str) -> datetime | None:
+    """When `name` is due next, in the schedule's zone; None for what no clock starts."""
+    here = datetime.now(ZoneInfo(schedule.timezone))
+    if name == EVERY and schedule.every_s is not None:
+        since = datetime.fromisoformat(schedule.since)
+        passed = (here - since).total_seconds() // schedule.every_s + 1
+        return (since + timedelta(seconds=passed * schedule.every_s)).astimezone(here.tzinfo)
+    if name == CRON and schedule.cron is not None:
+        from prefect.client.schemas.schedules import CronSchedule
+        from prefect.server.schemas.schedules import CronSchedule as Calculated
+
+        asked = CronSchedule(cron=schedule.cron, timezone=schedule.timezone)
+        dates = asyncio.run(Calculated(**asked.model_dump()).get_dates(1, start=here))
+        return datetime.fromtimestamp(dates[0].timestamp(), here.tzinfo) if dates else None
+    return None
+
+
+def deployments(root: Path, schedule: Schedule) -> list[RunnerDeployment]:
+    """What is served. Add a deployment here, and every `kshot schedule` serves it beside the retrainings."""
+    parameters = {
+        "project": str(root),
+        "ref": schedule.ref or HERE,
+        "data": schedule.data,
+        "settings": list(schedule.settings),
+    }
+    served = []
+    if {CRON, EVERY} & set(schedule.names()):
+        full = {
+            "wait": ConcurrencyLimitStrategy.ENQUEUE,
+            "skip": ConcurrencyLimitStrategy.CANCEL_NEW,
+        }[schedule.overlap]
+        served.append(
+            _deployment(BY_TIME, {**parameters, "overlap": schedule.overlap}, full, schedules=timetable(schedule))
+        )
+    if schedule.new_data:
+        # A version that came is never skipped: it waits for its turn.
+        waiting = ConcurrencyLimitStrategy.ENQUEUE
+        served.append(
+            _deployment(
+                BY_DATA, {**parameters, "overlap": "wait"}, waiting, schedules=[], paused=NEW_DATA in schedule.paused
+            )
+        )
+    return served
+
+
+def _deployment(
+    name: str, parameters: dict[str, Any], full: ConcurrencyLimitStrategy, **times: Any
+) -> RunnerDeployment:
+    limit = ConcurrencyLimitConfig(limit=1, collision_strategy=full)
+    # By its file, so that a run's process imports kshot from the worktree and not before.
+    made = retrain_at_commit.to_deployment(
+        name=name, parameters=parameters, concurrency_limit=limit, tags=["kshot"], **times
+    )
+    assert isinstance(made, RunnerDeployment)  # a coroutine only where a loop runs
+    return made
+
+
+async def serve(root: Path, schedule: Schedule, served: list[RunnerDeployment], ready: Callable[[], None]) -> None:
+    """Apply `served` to the server and run what is due until cancelled; `ready` is called once they stand."""
+    # A stop of this process leaves the schedules as they are: Prefect would pause them all.
+    runner = Runner(name="kshot", pause_on_shutdown=False)
+    ids = [await runner.aadd_deployment(deployment) for deployment in served]
+    await tidy(root, schedule, ids)
+    ready()
+    await runner.start()
+
+
+async def tidy(root: Path, schedule: Schedule, ids: list[UUID]) -> None:
+    """Bring the server's records to what is the case: no times that were removed, no run that nobody runs, and what
+    was missed made up for once or dropped, as the schedule says."""
+    wanted = {BY_TIME: {CRON, EVERY} & set(schedule.names()), BY_DATA: {NEW_DATA} & set(schedule.names())}
+    async with get_client() as client:
+        for name, ways in wanted.items():
+            try:
+                found = await client.read_deployment_by_name(f"retrain/{name}")
+            except ObjectNotFound:
+                continue
+            if not ways:
+                await client.delete_deployment(found.id)
+                continue
+            for one in found.schedules:
+                if one.slug not in ways:
+                    await client.delete_deployment_schedule(found.id, one.id)
+        alive = holder(root)
+        for run in await _runs(client, ids, UNDER_WAY):
+            if str(run.id) != alive:
+                lost: State[Any] = Crashed(message="its process ended with the scheduler's; it reported nothing")
+                await client.set_flow_run_state(run.id, lost, force=True)
+        if wanted[BY_TIME]:
+            await _catch_up(client, ids[0], schedule)
+
+
+async def _catch_up(client: Any, deployment: UUID, schedule: Schedule) -> None:
+    """Drop the starts by time that were missed, but for the last one where the schedule says `once`."""
+    overdue = datetime.now(UTC) - timedelta(seconds=STALE_S)
+    waiting = await _runs(client, [deployment], [StateType.SCHEDULED])
+    due = {run.id: run.expected_start_time for run in waiting if run.expected_start_time is not None}
+    missed = sorted((run for run in due if due[run] < overdue), key=lambda run: due[run])
+    for run in missed[:-1] if schedule.catch_up == "once" else missed:
+        text = "missed while nobody served; one later run makes up for it"
+        dropped: State[Any] = Cancelled(message=text if schedule.catch_up == "once" else "missed while nobody served")
+        await client.set_flow_run_state(run, dropped, force=True)
+
+
+async def _runs(client: Any, deployments: list[UUID], states: list[StateType]) -> list[FlowRun]:
+    if not deployments:
+        return []
+    found: list[FlowRun] = await client.read_flow_runs(
+        deployment_filter=DeploymentFilter(id=DeploymentFilterId(any_=deployments)),
+        flow_run_filter=FlowRunFilter(state=FlowRunFilterState(type=FlowRunFilterStateType(any_=states))),
+    )
+    return found
+
+
+def holder(root: Path) -> str:
+    """The id of the scheduled run that goes on in this project; '' without one."""
+    path = root / GUARD
+    if not path.exists():
+        return ""
+    with path.open("r+", encoding="utf-8") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return file.read().strip()
+    return ""
+
+
+def start_new(root: Path, seen: new_data.Seen) -> tuple[new_data.Seen, list[str]]:
+    """Start the retraining of every version that had none and look how the others ended; what to say of it.
+
+    A run that was ended from outside is started again, `new_data.ATTEMPTS` times in all.
+    """
+    said = []
+    with get_client(sync_client=True) as client:
+        for version in seen.versions:
+            if version.ended is not None:
+                continue
+            if version.run is None:
+                deployment = client.read_deployment_by_name(f"retrain/{BY_DATA}")
+                run = client.create_flow_run_from_deployment(
+                    deployment.id, parameters={"data": version.md5}, idempotency_key=version.key
+                )
+                now = dataclasses.replace(version, run=str(run.id))
+                said.append(f"data version {version.md5[:8]} is new: its retraining is {run.name}")
+            else:
+                now = _ended(version, client)
+            if now != version:
+                seen = seen.put(now)
+                new_data.write(root, seen)
+    return seen, said
+
+
+def _ended(version: new_data.Version, client: Any) -> new_data.Version:
+    try:
+        state = client.read_flow_run(UUID(version.run)).state
+    except ObjectNotFound:
+        return dataclasses.replace(version, run=None, attempt=version.attempt + 1)  # the server's records were lost
+    if state is None or not state.is_final():
+        return version
+    if state.is_crashed() and version.attempt < new_data.ATTEMPTS:
+        return dataclasses.replace(version, run=None, attempt=version.attempt + 1)
+    return dataclasses.replace(version, ended=state.name)
+
+
+class News:
+    """What the scheduled runs do, said once a change; and pauses made on Prefect's pages, kept in the schedule."""
+
+    def __init__(self) -> None:
+        self.known: dict[UUID, str] = {}
+        self.began = DateTime.now(UTC)
+
+    def look(self, root: Path) -> list[str]:
+        """One line for each run that began or ended since the last look."""
+        with get_client(sync_client=True) as client:
+            found = client.read_deployments(
+                deployment_filter=DeploymentFilter(tags=DeploymentFilterTags(all_=["kshot"]))
+            )
+            keep_pauses(root, {deployment.name: deployment for deployment in found})
+            runs = client.read_flow_runs(
+                deployment_filter=DeploymentFilter(id=DeploymentFilterId(any_=[one.id for one in found])),
+                flow_run_filter=FlowRunFilter(start_time=FlowRunFilterStartTime(after_=self.began)),
+            )
+        said = []
+        for run in sorted(runs, key=lambda run: run.start_time or self.began):
+            state = run.state
+            if state is None or not (state.is_running() or state.is_final()) or self.known.get(run.id) == state.name:
+                continue
+            name = self.known[run.id] = str(state.name)
+            why = f": {' '.join(state.message.split())}" if state.message and not state.is_completed() else ""
+            said.append(f"retraining {run.name}: {name.lower()}{why}")
+        return said
+
+
+def keep_pauses(root: Path, found: dict[str, Any]) -> None:
+    """Keep in the schedule what is paused at the server, so that a pause made there outlives a restart."""
+    with exclusive(root, "schedule"):
+        schedule = read(root)
+        if schedule is None:
+            return
+        paused = set()
+        if (by_time := found.get(BY_TIME)) is not None:
+            paused |= {one.slug for one in by_time.schedules if not one.active or by_time.paused}
+        if (by_data := found.get(BY_DATA)) is not None and by_data.paused:
+            paused.add(NEW_DATA)
+        now = tuple(name for name in schedule.names() if name in paused)
+        if set(now) != set(schedule.paused):
+            write(root, dataclasses.replace(schedule, paused=now))
+
+
+def tell_server(names: tuple[str, ...], action: Literal["pause", "resume", "remove"]) -> None:
+    """Do at the server what `kshot schedule pause`, `resume` or `remove` asks for."""
+    with get_client(sync_client=True) as client:
+        for deployment, ways in ((BY_TIME, {CRON, EVERY}), (BY_DATA, {NEW_DATA})):
+            try:
+                found = client.read_deployment_by_name(f"retrain/{deployment}")
+            except ObjectNotFound:
+                continue
+            for one in found.schedules:
+                if one.slug in names and action == "remove":
+                    client.delete_deployment_schedule(found.id, one.id)
+                elif one.slug in names:
+                    client.update_deployment_schedule(found.id, one.id, active=action == "resume")
+            if NEW_DATA in ways & set(names):
+                if action == "pause":
+                    client.pause_deployment(found.id)
+                else:
+                    client.resume_deployment(found.id) if action == "resume" else client.delete_deployment(found.id)

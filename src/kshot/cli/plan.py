@@ -1,0 +1,53 @@
+"""`kshot plan`: what a retraining would do now, why, and how long it is likely to take."""
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+from kshot.lifecycle.schedule import duration
+
+WORDS = {"unchanged": "unchanged", "restored": "restored", "runs": "runs", "follows": "runs if needed"}
+
+
+def add_parser(verbs: Any) -> None:
+    """Add the verb `plan` to the command line."""
+    top = verbs.add_parser(
+        "plan",
+        help="say what would be retrained now, why, and what it is likely to take",
+        description="Say for each stage whether `kshot retrain` would run it, which data, settings or code changed, "
+        "and what it is likely to take, from the runs before. Nothing is run and nothing is changed.",
+    )
+    top.set_defaults(run=run)
+
+
+def run(root: Path, options: argparse.Namespace) -> int:
+    """Print one line a stage, and what they come to."""
+    from kshot.lifecycle import plan
+
+    data = plan.data_reason(root)
+    if data:
+        print(data)
+    steps = plan.plan(root)
+    for step in steps:
+        took = "" if step.outlook in ("unchanged", "restored") else _about(step.seconds)
+        first, *others = step.reasons or ("",)
+        print(f"  {step.stage:<9} {WORDS[step.outlook]:<15}{took:<9} {first}".rstrip())
+        for reason in others:
+            print(f"{'':37}{reason}")
+    print(_sum(steps))
+    return 0
+
+
+def _sum(steps: list[Any]) -> str:
+    at_work = [step for step in steps if step.outlook in ("runs", "follows")]
+    if not at_work:
+        return "nothing would be trained: the results of these inputs are here already"
+    unknown = [step.stage for step in at_work if step.seconds is None]
+    total = duration(sum(step.seconds or 0 for step in at_work))
+    if len(unknown) == len(at_work):
+        return "no such stage has run here yet, so that nobody can say how long it takes"
+    return f"about {total}" + (f", and {', '.join(unknown)}, which never ran here" if unknown else " of work")
+
+
+def _about(seconds: float | None) -> str:
+    return "" if seconds is None else f"~{duration(max(1, seconds))}"

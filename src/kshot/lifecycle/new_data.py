@@ -1,0 +1,128 @@
+"""Data versions that came by themselves: what the source holds now, and which versions had their retraining.
+
+The source is one of
+  a folder, archive or manifest   added by `data add` when its content has changed and rests
+  the project                     data/raw.dvc as `kshot data add` left it
+  a git branch                    data/raw.dvc of its last commit, fetched first where it is a remote's
+
+Each version gets one retraining. .kshot/new-data.json is written before a run is started and after: a watcher that is
+killed in between asks the server for the same run again, by a key that stands for version and attempt.
+"""
+
+import dataclasses
+import hashlib
+import json
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from kshot.errors import DataError, KshotError
+from kshot.lifecycle import dataset, layout, lock, raw
+from kshot.lifecycle.files import write_text
+
+FILE = layout.STATE / "new-data.json"
+ATTEMPTS = 3  # of a run that was ended from outside: a power failure, a stop of the scheduler
+
+
+@dataclasses.dataclass(frozen=True)
+class Version:
+    """One data version on its way: the number of the attempt, the id of its flow run once started, how it ended."""
+
+    md5: str
+    attempt: int = 1
+    run: str | None = None
+    ended: str | None = None
+
+    @property
+    def key(self) -> str:
+        """What makes starting it twice start it once."""
+        return f"new-data {self.md5} {self.attempt}"
+
+
+@dataclasses.dataclass(frozen=True)
+class Seen:
+    """What the watcher knows: the fingerprint of the source that was added last, and every version by its md5."""
+
+    fingerprint: str = ""
+    versions: tuple[Version, ...] = ()
+
+    def find(self, md5: str) -> Version | None:
+        return next((version for version in self.versions if version.md5 == md5), None)
+
+    def put(self, version: Version) -> "Seen":
+        """The same with `version` in the place of the one with its md5, or at the end."""
+        if self.find(version.md5) is None:
+            return dataclasses.replace(self, versions=(*self.versions, version))
+        return dataclasses.replace(
+            self, versions=tuple(version if one.md5 == version.md5 else one for one in self.versions)
+        )
+
+
+def read(root: Path) -> Seen:
+    """What is known so far. Raises KshotError for a damaged file."""
+    path = root / FILE
+    try:
+        kept = json.loads(path.read_text(encoding="utf-8"))
+        return Seen(kept["fingerprint"], tuple(Version(**version) for version in kept["versions"]))
+    except FileNotFoundError:
+        return Seen()
+    except (ValueError, TypeError, KeyError) as error:
+        raise KshotError(
+            f"{path} is damaged ({error}); remove it: the present version is then retrained again"
+        ) from error
+
+
+def write(root: Path, seen: Seen) -> None:
+    """Keep what is known, the whole of it or what was known before."""
+    write_text(root / FILE, json.dumps(dataclasses.asdict(seen), indent=2) + "\n")
+
+
+def fingerprint(source: Path) -> str:
+    """16 hex digits over names, sizes and times of the files of `source`. Raises DataError where it is not there."""
+    try:
+        files = [source] if source.is_file() else sorted(path for path in source.rglob("*") if path.is_file())
+        if not source.exists():
+            raise FileNotFoundError
+        facts = [(str(path.relative_to(source)), path.stat().st_size, path.stat().st_mtime_ns) for path in files]
+    except OSError as error:
+        raise DataError(
+            f"the source {source} is not there or cannot be read ({error.strerror or 'no such file'}); "
+            "bring it back, or name another with `kshot schedule --on-new-data SOURCE`"
+        ) from error
+    return hashlib.sha256(json.dumps(facts).encode()).hexdigest()[:16]
+
+
+def add(root: Path, source: Path) -> str:
+    """Add the source as a data version of the project; its md5. Raises DataError, and Busy while another works."""
+    with lock.hold(root, "kshot schedule --on-new-data"):
+        return dataset.add(root, str(source), note="came by itself").md5
+
+
+def of_project(root: Path) -> str | None:
+    """The md5 of the project's data version, None without one."""
+    found = raw.tracked(root)
+    return found.md5 if found else None
+
+
+def of_commit(root: Path, ref: str) -> str | None:
+    """The md5 of the data version of a commit, None where it has none. Raises DataError where git cannot say."""
+    remote = ref.split("/")[0]
+    if "/" in ref and remote in _git(root, "remote").split():
+        _git(root, "fetch", "--quiet", remote)
+    if not _git(root, "ls-tree", "--name-only", ref, "--", layout.RAW_DVC.as_posix()).strip():
+        return None
+    text: Any = yaml.safe_load(_git(root, "show", f"{ref}:{layout.RAW_DVC.as_posix()}"))
+    try:
+        return str(text["outs"][0]["md5"]).removesuffix(".dir")
+    except (KeyError, IndexError, TypeError) as error:
+        raise DataError(f"{layout.RAW_DVC} of {ref} is damaged ({error!r}); commit it again") from error
+
+
+def _git(root: Path, *arguments: str) -> str:
+    ended = subprocess.run(["git", *arguments], cwd=root, capture_output=True, text=True, check=False)
+    if ended.returncode:
+        told = (ended.stderr.strip().splitlines() or [f"exit code {ended.returncode}"])[-1]
+        raise DataError(f"git {arguments[0]} failed: {told}; mend that, it is tried again")
+    return ended.stdout

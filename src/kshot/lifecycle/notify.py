@@ -1,0 +1,61 @@
+"""Telling people of a retraining that failed: to the addresses of KSHOT_NOTIFY."""
+
+import json
+import os
+import urllib.request
+import warnings
+from collections.abc import Sequence
+
+NAME = "KSHOT_NOTIFY"
+TIMEOUT_S = 10.0
+
+
+def failed(run: str, reason: str) -> list[str]:
+    """Tell every address of KSHOT_NOTIFY that the flow run `run` failed; the troubles that kept some from hearing.
+
+    The addresses stand there with spaces between them: `http://` and `https://` are posted a JSON object with title,
+    text, run and reason; everything else is an address of Apprise's (slack://, mailto://, ntfy://, ...). Never raises:
+    what failed is the news, not the telling.
+    """
+    return send("kshot: a retraining failed", f"{run}: {reason}", {"run": run, "reason": reason})
+
+
+def send(title: str, text: str, facts: dict[str, str]) -> list[str]:
+    """Tell `text` to every address; one line of trouble for each that did not take it."""
+    troubles = []
+    for address in addresses():
+        try:
+            _post(address, title, text, facts) if is_webhook(address) else _apprise(address, title, text)
+        except Exception as error:
+            # The address itself may hold a password.
+            troubles.append(f"{address.split(':')[0]} address of {NAME} did not take the news: {error}")
+    return troubles
+
+
+def addresses() -> Sequence[str]:
+    """What KSHOT_NOTIFY holds."""
+    return os.environ.get(NAME, "").split()
+
+
+def is_webhook(address: str) -> bool:
+    """Whether the address takes a plain JSON request."""
+    return address.startswith(("http://", "https://"))
+
+
+def _post(address: str, title: str, text: str, facts: dict[str, str]) -> None:
+    body = json.dumps({"title": title, "text": text, **facts}).encode()
+    request = urllib.request.Request(address, body, {"Content-Type": "application/json"})
+    with urllib.request.urlopen(request, timeout=TIMEOUT_S):
+        pass  # an answer of 400 or more raises
+
+
+def _apprise(address: str, title: str, text: str) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # of a module that it tries to import, and can do without
+        from apprise import Apprise
+
+    service = Apprise()
+    if not service.add(address):
+        raise ValueError("Apprise knows no such address; its list is at https://appriseit.com/services")
+    if not service.notify(title=title, body=text):
+        raise ConnectionError("it could not be delivered")

@@ -1,0 +1,252 @@
+"""One project's schedule, told once and looked at many times: served by a real Prefect server, started by the clock and
+by new data, stopped, served again, its server killed, and a retraining that fails where people hear of it."""
+
+import dataclasses
+import json
+import os
+import re
+import shutil
+import signal
+import sqlite3
+import subprocess
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+from mlflow.tracking import MlflowClient
+
+from kshot.lifecycle import new_data, notify, settings
+from tests.flows import project
+from tests.flows.project import SETTINGS, Ended, draw_classes, kshot, make_project
+
+PATIENCE_S = float(os.environ.get("KSHOT_TEST_PATIENCE_S", "240"))
+CRASHING = 'raise RuntimeError("an edit that no commit has")\n'
+
+
+@dataclasses.dataclass
+class Served:
+    """A `kshot schedule` that goes on, and what it has said so far."""
+
+    process: subprocess.Popen[bytes]
+    log: Path
+
+    def said(self) -> str:
+        return self.log.read_text()
+
+    def until(self, happened: Callable[[], Any], what: str) -> Any:
+        deadline = time.monotonic() + PATIENCE_S
+        while not (found := happened()):
+            assert self.process.poll() is None, self.said()
+            assert time.monotonic() < deadline, f"{what} did not happen:\n{self.said()}"
+            time.sleep(0.5)
+        return found
+
+    def until_said(self, pattern: str) -> None:
+        self.until(lambda: re.search(pattern, self.said()), pattern)
+
+
+@contextmanager
+def serving(root: Path, *arguments: str) -> Iterator[Served]:
+    """`kshot schedule ...` until the block ends; a person's Ctrl-C ends it."""
+    log = root.parent / f"said-{time.monotonic_ns()}"
+    with log.open("wb") as output:
+        process = subprocess.Popen(
+            [project.sys.executable, "-m", "kshot.cli", "schedule", *arguments],
+            cwd=root,
+            env={**project.environment(), **{key: os.environ[key] for key in (notify.NAME,) if key in os.environ}},
+            stdout=output,
+            stderr=output,
+            start_new_session=True,
+        )
+    try:
+        yield Served(process, log)
+    finally:
+        if process.poll() is None:
+            process.send_signal(signal.SIGINT)
+            try:
+                process.wait(120)
+            finally:
+                process.kill()
+
+
+def runs(root: Path) -> list[tuple[str, str, str]]:
+    """Deployment, state and its message of each flow run that began, oldest first, from the server's database."""
+    query = """select deployment.name, flow_run.state_name, coalesce(flow_run_state.message, '') from flow_run
+        join deployment on deployment.id = flow_run.deployment_id
+        left join flow_run_state on flow_run_state.id = flow_run.state_id
+        where flow_run.start_time is not null order by flow_run.start_time"""
+    with closing(sqlite3.connect(root / ".kshot/prefect/prefect.db", timeout=30)) as database:
+        return [(str(a), str(b), str(c)) for a, b, c in database.execute(query)]
+
+
+def server(root: Path) -> psutil.Process:
+    return psutil.Process(json.loads((root / ".kshot/prefect/server.json").read_text())["pid"])
+
+
+def client(root: Path) -> MlflowClient:
+    address = f"sqlite:///{root}/mlruns/mlflow.db"
+    return MlflowClient(address, registry_uri=address)
+
+
+@dataclasses.dataclass
+class Story:
+    root: Path
+    first: str = ""  # what the first serving said
+    second: str = ""
+    refused: Ended | None = None  # a second `kshot schedule` beside the first
+    listed: str = ""
+    paused: Ended | None = None
+    commit: str = ""
+    runs_of_first: list[tuple[str, str, str]] = dataclasses.field(default_factory=list)
+    seen_of_first: new_data.Seen = dataclasses.field(default_factory=new_data.Seen)
+    servers: int = 0
+    left: list[str] = dataclasses.field(default_factory=list)
+    heard: list[dict[str, str]] = dataclasses.field(default_factory=list)
+
+
+@pytest.fixture(scope="session")
+def story(tmp_path_factory: pytest.TempPathFactory) -> Story:
+    root = make_project(tmp_path_factory.mktemp("scheduled"))
+    text, _ = settings.plan(root, overlay=root / "overlay.yaml", sets=[one for one in SETTINGS if one != "--set"])
+    settings.write(root, text)
+    git = ["git", "-c", "user.name=Ada", "-c", "user.email=ada@example.org"]
+    subprocess.run([*git, "commit", "-qam", "small"], cwd=root, check=True)
+    commit = subprocess.check_output(["git", "rev-parse", "HEAD"], cwd=root, text=True).strip()
+    told = Story(root, commit=commit)
+    source = draw_classes(root.parent / "incoming")
+    (root / "src/kshot/training.py").write_text(CRASHING)  # it must not slip into any run
+    with webhook(told.heard) as address, pytest.MonkeyPatch.context() as patch:
+        patch.setenv(notify.NAME, address)
+        with serving(
+            root, "--every", "30s", "--overlap", "skip", "--on-new-data", str(source), "--poll", "1s"
+        ) as first:
+            first.until_said("Ctrl-C ends it")
+            first.until(lambda: completed(root, "new-data"), "the retraining of the new data")
+            told.refused = kshot(root, "schedule", "--every", "1h")
+            told.servers = len(servers(root))
+            told.listed = kshot(root, "schedule", "list").out
+            server(root).kill()
+            first.until_said("starting it again")
+            before = len(completed(root, "scheduled"))
+            first.until(lambda: len(completed(root, "scheduled")) > before, "a start by the clock")
+        told.first, told.seen_of_first = first.said(), new_data.read(root)
+        told.runs_of_first = runs(root)
+        told.left = [" ".join(one.cmdline()) for one in servers(root)]
+        with serving(root) as second:
+            before = len(completed(root, "scheduled"))
+            second.until(lambda: len(completed(root, "scheduled")) > before, "a start by the clock after the restart")
+            # Or the clock would try the broken data too.
+            told.paused = kshot(root, "schedule", "pause", "every")
+            second.until(lambda: not [run for run in runs(root) if run[1] == "Running"], "the end of what was begun")
+            for extra in sorted((source / "group1/class03").iterdir())[1:]:
+                extra.unlink()
+            second.until(lambda: [run for run in runs(root) if run[1] == "Failed"], "the retraining of broken data")
+            second.until(lambda: told.heard, "the notification")
+        told.second = second.said()
+    return told
+
+
+@contextmanager
+def webhook(heard: list[dict[str, str]]) -> Iterator[str]:
+    class Hook(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            heard.append(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
+            self.send_response(200)
+            self.end_headers()
+
+        def log_message(self, *_: object) -> None: ...
+
+    with HTTPServer(("127.0.0.1", 0), Hook) as listening:
+        threading.Thread(target=listening.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{listening.server_port}/"
+        listening.shutdown()
+
+
+def completed(root: Path, deployment: str) -> list[tuple[str, str, str]]:
+    return [run for run in runs(root) if run[0] == deployment and run[1] == "Completed"]
+
+
+def servers(root: Path) -> list[psutil.Process]:
+    """The Prefect servers of this project that are up."""
+    home = str(root / ".kshot/prefect")
+    found = []
+    for one in psutil.process_iter():
+        try:
+            if "server" in one.cmdline() and one.environ().get("PREFECT_HOME") == home:
+                found.append(one)
+        except psutil.Error:
+            continue
+    return found
+
+
+def test_new_data_starts_one_retraining_and_a_restart_does_not_repeat_it(story: Story) -> None:
+    (version,) = story.seen_of_first.versions
+    assert version.ended == "Completed"
+    assert [run for run in story.runs_of_first if run[0] == "new-data"] == [
+        ("new-data", "Completed", "All states completed.")
+    ]
+    assert version.md5[:8] not in story.second
+
+
+def test_the_clock_starts_retrainings_by_itself(story: Story) -> None:
+    assert [run for run in story.runs_of_first if run[0] == "scheduled" and run[1] == "Completed"]
+
+
+def test_a_second_scheduler_is_refused_and_no_second_server_starts(story: Story) -> None:
+    assert story.refused is not None and story.refused.code == 8
+    assert "`kshot schedule` (process " in story.refused.err
+    assert story.servers == 1
+
+
+def test_the_server_that_ended_is_started_again_and_none_is_left(story: Story) -> None:
+    assert "Prefect's server has ended; starting it again" in story.first
+    assert story.left == []
+
+
+def test_the_list_says_what_is_due_and_who_serves(story: Story) -> None:
+    assert re.search(r"every +30s +next \d{4}-\d\d-\d\d \d\d:\d\d:\d\d UTC", story.listed)
+    assert re.search(r"new-data +.*incoming, every 1s +last \w{8}", story.listed)
+    assert "served by process" in story.listed
+
+
+def test_an_edit_in_the_project_does_not_slip_in_and_the_model_names_the_commit(story: Story) -> None:
+    assert (story.root / "src/kshot/training.py").read_text() == CRASHING
+    version = client(story.root).get_model_version("kshot", "1")
+    assert version.tags["kshot.git_commit"] == story.commit
+    assert version.tags["kshot.git_dirty"] == "false"
+    assert version.tags["kshot.data_version"] == story.seen_of_first.versions[0].md5
+
+
+def test_nothing_that_a_person_works_with_is_changed_and_the_report_is_there(story: Story) -> None:
+    assert not (story.root / "model").exists() and not (story.root / "dvc.lock").exists()
+    assert (story.root / "reports/scheduled/report.html").is_file()
+    assert "stages:" in (story.root / "reports/scheduled/dvc.lock").read_text()
+    assert not (story.root / ".kshot/worktree").exists()
+
+
+def test_a_pause_holds_at_the_server_and_in_the_list(story: Story) -> None:
+    assert story.paused is not None and story.paused.out == "every: paused\n"
+    assert re.search(r"every +30s +paused", kshot(story.root, "schedule", "list").out)
+    with closing(sqlite3.connect(story.root / ".kshot/prefect/prefect.db")) as database:
+        assert database.execute("select active from deployment_schedule where slug = 'every'").fetchone() == (0,)
+
+
+def test_broken_data_fails_with_its_reason_at_prefect_mlflow_and_the_webhook(story: Story) -> None:
+    (failed,) = [run for run in runs(story.root) if run[1] == "Failed"]
+    assert failed[0] == "new-data" and "group1/class03" in failed[2]
+    broken = new_data.read(story.root).versions[-1].md5
+    (run,) = client(story.root).search_runs(["1"], f"status = 'FAILED' and tags.`kshot.data_version` = '{broken}'")
+    assert "group1/class03" in run.data.tags["kshot.failure"]
+    assert "group1/class03" in story.heard[0]["reason"]
+
+
+def test_broken_data_is_not_tried_again(story: Story) -> None:
+    assert len([run for run in runs(story.root) if run[1] == "Failed"]) == 1
+    assert len(story.heard) == 1
+    shutil.rmtree(story.root / ".kshot/prefect")
