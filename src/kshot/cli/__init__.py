@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NoReturn
 
-from kshot.cli import data, retrain, ui
+from kshot.cli import data, retrain, tasks, ui
 from kshot.errors import KshotError
 from kshot.lifecycle import quiet
 
@@ -25,6 +25,7 @@ the champion if it is at least as good as the one in production.
 
   kshot retrain             one retraining, from the images to the decision
   kshot data add FOLDER     use your own images: one folder a class
+  kshot tasks FOLDER        how hard these classes will be, and what they are near to
   kshot ui                  look at runs, models and flows in the browser
 """
 
@@ -77,6 +78,7 @@ def parser() -> argparse.ArgumentParser:
     verbs = top.add_subparsers(title="commands", metavar="COMMAND", required=True)
     retrain.add_parser(verbs)
     data.add_parser(verbs)
+    tasks.add_parser(verbs)
     ui.add_parser(verbs)
     return top
 
