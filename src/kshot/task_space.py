@@ -21,7 +21,7 @@ class TaskSpace(NamedTuple):
     centre       (D,) mean of the training classes' means
     axes         (D, D) columns in which within is the identity and between diagonal
     ratios       (D,) that diagonal: the spread between classes over the spread within one
-    usual        what `outsideness` is of the training classes, before it is divided by this
+    usual        what `outsideness` is of the unseen classes, before it is divided by this
     root         (D, D) with root @ root.T = within
     trace        trace of within: mean squared distance of an image to its class's mean
     trace_square trace of within @ within
@@ -69,15 +69,17 @@ def learn_space(trained: Sequence[Tensor], unseen: Sequence[Tensor], generator: 
         trace_square=float((within @ within).trace()),
         frequencies=torch.randn(shape, generator=generator, dtype=torch.float64) / width,
     )
-    return space._replace(usual=outsideness(means, counts, space))
+    rest = torch.stack([points.double().mean(0) for points in unseen])
+    shots = torch.tensor([len(points) for points in unseen], dtype=torch.float64)
+    return space._replace(usual=outsideness(rest, shots, space))
 
 
 def outsideness(means: Tensor, counts: Tensor, space: TaskSpace) -> float:
-    """How far a task's classes lie from where the model's training classes lie: 1 is where those lie themselves.
+    """How far a task's classes lie from where the model's training classes lie: 1 is as far as unseen ones usually do.
 
     means (C, D) float64, each of `counts` (C,) images. The mean over classes and directions of the squared Mahalanobis
     distance (Lee et al. 2018, arXiv:1807.03888) of a class mean to the centre, under the spread of class means and
-    what so few images add to it, over that of the training classes: neither the number of classes nor that of images
+    what so few images add to it, over that of the unseen classes: neither the number of classes nor that of images
     moves its expectation much.
     """
     along = (means - space.centre) @ space.axes

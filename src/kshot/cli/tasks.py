@@ -14,8 +14,8 @@ own: its groups, such as alphabets, or sets of classes where it has none. SOURCE
   classes, shots       what the task shows: its classes, and images of each
   predicted, measured  the accuracy on further images of its classes: expected from the shown
                        ones alone, and as it is
-  outside              how far its classes lie from those of training, 1 is as they lie
-                       themselves; with the limit that validation tasks set
+  outside              how far its classes lie from those of training, 1 is as far as those of
+                       validation; with the limit that validation tasks set
   nearest known tasks  of the project, with their distances
 
 The map is drawn in reports/tasks.html. docs/tasks.md has the formulas and what was measured.

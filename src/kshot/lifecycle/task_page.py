@@ -15,7 +15,7 @@ from kshot.lifecycle.tasks import NEW, Row, Survey
 
 PAGE = layout.REPORT.with_name("tasks.html")
 KINDS = {"train": "trained on", "val": "validation", "test": "test", NEW: "new"}
-EDGE, LETTER, LINE = 26, 4.3, 9  # room at the edges; width and height of a name's letters, in the units of the picture
+EDGE, LETTER, LINE = 26, 5.2, 9  # room at the edges; width and height of a name's letters, in the units of the picture
 LONGEST_NAME = 22
 
 
@@ -48,7 +48,7 @@ def task_map(rows: Sequence[Row]) -> Markup:
 
 def task_mark(split: str) -> Markup:
     """The mark of a split, alone, for the list of kinds."""
-    return Markup(f'<svg class="key" viewBox="0 0 12 12"><g class="task {split}">{_shape(split, 6, 6)}</g></svg>')
+    return Markup(f'<svg class="key" viewBox="1 1 10 10"><g class="task {split}">{_shape(split, 6, 6)}</g></svg>')
 
 
 def _kinds(found: Survey) -> dict[str, str]:

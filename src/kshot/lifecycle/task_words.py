@@ -6,7 +6,7 @@ from kshot.lifecycle.report import NONE, percent
 from kshot.lifecycle.summary import columns
 from kshot.lifecycle.tasks import NEW, Row, Survey, Trust
 
-LONGEST = 40  # rows on a terminal; the page and --json have all
+LONGEST = 60  # rows on a terminal; the page and --json have all
 NEAREST = 2
 
 
@@ -37,7 +37,7 @@ def warning(row: Row, found: Survey) -> str:
     return (
         f"{row.name} lies outside what the model was trained for: {row.outside:.2f}, where "
         f"{100 * found.accept:.0f} % of validation tasks stay below {row.limit:.2f}; "
-        "do not rely on its predicted accuracy"
+        "its predicted accuracy may not hold"
     )
 
 
@@ -64,11 +64,11 @@ def nearest(row: Row, count: int) -> str:
 def _line(row: Row) -> dict[str, str]:
     return {
         "task": row.name.rpartition("/")[2],
-        "split": row.split,
+        **({} if row.split == NEW else {"split": row.split}),
         "classes": str(row.classes),
         "shots": f"{row.shots:g}",
         "predicted": percent(row.predicted, 1),
-        "measured": percent(row.measured, 1),
+        **({} if row.split == NEW else {"measured": percent(row.measured, 1)}),
         "outside": place(row),
         "nearest known tasks": nearest(row, NEAREST),
     }
