@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from kshot.statistics import mean_interval, paired_difference, ratio_interval, t_quantile
+from kshot.statistics import mean_interval, paired_difference, rank_correlation, ratio_interval, t_quantile
 
 
 @pytest.mark.parametrize("degrees", [1, 2, 3, 4, 7, 10, 99, 100, 999])
@@ -59,3 +59,31 @@ def test_ratio_weighs_by_answers_and_counts_tasks():
 def test_ratio_of_equal_tasks_is_their_mean_interval():
     shares = np.array([0.2, 0.4, 0.9])
     assert ratio_interval(shares * 10, [10, 10, 10]) == pytest.approx(mean_interval(shares))
+
+
+@pytest.mark.parametrize("ties", [False, True])
+def test_the_rank_correlation_agrees_with_scipy(ties):
+    generator = np.random.default_rng(3)
+    a = generator.normal(size=40)
+    b = a + generator.normal(size=40)
+    if ties:
+        a, b = a.round(), b.round()
+    assert rank_correlation(a, b).mean == pytest.approx(stats.spearmanr(a, b).statistic, rel=1e-12)
+
+
+def test_its_interval_covers_the_truth_nineteen_times_in_twenty():
+    generator = np.random.default_rng(4)
+    pairs = generator.multivariate_normal([0, 0], [[1, 0.6], [0.6, 1]], (1000, 50))
+    truth = 6 / np.pi * np.arcsin(0.6 / 2)  # Spearman's, of a normal pair with Pearson's 0.6
+    found = [rank_correlation(pair[:, 0], pair[:, 1]) for pair in pairs]
+    assert np.mean([one.low <= truth <= one.high for one in found]) == pytest.approx(0.95, abs=0.02)
+
+
+def test_a_rank_correlation_by_hand_and_of_few_or_equal_values():
+    assert rank_correlation([1, 2, 3, 4], [2, 1, 4, 3]).mean == pytest.approx(0.6)
+    assert rank_correlation([1, 2, 3, 4], [10, 20, 30, 40]) == (1.0, 1.0, 1.0)
+    three = rank_correlation([1, 2, 3], [1, 3, 2])
+    assert three.mean == pytest.approx(0.5) and math.isnan(three.low)
+    assert all(math.isnan(value) for value in rank_correlation([1, 1, 1, 1], [1, 2, 3, 4]))
+    with pytest.raises(ValueError, match="needs pairs"):
+        rank_correlation([1, 2], [1, 2, 3])

@@ -1,4 +1,4 @@
-"""Means with their 95 % intervals, over tasks and over pairs of tasks."""
+"""Means with their 95 % intervals, over tasks and over pairs of tasks; rank correlations with theirs."""
 
 import functools
 import math
@@ -6,6 +6,8 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+
+NORMAL_95 = 1.959963984540054  # between minus this and this lies 95 % of the normal distribution
 
 
 class Interval(NamedTuple):
@@ -52,6 +54,35 @@ def ratio_interval(correct: ArrayLike, total: ArrayLike) -> Interval:
     deviation = math.sqrt(float(((c - ratio * n) ** 2).sum()) / (n.size - 1)) / (float(n.mean()) * math.sqrt(n.size))
     half = t_quantile(n.size - 1) * deviation
     return Interval(ratio, ratio - half, ratio + half)
+
+
+def rank_correlation(a: ArrayLike, b: ArrayLike) -> Interval:
+    """Spearman's rank correlation of two samples (n,) each, ties by mean rank; NaN where one of them does not vary.
+
+    The interval is Fisher's, with the variance of Bonett and Wright 2000: (1 + r^2 / 2) / (n - 3); NaN below 4 pairs.
+    """
+    first, second = (_ranks(np.asarray(sample, dtype=np.float64)) for sample in (a, b))
+    if first.shape != second.shape:
+        raise ValueError(f"{first.shape} and {second.shape} values; a correlation needs pairs")
+    first, second = first - first.mean(), second - second.mean()
+    size = math.sqrt(float(first @ first) * float(second @ second))
+    if not size:
+        return Interval(math.nan, math.nan, math.nan)
+    found = min(1.0, max(-1.0, float(first @ second) / size))
+    if len(first) < 4:
+        return Interval(found, math.nan, math.nan)
+    if abs(found) == 1:
+        return Interval(found, found, found)
+    half = NORMAL_95 * math.sqrt((1 + found**2 / 2) / (len(first) - 3))
+    return Interval(found, math.tanh(math.atanh(found) - half), math.tanh(math.atanh(found) + half))
+
+
+def _ranks(sample: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Ranks from 1; equal values share the mean of theirs."""
+    _, place, counts = np.unique(sample, return_inverse=True, return_counts=True)
+    last = np.cumsum(counts)
+    ranks: NDArray[np.float64] = (last - (counts - 1) / 2)[place]
+    return ranks
 
 
 @functools.cache

@@ -47,7 +47,7 @@ def add(root: Path, source: str, *, split: Path | None = None, note: str = "", s
     known = {version.md5: version for version in versions(root)}
     raw.refuse_unsaved(root)
     with raw.workspace(root) as workspace:
-        pictures = _pictures(source, workspace / "unpacked", seed)
+        pictures = read_pictures(source, workspace / "unpacked", seed)
         if split is not None:
             pictures = with_split(pictures, split)
         fresh = workspace / "raw"
@@ -145,7 +145,8 @@ def diff(root: Path, old: DataVersion, new: DataVersion) -> DataDiff:
     return compare(cache, old.md5, new.md5)
 
 
-def _pictures(source: str, unpacked: Path, seed: int) -> list[Picture]:
+def read_pictures(source: str, unpacked: Path, seed: int = 0) -> list[Picture]:
+    """The pictures of what `add` takes, archives and drawings laid into `unpacked`; nothing is added."""
     if source == GLYPHS:
         from kshot.glyphs import draw
 

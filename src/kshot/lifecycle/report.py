@@ -40,7 +40,11 @@ def write_report(root: Path, path: Path, facts: ReportFacts) -> Path:
 
     A stage output that is missing or empty leaves a line saying so in its place, and nothing is half-written.
     """
-    page = render(root, facts)
+    return write_page(render(root, facts), path)
+
+
+def write_page(page: str, path: Path) -> Path:
+    """Write `page` to `path`, whole or not at all, and return `path`."""
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
     # A file name that is no text (a lone surrogate) may stand in a class name: it is spelled out.
@@ -51,6 +55,13 @@ def write_report(root: Path, path: Path, facts: ReportFacts) -> Path:
 
 def render(root: Path, facts: ReportFacts) -> str:
     """The page as text."""
+    mood, verdict = headline(facts)
+    sections = report_sections.read_sections(root)
+    return pages().get_template("report.html.j2").render(facts=facts, mood=mood, verdict=verdict, **sections)
+
+
+def pages() -> Environment:
+    """The templates of pages, with what they may call."""
     environment = Environment(
         loader=FileSystemLoader(Path(__file__).parent),
         autoescape=True,
@@ -62,9 +73,7 @@ def render(root: Path, facts: ReportFacts) -> str:
     environment.filters["figure"] = figure
     environment.filters["breakable"] = breakable
     environment.globals.update(line_chart=line_chart, scatter=scatter, legend_mark=legend_mark)
-    mood, verdict = headline(facts)
-    sections = report_sections.read_sections(root)
-    return environment.get_template("report.html.j2").render(facts=facts, mood=mood, verdict=verdict, **sections)
+    return environment
 
 
 def headline(facts: ReportFacts) -> tuple[str, str]:

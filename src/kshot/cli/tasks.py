@@ -1,0 +1,58 @@
+"""`kshot tasks`: tasks side by side in the model's space: how hard, how near to which, and whether outside."""
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+from kshot.errors import ParamsError
+
+DESCRIPTION = """\
+Compare whole tasks in the space of the project's model. Without SOURCE these are the project's
+own: its groups, such as alphabets, or sets of classes where it has none. SOURCE is what
+`kshot data add` takes; it is looked at and not added: each of its groups is a task.
+
+  classes, shots       what the task shows: its classes, and images of each
+  predicted, measured  the accuracy on further images of its classes: expected from the shown
+                       ones alone, and as it is
+  outside              how far its classes lie from those of training, 1 is as far as those of
+                       validation; with the limit that validation tasks set
+  nearest known tasks  of the project, with their distances
+
+The map is drawn in reports/tasks.html. docs/tasks.md has the formulas and what was measured.
+"""
+
+
+def add_parser(verbs: Any) -> None:
+    """Add the verb `tasks` to the command line."""
+    top = verbs.add_parser(
+        "tasks",
+        help="map tasks: how hard, how near to each other, and whether outside what the model was trained for",
+        description=DESCRIPTION,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    top.add_argument(
+        "source", nargs="?", metavar="SOURCE", help="folder, archive, manifest, or the word glyphs; not added"
+    )
+    top.add_argument(
+        "--shots", type=int, default=5, metavar="N", help="images a class that the project's own tasks show (default 5)"
+    )
+    top.add_argument("--json", type=Path, metavar="FILE", help="write everything to FILE too")
+    top.set_defaults(run=run)
+
+
+def run(root: Path, options: argparse.Namespace) -> int:
+    """Print the tasks, and draw them in reports/tasks.html."""
+    if options.shots < 1:
+        raise ParamsError(f"--shots is {options.shots}; needs at least 1 image a class")
+    from kshot.lifecycle.task_page import PAGE, write_task_page
+    from kshot.lifecycle.task_words import words
+    from kshot.lifecycle.tasks import survey, write_json
+    from kshot.params import load_params
+
+    found = survey(root, load_params(root / "params.yaml"), options.source, options.shots)
+    write_task_page(found, root / PAGE)
+    if options.json is not None:
+        write_json(found, options.json)
+    print(words(found))
+    print(f"\n  map           {PAGE.as_posix()}")
+    return 0
