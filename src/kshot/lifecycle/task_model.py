@@ -19,7 +19,8 @@ from kshot.errors import DataError, KshotError
 from kshot.evaluation import Points, accuracies, answer_episodes, embed_once
 from kshot.hardness import Hardness, Views, fit_hardness, predicted_accuracy, views
 from kshot.lifecycle import layout
-from kshot.lifecycle.packed import image_ids, read_classes, read_images, read_manifest
+from kshot.lifecycle.features import inputs_of
+from kshot.lifecycle.packed import image_ids, read_classes, read_manifest
 from kshot.methods.mann import Mann
 from kshot.methods.method import Method
 from kshot.methods.saving import load_method
@@ -94,7 +95,7 @@ def read_task_model(root: Path, params: Params, further: Sequence[Ids] = ()) -> 
     classes, manifest = read_classes(root), read_manifest(root)
     trained_on = set(method.embedding.settings.get("trained_on", []))
     images = _images(classes, manifest, trained_on)
-    points = embed_once(method, read_images(root), *images.values(), *further)
+    points = embed_once(method, inputs_of(root, method.embedding.settings), *images.values(), *further)
     narrow = Points(points.ids, narrowed(points.values))
     known = [label for label in images if classes["class"][label] in trained_on]
     validation = [label for label in images if classes["split"][label] == "val" and label not in set(known)]

@@ -3,7 +3,7 @@
 import math
 
 from kshot.lifecycle.report import NONE, percent
-from kshot.lifecycle.summary import columns
+from kshot.lifecycle.tables import columns
 from kshot.lifecycle.tasks import NEW, Row, Survey, Trust
 
 LONGEST = 60  # rows on a terminal; the page and --json have all
