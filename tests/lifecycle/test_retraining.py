@@ -58,9 +58,9 @@ def test_a_promotion_waits_says_so_and_is_not_asked_for_twice(root: Path) -> Non
     asked = judge(root)
     assert asked.decision == "waiting" and not asked.promoted and not asked.repeated
     words = f"waiting for approval until {asked.until}"
-    assert re.search(
-        r"champion +" + re.escape(f"{words}; answer with `kshot approve 1` or `kshot reject 1"), said(root)
-    )
+    told = said(root)
+    assert re.search(r"champion +" + re.escape(f"{words}: 3w1s accuracy"), told)
+    assert re.search(r"answer with +kshot approve 1, or kshot reject 1 --reason", told)
     assert words in retraining.write_report(root, asked).read_text(encoding="utf-8")
     assert registry.find(root, "challenger").tags["kshot.approval"] == words
     again = judge(root)
