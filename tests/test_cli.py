@@ -42,11 +42,14 @@ def test_help_names_every_verb_and_answers_at_once() -> None:
     ended = kshot("--help")
     assert time.monotonic() - started < 2  # 0.16 s alone; the machine may be busy
     assert ended.returncode == 0
-    assert all(f"kshot {verb}" in ended.stdout for verb in ("retrain", "data add", "tasks", "ui"))
+    assert all(f"kshot {verb}" in ended.stdout for verb in ("retrain", "data add", "tasks", "models", "schedule", "ui"))
+
+
+VERBS = "retrain plan data models compare history promote approve reject rollback schedule tasks ui"
 
 
 @pytest.mark.parametrize(
-    "verb", [["retrain"], ["data"], ["data", "add"], ["data", "versions"], ["data", "diff"], ["tasks"], ["ui"]]
+    "verb", [*([verb] for verb in VERBS.split()), ["data", "add"], ["data", "versions"], ["data", "diff"]]
 )
 def test_each_verb_explains_itself(verb: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as ended:

@@ -2,6 +2,7 @@
 
 import json
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -53,7 +54,9 @@ def test_it_has_the_projects_data_version_its_cache_and_its_remote(home: Path, t
     assert dataset.current(tree) == dataset.current(home) == dataset.versions(home)[1]
     assert len(list((tree / "data/raw/images").rglob("*.png"))) == 6
     assert not (tree / ".dvc/cache").exists()
-    remote = subprocess.run(["dvc", "remote", "list"], cwd=tree, check=True, capture_output=True, text=True).stdout
+    remote = subprocess.run(
+        [sys.executable, "-m", "dvc", "remote", "list"], cwd=tree, check=True, capture_output=True, text=True
+    ).stdout
     assert remote.split()[:2] == ["far", str(home / "far")]
 
 

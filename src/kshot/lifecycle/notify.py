@@ -51,11 +51,11 @@ def _post(address: str, title: str, text: str, facts: dict[str, str]) -> None:
 
 def _apprise(address: str, title: str, text: str) -> None:
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", DeprecationWarning)  # of a module that it tries to import, and can do without
+        warnings.simplefilter("ignore", DeprecationWarning)  # of a module that it imports late, where there is one
         from apprise import Apprise
 
-    service = Apprise()
-    if not service.add(address):
-        raise ValueError("Apprise knows no such address; its list is at https://appriseit.com/services")
-    if not service.notify(title=title, body=text):
-        raise ConnectionError("it could not be delivered")
+        service = Apprise()
+        if not service.add(address):
+            raise ValueError("Apprise knows no such address; its list is at https://appriseit.com/services")
+        if not service.notify(title=title, body=text):
+            raise ConnectionError("it could not be delivered")

@@ -1,0 +1,152 @@
+"""What is refused before anything is served, one line each; what the watch notes, and when."""
+
+import dataclasses
+import os
+from pathlib import Path
+
+import pytest
+
+from flows import schedule as times
+from flows import server, serving
+from kshot import cli
+from kshot.errors import Busy, DataError, KshotError
+from kshot.lifecycle import lock, new_data, schedule
+from tests.lifecycle import raw_project
+from tests.lifecycle.test_schedule import ALL
+
+
+@pytest.fixture
+def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A project with git and DVC, and the working directory in it."""
+    made = raw_project.make(tmp_path / "root")
+    monkeypatch.chdir(made)
+    return made
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (["--every", "6"], "'6' is no duration; write it like 30s"),
+        (["--every", "1s"], "--every 1s is too often; needs 10s or more"),
+        (["--on-new-data", "--poll", "0s"], "--poll 0s is too often; needs 1s or more"),
+        (["--every", "6h", "--timezone", "Mars/Base"], "'Mars/Base' is no time zone"),
+        (["--on-new-data", "nowhere"], "nowhere is not there"),
+        (["--every", "6h", "--set", "train.steps=0"], "train.steps is 0; needs at least 1"),
+        (["--every", "6h", "--data", "0000"], "'0000' is no data version here"),
+        (["--overlap", "skip"], "--overlap says how; needs --cron, --every or --on-new-data too"),
+        ([], "nothing is scheduled yet; needs --cron LINE"),
+        (["pause"], "nothing is not scheduled; `kshot schedule list` shows nothing"),
+    ],
+)
+def test_bad_input_is_one_line_and_keeps_nothing(
+    root: Path, capsys: pytest.CaptureFixture[str], arguments: list[str], told: str
+) -> None:
+    assert cli.main(["schedule", *arguments]) != 0
+    error = capsys.readouterr().err
+    assert told in error and error.count("\n") == 1
+    assert schedule.read(root) is None
+
+
+@pytest.mark.parametrize("line", ["", "0 3 * *", "61 3 * * 1", "every day", "R 3 * * 1"])
+def test_what_is_no_cron_line_is_refused_with_an_example(line: str) -> None:
+    with pytest.raises(KshotError, match=r"is no cron line; needs five fields, .* such as '0 3 \* \* 1'"):
+        times.timetable(dataclasses.replace(ALL, cron=line))
+
+
+def test_a_project_without_a_commit_is_refused(root: Path) -> None:
+    with pytest.raises(KshotError, match="'HEAD' is no commit of"):
+        times.check(root, dataclasses.replace(ALL, ref=None))
+
+
+def test_a_server_that_is_down_is_named_with_how_long_it_was_tried(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(serving, "PATIENCE_S", 0.5)
+    with pytest.raises(
+        KshotError, match=r"http://127\.0\.0\.1:1/api did not answer, tried for \d+ s; start it, or unset"
+    ):
+        serving.wait_for("http://127.0.0.1:1/api")
+
+
+def test_the_times_bear_the_zone_the_interval_its_beginning_and_pauses_hold() -> None:
+    cron, every = times.timetable(schedule.pause(ALL, (schedule.EVERY,), True))
+    assert (cron.cron, cron.timezone, cron.active, cron.slug) == ("0 3 * * 1", "Europe/Berlin", True, "cron")
+    assert (every.anchor_date.isoformat(), every.active, every.slug) == (ALL.since, False, "every")
+
+
+def test_an_interval_is_due_where_it_began_and_a_cron_line_in_its_zone() -> None:
+    every, cron = times.next_start(ALL, schedule.EVERY), times.next_start(ALL, schedule.CRON)
+    assert every is not None and (every.timestamp() - 1795255200) % ALL.every_s == 0  # 2026-11-21 10:00 UTC
+    assert cron is not None and (cron.weekday(), cron.hour, cron.minute) == (0, 3, 0)
+    assert times.next_start(ALL, schedule.NEW_DATA) is None
+
+
+def test_a_schedule_is_listed_paused_and_removed_while_nobody_serves(
+    root: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert cli.main(["schedule", "list"]) == 0
+    assert "nothing is scheduled" in capsys.readouterr().out
+    schedule.write(root, ALL)
+    assert cli.main(["schedule", "pause", "every"]) == 0
+    assert cli.main(["schedule", "remove", "cron"]) == 0
+    capsys.readouterr()
+    assert cli.main(["schedule", "list"]) == 0
+    shown = capsys.readouterr().out
+    assert "every     6h" in shown and "paused" in shown and "cron" not in shown
+    assert "not served now" in shown
+
+
+def test_a_second_scheduler_is_told_who_serves(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with lock.hold(root, "kshot schedule", lock.SERVING):
+        assert lock.holder(root, lock.SERVING) is not None
+        with pytest.raises(Busy):
+            _from_another_process(root)
+    assert lock.holder(root, lock.SERVING) is None
+
+
+def _from_another_process(root: Path) -> None:
+    from tests.flows.project import kshot
+
+    ended = kshot(root, "schedule", "--every", "1h")
+    if ended.code == Busy.exit_code:
+        assert f"`kshot schedule` (process {os.getpid()})" in ended.err
+        raise Busy(ended.err)
+
+
+def test_content_is_added_only_once_it_rests_and_only_once(root: Path, tmp_path: Path) -> None:
+    source = raw_project.write_tree(tmp_path / "source", {"a": 2, "b": 2})
+    watch = serving.Watch(root, print)
+    watch.add(source)
+    raw_project.write_tree(source, {"c": 2})  # the copy goes on
+    watch.add(source)
+    assert watch.seen == new_data.Seen()
+    watch.add(source)
+    (version,) = watch.seen.versions
+    assert version.md5 == new_data.of_project(root) and version.run is None
+    # A new process knows it, and the same content is no news.
+    again = serving.Watch(root, print)
+    again.add(source)
+    again.add(source)
+    assert again.seen == watch.seen
+
+
+def test_content_that_is_refused_is_tried_again_when_it_changes(root: Path, tmp_path: Path) -> None:
+    source = tmp_path / "source"
+    source.mkdir()
+    (source / "notes.txt").write_text("no picture")
+    watch = serving.Watch(root, print)
+    watch.add(source)
+    with pytest.raises(DataError):
+        watch.add(source)
+    watch.add(source)  # quiet: it is known
+    raw_project.write_tree(source, {"a": 2, "b": 2})
+    (source / "notes.txt").unlink()
+    watch.add(source)
+    watch.add(source)
+    assert len(watch.seen.versions) == 1
+
+
+def test_a_note_of_a_server_that_is_gone_leads_nowhere(tmp_path: Path) -> None:
+    assert server.running(tmp_path) is None
+    (tmp_path / server.NOTE).write_text('{"api": "http://127.0.0.1:1/api", "pid": 999999}')
+    assert server.running(tmp_path) is None
+    server.end_left_behind(tmp_path)
+    assert not (tmp_path / server.NOTE).exists()
