@@ -94,7 +94,9 @@ def words(found: "Comparison") -> str:
     lines = [f"{old} and {new} on the same {found.episodes:,} episodes a protocol ({found.on})", ""]
     lines += columns([line(change, old, new, "") for change in found.protocols])
     if found.groups:
-        lines += ["", *columns([line(change, old, new, "group") for change in found.groups])]
+        order = [change.protocol for change in found.protocols]
+        groups = sorted(found.groups, key=lambda one: (order.index(one.protocol), one.name))
+        lines += ["", *columns([line(change, old, new, "group") for change in groups])]
     moved = sorted((one for one in found.classes if one.moved), key=lambda one: -abs(one.difference.mean))
     count = len(found.classes)
     lines += ["", f"  {len(moved)} of {count:,} classes moved, over all protocols; by chance {count / 20:.0f} would"]

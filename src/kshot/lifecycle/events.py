@@ -83,6 +83,8 @@ class Event:
         """What happened, in words."""
         if self.action == MOVED_OUTSIDE:
             return "aliases moved outside kshot, found"
+        if self.action == ROLLED_BACK:
+            return f"rolled back to version {self.version}"
         return f"version {self.version} {'set waiting' if self.action == WAITING else self.action}"
 
 
