@@ -16,6 +16,7 @@ from typing import Any, Literal
 
 from prefect import flow, runtime
 from prefect.logging import get_run_logger
+from prefect.logging.loggers import flow_run_logger
 from prefect.states import Cancelled
 
 HERE = "HEAD"
@@ -32,7 +33,8 @@ def tell_failure(flow: Any, flow_run: Any, state: Any) -> None:
     """Tell the addresses of KSHOT_NOTIFY of a retraining that failed."""
     from kshot.lifecycle import notify
 
-    notify.failed(f"{flow_run.name}", state.message or state.name)
+    for trouble in notify.failed(flow_run.name, state.message or state.name):
+        flow_run_logger(flow_run, flow).warning(trouble)
 
 
 @flow(name="retrain", on_failure=[tell_failure], on_crashed=[tell_failure])

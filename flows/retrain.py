@@ -6,6 +6,7 @@ from typing import Any
 from prefect import flow, runtime, task
 from prefect.artifacts import create_table_artifact
 from prefect.cache_policies import NO_CACHE
+from prefect.logging.loggers import flow_run_logger
 
 from flows.output import listener, say
 from kshot.lifecycle import durations, lineage, lock, notify, pipeline, retraining, store, summary, tracking
@@ -18,7 +19,8 @@ LIMIT_S = {"train": 7 * 24 * HOUR_S}  # every other stage has two hours
 
 def tell_failure(flow: Any, flow_run: Any, state: Any) -> None:
     """Tell the addresses of KSHOT_NOTIFY of a retraining that failed."""
-    notify.failed(flow_run.name, state.message or state.name)
+    for trouble in notify.failed(flow_run.name, state.message or state.name):
+        flow_run_logger(flow_run, flow).warning(trouble)
 
 
 @flow(name="retrain", on_failure=[tell_failure])

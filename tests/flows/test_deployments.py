@@ -1,0 +1,130 @@
+"""What the scheduler does at a real Prefect server: what was missed, what was lost, one run a data version."""
+
+import asyncio
+import dataclasses
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+from uuid import UUID, uuid4
+
+import pytest
+from prefect import get_client
+from prefect.states import Completed, Crashed, Failed, Running, Scheduled
+from prefect.testing.utilities import prefect_test_harness
+
+from flows import schedule as times
+from flows.at_commit import alone
+from kshot.lifecycle import new_data, schedule
+from kshot.lifecycle.new_data import Seen, Version
+from tests.lifecycle.test_schedule import ALL
+
+A, B = "a" * 32, "b" * 32
+
+
+@pytest.fixture(scope="module", autouse=True)
+def harness() -> Iterator[None]:
+    with prefect_test_harness(server_startup_timeout=300):
+        yield
+
+
+@pytest.fixture
+def ids(tmp_path: Path) -> list[UUID]:
+    """Both deployments, applied anew."""
+    return [deployment.apply() for deployment in times.deployments(tmp_path, ALL)]  # type: ignore[misc]
+
+
+def begin(deployment: UUID, state: Any) -> UUID:
+    with get_client(sync_client=True) as client:
+        if state.is_scheduled():
+            return client.create_flow_run_from_deployment(deployment, state=state).id
+        run = client.create_flow_run_from_deployment(deployment)
+        client.set_flow_run_state(run.id, state, force=True)
+        return run.id
+
+
+def state_of(run: UUID | str) -> str:
+    with get_client(sync_client=True) as client:
+        state = client.read_flow_run(UUID(str(run))).state
+        assert state is not None
+        return str(state.name)
+
+
+def hours_ago(*hours: int) -> list[Any]:
+    return [Scheduled(scheduled_time=datetime.now(UTC) - timedelta(hours=one)) for one in hours]
+
+
+@pytest.mark.parametrize(("rule", "last"), [("once", "Scheduled"), ("never", "Cancelled")])
+def test_what_was_missed_is_made_up_for_once_or_dropped(tmp_path: Path, ids: list[UUID], rule: Any, last: str) -> None:
+    missed = [begin(ids[0], state) for state in hours_ago(18, 12, 6)]
+    coming = begin(ids[0], Scheduled(scheduled_time=datetime.now(UTC) + timedelta(hours=1)))
+    waiting = begin(ids[1], hours_ago(1)[0])  # a data version's run is never dropped
+    asyncio.run(times.tidy(tmp_path, dataclasses.replace(ALL, catch_up=rule), ids))
+    assert [state_of(run) for run in missed] == ["Cancelled", "Cancelled", last]
+    assert state_of(coming) == state_of(waiting) == "Scheduled"
+
+
+def test_a_run_whose_process_is_gone_is_crashed_and_one_that_lives_is_not(
+    tmp_path: Path, ids: list[UUID], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lost, alive = begin(ids[0], Running()), begin(ids[1], Running())
+    monkeypatch.setattr("flows.at_commit.runtime.flow_run.id", str(alive), raising=False)
+    with alone(tmp_path, wait=False):
+        asyncio.run(times.tidy(tmp_path, ALL, ids))
+    assert (state_of(lost), state_of(alive)) == ("Crashed", "Running")
+    asyncio.run(times.tidy(tmp_path, ALL, ids))
+    assert state_of(alive) == "Crashed"
+
+
+def test_what_is_no_longer_scheduled_is_taken_from_the_server(tmp_path: Path, ids: list[UUID]) -> None:
+    now = schedule.without(schedule.without(ALL, schedule.CRON), schedule.NEW_DATA)
+    asyncio.run(times.tidy(tmp_path, now, ids[:1]))
+    with get_client(sync_client=True) as client:
+        found = client.read_deployment_by_name(f"retrain/{times.BY_TIME}")
+        assert [one.slug for one in found.schedules] == [schedule.EVERY]
+        assert [one.name for one in client.read_deployments()] == [times.BY_TIME]
+
+
+def test_a_version_has_one_run_even_if_the_watcher_was_killed_before_it_noted_it(
+    tmp_path: Path, ids: list[UUID]
+) -> None:
+    md5 = uuid4().hex
+    seen, said = times.start_new(tmp_path, Seen("f", (Version(md5),)))
+    first = seen.versions[0].run
+    assert first and md5[:8] in said[0]
+    assert new_data.read(tmp_path) == seen
+    # Killed between the request and the note: the state on disk has no run yet.
+    again, _ = times.start_new(tmp_path, Seen("f", (Version(md5),)))
+    assert again.versions[0].run == first
+
+
+@pytest.mark.parametrize("state", [Completed(), Failed(message="class a has 1 image")])
+def test_a_version_whose_run_has_ended_is_done_with(tmp_path: Path, ids: list[UUID], state: Any) -> None:
+    run = begin(ids[1], state)
+    seen, said = times.start_new(tmp_path, Seen("f", (Version(A, run=str(run)),)))
+    assert (seen.versions[0].ended, said) == (state.name, [])
+
+
+def test_a_run_that_was_ended_from_outside_is_started_again_three_times_in_all(tmp_path: Path, ids: list[UUID]) -> None:
+    seen, runs = Seen("f", (Version(uuid4().hex),)), set()
+    for _ in range(3):
+        seen, _ = times.start_new(tmp_path, seen)
+        run = str(seen.versions[0].run)
+        runs.add(run)
+        with get_client(sync_client=True) as client:
+            client.set_flow_run_state(UUID(run), Crashed(), force=True)
+        seen, _ = times.start_new(tmp_path, seen)
+    assert len(runs) == 3
+    assert (seen.versions[0].attempt, seen.versions[0].ended) == (3, "Crashed")
+
+
+def test_a_pause_at_the_server_is_kept_and_ends_there_too(tmp_path: Path, ids: list[UUID]) -> None:
+    schedule.write(tmp_path, ALL)
+    times.tell_server((schedule.EVERY, schedule.NEW_DATA), "pause")
+    times.News().look(tmp_path)
+    kept = schedule.read(tmp_path)
+    assert kept is not None and set(kept.paused) == {schedule.EVERY, schedule.NEW_DATA}
+    times.tell_server((schedule.EVERY,), "resume")
+    times.News().look(tmp_path)
+    kept = schedule.read(tmp_path)
+    assert kept is not None and kept.paused == (schedule.NEW_DATA,)
