@@ -35,6 +35,7 @@ from prefect.schedules import Schedule as PrefectSchedule
 from prefect.states import Cancelled, Crashed
 from prefect.types import DateTime
 
+from flows import promote
 from flows.at_commit import GUARD, HERE, CommitError, resolve, retrain_at_commit
 from kshot.errors import KshotError
 from kshot.lifecycle import lineage, new_data
@@ -126,7 +127,8 @@ def deployments(root: Path, schedule: Schedule) -> list[RunnerDeployment]:
                 BY_DATA, {**parameters, "overlap": "wait"}, waiting, schedules=[], paused=NEW_DATA in schedule.paused
             )
         )
-    return served
+    # Whoever is asked to approve a promotion finds the form for it on the same pages.
+    return [*served, promote.deployment(root)]
 
 
 def _deployment(
@@ -266,6 +268,7 @@ class News:
                 deployment_filter=DeploymentFilter(id=DeploymentFilterId(any_=[one.id for one in found])),
                 flow_run_filter=FlowRunFilter(start_time=FlowRunFilterStartTime(after_=self.began)),
             )
+        names = {deployment.id: deployment.name for deployment in found}
         said = []
         for run in sorted(runs, key=lambda run: run.start_time or self.began):
             state = run.state
@@ -273,7 +276,8 @@ class News:
                 continue
             name = self.known[run.id] = str(state.name)
             why = f": {' '.join(state.message.split())}" if state.message and not state.is_completed() else ""
-            said.append(f"retraining {run.name}: {name.lower()}{why}")
+            what = "answer" if names.get(run.deployment_id) == promote.NAME else "retraining"
+            said.append(f"{what} {run.name}: {name.lower()}{why}")
         return said
 
 
