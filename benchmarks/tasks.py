@@ -100,8 +100,7 @@ def ceiling(model: TaskModel, episodes: EpisodeSet) -> float:
 def distance_table(model: TaskModel) -> None:
     """Two tasks of different classes, of one group of unseen classes or of two: squared distances and their order."""
     print("| tasks | one group | two groups | area under the curve |\n|---|---|---|---|")
-    classes = model.classes.loc[list(model.images)]
-    unseen = classes[classes["split"] != "train"]
+    unseen = model.classes[(model.classes["rotation"] == 0) & (model.classes["split"] != "train")]
     groups = [rows.index.to_numpy() for name, rows in unseen.groupby("group") if name and len(rows) >= 20]
     generator = np.random.default_rng(0)
     for n_way, k_shot in ((5, 1), (5, 5), (10, 1), (10, 5)):

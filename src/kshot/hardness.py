@@ -22,7 +22,9 @@ from kshot.tasks import Task
 
 LEAST_APART = 0.05  # of the spread within a class: classes whose means lie closer count as this far apart
 CERTAIN = 1e-4  # a view's share is kept this far from 0 and 1
-PRIOR = 1.0  # how many tasks' worth of trust the first view has before any were measured
+# What holds the weights where few tasks were measured. A task that is nearly always answered rightly tells little, so
+# that 1.0 outweighs hundreds of them: the left out view was then all but ignored.
+PRIOR = 0.01
 
 
 class Views(NamedTuple):

@@ -97,7 +97,7 @@ def test_a_source_is_nearest_to_the_task_that_it_is_a_copy_of_and_nothing_is_add
     new, *known = found.rows
     assert (new.name, new.split, new.classes, new.images, new.shots) == ("copy", "new", 6, 48, 8)
     assert new.nearest[0] == ("c", 0.0) and found.notes == ()
-    assert new.measured is None and new.outside == pytest.approx(known[-1].outside, rel=0.2)
+    assert new.measured is None and new.outside == pytest.approx(known[-1].outside, rel=0.5)
     assert [row.name for row in known] == list(packed_project.GROUPS)
     # What the source is does not move the project's own tasks.
     assert known == list(own.rows)

@@ -28,9 +28,11 @@ from kshot.params import Params, Protocol
 from kshot.task_space import TaskSpace, learn_space, outsideness
 from kshot.tasks import Task
 
-TRAINED_IMAGES, UNSEEN_IMAGES = 10, 30  # of each class that are embedded
+TRAINED_IMAGES, TURNED_IMAGES, UNSEEN_IMAGES = 10, 3, 30  # of each class that are embedded
 WIDEST = 256  # a space of more directions is projected at random to this many
-WAYS, SHOTS = (2, 5, 10, 20, 40), (1, 2, 5, 10)  # of the validation tasks that predictions are set on
+# Of the validation tasks that predictions are set on. Tasks of 2 images are left out: what an image says when the only
+# other of its class answers would be trusted as little in tasks of many.
+WAYS, SHOTS = (2, 5, 10, 20, 40), (1, 5, 10)
 TASKS_A_SHAPE = 30
 LIMIT_TASKS = 200  # validation tasks that a limit is set on
 # Of these. Tasks of many classes are all alike where a few groups of validation classes are all that they are drawn
@@ -44,8 +46,9 @@ Ids = NDArray[np.integer[Any]]
 class TaskModel:
     """The model with its points, and what validation classes allow it to say.
 
-    images: label to the ids of the upright images that are embedded, `points` their values and `narrow` the same for
-    `kshot.tasks`. hardness is None, and so is every limit, where it was trained on the validation classes.
+    images: label to the ids of its images that are embedded, those of turned test classes are not; `points` their
+    values and `narrow` the same for `kshot.tasks`. hardness is None, and so is every limit, where it was trained on
+    the validation classes.
     """
 
     method: Method
@@ -135,10 +138,13 @@ def limit(model: TaskModel, n_way: int, k_shot: int) -> float | None:
 
 
 def _images(classes: pd.DataFrame, manifest: pd.DataFrame, trained_on: set[str]) -> dict[int, Ids]:
-    upright = classes[classes["rotation"] == 0]
+    part = classes[(classes["rotation"] == 0) | (classes["split"] != "test")]
     found: dict[int, Ids] = {}
-    for label, name, ids in zip(upright.index, upright["class"], image_ids(manifest, upright), strict=True):
-        most = TRAINED_IMAGES if name in trained_on else UNSEEN_IMAGES
+    for label, name, turns, ids in zip(
+        part.index, part["class"], part["rotation"], image_ids(manifest, part), strict=True
+    ):
+        trained = TURNED_IMAGES if turns else TRAINED_IMAGES
+        most = trained if name in trained_on else UNSEEN_IMAGES
         found[int(label)] = ids[np.linspace(0, len(ids) - 1, min(most, len(ids))).round().astype(int)]
     return found
 

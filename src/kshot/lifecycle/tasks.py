@@ -151,7 +151,7 @@ def write_json(found: Survey, path: Path) -> None:
 
 def _known(model: TaskModel) -> list[_Known]:
     """The project's own tasks: its groups, each split's part by itself, or sets of classes where it has no groups."""
-    upright = model.classes.loc[list(model.images)]
+    upright = model.classes[model.classes["rotation"] == 0]
     found = []
     for split in ("train", "val", "test"):
         part = upright[upright["split"] == split]
