@@ -1,13 +1,16 @@
 """`kshot schedule`: retrainings that start by themselves, by the clock or because new data came."""
 
 import argparse
+import contextlib
 import os
+import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 from kshot.errors import KshotError
-from kshot.lifecycle import lock, quiet, schedule, settings
+from kshot.lifecycle import layout, lock, quiet, schedule, settings
 from kshot.lifecycle.files import exclusive
 from kshot.lifecycle.schedule import CRON, EVERY, NEW_DATA, Schedule
 
@@ -23,6 +26,7 @@ Each retraining works at one commit, in a git worktree of its own: what you edit
 not slip into it. The schedule is kept: `list`, `pause`, `resume` and `remove` work on it whether
 it is served or not. docs/schedule.md says more.
 """
+LOG = layout.STATE / "scheduler.log"
 OPTIONS_OF_A_RUN = ("ref", "data", "sets", "catch_up", "overlap", "timezone", "poll")
 
 
@@ -88,13 +92,17 @@ def run_serve(root: Path, options: argparse.Namespace) -> int:
         if not options.debug:
             os.environ.setdefault("PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL", "CRITICAL")
         _check(root, wanted)
-        _say("starting ...")
+        say = _on(sys.stdout)
+        say("starting ...")
         from flows import serving
 
-        try:
-            serving.serve(root, wanted, _say)
-        except KeyboardInterrupt:
-            _say("ended; the schedule is kept: `kshot schedule` serves it again")
+        # What Prefect and the runs' processes print is for who looks for trouble.
+        with (root / LOG).open("a", encoding="utf-8") as log:
+            try:
+                with contextlib.redirect_stdout(log), contextlib.redirect_stderr(log):
+                    serving.serve(root, wanted, say)
+            except KeyboardInterrupt:
+                say("ended; the schedule is kept: `kshot schedule` serves it again")
     return 0
 
 
@@ -208,5 +216,8 @@ def _last(root: Path) -> str:
     return f"last {last.md5[:8]}: {last.ended.lower() if last.ended else 'under way' if last.run else 'waits'}"
 
 
-def _say(text: str) -> None:
-    print(f"{time.strftime('%Y-%m-%d %H:%M:%S')}  {text}", flush=True)
+def _on(terminal: TextIO) -> Callable[[str], None]:
+    def say(text: str) -> None:
+        print(f"{time.strftime('%Y-%m-%d %H:%M:%S')}  {text}", file=terminal, flush=True)
+
+    return say
