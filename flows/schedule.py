@@ -268,7 +268,7 @@ class News:
                 deployment_filter=DeploymentFilter(id=DeploymentFilterId(any_=[one.id for one in found])),
                 flow_run_filter=FlowRunFilter(start_time=FlowRunFilterStartTime(after_=self.began)),
             )
-        names = {deployment.id: deployment.name for deployment in found}
+        names: dict[UUID | None, str] = {deployment.id: deployment.name for deployment in found}
         said = []
         for run in sorted(runs, key=lambda run: run.start_time or self.began):
             state = run.state
