@@ -21,9 +21,7 @@ def code(subject: Subject) -> str:
         raise NotRecorded("no commit was recorded: the project was in no git repository, so its code is not kept")
     if _git(subject.root, "cat-file", "-e", f"{commit}^{{commit}}") is None:
         raise Broken(f"commit {commit[:10]} is not in this repository; fetch it from where it was made", commit)
-    if not _git(subject.root, "for-each-ref", "--contains", commit, "--count=1") and not _is_below_head(
-        subject, commit
-    ):
+    if not _is_kept(subject.root, commit):
         raise Broken(
             f"commit {commit[:10]} is on no branch and no tag, so that git will delete it; keep it with "
             f"`git tag model-{subject.version} {commit[:10]}`",
@@ -48,8 +46,11 @@ def _of_run(subject: Subject, tag: str) -> str:
     return str(subject.run.data.tags.get(tag, "")) if subject.run is not None else ""
 
 
-def _is_below_head(subject: Subject, commit: str) -> bool:
-    return _git(subject.root, "merge-base", "--is-ancestor", commit, "HEAD") is not None
+def _is_kept(root: Path, commit: str) -> bool:
+    """Whether a branch, a tag or what is checked out leads to the commit, so that git does not delete it."""
+    if _git(root, "for-each-ref", "--contains", commit, "--count=1"):
+        return True
+    return _git(root, "merge-base", "--is-ancestor", commit, "HEAD") is not None
 
 
 def _patch(subject: Subject, dirty: bool) -> Path | None:

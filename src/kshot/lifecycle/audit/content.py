@@ -32,7 +32,7 @@ class Held:
 
 
 def held(root: Path, md5: str, size: int | None, *, advance: Advance | None = None, gone: str = "") -> Held:
-    """Where the folder with DVC's `md5` (ending in .dir) and `size` in bytes lies; with `advance` each object is hashed.
+    """Where the folder with DVC's `md5` (ending in .dir) and `size` in bytes lies; `advance`: hash each object.
 
     Raises Broken for content that is neither in the cache nor in the remote (`gone` is the remedy then), and for
     content that has not its hash.
@@ -48,7 +48,8 @@ def held(root: Path, md5: str, size: int | None, *, advance: Advance | None = No
     lost = sorted(names[oid] for oid in missing if oid not in remote)
     if lost:
         raise Broken(
-            f"{shown(lost)} of {md5[:8]} {'is' if len(lost) == 1 else 'are'} neither in DVC's cache nor in {where}; {gone}",
+            f"{shown(lost)} of {md5[:8]} {'is' if len(lost) == 1 else 'are'} neither in DVC's cache nor in {where}; "
+            f"{gone}",
             f"{len(entries)} files",
             f"{len(entries) - len(lost)} files",
         )
