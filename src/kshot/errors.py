@@ -8,7 +8,8 @@ KshotError                 every error meant for a person: one line, found - nee
 ├── StageFailed            a DVC stage ended badly                                 exit 6
 ├── RegistryError          MLflow's store, the registry, the champion              exit 7
 ├── Busy                   another kshot command holds the project                 exit 8
-└── TrainingDiverged       a loss that is no longer a number                       exit 9
+├── TrainingDiverged       a loss that is no longer a number                       exit 9
+└── AuditFailed            a link of a model's record does not hold                exit 10
 """
 
 
@@ -48,3 +49,7 @@ class Busy(KshotError):
 
 class TrainingDiverged(KshotError):
     exit_code = 9
+
+
+class AuditFailed(KshotError):
+    exit_code = 10

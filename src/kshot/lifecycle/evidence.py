@@ -12,13 +12,14 @@ from kshot.errors import DataError, KshotError, RegistryError
 from kshot.images import Packed, pack
 from kshot.lifecycle import layout, registry, store
 from kshot.lifecycle.answers import Answers, answer
-from kshot.lifecycle.gate import Evidence, GroupChange
+from kshot.lifecycle.gate import Evidence
 from kshot.lifecycle.lineage import Lineage
 from kshot.lifecycle.packed import of_splits, read_classes, read_manifest
+from kshot.lifecycle.paired import differences, group_changes, read_groups
 from kshot.lifecycle.registry import Registered
 from kshot.methods.saving import load_method
 from kshot.params import Params
-from kshot.statistics import Interval, mean_interval, paired_difference
+from kshot.statistics import mean_interval
 
 
 class _Results(NamedTuple):
@@ -48,30 +49,6 @@ def gather(root: Path, champion: Registered | None, lineage: Lineage, params: Pa
         groups=group_changes(ours.groups, theirs.groups, first),
         notes=notes,
     )
-
-
-def differences(ours: pd.DataFrame, theirs: pd.DataFrame) -> dict[str, Interval]:
-    """Protocol to the paired difference ours - theirs over the episodes that both answered."""
-    both = ours.merge(theirs, on=["protocol", "episode"], suffixes=("_ours", "_theirs"))
-    return {
-        str(name): paired_difference(part["accuracy_ours"], part["accuracy_theirs"])
-        for name, part in both.groupby("protocol", sort=False)
-    }
-
-
-def group_changes(ours: pd.DataFrame, theirs: pd.DataFrame, protocol: str) -> tuple[GroupChange, ...]:
-    """Both accuracies on each group that both answered for."""
-    tables = (table[table["protocol"] == protocol] for table in (ours, theirs))
-    both = next(tables).merge(next(tables), on="group", suffixes=("_ours", "_theirs"))
-    return tuple(
-        GroupChange(str(row["group"]), float(row["accuracy_theirs"]), float(row["accuracy_ours"]))
-        for row in both.to_dict("records")
-    )
-
-
-def read_groups(path: Path) -> pd.DataFrame:
-    """A groups.csv; a group without a name stays ''."""
-    return pd.read_csv(path, dtype={"group": str, "protocol": str}, keep_default_na=False)
 
 
 def _champions(

@@ -1,5 +1,7 @@
 """May this model replace the one in production? A pure function of the evidence and the rules."""
 
+import hashlib
+import json
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -123,6 +125,12 @@ def percent(share: float) -> str:
 def points(difference: float, unit: str = " pp") -> str:
     """A difference of shares in percentage points: +0.12 pp."""
     return f"{100 * difference:+.2f}{unit}"
+
+
+def rules_hash(rules: Gate) -> str:
+    """16 hex digits that stand for the rules; who carries a decision out is none of them."""
+    kept = {key: value for key, value in asdict(rules).items() if not key.startswith("approval")}
+    return hashlib.sha256(json.dumps(kept, sort_keys=True).encode()).hexdigest()[:16]
 
 
 def to_json(evidence: Evidence, rules: Gate, decision: Decision) -> dict[str, Any]:

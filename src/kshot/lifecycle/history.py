@@ -32,6 +32,7 @@ from kshot.lifecycle.events import (
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
+    from mlflow.entities.model_registry import RegisteredModel
 
 EXPERIMENT = "kshot promotions"
 RUN = "kshot.history"  # on the registered model: the run that holds its events
@@ -85,9 +86,18 @@ def read(client: "MlflowClient") -> Record:
         if error.error_code != "RESOURCE_DOES_NOT_EXIST":
             raise
         return Record("", (), {})
-    stand = {name: str(version) for name, version in model.aliases.items() if name in (CHAMPION, CHALLENGER)}
     run_id = model.tags.get(RUN, "")
-    return Record(run_id, _events(client, run_id) if run_id else (), stand)
+    return Record(run_id, _events(client, run_id) if run_id else (), _standing(model))
+
+
+def standing(client: "MlflowClient") -> dict[str, str]:
+    """Where champion and challenger stand, whether the history can be read or not. Raises MlflowException."""
+    found = client.search_registered_models(f"name='{store.NAME}'")
+    return _standing(found[0]) if found else {}
+
+
+def _standing(model: "RegisteredModel") -> dict[str, str]:
+    return {name: str(version) for name, version in model.aliases.items() if name in (CHAMPION, CHALLENGER)}
 
 
 def begin(client: "MlflowClient", root: Path, where: str) -> None:

@@ -62,11 +62,11 @@ def lineage(root: Path) -> Lineage:
     commit, dirty = git_state(root)
     version = dataset.current(root)
     return Lineage(
-        key=_digest({name: _inputs(stage) for name, stage in stages.items()}),
+        key=digest({name: stage_inputs(stage) for name, stage in stages.items()}),
         data_version=version.md5 if version else "",
         git_commit=commit,
         git_dirty=dirty,
-        params_hash=_digest({name: stage.get("params", {}) for name, stage in stages.items()}),
+        params_hash=digest({name: stage.get("params", {}) for name, stage in stages.items()}),
         dvc_lock_hash=hashlib.sha256(path.read_bytes()).hexdigest()[:16],
         episodes_hash=_output(stages, layout.EPISODES.as_posix()),
         device=device(root),
@@ -139,7 +139,8 @@ def _stages(path: Path) -> dict[str, Any]:
     return stages
 
 
-def _inputs(stage: dict[str, Any]) -> dict[str, Any]:
+def stage_inputs(stage: dict[str, Any]) -> dict[str, Any]:
+    """What the results of a stage of dvc.lock follow from; the lineage's key is the `digest` of those of all stages."""
     deps = {dep["path"]: dep.get("md5", "") for dep in stage.get("deps", [])}
     return {"cmd": stage["cmd"], "deps": deps, "params": stage.get("params", {})}
 
@@ -148,7 +149,8 @@ def _output(stages: dict[str, Any], path: str) -> str:
     return next((out["md5"] for stage in stages.values() for out in stage.get("outs", []) if out["path"] == path), "")
 
 
-def _digest(value: object) -> str:
+def digest(value: object) -> str:
+    """16 hex digits that stand for a value of plain JSON."""
     text = json.dumps(value, sort_keys=True, default=str)
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 

@@ -71,7 +71,7 @@ def find(root: Path, name: str) -> Registered:
     """The version of that number or alias. Raises RegistryError with the nearest that there are."""
     with store.told(store.connect(root)):
         client = store.client()
-        aliases = history.read(client).aliases
+        aliases = history.standing(client)
         numbers = sorted(int(one.version) for one in client.search_model_versions(f"name='{NAME}'"))
         if not numbers:
             raise RegistryError("no model is registered yet; `kshot retrain` makes and registers one")

@@ -1,8 +1,6 @@
 """The steps of a retraining around its stages: the data it starts from, the judgement it ends with."""
 
 import dataclasses
-import hashlib
-import json
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -10,7 +8,7 @@ from kshot.errors import DataError
 from kshot.lifecycle import dataset, events, gate, layout, pipeline, promotion, registry, report, store, tracking
 from kshot.lifecycle.lineage import Lineage
 from kshot.lifecycle.registry import Registered
-from kshot.params import Params, load_params
+from kshot.params import load_params
 from kshot.sections import read_mapping
 
 
@@ -80,7 +78,7 @@ def judge(root: Path, version: Registered, origin: Lineage) -> Outcome:
     put_right = promotion.catch_up(root)
     params = load_params(root / "params.yaml")
     manual = params.gate.approval == "manual"
-    champion, rules = registry.champion(root), rules_hash(params)
+    champion, rules = registry.champion(root), gate.rules_hash(params.gate)
     version = registry.find(root, version.version)  # as it is after what was put right
     if registry.is_settled(version, champion, rules, manual):
         return _outcome(version, origin, repeated=True, put_right=put_right)
@@ -110,12 +108,6 @@ def _outcome(version: Registered, origin: Lineage, *, repeated: bool, put_right:
         answer="" if decision == "waiting" else version.tags.get("kshot.approval", ""),
         put_right=put_right,
     )
-
-
-def rules_hash(params: Params) -> str:
-    """Return 16 hex digits that stand for the rules of the gate; who carries a decision out is none of them."""
-    rules = {key: value for key, value in dataclasses.asdict(params.gate).items() if not key.startswith("approval")}
-    return hashlib.sha256(json.dumps(rules, sort_keys=True).encode()).hexdigest()[:16]
 
 
 def verdict(outcome: Outcome) -> str:

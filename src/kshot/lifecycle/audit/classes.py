@@ -1,0 +1,123 @@
+"""`kshot audit --class`: which data versions hold a class, and which models saw it. For a class that must be forgotten."""
+
+import csv
+import difflib
+import io
+import json
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from kshot.errors import DataError, RegistryError
+from kshot.lifecycle import dataset, layout, store
+from kshot.lifecycle.audit import content
+from kshot.lifecycle.audit.link import Broken
+
+TRAINED, IN_DATA, UNKNOWN = "trained on it", "not trained on it; it is in its data", "cannot be said"
+
+
+@dataclass(frozen=True)
+class InData:
+    """A data version that holds the class, in `images` images; None where its listing is gone."""
+
+    md5: str
+    images: int | None
+
+
+@dataclass(frozen=True)
+class InModel:
+    """How a version met the class: `how` is one of the words above; `aliases` that it bears now."""
+
+    version: str
+    data_version: str
+    how: str
+    aliases: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class ClassAudit:
+    """Where a class went. What is gone is listed as unknown: it may have held the class."""
+
+    name: str
+    data: tuple[InData, ...]
+    models: tuple[InModel, ...]
+
+
+def audit_class(root: Path, name: str) -> ClassAudit:
+    """The data versions that hold class `name` and the models that saw it.
+
+    Raises DataError for a class that nothing here ever held, with the nearest names, and RegistryError.
+    """
+    counts = {version.md5: _counts(root, version.md5) for version in dataset.versions(root)}
+    models = _models(root, name, counts)
+    data = tuple(
+        InData(md5, None if held is None else held[name])
+        for md5, held in counts.items()
+        if held is None or name in held
+    )
+    if all(one.images is None for one in data) and all(one.how == UNKNOWN for one in models):
+        known = sorted({label for held in counts.values() for label in held or ()})
+        near = difflib.get_close_matches(name, known, n=3, cutoff=0.5) or known[:3]
+        raise DataError(f"no data version and no model here knows a class {name!r}; the nearest: {', '.join(near)}")
+    return ClassAudit(name, data, models)
+
+
+def _counts(root: Path, md5: str) -> dict[str, int] | None:
+    """Class to images of a data version, from the manifest in DVC's cache; None where that is gone."""
+    from dvc.repo import Repo
+
+    try:
+        entries = content.listing(root, f"{md5}.dir")
+        with Repo(str(root)) as repo:
+            cache = Path(repo.cache.local.path)
+        oid = next(entry["md5"] for entry in entries if entry["relpath"] == "manifest.csv")
+        text = content.place(cache, oid).read_text(encoding="utf-8")
+    except (Broken, OSError, StopIteration):
+        return None
+    counts: dict[str, int] = {}
+    for row in csv.DictReader(io.StringIO(text)):
+        counts[row["class"]] = counts.get(row["class"], 0) + 1
+    return counts
+
+
+def _models(root: Path, name: str, counts: dict[str, dict[str, int] | None]) -> tuple[InModel, ...]:
+    from kshot.lifecycle import history
+
+    with store.told(store.connect(root)):
+        client = store.client()
+        aliases = history.standing(client)
+        versions = sorted(client.search_model_versions(f"name='{store.NAME}'"), key=lambda one: int(one.version))
+    found = []
+    for one in versions:
+        data = one.tags.get("kshot.data_version", "")
+        how = _how(root, one, name, counts.get(data))
+        if how:
+            names = tuple(sorted(alias for alias, version in aliases.items() if version == str(one.version)))
+            found.append(InModel(str(one.version), data, how, names))
+    return tuple(found)
+
+
+def _how(root: Path, version: Any, name: str, held: dict[str, int] | None) -> str:
+    """How a version met the class, '' where it did not."""
+    trained_on = _trained_on(version)
+    if trained_on is not None and name in trained_on:
+        return TRAINED
+    if held is not None and name in held:
+        return IN_DATA if trained_on is not None else UNKNOWN
+    return UNKNOWN if trained_on is None or held is None else ""
+
+
+def _trained_on(version: Any) -> list[str] | None:
+    """The classes that the model says it was trained on, None where its settings are gone."""
+    import mlflow
+    from mlflow.exceptions import MlflowException
+
+    address = f"models:/{store.NAME}/{version.version}/artifacts/{layout.EMBEDDING}/embedding.json"
+    try:
+        with tempfile.TemporaryDirectory() as scratch:
+            path = mlflow.artifacts.download_artifacts(artifact_uri=address, dst_path=scratch)
+            found = json.loads(Path(path).read_text(encoding="utf-8")).get("trained_on")
+    except (OSError, MlflowException, ValueError, RegistryError):
+        return None
+    return None if found is None else list(found)

@@ -1,0 +1,109 @@
+"""The code that a model was made with: is its commit in git's history, and is it what the stages read?"""
+
+import hashlib
+import os
+import subprocess
+from pathlib import Path
+
+from kshot.lifecycle.audit.content import shown
+from kshot.lifecycle.audit.link import Broken, NotRecorded
+from kshot.lifecycle.audit.subject import Subject
+
+PATCH = "uncommitted.diff"
+CODE = (".py",)
+
+
+def code(subject: Subject) -> str:
+    """Commit and difference give, file by file, the code that dvc.lock says the stages read. Raises Broken."""
+    commit = subject.tags.get("kshot.git_commit", "") or _of_run(subject, "kshot.git_commit")
+    dirty = (subject.run.data.tags if subject.run else subject.tags).get("kshot.git_dirty") == "true"
+    if not commit:
+        raise NotRecorded("no commit was recorded: the project was in no git repository, so its code is not kept")
+    if _git(subject.root, "cat-file", "-e", f"{commit}^{{commit}}") is None:
+        raise Broken(f"commit {commit[:10]} is not in this repository; fetch it from where it was made", commit)
+    if not _is_kept(subject.root, commit):
+        raise Broken(
+            f"commit {commit[:10]} is on no branch and no tag, so that git will delete it; keep it with "
+            f"`git tag model-{subject.version} {commit[:10]}`",
+            commit,
+        )
+    patch = _patch(subject, dirty)
+    recorded = _recorded(subject)
+    found = _hashes(subject, commit, patch, list(recorded))
+    other = sorted(name for name, md5 in recorded.items() if found.get(name) != md5)
+    how = f"commit {commit[:10]}" + (" with uncommitted.diff" if patch else "")
+    if other:
+        raise Broken(
+            f"{how} does not give the code that the stages read: {shown(other)} "
+            f"{'is' if len(other) == 1 else 'are'} not as recorded",
+            ", ".join(f"{name} {recorded[name][:8]}" for name in other[:3]),
+            ", ".join(f"{name} {found.get(name, 'missing')[:8]}" for name in other[:3]),
+        )
+    return f"{how} gives all {len(recorded)} files of code as the stages read them"
+
+
+def _of_run(subject: Subject, tag: str) -> str:
+    return str(subject.run.data.tags.get(tag, "")) if subject.run is not None else ""
+
+
+def _is_kept(root: Path, commit: str) -> bool:
+    """Whether a branch, a tag or what is checked out leads to the commit, so that git does not delete it."""
+    if _git(root, "for-each-ref", "--contains", commit, "--count=1"):
+        return True
+    return _git(root, "merge-base", "--is-ancestor", commit, "HEAD") is not None
+
+
+def _patch(subject: Subject, dirty: bool) -> Path | None:
+    if subject.has(PATCH):
+        return subject.file(PATCH)
+    if dirty:
+        raise Broken(f"the code differed from its commit, and run {subject.run_id} keeps no {PATCH}", PATCH, "nothing")
+    return None
+
+
+def _recorded(subject: Subject) -> dict[str, str]:
+    deps = (dep for stage in subject.lock.values() for dep in stage.get("deps", []))
+    return {dep["path"]: dep["md5"] for dep in deps if dep["path"].endswith(CODE)}
+
+
+def _hashes(subject: Subject, commit: str, patch: Path | None, names: list[str]) -> dict[str, str]:
+    """The md5 of each file as commit and patch give it, made in an index and an object store of its own."""
+    root, scratch = subject.root, subject.scratch / "git"
+    (scratch / "objects").mkdir(parents=True, exist_ok=True)
+    top = (_git(root, "rev-parse", "--show-toplevel") or b"").decode().strip()
+    objects = root / (_git(root, "rev-parse", "--git-path", "objects") or b"").decode().strip()
+    own = {
+        "GIT_INDEX_FILE": str(scratch / "index"),
+        "GIT_OBJECT_DIRECTORY": str(scratch / "objects"),
+        "GIT_ALTERNATE_OBJECT_DIRECTORIES": str(objects.resolve()),
+    }
+    _git(root, "read-tree", commit, own=own)
+    if patch is not None and _git(Path(top), "apply", "--cached", "--whitespace=nowarn", str(patch), own=own) is None:
+        raise Broken(f"{PATCH} of run {subject.run_id} does not fit commit {commit[:10]}: one of them was changed")
+    listed = (_git(root, "ls-files", "-s", "-z", own=own) or b"").decode(errors="replace")
+    blobs = {line.partition("\t")[2]: line.split()[1] for line in listed.split("\0") if line}
+    wanted = [name for name in names if name in blobs]
+    out = _git(root, "cat-file", "--batch", own=own, text="".join(f"{blobs[name]}\n" for name in wanted)) or b""
+    found = {}
+    for name in wanted:
+        head, _, out = out.partition(b"\n")
+        size = int(head.split()[-1])
+        found[name] = hashlib.md5(out[:size]).hexdigest()
+        out = out[size + 1 :]
+    return found
+
+
+def _git(root: Path, *arguments: str, own: dict[str, str] | None = None, text: str = "") -> bytes | None:
+    """What a git command prints, None where it fails."""
+    try:
+        ended = subprocess.run(
+            ["git", *arguments],
+            cwd=root,
+            env={**os.environ, **(own or {})},
+            input=text.encode(),
+            capture_output=True,
+            check=False,
+        )
+    except FileNotFoundError as error:
+        raise NotRecorded("there is no git on this machine to look the commit up with") from error
+    return ended.stdout if ended.returncode == 0 else None

@@ -1,0 +1,154 @@
+"""Does DVC still hold what a hash stands for? Its cache is asked first, its remote for what the cache lost."""
+
+import contextlib
+import hashlib
+import json
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from kshot.lifecycle.audit.link import Broken
+
+CHUNK = 1 << 20
+SHOWN = 3  # files named before the rest is counted
+
+Advance = Callable[[int], object]  # told how many bytes were hashed
+
+
+@dataclass(frozen=True)
+class Held:
+    """Where the content of a folder lies. `remote`: how many of its objects only the remote holds."""
+
+    files: int
+    size: int
+    remote: int
+    rehashed: bool
+
+    def __str__(self) -> str:
+        where = "all in DVC's cache" if not self.remote else f"{self.remote:,} of them only in DVC's remote"
+        how = "content hashed again" if self.rehashed else "sizes as recorded"
+        return f"{self.files:,} files, {self.size / 1e6:,.1f} MB, {where}, {how}"
+
+
+def held(root: Path, md5: str, size: int | None, *, advance: Advance | None = None, gone: str = "") -> Held:
+    """Where the folder with DVC's `md5` (ending in .dir) and `size` in bytes lies; `advance`: hash each object.
+
+    Raises Broken for content that is neither in the cache nor in the remote (`gone` is the remedy then), and for
+    content that has not its hash.
+    """
+    from dvc.repo import Repo
+
+    with Repo(str(root)) as repo:
+        cache = Path(repo.cache.local.path)
+        entries = _listing(repo, cache, md5, gone)
+        names = {entry["md5"]: entry["relpath"] for entry in entries}
+        missing = [oid for oid in names if not place(cache, oid).exists()]
+        remote, where = _in_remote(repo, missing)
+    lost = sorted(names[oid] for oid in missing if oid not in remote)
+    if lost:
+        raise Broken(
+            f"{shown(lost)} of {md5[:8]} {'is' if len(lost) == 1 else 'are'} neither in DVC's cache nor in {where}; "
+            f"{gone}",
+            f"{len(entries)} files",
+            f"{len(entries) - len(lost)} files",
+        )
+    here = [entry for entry in entries if entry["md5"] not in remote]
+    sizes = sum(place(cache, entry["md5"]).stat().st_size for entry in here)
+    if advance is not None:
+        _rehash(cache, {oid: name for oid, name in names.items() if oid not in remote}, md5, advance)
+    if not remote and size is not None and sizes != size:
+        raise Broken(
+            f"the files of {md5[:8]} in DVC's cache have not the size they had; --deep names those that changed",
+            f"{size} bytes",
+            f"{sizes} bytes",
+        )
+    return Held(len(entries), size if size is not None else sizes, len(remote), advance is not None)
+
+
+def listing(root: Path, md5: str) -> list[dict[str, str]]:
+    """What a folder holds, as DVC's cache says: md5 and relpath of each file. Raises Broken."""
+    from dvc.repo import Repo
+
+    with Repo(str(root)) as repo:
+        return _listing(repo, Path(repo.cache.local.path), md5, "")
+
+
+def place(cache: Path, oid: str) -> Path:
+    """Where DVC's cache keeps an object."""
+    return cache / oid[:2] / oid[2:]
+
+
+def folder_md5(folder: Path, names: Iterable[str]) -> str:
+    """The md5 that DVC gives a folder with these files: that of their listing."""
+    entries = [{"md5": file_md5(folder / name), "relpath": name} for name in sorted(names)]
+    return hashlib.md5(json.dumps(entries, sort_keys=True).encode()).hexdigest() + ".dir"
+
+
+def file_md5(path: Path, advance: Advance | None = None) -> str:
+    """The md5 of a file's bytes."""
+    digest = hashlib.md5()
+    with path.open("rb") as file:
+        while part := file.read(CHUNK):
+            digest.update(part)
+            if advance is not None:
+                advance(len(part))
+    return digest.hexdigest()
+
+
+def shown(names: list[str]) -> str:
+    """The first of a list of names, and how many more there are."""
+    more = len(names) - SHOWN
+    return ", ".join(names[:SHOWN]) + (f" and {more} more" if more > 0 else "")
+
+
+@contextlib.contextmanager
+def bar(total: int, quiet: bool) -> Iterator[Advance]:
+    """A progress bar in bytes on the error output."""
+    from tqdm import tqdm
+
+    with tqdm(total=total, unit="B", unit_scale=True, desc="hashing", disable=quiet, leave=False) as progress:
+        yield progress.update
+
+
+def _listing(repo: Any, cache: Path, md5: str, gone: str) -> list[dict[str, str]]:
+    path = place(cache, md5)
+    if not path.exists():
+        remote, where = _in_remote(repo, [md5])
+        if not remote:
+            raise Broken(f"the listing of {md5[:8]} is neither in DVC's cache nor in {where}; {gone}", md5, "nothing")
+        raise Broken(f"{md5[:8]} is only in {where}; bring it here with `dvc fetch`, then audit again", md5, where)
+    text = path.read_bytes()
+    found = f"{hashlib.md5(text).hexdigest()}.dir"
+    if found != md5:
+        raise Broken(f"the listing of {md5[:8]} in DVC's cache was changed", md5, found)
+    entries: list[dict[str, str]] = json.loads(text)
+    return entries
+
+
+def _in_remote(repo: Any, oids: list[str]) -> tuple[set[str], str]:
+    """Which of the objects DVC's remote holds, and the remote in words."""
+    from dvc.config import NoRemoteError
+
+    if not oids:
+        return set(), ""
+    try:
+        remote = repo.cloud.get_remote_odb()
+    except NoRemoteError:
+        return set(), "a remote (none is set up)"
+    where = f"the remote {remote.fs.unstrip_protocol(remote.path)}"
+    try:
+        return set(remote.oids_exist(oids)), where
+    except Exception as error:  # every kind of remote raises its own
+        return set(), f"{where}, which did not answer ({' '.join(str(error).split())[:100]})"
+
+
+def _rehash(cache: Path, names: dict[str, str], md5: str, advance: Advance) -> None:
+    changed = sorted(name for oid, name in names.items() if file_md5(place(cache, oid), advance) != oid)
+    if changed:
+        raise Broken(
+            f"{shown(changed)} of {md5[:8]} changed in DVC's cache; delete the objects there and bring them back with "
+            "`dvc fetch`, or add that data again",
+            "content with its md5",
+            f"{len(changed)} files with other content",
+        )

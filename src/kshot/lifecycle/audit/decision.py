@@ -1,0 +1,153 @@
+"""Does the decision follow from its evidence by its rules, and does the history explain the aliases as they stand?"""
+
+import hashlib
+import json
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from kshot.errors import RegistryError
+from kshot.lifecycle import gate
+from kshot.lifecycle.audit import results
+from kshot.lifecycle.audit.link import Broken, NotRecorded
+from kshot.lifecycle.audit.subject import Subject, opened
+from kshot.lifecycle.carrying_out import DECISIONS, OF_THE_REPLACED
+from kshot.lifecycle.events import CHAMPION, MOVED_OUTSIDE, PROMOTED, REFUSED, WAITING, Event, minute, reigns, verify
+from kshot.lifecycle.paired import differences, group_changes, read_groups
+
+DECIDES = {PROMOTED: True, WAITING: True, REFUSED: False}  # events of the gate, and what the evidence must say for each
+
+
+def decision(subject: Subject) -> str:
+    """The evidence follows from kept answers, the gate's decision from it, and the tags from the events."""
+    events = _events(subject)
+    if not events:
+        if word := subject.tags.get("kshot.decision"):
+            raise Broken("the version says that it was decided about, and the history does not", "no event", word)
+        if subject.aliases.get(CHAMPION) == subject.version:
+            raise Broken("the version is champion by no decision: its alias was moved outside kshot")
+        raise NotRecorded("nobody has decided about it yet")
+    judged = next((event for event in reversed(events) if event.action in DECIDES), None)
+    words = _judged(subject, judged) if judged is not None else "the gate was not asked"
+    last = events[-1]
+    if last.action == MOVED_OUTSIDE:
+        raise Broken(
+            f"it became champion by no decision: {last.why.removeprefix('found: ')}, outside kshot; "
+            "`kshot rollback` or `kshot promote` makes it a decision",
+            recorded="no decision",
+            found=str(last),
+        )
+    word = subject.tags.get("kshot.decision", "")
+    if word != DECISIONS[last.action] and word not in OF_THE_REPLACED.values():
+        raise Broken("the version says another decision than its last event", DECISIONS[last.action], word or "nothing")
+    if last is not judged:
+        words += f"; then {last.action} by {last.who}, {minute(last.when)}: {last.why}"
+    return words
+
+
+def history(subject: Subject) -> str:
+    """The chain of events is whole and leaves the aliases where they stand; the times that this version served."""
+    if subject.record is None:
+        raise RegistryError(subject.trouble)
+    problems = verify(subject.record.events, subject.aliases)
+    if problems:
+        raise Broken(
+            "; ".join(problems),
+            standing(subject.record.last.after if subject.record.last else {}),
+            standing(subject.aliases),
+        )
+    times = [
+        f"{minute(reign.since.isoformat())} to {minute(reign.until.isoformat()) if reign.until else 'now'}"
+        for reign in reigns(subject.record.events)
+        if reign.version == subject.version
+    ]
+    count = len(subject.record.events)
+    return f"{count} event{'s' if count != 1 else ''}, each with the hash of the one before; " + (
+        f"champion {', '.join(times)}" if times else "never champion"
+    )
+
+
+def standing(aliases: dict[str, str]) -> str:
+    """Aliases in words."""
+    return ", ".join(f"{alias} is version {version}" for alias, version in sorted(aliases.items())) or "no alias"
+
+
+def _events(subject: Subject) -> list[Event]:
+    """The events that decided about this version, and those that made it champion without a decision."""
+    if subject.record is None:
+        raise RegistryError(subject.trouble)
+    return [
+        event
+        for event in subject.record.events
+        if event.version == subject.version
+        and (event.action != MOVED_OUTSIDE or event.before.get(CHAMPION) != event.after.get(CHAMPION))
+    ]
+
+
+def _judged(subject: Subject, event: Event) -> str:
+    record = _record(subject, event)
+    evidence, rules, decided = gate.from_json(record)
+    if gate.rules_hash(rules) != event.rules:
+        raise Broken(
+            f"the rules kept with {event} have not the hash that it names", event.rules, gate.rules_hash(rules)
+        )
+    again = gate.decide(evidence, rules)
+    if again != decided or decided.promote != DECIDES[event.action]:
+        raise Broken(
+            f"{event} does not follow from its evidence by its rules: {again.reasons[0]}",
+            "promote" if DECIDES[event.action] else "refuse",
+            "promote" if again.promote else "refuse",
+        )
+    results.compare("the evidence", dict(evidence.accuracy.items()), results.means(_episodes(subject)))
+    compared = _compared(subject, evidence, rules)
+    return f"{event.action} by the gate, {minute(event.when)}: decided again from the evidence, the same; {compared}"
+
+
+def _record(subject: Subject, event: Event) -> dict[str, Any]:
+    """The evidence, rules and decision of an event, from the file whose sha256 the event names."""
+    if event.proof is None:
+        raise Broken(f"{event} names no file with its evidence")
+    text = subject.file(event.proof.file).read_bytes()
+    found = hashlib.sha256(text).hexdigest()
+    if found != event.proof.sha256:
+        raise Broken(f"{event.proof.file}, the evidence of {event}, was changed", event.proof.sha256, found)
+    newest = hashlib.sha256(subject.file("decision.json").read_bytes()).hexdigest()
+    if newest != event.proof.sha256:
+        raise Broken(
+            f"decision.json of run {subject.run_id} is not what {event} decided; "
+            f"{event.proof.file} of the run is as it was",
+            event.proof.sha256,
+            newest,
+        )
+    record: dict[str, Any] = json.loads(text)
+    return record
+
+
+def _episodes(subject: Subject) -> pd.DataFrame:
+    return pd.read_parquet(results.answers(subject) / results.EPISODES)
+
+
+def _compared(subject: Subject, evidence: gate.Evidence, rules: gate.Gate) -> str:
+    """The paired differences follow from both runs' answers, where both answered the same episodes."""
+    if evidence.champion is None:
+        return "there was no champion to compare with"
+    with tempfile.TemporaryDirectory() as scratch:
+        try:
+            champion = opened(subject.root, evidence.champion, Path(scratch))
+        except RegistryError as error:
+            raise Broken(f"champion {evidence.champion}, which it was compared with, is gone: {error}") from error
+        if any(
+            subject.tags.get(tag) != champion.tags.get(tag) for tag in ("kshot.data_version", "kshot.episodes_hash")
+        ):
+            return f"champion {champion.version} answered anew then, as it was made on other data; that is not kept"
+        ours, theirs = results.answers(subject), results.answers(champion)
+        found = differences(pd.read_parquet(ours / results.EPISODES), pd.read_parquet(theirs / results.EPISODES))
+        groups = group_changes(
+            read_groups(ours / "groups.csv"), read_groups(theirs / "groups.csv"), next(iter(rules.min_accuracy))
+        )
+    results.compare(f"the difference to champion {evidence.champion}", dict((evidence.difference or {}).items()), found)
+    if groups != evidence.groups:
+        raise Broken("the groups' accuracies in the evidence do not follow from what both runs keep")
+    return f"the differences to champion {evidence.champion} follow from both runs' answers"

@@ -1,0 +1,152 @@
+"""From the version to what it was made of: run, weights, data version, params, environment, episodes."""
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from kshot.lifecycle import dataset, layout, registry
+from kshot.lifecycle.audit.content import Advance, file_md5, folder_md5, held, listing, shown
+from kshot.lifecycle.audit.link import Broken, NotRecorded
+from kshot.lifecycle.audit.subject import DELETED, Subject
+from kshot.lifecycle.lineage import digest, stage_inputs
+from kshot.lifecycle.run_content import LONGEST_PARAM, flat
+
+ADDED_LATER = "answering.json"  # what registering puts beside the files of the stage train
+SAME = ("lineage", "data_version", "params_hash", "dvc_lock_hash", "episodes_hash")  # on version and run alike
+
+
+def model(subject: Subject) -> str:
+    """The version bears what kshot puts on it. Raises NotRecorded for one of another tool."""
+    key = subject.tag("lineage")
+    names = " and ".join(alias for alias, version in subject.aliases.items() if version == subject.version)
+    return (
+        f"version {subject.version}{f', {names}' if names else ''}, registered "
+        f"{subject.registered_at:%Y-%m-%d %H:%M} UTC, lineage {key}"
+    )
+
+
+def run(subject: Subject) -> str:
+    """The run is there, its tags are the version's, and the lineage follows from the dvc.lock that it keeps."""
+    if not subject.run_id:
+        raise NotRecorded(f"version {subject.version} names no run")
+    if subject.run is None:
+        raise Broken(f"run {subject.run_id} is gone from MLflow's store; bring the database back from a copy")
+    if subject.run.info.lifecycle_stage == DELETED:
+        raise Broken(
+            f"run {subject.run_id} was deleted; bring it back with: mlflow runs restore --run-id {subject.run_id}"
+        )
+    if subject.run.info.status != "FINISHED":
+        raise Broken("the run did not finish", "FINISHED", subject.run.info.status)
+    for name in SAME:
+        ours, theirs = subject.tag(name), subject.run.data.tags.get(f"kshot.{name}", "")
+        if ours != theirs:
+            raise Broken(f"version and run {subject.run_id} differ in kshot.{name}", ours, theirs or "nothing")
+    key = digest({name: stage_inputs(stage) for name, stage in subject.lock.items()})
+    if key != subject.tag("lineage"):
+        raise Broken("the lineage does not follow from dvc.lock", subject.tag("lineage"), key)
+    return f"run {subject.run_id}, its dvc.lock is the one that was registered and gives the lineage"
+
+
+def weights(subject: Subject) -> str:
+    """The registered files are, byte for byte, what the stage train wrote. Raises Broken, naming the file."""
+    recorded = str(subject.output(layout.MODEL.as_posix())["md5"])
+    folder = registry.model_files(subject.root, subject.version, subject.scratch / "registered")
+    files = sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file())
+    trained = [name for name in files if name != ADDED_LATER]
+    found = folder_md5(folder, trained)
+    if found != recorded:
+        raise Broken(
+            f"{_changed(subject, folder, recorded, trained)} of the registered model is not what was trained; "
+            "do not serve it: `kshot rollback` to a version that is whole, or bring the file back from a copy",
+            recorded,
+            found,
+        )
+    return f"{shown(trained)}: md5 {recorded.removesuffix('.dir')}, as trained"
+
+
+def data(subject: Subject, advance: Advance | None) -> str:
+    """Version, dvc.lock and data/raw.dvc name the same data, and DVC holds it. Raises Broken."""
+    version, entry = subject.tag("data_version"), subject.input(layout.RAW.as_posix())
+    if entry["md5"] != f"{version}.dir":
+        raise Broken("the version names other data than its dvc.lock", version, entry["md5"].removesuffix(".dir"))
+    pointer = yaml.safe_load(subject.file(layout.RAW_DVC.name).read_text(encoding="utf-8"))["outs"][0]["md5"]
+    if pointer != entry["md5"]:
+        raise Broken(f"{layout.RAW_DVC.name} of the run names other data than dvc.lock", entry["md5"], pointer)
+    known = next((one for one in dataset.versions(subject.root) if one.md5 == version), None)
+    source = f"from {known.source}, added {known.added[:10]}" if known else "from a source that is not in the ledger"
+    gone = f"it came {source}: add it again, or `dvc fetch` where a remote has it"
+    words = held(subject.root, entry["md5"], entry.get("size"), advance=advance, gone=gone)
+    return f"data version {version[:8]} ({source}): {words}"
+
+
+def params(subject: Subject) -> str:
+    """MLflow's params, params.yaml of the run and the values that dvc.lock says were used are the same."""
+    kept = yaml.safe_load(subject.file("params.yaml").read_text(encoding="utf-8"))
+    used = {name: stage.get("params", {}) for name, stage in subject.lock.items()}
+    if digest(used) != subject.tag("params_hash"):
+        raise Broken("the params in dvc.lock have not their hash", subject.tag("params_hash"), digest(used))
+    values = {key: value for files in used.values() for key, value in files.get("params.yaml", {}).items()}
+    _compare("params.yaml of the run", {key: at(kept, key) for key in values}, values)
+    ours = {name: text[:LONGEST_PARAM] for name, text in flat(kept).items()}
+    _compare("MLflow", dict(subject.run.data.params) if subject.run else {}, ours)
+    return f"{len(ours)} params, the same in MLflow, in params.yaml of the run and in its dvc.lock"
+
+
+def environment(subject: Subject) -> str:
+    """The run keeps its packages, and the model asks for the same. Raises Broken."""
+    kept = json.loads(subject.file("environment.json").read_text(encoding="utf-8"))
+    packages = {name.lower(): version for name, version in kept["packages"].items()}
+    registry_place = subject.scratch / "registered"
+    asked = next(registry_place.rglob("requirements.txt"), None)
+    needs = dict(re.findall(r"^([\w.-]+)==(\S+)", asked.read_text(encoding="utf-8"), re.MULTILINE)) if asked else {}
+    for name, version in needs.items():
+        if packages.get(name.lower()) != version:
+            raise Broken(
+                f"the model asks for another {name} than it was trained with",
+                version,
+                packages.get(name.lower(), "nothing"),
+            )
+    machine = subject.tags.get("kshot.device", "") or "a device that is not recorded"
+    return (
+        f"Python {kept['python']} with {len(packages)} packages on {machine}, {kept['system']}; "
+        f"the model asks for {len(needs)} of them by the same versions"
+    )
+
+
+def episodes(subject: Subject) -> str:
+    """The test episodes are those that were recorded, and DVC holds them. Raises Broken."""
+    entry = subject.output(layout.EPISODES.as_posix())
+    if entry["md5"] != subject.tag("episodes_hash"):
+        raise Broken("the version names other episodes than its dvc.lock", subject.tag("episodes_hash"), entry["md5"])
+    words = held(subject.root, entry["md5"], entry.get("size"), gone="`dvc repro episodes` draws the same again")
+    return f"episodes {entry['md5'][:8]}: {words}"
+
+
+def at(params: Any, key: str) -> Any:
+    """The value at a dotted key of nested sections, None where there is none."""
+    for part in key.split("."):
+        params = params.get(part) if isinstance(params, dict) else None
+    return params
+
+
+def _compare(where: str, found: dict[str, Any], recorded: dict[str, Any]) -> None:
+    other = sorted(key for key in found.keys() | recorded.keys() if found.get(key) != recorded.get(key))
+    if other:
+        raise Broken(
+            f"{where} has other params than were recorded: {shown(other)}",
+            ", ".join(f"{key} {recorded.get(key)}" for key in other[:3]),
+            ", ".join(f"{key} {found.get(key)}" for key in other[:3]),
+        )
+
+
+def _changed(subject: Subject, folder: Path, recorded: str, names: list[str]) -> str:
+    """Which of the files have other content, as far as DVC's cache still tells."""
+    try:
+        before = {entry["relpath"]: entry["md5"] for entry in listing(subject.root, recorded)}
+    except Broken:
+        return "a file"
+    now = {name: file_md5(folder / name) for name in names}
+    return shown(sorted(name for name in before.keys() | now.keys() if before.get(name) != now.get(name)))

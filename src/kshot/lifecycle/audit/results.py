@@ -1,0 +1,89 @@
+"""Do the accuracies that are recorded follow from the answers that are kept, episode by episode?"""
+
+import json
+import math
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from kshot.lifecycle import layout, registry
+from kshot.lifecycle.audit.content import file_md5, folder_md5
+from kshot.lifecycle.audit.link import Broken
+from kshot.lifecycle.audit.subject import Subject
+from kshot.lifecycle.run_content import final_metrics, training_metrics
+from kshot.statistics import Interval, mean_interval
+
+EPISODES = "episodes.parquet"
+EXACT = 1e-12  # the same sum in another order may differ in the last digit
+ROUNDED = 0.51e-6  # reports/metrics.json has six digits
+
+
+def accuracies(subject: Subject) -> str:
+    """The answers are those that the stage evaluate wrote, and every figure of them follows. Raises Broken."""
+    folder = answers(subject)
+    figures = json.loads(_as_written(subject, layout.METRICS).read_text(encoding="utf-8"))
+    space = json.loads(_as_written(subject, layout.SPACE).read_text(encoding="utf-8"))
+    table = pd.read_parquet(folder / EPISODES)
+    found = means(table)
+    kept = {name: [score["mean"], score["low"], score["high"]] for name, score in figures["accuracy"].items()}
+    compare(layout.METRICS.name, kept, found, ROUNDED)
+    compare(
+        f"tag {registry.ACCURACY} of version {subject.version}", json.loads(subject.tag("accuracy")), found, ROUNDED
+    )
+    metrics = dict(subject.run.data.metrics) if subject.run else {}
+    for name, value in {**final_metrics(figures), **training_metrics(space)}.items():
+        if metrics.get(name) != value:
+            raise Broken(
+                f"metric {name} in MLflow does not follow from the results that run {subject.run_id} keeps",
+                metrics.get(name, "nothing"),
+                value,
+            )
+    words = ", ".join(f"{name} {100 * score.mean:.2f} %" for name, score in found.items())
+    return f"{words}: from the {len(table):,} answered episodes that the run keeps, the same in MLflow"
+
+
+def answers(subject: Subject) -> Path:
+    """The folder with the model's answers. Raises Broken where it is not as the stage evaluate wrote it."""
+    folder, recorded = subject.file(layout.EVALUATION.name), str(subject.output(layout.EVALUATION.as_posix())["md5"])
+    found = folder_md5(folder, [path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()])
+    if found != recorded:
+        raise Broken(f"the answers that run {subject.run_id} keeps are not as they were written", recorded, found)
+    return folder
+
+
+def means(table: pd.DataFrame) -> dict[str, Interval]:
+    """Protocol to mean and interval of its episodes."""
+    return {str(name): mean_interval(part["accuracy"]) for name, part in table.groupby("protocol", sort=False)}
+
+
+def compare(what: str, recorded: dict[str, Any], found: dict[str, Interval], tolerance: float = EXACT) -> None:
+    """Raise Broken where figures by protocol are not those that were found."""
+    for name in sorted(recorded.keys() | found.keys()):
+        if name not in recorded or name not in found or not _same(recorded[name], found[name], tolerance):
+            raise Broken(
+                f"{name} in {what} does not follow from the answered episodes",
+                _words(recorded.get(name)),
+                _words(found.get(name)),
+            )
+
+
+def _same(recorded: Sequence[float], found: Sequence[float], tolerance: float) -> bool:
+    """Whether mean and ends are equal within `tolerance`; one episode alone has no ends, NaN."""
+    pairs = zip(recorded, found, strict=True)
+    return all(
+        math.isclose(one, other, rel_tol=0, abs_tol=tolerance) or (math.isnan(one) and math.isnan(other))
+        for one, other in pairs
+    )
+
+
+def _as_written(subject: Subject, place: Path) -> Path:
+    path, recorded = subject.file(place.name), subject.output(place.as_posix())["md5"]
+    if (found := file_md5(path)) != recorded:
+        raise Broken(f"{place.name} of run {subject.run_id} is not as it was written", recorded, found)
+    return path
+
+
+def _words(figures: Sequence[float] | None) -> str:
+    return "nothing" if figures is None else f"{figures[0]:.6f} [{figures[1]:.6f}, {figures[2]:.6f}]"

@@ -1,0 +1,152 @@
+"""The version that is audited, and what was kept of it: tags, run, files, dvc.lock, the history of its decisions."""
+
+import hashlib
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import yaml
+
+from kshot.errors import RegistryError
+from kshot.lifecycle import history, registry, store
+from kshot.lifecycle.audit.link import Broken, NotRecorded
+from kshot.lifecycle.lineage import LOCK_FILE
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+
+DELETED = "deleted"
+
+
+@dataclass(frozen=True)
+class Subject:
+    """One registered version.
+
+    run      its MLflow run, a deleted one too; None where MLflow has none
+    record   the history with the aliases as they stand; None where it cannot be read, `trouble` then says why
+    scratch  a folder for files that are fetched
+    """
+
+    root: Path
+    version: str
+    tags: dict[str, str]
+    run_id: str
+    registered_at: datetime
+    run: Any
+    aliases: dict[str, str]
+    record: history.Record | None
+    trouble: str
+    scratch: Path
+
+    @property
+    def is_ours(self) -> bool:
+        """Whether kshot registered it."""
+        return "kshot.lineage" in self.tags
+
+    def tag(self, name: str) -> str:
+        """A tag of the version, without its `kshot.`. Raises NotRecorded."""
+        found = self.tags.get(f"kshot.{name}", "")
+        if not found:
+            raise NotRecorded(f"version {self.version} bears no tag kshot.{name}: it was registered by another tool")
+        return found
+
+    def has(self, name: str) -> bool:
+        """Whether the run keeps the file or folder `name`."""
+        try:
+            return self.file(name).exists()
+        except Broken:
+            return False
+
+    def file(self, name: str) -> Path:
+        """A file or folder of the run. Raises Broken where it is gone, NotRecorded where there never was a run."""
+        if not self.run_id:
+            raise NotRecorded(f"version {self.version} names no run")
+        if self.run is None:
+            raise Broken(f"run {self.run_id}, which kept {name}, is gone from MLflow's store")
+        import mlflow
+        from mlflow.exceptions import MlflowException
+
+        place = self.scratch / name
+        if place.exists():
+            return place
+        place.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            found = mlflow.artifacts.download_artifacts(
+                artifact_uri=f"{self.run.info.artifact_uri}/{name}", dst_path=str(place.parent)
+            )
+        except (OSError, MlflowException) as error:
+            raise Broken(f"{name} is gone from run {self.run_id}; bring it back from a copy") from error
+        return Path(found)
+
+    @cached_property
+    def lock(self) -> dict[str, Any]:
+        """The stages of the dvc.lock that the run keeps, which is the one that was registered. Raises Broken."""
+        text = self.file(LOCK_FILE).read_bytes()
+        recorded, found = self.tag("dvc_lock_hash"), hashlib.sha256(text).hexdigest()[:16]
+        if recorded != found:
+            raise Broken(f"{LOCK_FILE} of run {self.run_id} is not the one that was registered", recorded, found)
+        stages: dict[str, Any] = yaml.safe_load(text)["stages"]
+        return stages
+
+    def input(self, path: str) -> dict[str, Any]:
+        """What dvc.lock says of a path that a stage read: md5, size, nfiles. Raises NotRecorded."""
+        return self._locked("deps", path)
+
+    def output(self, path: str) -> dict[str, Any]:
+        """What dvc.lock says of a path that a stage wrote: md5, size, nfiles. Raises NotRecorded."""
+        return self._locked("outs", path)
+
+    def _locked(self, kind: str, path: str) -> dict[str, Any]:
+        for stage in self.lock.values():
+            for entry in stage.get(kind, []):
+                if entry["path"] == path:
+                    return dict(entry)
+        raise NotRecorded(f"{LOCK_FILE} of run {self.run_id} names no {path}")
+
+
+def opened(root: Path, name: str, scratch: Path) -> Subject:
+    """The version of that number or alias. Raises RegistryError for one that is unknown, with the nearest."""
+    found = registry.find(root, name)
+    with store.told(store.connect(root)):
+        client = store.client()
+        held = client.get_model_version(store.NAME, found.version)
+        run_id = held.run_id or ""
+        run = _run(client, run_id) if run_id else None
+        aliases = history.standing(client)
+    record, trouble = read_history(root)
+    return Subject(
+        root=root,
+        version=found.version,
+        tags=found.tags,
+        run_id=run_id,
+        registered_at=datetime.fromtimestamp(held.creation_timestamp / 1000, UTC),
+        run=run,
+        aliases=aliases,
+        record=record,
+        trouble=trouble,
+        scratch=scratch,
+    )
+
+
+def read_history(root: Path) -> tuple[history.Record | None, str]:
+    """The history, or why it cannot be read."""
+    with store.told(store.connect(root)):
+        try:
+            return history.read(store.client()), ""
+        except store.Unreachable:
+            raise
+        except RegistryError as error:
+            return None, str(error)
+
+
+def _run(client: "MlflowClient", run_id: str) -> Any:
+    from mlflow.exceptions import MlflowException
+
+    try:
+        return client.get_run(run_id)
+    except MlflowException as error:
+        if error.error_code != "RESOURCE_DOES_NOT_EXIST":
+            raise
+        return None
