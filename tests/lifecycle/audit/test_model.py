@@ -46,20 +46,17 @@ def run_file(root: Path, name: str) -> Path:
 
 
 def registered_file(root: Path, name: str) -> Path:
-    (found,) = (
-        (root / "mlruns/artifacts/models").glob(f"*/artifacts/artifacts/embedding/{name}")
-        if (root / "mlruns/artifacts/models").exists()
-        else (root / "mlruns").rglob(f"artifacts/embedding/{name}")
+    store.connect(root)
+    source = store.client().get_model_version(store.NAME, "1").source
+    return (
+        root / "mlruns/artifacts/models" / str(source).removeprefix("models:/") / "artifacts/artifacts/embedding" / name
     )
-    return found
 
 
 def picture(root: Path) -> Path:
     """One picture of the data version, in DVC's cache."""
-    return max(
-        (root / ".dvc/cache/files/md5").rglob("*"),
-        key=lambda path: path.read_bytes()[:4] == b"\x89PNG" if path.is_file() else False,
-    )
+    files = (path for path in sorted((root / ".dvc/cache/files/md5").rglob("*")) if path.is_file())
+    return next(path for path in files if path.read_bytes().startswith(b"\x89PNG"))
 
 
 def test_an_untouched_model_is_whole_by_size_and_by_content(made: Path) -> None:
@@ -164,7 +161,7 @@ FROM_LOCK = {"run", "weights", "data", "params", "code", "episodes", "accuracies
     ("plant", "links", "told"),
     [
         (weights, {"weights"}, "embedding.safetensors of the registered model is not what was trained"),
-        (data_is_gone, {"data"}, "neither in DVC's cache nor in a remote (none is set up); it came from pictures"),
+        (data_is_gone, {"data"}, "neither in DVC's cache nor in a remote (none is set up); it came from pic"),
         (data_has_another_size, {"data"}, "have not the size they had"),
         (metric, {"accuracies"}, "metric test/3w1s/accuracy in MLflow does not follow"),
         (another_metric, {"accuracies"}, "metric geometry/ratio in MLflow does not follow"),

@@ -54,7 +54,7 @@ def _rows(found: "Audit | Sequence[Reign]") -> list[dict[str, Any]]:
                     "version": run.version,
                     "decision": model.decision if model else "",
                     "champion": "; ".join(_times(reign) for reign in model.reigns) if model else "",
-                    **({name: value for name, value in model.accuracy.items()} if model else {}),
+                    **(model.accuracy if model else {}),
                     **run.params,
                 }
             )
