@@ -1,11 +1,11 @@
 """`kshot audit`: what a model came from and what became of it, each link verified."""
 
 import argparse
+from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-if TYPE_CHECKING:
-    from kshot.lifecycle.audit.model import ModelAudit
+from kshot.errors import AuditFailed, ParamsError
 
 AUDIT = """\
 Say where a model came from, and verify each link of it: run, weights, data, params, code,
@@ -31,30 +31,73 @@ def add_parser(verbs: Any) -> None:
     )
     what = audit.add_mutually_exclusive_group(required=True)
     what.add_argument("--model", metavar="VERSION", help="a version's number, champion or challenger")
+    what.add_argument("--data", metavar="VERSION", help="a data version, or its first characters")
+    what.add_argument("--at", metavar="TIME", help="a day, 2026-03-01, or a time, 2026-03-01T14:30, in UTC")
+    what.add_argument("--class", dest="label", metavar="NAME", help="a class, as `kshot data diff` names it")
     audit.add_argument("--deep", action="store_true", help="with --model or --data: hash the data again")
     form = audit.add_mutually_exclusive_group()
     form.add_argument("--json", action="store_true", help="the same for programs, every field")
     form.add_argument("--csv", action="store_true", help="the same as a table")
-    audit.add_argument("--html", type=Path, metavar="FILE", help="write one page that can be sent to an auditor too")
+    audit.add_argument("--html", type=Path, metavar="FILE", help="with --model or --data: write one page to send, too")
     audit.set_defaults(run=run)
 
 
 def run(root: Path, options: argparse.Namespace) -> int:
-    """Print the audit that was asked for. Raises AuditFailed, after it is printed, where something does not hold."""
-    return run_model(root, options)
+    """Print the audit that was asked for; exit code 10 where something does not hold. Raises KshotError."""
+    if (options.deep or options.html) and not (options.model or options.data):
+        raise ParamsError("--deep and --html were given with --at or --class; they need --model or --data")
+    if options.model:
+        return _model(root, options)
+    if options.data:
+        return _data(root, options)
+    return _at(root, options) if options.at else _class(root, options)
 
 
-def run_model(root: Path, options: argparse.Namespace) -> int:
-    """Audit one version."""
-    from kshot.errors import AuditFailed
-    from kshot.lifecycle.audit import model
+def _model(root: Path, options: argparse.Namespace) -> int:
+    from kshot.lifecycle.audit import model, words
 
     found = model.audit_model(root, options.model, deep=options.deep, quiet=options.json or options.csv)
-    _print(found, options)
+    if options.html:
+        from kshot.lifecycle.audit import page
+
+        page.write_model_page(found, options.html)
+    _print(found, words.model_words, options)
     return AuditFailed.exit_code if found.failed else 0
 
 
-def _print(found: "ModelAudit", options: argparse.Namespace) -> None:
-    from kshot.lifecycle.audit import words
+def _data(root: Path, options: argparse.Namespace) -> int:
+    from kshot.lifecycle.audit import data, words
 
-    print(words.model_words(found))
+    found = data.audit_data(root, options.data, deep=options.deep, quiet=options.json or options.csv)
+    if options.html:
+        from kshot.lifecycle.audit import page
+
+        page.write_data_page(found, options.html)
+    _print(found, words.data_words, options)
+    return AuditFailed.exit_code if found.failed else 0
+
+
+def _at(root: Path, options: argparse.Namespace) -> int:
+    from kshot.lifecycle.audit import data, words
+
+    found = data.champions(root, options.at)
+    _print(found, lambda champions: words.champion_words(options.at, champions), options)
+    return 0
+
+
+def _class(root: Path, options: argparse.Namespace) -> int:
+    from kshot.lifecycle.audit import classes, words
+
+    _print(classes.audit_class(root, options.label), words.class_words, options)
+    return 0
+
+
+def _print(found: Any, told: Callable[[Any], str], options: argparse.Namespace) -> None:
+    if options.json or options.csv:
+        from kshot.lifecycle.audit import forms
+
+        print(forms.to_json(found) if options.json else forms.to_csv(found))
+        return
+    print(told(found))
+    if options.html:
+        print(f"page: {options.html}")

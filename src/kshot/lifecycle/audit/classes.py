@@ -1,4 +1,4 @@
-"""`kshot audit --class`: which data versions hold a class, and which models saw it. For a class that must be forgotten."""
+"""`kshot audit --class`: which data versions hold a class and which models saw it, for a class to be forgotten."""
 
 import csv
 import difflib

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from kshot.errors import DataError, RegistryError
+from kshot.errors import AuditFailed, DataError, RegistryError
 from kshot.lifecycle import dataset, models, registry, store
 from kshot.lifecycle.audit.content import bar, held
 from kshot.lifecycle.audit.decision import standing
@@ -96,11 +96,11 @@ def audit_data(root: Path, prefix: str, *, deep: bool = False, quiet: bool = Tru
     )
 
 
-def champions(root: Path, moment: str) -> tuple[datetime, datetime, tuple[Reign, ...]]:
+def champions(root: Path, moment: str) -> tuple[Reign, ...]:
     """Who was champion on that day, or at that time (ISO 8601, UTC where it names no zone).
 
-    Returns the first moment, the first after it, and every champion between. Raises RegistryError for what is no time,
-    and for a history that cannot be trusted.
+    Of a day, everyone who was champion for a part of it. Raises ParamsError for what is no time and AuditFailed for a
+    history that does not hold: its answer would be worth nothing.
     """
     try:
         since = datetime.fromisoformat(moment)
@@ -113,8 +113,9 @@ def champions(root: Path, moment: str) -> tuple[datetime, datetime, tuple[Reign,
     record, trouble = read_history(root)
     if record is None:
         raise RegistryError(trouble)
-    found = [one for one in reigns(record.events) if one.since < until and (one.until is None or one.until > since)]
-    return since, until, tuple(found)
+    if problems := verify(record.events, record.aliases):
+        raise AuditFailed(f"the history of promotions does not hold, so it cannot say who was champion: {problems[0]}")
+    return tuple(one for one in reigns(record.events) if one.since < until and (one.until is None or one.until > since))
 
 
 def _find(root: Path, prefix: str, versions: "Sequence[ModelVersion]") -> DataVersion:

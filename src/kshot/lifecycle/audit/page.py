@@ -1,0 +1,129 @@
+"""The page of an audit that a person can be sent: one file, nothing loaded from anywhere, light and dark."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from markupsafe import Markup, escape
+
+from kshot.lifecycle.audit import words
+from kshot.lifecycle.audit.data import DataAudit
+from kshot.lifecycle.audit.link import BROKEN, VERIFIED, Link
+from kshot.lifecycle.audit.model import ModelAudit
+from kshot.lifecycle.report import pages, write_page
+from kshot.lifecycle.report_plots import picture
+
+MARKS = {VERIFIED: "\N{CHECK MARK}", BROKEN: "\N{MULTIPLICATION X}"}
+# Where each link stands in the drawing: column, row; and what it rests on.
+PLACES = {
+    "data": (0, 0),
+    "params": (0, 1),
+    "code": (0, 2),
+    "environment": (0, 3),
+    "run": (1, 0),
+    "weights": (1, 1),
+    "episodes": (1, 2),
+    "model": (2, 0),
+    "accuracies": (2, 2),
+    "decision": (3, 1),
+    "history": (3, 0),
+}
+RESTS_ON = (
+    ("data", "run"),
+    ("params", "run"),
+    ("code", "run"),
+    ("environment", "run"),
+    ("run", "weights"),
+    ("weights", "model"),
+    ("weights", "accuracies"),
+    ("episodes", "accuracies"),
+    ("accuracies", "decision"),
+    ("model", "decision"),
+    ("decision", "history"),
+)
+WIDE, HIGH, GAP, STEP = 84, 30, 24, 48  # of a box and between boxes, in the units of the picture
+
+
+def write_model_page(found: ModelAudit, path: Path) -> Path:
+    """Write the page of a version's chain to `path`, whole or not at all, and return it."""
+    environment = pages()
+    return write_page(
+        environment.get_template("audit.html.j2").render(
+            title=words.verdict(found),
+            mood="held" if found.failed else "good",
+            tag="does not hold" if found.failed else "verified",
+            facts={"MLflow run": found.run_id, "data version": found.data_version, "audited": _time(found)},
+            drawing=lineage(found.links),
+            links=found.links,
+            marks=MARKS,
+            tables=(),
+        ),
+        path,
+    )
+
+
+def write_data_page(found: DataAudit, path: Path) -> Path:
+    """Write the page of a data version to `path`, whole or not at all, and return it."""
+    names = list(dict.fromkeys(name for run in found.runs for name in run.params))
+    tables = (
+        ("Models that were trained on it", [words.model_row(one) for one in found.models]),
+        ("Runs that used it, with the params that differ", [words.run_row(run, names) for run in found.runs]),
+    )
+    return write_page(
+        pages()
+        .get_template("audit.html.j2")
+        .render(
+            title=f"Data version {found.data.short}: {len(found.runs)} runs, {len(found.models)} models",
+            mood="held" if found.failed else "good",
+            tag="does not hold" if found.failed else "verified",
+            facts={
+                "data version": found.data.md5,
+                "images": f"{found.data.images:,} of {found.data.classes:,} classes",
+                "source": found.data.source,
+                "added": found.data.added,
+                "audited": _time(found),
+            },
+            drawing=None,
+            links=found.links,
+            marks=MARKS,
+            tables=[(title, rows) for title, rows in tables if rows],
+        ),
+        path,
+    )
+
+
+def lineage(links: Sequence[Link]) -> Markup:
+    """The chain as boxes, what each rests on to its left; a link that does not hold stands out by form and colour."""
+    states = {link.name: link for link in links}
+    lines = "".join(_line(one, other) for one, other in RESTS_ON)
+    boxes = "".join(_box(states[name], *PLACES[name]) for name in PLACES if name in states)
+    return picture("What the model rests on", lines + boxes, 4 * STEP)
+
+
+def _line(one: str, other: str) -> str:
+    (x, y), (x2, y2) = _corner(one), _corner(other)
+    if x == x2:
+        down = y2 > y
+        return f'<path class="rests" d="M{x + WIDE / 2} {y + HIGH * down}V{y2 + HIGH * (not down)}"/>'
+    start, end = (x + WIDE, y + HIGH / 2), (x2, y2 + HIGH / 2)
+    middle = (start[0] + end[0]) / 2
+    return f'<path class="rests" d="M{start[0]} {start[1]}C{middle} {start[1]} {middle} {end[1]} {end[0]} {end[1]}"/>'
+
+
+def _box(link: Link, column: int, row: int) -> str:
+    x, y = _corner(link.name)
+    kind = link.state.replace(" ", "-")
+    mark = MARKS.get(link.state, "?")
+    return (
+        f'<g class="link {kind}"><title>{escape(link.says)}</title>'
+        f'<rect x="{x}" y="{y}" width="{WIDE}" height="{HIGH}" rx="5"/>'
+        f'<text x="{x + WIDE / 2}" y="{y + HIGH / 2 + 4}" text-anchor="middle">{mark} {escape(link.name)}</text></g>'
+    )
+
+
+def _corner(name: str) -> tuple[int, int]:
+    column, row = PLACES[name]
+    return 6 + column * (WIDE + GAP), 6 + row * STEP
+
+
+def _time(found: ModelAudit | DataAudit) -> str:
+    return f"{found.at:%Y-%m-%d %H:%M} UTC, {'data hashed again' if found.deep else 'data by existence and size'}"

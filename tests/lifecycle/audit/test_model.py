@@ -1,0 +1,232 @@
+"""Every planted fault is found, named by its link, and nothing else is accused; an untouched model is whole."""
+
+import dataclasses
+import json
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from kshot.lifecycle import gate, registry, store
+from kshot.lifecycle.audit import model
+from kshot.lifecycle.audit.link import Link
+from kshot.statistics import Interval
+from tests.lifecycle import audited_project
+from tests.lifecycle.audited_project import execute, flip
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("audited")
+    return audited_project.make(folder / "project", folder / "pictures")
+
+
+@pytest.fixture
+def root(made: Path, tmp_path: Path) -> Iterator[Path]:
+    with audited_project.undone(made, tmp_path):
+        yield made
+
+
+def audit(root: Path, *, deep: bool = False) -> dict[str, Link]:
+    return {link.name: link for link in model.audit_model(root, "1", deep=deep).links}
+
+
+def broken(root: Path, *, deep: bool = False) -> dict[str, str]:
+    return {name: link.says for name, link in audit(root, deep=deep).items() if not link.holds}
+
+
+def run_id(root: Path) -> str:
+    return registry.find(root, "1").run_id
+
+
+def run_file(root: Path, name: str) -> Path:
+    (found,) = (path for path in (root / "mlruns/artifacts").glob(f"{run_id(root)}/artifacts/{name}"))
+    return found
+
+
+def registered_file(root: Path, name: str) -> Path:
+    store.connect(root)
+    source = store.client().get_model_version(store.NAME, "1").source
+    return (
+        root / "mlruns/artifacts/models" / str(source).removeprefix("models:/") / "artifacts/artifacts/embedding" / name
+    )
+
+
+def picture(root: Path) -> Path:
+    """One picture of the data version, in DVC's cache."""
+    files = (path for path in sorted((root / ".dvc/cache/files/md5").rglob("*")) if path.is_file())
+    return next(path for path in files if path.read_bytes().startswith(b"\x89PNG"))
+
+
+def test_an_untouched_model_is_whole_by_size_and_by_content(made: Path) -> None:
+    assert broken(made) == {} and broken(made, deep=True) == {}
+    links = audit(made)
+    assert list(links) == [
+        *("model", "run", "weights", "data", "params", "code", "environment", "episodes", "accuracies", "decision"),
+        "history",
+    ]
+    assert "with uncommitted.diff gives all" in links["code"].says  # retrain changed params.yaml, which no commit has
+    assert "145 files" in links["data"].says and "champion 20" in links["history"].says
+
+
+def weights(root: Path) -> None:
+    flip(registered_file(root, "embedding.safetensors"))
+
+
+def data_is_gone(root: Path) -> None:
+    picture(root).unlink()
+
+
+def data_has_another_size(root: Path) -> None:
+    path = picture(root)
+    path.chmod(0o644)
+    path.write_bytes(path.read_bytes() + b"x")
+
+
+def metric(root: Path) -> None:
+    for table in ("metrics", "latest_metrics"):
+        execute(root, f"update {table} set value = 0.999 where key = 'test/3w1s/accuracy'")
+
+
+def another_metric(root: Path) -> None:
+    execute(root, "update latest_metrics set value = value + 1e-9 where key = 'geometry/ratio'")
+
+
+def accuracy_tag(root: Path) -> None:
+    execute(
+        root, "update model_version_tags set value = replace(value, '[0.', '[0.0') where key = ?", registry.ACCURACY
+    )
+
+
+def params_of_another_run(root: Path) -> None:
+    execute(root, "update params set value = '999' where key = 'train.steps' and run_uuid = ?", run_id(root))
+
+
+def params_file_of_another_run(root: Path) -> None:
+    params_of_another_run(root)
+    path = run_file(root, "params.yaml")
+    path.write_text(path.read_text().replace("steps: 20", "steps: 999"))
+
+
+def deleted_run(root: Path) -> None:
+    store.connect(root)
+    store.client().delete_run(run_id(root))
+
+
+def alias(root: Path) -> None:
+    store.connect(root)
+    store.client().delete_registered_model_alias(store.NAME, "champion")
+
+
+def newest_decision(root: Path) -> None:
+    path = run_file(root, "decision.json")
+    path.write_text(path.read_text().replace('"promote": true', '"promote": false'))
+
+
+def evidence(root: Path) -> None:
+    path = run_file(root, "decisions/*.json")
+    path.write_text(path.read_text().replace("3w1s", "5w2s"))
+
+
+def event(root: Path) -> None:
+    execute(root, "update params set value = replace(value, 'gate', 'Eve') where key = 'event.000001'")
+
+
+def answers(root: Path) -> None:
+    path = run_file(root, "evaluation/episodes.parquet")
+    pd.read_parquet(path).assign(accuracy=1.0).to_parquet(path)
+
+
+def patch(root: Path) -> None:
+    run_file(root, "uncommitted.diff").unlink()
+
+
+def lock(root: Path) -> None:
+    path = run_file(root, "dvc.lock")
+    path.write_text(path.read_text().replace("nfiles: 145", "nfiles: 144"))
+
+
+def environment(root: Path) -> None:
+    path = run_file(root, "environment.json")
+    kept = json.loads(path.read_text())
+    kept["packages"]["torch"] = "1.0"
+    path.write_text(json.dumps(kept))
+
+
+FROM_LOCK = {"run", "weights", "data", "params", "code", "episodes", "accuracies", "decision"}
+
+
+@pytest.mark.parametrize(
+    ("plant", "links", "told"),
+    [
+        (weights, {"weights"}, "embedding.safetensors of the registered model is not what was trained"),
+        (data_is_gone, {"data"}, "neither in DVC's cache nor in a remote (none is set up); it came from pic"),
+        (data_has_another_size, {"data"}, "have not the size they had"),
+        (metric, {"accuracies"}, "metric test/3w1s/accuracy in MLflow does not follow"),
+        (another_metric, {"accuracies"}, "metric geometry/ratio in MLflow does not follow"),
+        (accuracy_tag, {"accuracies"}, "in tag kshot.accuracy of version 1 does not follow"),
+        (params_of_another_run, {"params"}, "MLflow has other params than were recorded: train.steps"),
+        (params_file_of_another_run, {"params"}, "params.yaml of the run has other params than were recorded: train"),
+        (deleted_run, {"run"}, "was deleted; bring it back with: mlflow runs restore"),
+        (alias, {"history"}, "alias champion was taken away from version 1, outside kshot"),
+        (newest_decision, {"decision"}, "decision.json of run"),
+        (evidence, {"decision"}, "was changed"),
+        (event, {"history"}, "event 1 is not as it was written"),
+        (answers, {"accuracies", "decision"}, "are not as they were written"),
+        (patch, {"code"}, "keeps no uncommitted.diff"),
+        (lock, FROM_LOCK, "dvc.lock of run"),
+        (environment, {"environment"}, "the model asks for another torch than it was trained with"),
+    ],
+)
+def test_a_planted_fault_is_found_and_named(
+    root: Path, plant: Callable[[Path], None], links: set[str], told: str
+) -> None:
+    plant(root)
+    found = broken(root)
+    assert set(found) == links
+    assert any(told in says for says in found.values()), found
+
+
+def test_data_edited_without_a_change_of_size_is_found_by_hashing_it_again(root: Path) -> None:
+    flip(picture(root))
+    assert broken(root) == {}
+    found = broken(root, deep=True)
+    assert list(found) == ["data"] and ".png of " in found["data"] and "changed in DVC's cache" in found["data"]
+
+
+def test_a_decision_that_its_evidence_does_not_bear_out_is_found(root: Path) -> None:
+    kept, rules, _ = gate.from_json(json.loads(run_file(root, "decision.json").read_text()))
+    rules = dataclasses.replace(rules, min_accuracy={"3w1s": 1.01})
+    zero = {name: Interval(0.0, 0.0, 0.0) for name in kept.accuracy}
+    kept = dataclasses.replace(kept, champion="1", difference=zero)
+    claimed = gate.to_json(kept, rules, gate.Decision(True, ("it is good enough",)))
+    registry.settle(root, "1", claimed, gate.rules_hash(rules))
+    found = broken(root)
+    assert list(found) == ["decision"] and "does not follow from its evidence by its rules: 3w1s" in found["decision"]
+
+
+def test_a_model_of_another_tool_says_what_can_still_be_said(root: Path) -> None:
+    store.connect(root)
+    made = store.client().create_model_version(store.NAME, "nowhere", None)
+    store.client().set_registered_model_alias(store.NAME, "champion", str(made.version))
+    found = model.audit_model(root, str(made.version))
+    states = {link.name: link.state for link in found.links}
+    assert found.aliases == ("champion",) and {states[name] for name in ("model", "run", "data")} == {"not recorded"}
+    assert {states[name] for name in ("decision", "history")} == {"broken"}
+    told = {link.name: link.says for link in found.links}
+    assert "registered by another tool" in told["model"] and "champion by no decision" in told["decision"]
+
+
+def test_content_that_only_the_remote_holds_is_held(root: Path, tmp_path: Path) -> None:
+    from dvc.repo import Repo
+
+    config = root / ".dvc/config.local"
+    config.write_text(f"[core]\n    remote = far\n['remote \"far\"']\n    url = {tmp_path / 'far'}\n")
+    try:
+        with Repo(str(root)) as repo:
+            repo.push(targets=["data/raw.dvc"])
+        picture(root).unlink()
+        assert "1 of them only in DVC's remote" in audit(root)["data"].says
+    finally:
+        config.unlink()
