@@ -197,9 +197,9 @@ def test_data_edited_without_a_change_of_size_is_found_by_hashing_it_again(root:
 
 def test_a_decision_that_its_evidence_does_not_bear_out_is_found(root: Path) -> None:
     kept, rules, _ = gate.from_json(json.loads(run_file(root, "decision.json").read_text()))
-    rules = dataclasses.replace(rules, min_accuracy={"3w1s": 1.01})
-    zero = {name: Interval(0.0, 0.0, 0.0) for name in kept.accuracy}
-    kept = dataclasses.replace(kept, champion="1", difference=zero)
+    rules = dataclasses.replace(rules, non_inferiority_margin=0.0)
+    worse = {name: Interval(-0.1, -0.2, -0.05) for name in kept.accuracy}
+    kept = dataclasses.replace(kept, champion="1", difference=worse)
     claimed = gate.to_json(kept, rules, gate.Decision(True, ("it is good enough",)))
     registry.settle(root, "1", claimed, gate.rules_hash(rules))
     found = broken(root)

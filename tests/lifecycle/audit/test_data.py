@@ -1,0 +1,102 @@
+"""From the data's end: runs, models, times, classes; and that a long registry costs no more requests than a short one."""
+
+import sqlite3
+from contextlib import closing
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from kshot.errors import AuditFailed, DataError, ParamsError
+from kshot.lifecycle import history, promotion, registry, store
+from kshot.lifecycle.audit import data
+from tests.lifecycle import registered_versions
+from tests.lifecycle.registered_versions import DATA, judgement
+from tests.lifecycle.test_models import fill, queries
+
+
+@pytest.fixture(scope="module")
+def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Versions 1 to 4 on one data version; 1 was champion, then 2, then 1 again."""
+    root = registered_versions.write(tmp_path_factory.mktemp("template"))
+    for version in ("1", "2", "3", "4"):
+        run_id = registry.find(root, version).run_id
+        store.client().set_tag(run_id, "kshot.data_version", DATA)
+        store.client().log_param(run_id, "train.steps", str(10 * int(version)))
+        store.client().log_param(run_id, "train.seed", "0")
+    registry.settle(root, "1", judgement(True), "r")
+    registry.settle(root, "2", judgement(True, "1"), "r")
+    promotion.rollback(root, "not in the field")
+    return root
+
+
+@pytest.fixture
+def root(template: Path, tmp_path: Path) -> Path:
+    return registered_versions.copy(template, tmp_path / "project")
+
+
+def link(found: data.DataAudit, name: str) -> str:
+    return next(one.says for one in found.links if one.name == name)
+
+
+def test_every_run_model_and_reign_of_a_data_version_is_listed(root: Path) -> None:
+    found = data.audit_data(root, DATA[:6])
+    assert [run.params for run in found.runs] == [{"train.steps": steps} for steps in ("10", "20", "30", "40")]
+    assert [run.version for run in found.runs] == ["1", "2", "3", "4"]
+    assert [len(model.reigns) for model in found.models] == [2, 1, 0, 0]
+    assert found.models[0].reigns[-1].until is None and found.models[1].decision == "rolled back, for version 1"
+    assert [one.name for one in found.failed] == ["data"]  # this registry's data was never in a cache
+    assert "neither in DVC's cache nor in a remote" in link(found, "data")
+
+
+def test_a_deleted_run_is_listed_and_breaks_its_link(root: Path) -> None:
+    run_id = registry.find(root, "3").run_id
+    store.client().delete_run(run_id)
+    found = data.audit_data(root, DATA)
+    assert [run.status for run in found.runs if run.run_id == run_id] == ["deleted"]
+    assert f"run {run_id} of version 3 is deleted" in link(found, "runs")
+
+
+def test_an_unknown_data_version_is_told_with_the_candidates(root: Path) -> None:
+    with pytest.raises(DataError, match="'ffff' is no data version here; needs the start of one of"):
+        data.audit_data(root, "ffff")
+
+
+def test_the_champions_of_a_day_and_of_a_moment(root: Path) -> None:
+    events = history.history(root)
+    today = f"{datetime.fromisoformat(events[0].when):%Y-%m-%d}"
+    assert [one.version for one in data.champions(root, today)][:2] == ["1", "2"]
+    assert [one.version for one in data.champions(root, events[1].when)] == ["2"]
+    assert data.champions(root, "2001-01-01") == ()
+    assert [one.version for one in data.champions(root, "2999-01-01")] == ["1"]
+    with pytest.raises(ParamsError, match="'last Tuesday' is no time; needs a day or a time"):
+        data.champions(root, "last Tuesday")
+
+
+def test_a_history_that_does_not_hold_does_not_say_who_was_champion(root: Path) -> None:
+    store.connect(root)
+    store.client().set_registered_model_alias(store.NAME, "champion", "4")
+    with pytest.raises(AuditFailed, match="alias champion was moved from version 1 to version 4, outside kshot"):
+        data.champions(root, "2026-03-01")
+
+
+def test_a_thousand_runs_and_two_hundred_versions_cost_no_more_queries_than_four(root: Path, tmp_path: Path) -> None:
+    long = registered_versions.copy(root, tmp_path / "long")
+    fill(long, runs=1000, versions=200)
+    with closing(sqlite3.connect(long / "mlruns/mlflow.db")) as database:
+        database.execute(
+            "insert into tags (key, value, run_uuid) select 'kshot.data_version', ?, run_uuid from runs "
+            "where artifact_uri = 'nowhere'",
+            (DATA,),
+        )
+        database.commit()
+    counts = []
+    for project in (root, long):
+        data.audit_data(project, DATA)
+        began = datetime.now(UTC)
+        with queries() as sent:
+            found = data.audit_data(project, DATA)
+        print(f"{len(found.runs)} runs, {len(found.models)} versions: {datetime.now(UTC) - began}")
+        counts.append(len(sent))
+    assert (len(found.runs), len(found.models)) == (1004, 204)
+    assert counts[1] <= counts[0] + 10
