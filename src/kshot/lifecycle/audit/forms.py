@@ -42,9 +42,10 @@ def _rows(found: "Audit | Sequence[Reign]") -> list[dict[str, Any]]:
         return [{"version": found.version, **dataclasses.asdict(link)} for link in found.links]
     if isinstance(found, DataAudit):
         decided = {one.version: one for one in found.models}
-        rows = []
+        rows: list[dict[str, Any]] = []
         for run in found.runs:
             model = decided.get(run.version)
+            shown: dict[str, Any] = {} if model is None else dict(model.accuracy)
             rows.append(
                 {
                     "data_version": found.data.md5,
@@ -54,7 +55,7 @@ def _rows(found: "Audit | Sequence[Reign]") -> list[dict[str, Any]]:
                     "version": run.version,
                     "decision": model.decision if model else "",
                     "champion": "; ".join(_times(reign) for reign in model.reigns) if model else "",
-                    **(model.accuracy if model else {}),
+                    **shown,
                     **run.params,
                 }
             )
