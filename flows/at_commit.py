@@ -62,8 +62,10 @@ def retrain_at_commit(
 
             get_run_logger().info(f"works at commit {commit[:12]} ({ref}), in a worktree of its own")
             worktree.prepare(home, tree, data=data, from_commit=ref != HERE, sets=settings or [])
-            retrain.fn(str(tree))
-            worktree.bring_back(home, tree)
+            try:
+                retrain.fn(str(tree))
+            finally:  # what data broke which expectation is worth a look too
+                worktree.bring_back(home, tree)
     return None
 
 

@@ -229,7 +229,8 @@ def start_new(root: Path, seen: new_data.Seen) -> tuple[new_data.Seen, list[str]
                     deployment.id, parameters={"data": version.md5}, idempotency_key=version.key
                 )
                 now = dataclasses.replace(version, run=str(run.id))
-                said.append(f"data version {version.md5[:8]} is new: its retraining is {run.name}")
+                why = "is new" if version.attempt == 1 else "is tried again, its retraining was ended from outside"
+                said.append(f"data version {version.md5[:8]} {why}: {run.name}")
             else:
                 now = _ended(version, client)
             if now != version:

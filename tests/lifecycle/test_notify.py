@@ -31,7 +31,8 @@ def heard(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[dict[str, str]]]:
 
 
 def test_a_webhook_hears_the_run_and_the_reason(heard: list[dict[str, str]]) -> None:
-    assert notify.failed("brave-fox", "class a has 1 image; needs 2") == []
+    said_by_prefect = "Flow run encountered an exception: class a has 1 image; needs 2"
+    assert notify.failed("brave-fox", said_by_prefect) == []
     (news,) = heard
     assert news["title"] == "kshot: a retraining failed"
     assert (news["run"], news["reason"]) == ("brave-fox", "class a has 1 image; needs 2")

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 
 NAME = "KSHOT_NOTIFY"
 TIMEOUT_S = 10.0
+PREFECTS_WORDS = "Flow run encountered an exception: "
 
 
 def failed(run: str, reason: str) -> list[str]:
@@ -17,6 +18,7 @@ def failed(run: str, reason: str) -> list[str]:
     text, run and reason; everything else is an address of Apprise's (slack://, mailto://, ntfy://, ...). Never raises:
     what failed is the news, not the telling.
     """
+    reason = reason.removeprefix(PREFECTS_WORDS)
     return send("kshot: a retraining failed", f"{run}: {reason}", {"run": run, "reason": reason})
 
 

@@ -37,7 +37,8 @@ def prepare(home: Path, tree: Path, *, data: str | None, from_commit: bool, sets
 
 
 def bring_back(home: Path, tree: Path) -> Path:
-    """Copy the report, dvc.lock, params.yaml and the metrics to reports/scheduled of home, all or none; where they are.
+    """Copy what the run left to reports/scheduled of home, all or none; where it is: the report, dvc.lock, params.yaml,
+    the metrics and what the data was checked for.
 
     MLflow's run holds the same for each retraining; this is the last one's, for who looks into the folder.
     """
@@ -48,6 +49,8 @@ def bring_back(home: Path, tree: Path) -> Path:
     for name in (layout.REPORT, layout.METRICS, Path(LOCK_FILE), Path(settings.PARAMS), layout.RAW_DVC):
         if (tree / name).exists():
             shutil.copyfile(tree / name, fresh / name.name)
+    if (tree / layout.VALIDATION).exists():
+        shutil.copytree(tree / layout.VALIDATION, fresh / layout.VALIDATION.name)
     shutil.rmtree(place, ignore_errors=True)
     fresh.rename(place)
     return place
