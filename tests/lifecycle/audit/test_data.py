@@ -1,4 +1,4 @@
-"""An audit from the data's end, a time and a class, on one real project; in part on a store with a thousand runs."""
+"""From the data's end: runs, models, times; and that a long registry costs no more requests than a short one."""
 
 import sqlite3
 from contextlib import closing
@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from kshot.errors import AuditFailed, DataError, ParamsError
-from kshot.lifecycle import history, promotion, registry, store
+from kshot.lifecycle import history, promotion, raw, registry, store
 from kshot.lifecycle.audit import data
 from tests.lifecycle import registered_versions
 from tests.lifecycle.registered_versions import DATA, judgement
@@ -32,7 +32,9 @@ def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def root(template: Path, tmp_path: Path) -> Path:
-    return registered_versions.copy(template, tmp_path / "project")
+    root = registered_versions.copy(template, tmp_path / "project")
+    raw.dvc(root, "init", "--quiet", "--no-scm")
+    return root
 
 
 def link(found: data.DataAudit, name: str) -> str:

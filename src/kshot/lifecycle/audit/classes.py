@@ -65,12 +65,9 @@ def audit_class(root: Path, name: str) -> ClassAudit:
 
 def _counts(root: Path, md5: str) -> dict[str, int] | None:
     """Class to images of a data version, from the manifest in DVC's cache; None where that is gone."""
-    from dvc.repo import Repo
-
     try:
         entries = content.listing(root, f"{md5}.dir")
-        with Repo(str(root)) as repo:
-            cache = Path(repo.cache.local.path)
+        cache = content.cache_of(root)
         oid = next(entry["md5"] for entry in entries if entry["relpath"] == "manifest.csv")
         text = content.place(cache, oid).read_text(encoding="utf-8")
     except (Broken, OSError, StopIteration):

@@ -37,9 +37,7 @@ def held(root: Path, md5: str, size: int | None, *, advance: Advance | None = No
     Raises Broken for content that is neither in the cache nor in the remote (`gone` is the remedy then), and for
     content that has not its hash.
     """
-    from dvc.repo import Repo
-
-    with Repo(str(root)) as repo:
+    with _repo(root) as repo:
         cache = Path(repo.cache.local.path)
         entries = _listing(repo, cache, md5, gone)
         names = {entry["md5"]: entry["relpath"] for entry in entries}
@@ -68,9 +66,7 @@ def held(root: Path, md5: str, size: int | None, *, advance: Advance | None = No
 
 def listing(root: Path, md5: str) -> list[dict[str, str]]:
     """What a folder holds, as DVC's cache says: md5 and relpath of each file. Raises Broken."""
-    from dvc.repo import Repo
-
-    with Repo(str(root)) as repo:
+    with _repo(root) as repo:
         return _listing(repo, Path(repo.cache.local.path), md5, "")
 
 
@@ -109,6 +105,25 @@ def bar(total: int, quiet: bool) -> Iterator[Advance]:
 
     with tqdm(total=total, unit="B", unit_scale=True, desc="hashing", disable=quiet, leave=False) as progress:
         yield progress.update
+
+
+@contextlib.contextmanager
+def _repo(root: Path) -> Iterator[Any]:
+    from dvc.exceptions import NotDvcRepoError
+    from dvc.repo import Repo
+
+    try:
+        repo = Repo(str(root))
+    except NotDvcRepoError as error:
+        raise Broken("the project has no .dvc, so nothing says where its data is kept; take it from git") from error
+    with repo:
+        yield repo
+
+
+def cache_of(root: Path) -> Path:
+    """The folder of DVC's cache. Raises Broken where the project has none."""
+    with _repo(root) as repo:
+        return Path(repo.cache.local.path)
 
 
 def _listing(repo: Any, cache: Path, md5: str, gone: str) -> list[dict[str, str]]:
