@@ -13,7 +13,8 @@ from typing import Any
 import yaml
 
 from kshot.errors import StageFailed
-from kshot.lifecycle.lineage import LOCK_FILE
+
+LOCK_FILE = "dvc.lock"
 
 
 @dataclasses.dataclass(frozen=True)

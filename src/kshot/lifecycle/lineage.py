@@ -14,8 +14,8 @@ import yaml
 
 from kshot.errors import RegistryError
 from kshot.lifecycle import dataset, layout
+from kshot.lifecycle.inputs import LOCK_FILE as LOCK_FILE
 
-LOCK_FILE = "dvc.lock"
 # What kshot itself writes in a commit's tree; the record holds these files, so that they do not make a tree dirty.
 OWN_FILES = (LOCK_FILE, layout.RAW_DVC.as_posix(), layout.VERSIONS.as_posix(), f"{layout.RAW.parent}/.gitignore")
 LARGEST_NEW_FILE = 1 << 20  # bytes; what is larger is no code
