@@ -7,8 +7,13 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+<<<<<<< HEAD
 from kshot.errors import AuditFailed, DataError, RegistryError
 from kshot.lifecycle import dataset, history, models, registry, store
+=======
+from kshot.errors import AuditFailed, DataError, ParamsError, RegistryError
+from kshot.lifecycle import dataset, models, registry, store
+>>>>>>> audit
 from kshot.lifecycle.audit.content import bar, held
 from kshot.lifecycle.audit.decision import standing
 from kshot.lifecycle.audit.link import Broken, Link, checked
@@ -104,12 +109,10 @@ def champions(root: Path, moment: str) -> tuple[Reign, ...]:
     """
     try:
         since = datetime.fromisoformat(moment)
-    except ValueError as error:
-        raise RegistryError(
-            f"{moment!r} is no time; needs a day or a time such as 2026-03-01 or 2026-03-01T14:30"
-        ) from error
-    since = since if since.tzinfo else since.replace(tzinfo=UTC)
-    until = since + (timedelta(days=1) if len(moment.strip()) <= 10 else timedelta(microseconds=1))
+        since = since if since.tzinfo else since.replace(tzinfo=UTC)
+        until = since + (timedelta(days=1) if len(moment) <= len("2026-03-01") else timedelta(microseconds=1))
+    except (ValueError, OverflowError) as error:
+        raise ParamsError(f"{moment!r} is no time; needs a day or a time: 2026-03-01 or 2026-03-01T14:30") from error
     record, trouble = read_history(root)
     if record is None:
         raise RegistryError(trouble)
@@ -124,7 +127,7 @@ def _find(root: Path, prefix: str, versions: "Sequence[ModelVersion]") -> DataVe
     except DataError:
         known = {one.tags.get("kshot.data_version", "") for one in versions} - {""}
         found = [md5 for md5 in known if prefix and md5.startswith(prefix)]
-        if len(found) != 1:
+        if len(found) != 1 or any(version.md5.startswith(prefix) for version in dataset.versions(root)):
             raise
         return DataVersion(found[0], "", 0, 0, 0, 0, "", "the ledger lost it; models still name it")
 
