@@ -7,13 +7,8 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-<<<<<<< HEAD
-from kshot.errors import AuditFailed, DataError, RegistryError
-from kshot.lifecycle import dataset, history, models, registry, store
-=======
 from kshot.errors import AuditFailed, DataError, ParamsError, RegistryError
-from kshot.lifecycle import dataset, models, registry, store
->>>>>>> audit
+from kshot.lifecycle import dataset, history, models, registry, store
 from kshot.lifecycle.audit.content import bar, held
 from kshot.lifecycle.audit.decision import standing
 from kshot.lifecycle.audit.link import Broken, Link, checked
