@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from kshot.errors import AuditFailed, DataError, ParamsError, RegistryError
-from kshot.lifecycle import dataset, models, registry, store
+from kshot.lifecycle import dataset, history, models, registry, store
 from kshot.lifecycle.audit.content import bar, held
 from kshot.lifecycle.audit.decision import standing
 from kshot.lifecycle.audit.link import Broken, Link, checked
@@ -76,7 +76,7 @@ def audit_data(root: Path, prefix: str, *, deep: bool = False, quiet: bool = Tru
         versions = sorted(client.search_model_versions(f"name='{store.NAME}'"), key=lambda one: int(one.version))
         data = _find(root, prefix, versions)
         runs = _runs(client, data.md5)
-        aliases = registry.history.standing(client)
+        aliases = history.standing(client)
     record, trouble = read_history(root)
     events = record.events if record else ()
     mine = [one for one in versions if one.tags.get("kshot.data_version") == data.md5]

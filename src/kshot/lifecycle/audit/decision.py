@@ -16,6 +16,7 @@ from kshot.lifecycle.audit.subject import Subject, opened
 from kshot.lifecycle.carrying_out import DECISIONS, OF_THE_REPLACED
 from kshot.lifecycle.events import CHAMPION, MOVED_OUTSIDE, PROMOTED, REFUSED, WAITING, Event, minute, reigns, verify
 from kshot.lifecycle.paired import differences, group_changes, read_groups
+from kshot.params import Gate
 
 DECIDES = {PROMOTED: True, WAITING: True, REFUSED: False}  # events of the gate, and what the evidence must say for each
 
@@ -129,7 +130,7 @@ def _episodes(subject: Subject) -> pd.DataFrame:
     return pd.read_parquet(results.answers(subject) / results.EPISODES)
 
 
-def _compared(subject: Subject, evidence: gate.Evidence, rules: gate.Gate) -> str:
+def _compared(subject: Subject, evidence: gate.Evidence, rules: Gate) -> str:
     """The paired differences follow from both runs' answers, where both answered the same episodes."""
     if evidence.champion is None:
         return "there was no champion to compare with"

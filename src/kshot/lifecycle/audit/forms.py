@@ -42,7 +42,7 @@ def _rows(found: "Audit | Sequence[Reign]") -> list[dict[str, Any]]:
         return [{"version": found.version, **dataclasses.asdict(link)} for link in found.links]
     if isinstance(found, DataAudit):
         decided = {one.version: one for one in found.models}
-        rows = []
+        rows: list[dict[str, Any]] = []
         for run in found.runs:
             model = decided.get(run.version)
             rows.append(
