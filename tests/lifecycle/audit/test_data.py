@@ -33,8 +33,13 @@ def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def root(template: Path, tmp_path: Path) -> Path:
     root = registered_versions.copy(template, tmp_path / "project")
-    (root / ".dvc").mkdir()
+    without_git(root)
     return root
+
+
+def without_git(root: Path) -> None:
+    (root / ".dvc").mkdir()
+    (root / ".dvc/config").write_text("[core]\n    no_scm = true\n")
 
 
 def link(found: data.DataAudit, name: str) -> str:
@@ -84,7 +89,7 @@ def test_a_history_that_does_not_hold_does_not_say_who_was_champion(root: Path) 
 
 def test_a_thousand_runs_and_two_hundred_versions_cost_no_more_queries_than_four(root: Path, tmp_path: Path) -> None:
     long = registered_versions.copy(root, tmp_path / "long")
-    (long / ".dvc").mkdir()
+    without_git(long)
     fill(long, runs=1000, versions=200)
     with closing(sqlite3.connect(long / "mlruns/mlflow.db")) as database:
         database.execute("update runs set user_id = '' where user_id is null")

@@ -109,13 +109,13 @@ def bar(total: int, quiet: bool) -> Iterator[Advance]:
 
 @contextlib.contextmanager
 def _repo(root: Path) -> Iterator[Any]:
-    from dvc.exceptions import NotDvcRepoError
+    from dvc.exceptions import DvcException
     from dvc.repo import Repo
 
     try:
         repo = Repo(str(root))
-    except NotDvcRepoError as error:
-        raise Broken("the project has no .dvc, so nothing says where its data is kept; take it from git") from error
+    except DvcException as error:
+        raise Broken(f"DVC cannot say where the data is kept: {error}; take .dvc from git again") from error
     with repo:
         yield repo
 
