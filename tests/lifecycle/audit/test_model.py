@@ -2,14 +2,19 @@
 
 import dataclasses
 import json
+import re
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pandas as pd
 import pytest
 
+from kshot import cli
+from kshot.errors import DataError
 from kshot.lifecycle import gate, raw, registry, store
-from kshot.lifecycle.audit import model
+from kshot.lifecycle.audit import classes, model
 from kshot.lifecycle.audit.link import Link
 from kshot.statistics import Interval
 from tests.lifecycle import audited_project
@@ -216,6 +221,48 @@ def test_a_model_of_another_tool_says_what_can_still_be_said(root: Path) -> None
     assert {states[name] for name in ("decision", "history")} == {"broken"}
     told = {link.name: link.says for link in found.links}
     assert "registered by another tool" in told["model"] and "champion by no decision" in told["decision"]
+
+
+def test_a_class_is_followed_to_data_and_models(made: Path) -> None:
+    settings = json.loads(registered_file(made, "embedding.json").read_text())
+    trained = settings["trained_on"][0]
+    names = (f"group{number // 8}/class{number % 8:02d}" for number in range(24))
+    other = next(name for name in names if name not in settings["trained_on"])
+    found = classes.audit_class(made, trained)
+    assert [one.images for one in found.data] == [6] and [one.how for one in found.models] == [classes.TRAINED]
+    assert [one.how for one in classes.audit_class(made, other).models] == [classes.IN_DATA]
+    with pytest.raises(DataError, match="known to hold a class 'group0/clas'; the nearest are group0/class0"):
+        classes.audit_class(made, "group0/clas")
+
+
+def test_the_verb_prints_every_form_exits_by_what_holds_and_imports_no_torch(
+    root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(root)
+    page = tmp_path / "audit.html"
+    assert cli.main(["audit", "--model", "champion", "--json", "--html", str(page)]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert found["holds"] and found["version"] == "1" and len(found["links"]) == 11
+    text = page.read_text()
+    assert text.count('<g class="link verified">') == 11 and "all 11 links hold" in text
+    assert not re.search(r"(?:src|href)=|url\(|@import", text)
+    deleted_run(root)
+    assert cli.main(["audit", "--model", "1"]) == 10
+    told = capsys.readouterr().out
+    assert "run          BROKEN" in told and "version 1: 1 of 11 links do not hold: run" in told
+    assert cli.main(["audit", "--model", "1", "--csv", "--html", str(page)]) == 10
+    assert "1,run,broken," in capsys.readouterr().out and '<g class="link broken">' in page.read_text()
+    assert cli.main(["audit", "--model", "7"]) == 7 and "there is no version '7'" in capsys.readouterr().err
+    assert cli.main(["audit", "--at", "2026-03-01", "--deep"]) == 2
+    code = "import sys; from kshot import cli; cli.main(['audit', '--model', '1']); assert 'torch' not in sys.modules"
+    ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert ended.returncode == 0, ended.stderr
+
+
+def test_a_server_that_is_down_is_told_in_one_line(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:9")
+    with pytest.raises(store.Unreachable, match="http://127.0.0.1:9 did not answer"):
+        model.audit_model(root, "1")
 
 
 def test_content_that_only_the_remote_holds_is_held(root: Path, tmp_path: Path) -> None:
