@@ -35,7 +35,9 @@ def serve(root: Path, wanted: Schedule, say: Say) -> None:
     the schedule that was kept before is then as it was.
     """
     with one_server(root) as keep:
-        from flows.schedule import News, check  # imports prefect, which reads PREFECT_API_URL then
+        # They import prefect, which reads PREFECT_API_URL then.
+        from flows.schedule import check
+        from flows.scheduled_runs import News
 
         for line in check(root, wanted):
             say(line)
@@ -163,7 +165,7 @@ class Watch:
         """Look at the source if it is time, and start the retraining of each version that had none."""
         if not schedule.new_data or NEW_DATA in schedule.paused:
             return
-        from flows.schedule import start_new
+        from flows.scheduled_runs import start_new
 
         if time.monotonic() - self.looked_at >= schedule.poll_s:
             self.looked_at = time.monotonic()

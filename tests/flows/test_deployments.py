@@ -13,7 +13,7 @@ from prefect import get_client
 from prefect.states import Completed, Crashed, Failed, Running, Scheduled
 from prefect.testing.utilities import prefect_test_harness
 
-from flows import promote
+from flows import promote, scheduled_runs
 from flows import schedule as times
 from flows.at_commit import alone
 from kshot.lifecycle import new_data, schedule
@@ -90,42 +90,42 @@ def test_a_version_has_one_run_even_if_the_watcher_was_killed_before_it_noted_it
     tmp_path: Path, ids: list[UUID]
 ) -> None:
     md5 = uuid4().hex
-    seen, said = times.start_new(tmp_path, Seen("f", (Version(md5),)))
+    seen, said = scheduled_runs.start_new(tmp_path, Seen("f", (Version(md5),)))
     first = seen.versions[0].run
     assert first and md5[:8] in said[0]
     assert new_data.read(tmp_path) == seen
     # Killed between the request and the note: the state on disk has no run yet.
-    again, _ = times.start_new(tmp_path, Seen("f", (Version(md5),)))
+    again, _ = scheduled_runs.start_new(tmp_path, Seen("f", (Version(md5),)))
     assert again.versions[0].run == first
 
 
 @pytest.mark.parametrize("state", [Completed(), Failed(message="class a has 1 image")])
 def test_a_version_whose_run_has_ended_is_done_with(tmp_path: Path, ids: list[UUID], state: Any) -> None:
     run = begin(ids[1], state)
-    seen, said = times.start_new(tmp_path, Seen("f", (Version(A, run=str(run)),)))
+    seen, said = scheduled_runs.start_new(tmp_path, Seen("f", (Version(A, run=str(run)),)))
     assert (seen.versions[0].ended, said) == (state.name, [])
 
 
 def test_a_run_that_was_ended_from_outside_is_started_again_three_times_in_all(tmp_path: Path, ids: list[UUID]) -> None:
     seen, runs = Seen("f", (Version(uuid4().hex),)), set()
     for _ in range(3):
-        seen, _ = times.start_new(tmp_path, seen)
+        seen, _ = scheduled_runs.start_new(tmp_path, seen)
         run = str(seen.versions[0].run)
         runs.add(run)
         with get_client(sync_client=True) as client:
             client.set_flow_run_state(UUID(run), Crashed(), force=True)
-        seen, _ = times.start_new(tmp_path, seen)
+        seen, _ = scheduled_runs.start_new(tmp_path, seen)
     assert len(runs) == 3
     assert (seen.versions[0].attempt, seen.versions[0].ended) == (3, "Crashed")
 
 
 def test_a_pause_at_the_server_is_kept_and_ends_there_too(tmp_path: Path, ids: list[UUID]) -> None:
     schedule.write(tmp_path, ALL)
-    times.tell_server((schedule.EVERY, schedule.NEW_DATA), "pause")
-    times.News().look(tmp_path)
+    scheduled_runs.tell_server((schedule.EVERY, schedule.NEW_DATA), "pause")
+    scheduled_runs.News().look(tmp_path)
     kept = schedule.read(tmp_path)
     assert kept is not None and set(kept.paused) == {schedule.EVERY, schedule.NEW_DATA}
-    times.tell_server((schedule.EVERY,), "resume")
-    times.News().look(tmp_path)
+    scheduled_runs.tell_server((schedule.EVERY,), "resume")
+    scheduled_runs.News().look(tmp_path)
     kept = schedule.read(tmp_path)
     assert kept is not None and kept.paused == (schedule.NEW_DATA,)

@@ -139,7 +139,7 @@ def run_change(root: Path, options: argparse.Namespace) -> int:
     with exclusive(root, "schedule"):
         if address:
             os.environ["PREFECT_API_URL"] = address
-            from flows.schedule import tell_server
+            from flows.scheduled_runs import tell_server
 
             tell_server(names, options.action)
         kept = schedule.read(root) or kept
