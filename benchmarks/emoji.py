@@ -17,6 +17,7 @@ import sys
 import tarfile
 import tempfile
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -190,7 +191,11 @@ def compress(project: Path, picture: Path) -> None:
 
 if __name__ == "__main__":
     command, *places = sys.argv[1:] or ["help"]
-    known = {"pictures": (pictures, 1), "compare": (compare, 3), "compress": (compress, 2)}
+    known: dict[str, tuple[Callable[..., None], int]] = {
+        "pictures": (pictures, 1),
+        "compare": (compare, 3),
+        "compress": (compress, 2),
+    }
     if command not in known or len(places) != known[command][1]:
         sys.exit(__doc__)
     known[command][0](*map(Path, places))

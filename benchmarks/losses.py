@@ -62,7 +62,7 @@ def peers(name: str) -> Callable[[Tensor, Tensor], Tensor]:
     triplet = losses.TripletMarginLoss(margin=MARGIN, distance=squared)
     semi_hard = miners.TripletMarginMiner(margin=MARGIN, type_of_triplets="semihard", distance=squared)
     batch_hard = miners.BatchHardMiner(distance=squared)
-    return {
+    found: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
         "batch_all": triplet,
         "semi_hard": lambda x, y: triplet(x, y, semi_hard(x, y)),
         "batch_hard": lambda x, y: triplet(x, y, batch_hard(x, y)),
@@ -70,7 +70,8 @@ def peers(name: str) -> Callable[[Tensor, Tensor], Tensor]:
         "nt_xent": losses.NTXentLoss(TEMPERATURE),
         "supervised_contrastive": losses.SupConLoss(TEMPERATURE),
         "lifted_structure": losses.LiftedStructureLoss(neg_margin=1.0, pos_margin=0, distance=plain),
-    }[name]
+    }
+    return found[name]
 
 
 def floor(x: Tensor, y: Tensor) -> Tensor:
@@ -83,8 +84,8 @@ def measure(who: str, name: str, size: int, device: str) -> dict[str, float]:
     generator = torch.Generator().manual_seed(0)
     points = torch.nn.functional.normalize(torch.randn(size, DIM, generator=generator), dim=1).to(device)
     points.requires_grad_()
-    labels = torch.arange(size // IMAGES_PER_CLASS, device=device).repeat_interleave(IMAGES_PER_CLASS)
-    loss = {"ours": ours, "peer": peers, "floor": lambda _: floor}[who](name)
+    labels = torch.arange(size, device=device) // IMAGES_PER_CLASS
+    loss = {"ours": ours, "peer": peers, "floor": lambda _: floor}[who](name)  # type: ignore[no-untyped-call]
     # The libraries' own start-up memory is not the loss's: a small batch first.
     _once(loss, points[:16].detach().requires_grad_(), labels[:16])
     before = _peak(device)

@@ -21,6 +21,7 @@ import torch
 
 from kshot.embedding import Embedding
 from kshot.evaluation import accuracies, answer_episodes, embed_once
+from kshot.lifecycle.network import new_embedding
 from kshot.lifecycle.packed import (
     image_ids,
     label_names,
@@ -30,7 +31,7 @@ from kshot.lifecycle.packed import (
     read_images,
     read_manifest,
 )
-from kshot.lifecycle.stages.train import make_deterministic, settings
+from kshot.lifecycle.stages.train import make_deterministic
 from kshot.memory import keep_freed_memory
 from kshot.methods.table import build_method, describe
 from kshot.params import Params, load_params
@@ -63,8 +64,8 @@ BEST: dict[str, dict[str, Any]] = {
 def chosen(root: Path, row: str, **changes: Any) -> Params:
     """The project's settings with those of `row`; `changes` go on top."""
     params = load_params(root / "params.yaml")
-    none = {"method": "metric", "mining": None, "margin": None, "temperature": None, "distance": None}
-    none |= {"loss_arguments": {}}
+    none: dict[str, Any] = dict.fromkeys(("mining", "margin", "temperature", "distance"))
+    none |= {"method": "metric", "loss_arguments": {}}
     usual = {"learning_rate": 0.001, "head_dim": None, "l2_normalize": False, "patience": 0, "validate_every": 250}
     train = dataclasses.replace(params.train, **{**none, **usual, **ROWS[row], **changes})
     return dataclasses.replace(params, train=train)
@@ -74,9 +75,9 @@ def trained(root: Path, params: Params) -> tuple[Embedding, list[Validation], fl
     """Train as stage train does; the embedding, what was validated on the way, and the seconds."""
     make_deterministic(params.train.seed)
     classes = of_splits(read_classes(root), params.train.splits)
-    embedding = Embedding(settings(params, sorted(set(classes["class"]))))
+    embedding = new_embedding(root, params)
     method = build_method(describe(params.train), embedding)
-    method = method.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    method = method.to(memory_format=torch.channels_last)
     validation = None if "val" in params.train.splits else read_episodes(root, "val", "20w1s")
     records = meta_train(
         method,

@@ -30,7 +30,7 @@ from kshot.lifecycle.tasks import Trust, survey
 from kshot.params import Protocol, load_params
 from kshot.statistics import Interval, rank_correlation
 from kshot.task_space import outsideness
-from kshot.tasks import Task, embed_task, squared_distances
+from kshot.tasks import Embedded, Task, embed_task, squared_distances
 
 EPISODES, REPEATS, STRANGE = 500, 8, 200
 SHAPES = ((5, 1), (5, 5), (20, 1), (20, 5))
@@ -104,7 +104,9 @@ def distance_table(model: TaskModel) -> None:
     groups = [rows.index.to_numpy() for name, rows in unseen.groupby("group") if name and len(rows) >= 20]
     generator = np.random.default_rng(0)
     for n_way, k_shot in ((5, 1), (5, 5), (10, 1), (10, 5)):
-        left, right, kinds = [], [], []
+        left: list[Embedded] = []
+        right: list[Embedded] = []
+        kinds = []
         for _ in range(REPEATS):
             for kind, members in enumerate(groups):
                 chosen = generator.permutation(members)[: 2 * n_way]

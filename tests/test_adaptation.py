@@ -4,14 +4,14 @@ from pathlib import Path
 import pytest
 import torch
 
-from kshot.adaptation import adapt, rate_shares
+from kshot.adaptation import adapt
 from kshot.backbones import create_backbone, parameter_count
 from kshot.embedding import Embedding, load_embedding, save_embedding
 from kshot.errors import ParamsError
+from kshot.learning_rates import parameter_groups, rate_shares
 from kshot.lora import lora_targets, merged
 from kshot.methods.table import build_method
 from kshot.params import load_params
-from kshot.training import parameter_groups
 
 TRAIN = load_params(Path(__file__).parents[1] / "params.yaml").train
 

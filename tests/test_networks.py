@@ -18,6 +18,13 @@ def test_conv4_grows_with_the_image():
     assert network(torch.zeros(1, 3, 84, 84)).shape == (1, network.num_features) == (1, 1600)
 
 
+def test_the_wide_conv4_widens_where_the_picture_is_small():
+    network = create_backbone("conv4_wide", channels=1, size=32)
+    assert network(torch.zeros(2, 1, 32, 32)).shape == (2, network.num_features) == (2, 2 * 2 * 128)
+    # 64 to 64, 64 to 128 and 128 to 128 channels after the first; batch norms of 64, 64, 128, 128.
+    assert parameter_count(network) == 640 + 36928 + 73856 + 147584 + 2 * 384
+
+
 def test_conv4_refuses_what_it_cannot_halve():
     with pytest.raises(ParamsError, match="ingest.size is 15"):
         conv4(channels=1, size=15)

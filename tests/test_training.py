@@ -10,12 +10,13 @@ from kshot.batches import ClassBalanced
 from kshot.embedding import Embedding
 from kshot.episodes import EpisodeSet
 from kshot.errors import TrainingDiverged
+from kshot.learning_rates import rate_share
 from kshot.loss_table import LOSSES, PAIRS, TRIPLETS
 from kshot.losses_of_peers import PEERS
 from kshot.methods.table import build_method, describe
 from kshot.objectives import OURS
 from kshot.params import load_params
-from kshot.training import Done, Step, Validation, meta_train, rate_share
+from kshot.training import Done, Step, Validation, meta_train
 
 TRAIN = load_params(Path(__file__).parents[1] / "params.yaml").train
 CLASSES, IMAGES, SIZE = 12, 8, 16

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -164,9 +165,16 @@ def embed(network: Embeds, images: Pixels, ids: NDArray[np.integer[Any]], *, bat
 
 def projected(embedding: Embedding, images: Pixels, ids: NDArray[np.integer[Any]], *, batch_size: int = 512) -> Tensor:
     """As `embed`, before principal axes and unit length, and in float32 throughout."""
+    with in_float32(embedding):
+        return torch.cat(_in_parts(embedding, embedding.projected, images, ids, batch_size))
+
+
+@contextmanager
+def in_float32(embedding: Embedding) -> Iterator[None]:
+    """The network runs in float32 throughout while the block does, whatever `train.precision` says."""
     in_bf16, embedding.autocast = embedding.autocast, False
     try:
-        return torch.cat(_in_parts(embedding, embedding.projected, images, ids, batch_size))
+        yield
     finally:
         embedding.autocast = in_bf16
 

@@ -1,6 +1,7 @@
 """What an embedding space looks like: spread within and between classes, and how well neighbours agree."""
 
 import math
+from collections.abc import Sequence, Sized
 from typing import NamedTuple
 
 import torch
@@ -8,6 +9,7 @@ from torch import Tensor
 
 from kshot.distances import squared_euclidean
 from kshot.mining.counts import count_triplets
+from kshot.reduction import principal_axes
 
 HUB_NEIGHBOURS = 10  # of each image, as in the paper on hubs
 
@@ -114,6 +116,11 @@ class _Sums:
         )
 
 
+def labels_of(members: Sequence[Sized]) -> Tensor:
+    """The label of each image (M,), 0 for those of the first class and so on, given each class's images in order."""
+    return torch.arange(len(members)).repeat_interleave(torch.tensor([len(images) for images in members]))
+
+
 def rounded(figures: Geometry) -> dict[str, float | None]:
     """The figures for a file: six places, None for one that has nothing to average."""
     return {name: round(value, 6) if math.isfinite(value) else None for name, value in figures._asdict().items()}
@@ -138,11 +145,10 @@ def _ratio(sums: Tensor, counts: Tensor) -> tuple[float, float]:
 
 
 def project(points: Tensor) -> Tensor:
-    """The two directions of greatest spread (principal components): (M, D) to (M, 2), signs fixed."""
-    centred = (points - points.mean(0)).double()
-    _, directions = torch.linalg.eigh(centred.T @ centred)
-    axes = directions[:, -2:].flip(1)
-    # An eigenvector's sign is arbitrary: the largest entry is made positive, so that a picture stays as it is.
-    axes = axes * axes.gather(0, axes.abs().argmax(0, keepdim=True)).sign()
-    flat = centred @ axes
-    return torch.nn.functional.pad(flat, (0, 2 - flat.shape[1])).float()
+    """The two directions of greatest spread (principal components): (M, D) to (M, 2), zeros where there are fewer."""
+    dim = min(2, points.shape[1], len(points) - 1)
+    if dim < 1:
+        return points.new_zeros(len(points), 2)
+    found = principal_axes(points, dim)
+    flat = points @ found.axes.T + found.offset
+    return torch.nn.functional.pad(flat, (0, 2 - dim))

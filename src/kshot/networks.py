@@ -1,4 +1,4 @@
-"""The field's own small networks, made of nothing that is published: Conv-4, pooled or as maps, and ResNet-12."""
+"""The field's own small networks, made of nothing that is published: Conv-4 of some kinds and ResNet-12."""
 
 import itertools
 
@@ -6,9 +6,10 @@ from torch import Tensor, nn
 
 from kshot.errors import ParamsError
 
-CONV4, CONV4_MAPS = "conv4", "conv4_maps"
+CONV4, CONV4_WIDE, CONV4_MAPS = "conv4", "conv4_wide", "conv4_maps"
 RESNET12 = {"resnet12": (64, 160, 320, 640), "resnet12_narrow": (32, 64, 128, 256)}  # widths of the four blocks
-NETWORKS = (CONV4, CONV4_MAPS, *RESNET12)
+CONV4_WIDTHS = {CONV4_WIDE: (64, 64, 128, 128)}  # C128F of Gidaris and Komodakis 2018, arXiv:1804.09458
+NETWORKS = (CONV4, CONV4_WIDE, CONV4_MAPS, *RESNET12)
 
 
 def create_network(name: str, channels: int, size: int) -> nn.Module:
@@ -16,24 +17,24 @@ def create_network(name: str, channels: int, size: int) -> nn.Module:
     if name in RESNET12:
         return resnet12(channels, size, RESNET12[name])
     # Two pools leave the maps that a relation network compares: Sung et al. 2018, figure 2.
-    return conv4(channels, size, pools=4 if name == CONV4 else 2)
+    return conv4(channels, size, CONV4_WIDTHS.get(name, (64, 64, 64, 64)), pools=2 if name == CONV4_MAPS else 4)
 
 
-def conv4(channels: int, size: int, width: int = 64, pools: int = 4) -> nn.Module:
+def conv4(channels: int, size: int, widths: tuple[int, ...] = (64, 64, 64, 64), pools: int = 4) -> nn.Module:
     """Four blocks of 3x3 convolution, batch norm, ReLU, 2x2 max pooling (Vinyals et al. 2016, arXiv:1606.04080).
 
-    Only the first `pools` blocks pool. (N, channels, size, size) to (N, width * (size // 2^pools)²), `width` maps one
-    after another; size at least 16.
+    Only the first `pools` blocks pool. (N, channels, size, size) to (N, widths[-1] * (size // 2^pools)²), the last maps
+    one after another; size at least 16.
     """
     if size < 16:
         raise ParamsError(f"params.yaml: ingest.size is {size}; conv4 halves four times and needs at least 16 pixels")
     blocks: list[nn.Module] = []
-    for block, inputs in enumerate((channels, width, width, width)):
+    for block, (inputs, width) in enumerate(itertools.pairwise((channels, *widths))):
         blocks += [nn.Conv2d(inputs, width, 3, padding=1), nn.BatchNorm2d(width), nn.ReLU(inplace=True)]
         blocks += [nn.MaxPool2d(2)] if block < pools else []
     network = nn.Sequential(*blocks, nn.Flatten())
-    network.num_features = width * (size // 2**pools) ** 2
-    network.maps = width  # type: ignore[assignment]
+    network.num_features = widths[-1] * (size // 2**pools) ** 2
+    network.maps = widths[-1]  # type: ignore[assignment]
     return network
 
 

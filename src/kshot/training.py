@@ -1,6 +1,5 @@
 """The training loop: a generator of records that the caller writes, plots or ignores."""
 
-import math
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
@@ -12,7 +11,6 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from kshot.adaptation import rate_shares
 from kshot.answering import scorer
 from kshot.augment import random_affine
 from kshot.batches import ClassBalanced, Pixels, gather
@@ -24,15 +22,15 @@ from kshot.checkpoint import (
     restore_optimizer,
     save_checkpoint,
 )
-from kshot.embedding import embed
+from kshot.embedding import embed, in_float32
 from kshot.episodes import EpisodeSet
 from kshot.errors import TrainingDiverged
 from kshot.evaluation import accuracies, answer_episodes, embed_once
 from kshot.heads import OWN
+from kshot.learning_rates import parameter_groups, rate_share
 from kshot.losses.terms import Terms
 from kshot.memory import peak_memory
 from kshot.methods.method import Method
-from kshot.methods.table import training_parameters
 from kshot.mining.offline import nearest_classes
 from kshot.statistics import mean_interval
 from kshot.train_params import Train
@@ -125,11 +123,8 @@ def meta_train(
 def centre(method: Method, images: Pixels, ids: NDArray[np.integer[Any]]) -> Tensor:
     """The mean embedding (D,), in float32, of the images that `ids` names, or of CENTRE_IMAGES of them at random."""
     few = np.random.default_rng(0).permutation(ids)[:CENTRE_IMAGES]
-    in_bf16, method.embedding.autocast = method.embedding.autocast, False
-    try:
+    with in_float32(method.embedding):
         return embed(method, images, few).mean(0)
-    finally:
-        method.embedding.autocast = in_bf16
 
 
 class _Run:
@@ -262,33 +257,3 @@ class _Run:
         self.best = {key: tensor.to(self.device) for key, tensor in found.best.items()}
         for name, value in found.notes.items():
             setattr(self, name, value)
-
-
-def parameter_groups(method: Method, params: Train) -> list[dict[str, Any]]:
-    """What learns, by learning rate: proxies and the like at one of their own, the backbone's layers at theirs."""
-    proxies = training_parameters(method)
-    apart = {id(parameter) for parameter in proxies}
-    shares = rate_shares(method.embedding.backbone, params.layer_decay) if params.layer_decay < 1 else {}
-    layers = {id(value): shares.get(name, 1.0) for name, value in method.embedding.backbone.named_parameters()}
-    learned: dict[float, list[Tensor]] = {}
-    for value in method.parameters():
-        if value.requires_grad and id(value) not in apart:
-            learned.setdefault(layers.get(id(value), 1.0), []).append(value)
-    groups: list[dict[str, Any]] = [
-        {"params": values, "lr": params.learning_rate * share, "weight_decay": params.weight_decay}
-        for share, values in sorted(learned.items(), reverse=True)
-    ]
-    if proxies:
-        groups.append({"params": proxies, "lr": params.proxy_learning_rate, "weight_decay": 0.0})
-    return groups
-
-
-def rate_share(step: int, params: Train) -> float:
-    """The learning rate of `step` as a share of the one that is set, in [0, 1].
-
-    Linear warm-up, then half a cosine down to 0 at the last step (Loshchilov and Hutter 2017, arXiv:1608.03983).
-    """
-    if step < params.warmup_steps:
-        return (step + 1) / params.warmup_steps
-    share = (step - params.warmup_steps) / max(1, params.steps - params.warmup_steps)
-    return 0.5 * (1 + math.cos(math.pi * share))

@@ -40,18 +40,8 @@ def promote(root: Path, name: str, reason: str, by: str = "") -> Event:
         if record.aliases.get(CHAMPION) == found.version:
             raise RegistryError(f"version {found.version} is the champion already; nothing is to be promoted")
         promotion_checks.require_sound(root, client, found)
-        return history.append(
-            client,
-            record,
-            action=PROMOTED_BY_HAND,
-            version=found.version,
-            after=with_champion(record.aliases, found.version),
-            who=person(promotion_checks.name(by)),
-            why=why,
-            compared_with=record.aliases.get(CHAMPION, ""),
-            rules=found.tags.get(registry.RULES, ""),
-            proof=_proof(record, found.version),
-        )
+        after = with_champion(record.aliases, found.version)
+        return _append(client, record, PROMOTED_BY_HAND, found, after, by, why, record.aliases.get(CHAMPION, ""))
 
     return _decided(root, name, decide)
 
@@ -73,18 +63,8 @@ def approve(root: Path, name: str, reason: str = "", by: str = "") -> Event:
                 f"{registry.named(champion)}; {promotion_checks.JUDGE_AGAIN}"
             )
         promotion_checks.require_sound(root, client, found)
-        return history.append(
-            client,
-            record,
-            action=APPROVED,
-            version=found.version,
-            after=with_champion(record.aliases, found.version),
-            who=person(promotion_checks.name(by)),
-            why=why,
-            compared_with=compared_with,
-            rules=found.tags.get(registry.RULES, ""),
-            proof=_proof(record, found.version),
-        )
+        after = with_champion(record.aliases, found.version)
+        return _append(client, record, APPROVED, found, after, by, why, compared_with)
 
     return _decided(root, name, decide)
 
@@ -102,18 +82,8 @@ def reject(root: Path, name: str, reason: str, by: str = "") -> Event:
                 f"version {found.version} is the champion and cannot be rejected; go back with "
                 "`kshot rollback --reason ...`, or promote another"
             )
-        return history.append(
-            client,
-            record,
-            action=REJECTED,
-            version=found.version,
-            after=without(record.aliases, found.version),
-            who=person(promotion_checks.name(by)),
-            why=why,
-            compared_with=found.tags.get("kshot.compared_with", ""),
-            rules=found.tags.get(registry.RULES, ""),
-            proof=_proof(record, found.version),
-        )
+        after, compared_with = without(record.aliases, found.version), found.tags.get("kshot.compared_with", "")
+        return _append(client, record, REJECTED, found, after, by, why, compared_with)
 
     return _decided(root, name, decide)
 
@@ -182,6 +152,30 @@ def _decided(root: Path, name: str, decide: Callable[["MlflowClient", history.Re
         registry.find(root, name)  # an unknown one is told before anything is written
         record, _ = history.settled(store.client(), root, where)
         return decide(store.client(), record, registry.find(root, name))
+
+
+def _append(
+    client: "MlflowClient",
+    record: history.Record,
+    action: str,
+    found: Registered,
+    after: dict[str, str],
+    by: str,
+    why: str,
+    compared_with: str,
+) -> Event:
+    return history.append(
+        client,
+        record,
+        action=action,
+        version=found.version,
+        after=after,
+        who=person(promotion_checks.name(by)),
+        why=why,
+        compared_with=compared_with,
+        rules=found.tags.get(registry.RULES, ""),
+        proof=_proof(record, found.version),
+    )
 
 
 def _proof(record: history.Record, version: str) -> Proof | None:

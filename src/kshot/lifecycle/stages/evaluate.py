@@ -11,7 +11,7 @@ import torch
 from kshot.answering import Answering, answering_of, save_answering
 from kshot.embedding import load_settings
 from kshot.evaluation import Points
-from kshot.geometry import geometry, project, rounded
+from kshot.geometry import geometry, labels_of, project, rounded
 from kshot.lifecycle import layout
 from kshot.lifecycle.answers import Answers, answer
 from kshot.lifecycle.packed import image_ids, of_splits, read_classes, read_episodes, read_manifest
@@ -100,8 +100,7 @@ def space(root: Path, answers: Answers, classes: pd.DataFrame) -> dict[str, floa
     """The geometry of the test images of `classes`; None for a figure that has nothing to average."""
     members = image_ids(read_manifest(root), classes)
     rows = torch.cat([answers.points.rows(ids) for ids in members])
-    labels = torch.repeat_interleave(torch.arange(len(members)), torch.tensor([len(ids) for ids in members]))
-    return rounded(geometry(answers.points.values[rows], labels))
+    return rounded(geometry(answers.points.values[rows], labels_of(members)))
 
 
 def projection(root: Path, answers: Answers, classes: pd.DataFrame, count: int) -> pd.DataFrame:

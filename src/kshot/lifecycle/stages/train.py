@@ -20,7 +20,7 @@ from kshot.backbones import parameter_count
 from kshot.batches import Pixels, resident
 from kshot.devices import choose_device
 from kshot.embedding import embed, projected
-from kshot.geometry import geometry, rounded
+from kshot.geometry import geometry, labels_of, rounded
 from kshot.lifecycle import layout
 from kshot.lifecycle.features import inputs_of
 from kshot.lifecycle.network import new_embedding
@@ -139,8 +139,7 @@ def space(method: Method, inputs: Pixels, members: Sequence[NDArray[np.int64]]) 
     if not method.has_space or not members:
         return {}
     points = embed(method, inputs, np.concatenate(members))
-    labels = torch.repeat_interleave(torch.arange(len(members)), torch.tensor([len(ids) for ids in members]))
-    return rounded(geometry(points, labels))
+    return rounded(geometry(points, labels_of(members)))
 
 
 def make_deterministic(seed: int) -> None:
