@@ -25,6 +25,13 @@ def test_the_wide_conv4_widens_where_the_picture_is_small():
     assert parameter_count(network) == 640 + 36928 + 73856 + 147584 + 2 * 384
 
 
+def test_the_weights_of_conv4_fit_conv4_maps():
+    pooled, maps = (create_backbone(name, channels=1, size=28) for name in ("conv4", "conv4_maps"))
+    maps.load_state_dict(pooled.state_dict())
+    assert maps.maps == 64
+    assert maps(torch.zeros(2, 1, 28, 28)).shape == (2, 64 * 7 * 7)
+
+
 def test_conv4_refuses_what_it_cannot_halve():
     with pytest.raises(ParamsError, match="ingest.size is 15"):
         conv4(channels=1, size=15)

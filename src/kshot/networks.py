@@ -31,7 +31,8 @@ def conv4(channels: int, size: int, widths: tuple[int, ...] = (64, 64, 64, 64), 
     blocks: list[nn.Module] = []
     for block, (inputs, width) in enumerate(itertools.pairwise((channels, *widths))):
         blocks += [nn.Conv2d(inputs, width, 3, padding=1), nn.BatchNorm2d(width), nn.ReLU(inplace=True)]
-        blocks += [nn.MaxPool2d(2)] if block < pools else []
+        # Nothing in a pool's place: one kind's weights then fit the other.
+        blocks.append(nn.MaxPool2d(2) if block < pools else nn.Identity())
     network = nn.Sequential(*blocks, nn.Flatten())
     network.num_features = widths[-1] * (size // 2**pools) ** 2
     network.maps = widths[-1]  # type: ignore[assignment]
