@@ -31,7 +31,7 @@ class Split:
     val: float
     test: float
     seed: int
-    rotations: bool
+    rotations: Literal["none", "train", "all"]
 
     def __post_init__(self) -> None:
         need(

@@ -29,8 +29,8 @@ def prepared(root: Path, images: int = 5, **changes: Any) -> Any:
     return params
 
 
-@pytest.mark.parametrize("rotations", [False, True])
-def test_every_episode_asks_what_its_protocol_says(tmp_path: Path, rotations: bool) -> None:
+@pytest.mark.parametrize("rotations", ["none", "all"])
+def test_every_episode_asks_what_its_protocol_says(tmp_path: Path, rotations: str) -> None:
     params = prepared(tmp_path, split={"rotations": rotations})
     episodes.run(tmp_path, params)
     manifest, classes = read_manifest(tmp_path), read_classes(tmp_path)

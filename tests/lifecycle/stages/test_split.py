@@ -40,10 +40,17 @@ def test_every_class_has_one_row_in_the_order_of_the_names(tmp_path: Path) -> No
 
 
 def test_rotations_are_rows_of_their_own_in_the_split_of_their_class(tmp_path: Path) -> None:
-    rows = run(tmp_path, rotations=True)
+    rows = run(tmp_path, rotations="all")
     assert [row["rotation"] for row in rows] == [0, 1, 2, 3] * 12
     assert len({(row["class"], row["split"]) for row in rows}) == 12
     assert summary(tmp_path)["train"] == 6
+
+
+def test_the_classes_to_train_on_may_turn_while_those_of_the_test_stand(tmp_path: Path) -> None:
+    rows = run(tmp_path, rotations="train")
+    turned = [row["split"] for row in rows if row["rotation"]]
+    assert set(turned) == {"train"}
+    assert len(turned) == 3 * summary(tmp_path)["train"]
 
 
 def test_groups_stay_whole(tmp_path: Path) -> None:

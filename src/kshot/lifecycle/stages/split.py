@@ -20,11 +20,11 @@ def run(root: Path, params: Params) -> None:
     table = dict(zip(classes["class"], classes["split"], strict=True))
     by = choose_by(settings.by, groups, table)
     place = split_classes(groups, table, by=by, val=settings.val, test=settings.test, seed=settings.seed)
-    turns = range(4) if settings.rotations else range(1)
+    turned = {"none": (), "train": ("train",), "all": SPLITS}[settings.rotations]
     rows = [
         {"class": name, "group": groups[name], "rotation": turn, "split": place[name]}
         for name in groups
-        for turn in turns
+        for turn in range(4 if place[name] in turned else 1)
     ]
     folder = root / layout.SPLIT
     folder.mkdir(parents=True, exist_ok=True)
@@ -33,7 +33,8 @@ def run(root: Path, params: Params) -> None:
     text = json.dumps({"by": by, **counts}, indent=2)
     (folder / "split.json").write_text(text + "\n", encoding="utf-8")
     told = ", ".join(f"{count} {split}" for split, count in counts.items())
-    print(f"{len(groups)} classes by {by}: {told}{', each in 4 rotations' if settings.rotations else ''}", flush=True)
+    more = {"none": "", "train": ", those of train in 4 rotations", "all": ", each in 4 rotations"}[settings.rotations]
+    print(f"{len(groups)} classes by {by}: {told}{more}", flush=True)
 
 
 if __name__ == "__main__":
