@@ -26,7 +26,7 @@ def prepare(home: Path, tree: Path, *, data: str | None, from_commit: bool, sets
     `data` names a version; None: the one that the commit names with `from_commit`, else the one that home has now.
     Raises DataError for a version that is not to be had, ParamsError for a line of `sets` that is none.
     """
-    _share_dvc(home, tree)
+    share_dvc(home, tree)
     _share_state(home, tree)
     _share_mlruns(home, tree)
     _share_ledger(home, tree)
@@ -56,7 +56,7 @@ def bring_back(home: Path, tree: Path) -> Path:
     return place
 
 
-def _share_dvc(home: Path, tree: Path) -> None:
+def share_dvc(home: Path, tree: Path) -> None:
     """Let DVC in `tree` use the cache and the remotes of home, whose relative paths are home's."""
     from dvc.config import Config
     from dvc.repo import Repo
