@@ -21,7 +21,7 @@ OWN_FILES = (
     LOCK_FILE,
     layout.RAW_DVC.as_posix(),
     layout.VERSIONS.as_posix(),
-   
+    layout.NAMES.as_posix(),
     f"{layout.RAW.parent}/.gitignore",
 )
 # Where Linux and the driver of NVIDIA's cards name what computes; elsewhere these are not there.

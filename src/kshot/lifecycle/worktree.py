@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from kshot.errors import DataError
-from kshot.lifecycle import dataset, layout, settings
+from kshot.lifecycle import data_names, dataset, layout, settings
 from kshot.lifecycle.lineage import LOCK_FILE
 
 # Of .kshot, what both sides must see. The project's own lock is not among them: people go on working meanwhile.
@@ -100,7 +100,8 @@ def _share_ledger(home: Path, tree: Path) -> None:
 
 def _choose_data(home: Path, tree: Path, wanted: str | None, from_commit: bool) -> None:
     if wanted is not None:
-        version: dataset.DataVersion | None = dataset.find(tree, wanted)
+        named = data_names.names(home).get(wanted, wanted)
+        version: dataset.DataVersion | None = dataset.find(tree, named)
     elif from_commit:
         version = dataset.current(tree) or dataset.current(home)
     else:
