@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NoReturn
 
-from kshot.cli import audit, data, models, plan, promote, reproduce, retrain, schedule, tasks, ui
+from kshot.cli import audit, data, models, plan, promote, prune, reproduce, retrain, schedule, tasks, ui
 from kshot.errors import KshotError
 from kshot.lifecycle import quiet
 
@@ -87,6 +87,7 @@ def parser() -> argparse.ArgumentParser:
     promote.add_parser(verbs)
     audit.add_parser(verbs)
     reproduce.add_parser(verbs)
+    prune.add_parser(verbs)
     schedule.add_parser(verbs)
     tasks.add_parser(verbs)
     ui.add_parser(verbs)

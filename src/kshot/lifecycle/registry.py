@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 NAME = store.NAME
 GATE = "gate"  # who decides where no person does
 RULES = "kshot.rules_hash"  # on a version: the rules that it was judged by
+PRUNED = "kshot.pruned"  # on a version whose model files `kshot prune` deleted: when
 ACCURACY = "kshot.accuracy"  # on a version: protocol to mean, low and high, so that a list asks for no runs
 
 
@@ -35,10 +36,11 @@ class Registered:
 
 
 def find_registered(root: Path, lineage: Lineage) -> Registered | None:
-    """The version that already holds the results of `lineage`, None without one."""
+    """The version that already holds the results of `lineage`, None without one, or where its files were pruned."""
     with store.told(store.connect(root)):
         found = store.client().search_model_versions(f"name='{NAME}' and tag.`kshot.lineage`='{lineage.key}'")
-    return _registered(min(found, key=lambda one: int(one.version))) if found else None
+    whole = [one for one in found if PRUNED not in one.tags]
+    return _registered(min(whole, key=lambda one: int(one.version))) if whole else None
 
 
 def register(root: Path, run_id: str, lineage: Lineage) -> Registered:
