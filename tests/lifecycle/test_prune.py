@@ -275,7 +275,7 @@ def test_the_verb_deletes_with_yes_alone(
     assert cli.main(["prune"]) == 0 and "nothing is there that no kept model needs" in capsys.readouterr().out
 
 
-def test_a_retraining_that_goes_on_is_waited_for(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_it_is_refused_while_a_scheduled_retraining_goes_on(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "getpid", lambda: 1)  # the lock lets the process that holds it in again
     with lock.hold(root, "a scheduled retraining", lock.SCHEDULED):
         monkeypatch.undo()

@@ -212,7 +212,7 @@ def test_differences_of_the_machine_are_named_with_the_packages_that_matter_firs
         **{"processor": "A", "cores": 2, "packages": {"Zlib": "1", "torch": "2.15.0", "alpha": "1"}},
     }
     assert difference.surroundings(here, {**here, "system": "Linux-6.9-x86_64-with-glibc2.36"}, ("cpu", "cpu")) == ()
-    other = {**here, "threads": "", "processor": "B", "packages": {"zlib": "1", "torch": "2.14.0"}}
+    other = {**here, "threads": "", "processor": "B", "packages": {"zlib": "1", "torch": "2.14.0", "pip": "1"}}
     found = difference.surroundings(here, other, ("cuda", "cpu"))
     assert [one.what for one in found] == ["device", "processor", "threads", "accelerators", "torch", "alpha"]
     assert str(found[2]) == "threads: 1 there, those of 2 cores here" and found[-1].here == "nothing"

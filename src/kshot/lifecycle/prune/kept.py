@@ -1,16 +1,21 @@
 """Which versions are kept, and which objects of DVC's cache they and git need. Where nobody can know, nothing goes."""
 
+import logging
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 from kshot.errors import KshotError, RegistryError
 from kshot.lifecycle import data_names, history, store
-from kshot.lifecycle.audit.content import listing
+from kshot.lifecycle.audit.content import cache_of, cached_listing
 from kshot.lifecycle.audit.link import Broken
-from kshot.lifecycle.audit.subject import Subject, opened
+from kshot.lifecycle.audit.subject import Subject, of
 from kshot.lifecycle.events import CHALLENGER, CHAMPION, reigns, verify
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+    from mlflow.entities.model_registry import ModelVersion
 
 SETTLED = ("refused", "rejected", "expired")  # decisions after which a version that was never champion is not needed
 FOLDER = ".dir"
@@ -39,18 +44,18 @@ def versions(root: Path) -> tuple[Version, ...]:
     with store.told(store.connect(root)):
         client = store.client()
         record = history.read(client)
-        found = sorted(client.search_model_versions(f"name='{store.NAME}'"), key=lambda one: int(one.version))
     if problems := verify(record.events, record.aliases):
         raise RegistryError(
             f"the history of promotions does not say which models were champion: {problems[0]}; nothing is deleted "
             "before it does: `kshot models` puts in order what it can"
         )
-    once = {reign.version for reign in reigns(record.events)}
-    return tuple(_version(root, one, record.aliases, once) for one in found)
+    with store.told(store.connect(root)):
+        found = sorted(client.search_model_versions(f"name='{store.NAME}'"), key=lambda one: int(one.version))
+        return tuple(_version(root, client, one, record) for one in found)
 
 
-def needed(root: Path, known: tuple[Version, ...]) -> frozenset[str]:
-    """The objects of DVC's cache that kept versions, the working tree, branches, tags and named data versions need.
+def needed(root: Path, cache: Path, known: tuple[Version, ...]) -> frozenset[str]:
+    """The objects of DVC's `cache` that kept versions, the working tree, branches, tags and named data versions need.
 
     Raises RegistryError where a kept version's data cannot be told from the rest.
     """
@@ -63,30 +68,33 @@ def needed(root: Path, known: tuple[Version, ...]) -> frozenset[str]:
     found = set()
     for oid in roots:
         try:
-            found |= expanded(root, oid)
-        except Broken as error:
+            found |= expanded(cache, oid)
+        except (Broken, OSError) as error:
             # A stage's output without its listing is of no use and is made again; data is not.
             if oid in must:
+                lost = "its listing is gone from DVC's cache; `dvc fetch` brings it back where a remote has it"
                 raise RegistryError(
-                    f"the data of version {must[oid].number} cannot be told from the rest: {error}; nothing is deleted"
+                    f"the data of version {must[oid].number} cannot be told from the rest: "
+                    f"{error if isinstance(error, Broken) else lost}; nothing is deleted before"
                 ) from error
     return frozenset(found)
 
 
-def expanded(root: Path, oid: str) -> set[str]:
-    """An object with, of a folder, the objects in it. Raises Broken where its listing is gone."""
+def expanded(cache: Path, oid: str) -> set[str]:
+    """An object with, of a folder, the objects in it. Raises Broken or OSError where its listing is not whole."""
     if not oid.endswith(FOLDER):
         return {oid}
-    return {oid} | {entry["md5"] for entry in listing(root, oid)}
+    return {oid} | {entry["md5"] for entry in cached_listing(cache, oid)}
 
 
-def _version(root: Path, one: Any, aliases: dict[str, str], once: set[str]) -> Version:
+def _version(root: Path, client: "MlflowClient", one: "ModelVersion", record: history.Record) -> Version:
     number, decision = str(one.version), one.tags.get("kshot.decision", "")
-    why = _why(number, decision, aliases, once)
+    once = {reign.version for reign in reigns(record.events)}
+    why = _why(number, decision, record.aliases, once)
     locked = None
     try:
         with tempfile.TemporaryDirectory() as scratch:
-            locked = _locked(opened(root, number, Path(scratch)))
+            locked = _locked(of(root, client, one, record.aliases, record, Path(scratch)))
     except store.Unreachable:
         raise
     except KshotError as error:
@@ -118,6 +126,8 @@ def _used_by_git(root: Path) -> set[str]:
     from dvc.exceptions import DvcException
     from dvc.repo import Repo
 
+    # It warns of each output that a branch's dvc.lock does not name; nothing is to be done about that.
+    logging.getLogger("dvc").setLevel(logging.ERROR)
     try:
         with Repo(str(root)) as repo:
             git = not repo.config["core"].get("no_scm")
@@ -131,7 +141,5 @@ def _used_by_git(root: Path) -> set[str]:
 
 def own_cache(root: Path) -> Path | None:
     """The folder with the objects of DVC's cache; None where it lies outside the project and others may need it."""
-    from kshot.lifecycle.audit.content import cache_of
-
     cache = cache_of(root).resolve()
     return cache if cache.is_relative_to(root.resolve()) else None

@@ -69,7 +69,7 @@ def delete(root: Path, proposal: Proposal) -> None:
 
 def _objects(root: Path, cache: Path, known: tuple[Version, ...]) -> list[Item]:
     """Objects of DVC's cache that nobody needs, each listed once: with its data version, its version, or by itself."""
-    stay = kept.needed(root, known)
+    stay = kept.needed(root, cache, known)
     left = {path.parent.name + path.name: path for path in below(cache) if len(path.parent.name) == 2}
     left = {oid: path for oid, path in left.items() if oid not in stay}
     items = []
@@ -77,23 +77,25 @@ def _objects(root: Path, cache: Path, known: tuple[Version, ...]) -> list[Item]:
         on_it = [one.number for one in known if one.data_version == version.md5]
         why = f"only version {', '.join(on_it)} was trained on it" if on_it else "no model was trained on it"
         source = f"{version.source}, added {version.added[:10]}"
-        items.append(_taken(root, f"data version {version.short} ({source})", why, {f"{version.md5}{FOLDER}"}, left))
+        items.append(
+            _taken(root, f"data version {version.short} ({source})", why, {f"{version.md5}{FOLDER}"}, cache, left)
+        )
     for one in known:
         if not one.why:
             what = f"what the stages of version {one.number} wrote"
-            items.append(_taken(root, what, f"{one.decision}, never champion", set(one.locked or ()), left))
+            items.append(_taken(root, what, f"{one.decision}, never champion", set(one.locked or ()), cache, left))
     rest = _item(
         root, "other outputs of stages", "no registered version and no branch names them", sorted(left.values())
     )
     return [item for item in (*items, rest) if item.files]
 
 
-def _taken(root: Path, what: str, why: str, oids: set[str], left: dict[str, Path]) -> Item:
+def _taken(root: Path, what: str, why: str, oids: set[str], cache: Path, left: dict[str, Path]) -> Item:
     """Take these objects, and what is in the folders among them, out of `left`."""
     found = set()
     for oid in oids:
-        with contextlib.suppress(Broken):  # a folder whose listing is gone
-            found |= kept.expanded(root, oid)
+        with contextlib.suppress(Broken, OSError):  # a folder whose listing is gone
+            found |= kept.expanded(cache, oid)
     paths = [left.pop(oid) for oid in sorted(found & left.keys())]
     # The listing of a folder goes last: as long as it is there, what is in the folder is known.
     return _item(root, what, why, sorted(paths, key=lambda path: (path.name.endswith(FOLDER), path)))
@@ -107,8 +109,9 @@ def _item(root: Path, what: str, why: str, paths: list[Path]) -> Item:
 def _weights(root: Path, known: tuple[Version, ...]) -> list[Item]:
     found = []
     with store.told(store.connect(root)):
+        sources = registered.sources()
         for one in known:
-            held = None if one.why else registered.held(root, one.number)
+            held = None if one.why else registered.held(sources, one.number)
             if held is not None and held.files:
                 what = f"model files of version {one.number}"
                 why = f"{one.decision}, never champion; figures and answers stay"

@@ -20,14 +20,18 @@ class Weights:
     size: int
 
 
-def held(root: Path, version: str) -> Weights | None:
+def sources() -> dict[str, str]:
+    """Version to where its model comes from."""
+    found = store.client().search_model_versions(f"name='{store.NAME}'")
+    return {str(one.version): one.source or "" for one in found}
+
+
+def held(sources: dict[str, str], version: str) -> Weights | None:
     """The files of a version; None where another version is the same model, or it was not kshot that registered it."""
-    client = store.client()
-    source = client.get_model_version(store.NAME, version).source or ""
-    same = [one for one in client.search_model_versions(f"name='{store.NAME}'") if one.source == source]
-    if not source.startswith(LOGGED) or len(same) > 1:
+    source = sources[version]
+    if not source.startswith(LOGGED) or list(sources.values()).count(source) > 1:
         return None
-    location = client.get_logged_model(source.removeprefix(LOGGED)).artifact_location
+    location = store.client().get_logged_model(source.removeprefix(LOGGED)).artifact_location
     files = _files(_repository(location), None)
     return Weights(version, location, tuple(sorted(files)), sum(files.values()))
 

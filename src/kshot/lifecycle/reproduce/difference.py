@@ -1,6 +1,5 @@
 """What is another than it was: in what the stages read before they run, and in what they run on."""
 
-import importlib.metadata
 import json
 import os
 import shutil
@@ -22,6 +21,7 @@ from kshot.lifecycle.audit.subject import Subject
 NOTHING = "nothing"
 UNKNOWN = "not recorded"
 FIRST = ("torch", "numpy", "timm", "torchvision", "scipy", "scikit-learn", "pillow")  # packages that are told first
+NO_MATTER = ("kshot", "pip", "uv")  # the code is compared file by file; installers compute nothing
 ASK = "import json; from kshot.lifecycle import lineage; print(json.dumps(lineage.environment()))"
 
 
@@ -96,7 +96,9 @@ def install(there: dict[str, Any], folder: Path, variables: dict[str, str]) -> d
     uv = shutil.which("uv", path=variables["PATH"])
     if uv is None:
         raise NotReproduced("there is no `uv` to install the recorded packages with; `make install` brings it")
-    wanted = "".join(f"{name}=={version}\n" for name, version in there["packages"].items() if name != "kshot")
+    wanted = "".join(
+        f"{name}=={version}\n" for name, version in there["packages"].items() if name.lower() not in NO_MATTER
+    )
     folder.mkdir(parents=True)
     (folder / "requirements.txt").write_text(wanted, encoding="utf-8")
     python = folder / "environment/bin/python"
@@ -114,8 +116,6 @@ def install(there: dict[str, Any], folder: Path, variables: dict[str, str]) -> d
     if ended.returncode:
         raise NotReproduced(f"the recorded packages do not work here: {ended.stderr.strip().splitlines()[-1]}")
     found: dict[str, Any] = json.loads(ended.stdout)
-    # kshot itself comes from the worktree and is installed nowhere.
-    found["packages"]["kshot"] = there["packages"].get("kshot", importlib.metadata.version("kshot"))
     return found
 
 
@@ -151,4 +151,5 @@ def _listed(one: dict[str, Any]) -> str:
 
 
 def _packages(one: dict[str, Any]) -> dict[str, str]:
-    return {str(name).lower(): str(version) for name, version in one.get("packages", {}).items()}
+    found = {str(name).lower(): str(version) for name, version in one.get("packages", {}).items()}
+    return {name: version for name, version in found.items() if name not in NO_MATTER}
