@@ -108,7 +108,9 @@ def test_a_promotion_moves_the_alias_and_keeps_the_decision(root: Path) -> None:
     assert registry.is_settled(version(root, "1"), now, "rules")
     assert registry.decision_of(now) == ("promoted", ("it is so", "and so"))
     kept = json.loads(mlflow.artifacts.load_text(f"runs:/{now.run_id}/decision.json"))
+    about = kept.pop("about")
     assert kept == judgement(True)
+    assert about == {name: now.tags[f"kshot.{name}"] for name in registry.ABOUT} and about["lineage"]
 
 
 def test_the_old_champion_stays_findable(root: Path) -> None:

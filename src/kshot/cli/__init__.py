@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NoReturn
 
-from kshot.cli import audit, data, models, plan, promote, retrain, schedule, tasks, ui
+from kshot.cli import audit, data, models, plan, promote, prune, reproduce, retrain, schedule, tasks, ui
 from kshot.errors import KshotError
 from kshot.lifecycle import quiet
 
@@ -27,6 +27,7 @@ the champion if it is at least as good as the one in production.
   kshot data add FOLDER     use your own images: one folder a class
   kshot models              the registered versions and what was decided about them
   kshot audit --model 3     where a version came from, each link of it verified
+  kshot reproduce 3         build it again, and compare
   kshot schedule --every 1d retrain by itself, by the clock or when new data comes
   kshot tasks FOLDER        how hard these classes will be, and what they are near to
   kshot ui                  look at runs, models and flows in the browser
@@ -85,6 +86,8 @@ def parser() -> argparse.ArgumentParser:
     models.add_parser(verbs)
     promote.add_parser(verbs)
     audit.add_parser(verbs)
+    reproduce.add_parser(verbs)
+    prune.add_parser(verbs)
     schedule.add_parser(verbs)
     tasks.add_parser(verbs)
     ui.add_parser(verbs)

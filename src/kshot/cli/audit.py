@@ -46,34 +46,25 @@ def run(root: Path, options: argparse.Namespace) -> int:
     """Print the audit that was asked for; exit code 10 where something does not hold. Raises KshotError."""
     if (options.deep or options.html) and not (options.model or options.data):
         raise ParamsError("--deep and --html were given with --at or --class; they need --model or --data")
-    if options.model:
-        return _model(root, options)
-    if options.data:
-        return _data(root, options)
+    if options.model or options.data:
+        return _whole(root, options)
     return _at(root, options) if options.at else _class(root, options)
 
 
-def _model(root: Path, options: argparse.Namespace) -> int:
-    from kshot.lifecycle.audit import model, words
+def _whole(root: Path, options: argparse.Namespace) -> int:
+    """The audit of a model or of a data version, which may be hashed again and written to a page."""
+    from kshot.lifecycle.audit import data, model, words
 
-    found = model.audit_model(root, options.model, deep=options.deep, quiet=options.json or options.csv)
+    ask: Any = model.audit_model if options.model else data.audit_data
+    told: Any = words.model_words if options.model else words.data_words
+    quiet = options.json or options.csv
+    found = ask(root, options.model or options.data, deep=options.deep, quiet=quiet)
     if options.html:
         from kshot.lifecycle.audit import page
 
-        page.write_model_page(found, options.html)
-    _print(found, words.model_words, options)
-    return AuditFailed.exit_code if found.failed else 0
-
-
-def _data(root: Path, options: argparse.Namespace) -> int:
-    from kshot.lifecycle.audit import data, words
-
-    found = data.audit_data(root, options.data, deep=options.deep, quiet=options.json or options.csv)
-    if options.html:
-        from kshot.lifecycle.audit import page
-
-        page.write_data_page(found, options.html)
-    _print(found, words.data_words, options)
+        write: Any = page.write_model_page if options.model else page.write_data_page
+        write(found, options.html)
+    _print(found, told, options)
     return AuditFailed.exit_code if found.failed else 0
 
 

@@ -1,4 +1,4 @@
-"""`kshot data`: bring images in, list the versions, compare two."""
+"""`kshot data`: bring images in, list the versions, name them, compare two, bring one back."""
 
 import argparse
 from pathlib import Path
@@ -20,7 +20,7 @@ content's md5, so that the same images always bear the same name.
 
 def add_parser(verbs: Any) -> None:
     """Add the verb `data` with its own verbs to the command line."""
-    top = verbs.add_parser("data", help="bring images in, list the data versions, compare two of them")
+    top = verbs.add_parser("data", help="bring images in; list, name, compare and restore the data versions")
     below = top.add_subparsers(title="commands", metavar="COMMAND", required=True)
 
     add = below.add_parser(
@@ -42,6 +42,27 @@ def add_parser(verbs: Any) -> None:
     diff.add_argument("new", metavar="B", help="the version to compare it with")
     diff.set_defaults(run=run_diff)
 
+    tag = below.add_parser(
+        "tag", help="give a data version a name", description="Give a data version a name, to be used for it anywhere."
+    )
+    tag.add_argument("version", metavar="VERSION", help="a data version, its first characters, or a name of it")
+    tag.add_argument("name", metavar="NAME", help="such as season-1: letters, digits, '.', '-' and '_'")
+    tag.add_argument("--move", action="store_true", help="take the name from the version that bears it")
+    tag.set_defaults(run=run_tag)
+
+    untag = below.add_parser("untag", help="take a name away; the data version stays")
+    untag.add_argument("name", metavar="NAME", help="the name")
+    untag.set_defaults(run=run_untag)
+
+    restore = below.add_parser(
+        "restore",
+        help="make data/raw what it was in a data version",
+        description="Make data/raw what it was in a data version, from DVC's cache or remote. What is there now "
+        "stays a data version; where it holds changes that are in none, nothing is done.",
+    )
+    restore.add_argument("version", metavar="VERSION", help="a data version, its first characters, or a name of it")
+    restore.set_defaults(run=run_restore)
+
 
 def run_add(root: Path, options: argparse.Namespace) -> int:
     """Add a source and print the version that it became."""
@@ -59,18 +80,18 @@ def run_add(root: Path, options: argparse.Namespace) -> int:
 
 def run_versions(root: Path, options: argparse.Namespace) -> int:
     """Print one line a data version; a star marks the one in data/raw."""
-    from kshot.lifecycle import dataset
+    from kshot.lifecycle import data_names, dataset
 
     known = dataset.versions(root)
     if not known:
         print("no data version yet; `kshot data add SOURCE` makes one, and `kshot retrain` adds the built-in set")
         return 0
     here = dataset.current(root)
-    print(f"  {'version':<8}  {'added':<16}  {'images':>8}  {'classes':>7}  note")
+    print(f"  {'version':<8}  {'added':<16}  {'images':>8}  {'classes':>7}  names, note")
     for version in known:
         mark = "*" if here is not None and here.md5 == version.md5 else " "
         added = str(version.added)[:16].replace("T", " ")
-        remark = version.note or version.source
+        remark = ", ".join([*data_names.of(root, version.md5), version.note or version.source])
         print(f"{mark} {version.short:<8}  {added:<16}  {version.images:>8}  {version.classes:>7}  {remark}")
     return 0
 
@@ -81,4 +102,39 @@ def run_diff(root: Path, options: argparse.Namespace) -> int:
 
     old, new = dataset.find(root, options.old), dataset.find(root, options.new)
     print(dataset.diff(root, old, new))
+    return 0
+
+
+def run_tag(root: Path, options: argparse.Namespace) -> int:
+    """Give a version a name, and say what it stood for before."""
+    from kshot.lifecycle import data_names, dataset
+
+    version = dataset.find(root, options.version)
+    before = data_names.give(root, options.name, version.md5, move=options.move)
+    instead = f" instead of {before[:8]}" if before not in (None, version.md5) else ""
+    print(f"{options.name} is data version {version.short}{instead}; it is in data/names.json, to be committed")
+    return 0
+
+
+def run_untag(root: Path, options: argparse.Namespace) -> int:
+    """Take a name away."""
+    from kshot.lifecycle import data_names
+
+    md5 = data_names.take_away(root, options.name)
+    print(f"{options.name} stands for nothing now; data version {md5[:8]} stays")
+    return 0
+
+
+def run_restore(root: Path, options: argparse.Namespace) -> int:
+    """Bring a version to data/raw, and say which was there."""
+    from kshot.lifecycle import dataset
+
+    with lock.hold(root, "kshot data restore"):
+        version, before = dataset.find(root, options.version), dataset.current(root)
+        dataset.checkout(root, version)
+    if before is not None and before.md5 == version.md5:
+        print(f"data/raw is data version {version.short} already")
+        return 0
+    back = f"; back to what was there: kshot data restore {before.short}" if before is not None else ""
+    print(f"data/raw is data version {version.short}: {version.images:,} images of {version.classes:,} classes{back}")
     return 0

@@ -10,7 +10,9 @@ import pandas as pd
 import yaml
 
 from kshot.errors import DataError
-from kshot.lifecycle import layout, raw
+from kshot.lifecycle import data_names, layout, raw
+from kshot.lifecycle.audit.content import folder_md5, held
+from kshot.lifecycle.audit.link import Broken
 from kshot.lifecycle.data_diff import DataDiff, compare
 from kshot.lifecycle.sources import Picture, read_source, with_split
 
@@ -102,7 +104,8 @@ def current(root: Path) -> DataVersion | None:
 
 
 def find(root: Path, prefix: str) -> DataVersion:
-    """The one version whose md5 starts with `prefix`. Raises DataError listing the candidates."""
+    """The one version with this name, or whose md5 starts with `prefix`. Raises DataError listing the candidates."""
+    prefix = data_names.names(root).get(prefix, prefix)
     known = versions(root)
     here = current(root)
     if here is not None and here not in known:
@@ -118,13 +121,14 @@ def find(root: Path, prefix: str) -> DataVersion:
 def checkout(root: Path, version: DataVersion) -> None:
     """Make data/raw and data/raw.dvc that version, from DVC's cache or, where one is set up, its remote.
 
-    Raises DataError where data/raw holds changes that no version has, and where the content is not to be had; nothing
-    is changed then.
+    The version that is there now stays: the cache and the ledger get it, should they have lost it. Raises DataError
+    where data/raw holds changes that no version has, and where the content is not to be had; nothing is changed then.
     """
     raw.mend(root)
     here = raw.tracked(root)
     if here is not None and here.md5 == version.md5 and (root / layout.RAW).exists():
         return
+    _keep_present(root)
     raw.refuse_unsaved(root)
     out = {"md5": f"{version.md5}.dir", "size": version.size, "nfiles": version.files, "hash": "md5", "path": "raw"}
     (root / layout.RAW.parent).mkdir(parents=True, exist_ok=True)
@@ -197,6 +201,28 @@ def _count(root: Path) -> tuple[int, int]:
         return 0, 0
     table = pd.read_csv(manifest, dtype=str, keep_default_na=False)
     return len(table), table["class"].nunique()
+
+
+def _keep_present(root: Path) -> None:
+    """Let DVC's cache and the ledger have the version of data/raw, before another takes its place."""
+    here = current(root)
+    if here is None:
+        return
+    folder = root / layout.RAW
+    if folder.exists() and not _is_cached(root, here):
+        files = [path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()]
+        if folder_md5(folder, files) == f"{here.md5}.dir":  # otherwise it holds changes, which are told
+            raw.dvc(root, "add", "--quiet", str(layout.RAW))
+    if here not in versions(root):
+        now = datetime.now(UTC).isoformat(timespec="seconds")
+        enter(root, dataclasses.replace(here, added=now, note="found in data/raw"))
+
+
+def _is_cached(root: Path, version: DataVersion) -> bool:
+    try:
+        return held(root, f"{version.md5}.dir", version.size or None).remote == 0
+    except Broken:
+        return False
 
 
 def _bring(root: Path, version: DataVersion) -> None:

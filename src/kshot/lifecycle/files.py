@@ -31,3 +31,8 @@ def write_text(path: Path, text: str) -> None:
         fresh.replace(path)
     finally:
         fresh.unlink(missing_ok=True)
+
+
+def below(folder: Path) -> list[Path]:
+    """Every file below a folder, in order; none where there is no folder."""
+    return sorted(path for path in folder.rglob("*") if path.is_file())

@@ -5,6 +5,7 @@ from pathlib import Path
 RAW = Path("data/raw")  # manifest.csv + images/, tracked by `dvc add`: the data version
 RAW_DVC = Path("data/raw.dvc")
 VERSIONS = Path("data/versions.jsonl")  # one line a data version that was ever added
+NAMES = Path("data/names.json")  # what persons call some of them
 PACKED = Path("data/packed")  # ingest: images.npy, manifest.parquet, unreadable.csv
 SPLIT = Path("data/split")  # split: classes.parquet, split.json
 VALIDATION = Path("reports/validation")  # validate: validation.json, Data Docs

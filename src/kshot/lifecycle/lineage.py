@@ -17,7 +17,15 @@ from kshot.lifecycle import dataset, layout
 from kshot.lifecycle.inputs import LOCK_FILE as LOCK_FILE
 
 # What kshot itself writes in a commit's tree; the record holds these files, so that they do not make a tree dirty.
-OWN_FILES = (LOCK_FILE, layout.RAW_DVC.as_posix(), layout.VERSIONS.as_posix(), f"{layout.RAW.parent}/.gitignore")
+OWN_FILES = (
+    LOCK_FILE,
+    layout.RAW_DVC.as_posix(),
+    layout.VERSIONS.as_posix(),
+    layout.NAMES.as_posix(),
+    f"{layout.RAW.parent}/.gitignore",
+)
+# Where Linux and the driver of NVIDIA's cards name what computes; elsewhere these are not there.
+PROCESSOR, ACCELERATORS = Path("/proc/cpuinfo"), Path("/proc/driver/nvidia/gpus")
 LARGEST_NEW_FILE = 1 << 20  # bytes; what is larger is no code
 
 
@@ -104,16 +112,25 @@ def _new_files(root: Path) -> list[str]:
 
 
 def environment() -> dict[str, Any]:
-    """The installed packages with their versions, the interpreter, the system and the number of threads."""
+    """The installed packages with their versions, the interpreter, the system, its processors and its threads."""
     packages = {dist.metadata["Name"]: dist.version for dist in metadata.distributions()}
     return {
         "python": platform.python_version(),
         "system": platform.platform(),
         "machine": platform.machine(),
+        "processor": _named(PROCESSOR, "model name") or platform.processor(),
+        "accelerators": [_named(path, "Model") for path in sorted(ACCELERATORS.glob("*/information"))],
         "cores": os.cpu_count(),
         "threads": os.environ.get("OMP_NUM_THREADS", ""),
         "packages": dict(sorted(packages.items(), key=lambda pair: pair[0].lower())),
     }
+
+
+def _named(path: Path, key: str) -> str:
+    """The first value of `key` in a file of lines `key : value`, '' without one."""
+    lines = path.read_text(encoding="utf-8", errors="replace").splitlines() if path.exists() else []
+    pairs = (line.partition(":") for line in lines)
+    return next((value.strip() for name, _, value in pairs if name.strip() == key), "")
 
 
 def device(root: Path) -> str:

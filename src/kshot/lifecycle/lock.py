@@ -14,6 +14,7 @@ from kshot.errors import Busy
 from kshot.lifecycle import layout
 
 LOCK = layout.STATE / "lock"
+SCHEDULED = layout.STATE / "scheduled.lock"  # of the scheduled retraining that goes on (flows/at_commit.py)
 SERVING = layout.STATE / "serving.lock"  # of `kshot schedule`, beside which people go on working
 
 

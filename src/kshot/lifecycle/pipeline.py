@@ -8,6 +8,7 @@ import codecs
 import contextlib
 import dataclasses
 import graphlib
+import math
 import os
 import re
 import select
@@ -15,7 +16,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -108,10 +109,38 @@ def run_stage(root: Path, name: str, *, on_output: OnOutput, timeout_s: float) -
         if not DVC_TALK.match(text) and not text.startswith(ERROR_PREFIX) and text.strip():
             on_output(text, progress)
 
+    command = [sys.executable, "-m", "dvc", "repro", "--single-item", name]
+    code = run_command(command, root, on_output=hear, timeout_s=started + timeout_s - time.monotonic())
+    if code is None:
+        raise StageFailed(
+            f"stage {name} ran longer than its limit of {timeout_s:.0f} s and was stopped; "
+            "what it had finished is kept: run again, or raise the limit in flows/retrain.py"
+        )
+    if code != 0:
+        raise _failure(name, said)
+    with loaded(root, name) as stage:
+        inputs.compare(root, stage, before)
+    restored = any("is cached - skipping run" in line for line in said)
+    return StageRun(name, "restored" if restored else "ran", time.monotonic() - started)
+
+
+def run_command(
+    command: Sequence[str],
+    root: Path,
+    *,
+    on_output: OnOutput,
+    timeout_s: float = math.inf,
+    env: Mapping[str, str] | None = None,
+) -> int | None:
+    """Run `command` in `root` with everything that it starts in one process group, which does not outlive this call.
+
+    `env`: its environment, `stage_environment` where None. Returns the exit code, None where the time ran out.
+    """
+    deadline = time.monotonic() + timeout_s
     process = subprocess.Popen(
-        [sys.executable, "-m", "dvc", "repro", "--single-item", name],
+        list(command),
         cwd=root,
-        env=_environment(),
+        env=dict(env or stage_environment()),
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
@@ -119,20 +148,10 @@ def run_stage(root: Path, name: str, *, on_output: OnOutput, timeout_s: float) -
     )
     with process:
         try:
-            in_time = _listen(process, hear, started + timeout_s)
+            in_time = _listen(process, on_output, deadline)
         finally:
             end_group(process)
-    if not in_time:
-        raise StageFailed(
-            f"stage {name} ran longer than its limit of {timeout_s:.0f} s and was stopped; "
-            "what it had finished is kept: run again, or raise the limit in flows/retrain.py"
-        )
-    if process.returncode != 0:
-        raise _failure(name, said)
-    with loaded(root, name) as stage:
-        inputs.compare(root, stage, before)
-    restored = any("is cached - skipping run" in line for line in said)
-    return StageRun(name, "restored" if restored else "ran", time.monotonic() - started)
+    return process.returncode if in_time else None
 
 
 def end_group(process: subprocess.Popen[bytes], grace_s: float = GRACE_S) -> None:
@@ -208,7 +227,7 @@ def _failure(name: str, said: list[str]) -> StageFailed:
     return StageFailed(f"stage {name} failed: {last}; run it alone to see more: dvc repro --single-item {name}")
 
 
-def _environment() -> dict[str, str]:
+def stage_environment() -> dict[str, str]:
     """Return the environment of a stage: this interpreter is the `python` of dvc.yaml, and output is not held back."""
     bin_folder = str(Path(sys.executable).parent)
     return {

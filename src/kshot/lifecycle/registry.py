@@ -21,6 +21,10 @@ if TYPE_CHECKING:
 NAME = store.NAME
 GATE = "gate"  # who decides where no person does
 RULES = "kshot.rules_hash"  # on a version: the rules that it was judged by
+PRUNED = "kshot.pruned"  # on a version whose model files `kshot prune` deleted: when
+# What a decision says of the version that it is about: an event names the decision's file by its sha256, so that tags
+# and dvc.lock of a run cannot be written anew together either.
+ABOUT = ("lineage", "data_version", "dvc_lock_hash", "episodes_hash")
 ACCURACY = "kshot.accuracy"  # on a version: protocol to mean, low and high, so that a list asks for no runs
 
 
@@ -35,10 +39,11 @@ class Registered:
 
 
 def find_registered(root: Path, lineage: Lineage) -> Registered | None:
-    """The version that already holds the results of `lineage`, None without one."""
+    """The version that already holds the results of `lineage`, None without one, or where its files were pruned."""
     with store.told(store.connect(root)):
         found = store.client().search_model_versions(f"name='{NAME}' and tag.`kshot.lineage`='{lineage.key}'")
-    return _registered(min(found, key=lambda one: int(one.version))) if found else None
+    whole = [one for one in found if PRUNED not in one.tags]
+    return _registered(min(whole, key=lambda one: int(one.version))) if whole else None
 
 
 def register(root: Path, run_id: str, lineage: Lineage) -> Registered:
@@ -115,6 +120,7 @@ def settle(
                 f"{named(champion)}; run `kshot retrain` again: it trains nothing and judges anew"
             )
         action = REFUSED if not promote else PROMOTED if until is None else WAITING
+        about = {name: held.tags[f"kshot.{name}"] for name in ABOUT if f"kshot.{name}" in held.tags}
         after = with_champion(kept.aliases, version) if action == PROMOTED else dict(kept.aliases)
         if action != PROMOTED and champion != version:
             after[CHALLENGER] = version
@@ -130,7 +136,7 @@ def settle(
             compared_with=compared_with,
             rules=rules_hash,
             until=until.isoformat(timespec="seconds") if action == WAITING and until else "",
-            proof=_keep(client, held.run_id, record),
+            proof=_keep(client, held.run_id, {**record, "about": about}),
         )
     return event, said
 

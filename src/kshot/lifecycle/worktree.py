@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from kshot.errors import DataError
-from kshot.lifecycle import dataset, layout, settings
+from kshot.lifecycle import data_names, dataset, layout, settings
 from kshot.lifecycle.lineage import LOCK_FILE
 
 # Of .kshot, what both sides must see. The project's own lock is not among them: people go on working meanwhile.
@@ -26,7 +26,7 @@ def prepare(home: Path, tree: Path, *, data: str | None, from_commit: bool, sets
     `data` names a version; None: the one that the commit names with `from_commit`, else the one that home has now.
     Raises DataError for a version that is not to be had, ParamsError for a line of `sets` that is none.
     """
-    _share_dvc(home, tree)
+    share_dvc(home, tree)
     _share_state(home, tree)
     _share_mlruns(home, tree)
     _share_ledger(home, tree)
@@ -56,7 +56,7 @@ def bring_back(home: Path, tree: Path) -> Path:
     return place
 
 
-def _share_dvc(home: Path, tree: Path) -> None:
+def share_dvc(home: Path, tree: Path) -> None:
     """Let DVC in `tree` use the cache and the remotes of home, whose relative paths are home's."""
     from dvc.config import Config
     from dvc.repo import Repo
@@ -100,7 +100,8 @@ def _share_ledger(home: Path, tree: Path) -> None:
 
 def _choose_data(home: Path, tree: Path, wanted: str | None, from_commit: bool) -> None:
     if wanted is not None:
-        version: dataset.DataVersion | None = dataset.find(tree, wanted)
+        named = data_names.names(home).get(wanted, wanted)
+        version: dataset.DataVersion | None = dataset.find(tree, named)
     elif from_commit:
         version = dataset.current(tree) or dataset.current(home)
     else:

@@ -1,6 +1,7 @@
 """Every planted fault is found, named by its link, and nothing else is accused; an untouched model is whole."""
 
 import dataclasses
+import hashlib
 import json
 import re
 import subprocess
@@ -14,11 +15,12 @@ import pytest
 from kshot import cli
 from kshot.errors import DataError
 from kshot.lifecycle import gate, raw, registry, store
-from kshot.lifecycle.audit import classes, model
+from kshot.lifecycle.audit import classes, model, words
 from kshot.lifecycle.audit.link import Link
 from kshot.statistics import Interval
 from tests.lifecycle import audited_project
 from tests.lifecycle.audited_project import execute, flip
+from tests.lifecycle.registered_versions import judgement
 
 
 @pytest.fixture(scope="module")
@@ -209,6 +211,33 @@ def test_a_decision_that_its_evidence_does_not_bear_out_is_found(root: Path) -> 
     registry.settle(root, "1", claimed, gate.rules_hash(rules))
     found = broken(root)
     assert list(found) == ["decision"] and "does not follow from its evidence by its rules: 3w1s" in found["decision"]
+
+
+def test_a_run_that_was_written_anew_whole_is_not_the_one_that_was_decided_about(root: Path) -> None:
+    path = run_file(root, "dvc.lock")
+    path.write_text(f"{path.read_text()}# another\n")
+    forged = hashlib.sha256(path.read_bytes()).hexdigest()[:16]
+    for table in ("model_version_tags", "tags"):
+        execute(root, f"update {table} set value = ? where key = 'kshot.dvc_lock_hash'", forged)
+    found = broken(root)
+    assert list(found) == ["decision"] and "is about a version with another dvc_lock_hash" in found["decision"]
+
+
+def test_a_comparison_on_other_data_is_told_to_be_not_checked(root: Path) -> None:
+    client, ours = store.client(), registry.find(root, "1")
+    tags = {**ours.tags, "kshot.data_version": "another"}
+    client.create_model_version(store.NAME, "nowhere", ours.run_id, tags=tags)
+    kept, rules, _ = gate.from_json(json.loads(run_file(root, "decision.json").read_text()))
+    registry.settle(root, "2", judgement(True, "1"), "r")
+    same = {name: Interval(0.0, 0.0, 0.0) for name in kept.accuracy}
+    kept = dataclasses.replace(kept, champion="2", difference=same)
+    decided = gate.to_json(kept, rules, gate.decide(kept, rules))
+    registry.settle(root, "1", decided, gate.rules_hash(rules))
+    found = model.audit_model(root, "1")
+    link = next(link for link in found.links if link.name == "decision")
+    assert link.state == "not checked" and link.holds, link
+    assert "not checked are the differences to champion 2: it was made on other data" in link.says
+    assert "as far as they could be checked: of decision not all could" in words.verdict(found)
 
 
 def test_a_model_of_another_tool_says_what_can_still_be_said(root: Path) -> None:

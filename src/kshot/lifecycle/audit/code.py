@@ -15,31 +15,45 @@ CODE = (".py",)
 
 def code(subject: Subject) -> str:
     """Commit and difference give, file by file, the code that dvc.lock says the stages read. Raises Broken."""
-    commit = subject.tags.get("kshot.git_commit", "") or _of_run(subject, "kshot.git_commit")
-    dirty = (subject.run.data.tags if subject.run else subject.tags).get("kshot.git_dirty") == "true"
-    if not commit:
-        raise NotRecorded("no commit was recorded: the project was in no git repository, so its code is not kept")
-    if _git(subject.root, "cat-file", "-e", f"{commit}^{{commit}}") is None:
-        raise Broken(f"commit {commit[:10]} is not in this repository; fetch it from where it was made", commit)
+    commit, patch = source(subject)
     if not _is_kept(subject.root, commit):
         raise Broken(
             f"commit {commit[:10]} is on no branch and no tag, so that git will delete it; keep it with "
             f"`git tag model-{subject.version} {commit[:10]}`",
             commit,
         )
-    patch = _patch(subject, dirty)
-    recorded = _recorded(subject)
-    found = _hashes(subject, commit, patch, list(recorded))
-    other = sorted(name for name, md5 in recorded.items() if found.get(name) != md5)
+    read = recorded(subject)
+    found = _hashes(subject, commit, patch, list(read))
+    other = sorted(name for name, md5 in read.items() if found.get(name) != md5)
     how = f"commit {commit[:10]}" + (" with uncommitted.diff" if patch else "")
     if other:
         raise Broken(
             f"{how} does not give the code that the stages read: {shown(other)} "
             f"{'is' if len(other) == 1 else 'are'} not as recorded",
-            ", ".join(f"{name} {recorded[name][:8]}" for name in other[:3]),
+            ", ".join(f"{name} {read[name][:8]}" for name in other[:3]),
             ", ".join(f"{name} {found.get(name, 'missing')[:8]}" for name in other[:3]),
         )
-    return f"{how} gives all {len(recorded)} files of code as the stages read them"
+    return f"{how} gives all {len(read)} files of code as the stages read them"
+
+
+def source(subject: Subject) -> tuple[str, Path | None]:
+    """The commit that a version was made at, and the file with what differed from it, None where nothing did.
+
+    Raises Broken where one of them is gone, NotRecorded where there was no commit.
+    """
+    commit = subject.tags.get("kshot.git_commit", "") or _of_run(subject, "kshot.git_commit")
+    dirty = (subject.run.data.tags if subject.run else subject.tags).get("kshot.git_dirty") == "true"
+    if not commit:
+        raise NotRecorded("no commit was recorded: the project was in no git repository, so its code is not kept")
+    if _git(subject.root, "cat-file", "-e", f"{commit}^{{commit}}") is None:
+        raise Broken(f"commit {commit[:10]} is not in this repository; fetch it from where it was made", commit)
+    return commit, _patch(subject, dirty)
+
+
+def recorded(subject: Subject) -> dict[str, str]:
+    """Each file of code that a stage read to its md5, as dvc.lock says. Raises Broken."""
+    deps = (dep for stage in subject.lock.values() for dep in stage.get("deps", []))
+    return {dep["path"]: dep["md5"] for dep in deps if dep["path"].endswith(CODE)}
 
 
 def _of_run(subject: Subject, tag: str) -> str:
@@ -59,11 +73,6 @@ def _patch(subject: Subject, dirty: bool) -> Path | None:
     if dirty:
         raise Broken(f"the code differed from its commit, and run {subject.run_id} keeps no {PATCH}", PATCH, "nothing")
     return None
-
-
-def _recorded(subject: Subject) -> dict[str, str]:
-    deps = (dep for stage in subject.lock.values() for dep in stage.get("deps", []))
-    return {dep["path"]: dep["md5"] for dep in deps if dep["path"].endswith(CODE)}
 
 
 def _hashes(subject: Subject, commit: str, patch: Path | None, names: list[str]) -> dict[str, str]:

@@ -132,7 +132,13 @@ def _listing(repo: Any, cache: Path, md5: str, gone: str) -> list[dict[str, str]
         remote, where = _in_remote(repo, [md5])
         if not remote:
             raise Broken(f"the listing of {md5[:8]} is neither in DVC's cache nor in {where}; {gone}", md5, "nothing")
-        raise Broken(f"{md5[:8]} is only in {where}; bring it here with `dvc fetch`, then audit again", md5, where)
+        raise Broken(f"{md5[:8]} is only in {where}; bring it here with `dvc fetch`, then ask again", md5, where)
+    return cached_listing(cache, md5)
+
+
+def cached_listing(cache: Path, md5: str) -> list[dict[str, str]]:
+    """What a folder holds, from its listing in DVC's cache. Raises Broken, and OSError where it is gone."""
+    path = place(cache, md5)
     text = path.read_bytes()
     found = f"{hashlib.md5(text).hexdigest()}.dir"
     if found != md5:

@@ -11,7 +11,7 @@ import pandas as pd
 from kshot.errors import RegistryError
 from kshot.lifecycle import gate
 from kshot.lifecycle.audit import results
-from kshot.lifecycle.audit.link import Broken, NotRecorded
+from kshot.lifecycle.audit.link import Broken, NotChecked, NotRecorded
 from kshot.lifecycle.audit.subject import Subject, opened
 from kshot.lifecycle.carrying_out import DECISIONS, OF_THE_REPLACED
 from kshot.lifecycle.events import CHAMPION, MOVED_OUTSIDE, PROMOTED, REFUSED, WAITING, Event, minute, reigns, verify
@@ -31,7 +31,7 @@ def decision(subject: Subject) -> str:
             raise Broken("the version is champion by no decision: its alias was moved outside kshot")
         raise NotRecorded("nobody has decided about it yet")
     judged = next((event for event in reversed(events) if event.action in DECIDES), None)
-    words = _judged(subject, judged) if judged is not None else "the gate was not asked"
+    words, whole = _judged(subject, judged) if judged is not None else ("the gate was not asked", True)
     last = events[-1]
     if last.action == MOVED_OUTSIDE:
         raise Broken(
@@ -45,6 +45,8 @@ def decision(subject: Subject) -> str:
         raise Broken("the version says another decision than its last event", DECISIONS[last.action], word or "nothing")
     if last is not judged:
         words += f"; then {last.action} by {last.who}, {minute(last.when)}: {last.why}"
+    if not whole:
+        raise NotChecked(words)
     return words
 
 
@@ -87,8 +89,12 @@ def _events(subject: Subject) -> list[Event]:
     ]
 
 
-def _judged(subject: Subject, event: Event) -> str:
+def _judged(subject: Subject, event: Event) -> tuple[str, bool]:
+    """The event in words, and whether all of its evidence could be checked."""
     record = _record(subject, event)
+    for name, value in record.get("about", {}).items():
+        if subject.tags.get(f"kshot.{name}") != value:
+            raise Broken(f"{event} is about a version with another {name}", value, subject.tags.get(f"kshot.{name}"))
     evidence, rules, decided = gate.from_json(record)
     if gate.rules_hash(rules) != event.rules:
         raise Broken(
@@ -102,8 +108,9 @@ def _judged(subject: Subject, event: Event) -> str:
             "promote" if again.promote else "refuse",
         )
     results.compare("the evidence", dict(evidence.accuracy.items()), results.means(_episodes(subject)))
-    compared = _compared(subject, evidence, rules)
-    return f"{event.action} by the gate, {minute(event.when)}: decided again from the evidence, the same; {compared}"
+    compared, whole = _compared(subject, evidence, rules)
+    words = f"{event.action} by the gate, {minute(event.when)}: decided again from the evidence, the same; {compared}"
+    return words, whole
 
 
 def _record(subject: Subject, event: Event) -> dict[str, Any]:
@@ -130,10 +137,10 @@ def _episodes(subject: Subject) -> pd.DataFrame:
     return pd.read_parquet(results.answers(subject) / results.EPISODES)
 
 
-def _compared(subject: Subject, evidence: gate.Evidence, rules: Gate) -> str:
-    """The paired differences follow from both runs' answers, where both answered the same episodes."""
+def _compared(subject: Subject, evidence: gate.Evidence, rules: Gate) -> tuple[str, bool]:
+    """The paired differences follow from both runs' answers, where both answered the same episodes; False elsewhere."""
     if evidence.champion is None:
-        return "there was no champion to compare with"
+        return "there was no champion to compare with", True
     with tempfile.TemporaryDirectory() as scratch:
         try:
             champion = opened(subject.root, evidence.champion, Path(scratch))
@@ -142,7 +149,11 @@ def _compared(subject: Subject, evidence: gate.Evidence, rules: Gate) -> str:
         if any(
             subject.tags.get(tag) != champion.tags.get(tag) for tag in ("kshot.data_version", "kshot.episodes_hash")
         ):
-            return f"champion {champion.version} answered anew then, as it was made on other data; that is not kept"
+            return (
+                f"not checked are the differences to champion {champion.version}: it was made on other data and "
+                "answered anew then, and those answers are not kept",
+                False,
+            )
         ours, theirs = results.answers(subject), results.answers(champion)
         found = differences(pd.read_parquet(ours / results.EPISODES), pd.read_parquet(theirs / results.EPISODES))
         groups = group_changes(
@@ -151,4 +162,4 @@ def _compared(subject: Subject, evidence: gate.Evidence, rules: Gate) -> str:
     results.compare(f"the difference to champion {evidence.champion}", dict((evidence.difference or {}).items()), found)
     if groups != evidence.groups:
         raise Broken("the groups' accuracies in the evidence do not follow from what both runs keep")
-    return f"the differences to champion {evidence.champion} follow from both runs' answers"
+    return f"the differences to champion {evidence.champion} follow from both runs' answers", True

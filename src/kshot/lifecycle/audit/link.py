@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from kshot.errors import KshotError
 
-VERIFIED, BROKEN, NOT_RECORDED = "verified", "broken", "not recorded"
+VERIFIED, BROKEN, NOT_RECORDED, NOT_CHECKED = "verified", "broken", "not recorded", "not checked"
 
 
 @dataclass(frozen=True)
@@ -13,7 +13,8 @@ class Link:
     """One link of the chain.
 
     state            verified: what was recorded follows from content that is still there; broken: it does not; not
-                     recorded: nothing was kept that could be verified
+                     recorded: nothing was kept that could be verified; not checked: what could be checked holds, and
+                     `says` what could not and why
     says             the link in words; of a broken one what is wrong with it and what to do
     recorded, found  of a broken link, '' where there is nothing to set against each other
     """
@@ -26,7 +27,7 @@ class Link:
 
     @property
     def holds(self) -> bool:
-        return self.state == VERIFIED
+        return self.state in (VERIFIED, NOT_CHECKED)
 
 
 class Broken(KshotError):
@@ -41,12 +42,18 @@ class NotRecorded(KshotError):
     """Raised where nothing was kept that a link could be verified by."""
 
 
+class NotChecked(KshotError):
+    """Raised at the end of a check that found nothing wrong and had to leave something out: what, and why."""
+
+
 def checked(name: str, check: Callable[[], str]) -> Link:
     """The link that `check` verifies: it returns the link in words, or raises what is wrong with it."""
     try:
         return Link(name, VERIFIED, check())
     except Broken as wrong:
         return Link(name, BROKEN, str(wrong), wrong.recorded, wrong.found)
+    except NotChecked as rest:
+        return Link(name, NOT_CHECKED, str(rest))
     except NotRecorded as nothing:
         return Link(name, NOT_RECORDED, str(nothing))
     except (KshotError, OSError, ValueError, KeyError, TypeError) as error:

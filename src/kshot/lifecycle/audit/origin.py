@@ -52,6 +52,8 @@ def run(subject: Subject) -> str:
 
 def weights(subject: Subject) -> str:
     """The registered files are, byte for byte, what the stage train wrote. Raises Broken, naming the file."""
+    if pruned := subject.tags.get(registry.PRUNED):
+        raise NotRecorded(f"the model's files were pruned, {pruned[:10]}; `kshot reproduce` may still build it again")
     recorded = str(subject.output(layout.MODEL.as_posix())["md5"])
     folder = registry.model_files(subject.root, subject.version, subject.scratch / "registered")
     files = sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file())

@@ -7,12 +7,12 @@ from markupsafe import Markup, escape
 
 from kshot.lifecycle.audit import words
 from kshot.lifecycle.audit.data import DataAudit
-from kshot.lifecycle.audit.link import BROKEN, VERIFIED, Link
+from kshot.lifecycle.audit.link import BROKEN, NOT_CHECKED, VERIFIED, Link
 from kshot.lifecycle.audit.model import ModelAudit
 from kshot.lifecycle.report import pages, write_page
 from kshot.lifecycle.report_plots import picture
 
-MARKS = {VERIFIED: "\N{CHECK MARK}", BROKEN: "\N{MULTIPLICATION X}"}
+MARKS = {VERIFIED: "\N{CHECK MARK}", BROKEN: "\N{MULTIPLICATION X}", NOT_CHECKED: "\N{ALMOST EQUAL TO}"}
 # Where each link stands in the drawing: column, row; and what it rests on.
 PLACES = {
     "data": (0, 0),
@@ -48,10 +48,10 @@ def write_model_page(found: ModelAudit, path: Path) -> Path:
     environment = pages()
     return write_page(
         environment.get_template("audit.html.j2").render(
-            title=words.verdict(found),
-            mood="held" if found.failed else "good",
-            tag="does not hold" if found.failed else "verified",
-            facts={"MLflow run": found.run_id, "data version": found.data_version, "audited": _time(found)},
+            title=_headline(words.sentence(found)),
+            reach=f"Audited {_time(found)}",
+            **_mood(found),
+            facts={"MLflow run": found.run_id, "data version": found.data_version},
             drawing=lineage(found.links),
             links=found.links,
             marks=MARKS,
@@ -73,14 +73,13 @@ def write_data_page(found: DataAudit, path: Path) -> Path:
         .get_template("audit.html.j2")
         .render(
             title=f"Data version {found.data.short}: {len(found.runs)} runs, {len(found.models)} models",
-            mood="held" if found.failed else "good",
-            tag="does not hold" if found.failed else "verified",
+            reach=f"Audited {_time(found)}",
+            **_mood(found),
             facts={
                 "data version": found.data.md5,
                 "images": f"{found.data.images:,} of {found.data.classes:,} classes",
                 "source": found.data.source,
                 "added": found.data.added,
-                "audited": _time(found),
             },
             drawing=None,
             links=found.links,
@@ -125,5 +124,16 @@ def _corner(name: str) -> tuple[int, int]:
     return 6 + column * (WIDE + GAP), 6 + row * STEP
 
 
+def _mood(found: ModelAudit | DataAudit) -> dict[str, str]:
+    if found.failed:
+        return {"mood": "held", "tag": "does not hold"}
+    part = any(link.state == NOT_CHECKED for link in found.links)
+    return {"mood": "open", "tag": "verified in part"} if part else {"mood": "good", "tag": "verified"}
+
+
 def _time(found: ModelAudit | DataAudit) -> str:
     return f"{found.at:%Y-%m-%d %H:%M} UTC, {'data hashed again' if found.deep else 'data by existence and size'}"
+
+
+def _headline(sentence: str) -> str:
+    return sentence[:1].upper() + sentence[1:]

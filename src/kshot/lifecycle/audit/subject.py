@@ -16,6 +16,7 @@ from kshot.lifecycle.lineage import LOCK_FILE
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
+    from mlflow.entities.model_registry import ModelVersion
 
 DELETED = "deleted"
 
@@ -112,17 +113,28 @@ def opened(root: Path, name: str, scratch: Path) -> Subject:
     with store.told(store.connect(root)):
         client = store.client()
         held = client.get_model_version(store.NAME, found.version)
-        run_id = held.run_id or ""
-        run = _run(client, run_id) if run_id else None
         aliases = history.standing(client)
-    record, trouble = read_history(root)
+        record, trouble = read_history(root)
+        return of(root, client, held, aliases, record, scratch, trouble)
+
+
+def of(
+    root: Path,
+    client: "MlflowClient",
+    held: "ModelVersion",
+    aliases: dict[str, str],
+    record: history.Record | None,
+    scratch: Path,
+    trouble: str = "",
+) -> Subject:
+    """A version that was read already, of a registry whose aliases and history were."""
     return Subject(
         root=root,
-        version=found.version,
-        tags=found.tags,
-        run_id=run_id,
+        version=str(held.version),
+        tags=dict(held.tags),
+        run_id=held.run_id or "",
         registered_at=datetime.fromtimestamp(held.creation_timestamp / 1000, UTC),
-        run=run,
+        run=_run(client, held.run_id) if held.run_id else None,
         aliases=aliases,
         record=record,
         trouble=trouble,

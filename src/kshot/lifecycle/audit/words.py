@@ -5,13 +5,13 @@ from collections.abc import Sequence
 
 from kshot.lifecycle.audit.classes import ClassAudit
 from kshot.lifecycle.audit.data import DataAudit, ModelOnData, RunOnData
-from kshot.lifecycle.audit.link import Link
+from kshot.lifecycle.audit.link import NOT_CHECKED, Link
 from kshot.lifecycle.audit.model import ModelAudit
 from kshot.lifecycle.events import Reign, minute
 from kshot.lifecycle.gate import percent
 from kshot.lifecycle.tables import columns
 
-MARKS = {"verified": "ok", "broken": "BROKEN", "not recorded": "?"}
+MARKS = {"verified": "ok", "broken": "BROKEN", "not recorded": "?", "not checked": "in part"}
 WIDTH = 110
 RUNS, PARAMS = 20, 6  # shown of those that there are; --csv and --html have all
 
@@ -99,7 +99,15 @@ def class_words(found: ClassAudit) -> str:
 
 
 def verdict(found: ModelAudit) -> str:
-    """What the audit comes to, in a sentence."""
+    """What the audit comes to, in a sentence, and how far it went."""
+    if found.failed:
+        return sentence(found)
+    deep = "the data hashed again" if found.deep else "the data by existence and size: --deep hashes it again"
+    return f"{sentence(found)} ({deep})"
+
+
+def sentence(found: ModelAudit) -> str:
+    """What the audit comes to."""
     subject = f"version {found.version}"
     broken = [link.name for link in found.failed if link.state == "broken"]
     unsaid = [link.name for link in found.failed if link.state == "not recorded"]
@@ -111,8 +119,9 @@ def verdict(found: ModelAudit) -> str:
         return f"{subject}: {count}: {', '.join(broken)}{also}"
     if unsaid:
         return f"{subject}: not all of it was recorded: {', '.join(unsaid)}; what was holds"
-    deep = "the data hashed again" if found.deep else "the data by existence and size: --deep hashes it again"
-    return f"{subject}: all {len(found.links)} links hold ({deep})"
+    part = [link.name for link in found.links if link.state == NOT_CHECKED]
+    left = f", as far as they could be checked: of {', '.join(part)} not all could" if part else ""
+    return f"{subject}: all {len(found.links)} links hold{left}"
 
 
 def _link(link: Link) -> list[str]:

@@ -1,0 +1,76 @@
+"""`kshot prune`: what no kept model needs, with its bytes; deleted with --yes alone."""
+
+import argparse
+import dataclasses
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from kshot.lifecycle import lock
+
+if TYPE_CHECKING:
+    from kshot.lifecycle.prune.proposal import Proposal
+
+DESCRIPTION = """\
+List what no kept model needs, with its bytes, and delete it with --yes: data versions and stages'
+outputs in DVC's cache, the files of models that were refused, rejected or left unanswered, and
+checkpoints of trainings that were stopped a week ago or earlier.
+
+Kept are: champions past and present with all that they were trained on, the challenger, what
+waits, what is not decided about; data versions with a name; what the working tree, a branch or a
+tag names. Where it cannot be known what a champion was trained on, nothing is proposed.
+"""
+UNITS = ((1e9, "GB"), (1e6, "MB"), (1e3, "kB"))
+
+
+def add_parser(verbs: Any) -> None:
+    """Add the verb `prune` to the command line."""
+    top = verbs.add_parser(
+        "prune",
+        help="list what no kept model needs; delete it with --yes",
+        description=DESCRIPTION,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    top.add_argument("--yes", action="store_true", help="delete what is listed")
+    top.add_argument("--json", action="store_true", help="the same for programs, every file")
+    top.set_defaults(run=run)
+
+
+def run(root: Path, options: argparse.Namespace) -> int:
+    """Print the proposal, and carry it out where asked to."""
+    from kshot.lifecycle.prune import proposal
+
+    # Both locks: a retraining's outputs lie in the cache before any version names them.
+    with lock.hold(root, "kshot prune"), lock.hold(root, "kshot prune", lock.SCHEDULED):
+        found = proposal.propose(root)
+        if options.json:
+            print(json.dumps({**dataclasses.asdict(found), "deleted": options.yes}, indent=2))
+        else:
+            print(words(found))
+        if options.yes:
+            proposal.delete(root, found)
+    if not options.json and found.items:
+        done = "deleted" if options.yes else "nothing was deleted; `kshot prune --yes` deletes it"
+        print(f"\n{size(found.size)} in all: {done}")
+    return 0
+
+
+def words(found: "Proposal") -> str:
+    """The proposal as a person reads it."""
+    from kshot.lifecycle.tables import columns
+
+    rows = [
+        {"what": item.what, "files": f"{len(item.files):,}", "bytes": size(item.size), "why": item.why}
+        for item in found.items
+    ]
+    kept = "; ".join(f"version {number}, {why}" for number, why in found.kept.items())
+    lines = columns(rows) if rows else ["nothing is there that no kept model needs"]
+    return "\n".join([*lines, "", f"kept: {kept or 'no version, as there is none'}", *filter(None, [found.note])])
+
+
+def size(count: int) -> str:
+    """Bytes as a person reads them."""
+    for unit, name in UNITS:
+        if count >= unit:
+            return f"{count / unit:.1f} {name}"
+    return f"{count} B"

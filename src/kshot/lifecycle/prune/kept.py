@@ -1,0 +1,145 @@
+"""Which versions are kept, and which objects of DVC's cache they and git need. Where nobody can know, nothing goes."""
+
+import logging
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from kshot.errors import KshotError, RegistryError
+from kshot.lifecycle import data_names, history, store
+from kshot.lifecycle.audit.content import cache_of, cached_listing
+from kshot.lifecycle.audit.link import Broken
+from kshot.lifecycle.audit.subject import Subject, of
+from kshot.lifecycle.events import CHALLENGER, CHAMPION, reigns, verify
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+    from mlflow.entities.model_registry import ModelVersion
+
+SETTLED = ("refused", "rejected", "expired")  # decisions after which a version that was never champion is not needed
+FOLDER = ".dir"
+
+
+@dataclass(frozen=True)
+class Version:
+    """A registered version as far as it matters here.
+
+    why    why it is kept, '' where it is not
+    locked what its dvc.lock names: md5 of what its stages read and wrote, code left out; None where that is gone
+    """
+
+    number: str
+    data_version: str
+    decision: str
+    why: str
+    locked: frozenset[str] | None
+
+
+def versions(root: Path) -> tuple[Version, ...]:
+    """Every version, the first one first, and why it is kept.
+
+    Raises RegistryError where the history does not say who was champion, or where a champion's record is gone.
+    """
+    with store.told(store.connect(root)):
+        client = store.client()
+        record = history.read(client)
+    if problems := verify(record.events, record.aliases):
+        raise RegistryError(
+            f"the history of promotions does not say which models were champion: {problems[0]}; nothing is deleted "
+            "before it does: `kshot models` puts in order what it can"
+        )
+    with store.told(store.connect(root)):
+        found = sorted(client.search_model_versions(f"name='{store.NAME}'"), key=lambda one: int(one.version))
+        return tuple(_version(root, client, one, record) for one in found)
+
+
+def needed(root: Path, cache: Path, known: tuple[Version, ...]) -> frozenset[str]:
+    """The objects of DVC's `cache` that kept versions, the working tree, branches, tags and named data versions need.
+
+    Raises RegistryError where a kept version's data cannot be told from the rest.
+    """
+    roots = _used_by_git(root) | {f"{md5}{FOLDER}" for md5 in data_names.names(root).values()}
+    for version in known:
+        if version.why:
+            roots |= version.locked or frozenset()
+            roots.add(f"{version.data_version}{FOLDER}")
+    must = {f"{version.data_version}{FOLDER}": version for version in known if version.why}
+    found = set()
+    for oid in roots:
+        try:
+            found |= expanded(cache, oid)
+        except (Broken, OSError) as error:
+            # A stage's output without its listing is of no use and is made again; data is not.
+            if oid in must:
+                lost = "its listing is gone from DVC's cache; `dvc fetch` brings it back where a remote has it"
+                raise RegistryError(
+                    f"the data of version {must[oid].number} cannot be told from the rest: "
+                    f"{error if isinstance(error, Broken) else lost}; nothing is deleted before"
+                ) from error
+    return frozenset(found)
+
+
+def expanded(cache: Path, oid: str) -> set[str]:
+    """An object with, of a folder, the objects in it. Raises Broken or OSError where its listing is not whole."""
+    if not oid.endswith(FOLDER):
+        return {oid}
+    return {oid} | {entry["md5"] for entry in cached_listing(cache, oid)}
+
+
+def _version(root: Path, client: "MlflowClient", one: "ModelVersion", record: history.Record) -> Version:
+    number, decision = str(one.version), one.tags.get("kshot.decision", "")
+    once = {reign.version for reign in reigns(record.events)}
+    why = _why(number, decision, record.aliases, once)
+    locked = None
+    try:
+        with tempfile.TemporaryDirectory() as scratch:
+            locked = _locked(of(root, client, one, record.aliases, record, Path(scratch)))
+    except store.Unreachable:
+        raise
+    except KshotError as error:
+        if number in once:
+            raise RegistryError(
+                f"it cannot be told what version {number}, {why}, was trained on: {error}; nothing is deleted before "
+                "its run is whole again"
+            ) from error
+    return Version(number, one.tags.get("kshot.data_version", ""), decision, why, locked)
+
+
+def _why(number: str, decision: str, aliases: dict[str, str], once: set[str]) -> str:
+    if aliases.get(CHAMPION) == number:
+        return "the champion"
+    if number in once:
+        return "a champion once"
+    if aliases.get(CHALLENGER) == number:
+        return "the challenger"
+    return "" if decision in SETTLED else f"it is {decision}" if decision else "not decided about"
+
+
+def _locked(subject: Subject) -> frozenset[str]:
+    entries = (entry for stage in subject.lock.values() for kind in ("deps", "outs") for entry in stage.get(kind, []))
+    return frozenset(str(entry["md5"]) for entry in entries if entry.get("md5") and not entry["path"].endswith(".py"))
+
+
+def _used_by_git(root: Path) -> set[str]:
+    """What .dvc files and dvc.lock name, in the working tree and at the tip of every branch and tag."""
+    from dvc.exceptions import DvcException
+    from dvc.repo import Repo
+
+    # It warns of each output that a branch's dvc.lock does not name; nothing is to be done about that.
+    logging.getLogger("dvc").setLevel(logging.ERROR)
+    try:
+        with Repo(str(root)) as repo:
+            git = not repo.config["core"].get("no_scm")
+            used = repo.used_objs(all_branches=git, all_tags=git)
+            return {obj.value for objs in used.values() for obj in objs if obj.value}
+    except DvcException as error:
+        raise RegistryError(
+            f"DVC cannot say what branches and tags need: {' '.join(str(error).split())}; nothing is deleted"
+        ) from error
+
+
+def own_cache(root: Path) -> Path | None:
+    """The folder with the objects of DVC's cache; None where it lies outside the project and others may need it."""
+    cache = cache_of(root).resolve()
+    return cache if cache.is_relative_to(root.resolve()) else None

@@ -1,0 +1,60 @@
+"""The files of a registered model in MLflow's store: how many bytes they are, and deleting them. The version stays."""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from kshot.lifecycle import registry, store
+
+LOGGED = "models:/"
+
+
+@dataclass(frozen=True)
+class Weights:
+    """A version's model files: where MLflow keeps them, their names and their bytes."""
+
+    version: str
+    location: str
+    files: tuple[str, ...]
+    size: int
+
+
+def sources() -> dict[str, str]:
+    """Version to where its model comes from."""
+    found = store.client().search_model_versions(f"name='{store.NAME}'")
+    return {str(one.version): one.source or "" for one in found}
+
+
+def held(sources: dict[str, str], version: str) -> Weights | None:
+    """The files of a version; None where another version is the same model, or it was not kshot that registered it."""
+    source = sources[version]
+    if not source.startswith(LOGGED) or list(sources.values()).count(source) > 1:
+        return None
+    location = store.client().get_logged_model(source.removeprefix(LOGGED)).artifact_location
+    files = _files(_repository(location), None)
+    return Weights(version, location, tuple(sorted(files)), sum(files.values()))
+
+
+def delete(root: Path, weights: Weights) -> None:
+    """Say on the version that its files went, then delete them: an audit must not take that for a loss."""
+    with store.told(store.connect(root)):
+        now = datetime.now(UTC).isoformat(timespec="seconds")
+        store.client().set_model_version_tag(store.NAME, weights.version, registry.PRUNED, now)
+        repository = _repository(weights.location)
+        for name in sorted({name.split("/")[0] for name in weights.files}):
+            repository.delete_artifacts(name)
+
+
+def _repository(location: str) -> Any:
+    from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
+
+    return get_artifact_repository(location)
+
+
+def _files(repository: Any, folder: str | None) -> dict[str, int]:
+    """Name to bytes of every file below a folder of the store."""
+    found: dict[str, int] = {}
+    for one in repository.list_artifacts(folder):
+        found |= _files(repository, one.path) if one.is_dir else {one.path: int(one.file_size or 0)}
+    return found

@@ -1,0 +1,113 @@
+"""What came out, beside what is registered: weights tensor by tensor, accuracies episode by episode."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from kshot.lifecycle import layout, registry
+from kshot.lifecycle.audit.content import file_md5, folder_md5
+from kshot.lifecycle.audit.origin import ADDED_LATER
+from kshot.lifecycle.audit.results import EPISODES
+from kshot.lifecycle.audit.subject import Subject
+
+WEIGHTS = ".safetensors"
+EXACT = 5e-7  # an accuracy has six digits
+
+
+@dataclass(frozen=True)
+class Weights:
+    """The registered model's files and the rebuilt ones.
+
+    unlike     files that are not the same byte for byte
+    tensors    how many numbers' tables there are, and how many of them differ
+    largest    the greatest difference of two numbers, as a share of the largest number of its tensor; None where
+               tensors of one of them are missing or of another shape
+    as_trained whether the rebuilt files are what the stage train wrote then; where the registered ones are not, they
+               were changed since
+    """
+
+    files: tuple[str, ...]
+    unlike: tuple[str, ...]
+    tensors: int
+    unlike_tensors: int
+    largest: float | None
+    as_trained: bool
+
+
+@dataclass(frozen=True)
+class Accuracy:
+    """A protocol's mean accuracy as it is registered and as it came out; `moved` episodes of `episodes` differ."""
+
+    protocol: str
+    registered: float
+    rebuilt: float
+    moved: int
+    episodes: int
+
+    @property
+    def difference(self) -> float:
+        return self.rebuilt - self.registered
+
+
+def weights(subject: Subject, tree: Path) -> Weights:
+    """Compare the registered model with model/ of `tree`. Raises RegistryError where the registered one is gone."""
+    registered = registry.model_files(subject.root, subject.version, subject.scratch / "registered")
+    rebuilt = tree / layout.MODEL
+    files = sorted({*_names(registered), *_names(rebuilt)} - {ADDED_LATER})
+    unlike = [name for name in files if not _same(registered / name, rebuilt / name)]
+    ours, theirs = (_tensors(folder, files) for folder in (registered, rebuilt))
+    shares = {name: _share(ours[name], theirs[name]) for name in ours.keys() & theirs.keys()}
+    comparable = ours.keys() == theirs.keys() and None not in shares.values()
+    return Weights(
+        files=tuple(files),
+        unlike=tuple(unlike),
+        tensors=len(ours),
+        unlike_tensors=sum(share != 0 for share in shares.values()) + len(ours.keys() ^ theirs.keys()),
+        largest=max((share for share in shares.values() if share is not None), default=0.0) if comparable else None,
+        as_trained=folder_md5(rebuilt, _names(rebuilt)) == subject.output(layout.MODEL.as_posix())["md5"],
+    )
+
+
+def accuracies(subject: Subject, tree: Path) -> tuple[Accuracy, ...]:
+    """Compare the registered accuracies with those of `tree`, and what was answered to each episode."""
+    registered = json.loads(subject.tag("accuracy"))
+    rebuilt = json.loads((tree / layout.METRICS).read_text(encoding="utf-8"))["accuracy"]
+    then = pd.read_parquet(subject.file(layout.EVALUATION.name) / EPISODES)
+    now = pd.read_parquet(tree / layout.EVALUATION / EPISODES)
+    both = then.merge(now, on=["protocol", "episode"], how="outer", suffixes=("_then", "_now"))
+    both["moved"] = ~(both["accuracy_then"] == both["accuracy_now"])
+    found = []
+    for name, score in registered.items():
+        part = both[both["protocol"] == name]
+        mean = float(rebuilt[name]["mean"]) if name in rebuilt else float("nan")
+        found.append(Accuracy(name, float(score[0]), mean, int(part["moved"].sum()), len(part)))
+    return tuple(found)
+
+
+def _names(folder: Path) -> list[str]:
+    return [path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()]
+
+
+def _same(one: Path, other: Path) -> bool:
+    return one.exists() and other.exists() and file_md5(one) == file_md5(other)
+
+
+def _tensors(folder: Path, files: list[str]) -> dict[str, np.ndarray]:
+    from safetensors.numpy import load_file
+
+    paths = [folder / name for name in files if name.endswith(WEIGHTS) and (folder / name).exists()]
+    return {f"{path.name}:{key}": value for path in paths for key, value in load_file(path).items()}
+
+
+def _share(one: np.ndarray, other: np.ndarray) -> float | None:
+    """The greatest difference as a share of the largest number; None for shapes that differ."""
+    if one.shape != other.shape:
+        return None
+    if one.size == 0 or one.tobytes() == other.tobytes():
+        return 0.0
+    first, second = one.astype(np.float64), other.astype(np.float64)
+    size = float(np.abs(first).max()) or 1.0
+    return float(np.abs(first - second).max()) / size

@@ -1,0 +1,155 @@
+"""What is another than it was: in what the stages read before they run, and in what they run on."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from kshot.errors import NotReproduced
+from kshot.lifecycle import layout, lineage, pipeline
+from kshot.lifecycle.audit import code
+from kshot.lifecycle.audit.content import file_md5, folder_md5
+from kshot.lifecycle.audit.origin import at
+from kshot.lifecycle.audit.subject import Subject
+
+NOTHING = "nothing"
+UNKNOWN = "not recorded"
+FIRST = ("torch", "numpy", "timm", "torchvision", "scipy", "scikit-learn", "pillow")  # packages that are told first
+NO_MATTER = ("kshot", "pip", "uv")  # the code is compared file by file; installers compute nothing
+ASK = "import json; from kshot.lifecycle import lineage; print(json.dumps(lineage.environment()))"
+
+
+@dataclass(frozen=True)
+class Difference:
+    """One thing that was `there`, where the version was made, and is another `here`."""
+
+    what: str
+    there: str
+    here: str
+
+    def __str__(self) -> str:
+        return f"{self.what}: {self.there} there, {self.here} here"
+
+
+def inputs(subject: Subject, tree: Path) -> tuple[Difference, ...]:
+    """What of code, settings and data in `tree` is not what dvc.lock says the stages read; () if all is."""
+    found = []
+    for name, md5 in sorted(code.recorded(subject).items()):
+        here = file_md5(tree / name)[:8] if (tree / name).exists() else NOTHING
+        if here != md5[:8]:
+            found.append(Difference(name, md5[:8], here))
+    kept = yaml.safe_load((tree / "params.yaml").read_text(encoding="utf-8"))
+    for stage in subject.lock.values():
+        for key, value in stage.get("params", {}).get("params.yaml", {}).items():
+            found += [Difference(*pair) for pair in _values(key, value, at(kept, key))]
+    raw = tree / layout.RAW
+    names = [path.relative_to(raw).as_posix() for path in raw.rglob("*") if path.is_file()]
+    recorded, here = str(subject.input(layout.RAW.as_posix())["md5"]), folder_md5(raw, names)
+    if here != recorded:
+        found.append(Difference(layout.RAW.as_posix(), recorded[:8], here[:8]))
+    return tuple(dict.fromkeys(found))
+
+
+def surroundings(there: dict[str, Any], here: dict[str, Any], devices: tuple[str, str]) -> tuple[Difference, ...]:
+    """How the two environments (`lineage.environment`) and the `devices` (there, here) differ, as far as results may
+    follow from it; () on the same kind of machine."""
+    pairs = [
+        ("device", *devices),
+        ("processor", there.get("processor") or UNKNOWN, here.get("processor") or UNKNOWN),
+        ("machine", there.get("machine", UNKNOWN), here["machine"]),
+        ("system", _system(there.get("system", UNKNOWN)), _system(here["system"])),
+        ("threads", _threads(there), _threads(here)),
+        ("Python", there.get("python", UNKNOWN), here["python"]),
+    ]
+    if "cuda" in devices:
+        pairs.append(("accelerators", _listed(there), _listed(here)))
+    ours, theirs = (_packages(one) for one in (there, here))
+    names = sorted(ours.keys() | theirs.keys(), key=lambda name: (name not in FIRST, name))
+    pairs += [(name, ours.get(name, NOTHING), theirs.get(name, NOTHING)) for name in names]
+    return tuple(Difference(*pair) for pair in pairs if pair[1] != pair[2] or pair[1] == UNKNOWN)
+
+
+def environment(there: dict[str, Any], device: str, tree: Path) -> dict[str, str]:
+    """The variables for the stages in `tree`: its own code, as many threads as there, and the same kind of device."""
+    own = pipeline.stage_environment()
+    folders = [str(tree / "src"), str(tree), *filter(None, [own.get("PYTHONPATH")])]
+    own["PYTHONPATH"] = os.pathsep.join(folders)
+    own.pop("OMP_NUM_THREADS", None)
+    if there.get("threads"):
+        own["OMP_NUM_THREADS"] = str(there["threads"])
+    if device == "cpu":
+        own["CUDA_VISIBLE_DEVICES"] = ""  # train.device: auto must find there what it found then
+    return own
+
+
+def install(there: dict[str, Any], folder: Path, variables: dict[str, str]) -> dict[str, Any]:
+    """Install the recorded packages into `folder`, let `variables` name it, and return what is then there.
+
+    Raises NotReproduced with the installer's last words, where a package is no longer to be had.
+    """
+    uv = shutil.which("uv", path=variables["PATH"])
+    if uv is None:
+        raise NotReproduced("there is no `uv` to install the recorded packages with; `make install` brings it")
+    wanted = "".join(
+        f"{name}=={version}\n" for name, version in there["packages"].items() if name.lower() not in NO_MATTER
+    )
+    folder.mkdir(parents=True)
+    (folder / "requirements.txt").write_text(wanted, encoding="utf-8")
+    python = folder / "environment/bin/python"
+    for command in (
+        [uv, "venv", "--quiet", "--python", _interpreter(uv, str(there["python"])), str(folder / "environment")],
+        [uv, *("pip", "install", "--quiet", "--no-deps", "--python", str(python), "-r", f"{folder}/requirements.txt")],
+    ):
+        ended = subprocess.run(command, capture_output=True, text=True, check=False)
+        if ended.returncode:
+            told = " ".join(ended.stderr.split())[-300:]
+            raise NotReproduced(f"the recorded packages cannot be installed: {told}; try without --install")
+    variables["PATH"] = os.pathsep.join([str(python.parent), variables["PATH"]])
+    ours = {**variables, "PYTHONPATH": str(Path(lineage.__file__).parents[2])}  # the tree's code may not know to tell
+    ended = subprocess.run([str(python), "-c", ASK], env=ours, capture_output=True, text=True, check=False)
+    if ended.returncode:
+        raise NotReproduced(f"the recorded packages do not work here: {ended.stderr.strip().splitlines()[-1]}")
+    found: dict[str, Any] = json.loads(ended.stdout)
+    return found
+
+
+def _interpreter(uv: str, version: str) -> str:
+    """The recorded Python where this machine has it, else the one that runs."""
+    found = subprocess.run([uv, "python", "find", version], capture_output=True, text=True, check=False)
+    return found.stdout.strip() if found.returncode == 0 else sys.executable
+
+
+def _values(key: str, there: Any, here: Any) -> list[tuple[str, str, str]]:
+    """The leaves of two values that differ, as dotted keys."""
+    if there == here:
+        return []
+    if isinstance(there, dict) and isinstance(here, dict):
+        names = dict.fromkeys([*there, *here])
+        return [pair for name in names for pair in _values(f"{key}.{name}", there.get(name), here.get(name))]
+    before, now = (NOTHING if value is None else json.dumps(value) for value in (there, here))
+    return [(key, before, now)]
+
+
+def _system(platform: str) -> str:
+    """The system and its C library, and not the number of its kernel, which no result follows from."""
+    name, _, library = platform.partition("-with-")
+    return f"{name.partition('-')[0]} {library}".strip()
+
+
+def _threads(one: dict[str, Any]) -> str:
+    return str(one.get("threads") or f"those of {one.get('cores', UNKNOWN)} cores")
+
+
+def _listed(one: dict[str, Any]) -> str:
+    return ", ".join(one.get("accelerators", [])) or UNKNOWN
+
+
+def _packages(one: dict[str, Any]) -> dict[str, str]:
+    found = {str(name).lower(): str(version) for name, version in one.get("packages", {}).items()}
+    return {name: version for name, version in found.items() if name not in NO_MATTER}

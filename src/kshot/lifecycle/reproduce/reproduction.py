@@ -1,0 +1,164 @@
+"""`kshot reproduce`: run a version's stages again from what was recorded, and compare with what is registered."""
+
+import json
+import tempfile
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from kshot.errors import KshotError, NotReproduced
+from kshot.lifecycle import layout, lineage, pipeline
+from kshot.lifecycle.audit.content import file_md5, folder_md5
+from kshot.lifecycle.audit.subject import Subject, opened
+from kshot.lifecycle.reproduce import comparison, difference, tree
+from kshot.lifecycle.reproduce.comparison import EXACT, Accuracy, Weights
+from kshot.lifecycle.reproduce.difference import Difference
+
+IDENTICAL, WITHIN, OTHERWISE = "identical", "within tolerance", "not reproduced"
+# Outputs that say how long something took, or when; of them only what another stage reads can be compared.
+TIMED = (layout.TRAIN_LOG.as_posix(), layout.VALIDATION.as_posix())
+TOLERANCE = 0.01  # of an accuracy; what other machines gave stands in docs/audit.md
+
+
+@dataclass(frozen=True)
+class StageAgain:
+    """A stage that ran again: how long, and which of its outputs are not what dvc.lock says it wrote then."""
+
+    name: str
+    seconds: float
+    unlike: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Reproduction:
+    """What came of it.
+
+    surroundings  what is another here than where the version was made, () on the same kind of machine
+    tolerance     by how much an accuracy may differ elsewhere; on the same kind of machine it may not
+    """
+
+    version: str
+    run_id: str
+    data_version: str
+    commit: str
+    stages: tuple[StageAgain, ...]
+    weights: Weights
+    accuracies: tuple[Accuracy, ...]
+    surroundings: tuple[Difference, ...]
+    tolerance: float
+
+    @property
+    def verdict(self) -> str:
+        """IDENTICAL, WITHIN or OTHERWISE."""
+        if not self.weights.unlike and all(one.moved == 0 and abs(one.difference) <= EXACT for one in self.accuracies):
+            return IDENTICAL
+        # A mean that is no number is within nothing.
+        near = all(abs(one.difference) <= self.tolerance + EXACT for one in self.accuracies)
+        return WITHIN if near and self.surroundings else OTHERWISE
+
+
+def reproduce(
+    root: Path,
+    name: str,
+    *,
+    tolerance: float = TOLERANCE,
+    install: bool = False,
+    tell: Callable[[str], None] = lambda line: None,
+    on_output: pipeline.OnOutput = lambda text, progress: None,
+) -> Reproduction:
+    """Build the version of that number or alias again in a worktree, and compare it with the registered one.
+
+    `install`: in an environment of its own, of the packages that were recorded; `tell` hears of each step, `on_output`
+    what the stages print. Project, registry and champion stay as they are. Raises RegistryError for an unknown version,
+    NotReproduced where something that it was made from is missing or another, and StageFailed.
+    """
+    with tempfile.TemporaryDirectory() as scratch:
+        subject = opened(root, name, Path(scratch))
+        kept, device = _recorded(subject)
+        with tree.as_it_was(subject) as place:
+            commit = tree.git(place, "rev-parse", "HEAD").strip()
+            changed = difference.inputs(subject, place)
+            if changed:
+                raise NotReproduced(_changed(subject, changed))
+            version = subject.tag("data_version")
+            tell(f"code, params and data as the stages read them: commit {commit[:10]}, data version {version[:8]}")
+            variables = difference.environment(kept, device, place)
+            here = lineage.environment() | {"threads": variables.get("OMP_NUM_THREADS", "")}
+            if install:
+                here = difference.install(kept, Path(scratch) / "packages", variables) | {"threads": here["threads"]}
+                tell(f"{len(here['packages'])} packages installed as they were")
+            stages = []
+            for stage in pipeline.stages(place):
+                if stage.name in subject.lock:
+                    stages.append(_again(subject, place, stage.name, variables, on_output))
+                    tell(_stage(stages[-1]))
+            devices = (device or difference.UNKNOWN, lineage.device(place))
+            return Reproduction(
+                version=subject.version,
+                run_id=subject.run_id,
+                data_version=version,
+                commit=commit,
+                stages=tuple(stages),
+                weights=comparison.weights(subject, place),
+                accuracies=comparison.accuracies(subject, place),
+                surroundings=difference.surroundings(kept, here, devices),
+                tolerance=tolerance,
+            )
+
+
+def _recorded(subject: Subject) -> tuple[dict[str, object], str]:
+    """The recorded environment and device. Raises NotReproduced where the run does not hold the record any more."""
+    try:
+        subject.tag("lineage")
+        assert subject.lock
+        kept = json.loads(subject.file("environment.json").read_text(encoding="utf-8"))
+    except (KshotError, ValueError) as error:
+        raise NotReproduced(f"version {subject.version} cannot be built again: {error}") from error
+    return kept, subject.tags.get("kshot.device", "")
+
+
+def _again(
+    subject: Subject, place: Path, name: str, variables: dict[str, str], on_output: pipeline.OnOutput
+) -> StageAgain:
+    """Run the stage by the command in dvc.lock, and not by DVC, which would restore what it wrote then."""
+    began, said = time.monotonic(), ["it said nothing"]
+
+    def hear(text: str, progress: bool) -> None:
+        if not progress and text.strip():
+            said.append(text)
+        on_output(text, progress)
+
+    outs = subject.lock[name].get("outs", [])
+    for out in outs:
+        (place / out["path"]).parent.mkdir(parents=True, exist_ok=True)
+    command = ["/bin/sh", "-c", subject.lock[name]["cmd"]]
+    code = pipeline.run_command(command, place, on_output=hear, env=variables)
+    if code != 0:
+        told = said[-1].removeprefix(pipeline.ERROR_PREFIX)
+        raise NotReproduced(f"stage {name} of version {subject.version} ended with exit code {code}: {told}")
+    written = {out["path"]: out["md5"] for out in outs if out["path"] not in TIMED}
+    for dep in (dep for stage in subject.lock.values() for dep in stage.get("deps", [])):
+        if any(out["path"] in TIMED and dep["path"].startswith(f"{out['path']}/") for out in outs):
+            written[dep["path"]] = dep["md5"]
+    unlike = tuple(path for path, md5 in written.items() if _md5(place / path) != md5)
+    return StageAgain(name, round(time.monotonic() - began, 1), unlike)
+
+
+def _md5(path: Path) -> str:
+    if path.is_file():
+        return file_md5(path)
+    return folder_md5(path, [one.relative_to(path).as_posix() for one in path.rglob("*") if one.is_file()])
+
+
+def _changed(subject: Subject, changed: tuple[Difference, ...]) -> str:
+    more = f" and {len(changed) - 5} more" if len(changed) > 5 else ""
+    return (
+        f"version {subject.version} was not built again, because what the record gives is not what the stages read: "
+        f"{'; '.join(map(str, changed[:5]))}{more}; `kshot audit --model {subject.version}` says which link it is"
+    )
+
+
+def _stage(one: StageAgain) -> str:
+    how = "as then" if not one.unlike else f"not as then: {', '.join(one.unlike)}"
+    return f"{one.name:<9} {how} ({one.seconds:.1f} s)"

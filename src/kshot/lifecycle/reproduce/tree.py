@@ -1,0 +1,102 @@
+"""The project as it was when a version was made: code, settings and data, in a git worktree that is gone afterwards."""
+
+import contextlib
+import os
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import psutil
+import yaml
+
+from kshot.errors import DataError, NotReproduced
+from kshot.lifecycle import dataset, layout, worktree
+from kshot.lifecycle.audit import code
+from kshot.lifecycle.audit.link import Broken, NotRecorded
+from kshot.lifecycle.audit.subject import Subject
+from kshot.lifecycle.inputs import LOCK_FILE
+
+NAME = "rebuild-"  # and the number of the process that works there
+OF_THE_RUN = ("params.yaml", "dvc.yaml")
+
+
+@contextlib.contextmanager
+def as_it_was(subject: Subject) -> Iterator[Path]:
+    """The project's folder in a worktree at the version's commit, with the kept difference, settings and data.
+
+    The cache and the remotes of DVC are the project's; nothing else is shared with it. Raises NotReproduced where
+    something is missing that the version was made from.
+    """
+    try:
+        commit, patch = code.source(subject)
+    except (Broken, NotRecorded) as error:
+        raise NotReproduced(f"version {subject.version} cannot be built again: {error}") from error
+    place = _clear(subject.root)
+    try:
+        git(subject.root, "worktree", "add", "--quiet", "--detach", "--force", str(place), commit)
+        if patch is not None:
+            git(place, "apply", "--whitespace=nowarn", str(patch))
+        tree = place / git(subject.root, "rev-parse", "--show-prefix").strip()
+        _settle(subject, tree)
+        yield tree
+    finally:
+        _remove(subject.root, place)
+
+
+def git(root: Path, *arguments: str) -> str:
+    """What a git command prints. Raises NotReproduced with git's last line."""
+    # Nobody's hooks: `dvc install` puts a checkout into post-checkout.
+    command = ["git", "-c", "core.hooksPath=/dev/null", *arguments]
+    ended = subprocess.run(command, cwd=root, capture_output=True, text=True, check=False)
+    if ended.returncode:
+        told = (ended.stderr.strip().splitlines() or [f"exit code {ended.returncode}"])[-1]
+        raise NotReproduced(f"git {arguments[0]} failed: {told}; `kshot audit` says whether the record is whole")
+    return ended.stdout
+
+
+def _settle(subject: Subject, tree: Path) -> None:
+    """Settings and data as the run kept them, and what of the project no commit holds."""
+    for name in OF_THE_RUN:
+        if subject.has(name):
+            shutil.copyfile(subject.file(name), tree / name)
+    (tree / LOCK_FILE).unlink(missing_ok=True)  # of whatever was run last at that commit
+    (tree / layout.STATE).mkdir(exist_ok=True)
+    worktree.share_dvc(subject.root, tree)
+    entry = subject.input(layout.RAW.as_posix())
+    md5 = str(entry["md5"]).removesuffix(".dir")
+    known = next((one for one in dataset.versions(subject.root) if one.md5 == md5), None)
+    source = known.source if known else ""
+    version = dataset.DataVersion(md5, "", 0, 0, int(entry.get("nfiles", 0)), int(entry.get("size", 0)), source, "")
+    try:
+        dataset.checkout(tree, version)
+    except DataError as error:
+        raise NotReproduced(f"version {subject.version} cannot be built again: {error}") from error
+    _link_weights(subject, tree)
+
+
+def _link_weights(subject: Subject, tree: Path) -> None:
+    """Let the stages find the file of weights that the training began from, which no commit holds."""
+    name = (yaml.safe_load((tree / "params.yaml").read_text(encoding="utf-8")).get("train") or {}).get("checkpoint")
+    if not name or (tree / name).exists() or not (subject.root / name).exists():
+        return
+    (tree / name).parent.mkdir(parents=True, exist_ok=True)
+    (tree / name).symlink_to((subject.root / name).resolve())
+
+
+def _clear(root: Path) -> Path:
+    """A new folder for a worktree; those of processes that were killed are removed."""
+    state = root / layout.STATE
+    state.mkdir(exist_ok=True)
+    for left in state.glob(f"{NAME}*"):
+        number = left.name.removeprefix(NAME).partition("-")[0]
+        if not number.isdecimal() or not psutil.pid_exists(int(number)):
+            _remove(root, left)
+    return Path(tempfile.mkdtemp(prefix=f"{NAME}{os.getpid()}-", dir=state)).resolve()
+
+
+def _remove(root: Path, place: Path) -> None:
+    shutil.rmtree(place, ignore_errors=True)  # the links in it go, what they lead to stays
+    with contextlib.suppress(NotReproduced):
+        git(root, "worktree", "prune")
