@@ -23,6 +23,7 @@ HERE = "HEAD"
 WORKTREE = Path(".kshot/worktree")
 GUARD = Path(".kshot/scheduled.lock")  # held by the run that goes on, its id inside; the kernel frees it
 OURS = ("kshot", "flows")
+SKIPPED = "skipped"  # how the reason of a run begins that made room for another
 
 
 class CommitError(Exception):
@@ -53,7 +54,7 @@ def retrain_at_commit(
     home = Path(project).resolve()
     with alone(home, overlap == "wait") as other:
         if other:
-            return Cancelled(message=f"skipped: the scheduled retraining {other} was going on")
+            return Cancelled(message=f"{SKIPPED}: the scheduled retraining {other} was going on")
         commit = resolve(home, ref)
         with checked_out(home, commit) as tree:
             use_code_of(tree)

@@ -18,16 +18,20 @@ from prefect.exceptions import ObjectNotFound
 from prefect.types import DateTime
 
 from flows import promote
-from flows.schedule import BY_DATA, BY_TIME
+from flows.at_commit import SKIPPED
+from flows.schedule import BY_DATA, BY_TIME, holder
 from kshot.lifecycle import new_data
 from kshot.lifecycle.files import exclusive
 from kshot.lifecycle.schedule import CRON, EVERY, NEW_DATA, read, write
+
+LIMIT_REACHED = "Deployment concurrency limit"  # how Prefect's reason begins where a deployment cancels what is new
 
 
 def start_new(root: Path, seen: new_data.Seen) -> tuple[new_data.Seen, list[str]]:
     """Start the retraining of every version that had none and look how the others ended; what to say of it.
 
-    A run that was ended from outside is started again, `new_data.ATTEMPTS` times in all.
+    A run that was ended from outside is started again, `new_data.ATTEMPTS` times in all; one that was skipped, however
+    its deployment came to skip, is started again as soon as no other goes on: a version is never lost.
     """
     said = []
     with get_client(sync_client=True) as client:
@@ -41,16 +45,17 @@ def start_new(root: Path, seen: new_data.Seen) -> tuple[new_data.Seen, list[str]
                 )
                 now = dataclasses.replace(version, run=str(run.id))
                 why = "is new" if version.attempt == 1 else "is tried again, its retraining was ended from outside"
+                why = "is started now, its retraining was skipped" if version.skipped else why
                 said.append(f"data version {version.md5[:8]} {why}: {run.name}")
             else:
-                now = _ended(version, client)
+                now = _ended(root, version, client)
             if now != version:
                 seen = seen.put(now)
                 new_data.write(root, seen)
     return seen, said
 
 
-def _ended(version: new_data.Version, client: Any) -> new_data.Version:
+def _ended(root: Path, version: new_data.Version, client: Any) -> new_data.Version:
     try:
         state = client.read_flow_run(UUID(version.run)).state
     except ObjectNotFound:
@@ -59,6 +64,8 @@ def _ended(version: new_data.Version, client: Any) -> new_data.Version:
         return version
     if state.is_crashed() and version.attempt < new_data.ATTEMPTS:
         return dataclasses.replace(version, run=None, attempt=version.attempt + 1)
+    if state.is_cancelled() and (state.message or "").startswith((SKIPPED, LIMIT_REACHED)):
+        return version if holder(root) else dataclasses.replace(version, run=None, skipped=version.skipped + 1)
     return dataclasses.replace(version, ended=state.name)
 
 

@@ -42,10 +42,13 @@ def test_help_names_every_verb_and_answers_at_once() -> None:
     ended = kshot("--help")
     assert time.monotonic() - started < 2  # 0.16 s alone; the machine may be busy
     assert ended.returncode == 0
-    assert all(f"kshot {verb}" in ended.stdout for verb in ("retrain", "data add", "tasks", "models", "schedule", "ui"))
+    assert all(
+        f"kshot {verb}" in ended.stdout
+        for verb in ("retrain", "data add", "tasks", "drift", "models", "schedule", "ui")
+    )
 
 
-VERBS = "retrain plan data models compare history promote approve reject rollback schedule tasks ui"
+VERBS = "retrain plan data models compare history promote approve reject rollback schedule tasks drift ui"
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,6 @@
 """The science runs where no service is installed: each of its modules is imported with the services unimportable."""
 
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -44,7 +45,25 @@ def test_the_services_are_indeed_unimportable(service: str) -> None:
 
 
 def test_the_command_line_answers_without_the_science_and_the_services() -> None:
-    heavy = (*SERVICES, "torch", "timm", "numpy", "PIL")
+    heavy = (*SERVICES, "torch", "timm", "numpy", "PIL", "yaml", "importlib.metadata")
     code = f"import sys, kshot.cli; kshot.cli.parser(); print(sorted(set({heavy!r}) & set(sys.modules)))"
     ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True)
     assert ended.stdout.strip() == "[]"
+
+
+@pytest.mark.parametrize(
+    "verb", ["plan", "data versions", "models", "history", "schedule list", "audit --at 2026-01-01", "approve 1"]
+)
+def test_a_verb_that_needs_no_torch_imports_none(verb: str, tmp_path: Path) -> None:
+    for name in ("dvc.yaml", "params.yaml", ".dvc/config"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        shutil.copy(SOURCE.parent / name, tmp_path / name)
+    subprocess.run(["git", "init", "-q"], cwd=tmp_path, check=True)
+    code = (
+        f"import sys, kshot.cli; code = kshot.cli.main({verb.split()!r}); "
+        "print(code, sorted({'torch', 'timm', 'peft', 'sklearn', 'prefect'} & set(sys.modules)))"
+    )
+    ended = subprocess.run(
+        [sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, timeout=120, check=True
+    )
+    assert ended.stdout.splitlines()[-1] in ("0 []", "7 []"), ended.stderr

@@ -10,7 +10,8 @@ KshotError                 every error meant for a person: one line, found - nee
 ├── Busy                   another kshot command holds the project                 exit 8
 ├── TrainingDiverged       a loss that is no longer a number                       exit 9
 ├── AuditFailed            a link of a model's record does not hold                exit 10
-└── NotReproduced          a model that did not, or cannot, come out again         exit 11
+├── NotReproduced          a model that did not, or cannot, come out again         exit 11
+└── Drifted                new pictures are not like those of training             exit 12
 """
 
 
@@ -58,3 +59,7 @@ class AuditFailed(KshotError):
 
 class NotReproduced(KshotError):
     exit_code = 11
+
+
+class Drifted(KshotError):
+    exit_code = 12

@@ -10,7 +10,7 @@ from uuid import UUID, uuid4
 
 import pytest
 from prefect import get_client
-from prefect.states import Completed, Crashed, Failed, Running, Scheduled
+from prefect.states import Cancelled, Completed, Crashed, Failed, Running, Scheduled
 from prefect.testing.utilities import prefect_test_harness
 
 from flows import promote, scheduled_runs
@@ -117,6 +117,42 @@ def test_a_run_that_was_ended_from_outside_is_started_again_three_times_in_all(t
         seen, _ = scheduled_runs.start_new(tmp_path, seen)
     assert len(runs) == 3
     assert (seen.versions[0].attempt, seen.versions[0].ended) == (3, "Crashed")
+
+
+SKIPPED = "skipped: the scheduled retraining x was going on"
+
+
+@pytest.mark.parametrize("reason", [SKIPPED, "Deployment concurrency limit reached."])
+def test_a_version_whose_run_was_skipped_is_started_once_the_other_has_ended(
+    tmp_path: Path, ids: list[UUID], monkeypatch: pytest.MonkeyPatch, reason: str
+) -> None:
+    monkeypatch.setattr("flows.at_commit.runtime.flow_run.id", "another", raising=False)
+    seen, _ = scheduled_runs.start_new(tmp_path, Seen("f", (Version(uuid4().hex),)))
+    first = seen.versions[0].run
+    with get_client(sync_client=True) as client:
+        client.set_flow_run_state(UUID(str(first)), Cancelled(message=reason), force=True)
+    with alone(tmp_path, wait=False):
+        waiting, said = scheduled_runs.start_new(tmp_path, seen)
+        assert (waiting, said) == (seen, [])
+    for _ in range(2):
+        seen, said = scheduled_runs.start_new(tmp_path, new_data.read(tmp_path))
+    again = seen.versions[0]
+    assert again.run not in (None, first) and (again.attempt, again.ended) == (1, None)
+    assert "is started now, its retraining was skipped" in said[0]
+    assert new_data.read(tmp_path) == seen
+
+
+def test_a_version_whose_run_a_person_cancelled_is_done_with(tmp_path: Path, ids: list[UUID]) -> None:
+    run = begin(ids[1], Cancelled(message="not today"))
+    seen, _ = scheduled_runs.start_new(tmp_path, Seen("f", (Version(A, run=str(run)),)))
+    assert seen.versions[0].ended == "Cancelled"
+
+
+def test_where_the_clock_skips_new_data_still_waits(tmp_path: Path) -> None:
+    by_time, by_data, *_ = times.deployments(tmp_path, dataclasses.replace(ALL, overlap="skip"))
+    assert (by_time.parameters["overlap"], by_data.parameters["overlap"]) == ("skip", "wait")
+    found = [one.concurrency_options.collision_strategy.value for one in (by_time, by_data)]
+    assert found == ["CANCEL_NEW", "ENQUEUE"]
 
 
 def test_a_pause_at_the_server_is_kept_and_ends_there_too(tmp_path: Path, ids: list[UUID]) -> None:

@@ -5,7 +5,6 @@ Each verb has a module here. Nothing heavy is imported until a verb runs, so tha
 
 import argparse
 import errno
-import importlib.metadata
 import os
 import signal
 import sys
@@ -14,7 +13,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NoReturn
 
-from kshot.cli import audit, data, models, plan, promote, prune, reproduce, retrain, schedule, tasks, ui
+from kshot.cli import audit, data, drift, models, plan, promote, prune, reproduce, retrain, schedule, tasks, ui
 from kshot.errors import KshotError
 from kshot.lifecycle import quiet
 
@@ -30,6 +29,7 @@ the champion if it is at least as good as the one in production.
   kshot reproduce 3         build it again, and compare
   kshot schedule --every 1d retrain by itself, by the clock or when new data comes
   kshot tasks FOLDER        how hard these classes will be, and what they are near to
+  kshot drift FOLDER        whether new pictures are like those of training
   kshot ui                  look at runs, models and flows in the browser
 """
 
@@ -77,7 +77,7 @@ def parser() -> argparse.ArgumentParser:
     top = argparse.ArgumentParser(
         prog="kshot", description=DESCRIPTION, epilog=EPILOG, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    top.add_argument("--version", action="version", version=f"kshot {importlib.metadata.version('kshot')}")
+    top.add_argument("--version", action=Version, nargs=0, help="show the version and exit")
     top.add_argument("--debug", action="store_true", help="show the traceback of an error")
     verbs = top.add_subparsers(title="commands", metavar="COMMAND", required=True)
     retrain.add_parser(verbs)
@@ -90,8 +90,19 @@ def parser() -> argparse.ArgumentParser:
     prune.add_parser(verbs)
     schedule.add_parser(verbs)
     tasks.add_parser(verbs)
+    drift.add_parser(verbs)
     ui.add_parser(verbs)
     return top
+
+
+class Version(argparse.Action):
+    """`--version`, which looks for the version when it is asked: that alone takes longer than all of --help."""
+
+    def __call__(self, parser: argparse.ArgumentParser, *_: object) -> NoReturn:
+        from importlib import metadata
+
+        print(f"kshot {metadata.version('kshot')}")
+        parser.exit()
 
 
 def project_root(start: Path) -> Path:

@@ -5,7 +5,7 @@ import os
 from pathlib import Path
 from typing import Any
 
-from kshot.lifecycle import lock, settings
+from kshot.lifecycle import lock
 
 DESCRIPTION = """\
 Run one retraining: ingest, split, validate, episodes, train and evaluate, then register the
@@ -50,25 +50,32 @@ def run(root: Path, options: argparse.Namespace) -> int:
     """Change params.yaml and data/raw as asked, then run the flow here."""
     with lock.hold(root, "kshot retrain"):
         change_settings(root, options)
-        if not options.debug:
-            # Prefect's own words stay in its log; the terminal shows what kshot says.
-            os.environ.setdefault("PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL", "CRITICAL")
-        from flows import server
-
-        starting = server.launch(root)  # before anything else, because it takes the longest
-        choose_data(root, options.data)
-        from flows import output
-        from flows.retrain import retrain
-
-        if starting is not None:
-            starting.wait()
-        with output.on_terminal():
-            retrain(str(root))
+        start(root, debug=options.debug, data=options.data)
     return 0
+
+
+def start(root: Path, *, debug: bool, data: str | None = None) -> None:
+    """Run the flow in this process, on data version `data` or the one that is here; the caller holds the project."""
+    if not debug:
+        # Prefect's own words stay in its log; the terminal shows what kshot says.
+        os.environ.setdefault("PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL", "CRITICAL")
+    from flows import server
+
+    starting = server.launch(root)  # before anything else, because it takes the longest
+    choose_data(root, data)
+    from flows import output
+    from flows.retrain import retrain
+
+    if starting is not None:
+        starting.wait()
+    with output.on_terminal():
+        retrain(str(root))
 
 
 def change_settings(root: Path, options: argparse.Namespace) -> None:
     """Write --params and --set to params.yaml; nothing is written unless the whole file is sound."""
+    from kshot.lifecycle import settings
+
     text, changes = settings.plan(root, overlay=options.params, sets=options.sets)
     if changes:
         settings.write(root, text)

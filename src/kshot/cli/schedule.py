@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from kshot.errors import KshotError
-from kshot.lifecycle import layout, lock, quiet, schedule, settings
+from kshot.lifecycle import layout, lock, quiet, schedule
 from kshot.lifecycle.files import exclusive
 from kshot.lifecycle.schedule import CRON, EVERY, NEW_DATA, Schedule
 
@@ -190,6 +190,8 @@ def _wanted(root: Path, options: argparse.Namespace) -> Schedule:
 
 def _check(root: Path, wanted: Schedule) -> None:
     """Raise KshotError for a setting, a data version or a source that is none, before anything is started."""
+    from kshot.lifecycle import settings
+
     settings.plan(root, sets=wanted.settings)
     if wanted.data is not None:
         from kshot.lifecycle import dataset

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from kshot.errors import KshotError
-from kshot.lifecycle import pipeline, quiet
+from kshot.lifecycle import quiet
 
 START_S = 120.0  # an MLflow server needs 8 s on two cores, far more on a busy machine
 
@@ -99,6 +99,8 @@ def server(root: Path, command: list[str], names: dict[str, str], port: int) -> 
     try:
         yield process, port
     finally:
+        from kshot.lifecycle import pipeline
+
         pipeline.end_group(process, grace_s=3.0)  # they keep nothing that a kill could lose
 
 

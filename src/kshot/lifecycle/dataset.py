@@ -149,14 +149,17 @@ def diff(root: Path, old: DataVersion, new: DataVersion) -> DataDiff:
     return compare(cache, old.md5, new.md5)
 
 
-def read_pictures(source: str, unpacked: Path, seed: int = 0) -> list[Picture]:
-    """The pictures of what `add` takes, archives and drawings laid into `unpacked`; nothing is added."""
+def read_pictures(source: str, unpacked: Path, seed: int = 0, *, unlabelled: bool = False) -> list[Picture]:
+    """The pictures of what `add` takes, archives and drawings laid into `unpacked`; nothing is added.
+
+    `unlabelled`: those of a source without classes too (`sources.read_source`).
+    """
     if source == GLYPHS:
         from kshot.glyphs import draw
 
         draw(unpacked, seed=seed)
         return read_source(unpacked, unpacked)
-    return read_source(Path(source).expanduser(), unpacked)
+    return read_source(Path(source).expanduser(), unpacked, unlabelled=unlabelled)
 
 
 def _lay_out(pictures: list[Picture], fresh: Path, *, own: Path) -> None:

@@ -28,17 +28,19 @@ ATTEMPTS = 3  # of a run that was ended from outside: a power failure, a stop of
 
 @dataclasses.dataclass(frozen=True)
 class Version:
-    """One data version on its way: the number of the attempt, the id of its flow run once started, how it ended."""
+    """One data version on its way: the number of the attempt, the id of its flow run once started, how it ended;
+    skipped, how often its run was, because another went on: that uses no attempt up."""
 
     md5: str
     attempt: int = 1
     run: str | None = None
     ended: str | None = None
+    skipped: int = 0
 
     @property
     def key(self) -> str:
         """What makes starting it twice start it once."""
-        return f"new-data {self.md5} {self.attempt}"
+        return f"new-data {self.md5} {self.attempt}" + (f" {self.skipped}" if self.skipped else "")
 
 
 @dataclasses.dataclass(frozen=True)

@@ -100,6 +100,8 @@ def _is_kept(stage: Any) -> bool:
     """Whether DVC's run cache holds the results of these very inputs."""
     from dvc.stage.cache import RunCacheNotFoundError
 
+    if not all(dep.exists for dep in stage.deps):
+        return False  # there is no data yet, or a file is gone
     if any(dep.status() for dep in stage.deps):
         # In memory: the inputs as the files are now, and no outputs, which were those of the inputs before.
         stage.save_deps(allow_missing=True)

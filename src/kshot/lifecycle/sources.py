@@ -26,31 +26,39 @@ class Picture:
     split: str
 
 
-def read_source(source: Path, workspace: Path) -> list[Picture]:
+def read_source(source: Path, workspace: Path, *, unlabelled: bool = False) -> list[Picture]:
     """The pictures of a folder, an archive (unpacked into `workspace`) or a manifest, sorted by class and name.
 
-    class = the folders above the file, joined by /; group = the class without its last part. Raises DataError for a
-    source that is missing, empty, of no known kind, or whose classes cannot be told.
+    class = the folders above the file, joined by /; group = the class without its last part. With `unlabelled`, files
+    in no folder, and a manifest without the column class, are pictures of class '', all of them or none. Raises
+    DataError for a source that is missing, empty, of no known kind, or whose classes cannot be told.
     """
     if not source.exists():
         raise DataError(
             f"{source} does not exist; needs a folder, a .zip or .tar, a .csv or .parquet, or the word glyphs"
         )
     if source.is_dir():
-        pictures = _read_tree(source, source)
+        pictures = _read_tree(source, source, unlabelled)
     elif is_archive(source):
         unpack(source, workspace)
-        pictures = _read_tree(workspace, source)
+        pictures = _read_tree(workspace, source, unlabelled)
     elif source.suffix.lower() in MANIFESTS:
-        pictures = _read_manifest(source)
+        pictures = _read_manifest(source, unlabelled)
     else:
         raise DataError(f"{source} is of no known kind; needs a folder, a .zip or .tar, or a .csv or .parquet manifest")
     if not pictures:
         endings = " ".join(sorted(PICTURES))
         raise DataError(f"{source} holds no picture; needs class folders with files that end in {endings}")
     for picture in pictures:
-        check_name("class", picture.label)
+        if picture.label or not unlabelled:
+            check_name("class", picture.label)
         check_name("file", picture.file.name)
+    without = [picture for picture in pictures if not picture.label]
+    if 0 < len(without) < len(pictures):
+        raise DataError(
+            f"{source} has {without[0].file.name!r} in no class, and others in classes; "
+            "needs all pictures in classes, or none"
+        )
     return sorted(pictures, key=lambda picture: (picture.label, str(picture.file)))
 
 
@@ -90,7 +98,7 @@ def check_name(kind: str, name: str) -> None:
             )
 
 
-def _read_tree(folder: Path, source: Path) -> list[Picture]:
+def _read_tree(folder: Path, source: Path, unlabelled: bool) -> list[Picture]:
     pictures = []
     for file in folder.rglob("*"):
         parts = file.relative_to(folder).parts
@@ -98,7 +106,7 @@ def _read_tree(folder: Path, source: Path) -> list[Picture]:
             continue
         if not file.is_file():
             continue
-        if len(parts) == 1:
+        if len(parts) == 1 and not unlabelled:
             raise DataError(
                 f"{source} has {file.name!r} in no folder; needs one folder a class, such as alpha/{file.name}"
             )
@@ -112,12 +120,12 @@ def group_of(label: str) -> str:
     return label.rpartition("/")[0]
 
 
-def _read_manifest(path: Path) -> list[Picture]:
-    table = _read_table(path, ("path", "class"))
+def _read_manifest(path: Path, unlabelled: bool) -> list[Picture]:
+    table = _read_table(path, ("path",) if unlabelled else ("path", "class"))
     pictures = []
     for row in table.to_dict("records"):
         file = path.parent / row["path"]
-        label = unicodedata.normalize("NFC", row["class"])
+        label = unicodedata.normalize("NFC", row.get("class", ""))
         pictures.append(Picture(file, label, row.get("group") or group_of(label), row.get("split", "")))
     absent = [str(picture.file) for picture in pictures if not picture.file.is_file()]
     if absent:

@@ -45,7 +45,7 @@ def read_tasks(root: Path, source: str, method: Method) -> SourceTasks:
         settings = method.embedding.settings["ingest"]
         size, channels, invert = settings["size"], settings["channels"], settings["invert"]
         files = [picture.file for picture in pictures]
-        notes = _adapted(files, channels)
+        notes = adapted(files, channels)
         records = list(pack(files, scratch / "images.npy", size=size, channels=channels, invert=invert))
         kept = [picture for picture, record in zip(pictures, records, strict=True) if isinstance(record, Packed)]
         lost = [record for record in records if not isinstance(record, Packed)]
@@ -93,7 +93,7 @@ def _refuse_empty_folders(folder: Path) -> None:
             raise DataError(f"class {name!r} has no picture; needs one at least: add some, or remove the folder")
 
 
-def _adapted(files: Sequence[Path], channels: int) -> list[str]:
+def adapted(files: Sequence[Path], channels: int) -> list[str]:
     """A note where pictures are in colour and the model takes grey, or the other way round."""
     grey = 0
     for file in files:

@@ -1,0 +1,81 @@
+"""`kshot drift`: new pictures beside what the champion was trained on, and whether they have drifted from it."""
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+from kshot.errors import DataError, Drifted
+
+DESCRIPTION = """\
+Compare new pictures with those that the champion was trained on: the champion's own data version
+and model, whatever lies in this folder. SOURCE is what `kshot data add` takes, or pictures in no
+folder, a manifest without classes; it is looked at and not added.
+
+  size ... sharpness   what the pictures look like
+  distance, unknown    how far they lie from the training classes; of how many nobody knows the class
+  place                where in the model's space they lie
+  outside, task        the same for their classes, where there are labels
+
+A measure has drifted when it lies beyond its limit, which pictures set that were held back from
+training. Ends with 0, or 11 where anything has drifted. The page is reports/drift.html;
+docs/drift.md has the formulas and what was measured.
+"""
+
+
+def add_parser(verbs: Any) -> None:
+    """Add the verb `drift` to the command line."""
+    top = verbs.add_parser(
+        "drift",
+        help="compare new pictures with those that the champion was trained on",
+        description=DESCRIPTION,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    top.add_argument("source", metavar="SOURCE", help="folder, archive or manifest, with classes or without; not added")
+    top.add_argument(
+        "--ignore",
+        action="append",
+        default=[],
+        metavar="MEASURE",
+        help="show this measure without counting it, such as unknown where new classes are what is expected "
+        "(repeat for more)",
+    )
+    top.add_argument("--json", action="store_true", help="print the verdict as JSON")
+    top.add_argument("--html", type=Path, metavar="FILE", help="write the page there instead of reports/drift.html")
+    top.add_argument(
+        "--retrain",
+        action="store_true",
+        help="where it has drifted, add SOURCE as the data version, as `kshot data add` does, and retrain on it",
+    )
+    top.set_defaults(run=run)
+
+
+def run(root: Path, options: argparse.Namespace) -> int:
+    """Print the verdict, write the page, and retrain where that is asked for; 11 for what has drifted and was not."""
+    from kshot.lifecycle.drift import drift, to_json
+    from kshot.lifecycle.drift_page import PAGE, write_drift_page
+    from kshot.lifecycle.drift_words import words
+
+    found = drift(root, options.source, ignore=options.ignore)
+    page = options.html or root / PAGE
+    write_drift_page(found, page)
+    if options.json:
+        print(to_json(found), end="")
+    else:
+        print(words(found))
+        print(f"\n  page          {options.html or PAGE.as_posix()}")
+    if not found.drifted:
+        return 0
+    if not options.retrain:
+        return Drifted.exit_code
+    if found.classes is None:
+        raise DataError(
+            f"{options.source} has drifted and says no classes, so that it cannot be trained on; "
+            "needs one folder a class: sort the pictures, then `kshot data add` and `kshot retrain`"
+        )
+    from kshot.cli import retrain
+    from kshot.lifecycle import dataset, lock
+
+    with lock.hold(root, "kshot drift --retrain"):
+        dataset.add(root, options.source, note=f"drifted: {', '.join(row.measure.name for row in found.drifted)}")
+        retrain.start(root, debug=options.debug)
+    return 0

@@ -1,0 +1,70 @@
+"""The pictures of a data version, wherever the working folder stands: from DVC's cache, or its remote."""
+
+import csv
+import hashlib
+import io
+import json
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from kshot.errors import DataError
+
+
+class KeptPicture(NamedTuple):
+    """One picture: the md5 of its file, its class, and its group, '' for none."""
+
+    md5: str
+    label: str
+    group: str
+
+
+def pictures(root: Path, version: str) -> list[KeptPicture]:
+    """Every picture of the data version whose md5 this is, by class and path. Raises DataError where it is gone."""
+    listing = files(root, version, [f"{version}.dir"])[0].read_bytes()
+    if hashlib.md5(listing, usedforsecurity=False).hexdigest() != version:
+        raise DataError(
+            f"the listing of data version {version[:8]} in DVC's cache was changed; delete it there and bring it back "
+            "with `dvc fetch`, or add that data again"
+        )
+    content = {entry["relpath"]: entry["md5"] for entry in json.loads(listing)}
+    manifest = files(root, version, [content["manifest.csv"]])[0].read_text(encoding="utf-8")
+    rows = sorted(csv.DictReader(io.StringIO(manifest)), key=lambda row: (row["class"], row["path"]))
+    return [KeptPicture(content[row["path"]], row["class"], row["group"]) for row in rows]
+
+
+def files(root: Path, version: str, md5s: Iterable[str]) -> list[Path]:
+    """Where the cache holds these files of a data version; what it lost is fetched from the remote first.
+
+    Raises DataError where the remote has not got it either, or there is none.
+    """
+    from dvc.exceptions import DvcException
+    from dvc.repo import Repo
+
+    wanted = list(md5s)
+    try:
+        with Repo(str(root)) as repo:
+            cache = Path(repo.cache.local.path)
+            places = [cache / md5[:2] / md5[2:] for md5 in wanted]
+            missing = [md5 for md5, place in zip(wanted, places, strict=True) if not place.exists()]
+            if missing:
+                _fetch(repo, missing)
+    except DvcException as error:
+        raise DataError(f"DVC cannot bring data version {version[:8]}: {error}; mend that and run again") from error
+    gone = sum(not place.exists() for place in places)
+    if gone:
+        raise DataError(
+            f"{gone:,} of {len(places):,} files of data version {version[:8]} are neither in DVC's cache nor in a "
+            "remote; bring them back with `dvc fetch`, or add that data again from its source"
+        )
+    return places
+
+
+def _fetch(repo: Any, md5s: list[str]) -> None:
+    from dvc.config import NoRemoteError
+    from dvc_data.hashfile.hash_info import HashInfo
+
+    try:
+        repo.cloud.pull([HashInfo("md5", md5) for md5 in md5s])
+    except (NoRemoteError, FileNotFoundError):  # what is still missing is told by who asked
+        return

@@ -1,0 +1,55 @@
+"""A project with a small champion of real drawings: data in DVC, a model in MLflow; made in this process, no flow."""
+
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from kshot.glyphs import draw
+from kshot.lifecycle import dataset, events, history, layout, serving, store
+from kshot.lifecycle.stages import episodes, evaluate, ingest, split, train
+from kshot.params import params_from
+from tests.lifecycle import raw_project
+
+LETTERS, DRAWERS = 5, 10
+KEPT_OUT = ("Phonetic", "Arabic", "Lao")  # scripts that the champion's data has not
+IDENTITY = ("-c", "user.name=Ada", "-c", "user.email=ada@example.org")
+
+
+def drawings(folder: Path, seed: int) -> tuple[Path, Path]:
+    """Letters drawn by hands of their own: those of the data's scripts, and those of the others."""
+    draw(folder / "letters", seed=seed, drawers=DRAWERS, letters_a_script=LETTERS)
+    for script in KEPT_OUT:
+        (folder / "others").mkdir(exist_ok=True)
+        (folder / "letters" / script).rename(folder / "others" / script)
+    return folder / "letters", folder / "others"
+
+
+def make(root: Path, source: Path, **changes: Any) -> Path:
+    """The project after one retraining on `source`; `changes` of the section train. Version 1 is champion."""
+    raw_project.make(root)
+    mapping = yaml.safe_load((root / "params.yaml").read_text())
+    shapes = {f"5w{k_shot}s": {"n_way": 5, "k_shot": k_shot, "within_group": False} for k_shot in (1, 5)}
+    mapping["episodes"] |= {"n_episodes": 40, "n_query": 3, "protocols": shapes}
+    mapping["gate"]["min_accuracy"] = {"5w1s": 0.5}
+    mapping["train"]["validation_protocol"] = "5w1s"
+    mapping["train"] |= {"device": "cpu", "steps": 60, "classes_per_batch": 30, "validate_every": 60, **changes}
+    (root / "params.yaml").write_text(yaml.safe_dump(mapping))
+    subprocess.run(["git", "add", "."], cwd=root, check=True)
+    subprocess.run(["git", *IDENTITY, "commit", "-qm", "all"], cwd=root, check=True)
+    added = dataset.add(root, str(source))
+    params = params_from(mapping)
+    for stage in (ingest, split, episodes, train, evaluate):
+        stage.run(root, params)
+    where = store.connect(root)
+    client = store.client()
+    history.begin(client, root, where)
+    experiment = client.get_experiment_by_name(store.EXPERIMENT)
+    assert experiment is not None
+    run = client.create_run(experiment.experiment_id)
+    address = serving.log_model(root, root / layout.MODEL, run.info.run_id)
+    tags = {"kshot.data_version": added.md5}
+    made = client.create_model_version(store.NAME, address, run.info.run_id, tags=tags)
+    client.set_registered_model_alias(store.NAME, events.CHAMPION, made.version)
+    return root
