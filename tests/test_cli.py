@@ -45,7 +45,7 @@ def test_help_names_every_verb_and_answers_at_once() -> None:
     assert all(f"kshot {verb}" in ended.stdout for verb in ("retrain", "data add", "tasks", "models", "schedule", "ui"))
 
 
-VERBS = "retrain plan data models compare history promote approve reject rollback schedule tasks ui"
+VERBS = "retrain plan data models compare history promote approve reject rollback schedule tasks doctor ui"
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,8 @@ KshotError                 every error meant for a person: one line, found - nee
 ├── RegistryError          MLflow's store, the registry, the champion              exit 7
 ├── Busy                   another kshot command holds the project                 exit 8
 ├── TrainingDiverged       a loss that is no longer a number                       exit 9
-└── AuditFailed            a link of a model's record does not hold                exit 10
+├── AuditFailed            a link of a model's record does not hold                exit 10
+└── MustBeMended           kshot doctor found what keeps something from working    exit 11
 """
 
 
@@ -53,3 +54,7 @@ class TrainingDiverged(KshotError):
 
 class AuditFailed(KshotError):
     exit_code = 10
+
+
+class MustBeMended(KshotError):
+    exit_code = 11
