@@ -8,7 +8,7 @@ PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11; 
 BIN := .venv/bin
 ARGS ?=
 
-.PHONY: install retrain test check bench lock clean
+.PHONY: install retrain test test-services check bench lock clean
 
 install: .venv/installed
 
@@ -29,6 +29,10 @@ retrain: install
 # One thread a process: the processes already fill the cores.
 test: install
 	OMP_NUM_THREADS=1 $(BIN)/pytest --numprocesses=2 --dist=loadfile $(ARGS)
+
+# The story of docs/operations.md on the embedded default and on real servers, which need PostgreSQL's programs.
+test-services: install
+	OMP_NUM_THREADS=1 $(BIN)/pytest tests/services -m services --numprocesses=2 --dist=loadgroup $(ARGS)
 
 check: install
 	$(BIN)/ruff check .

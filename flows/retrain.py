@@ -3,11 +3,12 @@
 from pathlib import Path
 from typing import Any
 
-from prefect import flow, runtime, task
+from prefect import flow, task
 from prefect.artifacts import create_table_artifact
 from prefect.cache_policies import NO_CACHE
 from prefect.logging.loggers import flow_run_logger
 
+from flows import links
 from flows.output import listener, say
 from kshot.lifecycle import durations, lineage, lock, notify, pipeline, retraining, store, summary, tracking
 from kshot.lifecycle.lineage import Lineage
@@ -27,8 +28,7 @@ def tell_failure(flow: Any, flow_run: Any, state: Any) -> None:
 def retrain(root: str = ".") -> None:
     """Run every stage, then record, register, decide, promote and report. Raises the KshotError of what failed."""
     project = Path(root).resolve()
-    tags = {"kshot.prefect_flow_run": str(runtime.flow_run.id)}
-    with lock.hold(project, "kshot retrain"), tracking.live_run(project, tags) as live:
+    with lock.hold(project, "kshot retrain"), links.linked_run(project) as live:
         data = retraining.ready_data(project)
         say(f"data version {data.short}: {data.images:,} images of {data.classes:,} classes")
         for stage in pipeline.stages(project):
@@ -65,6 +65,7 @@ def run_stage(root: Path, name: str) -> None:
 def register(root: Path, live: tracking.LiveRun, origin: Lineage) -> Registered:
     """Record the run and register its model, once for these inputs."""
     version = retraining.register(root, live, origin)
+    links.link_mlflow(root, version.run_id)
     if live.trouble:
         say(live.trouble)
     say(f"register  version {version.version} {'is new' if version.is_new else 'holds these results already'}")

@@ -26,6 +26,7 @@ from kshot.lifecycle import pipeline, quiet
 from kshot.lifecycle.files import write_text
 
 NOTE = "server.json"  # in PREFECT_HOME: the server that schedules, while it is up
+PAGES = "http://127.0.0.1:4200"  # of `kshot schedule` and `kshot ui`
 START_S = 600.0  # 3 s on an idle machine, 3 min on two cores with ten others at work, which also made the database
 
 
@@ -76,6 +77,8 @@ def launch(root: Path) -> Server | None:
     atexit.register(pipeline.end_group, process)
     started = Server(process, port, log)
     os.environ["PREFECT_API_URL"] = started.api
+    # It has no pages, and is gone when somebody follows a link to one: `kshot ui` shows them there.
+    os.environ.setdefault("PREFECT_UI_URL", PAGES)
     return started
 
 

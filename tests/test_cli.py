@@ -48,7 +48,7 @@ def test_help_names_every_verb_and_answers_at_once() -> None:
     )
 
 
-VERBS = "retrain plan data models compare history promote approve reject rollback schedule tasks drift ui"
+VERBS = "retrain plan data models compare history promote approve reject rollback schedule tasks drift doctor ui audit reproduce prune"
 
 
 @pytest.mark.parametrize(

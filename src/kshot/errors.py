@@ -11,7 +11,8 @@ KshotError                 every error meant for a person: one line, found - nee
 ├── TrainingDiverged       a loss that is no longer a number                       exit 9
 ├── AuditFailed            a link of a model's record does not hold                exit 10
 ├── NotReproduced          a model that did not, or cannot, come out again         exit 11
-└── Drifted                new pictures are not like those of training             exit 12
+├── Drifted                new pictures are not like those of training             exit 12
+└── MustBeMended           kshot doctor found what keeps something from working    exit 13
 """
 
 
@@ -63,3 +64,7 @@ class NotReproduced(KshotError):
 
 class Drifted(KshotError):
     exit_code = 12
+
+
+class MustBeMended(KshotError):
+    exit_code = 13

@@ -6,6 +6,7 @@ import shutil
 import subprocess
 import sys
 import time
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -76,12 +77,12 @@ def environment() -> dict[str, str]:
     return {**kept, "PYTHONPATH": path, "OMP_NUM_THREADS": "1"}
 
 
-def start(root: Path, *arguments: str) -> subprocess.Popen[str]:
-    """Start `kshot ...` in a session of its own, as a terminal would."""
+def start(root: Path, *arguments: str, names: Mapping[str, str] | None = None) -> subprocess.Popen[str]:
+    """Start `kshot ...` in a session of its own, as a terminal would. `names`: more of the environment."""
     return subprocess.Popen(
         [sys.executable, "-m", "kshot.cli", *arguments],
         cwd=root,
-        env=environment(),
+        env={**environment(), **(names or {})},
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
@@ -89,9 +90,9 @@ def start(root: Path, *arguments: str) -> subprocess.Popen[str]:
     )
 
 
-def kshot(root: Path, *arguments: str) -> Ended:
-    """Run `kshot ...` to its end."""
+def kshot(root: Path, *arguments: str, names: Mapping[str, str] | None = None) -> Ended:
+    """Run `kshot ...` to its end. `names`: more of the environment."""
     began = time.monotonic()
-    with start(root, *arguments) as process:
+    with start(root, *arguments, names=names) as process:
         out, err = process.communicate(timeout=float(os.environ.get("KSHOT_TEST_PATIENCE_S", "240")))
     return Ended(process.returncode, out, err, time.monotonic() - began)

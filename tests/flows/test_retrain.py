@@ -19,6 +19,7 @@ import psutil
 import pytest
 from mlflow.tracking import MlflowClient
 
+from kshot.cli import ui
 from tests.flows.project import SETTINGS, Ended, draw_classes, kshot, make_project, start
 
 
@@ -147,6 +148,30 @@ def test_prefect_has_the_stages_the_log_and_the_result_table(root: Path, first: 
     assert {"ingest", "split", "validate", "episodes", "train", "evaluate"} <= tasks
     assert "trained 20 steps" in log
     assert "retrain-result" in artifacts
+
+
+def test_the_run_of_prefect_links_to_that_of_mlflow_and_back(root: Path, first: Ended) -> None:
+    version = client(root).get_model_version("kshot", "1")
+    run = client(root).get_run(version.run_id)
+    address = run.data.tags["kshot.prefect_url"]
+    with closing(sqlite3.connect(root / ".kshot/prefect/prefect.db")) as database:
+        (flow_run, link), *_ = database.execute(
+            "select flow_run_id, data from artifact where key = 'mlflow-run' order by created"
+        ).fetchall()
+    assert address == f"http://127.0.0.1:{ui.PREFECT_PORT}/runs/flow-run/{flow_run}"
+    assert f"]({address})" in run.data.tags["mlflow.note.content"]
+    there = f"http://127.0.0.1:{ui.MLFLOW_PORT}/#/experiments/{run.info.experiment_id}/runs/{version.run_id}"
+    assert there in link
+
+
+def test_a_retraining_that_failed_is_linked_too(root: Path, broken: tuple[Ended, dict[str, Any]]) -> None:
+    (failed,) = client(root).search_runs(["1"], "status = 'FAILED'")
+    flow_run = failed.data.tags["kshot.prefect_flow_run"]
+    with closing(sqlite3.connect(root / ".kshot/prefect/prefect.db")) as database:
+        (link,) = database.execute(
+            "select data from artifact where key = 'mlflow-run' and flow_run_id = ?", (flow_run,)
+        ).fetchone()
+    assert failed.info.run_id in link
 
 
 def test_the_same_again_trains_nothing_and_says_so(again: Ended) -> None:

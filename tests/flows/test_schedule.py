@@ -3,76 +3,22 @@ by new data, stopped, served again, its server killed, and a retraining that fai
 
 import dataclasses
 import json
-import os
 import re
 import shutil
-import signal
 import sqlite3
 import subprocess
-import threading
-import time
-from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
-from http.server import BaseHTTPRequestHandler, HTTPServer
+from contextlib import closing
 from pathlib import Path
-from typing import Any
 
 import psutil
 import pytest
 from mlflow.tracking import MlflowClient
 
 from kshot.lifecycle import new_data, notify, settings
-from tests.flows import project
 from tests.flows.project import SETTINGS, Ended, draw_classes, kshot, make_project
+from tests.flows.served import serving, webhook
 
-PATIENCE_S = float(os.environ.get("KSHOT_TEST_PATIENCE_S", "240"))
 CRASHING = 'raise RuntimeError("an edit that no commit has")\n'
-
-
-@dataclasses.dataclass
-class Served:
-    """A `kshot schedule` that goes on, and what it has said so far."""
-
-    process: subprocess.Popen[bytes]
-    log: Path
-
-    def said(self) -> str:
-        return self.log.read_text()
-
-    def until(self, happened: Callable[[], Any], what: str) -> Any:
-        deadline = time.monotonic() + PATIENCE_S
-        while not (found := happened()):
-            assert self.process.poll() is None, self.said()
-            assert time.monotonic() < deadline, f"{what} did not happen:\n{self.said()}"
-            time.sleep(0.5)
-        return found
-
-    def until_said(self, pattern: str) -> None:
-        self.until(lambda: re.search(pattern, self.said()), pattern)
-
-
-@contextmanager
-def serving(root: Path, *arguments: str) -> Iterator[Served]:
-    """`kshot schedule ...` until the block ends; a person's Ctrl-C ends it."""
-    log = root.parent / f"said-{time.monotonic_ns()}"
-    with log.open("wb") as output:
-        process = subprocess.Popen(
-            [project.sys.executable, "-m", "kshot.cli", "schedule", *arguments],
-            cwd=root,
-            env={**project.environment(), **{key: os.environ[key] for key in (notify.NAME,) if key in os.environ}},
-            stdout=output,
-            stderr=output,
-            start_new_session=True,
-        )
-    try:
-        yield Served(process, log)
-    finally:
-        if process.poll() is None:
-            process.send_signal(signal.SIGINT)
-            try:
-                process.wait(120)
-            finally:
-                process.kill()
 
 
 def runs(root: Path) -> list[tuple[str, str, str]]:
@@ -154,22 +100,6 @@ def story(tmp_path_factory: pytest.TempPathFactory) -> Story:
             second.until(lambda: told.heard, "the notification")
         told.second = second.said()
     return told
-
-
-@contextmanager
-def webhook(heard: list[dict[str, str]]) -> Iterator[str]:
-    class Hook(BaseHTTPRequestHandler):
-        def do_POST(self) -> None:
-            heard.append(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
-            self.send_response(200)
-            self.end_headers()
-
-        def log_message(self, *_: object) -> None: ...
-
-    with HTTPServer(("127.0.0.1", 0), Hook) as listening:
-        threading.Thread(target=listening.serve_forever, daemon=True).start()
-        yield f"http://127.0.0.1:{listening.server_port}/"
-        listening.shutdown()
 
 
 def completed(root: Path, deployment: str) -> list[tuple[str, str, str]]:

@@ -13,7 +13,21 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NoReturn
 
-from kshot.cli import audit, data, drift, models, plan, promote, prune, reproduce, retrain, schedule, tasks, ui
+from kshot.cli import (
+    audit,
+    data,
+    doctor,
+    drift,
+    models,
+    plan,
+    promote,
+    prune,
+    reproduce,
+    retrain,
+    schedule,
+    tasks,
+    ui,
+)
 from kshot.errors import KshotError
 from kshot.lifecycle import quiet
 
@@ -30,6 +44,7 @@ the champion if it is at least as good as the one in production.
   kshot schedule --every 1d retrain by itself, by the clock or when new data comes
   kshot tasks FOLDER        how hard these classes will be, and what they are near to
   kshot drift FOLDER        whether new pictures are like those of training
+  kshot doctor              find what goes wrong on this machine, and mend it
   kshot ui                  look at runs, models and flows in the browser
 """
 
@@ -43,8 +58,9 @@ INTERRUPTED = 130  # what shells report for a command that Ctrl-C ended
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line `arguments` (default: the process's own) and return the exit code."""
-    quiet.silence_telemetry()
+    set_by_kshot = quiet.silence_telemetry()
     options = parser().parse_args(arguments)
+    options.set_by_kshot = set_by_kshot  # the doctor tells the person's own variables from these
     if options.debug:
         os.environ["KSHOT_DEBUG"] = "1"  # the stages, which are processes of their own, show theirs too
     # A stop from outside ends a command as Ctrl-C does: stages ended, lock freed, nothing half-written.
@@ -91,6 +107,7 @@ def parser() -> argparse.ArgumentParser:
     schedule.add_parser(verbs)
     tasks.add_parser(verbs)
     drift.add_parser(verbs)
+    doctor.add_parser(verbs)
     ui.add_parser(verbs)
     return top
 

@@ -13,6 +13,9 @@ from typing import Any
 from kshot.errors import KshotError
 from kshot.lifecycle import quiet
 
+MLFLOW_PORT, PREFECT_PORT = 5000, 4200  # where runs link to each other; flows/links.py and flows/server.py say the same
+# Eight processes of MLflow's server that judge language models by the clock; nothing here gives them work.
+NO_JOBS = {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
 START_S = 120.0  # an MLflow server needs 8 s on two cores, far more on a busy machine
 
 
@@ -25,10 +28,10 @@ def add_parser(verbs: Any) -> None:
         "project's records. Prints both addresses; Ctrl-C ends both. Only this machine can reach them.",
     )
     top.add_argument(
-        "--mlflow-port", type=int, default=5000, metavar="PORT", help="default: 5000, or the next free one"
+        "--mlflow-port", type=int, default=MLFLOW_PORT, metavar="PORT", help="default: 5000, or the next free one"
     )
     top.add_argument(
-        "--prefect-port", type=int, default=4200, metavar="PORT", help="default: 4200, or the next free one"
+        "--prefect-port", type=int, default=PREFECT_PORT, metavar="PORT", help="default: 4200, or the next free one"
     )
     top.set_defaults(run=run)
 
@@ -45,7 +48,7 @@ def run(root: Path, options: argparse.Namespace) -> int:
         if not mlflow_address.startswith("http"):
             port = free_port(options.mlflow_port)
             mlflow_address = f"http://127.0.0.1:{port}"
-            servers.append(running.enter_context(server(root, mlflow_command(root, port), {}, port)))
+            servers.append(running.enter_context(server(root, mlflow_command(root, port), NO_JOBS, port)))
         if not prefect_address:
             port = free_port(options.prefect_port)
             prefect_address = f"http://127.0.0.1:{port}"
@@ -57,6 +60,10 @@ def run(root: Path, options: argparse.Namespace) -> int:
             wait_for(process, port)
         print(f"MLflow   {mlflow_address}   runs, curves, models, reports")
         print(f"Prefect  {prefect_address.removesuffix('/api')}   flows, their logs and results")
+        if any(port not in (MLFLOW_PORT, PREFECT_PORT) for _, port in servers):
+            print(
+                f"the runs' links to each other name ports {MLFLOW_PORT} and {PREFECT_PORT}: free these to follow them"
+            )
         print("Ctrl-C ends both" if len(servers) == 2 else "Ctrl-C ends it", flush=True)
         try:
             while all(process.poll() is None for process, _ in servers):

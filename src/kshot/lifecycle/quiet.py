@@ -7,6 +7,8 @@ inherit them and because most of the tools read them while they are imported. Ca
 import os
 from pathlib import Path
 
+PREFECT_HOME = Path(".kshot/prefect")  # in the project
+
 SWITCHES = {
     "DO_NOT_TRACK": "true",  # Prefect's SDK, huggingface_hub, MLflow (which takes "true" and not "1")
     "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
@@ -20,13 +22,15 @@ SWITCHES = {
 }
 
 
-def silence_telemetry() -> None:
-    """Switch the telemetry of every tool off, in this process and its children.
+def silence_telemetry() -> frozenset[str]:
+    """Switch the telemetry of every tool off, in this process and its children; the variables that were not set yet.
 
     A variable that is already set keeps its value: who exports one has decided.
     """
-    for name, value in SWITCHES.items():
-        os.environ.setdefault(name, value)
+    missing = frozenset(SWITCHES.keys() - os.environ.keys())
+    for name in missing:
+        os.environ[name] = SWITCHES[name]
+    return missing
 
 
 def keep_prefect_in(root: Path) -> Path:
@@ -34,6 +38,6 @@ def keep_prefect_in(root: Path) -> Path:
 
     A PREFECT_HOME that is already set is kept. Call it before anything imports prefect.
     """
-    home = os.environ.setdefault("PREFECT_HOME", str(root.resolve() / ".kshot" / "prefect"))
+    home = os.environ.setdefault("PREFECT_HOME", str(root.resolve() / PREFECT_HOME))
     Path(home).mkdir(parents=True, exist_ok=True)
     return Path(home)

@@ -1,12 +1,12 @@
 """What a retraining's MLflow run holds: the data set, params, metrics, tags and files."""
 
-import contextlib
 import json
-import os
 import time
 import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+import psutil
 
 from kshot.lifecycle import layout
 from kshot.lifecycle.lineage import LOCK_FILE, environment, ingested
@@ -15,10 +15,12 @@ from kshot.lifecycle.training_log import is_number
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
+    from mlflow.entities import Run
 
     from kshot.lifecycle.dataset import DataVersion
 
 LONGEST_PARAM, PARAMS_AT_ONCE = 6000, 100  # what MLflow takes
+CLOCKS_S = 5.0  # that a process may seem to begin after its run: it is counted from the boot, whose time is rounded
 
 
 def log_data(client: "MlflowClient", run_id: str, root: Path, version: "DataVersion | None") -> None:
@@ -77,12 +79,28 @@ def log_files(client: "MlflowClient", run_id: str, root: Path, patch: str) -> No
 
 def close_abandoned(client: "MlflowClient", experiment_id: str, here: dict[str, str]) -> None:
     """Mark the runs of processes that were killed as KILLED. `here`: the tags that name this machine and project."""
-    wanted = " and ".join(f"tags.`{name}` = '{value}'" for name, value in here.items() if "'" not in value)
-    for run in client.search_runs([experiment_id], f"attributes.status = 'RUNNING' and {wanted}"):
-        process = run.data.tags.get("kshot.process", "")
-        if process.isdigit() and not _is_alive(int(process)):
-            client.set_tag(run.info.run_id, "kshot.failure", f"its process {process} ended without a word")
-            client.set_terminated(run.info.run_id, "KILLED")
+    for run in running(client, experiment_id, here):
+        if is_abandoned(run):
+            close(client, run)
+
+
+def running(client: "MlflowClient", experiment_id: str, tags: dict[str, str]) -> "list[Run]":
+    """The runs with these tags that MLflow shows as RUNNING."""
+    wanted = "".join(f" and tags.`{name}` = '{value}'" for name, value in tags.items() if "'" not in value)
+    return list(client.search_runs([experiment_id], f"attributes.status = 'RUNNING'{wanted}"))
+
+
+def is_abandoned(run: "Run") -> bool:
+    """Whether the process of a run of this machine is gone; False for a run that does not say its process."""
+    process = run.data.tags.get("kshot.process", "")
+    return process.isdigit() and not _is_alive(int(process), since_s=run.info.start_time / 1000)
+
+
+def close(client: "MlflowClient", run: "Run") -> None:
+    """Mark a run whose process is gone as KILLED."""
+    process = run.data.tags["kshot.process"]
+    client.set_tag(run.info.run_id, "kshot.failure", f"its process {process} ended without a word")
+    client.set_terminated(run.info.run_id, "KILLED")
 
 
 def final_metrics(figures: dict[str, Any]) -> dict[str, float]:
@@ -119,10 +137,12 @@ def flat(params: dict[str, Any], prefix: str = "") -> dict[str, str]:
     return found
 
 
-def _is_alive(process: int) -> bool:
-    with contextlib.suppress(ProcessLookupError):
-        # Signal 0 asks without doing anything; a process of somebody else is alive too.
-        with contextlib.suppress(PermissionError):
-            os.kill(process, 0)
+def _is_alive(process: int, since_s: float) -> bool:
+    """Whether the process that ran at that time (seconds since 1970) runs still; a number may have a new owner."""
+    try:
+        found = psutil.Process(process)
+        return found.create_time() < since_s + CLOCKS_S and found.status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
+    except psutil.AccessDenied:
         return True
-    return False

@@ -1,0 +1,65 @@
+"""`kshot doctor`: what goes wrong on this machine and in this project, and how to mend it."""
+
+import argparse
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from kshot.errors import MustBeMended
+
+if TYPE_CHECKING:
+    from kshot.lifecycle.doctor.finding import Finding
+
+DESCRIPTION = """\
+Look for what goes wrong on people's machines: packages that do not go together, usage data that
+is sent, a project that was moved, a schedule that starts nothing, runs that hang as running, data
+that only this machine holds, locks and databases that cannot be used.
+
+A line with ! must be mended, and the exit code is then 11; one with - is worth knowing.
+"""
+
+
+def add_parser(verbs: Any) -> None:
+    """Add the verb `doctor` to the command line."""
+    top = verbs.add_parser(
+        "doctor",
+        help="find what goes wrong here, and mend it",
+        description=DESCRIPTION,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    top.add_argument(
+        "--mend",
+        action="store_true",
+        help="do what can be done without a person: artifact paths of a moved project (after a backup), runs that "
+        "hang, data pushed to the remote",
+    )
+    top.set_defaults(run=run)
+
+
+def run(root: Path, options: argparse.Namespace) -> int:
+    """Print what was found, mend it where asked, and look again; exit code 11 where something must be mended."""
+    found = _look(root, options)
+    mends = [finding for finding in found if finding.by_itself is not None]
+    if options.mend and mends:
+        for finding in mends:
+            assert finding.by_itself is not None
+            print(f"mended: {finding.by_itself()}", flush=True)
+        found = _look(root, options)
+    for finding in found:
+        print(f"{'!' if finding.must else '-'} {finding.check:<10} {finding}")
+    must = sum(finding.must for finding in found)
+    print(_summary(must, len(found) - must))
+    return MustBeMended.exit_code if must else 0
+
+
+def _look(root: Path, options: argparse.Namespace) -> "list[Finding]":
+    from flows import doctor as of_prefect
+    from kshot.lifecycle.doctor.checkup import checkup
+
+    return checkup(root, options.set_by_kshot, {"prefect": lambda: of_prefect.look(root)})
+
+
+def _summary(must: int, may: int) -> str:
+    if not must and not may:
+        return "nothing is wrong"
+    told = f"{must} must be mended" if must else "nothing must be mended"
+    return told + (f", {may} worth knowing" if may else "")

@@ -1,0 +1,1 @@
+"""`kshot doctor`: what goes wrong on people's machines, found by looking, with the mend of each."""

@@ -1,0 +1,32 @@
+"""Every check once; one that cannot look says so as a finding of its own."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+from kshot.errors import KshotError
+from kshot.lifecycle.doctor import files, moved, remote, runs, scheduling, telemetry, versions
+from kshot.lifecycle.doctor.finding import Finding
+
+
+def checkup(root: Path, set_by_kshot: frozenset[str], more: dict[str, Callable[[], list[Finding]]]) -> list[Finding]:
+    """What all checks found, `more` among them. `set_by_kshot`: what quiet.silence_telemetry had to set."""
+    checks: dict[str, Callable[[], list[Finding]]] = {
+        versions.CHECK: versions.look,
+        telemetry.CHECK: lambda: telemetry.look(root, set_by_kshot),
+        files.CHECK: lambda: files.look(root),
+        moved.CHECK: lambda: moved.look(root),
+        runs.CHECK: lambda: runs.look(root),
+        scheduling.CHECK: lambda: scheduling.look(root),
+        remote.CHECK: lambda: remote.look(root),
+        **more,
+    }
+    return [finding for name, look in checks.items() for finding in told(name, look)]
+
+
+def told(name: str, look: Callable[[], list[Finding]]) -> list[Finding]:
+    """What a check found; an error that is meant for a person is a finding too."""
+    try:
+        return look()
+    except KshotError as error:
+        found, _, mend = str(error).partition("; ")
+        return [Finding(name, found, "an answer", mend or "see above")]

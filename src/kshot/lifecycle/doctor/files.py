@@ -1,0 +1,88 @@
+"""Files of .kshot and mlruns that cannot be used: a lock of another user, a damaged note, a damaged database."""
+
+import errno
+import os
+import sqlite3
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+from kshot.errors import KshotError
+from kshot.lifecycle import layout, new_data, quiet, schedule, store
+from kshot.lifecycle.doctor.finding import Finding
+
+CHECK = "files"
+PATIENCE_S = 5.0  # for who writes to a database just now
+NOTES: tuple[Callable[[Path], Any], ...] = (schedule.read, new_data.read)
+
+
+def look(root: Path) -> list[Finding]:
+    """Locks, notes and databases that exist and cannot be used."""
+    return [*locks(root), *notes(root), *databases(root)]
+
+
+def locks(root: Path) -> Iterator[Finding]:
+    """Folders that cannot be written to, and locks that cannot be opened; who holds one is no matter here."""
+    for folder in (root / layout.STATE, root / layout.MLRUNS, root / layout.RAW.parent):
+        if folder.exists() and not os.access(folder, os.W_OK | os.X_OK, effective_ids=True):
+            yield _not_ours(folder, "it")
+    for path in sorted({*(root / layout.STATE).glob("*lock")}):
+        try:
+            with path.open("r+", encoding="utf-8") as file:
+                file.read()
+        except PermissionError:
+            yield _not_ours(path, "this lock")
+        except (OSError, UnicodeDecodeError) as error:
+            what = os.strerror(error.errno) if isinstance(error, OSError) and error.errno else "no text"
+            yield Finding(CHECK, f"the lock {path} cannot be read ({what})", "a file", _aside(path))
+
+
+def notes(root: Path) -> Iterator[Finding]:
+    """What kshot keeps between commands and can no longer read."""
+    for read in NOTES:
+        try:
+            read(root)
+        except KshotError as error:
+            found, _, mend = str(error).partition("; ")
+            yield Finding(CHECK, found, "a whole file", mend)
+        except OSError as error:
+            yield Finding(CHECK, str(error), "a file that can be read", "give it back to the user who runs kshot")
+
+
+def databases(root: Path) -> Iterator[Finding]:
+    """The sqlite databases of MLflow and Prefect that are not whole, or cannot be opened."""
+    home = Path(os.environ.get("PREFECT_HOME") or root / quiet.PREFECT_HOME)
+    for path, loss in (
+        (root / store.DATABASE, "bring it back from a copy; the records of runs and models are in it"),
+        (home / "prefect.db", f"{_aside(home / 'prefect.db')}: only the history of flow runs is in it"),
+    ):
+        trouble = unreadable(path)
+        if trouble:
+            yield Finding(CHECK, f"the database {path} cannot be used: {trouble}", "a whole sqlite database", loss)
+
+
+def unreadable(path: Path) -> str:
+    """Why the sqlite database cannot be read, '' where it can or is not there."""
+    if not path.exists():
+        return ""
+    try:
+        with closing(sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True, timeout=PATIENCE_S)) as database:
+            found = database.execute("pragma quick_check(1)").fetchone()
+        return "" if found == ("ok",) else f"it is damaged ({found[0]})"
+    except sqlite3.Error as error:
+        return str(error)
+
+
+def _not_ours(path: Path, what: str) -> Finding:
+    try:
+        owner = path.owner()
+    except KeyError:
+        owner = f"user {path.stat().st_uid}"
+    me = os.environ.get("USER") or str(os.geteuid())
+    found = f"{path} belongs to {owner}, and {me} may not write {what} ({os.strerror(errno.EACCES)})"
+    return Finding(CHECK, found, "one user for all commands", f"sudo chown -R $(id -u) {path}")
+
+
+def _aside(path: Path) -> str:
+    return f"move it away: mv {path} {path}.broken"

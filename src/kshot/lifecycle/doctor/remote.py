@@ -1,0 +1,91 @@
+"""Data versions that only this machine holds, where the project has a DVC remote."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from kshot.errors import DataError
+from kshot.lifecycle import dataset
+from kshot.lifecycle.doctor.finding import Finding
+
+CHECK = "remote"
+
+
+def look(root: Path) -> list[Finding]:
+    """The data versions that are not in the remote; nothing where none is set up. Raises DataError."""
+    if not (root / ".dvc").is_dir() or not (known := _versions(root)):
+        return []
+    with _remote(root) as (repo, remote):
+        if remote is None:
+            return []
+        missing = _missing(remote, known)
+        where = remote.fs.unstrip_protocol(remote.path)
+        here = [md5 for md5 in missing if repo.cache.local.exists(f"{md5}.dir")]
+    lost = [md5 for md5 in missing if md5 not in here]
+    found = []
+    if here:
+        what = f"data version{'s' * (len(here) > 1)} {_short(here)} {'is' if len(here) == 1 else 'are'} not in {where}"
+        found.append(
+            Finding(CHECK, what, "a copy off this machine", "kshot doctor --mend pushes", by_itself=lambda: push(root))
+        )
+    if lost:
+        what = f"data version{'s' * (len(lost) > 1)} {_short(lost)} lie neither in DVC's cache nor in {where}"
+        mend = "add them again from their sources (`kshot data versions` names them), or do without"
+        found.append(Finding(CHECK, what, "the images, to bring one back", mend, must=False))
+    return found
+
+
+def push(root: Path) -> str:
+    """Push every data version that the cache holds and the remote does not. Raises DataError."""
+    from dvc_data.hashfile.hash_info import HashInfo
+
+    with _remote(root) as (repo, remote):
+        missing = [md5 for md5 in _missing(remote, _versions(root)) if repo.cache.local.exists(f"{md5}.dir")]
+        listings = [HashInfo("md5", f"{md5}.dir") for md5 in missing]
+        # `repo.cloud.push` is shallow: of a folder it would send the listing alone.
+        result = repo.cloud.transfer(repo.cache.local, remote, listings, cache_odb=repo.cache.local, shallow=False)
+        where = remote.fs.unstrip_protocol(remote.path)
+    if result.failed:
+        raise DataError(f"{len(result.failed)} files were not taken by {where}; try `dvc push` to see why")
+    return (
+        f"{len(result.transferred):,} files of data version{'s' * (len(missing) > 1)} {_short(missing)} are in {where}"
+    )
+
+
+def _versions(root: Path) -> list[str]:
+    found = {version.md5: None for version in dataset.versions(root)}
+    now = dataset.current(root)
+    return list(found | ({now.md5: None} if now else {}))
+
+
+def _missing(remote: Any, known: list[str]) -> list[str]:
+    # A listing goes up after all of its files: where it is, they are.
+    there = set(remote.oids_exist([f"{md5}.dir" for md5 in known]))
+    return [md5 for md5 in known if f"{md5}.dir" not in there]
+
+
+@contextmanager
+def _remote(root: Path) -> Iterator[tuple[Any, Any]]:
+    """DVC's project and its default remote, None without one. What a remote raises becomes a DataError."""
+    from dvc.config import NoRemoteError
+    from dvc.repo import Repo
+
+    try:
+        with Repo(str(root)) as repo:
+            try:
+                remote = repo.cloud.get_remote_odb()
+            except NoRemoteError:
+                remote = None
+            yield repo, remote
+    except DataError:
+        raise
+    except Exception as error:  # every kind of remote raises its own
+        what = " ".join(str(error).split())[:200] or type(error).__name__
+        raise DataError(
+            f"DVC's remote cannot be asked: {what}; see `dvc remote list` and its logins, or `dvc doctor`"
+        ) from error
+
+
+def _short(versions: list[str]) -> str:
+    return ", ".join(md5[:8] for md5 in versions[:5]) + (f" and {len(versions) - 5} more" if len(versions) > 5 else "")

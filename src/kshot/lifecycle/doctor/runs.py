@@ -1,0 +1,51 @@
+"""Runs that MLflow shows as RUNNING although their process is gone: a power failure, a kill -9."""
+
+import os
+import socket
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from kshot.lifecycle import run_content, store
+from kshot.lifecycle.doctor.files import unreadable
+from kshot.lifecycle.doctor.finding import Finding
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+    from mlflow.entities import Run
+
+CHECK = "runs"
+
+
+def look(root: Path) -> list[Finding]:
+    """The runs of this machine that hang. Raises RegistryError for a store that cannot be used."""
+    database = root / store.DATABASE
+    if "MLFLOW_TRACKING_URI" not in os.environ and (not database.exists() or unreadable(database)):
+        return []
+    with store.told(store.connect(root)):
+        hanging = _hanging(store.client(), root)
+    if not hanging:
+        return []
+    names = ", ".join(run.info.run_id[:8] for run in hanging[:5])
+    found = f"{len(hanging)} runs are RUNNING in MLflow though their processes are gone: {names}"
+    return [Finding(CHECK, found, "an end", "kshot doctor --mend marks them KILLED", by_itself=lambda: end(root))]
+
+
+def end(root: Path) -> str:
+    """Mark what hangs now as KILLED. Raises RegistryError."""
+    with store.told(store.connect(root)):
+        client = store.client()
+        hanging = _hanging(client, root)
+        for run in hanging:
+            run_content.close(client, run)
+    return f"{len(hanging)} runs are KILLED in MLflow now"
+
+
+def _hanging(client: "MlflowClient", root: Path) -> "list[Run]":
+    experiment = client.get_experiment_by_name(store.EXPERIMENT)
+    assert experiment is not None, "connecting makes it"
+    here = {"kshot.host": socket.gethostname()}
+    found = run_content.running(client, experiment.experiment_id, here)
+    if "MLFLOW_TRACKING_URI" in os.environ:
+        # Others' runs are there too, perhaps of a container that bears the same name and other process numbers.
+        found = [run for run in found if Path(run.data.tags.get("kshot.root", "")).is_relative_to(root.resolve())]
+    return [run for run in found if run_content.is_abandoned(run)]

@@ -1,0 +1,24 @@
+"""A schedule that is kept and served by no process: it starts nothing, and nothing says so."""
+
+from pathlib import Path
+
+from kshot.errors import KshotError
+from kshot.lifecycle import lock, schedule
+from kshot.lifecycle.doctor.finding import Finding
+
+CHECK = "schedule"
+
+
+def look(root: Path) -> list[Finding]:
+    """The schedule that nobody serves; one that is paused as a whole may rest."""
+    try:
+        kept = schedule.read(root)
+        served = lock.holder(root, lock.SERVING)
+    except (KshotError, OSError):
+        return []  # told among the files
+    active = [name for name in kept.names() if name not in kept.paused] if kept else []
+    if not active or served is not None:
+        return []
+    found = f"{', '.join(active)} is scheduled in {schedule.FILE}, and no process serves it: nothing is started"
+    mend = "kshot schedule, under systemd, tmux or what keeps your services; or kshot schedule remove"
+    return [Finding(CHECK, found, "a process that serves it", mend)]

@@ -1,0 +1,109 @@
+"""Usage data that is sent in spite of quiet.py: a variable that a person's shell sets, a tool that is run by hand."""
+
+import os
+import tomllib
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from kshot.lifecycle.doctor.finding import Finding
+
+CHECK = "telemetry"
+TRUE = ("1", "true", "yes", "on", "t", "y")
+
+Environment = Mapping[str, str]
+
+
+def look(root: Path, set_by_kshot: frozenset[str]) -> list[Finding]:
+    """Who sends what. `set_by_kshot`: the variables that this process set itself, which the person's shell has not."""
+    now = dict(os.environ)
+    before = {name: value for name, value in now.items() if name not in set_by_kshot}
+    within = [tool for tool, sends in TOOLS.items() if sends(root, now)]
+    by_hand = [tool for tool, sends in TOOLS.items() if tool not in within and sends(root, before)]
+    found = []
+    for tool in within:
+        name, value = SWITCH[tool]
+        said = f"{name}={now.get(name, '')}"
+        found.append(
+            Finding(
+                CHECK, f"{tool} sends usage data, within kshot too, because the environment says {said}", value, UNSET
+            )
+        )
+    if by_hand:
+        switches = " ".join(dict.fromkeys(f"{SWITCH[tool][0]}={SWITCH[tool][1]}" for tool in by_hand))
+        found.append(
+            Finding(
+                CHECK,
+                f"{', '.join(by_hand)} would send usage data when run by hand, outside kshot",
+                "their switches in the environment",
+                f"put into your shell's profile: export {switches}",
+                must=False,
+            )
+        )
+    return found
+
+
+UNSET = "unset it, or set it so in your shell's profile"
+# The variable that decides for each tool, and the value that keeps it silent.
+SWITCH = {
+    "mlflow": ("MLFLOW_DISABLE_TELEMETRY", "true"),
+    "prefect": ("DO_NOT_TRACK", "true"),
+    "prefect's server": ("PREFECT_SERVER_ANALYTICS_ENABLED", "false"),
+    "dvc": ("DVC_NO_ANALYTICS", "1"),
+    "huggingface_hub": ("HF_HUB_DISABLE_TELEMETRY", "1"),
+}
+
+
+def _mlflow(root: Path, names: Environment) -> bool:
+    # It takes no "1" for DO_NOT_TRACK.
+    return not _true(names, "MLFLOW_DISABLE_TELEMETRY") and names.get("DO_NOT_TRACK", "").lower() != "true"
+
+
+def _prefect(root: Path, names: Environment) -> bool:
+    return names.get("DO_NOT_TRACK", "").lower() not in ("1", "true", "yes")
+
+
+def _prefects_server(root: Path, names: Environment) -> bool:
+    name = "PREFECT_SERVER_ANALYTICS_ENABLED"
+    return _true({name: names.get(name) or _profile(names).get(name, "true")}, name)
+
+
+def _dvc(root: Path, names: Environment) -> bool:
+    if names.get("DVC_NO_ANALYTICS"):
+        return False
+    from dvc.config import Config
+    from dvc.exceptions import DvcException
+
+    try:
+        said = Config(str(root / ".dvc"), validate=False).get("core", {}).get("analytics", "true")
+    except DvcException:
+        return False  # a project without DVC, or with a config that every other command refuses
+    return str(said).lower() in TRUE
+
+
+def _hub(root: Path, names: Environment) -> bool:
+    return not any(_true(names, name) for name in ("HF_HUB_DISABLE_TELEMETRY", "DISABLE_TELEMETRY", "DO_NOT_TRACK"))
+
+
+# Each says whether the tool would send something with these variables.
+TOOLS: dict[str, Callable[[Path, Environment], bool]] = {
+    "mlflow": _mlflow,
+    "prefect": _prefect,
+    "prefect's server": _prefects_server,
+    "dvc": _dvc,
+    "huggingface_hub": _hub,
+}
+
+
+def _true(names: Mapping[str, str | None], name: str) -> bool:
+    return str(names.get(name) or "").lower() in TRUE
+
+
+def _profile(names: Environment) -> dict[str, str]:
+    """What Prefect's active profile says to who runs it by hand."""
+    home = Path(names.get("PREFECT_HOME") or Path.home() / ".prefect")
+    try:
+        kept = tomllib.loads((home / "profiles.toml").read_text(encoding="utf-8"))
+        values = kept["profiles"][names.get("PREFECT_PROFILE") or kept["active"]]
+        return {str(name): str(value) for name, value in values.items()}
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return {}

@@ -1,0 +1,126 @@
+"""What hangs and what is late in real records of Prefect, looked at in the database and at a server."""
+
+import sqlite3
+import time
+from collections.abc import Iterator
+from contextlib import closing
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from uuid import UUID
+
+import pytest
+
+from flows import doctor, server
+from kshot.errors import KshotError
+from kshot.lifecycle import lock, pipeline, quiet, schedule
+from kshot.lifecycle.doctor.finding import Finding
+from tests.lifecycle.doctor.test_runs import begin, dead_process
+from tests.lifecycle.test_schedule import ALL
+
+
+@pytest.fixture(scope="module")
+def recorded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A project whose Prefect knows a run that a person started and one by the clock, neither of which ever ended,
+    and a start by the clock that nobody made; its server is up."""
+    root = tmp_path_factory.mktemp("recorded")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.delenv("PREFECT_HOME", raising=False)
+        home = quiet.keep_prefect_in(root)
+        up = server.start_lasting(home, server.free_port(4300))
+        try:
+            up.wait()
+            patch.setenv("PREFECT_API_URL", up.api)
+            _record(root, up.api)
+            yield root
+        finally:
+            pipeline.end_group(up.process, grace_s=3.0)
+            server.forget(home)
+
+
+def _record(root: Path, api: str) -> None:
+    from prefect import flow
+    from prefect.client.orchestration import get_client
+    from prefect.settings import PREFECT_API_URL, temporary_settings
+    from prefect.states import Running, Scheduled
+
+    @flow(name="retrain")
+    def retrain(root: str = "", project: str = "") -> None: ...
+
+    with temporary_settings({PREFECT_API_URL: api}), get_client(sync_client=True) as client:
+        known = client.create_flow(retrain)
+        by_clock = UUID(str(client.create_deployment(known, name="scheduled", tags=["kshot"])))
+        client.create_flow_run(retrain, parameters={"root": str(root)}, name="by-hand", state=Running())
+        running = {"parameters": {"project": str(root)}, "state": Running(), "name": "by-clock"}
+        client.create_flow_run_from_deployment(by_clock, **running)
+        due = Scheduled(scheduled_time=datetime.now(UTC) - timedelta(hours=1))
+        client.create_flow_run_from_deployment(by_clock, parameters={"project": str(root)}, state=due, name="late")
+
+
+@pytest.fixture
+def root(recorded: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The project; its records are read from the database."""
+    monkeypatch.setenv("PREFECT_HOME", str(recorded / quiet.PREFECT_HOME))
+    monkeypatch.delenv("PREFECT_API_URL", raising=False)
+    schedule.write(recorded, ALL)
+    return recorded
+
+
+def found(root: Path, check: str) -> list[Finding]:
+    return [finding for finding in doctor.look(root) if finding.check == check]
+
+
+def test_a_start_that_is_late_although_somebody_serves_is_told(root: Path) -> None:
+    assert found(root, "schedule") == []  # nobody serves, and another check says so
+    with lock.hold(root, "kshot schedule", lock.SERVING):
+        (finding,) = found(root, "schedule")
+        assert finding.must and finding.found.startswith("1 starts of cron, every are late, the first was due")
+        schedule.write(root, schedule.pause(ALL, ALL.names(), True))
+        assert found(root, "schedule") == []
+
+
+def test_a_schedule_without_a_next_start_is_told(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What sqlalchemy 2.1 leaves: all is served and nothing is planned."""
+    monkeypatch.setattr(doctor, "RUNS", f"{doctor.RUNS} and flow_run.name <> 'late'")
+    with lock.hold(root, "kshot schedule", lock.SERVING):
+        assert found(root, "schedule") == []  # it has only begun to serve
+        monkeypatch.setattr(doctor, "PLANNED_S", -1.0)
+        (finding,) = found(root, "schedule")
+    assert "no next start is planned" in finding.found
+
+
+def test_runs_whose_process_is_gone_are_told(root: Path) -> None:
+    (finding,) = found(root, "runs")
+    assert finding.found.startswith("2 flow runs are Running in Prefect") and "by-hand" in finding.found
+    with lock.hold(root, "kshot schedule", lock.SERVING):
+        assert "1 flow runs are Running in Prefect though their processes are gone: by-hand" in (
+            found(root, "runs")[0].found
+        )
+    time.sleep(1)  # the lock says when to the second
+    with lock.hold(root, "kshot retrain"):  # which began later
+        assert len(found(root, "runs")) == 1
+
+
+def test_a_server_that_is_down_is_one_line(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PREFECT_API_URL", "http://127.0.0.1:9/api")
+    with pytest.raises(KshotError, match=r"Prefect's server http://127\.0\.0\.1:9/api does not answer; start it, or"):
+        doctor.look(root)
+
+
+def test_of_a_server_only_what_mlflow_knows_of_this_machine_is_judged_and_mended(
+    root: Path, recorded: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    api = server.running(recorded / quiet.PREFECT_HOME)
+    assert api is not None
+    monkeypatch.setenv("PREFECT_API_URL", api)
+    assert found(root, "runs") == []  # a process of another machine may work on them
+    database = root / quiet.PREFECT_HOME / "prefect.db"
+    with closing(sqlite3.connect(database)) as records:
+        (flow_run,) = records.execute("select id from flow_run where name = 'by-hand'").fetchone()
+    begin(root, dead_process(), tags={"kshot.prefect_flow_run": flow_run})
+    (finding,) = found(root, "runs")
+    assert finding.found.endswith(": by-hand") and finding.by_itself is not None
+    assert finding.by_itself() == "1 flow runs are Crashed in Prefect now"
+    with closing(sqlite3.connect(database)) as records:
+        states = dict(records.execute("select name, state_name from flow_run").fetchall())
+    assert states["by-hand"] == "Crashed" and states["by-clock"] == "Running"
+    assert found(root, "runs") == []

@@ -1,0 +1,90 @@
+"""Locks, notes and databases that cannot be used, broken as they break on people's machines."""
+
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from kshot.lifecycle import lock, new_data, schedule, store
+from kshot.lifecycle.doctor import files
+from tests.lifecycle import raw_project, registered_versions
+from tests.lifecycle.test_schedule import ALL
+
+NOBODY = 65534
+
+
+@pytest.fixture(scope="module")
+def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return registered_versions.write(tmp_path_factory.mktemp("template"), count=1)
+
+
+@pytest.fixture
+def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.delenv("PREFECT_HOME", raising=False)
+    return raw_project.make(tmp_path / "root")
+
+
+@pytest.fixture
+def open_root(root: Path) -> Iterator[Path]:
+    """The same where every user may go: pytest's folders let nobody else through."""
+    with tempfile.TemporaryDirectory() as folder:
+        Path(folder).chmod(0o755)
+        yield Path(shutil.copytree(root, Path(folder) / "root"))
+
+
+def test_a_project_that_works_is_well(root: Path, template: Path) -> None:
+    shutil.copytree(template / "mlruns", root / "mlruns")
+    schedule.write(root, ALL)
+    with lock.hold(root, "kshot retrain"):
+        assert files.look(root) == []
+
+
+def test_a_lock_that_is_no_file_is_told(root: Path) -> None:
+    (root / ".kshot/lock").mkdir(parents=True)
+    (finding,) = files.look(root)
+    assert "/.kshot/lock cannot be read (Is a directory)" in finding.found
+    assert finding.mend.startswith("move it away: mv ")
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another user")
+def test_what_another_user_left_is_told(open_root: Path) -> None:
+    with lock.hold(open_root, "kshot retrain"):
+        pass
+    os.seteuid(NOBODY)
+    try:
+        found = [finding.found for finding in files.look(open_root)]
+    finally:
+        os.seteuid(0)
+    assert any(f"{open_root}/.kshot belongs to root" in line for line in found)
+    assert any(f"{open_root}/.kshot/lock belongs to root, and" in line for line in found)
+
+
+def test_damaged_notes_are_told_with_what_to_do(root: Path) -> None:
+    schedule.write(root, ALL)
+    path = root / schedule.FILE
+    path.write_text(path.read_text()[:100])
+    (root / new_data.FILE).write_text("{}")
+    told = [str(finding) for finding in files.look(root)]
+    assert "schedule.json is damaged" in told[0] and "remove it and give `kshot schedule` its options again" in told[0]
+    assert "new-data.json is damaged" in told[1]
+
+
+def test_a_damaged_database_is_told(root: Path, template: Path) -> None:
+    shutil.copytree(template / "mlruns", root / "mlruns")
+    path = root / store.DATABASE
+    content = bytearray(path.read_bytes())
+    content[4096 : 40 * 4096] = os.urandom(39 * 4096)  # its first page says that it is a database
+    path.write_bytes(content)
+    (finding,) = files.look(root)
+    assert "mlruns/mlflow.db cannot be used: " in finding.found and "bring it back from a copy" in finding.mend
+
+
+def test_what_is_no_database_at_all_is_told(root: Path) -> None:
+    path = root / ".kshot/prefect/prefect.db"
+    path.parent.mkdir(parents=True)
+    path.write_text("a page of a proxy that said no\n" * 100)
+    (finding,) = files.look(root)
+    assert "file is not a database" in finding.found and "only the history of flow runs" in finding.mend

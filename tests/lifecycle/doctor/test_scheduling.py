@@ -1,0 +1,23 @@
+"""A schedule that is kept and that nobody serves."""
+
+from pathlib import Path
+
+from kshot.lifecycle import lock, schedule
+from kshot.lifecycle.doctor import scheduling
+from tests.lifecycle.test_schedule import ALL
+
+
+def test_a_schedule_that_nobody_serves_is_told(tmp_path: Path) -> None:
+    assert scheduling.look(tmp_path) == []
+    schedule.write(tmp_path, ALL)
+    (finding,) = scheduling.look(tmp_path)
+    assert finding.must and "cron, every, new-data is scheduled in .kshot/schedule.json" in finding.found
+    assert "no process serves it" in finding.found and finding.mend.startswith("kshot schedule, under systemd")
+
+
+def test_one_that_is_served_or_paused_as_a_whole_is_well(tmp_path: Path) -> None:
+    schedule.write(tmp_path, ALL)
+    with lock.hold(tmp_path, "kshot schedule", lock.SERVING):
+        assert scheduling.look(tmp_path) == []
+    schedule.write(tmp_path, schedule.pause(ALL, ALL.names(), True))
+    assert scheduling.look(tmp_path) == []
