@@ -48,7 +48,10 @@ def test_help_names_every_verb_and_answers_at_once() -> None:
     )
 
 
-VERBS = "retrain plan data models compare history promote approve reject rollback schedule tasks drift doctor ui audit reproduce prune"
+VERBS = (
+    "retrain plan data models compare history promote approve reject rollback audit reproduce prune schedule tasks "
+    "drift doctor ui"
+)
 
 
 @pytest.mark.parametrize(
