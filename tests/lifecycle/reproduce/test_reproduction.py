@@ -157,6 +157,17 @@ def test_weights_are_compared_with_what_is_registered_and_with_what_was_trained(
     assert other.largest == pytest.approx(0.01, rel=1e-3)
 
 
+def test_a_model_whose_files_were_pruned_is_compared_by_what_was_trained(root: Path, tmp_path: Path) -> None:
+    rebuilt = tmp_path / "tree" / layout.MODEL
+    shutil.copytree(registry.model_files(root, "1", tmp_path / "registered"), rebuilt)
+    (rebuilt / comparison.ADDED_LATER).unlink()
+    store.client().set_model_version_tag(store.NAME, "1", registry.PRUNED, "2026-01-01")
+    assert comparison.weights(subject(root, tmp_path / "one"), tmp_path / "tree").unlike == ()
+    flip(rebuilt / "embedding.safetensors")
+    found = comparison.weights(subject(root, tmp_path / "two"), tmp_path / "tree")
+    assert "embedding.safetensors" in found.unlike and result(weights=found).verdict == OTHERWISE
+
+
 def test_a_registered_file_that_was_changed_is_told_from_a_training_that_was(root: Path, tmp_path: Path) -> None:
     rebuilt = tmp_path / "tree" / layout.MODEL
     place = registry.model_files(root, "1", tmp_path / "registered")

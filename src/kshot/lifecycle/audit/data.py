@@ -17,6 +17,7 @@ from kshot.lifecycle.audit.link import Broken, Link, checked
 from kshot.lifecycle.audit.subject import DELETED, read_history
 from kshot.lifecycle.dataset import DataVersion
 from kshot.lifecycle.events import CHAMPION, Event, Reign, reigns, verify
+from kshot.lifecycle.tables import counted
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -217,7 +218,7 @@ def _runs_hold(runs: "Sequence[Run]", versions: "Sequence[ModelVersion]") -> str
             f"{len(versions)} versions with their runs",
             f"{len(versions) - len(lost)}",
         )
-    return f"{len(alive):,} runs, and those of all {len(versions)} versions are among them"
+    return f"{counted(len(alive), 'run')}; those of {counted(len(versions), 'version')} are among them"
 
 
 def _history(events: Sequence[Event], trouble: str, aliases: dict[str, str]) -> str:
@@ -226,4 +227,5 @@ def _history(events: Sequence[Event], trouble: str, aliases: dict[str, str]) -> 
     problems = verify(events, aliases)
     if problems:
         raise Broken("; ".join(problems), standing(dict(events[-1].after) if events else {}), standing(aliases))
-    return f"{len(events)} events, each with the hash of the one before, leave the aliases where they stand"
+    count = counted(len(events), "event")
+    return f"{count}, each with the hash of the one before; the aliases stand where the last one left them"

@@ -16,6 +16,7 @@ from kshot.lifecycle.audit.subject import Subject, opened
 from kshot.lifecycle.carrying_out import DECISIONS, OF_THE_REPLACED
 from kshot.lifecycle.events import CHAMPION, MOVED_OUTSIDE, PROMOTED, REFUSED, WAITING, Event, minute, reigns, verify
 from kshot.lifecycle.paired import differences, group_changes, read_groups
+from kshot.lifecycle.tables import counted
 from kshot.params import Gate
 
 DECIDES = {PROMOTED: True, WAITING: True, REFUSED: False}  # events of the gate, and what the evidence must say for each
@@ -66,8 +67,7 @@ def history(subject: Subject) -> str:
         for reign in reigns(subject.record.events)
         if reign.version == subject.version
     ]
-    count = len(subject.record.events)
-    return f"{count} event{'s' if count != 1 else ''}, each with the hash of the one before; " + (
+    return f"{counted(len(subject.record.events), 'event')}, each with the hash of the one before; " + (
         f"champion {', '.join(times)}" if times else "never champion"
     )
 

@@ -11,6 +11,7 @@ from kshot.lifecycle.audit.link import BROKEN, NOT_CHECKED, VERIFIED, Link
 from kshot.lifecycle.audit.model import ModelAudit
 from kshot.lifecycle.report import pages, write_page
 from kshot.lifecycle.report_plots import picture
+from kshot.lifecycle.tables import counted
 
 MARKS = {VERIFIED: "\N{CHECK MARK}", BROKEN: "\N{MULTIPLICATION X}", NOT_CHECKED: "\N{ALMOST EQUAL TO}"}
 # Where each link stands in the drawing: column, row; and what it rests on.
@@ -72,7 +73,8 @@ def write_data_page(found: DataAudit, path: Path) -> Path:
         pages()
         .get_template("audit.html.j2")
         .render(
-            title=f"Data version {found.data.short}: {len(found.runs)} runs, {len(found.models)} models",
+            title=f"Data version {found.data.short}: "
+            f"{counted(len(found.runs), 'run')}, {counted(len(found.models), 'model')}",
             reach=f"Audited {_time(found)}",
             **_mood(found),
             facts={

@@ -53,7 +53,14 @@ class Accuracy:
 
 
 def weights(subject: Subject, tree: Path) -> Weights:
-    """Compare the registered model with model/ of `tree`. Raises RegistryError where the registered one is gone."""
+    """Compare the registered model with model/ of `tree`. Raises RegistryError where the registered one is gone.
+
+    Where `kshot prune` deleted it, the md5 in dvc.lock says whether the rebuilt files are the same.
+    """
+    as_trained = folder_md5(tree / layout.MODEL, _names(tree / layout.MODEL)) == _trained(subject)
+    if registry.PRUNED in subject.tags:
+        names = tuple(sorted(_names(tree / layout.MODEL)))
+        return Weights(names, () if as_trained else names, 0, 0, None, as_trained)
     registered = registry.model_files(subject.root, subject.version, subject.scratch / "registered")
     rebuilt = tree / layout.MODEL
     files = sorted({*_names(registered), *_names(rebuilt)} - {ADDED_LATER})
@@ -67,7 +74,7 @@ def weights(subject: Subject, tree: Path) -> Weights:
         tensors=len(ours),
         unlike_tensors=sum(share != 0 for share in shares.values()) + len(ours.keys() ^ theirs.keys()),
         largest=max((share for share in shares.values() if share is not None), default=0.0) if comparable else None,
-        as_trained=folder_md5(rebuilt, _names(rebuilt)) == subject.output(layout.MODEL.as_posix())["md5"],
+        as_trained=as_trained,
     )
 
 
@@ -85,6 +92,10 @@ def accuracies(subject: Subject, tree: Path) -> tuple[Accuracy, ...]:
         mean = float(rebuilt[name]["mean"]) if name in rebuilt else float("nan")
         found.append(Accuracy(name, float(score[0]), mean, int(part["moved"].sum()), len(part)))
     return tuple(found)
+
+
+def _trained(subject: Subject) -> str:
+    return str(subject.output(layout.MODEL.as_posix())["md5"])
 
 
 def _names(folder: Path) -> list[str]:
