@@ -11,7 +11,7 @@ from PIL import Image, ImageFilter, ImageOps
 
 from kshot import cli
 from kshot.errors import DataError, Drifted
-from kshot.lifecycle import layout
+from kshot.lifecycle import layout, new_data
 from kshot.lifecycle.drift import drift
 from kshot.lifecycle.drift_page import write_drift_page
 from kshot.lifecycle.drift_reference import FOLDER
@@ -247,3 +247,13 @@ def test_a_method_without_a_space_compares_the_pictures_and_says_so(fresh, folde
     found = drift(root, str(changed(fresh[1][0], tmp_path / "dark", ImageOps.invert)))
     assert {row.measure.name for row in found.rows} == {"size", "brightness", "contrast", "clipped", "sharpness"}
     assert "brightness" in names(found) and "reptile, which has no one space" in found.notes[0]
+
+
+def test_the_watch_over_new_data_hears_the_same_verdict(root, fresh, tmp_path):
+    same = changed(fresh[1][0], tmp_path / "same", lambda picture: picture)
+    assert new_data.drifted(root, same) == (False, "not drifted, so it is not added; reports/drift.html")
+    small = changed(fresh[1][0], tmp_path / "small", lambda picture: picture.resize((40, 40)))
+    found = new_data.drifted(root, small)
+    assert found.drifted and found.words.startswith("drifted (size")
+    with pytest.raises(DataError, match="whether .*nowhere has drifted cannot be told: .* does not exist"):
+        new_data.drifted(root, tmp_path / "nowhere")
