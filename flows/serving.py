@@ -177,19 +177,28 @@ class Watch:
     def find(self, schedule: Schedule) -> None:
         """Note the version that the source holds now, on disk before anything is started."""
         if schedule.source is not None:
-            self.add(Path(schedule.source))
+            self.add(Path(schedule.source), schedule.if_drifted)
         elif schedule.ref is not None:
             self.note(new_data.of_commit(self.root, schedule.ref), self.seen.fingerprint)
         else:
             self.note(new_data.of_project(self.root), self.seen.fingerprint)
 
-    def add(self, source: Path) -> None:
-        """Add the source where its content is new and has rested since the last look: a copy may be under way."""
+    def add(self, source: Path, if_drifted: bool = False) -> None:
+        """Add the source where its content is new and has rested since the last look: a copy may be under way.
+
+        `if_drifted`: only where it has drifted from what the champion was trained on; without a champion, always.
+        """
         found = new_data.fingerprint(source)
         before, self.resting = self.resting, found
         if found in (self.seen.fingerprint, self.refused) or found != before:
             return
         try:
+            if if_drifted:
+                verdict = new_data.drifted(self.root, source)
+                self.say(f"{source}: {verdict.words}")
+                if not verdict.drifted:
+                    self.note(None, found)
+                    return
             self.note(new_data.add(self.root, source), found)
         except Busy:
             raise  # said, and tried at the next look

@@ -141,7 +141,7 @@ def test_drawn_samples_have_the_shape_of_the_new_one():
     # Nobody knows how many groups: every other sample is of one.
     known = [len({groups[name] for name in found}) for found in drawn(Shape((1,) * 6))]
     assert sum(count == 1 for count in known) >= 20 and max(known) == 3
-    # n K / (K + 2 n) of K = 12 classes: 1, 3, and never more than half of them.
-    for n_way, fewer in ((1, 1), (6, 3), (300, 5)):
+    # n K / (K + 2 n) of K = 12 classes, never more than half of them; but two stay two.
+    for n_way, fewer in ((1, 1), (2, 2), (6, 3), (300, 5)):
         assert {len(np.unique(found)) for found in drawn(Shape((2,) * n_way, groups=3))} == {fewer}
     assert {len(found) for found in drawn(Shape((50,), groups=3))} == {10}

@@ -156,7 +156,9 @@ def held_samples(
     for label in rows:
         members.setdefault(groups[label], []).append(label)
     named = [group for group in members if group and len(members[group]) > 1]
-    n_way = max(1, int(len(shape.counts) * len(rows) / (len(rows) + 2 * len(shape.counts))))
+    asked = len(shape.counts)
+    # Two classes stay two: a task has no less.
+    n_way = max(min(asked, 2), int(asked * len(rows) / (len(rows) + 2 * asked)))
     for number in range(draws):
         wanted = shape.groups or (1 if number % 2 else 0)
         pool = list(rows)

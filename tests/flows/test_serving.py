@@ -33,6 +33,10 @@ def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         (["--on-new-data", "nowhere"], "nowhere is not there"),
         (["--every", "6h", "--set", "train.steps=0"], "train.steps is 0; needs at least 1"),
         (["--every", "6h", "--data", "0000"], "'0000' is no data version here"),
+        (
+            ["--on-new-data", "--if-drifted"],
+            "--if-drifted says which new data is retrained; needs --on-new-data SOURCE",
+        ),
         (["--overlap", "skip"], "--overlap says how; needs --cron, --every or --on-new-data too"),
         ([], "nothing is scheduled yet; needs --cron LINE"),
         (["pause"], "nothing is not scheduled; `kshot schedule list` shows nothing"),
@@ -126,6 +130,37 @@ def test_content_is_added_only_once_it_rests_and_only_once(root: Path, tmp_path:
     again.add(source)
     again.add(source)
     assert again.seen == watch.seen
+
+
+def test_where_only_drift_counts_other_content_is_not_added_and_looked_at_once(
+    root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[Path] = []
+
+    def drifted(_: Path, source: Path) -> new_data.Drift:
+        asked.append(source)
+        return new_data.Drift(len(asked) > 1, "words")
+
+    monkeypatch.setattr(new_data, "drifted", drifted)
+    source, said = raw_project.write_tree(tmp_path / "source", {"a": 2, "b": 2}), []
+    watch = serving.Watch(root, said.append)
+    for _ in range(4):
+        watch.add(source, if_drifted=True)
+    assert len(asked) == 1 and said == [f"{source}: words"]
+    assert watch.seen.versions == () and new_data.of_project(root) is None
+    again = serving.Watch(root, said.append)  # a restart asks no second time
+    for _ in range(2):
+        again.add(source, if_drifted=True)
+    assert len(asked) == 1
+    raw_project.write_tree(source, {"c": 2})
+    for _ in range(3):
+        again.add(source, if_drifted=True)
+    (version,) = again.seen.versions
+    assert len(asked) == 2 and version.md5 == new_data.of_project(root)
+
+
+def test_without_a_champion_all_is_new(root: Path, tmp_path: Path) -> None:
+    assert new_data.drifted(root, tmp_path) == (True, "there is no champion yet, so all of it is new")
 
 
 def test_content_that_is_refused_is_tried_again_when_it_changes(root: Path, tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ import yaml
 
 from kshot.glyphs import draw
 from kshot.lifecycle import dataset, events, history, layout, serving, store
-from kshot.lifecycle.stages import episodes, evaluate, ingest, split, train
+from kshot.lifecycle.stages import embed, episodes, evaluate, ingest, split, train
 from kshot.params import params_from
 from tests.lifecycle import raw_project
 
@@ -40,7 +40,7 @@ def make(root: Path, source: Path, **changes: Any) -> Path:
     subprocess.run(["git", *IDENTITY, "commit", "-qm", "all"], cwd=root, check=True)
     added = dataset.add(root, str(source))
     params = params_from(mapping)
-    for stage in (ingest, split, episodes, train, evaluate):
+    for stage in (ingest, split, episodes, embed, train, evaluate):
         stage.run(root, params)
     where = store.connect(root)
     client = store.client()

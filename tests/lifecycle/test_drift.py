@@ -11,7 +11,7 @@ from PIL import Image, ImageFilter, ImageOps
 
 from kshot import cli
 from kshot.errors import DataError, Drifted
-from kshot.lifecycle import layout
+from kshot.lifecycle import layout, new_data
 from kshot.lifecycle.drift import drift
 from kshot.lifecycle.drift_page import write_drift_page
 from kshot.lifecycle.drift_reference import FOLDER
@@ -242,8 +242,33 @@ def test_files_that_cannot_be_read_are_told_and_left_out(root, fresh, tmp_path):
 
 def test_a_method_without_a_space_compares_the_pictures_and_says_so(fresh, folder, tmp_path):
     letters = folder / "seed0" / "letters"
-    method = {"method": "reptile", "method_arguments": {"steps": 1, "test_steps": 1}, "n_way": 5, "steps": 2}
+    method = {"method": "reptile", "method_arguments": {"steps": 2, "test_steps": 2}, "n_way": 5, "steps": 2}
     root = champion_project.make(tmp_path / "root", letters, **method, validate_every=2)
     found = drift(root, str(changed(fresh[1][0], tmp_path / "dark", ImageOps.invert)))
     assert {row.measure.name for row in found.rows} == {"size", "brightness", "contrast", "clipped", "sharpness"}
     assert "brightness" in names(found) and "reptile, which has no one space" in found.notes[0]
+
+
+def test_a_champion_on_a_held_timm_backbone_is_compared_with_in_its_own_space(fresh, folder, tmp_path):
+    from safetensors.torch import save_file
+
+    from kshot.backbones import create_backbone
+
+    weights = tmp_path / "base.safetensors"
+    save_file(create_backbone("test_resnet", channels=3, size=32).state_dict(), weights)
+    start = {"backbone": "test_resnet", "checkpoint": str(weights), "input_size": 32}
+    letters = folder / "seed0" / "letters"
+    root = champion_project.make(tmp_path / "root", letters, **start, adaptation="head", head_dim=16, steps=20)
+    assert names(drift(root, str(changed(fresh[1][0], tmp_path / "same", lambda picture: picture)))) == set()
+    found = drift(root, str(changed(fresh[1][0], tmp_path / "dark", ImageOps.invert)))
+    assert {"brightness", "place"} <= names(found) and len(found.rows) == 10
+
+
+def test_the_watch_over_new_data_hears_the_same_verdict(root, fresh, tmp_path):
+    same = changed(fresh[1][0], tmp_path / "same", lambda picture: picture)
+    assert new_data.drifted(root, same) == (False, "not drifted, so it is not added; reports/drift.html")
+    small = changed(fresh[1][0], tmp_path / "small", lambda picture: picture.resize((40, 40)))
+    found = new_data.drifted(root, small)
+    assert found.drifted and found.words.startswith("drifted (size")
+    with pytest.raises(DataError, match="whether .*nowhere has drifted cannot be told: .* does not exist"):
+        new_data.drifted(root, tmp_path / "nowhere")

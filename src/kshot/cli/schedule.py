@@ -27,7 +27,7 @@ not slip into it. The schedule is kept: `list`, `pause`, `resume` and `remove` w
 it is served or not. docs/schedule.md says more.
 """
 LOG = layout.STATE / "scheduler.log"
-OPTIONS_OF_A_RUN = ("ref", "data", "sets", "catch_up", "overlap", "timezone", "poll")
+OPTIONS_OF_A_RUN = ("ref", "data", "sets", "catch_up", "overlap", "timezone", "poll", "if_drifted")
 
 
 def add_parser(verbs: Any) -> None:
@@ -47,6 +47,11 @@ def add_parser(verbs: Any) -> None:
         metavar="SOURCE",
         help="once for each data version: when the folder, archive or manifest SOURCE changes it is added by "
         "`data add`; without SOURCE, when the project's own version changes (with --ref, the version of that commit)",
+    )
+    top.add_argument(
+        "--if-drifted",
+        action="store_true",
+        help="of --on-new-data SOURCE: add and retrain only what `kshot drift` says has drifted",
     )
     top.add_argument("--poll", metavar="DURATION", help="from one look at the source to the next (60s)")
     top.add_argument("--timezone", metavar="ZONE", help="of --cron and of what is shown, such as Europe/Berlin (UTC)")
@@ -168,6 +173,8 @@ def _wanted(root: Path, options: argparse.Namespace) -> Schedule:
     every_s = schedule.seconds(options.every) if options.every is not None else None
     if every_s is not None and every_s < schedule.SHORTEST_S:
         raise KshotError(f"--every {options.every} is too often; needs {schedule.SHORTEST_S:.0f}s or more")
+    if options.if_drifted and not source:
+        raise KshotError("--if-drifted says which new data is retrained; needs --on-new-data SOURCE, what to look at")
     poll_s = schedule.seconds(options.poll or "60s")
     if poll_s < 1:
         raise KshotError(f"--poll {options.poll} is too often; needs 1s or more")
@@ -183,6 +190,7 @@ def _wanted(root: Path, options: argparse.Namespace) -> Schedule:
         ref=options.ref,
         data=options.data,
         settings=tuple(options.sets or ()),
+        if_drifted=options.if_drifted,
         # The same interval goes on counting where it began.
         since=kept.since if kept is not None and kept.every_s == every_s is not None else schedule.now(),
     )
@@ -205,7 +213,7 @@ def _check(root: Path, wanted: Schedule) -> None:
 
 def _source(kept: Schedule) -> str:
     where = kept.source or (f"data/raw.dvc of {kept.ref}" if kept.ref else "data/raw.dvc")
-    return f"{where}, every {schedule.duration(kept.poll_s)}"
+    return f"{where}, every {schedule.duration(kept.poll_s)}{' if drifted' if kept.if_drifted else ''}"
 
 
 def _last(root: Path) -> str:

@@ -13,13 +13,14 @@ import dataclasses
 import hashlib
 import json
 import subprocess
+import sys
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import yaml
 
-from kshot.errors import DataError, KshotError
-from kshot.lifecycle import dataset, layout, lock, raw
+from kshot.errors import DataError, Drifted, KshotError
+from kshot.lifecycle import dataset, layout, lock, raw, registry
 from kshot.lifecycle.files import write_text
 
 FILE = layout.STATE / "new-data.json"
@@ -100,6 +101,32 @@ def add(root: Path, source: Path) -> str:
     """Add the source as a data version of the project; its md5. Raises DataError, and Busy while another works."""
     with lock.hold(root, "kshot schedule --on-new-data"):
         return dataset.add(root, str(source), note="came by itself").md5
+
+
+class Drift(NamedTuple):
+    """Whether a source is to be retrained on, and why in words."""
+
+    drifted: bool
+    words: str
+
+
+def drifted(root: Path, source: Path) -> Drift:
+    """What `kshot drift` says of the source, in a process of its own: who watches for months holds no model.
+
+    Without a champion there is nothing to have drifted from, and everything is new. Raises DataError for a source that
+    it refuses, KshotError for whatever else it ends with.
+    """
+    if registry.champion(root) is None:
+        return Drift(True, "there is no champion yet, so all of it is new")
+    command = [sys.executable, "-m", "kshot.cli", "drift", str(source), "--json"]
+    ended = subprocess.run(command, cwd=root, capture_output=True, text=True, check=False)
+    if ended.returncode not in (0, Drifted.exit_code):
+        told = (ended.stderr.strip().splitlines() or [f"exit code {ended.returncode}"])[-1]
+        kind = DataError if ended.returncode == DataError.exit_code else KshotError
+        raise kind(f"whether {source} has drifted cannot be told: {told.removeprefix('kshot: error: ')}")
+    measures = [one["name"] for one in json.loads(ended.stdout)["measures"] if one["drifted"]]
+    words = f"drifted ({', '.join(measures)})" if measures else "not drifted, so it is not added; reports/drift.html"
+    return Drift(bool(measures), words)
 
 
 def of_project(root: Path) -> str | None:

@@ -24,6 +24,7 @@ class Schedule:
 
     every_s counts from `since` (UTC, ISO 8601), so that a restart does not shift it. source: None with new_data watches
     the project's own data version. ref: None works at the commit that is checked out, with the project's data version.
+    if_drifted: what `source` holds is added and retrained only where `kshot drift` says that it has drifted.
     """
 
     cron: str | None
@@ -39,6 +40,7 @@ class Schedule:
     settings: tuple[str, ...]
     since: str
     paused: tuple[str, ...] = ()
+    if_drifted: bool = False
 
     def names(self) -> tuple[str, ...]:
         """Which of the three ways are in use."""
