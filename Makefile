@@ -32,7 +32,7 @@ test: install
 
 # The story of docs/operations.md on the embedded default and on real servers, which need PostgreSQL's programs.
 test-services: install
-	OMP_NUM_THREADS=1 $(BIN)/pytest tests/services -m services --numprocesses=2 --dist=loadgroup $(ARGS)
+	OMP_NUM_THREADS=1 $(BIN)/pytest tests/services -m services --numprocesses=2 --dist=loadfile $(ARGS)
 
 check: install
 	$(BIN)/ruff check .
