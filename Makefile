@@ -31,8 +31,9 @@ test: install
 	OMP_NUM_THREADS=1 $(BIN)/pytest --numprocesses=2 --dist=loadfile $(ARGS)
 
 # The story of docs/operations.md on the embedded default and on real servers, which need PostgreSQL's programs.
+STORIES ?= tests/services
 test-services: install
-	OMP_NUM_THREADS=1 $(BIN)/pytest tests/services -m services --numprocesses=2 --dist=loadgroup $(ARGS)
+	OMP_NUM_THREADS=1 $(BIN)/pytest $(STORIES) -m services --numprocesses=2 --dist=loadfile $(ARGS)
 
 check: install
 	$(BIN)/ruff check .

@@ -19,7 +19,7 @@ from flows import server
 from kshot.errors import KshotError
 from kshot.lifecycle import lock, quiet, run_content, schedule, store
 from kshot.lifecycle.doctor.files import unreadable
-from kshot.lifecycle.doctor.finding import Finding
+from kshot.lifecycle.doctor.finding import Finding, shown
 
 LATE_S = 120.0  # Prefect's runner looks every 10 s, and its scheduler plans ahead every minute
 PLANNED_S = 180.0  # from the start of serving until starts by the clock must be planned
@@ -52,7 +52,7 @@ def look(root: Path) -> list[Finding]:
     if named:
         runs = _of_server(root)
         return [*firing(root, runs), *hanging(root, [run for run in runs if _is_ours(root, run)])]
-    database = quiet.keep_prefect_in(root) / "prefect.db"
+    database = Path(os.environ.get("PREFECT_HOME") or root / quiet.PREFECT_HOME) / "prefect.db"
     if not database.exists() or unreadable(database):
         return []  # told among the files
     runs = _of_database(database)
@@ -75,7 +75,7 @@ def firing(root: Path, runs: list[Run]) -> Iterator[Finding]:
     late = [one for one in due if (now - one).total_seconds() > LATE_S]
     if late:
         oldest = min(late)
-        found = f"{len(late)} starts of {', '.join(clocks)} are late, the first was due {oldest:%Y-%m-%d %H:%M} UTC"
+        found = f"starts of {', '.join(clocks)} are late ({len(late)}, the first was due {oldest:%Y-%m-%d %H:%M} UTC)"
         yield Finding("schedule", found, f"a runner that starts them (process {by.pid} serves, and does not)", again)
     served_s = (now - datetime.fromisoformat(by.since)).total_seconds()
     if not waiting and served_s > PLANNED_S:
@@ -86,12 +86,10 @@ def firing(root: Path, runs: list[Run]) -> Iterator[Finding]:
 def hanging(root: Path, gone: list[Run]) -> Iterator[Finding]:
     """One finding for the runs whose process is gone."""
     if gone:
-        names = ", ".join(run.name for run in gone[:5])
-        found = f"{len(gone)} flow runs are Running in Prefect though their processes are gone: {names}"
+        found = f"Running in Prefect though the process is gone: {shown([run.name for run in gone])}"
         ids = [run.id for run in gone]
-        yield Finding(
-            "runs", found, "an end", "kshot doctor --mend marks them Crashed", by_itself=lambda: crash(root, ids)
-        )
+        mend = "kshot doctor --mend marks it Crashed"
+        yield Finding("runs", found, "an end", mend, by_itself=lambda: crash(root, ids))
 
 
 def crash(root: Path, ids: list[str]) -> str:
@@ -106,7 +104,7 @@ def crash(root: Path, ids: list[str]) -> str:
         for one in ids:
             state: Any = Crashed(message="its process ended without a word; `kshot doctor` found it")
             client.set_flow_run_state(UUID(one), state, force=True)
-    return f"{len(ids)} flow runs are Crashed in Prefect now"
+    return f"Crashed in Prefect now: {shown(ids)}"
 
 
 def _is_gone(root: Path, run: Run) -> bool:
@@ -151,13 +149,21 @@ def _of_server(root: Path) -> list[Run]:
     from prefect import get_client
     from prefect.client.schemas import filters
     from prefect.client.schemas.objects import StateType
+    from prefect.client.schemas.sorting import FlowRunSort
 
-    open_ones = [StateType.SCHEDULED, StateType.RUNNING, StateType.CANCELLING]
-    wanted = filters.FlowRunFilter(
-        state=filters.FlowRunFilterState(type=filters.FlowRunFilterStateType(any_=open_ones))
-    )
+    def wanted(*types: StateType) -> filters.FlowRunFilter:
+        kinds = filters.FlowRunFilterStateType(any_=list(types))
+        return filters.FlowRunFilter(state=filters.FlowRunFilterState(type=kinds))
+
+    by_time = filters.DeploymentFilter(name=filters.DeploymentFilterName(any_=[BY_TIME]))
+    soonest = FlowRunSort.EXPECTED_START_TIME_ASC  # of many only the first come
     with get_client(sync_client=True) as client:
-        found = client.read_flow_runs(flow_run_filter=wanted)
+        found = [
+            *client.read_flow_runs(flow_run_filter=wanted(StateType.RUNNING, StateType.CANCELLING)),
+            *client.read_flow_runs(
+                flow_run_filter=wanted(StateType.SCHEDULED), deployment_filter=by_time, sort=soonest
+            ),
+        ]
         names: dict[UUID | None, str] = {one.id: one.name for one in client.read_deployments()}
     places = {str(root.resolve()), str(root)}
     return [

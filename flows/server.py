@@ -8,6 +8,7 @@ no longer report that it was interrupted. Nothing here imports prefect, so that 
 import atexit
 import contextlib
 import dataclasses
+import fcntl
 import http.client
 import json
 import os
@@ -15,6 +16,7 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 import urllib.parse
 from pathlib import Path
@@ -138,6 +140,26 @@ def free_port(first: int = 0) -> int:
             free.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             free.bind(("127.0.0.1", port if first else 0))
             return int(free.getsockname()[1])
+    raise KshotError(f"ports {first} to {first + 99} are all taken; end something that listens there")
+
+
+def claim_port(first: int) -> int:
+    """A free port from `first` on that is this process's until it ends: a server takes seconds to bind its own.
+
+    Two schedulers that start at once would take the same port, and one would use the other's server.
+    """
+    for port in range(first, first + 100):
+        with contextlib.suppress(OSError):  # held by another, or another user's
+            path = Path(tempfile.gettempdir()) / f"kshot-port-{port}.lock"
+            claim = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
+            try:
+                fcntl.flock(claim, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError:
+                os.close(claim)
+                raise
+            if free_port(port) == port:
+                return port
+            os.close(claim)
     raise KshotError(f"ports {first} to {first + 99} are all taken; end something that listens there")
 
 

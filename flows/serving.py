@@ -70,7 +70,7 @@ def one_server(root: Path) -> Iterator[Callable[[Say], None]]:
         yield lambda say: None
         return
     server.end_left_behind(home)
-    running = [server.start_lasting(home, server.free_port(4200))]
+    running = [server.start_lasting(home, server.claim_port(4200))]
     os.environ["PREFECT_API_URL"] = running[0].api
 
     def keep(say: Say) -> None:

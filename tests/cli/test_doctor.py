@@ -1,8 +1,10 @@
 """`kshot doctor` as a person runs it: its lines, its exit codes, its mends, and what it does not import."""
 
 import os
+import sqlite3
 import subprocess
 import sys
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -13,6 +15,8 @@ from kshot.lifecycle.doctor import telemetry
 from tests.lifecycle import raw_project
 from tests.lifecycle.doctor.test_runs import begin, dead_process
 from tests.lifecycle.test_schedule import ALL
+
+COLUMNS = "id, name, flow_id, deployment_id, state_type, state_name, expected_start_time, start_time"  # read of a run
 
 
 @pytest.fixture
@@ -30,7 +34,7 @@ def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_where_nothing_is_wrong_it_says_so(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.main(["doctor"]) == 0
     assert capsys.readouterr().out == "nothing is wrong\n"
-    assert not (root / "mlruns").exists()
+    assert not (root / "mlruns").exists() and not (root / ".kshot").exists()
 
 
 def test_what_must_be_mended_is_a_line_each_and_exit_code_13(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -39,15 +43,37 @@ def test_what_must_be_mended_is_a_line_each_and_exit_code_13(root: Path, capsys:
     assert cli.main(["doctor"]) == 13
     lines = capsys.readouterr().out.splitlines()
     assert len(lines) == 3 and all("; needs " in line and "; mend: " in line for line in lines[:2])
-    assert lines[0].startswith("! runs       1 runs are RUNNING in MLflow though their processes are gone")
+    assert lines[0].startswith("! runs       RUNNING in MLflow though the process is gone: ")
     assert lines[1].startswith("! schedule   cron, every, new-data is scheduled in .kshot/schedule.json")
     assert lines[2] == "2 must be mended"
 
 
 def test_what_can_be_mended_is_and_it_looks_again(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    begin(root, dead_process())
+    run = begin(root, dead_process())
     assert cli.main(["doctor", "--mend"]) == 0
-    assert capsys.readouterr().out.splitlines() == ["mended: 1 runs are KILLED in MLflow now", "nothing is wrong"]
+    assert capsys.readouterr().out == f"mended: KILLED in MLflow now: {run[:8]}\nnothing is wrong\n"
+
+
+def test_what_two_checks_stumble_over_is_one_line(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (root / "mlruns").mkdir()
+    (root / store.DATABASE).write_text("a page of a proxy that said no\n" * 100)
+    schedule.write(root, ALL)
+    (root / schedule.FILE).write_text("{")
+    (root / ".kshot/prefect").mkdir()
+    with closing(sqlite3.connect(root / ".kshot/prefect/prefect.db")) as database:
+        for table in ("flow (id, name)", "deployment (id, name)", f"flow_run ({COLUMNS})"):
+            database.execute(f"create table {table}")
+    assert cli.main(["doctor"]) == 11
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) == 3 and "schedule.json is damaged" in lines[0] and "file is not a database" in lines[1]
+
+
+def test_a_database_of_another_shape_is_one_line(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (root / ".kshot/prefect").mkdir(parents=True)
+    (root / ".kshot/prefect/prefect.db").touch()
+    assert cli.main(["doctor"]) == 11
+    told, _ = capsys.readouterr().out.splitlines()
+    assert told.startswith("! prefect    this could not be looked at: no such table: flow_run; needs files")
 
 
 def test_a_store_that_cannot_be_used_is_a_finding_like_others(

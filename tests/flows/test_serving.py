@@ -2,6 +2,8 @@
 
 import dataclasses
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -185,3 +187,11 @@ def test_a_note_of_a_server_that_is_gone_leads_nowhere(tmp_path: Path) -> None:
     assert server.running(tmp_path) is None
     server.end_left_behind(tmp_path)
     assert not (tmp_path / server.NOTE).exists()
+
+
+def test_two_schedulers_that_start_at_once_take_different_ports() -> None:
+    first = server.claim_port(4900)
+    code = "from flows import server; print(server.claim_port(4900))"
+    names = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    other = subprocess.run([sys.executable, "-c", code], env=names, capture_output=True, text=True, check=True)
+    assert int(other.stdout) > first >= 4900

@@ -77,6 +77,8 @@ def tell(root: Path, names: Mapping[str, str]) -> Told:
     told.do("remove", "schedule", "remove")
     told.do("doctor", "doctor")
     told.seconds = time.monotonic() - began
+    # Beside the project, for who wants to read what was printed.
+    (told.root.parent / "story.txt").write_text("\n".join([*told.lines, "", told.scheduler]))
     return told
 
 

@@ -1,5 +1,6 @@
 """Every check once; one that cannot look says so as a finding of its own."""
 
+import sqlite3
 from collections.abc import Callable
 from pathlib import Path
 
@@ -20,7 +21,11 @@ def checkup(root: Path, set_by_kshot: frozenset[str], more: dict[str, Callable[[
         remote.CHECK: lambda: remote.look(root),
         **more,
     }
-    return [finding for name, look in checks.items() for finding in told(name, look)]
+    found: dict[str, Finding] = {}
+    for name, look in checks.items():
+        for finding in told(name, look):
+            found.setdefault(finding.found, finding)  # two checks may stumble over the same
+    return list(found.values())
 
 
 def told(name: str, look: Callable[[], list[Finding]]) -> list[Finding]:
@@ -30,3 +35,6 @@ def told(name: str, look: Callable[[], list[Finding]]) -> list[Finding]:
     except KshotError as error:
         found, _, mend = str(error).partition("; ")
         return [Finding(name, found, "an answer", mend or "see above")]
+    except (OSError, sqlite3.Error) as error:
+        found = f"this could not be looked at: {error}"
+        return [Finding(name, found, "files that can be read", "`kshot --debug doctor` shows which")]

@@ -1,8 +1,9 @@
 """What the doctor found: one line that says what is, what is needed, and how to mend it."""
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
+SHOWN = 5
 Mend = Callable[[], str]  # does it, and says what was done; raises KshotError
 
 
@@ -23,3 +24,9 @@ class Finding:
 
     def __str__(self) -> str:
         return " ".join(f"{self.found}; needs {self.need}; mend: {self.mend}".split())
+
+
+def shown(names: Sequence[str]) -> str:
+    """The first of several names, and how many more there are."""
+    more = len(names) - SHOWN
+    return ", ".join(names[:SHOWN]) + (f" and {more} more" if more > 0 else "")

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from kshot.errors import RegistryError
 from kshot.lifecycle import lock, store
+from kshot.lifecycle.doctor.files import unreadable
 from kshot.lifecycle.doctor.finding import Finding
 
 CHECK = "mlruns"
@@ -28,8 +29,8 @@ BACKUP = "mlflow.before-mend"
 def look(root: Path) -> list[Finding]:
     """Records in the project's own database whose artifacts lie, as they say, below another folder."""
     database = root / store.DATABASE
-    if not database.exists():
-        return []
+    if not database.exists() or unreadable(database):
+        return []  # the latter is told among the files
     here = (root / store.ARTIFACTS).resolve()
     with closing(sqlite3.connect(f"{database.resolve().as_uri()}?mode=ro", uri=True, timeout=10)) as connection:
         elsewhere = _elsewhere(connection, here)

@@ -7,7 +7,7 @@ from typing import Any
 
 from kshot.errors import DataError
 from kshot.lifecycle import dataset
-from kshot.lifecycle.doctor.finding import Finding
+from kshot.lifecycle.doctor.finding import Finding, shown
 
 CHECK = "remote"
 
@@ -25,14 +25,19 @@ def look(root: Path) -> list[Finding]:
     lost = [md5 for md5 in missing if md5 not in here]
     found = []
     if here:
-        what = f"data version{'s' * (len(here) > 1)} {_short(here)} {'is' if len(here) == 1 else 'are'} not in {where}"
         found.append(
-            Finding(CHECK, what, "a copy off this machine", "kshot doctor --mend pushes", by_itself=lambda: push(root))
+            Finding(
+                CHECK,
+                f"not in {where}, only here: data version {_short(here)}",
+                "a copy off this machine",
+                "kshot doctor --mend pushes it",
+                by_itself=lambda: push(root),
+            )
         )
     if lost:
-        what = f"data version{'s' * (len(lost) > 1)} {_short(lost)} lie neither in DVC's cache nor in {where}"
-        mend = "add them again from their sources (`kshot data versions` names them), or do without"
-        found.append(Finding(CHECK, what, "the images, to bring one back", mend, must=False))
+        what = f"neither in DVC's cache nor in {where}: data version {_short(lost)}"
+        mend = "add it again from its source (`kshot data versions` names it), or do without"
+        found.append(Finding(CHECK, what, "the images, to bring it back", mend, must=False))
     return found
 
 
@@ -48,9 +53,7 @@ def push(root: Path) -> str:
         where = remote.fs.unstrip_protocol(remote.path)
     if result.failed:
         raise DataError(f"{len(result.failed)} files were not taken by {where}; try `dvc push` to see why")
-    return (
-        f"{len(result.transferred):,} files of data version{'s' * (len(missing) > 1)} {_short(missing)} are in {where}"
-    )
+    return f"pushed {len(result.transferred):,} files to {where}: data version {_short(missing)}"
 
 
 def _versions(root: Path) -> list[str]:
@@ -88,4 +91,4 @@ def _remote(root: Path) -> Iterator[tuple[Any, Any]]:
 
 
 def _short(versions: list[str]) -> str:
-    return ", ".join(md5[:8] for md5 in versions[:5]) + (f" and {len(versions) - 5} more" if len(versions) > 5 else "")
+    return shown([md5[:8] for md5 in versions])

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from kshot.lifecycle import run_content, store
 from kshot.lifecycle.doctor.files import unreadable
-from kshot.lifecycle.doctor.finding import Finding
+from kshot.lifecycle.doctor.finding import Finding, shown
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -25,9 +25,8 @@ def look(root: Path) -> list[Finding]:
         hanging = _hanging(store.client(), root)
     if not hanging:
         return []
-    names = ", ".join(run.info.run_id[:8] for run in hanging[:5])
-    found = f"{len(hanging)} runs are RUNNING in MLflow though their processes are gone: {names}"
-    return [Finding(CHECK, found, "an end", "kshot doctor --mend marks them KILLED", by_itself=lambda: end(root))]
+    found = f"RUNNING in MLflow though the process is gone: {_names(hanging)}"
+    return [Finding(CHECK, found, "an end", "kshot doctor --mend marks it KILLED", by_itself=lambda: end(root))]
 
 
 def end(root: Path) -> str:
@@ -37,7 +36,11 @@ def end(root: Path) -> str:
         hanging = _hanging(client, root)
         for run in hanging:
             run_content.close(client, run)
-    return f"{len(hanging)} runs are KILLED in MLflow now"
+    return f"KILLED in MLflow now: {_names(hanging)}"
+
+
+def _names(runs: "list[Run]") -> str:
+    return shown([run.info.run_id[:8] for run in runs])
 
 
 def _hanging(client: "MlflowClient", root: Path) -> "list[Run]":

@@ -1,0 +1,40 @@
+"""What holds of the story wherever it was told; the test files beside it say where."""
+
+import re
+
+from tests.services.story import Told
+
+
+class Facts:
+    """For a file with a fixture `told`."""
+
+    def test_every_command_did_what_it_was_asked(self, told: Told) -> None:
+        asked = {name: (step.code, step.err) for name, step in told.steps.items() if name != "doctor"}
+        assert asked == dict.fromkeys(asked, (0, ""))
+
+    def test_each_data_version_started_its_retraining_by_itself(self, told: Told) -> None:
+        ends = re.findall(r"retraining \S+: (completed|failed)", told.scheduler)
+        assert ends == ["completed", "completed", "failed"]
+        assert told.scheduler.count(" is new: ") == 3
+
+    def test_the_gate_waited_for_a_person_and_the_champion_served_on(self, told: Told) -> None:
+        _, first, second = told.steps["models second"].out.splitlines()
+        assert first.split()[:2] == ["1", "champion"]
+        assert second.split()[:2] == ["2", "challenger"] and "waiting for approval until" in second
+        assert told.steps["approve first"].out == "version 1 is champion now; kept as event 2\n"
+        assert told.steps["approve second"].out == "version 2 is champion now instead of version 1; kept as event 4\n"
+
+    def test_the_broken_version_was_stopped_told_and_changed_nothing(self, told: Told) -> None:
+        (news,) = told.heard
+        assert news["title"] == "kshot: a retraining failed"
+        assert "class 'group1/class03' has 1 images" in news["reason"]
+        rows = told.steps["models broken"].out.splitlines()[1:]
+        assert [row.split()[0] for row in rows] == ["1", "2"] and rows[1].split()[1] == "champion"
+
+    def test_the_rollback_is_an_event_with_its_reason(self, told: Told) -> None:
+        assert told.steps["rollback"].out == "version 1 is champion now instead of version 2; kept as event 5\n"
+        assert "false accepts on the shop floor" in told.steps["history"].out
+        assert "all 5 events are as they were written" in told.steps["history"].out
+
+    def test_the_audit_of_the_champion_holds(self, told: Told) -> None:
+        assert "version 1: all 11 links hold" in told.steps["audit"].out
