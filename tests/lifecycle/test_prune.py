@@ -203,6 +203,22 @@ def test_a_data_version_that_a_branch_or_a_tag_names_stays(root: Path) -> None:
     assert [item for item in propose(root).items if item.what.startswith("data version")]
 
 
+@pytest.mark.parametrize("commits", [True, False])
+def test_the_data_that_is_there_now_stays_whether_anything_is_committed_or_not(tmp_path: Path, commits: bool) -> None:
+    root = raw_project.make(tmp_path / "project")
+    for name, images in (("one", 2), ("two", 3)):
+        dataset.add(root, str(raw_project.write_tree(tmp_path / name, {"a": images, "b": 2})))
+        if commits and name == "one":
+            git(root, "add", ".")
+            git(root, "commit", "-qm", "one")
+    found = propose(root)
+    gone = [item.what.split(" (")[0] for item in found.items]
+    one, two = dataset.versions(root)
+    assert gone == ([] if commits else [f"data version {one.short}"])
+    delete(root, found)
+    assert content.held(root, f"{two.md5}.dir", two.size, advance=lambda size: None).remote == 0
+
+
 def moved_alias(root: Path) -> None:
     store.client().set_registered_model_alias(store.NAME, "champion", "2")
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from kshot.errors import KshotError, RegistryError
-from kshot.lifecycle import data_names, history, store
+from kshot.lifecycle import data_names, history, raw, store
 from kshot.lifecycle.audit.content import cache_of, cached_listing
 from kshot.lifecycle.audit.link import Broken
 from kshot.lifecycle.audit.subject import Subject, of
@@ -59,7 +59,9 @@ def needed(root: Path, cache: Path, known: tuple[Version, ...]) -> frozenset[str
 
     Raises RegistryError where a kept version's data cannot be told from the rest.
     """
-    roots = _used_by_git(root) | {f"{md5}{FOLDER}" for md5 in data_names.names(root).values()}
+    here = raw.tracked(root)
+    data = {*data_names.names(root).values(), *([here.md5] if here else [])}
+    roots = _used_by_git(root) | {f"{md5}{FOLDER}" for md5 in data}
     for version in known:
         if version.why:
             roots |= version.locked or frozenset()
@@ -131,8 +133,9 @@ def _used_by_git(root: Path) -> set[str]:
     try:
         with Repo(str(root)) as repo:
             git = not repo.config["core"].get("no_scm")
-            used = repo.used_objs(all_branches=git, all_tags=git)
-            return {obj.value for objs in used.values() for obj in objs if obj.value}
+            # Asked for branches, it leaves the working tree out where there is no commit yet.
+            asked = [repo.used_objs(), *([repo.used_objs(all_branches=True, all_tags=True)] if git else [])]
+            return {obj.value for used in asked for objs in used.values() for obj in objs if obj.value}
     except DvcException as error:
         raise RegistryError(
             f"DVC cannot say what branches and tags need: {' '.join(str(error).split())}; nothing is deleted"
