@@ -6,7 +6,7 @@ import socket
 import subprocess
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 
 from kshot.lifecycle import pipeline
@@ -45,10 +45,11 @@ def wait_for(started: subprocess.Popen[bytes], port: int, path: str, log: Path) 
     deadline = time.monotonic() + PATIENCE_S
     while True:
         assert started.poll() is None and time.monotonic() < deadline, log.read_text()[-3000:]
-        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
-        with suppress(OSError, http.client.HTTPException):
+        with (
+            closing(http.client.HTTPConnection("127.0.0.1", port, timeout=5)) as connection,
+            suppress(OSError, http.client.HTTPException),
+        ):
             connection.request("GET", path)
             if connection.getresponse().status < http.HTTPStatus.INTERNAL_SERVER_ERROR:
                 return
-        connection.close()
         time.sleep(0.2)
