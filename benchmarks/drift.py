@@ -9,6 +9,7 @@ hands (seeds 1, 2, ...; a minute each); what has is made of those drawings. A FO
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -200,7 +201,7 @@ def noticed(reference: Reference, drawings: dict[int, Path], known: set[str], ot
             row(kind, [looked_at(place, reference) for place in places])
         strange = write_strange(Path(scratch)) | {f"classes of {one.name}": one for one in others}
         for kind, folder in strange.items():
-            row(kind, [looked_at(folder, reference, lambda labels, s=s: some(labels, s)) for s in seeds])
+            row(kind, [looked_at(folder, reference, partial(some, seed=s)) for s in seeds])
 
 
 def some(labels: list[str], seed: int) -> np.ndarray:
