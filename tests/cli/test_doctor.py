@@ -63,7 +63,7 @@ def test_what_two_checks_stumble_over_is_one_line(root: Path, capsys: pytest.Cap
     with closing(sqlite3.connect(root / ".kshot/prefect/prefect.db")) as database:
         for table in ("flow (id, name)", "deployment (id, name)", f"flow_run ({COLUMNS})"):
             database.execute(f"create table {table}")
-    assert cli.main(["doctor"]) == 11
+    assert cli.main(["doctor"]) == 13
     lines = capsys.readouterr().out.splitlines()
     assert len(lines) == 3 and "schedule.json is damaged" in lines[0] and "file is not a database" in lines[1]
 
@@ -71,7 +71,7 @@ def test_what_two_checks_stumble_over_is_one_line(root: Path, capsys: pytest.Cap
 def test_a_database_of_another_shape_is_one_line(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (root / ".kshot/prefect").mkdir(parents=True)
     (root / ".kshot/prefect/prefect.db").touch()
-    assert cli.main(["doctor"]) == 11
+    assert cli.main(["doctor"]) == 13
     told, _ = capsys.readouterr().out.splitlines()
     assert told.startswith("! prefect    this could not be looked at: no such table: flow_run; needs files")
 

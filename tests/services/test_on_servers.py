@@ -50,7 +50,7 @@ def test_the_records_are_in_postgresql_and_the_files_in_the_bucket(told: Told, r
 
 
 def test_the_doctor_finds_the_data_that_was_not_pushed_and_pushes_it(told: Told, running: Services) -> None:
-    assert told.steps["doctor"].code == 11
+    assert told.steps["doctor"].code == 13
     assert "not in s3://kshot/dvc" in told.steps["doctor"].out and "1 must be mended" in told.steps["doctor"].out
     assert _keys(running, "dvc/") == []
     ended = told.do("push", "doctor", "--mend")

@@ -14,7 +14,7 @@ Look for what goes wrong on people's machines: packages that do not go together,
 is sent, a project that was moved, a schedule that starts nothing, runs that hang as running, data
 that only this machine holds, locks and databases that cannot be used.
 
-A line with ! must be mended, and the exit code is then 11; one with - is worth knowing.
+A line with ! must be mended, and the exit code is then 13; one with - is worth knowing.
 """
 
 
@@ -36,7 +36,7 @@ def add_parser(verbs: Any) -> None:
 
 
 def run(root: Path, options: argparse.Namespace) -> int:
-    """Print what was found, mend it where asked, and look again; exit code 11 where something must be mended."""
+    """Print what was found, mend it where asked, and look again; exit code 13 where something must be mended."""
     found = _look(root, options)
     mends = [finding for finding in found if finding.by_itself is not None]
     if options.mend and mends:

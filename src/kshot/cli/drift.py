@@ -17,7 +17,7 @@ folder, a manifest without classes; it is looked at and not added.
   outside, task        the same for their classes, where there are labels
 
 A measure has drifted when it lies beyond its limit, which pictures set that were held back from
-training. Ends with 0, or 11 where anything has drifted. The page is reports/drift.html;
+training. Ends with 0, or 12 where anything has drifted. The page is reports/drift.html;
 docs/drift.md has the formulas and what was measured.
 """
 
@@ -50,7 +50,7 @@ def add_parser(verbs: Any) -> None:
 
 
 def run(root: Path, options: argparse.Namespace) -> int:
-    """Print the verdict, write the page, and retrain where that is asked for; 11 for what has drifted and was not."""
+    """Print the verdict, write the page, and retrain where that is asked for; 12 for what has drifted and was not."""
     from kshot.lifecycle.drift import drift, to_json
     from kshot.lifecycle.drift_page import PAGE, write_drift_page
     from kshot.lifecycle.drift_words import words
