@@ -83,7 +83,8 @@ def test_layout_and_dvc_yaml_name_the_same_places() -> None:
         for kind in ("outs", "metrics", "plots"):
             outputs |= {entry if isinstance(entry, str) else next(iter(entry)) for entry in stage.get(kind, [])}
     assert outputs <= places, f"dvc.yaml writes what layout.py does not know: {sorted(outputs - places)}"
-    written_elsewhere = {layout.RAW, layout.RAW_DVC, layout.VERSIONS, layout.REPORT, layout.STATE, layout.MLRUNS}
+    written_elsewhere = {layout.RAW, layout.RAW_DVC, layout.VERSIONS, layout.NAMES, layout.REPORT, layout.STATE}
+    written_elsewhere.add(layout.MLRUNS)
     assert places - outputs == {path.as_posix() for path in written_elsewhere}
 
 
