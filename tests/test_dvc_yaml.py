@@ -72,8 +72,25 @@ def test_a_stage_depends_on_exactly_the_code_that_it_imports(name: str) -> None:
 def test_stage_module_command_and_section_bear_one_name(name: str) -> None:
     assert STAGES[name]["cmd"] == f"python -m kshot.lifecycle.stages.{name}"
     assert (SOURCE / "kshot/lifecycle/stages" / f"{name}.py").is_file()
-    assert name in STAGES[name]["params"]
+    assert name in {key.split(".")[0] for key in STAGES[name]["params"]}
     assert {key.split(".")[0] for key in STAGES[name]["params"]} <= set(Params.__dataclass_fields__)
+
+
+@pytest.mark.parametrize("name", STAGES)
+def test_no_section_hides_a_param_from_the_run_cache(name: str) -> None:
+    # DVC's key of a run leaves out whatever is called so, params too: another size would bring old pictures back.
+    hidden = {"size", "nfiles"}
+    params = yaml.safe_load((ROOT / "params.yaml").read_text())
+    for place in STAGES[name]["params"]:
+        value = params
+        for part in place.split("."):
+            value = value[part]
+        assert not hidden & keys_of(value), f"{name}: name the params of {place} one by one"
+
+
+def keys_of(value: Any) -> set[str]:
+    """The keys of a mapping and of all that it holds."""
+    return set(value).union(*map(keys_of, value.values())) if isinstance(value, dict) else set()
 
 
 def test_layout_and_dvc_yaml_name_the_same_places() -> None:
