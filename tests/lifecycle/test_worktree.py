@@ -49,6 +49,12 @@ def prepare(
     worktree.prepare(home, tree, data=data, from_commit=from_commit, sets=sets)
 
 
+def test_weights_that_no_commit_holds_are_found(home: Path, tree: Path) -> None:
+    (home / "start.safetensors").write_bytes(b"weights")
+    prepare(home, tree, sets=("train.checkpoint=start.safetensors",))
+    assert (tree / "start.safetensors").read_bytes() == b"weights"
+
+
 def test_it_has_the_projects_data_version_its_cache_and_its_remote(home: Path, tree: Path) -> None:
     prepare(home, tree)
     assert dataset.current(tree) == dataset.current(home) == dataset.versions(home)[1]

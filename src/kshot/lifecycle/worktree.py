@@ -10,6 +10,8 @@ import subprocess
 from collections.abc import Sequence
 from pathlib import Path
 
+import yaml
+
 from kshot.errors import DataError
 from kshot.lifecycle import data_names, dataset, layout, settings
 from kshot.lifecycle.lineage import LOCK_FILE
@@ -34,6 +36,7 @@ def prepare(home: Path, tree: Path, *, data: str | None, from_commit: bool, sets
     text, changes = settings.plan(tree, sets=sets)
     if changes:
         settings.write(tree, text)
+    link_weights(home, tree)
 
 
 def bring_back(home: Path, tree: Path) -> Path:
@@ -68,6 +71,15 @@ def share_dvc(home: Path, tree: Path) -> None:
             local.setdefault("cache", {}).update({**repo.config["cache"], "dir": cache})
             local["remote"] = {name: dict(values) for name, values in remotes.items()}
             local["core"] = {key: value for key, value in core.items() if value is not None}
+
+
+def link_weights(home: Path, tree: Path) -> None:
+    """Let the stages in `tree` find the file of weights that its params.yaml begins from, which no commit may hold."""
+    name = (yaml.safe_load((tree / settings.PARAMS).read_text(encoding="utf-8")).get("train") or {}).get("checkpoint")
+    if not name or (tree / name).exists() or not (home / name).exists():
+        return
+    (tree / name).parent.mkdir(parents=True, exist_ok=True)
+    (tree / name).symlink_to((home / name).resolve())
 
 
 def _share_state(home: Path, tree: Path) -> None:

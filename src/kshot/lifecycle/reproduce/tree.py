@@ -9,7 +9,6 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import psutil
-import yaml
 
 from kshot.errors import DataError, NotReproduced
 from kshot.lifecycle import dataset, layout, worktree
@@ -73,16 +72,7 @@ def _settle(subject: Subject, tree: Path) -> None:
         dataset.checkout(tree, version)
     except DataError as error:
         raise NotReproduced(f"version {subject.version} cannot be built again: {error}") from error
-    _link_weights(subject, tree)
-
-
-def _link_weights(subject: Subject, tree: Path) -> None:
-    """Let the stages find the file of weights that the training began from, which no commit holds."""
-    name = (yaml.safe_load((tree / "params.yaml").read_text(encoding="utf-8")).get("train") or {}).get("checkpoint")
-    if not name or (tree / name).exists() or not (subject.root / name).exists():
-        return
-    (tree / name).parent.mkdir(parents=True, exist_ok=True)
-    (tree / name).symlink_to((subject.root / name).resolve())
+    worktree.link_weights(subject.root, tree)
 
 
 def _clear(root: Path) -> Path:
