@@ -65,8 +65,10 @@ def start(root: Path, *, debug: bool, data: str | None = None) -> None:
     choose_data(root, data)
     from flows import output
     from flows.retrain import retrain
+    from kshot.lifecycle import retraining
 
     if starting is not None:
+        retraining.warm_up(root)
         starting.wait()
     with output.on_terminal():
         retrain(str(root))

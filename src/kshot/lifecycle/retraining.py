@@ -1,10 +1,12 @@
 """The steps of a retraining around its stages: the data it starts from, the judgement it ends with."""
 
+import contextlib
 import dataclasses
+import os
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from kshot.errors import DataError
+from kshot.errors import DataError, RegistryError
 from kshot.lifecycle import dataset, events, gate, layout, pipeline, promotion, registry, report, store, tracking
 from kshot.lifecycle.lineage import Lineage
 from kshot.lifecycle.registry import Registered
@@ -38,6 +40,19 @@ class Outcome:
     def promoted(self) -> bool:
         """Whether the version is the champion."""
         return self.decision == "promoted"
+
+
+def warm_up(root: Path) -> None:
+    """Import what a retraining needs first and open the project's own store, while something else is waited for.
+
+    A store that cannot be opened is told by the retraining itself, so that its failure is recorded where it belongs.
+    """
+    import dvc.repo  # noqa: F401
+    import mlflow  # noqa: F401
+
+    if "MLFLOW_TRACKING_URI" not in os.environ:  # a server that does not answer would be waited for twice
+        with contextlib.suppress(RegistryError):
+            store.connect(root)
 
 
 def ready_data(root: Path) -> dataset.DataVersion:
