@@ -21,26 +21,31 @@ MOST_S, MOST_SHARE = 20.0, 0.15  # what the overhead of the default run should s
 
 
 def main(arguments: list[str]) -> None:
-    """Retrain once from nothing, then again with nothing changed, and print where the time went."""
+    """Retrain from nothing, then with another seed, then with nothing changed, and print where the time went."""
     with tempfile.TemporaryDirectory(prefix="kshot-overhead-") as folder:
         root = Path(folder) / "project"
         subprocess.run(["git", "clone", "--quiet", str(REPOSITORY), str(root)], check=True)
         before = load()
         kshot(root, "data", "add", "glyphs")
-        whole = kshot(root, "retrain", *arguments)
+        first = kshot(root, "retrain", *arguments)
         stages = recorded(root)
+        later = kshot(root, "retrain", "--set", "train.seed=1")
+        after = recorded(root)[len(stages) :]
         again = kshot(root, "retrain")
     print("| stage | seconds |", "|---|---|", sep="\n")
     for name, seconds in stages:
         print(f"| {name} | {seconds:.1f} |")
     work = sum(seconds for _, seconds in stages)
-    print(f"| all stages | {work:.1f} |")
-    print(f"| the whole retraining | {whole:.1f} |")
-    over = whole - work
-    print(f"| **overhead** | **{over:.1f}, {100 * over / whole:.1f} %** |")
-    print(f"| again, nothing changed | {again:.1f} |")
-    print(f"\nwanted: less than {MOST_S:.0f} s and {100 * MOST_SHARE:.0f} %: ", end="")
-    print("yes" if over < MOST_S and over < MOST_SHARE * whole else "no")
+    print(f"| all stages | {work:.1f} |\n")
+    print("| retraining | seconds | beyond its stages | of a run with every stage |", "|---|---|---|---|", sep="\n")
+    for name, whole, own in (
+        ("the first, which makes Prefect's and MLflow's databases", first, work),
+        ("a later one, train.seed=1", later, sum(seconds for _, seconds in after)),
+        ("again, nothing changed", again, 0.0),
+    ):
+        over = whole - own
+        print(f"| {name} | {whole:.1f} | {over:.1f} | {100 * over / (work + over):.1f} % |")
+    print(f"\nwanted: less than {MOST_S:.0f} s and {100 * MOST_SHARE:.0f} %")
     print(f"load of the machine before and after: {before:.1f}, {load():.1f} on {os.cpu_count()} cores")
 
 

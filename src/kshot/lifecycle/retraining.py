@@ -2,6 +2,7 @@
 
 import contextlib
 import dataclasses
+import importlib
 import os
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -47,8 +48,8 @@ def warm_up(root: Path) -> None:
 
     A store that cannot be opened is told by the retraining itself, so that its failure is recorded where it belongs.
     """
-    import dvc.repo  # noqa: F401
-    import mlflow  # noqa: F401
+    for module in ("dvc.repo.index", "networkx", "scmrepo.git"):  # DVC, and what it imports late
+        importlib.import_module(module)
 
     if "MLFLOW_TRACKING_URI" not in os.environ:  # a server that does not answer would be waited for twice
         with contextlib.suppress(RegistryError):
