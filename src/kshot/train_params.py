@@ -65,6 +65,7 @@ class Train:
     backbone: str
     pretrained: bool
     checkpoint: str | None
+    checkpoint_md5: str | None
     pickle: str | None
     features: tuple[str, ...]
     input_size: int | None

@@ -1,5 +1,6 @@
 """A held backbone: features once, training and answers on them the same as on the pixels."""
 
+import hashlib
 import json
 
 import numpy as np
@@ -128,6 +129,16 @@ def test_where_the_backbone_learns_nothing_is_embedded(root, capsys):
     embed.run(root, settings)
     assert "nothing is embedded" in capsys.readouterr().out
     assert read_features(root, {"adaptation": "full"}) is None
+
+
+def test_weights_other_than_those_of_params_yaml_are_refused(root):
+    md5 = hashlib.md5((root / WEIGHTS).read_bytes()).hexdigest()
+    embed.run(root, params(checkpoint_md5=md5))
+    save_file({"conv1.0.weight": torch.zeros(3)}, root / WEIGHTS)
+    with pytest.raises(
+        CheckpointError, match=rf"holds other weights \(md5 .*\) than .*{md5}\); bring"
+    ):
+        embed.run(root, params(checkpoint_md5=md5))
 
 
 def test_weights_that_do_not_fit_leave_the_features_as_they_were(root):

@@ -1,5 +1,6 @@
 """What would be retrained and why: real DVC over a graph of small commands, each cause of a change once."""
 
+import hashlib
 import shutil
 import subprocess
 from pathlib import Path
@@ -62,6 +63,15 @@ def test_a_setting_is_told_with_both_values_and_its_time_follows_from_the_runs_b
     assert found["train"] == plan.Step(
         "train", "runs", ("train.steps: 100 -> 200", "train.loss: null -> triplet"), 100.0
     )
+
+
+def test_a_file_of_weights_with_other_content_is_told(root: Path) -> None:
+    (root / "start").write_text("other")
+    begin = "loss: null, checkpoint: start, checkpoint_md5: "
+    (root / "params.yaml").write_text(PARAMS.replace("loss: null", f"{begin}0a"))
+    (told,) = [reason for reason in steps(root)["train"].reasons if "0a ->" in reason]
+    assert told == f"train.checkpoint_md5: 0a -> {hashlib.md5(b'other').hexdigest()}"
+    assert steps(root)["ingest"].outlook == "unchanged"
 
 
 def test_data_and_code_are_told_apart_and_what_follows_is_told(root: Path) -> None:

@@ -1,5 +1,6 @@
 """--set and --params: the whole file is checked, comments stay, a wrong value writes nothing."""
 
+import hashlib
 import shutil
 from pathlib import Path
 
@@ -53,6 +54,21 @@ def test_lists_null_and_deep_keys(root: Path) -> None:
     assert params.train.splits == ("train", "val")
     assert params.train.head_dim is None
     assert params.episodes.protocols["5w1s"].n_way == 6
+
+
+def test_the_weights_count_by_their_content(root: Path) -> None:
+    def told(text: bytes, *sets: str) -> list[str]:
+        (root / "start.safetensors").write_bytes(text)
+        return change(root, *sets)
+
+    one, other = (hashlib.md5(text).hexdigest() for text in (b"one", b"other"))
+    named = "train.checkpoint: null -> start.safetensors"
+    assert told(b"one", "train.checkpoint=start.safetensors") == [named, f"train.checkpoint_md5: null -> {one}"]
+    assert told(b"one") == []
+    assert told(b"other") == [f"train.checkpoint_md5: {one} -> {other}"]
+    (root / "start.safetensors").unlink()
+    assert change(root) == []  # the stage that needs the file says that it is gone
+    assert change(root, "train.checkpoint=null")[1] == f"train.checkpoint_md5: {other} -> null"
 
 
 def test_an_overlay_merges_and_set_comes_after_it(root: Path, tmp_path: Path) -> None:

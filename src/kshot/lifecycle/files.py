@@ -1,12 +1,16 @@
 """Files that several processes may write: one at a time, and the whole or nothing."""
 
 import fcntl
+import hashlib
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from kshot.lifecycle import layout
+
+CHUNK = 1 << 20
+Advance = Callable[[int], object]  # told how many bytes were hashed
 
 
 @contextmanager
@@ -36,3 +40,14 @@ def write_text(path: Path, text: str) -> None:
 def below(folder: Path) -> list[Path]:
     """Every file below a folder, in order; none where there is no folder."""
     return sorted(path for path in folder.rglob("*") if path.is_file())
+
+
+def file_md5(path: Path, advance: Advance | None = None) -> str:
+    """The md5 of a file's bytes."""
+    digest = hashlib.md5()
+    with path.open("rb") as file:
+        while part := file.read(CHUNK):
+            digest.update(part)
+            if advance is not None:
+                advance(len(part))
+    return digest.hexdigest()

@@ -9,6 +9,8 @@ from torch import nn
 
 from kshot.backbones import Start, input_of
 from kshot.embedding import Embedding
+from kshot.errors import CheckpointError
+from kshot.lifecycle.files import file_md5
 from kshot.params import Params
 
 
@@ -19,6 +21,8 @@ def new_embedding(root: Path, params: Params) -> Embedding:
     """
     train = params.train
     checkpoint = root / train.checkpoint if train.checkpoint else None
+    if checkpoint is not None and checkpoint.is_file():
+        _check_content(checkpoint, train.checkpoint_md5)
     start = Start(train.pretrained, checkpoint, pickle=checkpoint is not None and train.pickle == train.checkpoint)
     embedding = Embedding(settings(params), start)
     if train.pretrained or checkpoint is not None:
@@ -48,6 +52,16 @@ def settings(params: Params) -> dict[str, Any]:
         "l2_normalize": train.l2_normalize,
         "ingest": asdict(params.ingest),
     }
+
+
+def _check_content(path: Path, wanted: str | None) -> None:
+    """Raise CheckpointError for a file that is not the one that params.yaml was written for."""
+    found = file_md5(path)
+    if wanted not in (None, found):
+        raise CheckpointError(
+            f"{path.name} holds other weights (md5 {found[:8]}) than params.yaml says (train.checkpoint_md5 "
+            f"{wanted}); bring that file back, or take the new one by `kshot retrain`, which writes its md5 there"
+        )
 
 
 def weights_hash(network: nn.Module) -> str:

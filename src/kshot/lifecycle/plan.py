@@ -5,7 +5,8 @@ import dataclasses
 from pathlib import Path
 from typing import Any, Literal
 
-from kshot.lifecycle import dataset, durations, lineage, pipeline
+from kshot import sections
+from kshot.lifecycle import dataset, durations, lineage, pipeline, settings
 from kshot.lifecycle.settings import differences, shown
 
 Outlook = Literal["unchanged", "restored", "runs", "follows"]
@@ -29,9 +30,11 @@ def plan(root: Path) -> list[Step]:
     """One step a stage, in the order of the graph. Nothing is run and nothing is changed."""
     steps: list[Step] = []
     moving: set[str] = set()  # stages whose outputs may be others than now
+    weights = settings.weights_change(root, sections.read_mapping(root / settings.PARAMS))
     for stage in pipeline.stages(root):
         with pipeline.loaded(root, stage.name) as found:
-            reasons = _reasons(root, found)
+            other_weights = (str(weights),) if weights and _reads(found, weights.key) else ()
+            reasons = (*_reasons(root, found), *other_weights)
             before = sorted(moving & set(stage.needs))
             if not reasons and before:
                 step = Step(
@@ -39,7 +42,7 @@ def plan(root: Path) -> list[Step]:
                 )
             elif not reasons:
                 step = Step(stage.name, "unchanged", (), 0.0)
-            elif not before and _is_kept(found):
+            elif not before and not other_weights and _is_kept(found):
                 step = Step(stage.name, "restored", (*reasons, "the cache holds the results"), 0.0)
             else:
                 step = Step(stage.name, "runs", reasons, durations.expected(root, stage.name))
@@ -83,6 +86,12 @@ def _reasons(root: Path, stage: Any) -> tuple[str, ...]:
     if stage.changed_stage():
         found.append("its command or what dvc.yaml says of it changed")
     return tuple(found) if found else tuple(_named("missing or changed by hand:", gone))
+
+
+def _reads(stage: Any, key: str) -> bool:
+    """Whether the param is among those that dvc.yaml names for the stage, by itself or in its section."""
+    named = {name for dep in stage.deps if hasattr(dep, "read_params") for name in dep.params}
+    return any(key == name or key.startswith(f"{name}.") for name in named)
 
 
 def _named(kind: str, names: list[str]) -> list[str]:

@@ -13,6 +13,7 @@ import yaml
 
 from kshot import params, sections
 from kshot.errors import ParamsError
+from kshot.lifecycle.files import file_md5
 
 PARAMS = "params.yaml"
 # Mappings of names that a person chooses: what a file says of them stands alone, or nothing could ever be left out.
@@ -36,7 +37,8 @@ def plan(root: Path, *, overlay: Path | None = None, sets: Sequence[str] = ()) -
 
     `overlay`, a YAML file, holds some of the sections and keys of params.yaml: sections are merged; values, empty
     mappings and those of WHOLE replace. `sets` holds texts like `train.steps=500`, applied after it, each value read as
-    YAML; one that names a mapping replaces the mapping. Raises ParamsError unless the result as a whole is sound.
+    YAML; one that names a mapping replaces the mapping. `train.checkpoint_md5` follows from the file. Raises
+    ParamsError unless the result as a whole is sound.
     """
     path = root / PARAMS
     document, old = _read_with_comments(path), sections.read_mapping(path)
@@ -44,10 +46,27 @@ def plan(root: Path, *, overlay: Path | None = None, sets: Sequence[str] = ()) -
         _merge(document, sections.read_mapping(overlay))
     for text in sets:
         _set(document, text)
+    if change := weights_change(root, document):
+        document["train"]["checkpoint_md5"] = change.after
     written = _text(document)
     new = yaml.safe_load(written)  # what a stage will read, not what we meant to write
     params.params_from(new)
     return written, [Change(key, *values) for key, values in differences(old, new)]
+
+
+def weights_change(root: Path, document: Any) -> Change | None:
+    """The md5 that belongs beside train.checkpoint where another stands there: not its name alone is an input.
+
+    `document` is the mapping in params.yaml. A file that is not there changes nothing: the stage that needs it says so.
+    """
+    train = document.get("train")
+    if not isinstance(train, Mapping) or "checkpoint_md5" not in train:
+        return None
+    name, before = train.get("checkpoint"), train["checkpoint_md5"]
+    if isinstance(name, str) and not (root / name).is_file():
+        return None
+    after = file_md5(root / name) if isinstance(name, str) else None
+    return None if after == before else Change("train.checkpoint_md5", before, after)
 
 
 def write(root: Path, text: str) -> None:

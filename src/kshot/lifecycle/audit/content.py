@@ -3,17 +3,15 @@
 import contextlib
 import hashlib
 import json
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from kshot.lifecycle.audit.link import Broken
+from kshot.lifecycle.files import Advance, file_md5
 
-CHUNK = 1 << 20
 SHOWN = 3  # files named before the rest is counted
-
-Advance = Callable[[int], object]  # told how many bytes were hashed
 
 
 @dataclass(frozen=True)
@@ -79,17 +77,6 @@ def folder_md5(folder: Path, names: Iterable[str]) -> str:
     """The md5 that DVC gives a folder with these files: that of their listing."""
     entries = [{"md5": file_md5(folder / name), "relpath": name} for name in sorted(names)]
     return hashlib.md5(json.dumps(entries, sort_keys=True).encode()).hexdigest() + ".dir"
-
-
-def file_md5(path: Path, advance: Advance | None = None) -> str:
-    """The md5 of a file's bytes."""
-    digest = hashlib.md5()
-    with path.open("rb") as file:
-        while part := file.read(CHUNK):
-            digest.update(part)
-            if advance is not None:
-                advance(len(part))
-    return digest.hexdigest()
 
 
 def shown(names: list[str]) -> str:

@@ -8,9 +8,10 @@ from typing import Any
 import yaml
 
 from kshot.lifecycle import dataset, layout, registry
-from kshot.lifecycle.audit.content import Advance, file_md5, folder_md5, held, listing, shown
+from kshot.lifecycle.audit.content import folder_md5, held, listing, shown
 from kshot.lifecycle.audit.link import Broken, NotRecorded
 from kshot.lifecycle.audit.subject import DELETED, Subject
+from kshot.lifecycle.files import Advance, file_md5
 from kshot.lifecycle.lineage import digest, stage_inputs
 from kshot.lifecycle.run_content import LONGEST_PARAM, flat
 

@@ -9,9 +9,10 @@ from typing import Any
 import pandas as pd
 
 from kshot.lifecycle import layout, registry
-from kshot.lifecycle.audit.content import file_md5, folder_md5
+from kshot.lifecycle.audit.content import folder_md5
 from kshot.lifecycle.audit.link import Broken
 from kshot.lifecycle.audit.subject import Subject
+from kshot.lifecycle.files import file_md5
 from kshot.lifecycle.run_content import final_metrics, training_metrics
 from kshot.statistics import Interval, mean_interval
 

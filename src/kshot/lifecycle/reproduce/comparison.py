@@ -8,10 +8,11 @@ import numpy as np
 import pandas as pd
 
 from kshot.lifecycle import layout, registry
-from kshot.lifecycle.audit.content import file_md5, folder_md5
+from kshot.lifecycle.audit.content import folder_md5
 from kshot.lifecycle.audit.origin import ADDED_LATER
 from kshot.lifecycle.audit.results import EPISODES
 from kshot.lifecycle.audit.subject import Subject
+from kshot.lifecycle.files import file_md5
 
 WEIGHTS = ".safetensors"
 EXACT = 5e-7  # an accuracy has six digits

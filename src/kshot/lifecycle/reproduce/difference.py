@@ -14,9 +14,10 @@ import yaml
 from kshot.errors import NotReproduced
 from kshot.lifecycle import layout, lineage, pipeline
 from kshot.lifecycle.audit import code
-from kshot.lifecycle.audit.content import file_md5, folder_md5
+from kshot.lifecycle.audit.content import folder_md5
 from kshot.lifecycle.audit.origin import at
 from kshot.lifecycle.audit.subject import Subject
+from kshot.lifecycle.files import file_md5
 
 NOTHING = "nothing"
 UNKNOWN = "not recorded"

@@ -9,8 +9,9 @@ from pathlib import Path
 
 from kshot.errors import KshotError, NotReproduced
 from kshot.lifecycle import layout, lineage, pipeline
-from kshot.lifecycle.audit.content import file_md5, folder_md5
+from kshot.lifecycle.audit.content import folder_md5
 from kshot.lifecycle.audit.subject import Subject, opened
+from kshot.lifecycle.files import file_md5
 from kshot.lifecycle.reproduce import comparison, difference, tree
 from kshot.lifecycle.reproduce.comparison import EXACT, Accuracy, Weights
 from kshot.lifecycle.reproduce.difference import Difference
