@@ -29,6 +29,8 @@ from kshot.lifecycle.files import write_text
 
 NOTE = "server.json"  # in PREFECT_HOME: the server that schedules, while it is up
 PAGES = "http://127.0.0.1:4200"  # of `kshot schedule` and `kshot ui`
+# Started by its path: a project may have a package called flows in its folder, or none.
+TEMPORARY = Path(__file__).with_name("temporary_server.py")
 START_S = 600.0  # 3 s on an idle machine, 3 min on two cores with ten others at work, which also made the database
 
 
@@ -68,12 +70,12 @@ def launch(root: Path) -> Server | None:
         return None
     port = free_port()
     log = home / "temporary-server.log"
-    # The command and the two switches are those of prefect.server.api.server.SubprocessASGIServer.
-    command = [sys.executable, "-m", "uvicorn", "--factory", "prefect.server.api.server:create_app"]
     process = _start(
-        [*command, "--host", "127.0.0.1", "--port", str(port), "--log-level", "error", "--lifespan", "on"],
+        [sys.executable, "-P", str(TEMPORARY), str(port)],
+        # The switches of prefect.server.api.server.SubprocessASGIServer.
         {"PREFECT_UI_ENABLED": "0", "PREFECT__SERVER_EPHEMERAL": "1", "PREFECT__SERVER_FINAL": "1"},
         log,
+        stdin=subprocess.PIPE,  # held open by this process, and closed with it
     )
     # Registered before prefect is imported, and so run after prefect has sent its last log lines to the server.
     atexit.register(pipeline.end_group, process)
@@ -163,14 +165,16 @@ def claim_port(first: int) -> int:
     raise KshotError(f"ports {first} to {first + 99} are all taken; end something that listens there")
 
 
-def _start(command: list[str], names: dict[str, str], log: Path) -> subprocess.Popen[bytes]:
+def _start(
+    command: list[str], names: dict[str, str], log: Path, stdin: int = subprocess.DEVNULL
+) -> subprocess.Popen[bytes]:
     """Run a server in a process group of its own; an empty value takes a name out of the environment."""
     environment = {**os.environ, **names}
     with log.open("wb") as output:
         return subprocess.Popen(
             command,
             env={name: value for name, value in environment.items() if value},
-            stdin=subprocess.DEVNULL,
+            stdin=stdin,
             stdout=output,
             stderr=output,
             start_new_session=True,

@@ -135,9 +135,7 @@ def test_weights_other_than_those_of_params_yaml_are_refused(root):
     md5 = hashlib.md5((root / WEIGHTS).read_bytes()).hexdigest()
     embed.run(root, params(checkpoint_md5=md5))
     save_file({"conv1.0.weight": torch.zeros(3)}, root / WEIGHTS)
-    with pytest.raises(
-        CheckpointError, match=rf"holds other weights \(md5 .*\) than .*{md5}\); bring"
-    ):
+    with pytest.raises(CheckpointError, match=rf"holds other weights \(md5 .*\) than .*{md5}\); bring"):
         embed.run(root, params(checkpoint_md5=md5))
 
 
