@@ -1,5 +1,6 @@
 """A worktree made ready by real git and DVC: what it shares, what stays its own, what comes back."""
 
+import hashlib
 import json
 import subprocess
 import sys
@@ -11,6 +12,7 @@ import yaml
 from flows import at_commit
 from kshot.errors import DataError, ParamsError
 from kshot.lifecycle import dataset, layout, lineage, store, worktree
+from kshot.params import load_params
 from tests.lifecycle import raw_project
 
 
@@ -53,6 +55,17 @@ def test_weights_that_no_commit_holds_are_found(home: Path, tree: Path) -> None:
     (home / "start.safetensors").write_bytes(b"weights")
     prepare(home, tree, sets=("train.checkpoint=start.safetensors",))
     assert (tree / "start.safetensors").read_bytes() == b"weights"
+    assert load_params(tree / "params.yaml").train.checkpoint_md5 == hashlib.md5(b"weights").hexdigest()
+
+
+def test_weights_other_than_the_commits_are_not_taken_for_its_own(home: Path, tree: Path) -> None:
+    """The stage refuses them then."""
+    shipped = (tree / "params.yaml").read_text()
+    named = shipped.replace("checkpoint: null ", "checkpoint: start.safetensors ").replace("md5: null ", "md5: 0a ")
+    (tree / "params.yaml").write_text(named)
+    (home / "start.safetensors").write_bytes(b"weights")
+    prepare(home, tree)
+    assert (tree / "params.yaml").read_text() == named
 
 
 def test_it_has_the_projects_data_version_its_cache_and_its_remote(home: Path, tree: Path) -> None:

@@ -46,8 +46,7 @@ def plan(root: Path, *, overlay: Path | None = None, sets: Sequence[str] = ()) -
         _merge(document, sections.read_mapping(overlay))
     for text in sets:
         _set(document, text)
-    if change := weights_change(root, document):
-        document["train"]["checkpoint_md5"] = change.after
+    _note_weights(root, document, old)
     written = _text(document)
     new = yaml.safe_load(written)  # what a stage will read, not what we meant to write
     params.params_from(new)
@@ -67,6 +66,14 @@ def weights_change(root: Path, document: Any) -> Change | None:
         return None
     after = file_md5(root / name) if isinstance(name, str) else None
     return None if after == before else Change("train.checkpoint_md5", before, after)
+
+
+def _note_weights(root: Path, document: Any, old: Mapping[str, Any]) -> None:
+    named = [(one.get("train") or {}).get("checkpoint") for one in (document, old)]
+    if named[0] != named[1] and "checkpoint_md5" in document["train"]:
+        document["train"]["checkpoint_md5"] = None  # that of another file
+    if change := weights_change(root, document):
+        document["train"]["checkpoint_md5"] = change.after
 
 
 def write(root: Path, text: str) -> None:

@@ -37,6 +37,9 @@ def prepare(home: Path, tree: Path, *, data: str | None, from_commit: bool, sets
     if changes:
         settings.write(tree, text)
     link_weights(home, tree)
+    text, changes = settings.plan(tree)
+    if changes and changes[0].before is None:  # weights that the commit's params.yaml does not describe
+        settings.write(tree, text)
 
 
 def bring_back(home: Path, tree: Path) -> Path:
