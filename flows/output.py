@@ -10,7 +10,7 @@ from typing import TextIO
 
 from prefect.logging import get_run_logger
 
-from kshot.lifecycle.pipeline import OnOutput
+from kshot.lifecycle.process_group import OnOutput
 
 PROGRESS_EVERY_S = 10.0
 MARK = "said_by_kshot"  # on a log record: meant for the person too, unlike Prefect's own remarks

@@ -24,7 +24,7 @@ from pathlib import Path
 import psutil
 
 from kshot.errors import KshotError
-from kshot.lifecycle import pipeline, quiet
+from kshot.lifecycle import process_group, quiet
 from kshot.lifecycle.files import write_text
 
 NOTE = "server.json"  # in PREFECT_HOME: the server that schedules, while it is up
@@ -78,7 +78,7 @@ def launch(root: Path) -> Server | None:
         stdin=subprocess.PIPE,  # held open by this process, and closed with it
     )
     # Registered before prefect is imported, and so run after prefect has sent its last log lines to the server.
-    atexit.register(pipeline.end_group, process)
+    atexit.register(process_group.end, process)
     started = Server(process, port, log)
     os.environ["PREFECT_API_URL"] = started.api
     # It has no pages, and is gone when somebody follows a link to one: `kshot ui` shows them there.

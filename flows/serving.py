@@ -14,7 +14,7 @@ import psutil
 
 from flows import server
 from kshot.errors import Busy, DataError, KshotError
-from kshot.lifecycle import new_data, notify, pipeline, quiet
+from kshot.lifecycle import new_data, notify, process_group, quiet
 from kshot.lifecycle import schedule as schedules
 from kshot.lifecycle.schedule import NEW_DATA, Schedule
 
@@ -82,7 +82,7 @@ def one_server(root: Path) -> Iterator[Callable[[Say], None]]:
     try:
         yield keep
     finally:
-        pipeline.end_group(running[-1].process, grace_s=10.0)
+        process_group.end(running[-1].process, grace_s=10.0)
         server.forget(home)
 
 

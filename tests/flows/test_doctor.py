@@ -12,7 +12,7 @@ import pytest
 
 from flows import doctor, server
 from kshot.errors import KshotError
-from kshot.lifecycle import lock, pipeline, quiet, schedule
+from kshot.lifecycle import lock, process_group, quiet, schedule
 from kshot.lifecycle.doctor.finding import Finding
 from tests.lifecycle.doctor.test_runs import begin, dead_process
 from tests.lifecycle.test_schedule import ALL
@@ -33,7 +33,7 @@ def recorded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
             _record(root, up.api)
             yield root
         finally:
-            pipeline.end_group(up.process, grace_s=3.0)
+            process_group.end(up.process, grace_s=3.0)
             server.forget(home)
 
 

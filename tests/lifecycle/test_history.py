@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from kshot.cli import ui
-from kshot.lifecycle import events, history, pipeline, promotion, registry, store
+from kshot.lifecycle import events, history, process_group, promotion, registry, store
 from kshot.lifecycle.events import person
 from tests.lifecycle import registered_versions
 from tests.lifecycle.registered_versions import judgement
@@ -28,7 +28,7 @@ def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
             ui.wait_for(process, port)
         yield f"http://127.0.0.1:{port}"
     finally:
-        pipeline.end_group(process, grace_s=3.0)
+        process_group.end(process, grace_s=3.0)
 
 
 @pytest.fixture

@@ -106,9 +106,9 @@ def server(root: Path, command: list[str], names: dict[str, str], port: int) -> 
     try:
         yield process, port
     finally:
-        from kshot.lifecycle import pipeline
+        from kshot.lifecycle import process_group
 
-        pipeline.end_group(process, grace_s=3.0)  # they keep nothing that a kill could lose
+        process_group.end(process, grace_s=3.0)  # they keep nothing that a kill could lose
 
 
 def free_port(first: int) -> int:

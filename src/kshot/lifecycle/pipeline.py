@@ -4,35 +4,24 @@ DVC owns order, caching and content; this module adds what DVC does not have: a 
 process group, and the stage's own error as the error.
 """
 
-import codecs
 import contextlib
 import dataclasses
 import graphlib
-import math
 import os
 import re
-import select
-import signal
-import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Literal
 
 from kshot.errors import StageFailed
-from kshot.lifecycle import inputs
+from kshot.lifecycle import inputs, process_group
+from kshot.lifecycle.process_group import OnOutput
 
 Outcome = Literal["ran", "restored", "unchanged"]
 
-# Called with each line, and with each piece of a line that ends in a carriage return (a progress bar): then
-# `progress` is True.
-OnOutput = Callable[[str, bool], None]
-
 ERROR_PREFIX = "kshot: error: "
-
-# A stage that is told to stop writes its checkpoint and ends; after this many seconds it is killed.
-GRACE_S = 15.0
 
 # What DVC says around a stage's own output.
 DVC_TALK = re.compile(
@@ -110,7 +99,8 @@ def run_stage(root: Path, name: str, *, on_output: OnOutput, timeout_s: float) -
             on_output(text, progress)
 
     command = [sys.executable, "-m", "dvc", "repro", "--single-item", name]
-    code = run_command(command, root, on_output=hear, timeout_s=started + timeout_s - time.monotonic())
+    left_s = started + timeout_s - time.monotonic()
+    code = process_group.run(command, root, on_output=hear, timeout_s=left_s, env=stage_environment())
     if code is None:
         raise StageFailed(
             f"stage {name} ran longer than its limit of {timeout_s:.0f} s and was stopped; "
@@ -122,90 +112,6 @@ def run_stage(root: Path, name: str, *, on_output: OnOutput, timeout_s: float) -
         inputs.compare(root, stage, before)
     restored = any("is cached - skipping run" in line for line in said)
     return StageRun(name, "restored" if restored else "ran", time.monotonic() - started)
-
-
-def run_command(
-    command: Sequence[str],
-    root: Path,
-    *,
-    on_output: OnOutput,
-    timeout_s: float = math.inf,
-    env: Mapping[str, str] | None = None,
-) -> int | None:
-    """Run `command` in `root` with everything that it starts in one process group, which does not outlive this call.
-
-    `env`: its environment, `stage_environment` where None. Returns the exit code, None where the time ran out.
-    """
-    deadline = time.monotonic() + timeout_s
-    process = subprocess.Popen(
-        list(command),
-        cwd=root,
-        env=dict(env or stage_environment()),
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        start_new_session=True,
-    )
-    with process:
-        try:
-            in_time = _listen(process, on_output, deadline)
-        finally:
-            end_group(process)
-    return process.returncode if in_time else None
-
-
-def end_group(process: subprocess.Popen[bytes], grace_s: float = GRACE_S) -> None:
-    """End `process` and all of its group: interrupted if it still runs, killed after `grace_s` seconds.
-
-    `process` must have been started with start_new_session=True, so that the group is its own.
-    """
-    try:
-        if process.poll() is None:
-            os.killpg(process.pid, signal.SIGINT)
-            deadline = time.monotonic() + grace_s
-            while process.poll() is None and time.monotonic() < deadline:
-                # Reads on, or a talkative stage would block on a full pipe and never end.
-                pipes = [process.stdout.fileno()] if process.stdout else []
-                for pipe in select.select(pipes, [], [], 0.05)[0]:
-                    if not os.read(pipe, 65536):
-                        time.sleep(0.05)  # closed, and so always ready
-    finally:
-        with contextlib.suppress(ProcessLookupError, PermissionError):
-            os.killpg(process.pid, signal.SIGKILL)  # whatever outlived its parent
-        process.wait()
-
-
-def _listen(process: subprocess.Popen[bytes], hear: OnOutput, deadline: float) -> bool:
-    """Pass the output on until the process closes it. Returns False at the deadline."""
-    assert process.stdout is not None
-    descriptor = process.stdout.fileno()
-    decoder = codecs.getincrementaldecoder("utf-8")("replace")
-    pending = ""
-    while True:
-        left = deadline - time.monotonic()
-        if left <= 0:
-            return False
-        if not select.select([descriptor], [], [], min(left, 1.0))[0]:
-            # A child that outlives the stage keeps the pipe open: the stage's own end is the end.
-            if process.poll() is not None:
-                break
-            continue
-        data = os.read(descriptor, 65536)
-        pending += decoder.decode(data, final=not data)
-        *pieces, pending = re.split(r"(?<=[\r\n])", pending)
-        for piece in pieces:
-            _pass_on(piece, hear)
-        if not data:
-            break
-    _pass_on(pending, hear)
-    process.wait()
-    return True
-
-
-def _pass_on(piece: str, hear: OnOutput) -> None:
-    text = piece.rstrip("\r\n")
-    if text:
-        hear(text, piece.endswith("\r"))
 
 
 def _failure(name: str, said: list[str]) -> StageFailed:

@@ -8,10 +8,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from kshot.errors import KshotError, NotReproduced
-from kshot.lifecycle import layout, lineage, pipeline
+from kshot.lifecycle import layout, lineage, pipeline, process_group
 from kshot.lifecycle.audit.content import folder_md5
 from kshot.lifecycle.audit.subject import Subject, opened
 from kshot.lifecycle.files import file_md5
+from kshot.lifecycle.process_group import OnOutput
 from kshot.lifecycle.reproduce import comparison, difference, tree
 from kshot.lifecycle.reproduce.comparison import EXACT, Accuracy, Weights
 from kshot.lifecycle.reproduce.difference import Difference
@@ -66,7 +67,7 @@ def reproduce(
     tolerance: float = TOLERANCE,
     install: bool = False,
     tell: Callable[[str], None] = lambda line: None,
-    on_output: pipeline.OnOutput = lambda text, progress: None,
+    on_output: OnOutput = lambda text, progress: None,
 ) -> Reproduction:
     """Build the version of that number or alias again in a worktree, and compare it with the registered one.
 
@@ -119,9 +120,7 @@ def _recorded(subject: Subject) -> tuple[dict[str, object], str]:
     return kept, subject.tags.get("kshot.device", "")
 
 
-def _again(
-    subject: Subject, place: Path, name: str, variables: dict[str, str], on_output: pipeline.OnOutput
-) -> StageAgain:
+def _again(subject: Subject, place: Path, name: str, variables: dict[str, str], on_output: OnOutput) -> StageAgain:
     """Run the stage by the command in dvc.lock, and not by DVC, which would restore what it wrote then."""
     began, said = time.monotonic(), ["it said nothing"]
 
@@ -134,7 +133,7 @@ def _again(
     for out in outs:
         (place / out["path"]).parent.mkdir(parents=True, exist_ok=True)
     command = ["/bin/sh", "-c", subject.lock[name]["cmd"]]
-    code = pipeline.run_command(command, place, on_output=hear, env=variables)
+    code = process_group.run(command, place, on_output=hear, env=variables)
     if code != 0:
         told = said[-1].removeprefix(pipeline.ERROR_PREFIX)
         raise NotReproduced(f"stage {name} of version {subject.version} ended with exit code {code}: {told}")

@@ -1,0 +1,104 @@
+"""A command and everything that it starts, as one process group: heard while it runs, ended as a whole."""
+
+import codecs
+import contextlib
+import math
+import os
+import re
+import select
+import signal
+import subprocess
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+# Called with each line, and with each piece of a line that ends in a carriage return (a progress bar): then
+# `progress` is True.
+OnOutput = Callable[[str, bool], None]
+
+# What is told to stop finishes what it has begun, a stage its checkpoint; after this many seconds it is killed.
+GRACE_S = 15.0
+
+
+def run(
+    command: Sequence[str],
+    root: Path,
+    *,
+    on_output: OnOutput,
+    timeout_s: float = math.inf,
+    env: Mapping[str, str],
+) -> int | None:
+    """Run `command` in `root` with everything that it starts in one process group, which does not outlive this call.
+
+    Returns the exit code, None where the time ran out.
+    """
+    deadline = time.monotonic() + timeout_s
+    process = subprocess.Popen(
+        list(command),
+        cwd=root,
+        env=dict(env),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        start_new_session=True,
+    )
+    with process:
+        try:
+            in_time = _listen(process, on_output, deadline)
+        finally:
+            end(process)
+    return process.returncode if in_time else None
+
+
+def end(process: subprocess.Popen[bytes], grace_s: float = GRACE_S) -> None:
+    """End `process` and all of its group: interrupted if it still runs, killed after `grace_s` seconds.
+
+    `process` must have been started with start_new_session=True, so that the group is its own.
+    """
+    try:
+        if process.poll() is None:
+            os.killpg(process.pid, signal.SIGINT)
+            deadline = time.monotonic() + grace_s
+            while process.poll() is None and time.monotonic() < deadline:
+                # Reads on, or a talkative stage would block on a full pipe and never end.
+                pipes = [process.stdout.fileno()] if process.stdout else []
+                for pipe in select.select(pipes, [], [], 0.05)[0]:
+                    if not os.read(pipe, 65536):
+                        time.sleep(0.05)  # closed, and so always ready
+    finally:
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(process.pid, signal.SIGKILL)  # whatever outlived its parent
+        process.wait()
+
+
+def _listen(process: subprocess.Popen[bytes], hear: OnOutput, deadline: float) -> bool:
+    """Pass the output on until the process closes it. Returns False at the deadline."""
+    assert process.stdout is not None
+    descriptor = process.stdout.fileno()
+    decoder = codecs.getincrementaldecoder("utf-8")("replace")
+    pending = ""
+    while True:
+        left = deadline - time.monotonic()
+        if left <= 0:
+            return False
+        if not select.select([descriptor], [], [], min(left, 1.0))[0]:
+            # A child that outlives the stage keeps the pipe open: the stage's own end is the end.
+            if process.poll() is not None:
+                break
+            continue
+        data = os.read(descriptor, 65536)
+        pending += decoder.decode(data, final=not data)
+        *pieces, pending = re.split(r"(?<=[\r\n])", pending)
+        for piece in pieces:
+            _pass_on(piece, hear)
+        if not data:
+            break
+    _pass_on(pending, hear)
+    process.wait()
+    return True
+
+
+def _pass_on(piece: str, hear: OnOutput) -> None:
+    text = piece.rstrip("\r\n")
+    if text:
+        hear(text, piece.endswith("\r"))
