@@ -99,7 +99,13 @@ def _collect_rarely() -> None:
     fifth of the time of a command such as `kshot models`.
     """
     gc.set_threshold(100_000, 20, 100)
-    atexit.register(gc.freeze)  # the last collection of the interpreter finds nothing to look through
+    atexit.register(_leave_the_rest)
+
+
+def _leave_the_rest() -> None:
+    """Let the interpreter's last collection find nothing to look through, unless torch wants it."""
+    if "torch" not in sys.modules:  # its triton writes pages about leaks then
+        gc.freeze()
 
 
 def parser() -> argparse.ArgumentParser:
