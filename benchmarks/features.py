@@ -15,9 +15,9 @@ from pathlib import Path
 import torch
 
 from kshot.lifecycle import layout
-from kshot.lifecycle.features import write_features
 from kshot.lifecycle.network import new_embedding
 from kshot.lifecycle.packed import read_images
+from kshot.lifecycle.stages import embed
 from kshot.memory import keep_freed_memory
 from kshot.params import load_params
 
@@ -25,10 +25,15 @@ BATCHES = 10
 
 
 def main(root: Path) -> None:
-    keep_freed_memory()
     params = load_params(root / "params.yaml")
+    count = len(read_images(root))
+    with contextlib.redirect_stderr(io.StringIO()):  # its progress bar
+        began = time.perf_counter()
+        embed.run(root, params)  # first: nothing but the stage itself prepares this process for it
+        whole = count / (time.perf_counter() - began)
     embedding = new_embedding(root, params).to(memory_format=torch.channels_last).eval()
     size, channels, batch = embedding.input.size, params.ingest.channels, params.embed.batch_size
+    keep_freed_memory()
     pixels = torch.rand(batch, channels, size, size).to(memory_format=torch.channels_last)
     with torch.inference_mode():
         embedding.backbone(pixels)
@@ -36,11 +41,6 @@ def main(root: Path) -> None:
         for _ in range(BATCHES):
             embedding.backbone(pixels)
         bare = BATCHES * batch / (time.perf_counter() - began)
-    count = len(read_images(root))
-    with contextlib.redirect_stderr(io.StringIO()):
-        began = time.perf_counter()
-        write_features(root, params)
-        whole = count / (time.perf_counter() - began)
     kept = json.loads((root / layout.EMBEDDED / "embedded.json").read_text())
     print(f"{kept['backbone']}, {size} x {size} pixels, {count:,} images, {torch.get_num_threads()} threads")
     print(f"bare forward pass {bare:.0f} images/s; the stage, its start included, {whole:.0f}: {whole / bare:.0%}")

@@ -54,7 +54,9 @@ def run(root: Path, options: argparse.Namespace) -> int:
     from kshot.lifecycle.drift import drift, to_json
     from kshot.lifecycle.drift_page import PAGE, write_drift_page
     from kshot.lifecycle.drift_words import words
+    from kshot.memory import keep_freed_memory
 
+    keep_freed_memory()
     found = drift(root, options.source, ignore=options.ignore)
     page = options.html or root / PAGE
     write_drift_page(found, page)

@@ -47,8 +47,10 @@ def run(root: Path, options: argparse.Namespace) -> int:
     from kshot.lifecycle.task_page import PAGE, write_task_page
     from kshot.lifecycle.task_words import words
     from kshot.lifecycle.tasks import survey, write_json
+    from kshot.memory import keep_freed_memory
     from kshot.params import load_params
 
+    keep_freed_memory()
     found = survey(root, load_params(root / "params.yaml"), options.source, options.shots)
     write_task_page(found, root / PAGE)
     if options.json is not None:

@@ -12,7 +12,9 @@ def run(root: Path, params: Params) -> None:
     """Write the features; nothing but a note of it where the backbone learns."""
     if params.train.held:
         from kshot.lifecycle.features import write_features  # here: a backbone that learns needs no torch now
+        from kshot.memory import keep_freed_memory
 
+        keep_freed_memory()
         write_features(root, params)
         return
     folder = root / layout.EMBEDDED
