@@ -97,9 +97,14 @@ def story(tmp_path_factory: pytest.TempPathFactory) -> Story:
             for extra in sorted((source / "group1/class03").iterdir())[1:]:
                 extra.unlink()
             second.until(lambda: [run for run in runs(root) if run[1] == "Failed"], "the retraining of broken data")
-            second.until(lambda: told.heard, "the notification")
+            second.until(lambda: of_broken_data(told.heard), "the notification")
         told.second = second.said()
     return told
+
+
+def of_broken_data(heard: list[dict[str, str]]) -> list[dict[str, str]]:
+    """What was heard of the broken data; a run that had just begun when its server was killed is told as crashed."""
+    return [one for one in heard if "Process exited" not in one["reason"]]
 
 
 def completed(root: Path, deployment: str) -> list[tuple[str, str, str]]:
@@ -176,10 +181,10 @@ def test_broken_data_fails_with_its_reason_at_prefect_mlflow_and_the_webhook(sto
     broken = new_data.read(story.root).versions[-1].md5
     (run,) = client(story.root).search_runs(["1"], f"status = 'FAILED' and tags.`kshot.data_version` = '{broken}'")
     assert "group1/class03" in run.data.tags["kshot.failure"]
-    assert "group1/class03" in story.heard[0]["reason"]
+    assert "group1/class03" in of_broken_data(story.heard)[0]["reason"]
 
 
 def test_broken_data_is_not_tried_again(story: Story) -> None:
     assert len([run for run in runs(story.root) if run[1] == "Failed"]) == 1
-    assert len(story.heard) == 1
+    assert len(of_broken_data(story.heard)) == 1
     shutil.rmtree(story.root / ".kshot/prefect")
