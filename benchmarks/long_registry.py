@@ -7,19 +7,16 @@ version. A command's time is that of the whole process, from the shell's view.
 """
 
 import os
-import sqlite3
 import subprocess
 import sys
 import tempfile
 import time
-from contextlib import closing
 from pathlib import Path
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(REPOSITORY)]
 
 from tests.lifecycle import registered_versions  # noqa: E402
-from tests.lifecycle.test_models import fill  # noqa: E402
 
 MOST_S = 5.0
 COMMANDS = (("models",), ("audit", "--model", "2"), ("audit", "--data", registered_versions.DATA), ("history",))
@@ -29,20 +26,9 @@ def main() -> None:
     """Make both registries in a temporary folder, ask each command of both, and print the seconds."""
     with tempfile.TemporaryDirectory(prefix="kshot-registry-") as folder:
         small = registered_versions.write(Path(folder))
-        for settings in ("params.yaml", "dvc.yaml"):
-            (small / settings).write_bytes((REPOSITORY / settings).read_bytes())
-        (small / ".dvc").mkdir()
-        (small / ".dvc/config").write_text("[core]\n    no_scm = true\n", encoding="utf-8")
+        registered_versions.without_git(small)
         long = registered_versions.copy(small, Path(folder) / "long")
-        fill(long, runs=1000, versions=200)
-        with closing(sqlite3.connect(long / "mlruns/mlflow.db")) as database:
-            database.execute("update runs set user_id = '' where user_id is null")
-            database.execute(
-                "insert into tags (key, value, run_uuid) select 'kshot.data_version', ?, run_uuid from runs "
-                "where artifact_uri = 'nowhere'",
-                (registered_versions.DATA,),
-            )
-            database.commit()
+        registered_versions.fill(long, runs=1000, versions=200)
         bare = [sys.executable, "-c", "import mlflow.store.tracking.sqlalchemy_store"]
         print(f"MLflow's own imports, without which no registry opens: {min(timed(bare) for _ in range(3)):.1f} s\n")
         print("| command | small registry | 1,000 runs, 200 versions | under 5 s |", "|---|---|---|---|", sep="\n")

@@ -12,8 +12,8 @@ def keep_freed_memory() -> bool:
     """Tell glibc's malloc to serve large blocks from its heap and never to shrink it. False where it cannot be told.
 
     A training step on a CPU allocates and frees its activations anew; by default each comes from mmap and faults in
-    page by page. Measured on 2 cores: Conv-4, 360 images of 28x28 in bf16, 165 ms a step by default, 98 ms so; a
-    forward pass through an EfficientNet-Lite0 at 96x96, 180 images a second by default, 384 so.
+    page by page. Measured on 2 cores: Conv-4, 360 images of 28x28 in bf16, 165 ms a step by default, 98 ms so; stage
+    embed with an EfficientNet-Lite0 at 96x96, 180 images a second by default in one run, 336 so in another.
     """
     if not sys.platform.startswith("linux"):
         return False

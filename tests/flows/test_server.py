@@ -1,5 +1,6 @@
 """Prefect's temporary server lives as long as the process that started it, however that one ends."""
 
+import os
 import signal
 import subprocess
 import sys
@@ -18,7 +19,9 @@ time.sleep(600)
 
 
 def test_the_server_of_a_killed_process_ends(tmp_path: Path) -> None:
-    with subprocess.Popen([sys.executable, "-c", STARTER, str(tmp_path)], stdout=subprocess.PIPE, text=True) as starter:
+    own = {name: value for name, value in os.environ.items() if not name.startswith("PREFECT_")}
+    command = [sys.executable, "-c", STARTER, str(tmp_path)]
+    with subprocess.Popen(command, env=own, stdout=subprocess.PIPE, text=True) as starter:
         assert starter.stdout is not None
         server = psutil.Process(int(starter.stdout.readline()))
         starter.send_signal(signal.SIGKILL)

@@ -2,6 +2,8 @@
 
 import json
 import shutil
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -87,3 +89,51 @@ def judgement(promote: bool, champion: str | None = None, why: str = "it is so")
         "rules": {},
         "decision": {"promote": promote, "reasons": [why, "and so"]},
     }
+
+
+def without_git(root: Path) -> None:
+    """Let DVC work in the project although no git repository is around it."""
+    (root / ".dvc").mkdir()
+    (root / ".dvc/config").write_text("[core]\n    no_scm = true\n")
+
+
+def fill(root: Path, runs: int, versions: int) -> None:
+    """Straight into the tables of MLflow's database: as many runs and versions as years of retrainings leave.
+
+    All of them were trained on DATA.
+    """
+    with closing(sqlite3.connect(root / "mlruns/mlflow.db")) as database:
+        (experiment,) = database.execute("select experiment_id from experiments where name = 'kshot'").fetchone()
+        (first,) = database.execute("select max(version) + 1 from model_versions").fetchone()
+        names = [f"{number:032x}" for number in range(runs)]
+        database.executemany(
+            "insert into runs (run_uuid, name, status, start_time, lifecycle_stage, artifact_uri, experiment_id, "
+            "user_id) values (?, 'retrain', 'FINISHED', 0, 'active', 'nowhere', ?, '')",
+            [(name, experiment) for name in names],
+        )
+        for table, keys in (("params", 80), ("tags", 15)):
+            database.executemany(
+                f"insert into {table} (key, value, run_uuid) values (?, 'value', ?)",
+                [(f"key{key}", name) for name in names for key in range(keys)],
+            )
+        database.executemany(
+            "insert into tags (key, value, run_uuid) values ('kshot.data_version', ?, ?)",
+            [(DATA, name) for name in names],
+        )
+        database.executemany(
+            "insert into latest_metrics (key, value, timestamp, step, is_nan, run_uuid) values (?, 0.5, 0, 0, 0, ?)",
+            [(f"metric{key}", name) for name in names for key in range(27)],
+        )
+        numbers = range(first, first + versions)
+        columns = "name, version, creation_time, last_updated_time, current_stage, source, run_id, status, workspace"
+        kept = "current_stage, source, ?, status, workspace from model_versions where version = 1"
+        database.executemany(
+            f"insert into model_versions ({columns}) select name, ?, creation_time, last_updated_time, {kept}",
+            [(number, names[place]) for place, number in enumerate(numbers)],
+        )
+        database.executemany(
+            "insert into model_version_tags (key, value, name, version, workspace) "
+            "select key, value, name, ?, workspace from model_version_tags where version = 1",
+            [(number,) for number in numbers],
+        )
+        database.commit()

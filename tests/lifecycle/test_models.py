@@ -1,8 +1,7 @@
 """The list of versions: what a row says, and that a long registry costs no more requests than a short one."""
 
-import sqlite3
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -57,41 +56,6 @@ def test_an_age_is_told_in_the_largest_unit(gone: dict[str, int], told: str) -> 
     assert models.age(now - timedelta(**gone), now) == told
 
 
-def fill(root: Path, runs: int, versions: int) -> None:
-    """Straight into the tables of MLflow's database: as many runs and versions as years of retrainings leave."""
-    with closing(sqlite3.connect(root / "mlruns/mlflow.db")) as database:
-        (experiment,) = database.execute("select experiment_id from experiments where name = 'kshot'").fetchone()
-        (first,) = database.execute("select max(version) + 1 from model_versions").fetchone()
-        names = [f"{number:032x}" for number in range(runs)]
-        database.executemany(
-            "insert into runs (run_uuid, name, status, start_time, lifecycle_stage, artifact_uri, experiment_id) "
-            "values (?, 'retrain', 'FINISHED', 0, 'active', 'nowhere', ?)",
-            [(name, experiment) for name in names],
-        )
-        for table, keys in (("params", 80), ("tags", 15)):
-            database.executemany(
-                f"insert into {table} (key, value, run_uuid) values (?, 'value', ?)",
-                [(f"key{key}", name) for name in names for key in range(keys)],
-            )
-        database.executemany(
-            "insert into latest_metrics (key, value, timestamp, step, is_nan, run_uuid) values (?, 0.5, 0, 0, 0, ?)",
-            [(f"metric{key}", name) for name in names for key in range(27)],
-        )
-        numbers = range(first, first + versions)
-        columns = "name, version, creation_time, last_updated_time, current_stage, source, run_id, status, workspace"
-        kept = "current_stage, source, ?, status, workspace from model_versions where version = 1"
-        database.executemany(
-            f"insert into model_versions ({columns}) select name, ?, creation_time, last_updated_time, {kept}",
-            [(number, names[place]) for place, number in enumerate(numbers)],
-        )
-        database.executemany(
-            "insert into model_version_tags (key, value, name, version, workspace) "
-            "select key, value, name, ?, workspace from model_version_tags where version = 1",
-            [(number,) for number in numbers],
-        )
-        database.commit()
-
-
 @contextmanager
 def queries() -> Iterator[list[str]]:
     """The statements that MLflow sends to its database meanwhile."""
@@ -109,7 +73,7 @@ def queries() -> Iterator[list[str]]:
 
 def test_a_thousand_runs_and_two_hundred_versions_cost_no_more_queries_than_five(root: Path, tmp_path: Path) -> None:
     long = registered_versions.copy(root, tmp_path / "long")
-    fill(long, runs=1000, versions=200)
+    registered_versions.fill(long, runs=1000, versions=200)
     counts, sizes = [], []
     for project in (root, long):
         store.connect(project)

@@ -54,7 +54,7 @@ def plan(root: Path, *, overlay: Path | None = None, sets: Sequence[str] = ()) -
 
 
 def weights_change(root: Path, document: Any) -> Change | None:
-    """The md5 that belongs beside train.checkpoint where another stands there: not its name alone is an input.
+    """What train.checkpoint_md5 has to become for the file that train.checkpoint names; None where it says so already.
 
     `document` is the mapping in params.yaml. A file that is not there changes nothing: the stage that needs it says so.
     """
@@ -69,8 +69,11 @@ def weights_change(root: Path, document: Any) -> Change | None:
 
 
 def _note_weights(root: Path, document: Any, old: Mapping[str, Any]) -> None:
-    named = [(one.get("train") or {}).get("checkpoint") for one in (document, old)]
-    if named[0] != named[1] and "checkpoint_md5" in document["train"]:
+    """Bring train.checkpoint_md5 in line with the file; a section that is none is told by the check of the whole."""
+    now, before = document.get("train"), old.get("train")
+    if not isinstance(now, Mapping) or not isinstance(before, Mapping) or "checkpoint_md5" not in now:
+        return
+    if now.get("checkpoint") != before.get("checkpoint"):
         document["train"]["checkpoint_md5"] = None  # that of another file
     if change := weights_change(root, document):
         document["train"]["checkpoint_md5"] = change.after

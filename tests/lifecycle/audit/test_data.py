@@ -1,7 +1,5 @@
 """From the data's end: runs, models, times; and that a long registry costs no more requests than a short one."""
 
-import sqlite3
-from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -11,8 +9,8 @@ from kshot.errors import AuditFailed, DataError, ParamsError
 from kshot.lifecycle import history, promotion, registry, store
 from kshot.lifecycle.audit import data
 from tests.lifecycle import registered_versions
-from tests.lifecycle.registered_versions import DATA, judgement
-from tests.lifecycle.test_models import fill, queries
+from tests.lifecycle.registered_versions import DATA, fill, judgement, without_git
+from tests.lifecycle.test_models import queries
 
 
 @pytest.fixture(scope="module")
@@ -35,11 +33,6 @@ def root(template: Path, tmp_path: Path) -> Path:
     root = registered_versions.copy(template, tmp_path / "project")
     without_git(root)
     return root
-
-
-def without_git(root: Path) -> None:
-    (root / ".dvc").mkdir()
-    (root / ".dvc/config").write_text("[core]\n    no_scm = true\n")
 
 
 def link(found: data.DataAudit, name: str) -> str:
@@ -91,14 +84,6 @@ def test_a_thousand_runs_and_two_hundred_versions_cost_no_more_queries_than_four
     long = registered_versions.copy(root, tmp_path / "long")
     without_git(long)
     fill(long, runs=1000, versions=200)
-    with closing(sqlite3.connect(long / "mlruns/mlflow.db")) as database:
-        database.execute("update runs set user_id = '' where user_id is null")
-        database.execute(
-            "insert into tags (key, value, run_uuid) select 'kshot.data_version', ?, run_uuid from runs "
-            "where artifact_uri = 'nowhere'",
-            (DATA,),
-        )
-        database.commit()
     counts = []
     for project in (root, long):
         data.audit_data(project, DATA)
