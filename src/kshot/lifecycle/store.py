@@ -39,6 +39,12 @@ def uri(root: Path) -> str:
     return os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{(root / DATABASE).resolve()}"
 
 
+def sqlite_file(root: Path) -> Path | None:
+    """The database's file where the records of the project at `root` are kept in one."""
+    kind, _, path = uri(root).partition(":///")
+    return Path(path) if kind == "sqlite" else None
+
+
 def client() -> "MlflowClient":
     """A client of the store that `connect` chose."""
     import mlflow

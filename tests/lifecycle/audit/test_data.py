@@ -7,7 +7,7 @@ import pytest
 
 from kshot.errors import AuditFailed, DataError, ParamsError
 from kshot.lifecycle import history, promotion, registry, store
-from kshot.lifecycle.audit import data
+from kshot.lifecycle.audit import data, runs
 from tests.lifecycle import registered_versions
 from tests.lifecycle.registered_versions import DATA, fill, judgement, without_git
 from tests.lifecycle.test_models import queries
@@ -55,6 +55,34 @@ def test_a_deleted_run_is_listed_and_breaks_its_link(root: Path) -> None:
     found = data.audit_data(root, DATA)
     assert [run.status for run in found.runs if run.run_id == run_id] == ["deleted"]
     assert f"run {run_id} of version 3 is deleted" in link(found, "runs")
+
+
+def test_the_tables_say_what_mlflow_says_of_the_runs(root: Path) -> None:
+    long = registered_versions.copy(root, root / "long")
+    fill(long, runs=30, versions=3)
+    store.connect(long)
+    client = store.client()
+    client.delete_run(registry.find(long, "3").run_id)
+    client.create_run("0", tags={"kshot.data_version": DATA})  # of another experiment
+    number = client.get_experiment_by_name(store.EXPERIMENT).experiment_id
+    client.create_run(number, tags={"kshot.data_version": "f" * 32})  # on other data
+    database = store.sqlite_file(long)
+    assert database is not None
+    found = runs.read_tables(database, number, DATA)
+    assert len(found) == 34 and any(run.status == "deleted" for run in found)
+    assert sorted(found, key=lambda run: run.run_id) == sorted(
+        runs.search(client, number, DATA), key=lambda run: run.run_id
+    )
+    assert [run.started for run in found] == sorted(run.started for run in found)
+
+
+def test_tables_that_are_not_known_leave_the_question_to_mlflow(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    store.connect(root)
+    known = runs.runs_on(store.client(), root, DATA)
+    empty = root / "empty.db"
+    monkeypatch.setattr(store, "sqlite_file", lambda root: empty)
+    assert len(known) == 4
+    assert {run.run_id for run in runs.runs_on(store.client(), root, DATA)} == {run.run_id for run in known}
 
 
 def test_an_unknown_data_version_is_told_with_the_candidates(root: Path) -> None:

@@ -1,10 +1,8 @@
 """`kshot audit --data`, `--at` and `--class`: from data, a time or a class to the models that rest on it."""
 
-import contextlib
-import gc
 import json
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,29 +12,16 @@ from kshot.lifecycle import dataset, history, models, registry, store
 from kshot.lifecycle.audit.content import bar, held
 from kshot.lifecycle.audit.decision import standing
 from kshot.lifecycle.audit.link import Broken, Link, checked
+from kshot.lifecycle.audit.runs import RunOnData, runs_on
 from kshot.lifecycle.audit.subject import DELETED, read_history
 from kshot.lifecycle.dataset import DataVersion
 from kshot.lifecycle.events import CHAMPION, Event, Reign, reigns, verify
 from kshot.lifecycle.tables import counted
 
 if TYPE_CHECKING:
-    from mlflow import MlflowClient
-    from mlflow.entities import Run
     from mlflow.entities.model_registry import ModelVersion
 
-PAGE = 1000  # runs in one request
 FIRST = ("train.", "evaluate.", "ingest.", "split.")  # sections whose params are shown first
-
-
-@dataclass(frozen=True)
-class RunOnData:
-    """A run that used the data. `params`: those that are not the same in every such run."""
-
-    run_id: str
-    started: datetime
-    status: str
-    version: str
-    params: dict[str, str]
 
 
 @dataclass(frozen=True)
@@ -78,8 +63,7 @@ def audit_data(root: Path, prefix: str, *, deep: bool = False, quiet: bool = Tru
         client = store.client()
         versions = sorted(client.search_model_versions(f"name='{store.NAME}'"), key=lambda one: int(one.version))
         data = _find(root, prefix, versions)
-        with _no_collection():
-            runs = _runs(client, data.md5)
+        runs = runs_on(client, root, data.md5)
         aliases = history.standing(client)
     record, trouble = read_history(root)
     events = record.events if record else ()
@@ -131,54 +115,19 @@ def _find(root: Path, prefix: str, versions: "Sequence[ModelVersion]") -> DataVe
         return DataVersion(found[0], "", 0, 0, 0, 0, "", "the ledger lost it; models still name it")
 
 
-@contextlib.contextmanager
-def _no_collection() -> Iterator[None]:
-    """MLflow makes an object of every param, metric and tag: looking for garbage among 120,000 doubles the time."""
-    was = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if was:
-            gc.enable()
-
-
-def _runs(client: "MlflowClient", md5: str) -> "list[Run]":
-    from mlflow.entities import ViewType
-
-    experiment = client.get_experiment_by_name(store.EXPERIMENT)
-    assert experiment is not None, "connecting makes it"
-    found: list[Run] = []
-    token = None
-    while True:
-        page = client.search_runs(
-            [experiment.experiment_id],
-            f"tags.`kshot.data_version` = '{md5}'",
-            run_view_type=ViewType.ALL,
-            max_results=PAGE,
-            order_by=["start_time"],
-            page_token=token,
-        )
-        found += page
-        token = page.token
-        if not token:
-            return found
-
-
-def _described(runs: "Sequence[Run]", of_run: dict[str, str]) -> tuple[RunOnData, ...]:
-    params = [dict(run.data.params) for run in runs if run.data.params]
+def _described(runs: Sequence[RunOnData], of_run: dict[str, str]) -> tuple[RunOnData, ...]:
+    """The runs with their versions, and with those params alone that are not the same in every run."""
+    params = [run.params for run in runs if run.params]
     names = {name for one in params for name in one}
     differ = sorted(
         (name for name in names if len({one.get(name) for one in params}) > 1),
         key=lambda name: (not name.startswith(FIRST), name),
     )
     return tuple(
-        RunOnData(
-            run_id=run.info.run_id,
-            started=datetime.fromtimestamp((run.info.start_time or 0) / 1000, UTC),
-            status=DELETED if run.info.lifecycle_stage == DELETED else str(run.info.status).lower(),
-            version=of_run.get(run.info.run_id, ""),
-            params={name: run.data.params[name] for name in differ if name in run.data.params},
+        replace(
+            run,
+            version=of_run.get(run.run_id, ""),
+            params={name: run.params[name] for name in differ if name in run.params},
         )
         for run in runs
     )
@@ -208,8 +157,8 @@ def _content(root: Path, data: DataVersion, deep: bool, quiet: bool) -> str:
         return str(held(root, md5, size, advance=advance, gone=gone))
 
 
-def _runs_hold(runs: "Sequence[Run]", versions: "Sequence[ModelVersion]") -> str:
-    alive = {run.info.run_id for run in runs if run.info.lifecycle_stage != DELETED}
+def _runs_hold(runs: Sequence[RunOnData], versions: "Sequence[ModelVersion]") -> str:
+    alive = {run.run_id for run in runs if run.status != DELETED}
     lost = [one for one in versions if str(one.run_id) not in alive]
     if lost:
         raise Broken(

@@ -4,9 +4,10 @@ import textwrap
 from collections.abc import Sequence
 
 from kshot.lifecycle.audit.classes import ClassAudit
-from kshot.lifecycle.audit.data import DataAudit, ModelOnData, RunOnData
+from kshot.lifecycle.audit.data import DataAudit, ModelOnData
 from kshot.lifecycle.audit.link import NOT_CHECKED, Link
 from kshot.lifecycle.audit.model import ModelAudit
+from kshot.lifecycle.audit.runs import RunOnData
 from kshot.lifecycle.events import Reign, minute
 from kshot.lifecycle.gate import percent
 from kshot.lifecycle.tables import columns
