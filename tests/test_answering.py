@@ -2,7 +2,8 @@ import pytest
 import torch
 
 from kshot import answering
-from kshot.answering import Answering, answering_of, load_answering, save_answering, scorer
+from kshot.answering import Answering, answering_method, answering_of, load_answering, save_answering, scorer
+from kshot.embedding import Embedding, save_embedding
 from kshot.heads.prototype import prototype_head
 from kshot.heads.table import HEADS
 from kshot.methods.maml import Maml
@@ -66,6 +67,20 @@ def test_the_threshold_is_that_of_the_nearest_number_of_shots(tmp_path):
     assert found == kept
     assert [found.threshold(shots) for shots in (1, 2.5, 3, 3.5, 20)] == [3.0, 3.0, 3.0, 2.0, 2.0]
     assert Answering("metric", "prototype", "eval").threshold(1) is None
+
+
+def test_the_views_that_a_model_was_measured_with_are_kept_and_taken_again(tmp_path):
+    kept = answering_of("metric", "simple_shot", "eval", 5)
+    assert kept.by == "simple_shot, 5 views"
+    save_answering(kept, tmp_path)
+    assert load_answering(tmp_path) == kept
+    settings = {"backbone": "conv4", "head_dim": None, "l2_normalize": False, "batch_norm": "eval"}
+    embedding = Embedding({**settings, "ingest": {"size": 16, "channels": 1, "invert": False}})
+    save_embedding(embedding, tmp_path)
+    pixels = torch.randint(0, 256, (4, 1, 16, 16), dtype=torch.uint8)
+    embedding.eval().views = 5
+    found = answering_method(tmp_path, kept)
+    torch.testing.assert_close(found(pixels), embedding(pixels))
 
 
 def test_a_model_without_a_word_is_answered_by_prototypes(tmp_path):

@@ -52,6 +52,7 @@ def test_whole_numbers_serve_as_floats_and_none_where_it_may():
         ("train.splits", "train", "train.splits is 'train'; needs a value of type list"),
         ("gate.min_accuracy", 0.8, "gate.min_accuracy is 0.8; needs a value of type mapping"),
         ("train", 3, "train holds 3; needs a section of keys"),
+        ("evaluate.views", 3, "evaluate.views is 3; needs one of 1, 5"),
         ("split.by", "folder", "split.by is 'folder'; needs one of auto, table, group, class"),
         ("train.loss", "tripled", r"train.loss is 'tripled'; needs one of prototypical, .*; did you mean triplet\?"),
         ("train.steps", 0, "train.steps is 0; needs at least 1"),
@@ -186,6 +187,28 @@ TIMM = {"backbone": "tf_efficientnet_lite0", "checkpoint": "weights.safetensors"
 def test_what_cannot_learn_or_be_reduced_that_way_is_told_in_one_line(changes, message):
     mapping = yaml.safe_load(DEFAULTS.read_text())
     mapping["train"].update(changes)
+    with pytest.raises(ParamsError, match=message) as caught:
+        params_from(mapping)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        (
+            {"method": "maml", "n_way": 5, "loss": "prototypical"},
+            "evaluate.views is 5; maml adapts the network .* set 1",
+        ),
+        (
+            {**TIMM, "adaptation": "frozen"},
+            "views is 5 with train.adaptation frozen, .* once, in the stage embed: set 1",
+        ),
+    ],
+)
+def test_views_of_what_is_embedded_once_or_not_at_all_are_told_in_one_line(changes, message):
+    mapping = yaml.safe_load(DEFAULTS.read_text())
+    mapping["train"].update(changes)
+    mapping["evaluate"]["views"] = 5
     with pytest.raises(ParamsError, match=message) as caught:
         params_from(mapping)
     assert "\n" not in str(caught.value)

@@ -14,6 +14,7 @@ from kshot.heads.simple_shot import simple_shot_head
 from kshot.heads.table import HEADS, Head
 from kshot.method_table import METHODS
 from kshot.methods.method import Method
+from kshot.methods.saving import load_method
 
 ANSWERING = "answering.json"
 NUMBERS_AT_ONCE = 2**26  # held while a method answers, 256 MiB of float32
@@ -24,12 +25,14 @@ class Answering:
     """method, that the model was trained by; head, one of `kshot.heads`, or "method" for the method's own answer;
     batch_norm, whose statistics it takes: "eval" are those of training and "support" those of the episode's support, so
     that no query helps another, "transductive" those of all queries; thresholds, by support images a class: the
-    Euclidean distance to the nearest class mean beyond which a query is unknown, none where none was set."""
+    Euclidean distance to the nearest class mean beyond which a query is unknown, none where none was set; views, of
+    `kshot.views`, over which each point is the mean."""
 
     method: str
     head: str
     batch_norm: str
     thresholds: dict[int, float] = field(default_factory=dict)
+    views: int = 1
 
     @property
     def transductive(self) -> bool:
@@ -38,8 +41,9 @@ class Answering:
 
     @property
     def by(self) -> str:
-        """In words: "prototype", or "maml, transductive"."""
+        """In words: "prototype", "prototype, 5 views" or "maml, transductive"."""
         name = self.method if self.head == OWN else self.head
+        name = f"{name}, {self.views} views" if self.views > 1 else name
         return f"{name}, transductive" if self.transductive else name
 
     def threshold(self, k_shot: float) -> float | None:
@@ -48,10 +52,19 @@ class Answering:
         return None if nearest is None else self.thresholds[nearest]
 
 
-def answering_of(method: str, head: str, batch_norm: str) -> Answering:
+def answering_of(method: str, head: str, batch_norm: str, views: int = 1) -> Answering:
     """How a model of `method` answers when `evaluate.head` is `head`: methods without an answer of their own take the
     nearest prototype."""
-    return Answering(method, "prototype" if head == OWN and not METHODS[method].answers else head, batch_norm)
+    return Answering(
+        method, "prototype" if head == OWN and not METHODS[method].answers else head, batch_norm, views=views
+    )
+
+
+def answering_method(folder: Path, answering: Answering, device: str | torch.device = "cpu") -> Method:
+    """The method saved in `folder`, whose points are as `answering` says. Raises CheckpointError."""
+    method = load_method(folder, device)
+    method.embedding.views = answering.views
+    return method
 
 
 def scorer(method: Method, head: str) -> Head:
@@ -90,4 +103,5 @@ def load_answering(folder: Path) -> Answering:
         return Answering("metric", "prototype", "eval")
     found = json.loads(path.read_text(encoding="utf-8"))
     thresholds = {int(shots): distance for shots, distance in found.get("thresholds", {}).items()}
-    return Answering(found.get("method", "metric"), found["head"], found["batch_norm"], thresholds)
+    method, views = found.get("method", "metric"), found.get("views", 1)
+    return Answering(method, found["head"], found["batch_norm"], thresholds, views)

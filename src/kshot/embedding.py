@@ -17,6 +17,7 @@ from kshot.backbones import RANDOM, Input, Start, create_backbone, pixel_statist
 from kshot.batches import Pixels, gather
 from kshot.errors import CheckpointError
 from kshot.lora import merged
+from kshot.views import views
 
 WEIGHTS, SETTINGS, ADAPTER = "embedding.safetensors", "embedding.json", "adapter.safetensors"
 
@@ -32,6 +33,7 @@ class Embedding(nn.Module):
     mean: Tensor
     std: Tensor
     autocast = False  # whether the network runs in bf16, as `train.precision` says; what comes out is float32
+    views = 1  # of `kshot.views`, over which a point is the mean; the answering that a model was measured with says it
     holds_backbone = False  # whether the backbone stays in evaluation mode, its batch norms as they were
 
     def __init__(self, settings: dict[str, Any], start: Start = RANDOM) -> None:
@@ -61,7 +63,11 @@ class Embedding(nn.Module):
 
         Returns (N, dim) float32, outside autocast.
         """
-        points = self.axes(self.projected(values))
+        if values.ndim == 4 and self.views > 1:
+            points = torch.stack([self.projected(view) for view in views(values, self.views)]).mean(0)
+        else:
+            points = self.projected(values)
+        points = self.axes(points)
         return nn.functional.normalize(points, dim=1) if self.settings["l2_normalize"] else points
 
     def projected(self, values: Tensor) -> Tensor:

@@ -101,6 +101,7 @@ class Embed:
 @dataclasses.dataclass(frozen=True)
 class Evaluate:
     head: str
+    views: Literal[1, 5]
     accept_known: float
     confused_pairs: int
     projection_classes: int
@@ -161,6 +162,16 @@ class Params:
             METHODS[method].space or head == OWN,
             f"evaluate.head is {head}; {method} adapts the network to each episode and has no space that a head "
             f"could answer on: set {OWN}",
+        )
+        views = self.evaluate.views
+        need(
+            views == 1 or METHODS[method].space,
+            f"evaluate.views is {views}; {method} adapts the network to each episode and embeds nothing before: set 1",
+        )
+        need(
+            views == 1 or not self.train.held,
+            f"evaluate.views is {views} with train.adaptation {self.train.adaptation}, whose backbone sees every "
+            "image once, in the stage embed: set 1",
         )
         if method == "mann":
             n_way = self.train.n_way or self.train.classes_per_batch

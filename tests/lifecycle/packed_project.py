@@ -5,8 +5,10 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from kshot.answering import Answering
 from kshot.lifecycle import layout
 
+PROTOTYPE = Answering("metric", "prototype", "eval")
 SIZE, IMAGES = 16, 8
 GROUPS = {"Ελληνικά": "train", "two words": "val", "c": "test"}
 CLASSES = [f"{group}/{letter}" for group in GROUPS for letter in "abcdef"]

@@ -9,6 +9,7 @@ from kshot.lifecycle.answers import answer
 from kshot.lifecycle.packed import label_names, read_classes, read_episodes, read_images
 from kshot.statistics import mean_interval
 from tests.lifecycle import packed_project
+from tests.lifecycle.packed_project import PROTOTYPE
 
 
 @pytest.fixture(params=[False, True], ids=["upright", "rotations"])
@@ -45,7 +46,7 @@ def by_loop(root):
 
 
 def test_tables_agree_with_answering_one_query_at_a_time(root):
-    answers, classes = answer(root, root / layout.MODEL, "prototype"), read_classes(root)
+    answers, classes = answer(root, root / layout.MODEL, PROTOTYPE), read_classes(root)
     loop = pd.DataFrame(by_loop(root), columns=["episode", "truth", "guess"])
     loop["right"] = loop["truth"] == loop["guess"]
     ours = {name: table[table["protocol"] == "3w1s"] for name, table in answers._asdict().items() if name != "points"}
@@ -72,6 +73,6 @@ def test_tables_agree_with_answering_one_query_at_a_time(root):
 
 
 def test_answers_are_the_same_each_time(root):
-    first, second = answer(root, root / layout.MODEL, "prototype"), answer(root, root / layout.MODEL, "prototype")
+    first, second = answer(root, root / layout.MODEL, PROTOTYPE), answer(root, root / layout.MODEL, PROTOTYPE)
     pd.testing.assert_frame_equal(first.episodes, second.episodes)
     assert first.episodes["protocol"].unique().tolist() == ["3w1s", "3w2s"]

@@ -3,7 +3,7 @@
 import dataclasses
 import json
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import mlflow
 import numpy as np
@@ -15,15 +15,15 @@ from PIL import Image
 from kshot.embedding import Embedding, save_embedding
 from kshot.errors import DataError, RegistryError
 from kshot.images import decode, prepare
-from kshot.lifecycle import gate, layout, registry, store
+from kshot.lifecycle import evidence, gate, layout, registry, store
 from kshot.lifecycle.answers import answer
-from kshot.lifecycle.evidence import gather
 from kshot.lifecycle.lineage import Lineage, lineage
 from kshot.lifecycle.packed import read_images, read_manifest
 from kshot.lifecycle.registry import Registered
 from kshot.params import Params, load_params
 from kshot.statistics import mean_interval
 from tests.lifecycle import finished_project, packed_project
+from tests.lifecycle.packed_project import PROTOTYPE
 
 STORED = 0.25  # what the champion's run says of every episode: no model answers so evenly
 INGEST = {"size": packed_project.SIZE, "channels": 1, "invert": True}
@@ -73,11 +73,11 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Project:
     for number, (ingest, names) in enumerate([(INGEST, ["a", "b"]), (OTHER, ["a", *tested[:2]])]):
         finished_project.write_lock(root, steps=number)
         model = save_model(root / layout.MODEL, number, ingest, names)
-        answers = answer(root, model, "prototype", other_images(root) if ingest == OTHER else None)
+        answers = answer(root, model, PROTOTYPE, other_images(root) if ingest == OTHER else None)
         write_results(scratch, answers.episodes.assign(accuracy=STORED), answers.groups.assign(accuracy=STORED))
         found.append(register(root, scratch))
     finished_project.write_lock(root, steps=2)
-    answers = answer(root, save_model(root / layout.MODEL, 2, INGEST, []), "prototype")
+    answers = answer(root, save_model(root / layout.MODEL, 2, INGEST, []), PROTOTYPE)
     write_results(root / layout.EVALUATION, answers.episodes, answers.groups)
     return Project(root, *found, lineage(root), load_params(root / "params.yaml"))
 
@@ -91,6 +91,10 @@ def other_images(root: Path) -> Path:
     return path
 
 
+def gather(*asked: Any) -> gate.Evidence:
+    return evidence.gather(*asked).evidence
+
+
 def ours(project: Project) -> pd.DataFrame:
     return pd.read_parquet(project.root / layout.EVALUATION / "episodes.parquet")
 
@@ -99,11 +103,11 @@ def model_of(project: Project, which: Registered, folder: Path) -> Path:
     return registry.model_files(project.root, which.version, folder)
 
 
-def assert_paired(project: Project, evidence: gate.Evidence, theirs: pd.DataFrame) -> None:
+def assert_paired(project: Project, gathered: gate.Evidence, theirs: pd.DataFrame) -> None:
     """Each protocol's interval is that of the differences, episode by episode."""
-    assert evidence.difference is not None
-    assert list(evidence.difference) == ["3w1s", "3w2s"]
-    for name, found in evidence.difference.items():
+    assert gathered.difference is not None
+    assert list(gathered.difference) == ["3w1s", "3w2s"]
+    for name, found in gathered.difference.items():
         ends = [
             table[table["protocol"] == name].set_index("episode")["accuracy"].sort_index()
             for table in (ours(project), theirs)
@@ -122,8 +126,8 @@ def test_the_first_model_is_compared_with_nobody(project: Project):
 
 
 def test_answers_to_the_same_episodes_of_the_same_data_are_taken_from_the_champions_run(project: Project):
-    found = gather(project.root, project.champion, project.today, project.params)
-    assert found.champion == project.champion.version
+    found, anew = evidence.gather(project.root, project.champion, project.today, project.params)
+    assert found.champion == project.champion.version and anew is None
     assert_paired(project, found, ours(project).assign(accuracy=STORED))
     assert [(change.group, change.champion) for change in found.groups] == [("c", STORED)]
 
@@ -131,18 +135,20 @@ def test_answers_to_the_same_episodes_of_the_same_data_are_taken_from_the_champi
 @pytest.mark.parametrize("changed", ["data_version", "episodes_hash"])
 def test_the_champion_answers_again_where_data_or_episodes_changed(project: Project, changed: str, tmp_path: Path):
     today = dataclasses.replace(project.today, **{changed: "another"})
-    found = gather(project.root, project.champion, today, project.params)
-    answers = answer(project.root, model_of(project, project.champion, tmp_path), "prototype")
+    found, anew = evidence.gather(project.root, project.champion, today, project.params)
+    answers = answer(project.root, model_of(project, project.champion, tmp_path), PROTOTYPE)
     assert_paired(project, found, answers.episodes)
     groups = answers.groups[answers.groups["protocol"] == "3w1s"]
     assert [change.champion for change in found.groups] == groups["accuracy"].tolist()
+    # No run holds these answers, so that they are handed on to be kept.
+    assert anew is not None and anew.episodes.equals(answers.episodes)
 
 
 def test_a_champion_is_shown_the_pictures_as_it_was_trained_on_them(project: Project, tmp_path: Path):
     today = dataclasses.replace(project.today, data_version="another")
     found = gather(project.root, project.other, today, project.params)
     model = model_of(project, project.other, tmp_path)
-    assert_paired(project, found, answer(project.root, model, "prototype", other_images(project.root)).episodes)
+    assert_paired(project, found, answer(project.root, model, PROTOTYPE, other_images(project.root)).episodes)
 
 
 def test_a_picture_that_cannot_be_prepared_for_the_champion_stops_the_comparison(project: Project):
@@ -180,9 +186,9 @@ def test_a_champion_that_knew_none_of_them_is_not_accused(project: Project):
 def test_the_recorded_evidence_gives_the_same_decision_again(project: Project):
     found = gather(project.root, project.other, project.today, project.params)
     decision = gate.decide(found, project.params.gate)
-    evidence, rules, kept = gate.from_json(json.loads(json.dumps(gate.to_json(found, project.params.gate, decision))))
-    assert (evidence, kept) == (found, decision)
-    assert gate.decide(evidence, rules) == decision
+    again, rules, kept = gate.from_json(json.loads(json.dumps(gate.to_json(found, project.params.gate, decision))))
+    assert (again, kept) == (found, decision)
+    assert gate.decide(again, rules) == decision
 
 
 @pytest.mark.parametrize("what", ["gone", "cut", "fewer"])
@@ -200,7 +206,7 @@ def test_results_that_the_champions_run_lost_are_answered_again(project: Project
     finally:
         path.write_bytes(kept)
     assert_paired(
-        project, found, answer(project.root, model_of(project, project.champion, tmp_path), "prototype").episodes
+        project, found, answer(project.root, model_of(project, project.champion, tmp_path), PROTOTYPE).episodes
     )
 
 

@@ -9,6 +9,7 @@ import torch
 import yaml
 from safetensors.torch import save_file
 
+from kshot.answering import Answering
 from kshot.backbones import create_backbone
 from kshot.embedding import load_embedding
 from kshot.errors import CheckpointError, DataError
@@ -19,6 +20,7 @@ from kshot.lifecycle.packed import read_images
 from kshot.lifecycle.stages import embed, train
 from kshot.params import params_from
 from tests.lifecycle import packed_project
+from tests.lifecycle.packed_project import PROTOTYPE
 from tests.lifecycle.stages.test_train import DEFAULTS, lines
 
 WEIGHTS = "weights.safetensors"
@@ -63,9 +65,9 @@ def test_nothing_learns_in_a_frozen_network_and_its_answers_are_those_of_the_pix
     embed.run(root, params())
     train.run(root, params())
     assert lines(root)[-1]["reason"] == "nothing in it learns"
-    by_features = answer(root, root / layout.MODEL, "prototype")
+    by_features = answer(root, root / layout.MODEL, PROTOTYPE)
     (root / layout.EMBEDDED / "embedded.json").unlink()
-    by_pixels = answer(root, root / layout.MODEL, "prototype")
+    by_pixels = answer(root, root / layout.MODEL, PROTOTYPE)
     torch.testing.assert_close(by_features.points.values, by_pixels.points.values, rtol=1e-3, atol=1e-3)
     assert by_features.summary.equals(by_pixels.summary)
 
@@ -114,7 +116,7 @@ def test_principal_axes_are_fitted_to_the_training_classes_and_saved(root):
     with torch.inference_mode():
         points = network(torch.from_numpy(np.array(features[every])))
     torch.testing.assert_close(points.T.cov(), torch.eye(6), rtol=1e-2, atol=1e-2)
-    assert answer(root, root / layout.MODEL, "simple_shot").points.values.shape[1] == 6
+    assert answer(root, root / layout.MODEL, Answering("metric", "simple_shot", "eval")).points.values.shape[1] == 6
 
 
 def test_more_axes_than_training_images_are_told(root):

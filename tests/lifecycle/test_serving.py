@@ -104,9 +104,12 @@ PICTURES = [picture(number, "JPEG" if number % 2 else "PNG") for number in range
 REQUEST = pd.DataFrame({"image": PICTURES, "label": LABELS})
 
 
-def by_hand(folder: Path, labels: list[str | None], pictures: list[bytes]) -> list[tuple[str, float, float]]:
+def by_hand(
+    folder: Path, labels: list[str | None], pictures: list[bytes], views: int = 1
+) -> list[tuple[str, float, float]]:
     """Label, probability and distance of each query, one at a time."""
     embedding = load_embedding(folder)
+    embedding.views = views
     size, channels, invert = (embedding.settings["ingest"][key] for key in ("size", "channels", "invert"))
 
     def point(data: bytes) -> np.ndarray:
@@ -138,6 +141,17 @@ def assert_answers(found: pd.DataFrame, expected: list[tuple[str, float, float]]
 
 def test_each_query_gets_the_nearest_class_mean_in_the_order_of_the_request(project, model):
     assert_answers(model.predict(REQUEST), by_hand(project[0] / "model-0", LABELS, PICTURES))
+
+
+def test_it_answers_over_the_views_that_it_was_measured_with(project):
+    root = project[0]
+    (root / layout.EVALUATION).mkdir(parents=True, exist_ok=True)
+    try:
+        save_answering(Answering("metric", "prototype", "eval", views=5), root / layout.EVALUATION)
+        over_views = mlflow.pyfunc.load_model(log(root, seed=5))
+    finally:
+        shutil.rmtree(root / layout.EVALUATION)
+    assert_answers(over_views.predict(REQUEST), by_hand(root / "model-5", LABELS, PICTURES, views=5))
 
 
 def test_it_answers_by_the_head_that_it_was_measured_with(project):

@@ -74,6 +74,7 @@ def tell(root: Path, names: Mapping[str, str]) -> Told:
     told.do("rollback", "rollback", "--reason", "false accepts on the shop floor", "--by", "Ada")
     told.do("history", "history")
     told.do("audit", "audit", "--model", "champion")
+    told.do("audit second", "audit", "--model", "2")
     told.do("remove", "schedule", "remove")
     told.do("doctor", "doctor")
     told.seconds = time.monotonic() - began

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from kshot.answering import scorer
+from kshot.answering import Answering, answering_method, scorer
 from kshot.devices import choose_device
 from kshot.episodes import EpisodeSet
 from kshot.evaluation import Points, accuracies, answer_episodes, embed_once
@@ -22,7 +22,6 @@ from kshot.lifecycle.packed import (
     read_episodes,
     read_manifest,
 )
-from kshot.methods.saving import load_method
 from kshot.statistics import mean_interval, ratio_interval
 
 Labels = NDArray[np.integer[Any]]
@@ -49,15 +48,15 @@ class Answers(NamedTuple):
     points: Points
 
 
-def answer(root: Path, model: Path, head: str, images: Path | None = None) -> Answers:
-    """Score the model in the folder `model`, answering by `head`, on every test protocol of the project at `root`.
+def answer(root: Path, model: Path, answering: Answering, images: Path | None = None) -> Answers:
+    """Score the model in the folder `model`, answering as `answering` says, on all test protocols of the project.
 
     `images` is another .npy of the same pictures, for a model that was trained on another size than today's.
 
     Each test image is embedded once, in float32. Raises CheckpointError for a model that cannot be loaded.
     """
-    method = load_method(model, choose_device("auto"))
-    respond = scorer(method, head)
+    method = answering_method(model, answering, choose_device("auto"))
+    respond = scorer(method, answering.head)
     classes = read_classes(root)
     sets = {name: read_episodes(root, "test", name) for name in test_protocols(root)}
     test_ids = image_ids(read_manifest(root), of_splits(classes, ["test"]))

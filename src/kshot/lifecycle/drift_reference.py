@@ -18,7 +18,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from kshot.answering import Answering, load_answering
+from kshot.answering import Answering, answering_method, load_answering
 from kshot.appearance import appearance
 from kshot.devices import choose_device
 from kshot.distances import euclidean
@@ -33,7 +33,6 @@ from kshot.lifecycle.registry import Registered
 from kshot.lifecycle.serving import png
 from kshot.lifecycle.task_model import narrowed
 from kshot.methods.method import Method
-from kshot.methods.saving import load_method
 from kshot.task_space import TaskSpace, learn_space
 from kshot.tasks import Task, embed_task
 
@@ -85,7 +84,8 @@ def read_reference(root: Path, champion: Registered) -> Reference:
     """
     with tempfile.TemporaryDirectory() as scratch:
         folder = registry.model_files(root, champion.version, Path(scratch))
-        method, answering = load_method(folder, choose_device("auto")), load_answering(folder)
+        answering = load_answering(folder)
+        method = answering_method(folder, answering, choose_device("auto"))
         weights = b"".join(file.read_bytes() for file in sorted(folder.iterdir()) if file.is_file())
     version = champion.tags.get("kshot.data_version", "")
     trained_on = set(method.embedding.settings.get("trained_on", []))

@@ -1,11 +1,24 @@
 """What two models answered to the same episodes, pair by pair; without torch, so that an audit can ask again."""
 
 from pathlib import Path
+from typing import NamedTuple
 
 import pandas as pd
 
 from kshot.lifecycle.gate import GroupChange
 from kshot.statistics import Interval, paired_difference
+
+
+class Results(NamedTuple):
+    """The tables of `kshot.lifecycle.answers.Answers` that two models are compared by."""
+
+    episodes: pd.DataFrame
+    groups: pd.DataFrame
+
+
+def read_results(folder: Path) -> Results:
+    """What the stage evaluate wrote into `folder`."""
+    return Results(pd.read_parquet(folder / "episodes.parquet"), read_groups(folder / "groups.csv"))
 
 
 def differences(ours: pd.DataFrame, theirs: pd.DataFrame) -> dict[str, Interval]:

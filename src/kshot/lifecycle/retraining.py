@@ -8,7 +8,19 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from kshot.errors import DataError, RegistryError
-from kshot.lifecycle import dataset, events, gate, layout, pipeline, promotion, registry, report, store, tracking
+from kshot.lifecycle import (
+    dataset,
+    events,
+    gate,
+    kept_answers,
+    layout,
+    pipeline,
+    promotion,
+    registry,
+    report,
+    store,
+    tracking,
+)
 from kshot.lifecycle.lineage import Lineage
 from kshot.lifecycle.registry import Registered
 from kshot.params import load_params
@@ -100,12 +112,14 @@ def judge(root: Path, version: Registered, origin: Lineage) -> Outcome:
         return _outcome(version, origin, repeated=True, put_right=put_right)
     from kshot.lifecycle import evidence  # here, because torch takes seconds that a repeated retraining need not wait
 
-    found = evidence.gather(root, champion, origin, params)
+    found, anew = evidence.gather(root, champion, origin, params)
     decision = gate.decide(found, params.gate)
+    record = gate.to_json(found, params.gate, decision)
+    if anew is not None:
+        with store.told(store.connect(root)):
+            record["answered_anew"] = kept_answers.keep(store.client(), version.run_id, anew)
     until = datetime.now(UTC) + timedelta(hours=params.gate.approval_timeout) if manual else None
-    _, said = registry.settle(
-        root, version.version, gate.to_json(found, params.gate, decision), rules, until if decision.promote else None
-    )
+    _, said = registry.settle(root, version.version, record, rules, until if decision.promote else None)
     judged = _outcome(registry.find(root, version.version), origin, repeated=False, put_right=(*put_right, *said))
     return dataclasses.replace(judged, reasons=decision.reasons)
 

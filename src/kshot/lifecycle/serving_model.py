@@ -16,14 +16,13 @@ from mlflow.exceptions import MlflowException
 from mlflow.models import set_model
 from mlflow.pyfunc.model import PythonModel, PythonModelContext
 
-from kshot.answering import Answering, load_answering, scorer
+from kshot.answering import Answering, answering_method, load_answering, scorer
 from kshot.distances import euclidean
 from kshot.embedding import embed
 from kshot.errors import DataError
 from kshot.heads.table import Head
 from kshot.images import decode, prepare
 from kshot.methods.method import Method
-from kshot.methods.saving import load_method
 from kshot.prototypes import prototypes
 
 
@@ -37,7 +36,8 @@ class FewShot(PythonModel):
     def load_context(self, context: PythonModelContext) -> None:
         """Load the embedding that was registered, and how it answers."""
         folder = Path(context.artifacts["embedding"])
-        self.method, self.answering = load_method(folder), load_answering(folder)
+        self.answering = load_answering(folder)
+        self.method = answering_method(folder, self.answering)
         self.scores = scorer(self.method, self.answering.head)
 
     def predict(self, context: Any, model_input: pd.DataFrame, params: Any = None) -> pd.DataFrame:

@@ -11,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from kshot.answering import ANSWERING, Answering, load_answering, scorer
+from kshot.answering import ANSWERING, Answering, answering_method, load_answering, scorer
 from kshot.devices import choose_device
 from kshot.embedding import WEIGHTS
 from kshot.episodes import EpisodeSet, draw_episodes
@@ -23,7 +23,6 @@ from kshot.lifecycle.features import inputs_of
 from kshot.lifecycle.packed import image_ids, read_classes, read_manifest
 from kshot.methods.mann import Mann
 from kshot.methods.method import Method
-from kshot.methods.saving import load_method
 from kshot.params import Params, Protocol
 from kshot.task_space import TaskSpace, learn_space, outsideness
 from kshot.tasks import Task
@@ -88,8 +87,8 @@ def read_task_model(root: Path, params: Params, further: Sequence[Ids] = ()) -> 
     answers = root / layout.EVALUATION / ANSWERING
     if not (root / layout.MODEL / WEIGHTS).exists() or not answers.exists():
         raise DataError("there is no trained and evaluated model yet; tasks are compared in its space: `kshot retrain`")
-    method = load_method(root / layout.MODEL, choose_device("auto"))
     answering = load_answering(answers.parent)
+    method = answering_method(root / layout.MODEL, answering, choose_device("auto"))
     if not method.has_space:
         raise KshotError(
             f"the model is trained by {answering.method}, which adapts the network to each task, so there is no space "

@@ -3,24 +3,26 @@
 from pathlib import Path
 from typing import Any
 
+from kshot.answering import Answering, answering_method
 from kshot.devices import choose_device
 from kshot.evaluation import Points, embed_once
 from kshot.lifecycle import layout
 from kshot.lifecycle.features import inputs_of
 from kshot.lifecycle.packed import read_episodes
-from kshot.methods.saving import load_method
 from kshot.open_set import calibrate, open_set
 
 Figures = dict[str, dict[str, Any]]
 
 
-def unknown(root: Path, protocols: list[str], points: Points, accept: float, *, validated: bool) -> Figures:
-    """Protocol to the fields of `kshot.open_set.OpenSet`, for test images embedded as `points`.
+def unknown(
+    root: Path, protocols: list[str], points: Points, answering: Answering, accept: float, *, validated: bool
+) -> Figures:
+    """Protocol to the fields of `kshot.open_set.OpenSet`, for test images embedded as `points`, as `answering` says.
 
     The threshold lets the share `accept` of the validation classes' own queries through. With `validated` False there
     is none: the model was trained on those classes, and knows them better than any that it will meet.
     """
-    thresholds = _thresholds(root, protocols, accept) if validated else {}
+    thresholds = _thresholds(root, protocols, answering, accept) if validated else {}
     found: Figures = {}
     for name in protocols:
         figures = open_set(points, read_episodes(root, "test", name), thresholds.get(name))
@@ -41,9 +43,9 @@ def by_shots(root: Path, figures: Figures) -> dict[int, float]:
     }
 
 
-def _thresholds(root: Path, protocols: list[str], accept: float) -> dict[str, float]:
+def _thresholds(root: Path, protocols: list[str], answering: Answering, accept: float) -> dict[str, float]:
     sets = {name: read_episodes(root, "val", name) for name in protocols}
-    method = load_method(root / layout.MODEL, choose_device("auto"))
+    method = answering_method(root / layout.MODEL, answering, choose_device("auto"))
     ids = [part for episodes in sets.values() for part in (episodes.support, episodes.query)]
     points = embed_once(method, inputs_of(root, method.embedding.settings), *ids)
     return {name: calibrate(points, episodes, accept) for name, episodes in sets.items()}

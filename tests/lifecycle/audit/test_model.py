@@ -4,6 +4,7 @@ import dataclasses
 import hashlib
 import json
 import re
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -14,7 +15,7 @@ import pytest
 
 from kshot import cli
 from kshot.errors import DataError
-from kshot.lifecycle import gate, raw, registry, store
+from kshot.lifecycle import gate, kept_answers, paired, raw, registry, store
 from kshot.lifecycle.audit import classes, model, words
 from kshot.lifecycle.audit.link import Link
 from kshot.statistics import Interval
@@ -238,6 +239,53 @@ def test_a_comparison_on_other_data_is_told_to_be_not_checked(root: Path) -> Non
     assert link.state == "not checked" and link.holds, link
     assert "not checked are the differences to champion 2: it was made on other data" in link.says
     assert "as far as they could be checked: of decision not all could" in words.verdict(found)
+
+
+def compared_with_answers_given_anew(root: Path) -> str:
+    """Judge version 1 against a champion of other data that answered anew; the folder of its answers in the run."""
+    store.connect(root)
+    client, ours = store.client(), registry.find(root, "1")
+    client.create_model_version(store.NAME, "nowhere", ours.run_id, tags={**ours.tags, "kshot.data_version": "another"})
+    registry.settle(root, "2", judgement(True, "1"), "r")
+    mine = paired.read_results(run_file(root, "evaluation"))
+    theirs = paired.Results(
+        mine.episodes.assign(accuracy=mine.episodes["accuracy"] * 0.9),
+        mine.groups.assign(accuracy=mine.groups["accuracy"] * 0.9),
+    )
+    kept, rules, _ = gate.from_json(json.loads(run_file(root, "decision.json").read_text()))
+    kept = dataclasses.replace(
+        kept,
+        champion="2",
+        difference=paired.differences(mine.episodes, theirs.episodes),
+        groups=paired.group_changes(mine.groups, theirs.groups, next(iter(rules.min_accuracy))),
+    )
+    answered = kept_answers.keep(client, ours.run_id, theirs)
+    record = {**gate.to_json(kept, rules, gate.decide(kept, rules)), "answered_anew": answered}
+    registry.settle(root, "1", record, gate.rules_hash(rules))
+    return answered["folder"]
+
+
+def test_a_comparison_on_other_data_is_measured_again_from_what_the_champion_answered_then(root: Path) -> None:
+    folder = compared_with_answers_given_anew(root)
+    link = audit(root)["decision"]
+    assert link.state == "verified" and "those that the champion gave anew" in link.says, link
+    flip(run_file(root, f"{folder}/groups.parquet"))
+    found = broken(root)
+    assert list(found) == ["decision"] and f"not as it was kept: {folder}/groups.parquet" in found["decision"]
+    shutil.rmtree(run_file(root, folder))
+    assert f"{folder} is gone from run {run_id(root)}" in broken(root)["decision"]
+
+
+def test_a_difference_that_does_not_follow_from_what_the_champion_answered_anew_is_found(root: Path) -> None:
+    compared_with_answers_given_anew(root)
+    record = json.loads(run_file(root, "decision.json").read_text())
+    kept, rules, _ = gate.from_json(record)
+    kept = dataclasses.replace(kept, difference={name: Interval(0.5, 0.4, 0.6) for name in kept.accuracy})
+    registry.settle(root, "2", judgement(True, "1"), "r")
+    registry.settle(
+        root, "1", {**record, **gate.to_json(kept, rules, gate.decide(kept, rules))}, gate.rules_hash(rules)
+    )
+    assert "the difference to champion 2 does not follow from the answered episodes" in broken(root)["decision"]
 
 
 def test_a_model_of_another_tool_says_what_can_still_be_said(root: Path) -> None:

@@ -9,13 +9,13 @@ from typing import Any
 import pandas as pd
 
 from kshot.errors import RegistryError
-from kshot.lifecycle import gate
+from kshot.lifecycle import gate, kept_answers
 from kshot.lifecycle.audit import results
 from kshot.lifecycle.audit.link import Broken, NotChecked, NotRecorded
 from kshot.lifecycle.audit.subject import Subject, opened
 from kshot.lifecycle.carrying_out import DECISIONS, OF_THE_REPLACED
 from kshot.lifecycle.events import CHAMPION, MOVED_OUTSIDE, PROMOTED, REFUSED, WAITING, Event, minute, reigns, verify
-from kshot.lifecycle.paired import differences, group_changes, read_groups
+from kshot.lifecycle.paired import Results, differences, group_changes, read_results
 from kshot.lifecycle.tables import counted
 from kshot.params import Gate
 
@@ -108,7 +108,7 @@ def _judged(subject: Subject, event: Event) -> tuple[str, bool]:
             "promote" if again.promote else "refuse",
         )
     results.compare("the evidence", dict(evidence.accuracy.items()), results.means(_episodes(subject)))
-    compared, whole = _compared(subject, evidence, rules)
+    compared, whole = _compared(subject, evidence, rules, record.get("answered_anew"))
     words = f"{event.action} by the gate, {minute(event.when)}: decided again from the evidence, the same; {compared}"
     return words, whole
 
@@ -137,29 +137,44 @@ def _episodes(subject: Subject) -> pd.DataFrame:
     return pd.read_parquet(results.answers(subject) / results.EPISODES)
 
 
-def _compared(subject: Subject, evidence: gate.Evidence, rules: Gate) -> tuple[str, bool]:
-    """The paired differences follow from both runs' answers, where both answered the same episodes; False elsewhere."""
+def _compared(subject: Subject, evidence: gate.Evidence, rules: Gate, anew: dict[str, str] | None) -> tuple[str, bool]:
+    """The paired differences follow from what both models answered, where it is kept; False elsewhere."""
     if evidence.champion is None:
         return "there was no champion to compare with", True
+    ours = read_results(results.answers(subject))
+    theirs = _anew(subject, anew) if anew else _of_its_run(subject, evidence.champion)
+    if theirs is None:
+        return (
+            f"not checked are the differences to champion {evidence.champion}: it was made on other data and "
+            "answered anew then, and those answers are not kept",
+            False,
+        )
+    found = differences(ours.episodes, theirs.episodes)
+    groups = group_changes(ours.groups, theirs.groups, next(iter(rules.min_accuracy)))
+    results.compare(f"the difference to champion {evidence.champion}", dict((evidence.difference or {}).items()), found)
+    if groups != evidence.groups:
+        raise Broken("the groups' accuracies in the evidence do not follow from what both models answered")
+    how = "its own answers and those that the champion gave anew" if anew else "both runs' answers"
+    return f"the differences to champion {evidence.champion} follow from {how}", True
+
+
+def _anew(subject: Subject, kept: dict[str, str]) -> Results:
+    """What the champion answered to be compared with this model, from this model's run."""
+    try:
+        return kept_answers.read(subject.file(kept["folder"]), kept)
+    except (OSError, ValueError) as error:
+        raise Broken(f"what the champion answered anew is not as it was kept: {error}") from error
+
+
+def _of_its_run(subject: Subject, version: str) -> Results | None:
+    """What the champion's run holds, None where it answered other episodes."""
     with tempfile.TemporaryDirectory() as scratch:
         try:
-            champion = opened(subject.root, evidence.champion, Path(scratch))
+            champion = opened(subject.root, version, Path(scratch))
         except RegistryError as error:
-            raise Broken(f"champion {evidence.champion}, which it was compared with, is gone: {error}") from error
+            raise Broken(f"champion {version}, which it was compared with, is gone: {error}") from error
         if any(
             subject.tags.get(tag) != champion.tags.get(tag) for tag in ("kshot.data_version", "kshot.episodes_hash")
         ):
-            return (
-                f"not checked are the differences to champion {champion.version}: it was made on other data and "
-                "answered anew then, and those answers are not kept",
-                False,
-            )
-        ours, theirs = results.answers(subject), results.answers(champion)
-        found = differences(pd.read_parquet(ours / results.EPISODES), pd.read_parquet(theirs / results.EPISODES))
-        groups = group_changes(
-            read_groups(ours / "groups.csv"), read_groups(theirs / "groups.csv"), next(iter(rules.min_accuracy))
-        )
-    results.compare(f"the difference to champion {evidence.champion}", dict((evidence.difference or {}).items()), found)
-    if groups != evidence.groups:
-        raise Broken("the groups' accuracies in the evidence do not follow from what both runs keep")
-    return f"the differences to champion {evidence.champion} follow from both runs' answers", True
+            return None
+        return read_results(results.answers(champion))

@@ -28,8 +28,10 @@ def run(root: Path, params: Params) -> None:
     """Write the metrics, and per episode, group, class and confusion a table."""
     keep_freed_memory()
     settings = load_settings(root / layout.MODEL)
-    answering = answering_of(settings["method"]["name"], params.evaluate.head, settings["batch_norm"])
-    answers = answer(root, root / layout.MODEL, answering.head)
+    answering = answering_of(
+        settings["method"]["name"], params.evaluate.head, settings["batch_norm"], params.evaluate.views
+    )
+    answers = answer(root, root / layout.MODEL, answering)
     folder = root / layout.EVALUATION
     folder.mkdir(parents=True, exist_ok=True)
     answers.episodes.to_parquet(folder / "episodes.parquet", index=False)
@@ -49,7 +51,9 @@ def run(root: Path, params: Params) -> None:
     metrics["geometry"] = space(root, answers, upright) if has_space else {}
     if has_space:
         validated = "val" not in params.train.splits
-        strangers = unknown(root, list(scores), answers.points, params.evaluate.accept_known, validated=validated)
+        strangers = unknown(
+            root, list(scores), answers.points, answering, params.evaluate.accept_known, validated=validated
+        )
         answering = replace(answering, thresholds=by_shots(root, strangers))
         metrics["unknown"] = strangers
     if answering.method == "mann":

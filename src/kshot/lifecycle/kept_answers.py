@@ -1,0 +1,43 @@
+"""What a champion answered anew to be compared with, kept with the run of the model it was compared with."""
+
+import hashlib
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pandas as pd
+
+from kshot.lifecycle.paired import Results
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+
+FOLDER = "champions"  # in the run, a folder for each content below it
+
+
+def keep(client: "MlflowClient", run_id: str, answers: Results) -> dict[str, str]:
+    """Keep the tables with the run. Returns what `read` needs: the folder, and each file's sha256."""
+    with tempfile.TemporaryDirectory() as scratch:
+        digests = {}
+        for name, table in answers._asdict().items():
+            path = Path(scratch) / f"{name}.parquet"
+            table.to_parquet(path, index=False)
+            digests[name] = _sha256(path)
+        folder = f"{FOLDER}/{digests['episodes'][:16]}"
+        client.log_artifacts(run_id, scratch, folder)
+    return {"folder": folder, **digests}
+
+
+def read(folder: Path, kept: dict[str, str]) -> Results:
+    """The tables as `keep` was given them. Raises ValueError naming the file that was changed, and OSError."""
+    tables = {}
+    for name in Results._fields:
+        path = folder / f"{name}.parquet"
+        if _sha256(path) != kept[name]:
+            raise ValueError(f"{kept['folder']}/{path.name}")
+        tables[name] = pd.read_parquet(path)
+    return Results(**tables)
+
+
+def _sha256(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
