@@ -31,7 +31,7 @@ def test_arguments_left_out_are_the_defaults():
     found = arguments_of("maml", {"steps": 7, "rate": 0.2})
     assert found == {
         "steps": 7, "test_steps": 5, "rate": 0.2, "batch_norm": "transductive", "first_order": False,
-        "learn_rates": False,
+        "learn_rates": False, "start": "zero",
     }  # fmt: skip
 
 

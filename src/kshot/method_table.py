@@ -79,6 +79,10 @@ INNER: dict[str, Whole | Rate | Flag | Choice] = {
     "rate": Rate(0.1, 100.0),
     "batch_norm": Choice(("transductive", "support")),
 }
+LEARNT: dict[str, Whole | Rate | Flag | Choice] = {
+    "learn_rates": Flag(default=False),
+    "start": Choice(("zero", "prototypes")),
+}
 METHODS: dict[str, Takes] = {
     "metric": Takes(episodes=False, answers=False),
     "prototypical": Takes(
@@ -89,8 +93,8 @@ METHODS: dict[str, Takes] = {
     ),
     "siamese": Takes(episodes=False),
     "relation": Takes(),
-    "maml": Takes({**INNER, "first_order": Flag(default=False), "learn_rates": Flag(default=False)}, space=False),
-    "anil": Takes({**INNER, "steps": Whole(5, 1, 100), "learn_rates": Flag(default=False)}, space=False),
+    "maml": Takes({**INNER, **LEARNT, "first_order": Flag(default=False)}, space=False),
+    "anil": Takes({**INNER, **LEARNT, "steps": Whole(5, 1, 100)}, space=False),
     "reptile": Takes({**INNER, "test_steps": Whole(50, 1, 1000)}, space=False),
     "mann": Takes({"controller": Whole(200, 1, 10_000)}),
     "transfer": Takes({"classifier": Choice(("linear", "cosine"))}, episodes=False, answers=False),

@@ -19,12 +19,18 @@ def batch():
     return pictures(6, 4, dtype=torch.float64)
 
 
-def by_hand(method, support, labels, query):
+def by_hand(method, support, labels, query, start="zero"):
     """Plain SGD on a copy, task by task: what MAML's inner loop is."""
     import copy
 
     network = copy.deepcopy(method.embedding)
     rows, bias = (torch.zeros(shape, dtype=torch.float64, requires_grad=True) for shape in ((3, network.dim), (3,)))
+    if start == "prototypes":
+        points = network(support.reshape(-1, 1, 8, 8)).detach()
+        with torch.no_grad():
+            for place in range(3):
+                mean = points[labels == place].sum(0) / (labels == place).sum()
+                rows[place], bias[place] = 2 * mean, -(mean @ mean)
     learned = [*network.parameters(), rows, bias]
     optimizer = torch.optim.SGD(learned, lr=RATE)
     for _ in range(3):
@@ -35,17 +41,21 @@ def by_hand(method, support, labels, query):
     return (network(query.reshape(-1, 1, 8, 8)) @ rows.T + bias).detach()
 
 
-def test_adaptation_is_gradient_descent_on_the_support():
-    method = made()
+@pytest.mark.parametrize("start", ["zero", "prototypes"])
+def test_adaptation_is_gradient_descent_on_the_support(start):
+    method = made(start=start)
     pixels, labels = batch()
     cut = training_episodes(method.embed(pixels), labels, 3, 2)
     found = method.scores(cut.support, cut.support_labels, cut.query, 3)
     for i in range(2):
-        wanted = by_hand(method, cut.support[i], cut.support_labels, cut.query[i])
+        wanted = by_hand(method, cut.support[i], cut.support_labels, cut.query[i], start)
         torch.testing.assert_close(found[i], wanted)
 
 
-@pytest.mark.parametrize("options", [{}, {"batch_norm": "support"}, {"body": False}, {"learn_rates": True}])
+@pytest.mark.parametrize(
+    "options",
+    [{}, {"batch_norm": "support"}, {"body": False}, {"learn_rates": True}, {"start": "prototypes"}],
+)
 def test_the_meta_gradient_agrees_with_finite_differences(options):
     method = made(**options)
     pixels, labels = batch()
@@ -75,7 +85,7 @@ def test_first_order_leaves_the_answers_and_changes_the_gradient():
     assert not torch.allclose(second.embedding.body[0].weight.grad, first.embedding.body[0].weight.grad, rtol=1e-3)
 
 
-@pytest.mark.parametrize("options", [{}, {"batch_norm": "support"}, {"first_order": True}])
+@pytest.mark.parametrize("options", [{}, {"batch_norm": "support"}, {"first_order": True}, {"start": "prototypes"}])
 def test_all_tasks_at_once_are_as_one_after_another(options):
     loop, batched = made(batched=False, **options), made(batched=True, **options)
     losses = [method.loss(*batch(), torch.Generator()).loss for method in (loop, batched)]
@@ -120,7 +130,7 @@ def test_answering_keeps_no_graph():
 
 def test_anil_adapts_the_classifier_alone():
     method = made(body=False)
-    adapted = method._adapted(method._start(3), *_support(method), steps=2)
+    adapted = method._adapted(method._start(*_support(method), 3), *_support(method), steps=2)
     assert set(adapted) == {"rows", "bias"}
 
 
@@ -132,7 +142,7 @@ def test_reptile_steps_towards_what_the_episodes_adapt_to():
     known, truth = torch.cat([cut.support, cut.query], 1), torch.cat([cut.support_labels, cut.query_labels])
     name = "body.0.weight"
     start = method.embedding.body[0].weight.detach()
-    reached = [method._adapted(method._start(3), images, truth, 3)[name].detach() for images in known]
+    reached = [method._adapted(method._start(images, truth, 3), images, truth, 3)[name].detach() for images in known]
     torch.testing.assert_close(method.embedding.body[0].weight.grad, start - torch.stack(reached).mean(0))
 
 

@@ -13,6 +13,7 @@ from kshot.embedding import Embedding
 from kshot.losses.terms import Terms
 from kshot.methods.episode_norm import normalise_by_episode, refer_to
 from kshot.methods.method import Method, episode_loss, training_episodes
+from kshot.prototypes import prototypes
 
 Weights = dict[str, Tensor]
 
@@ -21,9 +22,12 @@ class Maml(Method):
     """Adapts to each episode by a few steps of gradient descent on its support, from weights that were learnt for it.
 
     The classifier is alike for every class before it adapts (Ye and Chao 2022, arXiv:2106.16245), so that an episode
-    may have any number of classes in any order. It begins at zero: whatever all classes share cancels in the softmax.
-    So the first step moves the classifier alone, and the body adapts from the second on.
+    may have any number of classes in any order.
 
+    start            of the classifier. "zero": whatever all classes share cancels in the softmax, so that the first
+                     step moves the classifier alone, and the body adapts from the second on. "prototypes": it begins as
+                     the nearest class mean of the support, and that learns too (Proto-MAML, Triantafillou et al. 2020,
+                     arXiv:1903.03096)
     steps, rate      of the inner loop in training; `test_steps` in answering
     first_order      leaves out the derivative of the inner gradients (section 5.2)
     body             False adapts the classifier alone: ANIL, arXiv:1909.09157
@@ -47,12 +51,13 @@ class Maml(Method):
         first_order: bool = False,
         body: bool = True,
         learn_rates: bool = False,
+        start: Literal["zero", "prototypes"] = "zero",
         batch_norm: Literal["transductive", "support"] = "transductive",
         batched: bool | None = None,
     ) -> None:
         super().__init__(embedding, n_way, k_shot)
         self.steps, self.test_steps, self.first_order = steps, test_steps, first_order
-        self.batch_norm, self.batched = batch_norm, batched
+        self.start, self.batch_norm, self.batched = start, batch_norm, batched
         ingest = embedding.settings["ingest"]
         self.shape = (ingest["channels"], ingest["size"], ingest["size"])
         self.norms = normalise_by_episode(embedding)
@@ -89,10 +94,8 @@ class Maml(Method):
         return Terms(episode_loss(logits, episodes.query_labels), None)
 
     def _adapt_and_answer(self, support: Tensor, labels: Tensor, query: Tensor, n_way: int, steps: int) -> Tensor:
-        start = self._start(n_way)
-
         def one(few: Tensor, asked: Tensor) -> Tensor:
-            return self._answer(self._adapted(start, few, labels, steps), few, asked)
+            return self._answer(self._adapted(self._start(few, labels, n_way), few, labels, steps), few, asked)
 
         batched = support.is_cuda if self.batched is None else self.batched
         for norm in self.norms:
@@ -102,10 +105,14 @@ class Maml(Method):
             return found
         return torch.stack([one(few, asked) for few, asked in zip(support, query, strict=True)])
 
-    def _start(self, n_way: int) -> Weights:
-        body = {name: value for name, value in self.embedding.named_parameters() if name in self.adapted}
-        nothing = self.centre.new_zeros
-        return {**body, "rows": nothing(n_way, self.embedding.dim), "bias": nothing(n_way)}
+    def _start(self, support: Tensor, labels: Tensor, n_way: int) -> Weights:
+        body: Weights = {name: value for name, value in self.embedding.named_parameters() if name in self.adapted}
+        if self.start == "zero":
+            nothing = self.centre.new_zeros
+            return {**body, "rows": nothing(n_way, self.embedding.dim), "bias": nothing(n_way)}
+        means = prototypes(self._points(body, support), labels, n_way)
+        # -|q - p|² without the |q|² that all classes share.
+        return {**body, "rows": 2 * means, "bias": -means.square().sum(1)}
 
     def _adapted(self, weights: Weights, support: Tensor, labels: Tensor, steps: int) -> Weights:
         def support_loss(now: Weights) -> Tensor:
@@ -113,7 +120,8 @@ class Maml(Method):
 
         for step in range(steps):
             # While the classifier is zero the body's slope is, and its derivative: it is left out of the first step.
-            moving = {name: value for name, value in weights.items() if step or name in ("rows", "bias")}
+            whole = step or self.start == "prototypes"
+            moving = {name: value for name, value in weights.items() if whole or name in ("rows", "bias")}
             slopes = grad(lambda some, all_=weights: support_loss({**all_, **some}))(moving)
             if self.first_order:
                 slopes = {name: slope.detach() for name, slope in slopes.items()}
@@ -129,9 +137,11 @@ class Maml(Method):
 
     def _logits(self, weights: Weights, flat: Tensor) -> Tensor:
         body = {name: value for name, value in weights.items() if name not in ("rows", "bias")}
-        pixels = flat.reshape(-1, *self.shape)
-        points: Tensor = functional_call(self.embedding, body, (pixels,))
-        return points @ weights["rows"].T + weights["bias"]
+        return self._points(body, flat) @ weights["rows"].T + weights["bias"]
+
+    def _points(self, body: Weights, flat: Tensor) -> Tensor:
+        points: Tensor = functional_call(self.embedding, body, (flat.reshape(-1, *self.shape),))
+        return points
 
     @staticmethod
     def _key(name: str) -> str:

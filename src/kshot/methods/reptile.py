@@ -20,10 +20,10 @@ class Reptile(Maml):
         episodes = training_episodes(self.embed(pixels), labels, self.n_way, self.k_shot)
         known = torch.cat([episodes.support, episodes.query], 1)
         truth = torch.cat([episodes.support_labels, episodes.query_labels])
-        start = self._start(self.n_way)
-        held: Weights = {name: value.detach() for name, value in start.items()}
         apart = known.new_zeros(())
         for images in known:
+            start = self._start(images, truth, self.n_way)
+            held: Weights = {name: value.detach() for name, value in start.items()}
             reached = self._adapted(held, images, truth, self.steps)
             apart = apart + sum(
                 ((start[name] - reached[name].detach()).square().sum() for name in self.adapted),
