@@ -51,7 +51,7 @@ def read_tables(database: Path, experiment: str, md5: str) -> tuple[RunOnData, .
     )
     asked = (DATA, md5, experiment)
     params: dict[str, dict[str, str]] = defaultdict(dict)
-    with closing(sqlite3.connect(database)) as tables:
+    with closing(sqlite3.connect(f"{database.resolve().as_uri()}?mode=ro", uri=True)) as tables:
         for run_id, name, value in tables.execute(
             f"select run_uuid, key, value from params where run_uuid in (select run_uuid {of_data}) order by key", asked
         ):
