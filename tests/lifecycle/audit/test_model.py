@@ -245,6 +245,7 @@ def compared_with_answers_given_anew(root: Path) -> str:
     """Judge version 1 against a champion of other data that answered anew; the folder of its answers in the run."""
     store.connect(root)
     client, ours = store.client(), registry.find(root, "1")
+    kept, rules, _ = gate.from_json(json.loads(run_file(root, "decision.json").read_text()))
     client.create_model_version(store.NAME, "nowhere", ours.run_id, tags={**ours.tags, "kshot.data_version": "another"})
     registry.settle(root, "2", judgement(True, "1"), "r")
     mine = paired.read_results(run_file(root, "evaluation"))
@@ -252,7 +253,6 @@ def compared_with_answers_given_anew(root: Path) -> str:
         mine.episodes.assign(accuracy=mine.episodes["accuracy"] * 0.9),
         mine.groups.assign(accuracy=mine.groups["accuracy"] * 0.9),
     )
-    kept, rules, _ = gate.from_json(json.loads(run_file(root, "decision.json").read_text()))
     kept = dataclasses.replace(
         kept,
         champion="2",
