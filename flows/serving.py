@@ -73,11 +73,20 @@ def one_server(root: Path) -> Iterator[Callable[[Say], None]]:
     running = [server.start_lasting(home, server.claim_port(4200))]
     os.environ["PREFECT_API_URL"] = running[0].api
 
+    answered = False
+
     def keep(say: Say) -> None:
-        if running[-1].process.poll() is not None:
+        nonlocal answered
+        try:
+            running[-1].wait()
+        except KshotError:
+            # Only one that was well and has ended, perhaps while it was asked, is worth another start.
+            if not answered or running[-1].process.poll() is None:
+                raise
             say(f"Prefect's server has ended; starting it again (its last words stand in {running[-1].log})")
             running.append(server.start_lasting(home, running[-1].port))
-        running[-1].wait()
+            running[-1].wait()
+        answered = True
 
     try:
         yield keep

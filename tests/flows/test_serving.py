@@ -195,3 +195,40 @@ def test_two_schedulers_that_start_at_once_take_different_ports() -> None:
     names = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
     other = subprocess.run([sys.executable, "-c", code], env=names, capture_output=True, text=True, check=True)
     assert int(other.stdout) > first >= 4900
+
+
+def test_a_server_that_ends_while_it_is_asked_is_started_again_and_one_that_never_was_well_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PREFECT_HOME", str(tmp_path))  # put back afterwards, as the address is
+    monkeypatch.setenv("PREFECT_API_URL", "")
+    started: list[server.Server] = []
+
+    def start(home: Path, port: int) -> server.Server:
+        process = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"], start_new_session=True)
+        started.append(server.Server(process, port, home / "server.log"))
+        return started[-1]
+
+    def ends_while_asked(api: str) -> bool:
+        asked.append(len(started))
+        if len(asked) == 2:
+            started[0].process.kill()
+            started[0].process.wait()
+            return False
+        return True
+
+    asked: list[int] = []
+    said: list[str] = []
+    monkeypatch.setattr(server, "start_lasting", start)
+    monkeypatch.setattr(server, "answers", ends_while_asked)
+    with serving.one_server(tmp_path) as keep:
+        keep(said.append)
+        assert said == []
+        keep(said.append)
+    assert len(started) == 2 and asked == [1, 1, 2]
+    assert ["starting it again" in line for line in said] == [True]
+    monkeypatch.setenv("PREFECT_API_URL", "")
+    monkeypatch.setattr(server, "answers", lambda api: started[-1].process.kill() or started[-1].process.wait() == 0)
+    with serving.one_server(tmp_path) as keep, pytest.raises(KshotError, match="server did not start; its last words"):
+        keep(said.append)
+    assert len(started) == 3 and len(said) == 1
