@@ -32,7 +32,7 @@ def runs(root: Path) -> list[tuple[str, str, str]]:
 
 
 def begun(root: Path) -> list[tuple[str, str]]:
-    """Flow runs that a pause does not hold back: the scheduler has taken them up, whether their process is up or not."""
+    """Flow runs that a pause does not hold back: the scheduler has taken them up, with or without their process yet."""
     query = "select name, state_name from flow_run where state_type in ('PENDING', 'RUNNING', 'CANCELLING')"
     with closing(sqlite3.connect(root / ".kshot/prefect/prefect.db", timeout=30)) as database:
         return [(str(a), str(b)) for a, b in database.execute(query)]
