@@ -113,6 +113,34 @@ def test_without_neighbours_every_class_is_as_likely():
     assert (counts / 400 - 0.5).abs().max() < 0.1
 
 
+def test_classes_of_a_group_come_together_and_no_more_of_each_than_asked():
+    groups = list("aaaaabbbccccc")
+    batches = ClassBalanced(members([5] * 13), groups, 8, 2, groups, classes_of_group=4)
+    generator, seen = torch.Generator().manual_seed(0), set()
+    for _ in range(50):
+        _, labels = batches.draw(generator)
+        classes = labels[::2].tolist()
+        assert len(set(classes)) == 8
+        runs = [(group, len(list(run))) for group, run in itertools.groupby(groups[label] for label in classes)]
+        # The last group fills up what is left; the others give 4 classes, or the 3 that b has.
+        assert len({group for group, _ in runs}) == len(runs)
+        assert all(count == {"a": 4, "b": 3, "c": 4}[group] for group, count in runs[:-1])
+        seen |= set(classes)
+    assert seen == set(range(13))
+
+
+@pytest.mark.parametrize(
+    ("groups", "message"),
+    [
+        (["a", "a", "", "b"], "class '2' is in no group, and train.classes_of_group is 2"),
+        (["a", "a", "a", "b"], "2 groups, 3 classes with 2 of each at most .* train.classes_per_batch is 4"),
+    ],
+)
+def test_groups_that_cannot_fill_a_batch_are_told(groups, message):
+    with pytest.raises(DataError, match=message):
+        ClassBalanced(members([5] * 4), list("0123"), 4, 2, groups, classes_of_group=2)
+
+
 def test_one_image_a_class_is_warned_of_once_at_the_start():
     with pytest.warns(UserWarning, match="no batch will have a positive pair: train.images_per_class is 1; raise it"):
         batches = ClassBalanced(members([5] * 3), list("abc"), 2, 1)

@@ -138,6 +138,8 @@ def test_a_wrong_value_is_told_in_one_line(path, value, message):
         ({"loss_arguments": {"alpha": 1}}, "the prototypical loss takes none: set {}"),
         ({"loss": "arcface", "margin": 0.5}, "train.margin is 0.5; the arcface loss has none"),
         ({"mine_neighbours": 60}, "train.mine_neighbours is 60 of train.classes_per_batch 60"),
+        ({"classes_of_group": 1}, "train.classes_of_group is 1; needs 2 or more, or null"),
+        ({"classes_of_group": 20, "mine_every": 5}, "train.classes_of_group is 20 and train.mine_every 5; only"),
         ({"mine_every": -1}, "train.mine_every is -1; needs 0 or more"),
         ({"proxy_learning_rate": 0.0}, "train.proxy_learning_rate is 0.0; needs to be above 0"),
     ],

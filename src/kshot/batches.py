@@ -43,7 +43,8 @@ def resident(images: NDArray[np.uint8] | NDArray[np.float32], device: torch.devi
 class ClassBalanced:
     """Draws batches of `classes_per_batch` classes x `images_per_class` images, without replacement in a batch.
 
-    `members` holds, class by class, the ids of its images. Raises DataError where classes or images are too few.
+    `members` holds, class by class, the ids of its images; `groups`, which `classes_of_group` needs, the name of its
+    group. Raises DataError where classes or images are too few.
     """
 
     def __init__(
@@ -52,6 +53,8 @@ class ClassBalanced:
         names: Sequence[str],
         classes_per_batch: int,
         images_per_class: int,
+        groups: Sequence[str] = (),
+        classes_of_group: int | None = None,
     ) -> None:
         if len(members) < classes_per_batch:
             raise DataError(
@@ -69,6 +72,8 @@ class ClassBalanced:
                 "no batch will have a positive pair: train.images_per_class is 1; raise it to 2 or more", stacklevel=2
             )
         self.classes_per_batch, self.images_per_class = classes_per_batch, images_per_class
+        self.classes_of_group = classes_of_group
+        self.groups = _by_group(names, groups, classes_of_group, classes_per_batch) if classes_of_group else []
         widest = max(len(ids) for ids in members)
         self.ids = torch.zeros(len(members), widest, dtype=torch.int64)
         self.absent = torch.ones(len(members), widest, dtype=torch.bool)
@@ -79,9 +84,12 @@ class ClassBalanced:
     def draw(self, generator: torch.Generator, neighbours: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """Ids and labels, each (P * K,) int64: the images of one class stand together.
 
-        With `neighbours` (C, g) int64, of each class those near it, classes come in groups: one at random and its g
-        neighbours, no class twice. Otherwise all are drawn at random.
+        With `classes_of_group`, so many classes of one group at random, or all that it has, come after those of
+        another. With `neighbours` (C, g) int64, of each class those near it, a class at random comes with its g
+        neighbours. No class comes twice. Otherwise all are drawn at random.
         """
+        if self.groups:
+            return self.of_classes(self._of_groups(generator), generator)
         chosen = torch.randperm(len(self.ids), generator=generator)
         if neighbours is not None:
             groups = torch.cat([chosen[:, None], neighbours[chosen]], 1)[: self.classes_per_batch]
@@ -91,11 +99,41 @@ class ClassBalanced:
         chosen = chosen[: self.classes_per_batch]
         return self.of_classes(chosen, generator)
 
+    def _of_groups(self, generator: torch.Generator) -> Tensor:
+        """Classes of groups at random, as many of each as `classes_of_group` says, until a batch is full."""
+        chosen: list[Tensor] = []
+        for place in torch.randperm(len(self.groups), generator=generator).tolist():
+            group = self.groups[place]
+            chosen.append(group[torch.randperm(len(group), generator=generator)[: self.classes_of_group]])
+            if sum(map(len, chosen)) >= self.classes_per_batch:
+                break
+        return torch.cat(chosen)[: self.classes_per_batch]
+
     def of_classes(self, classes: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
         """Ids and labels of `images_per_class` images of each of `classes`, without replacement in a class."""
         order = torch.rand(len(classes), self.ids.shape[1], generator=generator)
         columns = order.masked_fill(self.absent[classes], 2.0).argsort(1)[:, : self.images_per_class]
         return self.ids[classes].gather(1, columns).flatten(), classes.repeat_interleave(self.images_per_class)
+
+
+def _by_group(names: Sequence[str], groups: Sequence[str], most: int, classes_per_batch: int) -> list[Tensor]:
+    """The labels of each group's classes, group by group. Raises DataError where they cannot fill a batch."""
+    members: dict[str, list[int]] = {}
+    for label, (name, group) in enumerate(zip(names, groups, strict=True)):
+        if not group:
+            raise DataError(
+                f"class {name!r} is in no group, and train.classes_of_group is {most}: "
+                "set it to null, or add the data with its groups"
+            )
+        members.setdefault(group, []).append(label)
+    found = [torch.tensor(labels) for labels in members.values()]
+    held = sum(min(most, len(labels)) for labels in found)
+    if held < classes_per_batch:
+        raise DataError(
+            f"the training split has {len(found)} groups, {held} classes with {most} of each at most "
+            f"(train.classes_of_group); train.classes_per_batch is {classes_per_batch}: lower it, or raise the other"
+        )
+    return found
 
 
 def split_support(labels: Tensor, images_per_class: int, k_shot: int) -> tuple[Tensor, Tensor]:

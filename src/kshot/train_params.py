@@ -90,6 +90,7 @@ class Train:
     proxy_learning_rate: float
     classes_per_batch: int
     images_per_class: int
+    classes_of_group: int | None
     mine_every: int
     mine_neighbours: int
     steps: int
@@ -120,6 +121,16 @@ class Train:
             1 <= self.mine_neighbours < self.classes_per_batch,
             f"train.mine_neighbours is {self.mine_neighbours} of train.classes_per_batch {self.classes_per_batch}; "
             "needs at least 1 and fewer than the batch has classes",
+        )
+        of_group = self.classes_of_group
+        need(
+            of_group is None or of_group >= 2,
+            f"train.classes_of_group is {of_group}; needs 2 or more, or null for classes at random",
+        )
+        need(
+            of_group is None or not self.mine_every,
+            f"train.classes_of_group is {of_group} and train.mine_every {self.mine_every}; only one can say which "
+            "classes are drawn together: set classes_of_group: null, or mine_every: 0",
         )
         need(
             self.splits in (("train",), ("train", "val")),

@@ -88,18 +88,22 @@ def meta_train(
     names: Sequence[str],
     params: Train,
     *,
+    groups: Sequence[str] = (),
     validation: EpisodeSet | None,
     checkpoint: Path | None = None,
 ) -> Iterator[Record | dict[str, Any]]:
     """Train `method` in place on the device it is on, yielding records as it goes.
 
-    members: class by class, the ids of its images; names: theirs, for messages. With `validation`, the weights at the
+    members: class by class, the ids of its images; names: theirs, for messages; groups: theirs, for
+    `params.classes_of_group`. With `validation`, the weights at the
     end are those that answered its episodes best, and training stops after `params.patience` validations without a
     better one; patience 0 keeps the last weights. With `checkpoint`, a training that was killed goes on where it was,
     to the same weights; what it had already yielded comes first again, as mappings. Raises TrainingDiverged where an
     embedding or the loss is no longer a number.
     """
-    batches = ClassBalanced(members, names, params.classes_per_batch, params.images_per_class)
+    batches = ClassBalanced(
+        members, names, params.classes_per_batch, params.images_per_class, groups, params.classes_of_group
+    )
     run = _Run(method, params, checkpoint, names)
     yield from run.history
     steps = params.steps if run.learns else 0

@@ -49,7 +49,16 @@ def of_splits(classes: pd.DataFrame, splits: Collection[str]) -> pd.DataFrame:
 
 def label_names(classes: pd.DataFrame) -> list[str]:
     """A name for each row, "Greek/alpha" or, turned, "Greek/alpha @90"."""
+    return _turned(classes, "class")
+
+
+def group_names(classes: pd.DataFrame) -> list[str]:
+    """The group of each row, turned as the row is: "Greek", "Greek @90", or "" for none."""
+    return _turned(classes, "group")
+
+
+def _turned(classes: pd.DataFrame, column: str) -> list[str]:
     return [
-        name if not turns else f"{name} @{90 * turns}"
-        for name, turns in zip(classes["class"], classes["rotation"], strict=True)
+        f"{name} @{90 * turns}" if name and turns else name
+        for name, turns in zip(classes[column], classes["rotation"], strict=True)
     ]

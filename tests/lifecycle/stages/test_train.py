@@ -75,6 +75,13 @@ def test_an_interrupted_training_resumes_and_a_finished_one_leaves_no_checkpoint
     assert not list(checkpoints.rglob("*.safetensors"))
 
 
+def test_batches_are_drawn_by_groups_and_a_turned_group_is_one_of_its_own(tmp_path):
+    packed_project.write(tmp_path, rotations=True)
+    train.run(tmp_path, params(classes_of_group=2, classes_per_batch=8))
+    with pytest.raises(DataError, match="4 groups, 8 classes with 2 of each"):
+        train.run(tmp_path, params(classes_of_group=2, classes_per_batch=9))
+
+
 def interrupt():
     raise KeyboardInterrupt
 

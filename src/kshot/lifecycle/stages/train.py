@@ -25,6 +25,7 @@ from kshot.lifecycle import layout
 from kshot.lifecycle.features import inputs_of
 from kshot.lifecycle.network import new_embedding
 from kshot.lifecycle.packed import (
+    group_names,
     image_ids,
     label_names,
     of_splits,
@@ -86,6 +87,7 @@ def run(root: Path, params: Params) -> None:
         members,
         label_names(classes),
         train,
+        groups=group_names(classes),
         validation=validation,
         checkpoint=checkpoint,
     )
