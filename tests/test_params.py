@@ -61,6 +61,8 @@ def test_whole_numbers_serve_as_floats_and_none_where_it_may():
         ("train.margin", 0.5, "the prototypical loss has none: set null"),
         ("train.mining", "batch_all", "the prototypical loss takes none: set null"),
         ("train.augment.scale", 1.0, "train.augment.scale is 1.0; needs to lie below 1"),
+        ("train.task_augment.mirror", 2, "train.task_augment.mirror is 2.0; needs 0 to 1"),
+        ("train.task_augment.shear", 90, "train.task_augment.shear is 90.0; needs to lie below 90"),
         ("train.augment.degrees", -1, "train.augment.degrees is -1.0; needs 0 or more"),
         ("train.splits", ["val"], r"train.splits is \['val'\]; needs \[train\], or \[train, val\]"),
         ("train.splits", ["train", "val"], "needs patience: 0"),

@@ -1,4 +1,5 @@
 import dataclasses
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +17,7 @@ from kshot.losses_of_peers import PEERS
 from kshot.methods.table import build_method, describe
 from kshot.objectives import OURS
 from kshot.params import load_params
+from kshot.train_params import Augment, TaskAugment
 from kshot.training import Done, Step, Validation, meta_train
 
 TRAIN = load_params(Path(__file__).parents[1] / "params.yaml").train
@@ -203,6 +205,16 @@ def test_mined_batches_hold_classes_that_are_near_each_other(monkeypatch):
     train(params(steps=12, mine_every=5, mine_neighbours=2))
     assert [neighbours is None for neighbours, _ in seen] == [True] * 5 + [False] * 7
     assert seen[5][0].shape == (CLASSES, 2) and all(len(labels) == 6 for _, labels in seen)
+
+
+def test_batches_that_are_mirrored_are_those_of_mirrored_pictures(monkeypatch):
+    still = {"augment": Augment(0.0, 0.0, 0.0, 0.0), "precision": "float32", "steps": 1}
+    mirrored = losses(train(params(**still, task_augment=TaskAugment(1.0, 0.0, 0.0, 0.0)))[1])
+    plain = losses(train(params(**still))[1])
+    turned_over = toy_images()[:, :, ::-1].copy()
+    monkeypatch.setattr(sys.modules[__name__], "toy_images", lambda: turned_over)
+    assert mirrored == pytest.approx(losses(train(params(**still))[1]), rel=1e-3)
+    assert mirrored != pytest.approx(plain, rel=1e-3)
 
 
 def test_bf16_and_float32_give_nearly_the_same_losses():

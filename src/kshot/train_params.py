@@ -22,11 +22,29 @@ class Augment:
     shear: float
 
     def __post_init__(self) -> None:
-        for field in dataclasses.fields(self):
-            value = getattr(self, field.name)
-            need(value >= 0, f"train.augment.{field.name} is {value}; needs 0 or more")
-        need(self.scale < 1, f"train.augment.scale is {self.scale}; needs to lie below 1")
-        need(self.shear < 90, f"train.augment.shear is {self.shear}; needs to lie below 90 degrees")
+        _check_changes(self, "augment")
+
+
+@dataclasses.dataclass(frozen=True)
+class TaskAugment:
+    """Largest random change that all images of a batch undergo alike; mirror is how likely they are mirrored."""
+
+    mirror: float
+    degrees: float
+    scale: float
+    shear: float
+
+    def __post_init__(self) -> None:
+        _check_changes(self, "task_augment")
+        need(self.mirror <= 1, f"train.task_augment.mirror is {self.mirror}; needs 0 to 1, how likely it is")
+
+
+def _check_changes(found: Augment | TaskAugment, name: str) -> None:
+    for field in dataclasses.fields(found):
+        value = getattr(found, field.name)
+        need(value >= 0, f"train.{name}.{field.name} is {value}; needs 0 or more")
+    need(found.scale < 1, f"train.{name}.scale is {found.scale}; needs to lie below 1")
+    need(found.shear < 90, f"train.{name}.shear is {found.shear}; needs to lie below 90 degrees")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -99,6 +117,7 @@ class Train:
     weight_decay: float
     precision: Literal["bf16", "float32"]
     augment: Augment
+    task_augment: TaskAugment
     validate_every: int
     validation_protocol: str
     patience: int

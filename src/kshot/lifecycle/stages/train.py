@@ -75,8 +75,9 @@ def run(root: Path, params: Params) -> None:
         f"{len(classes)} classes, on {device.type}",
         flush=True,
     )
-    if train.held and any(asdict(train.augment).values()):
-        print("train.augment has no effect: the features of a held backbone are taken once", flush=True)
+    for name, changes in (("augment", train.augment), ("task_augment", train.task_augment)):
+        if train.held and any(asdict(changes).values()):
+            print(f"train.{name} has no effect: the features of a held backbone are taken once", flush=True)
     inputs = resident(inputs_of(root, embedding.settings), device)  # type: ignore[arg-type]
     members = image_ids(read_manifest(root), classes)
     shown = held_out(root, train.splits)
