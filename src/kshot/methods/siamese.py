@@ -14,8 +14,9 @@ START_BIAS = 2.0  # about half of the mean weighted distance of new networks, so
 class Siamese(Method):
     """A verifier of pairs: the logit that two images are of one class is a learned weighting of |x - y|.
 
-    The twins end in a sigmoid, as in the paper. A query is answered by the class whose support images it is, on
-    average, most surely the same as; with one shot that is the paper's rule.
+    The twins end in a sigmoid, as in the paper. A query is answered by the class with the highest mean odds that it is
+    the same as a support image: one image that is surely the same outweighs several that are not. With one shot that is
+    the paper's rule, which knows no more.
     """
 
     def __init__(self, embedding: Embedding, n_way: int, k_shot: int) -> None:
@@ -39,7 +40,11 @@ class Siamese(Method):
     def scores(self, support: Tensor, labels: Tensor, query: Tensor, n_way: int) -> Tensor:
         logits = self.same(query, support)
         member = torch.nn.functional.one_hot(labels, n_way).to(logits.dtype)
-        return logits @ (member / member.sum(0))
+        # Odds as shares of each class's best, which no exponent can overflow.
+        best = logits.new_full((*logits.shape[:-1], n_way), -torch.inf)
+        best = best.scatter_reduce(-1, labels.expand_as(logits), logits, "amax")
+        shares = (logits - best[..., labels]).exp() @ (member / member.sum(0))
+        return best + shares.log()
 
     def loss(self, pixels: Tensor, labels: Tensor, generator: torch.Generator) -> Terms:
         """Binary cross-entropy over all pairs of the batch, same and different weighing the same in all."""
