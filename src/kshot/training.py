@@ -95,11 +95,10 @@ def meta_train(
     """Train `method` in place on the device it is on, yielding records as it goes.
 
     members: class by class, the ids of its images; names: theirs, for messages; groups: theirs, for
-    `params.classes_of_group`. With `validation`, the weights at the
-    end are those that answered its episodes best, and training stops after `params.patience` validations without a
-    better one; patience 0 keeps the last weights. With `checkpoint`, a training that was killed goes on where it was,
-    to the same weights; what it had already yielded comes first again, as mappings. Raises TrainingDiverged where an
-    embedding or the loss is no longer a number.
+    `params.classes_of_group`. With `validation`, the weights at the end are those that answered its episodes best, and
+    training stops after `params.patience` validations without a better one; patience 0 keeps the last weights. With
+    `checkpoint`, a training that was killed goes on where it was, to the same weights; what it had already yielded
+    comes first again, as mappings. Raises TrainingDiverged where an embedding or the loss is no longer a number.
     """
     batches = ClassBalanced(
         members, names, params.classes_per_batch, params.images_per_class, groups, params.classes_of_group
