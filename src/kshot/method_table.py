@@ -96,7 +96,13 @@ METHODS: dict[str, Takes] = {
     "maml": Takes({**INNER, **LEARNT, "first_order": Flag(default=False)}, space=False),
     "anil": Takes({**INNER, **LEARNT, "steps": Whole(5, 1, 100)}, space=False),
     "reptile": Takes({**INNER, "test_steps": Whole(50, 1, 1000)}, space=False),
-    "mann": Takes({"controller": Whole(200, 1, 10_000)}),
+    "mann": Takes(
+        {
+            "controller": Whole(200, 1, 10_000),
+            "write_values": Flag(default=False),
+            "key_strength": Flag(default=False),
+        }
+    ),
     "transfer": Takes({"classifier": Choice(("linear", "cosine"))}, episodes=False, answers=False),
 }
 

@@ -80,6 +80,33 @@ def test_a_key_finds_what_is_like_it():
     torch.testing.assert_close(after.usage.sum(), torch.tensor(float(HEADS)))
 
 
+def test_a_strength_sharpens_what_is_found_and_one_is_the_papers():
+    memory = empty_memory(2, torch.zeros(1))
+    generator = torch.Generator().manual_seed(0)
+    slots = torch.randn(2, SLOTS, WIDTH, generator=generator)
+    keys = torch.randn(2, HEADS, WIDTH, generator=generator)
+    memory = memory._replace(slots=slots)
+    strengths = torch.tensor([1.0, 2.0, 10.0, 100.0]).expand(2, HEADS)
+    after, found = read(memory, keys, strengths)
+    cosines = torch.nn.functional.cosine_similarity(keys[:, :, None], slots[:, None], dim=-1)
+    torch.testing.assert_close(after.read, (cosines * strengths[..., None]).softmax(-1))
+    torch.testing.assert_close(found, after.read @ slots)
+    torch.testing.assert_close(after.read[:, 0], read(memory, keys)[0].read[:, 0])
+
+
+def test_with_values_a_head_writes_another_vector_than_it_looks_for():
+    torch.manual_seed(0)
+    image, told = torch.randn(3, 6), torch.zeros(3, 2)
+    network = MemoryNetwork(6, 2, write_values=True)
+    state, _ = network.step(network.start(image[:, None]), image, told)
+    written, keys = (layer(state.hidden).tanh().reshape(3, HEADS, WIDTH) for layer in (network.values, network.keys))
+    gates = network.gates(state.hidden).sigmoid()
+    # Nothing was read before the first step: what is written is weighed by how far the gate is closed.
+    torch.testing.assert_close(state.memory.slots[:, :HEADS], (1 - gates)[..., None] * written)
+    cosines = torch.nn.functional.cosine_similarity(keys[:, :, None], state.memory.slots[:, None], dim=-1)
+    torch.testing.assert_close(state.memory.read, cosines.softmax(-1))
+
+
 def test_a_label_is_told_one_step_late():
     torch.manual_seed(0)
     network, points = MemoryNetwork(6, 3), torch.randn(2, 5, 6)
@@ -104,10 +131,11 @@ def test_accuracies_by_instance_are_counted_by_hand():
     assert found[:3].tolist() == [0.5, 1.0, 0.0] and torch.isnan(found[3])
 
 
-def test_it_learns_to_bind_labels_that_are_drawn_anew():
+@pytest.mark.parametrize("options", [{}, {"write_values": True, "key_strength": True}], ids=["paper", "apart"])
+def test_it_learns_to_bind_labels_that_are_drawn_anew(options):
     generator = torch.Generator().manual_seed(0)
     torch.manual_seed(0)
-    network = MemoryNetwork(8, 2)
+    network = MemoryNetwork(8, 2, **options)
     optimizer = torch.optim.Adam(network.parameters(), lr=5e-3)
 
     def streams(count):

@@ -5,7 +5,7 @@ from typing import NamedTuple
 import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import cross_entropy, one_hot
+from torch.nn.functional import cross_entropy, one_hot, softplus
 
 from kshot.embedding import Embedding
 from kshot.episodes import EpisodeSet
@@ -17,6 +17,7 @@ from kshot.methods.method import Method, by_class
 QUERIES_AT_ONCE = 16  # of each episode, while it is answered: each has a memory of its own
 INSTANCES = 10  # of a class in a stream: the paper's
 STREAMS_AT_ONCE = 500
+START_STRENGTH = 2.0  # of keys, less the 1 of the paper and before softplus: a match weighs e³ as much as nothing alike
 
 
 class State(NamedTuple):
@@ -41,9 +42,21 @@ class MemoryNetwork(nn.Module):
 
     It meets a stream: at each step an image and the label of the one before, and is to name the class of the image,
     whose labels are drawn anew for each stream. `n_labels` is how many labels there are.
+
+    The paper's heads write the key that they look for, and look by bare cosines, of which a softmax over all places
+    hardly prefers any. As in the machine that they come from (Graves, Wayne, Danihelka 2014, arXiv:1410.5401), with
+    `write_values` a head writes a vector of its own, and with `key_strength` says how sharply it looks.
     """
 
-    def __init__(self, inputs: int, n_labels: int, controller: int = 200) -> None:
+    def __init__(
+        self,
+        inputs: int,
+        n_labels: int,
+        controller: int = 200,
+        *,
+        write_values: bool = False,
+        key_strength: bool = False,
+    ) -> None:
         super().__init__()
         self.n_labels = n_labels
         # What was read before is an input too (section 3 of the paper).
@@ -51,6 +64,10 @@ class MemoryNetwork(nn.Module):
         self.keys = nn.Linear(controller, HEADS * WIDTH)
         self.gates = nn.Linear(controller, HEADS)
         self.decide = nn.Linear(controller + HEADS * WIDTH, n_labels)
+        self.values = nn.Linear(controller, HEADS * WIDTH) if write_values else None
+        self.strengths = nn.Linear(controller, HEADS) if key_strength else None
+        if self.strengths is not None:
+            nn.init.constant_(self.strengths.bias, START_STRENGTH)
 
     def forward(self, points: Tensor, labels: Tensor) -> Tensor:
         """Logits (N, T, n_labels) of streams: points (N, T, inputs), labels (N, T) int64, each told one step late."""
@@ -75,9 +92,11 @@ class MemoryNetwork(nn.Module):
         """One step: image (N, inputs), the label before it told (N, n_labels), zeros for none; logits (N, n_labels)."""
         hidden, cell = self.controller(torch.cat([image, told, state.found], 1), (state.hidden, state.cell))
         keys = self.keys(hidden).tanh().reshape(len(image), HEADS, WIDTH)
-        # The key is what is written, and what is looked for (eq. 2 and 7).
-        memory = write(state.memory, keys, self.gates(hidden).sigmoid())
-        memory, reading = read(memory, keys)
+        # In the paper the key is what is written, and what is looked for (eq. 2 and 7).
+        values = keys if self.values is None else self.values(hidden).tanh().reshape(keys.shape)
+        strengths = None if self.strengths is None else 1 + softplus(self.strengths(hidden))
+        memory = write(state.memory, values, self.gates(hidden).sigmoid())
+        memory, reading = read(memory, keys, strengths)
         found = reading.flatten(1)
         return State(hidden, cell, found, memory), self.decide(torch.cat([hidden, found], 1))
 
@@ -90,9 +109,20 @@ class Mann(Method):
     classes.
     """
 
-    def __init__(self, embedding: Embedding, n_way: int, k_shot: int, controller: int = 200) -> None:
+    def __init__(
+        self,
+        embedding: Embedding,
+        n_way: int,
+        k_shot: int,
+        controller: int = 200,
+        *,
+        write_values: bool = False,
+        key_strength: bool = False,
+    ) -> None:
         super().__init__(embedding, n_way, k_shot)
-        self.network = MemoryNetwork(embedding.dim, n_way, controller)
+        self.network = MemoryNetwork(
+            embedding.dim, n_way, controller, write_values=write_values, key_strength=key_strength
+        )
 
     def scores(self, support: Tensor, labels: Tensor, query: Tensor, n_way: int) -> Tensor:
         if n_way > self.n_way:

@@ -41,9 +41,13 @@ def write(memory: Memory, values: Tensor, gates: Tensor) -> Memory:
     return memory._replace(slots=slots, usage=DECAY * memory.usage + weight.sum(1))
 
 
-def read(memory: Memory, keys: Tensor) -> tuple[Memory, Tensor]:
-    """What each head finds by cosine to its key (eq. 2 to 4): keys (N, H, W) to (N, H, W), and the use counted."""
-    weight = cosine_similarity(keys, memory.slots).softmax(-1)
+def read(memory: Memory, keys: Tensor, strengths: Tensor | None = None) -> tuple[Memory, Tensor]:
+    """What each head finds by cosine to its key (eq. 2 to 4): keys (N, H, W) to (N, H, W), and the use counted.
+
+    strengths (N, H), None for 1: what the cosines are multiplied by before the softmax (Graves et al. 2014, eq. 5).
+    """
+    alike = cosine_similarity(keys, memory.slots)
+    weight = (alike if strengths is None else alike * strengths[..., None]).softmax(-1)
     usage = memory.usage + weight.sum(1)
     return memory._replace(usage=usage, read=weight, least=_least_used(usage)), weight @ memory.slots
 
