@@ -25,6 +25,18 @@ def test_the_wide_conv4_widens_where_the_picture_is_small():
     assert parameter_count(network) == 640 + 36928 + 73856 + 147584 + 2 * 384
 
 
+@pytest.mark.parametrize(("size", "side"), [(28, 1), (32, 2), (31, 2), (47, 3), (84, 5)])
+def test_the_strided_conv4_never_makes_maps_of_the_pictures_size(size, side):
+    network = create_backbone("conv4_strided", channels=1, size=size)
+    sides = []
+    for layer in network:
+        layer.register_forward_hook(lambda _, __, maps: sides.append(maps.shape[2:]))
+    assert network(torch.zeros(2, 1, size, size)).shape == (2, network.num_features) == (2, side * side * 256)
+    assert max(shape for shape in sides if shape) == ((size + 1) // 2,) * 2
+    # 5x5 to 64 channels, then 3x3 from 64 to 128, 128 and 256; batch norms.
+    assert parameter_count(network) == 64 * 26 + 73856 + 147584 + 295168 + 2 * 576
+
+
 def test_the_weights_of_conv4_fit_conv4_maps():
     pooled, maps = (create_backbone(name, channels=1, size=28) for name in ("conv4", "conv4_maps"))
     maps.load_state_dict(pooled.state_dict())

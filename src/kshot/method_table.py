@@ -99,6 +99,7 @@ METHODS: dict[str, Takes] = {
     "mann": Takes(
         {
             "controller": Whole(200, 1, 10_000),
+            "standardize": Flag(default=False),
             "write_values": Flag(default=False),
             "key_strength": Flag(default=False),
         }

@@ -6,10 +6,13 @@ from torch import Tensor, nn
 
 from kshot.errors import ParamsError
 
-CONV4, CONV4_WIDE, CONV4_MAPS = "conv4", "conv4_wide", "conv4_maps"
+CONV4, CONV4_WIDE, CONV4_MAPS, CONV4_STRIDED = "conv4", "conv4_wide", "conv4_maps", "conv4_strided"
 RESNET12 = {"resnet12": (64, 160, 320, 640), "resnet12_narrow": (32, 64, 128, 256)}  # widths of the four blocks
-CONV4_WIDTHS = {CONV4_WIDE: (64, 64, 128, 128)}  # C128F of Gidaris and Komodakis 2018, arXiv:1804.09458
-NETWORKS = (CONV4, CONV4_WIDE, CONV4_MAPS, *RESNET12)
+CONV4_WIDTHS = {
+    CONV4_WIDE: (64, 64, 128, 128),  # C128F of Gidaris and Komodakis 2018, arXiv:1804.09458
+    CONV4_STRIDED: (64, 128, 128, 256),  # what the time that the stride saves is spent on
+}
+NETWORKS = (CONV4, CONV4_WIDE, CONV4_MAPS, CONV4_STRIDED, *RESNET12)
 
 
 def create_network(name: str, channels: int, size: int) -> nn.Module:
@@ -17,24 +20,36 @@ def create_network(name: str, channels: int, size: int) -> nn.Module:
     if name in RESNET12:
         return resnet12(channels, size, RESNET12[name])
     # Two pools leave the maps that a relation network compares: Sung et al. 2018, figure 2.
-    return conv4(channels, size, CONV4_WIDTHS.get(name, (64, 64, 64, 64)), pools=2 if name == CONV4_MAPS else 4)
+    widths = CONV4_WIDTHS.get(name, (64, 64, 64, 64))
+    return conv4(channels, size, widths, pools=2 if name == CONV4_MAPS else 4, strided=name == CONV4_STRIDED)
 
 
-def conv4(channels: int, size: int, widths: tuple[int, ...] = (64, 64, 64, 64), pools: int = 4) -> nn.Module:
+def conv4(
+    channels: int,
+    size: int,
+    widths: tuple[int, ...] = (64, 64, 64, 64),
+    pools: int = 4,
+    *,
+    strided: bool = False,
+) -> nn.Module:
     """Four blocks of 3x3 convolution, batch norm, ReLU, 2x2 max pooling (Vinyals et al. 2016, arXiv:1606.04080).
 
-    Only the first `pools` blocks pool. (N, channels, size, size) to (N, widths[-1] * (size // 2^pools)²), the last maps
-    one after another; size at least 16.
+    Only the first `pools` blocks pool. With `strided` the first is a 5x5 convolution of stride 2 in place of a 3x3 one
+    and a pool: the maps of the picture's own size, which take most of the time, are never made. (N, channels, size,
+    size) to (N, widths[-1] * side²), the last maps one after another: side is size // 2^pools, size rounded up to an
+    even number before if strided. Size at least 16.
     """
     if size < 16:
         raise ParamsError(f"params.yaml: ingest.size is {size}; conv4 halves four times and needs at least 16 pixels")
     blocks: list[nn.Module] = []
     for block, (inputs, width) in enumerate(itertools.pairwise((channels, *widths))):
-        blocks += [nn.Conv2d(inputs, width, 3, padding=1), nn.BatchNorm2d(width), nn.ReLU(inplace=True)]
+        halves = strided and block == 0
+        first = nn.Conv2d(inputs, width, 5, 2, padding=2) if halves else nn.Conv2d(inputs, width, 3, padding=1)
+        blocks += [first, nn.BatchNorm2d(width), nn.ReLU(inplace=True)]
         # Nothing in a pool's place: one kind's weights then fit the other.
-        blocks.append(nn.MaxPool2d(2) if block < pools else nn.Identity())
+        blocks.append(nn.MaxPool2d(2) if block < pools and not halves else nn.Identity())
     network = nn.Sequential(*blocks, nn.Flatten())
-    network.num_features = widths[-1] * (size // 2**pools) ** 2
+    network.num_features = widths[-1] * ((size + (size % 2 if strided else 0)) // 2**pools) ** 2
     network.maps = widths[-1]  # type: ignore[assignment]
     return network
 

@@ -18,6 +18,16 @@ def test_sinkhorn_agrees_with_easyfsl_and_fills_rows_and_columns():
         torch.testing.assert_close(found, peer.compute_optimal_transport(one), atol=1e-4, rtol=1e-3)
 
 
+def test_sinkhorn_by_costs_as_far_apart_as_they_can_be_agrees_with_the_same_steps_on_logarithms():
+    generator = torch.Generator().manual_seed(0)
+    cost = 4 * torch.rand(2, 40, 8, generator=generator).round()
+    log_plan = (-10.0 * cost.double()).log_softmax(-1)
+    for _ in range(1000):
+        log_plan = log_plan + torch.tensor(5.0).log() - log_plan.logsumexp(1, keepdim=True)
+        log_plan = log_plan - log_plan.logsumexp(2, keepdim=True)
+    torch.testing.assert_close(sinkhorn(cost, 10.0), log_plan.exp().float(), atol=1e-4, rtol=0)
+
+
 def test_laplacian_updates_agree_with_easyfsl():
     generator = torch.Generator().manual_seed(0)
     query, prototypes = torch.rand(1, 30, 6, generator=generator), torch.rand(1, 4, 6, generator=generator)

@@ -131,8 +131,10 @@ def test_accuracies_by_instance_are_counted_by_hand():
     assert found[:3].tolist() == [0.5, 1.0, 0.0] and torch.isnan(found[3])
 
 
-@pytest.mark.parametrize("options", [{}, {"write_values": True, "key_strength": True}], ids=["paper", "apart"])
-def test_it_learns_to_bind_labels_that_are_drawn_anew(options):
+@pytest.mark.parametrize(
+    ("options", "steps"), [({}, 300), ({"write_values": True, "key_strength": True}, 500)], ids=["paper", "apart"]
+)
+def test_it_learns_to_bind_labels_that_are_drawn_anew(options, steps):
     generator = torch.Generator().manual_seed(0)
     torch.manual_seed(0)
     network = MemoryNetwork(8, 2, **options)
@@ -145,7 +147,7 @@ def test_it_learns_to_bind_labels_that_are_drawn_anew(options):
         labels = torch.rand(count, 2, generator=generator).argsort(1)
         return points.gather(1, places[..., None].expand(-1, -1, 8)), labels.gather(1, places)
 
-    for _ in range(300):
+    for _ in range(steps):
         points, labels = streams(32)
         loss = stream_loss(network(points, labels), labels)
         optimizer.zero_grad()
@@ -158,9 +160,23 @@ def test_it_learns_to_bind_labels_that_are_drawn_anew(options):
     assert 0.6 < first < 0.85 and second > 0.95, (first, second)
 
 
-def mann(n_way=4):
+def mann(n_way=4, **options):
     torch.manual_seed(0)
-    return Mann(Tiny(), n_way, 1).eval()
+    return Mann(Tiny(), n_way, 1, **options).eval()
+
+
+def test_standardized_points_are_those_of_the_batch_in_training_and_of_all_batches_afterwards():
+    method, (pixels, _) = mann(standardize=True), pictures(4, 5)
+    points = mann().embed(pixels).detach()
+    method.standard.train()
+    standard = (points - points.mean(0)) / (points.var(0, unbiased=False) + 0.0025).sqrt()
+    torch.testing.assert_close(method.embed(pixels), standard)
+    for _ in range(200):
+        method.embed(pixels)
+    # The running variance is the unbiased one.
+    wanted = (points - points.mean(0)) / (points.var(0) + 0.0025).sqrt()
+    torch.testing.assert_close(method.eval().embed(pixels), wanted)
+    torch.testing.assert_close(method.embed(pixels[:1]), wanted[:1])
 
 
 def test_an_episode_is_a_stream_of_its_support_and_one_query():

@@ -17,6 +17,7 @@ from kshot.methods.method import Method, by_class
 QUERIES_AT_ONCE = 16  # of each episode, while it is answered: each has a memory of its own
 INSTANCES = 10  # of a class in a stream: the paper's
 STREAMS_AT_ONCE = 500
+LEAST_VARIANCE = 0.0025  # added to that of each number: one that hardly ever moves is not to shout when it does
 START_STRENGTH = 2.0  # of keys, less the 1 of the paper and before softplus: a match weighs e³ as much as nothing alike
 
 
@@ -106,7 +107,9 @@ class Mann(Method):
 
     An episode is a stream too: the support, one image of each class in turn, then a query, which is asked of the memory
     as the support left it, so that queries do not know each other. It knows n_way labels: no episode may have more
-    classes.
+    classes. With `standardize` each number of a point has mean 0 and variance 1, which the controller's gates are made
+    for: by the batch while it trains, by the training's running statistics afterwards. `write_values` and
+    `key_strength`: of `MemoryNetwork`.
     """
 
     def __init__(
@@ -116,13 +119,19 @@ class Mann(Method):
         k_shot: int,
         controller: int = 200,
         *,
+        standardize: bool = False,
         write_values: bool = False,
         key_strength: bool = False,
     ) -> None:
         super().__init__(embedding, n_way, k_shot)
+        self.standard = nn.BatchNorm1d(embedding.dim, eps=LEAST_VARIANCE, affine=False) if standardize else None
         self.network = MemoryNetwork(
             embedding.dim, n_way, controller, write_values=write_values, key_strength=key_strength
         )
+
+    def embed(self, pixels: Tensor) -> Tensor:
+        points = super().embed(pixels)
+        return points if self.standard is None else self.standard(points)
 
     def scores(self, support: Tensor, labels: Tensor, query: Tensor, n_way: int) -> Tensor:
         if n_way > self.n_way:
