@@ -47,6 +47,7 @@ bench: install
 	$(BIN)/python benchmarks/training.py
 	$(BIN)/python benchmarks/losses.py
 	test ! -e $(OMNIGLOT) || $(BIN)/python benchmarks/evaluation.py $(OMNIGLOT)
+	test ! -e $(OMNIGLOT) || $(BIN)/python benchmarks/transductive.py $(OMNIGLOT)
 
 # Versions that are already in the lock stay unless pyproject.toml forbids them; `make lock ARGS=--upgrade` moves them.
 lock: install

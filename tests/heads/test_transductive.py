@@ -5,12 +5,16 @@ from torch import nn
 
 from kshot.distances import squared_euclidean
 from kshot.heads.laplacian_shot import _nearest_neighbours, laplacian_shot_head
-from kshot.heads.pt_map import pt_map_head, sinkhorn
+from kshot.heads.pt_map import pt_map_head, transport
 
 
-def test_sinkhorn_agrees_with_easyfsl_and_fills_rows_and_columns():
+def zeros(episodes, n_way):
+    return torch.zeros(episodes, n_way, dtype=torch.float64)
+
+
+def test_the_transport_agrees_with_easyfsl_and_fills_rows_and_columns():
     cost = torch.rand(3, 20, 5, generator=torch.Generator().manual_seed(0))
-    plan = sinkhorn(cost, 10.0)
+    plan, _ = transport(cost, 10.0, zeros(3, 5))
     torch.testing.assert_close(plan.sum(2), torch.ones(3, 20), atol=1e-5, rtol=0)
     torch.testing.assert_close(plan.sum(1), torch.full((3, 5), 4.0), atol=1e-5, rtol=0)
     peer = PTMAP(nn.Identity(), lambda_regularization=10.0)
@@ -18,14 +22,34 @@ def test_sinkhorn_agrees_with_easyfsl_and_fills_rows_and_columns():
         torch.testing.assert_close(found, peer.compute_optimal_transport(one), atol=1e-4, rtol=1e-3)
 
 
-def test_sinkhorn_by_costs_as_far_apart_as_they_can_be_agrees_with_the_same_steps_on_logarithms():
+@pytest.mark.parametrize("far", [1.0, 4.0])
+def test_the_transport_is_where_sinkhorns_steps_lead(far):
     generator = torch.Generator().manual_seed(0)
-    cost = 4 * torch.rand(2, 40, 8, generator=generator).round()
-    log_plan = (-10.0 * cost.double()).log_softmax(-1)
-    for _ in range(1000):
-        log_plan = log_plan + torch.tensor(5.0).log() - log_plan.logsumexp(1, keepdim=True)
+    cost = far * torch.rand(4, 60, 6, generator=generator, dtype=torch.float64)
+    cost[0] = far * (cost[0] > far / 2)  # costs as far apart as they can be
+    log_plan = (-10.0 * cost).log_softmax(-1)
+    for _ in range(20_000):
+        log_plan = log_plan + torch.tensor(10.0).log() - log_plan.logsumexp(1, keepdim=True)
         log_plan = log_plan - log_plan.logsumexp(2, keepdim=True)
-    torch.testing.assert_close(sinkhorn(cost, 10.0), log_plan.exp().float(), atol=1e-4, rtol=0)
+    torch.testing.assert_close(transport(cost, 10.0, zeros(4, 6))[0], log_plan.exp(), atol=1e-5, rtol=0)
+
+
+def test_the_transport_does_not_depend_on_where_it_begins():
+    generator = torch.Generator().manual_seed(0)
+    cost = torch.rand(3, 20, 5, generator=generator, dtype=torch.float64)
+    plan, potentials = transport(cost, 10.0, zeros(3, 5))
+    elsewhere = 20 * torch.rand(3, 5, generator=generator, dtype=torch.float64)
+    torch.testing.assert_close(transport(cost, 10.0, elsewhere)[0], plan, atol=1e-6, rtol=0)
+    again = transport(cost, 10.0, potentials)
+    assert torch.equal(again[0], plan) and torch.equal(again[1], potentials), "there is nothing left to do"
+
+
+def test_a_transport_that_is_sure_of_every_query_still_shares_them():
+    cost = torch.ones(1, 4, 2)
+    cost[0, :3, 0], cost[0, 3, 1] = 0, 0
+    plan, _ = transport(cost, 1000.0, zeros(1, 2))
+    torch.testing.assert_close(plan.sum(1), torch.full((1, 2), 2.0), atol=1e-5, rtol=0)
+    torch.testing.assert_close(plan[0, :3, 1], torch.full((3,), 1 / 3), atol=1e-5, rtol=0)
 
 
 def test_laplacian_updates_agree_with_easyfsl():

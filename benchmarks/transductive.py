@@ -1,0 +1,84 @@
+"""PT-MAP against easyfsl's: the same embedded episodes, as many steps, and how often both answer alike.
+
+    python benchmarks/transductive.py OMNIGLOT.zip [cpu|cuda]
+
+Episodes with 15 queries a class over the pictures of `images_evaluation`, embedded before the clock starts by a Conv-4
+whose weights are drawn once; easyfsl answers the first of them, one after another, as it does.
+"""
+
+import statistics
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import torch
+from easyfsl.methods import PTMAP
+from evaluation import pictures
+from torch import Tensor, nn
+
+from kshot.embedding import Embedding
+from kshot.episodes import draw_episodes
+from kshot.evaluation import embed_once
+from kshot.heads.pt_map import STEPS, pt_map_head
+from kshot.images import decode, prepare
+from kshot.memory import keep_freed_memory
+from kshot.params import Protocol
+
+EPISODES, PEER_EPISODES, ROUNDS = 64, 4, 3
+PROTOCOLS = {"5w1s": Protocol(5, 1, False), "20w1s": Protocol(20, 1, False)}
+
+
+def peers(support: Tensor, labels: Tensor, query: Tensor) -> Tensor:
+    """easyfsl's answers, episode by episode: (E, Q)."""
+    found = []
+    for known, asked in zip(support, query, strict=True):
+        head = PTMAP(nn.Identity(), fine_tuning_steps=STEPS)
+        head.process_support_set(known, labels)
+        found.append(head(asked).argmax(-1))
+    return torch.stack(found)
+
+
+def main(archive: Path, device: str) -> None:
+    """Measure both by turns and print the comparison."""
+    keep_freed_memory()
+    torch.manual_seed(0)
+    data = pictures(archive)
+    images = np.stack([prepare(decode(content, 1), 28, 1, True) for content in data.contents])
+    members = [np.flatnonzero(data.labels == label) for label in np.unique(data.labels)]
+    ingest = {"size": 28, "channels": 1, "invert": True}
+    settings = {"backbone": "conv4", "head_dim": None, "l2_normalize": False, "batch_norm": "eval", "ingest": ingest}
+    embedding = Embedding(settings).eval()
+    print(f"{device}, {torch.get_num_threads()} threads")
+    print("| protocol | ours, episodes/s | easyfsl, episodes/s | ratio | queries answered alike |")
+    print("|---|---|---|---|---|")
+    for name, protocol in PROTOCOLS.items():
+        episodes = draw_episodes(
+            members,
+            [""] * len(members),
+            np.arange(len(members)),
+            protocol,
+            n_query=15,
+            n_episodes=EPISODES,
+            generator=np.random.default_rng(0),
+        )
+        points = embed_once(embedding, images, episodes.support, episodes.query)
+        support, query = (points.values[points.rows(ids)].flatten(1, 2).to(device) for ids in episodes[:2])
+        labels = torch.arange(protocol.n_way, device=device)
+        rates: dict[str, list[float]] = {"ours": [], "easyfsl": []}
+        for _ in range(ROUNDS):
+            started = time.perf_counter()
+            mine = pt_map_head(support, labels, query, protocol.n_way).argmax(-1).cpu()
+            rates["ours"].append(EPISODES / (time.perf_counter() - started))
+            started = time.perf_counter()
+            theirs = peers(support[:PEER_EPISODES], labels, query[:PEER_EPISODES]).cpu()
+            rates["easyfsl"].append(PEER_EPISODES / (time.perf_counter() - started))
+        fast, slow = (statistics.median(found) for found in rates.values())
+        alike = 100 * float((mine[:PEER_EPISODES] == theirs).double().mean())
+        print(f"| {name} | {fast:,.1f} | {slow:.2f} | {fast / slow:.0f} | {alike:.2f} % |", flush=True)
+
+
+if __name__ == "__main__":
+    if len(sys.argv) < 2:
+        sys.exit(__doc__)
+    main(Path(sys.argv[1]), sys.argv[2] if len(sys.argv) > 2 else "cpu")
