@@ -29,6 +29,9 @@ def made(name, **arguments):
     method.prepare(train, 7)
     for value in method.parameters():
         torch.nn.init.normal_(value, std=0.1)
+    for running in method.buffers():
+        if running.is_floating_point():
+            torch.nn.init.uniform_(running, 0.5, 2.0)
     method.centre.normal_()
     # As a loaded one: many inner steps carry another memory layout's rounding far.
     return method.to(memory_format=torch.channels_last).eval()
@@ -46,7 +49,8 @@ def answer(method):
     ("name", "arguments"),
     [*((name, {}) for name in METHODS), ("matching", {"full_context": True, "learn_temperature": True}),
      ("prototypical", {"distance": "cosine", "learn_temperature": True}),
-     ("maml", {"learn_rates": True, "batch_norm": "support"}), ("transfer", {"classifier": "cosine"})],
+     ("maml", {"learn_rates": True, "batch_norm": "support"}), ("transfer", {"classifier": "cosine"}),
+     ("mann", {"standardize": True, "write_values": True, "key_strength": True})],
 )  # fmt: skip
 def test_a_loaded_method_answers_as_the_one_that_was_saved(tmp_path, name, arguments):
     method = made(name, **arguments)
