@@ -2,7 +2,7 @@ import pytest
 import torch
 
 from kshot.augment import random_affine
-from kshot.train_params import Augment, TaskAugment
+from kshot.augment_params import Augment, TaskAugment
 
 NONE = Augment(degrees=0.0, translate=0.0, scale=0.0, shear=0.0)
 

@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from kshot import training
+from kshot.augment_params import Augment, TaskAugment
 from kshot.batches import ClassBalanced
 from kshot.embedding import Embedding
 from kshot.episodes import EpisodeSet
@@ -17,7 +18,6 @@ from kshot.losses_of_peers import PEERS
 from kshot.methods.table import build_method, describe
 from kshot.objectives import OURS
 from kshot.params import load_params
-from kshot.train_params import Augment, TaskAugment
 from kshot.training import Done, Step, Validation, meta_train
 
 TRAIN = load_params(Path(__file__).parents[1] / "params.yaml").train

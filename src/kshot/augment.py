@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import affine_grid, grid_sample
 
-from kshot.train_params import Augment, TaskAugment
+from kshot.augment_params import Augment, TaskAugment
 
 NONE_TOGETHER = TaskAugment(mirror=0.0, degrees=0.0, scale=0.0, shear=0.0)
 
