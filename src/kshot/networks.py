@@ -10,7 +10,7 @@ CONV4, CONV4_WIDE, CONV4_MAPS, CONV4_STRIDED = "conv4", "conv4_wide", "conv4_map
 RESNET12 = {"resnet12": (64, 160, 320, 640), "resnet12_narrow": (32, 64, 128, 256)}  # widths of the four blocks
 CONV4_WIDTHS = {
     CONV4_WIDE: (64, 64, 128, 128),  # C128F of Gidaris and Komodakis 2018, arXiv:1804.09458
-    CONV4_STRIDED: (64, 128, 128, 256),  # what the time that the stride saves is spent on
+    CONV4_STRIDED: (64, 128, 128, 256),  # the stride pays for most of it
 }
 NETWORKS = (CONV4, CONV4_WIDE, CONV4_MAPS, CONV4_STRIDED, *RESNET12)
 
@@ -35,9 +35,9 @@ def conv4(
     """Four blocks of 3x3 convolution, batch norm, ReLU, 2x2 max pooling (Vinyals et al. 2016, arXiv:1606.04080).
 
     Only the first `pools` blocks pool. With `strided` the first is a 5x5 convolution of stride 2 in place of a 3x3 one
-    and a pool: the maps of the picture's own size, which take most of the time, are never made. (N, channels, size,
-    size) to (N, widths[-1] * side²), the last maps one after another: side is size // 2^pools, size rounded up to an
-    even number before if strided. Size at least 16.
+    and a pool: maps of the picture's own size are never made. (N, channels, size, size) to (N, widths[-1] * side²), the
+    last maps one after another: side is size // 2^pools, size rounded up to an even number before if strided. Size at
+    least 16.
     """
     if size < 16:
         raise ParamsError(f"params.yaml: ingest.size is {size}; conv4 halves four times and needs at least 16 pixels")
