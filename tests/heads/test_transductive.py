@@ -82,6 +82,33 @@ def test_unlabelled_queries_help_where_classes_overlap():
     assert accuracy(pt_map_head(support, labels, query, 5)) > alone + 0.05
 
 
+def test_pt_map_is_the_papers_algorithm_step_by_step():
+    generator = torch.Generator().manual_seed(0)
+    labels = torch.tensor([0, 1, 1, 2])
+    support, query = (torch.rand(2, n, 16, generator=generator, dtype=torch.float64) for n in (4, 9))
+
+    def prepared(points):
+        powered = torch.nn.functional.normalize((points + 1e-6).sqrt(), dim=-1)
+        return torch.nn.functional.normalize(powered - powered.mean(0), dim=-1)
+
+    def plan_of(asked, means):
+        log_plan = -10.0 * torch.cdist(asked, means).square()
+        for _ in range(5000):
+            log_plan = log_plan + torch.tensor(3.0).log() - log_plan.logsumexp(0, keepdim=True)
+            log_plan = log_plan - log_plan.logsumexp(1, keepdim=True)
+        return log_plan.exp()
+
+    found = pt_map_head(support, labels, query, 3)
+    for one, asked, answered in zip(support, query, found, strict=True):
+        known, asked = prepared(one), prepared(asked)
+        member = torch.nn.functional.one_hot(labels).double()
+        means = (member / member.sum(0)).T @ known
+        for _ in range(20):
+            shares = torch.cat([member, plan_of(asked, means)])
+            means = means + 0.2 * ((shares / shares.sum(0)).T @ torch.cat([known, asked]) - means)
+        torch.testing.assert_close(answered.exp(), plan_of(asked, means), atol=1e-5, rtol=0)
+
+
 def test_pt_map_says_what_it_cannot_answer():
     labels = torch.tensor([0, 1])
     with pytest.raises(ValueError, match="given negative embeddings; needs a backbone that ends in a ReLU"):

@@ -107,6 +107,20 @@ def test_with_values_a_head_writes_another_vector_than_it_looks_for():
     torch.testing.assert_close(state.memory.read, cosines.softmax(-1))
 
 
+def test_with_key_strength_a_head_says_how_sharply_it_looks():
+    torch.manual_seed(0)
+    image, told = torch.randn(3, 6), torch.zeros(3, 2)
+    network = MemoryNetwork(6, 2, key_strength=True)
+    state, _ = network.step(network.start(image[:, None]), image, told)
+    keys = network.keys(state.hidden).tanh().reshape(3, HEADS, WIDTH)
+    strengths = 1 + torch.nn.functional.softplus(network.strengths(state.hidden))
+    cosines = torch.nn.functional.cosine_similarity(keys[:, :, None], state.memory.slots[:, None], dim=-1)
+    torch.testing.assert_close(state.memory.read, (cosines * strengths[..., None]).softmax(-1))
+    _, logits = network.run(torch.randn(3, 4, 6), torch.zeros(3, 4, dtype=torch.int64))
+    logits.sum().backward()
+    assert network.strengths.weight.grad.abs().max() > 0
+
+
 def test_a_label_is_told_one_step_late():
     torch.manual_seed(0)
     network, points = MemoryNetwork(6, 3), torch.randn(2, 5, 6)

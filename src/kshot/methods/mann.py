@@ -17,8 +17,8 @@ from kshot.methods.method import Method, by_class
 QUERIES_AT_ONCE = 16  # of each episode, while it is answered: each has a memory of its own
 INSTANCES = 10  # of a class in a stream: the paper's
 STREAMS_AT_ONCE = 500
-LEAST_VARIANCE = 0.0025  # added to that of each number: one that hardly ever moves is not to shout when it does
-START_STRENGTH = 2.0  # of keys, less the 1 of the paper and before softplus: a match weighs e³ as much as nothing alike
+LEAST_VARIANCE = 0.0025  # added to that of each number: one that hardly ever moves is not to shout; no other was tried
+START_STRENGTH = 2.0  # of keys, before softplus and the 1 of the paper: a match weighs e^3.1 as much as what is unlike
 
 
 class State(NamedTuple):
