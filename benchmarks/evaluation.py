@@ -57,6 +57,32 @@ def pictures(archive: Path) -> Pngs:
     return Pngs(contents, np.unique(folders, return_inverse=True)[1].astype(np.int64))
 
 
+def packed(data: Pngs) -> NDArray[np.uint8]:
+    """All pictures, (N, 28, 28, 1), as stage ingest packs them once: it is no part of an evaluation."""
+    return np.stack([prepare(decode(content, 1), 28, 1, True) for content in data.contents])
+
+
+def untrained(device: str) -> Embedding:
+    """A Conv-4 with the weights that the generator gives it."""
+    ingest = {"size": 28, "channels": 1, "invert": True}
+    settings = {"backbone": "conv4", "head_dim": None, "l2_normalize": False, "batch_norm": "eval", "ingest": ingest}
+    return Embedding(settings).to(device=device, memory_format=torch.channels_last).eval()  # type: ignore[call-overload, no-any-return]
+
+
+def episodes_of(data: Pngs, protocol: Protocol, count: int) -> EpisodeSet:
+    """The same `count` episodes of 15 queries a class whenever this is asked."""
+    members = [np.flatnonzero(data.labels == label) for label in np.unique(data.labels)]
+    return draw_episodes(
+        members,
+        [""] * len(members),
+        np.arange(len(members)),
+        protocol,
+        n_query=15,
+        n_episodes=count,
+        generator=np.random.default_rng(0),
+    )
+
+
 def ours(embedding: Embedding, images: NDArray[np.uint8], episodes: EpisodeSet) -> NDArray[np.float64]:
     """Accuracy of every episode."""
     return accuracies(answer_episodes(embed_once(embedding, images, episodes.support, episodes.query), episodes))
@@ -79,25 +105,14 @@ def main(archive: Path, device: str) -> None:
     keep_freed_memory()
     torch.manual_seed(0)
     data = pictures(archive)
-    # What stage ingest does once: it is no part of an evaluation.
-    images = np.stack([prepare(decode(content, 1), 28, 1, True) for content in data.contents])
-    members = [np.flatnonzero(data.labels == label) for label in np.unique(data.labels)]
-    ingest = {"size": 28, "channels": 1, "invert": True}
-    settings = {"backbone": "conv4", "head_dim": None, "l2_normalize": False, "batch_norm": "eval", "ingest": ingest}
-    embedding = Embedding(settings).to(device=device, memory_format=torch.channels_last).eval()  # type: ignore[call-overload]
-    print(f"{len(images):,} pictures of {len(members)} characters, {device}, {torch.get_num_threads()} threads")
+    images, embedding = packed(data), untrained(device)
+    print(
+        f"{len(images):,} pictures of {len(set(data.labels))} characters, {device}, {torch.get_num_threads()} threads"
+    )
     print("| protocol | ours, episodes/s | easyfsl, episodes/s | ratio | accuracy of the same episodes |")
     print("|---|---|---|---|---|")
     for name, protocol in PROTOCOLS.items():
-        episodes = draw_episodes(
-            members,
-            [""] * len(members),
-            np.arange(len(members)),
-            protocol,
-            n_query=15,
-            n_episodes=EPISODES,
-            generator=np.random.default_rng(0),
-        )
+        episodes = episodes_of(data, protocol, EPISODES)
         count = PEER_EPISODES[name]
         rates: dict[str, list[float]] = {"ours": [], "easyfsl": []}
         for _ in range(ROUNDS):

@@ -12,17 +12,13 @@ import sys
 import time
 from pathlib import Path
 
-import numpy as np
 import torch
 from easyfsl.methods import PTMAP
-from evaluation import pictures
+from evaluation import episodes_of, packed, pictures, untrained
 from torch import Tensor, nn
 
-from kshot.embedding import Embedding
-from kshot.episodes import draw_episodes
 from kshot.evaluation import embed_once
 from kshot.heads.pt_map import STEPS, _gaussian, pt_map_head
-from kshot.images import decode, prepare
 from kshot.memory import keep_freed_memory
 from kshot.params import Protocol
 
@@ -53,24 +49,12 @@ def main(archive: Path, device: str) -> None:
     keep_freed_memory()
     torch.manual_seed(0)
     data = pictures(archive)
-    images = np.stack([prepare(decode(content, 1), 28, 1, True) for content in data.contents])
-    members = [np.flatnonzero(data.labels == label) for label in np.unique(data.labels)]
-    ingest = {"size": 28, "channels": 1, "invert": True}
-    settings = {"backbone": "conv4", "head_dim": None, "l2_normalize": False, "batch_norm": "eval", "ingest": ingest}
-    embedding = Embedding(settings).eval()
+    images, embedding = packed(data), untrained("cpu")
     print(f"{device}, {torch.get_num_threads()} threads")
     print("| protocol | ours, episodes/s | easyfsl, episodes/s | ratio | queries answered alike |")
     print("|---|---|---|---|---|")
     for name, protocol in PROTOCOLS.items():
-        episodes = draw_episodes(
-            members,
-            [""] * len(members),
-            np.arange(len(members)),
-            protocol,
-            n_query=15,
-            n_episodes=EPISODES,
-            generator=np.random.default_rng(0),
-        )
+        episodes = episodes_of(data, protocol, EPISODES)
         points = embed_once(embedding, images, episodes.support, episodes.query)
         support, query = (points.values[points.rows(ids)].flatten(1, 2).to(device) for ids in episodes[:2])
         labels = torch.arange(protocol.n_way, device=device)
