@@ -18,7 +18,7 @@ from evaluation import episodes_of, packed, pictures, untrained
 from torch import Tensor, nn
 
 from kshot.evaluation import embed_once
-from kshot.heads.pt_map import STEPS, _gaussian, pt_map_head
+from kshot.heads.pt_map import STEPS, power_transform, pt_map_head
 from kshot.memory import keep_freed_memory
 from kshot.params import Protocol
 
@@ -64,7 +64,9 @@ def main(archive: Path, device: str) -> None:
             mine = pt_map_head(support, labels, query, protocol.n_way).argmax(-1).cpu()
             rates["ours"].append(EPISODES / (time.perf_counter() - started))
             started = time.perf_counter()
-            theirs = peers(_gaussian(support[:PEER_EPISODES]), labels, _gaussian(query[:PEER_EPISODES])).cpu()
+            theirs = peers(
+                power_transform(support[:PEER_EPISODES]), labels, power_transform(query[:PEER_EPISODES])
+            ).cpu()
             rates["easyfsl"].append(PEER_EPISODES / (time.perf_counter() - started))
         fast, slow = (statistics.median(found) for found in rates.values())
         alike = 100 * float((mine[:PEER_EPISODES] == theirs).double().mean())

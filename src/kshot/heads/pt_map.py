@@ -23,7 +23,7 @@ def pt_map_head(support: Tensor, labels: Tensor, query: Tensor, n_way: int) -> T
         raise ValueError("pt_map was given negative embeddings; needs a backbone that ends in a ReLU")
     if query.shape[1] % n_way:
         raise ValueError(f"pt_map was given {query.shape[1]} queries of {n_way} classes; needs as many of each class")
-    support, query = (_gaussian(part) for part in (support, query))
+    support, query = (power_transform(part) for part in (support, query))
     shots = torch.nn.functional.one_hot(labels, n_way).to(support.dtype).sum(0)[:, None]
     known = prototypes(support, labels, n_way) * shots
     means = known / shots
@@ -40,7 +40,8 @@ def transport(cost: Tensor, sharpness: float, potentials: Tensor) -> tuple[Tenso
     """The entropic transport plans of a batch: rows sum to 1, columns to Q / n_way (Cuturi 2013, arXiv:1306.0895).
 
     cost (E, Q, n_way), up to a number a row; potentials (E, n_way) float64, of the classes, to begin with, zeros where
-    none are known. Returns the plans (E, Q, n_way) and their potentials. Newton's steps on the n_way potentials (the
+    none are known. Returns the plans (E, Q, n_way), columns within TOLERANCE or where NEWTON_STEPS end, and their
+    potentials. Newton's steps on the n_way potentials (the
     semi-dual, Cuturi and Peyre 2018, arXiv:1811.05527) in float64, shortened so that each must lower the dual's value
     (Sun and Tran-Dinh 2019, arXiv:1703.04599): a few, where Sinkhorn's take a thousand and more.
     """
@@ -69,7 +70,8 @@ def _cost(query: Tensor, means: Tensor) -> Tensor:
     return means.square().sum(-1)[:, None] - 2 * query @ means.transpose(1, 2)
 
 
-def _gaussian(points: Tensor) -> Tensor:
-    """Powers of 1/2, unit length, centred on the set's mean, unit length again (section 3.2)."""
+def power_transform(points: Tensor) -> Tensor:
+    """Points (E, N, D), none negative, to powers of 1/2, unit length, centred on the set's mean, unit length again
+    (section 3.2 of the paper)."""
     powered = unit_length((points + EPSILON).pow(POWER))
     return unit_length(powered - powered.mean(1, keepdim=True))
