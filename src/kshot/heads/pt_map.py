@@ -41,9 +41,9 @@ def transport(cost: Tensor, sharpness: float, potentials: Tensor) -> tuple[Tenso
 
     cost (E, Q, n_way), up to a number a row; potentials (E, n_way) float64, of the classes, to begin with, zeros where
     none are known. Returns the plans (E, Q, n_way), columns within TOLERANCE or where NEWTON_STEPS end, and their
-    potentials. Newton's steps on the n_way potentials (the
-    semi-dual, Cuturi and Peyre 2018, arXiv:1811.05527) in float64, shortened so that each must lower the dual's value
-    (Sun and Tran-Dinh 2019, arXiv:1703.04599): a few, where Sinkhorn's take a thousand and more.
+    potentials. Newton's steps on the n_way potentials (the semi-dual, Cuturi and Peyre 2018, arXiv:1811.05527) in
+    float64, shortened so that each must lower the dual's value (Sun and Tran-Dinh 2019, arXiv:1703.04599): a few,
+    where Sinkhorn's take a thousand and more.
     """
     n_way = cost.shape[2]
     share = cost.shape[1] / n_way
