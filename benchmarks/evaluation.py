@@ -11,6 +11,7 @@ import statistics
 import sys
 import time
 import zipfile
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -27,10 +28,11 @@ from kshot.episodes import EpisodeSet, draw_episodes
 from kshot.evaluation import accuracies, answer_episodes, embed_once
 from kshot.images import decode, prepare
 from kshot.memory import keep_freed_memory
-from kshot.params import Protocol
+from kshot.params import Ingest, Protocol
 
 EPISODES, ROUNDS = 10_000, 3
 PEER_EPISODES = {"5w1s": 400, "20w5s": 80}
+INGEST = Ingest(28, 1, invert=True, crop="none")
 PROTOCOLS = {"5w1s": Protocol(5, 1, False), "20w5s": Protocol(20, 5, False)}
 
 
@@ -44,7 +46,7 @@ class Pngs(Dataset[tuple[Tensor, int]]):
         return len(self.contents)
 
     def __getitem__(self, place: int) -> tuple[Tensor, int]:
-        pixels = prepare(decode(self.contents[place], 1), 28, 1, True)
+        pixels = prepare(decode(self.contents[place], 1), INGEST)
         return torch.from_numpy(pixels).permute(2, 0, 1).float(), int(self.labels[place])
 
 
@@ -59,14 +61,13 @@ def pictures(archive: Path) -> Pngs:
 
 def packed(data: Pngs) -> NDArray[np.uint8]:
     """All pictures, (N, 28, 28, 1), as stage ingest packs them once: it is no part of an evaluation."""
-    return np.stack([prepare(decode(content, 1), 28, 1, True) for content in data.contents])
+    return np.stack([prepare(decode(content, 1), INGEST) for content in data.contents])
 
 
 def untrained(device: str) -> Embedding:
     """A Conv-4 with the weights that the generator gives it."""
-    ingest = {"size": 28, "channels": 1, "invert": True}
-    settings = {"backbone": "conv4", "head_dim": None, "l2_normalize": False, "batch_norm": "eval", "ingest": ingest}
-    return Embedding(settings).to(device=device, memory_format=torch.channels_last).eval()  # type: ignore[call-overload, no-any-return]
+    settings = {"backbone": "conv4", "head_dim": None, "l2_normalize": False, "batch_norm": "eval"}
+    return Embedding({**settings, "ingest": asdict(INGEST)}).to(device=device, memory_format=torch.channels_last).eval()  # type: ignore[call-overload, no-any-return]
 
 
 def episodes_of(data: Pngs, protocol: Protocol, count: int) -> EpisodeSet:

@@ -13,6 +13,7 @@ from PIL import Image
 
 from kshot import images
 from kshot.errors import DataError
+from kshot.params import Ingest
 
 
 def png(pixels: NDArray[Any], **options: Any) -> bytes:
@@ -112,18 +113,24 @@ def test_a_picture_that_says_it_is_huge_is_refused_before_it_is_decoded() -> Non
 @pytest.mark.parametrize("channels", [1, 3])
 def test_prepare_gives_a_square(channels: int) -> None:
     pixels = np.full((30, 50, channels), 200, dtype=np.uint8)
-    assert images.prepare(pixels, 8, channels, False).tolist() == np.full((8, 8, channels), 200).tolist()
-    assert images.prepare(pixels, 8, channels, True).tolist() == np.full((8, 8, channels), 55).tolist()
+    assert (
+        images.prepare(pixels, Ingest(8, channels, invert=False, crop="none")).tolist()
+        == np.full((8, 8, channels), 200).tolist()
+    )
+    assert (
+        images.prepare(pixels, Ingest(8, channels, invert=True, crop="none")).tolist()
+        == np.full((8, 8, channels), 55).tolist()
+    )
 
 
 def test_prepare_keeps_a_picture_of_the_right_size() -> None:
     pixels = np.random.default_rng(0).integers(0, 256, (16, 16, 3), dtype=np.uint8)
-    assert (images.prepare(pixels, 16, 3, False) == pixels).all()
+    assert (images.prepare(pixels, Ingest(16, 3, invert=False, crop="none")) == pixels).all()
 
 
 def test_shrinking_averages_and_does_not_pick_single_pixels() -> None:
     stripes = np.tile(np.array([0, 255], dtype=np.uint8), (64, 32))[:, :, None]  # single columns, black and white
-    small = images.prepare(stripes, 8, 1, False).astype(int)
+    small = images.prepare(stripes, Ingest(8, 1, invert=False, crop="none")).astype(int)
     assert abs(small[2:6, 2:6] - 127).max() <= 3
 
 
@@ -141,7 +148,7 @@ def test_pack_writes_in_order_and_sets_aside_what_it_cannot_read(tmp_path: Path)
         path.write_bytes(png(grey(10 + i, 20, 10 * i)))
     paths[2].write_bytes(b"no picture")
     absent = tmp_path / "absent.png"
-    records = list(images.pack([*paths, absent], tmp_path / "images.npy", size=8, channels=1, invert=False))
+    records = list(images.pack([*paths, absent], tmp_path / "images.npy", Ingest(8, 1, invert=False, crop="none")))
     array = np.load(tmp_path / "images.npy", mmap_mode="r")
     assert array.shape == (4, 8, 8, 1)
     assert array[:, 0, 0, 0].tolist() == [0, 10, 30, 40]
@@ -162,7 +169,7 @@ def test_pack_goes_through_more_than_one_window(tmp_path: Path, monkeypatch: pyt
     paths = [tmp_path / f"{i}.png" for i in range(8)]
     for i, path in enumerate(paths):
         path.write_bytes(png(grey(8, 8, i)))
-    list(images.pack(paths, tmp_path / "images.npy", size=8, channels=1, invert=True))
+    list(images.pack(paths, tmp_path / "images.npy", Ingest(8, 1, invert=True, crop="none")))
     assert np.load(tmp_path / "images.npy")[:, 0, 0, 0].tolist() == [255 - i for i in range(8)]
 
 
@@ -177,7 +184,7 @@ def test_pack_reads_no_more_than_a_window_ahead(tmp_path: Path, monkeypatch: pyt
             asked += 1
             yield path
 
-    records = images.pack(endless(), tmp_path / "images.npy", size=8, channels=1, invert=True)
+    records = images.pack(endless(), tmp_path / "images.npy", Ingest(8, 1, invert=True, crop="none"))
     for _ in range(9):
         next(records)
     assert asked == 12
@@ -190,5 +197,5 @@ def test_the_same_pictures_pack_to_the_same_bytes(tmp_path: Path) -> None:
     for path in paths:
         path.write_bytes(png(rng.integers(0, 256, (12, 9, 3), dtype=np.uint8)))
     for name in ("one.npy", "two.npy"):
-        list(images.pack(paths, tmp_path / name, size=10, channels=3, invert=False))
+        list(images.pack(paths, tmp_path / name, Ingest(10, 3, invert=False, crop="none")))
     assert (tmp_path / "one.npy").read_bytes() == (tmp_path / "two.npy").read_bytes()

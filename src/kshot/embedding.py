@@ -26,8 +26,8 @@ class Embedding(nn.Module):
     """A backbone between what fits pixels to it and, as settings ask, a head, principal axes and unit length.
 
     `settings` says how to build it again: {"backbone", "head_dim", "l2_normalize", "batch_norm",
-    "ingest": {"size", "channels", "invert"}}, and where they differ from none "features", "head_hidden", "input",
-    {"size", "interpolation"}, and "reduced", a width; whoever trains it adds what it was trained on.
+    "ingest": {"size", "channels", "invert", "crop"}}, and where they differ from none "features", "head_hidden",
+    "input", {"size", "interpolation"}, and "reduced", a width; whoever trains it adds what it was trained on.
     """
 
     mean: Tensor

@@ -14,6 +14,8 @@ from numpy.typing import NDArray
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from kshot.errors import DataError
+from kshot.ink import crop_to_ink
+from kshot.params import Ingest
 
 Pixels = NDArray[np.uint8]
 MODES = {1: "L", 3: "RGB"}
@@ -74,14 +76,18 @@ def _to_8_bits(picture: Image.Image) -> Image.Image:
     return picture
 
 
-def prepare(pixels: Pixels, size: int, channels: int, invert: bool) -> Pixels:
+def prepare(pixels: Pixels, ingest: Ingest) -> Pixels:
     """What a model is shown of a decoded picture: uint8 (size, size, channels), resized with antialiasing.
 
-    pixels (height, width, channels) uint8. `invert` turns dark ink on light paper into light on dark.
+    pixels (height, width, channels) uint8. `invert` turns dark ink on light paper into light on dark; `crop` may leave
+    of the picture the square around its ink alone.
     """
+    if ingest.crop == "ink":
+        pixels = crop_to_ink(pixels, dark=ingest.invert)
+    size, channels = ingest.size, ingest.channels
     flat = pixels[:, :, 0] if channels == 1 else pixels
     resized = np.asarray(Image.fromarray(flat).resize((size, size), Image.Resampling.LANCZOS))
-    return (255 - resized if invert else resized).reshape(size, size, channels)
+    return (255 - resized if ingest.invert else resized).reshape(size, size, channels)
 
 
 def content_hash(pixels: Pixels) -> str:
@@ -89,7 +95,7 @@ def content_hash(pixels: Pixels) -> str:
     return hashlib.md5(repr(pixels.shape).encode() + pixels.tobytes(), usedforsecurity=False).hexdigest()
 
 
-def pack(paths: Iterable[Path], file: Path, *, size: int, channels: int, invert: bool) -> Iterator[Packed | Unreadable]:
+def pack(paths: Iterable[Path], file: Path, ingest: Ingest) -> Iterator[Packed | Unreadable]:
     """Decode each picture once, in order, and append what is readable to the .npy array at `file`.
 
     The array is uint8 (readable, size, size, channels); it is complete once the iterator is. Memory does not grow with
@@ -98,15 +104,15 @@ def pack(paths: Iterable[Path], file: Path, *, size: int, channels: int, invert:
 
     def read(path: Path) -> tuple[Packed | Unreadable, Pixels | None]:
         try:
-            pixels = decode(path, channels)
+            pixels = decode(path, ingest.channels)
         except (DataError, OSError) as error:
             return Unreadable(path, str(error)), None
         height, width = pixels.shape[:2]
-        return Packed(path, content_hash(pixels), width, height), prepare(pixels, size, channels, invert)
+        return Packed(path, content_hash(pixels), width, height), prepare(pixels, ingest)
 
     rest, count = iter(paths), 0
     with file.open("wb") as out, ThreadPoolExecutor(os.cpu_count()) as pool:
-        _write_header(out, 0, size, channels)
+        _write_header(out, 0, ingest)
         while window := list(itertools.islice(rest, WINDOW)):
             for record, pixels in pool.map(read, window):
                 if pixels is not None:
@@ -115,9 +121,10 @@ def pack(paths: Iterable[Path], file: Path, *, size: int, channels: int, invert:
                 yield record
         # The number of rows is known only now; numpy leaves room in the header for the first axis to grow.
         out.seek(0)
-        _write_header(out, count, size, channels)
+        _write_header(out, count, ingest)
 
 
-def _write_header(out: io.BufferedWriter, count: int, size: int, channels: int) -> None:
-    header = {"descr": "|u1", "fortran_order": False, "shape": (count, size, size, channels)}
+def _write_header(out: io.BufferedWriter, count: int, ingest: Ingest) -> None:
+    shape = (count, ingest.size, ingest.size, ingest.channels)
+    header = {"descr": "|u1", "fortran_order": False, "shape": shape}
     np.lib.format.write_array_header_1_0(out, header)

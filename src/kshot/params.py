@@ -19,6 +19,7 @@ class Ingest:
     size: int
     channels: int
     invert: bool
+    crop: Literal["none", "ink"]
 
     def __post_init__(self) -> None:
         need(8 <= self.size <= 1024, f"ingest.size is {self.size}; needs 8 to 1024 pixels")
@@ -184,6 +185,14 @@ class Params:
                     f"episodes.protocols.{name} has {protocol.n_way} classes; mann knows {n_way} labels: "
                     "raise train.n_way, or drop the protocol",
                 )
+
+
+def recorded_ingest(settings: Mapping[str, Any]) -> Ingest:
+    """How a model was shown its pictures, by the settings that were saved with it.
+
+    A model of before `ingest.crop` was known has none in its settings: nothing was cropped.
+    """
+    return Ingest(**{"crop": "none", **settings["ingest"]})
 
 
 def load_params(path: Path) -> Params:

@@ -20,7 +20,7 @@ from kshot.lifecycle.answers import answer
 from kshot.lifecycle.lineage import Lineage, lineage
 from kshot.lifecycle.packed import read_images, read_manifest
 from kshot.lifecycle.registry import Registered
-from kshot.params import Params, load_params
+from kshot.params import Params, load_params, recorded_ingest
 from kshot.statistics import mean_interval
 from tests.lifecycle import finished_project, packed_project
 from tests.lifecycle.packed_project import PROTOTYPE
@@ -84,10 +84,10 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Project:
 
 def other_images(root: Path) -> Path:
     """The pictures as OTHER prepares them, one after the other."""
-    size, channels, invert = OTHER.values()
+    shown = recorded_ingest({"ingest": OTHER})
     files = [root / layout.RAW / path for path in read_manifest(root)["path"]]
     path = root / "other.npy"
-    np.save(path, np.stack([prepare(decode(file, channels), size, channels, bool(invert)) for file in files]))
+    np.save(path, np.stack([prepare(decode(file, shown.channels), shown) for file in files]))
     return path
 
 

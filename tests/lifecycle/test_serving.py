@@ -28,6 +28,7 @@ from kshot.lifecycle import layout, serving, store
 from kshot.lifecycle.packed import read_images, read_manifest
 from kshot.methods.saving import save_method
 from kshot.methods.table import build_method
+from kshot.params import recorded_ingest
 from tests.lifecycle import packed_project
 
 # kshot is installed editable where these tests run: whatever leads to it is removed before anything is loaded.
@@ -110,10 +111,10 @@ def by_hand(
     """Label, probability and distance of each query, one at a time."""
     embedding = load_embedding(folder)
     embedding.views = views
-    size, channels, invert = (embedding.settings["ingest"][key] for key in ("size", "channels", "invert"))
+    ingest = recorded_ingest(embedding.settings)
 
     def point(data: bytes) -> np.ndarray:
-        pixels = prepare(decode(data, channels), size, channels, invert)
+        pixels = prepare(decode(data, ingest.channels), ingest)
         return embed(embedding, pixels[None], np.arange(1))[0].double().numpy()
 
     points = [point(data) for data in pictures]
@@ -165,8 +166,8 @@ def test_it_answers_by_the_head_that_it_was_measured_with(project):
     finally:
         shutil.rmtree(root / layout.EVALUATION)
     embedding = load_embedding(root / "model-2")
-    size, channels, invert = (embedding.settings["ingest"][key] for key in ("size", "channels", "invert"))
-    pixels = np.stack([prepare(decode(data, channels), size, channels, invert) for data in PICTURES])
+    ingest = recorded_ingest(embedding.settings)
+    pixels = np.stack([prepare(decode(data, ingest.channels), ingest) for data in PICTURES])
     points = embed(embedding, pixels, np.arange(len(pixels)))
     known = [i for i, label in enumerate(LABELS) if label]
     names = sorted({LABELS[i] for i in known})
@@ -246,7 +247,7 @@ def test_a_method_that_adapts_is_served_without_a_distance(project):
         shutil.rmtree(root / layout.EVALUATION)
     found = served.predict(REQUEST)
     assert found["distance"].isna().all() and found["probability"].between(1 / 3, 1).all()
-    pixels = np.stack([prepare(decode(data, 3), packed_project.SIZE, 3, True) for data in PICTURES])
+    pixels = np.stack([prepare(decode(data, 3), recorded_ingest(settings)) for data in PICTURES])
     points = embed(method, pixels, np.arange(len(pixels)))
     known, asked = ([i for i, label in enumerate(LABELS) if bool(label) == wanted] for wanted in (True, False))
     names = sorted({LABELS[i] for i in known})

@@ -33,6 +33,7 @@ from kshot.lifecycle.registry import Registered
 from kshot.lifecycle.serving import png
 from kshot.lifecycle.task_model import narrowed
 from kshot.methods.method import Method
+from kshot.params import recorded_ingest
 from kshot.task_space import TaskSpace, learn_space
 from kshot.tasks import Task, embed_task
 
@@ -103,17 +104,16 @@ def read_reference(root: Path, champion: Registered) -> Reference:
 
 def look_at(paths: list[Path], method: Method, scratch: Path) -> Facts:
     """Decode, prepare and embed pictures as the model was shown its own."""
-    settings: dict[str, Any] = method.embedding.settings["ingest"]
-    size, channels, invert = settings["size"], settings["channels"], settings["invert"]
+    ingest = recorded_ingest(method.embedding.settings)
     packed = scratch / "images.npy"
-    records = list(pack(paths, packed, size=size, channels=channels, invert=invert))
+    records = list(pack(paths, packed, ingest))
     good = [(row, record) for row, record in enumerate(records) if isinstance(record, Packed)]
     pixels = np.load(packed)
     sides = np.array([(record.width * record.height) ** 0.5 for _, record in good])
-    looks = np.stack(appearance(pixels, sides, invert), 1)
+    looks = np.stack(appearance(pixels, sides, ingest.invert), 1)
     points = embed(method, pixels, np.arange(len(pixels))) if method.has_space else torch.empty(len(pixels), 0)
     some = np.linspace(0, len(pixels) - 1, min(SHOWN, len(pixels))).round().astype(int)
-    shown = tuple(png(255 - pixels[row] if invert else pixels[row]) for row in some)
+    shown = tuple(png(255 - pixels[row] if ingest.invert else pixels[row]) for row in some)
     lost = tuple(record for record in records if isinstance(record, Unreadable))
     return Facts(looks, points, np.array([row for row, _ in good], dtype=np.int64), shown, lost)
 

@@ -16,7 +16,7 @@ from kshot.lifecycle.packed import of_splits, read_classes, read_manifest
 from kshot.lifecycle.paired import Results, differences, group_changes, read_results
 from kshot.lifecycle.registry import Registered
 from kshot.methods.saving import load_method
-from kshot.params import Params
+from kshot.params import Params, recorded_ingest
 from kshot.statistics import mean_interval
 
 
@@ -97,13 +97,12 @@ def answered_again(root: Path, model: Path, scratch: Path) -> Answers:
 
     Raises DataError where a picture cannot be read any more.
     """
-    ingest = load_settings(model)["ingest"]
+    ingest = recorded_ingest(load_settings(model))
     images = None
-    if ingest != load_settings(root / layout.MODEL)["ingest"]:
+    if ingest != recorded_ingest(load_settings(root / layout.MODEL)):
         paths = [root / layout.RAW / path for path in read_manifest(root)["path"]]
         images = scratch / "images.npy"
-        size, channels, invert = int(ingest["size"]), int(ingest["channels"]), bool(ingest["invert"])
-        for record in pack(paths, images, size=size, channels=channels, invert=invert):
+        for record in pack(paths, images, ingest):
             if not isinstance(record, Packed):
                 raise DataError(
                     f"{record.path}: {record.reason}; champion and challenger need the same pictures: "

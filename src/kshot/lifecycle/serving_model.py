@@ -23,6 +23,7 @@ from kshot.errors import DataError
 from kshot.heads.table import Head
 from kshot.images import decode, prepare
 from kshot.methods.method import Method
+from kshot.params import recorded_ingest
 from kshot.prototypes import prototypes
 
 
@@ -94,14 +95,14 @@ class FewShot(PythonModel):
         return euclidean(asked, prototypes(known, places, n_way))[0]
 
     def _embed(self, pictures: list[Any]) -> torch.Tensor:
-        settings = self.method.embedding.settings["ingest"]
+        ingest = recorded_ingest(self.method.embedding.settings)
         pixels = []
         for row, picture in enumerate(pictures):
             try:
-                decoded = decode(_bytes(picture), settings["channels"])
+                decoded = decode(_bytes(picture), ingest.channels)
             except DataError as error:
                 raise DataError(f"row {row}: {error}; needs the bytes of a PNG or JPEG, or their base64") from None
-            pixels.append(prepare(decoded, settings["size"], settings["channels"], settings["invert"]))
+            pixels.append(prepare(decoded, ingest))
         return embed(self.method, np.stack(pixels), np.arange(len(pixels)))
 
 

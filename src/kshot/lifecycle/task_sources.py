@@ -16,6 +16,7 @@ from kshot.lifecycle import dataset, layout
 from kshot.lifecycle.sources import PICTURES, Picture
 from kshot.lifecycle.task_model import narrowed
 from kshot.methods.method import Method
+from kshot.params import recorded_ingest
 from kshot.tasks import Task
 
 GREY_MODES = ("1", "L", "LA", "I", "I;16", "F")
@@ -42,11 +43,10 @@ def read_tasks(root: Path, source: str, method: Method) -> SourceTasks:
         labels = sorted({picture.label for picture in pictures})
         if len(labels) < 2:
             raise DataError(f"{source} has one class, {labels[0]!r}; a task needs at least 2: one folder a class")
-        settings = method.embedding.settings["ingest"]
-        size, channels, invert = settings["size"], settings["channels"], settings["invert"]
+        ingest = recorded_ingest(method.embedding.settings)
         files = [picture.file for picture in pictures]
-        notes = adapted(files, channels)
-        records = list(pack(files, scratch / "images.npy", size=size, channels=channels, invert=invert))
+        notes = adapted(files, ingest.channels)
+        records = list(pack(files, scratch / "images.npy", ingest))
         kept = [picture for picture, record in zip(pictures, records, strict=True) if isinstance(record, Packed)]
         lost = [record for record in records if not isinstance(record, Packed)]
         if lost:

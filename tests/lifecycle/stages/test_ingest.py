@@ -28,15 +28,17 @@ def root(tmp_path: Path) -> Path:
 
 @pytest.mark.parametrize("channels", [1, 3])
 @pytest.mark.parametrize("invert", [False, True])
-def test_row_i_describes_the_pixels_i(root: Path, channels: int, invert: bool) -> None:
-    ingest.run(root, settings(ingest={"size": 8, "channels": channels, "invert": invert}))
+@pytest.mark.parametrize("crop", ["none", "ink"])
+def test_row_i_describes_the_pixels_i(root: Path, channels: int, invert: bool, crop: str) -> None:
+    asked = settings(ingest={"size": 8, "channels": channels, "invert": invert, "crop": crop})
+    ingest.run(root, asked)
     manifest, images = read_manifest(root), read_images(root)
     assert images.shape == (5, 8, 8, channels)
     assert images.dtype == np.uint8
     assert manifest["path"].tolist() == sorted(manifest["path"])
     for row, packed in zip(manifest.to_dict("records"), images, strict=True):
         pixels = decode(root / layout.RAW / row["path"], channels)
-        assert (prepare(pixels, 8, channels, invert) == packed).all()
+        assert (prepare(pixels, asked.ingest) == packed).all()
         assert row["content"] == content_hash(pixels)
         assert (row["width"], row["height"]) == (10, 12)
 

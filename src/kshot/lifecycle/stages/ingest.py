@@ -16,16 +16,7 @@ def run(root: Path, params: Params) -> None:
     raw, packed = root / layout.RAW, root / layout.PACKED
     source = read_raw_manifest(raw / "manifest.csv")
     packed.mkdir(parents=True, exist_ok=True)
-    settings = params.ingest
-    records = list(
-        pack(
-            (raw / path for path in source["path"]),
-            packed / "images.npy",
-            size=settings.size,
-            channels=settings.channels,
-            invert=settings.invert,
-        )
-    )
+    records = list(pack((raw / path for path in source["path"]), packed / "images.npy", params.ingest))
     source = source.set_index("path")
     good = [record for record in records if isinstance(record, Packed)]
     bad = [record for record in records if isinstance(record, Unreadable)]
