@@ -26,8 +26,8 @@ from tests.lifecycle import finished_project, packed_project
 from tests.lifecycle.packed_project import PROTOTYPE
 
 STORED = 0.25  # what the champion's run says of every episode: no model answers so evenly
-INGEST = {"size": packed_project.SIZE, "channels": 1, "invert": True}
-OTHER = {"size": 20, "channels": 3, "invert": False}
+INGEST = {"size": packed_project.SIZE, "channels": 1, "invert": True}  # as before `crop` was known: today's is "none"
+OTHER = {"size": 20, "channels": 3, "invert": False, "crop": "ink"}
 
 
 class Project(NamedTuple):
@@ -38,7 +38,7 @@ class Project(NamedTuple):
     params: Params
 
 
-def save_model(folder: Path, seed: int, ingest: dict[str, int], trained_on: list[str]) -> Path:
+def save_model(folder: Path, seed: int, ingest: dict[str, Any], trained_on: list[str]) -> Path:
     torch.manual_seed(seed)
     settings = {"backbone": "conv4", "head_dim": None, "l2_normalize": False, "batch_norm": "eval"}
     save_embedding(Embedding({**settings, "ingest": ingest, "trained_on": trained_on}), folder)
@@ -77,7 +77,8 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Project:
         write_results(scratch, answers.episodes.assign(accuracy=STORED), answers.groups.assign(accuracy=STORED))
         found.append(register(root, scratch))
     finished_project.write_lock(root, steps=2)
-    answers = answer(root, save_model(root / layout.MODEL, 2, INGEST, []), PROTOTYPE)
+    today = save_model(root / layout.MODEL, 2, {**INGEST, "crop": "none"}, [])
+    answers = answer(root, today, PROTOTYPE)
     write_results(root / layout.EVALUATION, answers.episodes, answers.groups)
     return Project(root, *found, lineage(root), load_params(root / "params.yaml"))
 
@@ -149,6 +150,19 @@ def test_a_champion_is_shown_the_pictures_as_it_was_trained_on_them(project: Pro
     found = gather(project.root, project.other, today, project.params)
     model = model_of(project, project.other, tmp_path)
     assert_paired(project, found, answer(project.root, model, PROTOTYPE, other_images(project.root)).episodes)
+
+
+def test_a_champion_of_before_pictures_were_cropped_is_shown_todays_as_they_are(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+):
+    def again(*_: object) -> None:
+        raise AssertionError("the pictures were prepared again")
+
+    monkeypatch.setattr(evidence, "pack", again)
+    today = dataclasses.replace(project.today, data_version="another")
+    assert gather(project.root, project.champion, today, project.params).difference is not None
+    with pytest.raises(AssertionError, match="prepared again"):
+        gather(project.root, project.other, today, project.params)
 
 
 def test_a_picture_that_cannot_be_prepared_for_the_champion_stops_the_comparison(project: Project):

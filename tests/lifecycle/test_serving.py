@@ -54,11 +54,12 @@ def log(
     size: int = packed_project.SIZE,
     channels: int = 1,
     invert: bool = True,
+    crop: str = "none",
     head_dim: int | None = 8,
 ) -> str:
     """Log a new, untrained embedding; the address of the model."""
     torch.manual_seed(seed)
-    ingest = {"size": size, "channels": channels, "invert": invert}
+    ingest = {"size": size, "channels": channels, "invert": invert, "crop": crop}
     settings = {
         "backbone": "conv4",
         "head_dim": head_dim,
@@ -75,11 +76,11 @@ def log(
 
 @pytest.fixture(scope="module")
 def project(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str, str]:
-    """A project with two models: grey and inverted, and larger in colour."""
+    """A project with two models: grey and inverted, and larger in colour, cropped."""
     root = tmp_path_factory.mktemp("project")
     packed_project.write(root)
     store.connect(root)
-    return root, log(root, seed=0), log(root, seed=1, size=24, channels=3, invert=False)
+    return root, log(root, seed=0), log(root, seed=1, size=24, channels=3, invert=False, crop="ink")
 
 
 @pytest.fixture(scope="module")
