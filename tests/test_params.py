@@ -49,6 +49,7 @@ def test_whole_numbers_serve_as_floats_and_none_where_it_may():
         ("train.learning_rate", float("nan"), "needs a value of type finite number"),
         ("split.rotations", "yes", "split.rotations is 'yes'; needs one of none, train, all"),
         ("ingest.invert", 1, "ingest.invert is 1; needs a value of type bool"),
+        ("ingest.crop", "tight", "ingest.crop is 'tight'; needs one of none, ink"),
         ("train.splits", "train", "train.splits is 'train'; needs a value of type list"),
         ("gate.min_accuracy", 0.8, "gate.min_accuracy is 0.8; needs a value of type mapping"),
         ("train", 3, "train holds 3; needs a section of keys"),
