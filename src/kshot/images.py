@@ -83,7 +83,7 @@ def prepare(pixels: Pixels, ingest: Ingest) -> Pixels:
     of the picture the square around its ink alone.
     """
     if ingest.crop == "ink":
-        pixels = crop_to_ink(pixels, dark=ingest.invert)
+        pixels = crop_to_ink(pixels)
     size, channels = ingest.size, ingest.channels
     flat = pixels[:, :, 0] if channels == 1 else pixels
     resized = np.asarray(Image.fromarray(flat).resize((size, size), Image.Resampling.LANCZOS))

@@ -15,10 +15,10 @@ from kshot.devices import choose_device
 from kshot.lifecycle import layout
 from kshot.lifecycle.network import new_embedding
 from kshot.lifecycle.packed import read_classes, read_images
-from kshot.params import Params
+from kshot.params import Params, recorded_ingest
 
 FEATURES, KEPT = "features.npy", "embedded.json"
-SAME = ("backbone", "features", "input", "ingest")  # settings that features follow from, beside the base's weights
+SAME = ("backbone", "features", "input", "base")  # settings that features follow from, beside how pictures are shown
 
 
 def write_features(root: Path, params: Params) -> None:
@@ -40,7 +40,7 @@ def write_features(root: Path, params: Params) -> None:
             bar.update(len(part))
     written.flush()
     seconds = time.perf_counter() - began
-    kept = {key: embedding.settings[key] for key in (*SAME, "base")}
+    kept = {key: embedding.settings[key] for key in (*SAME, "ingest")}
     (folder / KEPT).write_text(json.dumps(kept, indent=2) + "\n", encoding="utf-8")
     for note in embedding.backbone.notes:
         print(note, flush=True)
@@ -59,7 +59,7 @@ def read_features(root: Path, settings: dict[str, Any]) -> NDArray[np.float32] |
     if settings.get("adaptation", "full") not in ("head", "frozen") or not path.exists():
         return None
     kept = json.loads(path.read_text(encoding="utf-8"))
-    if any(kept.get(key) != settings.get(key) for key in (*SAME, "base")):
+    if any(kept.get(key) != settings.get(key) for key in SAME) or recorded_ingest(kept) != recorded_ingest(settings):
         return None
     features: NDArray[np.float32] = np.load(root / layout.EMBEDDED / FEATURES, mmap_mode="r")
     return features

@@ -35,7 +35,7 @@ def test_the_model_the_log_and_the_curves_are_written(root):
     train.run(root, params())
     embedding = load_embedding(root / layout.MODEL)
     assert embedding.settings["trained_on"] == [f"Ελληνικά/{letter}" for letter in "abcdef"]
-    assert embedding.settings["ingest"] == {"size": 16, "channels": 1, "invert": True}
+    assert embedding.settings["ingest"] == {"size": 16, "channels": 1, "invert": True, "crop": "none"}
     assert embedding.settings["batch_norm"] == "eval"
     log = lines(root)
     assert [line["step"] for line in log if "loss" in line] == [10, 20]
