@@ -27,7 +27,7 @@ from tests.lifecycle.packed_project import PROTOTYPE
 
 STORED = 0.25  # what the champion's run says of every episode: no model answers so evenly
 INGEST = {"size": packed_project.SIZE, "channels": 1, "invert": True}  # as before `crop` was known: today's is "none"
-OTHER = {"size": 20, "channels": 3, "invert": False, "crop": "ink"}
+OTHER = {**INGEST, "crop": "ink"}
 
 
 class Project(NamedTuple):

@@ -104,6 +104,15 @@ def test_features_of_other_weights_are_not_taken(root):
     assert read_features(root, load_embedding(root / layout.MODEL).settings) is None
 
 
+def test_features_are_taken_by_how_the_pictures_were_shown(root):
+    embed.run(root, params())
+    train.run(root, params())
+    settings = load_embedding(root / layout.MODEL).settings
+    assert settings["ingest"].pop("crop") == "none"  # as a model of before it was known has its settings
+    assert read_features(root, settings) is not None
+    assert read_features(root, {**settings, "ingest": {**settings["ingest"], "crop": "ink"}}) is None
+
+
 def test_principal_axes_are_fitted_to_the_training_classes_and_saved(root):
     settings = params(reduce={"dim": 6, "whiten": True})
     embed.run(root, settings)

@@ -106,7 +106,7 @@ def importable(package: Path) -> Iterator[None]:
 
 
 def example(root: Path, model: Path) -> pd.DataFrame:
-    """Two classes with one support image each, and one query: packed images as PNG, not inverted."""
+    """Two classes of one support image each and one query: packed images as PNG, cropped as they are, not inverted."""
     inverted = json.loads((model / "embedding.json").read_text(encoding="utf-8"))["ingest"]["invert"]
     manifest, images = read_manifest(root), read_images(root)
     names = manifest["class"].drop_duplicates().head(2).tolist()
