@@ -3,14 +3,13 @@
 import numpy as np
 from numpy.typing import NDArray
 
-Pixels = NDArray[np.uint8]
-# None of these was tuned: they were right at once for the drawings of Omniglot.
+# Each was chosen once, for the drawings of Omniglot; none was tuned.
 MARGIN = 1.15  # the square's side as a multiple of the ink's longer one: room for what edges and moved views lose
 LEAST = 0.48  # the square's side as a share of the picture's longer one, at least: a dot stays smaller than a letter
 CONTRAST = 32  # between ink and paper, of 255; below it there is nothing drawn
 
 
-def crop_to_ink(pixels: Pixels) -> Pixels:
+def crop_to_ink(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
     """The square around what is drawn, its middle that of the ink, filled up with paper where it leaves the picture.
 
     pixels (height, width, channels) uint8; returns (side, side, channels). The paper has the median colour of the
@@ -27,7 +26,7 @@ def crop_to_ink(pixels: Pixels) -> Pixels:
     rows, columns = np.flatnonzero(ink.any(1)), np.flatnonzero(ink.any(0))
     longer = max(np.ptp(rows), np.ptp(columns)) + 1
     side = round(float(max(MARGIN * longer, LEAST * max(ink.shape))))
-    square: Pixels = np.broadcast_to(paper, (side, side, pixels.shape[2])).copy()
+    square: NDArray[np.uint8] = np.broadcast_to(paper, (side, side, pixels.shape[2])).copy()
     top, left = _start(rows, side), _start(columns, side)
     # Of each axis, the part of the square that lies on the picture.
     down = slice(max(0, -top), min(side, ink.shape[0] - top))
@@ -37,7 +36,8 @@ def crop_to_ink(pixels: Pixels) -> Pixels:
 
 
 def _start(inked: NDArray[np.intp], side: int) -> int:
-    """Where a square of `side` begins whose middle is that of the `inked` rows or columns; of an odd pixel more room
-    the same end gets it always, or place would leave a trace."""
+    """The row or column in which a square of `side` begins whose middle is that of the `inked` ones."""
+    # Where the room on both sides cannot be even, the end has the odd pixel, whatever the place: rounding a middle
+    # would give it to either end in turn.
     extent = int(inked[-1]) - int(inked[0]) + 1
     return int(inked[0]) - (side - extent) // 2
