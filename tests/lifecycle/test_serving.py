@@ -109,7 +109,7 @@ REQUEST = pd.DataFrame({"image": PICTURES, "label": LABELS})
 def by_hand(
     folder: Path, labels: list[str | None], pictures: list[bytes], views: int = 1
 ) -> list[tuple[str, float, float]]:
-    """Label, probability and distance of each query, one at a time."""
+    """Label, score and distance of each query, one at a time."""
     embedding = load_embedding(folder)
     embedding.views = views
     ingest = recorded_ingest(embedding.settings)
@@ -135,9 +135,9 @@ def by_hand(
 
 
 def assert_answers(found: pd.DataFrame, expected: list[tuple[str, float, float]]) -> None:
-    assert list(found.columns) == ["label", "probability", "distance"]
+    assert list(found.columns) == ["label", "score", "distance"]
     assert found["label"].tolist() == [label for label, _, _ in expected]
-    np.testing.assert_allclose(found["probability"], [share for _, share, _ in expected], rtol=1e-4)
+    np.testing.assert_allclose(found["score"], [share for _, share, _ in expected], rtol=1e-4)
     np.testing.assert_allclose(found["distance"], [distance for _, _, distance in expected], rtol=1e-3, atol=1e-5)
 
 
@@ -177,7 +177,7 @@ def test_it_answers_by_the_head_that_it_was_measured_with(project):
     scores = attention_head(points[known][None], places, points[asked][None], 3)[0].softmax(1)
     found = by_attention.predict(REQUEST)
     assert found["label"].tolist() == [names[i] for i in scores.argmax(1)]
-    np.testing.assert_allclose(found["probability"], scores.amax(1), rtol=1e-4)
+    np.testing.assert_allclose(found["score"], scores.amax(1), rtol=1e-4)
     assert len(by_transport.predict(REQUEST)) == 3  # three queries of three classes can be shared equally
     with pytest.raises(MlflowException, match="head pt_map cannot answer this: .* 2 queries of 3 classes"):
         by_transport.predict(REQUEST.drop(index=1))
@@ -247,7 +247,7 @@ def test_a_method_that_adapts_is_served_without_a_distance(project):
     finally:
         shutil.rmtree(root / layout.EVALUATION)
     found = served.predict(REQUEST)
-    assert found["distance"].isna().all() and found["probability"].between(1 / 3, 1).all()
+    assert found["distance"].isna().all() and found["score"].between(1 / 3, 1).all()
     pixels = np.stack([prepare(decode(data, 3), recorded_ingest(settings)) for data in PICTURES])
     points = embed(method, pixels, np.arange(len(pixels)))
     known, asked = ([i for i, label in enumerate(LABELS) if bool(label) == wanted] for wanted in (True, False))
@@ -272,7 +272,7 @@ def test_a_class_may_bear_any_name(model):
 
 def test_one_class_and_one_image_are_enough(model):
     found = model.predict(pd.DataFrame({"image": PICTURES[:2], "label": ["only", None]}))
-    assert found[["label", "probability"]].values.tolist() == [["only", 1.0]]
+    assert found[["label", "score"]].values.tolist() == [["only", 1.0]]
 
 
 def test_base64_is_taken_as_the_bytes_are_also_broken_into_lines(model):
@@ -367,7 +367,7 @@ def test_it_loads_without_kshot_and_without_pickle(project, model, tmp_path):
     answers, modules = (json.loads(line) for line in ended.stdout.splitlines()[-2:])
     expected = model.predict(REQUEST)
     assert [row[0] for row in answers["data"]] == expected["label"].tolist()
-    np.testing.assert_allclose([row[1:] for row in answers["data"]], expected[["probability", "distance"]], rtol=1e-4)
+    np.testing.assert_allclose([row[1:] for row in answers["data"]], expected[["score", "distance"]], rtol=1e-4)
     assert not {"kshot", "dvc", "prefect", "great_expectations"} & set(modules)
 
 
@@ -393,7 +393,7 @@ def test_it_says_what_it_needs_and_what_goes_in_and_out(project):
     signature = mlflow.models.get_model_info(project[1]).signature
     assert signature.inputs.input_names() == ["image", "label"]
     assert signature.inputs.required_input_names() == ["image"]
-    assert signature.outputs.input_names() == ["label", "probability", "distance", "unknown"]
+    assert signature.outputs.input_names() == ["label", "score", "distance", "unknown"]
 
 
 def test_the_kept_example_is_a_request_of_pictures_as_a_person_has_them(project, model):

@@ -39,14 +39,15 @@ def log_model(root: Path, model: Path, run_id: str) -> str:
     from mlflow.types.schema import AnyType
 
     logging.getLogger("mlflow").setLevel(logging.ERROR)
-    # Not "binary": the scoring server would decode the base64 itself and tell of a bad one without its row.
-    image = AnyType()  # type: ignore[no-untyped-call]
+    # The scoring server changes what has a type, and tells of a bad value without its row: it would decode "binary"
+    # itself, and make a class 'None' of null in a "string". The model reads the values as they were sent.
+    untyped = AnyType()  # type: ignore[no-untyped-call]
     signature = ModelSignature(
-        inputs=Schema([ColSpec(image, "image"), ColSpec("string", "label", required=False)]),
+        inputs=Schema([ColSpec(untyped, "image"), ColSpec(untyped, "label", required=False)]),
         outputs=Schema(
             [
                 ColSpec("string", "label"),
-                ColSpec("double", "probability"),
+                ColSpec("double", "score"),
                 ColSpec("double", "distance"),
                 ColSpec("boolean", "unknown", required=False),
             ]

@@ -6,6 +6,7 @@ Errors are MLflow's, because its scoring server tells the sender of no other.
 
 import base64
 import binascii
+import math
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,8 @@ from kshot.methods.method import Method
 from kshot.params import recorded_ingest
 from kshot.prototypes import prototypes
 
+EXACT = 2**53  # whole numbers up to here are told apart as floats
+
 
 class FewShot(PythonModel):
     """Answers few-shot questions by the head that it was measured with."""
@@ -42,15 +45,19 @@ class FewShot(PythonModel):
         self.scores = scorer(self.method, self.answering.head)
 
     def predict(self, context: Any, model_input: pd.DataFrame, params: Any = None) -> pd.DataFrame:
-        """One row a query: label, probability, distance, perhaps unknown, in the order of the queries.
+        """One row a query: label, score, distance, perhaps unknown, in the order of the queries.
 
         Rows with a label are the support, rows without (None, NaN or '') the queries; any number of classes, any
-        number of images each. `image` holds the bytes of a PNG or JPEG, or their base64. probability is the softmax
-        of the head's scores (for prototypes minus the squared distances), distance the Euclidean one to the mean of the
-        class that is answered, NaN for methods that adapt the network and have no space. A transductive head looks at
-        all queries of the request together. unknown, where validation classes set a threshold: whether the query is
-        farther from every class than that, and so perhaps of none. Raises
-        MlflowException, INVALID_PARAMETER_VALUE, for a request that cannot be answered.
+        number of images each. `image` holds the bytes of a PNG or JPEG, or their base64; `label` text or whole numbers.
+
+        label     the predicted class, as text
+        score     softmax over the classes of the classifier's scores (for prototypes: of minus the squared distances),
+                  in [0, 1]; not calibrated, so not the probability that the prediction is right
+        distance  Euclidean distance to the mean of the predicted class; NaN for methods without a fixed embedding
+        unknown   where validation classes set a threshold: whether the query is farther from every class than that
+
+        A transductive classifier uses all queries of the request together. Requests may come from several threads at
+        once. Raises MlflowException, INVALID_PARAMETER_VALUE, for a request that cannot be answered.
         """
         try:
             return self._answer(model_input)
@@ -60,7 +67,9 @@ class FewShot(PythonModel):
     def _answer(self, model_input: pd.DataFrame) -> pd.DataFrame:
         if "image" not in model_input:
             raise DataError("the request has no column 'image'; needs image, and label for the support")
-        labels = [_label(value) for value in model_input.get("label", pd.Series([None] * len(model_input)))]
+        model_input = _one_row_an_image(model_input)
+        values = model_input.get("label", pd.Series([None] * len(model_input)))
+        labels = [_label(row, value) for row, value in enumerate(values)]
         support = [row for row, label in enumerate(labels) if label]
         queries = [row for row, label in enumerate(labels) if not label]
         if not support or not queries:
@@ -74,13 +83,13 @@ class FewShot(PythonModel):
             scores = self.scores(known, places, asked, len(names))[0]
         except ValueError as error:
             raise DataError(f"head {self.answering.head} cannot answer this: {error}") from None
-        probability, nearest = scores.softmax(1).max(1)
+        score, nearest = scores.softmax(1).max(1)
         distances = self._distance(known, places, asked, len(names))
         distance = distances.gather(1, nearest[:, None]).flatten()
         answers = pd.DataFrame(
             {
                 "label": [names[place] for place in nearest.tolist()],
-                "probability": probability.double().numpy(),
+                "score": score.double().numpy(),
                 "distance": distance.double().numpy(),
             }
         )
@@ -106,8 +115,29 @@ class FewShot(PythonModel):
         return embed(self.method, np.stack(pixels), np.arange(len(pixels)))
 
 
-def _label(value: Any) -> str:
-    return "" if pd.isna(value) else str(value)
+def _one_row_an_image(frame: pd.DataFrame) -> pd.DataFrame:
+    """The request with one row an image: MLflow makes one row of lists of JSON `inputs` whose values are all text."""
+    if len(frame) != 1 or not any(isinstance(value, list) for value in frame.iloc[0]):
+        return frame
+    try:
+        return frame.explode(list(frame.columns), ignore_index=True)
+    except ValueError:
+        lengths = ", ".join(f"{name} {len(value)}" for name, value in frame.iloc[0].items())
+        raise DataError(f"the columns differ in length ({lengths}); needs one label, or null, for each image") from None
+
+
+def _label(row: int, value: Any) -> str:
+    """The label as text; '' for a query. A whole number reads as it is written in JSON: pandas makes 1.0 of a 1 beside
+    a null."""
+    if value is None or value is pd.NA or (isinstance(value, float | np.floating) and math.isnan(value)):
+        return ""
+    if isinstance(value, str):
+        return str(value)
+    if isinstance(value, int | np.integer) and not isinstance(value, bool):
+        return str(int(value))
+    if isinstance(value, float | np.floating) and float(value).is_integer() and abs(float(value)) < EXACT:
+        return str(int(value))
+    raise DataError(f"row {row}: its label is {value!r}; needs text, a whole number, or null for a query")
 
 
 def _bytes(picture: Any) -> bytes:

@@ -1,6 +1,7 @@
 """MAML (Finn, Abbeel, Levine 2017, arXiv:1703.03400), its first-order form, and ANIL (Raghu et al. 2020)."""
 
 import math
+import threading
 from typing import Literal
 
 import torch
@@ -16,6 +17,10 @@ from kshot.methods.method import Method, episode_loss, training_episodes
 from kshot.prototypes import prototypes
 
 Weights = dict[str, Tensor]
+
+# `functional_call` puts an episode's weights into the network while it runs, and `refer_to` sets the norms: two threads
+# that ask one model at once would run with each other's weights. Of the module, because a copied model needs none.
+_ADAPTING = threading.RLock()
 
 
 class Maml(Method):
@@ -98,12 +103,13 @@ class Maml(Method):
             return self._answer(self._adapted(self._start(few, labels, n_way), few, labels, steps), few, asked)
 
         batched = support.is_cuda if self.batched is None else self.batched
-        for norm in self.norms:
-            norm.fused = not batched
-        if batched:
-            found: Tensor = vmap(one, randomness="same")(support, query)
-            return found
-        return torch.stack([one(few, asked) for few, asked in zip(support, query, strict=True)])
+        with _ADAPTING:
+            for norm in self.norms:
+                norm.fused = not batched
+            if batched:
+                found: Tensor = vmap(one, randomness="same")(support, query)
+                return found
+            return torch.stack([one(few, asked) for few, asked in zip(support, query, strict=True)])
 
     def _start(self, support: Tensor, labels: Tensor, n_way: int) -> Weights:
         body: Weights = {name: value for name, value in self.embedding.named_parameters() if name in self.adapted}
