@@ -120,6 +120,7 @@ class Evaluate:
 @dataclasses.dataclass(frozen=True)
 class Gate:
     min_accuracy: dict[str, float]
+    group_protocol: str
     non_inferiority_margin: float
     max_group_drop: float
     approval: Literal["automatic", "manual"]
@@ -156,6 +157,8 @@ class Params:
         self._check_answers()
         for name in self.gate.min_accuracy:
             need(name in self.episodes.protocols, f"gate.min_accuracy names {name!r}; needs one of {known}")
+        name = self.gate.group_protocol
+        need(name in self.episodes.protocols, f"gate.group_protocol is {name!r}; needs one of {known}")
 
     def _check_answers(self) -> None:
         method, head = self.train.method, self.evaluate.head

@@ -26,6 +26,7 @@ PROTOCOLS = "{3w1s: {n_way: 3, k_shot: 1, within_group: false}, 5w2s: {n_way: 5,
 SETTINGS = [
     *("--set", f"episodes.protocols={PROTOCOLS}"),
     *("--set", "gate.min_accuracy={3w1s: 0.0}"),
+    *("--set", "gate.group_protocol=3w1s"),
     *("--set", "gate.non_inferiority_margin=1.0"),
     *("--set", "gate.max_group_drop=1.0"),
 ]

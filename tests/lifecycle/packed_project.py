@@ -66,6 +66,7 @@ def params(text: str) -> str:
         "    5w1s:": "    3w1s:",
         "    5w5s:": "    3w2s:",
         "{5w1s: 0.80, 20w1s: 0.60}": "{3w1s: 0.50}",
+        "group_protocol: 5w1s": "group_protocol: 3w1s",
     }
     for old, new in changes.items():
         assert old in text, f"params.yaml has no {old!r} to make small"

@@ -97,5 +97,5 @@ SMALL: dict[str, dict[str, Any]] = {
         },
     },
     "train": {"classes_per_batch": 4, "images_per_class": 3, "validation_protocol": "3w1s"},
-    "gate": {"min_accuracy": {"3w1s": 0.5}},
+    "gate": {"min_accuracy": {"3w1s": 0.5}, "group_protocol": "3w1s"},
 }

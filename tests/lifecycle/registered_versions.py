@@ -83,7 +83,7 @@ def copy(template: Path, root: Path) -> Path:
 
 
 def judgement(promote: bool, champion: str | None = None, why: str = "it is so") -> dict[str, Any]:
-    """A decision in the shape of gate.to_json."""
+    """A decision in the shape of decision_record.to_json."""
     return {
         "evidence": {"champion": champion},
         "rules": {},

@@ -25,7 +25,7 @@ def settings(splits: tuple[str, ...] = ("train",), **protocols: Protocol) -> Par
         patience=0,
         validation_protocol=next(iter(chosen)),
     )
-    gate = dataclasses.replace(params.gate, min_accuracy=dict.fromkeys(chosen, 0.5))
+    gate = dataclasses.replace(params.gate, min_accuracy=dict.fromkeys(chosen, 0.5), group_protocol=next(iter(chosen)))
     return dataclasses.replace(params, episodes=episodes, train=train, gate=gate)
 
 

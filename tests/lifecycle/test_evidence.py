@@ -15,7 +15,7 @@ from PIL import Image
 from kshot.embedding import Embedding, save_embedding
 from kshot.errors import DataError, RegistryError
 from kshot.images import decode, prepare
-from kshot.lifecycle import evidence, gate, layout, registry, store
+from kshot.lifecycle import decision_record, evidence, gate, layout, registry, store
 from kshot.lifecycle.answers import answer
 from kshot.lifecycle.lineage import Lineage, lineage
 from kshot.lifecycle.packed import read_images, read_manifest
@@ -178,8 +178,8 @@ def test_a_picture_that_cannot_be_prepared_for_the_champion_stops_the_comparison
         file.write_bytes(kept)
 
 
-def test_both_accuracies_of_each_group_are_those_of_the_first_protocol_of_the_rules(project: Project):
-    rules = dataclasses.replace(project.params.gate, min_accuracy={"3w2s": 0.5, "3w1s": 0.5})
+def test_both_accuracies_of_each_group_are_those_of_the_group_protocol(project: Project):
+    rules = dataclasses.replace(project.params.gate, group_protocol="3w2s")
     found = gather(project.root, project.champion, project.today, dataclasses.replace(project.params, gate=rules))
     table = pd.read_csv(project.root / layout.EVALUATION / "groups.csv")
     expected = table[table["protocol"] == "3w2s"]["accuracy"].tolist()
@@ -200,7 +200,9 @@ def test_a_champion_that_knew_none_of_them_is_not_accused(project: Project):
 def test_the_recorded_evidence_gives_the_same_decision_again(project: Project):
     found = gather(project.root, project.other, project.today, project.params)
     decision = gate.decide(found, project.params.gate)
-    again, rules, kept = gate.from_json(json.loads(json.dumps(gate.to_json(found, project.params.gate, decision))))
+    again, rules, kept = decision_record.from_json(
+        json.loads(json.dumps(decision_record.to_json(found, project.params.gate, decision)))
+    )
     assert (again, kept) == (found, decision)
     assert gate.decide(again, rules) == decision
 

@@ -40,12 +40,11 @@ def gather(root: Path, champion: Registered | None, lineage: Lineage, params: Pa
         return Gathered(Evidence(accuracy))
     with tempfile.TemporaryDirectory() as scratch:
         theirs, anew, notes = _champions(root, champion, lineage, ours, Path(scratch))
-    first = next(iter(params.gate.min_accuracy))
     found = Evidence(
         accuracy=accuracy,
         champion=champion.version,
         difference=differences(ours.episodes, theirs.episodes),
-        groups=group_changes(ours.groups, theirs.groups, first),
+        groups=group_changes(ours.groups, theirs.groups, params.gate.group_protocol),
         notes=notes,
     )
     return Gathered(found, theirs if anew else None)

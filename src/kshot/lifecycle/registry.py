@@ -100,7 +100,7 @@ def named(champion: str) -> str:
 def settle(
     root: Path, version: str, record: dict[str, Any], rules_hash: str, until: datetime | None = None
 ) -> tuple[Event, tuple[str, ...]]:
-    """Record the gate's decision (`gate.to_json`) as an event, and let the aliases follow.
+    """Record the gate's decision (`decision_record.to_json`) as an event, and let the aliases follow.
 
     A promotion waits for a person where `until` says till when. Returns the event, and in words what had to be put in
     order before. The event is written first and at once: a crash after it is healed by whoever comes next.

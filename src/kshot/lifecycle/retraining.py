@@ -10,6 +10,7 @@ from pathlib import Path
 from kshot.errors import DataError, RegistryError
 from kshot.lifecycle import (
     dataset,
+    decision_record,
     events,
     gate,
     kept_answers,
@@ -114,7 +115,7 @@ def judge(root: Path, version: Registered, origin: Lineage) -> Outcome:
 
     found, anew = evidence.gather(root, champion, origin, params)
     decision = gate.decide(found, params.gate)
-    record = gate.to_json(found, params.gate, decision)
+    record = decision_record.to_json(found, params.gate, decision)
     if anew is not None:
         with store.told(store.connect(root)):
             record["answered_anew"] = kept_answers.keep(store.client(), version.run_id, anew)

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import math
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -9,7 +10,7 @@ from typing import Any
 import pandas as pd
 
 from kshot.errors import RegistryError
-from kshot.lifecycle import gate, kept_answers
+from kshot.lifecycle import decision_record, first_decisions, gate, kept_answers
 from kshot.lifecycle.audit import results
 from kshot.lifecycle.audit.link import Broken, NotChecked, NotRecorded
 from kshot.lifecycle.audit.subject import Subject, opened
@@ -17,7 +18,6 @@ from kshot.lifecycle.carrying_out import DECISIONS, OF_THE_REPLACED
 from kshot.lifecycle.events import CHAMPION, MOVED_OUTSIDE, PROMOTED, REFUSED, WAITING, Event, minute, reigns, verify
 from kshot.lifecycle.paired import Results, differences, group_changes, read_results
 from kshot.lifecycle.tables import counted
-from kshot.params import Gate
 
 DECIDES = {PROMOTED: True, WAITING: True, REFUSED: False}  # events of the gate, and what the evidence must say for each
 
@@ -95,22 +95,35 @@ def _judged(subject: Subject, event: Event) -> tuple[str, bool]:
     for name, value in record.get("about", {}).items():
         if subject.tags.get(f"kshot.{name}") != value:
             raise Broken(f"{event} is about a version with another {name}", value, subject.tags.get(f"kshot.{name}"))
-    evidence, rules, decided = gate.from_json(record)
-    if gate.rules_hash(rules) != event.rules:
-        raise Broken(
-            f"the rules kept with {event} have not the hash that it names", event.rules, gate.rules_hash(rules)
-        )
-    again = gate.decide(evidence, rules)
-    if again != decided or decided.promote != DECIDES[event.action]:
-        raise Broken(
-            f"{event} does not follow from its evidence by its rules: {again.reasons[0]}",
-            "promote" if DECIDES[event.action] else "refuse",
-            "promote" if again.promote else "refuse",
-        )
+    if (hashed := gate.rules_digest(record["rules"])) != event.rules:
+        raise Broken(f"the rules kept with {event} have not the hash that it names", event.rules, hashed)
+    evidence, protocol = _decided_again(event, record)
     results.compare("the evidence", dict(evidence.accuracy.items()), results.means(_episodes(subject)))
-    compared, whole = _compared(subject, evidence, rules, record.get("answered_anew"))
+    compared, whole = _compared(subject, evidence, protocol, record.get("answered_anew"))
     words = f"{event.action} by the gate, {minute(event.when)}: decided again from the evidence, the same; {compared}"
     return words, whole
+
+
+def _decided_again(event: Event, record: dict[str, Any]) -> tuple[gate.Evidence, str]:
+    """The evidence, and the protocol that groups were judged by. Raises Broken where it does not give the decision."""
+    if decision_record.format_of(record) == 1:
+        evidence, protocol = decision_record.first_evidence(record["evidence"]), first_decisions.follows(record)
+        if protocol is None or record["decision"]["promote"] != DECIDES[event.action]:
+            raise Broken(
+                f"{event} does not follow from its evidence by its rules",
+                "promote" if DECIDES[event.action] else "refuse",
+                " | ".join(record["decision"]["reasons"]),
+            )
+        return evidence, protocol
+    evidence, rules, decided = decision_record.from_json(record)
+    again = gate.decide(evidence, rules)
+    if not decision_record.same_facts(again, decided) or again.promote != DECIDES[event.action]:
+        raise Broken(
+            f"{event} does not follow from its evidence by its rules",
+            f"{'promote' if DECIDES[event.action] else 'refuse'}: {' | '.join(decided.reasons)}",
+            f"{'promote' if again.promote else 'refuse'}: {' | '.join(again.reasons)}",
+        )
+    return evidence, rules.group_protocol
 
 
 def _record(subject: Subject, event: Event) -> dict[str, Any]:
@@ -137,7 +150,9 @@ def _episodes(subject: Subject) -> pd.DataFrame:
     return pd.read_parquet(results.answers(subject) / results.EPISODES)
 
 
-def _compared(subject: Subject, evidence: gate.Evidence, rules: Gate, anew: dict[str, str] | None) -> tuple[str, bool]:
+def _compared(
+    subject: Subject, evidence: gate.Evidence, protocol: str, anew: dict[str, str] | None
+) -> tuple[str, bool]:
     """The paired differences follow from what both models answered, where it is kept; False elsewhere."""
     if evidence.champion is None:
         return "there was no champion to compare with", True
@@ -150,12 +165,22 @@ def _compared(subject: Subject, evidence: gate.Evidence, rules: Gate, anew: dict
             False,
         )
     found = differences(ours.episodes, theirs.episodes)
-    groups = group_changes(ours.groups, theirs.groups, next(iter(rules.min_accuracy)))
+    groups = group_changes(ours.groups, theirs.groups, protocol)
     results.compare(f"the difference to champion {evidence.champion}", dict((evidence.difference or {}).items()), found)
-    if groups != evidence.groups:
+    if not _same_groups(groups, evidence.groups):
         raise Broken("the groups' accuracies in the evidence do not follow from what both models answered")
     how = "its own answers and those that the champion gave anew" if anew else "both runs' answers"
     return f"the differences to champion {evidence.champion} follow from {how}", True
+
+
+def _same_groups(one: tuple[gate.GroupChange, ...], other: tuple[gate.GroupChange, ...]) -> bool:
+    """Whether both name the same groups with the same accuracies, in whatever order."""
+    first, second = ({change.group: (change.champion, change.challenger) for change in some} for some in (one, other))
+    return first.keys() == second.keys() and all(
+        math.isclose(was, now, rel_tol=0, abs_tol=results.EXACT)
+        for name in first
+        for was, now in zip(first[name], second[name], strict=True)
+    )
 
 
 def _anew(subject: Subject, kept: dict[str, str]) -> Results:

@@ -1,0 +1,78 @@
+"""A decision survives its record, whatever params allow."""
+
+import dataclasses
+import json
+import string
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from kshot.errors import RegistryError
+from kshot.lifecycle import gate
+from kshot.lifecycle.decision_record import from_json, same_facts, to_json
+from kshot.lifecycle.gate import Evidence, GroupChange
+from kshot.params import Gate
+from kshot.statistics import Interval
+
+shares = st.floats(0, 1)
+protocols = st.text(st.sampled_from(string.ascii_lowercase + string.digits + "-_"), min_size=1, max_size=5)
+ends = st.floats(-1, 1) | st.just(float("nan"))
+intervals = st.builds(Interval, shares, ends, ends)
+names = st.text(max_size=4)
+
+
+@st.composite
+def judged(draw: st.DrawFn) -> tuple[Evidence, Gate]:
+    """Evidence and rules as params.yaml and any data can make them, mappings in any order."""
+    asked = draw(st.lists(protocols, min_size=1, max_size=4, unique=True))
+    rules = Gate(
+        min_accuracy={name: draw(shares) for name in draw(st.permutations(asked))},
+        group_protocol=draw(st.sampled_from(asked)),
+        non_inferiority_margin=draw(shares),
+        max_group_drop=draw(shares),
+        approval=draw(st.sampled_from(["automatic", "manual"])),
+        approval_timeout=draw(st.floats(0.1, 8784)),
+    )
+    accuracy = {name: draw(intervals) for name in draw(st.permutations(asked))}
+    if draw(st.booleans()):
+        return Evidence(accuracy), rules
+    found = Evidence(
+        accuracy,
+        champion=draw(st.integers(1, 999).map(str)),
+        difference={name: draw(intervals) for name in draw(st.permutations(asked))},
+        groups=tuple(
+            GroupChange(name, draw(shares), draw(shares)) for name in draw(st.lists(names, max_size=4, unique=True))
+        ),
+        notes=tuple(draw(st.lists(names, max_size=2))),
+    )
+    return found, rules
+
+
+@given(judged())
+@settings(max_examples=200, deadline=None)
+def test_a_record_gives_the_same_decision_again_and_the_same_record(found: tuple[Evidence, Gate]) -> None:
+    evidence, rules = found
+    decision = gate.decide(evidence, rules)
+    # As kshot.lifecycle.registry writes it: with sorted keys, as strict JSON.
+    record = to_json(evidence, rules, decision)
+    text = json.dumps(record, sort_keys=True, allow_nan=False)
+    again, same_rules, recorded = from_json(json.loads(text))
+    assert json.dumps(to_json(again, same_rules, recorded), sort_keys=True, allow_nan=False) == text
+    assert same_rules == rules and gate.rules_hash(same_rules) == gate.rules_hash(rules)
+    assert gate.decide(again, same_rules).reasons == decision.reasons == recorded.reasons
+    assert same_facts(gate.decide(again, same_rules), recorded)
+
+
+def test_another_figure_is_another_fact_and_another_sentence_is_not() -> None:
+    evidence = Evidence({"p": Interval(0.9, 0.8, 1.0)})
+    decision = gate.decide(evidence, Gate({"p": 0.5}, "p", 0.0, 0.0, "automatic", 1.0))
+    assert same_facts(decision, dataclasses.replace(decision, reasons=("in other words",)))
+    (finding,) = decision.findings
+    assert not same_facts(decision, dataclasses.replace(decision, findings=(dataclasses.replace(finding, value=0.8),)))
+    assert not same_facts(decision, dataclasses.replace(decision, promote=False))
+
+
+def test_a_format_that_is_not_known_is_named() -> None:
+    with pytest.raises(RegistryError, match="recorded in format 7, and this kshot reads 2"):
+        from_json({"format": 7})
