@@ -23,6 +23,9 @@ HERE = "HEAD"
 WORKTREE = Path(".kshot/worktree")
 GUARD = Path(".kshot/scheduled.lock")  # held by the run that goes on, its id inside; the kernel frees it
 OURS = ("kshot", "flows")
+# As in kshot.lifecycle.git, which cannot be imported here: messages in one language, nobody's index.
+FIXED = {"LC_ALL": "C", "LANGUAGE": "", "GIT_TERMINAL_PROMPT": "0"}
+FOREIGN = ("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_OBJECT_DIRECTORY", "GIT_COMMON_DIR", "GIT_PREFIX")
 SKIPPED = "skipped"  # how the reason of a run begins that made room for another
 
 
@@ -120,8 +123,7 @@ def checked_out(home: Path, commit: str) -> Iterator[Path]:
     """A detached worktree at `commit`, gone afterwards; what a killed run left there is removed first."""
     tree = home.resolve() / WORKTREE
     remove(home, tree)
-    # Nobody's hooks: `dvc install` puts a checkout into post-checkout.
-    git(home, "-c", "core.hooksPath=/dev/null", "worktree", "add", "--quiet", "--detach", "--force", str(tree), commit)
+    git(home, "worktree", "add", "--quiet", "--detach", "--force", str(tree), commit)
     try:
         yield tree
     finally:
@@ -149,8 +151,13 @@ def use_code_of(tree: Path) -> None:
 
 def git(home: Path, *arguments: str, tries: int = 1) -> str:
     """What a git command prints. Raises CommitError with git's last line, after `tries` ten seconds apart."""
+    ours = {name: value for name, value in os.environ.items() if name not in FOREIGN}
+    command, env = ["git", "-c", "core.hooksPath=/dev/null", *arguments], {**ours, **FIXED}
     for left in reversed(range(tries)):
-        ended = subprocess.run(["git", *arguments], cwd=home, capture_output=True, text=True, check=False)
+        try:
+            ended = subprocess.run(command, cwd=home, env=env, capture_output=True, text=True, check=False)
+        except FileNotFoundError as error:
+            raise CommitError("there is no git on this machine (or not on PATH); install it, then try again") from error
         if ended.returncode == 0:
             return ended.stdout
         if left:

@@ -25,15 +25,19 @@ def tell_failure(flow: Any, flow_run: Any, state: Any) -> None:
 
 
 @flow(name="retrain", on_failure=[tell_failure])
-def retrain(root: str = ".") -> None:
-    """Run every stage, then record, register, decide, promote and report. Raises the KshotError of what failed."""
+def retrain(root: str = ".", allow_unrecorded: bool = False) -> None:
+    """Run every stage, then record, register, decide, promote and report. Raises the KshotError of what failed.
+
+    `allow_unrecorded`: go on also where git cannot say which code it is.
+    """
     project = Path(root).resolve()
     with lock.hold(project, "kshot retrain"), links.linked_run(project) as live:
+        lineage.require_recorded(live.code, allow_unrecorded)
         data = retraining.ready_data(project)
         say(f"data version {data.short}: {data.images:,} images of {data.classes:,} classes")
         for stage in pipeline.stages(project):
             run_stage.with_options(name=stage.name)(project, stage.name)
-        origin = lineage.lineage(project)
+        origin = lineage.lineage(project, live.code)
         version = register(project, live, origin)
         outcome = decide_and_promote(project, version, origin)
         report(project, outcome)

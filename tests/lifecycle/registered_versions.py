@@ -46,6 +46,7 @@ def add(root: Path, client: MlflowClient, number: int, data: str = DATA) -> str:
     tags = {
         "kshot.lineage": f"lineage{number}",
         "kshot.data_version": data,
+        "kshot.git_commit": "c" * 40,
         "kshot.episodes_hash": "e.dir",
         registry.ACCURACY: json.dumps({"3w1s": [0.5 + number / 100, 0.4, 0.9]}),
     }

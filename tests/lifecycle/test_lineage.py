@@ -4,7 +4,16 @@ from pathlib import Path
 import pytest
 
 from kshot.errors import RegistryError
-from kshot.lifecycle.lineage import environment, git_difference, git_state, ingested, lineage
+from kshot.lifecycle.lineage import (
+    Code,
+    code_state,
+    environment,
+    git_difference,
+    git_state,
+    ingested,
+    lineage,
+    require_recorded,
+)
 from tests.lifecycle import finished_project
 from tests.lifecycle.finished_project import DATA, commit, write_lock
 
@@ -57,7 +66,8 @@ def test_data_version_episodes_and_device_are_named(root: Path) -> None:
 
 def test_every_field_is_a_tag(root: Path) -> None:
     found = lineage(root)
-    assert len(found.tags()) == len(dataclasses.fields(found))
+    code = dataclasses.fields(found.code)
+    assert len(found.tags()) == len(dataclasses.fields(found)) - 1 + len(code)
     assert found.tags()["kshot.lineage"] == found.key and found.tags()["kshot.git_dirty"] == "true"
     assert all(name.startswith("kshot.") and isinstance(value, str) for name, value in found.tags().items())
 
@@ -74,9 +84,23 @@ def test_a_damaged_lock_is_told(tmp_path: Path) -> None:
         lineage(tmp_path)
 
 
-def test_a_folder_without_git_has_no_commit_and_is_dirty(tmp_path: Path) -> None:
-    assert git_state(tmp_path) == ("", True)
-    assert git_difference(tmp_path) == ""
+def test_a_folder_without_git_has_no_commit_and_says_why(tmp_path: Path) -> None:
+    found = code_state(tmp_path)
+    assert (found.commit, found.dirty) == ("", True) and "is in no git repository" in found.unrecorded
+    assert found.tags()["kshot.unrecorded"] == found.unrecorded
+
+
+def test_code_without_a_commit_needs_leave(repository: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
+    without = code_state(tmp_path_factory.mktemp("without"))
+    with pytest.raises(RegistryError, match="cannot be recorded: .* is in no git repository.*; or go on with --allow"):
+        require_recorded(without, allowed=False)
+    require_recorded(without, allowed=True)
+    require_recorded(code_state(repository), allowed=False)
+
+
+def test_the_code_is_that_of_the_beginning_when_somebody_commits_meanwhile(root: Path) -> None:
+    before = Code("a" * 40, False)
+    assert lineage(root, before).tags()["kshot.git_commit"] == "a" * 40
 
 
 def test_a_committed_tree_is_clean_also_after_a_retraining_wrote_its_own_files(repository: Path) -> None:

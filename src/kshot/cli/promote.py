@@ -21,6 +21,9 @@ def add_parser(verbs: Any) -> None:
     """Add the verbs that decide to the command line."""
     promote = verbs.add_parser("promote", help="make a version champion, whatever the gate said")
     promote.add_argument("version", metavar="VERSION", help=VERSION)
+    promote.add_argument(
+        "--allow-unrecorded", action="store_true", help="also where nobody can tell the code that made it (no commit)"
+    )
     promote.set_defaults(run=run_promote)
 
     approve = verbs.add_parser("approve", help="let a version that waits for approval become champion")
@@ -53,7 +56,11 @@ def run_promote(root: Path, options: argparse.Namespace) -> int:
     """Promote and say what came of it."""
     from kshot.lifecycle import promotion
 
-    return _decide(root, lambda: promotion.promote(root, options.version, options.reason, options.by))
+    allowed = options.allow_unrecorded
+    return _decide(
+        root,
+        lambda: promotion.promote(root, options.version, options.reason, options.by, allow_unrecorded=allowed),
+    )
 
 
 def run_approve(root: Path, options: argparse.Namespace) -> int:

@@ -43,6 +43,11 @@ def add_parser(verbs: Any) -> None:
         help="a YAML file with some of the sections of params.yaml, merged into it before --set",
     )
     top.add_argument("--data", metavar="VERSION", help="bring this data version to data/raw first")
+    top.add_argument(
+        "--allow-unrecorded",
+        action="store_true",
+        help="go on also where git cannot say which code it is (no git, no commit); the audit of the model says so",
+    )
     top.set_defaults(run=run)
 
 
@@ -50,18 +55,24 @@ def run(root: Path, options: argparse.Namespace) -> int:
     """Change params.yaml and data/raw as asked, then run the flow here."""
     with lock.hold(root, "kshot retrain"):
         change_settings(root, options)
-        start(root, debug=options.debug, data=options.data)
+        start(root, debug=options.debug, data=options.data, allow_unrecorded=options.allow_unrecorded)
     return 0
 
 
-def start(root: Path, *, debug: bool, data: str | None = None) -> None:
-    """Run the flow in this process, on data version `data` or the one that is here; the caller holds the project."""
+def start(root: Path, *, debug: bool, data: str | None = None, allow_unrecorded: bool = False) -> None:
+    """Run the flow in this process, on data version `data` or the one that is here; the caller holds the project.
+
+    Raises RegistryError where git cannot say which code it is, unless `allow_unrecorded`.
+    """
     if not debug:
         # Prefect's own words stay in its log; the terminal shows what kshot says.
         os.environ.setdefault("PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL", "CRITICAL")
     from flows import server
 
     starting = server.launch(root)  # before anything else, because it takes the longest
+    from kshot.lifecycle import lineage
+
+    lineage.require_recorded(lineage.code_state(root), allow_unrecorded)
     choose_data(root, data)
     from flows import output
     from flows.retrain import retrain
@@ -71,7 +82,7 @@ def start(root: Path, *, debug: bool, data: str | None = None) -> None:
         retraining.warm_up(root)
         starting.wait()
     with output.on_terminal():
-        retrain(str(root))
+        retrain(str(root), allow_unrecorded)
 
 
 def change_settings(root: Path, options: argparse.Namespace) -> None:

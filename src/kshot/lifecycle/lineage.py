@@ -1,10 +1,10 @@
 """Where a model comes from: data version, code, params, stages, episodes, machine."""
 
+import errno
 import hashlib
 import json
 import os
 import platform
-import subprocess
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
@@ -13,7 +13,7 @@ from typing import Any
 import yaml
 
 from kshot.errors import RegistryError
-from kshot.lifecycle import dataset, layout
+from kshot.lifecycle import dataset, git, layout
 from kshot.lifecycle.inputs import LOCK_FILE as LOCK_FILE
 
 # What kshot itself writes in a commit's tree; the record holds these files, so that they do not make a tree dirty.
@@ -27,6 +27,24 @@ OWN_FILES = (
 # Where Linux and the driver of NVIDIA's cards name what computes; elsewhere these are not there.
 PROCESSOR, ACCELERATORS = Path("/proc/cpuinfo"), Path("/proc/driver/nvidia/gpus")
 LARGEST_NEW_FILE = 1 << 20  # bytes; what is larger is no code
+UNRECORDED = "kshot.unrecorded"  # a tag, where a person allowed a model without a commit: git's reason for it
+
+
+@dataclass(frozen=True)
+class Code:
+    """What git says of a tree: its commit, and whether it holds changes that no commit has.
+
+    `unrecorded`: why there is no commit ('' where there is one); a champion then needs a person's leave.
+    """
+
+    commit: str
+    dirty: bool
+    unrecorded: str = ""
+
+    def tags(self) -> dict[str, str]:
+        """As the tags of a run and of a registered version."""
+        found = {"kshot.git_commit": self.commit, "kshot.git_dirty": str(self.dirty).lower()}
+        return {**found, UNRECORDED: self.unrecorded} if self.unrecorded else found
 
 
 @dataclass(frozen=True)
@@ -39,8 +57,7 @@ class Lineage:
 
     key: str
     data_version: str
-    git_commit: str
-    git_dirty: bool
+    code: Code
     params_hash: str
     dvc_lock_hash: str
     episodes_hash: str
@@ -51,29 +68,28 @@ class Lineage:
         values = {
             "lineage": self.key,
             "data_version": self.data_version,
-            "git_commit": self.git_commit,
-            "git_dirty": str(self.git_dirty).lower(),
             "params_hash": self.params_hash,
             "dvc_lock_hash": self.dvc_lock_hash,
             "episodes_hash": self.episodes_hash,
             "device": self.device,
         }
-        return {f"kshot.{name}": value for name, value in values.items()}
+        return {**{f"kshot.{name}": value for name, value in values.items()}, **self.code.tags()}
 
 
-def lineage(root: Path) -> Lineage:
-    """The lineage of the stages that dvc.lock says were run. Raises RegistryError where none were."""
+def lineage(root: Path, code: Code | None = None) -> Lineage:
+    """The lineage of the stages that dvc.lock says were run. Raises RegistryError where none were.
+
+    `code`: what was checked out when they began; None: what is now.
+    """
     path = root / LOCK_FILE
     if not path.exists():
         raise RegistryError(f"{path} is missing, so no stage was run; run `kshot retrain`, or `dvc repro`")
     stages = _stages(path)
-    commit, dirty = git_state(root)
     version = dataset.current(root)
     return Lineage(
         key=digest({name: stage_inputs(stage) for name, stage in stages.items()}),
         data_version=version.md5 if version else "",
-        git_commit=commit,
-        git_dirty=dirty,
+        code=code or code_state(root),
         params_hash=digest({name: stage.get("params", {}) for name, stage in stages.items()}),
         dvc_lock_hash=hashlib.sha256(path.read_bytes()).hexdigest()[:16],
         episodes_hash=_output(stages, layout.EPISODES.as_posix()),
@@ -81,34 +97,69 @@ def lineage(root: Path) -> Lineage:
     )
 
 
+def code_state(root: Path) -> Code:
+    """What is checked out at `root` now; where git cannot say, `unrecorded` is its reason."""
+    try:
+        commit, dirty = git_state(root)
+    except git.GitFailed as error:
+        return Code("", True, str(error))
+    return Code(commit, dirty, "" if commit else f"{root} has no commit yet; run `git add . && git commit`")
+
+
+def require_recorded(code: Code, allowed: bool) -> None:
+    """Raise RegistryError where the code has no commit, unless a person allowed that."""
+    if code.unrecorded and not allowed:
+        raise RegistryError(
+            f"the code of this retraining cannot be recorded: {code.unrecorded}; "
+            "or go on with --allow-unrecorded, and its audit will say that nobody can tell the code"
+        )
+
+
 def git_state(root: Path) -> tuple[str, bool]:
-    """The commit that is checked out, and whether the tree holds changes that no commit has; ("", True) without one.
+    """The commit that is checked out, and whether the tree holds changes that no commit has; ("", True) before any.
 
     New files count where they are code; dvc.lock and the data's version, which a retraining writes, do not count.
+    Raises GitFailed where git cannot say.
     """
-    commit = _git(root, "rev-parse", "HEAD").strip()
+    commit = git.commit(root)
     if not commit:
         return "", True
     others = [f":(exclude){name}" for name in OWN_FILES]
-    changed = _git(root, "status", "--porcelain", "--untracked-files=no", "--", ".", *others)
+    changed = git.text(root, "status", "--porcelain", "--untracked-files=no", "--", ".", *others)
     return commit, bool(changed.strip()) or bool(_new_files(root))
 
 
 def git_difference(root: Path) -> str:
-    """The difference of the tree from its commit as a patch, new code included; '' where nothing differs."""
+    """The difference of the tree from its commit as a patch, new code included; '' where nothing differs.
+
+    Its paths are those of the repository, also where the project is a folder of it. Raises GitFailed.
+    """
+    below = git.text(root, "rev-parse", "--show-prefix").strip()
+    places = (f"--src-prefix=a/{below}", f"--dst-prefix=b/{below}")
     new = "".join(
         # Outside the index there is nothing to compare with: git tells that by its exit code, and prints the patch.
-        _git(root, "diff", "--binary", "--no-index", "--", "/dev/null", name, fine=(0, 1))
+        git.text(root, *git.DIFF, *places, "--no-index", "--", "/dev/null", name, fine=(0, 1))
         for name in _new_files(root)
     )
-    return _git(root, "diff", "--binary", "HEAD", "--", ".") + new
+    return git.text(root, *git.DIFF, "--src-prefix=a/", "--dst-prefix=b/", "HEAD", "--", ".") + new
 
 
 def _new_files(root: Path) -> list[str]:
-    """Code that git neither tracks nor ignores."""
-    found = _git(root, "ls-files", "-z", "--others", "--exclude-standard", "--", "src", "flows", "*.py", "*.yaml")
+    """Code that git neither tracks nor ignores. A link that leads nowhere, such as an editor's lock, is none."""
+    found = git.text(root, "ls-files", "-z", "--others", "--exclude-standard", "--", "src", "flows", "*.py", "*.yaml")
     names = [name for name in found.split("\0") if name]
-    return [name for name in names if (root / name).stat().st_size <= LARGEST_NEW_FILE]
+    return [name for name in names if _is_code(root / name)]
+
+
+def _is_code(path: Path) -> bool:
+    try:
+        return path.stat().st_size <= LARGEST_NEW_FILE
+    except (FileNotFoundError, NotADirectoryError):  # it leads nowhere, or an editor has just removed it
+        return False
+    except OSError as error:
+        if error.errno == errno.ELOOP:
+            return False
+        raise
 
 
 def environment() -> dict[str, Any]:
@@ -170,14 +221,3 @@ def digest(value: object) -> str:
     """16 hex digits that stand for a value of plain JSON."""
     text = json.dumps(value, sort_keys=True, default=str)
     return hashlib.sha256(text.encode()).hexdigest()[:16]
-
-
-def _git(root: Path, *arguments: str, fine: tuple[int, ...] = (0,)) -> str:
-    """What a git command prints; '' where it fails, where `root` is no repository and where there is no git."""
-    try:
-        ended = subprocess.run(
-            ["git", *arguments], cwd=root, capture_output=True, text=True, errors="replace", check=False
-        )
-    except FileNotFoundError:
-        return ""
-    return ended.stdout if ended.returncode in fine else ""

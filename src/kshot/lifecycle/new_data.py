@@ -20,7 +20,7 @@ from typing import Any, NamedTuple
 import yaml
 
 from kshot.errors import DataError, Drifted, KshotError
-from kshot.lifecycle import dataset, layout, lock, raw, registry
+from kshot.lifecycle import dataset, git, layout, lock, raw, registry
 from kshot.lifecycle.files import write_text
 
 FILE = layout.STATE / "new-data.json"
@@ -150,8 +150,7 @@ def of_commit(root: Path, ref: str) -> str | None:
 
 
 def _git(root: Path, *arguments: str) -> str:
-    ended = subprocess.run(["git", *arguments], cwd=root, capture_output=True, text=True, check=False)
-    if ended.returncode:
-        told = (ended.stderr.strip().splitlines() or [f"exit code {ended.returncode}"])[-1]
-        raise DataError(f"git {arguments[0]} failed: {told}; mend that, it is tried again")
-    return ended.stdout
+    try:
+        return git.text(root, *arguments)
+    except git.GitFailed as error:
+        raise DataError(f"{error}; mend that, it is tried again") from error

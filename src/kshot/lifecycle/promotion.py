@@ -28,17 +28,19 @@ if TYPE_CHECKING:
     from mlflow import MlflowClient
 
 
-def promote(root: Path, name: str, reason: str, by: str = "") -> Event:
+def promote(root: Path, name: str, reason: str, by: str = "", *, allow_unrecorded: bool = False) -> Event:
     """Make the version champion because a person says so, whatever the gate said.
 
-    Raises RegistryError for an empty reason, a version that is unknown, serves already or is not whole, and one whose
-    run failed; Overtaken where somebody else's decision came first.
+    Raises RegistryError for an empty reason, a version that is unknown, serves already or is not whole, one whose run
+    failed, and, unless `allow_unrecorded`, one without a commit; Overtaken where somebody else's decision came first.
     """
     why = promotion_checks.reason(reason)
 
     def decide(client: "MlflowClient", record: history.Record, found: Registered) -> Event:
         if record.aliases.get(CHAMPION) == found.version:
             raise RegistryError(f"version {found.version} is the champion already; nothing is to be promoted")
+        if not allow_unrecorded:
+            registry.require_recorded(found)
         promotion_checks.require_sound(root, client, found)
         after = with_champion(record.aliases, found.version)
         return _append(client, record, PROMOTED_BY_HAND, found, after, by, why, record.aliases.get(CHAMPION, ""))
@@ -49,13 +51,14 @@ def promote(root: Path, name: str, reason: str, by: str = "") -> Event:
 def approve(root: Path, name: str, reason: str = "", by: str = "") -> Event:
     """Let the gate's decision about a version that waits be carried out.
 
-    Raises RegistryError for a version that does not wait, and where the champion is no longer the one that the
-    evidence compares it with.
+    Raises RegistryError for a version that does not wait or has no commit, and where the champion is no longer the
+    one that the evidence compares it with.
     """
     why = promotion_checks.reason(reason or "approved")
 
     def decide(client: "MlflowClient", record: history.Record, found: Registered) -> Event:
         promotion_checks.require_waiting(client, found)
+        registry.require_recorded(found)
         champion, compared_with = record.aliases.get(CHAMPION, ""), found.tags.get("kshot.compared_with", "")
         if champion != compared_with:
             raise RegistryError(

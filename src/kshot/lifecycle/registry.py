@@ -12,7 +12,7 @@ from kshot.errors import RegistryError
 from kshot.lifecycle import history, layout, store
 from kshot.lifecycle.events import CHALLENGER, CHAMPION, PROMOTED, REFUSED, WAITING, Event, Proof, person, with_champion
 from kshot.lifecycle.files import exclusive
-from kshot.lifecycle.lineage import Lineage
+from kshot.lifecycle.lineage import UNRECORDED, Lineage
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -207,6 +207,15 @@ def require_whole(root: Path, version: str) -> None:
         found = []
     if not found:
         raise RegistryError(f"the artifacts of version {version} are gone from {where}; bring them back from a copy")
+
+
+def require_recorded(version: Registered) -> None:
+    """Raise RegistryError for a version without a commit, unless a person allowed that when it was trained."""
+    if not version.tags.get("kshot.git_commit") and UNRECORDED not in version.tags:
+        raise RegistryError(
+            f"version {version.version} was trained where git could not say which code it was, so that nobody can tell "
+            f"what made it; commit the code and train another, or `kshot promote {version.version} --allow-unrecorded`"
+        )
 
 
 def _accuracies(root: Path) -> str:

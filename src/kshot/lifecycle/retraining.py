@@ -109,6 +109,7 @@ def judge(root: Path, version: Registered, origin: Lineage) -> Outcome:
     manual = params.gate.approval == "manual"
     champion, rules = registry.champion(root), gate.rules_hash(params.gate)
     version = registry.find(root, version.version)  # as it is after what was put right
+    registry.require_recorded(version)
     if registry.is_settled(version, champion, rules, manual):
         return _outcome(version, origin, repeated=True, put_right=put_right)
     from kshot.lifecycle import evidence  # here, because torch takes seconds that a repeated retraining need not wait

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kshot.lifecycle import dataset, layout, store
-from kshot.lifecycle.lineage import Lineage, git_difference, git_state
+from kshot.lifecycle.lineage import Code, Lineage, code_state, git_difference
 from kshot.lifecycle.training_log import Curves
 
 if TYPE_CHECKING:
@@ -23,6 +23,7 @@ class LiveRun:
     """The MLflow run of a retraining that goes on; it is created when there is something to record.
 
     run_id   None until then
+    code     what was checked out when it began
     trouble  what kept the curves from arriving while it trained, for the person; they are recorded at the end then
     """
 
@@ -31,8 +32,8 @@ class LiveRun:
         self.run_id: str | None = None
         self.trouble: str | None = None
         # Taken before the first stage, so that a file edited while it trains does not pass for the one that was used.
-        self._code = git_state(root)
-        self._patch = git_difference(root)
+        self.code: Code = code_state(root)
+        self._patch = git_difference(root) if self.code.commit else ""
         self._curves = Curves(root / layout.TRAIN_LOG)
         self._stop = threading.Event()
         self._guard = threading.Lock()
@@ -61,7 +62,7 @@ class LiveRun:
         with store.told(store.connect(self.root)):
             client = store.client()
             self._send_curves(client, run_id)
-            tags = {**lineage.tags(), **self._code_tags()}
+            tags = {**lineage.tags(), **self.code.tags()}
             run_content.log_results(client, run_id, self.root, tags, params)
             run_content.log_files(client, run_id, self.root, self._patch)
         return run_id
@@ -102,10 +103,6 @@ class LiveRun:
             client.log_batch(run_id, metrics=part)
             self._curves.taken(part)
 
-    def _code_tags(self) -> dict[str, str]:
-        commit, dirty = self._code
-        return {"kshot.git_commit": commit, "kshot.git_dirty": str(dirty).lower()}
-
     def _create(self, client: "MlflowClient") -> str:
         from kshot.lifecycle import run_content
 
@@ -116,7 +113,7 @@ class LiveRun:
         run_content.close_abandoned(client, experiment.experiment_id, here)
         tags = {
             "kshot.data_version": version.md5 if version else "",
-            **self._code_tags(),
+            **self.code.tags(),
             **here,
             "kshot.process": str(os.getpid()),
             **self.tags,

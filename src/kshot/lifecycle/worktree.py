@@ -6,14 +6,13 @@ scheduled retraining changes nothing that a person works with.
 """
 
 import shutil
-import subprocess
 from collections.abc import Sequence
 from pathlib import Path
 
 import yaml
 
 from kshot.errors import DataError
-from kshot.lifecycle import data_names, dataset, layout, settings
+from kshot.lifecycle import data_names, dataset, git, layout, settings
 from kshot.lifecycle.lineage import LOCK_FILE
 
 # Of .kshot, what both sides must see. The project's own lock is not among them: people go on working meanwhile.
@@ -96,9 +95,9 @@ def _share_state(home: Path, tree: Path) -> None:
 
 def _share_mlruns(home: Path, tree: Path) -> None:
     """Put a link in the place of mlruns/, and keep git from taking it for a change."""
-    tracked = _git(tree, "ls-files", "-z", "--", str(layout.MLRUNS)).split("\0")
+    tracked = git.text(tree, "ls-files", "-z", "--", str(layout.MLRUNS)).split("\0")
     if any(tracked):
-        _git(tree, "update-index", "--skip-worktree", "--", *filter(None, tracked))
+        git.run(tree, "update-index", "--skip-worktree", "--", *filter(None, tracked))
         shutil.rmtree(tree / layout.MLRUNS)
     (home / layout.MLRUNS).mkdir(exist_ok=True)
     (tree / layout.MLRUNS).symlink_to((home / layout.MLRUNS).resolve())
@@ -127,8 +126,3 @@ def _choose_data(home: Path, tree: Path, wanted: str | None, from_commit: bool) 
         )
     # The commit's data/raw.dvc stands without its folder; what it names is brought or replaced alike.
     dataset.checkout(tree, version)
-
-
-def _git(root: Path, *arguments: str) -> str:
-    ended = subprocess.run(["git", *arguments], cwd=root, capture_output=True, text=True, check=True)
-    return ended.stdout

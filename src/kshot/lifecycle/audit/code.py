@@ -1,10 +1,9 @@
 """The code that a model was made with: is its commit in git's history, and is it what the stages read?"""
 
 import hashlib
-import os
-import subprocess
 from pathlib import Path
 
+from kshot.lifecycle import git, lineage
 from kshot.lifecycle.audit.content import shown
 from kshot.lifecycle.audit.link import Broken, NotRecorded
 from kshot.lifecycle.audit.subject import Subject
@@ -44,7 +43,9 @@ def source(subject: Subject) -> tuple[str, Path | None]:
     commit = subject.tags.get("kshot.git_commit", "") or _of_run(subject, "kshot.git_commit")
     dirty = (subject.run.data.tags if subject.run else subject.tags).get("kshot.git_dirty") == "true"
     if not commit:
-        raise NotRecorded("no commit was recorded: the project was in no git repository, so its code is not kept")
+        reason = subject.tags.get(lineage.UNRECORDED, "") or _of_run(subject, lineage.UNRECORDED)
+        allowed = f", by --allow-unrecorded, because {reason}" if reason else ""
+        raise NotRecorded(f"no commit was recorded{allowed}: nobody can tell the code that made it")
     if _git(subject.root, "cat-file", "-e", f"{commit}^{{commit}}") is None:
         raise Broken(f"commit {commit[:10]} is not in this repository; fetch it from where it was made", commit)
     return commit, _patch(subject, dirty)
@@ -103,16 +104,10 @@ def _hashes(subject: Subject, commit: str, patch: Path | None, names: list[str])
 
 
 def _git(root: Path, *arguments: str, own: dict[str, str] | None = None, text: str = "") -> bytes | None:
-    """What a git command prints, None where it fails."""
+    """What a git command prints, None where it fails. Raises NotRecorded where git does not work here at all."""
     try:
-        ended = subprocess.run(
-            ["git", *arguments],
-            cwd=root,
-            env={**os.environ, **(own or {})},
-            input=text.encode(),
-            capture_output=True,
-            check=False,
-        )
-    except FileNotFoundError as error:
-        raise NotRecorded("there is no git on this machine to look the commit up with") from error
-    return ended.stdout if ended.returncode == 0 else None
+        return git.run(root, *arguments, env=own, stdin=text.encode())
+    except git.GitFailed as error:
+        if isinstance(error, (git.NoGit, git.NoRepository)) or "dubious ownership" in error.reason:
+            raise NotRecorded(f"the commit cannot be looked up: {error}") from error
+        return None

@@ -3,7 +3,6 @@
 import contextlib
 import os
 import shutil
-import subprocess
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,6 +11,7 @@ import psutil
 
 from kshot.errors import DataError, NotReproduced
 from kshot.lifecycle import dataset, layout, worktree
+from kshot.lifecycle import git as git_program
 from kshot.lifecycle.audit import code
 from kshot.lifecycle.audit.link import Broken, NotRecorded
 from kshot.lifecycle.audit.subject import Subject
@@ -45,14 +45,11 @@ def as_it_was(subject: Subject) -> Iterator[Path]:
 
 
 def git(root: Path, *arguments: str) -> str:
-    """What a git command prints. Raises NotReproduced with git's last line."""
-    # Nobody's hooks: `dvc install` puts a checkout into post-checkout.
-    command = ["git", "-c", "core.hooksPath=/dev/null", *arguments]
-    ended = subprocess.run(command, cwd=root, capture_output=True, text=True, check=False)
-    if ended.returncode:
-        told = (ended.stderr.strip().splitlines() or [f"exit code {ended.returncode}"])[-1]
-        raise NotReproduced(f"git {arguments[0]} failed: {told}; `kshot audit` says whether the record is whole")
-    return ended.stdout
+    """What a git command prints. Raises NotReproduced with git's own reason."""
+    try:
+        return git_program.text(root, *arguments)
+    except git_program.GitFailed as error:
+        raise NotReproduced(f"{error}; `kshot audit` says whether the record is whole") from error
 
 
 def _settle(subject: Subject, tree: Path) -> None:

@@ -1,0 +1,121 @@
+"""The one way to call git: a person's settings, hooks, pager and language change nothing that it prints."""
+
+import os
+import subprocess
+from collections.abc import Mapping
+from pathlib import Path
+
+from kshot.errors import KshotError
+
+# Settings that would change what a command prints or does. `git diff` needs DIFF too, because some have no setting.
+SETTINGS = (
+    "color.ui=never",
+    "core.fsmonitor=false",  # a program of the person's
+    "core.hooksPath=/dev/null",  # `dvc install` puts a checkout into post-checkout
+    "core.quotePath=false",
+    "diff.ignoreSubmodules=none",
+    "diff.interHunkContext=0",
+    "diff.mnemonicPrefix=false",
+    "diff.noprefix=false",
+    "diff.orderFile=/dev/null",
+    "diff.relative=false",
+    "diff.submodule=short",
+    "apply.whitespace=nowarn",
+    "apply.ignoreWhitespace=no",
+    "status.showUntrackedFiles=normal",
+)
+DIFF = ("diff", "--binary", "--full-index", "--no-ext-diff", "--no-textconv", "--no-color", "--unified=3")
+# Set inside a git hook, for instance: they would lead every command to another repository, index or object store.
+FOREIGN = (
+    "GIT_DIR",
+    "GIT_WORK_TREE",
+    "GIT_INDEX_FILE",
+    "GIT_OBJECT_DIRECTORY",
+    "GIT_ALTERNATE_OBJECT_DIRECTORIES",
+    "GIT_COMMON_DIR",
+    "GIT_NAMESPACE",
+    "GIT_PREFIX",
+    "GIT_EXTERNAL_DIFF",
+    "GIT_DIFF_OPTS",
+    "GIT_LITERAL_PATHSPECS",
+    "GIT_GLOB_PATHSPECS",
+    "GIT_NOGLOB_PATHSPECS",
+    "GIT_ICASE_PATHSPECS",
+)
+# Reading takes no lock that another git command may hold, and nothing asks for a password.
+FIXED = {"LC_ALL": "C", "LANGUAGE": "", "GIT_OPTIONAL_LOCKS": "0", "GIT_TERMINAL_PROMPT": "0"}
+
+
+class GitFailed(KshotError):
+    """A git command that failed. `reason` is git's own, `code` its exit code, -1 where there is no git."""
+
+    def __init__(self, command: str, reason: str, code: int) -> None:
+        whole = isinstance(self, (NoGit, NoRepository))  # sentences of kshot's own
+        super().__init__(reason if whole else f"git {command} failed: {reason}")
+        self.command, self.reason, self.code = command, reason, code
+
+
+class NoGit(GitFailed):
+    """There is no program git."""
+
+
+class NoRepository(GitFailed):
+    """The folder is in no git repository."""
+
+
+def run(
+    root: Path,
+    *arguments: str,
+    fine: tuple[int, ...] = (0,),
+    env: Mapping[str, str] | None = None,
+    stdin: bytes = b"",
+) -> bytes:
+    """What `git ARGUMENTS` prints in the folder `root`. Raises GitFailed for an exit code that is not `fine`."""
+    settings = [word for setting in SETTINGS for word in ("-c", setting)]
+    ours = {name: value for name, value in os.environ.items() if name not in FOREIGN}
+    try:
+        ended = subprocess.run(
+            ["git", "--no-pager", *settings, *arguments],
+            cwd=root,
+            env={**ours, **FIXED, **(env or {})},
+            input=stdin,
+            capture_output=True,
+            check=False,
+        )
+    except FileNotFoundError as error:
+        if not root.is_dir():
+            raise
+        reason = "there is no git on this machine (or not on PATH); install it, then run the same command"
+        raise NoGit(_verb(arguments), reason, -1) from error
+    if ended.returncode in fine:
+        return ended.stdout
+    reason = why(ended.stderr.decode(errors="replace"), ended.returncode)
+    kind = NoRepository if "not a git repository" in reason else GitFailed
+    if kind is NoRepository:
+        reason = f"{root} is in no git repository; run `git init` here and commit, then the same command"
+    raise kind(_verb(arguments), reason, ended.returncode)
+
+
+def text(root: Path, *arguments: str, fine: tuple[int, ...] = (0,)) -> str:
+    """`run` as text; bytes that are no UTF-8 become what Python uses for them in names of files."""
+    return os.fsdecode(run(root, *arguments, fine=fine))
+
+
+def commit(root: Path) -> str:
+    """The commit that is checked out, '' where there is none yet. Raises GitFailed where git cannot say."""
+    text(root, "rev-parse", "--git-dir")  # a repository that git refuses must not pass for an empty one
+    return text(root, "rev-parse", "--verify", "--quiet", "HEAD^{commit}", fine=(0, 1)).strip()
+
+
+def why(stderr: str, code: int) -> str:
+    """Git's own reason, on one line: its fatal or error lines with the command that it advises, else its last line."""
+    lines = [line.strip() for line in stderr.splitlines() if line.strip()]
+    told = [line.partition(":")[2].strip() for line in lines if line.startswith(("fatal:", "error:"))]
+    advised = [line for line in lines if line.startswith("git ")]
+    if told and advised:
+        told[-1] += f"; needs: {advised[0]}"
+    return " ".join((told[-1] if told else lines[-1] if lines else f"exit code {code}").split())
+
+
+def _verb(arguments: tuple[str, ...]) -> str:
+    return next((one for one in arguments if not one.startswith("-")), "")
