@@ -1,0 +1,45 @@
+"""What a new user walks first: a clone, `make retrain`, and the verbs on what it made, with the settings as shipped.
+
+`train.steps` alone is smaller: 150 instead of 600, and both versions still reach `gate.min_accuracy` as it is shipped.
+"""
+
+import pytest
+
+from tests.journeys.person import Person, clone
+from tests.journeys.steps import Journey, Step, parameters
+
+pytestmark = pytest.mark.journeys
+
+STEPS = (
+    Step(
+        'make retrain ARGS="--set train.steps=150"',
+        page="README.md",
+        printed="make retrain",
+        shows=(r"5w1s \d", r"20w5s \d", "champion yes: ", "model kshot version 1"),
+        needed=True,
+    ),
+    Step("kshot audit --model 1 --deep", shows=("version 1: all .* hold",)),
+    Step("kshot retrain", shows=("version 1",), hides=("version 2",)),
+    Step("kshot retrain --set train.seed=1", shows=("model kshot version 2",), needed=True),
+    Step("kshot models", shows=(r"1 champion|2 champion",)),
+    Step("kshot compare 1 2", shows=(r"5w1s .* pp",)),
+    Step("kshot promote 1 --reason 'the one that we know'", shows=("version 1 is champion now|already",)),
+    Step("kshot promote 2 --reason 'the other seed'", shows=("version 2 is champion now",)),
+    Step("kshot rollback --reason 'false accepts'", shows=("version 1 is champion now instead of version 2",)),
+    Step("kshot history", shows=("rolled back to version 1", "as they were written")),
+    Step("kshot audit --model 1", shows=("version 1: all .* hold",)),
+    Step("kshot audit --model 2", shows=("version 2: all .* hold",)),
+    Step("kshot reproduce 1", shows=("version 1 is reproduced: identical, bit for bit",)),
+    Step("kshot ui", until="http://127.0.0.1", shows=("MLflow", "Prefect")),
+)
+
+
+@pytest.fixture(scope="module")
+def journey(tmp_path_factory: pytest.TempPathFactory) -> Journey:
+    root = clone(tmp_path_factory.mktemp("default") / "kshot")
+    return Journey(Person(root, root / ".venv/bin"))
+
+
+@parameters(STEPS)
+def test_step(journey: Journey, step: Step) -> None:
+    journey.walk(step)
