@@ -8,7 +8,7 @@ PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11; 
 BIN := .venv/bin
 ARGS ?=
 
-.PHONY: install retrain test test-services check bench lock clean
+.PHONY: install retrain test journeys test-services check bench lock clean
 
 install: .venv/installed
 
@@ -29,6 +29,10 @@ retrain: install
 # One thread a process: the processes already fill the cores.
 test: install
 	OMP_NUM_THREADS=1 $(BIN)/pytest --numprocesses=2 --dist=loadfile $(ARGS)
+
+# The default paths of a new user, from a fresh clone of the last commit with the settings as shipped.
+journeys: install
+	OMP_NUM_THREADS=1 $(BIN)/pytest tests/journeys -m journeys --numprocesses=2 --dist=loadfile $(ARGS)
 
 # The story of docs/operations.md on the embedded default and on real servers, which need PostgreSQL's programs.
 STORIES ?= tests/services

@@ -8,8 +8,8 @@ REPOSITORY = Path(__file__).parents[2]
 PAGES = ("README.md", "docs/*.md", "benchmarks/omniglot/README.md")
 PROMPT = "$ "
 # The programs that a page may call; a block whose first line calls none of them is text.
-PROGRAMS = ("kshot", ".venv/bin/kshot", "make", "python", "git", "dvc", "mlflow", "prefect", "docker", "createdb", "cp")
-COMMAND = re.compile(rf"(?:[A-Z_]+=(?:\"[^\"]*\"|\S+) )*(?:export |(?:{'|'.join(map(re.escape, PROGRAMS))})(?: |$))")
+PROGRAMS = r"(?:\.venv/bin/)?kshot|make|python|git|dvc|mlflow|prefect|docker|createdb|cp|npm"
+COMMAND = re.compile(rf"(?:[A-Z_]+=(?:\"[^\"]*\"|\S+) )*(?:export |(?:{PROGRAMS})(?: |$))")
 REMARK = re.compile(r"\s+# .*|\s{3,}\S.*")  # after a command: a comment, or a column that explains it
 
 
@@ -22,13 +22,16 @@ class Block:
 
     @property
     def commands(self) -> tuple[str, ...]:
-        """The commands of a block without what they print and without remarks; none of a block of text or Python."""
+        """The commands of a block without what they print and without remarks; none of a block of text or Python.
+
+        A command that something printed follows has a prompt. What comes before the first prompt are commands too, if
+        the block begins with one.
+        """
         joined = re.sub(r"\s*\\\n\s*", " ", "\n".join(self.lines)).split("\n")
-        if any(line.startswith(PROMPT) for line in joined):
-            joined = [line.removeprefix(PROMPT) for line in joined if line.startswith(PROMPT)]
-        elif not COMMAND.match(joined[0]):
-            return ()
-        return tuple(REMARK.sub("", line) for line in joined if line.strip())
+        prompts = [place for place, line in enumerate(joined) if line.startswith(PROMPT)]
+        plain = joined[: min(prompts, default=len(joined))] if COMMAND.match(joined[0]) else []
+        prompted = [joined[place].removeprefix(PROMPT) for place in prompts]
+        return tuple(REMARK.sub("", line) for line in (*plain, *prompted) if line.strip())
 
     @property
     def is_python(self) -> bool:

@@ -34,6 +34,7 @@ class Person:
 
     root: Path
     programs: Path
+    names: dict[str, str] = dataclasses.field(default_factory=dict)  # more of the environment
 
     def types(self, command: str, *, until: str = "") -> Ended:
         """Run a line in the shell, in the project. With `until`, press Ctrl-C once it has printed that."""
@@ -67,7 +68,8 @@ class Person:
         assert isinstance(last, ast.Expr), "the last line of a snippet is an expression, whose value a notebook shows"
         before, value = lines[: last.lineno - 1], "\n".join(lines[last.lineno - 1 :])
         snippet = self.root.parent / "snippet.py"
-        snippet.write_text("\n".join([*before, f"value = (\n{value}\n)", "print(value.to_json(orient='records'))", ""]))
+        shown = "value.to_json(orient='records') if hasattr(value, 'to_json') else value"
+        snippet.write_text("\n".join([*before, f"value = (\n{value}\n)", f"print({shown})", ""]))
         return self.types(f"python {snippet}")
 
     def environment(self) -> dict[str, str]:
@@ -81,6 +83,7 @@ class Person:
             "COLUMNS": "120",
             "DATA": self.data_version(),
             "TODAY": datetime.datetime.now(datetime.UTC).date().isoformat(),
+            **self.names,
         }
 
     def data_version(self) -> str:

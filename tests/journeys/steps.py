@@ -5,6 +5,7 @@ import re
 
 import pytest
 
+from tests.journeys.blocks import REPOSITORY, blocks
 from tests.journeys.person import Ended, Person
 
 
@@ -12,15 +13,18 @@ from tests.journeys.person import Ended, Person
 class Step:
     """A line for the shell.
 
-    page, printed: the page that prints the line, and the line there where the journey has to fill in a name or adds
-    a setting. shows: patterns that the output has. until: what is printed when Ctrl-C ends a command that serves.
-    waits: why the step fails for now (strict: it has to go when the step passes). needed: without it the later
-    steps mean nothing.
+    page: the page that prints the line.
+    printed: the lines there that this one stands for, where it fills in a name or adds a setting.
+    codes: the exit codes that are right.
+    shows, hides: patterns that the output has, and has not.
+    until: what is printed when Ctrl-C ends a command that serves.
+    waits: why the step fails for now. A step that passes all the same fails the test, so that this goes.
+    needed: without it the later steps mean nothing.
     """
 
     command: str
     page: str = ""
-    printed: str = ""
+    printed: str | tuple[str, ...] = ()
     codes: tuple[int, ...] = (0,)
     shows: tuple[str, ...] = ()
     hides: tuple[str, ...] = ()
@@ -29,9 +33,10 @@ class Step:
     needed: bool = False
 
     @property
-    def on_page(self) -> tuple[str, str]:
-        """The page and the line as it is printed there; two empty texts for a step of no page."""
-        return (self.page, self.printed or self.command) if self.page else ("", "")
+    def on_pages(self) -> set[tuple[str, str]]:
+        """The page and the line of each line that the step runs."""
+        lines = (self.printed,) if isinstance(self.printed, str) else self.printed or (self.command,)
+        return {(self.page, line) for line in lines} if self.page else set()
 
 
 @dataclasses.dataclass
@@ -49,6 +54,13 @@ class Journey:
         if wrong and step.needed:
             self.failed = step.command
         assert not wrong, f"$ {step.command}\n{ended.output}\n({wrong}; {ended.seconds:.0f} s)"
+        return ended
+
+    def runs_python(self, page: str) -> Ended:
+        """Run the one piece of Python of a page. Fails with its output."""
+        (snippet,) = (block for block in blocks(REPOSITORY / page) if block.is_python)
+        ended = self.person.runs_python(snippet.lines)
+        assert ended.code == 0, ended.output
         return ended
 
 

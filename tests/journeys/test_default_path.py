@@ -27,9 +27,9 @@ STEPS = (
     Step("kshot promote 2 --reason 'the other seed'", shows=("version 2 is champion now",)),
     Step("kshot rollback --reason 'false accepts'", shows=("version 1 is champion now instead of version 2",)),
     Step("kshot history", shows=("rolled back to version 1", "as they were written")),
-    Step("kshot audit --model 1", shows=("version 1: all .* hold",)),
+    Step("kshot audit --model 1", page="docs/audit.md", shows=("version 1: all .* hold",)),
     Step("kshot audit --model 2", shows=("version 2: all .* hold",)),
-    Step("kshot reproduce 1", shows=("version 1 is reproduced: identical, bit for bit",)),
+    Step("kshot reproduce champion", page="docs/audit.md", shows=("version 1 is reproduced: identical, bit for bit",)),
     Step("kshot ui", until="http://127.0.0.1", shows=("MLflow", "Prefect")),
 )
 
