@@ -75,6 +75,8 @@ def test_whole_numbers_serve_as_floats_and_none_where_it_may():
         ("episodes.protocols", {}, "episodes.protocols is empty"),
         ("episodes.protocols", {"../x": {"n_way": 5, "k_shot": 1, "within_group": False}}, "becomes a file name"),
         ("episodes.protocols.5w1s.n_way", 1, "n_way is 1; needs at least 2"),
+        ("episodes.protocols.5w1s.n_query", 0, "n_query is 0; needs at least 1"),
+        ("episodes.protocols.5w1s.by_drawer", 1, "by_drawer is 1; needs a value of type bool"),
         ("episodes.protocols.5w1s.shots", 1, "unknown key episodes.protocols.5w1s.shots"),
         ("episodes.n_episodes", 1, "an interval needs at least 2"),
         ("gate.min_accuracy", {"7w1s": 0.5}, "gate.min_accuracy names '7w1s'; needs one of 5w1s"),
@@ -163,6 +165,13 @@ def test_a_file_that_is_no_mapping_is_told(tmp_path, content, message):
     (tmp_path / "params.yaml").write_text(content)
     with pytest.raises(ParamsError, match=message):
         load_params(tmp_path / "params.yaml")
+
+
+def test_a_protocol_may_have_drawers_and_queries_of_its_own():
+    episodes = load_params(DEFAULTS).episodes
+    assert not episodes.protocols["5w1s"].by_drawer and episodes.queries(episodes.protocols["5w1s"]) == 15
+    lake = Protocol(20, 1, within_group=True, by_drawer=True, n_query=1)
+    assert episodes.queries(lake) == 1
 
 
 def test_a_missing_file_is_told(tmp_path):

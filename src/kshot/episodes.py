@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from kshot.drawers import draw_by_drawer
 from kshot.errors import DataError
 from kshot.params import Protocol
 
@@ -34,12 +35,14 @@ def draw_episodes(
     n_query: int,
     n_episodes: int,
     generator: np.random.Generator,
+    drawers: Sequence[Ids] = (),
 ) -> EpisodeSet:
     """`n_episodes` of `protocol` over the classes whose image ids are `members`.
 
-    members, groups, labels: class by class, its image ids (no picture twice), its group, its label. Classes of one
+    members, groups, labels: class by class, its image ids (no image twice), its group, its label. Classes of one
     episode are drawn without repetition, with within_group from one group that has n_way of them; the images of one
-    class without repetition. Raises DataError where classes or images are too few.
+    class without repetition. drawers: for by_drawer, the drawer of each image of `members`, as in `kshot.drawers`.
+    Raises DataError where classes or images are too few.
     """
     n_way, per_class = protocol.n_way, protocol.k_shot + n_query
     pools = _pools(groups, n_way) if protocol.within_group else [np.arange(len(members))]
@@ -49,6 +52,18 @@ def draw_episodes(
         raise DataError(
             f"an episode needs {n_way} classes, but {kind}: lower n_way in params.yaml, or add classes to this split"
         )
+    if protocol.by_drawer:
+        support, query, chosen = draw_by_drawer(
+            members,
+            drawers,
+            pools,
+            n_way=n_way,
+            k_shot=protocol.k_shot,
+            n_query=n_query,
+            n_episodes=n_episodes,
+            generator=generator,
+        )
+        return EpisodeSet(support, query, labels[chosen].astype(np.int32))
     for ids, label in zip(members, labels, strict=True):
         if len(ids) < per_class:
             raise DataError(

@@ -1,6 +1,7 @@
 """params.yaml as frozen dataclasses, one a section.
 
-The file holds the defaults, so the classes have none: a key too many and a key too few are both errors.
+The file holds the defaults, so the classes have none: a key too many and a key too few are both errors. A protocol may
+leave out what few ask, and so those that older versions recorded stay readable.
 """
 
 import dataclasses
@@ -59,15 +60,23 @@ class Validate:
 
 @dataclasses.dataclass(frozen=True)
 class Protocol:
-    """What one kind of episode asks: n_way classes, k_shot support images each."""
+    """What one kind of episode asks: n_way classes, k_shot support images each.
+
+    within_group: the classes of an episode are of one group.
+    by_drawer: the support is by one drawer and the queries by one other; left out, by many.
+    n_query: queries a class where this protocol has other than `episodes.n_query`.
+    """
 
     n_way: int
     k_shot: int
     within_group: bool
+    by_drawer: bool = False
+    n_query: int | None = None
 
     def __post_init__(self) -> None:
         need(self.n_way >= 2, f"a protocol's n_way is {self.n_way}; needs at least 2 classes to tell apart")
         need(self.k_shot >= 1, f"a protocol's k_shot is {self.k_shot}; needs at least 1 support image a class")
+        need(self.n_query is None or self.n_query >= 1, f"a protocol's n_query is {self.n_query}; needs at least 1")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -86,6 +95,10 @@ class Episodes:
                 name.replace("-", "").replace("_", "").isalnum() and name.isascii(),
                 f"episodes.protocols has the name {name!r}; it becomes a file name: letters, digits, - and _ only",
             )
+
+    def queries(self, protocol: Protocol) -> int:
+        """The queries a class of `protocol`."""
+        return self.n_query if protocol.n_query is None else protocol.n_query
 
 
 @dataclasses.dataclass(frozen=True)

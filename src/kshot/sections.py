@@ -51,10 +51,10 @@ def build(kind: type[Section], value: Any, where: str = "") -> Section:
             near = difflib.get_close_matches(str(key), fields, n=1)
             hint = f"did you mean {near[0]}?" if near else f"known are {', '.join(fields)}"
             raise ParamsError(f"params.yaml: unknown key {_join(where, key)}; {hint}")
-    for key in fields:
-        if key not in value:
-            raise ParamsError(f"params.yaml: {_join(where, key)} is missing; add it")
-    return kind(**{key: _convert(hint, value[key], _join(where, key)) for key, hint in fields.items()})
+    for field in dataclasses.fields(kind):  # type: ignore[arg-type]
+        if field.name not in value and field.default is dataclasses.MISSING:
+            raise ParamsError(f"params.yaml: {_join(where, field.name)} is missing; add it")
+    return kind(**{key: _convert(fields[key], found, _join(where, key)) for key, found in value.items()})
 
 
 def _convert(hint: Any, value: Any, where: str) -> Any:

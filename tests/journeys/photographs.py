@@ -28,7 +28,7 @@ def _groceries(folder: Path, classes: slice, images: slice) -> None:
         for name in sorted(archive.namelist()):
             members[Path(name).parent].append(name)
         for path in sorted(members)[classes]:
-            place = folder / path.name
+            place = folder / "-".join(path.parts)
             place.mkdir(parents=True)
             for name in members[path][images]:
                 (place / Path(name).name).write_bytes(archive.read(name))

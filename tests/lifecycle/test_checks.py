@@ -155,3 +155,41 @@ def test_names_that_do_not_survive(name: str) -> None:
 def test_a_list_names_the_first_and_counts_the_rest() -> None:
     assert listed(["a", "b", "c"]) == "a; b; c"
     assert listed(["a", "b", "c", "d", "e"]) == "a; b; c and 2 more"
+
+
+def by_drawer(drawers: list[str] | None) -> dict[str, pd.DataFrame]:
+    """The tables of four classes of two images, of which one protocol asks 2 ways by drawers."""
+    images = manifest(*((name, f"{name}{number}", 9, 9) for name in ("aa", "ab", "ba", "bb") for number in range(2)))
+    images = images if drawers is None else images.assign(drawer=drawers)
+    places = classes(("aa", "test"), ("ab", "test"), ("ba", "val"), ("bb", "train"))
+    return tables(images, NONE, places, settings(two=Protocol(2, 1, False, by_drawer=True, n_query=1)))
+
+
+def test_images_without_a_drawer_are_counted() -> None:
+    assert by_drawer(None)["files"]["without_drawer"].tolist() == [8]
+    assert by_drawer(["Ada", ""] * 4)["files"]["without_drawer"].tolist() == [4]
+
+
+@pytest.mark.parametrize(
+    ("drawers", "shared"), [(["Ada", "Bo"] * 4, 2), (["Ada", "Bo", "Ada", "Cy"] * 2, 1), (None, 0)]
+)
+def test_by_drawer_demands_classes_that_two_drawers_share(drawers: list[str] | None, shared: int) -> None:
+    table = by_drawer(drawers)["splits"].set_index("name")
+    row = table.loc["the best pair of drawers of split 'test'"]
+    assert (row["classes"], row["needed"], row["missing_classes"]) == (shared, 2, 2 - shared)
+
+
+def test_only_a_protocol_by_drawers_asks_for_them() -> None:
+    asks = [
+        any(check.name == "images name their drawers" for check in checks(each))
+        for each in (
+            settings(),
+            settings(two=Protocol(2, 1, False, by_drawer=True)),
+        )
+    ]
+    assert asks == [False, True]
+
+
+def test_queries_of_a_protocol_of_its_own_count_as_its_own() -> None:
+    table = tables(IMAGES, NONE, PLACES, settings(few=Protocol(3, 1, False, n_query=7)))["classes"].set_index("name")
+    assert table.loc["b", "needed"] == 8

@@ -6,9 +6,12 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
-from kshot.params import Params
+from kshot.drawers import NOBODY, pairs_of_drawers
+from kshot.lifecycle.packed import drawer_numbers, image_ids
+from kshot.params import Params, Protocol
 from kshot.splits import SPLITS
 
 Text = Callable[[pd.Series], str]
@@ -31,7 +34,7 @@ def tables(
 ) -> dict[str, pd.DataFrame]:
     """The tables that the checks read; each has a column `name` that says which row is meant.
 
-    files     one row: how many, the share that is unreadable, and their names
+    files     one row: how many, the share that is unreadable, and their names; how many have no drawer
     images    one row a picture: sides, and under how many classes and in how many splits its content lies
     classes   one row a class: images (a picture counted once), images needed, splits, whether the name survives
     splits    one row a split and demand: classes there, classes needed
@@ -41,14 +44,24 @@ def tables(
         "files": _files(manifest, unreadable),
         "images": _images(manifest, base),
         "classes": _classes(manifest, base, params),
-        "splits": _splits(classes, params),
+        "splits": _splits(manifest, classes, params),
     }
 
 
 def checks(params: Params) -> list[Check]:
     """Every rule, in the order in which a person should hear of them."""
     limits = params.validate
+    drawers = Check(
+        "images name their drawers",
+        "files",
+        "ExpectColumnValuesToBeBetween",
+        {"column": "without_drawer", "max_value": 0},
+        lambda row: f"{row['without_drawer']} of {row['files']} images name no drawer",
+        "a protocol has by_drawer, which needs a column drawer in the manifest that `kshot data add` reads: add it, or "
+        "set by_drawer: false",
+    )
     return [
+        *([drawers] if any(protocol.by_drawer for protocol in params.episodes.protocols.values()) else []),
         Check(
             "files are readable",
             "files",
@@ -128,7 +141,10 @@ def _files(manifest: pd.DataFrame, unreadable: pd.DataFrame) -> pd.DataFrame:
     pairs = zip(unreadable["path"], unreadable["reason"], strict=True)
     examples = listed([f"{path} ({reason})" for path, reason in pairs])
     row = {"name": "all files", "files": count, "unreadable": len(unreadable), "examples": examples}
-    return pd.DataFrame([{**row, "unreadable_share": len(unreadable) / max(1, count)}])
+    without_drawer = int((drawer_numbers(manifest) == NOBODY).sum())
+    return pd.DataFrame(
+        [{**row, "unreadable_share": len(unreadable) / max(1, count), "without_drawer": without_drawer}]
+    )
 
 
 def _images(manifest: pd.DataFrame, base: pd.DataFrame) -> pd.DataFrame:
@@ -150,8 +166,9 @@ def _images(manifest: pd.DataFrame, base: pd.DataFrame) -> pd.DataFrame:
 
 
 def _classes(manifest: pd.DataFrame, base: pd.DataFrame, params: Params) -> pd.DataFrame:
-    shots = max(protocol.k_shot for protocol in params.episodes.protocols.values())
-    answered = ("k_shot + n_query", shots + params.episodes.n_query)
+    protocols = params.episodes.protocols.values()
+    asked = max(protocol.k_shot + params.episodes.queries(protocol) for protocol in protocols)
+    answered = ("k_shot + n_query", asked)
     trained = ("train.images_per_class", params.train.images_per_class)
     images = manifest.groupby("class")["content"].nunique()
     rows = []
@@ -176,7 +193,7 @@ def _classes(manifest: pd.DataFrame, base: pd.DataFrame, params: Params) -> pd.D
     return pd.DataFrame(rows)
 
 
-def _splits(classes: pd.DataFrame, params: Params) -> pd.DataFrame:
+def _splits(manifest: pd.DataFrame, classes: pd.DataFrame, params: Params) -> pd.DataFrame:
     """What a batch and each protocol demand of the splits that they draw from; a rotation counts as a class."""
     rows: list[dict[str, Any]] = []
 
@@ -192,11 +209,26 @@ def _splits(classes: pd.DataFrame, params: Params) -> pd.DataFrame:
         groups = part.loc[part["group"] != "", "group"].value_counts()
         largest = int(groups.iloc[0]) if len(groups) else 0
         for name, protocol in params.episodes.protocols.items():
-            if protocol.within_group:
+            if protocol.by_drawer:
+                shared = _shared_by_drawers(manifest, part, protocol, params.episodes.queries(protocol))
+                demand(f"the best pair of drawers of split {split!r}", f"n_way of {name}", shared, protocol.n_way)
+            elif protocol.within_group:
                 demand(f"the largest group of split {split!r}", f"n_way of {name}", largest, protocol.n_way)
             else:
                 demand(f"split {split!r}", f"n_way of {name}", len(part), protocol.n_way)
     return pd.DataFrame(rows)
+
+
+def _shared_by_drawers(manifest: pd.DataFrame, part: pd.DataFrame, protocol: Protocol, n_query: int) -> int:
+    """The most classes of `part` that an episode by one pair of drawers can have."""
+    numbers = drawer_numbers(manifest)
+    drawers = [numbers[ids % len(manifest)] for ids in image_ids(manifest, part)]
+    groups = part["group"].to_numpy()
+    pools = [np.arange(len(part))]
+    if protocol.within_group:
+        pools = [np.flatnonzero(groups == name) for name in sorted(set(groups)) if name]
+    asked = {"n_way": protocol.n_way, "k_shot": protocol.k_shot, "n_query": n_query}
+    return max((pairs_of_drawers(drawers, pool, **asked).most for pool in pools), default=0)
 
 
 def survives(name: str) -> bool:

@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from kshot.drawers import NOBODY
 from kshot.episodes import EpisodeSet
 from kshot.lifecycle import layout
 
@@ -20,6 +21,14 @@ def read_images(root: Path) -> NDArray[np.uint8]:
 def read_manifest(root: Path) -> pd.DataFrame:
     """One row a packed image, in the order of the pixels."""
     return pd.read_parquet(root / layout.PACKED / "manifest.parquet")
+
+
+def drawer_numbers(manifest: pd.DataFrame) -> NDArray[np.int64]:
+    """For each row of the manifest the number of its drawer, `kshot.drawers.NOBODY` where none is named."""
+    if "drawer" not in manifest:
+        return np.full(len(manifest), NOBODY, dtype=np.int64)
+    numbers, _ = pd.factorize(manifest["drawer"].replace("", None))
+    return numbers.astype(np.int64)  # pandas gives -1 to what is missing
 
 
 def read_classes(root: Path) -> pd.DataFrame:

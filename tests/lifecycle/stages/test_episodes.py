@@ -98,3 +98,29 @@ def test_k_shot_larger_than_a_class_is_told_with_split_and_protocol(tmp_path: Pa
     params = prepared(tmp_path, images=3)
     with pytest.raises(DataError, match=r"val episodes of 2w2s: a class .* has 3 different images; k_shot \+ n_query"):
         episodes.run(tmp_path, params)
+
+
+def test_a_protocol_by_drawers_has_one_drawer_for_the_support_and_one_for_the_queries(tmp_path: Path) -> None:
+    protocol = {"n_way": 3, "k_shot": 1, "within_group": True, "by_drawer": True, "n_query": 1}
+    protocols = {**SMALL["episodes"]["protocols"], "lake": protocol}
+    params = prepared(tmp_path, split={"rotations": "all"}, episodes={"protocols": protocols})
+    place = tmp_path / layout.PACKED / "manifest.parquet"
+    manifest = read_manifest(tmp_path)
+    drawers = np.arange(len(manifest)) % 5
+    manifest.assign(drawer=[f"drawer {number}" for number in drawers]).to_parquet(place, index=False)
+    episodes.run(tmp_path, params)
+    drawn = read_episodes(tmp_path, "test", "lake")
+    assert drawn.support.shape == drawn.query.shape == (50, 3, 1)
+    for support, query in zip(drawn.support, drawn.query, strict=True):
+        (teacher,), (asker,) = (
+            set(drawers[support.ravel() % len(manifest)]),
+            set(drawers[query.ravel() % len(manifest)]),
+        )
+        assert teacher != asker
+
+
+def test_a_protocol_by_drawers_without_drawers_is_told_with_split_and_protocol(tmp_path: Path) -> None:
+    protocol = {"n_way": 3, "k_shot": 1, "within_group": False, "by_drawer": True}
+    params = prepared(tmp_path, episodes={"protocols": {**SMALL["episodes"]["protocols"], "lake": protocol}})
+    with pytest.raises(DataError, match="val episodes of lake: by_drawer needs two drawers that share 3 classes"):
+        episodes.run(tmp_path, params)

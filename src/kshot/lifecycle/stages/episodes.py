@@ -8,7 +8,7 @@ import numpy as np
 from kshot.episodes import draw_episodes
 from kshot.errors import DataError
 from kshot.lifecycle import layout
-from kshot.lifecycle.packed import image_ids, of_splits, read_classes, read_manifest
+from kshot.lifecycle.packed import drawer_numbers, image_ids, of_splits, read_classes, read_manifest
 from kshot.lifecycle.stages.entry import stage_main
 from kshot.params import Params
 
@@ -19,6 +19,7 @@ def run(root: Path, params: Params) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     manifest, classes = read_manifest(root), read_classes(root)
     duplicate = manifest.duplicated(["class", "content"]).to_numpy()
+    drawers = drawer_numbers(manifest)
     for split in ("val", "test"):
         part = of_splits(classes, [split])
         # Copies of a picture never meet in one episode: an answer would be given away.
@@ -31,9 +32,10 @@ def run(root: Path, params: Params) -> None:
                     part["group"].tolist(),
                     part.index.to_numpy(),
                     protocol,
-                    n_query=settings.n_query,
+                    n_query=settings.queries(protocol),
                     n_episodes=settings.n_episodes,
                     generator=np.random.default_rng(int.from_bytes(key[:8])),
+                    drawers=[drawers[ids % len(manifest)] for ids in members],
                 )
             except DataError as error:
                 raise DataError(f"{split} episodes of {name}: {error}") from error
