@@ -34,9 +34,9 @@ from kshot.errors import KshotError
 from kshot.lifecycle import quiet
 
 DESCRIPTION = """\
-kshot retrains a few-shot image recogniser: it versions the images, checks them, trains an
+kshot trains few-shot image classifiers: it versions the images, checks them, trains an
 embedding, measures it on fixed few-shot episodes, registers the model in MLflow and makes it
-the champion if it is at least as good as the one in production.
+the champion if it is not worse than the champion by more than a margin (0.5 points).
 
   kshot retrain             one retraining, from the images to the decision
   kshot data add FOLDER     use your own images: one folder a class
