@@ -26,6 +26,7 @@ OURS = ("kshot", "flows")
 # As in kshot.lifecycle.git, which cannot be imported here: messages in one language, nobody's index.
 FIXED = {"LC_ALL": "C", "LANGUAGE": "", "GIT_TERMINAL_PROMPT": "0"}
 FOREIGN = ("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_OBJECT_DIRECTORY", "GIT_COMMON_DIR", "GIT_PREFIX")
+SERVED = "KSHOT_SERVED_PROJECT"  # in the environment of `kshot schedule` and its runs: the folder that they may work in
 SKIPPED = "skipped"  # how the reason of a run begins that made room for another
 
 
@@ -55,6 +56,8 @@ def retrain_at_commit(
     goes on, this one waits or is skipped (Cancelled), as `overlap` says.
     """
     home = Path(project).resolve()
+    if os.environ.get(SERVED, str(home)) != str(home):
+        raise CommitError(f"{home} is not the project that is served here, {os.environ[SERVED]}; serve it there")
     with alone(home, overlap == "wait") as other:
         if other:
             return Cancelled(message=f"{SKIPPED}: the scheduled retraining {other} was going on")

@@ -3,12 +3,14 @@
 No process waits while nobody answers: what waits stands in the registry, and this flow starts with the answer.
 """
 
+import os
 from pathlib import Path
 from typing import Literal
 
 from prefect import flow, runtime
 from prefect.deployments.runner import RunnerDeployment
 
+from flows.at_commit import SERVED
 from flows.output import say
 from kshot.errors import KshotError
 from kshot.lifecycle import events, promotion
@@ -19,19 +21,23 @@ Answer = Literal["approve", "reject", "promote", "rollback"]
 
 
 @flow(name="promote")
-def promote(answer: Answer, by: str, version: str = "challenger", reason: str = "", root: str = ".") -> None:
+def promote(answer: Answer, by: str, version: str = "challenger", reason: str = "") -> None:
     """Approve or reject the version that waits, promote any version, or roll back to the champion before.
 
     Args:
         answer: what shall happen
-        by: your name; it is kept for good
+        by: your name, kept for good as what you stated, beside the user who serves this form
         version: a number or an alias; rollback does not ask for it
         reason: why; only approve does without
-        root: the project's folder on the machine that serves this
     """
-    project = Path(root).resolve()
+    # Not a parameter: who sends the form could name any folder of this machine.
+    folder = os.environ.get(SERVED)
+    if not folder:
+        raise KshotError("no project is served here; start `kshot schedule` in the project, which answers this form")
+    project = Path(folder)
     if not by.strip():
         raise KshotError("the name is empty; write into `by` who answers")
+    by = f"{by.strip()}, by the form"
     for sentence in promotion.catch_up(project):
         say(sentence)
     if answer == "approve":
@@ -45,11 +51,11 @@ def promote(answer: Answer, by: str, version: str = "challenger", reason: str = 
     say(f"{events.told(event)} (flow run {runtime.flow_run.name})")
 
 
-def deployment(root: Path) -> RunnerDeployment:
-    """The flow as a deployment of the project at `root`, for `prefect.serve` beside others."""
+def deployment() -> RunnerDeployment:
+    """The flow as a deployment, for `prefect.serve` beside others; SERVED in the environment names the project."""
     made = promote.to_deployment(
         NAME,
-        parameters={"root": str(root.resolve()), "version": "challenger"},
+        parameters={"version": "challenger"},
         description="Answer a promotion that waits for approval (`kshot models` lists them), or promote, reject and "
         "roll back by hand.",
         tags=["kshot"],

@@ -3,6 +3,8 @@
 Prefect would start the same server by itself, but only after importing all of it a second time into the flow's process
 (5 s on two cores), and in the terminal's process group: Ctrl-C would end it together with the flow, which could then
 no longer report that it was interrupted. Nothing here imports prefect, so that the server's start costs no waiting.
+
+Both take requests of their own pages and of programs that know the token alone (kshot.lifecycle.server_guard).
 """
 
 import atexit
@@ -24,13 +26,14 @@ from pathlib import Path
 import psutil
 
 from kshot.errors import KshotError
-from kshot.lifecycle import process_group, quiet
+from kshot.lifecycle import process_group, quiet, server_token
 from kshot.lifecycle.files import write_text
 
 NOTE = "server.json"  # in PREFECT_HOME: the server that schedules, while it is up
 PAGES = "http://127.0.0.1:4200"  # of `kshot schedule` and `kshot ui`
 # Started by its path: a project may have a package called flows in its folder, or none.
-TEMPORARY = Path(__file__).with_name("temporary_server.py")
+SCRIPT = Path(__file__).with_name("prefect_server.py")
+ENDS_WITH_PARENT = "--ends-with-parent"
 START_S = 600.0  # 3 s on an idle machine, 3 min on two cores with ten others at work, which also made the database
 
 
@@ -64,14 +67,12 @@ def launch(root: Path) -> Server | None:
     PREFECT_API_URL: call it before anything imports prefect, and call the server's `wait` before the flow.
     """
     home = quiet.keep_prefect_in(root)
-    if not os.environ.get("PREFECT_API_URL") and (lasting := running(home)):
-        os.environ["PREFECT_API_URL"] = lasting
-    if os.environ.get("PREFECT_API_URL"):
+    if find(home):
         return None
     port = free_port()
     log = home / "temporary-server.log"
     process = _start(
-        [sys.executable, "-P", str(TEMPORARY), str(port)],
+        [*command(home, port)[0], ENDS_WITH_PARENT],
         # The switches of prefect.server.api.server.SubprocessASGIServer.
         {"PREFECT_UI_ENABLED": "0", "PREFECT__SERVER_EPHEMERAL": "1", "PREFECT__SERVER_FINAL": "1"},
         log,
@@ -80,7 +81,7 @@ def launch(root: Path) -> Server | None:
     # Registered before prefect is imported, and so run after prefect has sent its last log lines to the server.
     atexit.register(process_group.end, process)
     started = Server(process, port, log)
-    os.environ["PREFECT_API_URL"] = started.api
+    use(home, started.api)
     # It has no pages, and is gone when somebody follows a link to one: `kshot ui` shows them there.
     os.environ.setdefault("PREFECT_UI_URL", PAGES)
     return started
@@ -89,31 +90,55 @@ def launch(root: Path) -> Server | None:
 def start_lasting(home: Path, port: int) -> Server:
     """Start the server that schedules on PREFECT_HOME `home`, and note where it is. Whoever starts it ends it."""
     log = home / "server.log"
-    command = [sys.executable, "-m", "prefect", "server", "start", "--host", "127.0.0.1", "--port", str(port)]
-    # The pages ask this address for their data; the default names port 4200 whatever the port is.
-    process = _start(command, {"PREFECT_UI_API_URL": f"http://127.0.0.1:{port}/api", "PREFECT_API_URL": ""}, log)
+    process = _start(*command(home, port), log)
     started = Server(process, port, log)
     write_text(home / NOTE, json.dumps({"api": started.api, "pid": process.pid}))
     return started
 
 
+def find(home: Path) -> str | None:
+    """Use the server that PREFECT_API_URL names, or the one that schedules on PREFECT_HOME `home`.
+
+    Returns its address, None where there is neither. Call it before anything imports prefect.
+    """
+    named, lasting = os.environ.get("PREFECT_API_URL"), running(home)
+    if lasting and named in (None, "", lasting):
+        use(home, lasting)
+    return named or lasting
+
+
+def use(home: Path, api: str) -> None:
+    """Let this process and its children ask the server on PREFECT_HOME `home`, which wants the token."""
+    os.environ["PREFECT_API_URL"] = api
+    os.environ[server_token.CLIENT] = server_token.token(home)
+
+
 def running(home: Path) -> str | None:
     """The API address of the server that schedules on PREFECT_HOME `home`; None where none answers."""
     try:
-        api = str(json.loads((home / NOTE).read_text(encoding="utf-8"))["api"])
-    except (OSError, ValueError, KeyError, TypeError):
+        note = json.loads((home / NOTE).read_text(encoding="utf-8"))
+        api, process = str(note["api"]), psutil.Process(int(note["pid"]))
+        # Whoever took the port of one that was killed must not be sent the token.
+        return api if _is_server(process) and answers(api) else None
+    except (OSError, ValueError, KeyError, TypeError, psutil.Error):
         return None
-    return api if answers(api) else None
 
 
 def end_left_behind(home: Path) -> None:
     """End the server of a scheduler that was killed, and forget it."""
     with contextlib.suppress(OSError, ValueError, KeyError, TypeError, psutil.Error):
         left = psutil.Process(int(json.loads((home / NOTE).read_text(encoding="utf-8"))["pid"]))
-        if "server" in left.cmdline() and "prefect" in left.cmdline():  # a number may have a new owner
+        if _is_server(left):
             os.killpg(left.pid, signal.SIGTERM)
             left.wait(START_S)
     forget(home)
+
+
+def _is_server(process: psutil.Process) -> bool:
+    """Whether a process is a Prefect server of this user: a number may have a new owner."""
+    command = process.cmdline()
+    named = any(Path(part).name == SCRIPT.name for part in command)
+    return process.uids().real == os.getuid() and (named or {"prefect", "server"} <= {*command})  # of earlier versions
 
 
 def forget(home: Path) -> None:
@@ -163,6 +188,13 @@ def claim_port(first: int) -> int:
                 return port
             os.close(claim)
     raise KshotError(f"ports {first} to {first + 99} are all taken; end something that listens there")
+
+
+def command(home: Path, port: int) -> tuple[list[str], dict[str, str]]:
+    """The command of a server with pages on PREFECT_HOME `home`, and its environment; "" takes a name out of it."""
+    # The pages ask this address for their data; the default names port 4200 whatever the port is.
+    names = {"PREFECT_UI_API_URL": f"http://127.0.0.1:{port}/api", "PREFECT_API_URL": ""}
+    return [sys.executable, "-P", str(SCRIPT), str(port), str(home)], names
 
 
 def _start(

@@ -1,5 +1,6 @@
 """A person's answer given through Prefect: a real server, a served deployment, and the form's parameters."""
 
+import json
 import os
 import subprocess
 import sys
@@ -12,11 +13,13 @@ from tests.lifecycle import registered_versions
 from tests.lifecycle.registered_versions import judgement
 
 SERVE = """
-import sys
+import os, sys
 from pathlib import Path
 from prefect import serve
+from flows.at_commit import SERVED
 from flows.promote import deployment
-serve(deployment(Path(sys.argv[1])), pause_on_shutdown=False, print_starting_message=False)
+os.environ[SERVED] = sys.argv[1]
+serve(deployment(), pause_on_shutdown=False, print_starting_message=False)
 """
 
 # What the page does when its form is sent: it creates a run of the deployment with these parameters.
@@ -40,13 +43,18 @@ try:
             except ObjectNotFound:
                 time.sleep(0.2)
         properties = found.parameter_openapi_schema["properties"]
-        print(json.dumps([properties["answer"]["enum"], found.parameter_openapi_schema["required"]]))
+        required = found.parameter_openapi_schema["required"]
+        print(json.dumps([sorted(properties), properties["answer"]["enum"], required]))
     for parameters in (
         {"answer": "reject", "by": "Grace", "version": "1", "reason": "no"},
+        {"answer": "approve", "by": "Grace", "reason": "as expected", "root": sys.argv[3]},
         {"answer": "approve", "by": "Grace", "reason": "as expected"},
     ):
-        state = run_deployment("promote/answer", parameters=parameters, timeout=200, poll_interval=1).state
-        print(json.dumps([state.type.value, state.message]))
+        try:
+            state = run_deployment("promote/answer", parameters=parameters, timeout=200, poll_interval=1).state
+            print(json.dumps([state.type.value, state.message]))
+        except Exception as error:
+            print(json.dumps([type(error).__name__, str(error)]))
 finally:
     worker.terminate()
     worker.wait(30)
@@ -58,7 +66,7 @@ def test_the_form_of_prefects_page_answers_what_waits(tmp_path: Path) -> None:
     registry.settle(root, "1", judgement(True), "r")
     registry.settle(root, "2", judgement(True, "1"), "r", datetime.now(UTC) + timedelta(hours=1))
     ended = subprocess.run(
-        [sys.executable, "-c", ANSWER, str(root), SERVE],
+        [sys.executable, "-c", ANSWER, str(root), SERVE, str(tmp_path / "another")],
         cwd=REPOSITORY,
         env={**environment(), "PREFECT_LOGGING_LEVEL": "WARNING"},
         capture_output=True,
@@ -67,10 +75,12 @@ def test_the_form_of_prefects_page_answers_what_waits(tmp_path: Path) -> None:
         check=False,
     )
     assert ended.returncode == 0, ended.stderr
-    form, refused, done = (line for line in ended.stdout.splitlines() if line.startswith("["))
-    assert form == '[["approve", "reject", "promote", "rollback"], ["answer", "by"]]'
+    form, refused, elsewhere, done = (line for line in ended.stdout.splitlines() if line.startswith("["))
+    fields = ["answer", "by", "reason", "version"]  # and no folder
+    assert json.loads(form) == [fields, ["approve", "reject", "promote", "rollback"], ["answer", "by"]]
+    assert json.loads(elsewhere)[0] in ("CRASHED", "FAILED")  # the version waits still: the next answer is taken
     assert refused.startswith('["FAILED"') and "version 1 is the champion and cannot be rejected" in refused
     assert done.startswith('["COMPLETED"')
     last = history.history(root)[-1]
     assert history.aliases(root) == {"champion": "2"}
-    assert (last.action, last.who, last.why) == ("approved", events.person("Grace"), "as expected")
+    assert (last.action, last.who, last.why) == ("approved", events.person("Grace, by the form"), "as expected")

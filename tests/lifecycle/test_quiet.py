@@ -44,3 +44,15 @@ def test_prefect_lives_in_the_project(tmp_path: Path, monkeypatch: pytest.Monkey
     assert home == tmp_path / ".kshot" / "prefect"
     assert home.is_dir()
     assert os.environ["PREFECT_HOME"] == str(home)
+
+
+def test_prefect_starts_no_open_server_by_itself(tmp_path: Path) -> None:
+    code = (
+        "from pathlib import Path; from kshot.lifecycle import quiet; quiet.keep_prefect_in(Path('.'));"
+        "from prefect import get_client; get_client(sync_client=True)"
+    )
+    bare = {key: value for key, value in os.environ.items() if not key.startswith("PREFECT_")}
+    ended = subprocess.run(
+        [sys.executable, "-c", code], cwd=tmp_path, env=bare, capture_output=True, text=True, check=False
+    )
+    assert ended.returncode == 1 and "No Prefect API URL provided" in ended.stderr

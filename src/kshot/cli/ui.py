@@ -12,10 +12,10 @@ from typing import Any
 
 from kshot.errors import KshotError
 from kshot.lifecycle import quiet
+from kshot.lifecycle.server_guard import sign_in_address
+from kshot.lifecycle.server_token import token
 
 MLFLOW_PORT, PREFECT_PORT = 5000, 4200  # where runs link to each other; flows/links.py and flows/server.py say the same
-# Eight processes of MLflow's server that judge language models by the clock; nothing here gives them work.
-NO_JOBS = {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
 START_S = 120.0  # an MLflow server needs 8 s on two cores, far more on a busy machine
 
 
@@ -25,7 +25,8 @@ def add_parser(verbs: Any) -> None:
         "ui",
         help="look at runs, models and flows in the browser",
         description="Serve MLflow's pages (runs, curves, models, reports) and Prefect's (flows, logs, results) on this "
-        "project's records. Prints both addresses; Ctrl-C ends both. Only this machine can reach them.",
+        "project's records. Prints both addresses, which sign your browser in; Ctrl-C ends both. Only this machine can "
+        "reach them, and no other page or user of it.",
     )
     top.add_argument(
         "--mlflow-port", type=int, default=MLFLOW_PORT, metavar="PORT", help="default: 5000, or the next free one"
@@ -39,31 +40,37 @@ def add_parser(verbs: Any) -> None:
 def run(root: Path, options: argparse.Namespace) -> int:
     """Start what is not already served elsewhere, print the addresses, and wait."""
     home = quiet.keep_prefect_in(root)
-    from flows.server import running as served  # by `kshot schedule`
+    from flows import server as prefect
 
     mlflow_address = os.environ.get("MLFLOW_TRACKING_URI", "")
-    prefect_address = os.environ.get("PREFECT_API_URL", "") or served(home) or ""
+    prefect_address = prefect.find(home) or ""
+    ours = prefect.running(home) if prefect_address else None  # by `kshot schedule`
     with contextlib.ExitStack() as running:
         servers = []
         if not mlflow_address.startswith("http"):
             port = free_port(options.mlflow_port)
-            mlflow_address = f"http://127.0.0.1:{port}"
-            servers.append(running.enter_context(server(root, mlflow_command(root, port), NO_JOBS, port)))
+            servers.append(running.enter_context(server(root, *mlflow_command(root, home, port), port)))
+            mlflow_address = sign_in_address(f"http://127.0.0.1:{port}", token(home))
         if not prefect_address:
             port = free_port(options.prefect_port)
-            prefect_address = f"http://127.0.0.1:{port}"
-            # The pages ask this address for their data; the default names port 4200 whatever the port is.
-            names = {"PREFECT_UI_API_URL": f"{prefect_address}/api"}
-            servers.append(running.enter_context(server(root, prefect_command(port), names, port)))
+            prefect_address = ours = f"http://127.0.0.1:{port}/api"
+            servers.append(running.enter_context(server(root, *prefect.command(home, port), port)))
+        prefect_address = prefect_address.removesuffix("/api")
+        if ours:
+            prefect_address = sign_in_address(prefect_address, token(home))
         print("starting ...", flush=True)
         for process, port in servers:
             wait_for(process, port)
-        print(f"MLflow   {mlflow_address}   runs, curves, models, reports")
-        print(f"Prefect  {prefect_address.removesuffix('/api')}   flows, their logs and results")
+        print(f"MLflow   runs, curves, models, reports:\n  {mlflow_address}")
+        print(f"Prefect  flows, their logs and results:\n  {prefect_address}")
+        if "#" in mlflow_address + prefect_address:
+            print("Each address signs this browser in; keep it to yourself. After that it works without the last part.")
         if any(port not in (MLFLOW_PORT, PREFECT_PORT) for _, port in servers):
             print(
                 f"the runs' links to each other name ports {MLFLOW_PORT} and {PREFECT_PORT}: free these to follow them"
             )
+        if not servers:
+            return 0
         print("Ctrl-C ends both" if len(servers) == 2 else "Ctrl-C ends it", flush=True)
         try:
             while all(process.poll() is None for process, _ in servers):
@@ -73,21 +80,12 @@ def run(root: Path, options: argparse.Namespace) -> int:
     raise KshotError("a server ended by itself; its last words stand in .kshot/ui.log")
 
 
-def mlflow_command(root: Path, port: int) -> list[str]:
-    """Return the command that serves this project's MLflow store: one worker is enough for one person."""
-    from kshot.lifecycle import store
+def mlflow_command(root: Path, home: Path, port: int) -> tuple[list[str], dict[str, str]]:
+    """Return the command that serves this project's MLflow store, and its environment."""
+    from kshot.lifecycle import mlflow_server, store
 
-    address = store.connect(root)
-    folder = str(root / "mlruns" / "artifacts")
-    return [
-        *(sys.executable, "-m", "mlflow", "server", "--backend-store-uri", address),
-        *("--artifacts-destination", folder, "--workers", "1", "--host", "127.0.0.1", "--port", str(port)),
-    ]
-
-
-def prefect_command(port: int) -> list[str]:
-    """Return the command that serves Prefect on PREFECT_HOME."""
-    return [sys.executable, "-m", "prefect", "server", "start", "--host", "127.0.0.1", "--port", str(port)]
+    command = [sys.executable, "-P", "-m", mlflow_server.__name__, str(root / "mlruns" / "artifacts"), str(port)]
+    return [*command, str(home)], {mlflow_server.STORE: store.connect(root)}
 
 
 @contextlib.contextmanager
@@ -97,7 +95,7 @@ def server(root: Path, command: list[str], names: dict[str, str], port: int) -> 
         process = subprocess.Popen(
             command,
             cwd=root,
-            env={**os.environ, **names},
+            env={name: value for name, value in {**os.environ, **names}.items() if value},
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=log,

@@ -36,8 +36,10 @@ def silence_telemetry() -> frozenset[str]:
 def keep_prefect_in(root: Path) -> Path:
     """Give Prefect a home inside the project `root` (its temporary server would use ~/.prefect). Returns the home.
 
-    A PREFECT_HOME that is already set is kept. Call it before anything imports prefect.
+    A PREFECT_HOME that is already set is kept. Call it before anything imports prefect, which then starts no server of
+    its own where none is named: that one would take requests of every page and user.
     """
+    os.environ.setdefault("PREFECT_SERVER_ALLOW_EPHEMERAL_MODE", "false")
     home = os.environ.setdefault("PREFECT_HOME", str(root.resolve() / PREFECT_HOME))
     Path(home).mkdir(parents=True, exist_ok=True)
     return Path(home)
