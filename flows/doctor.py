@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 from uuid import UUID
 
-from flows import server
+from flows import run_processes, server
 from kshot.errors import KshotError
 from kshot.lifecycle import lock, quiet, run_content, schedule, store
 from kshot.lifecycle.doctor.files import unreadable
@@ -47,6 +47,8 @@ class Run:
 def look(root: Path) -> list[Finding]:
     """What is wrong in Prefect's records of this project. Raises KshotError for a server that does not answer."""
     named = os.environ.get("PREFECT_API_URL")
+    if named:
+        server.find(Path(os.environ.get("PREFECT_HOME") or root / quiet.PREFECT_HOME))
     if named and not server.answers(named):
         raise KshotError(f"Prefect's server {named} does not answer; start it, or unset PREFECT_API_URL")
     if named:
@@ -56,7 +58,8 @@ def look(root: Path) -> list[Finding]:
     if not database.exists() or unreadable(database):
         return []  # told among the files
     runs = _of_database(database)
-    return [*firing(root, runs), *hanging(root, [run for run in runs if _is_gone(root, run)])]
+    living = run_processes.alive(root)
+    return [*firing(root, runs), *hanging(root, [run for run in runs if _is_gone(root, run, living)])]
 
 
 def firing(root: Path, runs: list[Run]) -> Iterator[Finding]:
@@ -107,9 +110,12 @@ def crash(root: Path, ids: list[str]) -> str:
     return f"Crashed in Prefect now: {shown(ids)}"
 
 
-def _is_gone(root: Path, run: Run) -> bool:
-    """Whether nobody can be working on a run of the project's own database."""
-    if run.type == "SCHEDULED":
+def _is_gone(root: Path, run: Run, living: frozenset[str]) -> bool:
+    """Whether nobody can be working on a run of the project's own database; `living`: runs that have a process.
+
+    A run outlives its scheduler where that one alone was killed.
+    """
+    if run.type == "SCHEDULED" or run.id in living:
         return False
     if run.deployment:
         return lock.holder(root, lock.SERVING) is None  # whoever serves looks after its runs

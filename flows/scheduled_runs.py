@@ -19,7 +19,8 @@ from prefect.types import DateTime
 
 from flows import promote
 from flows.at_commit import SKIPPED
-from flows.schedule import BY_DATA, BY_TIME, holder
+from flows.run_processes import holder
+from flows.schedule import BY_DATA, BY_TIME
 from kshot.lifecycle import new_data
 from kshot.lifecycle.files import exclusive
 from kshot.lifecycle.schedule import CRON, EVERY, NEW_DATA, read, write

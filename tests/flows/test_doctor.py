@@ -1,6 +1,9 @@
 """What hangs and what is late in real records of Prefect, looked at in the database and at a server."""
 
+import os
 import sqlite3
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from contextlib import closing
@@ -10,9 +13,9 @@ from uuid import UUID
 
 import pytest
 
-from flows import doctor, server
+from flows import doctor, run_processes, server
 from kshot.errors import KshotError
-from kshot.lifecycle import lock, process_group, quiet, schedule
+from kshot.lifecycle import lock, process_group, quiet, schedule, server_token
 from kshot.lifecycle.doctor.finding import Finding
 from tests.lifecycle.doctor.test_runs import begin, dead_process
 from tests.lifecycle.test_schedule import ALL
@@ -24,31 +27,34 @@ def recorded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     and a start by the clock that nobody made; its server is up."""
     root = tmp_path_factory.mktemp("recorded")
     with pytest.MonkeyPatch.context() as patch:
-        patch.delenv("PREFECT_HOME", raising=False)
+        for name in ("PREFECT_HOME", "PREFECT_API_URL", server_token.CLIENT):
+            patch.setenv(name, "put back afterwards")
+            patch.delenv(name)
         home = quiet.keep_prefect_in(root)
         up = server.start_lasting(home, server.free_port(4300))
         try:
             up.wait()
-            patch.setenv("PREFECT_API_URL", up.api)
-            _record(root, up.api)
+            server.use(home, up.api)
+            _record(root, up.api, server_token.token(home))
             yield root
         finally:
             process_group.end(up.process, grace_s=3.0)
             server.forget(home)
 
 
-def _record(root: Path, api: str) -> None:
+def _record(root: Path, api: str, token: str) -> None:
     from prefect import flow
     from prefect.client.orchestration import get_client
-    from prefect.settings import PREFECT_API_URL, temporary_settings
+    from prefect.settings import PREFECT_API_AUTH_STRING, PREFECT_API_URL, temporary_settings
     from prefect.states import Running, Scheduled
 
     @flow(name="retrain")
     def retrain(root: str = "", project: str = "") -> None: ...
 
-    with temporary_settings({PREFECT_API_URL: api}), get_client(sync_client=True) as client:
-        known = client.create_flow(retrain)
-        by_clock = UUID(str(client.create_deployment(known, name="scheduled", tags=["kshot"])))
+    known = {PREFECT_API_URL: api, PREFECT_API_AUTH_STRING: token}
+    with temporary_settings(known), get_client(sync_client=True) as client:
+        flow_id = client.create_flow(retrain)
+        by_clock = UUID(str(client.create_deployment(flow_id, name="scheduled", tags=["kshot"])))
         client.create_flow_run(retrain, parameters={"root": str(root)}, name="by-hand", state=Running())
         running = {"parameters": {"project": str(root)}, "state": Running(), "name": "by-clock"}
         client.create_flow_run_from_deployment(by_clock, **running)
@@ -98,6 +104,22 @@ def test_runs_whose_process_is_gone_are_told(root: Path) -> None:
         assert len(found(root, "runs")) == 1
 
 
+def test_a_run_that_lives_on_after_its_scheduler_is_not_gone(root: Path) -> None:
+    with closing(sqlite3.connect(root / quiet.PREFECT_HOME / "prefect.db")) as records:
+        (by_clock,) = records.execute("select id from flow_run where name = 'by-clock'").fetchone()
+    # As Prefect's runner starts one: its module, and the run's id in the environment.
+    (root / "prefect").mkdir()
+    (root / "prefect/__init__.py").touch()
+    (root / "prefect/engine.py").write_text("import time; print('on', flush=True); time.sleep(600)\n")
+    names = {**os.environ, run_processes.ID: str(UUID(by_clock)), "PYTHONPATH": str(root)}
+    command = [sys.executable, "-m", "prefect.engine"]
+    with subprocess.Popen(command, env=names, cwd=root, stdout=subprocess.PIPE, start_new_session=True) as process:
+        assert process.stdout is not None and process.stdout.readline() == b"on\n"
+        assert found(root, "runs")[0].found.endswith(": by-hand")
+        process.kill()
+    assert "by-clock" in found(root, "runs")[0].found
+
+
 def test_a_server_that_is_down_is_one_line(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PREFECT_API_URL", "http://127.0.0.1:9/api")
     with pytest.raises(KshotError, match=r"Prefect's server http://127\.0\.0\.1:9/api does not answer; start it, or"):
@@ -107,9 +129,18 @@ def test_a_server_that_is_down_is_one_line(root: Path, monkeypatch: pytest.Monke
 def test_of_a_server_only_what_mlflow_knows_of_this_machine_is_judged_and_mended(
     root: Path, recorded: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    api = server.running(recorded / quiet.PREFECT_HOME)
+    # As where the command imports prefect: another test may have imported it with other settings.
+    from prefect.settings import PREFECT_API_AUTH_STRING, PREFECT_API_URL, temporary_settings
+
+    home = recorded / quiet.PREFECT_HOME
+    api = server.running(home)
     assert api is not None
     monkeypatch.setenv("PREFECT_API_URL", api)
+    with temporary_settings({PREFECT_API_URL: api, PREFECT_API_AUTH_STRING: server_token.token(home)}):
+        _judged_and_mended(root)
+
+
+def _judged_and_mended(root: Path) -> None:
     assert found(root, "runs") == []  # a process of another machine may work on them
     database = root / quiet.PREFECT_HOME / "prefect.db"
     with closing(sqlite3.connect(database)) as records:

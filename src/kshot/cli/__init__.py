@@ -31,7 +31,7 @@ from kshot.cli import (
     ui,
 )
 from kshot.errors import KshotError
-from kshot.lifecycle import quiet
+from kshot.lifecycle import loopback, quiet
 
 DESCRIPTION = """\
 kshot trains few-shot image classifiers: it versions the images, checks them, trains an
@@ -63,6 +63,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if arguments is None:
         _collect_rarely()
     set_by_kshot = quiet.silence_telemetry()
+    loopback.reach_directly()
     options = parser().parse_args(arguments)
     options.set_by_kshot = set_by_kshot  # the doctor tells the person's own variables from these
     if options.debug:

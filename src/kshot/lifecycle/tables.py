@@ -1,17 +1,95 @@
-"""Tables as a person reads them in a terminal."""
+"""Tables and lists of facts that fit a terminal: cells are wrapped between words, and nothing is cut."""
 
-from collections.abc import Sequence
+import re
+import shutil
+import textwrap
+from collections.abc import Iterable, Sequence
+
+NARROWEST = 40  # columns; a terminal that says less gets lines that it breaks itself
+LEAST = 6  # columns that a cell keeps when a row is too wide
+GAP = 2
+GLUE = "\0"  # a blank that stays within its line; textwrap takes it for a letter
 
 
-def columns(table: Sequence[dict[str, str]]) -> list[str]:
-    """Return `table` as lines of aligned columns, the keys above."""
+def columns(table: Sequence[dict[str, str]], width: int | None = None) -> list[str]:
+    """Return `table` as lines of aligned columns, the keys above.
+
+    width: columns of the terminal; None asks the terminal (COLUMNS, 80 where there is none). A row that does not fit is
+    wrapped within its cells, the widest first; where its words alone do not fit, each row becomes a list of facts.
+    """
     if not table:
         return []
-    wide = {key: max(len(key), *(len(row[key]) for row in table)) for key in table[0]}
-    rows = [{key: key for key in wide}, *table]
-    return ["  " + "  ".join(row[key].ljust(wide[key]) for key in wide).rstrip() for row in rows]
+    fits = (width or terminal_width()) - GAP
+    keys = list(table[0])
+    wide = {key: max(len(key), *(len(row[key]) for row in table)) for key in keys}
+    least = {key: max(len(key), LEAST, *(_longest_word(row[key]) for row in table)) for key in keys}
+    least = {key: min(least[key], wide[key]) for key in keys}
+    room = fits - GAP * (len(keys) - 1)
+    if sum(least.values()) > room:
+        blocks = [facts([(key, row[key]) for key in keys if row[key]], width) for row in table]
+        return [line for place, block in enumerate(blocks) for line in (["", *block] if place else block)]
+    while sum(wide.values()) > room:
+        wide[max(keys, key=lambda key: (wide[key] > least[key], wide[key]))] -= 1
+    rows = [{key: key for key in keys}, *table]
+    return [line for row in rows for line in _row(row, wide)]
+
+
+def facts(pairs: Iterable[tuple[str, str]], width: int | None = None) -> list[str]:
+    """Return names and values as lines, the values aligned and wrapped below themselves."""
+    found = list(pairs)
+    indent = max((len(name) for name, _ in found), default=0) + 2 * GAP
+    fits = max(width or terminal_width(), indent + LEAST)
+    lines = []
+    for name, value in found:
+        first, *more = _wrapped(value, fits - indent)
+        lines += [f"{' ' * GAP}{name.ljust(indent - GAP)}{first}".rstrip(), *(" " * indent + line for line in more)]
+    return lines
+
+
+def paragraph(text: str, width: int | None = None, indent: str = "") -> str:
+    """Return `text` wrapped between words, later lines after `indent`."""
+    fits = width or terminal_width()
+    first, *more = _wrapped(text, fits)
+    more = _wrapped(" ".join(more), fits - len(indent)) if more else []
+    return "\n".join([first, *(indent + line for line in more)])
+
+
+def terminal_width() -> int:
+    """Columns of the terminal, 80 where the output is none."""
+    return max(NARROWEST, shutil.get_terminal_size((80, 24)).columns)
 
 
 def counted(number: int, thing: str) -> str:
     """Number and thing, "1 run", "1,004 runs"."""
     return f"{number:,} {thing}{'' if number == 1 else 's'}"
+
+
+def _row(row: dict[str, str], wide: dict[str, int]) -> list[str]:
+    cells = {key: _wrapped(row[key], wide[key]) for key in wide}
+    height = max(len(lines) for lines in cells.values())
+    gap = " " * GAP
+    return [
+        (
+            gap
+            + gap.join((lines[number] if number < len(lines) else "").ljust(wide[key]) for key, lines in cells.items())
+        ).rstrip()
+        for number in range(height)
+    ]
+
+
+def _wrapped(text: str, width: int) -> list[str]:
+    if len(text) <= width:
+        return [text]  # as it is: a figure's own blanks align it
+    wrapped = textwrap.wrap(_glued(text), width, break_long_words=False, break_on_hyphens=False)
+    return [line.replace(GLUE, " ") for line in wrapped] or [""]
+
+
+def _longest_word(text: str) -> int:
+    return max((len(word) for word in _glued(text).split(" ")), default=0)
+
+
+def _glued(text: str) -> str:
+    """`text` with the blanks held that no line may end at: within an interval, and before a unit."""
+    held = re.sub(r"\[[^][]{1,30}\]", lambda found: found[0].replace(" ", GLUE), text)
+    held = re.sub(r"(?<=\d{4}-\d\d-\d\d) (?=\d\d:\d\d)", GLUE, held)
+    return re.sub(r"(?<=\d) (?=(%|pp|ms|s|min|h|d|GB|MB)(?![\w]))", GLUE, held)
