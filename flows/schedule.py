@@ -1,7 +1,6 @@
 """Retrainings that start by themselves: the deployments, their schedules, and what was missed while nobody served."""
 
 import asyncio
-import fcntl
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -32,28 +31,32 @@ from prefect.schedules import Schedule as PrefectSchedule
 from prefect.states import Cancelled, Crashed
 
 from flows import promote
-from flows.at_commit import GUARD, HERE, CommitError, resolve, retrain_at_commit
+from flows.at_commit import HERE, CommitError, resolve, retrain_at_commit
+from flows.run_processes import alive
 from kshot.errors import KshotError
 from kshot.lifecycle import lineage
 from kshot.lifecycle.schedule import CRON, EVERY, NEW_DATA, Schedule
 
 BY_TIME, BY_DATA = "scheduled", "new-data"  # the deployments of the flow `retrain`
 UNDER_WAY = [StateType.RUNNING, StateType.PENDING, StateType.CANCELLING]
+NICKNAMES = ("@hourly", "@daily", "@midnight", "@weekly", "@monthly", "@yearly", "@annually")
 STALE_S = 90.0  # a run that is due for longer was missed: Prefect's runner looks every 10 s
 
 
 def check(root: Path, schedule: Schedule) -> list[str]:
-    """What a person should know before `schedule` is served. Raises KshotError for what would fail every run."""
+    """What a person should know before `schedule` is served. Raises KshotError for what would fail every run, and for
+    a start that never comes."""
     timetable(schedule)
+    for name in schedule.names():
+        next_start(schedule, name)
     try:
         commit = resolve(root, schedule.ref or HERE)
     except CommitError as error:
         raise KshotError(str(error)) from error
     told = [f"each retraining works at {schedule.ref or 'the commit that is checked out'}, now {commit[:12]}"]
     if schedule.ref is None and lineage.git_state(root)[1]:
-        told.append("what is changed here and in no commit is not in it: git commit it first")
-    due = [(name, next_start(schedule, name)) for name in schedule.names()]
-    return told + [f"{name} starts one next at {at:%Y-%m-%d %H:%M:%S %Z}" for name, at in due if at is not None]
+        told.append("uncommitted changes are not used by scheduled runs; commit them first")
+    return told
 
 
 def timetable(schedule: Schedule) -> list[PrefectSchedule]:
@@ -61,6 +64,9 @@ def timetable(schedule: Schedule) -> list[PrefectSchedule]:
     found = []
     if schedule.cron is not None:
         try:
+            # Its parser takes a sixth field for seconds and a seventh for years, some of which are over.
+            if len(schedule.cron.split()) != 5 and schedule.cron not in NICKNAMES:
+                raise ValueError("not five fields")
             found.append(Cron(schedule.cron, timezone=schedule.timezone, slug=CRON, active=CRON not in schedule.paused))
         except ValueError as error:
             raise KshotError(
@@ -80,21 +86,40 @@ def timetable(schedule: Schedule) -> list[PrefectSchedule]:
     return found
 
 
+def both_days(line: str) -> bool:
+    """Whether a cron line names days of the month and of the week: cron then starts on the days of either."""
+    fields = line.split()
+    return len(fields) == 5 and not {fields[2], fields[4]} & {"*", "?"}
+
+
 def next_start(schedule: Schedule, name: str) -> datetime | None:
-    """When `name` is due next, in the schedule's zone; None for what no clock starts."""
+    """When `name` is due next, in the schedule's zone; None for what no clock starts. Raises KshotError for never."""
+    return next(iter(next_starts(schedule, name, 1)), None)
+
+
+def next_starts(schedule: Schedule, name: str, number: int) -> list[datetime]:
+    """The next times of `name`, in the schedule's zone; none for what no clock starts. Raises KshotError for never."""
     here = datetime.now(ZoneInfo(schedule.timezone))
     if name == EVERY and schedule.every_s is not None:
         since = datetime.fromisoformat(schedule.since)
         passed = (here - since).total_seconds() // schedule.every_s + 1
-        return (since + timedelta(seconds=passed * schedule.every_s)).astimezone(here.tzinfo)
+        due = [since + timedelta(seconds=(passed + more) * schedule.every_s) for more in range(number)]
+        return [at.astimezone(here.tzinfo) for at in due]
     if name == CRON and schedule.cron is not None:
         from prefect.client.schemas.schedules import CronSchedule
         from prefect.server.schemas.schedules import CronSchedule as Calculated
 
         asked = CronSchedule(cron=schedule.cron, timezone=schedule.timezone)
-        dates = asyncio.run(Calculated(**asked.model_dump()).get_dates(1, start=here))
-        return datetime.fromtimestamp(dates[0].timestamp(), here.tzinfo) if dates else None
-    return None
+        try:
+            dates = asyncio.run(Calculated(**asked.model_dump()).get_dates(number, start=here))
+        except ValueError:  # of the parser, which gives up after 50 years
+            dates = []
+        if not dates:
+            raise KshotError(
+                f"{schedule.cron!r} never comes: no such day is in any year; needs a day that its month has"
+            )
+        return [datetime.fromtimestamp(date.timestamp(), here.tzinfo) for date in dates]
+    return []
 
 
 def deployments(root: Path, schedule: Schedule) -> list[RunnerDeployment]:
@@ -123,7 +148,7 @@ def deployments(root: Path, schedule: Schedule) -> list[RunnerDeployment]:
             )
         )
     # Whoever is asked to approve a promotion finds the form for it on the same pages.
-    return [*served, promote.deployment(root)]
+    return [*served, promote.deployment()]
 
 
 def _deployment(
@@ -164,9 +189,9 @@ async def tidy(root: Path, schedule: Schedule, ids: list[UUID]) -> None:
             for one in found.schedules:
                 if one.slug not in ways:
                     await client.delete_deployment_schedule(found.id, one.id)
-        alive = holder(root)
+        living = alive(root)
         for run in await _runs(client, ids, UNDER_WAY):
-            if str(run.id) != alive:
+            if str(run.id) not in living:
                 lost: State[Any] = Crashed(message="its process ended with the scheduler's; it reported nothing")
                 await client.set_flow_run_state(run.id, lost, force=True)
         if wanted[BY_TIME]:
@@ -193,16 +218,3 @@ async def _runs(client: Any, deployments: list[UUID], states: list[StateType]) -
         flow_run_filter=FlowRunFilter(state=FlowRunFilterState(type=FlowRunFilterStateType(any_=states))),
     )
     return found
-
-
-def holder(root: Path) -> str:
-    """The id of the scheduled run that goes on in this project; '' without one."""
-    path = root / GUARD
-    if not path.exists():
-        return ""
-    with path.open("r+", encoding="utf-8") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return file.read().strip()
-    return ""

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import dataclasses
 import os
 import signal
 import threading
@@ -16,6 +17,7 @@ from flows import server
 from kshot.errors import Busy, DataError, KshotError
 from kshot.lifecycle import new_data, notify, process_group, quiet
 from kshot.lifecycle import schedule as schedules
+from kshot.lifecycle.files import exclusive
 from kshot.lifecycle.schedule import NEW_DATA, Schedule
 
 PATIENCE_S = 30.0  # with a server that somebody else runs
@@ -36,12 +38,21 @@ def serve(root: Path, wanted: Schedule, say: Say) -> None:
     """
     with one_server(root) as keep:
         # They import prefect, which reads PREFECT_API_URL then.
+        from flows.at_commit import SERVED
         from flows.schedule import check
+        from flows.schedule_text import whole
         from flows.scheduled_runs import News
 
+        os.environ[SERVED] = str(root.resolve())
         for line in check(root, wanted):
             say(line)
-        schedules.write(root, wanted)
+        say("the schedule as it is now:\n" + whole(root, wanted))
+        with exclusive(root, "schedule"):
+            before = schedules.read(root)
+            if before is not None:  # paused or resumed while the server started
+                paused = tuple(name for name in before.paused if name in wanted.names())
+                wanted = dataclasses.replace(wanted, paused=paused)
+            schedules.write(root, wanted)
         keep(say)
         watch, news = Watch(root, say), News()
         with runner(root, say):
@@ -66,12 +77,13 @@ def one_server(root: Path) -> Iterator[Callable[[Say], None]]:
     home = quiet.keep_prefect_in(root)
     named = os.environ.get("PREFECT_API_URL")
     if named:
+        server.find(home)
         wait_for(named)
         yield lambda say: None
         return
     server.end_left_behind(home)
     running = [server.start_lasting(home, server.claim_port(4200))]
-    os.environ["PREFECT_API_URL"] = running[0].api
+    server.use(home, running[0].api)
 
     answered = False
 

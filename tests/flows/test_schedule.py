@@ -124,7 +124,7 @@ def servers(root: Path) -> list[psutil.Process]:
     found = []
     for one in psutil.process_iter():
         try:
-            if "server" in one.cmdline() and one.environ().get("PREFECT_HOME") == home:
+            if "prefect_server.py" in " ".join(one.cmdline()) and one.environ().get("PREFECT_HOME") == home:
                 found.append(one)
         except psutil.Error:
             continue
@@ -156,8 +156,8 @@ def test_the_server_that_ended_is_started_again_and_none_is_left(story: Story) -
 
 
 def test_the_list_says_what_is_due_and_who_serves(story: Story) -> None:
-    assert re.search(r"every +1m +next \d{4}-\d\d-\d\d \d\d:\d\d:\d\d UTC", story.listed)
-    assert re.search(r"new-data +.*incoming, every 1s +last \w{8}", story.listed)
+    assert re.search(r"every +1m, counted from .*\n +next \d{4}-\d\d-\d\d \d\d:\d\d:\d\d UTC", story.listed)
+    assert re.search(r"new-data +.*incoming, looked at\s+every 1s\s+last \w{8}", story.listed)
     assert "served by process" in story.listed
 
 
@@ -177,7 +177,7 @@ def test_nothing_that_a_person_works_with_is_changed_and_the_report_is_there(sto
 
 def test_a_pause_holds_at_the_server_and_in_the_list(story: Story) -> None:
     assert story.paused is not None and story.paused.out == "every: paused\n"
-    assert re.search(r"every +1m +paused", kshot(story.root, "schedule", "list").out)
+    assert re.search(r"every +1m, counted from .*\n +paused", kshot(story.root, "schedule", "list").out)
     with closing(sqlite3.connect(story.root / ".kshot/prefect/prefect.db")) as database:
         assert database.execute("select active from deployment_schedule where slug = 'every'").fetchone() == (0,)
 

@@ -2,6 +2,7 @@
 
 import dataclasses
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -10,6 +11,7 @@ import pytest
 
 from flows import schedule as times
 from flows import server, serving
+from flows.schedule_text import whole
 from kshot import cli
 from kshot.errors import Busy, DataError, KshotError
 from kshot.lifecycle import lock, new_data, schedule
@@ -31,7 +33,17 @@ def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         (["--every", "6"], "'6' is no duration; write it like 30s"),
         (["--every", "1s"], "--every 1s is too often; needs 10s or more"),
         (["--on-new-data", "--poll", "0s"], "--poll 0s is too often; needs 1s or more"),
+        (["--every", "0h"], "--every 0h is too often; needs 10s or more"),
+        (["--every", "60w"], "--every 60w is over a year; needs 366d or less"),
         (["--every", "6h", "--timezone", "Mars/Base"], "'Mars/Base' is no time zone"),
+        (["--every", "6h", "--timezone", "europe/berlin"], "is no time zone; did you mean Europe/Berlin?"),
+        (["--every", "6h", "--ref", ""], "--ref is empty: perhaps a variable in it is not set"),
+        (["--on-new-data", ""], "--on-new-data is empty: perhaps a variable in it is not set"),
+        (["--on-new-data", "."], "holds this project itself; needs a folder of images, outside of it"),
+        (["--on-new-data", "data/raw"], "is where the project keeps its data; `kshot schedule --on-new-data` without"),
+        (["--on-new-data", "--overlap", "skip"], "--overlap is of starts by the clock; needs --cron or --every too"),
+        (["--on-new-data", "--data", "0000"], "--data would never be used: new data starts a retraining on itself"),
+        (["--every", "6h", "--poll", "5s"], "--poll says how often to look for new data; needs --on-new-data too"),
         (["--on-new-data", "nowhere"], "nowhere is not there"),
         (["--every", "6h", "--set", "train.steps=0"], "train.steps is 0; needs at least 1"),
         (["--every", "6h", "--data", "0000"], "'0000' is no data version here"),
@@ -53,10 +65,21 @@ def test_bad_input_is_one_line_and_keeps_nothing(
     assert schedule.read(root) is None
 
 
-@pytest.mark.parametrize("line", ["", "0 3 * *", "61 3 * * 1", "every day", "R 3 * * 1"])
+@pytest.mark.parametrize(
+    "line",
+    ["", "0 3 * *", "61 3 * * 1", "every day", "R 3 * * 1", "0 3 * * 1 30", "0 3 1 1 * 0 2020", "@reboot"],
+)
 def test_what_is_no_cron_line_is_refused_with_an_example(line: str) -> None:
     with pytest.raises(KshotError, match=r"is no cron line; needs five fields, .* such as '0 3 \* \* 1'"):
         times.timetable(dataclasses.replace(ALL, cron=line))
+
+
+def test_a_start_that_never_comes_is_refused() -> None:
+    for line in ("0 3 30 2 *", "0 3 31 4,6 *"):
+        with pytest.raises(KshotError, match=r"never comes: no such day is in any year"):
+            times.next_start(dataclasses.replace(ALL, cron=line), schedule.CRON)
+    leap = times.next_start(dataclasses.replace(ALL, cron="0 3 29 2 *"), schedule.CRON)
+    assert leap is not None and (leap.month, leap.day) == (2, 29)
 
 
 def test_a_project_without_a_commit_is_refused(root: Path) -> None:
@@ -96,8 +119,29 @@ def test_a_schedule_is_listed_paused_and_removed_while_nobody_serves(
     capsys.readouterr()
     assert cli.main(["schedule", "list"]) == 0
     shown = capsys.readouterr().out
-    assert "every     6h" in shown and "paused" in shown and "cron" not in shown
-    assert "not served now" in shown
+    assert re.search(r"^  every +6h, counted from 2026-11-21 11:00:00 CET\n +paused; ", shown, re.MULTILINE)
+    assert "not served now" in shown and "0 3 * * 1" not in shown and "train.steps=20" in shown
+    assert cli.main(["schedule", "remove", "set", "ref"]) == 0
+    assert cli.main(["schedule", "remove"]) == 0
+    assert capsys.readouterr().out == "set, ref: removed\nevery, new-data: removed\n"
+
+
+@pytest.mark.parametrize("width", [80, 60])
+def test_the_whole_schedule_is_shown_and_fits(tmp_path: Path, width: int) -> None:
+    text = whole(tmp_path, dataclasses.replace(ALL, cron="0 3 1 * 1", paused=(schedule.NEW_DATA,)), width)
+    assert max(map(len, text.splitlines())) <= width
+    said = " ".join(text.split())
+    for part in (
+        "0 3 1 * 1 in Europe/Berlin starts on each day that either the day or the weekday names",
+        "every 6h",
+        "/data/incoming, looked at every 1m paused; `kshot schedule resume new-data` goes on",
+        "commit origin/main, fetched before each run",
+        "settings train.steps=20",
+        "missed one start makes up for all",
+        "overlap a start while a retraining goes on waits",
+    ):
+        assert part in said
+    assert len(re.findall(r"\d{4}-\d\d-\d\d 03:00:00 CES?T", said)) == 3
 
 
 def test_a_second_scheduler_is_told_who_serves(root: Path, capsys: pytest.CaptureFixture[str]) -> None:

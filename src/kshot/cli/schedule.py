@@ -2,6 +2,7 @@
 
 import argparse
 import contextlib
+import dataclasses
 import os
 import sys
 import time
@@ -10,24 +11,26 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from kshot.errors import KshotError
-from kshot.lifecycle import layout, lock, quiet, schedule
+from kshot.lifecycle import layout, lock, quiet, schedule, schedule_changes
 from kshot.lifecycle.files import exclusive
 from kshot.lifecycle.schedule import CRON, EVERY, NEW_DATA, Schedule
 
 DESCRIPTION = """\
-Retrain by the clock or when new data comes, until Ctrl-C. Any of the three together:
+Retrain by the clock or when new data comes, until Ctrl-C. Any of the three together, in one
+command or one after the other: a command adds to the stored schedule or replaces the parts that
+it names, keeps the rest, and prints the whole.
 
   kshot schedule --cron "0 3 * * 1" --timezone Europe/Berlin
   kshot schedule --every 6h
   kshot schedule --on-new-data /data/incoming --poll 60s
   kshot schedule                   serve again what was scheduled before
 
-Each retraining works at one commit, in a git worktree of its own: what you edit meanwhile does
-not slip into it. The schedule is kept: `list`, `pause`, `resume` and `remove` work on it whether
-it is served or not. docs/schedule.md says more.
+Each retraining works at one commit, in a git worktree of its own: what you edit meanwhile is not
+in it. The schedule is stored: `list`, `pause`, `resume` and `remove` work on it whether it is
+served or not. docs/schedule.md says more.
 """
 LOG = layout.STATE / "scheduler.log"
-OPTIONS_OF_A_RUN = ("ref", "data", "sets", "catch_up", "overlap", "timezone", "poll", "if_drifted")
+PARTS = (schedule_changes.IF_DRIFTED, schedule_changes.REF, schedule_changes.DATA, schedule_changes.SET)
 
 
 def add_parser(verbs: Any) -> None:
@@ -43,7 +46,7 @@ def add_parser(verbs: Any) -> None:
     top.add_argument(
         "--on-new-data",
         nargs="?",
-        const="",
+        const=schedule_changes.PROJECT,
         metavar="SOURCE",
         help="once for each data version: when the folder, archive or manifest SOURCE changes it is added by "
         "`data add`; without SOURCE, when the project's own version changes (with --ref, the version of that commit)",
@@ -86,12 +89,15 @@ def add_parser(verbs: Any) -> None:
         ("remove", "take it off the schedule"),
     ):
         one = below.add_parser(verb, help=text)
-        one.add_argument("names", nargs="*", choices=[[], CRON, EVERY, NEW_DATA], metavar="NAME", help="default: all")
+        known = (CRON, EVERY, NEW_DATA, *(PARTS if verb == "remove" else ()))
+        one.add_argument(
+            "names", nargs="*", choices=[[], *known], metavar="NAME", help=f"{', '.join(known)}; default: all"
+        )
         one.set_defaults(run=run_change, action=verb)
 
 
 def run_serve(root: Path, options: argparse.Namespace) -> int:
-    """Keep the schedule that the options name, or take the one that is kept, and serve it."""
+    """Change the stored schedule as the options say, print the whole of it, and serve it."""
     with lock.hold(root, "kshot schedule", lock.SERVING):
         wanted = _wanted(root, options)
         if not options.debug:
@@ -112,18 +118,14 @@ def run_serve(root: Path, options: argparse.Namespace) -> int:
 
 
 def run_list(root: Path, options: argparse.Namespace) -> int:
-    """Print one line for each way in which a retraining starts, and who serves them."""
+    """Print the whole schedule, when each start is due next, and who serves it."""
     kept = schedule.read(root)
     if kept is None or not kept.names():
         print('nothing is scheduled; `kshot schedule --cron "0 3 * * 1"` does it, or --every 6h, or --on-new-data')
         return 0
-    from flows.schedule import next_start
+    from flows.schedule_text import whole
 
-    lines = {CRON: kept.cron or "", EVERY: schedule.duration(kept.every_s or 0), NEW_DATA: _source(kept)}
-    for name in kept.names():
-        due = next_start(kept, name)
-        when = "paused" if name in kept.paused else due.strftime("next %Y-%m-%d %H:%M:%S %Z") if due else _last(root)
-        print(f"  {name:<9} {lines[name]:<32} {when}")
+    print(whole(root, kept))
     by = lock.holder(root, lock.SERVING)
     print(f"served by process {by.pid} since {by.since}" if by else "not served now; `kshot schedule` serves it")
     return 0
@@ -132,67 +134,42 @@ def run_list(root: Path, options: argparse.Namespace) -> int:
 def run_change(root: Path, options: argparse.Namespace) -> int:
     """Pause, resume or remove what is scheduled, in the file and at the server that serves it."""
     kept = schedule.read(root)
-    names = tuple(options.names) or (kept.names() if kept else ())
-    missing = [name for name in names if kept is None or name not in kept.names()]
+    known = () if kept is None else schedule_changes.parts(kept) if options.action == "remove" else kept.names()
+    names = tuple(options.names) or known
+    missing = [name for name in names if name not in known]
     if kept is None or missing or not names:
-        known = ", ".join(kept.names()) if kept and kept.names() else "nothing"
-        raise KshotError(f"{', '.join(missing) or 'nothing'} is not scheduled; `kshot schedule list` shows {known}")
+        raise KshotError(
+            f"{', '.join(missing) or 'nothing'} is not scheduled; `kshot schedule list` shows "
+            f"{', '.join(known) or 'nothing'}"
+        )
     home = quiet.keep_prefect_in(root)
     from flows import server
 
-    address = os.environ.get("PREFECT_API_URL") or server.running(home)
     with exclusive(root, "schedule"):
-        if address:
-            os.environ["PREFECT_API_URL"] = address
+        if server.find(home) and set(names) & set(kept.names()):
             from flows.scheduled_runs import tell_server
 
             tell_server(names, options.action)
         kept = schedule.read(root) or kept
         if options.action == "remove":
             for name in names:
-                kept = schedule.without(kept, name)
+                kept = schedule_changes.without(kept, name)
         else:
             kept = schedule.pause(kept, names, options.action == "pause")
         schedule.write(root, kept)
     print(f"{', '.join(names)}: {options.action.rstrip('e')}ed")
+    if set(names) - set(kept.names()) - {CRON, EVERY, NEW_DATA} and lock.holder(root, lock.SERVING):
+        print("what is served now keeps it until `kshot schedule` is started again")
     return 0
 
 
 def _wanted(root: Path, options: argparse.Namespace) -> Schedule:
-    """The schedule that the options name, checked; the kept one where they name none. Raises KshotError."""
-    named = any(value is not None for value in (options.cron, options.every, options.on_new_data))
-    kept = schedule.read(root)
-    if not named:
-        others = [name for name in OPTIONS_OF_A_RUN if getattr(options, name)]
-        if others:
-            raise KshotError(f"--{others[0].replace('_', '-')} says how; needs --cron, --every or --on-new-data too")
-        if kept is None or not kept.names():
-            raise KshotError("nothing is scheduled yet; needs --cron LINE, --every DURATION or --on-new-data [SOURCE]")
-        return kept
-    source = options.on_new_data
-    every_s = schedule.seconds(options.every) if options.every is not None else None
-    if every_s is not None and every_s < schedule.SHORTEST_S:
-        raise KshotError(f"--every {options.every} is too often; needs {schedule.SHORTEST_S:.0f}s or more")
-    if options.if_drifted and not source:
-        raise KshotError("--if-drifted says which new data is retrained; needs --on-new-data SOURCE, what to look at")
-    poll_s = schedule.seconds(options.poll or "60s")
-    if poll_s < 1:
-        raise KshotError(f"--poll {options.poll} is too often; needs 1s or more")
-    return Schedule(
-        cron=options.cron,
-        every_s=every_s,
-        new_data=source is not None,
-        source=str(Path(source).expanduser().resolve()) if source else None,
-        poll_s=poll_s,
-        timezone=schedule.need_zone(options.timezone or "UTC"),
-        catch_up=options.catch_up or "once",
-        overlap=options.overlap or "wait",
-        ref=options.ref,
-        data=options.data,
-        settings=tuple(options.sets or ()),
-        if_drifted=options.if_drifted,
-        # The same interval goes on counting where it began.
-        since=kept.since if kept is not None and kept.every_s == every_s is not None else schedule.now(),
+    """The stored schedule with what the options change; the stored one where they name nothing. Raises KshotError."""
+    return schedule_changes.changed(
+        schedule.read(root),
+        schedule_changes.Changes(
+            **{field.name: getattr(options, field.name) for field in dataclasses.fields(schedule_changes.Changes)}
+        ),
     )
 
 
@@ -208,22 +185,7 @@ def _check(root: Path, wanted: Schedule) -> None:
     if wanted.source is not None:
         from kshot.lifecycle import new_data
 
-        new_data.fingerprint(Path(wanted.source))
-
-
-def _source(kept: Schedule) -> str:
-    where = kept.source or (f"data/raw.dvc of {kept.ref}" if kept.ref else "data/raw.dvc")
-    return f"{where}, every {schedule.duration(kept.poll_s)}{' if drifted' if kept.if_drifted else ''}"
-
-
-def _last(root: Path) -> str:
-    from kshot.lifecycle import new_data
-
-    versions = new_data.read(root).versions
-    if not versions:
-        return "no version yet"
-    last = versions[-1]
-    return f"last {last.md5[:8]}: {last.ended.lower() if last.ended else 'under way' if last.run else 'waits'}"
+        new_data.check_source(root, Path(wanted.source))
 
 
 def _on(terminal: TextIO) -> Callable[[str], None]:

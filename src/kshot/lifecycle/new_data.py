@@ -82,6 +82,20 @@ def write(root: Path, seen: Seen) -> None:
     write_text(root / FILE, json.dumps(dataclasses.asdict(seen), indent=2) + "\n")
 
 
+def check_source(root: Path, source: Path) -> None:
+    """Raise DataError for a source that is not there, or that is the project or holds it: it would take itself."""
+    place = source.resolve()
+    if root.resolve().is_relative_to(place):
+        raise DataError(f"the source {source} holds this project itself; needs a folder of images, outside of it")
+    own = root.resolve() / layout.RAW.parent
+    if place.is_relative_to(own):
+        raise DataError(
+            f"the source {source} is where the project keeps its data; "
+            "`kshot schedule --on-new-data` without a source watches the project's own version"
+        )
+    fingerprint(source)
+
+
 def fingerprint(source: Path) -> str:
     """16 hex digits over names, sizes and times of the files of `source`. Raises DataError where it is not there."""
     try:

@@ -1,6 +1,7 @@
 """When retrainings start by themselves: what `kshot schedule` was told, kept in .kshot/schedule.json."""
 
 import dataclasses
+import difflib
 import json
 import re
 import zoneinfo
@@ -69,7 +70,8 @@ def write(root: Path, schedule: Schedule) -> None:
 
 def without(schedule: Schedule, name: str) -> Schedule:
     """The schedule without one of its ways to start."""
-    gone = {CRON: {"cron": None}, EVERY: {"every_s": None}, NEW_DATA: {"new_data": False, "source": None}}[name]
+    new_data = {"new_data": False, "source": None, "if_drifted": False}
+    gone = {CRON: {"cron": None}, EVERY: {"every_s": None}, NEW_DATA: new_data}[name]
     paused = tuple(other for other in schedule.paused if other != name)
     return dataclasses.replace(schedule, paused=paused, **gone)  # type: ignore[arg-type]
 
@@ -99,10 +101,12 @@ def duration(value: float) -> str:
 
 def need_zone(name: str) -> str:
     """`name` itself if it is a time zone. Raises KshotError."""
-    try:
-        zoneinfo.ZoneInfo(name)
-    except (zoneinfo.ZoneInfoNotFoundError, ValueError, OSError) as error:
-        raise KshotError(f"{name!r} is no time zone; needs a name such as UTC, Europe/Berlin or Asia/Seoul") from error
+    known = zoneinfo.available_timezones() - {"localtime"}  # which would be another zone on another machine
+    if name not in known:
+        by_small = {one.lower(): one for one in known}
+        near = difflib.get_close_matches(name.lower(), by_small, 1, 0.8)
+        hint = f"did you mean {by_small[near[0]]}?" if near else "needs a name such as UTC, Europe/Berlin or Asia/Seoul"
+        raise KshotError(f"{name!r} is no time zone; {hint}")
     return name
 
 
