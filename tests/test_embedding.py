@@ -6,6 +6,7 @@ import torch
 
 from kshot.embedding import Embedding, embed, load_embedding, save_embedding
 from kshot.errors import CheckpointError
+from kshot.reduction import principal_axes
 
 
 def settings(**changes):
@@ -86,3 +87,14 @@ def test_a_damaged_folder_is_told(tmp_path, damage):
         (tmp_path / "embedding.json").write_text(json.dumps(settings(head_dim=3)))
     with pytest.raises(CheckpointError, match="holds no embedding that can be loaded"):
         load_embedding(tmp_path)
+
+
+@pytest.mark.parametrize("offset", [0.0, 1e3, 1e4])
+def test_principal_axes_keep_distances_far_from_the_origin(offset):
+    points = torch.randn(30, 64, generator=torch.Generator().manual_seed(0)) + offset
+    embedding = Embedding(settings())
+    found = principal_axes(points, 20)
+    embedding.reduce(found.axes, found.offset)
+    exact = points.double() @ found.axes.double().T
+    apart = torch.pdist(embedding(points))
+    torch.testing.assert_close(apart, torch.pdist(exact).float(), rtol=1e-5, atol=1e-5)

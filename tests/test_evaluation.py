@@ -1,3 +1,5 @@
+import functools
+
 import numpy as np
 import pytest
 import torch
@@ -5,7 +7,10 @@ import torch
 from kshot.embedding import Embedding
 from kshot.episodes import EpisodeSet
 from kshot.evaluation import Points, accuracies, answer_episodes, embed_once
+from kshot.heads.nearest_neighbour import nearest_neighbour_head
+from kshot.heads.prototype import prototype_head
 from kshot.heads.table import HEADS
+from kshot.open_set import nearest_distance
 
 
 def draw(rng, episodes=40, n_way=4, k_shot=3, n_query=5, classes=10, images=20):
@@ -86,3 +91,26 @@ def test_accuracy_of_a_perfect_and_of_a_blind_space():
     assert accuracies(answer_episodes(perfect, episodes)).min() == 1.0
     blind = Points(np.arange(200), torch.from_numpy(rng.normal(size=(200, 8))).float())
     assert accuracies(answer_episodes(blind, episodes)).mean() == pytest.approx(0.25, abs=0.03)
+
+
+@pytest.mark.parametrize("offset", [0.0, 10.0, 1e3, 1e4])
+@pytest.mark.parametrize("head", [prototype_head, nearest_neighbour_head, functools.partial(prototype_head)])
+def test_predictions_far_from_the_origin_are_those_of_float64(offset, head):
+    rng = np.random.default_rng(3)
+    near = rng.normal(size=(200, 64)) + 0.4 * rng.normal(size=(10, 64)).repeat(20, 0)
+    points = Points(np.arange(200), torch.from_numpy(near + offset * rng.normal(1, 0.3, 64)).float())
+    episodes = draw(rng, episodes=300)
+    exact = points._replace(values=points.values.double())
+    wanted = answer_episodes(exact, episodes, functools.partial(head))
+    found = answer_episodes(points, episodes, head)
+    # At 1e4 the points themselves have three decimals, so that the two nearest classes may be as near as each other.
+    assert (found == wanted).double().mean() > 0.9999
+    assert 0.5 < accuracies(found).mean() < 0.999
+
+
+def test_open_set_distances_far_from_the_origin_are_those_of_float64():
+    rng = np.random.default_rng(4)
+    points = Points(np.arange(200), torch.from_numpy(rng.normal(size=(200, 64)) + 1e4).float())
+    episodes = draw(rng)
+    exact = nearest_distance(points._replace(values=points.values.double()), episodes)
+    torch.testing.assert_close(nearest_distance(points, episodes).double(), exact, rtol=1e-6, atol=0)

@@ -92,3 +92,15 @@ def test_the_projection_keeps_the_widest_directions():
 
 def test_one_dimension_still_gives_a_plane():
     assert project(torch.randn(5, 1)).shape == (5, 2)
+
+
+@pytest.mark.parametrize("offset", [10.0, 1e3, 1e4])
+def test_figures_far_from_the_origin_are_those_of_float64(offset):
+    generator = torch.Generator().manual_seed(0)
+    labels = torch.arange(6).repeat_interleave(10)
+    points = torch.randn(60, 16, generator=generator) + torch.randn(6, 16, generator=generator)[labels] + offset
+    found, wanted = geometry(points, labels)._asdict(), geometry(points.double(), labels)._asdict()
+    for name in ("within", "between", "violations", "effective_rank", "hubness", "map_at_r", "recall_at_1"):
+        assert found[name] == pytest.approx(wanted[name], rel=1e-4), name
+    plane = project(points)
+    torch.testing.assert_close(torch.pdist(plane), torch.pdist(project(points.double()).float()), rtol=1e-3, atol=1e-2)

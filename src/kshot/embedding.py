@@ -67,8 +67,16 @@ class Embedding(nn.Module):
             points = torch.stack([self.projected(view) for view in views(values, self.views)]).mean(0)
         else:
             points = self.projected(values)
-        points = self.axes(points)
+        points = self._on_axes(points)
         return nn.functional.normalize(points, dim=1) if self.settings["l2_normalize"] else points
+
+    def _on_axes(self, points: Tensor) -> Tensor:
+        if not isinstance(self.axes, nn.Linear):
+            return points
+        # Principal axes of points far from the origin take a large offset away: float32 keeps too few digits of both.
+        wide = torch.float32 if points.device.type == "mps" else torch.float64
+        turned = nn.functional.linear(points.to(wide), self.axes.weight.to(wide), self.axes.bias.to(wide))
+        return turned.to(points.dtype)
 
     def projected(self, values: Tensor) -> Tensor:
         """As `forward`, before principal axes and unit length."""

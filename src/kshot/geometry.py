@@ -130,7 +130,8 @@ def effective_rank(points: Tensor) -> float:
     """How many directions points (M, D) spread in, around their mean: between 1 and min(M - 1, D); NaN without any."""
     if len(points) < 2:
         return math.nan
-    centred = (points - points.mean(0)).double()
+    exact = points.double()
+    centred = exact - exact.mean(0)
     narrow = centred.T @ centred if centred.shape[0] >= centred.shape[1] else centred @ centred.T
     values = torch.linalg.eigvalsh(narrow).clamp_min(0).sqrt()
     if not values.sum():
@@ -150,5 +151,5 @@ def project(points: Tensor) -> Tensor:
     if dim < 1:
         return points.new_zeros(len(points), 2)
     found = principal_axes(points, dim)
-    flat = points @ found.axes.T + found.offset
+    flat = (points.double() @ found.axes.T.double() + found.offset.double()).to(points.dtype)
     return torch.nn.functional.pad(flat, (0, 2 - dim))

@@ -65,7 +65,8 @@ def nearest_distance(points: Points, episodes: EpisodeSet) -> Tensor:
     """Euclidean distance of each query to the nearest class mean of its episode: (E, n_way, n_query)."""
     found = []
     for part in chunks(episodes):
-        means = points.values[points.rows(part.support)].mean(2)
+        # In float64: far from the origin float32 has few digits left for a mean.
+        means = points.values[points.rows(part.support)].mean(2, dtype=torch.float64)
         query = points.values[points.rows(part.query)]
         found.append(euclidean(query.flatten(1, 2), means).amin(-1).reshape(query.shape[:3]))
     return torch.cat(found)

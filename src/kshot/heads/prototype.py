@@ -11,4 +11,6 @@ def prototype_head(support: Tensor, labels: Tensor, query: Tensor, n_way: int) -
 
     Shapes as in `kshot.heads`.
     """
-    return -squared_euclidean(query, prototypes(support, labels, n_way))
+    # A mean far from the origin would be rounded to float32's few digits there.
+    middle = support.detach().mean(-2, keepdim=True)
+    return -squared_euclidean(query - middle, prototypes(support - middle, labels, n_way))

@@ -3,8 +3,9 @@
 import torch
 from torch import Tensor, nn
 
-from kshot.distances import cosine_similarity, squared_euclidean
+from kshot.distances import cosine_similarity
 from kshot.embedding import Embedding
+from kshot.heads.prototype import prototype_head
 from kshot.methods.method import Method
 from kshot.prototypes import prototypes
 
@@ -34,10 +35,6 @@ class Prototypical(Method):
         self.log_scale = nn.Parameter(scale, requires_grad=learn_temperature)
 
     def scores(self, support: Tensor, labels: Tensor, query: Tensor, n_way: int) -> Tensor:
-        means = prototypes(support, labels, n_way)
-        likeness = cosine_similarity if self.distance == "cosine" else _minus_squared_euclidean
-        return self.log_scale.exp() * likeness(query, means)
-
-
-def _minus_squared_euclidean(x: Tensor, y: Tensor) -> Tensor:
-    return -squared_euclidean(x, y)
+        if self.distance == "cosine":
+            return self.log_scale.exp() * cosine_similarity(query, prototypes(support, labels, n_way))
+        return self.log_scale.exp() * prototype_head(support, labels, query, n_way)
