@@ -121,3 +121,25 @@ def test_the_optimiser_gets_each_layer_at_its_rate_and_the_head_at_the_whole():
     assert rates[id(network.head.weight)] == 0.01
     assert rates[id(network.backbone.conv1[0].weight)] < rates[id(network.backbone.layer4[0].conv1.weight)] <= 0.01
     assert len(rates) == len(list(method.parameters()))
+
+
+def test_only_matrices_and_kernels_decay():
+    network = embedding("test_vit", head_dim=4)
+    settings = dataclasses.replace(TRAIN, weight_decay=0.1, head_dim=4)
+    described = {"name": "prototypical", "n_way": 2, "k_shot": 1, "arguments": {"learn_temperature": True}}
+    method = build_method(described, network)
+    decays = {
+        id(value): group["weight_decay"] for group in parameter_groups(method, settings) for value in group["params"]
+    }
+    named = dict(method.named_parameters())
+    assert len(decays) == len(named)
+    kept = {name for name, value in named.items() if decays[id(value)] == 0}
+    assert {
+        "log_scale",
+        "embedding.head.bias",
+        "embedding.backbone.norm.weight",
+        "embedding.backbone.pos_embed",
+    } <= kept
+    assert all(name.rpartition(".")[2] == "weight" for name in set(named) - kept)
+    for name in ("embedding.head.weight", "embedding.backbone.patch_embed.proj.weight"):
+        assert decays[id(named[name])] == 0.1

@@ -12,7 +12,7 @@ def checkpoint(step=3):
         best={},
         optimizer={"0/step": torch.tensor(float(step))},
         mined={"neighbours": torch.tensor([[1], [0]])},
-        generator=generator,
+        generators={"batches": generator},
         notes={"step": step, "history": [{}]},
     )
 
@@ -26,7 +26,7 @@ def test_what_is_saved_is_loaded(tmp_path):
     assert found.best == {}
     assert torch.equal(found.optimizer["0/step"], torch.tensor(3.0))
     assert torch.equal(found.mined["neighbours"], torch.tensor([[1], [0]]))
-    assert torch.equal(found.generator, checkpoint().generator)
+    assert torch.equal(found.generators["batches"], checkpoint().generators["batches"])
 
 
 def test_a_newer_one_replaces_the_older_and_leaves_nothing_else(tmp_path):

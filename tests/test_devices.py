@@ -8,5 +8,5 @@ from kshot.errors import ParamsError
 def test_a_device_that_is_not_there_is_told():
     assert choose_device("cpu") == torch.device("cpu")
     if not torch.backends.mps.is_available():
-        with pytest.raises(ParamsError, match="train.device is mps, which this machine has not; it has"):
+        with pytest.raises(ParamsError, match="train.device is mps, but this machine only has: "):
             choose_device("mps")

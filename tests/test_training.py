@@ -1,4 +1,5 @@
 import dataclasses
+import random
 import sys
 from pathlib import Path
 
@@ -18,6 +19,7 @@ from kshot.losses_of_peers import PEERS
 from kshot.methods.table import build_method, describe
 from kshot.objectives import OURS
 from kshot.params import load_params
+from kshot.random_state import seed_everything
 from kshot.training import Done, Step, Validation, meta_train
 
 TRAIN = load_params(Path(__file__).parents[1] / "params.yaml").train
@@ -37,8 +39,8 @@ def params(**changes):
     return dataclasses.replace(TRAIN, **{**small, **changes})
 
 
-def train(settings, validation=None, checkpoint=None, stop_after=None):
-    torch.manual_seed(settings.seed)
+def train(settings, validation=None, checkpoint=None, stop_after=None, head=None):
+    seed_everything(settings.seed)
     embedding = Embedding(
         {
             "backbone": "conv4",
@@ -48,6 +50,8 @@ def train(settings, validation=None, checkpoint=None, stop_after=None):
             "ingest": {"size": SIZE, "channels": 1, "invert": True},
         }
     )
+    if head is not None:
+        embedding.head = head
     method = build_method(describe(settings), embedding)
     members = [np.arange(c * IMAGES, (c + 1) * IMAGES) for c in range(CLASSES)]
     names = [f"class {c}" for c in range(CLASSES)]
@@ -129,17 +133,69 @@ def test_early_stopping_keeps_the_best_weights(monkeypatch):
     monkeypatch.setattr(training, "accuracies", lambda _: np.array([score := next(scores), score]))
     kept, records = train(params(steps=100, patience=2), validation=episodes())
     assert [record.best for record in records if isinstance(record, Validation)] == [True, True, False, False]
-    assert records[-1].reason == "no better validation in 2 looks; the weights of step 20 were kept"
+    told = "stopped, as the last 2 validations were below the best; kept step 20, the best on validation"
+    assert records[-1].reason == told
     monkeypatch.undo()
     twenty, _ = train(params(steps=100), validation=episodes(), stop_after=20)
     assert torch.equal(first_layer(kept), first_layer(twenty))
+
+
+@pytest.mark.parametrize(
+    ("scores", "best", "kept"),
+    [
+        ([0.5, 0.9, 0.9, 0.8, 0.9, 0.8, 0.7], [True, True, True, False, True, False, False], 50),
+        ([0.9, 0.8, 0.9, 0.8, 0.9, 0.8, 0.9], [True, False] * 3 + [True], 65),
+        ([0.9] * 7, [True] * 7, 65),
+    ],
+)
+def test_the_later_of_equals_is_kept_and_equals_are_not_stale(monkeypatch, scores, best, kept):
+    given = iter(scores)
+    monkeypatch.setattr(training, "accuracies", lambda _: np.array([score := next(given), score]))
+    _, records = train(params(steps=65, patience=2), validation=episodes())
+    found = [record for record in records if isinstance(record, Validation)]
+    assert [record.step for record in found] == [10, 20, 30, 40, 50, 60, 65], "the last step is validated too"
+    assert [record.best for record in found] == best
+    assert records[-1].reason.endswith(f"kept step {kept}, the best on validation")
+
+
+def test_a_training_shorter_than_validate_every_is_validated_once():
+    _, records = train(params(steps=5, patience=4), validation=episodes())
+    assert [record.step for record in records if isinstance(record, Validation)] == [5]
+
+
+class Noisy(torch.nn.Module):
+    """Dropout, stochastic depth, and noise of numpy's and Python's generators, while it trains."""
+
+    def __init__(self):
+        super().__init__()
+        from timm.layers import DropPath
+
+        self.dropout, self.depth = torch.nn.Dropout(0.3), DropPath(0.3)
+
+    def forward(self, points):
+        if self.training:
+            points = points * (1 + 0.1 * np.random.rand() + 0.1 * random.random())  # noqa: NPY002
+        return points + self.depth(self.dropout(points))
+
+
+def test_a_resumed_training_draws_what_an_uninterrupted_one_draws(tmp_path, monkeypatch):
+    monkeypatch.setattr(training, "SAVE_EVERY", 0.0)
+    path = tmp_path / "checkpoint.safetensors"
+    whole, _ = train(params(), head=Noisy())
+    train(params(), checkpoint=path, stop_after=20, head=Noisy())
+    for _ in range(7):  # whatever the process drew meanwhile
+        torch.rand(3), np.random.rand(), random.random()  # noqa: NPY002
+    resumed, records = train(params(), checkpoint=path, head=Noisy())
+    assert isinstance(records[0], dict)
+    for key, value in whole.state_dict().items():
+        assert torch.equal(value, resumed.state_dict()[key])
 
 
 def test_records_tell_step_loss_speed_and_the_end():
     _, records = train(params(steps=25))
     assert [record.step for record in records if isinstance(record, Step)] == [10, 20, 25]
     assert all(record.images_per_s > 0 for record in records if isinstance(record, Step))
-    assert isinstance(records[-1], Done) and records[-1].reason == "all 25 steps done"
+    assert isinstance(records[-1], Done) and records[-1].reason == "kept the last step"
 
 
 def test_every_loss_of_the_table_is_tried_and_has_its_function():

@@ -13,27 +13,32 @@ from torch.optim import Optimizer
 
 from kshot.errors import CheckpointError
 
-PARTS = ("weights", "best", "optimizer", "mined")
+PARTS = ("weights", "best", "optimizer", "mined", "generators")
 
 
 @dataclass(frozen=True)
 class Checkpoint:
     """Everything a training needs to go on as if it had never stopped; `notes` must be plain JSON.
 
-    `weights` and `best` hold what a loss itself learns or remembers, too; `mined` is what was mined last.
+    weights     of the method, with what a loss itself learns or remembers
+    best        the same at the best validation so far
+    optimizer   its moments
+    mined       the nearest classes that were mined last
+    generators  the state of each torch generator: that of the batches, and those of `kshot.random_state`
+    notes       counters, records and the states of the other generators
     """
 
     weights: dict[str, Tensor]
     best: dict[str, Tensor]
     optimizer: dict[str, Tensor]
     mined: dict[str, Tensor]
-    generator: Tensor
+    generators: dict[str, Tensor]
     notes: dict[str, Any]
 
 
 def save_checkpoint(checkpoint: Checkpoint, path: Path) -> None:
     """Write `checkpoint`; a reader finds the old one or the new one, never half of one."""
-    tensors = {"generator": checkpoint.generator}
+    tensors = {}
     for part in PARTS:
         for key, tensor in getattr(checkpoint, part).items():
             tensors[f"{part}/{key}"] = tensor.detach().cpu().contiguous()
@@ -51,7 +56,6 @@ def load_checkpoint(path: Path) -> Checkpoint | None:
     try:
         with safe_open(path, framework="pt") as file:
             notes = json.loads(file.metadata()["notes"])
-            generator = file.get_tensor("generator")
             for key in file.keys():  # noqa: SIM118 - it is no mapping
                 part, _, name = key.partition("/")
                 if part in parts:
@@ -60,7 +64,7 @@ def load_checkpoint(path: Path) -> Checkpoint | None:
         raise CheckpointError(
             f"{path} is no checkpoint of kshot: {error}; delete it to train from the start"
         ) from error
-    return Checkpoint(**parts, generator=generator, notes=notes)
+    return Checkpoint(**parts, notes=notes)
 
 
 def optimizer_tensors(optimizer: Optimizer) -> dict[str, Tensor]:

@@ -7,10 +7,20 @@ from kshot.errors import ParamsError
 
 def choose_device(name: str) -> torch.device:
     """The device that `name` (auto, cpu, cuda, mps) means here. Raises ParamsError where there is none."""
-    present = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
+    here = present()
     if name == "auto":
-        name = next(kind for kind, here in present.items() if here)
-    if not present[name]:
-        here = ", ".join(kind for kind, found in present.items() if found)
-        raise ParamsError(f"params.yaml: train.device is {name}, which this machine has not; it has {here}")
+        name = here[0]
+    if name not in here:
+        raise ParamsError(f"params.yaml: train.device is {name}, but this machine only has: {', '.join(here)}")
     return torch.device(name)
+
+
+def chosen_or_best(name: str) -> torch.device:
+    """As `choose_device`, and the fastest device of this machine where it has none that `name` means."""
+    return choose_device(name if name in present() else "auto")
+
+
+def present() -> list[str]:
+    """The kinds of device that this machine has, the fastest first."""
+    found = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
+    return [kind for kind, here in found.items() if here]

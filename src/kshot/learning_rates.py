@@ -1,4 +1,4 @@
-"""Learning rates: which layer and which parameter gets what share, and how it changes as training goes on."""
+"""Which parameter learns at what rate and decays, and how the rate changes as training goes on."""
 
 import math
 from typing import Any
@@ -11,18 +11,28 @@ from kshot.train_params import Train
 
 
 def parameter_groups(method: Method, params: Train) -> list[dict[str, Any]]:
-    """What learns, by learning rate: proxies and the like at one of their own, the backbone's layers at theirs."""
+    """The parameters that learn, by learning rate and weight decay, as an optimizer takes them.
+
+    Proxies and the like have a learning rate of their own, the backbone's layers theirs. Weight decay acts on matrices
+    and kernels alone: norms, biases, scales and temperatures have one dimension or none, and a network may name more.
+    """
     proxies = training_parameters(method)
     apart = {id(parameter) for parameter in proxies}
     shares = rate_shares(method.embedding.backbone, params.layer_decay) if params.layer_decay < 1 else {}
     layers = {id(value): shares.get(name, 1.0) for name, value in method.embedding.backbone.named_parameters()}
-    learned: dict[float, list[Tensor]] = {}
+    undecayed = _undecayed(method.embedding.backbone)
+    learned: dict[tuple[float, bool], list[Tensor]] = {}
     for value in method.parameters():
         if value.requires_grad and id(value) not in apart:
-            learned.setdefault(layers.get(id(value), 1.0), []).append(value)
+            decays = value.ndim > 1 and id(value) not in undecayed
+            learned.setdefault((layers.get(id(value), 1.0), decays), []).append(value)
     groups: list[dict[str, Any]] = [
-        {"params": values, "lr": params.learning_rate * share, "weight_decay": params.weight_decay}
-        for share, values in sorted(learned.items(), reverse=True)
+        {
+            "params": values,
+            "lr": params.learning_rate * share,
+            "weight_decay": params.weight_decay if decays else 0.0,
+        }
+        for (share, decays), values in sorted(learned.items(), key=lambda item: item[0], reverse=True)
     ]
     if proxies:
         groups.append({"params": proxies, "lr": params.proxy_learning_rate, "weight_decay": 0.0})
@@ -57,3 +67,10 @@ def rate_shares(backbone: nn.Module, decay: float) -> dict[str, float]:
     share = {layer: decay ** (len(ordered) - 1 - place) for place, layer in enumerate(ordered)}
     prefix = "" if inner is backbone else "network."
     return {prefix + name: share[layer if layer >= 0 else last] for name, layer in layers.items()}
+
+
+def _undecayed(backbone: nn.Module) -> set[int]:
+    """The ids of the parameters that one of timm's models says are not to decay, such as position embeddings."""
+    inner: Any = getattr(backbone, "network", backbone)
+    named = set(inner.no_weight_decay()) if hasattr(inner, "no_weight_decay") else set()
+    return {id(value) for name, value in inner.named_parameters() if name in named}

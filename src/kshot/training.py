@@ -32,12 +32,14 @@ from kshot.losses.terms import Terms
 from kshot.memory import peak_memory
 from kshot.methods.method import Method
 from kshot.mining.offline import nearest_classes
+from kshot.random_state import random_state, restore_random_state
 from kshot.statistics import mean_interval
 from kshot.train_params import Train
 
 LOG_EVERY = 10  # steps between records; reading the loss more often would make a GPU wait
 SAVE_EVERY = 20.0  # seconds of work that a killed training may lose
 CENTRE_IMAGES = 2000  # whose mean stands for that of all training images
+NOTED = ("step", "seconds", "stale", "best_step", "best_accuracy", "history")  # what a checkpoint notes of a run
 VALIDATION_EPISODES = 300  # of the fixed ones: enough to choose a stopping point, quick enough to do often
 
 
@@ -57,7 +59,7 @@ class Step:
 
 @dataclass(frozen=True)
 class Validation:
-    """Accuracy on the validation episodes after `step`, its 95 % interval, and whether it is the best so far."""
+    """Accuracy on the validation episodes after `step`, its 95 % interval, and whether no earlier one is higher."""
 
     step: int
     val_accuracy: float
@@ -68,8 +70,13 @@ class Validation:
 
 @dataclass(frozen=True)
 class Done:
-    """The last record: why training ended after `step`, the seconds it took, those before a resumption included, and
-    the most memory that it held, of the device where that has its own."""
+    """The last record.
+
+    step            after which training ended
+    reason          which step's weights were kept, and why training ended where that was before the last step
+    seconds         it took, those before a resumption included
+    peak_memory_mb  the most that it held, of the device where that has its own
+    """
 
     step: int
     done: bool
@@ -95,10 +102,11 @@ def meta_train(
     """Train `method` in place on the device it is on, yielding records as it goes.
 
     members: class by class, the ids of its images; names: theirs, for messages; groups: theirs, for
-    `params.classes_of_group`. With `validation`, the weights at the end are those that answered its episodes best, and
-    training stops after `params.patience` validations without a better one; patience 0 keeps the last weights. With
-    `checkpoint`, a training that was killed goes on where it was, to the same weights; what it had already yielded
-    comes first again, as mappings. Raises TrainingDiverged where an embedding or the loss is no longer a number.
+    `params.classes_of_group`. With `validation`, its episodes are predicted every `params.validate_every` steps and
+    after the last one; the weights at the end are those of the highest accuracy, the later of equals, and training
+    stops after `params.patience` validations in a row below it; patience 0 keeps the last weights. With `checkpoint`, a
+    training that was killed goes on where it was, to the same weights; what it had already yielded comes first again,
+    as mappings. Raises TrainingDiverged where an embedding or the loss is no longer a number.
     """
     batches = ClassBalanced(
         members, names, params.classes_per_batch, params.images_per_class, groups, params.classes_of_group
@@ -106,21 +114,22 @@ def meta_train(
     run = _Run(method, params, checkpoint, names)
     yield from run.history
     steps = params.steps if run.learns else 0
-    reason = f"all {params.steps} steps done" if run.learns else "nothing in it learns"
+    stopped = ""
     while run.step < steps:
         yield from run.keep(run.advance(images, batches))
-        if validation is not None and run.step % params.validate_every == 0:
+        if validation is not None and (run.step % params.validate_every == 0 or run.step == steps):
             yield from run.keep([run.validate(images, validation)])
             if params.patience and run.stale >= params.patience:
-                reason = f"no better validation in {params.patience} looks"
+                stopped = f"stopped, as the last {params.patience} validations were below the best; "
                 break
         run.save_when_due()
+    kept = "kept the last step" if run.learns else "nothing in it learns"
     if run.best and params.patience:
         method.load_state_dict(run.best)
-        reason += f"; the weights of step {run.best_step} were kept"
+        kept = f"kept step {run.best_step}, the best on validation"
     if method.has_space:
         method.centre.copy_(centre(method, images, np.concatenate(members)))
-    yield Done(run.step, True, reason, round(run.seconds, 1), round(peak_memory(run.device) / 1e6))
+    yield Done(run.step, True, stopped + kept, round(run.seconds, 1), round(peak_memory(run.device) / 1e6))
 
 
 def centre(method: Method, images: Pixels, ids: NDArray[np.integer[Any]]) -> Tensor:
@@ -221,16 +230,17 @@ class _Run:
         part = episodes.first(VALIDATION_EPISODES)
         points = embed_once(self.method, images, part.support, part.query)
         accuracy = mean_interval(accuracies(answer_episodes(points, part, scorer(self.method, OWN))))
-        better = accuracy.mean > self.best_accuracy
-        if better:
+        # The later of equals has seen more; and what only equals the best is no sign that training got worse.
+        best = accuracy.mean >= self.best_accuracy
+        if best:
             self.best, self.best_step, self.best_accuracy = (
                 copy_weights(self.method),
                 self.step,
                 accuracy.mean,
             )
-        self.stale = 0 if better else self.stale + 1
+        self.stale = 0 if best else self.stale + 1
         self.seconds += time.perf_counter() - started
-        return Validation(self.step, accuracy.mean, accuracy.low, accuracy.high, better)
+        return Validation(self.step, accuracy.mean, accuracy.low, accuracy.high, best)
 
     def keep(self, records: Sequence[Step | Validation]) -> Sequence[Step | Validation]:
         self.history += [asdict(record) for record in records]
@@ -240,14 +250,14 @@ class _Run:
         if self.path is None or time.monotonic() - self.saved < SAVE_EVERY:
             return
         self.saved = time.monotonic()
-        names = ("step", "seconds", "stale", "best_step", "best_accuracy", "history")
-        notes = {name: getattr(self, name) for name in names}
+        generators, others = random_state(self.device)
+        notes = {**{name: getattr(self, name) for name in NOTED}, "random": others}
         found = Checkpoint(
             weights=self.method.state_dict(),
             best=self.best,
             optimizer=optimizer_tensors(self.optimizer),
             mined=self.mined,
-            generator=self.generator.get_state(),
+            generators={"batches": self.generator.get_state(), **generators},
             notes=notes,
         )
         save_checkpoint(found, self.path)
@@ -256,7 +266,8 @@ class _Run:
         self.method.load_state_dict(found.weights)
         restore_optimizer(self.optimizer, found.optimizer)
         self.mined = found.mined
-        self.generator.set_state(found.generator)
+        self.generator.set_state(found.generators["batches"])
+        restore_random_state(found.generators, found.notes["random"], self.device)
         self.best = {key: tensor.to(self.device) for key, tensor in found.best.items()}
-        for name, value in found.notes.items():
-            setattr(self, name, value)
+        for name in NOTED:
+            setattr(self, name, found.notes[name])

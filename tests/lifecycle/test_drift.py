@@ -19,6 +19,14 @@ from tests.lifecycle import champion_project
 from tests.lifecycle.raw_project import files_below
 
 
+@pytest.fixture(scope="module", autouse=True)
+def a_machine_with_a_gpu():
+    """Where the project's settings say cpu: whatever asks for the GPU that is not there fails."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("kshot.devices.present", lambda: ["cuda", "cpu"])
+        yield
+
+
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
     return tmp_path_factory.mktemp("drift")

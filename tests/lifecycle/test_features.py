@@ -58,7 +58,7 @@ def test_every_image_and_every_turn_has_the_features_that_the_backbone_gives(roo
     said = capsys.readouterr().out
     assert "of colour, was summed for grey pictures" in said
     assert "test_resnet at 32 x 32 pixels" in said
-    assert "train.augment has no effect" in said
+    assert "train.augment is ignored: the backbone is frozen" in said
 
 
 def test_nothing_learns_in_a_frozen_network_and_its_answers_are_those_of_the_pixels(root):
@@ -138,7 +138,7 @@ def test_more_axes_than_training_images_are_told(root):
 def test_where_the_backbone_learns_nothing_is_embedded(root, capsys):
     settings = params(adaptation="full", backbone="conv4", checkpoint=None, input_size=None)
     embed.run(root, settings)
-    assert "nothing is embedded" in capsys.readouterr().out
+    assert "embed: not needed" in capsys.readouterr().out
     assert read_features(root, {"adaptation": "full"}) is None
 
 

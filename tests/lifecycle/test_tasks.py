@@ -27,6 +27,14 @@ from tests.lifecycle.raw_project import files_below
 REPOSITORY = Path(__file__).parents[2]
 
 
+@pytest.fixture(scope="module", autouse=True)
+def a_machine_with_a_gpu():
+    """Where the project's settings say cpu: whatever asks for the GPU that is not there fails."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("kshot.devices.present", lambda: ["cuda", "cpu"])
+        yield
+
+
 def make(root: Path, **changes: object) -> Path:
     """A tiny project after its stages train and evaluate, with these changes of the section train."""
     packed_project.write(root)
@@ -228,11 +236,13 @@ def test_without_a_trained_model_the_remedy_is_named(root, tmp_path):
         survey(copy, params_of(copy))
 
 
-def test_wide_spaces_keep_their_distances_about():
+@pytest.mark.parametrize("offset", [0, 1e3])
+def test_wide_spaces_keep_their_distances_about(offset):
     import torch
 
-    points = torch.randn(50, 3000, generator=torch.Generator().manual_seed(0))
+    points = torch.randn(50, 3000, generator=torch.Generator().manual_seed(0)) + offset
     narrow = narrowed(points)
+    assert torch.allclose(torch.pdist(narrow), torch.pdist(narrowed(points - offset)), rtol=1e-3)
     assert narrow.shape == (50, WIDEST)
     ratio = torch.pdist(narrow) / torch.pdist(points)
     assert ratio.min() > 0.8 and ratio.max() < 1.2

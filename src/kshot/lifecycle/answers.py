@@ -8,11 +8,11 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from kshot.answering import Answering, answering_method, scorer
-from kshot.devices import choose_device
 from kshot.episodes import EpisodeSet
 from kshot.evaluation import Points, accuracies, answer_episodes, embed_once
 from kshot.heads.table import Head
 from kshot.lifecycle import layout
+from kshot.lifecycle.device import project_device
 from kshot.lifecycle.features import inputs_of
 from kshot.lifecycle.packed import (
     image_ids,
@@ -55,7 +55,7 @@ def answer(root: Path, model: Path, answering: Answering, images: Path | None = 
 
     Each test image is embedded once, in float32. Raises CheckpointError for a model that cannot be loaded.
     """
-    method = answering_method(model, answering, choose_device("auto"))
+    method = answering_method(model, answering, project_device(root))
     respond = scorer(method, answering.head)
     classes = read_classes(root)
     sets = {name: read_episodes(root, "test", name) for name in test_protocols(root)}

@@ -20,13 +20,13 @@ from torch import Tensor
 
 from kshot.answering import Answering, answering_method, load_answering
 from kshot.appearance import appearance
-from kshot.devices import choose_device
 from kshot.distances import euclidean
 from kshot.drift import Sample, Trained, image_waves, trained_looks
 from kshot.embedding import embed
 from kshot.errors import DataError, RegistryError
 from kshot.images import Packed, Unreadable, pack
 from kshot.lifecycle import layout, registry
+from kshot.lifecycle.device import project_device
 from kshot.lifecycle.files import exclusive
 from kshot.lifecycle.kept_pictures import KeptPicture, files, pictures
 from kshot.lifecycle.registry import Registered
@@ -86,7 +86,7 @@ def read_reference(root: Path, champion: Registered) -> Reference:
     with tempfile.TemporaryDirectory() as scratch:
         folder = registry.model_files(root, champion.version, Path(scratch))
         answering = load_answering(folder)
-        method = answering_method(folder, answering, choose_device("auto"))
+        method = answering_method(folder, answering, project_device(root))
         weights = b"".join(file.read_bytes() for file in sorted(folder.iterdir()) if file.is_file())
     version = champion.tags.get("kshot.data_version", "")
     trained_on = set(method.embedding.settings.get("trained_on", []))
@@ -249,5 +249,5 @@ def _space(narrow: Tensor, labels: NDArray[np.int64], trained_on: NDArray[Any]) 
 
 
 def _means(points: Tensor, labels: NDArray[np.int64], rows: NDArray[Any]) -> Tensor:
-    """The mean of each class of these rows, (C, D)."""
-    return torch.stack([points[(labels == label) & rows].mean(0) for label in np.unique(labels[rows])])
+    """The mean of each class of these rows, (C, D) float64."""
+    return torch.stack([points[(labels == label) & rows].double().mean(0) for label in np.unique(labels[rows])])

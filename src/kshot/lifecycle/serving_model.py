@@ -18,14 +18,13 @@ from mlflow.models import set_model
 from mlflow.pyfunc.model import PythonModel, PythonModelContext
 
 from kshot.answering import Answering, answering_method, load_answering, scorer
-from kshot.distances import euclidean
 from kshot.embedding import embed
 from kshot.errors import DataError
+from kshot.heads.prototype import prototype_head
 from kshot.heads.table import Head
 from kshot.images import decode, prepare
 from kshot.methods.method import Method
 from kshot.params import recorded_ingest
-from kshot.prototypes import prototypes
 
 EXACT = 2**53  # whole numbers up to here are told apart as floats
 
@@ -101,7 +100,8 @@ class FewShot(PythonModel):
     def _distance(self, known: torch.Tensor, places: torch.Tensor, asked: torch.Tensor, n_way: int) -> torch.Tensor:
         if not self.method.has_space:
             return torch.full((asked.shape[1], n_way), torch.nan)
-        return euclidean(asked, prototypes(known, places, n_way))[0]
+        squared = -prototype_head(known, places, asked, n_way)[0]
+        return squared.clamp_min(0).sqrt()
 
     def _embed(self, pictures: list[Any]) -> torch.Tensor:
         ingest = recorded_ingest(self.method.embedding.settings)

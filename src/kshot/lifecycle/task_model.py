@@ -12,13 +12,13 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from kshot.answering import ANSWERING, Answering, answering_method, load_answering, scorer
-from kshot.devices import choose_device
 from kshot.embedding import WEIGHTS
 from kshot.episodes import EpisodeSet, draw_episodes
 from kshot.errors import DataError, KshotError
 from kshot.evaluation import Points, accuracies, answer_episodes, embed_once
 from kshot.hardness import Hardness, Views, fit_hardness, predicted_accuracy, views
 from kshot.lifecycle import layout
+from kshot.lifecycle.device import project_device
 from kshot.lifecycle.features import inputs_of
 from kshot.lifecycle.packed import image_ids, read_classes, read_manifest
 from kshot.methods.mann import Mann
@@ -88,7 +88,7 @@ def read_task_model(root: Path, params: Params, further: Sequence[Ids] = ()) -> 
     if not (root / layout.MODEL / WEIGHTS).exists() or not answers.exists():
         raise DataError("there is no trained and evaluated model yet; tasks are compared in its space: `kshot retrain`")
     answering = load_answering(answers.parent)
-    method = answering_method(root / layout.MODEL, answering, choose_device("auto"))
+    method = answering_method(root / layout.MODEL, answering, project_device(root))
     if not method.has_space:
         raise KshotError(
             f"the model is trained by {answering.method}, which adapts the network to each task, so there is no space "
@@ -116,7 +116,8 @@ def narrowed(values: Tensor) -> Tensor:
     if wide <= WIDEST:
         return values
     directions = torch.randn(wide, WIDEST, generator=torch.Generator().manual_seed(0), dtype=values.dtype)
-    narrow: Tensor = values @ directions / WIDEST**0.5
+    # In float64: far from the origin a float32 product keeps too few digits for what distances are made of.
+    narrow: Tensor = (values.double() @ directions.double() / WIDEST**0.5).to(values.dtype)
     return narrow
 
 

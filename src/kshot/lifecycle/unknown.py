@@ -4,9 +4,9 @@ from pathlib import Path
 from typing import Any
 
 from kshot.answering import Answering, answering_method
-from kshot.devices import choose_device
 from kshot.evaluation import Points, embed_once
 from kshot.lifecycle import layout
+from kshot.lifecycle.device import project_device
 from kshot.lifecycle.features import inputs_of
 from kshot.lifecycle.packed import read_episodes
 from kshot.open_set import calibrate, open_set
@@ -45,7 +45,7 @@ def by_shots(root: Path, figures: Figures) -> dict[int, float]:
 
 def _thresholds(root: Path, protocols: list[str], answering: Answering, accept: float) -> dict[str, float]:
     sets = {name: read_episodes(root, "val", name) for name in protocols}
-    method = answering_method(root / layout.MODEL, answering, choose_device("auto"))
+    method = answering_method(root / layout.MODEL, answering, project_device(root))
     ids = [part for episodes in sets.values() for part in (episodes.support, episodes.query)]
     points = embed_once(method, inputs_of(root, method.embedding.settings), *ids)
     return {name: calibrate(points, episodes, accept) for name, episodes in sets.items()}

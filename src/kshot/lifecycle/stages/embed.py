@@ -20,7 +20,7 @@ def run(root: Path, params: Params) -> None:
     folder = root / layout.EMBEDDED
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "embedded.json").write_text(json.dumps({"adaptation": "learns"}) + "\n", encoding="utf-8")
-    print("the backbone learns: nothing is embedded before training", flush=True)
+    print("embed: not needed, the whole network is trained", flush=True)
 
 
 if __name__ == "__main__":

@@ -39,8 +39,9 @@ from kshot.methods.method import Method
 from kshot.methods.saving import save_method
 from kshot.methods.table import build_method, describe
 from kshot.params import Params
+from kshot.random_state import seed_everything
 from kshot.reduction import principal_axes
-from kshot.train_params import Reduce
+from kshot.train_params import Reduce, Train
 from kshot.training import centre, meta_train
 
 SHOWN_IMAGES = 2000  # whose space is measured before and after training
@@ -66,18 +67,13 @@ def run(root: Path, params: Params) -> None:
     # Classes that are trained on cannot be validated on; their curve would only flatter.
     validation = None if "val" in train.splits else read_episodes(root, "val", train.validation_protocol)
     checkpoint = root / layout.STATE / "checkpoints" / inputs_key(root, params) / "checkpoint.safetensors"
-    loss = f"{train.loss} loss, " if train.method == "metric" else ""
     learned, total = parameter_count(method), sum(value.numel() for value in method.parameters())
     for note in embedding.backbone.notes:  # type: ignore[union-attr]
         print(note, flush=True)
-    print(
-        f"{train.backbone} by {train.method}, {learned:,} of {total:,} parameters learn ({learning}), {loss}"
-        f"{len(classes)} classes, on {device.type}",
-        flush=True,
-    )
+    print(f"{announced(train, learning, learned, total)} on {len(classes):,} classes, on {device.type}", flush=True)
     for name, changes in (("augment", train.augment), ("task_augment", train.task_augment)):
         if train.held and any(asdict(changes).values()):
-            print(f"train.{name} has no effect: the features of a held backbone are taken once", flush=True)
+            print(f"train.{name} is ignored: the backbone is frozen, so its features are computed once", flush=True)
     inputs = resident(inputs_of(root, embedding.settings), device)  # type: ignore[arg-type]
     members = image_ids(read_manifest(root), classes)
     shown = held_out(root, train.splits)
@@ -110,11 +106,21 @@ def run(root: Path, params: Params) -> None:
     save_method(method, root / layout.MODEL)
     shutil.rmtree(checkpoint.parent, ignore_errors=True)
     last = log[-1]
-    print(
-        f"trained {last['step']} steps in {last['seconds']:.0f} s, {last['peak_memory_mb']:,.0f} MB at most: "
-        f"{last['reason']}",
-        flush=True,
-    )
+    gigabytes = last["peak_memory_mb"] / 1000
+    print(f"{last['step']:,} steps in {last['seconds']:.0f} s, {gigabytes:.1f} GB; {last['reason']}", flush=True)
+
+
+def announced(train: Train, learning: str, learned: int, total: int) -> str:
+    """What is trained from what, and by which method; `learning` is what `kshot.adaptation.adapt` says."""
+    method = f"by {train.loss} loss" if train.method == "metric" else f"by {train.method}"
+    if not learned:
+        return f"training nothing, as {train.backbone} is frozen,"
+    if train.held:
+        return f"training {learned:,} parameters after the frozen {train.backbone} {method}"
+    start = "from published weights" if train.pretrained else f"from {train.checkpoint or 'scratch'}"
+    parameters = f"{total:,}" if learned == total else f"{learned:,} of {total:,}"
+    part = f", {learning}" if train.adaptation == "lora" else ""
+    return f"training {train.backbone} ({parameters} parameters{part}) {start} {method}"
 
 
 def fit_reduction(method: Method, inputs: Pixels, ids: NDArray[np.int64], reduce: Reduce) -> float:
@@ -147,7 +153,7 @@ def space(method: Method, inputs: Pixels, members: Sequence[NDArray[np.int64]]) 
 
 def make_deterministic(seed: int) -> None:
     """The same seed gives the same weights, bit for bit, on one machine with one number of threads."""
-    torch.manual_seed(seed)
+    seed_everything(seed)
     torch.use_deterministic_algorithms(True)
     # Filling fresh memory, which deterministic mode adds, costs time and changes no result here.
     torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]

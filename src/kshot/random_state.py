@@ -1,0 +1,40 @@
+"""The state of every random generator of the process, so that a resumed training draws what it would have drawn."""
+
+import json
+import random
+
+import numpy as np
+import torch
+from torch import Tensor
+
+
+def seed_everything(seed: int) -> None:
+    """Seed the generators of torch, on every device, of numpy and of Python."""
+    torch.manual_seed(seed)
+    np.random.seed(seed % 2**32)  # noqa: NPY002 - libraries draw from the global one
+    random.seed(seed)
+
+
+def random_state(device: torch.device) -> tuple[dict[str, Tensor], str]:
+    """The states of torch's generators, those of the CPU and of `device`, and those of Python and numpy as JSON."""
+    tensors = {"cpu": torch.get_rng_state()}
+    if device.type == "cuda":
+        tensors["cuda"] = torch.cuda.get_rng_state(device)
+    if device.type == "mps":
+        tensors["mps"] = torch.mps.get_rng_state()
+    kind, keys, *rest = np.random.get_state(legacy=True)  # noqa: NPY002
+    return tensors, json.dumps({"python": random.getstate(), "numpy": [kind, np.asarray(keys).tolist(), *rest]})
+
+
+def restore_random_state(tensors: dict[str, Tensor], others: str, device: torch.device) -> None:
+    """Put back what `random_state` gave; a generator that this machine has and that one had not is left alone."""
+    torch.set_rng_state(tensors["cpu"])
+    if device.type == "cuda" and "cuda" in tensors:
+        torch.cuda.set_rng_state(tensors["cuda"], device)
+    if device.type == "mps" and "mps" in tensors:
+        torch.mps.set_rng_state(tensors["mps"])
+    found = json.loads(others)
+    version, keys, gauss = found["python"]
+    random.setstate((version, tuple(keys), gauss))
+    kind, state, *rest = found["numpy"]
+    np.random.set_state((kind, np.array(state, dtype=np.uint32), *rest))  # noqa: NPY002
