@@ -9,6 +9,13 @@ import zipfile
 
 VALIDATION = ("Alphabet_of_the_Magi", "Balinese")  # of 20 and 24 characters: the least that 20 ways allow
 
+
+def split_of(name: str) -> str:
+    """The split of a class, such as images_background/Greek/character01."""
+    part, alphabet, _ = name.split("/")
+    return "test" if part == "images_evaluation" else "val" if alphabet in VALIDATION else "train"
+
+
 if __name__ == "__main__":
     if len(sys.argv) != 2:
         sys.exit(__doc__)
@@ -16,5 +23,4 @@ if __name__ == "__main__":
         classes = sorted({name.rpartition("/")[0] for name in archive.namelist() if name.endswith(".png")})
     print("class,split")
     for name in classes:
-        part, alphabet, _ = name.split("/")
-        print(f"{name},{'test' if part == 'images_evaluation' else 'val' if alphabet in VALIDATION else 'train'}")
+        print(f"{name},{split_of(name)}")

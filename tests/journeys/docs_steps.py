@@ -36,28 +36,35 @@ LOOKING = (
 )
 
 DECIDING = (
+    # More steps than the champion has make a model that the gate passes by its rules as they are.
     Step(
-        f"kshot retrain --set train.method=matching --set gate.approval=manual {SHORT}",
-        METHODS,
-        "kshot retrain --set train.method=matching",
+        "kshot retrain --set gate.approval=manual --set train.steps=40",
         shows=("waiting for approval", "model kshot version 2"),
         needed=True,
     ),
     Step("kshot models", PROMOTION, shows=("1 champion", "2 challenger")),
     Step("kshot compare champion challenger", PROMOTION),
     Step('kshot approve challenger --by Ada --reason "figures are as expected"', PROMOTION, shows=("2 is champion",)),
+    Step('kshot rollback --reason "false accepts on the shop floor" --by Ada', PROMOTION, shows=("instead of",)),
+    Step("kshot retrain", PROMOTION, shows=("version 2", "rolled back"), hides=("version 3",)),
+    Step("kshot history", PROMOTION, shows=("as they were written",)),
+)
+
+TRAINING = (
+    Step(
+        f"kshot retrain --set train.method=matching {SHORT}",
+        METHODS,
+        "kshot retrain --set train.method=matching",
+        shows=("model kshot version 3",),
+    ),
     Step(
         "kshot retrain --set train.method=maml --set train.n_way=5 --set train.images_per_class=16"
         f" --set 'train.method_arguments={{steps: 3, test_steps: 3, first_order: true}}' {SHORT}",
         METHODS,
         "kshot retrain --set train.method=maml --set train.n_way=5 --set train.images_per_class=16"
         " --set 'train.method_arguments={steps: 3, test_steps: 3, first_order: true}'",
-        shows=("model kshot version 3",),
+        shows=("model kshot version 4",),
     ),
-    Step("kshot approve 3 --by Grace", PROMOTION, "kshot approve 2 --by Grace"),
-    Step('kshot rollback --reason "false accepts on the shop floor" --by Ada', PROMOTION, shows=("instead of",)),
-    Step("kshot retrain", PROMOTION, shows=("version 3",)),
-    Step("kshot history", PROMOTION, shows=("as they were written",)),
 )
 
 AUDITING = (
@@ -92,6 +99,6 @@ PRETRAINED = (
         "kshot retrain --set train.backbone=tf_efficientnet_lite0"
         " --set train.checkpoint=tf_efficientnet_lite0.safetensors --set train.adaptation=head"
         " --set train.head_dim=256",
-        shows=("model kshot version 4",),
+        shows=("model kshot version 5",),
     ),
 )

@@ -22,7 +22,7 @@ README = "README.md"
 OWN = (
     Step('kshot data add birds --note "first season"', page=README, shows=("420 images.* 30 classes",), needed=True),
     Step(
-        "kshot retrain --params docs/photographs.yaml --set train.steps=30",
+        "kshot retrain --params docs/photographs.yaml --set train.steps=10",
         page=README,
         printed="kshot retrain --params docs/photographs.yaml",
         shows=(r"5w5s \d", "champion yes: ", "model kshot version 1"),
@@ -36,6 +36,7 @@ STEPS = (
     *docs_steps.VERSIONS,
     *docs_steps.LOOKING,
     *docs_steps.DECIDING,
+    *docs_steps.TRAINING,
     *docs_steps.AUDITING,
     *docs_steps.SCHEDULING,
     *(docs_steps.PRETRAINED if docs_steps.WEIGHTS.exists() else ()),

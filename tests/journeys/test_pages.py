@@ -24,6 +24,7 @@ NOT_RUN = {
     ("docs/operations.md", ".*example.org.*|.*[.][.][.].*|.*our-bucket.*|createdb .*|export .*|.*dvc push.*"): TEAM,
     ("docs/operations.md", "prefect server start .*"): TEAM,
     ("docs/operations.md", "kshot .*"): STORY,
+    ("docs/promotion.md", "kshot approve 2 --by Grace"): STORY,
     ("docs/schedule.md", "export .*|prefect .*|docker .*"): "needs work pools: tests/test_prefect_yaml.py checks them",
     ("docs/schedule.md", "kshot schedule .*--on-new-data.*"): STORY,
     ("docs/schedule.md", "KSHOT_NOTIFY=.*"): "notifies addresses that it makes up: tests/flows/test_schedule.py",
