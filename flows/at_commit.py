@@ -6,6 +6,7 @@ the worktree, so that a model's commit names the code that made it to the last l
 
 import fcntl
 import os
+import re
 import subprocess
 import sys
 import time
@@ -27,6 +28,7 @@ OURS = ("kshot", "flows")
 FIXED = {"LC_ALL": "C", "LANGUAGE": "", "GIT_TERMINAL_PROMPT": "0"}
 FOREIGN = ("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_OBJECT_DIRECTORY", "GIT_COMMON_DIR", "GIT_PREFIX")
 SERVED = "KSHOT_SERVED_PROJECT"  # in the environment of `kshot schedule` and its runs: the folder that they may work in
+USER = re.compile(r"://[^/@\s]*@")  # a remote's password; kshot.redaction is not to be imported yet
 SKIPPED = "skipped"  # how the reason of a run begins that made room for another
 
 
@@ -168,4 +170,4 @@ def git(home: Path, *arguments: str, tries: int = 1) -> str:
     told = (ended.stderr.strip().splitlines() or [f"exit code {ended.returncode}"])[-1]
     if "not a git repository" in told:
         told = f"{home} is no git repository; needs one with a commit: git init && git add . && git commit"
-    raise CommitError(told)
+    raise CommitError(USER.sub("://***@", told))

@@ -10,6 +10,7 @@ from prefect.artifacts import create_link_artifact
 from prefect.utilities.urls import url_for
 
 from kshot.lifecycle import store, tracking
+from kshot.redaction import guard, redact_error, shareable
 
 KEY = "mlflow-run"  # of the artifact, on Prefect's pages
 PAGES = "http://127.0.0.1:5000"  # where `kshot ui` shows the project's own records
@@ -18,11 +19,13 @@ PAGES = "http://127.0.0.1:5000"  # where `kshot ui` shows the project's own reco
 @contextmanager
 def linked_run(root: Path) -> Iterator[tracking.LiveRun]:
     """The MLflow run of the flow run that goes on, as tracking.live_run; one that fails is linked too."""
+    guard()
     live: tracking.LiveRun | None = None
     try:
         with tracking.live_run(root, to_prefect()) as live:
             yield live
     except BaseException as error:
+        redact_error(error)  # Prefect keeps its text as the state of the run
         if live is not None and live.run_id is not None:
             try:
                 link_mlflow(root, live.run_id)
@@ -34,7 +37,7 @@ def linked_run(root: Path) -> Iterator[tracking.LiveRun]:
 def to_prefect() -> dict[str, str]:
     """Tags for the MLflow run: the flow run's id and address, and the same as a link in the run's description."""
     run = str(runtime.flow_run.id)
-    address = url_for("flow-run", run, url_type="ui")
+    address = shareable(url_for("flow-run", run, url_type="ui") or "")
     tags = {"kshot.prefect_flow_run": run}
     if address:
         note = f"[Prefect's run {runtime.flow_run.name}]({address}): its stages, their logs and retries"
@@ -55,4 +58,4 @@ def mlflow_address(root: Path, run_id: str) -> str:
         experiment = store.client().get_run(run_id).info.experiment_id
     named = os.environ.get("MLFLOW_TRACKING_URI", "")
     pages = named.rstrip("/") if named.startswith("http") else PAGES
-    return f"{pages}/#/experiments/{experiment}/runs/{run_id}"
+    return f"{shareable(pages)}/#/experiments/{experiment}/runs/{run_id}"

@@ -14,6 +14,7 @@ from flows.at_commit import SERVED
 from flows.output import say
 from kshot.errors import KshotError
 from kshot.lifecycle import events, promotion
+from kshot.redaction import guard
 
 NAME = "answer"  # of the deployment: `promote/answer`
 
@@ -30,6 +31,7 @@ def promote(answer: Answer, by: str, version: str = "challenger", reason: str = 
         version: a number or an alias; rollback does not ask for it
         reason: why; only approve does without
     """
+    guard()
     # Not a parameter: who sends the form could name any folder of this machine.
     folder = os.environ.get(SERVED)
     if not folder:

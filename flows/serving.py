@@ -19,6 +19,7 @@ from kshot.lifecycle import new_data, notify, process_group, quiet
 from kshot.lifecycle import schedule as schedules
 from kshot.lifecycle.files import exclusive
 from kshot.lifecycle.schedule import NEW_DATA, Schedule
+from kshot.redaction import shareable
 
 PATIENCE_S = 30.0  # with a server that somebody else runs
 GRACE_S = 60.0  # a training that is told to stop writes its checkpoint and ends
@@ -56,7 +57,8 @@ def serve(root: Path, wanted: Schedule, say: Say) -> None:
         keep(say)
         watch, news = Watch(root, say), News()
         with runner(root, say):
-            say(f"Prefect  {os.environ['PREFECT_API_URL'].removesuffix('/api')}   Ctrl-C ends it; the schedule stays")
+            pages = shareable(os.environ["PREFECT_API_URL"]).removesuffix("/api")
+            say(f"Prefect  {pages}   Ctrl-C ends it; the schedule stays")
             while (schedule := schedules.read(root)) is not None and schedule.names():
                 keep(say)
                 with told_once(say):

@@ -15,11 +15,16 @@ KshotError                 every error meant for a person: one line, found - nee
 └── MustBeMended           kshot doctor found what keeps something from working    exit 13
 """
 
+from kshot.redaction import redacted
+
 
 class KshotError(Exception):
-    """Base of all errors meant for a person; `exit_code` is what the command ends with."""
+    """Base of all errors meant for a person, its text redacted; `exit_code` is what the command ends with."""
 
     exit_code = 1
+
+    def __init__(self, *texts: object) -> None:
+        super().__init__(*(redacted(text) if isinstance(text, str) else text for text in texts))
 
 
 class ParamsError(KshotError):

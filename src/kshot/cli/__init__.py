@@ -10,11 +10,11 @@ import gc
 import os
 import signal
 import sys
-import traceback
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NoReturn
 
+from kshot import redaction
 from kshot.cli import (
     audit,
     data,
@@ -62,6 +62,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line `arguments` (default: the process's own) and return the exit code."""
     if arguments is None:
         _collect_rarely()
+    redaction.guard()
     set_by_kshot = quiet.silence_telemetry()
     loopback.reach_directly()
     options = parser().parse_args(arguments)
@@ -152,9 +153,10 @@ def project_root(start: Path) -> Path:
 
 
 def _fail(message: str, code: int, options: argparse.Namespace) -> int:
-    if options.debug:
-        traceback.print_exc()
-    print(f"kshot: error: {' '.join(message.split())}", file=sys.stderr)
+    error = sys.exception()
+    if options.debug and error is not None:
+        print(redaction.traceback_of(error), end="", file=sys.stderr)
+    print(f"kshot: error: {' '.join(redaction.redacted(message).split())}", file=sys.stderr)
     return code
 
 

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kshot.errors import MustBeMended
+from kshot.redaction import redacted
 
 if TYPE_CHECKING:
     from kshot.lifecycle.doctor.finding import Finding
@@ -42,10 +43,10 @@ def run(root: Path, options: argparse.Namespace) -> int:
     if options.mend and mends:
         for finding in mends:
             assert finding.by_itself is not None
-            print(f"mended: {finding.by_itself()}", flush=True)
+            print(redacted(f"mended: {finding.by_itself()}"), flush=True)
         found = _look(root, options)
     for finding in found:
-        print(f"{'!' if finding.must else '-'} {finding.check:<10} {finding}")
+        print(redacted(f"{'!' if finding.must else '-'} {finding.check:<10} {finding}"))
     must = sum(finding.must for finding in found)
     print(_summary(must, len(found) - must))
     return MustBeMended.exit_code if must else 0

@@ -14,6 +14,7 @@ from kshot.errors import KshotError
 from kshot.lifecycle import quiet
 from kshot.lifecycle.server_guard import sign_in_address
 from kshot.lifecycle.server_token import token
+from kshot.redaction import shareable
 
 MLFLOW_PORT, PREFECT_PORT = 5000, 4200  # where runs link to each other; flows/links.py and flows/server.py say the same
 START_S = 120.0  # an MLflow server needs 8 s on two cores, far more on a busy machine
@@ -42,8 +43,8 @@ def run(root: Path, options: argparse.Namespace) -> int:
     home = quiet.keep_prefect_in(root)
     from flows import server as prefect
 
-    mlflow_address = os.environ.get("MLFLOW_TRACKING_URI", "")
-    prefect_address = prefect.find(home) or ""
+    mlflow_address = shareable(os.environ.get("MLFLOW_TRACKING_URI", ""))
+    prefect_address = shareable(prefect.find(home) or "")
     ours = prefect.running(home) if prefect_address else None  # by `kshot schedule`
     with contextlib.ExitStack() as running:
         servers = []

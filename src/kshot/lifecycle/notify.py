@@ -6,6 +6,8 @@ import urllib.request
 import warnings
 from collections.abc import Sequence
 
+from kshot.redaction import redacted
+
 NAME = "KSHOT_NOTIFY"
 TIMEOUT_S = 10.0
 PREFECTS_WORDS = "Flow run encountered an exception: "
@@ -23,14 +25,15 @@ def failed(run: str, reason: str) -> list[str]:
 
 
 def send(title: str, text: str, facts: dict[str, str]) -> list[str]:
-    """Tell `text` to every address; one line of trouble for each that did not take it."""
+    """Tell `text` and `facts`, redacted, to every address; one line of trouble for each that did not take it."""
+    text, facts = redacted(text), {name: redacted(value) for name, value in facts.items()}
     troubles = []
     for address in addresses():
         try:
             _post(address, title, text, facts) if is_webhook(address) else _apprise(address, title, text)
         except Exception as error:
-            # The address itself may hold a password.
-            troubles.append(f"{address.split(':')[0]} address of {NAME} did not take the news: {error}")
+            what = redacted(str(error))
+            troubles.append(f"{address.split(':')[0]} address of {NAME} did not take the news: {what}")
     return troubles
 
 

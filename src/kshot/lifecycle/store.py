@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from kshot.errors import RegistryError
 from kshot.lifecycle import layout
 from kshot.lifecycle.files import exclusive
+from kshot.redaction import redacted
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -27,6 +28,7 @@ SETTINGS = {
     "MLFLOW_HTTP_REQUEST_BACKOFF_FACTOR": "1",
     "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
     "MLFLOW_LOGGING_LEVEL": "WARNING",
+    "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",  # the server's address, with its password
 }
 
 
@@ -105,7 +107,7 @@ def told(where: str) -> Iterator[None]:
     try:
         yield
     except (MlflowException, SQLAlchemyError, sqlite3.Error, RequestException) as error:
-        what = " ".join(str(error).split())[:300]
+        what = redacted(" ".join(str(error).split()))[:300]
         if not where.startswith("http"):
             raise RegistryError(
                 f"MLflow's store {where} cannot be used: {what}; bring the database back from a copy, or move it away "

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from kshot.lifecycle import dataset, layout, store
 from kshot.lifecycle.lineage import Code, Lineage, code_state, git_difference
 from kshot.lifecycle.training_log import Curves
+from kshot.redaction import redacted
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -75,7 +76,7 @@ class LiveRun:
         with store.told(store.connect(self.root)):
             client = store.client()
             if reason is not None:
-                client.set_tag(self.run_id, "kshot.failure", reason[: store.LONGEST_TAG])
+                client.set_tag(self.run_id, "kshot.failure", redacted(reason)[: store.LONGEST_TAG])
             client.set_terminated(self.run_id, status)
 
     def stop(self) -> None:
@@ -93,7 +94,7 @@ class LiveRun:
                         self._send_curves(store.client(), run_id)
                     self.trouble = None
             except Exception as error:
-                what = " ".join(str(error).split())[:300]
+                what = redacted(" ".join(str(error).split()))[:300]
                 self.trouble = f"curves could not be sent to MLflow while training: {what}"
 
     def _send_curves(self, client: "MlflowClient", run_id: str) -> None:

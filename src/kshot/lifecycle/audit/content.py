@@ -10,6 +10,7 @@ from typing import Any
 
 from kshot.lifecycle.audit.link import Broken
 from kshot.lifecycle.files import Advance, file_md5
+from kshot.redaction import redacted
 
 SHOWN = 3  # files named before the rest is counted
 
@@ -148,7 +149,7 @@ def _in_remote(repo: Any, oids: list[str]) -> tuple[set[str], str]:
     try:
         return set(remote.oids_exist(oids)), where
     except Exception as error:  # every kind of remote raises its own
-        return set(), f"{where}, which did not answer ({' '.join(str(error).split())[:100]})"
+        return set(), f"{where}, which did not answer ({redacted(' '.join(str(error).split()))[:100]})"
 
 
 def _rehash(cache: Path, names: dict[str, str], md5: str, advance: Advance) -> None:

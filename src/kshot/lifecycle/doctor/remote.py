@@ -8,6 +8,7 @@ from typing import Any
 from kshot.errors import DataError
 from kshot.lifecycle import dataset
 from kshot.lifecycle.doctor.finding import Finding, shown
+from kshot.redaction import redacted
 
 CHECK = "remote"
 
@@ -84,7 +85,7 @@ def _remote(root: Path) -> Iterator[tuple[Any, Any]]:
     except DataError:
         raise
     except Exception as error:  # every kind of remote raises its own
-        what = " ".join(str(error).split())[:200] or type(error).__name__
+        what = redacted(" ".join(str(error).split()))[:200] or type(error).__name__
         raise DataError(
             f"DVC's remote cannot be asked: {what}; see `dvc remote list` and its logins, or `dvc doctor`"
         ) from error

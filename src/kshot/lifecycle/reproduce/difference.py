@@ -18,6 +18,7 @@ from kshot.lifecycle.audit.content import folder_md5
 from kshot.lifecycle.audit.origin import at
 from kshot.lifecycle.audit.subject import Subject
 from kshot.lifecycle.files import file_md5
+from kshot.redaction import redacted
 
 NOTHING = "nothing"
 UNKNOWN = "not recorded"
@@ -109,7 +110,7 @@ def install(there: dict[str, Any], folder: Path, variables: dict[str, str]) -> d
     ):
         ended = subprocess.run(command, capture_output=True, text=True, check=False)
         if ended.returncode:
-            told = " ".join(ended.stderr.split())[-300:]
+            told = redacted(" ".join(ended.stderr.split()))[-300:]
             raise NotReproduced(f"the recorded packages cannot be installed: {told}; try without --install")
     variables["PATH"] = os.pathsep.join([str(python.parent), variables["PATH"]])
     ours = {**variables, "PYTHONPATH": str(Path(lineage.__file__).parents[2])}  # the tree's code may not know to tell

@@ -10,6 +10,7 @@ from typing import NoReturn
 from kshot.errors import KshotError
 from kshot.lifecycle.quiet import silence_telemetry
 from kshot.params import Params, load_params
+from kshot.redaction import guard, redacted
 
 INTERRUPTED = 130  # the shell's number for a command that Ctrl-C ended
 
@@ -19,6 +20,7 @@ def stage_main(run: Callable[[Path, Params], None]) -> NoReturn:
 
     KSHOT_DEBUG=1 shows tracebacks.
     """
+    guard()
     silence_telemetry()
     root = Path.cwd()
     try:
@@ -38,5 +40,5 @@ def stage_main(run: Callable[[Path, Params], None]) -> NoReturn:
 def _fail(error: BaseException, message: str, code: int) -> NoReturn:
     if os.environ.get("KSHOT_DEBUG") == "1":
         raise error
-    print(f"kshot: error: {message}", file=sys.stderr, flush=True)
+    print(f"kshot: error: {redacted(message)}", file=sys.stderr, flush=True)
     sys.exit(code)
