@@ -48,7 +48,7 @@ def make(root: Path, source: Path, **changes: Any) -> Path:
     experiment = client.get_experiment_by_name(store.EXPERIMENT)
     assert experiment is not None
     run = client.create_run(experiment.experiment_id)
-    address = serving.log_model(root, root / layout.MODEL, run.info.run_id)
+    address, _ = serving.log_model(root, root / layout.MODEL, run.info.run_id)
     tags = {"kshot.data_version": added.md5}
     made = client.create_model_version(store.NAME, address, run.info.run_id, tags=tags)
     client.set_registered_model_alias(store.NAME, events.CHAMPION, made.version)

@@ -236,7 +236,7 @@ def test_a_version_whose_model_is_gone_is_not_promoted(root: Path, tmp_path: Pat
             "update model_versions set source = ?, storage_location = null where version = ?", (str(tmp_path / "no"), 5)
         )
         database.commit()
-    with pytest.raises(RegistryError, match="the artifacts of version 5 are gone from"):
+    with pytest.raises(RegistryError, match="the artifacts of version 5 .* are gone from"):
         promotion.promote(root, version, "why")
     assert history.aliases(root) == {"champion": "1"}
 

@@ -71,7 +71,7 @@ def log(
     save_embedding(Embedding(settings), folder)
     experiment = mlflow.get_experiment_by_name(store.EXPERIMENT)
     run = mlflow.MlflowClient().create_run(experiment.experiment_id)
-    return serving.log_model(root, folder, run.info.run_id)
+    return serving.log_model(root, folder, run.info.run_id).address
 
 
 @pytest.fixture(scope="module")
@@ -243,7 +243,7 @@ def test_a_method_that_adapts_is_served_without_a_distance(project):
         save_answering(Answering("maml", "method", "support"), root / layout.EVALUATION)
         experiment = mlflow.get_experiment_by_name(store.EXPERIMENT)
         run = mlflow.MlflowClient().create_run(experiment.experiment_id)
-        served = mlflow.pyfunc.load_model(serving.log_model(root, root / "model-maml", run.info.run_id))
+        served = mlflow.pyfunc.load_model(serving.log_model(root, root / "model-maml", run.info.run_id).address)
     finally:
         shutil.rmtree(root / layout.EVALUATION)
     found = served.predict(REQUEST)
@@ -411,3 +411,16 @@ def test_logging_a_model_leaves_no_copy_of_the_code_imported(project):
     log(root, seed=3)
     assert {name for name in sys.modules if name.startswith("kshot_")} <= before
     assert sys.path == places
+
+
+def test_a_model_whose_files_are_not_as_they_were_logged_refuses_to_load(
+    project: tuple[Path, str, str], tmp_path: Path
+) -> None:
+    place = Path(mlflow.artifacts.download_artifacts(artifact_uri=project[1], dst_path=str(tmp_path)))
+    mlflow.pyfunc.load_model(str(place))
+    # Python wrote no compiled code that a later load would read before the source.
+    assert all(found.is_file() for found in place.rglob("__pycache__")) and not list(place.rglob("*.pyc"))
+    code = place / "serving_model.py"
+    code.write_text(f"{code.read_text()}# one more line\n")
+    with pytest.raises(MlflowException, match="not as it was registered: serving_model.py was changed"):
+        mlflow.pyfunc.load_model(str(place))

@@ -109,7 +109,7 @@ def app(tmp_path_factory: pytest.TempPathFactory) -> Any:
     save_embedding(Embedding(settings), root / "model")
     experiment = mlflow.get_experiment_by_name(store.EXPERIMENT)
     run = mlflow.MlflowClient().create_run(experiment.experiment_id)
-    model = mlflow.pyfunc.load_model(serving.log_model(root, root / "model", run.info.run_id))
+    model = mlflow.pyfunc.load_model(serving.log_model(root, root / "model", run.info.run_id).address)
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("_MLFLOW_IS_IN_SERVING_ENVIRONMENT", "true")
         with TestClient(scoring_server.init(model)) as client:

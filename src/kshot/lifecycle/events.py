@@ -53,6 +53,8 @@ class Event:
     until          when a decision that waits expires, '' for others
     mark           random, so that two events are never the same text
     previous       hash of the event before, '' for the first
+    manifest       sha256 of the manifest of the version's model, '' for one that has none; events of before manifests
+                   were known are written without it, and keep their hash
     hash           sha256 of all of the above; `seal` sets it
     done           whether aliases and tags were seen to follow; not part of the hash
     """
@@ -72,6 +74,7 @@ class Event:
     proof: Proof | None
     mark: str
     previous: str
+    manifest: str = ""
     hash: str = ""
     done: bool = True
 
@@ -236,6 +239,8 @@ def _trouble(event: Event, place: int, last: Event | None) -> str | None:
 def _content(event: Event) -> dict[str, Any]:
     content = dataclasses.asdict(event)
     del content["hash"], content["done"]
+    if not event.manifest:
+        del content["manifest"]
     return content
 
 

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from kshot.errors import RegistryError
-from kshot.lifecycle import carrying_out, store
+from kshot.lifecycle import carrying_out, model_manifest, store
 from kshot.lifecycle.events import (
     CHALLENGER,
     CHAMPION,
@@ -177,12 +177,18 @@ def append(
             proof=proof,
             mark=secrets.token_hex(8),
             previous=last.hash if last else "",
+            manifest=_manifest(client, version) if action != MOVED_OUTSIDE else "",
         )
     )
     _claim(client, record.run_id, event)
     carrying_out.carry_out(client, event)
     _mark_done(client, record.run_id, event)
     return event
+
+
+def _manifest(client: "MlflowClient", version: str) -> str:
+    """The manifest that the version bears, which the event seals."""
+    return str(client.get_model_version(store.NAME, version).tags.get(model_manifest.TAG, ""))
 
 
 def _claim(client: "MlflowClient", run_id: str, event: Event) -> None:

@@ -3,13 +3,14 @@
 import difflib
 import hashlib
 import json
+import tempfile
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kshot.errors import RegistryError
-from kshot.lifecycle import history, layout, store
+from kshot.lifecycle import history, layout, model_manifest, store
 from kshot.lifecycle.events import CHALLENGER, CHAMPION, PROMOTED, REFUSED, WAITING, Event, Proof, person, with_champion
 from kshot.lifecycle.files import exclusive
 from kshot.lifecycle.lineage import UNRECORDED, Lineage
@@ -55,13 +56,14 @@ def register(root: Path, run_id: str, lineage: Lineage) -> Registered:
             return found
         from kshot.lifecycle import serving
 
-        address = serving.log_model(root, root / layout.MODEL, run_id)
+        tags = {**lineage.tags(), ACCURACY: _accuracies(root)}
+        address, sealed = serving.log_model(root, root / layout.MODEL, run_id, tags)
         client = store.client()
         if not client.search_registered_models(f"name='{NAME}'"):
             history.begin(client, root, where)
         # The tags are written together with the version: one without its lineage would never be found again.
         model_id = address.removeprefix("models:/") if address.startswith("models:/m-") else None
-        tags = {**lineage.tags(), ACCURACY: _accuracies(root)}
+        tags[model_manifest.TAG] = sealed
         version = client.create_model_version(NAME, address, run_id, tags=tags, model_id=model_id)
         return _registered(version, is_new=True)
 
@@ -177,7 +179,23 @@ def decision_of(found: Registered) -> tuple[str, tuple[str, ...]]:
 
 
 def model_files(root: Path, version: str, folder: Path) -> Path:
-    """Bring the embedding of a version below `folder`; where it then lies. Raises RegistryError where it is gone."""
+    """Bring the embedding of a version below `folder`; where it then lies.
+
+    Every file of the model is checked first against the manifest that the version was registered with. Raises
+    RegistryError where the model is gone, and Altered where it is not as it was registered.
+    """
+    place = fetched(root, version, folder)
+    where = store.connect(root)
+    with store.told(where):
+        client = store.client()
+        held = client.get_model_version(NAME, version)
+        events = history.read(client).events
+    model_manifest.require(place, version, model_manifest.recorded(version, held.tags, events))
+    return place / "artifacts" / layout.EMBEDDING
+
+
+def fetched(root: Path, version: str, folder: Path) -> Path:
+    """Bring the whole model of a version below `folder`, to be looked at: nothing is checked. Raises RegistryError."""
     import mlflow
     from mlflow.exceptions import MlflowException
 
@@ -186,27 +204,19 @@ def model_files(root: Path, version: str, folder: Path) -> Path:
         held = store.client().get_model_version(NAME, version)
     gone = f"the artifacts of version {version} (run {held.run_id}) are gone from {where}; bring them back from a copy"
     try:
-        place = mlflow.artifacts.download_artifacts(artifact_uri=address, dst_path=str(folder))
+        folder.mkdir(parents=True, exist_ok=True)
+        place = Path(mlflow.artifacts.download_artifacts(artifact_uri=address, dst_path=str(folder)))
     except (OSError, MlflowException) as error:
         raise RegistryError(gone) from error
-    model = Path(place) / "artifacts" / layout.EMBEDDING
-    if not model.is_dir():
+    if not (place / "artifacts" / layout.EMBEDDING).is_dir():
         raise RegistryError(gone)  # MLflow downloads a folder that is not there as an empty one
-    return model
+    return place
 
 
 def require_whole(root: Path, version: str) -> None:
-    """Raise RegistryError where the embedding of a version is gone; nothing is downloaded and no torch imported."""
-    import mlflow
-    from mlflow.exceptions import MlflowException
-
-    where = store.connect(root)
-    try:
-        found = mlflow.artifacts.list_artifacts(f"models:/{NAME}/{version}/artifacts/{layout.EMBEDDING}")
-    except (OSError, MlflowException):
-        found = []
-    if not found:
-        raise RegistryError(f"the artifacts of version {version} are gone from {where}; bring them back from a copy")
+    """Raise RegistryError where the model of a version is gone or not as it was registered; no torch is imported."""
+    with tempfile.TemporaryDirectory() as scratch:
+        model_files(root, version, Path(scratch))
 
 
 def require_recorded(version: Registered) -> None:

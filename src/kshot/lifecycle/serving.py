@@ -9,10 +9,11 @@ import re
 import shutil
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from importlib import metadata
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -20,7 +21,7 @@ from PIL import Image
 
 import kshot
 from kshot.answering import load_answering, save_answering
-from kshot.lifecycle import layout, store
+from kshot.lifecycle import layout, model_manifest, store
 from kshot.lifecycle.packed import read_images, read_manifest
 
 EMBEDDING = layout.EMBEDDING
@@ -30,8 +31,18 @@ SERVICES = ("lifecycle", "cli")
 IMPORT = re.compile(r"^(\s*(?:from|import) )kshot\b", re.MULTILINE)
 
 
-def log_model(root: Path, model: Path, run_id: str) -> str:
-    """Log the embedding in the folder `model` as the model of run `run_id`; its address, for the registry."""
+class Logged(NamedTuple):
+    """A model in MLflow: its address for the registry, and the sha256 of its manifest."""
+
+    address: str
+    manifest: str
+
+
+def log_model(root: Path, model: Path, run_id: str, tags: Mapping[str, str] | None = None) -> Logged:
+    """Log the embedding in the folder `model` as the model of run `run_id`, with a manifest of all that is loaded.
+
+    `tags`: those that the version is going to bear; the manifest seals them too.
+    """
     store.connect(root)
     import mlflow
     from mlflow.models import ModelSignature
@@ -70,7 +81,8 @@ def log_model(root: Path, model: Path, run_id: str) -> str:
             signature=signature,
             input_example=example(root, model),
         )
-    return str(info.model_uri)
+        sealed = model_manifest.seal(store.client(), str(info.model_id), run_id, tags or {}, Path(scratch))
+    return Logged(str(info.model_uri), sealed)
 
 
 def science(folder: Path) -> Path:

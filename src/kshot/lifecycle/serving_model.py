@@ -23,6 +23,7 @@ from kshot.errors import DataError
 from kshot.heads.prototype import prototype_head
 from kshot.heads.table import Head
 from kshot.images import decode, prepare
+from kshot.manifest import own_difference
 from kshot.methods.method import Method
 from kshot.params import recorded_ingest
 
@@ -39,6 +40,11 @@ class FewShot(PythonModel):
     def load_context(self, context: PythonModelContext) -> None:
         """Load the embedding that was registered, and how it answers."""
         folder = Path(context.artifacts["embedding"])
+        if other := own_difference(folder.parents[1]):
+            raise MlflowException(
+                f"the model is not as it was registered: {other[0]}; `kshot audit` says more, and a version that is "
+                "whole can be served instead"
+            )
         self.answering = load_answering(folder)
         self.method = answering_method(folder, self.answering)
         self.scores = scorer(self.method, self.answering.head)
