@@ -151,6 +151,16 @@ class Gate:
 
 
 @dataclasses.dataclass(frozen=True)
+class Record:
+    """`code`: patterns of the uncommitted files that a run stores, the last part of their path or the whole of it."""
+
+    code: tuple[str, ...]
+
+    def __post_init__(self) -> None:
+        need(bool(self.code), "record.code is empty; needs at least '*.py', or no model could be built again")
+
+
+@dataclasses.dataclass(frozen=True)
 class Params:
     """The whole of params.yaml, checked."""
 
@@ -162,6 +172,7 @@ class Params:
     train: Train
     evaluate: Evaluate
     gate: Gate
+    record: Record
 
     def __post_init__(self) -> None:
         known = ", ".join(self.episodes.protocols)

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from kshot.lifecycle import git
-from kshot.lifecycle.lineage import code_state, git_difference, git_state
+from kshot.lifecycle.lineage import code_state, git_state
+from kshot.lifecycle.uncommitted import difference
 from tests.lifecycle.finished_project import commit, write_lock
 
 HOSTILE = """
@@ -49,23 +50,23 @@ def edited(repository: Path) -> Path:
 
 
 def test_settings_of_a_person_change_nothing(edited: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    state, patch = git_state(edited), git_difference(edited)
+    state, patch = git_state(edited), difference(edited).patch
     (tmp_path / "config").write_text(HOSTILE)
     monkeypatch.setenv("GIT_CONFIG_GLOBAL", str(tmp_path / "config"))
     monkeypatch.setenv("GIT_EXTERNAL_DIFF", "/bin/false")
     monkeypatch.setenv("LANG", "de_DE.UTF-8")
-    assert (git_state(edited), git_difference(edited)) == (state, patch)
-    assert "+one = 2" in patch and "+two = 2" in patch
+    assert (git_state(edited), difference(edited).patch) == (state, patch)
+    assert b"+one = 2" in patch and b"+two = 2" in patch
 
 
 def test_a_textconv_of_the_project_stays_out_of_the_patch(edited: Path) -> None:
     (edited.parent / ".gitattributes").write_text("*.py diff=upper\n")
     subprocess.run(["git", "config", "diff.upper.textconv", "tr a-z A-Z <"], cwd=edited, check=True)
-    assert "+one = 2" in git_difference(edited)
+    assert b"+one = 2" in difference(edited).patch
 
 
 def test_the_patch_of_a_project_below_the_top_fits_the_commit(edited: Path, tmp_path: Path) -> None:
-    (tmp_path / "patch").write_text(git_difference(edited))
+    (tmp_path / "patch").write_bytes(difference(edited).patch)
     other = tmp_path / "other"
     subprocess.run(["git", "clone", "-q", str(edited.parent), str(other)], check=True)
     git.run(other, "apply", str(tmp_path / "patch"))
@@ -84,13 +85,13 @@ def test_a_git_hook_that_runs_kshot_leads_it_to_no_other_repository(
 
 def test_a_lock_of_another_git_command_stops_nothing(edited: Path) -> None:
     (edited.parent / ".git/index.lock").touch()
-    assert git_state(edited)[1] and git_difference(edited)
+    assert git_state(edited)[1] and difference(edited).patch
 
 
 def test_links_that_lead_nowhere_are_no_code(repository: Path) -> None:
     (repository / "src/.#code.py").symlink_to("ada@host.1234:1700000000")
     (repository / "src/round.py").symlink_to("round.py")
-    assert not git_state(repository)[1] and git_difference(repository) == ""
+    assert not git_state(repository)[1] and difference(repository).patch == b""
 
 
 def test_without_a_program_git_the_reason_says_so(repository: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,7 +8,6 @@ from kshot.lifecycle.lineage import (
     Code,
     code_state,
     environment,
-    git_difference,
     git_state,
     ingested,
     lineage,
@@ -109,20 +108,6 @@ def test_a_committed_tree_is_clean_also_after_a_retraining_wrote_its_own_files(r
     write_lock(repository, steps=99)
     (repository / "data/raw.dvc").write_text("new")
     assert git_state(repository) == (commit_id, False)
-
-
-def test_edited_code_is_dirty_and_the_patch_holds_it(repository: Path) -> None:
-    (repository / "src/code.py").write_bytes(b"one = 2  # \xff\n")
-    assert git_state(repository)[1]
-    assert "+one = 2" in git_difference(repository)
-
-
-def test_new_code_is_dirty_and_the_patch_holds_it(repository: Path) -> None:
-    (repository / "src/ny fil å.py").write_text("two = 2\n")
-    (repository / "picture.png").write_bytes(b"no code")
-    assert git_state(repository)[1]
-    patch = git_difference(repository)
-    assert "+two = 2" in patch and "picture" not in patch
 
 
 def test_the_environment_names_packages_interpreter_and_threads(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,6 +1,5 @@
 """Where a model comes from: data version, code, params, stages, episodes, machine."""
 
-import errno
 import hashlib
 import json
 import os
@@ -13,20 +12,11 @@ from typing import Any
 import yaml
 
 from kshot.errors import RegistryError
-from kshot.lifecycle import dataset, git, layout
+from kshot.lifecycle import dataset, git, layout, uncommitted
 from kshot.lifecycle.inputs import LOCK_FILE as LOCK_FILE
 
-# What kshot itself writes in a commit's tree; the record holds these files, so that they do not make a tree dirty.
-OWN_FILES = (
-    LOCK_FILE,
-    layout.RAW_DVC.as_posix(),
-    layout.VERSIONS.as_posix(),
-    layout.NAMES.as_posix(),
-    f"{layout.RAW.parent}/.gitignore",
-)
 # Where Linux and the driver of NVIDIA's cards name what computes; elsewhere these are not there.
 PROCESSOR, ACCELERATORS = Path("/proc/cpuinfo"), Path("/proc/driver/nvidia/gpus")
-LARGEST_NEW_FILE = 1 << 20  # bytes; what is larger is no code
 UNRECORDED = "kshot.unrecorded"  # a tag, where a person allowed a model without a commit: git's reason for it
 
 
@@ -124,42 +114,7 @@ def git_state(root: Path) -> tuple[str, bool]:
     commit = git.commit(root)
     if not commit:
         return "", True
-    others = [f":(exclude){name}" for name in OWN_FILES]
-    changed = git.text(root, "status", "--porcelain", "--untracked-files=no", "--", ".", *others)
-    return commit, bool(changed.strip()) or bool(_new_files(root))
-
-
-def git_difference(root: Path) -> str:
-    """The difference of the tree from its commit as a patch, new code included; '' where nothing differs.
-
-    Its paths are those of the repository, also where the project is a folder of it. Raises GitFailed.
-    """
-    below = git.text(root, "rev-parse", "--show-prefix").strip()
-    places = (f"--src-prefix=a/{below}", f"--dst-prefix=b/{below}")
-    new = "".join(
-        # Outside the index there is nothing to compare with: git tells that by its exit code, and prints the patch.
-        git.text(root, *git.DIFF, *places, "--no-index", "--", "/dev/null", name, fine=(0, 1))
-        for name in _new_files(root)
-    )
-    return git.text(root, *git.DIFF, "--src-prefix=a/", "--dst-prefix=b/", "HEAD", "--", ".") + new
-
-
-def _new_files(root: Path) -> list[str]:
-    """Code that git neither tracks nor ignores. A link that leads nowhere, such as an editor's lock, is none."""
-    found = git.text(root, "ls-files", "-z", "--others", "--exclude-standard", "--", "src", "flows", "*.py", "*.yaml")
-    names = [name for name in found.split("\0") if name]
-    return [name for name in names if _is_code(root / name)]
-
-
-def _is_code(path: Path) -> bool:
-    try:
-        return path.stat().st_size <= LARGEST_NEW_FILE
-    except (FileNotFoundError, NotADirectoryError):  # it leads nowhere, or an editor has just removed it
-        return False
-    except OSError as error:
-        if error.errno == errno.ELOOP:
-            return False
-        raise
+    return commit, uncommitted.is_dirty(root)
 
 
 def environment() -> dict[str, Any]:

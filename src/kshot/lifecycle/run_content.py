@@ -1,6 +1,7 @@
 """What a retraining's MLflow run holds: the data set, params, metrics, tags and files."""
 
 import json
+import tempfile
 import time
 import warnings
 from pathlib import Path
@@ -12,6 +13,7 @@ from kshot.lifecycle import layout
 from kshot.lifecycle.lineage import LOCK_FILE, environment, ingested
 from kshot.lifecycle.packed import read_manifest
 from kshot.lifecycle.training_log import is_number
+from kshot.lifecycle.uncommitted import LEFT_OUT, PATCH, Uncommitted
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -65,16 +67,20 @@ def log_results(client: "MlflowClient", run_id: str, root: Path, tags: dict[str,
     )
 
 
-def log_files(client: "MlflowClient", run_id: str, root: Path, patch: str) -> None:
-    """What the model can be rebuilt and judged from; `patch`: the code that no commit holds."""
+def log_files(client: "MlflowClient", run_id: str, root: Path, code: Uncommitted) -> None:
+    """What the model can be rebuilt and judged from; `code`: what no commit holds of it."""
     for name in ("params.yaml", "dvc.yaml", LOCK_FILE, layout.RAW_DVC, layout.METRICS, layout.SPACE, layout.TRAIN_LOG):
         if (root / name).exists():
             client.log_artifact(run_id, str(root / name))
     client.log_artifact(run_id, str(root / layout.SPLIT / "classes.parquet"), "split")
     client.log_artifacts(run_id, str(root / layout.EVALUATION), "evaluation")
     client.log_dict(run_id, environment(), "environment.json")
-    if patch:
-        client.log_text(run_id, patch, "uncommitted.diff")
+    with tempfile.TemporaryDirectory() as scratch:
+        left_out = "".join(f"{name}\n" for name in code.left_out).encode(errors="surrogateescape")
+        for name, content in ((PATCH, code.patch), (LEFT_OUT, left_out)):
+            if content:
+                (Path(scratch) / name).write_bytes(content)
+                client.log_artifact(run_id, str(Path(scratch) / name))
 
 
 def close_abandoned(client: "MlflowClient", experiment_id: str, here: dict[str, str]) -> None:

@@ -8,8 +8,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from kshot.lifecycle import dataset, layout, store
-from kshot.lifecycle.lineage import Code, Lineage, code_state, git_difference
+from kshot.lifecycle import dataset, layout, store, uncommitted
+from kshot.lifecycle.lineage import Code, Lineage, code_state
 from kshot.lifecycle.training_log import Curves
 from kshot.redaction import redacted
 
@@ -34,7 +34,7 @@ class LiveRun:
         self.trouble: str | None = None
         # Taken before the first stage, so that a file edited while it trains does not pass for the one that was used.
         self.code: Code = code_state(root)
-        self._patch = git_difference(root) if self.code.commit else ""
+        self._uncommitted = uncommitted.difference(root) if self.code.commit else uncommitted.Uncommitted()
         self._curves = Curves(root / layout.TRAIN_LOG)
         self._stop = threading.Event()
         self._guard = threading.Lock()
@@ -65,7 +65,7 @@ class LiveRun:
             self._send_curves(client, run_id)
             tags = {**lineage.tags(), **self.code.tags()}
             run_content.log_results(client, run_id, self.root, tags, params)
-            run_content.log_files(client, run_id, self.root, self._patch)
+            run_content.log_files(client, run_id, self.root, self._uncommitted)
         return run_id
 
     def end(self, status: str = "FINISHED", reason: str | None = None) -> None:

@@ -6,9 +6,10 @@ from pathlib import Path
 from kshot.lifecycle import git, lineage
 from kshot.lifecycle.audit.content import shown
 from kshot.lifecycle.audit.link import Broken, NotRecorded
+from kshot.lifecycle.audit.served import as_registered
 from kshot.lifecycle.audit.subject import Subject
+from kshot.lifecycle.uncommitted import LEFT_OUT, PATCH
 
-PATCH = "uncommitted.diff"
 CODE = (".py",)
 
 
@@ -24,7 +25,7 @@ def code(subject: Subject) -> str:
     read = recorded(subject)
     found = _hashes(subject, commit, patch, list(read))
     other = sorted(name for name, md5 in read.items() if found.get(name) != md5)
-    how = f"commit {commit[:10]}" + (" with uncommitted.diff" if patch else "")
+    how = f"commit {commit[:7]}" + (" plus uncommitted changes (stored)" if patch else "")
     if other:
         raise Broken(
             f"{how} does not give the code that the stages read: {shown(other)} "
@@ -32,7 +33,9 @@ def code(subject: Subject) -> str:
             ", ".join(f"{name} {read[name][:8]}" for name in other[:3]),
             ", ".join(f"{name} {found.get(name, 'missing')[:8]}" for name in other[:3]),
         )
-    return f"{how} gives all {len(read)} files of code as the stages read them"
+    out = left_out(subject)
+    not_stored = f"; uncommitted and not stored: {shown(out)}" if out else ""
+    return f"{how}: all {len(read)} code files match{not_stored}"
 
 
 def source(subject: Subject) -> tuple[str, Path | None]:
@@ -57,6 +60,13 @@ def recorded(subject: Subject) -> dict[str, str]:
     return {dep["path"]: dep["md5"] for dep in deps if dep["path"].endswith(CODE)}
 
 
+def left_out(subject: Subject) -> list[str]:
+    """The files that differed from the commit, or were new, and that the run does not hold. Raises Broken."""
+    if not subject.has(LEFT_OUT):
+        return []
+    return as_registered(subject, LEFT_OUT).read_text(encoding="utf-8", errors="surrogateescape").splitlines()
+
+
 def _of_run(subject: Subject, tag: str) -> str:
     return str(subject.run.data.tags.get(tag, "")) if subject.run is not None else ""
 
@@ -70,8 +80,8 @@ def _is_kept(root: Path, commit: str) -> bool:
 
 def _patch(subject: Subject, dirty: bool) -> Path | None:
     if subject.has(PATCH):
-        return subject.file(PATCH)
-    if dirty:
+        return as_registered(subject, PATCH)
+    if dirty and not subject.has(LEFT_OUT):  # all that differed may have been left out
         raise Broken(f"the code differed from its commit, and run {subject.run_id} keeps no {PATCH}", PATCH, "nothing")
     return None
 
