@@ -10,7 +10,7 @@ from pathlib import Path
 
 FILE = "manifest.json"  # in the folder that it is about
 MODEL = "model"  # its section with the files of the folder
-# MLflow writes the name and version of a model that it fetched beside it; `registered_model_meta` changes no answer.
+# MLflow writes name and version beside a model into `registered_model_meta`, anew whenever it fetches the model.
 WRITTEN_LATER = (FILE, "registered_model_meta")
 NO_BYTECODE = "__pycache__"
 # Python reads compiled code before the source that it belongs to. A file where the folder of it would be keeps it

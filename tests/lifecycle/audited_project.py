@@ -2,6 +2,7 @@
 
 import shutil
 import sqlite3
+import subprocess
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -24,7 +25,8 @@ def make(root: Path, pictures: Path) -> Path:
 
 @contextmanager
 def undone(root: Path, scratch: Path) -> Iterator[None]:
-    """Put store, artifacts and cache back after the block."""
+    """Put store, artifacts, cache and the history's anchor back after the block."""
+    anchored = _refs(root)
     for place in KEPT:
         shutil.copytree(root / place, scratch / place)
     shutil.copy(root / DATABASE, scratch / "before.db")
@@ -40,6 +42,17 @@ def undone(root: Path, scratch: Path) -> Iterator[None]:
             closing(sqlite3.connect(root / DATABASE)) as now,
         ):
             before.backup(now)
+        for name in _refs(root).keys() - anchored.keys():
+            subprocess.run(["git", "update-ref", "-d", name], cwd=root, check=True)
+        for name, commit in anchored.items():
+            subprocess.run(["git", "update-ref", name, commit], cwd=root, check=True)
+
+
+def _refs(root: Path) -> dict[str, str]:
+    command = ["git", "for-each-ref", "--format=%(refname) %(objectname)", "refs/kshot"]
+    listed = subprocess.run(command, cwd=root, check=True, capture_output=True, text=True).stdout
+    refs = (line.partition(" ") for line in listed.splitlines())
+    return {name: commit for name, _, commit in refs}
 
 
 def execute(root: Path, statement: str, *values: object) -> None:

@@ -38,6 +38,7 @@ def chain(*steps: tuple[str, str, dict[str, str]]) -> list[Event]:
             proof=Proof("run", "decisions/x.json", "ab"),
             mark=str(number),
             previous=last.hash if last else "",
+            manifest="ab",
         )
         found.append(events.seal(event))
     return found
@@ -51,6 +52,15 @@ HISTORY = chain(
     ("rolled back", "2", {"champion": "2"}),
 )
 STAND = {"champion": "2"}
+
+
+def test_an_event_of_before_manifests_keeps_its_hash() -> None:
+    old = dataclasses.replace(HISTORY[0], manifest="")
+    text = events.to_text(events.seal(old))
+    assert "manifest" not in json.loads(text)
+    found = events.from_text(text)
+    assert found.hash == "43a9f30e4964fa4f2da6f60960c8f370950208f4c8917709ff3aa47a6d530785"
+    assert events.verify([found], {"champion": "1"}) == [] and HISTORY[0].hash != found.hash
 
 
 def test_an_event_comes_back_from_its_text_as_it_was():

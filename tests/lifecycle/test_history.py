@@ -50,9 +50,9 @@ def test_the_whole_life_of_a_promotion_on_a_server(root: Path) -> None:
 
     # Two that saw the same state: the second is refused by the database behind the server.
     move = {"action": "promoted by hand", "version": "3", "after": {"champion": "3"}, "why": "rivals"}
-    history.append(client, seen, who=person("Ada"), **move)
+    history.append(root, client, seen, who=person("Ada"), **move)
     with pytest.raises(history.Overtaken, match=r"recorded first \(event 5 \(version 3 promoted by hand by Ada"):
-        history.append(client, seen, who=person("Grace"), **move)
+        history.append(root, client, seen, who=person("Grace"), **move)
     assert len(history.history(root)) == 5
 
     # Another machine that finds the model made already keeps the one history.

@@ -377,7 +377,7 @@ print("ready", flush=True)
 sys.stdin.readline()
 try:
     # Both look before either writes, as two machines do that share no lock.
-    history.append(store.client(), seen, action="promoted by hand", version=version, after={"champion": version},
+    history.append(root, store.client(), seen, action="promoted by hand", version=version, after={"champion": version},
                    who=history.person(sys.argv[3]), why="rivals")
     print("won")
 except history.Overtaken as error:

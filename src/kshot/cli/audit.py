@@ -1,6 +1,7 @@
 """`kshot audit`: what a model came from and what became of it, each link verified."""
 
 import argparse
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -8,14 +9,16 @@ from typing import Any
 from kshot.errors import AuditFailed, ParamsError
 
 AUDIT = """\
-Say where a model came from, and verify each link of it: run, weights, data, params, code,
-environment, episodes, accuracies, decision, and the history of its aliases. Ask from either end:
+Say where a model came from, and verify each link of it: run, weights, all that is loaded when it
+is served, data, params, code, environment, episodes, accuracies, decision, and the history of its
+aliases, which git anchors. Ask from either end:
 
   kshot audit --model champion       the chain of one version
   kshot audit --model 3 --deep       and hash its data again
   kshot audit --data 3f9a0c1e        runs, models and decisions that rest on a data version
   kshot audit --at 2026-03-01        who was champion then (a day or a time, in UTC)
   kshot audit --class robin          which data versions and models saw a class
+  kshot audit --limits               what an audit does not check
 
 Exit code 10 where a link does not hold or was never recorded.
 """
@@ -34,7 +37,12 @@ def add_parser(verbs: Any) -> None:
     what.add_argument("--data", metavar="VERSION", help="a data version, or its first characters")
     what.add_argument("--at", metavar="TIME", help="a day, 2026-03-01, or a time, 2026-03-01T14:30, in UTC")
     what.add_argument("--class", dest="label", metavar="NAME", help="a class, as `kshot data diff` names it")
-    audit.add_argument("--deep", action="store_true", help="with --model or --data: hash the data again")
+    what.add_argument("--limits", action="store_true", help="print what an audit does not check")
+    audit.add_argument(
+        "--deep",
+        action="store_true",
+        help="with --model or --data: hash the data again; ask git's remote what it anchors of the history",
+    )
     form = audit.add_mutually_exclusive_group()
     form.add_argument("--json", action="store_true", help="the same for programs, every field")
     form.add_argument("--csv", action="store_true", help="the same as a table")
@@ -45,9 +53,14 @@ def add_parser(verbs: Any) -> None:
 def run(root: Path, options: argparse.Namespace) -> int:
     """Print the audit that was asked for; exit code 10 where something does not hold. Raises KshotError."""
     if (options.deep or options.html) and not (options.model or options.data):
-        raise ParamsError("--deep and --html were given with --at or --class; they need --model or --data")
+        raise ParamsError("--deep and --html need --model or --data")
     if options.model or options.data:
         return _whole(root, options)
+    if options.limits:
+        from kshot.lifecycle.audit.limits import limits_text
+
+        print(limits_text(min(shutil.get_terminal_size().columns, 100)))
+        return 0
     return _at(root, options) if options.at else _class(root, options)
 
 

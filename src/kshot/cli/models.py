@@ -124,10 +124,11 @@ def line(change: "Change", old: str, new: str, kind: str) -> dict[str, str]:
 
 def run_history(root: Path, options: argparse.Namespace) -> int:
     """Print every event, the oldest first; exit code 1 where something does not fit."""
-    from kshot.lifecycle import events, history, tables
+    from kshot.lifecycle import anchor, events, history, tables
 
-    found = history.history(root)
-    problems = events.verify(found, history.aliases(root))
+    record = history.record(root)
+    found = record.events
+    problems = [*events.verify(found, record.aliases), *anchor.problems(root, record.run_id, found)]
     if options.json:
         print(json.dumps([dataclasses.asdict(event) for event in found], indent=2))
         return int(bool(problems))

@@ -1,5 +1,6 @@
 """What follows from an event: aliases and tags. Doing it twice is doing it once, so that a crash is healed by it."""
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from kshot.lifecycle import store
@@ -35,6 +36,29 @@ DECISIONS = {
 }
 # And in that of the champion that a person replaced: no later run of the gate may undo it by itself.
 OF_THE_REPLACED = {PROMOTED_BY_HAND: "replaced", ROLLED_BACK: "rolled back"}
+
+
+# Every tag that an event can write on a version.
+DECISION_TAGS = frozenset(
+    f"kshot.{name}"
+    for name in (
+        *("decision", "decided_at", "decided_by", "event", "reasons", "compared_with", "rules_hash", "waiting_until"),
+        *("approval", "replaced_by"),
+    )
+)
+
+
+def tags_after(events: Sequence[Event]) -> dict[str, dict[str, str]]:
+    """Version to the tags that it bears after these events, each carried out in its turn."""
+    found: dict[str, dict[str, str]] = {}
+    for event in events:
+        if event.action == MOVED_OUTSIDE:
+            continue
+        found.setdefault(event.version, {}).update(_tags(event))
+        replaced = event.before.get(CHAMPION)
+        if replaced is not None and replaced != event.after.get(CHAMPION):
+            found.setdefault(replaced, {}).update(_tags_of_the_replaced(event))
+    return found
 
 
 def carry_out(client: "MlflowClient", event: Event) -> None:

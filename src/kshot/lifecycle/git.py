@@ -1,6 +1,7 @@
 """The one way to call git: a person's settings, hooks, pager and language change nothing that it prints."""
 
 import os
+import signal
 import subprocess
 from collections.abc import Mapping
 from pathlib import Path
@@ -69,31 +70,45 @@ def run(
     fine: tuple[int, ...] = (0,),
     env: Mapping[str, str] | None = None,
     stdin: bytes = b"",
+    timeout_s: float | None = None,
 ) -> bytes:
-    """What `git ARGUMENTS` prints in the folder `root`. Raises GitFailed for an exit code that is not `fine`."""
+    """What `git ARGUMENTS` prints in the folder `root`. Raises GitFailed for an exit code that is not `fine`.
+
+    `timeout_s`: for a command that asks a remote; git and what it started end then, and GitFailed says so.
+    """
     settings = [word for setting in SETTINGS for word in ("-c", setting)]
     ours = {name: value for name, value in os.environ.items() if name not in FOREIGN}
     try:
-        ended = subprocess.run(
+        process = subprocess.Popen(
             ["git", "--no-pager", *settings, *arguments],
             cwd=root,
             env={**ours, **FIXED, **(env or {})},
-            input=stdin,
-            capture_output=True,
-            check=False,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            start_new_session=timeout_s is not None,  # ssh and the helpers of https outlive a git that is killed
         )
     except FileNotFoundError as error:
         if not root.is_dir():
             raise
         reason = "there is no git on this machine (or not on PATH); install it, then run the same command"
         raise NoGit(_verb(arguments), reason, -1) from error
-    if ended.returncode in fine:
-        return ended.stdout
-    reason = why(ended.stderr.decode(errors="replace"), ended.returncode)
+    with process:
+        try:
+            out, err = process.communicate(stdin, timeout=timeout_s)
+        except subprocess.TimeoutExpired as error:
+            os.killpg(process.pid, signal.SIGKILL)
+            raise GitFailed(_verb(arguments), f"no answer within {timeout_s:.0f} s", -1) from error
+        except BaseException:
+            process.kill()
+            raise
+    if process.returncode in fine:
+        return out
+    reason = why(err.decode(errors="replace"), process.returncode)
     kind = NoRepository if "not a git repository" in reason else GitFailed
     if kind is NoRepository:
         reason = f"{root} is in no git repository; run `git init` here and commit, then the same command"
-    raise kind(_verb(arguments), reason, ended.returncode)
+    raise kind(_verb(arguments), reason, process.returncode)
 
 
 def text(root: Path, *arguments: str, fine: tuple[int, ...] = (0,)) -> str:

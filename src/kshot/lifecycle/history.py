@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from kshot.errors import RegistryError
-from kshot.lifecycle import carrying_out, model_manifest, store
+from kshot.lifecycle import anchor, carrying_out, model_manifest, store
 from kshot.lifecycle.events import (
     CHALLENGER,
     CHAMPION,
@@ -68,6 +68,12 @@ def history(root: Path) -> list[Event]:
     """Every event of the registry, the oldest first. Raises RegistryError for a history that cannot be read."""
     with store.told(store.connect(root)):
         return list(read(store.client()).events)
+
+
+def record(root: Path) -> Record:
+    """Events and aliases of the registry as they are now. Raises RegistryError for a history that cannot be read."""
+    with store.told(store.connect(root)):
+        return read(store.client())
 
 
 def aliases(root: Path) -> dict[str, str]:
@@ -131,6 +137,7 @@ def settled(client: "MlflowClient", root: Path, where: str) -> tuple[Record, tup
             record = read(client)
     if not record.stands:
         event = append(
+            root,
             client,
             record,
             action=MOVED_OUTSIDE,
@@ -145,6 +152,7 @@ def settled(client: "MlflowClient", root: Path, where: str) -> tuple[Record, tup
 
 
 def append(
+    root: Path,
     client: "MlflowClient",
     record: Record,
     *,
@@ -158,7 +166,10 @@ def append(
     until: str = "",
     proof: Proof | None = None,
 ) -> Event:
-    """Write the event after the last of `record` and let aliases and tags follow. Raises Overtaken."""
+    """Write the event after the last of `record`, let aliases and tags follow, and anchor it in git where there is one.
+
+    Raises Overtaken.
+    """
     last = record.last
     event = seal(
         Event(
@@ -183,6 +194,7 @@ def append(
     _claim(client, record.run_id, event)
     carrying_out.carry_out(client, event)
     _mark_done(client, record.run_id, event)
+    anchor.keep(root, record.run_id, (*record.events, event))
     return event
 
 

@@ -104,9 +104,7 @@ def require(folder: Path, version: str, expected: str) -> None:
     """
     if not expected:
         if (folder / manifest.FILE).exists():
-            raise Altered(
-                f"version {version} bears no tag {TAG}, and its model has a {manifest.FILE}: the tag was deleted"
-            )
+            raise Altered(f"version {version} has a {manifest.FILE} and bears no tag {TAG}: it was deleted")
         return
     other = manifest.difference(read(folder, version, expected).model, manifest.hashes(folder))
     if other:

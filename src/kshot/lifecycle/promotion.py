@@ -43,7 +43,7 @@ def promote(root: Path, name: str, reason: str, by: str = "", *, allow_unrecorde
             registry.require_recorded(found)
         promotion_checks.require_sound(root, client, found)
         after = with_champion(record.aliases, found.version)
-        return _append(client, record, PROMOTED_BY_HAND, found, after, by, why, record.aliases.get(CHAMPION, ""))
+        return _append(root, client, record, PROMOTED_BY_HAND, found, after, by, why, record.aliases.get(CHAMPION, ""))
 
     return _decided(root, name, decide)
 
@@ -67,7 +67,7 @@ def approve(root: Path, name: str, reason: str = "", by: str = "") -> Event:
             )
         promotion_checks.require_sound(root, client, found)
         after = with_champion(record.aliases, found.version)
-        return _append(client, record, APPROVED, found, after, by, why, compared_with)
+        return _append(root, client, record, APPROVED, found, after, by, why, compared_with)
 
     return _decided(root, name, decide)
 
@@ -86,7 +86,7 @@ def reject(root: Path, name: str, reason: str, by: str = "") -> Event:
                 "`kshot rollback --reason ...`, or promote another"
             )
         after, compared_with = without(record.aliases, found.version), found.tags.get("kshot.compared_with", "")
-        return _append(client, record, REJECTED, found, after, by, why, compared_with)
+        return _append(root, client, record, REJECTED, found, after, by, why, compared_with)
 
     return _decided(root, name, decide)
 
@@ -107,6 +107,7 @@ def rollback(root: Path, reason: str, to: str | None = None, by: str = "") -> Ev
         version = promotion_checks.earlier(root, record, to)
         registry.require_whole(root, version)
         return history.append(
+            root,
             client,
             record,
             action=ROLLED_BACK,
@@ -134,6 +135,7 @@ def catch_up(root: Path) -> tuple[str, ...]:
             for version in _overdue(client):
                 until = minute(version.tags["kshot.waiting_until"])
                 event = history.append(
+                    root,
                     client,
                     record,
                     action=EXPIRED,
@@ -158,6 +160,7 @@ def _decided(root: Path, name: str, decide: Callable[["MlflowClient", history.Re
 
 
 def _append(
+    root: Path,
     client: "MlflowClient",
     record: history.Record,
     action: str,
@@ -168,6 +171,7 @@ def _append(
     compared_with: str,
 ) -> Event:
     return history.append(
+        root,
         client,
         record,
         action=action,

@@ -128,6 +128,7 @@ def settle(
             after[CHALLENGER] = version
         assert held.run_id is not None
         event = history.append(
+            root,
             client,
             kept,
             action=action,

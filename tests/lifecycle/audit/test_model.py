@@ -24,12 +24,6 @@ from tests.lifecycle.audited_project import execute, flip
 from tests.lifecycle.registered_versions import judgement
 
 
-@pytest.fixture(scope="module")
-def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("audited")
-    return audited_project.make(folder / "project", folder / "pictures")
-
-
 @pytest.fixture
 def root(made: Path, tmp_path: Path) -> Iterator[Path]:
     with audited_project.undone(made, tmp_path):
@@ -71,10 +65,12 @@ def test_an_untouched_model_is_whole_by_size_and_by_content(made: Path) -> None:
     assert broken(made) == {} and broken(made, deep=True) == {}
     links = audit(made)
     assert list(links) == [
-        *("model", "run", "weights", "data", "params", "code", "environment", "episodes", "accuracies", "decision"),
-        "history",
+        *("model", "run", "record", "weights", "served", "data", "params", "code", "environment", "episodes"),
+        *("accuracies", "decision", "tags", "history", "anchor"),
     ]
-    assert "with uncommitted.diff gives all" in links["code"].says  # retrain changed params.yaml, which no commit has
+    assert (
+        "plus uncommitted changes (stored): all" in links["code"].says
+    )  # retrain changed params.yaml, which no commit has
     assert "145 files" in links["data"].says and "champion 20" in links["history"].says
 
 
@@ -168,23 +164,27 @@ FROM_LOCK = {"run", "weights", "data", "params", "code", "episodes", "accuracies
 @pytest.mark.parametrize(
     ("plant", "links", "told"),
     [
-        (weights, {"weights"}, "embedding.safetensors of the registered model is not what was trained"),
+        (weights, {"weights", "served"}, "embedding.safetensors of the registered model is not what was trained"),
         (data_is_gone, {"data"}, "neither in DVC's cache nor in a remote (none is set up); it came from pic"),
         (data_has_another_size, {"data"}, "have not the size they had"),
         (metric, {"accuracies"}, "metric test/3w1s/accuracy in MLflow does not follow"),
         (another_metric, {"accuracies"}, "metric geometry/ratio in MLflow does not follow"),
-        (accuracy_tag, {"accuracies"}, "in tag kshot.accuracy of version 1 does not follow"),
+        (accuracy_tag, {"accuracies", "tags"}, "in tag kshot.accuracy of version 1 does not follow"),
         (params_of_another_run, {"params"}, "MLflow has other params than were recorded: train.steps"),
-        (params_file_of_another_run, {"params"}, "params.yaml of the run has other params than were recorded: train"),
+        (
+            params_file_of_another_run,
+            {"params", "record"},
+            "params.yaml of the run has other params than were",
+        ),
         (deleted_run, {"run"}, "was deleted; bring it back with: mlflow runs restore"),
         (alias, {"history"}, "alias champion was taken away from version 1, outside kshot"),
         (newest_decision, {"decision"}, "decision.json of run"),
         (evidence, {"decision"}, "was changed"),
-        (event, {"history"}, "event 1 is not as it was written"),
-        (answers, {"accuracies", "decision"}, "are not as they were written"),
-        (patch, {"code"}, "keeps no uncommitted.diff"),
-        (lock, FROM_LOCK, "dvc.lock of run"),
-        (environment, {"environment"}, "the model asks for another torch than it was trained with"),
+        (event, {"history", "tags"}, "event 1 is not as it was written"),
+        (answers, {"accuracies", "decision", "record"}, "are not as they were written"),
+        (patch, {"code", "record"}, "keeps no uncommitted.diff"),
+        (lock, FROM_LOCK | {"record"}, "dvc.lock of run"),
+        (environment, {"environment", "record"}, "environment.json of run"),
     ],
 )
 def test_a_planted_fault_is_found_and_named(
@@ -221,7 +221,8 @@ def test_a_run_that_was_written_anew_whole_is_not_the_one_that_was_decided_about
     for table in ("model_version_tags", "tags"):
         execute(root, f"update {table} set value = ? where key = 'kshot.dvc_lock_hash'", forged)
     found = broken(root)
-    assert list(found) == ["decision"] and "is about a version with another dvc_lock_hash" in found["decision"]
+    assert set(found) == {"record", "decision", "tags"}
+    assert "is about a version with another dvc_lock_hash" in found["decision"]
 
 
 def test_a_comparison_on_other_data_is_told_to_be_not_checked(root: Path) -> None:
@@ -319,9 +320,9 @@ def test_the_verb_prints_every_form_exits_by_what_holds_and_imports_no_torch(
     page = tmp_path / "audit.html"
     assert cli.main(["audit", "--model", "champion", "--json", "--html", str(page)]) == 0
     found = json.loads(capsys.readouterr().out)
-    assert found["holds"] and found["version"] == "1" and len(found["links"]) == 11
+    assert found["holds"] and found["version"] == "1" and len(found["links"]) == 15
     text = page.read_text()
-    assert text.count('<g class="link verified">') == 11 and "all 11 links hold" in text
+    assert text.count('<g class="link verified">') == 15 and "all 15 links hold" in text
     assert not re.search(r"(?:src|href)=|url\(|@import", text)
     deleted_run(root)
     assert cli.main(["audit", "--model", "1"]) == 10

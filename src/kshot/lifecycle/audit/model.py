@@ -1,12 +1,13 @@
 """`kshot audit --model`: the chain from a version back to its data and forth to its alias, every link verified."""
 
 import tempfile
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
 from kshot.lifecycle import layout
-from kshot.lifecycle.audit import code, decision, origin, results
+from kshot.lifecycle.audit import anchor, code, decision, origin, results, served, tags
 from kshot.lifecycle.audit.content import bar
 from kshot.lifecycle.audit.link import Link, checked
 from kshot.lifecycle.audit.subject import Subject, opened
@@ -38,19 +39,7 @@ def audit_model(root: Path, name: str, *, deep: bool = False, quiet: bool = True
     """
     with tempfile.TemporaryDirectory() as scratch:
         subject = opened(root, name, Path(scratch))
-        links = (
-            checked("model", lambda: origin.model(subject)),
-            checked("run", lambda: origin.run(subject)),
-            checked("weights", lambda: origin.weights(subject)),
-            checked("data", lambda: _data(subject, deep, quiet)),
-            checked("params", lambda: origin.params(subject)),
-            checked("code", lambda: code.code(subject)),
-            checked("environment", lambda: origin.environment(subject)),
-            checked("episodes", lambda: origin.episodes(subject)),
-            checked("accuracies", lambda: results.accuracies(subject)),
-            checked("decision", lambda: decision.decision(subject)),
-            checked("history", lambda: decision.history(subject)),
-        )
+        links = tuple(checked(name, check) for name, check in checks(subject, deep=deep, quiet=quiet).items())
     return ModelAudit(
         version=subject.version,
         aliases=tuple(sorted(alias for alias, version in subject.aliases.items() if version == subject.version)),
@@ -60,6 +49,27 @@ def audit_model(root: Path, name: str, *, deep: bool = False, quiet: bool = True
         deep=deep,
         links=links,
     )
+
+
+def checks(subject: Subject, *, deep: bool = False, quiet: bool = True) -> dict[str, Callable[[], str]]:
+    """Name of each link to what verifies it, as `link.checked` takes it."""
+    return {
+        "model": lambda: origin.model(subject),
+        "run": lambda: origin.run(subject),
+        "record": lambda: served.record(subject),
+        "weights": lambda: origin.weights(subject),
+        "served": lambda: served.served(subject),
+        "data": lambda: _data(subject, deep, quiet),
+        "params": lambda: origin.params(subject),
+        "code": lambda: code.code(subject),
+        "environment": lambda: origin.environment(subject),
+        "episodes": lambda: origin.episodes(subject),
+        "accuracies": lambda: results.accuracies(subject),
+        "decision": lambda: decision.decision(subject),
+        "tags": lambda: tags.tags(subject),
+        "history": lambda: decision.history(subject),
+        "anchor": lambda: anchor.anchor(subject, deep=deep),
+    }
 
 
 def _data(subject: Subject, deep: bool, quiet: bool) -> str:

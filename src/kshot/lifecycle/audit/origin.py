@@ -10,6 +10,7 @@ import yaml
 from kshot.lifecycle import dataset, layout, registry
 from kshot.lifecycle.audit.content import folder_md5, held, listing, shown
 from kshot.lifecycle.audit.link import Broken, NotRecorded
+from kshot.lifecycle.audit.served import as_registered
 from kshot.lifecycle.audit.subject import DELETED, Subject
 from kshot.lifecycle.files import Advance, file_md5
 from kshot.lifecycle.lineage import digest, stage_inputs
@@ -56,7 +57,7 @@ def weights(subject: Subject) -> str:
     if pruned := subject.tags.get(registry.PRUNED):
         raise NotRecorded(f"the model's files were pruned, {pruned[:10]}; `kshot reproduce` may still build it again")
     recorded = str(subject.output(layout.MODEL.as_posix())["md5"])
-    folder = registry.model_files(subject.root, subject.version, subject.scratch / "registered")
+    folder = subject.model / "artifacts" / layout.EMBEDDING
     files = sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file())
     trained = [name for name in files if name != ADDED_LATER]
     found = folder_md5(folder, trained)
@@ -100,11 +101,9 @@ def params(subject: Subject) -> str:
 
 def environment(subject: Subject) -> str:
     """The run keeps its packages, and the model asks for the same. Raises Broken."""
-    kept = json.loads(subject.file("environment.json").read_text(encoding="utf-8"))
+    kept = json.loads(as_registered(subject, "environment.json").read_text(encoding="utf-8"))
     packages = {name.lower(): version for name, version in kept["packages"].items()}
-    registry_place = subject.scratch / "registered"
-    asked = next(registry_place.rglob("requirements.txt"), None)
-    needs = dict(re.findall(r"^([\w.-]+)==(\S+)", asked.read_text(encoding="utf-8"), re.MULTILINE)) if asked else {}
+    needs = {} if registry.PRUNED in subject.tags else _needs(subject.model / "requirements.txt")
     for name, version in needs.items():
         if packages.get(name.lower()) != version:
             raise Broken(
@@ -124,8 +123,16 @@ def episodes(subject: Subject) -> str:
     entry = subject.output(layout.EPISODES.as_posix())
     if entry["md5"] != subject.tag("episodes_hash"):
         raise Broken("the version names other episodes than its dvc.lock", subject.tag("episodes_hash"), entry["md5"])
-    words = held(subject.root, entry["md5"], entry.get("size"), gone="`dvc repro episodes` draws the same again")
+    # Few and small: their content is hashed again each time.
+    again = "`dvc repro episodes` draws the same again"
+    words = held(subject.root, entry["md5"], entry.get("size"), advance=lambda _: None, gone=again)
     return f"episodes {entry['md5'][:8]}: {words}"
+
+
+def _needs(path: Path) -> dict[str, str]:
+    """Package to version, of those that a model asks for."""
+    text = path.read_text(encoding="utf-8") if path.is_file() else ""
+    return dict(re.findall(r"^([\w.-]+)==(\S+)", text, re.MULTILINE))
 
 
 def at(params: Any, key: str) -> Any:

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any
 import yaml
 
 from kshot.errors import RegistryError
-from kshot.lifecycle import history, registry, store
+from kshot.lifecycle import history, model_manifest, registry, store
 from kshot.lifecycle.audit.link import Broken, NotRecorded
+from kshot.lifecycle.events import Event
 from kshot.lifecycle.lineage import LOCK_FILE
 
 if TYPE_CHECKING:
@@ -80,6 +81,35 @@ class Subject:
         except (OSError, MlflowException) as error:
             raise Broken(f"{name} is gone from run {self.run_id}; bring it back from a copy") from error
         return Path(found)
+
+    @property
+    def events(self) -> tuple[Event, ...]:
+        """The events about this version; none where the history cannot be read."""
+        return tuple(one for one in (self.record.events if self.record else ()) if one.version == self.version)
+
+    @cached_property
+    def model(self) -> Path:
+        """The model's folder as MLflow keeps it, unchecked. Raises Broken where it is gone."""
+        try:
+            return registry.fetched(self.root, self.version, self.scratch / "registered")
+        except RegistryError as error:
+            raise Broken(str(error)) from error
+
+    @cached_property
+    def sealed(self) -> model_manifest.Sealed:
+        """The manifest that the version's tag and events name. Raises Broken, and NotRecorded where none is named."""
+        if pruned := self.tags.get(registry.PRUNED):
+            raise NotRecorded(f"the manifest was pruned with the model's files, {pruned[:10]}")
+        try:
+            expected = model_manifest.recorded(self.version, self.tags, self.events)
+            if not expected and not self.is_ours:
+                raise NotRecorded("it was registered by another tool, which wrote no manifest")
+            if not expected:
+                model_manifest.require(self.model, self.version, expected)
+                raise NotRecorded("it was registered before manifests were written; nobody can tell the files' content")
+            return model_manifest.read(self.model, self.version, expected)
+        except model_manifest.Altered as error:
+            raise Broken(str(error)) from error
 
     @cached_property
     def lock(self) -> dict[str, Any]:

@@ -10,6 +10,8 @@ from pathlib import Path
 from kshot.errors import KshotError, NotReproduced
 from kshot.lifecycle import layout, lineage, pipeline, process_group
 from kshot.lifecycle.audit.content import folder_md5
+from kshot.lifecycle.audit.link import BROKEN, checked
+from kshot.lifecycle.audit.served import served
 from kshot.lifecycle.audit.subject import Subject, opened
 from kshot.lifecycle.files import file_md5
 from kshot.lifecycle.process_group import OnOutput
@@ -38,6 +40,7 @@ class Reproduction:
 
     surroundings  what is another here than where the version was made, () on the same kind of machine
     tolerance     by how much an accuracy may differ elsewhere; on the same kind of machine it may not
+    altered       what of the registered model is not as it was registered, '' where all is, or nobody can tell
     """
 
     version: str
@@ -49,10 +52,13 @@ class Reproduction:
     accuracies: tuple[Accuracy, ...]
     surroundings: tuple[Difference, ...]
     tolerance: float
+    altered: str = ""
 
     @property
     def verdict(self) -> str:
         """IDENTICAL, WITHIN or OTHERWISE."""
+        if self.altered:
+            return OTHERWISE
         if not self.weights.unlike and all(one.moved == 0 and abs(one.difference) <= EXACT for one in self.accuracies):
             return IDENTICAL
         # A mean that is no number is within nothing.
@@ -106,6 +112,7 @@ def reproduce(
                 accuracies=comparison.accuracies(subject, place),
                 surroundings=difference.surroundings(kept, here, devices),
                 tolerance=tolerance,
+                altered=_altered(subject),
             )
 
 
@@ -118,6 +125,11 @@ def _recorded(subject: Subject) -> tuple[dict[str, object], str]:
     except (KshotError, ValueError) as error:
         raise NotReproduced(f"version {subject.version} cannot be built again: {error}") from error
     return kept, subject.tags.get("kshot.device", "")
+
+
+def _altered(subject: Subject) -> str:
+    link = checked("served", lambda: served(subject))
+    return link.says if link.state == BROKEN else ""
 
 
 def _again(subject: Subject, place: Path, name: str, variables: dict[str, str], on_output: OnOutput) -> StageAgain:

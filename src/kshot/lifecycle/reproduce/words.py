@@ -26,6 +26,8 @@ def verdict(found: Reproduction) -> str:
     """What it comes to, in a sentence."""
     if found.verdict == IDENTICAL:
         return f"version {found.version} is reproduced: identical, bit for bit"
+    if found.altered and not found.weights.unlike:
+        return f"version {found.version} is not reproduced: the same weights came out, and {found.altered}"
     if found.verdict == WITHIN:
         return (
             f"version {found.version} is reproduced within {_points(found.tolerance)} of accuracy, not bit for bit; "

@@ -1,0 +1,200 @@
+"""The history's anchor outside of MLflow's database: the hash of every event, in a git ref that only grows.
+
+Each decision adds a commit to `refs/kshot/history/PROJECT/RUN`: no branch, no file of the working tree and no index is
+touched. Who writes the whole history in the database anew, hash by hash, is found by the first event that differs.
+The ref is pushed where the repository has a remote that asks for no password: who can change the database and this
+machine's git cannot change what another machine keeps.
+"""
+
+import hashlib
+import logging
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from kshot.errors import KshotError
+from kshot.lifecycle import git, store
+from kshot.lifecycle.events import Event
+from kshot.redaction import redacted
+
+LOG = logging.getLogger("kshot.anchor")
+REFS = "refs/kshot/history"
+FILE = "events"  # in the commit's tree: a line an event, its number and its hash
+PUSH = "kshot.push"  # in git's configuration: `git config kshot.push false` keeps the anchor on this machine
+PUSH_S = 20.0
+TRIES = 5  # with others who anchor at the same time
+IDENTITY = {
+    f"GIT_{who}_{what}": value
+    for who in ("AUTHOR", "COMMITTER")
+    for what, value in (("NAME", "kshot"), ("EMAIL", "kshot@localhost"))
+}
+
+
+class Rewritten(KshotError):
+    """The history in the database is not the one that git anchors."""
+
+
+@dataclass(frozen=True)
+class Anchor:
+    """What git says about a history: `hashes` of its first events, '' and () where it says nothing; `others` are refs
+    of other histories of this project and store."""
+
+    ref: str
+    commit: str
+    hashes: tuple[str, ...]
+    others: tuple[str, ...]
+
+
+def keep(root: Path, run_id: str, events: Sequence[Event]) -> None:
+    """Anchor the events of the history that run `run_id` holds. Never raises: the decision stands whatever git says.
+
+    Trouble is one line in the log. Without git, or outside of a repository, nothing is anchored, and an audit says so.
+    """
+    try:
+        ref = _folder(root) + run_id
+        _append(root, ref, [event.hash for event in events])
+        _push(root, ref, [event.hash for event in events])
+    except (git.NoGit, git.NoRepository):
+        return
+    except KshotError as error:
+        LOG.warning("the decision is recorded, and not anchored in git: %s", " ".join(str(error).split()))
+
+
+def read(root: Path, run_id: str, *, remote: bool = False) -> Anchor:
+    """What git anchors of the history that run `run_id` holds; with `remote`, as the repository's remote has it.
+
+    Raises GitFailed without git, outside of a repository, and where the remote does not answer.
+    """
+    folder = _folder(root)
+    ref = folder + run_id
+    commit = _fetch(root, ref) if remote else _commit(root, ref)
+    others = git.text(root, "for-each-ref", "--format=%(refname)", folder.rstrip("/")).split()
+    return Anchor(
+        ref, commit, tuple(_hashes(root, commit)) if commit else (), tuple(name for name in others if name != ref)
+    )
+
+
+def problems(root: Path, run_id: str, events: Sequence[Event]) -> list[str]:
+    """What of the history is not as git anchors it, a sentence each; none where git anchors nothing."""
+    try:
+        found = read(root, run_id) if run_id else None
+    except git.GitFailed:
+        return []
+    wrong = problem(events, found.hashes) if found else ""
+    return [wrong] if wrong else []
+
+
+def remote_of(root: Path) -> str:
+    """The remote that anchors are pushed to: the branch's own, else origin, else the only one; '' for none."""
+    if git.text(root, "config", "--type=bool", "--get", PUSH, fine=(0, 1)).strip() == "false":
+        return ""
+    names = git.text(root, "remote").split()
+    branch = git.text(root, "symbolic-ref", "--short", "--quiet", "HEAD", fine=(0, 1)).strip()
+    own = git.text(root, "config", "--get", f"branch.{branch}.remote", fine=(0, 1)).strip() if branch else ""
+    if own in names:
+        return own
+    return "origin" if "origin" in names else names[0] if len(names) == 1 else ""
+
+
+def problem(events: Sequence[Event], anchored: Sequence[str]) -> str:
+    """How the events differ from what was anchored, '' where they do not."""
+    for number, (event, recorded) in enumerate(zip(events, anchored, strict=False), 1):
+        if event.hash != recorded:
+            what = f"event {number} ({event.what})"
+            return f"{what} is not the one that git anchors: the history was rewritten from there on"
+    if len(events) < len(anchored):
+        return f"git anchors {len(anchored)} events, and the history has {len(events)}: event {len(events) + 1} is gone"
+    return ""
+
+
+def _folder(root: Path) -> str:
+    """Where the anchors of this project in this store lie, by its place in the repository and the store's address."""
+    place = git.text(root, "rev-parse", "--show-prefix").strip()
+    where = "local" if store.sqlite_file(root) is not None else redacted(store.uri(root))
+    return f"{REFS}/{hashlib.sha256(f'{place} {where}'.encode()).hexdigest()[:12]}/"
+
+
+def _append(root: Path, ref: str, hashes: Sequence[str]) -> None:
+    """Let the ref say these hashes, after those that it says already. Raises Rewritten, GitFailed."""
+    for left in reversed(range(TRIES)):
+        before = _commit(root, ref)
+        if not _is_news(hashes, _hashes(root, before) if before else [], ref):
+            return
+        commit = _write(root, hashes, before)
+        try:
+            git.run(root, "update-ref", ref, commit, before)  # an empty `before`: it must not be there yet
+            return
+        except git.GitFailed:
+            if not left or _commit(root, ref) == before:
+                raise
+
+
+def _is_news(hashes: Sequence[str], known: Sequence[str], where: str) -> bool:
+    """Whether `hashes` go on from `known`. Raises Rewritten where they are another history."""
+    for number, (ours, theirs) in enumerate(zip(hashes, known, strict=False), 1):
+        if ours != theirs:
+            raise Rewritten(f"event {number} is not the one that {where} anchors; `kshot audit` says more")
+    return len(hashes) > len(known)
+
+
+def _write(root: Path, hashes: Sequence[str], before: str) -> str:
+    text = "".join(f"{number} {one}\n" for number, one in enumerate(hashes, 1))
+    blob = git.run(root, "hash-object", "-w", "--stdin", stdin=text.encode()).decode().strip()
+    tree = git.run(root, "mktree", stdin=f"100644 blob {blob}\t{FILE}\n".encode()).decode().strip()
+    parent = ["-p", before] if before else []
+    message = f"kshot: {len(hashes)} events, the last {hashes[-1][:12]}"
+    return git.run(root, "commit-tree", tree, *parent, "-m", message, env=IDENTITY).decode().strip()
+
+
+def _commit(root: Path, ref: str) -> str:
+    return git.text(root, "rev-parse", "--verify", "--quiet", f"{ref}^{{commit}}", fine=(0, 1)).strip()
+
+
+def _hashes(root: Path, commit: str) -> list[str]:
+    return [line.split()[1] for line in git.text(root, "cat-file", "blob", f"{commit}:{FILE}").splitlines()]
+
+
+def _push(root: Path, ref: str, hashes: Sequence[str]) -> None:
+    """Push the ref; where another machine's anchor is there, go on from it. Raises Rewritten, GitFailed."""
+    remote = remote_of(root)
+    if not remote:
+        return
+    try:
+        _network(root, "push", "--quiet", "--no-verify", remote, f"{ref}:{ref}")
+    except git.GitFailed as error:
+        ours, theirs = _commit(root, ref), _of_remote(root, ref)
+        if theirs in ("", ours):
+            raise git.GitFailed("push", f"{error.reason} (remote {remote})", error.code) from error
+        ahead = _is_news(hashes, _hashes(root, theirs), f"remote {remote}")
+        git.run(root, "update-ref", ref, _write(root, hashes, theirs) if ahead else theirs, ours)
+        if ahead:
+            _network(root, "push", "--quiet", "--no-verify", remote, f"{ref}:{ref}")
+
+
+def _of_remote(root: Path, ref: str) -> str:
+    try:
+        return _fetch(root, ref)
+    except git.GitFailed:
+        return ""
+
+
+def _fetch(root: Path, ref: str) -> str:
+    """The commit that the remote has at the ref, its content brought here and no ref changed; '' for none."""
+    remote = remote_of(root)
+    if not remote:
+        return ""
+    listed = _network(root, "ls-remote", remote, ref).split()
+    if not listed:
+        return ""
+    _network(root, "fetch", "--quiet", "--no-tags", "--no-write-fetch-head", remote, ref)
+    return listed[0]
+
+
+def _network(root: Path, *arguments: str) -> str:
+    """A git command that asks a remote, within PUSH_S and without a question to a person."""
+    own = {"GIT_ASKPASS": "true", "SSH_ASKPASS": "true", "GCM_INTERACTIVE": "never"}
+    if "GIT_SSH_COMMAND" not in os.environ and "GIT_SSH" not in os.environ:
+        command = git.text(root, "config", "--get", "core.sshCommand", fine=(0, 1)).strip() or "ssh"
+        own["GIT_SSH_COMMAND"] = f"{command} -o BatchMode=yes -o ConnectTimeout=5"
+    return os.fsdecode(git.run(root, *arguments, env=own, timeout_s=PUSH_S))

@@ -1,0 +1,52 @@
+"""Is the history in the database the one that git anchors?"""
+
+from kshot.errors import RegistryError
+from kshot.lifecycle import anchor as anchors
+from kshot.lifecycle import git
+from kshot.lifecycle.audit.link import Broken, NotChecked, NotRecorded
+from kshot.lifecycle.audit.subject import Subject
+from kshot.lifecycle.tables import counted
+
+
+def anchor(subject: Subject, *, deep: bool) -> str:
+    """The events are those whose hashes git keeps; `deep`: as the repository's remote has them, too. Raises Broken."""
+    if subject.record is None:
+        raise RegistryError(subject.trouble)
+    events, run_id, root = subject.record.events, subject.record.run_id, subject.root
+    try:
+        found = anchors.read(root, run_id)
+        asked = anchors.remote_of(root) if deep or not found.commit else ""
+    except git.GitFailed as error:
+        raise NotRecorded(f"git anchors nothing, so a history that was rewritten whole passes: {error}") from error
+    trouble, known, where = "", list(found.hashes), "git"
+    if asked:
+        try:
+            theirs = anchors.read(root, run_id, remote=True)
+        except git.GitFailed as error:
+            trouble = f"remote {asked} did not say what it anchors: {error.reason}"
+        else:
+            _compare(subject, theirs.hashes, f"remote {asked}")
+            known, where = max(known, list(theirs.hashes), key=len), f"git and remote {asked}"
+    _compare(subject, found.hashes, found.ref)
+    if found.others:
+        raise Broken(
+            f"git anchors another history of this project and store ({len(found.others)} of them), "
+            "which is not in the database: it was replaced. If you began a new one yourself: "
+            f"git update-ref -d {found.others[0]}",
+            found.others[0].rpartition("/")[2],
+            run_id,
+        )
+    if not known:
+        why = f" ({trouble})" if trouble else ""
+        raise NotRecorded(f"no event is anchored in git yet; the next decision anchors all{why}")
+    if trouble or len(known) < len(events):
+        left = trouble or f"the next decision anchors the other {len(events) - len(known)}"
+        raise NotChecked(f"{where} anchors {len(known)} of {counted(len(events), 'event')}; {left}")
+    return f"{where} anchors {counted(len(known), 'event')}, the last {known[-1][:12]}"
+
+
+def _compare(subject: Subject, hashes: tuple[str, ...], where: str) -> None:
+    assert subject.record is not None
+    events = subject.record.events
+    if wrong := anchors.problem(events, hashes):
+        raise Broken(f"{wrong} ({where})", hashes[-1][:12], events[-1].hash[:12] if events else "no event")

@@ -1,0 +1,51 @@
+"""What an audit of a model does not check: printed by `kshot audit --limits`, and listed in docs/audit.md."""
+
+import textwrap
+
+LIMITS = {
+    "machine": (
+        "Python, kshot, git, DVC and MLflow as they are installed where the audit runs. Who can change them can "
+        "change what it prints: audit on a machine of your own, from a clone."
+    ),
+    "loading": (
+        "What runs when MLflow itself loads the model (mlflow.pyfunc.load_model, mlflow models serve): it executes "
+        "the model's code first, and the check inside that code can only find accidents. kshot checks before it "
+        "runs anything (compare, drift, tasks, retrain, promote, approve, rollback): run `kshot audit` before you "
+        "serve."
+    ),
+    "running": "A server that loaded the model earlier: what it holds in memory is not looked at.",
+    "packages": "The content of installed packages: a model names them by version and not by hash.",
+    "later files": (
+        "Files that were put into the run after its model was registered, such as report.html. Evidence of a "
+        "decision is checked, because its event names it by hash."
+    ),
+    "notes": "Descriptions, curves over the steps, data set notes and tags that are not kshot's, in MLflow.",
+    "by size": (
+        "Without --deep, the content of the data in DVC's cache: only that it is there, with its size. Objects that "
+        "only a remote holds are never fetched."
+    ),
+    "between": (
+        "What stages wrote for each other (data/packed, data/split, data/embedded) in DVC's cache, and whether the "
+        "stages really computed what they wrote: `kshot reproduce` does it again."
+    ),
+    "other code": (
+        "Code that a stage reads and dvc.yaml does not name, and files that the stored difference left out."
+    ),
+    "folder": "The working folder: data/raw, model/, reports/, dvc.lock and params.yaml as they lie there now.",
+    "source": "Whether images and labels are right, and whether they came from where the ledger says.",
+    "persons": "Whether a person is who they say: name, user and machine are recorded as the machine gives them.",
+    "clocks": "Whether the clock was right when something was recorded.",
+    "unpushed": (
+        "A rewrite of both the database and this repository's refs, where no remote has the anchor. With a remote, "
+        "--deep asks it what it anchors; events after the last push are anchored here alone."
+    ),
+    "pages": "Prefect's records: flow runs, logs, links.",
+}
+
+
+def limits_text(width: int) -> str:
+    """The list, for a terminal of `width` columns."""
+    lines = ["An audit does not check:", ""]
+    for text in LIMITS.values():
+        lines += textwrap.wrap(text, width, initial_indent="- ", subsequent_indent="  ", break_on_hyphens=False)
+    return "\n".join(lines)

@@ -1,0 +1,87 @@
+"""Is what is loaded when the model is served, and what its run keeps, what was registered? Nothing of it is run."""
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from kshot import manifest
+from kshot.lifecycle import registry, store
+from kshot.lifecycle.audit.content import shown
+from kshot.lifecycle.audit.link import Broken, NotRecorded
+from kshot.lifecycle.audit.subject import Subject
+from kshot.lifecycle.tables import counted
+
+
+def served(subject: Subject) -> str:
+    """Every file of the model is as the manifest says that the events name, at the place of its run. Raises Broken."""
+    if pruned := subject.tags.get(registry.PRUNED):
+        raise NotRecorded(f"the model's files were pruned, {pruned[:10]}; `kshot reproduce` may still build it again")
+    sealed = subject.sealed
+    _as_sealed("the model", sealed.model, manifest.hashes(subject.model))
+    _in_its_place(subject)
+    named = [event.number for event in subject.events if event.manifest]
+    by = f"event {named[-1]}" if named else "the tag of the version: no event about it yet"
+    return f"{counted(len(sealed.model), 'file')} that are loaded are as registered; the manifest is named by {by}"
+
+
+def record(subject: Subject) -> str:
+    """Every file that the run kept when its model was registered is as it was. Raises Broken, naming the file."""
+    kept = subject.sealed.run
+    found = {name: _sha256(subject, name) for name in kept}
+    _as_sealed(f"run {subject.run_id}", kept, {name: sha256 for name, sha256 in found.items() if sha256})
+    return f"{counted(len(kept), 'file')} of the run are as they were when the model was registered"
+
+
+def as_registered(subject: Subject, name: str) -> Path:
+    """A file of the run, checked against the manifest where there is one. Raises Broken."""
+    path = subject.file(name)
+    try:
+        recorded = subject.sealed.run.get(name)
+    except (Broken, NotRecorded):
+        return path  # the link `served` says why
+    if recorded is not None and (found := manifest.file_sha256(path)) != recorded:
+        raise Broken(f"{name} of run {subject.run_id} is not as it was registered", recorded, found)
+    return path
+
+
+def _as_sealed(what: str, recorded: Mapping[str, str], found: Mapping[str, str]) -> None:
+    other = manifest.difference(recorded, found)
+    if other:
+        raise Broken(
+            f"{what} is not as it was registered: {shown(list(other))}; do not serve it: `kshot rollback` to a version "
+            "that is whole, or bring the files back from a copy"
+        )
+
+
+def _sha256(subject: Subject, name: str) -> str:
+    try:
+        return manifest.file_sha256(subject.file(name))
+    except (Broken, OSError):
+        return ""
+
+
+def _in_its_place(subject: Subject) -> None:
+    """The version is loaded from where MLflow put the model of its run. Raises Broken."""
+    from mlflow.exceptions import MlflowException
+
+    with store.told(store.connect(subject.root)):
+        client = store.client()
+        held = client.get_model_version(store.NAME, subject.version)
+        loaded_from = str(client.get_model_version_download_uri(store.NAME, subject.version))
+        model_id = str(held.source).removeprefix("models:/")
+        try:
+            model: Any = client.get_logged_model(model_id)
+        except MlflowException as error:
+            raise Broken(f"the version names model {held.source}, which MLflow does not have") from error
+        experiment = client.get_experiment(model.experiment_id)
+    if model.source_run_id != subject.run_id:
+        raise Broken("the version's model was logged by another run", subject.run_id, model.source_run_id)
+    recorded = f"{str(experiment.artifact_location).rstrip('/')}/models/{model_id}/artifacts"
+    for what, found in (("the version is loaded from", loaded_from), ("its model lies at", model.artifact_location)):
+        if str(found).rstrip("/") != recorded:
+            raise Broken(f"{what} another place than MLflow put it", recorded, found)
+    if "MLFLOW_TRACKING_URI" not in os.environ:
+        ours = (subject.root / store.ARTIFACTS).resolve().as_uri()
+        if str(experiment.artifact_location).rstrip("/") != ours:
+            raise Broken("the experiment keeps its files outside the project", ours, experiment.artifact_location)

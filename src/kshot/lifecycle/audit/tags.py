@@ -1,0 +1,35 @@
+"""Do the version's tags say what the events and the manifest say?"""
+
+from kshot.errors import RegistryError
+from kshot.lifecycle import carrying_out
+from kshot.lifecycle.audit.link import Broken, NotRecorded
+from kshot.lifecycle.audit.subject import Subject
+
+
+def tags(subject: Subject) -> str:
+    """The version says who decided what as the events do, and the rest as it was registered. Raises Broken."""
+    if subject.record is None:
+        raise RegistryError(subject.trouble)
+    expected = carrying_out.tags_after(subject.record.events).get(subject.version, {})
+    for name in sorted(carrying_out.DECISION_TAGS):
+        _compare(subject, name, expected.get(name, ""), "its events say")
+    try:
+        sealed = subject.sealed.tags
+    except NotRecorded:
+        if not expected:
+            raise
+        return f"{len(expected)} tags as the events say; what it was registered with was not sealed then"
+    for name, value in sealed.items():
+        _compare(subject, name, value, "it was registered with")
+    return f"{len(expected)} tags as the events say, {len(sealed)} as registered"
+
+
+def _compare(subject: Subject, name: str, recorded: str, how: str) -> None:
+    found = subject.tags.get(name, "")
+    if found != recorded:
+        raise Broken(
+            f"tag {name} of version {subject.version} is not what {how}; "
+            f"`kshot history` shows who decided, and the tag can be set back in MLflow",
+            recorded or "nothing",
+            found or "nothing",
+        )

@@ -1,0 +1,13 @@
+"""One project with a registered champion for all tests of the audit; each test undoes what it changes."""
+
+from pathlib import Path
+
+import pytest
+
+from tests.lifecycle import audited_project
+
+
+@pytest.fixture(scope="session")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("audited")
+    return audited_project.make(folder / "project", folder / "pictures")
