@@ -4,9 +4,13 @@ import io
 import logging
 import subprocess
 import sys
+from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
+from flows import links
+from kshot import cli
 from kshot.errors import DataError, KshotError
 from kshot.redaction import RedactedRecord, redact_error, redacted, shareable
 
@@ -98,3 +102,26 @@ def test_a_process_that_is_guarded_ends_with_a_redacted_traceback() -> None:
     code = f"from kshot.redaction import guard; guard(); raise ValueError('http://a:{SECRET}@h')"
     ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert ended.returncode == 1 and "ValueError: http://***@h" in ended.stderr and SECRET not in ended.stderr
+
+
+def test_a_server_with_a_password_is_told_without_it_also_in_a_traceback(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name in ("dvc.yaml", "params.yaml"):
+        (tmp_path / name).touch()
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"http://ada:{SECRET}@127.0.0.1:9")
+    assert cli.main(["--debug", "models"]) == 7
+    told = capsys.readouterr()
+    assert "Traceback" in told.err and "http://***@127.0.0.1:9 did not answer" in told.err
+    assert SECRET not in told.err + told.out
+
+
+def test_links_between_the_runs_hold_no_password(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    run = SimpleNamespace(info=SimpleNamespace(experiment_id="1"))
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"http://ada:{SECRET}@mlflow.example.org/")
+    monkeypatch.setattr(links.store, "connect", lambda root: "somewhere")
+    monkeypatch.setattr(links.store, "client", lambda: SimpleNamespace(get_run=lambda run_id: run))
+    assert links.mlflow_address(tmp_path, "ab") == "http://mlflow.example.org/#/experiments/1/runs/ab"
+    monkeypatch.setattr(links, "url_for", lambda *_, **__: f"http://ada:{SECRET}@prefect.example.org/runs/1")
+    assert SECRET not in str(links.to_prefect()) and "http://prefect.example.org/runs/1" in str(links.to_prefect())
