@@ -13,7 +13,8 @@ import pytest
 from PIL import Image
 
 from kshot.lifecycle import layout
-from kshot.lifecycle.report import NONE, ReportFacts, breakable, headline, percent, write_report
+from kshot.lifecycle.pages import NONE, breakable, percent
+from kshot.lifecycle.report import ReportFacts, headline, write_report
 from kshot.lifecycle.report_pictures import data_address, of_label, read_pictures
 from kshot.lifecycle.report_plots import running_mean, scatter, ticks
 from kshot.lifecycle.report_sections import read_sections, scale

@@ -1,15 +1,12 @@
 """The page of `kshot drift`: the verdict and its numbers, one HTML file that loads nothing from anywhere."""
 
-import base64
 from pathlib import Path
 from typing import NamedTuple
-
-from markupsafe import Markup
 
 from kshot.lifecycle import layout
 from kshot.lifecycle.drift import Row, Verdict
 from kshot.lifecycle.drift_words import MEANINGS, against, chance, headline, middle, shown, verdict
-from kshot.lifecycle.report import pages, write_page
+from kshot.lifecycle.pages import pages, png_address, write_page
 
 PAGE = layout.REPORT.with_name("drift.html")
 FULL = 2.0  # limits that the longest bar stands for
@@ -30,7 +27,7 @@ def write_drift_page(found: Verdict, path: Path) -> Path:
     environment.globals.update(
         against=against, chance=chance, headline=headline, meanings=MEANINGS, middle=middle, verdict=verdict
     )
-    environment.globals.update(strips=strips, share_of_limit=share_of_limit, address=address)
+    environment.globals.update(strips=strips, share_of_limit=share_of_limit, address=png_address)
     return write_page(environment.get_template("drift.html.j2").render(found=found), path)
 
 
@@ -52,8 +49,3 @@ def strips(row: Row) -> tuple[Strip, Strip] | None:
         at = [100 * (value - low) / span for value in (one.low, one.high, one.middle)]
         made.append(Strip(at[0], at[1] - at[0], at[2], ends))
     return made[0], made[1]
-
-
-def address(png: bytes) -> Markup:
-    """A picture that stands in its address itself."""
-    return Markup("data:image/png;base64," + base64.b64encode(png).decode("ascii"))

@@ -1,7 +1,7 @@
 """A verdict on drift as a person reads it, on a terminal and on the page."""
 
 from kshot.lifecycle.drift import Range, Row, Verdict
-from kshot.lifecycle.report import NONE, percent
+from kshot.lifecycle.pages import NONE, percent
 from kshot.lifecycle.tables import columns
 
 # What each measure is, in few words, and what its statistic counts.

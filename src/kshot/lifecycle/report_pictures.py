@@ -1,6 +1,5 @@
 """Packed images as pictures inside a page."""
 
-import base64
 import io
 import json
 from collections.abc import Mapping
@@ -14,6 +13,7 @@ from PIL import Image
 
 from kshot.lifecycle import layout
 from kshot.lifecycle.packed import label_names, read_classes, read_images, read_manifest
+from kshot.lifecycle.pages import png_address
 
 LARGEST = 96  # pixels; larger images are shrunk for the page
 
@@ -69,4 +69,4 @@ def data_address(pictures: Pictures, image: int) -> str:
     picture.thumbnail((LARGEST, LARGEST))
     file = io.BytesIO()
     picture.save(file, format="PNG")
-    return "data:image/png;base64," + base64.b64encode(file.getvalue()).decode("ascii")
+    return png_address(file.getvalue())

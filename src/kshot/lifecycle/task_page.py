@@ -8,7 +8,7 @@ from markupsafe import Markup, escape
 from numpy.typing import NDArray
 
 from kshot.lifecycle import layout
-from kshot.lifecycle.report import pages, write_page
+from kshot.lifecycle.pages import pages, write_page
 from kshot.lifecycle.report_plots import WIDTH, picture
 from kshot.lifecycle.task_words import correlation, warning
 from kshot.lifecycle.tasks import NEW, Row, Survey

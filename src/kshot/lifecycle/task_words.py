@@ -2,7 +2,7 @@
 
 import math
 
-from kshot.lifecycle.report import NONE, percent
+from kshot.lifecycle.pages import NONE, percent
 from kshot.lifecycle.tables import columns
 from kshot.lifecycle.tasks import NEW, Row, Survey, Trust
 

@@ -9,7 +9,7 @@ from kshot.lifecycle.audit import words
 from kshot.lifecycle.audit.data import DataAudit
 from kshot.lifecycle.audit.link import BROKEN, NOT_CHECKED, VERIFIED, Link
 from kshot.lifecycle.audit.model import ModelAudit
-from kshot.lifecycle.report import pages, write_page
+from kshot.lifecycle.pages import pages, write_page
 from kshot.lifecycle.report_plots import picture
 from kshot.lifecycle.tables import counted
 

@@ -1,0 +1,69 @@
+"""HTML pages for people: jinja templates beside this module, one file a page, nothing loaded from any address."""
+
+import base64
+import os
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup, escape
+
+NONE = "\N{EN DASH}"  # stands for a figure that there is not
+
+# In every page's head: a browser loads nothing but what the page itself holds, whatever a name or a template says.
+POLICY = Markup(
+    '<meta http-equiv="Content-Security-Policy" '
+    "content=\"default-src 'none'; img-src data:; style-src 'unsafe-inline'\">"
+)
+
+
+def pages() -> Environment:
+    """The templates of pages, with the filters and the policy that all of them use."""
+    environment = Environment(
+        loader=FileSystemLoader(Path(__file__).parent),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters["percent"] = percent
+    environment.filters["figure"] = figure
+    environment.filters["breakable"] = breakable
+    environment.globals["policy"] = POLICY
+    return environment
+
+
+def write_page(page: str, path: Path) -> Path:
+    """Write `page` to `path`, whole or not at all, and return `path`."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    # A file name that is no text (a lone surrogate) may stand in a class name: it is spelled out.
+    temporary.write_text(page, encoding="utf-8", errors="backslashreplace")
+    temporary.replace(path)
+    return path
+
+
+def png_address(png: bytes) -> str:
+    """A PNG file as an address that holds the image itself."""
+    return "data:image/png;base64," + base64.b64encode(png).decode("ascii")
+
+
+def percent(value: Any, digits: int = 2) -> str:
+    """A share as per cent, "98.61 %"; a dash for none."""
+    return NONE if is_missing(value) else f"{100 * float(value):.{digits}f} %"
+
+
+def figure(value: Any) -> str:
+    """A number with as many digits as are worth reading; a dash for none."""
+    return NONE if is_missing(value) else f"{float(value):.4g}"
+
+
+def is_missing(value: Any) -> bool:
+    """Whether `value` is None or not a number."""
+    return value is None or value != value
+
+
+def breakable(name: str) -> Markup:
+    """A name of folders, escaped, that a narrow column may break after a slash or an underscore."""
+    broken = str(escape(name)).replace("/", "/<wbr>").replace("_", "_<wbr>")
+    return Markup(broken)
