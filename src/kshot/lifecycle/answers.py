@@ -6,11 +6,11 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
+from torch import Tensor
 
 from kshot.answering import Answering, answering_method, scorer
 from kshot.episodes import EpisodeSet
 from kshot.evaluation import Points, accuracies, answer_episodes, embed_once
-from kshot.heads.table import Head
 from kshot.lifecycle import layout
 from kshot.lifecycle.device import project_device
 from kshot.lifecycle.features import inputs_of
@@ -22,9 +22,10 @@ from kshot.lifecycle.packed import (
     read_episodes,
     read_manifest,
 )
-from kshot.statistics import mean_interval, ratio_interval
+from kshot.statistics import NORMAL_95, mean_interval, ratio_interval
 
 Labels = NDArray[np.integer[Any]]
+PAIRS_AT_ONCE = 4096  # rows of one flag an episode in memory: 4 MB of 1,000 episodes
 
 
 class Answers(NamedTuple):
@@ -34,7 +35,8 @@ class Answers(NamedTuple):
     summary     protocol, mean, low, high, episodes
     groups      protocol, group, queries, accuracy, low, high
     classes     protocol, class, rotation, queries, accuracy, low, high
-    confusions  protocol, class, predicted, count, rate (of the class's queries), most frequent first
+    confusions  protocol, class, predicted, count, asked (queries of the class while both were on offer), rate
+                (count / asked), low (of the rate: the order, highest first)
     cells       protocol, episode, class, rotation, group, queries, right: one row a class of an episode, for comparison
     points      the embedded test images, not turned and turned
     """
@@ -64,7 +66,7 @@ def answer(root: Path, model: Path, answering: Answering, images: Path | None = 
     points = embed_once(method, pixels, *test_ids)
     tables: dict[str, list[pd.DataFrame]] = {name: [] for name in Answers._fields[:-1]}
     for name, episodes in sets.items():
-        for table, frame in _tables(points, episodes, respond, classes).items():
+        for table, frame in tables_of(answer_episodes(points, episodes, respond), episodes, classes).items():
             frame.insert(0, "protocol", name)
             tables[table].append(frame)
     frames = {name: pd.concat(parts, ignore_index=True) for name, parts in tables.items()}
@@ -78,8 +80,11 @@ def test_protocols(root: Path) -> list[str]:
     return sorted(names, key=lambda name: (read_episodes(root, "test", name).classes.shape[1], name))
 
 
-def _tables(points: Points, episodes: EpisodeSet, head: Head, classes: pd.DataFrame) -> dict[str, pd.DataFrame]:
-    predicted = answer_episodes(points, episodes, head)
+def tables_of(predicted: Tensor, episodes: EpisodeSet, classes: pd.DataFrame) -> dict[str, pd.DataFrame]:
+    """The tables of Answers, without their column protocol; predicted (E, n_way, n_query), places in [0, n_way).
+
+    classes: one row a label, as `read_classes` returns them.
+    """
     scores = accuracies(predicted)
     truth = np.broadcast_to(episodes.classes[:, :, None], predicted.shape)
     guess = np.take_along_axis(episodes.classes, predicted.numpy().reshape(len(predicted), -1), 1).reshape(truth.shape)
@@ -128,12 +133,48 @@ def _by_group(truth: Labels, guess: Labels, classes: pd.DataFrame) -> pd.DataFra
 
 
 def _confusions(truth: Labels, guess: Labels, classes: pd.DataFrame) -> pd.DataFrame:
+    """A pair is asked only where both classes are in one episode, so that its rate is a share of those queries.
+
+    Pairs that met in few episodes have rates of 0 or 1 by chance: the order is that of the lower end of Wilson's 95 %
+    interval with the episodes, not their queries, as its count, because queries of one episode share their support.
+    """
     wrong = truth != guess
     pairs = pd.DataFrame({"truth": truth[wrong], "guess": guess[wrong]}).value_counts().rename("count").reset_index()
-    pairs = pairs.sort_values(["count", "truth", "guess"], ascending=[False, True, True])
-    names = np.asarray(label_names(classes), dtype=object)
-    queries = np.bincount(truth.ravel(), minlength=len(classes))
     truths, guesses = pairs["truth"].to_numpy(dtype=np.int64), pairs["guess"].to_numpy(dtype=np.int64)
-    counts = pairs["count"].to_numpy(dtype=np.int64)
-    columns = {"class": names[truths], "predicted": names[guesses], "count": counts, "rate": counts / queries[truths]}
-    return pd.DataFrame(columns)
+    together = _episodes_with_both(truth[:, :, 0], truths, guesses, len(classes))
+    names = np.asarray(label_names(classes), dtype=object)
+    asked = together * truth.shape[2]
+    rate = pairs["count"].to_numpy(dtype=np.int64) / asked
+    table = pd.DataFrame(
+        {
+            "class": names[truths],
+            "predicted": names[guesses],
+            "count": pairs["count"].to_numpy(dtype=np.int64),
+            "asked": asked,
+            "rate": rate,
+            "low": _wilson_low(rate, together),
+        }
+    )
+    order = ["low", "count", "class", "predicted"]
+    return table.sort_values(order, ascending=[False, False, True, True], ignore_index=True)
+
+
+def _episodes_with_both(labels: Labels, first: Labels, second: Labels, n_labels: int) -> NDArray[np.int64]:
+    """For each pair (first, second) of labels, how many rows of `labels` (E, n_way) hold both."""
+    holds = np.zeros((n_labels, len(labels)), dtype=bool)
+    holds[labels, np.arange(len(labels))[:, None]] = True
+    pairs = np.stack([first, second], 1)
+    parts = [
+        (holds[part[:, 0]] & holds[part[:, 1]]).sum(1)
+        for part in np.split(pairs, range(PAIRS_AT_ONCE, len(pairs), PAIRS_AT_ONCE))
+    ]
+    return np.concatenate(parts).astype(np.int64)
+
+
+def _wilson_low(share: NDArray[np.float64], count: NDArray[np.int64]) -> NDArray[np.float64]:
+    """The lower end of Wilson's 95 % interval (1927) of shares of `count` independent trials, at least 1."""
+    z2 = NORMAL_95**2
+    middle = share + z2 / (2 * count)
+    half = NORMAL_95 * np.sqrt(share * (1 - share) / count + z2 / (4 * count**2))
+    low: NDArray[np.float64] = np.clip((middle - half) / (1 + z2 / count), 0, 1)
+    return low

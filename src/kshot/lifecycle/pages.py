@@ -26,9 +26,7 @@ def pages() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters["percent"] = percent
-    environment.filters["figure"] = figure
-    environment.filters["breakable"] = breakable
+    environment.filters.update(percent=percent, figure=figure, bounds=bounds, whole=whole, breakable=breakable)
     environment.globals["policy"] = POLICY
     return environment
 
@@ -53,9 +51,20 @@ def percent(value: Any, digits: int = 2) -> str:
     return NONE if is_missing(value) else f"{100 * float(value):.{digits}f} %"
 
 
-def figure(value: Any) -> str:
-    """A number with as many digits as are worth reading; a dash for none."""
-    return NONE if is_missing(value) else f"{float(value):.4g}"
+def figure(value: Any, digits: int = 4) -> str:
+    """A number with so many significant digits; a dash for none."""
+    return NONE if is_missing(value) else f"{float(value):.{digits}g}"
+
+
+def bounds(row: Any) -> str:
+    """The interval from row["low"] to row["high"], shares, in per cent, "[98.50, 98.72]"; a dash without one."""
+    ends = row["low"], row["high"]
+    return NONE if any(map(is_missing, ends)) else f"[{100 * ends[0]:.2f}, {100 * ends[1]:.2f}]"
+
+
+def whole(value: Any) -> str:
+    """A count, "1,004"; a dash for none."""
+    return NONE if is_missing(value) else f"{value:,.0f}"
 
 
 def is_missing(value: Any) -> bool:

@@ -42,7 +42,9 @@ def render(root: Path, facts: ReportFacts) -> str:
     mood, verdict = headline(facts)
     sections = report_sections.read_sections(root)
     environment = pages()
-    environment.globals.update(line_chart=line_chart, scatter=scatter, legend_mark=legend_mark)
+    environment.globals.update(
+        line_chart=line_chart, scatter=scatter, legend_mark=legend_mark, place=report_sections.place
+    )
     return environment.get_template("report.html.j2").render(facts=facts, mood=mood, verdict=verdict, **sections)
 
 

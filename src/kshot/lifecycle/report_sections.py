@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from kshot.lifecycle import layout
+from kshot.lifecycle.pages import is_missing
 from kshot.lifecycle.report_pictures import Pictures, data_address, of_label, read_pictures
 
 HARDEST = 12  # classes shown
@@ -20,7 +21,7 @@ Section = dict[str, Any]
 def read_sections(root: Path) -> dict[str, Any]:
     """Each section by its name in the template."""
     accuracy = accuracies(root)
-    hardest_protocol = min(accuracy["rows"], key=lambda row: row["mean"])["protocol"] if accuracy else None
+    hardest_protocol = min(accuracy["rows"], key=lambda row: known(row["mean"], 2.0))["protocol"] if accuracy else None
     pictures = read_pictures(root)
     return {
         "accuracy": accuracy,
@@ -90,13 +91,14 @@ def hardest_classes(root: Path, protocol: str | None, pictures: Pictures | None)
     table = of_protocol(root, "classes.csv", protocol).sort_values(["accuracy", "class", "rotation"]).head(HARDEST)
     rows = []
     for row in records(table):
-        label = f"{row['class']} @{90 * int(row['rotation'])}" if row["rotation"] else row["class"]
+        turns = int(known(row["rotation"], 0.0))
+        label = f"{row['class']} @{90 * turns}" if turns else row["class"]
         rows.append({**row, "label": label, "pictures": of_label(pictures, label, 3)})
     return rows
 
 
 def confusions(root: Path, protocol: str | None, pictures: Pictures | None) -> list[Section]:
-    """The pairs of classes that are taken for each other most often, with images of both."""
+    """The pairs of classes that are taken for each other most often when both are on offer, with images of both."""
     rows = records(of_protocol(root, "confusions.csv", protocol))
     return [
         {
@@ -126,7 +128,7 @@ def of_protocol(root: Path, name: str, protocol: str | None) -> pd.DataFrame:
     columns = {
         "groups.csv": ("protocol", "group", "queries", "accuracy", "low", "high"),
         "classes.csv": ("protocol", "class", "rotation", "queries", "accuracy"),
-        "confusions.csv": ("protocol", "class", "predicted", "count", "rate"),
+        "confusions.csv": ("protocol", "class", "predicted", "count", "asked", "rate", "low"),
     }
     table = read_table(root / layout.EVALUATION / name, columns[name])
     return table[table["protocol"] == (protocol or "")]
@@ -158,9 +160,25 @@ def read_json(path: Path) -> dict[str, Any]:
 
 
 def scale(rows: list[Any]) -> Section:
-    """An axis in per cent for intervals: round ends that hold them all, 100 included, and a few ticks."""
-    low = min(100 * row["low"] for row in rows)
+    """An axis in per cent for intervals: round ends that hold every figure, 100 included, and a few ticks.
+
+    An end that could not be computed (NaN or None: one episode has no interval) takes no part.
+    """
+    figures = [row.get(name) for row in rows for name in ("low", "mean", "accuracy")]
+    low = 100 * max(0.0, min((value for value in figures if not is_missing(value)), default=0.0))
     step = next(width for width in (0.5, 1, 2, 5, 10, 20, 25) if (100 - low) / width <= 5 or width == 25)
     start = max(0.0, math.floor((low - step / 4) / step) * step)
     ticks = np.arange(start, 100 + step / 2, step)
     return {"start": start, "span": 100 - start, "ticks": [float(tick) for tick in ticks]}
+
+
+def place(value: Any, axis: Section) -> float | None:
+    """Where a share stands on an axis of `scale`, in per cent of its length; None for a missing one."""
+    if is_missing(value):
+        return None
+    return min(100.0, max(0.0, 100 * (100 * float(value) - axis["start"]) / axis["span"]))
+
+
+def known(value: Any, otherwise: float) -> float:
+    """`value`, or `otherwise` where it is missing."""
+    return otherwise if is_missing(value) else float(value)

@@ -34,13 +34,7 @@ def run(root: Path, params: Params) -> None:
     answers = answer(root, root / layout.MODEL, answering)
     folder = root / layout.EVALUATION
     folder.mkdir(parents=True, exist_ok=True)
-    answers.episodes.to_parquet(folder / "episodes.parquet", index=False)
-    answers.cells.to_parquet(folder / "cells.parquet", index=False)
-    answers.summary.to_csv(folder / "accuracy.csv", index=False)
-    answers.groups.to_csv(folder / "groups.csv", index=False)
-    answers.classes.to_csv(folder / "classes.csv", index=False)
-    most_confused = answers.confusions.groupby("protocol", sort=False).head(params.evaluate.confused_pairs)
-    most_confused.to_csv(folder / "confusions.csv", index=False)
+    write_tables(folder, answers, params.evaluate.confused_pairs)
     classes = of_splits(read_classes(root), ["test"])
     upright = classes[classes["rotation"] == 0]
     has_space = METHODS[answering.method].space
@@ -66,6 +60,17 @@ def run(root: Path, params: Params) -> None:
             f"{name}: {mean:.2f} % [{low:.2f}, {high:.2f}] over {row['episodes']} episodes, by {answering.by}",
             flush=True,
         )
+
+
+def write_tables(folder: Path, answers: Answers, confused_pairs: int) -> None:
+    """Write the tables of `answers`, of each protocol's confusions the first `confused_pairs`."""
+    answers.episodes.to_parquet(folder / "episodes.parquet", index=False)
+    answers.cells.to_parquet(folder / "cells.parquet", index=False)
+    answers.summary.to_csv(folder / "accuracy.csv", index=False)
+    answers.groups.to_csv(folder / "groups.csv", index=False)
+    answers.classes.to_csv(folder / "classes.csv", index=False)
+    most_confused = answers.confusions.groupby("protocol", sort=False).head(confused_pairs)
+    most_confused.to_csv(folder / "confusions.csv", index=False)
 
 
 def described(answering: Answering) -> dict[str, Any]:
