@@ -74,7 +74,10 @@ def retrain_at_commit(
             try:
                 retrain.fn(str(tree))
             finally:  # what data broke which expectation is worth a look too
-                worktree.bring_back(home, tree)
+                try:
+                    worktree.bring_back(home, tree)
+                except OSError as error:  # the retraining is decided, or has its own error to tell
+                    get_run_logger().warning(f"the report was not copied to {worktree.BROUGHT_BACK}: {error}")
     return None
 
 

@@ -1,5 +1,8 @@
 """One retraining, told on one screen. The graph is dvc.yaml's; here stand the order, the retries and the limits."""
 
+import contextlib
+import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +18,7 @@ from kshot.lifecycle.lineage import Lineage
 from kshot.lifecycle.registry import Registered
 
 HOUR_S = 3600.0
+LONGEST_CAUSE = 300  # characters of an error that is said in one line
 LIMIT_S = {"train": 7 * 24 * HOUR_S}  # every other stage has two hours
 
 
@@ -30,18 +34,32 @@ def retrain(root: str = ".", allow_unrecorded: bool = False) -> None:
 
     `allow_unrecorded`: go on also where git cannot say which code it is.
     """
-    project = Path(root).resolve()
+    project, began = Path(root).resolve(), time.monotonic()
     with lock.hold(project, "kshot retrain"), links.linked_run(project) as live:
         lineage.require_recorded(live.code, allow_unrecorded)
         data = retraining.ready_data(project)
         say(f"data version {data.short}: {data.images:,} images of {data.classes:,} classes")
-        for stage in pipeline.stages(project):
-            run_stage.with_options(name=stage.name)(project, stage.name)
+        stages = [run_stage.with_options(name=stage.name)(project, stage.name) for stage in pipeline.stages(project)]
         origin = lineage.lineage(project, live.code)
         version = register(project, live, origin)
         outcome = decide_and_promote(project, version, origin)
-        report(project, outcome)
-    say(summary.closing_words(project, outcome))
+        times = durations.Times(tuple(stages), time.monotonic() - began)
+        with decision_stands("the report could not be written", "`kshot retrain` writes it and trains nothing"):
+            report(project, outcome, times)
+    if live.trouble_at_end:
+        say(live.trouble_at_end)
+    with decision_stands("the summary could not be made", "`kshot models` shows the decision"):
+        say(summary.closing_words(project, outcome, times))
+
+
+@contextlib.contextmanager
+def decision_stands(what: str, remedy: str) -> Iterator[None]:
+    """Say in one line what failed in the block, and go on: a retraining that has decided does not fail any more."""
+    try:
+        yield
+    except Exception as error:
+        cause = " ".join(f"{type(error).__name__}: {error}".split())
+        say(f"{what} ({cause[:LONGEST_CAUSE]}); the decision stands, and {remedy}")
 
 
 def worth_another_try(_: Any, __: Any, state: Any) -> bool:
@@ -56,13 +74,14 @@ AGAIN: dict[str, Any] = {"retry_delay_seconds": 10, "retry_condition_fn": worth_
 
 # DVC is the cache: Prefect must not skip what DVC would do.
 @task(cache_policy=NO_CACHE, retries=1, **AGAIN)
-def run_stage(root: Path, name: str) -> None:
+def run_stage(root: Path, name: str) -> durations.StageTime:
     """Run one stage of dvc.yaml, its output in the log; the stage before it has ended."""
     ended = pipeline.run_stage(root, name, on_output=listener(name), timeout_s=LIMIT_S.get(name, 2 * HOUR_S))
     if ended.outcome == "ran":
         durations.note(root, name, ended.seconds)
     how = {"ran": "done", "restored": "restored from the cache", "unchanged": "unchanged"}[ended.outcome]
     say(f"{name:<9} {how} ({ended.seconds:.1f} s)")
+    return durations.of_stage(root, ended)
 
 
 @task(cache_policy=NO_CACHE, retries=2, **AGAIN)
@@ -86,9 +105,9 @@ def decide_and_promote(root: Path, version: Registered, origin: Lineage) -> retr
 
 
 @task(cache_policy=NO_CACHE, retries=2, **AGAIN)
-def report(root: Path, outcome: retraining.Outcome) -> None:
+def report(root: Path, outcome: retraining.Outcome, times: durations.Times) -> None:
     """Write the page for people, and the table that Prefect shows."""
-    retraining.write_report(root, outcome)
+    retraining.write_report(root, outcome, times)
     table = summary.accuracy_table(root)
     words = f"version {outcome.version}: {retraining.verdict(outcome)}; {'; '.join(outcome.reasons)}"
     create_table_artifact(key="retrain-result", table=[dict(row) for row in table], description=words)

@@ -4,8 +4,9 @@ import pytest
 import torch
 
 from kshot.embedding import Embedding, save_embedding
+from kshot.episodes import EpisodeSet
 from kshot.lifecycle import layout
-from kshot.lifecycle.answers import answer
+from kshot.lifecycle.answers import answer, tables_of
 from kshot.lifecycle.packed import label_names, read_classes, read_episodes, read_images
 from kshot.statistics import mean_interval
 from tests.lifecycle import packed_project
@@ -69,7 +70,28 @@ def test_tables_agree_with_answering_one_query_at_a_time(root):
     wrong = loop[~loop["right"]].groupby(["truth", "guess"]).size()
     found = {(row["class"], row["predicted"]): row["count"] for row in ours["confusions"].to_dict("records")}
     assert found == {(names[truth], names[guess]): count for (truth, guess), count in wrong.items()}
-    assert ours["confusions"]["count"].is_monotonic_decreasing
+    assert ours["confusions"]["low"].is_monotonic_decreasing
+    for row in ours["confusions"].to_dict("records"):
+        truth, guess = names.index(row["class"]), names.index(row["predicted"])
+        offered = loop["episode"].isin(loop.loc[loop["truth"] == guess, "episode"])
+        assert row["asked"] == (offered & (loop["truth"] == truth)).sum()
+        assert row["rate"] == row["count"] / row["asked"]
+
+
+def test_a_pair_is_asked_only_where_both_are_on_offer_and_one_lucky_episode_does_not_lead():
+    labels = np.array([[0, 1], [0, 1], [0, 1], [0, 2], [3, 4]])
+    guess = torch.zeros(5, 2, 10, dtype=torch.int64)
+    guess[:, 1] = 1
+    guess[:3, 0, :9] = 1  # class 0 for class 1: 27 of 30, met in three episodes
+    guess[4, 0] = 1  # class 3 for class 4: 10 of 10, met in one
+    ids = np.zeros((5, 2, 10), dtype=np.int64)
+    classes = pd.DataFrame({"class": list("abcde"), "rotation": 0, "group": ""})
+    found = tables_of(guess, EpisodeSet(ids[:, :, :1], ids, labels), classes)["confusions"]
+    assert found[["class", "predicted", "count", "asked", "rate"]].to_numpy().tolist() == [
+        ["a", "b", 27, 30, 0.9],
+        ["d", "e", 10, 10, 1.0],
+    ]
+    assert found["low"].tolist() == pytest.approx([0.3576, 0.2065], abs=1e-4)  # Wilson: 0.9 of 3, 1.0 of 1
 
 
 def test_answers_are_the_same_each_time(root):

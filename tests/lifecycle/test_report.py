@@ -1,6 +1,7 @@
 """The report: one file that loads nothing, shows what the stages wrote, and survives what is missing."""
 
 import base64
+import dataclasses
 import io
 import json
 import re
@@ -13,6 +14,7 @@ import pytest
 from PIL import Image
 
 from kshot.lifecycle import layout
+from kshot.lifecycle.durations import StageTime, Times
 from kshot.lifecycle.pages import NONE, breakable, percent
 from kshot.lifecycle.report import ReportFacts, headline, write_report
 from kshot.lifecycle.report_pictures import data_address, of_label, read_pictures
@@ -101,7 +103,9 @@ def write_evaluation(root: Path, groups: list[str]) -> None:
             "class": ["NA", "Greek/alpha @90", CLASSES[2]],
             "predicted": ["007/1e5", "NA", "Greek/ beta two"],
             "count": [3, 12, 7],
+            "asked": [50, 50, 50],
             "rate": [0.06, 0.24, 0.14],
+            "low": [0.01, 0.1, 0.05],
         }
     ).to_csv(folder / "confusions.csv", index=False)
     rng = np.random.default_rng(1)
@@ -187,16 +191,16 @@ def test_the_same_outputs_give_the_same_page(project: Path) -> None:
 
 def test_it_shows_the_verdict_and_why(project: Path) -> None:
     text = page(project).text
-    assert "Version 3 is the champion" in text
+    assert "Version 3 became champion" in text
     assert "20w1s: 91.00 % against 90.00 %" in text and "a & b <i>" in text
 
 
 @pytest.mark.parametrize(
     ("decision", "version", "expected"),
     [
-        ("champion", "3", ("good", "Version 3 is the champion")),
-        ("challenger", "4", ("held", "Version 4 stays a challenger")),
-        ("waits for approval", "5", ("open", "Version 5 - waits for approval")),
+        ("champion", "3", ("good", "Version 3 became champion on 2026-11-28")),
+        ("challenger", "4", ("held", "Version 4 was not promoted on 2026-11-28")),
+        ("waits for approval", "5", ("open", "Version 5, 2026-11-28: waits for approval")),
         (None, "6", ("open", "Version 6: nobody has decided yet")),
         (None, None, ("open", "This model is not registered")),
     ],
@@ -204,7 +208,7 @@ def test_it_shows_the_verdict_and_why(project: Path) -> None:
 def test_the_headline_says_what_was_decided(
     decision: str | None, version: str | None, expected: tuple[str, str]
 ) -> None:
-    assert headline(ReportFacts(decision=decision, version=version)) == expected
+    assert headline(ReportFacts(decision=decision, version=version, on="2026-11-28")) == expected
 
 
 def test_accuracies_stand_with_interval_question_and_chance(project: Path) -> None:
@@ -224,9 +228,23 @@ def test_how_episodes_were_answered_and_unknown_queries_told_stands_beside_the_a
 
 def test_curves_say_how_the_training_ended(project: Path) -> None:
     text = page(project).text
-    assert "400 steps in 62 s; no better for 1 validation. Median speed 3,000 images a second." in text
+    assert "400 steps in 1 min 2 s; no better for 1 validation. Median throughput 3,000 images/s." in text
     assert "best 81.25 % at step 300" in text
     assert "step 300: 81.25 % [80.25, 82.25]" in text
+
+
+def test_training_on_features_names_their_computation_apart(project: Path) -> None:
+    log = project / layout.TRAIN_LOG
+    log.write_text(log.read_text().replace("images_per_s", "features_per_s"))
+    embed = StageTime("embed", "unchanged", 0.1, 19.0)
+    shown = page(project, dataclasses.replace(FACTS, times=Times((embed,), 75.0))).text
+    assert "computed before, in 19 s by the stage embed" in shown and "3,000 features/s" in shown
+    assert "This retraining took 1 min 15 s" in shown and "embed unchanged 0.1 s 19 s" in shown
+    assert "computed before, by the stage embed" in page(project).text, "where it was computed elsewhere"
+
+
+def test_a_pair_is_told_by_the_queries_asked_while_both_were_on_offer(project: Path) -> None:
+    assert "24 % when both are on offer (12 of 50)" in page(project).text
 
 
 def test_details_are_those_of_the_hardest_protocol(project: Path) -> None:
@@ -288,14 +306,14 @@ OUTPUTS = [
 @pytest.mark.parametrize("missing", OUTPUTS, ids=str)
 def test_a_missing_output_does_not_break_the_page(project: Path, missing: Path) -> None:
     (project / missing).unlink()
-    assert "Version 3 is the champion" in page(project).text
+    assert "Version 3 became champion" in page(project).text
 
 
 @pytest.mark.parametrize("name", ["groups", "classes", "confusions", "projection"])
 @pytest.mark.parametrize("content", ["", "\n", "protocol\n"])
 def test_an_empty_table_does_not_break_the_page(project: Path, name: str, content: str) -> None:
     (project / layout.EVALUATION / f"{name}.csv").write_text(content)
-    assert "Version 3 is the champion" in page(project).text
+    assert "Version 3 became champion" in page(project).text
 
 
 def test_nothing_at_all_gives_a_page_that_says_so(tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ import pytest
 
 from kshot.errors import RegistryError
 from kshot.lifecycle import history, layout, promotion, registry, retraining, summary, tracking
+from kshot.lifecycle.durations import StageTime, Times
 from kshot.lifecycle.lineage import lineage
 from kshot.lifecycle.retraining import Outcome
 from tests.lifecycle import finished_project
@@ -59,8 +60,9 @@ def test_a_promotion_waits_says_so_and_is_not_asked_for_twice(root: Path) -> Non
     assert asked.decision == "waiting" and not asked.promoted and not asked.repeated
     words = f"waiting for approval until {asked.until}"
     told = said(root)
-    assert re.search(r"champion +" + re.escape(f"{words}: 3w1s accuracy"), told)
+    assert re.search(r"champion +" + re.escape(f"{words}: 3w1s "), told)
     assert re.search(r"answer with +kshot approve 1, or kshot reject 1 --reason", told)
+    assert re.search(r"time +1 min 15 s: train 1 min 1 s\n", told)
     assert words in retraining.write_report(root, asked).read_text(encoding="utf-8")
     assert registry.find(root, "challenger").tags["kshot.approval"] == words
     again = judge(root)
@@ -69,7 +71,7 @@ def test_a_promotion_waits_says_so_and_is_not_asked_for_twice(root: Path) -> Non
 
 
 def said(root: Path) -> str:
-    return summary.closing_words(root, judge(root))
+    return summary.closing_words(root, judge(root), Times((StageTime("train", "ran", 61.0, 61.0),), 75.0))
 
 
 def test_an_approved_version_is_the_champion_of_the_next_retraining(root: Path) -> None:

@@ -5,13 +5,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from kshot.lifecycle import report_sections
+from kshot.lifecycle.durations import Times, readable
 from kshot.lifecycle.pages import pages, write_page
 from kshot.lifecycle.report_plots import legend_mark, line_chart, scatter
 
-# What the page says of the alias that a version got.
+# What the page says of the alias that a version got: what happened then, because the page outlives it.
 VERDICTS = {
-    "champion": ("good", "is the champion"),
-    "challenger": ("held", "stays a challenger"),
+    "champion": ("good", "became champion"),
+    "challenger": ("held", "was not promoted"),
 }
 
 
@@ -20,13 +21,16 @@ class ReportFacts:
     """What the stage outputs cannot know.
 
     `decision` is "champion" or "challenger", the alias that the version got; other words are shown as they are, None
-    says that nobody decided. `reasons` stand below it. `lineage` is shown as a table, in its order.
+    says that nobody decided. `reasons` stand below it. `lineage` is shown as a table, in its order. `on` is the date of
+    the decision, '' where it is not known; `times`, what the retraining took.
     """
 
     lineage: Mapping[str, str] = field(default_factory=dict)
     decision: str | None = None
     reasons: tuple[str, ...] = ()
     version: str | None = None
+    on: str = ""
+    times: Times | None = None
 
 
 def write_report(root: Path, path: Path, facts: ReportFacts) -> Path:
@@ -41,11 +45,15 @@ def render(root: Path, facts: ReportFacts) -> str:
     """The page as text."""
     mood, verdict = headline(facts)
     sections = report_sections.read_sections(root)
+    computed = {stage.stage: stage.computed for stage in facts.times.stages} if facts.times else {}
     environment = pages()
+    environment.filters["duration"] = readable
     environment.globals.update(
         line_chart=line_chart, scatter=scatter, legend_mark=legend_mark, place=report_sections.place
     )
-    return environment.get_template("report.html.j2").render(facts=facts, mood=mood, verdict=verdict, **sections)
+    return environment.get_template("report.html.j2").render(
+        facts=facts, mood=mood, verdict=verdict, computed=computed, **sections
+    )
 
 
 def headline(facts: ReportFacts) -> tuple[str, str]:
@@ -53,5 +61,7 @@ def headline(facts: ReportFacts) -> tuple[str, str]:
     subject = f"Version {facts.version}" if facts.version else "This model"
     if facts.decision is None:
         return "open", f"{subject}: nobody has decided yet" if facts.version else "This model is not registered"
-    mood, words = VERDICTS.get(facts.decision, ("open", f"- {facts.decision}"))
-    return mood, f"{subject} {words}"
+    if facts.decision not in VERDICTS:
+        return "open", f"{subject}{', ' + facts.on if facts.on else ''}: {facts.decision}"
+    mood, what = VERDICTS[facts.decision]
+    return mood, f"{subject} {what}{' on ' + facts.on if facts.on else ''}"

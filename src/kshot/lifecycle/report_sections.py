@@ -66,13 +66,15 @@ def training(root: Path) -> Section | None:
         return None
     validations = [line for line in lines if "val_accuracy" in line]
     best = [line for line in validations if line.get("best")]
+    unit = "features" if any("features_per_s" in line for line in steps) else "images"
     return {
         "steps": [line["step"] for line in steps],
         "loss": [line["loss"] for line in steps],
         "active": [line["active"] for line in steps if line.get("active") is not None],
         "validations": validations,
         "best": best[-1] if best else None,
-        "speed": float(np.median([line["images_per_s"] for line in steps if "images_per_s" in line] or [math.nan])),
+        "unit": unit,
+        "speed": float(np.median([line[f"{unit}_per_s"] for line in steps if f"{unit}_per_s" in line] or [math.nan])),
         "end": next((line for line in reversed(lines) if line.get("done")), None),
     }
 

@@ -22,6 +22,7 @@ from kshot.lifecycle import (
     store,
     tracking,
 )
+from kshot.lifecycle.durations import Times
 from kshot.lifecycle.lineage import Lineage
 from kshot.lifecycle.registry import Registered
 from kshot.params import load_params
@@ -38,6 +39,7 @@ class Outcome:
     until      when a decision that waits expires, in words, '' for others
     answer     what a person said, and who, '' where nobody was asked
     put_right  what an earlier command had left open and this one finished, a sentence each
+    decided    when the decision was made, ISO 8601 in UTC, '' where no decision is kept
     """
 
     version: str
@@ -49,6 +51,7 @@ class Outcome:
     until: str = ""
     answer: str = ""
     put_right: tuple[str, ...] = ()
+    decided: str = ""
 
     @property
     def promoted(self) -> bool:
@@ -139,6 +142,7 @@ def _outcome(version: Registered, origin: Lineage, *, repeated: bool, put_right:
         until=events.minute(until) if until else "",
         answer="" if decision == "waiting" else version.tags.get("kshot.approval", ""),
         put_right=put_right,
+        decided=version.tags.get("kshot.decided_at", ""),
     )
 
 
@@ -150,19 +154,22 @@ def verdict(outcome: Outcome) -> str:
     return words.get(outcome.decision, outcome.decision)
 
 
-def write_report(root: Path, outcome: Outcome) -> Path:
-    """Write reports/report.html and keep a copy with the run, unless the run has it already. Returns its path."""
+def write_report(root: Path, outcome: Outcome, times: Times | None = None) -> Path:
+    """Write reports/report.html and keep a copy with the run, unless the run has one already. Returns its path."""
     origin = {name.removeprefix("kshot.").replace("_", " "): value for name, value in outcome.origin.tags().items()}
+    decided = {"decided": events.minute(outcome.decided)} if outcome.decided else {}
     facts = report.ReportFacts(
-        lineage={**origin, "MLflow run": outcome.run_id},
+        lineage={**decided, **origin, "MLflow run": outcome.run_id},
         decision=verdict(outcome),
         reasons=(*([outcome.answer] if outcome.answer else []), *outcome.reasons),
         version=outcome.version,
+        on=outcome.decided[:10],
+        times=times,
     )
     path = report.write_report(root, root / layout.REPORT, facts)
-    if not outcome.repeated:
-        import mlflow
-
-        with store.told(store.connect(root)):
-            mlflow.MlflowClient().log_artifact(outcome.run_id, str(path))
+    with store.told(store.connect(root)):
+        client = store.client()
+        # A run of an earlier retraining may lack it: writing it failed then.
+        if not any(one.path == path.name for one in client.list_artifacts(outcome.run_id)):
+            client.log_artifact(outcome.run_id, str(path))
     return path

@@ -1,11 +1,15 @@
 """What a person wants to know after a retraining: the accuracies, the data, the version, the decision."""
 
 import json
+import textwrap
 from pathlib import Path
 
 from kshot.lifecycle import dataset, layout
+from kshot.lifecycle.durations import Times, readable
 from kshot.lifecycle.retraining import Outcome
 from kshot.lifecycle.tables import columns
+
+TEXT_WIDTH = 64  # beside the names of the facts, on a terminal of 80 columns
 
 
 def accuracy_table(root: Path) -> list[dict[str, str]]:
@@ -23,8 +27,8 @@ def accuracy_table(root: Path) -> list[dict[str, str]]:
     ]
 
 
-def closing_words(root: Path, outcome: Outcome) -> str:
-    """What stands at the end of a retraining: accuracies, data, version, decision with its reasons, where to look."""
+def closing_words(root: Path, outcome: Outcome, times: Times) -> str:
+    """What stands at the end of a retraining: accuracies, data, version, decision with its reasons, time, pages."""
     data = dataset.current(root)
     assert data is not None
     note = f", {data.note}" if data.note else ""
@@ -36,11 +40,20 @@ def closing_words(root: Path, outcome: Outcome) -> str:
         ("champion", f"{verdict(outcome)}: {first}"),
         *(("", reason) for reason in others),
         *([("answer with", answer)] if outcome.until else []),
+        *zip(("time", *[""] * 9), textwrap.wrap(time_taken(times), TEXT_WIDTH), strict=False),
         ("report", layout.REPORT.as_posix()),
         ("look further", "kshot ui"),
     ]
     start = "nothing has changed: this run and this version hold the answer already\n\n" if outcome.repeated else ""
     return start + "\n".join([*columns(accuracy_table(root)), "", *(f"  {name:<14}{value}" for name, value in facts)])
+
+
+def time_taken(times: Times) -> str:
+    """The time of all, of each stage that did something, and which had nothing to do."""
+    at_work = [f"{one.stage} {readable(one.seconds)}" for one in times.stages if one.outcome != "unchanged"]
+    unchanged = [one.stage for one in times.stages if one.outcome == "unchanged"]
+    parts = [", ".join(at_work), f"unchanged {', '.join(unchanged)}" if unchanged else ""]
+    return f"{readable(times.total)}: {'; '.join(filter(None, parts))}"
 
 
 def verdict(outcome: Outcome) -> str:

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from kshot.errors import RegistryError
 from kshot.lifecycle import dataset, layout, store, uncommitted
 from kshot.lifecycle.lineage import Code, Lineage, code_state
 from kshot.lifecycle.training_log import Curves
@@ -26,12 +27,14 @@ class LiveRun:
     run_id   None until then
     code     what was checked out when it began
     trouble  what kept the curves from arriving while it trained, for the person; they are recorded at the end then
+    trouble_at_end  what kept the run from being closed, once all of it was recorded
     """
 
     def __init__(self, root: Path, tags: dict[str, str]) -> None:
         self.root, self.tags = root, tags
         self.run_id: str | None = None
         self.trouble: str | None = None
+        self.trouble_at_end: str | None = None
         # Taken before the first stage, so that a file edited while it trains does not pass for the one that was used.
         self.code: Code = code_state(root)
         self._uncommitted = uncommitted.difference(root) if self.code.commit else uncommitted.Uncommitted()
@@ -145,7 +148,10 @@ def live_run(root: Path, tags: dict[str, str] | None = None) -> Iterator[LiveRun
             error.add_note(f"and the failed run could not be recorded: {second}")
         raise
     else:
-        run.end()
+        try:
+            run.end()
+        except RegistryError as error:  # the decision was made: a run that stays open is closed by the next one
+            run.trouble_at_end = f"MLflow's run could not be closed: {error}"
 
 
 def _fail(run: LiveRun, error: BaseException) -> None:

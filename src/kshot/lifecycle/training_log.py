@@ -14,6 +14,7 @@ CURVES = {
     "active": "train/active_share",
     "learning_rate": "train/learning_rate",
     "images_per_s": "train/images_per_s",
+    "features_per_s": "train/features_per_s",  # of a frozen backbone: no image goes through it while training
     "val_accuracy": "val/accuracy",
     "val_low": "val/accuracy_low",
     "val_high": "val/accuracy_high",

@@ -88,7 +88,7 @@ def run(root: Path, params: Params) -> None:
         validation=validation,
         checkpoint=checkpoint,
     )
-    log = write_log(root / layout.TRAIN_LOG, records, train.steps)
+    log = write_log(root / layout.TRAIN_LOG, records, train.steps, "features" if train.held else "images")
     write_curves(root / layout.CURVES, log)
     if train.reduce.wanted:
         kept = fit_reduction(method, inputs, np.concatenate(members), train.reduce)
@@ -159,19 +159,24 @@ def make_deterministic(seed: int) -> None:
     torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
 
 
-def write_log(path: Path, records: Any, steps: int) -> list[dict[str, Any]]:
-    """One JSON line a record, at once, so that whoever follows the file sees the training live."""
+def write_log(path: Path, records: Any, steps: int, unit: str) -> list[dict[str, Any]]:
+    """One JSON line a record, at once, so that whoever follows the file sees the training live.
+
+    `unit` is what the throughput counts, images or features: a frozen backbone sees no image while training.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     log: list[dict[str, Any]] = []
     with path.open("w", encoding="utf-8") as file, tqdm(total=steps, desc="train", unit="step") as bar:
         for record in records:
             line = asdict(record) if is_dataclass(record) and not isinstance(record, type) else dict(record)
+            if "images_per_s" in line:
+                line = {f"{unit}_per_s" if name == "images_per_s" else name: value for name, value in line.items()}
             log.append(line)
             file.write(json.dumps(line) + "\n")
             file.flush()
             bar.update(line["step"] - bar.n)
             if "loss" in line:
-                shown = {"loss": f"{line['loss']:.4f}", "images_per_s": f"{line['images_per_s']:.0f}"}
+                shown = {"loss": f"{line['loss']:.4f}", f"{unit}_per_s": f"{line[f'{unit}_per_s']:.0f}"}
                 if line["active"] is not None:
                     shown["active"] = f"{line['active']:.1%}"
                 bar.set_postfix(shown, refresh=False)

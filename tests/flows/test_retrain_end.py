@@ -1,0 +1,84 @@
+"""What comes after a retraining's decision fails nothing: the flow with its tasks replaced, each failing in turn."""
+
+import contextlib
+from collections.abc import Iterator
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from flows import retrain as flow
+from kshot.errors import RegistryError
+from kshot.lifecycle import lineage, lock, pipeline, retraining, summary, tracking
+from kshot.lifecycle.retraining import Outcome
+
+
+def outcome() -> Outcome:
+    return Outcome("7", "run", origin=None, decision="promoted", reasons=(), repeated=False)  # type: ignore[arg-type]
+
+
+@pytest.fixture
+def said(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """A retraining without stages that promotes version 7; what it says is here."""
+
+    @contextlib.contextmanager
+    def nothing(*_: Any) -> Iterator[Any]:
+        yield SimpleNamespace(trouble_at_end=None, code=None)
+
+    said: list[str] = []
+    monkeypatch.setattr(flow, "say", said.append)
+    monkeypatch.setattr(lock, "hold", nothing)
+    monkeypatch.setattr(flow.links, "linked_run", nothing)
+    monkeypatch.setattr(retraining, "ready_data", lambda _: SimpleNamespace(short="0a", images=4, classes=2))
+    monkeypatch.setattr(pipeline, "stages", lambda _: [])
+    monkeypatch.setattr(lineage, "lineage", lambda *_: None)
+    monkeypatch.setattr(lineage, "require_recorded", lambda *_: None)
+    monkeypatch.setattr(flow, "register", lambda *_: None)
+    monkeypatch.setattr(flow, "decide_and_promote", lambda *_: outcome())
+    monkeypatch.setattr(flow, "report", lambda *_: None)
+    monkeypatch.setattr(summary, "closing_words", lambda *_: "the closing words")
+    return said
+
+
+def failing(*_: Any) -> Any:
+    raise ValueError("cannot convert float NaN\nto integer")
+
+
+def test_a_report_that_fails_is_said_in_one_line_and_the_retraining_ends_well(
+    said: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(flow, "report", failing)
+    flow.retrain.fn(str(tmp_path))
+    assert said[1:] == [
+        "the report could not be written (ValueError: cannot convert float NaN to integer); the decision stands, and "
+        "`kshot retrain` writes it and trains nothing",
+        "the closing words",
+    ]
+
+
+def test_a_summary_that_fails_ends_well_too(said: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(summary, "closing_words", failing)
+    flow.retrain.fn(str(tmp_path))
+    assert len(said) == 2 and "`kshot models` shows the decision" in said[1]
+
+
+def test_a_decision_that_fails_still_fails_the_retraining(
+    said: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(flow, "decide_and_promote", failing)
+    with pytest.raises(ValueError, match="NaN"):
+        flow.retrain.fn(str(tmp_path))
+
+
+def test_a_run_that_cannot_be_closed_is_said_after_all_of_it_was_recorded(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: Any) -> None:
+        raise RegistryError("the store does not answer")
+
+    monkeypatch.setattr(tracking.store, "connect", lambda _: "the store")
+    monkeypatch.setattr(tracking.LiveRun, "end", refuse)
+    with tracking.live_run(tmp_path) as live:
+        live.stop()
+    assert live.trouble_at_end == "MLflow's run could not be closed: the store does not answer"
