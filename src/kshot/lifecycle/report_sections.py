@@ -178,7 +178,7 @@ def place(value: Any, axis: Section) -> float | None:
     """Where a share stands on an axis of `scale`, in per cent of its length; None for a missing one."""
     if is_missing(value):
         return None
-    return min(100.0, max(0.0, 100 * (100 * float(value) - axis["start"]) / axis["span"]))
+    return min(100.0, max(0.0, 100 * (100 * float(value) - float(axis["start"])) / float(axis["span"])))
 
 
 def known(value: Any, otherwise: float) -> float:
