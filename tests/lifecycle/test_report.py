@@ -20,6 +20,7 @@ from kshot.lifecycle.report import ReportFacts, headline, write_report
 from kshot.lifecycle.report_pictures import data_address, of_label, read_pictures
 from kshot.lifecycle.report_plots import running_mean, scatter, ticks
 from kshot.lifecycle.report_sections import read_sections, scale
+from tests.lifecycle.page_loads import loads
 
 NASTY = '<script>alert("x")</script> & "more"'
 CLASSES = ["Greek/alpha", "Greek/ beta two", f"{NASTY}/א ב", "NA", "007/1e5"]
@@ -160,11 +161,8 @@ def page(root: Path, facts: ReportFacts = FACTS) -> Page:
 
 def test_the_page_loads_nothing(project: Path) -> None:
     shown = page(project)
-    assert shown.loads and all(address.startswith("data:image/png;base64,") for address in shown.loads)
-    text = (project / layout.REPORT).read_text()
-    style = text[text.index("<style>") : text.index("</style>")]
-    assert "url(" not in style and "@import" not in style and "//" not in style
-    assert not {"script", "link", "iframe", "object"} & set(shown.tags)
+    assert any(address.startswith("data:image/png;base64,") for address in shown.loads)
+    assert loads((project / layout.REPORT).read_text()) == []
 
 
 def test_it_is_written_whole_and_returned(project: Path) -> None:
