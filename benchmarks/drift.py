@@ -52,7 +52,7 @@ def verdict(reference: Reference, new: NewPictures) -> list[Measure]:
 def looked_at(folder: Path, reference: Reference, rows: Callable[[list[str]], np.ndarray] | None = None) -> NewPictures:
     """All pictures of a folder of classes, or those whose places `rows` of their labels are."""
     with tempfile.TemporaryDirectory() as scratch:
-        pictures = read_source(folder, Path(scratch) / "unpacked", unlabelled=True)
+        pictures = read_source(folder, Path(scratch) / "unpacked", unlabelled=True).images
         if rows is not None:
             pictures = [pictures[row] for row in rows([picture.label for picture in pictures])]
         facts = look_at([picture.file for picture in pictures], reference.method, Path(scratch))
@@ -220,7 +220,7 @@ def main(root: Path, others: list[Path]) -> None:
         if not (place / str(seed)).exists():
             draw(place / str(seed), seed=seed)
     drawings = {seed: place / str(seed) for seed in SEEDS}
-    known = {picture.label for picture in read_source(root / "data/raw/images", place)}
+    known = {picture.label for picture in read_source(root / "data/raw/images", place).images}
 
     def of_the_data(labels: list[str]) -> np.ndarray:
         return np.array([row for row, label in enumerate(labels) if label in known])

@@ -64,6 +64,52 @@ def test_sixteen_bits_keep_their_range() -> None:
     assert images.decode(png(pixels), 1).ravel().tolist() == [0, 100, 255]
 
 
+def encoded(image: Image.Image, kind: str, **options: Any) -> bytes:
+    buffer = io.BytesIO()
+    image.save(buffer, format=kind, **options)
+    return buffer.getvalue()
+
+
+def test_twelve_bits_in_sixteen_are_scaled_as_twelve() -> None:
+    for kind in ("PNG", "TIFF"):
+        data = encoded(Image.fromarray(np.array([[0, 819, 4095]], dtype=np.uint16)), kind)
+        assert images.decode(data, 1).ravel().tolist() == [0, 51, 255]
+
+
+def test_eight_bits_in_sixteen_are_as_they_are() -> None:
+    assert images.decode(png(np.array([[0, 100, 255]], dtype=np.uint16)), 1).ravel().tolist() == [0, 100, 255]
+
+
+@pytest.mark.parametrize("values", [[0.0, 0.2, 1.0], [-1.0, -0.6, 1.0], [0.0, 600.0, 3000.0]])
+@pytest.mark.parametrize("kind", ["float32", "int32"])
+def test_floats_and_32_bits_of_a_tiff_are_scaled_by_their_own_range(values: list[float], kind: str) -> None:
+    scaled = np.array([values], dtype=np.float64) * (1 if kind == "float32" else 1000)
+    data = encoded(Image.fromarray(scaled.astype(kind)), "TIFF")
+    assert images.decode(data, 1).ravel().tolist() == [0, 51, 255]
+
+
+def test_an_image_of_one_float_is_black_and_one_with_nan_is_refused() -> None:
+    flat = np.full((2, 2), 0.5, dtype=np.float32)
+    assert (images.decode(encoded(Image.fromarray(flat), "TIFF"), 1) == 0).all()
+    flat[0, 0] = np.nan
+    with pytest.raises(DataError, match="values that are no numbers"):
+        images.decode(encoded(Image.fromarray(flat), "TIFF"), 1)
+
+
+def test_an_image_larger_than_asked_is_refused_before_it_is_decoded() -> None:
+    with (
+        pytest.raises(DataError, match="it has 5 x 4 pixels; needs at most 19 in all"),
+        images.decoded(png(grey(4, 5)), 1, largest=19),
+    ):
+        pass
+
+
+def test_an_image_counts_in_the_budget_until_its_block_ends() -> None:
+    with images.decoded(png(grey(4, 5)), 1):
+        assert images.DECODING.taken == 4 * 5 * images.BYTES_A_PIXEL
+    assert images.DECODING.taken == 0
+
+
 def test_one_bit_is_black_and_white() -> None:
     assert images.decode(png(np.array([[True, False]])), 1).ravel().tolist() == [255, 0]
 
@@ -79,13 +125,13 @@ def test_the_orientation_of_the_camera_is_applied() -> None:
     ("data", "told"),
     [
         (b"", "the file is empty"),
-        (b"this is a text and no picture\n", "no picture that can be read"),
+        (b"this is a text and no picture\n", "no image that can be read"),
         (png(np.arange(10000).reshape(100, 100).astype(np.uint8))[:-60], "cannot be decoded"),
         (png(grey(8, 8))[:20], "cannot be decoded"),
     ],
     ids=["empty", "a text named .png", "truncated", "a header alone"],
 )
-def test_what_is_no_picture_is_told_in_one_line(data: bytes, told: str) -> None:
+def test_what_is_no_image_is_told_in_one_line(data: bytes, told: str) -> None:
     with pytest.raises(DataError, match=told) as caught:
         images.decode(data, 1)
     assert "\n" not in str(caught.value)

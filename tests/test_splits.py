@@ -3,7 +3,7 @@
 import pytest
 
 from kshot.errors import DataError
-from kshot.splits import SPLITS, choose_by, rank, split_classes
+from kshot.splits import SPLITS, choose_by, rank, split_classes, split_named
 
 
 def grouped(groups: int, classes: int) -> dict[str, str]:
@@ -63,6 +63,28 @@ def test_the_table_is_followed() -> None:
     table = {"a": "test", "b": "val", "c": "train"}
     groups = dict.fromkeys(table, "")
     assert split_classes(groups, table, by="table", val=0.5, test=0.4, seed=9) == table
+
+
+def test_a_split_that_the_table_does_not_have_is_drawn_from_its_train() -> None:
+    table = {**{str(i): "train" for i in range(80)}, **{f"t{i}": "test" for i in range(20)}}
+    found = split_classes(dict.fromkeys(table, ""), table, by="table", val=0.15, test=0.25, seed=0)
+    assert counts(found) == (65, 15, 20)
+    assert all(found[name] == "test" for name in table if name.startswith("t"))
+    larger = {**table, "new": "train"}
+    again = split_classes(dict.fromkeys(larger, ""), larger, by="table", val=0.15, test=0.25, seed=0)
+    assert sum(found[name] != again[name] for name in table) <= 2
+
+
+@pytest.mark.parametrize("table", [{"a": "val", "b": "test"}, {"a": "train", "b": "test"}])
+def test_a_table_that_leaves_none_to_train_on_is_refused(table: dict[str, str]) -> None:
+    with pytest.raises(DataError, match="leaves no class to train on"):
+        split_classes(dict.fromkeys(table, ""), table, by="table", val=0.15, test=0.25, seed=0)
+
+
+@pytest.mark.parametrize("name", ["val", "Valid", " VALIDATION "])
+def test_a_split_is_known_by_other_names(name: str) -> None:
+    assert split_named(name) == "val"
+    assert split_named("dev") == ""
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""Pictures in, packed pixels out: decoding, resizing, and one memory-mapped array for a whole data set."""
+"""Images in, packed pixels out: decoding, resizing, and one memory-mapped array for a whole data set."""
 
 import hashlib
 import io
@@ -6,81 +6,103 @@ import itertools
 import os
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image, ImageOps
 
+from kshot.decoding_memory import BYTES_A_PIXEL, DECODING
 from kshot.errors import DataError
+from kshot.image_formats import LARGEST, opened
 from kshot.ink import crop_to_ink
 from kshot.params import Ingest
 
 Pixels = NDArray[np.uint8]
 MODES = {1: "L", 3: "RGB"}
-LARGEST = 89_478_485  # pixels, where Pillow starts to warn of a decompression bomb
-WINDOW = 512  # pictures under way at once: bounds the memory, keeps every core busy
+WINDOW = 512  # images under way at once: bounds the memory, keeps every core busy
+DEPTHS = (8, 12, 16)  # bits that the values of a 16-bit image may stand for
 
 
 class Packed(NamedTuple):
-    """One packed picture: where it came from, and what it was before it was resized."""
+    """One packed image: where it came from, and what it was before it was resized."""
 
     path: Path
-    content: str  # md5 of size, mode and pixels at the original resolution: the same picture in another file is found
+    content: str  # md5 of size, mode and pixels at the original resolution: the same image in another file is found
     width: int
     height: int
 
 
 class Unreadable(NamedTuple):
-    """A file that is no picture, and why."""
+    """A file that is no image, and why."""
 
     path: Path
     reason: str
 
 
 def decode(source: bytes | Path, channels: int) -> Pixels:
-    """The pixels of a picture at its own size: uint8 (height, width, channels).
+    """The pixels of an image at its own size: uint8 (height, width, channels).
 
-    channels 1 is luminance, 3 RGB; transparency is laid on white; the camera's orientation is applied. Raises
-    DataError for a file that is empty, truncated, or no picture.
+    channels 1 is luminance, 3 RGB; transparency is laid on white; the camera's orientation is applied; of several
+    frames or pages the first. Values of 16 bits become 8; where none exceeds 4,095 they are taken as 12 bits. Floats
+    and 32-bit integers are scaled by the image's own range. Raises DataError for a file that is empty, truncated, or
+    of none of `image_formats.FORMATS`.
     """
-    data = source.read_bytes() if isinstance(source, Path) else source
-    if not data:
-        raise DataError("the file is empty")
-    try:
-        with Image.open(io.BytesIO(data)) as image:
-            if image.width * image.height > LARGEST:
-                raise DataError(f"it has {image.width} x {image.height} pixels; needs at most {LARGEST:,} in all")
+    with decoded(source, channels) as pixels:
+        return pixels
+
+
+@contextmanager
+def decoded(source: bytes | Path, channels: int, largest: int = LARGEST) -> Iterator[Pixels]:
+    """`decode`, for a block: until it ends the image counts in the budget of `decoding_memory`.
+
+    Raises DataError too for an image of more than `largest` pixels.
+    """
+    with opened(source, largest) as image:
+        needed = image.width * image.height * BYTES_A_PIXEL
+    with DECODING.holding(needed):
+        with opened(source, largest) as image:
             image.load()
-            picture = _to_8_bits(ImageOps.exif_transpose(image))
-    except UnidentifiedImageError:
-        raise DataError("it is no picture that can be read") from None
-    except DataError:
-        raise
-    except Exception as error:  # whatever a broken file leads a decoder into: struct.error, zlib.error, IndexError, ...
-        told = " ".join(str(error).split()) or type(error).__name__
-        raise DataError(f"it cannot be decoded: {told}") from None
-    if picture.has_transparency_data:
-        picture = picture.convert("RGBA")
-        picture = Image.alpha_composite(Image.new("RGBA", picture.size, "white"), picture)
-    pixels = np.asarray(picture.convert(MODES[channels]))
+            pixels = _to_pixels(ImageOps.exif_transpose(image), image.format, channels)
+        yield pixels
+
+
+def _to_pixels(image: Image.Image, kind: str | None, channels: int) -> Pixels:
+    image = _to_8_bits(image, kind)
+    if image.has_transparency_data:
+        image = image.convert("RGBA")
+        image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
+    pixels = np.asarray(image.convert(MODES[channels]))
     return pixels.reshape(*pixels.shape[:2], channels)
 
 
-def _to_8_bits(picture: Image.Image) -> Image.Image:
-    """A picture of 16 bits as one of 8; Pillow's own conversion cuts everything above 255 off."""
-    if picture.mode.startswith("I"):
-        deep = np.asarray(picture).clip(0, 65535).astype(np.uint32)
-        return Image.fromarray((deep // 257).astype(np.uint8))
-    return picture
+def _to_8_bits(image: Image.Image, kind: str | None) -> Image.Image:
+    """An image of 16 or 32 bits as one of 8; Pillow's own conversion cuts everything above 255 off."""
+    if image.mode != "F" and not image.mode.startswith("I"):
+        return image
+    deep = np.asarray(image)
+    if image.mode == "F" or (image.mode == "I" and kind == "TIFF"):
+        return Image.fromarray(_by_own_range(deep.astype(np.float64)))
+    # Cameras and scanners of 12 bits write their values as they are, into 16.
+    highest = int(deep.max(initial=0))
+    bits = next((bits for bits in DEPTHS if highest < 2**bits), 16)
+    return Image.fromarray((deep.clip(0, 65535).astype(np.uint32) * 255 // (2**bits - 1)).astype(np.uint8))
+
+
+def _by_own_range(values: NDArray[np.float64]) -> Pixels:
+    if not np.isfinite(values).all():
+        raise DataError("it holds values that are no numbers (NaN or infinite); needs finite ones")
+    low, high = values.min(), values.max()
+    return np.rint((values - low) * (255 / (high - low) if high > low else 0)).astype(np.uint8)
 
 
 def prepare(pixels: Pixels, ingest: Ingest) -> Pixels:
-    """What a model is shown of a decoded picture: uint8 (size, size, channels), resized with antialiasing.
+    """The input of a model from a decoded image: uint8 (size, size, channels), resized with antialiasing.
 
-    pixels (height, width, channels) uint8. `invert` turns dark ink on light paper into light on dark; `crop` may leave
-    of the picture the square around its ink alone.
+    pixels (height, width, channels) uint8. `invert` turns dark ink on light paper into light on dark; `crop: ink`
+    cuts out the square around the drawing.
     """
     if ingest.crop == "ink":
         pixels = crop_to_ink(pixels)
@@ -91,24 +113,26 @@ def prepare(pixels: Pixels, ingest: Ingest) -> Pixels:
 
 
 def content_hash(pixels: Pixels) -> str:
-    """md5 (32 hex) of a decoded picture's shape and pixels."""
-    return hashlib.md5(repr(pixels.shape).encode() + pixels.tobytes(), usedforsecurity=False).hexdigest()
+    """md5 (32 hex) of a decoded image's shape and pixels."""
+    digest = hashlib.md5(repr(pixels.shape).encode(), usedforsecurity=False)
+    digest.update(np.ascontiguousarray(pixels))
+    return digest.hexdigest()
 
 
 def pack(paths: Iterable[Path], file: Path, ingest: Ingest) -> Iterator[Packed | Unreadable]:
-    """Decode each picture once, in order, and append what is readable to the .npy array at `file`.
+    """Decode each image once, in order, and append what is readable to the .npy array at `file`.
 
     The array is uint8 (readable, size, size, channels); it is complete once the iterator is. Memory does not grow with
-    the number of pictures.
+    the number of images, nor with the number of cores.
     """
 
     def read(path: Path) -> tuple[Packed | Unreadable, Pixels | None]:
         try:
-            pixels = decode(path, ingest.channels)
+            with decoded(path, ingest.channels) as pixels:
+                height, width = pixels.shape[:2]
+                return Packed(path, content_hash(pixels), width, height), prepare(pixels, ingest)
         except (DataError, OSError) as error:
             return Unreadable(path, str(error)), None
-        height, width = pixels.shape[:2]
-        return Packed(path, content_hash(pixels), width, height), prepare(pixels, ingest)
 
     rest, count = iter(paths), 0
     with file.open("wb") as out, ThreadPoolExecutor(os.cpu_count()) as pool:

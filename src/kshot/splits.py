@@ -6,6 +6,16 @@ from collections.abc import Collection, Mapping
 from kshot.errors import DataError
 
 SPLITS = ("train", "val", "test")
+SPLIT_NAMES = {
+    **{"train": "train", "training": "train"},
+    **{"val": "val", "valid": "val", "validation": "val"},
+    **{"test": "test", "testing": "test"},
+}
+
+
+def split_named(name: str) -> str:
+    """The split that a person means by `name`, such as Validation; '' for none of them."""
+    return SPLIT_NAMES.get(name.strip().casefold(), "")
 
 
 def choose_by(by: str, groups: Mapping[str, str], table: Mapping[str, str]) -> str:
@@ -37,15 +47,16 @@ def split_classes(
     """Each class's split, train, val or test: by the `table`, or whole groups or single classes by rank.
 
     groups and table as in `choose_by`, `by` its answer. Groups (classes) are ranked by a hash of seed and name, and the
-    first shares go to test and val: a class that is added later moves few others. Raises DataError for a table that
-    leaves a class out or knows other splits, and where a split would stay empty.
+    first shares go to test and val: a class that is added later moves few others. Where a table has no class for val or
+    for test, its share is drawn from the table's classes of train. Raises DataError for a table that leaves a class out
+    or knows other splits, and where a split would stay empty.
     """
     if by == "table":
         for name in groups:
             if table[name] not in SPLITS:
                 found = f"has split {table[name]!r}" if table[name] else "has no split"
                 raise DataError(f"class {name!r} {found} in the data's table; needs one of {', '.join(SPLITS)}")
-        return {name: table[name] for name in groups}
+        return _completed({name: table[name] for name in groups}, {"test": test, "val": val}, seed)
     unit = {name: group if by == "group" and group else name for name, group in groups.items()}
     ranked = rank(set(unit.values()), seed)
     n_test, n_val = max(1, round(test * len(ranked))), max(1, round(val * len(ranked)))
@@ -57,6 +68,22 @@ def split_classes(
         )
     place = {name: "test" if i < n_test else "val" if i < n_test + n_val else "train" for i, name in enumerate(ranked)}
     return {name: place[unit[name]] for name in groups}
+
+
+def _completed(place: dict[str, str], shares: Mapping[str, float], seed: int) -> dict[str, str]:
+    """The table with classes of train in the splits of `shares` that have none."""
+    train = rank([name for name, split in place.items() if split == "train"], seed)
+    for split, share in shares.items():
+        if split in place.values():
+            continue
+        count = max(1, round(share * len(place)))
+        place |= dict.fromkeys(train[:count], split)
+        train = train[count:]
+    if not train:
+        raise DataError(
+            "the data's table leaves no class to train on; give more classes the split train, or some val and test"
+        )
+    return place
 
 
 def rank(names: Collection[str], seed: int) -> list[str]:

@@ -1,8 +1,11 @@
 """Archives: what is in them comes out, what is evil in them does not."""
 
+import gzip
 import io
+import shutil
 import stat
 import tarfile
+import tracemalloc
 import zipfile
 from pathlib import Path
 
@@ -49,9 +52,13 @@ def test_every_kind_unpacks_to_what_was_packed(tmp_path: Path, suffix: str) -> N
     assert files_below(tmp_path / "out") == FILES
 
 
-def test_the_ending_decides_and_its_case_does_not() -> None:
+def test_an_archive_is_known_by_its_ending_or_its_content(tmp_path: Path) -> None:
     assert archives.is_archive(Path("A.ZIP"))
-    assert not archives.is_archive(Path("a.csv"))
+    (tmp_path / "a.csv").write_text("path,class")
+    assert not archives.is_archive(tmp_path / "a.csv")
+    assert archives.is_archive(write_zip(tmp_path / "zip", FILES))
+    assert archives.is_archive(write_tar(tmp_path / "tar", FILES))
+    assert archives.is_archive(write_tar(tmp_path / "packed", FILES, "w:xz"))
 
 
 CLIMBERS = ["../evil.png", "a/../../evil.png", "/tmp/kshot-evil.png", "C:/evil.png", "..\\evil.png"]
@@ -88,6 +95,86 @@ def test_a_zip_that_unpacks_to_a_hundred_times_its_size_is_refused(tmp_path: Pat
     archive = write_zip(tmp_path / "a.zip", {"a/1.png": bytes(8 * 2**20)})
     assert 100 * archive.stat().st_size < 8 * 2**20
     refused(archive, "over 100 times its size; unpack it by hand if you trust it")
+
+
+def long_name(kind: bytes, size: int) -> bytes:
+    """A tar's header that says that a name of `size` bytes follows."""
+    entry = tarfile.TarInfo("long")
+    entry.type, entry.size = kind, size
+    return entry.tobuf(tarfile.USTAR_FORMAT)
+
+
+@pytest.mark.parametrize("kind", [tarfile.GNUTYPE_LONGNAME, tarfile.XHDTYPE, tarfile.XGLTYPE])
+def test_a_name_of_a_tar_is_not_read_where_it_is_too_long(tmp_path: Path, kind: bytes) -> None:
+    size = 64 * 2**20
+    with gzip.open(tmp_path / "a.tar.gz", "wb", 1) as packed:
+        packed.write(long_name(kind, size))
+        for _ in range(64):
+            packed.write(b"a" * 2**20)
+        packed.write(tarfile.TarInfo("a/1.png").tobuf())
+    tracemalloc.start()
+    refused(tmp_path / "a.tar.gz", "a header larger than any sound archive's")
+    assert tracemalloc.get_traced_memory()[1] < size / 4
+    tracemalloc.stop()
+
+
+def test_a_directory_of_a_zip_is_not_read_where_it_is_too_long(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    archive = write_zip(tmp_path / "a.zip", {f"a/{number}.png": b"1" for number in range(100)})
+    monkeypatch.setattr(archives, "LARGEST_DIRECTORY", 2000)
+    refused(archive, "a header larger than any sound archive's")
+
+
+def test_too_many_files_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(archives, "MOST_ENTRIES", 2)
+    refused(write_zip(tmp_path / "a.zip", {f"a/{number}.png": b"1" for number in range(3)}), "holds over 2 files")
+
+
+@pytest.mark.parametrize("kind", ["zip", "tar"])
+def test_a_name_that_comes_twice_is_refused(tmp_path: Path, kind: str) -> None:
+    archive = tmp_path / f"a.{kind}"
+    if kind == "zip":
+        with zipfile.ZipFile(archive, "w") as packed, pytest.warns(UserWarning, match="Duplicate name"):
+            packed.writestr("a/1.png", b"1")
+            packed.writestr("a/1.png", b"2")
+    else:
+        with tarfile.open(archive, "w") as packed_tar:
+            for name in ("a/1.png", "./a/1.png"):
+                packed_tar.addfile(tarfile.TarInfo(name))
+    refused(archive, "a/1.png' twice")
+
+
+def test_more_than_the_disk_has_room_for_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    free = shutil.disk_usage(tmp_path)._replace(free=2)
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: free)
+    refused(write_zip(tmp_path / "a.zip", {"a/1.png": b"123"}), "3 bytes or more, and the disk has room for 2")
+
+
+def test_an_encrypted_zip_is_told(tmp_path: Path) -> None:
+    archive = write_zip(tmp_path / "a.zip", {"a/1.png": b"1"})
+    data = bytearray(archive.read_bytes())
+    data[data.index(b"PK\1\2") + 8] |= 1
+    archive.write_bytes(data)
+    refused(archive, "is encrypted; needs one without a password")
+
+
+def test_empty_folders_come_out_too(tmp_path: Path) -> None:
+    archives.unpack(write_zip(tmp_path / "a.zip", {"a/1.png": b"1", "b/": b""}), tmp_path / "zip")
+    entry = tarfile.TarInfo("b")
+    entry.type = tarfile.DIRTYPE
+    with tarfile.open(tmp_path / "a.tar", "w") as packed:
+        packed.addfile(tarfile.TarInfo("a/1.png"))
+        packed.addfile(entry)
+    archives.unpack(tmp_path / "a.tar", tmp_path / "tar")
+    assert (tmp_path / "zip/b").is_dir()
+    assert (tmp_path / "tar/b").is_dir()
+
+
+def test_names_of_windows_and_of_a_code_page_are_read(tmp_path: Path) -> None:
+    archive = write_zip(tmp_path / "a.zip", {"birds\\V?gel\\1.png": b"1"})
+    archive.write_bytes(archive.read_bytes().replace(b"V?gel", "Vögel".encode("cp437")))
+    (note,) = archives.unpack(archive, tmp_path / "out")
+    assert list(files_below(tmp_path / "out")) == ["birds/Vögel/1.png"]
+    assert "read as cp437" in note
 
 
 @pytest.mark.parametrize("mode", ["gz", "bz2", "xz"])

@@ -27,7 +27,7 @@ def history(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, DataVersion
     """A project with two versions, the second one current; beside it the folder `source` of the first."""
     root = make(tmp_path_factory.mktemp("history") / "project")
     source = write_tree(root.parent / "source", CLASSES)
-    (source / "한글" / "text.png").write_text("no picture")
+    (source / "한글" / "odd name 😀").write_bytes(picture("odd"))
     first = dataset.add(root, str(source), note="the first")
     grown = root.parent / "grown"
     shutil.copytree(source, grown)
@@ -60,7 +60,7 @@ def test_what_is_added_is_described(history: tuple[Path, DataVersion, DataVersio
 
 def test_the_bytes_of_each_image_are_kept_and_the_manifest_names_them(project: Path) -> None:
     raw_folder = project / layout.RAW
-    assert (raw_folder / "images/한글/text.png").read_text() == "no picture"
+    assert (raw_folder / "images/한글/odd name 😀").read_bytes() == picture("odd")
     assert (raw_folder / "images/ქართული/ანი/1.png").read_bytes() == picture("ქართული/ანი/1")
     with (raw_folder / "manifest.csv").open(encoding="utf-8", newline="") as file:
         header, *rows = csv.reader(file)
@@ -200,16 +200,65 @@ def test_a_class_that_dvc_would_ignore_is_refused(tmp_path: Path) -> None:
     assert not (root / layout.RAW).exists()
 
 
-@pytest.mark.parametrize("bad", ["nowhere", "empty", "evil.zip", "bomb.zip", "nowhere.csv"])
+def test_the_raw_data_added_again_keeps_groups_split_and_drawers(project: Path) -> None:
+    rows = "path,class,group,split,drawer\n" + "\n".join(
+        f"{project.parent}/source/{name}/0.png,{name},of its own,{split},Ada"
+        for name, split in zip(CLASSES, ("train", "val", "test"), strict=True)
+    )
+    (project.parent / "m.csv").write_text(rows, encoding="utf-8")
+    version = dataset.add(project, str(project.parent / "m.csv"))
+    assert ",of its own,train,Ada" in (project / layout.RAW / "manifest.csv").read_text(encoding="utf-8")
+    assert dataset.add(project, str(project / layout.RAW)) == version
+
+
+def test_what_is_left_out_is_told_and_much_of_it_needs_consent(project: Path) -> None:
+    source = write_tree(project.parent / "some", {"a": 3, "b": 2})
+    (source / "b" / "0.png").write_text("no image")
+    (source / "b" / "1.png").write_bytes(picture("cut", 100, 100)[:2000])
+    before, heard = kept(project), []
+    with pytest.raises(DataError, match=r"2 of 5 files are left out .*; class b comes out empty; .*some --skip`"):
+        dataset.add(project, str(source), say=heard.append)
+    assert kept(project) == before
+    assert heard[0] == "left out 2 of 5 files:"
+    assert heard[-1] == "class b comes out empty"
+    assert dataset.add(project, str(source), skip=True).images == 3
+
+
+def test_a_split_without_a_class_is_told_at_once(project: Path) -> None:
+    source = write_tree(project.parent / "parts", {"train/a": 1, "train/b": 1, "test/c": 1})
+    heard: list[str] = []
+    dataset.add(project, str(source), say=heard.append)
+    assert "no class is in val: `kshot retrain` draws some from train's" in heard[-1]
+    (source / "train").rename(source / "val")
+    with pytest.raises(DataError, match="no class is in split train"):
+        dataset.add(project, str(source))
+
+
+def test_the_two_ways_to_write_a_files_name_are_one_version(tmp_path: Path) -> None:
+    found = []
+    for number, name in enumerate(("\u00e9.png", "e\u0301.png")):
+        root = make(tmp_path / str(number))
+        source = tmp_path / f"source{number}"
+        (source / "a").mkdir(parents=True)
+        (source / "a" / name).write_bytes(picture("a"))
+        found.append(dataset.add(root, str(source)).md5)
+    assert found[0] == found[1]
+
+
+@pytest.mark.parametrize(
+    "bad", ["nowhere", "empty", "evil.zip", "bomb.zip", "nowhere.csv", "", "no image", "../project"]
+)
 def test_a_bad_source_leaves_the_version_as_it_was(project: Path, bad: str) -> None:
     folder = project.parent
     (folder / "empty").mkdir()
     write_zip(folder / "evil.zip", {"a/1.png": b"", "../../evil.png": b""})
     write_zip(folder / "bomb.zip", {"a/1.png": bytes(8 * 2**20)})
     (folder / "nowhere.csv").write_text("path,class\nnowhere.png,a\n")
+    (folder / "no image" / "a").mkdir(parents=True)
+    (folder / "no image" / "a" / "1.png").write_bytes(picture("cut", 100, 100)[:2000])
     before = kept(project)
     with pytest.raises(DataError):
-        dataset.add(project, str(folder / bad))
+        dataset.add(project, str(folder / bad) if bad else "", skip=True)
     assert kept(project) == before
 
 
@@ -239,7 +288,8 @@ def command(root: Path, *arguments: str, largest: int | None = None) -> subproce
 
 def test_a_full_disk_is_one_line_and_leaves_the_version_as_it_was(project: Path) -> None:
     """A limit on the size of a file, which any user may set, stands for the disk: the same call fails."""
-    (project.parent / "source" / "한글" / "large.png").write_bytes(bytes(8_000_000))
+    large = project.parent / "source" / "한글" / "large.png"
+    large.write_bytes(picture("large") + bytes(8_000_000))  # what stands behind an image's end is no part of it
     before = kept(project)
     ended = command(project, "data", "add", "../source", largest=4_000_000)
     _, said = ended.communicate(timeout=120)

@@ -1,19 +1,25 @@
-"""Sources: the same pictures come out of a tree, an archive and a manifest; what is unclear is refused."""
+"""Sources: the same images come out of a tree, an archive and a manifest; what is left out is told."""
 
+import os
 from pathlib import Path
 
-import pandas as pd
 import pytest
 
 from kshot.errors import DataError
-from kshot.lifecycle.sources import Picture, check_name, read_source, with_split
+from kshot.lifecycle import sources
+from kshot.lifecycle.left_out import LeftOut
+from kshot.lifecycle.sources import Source, check_argument, read_source
 from tests.lifecycle.raw_project import files_below, picture, write_tree, write_zip
 
 CLASSES = {"Ελληνικά/άλφα": 2, "Ελληνικά/two words": 1, "한글": 1, 'quote " and, comma': 1}
 
 
-def told(pictures: list[Picture]) -> list[tuple[str, str, str, str]]:
-    return [(found.file.name, found.label, found.group, found.split) for found in pictures]
+def told(found: Source) -> list[tuple[str, str, str, str]]:
+    return [(one.file.name, one.label, one.group, one.split) for one in found.images]
+
+
+def left(found: Source) -> list[tuple[str, str]]:
+    return [(one.path.as_posix(), one.reason) for one in found.left_out]
 
 
 def refused(source: Path, message: str) -> None:
@@ -23,129 +29,140 @@ def refused(source: Path, message: str) -> None:
 
 
 def test_a_tree_gives_classes_and_groups_by_its_folders(tmp_path: Path) -> None:
-    assert told(read_source(write_tree(tmp_path / "tree", CLASSES), tmp_path)) == [
+    found = read_source(write_tree(tmp_path / "tree", CLASSES), tmp_path)
+    assert told(found) == [
         ("0.png", 'quote " and, comma', "", ""),
         ("0.png", "Ελληνικά/two words", "Ελληνικά", ""),
         ("0.png", "Ελληνικά/άλφα", "Ελληνικά", ""),
         ("1.png", "Ελληνικά/άλφα", "Ελληνικά", ""),
         ("0.png", "한글", "", ""),
     ]
+    assert (found.files, found.left_out, found.empty, found.lines()) == (5, [], [], [])
+    assert [(header.format, header.width, header.height) for header in found.headers] == [("PNG", 10, 12)] * 5
 
 
-def test_three_levels_give_a_group_of_two() -> None:
-    from kshot.lifecycle.sources import group_of
-
-    assert group_of("background/Greek/alpha") == "background/Greek"
-
-
-def test_an_archive_gives_what_its_tree_gives(tmp_path: Path) -> None:
+@pytest.mark.parametrize("prefix", ["", "birds/"])
+def test_an_archive_gives_what_its_tree_gives_with_a_folder_around_all_or_without(tmp_path: Path, prefix: str) -> None:
     tree = write_tree(tmp_path / "tree", CLASSES)
-    archive = write_zip(tmp_path / "a.zip", files_below(tree))
+    archive = write_zip(tmp_path / "a.zip", {f"{prefix}{name}": data for name, data in files_below(tree).items()})
     assert told(read_source(archive, tmp_path / "unpacked")) == told(read_source(tree, tmp_path))
 
 
-def test_what_is_no_picture_or_hidden_is_passed_over(tmp_path: Path) -> None:
-    tree = write_tree(tmp_path / "tree", {"a": 1, ".hidden": 1, "__MACOSX/a": 1})
-    (tree / "a" / "notes.txt").write_text("not a picture")
-    (tree / "a" / "._0.png").write_bytes(b"what macOS leaves")
-    (tree / "README.md").write_text("not a picture")
-    assert told(read_source(tree, tmp_path)) == [("0.png", "a", "", "")]
+def test_class_folders_that_are_links_are_classes(tmp_path: Path) -> None:
+    tree, linked = write_tree(tmp_path / "tree", {"a": 2, "b": 1}), tmp_path / "linked"
+    linked.mkdir()
+    for folder in tree.iterdir():
+        (linked / folder.name).symlink_to(folder)
+    assert told(read_source(linked, tmp_path)) == told(read_source(tree, tmp_path))
 
 
-def test_a_text_named_png_is_taken_along_for_the_checks_to_find(tmp_path: Path) -> None:
+def test_an_image_is_one_by_its_content_and_not_by_its_name(tmp_path: Path) -> None:
     tree = write_tree(tmp_path / "tree", {"a": 1})
-    (tree / "a" / "text.PNG").write_text("not a picture")
-    assert len(read_source(tree, tmp_path)) == 2
+    (tree / "a" / "photo.jfif").write_bytes(picture("b"))
+    (tree / "a" / "without ending").write_bytes(picture("c"))
+    (tree / "a" / "text.png").write_text("no image")
+    found = read_source(tree, tmp_path)
+    assert [one.file.name for one in found.images] == ["0.png", "photo.jfif", "without ending"]
+    assert left(found) == [("a/text.png", "no image")]
 
 
-def test_names_written_in_two_ways_of_unicode_are_one_class(tmp_path: Path) -> None:
-    tree = write_tree(tmp_path / "tree", {"\u00e9": 1})  # é as one sign
-    write_tree(tree, {"e\u0301": 1})  # é as e and an accent
-    assert [found.label for found in read_source(tree, tmp_path)] == ["\u00e9", "\u00e9"]
+def test_what_is_left_out_is_named_with_its_reason(tmp_path: Path) -> None:
+    tree = write_tree(tmp_path / "tree", {"a": 2, ".hidden": 1, "__MACOSX/a": 1, "phone": 1, "empty": 0})
+    (tree / "phone" / "0.png").rename(tree / "phone" / "0.HEIC")
+    (tree / "phone" / "0.HEIC").write_bytes(b"\0\0\0\x18ftypheic" + bytes(100))
+    (tree / "loose.png").write_bytes(picture("loose"))
+    (tree / "a" / "zero.png").write_bytes(b"")
+    (tree / "gone").symlink_to(tmp_path / "nowhere")
+    found = read_source(tree, tmp_path)
+    assert dict(left(found)) == {
+        ".hidden/0.png": "hidden (a name that begins with a dot)",
+        "__MACOSX/a/0.png": "macOS's own files",
+        "phone/0.HEIC": "HEIC, which cannot be opened here: convert it to JPEG",
+        "loose.png": "in no class folder",
+        "a/zero.png": "an empty file",
+        "gone": "a link to nothing",
+    }
+    assert (found.files, len(found.images)) == (8, 2)
+    assert found.empty == ["empty", "gone", "phone"]
 
 
-@pytest.mark.parametrize("suffix", ["csv", "parquet"])
-def test_a_manifest_gives_path_class_group_and_split(tmp_path: Path, suffix: str) -> None:
-    write_tree(tmp_path / "pool", {"x": 3})
-    table = pd.DataFrame(
-        {
-            "path": ["pool/x/0.png", "pool/x/1.png", str(tmp_path / "pool/x/2.png")],
-            "class": ["001", "NA", "한글/two words"],
-            "group": ["numbers", "", ""],
-            "split": ["train", "", "test"],
-        }
-    )
-    manifest = tmp_path / f"m.{suffix}"
-    table.to_csv(manifest, index=False) if suffix == "csv" else table.to_parquet(manifest)
-    assert told(read_source(manifest, tmp_path)) == [
-        ("0.png", "001", "numbers", "train"),
-        ("1.png", "NA", "", ""),
-        ("2.png", "한글/two words", "한글", "test"),
-    ]
+def test_an_images_whole_is_decoded_where_its_header_is_sound(tmp_path: Path) -> None:
+    tree = write_tree(tmp_path / "tree", {"a": 2, "b": 1})
+    for name in ("a/0.png", "b/0.png"):
+        (tree / name).write_bytes(picture("cut", 100, 100)[:2000])
+    found = read_source(tree, tmp_path)
+    assert len(found.images) == 3
+    whole = sources.decoded(found, tree)
+    assert told(whole) == [("1.png", "a", "", "")]
+    assert left(whole) == [("a/0.png", "does not decode"), ("b/0.png", "does not decode")]
+    assert whole.empty == ["b"]
 
 
-def test_a_manifest_with_a_byte_order_mark_is_read(tmp_path: Path) -> None:
-    write_tree(tmp_path, {"x": 1})
-    (tmp_path / "m.csv").write_text("path,class\nx/0.png,a\n", encoding="utf-8-sig")
-    assert told(read_source(tmp_path / "m.csv", tmp_path)) == [("0.png", "a", "", "")]
+def test_a_source_goes_on_without_some_of_its_images(tmp_path: Path) -> None:
+    found = read_source(write_tree(tmp_path / "tree", {"a": 2, "b": 1}), tmp_path)
+    rest = found.without([None, LeftOut(Path("a/1.png"), "odd"), LeftOut(Path("b/0.png"), "odd")])
+    assert told(rest) == [("0.png", "a", "", "")]
+    assert (rest.files, rest.empty, len(rest.headers)) == (3, ["b"], 1)
 
 
-@pytest.mark.parametrize(
-    ("text", "message"),
-    [
-        ("path,class\nx/0.png,a\nnowhere/1.png,a\nnowhere/2.png,a\n", "nowhere/1.png' and 1 more, which is no file"),
-        ("path,class\nx,a\n", "which is no file"),
-        ("file,class\nx/0.png,a\n", "has the columns file, class; needs path, class"),
-        ("path,class,split\nx/0.png,a,dev\n", "has the split 'dev'; needs train, val, test"),
-        ("path,class,split\nx/0.png,a,val\nx/1.png,a,test\n", "class 'a' in two splits"),
-        ("path,class\nx/0.png,\n", "class '' cannot be kept as a name"),
-        ("path,class\nx/0.png,../up\n", "class '../up' cannot be kept as a name"),
-        ("path,class\n", "holds no picture"),
-        ("", "cannot be read as a table"),
-        ("path,class\n\x00\xff", "cannot be read as a table|no file|cannot be kept"),
-    ],
-)
-def test_a_manifest_that_cannot_be_followed_is_refused(tmp_path: Path, text: str, message: str) -> None:
-    write_tree(tmp_path, {"x": 2})
-    (tmp_path / "m.csv").write_bytes(text.encode("latin-1"))
-    refused(tmp_path / "m.csv", message)
+def test_a_folder_in_the_form_of_the_raw_data_is_read_by_its_manifest(tmp_path: Path) -> None:
+    raw = write_tree(tmp_path / "raw" / "images", {"a": 1, "b": 2}).parent
+    rows = ["path,class,group,split", "images/a/0.png,a,first,train", "images/b/0.png,b,second,test"]
+    (raw / "manifest.csv").write_text("\n".join(rows))
+    expected = [("0.png", "a", "first", "train"), ("0.png", "b", "second", "test")]
+    found = read_source(raw, tmp_path)
+    assert told(found) == expected
+    assert (left(found), found.files) == ([("images/b/1.png", "not named in manifest.csv")], 3)
+    packed = {f"raw/{name}": data for name, data in files_below(raw).items()}
+    assert told(read_source(write_zip(tmp_path / "raw.zip", packed), tmp_path / "unpacked")) == expected
 
 
-def test_a_parquet_that_is_none_is_refused(tmp_path: Path) -> None:
-    (tmp_path / "m.parquet").write_bytes(b"no parquet")
-    refused(tmp_path / "m.parquet", "cannot be read as a table")
+def test_a_manifest_in_an_archive_reads_nothing_outside_of_it(tmp_path: Path) -> None:
+    write_tree(tmp_path, {"secret": 1})
+    rows = f"path,class,group,split\nimages/a.png,a,,\n{tmp_path}/secret/0.png,b,,\n"
+    archive = write_zip(tmp_path / "a.zip", {"manifest.csv": rows.encode(), "images/a.png": picture("a")})
+    refused(archive, "row 3: .* leads out of the archive")
 
 
-def test_a_source_that_is_not_there_is_refused(tmp_path: Path) -> None:
-    refused(tmp_path / "nowhere", "nowhere does not exist; needs a folder, a .zip or .tar, a .csv or .parquet")
+def test_another_table_named_manifest_is_no_manifest(tmp_path: Path) -> None:
+    tree = write_tree(tmp_path / "tree", {"images/a": 1, "images/b": 1})
+    (tree / "manifest.csv").write_text("species,count\na,1\n")
+    assert {one.label for one in read_source(tree, tmp_path).images} == {"images/a", "images/b"}
 
 
-def test_an_empty_folder_and_an_empty_archive_are_refused(tmp_path: Path) -> None:
+def test_split_folders_give_the_split(tmp_path: Path) -> None:
+    tree = write_tree(tmp_path / "tree", {"train/a": 1, "val/b": 1, "test/c": 1})
+    found = read_source(tree, tmp_path)
+    assert [(one.label, one.split) for one in found.images] == [("a", "train"), ("b", "val"), ("c", "test")]
+    assert found.lines()[0].startswith("folders train/, val/, test/: different classes")
+
+
+def test_without_labels_the_images_of_no_folder_are_taken_all_or_none(tmp_path: Path) -> None:
+    tree = tmp_path / "tree"
+    tree.mkdir()
+    (tree / "1.png").write_bytes(picture("1"))
+    assert told(read_source(tree, tmp_path, unlabelled=True)) == [("1.png", "", "", "")]
+    write_tree(tree, {"a": 1})
+    with pytest.raises(DataError, match=r"has '1.png' in no class, and others in classes"):
+        read_source(tree, tmp_path, unlabelled=True)
+
+
+def test_a_source_without_an_image_is_refused(tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
-    refused(tmp_path / "empty", "holds no picture; needs class folders with files that end in .*png")
-    refused(write_zip(tmp_path / "empty.zip", {}), "holds no picture")
+    refused(tmp_path / "empty", "holds no image; needs class folders with images")
+    refused(write_zip(tmp_path / "empty.zip", {}), "holds no image")
+    refused(write_zip(tmp_path / "loose.zip", {"1.png": picture("1")}), "in no class folder")
+    (tmp_path / "m.csv").write_text("path,class\n")
+    refused(tmp_path / "m.csv", "holds no image")
 
 
-def test_a_picture_outside_of_a_class_is_refused(tmp_path: Path) -> None:
-    (tmp_path / "tree").mkdir()
-    (tmp_path / "tree" / "1.png").write_bytes(picture("1"))
-    refused(tmp_path / "tree", "'1.png' in no folder; needs one folder a class, such as alpha/1.png")
-
-
-def test_a_file_of_another_kind_is_refused(tmp_path: Path) -> None:
-    (tmp_path / "data.xlsx").write_bytes(b"")
-    refused(tmp_path / "data.xlsx", "of no known kind")
-
-
-@pytest.mark.parametrize("name", ["a\nb", "tab\t", " blank", "back\\slash", "a//b", ".", "x" * 300, "\udcff"])
-def test_a_name_that_would_not_survive_is_refused(name: str) -> None:
-    with pytest.raises(DataError, match="cannot be kept as a name"):
-        check_name("class", name)
-
-
-@pytest.mark.parametrize("name", ["two words", "한글", "עברית/א", "a'b\"c,d;e", "#1", "=SUM(A1)", "NaN", "😀"])
-def test_a_name_in_any_script_is_kept(name: str) -> None:
-    check_name("class", name)
+def test_what_is_no_source_is_refused(tmp_path: Path) -> None:
+    refused(tmp_path / "nowhere", "nowhere does not exist; needs a folder, a .zip or .tar, a .csv or .parquet")
+    for name, message in {"a.xlsx": "a spreadsheet; save it as .csv", "a.dat": "of no known kind"}.items():
+        (tmp_path / name).write_bytes(b"PK\x03\x04" if name == "a.xlsx" else b"x")
+        refused(tmp_path / name, message)
+    os.mkfifo(tmp_path / "pipe")
+    refused(tmp_path / "pipe", "a device, a pipe or a socket")
 
 
 def test_a_file_name_that_would_not_survive_is_refused(tmp_path: Path) -> None:
@@ -154,40 +171,20 @@ def test_a_file_name_that_would_not_survive_is_refused(tmp_path: Path) -> None:
     refused(tree, r"file 'line\\nbreak.png' cannot be kept as a name")
 
 
-def pictures_of(*labels: str) -> list[Picture]:
-    return [Picture(Path(f"{label}.png"), label, "", "") for label in labels]
+@pytest.mark.parametrize("source", ["", "  "])
+def test_empty_text_is_no_source(tmp_path: Path, source: str) -> None:
+    with pytest.raises(DataError, match="no source is given, only empty text"):
+        check_argument(tmp_path, source)
 
 
-def split_table(folder: Path, text: str) -> Path:
-    (folder / "split.csv").write_text(text, encoding="utf-8")
-    return folder / "split.csv"
-
-
-def test_a_split_table_places_each_class(tmp_path: Path) -> None:
-    table = split_table(tmp_path, "class,split\n한글,test\ntwo words,train\n")
-    assert [found.split for found in with_split(pictures_of("two words", "한글", "한글"), table)] == [
-        "train",
-        "test",
-        "test",
-    ]
-
-
-@pytest.mark.parametrize(
-    ("text", "message"),
-    [
-        ("class,split\nalpha,train\n", "leaves out class 'beta'; needs a line for each class"),
-        ("class,split\nalpha,train\nbeta,val\ngamma,test\n", "names class 'gamma'; the images have no such class"),
-        ("class,split\nalpha,train\nbeta,val\nbetta,test\n", r"'betta'; .* \(the nearest is 'beta'\)"),
-        ("class,split\nalpha,train\nbeta,dev\n", "has the split 'dev'; needs train, val, test"),
-        ("class,split\nalpha,train\nalpha,val\nbeta,val\n", "names class 'alpha' twice"),
-        ("name,split\nalpha,train\n", "has the columns name, split; needs class, split"),
-    ],
-)
-def test_a_split_table_that_does_not_fit_is_refused(tmp_path: Path, text: str, message: str) -> None:
-    with pytest.raises(DataError, match=message):
-        with_split(pictures_of("alpha", "beta"), split_table(tmp_path, text))
-
-
-def test_a_split_table_that_is_not_there_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match="cannot be read as a table"):
-        with_split(pictures_of("alpha"), tmp_path / "nowhere.csv")
+def test_the_project_is_no_source_of_its_own(tmp_path: Path) -> None:
+    root = tmp_path / "project"
+    (root / "data/raw/images").mkdir(parents=True)
+    for source in (root, tmp_path):
+        with pytest.raises(DataError, match="holds this project itself"):
+            check_argument(root, str(source))
+    with pytest.raises(DataError, match="a part of the data version, without its manifest; add data/raw instead"):
+        check_argument(root, str(root / "data/raw/images"))
+    for source in (root / "data/raw", root / "photographs"):
+        check_argument(root, str(source))
+    check_argument(root, "glyphs")

@@ -151,10 +151,10 @@ def test_a_source_of_another_world_is_warned_of(root, tmp_path):
             lambda folder: [shutil.rmtree(folder / name) for name in "bcdef"],
             "has one class, 'a'; a task needs at least 2",
         ),
-        (lambda folder: [file.unlink() for file in (folder / "b").iterdir()], "class 'b' has no picture"),
+        (lambda folder: [file.unlink() for file in (folder / "b").iterdir()], "class 'b' has no image"),
         (
             lambda folder: [file.write_text("no") for file in (folder / "b").iterdir()],
-            "class 'b' has no picture that can be read",
+            "class 'b' has no image that can be read",
         ),
         (shutil.rmtree, "does not exist; needs a folder"),
     ],
@@ -173,7 +173,7 @@ def test_some_unreadable_files_are_told_and_left_out(root, tmp_path):
     (source / "b" / "0.png").write_bytes(b"")
     found = survey(root, params_of(root), str(source))
     assert found.rows[0].images == 47
-    assert "1 of 48 files cannot be read" in found.notes[0] and "the file is empty" in found.notes[0]
+    assert found.notes[0] == "1 of 48 files are left out, such as b/0.png: an empty file"
 
 
 def test_the_command_prints_writes_the_page_and_the_json(root, tmp_path, monkeypatch, capsys):

@@ -13,6 +13,9 @@ Bring images in as a new data version. SOURCE is
   a .csv or .parquet   a manifest with the columns path, class[, group, split]
   glyphs               the built-in set: letters of many scripts, drawn from fonts
 
+Every file is looked at, whatever its name; what is left out is printed with the reason. Where that
+is more than a tenth of the files, or a whole class, nothing is added unless --skip agrees to it.
+
 The images are copied to data/raw and tracked by DVC. The version's name is the start of the
 content's md5, so that the same images always bear the same name.
 """
@@ -31,6 +34,8 @@ def add_parser(verbs: Any) -> None:
     )
     add.add_argument("source", metavar="SOURCE", help="folder, archive, manifest, or the word glyphs")
     add.add_argument("--split", type=Path, metavar="FILE", help="a CSV with the columns class,split (train, val, test)")
+    add.add_argument("--skip", action="store_true", help="leave out what cannot be taken, also whole classes")
+    add.add_argument("--merge", action="store_true", help="put a class's images of train/ and test/ folders together")
     add.add_argument("--note", default="", metavar="TEXT", help="a remark to find this version by")
     add.set_defaults(run=run_add)
 
@@ -70,7 +75,15 @@ def run_add(root: Path, options: argparse.Namespace) -> int:
 
     with lock.hold(root, "kshot data add"):
         before = dataset.current(root)
-        version = dataset.add(root, options.source, split=options.split, note=options.note)
+        version = dataset.add(
+            root,
+            options.source,
+            split=options.split,
+            note=options.note,
+            skip=options.skip,
+            merge=options.merge,
+            say=lambda line: print(line, flush=True),
+        )
     if before is not None and before.md5 == version.md5:
         print(f"data version {version.short}: these images are the current version already, nothing changed")
     else:

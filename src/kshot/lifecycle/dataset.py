@@ -2,9 +2,11 @@
 
 import dataclasses
 import json
+import shlex
 import shutil
+from collections.abc import Callable
 from datetime import UTC, datetime
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 import pandas as pd
 import yaml
@@ -14,9 +16,11 @@ from kshot.lifecycle import data_names, layout, raw
 from kshot.lifecycle.audit.content import folder_md5, held
 from kshot.lifecycle.audit.link import Broken
 from kshot.lifecycle.data_diff import DataDiff, compare
-from kshot.lifecycle.sources import Picture, read_source, with_split
-
-GLYPHS = "glyphs"
+from kshot.lifecycle.left_out import consent_needed
+from kshot.lifecycle.manifests import with_split
+from kshot.lifecycle.source_image import SourceImage, normal
+from kshot.lifecycle.sources import GLYPHS, Source, check_argument, decoded, read_source
+from kshot.splits import SPLITS
 
 
 @dataclasses.dataclass(frozen=True)
@@ -38,30 +42,48 @@ class DataVersion:
         return self.md5[:8]
 
 
-def add(root: Path, source: str, *, split: Path | None = None, note: str = "", seed: int = 0) -> DataVersion:
+def add(
+    root: Path,
+    source: str,
+    *,
+    split: Path | None = None,
+    note: str = "",
+    seed: int = 0,
+    skip: bool = False,
+    merge: bool = False,
+    say: Callable[[str], None] = lambda line: None,
+) -> DataVersion:
     """Bring `source` to data/raw as the current version; the same images again are the same version.
 
-    `source` is a folder, an archive, a manifest, or "glyphs", drawn from `seed`; `split` a CSV of class,split. Raises
-    DataError for a source that cannot be used; data/raw and data/raw.dvc are then as they were.
+    `source` is a folder, an archive, a manifest, or "glyphs", drawn from `seed`; `split` a CSV of class,split; `merge`
+    puts together what lies in train/ and test/ (`split_folders`). `say` hears what was taken and what was left out.
+    Raises DataError for a source that cannot be used, and, without `skip`, where more than a tenth of its files or a
+    whole class is left out; data/raw and data/raw.dvc are then as they were.
     """
+    check_argument(root, source)
     (root / layout.RAW.parent).mkdir(parents=True, exist_ok=True)
     raw.mend(root)
     known = {version.md5: version for version in versions(root)}
     raw.refuse_unsaved(root)
     with raw.workspace(root) as workspace:
-        pictures = read_pictures(source, workspace / "unpacked", seed)
+        found = read_images(source, workspace / "unpacked", seed, merge=merge)
+        if source != GLYPHS:
+            found = decoded(found, _folder_of(source, workspace / "unpacked"))
+            _tell(found, source, skip, say)
+        images = found.images
         if split is not None:
-            pictures = with_split(pictures, split)
+            images = with_split(images, split, found.empty)
+        _check_trainable(images, say)
         fresh = workspace / "raw"
-        _lay_out(pictures, fresh, own=workspace)
+        _lay_out(images, fresh, own=workspace)
         with raw.replacing(root):
             fresh.rename(root / layout.RAW)
             raw.dvc(root, "add", "--quiet", str(layout.RAW))
             out = raw.tracked(root)
             assert out is not None
-            if out.files != len(pictures) + 1:  # the manifest is one more
+            if out.files != len(images) + 1:  # the manifest is one more
                 raise DataError(
-                    f"DVC tracks {out.files} of {len(pictures) + 1} files; needs all: rename the classes "
+                    f"DVC tracks {out.files} of {len(images) + 1} files; needs all: rename the classes "
                     "that a line of .dvcignore matches, or change that line"
                 )
             if out.md5 in known:
@@ -69,8 +91,8 @@ def add(root: Path, source: str, *, split: Path | None = None, note: str = "", s
             version = DataVersion(
                 md5=out.md5,
                 added=datetime.now(UTC).isoformat(timespec="seconds"),
-                images=len(pictures),
-                classes=len({picture.label for picture in pictures}),
+                images=len(images),
+                classes=len({image.label for image in images}),
                 files=out.files,
                 size=out.size,
                 source=source if source == GLYPHS else Path(source).name,
@@ -149,8 +171,8 @@ def diff(root: Path, old: DataVersion, new: DataVersion) -> DataDiff:
     return compare(cache, old.md5, new.md5)
 
 
-def read_pictures(source: str, unpacked: Path, seed: int = 0, *, unlabelled: bool = False) -> list[Picture]:
-    """The pictures of what `add` takes, archives and drawings laid into `unpacked`; nothing is added.
+def read_images(source: str, unpacked: Path, seed: int = 0, *, unlabelled: bool = False, merge: bool = False) -> Source:
+    """The images of what `add` takes, archives and drawings laid into `unpacked`; nothing is added.
 
     `unlabelled`: those of a source without classes too (`sources.read_source`).
     """
@@ -159,29 +181,62 @@ def read_pictures(source: str, unpacked: Path, seed: int = 0, *, unlabelled: boo
 
         draw(unpacked, seed=seed)
         return read_source(unpacked, unpacked)
-    return read_source(Path(source).expanduser(), unpacked, unlabelled=unlabelled)
+    return read_source(Path(source).expanduser(), unpacked, unlabelled=unlabelled, merge=merge)
 
 
-def _lay_out(pictures: list[Picture], fresh: Path, *, own: Path) -> None:
-    """Put the pictures into fresh/images/<class>/ and write fresh/manifest.csv, the same bytes for the same pictures.
+def _folder_of(source: str, unpacked: Path) -> Path:
+    place = Path(source).expanduser()
+    if place.is_dir():
+        return place
+    return unpacked if unpacked.exists() else place.parent
+
+
+def _tell(found: Source, source: str, skip: bool, say: Callable[[str], None]) -> None:
+    """Say what was left out. Raises DataError where nothing is left, or where a person has to agree first."""
+    for line in found.lines():
+        say(line)
+    why = consent_needed(found.files, found.left_out, found.empty)
+    if not found.images:
+        raise DataError(f"{source} holds no image that decodes: {why}")
+    if why and not skip:
+        raise DataError(f"{why}; mend that, or add the others alone with `kshot data add {shlex.quote(source)} --skip`")
+
+
+def _check_trainable(images: list[SourceImage], say: Callable[[str], None]) -> None:
+    """Raise DataError for a split without a class to train on, and say where one of the others has none."""
+    present = {image.split for image in images}
+    if present == {""}:
+        return
+    if "train" not in present:
+        raise DataError("no class is in split train; needs at least one")
+    absent = [name for name in SPLITS if name not in present]
+    if absent:
+        say(f"no class is in {' or '.join(absent)}: `kshot retrain` draws some from train's (split.val, split.test)")
+
+
+def _lay_out(images: list[SourceImage], fresh: Path, *, own: Path) -> None:
+    """Put the images into fresh/images/<class>/ and write fresh/manifest.csv, the same bytes for the same images.
 
     What lies in the folder `own` is moved, everything else is copied.
     """
     rows, taken = [], set()
-    for picture in pictures:
-        name, number = picture.file.name, 1
-        while (target := f"images/{picture.label}/{name}") in taken:
+    for image in images:
+        plain = PurePosixPath(normal(image.file.name))
+        name, number = plain.name, 1
+        while (target := f"images/{image.label}/{name}") in taken:
             number += 1
-            name = f"{picture.file.stem}-{number}{picture.file.suffix}"
+            name = f"{plain.stem}-{number}{plain.suffix}"
         taken.add(target)
         place = fresh / target
         place.parent.mkdir(parents=True, exist_ok=True)
-        if picture.file.is_relative_to(own):
-            picture.file.rename(place)
+        if image.file.is_relative_to(own):
+            image.file.rename(place)
         else:
-            shutil.copyfile(picture.file, place)
-        rows.append((target, picture.label, picture.group, picture.split))
-    table = pd.DataFrame(sorted(rows), columns=["path", "class", "group", "split"])
+            shutil.copyfile(image.file, place)
+        rows.append((target, image.label, image.group, image.split, image.drawer))
+    table = pd.DataFrame(sorted(rows), columns=["path", "class", "group", "split", "drawer"])
+    if not table["drawer"].any():  # so that the versions of data without drawers stay what they were
+        del table["drawer"]
     table.to_csv(fresh / "manifest.csv", index=False, lineterminator="\n")
 
 

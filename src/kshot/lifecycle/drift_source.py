@@ -9,9 +9,9 @@ from numpy.typing import NDArray
 
 from kshot.drift import Shape
 from kshot.errors import DataError
-from kshot.lifecycle import dataset, layout
+from kshot.lifecycle import dataset, layout, left_out
 from kshot.lifecycle.drift_reference import Facts, look_at
-from kshot.lifecycle.sources import Picture
+from kshot.lifecycle.source_image import SourceImage
 from kshot.lifecycle.task_sources import adapted
 from kshot.methods.method import Method
 
@@ -49,8 +49,10 @@ def read_new(root: Path, source: str, method: Method) -> NewPictures:
     (root / layout.STATE).mkdir(exist_ok=True)
     with tempfile.TemporaryDirectory(dir=root / layout.STATE) as name:
         scratch = Path(name)
-        every = dataset.read_pictures(source, scratch / "unpacked", unlabelled=True)
+        found = dataset.read_images(source, scratch / "unpacked", unlabelled=True)
+        every = found.images
         chosen, notes = _some(every)
+        notes += left_out.summary(found.files, found.left_out)
         notes += adapted([picture.file for picture in chosen], method.embedding.settings["ingest"]["channels"])
         facts = look_at([picture.file for picture in chosen], method, scratch)
     if facts.lost:
@@ -76,7 +78,7 @@ def read_new(root: Path, source: str, method: Method) -> NewPictures:
     )
 
 
-def _some(every: list[Picture]) -> tuple[list[Picture], list[str]]:
+def _some(every: list[SourceImage]) -> tuple[list[SourceImage], list[str]]:
     if len(every) <= LOOKED_AT:
         return every, []
     rows = np.sort(np.random.default_rng(0).permutation(len(every))[:LOOKED_AT])

@@ -22,12 +22,14 @@ from kshot.embedding import embed
 from kshot.errors import DataError
 from kshot.heads.prototype import prototype_head
 from kshot.heads.table import Head
-from kshot.images import decode, prepare
+from kshot.image_formats import LARGEST
+from kshot.images import decoded, prepare
 from kshot.manifest import own_difference
 from kshot.methods.method import Method
 from kshot.params import recorded_ingest
 
 EXACT = 2**53  # whole numbers up to here are told apart as floats
+PIXELS_A_REQUEST = 300_000_000  # of all its images together: 25 photographs of 12 million each
 
 
 class FewShot(PythonModel):
@@ -112,12 +114,14 @@ class FewShot(PythonModel):
     def _embed(self, pictures: list[Any]) -> torch.Tensor:
         ingest = recorded_ingest(self.method.embedding.settings)
         pixels = []
+        left = PIXELS_A_REQUEST
         for row, picture in enumerate(pictures):
             try:
-                decoded = decode(_bytes(picture), ingest.channels)
+                with decoded(_bytes(picture), ingest.channels, min(left, LARGEST)) as image:
+                    left -= image.shape[0] * image.shape[1]
+                    pixels.append(prepare(image, ingest))
             except DataError as error:
                 raise DataError(f"row {row}: {error}; needs the bytes of a PNG or JPEG, or their base64") from None
-            pixels.append(prepare(decoded, ingest))
         return embed(self.method, np.stack(pixels), np.arange(len(pixels)))
 
 

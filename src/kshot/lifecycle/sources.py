@@ -1,168 +1,218 @@
-"""What a person can bring in: a folder tree, an archive, or a manifest, read as one list of pictures."""
+"""What a person can bring in: a folder tree, an archive, or a manifest, read as one list of images."""
 
-import difflib
-import unicodedata
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-import pandas as pd
-
 from kshot.errors import DataError
+from kshot.image_formats import Header
+from kshot.lifecycle import layout, left_out
 from kshot.lifecycle.archives import is_archive, unpack
-from kshot.splits import SPLITS
+from kshot.lifecycle.image_check import NO_IMAGE, Problem, check_decoding, check_headers, header_notes
+from kshot.lifecycle.left_out import LeftOut, filled
+from kshot.lifecycle.manifests import COLUMNS, read_manifest
+from kshot.lifecycle.person_tables import TABLES, read_rows
+from kshot.lifecycle.shown_names import shown
+from kshot.lifecycle.source_classes import classes_of
+from kshot.lifecycle.source_image import SourceImage, check_name, group_of
+from kshot.lifecycle.source_tree import kept_by, walk
 
-PICTURES = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".ppm", ".pgm"})
-MANIFESTS = (".csv", ".parquet")
-LONGEST_NAME = 200  # bytes of one folder's name; file systems end at 255
+GLYPHS = "glyphs"
+MANIFEST = "manifest.csv"  # beside images/: the form of data/raw
+IN_NO_CLASS = "in no class folder"
+NO_HEADER = Header("", "", 0, 0, False)
+SPREADSHEETS = (".xlsx", ".xls", ".ods", ".numbers")
+NEEDED = "a folder, a .zip or .tar, a .csv or .parquet"
 
 
 @dataclass(frozen=True)
-class Picture:
-    """One file, and where it belongs; group and split may be ''."""
+class Source:
+    """What was read of a source.
 
-    file: Path
-    label: str
-    group: str
-    split: str
+    images: sorted by class and name
+    files: how many files there are, those of an operating system too
+    left_out: those that are not taken, and why
+    empty: the classes of which no image is left
+    headers: one an image
+    notes: what a person should know of how it was read
+    """
+
+    images: list[SourceImage]
+    files: int
+    left_out: list[LeftOut] = field(default_factory=list)
+    empty: list[str] = field(default_factory=list)
+    headers: list[Header] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+
+    def without(self, lost: Sequence[LeftOut | None]) -> "Source":
+        """The same without the images at whose place `lost` says why."""
+        kept = [row for row, reason in enumerate(lost) if reason is None]
+        images = [self.images[row] for row in kept]
+        gone = {image.label for image in self.images} - {image.label for image in images} - {""}
+        return replace(
+            self,
+            images=images,
+            headers=[self.headers[row] for row in kept],
+            left_out=[*self.left_out, *(reason for reason in lost if reason is not None)],
+            empty=sorted({*self.empty, *gone}),
+        )
+
+    def lines(self) -> list[str]:
+        """What was left out, and the notes, as lines for a terminal."""
+        notes = [line for note in [*self.notes, *header_notes(self.headers)] for line in filled(note)]
+        return [*left_out.lines(self.files, self.left_out, self.empty), *notes]
 
 
-def read_source(source: Path, workspace: Path, *, unlabelled: bool = False) -> list[Picture]:
-    """The pictures of a folder, an archive (unpacked into `workspace`) or a manifest, sorted by class and name.
+def check_argument(root: Path, source: str) -> None:
+    """Raise DataError for a source that is empty text, or a folder that holds the project at `root` itself.
 
-    class = the folders above the file, joined by /; group = the class without its last part. With `unlabelled`, files
-    in no folder, and a manifest without the column class, are pictures of class '', all of them or none. Raises
-    DataError for a source that is missing, empty, of no known kind, or whose classes cannot be told.
+    An unset variable in a script gives the empty text, which as a path is the working folder.
+    """
+    if not source.strip():
+        raise DataError(f"no source is given, only empty text; needs {NEEDED}, or the word {GLYPHS}")
+    if source == GLYPHS:
+        return
+    place, project = Path(source).expanduser().resolve(), root.resolve()
+    if project == place or place in project.parents:
+        raise DataError(f"{source} holds this project itself; needs a folder of images alone")
+    if place == project / layout.RAW / "images":
+        raise DataError(f"{source} is a part of the data version, without its manifest; add {layout.RAW} instead")
+
+
+def read_source(
+    source: Path,
+    workspace: Path,
+    *,
+    unlabelled: bool = False,
+    merge: bool = False,
+) -> Source:
+    """The images of a folder, an archive (unpacked into `workspace`) or a manifest, and what is left out of it.
+
+    A file is an image by its header, whatever its name. class = the folders above the file, joined by /, without one
+    folder that wraps a whole archive and without folders that are named train, val and test (`split_folders`, where
+    `merge` is explained); group = the class without its last part. A folder with manifest.csv and images/, the form of
+    data/raw, is read by its manifest. With `unlabelled`, files in no folder, and a manifest without the column class,
+    are images of class '', all of them or none. Raises DataError for a source that is missing, without an image, of no
+    known kind, or whose classes cannot be told.
     """
     if not source.exists():
-        raise DataError(
-            f"{source} does not exist; needs a folder, a .zip or .tar, a .csv or .parquet, or the word glyphs"
-        )
+        raise DataError(f"{source} does not exist; needs {NEEDED}, or the word {GLYPHS}")
+    if not source.is_dir() and not source.is_file():
+        raise DataError(f"{source} is a device, a pipe or a socket; needs {NEEDED}")
     if source.is_dir():
-        pictures = _read_tree(source, source, unlabelled)
+        found = _read_folder(source, packed=False, unlabelled=unlabelled, merge=merge)
+    elif source.suffix.lower() in TABLES:
+        images, notes = read_manifest(source, unlabelled=unlabelled)
+        found = _with_headers(images, source.parent, len(images), [], notes)
+    elif source.suffix.lower() in SPREADSHEETS:
+        raise DataError(f"{source} is a spreadsheet; save it as .csv")
     elif is_archive(source):
-        unpack(source, workspace)
-        pictures = _read_tree(workspace, source, unlabelled)
-    elif source.suffix.lower() in MANIFESTS:
-        pictures = _read_manifest(source, unlabelled)
+        notes = unpack(source, workspace)
+        found = _read_folder(workspace, packed=True, unlabelled=unlabelled, merge=merge)
+        found = replace(found, notes=[*notes, *found.notes])
     else:
-        raise DataError(f"{source} is of no known kind; needs a folder, a .zip or .tar, or a .csv or .parquet manifest")
-    if not pictures:
-        endings = " ".join(sorted(PICTURES))
-        raise DataError(f"{source} holds no picture; needs class folders with files that end in {endings}")
-    for picture in pictures:
-        if picture.label or not unlabelled:
-            check_name("class", picture.label)
-        check_name("file", picture.file.name)
-    without = [picture for picture in pictures if not picture.label]
-    if 0 < len(without) < len(pictures):
+        raise DataError(f"{source} is of no known kind; needs {NEEDED}")
+    _refuse(source, found, unlabelled)
+    order = sorted(range(len(found.images)), key=lambda row: (found.images[row].label, str(found.images[row].file)))
+    return replace(found, images=[found.images[row] for row in order], headers=[found.headers[row] for row in order])
+
+
+def decoded(source: Source, folder: Path) -> Source:
+    """The source without the images that do not decode; the larger ones of a large source are not tried.
+
+    Paths are told relative to `folder`.
+    """
+    files = [image.file for image in source.images]
+    found = check_decoding(files, source.headers)
+    lost = [
+        LeftOut(_below(file, folder), problem.reason, problem.detail) if problem is not None else None
+        for file, problem in zip(files, found.problems, strict=True)
+    ]
+    notes = list(source.notes)
+    if found.tried < len(files):
+        notes.append(
+            f"{found.tried:,} of {len(files):,} images were decoded whole, of the larger ones the header alone"
+        )
+    if found.flat:
+        example = shown(_below(found.flat[0], folder).as_posix())
+        notes.append(f"next to nothing is to be seen in {len(found.flat):,} of the images, such as {example}")
+    return replace(source, notes=notes).without(lost)
+
+
+def _refuse(source: Path, found: Source, unlabelled: bool) -> None:
+    """Raise DataError for a source of which nothing can be made."""
+    if not found.images:
+        why = left_out.consent_needed(found.files, found.left_out, found.empty)
+        raise DataError(f"{source} holds no image{': ' if why else ''}{why}; needs class folders with images")
+    for image in found.images:
+        if image.label or not unlabelled:
+            check_name("class", image.label)
+        check_name("file", image.file.name)
+    without = [image for image in found.images if not image.label]
+    if 0 < len(without) < len(found.images):
         raise DataError(
             f"{source} has {without[0].file.name!r} in no class, and others in classes; "
-            "needs all pictures in classes, or none"
+            "needs all images in classes, or none"
         )
-    return sorted(pictures, key=lambda picture: (picture.label, str(picture.file)))
 
 
-def with_split(pictures: list[Picture], table: Path) -> list[Picture]:
-    """The pictures with the split that a CSV of class,split gives each class.
-
-    Raises DataError where the table is no such CSV, leaves a class out, or names one that is not there.
-    """
-    rows = _read_table(table, ("class", "split"))
-    place = {
-        unicodedata.normalize("NFC", name): split for name, split in zip(rows["class"], rows["split"], strict=True)
-    }
-    known = {picture.label for picture in pictures}
-    odd = sorted(set(place.values()) - set(SPLITS))
-    if odd:
-        raise DataError(f"{table} has the split {odd[0]!r}; needs {', '.join(SPLITS)}")
-    if len(place) < len(rows):
-        twice = rows["class"][rows["class"].duplicated()].iloc[0]
-        raise DataError(f"{table} names class {twice!r} twice; needs one line a class")
-    _tell_difference(sorted(known - place.keys()), f"{table} leaves out", "needs a line for each class", place)
-    _tell_difference(sorted(place.keys() - known), f"{table} names", "the images have no such class", known)
-    return [replace(picture, split=place[picture.label]) for picture in pictures]
-
-
-def check_name(kind: str, name: str) -> None:
-    """Raise DataError for the name of a class or file (`kind`) that would not survive as a path, in CSV or in JSON."""
-    for part in name.split("/"):
-        bad = (
-            part in ("", ".", "..")
-            or part != part.strip()
-            or any(unicodedata.category(sign) in ("Cc", "Cs") or sign == "\\" for sign in part)
+def _read_folder(folder: Path, *, packed: bool, unlabelled: bool, merge: bool) -> Source:
+    tree = walk(folder)
+    files = len(tree.files) + len(tree.left_out)
+    manifest = _own_manifest(folder, packed)
+    if manifest is not None:
+        images, notes = read_manifest(manifest, unlabelled=unlabelled, inside=folder if packed else None)
+        named = {manifest.relative_to(folder), *(_below(image.file, folder) for image in images)}
+        rest = [LeftOut(path, f"not named in {MANIFEST}") for path in tree.files if path not in named]
+        return _with_headers(images, folder, files - 1, [*tree.left_out, *rest], notes)
+    unknown = [SourceImage(folder / path, "", "", "") for path in tree.files]
+    found = _with_headers(unknown, folder, files, tree.left_out, [])
+    if not unlabelled:
+        loose = LeftOut(Path(), "in no class folder")
+        found = found.without(
+            [
+                replace(loose, path=Path(image.file.name)) if image.file.parent == folder else None
+                for image in found.images
+            ]
         )
-        if bad or len(part.encode("utf-8", "surrogateescape")) > LONGEST_NAME:
-            raise DataError(
-                f"{kind} {name!r} cannot be kept as a name; needs parts without control signs, backslashes or blanks "
-                f"at their ends, of at most {LONGEST_NAME} bytes: rename it"
-            )
+    paths = [_below(image.file, folder) for image in found.images]
+    # A folder that came out empty, and one beside whose folders nothing is left, may have been meant as a class.
+    meant = {*tree.leaves, *(one.path.parent for one in found.left_out if one.counts and one.reason != NO_IMAGE)}
+    classes = classes_of(paths, sorted(meant), packed=packed, unlabelled=unlabelled, merge=merge)
+    images = [
+        replace(image, label=label, group=group_of(label), split=classes.splits.get(label, ""))
+        for image, label in zip(found.images, classes.labels, strict=True)
+    ]
+    return replace(found, images=images, empty=classes.empty, notes=[*found.notes, *classes.notes])
 
 
-def _read_tree(folder: Path, source: Path, unlabelled: bool) -> list[Picture]:
-    pictures = []
-    for file in folder.rglob("*"):
-        parts = file.relative_to(folder).parts
-        if file.suffix.lower() not in PICTURES or any(part.startswith((".", "__MACOSX")) for part in parts):
-            continue
-        if not file.is_file():
-            continue
-        if len(parts) == 1 and not unlabelled:
-            raise DataError(
-                f"{source} has {file.name!r} in no folder; needs one folder a class, such as alpha/{file.name}"
-            )
-        label = unicodedata.normalize("NFC", "/".join(parts[:-1]))
-        pictures.append(Picture(file, label, group_of(label), ""))
-    return pictures
+def _with_headers(images: list[SourceImage], folder: Path, files: int, out: list[LeftOut], notes: list[str]) -> Source:
+    """The source of those `images` that are some by their headers; the others are left out beside `out`."""
+    headers = check_headers([image.file for image in images])
+    known = [one if isinstance(one, Header) else NO_HEADER for one in headers]
+    lost = [
+        LeftOut(_below(image.file, folder), one.reason, one.detail) if isinstance(one, Problem) else None
+        for image, one in zip(images, headers, strict=True)
+    ]
+    return Source(images, files, out, headers=known, notes=notes).without(lost)
 
 
-def group_of(label: str) -> str:
-    """The class without its last part, '' if it has only one."""
-    return label.rpartition("/")[0]
+def _own_manifest(folder: Path, packed: bool) -> Path | None:
+    """The manifest of a folder in the form of data/raw, perhaps in the one folder around a whole archive."""
+    places = [folder]
+    if packed:
+        inner = [path for path in folder.iterdir() if not kept_by(path.name)]
+        places += inner if len(inner) == 1 else []
+    for place in places:
+        manifest = place / MANIFEST
+        if manifest.is_file() and (place / "images").is_dir():
+            try:
+                read_rows(manifest, COLUMNS)
+            except DataError:
+                return None  # some other table: the folders say the classes
+            return manifest
+    return None
 
 
-def _read_manifest(path: Path, unlabelled: bool) -> list[Picture]:
-    table = _read_table(path, ("path",) if unlabelled else ("path", "class"))
-    pictures = []
-    for row in table.to_dict("records"):
-        file = path.parent / row["path"]
-        label = unicodedata.normalize("NFC", row.get("class", ""))
-        pictures.append(Picture(file, label, row.get("group") or group_of(label), row.get("split", "")))
-    absent = [str(picture.file) for picture in pictures if not picture.file.is_file()]
-    if absent:
-        more = f" and {len(absent) - 1} more" if len(absent) > 1 else ""
-        raise DataError(
-            f"{path} names {absent[0]!r}{more}, which is no file; needs paths from the manifest's own folder"
-        )
-    splits = {picture.label: picture.split for picture in pictures}
-    for picture in pictures:
-        if picture.split not in ("", *SPLITS):
-            raise DataError(f"{path} has the split {picture.split!r}; needs {', '.join(SPLITS)}, or nothing")
-        if splits[picture.label] != picture.split:
-            raise DataError(f"{path} has class {picture.label!r} in two splits; needs every class in one")
-    return pictures
-
-
-def _read_table(path: Path, needed: tuple[str, ...]) -> pd.DataFrame:
-    try:
-        if path.suffix.lower() == ".parquet":
-            table = pd.read_parquet(path).fillna("").astype(str)
-        else:
-            table = pd.read_csv(path, dtype=str, keep_default_na=False, encoding="utf-8-sig")
-    except (OSError, ValueError) as error:
-        raise DataError(
-            f"{path} cannot be read as a table ({' '.join(str(error).split())}); needs the columns {', '.join(needed)}"
-        ) from error
-    missing = [column for column in needed if column not in table]
-    if missing:
-        found = ", ".join(map(str, table.columns))
-        raise DataError(f"{path} has the columns {found}; needs {', '.join(needed)}")
-    return table
-
-
-def _tell_difference(names: list[str], found: str, needed: str, others: object) -> None:
-    if not names:
-        return
-    more = f" and {len(names) - 1} more" if len(names) > 1 else ""
-    near = difflib.get_close_matches(names[0], list(others), n=1)  # type: ignore[call-overload]
-    hint = f" (the nearest is {near[0]!r})" if near else ""
-    raise DataError(f"{found} class {names[0]!r}{more}; {needed}{hint}")
+def _below(file: Path, folder: Path) -> Path:
+    return file.relative_to(folder) if file.is_relative_to(folder) else file

@@ -12,8 +12,8 @@ from PIL import Image
 from kshot.embedding import embed
 from kshot.errors import DataError
 from kshot.images import Packed, pack
-from kshot.lifecycle import dataset, layout
-from kshot.lifecycle.sources import PICTURES, Picture
+from kshot.lifecycle import dataset, layout, left_out
+from kshot.lifecycle.source_image import SourceImage
 from kshot.lifecycle.task_model import narrowed
 from kshot.methods.method import Method
 from kshot.params import recorded_ingest
@@ -38,14 +38,18 @@ def read_tasks(root: Path, source: str, method: Method) -> SourceTasks:
     (root / layout.STATE).mkdir(exist_ok=True)
     with tempfile.TemporaryDirectory(dir=root / layout.STATE) as name:
         scratch = Path(name)
-        pictures = dataset.read_pictures(source, scratch / "unpacked")
-        _refuse_empty_folders(scratch / "unpacked" if (scratch / "unpacked").exists() else Path(source).expanduser())
+        found = dataset.read_images(source, scratch / "unpacked")
+        if found.empty:
+            raise DataError(
+                f"class {found.empty[0]!r} has no image that can be read; needs one at least: mend it, or remove it"
+            )
+        pictures = found.images
         labels = sorted({picture.label for picture in pictures})
         if len(labels) < 2:
             raise DataError(f"{source} has one class, {labels[0]!r}; a task needs at least 2: one folder a class")
         ingest = recorded_ingest(method.embedding.settings)
         files = [picture.file for picture in pictures]
-        notes = adapted(files, ingest.channels)
+        notes = left_out.summary(found.files, found.left_out) + adapted(files, ingest.channels)
         records = list(pack(files, scratch / "images.npy", ingest))
         kept = [picture for picture, record in zip(pictures, records, strict=True) if isinstance(record, Packed)]
         lost = [record for record in records if not isinstance(record, Packed)]
@@ -58,19 +62,19 @@ def read_tasks(root: Path, source: str, method: Method) -> SourceTasks:
             )
         pixels = np.load(scratch / "images.npy")
     points = narrowed(embed(method, pixels, np.arange(len(pixels))))
-    tasks, left_out = {}, []
+    tasks, single = {}, []
     for task, rows in _grouped(kept, Path(source).name or source).items():
         names = sorted({kept[row].label for row in rows})
         if len(names) < 2:
-            left_out.append(task)
+            single.append(task)
         else:
             tasks[task] = Task(points[rows], torch.tensor([names.index(kept[row].label) for row in rows]))
-    if left_out:
-        notes.append(f"{len(left_out)} groups of one class are left out, such as {left_out[0]!r}")
+    if single:
+        notes.append(f"{len(single)} groups of one class are left out, such as {single[0]!r}")
     return SourceTasks(tasks, tuple(notes))
 
 
-def _grouped(pictures: Sequence[Picture], whole: str) -> dict[str, list[int]]:
+def _grouped(pictures: Sequence[SourceImage], whole: str) -> dict[str, list[int]]:
     """Task to the places of its pictures; groups only where one of them has two classes."""
     members: dict[str, set[str]] = {}
     for picture in pictures:
@@ -81,16 +85,6 @@ def _grouped(pictures: Sequence[Picture], whole: str) -> dict[str, list[int]]:
     for row, picture in enumerate(pictures):
         rows.setdefault(picture.group or "(no group)", []).append(row)
     return rows
-
-
-def _refuse_empty_folders(folder: Path) -> None:
-    if not folder.is_dir():
-        return
-    for place in sorted(path for path in folder.rglob("*") if path.is_dir()):
-        hidden = any(part.startswith((".", "__MACOSX")) for part in place.relative_to(folder).parts)
-        if not hidden and not any(file.suffix.lower() in PICTURES for file in place.rglob("*")):
-            name = place.relative_to(folder).as_posix()
-            raise DataError(f"class {name!r} has no picture; needs one at least: add some, or remove the folder")
 
 
 def adapted(files: Sequence[Path], channels: int) -> list[str]:

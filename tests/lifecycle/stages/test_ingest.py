@@ -61,7 +61,7 @@ def test_what_cannot_be_read_is_listed_and_left_out(root: Path) -> None:
     lost = pd.read_csv(root / layout.PACKED / "unreadable.csv").set_index("path")
     assert lost["class"].tolist() == ["two words"] * 3
     assert "empty" in str(lost.loc["images/two words/empty.png", "reason"])
-    assert "no picture" in str(lost.loc["images/two words/text.png", "reason"])
+    assert "no image" in str(lost.loc["images/two words/text.png", "reason"])
     assert "cannot be decoded" in str(lost.loc["images/two words/cut.png", "reason"])
     assert len(read_manifest(root)) == len(read_images(root)) == 5
 
@@ -69,9 +69,7 @@ def test_what_cannot_be_read_is_listed_and_left_out(root: Path) -> None:
 def test_a_data_set_without_one_readable_picture_is_refused(tmp_path: Path) -> None:
     folder = write_raw(tmp_path, {"a": 1})
     (folder / "a" / "0.png").write_text("no picture")
-    with pytest.raises(
-        DataError, match="none of the 1 files can be read as a picture, the first images/a/0.png: it is"
-    ):
+    with pytest.raises(DataError, match="none of the 1 files can be read as an image, the first images/a/0.png: it is"):
         ingest.run(tmp_path, settings(**SMALL))
 
 

@@ -73,3 +73,11 @@ def test_a_table_is_set_aside_on_demand(tmp_path: Path) -> None:
 def test_a_table_that_is_asked_for_and_not_there_is_told(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="split.by is table, but the data brings no split"):
         run(tmp_path, by="table")
+
+
+def test_a_split_that_the_table_does_not_have_is_drawn_and_told(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run(tmp_path, {name: "test" if split == "test" else "train" for name, split in TABLE.items()}, by="auto")
+    assert summary(tmp_path) == {"by": "table", "train": 5, "val": 3, "test": 4}
+    assert "the table has none for val" in capsys.readouterr().out

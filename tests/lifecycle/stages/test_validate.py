@@ -85,7 +85,7 @@ BAD: list[tuple[str, Spoil, str, str]] = [
         "a text named .png",
         lambda images: (images / "한글/a/note.png").write_text("a note"),
         "files are readable",
-        r"1 of 49 files: images/한글/a/note.png \(it is no picture",
+        r"1 of 49 files: images/한글/a/note.png \(it is no image",
     ),
     (
         "an empty file",

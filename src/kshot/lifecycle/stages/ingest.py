@@ -1,4 +1,4 @@
-"""Stage ingest: decode every picture once and pack it, with a manifest of what it was."""
+"""Stage ingest: decode every image once and pack it, with a manifest of what it was."""
 
 from pathlib import Path
 
@@ -22,7 +22,7 @@ def run(root: Path, params: Params) -> None:
     bad = [record for record in records if isinstance(record, Unreadable)]
     if not good:
         first = f", the first {bad[0].path.relative_to(raw).as_posix()}: {bad[0].reason}" if bad else ""
-        raise DataError(f"none of the {len(bad)} files can be read as a picture{first}; add data with `kshot data add`")
+        raise DataError(f"none of the {len(bad)} files can be read as an image{first}; add data with `kshot data add`")
     names = [record.path.relative_to(raw).as_posix() for record in good]
     manifest = source.loc[names].reset_index()
     manifest["content"] = [record.content for record in good]

@@ -1,0 +1,126 @@
+"""A table that a person made, read row by row: a CSV of any separator, or a parquet file, values as texts."""
+
+import csv
+import io
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pandas as pd
+
+from kshot.errors import DataError
+
+TABLES = (".csv", ".tsv", ".parquet")
+SEPARATORS = (",", ";", "\t", "|")
+BYTE_ORDER_MARKS = {b"\xef\xbb\xbf": "utf-8-sig", b"\xff\xfe": "utf-16", b"\xfe\xff": "utf-16"}
+
+
+class Row(NamedTuple):
+    """number: the line of a CSV, the header being 1; of a parquet file the row, the first being 1."""
+
+    number: int
+    values: Mapping[str, str]
+
+
+def read_rows(path: Path, needed: tuple[str, ...], optional: tuple[str, ...] = ()) -> list[Row]:
+    """The rows of a table with these columns; '' for a value that is missing, and for all of a missing optional one.
+
+    The case of the columns' names and blanks around names and values do not matter. Raises DataError for a file that is
+    no such table, naming the row and the cause.
+    """
+    try:
+        if path.suffix.lower() == ".parquet":
+            return _read_parquet(path, needed, optional)
+        return list(_read_csv(path, needed, optional))
+    except (OSError, ValueError) as error:
+        cause = getattr(error, "strerror", None) or " ".join(str(error).split())
+        raise DataError(f"{path} cannot be read as a table ({cause}); needs the columns {', '.join(needed)}") from error
+
+
+def _read_csv(path: Path, needed: tuple[str, ...], optional: tuple[str, ...]) -> Iterator[Row]:
+    text = _decoded(path)
+    first, _, rest = text.partition("\n")
+    skipped = 0
+    separators = SEPARATORS
+    if first.lower().startswith("sep=") and len(first.strip()) == 5:  # a line that is meant for Excel
+        text, skipped, separators = rest, 1, (first[4],)
+    reader, header = _begin(text, separators, needed)
+    places = _places(path, header, needed, optional)
+    number = 0
+    try:
+        for values in reader:
+            number = reader.line_num + skipped
+            if not any(value.strip() for value in values):
+                continue
+            if any(value.strip() for value in values[len(header) :]):
+                raise DataError(
+                    f"{path}, row {number}: {len(values)} values for {len(header)} columns; needs a value that holds "
+                    "the separator in double quotes"
+                )
+            yield Row(number, {name: values[at].strip() if at < len(values) else "" for name, at in places.items()})
+    except csv.Error as error:
+        raise DataError(f"{path}, row {reader.line_num + skipped}: {error}; mend the quotes there") from error
+
+
+def _begin(text: str, separators: tuple[str, ...], needed: tuple[str, ...]) -> tuple[Any, list[str]]:
+    """A reader behind the header, and the header, by the separator that gives the columns needed, else the most."""
+    tried = []
+    for separator in separators:
+        reader = csv.reader(io.StringIO(text, newline=""), delimiter=separator, skipinitialspace=True, strict=True)
+        try:
+            header = next((values for values in reader if any(value.strip() for value in values)), [])
+        except csv.Error:
+            continue
+        header = [name.strip() for name in header]
+        if {name.casefold() for name in header} >= set(needed):
+            return reader, header
+        tried.append((len(header), reader, header))
+    if not tried or not max(count for count, _, _ in tried):
+        raise ValueError("it has no header line")
+    _, reader, header = max(tried, key=lambda one: one[0])
+    return reader, header
+
+
+def _decoded(path: Path) -> str:
+    content = path.read_bytes()
+    encoding = next((name for mark, name in BYTE_ORDER_MARKS.items() if content.startswith(mark)), "utf-8")
+    try:
+        text = content.decode(encoding)
+    except UnicodeDecodeError as error:
+        row = content[: error.start].count(b"\n") + 1
+        raise DataError(f"{path}, row {row}: no valid {encoding}; save the table as CSV in UTF-8") from error
+    if "\0" in text:
+        raise ValueError("it holds zero bytes, so it is no text")
+    return text
+
+
+def _read_parquet(path: Path, needed: tuple[str, ...], optional: tuple[str, ...]) -> list[Row]:
+    table = pd.read_parquet(path)
+    if any(table.index.names):
+        table = table.reset_index()
+    places = _places(path, [str(name) for name in table.columns], needed, optional)
+    columns = {name: [_text(value) for value in table.iloc[:, at].astype(object)] for name, at in places.items()}
+    return [Row(row + 1, {name: values[row] for name, values in columns.items()}) for row in range(len(table))]
+
+
+def _text(value: Any) -> str:
+    """A parquet value as it would stand in a CSV: a whole number without a point, nothing for what is missing."""
+    if isinstance(value, bytes):
+        return value.decode("utf-8").strip()
+    if not isinstance(value, str) and pd.api.types.is_scalar(value) and pd.isna(value):
+        return ""
+    if isinstance(value, float) and value.is_integer():
+        return str(int(value))
+    return str(value).strip()
+
+
+def _places(path: Path, header: list[str], needed: tuple[str, ...], optional: tuple[str, ...]) -> dict[str, int]:
+    """Column to its place; an exact name goes before one in another case."""
+    names = [name.strip() for name in header]
+    folded = [name.casefold() for name in names]
+    missing = [column for column in needed if column not in folded]
+    if missing:
+        found = ", ".join(filter(None, names))
+        raise DataError(f"{path} has the columns {found}; needs {', '.join(needed)}, named in its first line")
+    every = [column for column in (*needed, *optional) if column in folded]
+    return {column: names.index(column) if column in names else folded.index(column) for column in every}
