@@ -235,7 +235,7 @@ def _lay_out(images: list[SourceImage], fresh: Path, *, own: Path) -> None:
             shutil.copyfile(image.file, place)
         rows.append((target, image.label, image.group, image.split, image.drawer))
     table = pd.DataFrame(sorted(rows), columns=["path", "class", "group", "split", "drawer"])
-    if not table["drawer"].any():  # so that the versions of data without drawers stay what they were
+    if not (table["drawer"] != "").any():  # so that the versions of data without drawers stay what they were
         del table["drawer"]
     table.to_csv(fresh / "manifest.csv", index=False, lineterminator="\n")
 

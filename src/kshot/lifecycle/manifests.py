@@ -34,9 +34,7 @@ def read_manifest(
         before = seen.setdefault(image.file, (row.number, image))
         if before[1] is not image:
             if before[1] != image:
-                raise DataError(
-                    f"{_at(path, row)} stands in row {before[0]} too, with another class, group, split or drawer; needs one"
-                )
+                raise DataError(f"{_at(path, row)} stands in row {before[0]} too, with other values; needs one row")
             repeated.append(row.number)
             continue
         images.append(image)
