@@ -74,7 +74,7 @@ def _to_pixels(image: Image.Image, kind: str | None, channels: int) -> Pixels:
     if image.has_transparency_data:
         image = image.convert("RGBA")
         image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
-    pixels = np.asarray(image.convert(MODES[channels]))
+    pixels: Pixels = np.asarray(image.convert(MODES[channels]))
     return pixels.reshape(*pixels.shape[:2], channels)
 
 
@@ -95,7 +95,8 @@ def _by_own_range(values: NDArray[np.float64]) -> Pixels:
     if not np.isfinite(values).all():
         raise DataError("it holds values that are no numbers (NaN or infinite); needs finite ones")
     low, high = values.min(), values.max()
-    return np.rint((values - low) * (255 / (high - low) if high > low else 0)).astype(np.uint8)
+    scaled: Pixels = np.rint((values - low) * (255 / (high - low) if high > low else 0)).astype(np.uint8)
+    return scaled
 
 
 def prepare(pixels: Pixels, ingest: Ingest) -> Pixels:
@@ -115,7 +116,7 @@ def prepare(pixels: Pixels, ingest: Ingest) -> Pixels:
 def content_hash(pixels: Pixels) -> str:
     """md5 (32 hex) of a decoded image's shape and pixels."""
     digest = hashlib.md5(repr(pixels.shape).encode(), usedforsecurity=False)
-    digest.update(np.ascontiguousarray(pixels))
+    digest.update(np.ascontiguousarray(pixels).data)
     return digest.hexdigest()
 
 

@@ -41,7 +41,7 @@ def _read_csv(path: Path, needed: tuple[str, ...], optional: tuple[str, ...]) ->
     text = _decoded(path)
     first, _, rest = text.partition("\n")
     skipped = 0
-    separators = SEPARATORS
+    separators: tuple[str, ...] = SEPARATORS
     if first.lower().startswith("sep=") and len(first.strip()) == 5:  # a line that is meant for Excel
         text, skipped, separators = rest, 1, (first[4],)
     reader, header = _begin(text, separators, needed)
