@@ -30,7 +30,7 @@ STEPS = (
     Step("kshot audit --model 1", page="docs/audit.md", shows=("version 1: all .* hold",)),
     Step("kshot audit --model 2", shows=("version 2: all .* hold",)),
     Step("kshot reproduce champion", page="docs/audit.md", shows=("version 1 is reproduced: identical, bit for bit",)),
-    Step("kshot ui", until="http://127.0.0.1", shows=("MLflow", "Prefect")),
+    Step("kshot ui", until="Ctrl-C ends", shows=("MLflow", "Prefect")),
 )
 
 
