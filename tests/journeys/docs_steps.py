@@ -73,6 +73,7 @@ AUDITING = (
     Step("kshot audit --data $DATA", AUDIT, ("kshot audit --data 3f9a0c1e", "kshot audit --data 7842")),
     Step("kshot audit --at $TODAY", AUDIT, ("kshot audit --at 2026-03-01", "kshot audit --at 2026-11-21")),
     Step("kshot audit --class $CLASS", AUDIT, "kshot audit --class robin"),
+    Step("kshot audit --limits", AUDIT),
     Step("kshot prune", AUDIT),
 )
 
