@@ -88,7 +88,10 @@ def test_another_history_is_never_anchored_over_the_first(root: Path, caplog: py
     assert anchor.read(root, "f" * 32).others == (anchor.read(root, RUN).ref,)
 
 
-def test_two_machines_anchor_one_history_on_one_remote(tmp_path: Path, root: Path) -> None:
+def test_two_machines_anchor_one_history_on_one_remote(
+    tmp_path: Path, root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://mlflow.example.org")  # which both use
     subprocess.run(["git", "init", "-q", "--bare", str(tmp_path / "hub.git")], check=True)
     other = repository(tmp_path / "other")
     for place in (root, other):
@@ -117,6 +120,26 @@ def test_a_remote_that_cannot_be_reached_is_one_line_and_the_anchor_is_kept_here
     subprocess.run(["git", "config", anchor.PUSH, "false"], cwd=root, check=True)
     anchor.keep(root, RUN, chain(2))
     assert not caplog.records and len(anchor.read(root, RUN).hashes) == 2
+
+
+def test_a_clone_reads_the_anchor_of_the_repository_that_it_came_from_and_writes_nothing_there(
+    root: Path, tmp_path: Path
+) -> None:
+    anchor.keep(root, RUN, chain(2))
+    subprocess.run(["git", "clone", "-q", str(root), str(tmp_path / "clone")], check=True)
+    clone, before = tmp_path / "clone", git.text(root, "for-each-ref")
+    assert anchor.read(clone, RUN).hashes == ()
+    assert len(anchor.read(clone, RUN, remote=True).hashes) == 2
+    anchor.keep(clone, "f" * 32, chain(1))  # a registry of its own
+    assert git.text(root, "for-each-ref") == before and anchor.read(root, RUN).others == ()
+
+
+def test_a_project_that_was_moved_keeps_its_anchor(root: Path, tmp_path: Path) -> None:
+    anchor.keep(root, RUN, chain(1))
+    moved = root.rename(tmp_path / "moved")
+    anchor.keep(moved, RUN, chain(2))
+    assert len(anchor.read(moved, RUN).hashes) == 2
+    assert len(git.text(moved, "for-each-ref", anchor.REFS).splitlines()) == 1
 
 
 def test_outside_of_a_repository_nothing_is_anchored_and_nothing_fails(tmp_path: Path) -> None:

@@ -1,6 +1,6 @@
 """The history's anchor outside of MLflow's database: the hash of every event, in a git ref that only grows.
 
-Each decision adds a commit to `refs/kshot/history/PROJECT/RUN`: no branch, no file of the working tree and no index is
+Each decision adds a commit to `refs/kshot/history/STORE/RUN`: no branch, no file of the working tree and no index is
 touched. Who writes the whole history in the database anew, hash by hash, is found by the first event that differs.
 The ref is pushed where the repository has a remote that asks for no password: who can change the database and this
 machine's git cannot change what another machine keeps.
@@ -52,7 +52,7 @@ def keep(root: Path, run_id: str, events: Sequence[Event]) -> None:
     Trouble is one line in the log. Without git, or outside of a repository, nothing is anchored, and an audit says so.
     """
     try:
-        ref = _folder(root) + run_id
+        ref = _ref(root, run_id)
         _append(root, ref, [event.hash for event in events])
         _push(root, ref, [event.hash for event in events])
     except (git.NoGit, git.NoRepository):
@@ -66,9 +66,13 @@ def read(root: Path, run_id: str, *, remote: bool = False) -> Anchor:
 
     Raises GitFailed without git, outside of a repository, and where the remote does not answer.
     """
-    folder = _folder(root)
-    ref = folder + run_id
-    commit = _fetch(root, ref) if remote else _commit(root, ref)
+    folder, ref = _folder(root), _ref(root, run_id)
+    if remote:
+        # Another clone of this project may have another name for the store, and the run is the same.
+        found = [(len(_hashes(root, one)), one) for one in _fetch(root, f"{REFS}/*/{run_id}")]
+        commit = max(found)[1] if found else ""
+    else:
+        commit = _commit(root, ref)
     others = git.text(root, "for-each-ref", "--format=%(refname)", folder.rstrip("/")).split()
     return Anchor(
         ref, commit, tuple(_hashes(root, commit)) if commit else (), tuple(name for name in others if name != ref)
@@ -111,8 +115,14 @@ def problem(events: Sequence[Event], anchored: Sequence[str]) -> str:
 def _folder(root: Path) -> str:
     """Where the anchors of this project in this store lie, by its place in the repository and the store's address."""
     place = git.text(root, "rev-parse", "--show-prefix").strip()
-    where = "local" if store.sqlite_file(root) is not None else redacted(store.uri(root))
-    return f"{REFS}/{hashlib.sha256(f'{place} {where}'.encode()).hexdigest()[:12]}/"
+    return f"{REFS}/{hashlib.sha256(f'{place} {redacted(store.uri(root))}'.encode()).hexdigest()[:12]}/"
+
+
+def _ref(root: Path, run_id: str) -> str:
+    """The ref of a history: the one that is there, also where the project was moved since; else a new one."""
+    ours = _folder(root) + run_id
+    known = git.text(root, "for-each-ref", "--format=%(refname)", f"{REFS}/*/{run_id}").split()
+    return ours if ours in known or not known else known[0]
 
 
 def _append(root: Path, ref: str, hashes: Sequence[str]) -> None:
@@ -158,7 +168,7 @@ def _hashes(root: Path, commit: str) -> list[str]:
 def _push(root: Path, ref: str, hashes: Sequence[str]) -> None:
     """Push the ref; where another machine's anchor is there, go on from it. Raises Rewritten, GitFailed."""
     remote = remote_of(root)
-    if not remote:
+    if not remote or _is_working_clone(root, remote):
         return
     try:
         _network(root, "push", "--quiet", "--no-verify", remote, f"{ref}:{ref}")
@@ -174,21 +184,25 @@ def _push(root: Path, ref: str, hashes: Sequence[str]) -> None:
 
 def _of_remote(root: Path, ref: str) -> str:
     try:
-        return _fetch(root, ref)
+        return next(iter(_fetch(root, ref)), "")
     except git.GitFailed:
         return ""
 
 
-def _fetch(root: Path, ref: str) -> str:
-    """The commit that the remote has at the ref, its content brought here and no ref changed; '' for none."""
+def _is_working_clone(root: Path, remote: str) -> bool:
+    """Whether the remote is a folder of this machine that somebody works in: nothing is written into that one."""
+    address = git.text(root, "remote", "get-url", "--push", remote).strip().removeprefix("file://")
+    return (root / address / ".git").exists()
+
+
+def _fetch(root: Path, pattern: str) -> list[str]:
+    """The commits that the remote has at the refs, their content brought here and no ref changed."""
     remote = remote_of(root)
-    if not remote:
-        return ""
-    listed = _network(root, "ls-remote", remote, ref).split()
-    if not listed:
-        return ""
-    _network(root, "fetch", "--quiet", "--no-tags", "--no-write-fetch-head", remote, ref)
-    return listed[0]
+    lines = _network(root, "ls-remote", remote, pattern).splitlines() if remote else []
+    refs = {name: commit for commit, _, name in (line.partition("\t") for line in lines)}
+    if refs:
+        _network(root, "fetch", "--quiet", "--no-tags", "--no-write-fetch-head", remote, *refs)
+    return list(refs.values())
 
 
 def _network(root: Path, *arguments: str) -> str:
