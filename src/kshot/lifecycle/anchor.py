@@ -57,17 +57,19 @@ def keep(root: Path, run_id: str, events: Sequence[Event]) -> None:
         _push(root, ref, [event.hash for event in events])
     except (git.NoGit, git.NoRepository):
         return
-    except KshotError as error:
+    except (KshotError, OSError) as error:
         LOG.warning("the decision is recorded, and not anchored in git: %s", " ".join(str(error).split()))
 
 
 def read(root: Path, run_id: str, *, remote: bool = False) -> Anchor:
-    """What git anchors of the history that run `run_id` holds; with `remote`, as the repository's remote has it.
+    """What git anchors of the history that run `run_id` holds ('': none); with `remote`, as its remote has it.
 
     Raises GitFailed without git, outside of a repository, and where the remote does not answer.
     """
-    folder, ref = _folder(root), _ref(root, run_id)
-    if remote:
+    folder, ref = _folder(root), _ref(root, run_id) if run_id else ""
+    if not run_id:
+        commit = ""
+    elif remote:
         # Another clone of this project may have another name for the store, and the run is the same.
         found = [(len(_hashes(root, one)), one) for one in _fetch(root, f"{REFS}/*/{run_id}")]
         commit = max(found)[1] if found else ""
@@ -82,11 +84,21 @@ def read(root: Path, run_id: str, *, remote: bool = False) -> Anchor:
 def problems(root: Path, run_id: str, events: Sequence[Event]) -> list[str]:
     """What of the history is not as git anchors it, a sentence each; none where git anchors nothing."""
     try:
-        found = read(root, run_id) if run_id else None
+        found = read(root, run_id)
     except git.GitFailed:
         return []
-    wrong = problem(events, found.hashes) if found else ""
-    return [wrong] if wrong else []
+    wrong = [problem(events, found.hashes), another(found)]
+    return [sentence for sentence in wrong if sentence]
+
+
+def another(found: Anchor) -> str:
+    """That git anchors a history which is not the one in the database, '' where it does not."""
+    if not found.others:
+        return ""
+    return (
+        f"git anchors another history of this project and store ({len(found.others)} of them), which is not in the "
+        f"database: it was replaced; if you began a new one yourself: git update-ref -d {found.others[0]}"
+    )
 
 
 def remote_of(root: Path) -> str:
@@ -162,7 +174,8 @@ def _commit(root: Path, ref: str) -> str:
 
 
 def _hashes(root: Path, commit: str) -> list[str]:
-    return [line.split()[1] for line in git.text(root, "cat-file", "blob", f"{commit}:{FILE}").splitlines()]
+    lines = git.text(root, "cat-file", "blob", f"{commit}:{FILE}").splitlines()
+    return [line.partition(" ")[2] for line in lines]
 
 
 def _push(root: Path, ref: str, hashes: Sequence[str]) -> None:

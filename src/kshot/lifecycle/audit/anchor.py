@@ -28,14 +28,8 @@ def anchor(subject: Subject, *, deep: bool) -> str:
             _compare(subject, theirs.hashes, f"remote {asked}")
             known, where = max(known, list(theirs.hashes), key=len), f"git and remote {asked}"
     _compare(subject, found.hashes, found.ref)
-    if found.others:
-        raise Broken(
-            f"git anchors another history of this project and store ({len(found.others)} of them), "
-            "which is not in the database: it was replaced. If you began a new one yourself: "
-            f"git update-ref -d {found.others[0]}",
-            found.others[0].rpartition("/")[2],
-            run_id,
-        )
+    if other := anchors.another(found):
+        raise Broken(other, found.others[0].rpartition("/")[2], run_id or "no history")
     if not known:
         why = f" ({trouble})" if trouble else ""
         raise NotRecorded(f"no event is anchored in git yet; the next decision anchors all{why}")
