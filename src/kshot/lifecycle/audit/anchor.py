@@ -1,6 +1,5 @@
 """Is the history in the database the one that git anchors?"""
 
-from kshot.errors import RegistryError
 from kshot.lifecycle import anchor as anchors
 from kshot.lifecycle import git
 from kshot.lifecycle.audit.link import Broken, NotChecked, NotRecorded
@@ -11,7 +10,7 @@ from kshot.lifecycle.tables import counted
 def anchor(subject: Subject, *, deep: bool) -> str:
     """The events are those whose hashes git keeps; `deep`: as the repository's remote has them, too. Raises Broken."""
     if subject.record is None:
-        raise RegistryError(subject.trouble)
+        raise Broken(subject.trouble, "a history that can be read", "none")
     events, run_id, root = subject.record.events, subject.record.run_id, subject.root
     try:
         found = anchors.read(root, run_id)

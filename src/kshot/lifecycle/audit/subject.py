@@ -92,6 +92,8 @@ class Subject:
         """The model's folder as MLflow keeps it, unchecked. Raises Broken where it is gone."""
         try:
             return registry.fetched(self.root, self.version, self.scratch / "registered")
+        except store.Unreachable:
+            raise
         except RegistryError as error:
             raise Broken(str(error)) from error
 
