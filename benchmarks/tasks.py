@@ -65,7 +65,7 @@ def hardness_table(model: TaskModel, sets: dict[str, EpisodeSet]) -> None:
         tasks = [model.task(support) for support in episodes.support]
         found = [views(task, model.space) for task in tasks]
         left = [view.left_out for view in found if view.left_out is not None]
-        predicted = model.predicted(found)
+        predicted = [one for one in model.predicted(found) if one is not None]
         cells = [
             correlation_of(predicted, measured),
             correlation_of([view.expected for view in found], measured),
@@ -184,6 +184,8 @@ def measure(root: Path) -> None:
     sets = episode_sets(root)
     further = [part for episodes in sets.values() for part in (episodes.support, episodes.query)]
     model = read_task_model(root, load_params(root / "params.yaml"), further)
+    if model.doubt:
+        sys.exit(f"no accuracy is predicted: {model.doubt}")
     distance_table(model)
     print()
     hardness_table(model, sets)
@@ -206,8 +208,10 @@ def draw(root: Path, path: Path) -> None:
         for row in part:
             name = row.name.rpartition("/")[2].replace("_", " ")
             left.annotate(name, (row.x, row.y), (4, 3), textcoords="offset points", fontsize=6, color="0.3")
-        seen = [row for row in part if row.measured is not None]
-        right.scatter([100 * r.predicted for r in seen], [100 * (r.measured or 0) for r in seen], marker=mark, c=colour)
+        seen = [row for row in part if row.measured is not None and row.predicted is not None]
+        right.scatter(
+            [100 * (r.predicted or 0) for r in seen], [100 * (r.measured or 0) for r in seen], marker=mark, c=colour
+        )
     left.set_aspect("equal", "datalim")
     left.set(xticks=[], yticks=[], title="the map of tasks")
     left.legend(fontsize=8)

@@ -2,10 +2,22 @@
 
 import math
 
+import numpy as np
 import pytest
 import torch
+from scipy.optimize import minimize
 
-from kshot.hardness import Views, expected_accuracy, fit_hardness, left_out_accuracy, predicted_accuracy, views
+from kshot.errors import NotConverged
+from kshot.hardness import (
+    CERTAIN,
+    PRIOR,
+    Views,
+    expected_accuracy,
+    fit_hardness,
+    left_out_accuracy,
+    predicted_accuracy,
+    views,
+)
 from kshot.task_space import learn_space
 from kshot.tasks import Task
 
@@ -111,3 +123,44 @@ def test_without_measured_tasks_the_expectation_stands_as_it_is():
 def test_certain_views_give_no_infinite_weights():
     hardness = fit_hardness([Views(1.0, None), Views(1.0, 1.0), Views(0.0, 0.0)], [1.0, 1.0, 0.0])
     assert torch.isfinite(hardness.one_shot).all() and torch.isfinite(hardness.more_shots).all()
+
+
+def disagreeing(tasks=200):
+    """Views that are both certain and contradict each other, with accuracies in between."""
+    generator = torch.Generator().manual_seed(7)
+    sure = torch.rand(tasks, 2, generator=generator).double().round()
+    shares = torch.where(torch.rand(tasks, 1, generator=generator) < 0.8, sure, 0.5 * sure + 0.25)
+    measured = (0.82 + 0.05 * torch.randn(tasks, generator=generator).double()).clamp(0, 1)
+    return shares.tolist(), measured.tolist()
+
+
+def test_saturated_views_that_disagree_are_fitted_to_the_minimum():
+    shares, measured = disagreeing()
+    found = [Views(a, None) for a, _ in shares] + [Views(a, b) for a, b in shares]
+    hardness = fit_hardness(found, measured * 2)
+    predicted = predicted_accuracy(found, hardness)
+    assert float(predicted[:200].mean()) == pytest.approx(0.82, abs=0.01)
+    assert float(predicted[200:].mean()) == pytest.approx(0.82, abs=0.01)
+    logits = np.array(shares).clip(CERTAIN, 1 - CERTAIN)
+    table = np.column_stack([np.ones(200), np.log(logits / (1 - logits))])
+    for weights, width in ((hardness.one_shot, 2), (hardness.more_shots, 3)):
+        columns, start = table[:, :width], np.eye(width)[1]
+
+        def loss(w, columns=columns, start=start):
+            scores = columns @ w
+            return (np.logaddexp(0, scores) - measured * scores).sum() + PRIOR / 2 * ((w - start) ** 2).sum()
+
+        oracle = minimize(loss, start, method="Nelder-Mead", options={"xatol": 1e-9, "fatol": 1e-12, "maxiter": 10000})
+        assert loss(weights.numpy()) <= oracle.fun + 1e-7
+
+
+@pytest.mark.parametrize("accuracy", [0.0, 0.5, 1.0])
+def test_views_of_one_value_and_accuracies_of_one_value_converge(accuracy):
+    found = [Views(1.0, 1.0)] * 50 + [Views(1.0, None)] * 50
+    predicted = predicted_accuracy(found, fit_hardness(found, [accuracy] * 100))
+    assert predicted.tolist() == pytest.approx([accuracy] * 100, abs=0.01)
+
+
+def test_a_fit_of_no_numbers_has_not_converged():
+    with pytest.raises(NotConverged, match="on 2 tasks has not converged"):
+        fit_hardness([Views(0.5, None), Views(math.nan, None)], [0.5, 0.5])

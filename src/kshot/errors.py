@@ -9,6 +9,7 @@ KshotError                 every error meant for a person: one line, found - nee
 ├── RegistryError          MLflow's store, the registry, the champion              exit 7
 ├── Busy                   another kshot command holds the project                 exit 8
 ├── TrainingDiverged       a loss that is no longer a number                       exit 9
+├── NotConverged           a fit that did not reach its tolerance                  exit 1
 ├── AuditFailed            a link of a model's record does not hold                exit 10
 ├── NotReproduced          a model that did not, or cannot, come out again         exit 11
 ├── Drifted                new pictures are not like those of training             exit 12
@@ -57,6 +58,10 @@ class Busy(KshotError):
 
 class TrainingDiverged(KshotError):
     exit_code = 9
+
+
+class NotConverged(KshotError):
+    pass
 
 
 class AuditFailed(KshotError):

@@ -15,8 +15,10 @@ from typing import NamedTuple
 
 import torch
 from torch import Tensor
+from torch.nn.functional import softplus
 
 from kshot.distances import squared_euclidean
+from kshot.errors import NotConverged
 from kshot.task_space import TaskSpace
 from kshot.tasks import Task
 
@@ -25,6 +27,9 @@ CERTAIN = 1e-4  # a view's share is kept this far from 0 and 1
 # What holds the weights where few tasks were measured. A task that is nearly always answered rightly tells little, so
 # that 1.0 outweighs hundreds of them: the left out view was then all but ignored.
 PRIOR = 0.01
+# Of the fit: relative to the loss, what one more step could still gain. Steps are halved until each gains, so that it
+# always arrives; the number of steps is for our own mistakes alone.
+TOLERANCE, STEPS, HALVINGS, GAIN = 1e-10, 200, 50, 1e-4
 
 
 class Views(NamedTuple):
@@ -71,7 +76,10 @@ def left_out_accuracy(support: Task, space: TaskSpace) -> float | None:
 
 
 def fit_hardness(found: Sequence[Views], accuracy: Sequence[float]) -> Hardness:
-    """Weights that make the views the measured accuracies, one entry a task; few tasks leave `expected` as it is."""
+    """Weights that make the views the measured accuracies, one entry a task; few tasks leave `expected` as it is.
+
+    Raises NotConverged where a fit does not arrive at its minimum.
+    """
     measured = torch.tensor(accuracy, dtype=torch.float64)
     single = torch.tensor([view.left_out is None for view in found], dtype=torch.bool)
     first = [view for view in found if view.left_out is None]
@@ -128,13 +136,33 @@ def _columns(found: Sequence[Views], width: int) -> Tensor:
 
 
 def _fit(columns: Tensor, measured: Tensor) -> Tensor:
-    """Newton's method for logistic regression on shares, held back towards (0, 1, 0): the first view as it stands."""
+    """Logistic regression on shares, pulled towards (0, 1, 0): the first view as it stands.
+
+    Damped Newton steps (Boyd and Vandenberghe 2004, algorithm 9.5) until the decrement falls below TOLERANCE. Whole
+    steps can swing between two points for ever, where views are saturated and disagree.
+    """
     start = torch.zeros(columns.shape[1], dtype=torch.float64)
     start[1] = 1.0
-    weights = start.clone()
-    for _ in range(50):
+
+    def loss(weights: Tensor) -> float:
+        logits = columns @ weights
+        penalty = PRIOR / 2 * (weights - start).square().sum()
+        return float((softplus(logits) - measured * logits).sum() + penalty)
+
+    weights, now = start.clone(), loss(start)
+    for _ in range(STEPS):
         chance = (columns @ weights).sigmoid()
         slope = columns.T @ (measured - chance) - PRIOR * (weights - start)
         curve = (columns * (chance * (1 - chance))[:, None]).T @ columns + PRIOR * torch.eye(len(start)).double()
-        weights = weights + torch.linalg.solve(curve, slope)
-    return weights
+        move = torch.linalg.solve(curve, slope)
+        decrement = float(slope @ move)
+        if decrement / 2 <= TOLERANCE * (1 + abs(now)):
+            return weights
+        for halving in range(HALVINGS):
+            size = 0.5**halving
+            if (then := loss(weights + size * move)) <= now - GAIN * size * decrement:
+                weights, now = weights + size * move, then
+                break
+        else:
+            break
+    raise NotConverged(f"logistic regression on {len(measured)} tasks has not converged")

@@ -3,6 +3,7 @@ import math
 import pytest
 import torch
 
+from kshot.errors import NotConverged
 from kshot.heads import INDUCTIVE, TRANSDUCTIVE
 from kshot.heads.cosine_classifier import RATE, SCALE, STEPS
 from kshot.heads.simple_shot import simple_shot_head
@@ -152,3 +153,12 @@ def test_heads_take_whatever_an_embedding_gives():
     points, labels = balanced(0, classes=3, images=4, dtype=torch.float32)
     for name in set(HEADS) - {"pt_map"}:
         assert torch.isfinite(answers(name, points[None], labels, points[None], 3)).all()
+
+
+def test_a_logistic_regression_that_runs_out_of_steps_is_no_prediction(monkeypatch):
+    from kshot.heads import logistic_regression
+
+    monkeypatch.setattr(logistic_regression, "STEPS", 1)
+    points = torch.rand(1, 6, 8, generator=torch.Generator().manual_seed(0))
+    with pytest.raises(NotConverged, match="did not reach its tolerance in 1 steps"):
+        HEADS["logistic_regression"](points, torch.arange(3).repeat(2), points, 3)

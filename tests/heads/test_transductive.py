@@ -4,6 +4,7 @@ from easyfsl.methods import PTMAP, LaplacianShot
 from torch import nn
 
 from kshot.distances import squared_euclidean
+from kshot.errors import NotConverged
 from kshot.heads.laplacian_shot import _nearest_neighbours, laplacian_shot_head
 from kshot.heads.pt_map import pt_map_head, transport
 
@@ -107,6 +108,16 @@ def test_pt_map_is_the_papers_algorithm_step_by_step():
             shares = torch.cat([member, plan_of(asked, means)])
             means = means + 0.2 * ((shares / shares.sum(0)).T @ torch.cat([known, asked]) - means)
         torch.testing.assert_close(answered.exp(), plan_of(asked, means), atol=1e-5, rtol=0)
+
+
+def test_what_does_not_converge_is_no_prediction():
+    generator = torch.Generator().manual_seed(0)
+    cost = 4 * torch.rand(1, 30, 3, generator=generator)
+    with pytest.raises(NotConverged, match="pt_map is off by .* queries a class after 100 steps; needs 1e-06"):
+        transport(cost * torch.nan, 10.0, torch.zeros(1, 3, dtype=torch.float64))
+    few, asked = torch.rand(1, 3, 8, generator=generator), torch.rand(1, 12, 8, generator=generator)
+    with pytest.raises(NotConverged, match="laplacian_shot still moves a query's share by .* after 20 updates"):
+        laplacian_shot_head(few, torch.arange(3), asked, 3, weight=-50.0)
 
 
 def test_pt_map_says_what_it_cannot_answer():

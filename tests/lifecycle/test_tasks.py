@@ -8,18 +8,20 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 import yaml
 from PIL import Image
 
 from kshot import cli
-from kshot.errors import DataError
-from kshot.lifecycle import layout
+from kshot.errors import DataError, NotConverged
+from kshot.hardness import Hardness
+from kshot.lifecycle import layout, task_model
 from kshot.lifecycle.packed import read_images, read_manifest
 from kshot.lifecycle.stages import evaluate, train
 from kshot.lifecycle.task_model import WIDEST, narrowed
 from kshot.lifecycle.task_page import PAGE, write_task_page
 from kshot.lifecycle.task_words import words
-from kshot.lifecycle.tasks import survey
+from kshot.lifecycle.tasks import survey, write_json
 from kshot.params import Params, params_from
 from tests.lifecycle import packed_project
 from tests.lifecycle.page_loads import loads
@@ -212,6 +214,32 @@ def test_a_model_that_knows_the_validation_classes_sets_no_limit_and_says_so(tmp
     assert "trained on the validation classes" in words(found)
 
 
+@pytest.mark.parametrize("weights", [[-9.0, 0.0], None], ids=["far off", "not converged"])
+def test_predictions_that_validation_contradicts_are_not_given_and_the_reason_is(root, tmp_path, monkeypatch, weights):
+    def fit(found, measured):
+        if weights is None:
+            raise NotConverged("the fit has not converged")
+        return Hardness(*(torch.tensor([*weights, *[0.0] * more], dtype=torch.float64) for more in (0, 1)))
+
+    monkeypatch.setattr(task_model, "fit_hardness", fit)
+    found = survey(root, params_of(root), shots=2)
+    assert {row.predicted for row in found.rows} == {None} and {one.predicted for one in found.trust} == {None}
+    assert found.calibrated and any(row.limit for row in found.rows), "what lies outside is known all the same"
+    reason = "validation tasks of 1 image a class the predictions are 0.0 % and the measured accuracies "
+    assert (reason if weights else "has not converged") in found.doubt
+    assert f"note: no accuracy is predicted: {found.doubt}" in words(found)
+    assert "no accuracy is predicted" in write_task_page(found, tmp_path / "tasks.html").read_text()
+    write_json(found, tmp_path / "tasks.json")
+    content = json.loads((tmp_path / "tasks.json").read_text())
+    assert content["rows"][0]["predicted"] is None and content["trust"][0]["correlation"]["mean"] is None
+    assert content["doubt"] == found.doubt
+
+
+def test_predictions_that_hold_on_validation_are_given(own):
+    assert own.doubt == ""
+    assert all(row.predicted is not None for row in own.rows)
+
+
 def test_without_groups_sets_of_classes_are_the_tasks(root, tmp_path):
     copy = shutil.copytree(root, tmp_path / "copy")
     path = copy / layout.SPLIT / "classes.parquet"
@@ -239,8 +267,6 @@ def test_without_a_trained_model_the_remedy_is_named(root, tmp_path):
 
 @pytest.mark.parametrize("offset", [0, 1e3])
 def test_wide_spaces_keep_their_distances_about(offset):
-    import torch
-
     points = torch.randn(50, 3000, generator=torch.Generator().manual_seed(0)) + offset
     narrow = narrowed(points)
     assert torch.allclose(torch.pdist(narrow), torch.pdist(narrowed(points - offset)), rtol=1e-3)

@@ -7,7 +7,7 @@ from torch.nn.functional import cross_entropy, one_hot
 from kshot.distances import cosine_similarity, unit_length
 from kshot.prototypes import prototypes
 
-SCALE, STEPS, RATE = 10.0, 100, 0.1
+SCALE, STEPS, RATE = 10.0, 100, 0.1  # a hundred steps are the paper's: their number is part of the method
 
 
 def cosine_classifier_head(support: Tensor, labels: Tensor, query: Tensor, n_way: int) -> Tensor:

@@ -4,9 +4,12 @@ import torch
 from torch import Tensor
 
 from kshot.distances import squared_euclidean, unit_length
+from kshot.errors import NotConverged
 from kshot.prototypes import prototypes
 
-STEPS = 20  # bound updates; stopping when the energy rests would let the episodes of one batch decide for each other
+# Bound updates; stopping when the energy rests would let the episodes of one batch decide for each other. On clouds of
+# five overlapping classes the last of them moves no share by more than 1e-6.
+STEPS, TOLERANCE = 20, 1e-3
 
 
 def laplacian_shot_head(
@@ -16,7 +19,8 @@ def laplacian_shot_head(
 
     Embeddings are centred on their own set, support or query, and brought to unit length; prototypes are moved towards
     the queries (section 3.4); `weight` is the paper's lambda, `neighbours` its k less one: the authors' code counts a
-    query as the first of its own three. Shapes as in `kshot.heads`; Q must be above `neighbours`.
+    query as the first of its own three. Shapes as in `kshot.heads`; Q must be above `neighbours`. Raises NotConverged
+    where the last update still moves a share by more than TOLERANCE.
     """
     support, query = (unit_length(part - part.mean(1, keepdim=True)) for part in (support, query))
     means = _rectified(support, labels, query, n_way)
@@ -24,8 +28,15 @@ def laplacian_shot_head(
     affinity = _nearest_neighbours(query, neighbours)
     assigned = (-unary).softmax(-1)
     for _ in range(STEPS):
+        before = assigned
         scores = weight * affinity @ assigned - unary
         assigned = scores.softmax(-1)
+    moved = float((assigned - before).abs().max())
+    if not moved <= TOLERANCE:
+        raise NotConverged(
+            f"laplacian_shot still moves a query's share by {moved:.1g} after {STEPS} updates; needs {TOLERANCE:.0e}: "
+            "take another classifier in evaluate.head"
+        )
     return scores.log_softmax(-1)
 
 

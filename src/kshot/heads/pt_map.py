@@ -4,9 +4,11 @@ import torch
 from torch import Tensor
 
 from kshot.distances import unit_length
+from kshot.errors import NotConverged
 from kshot.prototypes import prototypes
 
-STEPS, RATE, SHARPNESS = 20, 0.2, 10.0  # of the means, of their moves, and lambda of the transport: the paper's
+# Of the means, of their moves, and lambda of the transport: the paper's. The number of moves is part of the method.
+STEPS, RATE, SHARPNESS = 20, 0.2, 10.0
 POWER, EPSILON = 0.5, 1e-6
 TOLERANCE, RIDGE = 1e-6, 1e-9  # ridge: a plan without any doubt has no curvature
 NEWTON_STEPS = 100  # seven were enough for costs from 0 to 4, fifty with a sharpness of 1,000
@@ -40,10 +42,12 @@ def transport(cost: Tensor, sharpness: float, potentials: Tensor) -> tuple[Tenso
     """The entropic transport plans of a batch: rows sum to 1, columns to Q / n_way (Cuturi 2013, arXiv:1306.0895).
 
     cost (E, Q, n_way), up to a number a row; potentials (E, n_way) float64, of the classes, to begin with, zeros where
-    none are known. Returns the plans (E, Q, n_way), columns within TOLERANCE or where NEWTON_STEPS end, and their
-    potentials. Newton's steps on the n_way potentials (the semi-dual, Cuturi and Peyre 2018, arXiv:1811.05527) in
-    float64, shortened so that each must lower the dual's value (Sun and Tran-Dinh 2019, arXiv:1703.04599): a few,
-    where Sinkhorn's take a thousand and more.
+    none are known. Returns the plans (E, Q, n_way), columns within TOLERANCE, and their potentials; raises NotConverged
+    where NEWTON_STEPS do not reach that.
+
+    Newton's steps on the n_way potentials (the semi-dual, Cuturi and Peyre 2018, arXiv:1811.05527) in float64,
+    shortened so that each must lower the dual's value (Sun and Tran-Dinh 2019, arXiv:1703.04599): a few, where
+    Sinkhorn's take a thousand and more.
     """
     n_way = cost.shape[2]
     share = cost.shape[1] / n_way
@@ -59,6 +63,12 @@ def transport(cost: Tensor, sharpness: float, potentials: Tensor) -> tuple[Tenso
         move = torch.linalg.solve(curvature, share - sums)
         length = (move.amax(1, keepdim=True) - move.amin(1, keepdim=True)).clamp_min(torch.finfo(move.dtype).tiny)
         potentials = potentials + move * length.log1p() / length
+    else:
+        off = float((sums - share).abs().max())
+        raise NotConverged(
+            f"the transport plan of pt_map is off by {off:.1g} queries a class after {NEWTON_STEPS} steps; "
+            f"needs {TOLERANCE:.0e}: take another classifier in evaluate.head"
+        )
     return plan.to(cost.dtype), potentials
 
 

@@ -19,7 +19,7 @@ from mlflow.pyfunc.model import PythonModel, PythonModelContext
 
 from kshot.answering import Answering, answering_method, load_answering, scorer
 from kshot.embedding import embed
-from kshot.errors import DataError
+from kshot.errors import DataError, NotConverged
 from kshot.heads.prototype import prototype_head
 from kshot.heads.table import Head
 from kshot.image_formats import LARGEST
@@ -88,7 +88,7 @@ class FewShot(PythonModel):
         known, asked = points[support][None], points[queries][None]
         try:
             scores = self.scores(known, places, asked, len(names))[0]
-        except ValueError as error:
+        except (ValueError, NotConverged) as error:
             raise DataError(f"head {self.answering.head} cannot answer this: {error}") from None
         score, nearest = scores.softmax(1).max(1)
         distances = self._distance(known, places, asked, len(names))

@@ -14,7 +14,7 @@ from torch import Tensor
 from kshot.answering import ANSWERING, Answering, answering_method, load_answering, scorer
 from kshot.embedding import WEIGHTS
 from kshot.episodes import EpisodeSet, draw_episodes
-from kshot.errors import DataError, KshotError
+from kshot.errors import DataError, KshotError, NotConverged
 from kshot.evaluation import Points, accuracies, answer_episodes, embed_once
 from kshot.hardness import Hardness, Views, fit_hardness, predicted_accuracy, views
 from kshot.lifecycle import layout
@@ -33,6 +33,7 @@ WIDEST = 256  # a space of more directions is projected at random to this many
 # other of its class answers would be trusted as little in tasks of many.
 WAYS, SHOTS = (2, 5, 10, 20, 40), (1, 5, 10)
 TASKS_A_SHAPE = 30
+DOUBTFUL = 0.02  # mean predicted and mean measured accuracy of validation tasks may differ by this much
 LIMIT_TASKS = 200  # validation tasks that a limit is set on
 # Of these. Tasks of many classes are all alike where a few groups of validation classes are all that they are drawn
 # from, and a limit set on them warns of every new group.
@@ -45,9 +46,11 @@ Ids = NDArray[np.integer[Any]]
 class TaskModel:
     """The model with its points, and what validation classes allow it to say.
 
-    images: label to the ids of its images that are embedded, those of turned test classes are not; `points` their
-    values and `narrow` the same for `kshot.tasks`. hardness is None, and so is every limit, where it was trained on
-    the validation classes.
+    images     label to the ids of its images that are embedded; those of turned test classes are not
+    points     their values, and `narrow` the same for `kshot.tasks`
+    validated  whether there are validation classes that it was not trained on: without, there is no limit
+    hardness   set on tasks of those; None where there are none, or no fit
+    doubt      why no accuracy is predicted; "" where one is
     """
 
     method: Method
@@ -59,14 +62,19 @@ class TaskModel:
     space: TaskSpace
     hardness: Hardness | None
     accept: float
+    validated: bool = False
+    doubt: str = ""
 
     def task(self, support: Ids) -> Task:
         """The labelled set of image ids (n_way, k_shot)."""
         labels = torch.arange(len(support)).repeat_interleave(support.shape[1])
         return Task(self.narrow.values[self.narrow.rows(support.ravel())], labels)
 
-    def predicted(self, found: Sequence[Views]) -> list[float]:
-        """The accuracy to expect of each task; where nothing could be set on validation classes, the first view."""
+    def predicted(self, found: Sequence[Views]) -> list[float] | list[None]:
+        """The accuracy to expect of each task; the first view where nothing could be set on validation classes; None
+        where `doubt` says why."""
+        if self.doubt:
+            return [None] * len(found)
         if self.hardness is None:
             return [view.expected for view in found]
         accuracy: list[float] = predicted_accuracy(found, self.hardness).tolist()
@@ -107,7 +115,7 @@ def read_task_model(root: Path, params: Params, further: Sequence[Ids] = ()) -> 
         torch.Generator().manual_seed(0),
     )
     model = TaskModel(method, answering, classes, images, points, narrow, space, None, params.evaluate.accept_known)
-    return _with_hardness(model) if len(validation) > 1 else model
+    return _with_hardness(replace(model, validated=True)) if len(validation) > 1 else model
 
 
 def narrowed(values: Tensor) -> Tensor:
@@ -124,7 +132,7 @@ def narrowed(values: Tensor) -> Tensor:
 def limit(model: TaskModel, n_way: int, k_shot: int) -> float | None:
     """The outsideness up to which the share `accept` of validation tasks lies, None without any: tasks of as many
     shots, and as many classes up to LIMIT_WAYS, half of them within one group where groups have as many."""
-    if model.hardness is None:
+    if not model.validated:
         return None
     labels = [label for label in model.images if model.classes["split"][label] == "val"]
     k_shot = min(k_shot, *(len(model.images[label]) for label in labels))
@@ -166,7 +174,28 @@ def _with_hardness(model: TaskModel) -> TaskModel:
                 if episodes is not None and scores is not None:
                     found += [views(model.task(support), model.space) for support in episodes.support]
                     measured += scores.tolist()
-    return replace(model, hardness=fit_hardness(found, measured))
+    try:
+        hardness = fit_hardness(found, measured)
+    except NotConverged as error:
+        return replace(model, doubt=str(error))
+    return replace(model, hardness=hardness, doubt=doubt(found, measured, hardness))
+
+
+def doubt(found: Sequence[Views], measured: Sequence[float], hardness: Hardness) -> str:
+    """Why predictions are not to be believed: on the tasks that they were set on, 1-shot ones or others, their mean
+    is not the measured one; "" where both are within DOUBTFUL."""
+    accuracy = predicted_accuracy(found, hardness).numpy() if found else np.empty(0)
+    single = np.array([view.left_out is None for view in found], dtype=bool)
+    for rows, shots in ((single, "1 image"), (~single, "several images")):
+        if not rows.any():
+            continue
+        expected, true = 100 * float(accuracy[rows].mean()), 100 * float(np.array(measured)[rows].mean())
+        if abs(expected - true) > 100 * DOUBTFUL:
+            return (
+                f"over {rows.sum()} validation tasks of {shots} a class the predictions are {expected:.1f} % "
+                f"and the measured ones {true:.1f} % on average; needs at most {100 * DOUBTFUL:.0f} points apart"
+            )
+    return ""
 
 
 def _draw(

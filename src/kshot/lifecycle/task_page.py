@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from kshot.lifecycle import layout
 from kshot.lifecycle.pages import pages, write_page
 from kshot.lifecycle.report_plots import WIDTH, picture
-from kshot.lifecycle.task_words import correlation, warning
+from kshot.lifecycle.task_words import correlation, no_prediction, warning
 from kshot.lifecycle.tasks import NEW, Row, Survey
 
 PAGE = layout.REPORT.with_name("tasks.html")
@@ -22,7 +22,8 @@ LONGEST_NAME = 22
 def write_task_page(found: Survey, path: Path) -> Path:
     """Write the page to `path` and return it; whole or not at all."""
     environment = pages()
-    environment.globals.update(task_map=task_map, task_mark=task_mark, correlation=correlation, warning=warning)
+    environment.globals.update(task_map=task_map, task_mark=task_mark)
+    environment.globals.update(correlation=correlation, no_prediction=no_prediction, warning=warning)
     return write_page(environment.get_template("tasks.html.j2").render(found=found, kinds=_kinds(found)), path)
 
 

@@ -19,6 +19,8 @@ def words(found: Survey) -> str:
         parts[0] += f"\n  and {len(rows) - LONGEST} more, all of them on the page"
     parts += [f"note: {note}" for note in found.notes]
     parts += [f"warning: {warning(row, found)}" for row in rows if row.is_outside]
+    if found.doubt:
+        parts.append(f"note: {no_prediction(found)}")
     if not found.calibrated:
         parts.append(
             "note: the model was trained on the validation classes, so predictions are set on nothing "
@@ -37,8 +39,13 @@ def warning(row: Row, found: Survey) -> str:
     return (
         f"{row.name} lies outside what the model was trained for: {row.outside:.2f}, where "
         f"{100 * found.accept:.0f} % of validation tasks stay below {row.limit:.2f}; "
-        "its predicted accuracy may not hold"
+        + ("what was measured elsewhere may not hold for it" if found.doubt else "its predicted accuracy may not hold")
     )
+
+
+def no_prediction(found: Survey) -> str:
+    """Why no accuracy is predicted."""
+    return f"no accuracy is predicted: {found.doubt}"
 
 
 def correlation(trust: Trust) -> str:

@@ -32,7 +32,8 @@ MOST_WAYS, MOST_QUERIES = 20, 15  # of those
 @dataclass(frozen=True)
 class Row:
     """One task. split is train, val, test or new; shots its images a class, on average; predicted and measured the
-    accuracy of the model, measured None where there is nothing to measure it on; outside as `outsideness` says, and
+    accuracy of the model, predicted None where it cannot be believed and measured where there is nothing to measure it
+    on; outside as `outsideness` says, and
     limit what most validation tasks stay below, None where nothing could be set; x, y the place on the map."""
 
     name: str
@@ -40,7 +41,7 @@ class Row:
     classes: int
     images: int
     shots: float
-    predicted: float
+    predicted: float | None
     measured: float | None
     nearest: tuple[tuple[str, float], ...]
     outside: float
@@ -60,7 +61,7 @@ class Trust:
 
     protocol: str
     episodes: int
-    predicted: float
+    predicted: float | None
     measured: float
     correlation: Interval
 
@@ -68,13 +69,15 @@ class Trust:
 @dataclass(frozen=True)
 class Survey:
     """rows, a source's own first; trust, one entry a protocol; accept, the share of validation tasks below a limit;
-    calibrated, whether there were validation classes to set predictions on; notes on how the source was read."""
+    calibrated, whether there were validation classes to set predictions on; notes on how the source was read; doubt,
+    why no accuracy is predicted, "" where one is."""
 
     rows: tuple[Row, ...]
     trust: tuple[Trust, ...]
     accept: float
     calibrated: bool
     notes: tuple[str, ...]
+    doubt: str = ""
 
 
 @dataclass(frozen=True)
@@ -133,7 +136,7 @@ def survey(root: Path, params: Params, source: str | None = None, shots: int = 5
             )
         )
     notes = found.notes if found is not None else ()
-    return Survey(tuple(rows), _trust(root, model, asked), model.accept, model.hardness is not None, notes)
+    return Survey(tuple(rows), _trust(root, model, asked), model.accept, model.validated, notes, model.doubt)
 
 
 def write_json(found: Survey, path: Path) -> None:
@@ -198,6 +201,8 @@ def _trust(root: Path, model: TaskModel, asked: dict[str, EpisodeSet]) -> tuple[
             table[table["protocol"] == name].sort_values("episode")["accuracy"].to_numpy()[: len(episodes.support)]
         )
         predicted = model.predicted([views(model.task(support), model.space) for support in episodes.support])
-        correlation = rank_correlation(predicted, measured)
-        found.append(Trust(name, len(measured), float(np.mean(predicted)), float(np.mean(measured)), correlation))
+        expected = np.array(predicted, dtype=np.float64)  # NaN where nothing is predicted
+        correlation = Interval(*[math.nan] * 3) if model.doubt else rank_correlation(expected, measured)
+        mean = None if model.doubt else float(expected.mean())
+        found.append(Trust(name, len(measured), mean, float(np.mean(measured)), correlation))
     return tuple(found)
