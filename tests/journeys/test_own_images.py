@@ -20,7 +20,7 @@ pytestmark = pytest.mark.journeys
 
 README = "README.md"
 OWN = (
-    Step('kshot data add birds --note "first season"', page=README, shows=("420 images.* 30 classes",), needed=True),
+    Step('kshot data add birds --note "first season"', page=README, shows=("480 images.* 30 classes",), needed=True),
     Step(
         "kshot retrain --params docs/photographs.yaml --set train.steps=10",
         page=README,
