@@ -1,4 +1,4 @@
-"""The command lines of the pages in docs, in an order that makes sense of them, after README.md's own images.
+"""The command lines of the pages in docs, in an order that makes sense of them.
 
 Names that a page takes from its own example stand for others here; settings that are added make a retraining short.
 The environment has DATA, the data version, TODAY, and CLASS, one of its classes.
@@ -67,8 +67,9 @@ TRAINING = (
     ),
 )
 
+# Of two versions, the first of them champion.
 AUDITING = (
-    Step("kshot audit --model champion", AUDIT, shows=(": all .* hold",)),
+    Step("kshot audit --model champion", AUDIT, shows=("version 1: all .* hold",)),
     Step("kshot audit --model 2 --deep", AUDIT, "kshot audit --model 3 --deep", shows=("version 2: all .* hold",)),
     Step("kshot audit --data $DATA", AUDIT, ("kshot audit --data 3f9a0c1e", "kshot audit --data 7842")),
     Step("kshot audit --at $TODAY", AUDIT, ("kshot audit --at 2026-03-01", "kshot audit --at 2026-11-21")),

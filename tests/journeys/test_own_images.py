@@ -37,7 +37,6 @@ STEPS = (
     *docs_steps.LOOKING,
     *docs_steps.DECIDING,
     *docs_steps.TRAINING,
-    *docs_steps.AUDITING,
     *docs_steps.SCHEDULING,
     *(docs_steps.PRETRAINED if docs_steps.WEIGHTS.exists() else ()),
 )
@@ -47,14 +46,13 @@ STEPS = (
 def journey(tmp_path_factory: pytest.TempPathFactory) -> Journey:
     folder = tmp_path_factory.mktemp("own")
     root = clone(folder / "project")
-    birds = photographs(root / "birds")
+    photographs(root / "birds")
     others = photographs(folder / "others", classes=slice(30, 50))
     camera = folder / "camera"
     camera.mkdir()
     for number, image in enumerate(sorted(others.rglob("*.jpg"))[:40]):
         shutil.copy(image, camera / f"{number}.jpg")
-    some_class = min(birds.iterdir()).name
-    return Journey(Person(root, wheel_environment(folder), {"CLASS": some_class}))
+    return Journey(Person(root, wheel_environment(folder)))
 
 
 def wheel_environment(folder: Path) -> Path:
