@@ -23,7 +23,7 @@ STEPS = (
     Step("kshot retrain", shows=("version 1",), hides=("version 2",)),
     Step("kshot retrain --set train.seed=1", shows=("model kshot version 2",), needed=True),
     Step("kshot models", shows=(r"1 champion|2 champion",)),
-    Step("kshot compare 1 2", shows=(r"5w1s .* pp",)),
+    Step("kshot compare 1 2", shows=(r"5w1s \d\d\.\d+ %",)),
     Step("kshot promote 1 --reason 'the one that we know'", shows=("version 1 is champion now|already",)),
     Step("kshot promote 2 --reason 'the other seed'", shows=("version 2 is champion now",)),
     Step("kshot rollback --reason 'false accepts'", shows=("version 1 is champion now instead of version 2",)),
