@@ -9,8 +9,9 @@ from numpy.typing import NDArray
 
 from kshot.drift import Shape
 from kshot.errors import DataError
-from kshot.lifecycle import dataset, layout, left_out
+from kshot.lifecycle import dataset, left_out
 from kshot.lifecycle.drift_reference import Facts, look_at
+from kshot.lifecycle.private_state import private_state
 from kshot.lifecycle.source_image import SourceImage
 from kshot.lifecycle.task_sources import adapted
 from kshot.methods.method import Method
@@ -46,8 +47,7 @@ def read_new(root: Path, source: str, method: Method) -> NewPictures:
 
     Raises DataError for a source that cannot be read or has fewer than FEWEST pictures that can.
     """
-    (root / layout.STATE).mkdir(exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=root / layout.STATE) as name:
+    with tempfile.TemporaryDirectory(dir=private_state(root)) as name:
         scratch = Path(name)
         found = dataset.read_images(source, scratch / "unpacked", unlabelled=True)
         every = found.images

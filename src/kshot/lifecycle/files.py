@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from kshot.lifecycle import layout
+from kshot.lifecycle.private_state import private_state
 
 CHUNK = 1 << 20
 Advance = Callable[[int], object]  # told how many bytes were hashed
@@ -16,8 +16,7 @@ Advance = Callable[[int], object]  # told how many bytes were hashed
 @contextmanager
 def exclusive(root: Path, name: str) -> Iterator[None]:
     """Let one process of this machine at a time into the block; the others wait."""
-    path = root / layout.STATE / f"{name}.lock"
-    path.parent.mkdir(parents=True, exist_ok=True)
+    path = private_state(root) / f"{name}.lock"
     with path.open("a") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         yield

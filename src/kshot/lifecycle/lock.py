@@ -12,6 +12,7 @@ from pathlib import Path
 
 from kshot.errors import Busy
 from kshot.lifecycle import layout
+from kshot.lifecycle.private_state import private_state
 
 LOCK = layout.STATE / "lock"
 SCHEDULED = layout.STATE / "scheduled.lock"  # of the scheduled retraining that goes on (flows/at_commit.py)
@@ -34,8 +35,8 @@ def hold(root: Path, command: str, which: Path = LOCK) -> Iterator[None]:
     Entering again in the process that already holds it is fine, so that a flow takes the lock itself and a command
     may take it earlier. Raises Busy, which names the other process, its command and since when.
     """
+    private_state(root)
     path = root / which
-    path.parent.mkdir(parents=True, exist_ok=True)
     # Opened without truncating: until the lock is ours, the content is the other holder's.
     with os.fdopen(os.open(path, os.O_RDWR | os.O_CREAT, 0o644), "r+", encoding="utf-8") as file:
         if not _acquired(file.fileno()):

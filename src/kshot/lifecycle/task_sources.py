@@ -12,7 +12,8 @@ from PIL import Image
 from kshot.embedding import embed
 from kshot.errors import DataError
 from kshot.images import Packed, pack
-from kshot.lifecycle import dataset, layout, left_out
+from kshot.lifecycle import dataset, left_out
+from kshot.lifecycle.private_state import private_state
 from kshot.lifecycle.source_image import SourceImage
 from kshot.lifecycle.task_model import narrowed
 from kshot.methods.method import Method
@@ -35,8 +36,7 @@ def read_tasks(root: Path, source: str, method: Method) -> SourceTasks:
 
     Raises DataError for a source that cannot be read, of one class, or with a class of which no picture can be read.
     """
-    (root / layout.STATE).mkdir(exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=root / layout.STATE) as name:
+    with tempfile.TemporaryDirectory(dir=private_state(root)) as name:
         scratch = Path(name)
         found = dataset.read_images(source, scratch / "unpacked")
         if found.empty:
