@@ -150,6 +150,18 @@ def test_neither_checkout_nor_add_drops_a_change_that_nobody_added(
     assert kept(project) == before
 
 
+def test_after_a_change_of_branch_nothing_is_unsaved(
+    project: Path, history: tuple[Path, DataVersion, DataVersion]
+) -> None:
+    pointer = project / layout.RAW_DVC
+    of_second = pointer.read_text()
+    dataset.checkout(project, history[1])
+    pointer.write_text(of_second)  # what git leaves of the other branch, beside the images of this one
+    dataset.checkout(project, history[1])
+    assert dataset.current(project) == history[1]
+    assert (project / layout.RAW / "images/한글/0.png").read_bytes() == picture("한글/0")
+
+
 def test_checkout_of_content_that_is_not_to_be_had_changes_nothing(project: Path) -> None:
     before = kept(project)
     lost = DataVersion("0" * 32, "", 1, 1, 1, 1, "a folder", "")

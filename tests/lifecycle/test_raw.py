@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from kshot.errors import DataError
+from kshot.errors import DataError, KshotError
 from kshot.lifecycle import layout, raw
 from tests.lifecycle.raw_project import files_below, make
 
@@ -167,3 +167,11 @@ def test_an_error_of_dvc_is_told_in_one_line(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="dvc status failed: .*not inside of a DVC repository.*; mend that") as caught:
         raw.dvc(tmp_path, "status")
     assert "\n" not in str(caught.value)
+
+
+def test_a_folder_without_git_is_told_with_what_to_do(tmp_path: Path) -> None:
+    root = make(tmp_path)
+    shutil.rmtree(root / ".git")
+    (root / "data").mkdir()
+    with pytest.raises(KshotError, match="no git repository; run `git init` here"):
+        raw.dvc(root, "add", "--quiet", "data")

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from kshot.errors import DataError
-from kshot.lifecycle import sources
+from kshot.lifecycle import dataset, sources
 from kshot.lifecycle.left_out import LeftOut
 from kshot.lifecycle.sources import Source, check_argument, read_source
 from tests.lifecycle.raw_project import files_below, picture, write_tree, write_zip
@@ -175,6 +175,8 @@ def test_a_file_name_that_would_not_survive_is_refused(tmp_path: Path) -> None:
 def test_empty_text_is_no_source(tmp_path: Path, source: str) -> None:
     with pytest.raises(DataError, match="no source is given, only empty text"):
         check_argument(tmp_path, source)
+    with pytest.raises(DataError, match="no source is given"):  # of `kshot tasks` and `kshot drift`
+        dataset.read_images(source, tmp_path / "unpacked")
 
 
 def test_the_project_is_no_source_of_its_own(tmp_path: Path) -> None:

@@ -19,7 +19,7 @@ from kshot.lifecycle.data_diff import DataDiff, compare
 from kshot.lifecycle.left_out import consent_needed
 from kshot.lifecycle.manifests import with_split
 from kshot.lifecycle.source_image import SourceImage, normal
-from kshot.lifecycle.sources import GLYPHS, Source, check_argument, decoded, read_source
+from kshot.lifecycle.sources import GLYPHS, Source, check_argument, check_given, decoded, read_source
 from kshot.splits import SPLITS
 
 
@@ -64,7 +64,7 @@ def add(
     (root / layout.RAW.parent).mkdir(parents=True, exist_ok=True)
     raw.mend(root)
     known = {version.md5: version for version in versions(root)}
-    raw.refuse_unsaved(root)
+    _refuse_unsaved(root)
     with raw.workspace(root) as workspace:
         found = read_images(source, workspace / "unpacked", seed, merge=merge)
         if source != GLYPHS:
@@ -151,7 +151,7 @@ def checkout(root: Path, version: DataVersion) -> None:
     if here is not None and here.md5 == version.md5 and (root / layout.RAW).exists():
         return
     _keep_present(root)
-    raw.refuse_unsaved(root)
+    _refuse_unsaved(root)
     out = {"md5": f"{version.md5}.dir", "size": version.size, "nfiles": version.files, "hash": "md5", "path": "raw"}
     (root / layout.RAW.parent).mkdir(parents=True, exist_ok=True)
     with raw.replacing(root):
@@ -176,6 +176,7 @@ def read_images(source: str, unpacked: Path, seed: int = 0, *, unlabelled: bool 
 
     `unlabelled`: those of a source without classes too (`sources.read_source`).
     """
+    check_given(source)
     if source == GLYPHS:
         from kshot.glyphs import draw
 
@@ -259,6 +260,24 @@ def _count(root: Path) -> tuple[int, int]:
         return 0, 0
     table = pd.read_csv(manifest, dtype=str, keep_default_na=False)
     return len(table), table["class"].nunique()
+
+
+def _refuse_unsaved(root: Path) -> None:
+    """Raise DataError where data/raw holds something that would be lost.
+
+    After a change of branch data/raw differs from data/raw.dvc, and is in DVC's cache all the same.
+    """
+    try:
+        raw.refuse_unsaved(root)
+    except DataError:
+        folder = root / layout.RAW
+        files = [path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()]
+        try:
+            saved = held(root, folder_md5(folder, files), None).remote == 0
+        except Broken:
+            saved = False
+        if not saved:
+            raise
 
 
 def _keep_present(root: Path) -> None:

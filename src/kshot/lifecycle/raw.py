@@ -14,7 +14,7 @@ from typing import NamedTuple
 import yaml
 
 from kshot.errors import DataError
-from kshot.lifecycle import layout
+from kshot.lifecycle import git, layout
 
 # While a change is under way this folder holds what was there before, and its presence says: undo.
 JOURNAL = layout.RAW.with_name(".before")
@@ -119,6 +119,8 @@ def dvc(root: Path, *arguments: str) -> str:
         told = " ".join([line for line in lines if line.startswith("ERROR")] or lines[-1:]).removeprefix("ERROR: ")
         if "No space left" in told or "File too large" in told:
             raise DataError(f"the disk is full (dvc {arguments[0]}: {told}); free some space and run again")
+        if not told:  # DVC says nothing of a missing git; git does
+            git.text(root, "rev-parse", "--git-dir")
         raise DataError(f"dvc {arguments[0]} failed: {told or ended.returncode}; mend that and run again")
     return ended.stdout
 

@@ -63,13 +63,15 @@ class Source:
         return [*left_out.lines(self.files, self.left_out, self.empty), *notes]
 
 
-def check_argument(root: Path, source: str) -> None:
-    """Raise DataError for a source that is empty text, or a folder that holds the project at `root` itself.
-
-    An unset variable in a script gives the empty text, which as a path is the working folder.
-    """
+def check_given(source: str) -> None:
+    """Raise DataError for empty text, which an unset variable gives and which as a path is the working folder."""
     if not source.strip():
         raise DataError(f"no source is given, only empty text; needs {NEEDED}, or the word {GLYPHS}")
+
+
+def check_argument(root: Path, source: str) -> None:
+    """Raise DataError for a source that is empty text, or a folder that holds the project at `root` itself."""
+    check_given(source)
     if source == GLYPHS:
         return
     place, project = Path(source).expanduser().resolve(), root.resolve()

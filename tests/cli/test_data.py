@@ -1,0 +1,41 @@
+"""`kshot data add` as a person runs it: what is printed, and what is refused with which exit code."""
+
+from pathlib import Path
+
+import pytest
+
+from kshot import cli
+from kshot.lifecycle import dataset
+from tests.lifecycle import raw_project
+
+
+@pytest.fixture
+def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    made = raw_project.make(tmp_path / "root")
+    monkeypatch.chdir(made)
+    return made
+
+
+def test_what_is_left_out_is_printed_and_skip_agrees_to_it(
+    root: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    source = raw_project.write_tree(tmp_path / "birds of mine", {"robin": 2, "wren": 1, "phone": 1})
+    (source / "phone" / "0.png").write_text("no image")
+    assert cli.main(["data", "add", str(source)]) == 3
+    printed = capsys.readouterr()
+    assert printed.out.splitlines() == [
+        "left out 1 of 4 files:",
+        "  1 .png: no image",
+        "    phone/0.png",
+        "class phone comes out empty",
+    ]
+    assert f"`kshot data add '{source}' --skip`" in printed.err
+    assert dataset.current(root) is None
+    assert cli.main(["data", "add", str(source), "--skip"]) == 0
+    assert "3 images, 2 classes from birds of mine" in capsys.readouterr().out
+
+
+def test_an_unset_variable_is_no_source(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["data", "add", ""]) == 3
+    assert "no source is given" in capsys.readouterr().err
+    assert not (root / "data" / "raw").exists()
