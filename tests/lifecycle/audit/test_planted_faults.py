@@ -284,6 +284,11 @@ def test_a_planted_fault_breaks_its_link(project: Project, fault: str) -> None:
     assert link.state == BROKEN, link
 
 
+def test_files_that_the_stored_difference_left_out_are_named(project: Project) -> None:
+    project.plant.add(project.run / "uncommitted.left_out", "secrets.yaml\n")
+    assert look(project.root, "code").says.endswith("code files match; uncommitted and not stored: secrets.yaml")
+
+
 def test_one_bit_of_an_image_breaks_the_data_when_it_is_hashed_again(project: Project) -> None:
     project.plant.flip(project.objects("data/raw")[3])
     assert look(project.root, "data", deep=True).state == BROKEN

@@ -11,6 +11,7 @@ from kshot.lifecycle.audit.content import shown
 from kshot.lifecycle.audit.link import Broken, NotRecorded
 from kshot.lifecycle.audit.subject import Subject
 from kshot.lifecycle.tables import counted
+from kshot.redaction import redacted
 
 
 def served(subject: Subject) -> str:
@@ -80,7 +81,7 @@ def _in_its_place(subject: Subject) -> None:
     recorded = f"{str(experiment.artifact_location).rstrip('/')}/models/{model_id}/artifacts"
     for what, found in (("the version is loaded from", loaded_from), ("its model lies at", model.artifact_location)):
         if str(found).rstrip("/") != recorded:
-            raise Broken(f"{what} another place than MLflow put it", recorded, found)
+            raise Broken(f"{what} another place than MLflow put it", redacted(recorded), redacted(str(found)))
     if "MLFLOW_TRACKING_URI" not in os.environ:
         ours = (subject.root / store.ARTIFACTS).resolve().as_uri()
         if str(experiment.artifact_location).rstrip("/") != ours:
