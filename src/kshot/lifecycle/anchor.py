@@ -186,7 +186,8 @@ def _push(root: Path, ref: str, hashes: Sequence[str]) -> None:
     try:
         _network(root, "push", "--quiet", "--no-verify", remote, f"{ref}:{ref}")
     except git.GitFailed as error:
-        ours, theirs = _commit(root, ref), _of_remote(root, ref)
+        ours = _commit(root, ref)
+        theirs = _of_remote(root, ref) if error.code >= 0 else ""  # one that did not answer is not waited for again
         if theirs in ("", ours):
             raise git.GitFailed("push", f"{error.reason} (remote {remote})", error.code) from error
         ahead = _is_news(hashes, _hashes(root, theirs), f"remote {remote}")
