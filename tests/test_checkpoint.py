@@ -1,3 +1,5 @@
+import dataclasses
+
 import pytest
 import torch
 
@@ -45,6 +47,13 @@ def test_another_file_is_told(tmp_path, content):
     path = tmp_path / "checkpoint.safetensors"
     path.write_bytes(content)
     with pytest.raises(CheckpointError, match="no checkpoint of kshot"):
+        load_checkpoint(path)
+
+
+def test_one_of_an_older_version_is_told(tmp_path):
+    path = tmp_path / "checkpoint.safetensors"
+    save_checkpoint(dataclasses.replace(checkpoint(), generators={}), path)
+    with pytest.raises(CheckpointError, match="no states of random generators, .*; delete it to train from the start"):
         load_checkpoint(path)
 
 

@@ -60,6 +60,8 @@ def load_checkpoint(path: Path) -> Checkpoint | None:
                 part, _, name = key.partition("/")
                 if part in parts:
                     parts[part][name] = file.get_tensor(key)
+        if not parts["generators"]:
+            raise ValueError("it holds no states of random generators, as those of older versions")
     except (OSError, SafetensorError, KeyError, TypeError, ValueError) as error:
         raise CheckpointError(
             f"{path} is no checkpoint of kshot: {error}; delete it to train from the start"
