@@ -81,6 +81,8 @@ def test_whole_numbers_serve_as_floats_and_none_where_it_may():
         ("episodes.n_episodes", 1, "an interval needs at least 2"),
         ("gate.min_accuracy", {"7w1s": 0.5}, "gate.min_accuracy names '7w1s'; needs one of 5w1s"),
         ("gate.group_protocol", "7w1s", "gate.group_protocol is '7w1s'; needs one of 5w1s"),
+        ("gate.reference", "3", "gate.reference is '3'; needs best, or the number of a version"),
+        ("gate.reference", 0, "gate.reference is 0; needs best, or the number of a version"),
         ("gate.approval", "by hand", "gate.approval is 'by hand'; needs one of automatic, manual"),
         ("gate.approval_timeout", 0, "gate.approval_timeout is 0.0; needs more than 0 hours and at most a year"),
         ("gate.min_accuracy", {"5w1s": 98.0}, "gate.min_accuracy.5w1s is 98.0; needs to lie in"),

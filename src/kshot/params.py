@@ -135,7 +135,10 @@ class Gate:
     min_accuracy: dict[str, float]
     group_protocol: str
     non_inferiority_margin: float
+    significantly_worse: Literal["refuse", "allow"]
+    reference: str | int
     max_group_drop: float
+    max_class_drop: float
     approval: Literal["automatic", "manual"]
     approval_timeout: float
 
@@ -143,9 +146,14 @@ class Gate:
         need(bool(self.min_accuracy), "gate.min_accuracy is empty; needs at least one protocol, such as 5w1s: 0.8")
         for name, value in self.min_accuracy.items():
             need(0 <= value <= 1, f"gate.min_accuracy.{name} is {value}; needs to lie in [0, 1]")
-        for key in ("non_inferiority_margin", "max_group_drop"):
+        for key in ("non_inferiority_margin", "max_group_drop", "max_class_drop"):
             value = getattr(self, key)
             need(0 <= value <= 1, f"gate.{key} is {value}; needs to lie in [0, 1]")
+        wanted = self.reference
+        need(
+            wanted == "best" or (isinstance(wanted, int) and wanted >= 1),
+            f"gate.reference is {wanted!r}; needs best, or the number of a version",
+        )
         hours = self.approval_timeout
         need(0 < hours <= 8784, f"gate.approval_timeout is {hours}; needs more than 0 hours and at most a year, 8784")
 

@@ -2,12 +2,15 @@
 
 import functools
 import math
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 NORMAL_95 = 1.959963984540054  # between minus this and this lies 95 % of the normal distribution
+ROUNDING = 1e-9  # a share that was summed up may lie so far outside [0, 1]
+UNSEEN_DESIGN_RATIO = 0.2  # a fifth of a task's answers wrong at once, one class of five: docs/decisions/0016
 
 
 class Interval(NamedTuple):
@@ -18,8 +21,11 @@ class Interval(NamedTuple):
     high: float
 
 
-def mean_interval(values: ArrayLike) -> Interval:
-    """Student's t interval of the mean of `values` (n,); (mean, nan, nan) where n is 1, ValueError where it is 0."""
+def t_interval(values: ArrayLike) -> Interval:
+    """Student's t interval of the mean of any `values` (n,); (mean, nan, nan) where n is 1, ValueError where it is 0.
+
+    For shares use `mean_interval`: near 0 and 1 this one leaves [0, 1], and has no width where all values are equal.
+    """
     sample = np.asarray(values, dtype=np.float64)
     if not sample.size:
         raise ValueError("no values; an interval needs at least 2")
@@ -30,30 +36,108 @@ def mean_interval(values: ArrayLike) -> Interval:
     return Interval(mean, mean - half, mean + half)
 
 
-def paired_difference(a: ArrayLike, b: ArrayLike) -> Interval:
-    """Interval of the mean of a - b, (n,) each, entry i of both from the same task: what they share cancels."""
-    first, second = np.asarray(a, dtype=np.float64), np.asarray(b, dtype=np.float64)
-    if first.shape != second.shape:
-        raise ValueError(f"{first.shape} and {second.shape} values; a paired difference needs the same tasks")
-    return mean_interval(first - second)
+def mean_interval(values: ArrayLike) -> Interval:
+    """Interval of the mean of shares (n,) in [0, 1], one entry a task; (mean, nan, nan) where n is 1.
+
+    Raises ValueError for no values and for values outside [0, 1]. See `ratio_interval`.
+    """
+    sample = np.asarray(values, dtype=np.float64)
+    if sample.size and not (sample.min() >= -ROUNDING and sample.max() <= 1 + ROUNDING):
+        raise ValueError(f"values from {sample.min()} to {sample.max()}; shares lie in [0, 1]")
+    return ratio_interval(sample, np.ones_like(sample))
 
 
 def ratio_interval(correct: ArrayLike, total: ArrayLike) -> Interval:
-    """Interval of sum(correct) / sum(total), (n,) each, one entry a task.
+    """Interval of sum(correct) / sum(total), (n,) each, one entry a task; within [0, 1], its width never 0.
 
-    Answers of one task share its support and are not independent, so tasks and not answers are counted (the ratio
-    estimator of cluster sampling, Cochran 1977, section 2.11). Entries with total 0 do not count.
+    Answers of one task share its support and are not independent, so tasks and not answers are counted: the variance
+    is the ratio estimator's of cluster sampling (Cochran 1977, section 2.11). The interval is Wilson's (1927) with
+    Student's t and the number of independent answers that have this variance (Korn and Graubard 1998). Where the
+    ratio is far from 0 and 1 it agrees with `t_interval`. Entries with total 0 do not count.
     """
     c, n = np.asarray(correct, dtype=np.float64), np.asarray(total, dtype=np.float64)
     c, n = c[n > 0], n[n > 0]
     if not n.size:
         raise ValueError("no answers; an interval needs at least 2 tasks with some")
-    ratio = float(c.sum() / n.sum())
+    ratio = min(1.0, max(0.0, float(c.sum() / n.sum())))
     if n.size == 1:
         return Interval(ratio, math.nan, math.nan)
-    deviation = math.sqrt(float(((c - ratio * n) ** 2).sum()) / (n.size - 1)) / (float(n.mean()) * math.sqrt(n.size))
-    half = t_quantile(n.size - 1) * deviation
-    return Interval(ratio, ratio - half, ratio + half)
+    spread, t = ratio * (1 - ratio), t_quantile(n.size - 1)
+    answers = n.size / _design_ratio(c, n, ratio)
+    centre = (ratio + t * t / (2 * answers)) / (1 + t * t / answers)
+    half = t * math.sqrt(spread / answers + (t / (2 * answers)) ** 2) / (1 + t * t / answers)
+    return Interval(ratio, max(0.0, min(centre - half, ratio)), min(1.0, max(centre + half, ratio)))
+
+
+def paired_difference(a: ArrayLike, b: ArrayLike) -> Interval:
+    """Interval of the mean of a - b, shares (n,) each, entry i of both from the same task: what they share cancels."""
+    first, second = np.asarray(a, dtype=np.float64), np.asarray(b, dtype=np.float64)
+    if first.shape != second.shape:
+        raise ValueError(f"{first.shape} and {second.shape} values; a paired difference needs the same tasks")
+    return ratio_difference(first, second, np.ones_like(first))
+
+
+def ratio_difference(a: ArrayLike, b: ArrayLike, total: ArrayLike) -> Interval:
+    """Interval of (sum(a) - sum(b)) / sum(total), (n,) each, one entry a task; within [-1, 1], its width never 0.
+
+    What tasks gain and what tasks lose are two ratios with the intervals of `ratio_interval`, and their difference has
+    the interval that follows from both and their correlation (Newcombe 1998, Statistics in Medicine 17, 2635; Zou and
+    Donner 2008, 27, 1693). So pairs that are all equal leave open what as many pairs can leave open.
+    """
+    first, second, n = (np.asarray(values, dtype=np.float64) for values in (a, b, total))
+    first, second, n = first[n > 0], second[n > 0], n[n > 0]
+    gains, losses = np.maximum(first - second, 0.0), np.maximum(second - first, 0.0)
+    gain, loss = ratio_interval(gains, n), ratio_interval(losses, n)
+    difference = gain.mean - loss.mean
+    residuals = gains - gain.mean * n, losses - loss.mean * n
+    size = math.sqrt(float(residuals[0] @ residuals[0]) * float(residuals[1] @ residuals[1]))
+    correlation = max(-1.0, min(1.0, float(residuals[0] @ residuals[1]) / size)) if size else 0.0
+    below = _joined(gain.mean - gain.low, loss.high - loss.mean, correlation)
+    above = _joined(gain.high - gain.mean, loss.mean - loss.low, correlation)
+    if math.isnan(below):
+        return Interval(difference, math.nan, math.nan)
+    return Interval(difference, max(-1.0, difference - below), min(1.0, difference + above))
+
+
+def probability_beyond(difference: Interval, limit: float, tasks: int) -> float:
+    """Two-sided probability of a difference so far below `limit` if the truth is `limit`; 1 where it is not below.
+
+    Its 95 % interval ends at `limit` where the probability is 0.05; `tasks` are those that the interval is made of.
+    """
+    half = difference.high - difference.mean
+    if not half > 0 or difference.mean >= limit:  # NaN of a single task too
+        return 1.0
+    return 1 - _t_inside((limit - difference.mean) / half * t_quantile(tasks - 1), tasks - 1)
+
+
+def holm(probabilities: Sequence[float]) -> list[float]:
+    """Adjusted so that one below 0.05 is a false alarm in at most one family of 20 (Holm 1979), in their order."""
+    adjusted, largest, count = [1.0] * len(probabilities), 0.0, len(probabilities)
+    for rank, place in enumerate(sorted(range(count), key=lambda place: probabilities[place])):
+        largest = max(largest, min(1.0, (count - rank) * probabilities[place]))
+        adjusted[place] = largest
+    return adjusted
+
+
+def _design_ratio(correct: NDArray[np.float64], total: NDArray[np.float64], ratio: float) -> float:
+    """Variance of a task's share as a part of ratio * (1 - ratio), the most that it can be: 1 if each is 0 or 1.
+
+    The variance of a few wrong answers says little about that of the next ones. So one more task counts, with
+    UNSEEN_DESIGN_RATIO, beside the effective number (Kish 1965) of tasks with answers off the nearer end.
+    """
+    spread = ratio * (1 - ratio)
+    seen = float(((correct - ratio * total) ** 2).sum()) / (total.size - 1) / float(total.mean()) ** 2
+    off = min(_effective(total - correct), _effective(correct))
+    return (off * (seen / spread if spread else 0.0) + UNSEEN_DESIGN_RATIO) / (off + 1)
+
+
+def _effective(weights: NDArray[np.float64]) -> float:
+    squares = float(weights @ weights)
+    return float(weights.sum()) ** 2 / squares if squares else 0.0
+
+
+def _joined(one: float, other: float, correlation: float) -> float:
+    return math.sqrt(max(0.0, one * one + other * other - 2 * correlation * one * other))
 
 
 def rank_correlation(a: ArrayLike, b: ArrayLike) -> Interval:

@@ -28,6 +28,7 @@ SETTINGS = [
     *("--set", "gate.min_accuracy={3w1s: 0.0}"),
     *("--set", "gate.group_protocol=3w1s"),
     *("--set", "gate.non_inferiority_margin=1.0"),
+    *("--set", "gate.significantly_worse=allow"),
     *("--set", "gate.max_group_drop=1.0"),
 ]
 

@@ -8,7 +8,7 @@ import pytest
 
 from kshot.errors import DataError
 from kshot.lifecycle import comparison, store
-from kshot.statistics import paired_difference, ratio_interval
+from kshot.statistics import paired_difference, ratio_difference
 from tests.lifecycle import registered_versions
 from tests.lifecycle.registered_versions import cells
 
@@ -42,14 +42,15 @@ def test_differences_are_paired_by_episode_for_protocol_group_and_class():
     )
     assert count == 12
     seen = asked > 0
-    gain, total = ((new - old) * seen).sum(1), asked.sum(1)
-    np.testing.assert_allclose(protocols[0].difference, ratio_interval(gain, total))
-    np.testing.assert_allclose(groups[0].difference, protocols[0].difference)
+    total = asked.sum(1)
+    expected = ratio_difference((new * seen).sum(1), (old * seen).sum(1), total)
+    assert protocols[0].difference == pytest.approx(expected)
+    assert groups[0].difference == protocols[0].difference and groups[0].episodes == 12
     assert [change.name for change in classes] == ["a", "b"]
     for column, change in enumerate(classes):
         rows = seen[:, column]
         expected = paired_difference(new[rows, column] / 4, old[rows, column] / 4)
-        np.testing.assert_allclose(change.difference, expected, atol=1e-12)
+        assert change.difference == pytest.approx(expected) and change.episodes == rows.sum()
         assert change.old == pytest.approx(old[rows, column].mean() / 4)
         assert change.new == pytest.approx(new[rows, column].mean() / 4)
 

@@ -10,20 +10,20 @@ from kshot.lifecycle import kept_answers, store
 from kshot.lifecycle.paired import Results
 
 EPISODES = pd.DataFrame({"protocol": "3w1s", "episode": [0, 1], "accuracy": [1.0, 1 / 3]})
-GROUPS = pd.DataFrame({"protocol": "3w1s", "group": ["", "c"], "accuracy": [0.1 + 0.2, 1.0]})
+CELLS = pd.DataFrame({"protocol": "3w1s", "group": ["", "c"], "right": [2, 3]})
 
 
-def test_two_champions_that_differ_in_groups_alone_are_kept_beside_each_other(tmp_path: Path) -> None:
+def test_two_champions_that_differ_in_cells_alone_are_kept_beside_each_other(tmp_path: Path) -> None:
     store.connect(tmp_path)
     client = store.client()
     experiment = client.get_experiment_by_name(store.EXPERIMENT)
     assert experiment is not None
     run_id = client.create_run(experiment.experiment_id).info.run_id
-    both = [Results(EPISODES, GROUPS), Results(EPISODES, GROUPS.assign(accuracy=0.5))]
+    both = [Results(EPISODES, CELLS), Results(EPISODES, CELLS.assign(right=1))]
     kept = [kept_answers.keep(client, run_id, answers) for answers in both]
     for answers, one in zip(both, kept, strict=True):
         found = Path(mlflow.artifacts.download_artifacts(run_id=run_id, artifact_path=one["folder"]))
         again = kept_answers.read(found, one)
-        assert again.episodes.equals(answers.episodes) and again.groups.equals(answers.groups)
-    with pytest.raises(ValueError, match=r"^champions/\w{16}/groups.parquet$"):
-        kept_answers.read(found, {**kept[1], "groups": kept[0]["groups"]})
+        assert again["episodes"].equals(answers.episodes) and again["cells"].equals(answers.cells)
+    with pytest.raises(ValueError, match=r"^champions/\w{16}/cells.parquet$"):
+        kept_answers.read(found, {**kept[1], "cells": kept[0]["cells"]})

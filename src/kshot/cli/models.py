@@ -8,10 +8,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from kshot.lifecycle.comparison import Change, Comparison
+    from kshot.lifecycle.change import Change
+    from kshot.lifecycle.comparison import Comparison
     from kshot.lifecycle.models import Model
 
-CLASSES = 10  # shown of those that moved
+CLASSES = 10  # shown of those that got worse, and of those that got better
+CAVEAT = "intervals are over episodes of these classes and images: other classes or images are not covered"
 
 COMPARE = """\
 Compare two registered versions on the same test episodes, pair by pair: B - A by protocol and
@@ -97,13 +99,26 @@ def words(found: "Comparison") -> str:
         order = [change.protocol for change in found.protocols]
         groups = sorted(found.groups, key=lambda one: (order.index(one.protocol), one.name))
         lines += ["", *columns([line(change, old, new, "group") for change in groups])]
-    moved = sorted((one for one in found.classes if one.moved), key=lambda one: -abs(one.difference.mean))
-    count = len(found.classes)
-    lines += ["", f"  {len(moved)} of {count:,} classes moved, over all protocols; by chance {count / 20:.0f} would"]
-    lines += columns([line(change, old, new, "class") for change in moved[:CLASSES]])
-    if len(moved) > CLASSES:
-        lines.append(f"  and {len(moved) - CLASSES} that moved less")
-    return "\n".join(lines)
+    return "\n".join([*lines, "", *class_lines(found, old, new)])
+
+
+def class_lines(found: "Comparison", old: str, new: str) -> list[str]:
+    """The classes that changed for certain, those that got worse first, and how many figures rose and fell."""
+    from kshot.lifecycle.change import certainly_gained, certainly_lost, worst_first
+    from kshot.lifecycle.tables import columns
+
+    classes, count = worst_first(found.classes), len(found.classes)
+    worse = [one for one, lost in zip(classes, certainly_lost(classes, 0.0), strict=True) if lost]
+    better = [one for one, gained in zip(classes, certainly_gained(classes), strict=True) if gained][::-1]
+    rose, fell = (sum(sign * one.difference.mean > 0 for one in classes) for sign in (1, -1))
+    lines = [
+        f"  of {count:,} class figures {len(worse)} got worse for certain, {len(better)} better (Holm's correction); "
+        f"{rose} rose, {fell} fell"
+    ]
+    for part, how in ((worse, "worse"), (better, "better")):
+        lines += columns([line(change, old, new, "class") for change in part[:CLASSES]])
+        lines += [f"  and {len(part) - CLASSES} more that got {how}"] if len(part) > CLASSES else []
+    return [*lines, "", f"  {CAVEAT}"]
 
 
 def line(change: "Change", old: str, new: str, kind: str) -> dict[str, str]:

@@ -8,27 +8,9 @@ from typing import Any
 import pandas as pd
 
 from kshot.errors import DataError, RegistryError
-from kshot.lifecycle import layout, registry, store
+from kshot.lifecycle import layout, paired, registry, store
+from kshot.lifecycle.change import Change
 from kshot.lifecycle.registry import Registered
-from kshot.statistics import Interval, ratio_interval
-
-KEYS = ["protocol", "episode", "class", "rotation", "group"]
-
-
-@dataclass(frozen=True)
-class Change:
-    """Accuracies of both in [0, 1], and the paired difference new - old with its 95 % interval over episodes."""
-
-    protocol: str
-    name: str
-    old: float
-    new: float
-    difference: Interval
-
-    @property
-    def moved(self) -> bool:
-        """Whether the interval leaves zero out; of 20 that did not move, one does so by chance."""
-        return self.difference.low > 0 or self.difference.high < 0
 
 
 @dataclass(frozen=True)
@@ -68,26 +50,14 @@ def changes(
     old: pd.DataFrame, new: pd.DataFrame
 ) -> tuple[int, tuple[Change, ...], tuple[Change, ...], tuple[Change, ...]]:
     """How many episodes both answered, and the changes of two tables of cells by protocol, group and class."""
-    both = old.merge(new, on=KEYS, suffixes=("_old", "_new"))
-    both["label"] = both["class"] + both["rotation"].map(lambda turns: f" @{90 * turns}" if turns else "")
+    both = paired.paired_cells(old, new)
     count = int(both.groupby("protocol")["episode"].nunique().max()) if len(both) else 0
     return (
         count,
-        tuple(_changes(both.assign(all=""), "all")),
-        tuple(_changes(both, "group")) if both["group"].astype(bool).any() else (),
-        tuple(_changes(both, "label")),
+        paired.changes(both.assign(all=""), "all"),
+        paired.changes(both, "group") if both["group"].astype(bool).any() else (),
+        paired.changes(both, "label"),
     )
-
-
-def _changes(both: pd.DataFrame, column: str) -> list[Change]:
-    figures = ["queries_old", "right_old", "right_new"]
-    sums = both.groupby(["protocol", column, "episode"], sort=False)[figures].sum().reset_index()
-    found = []
-    for (protocol, name), part in sums.groupby(["protocol", column], sort=False):
-        asked, was, now = (part[figure].to_numpy(dtype=float) for figure in figures)
-        difference = ratio_interval(now - was, asked)
-        found.append(Change(str(protocol), str(name), was.sum() / asked.sum(), now.sum() / asked.sum(), difference))
-    return found
 
 
 def _stored(root: Path, versions: list[Registered], scratch: Path) -> list[pd.DataFrame] | None:

@@ -4,18 +4,22 @@ from dataclasses import asdict
 from typing import Any
 
 from kshot.errors import RegistryError
-from kshot.lifecycle.gate import Decision, Evidence, Finding, GroupChange
+from kshot.lifecycle.change import Change
+from kshot.lifecycle.gate import Comparison, Decision, Evidence, Finding
+from kshot.lifecycle.gate_text import reasons
 from kshot.params import Gate
 from kshot.statistics import Interval
 
-# 1, which records do not name: reasons as sentences, in the order of a mapping that JSON does not keep
-#    (kshot.lifecycle.first_decisions reads them). 2: findings as facts, the sentences beside them for people.
+# 1, which records do not name: reasons as sentences, in the order of a mapping that JSON does not keep; intervals by
+#    Student's t alone; the champion alone compared with (kshot.lifecycle.first_decisions reads it).
+# 2: findings as facts, the sentences beside them for people.
 FORMAT = 2
 
 
 def to_json(evidence: Evidence, rules: Gate, decision: Decision) -> dict[str, Any]:
     """The record of a decision. Numbers that are none (an end that one episode alone does not have) become null."""
-    parts = {"evidence": asdict(evidence), "rules": asdict(rules), "decision": asdict(decision)}
+    decided = {**asdict(decision), "reasons": reasons(evidence, decision.findings)}
+    parts = {"evidence": asdict(evidence), "rules": asdict(rules), "decision": decided}
     record: dict[str, Any] = {"format": FORMAT, **_without_nan(parts)}
     return record
 
@@ -27,28 +31,18 @@ def from_json(record: dict[str, Any]) -> tuple[Evidence, Gate, Decision]:
             f"the decision is recorded in format {format_of(record)}, and this kshot reads {FORMAT}: "
             "read it with the version of kshot that wrote it, or a newer one"
         )
-    decided = record["decision"]
-    findings = tuple(
-        Finding(**{**one, "interval": None if one["interval"] is None else _interval(one["interval"])})
-        for one in decided["findings"]
-    )
-    decision = Decision(decided["promote"], findings, tuple(decided["reasons"]))
-    return _evidence(record["evidence"]), Gate(**record["rules"]), decision
-
-
-def first_evidence(found: dict[str, Any]) -> Evidence:
-    """The evidence of a record of format 1."""
-    return _evidence(found)
-
-
-def _evidence(found: dict[str, Any]) -> Evidence:
-    return Evidence(
+    found, decided = record["evidence"], record["decision"]
+    evidence = Evidence(
         accuracy=_intervals(found["accuracy"]),
         champion=found["champion"],
-        difference=None if found["difference"] is None else _intervals(found["difference"]),
-        groups=tuple(GroupChange(**change) for change in found["groups"]),
+        comparisons=tuple(_comparison(one) for one in found["comparisons"]),
         notes=tuple(found["notes"]),
     )
+    findings = tuple(
+        Finding(**{**one, "change": None if one["change"] is None else _change(one["change"])})
+        for one in decided["findings"]
+    )
+    return evidence, Gate(**record["rules"]), Decision(decided["promote"], findings)
 
 
 def format_of(record: dict[str, Any]) -> int:
@@ -57,9 +51,23 @@ def format_of(record: dict[str, Any]) -> int:
 
 
 def same_facts(one: Decision, other: Decision) -> bool:
-    """Whether two decisions promote alike for the same findings, whatever their sentences and their order."""
+    """Whether two decisions promote alike for the same findings, in whatever order."""
     facts = [sorted(map(repr, map(_without_nan, map(asdict, decision.findings)))) for decision in (one, other)]
     return one.promote == other.promote and facts[0] == facts[1]
+
+
+def _comparison(found: dict[str, Any]) -> Comparison:
+    return Comparison(
+        version=found["version"],
+        role=found["role"],
+        difference=_intervals(found["difference"]),
+        groups=tuple(_change(one) for one in found["groups"]),
+        classes=tuple(_change(one) for one in found["classes"]),
+    )
+
+
+def _change(found: dict[str, Any]) -> Change:
+    return Change(**{**found, "difference": _interval(found["difference"])})
 
 
 def _intervals(found: dict[str, list[float | None]]) -> dict[str, Interval]:

@@ -1,4 +1,4 @@
-"""Champion and challenger on the same test episodes, paired."""
+"""The evidence for a decision: the challenger against the champion and the reference on the same test episodes."""
 
 import tempfile
 from pathlib import Path
@@ -8,12 +8,12 @@ from kshot.answering import load_answering
 from kshot.embedding import load_settings
 from kshot.errors import DataError, KshotError, RegistryError
 from kshot.images import Packed, pack
-from kshot.lifecycle import layout, registry, store
+from kshot.lifecycle import history, layout, reference, registry, store
 from kshot.lifecycle.answers import Answers, answer
-from kshot.lifecycle.gate import Evidence
+from kshot.lifecycle.gate import BEST, CHAMPION, FIXED, Comparison, Evidence
 from kshot.lifecycle.lineage import Lineage
 from kshot.lifecycle.packed import of_splits, read_classes, read_manifest
-from kshot.lifecycle.paired import Results, differences, group_changes, read_results
+from kshot.lifecycle.paired import Results, compared, read_results
 from kshot.lifecycle.registry import Registered
 from kshot.methods.saving import load_method
 from kshot.params import Params, recorded_ingest
@@ -21,69 +21,103 @@ from kshot.statistics import mean_interval
 
 
 class Gathered(NamedTuple):
-    """The evidence, and where the champion answered anew what it answered: no run holds that."""
+    """The evidence, and by version what was predicted for it now, because no run stores it."""
 
     evidence: Evidence
-    anew: Results | None = None
+    fresh: dict[str, Results]
+
+
+class Opponent(NamedTuple):
+    """A version to compare with: in what role, and on which protocols, () for all."""
+
+    version: Registered
+    role: str
+    protocols: tuple[str, ...] = ()
 
 
 def gather(root: Path, champion: Registered | None, lineage: Lineage, params: Params) -> Gathered:
-    """The evidence for the model that the stages made, against `champion` where there is one.
+    """The evidence for the model that the stages made: against `champion`, and against what gate.reference asks for.
 
-    What the champion answered to the same episodes of the same data is taken from its run; otherwise, and where the
-    run lost it, the champion answers today's. Raises RegistryError for one that can no longer be had or loaded.
+    Predictions of a version for the same episodes of the same data are taken from its run; otherwise, and where the
+    run lost them, the version predicts today's. Raises RegistryError for one that can no longer be had or loaded.
     """
     ours = read_results(root / layout.EVALUATION)
     protocols = ours.episodes.groupby("protocol", sort=False)
     accuracy = {str(name): mean_interval(part["accuracy"]) for name, part in protocols}
-    if champion is None:
-        return Gathered(Evidence(accuracy))
-    with tempfile.TemporaryDirectory() as scratch:
-        theirs, anew, notes = _champions(root, champion, lineage, ours, Path(scratch))
-    found = Evidence(
-        accuracy=accuracy,
-        champion=champion.version,
-        difference=differences(ours.episodes, theirs.episodes),
-        groups=group_changes(ours.groups, theirs.groups, params.gate.group_protocol),
-        notes=notes,
-    )
-    return Gathered(found, theirs if anew else None)
+    comparisons: list[Comparison] = []
+    notes: list[str] = []
+    fresh: dict[str, Results] = {}
+    for opponent in opponents(root, champion, lineage, params):
+        with tempfile.TemporaryDirectory() as scratch:
+            theirs, is_fresh, noted = _predictions(root, opponent, lineage, ours, Path(scratch))
+        comparisons.append(
+            compared(
+                opponent.version.version, opponent.role, opponent.protocols, ours, theirs, params.gate.group_protocol
+            )
+        )
+        notes += noted
+        if is_fresh:
+            fresh[opponent.version.version] = theirs
+    version = champion.version if champion else None
+    return Gathered(Evidence(accuracy, version, tuple(comparisons), tuple(notes)), fresh)
 
 
-def _champions(
-    root: Path, champion: Registered, lineage: Lineage, ours: Results, scratch: Path
+def opponents(root: Path, champion: Registered | None, lineage: Lineage, params: Params) -> list[Opponent]:
+    """The champion, and the reference where that is another version: by protocol for the best, all for a fixed one."""
+    found = [Opponent(champion, CHAMPION)] if champion else []
+    wanted = params.gate.reference
+    if isinstance(wanted, int):
+        fixed = registry.find(root, str(wanted))
+        itself = fixed.tags.get("kshot.lineage") == lineage.key
+        return found if itself or (champion and fixed.version == champion.version) else [*found, Opponent(fixed, FIXED)]
+    versions = registry.versions(root)
+    names = reference.champions(history.history(root))
+    tags = {name: versions[name].tags for name in names if name in versions}
+    best = reference.best(tags, list(params.gate.min_accuracy), lineage.tags(), champion.version if champion else None)
+    for name in dict.fromkeys(best.values()):
+        if champion is None or name != champion.version:
+            asked = tuple(protocol for protocol, version in best.items() if version == name)
+            found.append(Opponent(versions[name], BEST, asked))
+    return found
+
+
+def _predictions(
+    root: Path, opponent: Opponent, lineage: Lineage, ours: Results, scratch: Path
 ) -> tuple[Results, bool, tuple[str, ...]]:
-    """What the champion answered, whether it did so anew, and what a person should know of it."""
+    """The predictions of a version, whether they were made now, and what a person should know of it."""
+    version, who = opponent.version, f"{opponent.role} {opponent.version.version}"
     try:
-        model = registry.model_files(root, champion.version, scratch)
+        model = registry.model_files(root, version.version, scratch)
         settings = load_method(model).embedding.settings
     except KshotError as error:
-        raise RegistryError(
-            f"champion {champion.version} cannot be compared with: {error}; "
-            "bring its artifacts back, or `kshot rollback` to a version that is whole"
-        ) from error
+        remedy = (
+            "or `kshot rollback` to a version that is whole"
+            if opponent.role == CHAMPION
+            else "or name another version in gate.reference"
+        )
+        raise RegistryError(f"{who} cannot be compared with: {error}; bring its artifacts back, {remedy}") from error
     same = all(
-        champion.tags.get(f"kshot.{name}") == getattr(lineage, name) for name in ("data_version", "episodes_hash")
+        version.tags.get(f"kshot.{name}") == getattr(lineage, name) for name in ("data_version", "episodes_hash")
     )
-    notes = _notes(root, champion, set(settings.get("trained_on", [])))
-    results = _stored(root, champion, scratch) if same else None
+    notes = _notes(root, who, set(settings.get("trained_on", [])))
+    results = _stored(root, version, scratch) if same else None
     if results is not None and _asked(results) == _asked(ours):
         return results, False, notes
     answers = answered_again(root, model, scratch)
-    return Results(answers.episodes, answers.groups.fillna({"group": ""})), True, notes
+    return Results(answers.episodes, answers.cells), True, notes
 
 
-def _stored(root: Path, champion: Registered, scratch: Path) -> Results | None:
-    """What the champion's run holds of its answers, None where that is no longer whole."""
+def _stored(root: Path, version: Registered, scratch: Path) -> Results | None:
+    """The predictions that the run of a version stores, None where they are no longer whole."""
     import mlflow
 
     fetch, place = mlflow.artifacts.download_artifacts, scratch / "stored"
     place.mkdir()
     try:
         with store.told(store.connect(root)):
-            found = Path(fetch(run_id=champion.run_id, artifact_path="evaluation", dst_path=str(place)))
+            found = Path(fetch(run_id=version.run_id, artifact_path="evaluation", dst_path=str(place)))
         return read_results(found)
-    except (RegistryError, OSError, ValueError):  # what the model can answer again is no reason to stop
+    except (RegistryError, OSError, ValueError):  # what the model can predict again is no reason to stop
         return None
 
 
@@ -110,11 +144,8 @@ def answered_again(root: Path, model: Path, scratch: Path) -> Answers:
     return answer(root, model, load_answering(model), images)
 
 
-def _notes(root: Path, champion: Registered, trained_on: set[str]) -> tuple[str, ...]:
+def _notes(root: Path, who: str, trained_on: set[str]) -> tuple[str, ...]:
     known = trained_on & set(of_splits(read_classes(root), ["test"])["class"])
     if not known:
         return ()
-    return (
-        f"champion {champion.version} was trained on {len(known)} of today's test classes, which flatters it "
-        f"(such as {min(known)!r})",
-    )
+    return (f"{who} was trained on {len(known)} of today's test classes, which flatters it (such as {min(known)!r})",)

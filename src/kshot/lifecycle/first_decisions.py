@@ -1,13 +1,20 @@
 """Decisions recorded in format 1: their reasons are sentences, and group rules asked the first protocol of a mapping.
 
+Intervals are Student's, unpaired groups are compared, and with the champion alone.
+
 The record was written with sorted keys, so that the order of `gate.min_accuracy` is not in it. A record holds if some
 protocol as the first gives its sentences, in any order. Nothing writes this format any more.
 """
 
 from collections import Counter
+from pathlib import Path
 from typing import Any
 
-from kshot.lifecycle.gate import ROUNDING, percent, points
+import pandas as pd
+
+from kshot.lifecycle.change import ROUNDING
+from kshot.lifecycle.gate import percent, points
+from kshot.statistics import Interval, t_interval
 
 
 def follows(record: dict[str, Any]) -> str | None:
@@ -20,11 +27,40 @@ def follows(record: dict[str, Any]) -> str | None:
     return None
 
 
+def read_groups(path: Path) -> pd.DataFrame:
+    """A groups.csv; a group without a name stays ''."""
+    return pd.read_csv(path, dtype={"group": str, "protocol": str}, keep_default_na=False)
+
+
+def means(table: pd.DataFrame) -> dict[str, Interval]:
+    """Protocol to mean and interval of its episodes, as kshot measured them until format 2."""
+    return {str(name): t_interval(part["accuracy"]) for name, part in table.groupby("protocol", sort=False)}
+
+
+def differences(ours: pd.DataFrame, theirs: pd.DataFrame) -> dict[str, Interval]:
+    """Protocol to the paired difference ours - theirs over the episodes that both answered."""
+    both = ours.merge(theirs, on=["protocol", "episode"], suffixes=("_ours", "_theirs"))
+    return {
+        str(name): t_interval(part["accuracy_ours"] - part["accuracy_theirs"])
+        for name, part in both.groupby("protocol", sort=False)
+    }
+
+
+def groups(ours: pd.DataFrame, theirs: pd.DataFrame, protocol: str) -> dict[str, tuple[float, float]]:
+    """Accuracies of champion and challenger by group that both answered for."""
+    tables = (table[table["protocol"] == protocol] for table in (ours, theirs))
+    both = next(tables).merge(next(tables), on="group", suffixes=("_ours", "_theirs"))
+    return {
+        str(row["group"]): (float(row["accuracy_theirs"]), float(row["accuracy_ours"]))
+        for row in both.to_dict("records")
+    }
+
+
 def _decide(evidence: dict[str, Any], rules: dict[str, Any], first: str) -> tuple[bool, list[str]]:
     """Whether to promote and the sentences, as kshot gave them until format 2."""
     words = _enough(evidence, rules)
     if evidence["champion"] is not None:
-        words += _not_worse(evidence, rules) + _groups(evidence, rules, first)
+        words += _not_worse(evidence, rules) + _group_words(evidence, rules, first)
     reasons = [reason for _, reason in words] + evidence["notes"]
     if evidence["champion"] is None:
         reasons.append("there is no champion yet to compare with")
@@ -58,14 +94,14 @@ def _not_worse(evidence: dict[str, Any], rules: dict[str, Any]) -> list[tuple[bo
     return words
 
 
-def _groups(evidence: dict[str, Any], rules: dict[str, Any], protocol: str) -> list[tuple[bool, str]]:
-    groups, most = evidence["groups"], rules["max_group_drop"]
-    if not groups:
+def _group_words(evidence: dict[str, Any], rules: dict[str, Any], protocol: str) -> list[tuple[bool, str]]:
+    found, most = evidence["groups"], rules["max_group_drop"]
+    if not found:
         return []
     allowed = f"the {100 * most:.2f} pp allowed"
-    lost = [change for change in groups if _drop(change) > most + ROUNDING]
+    lost = [change for change in found if _drop(change) > most + ROUNDING]
     if not lost:
-        worst = max(groups, key=_drop)
+        worst = max(found, key=_drop)
         where = repr(worst["group"]) if worst["group"] else "the classes without a group"
         change = f"{where}, {percent(worst['champion'])} to {percent(worst['challenger'])}"
         return [(True, f"no group loses more than {allowed} on {protocol} (the worst: {change})")]

@@ -1,4 +1,4 @@
-"""What a champion answered anew to be compared with, kept with the run of the model it was compared with."""
+"""What another version answered anew to be compared with, kept with the run of the model it was compared with."""
 
 import hashlib
 import tempfile
@@ -23,21 +23,21 @@ def keep(client: "MlflowClient", run_id: str, answers: Results) -> dict[str, str
             path = Path(scratch) / f"{name}.parquet"
             table.to_parquet(path, index=False)
             digests[name] = _sha256(path)
-        # Of both tables: two champions may answer every episode equally well and the groups not.
+        # Of both tables: two champions may answer every episode equally well and its classes not.
         folder = f"{FOLDER}/{hashlib.sha256(''.join(digests.values()).encode()).hexdigest()[:16]}"
         client.log_artifacts(run_id, scratch, folder)
     return {"folder": folder, **digests}
 
 
-def read(folder: Path, kept: dict[str, str]) -> Results:
-    """The tables as `keep` was given them. Raises ValueError naming the file that was changed, and OSError."""
+def read(folder: Path, kept: dict[str, str]) -> dict[str, pd.DataFrame]:
+    """The tables as they were kept, by name. Raises ValueError naming the file that was changed, and OSError."""
     tables = {}
-    for name in Results._fields:
+    for name in sorted(kept.keys() - {"folder"}):
         path = folder / f"{name}.parquet"
         if _sha256(path) != kept[name]:
             raise ValueError(f"{kept['folder']}/{path.name}")
         tables[name] = pd.read_parquet(path)
-    return Results(**tables)
+    return tables
 
 
 def _sha256(path: Path) -> str:

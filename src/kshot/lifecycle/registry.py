@@ -88,6 +88,13 @@ def find(root: Path, name: str) -> Registered:
     raise RegistryError(f"there is no version {name!r}; {_nearest(name, numbers, aliases)}: see `kshot models`")
 
 
+def versions(root: Path) -> dict[str, Registered]:
+    """Every registered version by its number."""
+    with store.told(store.connect(root)):
+        found = store.client().search_model_versions(f"name='{NAME}'")
+    return {str(one.version): _registered(one) for one in found}
+
+
 def waiting(client: "MlflowClient") -> list[Registered]:
     """The versions whose promotion waits for a person."""
     found = client.search_model_versions(f"name='{NAME}' and tag.`kshot.decision`='{WAITING}'")

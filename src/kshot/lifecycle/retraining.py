@@ -13,6 +13,7 @@ from kshot.lifecycle import (
     decision_record,
     events,
     gate,
+    gate_text,
     kept_answers,
     layout,
     pipeline,
@@ -117,16 +118,19 @@ def judge(root: Path, version: Registered, origin: Lineage) -> Outcome:
         return _outcome(version, origin, repeated=True, put_right=put_right)
     from kshot.lifecycle import evidence  # here, because torch takes seconds that a repeated retraining need not wait
 
-    found, anew = evidence.gather(root, champion, origin, params)
+    found, fresh = evidence.gather(root, champion, origin, params)
     decision = gate.decide(found, params.gate)
     record = decision_record.to_json(found, params.gate, decision)
-    if anew is not None:
+    if fresh:
         with store.told(store.connect(root)):
-            record["answered_anew"] = kept_answers.keep(store.client(), version.run_id, anew)
+            client = store.client()
+            record["answered_anew"] = {
+                name: kept_answers.keep(client, version.run_id, results) for name, results in fresh.items()
+            }
     until = datetime.now(UTC) + timedelta(hours=params.gate.approval_timeout) if manual else None
     _, said = registry.settle(root, version.version, record, rules, until if decision.promote else None)
     judged = _outcome(registry.find(root, version.version), origin, repeated=False, put_right=(*put_right, *said))
-    return dataclasses.replace(judged, reasons=decision.reasons)
+    return dataclasses.replace(judged, reasons=gate_text.reasons(found, decision.findings))
 
 
 def _outcome(version: Registered, origin: Lineage, *, repeated: bool, put_right: tuple[str, ...]) -> Outcome:

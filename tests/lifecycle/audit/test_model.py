@@ -207,8 +207,8 @@ def test_a_decision_that_its_evidence_does_not_bear_out_is_found(root: Path) -> 
     kept, rules, _ = decision_record.from_json(json.loads(run_file(root, "decision.json").read_text()))
     rules = dataclasses.replace(rules, non_inferiority_margin=0.0)
     worse = {name: Interval(-0.1, -0.2, -0.05) for name in kept.accuracy}
-    kept = dataclasses.replace(kept, champion="1", difference=worse)
-    claimed = decision_record.to_json(kept, rules, gate.Decision(True, (), ("it is good enough",)))
+    kept = dataclasses.replace(kept, champion="1", comparisons=(gate.Comparison("1", gate.CHAMPION, worse),))
+    claimed = decision_record.to_json(kept, rules, gate.Decision(True, ()))
     registry.settle(root, "1", claimed, gate.rules_hash(rules))
     found = broken(root)
     assert list(found) == ["decision"] and "does not follow from its evidence by its rules" in found["decision"]
@@ -232,13 +232,13 @@ def test_a_comparison_on_other_data_is_told_to_be_not_checked(root: Path) -> Non
     kept, rules, _ = decision_record.from_json(json.loads(run_file(root, "decision.json").read_text()))
     registry.settle(root, "2", judgement(True, "1"), "r")
     same = {name: Interval(0.0, 0.0, 0.0) for name in kept.accuracy}
-    kept = dataclasses.replace(kept, champion="2", difference=same)
+    kept = dataclasses.replace(kept, champion="2", comparisons=(gate.Comparison("2", gate.CHAMPION, same),))
     decided = decision_record.to_json(kept, rules, gate.decide(kept, rules))
     registry.settle(root, "1", decided, gate.rules_hash(rules))
     found = model.audit_model(root, "1")
     link = next(link for link in found.links if link.name == "decision")
     assert link.state == "not checked" and link.holds, link
-    assert "not checked are the differences to champion 2: it was made on other data" in link.says
+    assert "not checked are the differences to champion 2: its predictions for these episodes are gone" in link.says
     assert "as far as they could be checked: of decision not all could" in words.verdict(found)
 
 
@@ -252,16 +252,15 @@ def compared_with_answers_given_anew(root: Path) -> str:
     mine = paired.read_results(run_file(root, "evaluation"))
     theirs = paired.Results(
         mine.episodes.assign(accuracy=mine.episodes["accuracy"] * 0.9),
-        mine.groups.assign(accuracy=mine.groups["accuracy"] * 0.9),
+        mine.cells.assign(right=mine.cells["right"] // 2),
     )
     kept = dataclasses.replace(
         kept,
         champion="2",
-        difference=paired.differences(mine.episodes, theirs.episodes),
-        groups=paired.group_changes(mine.groups, theirs.groups, rules.group_protocol),
+        comparisons=(paired.compared("2", gate.CHAMPION, (), mine, theirs, rules.group_protocol),),
     )
     answered = kept_answers.keep(client, ours.run_id, theirs)
-    record = {**decision_record.to_json(kept, rules, gate.decide(kept, rules)), "answered_anew": answered}
+    record = {**decision_record.to_json(kept, rules, gate.decide(kept, rules)), "answered_anew": {"2": answered}}
     registry.settle(root, "1", record, gate.rules_hash(rules))
     return answered["folder"]
 
@@ -269,10 +268,10 @@ def compared_with_answers_given_anew(root: Path) -> str:
 def test_a_comparison_on_other_data_is_measured_again_from_what_the_champion_answered_then(root: Path) -> None:
     folder = compared_with_answers_given_anew(root)
     link = audit(root)["decision"]
-    assert link.state == "verified" and "those that the champion gave anew" in link.says, link
-    flip(run_file(root, f"{folder}/groups.parquet"))
+    assert link.state == "verified" and "those made anew" in link.says, link
+    flip(run_file(root, f"{folder}/cells.parquet"))
     found = broken(root)
-    assert list(found) == ["decision"] and f"not as it was kept: {folder}/groups.parquet" in found["decision"]
+    assert list(found) == ["decision"] and f"not as it was kept: {folder}/cells.parquet" in found["decision"]
     shutil.rmtree(run_file(root, folder))
     assert f"{folder} is gone from run {run_id(root)}" in broken(root)["decision"]
 
@@ -281,7 +280,8 @@ def test_a_difference_that_does_not_follow_from_what_the_champion_answered_anew_
     compared_with_answers_given_anew(root)
     record = json.loads(run_file(root, "decision.json").read_text())
     kept, rules, _ = decision_record.from_json(record)
-    kept = dataclasses.replace(kept, difference={name: Interval(0.5, 0.4, 0.6) for name in kept.accuracy})
+    claimed = {name: Interval(0.5, 0.4, 0.6) for name in kept.accuracy}
+    kept = dataclasses.replace(kept, comparisons=(dataclasses.replace(kept.comparisons[0], difference=claimed),))
     registry.settle(root, "2", judgement(True, "1"), "r")
     registry.settle(
         root, "1", {**record, **decision_record.to_json(kept, rules, gate.decide(kept, rules))}, gate.rules_hash(rules)

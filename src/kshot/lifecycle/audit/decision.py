@@ -2,21 +2,17 @@
 
 import hashlib
 import json
-import math
-import tempfile
-from pathlib import Path
 from typing import Any
 
-import pandas as pd
-
 from kshot.errors import RegistryError
-from kshot.lifecycle import decision_record, first_decisions, gate, kept_answers
-from kshot.lifecycle.audit import results
+from kshot.lifecycle import decision_record, gate
+from kshot.lifecycle.audit import first_decision, results
+from kshot.lifecycle.audit.compared import compared
 from kshot.lifecycle.audit.link import Broken, NotChecked, NotRecorded
-from kshot.lifecycle.audit.subject import Subject, opened
+from kshot.lifecycle.audit.subject import Subject
 from kshot.lifecycle.carrying_out import DECISIONS, OF_THE_REPLACED
 from kshot.lifecycle.events import CHAMPION, MOVED_OUTSIDE, PROMOTED, REFUSED, WAITING, Event, minute, reigns, verify
-from kshot.lifecycle.paired import Results, differences, group_changes, read_results
+from kshot.lifecycle.gate_text import reasons
 from kshot.lifecycle.tables import counted
 
 DECIDES = {PROMOTED: True, WAITING: True, REFUSED: False}  # events of the gate, and what the evidence must say for each
@@ -97,33 +93,31 @@ def _judged(subject: Subject, event: Event) -> tuple[str, bool]:
             raise Broken(f"{event} is about a version with another {name}", value, subject.tags.get(f"kshot.{name}"))
     if (hashed := gate.rules_digest(record["rules"])) != event.rules:
         raise Broken(f"the rules kept with {event} have not the hash that it names", event.rules, hashed)
-    evidence, protocol = _decided_again(event, record)
-    results.compare("the evidence", dict(evidence.accuracy.items()), results.means(_episodes(subject)))
-    compared, whole = _compared(subject, evidence, protocol, record.get("answered_anew"))
+    if decision_record.format_of(record) == 1:
+        compared, whole = first_decision.check(subject, event, record, promoted=DECIDES[event.action])
+    else:
+        compared, whole = _decided_again(subject, event, record)
     words = f"{event.action} by the gate, {minute(event.when)}: decided again from the evidence, the same; {compared}"
     return words, whole
 
 
-def _decided_again(event: Event, record: dict[str, Any]) -> tuple[gate.Evidence, str]:
-    """The evidence, and the protocol that groups were judged by. Raises Broken where it does not give the decision."""
-    if decision_record.format_of(record) == 1:
-        evidence, protocol = decision_record.first_evidence(record["evidence"]), first_decisions.follows(record)
-        if protocol is None or record["decision"]["promote"] != DECIDES[event.action]:
-            raise Broken(
-                f"{event} does not follow from its evidence by its rules",
-                "promote" if DECIDES[event.action] else "refuse",
-                " | ".join(record["decision"]["reasons"]),
-            )
-        return evidence, protocol
+def _decided_again(subject: Subject, event: Event, record: dict[str, Any]) -> tuple[str, bool]:
+    """What was compared, in words, and whether all could be. Raises Broken where evidence or decision do not follow."""
     evidence, rules, decided = decision_record.from_json(record)
     again = gate.decide(evidence, rules)
     if not decision_record.same_facts(again, decided) or again.promote != DECIDES[event.action]:
         raise Broken(
             f"{event} does not follow from its evidence by its rules",
-            f"{'promote' if DECIDES[event.action] else 'refuse'}: {' | '.join(decided.reasons)}",
-            f"{'promote' if again.promote else 'refuse'}: {' | '.join(again.reasons)}",
+            facts_text("promote" if decided.promote else "refuse", evidence, decided),
+            facts_text("promote" if again.promote else "refuse", evidence, again),
         )
-    return evidence, rules.group_protocol
+    results.compare("the evidence", evidence.accuracy, results.means(results.episodes(subject), 2))
+    return compared(subject, event, evidence, rules, record.get("answered_anew", {}))
+
+
+def facts_text(word: str, evidence: gate.Evidence, decided: gate.Decision) -> str:
+    """A decision in words."""
+    return f"{word}: {' | '.join(reasons(evidence, decided.findings))}"
 
 
 def _record(subject: Subject, event: Event) -> dict[str, Any]:
@@ -144,62 +138,3 @@ def _record(subject: Subject, event: Event) -> dict[str, Any]:
         )
     record: dict[str, Any] = json.loads(text)
     return record
-
-
-def _episodes(subject: Subject) -> pd.DataFrame:
-    return pd.read_parquet(results.answers(subject) / results.EPISODES)
-
-
-def _compared(
-    subject: Subject, evidence: gate.Evidence, protocol: str, anew: dict[str, str] | None
-) -> tuple[str, bool]:
-    """The paired differences follow from what both models answered, where it is kept; False elsewhere."""
-    if evidence.champion is None:
-        return "there was no champion to compare with", True
-    ours = read_results(results.answers(subject))
-    theirs = _anew(subject, anew) if anew else _of_its_run(subject, evidence.champion)
-    if theirs is None:
-        return (
-            f"not checked are the differences to champion {evidence.champion}: it was made on other data and "
-            "answered anew then, and those answers are not kept",
-            False,
-        )
-    found = differences(ours.episodes, theirs.episodes)
-    groups = group_changes(ours.groups, theirs.groups, protocol)
-    results.compare(f"the difference to champion {evidence.champion}", dict((evidence.difference or {}).items()), found)
-    if not _same_groups(groups, evidence.groups):
-        raise Broken("the groups' accuracies in the evidence do not follow from what both models answered")
-    how = "its own answers and those that the champion gave anew" if anew else "both runs' answers"
-    return f"the differences to champion {evidence.champion} follow from {how}", True
-
-
-def _same_groups(one: tuple[gate.GroupChange, ...], other: tuple[gate.GroupChange, ...]) -> bool:
-    """Whether both name the same groups with the same accuracies, in whatever order."""
-    first, second = ({change.group: (change.champion, change.challenger) for change in some} for some in (one, other))
-    return first.keys() == second.keys() and all(
-        math.isclose(was, now, rel_tol=0, abs_tol=results.EXACT)
-        for name in first
-        for was, now in zip(first[name], second[name], strict=True)
-    )
-
-
-def _anew(subject: Subject, kept: dict[str, str]) -> Results:
-    """What the champion answered to be compared with this model, from this model's run."""
-    try:
-        return kept_answers.read(subject.file(kept["folder"]), kept)
-    except (OSError, ValueError) as error:
-        raise Broken(f"what the champion answered anew is not as it was kept: {error}") from error
-
-
-def _of_its_run(subject: Subject, version: str) -> Results | None:
-    """What the champion's run holds, None where it answered other episodes."""
-    with tempfile.TemporaryDirectory() as scratch:
-        try:
-            champion = opened(subject.root, version, Path(scratch))
-        except RegistryError as error:
-            raise Broken(f"champion {version}, which it was compared with, is gone: {error}") from error
-        if any(
-            subject.tags.get(tag) != champion.tags.get(tag) for tag in ("kshot.data_version", "kshot.episodes_hash")
-        ):
-            return None
-        return read_results(results.answers(champion))

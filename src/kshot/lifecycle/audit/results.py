@@ -2,13 +2,13 @@
 
 import json
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
-from kshot.lifecycle import layout, registry
+from kshot.lifecycle import first_decisions, layout, registry
 from kshot.lifecycle.audit.content import folder_md5
 from kshot.lifecycle.audit.link import Broken
 from kshot.lifecycle.audit.subject import Subject
@@ -27,7 +27,7 @@ def accuracies(subject: Subject) -> str:
     figures = json.loads(_as_written(subject, layout.METRICS).read_text(encoding="utf-8"))
     space = json.loads(_as_written(subject, layout.SPACE).read_text(encoding="utf-8"))
     table = pd.read_parquet(folder / EPISODES)
-    found = means(table)
+    found = means(table, figures.get("intervals", 1))
     kept = {name: [score["mean"], score["low"], score["high"]] for name, score in figures["accuracy"].items()}
     compare(layout.METRICS.name, kept, found, ROUNDED)
     compare(
@@ -54,12 +54,19 @@ def answers(subject: Subject) -> Path:
     return folder
 
 
-def means(table: pd.DataFrame) -> dict[str, Interval]:
-    """Protocol to mean and interval of its episodes."""
+def episodes(subject: Subject) -> pd.DataFrame:
+    """The model's accuracy in every episode. Raises Broken as `answers` does."""
+    return pd.read_parquet(answers(subject) / EPISODES)
+
+
+def means(table: pd.DataFrame, intervals: int) -> dict[str, Interval]:
+    """Protocol to mean and interval of its episodes, by the method of that number."""
+    if intervals == 1:
+        return first_decisions.means(table)
     return {str(name): mean_interval(part["accuracy"]) for name, part in table.groupby("protocol", sort=False)}
 
 
-def compare(what: str, recorded: dict[str, Any], found: dict[str, Interval], tolerance: float = EXACT) -> None:
+def compare(what: str, recorded: Mapping[str, Any], found: Mapping[str, Interval], tolerance: float = EXACT) -> None:
     """Raise Broken where figures by protocol are not those that were found."""
     for name in sorted(recorded.keys() | found.keys()):
         if name not in recorded or name not in found or not _same(recorded[name], found[name], tolerance):

@@ -1,0 +1,138 @@
+"""Do a decision's comparisons follow from the stored predictions, and are they with the versions that the rules ask?"""
+
+import math
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+import pandas as pd
+
+from kshot.errors import RegistryError
+from kshot.lifecycle import gate, kept_answers, reference, registry
+from kshot.lifecycle import paired as pairs
+from kshot.lifecycle.audit import results
+from kshot.lifecycle.audit.link import Broken
+from kshot.lifecycle.audit.subject import Subject, opened
+from kshot.lifecycle.change import Change
+from kshot.lifecycle.events import CHAMPION, Event
+from kshot.params import Gate
+
+
+def compared(
+    subject: Subject, event: Event, evidence: gate.Evidence, rules: Gate, fresh: dict[str, dict[str, str]]
+) -> tuple[str, bool]:
+    """What follows from stored predictions, in words, and whether all could be checked. Raises Broken."""
+    unknown = _versions(subject, event, evidence, rules)
+    words, whole = [unknown] if unknown else [], not unknown
+    if not evidence.comparisons:
+        return "; ".join([*words, "there was no champion to compare with"]), whole
+    ours = pairs.read_results(results.answers(subject))
+    for recorded in evidence.comparisons:
+        who = gate.named(recorded)
+        if recorded.version in fresh:
+            theirs = pairs.Results(**fresh_tables(subject, fresh[recorded.version]))
+        else:
+            with opponent(subject, recorded.role, recorded.version) as other:
+                if other is None:
+                    words.append(
+                        f"not checked are the differences to {who}: its predictions for these episodes are gone"
+                    )
+                    whole = False
+                    continue
+                theirs = pairs.read_results(results.answers(other))
+        asked = tuple(recorded.difference) if recorded.role == gate.BEST else ()
+        found = pairs.compared(recorded.version, recorded.role, asked, ours, theirs, rules.group_protocol)
+        results.compare(f"the difference to {who}", recorded.difference, found.difference)
+        for kind in ("groups", "classes"):
+            _same_changes(f"the {kind} compared with {who}", getattr(recorded, kind), getattr(found, kind))
+        how = "its own predictions and those made anew" if recorded.version in fresh else "both runs' predictions"
+        words.append(f"the differences to {who} follow from {how}")
+    return "; ".join(words), whole
+
+
+def fresh_tables(subject: Subject, kept: dict[str, str]) -> dict[str, pd.DataFrame]:
+    """What another version predicted to be compared with this one, from this one's run. Raises Broken."""
+    folder = subject.file(kept["folder"])
+    try:
+        return kept_answers.read(folder, kept)
+    except (OSError, ValueError) as error:
+        raise Broken(f"what the champion answered anew is not as it was kept: {error}") from error
+
+
+@contextmanager
+def opponent(subject: Subject, role: str, version: str) -> Iterator[Subject | None]:
+    """The other version, None where it predicted other episodes. Raises Broken where it is gone."""
+    with tempfile.TemporaryDirectory() as scratch:
+        try:
+            found = opened(subject.root, version, Path(scratch))
+        except RegistryError as error:
+            raise Broken(f"{role} {version}, which it was compared with, is gone: {error}") from error
+        same = all(subject.tags.get(tag) == found.tags.get(tag) for tag in reference.EPISODES)
+        yield found if same else None
+
+
+def _versions(subject: Subject, event: Event, evidence: gate.Evidence, rules: Gate) -> str:
+    """Raise Broken where other versions were compared with than champion and rules ask for; what cannot be said."""
+    assert subject.record is not None
+    before = subject.record.events[: event.number - 1]
+    champion = event.before.get(CHAMPION)
+    wanted: dict[tuple[str, str], set[str] | None] = {}
+    if champion:
+        wanted[gate.CHAMPION, champion] = None
+    unknown = ""
+    if isinstance(rules.reference, int):
+        name = str(rules.reference)
+        if name not in (champion, subject.version):
+            wanted[gate.FIXED, name] = None
+    else:
+        versions, names = registry.versions(subject.root), reference.champions(before)
+        gone = [name for name in names if name not in versions]
+        if gone:
+            unknown = f"not checked is whether version {', '.join(gone)}, gone from the registry, was better"
+        tags = {name: versions[name].tags for name in names if name in versions}
+        best = reference.best(tags, list(rules.min_accuracy), subject.tags, champion)
+        for protocol, name in best.items():
+            if name != champion:
+                asked = wanted.setdefault((gate.BEST, name), set())
+                assert asked is not None
+                asked.add(protocol)
+    found = {
+        (one.role, one.version): set(one.difference) if one.role == gate.BEST else None for one in evidence.comparisons
+    }
+    if found != wanted and not unknown:
+        raise Broken(
+            f"{event} compares with other versions than the champion and the reference of then",
+            _text(found),
+            _text(wanted),
+        )
+    return unknown
+
+
+def _text(versions: dict[tuple[str, str], set[str] | None]) -> str:
+    return (
+        ", ".join(
+            f"{role} {version}" + (f" on {', '.join(sorted(asked))}" if asked else "")
+            for (role, version), asked in sorted(versions.items())
+        )
+        or "no version"
+    )
+
+
+def _same_changes(what: str, recorded: Sequence[Change], found: Sequence[Change]) -> None:
+    """Raise Broken where a change is not the one that was found, in whatever order they come."""
+    one, other = ({(change.protocol, change.name): change for change in some} for some in (recorded, found))
+    for key in sorted(one.keys() | other.keys()):
+        if key not in one or key not in other or not _same(_figures(one[key]), _figures(other[key])):
+            raise Broken(f"{key[1] or 'no group'!r} of {what} does not follow", one.get(key), other.get(key))
+
+
+def _figures(change: Change) -> list[float]:
+    return [change.old, change.new, *change.difference, change.episodes]
+
+
+def _same(recorded: Sequence[float], found: Sequence[float]) -> bool:
+    return all(
+        math.isclose(a, b, rel_tol=0, abs_tol=results.EXACT) or (math.isnan(a) and math.isnan(b))
+        for a, b in zip(recorded, found, strict=True)
+    )

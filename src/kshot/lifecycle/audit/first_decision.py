@@ -1,0 +1,60 @@
+"""The decision link of a version whose decision was recorded in format 1."""
+
+import math
+from typing import Any
+
+from kshot.lifecycle import first_decisions
+from kshot.lifecycle.audit import results
+from kshot.lifecycle.audit.compared import fresh_tables, opponent
+from kshot.lifecycle.audit.link import Broken
+from kshot.lifecycle.audit.subject import Subject
+from kshot.lifecycle.events import Event
+
+
+def check(subject: Subject, event: Event, record: dict[str, Any], *, promoted: bool) -> tuple[str, bool]:
+    """What was compared, in words, and whether all could be. Raises Broken where evidence or decision do not follow."""
+    protocol, evidence = first_decisions.follows(record), record["evidence"]
+    if protocol is None or record["decision"]["promote"] != promoted:
+        raise Broken(
+            f"{event} does not follow from its evidence by its rules",
+            "promote" if promoted else "refuse",
+            " | ".join(record["decision"]["reasons"]),
+        )
+    table = results.episodes(subject)
+    results.compare("the evidence", evidence["accuracy"], first_decisions.means(table))
+    version = evidence["champion"]
+    if version is None:
+        return "there was no champion to compare with", True
+    folder, kept = results.answers(subject), record.get("answered_anew")
+    if kept:
+        theirs = fresh_tables(subject, kept)
+    else:
+        with opponent(subject, "champion", version) as champion:
+            if champion is None:
+                return (
+                    f"not checked are the differences to champion {version}: it was made on other data and "
+                    "answered anew then, and those answers are not kept",
+                    False,
+                )
+            place = results.answers(champion)
+            theirs = {
+                "episodes": results.episodes(champion),
+                "groups": first_decisions.read_groups(place / "groups.csv"),
+            }
+    results.compare(
+        f"the difference to champion {version}",
+        evidence["difference"] or {},
+        first_decisions.differences(table, theirs["episodes"]),
+    )
+    found = first_decisions.groups(first_decisions.read_groups(folder / "groups.csv"), theirs["groups"], protocol)
+    recorded = {one["group"]: (one["champion"], one["challenger"]) for one in evidence["groups"]}
+    if found.keys() != recorded.keys() or not all(
+        math.isclose(one, other, rel_tol=0, abs_tol=results.EXACT)
+        for name in found
+        for one, other in zip(found[name], recorded[name], strict=True)
+    ):
+        raise Broken(
+            "the groups' accuracies in the evidence do not follow from what both models answered", recorded, found
+        )
+    how = "its own answers and those that the champion gave anew" if kept else "both runs' answers"
+    return f"the differences to champion {version} follow from {how}", True
