@@ -13,7 +13,8 @@ KshotError                 every error meant for a person: one line, found - nee
 ├── AuditFailed            a link of a model's record does not hold                exit 10
 ├── NotReproduced          a model that did not, or cannot, come out again         exit 11
 ├── Drifted                new pictures are not like those of training             exit 12
-└── MustBeMended           kshot doctor found what keeps something from working    exit 13
+├── MustBeMended           kshot doctor found what keeps something from working    exit 13
+└── CheckFailed            an audit could not be made: kshot's own failure         exit 14
 """
 
 from kshot.redaction import redacted
@@ -78,3 +79,7 @@ class Drifted(KshotError):
 
 class MustBeMended(KshotError):
     exit_code = 13
+
+
+class CheckFailed(KshotError):
+    exit_code = 14

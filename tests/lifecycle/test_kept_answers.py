@@ -6,6 +6,7 @@ import mlflow
 import pandas as pd
 import pytest
 
+from kshot.errors import DataError
 from kshot.lifecycle import kept_answers, store
 from kshot.lifecycle.paired import Results
 
@@ -25,5 +26,5 @@ def test_two_champions_that_differ_in_cells_alone_are_kept_beside_each_other(tmp
         found = Path(mlflow.artifacts.download_artifacts(run_id=run_id, artifact_path=one["folder"]))
         again = kept_answers.read(found, one)
         assert again["episodes"].equals(answers.episodes) and again["cells"].equals(answers.cells)
-    with pytest.raises(ValueError, match=r"^champions/\w{16}/cells.parquet$"):
+    with pytest.raises(DataError, match=r"^champions/\w{16}/cells.parquet$"):
         kept_answers.read(found, {**kept[1], "cells": kept[0]["cells"]})

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from kshot.errors import AuditFailed, ParamsError
+from kshot.errors import ParamsError
 
 AUDIT = """\
 Say where a model came from, and verify each link of it: run, weights, all that is loaded when it
@@ -20,7 +20,8 @@ aliases, which git anchors. Ask from either end:
   kshot audit --class robin          which data versions and models saw a class
   kshot audit --limits               what an audit does not check
 
-Exit code 10 where a link does not hold or was never recorded.
+Exit code 10 where a link does not hold or was never recorded; 14 where all that was checked holds
+and kshot could not check a link (ERROR): --debug shows why.
 """
 
 
@@ -51,7 +52,7 @@ def add_parser(verbs: Any) -> None:
 
 
 def run(root: Path, options: argparse.Namespace) -> int:
-    """Print the audit that was asked for; exit code 10 where something does not hold. Raises KshotError."""
+    """Print the audit that was asked for; exit code 10 where something does not hold, 14 where only checks failed."""
     if (options.deep or options.html) and not (options.model or options.data):
         raise ParamsError("--deep and --html need --model or --data")
     if options.model or options.data:
@@ -66,7 +67,7 @@ def run(root: Path, options: argparse.Namespace) -> int:
 
 def _whole(root: Path, options: argparse.Namespace) -> int:
     """The audit of a model or of a data version, which may be hashed again and written to a page."""
-    from kshot.lifecycle.audit import data, model, words
+    from kshot.lifecycle.audit import data, link, model, words
 
     ask: Any = model.audit_model if options.model else data.audit_data
     told: Any = words.model_words if options.model else words.data_words
@@ -78,7 +79,7 @@ def _whole(root: Path, options: argparse.Namespace) -> int:
         write: Any = page.write_model_page if options.model else page.write_data_page
         write(found, options.html)
     _print(found, told, options)
-    return AuditFailed.exit_code if found.failed else 0
+    return link.exit_code(found.failed)
 
 
 def _at(root: Path, options: argparse.Namespace) -> int:

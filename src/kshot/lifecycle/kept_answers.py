@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
+from kshot.errors import DataError
 from kshot.lifecycle.paired import Results
 
 if TYPE_CHECKING:
@@ -30,12 +31,12 @@ def keep(client: "MlflowClient", run_id: str, answers: Results) -> dict[str, str
 
 
 def read(folder: Path, kept: dict[str, str]) -> dict[str, pd.DataFrame]:
-    """The tables as they were kept, by name. Raises ValueError naming the file that was changed, and OSError."""
+    """The tables as they were kept, by name. Raises DataError naming the file that was changed or is gone."""
     tables = {}
     for name in sorted(kept.keys() - {"folder"}):
         path = folder / f"{name}.parquet"
-        if _sha256(path) != kept[name]:
-            raise ValueError(f"{kept['folder']}/{path.name}")
+        if not path.exists() or _sha256(path) != kept[name]:
+            raise DataError(f"{kept['folder']}/{path.name}")
         tables[name] = pd.read_parquet(path)
     return tables
 

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pandas as pd
 
-from kshot.errors import RegistryError
-from kshot.lifecycle import gate, kept_answers, reference, registry
+from kshot.errors import DataError, RegistryError
+from kshot.lifecycle import gate, kept_answers, reference, registry, store
 from kshot.lifecycle import paired as pairs
 from kshot.lifecycle.audit import results
 from kshot.lifecycle.audit.link import Broken
@@ -56,7 +56,7 @@ def fresh_tables(subject: Subject, kept: dict[str, str]) -> dict[str, pd.DataFra
     folder = subject.file(kept["folder"])
     try:
         return kept_answers.read(folder, kept)
-    except (OSError, ValueError) as error:
+    except DataError as error:
         raise Broken(f"what the champion answered anew is not as it was kept: {error}") from error
 
 
@@ -66,6 +66,8 @@ def opponent(subject: Subject, role: str, version: str) -> Iterator[Subject | No
     with tempfile.TemporaryDirectory() as scratch:
         try:
             found = opened(subject.root, version, Path(scratch))
+        except store.Unreachable:
+            raise
         except RegistryError as error:
             raise Broken(f"{role} {version}, which it was compared with, is gone: {error}") from error
         same = all(subject.tags.get(tag) == found.tags.get(tag) for tag in reference.EPISODES)

@@ -172,7 +172,7 @@ def _runs_hold(runs: Sequence[RunOnData], versions: "Sequence[ModelVersion]") ->
 
 def _history(events: Sequence[Event], trouble: str, aliases: dict[str, str]) -> str:
     if trouble:
-        raise RegistryError(trouble)
+        raise Broken(trouble, "a history that can be read", "none")
     problems = verify(events, aliases)
     if problems:
         raise Broken("; ".join(problems), standing(dict(events[-1].after) if events else {}), standing(aliases))

@@ -4,7 +4,6 @@ import hashlib
 import json
 from typing import Any
 
-from kshot.errors import RegistryError
 from kshot.lifecycle import decision_record, gate
 from kshot.lifecycle.audit import first_decision, results
 from kshot.lifecycle.audit.compared import compared
@@ -50,7 +49,7 @@ def decision(subject: Subject) -> str:
 def history(subject: Subject) -> str:
     """The chain of events is whole and leaves the aliases where they stand; the times that this version served."""
     if subject.record is None:
-        raise RegistryError(subject.trouble)
+        raise Broken(subject.trouble, "a history that can be read", "none")
     problems = verify(subject.record.events, subject.aliases)
     if problems:
         raise Broken(
@@ -76,7 +75,7 @@ def standing(aliases: dict[str, str]) -> str:
 def _events(subject: Subject) -> list[Event]:
     """The events that decided about this version, and those that made it champion without a decision."""
     if subject.record is None:
-        raise RegistryError(subject.trouble)
+        raise Broken(subject.trouble, "a history that can be read", "none")
     return [
         event
         for event in subject.record.events

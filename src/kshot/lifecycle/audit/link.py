@@ -1,11 +1,15 @@
 """A link of the chain as a value: what it says, and whether it was verified."""
 
-from collections.abc import Callable
+import os
+import traceback
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from kshot.errors import KshotError
+from kshot.errors import AuditFailed, CheckFailed, KshotError
+from kshot.lifecycle import store
 
 VERIFIED, BROKEN, NOT_RECORDED, NOT_CHECKED = "verified", "broken", "not recorded", "not checked"
+ERROR = "error"
 
 
 @dataclass(frozen=True)
@@ -14,7 +18,7 @@ class Link:
 
     state            verified: what was recorded follows from content that is still there; broken: it does not; not
                      recorded: nothing was kept that could be verified; not checked: what could be checked holds, and
-                     `says` what could not and why
+                     `says` what could not and why; error: kshot could not check it, which says nothing about the record
     says             the link in words; of a broken one what is wrong with it and what to do
     recorded, found  of a broken link, '' where there is nothing to set against each other
     """
@@ -47,7 +51,11 @@ class NotChecked(KshotError):
 
 
 def checked(name: str, check: Callable[[], str]) -> Link:
-    """The link that `check` verifies: it returns the link in words, or raises what is wrong with it."""
+    """The link that `check` verifies: it returns the link in words, or raises what is wrong with it.
+
+    Only a `Broken` that the check raises makes the link broken. Any other error says nothing about the record: the
+    link is an ERROR, with a traceback under `kshot --debug`. A server that does not answer ends the audit: Unreachable.
+    """
     try:
         return Link(name, VERIFIED, check())
     except Broken as wrong:
@@ -56,7 +64,22 @@ def checked(name: str, check: Callable[[], str]) -> Link:
         return Link(name, NOT_CHECKED, str(rest))
     except NotRecorded as nothing:
         return Link(name, NOT_RECORDED, str(nothing))
-    except (KshotError, OSError, ValueError, KeyError, TypeError) as error:
-        # A file that holds something else than it did when it was written: whoever changed it, the link does not hold.
+    except store.Unreachable:
+        raise
+    except Exception as error:
+        if os.environ.get("KSHOT_DEBUG"):
+            traceback.print_exc()
         what = " ".join(str(error).split())[:300]
-        return Link(name, BROKEN, what if isinstance(error, KshotError) else f"what was kept cannot be read: {what}")
+        if isinstance(error, KshotError):
+            return Link(name, ERROR, f"it could not be checked: {what}")
+        if isinstance(error, OSError):
+            return Link(name, ERROR, f"it could not be checked, this machine did not let it be read: {what}")
+        kind = type(error).__name__
+        return Link(name, ERROR, f"kshot failed to check it: {kind}: {what} -- a defect; --debug shows where")
+
+
+def exit_code(failed: Sequence[Link]) -> int:
+    """How a command ends: as AuditFailed where a link is broken or not recorded, else as CheckFailed for errors, 0."""
+    if any(link.state != ERROR for link in failed):
+        return AuditFailed.exit_code
+    return CheckFailed.exit_code if failed else 0

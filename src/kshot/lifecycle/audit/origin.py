@@ -1,13 +1,11 @@
 """From the version to what it was made of: run, weights, data version, params, environment, episodes."""
 
-import json
 import re
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from kshot.lifecycle import dataset, layout, registry
+from kshot.lifecycle.audit import reading
 from kshot.lifecycle.audit.content import folder_md5, held, listing, shown
 from kshot.lifecycle.audit.link import Broken, NotRecorded
 from kshot.lifecycle.audit.served import as_registered
@@ -76,7 +74,8 @@ def data(subject: Subject, advance: Advance | None) -> str:
     version, entry = subject.tag("data_version"), subject.input(layout.RAW.as_posix())
     if entry["md5"] != f"{version}.dir":
         raise Broken("the version names other data than its dvc.lock", version, entry["md5"].removesuffix(".dir"))
-    pointer = yaml.safe_load(subject.file(layout.RAW_DVC.name).read_text(encoding="utf-8"))["outs"][0]["md5"]
+    name = f"{layout.RAW_DVC.name} of the run"
+    pointer = reading.at(name, reading.yaml_of(name, subject.file(layout.RAW_DVC.name)), "outs", 0, "md5")
     if pointer != entry["md5"]:
         raise Broken(f"{layout.RAW_DVC.name} of the run names other data than dvc.lock", entry["md5"], pointer)
     known = next((one for one in dataset.versions(subject.root) if one.md5 == version), None)
@@ -88,7 +87,8 @@ def data(subject: Subject, advance: Advance | None) -> str:
 
 def params(subject: Subject) -> str:
     """MLflow's params, params.yaml of the run and the values that dvc.lock says were used are the same."""
-    kept = yaml.safe_load(subject.file("params.yaml").read_text(encoding="utf-8"))
+    name = "params.yaml of the run"
+    kept = reading.mapping(name, reading.yaml_of(name, subject.file("params.yaml")))
     used = {name: stage.get("params", {}) for name, stage in subject.lock.items()}
     if digest(used) != subject.tag("params_hash"):
         raise Broken("the params in dvc.lock have not their hash", subject.tag("params_hash"), digest(used))
@@ -101,8 +101,11 @@ def params(subject: Subject) -> str:
 
 def environment(subject: Subject) -> str:
     """The run keeps its packages, and the model asks for the same. Raises Broken."""
-    kept = json.loads(as_registered(subject, "environment.json").read_text(encoding="utf-8"))
-    packages = {name.lower(): version for name, version in kept["packages"].items()}
+    what = "environment.json of the run"
+    kept = reading.json_of(what, as_registered(subject, "environment.json").read_bytes())
+    python, system = (reading.at(what, kept, key) for key in ("python", "system"))
+    listed = reading.mapping(what, reading.at(what, kept, "packages"))
+    packages = {name.lower(): version for name, version in listed.items()}
     needs = {} if registry.PRUNED in subject.tags else _needs(subject.model / "requirements.txt")
     for name, version in needs.items():
         if packages.get(name.lower()) != version:
@@ -113,7 +116,7 @@ def environment(subject: Subject) -> str:
             )
     machine = subject.tags.get("kshot.device", "") or "a device that is not recorded"
     return (
-        f"Python {kept['python']} with {len(packages)} packages on {machine}, {kept['system']}; "
+        f"Python {python} with {len(packages)} packages on {machine}, {system}; "
         f"the model asks for {len(needs)} of them by the same versions"
     )
 
@@ -131,7 +134,7 @@ def episodes(subject: Subject) -> str:
 
 def _needs(path: Path) -> dict[str, str]:
     """Package to version, of those that a model asks for."""
-    text = path.read_text(encoding="utf-8") if path.is_file() else ""
+    text = reading.text_of("requirements.txt of the model", path) if path.is_file() else ""
     return dict(re.findall(r"^([\w.-]+)==(\S+)", text, re.MULTILINE))
 
 

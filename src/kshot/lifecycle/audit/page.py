@@ -7,13 +7,13 @@ from markupsafe import Markup, escape
 
 from kshot.lifecycle.audit import words
 from kshot.lifecycle.audit.data import DataAudit
-from kshot.lifecycle.audit.link import BROKEN, NOT_CHECKED, VERIFIED, Link
+from kshot.lifecycle.audit.link import BROKEN, ERROR, NOT_CHECKED, VERIFIED, Link
 from kshot.lifecycle.audit.model import ModelAudit
 from kshot.lifecycle.pages import pages, write_page
 from kshot.lifecycle.report_plots import picture
 from kshot.lifecycle.tables import counted
 
-MARKS = {VERIFIED: "\N{CHECK MARK}", BROKEN: "\N{MULTIPLICATION X}", NOT_CHECKED: "\N{ALMOST EQUAL TO}"}
+MARKS = {VERIFIED: "\N{CHECK MARK}", BROKEN: "\N{MULTIPLICATION X}", NOT_CHECKED: "\N{ALMOST EQUAL TO}", ERROR: "!"}
 # Where each link stands in the drawing: column, row; and what it rests on.
 PLACES = {
     "data": (0, 0),
@@ -136,6 +136,8 @@ def _corner(name: str) -> tuple[int, int]:
 
 
 def _mood(found: ModelAudit | DataAudit) -> dict[str, str]:
+    if found.failed and all(link.state == ERROR for link in found.failed):
+        return {"mood": "open", "tag": "could not be checked"}
     if found.failed:
         return {"mood": "held", "tag": "does not hold"}
     part = any(link.state == NOT_CHECKED for link in found.links)

@@ -9,6 +9,7 @@ from typing import Any
 import pandas as pd
 
 from kshot.lifecycle import first_decisions, layout, registry
+from kshot.lifecycle.audit import reading
 from kshot.lifecycle.audit.content import folder_md5
 from kshot.lifecycle.audit.link import Broken
 from kshot.lifecycle.audit.subject import Subject
@@ -30,9 +31,7 @@ def accuracies(subject: Subject) -> str:
     found = means(table, figures.get("intervals", 1))
     kept = {name: [score["mean"], score["low"], score["high"]] for name, score in figures["accuracy"].items()}
     compare(layout.METRICS.name, kept, found, ROUNDED)
-    compare(
-        f"tag {registry.ACCURACY} of version {subject.version}", json.loads(subject.tag("accuracy")), found, ROUNDED
-    )
+    compare(f"tag {registry.ACCURACY} of version {subject.version}", _tagged(subject), found, ROUNDED)
     metrics = dict(subject.run.data.metrics) if subject.run else {}
     for name, value in {**final_metrics(figures), **training_metrics(space)}.items():
         if metrics.get(name) != value:
@@ -75,6 +74,16 @@ def compare(what: str, recorded: Mapping[str, Any], found: Mapping[str, Interval
                 _words(recorded.get(name)),
                 _words(found.get(name)),
             )
+
+
+def _tagged(subject: Subject) -> dict[str, Any]:
+    """The accuracies on the version. Raises Broken for a tag that is not three numbers a protocol."""
+    what, text = f"tag {registry.ACCURACY} of version {subject.version}", subject.tag("accuracy")
+    found = reading.mapping(what, reading.json_of(what, text))
+    for score in found.values():
+        if not (isinstance(score, list) and len(score) == 3 and all(isinstance(one, int | float) for one in score)):
+            raise Broken(f"{what} does not hold three numbers a protocol", "mean, low, high", text)
+    return found
 
 
 def _same(recorded: Sequence[float], found: Sequence[float], tolerance: float) -> bool:

@@ -7,10 +7,9 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import yaml
-
 from kshot.errors import RegistryError
 from kshot.lifecycle import history, model_manifest, registry, store
+from kshot.lifecycle.audit import reading
 from kshot.lifecycle.audit.link import Broken, NotRecorded
 from kshot.lifecycle.events import Event
 from kshot.lifecycle.lineage import LOCK_FILE
@@ -120,8 +119,8 @@ class Subject:
         recorded, found = self.tag("dvc_lock_hash"), hashlib.sha256(text).hexdigest()[:16]
         if recorded != found:
             raise Broken(f"{LOCK_FILE} of run {self.run_id} is not the one that was registered", recorded, found)
-        stages: dict[str, Any] = yaml.safe_load(text)["stages"]
-        return stages
+        what = f"{LOCK_FILE} of run {self.run_id}"
+        return reading.mapping(what, reading.at(what, reading.yaml_of(what, self.file(LOCK_FILE)), "stages"))
 
     def input(self, path: str) -> dict[str, Any]:
         """What dvc.lock says of a path that a stage read: md5, size, nfiles. Raises NotRecorded."""

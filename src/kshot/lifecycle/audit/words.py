@@ -5,14 +5,14 @@ from collections.abc import Sequence
 
 from kshot.lifecycle.audit.classes import ClassAudit
 from kshot.lifecycle.audit.data import DataAudit, ModelOnData
-from kshot.lifecycle.audit.link import NOT_CHECKED, Link
+from kshot.lifecycle.audit.link import ERROR, NOT_CHECKED, Link
 from kshot.lifecycle.audit.model import ModelAudit
 from kshot.lifecycle.audit.runs import RunOnData
 from kshot.lifecycle.events import Reign, minute
 from kshot.lifecycle.gate import percent
 from kshot.lifecycle.tables import columns
 
-MARKS = {"verified": "ok", "broken": "BROKEN", "not recorded": "?", "not checked": "in part"}
+MARKS = {"verified": "ok", "broken": "BROKEN", "not recorded": "?", "not checked": "in part", "error": "ERROR"}
 WIDTH = 110
 RUNS, PARAMS = 20, 6  # shown of those that there are; --csv and --html have all
 
@@ -42,8 +42,11 @@ def data_words(found: DataAudit) -> str:
         left = [f"{len(found.runs) - len(shown)} earlier runs"] if len(shown) < len(found.runs) else []
         left += [f"{len(names) - PARAMS} more params that differ"] if len(names) > PARAMS else []
         lines += [f"  and {' and '.join(left)}, all with --csv"] if left else []
-    failed = ", ".join(link.name for link in found.failed)
-    return "\n".join([*lines, "", f"does not hold: {failed}" if failed else "all of it holds"])
+    failed = ", ".join(link.name for link in found.failed if link.state != ERROR)
+    errors = ", ".join(link.name for link in found.failed if link.state == ERROR)
+    said = [f"does not hold: {failed}"] if failed else []
+    said += [f"kshot could not check: {errors}"] if errors else []
+    return "\n".join([*lines, "", "; ".join(said) or "all of it holds"])
 
 
 def model_row(one: ModelOnData) -> dict[str, str]:
@@ -112,14 +115,18 @@ def sentence(found: ModelAudit) -> str:
     subject = f"version {found.version}"
     broken = [link.name for link in found.failed if link.state == "broken"]
     unsaid = [link.name for link in found.failed if link.state == "not recorded"]
+    errors = [link.name for link in found.failed if link.state == ERROR]
+    also = f"; kshot could not check {', '.join(errors)}: an error of its own" if errors else ""
     if broken:
-        also = f"; not recorded: {', '.join(unsaid)}" if unsaid else ""
+        also = (f"; not recorded: {', '.join(unsaid)}" if unsaid else "") + also
         count = (
             f"{len(broken)} of {len(found.links)} links do not hold" if len(broken) > 1 else "one link does not hold"
         )
         return f"{subject}: {count}: {', '.join(broken)}{also}"
     if unsaid:
-        return f"{subject}: not all of it was recorded: {', '.join(unsaid)}; what was holds"
+        return f"{subject}: not all of it was recorded: {', '.join(unsaid)}; what was holds{also}"
+    if errors:
+        return f"{subject}: nothing that was checked is broken{also}"
     part = [link.name for link in found.links if link.state == NOT_CHECKED]
     left = f", as far as they could be checked: of {', '.join(part)} not all could" if part else ""
     return f"{subject}: all {len(found.links)} links hold{left}"

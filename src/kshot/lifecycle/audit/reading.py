@@ -1,0 +1,63 @@
+"""Files and tags of a record that no hash guards: content that cannot be parsed is not what kshot wrote."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from kshot.lifecycle.audit.link import Broken
+
+SHOWN = 60  # characters of what was found
+
+
+def json_of(what: str, content: str | bytes) -> Any:
+    """The value of a JSON text. Raises Broken naming `what`."""
+    try:
+        return json.loads(content)
+    except ValueError as error:
+        raise Broken(f"{what} is no JSON any more: {error}", "JSON", _start(content)) from error
+
+
+def yaml_of(what: str, path: Path) -> Any:
+    """The value of a YAML file. Raises Broken naming `what`."""
+    content = path.read_bytes()
+    try:
+        return yaml.safe_load(content)
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise Broken(f"{what} is no YAML any more: {' '.join(str(error).split())}", "YAML", _start(content)) from error
+
+
+def text_of(what: str, path: Path) -> str:
+    """The text of a file. Raises Broken naming `what`."""
+    content = path.read_bytes()
+    try:
+        return content.decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise Broken(f"{what} is no text any more: {error}", "UTF-8", _start(content)) from error
+
+
+def at(what: str, value: Any, *keys: str | int) -> Any:
+    """The value below keys of mappings and places of lists. Raises Broken naming `what` and the first that is gone."""
+    for key in keys:
+        there = isinstance(value, dict) if isinstance(key, str) else isinstance(value, list)
+        try:
+            value = value[key] if there else _gone()
+        except LookupError as error:
+            raise Broken(f"{what} has no {key!r} any more", key, _start(str(value))) from error
+    return value
+
+
+def mapping(what: str, value: Any) -> dict[str, Any]:
+    """The value as a mapping. Raises Broken naming `what`."""
+    if not isinstance(value, dict):
+        raise Broken(f"{what} holds no keys any more", "a mapping", _start(str(value)))
+    return value
+
+
+def _gone() -> Any:
+    raise LookupError
+
+
+def _start(content: str | bytes) -> str:
+    return repr(content[:SHOWN])
