@@ -110,22 +110,6 @@ def test_the_best_champion_of_one_protocol_is_asked_for_that_one_alone() -> None
     assert [one.protocol for one in decision.findings if one.against == "best champion 1"] == ["20w1s", "20w1s"]
 
 
-def test_ten_slightly_worse_challengers_do_not_add_up() -> None:
-    """Each is 0.1 points worse than the last promoted, not significantly so; the best champion stops the drift."""
-    accuracies, promoted = [0.9], 0
-    for _ in range(10):
-        ours = accuracies[-1] - 0.001
-        steps = {"champion": ours - accuracies[-1], "best": ours - max(accuracies)}
-        difference = {name: Interval(mean, mean - 0.0018, mean + 0.0018) for name, mean in steps.items()}
-        best = Comparison("1", gate.BEST, dict.fromkeys(RULES.min_accuracy, difference["best"]))
-        others = (best,) if len(accuracies) > 1 else ()
-        evidence = against(*others, difference=dict.fromkeys(RULES.min_accuracy, difference["champion"]))
-        if decide(evidence, RULES).promote:
-            accuracies.append(ours)
-            promoted += 1
-    assert promoted == 1 and max(accuracies) - accuracies[-1] == pytest.approx(0.001)
-
-
 def test_a_protocol_that_no_rule_names_is_not_asked() -> None:
     unasked = with_difference("20w5s", -0.9)
     assert decide(with_accuracy(unasked, "20w5s", 0.0), RULES).promote

@@ -1,12 +1,17 @@
 """Which versions a challenger must not be worse than, from events and tags alone."""
 
+import dataclasses
 import json
 
+import numpy as np
+import pandas as pd
 import pytest
 
-from kshot.lifecycle import events
+from kshot.lifecycle import events, gate
 from kshot.lifecycle.events import CHAMPION, Event
+from kshot.lifecycle.paired import Results, compared
 from kshot.lifecycle.reference import best, champions
+from tests.lifecycle.test_gate import RULES
 
 WHO = events.Person("Ada", "ada", "host")
 
@@ -67,3 +72,39 @@ def test_other_data_other_episodes_and_the_challenger_itself_are_no_reference() 
         "3": tags("z", p=0.9),
     }
     assert best(versions, ["p"], tags("z"), None) == {}
+
+
+def predictions(version: int, level: float) -> Results:
+    """1,000 episodes of 75 queries; versions agree on most queries, and each errs on some of its own."""
+    shared, own = (np.random.default_rng(seed).random((1000, 75)) for seed in (0, version))
+    right = ((shared < level) ^ (own < 0.02)).sum(1)
+    episodes = pd.DataFrame({"protocol": "p", "episode": range(1000), "accuracy": right / 75})
+    cells = episodes.assign(**{"class": "c", "rotation": 0, "group": "", "queries": 75, "right": right})
+    return Results(episodes, cells.drop(columns="accuracy"))
+
+
+def drift(*, with_reference: bool) -> float:
+    """How much of 0.8 points is lost after ten challengers, each 0.08 points worse than the one before."""
+    rules = dataclasses.replace(RULES, min_accuracy={"p": 0.5}, group_protocol="p")
+    found, tagged, history = {"1": predictions(1, 0.9)}, {"1": tags("1", p=0.9)}, [PROMOTIONS[0]]
+    tagged["1"] = tags("1", p=float(found["1"].episodes["accuracy"].mean()))
+    level, champion = 0.9, "1"
+    for number in range(2, 12):
+        version, worse = str(number), level - 0.0008
+        ours = predictions(number, worse)
+        mine = tags(version, p=float(ours.episodes["accuracy"].mean()))
+        asked = {champion: gate.CHAMPION}
+        if with_reference:
+            known = {name: tagged[name] for name in champions(history)}
+            asked = {**dict.fromkeys(best(known, ["p"], mine, champion).values(), gate.BEST), **asked}
+        comparisons = tuple(compared(name, role, ("p",), ours, found[name], "p") for name, role in asked.items())
+        evidence = gate.Evidence({"p": comparisons[0].difference["p"]._replace(mean=worse)}, champion, comparisons)
+        if gate.decide(evidence, rules).promote:
+            history.append(event(events.PROMOTED, version, champion, version))
+            found[version], tagged[version], champion, level = ours, mine, version, worse
+    return 0.9 - level
+
+
+def test_ten_slightly_worse_challengers_are_stopped_by_the_best_champion() -> None:
+    assert drift(with_reference=False) > 0.005
+    assert drift(with_reference=True) < 0.003
