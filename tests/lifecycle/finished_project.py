@@ -51,14 +51,22 @@ def write(root: Path) -> Path:
     model = Embedding({**settings, "ingest": SETTINGS, "trained_on": ["x"], "device": "cpu"})
     save_embedding(model, root / layout.MODEL)
     (root / layout.EVALUATION).mkdir(parents=True)
-    pd.DataFrame({"protocol": "3w1s", "episode": [0, 1], "accuracy": [0.5, 1.0]}).to_parquet(
-        root / layout.EVALUATION / "episodes.parquet"
-    )
+    write_predictions(root, 2)
     (root / layout.METRICS).write_text(json.dumps(METRICS))
     (root / layout.SPACE).write_text(json.dumps(SPACE))
     (root / layout.TRAIN_LOG).write_text(lines(*STEPS, VALIDATION, DONE))
     write_lock(root)
     return root
+
+
+def write_predictions(root: Path, episodes: int) -> None:
+    """Predictions of one class: every other episode half right, the others all."""
+    folder = root / layout.EVALUATION
+    table = pd.DataFrame({"protocol": "3w1s", "episode": range(episodes)})
+    right = table["episode"].map(lambda number: 10 if number % 2 else 5)
+    table.assign(accuracy=right / 10).to_parquet(folder / "episodes.parquet")
+    cell = {"class": "c/a", "rotation": 0, "group": "c", "queries": 10, "right": right}
+    table.assign(**cell).to_parquet(folder / "cells.parquet")
 
 
 def write_lock(root: Path, *, data: str = DATA, steps: int = 20, seconds: str = "a") -> None:

@@ -4,7 +4,6 @@ import re
 import shutil
 from pathlib import Path
 
-import pandas as pd
 import pytest
 
 from kshot.errors import RegistryError
@@ -20,8 +19,7 @@ from tests.lifecycle.finished_project import write_lock
 def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A project with one registered version of what its stages made, and manual approval."""
     root = finished_project.write(tmp_path_factory.mktemp("project"))
-    group = {"protocol": "3w1s", "group": "c", "queries": 120, "accuracy": 0.75, "low": 0.7, "high": 0.8}
-    pd.DataFrame([group]).to_csv(root / layout.EVALUATION / "groups.csv", index=False)
+    finished_project.write_predictions(root, 200)  # two equal models of as many stay within the margin
     change(root, "approval: automatic", "approval: manual")
     (root / layout.RAW).mkdir(parents=True, exist_ok=True)
     (root / layout.RAW / "manifest.csv").write_text("path,class\n")
