@@ -79,9 +79,27 @@ def test_version() -> None:
     assert kshot("--version").stdout == "kshot 0.1.0\n"
 
 
-def test_a_missing_verb_and_an_unknown_option_exit_2() -> None:
-    assert kshot().returncode == 2
+def test_an_unknown_option_exits_2() -> None:
     assert kshot("retrain", "--setting", "x").returncode == 2
+
+
+@pytest.mark.parametrize(
+    ("typed", "told"),
+    [
+        (["retrian"], "no command 'retrian'; did you mean retrain? (`kshot --help` explains all)"),
+        (["data", "versoins"], "no command 'versoins'; did you mean versions? (`kshot data --help` explains all)"),
+        (["schedule", "puase"], "no command 'puase'; did you mean pause? (`kshot schedule --help` explains all)"),
+        (["schedule", "pause", "evry"], "no NAME 'evry'; did you mean every?"),
+        (["xyzzy"], "no command 'xyzzy'; needs one of retrain, plan, data, "),
+    ],
+)
+def test_what_is_mistyped_is_told_with_what_was_likely_meant(
+    capsys: pytest.CaptureFixture[str], typed: list[str], told: str
+) -> None:
+    with pytest.raises(SystemExit) as ended:
+        cli.main(typed)
+    error = capsys.readouterr().err
+    assert ended.value.code == 2 and error.startswith(f"kshot: error: {told}") and error.count("\n") == 1
 
 
 def test_outside_a_project_one_line_says_what_is_needed(tmp_path: Path) -> None:

@@ -87,6 +87,16 @@ def test_a_project_without_a_commit_is_refused(root: Path) -> None:
         times.check(root, dataclasses.replace(ALL, ref=None))
 
 
+def test_uncommitted_changes_are_told_before_a_schedule_is_served(root: Path) -> None:
+    git = ["git", "-c", "user.name=Ada", "-c", "user.email=ada@example.org"]
+    subprocess.run([*git, "add", "."], cwd=root, check=True)
+    subprocess.run([*git, "commit", "-qm", "one"], cwd=root, check=True)
+    wanted = dataclasses.replace(ALL, ref=None)
+    assert [line for line in times.check(root, wanted) if "uncommitted" in line] == []
+    (root / "params.yaml").write_text((root / "params.yaml").read_text() + "\n# an edit\n")
+    assert times.check(root, wanted)[-1] == ("uncommitted changes are not used by scheduled runs; commit them first")
+
+
 def test_a_server_that_is_down_is_named_with_how_long_it_was_tried(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(serving, "PATIENCE_S", 0.5)
     with pytest.raises(

@@ -2,7 +2,7 @@
 
 import pytest
 
-from kshot.lifecycle.tables import columns, facts, paragraph
+from kshot.lifecycle.tables import columns, facts, fold
 
 SHORT = [{"version": "1", "accuracy": "98.60 %"}, {"version": "12", "accuracy": " 7.10 %"}]
 LONG = [
@@ -63,5 +63,7 @@ def test_facts_are_aligned_and_wrapped_below_themselves() -> None:
     ]
 
 
-def test_a_paragraph_is_wrapped_between_words() -> None:
-    assert paragraph("the quick brown fox jumps", 12, "  ") == "the quick\n  brown fox\n  jumps"
+def test_a_line_is_folded_between_words_below_its_value() -> None:
+    assert fold("  name  the quick brown fox", 18, hanging=8) == ["  name  the quick", "        brown fox"]
+    assert fold("short", 18, hanging=8) == ["short"]
+    assert fold("x" * 30, 18) == ["x" * 30]

@@ -27,17 +27,21 @@ from kshot.cli import (
     reproduce,
     retrain,
     schedule,
+    standing,
     tasks,
+    terminal,
     ui,
 )
+from kshot.cli.parser import Parser
 from kshot.errors import KshotError
-from kshot.lifecycle import loopback, quiet
+from kshot.lifecycle import loopback, progress, quiet
 
 DESCRIPTION = """\
 kshot trains few-shot image classifiers: it versions the images, checks them, trains an
 embedding, measures it on fixed few-shot episodes, registers the model in MLflow and makes it
 the champion if it is not worse than the champion by more than a margin (0.5 points).
 
+  kshot                     where this project stands, and what to do next
   kshot retrain             one retraining, from the images to the decision
   kshot data add FOLDER     use your own images: one folder a class
   kshot models              the registered versions and what was decided about them
@@ -62,6 +66,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line `arguments` (default: the process's own) and return the exit code."""
     if arguments is None:
         _collect_rarely()
+        terminal.install()
     redaction.guard()
     set_by_kshot = quiet.silence_telemetry()
     loopback.reach_directly()
@@ -112,12 +117,13 @@ def _leave_the_rest() -> None:
 
 def parser() -> argparse.ArgumentParser:
     """Build the parser of the whole command line; each verb sets `run`, a function of the root and the options."""
-    top = argparse.ArgumentParser(
+    top = Parser(
         prog="kshot", description=DESCRIPTION, epilog=EPILOG, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     top.add_argument("--version", action=Version, nargs=0, help="show the version and exit")
     top.add_argument("--debug", action="store_true", help="show the traceback of an error")
-    verbs = top.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    top.set_defaults(run=standing.run)
+    verbs = top.add_subparsers(title="commands", metavar="COMMAND")
     retrain.add_parser(verbs)
     plan.add_parser(verbs)
     data.add_parser(verbs)
@@ -153,6 +159,7 @@ def project_root(start: Path) -> Path:
 
 
 def _fail(message: str, code: int, options: argparse.Namespace) -> int:
+    progress.clear()
     error = sys.exception()
     if options.debug and error is not None:
         print(redaction.traceback_of(error), end="", file=sys.stderr)

@@ -94,18 +94,25 @@ def run_add(root: Path, options: argparse.Namespace) -> int:
 def run_versions(root: Path, options: argparse.Namespace) -> int:
     """Print one line a data version; a star marks the one in data/raw."""
     from kshot.lifecycle import data_names, dataset
+    from kshot.lifecycle.tables import columns
 
     known = dataset.versions(root)
     if not known:
         print("no data version yet; `kshot data add SOURCE` makes one, and `kshot retrain` adds the built-in set")
         return 0
     here = dataset.current(root)
-    print(f"  {'version':<8}  {'added':<16}  {'images':>8}  {'classes':>7}  names, note")
-    for version in known:
-        mark = "*" if here is not None and here.md5 == version.md5 else " "
-        added = str(version.added)[:16].replace("T", " ")
-        remark = ", ".join([*data_names.of(root, version.md5), version.note or version.source])
-        print(f"{mark} {version.short:<8}  {added:<16}  {version.images:>8}  {version.classes:>7}  {remark}")
+    rows = [
+        {
+            "": "*" if here is not None and here.md5 == version.md5 else "",
+            "version": version.short,
+            "added": str(version.added)[:16].replace("T", " "),
+            "images": f"{version.images:,}",
+            "classes": f"{version.classes:,}",
+            "names, note": ", ".join([*data_names.of(root, version.md5), version.note or version.source]),
+        }
+        for version in known
+    ]
+    print("\n".join(columns(rows)))
     return 0
 
 

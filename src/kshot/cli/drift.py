@@ -51,6 +51,7 @@ def add_parser(verbs: Any) -> None:
 
 def run(root: Path, options: argparse.Namespace) -> int:
     """Print the verdict, write the page, and retrain where that is asked for; 12 for what has drifted and was not."""
+    from kshot.lifecycle import progress
     from kshot.lifecycle.drift import drift, to_json
     from kshot.lifecycle.drift_page import PAGE, write_drift_page
     from kshot.lifecycle.drift_words import words
@@ -58,6 +59,7 @@ def run(root: Path, options: argparse.Namespace) -> int:
 
     keep_freed_memory()
     found = drift(root, options.source, ignore=options.ignore)
+    progress.clear()
     page = options.html or root / PAGE
     write_drift_page(found, page)
     if options.json:

@@ -23,19 +23,23 @@ def add_parser(verbs: Any) -> None:
 def run(root: Path, options: argparse.Namespace) -> int:
     """Print one line a stage, and what they come to."""
     from kshot.lifecycle import plan
+    from kshot.lifecycle.tables import facts
 
     data = plan.data_reason(root)
     if data:
         print(data)
     steps = plan.plan(root)
-    for step in steps:
-        took = "" if step.outlook in ("unchanged", "restored") else _about(step.seconds)
-        first, *others = step.reasons or ("",)
-        print(f"  {step.stage:<9} {WORDS[step.outlook]:<15}{took:<9} {first}".rstrip())
-        for reason in others:
-            print(f"{'':37}{reason}")
+    print("\n".join(facts([line for step in steps for line in _lines(step)])))
     print(_sum(steps))
     return 0
+
+
+def _lines(step: Any) -> list[tuple[str, str]]:
+    """What happens to a stage and how long it takes, with the first reason; the other reasons below."""
+    took = "" if step.outlook in ("unchanged", "restored") else _about(step.seconds)
+    first, *others = step.reasons or ("",)
+    what = f"{step.stage:<9} {WORDS[step.outlook]:<15}{took}"
+    return [(what, first), *(("", reason) for reason in others)]
 
 
 def _sum(steps: list[Any]) -> str:

@@ -44,6 +44,7 @@ def run(root: Path, options: argparse.Namespace) -> int:
     """Print the tasks, and draw them in reports/tasks.html."""
     if options.shots < 1:
         raise ParamsError(f"--shots is {options.shots}; needs at least 1 image a class")
+    from kshot.lifecycle import progress
     from kshot.lifecycle.task_page import PAGE, write_task_page
     from kshot.lifecycle.task_words import words
     from kshot.lifecycle.tasks import survey, write_json
@@ -52,6 +53,7 @@ def run(root: Path, options: argparse.Namespace) -> int:
 
     keep_freed_memory()
     found = survey(root, load_params(root / "params.yaml"), options.source, options.shots)
+    progress.clear()
     write_task_page(found, root / PAGE)
     if options.json is not None:
         write_json(found, options.json)

@@ -11,7 +11,7 @@ import numpy as np
 
 from kshot.drift import FALSE_ALARMS, LOOKS, SPACE, TASK, Measure, Sample, held_samples, judge, statistics, take
 from kshot.errors import ParamsError, RegistryError
-from kshot.lifecycle import registry
+from kshot.lifecycle import progress, registry
 from kshot.lifecycle.drift_reference import Reference, read_reference
 from kshot.lifecycle.drift_source import read_new
 from kshot.lifecycle.files import write_text
@@ -85,9 +85,12 @@ def drift(root: Path, source: str, *, ignore: Collection[str] = ()) -> Verdict:
         raise RegistryError(
             "there is no champion yet whose training pictures could be compared with; `kshot retrain` makes one"
         )
+    progress.step(f"what champion {champion.version} was trained on")
     reference = read_reference(root, champion)
+    progress.step(f"looking through {source}")
     new = read_new(root, source, reference.method)
     sample, held = reference.sample(new.facts, new.labels), reference.held
+    progress.step(f"comparing {len(new.labels):,} images")
     usual = max(1, round(float(np.median(np.bincount(held.labels)))))
     drawn = [
         statistics(take(held, rows), reference.trained, labelled=new.labelled)

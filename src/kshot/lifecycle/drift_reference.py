@@ -25,7 +25,7 @@ from kshot.drift import Sample, Trained, image_waves, trained_looks
 from kshot.embedding import embed
 from kshot.errors import DataError, RegistryError
 from kshot.images import Packed, Unreadable, pack
-from kshot.lifecycle import layout, registry
+from kshot.lifecycle import layout, progress, registry
 from kshot.lifecycle.device import project_device
 from kshot.lifecycle.files import exclusive
 from kshot.lifecycle.kept_pictures import KeptPicture, files, pictures
@@ -106,11 +106,12 @@ def look_at(paths: list[Path], method: Method, scratch: Path) -> Facts:
     """Decode, prepare and embed pictures as the model was shown its own."""
     ingest = recorded_ingest(method.embedding.settings)
     packed = scratch / "images.npy"
-    records = list(pack(paths, packed, ingest))
+    records = list(progress.counted(pack(paths, packed, ingest), len(paths), "reading images"))
     good = [(row, record) for row, record in enumerate(records) if isinstance(record, Packed)]
     pixels = np.load(packed)
     sides = np.array([(record.width * record.height) ** 0.5 for _, record in good])
     looks = np.stack(appearance(pixels, sides, ingest.invert), 1)
+    progress.step(f"embedding {len(pixels):,} images")
     points = embed(method, pixels, np.arange(len(pixels))) if method.has_space else torch.empty(len(pixels), 0)
     some = np.linspace(0, len(pixels) - 1, min(SHOWN, len(pixels))).round().astype(int)
     shown = tuple(png(255 - pixels[row] if ingest.invert else pixels[row]) for row in some)

@@ -22,8 +22,8 @@ def columns(table: Sequence[dict[str, str]], width: int | None = None) -> list[s
     fits = (width or terminal_width()) - GAP
     keys = list(table[0])
     wide = {key: max(len(key), *(len(row[key]) for row in table)) for key in keys}
-    least = {key: max(len(key), LEAST, *(_longest_word(row[key]) for row in table)) for key in keys}
-    least = {key: min(least[key], wide[key]) for key in keys}
+    words = {key: max(map(_longest_word, [key, *(row[key] for row in table)])) for key in keys}
+    least = {key: max(words[key], min(LEAST, wide[key])) for key in keys}
     room = fits - GAP * (len(keys) - 1)
     if sum(least.values()) > room:
         blocks = [facts([(key, row[key]) for key in keys if row[key]], width) for row in table]
@@ -46,12 +46,16 @@ def facts(pairs: Iterable[tuple[str, str]], width: int | None = None) -> list[st
     return lines
 
 
-def paragraph(text: str, width: int | None = None, indent: str = "") -> str:
-    """Return `text` wrapped between words, later lines after `indent`."""
+def fold(line: str, width: int | None = None, *, hanging: int = 0) -> list[str]:
+    """Return `line` as lines of at most `width` columns, those after the first indented by `hanging` blanks.
+
+    The first `hanging` columns stay as they are. A word that is wider than a line is not broken.
+    """
     fits = width or terminal_width()
-    first, *more = _wrapped(text, fits)
-    more = _wrapped(" ".join(more), fits - len(indent)) if more else []
-    return "\n".join([first, *(indent + line for line in more)])
+    if len(line) <= fits:
+        return [line]
+    first, *more = _wrapped(line[hanging:], max(LEAST, fits - hanging))
+    return [line[:hanging] + first, *(" " * hanging + one for one in more)]
 
 
 def terminal_width() -> int:

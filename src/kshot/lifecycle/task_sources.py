@@ -12,7 +12,7 @@ from PIL import Image
 from kshot.embedding import embed
 from kshot.errors import DataError
 from kshot.images import Packed, pack
-from kshot.lifecycle import dataset, left_out
+from kshot.lifecycle import dataset, left_out, progress
 from kshot.lifecycle.private_state import private_state
 from kshot.lifecycle.source_image import SourceImage
 from kshot.lifecycle.task_model import narrowed
@@ -50,7 +50,7 @@ def read_tasks(root: Path, source: str, method: Method) -> SourceTasks:
         ingest = recorded_ingest(method.embedding.settings)
         files = [picture.file for picture in pictures]
         notes = left_out.summary(found.files, found.left_out) + adapted(files, ingest.channels)
-        records = list(pack(files, scratch / "images.npy", ingest))
+        records = list(progress.counted(pack(files, scratch / "images.npy", ingest), len(files), "reading images"))
         kept = [picture for picture, record in zip(pictures, records, strict=True) if isinstance(record, Packed)]
         lost = [record for record in records if not isinstance(record, Packed)]
         if lost:

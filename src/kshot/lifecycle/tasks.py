@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from kshot.episodes import EpisodeSet
 from kshot.hardness import views
-from kshot.lifecycle import layout
+from kshot.lifecycle import layout, progress
 from kshot.lifecycle.answers import test_protocols
 from kshot.lifecycle.packed import read_episodes
 from kshot.lifecycle.task_model import LIMIT_WAYS, TaskModel, limit, read_task_model
@@ -94,7 +94,10 @@ def survey(root: Path, params: Params, source: str | None = None, shots: int = 5
     a method without a space.
     """
     asked = {name: read_episodes(root, "test", name).first(JUDGED) for name in test_protocols(root)}
+    progress.step("embedding the project's images")
     model = read_task_model(root, params, [episodes.support for episodes in asked.values()])
+    if source is not None:
+        progress.step(f"looking through {source}")
     found = read_tasks(root, source, model.method) if source is not None else None
     known = _known(model)
     tasks: dict[str, Task] = {one.name: model.task(_support(model, one, shots)) for one in known}
@@ -103,9 +106,11 @@ def survey(root: Path, params: Params, source: str | None = None, shots: int = 5
     new = found.tasks if found is not None else {}
     every = [*((name, NEW, task) for name, task in new.items()), *((k.name, k.split, tasks[k.name]) for k in known)]
     own = [*(embed_task(task, model.space) for task in new.values()), *embedded]
+    progress.step(f"distances of {len(own)} tasks")
     apart, order = distances(own, embedded), squared_distances(own, embedded)
     predicted = model.predicted([views(task, model.space) for _, _, task in every])
-    measured = [None] * len(new) + [_measured(model, one, shots) for one in known]
+    each = progress.counted(known, len(known), "measuring task")
+    measured = [None] * len(new) + [_measured(model, one, shots) for one in each]
     limits: dict[tuple[int, int], float | None] = {}
     rows = []
     for place, (name, split, task) in enumerate(every):
@@ -136,6 +141,7 @@ def survey(root: Path, params: Params, source: str | None = None, shots: int = 5
             )
         )
     notes = found.notes if found is not None else ()
+    progress.step("holding predictions against the test episodes")
     return Survey(tuple(rows), _trust(root, model, asked), model.accept, model.validated, notes, model.doubt)
 
 

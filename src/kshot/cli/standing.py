@@ -1,0 +1,18 @@
+"""`kshot` alone: where the project stands, and what to do next."""
+
+import argparse
+from pathlib import Path
+
+from kshot.lifecycle.tables import facts
+
+
+def run(root: Path, options: argparse.Namespace) -> int:
+    """Print both, from the files of the project alone."""
+    from kshot.lifecycle.standing import standing
+
+    found = standing(root)
+    print("\n".join(facts(found.facts)))
+    print("\nnext")
+    print("\n".join(facts(found.steps)))
+    print("\n`kshot --help` lists all commands")
+    return 0
