@@ -137,7 +137,7 @@ def test_new_data_starts_one_retraining_and_a_restart_does_not_repeat_it(story: 
     assert [run[:2] for run in story.runs_of_first if run[0] == "new-data"] == [
         ("new-data", "Completed"),
     ]
-    assert version.md5[:8] not in story.second
+    assert f"data version {version.md5[:8]}" not in story.second
 
 
 def test_the_clock_starts_retrainings_by_itself(story: Story) -> None:
