@@ -92,6 +92,9 @@ def test_whole_lines_are_folded_and_progress_passes_as_it_is(monkeypatch: pytest
     print("! runs       one two three four five six seven", file=lines)  # type: ignore[call-overload]
     lines.write("\r\x1b[K" + "x" * 60)
     assert under.getvalue() == "! runs       one two three four five six\n             seven\n\r\x1b[K" + "x" * 60
+    program = '  "reasons": "one two three four five six seven eight nine",\n'
+    lines.write("\n" + program)
+    assert under.getvalue().endswith(program)
     lines.write("begun")
     lines.flush()
     assert under.getvalue().endswith("begun")

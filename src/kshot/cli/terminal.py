@@ -20,6 +20,7 @@ COLOURS = (
 )
 # A name, a time or a mark and its value, two blanks between them: later lines stand below the value.
 HANGING = re.compile(r"^(?:[!-] )?\s*\S+(?: \S+)?(?:  +)(?=\S)")
+JSON = re.compile(r'\s*["{}\[\]]')  # of --json: whoever copies it needs it whole
 DEEPEST = 32  # columns of such an indent
 
 
@@ -56,7 +57,7 @@ class Lines:
         self._begun = ""
 
     def _shown(self, line: str) -> str:
-        if "\r" in line or "\x1b" in line:
+        if "\r" in line or "\x1b" in line or JSON.match(line):
             return line
         prefix = HANGING.match(line)
         indent = prefix[0] if prefix and len(prefix[0]) <= DEEPEST else line[: len(line) - len(line.lstrip())]
