@@ -34,6 +34,8 @@ TEXT = (
     "  protocol  accuracy  95 % interval   episodes",
     "params.yaml              every knob, one section a stage",
     "birds/robin/001.jpg ",
+    "left out 18 of 84 files:",
+    "row.csv, row 9: ",
     "limit   = usual + factor * (high - usual) ",
     "z_c(w)   = exp(i w.m_c) exp(w'Sw / 2K_c) ",
     "outside = mean over classes and directions of the squared Mahalanobis distance ",
