@@ -93,6 +93,11 @@ class Person:
 
 
 def clone(folder: Path) -> Path:
-    """A fresh clone of this repository's last commit, in `folder`."""
-    subprocess.run(["git", "clone", "-q", REPOSITORY, folder], check=True)
+    """A fresh clone of this repository's last commit, in `folder`, from a server's copy beside it.
+
+    What the person's commands push goes there, and not into this repository.
+    """
+    server = folder.with_suffix(".git")
+    subprocess.run(["git", "clone", "-q", "--bare", REPOSITORY, server], check=True)
+    subprocess.run(["git", "clone", "-q", server, folder], check=True)
     return folder

@@ -1,11 +1,13 @@
 """The harness of the journeys notices what is not as a step says."""
 
+import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
-from tests.journeys.person import Ended, Person
+from tests.journeys.blocks import REPOSITORY
+from tests.journeys.person import Ended, Person, clone
 from tests.journeys.steps import Journey, Step, problems
 
 STEP = Step("a", shows=(r"version \d is champion",), hides=("version 2",))
@@ -55,3 +57,15 @@ def test_a_piece_of_python_prints_the_value_of_its_last_line(tmp_path: Path) -> 
         ("import os", "", "for _ in range(2):", "    pass", "len(", "    'abc')   # why")
     )
     assert (ended.code, ended.output) == (0, "3\n")
+
+
+def test_what_a_clone_pushes_does_not_come_into_this_repository(tmp_path: Path) -> None:
+    person = Person(clone(tmp_path / "kshot"), Path(sys.executable).parent)
+    ended = person.types(
+        "git push -q origin HEAD:refs/journeys/pushed && git -C ../kshot.git rev-parse refs/journeys/pushed HEAD"
+    )
+    assert ended.code == 0 and len(set(ended.output.split())) == 1
+    assert (
+        "refs/journeys"
+        not in subprocess.run(["git", "for-each-ref"], cwd=REPOSITORY, capture_output=True, text=True).stdout
+    )
