@@ -22,7 +22,7 @@ from starlette.testclient import TestClient
 
 from kshot.answering import answering_of, save_answering
 from kshot.embedding import Embedding, save_embedding
-from kshot.lifecycle import serving, store
+from kshot.lifecycle import serving, serving_model, store
 from kshot.lifecycle.serving_model import FewShot
 from kshot.methods.saving import save_method
 from kshot.methods.table import METHODS, build_method
@@ -53,7 +53,9 @@ def save(folder: Path, name: str, seed: int = 0) -> Path:
 
 def loaded(folder: Path) -> FewShot:
     model = FewShot()
-    model.load_context(SimpleNamespace(artifacts={"embedding": str(folder)}))  # type: ignore[arg-type]
+    with pytest.MonkeyPatch.context() as patch:  # the folder is no registered version, and has no manifest
+        patch.setattr(serving_model, "own_difference", lambda folder: [])
+        model.load_context(SimpleNamespace(artifacts={"embedding": str(folder)}))  # type: ignore[arg-type]
     return model
 
 
@@ -95,6 +97,14 @@ def test_requests_at_once_are_predicted_as_one_after_another(tmp_path, monkeypat
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return save(tmp_path_factory.mktemp("model"), "metric")
+
+
+def test_a_request_of_more_pixels_than_are_allowed_is_refused(tmp_path, monkeypatch):
+    model = loaded(save(tmp_path, "metric"))
+    monkeypatch.setattr(serving_model, "PIXELS_A_REQUEST", 2 * 20 * 20)
+    assert len(model.predict(None, frame(["a", None]))) == 1
+    with pytest.raises(MlflowException, match="row 2: it has 20 x 20 pixels; needs at most 0 in all"):
+        model.predict(None, frame(["a", None, None]))
 
 
 @pytest.fixture(scope="module")
