@@ -39,7 +39,7 @@ def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         (["--every", "6h", "--timezone", "europe/berlin"], "is no time zone; did you mean Europe/Berlin?"),
         (["--every", "6h", "--ref", ""], "--ref is empty: perhaps a variable in it is not set"),
         (["--on-new-data", ""], "--on-new-data is empty: perhaps a variable in it is not set"),
-        (["--on-new-data", "."], "holds this project itself; needs a folder of images, outside of it"),
+        (["--on-new-data", "."], "holds this project itself; needs a folder of images alone"),
         (["--on-new-data", "data/raw"], "is where the project keeps its data; `kshot schedule --on-new-data` without"),
         (["--on-new-data", "--overlap", "skip"], "--overlap is of starts by the clock; needs --cron or --every too"),
         (["--on-new-data", "--data", "0000"], "--data would never be used: new data starts a retraining on itself"),

@@ -20,7 +20,7 @@ from typing import Any, NamedTuple
 import yaml
 
 from kshot.errors import DataError, Drifted, KshotError
-from kshot.lifecycle import dataset, git, layout, lock, raw, registry
+from kshot.lifecycle import dataset, git, layout, lock, raw, registry, sources
 from kshot.lifecycle.files import write_text
 
 FILE = layout.STATE / "new-data.json"
@@ -84,11 +84,8 @@ def write(root: Path, seen: Seen) -> None:
 
 def check_source(root: Path, source: Path) -> None:
     """Raise DataError for a source that is not there, or that is the project or holds it: it would take itself."""
-    place = source.resolve()
-    if root.resolve().is_relative_to(place):
-        raise DataError(f"the source {source} holds this project itself; needs a folder of images, outside of it")
-    own = root.resolve() / layout.RAW.parent
-    if place.is_relative_to(own):
+    sources.check_argument(root, str(source))
+    if source.resolve().is_relative_to(root.resolve() / layout.RAW.parent):
         raise DataError(
             f"the source {source} is where the project keeps its data; "
             "`kshot schedule --on-new-data` without a source watches the project's own version"
