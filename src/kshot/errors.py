@@ -24,6 +24,7 @@ class KshotError(Exception):
     """Base of all errors meant for a person, its text redacted; `exit_code` is what the command ends with."""
 
     exit_code = 1
+    block: tuple[str, ...] = ()  # lines that stand below the message on a terminal, where one line cannot say it
 
     def __init__(self, *texts: object) -> None:
         super().__init__(*(redacted(text) if isinstance(text, str) else text for text in texts))

@@ -211,7 +211,8 @@ def test_a_refused_model_is_a_challenger_and_the_flow_ends_well(root: Path, refu
 def test_broken_data_stops_before_training_and_names_the_class(broken: tuple[Ended, dict[str, Any]]) -> None:
     ended, _ = broken
     assert ended.code == 4
-    assert "group1/class03" in ended.err and ended.err.count("\n") == 1
+    assert "group1/class03 has 1" in ended.err and "reports/validation/index.html" in ended.err
+    assert all(len(line) <= 80 for line in ended.err.splitlines())
 
 
 def test_broken_data_leaves_the_champion_and_is_findable(root: Path, broken: tuple[Ended, dict[str, Any]]) -> None:

@@ -7,7 +7,7 @@ import pytest
 
 from kshot.errors import KshotError
 from kshot.lifecycle.checks import Check
-from kshot.lifecycle.expectations import Finding, validate
+from kshot.lifecycle.expectations import validate
 
 BETWEEN = "ExpectColumnValuesToBeBetween"
 TABLES = {
@@ -20,14 +20,9 @@ ALIVE = Check("is alive", "trees", "ExpectColumnValuesToBeInSet", {"column": "al
 TWICE = Check("is not heavy at all", "fruit", BETWEEN, {"column": "weight", "max_value": 8})
 
 
-@pytest.fixture(scope="module")
-def run(tmp_path_factory: pytest.TempPathFactory) -> tuple[list[Finding], Path]:
-    docs = tmp_path_factory.mktemp("docs")
-    return validate(TABLES, [TWICE, ALIVE, HEAVY, LIGHT], docs), docs
-
-
-def test_the_rows_that_break_a_check_are_named_in_the_order_of_the_checks(run: tuple[list[Finding], Path]) -> None:
-    assert [(finding.check.name, finding.broken) for finding in run[0]] == [
+def test_the_rows_that_break_a_check_are_named_in_the_order_of_the_checks() -> None:
+    found = validate(TABLES, [TWICE, ALIVE, HEAVY, LIGHT])
+    assert [(finding.check.name, finding.broken) for finding in found] == [
         ("is not heavy at all", (2,)),
         ("is alive", ()),
         ("is not heavy", (1, 2)),
@@ -35,18 +30,16 @@ def test_the_rows_that_break_a_check_are_named_in_the_order_of_the_checks(run: t
     ]
 
 
-def test_data_docs_are_written_with_a_page_to_begin_at(run: tuple[list[Finding], Path]) -> None:
-    page = (run[1] / "index.html").read_text(encoding="utf-8")
-    assert "fruit" in page
-    assert len(list(run[1].rglob("validations/**/*.html"))) == len(TABLES)
-
-
-def test_it_says_nothing_and_draws_no_bar(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
-    validate(TABLES, [HEAVY, ALIVE], tmp_path)
+def test_it_says_nothing_draws_no_bar_and_writes_no_page(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    validate(TABLES, [HEAVY, ALIVE])
+    assert list(tmp_path.rglob("*")) == []
     assert capfd.readouterr() == ("", "")
 
 
-def test_an_expectation_that_cannot_be_computed_is_an_error_and_no_finding(tmp_path: Path) -> None:
+def test_an_expectation_that_cannot_be_computed_is_an_error_and_no_finding() -> None:
     lost = Check("has a colour", "fruit", BETWEEN, {"column": "colour", "min_value": 1})
     with pytest.raises(KshotError, match="the check 'has a colour' could not be computed"):
-        validate({"fruit": TABLES["fruit"]}, [lost], tmp_path)
+        validate({"fruit": TABLES["fruit"]}, [lost])

@@ -10,6 +10,7 @@ import gc
 import os
 import signal
 import sys
+import textwrap
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NoReturn
@@ -83,7 +84,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         return _fail("interrupted; what was finished is kept, run the same command to go on", INTERRUPTED, options)
     except KshotError as error:
-        return _fail(str(error), error.exit_code, options)
+        return _fail(str(error), error.exit_code, options, error.block)
     except OSError as error:
         if options.debug:
             raise
@@ -158,12 +159,15 @@ def project_root(start: Path) -> Path:
     raise KshotError(f"{start} is in no kshot project; needs dvc.yaml and params.yaml: change to a clone of kshot")
 
 
-def _fail(message: str, code: int, options: argparse.Namespace) -> int:
+def _fail(message: str, code: int, options: argparse.Namespace, block: Sequence[str] = ()) -> int:
     progress.clear()
     error = sys.exception()
     if options.debug and error is not None:
         print(redaction.traceback_of(error), end="", file=sys.stderr)
-    print(f"kshot: error: {' '.join(redaction.redacted(message).split())}", file=sys.stderr)
+    line = f"kshot: error: {' '.join(redaction.redacted(message).split())}"
+    # Above a block, which is made for 80 columns; a message alone stays one line, for scripts.
+    lines = textwrap.wrap(line, 80, subsequent_indent="  ", break_long_words=False) if block else [line]
+    print(*lines, *(redaction.redacted(f"  {one}".rstrip()) for one in block), sep="\n", file=sys.stderr)
     return code
 
 

@@ -21,7 +21,7 @@ from kshot.lifecycle.process_group import OnOutput
 
 Outcome = Literal["ran", "restored", "unchanged"]
 
-ERROR_PREFIX = "kshot: error: "
+ERROR_PREFIX, BLOCK_PREFIX = "kshot: error: ", "kshot:   "  # of kshot.lifecycle.stages.entry
 
 # What DVC says around a stage's own output.
 DVC_TALK = re.compile(
@@ -95,7 +95,7 @@ def run_stage(root: Path, name: str, *, on_output: OnOutput, timeout_s: float) -
         if not progress:
             said.append(text)
             del said[:-200]  # enough for the error and DVC's words around it
-        if not DVC_TALK.match(text) and not text.startswith(ERROR_PREFIX) and text.strip():
+        if not DVC_TALK.match(text) and not text.startswith((ERROR_PREFIX, BLOCK_PREFIX)) and text.strip():
             on_output(text, progress)
 
     command = [sys.executable, "-m", "dvc", "repro", "--single-item", name]
@@ -121,6 +121,7 @@ def _failure(name: str, said: list[str]) -> StageFailed:
     own = [line.removeprefix(ERROR_PREFIX) for line in said if line.startswith(ERROR_PREFIX)]
     if own:
         error = StageFailed(own[-1])
+        error.block = tuple(line.removeprefix(BLOCK_PREFIX) for line in said if line.startswith(BLOCK_PREFIX))
         error.exit_code = code if code > 0 else error.exit_code
         return error
     if code < 0 or code > 128:

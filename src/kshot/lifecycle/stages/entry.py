@@ -12,6 +12,7 @@ from kshot.lifecycle.quiet import silence_telemetry
 from kshot.params import Params, load_params
 from kshot.redaction import guard, redacted
 
+BLOCK_PREFIX = "kshot:   "  # of the lines below an error, which `kshot retrain` shows without it
 INTERRUPTED = 130  # the shell's number for a command that Ctrl-C ended
 
 
@@ -26,7 +27,7 @@ def stage_main(run: Callable[[Path, Params], None]) -> NoReturn:
     try:
         run(root, load_params(root / "params.yaml"))
     except KshotError as error:
-        _fail(error, str(error), error.exit_code)
+        _fail(error, str(error), error.exit_code, error.block)
     except KeyboardInterrupt as error:
         _fail(error, "interrupted; the next run goes on from the last checkpoint", INTERRUPTED)
     except OSError as error:
@@ -37,8 +38,9 @@ def stage_main(run: Callable[[Path, Params], None]) -> NoReturn:
     sys.exit(0)
 
 
-def _fail(error: BaseException, message: str, code: int) -> NoReturn:
+def _fail(error: BaseException, message: str, code: int, block: tuple[str, ...] = ()) -> NoReturn:
     if os.environ.get("KSHOT_DEBUG") == "1":
         raise error
-    print(f"kshot: error: {redacted(message)}", file=sys.stderr, flush=True)
+    lines = [f"kshot: error: {message}", *(f"{BLOCK_PREFIX}{line}" for line in block)]
+    print(redacted("\n".join(lines)), file=sys.stderr, flush=True)
     sys.exit(code)

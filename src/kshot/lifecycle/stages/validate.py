@@ -4,34 +4,56 @@ import json
 from pathlib import Path
 
 import pandas as pd
+import yaml
 
 from kshot.errors import ValidationFailed
 from kshot.lifecycle import layout
 from kshot.lifecycle.checks import checks, listed, tables
 from kshot.lifecycle.expectations import Finding, validate
+from kshot.lifecycle.fitting import Fit, fit
 from kshot.lifecycle.packed import read_classes, read_manifest
 from kshot.lifecycle.stages.entry import stage_main
+from kshot.lifecycle.tables import counted
+from kshot.lifecycle.validation_page import write_validation_page
+from kshot.lifecycle.validation_text import COUNTS, FITTING, PAGE, block, nested, proposal, supplies
 from kshot.params import Params
 
 
 def run(root: Path, params: Params) -> None:
-    """Write validation.json and the Data Docs. Raises ValidationFailed naming expectation, classes and files."""
+    """Write validation.json and the page. Raises ValidationFailed with a block of what fails and what would fit.
+
+    Where a check fails, more is read than dvc.yaml names for this stage, pixels and other settings: a stage that fails
+    leaves no entry in dvc.lock and is always run again.
+    """
     folder = root / layout.VALIDATION
     folder.mkdir(parents=True, exist_ok=True)
+    manifest = read_manifest(root)
     unreadable = pd.read_csv(root / layout.PACKED / "unreadable.csv", dtype=str, keep_default_na=False)
-    found = tables(read_manifest(root), unreadable, read_classes(root), params)
-    findings = validate(found, checks(params), folder / "docs")
+    found = tables(manifest, unreadable, read_classes(root), params)
+    findings = validate(found, checks(params))
     text = json.dumps(summary(findings, found), indent=2, ensure_ascii=False)
     (folder / "validation.json").write_text(text + "\n", encoding="utf-8")
     broken = [finding for finding in findings if finding.broken]
+    fitted = fitting(root, manifest, params) if any(one.check.name in COUNTS for one in broken) else None
+    if fitted is not None and fitted.settings:
+        settings = yaml.safe_dump(nested(fitted.settings), sort_keys=False)
+        (root / FITTING).write_text(settings, encoding="utf-8")
+    proposed = proposal(fitted, params) if fitted is not None else []
+    write_validation_page(root, root / PAGE, findings, found, proposed, params.ingest.invert)
     if broken:
-        raise ValidationFailed(
-            " | ".join(tell(finding, found[finding.check.table]) for finding in broken)
-            + f" (all of it: {layout.VALIDATION / 'docs' / 'index.html'})"
-        )
+        names = "; ".join(finding.check.name for finding in broken)
+        error = ValidationFailed(f"the data fails {counted(len(broken), 'check')}: {names}")
+        error.block = tuple(block(broken, found, fitted, params))
+        raise error
     print(f"{len(findings)} expectations hold for {len(found['images'])} images", flush=True)
     if len(unreadable):
         print(f"set aside as unreadable: {listed(unreadable['path'].tolist())}", flush=True)
+
+
+def fitting(root: Path, manifest: pd.DataFrame, params: Params) -> Fit:
+    """The settings that the data can fill, split by what stage split chose."""
+    by = json.loads((root / layout.SPLIT / "split.json").read_text(encoding="utf-8"))["by"]
+    return fit(supplies(manifest), params, by)
 
 
 def summary(findings: list[Finding], found: dict[str, pd.DataFrame]) -> dict[str, object]:
@@ -49,12 +71,6 @@ def summary(findings: list[Finding], found: dict[str, pd.DataFrame]) -> dict[str
             for finding in findings
         ],
     }
-
-
-def tell(finding: Finding, table: pd.DataFrame) -> str:
-    """One broken check as a sentence: what was found, what is needed, what to do."""
-    rows = [finding.check.told(table.iloc[row]) for row in finding.broken]
-    return f"expectation '{finding.check.name}' failed: {listed(rows)}: {finding.check.remedy}"
 
 
 if __name__ == "__main__":
