@@ -21,7 +21,7 @@ def follows(record: dict[str, Any]) -> str | None:
     """The protocol that the groups were judged by if the decision follows from its evidence; None if it does not."""
     recorded = record["decision"]
     for protocol in record["rules"]["min_accuracy"]:
-        promote, reasons = _decide(record["evidence"], record["rules"], protocol)
+        promote, reasons = decided(record["evidence"], record["rules"], protocol)
         if promote == recorded["promote"] and Counter(reasons) == Counter(recorded["reasons"]):
             return str(protocol)
     return None
@@ -56,7 +56,7 @@ def groups(ours: pd.DataFrame, theirs: pd.DataFrame, protocol: str) -> dict[str,
     }
 
 
-def _decide(evidence: dict[str, Any], rules: dict[str, Any], first: str) -> tuple[bool, list[str]]:
+def decided(evidence: dict[str, Any], rules: dict[str, Any], first: str) -> tuple[bool, list[str]]:
     """Whether to promote and the sentences, as kshot gave them until format 2."""
     words = _enough(evidence, rules)
     if evidence["champion"] is not None:

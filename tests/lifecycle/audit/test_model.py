@@ -15,7 +15,7 @@ import pytest
 
 from kshot import cli
 from kshot.errors import DataError
-from kshot.lifecycle import decision_record, gate, kept_answers, paired, raw, registry, store
+from kshot.lifecycle import decision_record, first_decisions, gate, kept_answers, paired, raw, registry, store
 from kshot.lifecycle.audit import classes, model, words
 from kshot.lifecycle.audit.link import Link
 from kshot.statistics import Interval
@@ -287,6 +287,61 @@ def test_a_difference_that_does_not_follow_from_what_the_champion_answered_anew_
         root, "1", {**record, **decision_record.to_json(kept, rules, gate.decide(kept, rules))}, gate.rules_hash(rules)
     )
     assert "the difference to champion 2 does not follow from the answered episodes" in broken(root)["decision"]
+
+
+def first_format(root: Path, promote: bool | None = None) -> None:
+    """Judge version 1 against itself and record it as kshot did until format 2."""
+    folder = run_file(root, "evaluation")
+    table = pd.read_parquet(folder / "episodes.parquet")
+    groups = first_decisions.read_groups(folder / "groups.csv")
+    found = first_decisions.groups(groups, groups, "3w1s")
+    evidence = {
+        "accuracy": first_decisions.means(table),
+        "champion": "1",
+        "difference": first_decisions.differences(table, table),
+        "groups": [{"group": name, "champion": one[0], "challenger": one[1]} for name, one in found.items()],
+        "notes": [],
+    }
+    rules = {
+        "min_accuracy": {"5w2s": 0.0, "3w1s": 0.0},
+        "non_inferiority_margin": 0.005,
+        "max_group_drop": 0.05,
+        "approval": "automatic",
+        "approval_timeout": 72.0,
+    }
+    said, reasons = first_decisions.decided(evidence, rules, "3w1s")
+    decision = {"promote": said if promote is None else promote, "reasons": reasons}
+    record = {"evidence": evidence, "rules": rules, "decision": decision}
+    store.connect(root)
+    registry.settle(root, "1", record, gate.rules_digest(rules))
+
+
+def test_an_honest_record_of_the_first_format_holds(root: Path) -> None:
+    first_format(root)
+    link = audit(root)["decision"]
+    assert link.state == "verified" and "the differences to champion 1 follow from both runs' answers" in link.says
+
+
+def test_a_record_of_the_first_format_that_claims_another_decision_is_found(root: Path) -> None:
+    first_format(root, promote=False)
+    assert "does not follow from its evidence by its rules" in broken(root)["decision"]
+
+
+def test_a_record_that_cannot_be_parsed_is_broken_and_a_failure_of_our_own_is_not(
+    root: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def fails(*_: object) -> None:
+        raise KeyError("protocol")
+
+    monkeypatch.chdir(root)
+    monkeypatch.setattr(gate, "decide", fails)
+    assert audit(root)["decision"].state == "error"
+    assert not [link for link in audit(root).values() if link.state == "broken"]
+    assert cli.main(["audit", "--model", "1"]) == 14
+    assert "decision     ERROR" in capsys.readouterr().out
+    run_file(root, "params.yaml").write_text("train: [")
+    assert "params.yaml of the run is no YAML any more" in broken(root)["params"]
+    assert cli.main(["audit", "--model", "1"]) == 10
 
 
 def test_a_model_of_another_tool_says_what_can_still_be_said(root: Path) -> None:
