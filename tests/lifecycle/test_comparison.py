@@ -8,6 +8,7 @@ import pytest
 
 from kshot.errors import DataError
 from kshot.lifecycle import comparison, store
+from kshot.lifecycle.change import certainly_gained, certainly_lost
 from kshot.statistics import paired_difference, ratio_difference
 from tests.lifecycle import registered_versions
 from tests.lifecycle.registered_versions import cells
@@ -55,10 +56,11 @@ def test_differences_are_paired_by_episode_for_protocol_group_and_class():
         assert change.new == pytest.approx(new[rows, column].mean() / 4)
 
 
-def test_a_class_that_answers_alike_has_not_moved_and_one_that_always_gains_has():
+def test_a_class_that_answers_alike_did_not_gain_and_one_that_always_gains_did():
     asked = [[4, 4]] * 10
     _, _, _, classes = comparison.changes(table([[1, 2]] * 10, asked), table([[3, 2]] * 10, asked))
-    assert [(change.name, change.moved) for change in classes] == [("a", True), ("b", False)]
+    assert [change.name for change in classes] == ["a", "b"]
+    assert certainly_gained(classes) == [True, False] and certainly_lost(classes, 0.0) == [False, False]
 
 
 def test_turned_classes_are_classes_of_their_own():
@@ -78,7 +80,7 @@ def test_answers_of_the_same_episodes_come_from_the_runs(root: Path) -> None:
         ("g", pytest.approx(0.2)),
         ("h", pytest.approx(-0.1)),
     ]
-    assert [change.moved for change in found.classes] == [True, True]
+    assert certainly_gained(found.classes) == [True, False] and certainly_lost(found.classes, 0.0) == [False, True]
 
 
 def test_versions_of_other_data_need_episodes_to_answer_now(root: Path) -> None:

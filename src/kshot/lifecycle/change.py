@@ -24,11 +24,6 @@ class Change:
     difference: Interval
     episodes: int
 
-    @property
-    def moved(self) -> bool:
-        """Whether the interval leaves zero out; of 20 that did not move, one does so by chance."""
-        return self.difference.low > 0 or self.difference.high < 0
-
 
 def certainly_lost(changes: Sequence[Change], limit: float) -> list[bool]:
     """Of each change, whether it lost more than `limit` for certain, all changes counted as tests of one family (Holm).
