@@ -111,10 +111,10 @@ def test_what_a_split_needs() -> None:
     columns = ["name", "demand", "classes", "needed", "missing_classes"]
     assert [tuple(row) for row in found[columns].itertuples(index=False)] == [
         ("split 'train'", "train.classes_per_batch", 5, 4, 0),
-        ("split 'val'", "n_way of 3w1s", 2, 3, 1),
-        ("the largest group of split 'val'", "n_way of 2w5s", 1, 2, 1),
-        ("split 'test'", "n_way of 3w1s", 3, 3, 0),
-        ("the largest group of split 'test'", "n_way of 2w5s", 2, 2, 0),
+        ("split 'val'", "episodes.protocols.3w1s.n_way", 2, 3, 1),
+        ("the largest group of split 'val'", "episodes.protocols.2w5s.n_way", 1, 2, 1),
+        ("split 'test'", "episodes.protocols.3w1s.n_way", 3, 3, 0),
+        ("the largest group of split 'test'", "episodes.protocols.2w5s.n_way", 2, 2, 0),
     ]
 
 

@@ -6,6 +6,8 @@ from typing import Any
 
 from kshot.lifecycle.schedule import duration
 
+# The built-in set with the settings as shipped: the run in README.md.
+FIRST_RUN = "first run: its time is not known yet; the built-in set took 4 min 29 s on 2 cores"
 WORDS = {"unchanged": "unchanged", "restored": "restored", "runs": "runs", "follows": "runs if needed"}
 
 
@@ -49,7 +51,7 @@ def _sum(steps: list[Any]) -> str:
     unknown = [step.stage for step in at_work if step.seconds is None]
     total = duration(sum(step.seconds or 0 for step in at_work))
     if len(unknown) == len(at_work):
-        return "no such stage has run here yet, so that nobody can say how long it takes"
+        return FIRST_RUN
     return f"about {total}" + (f", and {', '.join(unknown)}, which never ran here" if unknown else " of work")
 
 

@@ -130,7 +130,9 @@ def checks(params: Params) -> list[Check]:
             "splits",
             "ExpectColumnValuesToBeBetween",
             {"column": "missing_classes", "max_value": 0},
-            lambda row: f"{row['name']} has {row['classes']} classes; {row['demand']} needs {row['needed']}",
+            lambda row: (
+                f"{row['demand']} is {row['needed']}: at most {row['classes']} here, the classes of {row['name']}"
+            ),
             "lower it in params.yaml, or add classes",
         ),
     ]
@@ -211,11 +213,18 @@ def _splits(manifest: pd.DataFrame, classes: pd.DataFrame, params: Params) -> pd
         for name, protocol in params.episodes.protocols.items():
             if protocol.by_drawer:
                 shared = _shared_by_drawers(manifest, part, protocol, params.episodes.queries(protocol))
-                demand(f"the best pair of drawers of split {split!r}", f"n_way of {name}", shared, protocol.n_way)
+                demand(
+                    f"the best pair of drawers of split {split!r}",
+                    f"episodes.protocols.{name}.n_way",
+                    shared,
+                    protocol.n_way,
+                )
             elif protocol.within_group:
-                demand(f"the largest group of split {split!r}", f"n_way of {name}", largest, protocol.n_way)
+                demand(
+                    f"the largest group of split {split!r}", f"episodes.protocols.{name}.n_way", largest, protocol.n_way
+                )
             else:
-                demand(f"split {split!r}", f"n_way of {name}", len(part), protocol.n_way)
+                demand(f"split {split!r}", f"episodes.protocols.{name}.n_way", len(part), protocol.n_way)
     return pd.DataFrame(rows)
 
 

@@ -77,7 +77,8 @@ def too_few_classes(rows: pd.DataFrame) -> list[str]:
         # One protocol stands for all that need as many.
         first = part.drop_duplicates("needed").sort_values("needed", ascending=False)
         needs = [
-            NEEDS.get(demand, demand.removeprefix("n_way of ") + " needs") + f" {needed}"
+            NEEDS.get(demand, demand.removeprefix("episodes.protocols.").removesuffix(".n_way") + " needs")
+            + f" {needed}"
             for demand, needed in zip(first["demand"].tolist(), first["needed"].tolist(), strict=True)
         ]
         lines.append(f"{name} has {classes} class{'' if classes == 1 else 'es'}; {', '.join(needs)}")

@@ -203,6 +203,10 @@ def test_a_group_too_small_for_episodes_within_it_is_told(tmp_path: Path) -> Non
             gate={"min_accuracy": {"5w1s": 0.5}, "group_protocol": "5w1s"},
         )
     assert "the largest group of validation has 4 classes; 5w1s needs 5" in told(caught.value)
+    broken = [line for check in report(tmp_path)["checks"] for line in check["broken_by"]]
+    assert (
+        "episodes.protocols.5w1s.n_way is 5: at most 4 here, the classes of the largest group of split 'val'" in broken
+    )
 
 
 def test_a_class_in_two_splits_is_told(tmp_path: Path) -> None:
