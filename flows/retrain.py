@@ -13,7 +13,7 @@ from prefect.logging.loggers import flow_run_logger
 
 from flows import links
 from flows.output import listener, say
-from kshot.lifecycle import durations, lineage, lock, notify, pipeline, retraining, store, summary, tracking
+from kshot.lifecycle import durations, lineage, lock, notify, pipeline, promotion, retraining, store, summary, tracking
 from kshot.lifecycle.lineage import Lineage
 from kshot.lifecycle.registry import Registered
 
@@ -37,6 +37,8 @@ def retrain(root: str = ".", allow_unrecorded: bool = False) -> None:
     project, began = Path(root).resolve(), time.monotonic()
     with lock.hold(project, "kshot retrain"), links.linked_run(project) as live:
         lineage.require_recorded(live.code, allow_unrecorded)
+        for sentence in promotion.catch_up(project):
+            say(sentence)
         data = retraining.ready_data(project)
         say(f"data version {data.short}: {data.images:,} images of {data.classes:,} classes")
         stages = [run_stage.with_options(name=stage.name)(project, stage.name) for stage in pipeline.stages(project)]

@@ -75,9 +75,13 @@ def cells(number: int) -> pd.DataFrame:
 
 
 def copy(template: Path, root: Path) -> Path:
-    """The registry of `template` as that of a project of its own; artifacts stay where they are."""
+    """The registry of `template` as that of a project of its own; artifacts stay where they are, new ones do not."""
     (root / "mlruns").mkdir(parents=True)
     shutil.copy(template / "mlruns/mlflow.db", root / "mlruns/mlflow.db")
+    old, new = ((folder / store.ARTIFACTS).resolve().as_uri() for folder in (template, root))
+    with closing(sqlite3.connect(root / "mlruns/mlflow.db")) as database:
+        database.execute("update experiments set artifact_location = replace(artifact_location, ?, ?)", (old, new))
+        database.commit()
     for name in ("params.yaml", "dvc.yaml"):
         shutil.copy(template / name, root)
     return root

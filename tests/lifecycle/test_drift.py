@@ -11,7 +11,8 @@ from PIL import Image, ImageFilter, ImageOps
 
 from kshot import cli
 from kshot.errors import DataError, Drifted
-from kshot.lifecycle import layout, new_data
+from kshot.lifecycle import layout, new_data, store
+from kshot.lifecycle.doctor import moved
 from kshot.lifecycle.drift import drift
 from kshot.lifecycle.drift_page import write_drift_page
 from kshot.lifecycle.drift_reference import FOLDER
@@ -120,6 +121,7 @@ def test_the_reference_is_the_champions_data_and_not_what_lies_here(root, fresh,
     source = str(changed(fresh[1][0], tmp_path / "some", lambda picture: picture, classes=4))
     before = drift(root, source)
     copy = shutil.copytree(root, tmp_path / "copy", symlinks=True)
+    moved.rewrite(copy, (root / store.ARTIFACTS).resolve())
     for gone in (layout.RAW, layout.PACKED, layout.SPLIT, layout.MODEL, FOLDER):
         shutil.rmtree(copy / gone)
     (copy / layout.RAW_DVC).unlink()
@@ -133,6 +135,7 @@ def test_the_reference_is_the_champions_data_and_not_what_lies_here(root, fresh,
 
 def test_what_the_cache_lost_is_fetched_from_the_remote_and_told_where_there_is_none(root, fresh, tmp_path):
     copy = shutil.copytree(root, tmp_path / "copy", symlinks=True)
+    moved.rewrite(copy, (root / store.ARTIFACTS).resolve())
     shutil.rmtree(copy / FOLDER, ignore_errors=True)
     source = str(changed(fresh[1][0], tmp_path / "some", lambda picture: picture, classes=4))
     (copy / ".dvc/cache").rename(tmp_path / "cache")

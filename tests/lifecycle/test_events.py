@@ -85,7 +85,7 @@ FIELDS = [field.name for field in dataclasses.fields(Event) if field.name not in
 @pytest.mark.parametrize("place", [0, 2, 4])
 def test_an_edit_of_any_field_of_any_event_names_that_event(field: str, place: int):
     content = json.loads(events.to_text(HISTORY[place]))
-    old = content[field]
+    old = content.get(field, "")
     content[field] = {"x": "1"} if field in ("before", "after") else None if field == "proof" else f"{old}x"
     if field == "who":
         content[field] = {**old, "name": "Eve"}
@@ -188,3 +188,32 @@ def test_the_machine_and_the_user_stand_beside_the_name_given():
     found = events.person(" Grace ")
     assert found.name == "Grace" and found.user and found.host
     assert events.person().name == found.user
+
+
+def test_a_clock_that_was_set_back_gives_no_event_an_earlier_time() -> None:
+    last = HISTORY[-1]
+    now = datetime.fromisoformat(last.when)
+    assert events.later_than(None, now) == (now.isoformat(timespec="microseconds"), "")
+    assert events.later_than(last, now + timedelta(seconds=1))[1] == ""
+    when, clock = events.later_than(last, now - timedelta(hours=3))
+    assert datetime.fromisoformat(when) == now + timedelta(microseconds=1)
+    assert datetime.fromisoformat(clock) == now - timedelta(hours=3)
+
+
+def test_what_the_clock_said_is_part_of_the_hash_and_events_without_it_keep_theirs() -> None:
+    late = events.seal(dataclasses.replace(HISTORY[-1], clock="2020-01-01T00:00:00+00:00"))
+    assert late.hash != HISTORY[-1].hash and events.from_text(events.to_text(late)) == late
+    assert "clock" not in json.loads(events.to_text(HISTORY[-1]))
+
+
+def test_an_old_history_that_ran_backwards_is_told_and_its_order_says_who_was_champion() -> None:
+    first, second = chain(("promoted", "1", {"champion": "1"}), ("promoted", "2", {"champion": "2"}))
+    earlier = datetime.fromisoformat(first.when) - timedelta(hours=5)
+    second = events.seal(dataclasses.replace(second, when=earlier.isoformat()))
+    found = [first, second]
+    (told,) = events.verify(found, second.after)
+    assert told.startswith("event 2 (") and "is dated before event 1" in told
+    assert events.broken(found, second.after) == []
+    assert events.champion_at(found, earlier + timedelta(hours=1)) is None
+    assert events.champion_at(found, datetime.fromisoformat(first.when)) == "2"
+    assert [one.version for one in events.reigns(found)] == ["1", "2"]

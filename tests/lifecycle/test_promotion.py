@@ -16,7 +16,7 @@ import pytest
 from mlflow import MlflowClient
 
 from kshot.errors import RegistryError
-from kshot.lifecycle import events, history, promotion, registry, store
+from kshot.lifecycle import events, history, history_run, promotion, registry, store
 from kshot.lifecycle.events import Event
 from tests.lifecycle import registered_versions
 from tests.lifecycle.registered_versions import judgement
@@ -422,3 +422,127 @@ def test_a_registry_without_models_has_no_history(tmp_path: Path) -> None:
         promotion.promote(tmp_path, "1", "why")
     with pytest.raises(RegistryError, match="no model is registered yet"):
         promotion.rollback(tmp_path, "why")
+
+
+KILLED = """
+import os, sys
+from pathlib import Path
+from mlflow import MlflowClient
+from kshot.lifecycle import acts, promotion
+
+left = int(sys.argv[2])
+
+
+def counted(write):
+    def wrapped(*arguments, **named):
+        global left
+        if left == 0:
+            os._exit(9)
+        left -= 1
+        return write(*arguments, **named)
+
+    return wrapped
+
+
+for name in ("log_param", "set_registered_model_alias", "set_model_version_tag"):
+    setattr(MlflowClient, name, counted(getattr(MlflowClient, name)))
+acts.end = counted(acts.end)
+promotion.rollback(Path(sys.argv[1]), "not in the field", by="Ada")
+"""
+
+
+@pytest.mark.parametrize("writes", [0, 1, 6, -2, -1])
+def test_a_rollback_that_was_killed_and_is_repeated_goes_back_once(root: Path, writes: int) -> None:
+    for version in ("1", "2", "3"):
+        gate(root, version)
+    before = len(history.history(root))
+    if writes < 0:  # counted from the end: before the last write to MLflow is done, and before the act is forgotten
+        writes += 16
+    code = subprocess.run([sys.executable, "-c", KILLED, str(root), str(writes)], check=False).returncode
+    assert code == 9
+    promotion.catch_up(root)
+    event = promotion.rollback(root, "not in the field", by="Ada")
+    assert len(history.history(root)) == before + 1 and event == history.history(root)[-1]
+    assert history.aliases(root)["champion"] == "2" and fits(root)
+    # A second one that is meant goes one further back.
+    promotion.rollback(root, "not in the field", by="Ada")
+    assert history.aliases(root)["champion"] == "1" and len(history.history(root)) == before + 2
+
+
+@pytest.mark.parametrize("writes", [1, 2, 5])
+def test_each_decision_that_was_cut_off_is_one_event_when_it_is_repeated(
+    root: Path, monkeypatch: pytest.MonkeyPatch, writes: int
+) -> None:
+    gate(root, "1")
+    gate(root, "2", hours=1)
+    decisions = (
+        lambda: promotion.approve(root, "challenger", by="Ada"),
+        lambda: promotion.reject(root, "3", "too slow", "Ada"),
+        lambda: promotion.promote(root, "4", "needed now", "Ada"),
+    )
+    for number, decide in enumerate(decisions, 3):
+        with monkeypatch.context() as patch:
+            crashing(patch, writes)
+            with pytest.raises(KeyboardInterrupt):
+                decide()
+        assert decide().number == number == len(history.history(root))
+    assert history.aliases(root)["champion"] == "4" and fits(root)
+
+
+def test_another_reason_or_person_is_another_decision(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for version in ("1", "2", "3"):
+        gate(root, version)
+    with monkeypatch.context() as patch:
+        crashing(patch, 1)
+        with pytest.raises(KeyboardInterrupt):
+            promotion.rollback(root, "not in the field", by="Ada")
+    promotion.rollback(root, "not in the field", by="Grace")
+    assert history.aliases(root) == {"champion": "1"} and len(history.history(root)) == 5
+
+
+def test_a_clock_set_back_is_recorded_and_the_times_go_on(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Behind(datetime):
+        @classmethod
+        def now(cls, tz: Any = None) -> datetime:
+            return datetime.now(tz) - timedelta(days=2)
+
+    first = gate(root, "1")
+    monkeypatch.setattr(history, "datetime", Behind)
+    second = gate(root, "2")
+    assert second.when > first.when and second.clock < first.when and fits(root)
+    assert events.champion_at(history.history(root), datetime.fromisoformat(second.when)) == "2"
+
+
+def test_a_deleted_model_is_told_and_its_history_goes_on_with_new_numbers(root: Path) -> None:
+    gate(root, "1")
+    gate(root, "2")
+    store.client().delete_registered_model("kshot")
+    assert [event.version for event in history.history(root)] == ["1", "2"]
+    assert "was deleted in MLflow" in history.record(root).trouble
+    with pytest.raises(RegistryError, match="was deleted in MLflow, and its versions with it"):
+        promotion.promote(root, "1", "why")
+    (said,) = promotion.catch_up(root)
+    assert said.startswith("the registered model kshot was deleted; alias champion was taken away from version 2")
+    assert promotion.catch_up(root) == () and fits(root)
+    history.begin(store.client(), root, store.connect(root))
+    history_run.require_new_numbers(store.client(), history.history(root))
+    version = registered_versions.add(root, store.client(), 5)
+    assert int(version) > 2
+    gate(root, version)
+    assert [event.action for event in history.history(root)] == [
+        "promoted",
+        "promoted",
+        events.MOVED_OUTSIDE,
+        "promoted",
+    ]
+    assert history.aliases(root) == {"champion": version} and fits(root)
+
+
+def test_a_renamed_model_gets_its_name_back(root: Path) -> None:
+    gate(root, "1")
+    store.client().rename_registered_model("kshot", "ours")
+    assert "was renamed to ours" in history.record(root).trouble
+    (said,) = promotion.catch_up(root)
+    assert "had been renamed to ours" in said
+    assert history.aliases(root) == {"champion": "1"} and fits(root)
+    promotion.promote(root, "2", "needed now", "Ada")

@@ -15,7 +15,7 @@ import yaml
 
 from kshot import cli
 from kshot.errors import Busy, RegistryError
-from kshot.lifecycle import data_names, dataset, history, layout, lineage, lock, registry, store
+from kshot.lifecycle import data_names, dataset, history, layout, lineage, lock, promotion, registry, store
 from kshot.lifecycle.audit import content
 from kshot.lifecycle.audit.link import NotRecorded
 from kshot.lifecycle.audit.origin import weights
@@ -180,7 +180,7 @@ def test_a_version_whose_files_were_pruned_says_so_and_is_no_result_to_come_back
     (tmp_path / "scratch").mkdir()
     with pytest.raises(NotRecorded, match=r"the model's files were pruned, \d{4}-"):
         weights(opened(root, "2", tmp_path / "scratch"))
-    origin = lineage.Lineage("lineage2", "", "", False, "", "", "", "")
+    origin = lineage.Lineage("lineage2", "", lineage.Code("", False), "", "", "", "")
     assert registry.find_registered(root, origin) is None
 
 
@@ -297,3 +297,16 @@ def test_it_is_refused_while_a_scheduled_retraining_goes_on(root: Path, monkeypa
         monkeypatch.undo()
         monkeypatch.chdir(root)
         assert cli.main(["prune", "--yes"]) == Busy.exit_code
+
+
+def test_champions_of_a_deleted_model_keep_what_they_were_made_from(root: Path) -> None:
+    needs = of_champions(root)
+    store.client().delete_registered_model(store.NAME)
+    with pytest.raises(RegistryError, match="was deleted in MLflow.*; nothing is deleted before"):
+        propose(root)
+    promotion.catch_up(root)
+    found = propose(root)
+    assert found.items and not listed(found) & needs
+    assert list(found.kept.values()) == ["a champion once, registered no more"] * 2
+    delete(root, found)
+    assert needs <= objects(root)

@@ -143,7 +143,11 @@ def run_history(root: Path, options: argparse.Namespace) -> int:
 
     record = history.record(root)
     found = record.events
-    problems = [*events.verify(found, record.aliases), *anchor.problems(root, record.run_id, found)]
+    problems = [
+        *filter(None, [record.trouble]),
+        *events.verify(found, record.aliases),
+        *anchor.problems(root, record.run_id, found),
+    ]
     if options.json:
         print(json.dumps([dataclasses.asdict(event) for event in found], indent=2))
         return int(bool(problems))

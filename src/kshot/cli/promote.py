@@ -59,7 +59,9 @@ def run_promote(root: Path, options: argparse.Namespace) -> int:
     allowed = options.allow_unrecorded
     return _decide(
         root,
-        lambda: promotion.promote(root, options.version, options.reason, options.by, allow_unrecorded=allowed),
+        lambda: promotion.promote(
+            root, options.version, options.reason, options.by, allow_unrecorded=allowed, tell=tell
+        ),
     )
 
 
@@ -67,27 +69,34 @@ def run_approve(root: Path, options: argparse.Namespace) -> int:
     """Approve and say what came of it."""
     from kshot.lifecycle import promotion
 
-    return _decide(root, lambda: promotion.approve(root, options.version, options.reason, options.by))
+    return _decide(root, lambda: promotion.approve(root, options.version, options.reason, options.by, tell=tell))
 
 
 def run_reject(root: Path, options: argparse.Namespace) -> int:
     """Reject and say what came of it."""
     from kshot.lifecycle import promotion
 
-    return _decide(root, lambda: promotion.reject(root, options.version, options.reason, options.by))
+    return _decide(root, lambda: promotion.reject(root, options.version, options.reason, options.by, tell=tell))
 
 
 def run_rollback(root: Path, options: argparse.Namespace) -> int:
     """Roll back and say what came of it."""
     from kshot.lifecycle import promotion
 
-    return _decide(root, lambda: promotion.rollback(root, options.reason, options.to, options.by))
+    return _decide(root, lambda: promotion.rollback(root, options.reason, options.to, options.by, tell=tell))
+
+
+def tell(event: "Event") -> None:
+    """Say what came of it, at once: until then the command counts as unfinished, and a repetition finishes it."""
+    from kshot.lifecycle import events
+
+    print(events.told(event), flush=True)
 
 
 def _decide(root: Path, decide: "Callable[[], Event]") -> int:
-    from kshot.lifecycle import events, promotion
+    from kshot.lifecycle import promotion
 
     for sentence in promotion.catch_up(root):
         print(f"! {sentence}")
-    print(events.told(decide()))
+    decide()
     return 0

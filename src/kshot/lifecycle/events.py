@@ -8,7 +8,8 @@ import os
 import socket
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+from itertools import accumulate, pairwise
 from typing import Any
 
 CHAMPION, CHALLENGER = "champion", "challenger"
@@ -45,13 +46,14 @@ class Event:
     """One decision about `version`, and where the aliases stood before and after it.
 
     number         1 for the first
-    when           ISO 8601 in UTC, to the microsecond
+    when           ISO 8601 in UTC, to the microsecond; later than that of the event before
     before, after  alias to version
     process        the number of the process that wrote it, on the machine of `who`
     compared_with  the champion that the evidence compares with, '' for none
     rules          hash of the gate's rules, '' where no rules were asked
     until          when a decision that waits expires, '' for others
     mark           random, so that two events are never the same text
+    clock          what the machine's clock said where it was behind the event before, '' where it was not
     previous       hash of the event before, '' for the first
     manifest       sha256 of the manifest of the version's model, '' for one that has none; events of before manifests
                    were known are written without it, and keep their hash
@@ -76,6 +78,7 @@ class Event:
     previous: str
     manifest: str = ""
     hash: str = ""
+    clock: str = ""
     done: bool = True
 
     def __str__(self) -> str:
@@ -130,17 +133,42 @@ def from_text(text: str, done: bool = True) -> Event:
         raise ValueError(f"{text[:80]!r} is no event: {error}") from error
 
 
+def later_than(last: Event | None, now: datetime) -> tuple[str, str]:
+    """The time of the event after `last`, and what the clock says where it is behind `last`, else ''."""
+    before = datetime.fromisoformat(last.when) if last else None
+    if before is None or now > before:
+        return now.isoformat(timespec="microseconds"), ""
+    after = before + timedelta(microseconds=1)
+    return after.isoformat(timespec="microseconds"), now.isoformat(timespec="microseconds")
+
+
+def moments(events: Sequence[Event]) -> list[datetime]:
+    """When each event took hold: no earlier than the one before, also where an older kshot wrote what a clock said
+    that had been set back."""
+    return list(accumulate((datetime.fromisoformat(event.when) for event in events), max))
+
+
+def backwards(events: Sequence[Event]) -> list[str]:
+    """Where the times of the events run backwards, a sentence each."""
+    return [
+        f"event {event.number} ({event.when}) is dated before event {last.number} ({last.when}): the clock had been "
+        f"set back; who was champion is told by the order of the events"
+        for last, event in pairwise(events)
+        if datetime.fromisoformat(event.when) < datetime.fromisoformat(last.when)
+    ]
+
+
 def champion_at(events: Sequence[Event], when: datetime) -> str | None:
     """The version that was champion at `when` (with a time zone), None where there was none."""
-    past = [event for event in events if datetime.fromisoformat(event.when) <= when]
+    past = [event for event, moment in zip(events, moments(events), strict=True) if moment <= when]
     return past[-1].after.get(CHAMPION) if past else None
 
 
 def reigns(events: Sequence[Event]) -> list[Reign]:
     """The times of every champion, the first one first; a version that came back has several."""
     found: list[Reign] = []
-    for event in events:
-        now, moment = event.after.get(CHAMPION), datetime.fromisoformat(event.when)
+    for event, moment in zip(events, moments(events), strict=True):
+        now = event.after.get(CHAMPION)
         if found and found[-1].until is None:
             if found[-1].version == now:
                 continue
@@ -168,18 +196,18 @@ def earlier_champions(events: Sequence[Event]) -> list[str]:
 
 
 def verify(events: Sequence[Event], aliases: Mapping[str, str]) -> list[str]:
-    """What does not fit, a sentence each: the first event that was changed; aliases that do not follow from the last.
+    """What does not fit, a sentence each: `broken`, and where the times of an older kshot's events run backwards.
 
     An empty list says that every event is as it was written and that kshot moved the aliases to where they stand.
     """
-    problems = []
-    last: Event | None = None
-    for place, event in enumerate(events, 1):
-        trouble = _trouble(event, place, last)
-        if trouble:
-            problems.append(trouble)
-            break
-        last = event
+    sound, _ = _sound(events)
+    return [*broken(events, aliases), *backwards(sound)]
+
+
+def broken(events: Sequence[Event], aliases: Mapping[str, str]) -> list[str]:
+    """The first event that was changed, and aliases that do not follow from the last, a sentence each."""
+    _, trouble = _sound(events)
+    problems = [trouble] if trouble else []
     left = events[-1].after if events else {}
     if events and not events[-1].done:
         return [*problems, f"{events[-1]} was begun and not finished; the next kshot retrain, promote or models will"]
@@ -224,6 +252,16 @@ def minute(moment: str) -> str:
     return f"{datetime.fromisoformat(moment).astimezone(UTC):%Y-%m-%d %H:%M} UTC"
 
 
+def _sound(events: Sequence[Event]) -> tuple[Sequence[Event], str | None]:
+    """The events up to the first that was changed, and what is wrong with that one."""
+    last: Event | None = None
+    for place, event in enumerate(events, 1):
+        if trouble := _trouble(event, place, last):
+            return events[: place - 1], trouble
+        last = event
+    return events, None
+
+
 def _trouble(event: Event, place: int, last: Event | None) -> str | None:
     if event.number != place:
         return f"event {place} is missing: event {event.number} stands in its place"
@@ -241,6 +279,8 @@ def _content(event: Event) -> dict[str, Any]:
     del content["hash"], content["done"]
     if not event.manifest:
         del content["manifest"]
+    if not content["clock"]:  # events of before this field have hashes without it
+        del content["clock"]
     return content
 
 

@@ -12,10 +12,10 @@ import time
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from kshot.errors import RegistryError
-from kshot.lifecycle import anchor, carrying_out, model_manifest, store
+from kshot.lifecycle import anchor, carrying_out, history_run, model_manifest, own_database, store
 from kshot.lifecycle.events import (
     CHALLENGER,
     CHAMPION,
@@ -24,18 +24,20 @@ from kshot.lifecycle.events import (
     Person,
     Proof,
     from_text,
+    later_than,
     moves,
     person,
     seal,
     to_text,
 )
+from kshot.lifecycle.history_run import EXPERIMENT as EXPERIMENT
+from kshot.lifecycle.history_run import RUN as RUN
+from kshot.lifecycle.history_run import begin as begin
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
     from mlflow.entities.model_registry import RegisteredModel
 
-EXPERIMENT = "kshot promotions"
-RUN = "kshot.history"  # on the registered model: the run that holds its events
 EVENT, DONE = "event.{:06d}", "event.{:06d}.done"
 LONGEST = 5000  # characters of an event; a param takes 6,000
 LONGEST_WHY = 2500
@@ -48,11 +50,17 @@ class Overtaken(RegistryError):
 
 @dataclass(frozen=True)
 class Record:
-    """What the registry holds: the run of the history, its events, and where the aliases stand."""
+    """What the registry holds: the run of the history, its events, and where the aliases stand.
+
+    model   the name that the registered model bears: another where it was renamed, '' where it is gone
+    made    when the registered model was made
+    """
 
     run_id: str
     events: tuple[Event, ...]
     aliases: dict[str, str]
+    model: str = store.NAME
+    made: datetime | None = None
 
     @property
     def last(self) -> Event | None:
@@ -61,7 +69,28 @@ class Record:
     @property
     def stands(self) -> bool:
         """Whether nothing was left unfinished and nobody moved an alias outside kshot."""
-        return (self.last is None or self.last.done) and self.aliases == (self.last.after if self.last else {})
+        done = self.last is None or self.last.done
+        return done and self.model in ("", store.NAME) and self.aliases == (self.last.after if self.last else {})
+
+    @property
+    def was_deleted(self) -> bool:
+        """Whether the registered model was deleted after the last event; it may have been made again."""
+        if self.last is None or self.model not in ("", store.NAME):
+            return False
+        return self.made is None or self.made > datetime.fromisoformat(self.last.when)
+
+    @property
+    def trouble(self) -> str:
+        """What became of the registered model, '' where it is in order."""
+        return history_run.trouble(self.model, self.events)
+
+
+class Settled(NamedTuple):
+    """The record in order, what was put in order for it in words, and the event that was found unfinished."""
+
+    record: Record
+    said: tuple[str, ...]
+    finished: Event | None
 
 
 def history(root: Path) -> list[Event]:
@@ -83,17 +112,18 @@ def aliases(root: Path) -> dict[str, str]:
 
 
 def read(client: "MlflowClient") -> Record:
-    """The record as it is now; empty where no model was ever registered."""
-    from mlflow.exceptions import MlflowException
+    """The record as it is now; empty where no model was ever registered.
 
-    try:
-        model = client.get_registered_model(store.NAME)
-    except MlflowException as error:
-        if error.error_code != "RESOURCE_DOES_NOT_EXIST":
-            raise
-        return Record("", (), {})
-    run_id = model.tags.get(RUN, "")
-    return Record(run_id, _events(client, run_id) if run_id else (), _standing(model))
+    A history whose registered model was deleted or renamed is found all the same.
+    """
+    model = history_run.registered(client)
+    run_id = (model.tags.get(RUN, "") if model else "") or history_run.kept(client)
+    if model is None and run_id:
+        model = history_run.renamed(client, run_id)
+    if model is None:
+        return Record(run_id, events_of(client, run_id) if run_id else (), {}, "")
+    made = datetime.fromtimestamp(model.creation_timestamp / 1000, UTC)
+    return Record(run_id, events_of(client, run_id) if run_id else (), _standing(model), model.name, made)
 
 
 def standing(client: "MlflowClient") -> dict[str, str]:
@@ -106,36 +136,28 @@ def _standing(model: "RegisteredModel") -> dict[str, str]:
     return {name: str(version) for name, version in model.aliases.items() if name in (CHAMPION, CHALLENGER)}
 
 
-def begin(client: "MlflowClient", root: Path, where: str) -> None:
-    """Make the registered model, its history with it in one write, unless another machine just did."""
-    from mlflow.exceptions import MlflowException
+def settled(client: "MlflowClient", root: Path, where: str) -> Settled:
+    """The record with everything in order, and what had to be put in order for it.
 
-    run_id = _new_run(client, root, where)
-    try:
-        client.create_registered_model(store.NAME, tags={RUN: run_id})
-    except MlflowException as error:
-        client.delete_run(run_id)
-        if error.error_code != "RESOURCE_ALREADY_EXISTS":
-            raise
-
-
-def settled(client: "MlflowClient", root: Path, where: str) -> tuple[Record, tuple[str, ...]]:
-    """The record with everything in order, and in words what had to be put in order for it.
-
-    What a crash left unfinished is finished, and aliases that were moved outside kshot become an event of their own.
+    What a crash left unfinished is finished, a renamed model gets its name back, and aliases that were moved outside
+    kshot, with a deleted model as well, become an event of their own.
     """
-    record, said = read(client), []
-    if not record.run_id:
-        client.set_registered_model_tag(store.NAME, RUN, _kept(client) or _new_run(client, root, where))
-        record = read(client)
+    said = list(history_run.regain(client, root, where))
+    record, finished = read(client), None
+    own_database.remember(root, record.run_id)
     if record.last is not None and not record.last.done:
         record = _waited_for(client, record)
         if record.last is not None and not record.last.done:
-            carrying_out.carry_out(client, record.last)
+            if record.model:
+                carrying_out.carry_out(client, record.last)
             _mark_done(client, record.run_id, record.last)
             said.append(f"{record.last} had not been finished, and is now")
             record = read(client)
+            finished = record.last
     if not record.stands:
+        what = moves(record.last.after if record.last else {}, record.aliases)
+        if record.was_deleted:
+            what = [f"the registered model {store.NAME} was deleted", *what]
         event = append(
             root,
             client,
@@ -144,11 +166,11 @@ def settled(client: "MlflowClient", root: Path, where: str) -> tuple[Record, tup
             version=record.aliases.get(CHAMPION, ""),
             after=record.aliases,
             who=person(),
-            why="found: " + "; ".join(moves(record.last.after if record.last else {}, record.aliases)),
+            why="found: " + "; ".join(what),
         )
         said.append(f"{event.why.removeprefix('found: ')}, outside kshot; kept as event {event.number}")
         record = read(client)
-    return record, tuple(said)
+    return Settled(record, tuple(said), finished)
 
 
 def append(
@@ -165,16 +187,19 @@ def append(
     rules: str = "",
     until: str = "",
     proof: Proof | None = None,
+    mark: str = "",
 ) -> Event:
     """Write the event after the last of `record`, let aliases and tags follow, and anchor it in git where there is one.
 
-    Raises Overtaken.
+    `mark`: of an act that was noted before (`acts`); '' takes a new one. Raises Overtaken.
     """
     last = record.last
+    when, clock = later_than(last, datetime.now(UTC))
     event = seal(
         Event(
             number=len(record.events) + 1,
-            when=datetime.now(UTC).isoformat(timespec="microseconds"),
+            when=when,
+            clock=clock,
             action=action,
             version=version,
             before=last.after if last else {},
@@ -186,7 +211,7 @@ def append(
             rules=rules,
             until=until,
             proof=proof,
-            mark=secrets.token_hex(8),
+            mark=mark or secrets.token_hex(8),
             previous=last.hash if last else "",
             manifest=_manifest(client, version) if action != MOVED_OUTSIDE else "",
         )
@@ -211,7 +236,7 @@ def _claim(client: "MlflowClient", run_id: str, event: Event) -> None:
     try:
         client.log_param(run_id, EVENT.format(event.number), text)
     except MlflowException as error:
-        other = next((one for one in _events(client, run_id) if one.number == event.number), None)
+        other = next((one for one in events_of(client, run_id) if one.number == event.number), None)
         if other is None or other.hash == event.hash:
             raise
         raise Overtaken(
@@ -248,7 +273,8 @@ def _fitting(why: str) -> str:
     return why
 
 
-def _events(client: "MlflowClient", run_id: str) -> tuple[Event, ...]:
+def events_of(client: "MlflowClient", run_id: str) -> tuple[Event, ...]:
+    """The events that a run holds. Raises RegistryError for a run that is gone or deleted, and for a changed event."""
     from mlflow.exceptions import MlflowException
 
     try:
@@ -260,11 +286,7 @@ def _events(client: "MlflowClient", run_id: str) -> tuple[Event, ...]:
             f"run {run_id}, which keeps the history of promotions, is gone from MLflow's store; bring the database "
             f"back from a copy, or begin a new history by deleting the tag {RUN} of the registered model {store.NAME}"
         ) from error
-    if run.info.lifecycle_stage != "active":
-        raise RegistryError(
-            f"run {run_id}, which keeps the history of promotions, was deleted; "
-            f"bring it back with: mlflow runs restore --run-id {run_id}"
-        )
+    history_run.require_active(run)
     params = run.data.params
     events = []
     for name in sorted(name for name in params if name.startswith("event.") and not name.endswith(".done")):
@@ -276,16 +298,3 @@ def _events(client: "MlflowClient", run_id: str) -> tuple[Event, ...]:
                 "bring the database back from a copy"
             ) from error
     return tuple(dataclasses.replace(event, done=params.get(DONE.format(event.number)) is not None) for event in events)
-
-
-def _kept(client: "MlflowClient") -> str | None:
-    """The run of a history whose tag was removed."""
-    experiment = client.get_experiment_by_name(EXPERIMENT)
-    runs = client.search_runs([experiment.experiment_id], order_by=["start_time"]) if experiment else []
-    return max(runs, key=lambda run: len(run.data.params)).info.run_id if runs else None
-
-
-def _new_run(client: "MlflowClient", root: Path, where: str) -> str:
-    run = client.create_run(store.experiment(client, root, where, EXPERIMENT), run_name="history of promotions")
-    client.set_terminated(run.info.run_id)
-    return str(run.info.run_id)

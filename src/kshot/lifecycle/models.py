@@ -53,7 +53,7 @@ def listing(root: Path) -> Listing:
         for one in found
     ]
     models.sort(key=lambda model: int(model.version))
-    return Listing(tuple(models), tuple(verify(record.events, record.aliases)))
+    return Listing(tuple(models), tuple(filter(None, [record.trouble, *verify(record.events, record.aliases)])))
 
 
 def decision(tags: dict[str, str], version: str, champion: str) -> str:

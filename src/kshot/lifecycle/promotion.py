@@ -1,12 +1,16 @@
-"""What a person decides about a version: promote, approve, reject, roll back. Each is an event of the history."""
+"""What a person decides about a version: promote, approve, reject, roll back. Each is an event of the history.
+
+A command that was killed and is repeated finishes its event and writes no second one (`acts`). `tell` is called with
+the event before the act is forgotten: what a person was not told yet counts as not done.
+"""
 
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from kshot.errors import RegistryError
-from kshot.lifecycle import history, promotion_checks, registry, store
+from kshot.lifecycle import acts, history, promotion_checks, registry, store
 from kshot.lifecycle.events import (
     APPROVED,
     CHAMPION,
@@ -27,8 +31,33 @@ from kshot.lifecycle.registry import Registered
 if TYPE_CHECKING:
     from mlflow import MlflowClient
 
+Tell = Callable[[Event], object]
 
-def promote(root: Path, name: str, reason: str, by: str = "", *, allow_unrecorded: bool = False) -> Event:
+
+def silent(event: Event) -> None:
+    """Tell nobody: the caller does."""
+
+
+class Asked(NamedTuple):
+    """What a person asks for: the event's action, the reason on one line, the name given, and how to tell them."""
+
+    action: str
+    why: str
+    by: str
+    tell: Tell
+
+
+class Decision(NamedTuple):
+    """What follows: the version that the event is about, the aliases after it, the champion it was compared with."""
+
+    found: Registered
+    after: dict[str, str]
+    compared_with: str
+
+
+def promote(
+    root: Path, name: str, reason: str, by: str = "", *, allow_unrecorded: bool = False, tell: Tell = silent
+) -> Event:
     """Make the version champion because a person says so, whatever the gate said.
 
     Raises RegistryError for an empty reason, a version that is unknown, serves already or is not whole, one whose run
@@ -36,19 +65,19 @@ def promote(root: Path, name: str, reason: str, by: str = "", *, allow_unrecorde
     """
     why = promotion_checks.reason(reason)
 
-    def decide(client: "MlflowClient", record: history.Record, found: Registered) -> Event:
+    def decide(client: "MlflowClient", record: history.Record, found: Registered) -> Decision:
         if record.aliases.get(CHAMPION) == found.version:
             raise RegistryError(f"version {found.version} is the champion already; nothing is to be promoted")
         if not allow_unrecorded:
             registry.require_recorded(found)
         promotion_checks.require_sound(root, client, found)
         after = with_champion(record.aliases, found.version)
-        return _append(root, client, record, PROMOTED_BY_HAND, found, after, by, why, record.aliases.get(CHAMPION, ""))
+        return Decision(found, after, record.aliases.get(CHAMPION, ""))
 
-    return _decided(root, name, decide)
+    return _decided(root, name, Asked(PROMOTED_BY_HAND, why, by, tell), decide)
 
 
-def approve(root: Path, name: str, reason: str = "", by: str = "") -> Event:
+def approve(root: Path, name: str, reason: str = "", by: str = "", *, tell: Tell = silent) -> Event:
     """Let the gate's decision about a version that waits be carried out.
 
     Raises RegistryError for a version that does not wait or has no commit, and where the champion is no longer the
@@ -56,7 +85,7 @@ def approve(root: Path, name: str, reason: str = "", by: str = "") -> Event:
     """
     why = promotion_checks.reason(reason or "approved")
 
-    def decide(client: "MlflowClient", record: history.Record, found: Registered) -> Event:
+    def decide(client: "MlflowClient", record: history.Record, found: Registered) -> Decision:
         promotion_checks.require_waiting(client, found)
         registry.require_recorded(found)
         champion, compared_with = record.aliases.get(CHAMPION, ""), found.tags.get("kshot.compared_with", "")
@@ -67,57 +96,44 @@ def approve(root: Path, name: str, reason: str = "", by: str = "") -> Event:
             )
         promotion_checks.require_sound(root, client, found)
         after = with_champion(record.aliases, found.version)
-        return _append(root, client, record, APPROVED, found, after, by, why, compared_with)
+        return Decision(found, after, compared_with)
 
-    return _decided(root, name, decide)
+    return _decided(root, name, Asked(APPROVED, why, by, tell), decide)
 
 
-def reject(root: Path, name: str, reason: str, by: str = "") -> Event:
+def reject(root: Path, name: str, reason: str, by: str = "", *, tell: Tell = silent) -> Event:
     """Say that the version shall not be champion, whether it waits or not; it is challenger no longer.
 
     The gate does not promote it again; only `promote` does. Raises RegistryError for the champion.
     """
     why = promotion_checks.reason(reason)
 
-    def decide(client: "MlflowClient", record: history.Record, found: Registered) -> Event:
+    def decide(client: "MlflowClient", record: history.Record, found: Registered) -> Decision:
         if record.aliases.get(CHAMPION) == found.version:
             raise RegistryError(
                 f"version {found.version} is the champion and cannot be rejected; go back with "
                 "`kshot rollback --reason ...`, or promote another"
             )
         after, compared_with = without(record.aliases, found.version), found.tags.get("kshot.compared_with", "")
-        return _append(root, client, record, REJECTED, found, after, by, why, compared_with)
+        return Decision(found, after, compared_with)
 
-    return _decided(root, name, decide)
+    return _decided(root, name, Asked(REJECTED, why, by, tell), decide)
 
 
-def rollback(root: Path, reason: str, to: str | None = None, by: str = "") -> Event:
+def rollback(root: Path, reason: str, to: str | None = None, by: str = "", *, tell: Tell = silent) -> Event:
     """Give the alias back to the champion before this one, or to an earlier one by name.
 
     The version that is left does not return by itself. Raises RegistryError where no champion came before, and for a
     version that never was champion.
     """
     why = promotion_checks.reason(reason)
-    where = store.connect(root)
-    with store.told(where), exclusive(root, "registry"):
-        client = store.client()
-        if not client.search_registered_models(f"name='{store.NAME}'"):
-            raise RegistryError("no model is registered yet; `kshot retrain` makes and registers one")
-        record, _ = history.settled(client, root, where)
-        version = promotion_checks.earlier(root, record, to)
-        registry.require_whole(root, version)
-        return history.append(
-            root,
-            client,
-            record,
-            action=ROLLED_BACK,
-            version=version,
-            after=with_champion(record.aliases, version),
-            who=person(promotion_checks.name(by)),
-            why=why,
-            compared_with=record.aliases.get(CHAMPION, ""),
-            proof=_proof(record, version),
-        )
+
+    def decide(client: "MlflowClient", record: history.Record, _: Registered | None) -> Decision:
+        found = registry.find(root, promotion_checks.earlier(root, record, to))
+        registry.require_whole(root, found.version)
+        return Decision(found, with_champion(record.aliases, found.version), record.aliases.get(CHAMPION, ""))
+
+    return _decided(root, to, Asked(ROLLED_BACK, why, by, tell), decide)
 
 
 def catch_up(root: Path) -> tuple[str, ...]:
@@ -131,7 +147,7 @@ def catch_up(root: Path) -> tuple[str, ...]:
         if history.read(client).stands and not _overdue(client):
             return ()
         with exclusive(root, "registry"):
-            record, said = history.settled(client, root, where)
+            record, said, _ = history.settled(client, root, where)
             for version in _overdue(client):
                 until = minute(version.tags["kshot.waiting_until"])
                 event = history.append(
@@ -151,37 +167,56 @@ def catch_up(root: Path) -> tuple[str, ...]:
     return said
 
 
-def _decided(root: Path, name: str, decide: Callable[["MlflowClient", history.Record, Registered], Event]) -> Event:
+def _decided(
+    root: Path, name: str | None, asked: Asked, decide: Callable[["MlflowClient", history.Record, Any], Decision]
+) -> Event:
+    """Write what `decide` makes of the version `name` as an event, unless a killed command of the same words did."""
     where = store.connect(root)
     with store.told(where), exclusive(root, "registry"):
-        registry.find(root, name)  # an unknown one is told before anything is written
-        record, _ = history.settled(store.client(), root, where)
-        return decide(store.client(), record, registry.find(root, name))
+        client = store.client()
+        version = _asked_for(root, client, name)
+        record, _, finished = history.settled(client, root, where)
+        act = acts.Act(asked.action, version, asked.why, person(promotion_checks.name(asked.by)))
+        event = acts.repeated(root, act, record.events, finished)
+        if event is None:
+            found = registry.find(root, version) if version else None
+            event = _append(client, root, record, act, decide(client, record, found))
+    asked.tell(event)
+    acts.end(root)
+    return event
 
 
-def _append(
-    root: Path,
-    client: "MlflowClient",
-    record: history.Record,
-    action: str,
-    found: Registered,
-    after: dict[str, str],
-    by: str,
-    why: str,
-    compared_with: str,
-) -> Event:
+def _asked_for(root: Path, client: "MlflowClient", name: str | None) -> str:
+    """The number of the version that is named, '' where none is. Raises RegistryError for one that is unknown.
+
+    An alias that a killed command has already moved means the version that it stood for when the command was given.
+    """
+    if name is None:
+        registry.require_any(client)
+        return ""
+    last = history.read(client).last
+    if last is not None and not last.done and name in last.before:
+        return last.before[name]
+    return registry.find(root, name).version
+
+
+def _append(client: "MlflowClient", root: Path, record: history.Record, act: acts.Act, decision: Decision) -> Event:
+    found = decision.found
+    mark = acts.begin(root, act)
+    rolled_back = act.action == ROLLED_BACK
     return history.append(
         root,
         client,
         record,
-        action=action,
+        action=act.action,
         version=found.version,
-        after=after,
-        who=person(promotion_checks.name(by)),
-        why=why,
-        compared_with=compared_with,
-        rules=found.tags.get(registry.RULES, ""),
+        after=decision.after,
+        who=act.who,
+        why=act.why,
+        compared_with=decision.compared_with,
+        rules="" if rolled_back else found.tags.get(registry.RULES, ""),
         proof=_proof(record, found.version),
+        mark=mark,
     )
 
 

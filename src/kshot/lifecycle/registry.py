@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kshot.errors import RegistryError
-from kshot.lifecycle import history, layout, model_manifest, store
+from kshot.lifecycle import history, history_run, layout, model_manifest, store
 from kshot.lifecycle.events import CHALLENGER, CHAMPION, PROMOTED, REFUSED, WAITING, Event, Proof, person, with_champion
 from kshot.lifecycle.files import exclusive
 from kshot.lifecycle.lineage import UNRECORDED, Lineage
@@ -51,6 +51,7 @@ def register(root: Path, run_id: str, lineage: Lineage) -> Registered:
     """Register the model of the run, once for each lineage however often and by however many it is asked."""
     where = store.connect(root)
     with store.told(where), exclusive(root, "registry"):
+        history_run.regain(store.client(), root, where)
         found = find_registered(root, lineage)
         if found is not None:
             return found
@@ -60,7 +61,8 @@ def register(root: Path, run_id: str, lineage: Lineage) -> Registered:
         address, sealed = serving.log_model(root, root / layout.MODEL, run_id, tags)
         client = store.client()
         if not client.search_registered_models(f"name='{NAME}'"):
-            history.begin(client, root, where)
+            history_run.begin(client, root, where)
+        history_run.require_new_numbers(client, history.read(client).events)
         # The tags are written together with the version: one without its lineage would never be found again.
         model_id = address.removeprefix("models:/") if address.startswith("models:/m-") else None
         tags[model_manifest.TAG] = sealed
@@ -81,7 +83,8 @@ def find(root: Path, name: str) -> Registered:
         aliases = history.standing(client)
         numbers = sorted(int(one.version) for one in client.search_model_versions(f"name='{NAME}'"))
         if not numbers:
-            raise RegistryError("no model is registered yet; `kshot retrain` makes and registers one")
+            require_any(client)
+            raise RegistryError("no version of the model is left; `kshot retrain` makes and registers one")
         wanted = aliases.get(name, name)
         if wanted.isdecimal() and int(wanted) in numbers:
             return _registered(client.get_model_version(NAME, str(int(wanted))))
@@ -93,6 +96,13 @@ def versions(root: Path) -> dict[str, Registered]:
     with store.told(store.connect(root)):
         found = store.client().search_model_versions(f"name='{NAME}'")
     return {str(one.version): _registered(one) for one in found}
+
+
+def require_any(client: "MlflowClient") -> None:
+    """Raise RegistryError where no model is registered, and say so where one was and is gone."""
+    if history_run.registered(client) is None:
+        gone = history.read(client).trouble
+        raise RegistryError(gone or "no model is registered yet; `kshot retrain` makes and registers one")
 
 
 def waiting(client: "MlflowClient") -> list[Registered]:
@@ -121,7 +131,7 @@ def settle(
     with store.told(where), exclusive(root, "registry"):
         client = store.client()
         held = client.get_model_version(NAME, version)
-        kept, said = history.settled(client, root, where)
+        kept, said, _ = history.settled(client, root, where)
         champion, compared_with = kept.aliases.get(CHAMPION, ""), record["evidence"]["champion"] or ""
         if champion != compared_with:
             raise RegistryError(

@@ -4,13 +4,15 @@ import os
 import sqlite3
 import time
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from kshot.errors import RegistryError
-from kshot.lifecycle import layout
+from kshot.lifecycle import layout, own_database, sqlite_trouble
 from kshot.lifecycle.files import exclusive
+from kshot.lifecycle.own_database import ARTIFACTS as ARTIFACTS
+from kshot.lifecycle.own_database import DATABASE as DATABASE
 from kshot.redaction import redacted
 
 if TYPE_CHECKING:
@@ -18,8 +20,6 @@ if TYPE_CHECKING:
 
 EXPERIMENT = "kshot"
 NAME = "kshot"  # of the registered model
-DATABASE = layout.MLRUNS / "mlflow.db"
-ARTIFACTS = layout.MLRUNS / "artifacts"
 LONGEST_TAG = 5000  # characters that every MLflow store takes
 # A server that does not answer is told within 15 seconds: two tries of 6; MLflow's own default goes on for minutes.
 SETTINGS = {
@@ -68,7 +68,7 @@ def connect(root: Path) -> str:
         where, named = uri(root), "MLFLOW_TRACKING_URI" in os.environ
         with told(where):
             if not named:
-                _make_database(root / DATABASE, (root / ARTIFACTS).resolve())
+                _make_database(root)
             mlflow.set_tracking_uri(where)
             mlflow.set_registry_uri(where)
             if not named:
@@ -109,10 +109,7 @@ def told(where: str) -> Iterator[None]:
     except (MlflowException, SQLAlchemyError, sqlite3.Error, RequestException) as error:
         what = redacted(" ".join(str(error).split()))[:300]
         if not where.startswith("http"):
-            raise RegistryError(
-                f"MLflow's store {where} cannot be used: {what}; bring the database back from a copy, or move it away "
-                "to begin a new one (of an older MLflow it needs `mlflow db upgrade`)"
-            ) from error
+            raise RegistryError(sqlite_trouble.sentence(where, str(error), time.monotonic() - began)) from error
         if isinstance(error, RequestException) or "with exception" in what or "timed out" in what.lower():
             raise Unreachable(
                 f"MLflow's server {where} did not answer, tried for {time.monotonic() - began:.0f} s; "
@@ -121,15 +118,13 @@ def told(where: str) -> Iterator[None]:
         raise RegistryError(f"MLflow's server {where} refused: {what}; its log says more") from error
 
 
-def _make_database(path: Path, artifacts: Path) -> None:
+def _make_database(root: Path) -> None:
     """Make the database where there is none, whole or not at all: a half-made one could never be opened again."""
-    if path.exists():
-        # MLflow would try a damaged file again and again for over a minute.
-        with closing(sqlite3.connect(path)) as database:
-            database.execute("select count(*) from sqlite_master").fetchone()
+    if own_database.require_sound(root):
         return
     from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
 
+    path, artifacts = root / DATABASE, (root / ARTIFACTS).resolve()
     sibling = path.with_suffix(".new")
     sibling.unlink(missing_ok=True)
     made = SqlAlchemyStore(f"sqlite:///{sibling.resolve()}", artifacts.as_uri())  # type: ignore[no-untyped-call]

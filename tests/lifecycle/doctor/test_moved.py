@@ -12,7 +12,7 @@ from mlflow import MlflowClient
 from mlflow.exceptions import MlflowException
 
 from kshot.errors import Busy, RegistryError
-from kshot.lifecycle import lock, store
+from kshot.lifecycle import lock, own_database, store
 from kshot.lifecycle.doctor import moved
 from tests.lifecycle import registered_versions
 
@@ -122,5 +122,5 @@ def test_nothing_is_changed_while_another_command_works(places: tuple[Path, Path
 
 def test_places_that_are_no_projects_are_left_alone() -> None:
     for address in ("s3://bucket/mlruns/artifacts/1", "mlflow-artifacts:/1", "models:/m-1", "/data/elsewhere", ""):
-        assert list(moved._artifacts_of(address)) == []
-    assert list(moved._artifacts_of("file:///a%20b/mlruns/artifacts/1/x")) == [Path("/a b/mlruns/artifacts")]
+        assert list(own_database.artifacts_of(address)) == []
+    assert list(own_database.artifacts_of("file:///a%20b/mlruns/artifacts/1/x")) == [Path("/a b/mlruns/artifacts")]

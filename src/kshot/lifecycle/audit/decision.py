@@ -10,7 +10,7 @@ from kshot.lifecycle.audit.compared import compared
 from kshot.lifecycle.audit.link import Broken, NotChecked, NotRecorded
 from kshot.lifecycle.audit.subject import Subject
 from kshot.lifecycle.carrying_out import DECISIONS, OF_THE_REPLACED
-from kshot.lifecycle.events import CHAMPION, MOVED_OUTSIDE, PROMOTED, REFUSED, WAITING, Event, minute, reigns, verify
+from kshot.lifecycle.events import CHAMPION, MOVED_OUTSIDE, PROMOTED, REFUSED, WAITING, Event, broken, minute, reigns
 from kshot.lifecycle.gate_text import reasons
 from kshot.lifecycle.tables import counted
 
@@ -50,7 +50,7 @@ def history(subject: Subject) -> str:
     """The chain of events is whole and leaves the aliases where they stand; the times that this version served."""
     if subject.record is None:
         raise Broken(subject.trouble, "a history that can be read", "none")
-    problems = verify(subject.record.events, subject.aliases)
+    problems = broken(subject.record.events, subject.aliases)
     if problems:
         raise Broken(
             "; ".join(problems),

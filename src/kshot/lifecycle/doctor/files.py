@@ -66,6 +66,8 @@ def unreadable(path: Path) -> str:
     """Why the sqlite database cannot be read, '' where it can or is not there."""
     if not path.exists():
         return ""
+    if path.stat().st_size == 0:
+        return "it is empty (0 bytes)"
     try:
         with closing(sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True, timeout=PATIENCE_S)) as database:
             found = database.execute("pragma quick_check(1)").fetchone()

@@ -1,17 +1,21 @@
-"""A project that was moved or copied: MLflow keeps the places of its artifacts as absolute paths."""
+"""A project that was moved or copied: MLflow keeps the places of its artifacts as absolute paths.
 
-import contextlib
+What is written from now on goes below this project, always. Of what was written before, a record gets its place here
+only where its files are here: those of a copy's own runs may have been left in the original by an older kshot.
+"""
+
 import sqlite3
 import time
 import urllib.parse
-from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
+from typing import NamedTuple
 
 from kshot.errors import RegistryError
 from kshot.lifecycle import lock, store
 from kshot.lifecycle.doctor.files import unreadable
 from kshot.lifecycle.doctor.finding import Finding
+from kshot.lifecycle.own_database import artifacts_of
 
 CHECK = "mlruns"
 # Where MLflow 3 keeps a place. What runs say of where they ran (kshot.root) stays: it is a record, and was true.
@@ -22,7 +26,7 @@ COLUMNS = (
     ("model_versions", "source"),
     ("model_versions", "storage_location"),
 )
-BELOW = f"/{store.ARTIFACTS.as_posix()}"
+ALWAYS = "experiments"  # where new runs write; the other tables say where files are
 BACKUP = "mlflow.before-mend"
 
 
@@ -33,8 +37,14 @@ def look(root: Path) -> list[Finding]:
         return []  # the latter is told among the files
     here = (root / store.ARTIFACTS).resolve()
     with closing(sqlite3.connect(f"{database.resolve().as_uri()}?mode=ro", uri=True, timeout=10)) as connection:
-        elsewhere = _elsewhere(connection, here)
-    return [_finding(root, old, count) for old, count in elsewhere.items()]
+        elsewhere = [place for place in _places(connection) if place.below != here]
+    found = []
+    for old in dict.fromkeys(place.below for place in elsewhere):
+        ours = [one for one in elsewhere if one.below == old and (one.goes_to(here) or not here.is_dir())]
+        found += [_finding(root, old, len(ours))] if ours else []
+        left = sum(place.below == old for place in elsewhere) - len(ours)
+        found += [_left_behind(old, left)] if left else []
+    return found
 
 
 def _finding(root: Path, old: Path, count: int) -> Finding:
@@ -47,8 +57,14 @@ def _finding(root: Path, old: Path, count: int) -> Finding:
     return Finding(CHECK, found, how, "kshot doctor --mend", by_itself=lambda: rewrite(root, old))
 
 
+def _left_behind(old: Path, count: int) -> Finding:
+    found = f"{count:,} records name files that lie below {old} and not in this project"
+    return Finding(CHECK, found, "the files here too", f"copy what is missing from {old}, then again", must=False)
+
+
 def rewrite(root: Path, old: Path) -> str:
-    """Write this project's place over `old` in every record, all or none; what was done, with the backup's name.
+    """Write this project's place over `old` in every record whose files are here, all or none; what was done, with the
+    backup's name. A place whose files lie only below `old` stays, so that they are found.
 
     Raises Busy while another command works, and RegistryError where the database cannot be written.
     """
@@ -62,32 +78,54 @@ def rewrite(root: Path, old: Path) -> str:
             connection.execute("begin immediate")  # nobody writes between the copy and the change
             with closing(sqlite3.connect(database, timeout=10)) as reader, closing(sqlite3.connect(backup)) as copy:
                 reader.backup(copy)
-            changed = sum(_replace(connection, table, column, old, here) for table, column in _columns(connection))
+            places = [place for place in _places(connection) if place.below == old]
+            ours = [place for place in places if place.goes_to(here)]
+            for place in ours:
+                connection.execute(
+                    f"update {place.table} set {place.column} = ? where rowid = ?", (place.moved_to(here), place.row)
+                )
             connection.execute("commit")
     except sqlite3.Error as error:
         raise RegistryError(f"{database} could not be changed: {error}; nothing of it was, try again") from error
-    return f"{changed:,} places below {old} are now below {here}; the database before is {backup.relative_to(root)}"
+    left = len(places) - len(ours)
+    also = f"; {left:,} stay, because their files are only there" if left else ""
+    words = f"{len(ours):,} places below {old} are now below {here}{also}"
+    return f"{words}; the database before is {backup.relative_to(root)}"
 
 
-def _replace(connection: sqlite3.Connection, table: str, column: str, old: Path, here: Path) -> int:
-    changed = 0
-    for was, now in ((old.as_uri(), here.as_uri()), (str(old), str(here))):
-        changed += connection.execute(
-            f"update {table} set {column} = ? || substr({column}, ?) where {column} = ? or substr({column}, 1, ?) = ?",
-            (now, len(was) + 1, was, len(was) + 1, f"{was}/"),
-        ).rowcount
-    return changed
+class Place(NamedTuple):
+    """One address in the database: its table, column and row; the folder mlruns/artifacts that it lies in."""
+
+    table: str
+    column: str
+    row: int
+    address: str
+    below: Path
+
+    def moved_to(self, here: Path) -> str:
+        """The same address below `here`."""
+        if self.address.startswith("file:"):
+            return here.as_uri() + self.address.removeprefix(self.below.as_uri())
+        return str(here) + self.address.removeprefix(str(self.below))
+
+    def goes_to(self, here: Path) -> bool:
+        """Whether it belongs below `here`: new files are written there, or its old ones are there, or nowhere."""
+        new = _path(self.moved_to(here))
+        return self.table == ALWAYS or new.exists() or not _path(self.address).exists()
 
 
-def _elsewhere(connection: sqlite3.Connection, here: Path) -> dict[Path, int]:
-    """Each other artifacts folder of a kshot project that records name, and how many do."""
-    found: dict[Path, int] = {}
-    for table, column in _columns(connection):
-        for (value,) in connection.execute(f"select {column} from {table} where {column} is not null"):
-            for place in _artifacts_of(str(value)):
-                if place != here:
-                    found[place] = found.get(place, 0) + 1
-    return found
+def _places(connection: sqlite3.Connection) -> list[Place]:
+    """Every local address below a kshot project's artifacts."""
+    return [
+        Place(table, column, row, str(address), below)
+        for table, column in _columns(connection)
+        for row, address in connection.execute(f"select rowid, {column} from {table} where {column} is not null")
+        for below in artifacts_of(str(address))
+    ]
+
+
+def _path(address: str) -> Path:
+    return Path(urllib.parse.unquote(urllib.parse.urlsplit(address).path) if address.startswith("file:") else address)
 
 
 def _columns(connection: sqlite3.Connection) -> list[tuple[str, str]]:
@@ -97,11 +135,3 @@ def _columns(connection: sqlite3.Connection) -> list[tuple[str, str]]:
         for table, column in COLUMNS
         if any(row[1] == column for row in connection.execute(f"pragma table_info({table})"))
     ]
-
-
-def _artifacts_of(address: str) -> Iterator[Path]:
-    """The folder mlruns/artifacts that a local address lies in; nothing for buckets, servers and models:/ addresses."""
-    path = urllib.parse.unquote(urllib.parse.urlsplit(address).path) if address.startswith("file:") else address
-    if path.startswith("/") and BELOW in path:
-        with contextlib.suppress(ValueError):
-            yield Path(path[: path.index(BELOW)] + BELOW)

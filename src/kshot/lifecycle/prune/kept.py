@@ -11,7 +11,8 @@ from kshot.lifecycle import data_names, history, raw, store
 from kshot.lifecycle.audit.content import cache_of, cached_listing
 from kshot.lifecycle.audit.link import Broken
 from kshot.lifecycle.audit.subject import Subject, of
-from kshot.lifecycle.events import CHALLENGER, CHAMPION, reigns, verify
+from kshot.lifecycle.events import CHALLENGER, CHAMPION, broken, reigns
+from kshot.lifecycle.prune import unregistered
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -44,14 +45,18 @@ def versions(root: Path) -> tuple[Version, ...]:
     with store.told(store.connect(root)):
         client = store.client()
         record = history.read(client)
-    if problems := verify(record.events, record.aliases):
+    unsettled = "" if record.stands else record.trouble
+    if problems := [*filter(None, [unsettled]), *broken(record.events, record.aliases)]:
         raise RegistryError(
             f"the history of promotions does not say which models were champion: {problems[0]}; nothing is deleted "
             "before it does: `kshot models` puts in order what it can"
         )
     with store.told(store.connect(root)):
         found = sorted(client.search_model_versions(f"name='{store.NAME}'"), key=lambda one: int(one.version))
-        return tuple(_version(root, client, one, record) for one in found)
+        named = unregistered.champions(client)
+        known = [_version(root, client, one, record, {run for _, run in named}) for one in found]
+        runs = {str(one.run_id) for one in found}
+        return (*known, *(_gone(client, version, run) for version, run in named if run not in runs))
 
 
 def needed(root: Path, cache: Path, known: tuple[Version, ...]) -> frozenset[str]:
@@ -65,8 +70,8 @@ def needed(root: Path, cache: Path, known: tuple[Version, ...]) -> frozenset[str
     for version in known:
         if version.why:
             roots |= version.locked or frozenset()
-            roots.add(f"{version.data_version}{FOLDER}")
-    must = {f"{version.data_version}{FOLDER}": version for version in known if version.why}
+            roots |= {f"{version.data_version}{FOLDER}"} if version.data_version else set()
+    must = {f"{version.data_version}{FOLDER}": version for version in known if version.why and version.data_version}
     found = set()
     for oid in roots:
         try:
@@ -89,9 +94,19 @@ def expanded(cache: Path, oid: str) -> set[str]:
     return {oid} | {entry["md5"] for entry in cached_listing(cache, oid)}
 
 
-def _version(root: Path, client: "MlflowClient", one: "ModelVersion", record: history.Record) -> Version:
+def _gone(client: "MlflowClient", number: str, run_id: str) -> Version:
+    """A champion that a history names and that is registered no more: its run still says what it was made from."""
+    with tempfile.TemporaryDirectory() as scratch:
+        data, locked = unregistered.locked(client, number, run_id, Path(scratch))
+    return Version(f"{number} of run {run_id[:8]}", data, "", "a champion once, registered no more", locked)
+
+
+def _version(
+    root: Path, client: "MlflowClient", one: "ModelVersion", record: history.Record, champions: set[str]
+) -> Version:
+    """`champions`: the runs of the versions that some history names as champion."""
     number, decision = str(one.version), one.tags.get("kshot.decision", "")
-    once = {reign.version for reign in reigns(record.events)}
+    once = {reign.version for reign in reigns(record.events)} | ({number} if one.run_id in champions else set())
     why = _why(number, decision, record.aliases, once)
     locked = None
     try:
@@ -119,8 +134,7 @@ def _why(number: str, decision: str, aliases: dict[str, str], once: set[str]) ->
 
 
 def _locked(subject: Subject) -> frozenset[str]:
-    entries = (entry for stage in subject.lock.values() for kind in ("deps", "outs") for entry in stage.get(kind, []))
-    return frozenset(str(entry["md5"]) for entry in entries if entry.get("md5") and not entry["path"].endswith(".py"))
+    return unregistered.named_by(subject.lock)
 
 
 def _used_by_git(root: Path) -> set[str]:

@@ -1,0 +1,71 @@
+"""Champions that a history names although no version is registered for them any more.
+
+Their registered model was deleted on MLflow's page, or an older kshot began a second history. Their runs are still
+there, and say what they were made from.
+"""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import yaml
+
+from kshot.errors import RegistryError
+from kshot.lifecycle import history, history_run, layout, store
+from kshot.lifecycle.events import CHAMPION
+from kshot.lifecycle.lineage import LOCK_FILE
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+
+
+def champions(client: "MlflowClient") -> tuple[tuple[str, str], ...]:
+    """The number and the run of every champion that any history names, once each.
+
+    Raises RegistryError for a champion of a deleted model without evidence: nobody can tell its run.
+    """
+    found: dict[tuple[str, str], None] = {}
+    for run in history_run.every(client):
+        events = history.events_of(client, str(run.info.run_id))
+        proofs: dict[str, str] = {}
+        for event in events:
+            if event.proof is not None:
+                proofs[event.version] = event.proof.run_id
+        for number in dict.fromkeys(event.after[CHAMPION] for event in events if CHAMPION in event.after):
+            if number in proofs:
+                found[number, proofs[number]] = None
+            elif not _is_registered(client, number):
+                raise RegistryError(
+                    f"version {number} was champion, is registered no more, and its history names no run of it; "
+                    "nothing is deleted, because nobody can tell what it was made from"
+                )
+    return tuple(found)
+
+
+def locked(client: "MlflowClient", number: str, run_id: str, scratch: Path) -> tuple[str, frozenset[str]]:
+    """The data version and what the dvc.lock of a run names. Raises RegistryError where the run does not say it."""
+    import mlflow
+    from mlflow.exceptions import MlflowException
+
+    try:
+        run = client.get_run(run_id)
+        place = mlflow.artifacts.download_artifacts(
+            artifact_uri=f"{run.info.artifact_uri}/{LOCK_FILE}", dst_path=str(scratch)
+        )
+        stages = yaml.safe_load(Path(place).read_bytes())["stages"]
+    except (OSError, MlflowException, yaml.YAMLError, KeyError, TypeError) as error:
+        raise RegistryError(
+            f"it cannot be told what version {number}, a champion once, was trained on: {LOCK_FILE} of run {run_id} is "
+            "gone; nothing is deleted before its run is whole again"
+        ) from error
+    read = (dep for stage in stages.values() for dep in stage.get("deps", []) if dep["path"] == layout.RAW.as_posix())
+    return next((str(dep["md5"]).removesuffix(".dir") for dep in read), ""), named_by(stages)
+
+
+def named_by(stages: dict[str, Any]) -> frozenset[str]:
+    """The md5 of all that the stages of a dvc.lock read and wrote, code left out."""
+    entries = (entry for stage in stages.values() for kind in ("deps", "outs") for entry in stage.get(kind, []))
+    return frozenset(str(entry["md5"]) for entry in entries if entry.get("md5") and not entry["path"].endswith(".py"))
+
+
+def _is_registered(client: "MlflowClient", number: str) -> bool:
+    return any(str(one.version) == number for one in client.search_model_versions(f"name='{store.NAME}'"))
