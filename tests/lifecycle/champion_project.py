@@ -7,7 +7,7 @@ from typing import Any
 import yaml
 
 from kshot.glyphs import draw
-from kshot.lifecycle import dataset, events, history, layout, serving, store
+from kshot.lifecycle import dataset, events, history, layout, model_manifest, serving, store
 from kshot.lifecycle.stages import embed, episodes, evaluate, ingest, split, train
 from kshot.params import params_from
 from tests.lifecycle import raw_project
@@ -48,8 +48,9 @@ def make(root: Path, source: Path, **changes: Any) -> Path:
     experiment = client.get_experiment_by_name(store.EXPERIMENT)
     assert experiment is not None
     run = client.create_run(experiment.experiment_id)
-    address, _ = serving.log_model(root, root / layout.MODEL, run.info.run_id)
     tags = {"kshot.data_version": added.md5}
+    address, sealed = serving.log_model(root, root / layout.MODEL, run.info.run_id, tags)
+    tags[model_manifest.TAG] = sealed
     made = client.create_model_version(store.NAME, address, run.info.run_id, tags=tags)
     client.set_registered_model_alias(store.NAME, events.CHAMPION, made.version)
     return root
