@@ -1,12 +1,13 @@
 """A link of the chain as a value: what it says, and whether it was verified."""
 
 import os
-import traceback
+import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from kshot.errors import AuditFailed, CheckFailed, KshotError
 from kshot.lifecycle import store
+from kshot.redaction import redacted, traceback_of
 
 VERIFIED, BROKEN, NOT_RECORDED, NOT_CHECKED = "verified", "broken", "not recorded", "not checked"
 ERROR = "error"
@@ -39,7 +40,7 @@ class Broken(KshotError):
 
     def __init__(self, says: str, recorded: object = "", found: object = "") -> None:
         super().__init__(says)
-        self.recorded, self.found = str(recorded), str(found)
+        self.recorded, self.found = redacted(str(recorded)), redacted(str(found))
 
 
 class NotRecorded(KshotError):
@@ -68,8 +69,8 @@ def checked(name: str, check: Callable[[], str]) -> Link:
         raise
     except Exception as error:
         if os.environ.get("KSHOT_DEBUG"):
-            traceback.print_exc()
-        what = " ".join(str(error).split())[:300]
+            print(traceback_of(error), end="", file=sys.stderr)
+        what = redacted(" ".join(str(error).split()))[:300]
         if isinstance(error, KshotError):
             return Link(name, ERROR, f"it could not be checked: {what}")
         if isinstance(error, OSError):
