@@ -22,9 +22,13 @@ NOTE = layout.STATE / "act.json"
 
 @dataclasses.dataclass(frozen=True)
 class Act:
-    """What a person asks for: the event's action, the version asked for ('' for the one before), why, and who."""
+    """What a person asks for: the event's action, the version as it was named, its number, why, and who.
+
+    Name and number are '' where the version before is meant.
+    """
 
     action: str
+    name: str
     version: str
     why: str
     who: Person
@@ -54,6 +58,16 @@ def repeated(root: Path, act: Act, events: Sequence[Event], finished: Event | No
     if note is None or note["act"] != dataclasses.asdict(act) or _is_alive(note["process"], note["began"]):
         return None
     return next((event for event in events if event.mark == note["mark"]), None)
+
+
+def version_of(root: Path, action: str, name: str, why: str, who: Person) -> str:
+    """The version that a killed command of the same words meant by `name`, which may be an alias that it has moved."""
+    note = _read(root)
+    if note is None or _is_alive(note["process"], note["began"]):
+        return ""
+    act = note["act"] if isinstance(note["act"], dict) else {}
+    asked = {"action": action, "name": name, "why": why, "who": dataclasses.asdict(who)}
+    return str(act["version"]) if {**act, **asked} == act and "version" in act else ""
 
 
 def end(root: Path) -> None:

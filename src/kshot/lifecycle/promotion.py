@@ -174,9 +174,10 @@ def _decided(
     where = store.connect(root)
     with store.told(where), exclusive(root, "registry"):
         client = store.client()
-        version = _asked_for(root, client, name)
+        who, named = person(promotion_checks.name(asked.by)), name or ""
+        version = acts.version_of(root, asked.action, named, asked.why, who) or _asked_for(root, client, name)
         record, _, finished = history.settled(client, root, where)
-        act = acts.Act(asked.action, version, asked.why, person(promotion_checks.name(asked.by)))
+        act = acts.Act(asked.action, named, version, asked.why, who)
         event = acts.repeated(root, act, record.events, finished)
         if event is None:
             found = registry.find(root, version) if version else None
