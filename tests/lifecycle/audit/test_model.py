@@ -364,7 +364,7 @@ def test_a_class_is_followed_to_data_and_models(made: Path) -> None:
     found = classes.audit_class(made, trained)
     assert [one.images for one in found.data] == [6] and [one.how for one in found.models] == [classes.TRAINED]
     assert [one.how for one in classes.audit_class(made, other).models] == [classes.IN_DATA]
-    with pytest.raises(DataError, match="known to hold a class 'group0/clas'; the nearest are group0/class0"):
+    with pytest.raises(DataError, match="no class 'group0/clas'; did you mean group0/class0"):
         classes.audit_class(made, "group0/clas")
 
 

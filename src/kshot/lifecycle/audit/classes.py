@@ -59,8 +59,8 @@ def audit_class(root: Path, name: str) -> ClassAudit:
     if all(one.images is None for one in data) and all(one.how == UNKNOWN for one in models):
         known = sorted({label for held in counts.values() for label in held or ()})
         near = difflib.get_close_matches(name, known, n=3, cutoff=0.5) or known[:3]
-        there = f"the nearest are {', '.join(near)}" if near else "no data version's list of classes is left to look in"
-        raise DataError(f"no data version and no model here is known to hold a class {name!r}; {there}")
+        hint = f"did you mean {' or '.join(near)}?" if near else "no data version's list of classes is left to look in"
+        raise DataError(f"no class {name!r}; {hint}")
     return ClassAudit(name, data, models)
 
 
