@@ -1,0 +1,149 @@
+"""Runs verbs again and again in processes that are killed at their n-th write, and then repeats each verb.
+
+    python -m tests.services.killing TEMPLATE SCRATCH VERB=POINTS ...
+
+prints a line of JSON for each point: what the registry held right after the kill and after the repetition. A write is
+a statement that changes the database, a commit, or a file below the project that is opened for writing, renamed or
+removed. An exception of a verb that was not killed ends the program with its traceback.
+"""
+
+import json
+import os
+import signal
+import sqlite3
+import sys
+import traceback
+from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+# What the verbs import late is imported here, before the processes part.
+import mlflow.artifacts
+import mlflow.store.model_registry.sqlalchemy_store
+import mlflow.store.tracking.sqlalchemy_store  # noqa: F401
+from sqlalchemy import event
+from sqlalchemy.engine import Engine
+
+from kshot.lifecycle import events, promotion, registry
+from kshot.lifecycle.own_database import DATABASE
+from tests.lifecycle import registered_versions
+from tests.lifecycle.registered_versions import judgement
+
+NEVER = 10**9
+CHANGES = ("INSERT", "UPDATE", "DELETE")
+FILES = ("os.rename", "os.remove", "os.rmdir", "os.mkdir", "os.truncate")
+
+
+def decide(root: Path) -> None:
+    """What the gate does at the end of a retraining."""
+    promotion.catch_up(root)
+    found, now = registry.find(root, "4"), registry.champion(root)
+    assert now is not None
+    if not registry.is_settled(found, now, "stricter"):
+        registry.settle(root, "4", judgement(True, now.version), "stricter")
+
+
+VERBS: dict[str, Callable[[Path], object]] = {
+    "decide": decide,
+    "approve": lambda root: promotion.approve(root, "4", by="Ada"),
+    "reject": lambda root: promotion.reject(root, "challenger", "too slow", "Ada"),
+    "promote": lambda root: promotion.promote(root, "1", "needed now", "Ada"),
+    "rollback": lambda root: promotion.rollback(root, "not in the field", by="Ada"),
+}
+
+
+def main(template: Path, scratch: Path, verb: str, points: int) -> None:
+    """Kill `verb` at so many writes, the first and the last among them."""
+    total = forked(lambda: run(verb, fresh(template, scratch / verb / "whole"), NEVER))["writes"]
+    assert isinstance(total, int) and total >= points > 1
+    for place in range(points):
+        point = round(1 + (total - 1) * place / (points - 1))
+        root = fresh(template, scratch / verb / str(point))
+        assert forked(lambda root=root, point=point: run(verb, root, point)) == {}, "it was not killed"
+        killed = look(root)
+        forked(lambda root=root: run(verb, root, NEVER))
+        print(json.dumps({"verb": verb, "write": point, "of": total, "killed": killed, "after": look(root)}))
+
+
+def fresh(template: Path, root: Path) -> Path:
+    """A project with the registry of the template."""
+    return registered_versions.copy(template, root)
+
+
+def run(verb: str, root: Path, last: int) -> dict[str, Any]:
+    """Run the verb in this process, which is killed before its write number `last`."""
+    writes = 0
+
+    def write() -> None:
+        nonlocal writes
+        writes += 1
+        if writes == last:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    def hear(name: str, arguments: tuple[Any, ...]) -> None:
+        of_file = name in FILES or (name == "open" and isinstance(arguments[1], str) and arguments[1][:1] in "wax")
+        if of_file and str(arguments[0]).startswith(str(root)):
+            write()
+
+    sys.addaudithook(hear)
+    event.listen(Engine, "commit", lambda connection: write())
+    event.listen(
+        Engine,
+        "before_cursor_execute",
+        lambda connection, cursor, statement, *_: write() if statement.lstrip().startswith(CHANGES) else None,
+    )
+    VERBS[verb](root)
+    return {"writes": writes}
+
+
+def look(root: Path) -> dict[str, Any]:
+    """What the registry holds: the actions, where the aliases stand, whether everything fits. Without MLflow: quick."""
+    with closing(sqlite3.connect(root / DATABASE)) as database:
+        rows = dict(database.execute("select key, value from params where key like 'event.%'"))
+        aliases = dict(database.execute("select alias, cast(version as text) from registered_model_aliases"))
+        places = [row[0] for row in database.execute("select artifact_location from experiments")]
+    found = [
+        events.from_text(text, done=f"{name}.done" in rows)
+        for name, text in sorted(rows.items())
+        if not name.endswith(".done")
+    ]
+    return {
+        "actions": [one.action for one in found],
+        "aliases": aliases,
+        "problems": events.broken(found, aliases),
+        "elsewhere": sum(not place.startswith(root.resolve().as_uri()) for place in places),
+    }
+
+
+def forked(work: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+    """What `work` returns in a process of its own; {} where that was killed."""
+    reader, writer = os.pipe()
+    child = os.fork()
+    if child == 0:
+        os.close(reader)
+        code = 1
+        try:
+            found = json.dumps(work()).encode()
+            os.write(writer, found)
+            code = 0
+        except Exception:
+            traceback.print_exc()
+        finally:
+            os._exit(code)
+    os.close(writer)
+    with os.fdopen(reader, "rb") as pipe:
+        text = pipe.read()
+    status = os.waitpid(child, 0)[1]
+    if os.WIFSIGNALED(status):
+        assert os.WTERMSIG(status) == signal.SIGKILL
+        return {}
+    assert os.WEXITSTATUS(status) == 0, "the work failed; its traceback is above"
+    found: dict[str, Any] = json.loads(text)
+    return found
+
+
+if __name__ == "__main__":
+    for argument in sys.argv[3:]:
+        asked, _, count = argument.partition("=")
+        main(Path(sys.argv[1]), Path(sys.argv[2]), asked, int(count))
