@@ -91,6 +91,14 @@ def test_an_unknown_option_exits_2() -> None:
         (["schedule", "puase"], "no command 'puase'; did you mean pause? (`kshot schedule --help` explains all)"),
         (["schedule", "pause", "evry"], "no NAME 'evry'; did you mean every?"),
         (["xyzzy"], "no command 'xyzzy'; needs one of retrain, plan, data, "),
+        (["data", "diff"], "A and B missing; write kshot data diff A B (`kshot data diff --help` explains all)"),
+        (["reject", "1"], "--reason missing; write kshot reject --reason TEXT [--by NAME] VERSION"),
+        (["retrain", "--set"], "--set needs a value; write kshot retrain [--set KEY=VALUE]"),
+        (["audit"], "`kshot audit` needs one of --model, --data, --at, --class, --limits"),
+        (["data", "add", "--skp", "x"], "`kshot data add` takes no '--skp'; did you mean --skip?"),
+        (["prune", "--x"], "`kshot prune` takes no '--x'; write kshot prune [--yes]"),
+        (["data", "versions", "--debug"], "`kshot data versions` takes no '--debug'; it stands before the command: "),
+        (["models", "2"], "`kshot models` takes no '2'; write kshot models"),
     ],
 )
 def test_what_is_mistyped_is_told_with_what_was_likely_meant(
@@ -116,7 +124,7 @@ def test_a_folder_below_the_project_will_do(root: Path) -> None:
 
 @pytest.mark.parametrize(
     ("setting", "told"),
-    [("train.steps=0", "train.steps is 0; needs at least 1"), ("train.stepz=5", "did you mean steps")],
+    [("train.steps=0", "train.steps is 0; needs at least 1"), ("train.stepz=5", "did you mean train.steps")],
 )
 def test_a_wrong_setting_exits_2_and_writes_nothing(
     root: Path, capsys: pytest.CaptureFixture[str], setting: str, told: str

@@ -38,7 +38,7 @@ def test_whole_numbers_serve_as_floats_and_none_where_it_may():
 @pytest.mark.parametrize(
     ("path", "value", "message"),
     [
-        ("train.stepz", 5, "unknown key train.stepz; did you mean steps?"),
+        ("train.stepz", 5, "unknown key train.stepz; did you mean train.steps?"),
         ("colour", 5, "unknown key colour; known are ingest, split"),
         ("train.steps", ..., "train.steps is missing; add it"),
         ("train", ..., "train is missing"),
@@ -179,6 +179,8 @@ def test_a_protocol_may_have_drawers_and_queries_of_its_own():
 def test_a_missing_file_is_told(tmp_path):
     with pytest.raises(ParamsError, match="No such file or directory; needs a readable params.yaml"):
         load_params(tmp_path / "params.yaml")
+    with pytest.raises(ParamsError, match="No such file or directory; needs a readable file of settings"):
+        load_params(tmp_path / "photographs.yaml")
 
 
 TIMM = {"backbone": "tf_efficientnet_lite0", "checkpoint": "weights.safetensors"}

@@ -27,7 +27,8 @@ def read_mapping(path: Path) -> dict[str, Any]:
     try:
         text = path.read_text(encoding="utf-8")
     except OSError as error:
-        raise ParamsError(f"{path}: {error.strerror}; needs a readable params.yaml in the project's root") from error
+        place = "params.yaml in the project's root" if path.name == "params.yaml" else "file of settings, in YAML"
+        raise ParamsError(f"{path}: {error.strerror}; needs a readable {place}") from error
     try:
         mapping = yaml.safe_load(text)
     except yaml.YAMLError as error:
@@ -49,7 +50,7 @@ def build(kind: type[Section], value: Any, where: str = "") -> Section:
     for key in value:
         if key not in fields:
             near = difflib.get_close_matches(str(key), fields, n=1)
-            hint = f"did you mean {near[0]}?" if near else f"known are {', '.join(fields)}"
+            hint = f"did you mean {_join(where, near[0])}?" if near else f"known are {', '.join(fields)}"
             raise ParamsError(f"params.yaml: unknown key {_join(where, key)}; {hint}")
     for field in dataclasses.fields(kind):  # type: ignore[arg-type]
         if field.name not in value and field.default is dataclasses.MISSING:

@@ -46,14 +46,17 @@ def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         (["--every", "6h", "--poll", "5s"], "--poll says how often to look for new data; needs --on-new-data too"),
         (["--on-new-data", "nowhere"], "nowhere is not there"),
         (["--every", "6h", "--set", "train.steps=0"], "train.steps is 0; needs at least 1"),
-        (["--every", "6h", "--data", "0000"], "'0000' is no data version here"),
+        (
+            ["--every", "6h", "--data", "0000"],
+            "'0000' is no data version here: there is none yet; `kshot data add SOURCE` makes one",
+        ),
         (
             ["--on-new-data", "--if-drifted"],
             "--if-drifted says which new data is retrained; needs --on-new-data SOURCE",
         ),
         (["--overlap", "skip"], "--overlap says how; needs --cron, --every or --on-new-data too"),
         ([], "nothing is scheduled yet; needs --cron LINE"),
-        (["pause"], "nothing is not scheduled; `kshot schedule list` shows nothing"),
+        (["pause"], "nothing is scheduled, so there is nothing to pause; `kshot schedule --cron"),
     ],
 )
 def test_bad_input_is_one_line_and_keeps_nothing(

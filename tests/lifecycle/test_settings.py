@@ -95,7 +95,7 @@ def test_an_empty_mapping_empties(root: Path, tmp_path: Path) -> None:
     ("wrong", "told"),
     [
         (["train=5"], "train holds 5; needs a section of keys"),
-        (["train.stepz=5"], "unknown key train.stepz; did you mean steps"),
+        (["train.stepz=5"], "unknown key train.stepz; did you mean train.steps"),
         (["train.steps=many"], "train.steps is 'many'; needs a value of type int"),
         (["train.margin=-1", "train.loss=contrastive"], "train.margin is -1"),
         (["train.steps"], "write it like --set train.steps=500"),

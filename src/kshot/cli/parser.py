@@ -1,26 +1,59 @@
-"""The parser of the command line: what is mistyped is named in one line, with the word that was likely meant."""
+"""The parser of the command line: a wrong or missing argument is named in one line, with what to type instead."""
 
 import argparse
 import difflib
 import re
-from typing import NoReturn
+from collections.abc import Sequence
+from typing import Any, NoReturn
 
 CHOICE = re.compile(r"argument (?P<what>[^:]+): invalid choice: '(?P<typed>[^']*)' \(choose from (?P<known>.*)\)", re.S)
+MISSING = re.compile(r"the following arguments are required: (?P<names>.*)")
+ONE_OF = re.compile(r"one of the arguments (?P<names>.*) is required")
+VALUE = re.compile(r"argument (?P<what>[^:]+): expected (one|at least one) argument")
+UNKNOWN = re.compile(r"unrecognized arguments: (?P<typed>\S+).*", re.S)
 SHOWN = 8  # choices that are named where none is near
 
 
 class Parser(argparse.ArgumentParser):
-    """argparse's parser with shorter words for what is no choice; its subcommands' parsers are of the same class."""
+    """argparse's parser with shorter messages; its subcommands' parsers are of the same class."""
+
+    def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
+        """Refuse what is left over here, so that the message names the subcommand and its options."""
+        found, rest = super().parse_known_args(args, namespace)
+        if rest:
+            self.error(f"unrecognized arguments: {' '.join(rest)}")
+        return found, rest
 
     def error(self, message: str) -> NoReturn:
-        """Print what is wrong and end with 2; usage only where the message needs it."""
-        found = CHOICE.fullmatch(message)
-        if found is None:
-            super().error(message)
-        known = [name.strip("' ") for name in found["known"].split(",")]
-        known = [name for name in known if name and name != "[]"]
-        what = "command" if found["what"] == "COMMAND" else found["what"]
-        near = difflib.get_close_matches(found["typed"], known, n=1, cutoff=0.5)
-        more = f" and {len(known) - SHOWN} more" if len(known) > SHOWN else ""
-        hint = f"did you mean {near[0]}?" if near else f"needs one of {', '.join(known[:SHOWN])}{more}"
-        self.exit(2, f"kshot: error: no {what} {found['typed']!r}; {hint} (`{self.prog} --help` explains all)\n")
+        """Print in one line what is wrong and what to type, and end with 2."""
+        self.exit(2, f"kshot: error: {self._told(message)} (`{self.prog} --help` explains all)\n")
+
+    def _told(self, message: str) -> str:
+        """argparse's `message` as what happened and what is needed; one that is not known here stays as it is."""
+        usage = " ".join(self.format_usage().removeprefix("usage: ").split()).replace("[-h] ", "")
+        if found := CHOICE.fullmatch(message):
+            known = [name.strip("' ") for name in found["known"].split(",")]
+            what = "command" if found["what"] == "COMMAND" else found["what"]
+            return f"no {what} {found['typed']!r}; {_choice(found['typed'], [k for k in known if k and k != '[]'])}"
+        if found := UNKNOWN.fullmatch(message):
+            options = re.findall(r"--([a-z][a-z-]*)", usage)  # compared without dashes, which all have in common
+            near = difflib.get_close_matches(found["typed"].removeprefix("--"), options, n=1)
+            hint = f"did you mean --{near[0]}?" if near and found["typed"].startswith("-") else f"write {usage}"
+            if found["typed"] == "--debug":
+                hint = f"it stands before the command: kshot --debug{self.prog.removeprefix('kshot')}"
+            return f"`{self.prog}` takes no {found['typed']!r}; {hint}"
+        if found := MISSING.fullmatch(message):
+            return f"{found['names'].replace(', ', ' and ')} missing; write {usage}"
+        if found := ONE_OF.fullmatch(message):
+            return f"`{self.prog}` needs one of {', '.join(found['names'].split())}"
+        if found := VALUE.fullmatch(message):
+            return f"{found['what']} needs a value; write {usage}"
+        return message
+
+
+def _choice(typed: str, known: Sequence[str]) -> str:
+    """The one of `known` that was likely meant, else the first SHOWN of them."""
+    if near := difflib.get_close_matches(typed, known, n=1, cutoff=0.5):
+        return f"did you mean {near[0]}?"
+    more = f" and {len(known) - SHOWN} more" if len(known) > SHOWN else ""
+    return f"needs one of {', '.join(known[:SHOWN])}{more}"

@@ -29,6 +29,7 @@ Each retraining works at one commit, in a git worktree of its own: what you edit
 in it. The schedule is stored: `list`, `pause`, `resume` and `remove` work on it whether it is
 served or not. docs/schedule.md says more.
 """
+BEGIN = '`kshot schedule --cron "0 3 * * 1"` schedules a retraining, or --every 6h, or --on-new-data'
 LOG = layout.STATE / "scheduler.log"
 PARTS = (schedule_changes.IF_DRIFTED, schedule_changes.REF, schedule_changes.DATA, schedule_changes.SET)
 
@@ -121,7 +122,7 @@ def run_list(root: Path, options: argparse.Namespace) -> int:
     """Print the whole schedule, when each start is due next, and who serves it."""
     kept = schedule.read(root)
     if kept is None or not kept.names():
-        print('nothing is scheduled; `kshot schedule --cron "0 3 * * 1"` does it, or --every 6h, or --on-new-data')
+        print(f"nothing is scheduled; {BEGIN}")
         return 0
     from flows.schedule_text import whole
 
@@ -137,11 +138,10 @@ def run_change(root: Path, options: argparse.Namespace) -> int:
     known = () if kept is None else schedule_changes.parts(kept) if options.action == "remove" else kept.names()
     names = tuple(options.names) or known
     missing = [name for name in names if name not in known]
-    if kept is None or missing or not names:
-        raise KshotError(
-            f"{', '.join(missing) or 'nothing'} is not scheduled; `kshot schedule list` shows "
-            f"{', '.join(known) or 'nothing'}"
-        )
+    if kept is None or not known:
+        raise KshotError(f"nothing is scheduled, so there is nothing to {options.action}; {BEGIN}")
+    if missing:
+        raise KshotError(f"{', '.join(missing)} is not scheduled; `kshot schedule list` shows {', '.join(known)}")
     home = quiet.keep_prefect_in(root)
     from flows import server
 

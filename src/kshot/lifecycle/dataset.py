@@ -135,7 +135,9 @@ def find(root: Path, prefix: str) -> DataVersion:
     found = [version for version in known if prefix and version.md5.startswith(prefix.removesuffix(".dir"))]
     if len(found) == 1:
         return found[0]
-    candidates = ", ".join(version.short for version in found or known) or "none yet: `kshot data add SOURCE` makes one"
+    if not known:
+        raise DataError(f"{prefix!r} is no data version here: there is none yet; `kshot data add SOURCE` makes one")
+    candidates = ", ".join(version.short for version in found or known)
     what = "stands for several data versions" if found else "is no data version here"
     raise DataError(f"{prefix!r} {what}; needs the start of one of: {candidates}")
 
