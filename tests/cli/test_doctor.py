@@ -70,7 +70,8 @@ def test_what_two_checks_stumble_over_is_one_line(root: Path, capsys: pytest.Cap
 
 def test_a_database_of_another_shape_is_one_line(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (root / ".kshot/prefect").mkdir(parents=True)
-    (root / ".kshot/prefect/prefect.db").touch()
+    with closing(sqlite3.connect(root / ".kshot/prefect/prefect.db")) as database:
+        database.execute("create table other (id)")
     assert cli.main(["doctor"]) == 13
     told, _ = capsys.readouterr().out.splitlines()
     assert told.startswith("! prefect    this could not be looked at: no such table: flow_run; needs files")

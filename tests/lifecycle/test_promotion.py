@@ -289,12 +289,34 @@ def test_no_call_of_mlflow_changes_an_event(root: Path) -> None:
     assert history.history(root) == [event]
 
 
-def test_a_history_that_was_deleted_is_told_with_the_way_back(root: Path) -> None:
+def restored(advice: str) -> None:
+    """Run the command at the end of a message, as a person's shell does."""
+    programs = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    subprocess.run(advice.split(": ")[-1], shell=True, check=True, env={**os.environ, "PATH": programs})
+
+
+def test_a_history_that_was_deleted_comes_back_by_the_command_that_is_told(root: Path) -> None:
     gate(root, "1")
     run_id = store.client().get_registered_model("kshot").tags[history.RUN]
     store.client().delete_run(run_id)
-    with pytest.raises(RegistryError, match=f"was deleted; bring it back with: mlflow runs restore --run-id {run_id}"):
+    with pytest.raises(RegistryError, match=f"was deleted; bring it back with: .* --run-id {run_id}") as of_run:
         history.history(root)
+    restored(str(of_run.value))
+    store.client().delete_experiment(store.client().get_run(run_id).info.experiment_id)
+    with pytest.raises(RegistryError, match="experiment 'kshot promotions', which keeps .* was deleted") as of_all:
+        promotion.promote(root, "2", "needed now")
+    restored(str(of_all.value))
+    assert [event.version for event in history.history(root)] == ["1"] and fits(root)
+
+
+def test_a_deleted_experiment_of_the_runs_is_told_with_the_way_back(root: Path) -> None:
+    where = store.connect(root)
+    experiment = store.client().get_experiment_by_name(store.EXPERIMENT)
+    assert experiment is not None
+    store.client().delete_experiment(experiment.experiment_id)
+    restore = f"MLFLOW_TRACKING_URI={where} mlflow experiments restore --experiment-id {experiment.experiment_id}"
+    with pytest.raises(RegistryError, match=f"was deleted in MLflow; bring it back with: {restore}"), store.told(where):
+        store.client().create_run(experiment.experiment_id)
 
 
 def test_a_history_whose_tag_was_removed_is_found_again(root: Path) -> None:

@@ -2,11 +2,13 @@
 
 import argparse
 import shutil
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from kshot.errors import ParamsError
+from kshot.redaction import redacted
 
 AUDIT = """\
 Say where a model came from, and verify each link of it: run, weights, all that is loaded when it
@@ -83,10 +85,13 @@ def _whole(root: Path, options: argparse.Namespace) -> int:
 
 
 def _at(root: Path, options: argparse.Namespace) -> int:
+    from kshot.lifecycle import history
     from kshot.lifecycle.audit import data, words
 
     found = data.champions(root, options.at)
     _print(found, lambda champions: words.champion_words(options.at, champions), options)
+    if trouble := history.record(root).trouble:
+        print(f"warning: {redacted(trouble)}", file=sys.stderr)
     return 0
 
 

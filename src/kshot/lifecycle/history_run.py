@@ -120,11 +120,11 @@ def require_new_numbers(client: "MlflowClient", events: "Iterable[Event]") -> No
 
 
 def require_active(run: "Run") -> None:
-    """Raise RegistryError for a history whose run was deleted on MLflow's page."""
+    """Raise RegistryError for a history whose run, or its experiment, was deleted on MLflow's page."""
     if run.info.lifecycle_stage != "active":
+        what, restore = store.deleted(run)
         raise RegistryError(
-            f"run {run.info.run_id}, which keeps the history of promotions, was deleted; "
-            f"bring it back with: mlflow runs restore --run-id {run.info.run_id}"
+            f"{what}, which keeps the history of promotions, was deleted; bring it back with: {restore}"
         )
 
 

@@ -1,6 +1,8 @@
 """MLflow's store of a project: sqlite and folders under mlruns/, or the server that MLFLOW_TRACKING_URI names."""
 
 import os
+import re
+import shlex
 import sqlite3
 import time
 from collections.abc import Iterator
@@ -17,6 +19,7 @@ from kshot.redaction import redacted
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
+    from mlflow.entities import Run
 
 EXPERIMENT = "kshot"
 NAME = "kshot"  # of the registered model
@@ -96,6 +99,25 @@ def experiment(client: "MlflowClient", root: Path, where: str, name: str) -> str
         return str(found.experiment_id)
 
 
+def deleted(run: "Run") -> tuple[str, str]:
+    """What was deleted on MLflow's page, the run or its whole experiment, and the command that brings it back."""
+    experiment = client().get_experiment(run.info.experiment_id)
+    if experiment.lifecycle_stage == "active":
+        return f"run {run.info.run_id}", restoring("run", run.info.run_id)
+    # Its runs went with it and come back with it.
+    return f"experiment {experiment.name!r}", restoring("experiment", experiment.experiment_id)
+
+
+def restoring(kind: str, number: str) -> str:
+    """The command that brings back a "run" or an "experiment" of the connected store."""
+    import mlflow
+
+    # A person who set the variable has it set for this command too; an address may hold a password.
+    named = "MLFLOW_TRACKING_URI" in os.environ
+    where = "" if named else f"MLFLOW_TRACKING_URI={shlex.quote(mlflow.get_tracking_uri())} "
+    return f"{where}mlflow {kind}s restore --{kind}-id {number}"
+
+
 @contextmanager
 def told(where: str) -> Iterator[None]:
     """Turn what MLflow, its database and its connection raise into one line that names the store."""
@@ -108,6 +130,11 @@ def told(where: str) -> Iterator[None]:
         yield
     except (MlflowException, SQLAlchemyError, sqlite3.Error, RequestException) as error:
         what = redacted(" ".join(str(error).split()))[:300]
+        if deleted := re.search(r"The (run|experiment) (\w+) must be in the 'active' state", str(error)):
+            kind, number = deleted.groups()
+            raise RegistryError(
+                f"{kind} {number} was deleted in MLflow; bring it back with: {restoring(kind, number)}"
+            ) from error
         if not where.startswith("http"):
             raise RegistryError(sqlite_trouble.sentence(where, str(error), time.monotonic() - began)) from error
         if isinstance(error, RequestException) or "with exception" in what or "timed out" in what.lower():

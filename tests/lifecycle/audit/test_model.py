@@ -176,7 +176,7 @@ FROM_LOCK = {"run", "weights", "data", "params", "code", "episodes", "accuracies
             {"params", "record"},
             "params.yaml of the run has other params than were",
         ),
-        (deleted_run, {"run"}, "was deleted; bring it back with: mlflow runs restore"),
+        (deleted_run, {"run"}, "mlflow runs restore --run-id"),
         (alias, {"history"}, "alias champion was taken away from version 1, outside kshot"),
         (newest_decision, {"decision"}, "decision.json of run"),
         (evidence, {"decision"}, "was changed"),

@@ -4,7 +4,7 @@ import re
 from pathlib import Path
 from typing import Any
 
-from kshot.lifecycle import dataset, layout, registry
+from kshot.lifecycle import dataset, layout, registry, store
 from kshot.lifecycle.audit import reading
 from kshot.lifecycle.audit.content import folder_md5, held, listing, shown
 from kshot.lifecycle.audit.link import Broken, NotRecorded
@@ -35,9 +35,8 @@ def run(subject: Subject) -> str:
     if subject.run is None:
         raise Broken(f"run {subject.run_id} is gone from MLflow's store; bring the database back from a copy")
     if subject.run.info.lifecycle_stage == DELETED:
-        raise Broken(
-            f"run {subject.run_id} was deleted; bring it back with: mlflow runs restore --run-id {subject.run_id}"
-        )
+        what, restore = store.deleted(subject.run)
+        raise Broken(f"{what} was deleted; bring it back with: {restore}")
     if subject.run.info.status != "FINISHED":
         raise Broken("the run did not finish", "FINISHED", subject.run.info.status)
     for name in SAME:

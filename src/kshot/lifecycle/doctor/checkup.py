@@ -5,7 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from kshot.errors import KshotError
-from kshot.lifecycle.doctor import files, moved, remote, runs, scheduling, telemetry, versions
+from kshot.lifecycle.doctor import files, moved, registered_model, remote, runs, scheduling, telemetry, versions
 from kshot.lifecycle.doctor.finding import Finding
 
 
@@ -17,6 +17,7 @@ def checkup(root: Path, set_by_kshot: frozenset[str], more: dict[str, Callable[[
         files.CHECK: lambda: files.look(root),
         moved.CHECK: lambda: moved.look(root),
         runs.CHECK: lambda: runs.look(root),
+        registered_model.CHECK: lambda: registered_model.look(root),
         scheduling.CHECK: lambda: scheduling.look(root),
         remote.CHECK: lambda: remote.look(root),
         **more,

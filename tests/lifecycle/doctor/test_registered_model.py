@@ -1,0 +1,65 @@
+"""The registered model of a real registry, deleted and renamed as MLflow's page does it."""
+
+from pathlib import Path
+
+import pytest
+
+from kshot import cli
+from kshot.lifecycle import history, registry, store
+from kshot.lifecycle.doctor import registered_model
+from kshot.lifecycle.doctor.checkup import told
+from tests.lifecycle import registered_versions
+from tests.lifecycle.registered_versions import judgement
+
+
+@pytest.fixture(scope="module")
+def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Version 1 is champion."""
+    root = registered_versions.write(tmp_path_factory.mktemp("template"), count=2)
+    registry.settle(root, "1", judgement(True), "r")
+    return root
+
+
+@pytest.fixture
+def root(template: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    root = registered_versions.copy(template, tmp_path / "project")
+    monkeypatch.chdir(root)
+    store.connect(root)
+    return root
+
+
+def test_a_registry_in_order_is_well_and_a_project_without_one_too(root: Path, tmp_path: Path) -> None:
+    assert registered_model.look(root) == []
+    assert registered_model.look(tmp_path / "empty") == []
+    assert not (tmp_path / "empty").exists()
+
+
+def test_a_deleted_model_is_found_and_the_audit_of_a_day_warns(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    store.client().delete_registered_model(store.NAME)
+    (finding,) = registered_model.look(root)
+    assert finding.must and finding.found.startswith("the registered model kshot was deleted in MLflow")
+    assert "version 1 as champion" in finding.need and "`kshot retrain`" in finding.mend
+    assert cli.main(["audit", "--at", "2999-01-01"]) == 0
+    answer, warning = capsys.readouterr()
+    assert answer.startswith("2999-01-01: version 1, champion ")
+    assert warning.startswith("warning: the registered model kshot was deleted in MLflow")
+
+
+def test_a_renamed_model_is_found_and_the_advice_gives_the_name_back(
+    root: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    store.client().rename_registered_model(store.NAME, "ours")
+    (finding,) = registered_model.look(root)
+    assert finding.found.endswith("was renamed to ours in MLflow") and finding.mend.startswith("`kshot models`")
+    assert cli.main(["models"]) == 0
+    assert registered_model.look(root) == []
+    assert cli.main(["audit", "--at", "2999-01-01"]) == 0
+    assert capsys.readouterr().err == ""
+
+
+def test_a_deleted_history_is_a_finding(root: Path) -> None:
+    experiment = store.client().get_experiment_by_name(history.EXPERIMENT)
+    assert experiment is not None
+    store.client().delete_experiment(experiment.experiment_id)
+    (finding,) = told(registered_model.CHECK, lambda: registered_model.look(root))
+    assert "was deleted" in finding.found and "mlflow experiments restore" in finding.mend
