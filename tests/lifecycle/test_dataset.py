@@ -15,7 +15,7 @@ import pandas as pd
 import pytest
 
 from kshot.errors import DataError
-from kshot.lifecycle import dataset, layout, raw
+from kshot.lifecycle import dataset, layout, raw, retraining
 from kshot.lifecycle.dataset import DataVersion
 from tests.lifecycle.raw_project import files_below, make, picture, write_tree, write_zip
 
@@ -160,6 +160,33 @@ def test_after_a_change_of_branch_nothing_is_unsaved(
     dataset.checkout(project, history[1])
     assert dataset.current(project) == history[1]
     assert (project / layout.RAW / "images/한글/0.png").read_bytes() == picture("한글/0")
+
+
+def test_a_retraining_after_a_change_of_branch_is_refused_with_the_restore_that_loses_nothing(
+    project: Path, history: tuple[Path, DataVersion, DataVersion]
+) -> None:
+    _, first, second = history
+    of_second = (project / layout.RAW_DVC).read_text()
+    dataset.checkout(project, first)
+    assert retraining.ready_data(project) == first
+    (project / layout.RAW_DVC).write_text(of_second)
+    advice = f"holds data version {first.short}, and .* names data version {second.short}, .*; bring that with `kshot "
+    with pytest.raises(DataError, match=f"{advice}data restore {second.short}`, {first.short} stays in DVC's"):
+        retraining.ready_data(project)
+    assert dataset.checkout(project, dataset.find(project, second.short))
+    assert retraining.ready_data(project) == second and not dataset.checkout(project, second)
+    assert (project / layout.RAW / "images/한글/0.png").read_bytes() == picture("changed")
+
+
+def test_a_retraining_of_changes_by_hand_is_refused_and_they_can_be_moved_away(
+    project: Path, history: tuple[Path, DataVersion, DataVersion]
+) -> None:
+    (project / layout.RAW / "images/new/mine.png").write_bytes(b"mine")
+    with pytest.raises(DataError, match=f"in no data version, .*; move .* `kshot data restore {history[2].short}`"):
+        retraining.ready_data(project)
+    (project / layout.RAW).rename(project / "moved")
+    assert dataset.checkout(project, history[2])
+    assert retraining.ready_data(project) == history[2]
 
 
 def test_checkout_of_content_that_is_not_to_be_had_changes_nothing(project: Path) -> None:

@@ -151,10 +151,11 @@ def run_restore(root: Path, options: argparse.Namespace) -> int:
 
     with lock.hold(root, "kshot data restore"):
         version, before = dataset.find(root, options.version), dataset.current(root)
-        dataset.checkout(root, version)
-    if before is not None and before.md5 == version.md5:
+        changed = dataset.checkout(root, version)
+    if not changed:
         print(f"data/raw is data version {version.short} already")
         return 0
-    back = f"; back to what was there: kshot data restore {before.short}" if before is not None else ""
+    other = before if before is not None and before.md5 != version.md5 else None
+    back = f"; back to what was there: kshot data restore {other.short}" if other is not None else ""
     print(f"data/raw is data version {version.short}: {version.images:,} images of {version.classes:,} classes{back}")
     return 0

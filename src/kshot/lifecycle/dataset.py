@@ -142,16 +142,17 @@ def find(root: Path, prefix: str) -> DataVersion:
     raise DataError(f"{prefix!r} {what}; needs the start of one of: {candidates}")
 
 
-def checkout(root: Path, version: DataVersion) -> None:
+def checkout(root: Path, version: DataVersion) -> bool:
     """Make data/raw and data/raw.dvc that version, from DVC's cache or, where one is set up, its remote.
 
-    The version that is there now stays: the cache and the ledger get it, should they have lost it. Raises DataError
-    where data/raw holds changes that no version has, and where the content is not to be had; nothing is changed then.
+    Returns whether anything had to be brought. The version that is there now stays: the cache and the ledger get it,
+    should they have lost it. Raises DataError where data/raw holds changes that no version has, and where the content
+    is not to be had; nothing is changed then.
     """
     raw.mend(root)
     here = raw.tracked(root)
-    if here is not None and here.md5 == version.md5 and (root / layout.RAW).exists():
-        return
+    if here is not None and here.md5 == version.md5 and (root / layout.RAW).exists() and raw.is_current(root):
+        return False
     _keep_present(root)
     _refuse_unsaved(root)
     out = {"md5": f"{version.md5}.dir", "size": version.size, "nfiles": version.files, "hash": "md5", "path": "raw"}
@@ -159,6 +160,24 @@ def checkout(root: Path, version: DataVersion) -> None:
     with raw.replacing(root):
         (root / layout.RAW_DVC).write_text(yaml.safe_dump({"outs": [out]}, sort_keys=False), encoding="utf-8")
         _bring(root, version)
+    return True
+
+
+def difference(root: Path, version: DataVersion) -> str:
+    """Why data/raw is not `version`, which data/raw.dvc names, and how to bring it without losing anything.
+
+    It holds the images of another version, as after a change of branch, or changes that are in none.
+    """
+    names, restore = f"{layout.RAW_DVC} names data version {version.short}", f"`kshot data restore {version.short}`"
+    if other := _saved(root)[:8]:
+        return (
+            f"{layout.RAW} holds data version {other}, and {names}, as after a change of branch; "
+            f"bring that with {restore}, {other} stays in DVC's cache"
+        )
+    return (
+        f"{layout.RAW} holds changes that are in no data version, and {names}; "
+        f"move {layout.RAW} away, bring that version with {restore}, and changed images with `kshot data add`"
+    )
 
 
 def diff(root: Path, old: DataVersion, new: DataVersion) -> DataDiff:
@@ -272,14 +291,19 @@ def _refuse_unsaved(root: Path) -> None:
     try:
         raw.refuse_unsaved(root)
     except DataError:
-        folder = root / layout.RAW
-        files = [path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()]
-        try:
-            saved = held(root, folder_md5(folder, files), None).remote == 0
-        except Broken:
-            saved = False
-        if not saved:
+        if not _saved(root):
             raise
+
+
+def _saved(root: Path) -> str:
+    """The md5 of the content of data/raw where DVC's cache holds all of it, else ''."""
+    folder = root / layout.RAW
+    files = [path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()]
+    md5 = folder_md5(folder, files)
+    try:
+        return md5.removesuffix(".dir") if held(root, md5, None).remote == 0 else ""
+    except Broken:
+        return ""
 
 
 def _keep_present(root: Path) -> None:

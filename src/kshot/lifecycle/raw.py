@@ -42,6 +42,11 @@ def tracked(root: Path) -> Tracked | None:
         raise DataError(f"{path} is damaged ({error!r}); take it from git again, or add the data again") from error
 
 
+def is_current(root: Path) -> bool:
+    """Whether data/raw is what data/raw.dvc names, as DVC says."""
+    return not json.loads(dvc(root, "status", "--json", str(layout.RAW_DVC)))
+
+
 def refuse_unsaved(root: Path) -> None:
     """Raise DataError where data/raw holds something that is in no data version and would be lost."""
     raw = root / layout.RAW
@@ -50,7 +55,7 @@ def refuse_unsaved(root: Path) -> None:
     keep = f"keep it with `dvc add {layout.RAW}`, or move it away"
     if not (root / layout.RAW_DVC).exists():
         raise DataError(f"{layout.RAW} is in no data version; {keep}")
-    if json.loads(dvc(root, "status", "--json", str(layout.RAW_DVC))):
+    if not is_current(root):
         drop = f"drop the changes with `dvc checkout --force {layout.RAW_DVC}`"
         raise DataError(f"{layout.RAW} holds changes that are in no data version; {keep}, or {drop}")
 

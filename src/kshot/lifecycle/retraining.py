@@ -18,6 +18,7 @@ from kshot.lifecycle import (
     layout,
     pipeline,
     promotion,
+    raw,
     registry,
     report,
     store,
@@ -79,17 +80,16 @@ def ready_data(root: Path) -> dataset.DataVersion:
     Raises DataError where there is none, and where data/raw is not what its version says: a model of such data could
     not say where it came from.
     """
+    raw.mend(root)
     version = dataset.current(root)
     if version is None:
         raise DataError(
             "there is no data yet; `kshot data add SOURCE` brings your images, `kshot data add glyphs` letters"
         )
-    dataset.checkout(root, version)
+    if not (root / layout.RAW).exists():
+        dataset.checkout(root, version)
     if not pipeline.is_current(root, layout.RAW_DVC.as_posix()):
-        raise DataError(
-            f"{layout.RAW} is not what data version {version.short} says: files were changed there by hand; "
-            f"drop the changes with `dvc checkout --force {layout.RAW_DVC}`, and bring new images by `kshot data add`"
-        )
+        raise DataError(dataset.difference(root, version))
     return version
 
 
