@@ -98,7 +98,8 @@ def test_an_unknown_option_exits_2() -> None:
         (["data", "add", "--skp", "x"], "`kshot data add` takes no '--skp'; did you mean --skip?"),
         (["prune", "--x"], "`kshot prune` takes no '--x'; write kshot prune [--yes]"),
         (["data", "versions", "--debug"], "`kshot data versions` takes no '--debug'; it stands before the command: "),
-        (["models", "2"], "`kshot models` takes no '2'; write kshot models"),
+        (["models", "2"], "`kshot models` takes no '2'; write kshot models [--json] ("),
+        (["plan", "2"], "`kshot plan` takes no '2'; write kshot plan ("),
     ],
 )
 def test_what_is_mistyped_is_told_with_what_was_likely_meant(

@@ -54,6 +54,11 @@ def test_the_whole_life_of_a_promotion(root: Path, capsys: pytest.CaptureFixture
     assert "all 4 events are as they were written" in told
 
 
+def test_one_event_is_not_written_as_many(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["history"]) == 0
+    assert "the one event is as it was written, and" in capsys.readouterr().out
+
+
 def test_a_comparison_shows_protocols_groups_and_the_classes_that_moved(
     root: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -113,6 +113,10 @@ def test_a_promotion_moves_the_alias_and_keeps_the_decision(root: Path) -> None:
     assert about == {name: now.tags[f"kshot.{name}"] for name in registry.ABOUT} and about["lineage"]
 
 
+def test_the_only_version_is_not_called_the_nearest() -> None:
+    assert registry._nearest("2", [1], {}) == "the only one is 1"
+
+
 def test_the_old_champion_stays_findable(root: Path) -> None:
     registry.settle(root, "1", judgement(True), "rules")
     registry.settle(root, "2", judgement(True, "1"), "rules")

@@ -153,7 +153,7 @@ def test_a_source_without_an_image_is_refused(tmp_path: Path) -> None:
     refused(write_zip(tmp_path / "empty.zip", {}), "holds no image")
     refused(write_zip(tmp_path / "loose.zip", {"1.png": picture("1")}), "in no class folder")
     (tmp_path / "m.csv").write_text("path,class\n")
-    refused(tmp_path / "m.csv", "holds no image")
+    refused(tmp_path / "m.csv", "holds no image; needs a row for each image")
 
 
 def test_what_is_no_source_is_refused(tmp_path: Path) -> None:

@@ -72,6 +72,7 @@ def add_parser(verbs: Any) -> None:
 def run_add(root: Path, options: argparse.Namespace) -> int:
     """Add a source and print the version that it became."""
     from kshot.lifecycle import dataset
+    from kshot.lifecycle.tables import counted
 
     with lock.hold(root, "kshot data add"):
         before = dataset.current(root)
@@ -87,7 +88,8 @@ def run_add(root: Path, options: argparse.Namespace) -> int:
     if before is not None and before.md5 == version.md5:
         print(f"data version {version.short}: these images are the current version already, nothing changed")
     else:
-        print(f"data version {version.short}: {version.images} images, {version.classes} classes from {version.source}")
+        images, classes = counted(version.images, "image"), counted(version.classes, "class")
+        print(f"data version {version.short}: {images}, {classes} from {version.source}")
     return 0
 
 

@@ -167,7 +167,6 @@ def run_history(root: Path, options: argparse.Namespace) -> int:
     for problem in problems:
         print(f"! {problem}")
     if rows and not problems:
-        print(
-            f"\n  all {len(rows)} events are as they were written, and the aliases stand where the last one left them"
-        )
+        whole = "the one event is as it was" if len(rows) == 1 else f"all {len(rows)} events are as they were"
+        print(f"\n  {whole} written, and the aliases stand where the last one left them")
     return int(bool(problems))

@@ -30,7 +30,7 @@ class Parser(argparse.ArgumentParser):
 
     def _told(self, message: str) -> str:
         """argparse's `message` as what happened and what is needed; one that is not known here stays as it is."""
-        usage = " ".join(self.format_usage().removeprefix("usage: ").split()).replace("[-h] ", "")
+        usage = " ".join(self.format_usage().removeprefix("usage: ").split()).replace(" [-h]", "")
         if found := CHOICE.fullmatch(message):
             known = [name.strip("' ") for name in found["known"].split(",")]
             what = "command" if found["what"] == "COMMAND" else found["what"]

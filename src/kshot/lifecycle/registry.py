@@ -253,6 +253,8 @@ def _accuracies(root: Path) -> str:
 
 def _nearest(name: str, numbers: list[int], aliases: dict[str, str]) -> str:
     if name.isdecimal():
+        if len(numbers) == 1:
+            return f"the only one is {numbers[0]}"
         near = sorted(numbers, key=lambda number: abs(number - int(name)))[:3]
         return f"the nearest are {', '.join(map(str, sorted(near)))}"
     close = difflib.get_close_matches(name, aliases, n=1, cutoff=0.4)

@@ -145,7 +145,8 @@ def _refuse(source: Path, found: Source, unlabelled: bool) -> None:
     """Raise DataError for a source of which nothing can be made."""
     if not found.images:
         why = left_out.consent_needed(found.files, found.left_out, found.empty)
-        raise DataError(f"{source} holds no image{': ' if why else ''}{why}; needs class folders with images")
+        needed = "a row for each image" if source.suffix.lower() in TABLES else "class folders with images"
+        raise DataError(f"{source} holds no image{': ' if why else ''}{why}; needs {needed}")
     for image in found.images:
         if image.label or not unlabelled:
             check_name("class", image.label)

@@ -63,5 +63,5 @@ def verdict(outcome: Outcome) -> str:
     if outcome.until:
         return f"waiting for approval until {outcome.until}"
     if outcome.decision in ("", "refused"):
-        return "no, it stays challenger and the champion serves on"
+        return "no, it stays challenger and nothing else changes"  # there may be no champion
     return f"no, it was {'rejected' if outcome.decision == 'expired' else outcome.decision}, and the champion serves on"

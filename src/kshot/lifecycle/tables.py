@@ -64,8 +64,8 @@ def terminal_width() -> int:
 
 
 def counted(number: int, thing: str) -> str:
-    """Number and thing, "1 run", "1,004 runs"."""
-    return f"{number:,} {thing}{'' if number == 1 else 's'}"
+    """Number and thing, "1 run", "1,004 runs", "2 classes"."""
+    return f"{number:,} {thing}{'' if number == 1 else 'es' if thing.endswith('s') else 's'}"
 
 
 def _row(row: dict[str, str], wide: dict[str, int]) -> list[str]:

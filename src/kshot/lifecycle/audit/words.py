@@ -1,5 +1,6 @@
 """Audits as a person reads them on a terminal."""
 
+import sys
 import textwrap
 from collections.abc import Sequence
 
@@ -10,7 +11,7 @@ from kshot.lifecycle.audit.model import ModelAudit
 from kshot.lifecycle.audit.runs import RunOnData
 from kshot.lifecycle.events import Reign, minute
 from kshot.lifecycle.gate import percent
-from kshot.lifecycle.tables import columns
+from kshot.lifecycle.tables import columns, terminal_width
 
 MARKS = {"verified": "ok", "broken": "BROKEN", "not recorded": "?", "not checked": "in part", "error": "ERROR"}
 WIDTH = 110
@@ -139,7 +140,7 @@ def _link(link: Link) -> list[str]:
     head = f"  {link.name:<12} {MARKS[link.state]:<7} "
     return textwrap.wrap(
         said,
-        WIDTH,
+        min(WIDTH, terminal_width()) if sys.stdout.isatty() else WIDTH,  # a terminal would fold longer lines again
         initial_indent=head,
         subsequent_indent=" " * len(head),
         break_long_words=False,
