@@ -30,7 +30,10 @@ def root(template: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Pat
     return project
 
 
-def test_the_whole_life_of_a_promotion(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_whole_life_of_a_promotion(
+    root: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "200")  # no cell of a table is folded
     assert cli.main(["promote", "2", "--reason", "sharper", "--by", "Ada"]) == 0
     assert cli.main(["rollback", "--reason", "not in the field"]) == 0
     assert cli.main(["reject", "3", "--reason", "too slow", "--by", "Grace"]) == 0

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from kshot.errors import RegistryError
-from kshot.lifecycle import history, layout, promotion, registry, retraining, summary, tracking
+from kshot.lifecycle import history, layout, promotion, registry, retraining, store, summary, tracking
+from kshot.lifecycle.doctor import moved
 from kshot.lifecycle.durations import StageTime, Times
 from kshot.lifecycle.lineage import lineage
 from kshot.lifecycle.retraining import Outcome
@@ -29,9 +30,10 @@ def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def root(template: Path, tmp_path: Path) -> Path:
-    """The same for each test; the model's artifacts stay where they are."""
+    """The same for each test, its records moved along."""
     root = tmp_path / "project"
-    shutil.copytree(template, root, ignore=shutil.ignore_patterns("artifacts"))
+    shutil.copytree(template, root)
+    moved.rewrite(root, (template / store.ARTIFACTS).resolve())
     return root
 
 
