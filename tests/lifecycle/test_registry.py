@@ -1,7 +1,9 @@
 import json
 import shutil
+import sqlite3
 import subprocess
 import sys
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlparse
@@ -11,7 +13,7 @@ import pytest
 from mlflow import MlflowClient
 
 from kshot.errors import RegistryError
-from kshot.lifecycle import history, promotion, registry, store, tracking
+from kshot.lifecycle import own_database, promotion, registry, store, tracking
 from kshot.lifecycle.lineage import lineage
 from kshot.lifecycle.registry import Registered
 from tests.lifecycle import finished_project
@@ -20,6 +22,7 @@ from tests.lifecycle.registered_versions import judgement
 
 REGISTER = """
 import sys
+from contextlib import closing
 from pathlib import Path
 from kshot.lifecycle import registry
 from kshot.lifecycle.lineage import lineage
@@ -45,6 +48,11 @@ def registered(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[Reg
             both = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(2)]
             said = "".join(sorted(one.communicate(timeout=600)[0] for one in both))
         found.append(registry.register(root, run_id, lineage(root)))
+    with (
+        closing(sqlite3.connect(root / store.DATABASE)) as now,
+        closing(sqlite3.connect(root / "undecided.db")) as kept,
+    ):
+        now.backup(kept)
     return root, found, said
 
 
@@ -52,17 +60,13 @@ def registered(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[Reg
 def root(registered: tuple[Path, list[Registered], str]) -> Path:
     """The project with three versions that nobody decided about."""
     root = registered[0]
+    (root / own_database.REMEMBERED).unlink(missing_ok=True)
+    with (
+        closing(sqlite3.connect(root / "undecided.db")) as kept,
+        closing(sqlite3.connect(root / store.DATABASE)) as now,
+    ):
+        kept.backup(now)
     store.connect(root)
-    client = MlflowClient()
-    for alias in ("champion", "challenger"):
-        client.delete_registered_model_alias("kshot", alias)
-    kept = client.get_registered_model("kshot").tags.get(history.RUN)
-    if kept is not None:
-        client.delete_run(kept)
-        client.delete_registered_model_tag("kshot", history.RUN)
-    for version in client.search_model_versions("name='kshot'"):
-        for tag in set(version.tags) & {"kshot.decision", registry.RULES, "kshot.replaced_by", "kshot.compared_with"}:
-            client.delete_model_version_tag("kshot", version.version, tag)
     return root
 
 
