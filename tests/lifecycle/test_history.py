@@ -2,6 +2,7 @@
 
 import os
 import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import pytest
 from kshot.cli import ui
 from kshot.lifecycle import events, history, process_group, promotion, registry, store
 from kshot.lifecycle.events import person
+from kshot.lifecycle.mlflow_server import NO_JOBS
 from tests.lifecycle import registered_versions
 from tests.lifecycle.registered_versions import judgement
 
@@ -20,8 +22,13 @@ def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     root = tmp_path_factory.mktemp("server")
     port = ui.free_port(5600)
     with (root / "server.log").open("wb") as log:
-        command = ui.mlflow_command(root, port)
-        process = subprocess.Popen(command, cwd=root, stdout=log, stderr=log, start_new_session=True)
+        command = [
+            *(sys.executable, "-m", "mlflow", "server", "--backend-store-uri", store.connect(root)),
+            *("--artifacts-destination", str(root / store.ARTIFACTS), "--workers", "1"),
+            *("--host", "127.0.0.1", "--port", str(port)),
+        ]
+        names = {**os.environ, **NO_JOBS}
+        process = subprocess.Popen(command, cwd=root, env=names, stdout=log, stderr=log, start_new_session=True)
     try:
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(ui, "START_S", float(os.environ.get("KSHOT_TEST_PATIENCE_S", "240")))

@@ -225,7 +225,7 @@ def test_predictions_that_validation_contradicts_are_not_given_and_the_reason_is
     found = survey(root, params_of(root), shots=2)
     assert {row.predicted for row in found.rows} == {None} and {one.predicted for one in found.trust} == {None}
     assert found.calibrated and any(row.limit for row in found.rows), "what lies outside is known all the same"
-    reason = "validation tasks of 1 image a class the predictions are 0.0 % and the measured accuracies "
+    reason = "validation tasks of 1 image a class the predictions are 0.0 % and the measured ones "
     assert (reason if weights else "has not converged") in found.doubt
     assert f"note: no accuracy is predicted: {found.doubt}" in words(found)
     assert "no accuracy is predicted" in write_task_page(found, tmp_path / "tasks.html").read_text()

@@ -64,9 +64,13 @@ def databases(root: Path) -> Iterator[Finding]:
 
 def unreadable(path: Path) -> str:
     """Why the sqlite database cannot be read, '' where it can or is not there."""
-    if not path.exists():
+    try:
+        size = path.stat().st_size
+    except FileNotFoundError:
         return ""
-    if path.stat().st_size == 0:
+    except OSError as error:  # the folder is another user's
+        return error.strerror or type(error).__name__
+    if size == 0:
         return "it is empty (0 bytes)"
     try:
         with closing(sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True, timeout=PATIENCE_S)) as database:
