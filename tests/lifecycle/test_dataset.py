@@ -93,7 +93,7 @@ def test_versions_come_oldest_first_and_are_found_by_their_start(
 def test_a_project_without_data_says_so(tmp_path: Path) -> None:
     assert dataset.current(tmp_path) is None
     assert dataset.versions(tmp_path) == []
-    with pytest.raises(DataError, match="none yet: `kshot data add SOURCE` makes one"):
+    with pytest.raises(DataError, match="there is none yet; `kshot data add SOURCE` makes one"):
         dataset.find(tmp_path, "0123")
 
 

@@ -111,8 +111,12 @@ def _find(root: Path, prefix: str, versions: "Sequence[ModelVersion]") -> DataVe
         return dataset.find(root, prefix)
     except DataError:
         known = {one.tags.get("kshot.data_version", "") for one in versions} - {""}
+        here = dataset.versions(root)
         found = [md5 for md5 in known if prefix and md5.startswith(prefix)]
-        if len(found) != 1 or any(version.md5.startswith(prefix) for version in dataset.versions(root)):
+        if known and not here and len(found) != 1:
+            candidates = ", ".join(sorted(md5[:8] for md5 in known))
+            raise DataError(f"{prefix!r} is no data version here; needs the start of one of: {candidates}") from None
+        if len(found) != 1 or any(version.md5.startswith(prefix) for version in here):
             raise
         return DataVersion(found[0], "", 0, 0, 0, 0, "", "the ledger lost it; models still name it")
 
