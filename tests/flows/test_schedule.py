@@ -184,11 +184,11 @@ def test_a_pause_holds_at_the_server_and_in_the_list(story: Story) -> None:
 
 def test_broken_data_fails_with_its_reason_at_prefect_mlflow_and_the_webhook(story: Story) -> None:
     (failed,) = [run for run in runs(story.root) if run[1] == "Failed"]
-    assert failed[0] == "new-data" and "classes have enough images" in failed[2]
+    assert failed[0] == "new-data" and "group1/class03" in failed[2]
     broken = new_data.read(story.root).versions[-1].md5
     (run,) = client(story.root).search_runs(["1"], f"status = 'FAILED' and tags.`kshot.data_version` = '{broken}'")
-    assert "classes have enough images" in run.data.tags["kshot.failure"]
-    assert "classes have enough images" in of_broken_data(story.heard)[0]["reason"]
+    assert "group1/class03" in run.data.tags["kshot.failure"]
+    assert "group1/class03" in of_broken_data(story.heard)[0]["reason"]
 
 
 def test_broken_data_is_not_tried_again(story: Story) -> None:

@@ -27,7 +27,7 @@ class Facts:
     def test_the_broken_version_was_stopped_told_and_changed_nothing(self, told: Told) -> None:
         (news,) = told.heard
         assert news["title"] == "kshot: a retraining failed"
-        assert "class 'group1/class03' has 1 images" in news["reason"]
+        assert "class 'group1/class03' has 1 image;" in news["reason"]
         rows = told.steps["models broken"].out.splitlines()[1:]
         assert [row.split()[0] for row in rows] == ["1", "2"] and rows[1].split()[1] == "champion"
 

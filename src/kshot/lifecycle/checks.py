@@ -11,6 +11,7 @@ import pandas as pd
 
 from kshot.drawers import NOBODY, pairs_of_drawers
 from kshot.lifecycle.packed import drawer_numbers, image_ids
+from kshot.lifecycle.tables import counted
 from kshot.params import Params, Protocol
 from kshot.splits import SPLITS
 
@@ -122,7 +123,9 @@ def checks(params: Params) -> list[Check]:
             "classes",
             "ExpectColumnValuesToBeBetween",
             {"column": "missing_images", "max_value": 0},
-            lambda row: f"class {row['name']!r} has {row['images']} images; {row['demand']} needs {row['needed']}",
+            lambda row: (
+                f"class {row['name']!r} has {counted(row['images'], 'image')}; {row['demand']} needs {row['needed']}"
+            ),
             "lower one in params.yaml, or drop the class",
         ),
         Check(

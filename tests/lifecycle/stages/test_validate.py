@@ -185,6 +185,21 @@ def test_a_share_of_unreadable_files_may_be_set_aside(tmp_path: Path, capsys: py
     assert "set aside as unreadable: images/한글/a/note.png" in capsys.readouterr().out
 
 
+def test_the_one_line_names_the_worst_example(tmp_path: Path) -> None:
+    with pytest.raises(ValidationFailed) as caught:
+        run(
+            tmp_path,
+            lambda images: remove(images, "한글/b/0.png", *(f"two words/b/{i}.png" for i in (1, 2))),
+            episodes={"n_query": 3, "protocols": {"9w1s": {"n_way": 9, "k_shot": 1, "within_group": False}}},
+            train={"validation_protocol": "9w1s"},
+            gate={"min_accuracy": {"9w1s": 0.5}, "group_protocol": "9w1s"},
+        )
+    assert str(caught.value) == (
+        "the data fails 2 checks: classes have enough images (class 'two words/b' has 2 images; k_shot + n_query "
+        "needs 4, and 1 more); splits have enough classes"
+    )
+
+
 def test_every_row_that_breaks_a_check_is_in_the_record(tmp_path: Path) -> None:
     with pytest.raises(ValidationFailed) as caught:
         run(tmp_path, episodes={"n_query": 9}, train={"images_per_class": 9})

@@ -1,6 +1,7 @@
 """Stage validate: nothing is trained on data that breaks an expectation."""
 
 import json
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import pandas as pd
@@ -41,8 +42,7 @@ def run(root: Path, params: Params) -> None:
     proposed = proposal(fitted, params) if fitted is not None else []
     write_validation_page(root, root / PAGE, findings, found, proposed, params.ingest.invert)
     if broken:
-        names = "; ".join(finding.check.name for finding in broken)
-        error = ValidationFailed(f"the data fails {counted(len(broken), 'check')}: {names}")
+        error = ValidationFailed(one_line(broken, found))
         error.block = tuple(block(broken, found, fitted, params))
         raise error
     print(f"{len(findings)} expectations hold for {len(found['images'])} images", flush=True)
@@ -54,6 +54,17 @@ def fitting(root: Path, manifest: pd.DataFrame, params: Params) -> Fit:
     """The settings that the data can fill, split by what stage split chose."""
     by = json.loads((root / layout.SPLIT / "split.json").read_text(encoding="utf-8"))["by"]
     return fit(supplies(manifest), params, by)
+
+
+def one_line(broken: Sequence[Finding], found: Mapping[str, pd.DataFrame]) -> str:
+    """The checks that fail and one example of the first, for Prefect, MLflow and the webhook, which show no block."""
+    first, *others = broken
+    rows = found[first.check.table].iloc[list(first.broken)]
+    if "images" in rows:
+        rows = rows.sort_values(["images", "name"])  # the classes with the fewest, as the block names them
+    more = f", and {len(rows) - 1:,} more" if len(rows) > 1 else ""
+    told = f"{first.check.name} ({first.check.told(rows.iloc[0])}{more})"
+    return f"the data fails {counted(len(broken), 'check')}: {'; '.join([told, *(one.check.name for one in others)])}"
 
 
 def summary(findings: list[Finding], found: dict[str, pd.DataFrame]) -> dict[str, object]:
