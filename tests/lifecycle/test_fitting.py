@@ -41,7 +41,7 @@ EIGHT_OF_TWELVE = {
     "episodes.n_query": 7,
     "episodes.protocols": {"2w1s": protocol(2, 1), "2w5s": protocol(2, 5)},
     "train.validation_protocol": "2w1s",
-    "gate.min_accuracy": {"2w1s": 0.8},
+    "gate.min_accuracy": {"2w1s": 0.88},  # three quarters of the way from chance, 0.5, to 1, as 0.8 of 5 ways
     "gate.group_protocol": "2w1s",
 }
 
@@ -74,7 +74,7 @@ CASES: list[tuple[str, list[ClassSupply], Params, Fit]] = [
                     "15w2s": protocol(15, 2),
                 },
                 "train.validation_protocol": "15w1s",
-                "gate.min_accuracy": {"5w1s": 0.8, "15w1s": 0.6},
+                "gate.min_accuracy": {"5w1s": 0.8, "15w1s": 0.61},
             }
         ),
     ),
@@ -116,7 +116,35 @@ def test_a_protocol_within_groups_is_as_wide_as_the_largest_group() -> None:
     classes += [ClassSupply(f"t{i}", 30, "t", "train") for i in range(60)]
     found = fit(classes, asked, "table").settings
     assert found["episodes.protocols"]["3w1s-within"] == protocol(3, 1, True)
-    assert found["gate.min_accuracy"] == {"3w1s-within": 0.8, "3w1s": 0.6}
+    assert found["gate.min_accuracy"] == {"3w1s-within": 0.83, "3w1s": 0.72}
+    assert found["gate.group_protocol"] == "3w1s-within"
+
+
+def test_a_floor_stands_as_far_above_chance_as_before() -> None:
+    of_all_ways = {f"{ways}w": protocol(ways, 1) for ways in (10, 5)}
+    asked = params(
+        episodes_protocols=of_all_ways,
+        train_validation_protocol="5w",
+        gate_group_protocol="10w",
+        gate_min_accuracy={"10w": 0.1, "5w": 1.0},
+    )
+    found = fit(supply(*[30] * 16), asked, "class").settings
+    assert found["gate.min_accuracy"] == {"2w1s": 1.0}
+    assert found["gate.group_protocol"] == "2w1s"
+    guessing = params(
+        episodes_protocols=of_all_ways,
+        train_validation_protocol="5w",
+        gate_group_protocol="5w",
+        gate_min_accuracy={"10w": 0.1, "5w": 0.2},
+    )
+    assert fit(supply(*[30] * 16), guessing, "class").settings["gate.min_accuracy"] == {"2w1s": 0.5}
+
+
+def test_protocols_by_drawer_get_no_settings_and_the_reason() -> None:
+    drawn = {**protocol(5, 1), "by_drawer": True}
+    asked = params(episodes_protocols={**DEFAULTS["episodes"]["protocols"], "5w1s": drawn})
+    found = fit(supply(*[12] * 8), asked, "class")
+    assert found.settings == {} and found.obstacle.startswith("5w1s has by_drawer: ")
 
 
 @st.composite

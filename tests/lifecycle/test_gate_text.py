@@ -24,12 +24,14 @@ def test_what_refuses_comes_first_then_what_warns_then_what_holds_and_notes_last
     )
     noted = dataclasses.replace(evidence, notes=("the champion knew some classes",))
     assert text(with_accuracy(noted, "5w1s", 0.79996)) == (
-        "5w1s 79.996 % < required 80 %",
-        "5w1s: 0.30 points worse than champion 3 (-0.48 to -0.12); significantly worse",
-        "20w1s: 0.1 points better than champion 3 (-10.0 to +10.2); more than 0.5 points worse cannot be ruled out",
-        "5w1s: 0.40 points worse than best champion 1 (-0.60 to -0.20); significantly worse; "
-        "more than 0.5 points worse cannot be ruled out",
-        "5w1s: 1 group lost for certain more than 5 points against champion 3 (Greek -5.10 points, -5.15 to -5.05)",
+        "5w1s 79.996 % < required 80 % (gate.min_accuracy.5w1s)",
+        "5w1s: 0.30 points worse than champion 3 (-0.48 to -0.12); significantly worse (gate.significantly_worse)",
+        "20w1s: 0.1 points better than champion 3 (-10.0 to +10.2); more than 0.5 points worse cannot be ruled out "
+        "(gate.non_inferiority_margin)",
+        "5w1s: 0.40 points worse than best champion 1 (-0.60 to -0.20); significantly worse "
+        "(gate.significantly_worse); more than 0.5 points worse cannot be ruled out (gate.non_inferiority_margin)",
+        "5w1s: 1 group lost for certain more than 5 points against champion 3 (Greek -5.10 points, -5.15 to -5.05; "
+        "gate.max_group_drop)",
         "5w1s: 1 group lost more than 5 points against champion 3 (Lao -6.0 points, -11.0 to -1.0; "
         "not certain among 2)",
         "5w1s: 2 classes lost for certain more than 3 points against champion 3 (Red-Beet -10.7 points, "

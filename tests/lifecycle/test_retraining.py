@@ -70,6 +70,15 @@ def test_a_promotion_waits_says_so_and_is_not_asked_for_twice(root: Path) -> Non
     assert len(history.history(root)) == 1
 
 
+def test_a_refusal_names_the_setting_and_how_it_is_judged_again(root: Path) -> None:
+    change(root, "approval: manual", "approval: automatic")
+    change(root, "3w1s: 0.5", "3w1s: 1.0")
+    assert judge(root).decision == "refused"
+    told = said(root)
+    assert re.search(r"champion +no, .*: 3w1s .* < required 100 % \(gate\.min_accuracy\.3w1s\)\n", told)
+    assert re.search(r"to change it +the settings in brackets stand in params\.yaml", told)
+
+
 def said(root: Path) -> str:
     return summary.closing_words(root, judge(root), Times((StageTime("train", "ran", 61.0, 61.0),), 75.0))
 

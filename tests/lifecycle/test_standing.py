@@ -43,6 +43,16 @@ def test_what_waits_comes_first_and_the_champion_is_named(tmp_path: Path) -> Non
     assert [one for one in commands(root) if "2" in one] == ["kshot compare champion 2", "kshot approve 2"]
 
 
+def test_a_refused_challenger_is_told_with_the_setting_that_refused(tmp_path: Path) -> None:
+    root = registered_versions.write(tmp_path / "project", 1)
+    (root / "data").mkdir()
+    (root / "data/raw.dvc").write_text(f"outs: [{{md5: {registered_versions.DATA}.dir, size: 1, path: raw}}]\n")
+    refused = judgement(False, why="5w1s 56.0 % < required 80 % (gate.min_accuracy.5w1s)")
+    registry.settle(root, "1", refused, "r")
+    assert dict(standing(root).facts)["refused"] == ("version 1: 5w1s 56.0 % < required 80 % (gate.min_accuracy.5w1s)")
+    assert commands(root)[:3] == ["git init", "kshot retrain", "kshot plan"]
+
+
 def test_a_schedule_that_nobody_serves_and_a_command_that_goes_on_are_told(tmp_path: Path) -> None:
     schedule.write(tmp_path, ALL)
     assert dict(standing(tmp_path).facts)["schedule"] == "cron, every, new-data, not served now"

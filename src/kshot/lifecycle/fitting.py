@@ -45,8 +45,10 @@ def fit(classes: Sequence[ClassSupply], params: Params, by: str) -> Fit:
     """
     drop = tuple(sorted(one.name for one in classes if one.images < FEWEST_IMAGES))
     kept = [one for one in classes if one.images >= FEWEST_IMAGES]
-    if any(protocol.by_drawer for protocol in params.episodes.protocols.values()):
-        return Fit({}, drop, "a protocol has by_drawer, for which no settings are proposed")
+    by_drawer = [name for name, protocol in params.episodes.protocols.items() if protocol.by_drawer]
+    if by_drawer:
+        why = "has by_drawer: what fits depends on the classes that each two drawers share. Take the limits above, or"
+        return Fit({}, drop, f"{by_drawer[0]} {why} set by_drawer: false and run again")
     try:
         settings, place = _split(kept, params, by)
         supply = _Supply(kept, place, params)
@@ -129,7 +131,8 @@ def _episodes(supply: _Supply, params: Params, batches: Mapping[str, Any]) -> di
         protocols[renamed[name]] = made
     least: dict[str, float] = {}
     for name, value in params.gate.min_accuracy.items():
-        least[renamed[name]] = max(value, least.get(renamed[name], 0.0))
+        floor = _floor(value, episodes.protocols[name].n_way, protocols[renamed[name]].n_way)
+        least[renamed[name]] = max(floor, least.get(renamed[name], 0.0))
     return {
         "episodes.n_query": n_query,
         "episodes.protocols": {name: _written(protocol) for name, protocol in protocols.items()},
@@ -157,6 +160,17 @@ def _name(protocol: Protocol, taken: set[str]) -> str:
     name = f"{protocol.n_way}w{protocol.k_shot}s" + ("-within" if protocol.within_group else "")
     names = itertools.chain([name], (f"{name}-{i}" for i in itertools.count(2)))
     return next(one for one in names if one not in taken)
+
+
+def _floor(share: float, n_way: int, fewer: int) -> float:
+    """The accuracy among `fewer` classes that is as far from chance to 1 as `share` is among `n_way` (Cohen's kappa).
+
+    0.80 of 5 ways is three quarters of that way: 0.88 of 2 ways, whose chance is 0.5 already.
+    """
+    if fewer == n_way:
+        return share
+    chance, other = 1 / n_way, 1 / fewer
+    return round(max(0.0, other + (share - chance) / (1 - chance) * (1 - other)), 2)
 
 
 def _written(protocol: Protocol) -> dict[str, Any]:

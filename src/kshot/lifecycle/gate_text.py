@@ -11,7 +11,7 @@ NAMED = 5  # classes or groups that a sentence names
 
 
 def reasons(evidence: Evidence, findings: Sequence[Finding]) -> tuple[str, ...]:
-    """A sentence each: what refuses, what warns, what holds, and the notes."""
+    """A sentence each: what refuses, with the setting that rules it, what warns, what holds, and the notes."""
     refused: list[str] = []
     warned: list[str] = []
     held: list[str] = []
@@ -26,7 +26,8 @@ def reasons(evidence: Evidence, findings: Sequence[Finding]) -> tuple[str, ...]:
             certain = [one for one in drops if not one.holds]
             unsure = [one for one in drops if one.holds and _lost(one)]
             if certain:
-                (refused if rule == GROUP_DROP else warned).append(_drops(certain, "for certain more than"))
+                end = f"; gate.{GROUP_DROP}" if rule == GROUP_DROP else ""
+                (refused if rule == GROUP_DROP else warned).append(_drops(certain, "for certain more than", end))
             if unsure:
                 warned.append(_drops(unsure, "more than", f"; not certain among {unsure[0].family}"))
             if not certain and not unsure:
@@ -45,16 +46,21 @@ def _pairs(findings: Sequence[Finding]) -> list[tuple[Finding, Finding]]:
 def _enough(finding: Finding) -> str:
     assert finding.value is not None
     sign = ">=" if finding.holds else "<"
-    return f"{finding.protocol} {share_beside(finding.value, finding.limit)} {sign} required {_points(finding.limit)} %"
+    setting = "" if finding.holds else f" (gate.{MIN_ACCURACY}.{finding.protocol})"
+    value = share_beside(finding.value, finding.limit)
+    return f"{finding.protocol} {value} {sign} required {_points(finding.limit)} %{setting}"
 
 
 def _compared(non_inferiority: Finding, not_worse: Finding) -> str:
     assert non_inferiority.change is not None
     text = f"{non_inferiority.protocol}: {difference_text(non_inferiority.change.difference, non_inferiority.against)}"
     if not not_worse.holds:
-        text += "; significantly worse"
+        text += "; significantly worse (gate.significantly_worse)"
     if not non_inferiority.holds:
-        text += f"; more than {_points(non_inferiority.limit)} points worse cannot be ruled out"
+        text += (
+            f"; more than {_points(non_inferiority.limit)} points worse cannot be ruled out "
+            "(gate.non_inferiority_margin)"
+        )
     return text
 
 

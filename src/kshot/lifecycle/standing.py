@@ -14,6 +14,7 @@ from kshot.errors import KshotError
 from kshot.lifecycle import lock, raw, schedule, store
 
 CHAMPION, CHALLENGER = "champion", "challenger"
+SETTING = "gate."  # names the setting that refused, in the gate's reasons
 PATIENCE_S = 0.5  # with a database that another process writes to
 
 
@@ -37,6 +38,15 @@ class Registry:
         """The versions that wait for a person."""
         return [version for version, tags in self.tags.items() if tags.get("kshot.decision") == "waiting"]
 
+    def refused(self) -> str:
+        """The challenger, where the gate refused it, and the reasons that refused; '' for none."""
+        version = self.aliases.get(CHALLENGER, "")
+        tags = self.tags.get(version, {})
+        if tags.get("kshot.decision") != "refused":
+            return ""
+        first, *others = tags.get("kshot.reasons", "").split(" | ")
+        return f"version {version}: " + "; ".join([first, *(one for one in others if SETTING in one)])
+
     def data_versions(self) -> set[str]:
         """The data versions that a registered model was trained on."""
         return {tags.get("kshot.data_version", "") for tags in self.tags.values()}
@@ -50,6 +60,8 @@ def standing(root: Path) -> Standing:
         ("data", f"version {data[:8]}" if data else "none yet"),
         ("models", _models(found)),
     ]
+    if refused := found.refused():
+        facts.append(("refused", refused))
     working = lock.holder(root, lock.LOCK)
     if working is not None:
         facts.append(("working", f"`{working.command}` (process {working.pid}) since {working.since}"))
@@ -117,6 +129,10 @@ def _steps(data: str, found: Registry, *, is_working: bool) -> list[tuple[str, s
     elif not found.trouble and data not in found.data_versions():
         steps.append(("kshot retrain", f"no model is trained on data version {data[:8]} yet"))
     elif not steps:
+        if found.refused():
+            steps.append(
+                ("kshot retrain", "after a change of params.yaml: the setting in brackets, or what is trained")
+            )
         steps.append(("kshot plan", "whether a retraining would change anything"))
         if CHAMPION in found.aliases:
             steps.append(("kshot audit --model champion", "where the model in production comes from"))

@@ -9,6 +9,7 @@ from kshot.lifecycle.durations import Times, readable
 from kshot.lifecycle.retraining import Outcome
 from kshot.lifecycle.tables import columns
 
+REFUSED = "the settings in brackets stand in params.yaml; `kshot retrain` judges again"
 TEXT_WIDTH = 64  # beside the names of the facts, on a terminal of 80 columns
 
 
@@ -39,6 +40,7 @@ def closing_words(root: Path, outcome: Outcome, times: Times) -> str:
         ("model", f"kshot version {outcome.version}, run {outcome.run_id[:8]}"),
         ("champion", f"{verdict(outcome)}: {first}"),
         *(("", reason) for reason in others),
+        *([("to change it", REFUSED)] if outcome.decision == "refused" else []),
         *([("answer with", answer)] if outcome.until else []),
         *zip(("time", *[""] * 9), textwrap.wrap(time_taken(times), TEXT_WIDTH), strict=False),
         ("report", layout.REPORT.as_posix()),

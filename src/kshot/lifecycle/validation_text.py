@@ -19,6 +19,7 @@ COMMAND = f"kshot retrain --params {FITTING.as_posix()}"
 COUNTS = ("classes have enough images", "splits have enough classes")  # the checks that other settings can satisfy
 SPLIT_NAMES = {"split 'train'": "training", "split 'val'": "validation", "split 'test'": "test"}
 NEEDS: dict[str, str] = {"train.classes_per_batch": "a batch (train.classes_per_batch) takes"}
+FLOOR, PROTOCOLS = "gate.min_accuracy", "episodes.protocols"
 EACH_NAMED = 3  # classes
 
 
@@ -98,6 +99,13 @@ def proposal(fit: Fit, params: Params) -> list[str]:
     wide = max(len(key) for key, _, _ in changes)
     lines.append("these settings fit the data:")
     lines += [f"  {key:<{wide}}  {before} -> {after}" for key, before, after in changes]
+    if FLOOR in fit.settings:
+        floors = fit.settings[FLOOR]
+        chance = ", ".join(f"{100 / fit.settings[PROTOCOLS][name]['n_way']:.0f} % in {name}" for name in floors)
+        lines += [
+            f"{FLOOR} asks as much above chance as before ({chance});",
+            "a first model below it is not made champion",
+        ]
     return [*lines, "this command sets them and trains:", f"  {COMMAND}"]
 
 
