@@ -57,6 +57,24 @@ def test_a_fingerprint_follows_names_sizes_and_times(tmp_path: Path) -> None:
     assert new_data.fingerprint(source / "images.zip") not in found
 
 
+def test_a_fingerprint_follows_links_as_adding_does(tmp_path: Path) -> None:
+    source, linked = tmp_path / "source", tmp_path / "elsewhere" / "a"
+    linked.mkdir(parents=True)
+    source.mkdir()
+    (linked / "1.png").write_text("one")
+    (source / "a").symlink_to(linked)
+    before = new_data.fingerprint(source)
+    (linked / "2.png").write_text("two")
+    assert new_data.fingerprint(source) != before
+    (source / "@eaDir").mkdir()
+    after = new_data.fingerprint(source)
+    (source / "@eaDir" / "thumb.png").write_text("a NAS's own, which is never added")
+    assert new_data.fingerprint(source) == after
+    (linked / "back").symlink_to(source)
+    with pytest.raises(DataError, match="loop"):
+        new_data.fingerprint(source)
+
+
 def test_a_source_that_vanished_is_named_with_the_remedy(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"the source .*nowhere is not there .*name another with"):
         new_data.fingerprint(tmp_path / "nowhere")

@@ -20,7 +20,7 @@ from typing import Any, NamedTuple
 import yaml
 
 from kshot.errors import DataError, Drifted, KshotError
-from kshot.lifecycle import dataset, git, layout, lock, raw, registry, sources
+from kshot.lifecycle import dataset, git, layout, lock, raw, registry, source_tree, sources
 from kshot.lifecycle.files import write_text
 
 FILE = layout.STATE / "new-data.json"
@@ -94,12 +94,16 @@ def check_source(root: Path, source: Path) -> None:
 
 
 def fingerprint(source: Path) -> str:
-    """16 hex digits over names, sizes and times of the files of `source`. Raises DataError where it is not there."""
+    """16 hex digits over names, sizes and times of the files of `source` that `data add` looks at, links followed.
+
+    Raises DataError where it is not there, and for a loop of links.
+    """
     try:
-        files = [source] if source.is_file() else sorted(path for path in source.rglob("*") if path.is_file())
         if not source.exists():
             raise FileNotFoundError
-        facts = [(str(path.relative_to(source)), path.stat().st_size, path.stat().st_mtime_ns) for path in files]
+        names = [Path()] if source.is_file() else source_tree.walk(source).files
+        found = [(str(name), (source / name).stat()) for name in names]
+        facts = [(name, file.st_size, file.st_mtime_ns) for name, file in found]
     except OSError as error:
         raise DataError(
             f"the source {source} is not there or cannot be read ({error.strerror or 'no such file'}); "
