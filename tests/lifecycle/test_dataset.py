@@ -143,7 +143,7 @@ def test_neither_checkout_nor_add_drops_a_change_that_nobody_added(
 ) -> None:
     (project / layout.RAW / "images/new/mine.png").write_bytes(b"mine")
     before = kept(project)
-    with pytest.raises(DataError, match="data/raw holds changes that are in no data version; keep it with"):
+    with pytest.raises(DataError, match="changes that are in no data version, .*; move it away"):
         dataset.checkout(project, history[1])
     with pytest.raises(DataError, match="data/raw holds changes that are in no data version"):
         dataset.add(project, str(project.parent / "source"))

@@ -154,13 +154,18 @@ def test_what_is_in_no_version_is_not_thrown_away(tmp_path: Path) -> None:
     raw.refuse_unsaved(root)  # nothing there, nothing to lose
     (root / layout.RAW).mkdir(parents=True)
     (root / layout.RAW / "a").write_text("a")
-    with pytest.raises(DataError, match="data/raw is in no data version; keep it with `dvc add data/raw`"):
+    with pytest.raises(
+        DataError, match="in no data version, and this branch names none; move it away .*: kshot data add"
+    ):
         raw.refuse_unsaved(root)
     raw.dvc(root, "add", "--quiet", str(layout.RAW))
     raw.refuse_unsaved(root)
     (root / layout.RAW / "b").write_text("b")
-    with pytest.raises(DataError, match="data/raw holds changes that are in no data version"):
+    found = raw.tracked(root)
+    assert found is not None
+    with pytest.raises(DataError, match=f"or another branch's data; .*kshot data restore {found.md5[:8]}") as caught:
         raw.refuse_unsaved(root)
+    assert "dvc add" not in str(caught.value)  # it would make another branch's data this one's
 
 
 def test_an_error_of_dvc_is_told_in_one_line(tmp_path: Path) -> None:

@@ -48,16 +48,27 @@ def is_current(root: Path) -> bool:
 
 
 def refuse_unsaved(root: Path) -> None:
-    """Raise DataError where data/raw holds something that is in no data version and would be lost."""
+    """Raise DataError where data/raw holds something that is in no data version and would be lost.
+
+    After a change of branch it may be the other branch's. So nothing is advised that would make it this branch's data
+    unseen, as `dvc add data/raw` would.
+    """
     raw = root / layout.RAW
     if not raw.exists():
         return
-    keep = f"keep it with `dvc add {layout.RAW}`, or move it away"
-    if not (root / layout.RAW_DVC).exists():
-        raise DataError(f"{layout.RAW} is in no data version; {keep}")
+    now = tracked(root)
+    if now is None:
+        raise DataError(
+            f"{layout.RAW} is in no data version, and this branch names none; move it away (mv {layout.RAW} FOLDER), "
+            "and where it is this branch's data: kshot data add FOLDER"
+        )
     if not is_current(root):
-        drop = f"drop the changes with `dvc checkout --force {layout.RAW_DVC}`"
-        raise DataError(f"{layout.RAW} holds changes that are in no data version; {keep}, or {drop}")
+        restore = f"kshot data restore {now.md5[:8]}"
+        raise DataError(
+            f"{layout.RAW} holds changes that are in no data version, or another branch's data; move it away "
+            f"(mv {layout.RAW} FOLDER), then {restore}, and where the changes belong to this branch: "
+            f"kshot data add FOLDER; to drop them: dvc checkout --force {layout.RAW_DVC}"
+        )
 
 
 @contextmanager
