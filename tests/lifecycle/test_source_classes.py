@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+import pytest
+
 from kshot.lifecycle.source_classes import Classes, classes_of
 
 
@@ -25,6 +27,23 @@ def test_the_one_folder_in_a_folder_is_a_part_of_the_names_and_told() -> None:
     found = of("Greek/alpha/1.png", "Greek/beta/1.png")
     assert found.labels == ["Greek/alpha", "Greek/beta"]
     assert "all classes lie in Greek/" in found.notes[0]
+
+
+@pytest.mark.parametrize(("prefix", "packed"), [("", False), ("tiny-imagenet-200/", True)])
+def test_the_same_folder_inside_each_class_folder_is_no_part_of_the_names(prefix: str, packed: bool) -> None:
+    paths = [f"{prefix}{name}/images/1.JPEG" for name in ("train/n00", "train/n01", "val/n02")]
+    found = of(*paths, leaves=(f"{prefix}train/n03/images", f"{prefix}train/n04"), packed=packed)
+    assert found.labels == ["n00", "n01", "n02"]
+    assert found.splits == {"n00": "train", "n01": "train", "n02": "val"}
+    assert found.empty == ["n03", "n04"]
+    assert "the folder images/ in each class folder is no part of the class names" in found.notes
+
+
+@pytest.mark.parametrize(
+    "paths", [("n00/images/1.png", "n01/photos/1.png"), ("n00/images/1.png",), ("n00/images/1.png", "images/1.png")]
+)
+def test_an_inner_folder_that_not_each_class_has_is_a_part_of_the_names(paths: tuple[str, ...]) -> None:
+    assert of(*paths).labels == [str(Path(path).parent) for path in paths]
 
 
 def test_a_class_is_empty_where_no_split_has_an_image_of_it() -> None:

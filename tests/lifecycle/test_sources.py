@@ -48,6 +48,14 @@ def test_an_archive_gives_what_its_tree_gives_with_a_folder_around_all_or_withou
     assert told(read_source(archive, tmp_path / "unpacked")) == told(read_source(tree, tmp_path))
 
 
+def test_a_folder_inside_each_class_folder_is_no_part_of_the_names_in_a_folder_or_an_archive(tmp_path: Path) -> None:
+    plain = read_source(write_tree(tmp_path / "plain", {"n00": 2, "n01": 1}), tmp_path)
+    tree = write_tree(tmp_path / "tree", {"n00/images": 2, "n01/images": 1})
+    archive = write_zip(tmp_path / "a.zip", {f"tiny/{name}": data for name, data in files_below(tree).items()})
+    for source in (tree, archive):
+        assert told(read_source(source, tmp_path / "unpacked")) == told(plain)
+
+
 def test_class_folders_that_are_links_are_classes(tmp_path: Path) -> None:
     tree, linked = write_tree(tmp_path / "tree", {"a": 2, "b": 1}), tmp_path / "linked"
     linked.mkdir()

@@ -57,6 +57,7 @@ def test_classes_beside_the_splits_are_refused() -> None:
         without_split_folders(folders("train/a test/b extra/c"))
 
 
-def test_images_of_no_class_in_a_splits_folder_are_refused() -> None:
+@pytest.mark.parametrize("text", ["test train", "test train/a train/b", "x/test x/train/a x/train/b"])
+def test_images_of_no_class_in_a_splits_folder_are_refused(text: str) -> None:
     with pytest.raises(DataError, match="test/ is named like a split and holds images of no class"):
-        without_split_folders(folders("test train"))
+        without_split_folders(folders(text))

@@ -8,6 +8,7 @@ from pathlib import Path
 from kshot.lifecycle.shown_names import shown
 from kshot.lifecycle.source_image import normal
 from kshot.lifecycle.split_folders import without_split_folders
+from kshot.splits import split_named
 
 
 @dataclass(frozen=True)
@@ -26,7 +27,8 @@ def classes_of(
 ) -> Classes:
     """The classes of images at these paths below a source; `leaves` are all its folders that hold no other.
 
-    `packed`: the source is an archive, of which one folder around everything is no part of the names.
+    `packed`: the source is an archive, of which one folder around everything is no part of the names. Nor is one folder
+    inside each class folder that bears the same name in all of them: n01443537/images.
     """
     notes = []
     top = _wrapping(images)
@@ -34,6 +36,11 @@ def classes_of(
         images = [Path(*path.parts[1:]) for path in images]
         leaves = [Path(*leaf.parts[1:]) if leaf.parts[:1] == (top,) else leaf for leaf in leaves]
         notes.append(f"the folder {shown(top)}/ around all others is no part of the class names")
+    inner = _inside_each(images)
+    if inner:
+        images = [path.parent.parent / path.name for path in images]
+        leaves = [leaf.parent if leaf.name == inner else leaf for leaf in leaves]
+        notes.append(f"the folder {shown(inner)}/ in each class folder is no part of the class names")
     folders = sorted({path.parent for path in images if len(path.parts) > 1})
     placed = None
     if not unlabelled or any(len(folder.parts) > 1 for folder in folders):
@@ -57,6 +64,16 @@ def _wrapping(images: Sequence[Path]) -> str:
     """The one folder that holds all images and none of them itself; '' where there is none."""
     tops = {path.parts[0] for path in images}
     return tops.pop() if len(tops) == 1 and all(len(path.parts) > 2 for path in images) else ""
+
+
+def _inside_each(images: Sequence[Path]) -> str:
+    """The name of the one folder inside every class folder that holds its images; '' where there is none."""
+    folders = {path.parent for path in images}
+    names = {folder.name for folder in folders}
+    if len(folders) < 2 or len(names) > 1 or any(len(folder.parts) < 2 for folder in folders):
+        return ""
+    name = names.pop()
+    return "" if split_named(name) else name
 
 
 def _written_alike(names: set[str]) -> list[str]:

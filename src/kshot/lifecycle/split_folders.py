@@ -68,11 +68,11 @@ def _level(folders: Sequence[Path]) -> int | None:
     for level in range(min(len(folder.parts) for folder in folders)):
         named = [folder for folder in folders if split_named(folder.parts[level])]
         if len(named) == len(folders):
-            if any(len(folder.parts) == 1 for folder in folders):
-                name = folders[0].parts[0]
+            ends = [folder for folder in folders if len(folder.parts) == level + 1]
+            if ends and (level == 0 or len(ends) < len(folders)):
                 raise DataError(
-                    f"the folder {name}/ is named like a split and holds images of no class; needs one folder a class "
-                    "in it"
+                    f"the folder {ends[0].as_posix()}/ is named like a split and holds images of no class; needs one "
+                    "folder a class in it, or add the folders that have classes alone"
                 )
             return level
         splits = {split_named(folder.parts[level]) for folder in named if len(folder.parts) > level + 1}
