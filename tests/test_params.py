@@ -4,7 +4,7 @@ import pytest
 import yaml
 
 from kshot.errors import ParamsError
-from kshot.params import Protocol, load_params, params_from
+from kshot.params import ADDED, Protocol, load_params, params_from
 
 DEFAULTS = Path(__file__).parents[1] / "params.yaml"
 
@@ -74,7 +74,7 @@ def test_whole_numbers_serve_as_floats_and_none_where_it_may():
         ("ingest.size", 4, "ingest.size is 4; needs 8 to 1024"),
         ("episodes.protocols", {}, "episodes.protocols is empty"),
         ("episodes.protocols", {"../x": {"n_way": 5, "k_shot": 1, "within_group": False}}, "becomes a file name"),
-        ("episodes.protocols.5w1s.n_way", 1, "n_way is 1; needs at least 2"),
+        ("episodes.protocols.5w1s.n_way", 1, "episodes.protocols.5w1s.n_way is 1; needs at least 2"),
         ("episodes.protocols.5w1s.n_query", 0, "n_query is 0; needs at least 1"),
         ("episodes.protocols.5w1s.by_drawer", 1, "by_drawer is 1; needs a value of type bool"),
         ("episodes.protocols.5w1s.shots", 1, "unknown key episodes.protocols.5w1s.shots"),
@@ -92,6 +92,36 @@ def test_a_wrong_value_is_told_in_one_line(path, value, message):
     with pytest.raises(ParamsError, match=message) as caught:
         params_from(changed(path, value))
     assert "\n" not in str(caught.value)
+
+
+def test_a_file_of_an_older_kshot_is_told_all_keys_at_once_and_the_lines_to_add():
+    whole = yaml.safe_load(DEFAULTS.read_text())
+    old = yaml.safe_load(DEFAULTS.read_text())
+    for dotted in ADDED:
+        section, _, key = dotted.partition(".")
+        del old[section][key]
+    del old["record"]
+    with pytest.raises(
+        ParamsError, match="5 keys are missing: gate.group_protocol, .*max_class_drop, record;"
+    ) as caught:
+        params_from(old)
+    added = yaml.safe_load("\n".join(caught.value.block[1:]))
+    assert params_from({**old, "gate": old["gate"] | added["gate"], "record": added["record"]}) == params_from(whole)
+
+
+def test_groups_of_an_older_project_go_on_being_judged_by_its_first_protocol():
+    old = changed("gate.group_protocol", ...)
+    old["gate"]["min_accuracy"] = {"20w1s": 0.5, "5w1s": 0.8}
+    with pytest.raises(ParamsError) as caught:
+        params_from(old)
+    assert caught.value.block[-1] == "    group_protocol: 20w1s"
+
+
+def test_a_misspelt_key_is_told_before_the_one_that_it_leaves_missing():
+    old = changed("gate.max_class_drop", ...)
+    old["gate"]["max_class_dorp"] = 0.03
+    with pytest.raises(ParamsError, match="did you mean gate.max_class_drop"):
+        params_from(old)
 
 
 @pytest.mark.parametrize(

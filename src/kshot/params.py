@@ -5,14 +5,23 @@ leave out what few ask, and so those that older versions recorded stay readable.
 """
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
 from kshot.heads import INDUCTIVE, OWN, SIMPLE_SHOT, TRANSDUCTIVE
 from kshot.method_table import METHODS
-from kshot.sections import build, need, read_mapping
+from kshot.sections import MissingKeys, build, need, read_mapping
 from kshot.train_params import Train
+
+# Keys that older projects lack, as params.yaml has them (a test compares), for the message that says what to add.
+ADDED = {
+    "gate.group_protocol": "5w1s",
+    "gate.significantly_worse": "refuse",
+    "gate.reference": "best",
+    "gate.max_class_drop": "0.03",
+    "record.code": '["*.py", "*.pyx", dvc.yaml, params.yaml, pyproject.toml]',
+}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -73,10 +82,11 @@ class Protocol:
     by_drawer: bool = False
     n_query: int | None = None
 
-    def __post_init__(self) -> None:
-        need(self.n_way >= 2, f"a protocol's n_way is {self.n_way}; needs at least 2 classes to tell apart")
-        need(self.k_shot >= 1, f"a protocol's k_shot is {self.k_shot}; needs at least 1 support image a class")
-        need(self.n_query is None or self.n_query >= 1, f"a protocol's n_query is {self.n_query}; needs at least 1")
+    def check(self, where: str) -> None:
+        """Raise ParamsError for a number too low; `where` is the dotted key of this protocol."""
+        need(self.n_way >= 2, f"{where}.n_way is {self.n_way}; needs at least 2 classes to tell apart")
+        need(self.k_shot >= 1, f"{where}.k_shot is {self.k_shot}; needs at least 1 support image a class")
+        need(self.n_query is None or self.n_query >= 1, f"{where}.n_query is {self.n_query}; needs at least 1")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -90,7 +100,8 @@ class Episodes:
         need(self.n_episodes >= 2, f"episodes.n_episodes is {self.n_episodes}; an interval needs at least 2")
         need(self.n_query >= 1, f"episodes.n_query is {self.n_query}; needs at least 1 query a class")
         need(bool(self.protocols), "episodes.protocols is empty; needs at least one, such as 5w1s")
-        for name in self.protocols:
+        for name, protocol in self.protocols.items():
+            protocol.check(f"episodes.protocols.{name}")
             need(
                 name.replace("-", "").replace("_", "").isalnum() and name.isascii(),
                 f"episodes.protocols has the name {name!r}; it becomes a file name: letters, digits, - and _ only",
@@ -217,8 +228,8 @@ class Params:
                 protocol = self.episodes.protocols[name]
                 need(
                     protocol.n_way <= n_way,
-                    f"episodes.protocols.{name} has {protocol.n_way} classes; mann knows {n_way} labels: "
-                    "raise train.n_way, or drop the protocol",
+                    f"episodes.protocols.{name}.n_way is {protocol.n_way}; mann knows {n_way} labels: at most "
+                    f"{n_way} here, or raise train.n_way",
                 )
 
 
@@ -236,5 +247,27 @@ def load_params(path: Path) -> Params:
 
 
 def params_from(mapping: Mapping[str, Any]) -> Params:
-    """Check the parsed content of a params.yaml."""
-    return build(Params, mapping)
+    """Check the parsed content of a params.yaml. An error of missing keys bears the lines to add, where known."""
+    try:
+        return build(Params, mapping)
+    except MissingKeys as error:
+        error.block = tuple(_lines_to_add(error.keys, mapping))
+        raise
+
+
+def _lines_to_add(missing: Sequence[str], mapping: Mapping[str, Any]) -> Iterator[str]:
+    """YAML of those of ADDED that are missing, under their sections."""
+    section = ""
+    for dotted, value in ADDED.items():
+        if dotted in missing or dotted.partition(".")[0] in missing:
+            name, _, key = dotted.partition(".")
+            if not section:
+                yield "a project of an older kshot lacks these lines of params.yaml:"
+            if name != section:
+                yield f"  {name}:"
+            section = name
+            # Groups were judged by the first protocol of min_accuracy, and its name may be any.
+            least = mapping.get("gate", {}).get("min_accuracy")
+            if dotted == "gate.group_protocol" and isinstance(least, Mapping):
+                value = next(iter(least), value)
+            yield f"    {key}: {value}"

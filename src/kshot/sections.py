@@ -5,7 +5,7 @@ import difflib
 import math
 import types
 import typing
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
@@ -14,6 +14,19 @@ import yaml
 from kshot.errors import ParamsError
 
 Section = TypeVar("Section")
+
+
+NAMED = 8  # missing keys that one line names
+
+
+class MissingKeys(ParamsError):
+    """`keys`: the dotted keys, or whole sections, that a file lacks, in their order."""
+
+    def __init__(self, keys: list[str]) -> None:
+        more = f" and {len(keys) - NAMED} more" if len(keys) > NAMED else ""
+        several = f"{len(keys)} keys are missing: {', '.join(keys[:NAMED])}{more}; add them"
+        super().__init__(f"params.yaml: {several if len(keys) > 1 else f'{keys[0]} is missing; add it'}")
+        self.keys = tuple(keys)
 
 
 def need(condition: bool, message: str) -> None:
@@ -42,8 +55,16 @@ def build(kind: type[Section], value: Any, where: str = "") -> Section:
     """`value` as an instance of the dataclass `kind`, its fields' types checked and those of its sections.
 
     `where` is the dotted key that `value` stands under. Raises ParamsError for a key too many, with the nearest that
-    is known, for a key too few, and for a value of another type.
+    is known, for a value of another type, and MissingKeys for all keys too few at once.
     """
+    _refuse_unknown(kind, value, where)
+    if lacking := list(_missing(kind, value, where)):
+        raise MissingKeys(lacking)
+    fields = typing.get_type_hints(kind)
+    return kind(**{key: _convert(fields[key], found, _join(where, key)) for key, found in value.items()})
+
+
+def _refuse_unknown(kind: Any, value: Any, where: str) -> None:
     if not isinstance(value, Mapping):
         raise ParamsError(f"params.yaml: {where or 'the file'} holds {value!r}; needs a section of keys")
     fields = typing.get_type_hints(kind)
@@ -52,10 +73,19 @@ def build(kind: type[Section], value: Any, where: str = "") -> Section:
             near = difflib.get_close_matches(str(key), fields, n=1)
             hint = f"did you mean {_join(where, near[0])}?" if near else f"known are {', '.join(fields)}"
             raise ParamsError(f"params.yaml: unknown key {_join(where, key)}; {hint}")
-    for field in dataclasses.fields(kind):  # type: ignore[arg-type]
-        if field.name not in value and field.default is dataclasses.MISSING:
-            raise ParamsError(f"params.yaml: {_join(where, field.name)} is missing; add it")
-    return kind(**{key: _convert(fields[key], found, _join(where, key)) for key, found in value.items()})
+        if dataclasses.is_dataclass(fields[key]):
+            _refuse_unknown(fields[key], value[key], _join(where, key))
+
+
+def _missing(kind: Any, value: Mapping[str, Any], where: str) -> Iterator[str]:
+    """The dotted keys that `value` and the sections in it lack."""
+    hints = typing.get_type_hints(kind)
+    for field in dataclasses.fields(kind):
+        path = _join(where, field.name)
+        if field.name in value and dataclasses.is_dataclass(hints[field.name]):
+            yield from _missing(hints[field.name], value[field.name], path)
+        elif field.name not in value and field.default is dataclasses.MISSING:
+            yield path
 
 
 def _convert(hint: Any, value: Any, where: str) -> Any:
