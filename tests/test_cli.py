@@ -88,6 +88,8 @@ def test_an_unknown_option_exits_2() -> None:
     [
         (["retrian"], "no command 'retrian'; did you mean retrain? (`kshot --help` explains all)"),
         (["data", "versoins"], "no command 'versoins'; did you mean versions? (`kshot data --help` explains all)"),
+        (["data", "lst"], "no command 'lst'; did you mean versions? (`kshot data --help` explains all)"),
+        (["schedule", "lst"], "no command 'lst'; did you mean list? (`kshot schedule --help` explains all)"),
         (["schedule", "puase"], "no command 'puase'; did you mean pause? (`kshot schedule --help` explains all)"),
         (["schedule", "pause", "evry"], "no NAME 'evry'; did you mean every?"),
         (["xyzzy"], "no command 'xyzzy'; needs one of retrain, plan, data, "),
@@ -109,6 +111,14 @@ def test_what_is_mistyped_is_told_with_what_was_likely_meant(
         cli.main(typed)
     error = capsys.readouterr().err
     assert ended.value.code == 2 and error.startswith(f"kshot: error: {told}") and error.count("\n") == 1
+
+
+@pytest.mark.parametrize("verb", [["tasks"], ["drift"], ["data", "add"]], ids=str)
+def test_a_source_that_is_not_there_is_told_before_any_model_is_asked_for(
+    root: Path, capsys: pytest.CaptureFixture[str], verb: list[str]
+) -> None:
+    assert cli.main([*verb, "nope"]) == 3
+    assert capsys.readouterr().err.startswith("kshot: error: nope does not exist; needs a folder, ")
 
 
 def test_outside_a_project_one_line_says_what_is_needed(tmp_path: Path) -> None:

@@ -56,6 +56,28 @@ def test_lists_null_and_deep_keys(root: Path) -> None:
     assert params.episodes.protocols["5w1s"].n_way == 6
 
 
+def test_changes_are_one_block_and_names_that_went_are_no_null(root: Path, tmp_path: Path) -> None:
+    overlay = tmp_path / "overlay.yaml"
+    overlay.write_text(
+        "episodes: {protocols: {2w1s: {n_way: 2, k_shot: 1, within_group: false}}}\n"
+        "train: {validation_protocol: 2w1s, head_dim: 32}\n"
+        "gate: {min_accuracy: {2w1s: 0.88}, group_protocol: 2w1s}\n"
+    )
+    _, changes = settings.plan(root, overlay=overlay)
+    assert settings.changes_text(changes) == [
+        "  episodes.protocols         without 5w1s, 5w5s, 20w1s, 20w5s; new 2w1s",
+        "  train.head_dim             null -> 32",
+        "  train.validation_protocol  20w1s -> 2w1s",
+        "  gate.min_accuracy          without 5w1s, 20w1s; new 2w1s 0.88",
+        "  gate.group_protocol        5w1s -> 2w1s",
+    ]
+    _, changes = settings.plan(root, sets=["episodes.protocols.5w1s.n_way=6", "gate.min_accuracy.5w1s=0.7"])
+    assert settings.changes_text(changes) == [
+        "  episodes.protocols  5w1s.n_way 5 -> 6",
+        "  gate.min_accuracy   5w1s 0.8 -> 0.7",
+    ]
+
+
 def test_the_weights_count_by_their_content(root: Path) -> None:
     def told(text: bytes, *sets: str) -> list[str]:
         (root / "start.safetensors").write_bytes(text)

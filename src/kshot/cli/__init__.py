@@ -156,7 +156,10 @@ def project_root(start: Path) -> Path:
     for folder in (start, *start.parents):
         if (folder / "dvc.yaml").is_file() and (folder / "params.yaml").is_file():
             return folder
-    raise KshotError(f"{start} is in no kshot project; needs dvc.yaml and params.yaml: change to a clone of kshot")
+    raise KshotError(
+        f"{start} is in no kshot project; needs dvc.yaml and params.yaml here or above: cd to a clone of kshot, "
+        "or make one with git clone"
+    )
 
 
 def _fail(message: str, code: int, options: argparse.Namespace, block: Sequence[str] = ()) -> int:

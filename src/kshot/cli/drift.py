@@ -55,8 +55,10 @@ def run(root: Path, options: argparse.Namespace) -> int:
     from kshot.lifecycle.drift import drift, to_json
     from kshot.lifecycle.drift_page import PAGE, write_drift_page
     from kshot.lifecycle.drift_words import words
+    from kshot.lifecycle.sources import check_exists
     from kshot.memory import keep_freed_memory
 
+    check_exists(options.source)  # before a model is asked for, which may not be there either
     keep_freed_memory()
     found = drift(root, options.source, ignore=options.ignore)
     progress.clear()

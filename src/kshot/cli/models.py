@@ -10,9 +10,11 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from kshot.lifecycle.change import Change
     from kshot.lifecycle.comparison import Comparison
+    from kshot.lifecycle.events import Event
     from kshot.lifecycle.models import Model
 
 CLASSES = 10  # shown of those that got worse, and of those that got better
+REASONS = 3  # shown of an event
 CAVEAT = "intervals are over episodes of these classes and images: other classes or images are not covered"
 
 COMPARE = """\
@@ -137,6 +139,20 @@ def line(change: "Change", old: str, new: str, kind: str) -> dict[str, str]:
     }
 
 
+def event_lines(event: "Event") -> list[tuple[str, str]]:
+    """An event by its number: what happened and who did it, where the aliases stand then, and the first reasons."""
+    from kshot.lifecycle.events import CHALLENGER, CHAMPION, minute
+
+    aliases = [f"{alias} {event.after[alias]}" for alias in (CHAMPION, CHALLENGER) if alias in event.after]
+    reasons = [one for one in event.why.split(" | ") if one]
+    more = [f"and {len(reasons) - REASONS} more reasons: --json"] if len(reasons) > REASONS + 1 else []
+    return [
+        (str(event.number), f"{minute(event.when)}  {event.what}, by {event.who}"),
+        ("", ", ".join(aliases) or "no champion, no challenger"),
+        *(("", one) for one in [*reasons[: REASONS if more else None], *more]),
+    ]
+
+
 def run_history(root: Path, options: argparse.Namespace) -> int:
     """Print every event, the oldest first; exit code 1 where something does not fit."""
     from kshot.lifecycle import anchor, events, history, tables
@@ -151,22 +167,11 @@ def run_history(root: Path, options: argparse.Namespace) -> int:
     if options.json:
         print(json.dumps([dataclasses.asdict(event) for event in found], indent=2))
         return int(bool(problems))
-    rows = [
-        {
-            "event": str(event.number),
-            "when": events.minute(event.when),
-            "what": event.what,
-            "champion": event.after.get(events.CHAMPION, ""),
-            "challenger": event.after.get(events.CHALLENGER, ""),
-            "by": str(event.who),
-            "why": event.why if len(event.why) <= 60 else f"{event.why[:57]}...",
-        }
-        for event in found
-    ]
-    print("\n".join(tables.columns(rows)) if rows else "nothing was decided yet; `kshot retrain` begins")
+    lines = tables.facts([line for event in found for line in event_lines(event)])
+    print("\n".join(lines) if lines else "nothing was decided yet; `kshot retrain` begins")
     for problem in problems:
         print(f"! {problem}")
-    if rows and not problems:
-        whole = "the one event is as it was" if len(rows) == 1 else f"all {len(rows)} events are as they were"
+    if found and not problems:
+        whole = "the one event is as it was" if len(found) == 1 else f"all {len(found)} events are as they were"
         print(f"\n  {whole} written, and the aliases stand where the last one left them")
     return int(bool(problems))

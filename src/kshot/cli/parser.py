@@ -11,6 +11,8 @@ MISSING = re.compile(r"the following arguments are required: (?P<names>.*)")
 ONE_OF = re.compile(r"one of the arguments (?P<names>.*) is required")
 VALUE = re.compile(r"argument (?P<what>[^:]+): expected (one|at least one) argument")
 UNKNOWN = re.compile(r"unrecognized arguments: (?P<typed>\S+).*", re.S)
+# What other programs call a command of ours.
+ELSEWHERE = {"list": "versions", "ls": "versions", "checkout": "restore", "remove": "untag", "train": "retrain"}
 SHOWN = 8  # choices that are named where none is near
 
 
@@ -53,7 +55,8 @@ class Parser(argparse.ArgumentParser):
 
 def _choice(typed: str, known: Sequence[str]) -> str:
     """The one of `known` that was likely meant, else the first SHOWN of them."""
-    if near := difflib.get_close_matches(typed, known, n=1, cutoff=0.5):
-        return f"did you mean {near[0]}?"
+    also = {word: name for word, name in ELSEWHERE.items() if name in known}
+    if near := difflib.get_close_matches(typed, [*known, *also], n=1, cutoff=0.5):
+        return f"did you mean {also.get(near[0], near[0])}?"
     more = f" and {len(known) - SHOWN} more" if len(known) > SHOWN else ""
     return f"needs one of {', '.join(known[:SHOWN])}{more}"

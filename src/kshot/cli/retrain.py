@@ -92,8 +92,7 @@ def change_settings(root: Path, options: argparse.Namespace) -> None:
     text, changes = settings.plan(root, overlay=options.params, sets=options.sets)
     if changes:
         settings.write(root, text)
-        for change in changes:
-            print(f"params.yaml  {change}")
+        print("\n".join(["params.yaml, changed:", *settings.changes_text(changes)]))
 
 
 def choose_data(root: Path, wanted: str | None) -> None:

@@ -178,6 +178,11 @@ def _check(root: Path, wanted: Schedule) -> None:
     from kshot.lifecycle import settings
 
     settings.plan(root, sets=wanted.settings)
+    if wanted.cron is not None:
+        from flows import schedule as times
+
+        times.timetable(wanted)
+        times.next_start(wanted, CRON)
     if wanted.data is not None:
         from kshot.lifecycle import dataset
 

@@ -44,6 +44,10 @@ def run(root: Path, options: argparse.Namespace) -> int:
     """Print the tasks, and draw them in reports/tasks.html."""
     if options.shots < 1:
         raise ParamsError(f"--shots is {options.shots}; needs at least 1 image a class")
+    from kshot.lifecycle.sources import check_exists
+
+    if options.source is not None:
+        check_exists(options.source)  # before a model is asked for, which may not be there either
     from kshot.lifecycle import progress
     from kshot.lifecycle.task_page import PAGE, write_task_page
     from kshot.lifecycle.task_words import words

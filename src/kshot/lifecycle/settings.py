@@ -14,6 +14,7 @@ import yaml
 from kshot import params, sections
 from kshot.errors import ParamsError
 from kshot.lifecycle.files import file_md5
+from kshot.lifecycle.tables import facts
 
 PARAMS = "params.yaml"
 # Mappings of names that a person chooses: what a file says of them stands alone, or nothing could ever be left out.
@@ -51,6 +52,36 @@ def plan(root: Path, *, overlay: Path | None = None, sets: Sequence[str] = ()) -
     new = yaml.safe_load(written)  # what a stage will read, not what we meant to write
     params.params_from(new)
     return written, [Change(key, *values) for key, values in differences(old, new)]
+
+
+def changes_text(changes: Sequence[Change]) -> list[str]:
+    """The changes as aligned lines of key and values; those of one mapping of WHOLE on one line, by its names."""
+    lines: dict[str, str] = {}
+    for one in changes:
+        whole = next((whole for whole in WHOLE if one.key.startswith(f"{whole}.")), "")
+        if not whole:
+            lines[one.key] = f"{shown(one.before)} -> {shown(one.after)}"
+        elif whole not in lines:
+            below = [other for other in changes if other.key.startswith(f"{whole}.")]
+            lines[whole] = _names_text([dataclasses.replace(o, key=o.key.removeprefix(f"{whole}.")) for o in below])
+    return facts(lines.items())
+
+
+def _names_text(changes: Sequence[Change]) -> str:
+    """Names that went, came and changed: "without 5w1s; new 2w1s"; values where they are no sections."""
+    gone = [one.key for one in changes if one.after is None]
+    new = [
+        one.key if isinstance(one.after, Mapping) else f"{one.key} {shown(one.after)}"
+        for one in changes
+        if one.before is None
+    ]
+    other = [
+        f"{one.key} {shown(one.before)} -> {shown(one.after)}"
+        for one in changes
+        if one.before is not None and one.after is not None
+    ]
+    parts = (("without ", gone), ("new ", new), ("", other))
+    return "; ".join(f"{how}{', '.join(names)}" for how, names in parts if names)
 
 
 def weights_change(root: Path, document: Any) -> Change | None:

@@ -69,6 +69,13 @@ def check_given(source: str) -> None:
         raise DataError(f"no source is given, only empty text; needs {NEEDED}, or the word {GLYPHS}")
 
 
+def check_exists(source: str) -> None:
+    """Raise DataError for a source that does not exist, before anything is read."""
+    check_given(source)
+    if source != GLYPHS and not Path(source).expanduser().exists():
+        raise DataError(f"{source} does not exist; needs {NEEDED}, or the word {GLYPHS}")
+
+
 def check_argument(root: Path, source: str) -> None:
     """Raise DataError for a source that is empty text, or a folder that holds the project at `root` itself."""
     check_given(source)
