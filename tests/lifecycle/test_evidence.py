@@ -15,7 +15,7 @@ from PIL import Image
 from kshot.embedding import Embedding, save_embedding
 from kshot.errors import DataError, RegistryError
 from kshot.images import decode, prepare
-from kshot.lifecycle import decision_record, evidence, gate, layout, registry, store
+from kshot.lifecycle import decision_record, evidence, gate, gate_text, layout, registry, store
 from kshot.lifecycle.answers import answer
 from kshot.lifecycle.lineage import Lineage, lineage
 from kshot.lifecycle.packed import read_images, read_manifest
@@ -207,6 +207,20 @@ def test_the_reference_is_compared_with_beside_the_champion(project: Project, mo
         (project.champion.version, gate.CHAMPION, ["3w1s", "3w2s"]),
         (project.other.version, gate.BEST, ["3w1s"]),
     ]
+
+
+def test_a_champion_that_was_deleted_is_told_among_the_reasons(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(evidence.reference, "champions", lambda events: [project.champion.version, "7"])
+    found = gather(project.root, project.champion, project.today, project.params)
+    note = "version 7, champion before, was deleted in MLflow and not compared with"
+    assert found.notes[0] == note
+    said = gate_text.reasons(found, gate.decide(found, project.params.gate).findings)
+    assert note in said and "no champion to compare with" not in said
+    without = gather(project.root, None, project.today, project.params)
+    said = gate_text.reasons(without, gate.decide(without, project.params.gate).findings)
+    assert note in said and "no champion to compare with" in said
 
 
 def test_a_version_that_a_person_fixed_is_compared_with_on_every_protocol(project: Project) -> None:

@@ -45,7 +45,7 @@ def gather(root: Path, champion: Registered | None, lineage: Lineage, params: Pa
     protocols = ours.episodes.groupby("protocol", sort=False)
     accuracy = {str(name): mean_interval(part["accuracy"]) for name, part in protocols}
     comparisons: list[Comparison] = []
-    notes: list[str] = []
+    notes = deleted(root)
     fresh: dict[str, Results] = {}
     for opponent in opponents(root, champion, lineage, params):
         with tempfile.TemporaryDirectory() as scratch:
@@ -60,6 +60,16 @@ def gather(root: Path, champion: Registered | None, lineage: Lineage, params: Pa
             fresh[opponent.version.version] = theirs
     version = champion.version if champion else None
     return Gathered(Evidence(accuracy, version, tuple(comparisons), tuple(notes)), fresh)
+
+
+def deleted(root: Path) -> list[str]:
+    """A note where a version that was champion was deleted in MLflow, so that nothing is compared with it."""
+    known = registry.versions(root)
+    gone = [name for name in reference.champions(history.history(root)) if name not in known]
+    if not gone:
+        return []
+    some = f"version{'s' if len(gone) > 1 else ''} {', '.join(gone)}"
+    return [f"{some}, champion before, {'were' if len(gone) > 1 else 'was'} deleted in MLflow and not compared with"]
 
 
 def opponents(root: Path, champion: Registered | None, lineage: Lineage, params: Params) -> list[Opponent]:

@@ -33,7 +33,8 @@ def reasons(evidence: Evidence, findings: Sequence[Finding]) -> tuple[str, ...]:
             if not certain and not unsure:
                 held.append(_worst_group(drops[0]))
     if evidence.champion is None:
-        held.append("no champion yet to compare with")
+        # A note beside it names one that there was.
+        held.append("no champion to compare with" if evidence.notes else "no champion yet to compare with")
     return (*refused, *warned, *held, *evidence.notes)
 
 
