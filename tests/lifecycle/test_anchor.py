@@ -153,3 +153,14 @@ def test_projects_of_one_repository_have_anchors_of_their_own(root: Path) -> Non
     anchor.keep(root, RUN, chain(1))
     anchor.keep(root / "letters", "f" * 32, chain(2))
     assert anchor.read(root, RUN).others == () == anchor.read(root / "letters", "f" * 32).others
+
+
+def test_events_that_a_kill_kept_from_git_are_counted_and_anchored_later(root: Path) -> None:
+    events = chain(4)
+    assert anchor.behind(root, RUN, events) == 0  # nothing is anchored: no kill, a project that git came to later
+    anchor.keep(root, RUN, events[:3])
+    assert anchor.behind(root, RUN, events) == 1 and anchor.behind(root, RUN, events[:2]) == 0
+    assert anchor.behind(root, RUN, chain(4, "it is another", first=2)) == 0  # no kill: the audit tells it
+    assert anchor.catch_up(root, RUN, events).startswith("the last 1 of 4 events had not been anchored in git")
+    assert anchor.read(root, RUN).hashes == tuple(event.hash for event in events)
+    assert anchor.catch_up(root, RUN, events) == ""

@@ -16,6 +16,7 @@ from pathlib import Path
 from kshot.errors import KshotError
 from kshot.lifecycle import git, store
 from kshot.lifecycle.events import Event
+from kshot.lifecycle.tables import counted
 from kshot.redaction import redacted
 
 LOG = logging.getLogger("kshot.anchor")
@@ -59,6 +60,33 @@ def keep(root: Path, run_id: str, events: Sequence[Event]) -> None:
         return
     except (KshotError, OSError) as error:
         LOG.warning("the decision is recorded, and not anchored in git: %s", " ".join(str(error).split()))
+
+
+def behind(root: Path, run_id: str, events: Sequence[Event]) -> int:
+    """How many of the last events git does not anchor, as after a kill between an event and its anchor.
+
+    0 where git says another history, which an audit tells, or anchors nothing at all.
+    """
+    try:
+        found = read(root, run_id) if run_id else None
+    except git.GitFailed:
+        return 0
+    if found is None or not found.commit or problem(events, found.hashes):
+        return 0
+    return len(events) - len(found.hashes)
+
+
+def catch_up(root: Path, run_id: str, events: Sequence[Event]) -> str:
+    """Anchor the last events where a kill came between; a sentence about it, '' where nothing was left."""
+    left = behind(root, run_id, events)
+    if not left:
+        return ""
+    keep(root, run_id, events)
+    if behind(root, run_id, events):
+        return ""  # the log says why
+    return (
+        f"the last {left} of {counted(len(events), 'event')} had not been anchored in git, as after a kill, and is now"
+    )
 
 
 def read(root: Path, run_id: str, *, remote: bool = False) -> Anchor:

@@ -170,7 +170,8 @@ def settled(client: "MlflowClient", root: Path, where: str) -> Settled:
         )
         said.append(f"{event.why.removeprefix('found: ')}, outside kshot; kept as event {event.number}")
         record = read(client)
-    return Settled(record, tuple(said), finished)
+    anchored = anchor.catch_up(root, record.run_id, record.events)
+    return Settled(record, (*said, *([anchored] if anchored else [])), finished)
 
 
 def append(

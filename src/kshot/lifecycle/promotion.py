@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from kshot.errors import RegistryError
-from kshot.lifecycle import acts, history, promotion_checks, registry, store
+from kshot.lifecycle import acts, anchor, history, promotion_checks, registry, store
 from kshot.lifecycle.events import (
     APPROVED,
     CHAMPION,
@@ -144,7 +144,8 @@ def catch_up(root: Path) -> tuple[str, ...]:
     where = store.connect(root)
     with store.told(where):
         client = store.client()
-        if history.read(client).stands and not _overdue(client):
+        record = history.read(client)
+        if record.stands and not _overdue(client) and not anchor.behind(root, record.run_id, record.events):
             return ()
         with exclusive(root, "registry"):
             record, said, _ = history.settled(client, root, where)

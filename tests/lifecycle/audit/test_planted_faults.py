@@ -321,3 +321,16 @@ def test_the_history_verb_names_the_first_event_that_git_anchors_otherwise(
     rewritten_history(project)
     assert cli.main(["history"]) == 1
     assert "! event 1 (version 1 promoted) is not the one that git anchors" in capsys.readouterr().out
+
+
+def test_an_event_that_a_kill_kept_from_git_is_no_tampering(project: Project) -> None:
+    record = history.record(project.root)
+    number = len(record.events) + 1
+    forged = dataclasses.replace(record.events[-1], number=number, previous=record.events[-1].hash)
+    project.plant.sql(
+        "insert into params (key, value, run_uuid) values (?, ?, ?)",
+        *(event(number), events.to_text(events.seal(forged)), record.run_id),
+    )
+    link = look(project.root, "anchor")
+    assert link.state == "not checked" and f"git anchors {number - 1} of {number} events; those are as" in link.says
+    assert "the last 1 not yet anchored, as after a kill" in link.says

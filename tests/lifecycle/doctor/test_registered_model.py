@@ -1,11 +1,12 @@
 """The registered model of a real registry, deleted and renamed as MLflow's page does it."""
 
+import subprocess
 from pathlib import Path
 
 import pytest
 
 from kshot import cli
-from kshot.lifecycle import history, registry, store
+from kshot.lifecycle import anchor, history, promotion, registry, store
 from kshot.lifecycle.doctor import registered_model
 from kshot.lifecycle.doctor.checkup import told
 from tests.lifecycle import registered_versions
@@ -32,6 +33,25 @@ def test_a_registry_in_order_is_well_and_a_project_without_one_too(root: Path, t
     assert registered_model.look(root) == []
     assert registered_model.look(tmp_path / "empty") == []
     assert not (tmp_path / "empty").exists()
+
+
+def test_an_event_that_a_kill_kept_from_git_is_anchored_by_mend_and_by_the_next_command(
+    root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    subprocess.run(["git", "init", "-q"], cwd=root, check=True)
+    registry.settle(root, "2", judgement(False, "1"), "r")
+    assert registered_model.look(root) == []
+    with monkeypatch.context() as patch:
+        patch.setattr(anchor, "keep", lambda *_: None)  # what a kill right after `done` leaves
+        promotion.promote(root, "2", "needed now", "Ada")
+    (finding,) = registered_model.look(root)
+    assert finding.found.startswith("the last 1 of 3 events are not anchored in git") and not finding.must
+    with monkeypatch.context() as patch:
+        patch.setattr(anchor, "keep", lambda *_: None)
+        assert finding.by_itself is not None and finding.by_itself() == "git anchors no more than before"
+    (said,) = promotion.catch_up(root)
+    assert said.startswith("the last 1 of 3 events had not been anchored in git") and registered_model.look(root) == []
+    assert finding.by_itself() == "git anchors no more than before" and promotion.catch_up(root) == ()
 
 
 def test_a_deleted_model_is_found_and_the_audit_of_a_day_warns(root: Path, capsys: pytest.CaptureFixture[str]) -> None:

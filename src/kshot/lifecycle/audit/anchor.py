@@ -33,7 +33,11 @@ def anchor(subject: Subject, *, deep: bool) -> str:
         why = f" ({trouble})" if trouble else ""
         raise NotRecorded(f"no event is anchored in git yet; the next decision anchors all{why}")
     if trouble or len(known) < len(events):
-        left = trouble or f"the next decision anchors the other {len(events) - len(known)}"
+        last = len(events) - len(known)
+        left = trouble or (
+            f"those are as anchored, and the last {last} not yet anchored, as after a kill; the next command that "
+            "decides anchors it, or `kshot doctor --mend`"
+        )
         raise NotChecked(f"{where} anchors {len(known)} of {counted(len(events), 'event')}; {left}")
     return f"{where} anchors {counted(len(known), 'event')}, the last {known[-1][:12]}"
 

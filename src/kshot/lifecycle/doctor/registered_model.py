@@ -1,9 +1,9 @@
-"""A registered model that was deleted or renamed on MLflow's page while its history of promotions remains."""
+"""A registered model that was deleted or renamed on MLflow's page, and a history that git anchors in part."""
 
 import os
 from pathlib import Path
 
-from kshot.lifecycle import history, store
+from kshot.lifecycle import anchor, history, store
 from kshot.lifecycle.doctor.files import unreadable
 from kshot.lifecycle.doctor.finding import Finding
 from kshot.lifecycle.events import CHAMPION
@@ -18,8 +18,28 @@ def look(root: Path) -> list[Finding]:
         return []
     record = history.record(root)
     if not record.trouble:
-        return []
+        return _anchor(root, record)
     champion = record.last.after.get(CHAMPION, "") if record.last else ""
     found, _, mend = record.trouble.partition("; ")
     need = f"the model of that name, with version {champion} as champion" if champion else "the model of that name"
     return [Finding(CHECK, found, need, mend)]
+
+
+def _anchor(root: Path, record: history.Record) -> list[Finding]:
+    """The last events, which a kill kept from git."""
+    left = anchor.behind(root, record.run_id, record.events)
+    if not left or record.last is None or not record.last.done:
+        return []
+    found = f"the last {left} of {len(record.events)} events are not anchored in git, as after a kill"
+    mend = "kshot doctor --mend, or the next command that decides"
+    events = record.events
+    return [
+        Finding(
+            CHECK,
+            found,
+            "the anchor, or who rewrites them is not found",
+            mend,
+            must=False,
+            by_itself=lambda: anchor.catch_up(root, record.run_id, events) or "git anchors no more than before",
+        )
+    ]
