@@ -17,7 +17,7 @@ from uuid import UUID
 
 from flows import run_processes, server
 from kshot.errors import KshotError
-from kshot.lifecycle import lock, quiet, run_content, schedule, store
+from kshot.lifecycle import lock, quiet, run_content, schedule, state_place, store
 from kshot.lifecycle.doctor.files import unreadable
 from kshot.lifecycle.doctor.finding import Finding, shown
 
@@ -46,6 +46,8 @@ class Run:
 
 def look(root: Path) -> list[Finding]:
     """What is wrong in Prefect's records of this project. Raises KshotError for a server that does not answer."""
+    if state_place.elsewhere(root) is not None:
+        return []  # told among the places: these records are another project's
     named = os.environ.get("PREFECT_API_URL")
     if named:
         server.find(Path(os.environ.get("PREFECT_HOME") or root / quiet.PREFECT_HOME))

@@ -119,7 +119,7 @@ def running(home: Path) -> str | None:
         note = json.loads((home / NOTE).read_text(encoding="utf-8"))
         api, process = str(note["api"]), psutil.Process(int(note["pid"]))
         # Whoever took the port of one that was killed must not be sent the token.
-        return api if _is_server(process) and answers(api) else None
+        return api if _is_server(process, home) and answers(api) else None
     except (OSError, ValueError, KeyError, TypeError, psutil.Error):
         return None
 
@@ -128,17 +128,23 @@ def end_left_behind(home: Path) -> None:
     """End the server of a scheduler that was killed, and forget it."""
     with contextlib.suppress(OSError, ValueError, KeyError, TypeError, psutil.Error):
         left = psutil.Process(int(json.loads((home / NOTE).read_text(encoding="utf-8"))["pid"]))
-        if _is_server(left):
+        if _is_server(left, home):
             os.killpg(left.pid, signal.SIGTERM)
             left.wait(START_S)
     forget(home)
 
 
-def _is_server(process: psutil.Process) -> bool:
-    """Whether a process is a Prefect server of this user: a number may have a new owner."""
+def _is_server(process: psutil.Process, home: Path) -> bool:
+    """Whether a process is a Prefect server of this user on PREFECT_HOME `home`: a number may have a new owner, and the
+    note of a copied project names the original's server."""
+    if process.uids().real != os.getuid():
+        return False
     command = process.cmdline()
-    named = any(Path(part).name == SCRIPT.name for part in command)
-    return process.uids().real == os.getuid() and (named or {"prefect", "server"} <= {*command})  # of earlier versions
+    if any(Path(part).name == SCRIPT.name for part in command):
+        return str(home) in command
+    return {"prefect", "server"} <= {*command} and process.environ().get("PREFECT_HOME") == str(
+        home
+    )  # earlier versions
 
 
 def forget(home: Path) -> None:

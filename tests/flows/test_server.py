@@ -157,3 +157,15 @@ def test_the_server_of_a_killed_process_ends_and_was_closed_too(tmp_path: Path) 
         assert request(port, "POST", "/api/flows/filter", {}, **known)[0] == 200
         starter.send_signal(signal.SIGKILL)
     psutil.Process(process).wait(timeout=120) if psutil.pid_exists(process) else None
+
+
+def test_a_copied_project_neither_uses_nor_ends_the_originals_server(
+    lasting: tuple[server.Server, str], tmp_path: Path
+) -> None:
+    started, _ = lasting
+    (tmp_path / server.NOTE).write_bytes((started.log.parent / server.NOTE).read_bytes())
+    assert server.running(started.log.parent) == started.api
+    assert server.running(tmp_path) is None
+    server.end_left_behind(tmp_path)
+    assert not (tmp_path / server.NOTE).exists()
+    assert started.process.poll() is None and server.answers(started.api)

@@ -5,7 +5,7 @@ import os
 from pathlib import Path
 from typing import Any
 
-from kshot.lifecycle import lock
+from kshot.lifecycle import lock, own_database, state_place
 
 DESCRIPTION = """\
 Run one retraining: ingest, split, validate, episodes, train and evaluate, then register the
@@ -53,6 +53,8 @@ def add_parser(verbs: Any) -> None:
 
 def run(root: Path, options: argparse.Namespace) -> int:
     """Change params.yaml and data/raw as asked, then run the flow here."""
+    own_database.require_place(root)
+    state_place.require_here(root)
     with lock.hold(root, "kshot retrain"):
         change_settings(root, options)
         start(root, debug=options.debug, data=options.data, allow_unrecorded=options.allow_unrecorded)

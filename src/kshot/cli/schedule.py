@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from kshot.errors import KshotError
-from kshot.lifecycle import layout, lock, quiet, schedule, schedule_changes
+from kshot.lifecycle import layout, lock, quiet, schedule, schedule_changes, state_place
 from kshot.lifecycle.files import exclusive
 from kshot.lifecycle.schedule import CRON, EVERY, NEW_DATA, Schedule
 
@@ -99,6 +99,7 @@ def add_parser(verbs: Any) -> None:
 
 def run_serve(root: Path, options: argparse.Namespace) -> int:
     """Change the stored schedule as the options say, print the whole of it, and serve it."""
+    state_place.require_here(root)
     with lock.hold(root, "kshot schedule", lock.SERVING):
         wanted = _wanted(root, options)
         if not options.debug:
@@ -120,6 +121,7 @@ def run_serve(root: Path, options: argparse.Namespace) -> int:
 
 def run_list(root: Path, options: argparse.Namespace) -> int:
     """Print the whole schedule, when each start is due next, and who serves it."""
+    state_place.require_here(root)
     kept = schedule.read(root)
     if kept is None or not kept.names():
         print(f"nothing is scheduled; {BEGIN}")
@@ -134,6 +136,7 @@ def run_list(root: Path, options: argparse.Namespace) -> int:
 
 def run_change(root: Path, options: argparse.Namespace) -> int:
     """Pause, resume or remove what is scheduled, in the file and at the server that serves it."""
+    state_place.require_here(root)
     kept = schedule.read(root)
     known = () if kept is None else schedule_changes.parts(kept) if options.action == "remove" else kept.names()
     names = tuple(options.names) or known

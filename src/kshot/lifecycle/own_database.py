@@ -44,10 +44,19 @@ def require_sound(root: Path) -> bool:
                 f"{DATABASE} is not the one that this project had: it lacks the history of promotions (run {run[:8]}); "
                 f"{COPY}, or, if the history shall be lost, delete {REMEMBERED}"
             )
-        rows = database.execute("select artifact_location from experiments where artifact_location is not null")
-        places = {place for (location,) in rows for place in artifacts_of(str(location))}
+        places = _places(database)
     _require_place(root, places)
     return True
+
+
+def require_place(root: Path) -> None:
+    """Raise RegistryError for a project whose records were copied or moved with it, before anything is written."""
+    path = root / DATABASE
+    if "MLFLOW_TRACKING_URI" in os.environ or not path.exists() or damage(path):
+        return  # a damaged one is told where it is opened
+    with closing(sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True, timeout=10)) as database:
+        places = _places(database)
+    _require_place(root, places)
 
 
 def damage(path: Path) -> str:
@@ -82,6 +91,11 @@ def artifacts_of(address: str) -> Iterator[Path]:
     if path.startswith("/") and BELOW in path:
         with contextlib.suppress(ValueError):
             yield Path(path[: path.index(BELOW)] + BELOW)
+
+
+def _places(database: sqlite3.Connection) -> set[Path]:
+    rows = database.execute("select artifact_location from experiments where artifact_location is not null")
+    return {place for (location,) in rows for place in artifacts_of(str(location))}
 
 
 def _require_place(root: Path, places: set[Path]) -> None:

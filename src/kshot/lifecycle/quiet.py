@@ -7,6 +7,7 @@ inherit them and because most of the tools read them while they are imported. Ca
 import os
 from pathlib import Path
 
+from kshot.lifecycle import state_place
 from kshot.lifecycle.private_state import private_database, private_state
 
 PREFECT_HOME = Path(".kshot/prefect")  # in the project
@@ -42,7 +43,9 @@ def keep_prefect_in(root: Path) -> Path:
     its own where none is named: that one would take requests of every page and user.
     """
     os.environ.setdefault("PREFECT_SERVER_ALLOW_EPHEMERAL_MODE", "false")
+    state_place.require_here(root)
     own = private_state(root.resolve()) / PREFECT_HOME.name
+    state_place.remember(root)
     home = os.environ.setdefault("PREFECT_HOME", str(own))
     Path(home).mkdir(parents=True, exist_ok=True)
     if Path(home) == own:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from kshot.errors import KshotError
-from kshot.lifecycle import lock, raw, schedule, store
+from kshot.lifecycle import lock, raw, schedule, state_place, store
 
 CHAMPION, CHALLENGER = "champion", "challenger"
 SETTING = "gate."  # names the setting that refused, in the gate's reasons
@@ -72,6 +72,10 @@ def standing(root: Path) -> Standing:
         served = f"served by process {serving.pid}" if serving else "not served now"
         facts.append(("schedule", f"{', '.join(kept.names())}{paused}, {served}"))
     steps = _steps(data, found, is_working=working is not None)
+    was = _elsewhere(root)
+    if was is not None:
+        facts.append(("schedule", f"of {was}, from where this project came"))
+        steps.insert(0, ("kshot doctor --mend", "gives the records, schedule and planned runs their place here"))
     if not any((folder / ".git").exists() for folder in (root, *root.parents)):
         steps.insert(0, ("git init", "then git add and git commit: a model's record names the commit of its code"))
     if kept is not None and set(kept.names()) - set(kept.paused) and serving is None:
@@ -148,8 +152,15 @@ def _data_version(root: Path) -> str:
     return found.md5 if found else ""
 
 
+def _elsewhere(root: Path) -> Path | None:
+    try:
+        return state_place.elsewhere(root)
+    except KshotError:
+        return None
+
+
 def _schedule(root: Path) -> schedule.Schedule | None:
     try:
-        return schedule.read(root)
+        return None if state_place.elsewhere(root) else schedule.read(root)
     except KshotError:
         return None

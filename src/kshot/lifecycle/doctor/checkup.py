@@ -5,7 +5,17 @@ from collections.abc import Callable
 from pathlib import Path
 
 from kshot.errors import KshotError
-from kshot.lifecycle.doctor import files, moved, registered_model, remote, runs, scheduling, telemetry, versions
+from kshot.lifecycle.doctor import (
+    copied_state,
+    files,
+    moved,
+    registered_model,
+    remote,
+    runs,
+    scheduling,
+    telemetry,
+    versions,
+)
 from kshot.lifecycle.doctor.finding import Finding
 
 
@@ -15,6 +25,7 @@ def checkup(root: Path, set_by_kshot: frozenset[str], more: dict[str, Callable[[
         versions.CHECK: versions.look,
         telemetry.CHECK: lambda: telemetry.look(root, set_by_kshot),
         files.CHECK: lambda: files.look(root),
+        copied_state.CHECK: lambda: copied_state.look(root),
         moved.CHECK: lambda: moved.look(root),
         runs.CHECK: lambda: runs.look(root),
         registered_model.CHECK: lambda: registered_model.look(root),

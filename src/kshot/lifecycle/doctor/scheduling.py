@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from kshot.errors import KshotError
-from kshot.lifecycle import lock, schedule
+from kshot.lifecycle import lock, schedule, state_place
 from kshot.lifecycle.doctor.finding import Finding
 
 CHECK = "schedule"
@@ -12,6 +12,8 @@ CHECK = "schedule"
 def look(root: Path) -> list[Finding]:
     """The schedule that nobody serves; one that is paused as a whole may rest."""
     try:
+        if state_place.elsewhere(root) is not None:
+            return []  # told among the places
         kept = schedule.read(root)
         served = lock.holder(root, lock.SERVING)
     except (KshotError, OSError):

@@ -1,0 +1,53 @@
+"""Schedules, planned runs and Prefect's records in .kshot that another folder's project wrote."""
+
+import time
+from pathlib import Path
+
+from kshot.errors import KshotError
+from kshot.lifecycle import layout, lock, new_data, quiet, schedule, state_place
+from kshot.lifecycle.doctor.finding import Finding
+
+CHECK = "place"
+
+
+def look(root: Path) -> list[Finding]:
+    """The state of another place. Raises KshotError for a damaged note of the place."""
+    was = state_place.elsewhere(root)
+    if was is None:
+        return []
+    return [
+        Finding(
+            CHECK,
+            state_place.sentence(was),
+            "a state of its own",
+            "kshot doctor --mend",
+            by_itself=lambda: settle(root),
+        )
+    ]
+
+
+def settle(root: Path) -> str:
+    """Set aside what belongs to the other place, and note this one; what was done. Killed half-way it is done again.
+
+    Prefect's records name the other place, so they go. Of a project that was moved the schedule stays, and what is
+    known of new data: a version whose run is gone with the records is started again. Of a copy they go too. Raises Busy
+    while another command works here.
+    """
+    with lock.hold(root, "kshot doctor --mend"), lock.hold(root, "kshot doctor --mend", lock.SERVING):
+        was = state_place.elsewhere(root)
+        if was is None:
+            return "the schedule and planned runs are of this place already"
+        copied = state_place.is_copy(was)
+        names = [quiet.PREFECT_HOME, *((schedule.FILE, new_data.FILE) if copied else ())]
+        aside = root / layout.STATE / f"of-another-place-{time.strftime('%Y%m%dT%H%M%S')}"
+        try:
+            aside.mkdir(mode=0o700, exist_ok=True)
+            found = [name for name in names if (root / name).exists()]
+            for name in found:
+                (root / name).rename(aside / name.name)
+            (root / state_place.FILE).unlink()
+            state_place.remember(root)
+        except OSError as error:
+            raise KshotError(f"{error.filename} could not be set aside ({error.strerror}); mend that, again") from error
+    rest = "`kshot schedule` with its options begins one of this project" if copied else "the schedule stays"
+    return f"{', '.join(map(str, found)) or 'nothing'} of {was} set aside in {aside.relative_to(root)}; {rest}"
