@@ -9,7 +9,6 @@ RUN apt-get update \
 WORKDIR /opt/kshot
 COPY Makefile pyproject.toml requirements.lock README.md ./
 COPY src src
-COPY flows flows
 RUN make install
 
 ENV PATH=/opt/kshot/.venv/bin:$PATH

@@ -63,4 +63,4 @@ lock: install
 clean:
 	rm -rf .venv .kshot model reports data/packed data/split data/episodes .mypy_cache .ruff_cache .pytest_cache \
 		.hypothesis .import_linter_cache
-	find src flows tests -name __pycache__ -type d -prune -exec rm -rf {} +
+	find src tests -name __pycache__ -type d -prune -exec rm -rf {} +

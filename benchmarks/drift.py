@@ -16,12 +16,12 @@ import numpy as np
 from PIL import Image, ImageFilter, ImageOps
 from sklearn.datasets import load_digits, load_sample_images
 
-from kshot.drift import Measure, Shape, held_samples, judge, statistics, take
-from kshot.glyphs import draw
-from kshot.lifecycle import registry
-from kshot.lifecycle.drift_reference import Reference, look_at, read_reference
-from kshot.lifecycle.drift_source import NewPictures
-from kshot.lifecycle.sources import read_source
+from kshot.drift.measures import Measure, Shape, held_samples, judge, statistics, take
+from kshot.glyphs.draw import draw
+from kshot.lifecycle.drift.reference import Reference, look_at, read_reference
+from kshot.lifecycle.drift.source import NewPictures
+from kshot.lifecycle.registry import model_versions
+from kshot.lifecycle.sources.source_images import read_source
 
 SEEDS = (1, 2, 3)
 SAMPLES = 20  # of each seed and shape
@@ -212,7 +212,7 @@ def some(labels: list[str], seed: int) -> np.ndarray:
 
 
 def main(root: Path, others: list[Path]) -> None:
-    champion = registry.champion(root)
+    champion = model_versions.champion(root)
     assert champion is not None, "no champion: kshot retrain"
     reference = read_reference(root, champion)
     place = root / ".kshot" / "fresh"

@@ -147,13 +147,14 @@ def compress(project: Path, picture: Path) -> None:
     import torch
     from matplotlib import pyplot
 
-    from kshot.embedding import projected
-    from kshot.evaluation import Points, accuracies, answer_episodes
-    from kshot.lifecycle import layout
-    from kshot.lifecycle.features import inputs_of
-    from kshot.lifecycle.packed import image_ids, of_splits, read_classes, read_episodes, read_manifest
+    from kshot.evaluation.evaluate import accuracies, answer_episodes
+    from kshot.lifecycle.data.packed import image_ids, of_splits, read_classes, read_episodes, read_manifest
+    from kshot.lifecycle.project import layout
+    from kshot.lifecycle.stages.features import inputs_of
     from kshot.methods.saving import load_method
-    from kshot.reduction import principal_axes, quantise, restore
+    from kshot.nets.embedding import projected
+    from kshot.nets.pca import principal_axes, quantise, restore
+    from kshot.nets.points import Points
 
     torch.manual_seed(0)
     embedding = load_method(project / layout.MODEL).embedding

@@ -23,12 +23,12 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
-from kshot.embedding import Embedding
-from kshot.episodes import EpisodeSet, draw_episodes
-from kshot.evaluation import accuracies, answer_episodes, embed_once
-from kshot.images import decode, prepare
-from kshot.memory import keep_freed_memory
-from kshot.params import Ingest, Protocol
+from kshot.data.episodes import EpisodeSet, draw_episodes
+from kshot.data.images import decode, prepare
+from kshot.evaluation.evaluate import accuracies, answer_episodes, embed_once
+from kshot.nets.embedding import Embedding
+from kshot.nets.memory import keep_freed_memory
+from kshot.params.schema import Ingest, Protocol
 
 EPISODES, ROUNDS = 10_000, 3
 PEER_EPISODES = {"5w1s": 400, "20w5s": 80}

@@ -14,12 +14,12 @@ from pathlib import Path
 
 import torch
 
-from kshot.lifecycle import layout
-from kshot.lifecycle.network import new_embedding
-from kshot.lifecycle.packed import read_images
+from kshot.lifecycle.data.packed import read_images
+from kshot.lifecycle.project import layout
 from kshot.lifecycle.stages import embed
-from kshot.memory import keep_freed_memory
-from kshot.params import load_params
+from kshot.lifecycle.stages.network import new_embedding
+from kshot.nets.memory import keep_freed_memory
+from kshot.params.schema import load_params
 
 BATCHES = 10
 

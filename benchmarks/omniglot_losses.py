@@ -19,10 +19,8 @@ from typing import Any
 
 import torch
 
-from kshot.embedding import Embedding
-from kshot.evaluation import accuracies, answer_episodes, embed_once
-from kshot.lifecycle.network import new_embedding
-from kshot.lifecycle.packed import (
+from kshot.evaluation.evaluate import accuracies, answer_episodes, embed_once
+from kshot.lifecycle.data.packed import (
     image_ids,
     label_names,
     of_splits,
@@ -31,12 +29,14 @@ from kshot.lifecycle.packed import (
     read_images,
     read_manifest,
 )
+from kshot.lifecycle.stages.network import new_embedding
 from kshot.lifecycle.stages.train import make_deterministic
-from kshot.memory import keep_freed_memory
 from kshot.methods.table import build_method, describe
-from kshot.params import Params, load_params
+from kshot.nets.embedding import Embedding
+from kshot.nets.memory import keep_freed_memory
+from kshot.params.schema import Params, load_params
 from kshot.statistics import mean_interval
-from kshot.training import Validation, meta_train
+from kshot.training.loop import Validation, meta_train
 
 STEPS, FINAL_STEPS, SPEED_STEPS, SEEDS = 2500, 5000, 60, (0, 1, 2)
 UNIT = {"l2_normalize": True, "distance": "euclidean"}

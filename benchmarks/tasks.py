@@ -17,20 +17,20 @@ from PIL import Image
 from sklearn.datasets import load_digits, load_sample_images
 from sklearn.metrics import roc_auc_score
 
+from kshot.data.episodes import EpisodeSet, draw_episodes
 from kshot.distances import euclidean
-from kshot.embedding import embed
-from kshot.episodes import EpisodeSet, draw_episodes
-from kshot.evaluation import answer_episodes
-from kshot.hardness import views
-from kshot.lifecycle.answers import test_protocols
-from kshot.lifecycle.packed import image_ids, read_classes, read_episodes, read_images, read_manifest
-from kshot.lifecycle.task_model import TaskModel, limit, narrowed, read_task_model
-from kshot.lifecycle.task_words import correlation
-from kshot.lifecycle.tasks import Trust, survey
-from kshot.params import Protocol, load_params
+from kshot.evaluation.evaluate import answer_episodes
+from kshot.lifecycle.data.packed import image_ids, read_classes, read_episodes, read_images, read_manifest
+from kshot.lifecycle.stages.predictions import test_protocols
+from kshot.lifecycle.tasks.survey import Trust, survey
+from kshot.lifecycle.tasks.task_model import TaskModel, limit, narrowed, read_task_model
+from kshot.lifecycle.tasks.text import correlation
+from kshot.nets.embedding import embed
+from kshot.params.schema import Protocol, load_params
 from kshot.statistics import Interval, rank_correlation
-from kshot.task_space import outsideness
-from kshot.tasks import Embedded, Task, embed_task, squared_distances
+from kshot.tasks.difficulty import views
+from kshot.tasks.embedding import Embedded, Task, embed_task, squared_distances
+from kshot.tasks.space import outsideness
 
 EPISODES, REPEATS, STRANGE = 500, 8, 200
 SHAPES = ((5, 1), (5, 5), (20, 1), (20, 5))

@@ -13,13 +13,13 @@ IMAGES, SIZE, STEPS = 360, 28, 25
 
 def measure(keep: bool) -> float:
     """Milliseconds of one forward and backward pass, the median of STEPS."""
-    from kshot.memory import keep_freed_memory
+    from kshot.nets.memory import keep_freed_memory
 
     if keep:
         keep_freed_memory()
     import torch
 
-    from kshot.networks import conv4
+    from kshot.nets.conv import conv4
 
     torch.manual_seed(0)
     network = conv4(channels=1, size=SIZE).to(memory_format=torch.channels_last)

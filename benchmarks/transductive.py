@@ -17,10 +17,10 @@ from easyfsl.methods import PTMAP
 from evaluation import episodes_of, packed, pictures, untrained
 from torch import Tensor, nn
 
-from kshot.evaluation import embed_once
-from kshot.heads.pt_map import STEPS, power_transform, pt_map_head
-from kshot.memory import keep_freed_memory
-from kshot.params import Protocol
+from kshot.classifiers.pt_map import STEPS, power_transform, pt_map_head
+from kshot.evaluation.evaluate import embed_once
+from kshot.nets.memory import keep_freed_memory
+from kshot.params.schema import Protocol
 
 EPISODES, PEER_EPISODES, ROUNDS = 64, 4, 3
 PROTOCOLS = {"5w1s": Protocol(5, 1, False), "20w1s": Protocol(20, 1, False)}

@@ -10,7 +10,7 @@ import pytest
 
 from kshot import cli
 from kshot.errors import KshotError
-from kshot.lifecycle import lock
+from kshot.lifecycle.project import project_lock
 
 REPOSITORY = Path(__file__).parents[1]
 
@@ -162,7 +162,7 @@ def test_debug_shows_the_traceback_too(
 
 @pytest.mark.parametrize("verb", [["retrain"], ["data", "add", "somewhere"]])
 def test_a_writing_verb_waits_for_nobody_while_another_holds_the_project(root: Path, verb: list[str]) -> None:
-    with lock.hold(root, "kshot retrain"):
+    with project_lock.hold(root, "kshot retrain"):
         ended = kshot(*verb, cwd=root)
     assert ended.returncode == 8
     assert f"`kshot retrain` (process {os.getpid()}) has been working in this project since" in ended.stderr

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 import yaml
 
-from kshot.lifecycle import layout
-from kshot.params import Params
+from kshot.lifecycle.project import layout
+from kshot.params.schema import Params
 
 ROOT = Path(__file__).parents[1]
 SOURCE = ROOT / "src"

@@ -40,9 +40,9 @@ def test_the_job_variables_are_those_of_the_worker(deployment: DeploymentConfig)
 
 @pytest.mark.parametrize("deployment", FILE.deployments, ids=lambda one: str(one.name))
 def test_entrypoint_parameters_and_limit_are_sound(deployment: DeploymentConfig) -> None:
-    from flows.at_commit import retrain_at_commit
+    from kshot.flows.at_commit import retrain_at_commit
 
-    assert deployment.entrypoint == "flows/at_commit.py:retrain_at_commit"
+    assert deployment.entrypoint == "src/kshot/flows/at_commit.py:retrain_at_commit"
     assert set(deployment.parameters) <= set(inspect.signature(retrain_at_commit.fn).parameters)
     retrain_at_commit.validate_parameters(deployment.parameters)
     assert deployment.concurrency_limit is not None and not isinstance(deployment.concurrency_limit, int)

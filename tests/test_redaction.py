@@ -9,9 +9,9 @@ from types import SimpleNamespace
 
 import pytest
 
-from flows import links
 from kshot import cli
 from kshot.errors import DataError, KshotError
+from kshot.flows import links
 from kshot.redaction import RedactedRecord, redact_error, redacted, shareable
 
 SECRET = "geheim-Zd81"

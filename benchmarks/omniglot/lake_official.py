@@ -29,11 +29,11 @@ from numpy.typing import NDArray
 from scipy.optimize import linear_sum_assignment
 from torch import Tensor
 
-from kshot.answering import ANSWERING, answering_method, load_answering, scorer
-from kshot.embedding import embed
-from kshot.images import decode, prepare
-from kshot.memory import keep_freed_memory
-from kshot.params import recorded_ingest
+from kshot.data.images import decode, prepare
+from kshot.evaluation.classifier import ANSWERING, answering_method, load_answering, scorer
+from kshot.nets.embedding import embed
+from kshot.nets.memory import keep_freed_memory
+from kshot.params.schema import recorded_ingest
 from kshot.statistics import NORMAL_95, Interval, mean_interval
 
 N_WAY = 20

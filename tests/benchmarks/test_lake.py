@@ -13,10 +13,10 @@ import pytest
 import torch
 from PIL import Image
 
-from kshot.answering import answering_of, save_answering
-from kshot.embedding import Embedding
+from kshot.evaluation.classifier import answering_of, save_answering
 from kshot.methods.saving import save_method
 from kshot.methods.table import build_method
+from kshot.nets.embedding import Embedding
 
 FOLDER = Path(__file__).parents[2] / "benchmarks/omniglot"
 ALPHABETS, CHARACTERS, DRAWERS = ("Angelic", "Tengwar"), 21, 3

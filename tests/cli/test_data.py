@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from kshot import cli
-from kshot.lifecycle import dataset
+from kshot.lifecycle.data import data_versions
 from tests.lifecycle import raw_project
 
 
@@ -30,7 +30,7 @@ def test_what_is_left_out_is_printed_and_skip_agrees_to_it(
         "class phone comes out empty",
     ]
     assert f"`kshot data add '{source}' --skip`" in printed.err
-    assert dataset.current(root) is None
+    assert data_versions.current(root) is None
     assert cli.main(["data", "add", str(source), "--skip"]) == 0
     assert "3 images, 2 classes from birds of mine" in capsys.readouterr().out
 

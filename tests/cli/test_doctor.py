@@ -10,11 +10,13 @@ from pathlib import Path
 import pytest
 
 from kshot import cli
-from kshot.lifecycle import quiet, schedule, store
 from kshot.lifecycle.doctor import telemetry
+from kshot.lifecycle.pipeline import schedule
+from kshot.lifecycle.project import no_telemetry
+from kshot.lifecycle.tracking import store
 from tests.lifecycle import raw_project
 from tests.lifecycle.doctor.test_runs import begin, dead_process
-from tests.lifecycle.test_schedule import ALL
+from tests.lifecycle.pipeline.test_schedule import ALL
 
 COLUMNS = "id, name, flow_id, deployment_id, state_type, state_name, expected_start_time, start_time"  # read of a run
 
@@ -25,7 +27,7 @@ def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     made = raw_project.make(tmp_path / "root")
     for name in ("PREFECT_HOME", "PREFECT_API_URL", "MLFLOW_TRACKING_URI"):
         monkeypatch.delenv(name, raising=False)
-    for name, value in {**quiet.SWITCHES, **dict(telemetry.SWITCH.values())}.items():
+    for name, value in {**no_telemetry.SWITCHES, **dict(telemetry.SWITCH.values())}.items():
         monkeypatch.setenv(name, value)
     monkeypatch.chdir(made)
     return made

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from kshot import cli
-from kshot.lifecycle import history, registry
+from kshot.lifecycle.registry import history, model_versions
 from tests.lifecycle import registered_versions
 from tests.lifecycle.registered_versions import judgement
 
@@ -20,7 +20,7 @@ REPOSITORY = Path(__file__).parents[2]
 def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Version 1 is champion; 2, 3 and 4 wait for somebody to decide."""
     root = registered_versions.write(tmp_path_factory.mktemp("template"))
-    registry.settle(root, "1", judgement(True), "r")
+    model_versions.settle(root, "1", judgement(True), "r")
     return root
 
 

@@ -14,10 +14,10 @@ from pathlib import Path
 import pytest
 
 from kshot.cli.terminal import Lines, has_colour
-from kshot.lifecycle import schedule
+from kshot.lifecycle.pipeline import schedule
 from tests.flows.project import environment
 from tests.lifecycle import raw_project
-from tests.lifecycle.test_schedule import ALL
+from tests.lifecycle.pipeline.test_schedule import ALL
 
 ESCAPE = re.compile(r"\x1b\[[0-9;]*m")
 

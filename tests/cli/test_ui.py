@@ -11,9 +11,9 @@ from pathlib import Path
 
 import psutil
 
-from flows import links, server
 from kshot.cli import ui
-from kshot.lifecycle import server_token
+from kshot.flows import links, server
+from kshot.lifecycle.servers import server_token
 from tests.flows import project
 from tests.flows.served import PATIENCE_S
 from tests.flows.test_server import basic, request

@@ -15,7 +15,7 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from typing import Any
 
-from kshot.lifecycle import notify
+from kshot.lifecycle.project import notify
 from tests.flows import project
 
 PATIENCE_S = float(os.environ.get("KSHOT_TEST_PATIENCE_S", "240"))

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from flows import at_commit
+from kshot.flows import at_commit
 from tests.flows.project import REPOSITORY
 
 
@@ -77,8 +77,8 @@ def test_kshot_comes_from_the_worktree_here_and_in_the_stages(home: Path) -> Non
     (home / "src/kshot/__init__.py").write_text("WHO = 'an edit'\n")
     code = f"""
 import subprocess, sys
-sys.path.insert(0, {str(REPOSITORY / "flows")!r})
-import at_commit
+sys.path.insert(0, {str(REPOSITORY / "src")!r})
+from kshot.flows import at_commit
 from pathlib import Path
 with at_commit.checked_out(Path({str(home)!r}), "HEAD") as tree:
     at_commit.use_code_of(tree)

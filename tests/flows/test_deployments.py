@@ -13,12 +13,12 @@ from prefect import get_client
 from prefect.states import Cancelled, Completed, Crashed, Failed, Running, Scheduled
 from prefect.testing.utilities import prefect_test_harness
 
-from flows import promote, scheduled_runs
-from flows import schedule as times
-from flows.at_commit import alone
-from kshot.lifecycle import new_data, schedule
-from kshot.lifecycle.new_data import Seen, Version
-from tests.lifecycle.test_schedule import ALL
+from kshot.flows import promote, scheduled_runs
+from kshot.flows import schedule as times
+from kshot.flows.at_commit import alone
+from kshot.lifecycle.pipeline import new_data, schedule
+from kshot.lifecycle.pipeline.new_data import Seen, Version
+from tests.lifecycle.pipeline.test_schedule import ALL
 
 A, B = "a" * 32, "b" * 32
 
@@ -69,7 +69,7 @@ def test_a_run_whose_process_is_gone_is_crashed_and_one_that_lives_is_not(
     tmp_path: Path, ids: list[UUID], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     lost, alive = begin(ids[0], Running()), begin(ids[1], Running())
-    monkeypatch.setattr("flows.at_commit.runtime.flow_run.id", str(alive), raising=False)
+    monkeypatch.setattr("kshot.flows.at_commit.runtime.flow_run.id", str(alive), raising=False)
     with alone(tmp_path, wait=False):
         asyncio.run(times.tidy(tmp_path, ALL, ids))
     assert (state_of(lost), state_of(alive)) == ("Crashed", "Running")
@@ -126,7 +126,7 @@ SKIPPED = "skipped: the scheduled retraining x was going on"
 def test_a_version_whose_run_was_skipped_is_started_once_the_other_has_ended(
     tmp_path: Path, ids: list[UUID], monkeypatch: pytest.MonkeyPatch, reason: str
 ) -> None:
-    monkeypatch.setattr("flows.at_commit.runtime.flow_run.id", "another", raising=False)
+    monkeypatch.setattr("kshot.flows.at_commit.runtime.flow_run.id", "another", raising=False)
     seen, _ = scheduled_runs.start_new(tmp_path, Seen("f", (Version(uuid4().hex),)))
     first = seen.versions[0].run
     with get_client(sync_client=True) as client:

@@ -13,12 +13,14 @@ from uuid import UUID
 
 import pytest
 
-from flows import doctor, run_processes, server
 from kshot.errors import KshotError
-from kshot.lifecycle import lock, process_group, quiet, schedule, server_token
+from kshot.flows import doctor, run_processes, server
 from kshot.lifecycle.doctor.finding import Finding
+from kshot.lifecycle.pipeline import schedule
+from kshot.lifecycle.project import no_telemetry, processes, project_lock
+from kshot.lifecycle.servers import server_token
 from tests.lifecycle.doctor.test_runs import begin, dead_process
-from tests.lifecycle.test_schedule import ALL
+from tests.lifecycle.pipeline.test_schedule import ALL
 
 
 @pytest.fixture(scope="module")
@@ -30,7 +32,7 @@ def recorded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         for name in ("PREFECT_HOME", "PREFECT_API_URL", server_token.CLIENT):
             patch.setenv(name, "put back afterwards")
             patch.delenv(name)
-        home = quiet.keep_prefect_in(root)
+        home = no_telemetry.keep_prefect_in(root)
         up = server.start_lasting(home, server.free_port(4300))
         try:
             up.wait()
@@ -38,7 +40,7 @@ def recorded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
             _record(root, up.api, server_token.token(home))
             yield root
         finally:
-            process_group.end(up.process, grace_s=3.0)
+            processes.end(up.process, grace_s=3.0)
             server.forget(home)
 
 
@@ -65,7 +67,7 @@ def _record(root: Path, api: str, token: str) -> None:
 @pytest.fixture
 def root(recorded: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The project; its records are read from the database."""
-    monkeypatch.setenv("PREFECT_HOME", str(recorded / quiet.PREFECT_HOME))
+    monkeypatch.setenv("PREFECT_HOME", str(recorded / no_telemetry.PREFECT_HOME))
     monkeypatch.delenv("PREFECT_API_URL", raising=False)
     schedule.write(recorded, ALL)
     return recorded
@@ -77,7 +79,7 @@ def found(root: Path, check: str) -> list[Finding]:
 
 def test_a_start_that_is_late_although_somebody_serves_is_told(root: Path) -> None:
     assert found(root, "schedule") == []  # nobody serves, and another check says so
-    with lock.hold(root, "kshot schedule", lock.SERVING):
+    with project_lock.hold(root, "kshot schedule", project_lock.SERVING):
         (finding,) = found(root, "schedule")
         assert finding.must and finding.found.startswith("starts of cron, every are late (1, the first was due")
         schedule.write(root, schedule.pause(ALL, ALL.names(), True))
@@ -87,7 +89,7 @@ def test_a_start_that_is_late_although_somebody_serves_is_told(root: Path) -> No
 def test_a_schedule_without_a_next_start_is_told(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """What sqlalchemy 2.1 leaves: all is served and nothing is planned."""
     monkeypatch.setattr(doctor, "RUNS", f"{doctor.RUNS} and flow_run.name <> 'late'")
-    with lock.hold(root, "kshot schedule", lock.SERVING):
+    with project_lock.hold(root, "kshot schedule", project_lock.SERVING):
         assert found(root, "schedule") == []  # it has only begun to serve
         monkeypatch.setattr(doctor, "PLANNED_S", -1.0)
         (finding,) = found(root, "schedule")
@@ -97,15 +99,15 @@ def test_a_schedule_without_a_next_start_is_told(root: Path, monkeypatch: pytest
 def test_runs_whose_process_is_gone_are_told(root: Path) -> None:
     (finding,) = found(root, "runs")
     assert finding.found.startswith("Running in Prefect though the process is gone: ") and "by-hand" in finding.found
-    with lock.hold(root, "kshot schedule", lock.SERVING):
+    with project_lock.hold(root, "kshot schedule", project_lock.SERVING):
         assert found(root, "runs")[0].found.endswith(": by-hand")
     time.sleep(1)  # the lock says when to the second
-    with lock.hold(root, "kshot retrain"):  # which began later
+    with project_lock.hold(root, "kshot retrain"):  # which began later
         assert len(found(root, "runs")) == 1
 
 
 def test_a_run_that_lives_on_after_its_scheduler_is_not_gone(root: Path) -> None:
-    with closing(sqlite3.connect(root / quiet.PREFECT_HOME / "prefect.db")) as records:
+    with closing(sqlite3.connect(root / no_telemetry.PREFECT_HOME / "prefect.db")) as records:
         (by_clock,) = records.execute("select id from flow_run where name = 'by-clock'").fetchone()
     # As Prefect's runner starts one: its module, and the run's id in the environment.
     (root / "prefect").mkdir()
@@ -132,7 +134,7 @@ def test_of_a_server_only_what_mlflow_knows_of_this_machine_is_judged_and_mended
     # As where the command imports prefect: another test may have imported it with other settings.
     from prefect.settings import PREFECT_API_AUTH_STRING, PREFECT_API_URL, temporary_settings
 
-    home = recorded / quiet.PREFECT_HOME
+    home = recorded / no_telemetry.PREFECT_HOME
     api = server.running(home)
     assert api is not None
     monkeypatch.setenv("PREFECT_API_URL", api)
@@ -142,7 +144,7 @@ def test_of_a_server_only_what_mlflow_knows_of_this_machine_is_judged_and_mended
 
 def _judged_and_mended(root: Path) -> None:
     assert found(root, "runs") == []  # a process of another machine may work on them
-    database = root / quiet.PREFECT_HOME / "prefect.db"
+    database = root / no_telemetry.PREFECT_HOME / "prefect.db"
     with closing(sqlite3.connect(database)) as records:
         (flow_run,) = records.execute("select id from flow_run where name = 'by-hand'").fetchone()
     begin(root, dead_process(), tags={"kshot.prefect_flow_run": flow_run})

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from flows import output, server
+from kshot.flows import output, server
 
 
 class Screen(io.StringIO):

@@ -7,7 +7,7 @@ import sys
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from kshot.lifecycle import events, history, registry
+from kshot.lifecycle.registry import events, history, model_versions
 from tests.flows.project import REPOSITORY, environment
 from tests.lifecycle import registered_versions
 from tests.lifecycle.registered_versions import judgement
@@ -16,8 +16,8 @@ SERVE = """
 import os, sys
 from pathlib import Path
 from prefect import serve
-from flows.at_commit import SERVED
-from flows.promote import deployment
+from kshot.flows.at_commit import SERVED
+from kshot.flows.promote import deployment
 os.environ[SERVED] = sys.argv[1]
 serve(deployment(), pause_on_shutdown=False, print_starting_message=False)
 """
@@ -26,7 +26,7 @@ serve(deployment(), pause_on_shutdown=False, print_starting_message=False)
 ANSWER = """
 import json, subprocess, sys, time
 from pathlib import Path
-from flows import server
+from kshot.flows import server
 root = Path(sys.argv[1])
 starting = server.launch(root)
 starting.wait()
@@ -63,8 +63,8 @@ finally:
 
 def test_the_form_of_prefects_page_answers_what_waits(tmp_path: Path) -> None:
     root = registered_versions.write(tmp_path / "project", 2)
-    registry.settle(root, "1", judgement(True), "r")
-    registry.settle(root, "2", judgement(True, "1"), "r", datetime.now(UTC) + timedelta(hours=1))
+    model_versions.settle(root, "1", judgement(True), "r")
+    model_versions.settle(root, "2", judgement(True, "1"), "r", datetime.now(UTC) + timedelta(hours=1))
     ended = subprocess.run(
         [sys.executable, "-c", ANSWER, str(root), SERVE, str(tmp_path / "another")],
         cwd=REPOSITORY,

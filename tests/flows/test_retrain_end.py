@@ -8,10 +8,13 @@ from typing import Any
 
 import pytest
 
-from flows import retrain as flow
 from kshot.errors import RegistryError
-from kshot.lifecycle import lineage, lock, pipeline, retraining, summary, tracking
-from kshot.lifecycle.retraining import Outcome
+from kshot.flows import retrain as flow
+from kshot.lifecycle.pipeline import graph
+from kshot.lifecycle.project import project_lock
+from kshot.lifecycle.retraining import steps, summary
+from kshot.lifecycle.retraining.steps import Outcome
+from kshot.lifecycle.tracking import lineage, live_run
 
 
 def outcome() -> Outcome:
@@ -28,10 +31,10 @@ def said(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
     said: list[str] = []
     monkeypatch.setattr(flow, "say", said.append)
-    monkeypatch.setattr(lock, "hold", nothing)
+    monkeypatch.setattr(project_lock, "hold", nothing)
     monkeypatch.setattr(flow.links, "linked_run", nothing)
-    monkeypatch.setattr(retraining, "ready_data", lambda _: SimpleNamespace(short="0a", images=4, classes=2))
-    monkeypatch.setattr(pipeline, "stages", lambda _: [])
+    monkeypatch.setattr(steps, "ready_data", lambda _: SimpleNamespace(short="0a", images=4, classes=2))
+    monkeypatch.setattr(graph, "stages", lambda _: [])
     monkeypatch.setattr(lineage, "lineage", lambda *_: None)
     monkeypatch.setattr(lineage, "require_recorded", lambda *_: None)
     monkeypatch.setattr(flow, "register", lambda *_: None)
@@ -77,8 +80,8 @@ def test_a_run_that_cannot_be_closed_is_said_after_all_of_it_was_recorded(
     def refuse(*_: Any) -> None:
         raise RegistryError("the store does not answer")
 
-    monkeypatch.setattr(tracking.store, "connect", lambda _: "the store")
-    monkeypatch.setattr(tracking.LiveRun, "end", refuse)
-    with tracking.live_run(tmp_path) as live:
+    monkeypatch.setattr(live_run.store, "connect", lambda _: "the store")
+    monkeypatch.setattr(live_run.LiveRun, "end", refuse)
+    with live_run.live_run(tmp_path) as live:
         live.stop()
     assert live.trouble_at_end == "MLflow's run could not be closed: the store does not answer"

@@ -14,7 +14,8 @@ import psutil
 import pytest
 from mlflow.tracking import MlflowClient
 
-from kshot.lifecycle import new_data, notify, settings
+from kshot.lifecycle.pipeline import new_data
+from kshot.lifecycle.project import notify, settings
 from tests.flows.project import SETTINGS, Ended, draw_classes, kshot, make_project
 from tests.flows.served import serving, webhook
 
@@ -74,7 +75,7 @@ def story(tmp_path_factory: pytest.TempPathFactory) -> Story:
     commit = subprocess.check_output(["git", "rev-parse", "HEAD"], cwd=root, text=True).strip()
     told = Story(root, commit=commit)
     source = draw_classes(root.parent / "incoming")
-    (root / "src/kshot/training.py").write_text(CRASHING)  # it must not slip into any run
+    (root / "src/kshot/training/loop.py").write_text(CRASHING)  # it must not slip into any run
     with webhook(told.heard) as address, pytest.MonkeyPatch.context() as patch:
         patch.setenv(notify.NAME, address)
         with serving(
@@ -162,7 +163,7 @@ def test_the_list_says_what_is_due_and_who_serves(story: Story) -> None:
 
 
 def test_an_edit_in_the_project_does_not_slip_in_and_the_model_names_the_commit(story: Story) -> None:
-    assert (story.root / "src/kshot/training.py").read_text() == CRASHING
+    assert (story.root / "src/kshot/training/loop.py").read_text() == CRASHING
     version = client(story.root).get_model_version("kshot", "1")
     assert version.tags["kshot.git_commit"] == story.commit
     assert version.tags["kshot.git_dirty"] == "false"

@@ -14,13 +14,14 @@ from pathlib import Path
 import psutil
 import pytest
 
-from flows import server
-from kshot.lifecycle import process_group, server_token
+from kshot.flows import server
+from kshot.lifecycle.project import processes
+from kshot.lifecycle.servers import server_token
 
 STARTER = """
 import sys, time
 from pathlib import Path
-from flows import server
+from kshot.flows import server
 started = server.launch(Path(sys.argv[1]))
 started.wait()
 print(started.process.pid, started.port, flush=True)
@@ -58,7 +59,7 @@ def lasting(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[server.S
             started.wait()
             yield started, server_token.token(home)
         finally:
-            process_group.end(started.process, grace_s=5.0)
+            processes.end(started.process, grace_s=5.0)
 
 
 HANDSHAKE = {"Upgrade": "websocket", "Connection": "Upgrade", "Sec_WebSocket_Version": "13"}

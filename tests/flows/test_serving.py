@@ -9,14 +9,15 @@ from pathlib import Path
 
 import pytest
 
-from flows import schedule as times
-from flows import server, serving
-from flows.schedule_text import whole
 from kshot import cli
 from kshot.errors import Busy, DataError, KshotError
-from kshot.lifecycle import lock, new_data, schedule
+from kshot.flows import schedule as times
+from kshot.flows import server, serving
+from kshot.flows.schedule_text import whole
+from kshot.lifecycle.pipeline import new_data, schedule
+from kshot.lifecycle.project import project_lock
 from tests.lifecycle import raw_project
-from tests.lifecycle.test_schedule import ALL
+from tests.lifecycle.pipeline.test_schedule import ALL
 
 
 @pytest.fixture
@@ -160,11 +161,11 @@ def test_the_whole_schedule_is_shown_and_fits(tmp_path: Path, width: int) -> Non
 
 
 def test_a_second_scheduler_is_told_who_serves(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    with lock.hold(root, "kshot schedule", lock.SERVING):
-        assert lock.holder(root, lock.SERVING) is not None
+    with project_lock.hold(root, "kshot schedule", project_lock.SERVING):
+        assert project_lock.holder(root, project_lock.SERVING) is not None
         with pytest.raises(Busy):
             _from_another_process(root)
-    assert lock.holder(root, lock.SERVING) is None
+    assert project_lock.holder(root, project_lock.SERVING) is None
 
 
 def _from_another_process(root: Path) -> None:
@@ -250,7 +251,7 @@ def test_a_note_of_a_server_that_is_gone_leads_nowhere(tmp_path: Path) -> None:
 
 def test_two_schedulers_that_start_at_once_take_different_ports() -> None:
     first = server.claim_port(4900)
-    code = "from flows import server; print(server.claim_port(4900))"
+    code = "from kshot.flows import server; print(server.claim_port(4900))"
     names = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
     other = subprocess.run([sys.executable, "-c", code], env=names, capture_output=True, text=True, check=True)
     assert int(other.stdout) > first >= 4900

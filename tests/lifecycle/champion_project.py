@@ -6,10 +6,14 @@ from typing import Any
 
 import yaml
 
-from kshot.glyphs import draw
-from kshot.lifecycle import dataset, events, history, layout, model_manifest, serving, store
+from kshot.glyphs.draw import draw
+from kshot.lifecycle.data import data_versions
+from kshot.lifecycle.project import layout
+from kshot.lifecycle.registry import events, history
+from kshot.lifecycle.serving import model_manifest, package
 from kshot.lifecycle.stages import embed, episodes, evaluate, ingest, split, train
-from kshot.params import params_from
+from kshot.lifecycle.tracking import store
+from kshot.params.schema import params_from
 from tests.lifecycle import raw_project
 
 LETTERS, DRAWERS = 5, 10
@@ -38,7 +42,7 @@ def make(root: Path, source: Path, **changes: Any) -> Path:
     (root / "params.yaml").write_text(yaml.safe_dump(mapping))
     subprocess.run(["git", "add", "."], cwd=root, check=True)
     subprocess.run(["git", *IDENTITY, "commit", "-qm", "all"], cwd=root, check=True)
-    added = dataset.add(root, str(source))
+    added = data_versions.add(root, str(source))
     params = params_from(mapping)
     for stage in (ingest, split, episodes, embed, train, evaluate):
         stage.run(root, params)
@@ -49,7 +53,7 @@ def make(root: Path, source: Path, **changes: Any) -> Path:
     assert experiment is not None
     run = client.create_run(experiment.experiment_id)
     tags = {"kshot.data_version": added.md5}
-    address, sealed = serving.log_model(root, root / layout.MODEL, run.info.run_id, tags)
+    address, sealed = package.log_model(root, root / layout.MODEL, run.info.run_id, tags)
     tags[model_manifest.TAG] = sealed
     made = client.create_model_version(store.NAME, address, run.info.run_id, tags=tags)
     client.set_registered_model_alias(store.NAME, events.CHAMPION, made.version)

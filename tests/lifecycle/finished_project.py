@@ -9,8 +9,8 @@ from typing import Any
 import pandas as pd
 import yaml
 
-from kshot.embedding import Embedding, save_embedding
-from kshot.lifecycle import layout
+from kshot.lifecycle.project import layout
+from kshot.nets.embedding import Embedding, save_embedding
 from tests.lifecycle import packed_project
 
 REPOSITORY = Path(__file__).parents[2]

@@ -5,8 +5,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from kshot.answering import Answering
-from kshot.lifecycle import layout
+from kshot.evaluation.classifier import Answering
+from kshot.lifecycle.project import layout
 
 PROTOTYPE = Answering("metric", "prototype", "eval")
 SIZE, IMAGES = 16, 8

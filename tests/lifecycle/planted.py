@@ -7,7 +7,7 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
-from kshot.lifecycle import git
+from kshot.lifecycle.project import git
 from tests.lifecycle.audited_project import DATABASE
 
 

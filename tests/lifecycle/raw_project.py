@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from kshot.params import Params, params_from
-from kshot.sections import read_mapping
+from kshot.params.reader import read_mapping
+from kshot.params.schema import Params, params_from
 
 REPOSITORY = Path(__file__).parents[2]
 

@@ -10,7 +10,8 @@ from typing import Any
 import pandas as pd
 from mlflow import MlflowClient
 
-from kshot.lifecycle import history, registry, store
+from kshot.lifecycle.registry import history, model_versions
+from kshot.lifecycle.tracking import store
 
 DATA = "0123456789abcdef0123456789abcdef"
 REPOSITORY = Path(__file__).parents[2]
@@ -48,7 +49,7 @@ def add(root: Path, client: MlflowClient, number: int, data: str = DATA) -> str:
         "kshot.data_version": data,
         "kshot.git_commit": "c" * 40,
         "kshot.episodes_hash": "e.dir",
-        registry.ACCURACY: json.dumps({"3w1s": [0.5 + number / 100, 0.4, 0.9]}),
+        model_versions.ACCURACY: json.dumps({"3w1s": [0.5 + number / 100, 0.4, 0.9]}),
     }
     made = client.create_model_version("kshot", f"{run.info.artifact_uri}/model", run.info.run_id, tags=tags)
     return str(made.version)

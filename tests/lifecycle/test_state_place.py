@@ -8,11 +8,13 @@ import pytest
 
 from kshot import cli
 from kshot.errors import KshotError
-from kshot.lifecycle import quiet, schedule, state_place
-from kshot.lifecycle.standing import standing
+from kshot.lifecycle import state_place
+from kshot.lifecycle.pipeline import schedule
+from kshot.lifecycle.project import no_telemetry
+from kshot.lifecycle.retraining.standing import standing
 from tests.lifecycle import raw_project
+from tests.lifecycle.pipeline.test_schedule import ALL
 from tests.lifecycle.raw_project import files_below
-from tests.lifecycle.test_schedule import ALL
 
 
 @pytest.fixture
@@ -22,7 +24,7 @@ def original(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         monkeypatch.setenv(name, "to be restored")
         monkeypatch.delenv(name)
     root = raw_project.make(tmp_path / "original")
-    quiet.keep_prefect_in(root)
+    no_telemetry.keep_prefect_in(root)
     schedule.write(root, ALL)
     monkeypatch.delenv("PREFECT_HOME")
     return root
@@ -63,7 +65,7 @@ def test_a_copy_is_told_before_a_byte_is_written(
 def test_a_moved_project_is_told_and_where_it_stands_names_the_step(original: Path, tmp_path: Path) -> None:
     moved = original.rename(tmp_path / "moved")
     with pytest.raises(KshotError, match=f"moved from {original}, .*kshot doctor --mend` sets them right"):
-        quiet.keep_prefect_in(moved)
+        no_telemetry.keep_prefect_in(moved)
     found = standing(moved)
     assert found.steps[0][0] == "kshot doctor --mend"
     assert dict(found.facts)["schedule"] == f"of {original}, from where this project came"

@@ -7,7 +7,7 @@ from safetensors.torch import load_file, save_file
 from torch.nn.functional import cross_entropy, normalize
 
 from kshot.losses.peers import PeerLoss
-from kshot.losses_of_peers import PEERS
+from kshot.params.peer_losses import PEERS
 from tests.losses import batches
 
 LEARN = {

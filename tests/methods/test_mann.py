@@ -2,8 +2,7 @@ import numpy as np
 import pytest
 import torch
 
-from kshot.episodes import EpisodeSet
-from kshot.evaluation import Points
+from kshot.data.episodes import EpisodeSet
 from kshot.methods.mann import (
     INSTANCES,
     Mann,
@@ -14,6 +13,7 @@ from kshot.methods.mann import (
     stream_loss,
 )
 from kshot.methods.memory import HEADS, SLOTS, WIDTH, empty_memory, read, write
+from kshot.nets.points import Points
 from tests.methods.toy import Tiny, pictures
 
 

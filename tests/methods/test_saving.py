@@ -6,13 +6,13 @@ import numpy as np
 import pytest
 import torch
 
-from kshot.embedding import SETTINGS, Embedding, save_embedding
 from kshot.errors import CheckpointError
-from kshot.method_table import METHODS
 from kshot.methods.method import Method
 from kshot.methods.saving import OWN_WEIGHTS, load_method, save_method
 from kshot.methods.table import build_method, describe
-from kshot.params import load_params
+from kshot.nets.embedding import SETTINGS, Embedding, save_embedding
+from kshot.params.methods import METHODS
+from kshot.params.schema import load_params
 
 TRAIN = load_params(Path(__file__).parents[2] / "params.yaml").train
 SIZE = 16

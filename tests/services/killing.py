@@ -25,8 +25,8 @@ import mlflow.store.tracking.sqlalchemy_store  # noqa: F401
 from sqlalchemy import event
 from sqlalchemy.engine import Engine
 
-from kshot.lifecycle import events, promotion, registry
-from kshot.lifecycle.own_database import DATABASE
+from kshot.lifecycle.registry import events, model_versions, promotion
+from kshot.lifecycle.tracking.own_database import DATABASE
 from tests.lifecycle import registered_versions
 from tests.lifecycle.registered_versions import judgement
 
@@ -38,10 +38,10 @@ FILES = ("os.rename", "os.remove", "os.rmdir", "os.mkdir", "os.truncate")
 def decide(root: Path) -> None:
     """What the gate does at the end of a retraining."""
     promotion.catch_up(root)
-    found, now = registry.find(root, "4"), registry.champion(root)
+    found, now = model_versions.find(root, "4"), model_versions.champion(root)
     assert now is not None
-    if not registry.is_settled(found, now, "stricter"):
-        registry.settle(root, "4", judgement(True, now.version), "stricter")
+    if not model_versions.is_settled(found, now, "stricter"):
+        model_versions.settle(root, "4", judgement(True, now.version), "stricter")
 
 
 VERBS: dict[str, Callable[[Path], object]] = {

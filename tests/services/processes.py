@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 
-from kshot.lifecycle import process_group
+from kshot.lifecycle.project import processes
 
 PATIENCE_S = float(os.environ.get("KSHOT_TEST_PATIENCE_S", "240"))
 
@@ -37,7 +37,7 @@ def process(command: list[str], names: dict[str, str], log: Path) -> Iterator[su
     try:
         yield started
     finally:
-        process_group.end(started, grace_s=3.0)
+        processes.end(started, grace_s=3.0)
 
 
 def wait_for(started: subprocess.Popen[bytes], port: int, path: str, log: Path) -> None:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import boto3
 
-from kshot.lifecycle.mlflow_server import NO_JOBS
+from kshot.lifecycle.servers.mlflow_server import NO_JOBS
 from tests.services.postgres import postgres
 from tests.services.processes import free_port, process, wait_for
 

@@ -7,7 +7,8 @@ import time
 from collections.abc import Mapping
 from pathlib import Path
 
-from kshot.lifecycle import notify, raw, settings
+from kshot.lifecycle.data import working_copy
+from kshot.lifecycle.project import notify, settings
 from tests.flows.project import SETTINGS, Ended, draw_classes, kshot, make_project
 from tests.flows.served import serving, webhook
 
@@ -40,8 +41,8 @@ def make(root: Path, bucket: str = "") -> Path:
     """The project with small settings in its commit, where a schedule finds them; `bucket`: S3's address for data."""
     made = make_project(root)
     if bucket:
-        raw.dvc(made, "remote", "add", "--quiet", "--default", "bucket", "s3://kshot/dvc")
-        raw.dvc(made, "remote", "modify", "bucket", "endpointurl", bucket)
+        working_copy.dvc(made, "remote", "add", "--quiet", "--default", "bucket", "s3://kshot/dvc")
+        working_copy.dvc(made, "remote", "modify", "bucket", "endpointurl", bucket)
     text, _ = settings.plan(made, overlay=made / "overlay.yaml", sets=[*(s for s in SETTINGS if s != "--set"), MANUAL])
     settings.write(made, text)
     subprocess.run([*GIT, "commit", "-qam", "small, and a person approves"], cwd=made, check=True)

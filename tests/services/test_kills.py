@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from kshot.lifecycle import registry
+from kshot.lifecycle.registry import model_versions
 from tests.lifecycle import registered_versions
 from tests.lifecycle.registered_versions import judgement
 
@@ -34,8 +34,8 @@ def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Three champions, one after the other, and version 4 that waits for approval."""
     root = registered_versions.write(tmp_path_factory.mktemp("template"))
     for version, champion in (("1", None), ("2", "1"), ("3", "2")):
-        registry.settle(root, version, judgement(True, champion), "r")
-    registry.settle(root, "4", judgement(True, "3"), "r", datetime.now(UTC) + timedelta(days=1))
+        model_versions.settle(root, version, judgement(True, champion), "r")
+    model_versions.settle(root, "4", judgement(True, "3"), "r", datetime.now(UTC) + timedelta(days=1))
     return root
 
 

@@ -35,7 +35,8 @@ from kshot.cli import (
 )
 from kshot.cli.parser import Parser
 from kshot.errors import KshotError
-from kshot.lifecycle import loopback, progress, quiet
+from kshot.lifecycle.project import no_telemetry, progress
+from kshot.lifecycle.servers import loopback
 
 DESCRIPTION = """\
 kshot trains few-shot image classifiers: it versions the images, checks them, trains an
@@ -69,7 +70,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         _collect_rarely()
         terminal.install()
     redaction.guard()
-    set_by_kshot = quiet.silence_telemetry()
+    set_by_kshot = no_telemetry.silence_telemetry()
     loopback.reach_directly()
     options = parser().parse_args(arguments)
     options.set_by_kshot = set_by_kshot  # the doctor tells the person's own variables from these

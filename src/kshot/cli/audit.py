@@ -69,10 +69,10 @@ def run(root: Path, options: argparse.Namespace) -> int:
 
 def _whole(root: Path, options: argparse.Namespace) -> int:
     """The audit of a model or of a data version, which may be hashed again and written to a page."""
-    from kshot.lifecycle.audit import data, link, model, words
+    from kshot.lifecycle.audit import data, link, model, text
 
     ask: Any = model.audit_model if options.model else data.audit_data
-    told: Any = words.model_words if options.model else words.data_words
+    told: Any = text.model_words if options.model else text.data_words
     quiet = options.json or options.csv
     found = ask(root, options.model or options.data, deep=options.deep, quiet=quiet)
     if options.html:
@@ -85,20 +85,20 @@ def _whole(root: Path, options: argparse.Namespace) -> int:
 
 
 def _at(root: Path, options: argparse.Namespace) -> int:
-    from kshot.lifecycle import history
-    from kshot.lifecycle.audit import data, words
+    from kshot.lifecycle.audit import data, text
+    from kshot.lifecycle.registry import history
 
     found = data.champions(root, options.at)
-    _print(found, lambda champions: words.champion_words(options.at, champions), options)
+    _print(found, lambda champions: text.champion_words(options.at, champions), options)
     if trouble := history.record(root).trouble:
         print(f"warning: {redacted(trouble)}", file=sys.stderr)
     return 0
 
 
 def _class(root: Path, options: argparse.Namespace) -> int:
-    from kshot.lifecycle.audit import classes, words
+    from kshot.lifecycle.audit import classes, text
 
-    _print(classes.audit_class(root, options.label), words.class_words, options)
+    _print(classes.audit_class(root, options.label), text.class_words, options)
     return 0
 
 

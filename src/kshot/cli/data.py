@@ -4,7 +4,7 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from kshot.lifecycle import lock
+from kshot.lifecycle.project import project_lock
 
 ADD = """\
 Bring images in as a new data version. SOURCE is
@@ -71,12 +71,12 @@ def add_parser(verbs: Any) -> None:
 
 def run_add(root: Path, options: argparse.Namespace) -> int:
     """Add a source and print the version that it became."""
-    from kshot.lifecycle import dataset
-    from kshot.lifecycle.tables import counted
+    from kshot.lifecycle.data import data_versions
+    from kshot.lifecycle.project.tables import counted
 
-    with lock.hold(root, "kshot data add"):
-        before = dataset.current(root)
-        version = dataset.add(
+    with project_lock.hold(root, "kshot data add"):
+        before = data_versions.current(root)
+        version = data_versions.add(
             root,
             options.source,
             split=options.split,
@@ -95,14 +95,14 @@ def run_add(root: Path, options: argparse.Namespace) -> int:
 
 def run_versions(root: Path, options: argparse.Namespace) -> int:
     """Print one line a data version; a star marks the one in data/raw."""
-    from kshot.lifecycle import data_names, dataset
-    from kshot.lifecycle.tables import columns
+    from kshot.lifecycle.data import data_names, data_versions
+    from kshot.lifecycle.project.tables import columns
 
-    known = dataset.versions(root)
+    known = data_versions.versions(root)
     if not known:
         print("no data version yet; `kshot data add SOURCE` makes one, and `kshot retrain` adds the built-in set")
         return 0
-    here = dataset.current(root)
+    here = data_versions.current(root)
     rows = [
         {
             "": "*" if here is not None and here.md5 == version.md5 else "",
@@ -120,18 +120,18 @@ def run_versions(root: Path, options: argparse.Namespace) -> int:
 
 def run_diff(root: Path, options: argparse.Namespace) -> int:
     """Print what came, went and changed from version A to version B."""
-    from kshot.lifecycle import dataset
+    from kshot.lifecycle.data import data_versions
 
-    old, new = dataset.find(root, options.old), dataset.find(root, options.new)
-    print(dataset.diff(root, old, new))
+    old, new = data_versions.find(root, options.old), data_versions.find(root, options.new)
+    print(data_versions.diff(root, old, new))
     return 0
 
 
 def run_tag(root: Path, options: argparse.Namespace) -> int:
     """Give a version a name, and say what it stood for before."""
-    from kshot.lifecycle import data_names, dataset
+    from kshot.lifecycle.data import data_names, data_versions
 
-    version = dataset.find(root, options.version)
+    version = data_versions.find(root, options.version)
     before = data_names.give(root, options.name, version.md5, move=options.move)
     instead = f" instead of {before[:8]}" if before not in (None, version.md5) else ""
     print(f"{options.name} is data version {version.short}{instead}; it is in data/names.json, to be committed")
@@ -140,7 +140,7 @@ def run_tag(root: Path, options: argparse.Namespace) -> int:
 
 def run_untag(root: Path, options: argparse.Namespace) -> int:
     """Take a name away."""
-    from kshot.lifecycle import data_names
+    from kshot.lifecycle.data import data_names
 
     md5 = data_names.take_away(root, options.name)
     print(f"{options.name} stands for nothing now; data version {md5[:8]} stays")
@@ -149,11 +149,11 @@ def run_untag(root: Path, options: argparse.Namespace) -> int:
 
 def run_restore(root: Path, options: argparse.Namespace) -> int:
     """Bring a version to data/raw, and say which was there."""
-    from kshot.lifecycle import dataset
+    from kshot.lifecycle.data import data_versions
 
-    with lock.hold(root, "kshot data restore"):
-        version, before = dataset.find(root, options.version), dataset.current(root)
-        changed = dataset.checkout(root, version)
+    with project_lock.hold(root, "kshot data restore"):
+        version, before = data_versions.find(root, options.version), data_versions.current(root)
+        changed = data_versions.checkout(root, version)
     if not changed:
         print(f"data/raw is data version {version.short} already")
         return 0

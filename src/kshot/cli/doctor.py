@@ -53,7 +53,7 @@ def run(root: Path, options: argparse.Namespace) -> int:
 
 
 def _look(root: Path, options: argparse.Namespace) -> "list[Finding]":
-    from flows import doctor as of_prefect
+    from kshot.flows import doctor as of_prefect
     from kshot.lifecycle.doctor.checkup import checkup
 
     return checkup(root, options.set_by_kshot, {"prefect": lambda: of_prefect.look(root)})

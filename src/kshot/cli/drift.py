@@ -51,12 +51,12 @@ def add_parser(verbs: Any) -> None:
 
 def run(root: Path, options: argparse.Namespace) -> int:
     """Print the verdict, write the page, and retrain where that is asked for; 12 for what has drifted and was not."""
-    from kshot.lifecycle import progress
-    from kshot.lifecycle.drift import drift, to_json
-    from kshot.lifecycle.drift_page import PAGE, write_drift_page
-    from kshot.lifecycle.drift_words import words
-    from kshot.lifecycle.sources import check_exists
-    from kshot.memory import keep_freed_memory
+    from kshot.lifecycle.drift.page import PAGE, write_drift_page
+    from kshot.lifecycle.drift.text import words
+    from kshot.lifecycle.drift.verdict import drift, to_json
+    from kshot.lifecycle.project import progress
+    from kshot.lifecycle.sources.source_images import check_exists
+    from kshot.nets.memory import keep_freed_memory
 
     check_exists(options.source)  # before a model is asked for, which may not be there either
     keep_freed_memory()
@@ -79,9 +79,10 @@ def run(root: Path, options: argparse.Namespace) -> int:
             "needs one folder a class: sort the pictures, then `kshot data add` and `kshot retrain`"
         )
     from kshot.cli import retrain
-    from kshot.lifecycle import dataset, lock
+    from kshot.lifecycle.data import data_versions
+    from kshot.lifecycle.project import project_lock
 
-    with lock.hold(root, "kshot drift --retrain"):
-        dataset.add(root, options.source, note=f"drifted: {', '.join(row.measure.name for row in found.drifted)}")
+    with project_lock.hold(root, "kshot drift --retrain"):
+        data_versions.add(root, options.source, note=f"drifted: {', '.join(row.measure.name for row in found.drifted)}")
         retrain.start(root, debug=options.debug)
     return 0

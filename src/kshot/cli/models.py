@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from kshot.lifecycle.change import Change
-    from kshot.lifecycle.comparison import Comparison
-    from kshot.lifecycle.events import Event
-    from kshot.lifecycle.models import Model
+    from kshot.lifecycle.gate.change import Change
+    from kshot.lifecycle.gate.comparison import Comparison
+    from kshot.lifecycle.registry.events import Event
+    from kshot.lifecycle.registry.listing import Model
 
 CLASSES = 10  # shown of those that got worse, and of those that got better
 REASONS = 3  # shown of an event
@@ -48,7 +48,9 @@ def add_parser(verbs: Any) -> None:
 
 def run_models(root: Path, options: argparse.Namespace) -> int:
     """Print one line a version, and what was put right or does not fit."""
-    from kshot.lifecycle import models, promotion, tables
+    from kshot.lifecycle.project import tables
+    from kshot.lifecycle.registry import listing as models
+    from kshot.lifecycle.registry import promotion
 
     said = promotion.catch_up(root)
     found = models.listing(root)
@@ -68,8 +70,8 @@ def run_models(root: Path, options: argparse.Namespace) -> int:
 
 def row(model: "Model", protocols: list[str], now: datetime) -> dict[str, str]:
     """A version as a person reads it."""
-    from kshot.lifecycle.gate import percent
-    from kshot.lifecycle.models import age
+    from kshot.lifecycle.gate.gate_rules import percent
+    from kshot.lifecycle.registry.listing import age
 
     scores = {name: percent(model.accuracy[name][0]) if name in model.accuracy else "" for name in protocols}
     return {
@@ -84,7 +86,7 @@ def row(model: "Model", protocols: list[str], now: datetime) -> dict[str, str]:
 
 def run_compare(root: Path, options: argparse.Namespace) -> int:
     """Print what changed from version A to version B."""
-    from kshot.lifecycle import comparison
+    from kshot.lifecycle.gate import comparison
 
     print(words(comparison.compare(root, options.old, options.new)))
     return 0
@@ -92,7 +94,7 @@ def run_compare(root: Path, options: argparse.Namespace) -> int:
 
 def words(found: "Comparison") -> str:
     """A comparison as a person reads it."""
-    from kshot.lifecycle.tables import columns
+    from kshot.lifecycle.project.tables import columns
 
     old, new = f"version {found.old}", f"version {found.new}"
     lines = [f"{old} and {new} on the same {found.episodes:,} episodes a protocol ({found.on})", ""]
@@ -106,8 +108,8 @@ def words(found: "Comparison") -> str:
 
 def class_lines(found: "Comparison", old: str, new: str) -> list[str]:
     """The classes that changed for certain, those that got worse first, and how many figures rose and fell."""
-    from kshot.lifecycle.change import certainly_gained, certainly_lost, worst_first
-    from kshot.lifecycle.tables import columns
+    from kshot.lifecycle.gate.change import certainly_gained, certainly_lost, worst_first
+    from kshot.lifecycle.project.tables import columns
 
     classes, count = worst_first(found.classes), len(found.classes)
     worse = [one for one, lost in zip(classes, certainly_lost(classes, 0.0), strict=True) if lost]
@@ -125,7 +127,7 @@ def class_lines(found: "Comparison", old: str, new: str) -> list[str]:
 
 def line(change: "Change", old: str, new: str, kind: str) -> dict[str, str]:
     """One change in one row; `kind` names the column of its name, '' for none."""
-    from kshot.lifecycle.gate import percent, points
+    from kshot.lifecycle.gate.gate_rules import percent, points
 
     mean, low, high = change.difference
     name = {kind: change.name or "(none)"} if kind else {}
@@ -141,7 +143,7 @@ def line(change: "Change", old: str, new: str, kind: str) -> dict[str, str]:
 
 def event_lines(event: "Event") -> list[tuple[str, str]]:
     """An event by its number: what happened and who did it, where the aliases stand then, and the first reasons."""
-    from kshot.lifecycle.events import CHALLENGER, CHAMPION, minute
+    from kshot.lifecycle.registry.events import CHALLENGER, CHAMPION, minute
 
     aliases = [f"{alias} {event.after[alias]}" for alias in (CHAMPION, CHALLENGER) if alias in event.after]
     reasons = [one for one in event.why.split(" | ") if one]
@@ -155,7 +157,8 @@ def event_lines(event: "Event") -> list[tuple[str, str]]:
 
 def run_history(root: Path, options: argparse.Namespace) -> int:
     """Print every event, the oldest first; exit code 1 where something does not fit."""
-    from kshot.lifecycle import anchor, events, history, tables
+    from kshot.lifecycle.project import tables
+    from kshot.lifecycle.registry import anchor, events, history
 
     record = history.record(root)
     found = record.events

@@ -4,7 +4,7 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from kshot.lifecycle.schedule import duration
+from kshot.lifecycle.pipeline.schedule import duration
 
 # The built-in set with the settings as shipped: the run in README.md.
 FIRST_RUN = "first run: its time is not known yet; the built-in set took 4 min 29 s on 2 cores"
@@ -24,8 +24,8 @@ def add_parser(verbs: Any) -> None:
 
 def run(root: Path, options: argparse.Namespace) -> int:
     """Print one line a stage, and what they come to."""
-    from kshot.lifecycle import plan
-    from kshot.lifecycle.tables import facts
+    from kshot.lifecycle.pipeline import plan
+    from kshot.lifecycle.project.tables import facts
 
     data = plan.data_reason(root)
     if data:

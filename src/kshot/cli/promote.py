@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from kshot.lifecycle.events import Event
+    from kshot.lifecycle.registry.events import Event
 
 VERSION = "a version's number, champion or challenger"
 
@@ -54,7 +54,7 @@ def add_parser(verbs: Any) -> None:
 
 def run_promote(root: Path, options: argparse.Namespace) -> int:
     """Promote and say what came of it."""
-    from kshot.lifecycle import promotion
+    from kshot.lifecycle.registry import promotion
 
     allowed = options.allow_unrecorded
     return _decide(
@@ -67,34 +67,34 @@ def run_promote(root: Path, options: argparse.Namespace) -> int:
 
 def run_approve(root: Path, options: argparse.Namespace) -> int:
     """Approve and say what came of it."""
-    from kshot.lifecycle import promotion
+    from kshot.lifecycle.registry import promotion
 
     return _decide(root, lambda: promotion.approve(root, options.version, options.reason, options.by, tell=tell))
 
 
 def run_reject(root: Path, options: argparse.Namespace) -> int:
     """Reject and say what came of it."""
-    from kshot.lifecycle import promotion
+    from kshot.lifecycle.registry import promotion
 
     return _decide(root, lambda: promotion.reject(root, options.version, options.reason, options.by, tell=tell))
 
 
 def run_rollback(root: Path, options: argparse.Namespace) -> int:
     """Roll back and say what came of it."""
-    from kshot.lifecycle import promotion
+    from kshot.lifecycle.registry import promotion
 
     return _decide(root, lambda: promotion.rollback(root, options.reason, options.to, options.by, tell=tell))
 
 
 def tell(event: "Event") -> None:
     """Say what came of it, at once: until then the command counts as unfinished, and a repetition finishes it."""
-    from kshot.lifecycle import events
+    from kshot.lifecycle.registry import events
 
     print(events.told(event), flush=True)
 
 
 def _decide(root: Path, decide: "Callable[[], Event]") -> int:
-    from kshot.lifecycle import promotion
+    from kshot.lifecycle.registry import promotion
 
     for sentence in promotion.catch_up(root):
         print(f"! {sentence}")

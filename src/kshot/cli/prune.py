@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from kshot.lifecycle import lock
+from kshot.lifecycle.project import project_lock
 
 if TYPE_CHECKING:
     from kshot.lifecycle.prune.proposal import Proposal
@@ -41,7 +41,7 @@ def run(root: Path, options: argparse.Namespace) -> int:
     from kshot.lifecycle.prune import proposal
 
     # Both locks: a retraining's outputs lie in the cache before any version names them.
-    with lock.hold(root, "kshot prune"), lock.hold(root, "kshot prune", lock.SCHEDULED):
+    with project_lock.hold(root, "kshot prune"), project_lock.hold(root, "kshot prune", project_lock.SCHEDULED):
         found = proposal.propose(root)
         if options.json:
             print(json.dumps({**dataclasses.asdict(found), "deleted": options.yes}, indent=2))
@@ -57,7 +57,7 @@ def run(root: Path, options: argparse.Namespace) -> int:
 
 def words(found: "Proposal") -> str:
     """The proposal as a person reads it."""
-    from kshot.lifecycle.tables import columns
+    from kshot.lifecycle.project.tables import columns
 
     rows = [
         {"what": item.what, "files": f"{len(item.files):,}", "bytes": size(item.size), "why": item.why}

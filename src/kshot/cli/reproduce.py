@@ -50,7 +50,8 @@ def run(root: Path, options: argparse.Namespace) -> int:
     points = options.tolerance
     if points is not None and not 0 <= points <= 100:
         raise ParamsError(f"--tolerance is {points:g}; needs percentage points from 0 to 100, such as 0.5")
-    from kshot.lifecycle.reproduce import reproduction, words
+    from kshot.lifecycle.reproduce import reproduction
+    from kshot.lifecycle.reproduce import text as words
 
     found = reproduction.reproduce(
         root,

@@ -5,7 +5,9 @@ import os
 from pathlib import Path
 from typing import Any
 
-from kshot.lifecycle import lock, own_database, state_place
+from kshot.lifecycle import state_place
+from kshot.lifecycle.project import project_lock
+from kshot.lifecycle.tracking import own_database
 
 DESCRIPTION = """\
 Run one retraining: ingest, split, validate, episodes, train and evaluate, then register the
@@ -55,7 +57,7 @@ def run(root: Path, options: argparse.Namespace) -> int:
     """Change params.yaml and data/raw as asked, then run the flow here."""
     own_database.require_place(root)
     state_place.require_here(root)
-    with lock.hold(root, "kshot retrain"):
+    with project_lock.hold(root, "kshot retrain"):
         change_settings(root, options)
         start(root, debug=options.debug, data=options.data, allow_unrecorded=options.allow_unrecorded)
     return 0
@@ -69,19 +71,19 @@ def start(root: Path, *, debug: bool, data: str | None = None, allow_unrecorded:
     if not debug:
         # Prefect's own words stay in its log; the terminal shows what kshot says.
         os.environ.setdefault("PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL", "CRITICAL")
-    from flows import server
+    from kshot.flows import server
 
     starting = server.launch(root)  # before anything else, because it takes the longest
-    from kshot.lifecycle import lineage
+    from kshot.lifecycle.tracking import lineage
 
     lineage.require_recorded(lineage.code_state(root), allow_unrecorded)
     choose_data(root, data)
-    from flows import output
-    from flows.retrain import retrain
-    from kshot.lifecycle import retraining
+    from kshot.flows import output
+    from kshot.flows.retrain import retrain
+    from kshot.lifecycle.retraining import steps
 
     if starting is not None:
-        retraining.warm_up(root)
+        steps.warm_up(root)
         starting.wait()
     with output.on_terminal():
         retrain(str(root), allow_unrecorded)
@@ -89,7 +91,7 @@ def start(root: Path, *, debug: bool, data: str | None = None, allow_unrecorded:
 
 def change_settings(root: Path, options: argparse.Namespace) -> None:
     """Write --params and --set to params.yaml; nothing is written unless the whole file is sound."""
-    from kshot.lifecycle import settings
+    from kshot.lifecycle.project import settings
 
     text, changes = settings.plan(root, overlay=options.params, sets=options.sets)
     if changes:
@@ -99,10 +101,10 @@ def change_settings(root: Path, options: argparse.Namespace) -> None:
 
 def choose_data(root: Path, wanted: str | None) -> None:
     """Bring the data version `wanted` to data/raw; without any version so far, add the built-in set."""
-    from kshot.lifecycle import dataset
+    from kshot.lifecycle.data import data_versions
 
     if wanted is not None:
-        dataset.checkout(root, dataset.find(root, wanted))
-    elif dataset.current(root) is None:
+        data_versions.checkout(root, data_versions.find(root, wanted))
+    elif data_versions.current(root) is None:
         print("no data yet: adding the built-in set, letters of many scripts (your own: `kshot data add FOLDER`)")
-        dataset.add(root, "glyphs", note="the built-in set")
+        data_versions.add(root, "glyphs", note="the built-in set")

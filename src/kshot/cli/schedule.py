@@ -11,9 +11,11 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from kshot.errors import KshotError
-from kshot.lifecycle import layout, lock, quiet, schedule, schedule_changes, state_place
-from kshot.lifecycle.files import exclusive
-from kshot.lifecycle.schedule import CRON, EVERY, NEW_DATA, Schedule
+from kshot.lifecycle import state_place
+from kshot.lifecycle.pipeline import schedule, schedule_changes
+from kshot.lifecycle.pipeline.schedule import CRON, EVERY, NEW_DATA, Schedule
+from kshot.lifecycle.project import layout, no_telemetry, project_lock
+from kshot.lifecycle.project.files import exclusive
 
 DESCRIPTION = """\
 Retrain by the clock or when new data comes, until Ctrl-C. Any of the three together, in one
@@ -100,14 +102,14 @@ def add_parser(verbs: Any) -> None:
 def run_serve(root: Path, options: argparse.Namespace) -> int:
     """Change the stored schedule as the options say, print the whole of it, and serve it."""
     state_place.require_here(root)
-    with lock.hold(root, "kshot schedule", lock.SERVING):
+    with project_lock.hold(root, "kshot schedule", project_lock.SERVING):
         wanted = _wanted(root, options)
         if not options.debug:
             os.environ.setdefault("PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL", "CRITICAL")
         _check(root, wanted)
         say = _on(sys.stdout)
         say("starting ...")
-        from flows import serving
+        from kshot.flows import serving
 
         # What Prefect and the runs' processes print is for who looks for trouble.
         with (root / LOG).open("a", encoding="utf-8") as log:
@@ -126,10 +128,10 @@ def run_list(root: Path, options: argparse.Namespace) -> int:
     if kept is None or not kept.names():
         print(f"nothing is scheduled; {BEGIN}")
         return 0
-    from flows.schedule_text import whole
+    from kshot.flows.schedule_text import whole
 
     print(whole(root, kept))
-    by = lock.holder(root, lock.SERVING)
+    by = project_lock.holder(root, project_lock.SERVING)
     print(f"served by process {by.pid} since {by.since}" if by else "not served now; `kshot schedule` serves it")
     return 0
 
@@ -145,12 +147,12 @@ def run_change(root: Path, options: argparse.Namespace) -> int:
         raise KshotError(f"nothing is scheduled, so there is nothing to {options.action}; {BEGIN}")
     if missing:
         raise KshotError(f"{', '.join(missing)} is not scheduled; `kshot schedule list` shows {', '.join(known)}")
-    home = quiet.keep_prefect_in(root)
-    from flows import server
+    home = no_telemetry.keep_prefect_in(root)
+    from kshot.flows import server
 
     with exclusive(root, "schedule"):
         if server.find(home) and set(names) & set(kept.names()):
-            from flows.scheduled_runs import tell_server
+            from kshot.flows.scheduled_runs import tell_server
 
             tell_server(names, options.action)
         kept = schedule.read(root) or kept
@@ -161,7 +163,7 @@ def run_change(root: Path, options: argparse.Namespace) -> int:
             kept = schedule.pause(kept, names, options.action == "pause")
         schedule.write(root, kept)
     print(f"{', '.join(names)}: {options.action.rstrip('e')}ed")
-    if set(names) - set(kept.names()) - {CRON, EVERY, NEW_DATA} and lock.holder(root, lock.SERVING):
+    if set(names) - set(kept.names()) - {CRON, EVERY, NEW_DATA} and project_lock.holder(root, project_lock.SERVING):
         print("what is served now keeps it until `kshot schedule` is started again")
     return 0
 
@@ -178,20 +180,20 @@ def _wanted(root: Path, options: argparse.Namespace) -> Schedule:
 
 def _check(root: Path, wanted: Schedule) -> None:
     """Raise KshotError for a setting, a data version or a source that is none, before anything is started."""
-    from kshot.lifecycle import settings
+    from kshot.lifecycle.project import settings
 
     settings.plan(root, sets=wanted.settings)
     if wanted.cron is not None:
-        from flows import schedule as times
+        from kshot.flows import schedule as times
 
         times.timetable(wanted)
         times.next_start(wanted, CRON)
     if wanted.data is not None:
-        from kshot.lifecycle import dataset
+        from kshot.lifecycle.data import data_versions
 
-        dataset.find(root, wanted.data)
+        data_versions.find(root, wanted.data)
     if wanted.source is not None:
-        from kshot.lifecycle import new_data
+        from kshot.lifecycle.pipeline import new_data
 
         new_data.check_source(root, Path(wanted.source))
 

@@ -3,12 +3,12 @@
 import argparse
 from pathlib import Path
 
-from kshot.lifecycle.tables import facts
+from kshot.lifecycle.project.tables import facts
 
 
 def run(root: Path, options: argparse.Namespace) -> int:
     """Print both, from the files of the project alone."""
-    from kshot.lifecycle.standing import standing
+    from kshot.lifecycle.retraining.standing import standing
 
     found = standing(root)
     print("\n".join(facts(found.facts)))

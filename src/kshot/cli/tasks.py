@@ -44,16 +44,16 @@ def run(root: Path, options: argparse.Namespace) -> int:
     """Print the tasks, and draw them in reports/tasks.html."""
     if options.shots < 1:
         raise ParamsError(f"--shots is {options.shots}; needs at least 1 image a class")
-    from kshot.lifecycle.sources import check_exists
+    from kshot.lifecycle.sources.source_images import check_exists
 
     if options.source is not None:
         check_exists(options.source)  # before a model is asked for, which may not be there either
-    from kshot.lifecycle import progress
-    from kshot.lifecycle.task_page import PAGE, write_task_page
-    from kshot.lifecycle.task_words import words
-    from kshot.lifecycle.tasks import survey, write_json
-    from kshot.memory import keep_freed_memory
-    from kshot.params import load_params
+    from kshot.lifecycle.project import progress
+    from kshot.lifecycle.tasks.page import PAGE, write_task_page
+    from kshot.lifecycle.tasks.survey import survey, write_json
+    from kshot.lifecycle.tasks.text import words
+    from kshot.nets.memory import keep_freed_memory
+    from kshot.params.schema import load_params
 
     keep_freed_memory()
     found = survey(root, load_params(root / "params.yaml"), options.source, options.shots)

@@ -8,7 +8,7 @@ import re
 import sys
 from typing import TextIO, cast
 
-from kshot.lifecycle.tables import fold
+from kshot.lifecycle.project.tables import fold
 
 RED, GREEN, YELLOW, BOLD, PLAIN = "\x1b[31m", "\x1b[32m", "\x1b[33m", "\x1b[1m", "\x1b[0m"
 COLOURS = (

@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from kshot.errors import KshotError
-from kshot.lifecycle import quiet
-from kshot.lifecycle.server_guard import sign_in_address
-from kshot.lifecycle.server_token import token
+from kshot.lifecycle.project import no_telemetry
+from kshot.lifecycle.servers.guard import sign_in_address
+from kshot.lifecycle.servers.server_token import token
 from kshot.redaction import shareable
 
 MLFLOW_PORT, PREFECT_PORT = 5000, 4200  # where runs link to each other; flows/links.py and flows/server.py say the same
@@ -40,8 +40,8 @@ def add_parser(verbs: Any) -> None:
 
 def run(root: Path, options: argparse.Namespace) -> int:
     """Start what is not already served elsewhere, print the addresses, and wait."""
-    home = quiet.keep_prefect_in(root)
-    from flows import server as prefect
+    home = no_telemetry.keep_prefect_in(root)
+    from kshot.flows import server as prefect
 
     mlflow_address = shareable(os.environ.get("MLFLOW_TRACKING_URI", ""))
     prefect_address = shareable(prefect.find(home) or "")
@@ -83,7 +83,8 @@ def run(root: Path, options: argparse.Namespace) -> int:
 
 def mlflow_command(root: Path, home: Path, port: int) -> tuple[list[str], dict[str, str]]:
     """Return the command that serves this project's MLflow store, and its environment."""
-    from kshot.lifecycle import mlflow_server, store
+    from kshot.lifecycle.servers import mlflow_server
+    from kshot.lifecycle.tracking import store
 
     command = [sys.executable, "-P", "-m", mlflow_server.__name__, str(root / "mlruns" / "artifacts"), str(port)]
     return [*command, str(home)], {mlflow_server.STORE: store.connect(root)}
@@ -105,9 +106,9 @@ def server(root: Path, command: list[str], names: dict[str, str], port: int) -> 
     try:
         yield process, port
     finally:
-        from kshot.lifecycle import process_group
+        from kshot.lifecycle.project import processes
 
-        process_group.end(process, grace_s=3.0)  # they keep nothing that a kill could lose
+        processes.end(process, grace_s=3.0)  # they keep nothing that a kill could lose
 
 
 def free_port(first: int) -> int:

@@ -7,8 +7,8 @@ import json
 from pathlib import Path
 
 from kshot.errors import KshotError
-from kshot.lifecycle import layout
-from kshot.lifecycle.files import write_text
+from kshot.lifecycle.project import layout
+from kshot.lifecycle.project.files import write_text
 
 FILE = layout.STATE / "place.json"
 

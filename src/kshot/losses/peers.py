@@ -1,4 +1,4 @@
-"""The one door to pytorch-metric-learning: its losses by the names of `kshot.losses_of_peers`, and by no other."""
+"""The one door to pytorch-metric-learning: its losses by the names of `kshot.params.peer_losses`, and by no other."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -9,7 +9,7 @@ from torch.nn.functional import cross_entropy
 
 from kshot.distances import full_precision
 from kshot.losses.arguments import check_batch
-from kshot.losses_of_peers import PEERS
+from kshot.params.peer_losses import PEERS
 
 
 class PeerLoss(nn.Module):

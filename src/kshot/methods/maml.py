@@ -10,10 +10,10 @@ from torch.func import functional_call, grad, vmap
 from torch.nn.functional import cross_entropy
 
 from kshot.distances import full_precision
-from kshot.embedding import Embedding
 from kshot.losses.terms import Terms
 from kshot.methods.episode_norm import normalise_by_episode, refer_to
 from kshot.methods.method import Method, episode_loss, training_episodes
+from kshot.nets.embedding import Embedding
 from kshot.prototypes import prototypes
 
 Weights = dict[str, Tensor]

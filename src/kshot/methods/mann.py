@@ -7,12 +7,12 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy, one_hot, softplus
 
-from kshot.embedding import Embedding
-from kshot.episodes import EpisodeSet
-from kshot.evaluation import Points
+from kshot.data.episodes import EpisodeSet
 from kshot.losses.terms import Terms
 from kshot.methods.memory import HEADS, SLOTS, WIDTH, Memory, empty_memory, read, write
 from kshot.methods.method import Method, by_class
+from kshot.nets.embedding import Embedding
+from kshot.nets.points import Points
 
 QUERIES_AT_ONCE = 16  # of each episode, while it is answered: each has a memory of its own
 INSTANCES = 10  # of a class in a stream: the paper's

@@ -3,10 +3,10 @@
 import torch
 from torch import Tensor, nn
 
-from kshot.embedding import Embedding
-from kshot.heads.attention import attention_head
+from kshot.classifiers.attention import attention_head
 from kshot.methods.method import Method
 from kshot.methods.prototypical import COSINE_SCALE
+from kshot.nets.embedding import Embedding
 
 
 class Matching(Method):

@@ -6,11 +6,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
+from kshot.classifiers.prototype import prototype_head
 from kshot.distances import full_precision
-from kshot.embedding import Embedding
-from kshot.heads.prototype import prototype_head
 from kshot.losses.terms import Terms
-from kshot.train_params import Train
+from kshot.nets.embedding import Embedding
+from kshot.params.train import Train
 
 
 class Method(nn.Module):

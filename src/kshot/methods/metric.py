@@ -3,11 +3,11 @@
 import torch
 from torch import Tensor
 
-from kshot.embedding import Embedding
+from kshot.losses.objective import Objective
 from kshot.losses.terms import Terms
 from kshot.methods.method import Method
-from kshot.objectives import Objective
-from kshot.train_params import Train
+from kshot.nets.embedding import Embedding
+from kshot.params.train import Train
 
 
 class Metric(Method):

@@ -3,10 +3,10 @@
 import torch
 from torch import Tensor, nn
 
+from kshot.classifiers.prototype import prototype_head
 from kshot.distances import cosine_similarity
-from kshot.embedding import Embedding
-from kshot.heads.prototype import prototype_head
 from kshot.methods.method import Method
+from kshot.nets.embedding import Embedding
 from kshot.prototypes import prototypes
 
 COSINE_SCALE = 10.0  # where a learned scale of cosines begins: Gidaris and Komodakis 2018, arXiv:1804.09458

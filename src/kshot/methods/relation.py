@@ -5,9 +5,9 @@ from torch import Tensor, nn
 from torch.nn.functional import mse_loss, one_hot
 
 from kshot.distances import full_precision
-from kshot.embedding import Embedding
 from kshot.losses.terms import Terms
 from kshot.methods.method import Method, training_episodes
+from kshot.nets.embedding import Embedding
 
 WIDTH, HIDDEN = 64, 8  # of the relation module: the paper's
 

@@ -6,10 +6,10 @@ import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
-from kshot.embedding import SETTINGS, WEIGHTS, Embedding, load_settings, save_embedding
 from kshot.errors import CheckpointError
 from kshot.methods.method import Method
 from kshot.methods.table import build_method
+from kshot.nets.embedding import SETTINGS, WEIGHTS, Embedding, load_settings, save_embedding
 
 OWN_WEIGHTS = "method.safetensors"
 # Of models that are older than methods.

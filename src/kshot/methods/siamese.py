@@ -4,9 +4,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import binary_cross_entropy_with_logits
 
-from kshot.embedding import Embedding
 from kshot.losses.terms import Terms
 from kshot.methods.method import Method
+from kshot.nets.embedding import Embedding
 
 START_BIAS = 2.0  # about half of the mean weighted distance of new networks, so that both answers are given
 

@@ -6,8 +6,6 @@ from typing import Any
 
 from torch import nn
 
-from kshot.embedding import Embedding
-from kshot.method_table import arguments_of
 from kshot.methods.maml import Maml
 from kshot.methods.mann import Mann
 from kshot.methods.matching import Matching
@@ -18,7 +16,9 @@ from kshot.methods.relation import Relation
 from kshot.methods.reptile import Reptile
 from kshot.methods.siamese import Siamese
 from kshot.methods.transfer import Transfer
-from kshot.train_params import Train
+from kshot.nets.embedding import Embedding
+from kshot.params.methods import arguments_of
+from kshot.params.train import Train
 
 
 def describe(train: Train) -> dict[str, Any]:

@@ -7,11 +7,11 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
 from kshot.distances import cosine_similarity
-from kshot.embedding import Embedding
 from kshot.losses.terms import Terms
 from kshot.methods.method import Method
 from kshot.methods.prototypical import COSINE_SCALE
-from kshot.train_params import Train
+from kshot.nets.embedding import Embedding
+from kshot.params.train import Train
 
 
 class Transfer(Method):

@@ -6,11 +6,12 @@ from pathlib import Path
 import pytest
 
 from kshot.errors import AuditFailed, DataError, ParamsError
-from kshot.lifecycle import history, promotion, registry, store
 from kshot.lifecycle.audit import data, runs
+from kshot.lifecycle.registry import history, model_versions, promotion
+from kshot.lifecycle.tracking import store
 from tests.lifecycle import registered_versions
 from tests.lifecycle.registered_versions import DATA, fill, judgement, without_git
-from tests.lifecycle.test_models import queries
+from tests.lifecycle.registry.test_listing import queries
 
 
 @pytest.fixture(scope="module")
@@ -18,12 +19,12 @@ def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Versions 1 to 4 on one data version; 1 was champion, then 2, then 1 again."""
     root = registered_versions.write(tmp_path_factory.mktemp("template"))
     for version in ("1", "2", "3", "4"):
-        run_id = registry.find(root, version).run_id
+        run_id = model_versions.find(root, version).run_id
         store.client().set_tag(run_id, "kshot.data_version", DATA)
         store.client().log_param(run_id, "train.steps", str(10 * int(version)))
         store.client().log_param(run_id, "train.seed", "0")
-    registry.settle(root, "1", judgement(True), "r")
-    registry.settle(root, "2", judgement(True, "1"), "r")
+    model_versions.settle(root, "1", judgement(True), "r")
+    model_versions.settle(root, "2", judgement(True, "1"), "r")
     promotion.rollback(root, "not in the field")
     return root
 
@@ -50,7 +51,7 @@ def test_every_run_model_and_reign_of_a_data_version_is_listed(root: Path) -> No
 
 
 def test_a_deleted_run_is_listed_and_breaks_its_link(root: Path) -> None:
-    run_id = registry.find(root, "3").run_id
+    run_id = model_versions.find(root, "3").run_id
     store.client().delete_run(run_id)
     found = data.audit_data(root, DATA)
     assert [run.status for run in found.runs if run.run_id == run_id] == ["deleted"]
@@ -62,7 +63,7 @@ def test_the_tables_say_what_mlflow_says_of_the_runs(root: Path) -> None:
     fill(long, runs=30, versions=3)
     store.connect(long)
     client = store.client()
-    client.delete_run(registry.find(long, "3").run_id)
+    client.delete_run(model_versions.find(long, "3").run_id)
     client.create_run("0", tags={"kshot.data_version": DATA})  # of another experiment
     number = client.get_experiment_by_name(store.EXPERIMENT).experiment_id
     client.create_run(number, tags={"kshot.data_version": "f" * 32})  # on other data

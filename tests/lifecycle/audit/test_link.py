@@ -3,20 +3,9 @@
 import pytest
 
 from kshot.errors import AuditFailed, CheckFailed, DataError
-from kshot.lifecycle import store
-from kshot.lifecycle.audit.link import (
-    BROKEN,
-    ERROR,
-    NOT_CHECKED,
-    NOT_RECORDED,
-    VERIFIED,
-    Broken,
-    Link,
-    NotChecked,
-    NotRecorded,
-    checked,
-    exit_code,
-)
+from kshot.lifecycle.audit.link import BROKEN, ERROR, NOT_CHECKED, NOT_RECORDED, VERIFIED, Link, checked, exit_code
+from kshot.lifecycle.project.broken import Broken, NotChecked, NotRecorded
+from kshot.lifecycle.tracking import store
 
 
 def raising(error: Exception) -> Link:

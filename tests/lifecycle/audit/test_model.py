@@ -15,9 +15,13 @@ import pytest
 
 from kshot import cli
 from kshot.errors import DataError
-from kshot.lifecycle import decision_record, first_decisions, gate, kept_answers, paired, raw, registry, store
-from kshot.lifecycle.audit import classes, model, words
+from kshot.lifecycle.audit import classes, model
+from kshot.lifecycle.audit import text as words
 from kshot.lifecycle.audit.link import Link
+from kshot.lifecycle.data import working_copy
+from kshot.lifecycle.gate import decision_record, first_decisions, gate_rules, paired, stored_predictions
+from kshot.lifecycle.registry import model_versions
+from kshot.lifecycle.tracking import store
 from kshot.statistics import Interval
 from tests.lifecycle import audited_project
 from tests.lifecycle.audited_project import execute, flip
@@ -39,7 +43,7 @@ def broken(root: Path, *, deep: bool = False) -> dict[str, str]:
 
 
 def run_id(root: Path) -> str:
-    return registry.find(root, "1").run_id
+    return model_versions.find(root, "1").run_id
 
 
 def run_file(root: Path, name: str) -> Path:
@@ -99,7 +103,9 @@ def another_metric(root: Path) -> None:
 
 def accuracy_tag(root: Path) -> None:
     execute(
-        root, "update model_version_tags set value = replace(value, '[0.', '[0.0') where key = ?", registry.ACCURACY
+        root,
+        "update model_version_tags set value = replace(value, '[0.', '[0.0') where key = ?",
+        model_versions.ACCURACY,
     )
 
 
@@ -207,9 +213,11 @@ def test_a_decision_that_its_evidence_does_not_bear_out_is_found(root: Path) -> 
     kept, rules, _ = decision_record.from_json(json.loads(run_file(root, "decision.json").read_text()))
     rules = dataclasses.replace(rules, non_inferiority_margin=0.0)
     worse = {name: Interval(-0.1, -0.2, -0.05) for name in kept.accuracy}
-    kept = dataclasses.replace(kept, champion="1", comparisons=(gate.Comparison("1", gate.CHAMPION, worse),))
-    claimed = decision_record.to_json(kept, rules, gate.Decision(True, ()))
-    registry.settle(root, "1", claimed, gate.rules_hash(rules))
+    kept = dataclasses.replace(
+        kept, champion="1", comparisons=(gate_rules.Comparison("1", gate_rules.CHAMPION, worse),)
+    )
+    claimed = decision_record.to_json(kept, rules, gate_rules.Decision(True, ()))
+    model_versions.settle(root, "1", claimed, gate_rules.rules_hash(rules))
     found = broken(root)
     assert list(found) == ["decision"] and "does not follow from its evidence by its rules" in found["decision"]
 
@@ -226,15 +234,15 @@ def test_a_run_that_was_written_anew_whole_is_not_the_one_that_was_decided_about
 
 
 def test_a_comparison_on_other_data_is_told_to_be_not_checked(root: Path) -> None:
-    client, ours = store.client(), registry.find(root, "1")
+    client, ours = store.client(), model_versions.find(root, "1")
     tags = {**ours.tags, "kshot.data_version": "another"}
     client.create_model_version(store.NAME, "nowhere", ours.run_id, tags=tags)
     kept, rules, _ = decision_record.from_json(json.loads(run_file(root, "decision.json").read_text()))
-    registry.settle(root, "2", judgement(True, "1"), "r")
+    model_versions.settle(root, "2", judgement(True, "1"), "r")
     same = {name: Interval(0.0, 0.0, 0.0) for name in kept.accuracy}
-    kept = dataclasses.replace(kept, champion="2", comparisons=(gate.Comparison("2", gate.CHAMPION, same),))
-    decided = decision_record.to_json(kept, rules, gate.decide(kept, rules))
-    registry.settle(root, "1", decided, gate.rules_hash(rules))
+    kept = dataclasses.replace(kept, champion="2", comparisons=(gate_rules.Comparison("2", gate_rules.CHAMPION, same),))
+    decided = decision_record.to_json(kept, rules, gate_rules.decide(kept, rules))
+    model_versions.settle(root, "1", decided, gate_rules.rules_hash(rules))
     found = model.audit_model(root, "1")
     link = next(link for link in found.links if link.name == "decision")
     assert link.state == "not checked" and link.holds, link
@@ -245,10 +253,10 @@ def test_a_comparison_on_other_data_is_told_to_be_not_checked(root: Path) -> Non
 def compared_with_answers_given_anew(root: Path) -> str:
     """Judge version 1 against a champion of other data that answered anew; the folder of its answers in the run."""
     store.connect(root)
-    client, ours = store.client(), registry.find(root, "1")
+    client, ours = store.client(), model_versions.find(root, "1")
     kept, rules, _ = decision_record.from_json(json.loads(run_file(root, "decision.json").read_text()))
     client.create_model_version(store.NAME, "nowhere", ours.run_id, tags={**ours.tags, "kshot.data_version": "another"})
-    registry.settle(root, "2", judgement(True, "1"), "r")
+    model_versions.settle(root, "2", judgement(True, "1"), "r")
     mine = paired.read_results(run_file(root, "evaluation"))
     theirs = paired.Results(
         mine.episodes.assign(accuracy=mine.episodes["accuracy"] * 0.9),
@@ -257,11 +265,11 @@ def compared_with_answers_given_anew(root: Path) -> str:
     kept = dataclasses.replace(
         kept,
         champion="2",
-        comparisons=(paired.compared("2", gate.CHAMPION, (), mine, theirs, rules.group_protocol),),
+        comparisons=(paired.compared("2", gate_rules.CHAMPION, (), mine, theirs, rules.group_protocol),),
     )
-    answered = kept_answers.keep(client, ours.run_id, theirs)
-    record = {**decision_record.to_json(kept, rules, gate.decide(kept, rules)), "answered_anew": {"2": answered}}
-    registry.settle(root, "1", record, gate.rules_hash(rules))
+    answered = stored_predictions.keep(client, ours.run_id, theirs)
+    record = {**decision_record.to_json(kept, rules, gate_rules.decide(kept, rules)), "answered_anew": {"2": answered}}
+    model_versions.settle(root, "1", record, gate_rules.rules_hash(rules))
     return answered["folder"]
 
 
@@ -282,9 +290,12 @@ def test_a_difference_that_does_not_follow_from_what_the_champion_answered_anew_
     kept, rules, _ = decision_record.from_json(record)
     claimed = {name: Interval(0.5, 0.4, 0.6) for name in kept.accuracy}
     kept = dataclasses.replace(kept, comparisons=(dataclasses.replace(kept.comparisons[0], difference=claimed),))
-    registry.settle(root, "2", judgement(True, "1"), "r")
-    registry.settle(
-        root, "1", {**record, **decision_record.to_json(kept, rules, gate.decide(kept, rules))}, gate.rules_hash(rules)
+    model_versions.settle(root, "2", judgement(True, "1"), "r")
+    model_versions.settle(
+        root,
+        "1",
+        {**record, **decision_record.to_json(kept, rules, gate_rules.decide(kept, rules))},
+        gate_rules.rules_hash(rules),
     )
     assert "the difference to champion 2 does not follow from the answered episodes" in broken(root)["decision"]
 
@@ -313,7 +324,7 @@ def first_format(root: Path, promote: bool | None = None) -> None:
     decision = {"promote": said if promote is None else promote, "reasons": reasons}
     record = {"evidence": evidence, "rules": rules, "decision": decision}
     store.connect(root)
-    registry.settle(root, "1", record, gate.rules_digest(rules))
+    model_versions.settle(root, "1", record, gate_rules.rules_digest(rules))
 
 
 def test_an_honest_record_of_the_first_format_holds(root: Path) -> None:
@@ -334,7 +345,7 @@ def test_a_record_that_cannot_be_parsed_is_broken_and_a_failure_of_our_own_is_no
         raise KeyError("protocol")
 
     monkeypatch.chdir(root)
-    monkeypatch.setattr(gate, "decide", fails)
+    monkeypatch.setattr(gate_rules, "decide", fails)
     assert audit(root)["decision"].state == "error"
     assert not [link for link in audit(root).values() if link.state == "broken"]
     assert cli.main(["audit", "--model", "1"]) == 14
@@ -402,7 +413,7 @@ def test_content_that_only_the_remote_holds_is_held(root: Path, tmp_path: Path) 
     config = root / ".dvc/config.local"
     config.write_text(f"[core]\n    remote = far\n['remote \"far\"']\n    url = {tmp_path / 'far'}\n")
     try:
-        raw.dvc(root, "push", "--quiet", "data/raw.dvc")
+        working_copy.dvc(root, "push", "--quiet", "data/raw.dvc")
         picture(root).unlink()
         assert "1 of them only in DVC's remote" in audit(root)["data"].says
     finally:

@@ -11,11 +11,12 @@ import pytest
 
 from kshot import cli, manifest
 from kshot.errors import RegistryError
-from kshot.lifecycle import anchor, events, history, registry, store
 from kshot.lifecycle.audit import model
 from kshot.lifecycle.audit.limits import LIMITS
 from kshot.lifecycle.audit.link import BROKEN, Link, checked
 from kshot.lifecycle.audit.subject import opened
+from kshot.lifecycle.registry import anchor, events, history, model_versions
+from kshot.lifecycle.tracking import store
 from tests.lifecycle.planted import Planter, planter
 
 
@@ -308,9 +309,9 @@ def test_an_altered_model_is_not_promoted_compared_or_served_by_kshot(project: P
     one_label(project)
     told = "the model of version 1 is not as it was registered: serving_model.py was changed; nothing of it was run"
     with pytest.raises(RegistryError, match=told):
-        registry.model_files(project.root, "1", tmp_path)
+        model_versions.model_files(project.root, "1", tmp_path)
     with pytest.raises(RegistryError, match=told):
-        registry.require_whole(project.root, "1")
+        model_versions.require_whole(project.root, "1")
 
 
 def test_the_history_verb_names_the_first_event_that_git_anchors_otherwise(

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from kshot.lifecycle.audit.link import Broken
 from kshot.lifecycle.audit.reading import at, json_of, mapping, text_of, yaml_of
+from kshot.lifecycle.project.broken import Broken
 
 
 def file(folder: Path, content: bytes) -> Path:

@@ -7,10 +7,12 @@ from pathlib import Path
 import pytest
 
 from kshot.errors import Busy
-from kshot.lifecycle import lock, new_data, quiet, schedule, state_place
+from kshot.lifecycle import state_place
 from kshot.lifecycle.doctor import copied_state, scheduling
+from kshot.lifecycle.pipeline import new_data, schedule
+from kshot.lifecycle.project import no_telemetry, project_lock
+from tests.lifecycle.pipeline.test_schedule import ALL
 from tests.lifecycle.raw_project import files_below
-from tests.lifecycle.test_schedule import ALL
 
 SEEN = new_data.Seen("f", (new_data.Version("a", run="of the other place"),))
 
@@ -18,8 +20,8 @@ SEEN = new_data.Seen("f", (new_data.Version("a", run="of the other place"),))
 @pytest.fixture
 def original(tmp_path: Path) -> Path:
     root = tmp_path / "original"
-    (root / quiet.PREFECT_HOME).mkdir(parents=True)
-    (root / quiet.PREFECT_HOME / "prefect.db").write_text("planned runs")
+    (root / no_telemetry.PREFECT_HOME).mkdir(parents=True)
+    (root / no_telemetry.PREFECT_HOME / "prefect.db").write_text("planned runs")
     schedule.write(root, ALL)
     new_data.write(root, SEEN)
     state_place.remember(root)
@@ -40,7 +42,7 @@ def test_a_copy_gets_a_state_of_its_own_and_the_original_keeps_its(original: Pat
     done = finding.by_itself()
     assert "prefect, .kshot/schedule.json, .kshot/new-data.json of" in done and "begins one of this project" in done
     assert copied_state.look(copy) == [] and schedule.read(copy) is None and new_data.read(copy) == new_data.Seen()
-    assert not (copy / quiet.PREFECT_HOME).exists()
+    assert not (copy / no_telemetry.PREFECT_HOME).exists()
     (aside,) = (copy / ".kshot").rglob("prefect.db")
     assert aside.read_text() == "planned runs"
     assert files_below(original) == before
@@ -51,13 +53,13 @@ def test_a_moved_project_keeps_its_schedule_and_what_it_knows_of_new_data(origin
     assert copied_state.settle(moved).endswith("the schedule stays")
     assert copied_state.look(moved) == []
     assert (schedule.read(moved), new_data.read(moved)) == (ALL, SEEN)
-    assert not (moved / quiet.PREFECT_HOME).exists()
+    assert not (moved / no_telemetry.PREFECT_HOME).exists()
 
 
 def test_nothing_is_set_aside_under_who_works_here(original: Path, tmp_path: Path) -> None:
     moved = original.rename(tmp_path / "moved")
-    with (moved / lock.SERVING).open("w") as holder:
+    with (moved / project_lock.SERVING).open("w") as holder:
         fcntl.flock(holder, fcntl.LOCK_EX)
         with pytest.raises(Busy):
             copied_state.settle(moved)
-    assert (moved / quiet.PREFECT_HOME / "prefect.db").exists()
+    assert (moved / no_telemetry.PREFECT_HOME / "prefect.db").exists()

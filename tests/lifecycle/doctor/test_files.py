@@ -8,10 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from kshot.lifecycle import lock, new_data, schedule, store
 from kshot.lifecycle.doctor import files
+from kshot.lifecycle.pipeline import new_data, schedule
+from kshot.lifecycle.project import project_lock
+from kshot.lifecycle.tracking import store
 from tests.lifecycle import raw_project, registered_versions
-from tests.lifecycle.test_schedule import ALL
+from tests.lifecycle.pipeline.test_schedule import ALL
 
 NOBODY = 65534
 
@@ -38,7 +40,7 @@ def open_root(root: Path) -> Iterator[Path]:
 def test_a_project_that_works_is_well(root: Path, template: Path) -> None:
     shutil.copytree(template / "mlruns", root / "mlruns")
     schedule.write(root, ALL)
-    with lock.hold(root, "kshot retrain"):
+    with project_lock.hold(root, "kshot retrain"):
         assert files.look(root) == []
 
 
@@ -51,7 +53,7 @@ def test_a_lock_that_is_no_file_is_told(root: Path) -> None:
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another user")
 def test_what_another_user_left_is_told(open_root: Path) -> None:
-    with lock.hold(open_root, "kshot retrain"):
+    with project_lock.hold(open_root, "kshot retrain"):
         pass
     os.seteuid(NOBODY)
     try:

@@ -12,8 +12,9 @@ from mlflow import MlflowClient
 from mlflow.exceptions import MlflowException
 
 from kshot.errors import Busy, RegistryError
-from kshot.lifecycle import lock, own_database, store
 from kshot.lifecycle.doctor import moved
+from kshot.lifecycle.project import project_lock
+from kshot.lifecycle.tracking import own_database, store
 from tests.lifecycle import registered_versions
 
 KEPT = "evaluation/cells.parquet"
@@ -115,7 +116,7 @@ def test_nothing_is_changed_while_another_command_works(places: tuple[Path, Path
         "import sys; from pathlib import Path; from kshot.lifecycle.doctor import moved; "
         "moved.rewrite(Path(sys.argv[1]), Path('/x'))"
     )
-    with lock.hold(new, "kshot retrain"):
+    with project_lock.hold(new, "kshot retrain"):
         ended = subprocess.run([sys.executable, "-c", code, str(new)], capture_output=True, text=True, check=False)
     assert Busy.__name__ in ended.stderr and values(new) == before
 

@@ -6,9 +6,10 @@ from pathlib import Path
 import pytest
 
 from kshot import cli
-from kshot.lifecycle import anchor, history, promotion, registry, store
 from kshot.lifecycle.doctor import registered_model
 from kshot.lifecycle.doctor.checkup import told
+from kshot.lifecycle.registry import anchor, history, model_versions, promotion
+from kshot.lifecycle.tracking import store
 from tests.lifecycle import registered_versions
 from tests.lifecycle.registered_versions import judgement
 
@@ -17,7 +18,7 @@ from tests.lifecycle.registered_versions import judgement
 def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Version 1 is champion."""
     root = registered_versions.write(tmp_path_factory.mktemp("template"), count=2)
-    registry.settle(root, "1", judgement(True), "r")
+    model_versions.settle(root, "1", judgement(True), "r")
     return root
 
 
@@ -39,7 +40,7 @@ def test_an_event_that_a_kill_kept_from_git_is_anchored_by_mend_and_by_the_next_
     root: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     subprocess.run(["git", "init", "-q"], cwd=root, check=True)
-    registry.settle(root, "2", judgement(False, "1"), "r")
+    model_versions.settle(root, "2", judgement(False, "1"), "r")
     assert registered_model.look(root) == []
     with monkeypatch.context() as patch:
         patch.setattr(anchor, "keep", lambda *_: None)  # what a kill right after `done` leaves

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from kshot.lifecycle import store
 from kshot.lifecycle.doctor import runs
+from kshot.lifecycle.tracking import store
 
 
 def begin(

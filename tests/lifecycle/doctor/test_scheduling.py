@@ -2,9 +2,10 @@
 
 from pathlib import Path
 
-from kshot.lifecycle import lock, schedule
 from kshot.lifecycle.doctor import scheduling
-from tests.lifecycle.test_schedule import ALL
+from kshot.lifecycle.pipeline import schedule
+from kshot.lifecycle.project import project_lock
+from tests.lifecycle.pipeline.test_schedule import ALL
 
 
 def test_a_schedule_that_nobody_serves_is_told(tmp_path: Path) -> None:
@@ -17,7 +18,7 @@ def test_a_schedule_that_nobody_serves_is_told(tmp_path: Path) -> None:
 
 def test_one_that_is_served_or_paused_as_a_whole_is_well(tmp_path: Path) -> None:
     schedule.write(tmp_path, ALL)
-    with lock.hold(tmp_path, "kshot schedule", lock.SERVING):
+    with project_lock.hold(tmp_path, "kshot schedule", project_lock.SERVING):
         assert scheduling.look(tmp_path) == []
     schedule.write(tmp_path, schedule.pause(ALL, ALL.names(), True))
     assert scheduling.look(tmp_path) == []

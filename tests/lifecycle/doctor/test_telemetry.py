@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from kshot.lifecycle import quiet
 from kshot.lifecycle.doctor import telemetry
+from kshot.lifecycle.project import no_telemetry
 from tests.lifecycle import raw_project
-from tests.lifecycle.test_quiet import ASK
+from tests.lifecycle.project.test_no_telemetry import ASK
 
 # What a person's shell has to say so that the tool sends something within kshot too.
 ON = {
@@ -24,7 +24,7 @@ ON = {
 @pytest.fixture
 def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A project, and a shell in which nothing of all this is set."""
-    for name in (*quiet.SWITCHES, "DISABLE_TELEMETRY", "PREFECT_PROFILE"):
+    for name in (*no_telemetry.SWITCHES, "DISABLE_TELEMETRY", "PREFECT_PROFILE"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("PREFECT_HOME", str(tmp_path / "home"))
     return raw_project.make(tmp_path / "root")
@@ -32,7 +32,7 @@ def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def look(root: Path) -> list[telemetry.Finding]:
     """As `kshot doctor` does it."""
-    return telemetry.look(root, quiet.silence_telemetry())
+    return telemetry.look(root, no_telemetry.silence_telemetry())
 
 
 @pytest.mark.parametrize("tool", ON)

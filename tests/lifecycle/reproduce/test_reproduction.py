@@ -13,12 +13,15 @@ import pytest
 from safetensors.numpy import load_file, save_file
 
 from kshot.errors import NotReproduced, ParamsError, RegistryError
-from kshot.lifecycle import history, layout, raw, registry, store
 from kshot.lifecycle.audit.subject import Subject, opened
-from kshot.lifecycle.reproduce import comparison, difference, reproduction, tree, words
+from kshot.lifecycle.data import working_copy
+from kshot.lifecycle.project import layout
+from kshot.lifecycle.registry import history, model_versions
+from kshot.lifecycle.reproduce import comparison, difference, reproduction, text, tree
 from kshot.lifecycle.reproduce.comparison import Accuracy, Weights
 from kshot.lifecycle.reproduce.difference import Difference
 from kshot.lifecycle.reproduce.reproduction import IDENTICAL, OTHERWISE, WITHIN, Reproduction, StageAgain, reproduce
+from kshot.lifecycle.tracking import store
 from tests.flows import project
 from tests.lifecycle import audited_project
 from tests.lifecycle.audited_project import execute, flip
@@ -37,7 +40,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     remote = f"    remote = far\n['remote \"far\"']\n    url = {root.parent / 'far'}\n"
     (root / ".dvc/config").write_text(f"[core]\n    analytics = false\n    check_update = false\n{remote}")
     git(root, "commit", "-qm", "a remote", ".dvc/config")
-    raw.dvc(root, "push", "--quiet", layout.RAW_DVC.as_posix())
+    working_copy.dvc(root, "push", "--quiet", layout.RAW_DVC.as_posix())
     return root
 
 
@@ -53,7 +56,7 @@ def subject(root: Path, scratch: Path) -> Subject:
 
 
 def run_file(root: Path, name: str) -> Path:
-    return root / "mlruns/artifacts" / registry.find(root, "1").run_id / "artifacts" / name
+    return root / "mlruns/artifacts" / model_versions.find(root, "1").run_id / "artifacts" / name
 
 
 def standing(root: Path) -> tuple[Any, ...]:
@@ -144,7 +147,7 @@ def test_data_that_is_gone_everywhere_is_told_and_nothing_is_left(root: Path, tm
 def test_weights_are_compared_with_what_is_registered_and_with_what_was_trained(root: Path, tmp_path: Path) -> None:
     found = subject(root, tmp_path / "one")
     rebuilt = tmp_path / "tree" / layout.MODEL
-    shutil.copytree(registry.model_files(root, "1", tmp_path / "registered"), rebuilt)
+    shutil.copytree(model_versions.model_files(root, "1", tmp_path / "registered"), rebuilt)
     (rebuilt / comparison.ADDED_LATER).unlink()
     same = comparison.weights(found, tmp_path / "tree")
     assert same.unlike == () and same.largest == 0 and same.as_trained
@@ -159,9 +162,9 @@ def test_weights_are_compared_with_what_is_registered_and_with_what_was_trained(
 
 def test_a_model_whose_files_were_pruned_is_compared_by_what_was_trained(root: Path, tmp_path: Path) -> None:
     rebuilt = tmp_path / "tree" / layout.MODEL
-    shutil.copytree(registry.model_files(root, "1", tmp_path / "registered"), rebuilt)
+    shutil.copytree(model_versions.model_files(root, "1", tmp_path / "registered"), rebuilt)
     (rebuilt / comparison.ADDED_LATER).unlink()
-    store.client().set_model_version_tag(store.NAME, "1", registry.PRUNED, "2026-01-01")
+    store.client().set_model_version_tag(store.NAME, "1", model_versions.PRUNED, "2026-01-01")
     assert comparison.weights(subject(root, tmp_path / "one"), tmp_path / "tree").unlike == ()
     flip(rebuilt / "embedding.safetensors")
     found = comparison.weights(subject(root, tmp_path / "two"), tmp_path / "tree")
@@ -170,7 +173,7 @@ def test_a_model_whose_files_were_pruned_is_compared_by_what_was_trained(root: P
 
 def test_a_registered_file_that_was_changed_is_told_from_a_training_that_was(root: Path, tmp_path: Path) -> None:
     rebuilt = tmp_path / "tree" / layout.MODEL
-    place = registry.model_files(root, "1", tmp_path / "registered")
+    place = model_versions.model_files(root, "1", tmp_path / "registered")
     shutil.copytree(place, rebuilt)
     (rebuilt / comparison.ADDED_LATER).unlink()
     store.connect(root)
@@ -178,7 +181,7 @@ def test_a_registered_file_that_was_changed_is_told_from_a_training_that_was(roo
     flip(root / "mlruns/artifacts/models" / source / "artifacts/artifacts/embedding/embedding.safetensors")
     found = comparison.weights(subject(root, tmp_path / "one"), tmp_path / "tree")
     assert found.unlike == ("embedding.safetensors",) and found.as_trained
-    assert "the registered files are others" in words.verdict(result(weights=found))
+    assert "the registered files are others" in text.verdict(result(weights=found))
 
 
 ALIKE = Weights(("embedding.safetensors",), (), 3, 0, 0.0, True)
@@ -210,11 +213,11 @@ def test_a_tolerance_is_given_elsewhere_and_not_on_the_same_kind_of_machine() ->
 
 
 def test_the_words_name_what_differs() -> None:
-    told = words.words(result(APART, 0.005, OLDER))
+    told = text.words(result(APART, 0.005, OLDER))
     assert "2 of 3 tensors differ, by up to 2.5e-01" in told and "torch: 2.14.0 there, 2.15.0 here" in told
     assert "not identical: 5w1s 90.50 % (+0.50 pp); 1 of 100 episodes otherwise" in told
     assert "reproduced within 1.00 pp of accuracy, not bit for bit" in told
-    assert "differs, first in what stage train wrote (model), and the machine is of" in words.verdict(result(APART))
+    assert "differs, first in what stage train wrote (model), and the machine is of" in text.verdict(result(APART))
 
 
 def test_differences_of_the_machine_are_named_with_the_packages_that_matter_first() -> None:
@@ -250,6 +253,6 @@ def test_a_tolerance_that_is_none_is_refused(made: Path, monkeypatch: pytest.Mon
 
 
 def test_a_reproduction_is_a_value_that_programs_read() -> None:
-    found = json.loads(words.to_json(result(APART, surroundings=OLDER)))
+    found = json.loads(text.to_json(result(APART, surroundings=OLDER)))
     assert found["verdict"] == WITHIN and found["surroundings"] == [dataclasses.asdict(OLDER[0])]
     assert reproduction.TOLERANCE == 0.01

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from kshot.errors import DataError
-from kshot.lifecycle import layout
-from kshot.lifecycle.packed import read_classes, read_episodes, read_manifest
+from kshot.lifecycle.data.packed import read_classes, read_episodes, read_manifest
+from kshot.lifecycle.project import layout
 from kshot.lifecycle.stages import episodes, ingest, split
 from tests.lifecycle.raw_project import SMALL, settings, write_manifest, write_raw
 

@@ -7,13 +7,13 @@ import pytest
 import torch
 import yaml
 
-from kshot.answering import load_answering
-from kshot.embedding import embed
-from kshot.lifecycle import layout
+from kshot.evaluation.classifier import load_answering
+from kshot.lifecycle.project import layout
 from kshot.lifecycle.stages import evaluate, train
-from kshot.method_table import METHODS
 from kshot.methods.saving import load_method
-from kshot.params import params_from
+from kshot.nets.embedding import embed
+from kshot.params.methods import METHODS
+from kshot.params.schema import params_from
 from tests.lifecycle import packed_project
 
 DEFAULTS = Path(__file__).parents[3] / "params.yaml"

@@ -10,10 +10,10 @@ import pandas as pd
 import pytest
 from PIL import Image
 
+from kshot.data.images import content_hash, decode, prepare
 from kshot.errors import DataError
-from kshot.images import content_hash, decode, prepare
-from kshot.lifecycle import layout
-from kshot.lifecycle.packed import read_images, read_manifest
+from kshot.lifecycle.data.packed import read_images, read_manifest
+from kshot.lifecycle.project import layout
 from kshot.lifecycle.stages import ingest
 from tests.lifecycle.raw_project import REPOSITORY, SMALL, settings, write_manifest, write_raw
 
@@ -111,7 +111,7 @@ def test_memory_does_not_grow_with_the_number_of_pictures(tmp_path: Path) -> Non
         (root / "params.yaml").write_text((REPOSITORY / "params.yaml").read_text(encoding="utf-8"), encoding="utf-8")
         code = (
             "import resource; from pathlib import Path; from kshot.lifecycle.stages import ingest; "
-            "from kshot.params import load_params; ingest.run(Path('.'), load_params(Path('params.yaml'))); "
+            "from kshot.params.schema import load_params; ingest.run(Path('.'), load_params(Path('params.yaml'))); "
             "print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)"
         )
         ended = subprocess.run([sys.executable, "-c", code], cwd=root, capture_output=True, text=True, check=True)

@@ -6,11 +6,11 @@ from typing import Any
 
 import pytest
 
+from kshot.data.splits import SPLITS
 from kshot.errors import DataError
-from kshot.lifecycle import layout
-from kshot.lifecycle.packed import read_classes
+from kshot.lifecycle.data.packed import read_classes
+from kshot.lifecycle.project import layout
 from kshot.lifecycle.stages import ingest, split
-from kshot.splits import SPLITS
 from tests.lifecycle.raw_project import SMALL, settings, write_raw
 
 CLASSES = [f"{script}/letter {i}" for script in ("עברית", "Ελληνικά", "한글", "c") for i in range(3)]

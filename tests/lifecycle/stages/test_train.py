@@ -4,12 +4,12 @@ from pathlib import Path
 import pytest
 import yaml
 
-from kshot import training
-from kshot.embedding import load_embedding
 from kshot.errors import DataError, ParamsError
-from kshot.lifecycle import layout
+from kshot.lifecycle.project import layout
 from kshot.lifecycle.stages import train
-from kshot.params import params_from
+from kshot.nets.embedding import load_embedding
+from kshot.params.schema import params_from
+from kshot.training import loop
 from tests.lifecycle import packed_project
 
 DEFAULTS = Path(__file__).parents[3] / "params.yaml"
@@ -54,21 +54,19 @@ def test_the_same_seed_writes_the_same_bytes(root):
 
 
 def test_an_interrupted_training_resumes_and_a_finished_one_leaves_no_checkpoint(root, monkeypatch):
-    monkeypatch.setattr(training, "SAVE_EVERY", 0.0)
+    monkeypatch.setattr(loop, "SAVE_EVERY", 0.0)
     train.run(root, params())
     wanted = (root / layout.MODEL / "embedding.safetensors").read_bytes()
     checkpoints = root / layout.STATE / "checkpoints"
     assert not list(checkpoints.rglob("*.safetensors"))
 
-    original = training.Validation
-    monkeypatch.setattr(
-        training, "Validation", lambda step, *rest: interrupt() if step == 20 else original(step, *rest)
-    )
+    original = loop.Validation
+    monkeypatch.setattr(loop, "Validation", lambda step, *rest: interrupt() if step == 20 else original(step, *rest))
     with pytest.raises(KeyboardInterrupt):
         train.run(root, params())
     assert len(list(checkpoints.rglob("*.safetensors"))) == 1
 
-    monkeypatch.setattr(training, "Validation", original)
+    monkeypatch.setattr(loop, "Validation", original)
     train.run(root, params())
     assert (root / layout.MODEL / "embedding.safetensors").read_bytes() == wanted
     assert [line["step"] for line in lines(root) if "loss" in line] == [10, 20]

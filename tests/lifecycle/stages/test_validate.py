@@ -13,12 +13,12 @@ import yaml
 from PIL import Image
 
 from kshot.errors import ValidationFailed
-from kshot.lifecycle import layout
-from kshot.lifecycle import settings as settings_file
-from kshot.lifecycle.packed import read_classes
+from kshot.lifecycle.data.packed import read_classes
+from kshot.lifecycle.project import layout
+from kshot.lifecycle.project import settings as settings_file
 from kshot.lifecycle.stages import ingest, split, validate
-from kshot.lifecycle.validation_text import FITTING, PAGE
-from kshot.params import params_from
+from kshot.lifecycle.validation.text import FITTING, PAGE
+from kshot.params.schema import params_from
 from tests.lifecycle.page_loads import loads
 from tests.lifecycle.raw_project import SMALL, picture, settings, write_manifest, write_raw
 

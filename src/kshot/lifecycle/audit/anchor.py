@@ -1,10 +1,10 @@
 """Is the history in the database the one that git anchors?"""
 
-from kshot.lifecycle import anchor as anchors
-from kshot.lifecycle import git
-from kshot.lifecycle.audit.link import Broken, NotChecked, NotRecorded
 from kshot.lifecycle.audit.subject import Subject
-from kshot.lifecycle.tables import counted
+from kshot.lifecycle.project import git
+from kshot.lifecycle.project.broken import Broken, NotChecked, NotRecorded
+from kshot.lifecycle.project.tables import counted
+from kshot.lifecycle.registry import anchor as anchors
 
 
 def anchor(subject: Subject, *, deep: bool) -> str:

@@ -10,9 +10,10 @@ from pathlib import Path
 from typing import Any
 
 from kshot.errors import DataError, RegistryError
-from kshot.lifecycle import dataset, layout, store
-from kshot.lifecycle.audit import content
-from kshot.lifecycle.audit.link import Broken
+from kshot.lifecycle.data import data_versions, dvc_cache
+from kshot.lifecycle.project import layout
+from kshot.lifecycle.project.broken import Broken
+from kshot.lifecycle.tracking import store
 
 TRAINED, IN_DATA, UNKNOWN = "trained on it", "not trained on it; it is in its data", "cannot be said"
 
@@ -49,7 +50,7 @@ def audit_class(root: Path, name: str) -> ClassAudit:
 
     Raises DataError for a class that nothing here ever held, with the nearest names, and RegistryError.
     """
-    counts = {version.md5: _counts(root, version.md5) for version in dataset.versions(root)}
+    counts = {version.md5: _counts(root, version.md5) for version in data_versions.versions(root)}
     models = _models(root, name, counts)
     data = tuple(
         InData(md5, None if held is None else held[name])
@@ -67,10 +68,10 @@ def audit_class(root: Path, name: str) -> ClassAudit:
 def _counts(root: Path, md5: str) -> dict[str, int] | None:
     """Class to images of a data version, from the manifest in DVC's cache; None where that is gone."""
     try:
-        entries = content.listing(root, f"{md5}.dir")
-        cache = content.cache_of(root)
+        entries = dvc_cache.listing(root, f"{md5}.dir")
+        cache = dvc_cache.cache_of(root)
         oid = next(entry["md5"] for entry in entries if entry["relpath"] == "manifest.csv")
-        text = content.place(cache, oid).read_text(encoding="utf-8")
+        text = dvc_cache.place(cache, oid).read_text(encoding="utf-8")
     except (Broken, OSError, StopIteration):
         return None
     counts: dict[str, int] = {}
@@ -80,7 +81,7 @@ def _counts(root: Path, md5: str) -> dict[str, int] | None:
 
 
 def _models(root: Path, name: str, counts: dict[str, dict[str, int] | None]) -> tuple[InModel, ...]:
-    from kshot.lifecycle import history
+    from kshot.lifecycle.registry import history
 
     with store.told(store.connect(root)):
         client = store.client()

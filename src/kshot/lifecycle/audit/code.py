@@ -3,12 +3,13 @@
 import hashlib
 from pathlib import Path
 
-from kshot.lifecycle import git, lineage
-from kshot.lifecycle.audit.content import shown
-from kshot.lifecycle.audit.link import Broken, NotRecorded
 from kshot.lifecycle.audit.served import as_registered
 from kshot.lifecycle.audit.subject import Subject
-from kshot.lifecycle.uncommitted import LEFT_OUT, PATCH
+from kshot.lifecycle.data.dvc_cache import shown
+from kshot.lifecycle.project import git
+from kshot.lifecycle.project.broken import Broken, NotRecorded
+from kshot.lifecycle.tracking import lineage
+from kshot.lifecycle.tracking.uncommitted import LEFT_OUT, PATCH
 
 CODE = (".py",)
 

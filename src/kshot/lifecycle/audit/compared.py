@@ -9,18 +9,20 @@ from pathlib import Path
 import pandas as pd
 
 from kshot.errors import DataError, RegistryError
-from kshot.lifecycle import gate, kept_answers, reference, registry, store
-from kshot.lifecycle import paired as pairs
 from kshot.lifecycle.audit import results
-from kshot.lifecycle.audit.link import Broken
 from kshot.lifecycle.audit.subject import Subject, opened
-from kshot.lifecycle.change import Change
-from kshot.lifecycle.events import CHAMPION, Event
-from kshot.params import Gate
+from kshot.lifecycle.gate import gate_rules, reference, stored_predictions
+from kshot.lifecycle.gate import paired as pairs
+from kshot.lifecycle.gate.change import Change
+from kshot.lifecycle.project.broken import Broken
+from kshot.lifecycle.registry import model_versions
+from kshot.lifecycle.registry.events import CHAMPION, Event
+from kshot.lifecycle.tracking import store
+from kshot.params.schema import Gate
 
 
 def compared(
-    subject: Subject, event: Event, evidence: gate.Evidence, rules: Gate, fresh: dict[str, dict[str, str]]
+    subject: Subject, event: Event, evidence: gate_rules.Evidence, rules: Gate, fresh: dict[str, dict[str, str]]
 ) -> tuple[str, bool]:
     """What follows from stored predictions, in words, and whether all could be checked. Raises Broken."""
     unknown = _versions(subject, event, evidence, rules)
@@ -29,7 +31,7 @@ def compared(
         return "; ".join([*words, "there was no champion to compare with"]), whole
     ours = pairs.read_results(results.answers(subject))
     for recorded in evidence.comparisons:
-        who = gate.named(recorded)
+        who = gate_rules.named(recorded)
         if recorded.version in fresh:
             theirs = pairs.Results(**fresh_tables(subject, fresh[recorded.version]))
         else:
@@ -41,7 +43,7 @@ def compared(
                     whole = False
                     continue
                 theirs = pairs.read_results(results.answers(other))
-        asked = tuple(recorded.difference) if recorded.role == gate.BEST else ()
+        asked = tuple(recorded.difference) if recorded.role == gate_rules.BEST else ()
         found = pairs.compared(recorded.version, recorded.role, asked, ours, theirs, rules.group_protocol)
         results.compare(f"the difference to {who}", recorded.difference, found.difference)
         for kind in ("groups", "classes"):
@@ -55,7 +57,7 @@ def fresh_tables(subject: Subject, kept: dict[str, str]) -> dict[str, pd.DataFra
     """What another version predicted to be compared with this one, from this one's run. Raises Broken."""
     folder = subject.file(kept["folder"])
     try:
-        return kept_answers.read(folder, kept)
+        return stored_predictions.read(folder, kept)
     except DataError as error:
         raise Broken(f"what the champion answered anew is not as it was kept: {error}") from error
 
@@ -74,21 +76,21 @@ def opponent(subject: Subject, role: str, version: str) -> Iterator[Subject | No
         yield found if same else None
 
 
-def _versions(subject: Subject, event: Event, evidence: gate.Evidence, rules: Gate) -> str:
+def _versions(subject: Subject, event: Event, evidence: gate_rules.Evidence, rules: Gate) -> str:
     """Raise Broken where other versions were compared with than champion and rules ask for; what cannot be said."""
     assert subject.record is not None
     before = subject.record.events[: event.number - 1]
     champion = event.before.get(CHAMPION)
     wanted: dict[tuple[str, str], set[str] | None] = {}
     if champion:
-        wanted[gate.CHAMPION, champion] = None
+        wanted[gate_rules.CHAMPION, champion] = None
     unknown = ""
     if isinstance(rules.reference, int):
         name = str(rules.reference)
         if name not in (champion, subject.version):
-            wanted[gate.FIXED, name] = None
+            wanted[gate_rules.FIXED, name] = None
     else:
-        versions, names = registry.versions(subject.root), reference.champions(before)
+        versions, names = model_versions.versions(subject.root), reference.champions(before)
         gone = [name for name in names if name not in versions]
         if gone:
             unknown = f"not checked is whether version {', '.join(gone)}, gone from the registry, was better"
@@ -96,11 +98,12 @@ def _versions(subject: Subject, event: Event, evidence: gate.Evidence, rules: Ga
         best = reference.best(tags, list(rules.min_accuracy), subject.tags, champion)
         for protocol, name in best.items():
             if name != champion:
-                asked = wanted.setdefault((gate.BEST, name), set())
+                asked = wanted.setdefault((gate_rules.BEST, name), set())
                 assert asked is not None
                 asked.add(protocol)
     found = {
-        (one.role, one.version): set(one.difference) if one.role == gate.BEST else None for one in evidence.comparisons
+        (one.role, one.version): set(one.difference) if one.role == gate_rules.BEST else None
+        for one in evidence.comparisons
     }
     if found != wanted and not unknown:
         raise Broken(

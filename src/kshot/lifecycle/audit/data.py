@@ -8,15 +8,19 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from kshot.errors import AuditFailed, DataError, ParamsError, RegistryError
-from kshot.lifecycle import dataset, history, models, registry, store
-from kshot.lifecycle.audit.content import bar, held
 from kshot.lifecycle.audit.decision import standing
-from kshot.lifecycle.audit.link import Broken, Link, checked
+from kshot.lifecycle.audit.link import Link, checked
 from kshot.lifecycle.audit.runs import RunOnData, runs_on
 from kshot.lifecycle.audit.subject import DELETED, read_history
-from kshot.lifecycle.dataset import DataVersion
-from kshot.lifecycle.events import CHAMPION, Event, Reign, broken, reigns
-from kshot.lifecycle.tables import counted
+from kshot.lifecycle.data import data_versions
+from kshot.lifecycle.data.data_versions import DataVersion
+from kshot.lifecycle.data.dvc_cache import bar, held
+from kshot.lifecycle.project.broken import Broken
+from kshot.lifecycle.project.tables import counted
+from kshot.lifecycle.registry import history, model_versions
+from kshot.lifecycle.registry import listing as models
+from kshot.lifecycle.registry.events import CHAMPION, Event, Reign, broken, reigns
+from kshot.lifecycle.tracking import store
 
 if TYPE_CHECKING:
     from mlflow.entities.model_registry import ModelVersion
@@ -108,10 +112,10 @@ def champions(root: Path, moment: str) -> tuple[Reign, ...]:
 
 def _find(root: Path, prefix: str, versions: "Sequence[ModelVersion]") -> DataVersion:
     try:
-        return dataset.find(root, prefix)
+        return data_versions.find(root, prefix)
     except DataError:
         known = {one.tags.get("kshot.data_version", "") for one in versions} - {""}
-        here = dataset.versions(root)
+        here = data_versions.versions(root)
         found = [md5 for md5 in known if prefix and md5.startswith(prefix)]
         if known and not here and len(found) != 1:
             candidates = ", ".join(sorted(md5[:8] for md5 in known))
@@ -141,7 +145,7 @@ def _described(runs: Sequence[RunOnData], of_run: dict[str, str]) -> tuple[RunOn
 
 def _model(one: "ModelVersion", events: Sequence[Event], aliases: dict[str, str]) -> ModelOnData:
     version = str(one.version)
-    scores = json.loads(one.tags.get(registry.ACCURACY, "{}"))
+    scores = json.loads(one.tags.get(model_versions.ACCURACY, "{}"))
     return ModelOnData(
         version=version,
         run_id=str(one.run_id),

@@ -4,15 +4,25 @@ import hashlib
 import json
 from typing import Any
 
-from kshot.lifecycle import decision_record, gate
 from kshot.lifecycle.audit import first_decision, results
 from kshot.lifecycle.audit.compared import compared
-from kshot.lifecycle.audit.link import Broken, NotChecked, NotRecorded
 from kshot.lifecycle.audit.subject import Subject
-from kshot.lifecycle.carrying_out import DECISIONS, OF_THE_REPLACED
-from kshot.lifecycle.events import CHAMPION, MOVED_OUTSIDE, PROMOTED, REFUSED, WAITING, Event, broken, minute, reigns
-from kshot.lifecycle.gate_text import reasons
-from kshot.lifecycle.tables import counted
+from kshot.lifecycle.gate import decision_record, gate_rules
+from kshot.lifecycle.gate.gate_text import reasons
+from kshot.lifecycle.project.broken import Broken, NotChecked, NotRecorded
+from kshot.lifecycle.project.tables import counted
+from kshot.lifecycle.registry.apply_event import DECISIONS, OF_THE_REPLACED
+from kshot.lifecycle.registry.events import (
+    CHAMPION,
+    MOVED_OUTSIDE,
+    PROMOTED,
+    REFUSED,
+    WAITING,
+    Event,
+    broken,
+    minute,
+    reigns,
+)
 
 DECIDES = {PROMOTED: True, WAITING: True, REFUSED: False}  # events of the gate, and what the evidence must say for each
 
@@ -90,7 +100,7 @@ def _judged(subject: Subject, event: Event) -> tuple[str, bool]:
     for name, value in record.get("about", {}).items():
         if subject.tags.get(f"kshot.{name}") != value:
             raise Broken(f"{event} is about a version with another {name}", value, subject.tags.get(f"kshot.{name}"))
-    if (hashed := gate.rules_digest(record["rules"])) != event.rules:
+    if (hashed := gate_rules.rules_digest(record["rules"])) != event.rules:
         raise Broken(f"the rules kept with {event} have not the hash that it names", event.rules, hashed)
     if decision_record.format_of(record) == 1:
         compared, whole = first_decision.check(subject, event, record, promoted=DECIDES[event.action])
@@ -103,7 +113,7 @@ def _judged(subject: Subject, event: Event) -> tuple[str, bool]:
 def _decided_again(subject: Subject, event: Event, record: dict[str, Any]) -> tuple[str, bool]:
     """What was compared, in words, and whether all could be. Raises Broken where evidence or decision do not follow."""
     evidence, rules, decided = decision_record.from_json(record)
-    again = gate.decide(evidence, rules)
+    again = gate_rules.decide(evidence, rules)
     if not decision_record.same_facts(again, decided) or again.promote != DECIDES[event.action]:
         raise Broken(
             f"{event} does not follow from its evidence by its rules",
@@ -114,7 +124,7 @@ def _decided_again(subject: Subject, event: Event, record: dict[str, Any]) -> tu
     return compared(subject, event, evidence, rules, record.get("answered_anew", {}))
 
 
-def facts_text(word: str, evidence: gate.Evidence, decided: gate.Decision) -> str:
+def facts_text(word: str, evidence: gate_rules.Evidence, decided: gate_rules.Decision) -> str:
     """A decision in words."""
     return f"{word}: {' | '.join(reasons(evidence, decided.findings))}"
 

@@ -3,12 +3,12 @@
 import math
 from typing import Any
 
-from kshot.lifecycle import first_decisions
 from kshot.lifecycle.audit import results
 from kshot.lifecycle.audit.compared import fresh_tables, opponent
-from kshot.lifecycle.audit.link import Broken
 from kshot.lifecycle.audit.subject import Subject
-from kshot.lifecycle.events import Event
+from kshot.lifecycle.gate import first_decisions
+from kshot.lifecycle.project.broken import Broken
+from kshot.lifecycle.registry.events import Event
 
 
 def check(subject: Subject, event: Event, record: dict[str, Any], *, promoted: bool) -> tuple[str, bool]:

@@ -6,7 +6,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from kshot.errors import AuditFailed, CheckFailed, KshotError
-from kshot.lifecycle import store
+from kshot.lifecycle.project.broken import Broken, NotChecked, NotRecorded
+from kshot.lifecycle.tracking import store
 from kshot.redaction import redacted, traceback_of
 
 VERIFIED, BROKEN, NOT_RECORDED, NOT_CHECKED = "verified", "broken", "not recorded", "not checked"
@@ -33,22 +34,6 @@ class Link:
     @property
     def holds(self) -> bool:
         return self.state in (VERIFIED, NOT_CHECKED)
-
-
-class Broken(KshotError):
-    """Raised where a link is found broken; `checked` makes the link of it."""
-
-    def __init__(self, says: str, recorded: object = "", found: object = "") -> None:
-        super().__init__(says)
-        self.recorded, self.found = redacted(str(recorded)), redacted(str(found))
-
-
-class NotRecorded(KshotError):
-    """Raised where nothing was kept that a link could be verified by."""
-
-
-class NotChecked(KshotError):
-    """Raised at the end of a check that found nothing wrong and had to leave something out: what, and why."""
 
 
 def checked(name: str, check: Callable[[], str]) -> Link:

@@ -4,15 +4,18 @@ import re
 from pathlib import Path
 from typing import Any
 
-from kshot.lifecycle import dataset, layout, registry, store
 from kshot.lifecycle.audit import reading
-from kshot.lifecycle.audit.content import folder_md5, held, listing, shown
-from kshot.lifecycle.audit.link import Broken, NotRecorded
 from kshot.lifecycle.audit.served import as_registered
 from kshot.lifecycle.audit.subject import DELETED, Subject
-from kshot.lifecycle.files import Advance, file_md5
-from kshot.lifecycle.lineage import digest, stage_inputs
-from kshot.lifecycle.run_content import LONGEST_PARAM, flat
+from kshot.lifecycle.data import data_versions
+from kshot.lifecycle.data.dvc_cache import folder_md5, held, listing, shown
+from kshot.lifecycle.project import layout
+from kshot.lifecycle.project.broken import Broken, NotRecorded
+from kshot.lifecycle.project.files import Advance, file_md5
+from kshot.lifecycle.registry import model_versions
+from kshot.lifecycle.tracking import store
+from kshot.lifecycle.tracking.lineage import digest, stage_inputs
+from kshot.lifecycle.tracking.run_content import LONGEST_PARAM, flat
 
 ADDED_LATER = "answering.json"  # what registering puts beside the files of the stage train
 SAME = ("lineage", "data_version", "params_hash", "dvc_lock_hash", "episodes_hash")  # on version and run alike
@@ -51,7 +54,7 @@ def run(subject: Subject) -> str:
 
 def weights(subject: Subject) -> str:
     """The registered files are, byte for byte, what the stage train wrote. Raises Broken, naming the file."""
-    if pruned := subject.tags.get(registry.PRUNED):
+    if pruned := subject.tags.get(model_versions.PRUNED):
         raise NotRecorded(f"the model's files were pruned, {pruned[:10]}; `kshot reproduce` may still build it again")
     recorded = str(subject.output(layout.MODEL.as_posix())["md5"])
     folder = subject.model / "artifacts" / layout.EMBEDDING
@@ -77,7 +80,7 @@ def data(subject: Subject, advance: Advance | None) -> str:
     pointer = reading.at(name, reading.yaml_of(name, subject.file(layout.RAW_DVC.name)), "outs", 0, "md5")
     if pointer != entry["md5"]:
         raise Broken(f"{layout.RAW_DVC.name} of the run names other data than dvc.lock", entry["md5"], pointer)
-    known = next((one for one in dataset.versions(subject.root) if one.md5 == version), None)
+    known = next((one for one in data_versions.versions(subject.root) if one.md5 == version), None)
     source = f"from {known.source}, added {known.added[:10]}" if known else "from a source that is not in the ledger"
     gone = f"it came {source}: add it again, or `dvc fetch` where a remote has it"
     words = held(subject.root, entry["md5"], entry.get("size"), advance=advance, gone=gone)
@@ -105,7 +108,7 @@ def environment(subject: Subject) -> str:
     python, system = (reading.at(what, kept, key) for key in ("python", "system"))
     listed = reading.mapping(what, reading.at(what, kept, "packages"))
     packages = {name.lower(): version for name, version in listed.items()}
-    needs = {} if registry.PRUNED in subject.tags else _needs(subject.model / "requirements.txt")
+    needs = {} if model_versions.PRUNED in subject.tags else _needs(subject.model / "requirements.txt")
     for name, version in needs.items():
         if packages.get(name.lower()) != version:
             raise Broken(

@@ -5,13 +5,13 @@ from pathlib import Path
 
 from markupsafe import Markup, escape
 
-from kshot.lifecycle.audit import words
+from kshot.lifecycle.audit import text
 from kshot.lifecycle.audit.data import DataAudit
 from kshot.lifecycle.audit.link import BROKEN, ERROR, NOT_CHECKED, VERIFIED, Link
 from kshot.lifecycle.audit.model import ModelAudit
-from kshot.lifecycle.pages import pages, write_page
-from kshot.lifecycle.report_plots import picture
-from kshot.lifecycle.tables import counted
+from kshot.lifecycle.pages.render import pages, write_page
+from kshot.lifecycle.pages.svg import picture
+from kshot.lifecycle.project.tables import counted
 
 MARKS = {VERIFIED: "\N{CHECK MARK}", BROKEN: "\N{MULTIPLICATION X}", NOT_CHECKED: "\N{ALMOST EQUAL TO}", ERROR: "!"}
 # Where each link stands in the drawing: column, row; and what it rests on.
@@ -58,7 +58,7 @@ def write_model_page(found: ModelAudit, path: Path) -> Path:
     environment = pages()
     return write_page(
         environment.get_template("audit.html.j2").render(
-            title=_headline(words.sentence(found)),
+            title=_headline(text.sentence(found)),
             reach=f"Audited {_time(found)}",
             **_mood(found),
             facts={"MLflow run": found.run_id, "data version": found.data_version},
@@ -75,8 +75,8 @@ def write_data_page(found: DataAudit, path: Path) -> Path:
     """Write the page of a data version to `path`, whole or not at all, and return it."""
     names = list(dict.fromkeys(name for run in found.runs for name in run.params))
     tables = (
-        ("Models that were trained on it", [words.model_row(one) for one in found.models]),
-        ("Runs that used it, with the params that differ", [words.run_row(run, names) for run in found.runs]),
+        ("Models that were trained on it", [text.model_row(one) for one in found.models]),
+        ("Runs that used it, with the params that differ", [text.run_row(run, names) for run in found.runs]),
     )
     return write_page(
         pages()

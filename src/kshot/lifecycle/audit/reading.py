@@ -6,7 +6,7 @@ from typing import Any
 
 import yaml
 
-from kshot.lifecycle.audit.link import Broken
+from kshot.lifecycle.project.broken import Broken
 
 SHOWN = 60  # characters of what was found
 

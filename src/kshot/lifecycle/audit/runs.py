@@ -8,8 +8,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from kshot.lifecycle import store
 from kshot.lifecycle.audit.subject import DELETED
+from kshot.lifecycle.tracking import store
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient

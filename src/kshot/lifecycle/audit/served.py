@@ -6,17 +6,18 @@ from pathlib import Path
 from typing import Any
 
 from kshot import manifest
-from kshot.lifecycle import registry, store
-from kshot.lifecycle.audit.content import shown
-from kshot.lifecycle.audit.link import Broken, NotRecorded
 from kshot.lifecycle.audit.subject import Subject
-from kshot.lifecycle.tables import counted
+from kshot.lifecycle.data.dvc_cache import shown
+from kshot.lifecycle.project.broken import Broken, NotRecorded
+from kshot.lifecycle.project.tables import counted
+from kshot.lifecycle.registry import model_versions
+from kshot.lifecycle.tracking import store
 from kshot.redaction import redacted
 
 
 def served(subject: Subject) -> str:
     """Every file of the model is as the manifest says that the events name, at the place of its run. Raises Broken."""
-    if pruned := subject.tags.get(registry.PRUNED):
+    if pruned := subject.tags.get(model_versions.PRUNED):
         raise NotRecorded(f"the model's files were pruned, {pruned[:10]}; `kshot reproduce` may still build it again")
     sealed = subject.sealed
     _as_sealed("the model", sealed.model, manifest.hashes(subject.model))

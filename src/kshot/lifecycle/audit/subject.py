@@ -8,11 +8,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kshot.errors import RegistryError
-from kshot.lifecycle import history, model_manifest, registry, store
 from kshot.lifecycle.audit import reading
-from kshot.lifecycle.audit.link import Broken, NotRecorded
-from kshot.lifecycle.events import Event
-from kshot.lifecycle.lineage import LOCK_FILE
+from kshot.lifecycle.project.broken import Broken, NotRecorded
+from kshot.lifecycle.project.layout import LOCK_FILE
+from kshot.lifecycle.registry import history, model_versions
+from kshot.lifecycle.registry.events import Event
+from kshot.lifecycle.registry.recorded_manifest import recorded_manifest
+from kshot.lifecycle.serving import model_manifest
+from kshot.lifecycle.tracking import store
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -90,7 +93,7 @@ class Subject:
     def model(self) -> Path:
         """The model's folder as MLflow keeps it, unchecked. Raises Broken where it is gone."""
         try:
-            return registry.fetched(self.root, self.version, self.scratch / "registered")
+            return model_versions.fetched(self.root, self.version, self.scratch / "registered")
         except store.Unreachable:
             raise
         except RegistryError as error:
@@ -99,10 +102,10 @@ class Subject:
     @cached_property
     def sealed(self) -> model_manifest.Sealed:
         """The manifest that the version's tag and events name. Raises Broken, and NotRecorded where none is named."""
-        if pruned := self.tags.get(registry.PRUNED):
+        if pruned := self.tags.get(model_versions.PRUNED):
             raise NotRecorded(f"the manifest was pruned with the model's files, {pruned[:10]}")
         try:
-            expected = model_manifest.recorded(self.version, self.tags, self.events)
+            expected = recorded_manifest(self.version, self.tags, self.events)
             if not expected and not self.is_ours:
                 raise NotRecorded("it was registered by another tool, which wrote no manifest")
             if not expected:
@@ -140,7 +143,7 @@ class Subject:
 
 def opened(root: Path, name: str, scratch: Path) -> Subject:
     """The version of that number or alias. Raises RegistryError for one that is unknown, with the nearest."""
-    found = registry.find(root, name)
+    found = model_versions.find(root, name)
     with store.told(store.connect(root)):
         client = store.client()
         held = client.get_model_version(store.NAME, found.version)

@@ -1,16 +1,16 @@
 """Do the version's tags say what the events and the manifest say?"""
 
-from kshot.lifecycle import carrying_out
-from kshot.lifecycle.audit.link import Broken, NotRecorded
 from kshot.lifecycle.audit.subject import Subject
+from kshot.lifecycle.project.broken import Broken, NotRecorded
+from kshot.lifecycle.registry import apply_event
 
 
 def tags(subject: Subject) -> str:
     """The version says who decided what as the events do, and the rest as it was registered. Raises Broken."""
     if subject.record is None:
         raise Broken(subject.trouble, "a history that can be read", "none")
-    expected = carrying_out.tags_after(subject.record.events).get(subject.version, {})
-    for name in sorted(carrying_out.DECISION_TAGS):
+    expected = apply_event.tags_after(subject.record.events).get(subject.version, {})
+    for name in sorted(apply_event.DECISION_TAGS):
         _compare(subject, name, expected.get(name, ""), "its events say")
     try:
         sealed = subject.sealed.tags

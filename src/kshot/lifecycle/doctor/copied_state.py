@@ -4,8 +4,10 @@ import time
 from pathlib import Path
 
 from kshot.errors import KshotError
-from kshot.lifecycle import layout, lock, new_data, quiet, schedule, state_place
+from kshot.lifecycle import state_place
 from kshot.lifecycle.doctor.finding import Finding
+from kshot.lifecycle.pipeline import new_data, schedule
+from kshot.lifecycle.project import layout, no_telemetry, project_lock
 
 CHECK = "place"
 
@@ -33,12 +35,15 @@ def settle(root: Path) -> str:
     known of new data: a version whose run is gone with the records is started again. Of a copy they go too. Raises Busy
     while another command works here.
     """
-    with lock.hold(root, "kshot doctor --mend"), lock.hold(root, "kshot doctor --mend", lock.SERVING):
+    with (
+        project_lock.hold(root, "kshot doctor --mend"),
+        project_lock.hold(root, "kshot doctor --mend", project_lock.SERVING),
+    ):
         was = state_place.elsewhere(root)
         if was is None:
             return "the schedule and planned runs are of this place already"
         copied = state_place.is_copy(was)
-        names = [quiet.PREFECT_HOME, *((schedule.FILE, new_data.FILE) if copied else ())]
+        names = [no_telemetry.PREFECT_HOME, *((schedule.FILE, new_data.FILE) if copied else ())]
         aside = root / layout.STATE / f"of-another-place-{time.strftime('%Y%m%dT%H%M%S')}"
         try:
             aside.mkdir(mode=0o700, exist_ok=True)

@@ -9,8 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from kshot.errors import KshotError
-from kshot.lifecycle import layout, new_data, quiet, schedule, store
 from kshot.lifecycle.doctor.finding import Finding
+from kshot.lifecycle.pipeline import new_data, schedule
+from kshot.lifecycle.project import layout, no_telemetry
+from kshot.lifecycle.tracking import store
 
 CHECK = "files"
 PATIENCE_S = 5.0  # for who writes to a database just now
@@ -52,7 +54,7 @@ def notes(root: Path) -> Iterator[Finding]:
 
 def databases(root: Path) -> Iterator[Finding]:
     """The sqlite databases of MLflow and Prefect that are not whole, or cannot be opened."""
-    home = Path(os.environ.get("PREFECT_HOME") or root / quiet.PREFECT_HOME)
+    home = Path(os.environ.get("PREFECT_HOME") or root / no_telemetry.PREFECT_HOME)
     for path, loss in (
         (root / store.DATABASE, "bring it back from a copy; the records of runs and models are in it"),
         (home / "prefect.db", f"{_aside(home / 'prefect.db')}: only the history of flow runs is in it"),

@@ -12,10 +12,11 @@ from pathlib import Path
 from typing import NamedTuple
 
 from kshot.errors import RegistryError
-from kshot.lifecycle import lock, store
 from kshot.lifecycle.doctor.files import unreadable
 from kshot.lifecycle.doctor.finding import Finding
-from kshot.lifecycle.own_database import artifacts_of
+from kshot.lifecycle.project import project_lock
+from kshot.lifecycle.tracking import store
+from kshot.lifecycle.tracking.own_database import artifacts_of
 
 CHECK = "mlruns"
 # Where MLflow 3 keeps a place. What runs say of where they ran (kshot.root) stays: it is a record, and was true.
@@ -72,7 +73,7 @@ def rewrite(root: Path, old: Path) -> str:
     backup = database.with_name(f"{BACKUP}-{time.strftime('%Y%m%dT%H%M%S')}.db")
     try:
         with (
-            lock.hold(root, "kshot doctor --mend"),
+            project_lock.hold(root, "kshot doctor --mend"),
             closing(sqlite3.connect(database, timeout=10, isolation_level=None)) as connection,
         ):
             connection.execute("begin immediate")  # nobody writes between the copy and the change

@@ -3,10 +3,11 @@
 import os
 from pathlib import Path
 
-from kshot.lifecycle import anchor, history, store
 from kshot.lifecycle.doctor.files import unreadable
 from kshot.lifecycle.doctor.finding import Finding
-from kshot.lifecycle.events import CHAMPION
+from kshot.lifecycle.registry import anchor, history
+from kshot.lifecycle.registry.events import CHAMPION
+from kshot.lifecycle.tracking import store
 
 CHECK = "registry"
 

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from kshot.errors import DataError
-from kshot.lifecycle import dataset
+from kshot.lifecycle.data import data_versions
 from kshot.lifecycle.doctor.finding import Finding, shown
 from kshot.redaction import redacted
 
@@ -58,8 +58,8 @@ def push(root: Path) -> str:
 
 
 def _versions(root: Path) -> list[str]:
-    found = {version.md5: None for version in dataset.versions(root)}
-    now = dataset.current(root)
+    found = {version.md5: None for version in data_versions.versions(root)}
+    now = data_versions.current(root)
     return list(found | ({now.md5: None} if now else {}))
 
 

@@ -5,9 +5,9 @@ import socket
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from kshot.lifecycle import run_content, store
 from kshot.lifecycle.doctor.files import unreadable
 from kshot.lifecycle.doctor.finding import Finding, shown
+from kshot.lifecycle.tracking import run_content, store
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient

@@ -3,8 +3,10 @@
 from pathlib import Path
 
 from kshot.errors import KshotError
-from kshot.lifecycle import lock, schedule, state_place
+from kshot.lifecycle import state_place
 from kshot.lifecycle.doctor.finding import Finding
+from kshot.lifecycle.pipeline import schedule
+from kshot.lifecycle.project import project_lock
 
 CHECK = "schedule"
 
@@ -15,7 +17,7 @@ def look(root: Path) -> list[Finding]:
         if state_place.elsewhere(root) is not None:
             return []  # told among the places
         kept = schedule.read(root)
-        served = lock.holder(root, lock.SERVING)
+        served = project_lock.holder(root, project_lock.SERVING)
     except (KshotError, OSError):
         return []  # told among the files
     active = [name for name in kept.names() if name not in kept.paused] if kept else []

@@ -7,12 +7,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from kshot.errors import KshotError, RegistryError
-from kshot.lifecycle import data_names, history, raw, store
-from kshot.lifecycle.audit.content import cache_of, cached_listing
-from kshot.lifecycle.audit.link import Broken
 from kshot.lifecycle.audit.subject import Subject, of
-from kshot.lifecycle.events import CHALLENGER, CHAMPION, broken, reigns
+from kshot.lifecycle.data import data_names, working_copy
+from kshot.lifecycle.data.dvc_cache import cache_of, cached_listing
+from kshot.lifecycle.project.broken import Broken
 from kshot.lifecycle.prune import unregistered
+from kshot.lifecycle.registry import history
+from kshot.lifecycle.registry.events import CHALLENGER, CHAMPION, broken, reigns
+from kshot.lifecycle.tracking import store
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -64,7 +66,7 @@ def needed(root: Path, cache: Path, known: tuple[Version, ...]) -> frozenset[str
 
     Raises RegistryError where a kept version's data cannot be told from the rest.
     """
-    here = raw.tracked(root)
+    here = working_copy.tracked(root)
     data = {*data_names.names(root).values(), *([here.md5] if here else [])}
     roots = _used_by_git(root) | {f"{md5}{FOLDER}" for md5 in data}
     for version in known:

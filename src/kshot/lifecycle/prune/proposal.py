@@ -5,12 +5,14 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from kshot.lifecycle import dataset, layout, store
-from kshot.lifecycle.audit.link import Broken
-from kshot.lifecycle.files import below
+from kshot.lifecycle.data import data_versions
+from kshot.lifecycle.project import layout
+from kshot.lifecycle.project.broken import Broken
+from kshot.lifecycle.project.files import below
 from kshot.lifecycle.prune import kept, registered
 from kshot.lifecycle.prune.kept import FOLDER, Version
 from kshot.lifecycle.prune.registered import Weights
+from kshot.lifecycle.tracking import store
 
 REST_S = 7 * 24 * 3600.0  # a checkpoint that is younger may still be gone on from
 CHECKPOINTS = layout.STATE / "checkpoints"
@@ -73,7 +75,7 @@ def _objects(root: Path, cache: Path, known: tuple[Version, ...]) -> list[Item]:
     left = {path.parent.name + path.name: path for path in below(cache) if len(path.parent.name) == 2}
     left = {oid: path for oid, path in left.items() if oid not in stay}
     items = []
-    for version in dataset.versions(root):
+    for version in data_versions.versions(root):
         on_it = [one.number for one in known if one.data_version == version.md5]
         why = f"only version {', '.join(on_it)} was trained on it" if on_it else "no model was trained on it"
         source = f"{version.source}, added {version.added[:10]}"

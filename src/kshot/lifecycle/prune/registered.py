@@ -5,7 +5,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from kshot.lifecycle import registry, store
+from kshot.lifecycle.registry import model_versions
+from kshot.lifecycle.tracking import store
 
 LOGGED = "models:/"
 
@@ -40,7 +41,7 @@ def delete(root: Path, weights: Weights) -> None:
     """Say on the version that its files went, then delete them: an audit must not take that for a loss."""
     with store.told(store.connect(root)):
         now = datetime.now(UTC).isoformat(timespec="seconds")
-        store.client().set_model_version_tag(store.NAME, weights.version, registry.PRUNED, now)
+        store.client().set_model_version_tag(store.NAME, weights.version, model_versions.PRUNED, now)
         repository = _repository(weights.location)
         for name in sorted({name.split("/")[0] for name in weights.files}):
             repository.delete_artifacts(name)

@@ -10,9 +10,11 @@ from typing import TYPE_CHECKING, Any
 import yaml
 
 from kshot.errors import RegistryError
-from kshot.lifecycle import history, history_run, layout, store
-from kshot.lifecycle.events import CHAMPION
-from kshot.lifecycle.lineage import LOCK_FILE
+from kshot.lifecycle.project import layout
+from kshot.lifecycle.project.layout import LOCK_FILE
+from kshot.lifecycle.registry import history, history_run
+from kshot.lifecycle.registry.events import CHAMPION
+from kshot.lifecycle.tracking import store
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient

@@ -7,12 +7,13 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from kshot.lifecycle import layout, registry
-from kshot.lifecycle.audit.content import folder_md5
 from kshot.lifecycle.audit.origin import ADDED_LATER
 from kshot.lifecycle.audit.results import EPISODES
 from kshot.lifecycle.audit.subject import Subject
-from kshot.lifecycle.files import file_md5
+from kshot.lifecycle.data.dvc_cache import folder_md5
+from kshot.lifecycle.project import layout
+from kshot.lifecycle.project.files import file_md5
+from kshot.lifecycle.registry import model_versions
 
 WEIGHTS = ".safetensors"
 EXACT = 5e-7  # an accuracy has six digits
@@ -59,7 +60,7 @@ def weights(subject: Subject, tree: Path) -> Weights:
     Where `kshot prune` deleted it, the md5 in dvc.lock says whether the rebuilt files are the same.
     """
     as_trained = folder_md5(tree / layout.MODEL, _names(tree / layout.MODEL)) == _trained(subject)
-    if registry.PRUNED in subject.tags:
+    if model_versions.PRUNED in subject.tags:
         names = tuple(sorted(_names(tree / layout.MODEL)))
         return Weights(names, () if as_trained else names, 0, 0, None, as_trained)
     registered = subject.model / "artifacts" / layout.EMBEDDING  # compared and not run, so whatever it holds

@@ -12,19 +12,21 @@ from typing import Any
 import yaml
 
 from kshot.errors import NotReproduced
-from kshot.lifecycle import layout, lineage, pipeline
 from kshot.lifecycle.audit import code
-from kshot.lifecycle.audit.content import folder_md5
 from kshot.lifecycle.audit.origin import at
 from kshot.lifecycle.audit.subject import Subject
-from kshot.lifecycle.files import file_md5
+from kshot.lifecycle.data.dvc_cache import folder_md5
+from kshot.lifecycle.pipeline import graph
+from kshot.lifecycle.project import layout
+from kshot.lifecycle.project.files import file_md5
+from kshot.lifecycle.tracking import lineage
 from kshot.redaction import redacted
 
 NOTHING = "nothing"
 UNKNOWN = "not recorded"
 FIRST = ("torch", "numpy", "timm", "torchvision", "scipy", "scikit-learn", "pillow")  # packages that are told first
 NO_MATTER = ("kshot", "pip", "uv")  # the code is compared file by file; installers compute nothing
-ASK = "import json; from kshot.lifecycle import lineage; print(json.dumps(lineage.environment()))"
+ASK = "import json; from kshot.lifecycle.tracking import lineage; print(json.dumps(lineage.environment()))"
 
 
 @dataclass(frozen=True)
@@ -79,7 +81,7 @@ def surroundings(there: dict[str, Any], here: dict[str, Any], devices: tuple[str
 
 def environment(there: dict[str, Any], device: str, tree: Path) -> dict[str, str]:
     """The variables for the stages in `tree`: its own code, as many threads as there, and the same kind of device."""
-    own = pipeline.stage_environment()
+    own = graph.stage_environment()
     folders = [str(tree / "src"), str(tree), *filter(None, [own.get("PYTHONPATH")])]
     own["PYTHONPATH"] = os.pathsep.join(folders)
     own.pop("OMP_NUM_THREADS", None)
@@ -113,7 +115,7 @@ def install(there: dict[str, Any], folder: Path, variables: dict[str, str]) -> d
             told = redacted(" ".join(ended.stderr.split()))[-300:]
             raise NotReproduced(f"the recorded packages cannot be installed: {told}; try without --install")
     variables["PATH"] = os.pathsep.join([str(python.parent), variables["PATH"]])
-    ours = {**variables, "PYTHONPATH": str(Path(lineage.__file__).parents[2])}  # the tree's code may not know to tell
+    ours = {**variables, "PYTHONPATH": str(Path(lineage.__file__).parents[3])}  # the tree's code may not know to tell
     ended = subprocess.run([str(python), "-c", ASK], env=ours, capture_output=True, text=True, check=False)
     if ended.returncode:
         raise NotReproduced(f"the recorded packages do not work here: {ended.stderr.strip().splitlines()[-1]}")

@@ -8,16 +8,18 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from kshot.errors import KshotError, NotReproduced
-from kshot.lifecycle import layout, lineage, pipeline, process_group
-from kshot.lifecycle.audit.content import folder_md5
 from kshot.lifecycle.audit.link import BROKEN, checked
 from kshot.lifecycle.audit.served import served
 from kshot.lifecycle.audit.subject import Subject, opened
-from kshot.lifecycle.files import file_md5
-from kshot.lifecycle.process_group import OnOutput
+from kshot.lifecycle.data.dvc_cache import folder_md5
+from kshot.lifecycle.pipeline import graph
+from kshot.lifecycle.project import layout, processes
+from kshot.lifecycle.project.files import file_md5
+from kshot.lifecycle.project.processes import OnOutput
 from kshot.lifecycle.reproduce import comparison, difference, tree
 from kshot.lifecycle.reproduce.comparison import EXACT, Accuracy, Weights
 from kshot.lifecycle.reproduce.difference import Difference
+from kshot.lifecycle.tracking import lineage
 
 IDENTICAL, WITHIN, OTHERWISE = "identical", "within tolerance", "not reproduced"
 # Outputs that say how long something took, or when; of them only what another stage reads can be compared.
@@ -97,7 +99,7 @@ def reproduce(
                 here = difference.install(kept, Path(scratch) / "packages", variables) | {"threads": here["threads"]}
                 tell(f"{len(here['packages'])} packages installed as they were")
             stages = []
-            for stage in pipeline.stages(place):
+            for stage in graph.stages(place):
                 if stage.name in subject.lock:
                     stages.append(_again(subject, place, stage.name, variables, on_output))
                     tell(_stage(stages[-1]))
@@ -145,9 +147,9 @@ def _again(subject: Subject, place: Path, name: str, variables: dict[str, str], 
     for out in outs:
         (place / out["path"]).parent.mkdir(parents=True, exist_ok=True)
     command = ["/bin/sh", "-c", subject.lock[name]["cmd"]]
-    code = process_group.run(command, place, on_output=hear, env=variables)
+    code = processes.run(command, place, on_output=hear, env=variables)
     if code != 0:
-        told = said[-1].removeprefix(pipeline.ERROR_PREFIX)
+        told = said[-1].removeprefix(graph.ERROR_PREFIX)
         raise NotReproduced(f"stage {name} of version {subject.version} ended with exit code {code}: {told}")
     written = {out["path"]: out["md5"] for out in outs if out["path"] not in TIMED}
     for dep in (dep for stage in subject.lock.values() for dep in stage.get("deps", [])):

@@ -10,12 +10,14 @@ from pathlib import Path
 import psutil
 
 from kshot.errors import DataError, NotReproduced
-from kshot.lifecycle import dataset, layout, worktree
-from kshot.lifecycle import git as git_program
 from kshot.lifecycle.audit import code
-from kshot.lifecycle.audit.link import Broken, NotRecorded
 from kshot.lifecycle.audit.subject import Subject
-from kshot.lifecycle.inputs import LOCK_FILE
+from kshot.lifecycle.data import data_versions
+from kshot.lifecycle.pipeline import worktree
+from kshot.lifecycle.project import git as git_program
+from kshot.lifecycle.project import layout
+from kshot.lifecycle.project.broken import Broken, NotRecorded
+from kshot.lifecycle.project.layout import LOCK_FILE
 
 NAME = "rebuild-"  # and the number of the process that works there
 OF_THE_RUN = ("params.yaml", "dvc.yaml")
@@ -62,11 +64,13 @@ def _settle(subject: Subject, tree: Path) -> None:
     worktree.share_dvc(subject.root, tree)
     entry = subject.input(layout.RAW.as_posix())
     md5 = str(entry["md5"]).removesuffix(".dir")
-    known = next((one for one in dataset.versions(subject.root) if one.md5 == md5), None)
+    known = next((one for one in data_versions.versions(subject.root) if one.md5 == md5), None)
     source = known.source if known else ""
-    version = dataset.DataVersion(md5, "", 0, 0, int(entry.get("nfiles", 0)), int(entry.get("size", 0)), source, "")
+    version = data_versions.DataVersion(
+        md5, "", 0, 0, int(entry.get("nfiles", 0)), int(entry.get("size", 0)), source, ""
+    )
     try:
-        dataset.checkout(tree, version)
+        data_versions.checkout(tree, version)
     except DataError as error:
         raise NotReproduced(f"version {subject.version} cannot be built again: {error}") from error
     worktree.link_weights(subject.root, tree)

@@ -3,16 +3,16 @@
 import json
 from pathlib import Path
 
-from kshot.lifecycle import layout
+from kshot.lifecycle.project import layout
 from kshot.lifecycle.stages.entry import stage_main
-from kshot.params import Params
+from kshot.params.schema import Params
 
 
 def run(root: Path, params: Params) -> None:
     """Write the features; nothing but a note of it where the backbone learns."""
     if params.train.held:
-        from kshot.lifecycle.features import write_features  # here: a backbone that learns needs no torch now
-        from kshot.memory import keep_freed_memory
+        from kshot.lifecycle.stages.features import write_features  # here: a backbone that learns needs no torch now
+        from kshot.nets.memory import keep_freed_memory
 
         keep_freed_memory()
         write_features(root, params)

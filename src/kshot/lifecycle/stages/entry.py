@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import NoReturn
 
 from kshot.errors import KshotError
-from kshot.lifecycle.quiet import silence_telemetry
-from kshot.params import Params, load_params
+from kshot.lifecycle.project.no_telemetry import silence_telemetry
+from kshot.params.schema import Params, load_params
 from kshot.redaction import guard, redacted
 
 BLOCK_PREFIX = "kshot:   "  # of the lines below an error, which `kshot retrain` shows without it

@@ -5,12 +5,12 @@ from pathlib import Path
 
 import numpy as np
 
-from kshot.episodes import draw_episodes
+from kshot.data.episodes import draw_episodes
 from kshot.errors import DataError
-from kshot.lifecycle import layout
-from kshot.lifecycle.packed import drawer_numbers, image_ids, of_splits, read_classes, read_manifest
+from kshot.lifecycle.data.packed import drawer_numbers, image_ids, of_splits, read_classes, read_manifest
+from kshot.lifecycle.project import layout
 from kshot.lifecycle.stages.entry import stage_main
-from kshot.params import Params
+from kshot.params.schema import Params
 
 
 def run(root: Path, params: Params) -> None:

@@ -8,20 +8,20 @@ from typing import Any
 import pandas as pd
 import torch
 
-from kshot.answering import Answering, answering_of, save_answering
-from kshot.embedding import load_settings
-from kshot.evaluation import Points
-from kshot.geometry import geometry, labels_of, project, rounded
-from kshot.lifecycle import layout
-from kshot.lifecycle.answers import Answers, answer
-from kshot.lifecycle.packed import image_ids, of_splits, read_classes, read_episodes, read_manifest
+from kshot.evaluation.classifier import Answering, answering_of, save_answering
+from kshot.evaluation.space import geometry, labels_of, project, rounded
+from kshot.lifecycle.data.packed import image_ids, of_splits, read_classes, read_episodes, read_manifest
+from kshot.lifecycle.project import layout
 from kshot.lifecycle.stages.entry import stage_main
-from kshot.lifecycle.unknown import by_shots, unknown
-from kshot.memory import keep_freed_memory
-from kshot.method_table import METHODS
+from kshot.lifecycle.stages.open_set import by_shots, unknown
+from kshot.lifecycle.stages.predictions import Answers, answer
 from kshot.methods.mann import Mann, stream_accuracies
 from kshot.methods.saving import load_method
-from kshot.params import Params
+from kshot.nets.embedding import load_settings
+from kshot.nets.memory import keep_freed_memory
+from kshot.nets.points import Points
+from kshot.params.methods import METHODS
+from kshot.params.schema import Params
 
 # How the ends of intervals follow from the episodes: 1, which no file names, by Student's t alone; 2 by
 # kshot.statistics.mean_interval. An audit asks each model by its own.

@@ -4,11 +4,11 @@ from pathlib import Path
 
 import pandas as pd
 
+from kshot.data.images import Packed, Unreadable, pack
 from kshot.errors import DataError
-from kshot.images import Packed, Unreadable, pack
-from kshot.lifecycle import layout
+from kshot.lifecycle.project import layout
 from kshot.lifecycle.stages.entry import stage_main
-from kshot.params import Params
+from kshot.params.schema import Params
 
 
 def run(root: Path, params: Params) -> None:

@@ -5,11 +5,11 @@ from pathlib import Path
 
 import pandas as pd
 
-from kshot.lifecycle import layout
-from kshot.lifecycle.packed import read_manifest
+from kshot.data.splits import SPLITS, choose_by, split_classes
+from kshot.lifecycle.data.packed import read_manifest
+from kshot.lifecycle.project import layout
 from kshot.lifecycle.stages.entry import stage_main
-from kshot.params import Params
-from kshot.splits import SPLITS, choose_by, split_classes
+from kshot.params.schema import Params
 
 
 def run(root: Path, params: Params) -> None:

@@ -15,16 +15,9 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 import kshot
-from kshot.adaptation import adapt
-from kshot.backbones import parameter_count
-from kshot.batches import Pixels, resident
-from kshot.devices import choose_device
-from kshot.embedding import embed, projected
-from kshot.geometry import geometry, labels_of, rounded
-from kshot.lifecycle import layout
-from kshot.lifecycle.features import inputs_of
-from kshot.lifecycle.network import new_embedding
-from kshot.lifecycle.packed import (
+from kshot.data.batches import Pixels, resident
+from kshot.evaluation.space import geometry, labels_of, rounded
+from kshot.lifecycle.data.packed import (
     group_names,
     image_ids,
     label_names,
@@ -33,16 +26,23 @@ from kshot.lifecycle.packed import (
     read_episodes,
     read_manifest,
 )
+from kshot.lifecycle.project import layout
 from kshot.lifecycle.stages.entry import stage_main
-from kshot.memory import keep_freed_memory
+from kshot.lifecycle.stages.features import inputs_of
+from kshot.lifecycle.stages.network import new_embedding
 from kshot.methods.method import Method
 from kshot.methods.saving import save_method
 from kshot.methods.table import build_method, describe
-from kshot.params import Params
-from kshot.random_state import seed_everything
-from kshot.reduction import principal_axes
-from kshot.train_params import Reduce, Train
-from kshot.training import centre, meta_train
+from kshot.nets.adaptation import adapt
+from kshot.nets.backbones import parameter_count
+from kshot.nets.devices import choose_device
+from kshot.nets.embedding import embed, projected
+from kshot.nets.memory import keep_freed_memory
+from kshot.nets.pca import principal_axes
+from kshot.params.schema import Params
+from kshot.params.train import Reduce, Train
+from kshot.training.loop import centre, meta_train
+from kshot.training.random_state import seed_everything
 
 SHOWN_IMAGES = 2000  # whose space is measured before and after training
 
@@ -111,7 +111,7 @@ def run(root: Path, params: Params) -> None:
 
 
 def announced(train: Train, learning: str, learned: int, total: int) -> str:
-    """What is trained from what, and by which method; `learning` is what `kshot.adaptation.adapt` says."""
+    """What is trained from what, and by which method; `learning` is what `kshot.nets.adaptation.adapt` says."""
     method = f"by {train.loss} loss" if train.method == "metric" else f"by {train.method}"
     if not learned:
         return f"training nothing, as {train.backbone} is frozen,"
@@ -192,15 +192,16 @@ def write_curves(path: Path, log: list[dict[str, Any]]) -> None:
         writer.writerows([s["step"], s["loss"], validated.get(s["step"], "")] for s in log if "loss" in s)
 
 
+SERVICES = ("lifecycle", "cli", "flows")  # the rings around the science
+
+
 def inputs_key(root: Path, params: Params) -> str:
     """A hash of everything that the trained weights follow from: a checkpoint of other inputs is never resumed."""
     digest = hashlib.sha256(repr((params.train, params.ingest, torch.__version__)).encode())
     science = Path(kshot.__file__).parent
     files = [root / layout.PACKED / "manifest.parquet", root / layout.SPLIT / "classes.parquet"]
     files += sorted((root / layout.EPISODES).glob("val-*.npz"))
-    files += [
-        path for part in ("", "heads", "losses", "methods", "mining") for path in sorted((science / part).glob("*.py"))
-    ]
+    files += sorted(path for path in science.rglob("*.py") if path.relative_to(science).parts[0] not in SERVICES)
     if params.train.checkpoint:
         files.append(root / params.train.checkpoint)
     if params.train.held:

@@ -8,16 +8,16 @@ import pandas as pd
 import yaml
 
 from kshot.errors import ValidationFailed
-from kshot.lifecycle import layout
-from kshot.lifecycle.checks import checks, listed, tables
-from kshot.lifecycle.expectations import Finding, validate
-from kshot.lifecycle.fitting import Fit, fit
-from kshot.lifecycle.packed import read_classes, read_manifest
+from kshot.lifecycle.data.packed import read_classes, read_manifest
+from kshot.lifecycle.project import layout
+from kshot.lifecycle.project.tables import counted
 from kshot.lifecycle.stages.entry import stage_main
-from kshot.lifecycle.tables import counted
-from kshot.lifecycle.validation_page import write_validation_page
-from kshot.lifecycle.validation_text import COUNTS, FITTING, PAGE, block, nested, proposal, supplies
-from kshot.params import Params
+from kshot.lifecycle.validation.checks import checks, listed, tables
+from kshot.lifecycle.validation.expectations import Finding, validate
+from kshot.lifecycle.validation.fitting import Fit, fit
+from kshot.lifecycle.validation.page import write_validation_page
+from kshot.lifecycle.validation.text import COUNTS, FITTING, PAGE, block, nested, proposal, supplies
+from kshot.params.schema import Params
 
 
 def run(root: Path, params: Params) -> None:

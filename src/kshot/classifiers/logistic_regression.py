@@ -1,0 +1,47 @@
+"""Logistic regression, fitted to the support of each episode."""
+
+import warnings
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from kshot.distances import unit_length
+from kshot.errors import NotConverged
+
+STEPS = 1000  # of the solver at most
+
+
+def logistic_regression_head(support: Tensor, labels: Tensor, query: Tensor, n_way: int, c: float = 1.0) -> Tensor:
+    """Decision values of scikit-learn's multinomial regression on unit-length embeddings (Tian et al. 2020).
+
+    "Rethinking few-shot image classification", arXiv:2003.11539, section 3.2. `c` is the inverse of the L2 penalty.
+    With unequal shots each class counts alike. Shapes as in `kshot.classifiers`. Raises NotConverged where
+    scikit-learn's solver does not reach its tolerance in STEPS.
+    """
+    from sklearn.linear_model import LogisticRegression  # here, because its import takes a second
+
+    known = labels.cpu().numpy()
+    scores = []
+    for few, asked in zip(unit_length(support).cpu().numpy(), unit_length(query).cpu().numpy(), strict=True):
+        fitted = _fitted(LogisticRegression(C=c, max_iter=STEPS, class_weight="balanced"), few, known)
+        found = fitted.decision_function(asked)
+        # With two classes there is one number, in favour of the second.
+        scores.append(np.stack([-found, found], 1) / 2 if n_way == 2 else found)
+    return torch.from_numpy(np.stack(scores)).to(support)
+
+
+def _fitted(regression: Any, few: NDArray[Any], known: NDArray[Any]) -> Any:
+    from sklearn.exceptions import ConvergenceWarning
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", ConvergenceWarning)
+        try:
+            return regression.fit(few, known)
+        except ConvergenceWarning:
+            raise NotConverged(
+                f"logistic_regression did not reach its tolerance in {STEPS} steps; take another classifier in "
+                "evaluate.head"
+            ) from None

@@ -1,0 +1,16 @@
+"""Nearest class mean."""
+
+from torch import Tensor
+
+from kshot.distances import squared_euclidean
+from kshot.prototypes import prototypes
+
+
+def prototype_head(support: Tensor, labels: Tensor, query: Tensor, n_way: int) -> Tensor:
+    """Minus the squared Euclidean distance to each class's mean (Snell et al. 2017, eq. 2, arXiv:1703.05175).
+
+    Shapes as in `kshot.classifiers`.
+    """
+    # A mean far from the origin would be rounded to float32's few digits there.
+    middle = support.detach().mean(-2, keepdim=True)
+    return -squared_euclidean(query - middle, prototypes(support - middle, labels, n_way))

@@ -1,0 +1,60 @@
+"""Small random affine changes of training images, one an image; and larger ones that all images of a batch share."""
+
+import dataclasses
+import math
+
+import torch
+from torch import Tensor
+from torch.nn.functional import affine_grid, grid_sample
+
+from kshot.params.augment import Augment, TaskAugment
+
+NONE_TOGETHER = TaskAugment(mirror=0.0, degrees=0.0, scale=0.0, shear=0.0)
+
+
+def random_affine(
+    pixels: Tensor, settings: Augment, generator: torch.Generator, together: TaskAugment = NONE_TOGETHER
+) -> Tensor:
+    """Turn, shift, scale and shear each image by uniform amounts up to those of `settings`.
+
+    What `together` asks for, all images undergo alike: within the batch a class stays a class, but one that no picture
+    of the data is in (Ni, Goldblum, Sharaf, Kong, Goldstein 2021, arXiv:2010.07092).
+    pixels (N, C, S, S) floating; the generator draws on the CPU, so that every device sees the same changes. What
+    comes in from outside repeats the border. Returns the same shape, or `pixels` itself when every knob is 0.
+    """
+    alone, alike = _asked(settings), _asked(together)
+    if not alone and not alike:
+        return pixels
+    linear, shift = torch.eye(2).expand(len(pixels), 2, 2), torch.zeros(len(pixels), 2)
+    if alone:
+        spread = torch.rand(len(pixels), 6, generator=generator) * 2 - 1
+        linear = _linear(spread, settings)
+        shift = spread[:, 4:] * 2 * settings.translate  # affine_grid's image is 2 wide
+    if alike:
+        spread = torch.rand(1, 5, generator=generator) * 2 - 1
+        common = _linear(spread, together)
+        if spread[0, 4] < 2 * together.mirror - 1:
+            common = common * torch.tensor([-1.0, 1.0])
+        linear, shift = common @ linear, shift @ common[0].T
+    theta = torch.cat([linear, shift[:, :, None]], 2).to(pixels)
+    grid = affine_grid(theta, list(pixels.shape), align_corners=False)
+    return grid_sample(pixels, grid, padding_mode="border", align_corners=False)
+
+
+def _linear(spread: Tensor, settings: Augment | TaskAugment) -> Tensor:
+    """Maps (N, 2, 2) that turn, shear and scale both sides, by the shares (N, 4 or more) in [-1, 1] of `settings`."""
+    angle = spread[:, 0] * math.radians(settings.degrees)
+    shear = (spread[:, 1] * math.radians(settings.shear)).tan()
+    scale_x, scale_y = 1 + spread[:, 2] * settings.scale, 1 + spread[:, 3] * settings.scale
+    cos, sin = angle.cos(), angle.sin()
+    return torch.stack(
+        [
+            torch.stack([cos * scale_x, (shear * cos - sin) * scale_y], 1),
+            torch.stack([sin * scale_x, (shear * sin + cos) * scale_y], 1),
+        ],
+        1,
+    )
+
+
+def _asked(settings: Augment | TaskAugment) -> bool:
+    return any(dataclasses.astuple(settings))

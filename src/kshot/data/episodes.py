@@ -1,0 +1,108 @@
+"""Fixed few-shot episodes, drawn once from a seed and kept as indices."""
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kshot.data.drawers import draw_by_drawer
+from kshot.errors import DataError
+from kshot.params.schema import Protocol
+
+Ids = NDArray[np.integer[Any]]
+KEYS = 2**24  # random keys in memory at once, 128 MiB
+
+
+class EpisodeSet(NamedTuple):
+    """Fixed episodes of one protocol, as ids of the expanded image space."""
+
+    support: Ids  # (E, n_way, k_shot)
+    query: Ids  # (E, n_way, n_query)
+    classes: Ids  # (E, n_way), labels
+
+    def first(self, count: int) -> "EpisodeSet":
+        """The first `count` episodes, or all where there are fewer."""
+        return EpisodeSet(self.support[:count], self.query[:count], self.classes[:count])
+
+
+def draw_episodes(
+    members: Sequence[Ids],
+    groups: Sequence[str],
+    labels: Ids,
+    protocol: Protocol,
+    *,
+    n_query: int,
+    n_episodes: int,
+    generator: np.random.Generator,
+    drawers: Sequence[Ids] = (),
+) -> EpisodeSet:
+    """`n_episodes` of `protocol` over the classes whose image ids are `members`.
+
+    members, groups, labels: class by class, its image ids (no image twice), its group, its label. Classes of one
+    episode are drawn without repetition, with within_group from one group that has n_way of them; the images of one
+    class without repetition. drawers: for by_drawer, the drawer of each image of `members`, as in `kshot.data.drawers`.
+    Raises DataError where classes or images are too few.
+    """
+    n_way, per_class = protocol.n_way, protocol.k_shot + n_query
+    pools = _pools(groups, n_way) if protocol.within_group else [np.arange(len(members))]
+    pools = [pool for pool in pools if len(pool) >= n_way]
+    if not pools:
+        kind = "no group has as many" if protocol.within_group else f"there are {len(members)}"
+        raise DataError(
+            f"an episode needs {n_way} classes, but {kind}: lower n_way in params.yaml, or add classes to this split"
+        )
+    if protocol.by_drawer:
+        support, query, chosen = draw_by_drawer(
+            members,
+            drawers,
+            pools,
+            n_way=n_way,
+            k_shot=protocol.k_shot,
+            n_query=n_query,
+            n_episodes=n_episodes,
+            generator=generator,
+        )
+        return EpisodeSet(support, query, labels[chosen].astype(np.int32))
+    for ids, label in zip(members, labels, strict=True):
+        if len(ids) < per_class:
+            raise DataError(
+                f"a class (label {label}) has {len(ids)} different images; k_shot + n_query needs {per_class}: "
+                "lower one in params.yaml, or drop the class"
+            )
+    # A group is drawn as often as it has classes, so that every class answers about equally often.
+    weight = np.array([len(pool) for pool in pools], dtype=np.float64)
+    chosen = np.stack(
+        [
+            generator.choice(pools[pool], n_way, replace=False)
+            for pool in generator.choice(len(pools), n_episodes, p=weight / weight.sum())
+        ]
+    )
+    ids = np.concatenate(
+        [_draw_images(members, rows, per_class, generator) for rows in np.split(chosen, _cuts(chosen, members))]
+    )
+    return EpisodeSet(ids[:, :, : protocol.k_shot], ids[:, :, protocol.k_shot :], labels[chosen].astype(np.int32))
+
+
+def _draw_images(members: Sequence[Ids], chosen: Ids, per_class: int, generator: np.random.Generator) -> Ids:
+    """`per_class` images of each class of `chosen` (E, n_way), none twice: (E, n_way, per_class) int32."""
+    widest = max(len(members[c]) for c in np.unique(chosen))
+    padded = np.full((*chosen.shape, widest), -1, dtype=np.int32)
+    for place in np.ndindex(chosen.shape):
+        ids = members[int(chosen[place])]
+        padded[place][: len(ids)] = ids
+    keys = np.where(padded >= 0, generator.random(padded.shape), 2.0)
+    picked: Ids = np.take_along_axis(padded, np.argsort(keys, axis=-1)[:, :, :per_class], axis=-1)
+    return picked
+
+
+def _cuts(chosen: Ids, members: Sequence[Ids]) -> list[int]:
+    """Where to cut the episodes, so that the keys of a few at a time are in memory and not those of all."""
+    widest = max(len(ids) for ids in members)
+    episodes = max(1, min(100, KEYS // (chosen.shape[1] * widest)))
+    return list(range(episodes, len(chosen), episodes))
+
+
+def _pools(groups: Sequence[str], n_way: int) -> list[Ids]:
+    names = np.asarray(groups, dtype=object)
+    return [np.flatnonzero(names == name) for name in sorted(set(groups)) if name]

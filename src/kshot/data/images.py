@@ -1,0 +1,155 @@
+"""Images in, packed pixels out: decoding, resizing, and one memory-mapped array for a whole data set."""
+
+import hashlib
+import io
+import itertools
+import os
+from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageOps
+
+from kshot.data.crop import crop_to_ink
+from kshot.data.decoding_memory import BYTES_A_PIXEL, DECODING
+from kshot.data.image_formats import LARGEST, opened
+from kshot.errors import DataError
+from kshot.params.schema import Ingest
+
+Pixels = NDArray[np.uint8]
+MODES = {1: "L", 3: "RGB"}
+WINDOW = 512  # images under way at once: bounds the memory, keeps every core busy
+DEPTHS = (8, 12, 16)  # bits that the values of a 16-bit image may stand for
+
+
+class Packed(NamedTuple):
+    """One packed image: where it came from, and what it was before it was resized."""
+
+    path: Path
+    content: str  # md5 of size, mode and pixels at the original resolution: the same image in another file is found
+    width: int
+    height: int
+
+
+class Unreadable(NamedTuple):
+    """A file that is no image, and why."""
+
+    path: Path
+    reason: str
+
+
+def decode(source: bytes | Path, channels: int) -> Pixels:
+    """The pixels of an image at its own size: uint8 (height, width, channels).
+
+    channels 1 is luminance, 3 RGB; transparency is laid on white; the camera's orientation is applied; of several
+    frames or pages the first. Values of 16 bits become 8; where none exceeds 4,095 they are taken as 12 bits. Floats
+    and 32-bit integers are scaled by the image's own range. Raises DataError for a file that is empty, truncated, or
+    of none of `image_formats.FORMATS`.
+    """
+    with decoded(source, channels) as pixels:
+        return pixels
+
+
+@contextmanager
+def decoded(source: bytes | Path, channels: int, largest: int = LARGEST) -> Iterator[Pixels]:
+    """`decode`, for a block: until it ends the image counts in the budget of `decoding_memory`.
+
+    Raises DataError too for an image of more than `largest` pixels.
+    """
+    with opened(source, largest) as image:
+        needed = image.width * image.height * BYTES_A_PIXEL
+    with DECODING.holding(needed):
+        with opened(source, largest) as image:
+            image.load()
+            pixels = _to_pixels(ImageOps.exif_transpose(image), image.format, channels)
+        yield pixels
+
+
+def _to_pixels(image: Image.Image, kind: str | None, channels: int) -> Pixels:
+    image = _to_8_bits(image, kind)
+    if image.has_transparency_data:
+        image = image.convert("RGBA")
+        image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
+    pixels: Pixels = np.asarray(image.convert(MODES[channels]))
+    return pixels.reshape(*pixels.shape[:2], channels)
+
+
+def _to_8_bits(image: Image.Image, kind: str | None) -> Image.Image:
+    """An image of 16 or 32 bits as one of 8; Pillow's own conversion cuts everything above 255 off."""
+    if image.mode != "F" and not image.mode.startswith("I"):
+        return image
+    deep = np.asarray(image)
+    if image.mode == "F" or (image.mode == "I" and kind == "TIFF"):
+        return Image.fromarray(_by_own_range(deep.astype(np.float64)))
+    # Cameras and scanners of 12 bits write their values as they are, into 16.
+    highest = int(deep.max(initial=0))
+    bits = next((bits for bits in DEPTHS if highest < 2**bits), 16)
+    return Image.fromarray((deep.clip(0, 65535).astype(np.uint32) * 255 // (2**bits - 1)).astype(np.uint8))
+
+
+def _by_own_range(values: NDArray[np.float64]) -> Pixels:
+    if not np.isfinite(values).all():
+        raise DataError("it holds values that are no numbers (NaN or infinite); needs finite ones")
+    low, high = values.min(), values.max()
+    scaled: Pixels = np.rint((values - low) * (255 / (high - low) if high > low else 0)).astype(np.uint8)
+    return scaled
+
+
+def prepare(pixels: Pixels, ingest: Ingest) -> Pixels:
+    """The input of a model from a decoded image: uint8 (size, size, channels), resized with antialiasing.
+
+    pixels (height, width, channels) uint8. `invert` turns dark ink on light paper into light on dark; `crop: ink`
+    cuts out the square around the drawing.
+    """
+    if ingest.crop == "ink":
+        pixels = crop_to_ink(pixels)
+    size, channels = ingest.size, ingest.channels
+    flat = pixels[:, :, 0] if channels == 1 else pixels
+    resized = np.asarray(Image.fromarray(flat).resize((size, size), Image.Resampling.LANCZOS))
+    return (255 - resized if ingest.invert else resized).reshape(size, size, channels)
+
+
+def content_hash(pixels: Pixels) -> str:
+    """md5 (32 hex) of a decoded image's shape and pixels."""
+    digest = hashlib.md5(repr(pixels.shape).encode(), usedforsecurity=False)
+    digest.update(np.ascontiguousarray(pixels).data)
+    return digest.hexdigest()
+
+
+def pack(paths: Iterable[Path], file: Path, ingest: Ingest) -> Iterator[Packed | Unreadable]:
+    """Decode each image once, in order, and append what is readable to the .npy array at `file`.
+
+    The array is uint8 (readable, size, size, channels); it is complete once the iterator is. Memory does not grow with
+    the number of images, nor with the number of cores.
+    """
+
+    def read(path: Path) -> tuple[Packed | Unreadable, Pixels | None]:
+        try:
+            with decoded(path, ingest.channels) as pixels:
+                height, width = pixels.shape[:2]
+                return Packed(path, content_hash(pixels), width, height), prepare(pixels, ingest)
+        except (DataError, OSError) as error:
+            return Unreadable(path, str(error)), None
+
+    rest, count = iter(paths), 0
+    with file.open("wb") as out, ThreadPoolExecutor(os.cpu_count()) as pool:
+        _write_header(out, 0, ingest)
+        while window := list(itertools.islice(rest, WINDOW)):
+            for record, pixels in pool.map(read, window):
+                if pixels is not None:
+                    out.write(pixels.tobytes())
+                    count += 1
+                yield record
+        # The number of rows is known only now; numpy leaves room in the header for the first axis to grow.
+        out.seek(0)
+        _write_header(out, count, ingest)
+
+
+def _write_header(out: io.BufferedWriter, count: int, ingest: Ingest) -> None:
+    shape = (count, ingest.size, ingest.size, ingest.channels)
+    header = {"descr": "|u1", "fortran_order": False, "shape": shape}
+    np.lib.format.write_array_header_1_0(out, header)

@@ -1,0 +1,1 @@
+"""Few-shot evaluation: every episode answered from embeddings, every figure with its interval."""

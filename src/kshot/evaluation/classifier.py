@@ -1,0 +1,107 @@
+"""How a model answers an episode, kept beside it: every figure of it says so, and it is served as it was measured."""
+
+import functools
+import json
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from kshot.classifiers import OWN, SIMPLE_SHOT, TRANSDUCTIVE
+from kshot.classifiers.prototype import prototype_head
+from kshot.classifiers.simple_shot import simple_shot_head
+from kshot.classifiers.table import HEADS, Head
+from kshot.methods.method import Method
+from kshot.methods.saving import load_method
+from kshot.params.methods import METHODS
+
+ANSWERING = "answering.json"
+NUMBERS_AT_ONCE = 2**26  # held while a method answers, 256 MiB of float32
+
+
+@dataclass(frozen=True)
+class Answering:
+    """method, that the model was trained by; head, one of `kshot.classifiers`, or "method" for the method's own answer;
+    batch_norm, whose statistics it takes: "eval" are those of training and "support" those of the episode's support, so
+    that no query helps another, "transductive" those of all queries; thresholds, by support images a class: the
+    Euclidean distance to the nearest class mean beyond which a query is unknown, none where none was set; views, of
+    `kshot.nets.shifted_views`, over which each point is the mean."""
+
+    method: str
+    head: str
+    batch_norm: str
+    thresholds: dict[int, float] = field(default_factory=dict)
+    views: int = 1
+
+    @property
+    def transductive(self) -> bool:
+        """Whether a query's answer depends on the other queries of its episode."""
+        return self.head in TRANSDUCTIVE or self.batch_norm == "transductive"
+
+    @property
+    def by(self) -> str:
+        """In words: "prototype", "prototype, 5 views" or "maml, transductive"."""
+        name = self.method if self.head == OWN else self.head
+        name = f"{name}, {self.views} views" if self.views > 1 else name
+        return f"{name}, transductive" if self.transductive else name
+
+    def threshold(self, k_shot: float) -> float | None:
+        """The threshold that was set with the number of shots nearest to `k_shot`."""
+        nearest = min(self.thresholds, key=lambda shots: (abs(shots - k_shot), shots), default=None)
+        return None if nearest is None else self.thresholds[nearest]
+
+
+def answering_of(method: str, head: str, batch_norm: str, views: int = 1) -> Answering:
+    """How a model of `method` answers when `evaluate.head` is `head`: methods without an answer of their own take the
+    nearest prototype."""
+    return Answering(
+        method, "prototype" if head == OWN and not METHODS[method].answers else head, batch_norm, views=views
+    )
+
+
+def answering_method(folder: Path, answering: Answering, device: str | torch.device = "cpu") -> Method:
+    """The method saved in `folder`, whose points are as `answering` says. Raises CheckpointError."""
+    method = load_method(folder, device)
+    method.embedding.views = answering.views
+    return method
+
+
+def scorer(method: Method, head: str) -> Head:
+    """The function that answers embedded episodes: `method`'s own scores, or `head` on its embedding."""
+    if head == OWN:
+        # Evaluation knows a faster way to the answers of this one.
+        return prototype_head if type(method).scores is Method.scores else functools.partial(_own_scores, method)
+    if head == SIMPLE_SHOT:
+        return functools.partial(simple_shot_head, centre=method.centre.cpu())
+    return HEADS[head]
+
+
+@torch.no_grad()
+def _own_scores(method: Method, support: Tensor, labels: Tensor, query: Tensor, n_way: int) -> Tensor:
+    """The method's scores, on its device, of as many episodes at a time as `NUMBERS_AT_ONCE` allows."""
+    size = max(1, NUMBERS_AT_ONCE // method.footprint(support.shape[1], query.shape[1], n_way))
+    device = method.centre.device
+    labels = labels.to(device)
+    parts = [
+        method.scores(few.to(device), labels, asked.to(device), n_way).to(query.device)
+        for few, asked in zip(support.split(size), query.split(size), strict=True)  # type: ignore[no-untyped-call]
+    ]
+    return torch.cat(parts)
+
+
+def save_answering(answering: Answering, folder: Path) -> None:
+    """Write `answering` into `folder`."""
+    text = json.dumps({**asdict(answering), "transductive": answering.transductive}, indent=2)
+    (folder / ANSWERING).write_text(text + "\n", encoding="utf-8")
+
+
+def load_answering(folder: Path) -> Answering:
+    """What is written in `folder`; the nearest prototype where nothing is, as in models that are older than heads."""
+    path = folder / ANSWERING
+    if not path.exists():
+        return Answering("metric", "prototype", "eval")
+    found = json.loads(path.read_text(encoding="utf-8"))
+    thresholds = {int(shots): distance for shots, distance in found.get("thresholds", {}).items()}
+    method, views = found.get("method", "metric"), found.get("views", 1)
+    return Answering(method, found["head"], found["batch_norm"], thresholds, views)

@@ -1,0 +1,78 @@
+"""Open-set answers: a distance beyond which a query is of none of the support's classes, and how well it tells.
+
+The unknown queries of an episode are those of the next one's classes that it has not itself, the last's those of the
+first: fixed as the episodes are, and as many as the known ones or nearly.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from kshot.data.episodes import EpisodeSet
+from kshot.distances import euclidean
+from kshot.evaluation.evaluate import chunks
+from kshot.nets.points import Points
+
+
+class OpenSet(NamedTuple):
+    """threshold     Euclidean distance to the nearest class mean up to which a query counts as known
+    accepted      share of the known queries that it accepts, in [0, 1]
+    false_accept  share of the unknown ones that it accepts all the same
+    auroc         area under the receiver operating characteristic of the distance: chance that an unknown query lies
+                  farther than a known one; 0.5 is guessing
+    unknown       how many unknown queries there were
+
+    threshold, accepted and false_accept are None where there was nothing to set a threshold on.
+    """
+
+    threshold: float | None
+    accepted: float | None
+    false_accept: float | None
+    auroc: float
+    unknown: int
+
+
+def open_set(points: Points, episodes: EpisodeSet, threshold: float | None) -> OpenSet | None:
+    """How well distance tells known queries from unknown ones; None where no episode meets a class it does not have."""
+    from sklearn.metrics import roc_auc_score  # here, because its import takes a second
+
+    known = nearest_distance(points, episodes).flatten()
+    strangers = unknown_queries(episodes)
+    unknown = nearest_distance(points, strangers)[_is_strange(strangers, episodes)].flatten()
+    if not len(unknown):
+        return None
+    truth = np.repeat([0, 1], [len(known), len(unknown)])
+    auroc = float(roc_auc_score(truth, torch.cat([known, unknown]).numpy()))
+    if threshold is None:
+        return OpenSet(None, None, None, auroc, len(unknown))
+    accepted, wrongly = (float((part <= threshold).double().mean()) for part in (known, unknown))
+    return OpenSet(threshold, accepted, wrongly, auroc, len(unknown))
+
+
+def calibrate(points: Points, episodes: EpisodeSet, accept: float) -> float:
+    """The least distance up to which the share `accept` of the known queries of `episodes` lies."""
+    distance = nearest_distance(points, episodes).flatten().sort().values
+    return float(distance[max(0, int(np.ceil(accept * len(distance))) - 1)])
+
+
+def unknown_queries(episodes: EpisodeSet) -> EpisodeSet:
+    """The support of each episode with the queries, and the classes, of the next."""
+    return EpisodeSet(episodes.support, np.roll(episodes.query, -1, 0), np.roll(episodes.classes, -1, 0))
+
+
+def nearest_distance(points: Points, episodes: EpisodeSet) -> Tensor:
+    """Euclidean distance of each query to the nearest class mean of its episode: (E, n_way, n_query)."""
+    found = []
+    for part in chunks(episodes):
+        # In float64: far from the origin float32 has few digits left for a mean.
+        means = points.values[points.rows(part.support)].mean(2, dtype=torch.float64)
+        query = points.values[points.rows(part.query)]
+        found.append(euclidean(query.flatten(1, 2), means).amin(-1).reshape(query.shape[:3]))
+    return torch.cat(found)
+
+
+def _is_strange(strangers: EpisodeSet, episodes: EpisodeSet) -> Tensor:
+    """(E, n_way): whether a class of the strangers is none of the episode's."""
+    return torch.from_numpy((strangers.classes[:, :, None] != episodes.classes[:, None, :]).all(-1))

@@ -1,0 +1,155 @@
+"""What an embedding space looks like: spread within and between classes, and how well neighbours agree."""
+
+import math
+from collections.abc import Sequence, Sized
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from kshot.distances import squared_euclidean
+from kshot.mining.counts import count_triplets
+from kshot.nets.pca import principal_axes
+
+HUB_NEIGHBOURS = 10  # of each image, as in the paper on hubs
+
+
+class Geometry(NamedTuple):
+    """Figures of a labelled, embedded set.
+
+    within          mean Euclidean distance between two images of a class
+    between         mean Euclidean distance between two images of different classes
+    ratio           within / between: small is good
+    violations      share of all triplets whose negative is nearer to the anchor than the positive
+    alignment       mean squared distance between two images of a class, at unit length: small is good
+    uniformity      log of the mean of exp(-2 d²) over pairs, at unit length: low is well spread (both Wang and Isola
+                    2020, arXiv:2005.10242)
+    effective_rank  exp of the entropy of the singular values: how many directions are used (Roy and Vetterli 2007)
+    hubness         skewness of how often an image is among the 10 nearest of others: 0 where none is a hub
+                    (Radovanović et al. 2010, JMLR 11)
+    map_at_r        mean average precision at R, R the other images of the query's class (Musgrave et al. 2020,
+                    arXiv:2003.08505), in [0, 1]
+    recall_at_1     share of images whose nearest neighbour is of their class
+    """
+
+    within: float
+    between: float
+    ratio: float
+    violations: float
+    alignment: float
+    uniformity: float
+    effective_rank: float
+    hubness: float
+    map_at_r: float
+    recall_at_1: float
+
+
+def geometry(points: Tensor, labels: Tensor, block: int = 1024) -> Geometry:
+    """points (M, D) float32; labels (M,) int64. Every image is compared with all others, in blocks of `block` rows.
+
+    Images whose class has no second one are left out as queries. Figures that have nothing to average are NaN.
+    """
+    sums = _Sums(len(points))
+    sizes = labels.bincount()
+    unit = torch.nn.functional.normalize(points, dim=1)
+    for start in range(0, len(points), block):
+        rows = slice(start, start + block)
+        same = labels[rows, None] == labels[None, :]
+        itself = torch.arange(start, start + len(same))[:, None] == torch.arange(len(points))[None, :]
+        squared = squared_euclidean(points[rows], points).masked_fill(itself, 0)
+        sums.add_pairs(squared.sqrt(), squared_euclidean(unit[rows], unit), same & ~itself, ~same)
+        sums.add_neighbours(squared.masked_fill(itself, torch.inf), labels, rows, sizes[labels[rows]] - 1)
+    return sums.figures(effective_rank(points))
+
+
+class _Sums:
+    """What `geometry` adds up, block by block."""
+
+    def __init__(self, images: int) -> None:
+        self.images = images
+        self.distances, self.squares, self.pairs = (torch.zeros(2, dtype=torch.float64) for _ in range(3))
+        self.spread = self.violated = self.triplets = self.precision = self.nearest = self.queries = 0.0
+        self.occurrences = torch.zeros(images, dtype=torch.float64)
+
+    def add_pairs(self, distance: Tensor, at_unit: Tensor, positive: Tensor, negative: Tensor) -> None:
+        for kind, mask in enumerate((positive, negative)):
+            self.distances[kind] += distance[mask].sum(dtype=torch.float64)
+            self.squares[kind] += at_unit[mask].sum(dtype=torch.float64)
+            self.pairs[kind] += mask.sum()
+            self.spread += float((-2 * at_unit[mask]).exp().sum(dtype=torch.float64))
+        found = count_triplets(distance, positive, negative, 0.0, semi_hard=False)
+        self.violated += float(found.active)
+        self.triplets += float(found.valid)
+
+    def add_neighbours(self, squared: Tensor, labels: Tensor, rows: slice, others: Tensor) -> None:
+        """squared (b, M), an image's distance to itself infinite; others (b,): further images of each one's class."""
+        asked, most = others > 0, int(others.max()) if len(others) else 0
+        order = squared.topk(min(max(most, HUB_NEIGHBOURS), self.images - 1), largest=False).indices
+        self.occurrences += order[:, :HUB_NEIGHBOURS].flatten().bincount(minlength=self.images)
+        if not asked.any():
+            return
+        hits = (labels[order[:, :most]] == labels[rows][:, None])[asked]
+        rank = torch.arange(1, most + 1)
+        inside = rank[None, :] <= others[asked][:, None]
+        precise = hits.cumsum(1) / rank * (hits & inside)
+        self.precision += float((precise.sum(1) / others[asked]).sum())
+        self.nearest += float(hits[:, 0].sum())
+        self.queries += int(asked.sum())
+
+    def figures(self, rank: float) -> Geometry:
+        within, between = _ratio(self.distances, self.pairs)
+        alignment, _ = _ratio(self.squares, self.pairs)
+        queries = self.queries or math.nan
+        centred = self.occurrences - self.occurrences.mean()
+        deviation = float(centred.square().mean().sqrt()) if self.images else 0.0
+        return Geometry(
+            within=within,
+            between=between,
+            ratio=within / between if between else math.nan,
+            violations=self.violated / (self.triplets or math.nan),
+            alignment=alignment,
+            uniformity=math.log(self.spread / pairs) if (pairs := float(self.pairs.sum())) else math.nan,
+            effective_rank=rank,
+            hubness=float((centred / deviation).pow(3).mean()) if deviation else math.nan,
+            map_at_r=self.precision / queries,
+            recall_at_1=self.nearest / queries,
+        )
+
+
+def labels_of(members: Sequence[Sized]) -> Tensor:
+    """The label of each image (M,), 0 for those of the first class and so on, given each class's images in order."""
+    return torch.arange(len(members)).repeat_interleave(torch.tensor([len(images) for images in members]))
+
+
+def rounded(figures: Geometry) -> dict[str, float | None]:
+    """The figures for a file: six places, None for one that has nothing to average."""
+    return {name: round(value, 6) if math.isfinite(value) else None for name, value in figures._asdict().items()}
+
+
+def effective_rank(points: Tensor) -> float:
+    """How many directions points (M, D) spread in, around their mean: between 1 and min(M - 1, D); NaN without any."""
+    if len(points) < 2:
+        return math.nan
+    exact = points.double()
+    centred = exact - exact.mean(0)
+    narrow = centred.T @ centred if centred.shape[0] >= centred.shape[1] else centred @ centred.T
+    values = torch.linalg.eigvalsh(narrow).clamp_min(0).sqrt()
+    if not values.sum():
+        return math.nan
+    share = values / values.sum()
+    return float(torch.special.entr(share).sum().exp())
+
+
+def _ratio(sums: Tensor, counts: Tensor) -> tuple[float, float]:
+    first, second = (float(total / count) if count else math.nan for total, count in zip(sums, counts, strict=True))
+    return first, second
+
+
+def project(points: Tensor) -> Tensor:
+    """The two directions of greatest spread (principal components): (M, D) to (M, 2), zeros where there are fewer."""
+    dim = min(2, points.shape[1], len(points) - 1)
+    if dim < 1:
+        return points.new_zeros(len(points), 2)
+    found = principal_axes(points, dim)
+    flat = (points.double() @ found.axes.T.double() + found.offset.double()).to(points.dtype)
+    return torch.nn.functional.pad(flat, (0, 2 - dim))

@@ -1,0 +1,66 @@
+"""A person's answer as a flow, so that Prefect's page can give it: a form with version, answer, name and reason.
+
+No process waits while nobody answers: what waits stands in the registry, and this flow starts with the answer.
+"""
+
+import os
+from pathlib import Path
+from typing import Literal
+
+from prefect import flow, runtime
+from prefect.deployments.runner import RunnerDeployment
+
+from kshot.errors import KshotError
+from kshot.flows.at_commit import SERVED
+from kshot.flows.output import say
+from kshot.lifecycle.registry import events, promotion
+from kshot.redaction import guard
+
+NAME = "answer"  # of the deployment: `promote/answer`
+
+Answer = Literal["approve", "reject", "promote", "rollback"]
+
+
+@flow(name="promote")
+def promote(answer: Answer, by: str, version: str = "challenger", reason: str = "") -> None:
+    """Approve or reject the version that waits, promote any version, or roll back to the champion before.
+
+    Args:
+        answer: what shall happen
+        by: your name, kept for good as what you stated, beside the user who serves this form
+        version: a number or an alias; rollback does not ask for it
+        reason: why; only approve does without
+    """
+    guard()
+    # Not a parameter: who sends the form could name any folder of this machine.
+    folder = os.environ.get(SERVED)
+    if not folder:
+        raise KshotError("no project is served here; start `kshot schedule` in the project, which answers this form")
+    project = Path(folder)
+    if not by.strip():
+        raise KshotError("the name is empty; write into `by` who answers")
+    by = f"{by.strip()}, by the form"
+    for sentence in promotion.catch_up(project):
+        say(sentence)
+    if answer == "approve":
+        event = promotion.approve(project, version, reason, by)
+    elif answer == "reject":
+        event = promotion.reject(project, version, reason, by)
+    elif answer == "promote":
+        event = promotion.promote(project, version, reason, by)
+    else:
+        event = promotion.rollback(project, reason, by=by)
+    say(f"{events.told(event)} (flow run {runtime.flow_run.name})")
+
+
+def deployment() -> RunnerDeployment:
+    """The flow as a deployment, for `prefect.serve` beside others; SERVED in the environment names the project."""
+    made = promote.to_deployment(
+        NAME,
+        parameters={"version": "challenger"},
+        description="Answer a promotion that waits for approval (`kshot models` lists them), or promote, reject and "
+        "roll back by hand.",
+        tags=["kshot"],
+    )
+    assert isinstance(made, RunnerDeployment)
+    return made

@@ -1,0 +1,220 @@
+"""Retrainings that start by themselves: the deployments, their schedules, and what was missed while nobody served."""
+
+import asyncio
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+from zoneinfo import ZoneInfo
+
+from prefect import get_client
+from prefect.client.schemas.filters import (
+    DeploymentFilter,
+    DeploymentFilterId,
+    FlowRunFilter,
+    FlowRunFilterState,
+    FlowRunFilterStateType,
+)
+from prefect.client.schemas.objects import (
+    ConcurrencyLimitConfig,
+    ConcurrencyLimitStrategy,
+    FlowRun,
+    State,
+    StateType,
+)
+from prefect.deployments.runner import RunnerDeployment
+from prefect.exceptions import ObjectNotFound
+from prefect.runner import Runner
+from prefect.schedules import Cron, Interval
+from prefect.schedules import Schedule as PrefectSchedule
+from prefect.states import Cancelled, Crashed
+
+from kshot.errors import KshotError
+from kshot.flows import promote
+from kshot.flows.at_commit import HERE, CommitError, resolve, retrain_at_commit
+from kshot.flows.run_processes import alive
+from kshot.lifecycle.pipeline.schedule import CRON, EVERY, NEW_DATA, Schedule
+from kshot.lifecycle.tracking import lineage
+
+BY_TIME, BY_DATA = "scheduled", "new-data"  # the deployments of the flow `retrain`
+UNDER_WAY = [StateType.RUNNING, StateType.PENDING, StateType.CANCELLING]
+NICKNAMES = ("@hourly", "@daily", "@midnight", "@weekly", "@monthly", "@yearly", "@annually")
+STALE_S = 90.0  # a run that is due for longer was missed: Prefect's runner looks every 10 s
+
+
+def check(root: Path, schedule: Schedule) -> list[str]:
+    """What a person should know before `schedule` is served. Raises KshotError for what would fail every run, and for
+    a start that never comes."""
+    timetable(schedule)
+    for name in schedule.names():
+        next_start(schedule, name)
+    try:
+        commit = resolve(root, schedule.ref or HERE)
+    except CommitError as error:
+        raise KshotError(str(error)) from error
+    told = [f"each retraining works at {schedule.ref or 'the commit that is checked out'}, now {commit[:12]}"]
+    if schedule.ref is None and lineage.git_state(root)[1]:
+        told.append("uncommitted changes are not used by scheduled runs; commit them first")
+    return told
+
+
+def timetable(schedule: Schedule) -> list[PrefectSchedule]:
+    """The times of `schedule` as Prefect's. Raises KshotError for a cron line that is none."""
+    found = []
+    if schedule.cron is not None:
+        try:
+            # Its parser takes a sixth field for seconds and a seventh for years, some of which are over.
+            if len(schedule.cron.split()) != 5 and schedule.cron not in NICKNAMES:
+                raise ValueError("not five fields")
+            found.append(Cron(schedule.cron, timezone=schedule.timezone, slug=CRON, active=CRON not in schedule.paused))
+        except ValueError as error:
+            raise KshotError(
+                f"{schedule.cron!r} is no cron line; needs five fields, minute hour day month weekday, "
+                "such as '0 3 * * 1' for Mondays at three"
+            ) from error
+    if schedule.every_s is not None:
+        found.append(
+            Interval(
+                timedelta(seconds=schedule.every_s),
+                anchor_date=datetime.fromisoformat(schedule.since),
+                timezone=schedule.timezone,
+                slug=EVERY,
+                active=EVERY not in schedule.paused,
+            )
+        )
+    return found
+
+
+def both_days(line: str) -> bool:
+    """Whether a cron line names days of the month and of the week: cron then starts on the days of either."""
+    fields = line.split()
+    return len(fields) == 5 and not {fields[2], fields[4]} & {"*", "?"}
+
+
+def next_start(schedule: Schedule, name: str) -> datetime | None:
+    """When `name` is due next, in the schedule's zone; None for what no clock starts. Raises KshotError for never."""
+    return next(iter(next_starts(schedule, name, 1)), None)
+
+
+def next_starts(schedule: Schedule, name: str, number: int) -> list[datetime]:
+    """The next times of `name`, in the schedule's zone; none for what no clock starts. Raises KshotError for never."""
+    here = datetime.now(ZoneInfo(schedule.timezone))
+    if name == EVERY and schedule.every_s is not None:
+        since = datetime.fromisoformat(schedule.since)
+        passed = (here - since).total_seconds() // schedule.every_s + 1
+        due = [since + timedelta(seconds=(passed + more) * schedule.every_s) for more in range(number)]
+        return [at.astimezone(here.tzinfo) for at in due]
+    if name == CRON and schedule.cron is not None:
+        from prefect.client.schemas.schedules import CronSchedule
+        from prefect.server.schemas.schedules import CronSchedule as Calculated
+
+        asked = CronSchedule(cron=schedule.cron, timezone=schedule.timezone)
+        try:
+            dates = asyncio.run(Calculated(**asked.model_dump()).get_dates(number, start=here))
+        except ValueError:  # of the parser, which gives up after 50 years
+            dates = []
+        if not dates:
+            raise KshotError(
+                f"{schedule.cron!r} never comes: no such day is in any year; needs a day that its month has"
+            )
+        return [datetime.fromtimestamp(date.timestamp(), here.tzinfo) for date in dates]
+    return []
+
+
+def deployments(root: Path, schedule: Schedule) -> list[RunnerDeployment]:
+    """What is served. Add a deployment here, and every `kshot schedule` serves it beside the retrainings."""
+    parameters = {
+        "project": str(root),
+        "ref": schedule.ref or HERE,
+        "data": schedule.data,
+        "settings": list(schedule.settings),
+    }
+    served = []
+    if {CRON, EVERY} & set(schedule.names()):
+        full = {
+            "wait": ConcurrencyLimitStrategy.ENQUEUE,
+            "skip": ConcurrencyLimitStrategy.CANCEL_NEW,
+        }[schedule.overlap]
+        served.append(
+            _deployment(BY_TIME, {**parameters, "overlap": schedule.overlap}, full, schedules=timetable(schedule))
+        )
+    if schedule.new_data:
+        # A version that came is never skipped: it waits for its turn.
+        waiting = ConcurrencyLimitStrategy.ENQUEUE
+        served.append(
+            _deployment(
+                BY_DATA, {**parameters, "overlap": "wait"}, waiting, schedules=[], paused=NEW_DATA in schedule.paused
+            )
+        )
+    # Whoever is asked to approve a promotion finds the form for it on the same pages.
+    return [*served, promote.deployment()]
+
+
+def _deployment(
+    name: str, parameters: dict[str, Any], full: ConcurrencyLimitStrategy, **times: Any
+) -> RunnerDeployment:
+    limit = ConcurrencyLimitConfig(limit=1, collision_strategy=full)
+    # By its file, so that a run's process imports kshot from the worktree and not before.
+    made = retrain_at_commit.to_deployment(
+        name=name, parameters=parameters, concurrency_limit=limit, tags=["kshot"], **times
+    )
+    assert isinstance(made, RunnerDeployment)  # a coroutine only where a loop runs
+    return made
+
+
+async def serve(root: Path, schedule: Schedule, served: list[RunnerDeployment], ready: Callable[[], None]) -> None:
+    """Apply `served` to the server and run what is due until cancelled; `ready` is called once they stand."""
+    # A stop of this process leaves the schedules as they are: Prefect would pause them all.
+    runner = Runner(name="kshot", pause_on_shutdown=False)
+    ids = [await runner.aadd_deployment(deployment) for deployment in served]
+    await tidy(root, schedule, ids)
+    ready()
+    await runner.start()
+
+
+async def tidy(root: Path, schedule: Schedule, ids: list[UUID]) -> None:
+    """Bring the server's records to what is the case: no times that were removed, no run that nobody runs, and what
+    was missed made up for once or dropped, as the schedule says."""
+    wanted = {BY_TIME: {CRON, EVERY} & set(schedule.names()), BY_DATA: {NEW_DATA} & set(schedule.names())}
+    async with get_client() as client:
+        for name, ways in wanted.items():
+            try:
+                found = await client.read_deployment_by_name(f"retrain/{name}")
+            except ObjectNotFound:
+                continue
+            if not ways:
+                await client.delete_deployment(found.id)
+                continue
+            for one in found.schedules:
+                if one.slug not in ways:
+                    await client.delete_deployment_schedule(found.id, one.id)
+        living = alive(root)
+        for run in await _runs(client, ids, UNDER_WAY):
+            if str(run.id) not in living:
+                lost: State[Any] = Crashed(message="its process ended with the scheduler's; it reported nothing")
+                await client.set_flow_run_state(run.id, lost, force=True)
+        if wanted[BY_TIME]:
+            await _catch_up(client, ids[0], schedule)
+
+
+async def _catch_up(client: Any, deployment: UUID, schedule: Schedule) -> None:
+    """Drop the starts by time that were missed, but for the last one where the schedule says `once`."""
+    overdue = datetime.now(UTC) - timedelta(seconds=STALE_S)
+    waiting = await _runs(client, [deployment], [StateType.SCHEDULED])
+    due = {run.id: run.expected_start_time for run in waiting if run.expected_start_time is not None}
+    missed = sorted((run for run in due if due[run] < overdue), key=lambda run: due[run])
+    for run in missed[:-1] if schedule.catch_up == "once" else missed:
+        text = "missed while nobody served; one later run makes up for it"
+        dropped: State[Any] = Cancelled(message=text if schedule.catch_up == "once" else "missed while nobody served")
+        await client.set_flow_run_state(run, dropped, force=True)
+
+
+async def _runs(client: Any, deployments: list[UUID], states: list[StateType]) -> list[FlowRun]:
+    if not deployments:
+        return []
+    found: list[FlowRun] = await client.read_flow_runs(
+        deployment_filter=DeploymentFilter(id=DeploymentFilterId(any_=deployments)),
+        flow_run_filter=FlowRunFilter(state=FlowRunFilterState(type=FlowRunFilterStateType(any_=states))),
+    )
+    return found

@@ -1,0 +1,83 @@
+"""The whole of a schedule as a person reads it: what starts a retraining, when next, and how each is run."""
+
+from datetime import datetime
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+from kshot.lifecycle.pipeline import new_data
+from kshot.lifecycle.pipeline.schedule import CRON, EVERY, NEW_DATA, Schedule, duration
+from kshot.lifecycle.project.tables import facts
+
+SHOWN = 3  # next starts
+
+
+def whole(root: Path, kept: Schedule, width: int | None = None) -> str:
+    """Everything that the schedule says, in words; `width` columns (None: of the terminal)."""
+    from kshot.flows.schedule import both_days, next_starts
+
+    found: list[tuple[str, str]] = []
+    for name in kept.names():
+        if name == NEW_DATA:
+            found += [(name, _source(kept)), ("", _last(root))]
+        else:
+            clock = (
+                f"{kept.cron} in {kept.timezone}" if name == CRON else f"{duration(kept.every_s or 0)}, {_since(kept)}"
+            )
+            found.append((name, clock))
+            if name == CRON and both_days(kept.cron or ""):
+                found.append(
+                    ("", "starts on each day that either the day or the weekday names, not only where both do")
+                )
+            found.append(
+                ("", "next " + ", ".join(f"{at:%Y-%m-%d %H:%M:%S %Z}" for at in next_starts(kept, name, SHOWN)))
+            )
+        if name in kept.paused:
+            found[-1] = ("", f"paused; `kshot schedule resume {name}` goes on with it")
+    found.append(("commit", f"{kept.ref}, fetched before each run" if kept.ref and "/" in kept.ref else _commit(kept)))
+    if kept.data is not None:
+        found.append(("data", f"version {kept.data} at starts by the clock"))
+    if kept.settings:
+        found.append(("settings", ", ".join(kept.settings)))
+    if {CRON, EVERY} & set(kept.names()):
+        found.append(
+            (
+                "overlap",
+                {
+                    "wait": "a start while a retraining goes on waits",
+                    "skip": "a start while a retraining goes on is skipped",
+                }[kept.overlap],
+            )
+        )
+        found.append(
+            (
+                "missed",
+                {
+                    "once": "one start makes up for all that were missed while nothing served",
+                    "never": "starts that were missed while nothing served are dropped",
+                }[kept.catch_up],
+            )
+        )
+    return "\n".join(facts(found, width))
+
+
+def _since(kept: Schedule) -> str:
+    since = datetime.fromisoformat(kept.since).astimezone(ZoneInfo(kept.timezone))
+    return f"counted from {since:%Y-%m-%d %H:%M:%S %Z}"
+
+
+def _commit(kept: Schedule) -> str:
+    return kept.ref or "what is checked out when a run starts"
+
+
+def _source(kept: Schedule) -> str:
+    where = kept.source or (f"data/raw.dvc of {kept.ref}" if kept.ref else "data/raw.dvc of this project")
+    drifted = ", added and retrained only where it has drifted" if kept.if_drifted else ""
+    return f"{where}, looked at every {duration(kept.poll_s)}{drifted}"
+
+
+def _last(root: Path) -> str:
+    versions = new_data.read(root).versions
+    if not versions:
+        return "no version yet"
+    last = versions[-1]
+    return f"last {last.md5[:8]}: {last.ended.lower() if last.ended else 'under way' if last.run else 'waits'}"

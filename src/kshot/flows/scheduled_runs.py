@@ -1,0 +1,137 @@
+"""The runs of a schedule at Prefect's server: started for new data, told of, paused and taken away."""
+
+import dataclasses
+from datetime import UTC
+from pathlib import Path
+from typing import Any, Literal
+from uuid import UUID
+
+from prefect import get_client
+from prefect.client.schemas.filters import (
+    DeploymentFilter,
+    DeploymentFilterId,
+    DeploymentFilterTags,
+    FlowRunFilter,
+    FlowRunFilterStartTime,
+)
+from prefect.exceptions import ObjectNotFound
+from prefect.types import DateTime
+
+from kshot.flows import promote
+from kshot.flows.at_commit import SKIPPED
+from kshot.flows.run_processes import holder
+from kshot.flows.schedule import BY_DATA, BY_TIME
+from kshot.lifecycle.pipeline import new_data
+from kshot.lifecycle.pipeline.schedule import CRON, EVERY, NEW_DATA, read, write
+from kshot.lifecycle.project.files import exclusive
+
+LIMIT_REACHED = "Deployment concurrency limit"  # how Prefect's reason begins where a deployment cancels what is new
+
+
+def start_new(root: Path, seen: new_data.Seen) -> tuple[new_data.Seen, list[str]]:
+    """Start the retraining of every version that had none and look how the others ended; what to say of it.
+
+    A run that was ended from outside is started again, `new_data.ATTEMPTS` times in all; one that was skipped, however
+    its deployment came to skip, is started again as soon as no other goes on: a version is never lost.
+    """
+    said = []
+    with get_client(sync_client=True) as client:
+        for version in seen.versions:
+            if version.ended is not None:
+                continue
+            if version.run is None:
+                deployment = client.read_deployment_by_name(f"retrain/{BY_DATA}")
+                run = client.create_flow_run_from_deployment(
+                    deployment.id, parameters={"data": version.md5}, idempotency_key=version.key
+                )
+                now = dataclasses.replace(version, run=str(run.id))
+                why = "is new" if version.attempt == 1 else "is tried again, its retraining was ended from outside"
+                why = "is started now, its retraining was skipped" if version.skipped else why
+                said.append(f"data version {version.md5[:8]} {why}: {run.name}")
+            else:
+                now = _ended(root, version, client)
+            if now != version:
+                seen = seen.put(now)
+                new_data.write(root, seen)
+    return seen, said
+
+
+def _ended(root: Path, version: new_data.Version, client: Any) -> new_data.Version:
+    try:
+        state = client.read_flow_run(UUID(version.run)).state
+    except ObjectNotFound:
+        return dataclasses.replace(version, run=None, attempt=version.attempt + 1)  # the server's records were lost
+    if state is None or not state.is_final():
+        return version
+    if state.is_crashed() and version.attempt < new_data.ATTEMPTS:
+        return dataclasses.replace(version, run=None, attempt=version.attempt + 1)
+    if state.is_cancelled() and (state.message or "").startswith((SKIPPED, LIMIT_REACHED)):
+        return version if holder(root) else dataclasses.replace(version, run=None, skipped=version.skipped + 1)
+    return dataclasses.replace(version, ended=state.name)
+
+
+class News:
+    """What the scheduled runs do, said once a change; and pauses made on Prefect's pages, kept in the schedule."""
+
+    def __init__(self) -> None:
+        self.known: dict[UUID, str] = {}
+        self.began = DateTime.now(UTC)
+
+    def look(self, root: Path) -> list[str]:
+        """One line for each run that began or ended since the last look."""
+        with get_client(sync_client=True) as client:
+            found = client.read_deployments(
+                deployment_filter=DeploymentFilter(tags=DeploymentFilterTags(all_=["kshot"]))
+            )
+            keep_pauses(root, {deployment.name: deployment for deployment in found})
+            runs = client.read_flow_runs(
+                deployment_filter=DeploymentFilter(id=DeploymentFilterId(any_=[one.id for one in found])),
+                flow_run_filter=FlowRunFilter(start_time=FlowRunFilterStartTime(after_=self.began)),
+            )
+        names: dict[UUID | None, str] = {deployment.id: deployment.name for deployment in found}
+        said = []
+        for run in sorted(runs, key=lambda run: run.start_time or self.began):
+            state = run.state
+            if state is None or not (state.is_running() or state.is_final()) or self.known.get(run.id) == state.name:
+                continue
+            name = self.known[run.id] = str(state.name)
+            why = f": {' '.join(state.message.split())}" if state.message and not state.is_completed() else ""
+            what = "answer" if names.get(run.deployment_id) == promote.NAME else "retraining"
+            said.append(f"{what} {run.name}: {name.lower()}{why}")
+        return said
+
+
+def keep_pauses(root: Path, found: dict[str, Any]) -> None:
+    """Keep in the schedule what is paused at the server, so that a pause made there outlives a restart."""
+    with exclusive(root, "schedule"):
+        schedule = read(root)
+        if schedule is None:
+            return
+        paused = set()
+        if (by_time := found.get(BY_TIME)) is not None:
+            paused |= {one.slug for one in by_time.schedules if not one.active or by_time.paused}
+        if (by_data := found.get(BY_DATA)) is not None and by_data.paused:
+            paused.add(NEW_DATA)
+        now = tuple(name for name in schedule.names() if name in paused)
+        if set(now) != set(schedule.paused):
+            write(root, dataclasses.replace(schedule, paused=now))
+
+
+def tell_server(names: tuple[str, ...], action: Literal["pause", "resume", "remove"]) -> None:
+    """Do at the server what `kshot schedule pause`, `resume` or `remove` asks for."""
+    with get_client(sync_client=True) as client:
+        for deployment, ways in ((BY_TIME, {CRON, EVERY}), (BY_DATA, {NEW_DATA})):
+            try:
+                found = client.read_deployment_by_name(f"retrain/{deployment}")
+            except ObjectNotFound:
+                continue
+            for one in found.schedules:
+                if one.slug in names and action == "remove":
+                    client.delete_deployment_schedule(found.id, one.id)
+                elif one.slug in names:
+                    client.update_deployment_schedule(found.id, one.id, active=action == "resume")
+            if NEW_DATA in ways & set(names):
+                if action == "pause":
+                    client.pause_deployment(found.id)
+                else:
+                    client.resume_deployment(found.id) if action == "resume" else client.delete_deployment(found.id)

@@ -1,0 +1,220 @@
+"""Prefect's servers: a temporary one, started beside the imports and out of Ctrl-C's way, and one that schedules.
+
+Prefect would start the same server by itself, but only after importing all of it a second time into the flow's process
+(5 s on two cores), and in the terminal's process group: Ctrl-C would end it together with the flow, which could then
+no longer report that it was interrupted. Nothing here imports prefect, so that the server's start costs no waiting.
+
+Both take requests of their own pages and of programs that know the token alone (kshot.lifecycle.servers.guard).
+"""
+
+import atexit
+import contextlib
+import dataclasses
+import fcntl
+import http.client
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.parse
+from pathlib import Path
+
+import psutil
+
+from kshot.errors import KshotError
+from kshot.lifecycle.project import no_telemetry, processes
+from kshot.lifecycle.project.files import write_text
+from kshot.lifecycle.servers import server_token
+
+NOTE = "server.json"  # in PREFECT_HOME: the server that schedules, while it is up
+PAGES = "http://127.0.0.1:4200"  # of `kshot schedule` and `kshot ui`
+# Started by its path: a project may have a package called flows in its folder, or none.
+SCRIPT = Path(__file__).with_name("prefect_server.py")
+ENDS_WITH_PARENT = "--ends-with-parent"
+START_S = 600.0  # 3 s on an idle machine, 3 min on two cores with ten others at work, which also made the database
+
+
+@dataclasses.dataclass(frozen=True)
+class Server:
+    """A server that is starting: its process, its port and the file with its last words."""
+
+    process: subprocess.Popen[bytes]
+    port: int
+    log: Path
+
+    @property
+    def api(self) -> str:
+        """What PREFECT_API_URL has to be."""
+        return f"http://127.0.0.1:{self.port}/api"
+
+    def wait(self) -> None:
+        """Return when the server answers. Raises KshotError if it does not."""
+        deadline = time.monotonic() + START_S
+        while time.monotonic() < deadline and self.process.poll() is None:
+            if answers(self.api):
+                return
+            time.sleep(0.1)
+        raise KshotError(f"Prefect's server did not start; its last words stand in {self.log}")
+
+
+def launch(root: Path) -> Server | None:
+    """Start Prefect's temporary server on the project's own PREFECT_HOME; it ends with this process.
+
+    Returns None where PREFECT_API_URL names a server, or where the project's own is up. Otherwise sets
+    PREFECT_API_URL: call it before anything imports prefect, and call the server's `wait` before the flow.
+    """
+    home = no_telemetry.keep_prefect_in(root)
+    if find(home):
+        return None
+    port = free_port()
+    log = home / "temporary-server.log"
+    process = _start(
+        [*command(home, port)[0], ENDS_WITH_PARENT],
+        # The switches of prefect.server.api.server.SubprocessASGIServer.
+        {"PREFECT_UI_ENABLED": "0", "PREFECT__SERVER_EPHEMERAL": "1", "PREFECT__SERVER_FINAL": "1"},
+        log,
+        stdin=subprocess.PIPE,  # held open by this process, and closed with it
+    )
+    # Registered before prefect is imported, and so run after prefect has sent its last log lines to the server.
+    atexit.register(processes.end, process)
+    started = Server(process, port, log)
+    use(home, started.api)
+    # It has no pages, and is gone when somebody follows a link to one: `kshot ui` shows them there.
+    os.environ.setdefault("PREFECT_UI_URL", PAGES)
+    return started
+
+
+def start_lasting(home: Path, port: int) -> Server:
+    """Start the server that schedules on PREFECT_HOME `home`, and note where it is. Whoever starts it ends it."""
+    log = home / "server.log"
+    process = _start(*command(home, port), log)
+    started = Server(process, port, log)
+    write_text(home / NOTE, json.dumps({"api": started.api, "pid": process.pid}))
+    return started
+
+
+def find(home: Path) -> str | None:
+    """Use the server that PREFECT_API_URL names, or the one that schedules on PREFECT_HOME `home`.
+
+    Returns its address, None where there is neither. Call it before anything imports prefect.
+    """
+    named, lasting = os.environ.get("PREFECT_API_URL"), running(home)
+    if lasting and named in (None, "", lasting):
+        use(home, lasting)
+    return named or lasting
+
+
+def use(home: Path, api: str) -> None:
+    """Let this process and its children ask the server on PREFECT_HOME `home`, which wants the token."""
+    os.environ["PREFECT_API_URL"] = api
+    os.environ[server_token.CLIENT] = server_token.token(home)
+
+
+def running(home: Path) -> str | None:
+    """The API address of the server that schedules on PREFECT_HOME `home`; None where none answers."""
+    try:
+        note = json.loads((home / NOTE).read_text(encoding="utf-8"))
+        api, process = str(note["api"]), psutil.Process(int(note["pid"]))
+        # Whoever took the port of one that was killed must not be sent the token.
+        return api if _is_server(process, home) and answers(api) else None
+    except (OSError, ValueError, KeyError, TypeError, psutil.Error):
+        return None
+
+
+def end_left_behind(home: Path) -> None:
+    """End the server of a scheduler that was killed, and forget it."""
+    with contextlib.suppress(OSError, ValueError, KeyError, TypeError, psutil.Error):
+        left = psutil.Process(int(json.loads((home / NOTE).read_text(encoding="utf-8"))["pid"]))
+        if _is_server(left, home):
+            os.killpg(left.pid, signal.SIGTERM)
+            left.wait(START_S)
+    forget(home)
+
+
+def _is_server(process: psutil.Process, home: Path) -> bool:
+    """Whether a process is a Prefect server of this user on PREFECT_HOME `home`: a number may have a new owner, and the
+    note of a copied project names the original's server."""
+    if process.uids().real != os.getuid():
+        return False
+    command = process.cmdline()
+    if any(Path(part).name == SCRIPT.name for part in command):
+        return str(home) in command
+    return {"prefect", "server"} <= {*command} and process.environ().get("PREFECT_HOME") == str(
+        home
+    )  # earlier versions
+
+
+def forget(home: Path) -> None:
+    """Take the note away: nobody schedules on this PREFECT_HOME any more."""
+    (home / NOTE).unlink(missing_ok=True)
+
+
+def answers(api: str, timeout_s: float = 5.0) -> bool:
+    """Whether a Prefect server is well at the API address `api`."""
+    at = urllib.parse.urlsplit(api)
+    kind = http.client.HTTPSConnection if at.scheme == "https" else http.client.HTTPConnection
+    connection = kind(at.hostname or "", at.port, timeout=timeout_s)
+    try:
+        connection.request("GET", f"{at.path}/health")
+        return connection.getresponse().status < http.HTTPStatus.INTERNAL_SERVER_ERROR
+    except (OSError, http.client.HTTPException):
+        return False
+    finally:
+        connection.close()
+
+
+def free_port(first: int = 0) -> int:
+    """A port of this machine that nobody listens on: the first from `first` on, or any."""
+    for port in range(first, first + 100):
+        with socket.socket() as free, contextlib.suppress(OSError):
+            free.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            free.bind(("127.0.0.1", port if first else 0))
+            return int(free.getsockname()[1])
+    raise KshotError(f"ports {first} to {first + 99} are all taken; end something that listens there")
+
+
+def claim_port(first: int) -> int:
+    """A free port from `first` on that is this process's until it ends: a server takes seconds to bind its own.
+
+    Two schedulers that start at once would take the same port, and one would use the other's server.
+    """
+    for port in range(first, first + 100):
+        with contextlib.suppress(OSError):  # held by another, or another user's
+            path = Path(tempfile.gettempdir()) / f"kshot-port-{port}.lock"
+            claim = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
+            try:
+                fcntl.flock(claim, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError:
+                os.close(claim)
+                raise
+            if free_port(port) == port:
+                return port
+            os.close(claim)
+    raise KshotError(f"ports {first} to {first + 99} are all taken; end something that listens there")
+
+
+def command(home: Path, port: int) -> tuple[list[str], dict[str, str]]:
+    """The command of a server with pages on PREFECT_HOME `home`, and its environment; "" takes a name out of it."""
+    # The pages ask this address for their data; the default names port 4200 whatever the port is.
+    names = {"PREFECT_UI_API_URL": f"http://127.0.0.1:{port}/api", "PREFECT_API_URL": ""}
+    return [sys.executable, "-P", str(SCRIPT), str(port), str(home)], names
+
+
+def _start(
+    command: list[str], names: dict[str, str], log: Path, stdin: int = subprocess.DEVNULL
+) -> subprocess.Popen[bytes]:
+    """Run a server in a process group of its own; an empty value takes a name out of the environment."""
+    environment = {**os.environ, **names}
+    with log.open("wb") as output:
+        return subprocess.Popen(
+            command,
+            env={name: value for name, value in environment.items() if value},
+            stdin=stdin,
+            stdout=output,
+            stderr=output,
+            start_new_session=True,
+        )

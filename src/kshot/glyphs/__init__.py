@@ -1,0 +1,1 @@
+"""The built-in data set: letters of many scripts, drawn from fonts."""

@@ -1,0 +1,156 @@
+"""The built-in data set: letters of many scripts, drawn by twenty hands from the fonts that matplotlib ships.
+
+A font's letter is thinned to the strokes of a pen (glyph_strokes.py) and inked again by a hand: a drawer keeps its
+favourite font, slant, proportions, size and pen through all letters, and no two of its letters are bent alike.
+"""
+
+import math
+import os
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
+from functools import cache, partial
+from multiprocessing import get_context
+from pathlib import Path
+
+import numpy as np
+from PIL import Image, ImageDraw, ImageFont
+
+from kshot.errors import DataError
+from kshot.glyphs.letters import ALPHABETS, letter_name
+from kshot.glyphs.strokes import EM, Stroke, strokes, unlikeness
+
+SIDE = 105  # pixels, as Omniglot's images
+FEW = 200  # letters that one process draws before another has started
+FINE = 3  # drawn so many times larger and reduced, for smooth edges
+
+# Upright faces with skeletons of their own; bold ones thin to the same lines, and slant comes from the hand.
+FONTS = ("DejaVuSans", "DejaVuSerif", "DejaVuSansMono", "STIXGeneral")
+
+# A face whose letter is more unlike that of the first is another letter to the eye: double-storey g, curled Georgian.
+SAME_LETTER = 0.12
+
+
+@dataclass(frozen=True)
+class Hand:
+    """How a drawer draws; lengths as shares of the letter's longer side unless they say pixels."""
+
+    fonts: tuple[str, ...]  # the first that has the letter is taken
+    pen: float  # pixels
+    size: float  # pixels
+    aspect: float  # logarithm of width over height
+    slant: float
+    turn: float  # radians
+    bend: float  # size of the elastic distortion
+
+
+def draw(folder: Path, seed: int = 0, drawers: int = 20, letters_a_script: int | None = None) -> None:
+    """Write `folder`/Script/letter_name/NN.png, NN from 01 to `drawers`: 105 x 105, 8-bit grey, dark ink on white.
+
+    The same seed gives the same bytes; an image depends on seed, letter and drawer alone. `letters_a_script` draws
+    only the first letters of each script. Raises DataError if matplotlib, whose fonts are drawn, is not installed.
+    """
+    fonts = font_folder()
+    work = [(script, letter) for script, letters in ALPHABETS.items() for letter in letters[:letters_a_script]]
+    job = partial(draw_letter, folder, fonts, seed, drawers)
+    if len(work) < FEW:
+        for item in work:
+            job(item)
+        return
+    # Spawned, not forked: the caller may hold threads, which a fork would leave locked.
+    with ProcessPoolExecutor(min(8, os.cpu_count() or 1), mp_context=get_context("spawn")) as pool:
+        for _ in pool.map(job, work, chunksize=16):
+            pass
+
+
+def font_folder() -> Path:
+    """Where matplotlib keeps its fonts."""
+    try:
+        import matplotlib
+    except ImportError as error:
+        raise DataError(
+            "the built-in data set is drawn from the fonts of matplotlib, which is not installed: "
+            "pip install 'kshot[pipeline]', or add images of your own"
+        ) from error
+    return Path(matplotlib.get_data_path()) / "fonts" / "ttf"
+
+
+def draw_letter(folder: Path, fonts: Path, seed: int, drawers: int, item: tuple[str, str]) -> None:
+    """Write one letter's images, one a drawer."""
+    script, letter = item
+    forms = letter_forms(fonts, letter)
+    place = folder / script / letter_name(letter)
+    place.mkdir(parents=True, exist_ok=True)
+    for drawer in range(drawers):
+        hand = make_hand(seed, drawer)
+        form = forms[next(name for name in hand.fonts if name in forms)]
+        rng = np.random.default_rng([seed, ord(letter), drawer])
+        ink(bend(form, hand, rng), hand.pen * math.exp(rng.normal(0, 0.08))).save(
+            place / f"{drawer + 1:02d}.png", compress_level=1
+        )
+
+
+def letter_forms(fonts: Path, letter: str) -> dict[str, list[Stroke]]:
+    """Font name to the letter's strokes, for the fonts that have it in a like shape."""
+    faces = {name: face(fonts / f"{name}.ttf") for name in FONTS}
+    forms = {name: strokes(font, letter) for name, (font, covered) in faces.items() if ord(letter) in covered}
+    first = next(iter(forms.values()))
+    return {name: form for name, form in forms.items() if unlikeness(first, form) < SAME_LETTER}
+
+
+@cache
+def face(path: Path) -> tuple[ImageFont.FreeTypeFont, frozenset[int]]:
+    """The font and the characters that it has: what it lacks would be drawn as an empty box."""
+    from fontTools.ttLib import TTFont  # comes with matplotlib
+
+    with TTFont(path, lazy=True) as font:
+        covered = frozenset(font.getBestCmap())
+    return ImageFont.truetype(path, EM, layout_engine=ImageFont.Layout.BASIC), covered
+
+
+@cache
+def make_hand(seed: int, drawer: int) -> Hand:
+    """The hand of a drawer, the same for every letter."""
+    rng = np.random.default_rng([seed, drawer])
+    return Hand(
+        fonts=tuple(FONTS[i] for i in rng.permutation(len(FONTS))),
+        pen=rng.uniform(2.8, 5.0),
+        size=rng.uniform(64, 78),
+        aspect=rng.normal(0, 0.10),
+        slant=rng.normal(0.06, 0.10),
+        turn=rng.normal(0, 0.05),
+        bend=rng.uniform(0.012, 0.03),
+    )
+
+
+def bend(form: list[Stroke], hand: Hand, rng: np.random.Generator) -> list[Stroke]:
+    """The letter as the hand draws it this once, in pixels of the image."""
+    turn, slant = hand.turn + rng.normal(0, 0.05), hand.slant + rng.normal(0, 0.05)
+    aspect = hand.aspect + rng.normal(0, 0.07)
+    turned = np.array([[math.cos(turn), -math.sin(turn)], [math.sin(turn), math.cos(turn)]])
+    slanted = np.array([[1.0, -slant], [0.0, 1.0]])
+    matrix = turned @ slanted @ np.diag([math.exp(aspect / 2), math.exp(-aspect / 2)])
+    # A few long random waves across the letter: smooth, so that strokes bend and never break.
+    waves, phases = rng.normal(0, 4.5, (4, 2)), rng.uniform(0, 2 * math.pi, 4)
+    push = rng.normal(0, hand.bend, (4, 2))
+    bent = [(path + np.sin(path @ waves.T + phases) @ push) @ matrix.T for path in form]
+    points = np.concatenate(bent)
+    low, high = points.min(axis=0), points.max(axis=0)
+    size = hand.size * math.exp(rng.normal(0, 0.05))
+    scale = min(size, SIDE - 14) / max(high - low)
+    room = (SIDE - 8 - scale * (high - low)) / 2
+    middle = SIDE / 2 + np.clip(rng.normal(0, 2.0, 2), -room, room)
+    return [(path - (low + high) / 2) * scale + middle for path in bent]
+
+
+def ink(paths: list[Stroke], pen: float) -> Image.Image:
+    """The strokes drawn dark on white with a round pen of `pen` pixels."""
+    page = Image.new("L", (SIDE * FINE, SIDE * FINE), 255)
+    brush = ImageDraw.Draw(page)
+    width = round(pen * FINE)
+    for path in paths:
+        # Whole pixels: the last digit of a sine differs between processors, the image must not.
+        dots = np.rint(path * FINE).astype(int).tolist()
+        brush.line([tuple(dot) for dot in dots], fill=0, width=width)
+        for x, y in (dots[0], dots[-1]):
+            brush.ellipse((x - width / 2, y - width / 2, x + width / 2, y + width / 2), fill=0)
+    return page.reduce(FINE)

@@ -1,0 +1,148 @@
+"""Audits as a person reads them on a terminal."""
+
+import sys
+import textwrap
+from collections.abc import Sequence
+
+from kshot.lifecycle.audit.classes import ClassAudit
+from kshot.lifecycle.audit.data import DataAudit, ModelOnData
+from kshot.lifecycle.audit.link import ERROR, NOT_CHECKED, Link
+from kshot.lifecycle.audit.model import ModelAudit
+from kshot.lifecycle.audit.runs import RunOnData
+from kshot.lifecycle.gate.gate_rules import percent
+from kshot.lifecycle.project.tables import columns, terminal_width
+from kshot.lifecycle.registry.events import Reign, minute
+
+MARKS = {"verified": "ok", "broken": "BROKEN", "not recorded": "?", "not checked": "in part", "error": "ERROR"}
+WIDTH = 110
+RUNS, PARAMS = 20, 6  # shown of those that there are; --csv and --html have all
+
+
+def model_words(found: ModelAudit) -> str:
+    """One paragraph a link, then what it comes to."""
+    lines = [line for link in found.links for line in _link(link)]
+    return "\n".join([*lines, "", verdict(found)])
+
+
+def data_words(found: DataAudit) -> str:
+    """The data, the versions that were trained on it and the runs that used it."""
+    data = found.data
+    lines = [
+        f"data version {data.short}: {data.images:,} images of {data.classes:,} classes"
+        + (f" from {data.source}, added {data.added[:10]}" if data.added else "")
+        + (f", {data.note}" if data.note else ""),
+        "",
+        *(line for link in found.links for line in _link(link)),
+    ]
+    if found.models:
+        lines += ["", *columns([model_row(one) for one in found.models])]
+    if found.runs:
+        shown = found.runs[-RUNS:]
+        names = list(dict.fromkeys(name for run in found.runs for name in run.params))
+        lines += ["", *columns([run_row(run, names[:PARAMS]) for run in shown])]
+        left = [f"{len(found.runs) - len(shown)} earlier runs"] if len(shown) < len(found.runs) else []
+        left += [f"{len(names) - PARAMS} more params that differ"] if len(names) > PARAMS else []
+        lines += [f"  and {' and '.join(left)}, all with --csv"] if left else []
+    failed = ", ".join(link.name for link in found.failed if link.state != ERROR)
+    errors = ", ".join(link.name for link in found.failed if link.state == ERROR)
+    said = [f"does not hold: {failed}"] if failed else []
+    said += [f"kshot could not check: {errors}"] if errors else []
+    return "\n".join([*lines, "", "; ".join(said) or "all of it holds"])
+
+
+def model_row(one: ModelOnData) -> dict[str, str]:
+    """A version that was trained on the data, as columns."""
+    return {
+        "version": one.version,
+        **{name: percent(mean) for name, mean in one.accuracy.items()},
+        "decision": one.decision,
+        "champion": "; ".join(reign_words(reign) for reign in one.reigns) or "never",
+        "run": one.run_id[:8],
+    }
+
+
+def run_row(run: RunOnData, names: Sequence[str]) -> dict[str, str]:
+    """A run as columns, with these of its params."""
+    return {
+        "run": run.run_id[:8],
+        "started": f"{run.started:%Y-%m-%d %H:%M}",
+        "status": run.status,
+        "version": run.version,
+        **{name: run.params.get(name, "") for name in names},
+    }
+
+
+def champion_words(moment: str, found: Sequence[Reign]) -> str:
+    """Who was champion then, a line each."""
+    if not found:
+        return f"{moment}: there was no champion"
+    return "\n".join(f"{moment}: version {one.version}, champion {reign_words(one)}" for one in found)
+
+
+def reign_words(reign: Reign) -> str:
+    """From when to when."""
+    return f"{minute(reign.since.isoformat())} to {minute(reign.until.isoformat()) if reign.until else 'now'}"
+
+
+def class_words(found: ClassAudit) -> str:
+    """Which data versions and models met a class."""
+    data = [
+        {"data version": one.md5[:8], "images": "its listing is gone" if one.images is None else str(one.images)}
+        for one in found.data
+    ]
+    versions = [
+        {
+            "version": one.version,
+            "data": one.data_version[:8],
+            "alias": " ".join(one.aliases),
+            "class": one.how,
+        }
+        for one in found.models
+    ]
+    tables = [columns(table) for table in (data, versions) if table]
+    return "\n\n".join([f"class {found.name!r}", *("\n".join(table) for table in tables)])
+
+
+def verdict(found: ModelAudit) -> str:
+    """What the audit comes to, in a sentence, and how far it went."""
+    if found.failed:
+        return sentence(found)
+    deep = "the data hashed again" if found.deep else "the data by existence and size: --deep hashes it again"
+    return f"{sentence(found)} ({deep})"
+
+
+def sentence(found: ModelAudit) -> str:
+    """What the audit comes to."""
+    subject = f"version {found.version}"
+    broken = [link.name for link in found.failed if link.state == "broken"]
+    unsaid = [link.name for link in found.failed if link.state == "not recorded"]
+    errors = [link.name for link in found.failed if link.state == ERROR]
+    also = f"; kshot could not check {', '.join(errors)}: an error of its own" if errors else ""
+    if broken:
+        also = (f"; not recorded: {', '.join(unsaid)}" if unsaid else "") + also
+        count = (
+            f"{len(broken)} of {len(found.links)} links do not hold" if len(broken) > 1 else "one link does not hold"
+        )
+        return f"{subject}: {count}: {', '.join(broken)}{also}"
+    if unsaid:
+        return f"{subject}: not all of it was recorded: {', '.join(unsaid)}; what was holds{also}"
+    if errors:
+        return f"{subject}: nothing that was checked is broken{also}"
+    part = [link.name for link in found.links if link.state == NOT_CHECKED]
+    left = f", as far as they could be checked: of {', '.join(part)} not all could" if part else ""
+    return f"{subject}: all {len(found.links)} links hold{left}"
+
+
+def _link(link: Link) -> list[str]:
+    said = link.says
+    if link.recorded or link.found:
+        said += f" (recorded {link.recorded or 'nothing'}; found {link.found or 'nothing'})"
+    head = f"  {link.name:<12} {MARKS[link.state]:<7} "
+    return textwrap.wrap(
+        said,
+        min(WIDTH, terminal_width()) if sys.stdout.isatty() else WIDTH,  # a terminal would fold longer lines again
+        initial_indent=head,
+        subsequent_indent=" " * len(head),
+        break_long_words=False,
+        break_on_hyphens=False,
+    )

@@ -1,0 +1,342 @@
+"""Versions of the data: what was brought in, tracked by DVC, whose md5 of data/raw is the data version."""
+
+import dataclasses
+import json
+import shlex
+import shutil
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path, PurePosixPath
+
+import pandas as pd
+import yaml
+
+from kshot.data.splits import SPLITS
+from kshot.errors import DataError
+from kshot.lifecycle.data import data_names, working_copy
+from kshot.lifecycle.data.data_diff import DataDiff, compare
+from kshot.lifecycle.data.dvc_cache import folder_md5, held
+from kshot.lifecycle.project import layout
+from kshot.lifecycle.project.broken import Broken
+from kshot.lifecycle.sources.left_out import consent_needed
+from kshot.lifecycle.sources.manifests import with_split
+from kshot.lifecycle.sources.source_image import SourceImage, normal
+from kshot.lifecycle.sources.source_images import GLYPHS, Source, check_argument, check_given, decoded, read_source
+
+
+@dataclasses.dataclass(frozen=True)
+class DataVersion:
+    """One version of data/raw. `md5` is DVC's, 32 hex digits; size in bytes; `added` in UTC."""
+
+    md5: str
+    added: str
+    images: int
+    classes: int
+    files: int
+    size: int
+    source: str
+    note: str
+
+    @property
+    def short(self) -> str:
+        """The 8 characters that a person is shown."""
+        return self.md5[:8]
+
+
+def add(
+    root: Path,
+    source: str,
+    *,
+    split: Path | None = None,
+    note: str = "",
+    seed: int = 0,
+    skip: bool = False,
+    merge: bool = False,
+    say: Callable[[str], None] = lambda line: None,
+) -> DataVersion:
+    """Bring `source` to data/raw as the current version; the same images again are the same version.
+
+    `source` is a folder, an archive, a manifest, or "glyphs", drawn from `seed`; `split` a CSV of class,split; `merge`
+    puts together what lies in train/ and test/ (`split_folders`). `say` hears what was taken and what was left out.
+    Raises DataError for a source that cannot be used, and, without `skip`, where more than a tenth of its files or a
+    whole class is left out; data/raw and data/raw.dvc are then as they were.
+    """
+    check_argument(root, source)
+    (root / layout.RAW.parent).mkdir(parents=True, exist_ok=True)
+    working_copy.mend(root)
+    known = {version.md5: version for version in versions(root)}
+    _refuse_unsaved(root)
+    with working_copy.workspace(root) as workspace:
+        found = read_images(source, workspace / "unpacked", seed, merge=merge)
+        if source != GLYPHS:
+            found = decoded(found, _folder_of(source, workspace / "unpacked"))
+            _tell(found, source, skip, say)
+        images = found.images
+        if split is not None:
+            images = with_split(images, split, found.empty)
+        _check_trainable(images, say)
+        fresh = workspace / "raw"
+        _lay_out(images, fresh, own=workspace)
+        with working_copy.replacing(root):
+            fresh.rename(root / layout.RAW)
+            working_copy.dvc(root, "add", "--quiet", str(layout.RAW))
+            out = working_copy.tracked(root)
+            assert out is not None
+            if out.files != len(images) + 1:  # the manifest is one more
+                raise DataError(
+                    f"DVC tracks {out.files} of {len(images) + 1} files; needs all: rename the classes "
+                    "that a line of .dvcignore matches, or change that line"
+                )
+            if out.md5 in known:
+                return known[out.md5]
+            version = DataVersion(
+                md5=out.md5,
+                added=datetime.now(UTC).isoformat(timespec="seconds"),
+                images=len(images),
+                classes=len({image.label for image in images}),
+                files=out.files,
+                size=out.size,
+                source=source if source == GLYPHS else Path(source).name,
+                note=note,
+            )
+            enter(root, version)
+    return version
+
+
+def versions(root: Path) -> list[DataVersion]:
+    """Every version that was ever added here, oldest first."""
+    path = root / layout.VERSIONS
+    if not path.exists():
+        return []
+    lines = path.read_text(encoding="utf-8").splitlines()
+    try:
+        return [DataVersion(**json.loads(line)) for line in lines if line.strip()]
+    except (ValueError, TypeError) as error:
+        raise DataError(f"{path} is damaged ({error}); take it from git again, or delete the broken line") from error
+
+
+def current(root: Path) -> DataVersion | None:
+    """The version that data/raw.dvc names, None without one. What the ledger does not know has no note and no date."""
+    out = working_copy.tracked(root)
+    if out is None:
+        return None
+    for version in versions(root):
+        if version.md5 == out.md5:
+            return version
+    return DataVersion(out.md5, "", *_count(root), out.files, out.size, "", "")
+
+
+def find(root: Path, prefix: str) -> DataVersion:
+    """The one version with this name, or whose md5 starts with `prefix`. Raises DataError listing the candidates."""
+    prefix = data_names.names(root).get(prefix, prefix)
+    known = versions(root)
+    here = current(root)
+    if here is not None and here not in known:
+        known.append(here)
+    found = [version for version in known if prefix and version.md5.startswith(prefix.removesuffix(".dir"))]
+    if len(found) == 1:
+        return found[0]
+    if not known:
+        raise DataError(f"{prefix!r} is no data version here: there is none yet; `kshot data add SOURCE` makes one")
+    candidates = ", ".join(version.short for version in found or known)
+    what = "stands for several data versions" if found else "is no data version here"
+    raise DataError(f"{prefix!r} {what}; needs the start of one of: {candidates}")
+
+
+def checkout(root: Path, version: DataVersion) -> bool:
+    """Make data/raw and data/raw.dvc that version, from DVC's cache or, where one is set up, its remote.
+
+    Returns whether anything had to be brought. The version that is there now stays: the cache and the ledger get it,
+    should they have lost it. Raises DataError where data/raw holds changes that no version has, and where the content
+    is not to be had; nothing is changed then.
+    """
+    working_copy.mend(root)
+    here = working_copy.tracked(root)
+    if here is not None and here.md5 == version.md5 and (root / layout.RAW).exists() and working_copy.is_current(root):
+        return False
+    _keep_present(root)
+    _refuse_unsaved(root)
+    out = {"md5": f"{version.md5}.dir", "size": version.size, "nfiles": version.files, "hash": "md5", "path": "raw"}
+    (root / layout.RAW.parent).mkdir(parents=True, exist_ok=True)
+    with working_copy.replacing(root):
+        (root / layout.RAW_DVC).write_text(yaml.safe_dump({"outs": [out]}, sort_keys=False), encoding="utf-8")
+        _bring(root, version)
+    return True
+
+
+def difference(root: Path, version: DataVersion) -> str:
+    """Why data/raw is not `version`, which data/raw.dvc names, and how to bring it without losing anything.
+
+    It holds the images of another version, as after a change of branch, or changes that are in none.
+    """
+    names, restore = f"{layout.RAW_DVC} names data version {version.short}", f"`kshot data restore {version.short}`"
+    if other := _saved(root)[:8]:
+        return (
+            f"{layout.RAW} holds data version {other}, and {names}, as after a change of branch; "
+            f"bring that with {restore}, {other} stays in DVC's cache"
+        )
+    return (
+        f"{layout.RAW} holds changes that are in no data version, and {names}; "
+        f"move {layout.RAW} away, bring that version with {restore}, and changed images with `kshot data add`"
+    )
+
+
+def diff(root: Path, old: DataVersion, new: DataVersion) -> DataDiff:
+    """Which classes and images came, went, moved or changed from `old` to `new`, by content.
+
+    Raises DataError where the cache no longer holds a version's listing.
+    """
+    from dvc.repo import Repo
+
+    with Repo(str(root)) as repo:
+        cache = Path(repo.cache.local.path)
+    return compare(cache, old.md5, new.md5)
+
+
+def read_images(source: str, unpacked: Path, seed: int = 0, *, unlabelled: bool = False, merge: bool = False) -> Source:
+    """The images of what `add` takes, archives and drawings laid into `unpacked`; nothing is added.
+
+    `unlabelled`: those of a source without classes too (`sources.read_source`).
+    """
+    check_given(source)
+    if source == GLYPHS:
+        from kshot.glyphs.draw import draw
+
+        draw(unpacked, seed=seed)
+        return read_source(unpacked, unpacked)
+    return read_source(Path(source).expanduser(), unpacked, unlabelled=unlabelled, merge=merge)
+
+
+def _folder_of(source: str, unpacked: Path) -> Path:
+    place = Path(source).expanduser()
+    if place.is_dir():
+        return place
+    return unpacked if unpacked.exists() else place.parent
+
+
+def _tell(found: Source, source: str, skip: bool, say: Callable[[str], None]) -> None:
+    """Say what was left out. Raises DataError where nothing is left, or where a person has to agree first."""
+    for line in found.lines():
+        say(line)
+    why = consent_needed(found.files, found.left_out, found.empty)
+    if not found.images:
+        raise DataError(f"{source} holds no image that decodes: {why}")
+    if why and not skip:
+        raise DataError(f"{why}; mend that, or add the others alone with `kshot data add {shlex.quote(source)} --skip`")
+
+
+def _check_trainable(images: list[SourceImage], say: Callable[[str], None]) -> None:
+    """Raise DataError for a split without a class to train on, and say where one of the others has none."""
+    present = {image.split for image in images}
+    if present == {""}:
+        return
+    if "train" not in present:
+        raise DataError("no class is in split train; needs at least one")
+    absent = [name for name in SPLITS if name not in present]
+    if absent:
+        say(f"no class is in {' or '.join(absent)}: `kshot retrain` draws some from train's (split.val, split.test)")
+
+
+def _lay_out(images: list[SourceImage], fresh: Path, *, own: Path) -> None:
+    """Put the images into fresh/images/<class>/ and write fresh/manifest.csv, the same bytes for the same images.
+
+    What lies in the folder `own` is moved, everything else is copied.
+    """
+    rows, taken = [], set()
+    for image in images:
+        plain = PurePosixPath(normal(image.file.name))
+        name, number = plain.name, 1
+        while (target := f"images/{image.label}/{name}") in taken:
+            number += 1
+            name = f"{plain.stem}-{number}{plain.suffix}"
+        taken.add(target)
+        place = fresh / target
+        place.parent.mkdir(parents=True, exist_ok=True)
+        if image.file.is_relative_to(own):
+            image.file.rename(place)
+        else:
+            shutil.copyfile(image.file, place)
+        rows.append((target, image.label, image.group, image.split, image.drawer))
+    table = pd.DataFrame(sorted(rows), columns=["path", "class", "group", "split", "drawer"])
+    if not (table["drawer"] != "").any():  # so that the versions of data without drawers stay what they were
+        del table["drawer"]
+    table.to_csv(fresh / "manifest.csv", index=False, lineterminator="\n")
+
+
+def enter(root: Path, version: DataVersion) -> None:
+    """Add a version to the ledger; it is there with the line or without, never with half of it."""
+    ledger = root / layout.VERSIONS
+    lines = ledger.read_text(encoding="utf-8") if ledger.exists() else ""
+    line = json.dumps(dataclasses.asdict(version), ensure_ascii=False)
+    fresh = ledger.with_name(f".{ledger.name}")
+    try:
+        fresh.write_text(f"{lines}{line}\n", encoding="utf-8")
+        fresh.replace(ledger)
+    finally:
+        fresh.unlink(missing_ok=True)
+
+
+def _count(root: Path) -> tuple[int, int]:
+    manifest = root / layout.RAW / "manifest.csv"
+    if not manifest.exists():
+        return 0, 0
+    table = pd.read_csv(manifest, dtype=str, keep_default_na=False)
+    return len(table), table["class"].nunique()
+
+
+def _refuse_unsaved(root: Path) -> None:
+    """Raise DataError where data/raw holds something that would be lost.
+
+    After a change of branch data/raw differs from data/raw.dvc, and is in DVC's cache all the same.
+    """
+    try:
+        working_copy.refuse_unsaved(root)
+    except DataError:
+        if not _saved(root):
+            raise
+
+
+def _saved(root: Path) -> str:
+    """The md5 of the content of data/raw where DVC's cache holds all of it, else ''."""
+    folder = root / layout.RAW
+    files = [path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()]
+    md5 = folder_md5(folder, files)
+    try:
+        return md5.removesuffix(".dir") if held(root, md5, None).remote == 0 else ""
+    except Broken:
+        return ""
+
+
+def _keep_present(root: Path) -> None:
+    """Let DVC's cache and the ledger have the version of data/raw, before another takes its place."""
+    here = current(root)
+    if here is None:
+        return
+    folder = root / layout.RAW
+    if folder.exists() and not _is_cached(root, here):
+        files = [path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()]
+        if folder_md5(folder, files) == f"{here.md5}.dir":  # otherwise it holds changes, which are told
+            working_copy.dvc(root, "add", "--quiet", str(layout.RAW))
+    if here not in versions(root):
+        now = datetime.now(UTC).isoformat(timespec="seconds")
+        enter(root, dataclasses.replace(here, added=now, note="found in data/raw"))
+
+
+def _is_cached(root: Path, version: DataVersion) -> bool:
+    try:
+        return held(root, f"{version.md5}.dir", version.size or None).remote == 0
+    except Broken:
+        return False
+
+
+def _bring(root: Path, version: DataVersion) -> None:
+    try:
+        working_copy.dvc(root, "checkout", "--quiet", "--force", str(layout.RAW_DVC))
+    except DataError as missing:
+        try:
+            working_copy.dvc(root, "pull", "--quiet", "--force", str(layout.RAW_DVC))
+        except DataError:
+            raise DataError(
+                f"the content of data version {version.short} is neither in DVC's cache nor in a remote; "
+                f"add it again from {version.source or 'its source'}"
+            ) from missing

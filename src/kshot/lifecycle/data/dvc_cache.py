@@ -1,0 +1,163 @@
+"""Does DVC still hold what a hash stands for? Its cache is asked first, its remote for what the cache lost."""
+
+import contextlib
+import hashlib
+import json
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from kshot.lifecycle.project.broken import Broken
+from kshot.lifecycle.project.files import Advance, file_md5
+from kshot.redaction import redacted
+
+SHOWN = 3  # files named before the rest is counted
+
+
+@dataclass(frozen=True)
+class Held:
+    """Where the content of a folder lies. `remote`: how many of its objects only the remote holds."""
+
+    files: int
+    size: int
+    remote: int
+    rehashed: bool
+
+    def __str__(self) -> str:
+        where = "all in DVC's cache" if not self.remote else f"{self.remote:,} of them only in DVC's remote"
+        how = "content hashed again" if self.rehashed else "sizes as recorded"
+        return f"{self.files:,} files, {self.size / 1e6:,.1f} MB, {where}, {how}"
+
+
+def held(root: Path, md5: str, size: int | None, *, advance: Advance | None = None, gone: str = "") -> Held:
+    """Where the folder with DVC's `md5` (ending in .dir) and `size` in bytes lies; `advance`: hash each object.
+
+    Raises Broken for content that is neither in the cache nor in the remote (`gone` is the remedy then), and for
+    content that has not its hash.
+    """
+    with _repo(root) as repo:
+        cache = Path(repo.cache.local.path)
+        entries = _listing(repo, cache, md5, gone)
+        names = {entry["md5"]: entry["relpath"] for entry in entries}
+        missing = [oid for oid in names if not place(cache, oid).exists()]
+        remote, where = _in_remote(repo, missing)
+    lost = sorted(names[oid] for oid in missing if oid not in remote)
+    if lost:
+        raise Broken(
+            f"{shown(lost)} of {md5[:8]} {'is' if len(lost) == 1 else 'are'} neither in DVC's cache nor in {where}; "
+            f"{gone}",
+            f"{len(entries)} files",
+            f"{len(entries) - len(lost)} files",
+        )
+    here = [entry for entry in entries if entry["md5"] not in remote]
+    sizes = sum(place(cache, entry["md5"]).stat().st_size for entry in here)
+    if advance is not None:
+        _rehash(cache, {oid: name for oid, name in names.items() if oid not in remote}, md5, advance)
+    if not remote and size is not None and sizes != size:
+        raise Broken(
+            f"the files of {md5[:8]} in DVC's cache have not the size they had; --deep names those that changed",
+            f"{size} bytes",
+            f"{sizes} bytes",
+        )
+    return Held(len(entries), size if size is not None else sizes, len(remote), advance is not None)
+
+
+def listing(root: Path, md5: str) -> list[dict[str, str]]:
+    """What a folder holds, as DVC's cache says: md5 and relpath of each file. Raises Broken."""
+    with _repo(root) as repo:
+        return _listing(repo, Path(repo.cache.local.path), md5, "")
+
+
+def place(cache: Path, oid: str) -> Path:
+    """Where DVC's cache keeps an object."""
+    return cache / oid[:2] / oid[2:]
+
+
+def folder_md5(folder: Path, names: Iterable[str]) -> str:
+    """The md5 that DVC gives a folder with these files: that of their listing."""
+    entries = [{"md5": file_md5(folder / name), "relpath": name} for name in sorted(names)]
+    return hashlib.md5(json.dumps(entries, sort_keys=True).encode()).hexdigest() + ".dir"
+
+
+def shown(names: list[str]) -> str:
+    """The first of a list of names, and how many more there are."""
+    more = len(names) - SHOWN
+    return ", ".join(names[:SHOWN]) + (f" and {more} more" if more > 0 else "")
+
+
+@contextlib.contextmanager
+def bar(total: int, quiet: bool) -> Iterator[Advance]:
+    """A progress bar in bytes on the error output."""
+    from tqdm import tqdm
+
+    with tqdm(total=total, unit="B", unit_scale=True, desc="hashing", disable=quiet, leave=False) as progress:
+        yield progress.update
+
+
+@contextlib.contextmanager
+def _repo(root: Path) -> Iterator[Any]:
+    from dvc.exceptions import DvcException
+    from dvc.repo import Repo
+
+    try:
+        repo = Repo(str(root))
+    except DvcException as error:
+        raise Broken(f"DVC cannot say where the data is kept: {error}; take .dvc from git again") from error
+    with repo:
+        yield repo
+
+
+def cache_of(root: Path) -> Path:
+    """The folder of DVC's cache. Raises Broken where the project has none."""
+    with _repo(root) as repo:
+        return Path(repo.cache.local.path)
+
+
+def _listing(repo: Any, cache: Path, md5: str, gone: str) -> list[dict[str, str]]:
+    path = place(cache, md5)
+    if not path.exists():
+        remote, where = _in_remote(repo, [md5])
+        if not remote:
+            raise Broken(f"the listing of {md5[:8]} is neither in DVC's cache nor in {where}; {gone}", md5, "nothing")
+        raise Broken(f"{md5[:8]} is only in {where}; bring it here with `dvc fetch`, then ask again", md5, where)
+    return cached_listing(cache, md5)
+
+
+def cached_listing(cache: Path, md5: str) -> list[dict[str, str]]:
+    """What a folder holds, from its listing in DVC's cache. Raises Broken, and OSError where it is gone."""
+    path = place(cache, md5)
+    text = path.read_bytes()
+    found = f"{hashlib.md5(text).hexdigest()}.dir"
+    if found != md5:
+        raise Broken(f"the listing of {md5[:8]} in DVC's cache was changed", md5, found)
+    entries: list[dict[str, str]] = json.loads(text)
+    return entries
+
+
+def _in_remote(repo: Any, oids: list[str]) -> tuple[set[str], str]:
+    """Which of the objects DVC's remote holds, and the remote in words."""
+    from dvc.config import NoRemoteError
+
+    if not oids:
+        return set(), ""
+    try:
+        remote = repo.cloud.get_remote_odb()
+    except NoRemoteError:
+        return set(), "a remote (none is set up)"
+    where = f"the remote {remote.fs.unstrip_protocol(remote.path)}"
+    try:
+        return set(remote.oids_exist(oids)), where
+    except Exception as error:  # every kind of remote raises its own
+        return set(), f"{where}, which did not answer ({redacted(' '.join(str(error).split()))[:100]})"
+
+
+def _rehash(cache: Path, names: dict[str, str], md5: str, advance: Advance) -> None:
+    changed = sorted(name for oid, name in names.items() if file_md5(place(cache, oid), advance) != oid)
+    if changed:
+        raise Broken(
+            f"{shown(changed)} of {md5[:8]} changed in DVC's cache; delete the objects there and bring them back with "
+            "`dvc fetch`, or add that data again",
+            "content with its md5",
+            f"{len(changed)} files with other content",
+        )

@@ -1,0 +1,73 @@
+"""What the stages ingest, split and episodes wrote, read back for training and evaluation."""
+
+from collections.abc import Collection
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from kshot.data.drawers import NOBODY
+from kshot.data.episodes import EpisodeSet
+from kshot.lifecycle.project import layout
+
+
+def read_images(root: Path) -> NDArray[np.uint8]:
+    """The packed pixels (N, S, S, C), mapped and not loaded."""
+    images: NDArray[np.uint8] = np.load(root / layout.PACKED / "images.npy", mmap_mode="r")
+    return images
+
+
+def read_manifest(root: Path) -> pd.DataFrame:
+    """One row a packed image, in the order of the pixels."""
+    return pd.read_parquet(root / layout.PACKED / "manifest.parquet")
+
+
+def drawer_numbers(manifest: pd.DataFrame) -> NDArray[np.int64]:
+    """For each row of the manifest the number of its drawer, `kshot.data.drawers.NOBODY` where none is named."""
+    if "drawer" not in manifest:
+        return np.full(len(manifest), NOBODY, dtype=np.int64)
+    numbers, _ = pd.factorize(manifest["drawer"].replace("", None))
+    return numbers.astype(np.int64)  # pandas gives -1 to what is missing
+
+
+def read_classes(root: Path) -> pd.DataFrame:
+    """One row a class and rotation; a row's position is its label."""
+    return pd.read_parquet(root / layout.SPLIT / "classes.parquet")
+
+
+def read_episodes(root: Path, split: str, protocol: str) -> EpisodeSet:
+    """The fixed episodes of `protocol` over the classes of `split`."""
+    with np.load(root / layout.EPISODES / f"{split}-{protocol}.npz", allow_pickle=False) as arrays:
+        return EpisodeSet(arrays["support"], arrays["query"], arrays["classes"])
+
+
+def image_ids(manifest: pd.DataFrame, classes: pd.DataFrame) -> list[NDArray[np.int64]]:
+    """The ids of each row's images in the expanded space (rotation * N + index), for the rows of `classes`."""
+    rows = manifest.groupby("class").indices
+    return [
+        np.asarray(rows[name], dtype=np.int64) + turns * len(manifest)
+        for name, turns in zip(classes["class"], classes["rotation"], strict=True)
+    ]
+
+
+def of_splits(classes: pd.DataFrame, splits: Collection[str]) -> pd.DataFrame:
+    """The rows of `classes` that lie in `splits`; the index still holds their labels."""
+    return classes[classes["split"].isin(list(splits))]
+
+
+def label_names(classes: pd.DataFrame) -> list[str]:
+    """A name for each row, "Greek/alpha" or, turned, "Greek/alpha @90"."""
+    return _turned(classes, "class")
+
+
+def group_names(classes: pd.DataFrame) -> list[str]:
+    """The group of each row, turned as the row is: "Greek", "Greek @90", or "" for none."""
+    return _turned(classes, "group")
+
+
+def _turned(classes: pd.DataFrame, column: str) -> list[str]:
+    return [
+        f"{name} @{90 * turns}" if name and turns else name
+        for name, turns in zip(classes[column], classes["rotation"], strict=True)
+    ]

@@ -1,0 +1,148 @@
+"""data/raw and data/raw.dvc, which change together or not at all, also when the change is killed half-way."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import NamedTuple
+
+import yaml
+
+from kshot.errors import DataError
+from kshot.lifecycle.project import git, layout
+
+# While a change is under way this folder holds what was there before, and its presence says: undo.
+JOURNAL = layout.RAW.with_name(".before")
+NOTHING = "nothing"  # the file in it that says: there was no data/raw
+WORKSPACES = ".incoming-"
+
+
+class Tracked(NamedTuple):
+    """What data/raw.dvc says: DVC's md5 without .dir, bytes, files."""
+
+    md5: str
+    size: int
+    files: int
+
+
+def tracked(root: Path) -> Tracked | None:
+    """The version that data/raw.dvc names, None without one. Raises DataError for a damaged file."""
+    path = root / layout.RAW_DVC
+    if not path.exists():
+        return None
+    try:
+        out = yaml.safe_load(path.read_text(encoding="utf-8"))["outs"][0]
+        return Tracked(out["md5"].removesuffix(".dir"), out["size"], out.get("nfiles", 1))
+    except (yaml.YAMLError, UnicodeDecodeError, KeyError, IndexError, TypeError) as error:
+        raise DataError(f"{path} is damaged ({error!r}); take it from git again, or add the data again") from error
+
+
+def is_current(root: Path) -> bool:
+    """Whether data/raw is what data/raw.dvc names, as DVC says."""
+    return not json.loads(dvc(root, "status", "--json", str(layout.RAW_DVC)))
+
+
+def refuse_unsaved(root: Path) -> None:
+    """Raise DataError where data/raw holds something that is in no data version and would be lost.
+
+    After a change of branch it may be the other branch's. So nothing is advised that would make it this branch's data
+    unseen, as `dvc add data/raw` would.
+    """
+    raw = root / layout.RAW
+    if not raw.exists():
+        return
+    now = tracked(root)
+    if now is None:
+        raise DataError(
+            f"{layout.RAW} is in no data version, and this branch names none; move it away (mv {layout.RAW} FOLDER), "
+            "and where it is this branch's data: kshot data add FOLDER"
+        )
+    if not is_current(root):
+        restore = f"kshot data restore {now.md5[:8]}"
+        raise DataError(
+            f"{layout.RAW} holds changes that are in no data version, or another branch's data; move it away "
+            f"(mv {layout.RAW} FOLDER), then {restore}, and where the changes belong to this branch: "
+            f"kshot data add FOLDER; to drop them: dvc checkout --force {layout.RAW_DVC}"
+        )
+
+
+@contextmanager
+def workspace(root: Path) -> Iterator[Path]:
+    """A folder on the same disk as data/raw, gone afterwards."""
+    with tempfile.TemporaryDirectory(prefix=WORKSPACES, dir=root / layout.RAW.parent) as name:
+        yield Path(name)
+
+
+@contextmanager
+def replacing(root: Path) -> Iterator[None]:
+    """Take data/raw away for a block that makes it anew; if the block fails or is killed, it is again what it was.
+
+    After a kill, the next `mend` undoes what the block has done.
+    """
+    raw, pointer, journal = root / layout.RAW, root / layout.RAW_DVC, root / JOURNAL
+    prepared = Path(tempfile.mkdtemp(prefix=WORKSPACES, dir=raw.parent))
+    if pointer.exists():
+        shutil.copyfile(pointer, prepared / pointer.name)
+    if not raw.exists():
+        (prepared / NOTHING).touch()
+    prepared.rename(journal)  # from here on there is something to undo
+    try:
+        if raw.exists():
+            raw.rename(journal / raw.name)
+        yield
+    except BaseException:
+        mend(root)
+        raise
+    _discard(journal)
+
+
+def mend(root: Path) -> None:
+    """Undo a change that was killed half-way, and clear away what it left."""
+    raw, pointer, journal = root / layout.RAW, root / layout.RAW_DVC, root / JOURNAL
+    if journal.exists():
+        # Each step may itself be killed: done again from the start it ends the same.
+        before = journal / raw.name
+        if before.exists() or (journal / NOTHING).exists():
+            shutil.rmtree(raw, ignore_errors=True)
+        if before.exists():
+            before.rename(raw)
+        if (journal / pointer.name).exists():
+            shutil.copyfile(journal / pointer.name, pointer)
+        else:
+            pointer.unlink(missing_ok=True)
+        _discard(journal)
+    for left in raw.parent.glob(f"{WORKSPACES}*"):
+        shutil.rmtree(left, ignore_errors=True)
+
+
+def dvc(root: Path, *arguments: str) -> str:
+    """Run DVC quietly in the project and return what it printed. Raises DataError with DVC's own last line."""
+    ended = subprocess.run(
+        [sys.executable, "-m", "dvc", *arguments],
+        cwd=root,
+        env={**os.environ, "DVC_NO_ANALYTICS": "1"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if ended.returncode:
+        lines = ended.stderr.splitlines()
+        told = " ".join([line for line in lines if line.startswith("ERROR")] or lines[-1:]).removeprefix("ERROR: ")
+        if "No space left" in told or "File too large" in told:
+            raise DataError(f"the disk is full (dvc {arguments[0]}: {told}); free some space and run again")
+        if not told:  # DVC says nothing of a missing git; git does
+            git.text(root, "rev-parse", "--git-dir")
+        raise DataError(f"dvc {arguments[0]} failed: {told or ended.returncode}; mend that and run again")
+    return ended.stdout
+
+
+def _discard(journal: Path) -> None:
+    """Make the journal count for nothing, at once, and then delete it."""
+    done = Path(tempfile.mkdtemp(prefix=WORKSPACES, dir=journal.parent))
+    journal.rename(done)
+    shutil.rmtree(done, ignore_errors=True)

@@ -1,0 +1,51 @@
+"""The page of `kshot drift`: the verdict and its numbers, one HTML file that loads nothing from anywhere."""
+
+from pathlib import Path
+from typing import NamedTuple
+
+from kshot.lifecycle.drift.text import MEANINGS, against, chance, headline, middle, shown, verdict
+from kshot.lifecycle.drift.verdict import Row, Verdict
+from kshot.lifecycle.pages.render import pages, png_address, write_page
+from kshot.lifecycle.project import layout
+
+PAGE = layout.REPORT.with_name("drift.html")
+FULL = 2.0  # limits that the longest bar stands for
+
+
+class Strip(NamedTuple):
+    """Two ranges on one scale, for CSS: left end, width and middle of each in per cent; words for who points at it."""
+
+    left: float
+    width: float
+    middle: float
+    words: str
+
+
+def write_drift_page(found: Verdict, path: Path) -> Path:
+    """Write the page to `path` and return it; whole or not at all."""
+    environment = pages()
+    environment.globals.update(
+        against=against, chance=chance, headline=headline, meanings=MEANINGS, middle=middle, verdict=verdict
+    )
+    environment.globals.update(strips=strips, share_of_limit=share_of_limit, address=png_address)
+    return write_page(environment.get_template("drift.html.j2").render(found=found), path)
+
+
+def share_of_limit(row: Row) -> float:
+    """How long the bar of a statistic is, in per cent; half way is the limit."""
+    return min(100.0, 100 / FULL * row.measure.statistic / row.measure.limit) if row.measure.limit > 0 else 100.0
+
+
+def strips(row: Row) -> tuple[Strip, Strip] | None:
+    """What training pictures and new ones show, side by side; None for a measure that is one number."""
+    if row.reference is None or row.new is None or row.measure.name == "unknown":
+        return None
+    both = (row.reference, row.new)
+    low, high = min(one.low for one in both), max(one.high for one in both)
+    span = high - low or 1.0
+    made = []
+    for one in both:
+        ends = f"{shown(row.measure.name, one.low)} to {shown(row.measure.name, one.high)}"
+        at = [100 * (value - low) / span for value in (one.low, one.high, one.middle)]
+        made.append(Strip(at[0], at[1] - at[0], at[2], ends))
+    return made[0], made[1]

@@ -1,0 +1,255 @@
+"""What the champion was trained on, as drift is measured from it: its own model and data version, whatever lies here.
+
+Some pictures of every class of the champion's data version are looked at once; what was found is kept under
+.kshot/drift for the next time.
+"""
+
+import contextlib
+import dataclasses
+import hashlib
+import tempfile
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from kshot.data.images import Packed, Unreadable, pack
+from kshot.distances import euclidean
+from kshot.drift.appearance import appearance
+from kshot.drift.measures import Sample, Trained, image_waves, trained_looks
+from kshot.errors import DataError, RegistryError
+from kshot.evaluation.classifier import Answering, answering_method, load_answering
+from kshot.lifecycle.data.cached_images import KeptPicture, files, pictures
+from kshot.lifecycle.project import layout, progress
+from kshot.lifecycle.project.files import exclusive
+from kshot.lifecycle.registry import model_versions
+from kshot.lifecycle.registry.model_versions import Registered
+from kshot.lifecycle.serving.package import png
+from kshot.lifecycle.stages.device import project_device
+from kshot.lifecycle.tasks.task_model import narrowed
+from kshot.methods.method import Method
+from kshot.nets.embedding import embed
+from kshot.params.schema import recorded_ingest
+from kshot.tasks.embedding import Task, embed_task
+from kshot.tasks.space import TaskSpace, learn_space
+
+FOLDER = layout.STATE / "drift"
+LOOKED_AT = 3000  # pictures of each kind, of all their classes together
+FEWEST, MOST = 3, 100  # of a class, whatever the number of classes
+SHOWN = 12  # on the page
+SHOTS = 5  # a held-back class counts as known by so many pictures where no threshold names a number
+FORM = "2"  # of what is kept; another number makes it anew
+
+
+@dataclasses.dataclass(frozen=True)
+class Facts:
+    """Pictures as they were looked at: looks (N, 5); points (N, D) float32, or (N, 0) without a space; read (N,), which
+    of the files asked for they are; shown, a few of them as PNGs; the files that could not be read."""
+
+    looks: NDArray[np.float64]
+    points: Tensor
+    read: NDArray[np.int64]
+    shown: tuple[bytes, ...]
+    lost: tuple[Unreadable, ...]
+
+
+@dataclasses.dataclass(frozen=True)
+class Reference:
+    """A version with what its pictures show. `groups[c]` of held-back class c; `classes` trained on and held back."""
+
+    version: str
+    data_version: str
+    method: Method
+    trained: Trained
+    held: Sample
+    groups: tuple[str, ...]
+    classes: tuple[int, int]
+    shown: tuple[bytes, ...]
+    trained_means: Tensor
+    known_means: Tensor
+    threshold: float | None
+
+    def sample(self, facts: Facts, labels: NDArray[np.int64]) -> Sample:
+        """Pictures as the measures see them beside this version."""
+        return _sample(facts.looks, facts.points, labels, self)
+
+
+def read_reference(root: Path, champion: Registered) -> Reference:
+    """The reference of a registered version, from what is kept of it or anew.
+
+    Raises RegistryError where the model is gone or says not what it was trained on, DataError where its data is.
+    """
+    with tempfile.TemporaryDirectory() as scratch:
+        folder = model_versions.model_files(root, champion.version, Path(scratch))
+        answering = load_answering(folder)
+        method = answering_method(folder, answering, project_device(root))
+        weights = b"".join(file.read_bytes() for file in sorted(folder.iterdir()) if file.is_file())
+    version = champion.tags.get("kshot.data_version", "")
+    trained_on = set(method.embedding.settings.get("trained_on", []))
+    if not version or not trained_on:
+        raise RegistryError(
+            f"version {champion.version} does not say which data it was trained on, so nothing can be compared with "
+            "it; needs a champion that kshot trained and registered: `kshot retrain`"
+        )
+    shots = max(answering.thresholds, default=SHOTS)
+    chosen = _choose(pictures(root, version), trained_on, shots)
+    key = hashlib.sha256(f"{FORM} {version} {LOOKED_AT} {shots} ".encode() + weights).hexdigest()[:16]
+    facts = _kept_facts(root, key, version, [picture for picture, _ in chosen], method)
+    return _reference(champion.version, version, method, answering, facts, [chosen[row] for row in facts.read], shots)
+
+
+def look_at(paths: list[Path], method: Method, scratch: Path) -> Facts:
+    """Decode, prepare and embed pictures as the model was shown its own."""
+    ingest = recorded_ingest(method.embedding.settings)
+    packed = scratch / "images.npy"
+    records = list(progress.counted(pack(paths, packed, ingest), len(paths), "reading images"))
+    good = [(row, record) for row, record in enumerate(records) if isinstance(record, Packed)]
+    pixels = np.load(packed)
+    sides = np.array([(record.width * record.height) ** 0.5 for _, record in good])
+    looks = np.stack(appearance(pixels, sides, ingest.invert), 1)
+    progress.step(f"embedding {len(pixels):,} images")
+    points = embed(method, pixels, np.arange(len(pixels))) if method.has_space else torch.empty(len(pixels), 0)
+    some = np.linspace(0, len(pixels) - 1, min(SHOWN, len(pixels))).round().astype(int)
+    shown = tuple(png(255 - pixels[row] if ingest.invert else pixels[row]) for row in some)
+    lost = tuple(record for record in records if isinstance(record, Unreadable))
+    return Facts(looks, points, np.array([row for row, _ in good], dtype=np.int64), shown, lost)
+
+
+def _choose(kept: list[KeptPicture], trained_on: set[str], shots: int) -> list[tuple[KeptPicture, bool]]:
+    """Pictures of every class, each with whether the class was trained on; always the same ones."""
+    classes: dict[str, list[KeptPicture]] = {}
+    for picture in kept:
+        classes.setdefault(picture.label, []).append(picture)
+    held = [name for name in classes if name not in trained_on]
+    if len(held) < 2 or len(held) == len(classes):
+        raise RegistryError(
+            f"of the {len(classes)} classes of the champion's data version {len(classes) - len(held)} were trained on; "
+            "needs two at least that were and two that were not: what is usual is learned from those"
+        )
+    a_class = {
+        True: min(MOST, max(FEWEST, LOOKED_AT // (len(classes) - len(held)))),
+        False: min(MOST, max(FEWEST, LOOKED_AT // len(held))) + shots,
+    }
+    generator, chosen = np.random.default_rng(0), []
+    for name, members in classes.items():
+        rows = generator.permutation(len(members))[: a_class[name in trained_on]]
+        chosen += [(members[row], name in trained_on) for row in rows]
+    return chosen
+
+
+def _kept_facts(root: Path, key: str, version: str, chosen: list[KeptPicture], method: Method) -> Facts:
+    path = root / FOLDER / f"{key}.npz"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with exclusive(root, "drift"):
+        # A file that is damaged is made anew.
+        with contextlib.suppress(OSError, KeyError, ValueError, zipfile.BadZipFile), np.load(path) as arrays:
+            shown = tuple(arrays[f"shown{number}"].tobytes() for number in range(int(arrays["count"])))
+            return Facts(arrays["looks"], torch.from_numpy(arrays["points"]), arrays["read"], shown, ())
+        with tempfile.TemporaryDirectory(dir=path.parent) as scratch:
+            facts = look_at(files(root, version, [picture.md5 for picture in chosen]), method, Path(scratch))
+            fresh = Path(scratch) / path.name
+            arrays = {f"shown{number}": np.frombuffer(one, np.uint8) for number, one in enumerate(facts.shown)}
+            arrays |= {"looks": facts.looks, "points": facts.points.numpy(), "read": facts.read}
+            np.savez(fresh, allow_pickle=False, count=len(facts.shown), **arrays)
+            for old in path.parent.glob("*.npz"):  # of champions before
+                old.unlink()
+            fresh.replace(path)
+    return facts
+
+
+def _reference(
+    number: str,
+    version: str,
+    method: Method,
+    answering: Answering,
+    facts: Facts,
+    chosen: list[tuple[KeptPicture, bool]],
+    shots: int,
+) -> Reference:
+    names = [picture.label for picture, _ in chosen]
+    trained_on = np.array([trained for _, trained in chosen])
+    labels = np.unique(names, return_inverse=True)[1].astype(np.int64)
+    # The first `shots` of a class are what it is known by; a held-back class is asked by its others.
+    support = pd.Series(labels).groupby(labels).cumcount().to_numpy() < shots
+    asked = ~trained_on & ~support
+    if len(np.unique(labels[asked])) < 2:
+        raise DataError(
+            f"data version {version[:8]} has not two held-back classes of more than {shots} images; "
+            "what is usual is learned from those: add images to its classes"
+        )
+    _, at, first = np.unique(labels[asked], return_index=True, return_inverse=True)
+    groups = tuple(chosen[row][0].group for row in np.flatnonzero(asked)[at])
+    looks = trained_looks(facts.looks[trained_on])
+    classes = (len(np.unique(labels[trained_on])), len(np.unique(labels[~trained_on])))
+    none = torch.empty(0)
+    made = Reference(
+        version=number,
+        data_version=version,
+        method=method,
+        trained=Trained(looks),
+        held=Sample(facts.looks[asked], first),
+        groups=groups,
+        classes=classes,
+        shown=facts.shown,
+        trained_means=none,
+        known_means=none,
+        threshold=None,
+    )
+    if not method.has_space:
+        return made
+    made = dataclasses.replace(
+        made,
+        trained=Trained(looks, space=_space(narrowed(facts.points), labels, trained_on)),
+        trained_means=_means(facts.points, labels, trained_on),
+        known_means=_means(facts.points, labels, support),
+        threshold=answering.threshold(shots),
+    )
+    return _with_usual(made, facts, labels, trained_on, asked)
+
+
+def _with_usual(
+    made: Reference, facts: Facts, labels: NDArray[np.int64], trained_on: NDArray[Any], asked: NDArray[Any]
+) -> Reference:
+    space = made.trained.space
+    assert space is not None
+    narrow = narrowed(facts.points)
+    held = _sample(facts.looks[asked], facts.points[asked], made.held.labels, made)
+    assert held.distance is not None
+    task = Task(narrow[trained_on], torch.from_numpy(np.unique(labels[trained_on], return_inverse=True)[1]))
+    trained = Trained(
+        looks=made.trained.looks,
+        place=image_waves(narrow[trained_on], space).mean(0),
+        task=embed_task(task, space),
+        space=space,
+        usual_distance=float(held.distance.mean()),
+    )
+    return dataclasses.replace(made, trained=trained, held=held)
+
+
+def _sample(looks: NDArray[np.float64], points: Tensor, labels: NDArray[np.int64], made: Reference) -> Sample:
+    space = made.trained.space
+    if space is None:
+        return Sample(looks, labels)
+    narrow = narrowed(points)
+    unknown = None
+    if made.threshold is not None:
+        unknown = (euclidean(points, made.known_means).amin(1) > made.threshold).double().numpy()
+    distance = euclidean(points, made.trained_means).amin(1).double().numpy()
+    return Sample(looks, labels, narrow, distance, unknown, image_waves(narrow, space))
+
+
+def _space(narrow: Tensor, labels: NDArray[np.int64], trained_on: NDArray[Any]) -> TaskSpace:
+    parts = {
+        kind: [narrow[labels == label] for label in np.unique(labels[trained_on == kind])] for kind in (True, False)
+    }
+    return learn_space(parts[True], parts[False], torch.Generator().manual_seed(0))
+
+
+def _means(points: Tensor, labels: NDArray[np.int64], rows: NDArray[Any]) -> Tensor:
+    """The mean of each class of these rows, (C, D) float64."""
+    return torch.stack([points[(labels == label) & rows].double().mean(0) for label in np.unique(labels[rows])])

@@ -1,0 +1,85 @@
+"""A verdict on drift as a person reads it, on a terminal and on the page."""
+
+from kshot.lifecycle.drift.verdict import Range, Row, Verdict
+from kshot.lifecycle.pages.render import NONE, percent
+from kshot.lifecycle.project.tables import columns
+
+# What each measure is, in few words, and what its statistic counts.
+MEANINGS = {
+    "size": "side of a picture as it came",
+    "brightness": "mean light of a picture, white is 100 %",
+    "contrast": "standard deviation of the light",
+    "clipped": "share of pixels that are black or white",
+    "sharpness": "edges in what is seen, in octaves",
+    "distance": "distance to the nearest training class",
+    "unknown": "pictures of no class of the champion's data",
+    "place": "where in the model's space pictures lie",
+    "outside": "how far the classes lie from those of training",
+    "task": "squared distance of the task to the training classes",
+}
+SHARES = ("brightness", "contrast", "clipped", "unknown")
+
+
+def words(found: Verdict) -> str:
+    """The table of measures, the verdict, and what to know of it."""
+    parts = ["\n".join(columns([_line(row) for row in found.rows]))]
+    parts += [f"note: {note}" for note in found.notes]
+    parts.append(f"{headline(found)}\n{against(found)}")
+    return "\n\n".join(parts)
+
+
+def headline(found: Verdict) -> str:
+    """The verdict in one sentence."""
+    if found.drifted:
+        return f"drifted: {', '.join(row.measure.name for row in found.drifted)}"
+    return "not drifted: these pictures are like those that the champion was trained on"
+
+
+def against(found: Verdict) -> str:
+    """What was compared with what, and how often that is wrong."""
+    of = f" of {found.classes:,} classes" if found.classes is not None else ", unlabelled"
+    return (
+        f"{found.looked_at:,} pictures{of}, against champion {found.version}, trained on {found.trained_classes:,} "
+        f"classes of data version {found.data_version[:8]};\nlimits set on {found.held_classes:,} held-out classes: "
+        f"1 in {round(1 / found.false_alarms)} normal samples would raise an alarm"
+    )
+
+
+def shown(name: str, value: float | None) -> str:
+    """A value in the unit of its measure."""
+    if value is None:
+        return NONE
+    if name in SHARES:
+        return percent(value, 1)
+    return f"{value:.0f} px" if name == "size" else f"{value:.3g}"
+
+
+def middle(name: str, found: Range | None) -> str:
+    """What pictures show, in the middle."""
+    return shown(name, found.middle if found is not None else None)
+
+
+def chance(row: Row) -> str:
+    """The share of held-back samples that lie as far."""
+    return percent(row.measure.chance, 1)
+
+
+def verdict(row: Row) -> str:
+    """ok, DRIFTED, or ignored."""
+    if row.ignored:
+        return "ignored"
+    return "DRIFTED" if row.drifted else "ok"
+
+
+def _line(row: Row) -> dict[str, str]:
+    name = row.measure.name
+    return {
+        "measure": name,
+        "training": middle(name, row.reference),
+        "new": middle(name, row.new),
+        "statistic": f"{row.measure.statistic:.4f}",
+        "usual": f"{row.measure.usual:.4f}",
+        "limit": f"{row.measure.limit:.4f}",
+        "as far": chance(row),
+        "verdict": verdict(row),
+    }

@@ -1,0 +1,172 @@
+"""New pictures beside what the champion was trained on: the verdict, with its numbers."""
+
+import json
+from collections.abc import Collection
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from kshot.drift.measures import (
+    FALSE_ALARMS,
+    LOOKS,
+    SPACE,
+    TASK,
+    Measure,
+    Sample,
+    held_samples,
+    judge,
+    statistics,
+    take,
+)
+from kshot.errors import ParamsError, RegistryError
+from kshot.lifecycle.drift.reference import Reference, read_reference
+from kshot.lifecycle.drift.source import read_new
+from kshot.lifecycle.project import progress
+from kshot.lifecycle.project.files import write_text
+from kshot.lifecycle.registry import model_versions
+
+NAMES = (*LOOKS, *SPACE, *TASK)
+
+
+class Range(NamedTuple):
+    """What pictures show, in the measure's own unit: the middle one, and where the middle 90 % end; all three are one
+    where it is a share of all."""
+
+    middle: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True)
+class Row:
+    """One measure. reference: what pictures of training show, or held-back ones where those of training are too well
+    known; new: what new ones do; None where the measure is a distance between the two. ignored: it counts for nothing.
+    """
+
+    measure: Measure
+    reference: Range | None
+    new: Range | None
+    ignored: bool
+
+    @property
+    def drifted(self) -> bool:
+        return self.measure.drifted and not self.ignored
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What `kshot drift` found. images and classes of the source, `looked_at` of the images; classes None without
+    labels; trained_classes and held_classes, those that the champion was trained on and those that were held back;
+    false_alarms, the share of held-back samples that lies beyond any limit; notes on how the source was read; shown,
+    PNGs of the version's own data and of the source."""
+
+    version: str
+    data_version: str
+    source: str
+    when: str
+    images: int
+    looked_at: int
+    classes: int | None
+    trained_classes: int
+    held_classes: int
+    rows: tuple[Row, ...]
+    false_alarms: float
+    notes: tuple[str, ...]
+    shown: tuple[tuple[bytes, ...], tuple[bytes, ...]]
+
+    @property
+    def drifted(self) -> tuple[Row, ...]:
+        """The measures that say so; empty: the pictures are like those of training."""
+        return tuple(row for row in self.rows if row.drifted)
+
+
+def drift(root: Path, source: str, *, ignore: Collection[str] = ()) -> Verdict:
+    """Measure `source` against what the champion was trained on; nothing of the project is changed.
+
+    Raises RegistryError without a champion, DataError for a source that cannot be used or a data version that is gone,
+    ParamsError for a measure to ignore that there is not.
+    """
+    for name in ignore:
+        if name not in NAMES:
+            raise ParamsError(f"--ignore {name}: there is no such measure; needs one of {', '.join(NAMES)}")
+    champion = model_versions.champion(root)
+    if champion is None:
+        raise RegistryError(
+            "there is no champion yet whose training pictures could be compared with; `kshot retrain` makes one"
+        )
+    progress.step(f"what champion {champion.version} was trained on")
+    reference = read_reference(root, champion)
+    progress.step(f"looking through {source}")
+    new = read_new(root, source, reference.method)
+    sample, held = reference.sample(new.facts, new.labels), reference.held
+    progress.step(f"comparing {len(new.labels):,} images")
+    usual = max(1, round(float(np.median(np.bincount(held.labels)))))
+    drawn = [
+        statistics(take(held, rows), reference.trained, labelled=new.labelled)
+        for rows in held_samples(held.labels, reference.groups, new.shape(usual), np.random.default_rng(0))
+    ]
+    measures = judge(statistics(sample, reference.trained, labelled=new.labelled), drawn)
+    notes = [*new.notes]
+    if not reference.method.has_space:
+        name = reference.method.embedding.settings["method"]["name"]
+        notes.append(f"the champion is trained by {name}, which has no one space: only the pictures are compared")
+    elif reference.threshold is None:
+        notes.append("the champion was trained on the validation classes and has no threshold for unknown pictures")
+    return Verdict(
+        version=reference.version,
+        data_version=reference.data_version,
+        source=source,
+        when=datetime.now(UTC).isoformat(timespec="seconds"),
+        images=new.images,
+        looked_at=len(new.labels),
+        classes=len(new.names) if new.labelled else None,
+        trained_classes=reference.classes[0],
+        held_classes=reference.classes[1],
+        rows=tuple(_row(measure, reference, held, sample, measure.name in ignore) for measure in measures),
+        false_alarms=FALSE_ALARMS,
+        notes=tuple(notes),
+        shown=(reference.shown, new.facts.shown),
+    )
+
+
+def to_json(found: Verdict) -> str:
+    """The verdict as a JSON object."""
+    content: dict[str, Any] = {
+        **{key: value for key, value in vars(found).items() if key not in ("rows", "shown")},
+        "drifted": bool(found.drifted),
+        "measures": [_fields(row) for row in found.rows],
+    }
+    return json.dumps(content, indent=2, ensure_ascii=False) + "\n"
+
+
+def write_json(found: Verdict, path: Path) -> None:
+    """The same in a file, whole or not at all."""
+    write_text(path, to_json(found))
+
+
+def _fields(row: Row) -> dict[str, Any]:
+    both = {"reference": row.reference, "new": row.new}
+    ranges = {name: one._asdict() if one is not None else None for name, one in both.items()}
+    return {**row.measure._asdict(), **ranges, "ignored": row.ignored, "drifted": row.drifted}
+
+
+def _row(measure: Measure, reference: Reference, old: Sample, new: Sample, ignored: bool) -> Row:
+    """`old` are the version's held-back pictures."""
+    name = measure.name
+    if name in LOOKS:
+        column = LOOKS.index(name)
+        before, now = reference.trained.looks[:, column], new.looks[:, column]
+        # A size is told in pixels.
+        both = (np.exp2(before), np.exp2(now)) if name == "size" else (before, now)
+    elif name == "distance":
+        assert old.distance is not None and new.distance is not None
+        both = (old.distance, new.distance)
+    elif name == "unknown":
+        return Row(measure, Range(*[measure.usual] * 3), Range(*[measure.statistic] * 3), ignored)
+    else:
+        return Row(measure, None, None, ignored)
+    reference_range, new_range = (Range(*np.quantile(one, (0.5, 0.05, 0.95)).tolist()) for one in both)
+    return Row(measure, reference_range, new_range, ignored)

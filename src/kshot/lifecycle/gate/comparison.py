@@ -1,0 +1,100 @@
+"""Two registered versions on the same test episodes, pair by pair: by protocol, by group, by class."""
+
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from kshot.errors import DataError, RegistryError
+from kshot.lifecycle.gate import paired
+from kshot.lifecycle.gate.change import Change
+from kshot.lifecycle.project import layout
+from kshot.lifecycle.registry import model_versions
+from kshot.lifecycle.registry.model_versions import Registered
+from kshot.lifecycle.tracking import store
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """What changed from version `old` to version `new`; `on` says on which episodes. Names of protocols are ''."""
+
+    old: str
+    new: str
+    on: str
+    episodes: int
+    protocols: tuple[Change, ...]
+    groups: tuple[Change, ...]
+    classes: tuple[Change, ...]
+
+
+def compare(root: Path, old: str, new: str) -> Comparison:
+    """Compare two versions, by number or alias.
+
+    What both answered to the same episodes of the same data is taken from their runs; otherwise both models answer
+    today's episodes. Raises RegistryError for a version that is unknown or whose model is gone, and DataError where
+    there are no episodes to answer.
+    """
+    first, second = model_versions.find(root, old), model_versions.find(root, new)
+    with tempfile.TemporaryDirectory() as scratch:
+        stored = _stored(root, [first, second], Path(scratch))
+        tables = stored or [_answered(root, one, Path(scratch) / one.version) for one in (first, second)]
+    data = first.tags.get("kshot.data_version", "")[:8]
+    return Comparison(
+        first.version,
+        second.version,
+        f"data version {data}, as both runs answered them" if stored else "today's data, answered by both models now",
+        *changes(*tables),
+    )
+
+
+def changes(
+    old: pd.DataFrame, new: pd.DataFrame
+) -> tuple[int, tuple[Change, ...], tuple[Change, ...], tuple[Change, ...]]:
+    """How many episodes both answered, and the changes of two tables of cells by protocol, group and class."""
+    both = paired.paired_cells(old, new)
+    count = int(both.groupby("protocol")["episode"].nunique().max()) if len(both) else 0
+    return (
+        count,
+        paired.changes(both.assign(all=""), "all"),
+        paired.changes(both, "group") if both["group"].astype(bool).any() else (),
+        paired.changes(both, "label"),
+    )
+
+
+def _stored(root: Path, versions: list[Registered], scratch: Path) -> list[pd.DataFrame] | None:
+    """What the runs hold of both versions' answers, None where they answered other episodes or no longer hold them."""
+    first, second = versions
+    if any(first.tags.get(name) != second.tags.get(name) for name in ("kshot.data_version", "kshot.episodes_hash")):
+        return None
+    import mlflow
+
+    tables = []
+    for number, version in enumerate(versions):
+        place = scratch / f"stored{number}"
+        place.mkdir()
+        try:
+            with store.told(store.connect(root)):
+                found = mlflow.artifacts.download_artifacts(
+                    run_id=version.run_id, artifact_path="evaluation/cells.parquet", dst_path=str(place)
+                )
+            tables.append(pd.read_parquet(found))
+        except (RegistryError, OSError, ValueError):  # what the models can answer again is no reason to stop
+            return None
+    return tables
+
+
+def _answered(root: Path, version: Registered, scratch: Path) -> pd.DataFrame:
+    if not any((root / layout.EPISODES).glob("test-*.npz")):
+        raise DataError(
+            f"the runs do not hold version {version.version}'s answers to the same episodes, and {layout.EPISODES} has "
+            "none to answer now; `kshot retrain` makes them"
+        )
+    from kshot.lifecycle.gate import evidence  # here, because torch takes seconds that stored answers need not wait for
+
+    scratch.mkdir(exist_ok=True)
+    cells: Any = evidence.answered_again(
+        root, model_versions.model_files(root, version.version, scratch), scratch
+    ).cells
+    return pd.DataFrame(cells)

@@ -1,0 +1,86 @@
+"""A decision as plain JSON: everything needed to decide again later."""
+
+from dataclasses import asdict
+from typing import Any
+
+from kshot.errors import RegistryError
+from kshot.lifecycle.gate.change import Change
+from kshot.lifecycle.gate.gate_rules import Comparison, Decision, Evidence, Finding
+from kshot.lifecycle.gate.gate_text import reasons
+from kshot.params.schema import Gate
+from kshot.statistics import Interval
+
+# 1, which records do not name: reasons as sentences, in the order of a mapping that JSON does not keep; intervals by
+#    Student's t alone; the champion alone compared with (kshot.lifecycle.gate.first_decisions reads it).
+# 2: findings as facts, the sentences beside them for people.
+FORMAT = 2
+
+
+def to_json(evidence: Evidence, rules: Gate, decision: Decision) -> dict[str, Any]:
+    """The record of a decision. Numbers that are none (an end that one episode alone does not have) become null."""
+    decided = {**asdict(decision), "reasons": reasons(evidence, decision.findings)}
+    parts = {"evidence": asdict(evidence), "rules": asdict(rules), "decision": decided}
+    record: dict[str, Any] = {"format": FORMAT, **_without_nan(parts)}
+    return record
+
+
+def from_json(record: dict[str, Any]) -> tuple[Evidence, Gate, Decision]:
+    """What `to_json` was given. Raises RegistryError for a format that this version does not know."""
+    if format_of(record) != FORMAT:
+        raise RegistryError(
+            f"the decision is recorded in format {format_of(record)}, and this kshot reads {FORMAT}: "
+            "read it with the version of kshot that wrote it, or a newer one"
+        )
+    found, decided = record["evidence"], record["decision"]
+    evidence = Evidence(
+        accuracy=_intervals(found["accuracy"]),
+        champion=found["champion"],
+        comparisons=tuple(_comparison(one) for one in found["comparisons"]),
+        notes=tuple(found["notes"]),
+    )
+    findings = tuple(
+        Finding(**{**one, "change": None if one["change"] is None else _change(one["change"])})
+        for one in decided["findings"]
+    )
+    return evidence, Gate(**record["rules"]), Decision(decided["promote"], findings)
+
+
+def format_of(record: dict[str, Any]) -> int:
+    """The number of the record's format."""
+    return int(record.get("format", 1))
+
+
+def same_facts(one: Decision, other: Decision) -> bool:
+    """Whether two decisions promote alike for the same findings, in whatever order."""
+    facts = [sorted(map(repr, map(_without_nan, map(asdict, decision.findings)))) for decision in (one, other)]
+    return one.promote == other.promote and facts[0] == facts[1]
+
+
+def _comparison(found: dict[str, Any]) -> Comparison:
+    return Comparison(
+        version=found["version"],
+        role=found["role"],
+        difference=_intervals(found["difference"]),
+        groups=tuple(_change(one) for one in found["groups"]),
+        classes=tuple(_change(one) for one in found["classes"]),
+    )
+
+
+def _change(found: dict[str, Any]) -> Change:
+    return Change(**{**found, "difference": _interval(found["difference"])})
+
+
+def _intervals(found: dict[str, list[float | None]]) -> dict[str, Interval]:
+    return {name: _interval(values) for name, values in found.items()}
+
+
+def _interval(values: list[float | None]) -> Interval:
+    return Interval(*(float("nan") if value is None else value for value in values))
+
+
+def _without_nan(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _without_nan(inner) for key, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [_without_nan(inner) for inner in value]
+    return None if isinstance(value, float) and value != value else value

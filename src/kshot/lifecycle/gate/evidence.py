@@ -1,0 +1,164 @@
+"""The evidence for a decision: the challenger against the champion and the reference on the same test episodes."""
+
+import tempfile
+from pathlib import Path
+from typing import NamedTuple
+
+from kshot.data.images import Packed, pack
+from kshot.errors import DataError, KshotError, RegistryError
+from kshot.evaluation.classifier import load_answering
+from kshot.lifecycle.data.packed import of_splits, read_classes, read_manifest
+from kshot.lifecycle.gate import reference
+from kshot.lifecycle.gate.gate_rules import BEST, CHAMPION, FIXED, Comparison, Evidence
+from kshot.lifecycle.gate.paired import Results, compared, read_results
+from kshot.lifecycle.project import layout
+from kshot.lifecycle.registry import history, model_versions
+from kshot.lifecycle.registry.model_versions import Registered
+from kshot.lifecycle.stages.predictions import Answers, answer
+from kshot.lifecycle.tracking import store
+from kshot.lifecycle.tracking.lineage import Lineage
+from kshot.methods.saving import load_method
+from kshot.nets.embedding import load_settings
+from kshot.params.schema import Params, recorded_ingest
+from kshot.statistics import mean_interval
+
+
+class Gathered(NamedTuple):
+    """The evidence, and by version what was predicted for it now, because no run stores it."""
+
+    evidence: Evidence
+    fresh: dict[str, Results]
+
+
+class Opponent(NamedTuple):
+    """A version to compare with: in what role, and on which protocols, () for all."""
+
+    version: Registered
+    role: str
+    protocols: tuple[str, ...] = ()
+
+
+def gather(root: Path, champion: Registered | None, lineage: Lineage, params: Params) -> Gathered:
+    """The evidence for the model that the stages made: against `champion`, and against what gate.reference asks for.
+
+    Predictions of a version for the same episodes of the same data are taken from its run; otherwise, and where the
+    run lost them, the version predicts today's. Raises RegistryError for one that can no longer be had or loaded.
+    """
+    ours = read_results(root / layout.EVALUATION)
+    protocols = ours.episodes.groupby("protocol", sort=False)
+    accuracy = {str(name): mean_interval(part["accuracy"]) for name, part in protocols}
+    comparisons: list[Comparison] = []
+    notes = deleted(root)
+    fresh: dict[str, Results] = {}
+    for opponent in opponents(root, champion, lineage, params):
+        with tempfile.TemporaryDirectory() as scratch:
+            theirs, is_fresh, noted = _predictions(root, opponent, lineage, ours, Path(scratch))
+        comparisons.append(
+            compared(
+                opponent.version.version, opponent.role, opponent.protocols, ours, theirs, params.gate.group_protocol
+            )
+        )
+        notes += noted
+        if is_fresh:
+            fresh[opponent.version.version] = theirs
+    version = champion.version if champion else None
+    return Gathered(Evidence(accuracy, version, tuple(comparisons), tuple(notes)), fresh)
+
+
+def deleted(root: Path) -> list[str]:
+    """A note where a version that was champion was deleted in MLflow, so that nothing is compared with it."""
+    known = model_versions.versions(root)
+    gone = [name for name in reference.champions(history.history(root)) if name not in known]
+    if not gone:
+        return []
+    some = f"version{'s' if len(gone) > 1 else ''} {', '.join(gone)}"
+    return [f"{some}, champion before, {'were' if len(gone) > 1 else 'was'} deleted in MLflow and not compared with"]
+
+
+def opponents(root: Path, champion: Registered | None, lineage: Lineage, params: Params) -> list[Opponent]:
+    """The champion, and the reference where that is another version: by protocol for the best, all for a fixed one."""
+    found = [Opponent(champion, CHAMPION)] if champion else []
+    wanted = params.gate.reference
+    if isinstance(wanted, int):
+        fixed = model_versions.find(root, str(wanted))
+        itself = fixed.tags.get("kshot.lineage") == lineage.key
+        return found if itself or (champion and fixed.version == champion.version) else [*found, Opponent(fixed, FIXED)]
+    versions = model_versions.versions(root)
+    names = reference.champions(history.history(root))
+    tags = {name: versions[name].tags for name in names if name in versions}
+    best = reference.best(tags, list(params.gate.min_accuracy), lineage.tags(), champion.version if champion else None)
+    for name in dict.fromkeys(best.values()):
+        if champion is None or name != champion.version:
+            asked = tuple(protocol for protocol, version in best.items() if version == name)
+            found.append(Opponent(versions[name], BEST, asked))
+    return found
+
+
+def _predictions(
+    root: Path, opponent: Opponent, lineage: Lineage, ours: Results, scratch: Path
+) -> tuple[Results, bool, tuple[str, ...]]:
+    """The predictions of a version, whether they were made now, and what a person should know of it."""
+    version, who = opponent.version, f"{opponent.role} {opponent.version.version}"
+    try:
+        model = model_versions.model_files(root, version.version, scratch)
+        settings = load_method(model).embedding.settings
+    except KshotError as error:
+        remedy = (
+            "or `kshot rollback` to a version that is whole"
+            if opponent.role == CHAMPION
+            else "or name another version in gate.reference"
+        )
+        raise RegistryError(f"{who} cannot be compared with: {error}; bring its artifacts back, {remedy}") from error
+    same = all(
+        version.tags.get(f"kshot.{name}") == getattr(lineage, name) for name in ("data_version", "episodes_hash")
+    )
+    notes = _notes(root, who, set(settings.get("trained_on", [])))
+    results = _stored(root, version, scratch) if same else None
+    if results is not None and _asked(results) == _asked(ours):
+        return results, False, notes
+    answers = answered_again(root, model, scratch)
+    return Results(answers.episodes, answers.cells), True, notes
+
+
+def _stored(root: Path, version: Registered, scratch: Path) -> Results | None:
+    """The predictions that the run of a version stores, None where they are no longer whole."""
+    import mlflow
+
+    fetch, place = mlflow.artifacts.download_artifacts, scratch / "stored"
+    place.mkdir()
+    try:
+        with store.told(store.connect(root)):
+            found = Path(fetch(run_id=version.run_id, artifact_path="evaluation", dst_path=str(place)))
+        return read_results(found)
+    except (RegistryError, OSError, ValueError):  # what the model can predict again is no reason to stop
+        return None
+
+
+def _asked(results: Results) -> set[tuple[str, int]]:
+    return set(zip(results.episodes["protocol"], results.episodes["episode"], strict=True))
+
+
+def answered_again(root: Path, model: Path, scratch: Path) -> Answers:
+    """The answers of the model in the folder `model` to today's episodes, its pictures prepared as it was trained.
+
+    Raises DataError where a picture cannot be read any more.
+    """
+    ingest = recorded_ingest(load_settings(model))
+    images = None
+    if ingest != recorded_ingest(load_settings(root / layout.MODEL)):
+        paths = [root / layout.RAW / path for path in read_manifest(root)["path"]]
+        images = scratch / "images.npy"
+        for record in pack(paths, images, ingest):
+            if not isinstance(record, Packed):
+                raise DataError(
+                    f"{record.path}: {record.reason}; champion and challenger need the same pictures: "
+                    f"bring it back with `dvc checkout --force {layout.RAW_DVC}`"
+                )
+    return answer(root, model, load_answering(model), images)
+
+
+def _notes(root: Path, who: str, trained_on: set[str]) -> tuple[str, ...]:
+    known = trained_on & set(of_splits(read_classes(root), ["test"])["class"])
+    if not known:
+        return ()
+    return (f"{who} was trained on {len(known)} of today's test classes, which flatters it (such as {min(known)!r})",)

@@ -1,0 +1,134 @@
+"""The gate's findings as sentences for a person."""
+
+import math
+from collections.abc import Sequence
+
+from kshot.lifecycle.gate.change import ROUNDING, Change
+from kshot.lifecycle.gate.gate_rules import (
+    CLASS_DROP,
+    GROUP_DROP,
+    MIN_ACCURACY,
+    NON_INFERIORITY,
+    NOT_WORSE,
+    Evidence,
+    Finding,
+)
+from kshot.statistics import Interval
+
+NAMED = 5  # classes or groups that a sentence names
+
+
+def reasons(evidence: Evidence, findings: Sequence[Finding]) -> tuple[str, ...]:
+    """A sentence each: what refuses, with the setting that rules it, what warns, what holds, and the notes."""
+    refused: list[str] = []
+    warned: list[str] = []
+    held: list[str] = []
+    for one in findings:
+        if one.rule == MIN_ACCURACY:
+            (held if one.holds else refused).append(_enough(one))
+    for first, second in _pairs(findings):
+        (held if first.holds and second.holds else refused).append(_compared(first, second))
+    for rule in (GROUP_DROP, CLASS_DROP):
+        for against in dict.fromkeys(one.against for one in findings if one.rule == rule):
+            drops = [one for one in findings if one.rule == rule and one.against == against]
+            certain = [one for one in drops if not one.holds]
+            unsure = [one for one in drops if one.holds and _lost(one)]
+            if certain:
+                end = f"; gate.{GROUP_DROP}" if rule == GROUP_DROP else ""
+                (refused if rule == GROUP_DROP else warned).append(_drops(certain, "for certain more than", end))
+            if unsure:
+                warned.append(_drops(unsure, "more than", f"; not certain among {unsure[0].family}"))
+            if not certain and not unsure:
+                held.append(_worst_group(drops[0]))
+    if evidence.champion is None:
+        # A note beside it names one that there was.
+        held.append("no champion to compare with" if evidence.notes else "no champion yet to compare with")
+    return (*refused, *warned, *held, *evidence.notes)
+
+
+def _pairs(findings: Sequence[Finding]) -> list[tuple[Finding, Finding]]:
+    """Both rules on the same difference: one sentence."""
+    found = {(one.rule, one.protocol, one.against): one for one in findings}
+    return [(one, found[NOT_WORSE, one.protocol, one.against]) for one in findings if one.rule == NON_INFERIORITY]
+
+
+def _enough(finding: Finding) -> str:
+    assert finding.value is not None
+    sign = ">=" if finding.holds else "<"
+    setting = "" if finding.holds else f" (gate.{MIN_ACCURACY}.{finding.protocol})"
+    value = share_beside(finding.value, finding.limit)
+    return f"{finding.protocol} {value} {sign} required {_points(finding.limit)} %{setting}"
+
+
+def _compared(non_inferiority: Finding, not_worse: Finding) -> str:
+    assert non_inferiority.change is not None
+    text = f"{non_inferiority.protocol}: {difference_text(non_inferiority.change.difference, non_inferiority.against)}"
+    if not not_worse.holds:
+        text += "; significantly worse (gate.significantly_worse)"
+    if not non_inferiority.holds:
+        text += (
+            f"; more than {_points(non_inferiority.limit)} points worse cannot be ruled out "
+            "(gate.non_inferiority_margin)"
+        )
+    return text
+
+
+def _drops(findings: Sequence[Finding], how: str, end: str = "") -> str:
+    first = findings[0]
+    kind = ("group" if first.rule == GROUP_DROP else "class") + ("" if len(findings) == 1 else "s")
+    kind = {"classs": "classes"}.get(kind, kind)
+    names = ", ".join(change_text(one.change) for one in findings[:NAMED] if one.change is not None)
+    more = f", and {len(findings) - NAMED} more" if len(findings) > NAMED else ""
+    return (
+        f"{first.protocol}: {len(findings)} {kind} lost {how} {_points(first.limit)} points against {first.against} "
+        f"({names}{more}{end})"
+    )
+
+
+def _worst_group(finding: Finding) -> str:
+    assert finding.change is not None
+    return (
+        f"{finding.protocol}: no group lost more than {_points(finding.limit)} points against {finding.against} "
+        f"(the worst: {change_text(finding.change)})"
+    )
+
+
+def change_text(change: Change) -> str:
+    """A group or class with its change: "Red-Beet -10.7 points, -15.5 to -5.9"."""
+    mean, ends, digits = _rounded(change.difference)
+    return f"{change.name or 'no group'} {mean:+.{digits}f} points, {ends}"
+
+
+def difference_text(interval: Interval, against: str) -> str:
+    """A difference in words: "5.5 points better than champion 1 (4.8 to 6.2)"."""
+    mean, ends, digits = _rounded(interval)
+    if mean == 0:
+        return f"equal to {against} ({ends})"
+    return f"{abs(mean):.{digits}f} points {'better' if mean > 0 else 'worse'} than {against} ({ends})"
+
+
+def _rounded(interval: Interval) -> tuple[float, str, int]:
+    """The mean in points, the ends as text, signed unless both are above zero, and the digits that they bear."""
+    digits = 1 if interval.high - interval.low >= 0.01 else 2
+    mean, low, high = (round(100 * value, digits) + 0.0 for value in interval)  # + 0.0: no "-0.0"
+    if math.isnan(low):
+        return mean, "one episode, no interval", digits
+    sign = "" if low > 0 else "+"
+    return mean, f"{low:{sign}.{digits}f} to {high:{sign}.{digits}f}", digits
+
+
+def share_beside(value: float, limit: float) -> str:
+    """A share with the fewest digits that tell it from `limit` on its own side: 81.9 %, 79.996 %."""
+    for digits in range(1, 10):
+        shown = round(100 * value, digits)
+        if (shown < round(100 * limit, 9)) == (value < limit - ROUNDING):
+            break
+    return f"{shown:.{digits}f} %"
+
+
+def _lost(finding: Finding) -> bool:
+    return finding.change is not None and -finding.change.difference.mean > finding.limit + ROUNDING
+
+
+def _points(share: float) -> str:
+    return f"{100 * share:g}"

@@ -1,0 +1,1 @@
+"""Self-contained pages: templates, plots and thumbnails that load nothing."""

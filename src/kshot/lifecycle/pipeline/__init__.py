@@ -1,0 +1,1 @@
+"""The stages of dvc.yaml: their order, inputs, durations, schedule and worktree."""

@@ -1,0 +1,98 @@
+"""How long stages took, one line a stage that ran, in .kshot/stages.jsonl: what a retraining is likely to take."""
+
+import hashlib
+import json
+import statistics
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import yaml
+
+from kshot.lifecycle.pipeline.graph import Outcome, StageRun
+from kshot.lifecycle.project import layout
+from kshot.lifecycle.project.files import exclusive
+from kshot.params.reader import read_mapping
+
+FILE = layout.STATE / "stages.jsonl"
+LAST = 5  # runs that count: a machine and a data set change
+BY_STEPS = "train"  # its time grows with train.steps
+
+
+class StageTime(NamedTuple):
+    """How a stage ended in one retraining.
+
+    outcome   ran, restored (its results came from the cache) or unchanged
+    seconds   what it took in this retraining
+    computed  what it took to compute these results, then or now; None where that was elsewhere, or before it was noted
+    """
+
+    stage: str
+    outcome: Outcome
+    seconds: float
+    computed: float | None
+
+
+class Times(NamedTuple):
+    """The stages of one retraining in their order, and the seconds of all of it, its decision included."""
+
+    stages: tuple[StageTime, ...]
+    total: float
+
+
+def note(root: Path, stage: str, seconds: float) -> None:
+    """Note that `stage` ran for so many seconds with the params as they are, to the results that dvc.lock names."""
+    line = {"stage": stage, "seconds": round(seconds, 2), "steps": steps(root), "results": _results(root, stage)}
+    with exclusive(root, "stages"), (root / FILE).open("a", encoding="utf-8") as file:
+        file.write(json.dumps(line) + "\n")
+
+
+def expected(root: Path, stage: str) -> float | None:
+    """The median of what `stage` took the last times, in seconds; a training's by the step. None for a stage that
+    never ran here."""
+    found = [line for line in _lines(root / FILE) if line["stage"] == stage][-LAST:]
+    if not found:
+        return None
+    if stage == BY_STEPS:
+        return float(statistics.median(line["seconds"] / line["steps"] for line in found)) * steps(root)
+    return float(statistics.median(line["seconds"] for line in found))
+
+
+def of_stage(root: Path, run: StageRun) -> StageTime:
+    """What `run` took, with what its results took to compute."""
+    if run.outcome == "ran":
+        return StageTime(run.name, run.outcome, run.seconds, run.seconds)
+    results = _results(root, run.name)
+    # Lines of older versions name no results.
+    found = [line["seconds"] for line in _lines(root / FILE) if results and line.get("results") == results]
+    return StageTime(run.name, run.outcome, run.seconds, float(found[-1]) if found else None)
+
+
+def steps(root: Path) -> int:
+    """train.steps of params.yaml."""
+    return int(read_mapping(root / "params.yaml")["train"]["steps"])
+
+
+def readable(seconds: float) -> str:
+    """Seconds as a person reads them: "0.4 s", "19 s", "2 min 5 s", "1 h 3 min"."""
+    if seconds < 9.95:
+        return f"{seconds:.1f} s"
+    minutes, left = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    parts = [(hours, "h"), (minutes, "min")] if hours else [(minutes, "min"), (left, "s")]
+    return " ".join(f"{number} {unit}" for number, unit in parts if number)
+
+
+def _results(root: Path, stage: str) -> str:
+    """A hash of what dvc.lock says of `stage`: its inputs and its outputs; '' where it says nothing."""
+    try:
+        entry = yaml.safe_load((root / "dvc.lock").read_text(encoding="utf-8"))["stages"][stage]
+    except (OSError, yaml.YAMLError, KeyError, TypeError):
+        return ""
+    return hashlib.md5(json.dumps(entry, sort_keys=True).encode()).hexdigest()
+
+
+def _lines(path: Path) -> list[dict[str, Any]]:
+    if not path.exists():
+        return []
+    text = path.read_text(encoding="utf-8")
+    return [json.loads(line) for line in text[: text.rfind("\n") + 1].splitlines()]

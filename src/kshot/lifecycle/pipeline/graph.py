@@ -1,0 +1,173 @@
+"""dvc.yaml as the flow needs it: the stages in order, and one of them run under supervision.
+
+DVC owns order, caching and content; this module adds what DVC does not have: a time limit, an end for the whole
+process group, and the stage's own error as the error.
+"""
+
+import contextlib
+import dataclasses
+import graphlib
+import os
+import re
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Literal
+
+from kshot.errors import StageFailed
+from kshot.lifecycle.pipeline import stage_inputs
+from kshot.lifecycle.project import processes
+from kshot.lifecycle.project.processes import OnOutput
+
+Outcome = Literal["ran", "restored", "unchanged"]
+
+ERROR_PREFIX, BLOCK_PREFIX = "kshot: error: ", "kshot:   "  # of kshot.lifecycle.stages.entry
+
+# What DVC says around a stage's own output.
+DVC_TALK = re.compile(
+    r"Running stage '|> |Generating lock file|Updating lock file|To track the changes|\tgit add|"
+    r"To enable auto staging|\tdvc config core\.autostage|Use `dvc push`|Data and pipelines are up to date|"
+    r"Stage '.*' (is cached|didn't change)|ERROR: failed to reproduce"
+)
+
+
+class StageKilled(StageFailed):
+    """A signal ended the stage, and not from here: out of memory, or a stop from outside. Worth another try."""
+
+
+class StageBusy(StageFailed):
+    """Another process holds DVC's lock. Worth another try."""
+
+
+BUSY_REMEDY = "another process has held DVC's lock for longer than DVC waits; let that one end, and run again"
+
+
+@dataclasses.dataclass(frozen=True)
+class Stage:
+    """One stage of dvc.yaml: its name, and the names of the stages whose files it reads."""
+
+    name: str
+    needs: tuple[str, ...]
+
+
+@dataclasses.dataclass(frozen=True)
+class StageRun:
+    """How a stage ended: it ran, DVC restored its outputs from the cache, or there was nothing to do."""
+
+    name: str
+    outcome: Outcome
+    seconds: float
+
+
+def stages(root: Path) -> list[Stage]:
+    """Return the stages of dvc.yaml, each after those that it needs, else in the file's order."""
+    with _repo(root) as repo:
+        graph = repo.index.graph  # an edge leads from a stage to what it needs
+        needs = {
+            stage.name: tuple(need.name for need in graph.successors(stage) if _is_pipeline(need))
+            for stage in repo.index.stages
+            if _is_pipeline(stage)
+        }
+    return [Stage(name, needs[name]) for name in graphlib.TopologicalSorter(needs).static_order()]
+
+
+def is_current(root: Path, target: str) -> bool:
+    """Whether DVC has nothing to do for `target`, a stage's name or a .dvc file, as `dvc status` would say."""
+    with loaded(root, target) as stage:
+        return not stage.changed()
+
+
+def run_stage(root: Path, name: str, *, on_output: OnOutput, timeout_s: float) -> StageRun:
+    """Run stage `name` by `dvc repro --single-item`, unless it is up to date already.
+
+    The stage and everything it starts form one process group, which does not outlive this call: not at the time limit,
+    not at an interruption or any other exception. Raises StageFailed with the stage's own one-line error and its exit
+    code, and where one of its inputs was edited while it ran.
+    """
+    started = time.monotonic()
+    with loaded(root, name) as stage:
+        if not stage.changed():
+            return StageRun(name, "unchanged", time.monotonic() - started)
+        before = stage_inputs.take(root, stage)
+    said: list[str] = []
+
+    def hear(text: str, progress: bool) -> None:
+        if not progress:
+            said.append(text)
+            del said[:-200]  # enough for the error and DVC's words around it
+        if not DVC_TALK.match(text) and not text.startswith((ERROR_PREFIX, BLOCK_PREFIX)) and text.strip():
+            on_output(text, progress)
+
+    command = [sys.executable, "-m", "dvc", "repro", "--single-item", name]
+    left_s = started + timeout_s - time.monotonic()
+    code = processes.run(command, root, on_output=hear, timeout_s=left_s, env=stage_environment())
+    if code is None:
+        raise StageFailed(
+            f"stage {name} ran longer than its limit of {timeout_s:.0f} s and was stopped; "
+            "what it had finished is kept: run again, or raise the limit in flows/retrain.py"
+        )
+    if code != 0:
+        raise _failure(name, said)
+    with loaded(root, name) as stage:
+        stage_inputs.compare(root, stage, before)
+    restored = any("is cached - skipping run" in line for line in said)
+    return StageRun(name, "restored" if restored else "ran", time.monotonic() - started)
+
+
+def _failure(name: str, said: list[str]) -> StageFailed:
+    """Build the error of a failed stage from what it and DVC said last."""
+    found = re.search(r"exited with (-?\d+)", "\n".join(said[-20:]))
+    code = int(found[1]) if found else 0
+    own = [line.removeprefix(ERROR_PREFIX) for line in said if line.startswith(ERROR_PREFIX)]
+    if own:
+        error = StageFailed(own[-1])
+        error.block = tuple(line.removeprefix(BLOCK_PREFIX) for line in said if line.startswith(BLOCK_PREFIX))
+        error.exit_code = code if code > 0 else error.exit_code
+        return error
+    if code < 0 or code > 128:
+        number = -code if code < 0 else code - 128
+        return StageKilled(f"stage {name} was ended by signal {number}; often memory ran out: see the system's log")
+    words = [line for line in said if line.strip()]
+    last = words[-1].removeprefix("ERROR: ") if words else "it said nothing"
+    if any("Unable to acquire lock" in line for line in words[-5:]):
+        return StageBusy(f"stage {name}: {BUSY_REMEDY}")
+    return StageFailed(f"stage {name} failed: {last}; run it alone to see more: dvc repro --single-item {name}")
+
+
+def stage_environment() -> dict[str, str]:
+    """Return the environment of a stage: this interpreter is the `python` of dvc.yaml, and output is not held back."""
+    bin_folder = str(Path(sys.executable).parent)
+    return {
+        **os.environ,
+        "PATH": os.pathsep.join([bin_folder, os.environ.get("PATH", os.defpath)]),
+        "PYTHONUNBUFFERED": "1",
+    }
+
+
+@contextlib.contextmanager
+def _repo(root: Path) -> Iterator[Any]:
+    from dvc.repo import Repo
+
+    # Opened anew each time, because a stage that ran has changed dvc.lock; that costs 0.03 s.
+    with Repo(str(root)) as repo:
+        yield repo
+
+
+@contextlib.contextmanager
+def loaded(root: Path, target: str) -> Iterator[Any]:
+    """DVC's stage of a name in dvc.yaml or of a .dvc file. Raises StageBusy while another process holds DVC's lock."""
+    from dvc.lock import LockError
+
+    path, name = (root / target, None) if target.endswith(".dvc") else (root / "dvc.yaml", target)
+    with _repo(root) as repo:
+        try:
+            with repo.lock:
+                # By an absolute path: DVC looks for a plain name in the working directory, not in the repository.
+                yield repo.stage.load_one(path=str(path.resolve()), name=name)
+        except LockError as error:
+            raise StageBusy(f"{target}: {BUSY_REMEDY}") from error
+
+
+def _is_pipeline(stage: Any) -> bool:
+    return not stage.is_data_source and bool(stage.cmd)

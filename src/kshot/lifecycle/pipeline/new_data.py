@@ -1,0 +1,174 @@
+"""Data versions that came by themselves: what the source holds now, and which versions had their retraining.
+
+The source is one of
+  a folder, archive or manifest   added by `data add` when its content has changed and rests
+  the project                     data/raw.dvc as `kshot data add` left it
+  a git branch                    data/raw.dvc of its last commit, fetched first where it is a remote's
+
+Each version gets one retraining. .kshot/new-data.json is written before a run is started and after: a watcher that is
+killed in between asks the server for the same run again, by a key that stands for version and attempt.
+"""
+
+import dataclasses
+import hashlib
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import yaml
+
+from kshot.errors import DataError, Drifted, KshotError
+from kshot.lifecycle.data import data_versions, working_copy
+from kshot.lifecycle.project import git, layout, project_lock
+from kshot.lifecycle.project.files import write_text
+from kshot.lifecycle.registry import model_versions
+from kshot.lifecycle.sources import source_images, tree
+
+FILE = layout.STATE / "new-data.json"
+ATTEMPTS = 3  # of a run that was ended from outside: a power failure, a stop of the scheduler
+
+
+@dataclasses.dataclass(frozen=True)
+class Version:
+    """One data version on its way: the number of the attempt, the id of its flow run once started, how it ended;
+    skipped, how often its run was, because another went on: that uses no attempt up."""
+
+    md5: str
+    attempt: int = 1
+    run: str | None = None
+    ended: str | None = None
+    skipped: int = 0
+
+    @property
+    def key(self) -> str:
+        """What makes starting it twice start it once."""
+        return f"new-data {self.md5} {self.attempt}" + (f" {self.skipped}" if self.skipped else "")
+
+
+@dataclasses.dataclass(frozen=True)
+class Seen:
+    """What the watcher knows: the fingerprint of the source that was added last, and every version by its md5."""
+
+    fingerprint: str = ""
+    versions: tuple[Version, ...] = ()
+
+    def find(self, md5: str) -> Version | None:
+        return next((version for version in self.versions if version.md5 == md5), None)
+
+    def put(self, version: Version) -> "Seen":
+        """The same with `version` in the place of the one with its md5, or at the end."""
+        if self.find(version.md5) is None:
+            return dataclasses.replace(self, versions=(*self.versions, version))
+        return dataclasses.replace(
+            self, versions=tuple(version if one.md5 == version.md5 else one for one in self.versions)
+        )
+
+
+def read(root: Path) -> Seen:
+    """What is known so far. Raises KshotError for a damaged file."""
+    path = root / FILE
+    try:
+        kept = json.loads(path.read_text(encoding="utf-8"))
+        return Seen(kept["fingerprint"], tuple(Version(**version) for version in kept["versions"]))
+    except FileNotFoundError:
+        return Seen()
+    except (ValueError, TypeError, KeyError) as error:
+        raise KshotError(
+            f"{path} is damaged ({error}); remove it: the present version is then retrained again"
+        ) from error
+
+
+def write(root: Path, seen: Seen) -> None:
+    """Keep what is known, the whole of it or what was known before."""
+    write_text(root / FILE, json.dumps(dataclasses.asdict(seen), indent=2) + "\n")
+
+
+def check_source(root: Path, source: Path) -> None:
+    """Raise DataError for a source that is not there, or that is the project or holds it: it would take itself."""
+    source_images.check_argument(root, str(source))
+    if source.resolve().is_relative_to(root.resolve() / layout.RAW.parent):
+        raise DataError(
+            f"the source {source} is where the project keeps its data; "
+            "`kshot schedule --on-new-data` without a source watches the project's own version"
+        )
+    fingerprint(source)
+
+
+def fingerprint(source: Path) -> str:
+    """16 hex digits over names, sizes and times of the files of `source` that `data add` looks at, links followed.
+
+    Raises DataError where it is not there, and for a loop of links.
+    """
+    try:
+        if not source.exists():
+            raise FileNotFoundError
+        names = [Path()] if source.is_file() else tree.walk(source).files
+        found = [(str(name), (source / name).stat()) for name in names]
+        facts = [(name, file.st_size, file.st_mtime_ns) for name, file in found]
+    except OSError as error:
+        raise DataError(
+            f"the source {source} is not there or cannot be read ({error.strerror or 'no such file'}); "
+            "bring it back, or name another with `kshot schedule --on-new-data SOURCE`"
+        ) from error
+    return hashlib.sha256(json.dumps(facts).encode()).hexdigest()[:16]
+
+
+def add(root: Path, source: Path) -> str:
+    """Add the source as a data version of the project; its md5. Raises DataError, and Busy while another works."""
+    with project_lock.hold(root, "kshot schedule --on-new-data"):
+        return data_versions.add(root, str(source), note="came by itself").md5
+
+
+class Drift(NamedTuple):
+    """Whether a source is to be retrained on, and why in words."""
+
+    drifted: bool
+    words: str
+
+
+def drifted(root: Path, source: Path) -> Drift:
+    """What `kshot drift` says of the source, in a process of its own: who watches for months holds no model.
+
+    Without a champion there is nothing to have drifted from, and everything is new. Raises DataError for a source that
+    it refuses, KshotError for whatever else it ends with.
+    """
+    if model_versions.champion(root) is None:
+        return Drift(True, "there is no champion yet, so all of it is new")
+    command = [sys.executable, "-m", "kshot.cli", "drift", str(source), "--json"]
+    ended = subprocess.run(command, cwd=root, capture_output=True, text=True, check=False)
+    if ended.returncode not in (0, Drifted.exit_code):
+        told = (ended.stderr.strip().splitlines() or [f"exit code {ended.returncode}"])[-1]
+        kind = DataError if ended.returncode == DataError.exit_code else KshotError
+        raise kind(f"whether {source} has drifted cannot be told: {told.removeprefix('kshot: error: ')}")
+    measures = [one["name"] for one in json.loads(ended.stdout)["measures"] if one["drifted"]]
+    words = f"drifted ({', '.join(measures)})" if measures else "not drifted, so it is not added; reports/drift.html"
+    return Drift(bool(measures), words)
+
+
+def of_project(root: Path) -> str | None:
+    """The md5 of the project's data version, None without one."""
+    found = working_copy.tracked(root)
+    return found.md5 if found else None
+
+
+def of_commit(root: Path, ref: str) -> str | None:
+    """The md5 of the data version of a commit, None where it has none. Raises DataError where git cannot say."""
+    remote = ref.split("/")[0]
+    if "/" in ref and remote in _git(root, "remote").split():
+        _git(root, "fetch", "--quiet", remote)
+    if not _git(root, "ls-tree", "--name-only", ref, "--", layout.RAW_DVC.as_posix()).strip():
+        return None
+    text: Any = yaml.safe_load(_git(root, "show", f"{ref}:{layout.RAW_DVC.as_posix()}"))
+    try:
+        return str(text["outs"][0]["md5"]).removesuffix(".dir")
+    except (KeyError, IndexError, TypeError) as error:
+        raise DataError(f"{layout.RAW_DVC} of {ref} is damaged ({error!r}); commit it again") from error
+
+
+def _git(root: Path, *arguments: str) -> str:
+    try:
+        return git.text(root, *arguments)
+    except git.GitFailed as error:
+        raise DataError(f"{error}; mend that, it is tried again") from error

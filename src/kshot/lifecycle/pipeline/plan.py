@@ -1,0 +1,127 @@
+"""What a retraining would do now and why, before it does it: DVC's comparison, said for people."""
+
+import contextlib
+import dataclasses
+from pathlib import Path
+from typing import Any, Literal
+
+from kshot.lifecycle.data import data_versions
+from kshot.lifecycle.pipeline import durations, graph
+from kshot.lifecycle.project import settings
+from kshot.lifecycle.project.settings import differences, shown
+from kshot.lifecycle.tracking import lineage
+from kshot.params import reader
+
+Outlook = Literal["unchanged", "restored", "runs", "follows"]
+MOST = 4  # files of one kind that are named
+
+
+@dataclasses.dataclass(frozen=True)
+class Step:
+    """What will become of a stage. follows: it runs if a stage before it gives other files than the last time.
+
+    seconds: what it is likely to take, None where it never ran here.
+    """
+
+    stage: str
+    outlook: Outlook
+    reasons: tuple[str, ...]
+    seconds: float | None
+
+
+def plan(root: Path) -> list[Step]:
+    """One step a stage, in the order of the graph. Nothing is run and nothing is changed."""
+    steps: list[Step] = []
+    moving: set[str] = set()  # stages whose outputs may be others than now
+    weights = settings.weights_change(root, reader.read_mapping(root / settings.PARAMS))
+    for stage in graph.stages(root):
+        with graph.loaded(root, stage.name) as found:
+            other_weights = (str(weights),) if weights and _reads(found, weights.key) else ()
+            reasons = (*_reasons(root, found), *other_weights)
+            before = sorted(moving & set(stage.needs))
+            if not reasons and before:
+                step = Step(
+                    stage.name, "follows", (f"after {', '.join(before)}",), durations.expected(root, stage.name)
+                )
+            elif not reasons:
+                step = Step(stage.name, "unchanged", (), 0.0)
+            elif not before and not other_weights and _is_kept(found):
+                step = Step(stage.name, "restored", (*reasons, "the cache holds the results"), 0.0)
+            else:
+                step = Step(stage.name, "runs", reasons, durations.expected(root, stage.name))
+        if step.outlook != "unchanged":
+            moving.add(stage.name)
+        steps.append(step)
+    return steps
+
+
+def data_reason(root: Path) -> str:
+    """Which data version would be trained on, and which one was the last time; '' where they are one."""
+    now, before = data_versions.current(root), lineage.ingested(root)
+    if now is None:
+        return "there is no data yet; `kshot data add SOURCE` brings your images, `kshot retrain` the built-in set"
+    if not before or before == now.md5:
+        return ""
+    return (
+        f"data version {before[:8]} -> {now.short}; `kshot data diff {before[:8]} {now.short}` says what came and went"
+    )
+
+
+def _reasons(root: Path, stage: Any) -> tuple[str, ...]:
+    """Why DVC would run the stage: params with both values, data, code, outputs; empty where it would not."""
+    if not stage.changed():
+        return ()
+    if not any(dep.hash_info for dep in stage.deps):
+        return ("it has not run here yet",)
+    params: list[str] = []
+    code: list[str] = []
+    data: list[str] = []
+    for dep in stage.deps:
+        if not dep.status():
+            continue
+        name = str(dep.def_path)
+        if hasattr(dep, "read_params"):
+            params += [_change(key, *both) for key, both in differences(dep.hash_info.value, dep.read_params())]
+        else:
+            (code if name.endswith(".py") else data).append(name)
+    gone = [str(out.def_path) for out in stage.outs if out.status()]
+    found = [*params, *_named("data", data), *_named("code", code)]
+    if stage.changed_stage():
+        found.append("its command or what dvc.yaml says of it changed")
+    return tuple(found) if found else tuple(_named("missing or changed by hand:", gone))
+
+
+def _reads(stage: Any, key: str) -> bool:
+    """Whether the param is among those that dvc.yaml names for the stage, by itself or in its section."""
+    named = {name for dep in stage.deps if hasattr(dep, "read_params") for name in dep.params}
+    return any(key == name or key.startswith(f"{name}.") for name in named)
+
+
+def _named(kind: str, names: list[str]) -> list[str]:
+    if not names:
+        return []
+    more = f" and {len(names) - MOST} more" if len(names) > MOST else ""
+    return [f"{kind} {', '.join(names[:MOST])}{more}"]
+
+
+def _change(key: str, before: Any, after: Any) -> str:
+    return f"{key}: {shown(before)} -> {shown(after)}"
+
+
+def _is_kept(stage: Any) -> bool:
+    """Whether DVC's run cache holds the results of these very inputs."""
+    from dvc.stage.cache import RunCacheNotFoundError
+
+    if not all(dep.exists for dep in stage.deps):
+        return False  # there is no data yet, or a file is gone
+    if any(dep.status() for dep in stage.deps):
+        # In memory: the inputs as the files are now, and no outputs, which were those of the inputs before.
+        stage.save_deps(allow_missing=True)
+        for out in stage.outs:
+            out.clear()
+    try:
+        with contextlib.chdir(stage.repo.root_dir):  # it looks for dvc.yaml in the working directory
+            stage.repo.stage_cache.restore(stage, dry=True)
+    except RunCacheNotFoundError:
+        return False
+    return True

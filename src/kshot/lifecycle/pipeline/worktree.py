@@ -1,0 +1,129 @@
+"""A retraining in a git worktree of its own: what it shares with its project, and what comes back from it.
+
+The worktree lies at .kshot/worktree of the project, which is called home here. It shares DVC's cache and remotes,
+MLflow's store, the checkpoints and the locks around the registry; dvc.lock, model/ and reports/ are its own, so that a
+scheduled retraining changes nothing that a person works with.
+"""
+
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+
+import yaml
+
+from kshot.errors import DataError
+from kshot.lifecycle.data import data_names, data_versions
+from kshot.lifecycle.project import git, layout, settings
+from kshot.lifecycle.project.layout import LOCK_FILE
+
+# Of .kshot, what both sides must see. The project's own lock is not among them: people go on working meanwhile.
+SHARED_FOLDERS = ("checkpoints",)
+SHARED_FILES = ("registry.lock", "mlflow.lock", "stages.jsonl", "stages.lock")
+BROUGHT_BACK = Path("reports/scheduled")  # of home: the last scheduled retraining's report and how it came about
+
+
+def prepare(home: Path, tree: Path, *, data: str | None, from_commit: bool, sets: Sequence[str]) -> None:
+    """Make the bare worktree `tree` ready for a retraining: shared stores, data version, params.
+
+    `data` names a version; None: the one that the commit names with `from_commit`, else the one that home has now.
+    Raises DataError for a version that is not to be had, ParamsError for a line of `sets` that is none.
+    """
+    share_dvc(home, tree)
+    _share_state(home, tree)
+    _share_mlruns(home, tree)
+    _share_ledger(home, tree)
+    _choose_data(home, tree, data, from_commit)
+    text, changes = settings.plan(tree, sets=sets)
+    if changes:
+        settings.write(tree, text)
+    link_weights(home, tree)
+    text, changes = settings.plan(tree)
+    if changes and changes[0].before is None:  # weights that the commit's params.yaml does not describe
+        settings.write(tree, text)
+
+
+def bring_back(home: Path, tree: Path) -> Path:
+    """Copy what the run left to reports/scheduled of home, all or none; where it is: the report, dvc.lock, params.yaml,
+    the metrics and what the data was checked for.
+
+    MLflow's run holds the same for each retraining; this is the last one's, for who looks into the folder.
+    """
+    place = home / BROUGHT_BACK
+    fresh = place.with_name(f".{place.name}")
+    shutil.rmtree(fresh, ignore_errors=True)
+    fresh.mkdir(parents=True)
+    for name in (layout.REPORT, layout.METRICS, Path(LOCK_FILE), Path(settings.PARAMS), layout.RAW_DVC):
+        if (tree / name).exists():
+            shutil.copyfile(tree / name, fresh / name.name)
+    if (tree / layout.VALIDATION).exists():
+        shutil.copytree(tree / layout.VALIDATION, fresh / layout.VALIDATION.name)
+    shutil.rmtree(place, ignore_errors=True)
+    fresh.rename(place)
+    return place
+
+
+def share_dvc(home: Path, tree: Path) -> None:
+    """Let DVC in `tree` use the cache and the remotes of home, whose relative paths are home's."""
+    from dvc.config import Config
+    from dvc.repo import Repo
+
+    with Repo(str(home)) as repo:
+        cache = repo.cache.legacy.path  # the whole folder: `local` is files/md5 in it, without the run cache
+        remotes, core = repo.config["remote"], repo.config["core"]
+        with Config(str(tree / ".dvc"), validate=False).edit("local", validate=False) as local:
+            local.setdefault("cache", {}).update({**repo.config["cache"], "dir": cache})
+            local["remote"] = {name: dict(values) for name, values in remotes.items()}
+            local["core"] = {key: value for key, value in core.items() if value is not None}
+
+
+def link_weights(home: Path, tree: Path) -> None:
+    """Let the stages in `tree` find the file of weights that its params.yaml begins from, which no commit may hold."""
+    name = (yaml.safe_load((tree / settings.PARAMS).read_text(encoding="utf-8")).get("train") or {}).get("checkpoint")
+    if not name or (tree / name).exists() or not (home / name).exists():
+        return
+    (tree / name).parent.mkdir(parents=True, exist_ok=True)
+    (tree / name).symlink_to((home / name).resolve())
+
+
+def _share_state(home: Path, tree: Path) -> None:
+    (tree / layout.STATE).mkdir(exist_ok=True)
+    for name in (*SHARED_FOLDERS, *SHARED_FILES):
+        place = home / layout.STATE / name
+        if name in SHARED_FOLDERS:
+            place.mkdir(parents=True, exist_ok=True)
+        (tree / layout.STATE / name).symlink_to(place.resolve())
+
+
+def _share_mlruns(home: Path, tree: Path) -> None:
+    """Put a link in the place of mlruns/, and keep git from taking it for a change."""
+    tracked = git.text(tree, "ls-files", "-z", "--", str(layout.MLRUNS)).split("\0")
+    if any(tracked):
+        git.run(tree, "update-index", "--skip-worktree", "--", *filter(None, tracked))
+        shutil.rmtree(tree / layout.MLRUNS)
+    (home / layout.MLRUNS).mkdir(exist_ok=True)
+    (tree / layout.MLRUNS).symlink_to((home / layout.MLRUNS).resolve())
+
+
+def _share_ledger(home: Path, tree: Path) -> None:
+    """Add to the worktree's list of data versions those that home knows: they may be in no commit yet."""
+    (tree / layout.VERSIONS).parent.mkdir(exist_ok=True)  # a commit without data has no such folder
+    known = {version.md5 for version in data_versions.versions(tree)}
+    for version in data_versions.versions(home):
+        if version.md5 not in known:
+            data_versions.enter(tree, version)
+
+
+def _choose_data(home: Path, tree: Path, wanted: str | None, from_commit: bool) -> None:
+    if wanted is not None:
+        named = data_names.names(home).get(wanted, wanted)
+        version: data_versions.DataVersion | None = data_versions.find(tree, named)
+    elif from_commit:
+        version = data_versions.current(tree) or data_versions.current(home)
+    else:
+        version = data_versions.current(home) or data_versions.current(tree)
+    if version is None:
+        raise DataError(
+            "there is no data yet; `kshot data add SOURCE` brings your images, `kshot data add glyphs` letters"
+        )
+    # The commit's data/raw.dvc stands without its folder; what it names is brought or replaced alike.
+    data_versions.checkout(tree, version)

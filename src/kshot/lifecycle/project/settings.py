@@ -1,0 +1,221 @@
+"""Changes to params.yaml from the command line: checked as a whole first, then written with its comments kept."""
+
+import contextlib
+import dataclasses
+import io
+import os
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from kshot.errors import ParamsError
+from kshot.lifecycle.project.files import file_md5
+from kshot.lifecycle.project.tables import facts
+from kshot.params import reader, schema
+
+PARAMS = "params.yaml"
+# Mappings of names that a person chooses: what a file says of them stands alone, or nothing could ever be left out.
+WHOLE = ("episodes.protocols", "train.method_arguments", "train.loss_arguments", "gate.min_accuracy")
+
+
+@dataclasses.dataclass(frozen=True)
+class Change:
+    """One knob that got another value; `before` is None for a key that was not there."""
+
+    key: str
+    before: Any
+    after: Any
+
+    def __str__(self) -> str:
+        return f"{self.key}: {shown(self.before)} -> {shown(self.after)}"
+
+
+def plan(root: Path, *, overlay: Path | None = None, sets: Sequence[str] = ()) -> tuple[str, list[Change]]:
+    """Return the new text of params.yaml and what it changes, without writing it.
+
+    `overlay`, a YAML file, holds some of the sections and keys of params.yaml: sections are merged; values, empty
+    mappings and those of WHOLE replace. `sets` holds texts like `train.steps=500`, applied after it, each value read as
+    YAML; one that names a mapping replaces the mapping. `train.checkpoint_md5` follows from the file. Raises
+    ParamsError unless the result as a whole is sound.
+    """
+    path = root / PARAMS
+    document, old = _read_with_comments(path), reader.read_mapping(path)
+    if overlay is not None:
+        _merge(document, reader.read_mapping(overlay))
+    for text in sets:
+        _set(document, text)
+    _note_weights(root, document, old)
+    written = _text(document)
+    new = yaml.safe_load(written)  # what a stage will read, not what we meant to write
+    schema.params_from(new)
+    return written, [Change(key, *values) for key, values in differences(old, new)]
+
+
+def changes_text(changes: Sequence[Change]) -> list[str]:
+    """The changes as aligned lines of key and values; those of one mapping of WHOLE on one line, by its names."""
+    lines: dict[str, str] = {}
+    for one in changes:
+        whole = next((whole for whole in WHOLE if one.key.startswith(f"{whole}.")), "")
+        if not whole:
+            lines[one.key] = f"{shown(one.before)} -> {shown(one.after)}"
+        elif whole not in lines:
+            below = [other for other in changes if other.key.startswith(f"{whole}.")]
+            lines[whole] = _names_text([dataclasses.replace(o, key=o.key.removeprefix(f"{whole}.")) for o in below])
+    return facts(lines.items())
+
+
+def _names_text(changes: Sequence[Change]) -> str:
+    """Names that went, came and changed: "without 5w1s; new 2w1s"; values where they are no sections."""
+    gone = [one.key for one in changes if one.after is None]
+    new = [
+        one.key if isinstance(one.after, Mapping) else f"{one.key} {shown(one.after)}"
+        for one in changes
+        if one.before is None
+    ]
+    other = [
+        f"{one.key} {shown(one.before)} -> {shown(one.after)}"
+        for one in changes
+        if one.before is not None and one.after is not None
+    ]
+    parts = (("without ", gone), ("new ", new), ("", other))
+    return "; ".join(f"{how}{', '.join(names)}" for how, names in parts if names)
+
+
+def weights_change(root: Path, document: Any) -> Change | None:
+    """What train.checkpoint_md5 has to become for the file that train.checkpoint names; None where it says so already.
+
+    `document` is the mapping in params.yaml. A file that is not there changes nothing: the stage that needs it says so.
+    """
+    train = document.get("train")
+    if not isinstance(train, Mapping) or "checkpoint_md5" not in train:
+        return None
+    name, before = train.get("checkpoint"), train["checkpoint_md5"]
+    if isinstance(name, str) and not (root / name).is_file():
+        return None
+    after = file_md5(root / name) if isinstance(name, str) else None
+    return None if after == before else Change("train.checkpoint_md5", before, after)
+
+
+def _note_weights(root: Path, document: Any, old: Mapping[str, Any]) -> None:
+    """Bring train.checkpoint_md5 in line with the file; a section that is none is told by the check of the whole."""
+    now, before = document.get("train"), old.get("train")
+    if not isinstance(now, Mapping) or not isinstance(before, Mapping) or "checkpoint_md5" not in now:
+        return
+    if now.get("checkpoint") != before.get("checkpoint"):
+        document["train"]["checkpoint_md5"] = None  # that of another file
+    if change := weights_change(root, document):
+        document["train"]["checkpoint_md5"] = change.after
+
+
+def write(root: Path, text: str) -> None:
+    """Replace params.yaml by `text`, at once or not at all."""
+    path = (root / PARAMS).resolve()
+    descriptor, sibling = tempfile.mkstemp(dir=path.parent, prefix=".params-", suffix=".yaml")
+    try:
+        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+            file.write(text)
+        Path(sibling).chmod(path.stat().st_mode & 0o777)
+        Path(sibling).replace(path)
+    except BaseException:
+        Path(sibling).unlink(missing_ok=True)
+        raise
+
+
+def _read_with_comments(path: Path) -> Any:
+    reader.read_mapping(path)  # its errors are the readable ones
+    return _yaml().load(path.read_text(encoding="utf-8"))
+
+
+def _yaml() -> Any:
+    from ruamel.yaml import YAML
+    from ruamel.yaml.representer import RoundTripRepresenter
+
+    class Plain(RoundTripRepresenter):
+        """Null as `null`, not as nothing, and 0.00001 as 1.0e-05: PyYAML takes 1e-05 for a text."""
+
+    def write_null(style: Any, _: None) -> Any:
+        return style.represent_scalar("tag:yaml.org,2002:null", "null")
+
+    def write_float(style: Any, value: float) -> Any:
+        text = repr(value)
+        if "e" in text and "." not in text:
+            text = text.replace("e", ".0e")
+        return style.represent_scalar("tag:yaml.org,2002:float", text)
+
+    Plain.add_representer(type(None), write_null)
+    Plain.add_representer(float, write_float)
+    style = YAML()
+    style.Representer = Plain
+    style.width = 4096  # no line is folded
+    style.preserve_quotes = True
+    return style
+
+
+def _text(document: Any) -> str:
+    buffer = io.StringIO()
+    _yaml().dump(document, buffer)
+    return buffer.getvalue()
+
+
+def _set(document: Any, text: str) -> None:
+    dotted, equals, value = text.partition("=")
+    keys = dotted.strip().split(".")
+    if not equals or not all(keys):
+        raise ParamsError(f"--set {text!r} has no key and value; write it like --set train.steps=500")
+    try:
+        parsed = yaml.safe_load(value)
+    except yaml.YAMLError as error:
+        raise ParamsError(f"--set {text!r}: the value is not YAML; quote it, or write it like [train, val]") from error
+    section = document
+    for depth, key in enumerate(keys[:-1]):
+        if key not in section:
+            section[key] = {}
+        section = section[key]
+        if not isinstance(section, Mapping):
+            raise ParamsError(f"--set {text!r}: {'.'.join(keys[: depth + 1])} is a value and has no keys below it")
+    section[keys[-1]] = _node(parsed)
+
+
+def _node(value: Any) -> Any:
+    """Turn a parsed value into one for the document: lists and mappings on one line, 1e-4 as a number."""
+    from ruamel.yaml.comments import CommentedMap, CommentedSeq
+
+    if isinstance(value, Mapping):
+        mapping = CommentedMap({key: _node(item) for key, item in value.items()})
+        mapping.fa.set_flow_style()
+        return mapping
+    if isinstance(value, list):
+        sequence = CommentedSeq(_node(item) for item in value)
+        sequence.fa.set_flow_style()
+        return sequence
+    if isinstance(value, str) and value[:1] in "+-.0123456789":
+        # PyYAML reads YAML 1.1, for which 1e-4 is a text: it wants 1.0e-4.
+        with contextlib.suppress(ValueError):
+            return float(value)
+    return value
+
+
+def _merge(document: Any, overlay: Mapping[str, Any], where: str = "") -> None:
+    for key, value in overlay.items():
+        path = f"{where}.{key}" if where else str(key)
+        if isinstance(value, Mapping) and value and isinstance(document.get(key), Mapping) and path not in WHOLE:
+            _merge(document[key], value, path)
+        else:
+            document[key] = _node(value)
+
+
+def differences(old: Any, new: Any, where: str = "") -> Iterator[tuple[str, tuple[Any, Any]]]:
+    """The dotted keys whose values differ, each with the old and the new; None for a key that one side lacks."""
+    if isinstance(old, Mapping) and isinstance(new, Mapping):
+        for key in [*old, *(key for key in new if key not in old)]:
+            yield from differences(old.get(key), new.get(key), f"{where}.{key}" if where else str(key))
+    elif old != new or type(old) is not type(new):
+        yield where, (old, new)
+
+
+def shown(value: Any) -> str:
+    """A value on one line, as YAML writes it."""
+    return yaml.safe_dump(value, default_flow_style=True, width=4096).removesuffix("\n").removesuffix("...").strip()

@@ -1,0 +1,1 @@
+"""Registered versions, aliases, promotion and the history of both."""

@@ -1,0 +1,94 @@
+"""A person's command notes what it is about to write, so that the same command after a kill finishes it and stops.
+
+The note lies in .kshot, bears the mark of the event that will be written, and goes when the person was told. A command
+that finds the note of a process that is gone, its event written, and asks for the same, has nothing left to do.
+"""
+
+import dataclasses
+import json
+import os
+import secrets
+from collections.abc import Sequence
+from pathlib import Path
+
+import psutil
+
+from kshot.lifecycle.project import layout
+from kshot.lifecycle.project.files import write_text
+from kshot.lifecycle.registry.events import Event, Person
+
+NOTE = layout.STATE / "act.json"
+
+
+@dataclasses.dataclass(frozen=True)
+class Act:
+    """What a person asks for: the event's action, the version as it was named, its number, why, and who.
+
+    Name and number are '' where the version before is meant.
+    """
+
+    action: str
+    name: str
+    version: str
+    why: str
+    who: Person
+
+    def is_of(self, event: Event) -> bool:
+        """Whether `event` is what this act writes."""
+        asked = (self.action, self.why, self.who) == (event.action, event.why, event.who)
+        return asked and self.version in ("", event.version)
+
+
+def begin(root: Path, act: Act) -> str:
+    """Note that `act` is about to be written; the mark that its event must bear."""
+    mark = secrets.token_hex(8)
+    note = {"act": dataclasses.asdict(act), "mark": mark, "process": os.getpid(), "began": _began(os.getpid())}
+    write_text(root / NOTE, json.dumps(note) + "\n")
+    return mark
+
+
+def repeated(root: Path, act: Act, events: Sequence[Event], finished: Event | None) -> Event | None:
+    """The event that a killed command wrote for this very `act`, None where none did.
+
+    `finished`: the event that was found unfinished and was finished just now.
+    """
+    if finished is not None and act.is_of(finished):
+        return finished
+    note = _read(root)
+    if note is None or note["act"] != dataclasses.asdict(act) or _is_alive(note["process"], note["began"]):
+        return None
+    return next((event for event in events if event.mark == note["mark"]), None)
+
+
+def version_of(root: Path, action: str, name: str, why: str, who: Person) -> str:
+    """The version that a killed command of the same words meant by `name`, which may be an alias that it has moved."""
+    note = _read(root)
+    if note is None or _is_alive(note["process"], note["began"]):
+        return ""
+    act = note["act"] if isinstance(note["act"], dict) else {}
+    asked = {"action": action, "name": name, "why": why, "who": dataclasses.asdict(who)}
+    return str(act["version"]) if {**act, **asked} == act and "version" in act else ""
+
+
+def end(root: Path) -> None:
+    """Forget the act: the person was told."""
+    (root / NOTE).unlink(missing_ok=True)
+
+
+def _read(root: Path) -> dict[str, object] | None:
+    try:
+        note = json.loads((root / NOTE).read_text(encoding="utf-8"))
+    except (FileNotFoundError, ValueError):
+        return None
+    return note if isinstance(note, dict) and {"act", "mark", "process", "began"} <= note.keys() else None
+
+
+def _began(process: int) -> float:
+    return psutil.Process(process).create_time()
+
+
+def _is_alive(process: object, began: object) -> bool:
+    try:
+        return isinstance(process, int) and _began(process) == began
+    except psutil.Error:
+        return False

@@ -1,0 +1,116 @@
+"""What follows from an event: aliases and tags. Doing it twice is doing it once, so that a crash is healed by it."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from kshot.lifecycle.registry.events import (
+    APPROVED,
+    CHALLENGER,
+    CHAMPION,
+    EXPIRED,
+    MOVED_OUTSIDE,
+    PROMOTED,
+    PROMOTED_BY_HAND,
+    REFUSED,
+    REJECTED,
+    ROLLED_BACK,
+    WAITING,
+    Event,
+    minute,
+)
+from kshot.lifecycle.tracking import store
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+
+# What stands in kshot.decision of the version after each event.
+DECISIONS = {
+    PROMOTED: "promoted",
+    APPROVED: "promoted",
+    PROMOTED_BY_HAND: "promoted",
+    ROLLED_BACK: "promoted",
+    REFUSED: "refused",
+    WAITING: "waiting",
+    REJECTED: "rejected",
+    EXPIRED: "expired",
+}
+# And in that of the champion that a person replaced: no later run of the gate may undo it by itself.
+OF_THE_REPLACED = {PROMOTED_BY_HAND: "replaced", ROLLED_BACK: "rolled back"}
+
+
+# Every tag that an event can write on a version.
+DECISION_TAGS = frozenset(
+    f"kshot.{name}"
+    for name in (
+        *("decision", "decided_at", "decided_by", "event", "reasons", "compared_with", "rules_hash", "waiting_until"),
+        *("approval", "replaced_by"),
+    )
+)
+
+
+def tags_after(events: Sequence[Event]) -> dict[str, dict[str, str]]:
+    """Version to the tags that it bears after these events, each carried out in its turn."""
+    found: dict[str, dict[str, str]] = {}
+    for event in events:
+        if event.action == MOVED_OUTSIDE:
+            continue
+        found.setdefault(event.version, {}).update(_tags(event))
+        replaced = event.before.get(CHAMPION)
+        if replaced is not None and replaced != event.after.get(CHAMPION):
+            found.setdefault(replaced, {}).update(_tags_of_the_replaced(event))
+    return found
+
+
+def carry_out(client: "MlflowClient", event: Event) -> None:
+    """Move the aliases to where the event leaves them and write the tags of the versions that it concerns.
+
+    The alias champion moves in one write: at no time is there none.
+    """
+    if event.action == MOVED_OUTSIDE:
+        return
+    for alias in (CHAMPION, CHALLENGER):
+        version = event.after.get(alias)
+        if version == event.before.get(alias):
+            continue
+        if version is not None:
+            client.set_registered_model_alias(store.NAME, alias, version)
+        else:
+            client.delete_registered_model_alias(store.NAME, alias)
+    for name, value in _tags(event).items():
+        client.set_model_version_tag(store.NAME, event.version, name, value)
+    replaced = event.before.get(CHAMPION)
+    if replaced is not None and replaced != event.after.get(CHAMPION):
+        for name, value in _tags_of_the_replaced(event).items():
+            client.set_model_version_tag(store.NAME, replaced, name, value)
+
+
+def _tags(event: Event) -> dict[str, str]:
+    tags = {
+        "kshot.decision": DECISIONS[event.action],
+        "kshot.decided_at": event.when,
+        "kshot.decided_by": str(event.who),
+        "kshot.event": str(event.number),
+    }
+    # An answer to what waits leaves the gate's reasons, the champion it is compared with and the rules as they are.
+    answers = event.action in (APPROVED, REJECTED, EXPIRED)
+    if not answers:
+        tags |= {
+            "kshot.reasons": event.why,
+            "kshot.compared_with": event.compared_with,
+            "kshot.rules_hash": event.rules,
+            "kshot.waiting_until": event.until,
+            "kshot.approval": f"waiting for approval until {minute(event.until)}" if event.until else "",
+        }
+    elif event.action == EXPIRED:
+        tags["kshot.approval"] = f"rejected: {event.why}"
+    else:
+        tags["kshot.approval"] = f"{event.action} by {event.who}: {event.why}"[: store.LONGEST_TAG]
+    return tags
+
+
+def _tags_of_the_replaced(event: Event) -> dict[str, str]:
+    tags = {"kshot.replaced_by": event.after.get(CHAMPION, "")}
+    if event.action in OF_THE_REPLACED:
+        tags["kshot.decision"] = OF_THE_REPLACED[event.action]
+        tags["kshot.approval"] = f"{event.action} by {event.who}: {event.why}"[: store.LONGEST_TAG]
+    return tags

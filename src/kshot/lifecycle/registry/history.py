@@ -1,0 +1,303 @@
+"""Where the history of promotions is kept: params of one MLflow run, because MLflow never changes a param.
+
+A param is written once: a second writer of the same number with another text is refused by the database itself. So the
+number of an event is a claim that one of two machines gets, and no page and no call of MLflow's edits an event.
+"""
+
+import dataclasses
+import json
+import os
+import secrets
+import time
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+from kshot.errors import RegistryError
+from kshot.lifecycle.registry import anchor, apply_event, history_run
+from kshot.lifecycle.registry.events import (
+    CHALLENGER,
+    CHAMPION,
+    MOVED_OUTSIDE,
+    Event,
+    Person,
+    Proof,
+    from_text,
+    later_than,
+    moves,
+    person,
+    seal,
+    to_text,
+)
+from kshot.lifecycle.registry.history_run import EXPERIMENT as EXPERIMENT
+from kshot.lifecycle.registry.history_run import RUN as RUN
+from kshot.lifecycle.registry.history_run import begin as begin
+from kshot.lifecycle.serving import model_manifest
+from kshot.lifecycle.tracking import own_database, store
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+    from mlflow.entities.model_registry import RegisteredModel
+
+EVENT, DONE = "event.{:06d}", "event.{:06d}.done"
+LONGEST = 5000  # characters of an event; a param takes 6,000
+LONGEST_WHY = 2500
+PATIENCE_S = 120.0  # an event of another machine that is older and not done was left by a crash
+
+
+class Overtaken(RegistryError):
+    """Somebody else's decision was recorded first; nothing was changed."""
+
+
+@dataclass(frozen=True)
+class Record:
+    """What the registry holds: the run of the history, its events, and where the aliases stand.
+
+    model   the name that the registered model bears: another where it was renamed, '' where it is gone
+    made    when the registered model was made
+    """
+
+    run_id: str
+    events: tuple[Event, ...]
+    aliases: dict[str, str]
+    model: str = store.NAME
+    made: datetime | None = None
+
+    @property
+    def last(self) -> Event | None:
+        return self.events[-1] if self.events else None
+
+    @property
+    def stands(self) -> bool:
+        """Whether nothing was left unfinished and nobody moved an alias outside kshot."""
+        done = self.last is None or self.last.done
+        return done and self.model in ("", store.NAME) and self.aliases == (self.last.after if self.last else {})
+
+    @property
+    def was_deleted(self) -> bool:
+        """Whether the registered model was deleted after the last event; it may have been made again."""
+        if self.last is None or self.model not in ("", store.NAME):
+            return False
+        return self.made is None or self.made > datetime.fromisoformat(self.last.when)
+
+    @property
+    def trouble(self) -> str:
+        """What became of the registered model, '' where it is in order."""
+        return history_run.trouble(self.model, self.events)
+
+
+class Settled(NamedTuple):
+    """The record in order, what was put in order for it in words, and the event that was found unfinished."""
+
+    record: Record
+    said: tuple[str, ...]
+    finished: Event | None
+
+
+def history(root: Path) -> list[Event]:
+    """Every event of the registry, the oldest first. Raises RegistryError for a history that cannot be read."""
+    with store.told(store.connect(root)):
+        return list(read(store.client()).events)
+
+
+def record(root: Path) -> Record:
+    """Events and aliases of the registry as they are now. Raises RegistryError for a history that cannot be read."""
+    with store.told(store.connect(root)):
+        return read(store.client())
+
+
+def aliases(root: Path) -> dict[str, str]:
+    """Where champion and challenger stand."""
+    with store.told(store.connect(root)):
+        return read(store.client()).aliases
+
+
+def read(client: "MlflowClient") -> Record:
+    """The record as it is now; empty where no model was ever registered.
+
+    A history whose registered model was deleted or renamed is found all the same.
+    """
+    model = history_run.registered(client)
+    run_id = (model.tags.get(RUN, "") if model else "") or history_run.kept(client)
+    if model is None and run_id:
+        model = history_run.renamed(client, run_id)
+    if model is None:
+        return Record(run_id, events_of(client, run_id) if run_id else (), {}, "")
+    made = datetime.fromtimestamp(model.creation_timestamp / 1000, UTC)
+    return Record(run_id, events_of(client, run_id) if run_id else (), _standing(model), model.name, made)
+
+
+def standing(client: "MlflowClient") -> dict[str, str]:
+    """Where champion and challenger stand, whether the history can be read or not. Raises MlflowException."""
+    found = client.search_registered_models(f"name='{store.NAME}'")
+    return _standing(found[0]) if found else {}
+
+
+def _standing(model: "RegisteredModel") -> dict[str, str]:
+    return {name: str(version) for name, version in model.aliases.items() if name in (CHAMPION, CHALLENGER)}
+
+
+def settled(client: "MlflowClient", root: Path, where: str) -> Settled:
+    """The record with everything in order, and what had to be put in order for it.
+
+    What a crash left unfinished is finished, a renamed model gets its name back, and aliases that were moved outside
+    kshot, with a deleted model as well, become an event of their own.
+    """
+    said = list(history_run.regain(client, root, where))
+    record, finished = read(client), None
+    own_database.remember(root, record.run_id)
+    if record.last is not None and not record.last.done:
+        record = _waited_for(client, record)
+        if record.last is not None and not record.last.done:
+            if record.model:
+                apply_event.carry_out(client, record.last)
+            _mark_done(client, record.run_id, record.last)
+            said.append(f"{record.last} had not been finished, and is now")
+            record = read(client)
+            finished = record.last
+    if not record.stands:
+        what = moves(record.last.after if record.last else {}, record.aliases)
+        if record.was_deleted:
+            what = [f"the registered model {store.NAME} was deleted", *what]
+        event = append(
+            root,
+            client,
+            record,
+            action=MOVED_OUTSIDE,
+            version=record.aliases.get(CHAMPION, ""),
+            after=record.aliases,
+            who=person(),
+            why="found: " + "; ".join(what),
+        )
+        said.append(f"{event.why.removeprefix('found: ')}, outside kshot; kept as event {event.number}")
+        record = read(client)
+    anchored = anchor.catch_up(root, record.run_id, record.events)
+    return Settled(record, (*said, *([anchored] if anchored else [])), finished)
+
+
+def append(
+    root: Path,
+    client: "MlflowClient",
+    record: Record,
+    *,
+    action: str,
+    version: str,
+    after: dict[str, str],
+    who: Person,
+    why: str,
+    compared_with: str = "",
+    rules: str = "",
+    until: str = "",
+    proof: Proof | None = None,
+    mark: str = "",
+) -> Event:
+    """Write the event after the last of `record`, let aliases and tags follow, and anchor it in git where there is one.
+
+    `mark`: of an act that was noted before (`acts`); '' takes a new one. Raises Overtaken.
+    """
+    last = record.last
+    when, clock = later_than(last, datetime.now(UTC))
+    event = seal(
+        Event(
+            number=len(record.events) + 1,
+            when=when,
+            clock=clock,
+            action=action,
+            version=version,
+            before=last.after if last else {},
+            after=after,
+            who=who,
+            process=os.getpid(),
+            why=_fitting(why),
+            compared_with=compared_with,
+            rules=rules,
+            until=until,
+            proof=proof,
+            mark=mark or secrets.token_hex(8),
+            previous=last.hash if last else "",
+            manifest=_manifest(client, version) if action != MOVED_OUTSIDE else "",
+        )
+    )
+    _claim(client, record.run_id, event)
+    apply_event.carry_out(client, event)
+    _mark_done(client, record.run_id, event)
+    anchor.keep(root, record.run_id, (*record.events, event))
+    return event
+
+
+def _manifest(client: "MlflowClient", version: str) -> str:
+    """The manifest that the version bears, which the event seals."""
+    return str(client.get_model_version(store.NAME, version).tags.get(model_manifest.TAG, ""))
+
+
+def _claim(client: "MlflowClient", run_id: str, event: Event) -> None:
+    from mlflow.exceptions import MlflowException
+
+    text = to_text(event)
+    assert len(text) <= LONGEST, "why is bounded, and the rest is short"
+    try:
+        client.log_param(run_id, EVENT.format(event.number), text)
+    except MlflowException as error:
+        other = next((one for one in events_of(client, run_id) if one.number == event.number), None)
+        if other is None or other.hash == event.hash:
+            raise
+        raise Overtaken(
+            f"another decision was recorded first ({other}), so nothing was changed; "
+            "look at it with `kshot models`, then ask again"
+        ) from error
+
+
+def _mark_done(client: "MlflowClient", run_id: str, event: Event) -> None:
+    # The hash, and not a time: two that finish the same event write the same.
+    client.log_param(run_id, DONE.format(event.number), event.hash)
+
+
+def _waited_for(client: "MlflowClient", record: Record) -> Record:
+    """Let whoever writes the last event finish it, unless it is plain that nobody does."""
+    while record.last is not None and not record.last.done and _may_go_on(record.last):
+        time.sleep(0.5)
+        record = read(client)
+    return record
+
+
+def _may_go_on(event: Event) -> bool:
+    """Whether the process that wrote the event may still be at it: one of this machine that lives, or another's."""
+    import psutil
+
+    if event.who.host == person().host and (event.process == os.getpid() or not psutil.pid_exists(event.process)):
+        return False
+    return abs((datetime.now(UTC) - datetime.fromisoformat(event.when)).total_seconds()) < PATIENCE_S
+
+
+def _fitting(why: str) -> str:
+    while len(json.dumps(why, ensure_ascii=False)) > LONGEST_WHY:
+        why = why[:-50]
+    return why
+
+
+def events_of(client: "MlflowClient", run_id: str) -> tuple[Event, ...]:
+    """The events that a run holds. Raises RegistryError for a run that is gone or deleted, and for a changed event."""
+    from mlflow.exceptions import MlflowException
+
+    try:
+        run = client.get_run(run_id)
+    except MlflowException as error:
+        if error.error_code != "RESOURCE_DOES_NOT_EXIST":
+            raise
+        raise RegistryError(
+            f"run {run_id}, which keeps the history of promotions, is gone from MLflow's store; bring the database "
+            f"back from a copy, or begin a new history by deleting the tag {RUN} of the registered model {store.NAME}"
+        ) from error
+    history_run.require_active(run)
+    params = run.data.params
+    events = []
+    for name in sorted(name for name in params if name.startswith("event.") and not name.endswith(".done")):
+        try:
+            events.append(from_text(params[name]))
+        except ValueError as error:
+            raise RegistryError(
+                f"{name} of the history of promotions (run {run_id}) was changed in the database: {error}; "
+                "bring the database back from a copy"
+            ) from error
+    return tuple(dataclasses.replace(event, done=params.get(DONE.format(event.number)) is not None) for event in events)

@@ -1,0 +1,132 @@
+"""Which MLflow run holds the history of promotions.
+
+The registered model names it in a tag. Where the model was deleted or renamed on MLflow's page, the run is still there:
+it is found among the runs of its experiment, and the history goes on in it. No second one is begun.
+"""
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from kshot.errors import RegistryError
+from kshot.lifecycle.tracking import own_database, store
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+    from mlflow.entities import Run
+    from mlflow.entities.model_registry import RegisteredModel
+
+    from kshot.lifecycle.registry.events import Event
+
+EXPERIMENT = "kshot promotions"
+RUN = "kshot.history"  # on the registered model: the run that holds its events
+PREFIX = "event."  # of the params that hold events
+
+
+def registered(client: "MlflowClient") -> "RegisteredModel | None":
+    """The registered model under the project's name, None where there is none."""
+    found = client.search_registered_models(f"name='{store.NAME}'")
+    return found[0] if found else None
+
+
+def renamed(client: "MlflowClient", run_id: str) -> "RegisteredModel | None":
+    """The registered model that names this history but bears another name."""
+    found = client.search_registered_models()
+    return next((one for one in found if one.tags.get(RUN) == run_id and one.name != store.NAME), None)
+
+
+def every(client: "MlflowClient") -> "list[Run]":
+    """Each run that holds a history, deleted ones too, the longest first; one for every project, as a rule."""
+    from mlflow.entities import ViewType
+
+    experiment = client.get_experiment_by_name(EXPERIMENT)
+    runs = client.search_runs([experiment.experiment_id], run_view_type=ViewType.ALL) if experiment else []
+    return sorted(
+        (run for run in runs if _length(run)), key=lambda run: (_length(run), -run.info.start_time), reverse=True
+    )
+
+
+def kept(client: "MlflowClient") -> str:
+    """The run of a history that no registered model names any more, '' for none."""
+    return next((str(run.info.run_id) for run in every(client)), "")
+
+
+def begin(client: "MlflowClient", root: Path, where: str) -> None:
+    """Make the registered model with its history in one write, unless another machine just did.
+
+    A history that is there already is gone on with.
+    """
+    from mlflow.exceptions import MlflowException
+
+    before = kept(client)
+    run_id = before or new(client, root, where)
+    try:
+        client.create_registered_model(store.NAME, tags={RUN: run_id})
+    except MlflowException as error:
+        if not before:
+            client.delete_run(run_id)
+        if error.error_code != "RESOURCE_ALREADY_EXISTS":
+            raise
+        return
+    own_database.remember(root, run_id)
+
+
+def new(client: "MlflowClient", root: Path, where: str) -> str:
+    """A run for a history that begins."""
+    run = client.create_run(store.experiment(client, root, where, EXPERIMENT), run_name="history of promotions")
+    client.set_terminated(run.info.run_id)
+    return str(run.info.run_id)
+
+
+def regain(client: "MlflowClient", root: Path, where: str) -> tuple[str, ...]:
+    """Give a renamed model its name back, and the model its history where the tag was removed; a sentence for each."""
+    model = registered(client)
+    if model is not None:
+        if RUN not in model.tags:
+            client.set_registered_model_tag(store.NAME, RUN, kept(client) or new(client, root, where))
+        return ()
+    other = renamed(client, kept(client))
+    if other is None:
+        return ()
+    client.rename_registered_model(other.name, store.NAME)
+    return (f"the registered model {store.NAME} had been renamed to {other.name}; it bears its name again",)
+
+
+def trouble(model: str, events: "Iterable[Event]") -> str:
+    """What became of the registered model, '' where it is there or never was. `model`: the name it bears."""
+    if model == store.NAME or not list(events):
+        return ""
+    if model:
+        return f"the registered model {store.NAME} was renamed to {model} in MLflow; `kshot models` gives the name back"
+    return (
+        f"the registered model {store.NAME} was deleted in MLflow, and its versions with it; the history and the runs "
+        "are still there, and the next `kshot retrain` goes on from them"
+    )
+
+
+def require_new_numbers(client: "MlflowClient", events: "Iterable[Event]") -> None:
+    """Use up every version number that the history names, so that no number ever means two models.
+
+    A registered model that was deleted and made again counts from 1. What is made here is deleted at once: MLflow gives
+    no number twice.
+    """
+    named = {int(number) for event in events for number in (event.version, *event.after.values()) if number.isdecimal()}
+    there = {int(one.version) for one in client.search_model_versions(f"name='{store.NAME}'")}
+    last = max(there, default=0)
+    while last < max(named, default=0):
+        made = client.create_model_version(store.NAME, "runs:/deleted/model")
+        client.delete_model_version(store.NAME, made.version)
+        last = int(made.version)
+
+
+def require_active(run: "Run") -> None:
+    """Raise RegistryError for a history whose run, or its experiment, was deleted on MLflow's page."""
+    if run.info.lifecycle_stage != "active":
+        what, restore = store.deleted(run)
+        raise RegistryError(
+            f"{what}, which keeps the history of promotions, was deleted; bring it back with: {restore}"
+        )
+
+
+def _length(run: "Run") -> int:
+    return sum(name.startswith(PREFIX) for name in run.data.params)

@@ -1,0 +1,294 @@
+"""The registry: one version a result, aliases that say which one serves, and the decision kept with each."""
+
+import difflib
+import hashlib
+import json
+import tempfile
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from kshot.errors import RegistryError
+from kshot.lifecycle.project import layout
+from kshot.lifecycle.project.files import exclusive
+from kshot.lifecycle.registry import history, history_run
+from kshot.lifecycle.registry.events import (
+    CHALLENGER,
+    CHAMPION,
+    PROMOTED,
+    REFUSED,
+    WAITING,
+    Event,
+    Proof,
+    person,
+    with_champion,
+)
+from kshot.lifecycle.registry.recorded_manifest import recorded_manifest
+from kshot.lifecycle.serving import model_manifest
+from kshot.lifecycle.tracking import store
+from kshot.lifecycle.tracking.lineage import UNRECORDED, Lineage
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+    from mlflow.entities.model_registry import ModelVersion
+
+NAME = store.NAME
+GATE = "gate"  # who decides where no person does
+RULES = "kshot.rules_hash"  # on a version: the rules that it was judged by
+PRUNED = "kshot.pruned"  # on a version whose model files `kshot prune` deleted: when
+# What a decision says of the version that it is about: an event names the decision's file by its sha256, so that tags
+# and dvc.lock of a run cannot be written anew together either.
+ABOUT = ("lineage", "data_version", "dvc_lock_hash", "episodes_hash")
+ACCURACY = "kshot.accuracy"  # on a version: protocol to mean, low and high, so that a list asks for no runs
+
+
+@dataclass(frozen=True)
+class Registered:
+    """One version of the model; `is_new` where this call made it."""
+
+    version: str
+    run_id: str
+    tags: dict[str, str]
+    is_new: bool = False
+
+
+def find_registered(root: Path, lineage: Lineage) -> Registered | None:
+    """The version that already holds the results of `lineage`, None without one, or where its files were pruned."""
+    with store.told(store.connect(root)):
+        found = store.client().search_model_versions(f"name='{NAME}' and tag.`kshot.lineage`='{lineage.key}'")
+    whole = [one for one in found if PRUNED not in one.tags]
+    return _registered(min(whole, key=lambda one: int(one.version))) if whole else None
+
+
+def register(root: Path, run_id: str, lineage: Lineage) -> Registered:
+    """Register the model of the run, once for each lineage however often and by however many it is asked."""
+    where = store.connect(root)
+    with store.told(where), exclusive(root, "registry"):
+        history_run.regain(store.client(), root, where)
+        found = find_registered(root, lineage)
+        if found is not None:
+            return found
+        from kshot.lifecycle.serving import package
+
+        tags = {**lineage.tags(), ACCURACY: _accuracies(root)}
+        address, sealed = package.log_model(root, root / layout.MODEL, run_id, tags)
+        client = store.client()
+        if not client.search_registered_models(f"name='{NAME}'"):
+            history_run.begin(client, root, where)
+        history_run.require_new_numbers(client, history.read(client).events)
+        # The tags are written together with the version: one without its lineage would never be found again.
+        model_id = address.removeprefix("models:/") if address.startswith("models:/m-") else None
+        tags[model_manifest.TAG] = sealed
+        version = client.create_model_version(NAME, address, run_id, tags=tags, model_id=model_id)
+        return _registered(version, is_new=True)
+
+
+def champion(root: Path) -> Registered | None:
+    """The version that serves, None where none was ever promoted."""
+    with store.told(store.connect(root)):
+        return _by_alias(CHAMPION)
+
+
+def find(root: Path, name: str) -> Registered:
+    """The version of that number or alias. Raises RegistryError with the nearest that there are."""
+    with store.told(store.connect(root)):
+        client = store.client()
+        aliases = history.standing(client)
+        numbers = sorted(int(one.version) for one in client.search_model_versions(f"name='{NAME}'"))
+        if not numbers:
+            require_any(client)
+            raise RegistryError("no version of the model is left; `kshot retrain` makes and registers one")
+        wanted = aliases.get(name, name)
+        if wanted.isdecimal() and int(wanted) in numbers:
+            return _registered(client.get_model_version(NAME, str(int(wanted))))
+    raise RegistryError(f"there is no version {name!r}; {_nearest(name, numbers, aliases)}: see `kshot models`")
+
+
+def versions(root: Path) -> dict[str, Registered]:
+    """Every registered version by its number."""
+    with store.told(store.connect(root)):
+        found = store.client().search_model_versions(f"name='{NAME}'")
+    return {str(one.version): _registered(one) for one in found}
+
+
+def require_any(client: "MlflowClient") -> None:
+    """Raise RegistryError where no model is registered, and say so where one was and is gone."""
+    if history_run.registered(client) is None:
+        gone = history.read(client).trouble
+        raise RegistryError(gone or "no model is registered yet; `kshot retrain` makes and registers one")
+
+
+def waiting(client: "MlflowClient") -> list[Registered]:
+    """The versions whose promotion waits for a person."""
+    found = client.search_model_versions(f"name='{NAME}' and tag.`kshot.decision`='{WAITING}'")
+    return sorted((_registered(one) for one in found), key=lambda one: int(one.version))
+
+
+def named(champion: str) -> str:
+    """A champion in words; '' is none."""
+    return f"champion {champion}" if champion else "no champion"
+
+
+def settle(
+    root: Path, version: str, record: dict[str, Any], rules_hash: str, until: datetime | None = None
+) -> tuple[Event, tuple[str, ...]]:
+    """Record the gate's decision (`decision_record.to_json`) as an event, and let the aliases follow.
+
+    A promotion waits for a person where `until` says till when. Returns the event, and in words what had to be put in
+    order before. The event is written first and at once: a crash after it is healed by whoever comes next.
+    The champion that is refused under new rules stays champion: only a better model takes its place.
+    Raises RegistryError where another version became champion since the evidence was gathered, and Overtaken.
+    """
+    promote = bool(record["decision"]["promote"])
+    where = store.connect(root)
+    with store.told(where), exclusive(root, "registry"):
+        client = store.client()
+        held = client.get_model_version(NAME, version)
+        kept, said, _ = history.settled(client, root, where)
+        champion, compared_with = kept.aliases.get(CHAMPION, ""), record["evidence"]["champion"] or ""
+        if champion != compared_with:
+            raise RegistryError(
+                f"version {version} was compared with {named(compared_with)}, and now there is "
+                f"{named(champion)}; run `kshot retrain` again: it trains nothing and judges anew"
+            )
+        action = REFUSED if not promote else PROMOTED if until is None else WAITING
+        about = {name: held.tags[f"kshot.{name}"] for name in ABOUT if f"kshot.{name}" in held.tags}
+        after = with_champion(kept.aliases, version) if action == PROMOTED else dict(kept.aliases)
+        if action != PROMOTED and champion != version:
+            after[CHALLENGER] = version
+        assert held.run_id is not None
+        event = history.append(
+            root,
+            client,
+            kept,
+            action=action,
+            version=version,
+            after=after,
+            who=person(GATE),
+            why=" | ".join(record["decision"]["reasons"]),
+            compared_with=compared_with,
+            rules=rules_hash,
+            until=until.isoformat(timespec="seconds") if action == WAITING and until else "",
+            proof=_keep(client, held.run_id, {**record, "about": about}),
+        )
+    return event, said
+
+
+def _keep(client: "MlflowClient", run_id: str, record: dict[str, Any]) -> Proof:
+    """Keep the record with the run: the newest as decision.json, and each for good under the name of its content."""
+    text = json.dumps(record, indent=2, sort_keys=True)
+    digest = hashlib.sha256(text.encode()).hexdigest()
+    file = f"decisions/{digest[:16]}.json"
+    client.log_text(run_id, text, file)
+    client.log_text(run_id, text, "decision.json")
+    return Proof(run_id, file, digest)
+
+
+def is_settled(found: Registered, now: Registered | None, rules_hash: str, manual: bool = False) -> bool:
+    """Whether `found` bears a decision that stands, with `now` as champion and these rules.
+
+    The gate's decision stands beside the same champion under the same rules, and waits as long as approval is `manual`.
+    A version that the gate replaced is judged again against the one that replaced it. A person's word stands until a
+    person takes it back: a model that was rejected or rolled back from does not return by itself.
+    """
+    decision, champion = found.tags.get("kshot.decision"), now.version if now else ""
+    if decision == "promoted":
+        return champion == found.version
+    if decision in ("rejected", "rolled back"):
+        return True
+    if decision == "replaced":
+        return champion == found.tags.get("kshot.replaced_by")
+    if decision in ("refused", "expired") or (decision == "waiting" and manual):
+        return found.tags.get(RULES) == rules_hash and found.tags.get("kshot.compared_with", "") == champion
+    return False
+
+
+def decision_of(found: Registered) -> tuple[str, tuple[str, ...]]:
+    """The word of the version's decision, '' for none, and the reasons kept with it."""
+    reasons = found.tags.get("kshot.reasons", "")
+    return found.tags.get("kshot.decision", ""), tuple(reasons.split(" | ")) if reasons else ()
+
+
+def model_files(root: Path, version: str, folder: Path) -> Path:
+    """Bring the embedding of a version below `folder`; where it then lies.
+
+    Every file of the model is checked first against the manifest that the version was registered with. Raises
+    RegistryError where the model is gone, and Altered where it is not as it was registered.
+    """
+    place = fetched(root, version, folder)
+    where = store.connect(root)
+    with store.told(where):
+        client = store.client()
+        held = client.get_model_version(NAME, version)
+        events = history.read(client).events
+    model_manifest.require(place, version, recorded_manifest(version, held.tags, events))
+    return place / "artifacts" / layout.EMBEDDING
+
+
+def fetched(root: Path, version: str, folder: Path) -> Path:
+    """Bring the whole model of a version below `folder`, to be looked at: nothing is checked. Raises RegistryError."""
+    import mlflow
+    from mlflow.exceptions import MlflowException
+
+    where, address = store.connect(root), f"models:/{NAME}/{version}"
+    with store.told(where):
+        held = store.client().get_model_version(NAME, version)
+    gone = f"the artifacts of version {version} (run {held.run_id}) are gone from {where}; bring them back from a copy"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        place = Path(mlflow.artifacts.download_artifacts(artifact_uri=address, dst_path=str(folder)))
+    except (OSError, MlflowException) as error:
+        raise RegistryError(gone) from error
+    if not (place / "artifacts" / layout.EMBEDDING).is_dir():
+        raise RegistryError(gone)  # MLflow downloads a folder that is not there as an empty one
+    return place
+
+
+def require_whole(root: Path, version: str) -> None:
+    """Raise RegistryError where the model of a version is gone or not as it was registered; no torch is imported."""
+    with tempfile.TemporaryDirectory() as scratch:
+        model_files(root, version, Path(scratch))
+
+
+def require_recorded(version: Registered) -> None:
+    """Raise RegistryError for a version without a commit, unless a person allowed that when it was trained."""
+    if not version.tags.get("kshot.git_commit") and UNRECORDED not in version.tags:
+        raise RegistryError(
+            f"version {version.version} was trained where git could not say which code it was, so that nobody can tell "
+            f"what made it; commit the code and train another, or `kshot promote {version.version} --allow-unrecorded`"
+        )
+
+
+def _accuracies(root: Path) -> str:
+    scores = json.loads((root / layout.METRICS).read_text(encoding="utf-8"))["accuracy"]
+    return json.dumps({name: [score["mean"], score["low"], score["high"]] for name, score in scores.items()})
+
+
+def _nearest(name: str, numbers: list[int], aliases: dict[str, str]) -> str:
+    if name.isdecimal():
+        if len(numbers) == 1:
+            return f"the only one is {numbers[0]}"
+        near = sorted(numbers, key=lambda number: abs(number - int(name)))[:3]
+        return f"the nearest are {', '.join(map(str, sorted(near)))}"
+    close = difflib.get_close_matches(name, aliases, n=1, cutoff=0.4)
+    if close:
+        return f"did you mean {close[0]} (version {aliases[close[0]]})?"
+    known = ", ".join(f"{alias} (version {version})" for alias, version in aliases.items())
+    return f"there are versions {numbers[0]} to {numbers[-1]}" + (f" and {known}" if known else "")
+
+
+def _by_alias(alias: str) -> Registered | None:
+    from mlflow.exceptions import MlflowException
+    from mlflow.protos.databricks_pb2 import INVALID_PARAMETER_VALUE, RESOURCE_DOES_NOT_EXIST, ErrorCode
+
+    try:
+        return _registered(store.client().get_model_version_by_alias(NAME, alias))
+    except MlflowException as error:
+        if error.error_code in (ErrorCode.Name(RESOURCE_DOES_NOT_EXIST), ErrorCode.Name(INVALID_PARAMETER_VALUE)):
+            return None
+        raise
+
+
+def _registered(version: "ModelVersion", is_new: bool = False) -> Registered:
+    return Registered(str(version.version), str(version.run_id), dict(version.tags), is_new)

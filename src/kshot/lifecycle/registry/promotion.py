@@ -1,0 +1,234 @@
+"""What a person decides about a version: promote, approve, reject, roll back. Each is an event of the history.
+
+A command that was killed and is repeated finishes its event and writes no second one (`acts`). `tell` is called with
+the event before the act is forgotten: what a person was not told yet counts as not done.
+"""
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from kshot.errors import RegistryError
+from kshot.lifecycle.project.files import exclusive
+from kshot.lifecycle.registry import acts, anchor, history, model_versions, promotion_checks
+from kshot.lifecycle.registry.events import (
+    APPROVED,
+    CHAMPION,
+    EXPIRED,
+    PROMOTED_BY_HAND,
+    REJECTED,
+    ROLLED_BACK,
+    Event,
+    Proof,
+    minute,
+    person,
+    with_champion,
+    without,
+)
+from kshot.lifecycle.registry.model_versions import Registered
+from kshot.lifecycle.tracking import store
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+
+Tell = Callable[[Event], object]
+
+
+def silent(event: Event) -> None:
+    """Tell nobody: the caller does."""
+
+
+class Asked(NamedTuple):
+    """What a person asks for: the event's action, the reason on one line, the name given, and how to tell them."""
+
+    action: str
+    why: str
+    by: str
+    tell: Tell
+
+
+class Decision(NamedTuple):
+    """What follows: the version that the event is about, the aliases after it, the champion it was compared with."""
+
+    found: Registered
+    after: dict[str, str]
+    compared_with: str
+
+
+def promote(
+    root: Path, name: str, reason: str, by: str = "", *, allow_unrecorded: bool = False, tell: Tell = silent
+) -> Event:
+    """Make the version champion because a person says so, whatever the gate said.
+
+    Raises RegistryError for an empty reason, a version that is unknown, serves already or is not whole, one whose run
+    failed, and, unless `allow_unrecorded`, one without a commit; Overtaken where somebody else's decision came first.
+    """
+    why = promotion_checks.reason(reason)
+
+    def decide(client: "MlflowClient", record: history.Record, found: Registered) -> Decision:
+        if record.aliases.get(CHAMPION) == found.version:
+            raise RegistryError(f"version {found.version} is the champion already; nothing is to be promoted")
+        if not allow_unrecorded:
+            model_versions.require_recorded(found)
+        promotion_checks.require_sound(root, client, found)
+        after = with_champion(record.aliases, found.version)
+        return Decision(found, after, record.aliases.get(CHAMPION, ""))
+
+    return _decided(root, name, Asked(PROMOTED_BY_HAND, why, by, tell), decide)
+
+
+def approve(root: Path, name: str, reason: str = "", by: str = "", *, tell: Tell = silent) -> Event:
+    """Let the gate's decision about a version that waits be carried out.
+
+    Raises RegistryError for a version that does not wait or has no commit, and where the champion is no longer the
+    one that the evidence compares it with.
+    """
+    why = promotion_checks.reason(reason or "approved")
+
+    def decide(client: "MlflowClient", record: history.Record, found: Registered) -> Decision:
+        promotion_checks.require_waiting(client, found)
+        model_versions.require_recorded(found)
+        champion, compared_with = record.aliases.get(CHAMPION, ""), found.tags.get("kshot.compared_with", "")
+        if champion != compared_with:
+            raise RegistryError(
+                f"version {found.version} was compared with {model_versions.named(compared_with)}, and now there is "
+                f"{model_versions.named(champion)}; {promotion_checks.JUDGE_AGAIN}"
+            )
+        promotion_checks.require_sound(root, client, found)
+        after = with_champion(record.aliases, found.version)
+        return Decision(found, after, compared_with)
+
+    return _decided(root, name, Asked(APPROVED, why, by, tell), decide)
+
+
+def reject(root: Path, name: str, reason: str, by: str = "", *, tell: Tell = silent) -> Event:
+    """Say that the version shall not be champion, whether it waits or not; it is challenger no longer.
+
+    The gate does not promote it again; only `promote` does. Raises RegistryError for the champion.
+    """
+    why = promotion_checks.reason(reason)
+
+    def decide(client: "MlflowClient", record: history.Record, found: Registered) -> Decision:
+        if record.aliases.get(CHAMPION) == found.version:
+            raise RegistryError(
+                f"version {found.version} is the champion and cannot be rejected; go back with "
+                "`kshot rollback --reason ...`, or promote another"
+            )
+        after, compared_with = without(record.aliases, found.version), found.tags.get("kshot.compared_with", "")
+        return Decision(found, after, compared_with)
+
+    return _decided(root, name, Asked(REJECTED, why, by, tell), decide)
+
+
+def rollback(root: Path, reason: str, to: str | None = None, by: str = "", *, tell: Tell = silent) -> Event:
+    """Give the alias back to the champion before this one, or to an earlier one by name.
+
+    The version that is left does not return by itself. Raises RegistryError where no champion came before, and for a
+    version that never was champion.
+    """
+    why = promotion_checks.reason(reason)
+
+    def decide(client: "MlflowClient", record: history.Record, _: Registered | None) -> Decision:
+        found = model_versions.find(root, promotion_checks.earlier(root, record, to))
+        model_versions.require_whole(root, found.version)
+        return Decision(found, with_champion(record.aliases, found.version), record.aliases.get(CHAMPION, ""))
+
+    return _decided(root, to, Asked(ROLLED_BACK, why, by, tell), decide)
+
+
+def catch_up(root: Path) -> tuple[str, ...]:
+    """Finish what a crash left, keep what was moved outside kshot, answer what nobody answered in time.
+
+    Returns a sentence for each; none, and nothing is written or waited for, where all is in order.
+    """
+    where = store.connect(root)
+    with store.told(where):
+        client = store.client()
+        record = history.read(client)
+        if record.stands and not _overdue(client) and not anchor.behind(root, record.run_id, record.events):
+            return ()
+        with exclusive(root, "registry"):
+            record, said, _ = history.settled(client, root, where)
+            for version in _overdue(client):
+                until = minute(version.tags["kshot.waiting_until"])
+                event = history.append(
+                    root,
+                    client,
+                    record,
+                    action=EXPIRED,
+                    version=version.version,
+                    after=without(record.aliases, version.version),
+                    who=person(),
+                    why=f"nobody answered until {until}",
+                    compared_with=version.tags.get("kshot.compared_with", ""),
+                    rules=version.tags.get(model_versions.RULES, ""),
+                )
+                said += (f"version {version.version} is rejected: {event.why}",)
+                record = history.read(client)
+    return said
+
+
+def _decided(
+    root: Path, name: str | None, asked: Asked, decide: Callable[["MlflowClient", history.Record, Any], Decision]
+) -> Event:
+    """Write what `decide` makes of the version `name` as an event, unless a killed command of the same words did."""
+    where = store.connect(root)
+    with store.told(where), exclusive(root, "registry"):
+        client = store.client()
+        who, named = person(promotion_checks.name(asked.by)), name or ""
+        version = acts.version_of(root, asked.action, named, asked.why, who) or _asked_for(root, client, name)
+        record, _, finished = history.settled(client, root, where)
+        act = acts.Act(asked.action, named, version, asked.why, who)
+        event = acts.repeated(root, act, record.events, finished)
+        if event is None:
+            found = model_versions.find(root, version) if version else None
+            event = _append(client, root, record, act, decide(client, record, found))
+    asked.tell(event)
+    acts.end(root)
+    return event
+
+
+def _asked_for(root: Path, client: "MlflowClient", name: str | None) -> str:
+    """The number of the version that is named, '' where none is. Raises RegistryError for one that is unknown.
+
+    An alias that a killed command has already moved means the version that it stood for when the command was given.
+    """
+    if name is None:
+        model_versions.require_any(client)
+        return ""
+    last = history.read(client).last
+    if last is not None and not last.done and name in last.before:
+        return last.before[name]
+    return model_versions.find(root, name).version
+
+
+def _append(client: "MlflowClient", root: Path, record: history.Record, act: acts.Act, decision: Decision) -> Event:
+    found = decision.found
+    mark = acts.begin(root, act)
+    rolled_back = act.action == ROLLED_BACK
+    return history.append(
+        root,
+        client,
+        record,
+        action=act.action,
+        version=found.version,
+        after=decision.after,
+        who=act.who,
+        why=act.why,
+        compared_with=decision.compared_with,
+        rules="" if rolled_back else found.tags.get(model_versions.RULES, ""),
+        proof=_proof(record, found.version),
+        mark=mark,
+    )
+
+
+def _proof(record: history.Record, version: str) -> Proof | None:
+    """The evidence that the gate judged the version by last."""
+    return next((one.proof for one in reversed(record.events) if one.version == version and one.proof), None)
+
+
+def _overdue(client: "MlflowClient") -> list[Registered]:
+    now = datetime.now(UTC)
+    waiting = model_versions.waiting(client)
+    return [one for one in waiting if datetime.fromisoformat(one.tags["kshot.waiting_until"]) < now]

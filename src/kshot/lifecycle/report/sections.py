@@ -1,0 +1,186 @@
+"""What the report shows, read from the stage outputs. A section whose output is missing or empty is None."""
+
+import json
+import math
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from kshot.lifecycle.pages.render import is_missing
+from kshot.lifecycle.pages.thumbnails import Pictures, data_address, of_label, read_pictures
+from kshot.lifecycle.project import layout
+
+HARDEST = 12  # classes shown
+NAMES = ("protocol", "class", "group", "predicted")  # columns of text; all others hold numbers
+
+Section = dict[str, Any]
+
+
+def read_sections(root: Path) -> dict[str, Any]:
+    """Each section by its name in the template."""
+    accuracy = accuracies(root)
+    hardest_protocol = min(accuracy["rows"], key=lambda row: known(row["mean"], 2.0))["protocol"] if accuracy else None
+    pictures = read_pictures(root)
+    return {
+        "accuracy": accuracy,
+        "protocol": hardest_protocol,
+        "training": training(root),
+        "groups": groups(root, hardest_protocol),
+        "classes": hardest_classes(root, hardest_protocol, pictures),
+        "confusions": confusions(root, hardest_protocol, pictures),
+        "projection": projection(root, pictures),
+        "geometry": read_json(root / layout.METRICS).get("geometry"),
+        "space": read_json(root / layout.SPACE),
+    }
+
+
+def accuracies(root: Path) -> Section | None:
+    """Accuracy by protocol, with what the protocol asks and what guessing would reach."""
+    rows = []
+    for protocol, score in read_json(root / layout.METRICS).get("accuracy", {}).items():
+        rows.append({"protocol": protocol, **score, **asked(root, protocol)})
+    metrics = read_json(root / layout.METRICS)
+    more = {"answering": metrics.get("answering"), "unknown": metrics.get("unknown"), "stream": metrics.get("stream")}
+    return {"rows": rows, "scale": scale(rows), **more} if rows else None
+
+
+def asked(root: Path, protocol: str) -> Section:
+    """What an episode of `protocol` asks, in words, and the accuracy of a guess."""
+    try:
+        with np.load(root / layout.EPISODES / f"test-{protocol}.npz", allow_pickle=False) as arrays:
+            _, n_way, k_shot = arrays["support"].shape
+    except FileNotFoundError:
+        return {"asks": "", "chance": None}
+    images = "1 example each" if k_shot == 1 else f"{k_shot} examples each"
+    return {"asks": f"{n_way} classes, {images}", "chance": 1 / n_way}
+
+
+def training(root: Path) -> Section | None:
+    """The steps of the training log: loss, validation, and how it ended."""
+    path = root / layout.TRAIN_LOG
+    lines = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()] if path.exists() else []
+    steps = [line for line in lines if "loss" in line]
+    if not steps:
+        return None
+    validations = [line for line in lines if "val_accuracy" in line]
+    best = [line for line in validations if line.get("best")]
+    unit = "features" if any("features_per_s" in line for line in steps) else "images"
+    return {
+        "steps": [line["step"] for line in steps],
+        "loss": [line["loss"] for line in steps],
+        "active": [line["active"] for line in steps if line.get("active") is not None],
+        "validations": validations,
+        "best": best[-1] if best else None,
+        "unit": unit,
+        "speed": float(np.median([line[f"{unit}_per_s"] for line in steps if f"{unit}_per_s" in line] or [math.nan])),
+        "end": next((line for line in reversed(lines) if line.get("done")), None),
+    }
+
+
+def groups(root: Path, protocol: str | None) -> Section | None:
+    """Accuracy by group, the hardest first; None where the data has no groups."""
+    table = of_protocol(root, "groups.csv", protocol)
+    if not table["group"].astype(bool).any():
+        return None
+    rows = records(table.sort_values(["accuracy", "group"]))
+    return {"rows": rows, "scale": scale(rows)}
+
+
+def hardest_classes(root: Path, protocol: str | None, pictures: Pictures | None) -> list[Section]:
+    """The classes with the lowest accuracy, each with a few of its images."""
+    table = of_protocol(root, "classes.csv", protocol).sort_values(["accuracy", "class", "rotation"]).head(HARDEST)
+    rows = []
+    for row in records(table):
+        turns = int(known(row["rotation"], 0.0))
+        label = f"{row['class']} @{90 * turns}" if turns else row["class"]
+        rows.append({**row, "label": label, "pictures": of_label(pictures, label, 3)})
+    return rows
+
+
+def confusions(root: Path, protocol: str | None, pictures: Pictures | None) -> list[Section]:
+    """The pairs of classes that are taken for each other most often when both are on offer, with images of both."""
+    rows = records(of_protocol(root, "confusions.csv", protocol))
+    return [
+        {
+            **row,
+            "pictures": of_label(pictures, row["class"], 3),
+            "predicted_pictures": of_label(pictures, row["predicted"], 3),
+        }
+        for row in rows
+    ]
+
+
+def projection(root: Path, pictures: Pictures | None) -> list[Section]:
+    """The projected classes: name, points (n, 2) and a picture, taken from the point nearest the class's middle."""
+    table = read_table(root / layout.EVALUATION / "projection.csv", ("x", "y", "class", "group", "image"))
+    classes = []
+    for name, part in table.groupby("class", sort=False):
+        points = part[["x", "y"]].to_numpy(dtype=float)
+        middle = int(np.square(points - np.median(points, axis=0)).sum(axis=1).argmin())
+        image = int(part["image"].iloc[middle])
+        picture = data_address(pictures, image) if pictures is not None else None
+        classes.append({"name": str(name), "points": points.tolist(), "middle": middle, "picture": picture})
+    return classes
+
+
+def of_protocol(root: Path, name: str, protocol: str | None) -> pd.DataFrame:
+    """The rows of one protocol of a table of the evaluation."""
+    columns = {
+        "groups.csv": ("protocol", "group", "queries", "accuracy", "low", "high"),
+        "classes.csv": ("protocol", "class", "rotation", "queries", "accuracy"),
+        "confusions.csv": ("protocol", "class", "predicted", "count", "asked", "rate", "low"),
+    }
+    table = read_table(root / layout.EVALUATION / name, columns[name])
+    return table[table["protocol"] == (protocol or "")]
+
+
+def read_table(path: Path, columns: tuple[str, ...]) -> pd.DataFrame:
+    """A table with at least `columns`; names stay text even where they read "NA" or "007"."""
+    try:
+        table = pd.read_csv(
+            path,
+            dtype=dict.fromkeys(NAMES, str),
+            keep_default_na=False,
+            na_values={name: ["", "nan"] for name in columns if name not in NAMES},
+        )
+    except (FileNotFoundError, pd.errors.EmptyDataError):
+        return pd.DataFrame({name: pd.Series(dtype=str if name in NAMES else float) for name in columns})
+    return table.reindex(columns=list(columns))
+
+
+def records(table: pd.DataFrame) -> list[Section]:
+    """One dictionary a row."""
+    return [{str(name): value for name, value in row.items()} for row in table.to_dict("records")]
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """The object in a file; an empty one if there is no file."""
+    content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+    return content
+
+
+def scale(rows: list[Any]) -> Section:
+    """An axis in per cent for intervals: round ends that hold every figure, 100 included, and a few ticks.
+
+    An end that could not be computed (NaN or None: one episode has no interval) takes no part.
+    """
+    figures = [row.get(name) for row in rows for name in ("low", "mean", "accuracy")]
+    low = 100 * max(0.0, min((value for value in figures if not is_missing(value)), default=0.0))
+    step = next(width for width in (0.5, 1, 2, 5, 10, 20, 25) if (100 - low) / width <= 5 or width == 25)
+    start = max(0.0, math.floor((low - step / 4) / step) * step)
+    ticks = np.arange(start, 100 + step / 2, step)
+    return {"start": start, "span": 100 - start, "ticks": [float(tick) for tick in ticks]}
+
+
+def place(value: Any, axis: Section) -> float | None:
+    """Where a share stands on an axis of `scale`, in per cent of its length; None for a missing one."""
+    if is_missing(value):
+        return None
+    return min(100.0, max(0.0, 100 * (100 * float(value) - float(axis["start"])) / float(axis["span"])))
+
+
+def known(value: Any, otherwise: float) -> float:
+    """`value`, or `otherwise` where it is missing."""
+    return otherwise if is_missing(value) else float(value)

@@ -1,0 +1,70 @@
+"""What a person wants to know after a retraining: the accuracies, the data, the version, the decision."""
+
+import json
+import textwrap
+from pathlib import Path
+
+from kshot.lifecycle.data import data_versions
+from kshot.lifecycle.pipeline.durations import Times, readable
+from kshot.lifecycle.project import layout
+from kshot.lifecycle.project.tables import columns
+from kshot.lifecycle.retraining.steps import Outcome
+
+REFUSED = "the settings in brackets stand in params.yaml; `kshot retrain` judges again"
+TEXT_WIDTH = 64  # beside the names of the facts, on a terminal of 80 columns
+
+
+def accuracy_table(root: Path) -> list[dict[str, str]]:
+    """Return one row a protocol of reports/metrics.json, every value as a person reads it."""
+    metrics = json.loads((root / layout.METRICS).read_text(encoding="utf-8"))
+    mark = f" ({metrics['answering']['by']})" if metrics["answering"]["transductive"] else ""
+    return [
+        {
+            "protocol": protocol + mark,
+            "accuracy": f"{100 * score['mean']:.2f} %",
+            "95 % interval": f"[{100 * score['low']:.2f}, {100 * score['high']:.2f}]",
+            "episodes": f"{score['episodes']:,}",
+        }
+        for protocol, score in metrics["accuracy"].items()
+    ]
+
+
+def closing_words(root: Path, outcome: Outcome, times: Times) -> str:
+    """What stands at the end of a retraining: accuracies, data, version, decision with its reasons, time, pages."""
+    data = data_versions.current(root)
+    assert data is not None
+    note = f", {data.note}" if data.note else ""
+    first, *others = (*([outcome.answer] if outcome.answer else []), *outcome.reasons) or ("",)
+    answer = f"kshot approve {outcome.version}, or kshot reject {outcome.version} --reason ..."
+    facts = [
+        ("data version", f"{data.short}  {data.images:,} images of {data.classes:,} classes{note}"),
+        ("model", f"kshot version {outcome.version}, run {outcome.run_id[:8]}"),
+        ("champion", f"{verdict(outcome)}: {first}"),
+        *(("", reason) for reason in others),
+        *([("to change it", REFUSED)] if outcome.decision == "refused" else []),
+        *([("answer with", answer)] if outcome.until else []),
+        *zip(("time", *[""] * 9), textwrap.wrap(time_taken(times), TEXT_WIDTH), strict=False),
+        ("report", layout.REPORT.as_posix()),
+        ("look further", "kshot ui"),
+    ]
+    start = "nothing has changed: this run and this version hold the answer already\n\n" if outcome.repeated else ""
+    return start + "\n".join([*columns(accuracy_table(root)), "", *(f"  {name:<14}{value}" for name, value in facts)])
+
+
+def time_taken(times: Times) -> str:
+    """The time of all, of each stage that did something, and which had nothing to do."""
+    at_work = [f"{one.stage} {readable(one.seconds)}" for one in times.stages if one.outcome != "unchanged"]
+    unchanged = [one.stage for one in times.stages if one.outcome == "unchanged"]
+    parts = [", ".join(at_work), f"unchanged {', '.join(unchanged)}" if unchanged else ""]
+    return f"{readable(times.total)}: {'; '.join(filter(None, parts))}"
+
+
+def verdict(outcome: Outcome) -> str:
+    """Whether the version is the champion."""
+    if outcome.promoted:
+        return "yes"
+    if outcome.until:
+        return f"waiting for approval until {outcome.until}"
+    if outcome.decision in ("", "refused"):
+        return "no, it stays challenger and nothing else changes"  # there may be no champion
+    return f"no, it was {'rejected' if outcome.decision == 'expired' else outcome.decision}, and the champion serves on"

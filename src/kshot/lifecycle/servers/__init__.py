@@ -1,0 +1,1 @@
+"""Servers on this machine: guarded, with a token, on the loopback address alone."""

@@ -1,0 +1,1 @@
+"""The registered model: packaged with its code, loaded by MLflow."""

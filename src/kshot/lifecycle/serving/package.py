@@ -1,0 +1,150 @@
+"""The registered model: MLflow's pyfunc from code, safetensors inside, no pickle, loadable without kshot installed."""
+
+import base64
+import hashlib
+import io
+import json
+import logging
+import re
+import shutil
+import sys
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from importlib import metadata
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+from PIL import Image
+
+import kshot
+from kshot.evaluation.classifier import load_answering, save_answering
+from kshot.lifecycle.data.packed import read_images, read_manifest
+from kshot.lifecycle.project import layout
+from kshot.lifecycle.serving import model_manifest
+from kshot.lifecycle.tracking import store
+
+EMBEDDING = layout.EMBEDDING
+MODEL_CODE = Path(__file__).with_name("served_model.py")
+NEEDS = ("numpy", "pandas", "pillow", "pyyaml", "safetensors", "scikit-learn", "timm", "torch", "torchvision")
+SERVICES = ("lifecycle", "cli", "flows")
+IMPORT = re.compile(r"^(\s*(?:from|import) )kshot\b", re.MULTILINE)
+
+
+class Logged(NamedTuple):
+    """A model in MLflow: its address for the registry, and the sha256 of its manifest."""
+
+    address: str
+    manifest: str
+
+
+def log_model(root: Path, model: Path, run_id: str, tags: Mapping[str, str] | None = None) -> Logged:
+    """Log the embedding in the folder `model` as the model of run `run_id`, with a manifest of all that is loaded.
+
+    `tags`: those that the version is going to bear; the manifest seals them too.
+    """
+    store.connect(root)
+    import mlflow
+    from mlflow.models import ModelSignature
+    from mlflow.types import ColSpec, Schema
+    from mlflow.types.schema import AnyType
+
+    logging.getLogger("mlflow").setLevel(logging.ERROR)
+    # The scoring server changes what has a type, and tells of a bad value without its row: it would decode "binary"
+    # itself, and make a class 'None' of null in a "string". The model reads the values as they were sent.
+    untyped = AnyType()  # type: ignore[no-untyped-call]
+    signature = ModelSignature(
+        inputs=Schema([ColSpec(untyped, "image"), ColSpec(untyped, "label", required=False)]),
+        outputs=Schema(
+            [
+                ColSpec("string", "label"),
+                ColSpec("double", "score"),
+                ColSpec("double", "distance"),
+                ColSpec("boolean", "unknown", required=False),
+            ]
+        ),
+    )
+    with (
+        tempfile.TemporaryDirectory() as scratch,
+        importable(package := science(Path(scratch))),
+        mlflow.start_run(run_id=run_id, log_system_metrics=False),
+    ):
+        # MLflow keeps a folder under its own name, whatever the name that the code asks for it by.
+        shutil.copytree(model, Path(scratch) / EMBEDDING)
+        save_answering(load_answering(root / layout.EVALUATION), Path(scratch) / EMBEDDING)
+        info = mlflow.pyfunc.log_model(
+            name="model",
+            python_model=str(package.with_name(MODEL_CODE.name)),
+            artifacts={EMBEDDING: str(Path(scratch) / EMBEDDING)},
+            code_paths=[str(package)],
+            pip_requirements=[f"{name}=={metadata.version(name)}" for name in NEEDS],
+            signature=signature,
+            input_example=example(root, model),
+        )
+        sealed = model_manifest.seal(store.client(), str(info.model_id), run_id, tags or {}, Path(scratch))
+    return Logged(str(info.model_uri), sealed)
+
+
+def science(folder: Path) -> Path:
+    """Write the code that answers, and none of the services, into `folder`: a package, and the model's file beside it.
+
+    The package is named after its content. So a version answers with its own code, whatever kshot is installed, and
+    two versions load in one process.
+    """
+    source = Path(kshot.__file__).parent
+    files = {file.relative_to(source): file.read_text(encoding="utf-8") for file in sorted(source.rglob("*.py"))}
+    kept = {place: text for place, text in files.items() if place.parts[0] not in SERVICES}
+    content = "".join(f"{place.as_posix()}\n{text}" for place, text in kept.items())
+    package = folder / f"kshot_{hashlib.sha256(content.encode()).hexdigest()[:12]}"
+    for place, text in kept.items():
+        (package / place).parent.mkdir(parents=True, exist_ok=True)
+        (package / place).write_text(IMPORT.sub(rf"\1{package.name}", text), encoding="utf-8")
+    code = IMPORT.sub(rf"\1{package.name}", MODEL_CODE.read_text(encoding="utf-8"))
+    (folder / MODEL_CODE.name).write_text(code, encoding="utf-8")
+    return package
+
+
+@contextmanager
+def importable(package: Path) -> Iterator[None]:
+    """Let the package be imported in the block, and forget it after it, with what MLflow adds to the path."""
+    places, modules = list(sys.path), set(sys.modules)
+    sys.path.insert(0, str(package.parent))
+    try:
+        yield
+    finally:
+        sys.path[:] = places
+        for name in set(sys.modules) - modules:
+            if name.split(".")[0] == package.name:
+                del sys.modules[name]
+
+
+def example(root: Path, model: Path) -> pd.DataFrame:
+    """Two classes of one support image each and one query: packed images as PNG, cropped as they are, not inverted."""
+    inverted = json.loads((model / "embedding.json").read_text(encoding="utf-8"))["ingest"]["invert"]
+    manifest, images = read_manifest(root), read_images(root)
+    names = manifest["class"].drop_duplicates().head(2).tolist()
+    rows = [int((manifest["class"] == name).to_numpy().argmax()) for name in names]
+    last = int(np.flatnonzero(manifest["class"] == names[0])[-1])
+    shown = [255 - images[row] if inverted else images[row] for row in (*rows, last)]
+    labels: list[object] = [*names, None]
+    return pd.DataFrame({"image": [png(pixels) for pixels in shown], "label": labels})
+
+
+def png(pixels: np.ndarray) -> bytes:
+    """uint8 (S, S, C) as the bytes of a PNG."""
+    buffer = io.BytesIO()
+    Image.fromarray(pixels[:, :, 0] if pixels.shape[2] == 1 else pixels).save(buffer, format="PNG")
+    return buffer.getvalue()
+
+
+def request(support: dict[str, list[Path]], queries: list[Path]) -> dict[str, object]:
+    """The JSON body that a scoring server takes: files of each class as support, other files as queries."""
+    data: list[list[str | None]] = [[_base64(file), label] for label, files in support.items() for file in files]
+    data += [[_base64(file), None] for file in queries]
+    return {"dataframe_split": {"columns": ["image", "label"], "data": data}}
+
+
+def _base64(file: Path) -> str:
+    return base64.b64encode(file.read_bytes()).decode()

@@ -1,0 +1,162 @@
+"""The model that MLflow loads: a few labelled images and some without a label in, an answer for each of those out.
+
+MLflow runs this file from the registered version, beside a copy of the science, so it imports nothing else of kshot.
+Errors are MLflow's, because its scoring server tells the sender of no other.
+"""
+
+import base64
+import binascii
+import math
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+from mlflow.exceptions import MlflowException
+from mlflow.models import set_model
+from mlflow.pyfunc.model import PythonModel, PythonModelContext
+
+from kshot.classifiers.prototype import prototype_head
+from kshot.classifiers.table import Head
+from kshot.data.image_formats import LARGEST
+from kshot.data.images import decoded, prepare
+from kshot.errors import DataError, NotConverged
+from kshot.evaluation.classifier import Answering, answering_method, load_answering, scorer
+from kshot.manifest import own_difference
+from kshot.methods.method import Method
+from kshot.nets.embedding import embed
+from kshot.params.schema import recorded_ingest
+
+EXACT = 2**53  # whole numbers up to here are told apart as floats
+PIXELS_A_REQUEST = 300_000_000  # of all its images together: 25 photographs of 12 million each
+
+
+class FewShot(PythonModel):
+    """Answers few-shot questions by the head that it was measured with."""
+
+    method: Method
+    answering: Answering
+    scores: Head
+
+    def load_context(self, context: PythonModelContext) -> None:
+        """Load the embedding that was registered, and how it answers."""
+        folder = Path(context.artifacts["embedding"])
+        if other := own_difference(folder.parents[1]):
+            raise MlflowException(
+                f"the model is not as it was registered: {other[0]}; `kshot audit` says more, and a version that is "
+                "whole can be served instead"
+            )
+        self.answering = load_answering(folder)
+        self.method = answering_method(folder, self.answering)
+        self.scores = scorer(self.method, self.answering.head)
+
+    def predict(self, context: Any, model_input: pd.DataFrame, params: Any = None) -> pd.DataFrame:
+        """One row a query: label, score, distance, perhaps unknown, in the order of the queries.
+
+        Rows with a label are the support, rows without (None, NaN or '') the queries; any number of classes, any
+        number of images each. `image` holds the bytes of a PNG or JPEG, or their base64; `label` text or whole numbers.
+
+        label     the predicted class, as text
+        score     softmax over the classes of the classifier's scores (for prototypes: of minus the squared distances),
+                  in [0, 1]; not calibrated, so not the probability that the prediction is right
+        distance  Euclidean distance to the mean of the predicted class; NaN for methods without a fixed embedding
+        unknown   where validation classes set a threshold: whether the query is farther from every class than that
+
+        A transductive classifier uses all queries of the request together. Requests may come from several threads at
+        once. Raises MlflowException, INVALID_PARAMETER_VALUE, for a request that cannot be answered.
+        """
+        try:
+            return self._answer(model_input)
+        except DataError as error:
+            raise MlflowException.invalid_parameter_value(str(error)) from None
+
+    def _answer(self, model_input: pd.DataFrame) -> pd.DataFrame:
+        if "image" not in model_input:
+            raise DataError("the request has no column 'image'; needs image, and label for the support")
+        model_input = _one_row_an_image(model_input)
+        values = model_input.get("label", pd.Series([None] * len(model_input)))
+        labels = [_label(row, value) for row, value in enumerate(values)]
+        support = [row for row, label in enumerate(labels) if label]
+        queries = [row for row, label in enumerate(labels) if not label]
+        if not support or not queries:
+            missing = "a label, so there is no support" if not support else "an empty label, so there is no query"
+            raise DataError(f"no row has {missing}; needs labelled images and at least one without a label")
+        points = self._embed(model_input["image"].tolist())
+        names = sorted({labels[row] for row in support})
+        places = torch.tensor([names.index(labels[row]) for row in support])
+        known, asked = points[support][None], points[queries][None]
+        try:
+            scores = self.scores(known, places, asked, len(names))[0]
+        except (ValueError, NotConverged) as error:
+            raise DataError(f"head {self.answering.head} cannot answer this: {error}") from None
+        score, nearest = scores.softmax(1).max(1)
+        distances = self._distance(known, places, asked, len(names))
+        distance = distances.gather(1, nearest[:, None]).flatten()
+        answers = pd.DataFrame(
+            {
+                "label": [names[place] for place in nearest.tolist()],
+                "score": score.double().numpy(),
+                "distance": distance.double().numpy(),
+            }
+        )
+        threshold = self.answering.threshold(len(support) / len(names))
+        if threshold is not None:
+            answers["unknown"] = (distances.amin(1) > threshold).numpy()
+        return answers
+
+    def _distance(self, known: torch.Tensor, places: torch.Tensor, asked: torch.Tensor, n_way: int) -> torch.Tensor:
+        if not self.method.has_space:
+            return torch.full((asked.shape[1], n_way), torch.nan)
+        squared = -prototype_head(known, places, asked, n_way)[0]
+        return squared.clamp_min(0).sqrt()
+
+    def _embed(self, pictures: list[Any]) -> torch.Tensor:
+        ingest = recorded_ingest(self.method.embedding.settings)
+        pixels = []
+        left = PIXELS_A_REQUEST
+        for row, picture in enumerate(pictures):
+            try:
+                with decoded(_bytes(picture), ingest.channels, min(left, LARGEST)) as image:
+                    left -= image.shape[0] * image.shape[1]
+                    pixels.append(prepare(image, ingest))
+            except DataError as error:
+                raise DataError(f"row {row}: {error}; needs the bytes of a PNG or JPEG, or their base64") from None
+        return embed(self.method, np.stack(pixels), np.arange(len(pixels)))
+
+
+def _one_row_an_image(frame: pd.DataFrame) -> pd.DataFrame:
+    """The request with one row an image: MLflow makes one row of lists of JSON `inputs` whose values are all text."""
+    if len(frame) != 1 or not any(isinstance(value, list) for value in frame.iloc[0]):
+        return frame
+    try:
+        return frame.explode(list(frame.columns), ignore_index=True)
+    except ValueError:
+        lengths = ", ".join(f"{name} {len(value)}" for name, value in frame.iloc[0].items())
+        raise DataError(f"the columns differ in length ({lengths}); needs one label, or null, for each image") from None
+
+
+def _label(row: int, value: Any) -> str:
+    """The label as text; '' for a query. A whole number reads as it is written in JSON: pandas makes 1.0 of a 1 beside
+    a null."""
+    if value is None or value is pd.NA or (isinstance(value, float | np.floating) and math.isnan(value)):
+        return ""
+    if isinstance(value, str):
+        return str(value)
+    if isinstance(value, int | np.integer) and not isinstance(value, bool):
+        return str(int(value))
+    if isinstance(value, float | np.floating) and float(value).is_integer() and abs(float(value)) < EXACT:
+        return str(int(value))
+    raise DataError(f"row {row}: its label is {value!r}; needs text, a whole number, or null for a query")
+
+
+def _bytes(picture: Any) -> bytes:
+    if isinstance(picture, bytes | bytearray):
+        return bytes(picture)
+    try:
+        return base64.b64decode("".join(picture.split()), validate=True)  # some encoders break lines
+    except (binascii.Error, ValueError, AttributeError):
+        raise DataError("it is neither bytes nor base64") from None
+
+
+set_model(FewShot())

@@ -1,0 +1,94 @@
+"""The class and split of each image of a folder or archive, by the folders above it."""
+
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from kshot.data.splits import split_named
+from kshot.lifecycle.project.shown_names import shown
+from kshot.lifecycle.sources.source_image import normal
+from kshot.lifecycle.sources.split_folders import without_split_folders
+
+
+@dataclass(frozen=True)
+class Classes:
+    """labels: the class of each image; splits: class to split, where folders say one; empty: classes without an image;
+    notes: what a person should know of how they came about."""
+
+    labels: list[str]
+    splits: dict[str, str]
+    empty: list[str]
+    notes: list[str]
+
+
+def classes_of(
+    images: Sequence[Path], leaves: Sequence[Path], *, packed: bool, unlabelled: bool = False, merge: bool = False
+) -> Classes:
+    """The classes of images at these paths below a source; `leaves` are all its folders that hold no other.
+
+    `packed`: the source is an archive, of which one folder around everything is no part of the names. Nor is one folder
+    inside each class folder that bears the same name in all of them: n01443537/images.
+    """
+    notes = []
+    top = _wrapping(images)
+    if top and packed:
+        images = [Path(*path.parts[1:]) for path in images]
+        leaves = [Path(*leaf.parts[1:]) if leaf.parts[:1] == (top,) else leaf for leaf in leaves]
+        notes.append(f"the folder {shown(top)}/ around all others is no part of the class names")
+    inner = _inside_each(images)
+    if inner:
+        images = [path.parent.parent / path.name for path in images]
+        leaves = [leaf.parent if leaf.name == inner else leaf for leaf in leaves]
+        notes.append(f"the folder {shown(inner)}/ in each class folder is no part of the class names")
+    folders = sorted({path.parent for path in images if len(path.parts) > 1})
+    placed = None
+    if not unlabelled or any(len(folder.parts) > 1 for folder in folders):
+        placed = without_split_folders(folders, merge=merge)
+    if placed is not None:
+        notes.append(placed.note)
+    if top and not packed and (placed is None or placed.level > 0):
+        notes.append(f"all classes lie in {shown(top)}/, a part of their names; add that folder to leave it out")
+
+    def name_of(folder: Path) -> str:
+        return placed.label(folder) if placed is not None else "/".join(folder.parts)
+
+    labels = [normal(name_of(path.parent)) for path in images]
+    empty = set() if unlabelled else {normal(name_of(leaf)) for leaf in leaves} - {""}
+    splits = {normal(name): split for name, split in placed.splits.items()} if placed is not None else {}
+    notes += _written_alike({name_of(folder) for folder in folders})
+    return Classes(labels, splits, sorted(empty - set(labels)), notes)
+
+
+def _wrapping(images: Sequence[Path]) -> str:
+    """The one folder that holds all images and none of them itself; '' where there is none."""
+    tops = {path.parts[0] for path in images}
+    return tops.pop() if len(tops) == 1 and all(len(path.parts) > 2 for path in images) else ""
+
+
+def _inside_each(images: Sequence[Path]) -> str:
+    """The name of the one folder inside every class folder that holds its images; '' where there is none."""
+    folders = {path.parent for path in images}
+    names = {folder.name for folder in folders}
+    if len(folders) < 2 or len(names) > 1 or any(len(folder.parts) < 2 for folder in folders):
+        return ""
+    name = names.pop()
+    return "" if split_named(name) else name
+
+
+def _written_alike(names: set[str]) -> list[str]:
+    """Notes on folders whose names a person can hardly tell apart."""
+    forms, cases = defaultdict(set), defaultdict(set)
+    for name in names:
+        forms[normal(name)].add(name)
+        cases[normal(name).casefold()].add(normal(name))
+    notes = [
+        f"{len(same)} folders are one class, {shown(name)}: their names differ in Unicode form alone"
+        for name, same in sorted(forms.items())
+        if len(same) > 1
+    ]
+    alike = sorted(sorted(same) for same in cases.values() if len(same) > 1)
+    if alike:
+        example = " and ".join(shown(name) for name in alike[0])
+        notes.append(f"class names that differ in case alone stay classes of their own, such as {example}")
+    return notes

@@ -1,0 +1,149 @@
+"""Whether files are images: the header of every file, and the whole of as many as is cheap."""
+
+import itertools
+import os
+import warnings
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+from typing import NamedTuple, TypeVar
+
+from kshot.data.image_formats import LARGEST, Header, read_header
+from kshot.data.images import WINDOW, decoded
+from kshot.errors import DataError
+from kshot.lifecycle.sources.left_out import ARCHIVE
+
+DECODED = 10**9  # pixels that are decoded to see whether they can be: some ten seconds
+FLAT = 16  # of 255: an image whose pixels differ by less shows next to nothing
+NO_IMAGE = "no image"
+HEIC = "HEIC, which cannot be opened here: convert it to JPEG"
+POSTSCRIPT = "PostScript, which is a program and is not run"
+STARTS = {
+    **dict.fromkeys((b"PK\x03\x04", b"PK\x05\x06", b"Rar!", b"7z\xbc\xaf", b"\x1f\x8b", b"BZh"), ARCHIVE),
+    **dict.fromkeys((b"%!PS", b"\xc5\xd0\xd3\xc6"), POSTSCRIPT),
+    b"%PDF": "PDF, a document and no image",
+    **dict.fromkeys((b"II*\0", b"MM\0*"), "TIFF of a kind that cannot be opened here"),
+}
+BRANDS = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1")
+DEEP = {"F": "floats, each scaled by its own range", "I": "32-bit integers, each scaled by its own range"}
+T = TypeVar("T")
+R = TypeVar("R")
+
+
+class Problem(NamedTuple):
+    """Why a file is no image that can be taken: a reason that many files share, and what is said of this one."""
+
+    reason: str
+    detail: str = ""
+
+
+class Decoding(NamedTuple):
+    """problems: a file each, None where it decodes or was not tried; tried: how many were; flat: the files of them in
+    which next to nothing is to be seen."""
+
+    problems: list[Problem | None]
+    tried: int
+    flat: list[Path]
+
+
+def check_headers(files: Sequence[Path]) -> list[Header | Problem]:
+    """The header of each file, or why it has none."""
+
+    def look(file: Path) -> Header | Problem:
+        try:
+            return read_header(file)
+        except (DataError, OSError) as error:
+            return problem(file, error)
+
+    return list(_mapped(look, files))
+
+
+def check_decoding(files: Sequence[Path], headers: Sequence[Header], most: int = DECODED) -> Decoding:
+    """Decode the files, the smaller ones first, until `most` pixels are decoded."""
+    order = sorted(range(len(files)), key=lambda row: (headers[row].pixels, str(files[row])))
+    totals = itertools.accumulate(headers[row].pixels for row in order)
+    chosen = [row for row, total in zip(order, totals, strict=True) if total <= most]
+
+    def look(row: int) -> Problem | bool:
+        try:
+            with decoded(files[row], 3) as pixels:
+                return int(pixels.max()) - int(pixels.min()) < FLAT
+        except (DataError, OSError) as error:
+            return problem(files[row], error)
+
+    problems: list[Problem | None] = [None] * len(files)
+    flat = []
+    for row, found in zip(chosen, _mapped(look, chosen), strict=True):
+        if isinstance(found, Problem):
+            problems[row] = found
+        elif found:
+            flat.append(files[row])
+    return Decoding(problems, len(chosen), sorted(flat))
+
+
+def problem(file: Path, error: DataError | OSError) -> Problem:
+    """What is wrong with a file of which this was said."""
+    if isinstance(error, OSError):
+        return Problem("cannot be read", error.strerror or str(error))
+    text = str(error)
+    if text == "the file is empty":
+        return Problem("an empty file")
+    if text.startswith("it has "):
+        return Problem(f"over {LARGEST:,} pixels", text.partition(";")[0].removeprefix("it has "))
+    if text.startswith("it is no image"):
+        return Problem(_kind(file))
+    return Problem("does not decode", text.removeprefix("it cannot be decoded: "))
+
+
+def header_notes(headers: Iterable[Header]) -> list[str]:
+    """What of these images is not as it stands in the files: depth, and frames or pages after the first."""
+    headers = list(headers)
+    notes = []
+    for mode, text in DEEP.items():
+        count = sum(one.mode == mode and (mode == "F" or one.format == "TIFF") for one in headers)
+        if count:
+            notes.append(f"{_images(count)} of {text}")
+    deep = sum(one.mode.startswith("I;16") for one in headers)
+    if deep:
+        notes.append(f"{_images(deep)} of 16 bits, scaled to 8 (as 12 bits where none exceeds 4,095)")
+    frames = sum(one.frames for one in headers)
+    if frames:
+        notes.append(f"{_images(frames)} of several frames or pages, of which the first is taken")
+    return notes
+
+
+def _images(count: int) -> str:
+    return f"{count:,} image{'s' if count > 1 else ''}"
+
+
+def _kind(file: Path) -> str:
+    """What a file is that is no image, by its first bytes."""
+    with file.open("rb") as content:
+        start = content.read(512)
+    for magic, reason in STARTS.items():
+        if start.startswith(magic):
+            return reason
+    if start[4:8] == b"ftyp":
+        return HEIC if start[8:12] in BRANDS else "a film and no image"
+    text = start.lstrip(b"\xef\xbb\xbf \t\r\n").lower()
+    if text.startswith((b"<!doctype html", b"<html")):
+        return "a web page and no image"
+    if b"<svg" in text:
+        return "SVG, a drawing and no image"
+    return NO_IMAGE
+
+
+def _mapped(look: Callable[[T], R], values: Sequence[T]) -> Iterator[R]:
+    rest = iter(values)
+    # Pillow warns of odd files on stderr; each of them is told here, once.
+    with _quiet(), ThreadPoolExecutor(max(4, os.cpu_count() or 1)) as pool:
+        while window := list(itertools.islice(rest, WINDOW)):
+            yield from pool.map(look, window)
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield

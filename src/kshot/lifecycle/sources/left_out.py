@@ -1,0 +1,80 @@
+"""The files of a source that are not taken, by reason, in words, and when a person has to agree to it."""
+
+import textwrap
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from kshot.lifecycle.project.shown_names import shown
+
+WIDTH = 80
+LARGEST_SHARE = 0.1  # of a source's files that may be left out without a person's consent
+ARCHIVE = "an archive inside the source: unpack it first"
+
+
+@dataclass(frozen=True)
+class LeftOut:
+    """A file that is not taken. `detail` is what is said of an example alone; counts: False for a system's files."""
+
+    path: Path
+    reason: str
+    detail: str = ""
+    counts: bool = True
+
+
+def lines(files: int, left_out: Sequence[LeftOut], empty: Sequence[str]) -> list[str]:
+    """What was left out of `files` files, as lines of at most 80 columns but for long names; none for nothing."""
+    told = []
+    if left_out:
+        told.append(f"left out {len(left_out):,} of {files:,} files:")
+    groups = Counter((one.reason, one.path.suffix) for one in left_out)
+    for (reason, ending), count in groups.most_common():
+        example = next(one for one in left_out if (one.reason, one.path.suffix) == (reason, ending))
+        told += filled(f"{count:,} {ending or 'without ending'}: {reason}", "  ", "    ")
+        detail = f" ({example.detail})" if example.detail else ""
+        told += filled(f"{'such as ' if count > 1 else ''}{shown(example.path.as_posix())}{detail}", "    ", "    ")
+    if empty:
+        told += filled(empty_classes(empty, len(empty)), "", "  ")
+    return told
+
+
+def consent_needed(files: int, left_out: Sequence[LeftOut], empty: Sequence[str]) -> str:
+    """Why a person has to agree to what is left out, '' where nobody has to."""
+    counted = [one for one in left_out if one.counts]
+    of_all = files - (len(left_out) - len(counted))
+    reasons = []
+    if len(counted) > LARGEST_SHARE * of_all:
+        groups = Counter((one.reason, one.path.suffix) for one in counted)
+        (reason, ending), count = groups.most_common(1)[0]
+        others = ", and others" if len(groups) > 1 else ""
+        told = f"{count:,} {ending or 'without ending'}: {reason}{others}"
+        reasons.append(f"{len(counted):,} of {of_all:,} files are left out ({told})")
+    elif archives := [one for one in counted if one.reason == ARCHIVE]:
+        reasons.append(f"{shown(archives[0].path.as_posix())} is {ARCHIVE}")
+    if empty:
+        reasons.append(empty_classes(empty, 3))
+    return "; ".join(reasons)
+
+
+def summary(files: int, left_out: Sequence[LeftOut]) -> list[str]:
+    """One line on what was left out of `files` files, a system's own files apart; none for nothing."""
+    counted = [one for one in left_out if one.counts]
+    if not counted:
+        return []
+    reason = counted[0].reason + (f" ({counted[0].detail})" if counted[0].detail else "")
+    return [f"{len(counted):,} of {files:,} files are left out, such as {shown(str(counted[0].path))}: {reason}"]
+
+
+def empty_classes(empty: Sequence[str], most: int) -> str:
+    """That these classes have no image, at most so many of them by name."""
+    names = ", ".join(shown(name) for name in empty[:most])
+    more = f" and {len(empty) - most} more" if len(empty) > most else ""
+    return f"class {names} comes out empty" if len(empty) == 1 else f"classes {names}{more} come out empty"
+
+
+def filled(text: str, first: str = "", rest: str = "  ") -> list[str]:
+    """The text as lines of at most 80 columns, longer only where one word is."""
+    return textwrap.wrap(
+        text, WIDTH, initial_indent=first, subsequent_indent=rest, break_long_words=False, break_on_hyphens=False
+    )

@@ -1,0 +1,141 @@
+"""Manifests and split tables, read into images; an error names the row and the cause."""
+
+import difflib
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from kshot.data.splits import SPLITS, split_named
+from kshot.errors import DataError
+from kshot.lifecycle.project.shown_names import shown
+from kshot.lifecycle.sources.source_image import SourceImage, check_name, group_of, normal
+from kshot.lifecycle.sources.tables import Row, read_rows
+
+COLUMNS = ("path", "class", "group", "split")
+OPTIONAL = ("class", "group", "split", "drawer")
+NEEDS_SPLIT = f"needs {', '.join(SPLITS)}"
+
+
+def read_manifest(
+    path: Path, *, unlabelled: bool = False, inside: Path | None = None
+) -> tuple[list[SourceImage], list[str]]:
+    """The images that a manifest names, and notes on how it was read.
+
+    With `unlabelled` the column class may be missing; with `inside` no path may lead out of that folder. Raises
+    DataError for a row that cannot be followed, and for classes in two splits or in none where others have one.
+    """
+    rows = read_rows(path, ("path",) if unlabelled else ("path", "class"), OPTIONAL)
+    images: list[SourceImage] = []
+    numbers: list[int] = []
+    seen: dict[Path, tuple[int, SourceImage]] = {}
+    repeated = []
+    for row in rows:
+        image = _image(path, row, unlabelled, inside)
+        before = seen.setdefault(image.file, (row.number, image))
+        if before[1] is not image:
+            if before[1] != image:
+                raise DataError(f"{_at(path, row)} stands in row {before[0]} too, with other values; needs one row")
+            repeated.append(row.number)
+            continue
+        images.append(image)
+        numbers.append(row.number)
+    _check_splits(path, images, numbers)
+    notes = []
+    if repeated:
+        notes.append(f"{len(repeated)} rows of the manifest are repeated and count once, such as row {repeated[0]}")
+    return images, notes
+
+
+def with_split(images: Sequence[SourceImage], table: Path, empty: Sequence[str] = ()) -> list[SourceImage]:
+    """The images with the split that a table of class,split gives each class; classes in `empty` may be in it too.
+
+    Raises DataError where the table is no such table, leaves a class out, or names one that is not there.
+    """
+    known = {image.label for image in images}
+    place: dict[str, str] = {}
+    for row in read_rows(table, ("class", "split")):
+        name = normal(row.values["class"])
+        where = f"{table}, row {row.number}"
+        split = split_named(row.values["split"])
+        if not split:
+            raise DataError(f"{where} has the split {row.values['split']!r}; {NEEDS_SPLIT}")
+        if name in place:
+            raise DataError(f"{where} names class {name!r} twice; needs one line a class")
+        if name not in known and name not in empty:
+            raise DataError(f"{where} names class {name!r}; the images have no such class{_nearest(name, known)}")
+        place[name] = split
+    absent = sorted(known - place.keys())
+    if absent:
+        more = f" and {len(absent) - 1} more" if len(absent) > 1 else ""
+        raise DataError(
+            f"{table} leaves out class {absent[0]!r}{more}; needs a line for each class{_nearest(absent[0], place)}"
+        )
+    return [replace(image, split=place[image.label]) for image in images]
+
+
+def _image(path: Path, row: Row, unlabelled: bool, inside: Path | None) -> SourceImage:
+    values = row.values
+    if not values["path"]:
+        raise DataError(f"{path}, row {row.number} has no path; needs one, or delete the row")
+    label = normal(values.get("class", ""))
+    if not label and not unlabelled:
+        raise DataError(f"{_at(path, row)} has no class; needs one, or delete the row")
+    if label:
+        try:
+            check_name("class", label)
+        except DataError as error:
+            raise DataError(f"{path}, row {row.number}: {error}") from None
+    split = split_named(values.get("split", ""))
+    if values.get("split") and not split:
+        raise DataError(f"{_at(path, row)} has the split {values['split']!r}; {NEEDS_SPLIT}, or nothing")
+    group, drawer = normal(values.get("group", "")), normal(values.get("drawer", ""))
+    return SourceImage(_file(path, row, inside), label, group or group_of(label), split, drawer)
+
+
+def _file(path: Path, row: Row, inside: Path | None) -> Path:
+    name = row.values["path"]
+    file = path.parent / name
+    if not file.exists() and "\\" in name:
+        file = path.parent / name.replace("\\", "/")
+    if not file.is_file():
+        if file.is_dir():
+            raise DataError(f"{_at(path, row)} is a folder; needs the path of one image")
+        raise DataError(f"{_at(path, row)} is no file{_other_case(file)}; needs paths from the manifest's own folder")
+    if inside is not None and not file.resolve().is_relative_to(inside.resolve()):
+        raise DataError(f"{_at(path, row)} leads out of the archive; needs paths inside it")
+    return file
+
+
+def _other_case(file: Path) -> str:
+    if not file.parent.is_dir():
+        return f": there is no folder {shown(str(file.parent))}"
+    near = [one.name for one in file.parent.iterdir() if one.name.casefold() == file.name.casefold()]
+    return f" (there is {near[0]!r}, written in another case)" if near else ""
+
+
+def _check_splits(path: Path, images: Sequence[SourceImage], numbers: Sequence[int]) -> None:
+    first: dict[str, tuple[int, str]] = {}
+    for number, image in zip(numbers, images, strict=True):
+        row, split = first.setdefault(image.label, (number, image.split))
+        if split != image.split:
+            one, other = (repr(name) if name else "no split" for name in (split, image.split))
+            raise DataError(
+                f"{path} has class {image.label!r} in two splits: row {row} says {one}, row {number} {other}; "
+                "needs every class in one"
+            )
+    without = [(row, label) for label, (row, split) in first.items() if not split]
+    if 0 < len(without) < len(first):
+        row, label = without[0]
+        more = f" and {len(without) - 1} more" if len(without) > 1 else ""
+        raise DataError(
+            f"{path}, row {row}: class {label!r}{more} has no split, and others have; needs one for each class, or none"
+        )
+
+
+def _at(path: Path, row: Row) -> str:
+    return f"{path}, row {row.number}: {shown(row.values['path'])!r}"
+
+
+def _nearest(name: str, others: object) -> str:
+    near = difflib.get_close_matches(name, list(others), n=1)  # type: ignore[call-overload]
+    return f" (the nearest is {near[0]!r})" if near else ""

@@ -1,0 +1,45 @@
+"""One image of a source: its file, its class, and the names that can be stored."""
+
+import unicodedata
+from dataclasses import dataclass
+from pathlib import Path
+
+from kshot.errors import DataError
+
+LONGEST_NAME = 200  # bytes of one folder's name; file systems end at 255
+
+
+@dataclass(frozen=True)
+class SourceImage:
+    """One file, and where it belongs; group, split and drawer (`kshot.data.drawers`) may be ''."""
+
+    file: Path
+    label: str
+    group: str
+    split: str
+    drawer: str = ""
+
+
+def group_of(label: str) -> str:
+    """The class without its last part, '' if it has only one."""
+    return label.rpartition("/")[0]
+
+
+def normal(name: str) -> str:
+    """The name in Unicode's composed form, NFC: macOS writes é as e and an accent, others as one sign."""
+    return unicodedata.normalize("NFC", name)
+
+
+def check_name(kind: str, name: str) -> None:
+    """Raise DataError for the name of a class or file (`kind`) that would not survive as a path, in CSV or in JSON."""
+    for part in name.split("/"):
+        bad = (
+            part in ("", ".", "..")
+            or part != part.strip()
+            or any(unicodedata.category(sign) in ("Cc", "Cs") or sign == "\\" for sign in part)
+        )
+        if bad or len(part.encode("utf-8", "surrogateescape")) > LONGEST_NAME:
+            raise DataError(
+                f"{kind} {name!r} cannot be kept as a name; needs parts without control signs, backslashes or blanks "
+                f"at their ends, of at most {LONGEST_NAME} bytes: rename it"
+            )

@@ -1,0 +1,229 @@
+"""What a person can bring in: a folder tree, an archive, or a manifest, read as one list of images."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from kshot.data.image_formats import Header
+from kshot.errors import DataError
+from kshot.lifecycle.project import layout
+from kshot.lifecycle.project.shown_names import shown
+from kshot.lifecycle.sources import left_out
+from kshot.lifecycle.sources.archives import is_archive, unpack
+from kshot.lifecycle.sources.classes import classes_of
+from kshot.lifecycle.sources.image_check import NO_IMAGE, Problem, check_decoding, check_headers, header_notes
+from kshot.lifecycle.sources.left_out import LeftOut, filled
+from kshot.lifecycle.sources.manifests import COLUMNS, read_manifest
+from kshot.lifecycle.sources.source_image import SourceImage, check_name, group_of
+from kshot.lifecycle.sources.tables import TABLES, read_rows
+from kshot.lifecycle.sources.tree import kept_by, walk
+
+GLYPHS = "glyphs"
+MANIFEST = "manifest.csv"  # beside images/: the form of data/raw
+IN_NO_CLASS = "in no class folder"
+NO_HEADER = Header("", "", 0, 0, False)
+SPREADSHEETS = (".xlsx", ".xls", ".ods", ".numbers")
+NEEDED = "a folder, a .zip or .tar, a .csv or .parquet"
+
+
+@dataclass(frozen=True)
+class Source:
+    """What was read of a source.
+
+    images: sorted by class and name
+    files: how many files there are, those of an operating system too
+    left_out: those that are not taken, and why
+    empty: the classes of which no image is left
+    headers: one an image
+    notes: what a person should know of how it was read
+    """
+
+    images: list[SourceImage]
+    files: int
+    left_out: list[LeftOut] = field(default_factory=list)
+    empty: list[str] = field(default_factory=list)
+    headers: list[Header] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+
+    def without(self, lost: Sequence[LeftOut | None]) -> "Source":
+        """The same without the images at whose place `lost` says why."""
+        kept = [row for row, reason in enumerate(lost) if reason is None]
+        images = [self.images[row] for row in kept]
+        gone = {image.label for image in self.images} - {image.label for image in images} - {""}
+        return replace(
+            self,
+            images=images,
+            headers=[self.headers[row] for row in kept],
+            left_out=[*self.left_out, *(reason for reason in lost if reason is not None)],
+            empty=sorted({*self.empty, *gone}),
+        )
+
+    def lines(self) -> list[str]:
+        """What was left out, and the notes, as lines for a terminal."""
+        notes = [line for note in [*self.notes, *header_notes(self.headers)] for line in filled(note)]
+        return [*left_out.lines(self.files, self.left_out, self.empty), *notes]
+
+
+def check_given(source: str) -> None:
+    """Raise DataError for empty text, which an unset variable gives and which as a path is the working folder."""
+    if not source.strip():
+        raise DataError(f"no source is given, only empty text; needs {NEEDED}, or the word {GLYPHS}")
+
+
+def check_exists(source: str) -> None:
+    """Raise DataError for a source that does not exist, before anything is read."""
+    check_given(source)
+    if source != GLYPHS and not Path(source).expanduser().exists():
+        raise DataError(f"{source} does not exist; needs {NEEDED}, or the word {GLYPHS}")
+
+
+def check_argument(root: Path, source: str) -> None:
+    """Raise DataError for a source that is empty text, or a folder that holds the project at `root` itself."""
+    check_given(source)
+    if source == GLYPHS:
+        return
+    place, project = Path(source).expanduser().resolve(), root.resolve()
+    if project == place or place in project.parents:
+        raise DataError(f"{source} holds this project itself; needs a folder of images alone")
+    if place == project / layout.RAW / "images":
+        raise DataError(f"{source} is a part of the data version, without its manifest; add {layout.RAW} instead")
+
+
+def read_source(
+    source: Path,
+    workspace: Path,
+    *,
+    unlabelled: bool = False,
+    merge: bool = False,
+) -> Source:
+    """The images of a folder, an archive (unpacked into `workspace`) or a manifest, and what is left out of it.
+
+    A file is an image by its header, whatever its name. class = the folders above the file, joined by /, without one
+    folder that wraps a whole archive and without folders that are named train, val and test (`split_folders`, where
+    `merge` is explained); group = the class without its last part. A folder with manifest.csv and images/, the form of
+    data/raw, is read by its manifest. With `unlabelled`, files in no folder, and a manifest without the column class,
+    are images of class '', all of them or none. Raises DataError for a source that is missing, without an image, of no
+    known kind, or whose classes cannot be told.
+    """
+    if not source.exists():
+        raise DataError(f"{source} does not exist; needs {NEEDED}, or the word {GLYPHS}")
+    if not source.is_dir() and not source.is_file():
+        raise DataError(f"{source} is a device, a pipe or a socket; needs {NEEDED}")
+    if source.is_dir():
+        found = _read_folder(source, packed=False, unlabelled=unlabelled, merge=merge)
+    elif source.suffix.lower() in TABLES:
+        images, notes = read_manifest(source, unlabelled=unlabelled)
+        found = _with_headers(images, source.parent, len(images), [], notes)
+    elif source.suffix.lower() in SPREADSHEETS:
+        raise DataError(f"{source} is a spreadsheet; save it as .csv")
+    elif is_archive(source):
+        notes = unpack(source, workspace)
+        found = _read_folder(workspace, packed=True, unlabelled=unlabelled, merge=merge)
+        found = replace(found, notes=[*notes, *found.notes])
+    else:
+        raise DataError(f"{source} is of no known kind; needs {NEEDED}")
+    _refuse(source, found, unlabelled)
+    order = sorted(range(len(found.images)), key=lambda row: (found.images[row].label, str(found.images[row].file)))
+    return replace(found, images=[found.images[row] for row in order], headers=[found.headers[row] for row in order])
+
+
+def decoded(source: Source, folder: Path) -> Source:
+    """The source without the images that do not decode; the larger ones of a large source are not tried.
+
+    Paths are told relative to `folder`.
+    """
+    files = [image.file for image in source.images]
+    found = check_decoding(files, source.headers)
+    lost = [
+        LeftOut(_below(file, folder), problem.reason, problem.detail) if problem is not None else None
+        for file, problem in zip(files, found.problems, strict=True)
+    ]
+    notes = list(source.notes)
+    if found.tried < len(files):
+        notes.append(
+            f"{found.tried:,} of {len(files):,} images were decoded whole, of the larger ones the header alone"
+        )
+    if found.flat:
+        example = shown(_below(found.flat[0], folder).as_posix())
+        notes.append(f"next to nothing is to be seen in {len(found.flat):,} of the images, such as {example}")
+    return replace(source, notes=notes).without(lost)
+
+
+def _refuse(source: Path, found: Source, unlabelled: bool) -> None:
+    """Raise DataError for a source of which nothing can be made."""
+    if not found.images:
+        why = left_out.consent_needed(found.files, found.left_out, found.empty)
+        needed = "a row for each image" if source.suffix.lower() in TABLES else "class folders with images"
+        raise DataError(f"{source} holds no image{': ' if why else ''}{why}; needs {needed}")
+    for image in found.images:
+        if image.label or not unlabelled:
+            check_name("class", image.label)
+        check_name("file", image.file.name)
+    without = [image for image in found.images if not image.label]
+    if 0 < len(without) < len(found.images):
+        raise DataError(
+            f"{source} has {without[0].file.name!r} in no class, and others in classes; "
+            "needs all images in classes, or none"
+        )
+
+
+def _read_folder(folder: Path, *, packed: bool, unlabelled: bool, merge: bool) -> Source:
+    tree = walk(folder)
+    files = len(tree.files) + len(tree.left_out)
+    manifest = _own_manifest(folder, packed)
+    if manifest is not None:
+        images, notes = read_manifest(manifest, unlabelled=unlabelled, inside=folder if packed else None)
+        named = {manifest.relative_to(folder), *(_below(image.file, folder) for image in images)}
+        rest = [LeftOut(path, f"not named in {MANIFEST}") for path in tree.files if path not in named]
+        return _with_headers(images, folder, files - 1, [*tree.left_out, *rest], notes)
+    unknown = [SourceImage(folder / path, "", "", "") for path in tree.files]
+    found = _with_headers(unknown, folder, files, tree.left_out, [])
+    if not unlabelled:
+        loose = LeftOut(Path(), "in no class folder")
+        found = found.without(
+            [
+                replace(loose, path=Path(image.file.name)) if image.file.parent == folder else None
+                for image in found.images
+            ]
+        )
+    paths = [_below(image.file, folder) for image in found.images]
+    # A folder that came out empty, and one beside whose folders nothing is left, may have been meant as a class.
+    meant = {*tree.leaves, *(one.path.parent for one in found.left_out if one.counts and one.reason != NO_IMAGE)}
+    classes = classes_of(paths, sorted(meant), packed=packed, unlabelled=unlabelled, merge=merge)
+    images = [
+        replace(image, label=label, group=group_of(label), split=classes.splits.get(label, ""))
+        for image, label in zip(found.images, classes.labels, strict=True)
+    ]
+    return replace(found, images=images, empty=classes.empty, notes=[*found.notes, *classes.notes])
+
+
+def _with_headers(images: list[SourceImage], folder: Path, files: int, out: list[LeftOut], notes: list[str]) -> Source:
+    """The source of those `images` that are some by their headers; the others are left out beside `out`."""
+    headers = check_headers([image.file for image in images])
+    known = [one if isinstance(one, Header) else NO_HEADER for one in headers]
+    lost = [
+        LeftOut(_below(image.file, folder), one.reason, one.detail) if isinstance(one, Problem) else None
+        for image, one in zip(images, headers, strict=True)
+    ]
+    return Source(images, files, out, headers=known, notes=notes).without(lost)
+
+
+def _own_manifest(folder: Path, packed: bool) -> Path | None:
+    """The manifest of a folder in the form of data/raw, perhaps in the one folder around a whole archive."""
+    places = [folder]
+    if packed:
+        inner = [path for path in folder.iterdir() if not kept_by(path.name)]
+        places += inner if len(inner) == 1 else []
+    for place in places:
+        manifest = place / MANIFEST
+        if manifest.is_file() and (place / "images").is_dir():
+            try:
+                read_rows(manifest, COLUMNS)
+            except DataError:
+                return None  # some other table: the folders say the classes
+            return manifest
+    return None
+
+
+def _below(file: Path, folder: Path) -> Path:
+    return file.relative_to(folder) if file.is_relative_to(folder) else file

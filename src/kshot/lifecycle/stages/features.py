@@ -1,0 +1,72 @@
+"""What a held backbone makes of every image, taken once and kept by DVC: training and evaluation begin there."""
+
+import json
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from tqdm import tqdm
+
+from kshot.data.batches import Pixels, gather, resident
+from kshot.lifecycle.data.packed import read_classes, read_images
+from kshot.lifecycle.project import layout
+from kshot.lifecycle.stages.network import new_embedding
+from kshot.nets.devices import choose_device
+from kshot.params.schema import Params, recorded_ingest
+
+FEATURES, KEPT = "features.npy", "embedded.json"
+SAME = ("backbone", "features", "input", "base")  # settings that features follow from, beside how pictures are shown
+
+
+def write_features(root: Path, params: Params) -> None:
+    """Embed every packed image, and those that are turned where classes are, with the backbone as it is."""
+    embedding = new_embedding(root, params)
+    images, device = read_images(root), choose_device(params.train.device)
+    turns = int(read_classes(root)["rotation"].max()) + 1
+    folder = root / layout.EMBEDDED
+    folder.mkdir(parents=True, exist_ok=True)
+    count, width = turns * len(images), embedding.width
+    written = np.lib.format.open_memmap(folder / FEATURES, "w+", np.float32, (count, width))
+    embedding = embedding.to(device=device, memory_format=torch.channels_last).eval()  # type: ignore[call-overload]
+    embedding.autocast = params.embed.precision == "bf16"
+    pixels, began = resident(images, device), time.perf_counter()
+    with torch.inference_mode(), tqdm(total=count, desc="embed", unit="image") as bar:
+        for part in torch.arange(count).split(params.embed.batch_size):  # type: ignore[no-untyped-call]
+            found = embedding.features(gather(pixels, part).to(device)).float()
+            written[part[0] : part[-1] + 1] = found.cpu().numpy()
+            bar.update(len(part))
+    written.flush()
+    seconds = time.perf_counter() - began
+    kept = {key: embedding.settings[key] for key in (*SAME, "ingest")}
+    (folder / KEPT).write_text(json.dumps(kept, indent=2) + "\n", encoding="utf-8")
+    for note in embedding.backbone.notes:
+        print(note, flush=True)
+    size = embedding.input.size
+    print(
+        f"{params.train.backbone} at {size} x {size} pixels: {count:,} images to {width:,} numbers each "
+        f"in {seconds:.0f} s, {count / seconds:.0f} images/s on {device.type}",
+        flush=True,
+    )
+
+
+def read_features(root: Path, settings: dict[str, Any]) -> NDArray[np.float32] | None:
+    """The features (turns * N, width), mapped, of the backbone that an embedding of these settings holds; None where
+    none are kept, or those of another."""
+    path = root / layout.EMBEDDED / KEPT
+    if settings.get("adaptation", "full") not in ("head", "frozen") or not path.exists():
+        return None
+    kept = json.loads(path.read_text(encoding="utf-8"))
+    if any(kept.get(key) != settings.get(key) for key in SAME) or recorded_ingest(kept) != recorded_ingest(settings):
+        return None
+    features: NDArray[np.float32] = np.load(root / layout.EMBEDDED / FEATURES, mmap_mode="r")
+    return features
+
+
+def inputs_of(root: Path, settings: dict[str, Any]) -> Pixels:
+    """What an embedding of these settings is to be asked with: kept features where they are its own, else the packed
+    pixels."""
+    features = read_features(root, settings)
+    return read_images(root) if features is None else features

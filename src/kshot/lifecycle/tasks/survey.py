@@ -1,0 +1,214 @@
+"""The project's tasks and those of a source side by side: how hard, how near to which, and whether outside."""
+
+import json
+import math
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from kshot.data.episodes import EpisodeSet
+from kshot.lifecycle.data.packed import read_episodes
+from kshot.lifecycle.project import layout, progress
+from kshot.lifecycle.stages.predictions import test_protocols
+from kshot.lifecycle.tasks.source import read_tasks
+from kshot.lifecycle.tasks.task_model import LIMIT_WAYS, TaskModel, limit, read_task_model
+from kshot.params.schema import Params
+from kshot.statistics import Interval, rank_correlation
+from kshot.tasks.difficulty import views
+from kshot.tasks.embedding import Task, distances, embed_task, on_plane, squared_distances, widest_plane
+from kshot.tasks.space import outsideness
+
+NEAREST = 3
+NEW = "new"
+JUDGED = 200  # test episodes of each protocol that predictions are held against
+SETS = 12  # tasks a split where the data has no groups
+MOST_WAYS, MOST_QUERIES = 20, 15  # of those
+
+
+@dataclass(frozen=True)
+class Row:
+    """One task. split is train, val, test or new; shots its images a class, on average; predicted and measured the
+    accuracy of the model, predicted None where it cannot be believed and measured where there is nothing to measure it
+    on; outside as `outsideness` says, and
+    limit what most validation tasks stay below, None where nothing could be set; x, y the place on the map."""
+
+    name: str
+    split: str
+    classes: int
+    images: int
+    shots: float
+    predicted: float | None
+    measured: float | None
+    nearest: tuple[tuple[str, float], ...]
+    outside: float
+    limit: float | None
+    x: float
+    y: float
+
+    @property
+    def is_outside(self) -> bool:
+        """Whether it lies outside what the model was trained for, and everything said of it is doubtful."""
+        return self.limit is not None and self.outside > self.limit
+
+
+@dataclass(frozen=True)
+class Trust:
+    """Predicted against measured accuracy on test episodes of one protocol: means, and Spearman's correlation."""
+
+    protocol: str
+    episodes: int
+    predicted: float | None
+    measured: float
+    correlation: Interval
+
+
+@dataclass(frozen=True)
+class Survey:
+    """rows, a source's own first; trust, one entry a protocol; accept, the share of validation tasks below a limit;
+    calibrated, whether there were validation classes to set predictions on; notes on how the source was read; doubt,
+    why no accuracy is predicted, "" where one is."""
+
+    rows: tuple[Row, ...]
+    trust: tuple[Trust, ...]
+    accept: float
+    calibrated: bool
+    notes: tuple[str, ...]
+    doubt: str = ""
+
+
+@dataclass(frozen=True)
+class _Known:
+    name: str
+    split: str
+    labels: list[int]
+
+
+def survey(root: Path, params: Params, source: str | None = None, shots: int = 5) -> Survey:
+    """The map of the project's tasks by `shots` images a class; with a source, its own by all their images too.
+
+    Nothing is written. Raises DataError where there is no model yet or the source cannot be used, and KshotError for
+    a method without a space.
+    """
+    asked = {name: read_episodes(root, "test", name).first(JUDGED) for name in test_protocols(root)}
+    progress.step("embedding the project's images")
+    model = read_task_model(root, params, [episodes.support for episodes in asked.values()])
+    if source is not None:
+        progress.step(f"looking through {source}")
+    found = read_tasks(root, source, model.method) if source is not None else None
+    known = _known(model)
+    tasks: dict[str, Task] = {one.name: model.task(_support(model, one, shots)) for one in known}
+    embedded = [embed_task(task, model.space) for task in tasks.values()]
+    plane = widest_plane(embedded)
+    new = found.tasks if found is not None else {}
+    every = [*((name, NEW, task) for name, task in new.items()), *((k.name, k.split, tasks[k.name]) for k in known)]
+    own = [*(embed_task(task, model.space) for task in new.values()), *embedded]
+    progress.step(f"distances of {len(own)} tasks")
+    apart, order = distances(own, embedded), squared_distances(own, embedded)
+    predicted = model.predicted([views(task, model.space) for _, _, task in every])
+    each = progress.counted(known, len(known), "measuring task")
+    measured = [None] * len(new) + [_measured(model, one, shots) for one in each]
+    limits: dict[tuple[int, int], float | None] = {}
+    rows = []
+    for place, (name, split, task) in enumerate(every):
+        counts = task.counts
+        shape = (min(len(counts), LIMIT_WAYS), max(1, round(float(counts.mean()))))
+        if shape not in limits:
+            limits[shape] = limit(model, *shape)
+        near = [
+            (known[other].name, round(float(apart[place, other]), 4))
+            for other in order[place].argsort().tolist()
+            if other + len(new) != place
+        ]
+        x, y = on_plane([own[place]], plane)[0].tolist()
+        rows.append(
+            Row(
+                name=name,
+                split=split,
+                classes=len(counts),
+                images=len(task.labels),
+                shots=round(float(counts.mean()), 2),
+                predicted=predicted[place],
+                measured=measured[place],
+                nearest=tuple(near[:NEAREST]),
+                outside=outsideness(task.means, counts, model.space),
+                limit=limits[shape] if split != "train" else None,
+                x=x,
+                y=y,
+            )
+        )
+    notes = found.notes if found is not None else ()
+    progress.step("holding predictions against the test episodes")
+    return Survey(tuple(rows), _trust(root, model, asked), model.accept, model.validated, notes, model.doubt)
+
+
+def write_json(found: Survey, path: Path) -> None:
+    """The survey as a JSON object; what is no number is null."""
+    content: dict[str, Any] = asdict(found)
+    for row, one in zip(content["rows"], found.rows, strict=True):
+        row["is_outside"] = one.is_outside
+    for entry, trust in zip(content["trust"], found.trust, strict=True):
+        entry["correlation"] = {
+            key: None if math.isnan(value) else value for key, value in trust.correlation._asdict().items()
+        }
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+def _known(model: TaskModel) -> list[_Known]:
+    """The project's own tasks: its groups, each split's part by itself, or sets of classes where it has no groups."""
+    upright = model.classes[model.classes["rotation"] == 0]
+    found = []
+    for split in ("train", "val", "test"):
+        part = upright[upright["split"] == split]
+        groups = [(str(name), rows.index.tolist()) for name, rows in part.groupby("group") if name and len(rows) > 1]
+        if not groups:
+            n_way = max(2, min(MOST_WAYS, len(part) // 2))
+            labels = part.index.to_numpy()[np.random.default_rng(0).permutation(len(part))]
+            sets = [labels[first : first + n_way].tolist() for first in range(0, len(labels) - n_way + 1, n_way)]
+            groups = [(f"{split} classes {number + 1}", members) for number, members in enumerate(sets[:SETS])]
+        found += [_Known(name, split, members) for name, members in groups]
+    several = pd.Series([one.name for one in found]).duplicated(keep=False)
+    return [
+        _Known(f"{one.name} ({one.split})", one.split, one.labels) if twice else one
+        for one, twice in zip(found, several, strict=True)
+    ]
+
+
+def _support(model: TaskModel, known: _Known, shots: int) -> NDArray[np.int64]:
+    """The first images of each class, as many as asked or all but one of the smallest: (n_way, k_shot)."""
+    least = min(len(model.images[label]) for label in known.labels)
+    return np.stack([model.images[label][: max(1, min(shots, least - 1))] for label in known.labels])
+
+
+def _measured(model: TaskModel, known: _Known, shots: int) -> float | None:
+    """The accuracy on the images that are not support; None for classes that the model was trained on."""
+    support = _support(model, known, shots)
+    k_shot = support.shape[1]
+    least = min(len(model.images[label]) for label in known.labels)
+    trained_on = set(model.method.embedding.settings.get("trained_on", []))
+    if least <= k_shot or trained_on & set(model.classes["class"][known.labels]):
+        return None
+    stop = min(least, k_shot + MOST_QUERIES)
+    query = np.stack([model.images[label][k_shot:stop] for label in known.labels])
+    scores = model.measured(EpisodeSet(support[None], query[None], np.array([known.labels])))
+    return None if scores is None else float(scores[0])
+
+
+def _trust(root: Path, model: TaskModel, asked: dict[str, EpisodeSet]) -> tuple[Trust, ...]:
+    """Predictions from the supports of test episodes against the accuracies that stage evaluate measured on them."""
+    table = pd.read_parquet(root / layout.EVALUATION / "episodes.parquet")
+    found = []
+    for name, episodes in asked.items():
+        measured = (
+            table[table["protocol"] == name].sort_values("episode")["accuracy"].to_numpy()[: len(episodes.support)]
+        )
+        predicted = model.predicted([views(model.task(support), model.space) for support in episodes.support])
+        expected = np.array(predicted, dtype=np.float64)  # NaN where nothing is predicted
+        correlation = Interval(*[math.nan] * 3) if model.doubt else rank_correlation(expected, measured)
+        mean = None if model.doubt else float(expected.mean())
+        found.append(Trust(name, len(measured), mean, float(np.mean(measured)), correlation))
+    return tuple(found)

@@ -1,0 +1,217 @@
+"""The project's model as one that compares tasks: its space, its known tasks, and what it may say of a new one."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from kshot.data.episodes import EpisodeSet, draw_episodes
+from kshot.errors import DataError, KshotError, NotConverged
+from kshot.evaluation.classifier import ANSWERING, Answering, answering_method, load_answering, scorer
+from kshot.evaluation.evaluate import accuracies, answer_episodes, embed_once
+from kshot.lifecycle.data.packed import image_ids, read_classes, read_manifest
+from kshot.lifecycle.project import layout
+from kshot.lifecycle.stages.device import project_device
+from kshot.lifecycle.stages.features import inputs_of
+from kshot.methods.mann import Mann
+from kshot.methods.method import Method
+from kshot.nets.embedding import WEIGHTS
+from kshot.nets.points import Points
+from kshot.params.schema import Params, Protocol
+from kshot.tasks.difficulty import Hardness, Views, fit_hardness, predicted_accuracy, views
+from kshot.tasks.embedding import Task
+from kshot.tasks.space import TaskSpace, learn_space, outsideness
+
+TRAINED_IMAGES, TURNED_IMAGES, UNSEEN_IMAGES = 10, 3, 30  # of each class that are embedded
+WIDEST = 256  # a space of more directions is projected at random to this many
+# Of the validation tasks that predictions are set on. Tasks of 2 images are left out: what an image says when the only
+# other of its class answers would be trusted as little in tasks of many.
+WAYS, SHOTS = (2, 5, 10, 20, 40), (1, 5, 10)
+TASKS_A_SHAPE = 30
+DOUBTFUL = 0.02  # mean predicted and mean measured accuracy of validation tasks may differ by this much
+LIMIT_TASKS = 200  # validation tasks that a limit is set on
+# Of these. Tasks of many classes are all alike where a few groups of validation classes are all that they are drawn
+# from, and a limit set on them warns of every new group.
+LIMIT_WAYS = 5
+
+Ids = NDArray[np.integer[Any]]
+
+
+@dataclass(frozen=True)
+class TaskModel:
+    """The model with its points, and what validation classes allow it to say.
+
+    images     label to the ids of its images that are embedded; those of turned test classes are not
+    points     their values, and `narrow` the same for `kshot.tasks.embedding`
+    validated  whether there are validation classes that it was not trained on: without, there is no limit
+    hardness   set on tasks of those; None where there are none, or no fit
+    doubt      why no accuracy is predicted; "" where one is
+    """
+
+    method: Method
+    answering: Answering
+    classes: pd.DataFrame
+    images: dict[int, Ids]
+    points: Points
+    narrow: Points
+    space: TaskSpace
+    hardness: Hardness | None
+    accept: float
+    validated: bool = False
+    doubt: str = ""
+
+    def task(self, support: Ids) -> Task:
+        """The labelled set of image ids (n_way, k_shot)."""
+        labels = torch.arange(len(support)).repeat_interleave(support.shape[1])
+        return Task(self.narrow.values[self.narrow.rows(support.ravel())], labels)
+
+    def predicted(self, found: Sequence[Views]) -> list[float] | list[None]:
+        """The accuracy to expect of each task; the first view where nothing could be set on validation classes; None
+        where `doubt` says why."""
+        if self.doubt:
+            return [None] * len(found)
+        if self.hardness is None:
+            return [view.expected for view in found]
+        accuracy: list[float] = predicted_accuracy(found, self.hardness).tolist()
+        return accuracy
+
+    def measured(self, episodes: EpisodeSet) -> NDArray[np.float64] | None:
+        """The model's accuracy on episodes of embedded images; None for a method that knows fewer labels."""
+        if isinstance(self.method, Mann) and episodes.classes.shape[1] > self.method.n_way:
+            return None
+        return accuracies(answer_episodes(self.points, episodes, scorer(self.method, self.answering.head)))
+
+
+def read_task_model(root: Path, params: Params, further: Sequence[Ids] = ()) -> TaskModel:
+    """The model in `model/`, with some images of every class and those that `further` names embedded.
+
+    Raises DataError where nothing is trained and evaluated yet, and KshotError for a method that has no space.
+    """
+    answers = root / layout.EVALUATION / ANSWERING
+    if not (root / layout.MODEL / WEIGHTS).exists() or not answers.exists():
+        raise DataError("there is no trained and evaluated model yet; tasks are compared in its space: `kshot retrain`")
+    answering = load_answering(answers.parent)
+    method = answering_method(root / layout.MODEL, answering, project_device(root))
+    if not method.has_space:
+        raise KshotError(
+            f"the model is trained by {answering.method}, which adapts the network to each task, so there is no space "
+            "to compare tasks in; needs a method with one, such as metric: `kshot retrain --set train.method=metric`"
+        )
+    classes, manifest = read_classes(root), read_manifest(root)
+    trained_on = set(method.embedding.settings.get("trained_on", []))
+    images = _images(classes, manifest, trained_on)
+    points = embed_once(method, inputs_of(root, method.embedding.settings), *images.values(), *further)
+    narrow = Points(points.ids, narrowed(points.values))
+    known = [label for label in images if classes["class"][label] in trained_on]
+    validation = [label for label in images if classes["split"][label] == "val" and label not in set(known)]
+    space = learn_space(
+        [narrow.values[narrow.rows(images[label])] for label in known],
+        [narrow.values[narrow.rows(images[label])] for label in validation or known],
+        torch.Generator().manual_seed(0),
+    )
+    model = TaskModel(method, answering, classes, images, points, narrow, space, None, params.evaluate.accept_known)
+    return _with_hardness(replace(model, validated=True)) if len(validation) > 1 else model
+
+
+def narrowed(values: Tensor) -> Tensor:
+    """Points (N, D) as (N, WIDEST) where D is more, all distances about as they were (Johnson, Lindenstrauss 1984)."""
+    wide = values.shape[1]
+    if wide <= WIDEST:
+        return values
+    directions = torch.randn(wide, WIDEST, generator=torch.Generator().manual_seed(0), dtype=values.dtype)
+    # In float64: far from the origin a float32 product keeps too few digits for what distances are made of.
+    narrow: Tensor = (values.double() @ directions.double() / WIDEST**0.5).to(values.dtype)
+    return narrow
+
+
+def limit(model: TaskModel, n_way: int, k_shot: int) -> float | None:
+    """The outsideness up to which the share `accept` of validation tasks lies, None without any: tasks of as many
+    shots, and as many classes up to LIMIT_WAYS, half of them within one group where groups have as many."""
+    if not model.validated:
+        return None
+    labels = [label for label in model.images if model.classes["split"][label] == "val"]
+    k_shot = min(k_shot, *(len(model.images[label]) for label in labels))
+    drawn: list[float] = []
+    for within in (True, False):
+        episodes = _draw(model, labels, min(n_way, LIMIT_WAYS, len(labels)), k_shot, 0, LIMIT_TASKS // 2, within)
+        for support in episodes.support if episodes is not None else ():
+            task = model.task(support)
+            drawn.append(outsideness(task.means, task.counts, model.space))
+    return float(np.quantile(drawn, model.accept))
+
+
+def _images(classes: pd.DataFrame, manifest: pd.DataFrame, trained_on: set[str]) -> dict[int, Ids]:
+    part = classes[(classes["rotation"] == 0) | (classes["split"] != "test")]
+    found: dict[int, Ids] = {}
+    for label, name, turns, ids in zip(
+        part.index, part["class"], part["rotation"], image_ids(manifest, part), strict=True
+    ):
+        trained = TURNED_IMAGES if turns else TRAINED_IMAGES
+        most = trained if name in trained_on else UNSEEN_IMAGES
+        found[int(label)] = ids[np.linspace(0, len(ids) - 1, min(most, len(ids))).round().astype(int)]
+    return found
+
+
+def _with_hardness(model: TaskModel) -> TaskModel:
+    """The model with its predictions set on validation tasks of many shapes, drawn across groups and within one."""
+    labels = [label for label in model.images if model.classes["split"][label] == "val"]
+    least = min(len(model.images[label]) for label in labels)
+    found: list[Views] = []
+    measured: list[float] = []
+    for n_way in WAYS:
+        for k_shot in SHOTS:
+            for within in (True, False):
+                n_query = min(15, least - k_shot)
+                if n_way > len(labels) or n_query < 1:
+                    continue
+                episodes = _draw(model, labels, n_way, k_shot, n_query, TASKS_A_SHAPE, within)
+                scores = None if episodes is None else model.measured(episodes)
+                if episodes is not None and scores is not None:
+                    found += [views(model.task(support), model.space) for support in episodes.support]
+                    measured += scores.tolist()
+    try:
+        hardness = fit_hardness(found, measured)
+    except NotConverged as error:
+        return replace(model, doubt=str(error))
+    return replace(model, hardness=hardness, doubt=doubt(found, measured, hardness))
+
+
+def doubt(found: Sequence[Views], measured: Sequence[float], hardness: Hardness) -> str:
+    """Why predictions are not to be believed: on the tasks that they were set on, 1-shot ones or others, their mean
+    is not the measured one; "" where both are within DOUBTFUL."""
+    accuracy = predicted_accuracy(found, hardness).numpy() if found else np.empty(0)
+    single = np.array([view.left_out is None for view in found], dtype=bool)
+    for rows, shots in ((single, "1 image"), (~single, "several images")):
+        if not rows.any():
+            continue
+        expected, true = 100 * float(accuracy[rows].mean()), 100 * float(np.array(measured)[rows].mean())
+        if abs(expected - true) > 100 * DOUBTFUL:
+            return (
+                f"over {rows.sum()} validation tasks of {shots} a class the predictions are {expected:.1f} % "
+                f"and the measured ones {true:.1f} % on average; needs at most {100 * DOUBTFUL:.0f} points apart"
+            )
+    return ""
+
+
+def _draw(
+    model: TaskModel, labels: list[int], n_way: int, k_shot: int, n_query: int, count: int, within: bool
+) -> EpisodeSet | None:
+    """Tasks over the classes `labels`, always the same; None where no group has enough classes."""
+    groups = [str(model.classes["group"][label]) for label in labels]
+    if within and max(groups.count(group) if group else 0 for group in set(groups)) < n_way:
+        return None
+    return draw_episodes(
+        [model.images[label] for label in labels],
+        groups,
+        np.array(labels),
+        Protocol(n_way, k_shot, within),
+        n_query=n_query,
+        n_episodes=count,
+        generator=np.random.default_rng(0),
+    )

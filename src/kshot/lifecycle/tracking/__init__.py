@@ -1,0 +1,1 @@
+"""MLflow runs: the store, the live run and its content."""

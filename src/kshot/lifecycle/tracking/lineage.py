@@ -1,0 +1,180 @@
+"""Where a model comes from: data version, code, params, stages, episodes, machine."""
+
+import hashlib
+import json
+import os
+import platform
+from dataclasses import dataclass
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from kshot.errors import RegistryError
+from kshot.lifecycle.data import data_versions
+from kshot.lifecycle.project import git, layout
+from kshot.lifecycle.project.layout import LOCK_FILE
+from kshot.lifecycle.tracking import uncommitted
+
+# Where Linux and the driver of NVIDIA's cards name what computes; elsewhere these are not there.
+PROCESSOR, ACCELERATORS = Path("/proc/cpuinfo"), Path("/proc/driver/nvidia/gpus")
+UNRECORDED = "kshot.unrecorded"  # a tag, where a person allowed a model without a commit: git's reason for it
+
+
+@dataclass(frozen=True)
+class Code:
+    """What git says of a tree: its commit, and whether it holds changes that no commit has.
+
+    `unrecorded`: why there is no commit ('' where there is one); a champion then needs a person's leave.
+    """
+
+    commit: str
+    dirty: bool
+    unrecorded: str = ""
+
+    def tags(self) -> dict[str, str]:
+        """As the tags of a run and of a registered version."""
+        found = {"kshot.git_commit": self.commit, "kshot.git_dirty": str(self.dirty).lower()}
+        return {**found, UNRECORDED: self.unrecorded} if self.unrecorded else found
+
+
+@dataclass(frozen=True)
+class Lineage:
+    """What the results of the stages as they stand follow from.
+
+    `key` is a hash over each stage's command, inputs and params, and not over outputs, which hold timings: equal
+    inputs have an equal key. Hashes are sha256, cut to 16 hex digits; `data_version` is DVC's md5.
+    """
+
+    key: str
+    data_version: str
+    code: Code
+    params_hash: str
+    dvc_lock_hash: str
+    episodes_hash: str
+    device: str
+
+    def tags(self) -> dict[str, str]:
+        """As the tags of a run and of a registered version."""
+        values = {
+            "lineage": self.key,
+            "data_version": self.data_version,
+            "params_hash": self.params_hash,
+            "dvc_lock_hash": self.dvc_lock_hash,
+            "episodes_hash": self.episodes_hash,
+            "device": self.device,
+        }
+        return {**{f"kshot.{name}": value for name, value in values.items()}, **self.code.tags()}
+
+
+def lineage(root: Path, code: Code | None = None) -> Lineage:
+    """The lineage of the stages that dvc.lock says were run. Raises RegistryError where none were.
+
+    `code`: what was checked out when they began; None: what is now.
+    """
+    path = root / LOCK_FILE
+    if not path.exists():
+        raise RegistryError(f"{path} is missing, so no stage was run; run `kshot retrain`, or `dvc repro`")
+    stages = _stages(path)
+    version = data_versions.current(root)
+    return Lineage(
+        key=digest({name: stage_inputs(stage) for name, stage in stages.items()}),
+        data_version=version.md5 if version else "",
+        code=code or code_state(root),
+        params_hash=digest({name: stage.get("params", {}) for name, stage in stages.items()}),
+        dvc_lock_hash=hashlib.sha256(path.read_bytes()).hexdigest()[:16],
+        episodes_hash=_output(stages, layout.EPISODES.as_posix()),
+        device=device(root),
+    )
+
+
+def code_state(root: Path) -> Code:
+    """What is checked out at `root` now; where git cannot say, `unrecorded` is its reason."""
+    try:
+        commit, dirty = git_state(root)
+    except git.GitFailed as error:
+        return Code("", True, str(error))
+    return Code(commit, dirty, "" if commit else f"{root} has no commit yet; run `git add . && git commit`")
+
+
+def require_recorded(code: Code, allowed: bool) -> None:
+    """Raise RegistryError where the code has no commit, unless a person allowed that."""
+    if code.unrecorded and not allowed:
+        raise RegistryError(
+            f"the code of this retraining cannot be recorded: {code.unrecorded}; "
+            "or go on with --allow-unrecorded, and its audit will say that nobody can tell the code"
+        )
+
+
+def git_state(root: Path) -> tuple[str, bool]:
+    """The commit that is checked out, and whether the tree holds changes that no commit has; ("", True) before any.
+
+    New files count where they are code; dvc.lock and the data's version, which a retraining writes, do not count.
+    Raises GitFailed where git cannot say.
+    """
+    commit = git.commit(root)
+    if not commit:
+        return "", True
+    return commit, uncommitted.is_dirty(root)
+
+
+def environment() -> dict[str, Any]:
+    """The installed packages with their versions, the interpreter, the system, its processors and its threads."""
+    packages = {dist.metadata["Name"]: dist.version for dist in metadata.distributions()}
+    return {
+        "python": platform.python_version(),
+        "system": platform.platform(),
+        "machine": platform.machine(),
+        "processor": _named(PROCESSOR, "model name") or platform.processor(),
+        "accelerators": [_named(path, "Model") for path in sorted(ACCELERATORS.glob("*/information"))],
+        "cores": os.cpu_count(),
+        "threads": os.environ.get("OMP_NUM_THREADS", ""),
+        "packages": dict(sorted(packages.items(), key=lambda pair: pair[0].lower())),
+    }
+
+
+def _named(path: Path, key: str) -> str:
+    """The first value of `key` in a file of lines `key : value`, '' without one."""
+    lines = path.read_text(encoding="utf-8", errors="replace").splitlines() if path.exists() else []
+    pairs = (line.partition(":") for line in lines)
+    return next((value.strip() for name, _, value in pairs if name.strip() == key), "")
+
+
+def device(root: Path) -> str:
+    """What the training ran on, as the model's settings tell; '' where they do not."""
+    path = root / layout.MODEL / "embedding.json"
+    return str(json.loads(path.read_text(encoding="utf-8")).get("device", "")) if path.exists() else ""
+
+
+def ingested(root: Path) -> str:
+    """The data version that data/packed was made from, as dvc.lock says; '' where it says nothing."""
+    path = root / LOCK_FILE
+    stages = _stages(path) if path.exists() else {}
+    deps = [dep for stage in stages.values() for dep in stage.get("deps", [])]
+    found = (dep.get("md5", "") for dep in deps if dep["path"] == layout.RAW.as_posix())
+    return str(next(found, "")).removesuffix(".dir")
+
+
+def _stages(path: Path) -> dict[str, Any]:
+    try:
+        stages: dict[str, Any] = yaml.safe_load(path.read_text(encoding="utf-8"))["stages"]
+    except (yaml.YAMLError, UnicodeDecodeError, KeyError, TypeError) as error:
+        raise RegistryError(f"{path} is damaged; take it from git again, or remove it and run again") from error
+    return stages
+
+
+def stage_inputs(stage: dict[str, Any]) -> dict[str, Any]:
+    """What the results of a stage of dvc.lock follow from; the lineage's key is the `digest` of those of all stages."""
+    deps = {dep["path"]: dep.get("md5", "") for dep in stage.get("deps", [])}
+    return {"cmd": stage["cmd"], "deps": deps, "params": stage.get("params", {})}
+
+
+def _output(stages: dict[str, Any], path: str) -> str:
+    return next((out["md5"] for stage in stages.values() for out in stage.get("outs", []) if out["path"] == path), "")
+
+
+def digest(value: object) -> str:
+    """16 hex digits that stand for a value of plain JSON."""
+    text = json.dumps(value, sort_keys=True, default=str)
+    return hashlib.sha256(text.encode()).hexdigest()[:16]

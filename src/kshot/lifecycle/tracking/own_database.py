@@ -1,0 +1,120 @@
+"""The project's own MLflow database: whole, the one that it had before, and of this place. Looked at before any write.
+
+mlruns/history.json remembers the run that holds the history of promotions. An empty or missing database beside it is
+not taken for a new registry.
+"""
+
+import contextlib
+import json
+import os
+import sqlite3
+import struct
+import urllib.parse
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+
+from kshot.errors import RegistryError
+from kshot.lifecycle.project import layout
+from kshot.lifecycle.project.files import write_text
+
+DATABASE = layout.MLRUNS / "mlflow.db"
+ARTIFACTS = layout.MLRUNS / "artifacts"
+REMEMBERED = layout.MLRUNS / "history.json"
+BELOW = f"/{ARTIFACTS.as_posix()}"
+COPY = "bring it back from a copy"
+ANEW = f"to begin anew without the records, move the folder {layout.MLRUNS} away"
+
+
+def require_sound(root: Path) -> bool:
+    """Whether the database is there. Raises RegistryError for one that kshot must not write to, with the remedy."""
+    path, run = root / DATABASE, _remembered(root)
+    if not path.exists():
+        if run:
+            raise RegistryError(
+                f"{DATABASE} is gone, and this project had a history of promotions (run {run[:8]}); {COPY}, or {ANEW}"
+            )
+        return False
+    if what := damage(path):
+        raise RegistryError(f"{DATABASE} {what}; {COPY}, or {ANEW}")
+    # MLflow would try a damaged file again and again for over a minute.
+    with closing(sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True, timeout=10)) as database:
+        if run and not database.execute("select 1 from runs where run_uuid = ?", (run,)).fetchone():
+            raise RegistryError(
+                f"{DATABASE} is not the one that this project had: it lacks the history of promotions (run {run[:8]}); "
+                f"{COPY}, or, if the history shall be lost, delete {REMEMBERED}"
+            )
+        places = _places(database)
+    _require_place(root, places)
+    return True
+
+
+def require_place(root: Path) -> None:
+    """Raise RegistryError for a project whose records were copied or moved with it, before anything is written."""
+    path = root / DATABASE
+    if "MLFLOW_TRACKING_URI" in os.environ or not path.exists() or damage(path):
+        return  # a damaged one is told where it is opened
+    with closing(sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True, timeout=10)) as database:
+        places = _places(database)
+    _require_place(root, places)
+
+
+def damage(path: Path) -> str:
+    """Why a file cannot be MLflow's database ('' where it can), without reading all of it."""
+    size = path.stat().st_size
+    if size == 0:
+        return "is empty (0 bytes)"
+    with path.open("rb") as file:
+        head = file.read(100)
+    if len(head) < 100 or not head.startswith(b"SQLite format 3\0"):
+        return "is damaged: it is no sqlite database"
+    page, pages = struct.unpack(">H", head[16:18])[0], struct.unpack(">I", head[28:32])[0]
+    wanted = (65536 if page == 1 else page) * pages
+    if head[24:28] == head[92:96] and size < wanted:  # the page count holds only where these are equal
+        return f"is cut off: it has {size:,} of {wanted:,} bytes"
+    with closing(sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True, timeout=10)) as database:
+        tables = {row[0] for row in database.execute("select name from sqlite_master")}
+    missing = {"experiments", "runs", "registered_models"} - tables
+    return f"is not MLflow's database: it lacks the table {min(missing)}" if missing else ""
+
+
+def remember(root: Path, run_id: str) -> None:
+    """Remember the run that holds the history, where the project keeps its own database and no server is named."""
+    own = "MLFLOW_TRACKING_URI" not in os.environ and (root / DATABASE).exists()
+    if own and run_id and _remembered(root) != run_id:
+        write_text(root / REMEMBERED, json.dumps({"run": run_id}) + "\n")
+
+
+def artifacts_of(address: str) -> Iterator[Path]:
+    """The folder mlruns/artifacts that a local address lies in; nothing for buckets, servers and models:/ addresses."""
+    path = urllib.parse.unquote(urllib.parse.urlsplit(address).path) if address.startswith("file:") else address
+    if path.startswith("/") and BELOW in path:
+        with contextlib.suppress(ValueError):
+            yield Path(path[: path.index(BELOW)] + BELOW)
+
+
+def _places(database: sqlite3.Connection) -> set[Path]:
+    rows = database.execute("select artifact_location from experiments where artifact_location is not null")
+    return {place for (location,) in rows for place in artifacts_of(str(location))}
+
+
+def _require_place(root: Path, places: set[Path]) -> None:
+    """Raise RegistryError where new records would be written below another folder."""
+    here = (root / ARTIFACTS).resolve()
+    others = sorted(place for place in places if place != here and place.resolve() != here)
+    if not others:
+        return
+    was = others[0].parents[1]
+    how = f"copied from {was}, and would write its runs and models there" if others[0].exists() else f"moved from {was}"
+    raise RegistryError(
+        f"this project was {how}; `kshot doctor --mend` gives its records their place here, nothing was written before"
+    )
+
+
+def _remembered(root: Path) -> str:
+    try:
+        return str(json.loads((root / REMEMBERED).read_text(encoding="utf-8"))["run"])
+    except FileNotFoundError:
+        return ""
+    except (ValueError, TypeError, KeyError) as error:
+        raise RegistryError(f"{REMEMBERED} is damaged ({error}); {COPY}, or delete it") from error

@@ -1,0 +1,62 @@
+"""What MLflow says of a database that it cannot use, in one line with a remedy: no SQL, nothing that loses records."""
+
+import os
+import re
+from pathlib import Path
+
+from kshot.lifecycle.tracking.own_database import damage
+
+LONGEST = 160  # characters of what MLflow says
+FULL = ("database or disk is full", "No space left")
+LOCKED = ("database is locked", "database table is locked")
+READ_ONLY = ("readonly database", "unable to open database file", "Read-only file system", "Permission denied")
+OLDER = ("out-of-date database schema", "Can't locate revision", "no such table", "no such column")
+
+
+def sentence(where: str, said: str, waited_s: float) -> str:
+    """One line about the database at `where` (its address) for the error of which MLflow or sqlite `said` this."""
+    path = Path(where.removeprefix("sqlite:///")) if where.startswith("sqlite:///") else None
+    name = _short(path) if path else where
+    if any(one in said for one in FULL):
+        return f"{name} cannot be written: the disk is full; free some space and run the same command again"
+    if any(one in said for one in LOCKED):
+        return (
+            f"{name} is in use by another process, waited for {waited_s:.0f} s; run the same command again when that "
+            f"one has ended (`fuser {name}` names it)"
+        )
+    if any(one in said for one in READ_ONLY):
+        return f"{name} cannot be written ({_why_not(path)}); nothing was changed"
+    if path is not None and path.exists() and (what := damage(path)):
+        return f"{name} {what}; bring it back from a copy"
+    if any(one in said for one in OLDER):
+        return (
+            f"{name} was written by another version of MLflow ({_first(said)}); "
+            f"copy it, then bring it up to date with: mlflow db upgrade {where}"
+        )
+    return f"{name} cannot be used: {_first(said)}; if it was damaged, bring it back from a copy"
+
+
+def _why_not(path: Path | None) -> str:
+    """Why a database cannot be written, as far as the file system tells."""
+    if path is None:
+        return "it can only be read"
+    place = path if path.exists() else path.parent
+    if not place.exists():
+        return f"{place} is not there"
+    if os.statvfs(place).f_flag & os.ST_RDONLY:
+        return "read-only file system"
+    for one in (path, path.parent):
+        if one.exists() and not os.access(one, os.W_OK):
+            return f"{_short(one)} may not be written by this user"
+    return "it can only be read"
+
+
+def _first(said: str) -> str:
+    """What an error says first, without the SQL, its parameters and the addresses of help that follow."""
+    text = re.split(r"\[SQL|\(Background on|\[parameters", said)[0]
+    return " ".join(text.split())[:LONGEST].rstrip(".; ")
+
+
+def _short(path: Path) -> str:
+    """A path from the project's folder, which is where mlruns/ lies."""
+    return "/".join(path.parts[-2:]) if path.parent.name == "mlruns" else str(path)

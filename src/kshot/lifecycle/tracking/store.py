@@ -1,0 +1,160 @@
+"""MLflow's store of a project: sqlite and folders under mlruns/, or the server that MLFLOW_TRACKING_URI names."""
+
+import os
+import re
+import shlex
+import sqlite3
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from kshot.errors import RegistryError
+from kshot.lifecycle.project import layout
+from kshot.lifecycle.project.files import exclusive
+from kshot.lifecycle.tracking import own_database, sqlite_trouble
+from kshot.lifecycle.tracking.own_database import ARTIFACTS as ARTIFACTS
+from kshot.lifecycle.tracking.own_database import DATABASE as DATABASE
+from kshot.redaction import redacted
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+    from mlflow.entities import Run
+
+EXPERIMENT = "kshot"
+NAME = "kshot"  # of the registered model
+LONGEST_TAG = 5000  # characters that every MLflow store takes
+# A server that does not answer is told within 15 seconds: two tries of 6; MLflow's own default goes on for minutes.
+SETTINGS = {
+    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1",
+    "MLFLOW_HTTP_REQUEST_TIMEOUT": "6",
+    "MLFLOW_HTTP_REQUEST_BACKOFF_FACTOR": "1",
+    "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
+    "MLFLOW_LOGGING_LEVEL": "WARNING",
+    "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",  # the server's address, with its password
+}
+
+
+class Unreachable(RegistryError):
+    """A server that did not answer in time. Worth another try."""
+
+
+def uri(root: Path) -> str:
+    """Where the records of the project at `root` are kept."""
+    return os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{(root / DATABASE).resolve()}"
+
+
+def sqlite_file(root: Path) -> Path | None:
+    """The database's file where the records of the project at `root` are kept in one."""
+    kind, _, path = uri(root).partition(":///")
+    return Path(path) if kind == "sqlite" else None
+
+
+def client() -> "MlflowClient":
+    """A client of the store that `connect` chose."""
+    import mlflow
+
+    return mlflow.MlflowClient()
+
+
+def connect(root: Path) -> str:
+    """Make MLflow in this process use the project's store, created first where it is new; returns its address.
+
+    Raises RegistryError for a store that cannot be opened. A variable of MLflow's that is set keeps its value.
+    """
+    for name, value in SETTINGS.items():
+        os.environ.setdefault(name, value)
+    (root / layout.MLRUNS).mkdir(parents=True, exist_ok=True)
+    import mlflow
+
+    with exclusive(root, "mlflow"):
+        where, named = uri(root), "MLFLOW_TRACKING_URI" in os.environ
+        with told(where):
+            if not named:
+                _make_database(root)
+            mlflow.set_tracking_uri(where)
+            mlflow.set_registry_uri(where)
+            if not named:
+                # MLflow put it there; a second project in this process would take it for the person's choice.
+                os.environ.pop("MLFLOW_TRACKING_URI", None)
+            experiment(mlflow.MlflowClient(), root, where, EXPERIMENT)
+    return where
+
+
+def experiment(client: "MlflowClient", root: Path, where: str, name: str) -> str:
+    """The id of the experiment `name`, made where it is new, also where another machine makes it at the same time."""
+    from mlflow.exceptions import MlflowException
+
+    found = client.get_experiment_by_name(name)
+    if found is not None:
+        return str(found.experiment_id)
+    # A server keeps artifacts where it says; of a database nobody else says where.
+    place = None if where.startswith("http") else (root / ARTIFACTS).resolve().as_uri()
+    try:
+        return str(client.create_experiment(name, artifact_location=place))
+    except MlflowException as error:
+        found = client.get_experiment_by_name(name)
+        if error.error_code != "RESOURCE_ALREADY_EXISTS" or found is None:
+            raise
+        return str(found.experiment_id)
+
+
+def deleted(run: "Run") -> tuple[str, str]:
+    """What was deleted on MLflow's page, the run or its whole experiment, and the command that brings it back."""
+    experiment = client().get_experiment(run.info.experiment_id)
+    if experiment.lifecycle_stage == "active":
+        return f"run {run.info.run_id}", restoring("run", run.info.run_id)
+    # Its runs went with it and come back with it.
+    return f"experiment {experiment.name!r}", restoring("experiment", experiment.experiment_id)
+
+
+def restoring(kind: str, number: str) -> str:
+    """The command that brings back a "run" or an "experiment" of the connected store."""
+    import mlflow
+
+    # A person who set the variable has it set for this command too; an address may hold a password.
+    named = "MLFLOW_TRACKING_URI" in os.environ
+    where = "" if named else f"MLFLOW_TRACKING_URI={shlex.quote(mlflow.get_tracking_uri())} "
+    return f"{where}mlflow {kind}s restore --{kind}-id {number}"
+
+
+@contextmanager
+def told(where: str) -> Iterator[None]:
+    """Turn what MLflow, its database and its connection raise into one line that names the store."""
+    from mlflow.exceptions import MlflowException
+    from requests.exceptions import RequestException
+    from sqlalchemy.exc import SQLAlchemyError
+
+    began = time.monotonic()
+    try:
+        yield
+    except (MlflowException, SQLAlchemyError, sqlite3.Error, RequestException) as error:
+        what = redacted(" ".join(str(error).split()))[:300]
+        if deleted := re.search(r"The (run|experiment) (\w+) must be in the 'active' state", str(error)):
+            kind, number = deleted.groups()
+            raise RegistryError(
+                f"{kind} {number} was deleted in MLflow; bring it back with: {restoring(kind, number)}"
+            ) from error
+        if not where.startswith("http"):
+            raise RegistryError(sqlite_trouble.sentence(where, str(error), time.monotonic() - began)) from error
+        if isinstance(error, RequestException) or "with exception" in what or "timed out" in what.lower():
+            raise Unreachable(
+                f"MLflow's server {where} did not answer, tried for {time.monotonic() - began:.0f} s; "
+                "start it, or unset MLFLOW_TRACKING_URI to keep the records under mlruns/"
+            ) from error
+        raise RegistryError(f"MLflow's server {where} refused: {what}; its log says more") from error
+
+
+def _make_database(root: Path) -> None:
+    """Make the database where there is none, whole or not at all: a half-made one could never be opened again."""
+    if own_database.require_sound(root):
+        return
+    from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
+
+    path, artifacts = root / DATABASE, (root / ARTIFACTS).resolve()
+    sibling = path.with_suffix(".new")
+    sibling.unlink(missing_ok=True)
+    made = SqlAlchemyStore(f"sqlite:///{sibling.resolve()}", artifacts.as_uri())  # type: ignore[no-untyped-call]
+    made.engine.dispose()
+    sibling.replace(path)

@@ -1,0 +1,261 @@
+"""What must hold before a model is trained on a data version: small tables, and the rule on each."""
+
+import json
+import unicodedata
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from kshot.data.drawers import NOBODY, pairs_of_drawers
+from kshot.data.splits import SPLITS
+from kshot.lifecycle.data.packed import drawer_numbers, image_ids
+from kshot.lifecycle.project.tables import counted
+from kshot.params.schema import Params, Protocol
+
+Text = Callable[[pd.Series], str]
+
+
+@dataclass(frozen=True)
+class Check:
+    """A rule on one column of a table: a stock expectation by its name, its arguments, and how a broken row is told."""
+
+    name: str
+    table: str
+    expectation: str
+    arguments: Mapping[str, Any] = field(default_factory=dict)
+    told: Text = lambda row: str(row["name"])
+    remedy: str = ""
+
+
+def tables(
+    manifest: pd.DataFrame, unreadable: pd.DataFrame, classes: pd.DataFrame, params: Params
+) -> dict[str, pd.DataFrame]:
+    """The tables that the checks read; each has a column `name` that says which row is meant.
+
+    files     one row: how many, the share that is unreadable, and their names; how many have no drawer
+    images    one row a picture: sides, and under how many classes and in how many splits its content lies
+    classes   one row a class: images (a picture counted once), images needed, splits, whether the name survives
+    splits    one row a split and demand: classes there, classes needed
+    """
+    base = classes[classes["rotation"] == 0]
+    return {
+        "files": _files(manifest, unreadable),
+        "images": _images(manifest, base),
+        "classes": _classes(manifest, base, params),
+        "splits": _splits(manifest, classes, params),
+    }
+
+
+def checks(params: Params) -> list[Check]:
+    """Every rule, in the order in which a person should hear of them."""
+    limits = params.validate
+    drawers = Check(
+        "images name their drawers",
+        "files",
+        "ExpectColumnValuesToBeBetween",
+        {"column": "without_drawer", "max_value": 0},
+        lambda row: f"{row['without_drawer']} of {row['files']} images name no drawer",
+        "a protocol has by_drawer, which needs a column drawer in the manifest that `kshot data add` reads: add it, or "
+        "set by_drawer: false",
+    )
+    return [
+        *([drawers] if any(protocol.by_drawer for protocol in params.episodes.protocols.values()) else []),
+        Check(
+            "files are readable",
+            "files",
+            "ExpectColumnValuesToBeBetween",
+            {"column": "unreadable_share", "max_value": limits.max_unreadable_share},
+            lambda row: f"{row['unreadable']} of {row['files']} files: {row['examples']}",
+            "mend or remove them, or raise validate.max_unreadable_share to set them aside",
+        ),
+        Check(
+            "pictures are large enough",
+            "images",
+            "ExpectColumnValuesToBeBetween",
+            {"column": "short_side", "min_value": limits.min_side},
+            lambda row: f"{row['name']} is {row['width']} x {row['height']}",
+            f"needs {limits.min_side} pixels a side: remove them, or lower validate.min_side",
+        ),
+        Check(
+            "pictures are not too long",
+            "images",
+            "ExpectColumnValuesToBeBetween",
+            {"column": "aspect_ratio", "max_value": limits.max_aspect_ratio},
+            lambda row: f"{row['name']} is {row['width']} x {row['height']}",
+            f"needs at most {limits.max_aspect_ratio} to 1: crop them, or raise validate.max_aspect_ratio",
+        ),
+        Check(
+            "class names survive a round trip",
+            "classes",
+            "ExpectColumnValuesToBeInSet",
+            {"column": "survives", "value_set": [True]},
+            remedy="rename them without control signs, backslashes, or blanks at their ends",
+        ),
+        Check(
+            "every class lies in one split",
+            "classes",
+            "ExpectColumnValuesToBeBetween",
+            {"column": "n_splits", "min_value": 1, "max_value": 1},
+            lambda row: f"{row['name']} in {row['splits']}",
+            "give each class one split",
+        ),
+        Check(
+            "no picture lies in two splits",
+            "images",
+            "ExpectColumnValuesToBeBetween",
+            {"column": "content_splits", "max_value": 1},
+            lambda row: f"{row['name']} is the same as {row['twin']}",
+            "remove all but one",
+        ),
+        Check(
+            "no picture lies under two classes",
+            "images",
+            "ExpectColumnValuesToBeBetween",
+            {"column": "content_classes", "max_value": 1},
+            lambda row: f"{row['name']} is the same as {row['twin']}",
+            "remove all but one",
+        ),
+        Check(
+            "classes have enough images",
+            "classes",
+            "ExpectColumnValuesToBeBetween",
+            {"column": "missing_images", "max_value": 0},
+            lambda row: (
+                f"class {row['name']!r} has {counted(row['images'], 'image')}; {row['demand']} needs {row['needed']}"
+            ),
+            "lower one in params.yaml, or drop the class",
+        ),
+        Check(
+            "splits have enough classes",
+            "splits",
+            "ExpectColumnValuesToBeBetween",
+            {"column": "missing_classes", "max_value": 0},
+            lambda row: (
+                f"{row['demand']} is {row['needed']}: at most {row['classes']} here, the classes of {row['name']}"
+            ),
+            "lower it in params.yaml, or add classes",
+        ),
+    ]
+
+
+def _files(manifest: pd.DataFrame, unreadable: pd.DataFrame) -> pd.DataFrame:
+    count = len(manifest) + len(unreadable)
+    pairs = zip(unreadable["path"], unreadable["reason"], strict=True)
+    examples = listed([f"{path} ({reason})" for path, reason in pairs])
+    row = {"name": "all files", "files": count, "unreadable": len(unreadable), "examples": examples}
+    without_drawer = int((drawer_numbers(manifest) == NOBODY).sum())
+    return pd.DataFrame(
+        [{**row, "unreadable_share": len(unreadable) / max(1, count), "without_drawer": without_drawer}]
+    )
+
+
+def _images(manifest: pd.DataFrame, base: pd.DataFrame) -> pd.DataFrame:
+    place = dict(zip(base["class"], base["split"], strict=True))
+    sides = manifest[["width", "height"]]
+    short = sides.min(axis=1)
+    table = manifest[["class", "content", "width", "height"]].assign(
+        name=manifest["path"],
+        short_side=short,
+        aspect_ratio=sides.max(axis=1) / short.clip(lower=1),
+        split=manifest["class"].map(place),
+    )
+    same = table.groupby("content")
+    table["content_classes"] = same["class"].transform("nunique")
+    table["content_splits"] = same["split"].transform("nunique")
+    first = same["name"].transform("first")
+    table["twin"] = first.where(first != table["name"], same["name"].transform("last"))
+    return table
+
+
+def _classes(manifest: pd.DataFrame, base: pd.DataFrame, params: Params) -> pd.DataFrame:
+    protocols = params.episodes.protocols.values()
+    asked = max(protocol.k_shot + params.episodes.queries(protocol) for protocol in protocols)
+    answered = ("k_shot + n_query", asked)
+    trained = ("train.images_per_class", params.train.images_per_class)
+    images = manifest.groupby("class")["content"].nunique()
+    rows = []
+    for name, part in base.groupby("class"):
+        splits = sorted(set(part["split"]))
+        demands = [answered] if {"val", "test"} & set(splits) else []
+        demands += [trained] if set(params.train.splits) & set(splits) else []
+        demand, needed = max(demands, key=lambda pair: pair[1])
+        found = int(images.get(name, 0))
+        rows.append(
+            {
+                "name": name,
+                "images": found,
+                "needed": needed,
+                "demand": demand,
+                "missing_images": max(0, needed - found),
+                "n_splits": len(splits),
+                "splits": " and ".join(splits),
+                "survives": survives(str(name)),
+            }
+        )
+    return pd.DataFrame(rows)
+
+
+def _splits(manifest: pd.DataFrame, classes: pd.DataFrame, params: Params) -> pd.DataFrame:
+    """What a batch and each protocol demand of the splits that they draw from; a rotation counts as a class."""
+    rows: list[dict[str, Any]] = []
+
+    def demand(name: str, what: str, found: int, needed: int) -> None:
+        row = {"name": name, "demand": what, "classes": found, "needed": needed}
+        rows.append({**row, "missing_classes": max(0, needed - found)})
+
+    trained = params.train.splits
+    name = " and ".join(f"split {split!r}" for split in trained)
+    demand(name, "train.classes_per_batch", int(classes["split"].isin(trained).sum()), params.train.classes_per_batch)
+    for split in SPLITS[1:]:
+        part = classes[classes["split"] == split]
+        groups = part.loc[part["group"] != "", "group"].value_counts()
+        largest = int(groups.iloc[0]) if len(groups) else 0
+        for name, protocol in params.episodes.protocols.items():
+            if protocol.by_drawer:
+                shared = _shared_by_drawers(manifest, part, protocol, params.episodes.queries(protocol))
+                demand(
+                    f"the best pair of drawers of split {split!r}",
+                    f"episodes.protocols.{name}.n_way",
+                    shared,
+                    protocol.n_way,
+                )
+            elif protocol.within_group:
+                demand(
+                    f"the largest group of split {split!r}", f"episodes.protocols.{name}.n_way", largest, protocol.n_way
+                )
+            else:
+                demand(f"split {split!r}", f"episodes.protocols.{name}.n_way", len(part), protocol.n_way)
+    return pd.DataFrame(rows)
+
+
+def _shared_by_drawers(manifest: pd.DataFrame, part: pd.DataFrame, protocol: Protocol, n_query: int) -> int:
+    """The most classes of `part` that an episode by one pair of drawers can have."""
+    numbers = drawer_numbers(manifest)
+    drawers = [numbers[ids % len(manifest)] for ids in image_ids(manifest, part)]
+    groups = part["group"].to_numpy()
+    pools = [np.arange(len(part))]
+    if protocol.within_group:
+        pools = [np.flatnonzero(groups == name) for name in sorted(set(groups)) if name]
+    asked = {"n_way": protocol.n_way, "k_shot": protocol.k_shot, "n_query": n_query}
+    return max((pairs_of_drawers(drawers, pool, **asked).most for pool in pools), default=0)
+
+
+def survives(name: str) -> bool:
+    """Whether a class name comes back from JSON, from a path and from UTF-8 as it went in."""
+    try:
+        same = json.loads(json.dumps(name)) == name == name.encode("utf-8").decode("utf-8")
+    except UnicodeEncodeError:
+        return False
+    parts = name.split("/")
+    plain = all(part == part.strip() and part not in ("", ".", "..") for part in parts)
+    signs = all(unicodedata.category(sign) != "Cc" and sign != "\\" for sign in name)
+    return same and plain and signs and unicodedata.normalize("NFC", name) == name
+
+
+def listed(names: list[str], shown: int = 3) -> str:
+    """The first few of `names`, and how many more there are."""
+    more = f" and {len(names) - shown} more" if len(names) > shown else ""
+    return "; ".join(names[:shown]) + more

@@ -1,0 +1,96 @@
+"""The page of stage validate: every check of Great Expectations, and for those that fail the images they fail for."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from kshot.lifecycle.data.packed import read_images
+from kshot.lifecycle.pages.render import pages, write_page
+from kshot.lifecycle.pages.thumbnails import Pictures, data_address, of_label
+from kshot.lifecycle.validation.expectations import Finding
+
+MOST_ROWS = 60  # of a check that are shown; validation.json names all
+OF_A_CLASS = 6  # images of a class with too few
+
+
+class BrokenRow(NamedTuple):
+    """What broke a check, in words, with addresses of its images."""
+
+    text: str
+    images: tuple[str, ...]
+
+
+class BrokenCheck(NamedTuple):
+    """A check that fails: what was asked, what to do, the first rows that broke it and how many more there are."""
+
+    finding: Finding
+    rows: tuple[BrokenRow, ...]
+    more: int
+
+
+def write_validation_page(
+    root: Path,
+    path: Path,
+    findings: Sequence[Finding],
+    tables: Mapping[str, pd.DataFrame],
+    settings: Sequence[str],
+    inverted: bool,
+) -> Path:
+    """Write the page to `path`. `settings`: lines of the settings that fit; `inverted`: whether ingest.invert is set.
+
+    Only what ingest took is shown: a file that could not be read has its name and the reason.
+    """
+    broken = [finding for finding in findings if finding.broken]
+    pictures = _pictures(root, tables["images"], inverted) if broken else None
+    environment = pages()
+    environment.globals["arguments"] = arguments
+    text = environment.get_template("validation.html.j2").render(
+        broken=[_broken(finding, tables, pictures) for finding in broken],
+        passed=[finding for finding in findings if not finding.broken],
+        images=len(tables["images"]),
+        classes=len(tables["classes"]),
+        settings=settings,
+    )
+    return write_page(text, path)
+
+
+def arguments(finding: Finding) -> str:
+    """The expectation with its arguments, as Great Expectations was given it."""
+    given = ", ".join(f"{name}={value!r}" for name, value in finding.check.arguments.items())
+    return f"{finding.check.expectation}({given})"
+
+
+def _pictures(root: Path, images: pd.DataFrame, inverted: bool) -> Pictures | None:
+    try:
+        pixels = read_images(root)
+    except FileNotFoundError:
+        return None
+    rows = {str(name): np.asarray(found) for name, found in images.groupby("class").indices.items()}
+    return Pictures(images=pixels, labels={}, rows=rows, inverted=inverted)
+
+
+def _broken(finding: Finding, tables: Mapping[str, pd.DataFrame], pictures: Pictures | None) -> BrokenCheck:
+    table = tables[finding.check.table]
+    rows = tuple(
+        BrokenRow(finding.check.told(table.iloc[row]), _images(finding, table.iloc[row], row, tables, pictures))
+        for row in finding.broken[:MOST_ROWS]
+    )
+    return BrokenCheck(finding, rows, len(finding.broken) - len(rows))
+
+
+def _images(
+    finding: Finding, row: "pd.Series[Any]", place: int, tables: Mapping[str, pd.DataFrame], pictures: Pictures | None
+) -> tuple[str, ...]:
+    """The image itself, with the one that it equals; of a class, a few of its own."""
+    if pictures is None:
+        return ()
+    if finding.check.table == "classes":
+        return tuple(of_label(pictures, str(row["name"]), OF_A_CLASS))
+    if finding.check.table != "images":
+        return ()
+    twins = tables["images"]["name"].to_numpy() == row["twin"]
+    equal = [int(np.flatnonzero(twins)[0])] if finding.check.arguments["column"].startswith("content") else []
+    return tuple(data_address(pictures, number) for number in (place, *equal))

@@ -1,0 +1,143 @@
+"""Failed checks as a block of short lines for a terminal of 80 columns, and the settings that the data can fill."""
+
+import textwrap
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import pandas as pd
+
+from kshot.lifecycle.project import layout
+from kshot.lifecycle.validation.checks import listed
+from kshot.lifecycle.validation.expectations import Finding
+from kshot.lifecycle.validation.fitting import ClassSupply, Fit
+from kshot.params.schema import Params
+
+WIDTH = 78  # an error's block is indented by two columns
+FITTING = layout.VALIDATION / "fitting.yaml"
+PAGE = layout.VALIDATION / "index.html"
+COMMAND = f"kshot retrain --params {FITTING.as_posix()}"
+COUNTS = ("classes have enough images", "splits have enough classes")  # the checks that other settings can satisfy
+SPLIT_NAMES = {"split 'train'": "training", "split 'val'": "validation", "split 'test'": "test"}
+NEEDS: dict[str, str] = {"train.classes_per_batch": "a batch (train.classes_per_batch) takes"}
+FLOOR, PROTOCOLS = "gate.min_accuracy", "episodes.protocols"
+EACH_NAMED = 3  # classes
+
+
+def supplies(manifest: pd.DataFrame) -> list[ClassSupply]:
+    """What `fitting.fit` asks of each class of the data."""
+    classes = manifest.groupby("class").agg(
+        images=("content", "nunique"), group=("group", "first"), split=("split", "first")
+    )
+    columns = (classes[name].tolist() for name in ("images", "group", "split"))
+    return [ClassSupply(*values) for values in zip(classes.index.tolist(), *columns, strict=True)]
+
+
+def block(broken: Sequence[Finding], tables: Mapping[str, pd.DataFrame], fit: Fit | None, params: Params) -> list[str]:
+    """What fails, the settings that fit and the command that sets them, and the page that shows it.
+
+    `fit` is None where no check on counts failed.
+    """
+    lines: list[str] = []
+    for finding in broken:
+        table = tables[finding.check.table]
+        rows = table.iloc[list(finding.broken)]
+        if finding.check.table == "classes" and finding.check.name == COUNTS[0]:
+            lines += too_few_images(rows, table)
+        elif finding.check.name == COUNTS[1]:
+            lines += too_few_classes(rows)
+        else:
+            told = listed([finding.check.told(row) for _, row in rows.iterrows()], 2)
+            lines += [f"{finding.check.name}: no; {told}", f"  {finding.check.remedy}"]
+    if fit is not None:
+        lines += ["", *proposal(fit, params)]
+    lines += ["", f"all of it, with images: {PAGE.as_posix()}"]
+    return [part for line in lines for part in wrapped(line)]
+
+
+def too_few_images(rows: pd.DataFrame, table: pd.DataFrame) -> list[str]:
+    """One line a demand: how many classes have too few images for it, and which have the fewest."""
+    lines = []
+    for (demand, needed), part in rows.groupby(["demand", "needed"], sort=False):
+        like = int(((table["demand"] == demand) & (table["needed"] == needed)).sum())
+        fewest = part.sort_values(["images", "name"])
+        named = ", ".join(f"{row['name']} has {row['images']}" for _, row in fewest.head(EACH_NAMED).iterrows())
+        more = f" and {len(part) - EACH_NAMED} more" if len(part) > EACH_NAMED else ""
+        if len(part) > 1 and part["images"].nunique() == 1:
+            named, more = f"{part['images'].iloc[0]} each", ""
+        kind = "training" if demand == "train.images_per_class" else "evaluation"
+        lines.append(f"{len(part)} of {like} {kind} classes have under {needed} images ({demand}): {named}{more}")
+    return lines
+
+
+def too_few_classes(rows: pd.DataFrame) -> list[str]:
+    """One line a split: how many classes it has, and what needs more."""
+    lines = []
+    for (name, classes), part in rows.groupby(["name", "classes"], sort=False):
+        for written, plain in SPLIT_NAMES.items():
+            name = str(name).replace(written, plain)
+        # One protocol stands for all that need as many.
+        first = part.drop_duplicates("needed").sort_values("needed", ascending=False)
+        needs = [
+            NEEDS.get(demand, demand.removeprefix("episodes.protocols.").removesuffix(".n_way") + " needs")
+            + f" {needed}"
+            for demand, needed in zip(first["demand"].tolist(), first["needed"].tolist(), strict=True)
+        ]
+        lines.append(f"{name} has {classes} class{'' if classes == 1 else 'es'}; {', '.join(needs)}")
+    return lines
+
+
+def proposal(fit: Fit, params: Params) -> list[str]:
+    """The settings that fit and how to set them, or why there are none."""
+    lines = []
+    if fit.drop:
+        lines.append(f"leave out, because they have under 2 images: {listed(list(fit.drop))}")
+    if fit.obstacle:
+        return [*lines, f"no settings fit: {fit.obstacle}"]
+    if not fit.settings:
+        return lines
+    changes = [(key, shown(current(params, key)), shown(value)) for key, value in fit.settings.items()]
+    wide = max(len(key) for key, _, _ in changes)
+    lines.append("these settings fit the data:")
+    lines += [f"  {key:<{wide}}  {before} -> {after}" for key, before, after in changes]
+    if FLOOR in fit.settings:
+        floors = fit.settings[FLOOR]
+        chance = ", ".join(f"{100 / fit.settings[PROTOCOLS][name]['n_way']:.0f} % in {name}" for name in floors)
+        lines += [
+            f"{FLOOR} asks as much above chance as before ({chance});",
+            "a first model below it is not made champion",
+        ]
+    return [*lines, "this command sets them and trains:", f"  {COMMAND}"]
+
+
+def nested(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Dotted keys as the sections of a params file."""
+    found: dict[str, Any] = {}
+    for key, value in settings.items():
+        section, _, name = key.partition(".")
+        found.setdefault(section, {})[name] = value
+    return found
+
+
+def current(params: Params, key: str) -> Any:
+    """The value of a dotted key."""
+    value: Any = params
+    for name in key.split("."):
+        value = getattr(value, name)
+    return value
+
+
+def shown(value: Any) -> str:
+    """A value on one line; protocols by their names, which say what they ask."""
+    if not isinstance(value, Mapping):
+        return f"{value:g}" if isinstance(value, float) else str(value)
+    if all(isinstance(one, float) for one in value.values()):
+        return ", ".join(f"{name} {one:g}" for name, one in value.items())
+    return ", ".join(value)
+
+
+def wrapped(line: str) -> list[str]:
+    """`line` in pieces of WIDTH columns, never broken inside a word, the following ones indented."""
+    indent = " " * (len(line) - len(line.lstrip()) + 4)
+    return textwrap.wrap(
+        line, WIDTH, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False, drop_whitespace=True
+    ) or [""]

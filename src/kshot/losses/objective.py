@@ -1,0 +1,103 @@
+"""What a batch is trained on: the loss that `train.loss` names, with its mining and all of its settings."""
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor, nn
+
+from kshot.data.batches import split_support
+from kshot.losses.contrastive import contrastive_terms
+from kshot.losses.lifted_structure import generalized_lifted_structure_terms, lifted_structure_terms
+from kshot.losses.n_pair import n_pair_loss
+from kshot.losses.nt_xent import nt_xent_loss
+from kshot.losses.peers import PeerLoss
+from kshot.losses.prototypical import prototypical_loss
+from kshot.losses.smooth_ap import smooth_ap_loss
+from kshot.losses.supervised_contrastive import supervised_contrastive_loss
+from kshot.losses.terms import Terms
+from kshot.losses.triplet import triplet_terms
+from kshot.params.losses import LOSSES
+from kshot.params.peer_losses import PEERS
+from kshot.params.train import Train
+
+Ours = Callable[[Tensor, Tensor, Train, torch.Generator], Terms]
+
+
+class Objective(nn.Module):
+    """The loss of a batch; its parameters are what the loss itself learns, such as proxies, and mostly none."""
+
+    def __init__(self, params: Train, n_classes: int, dim: int) -> None:
+        super().__init__()
+        self.params = params
+        self.peer: PeerLoss | None = None
+        if params.loss in PEERS:
+            self.peer = PeerLoss(params.loss, params.loss_arguments, n_classes=n_classes, dim=dim, seed=params.seed)
+
+    def forward(self, points: Tensor, labels: Tensor, generator: torch.Generator) -> Terms:
+        """points (B, D) floating; labels (B,) int64 in [0, n_classes), the images of one class together."""
+        if self.peer is not None:
+            return Terms(self.peer(points, labels), None)
+        return OURS[self.params.loss](points, labels, self.params, generator)
+
+
+def _prototypical(points: Tensor, labels: Tensor, params: Train, generator: torch.Generator) -> Terms:
+    support, query = split_support(labels, params.images_per_class, params.k_shot)
+    return Terms(prototypical_loss(points[support], labels[support], points[query], labels[query]), None)
+
+
+def _contrastive(points: Tensor, labels: Tensor, params: Train, generator: torch.Generator) -> Terms:
+    assert params.margin is not None and params.mining is not None
+    return contrastive_terms(points, labels, params.margin, params.mining, distance(params), generator)
+
+
+def _triplet(points: Tensor, labels: Tensor, params: Train, generator: torch.Generator) -> Terms:
+    assert params.mining is not None
+    return triplet_terms(points, labels, params.margin, params.mining, distance(params), generator)
+
+
+def _n_pair(points: Tensor, labels: Tensor, params: Train, generator: torch.Generator) -> Terms:
+    return Terms(n_pair_loss(points, labels), None)
+
+
+def _lifted_structure(points: Tensor, labels: Tensor, params: Train, generator: torch.Generator) -> Terms:
+    assert params.margin is not None
+    return lifted_structure_terms(points, labels, params.margin, distance(params))
+
+
+def _generalized_lifted(points: Tensor, labels: Tensor, params: Train, generator: torch.Generator) -> Terms:
+    assert params.margin is not None
+    return generalized_lifted_structure_terms(points, labels, params.margin, distance(params))
+
+
+def _nt_xent(points: Tensor, labels: Tensor, params: Train, generator: torch.Generator) -> Terms:
+    assert params.temperature is not None
+    return Terms(nt_xent_loss(points, labels, params.temperature), None)
+
+
+def _supervised_contrastive(points: Tensor, labels: Tensor, params: Train, generator: torch.Generator) -> Terms:
+    assert params.temperature is not None
+    return Terms(supervised_contrastive_loss(points, labels, params.temperature), None)
+
+
+def _smooth_ap(points: Tensor, labels: Tensor, params: Train, generator: torch.Generator) -> Terms:
+    assert params.temperature is not None
+    return Terms(smooth_ap_loss(points, labels, params.temperature), None)
+
+
+OURS: dict[str, Ours] = {
+    "prototypical": _prototypical,
+    "contrastive": _contrastive,
+    "triplet": _triplet,
+    "soft_margin_triplet": _triplet,
+    "n_pair": _n_pair,
+    "lifted_structure": _lifted_structure,
+    "generalized_lifted_structure": _generalized_lifted,
+    "nt_xent": _nt_xent,
+    "supervised_contrastive": _supervised_contrastive,
+    "smooth_ap": _smooth_ap,
+}
+
+
+def distance(params: Train) -> str:
+    """The distance that the loss is taken with: the one that is set, or the loss's own."""
+    return params.distance or LOSSES[params.loss].distances[0]

@@ -1,0 +1,100 @@
+"""timm's models as backbones: by name, from the hub, at a size, and their stages as features."""
+
+import difflib
+from collections.abc import Sequence
+from typing import Any
+
+import timm
+import torch
+from timm.models import get_pretrained_cfg
+from torch import Tensor, nn
+
+from kshot.errors import CheckpointError, ParamsError
+from kshot.nets.conv import NETWORKS
+
+
+def create_timm_model(name: str, *, channels: int, size: int, pretrained: bool) -> nn.Module:
+    """timm's `name` without its classifier: (N, channels, size, size) to (N, num_features), its attribute.
+
+    Raises ParamsError for an unknown name, with the nearest, and for a size that it cannot take; CheckpointError where
+    the hub's weights cannot be had.
+    """
+    _known(name)
+    try:
+        try:
+            # Transformers must be told their size; others do not know the word.
+            network = timm.create_model(name, pretrained=pretrained, num_classes=0, in_chans=channels, img_size=size)
+        except TypeError:
+            network = timm.create_model(name, pretrained=pretrained, num_classes=0, in_chans=channels)
+    except (OSError, RuntimeError) as error:
+        if not pretrained:
+            raise
+        raise CheckpointError(
+            f"the weights of {name} could not be had from the hub: {error}; "
+            "put a local .safetensors file in train.checkpoint and set train.pretrained: false"
+        ) from error
+    _fits(network, name, channels, size)
+    return network  # type: ignore[no-any-return]
+
+
+def native_input(name: str) -> tuple[int | None, str | None]:
+    """The pixels and the interpolation that the published weights of `name` were trained with, None where unknown."""
+    _known(name)
+    config = get_pretrained_cfg(name, allow_unregistered=True)
+    if config is None:
+        return None, None
+    interpolation = config.interpolation if config.interpolation in ("bilinear", "bicubic") else None
+    return config.input_size[-1], interpolation
+
+
+class Stages(nn.Module):
+    """The mean maps of some stages of a timm model, one after another; what lies behind the last is left out."""
+
+    def __init__(self, network: nn.Module, names: Sequence[str]) -> None:
+        """Takes `network` over. Raises ParamsError for a name that is no stage of it."""
+        super().__init__()
+        info: Any = getattr(network, "feature_info", None) or []
+        known = info.module_name() if hasattr(info, "module_name") else [stage["module"] for stage in info]
+        for name in names:
+            if name not in known or not hasattr(network, "forward_intermediates"):
+                raise ParamsError(
+                    f"params.yaml: train.features names {name!r}; the stages of this backbone are "
+                    f"{', '.join(known) or 'not named'}, and [] takes what it ends in"
+                )
+        self.places = [known.index(name) for name in names]
+        widths = info.channels() if hasattr(info, "channels") else [stage["num_chs"] for stage in info]
+        self.num_features = sum(widths[place] for place in self.places)
+        self.pretrained_cfg = network.pretrained_cfg
+        network.prune_intermediate_layers(self.places, prune_norm=False, prune_head=True)  # type: ignore[operator]
+        self.network = network
+
+    def forward(self, pixels: Tensor) -> Tensor:
+        """(N, C, S, S) to (N, num_features)."""
+        maps = self.network.forward_intermediates(pixels, indices=self.places, intermediates_only=True)  # type: ignore[operator]
+        return torch.cat([stage.mean((2, 3)) for stage in maps], 1)
+
+
+def _known(name: str) -> None:
+    if not timm.is_model(name):
+        near = difflib.get_close_matches(name, [*NETWORKS, *timm.list_models()], n=3)
+        hint = f"the nearest are {', '.join(near)}" if near else "`timm.list_models()` lists them"
+        raise ParamsError(f"params.yaml: train.backbone is {name!r}, which timm does not know; {hint}")
+
+
+def _fits(network: nn.Module, name: str, channels: int, size: int) -> None:
+    """A picture goes through it whole, and leaves a pixel at least."""
+    info = getattr(network, "feature_info", None) or []
+    least = max((int(stage["reduction"]) for stage in info), default=1)
+    message = f"params.yaml: {name} gets pictures of {size} x {size} pixels"
+    remedy = "raise train.input_size, which resizes them, or ingest.size"
+    if size < least:
+        raise ParamsError(f"{message} and halves them down to 1 / {least}; needs at least {least}: {remedy}")
+    training = network.training
+    try:
+        with torch.no_grad():
+            network.eval()(torch.zeros(1, channels, size, size))
+    except (AssertionError, RuntimeError, ValueError) as error:
+        what = " ".join(str(error).split())[:200]
+        raise ParamsError(f"{message}, which it cannot take: {what}; {remedy}") from error
+    finally:
+        network.train(training)

@@ -1,0 +1,139 @@
+"""The one table of methods: what `train.method` may name, and what each takes; nothing else is reached by a name.
+
+It is plain data, so that settings are checked without importing torch; `kshot.methods.table` makes the methods.
+"""
+
+import difflib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from kshot.params.reader import need
+
+Value = bool | int | float | str
+
+
+@dataclass(frozen=True)
+class Whole:
+    """A whole number from `least` to `most`."""
+
+    default: int
+    least: int
+    most: int
+
+    def check(self, value: Value) -> str:
+        fits = isinstance(value, int) and not isinstance(value, bool) and self.least <= value <= self.most
+        return "" if fits else f"a whole number from {self.least} to {self.most}"
+
+
+@dataclass(frozen=True)
+class Rate:
+    """A number above zero and at most `most`."""
+
+    default: float
+    most: float
+
+    def check(self, value: Value) -> str:
+        fits = isinstance(value, int | float) and not isinstance(value, bool) and 0 < value <= self.most
+        return "" if fits else f"a number above 0 and at most {self.most:g}"
+
+
+@dataclass(frozen=True)
+class Flag:
+    """true or false."""
+
+    default: bool
+
+    def check(self, value: Value) -> str:
+        return "" if isinstance(value, bool) else "true or false"
+
+
+@dataclass(frozen=True)
+class Choice:
+    """One of a few words, the first by default."""
+
+    words: tuple[str, ...]
+
+    @property
+    def default(self) -> str:
+        return self.words[0]
+
+    def check(self, value: Value) -> str:
+        return "" if value in self.words else f"one of {', '.join(self.words)}"
+
+
+@dataclass(frozen=True)
+class Takes:
+    """arguments by name; episodes: whether a batch is cut into training episodes of n_way classes with k_shot support
+    images; space: whether images have one embedding whatever the episode, so that any head can answer on it; answers:
+    whether it answers in a way of its own, and not by the nearest prototype."""
+
+    arguments: Mapping[str, Whole | Rate | Flag | Choice] = field(default_factory=dict)
+    episodes: bool = True
+    space: bool = True
+    answers: bool = True
+
+
+INNER: dict[str, Whole | Rate | Flag | Choice] = {
+    "steps": Whole(5, 2, 100),  # the first moves the classifier alone: see kshot.methods.maml
+    "test_steps": Whole(5, 1, 1000),
+    "rate": Rate(0.1, 100.0),
+    "batch_norm": Choice(("transductive", "support")),
+}
+LEARNT: dict[str, Whole | Rate | Flag | Choice] = {
+    "learn_rates": Flag(default=False),
+    "start": Choice(("zero", "prototypes")),
+}
+METHODS: dict[str, Takes] = {
+    "metric": Takes(episodes=False, answers=False),
+    "prototypical": Takes(
+        {"distance": Choice(("squared_euclidean", "cosine")), "learn_temperature": Flag(default=False)}
+    ),
+    "matching": Takes(
+        {"full_context": Flag(default=False), "steps": Whole(5, 1, 100), "learn_temperature": Flag(default=False)}
+    ),
+    "siamese": Takes(episodes=False),
+    "relation": Takes(),
+    "maml": Takes({**INNER, **LEARNT, "first_order": Flag(default=False)}, space=False),
+    "anil": Takes({**INNER, **LEARNT, "steps": Whole(5, 1, 100)}, space=False),
+    "reptile": Takes({**INNER, "test_steps": Whole(50, 1, 1000)}, space=False),
+    "mann": Takes(
+        {
+            "controller": Whole(200, 1, 10_000),
+            "standardize": Flag(default=False),
+            "write_values": Flag(default=False),
+            "key_strength": Flag(default=False),
+        }
+    ),
+    "transfer": Takes({"classifier": Choice(("linear", "cosine"))}, episodes=False, answers=False),
+}
+
+
+def arguments_of(method: str, given: Mapping[str, Value]) -> dict[str, Value]:
+    """Every argument of `method`: those that are given, and the defaults of the others."""
+    return {name: given.get(name, kind.default) for name, kind in METHODS[method].arguments.items()}
+
+
+def check_method(
+    method: str, given: Mapping[str, Value], *, n_way: int | None, k_shot: int, classes: int, images: int
+) -> None:
+    """Raise ParamsError unless the settings are those that `method` takes, for batches of classes x images."""
+    near = "".join(f"; did you mean {name}?" for name in difflib.get_close_matches(method, METHODS, n=1))
+    need(method in METHODS, f"train.method is {method!r}; needs one of {', '.join(METHODS)}{near}")
+    takes = METHODS[method]
+    for name, value in given.items():
+        known = ", ".join(takes.arguments) or "none"
+        need(name in takes.arguments, f"train.method_arguments.{name} is no argument of {method}; known are {known}")
+        wanted = takes.arguments[name].check(value)
+        need(not wanted, f"train.method_arguments.{name} is {value!r}; needs {wanted}")
+    if not takes.episodes:
+        need(n_way is None, f"train.n_way is {n_way}; {method} takes the whole batch: set null")
+        return
+    need(
+        n_way is None or 2 <= n_way <= classes,
+        f"train.n_way is {n_way} of train.classes_per_batch {classes}; needs 2 up to that, or null for all of them",
+    )
+    need(
+        method == "mann" or 1 <= k_shot < images,
+        f"train.k_shot is {k_shot} of train.images_per_class {images}; "
+        "needs at least 1 and must leave a query: raise images_per_class",
+    )

@@ -1,0 +1,273 @@
+"""params.yaml as frozen dataclasses, one a section.
+
+The file holds the defaults, so the classes have none: a key too many and a key too few are both errors. A protocol may
+leave out what few ask, and so those that older versions recorded stay readable.
+"""
+
+import dataclasses
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+from kshot.classifiers import INDUCTIVE, OWN, SIMPLE_SHOT, TRANSDUCTIVE
+from kshot.params.methods import METHODS
+from kshot.params.reader import MissingKeys, build, need, read_mapping
+from kshot.params.train import Train
+
+# Keys that older projects lack, as params.yaml has them (a test compares), for the message that says what to add.
+ADDED = {
+    "gate.group_protocol": "5w1s",
+    "gate.significantly_worse": "refuse",
+    "gate.reference": "best",
+    "gate.max_class_drop": "0.03",
+    "record.code": '["*.py", "*.pyx", dvc.yaml, params.yaml, pyproject.toml]',
+}
+
+
+@dataclasses.dataclass(frozen=True)
+class Ingest:
+    size: int
+    channels: int
+    invert: bool
+    crop: Literal["none", "ink"]
+
+    def __post_init__(self) -> None:
+        need(8 <= self.size <= 1024, f"ingest.size is {self.size}; needs 8 to 1024 pixels")
+        need(self.channels in (1, 3), f"ingest.channels is {self.channels}; needs 1 (grey) or 3 (RGB)")
+
+
+@dataclasses.dataclass(frozen=True)
+class Split:
+    by: Literal["auto", "table", "group", "class"]
+    val: float
+    test: float
+    seed: int
+    rotations: Literal["none", "train", "all"]
+
+    def __post_init__(self) -> None:
+        need(
+            0 < self.val < 1 and 0 < self.test < 1 and self.val + self.test < 1,
+            f"split.val is {self.val} and split.test {self.test}; each needs to lie between 0 and 1 "
+            "and their sum below 1, so that classes are left to train on",
+        )
+
+
+@dataclasses.dataclass(frozen=True)
+class Validate:
+    max_unreadable_share: float
+    min_side: int
+    max_aspect_ratio: float
+
+    def __post_init__(self) -> None:
+        need(
+            0 <= self.max_unreadable_share < 1,
+            f"validate.max_unreadable_share is {self.max_unreadable_share}; needs to lie in [0, 1)",
+        )
+        need(self.min_side >= 1, f"validate.min_side is {self.min_side}; needs at least 1 pixel")
+        need(self.max_aspect_ratio >= 1, f"validate.max_aspect_ratio is {self.max_aspect_ratio}; needs at least 1")
+
+
+@dataclasses.dataclass(frozen=True)
+class Protocol:
+    """What one kind of episode asks: n_way classes, k_shot support images each.
+
+    within_group: the classes of an episode are of one group.
+    by_drawer: the support is by one drawer and the queries by one other; left out, by many.
+    n_query: queries a class where this protocol has other than `episodes.n_query`.
+    """
+
+    n_way: int
+    k_shot: int
+    within_group: bool
+    by_drawer: bool = False
+    n_query: int | None = None
+
+    def check(self, where: str) -> None:
+        """Raise ParamsError for a number too low; `where` is the dotted key of this protocol."""
+        need(self.n_way >= 2, f"{where}.n_way is {self.n_way}; needs at least 2 classes to tell apart")
+        need(self.k_shot >= 1, f"{where}.k_shot is {self.k_shot}; needs at least 1 support image a class")
+        need(self.n_query is None or self.n_query >= 1, f"{where}.n_query is {self.n_query}; needs at least 1")
+
+
+@dataclasses.dataclass(frozen=True)
+class Episodes:
+    seed: int
+    n_episodes: int
+    n_query: int
+    protocols: dict[str, Protocol]
+
+    def __post_init__(self) -> None:
+        need(self.n_episodes >= 2, f"episodes.n_episodes is {self.n_episodes}; an interval needs at least 2")
+        need(self.n_query >= 1, f"episodes.n_query is {self.n_query}; needs at least 1 query a class")
+        need(bool(self.protocols), "episodes.protocols is empty; needs at least one, such as 5w1s")
+        for name, protocol in self.protocols.items():
+            protocol.check(f"episodes.protocols.{name}")
+            need(
+                name.replace("-", "").replace("_", "").isalnum() and name.isascii(),
+                f"episodes.protocols has the name {name!r}; it becomes a file name: letters, digits, - and _ only",
+            )
+
+    def queries(self, protocol: Protocol) -> int:
+        """The queries a class of `protocol`."""
+        return self.n_query if protocol.n_query is None else protocol.n_query
+
+
+@dataclasses.dataclass(frozen=True)
+class Embed:
+    """How the features of a backbone that is held are taken."""
+
+    batch_size: int
+    precision: Literal["bf16", "float32"]
+
+    def __post_init__(self) -> None:
+        need(self.batch_size >= 1, f"embed.batch_size is {self.batch_size}; needs at least 1 image")
+
+
+@dataclasses.dataclass(frozen=True)
+class Evaluate:
+    head: str
+    views: Literal[1, 5]
+    accept_known: float
+    confused_pairs: int
+    projection_classes: int
+
+    def __post_init__(self) -> None:
+        known = (OWN, SIMPLE_SHOT, *INDUCTIVE, *TRANSDUCTIVE)
+        need(self.head in known, f"evaluate.head is {self.head!r}; needs one of {', '.join(known)}")
+        share = self.accept_known
+        need(0 < share <= 1, f"evaluate.accept_known is {share}; needs to lie above 0 and be at most 1")
+        for key in ("confused_pairs", "projection_classes"):
+            value = getattr(self, key)
+            need(value >= 0, f"evaluate.{key} is {value}; needs 0 or more")
+
+
+@dataclasses.dataclass(frozen=True)
+class Gate:
+    min_accuracy: dict[str, float]
+    group_protocol: str
+    non_inferiority_margin: float
+    significantly_worse: Literal["refuse", "allow"]
+    reference: str | int
+    max_group_drop: float
+    max_class_drop: float
+    approval: Literal["automatic", "manual"]
+    approval_timeout: float
+
+    def __post_init__(self) -> None:
+        need(bool(self.min_accuracy), "gate.min_accuracy is empty; needs at least one protocol, such as 5w1s: 0.8")
+        for name, value in self.min_accuracy.items():
+            need(0 <= value <= 1, f"gate.min_accuracy.{name} is {value}; needs to lie in [0, 1]")
+        for key in ("non_inferiority_margin", "max_group_drop", "max_class_drop"):
+            value = getattr(self, key)
+            need(0 <= value <= 1, f"gate.{key} is {value}; needs to lie in [0, 1]")
+        wanted = self.reference
+        need(
+            wanted == "best" or (isinstance(wanted, int) and wanted >= 1),
+            f"gate.reference is {wanted!r}; needs best, or the number of a version",
+        )
+        hours = self.approval_timeout
+        need(0 < hours <= 8784, f"gate.approval_timeout is {hours}; needs more than 0 hours and at most a year, 8784")
+
+
+@dataclasses.dataclass(frozen=True)
+class Record:
+    """`code`: patterns of the uncommitted files that a run stores, the last part of their path or the whole of it."""
+
+    code: tuple[str, ...]
+
+    def __post_init__(self) -> None:
+        need(bool(self.code), "record.code is empty; needs at least '*.py', or no model could be built again")
+
+
+@dataclasses.dataclass(frozen=True)
+class Params:
+    """The whole of params.yaml, checked."""
+
+    ingest: Ingest
+    split: Split
+    validate: Validate
+    episodes: Episodes
+    embed: Embed
+    train: Train
+    evaluate: Evaluate
+    gate: Gate
+    record: Record
+
+    def __post_init__(self) -> None:
+        known = ", ".join(self.episodes.protocols)
+        name = self.train.validation_protocol
+        need(name in self.episodes.protocols, f"train.validation_protocol is {name!r}; needs one of {known}")
+        self._check_answers()
+        for name in self.gate.min_accuracy:
+            need(name in self.episodes.protocols, f"gate.min_accuracy names {name!r}; needs one of {known}")
+        name = self.gate.group_protocol
+        need(name in self.episodes.protocols, f"gate.group_protocol is {name!r}; needs one of {known}")
+
+    def _check_answers(self) -> None:
+        method, head = self.train.method, self.evaluate.head
+        need(
+            METHODS[method].space or head == OWN,
+            f"evaluate.head is {head}; {method} adapts the network to each episode and has no space that a head "
+            f"could answer on: set {OWN}",
+        )
+        views = self.evaluate.views
+        need(
+            views == 1 or METHODS[method].space,
+            f"evaluate.views is {views}; {method} adapts the network to each episode and embeds nothing before: set 1",
+        )
+        need(
+            views == 1 or not self.train.held,
+            f"evaluate.views is {views} with train.adaptation {self.train.adaptation}, whose backbone sees every "
+            "image once, in the stage embed: set 1",
+        )
+        if method == "mann":
+            n_way = self.train.n_way or self.train.classes_per_batch
+            # Training validates by the method's own answers, whatever the head.
+            asked = self.episodes.protocols if head == OWN else [self.train.validation_protocol]
+            for name in asked:
+                protocol = self.episodes.protocols[name]
+                need(
+                    protocol.n_way <= n_way,
+                    f"episodes.protocols.{name}.n_way is {protocol.n_way}; mann knows {n_way} labels: at most "
+                    f"{n_way} here, or raise train.n_way",
+                )
+
+
+def recorded_ingest(settings: Mapping[str, Any]) -> Ingest:
+    """How a model was shown its pictures, by the settings that were saved with it.
+
+    A model of before `ingest.crop` was known has none in its settings: nothing was cropped.
+    """
+    return Ingest(**{"crop": "none", **settings["ingest"]})
+
+
+def load_params(path: Path) -> Params:
+    """Read and check `path`. Raises ParamsError with the key, what it holds and what it needs."""
+    return params_from(read_mapping(path))
+
+
+def params_from(mapping: Mapping[str, Any]) -> Params:
+    """Check the parsed content of a params.yaml. An error of missing keys bears the lines to add, where known."""
+    try:
+        return build(Params, mapping)
+    except MissingKeys as error:
+        error.block = tuple(_lines_to_add(error.keys, mapping))
+        raise
+
+
+def _lines_to_add(missing: Sequence[str], mapping: Mapping[str, Any]) -> Iterator[str]:
+    """YAML of those of ADDED that are missing, under their sections."""
+    section = ""
+    for dotted, value in ADDED.items():
+        if dotted in missing or dotted.partition(".")[0] in missing:
+            name, _, key = dotted.partition(".")
+            if not section:
+                yield "a project of an older kshot lacks these lines of params.yaml:"
+            if name != section:
+                yield f"  {name}:"
+            section = name
+            # Groups were judged by the first protocol of min_accuracy, and its name may be any.
+            least = mapping.get("gate", {}).get("min_accuracy")
+            if dotted == "gate.group_protocol" and isinstance(least, Mapping):
+                value = next(iter(least), value)
+            yield f"    {key}: {value}"

@@ -1,0 +1,1 @@
+"""Distances between tasks, and how hard a task is for a model."""

@@ -1,0 +1,168 @@
+"""How hard a task is for a model, from its support alone: the accuracy to expect on images of its classes to come.
+
+Two views of the support, each a share of right answers by the nearest class mean:
+
+    `expected_accuracy`   what the two-level model of `kshot.tasks.space` expects of class means so far apart: all that
+                          one image a class can tell
+    `left_out_accuracy`   each image asked of the others, smoothed; needs a class with two images
+
+`fit_hardness` sets them to accuracies that were measured, by logistic regression; tasks of one image a class have
+weights of their own.
+"""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+from torch.nn.functional import softplus
+
+from kshot.distances import squared_euclidean
+from kshot.errors import NotConverged
+from kshot.tasks.embedding import Task
+from kshot.tasks.space import TaskSpace
+
+LEAST_APART = 0.05  # of the spread within a class: classes whose means lie closer count as this far apart
+CERTAIN = 1e-4  # a view's share is kept this far from 0 and 1
+# What holds the weights where few tasks were measured. A task that is nearly always answered rightly tells little, so
+# that 1.0 outweighs hundreds of them: the left out view was then all but ignored.
+PRIOR = 0.01
+# Of the fit: relative to the loss, what one more step could still gain. Steps are halved until each gains, so that it
+# always arrives; the number of steps is for our own mistakes alone.
+TOLERANCE, STEPS, HALVINGS, GAIN = 1e-10, 200, 50, 1e-4
+
+
+class Views(NamedTuple):
+    """Both views of a support, in [0, 1]; left_out is None where no class has two images."""
+
+    expected: float
+    left_out: float | None
+
+
+class Hardness(NamedTuple):
+    """Weights of (1, logit of expected) for one image a class, and of (1, the same, logit of left_out) for more."""
+
+    one_shot: Tensor
+    more_shots: Tensor
+
+
+def views(support: Task, space: TaskSpace) -> Views:
+    """Both views of a support of two classes at least."""
+    means, counts = support.means, support.counts
+    apart = squared_euclidean(means, means)
+    # d'Sd of the difference d of each two class means: how far images scatter along the line between them.
+    along = squared_euclidean(means @ space.root, means @ space.root)
+    left_out = _left_out(support, means, counts, along) if bool((counts > 1).any()) else None
+    return Views(_expected(apart, along, counts, space), left_out)
+
+
+def expected_accuracy(support: Task, space: TaskSpace) -> float:
+    """Mean chance that a new image of a class is nearer to its own class's mean than to every other.
+
+    For a query of class a against class b the difference of the two squared distances is nearly normal; mean and
+    variance follow from the means' distance, freed of what few images add, and the covariance within a class. The
+    chances against the other classes are multiplied.
+    """
+    return views(support, space).expected
+
+
+def left_out_accuracy(support: Task, space: TaskSpace) -> float | None:
+    """Mean chance that an image of the support, left out of its class's mean, is nearest to that mean.
+
+    The hard yes or no is smoothed by the spread within a class; classes of one image are only asked against. None
+    where all are of one image.
+    """
+    return views(support, space).left_out
+
+
+def fit_hardness(found: Sequence[Views], accuracy: Sequence[float]) -> Hardness:
+    """Weights that make the views the measured accuracies, one entry a task; few tasks leave `expected` as it is.
+
+    Raises NotConverged where a fit does not arrive at its minimum.
+    """
+    measured = torch.tensor(accuracy, dtype=torch.float64)
+    single = torch.tensor([view.left_out is None for view in found], dtype=torch.bool)
+    first = [view for view in found if view.left_out is None]
+    rest = [view for view in found if view.left_out is not None]
+    return Hardness(_fit(_columns(first, 2), measured[single]), _fit(_columns(rest, 3), measured[~single]))
+
+
+def predicted_accuracy(found: Sequence[Views], hardness: Hardness) -> Tensor:
+    """The accuracy to expect of each task, (T,) float64."""
+    weights = {2: hardness.one_shot, 3: hardness.more_shots}
+    logits = [_columns([view], 3 - (view.left_out is None)) @ weights[3 - (view.left_out is None)] for view in found]
+    return torch.cat(logits).sigmoid()
+
+
+def _expected(apart: Tensor, along: Tensor, counts: Tensor, space: TaskSpace) -> float:
+    few = 1 / counts
+    noise = few[:, None] + few[None, :]
+    freed = (apart - space.trace * noise).clamp(min=LEAST_APART * space.trace)
+    mean = freed + space.trace * (few[None, :] - few[:, None])
+    share = freed / apart.clamp(min=torch.finfo(apart.dtype).tiny)
+    variance = (
+        4 * along * share.clamp(max=1) * (1 + few[None, :])
+        + 4 * space.trace_square * noise
+        + 2 * space.trace_square * (few.square()[:, None] + few.square()[None, :])
+    )
+    return float(_against_all(mean / variance.sqrt()).mean())
+
+
+def _left_out(support: Task, means: Tensor, counts: Tensor, along: Tensor) -> float:
+    shots = counts[support.labels]
+    asked = shots > 1
+    labels, points = support.labels[asked], support.points[asked].double()
+    distance = squared_euclidean(points, means)
+    own = distance.gather(1, labels[:, None]) * (shots[asked] / (shots[asked] - 1)).square()[:, None]
+    deviation = (4 * along[labels]).sqrt().clamp(min=torch.finfo(along.dtype).tiny)
+    chance = _against_all((distance - own) / deviation, labels)
+    sums = torch.zeros_like(counts).index_add_(0, labels, chance)
+    return float((sums / counts)[counts > 1].mean())
+
+
+def _against_all(margins: Tensor, own: Tensor | None = None) -> Tensor:
+    """The chance to win against every class, for margins (N, C) in standard deviations; the own column counts not."""
+    own = torch.arange(len(margins)) if own is None else own
+    logs = torch.special.log_ndtr(margins).scatter(1, own[:, None], 0.0)
+    chances: Tensor = logs.sum(1).exp()
+    return chances
+
+
+def _columns(found: Sequence[Views], width: int) -> Tensor:
+    rows = [[1.0, *(share for share in view if share is not None)] for view in found]
+    table = torch.tensor(rows, dtype=torch.float64).reshape(-1, width)
+    table[:, 1:] = table[:, 1:].clamp(CERTAIN, 1 - CERTAIN).logit()
+    return table
+
+
+def _fit(columns: Tensor, measured: Tensor) -> Tensor:
+    """Logistic regression on shares, pulled towards (0, 1, 0): the first view as it stands.
+
+    Damped Newton steps (Boyd and Vandenberghe 2004, algorithm 9.5) until the decrement falls below TOLERANCE. Whole
+    steps can swing between two points for ever, where views are saturated and disagree.
+    """
+    start = torch.zeros(columns.shape[1], dtype=torch.float64)
+    start[1] = 1.0
+
+    def loss(weights: Tensor) -> float:
+        logits = columns @ weights
+        penalty = PRIOR / 2 * (weights - start).square().sum()
+        return float((softplus(logits) - measured * logits).sum() + penalty)
+
+    weights, now = start.clone(), loss(start)
+    for _ in range(STEPS):
+        chance = (columns @ weights).sigmoid()
+        slope = columns.T @ (measured - chance) - PRIOR * (weights - start)
+        curve = (columns * (chance * (1 - chance))[:, None]).T @ columns + PRIOR * torch.eye(len(start)).double()
+        move = torch.linalg.solve(curve, slope)
+        decrement = float(slope @ move)
+        if decrement / 2 <= TOLERANCE * (1 + abs(now)):
+            return weights
+        for halving in range(HALVINGS):
+            size = 0.5**halving
+            if (then := loss(weights + size * move)) <= now - GAIN * size * decrement:
+                weights, now = weights + size * move, then
+                break
+        else:
+            break
+    raise NotConverged(f"logistic regression on {len(measured)} tasks has not converged")

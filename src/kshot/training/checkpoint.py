@@ -1,0 +1,89 @@
+"""Checkpoints of a training: one safetensors file, replaced in one step, never a pickle."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor
+from torch.optim import Optimizer
+
+from kshot.errors import CheckpointError
+
+PARTS = ("weights", "best", "optimizer", "mined", "generators")
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """Everything a training needs to go on as if it had never stopped; `notes` must be plain JSON.
+
+    weights     of the method, with what a loss itself learns or remembers
+    best        the same at the best validation so far
+    optimizer   its moments
+    mined       the nearest classes that were mined last
+    generators  the state of each torch generator: that of the batches, and those of `kshot.training.random_state`
+    notes       counters, records and the states of the other generators
+    """
+
+    weights: dict[str, Tensor]
+    best: dict[str, Tensor]
+    optimizer: dict[str, Tensor]
+    mined: dict[str, Tensor]
+    generators: dict[str, Tensor]
+    notes: dict[str, Any]
+
+
+def save_checkpoint(checkpoint: Checkpoint, path: Path) -> None:
+    """Write `checkpoint`; a reader finds the old one or the new one, never half of one."""
+    tensors = {}
+    for part in PARTS:
+        for key, tensor in getattr(checkpoint, part).items():
+            tensors[f"{part}/{key}"] = tensor.detach().cpu().contiguous()
+    path.parent.mkdir(parents=True, exist_ok=True)
+    unfinished = path.with_suffix(".tmp")
+    save_file(tensors, unfinished, metadata={"notes": json.dumps(checkpoint.notes)})
+    unfinished.replace(path)
+
+
+def load_checkpoint(path: Path) -> Checkpoint | None:
+    """The checkpoint at `path`, None where there is none. Raises CheckpointError for a file that is something else."""
+    if not path.exists():
+        return None
+    parts: dict[str, dict[str, Tensor]] = {part: {} for part in PARTS}
+    try:
+        with safe_open(path, framework="pt") as file:
+            notes = json.loads(file.metadata()["notes"])
+            for key in file.keys():  # noqa: SIM118 - it is no mapping
+                part, _, name = key.partition("/")
+                if part in parts:
+                    parts[part][name] = file.get_tensor(key)
+        if not parts["generators"]:
+            raise ValueError("it holds no states of random generators, as those of older versions")
+    except (OSError, SafetensorError, KeyError, TypeError, ValueError) as error:
+        raise CheckpointError(
+            f"{path} is no checkpoint of kshot: {error}; delete it to train from the start"
+        ) from error
+    return Checkpoint(**parts, notes=notes)
+
+
+def optimizer_tensors(optimizer: Optimizer) -> dict[str, Tensor]:
+    """The moments of `optimizer`, flat: "3/exp_avg" is that of its fourth parameter."""
+    states = optimizer.state_dict()["state"]
+    return {f"{index}/{name}": value for index, state in states.items() for name, value in state.items()}
+
+
+def restore_optimizer(optimizer: Optimizer, tensors: dict[str, Tensor]) -> None:
+    """Put back what `optimizer_tensors` gave; the settings stay those `optimizer` was made with."""
+    state: dict[int, dict[str, Tensor]] = {}
+    for key, tensor in tensors.items():
+        index, _, name = key.partition("/")
+        state.setdefault(int(index), {})[name] = tensor.clone()
+    optimizer.load_state_dict({"state": state, "param_groups": optimizer.state_dict()["param_groups"]})
+
+
+def copy_weights(module: torch.nn.Module) -> dict[str, Tensor]:
+    """A copy of the state of `module` that later steps do not change."""
+    return {key: tensor.detach().clone() for key, tensor in module.state_dict().items()}

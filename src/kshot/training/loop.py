@@ -1,0 +1,273 @@
+"""The training loop: a generator of records that the caller writes, plots or ignores."""
+
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from kshot.classifiers import OWN
+from kshot.data.augment import random_affine
+from kshot.data.batches import ClassBalanced, Pixels, gather
+from kshot.data.episodes import EpisodeSet
+from kshot.errors import TrainingDiverged
+from kshot.evaluation.classifier import scorer
+from kshot.evaluation.evaluate import accuracies, answer_episodes, embed_once
+from kshot.losses.terms import Terms
+from kshot.methods.method import Method
+from kshot.mining.offline import nearest_classes
+from kshot.nets.embedding import embed, in_float32
+from kshot.nets.memory import peak_memory
+from kshot.params.train import Train
+from kshot.statistics import mean_interval
+from kshot.training.checkpoint import (
+    Checkpoint,
+    copy_weights,
+    load_checkpoint,
+    optimizer_tensors,
+    restore_optimizer,
+    save_checkpoint,
+)
+from kshot.training.learning_rates import parameter_groups, rate_share
+from kshot.training.random_state import random_state, restore_random_state
+
+LOG_EVERY = 10  # steps between records; reading the loss more often would make a GPU wait
+SAVE_EVERY = 20.0  # seconds of work that a killed training may lose
+CENTRE_IMAGES = 2000  # whose mean stands for that of all training images
+NOTED = ("step", "seconds", "stale", "best_step", "best_accuracy", "history")  # what a checkpoint notes of a run
+VALIDATION_EPISODES = 300  # of the fixed ones: enough to choose a stopping point, quick enough to do often
+
+
+@dataclass(frozen=True)
+class Step:
+    """The mean loss of the last steps, up to `step`, and how fast they were.
+
+    `active` is the mean share of pairs or triplets that still pushed; None for losses in which all always do.
+    """
+
+    step: int
+    loss: float
+    active: float | None
+    learning_rate: float
+    images_per_s: float
+
+
+@dataclass(frozen=True)
+class Validation:
+    """Accuracy on the validation episodes after `step`, its 95 % interval, and whether no earlier one is higher."""
+
+    step: int
+    val_accuracy: float
+    val_low: float
+    val_high: float
+    best: bool
+
+
+@dataclass(frozen=True)
+class Done:
+    """The last record.
+
+    step            after which training ended
+    reason          which step's weights were kept, and why training ended where that was before the last step
+    seconds         it took, those before a resumption included
+    peak_memory_mb  the most that it held, of the device where that has its own
+    """
+
+    step: int
+    done: bool
+    reason: str
+    seconds: float
+    peak_memory_mb: float
+
+
+Record = Step | Validation | Done
+
+
+def meta_train(
+    method: Method,
+    images: Pixels,
+    members: Sequence[NDArray[np.integer[Any]]],
+    names: Sequence[str],
+    params: Train,
+    *,
+    groups: Sequence[str] = (),
+    validation: EpisodeSet | None,
+    checkpoint: Path | None = None,
+) -> Iterator[Record | dict[str, Any]]:
+    """Train `method` in place on the device it is on, yielding records as it goes.
+
+    members: class by class, the ids of its images; names: theirs, for messages; groups: theirs, for
+    `params.classes_of_group`. With `validation`, its episodes are predicted every `params.validate_every` steps and
+    after the last one; the weights at the end are those of the highest accuracy, the later of equals, and training
+    stops after `params.patience` validations in a row below it; patience 0 keeps the last weights. With `checkpoint`, a
+    training that was killed goes on where it was, to the same weights; what it had already yielded comes first again,
+    as mappings. Raises TrainingDiverged where an embedding or the loss is no longer a number.
+    """
+    batches = ClassBalanced(
+        members, names, params.classes_per_batch, params.images_per_class, groups, params.classes_of_group
+    )
+    run = _Run(method, params, checkpoint, names)
+    yield from run.history
+    steps = params.steps if run.learns else 0
+    stopped = ""
+    while run.step < steps:
+        yield from run.keep(run.advance(images, batches))
+        if validation is not None and (run.step % params.validate_every == 0 or run.step == steps):
+            yield from run.keep([run.validate(images, validation)])
+            if params.patience and run.stale >= params.patience:
+                stopped = f"stopped, as the last {params.patience} validations were below the best; "
+                break
+        run.save_when_due()
+    kept = "kept the last step" if run.learns else "nothing in it learns"
+    if run.best and params.patience:
+        method.load_state_dict(run.best)
+        kept = f"kept step {run.best_step}, the best on validation"
+    if method.has_space:
+        method.centre.copy_(centre(method, images, np.concatenate(members)))
+    yield Done(run.step, True, stopped + kept, round(run.seconds, 1), round(peak_memory(run.device) / 1e6))
+
+
+def centre(method: Method, images: Pixels, ids: NDArray[np.integer[Any]]) -> Tensor:
+    """The mean embedding (D,), in float32, of the images that `ids` names, or of CENTRE_IMAGES of them at random."""
+    few = np.random.default_rng(0).permutation(ids)[:CENTRE_IMAGES]
+    with in_float32(method.embedding):
+        return embed(method, images, few).mean(0)
+
+
+class _Run:
+    """What changes while a training goes on."""
+
+    def __init__(self, method: Method, params: Train, checkpoint: Path | None, names: Sequence[str]) -> None:
+        self.method, self.params, self.path, self.names = method, params, checkpoint, names
+        self.device = method.centre.device
+        method.prepare(params, len(names))
+        method.to(self.device)
+        method.embedding.autocast = params.precision == "bf16"
+        groups = parameter_groups(method, params)
+        self.learns = bool(groups)
+        # An optimiser of nothing is refused; one of a number that has no gradient does nothing.
+        self.optimizer = torch.optim.AdamW(groups or [{"params": torch.zeros(1, requires_grad=True)}])
+        self.rates = [group["lr"] for group in groups]
+        self.generator = torch.Generator().manual_seed(params.seed)
+        self.step, self.seconds, self.stale = 0, 0.0, 0
+        self.best: dict[str, Tensor] = {}
+        self.mined: dict[str, Tensor] = {}
+        self.best_step, self.best_accuracy = 0, -1.0
+        self.history: list[dict[str, Any]] = []
+        self.saved = time.monotonic()
+        found = load_checkpoint(checkpoint) if checkpoint is not None else None
+        if found is not None:
+            self._resume(found)
+
+    def advance(self, images: Pixels, batches: ClassBalanced) -> list[Step]:
+        """Train up to the next record."""
+        self.method.train()
+        params, started = self.params, time.perf_counter()
+        taken: list[tuple[Terms, Tensor]] = []
+        stop = min(params.steps, (self.step // LOG_EVERY + 1) * LOG_EVERY)
+        if self.step < params.steps:
+            to_validation = params.validate_every - self.step % params.validate_every
+            stop = min(stop, self.step + to_validation)
+        while self.step < stop:
+            if params.mine_every and self.step and self.step % params.mine_every == 0:
+                self.mine(images, batches)
+            share = rate_share(self.step, params)
+            for group, rate in zip(self.optimizer.param_groups, self.rates, strict=True):
+                group["lr"] = rate * share
+            ids, labels = batches.draw(self.generator, self.mined.get("neighbours"))
+            pixels = gather(images, ids).to(self.device, non_blocking=True).float()
+            if pixels.ndim == 4:  # and not features, which are taken once, of pictures as they are
+                pixels = random_affine(pixels, params.augment, self.generator, params.task_augment)
+            terms = self.method.loss(pixels, labels.to(self.device), self.generator)
+            self.optimizer.zero_grad(set_to_none=True)
+            terms.loss.backward()  # type: ignore[no-untyped-call]
+            self.optimizer.step()
+            # Read later: asking a GPU for a number at each step would make it wait.
+            taken.append((terms._replace(loss=terms.loss.detach()), labels))
+            self.step += 1
+        elapsed = time.perf_counter() - started
+        self.seconds += elapsed
+        self._check_finite(taken)
+        mean = float(torch.stack([terms.loss for terms, _ in taken]).mean())
+        shares = [terms.active for terms, _ in taken if terms.active is not None]
+        still = round(float(torch.stack(shares).mean()), 6) if shares else None
+        per_batch = params.classes_per_batch * params.images_per_class
+        rate = params.learning_rate * share
+        return [Step(self.step, round(mean, 6), still, rate, round(len(taken) * per_batch / elapsed, 1))]
+
+    def mine(self, images: Pixels, batches: ClassBalanced) -> None:
+        """Find each class's nearest classes, by as many images of each as a batch holds."""
+        params, everyone = self.params, torch.arange(len(batches.ids))
+        ids, labels = batches.of_classes(everyone, self.generator)
+        points = embed(self.method, images, ids.numpy())
+        if not points.isfinite().all():
+            return  # told, with its step and classes, when this record ends
+        found = nearest_classes(points.to(self.device), labels.to(self.device), params.mine_neighbours)
+        self.mined = {"neighbours": found.cpu()}
+
+    def _check_finite(self, taken: Sequence[tuple[Terms, Tensor]]) -> None:
+        fine = torch.stack([terms.loss for terms, _ in taken]).isfinite().tolist()
+        if all(fine):
+            return
+        first = fine.index(False)
+        step = self.step - len(taken) + first
+        drawn = [self.names[label] for label in taken[first][1].unique()]  # type: ignore[no-untyped-call]
+        rate = self.params.learning_rate * rate_share(step, self.params)
+        classes = ", ".join(drawn[:3]) + (f" and {len(drawn) - 3} more" if len(drawn) > 3 else "")
+        raise TrainingDiverged(
+            f"embeddings or the loss were NaN or infinite at step {step + 1} with learning rate {rate:.2g}, "
+            f"in a batch of {classes}; "
+            "lower train.learning_rate, or set train.precision: float32"
+        )
+
+    def validate(self, images: Pixels, episodes: EpisodeSet) -> Validation:
+        started = time.perf_counter()
+        part = episodes.first(VALIDATION_EPISODES)
+        points = embed_once(self.method, images, part.support, part.query)
+        accuracy = mean_interval(accuracies(answer_episodes(points, part, scorer(self.method, OWN))))
+        # The later of equals has seen more; and what only equals the best is no sign that training got worse.
+        best = accuracy.mean >= self.best_accuracy
+        if best:
+            self.best, self.best_step, self.best_accuracy = (
+                copy_weights(self.method),
+                self.step,
+                accuracy.mean,
+            )
+        self.stale = 0 if best else self.stale + 1
+        self.seconds += time.perf_counter() - started
+        return Validation(self.step, accuracy.mean, accuracy.low, accuracy.high, best)
+
+    def keep(self, records: Sequence[Step | Validation]) -> Sequence[Step | Validation]:
+        self.history += [asdict(record) for record in records]
+        return records
+
+    def save_when_due(self) -> None:
+        if self.path is None or time.monotonic() - self.saved < SAVE_EVERY:
+            return
+        self.saved = time.monotonic()
+        generators, others = random_state(self.device)
+        notes = {**{name: getattr(self, name) for name in NOTED}, "random": others}
+        found = Checkpoint(
+            weights=self.method.state_dict(),
+            best=self.best,
+            optimizer=optimizer_tensors(self.optimizer),
+            mined=self.mined,
+            generators={"batches": self.generator.get_state(), **generators},
+            notes=notes,
+        )
+        save_checkpoint(found, self.path)
+
+    def _resume(self, found: Checkpoint) -> None:
+        self.method.load_state_dict(found.weights)
+        restore_optimizer(self.optimizer, found.optimizer)
+        self.mined = found.mined
+        self.generator.set_state(found.generators["batches"])
+        restore_random_state(found.generators, found.notes["random"], self.device)
+        self.best = {key: tensor.to(self.device) for key, tensor in found.best.items()}
+        for name in NOTED:
+            setattr(self, name, found.notes[name])

@@ -1,0 +1,44 @@
+"""Pages load nothing: every template that there is, and the figures in them as people read them."""
+
+from pathlib import Path
+
+import pytest
+
+from kshot.lifecycle.pages import render
+from kshot.lifecycle.pages.render import NONE, POLICY, bounds, figure, whole
+from tests.lifecycle.page_loads import in_style, loads
+
+FOLDER = Path(render.__file__).parent
+TEMPLATES = sorted(FOLDER.rglob("*.j2"))
+
+
+@pytest.mark.parametrize("template", TEMPLATES, ids=lambda path: path.name)
+def test_no_template_loads_anything_and_each_forbids_it(template: Path) -> None:
+    text = template.read_text(encoding="utf-8")
+    # An image's address is made by the code, always as one that holds the image: `png_address`.
+    assert [found for found in loads(text) if not found.startswith("{{")] == []
+    assert text.index("{{ policy }}") < text.index("<style>")
+
+
+def test_the_pages_that_are_known_are_among_them() -> None:
+    assert {path.name.removesuffix(".html.j2") for path in TEMPLATES} >= {"report", "audit", "drift", "tasks"}
+    assert in_style((FOLDER / "page.css").read_text(encoding="utf-8")) == []
+
+
+def test_the_policy_allows_images_within_the_page_alone() -> None:
+    assert "default-src 'none'; img-src data:; style-src 'unsafe-inline'" in POLICY
+
+
+def test_what_loads_is_found() -> None:
+    page = "<style>a{background:url(http://x)}</style><img src='https://y'><a href='http://no'>a</a><script></script>"
+    assert loads(page) == ["url(http://x)", "https://y", "<script>"]
+
+
+def test_missing_figures_are_dashes() -> None:
+    nan = float("nan")
+    assert [figure(nan), whole(None), bounds({"low": nan, "high": 1.0})] == [NONE] * 3
+    assert [figure(0.98765, 3), whole(1004.0), bounds({"low": 0.985, "high": 0.9872})] == [
+        "0.988",
+        "1,004",
+        "[98.50, 98.72]",
+    ]

@@ -1,0 +1,63 @@
+"""Notifications: received by a real server, as JSON and by Apprise; trouble with one address keeps no other from it."""
+
+import json
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, HTTPServer
+
+import pytest
+
+from kshot.lifecycle.project import notify
+
+
+@pytest.fixture
+def heard(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[dict[str, str]]]:
+    """What a webhook on this machine received; KSHOT_NOTIFY names it."""
+    received: list[dict[str, str]] = []
+
+    class Hook(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            received.append(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
+            self.send_response(500 if self.path == "/broken" else 200)
+            self.end_headers()
+
+        def log_message(self, *_: object) -> None: ...
+
+    with HTTPServer(("127.0.0.1", 0), Hook) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        monkeypatch.setenv(notify.NAME, f"http://127.0.0.1:{server.server_port}/hook")
+        yield received
+        server.shutdown()
+
+
+def test_a_webhook_hears_the_run_and_the_reason(heard: list[dict[str, str]]) -> None:
+    said_by_prefect = "Flow run encountered an exception: class a has 1 image; needs 2"
+    assert notify.failed("brave-fox", said_by_prefect) == []
+    (news,) = heard
+    assert news["title"] == "kshot: a retraining failed"
+    assert (news["run"], news["reason"]) == ("brave-fox", "class a has 1 image; needs 2")
+    assert news["text"] == "brave-fox: class a has 1 image; needs 2"
+
+
+def test_an_address_of_apprise_hears_it_too(heard: list[dict[str, str]], monkeypatch: pytest.MonkeyPatch) -> None:
+    place = notify.addresses()[0].removeprefix("http://")
+    monkeypatch.setenv(notify.NAME, f"json://{place}")
+    assert notify.failed("brave-fox", "no data") == []
+    assert heard[0]["message"] == "brave-fox: no data"
+
+
+def test_an_address_that_does_not_take_it_keeps_no_other_from_it(
+    heard: list[dict[str, str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    good = notify.addresses()[0]
+    bad = [good.replace("/hook", "/broken"), "http://127.0.0.1:1/secret", "nosuchservice://token"]
+    monkeypatch.setenv(notify.NAME, " ".join([*bad, good]))
+    troubles = notify.failed("brave-fox", "no data")
+    assert len(troubles) == 3
+    assert not any("secret" in trouble or "token" in trouble for trouble in troubles)
+    assert len(heard) == 2
+
+
+def test_without_an_address_nothing_is_sent(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv(notify.NAME, raising=False)
+    assert notify.failed("brave-fox", "no data") == []

@@ -1,0 +1,69 @@
+"""The history behind a real MLflow server: the same events, the same single winner, the same words for a rival."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from kshot.cli import ui
+from kshot.lifecycle.project import processes
+from kshot.lifecycle.registry import events, history, model_versions, promotion
+from kshot.lifecycle.registry.events import person
+from kshot.lifecycle.servers.mlflow_server import NO_JOBS
+from kshot.lifecycle.tracking import store
+from tests.lifecycle import registered_versions
+from tests.lifecycle.registered_versions import judgement
+
+
+@pytest.fixture(scope="module")
+def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A server on a store of its own."""
+    root = tmp_path_factory.mktemp("server")
+    port = ui.free_port(5600)
+    with (root / "server.log").open("wb") as log:
+        command = [
+            *(sys.executable, "-m", "mlflow", "server", "--backend-store-uri", store.connect(root)),
+            *("--artifacts-destination", str(root / store.ARTIFACTS), "--workers", "1"),
+            *("--host", "127.0.0.1", "--port", str(port)),
+        ]
+        names = {**os.environ, **NO_JOBS}
+        process = subprocess.Popen(command, cwd=root, env=names, stdout=log, stderr=log, start_new_session=True)
+    try:
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(ui, "START_S", float(os.environ.get("KSHOT_TEST_PATIENCE_S", "240")))
+            ui.wait_for(process, port)
+        yield f"http://127.0.0.1:{port}"
+    finally:
+        processes.end(process, grace_s=3.0)
+
+
+@pytest.fixture
+def root(address: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A project that keeps its records on the server, with three versions."""
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", address)
+    return registered_versions.write(tmp_path / "project", 3)
+
+
+def test_the_whole_life_of_a_promotion_on_a_server(root: Path) -> None:
+    model_versions.settle(root, "1", judgement(True, why="ü " * 3000), "r")
+    model_versions.settle(root, "2", judgement(False, "1"), "r")
+    promotion.promote(root, "2", "needed now", "Ada")
+    promotion.rollback(root, "not in the field", by="Grace")
+    client = store.client()
+    seen = history.read(client)
+    assert [event.action for event in seen.events] == ["promoted", "refused", "promoted by hand", "rolled back"]
+    assert seen.aliases == {"champion": "1"} and events.verify(seen.events, seen.aliases) == []
+
+    # Two that saw the same state: the second is refused by the database behind the server.
+    move = {"action": "promoted by hand", "version": "3", "after": {"champion": "3"}, "why": "rivals"}
+    history.append(root, client, seen, who=person("Ada"), **move)
+    with pytest.raises(history.Overtaken, match=r"recorded first \(event 5 \(version 3 promoted by hand by Ada"):
+        history.append(root, client, seen, who=person("Grace"), **move)
+    assert len(history.history(root)) == 5
+
+    # Another machine that finds the model made already keeps the one history.
+    history.begin(client, root, store.connect(root))
+    assert len(history.history(root)) == 5

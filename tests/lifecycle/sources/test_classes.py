@@ -1,0 +1,58 @@
+"""Classes by folders: what wraps an archive is no part of a name, and names that look alike are told."""
+
+from pathlib import Path
+
+import pytest
+
+from kshot.lifecycle.sources.classes import Classes, classes_of
+
+
+def of(*paths: str, leaves: tuple[str, ...] = (), packed: bool = False) -> Classes:
+    return classes_of([Path(path) for path in paths], [Path(leaf) for leaf in leaves], packed=packed)
+
+
+def test_one_folder_around_a_whole_archive_is_no_part_of_the_names() -> None:
+    found = of("birds/robin/1.png", "birds/wren/2.png", leaves=("birds/robin", "birds/owl", "docs"), packed=True)
+    assert found.labels == ["robin", "wren"]
+    assert found.empty == ["docs", "owl"]
+    assert found.notes == ["the folder birds/ around all others is no part of the class names"]
+
+
+def test_a_folder_that_holds_images_wraps_nothing() -> None:
+    assert of("robin/1.png", "robin/2.png", packed=True).labels == ["robin", "robin"]
+    assert of("a/1.png", "a/b/2.png", packed=True).labels == ["a", "a/b"]
+
+
+def test_the_one_folder_in_a_folder_is_a_part_of_the_names_and_told() -> None:
+    found = of("Greek/alpha/1.png", "Greek/beta/1.png")
+    assert found.labels == ["Greek/alpha", "Greek/beta"]
+    assert "all classes lie in Greek/" in found.notes[0]
+
+
+@pytest.mark.parametrize(("prefix", "packed"), [("", False), ("tiny-imagenet-200/", True)])
+def test_the_same_folder_inside_each_class_folder_is_no_part_of_the_names(prefix: str, packed: bool) -> None:
+    paths = [f"{prefix}{name}/images/1.JPEG" for name in ("train/n00", "train/n01", "val/n02")]
+    found = of(*paths, leaves=(f"{prefix}train/n03/images", f"{prefix}train/n04"), packed=packed)
+    assert found.labels == ["n00", "n01", "n02"]
+    assert found.splits == {"n00": "train", "n01": "train", "n02": "val"}
+    assert found.empty == ["n03", "n04"]
+    assert "the folder images/ in each class folder is no part of the class names" in found.notes
+
+
+@pytest.mark.parametrize(
+    "paths", [("n00/images/1.png", "n01/photos/1.png"), ("n00/images/1.png",), ("n00/images/1.png", "images/1.png")]
+)
+def test_an_inner_folder_that_not_each_class_has_is_a_part_of_the_names(paths: tuple[str, ...]) -> None:
+    assert of(*paths).labels == [str(Path(path).parent) for path in paths]
+
+
+def test_a_class_is_empty_where_no_split_has_an_image_of_it() -> None:
+    found = of("train/a/1.png", "train/b/1.png", "test/a/1.png", leaves=("train/a", "test/b", "test/c"))
+    assert found.labels == ["a", "b", "a"]
+    assert found.empty == ["c"]
+
+
+def test_names_that_differ_in_unicode_form_are_one_class_and_in_case_two() -> None:
+    found = of("\u00e9/1.png", "e\u0301/1.png", "A/1.png", "a/1.png")
+    assert found.labels == ["\u00e9", "\u00e9", "A", "a"]
+    assert ["Unicode form" in found.notes[0], "such as A and a" in found.notes[1]] == [True, True]

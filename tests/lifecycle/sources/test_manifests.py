@@ -1,0 +1,119 @@
+"""Manifests and split tables: rows become images, and what cannot be followed is refused by its row."""
+
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from kshot.errors import DataError
+from kshot.lifecycle.sources.manifests import read_manifest, with_split
+from kshot.lifecycle.sources.source_image import SourceImage
+from tests.lifecycle.raw_project import write_tree
+
+
+def manifest(folder: Path, text: str) -> Path:
+    write_tree(folder, {"x": 3})
+    (folder / "m.csv").write_text(text, encoding="utf-8")
+    return folder / "m.csv"
+
+
+def told(images: list[SourceImage]) -> list[tuple[str, str, str, str]]:
+    return [(one.file.name, one.label, one.group, one.split) for one in images]
+
+
+@pytest.mark.parametrize("suffix", ["csv", "parquet"])
+def test_a_manifest_gives_path_class_group_and_split(tmp_path: Path, suffix: str) -> None:
+    write_tree(tmp_path / "pool", {"x": 3})
+    table = pd.DataFrame(
+        {
+            "path": ["pool/x/0.png", "pool/x/1.png", str(tmp_path / "pool/x/2.png")],
+            "class": ["001", "NA", "한글/two words"],
+            "group": ["numbers", "", ""],
+            "split": ["TRAIN", "valid", "Testing"],
+        }
+    )
+    path = tmp_path / f"m.{suffix}"
+    table.to_csv(path, index=False) if suffix == "csv" else table.to_parquet(path)
+    assert told(read_manifest(path)[0]) == [
+        ("0.png", "001", "numbers", "train"),
+        ("1.png", "NA", "", "val"),
+        ("2.png", "한글/two words", "한글", "test"),
+    ]
+
+
+def test_backslashes_of_a_path_are_slashes(tmp_path: Path) -> None:
+    assert len(read_manifest(manifest(tmp_path, "path,class\nx\\0.png,a\n.\\x\\1.png,a\n"))[0]) == 2
+
+
+def test_a_repeated_row_counts_once_and_is_told(tmp_path: Path) -> None:
+    images, notes = read_manifest(manifest(tmp_path, "path,class\nx/0.png,a\nx/0.png,a\n"))
+    assert (len(images), notes) == (1, ["1 rows of the manifest are repeated and count once, such as row 3"])
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("path,class\nx/0.png,a\nx/1.png,\n", "row 3: 'x/1.png' has no class"),
+        ("path,class\n,a\n", "row 2 has no path"),
+        ("path,class\nx/0.png,a\nx/9.png,a\n", "row 3: 'x/9.png' is no file; needs paths from the manifest's own"),
+        ("path,class\nx/0.PNG,a\n", "row 2: 'x/0.PNG' is no file .there is '0.png', written in another case"),
+        ("path,class\nnowhere/0.png,a\n", "row 2: .* is no file: there is no folder .*nowhere"),
+        ("path,class\nx,a\n", "row 2: 'x' is a folder"),
+        ("path,class\nx/0.png,../up\n", "row 2: class '../up' cannot be kept as a name"),
+        ("path,class\nx/0.png,a\nx/0.png,b\n", "row 3: 'x/0.png' stands in row 2 too, with other values"),
+        ("path,class,split\nx/0.png,a,dev\n", "row 2: 'x/0.png' has the split 'dev'; needs train, val, test"),
+        (
+            "path,class,split\nx/0.png,a,val\nx/1.png,a,test\n",
+            "'a' in two splits: row 2 says 'val', row 3 'test'",
+        ),
+        ("path,class,split\nx/0.png,a,val\nx/1.png,b,\n", "row 3: class 'b' has no split, and others have"),
+    ],
+)
+def test_a_row_that_cannot_be_followed_is_named_with_the_cause(tmp_path: Path, text: str, message: str) -> None:
+    with pytest.raises(DataError, match=message) as caught:
+        read_manifest(manifest(tmp_path, text))
+    assert "\n" not in str(caught.value)
+
+
+def test_a_path_may_lead_out_of_the_manifests_folder_but_not_out_of_an_archive(tmp_path: Path) -> None:
+    write_tree(tmp_path, {"beside": 1})
+    path = manifest(tmp_path / "here", "path,class\n../beside/0.png,a\n")
+    assert len(read_manifest(path)[0]) == 1
+    with pytest.raises(DataError, match="row 2: .* leads out of the archive"):
+        read_manifest(path, inside=path.parent)
+
+
+def images_of(*labels: str) -> list[SourceImage]:
+    return [SourceImage(Path(f"{label}.png"), label, "", "") for label in labels]
+
+
+def split_table(folder: Path, text: str) -> Path:
+    (folder / "split.csv").write_text(text, encoding="utf-8")
+    return folder / "split.csv"
+
+
+def test_a_split_table_places_each_class(tmp_path: Path) -> None:
+    table = split_table(tmp_path, "class;split\n한글;test\ntwo words;Training\n")
+    found = with_split(images_of("two words", "한글", "한글"), table)
+    assert [one.split for one in found] == ["train", "test", "test"]
+
+
+def test_a_split_table_may_name_a_class_that_came_out_empty(tmp_path: Path) -> None:
+    table = split_table(tmp_path, "class,split\nalpha,train\nphone,test\n")
+    assert [one.split for one in with_split(images_of("alpha"), table, ["phone"])] == ["train"]
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("class,split\nalpha,train\n", "leaves out class 'beta'; needs a line for each class"),
+        ("class,split\nalpha,train\nbeta,val\ngamma,test\n", "row 4 names class 'gamma'; the images have no such"),
+        ("class,split\nalpha,train\nbetta,test\n", r"row 3 names class 'betta'; .* \(the nearest is 'beta'\)"),
+        ("class,split\nalpha,train\nbeta,dev\n", "row 3 has the split 'dev'; needs train, val, test"),
+        ("class,split\nalpha,train\nalpha,val\nbeta,val\n", "row 3 names class 'alpha' twice"),
+        ("name,split\nalpha,train\n", "has the columns name, split; needs class, split"),
+    ],
+)
+def test_a_split_table_that_does_not_fit_is_refused(tmp_path: Path, text: str, message: str) -> None:
+    with pytest.raises(DataError, match=message):
+        with_split(images_of("alpha", "beta"), split_table(tmp_path, text))

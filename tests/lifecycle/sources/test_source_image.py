@@ -1,0 +1,26 @@
+"""Names of classes and files: what would not survive as a path is refused."""
+
+import pytest
+
+from kshot.errors import DataError
+from kshot.lifecycle.sources.source_image import check_name, group_of, normal
+
+
+def test_three_levels_give_a_group_of_two() -> None:
+    assert group_of("background/Greek/alpha") == "background/Greek"
+    assert group_of("alpha") == ""
+
+
+def test_two_ways_to_write_a_name_are_one() -> None:
+    assert normal("e\u0301") == normal("\u00e9") == "\u00e9"
+
+
+@pytest.mark.parametrize("name", ["a\nb", "tab\t", " blank", "back\\slash", "a//b", ".", "x" * 300, "\udcff"])
+def test_a_name_that_would_not_survive_is_refused(name: str) -> None:
+    with pytest.raises(DataError, match="cannot be kept as a name"):
+        check_name("class", name)
+
+
+@pytest.mark.parametrize("name", ["two words", "한글", "עברית/א", "a'b\"c,d;e", "#1", "=SUM(A1)", "NaN", "😀"])
+def test_a_name_in_any_script_is_kept(name: str) -> None:
+    check_name("class", name)

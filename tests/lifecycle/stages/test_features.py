@@ -1,0 +1,159 @@
+"""A held backbone: features once, training and answers on them the same as on the pixels."""
+
+import hashlib
+import json
+
+import numpy as np
+import pytest
+import torch
+import yaml
+from safetensors.torch import save_file
+
+from kshot.errors import CheckpointError, DataError
+from kshot.evaluation.classifier import Answering
+from kshot.lifecycle.data.packed import read_images
+from kshot.lifecycle.project import layout
+from kshot.lifecycle.stages import embed, train
+from kshot.lifecycle.stages.features import read_features
+from kshot.lifecycle.stages.predictions import answer
+from kshot.nets.backbones import create_backbone
+from kshot.nets.embedding import load_embedding
+from kshot.params.schema import params_from
+from tests.lifecycle import packed_project
+from tests.lifecycle.packed_project import PROTOTYPE
+from tests.lifecycle.stages.test_train import DEFAULTS, lines
+
+WEIGHTS = "weights.safetensors"
+
+
+def params(**changes):
+    mapping = yaml.safe_load(packed_project.params(DEFAULTS.read_text()))
+    mapping["train"].update(
+        {"backbone": "test_resnet", "checkpoint": WEIGHTS, "input_size": 32, "adaptation": "frozen", **changes}
+    )
+    return params_from(mapping)
+
+
+@pytest.fixture
+def root(tmp_path):
+    packed_project.write(tmp_path, rotations=True)
+    torch.manual_seed(0)
+    save_file(create_backbone("test_resnet", channels=3, size=32).state_dict(), tmp_path / WEIGHTS)
+    return tmp_path
+
+
+def test_every_image_and_every_turn_has_the_features_that_the_backbone_gives(root, capsys):
+    embed.run(root, params())
+    train.run(root, params())
+    network = load_embedding(root / layout.MODEL)
+    features = read_features(root, network.settings)
+    images = read_images(root)
+    assert features.shape == (4 * len(images), network.width)
+    turned = np.stack([np.rot90(image, 1) for image in images[:3]])
+    pixels = torch.from_numpy(turned.copy()).permute(0, 3, 1, 2)
+    with torch.inference_mode():
+        wanted = network.features(pixels)
+    found = torch.from_numpy(np.array(features[len(images) : len(images) + 3]))
+    torch.testing.assert_close(found, wanted, rtol=1e-4, atol=1e-4)
+    said = capsys.readouterr().out
+    assert "of colour, was summed for grey pictures" in said
+    assert "test_resnet at 32 x 32 pixels" in said
+    assert "train.augment is ignored: the backbone is frozen" in said
+
+
+def test_nothing_learns_in_a_frozen_network_and_its_answers_are_those_of_the_pixels(root):
+    embed.run(root, params())
+    train.run(root, params())
+    assert lines(root)[-1]["reason"] == "nothing in it learns"
+    by_features = answer(root, root / layout.MODEL, PROTOTYPE)
+    (root / layout.EMBEDDED / "embedded.json").unlink()
+    by_pixels = answer(root, root / layout.MODEL, PROTOTYPE)
+    torch.testing.assert_close(by_features.points.values, by_pixels.points.values, rtol=1e-3, atol=1e-3)
+    assert by_features.summary.equals(by_pixels.summary)
+
+
+@pytest.mark.parametrize("hidden", [None, 16])
+def test_a_head_learns_on_the_features_and_the_backbone_stays(root, hidden):
+    settings = params(adaptation="head", head_dim=8, head_hidden=hidden, steps=60, learning_rate=0.01)
+    embed.run(root, settings)
+    train.run(root, settings)
+    losses = [line["loss"] for line in lines(root) if "loss" in line]
+    assert losses[-1] < losses[0]
+    network = load_embedding(root / layout.MODEL)
+    start = create_backbone("test_resnet", channels=1, size=32)
+    assert network.dim == 8
+    assert read_features(root, network.settings) is not None
+    told = json.loads((root / layout.SPACE).read_text())
+    assert told["parameters"]["learned"] < told["parameters"]["total"]
+    assert told["before"]["map_at_r"] != told["after"]["map_at_r"]
+    assert set(start.state_dict()) == set(network.backbone.state_dict())
+
+
+def test_a_method_with_parts_of_its_own_trains_them_on_features(root):
+    settings = params(method="matching", method_arguments={"full_context": True}, l2_normalize=True)
+    embed.run(root, settings)
+    train.run(root, settings)
+    assert lines(root)[-1]["step"] == 20
+
+
+def test_features_of_other_weights_are_not_taken(root):
+    embed.run(root, params())
+    torch.manual_seed(1)
+    save_file(create_backbone("test_resnet", channels=3, size=32).state_dict(), root / WEIGHTS)
+    train.run(root, params())
+    assert read_features(root, load_embedding(root / layout.MODEL).settings) is None
+
+
+def test_features_are_taken_by_how_the_pictures_were_shown(root):
+    embed.run(root, params())
+    train.run(root, params())
+    settings = load_embedding(root / layout.MODEL).settings
+    assert settings["ingest"].pop("crop") == "none"  # as a model of before it was known has its settings
+    assert read_features(root, settings) is not None
+    assert read_features(root, {**settings, "ingest": {**settings["ingest"], "crop": "ink"}}) is None
+
+
+def test_principal_axes_are_fitted_to_the_training_classes_and_saved(root):
+    settings = params(reduce={"dim": 6, "whiten": True})
+    embed.run(root, settings)
+    train.run(root, settings)
+    network = load_embedding(root / layout.MODEL)
+    assert (network.dim, network.settings["reduced"]) == (6, 6)
+    features = read_features(root, network.settings)
+    ids = np.arange(6 * packed_project.IMAGES)  # the training classes come first
+    every = np.concatenate([ids + turn * len(read_images(root)) for turn in range(4)])
+    with torch.inference_mode():
+        points = network(torch.from_numpy(np.array(features[every])))
+    torch.testing.assert_close(points.T.cov(), torch.eye(6), rtol=1e-2, atol=1e-2)
+    assert answer(root, root / layout.MODEL, Answering("metric", "simple_shot", "eval")).points.values.shape[1] == 6
+
+
+def test_more_axes_than_training_images_are_told(root):
+    settings = params(reduce={"dim": 300, "whiten": False})
+    embed.run(root, settings)
+    with pytest.raises(DataError, match="principal components: 300 are asked for"):
+        train.run(root, settings)
+
+
+def test_where_the_backbone_learns_nothing_is_embedded(root, capsys):
+    settings = params(adaptation="full", backbone="conv4", checkpoint=None, input_size=None)
+    embed.run(root, settings)
+    assert "embed: not needed" in capsys.readouterr().out
+    assert read_features(root, {"adaptation": "full"}) is None
+
+
+def test_weights_other_than_those_of_params_yaml_are_refused(root):
+    md5 = hashlib.md5((root / WEIGHTS).read_bytes()).hexdigest()
+    embed.run(root, params(checkpoint_md5=md5))
+    save_file({"conv1.0.weight": torch.zeros(3)}, root / WEIGHTS)
+    with pytest.raises(CheckpointError, match=rf"holds other weights \(md5 .*\) than .*{md5}\); bring"):
+        embed.run(root, params(checkpoint_md5=md5))
+
+
+def test_weights_that_do_not_fit_leave_the_features_as_they_were(root):
+    embed.run(root, params())
+    before = (root / layout.EMBEDDED / "features.npy").read_bytes()
+    save_file({"conv1.0.weight": torch.zeros(3)}, root / WEIGHTS)
+    with pytest.raises(CheckpointError, match="does not fit the backbone"):
+        embed.run(root, params())
+    assert (root / layout.EMBEDDED / "features.npy").read_bytes() == before

@@ -1,0 +1,100 @@
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+from kshot.data.episodes import EpisodeSet
+from kshot.lifecycle.data.packed import label_names, read_classes, read_episodes, read_images
+from kshot.lifecycle.project import layout
+from kshot.lifecycle.stages.predictions import answer, tables_of
+from kshot.nets.embedding import Embedding, save_embedding
+from kshot.statistics import mean_interval
+from tests.lifecycle import packed_project
+from tests.lifecycle.packed_project import PROTOTYPE
+
+
+@pytest.fixture(params=[False, True], ids=["upright", "rotations"])
+def root(request, tmp_path):
+    packed_project.write(tmp_path, rotations=request.param)
+    torch.manual_seed(0)
+    ingest = {"size": packed_project.SIZE, "channels": 1, "invert": True}
+    settings = {"backbone": "conv4", "head_dim": None, "l2_normalize": False, "batch_norm": "eval", "ingest": ingest}
+    save_embedding(Embedding(settings), tmp_path / layout.MODEL)
+    return tmp_path
+
+
+def by_loop(root):
+    """Every query of protocol 3w1s answered one at a time: (episode, true label, answered label)."""
+    from kshot.nets.embedding import load_embedding
+
+    model, images, episodes = (
+        load_embedding(root / layout.MODEL),
+        read_images(root),
+        read_episodes(root, "test", "3w1s"),
+    )
+
+    def embed_one(number):
+        turned = np.rot90(images[number % len(images)], number // len(images)).copy()
+        with torch.inference_mode():
+            return model(torch.from_numpy(turned).permute(2, 0, 1)[None])[0]
+
+    for e, (support, query, labels) in enumerate(zip(*episodes, strict=True)):
+        means = [embed_one(ids[0]) for ids in support]
+        for c, ids in enumerate(query):
+            for number in ids:
+                distances = [float((embed_one(number) - mean).norm()) for mean in means]
+                yield e, int(labels[c]), int(labels[int(np.argmin(distances))])
+
+
+def test_tables_agree_with_answering_one_query_at_a_time(root):
+    answers, classes = answer(root, root / layout.MODEL, PROTOTYPE), read_classes(root)
+    loop = pd.DataFrame(by_loop(root), columns=["episode", "truth", "guess"])
+    loop["right"] = loop["truth"] == loop["guess"]
+    ours = {name: table[table["protocol"] == "3w1s"] for name, table in answers._asdict().items() if name != "points"}
+
+    assert np.allclose(ours["episodes"]["accuracy"], loop.groupby("episode")["right"].mean())
+    assert ours["summary"]["mean"].item() == pytest.approx(loop["right"].mean())
+
+    wanted = loop.groupby("truth")["right"].agg(["size", "mean"])
+    assert ours["classes"]["queries"].tolist() == wanted["size"].tolist()
+    assert ours["classes"]["accuracy"].tolist() == pytest.approx(wanted["mean"].tolist())
+    label = wanted.index[0]
+    shares = loop[loop["truth"] == label].groupby("episode")["right"].mean()
+    assert ours["classes"][["low", "high"]].iloc[0].tolist() == pytest.approx(mean_interval(shares)[1:])
+    assert ours["classes"]["class"].tolist() == classes.loc[wanted.index, "class"].tolist()
+
+    assert ours["groups"]["group"].tolist() == ["c"]
+    assert ours["groups"]["accuracy"].item() == pytest.approx(loop["right"].mean())
+
+    names = label_names(classes)
+    wrong = loop[~loop["right"]].groupby(["truth", "guess"]).size()
+    found = {(row["class"], row["predicted"]): row["count"] for row in ours["confusions"].to_dict("records")}
+    assert found == {(names[truth], names[guess]): count for (truth, guess), count in wrong.items()}
+    assert ours["confusions"]["low"].is_monotonic_decreasing
+    for row in ours["confusions"].to_dict("records"):
+        truth, guess = names.index(row["class"]), names.index(row["predicted"])
+        offered = loop["episode"].isin(loop.loc[loop["truth"] == guess, "episode"])
+        assert row["asked"] == (offered & (loop["truth"] == truth)).sum()
+        assert row["rate"] == row["count"] / row["asked"]
+
+
+def test_a_pair_is_asked_only_where_both_are_on_offer_and_one_lucky_episode_does_not_lead():
+    labels = np.array([[0, 1], [0, 1], [0, 1], [0, 2], [3, 4]])
+    guess = torch.zeros(5, 2, 10, dtype=torch.int64)
+    guess[:, 1] = 1
+    guess[:3, 0, :9] = 1  # class 0 for class 1: 27 of 30, met in three episodes
+    guess[4, 0] = 1  # class 3 for class 4: 10 of 10, met in one
+    ids = np.zeros((5, 2, 10), dtype=np.int64)
+    classes = pd.DataFrame({"class": list("abcde"), "rotation": 0, "group": ""})
+    found = tables_of(guess, EpisodeSet(ids[:, :, :1], ids, labels), classes)["confusions"]
+    assert found[["class", "predicted", "count", "asked", "rate"]].to_numpy().tolist() == [
+        ["a", "b", 27, 30, 0.9],
+        ["d", "e", 10, 10, 1.0],
+    ]
+    assert found["low"].tolist() == pytest.approx([0.3576, 0.2065], abs=1e-4)  # Wilson: 0.9 of 3, 1.0 of 1
+
+
+def test_answers_are_the_same_each_time(root):
+    first, second = answer(root, root / layout.MODEL, PROTOTYPE), answer(root, root / layout.MODEL, PROTOTYPE)
+    pd.testing.assert_frame_equal(first.episodes, second.episodes)
+    assert first.episodes["protocol"].unique().tolist() == ["3w1s", "3w2s"]

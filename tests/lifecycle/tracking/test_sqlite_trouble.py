@@ -1,0 +1,65 @@
+"""A database that cannot be used is told in one line without SQL, and no remedy loses a sound one."""
+
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+import sqlalchemy
+
+from kshot.errors import RegistryError
+from kshot.lifecycle.tracking import sqlite_trouble, store
+
+WHERE = "sqlite:////somewhere/project/mlruns/mlflow.db"
+
+
+@pytest.fixture
+def database(tmp_path: Path) -> Path:
+    path = tmp_path / "mlruns/mlflow.db"
+    path.parent.mkdir()
+    with closing(sqlite3.connect(path)) as made:
+        made.execute("create table experiments (name text)")
+    return path
+
+
+def test_a_database_that_can_only_be_read_is_one_line(database: Path) -> None:
+    engine = sqlalchemy.create_engine(f"sqlite:///file:{database}?mode=ro&uri=true")
+    with pytest.raises(RegistryError) as caught, store.told(f"sqlite:///{database}"), engine.begin() as connection:
+        connection.execute(sqlalchemy.text("insert into experiments values ('{\"a long event\": 1}')"))
+    engine.dispose()
+    assert str(caught.value) == "mlruns/mlflow.db cannot be written (it can only be read); nothing was changed"
+
+
+def test_a_locked_one_says_who_may_hold_it_and_to_try_again(database: Path) -> None:
+    engine = sqlalchemy.create_engine(f"sqlite:///{database}", connect_args={"timeout": 0.1})
+    with closing(sqlite3.connect(database, isolation_level=None)) as other:
+        other.execute("begin exclusive")
+        with pytest.raises(RegistryError) as caught, store.told(f"sqlite:///{database}"), engine.begin() as connection:
+            connection.execute(sqlalchemy.text("insert into experiments values ('x')"))
+    engine.dispose()
+    assert str(caught.value).startswith("mlruns/mlflow.db is in use by another process, waited for 0 s; run the same")
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        "(sqlite3.OperationalError) database is locked\n[SQL: INSERT INTO params ...]\n[parameters: (1, '{...}')]",
+        "(sqlite3.OperationalError) attempt to write a readonly database\n[SQL: INSERT INTO params VALUES (?)]",
+        "(sqlite3.OperationalError) database or disk is full [SQL: INSERT INTO params VALUES (?)]",
+        "Detected out-of-date database schema (found version a, but expected b)",
+        "(sqlite3.OperationalError) something else [SQL: SELECT 1] (Background on this error at: https://sqlalche.me/)",
+    ],
+)
+def test_no_message_shows_sql_or_advises_to_move_the_records_away(said: str) -> None:
+    told = sqlite_trouble.sentence(WHERE, said, 75.0)
+    assert not any(word in told for word in ("SQL", "parameters", "Background", "INSERT", "move it away", "\n"))
+    assert len(told) < 400
+
+
+def test_a_file_system_that_can_only_be_read_is_named(database: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Mounted:
+        f_flag = 1
+
+    monkeypatch.setattr("os.statvfs", lambda _: Mounted)
+    told = sqlite_trouble.sentence(f"sqlite:///{database}", "attempt to write a readonly database", 0.0)
+    assert told == "mlruns/mlflow.db cannot be written (read-only file system); nothing was changed"

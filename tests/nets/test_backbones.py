@@ -1,0 +1,89 @@
+import os
+from pathlib import Path
+
+import pytest
+import torch
+
+from kshot.errors import CheckpointError, ParamsError
+from kshot.nets.backbones import Input, Start, create_backbone, input_of, parameter_count, pixel_statistics
+
+LITE0 = Path(__file__).parents[3] / "shared/weights/tf_efficientnet_lite0.safetensors"
+
+
+def test_a_timm_model_is_made_by_name():
+    network = create_backbone("resnet10t", channels=1, size=64)
+    assert network(torch.zeros(2, 1, 64, 64)).shape == (2, network.num_features)
+
+
+def test_a_name_nobody_knows_shows_the_nearest():
+    with pytest.raises(ParamsError, match=r"'resnet18x'.*nearest are.*resnet18"):
+        create_backbone("resnet18x", channels=3, size=64)
+
+
+def test_conv4_has_no_published_weights():
+    with pytest.raises(ParamsError, match="train.pretrained is true"):
+        create_backbone("conv4", channels=1, size=28, start=Start(pretrained=True))
+
+
+@pytest.mark.skipif(not LITE0.exists(), reason="needs the ImageNet weights of tf_efficientnet_lite0 beside the project")
+def test_real_weights_load_from_a_local_file_and_tell_pictures_apart():
+    network = create_backbone("tf_efficientnet_lite0", channels=3, size=64, start=Start(checkpoint=LITE0)).eval()
+    assert pixel_statistics(network, 3) == ([0.5] * 3, [0.5] * 3)
+    with torch.inference_mode():
+        features = network(torch.stack([torch.zeros(3, 64, 64), torch.rand(3, 64, 64)]))
+    assert features.shape == (2, 1280)
+    assert (features[0] - features[1]).norm() > 1
+
+
+@pytest.mark.skipif(not LITE0.exists(), reason="needs the ImageNet weights of tf_efficientnet_lite0 beside the project")
+def test_real_colour_weights_are_adapted_to_grey():
+    network = create_backbone("tf_efficientnet_lite0", channels=1, size=64, start=Start(checkpoint=LITE0))
+    colour = create_backbone("tf_efficientnet_lite0", channels=3, size=64, start=Start(checkpoint=LITE0))
+    torch.testing.assert_close(network.conv_stem.weight, colour.conv_stem.weight.sum(1, keepdim=True))
+
+
+def test_no_network_is_needed_to_be_told_that_hub_weights_are_out_of_reach(monkeypatch):
+    monkeypatch.setitem(os.environ, "HF_HUB_OFFLINE", "1")
+    import huggingface_hub.constants
+
+    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", True)
+    with pytest.raises(CheckpointError, match=r"resnet10t could not be had from the hub.*train.checkpoint"):
+        create_backbone("resnet10t", channels=3, size=64, start=Start(pretrained=True))
+
+
+@pytest.mark.skipif(not LITE0.exists(), reason="needs the ImageNet weights of tf_efficientnet_lite0 beside the project")
+def test_what_had_to_be_adapted_is_noted():
+    network = create_backbone("tf_efficientnet_lite0", channels=1, size=64, start=Start(checkpoint=LITE0))
+    assert network.notes == [f"{LITE0.name}: conv_stem.weight, of colour, was summed for grey pictures"]
+
+
+def test_named_stages_are_features_and_what_lies_behind_is_left_out():
+    whole = create_backbone("resnet10t", channels=3, size=64)
+    network = create_backbone("resnet10t", channels=3, size=64, features=["layer1", "layer3"])
+    assert network(torch.zeros(2, 3, 64, 64)).shape == (2, network.num_features) == (2, 64 + 256)
+    assert parameter_count(network) < parameter_count(whole) / 2
+
+
+def test_a_stage_nobody_knows_shows_those_that_there_are():
+    with pytest.raises(ParamsError, match=r"names 'layer9'; the stages of this backbone are act1, layer1, layer2"):
+        create_backbone("resnet10t", channels=3, size=64, features=["layer9"])
+    with pytest.raises(ParamsError, match="conv4 has no named stages"):
+        create_backbone("conv4", channels=1, size=28, features=["layer1"])
+
+
+def test_a_transformer_is_made_for_the_size_it_gets():
+    network = create_backbone("vit_tiny_patch16_224", channels=3, size=64)
+    assert network(torch.zeros(1, 3, 64, 64)).shape == (1, 192)
+
+
+def test_pictures_that_are_too_small_are_told_with_what_it_needs():
+    with pytest.raises(ParamsError, match=r"gets pictures of 16 x 16 .* needs at least 32: raise train.input"):
+        create_backbone("resnet10t", channels=3, size=16)
+
+
+def test_what_was_trained_gets_pictures_of_the_size_it_was_trained_on_unless_told_otherwise():
+    lite = "tf_efficientnet_lite0"
+    assert input_of(lite, packed=64, wanted=None, trained=True) == Input(224, "bicubic")
+    assert input_of(lite, packed=64, wanted=None, trained=False) == Input(64, "bicubic")
+    assert input_of(lite, packed=64, wanted=96, trained=True) == Input(96, "bicubic")
+    assert input_of("conv4", packed=28, wanted=None, trained=True) == Input(28)

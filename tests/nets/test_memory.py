@@ -1,0 +1,34 @@
+import subprocess
+import sys
+
+import pytest
+
+# The peak of the process tells whether blocks come from mmap: handed back they are counted once each time.
+PROGRAM = """
+import resource, sys
+import numpy as np
+from kshot.nets.memory import keep_freed_memory
+kept = keep_freed_memory() if sys.argv[1] == "keep" else None
+def faults():
+    return resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+np.ones(4_000_000)
+before = faults()
+for _ in range(20):
+    np.ones(4_000_000)
+print(kept, faults() - before)
+"""
+
+
+def run(mode):
+    out = subprocess.run([sys.executable, "-c", PROGRAM, mode], capture_output=True, text=True, check=True).stdout
+    kept, faults = out.split()
+    return kept, int(faults)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="glibc's malloc is told; other systems have another")
+def test_freed_memory_is_not_faulted_in_again():
+    kept, faults = run("keep")
+    if kept == "False":
+        pytest.skip("this C library has no mallopt")
+    _, default = run("default")
+    assert faults < default / 10

@@ -1,0 +1,54 @@
+"""Views against pictures that are moved pixel by pixel, and points that are means over them."""
+
+import numpy as np
+import pytest
+import torch
+
+from kshot.nets.embedding import Embedding
+from kshot.nets.shifted_views import views
+
+INGEST = {"size": 16, "channels": 1, "invert": False}
+
+
+def moved(picture: np.ndarray, down: int, right: int) -> np.ndarray:
+    """Each pixel is the one that many places down and right, of those that there are the nearest."""
+    side = len(picture)
+    found = np.empty_like(picture)
+    for row in range(side):
+        for column in range(side):
+            found[row, column] = picture[min(max(row + down, 0), side - 1), min(max(column + right, 0), side - 1)]
+    return found
+
+
+@pytest.mark.parametrize(("side", "far"), [(12, 1), (32, 1), (48, 2), (96, 3)])
+def test_five_views_are_the_picture_and_itself_moved_along_the_diagonals(side: int, far: int) -> None:
+    picture = np.random.default_rng(0).integers(0, 256, (side, side), dtype=np.uint8)
+    found = views(torch.from_numpy(picture)[None, None], 5)
+    expected = [picture, *(moved(picture, down, right) for down in (-far, far) for right in (-far, far))]
+    for one, other in zip(found, expected, strict=True):
+        np.testing.assert_array_equal(one[0, 0].numpy(), other)
+
+
+def test_one_view_is_the_picture_itself() -> None:
+    pixels = torch.zeros(2, 1, 12, 12, dtype=torch.uint8)
+    assert views(pixels, 1)[0] is pixels
+
+
+def test_another_count_is_refused() -> None:
+    with pytest.raises(ValueError, match="4 views; needs one of 1, 5"):
+        views(torch.zeros(1, 1, 12, 12), 4)
+
+
+@pytest.mark.parametrize("l2_normalize", [False, True])
+def test_a_point_is_the_mean_over_the_views_before_unit_length(l2_normalize: bool) -> None:
+    torch.manual_seed(0)
+    settings = {"backbone": "conv4", "head_dim": 6, "l2_normalize": l2_normalize, "batch_norm": "eval"}
+    embedding = Embedding({**settings, "ingest": INGEST}).eval()
+    pixels = torch.randint(0, 256, (3, 1, 16, 16), dtype=torch.uint8)
+    one = embedding(pixels)
+    embedding.views = 5
+    found = embedding(pixels)
+    mean = sum(embedding.head(embedding.features(view)) for view in views(pixels, 5)) / 5
+    expected = torch.nn.functional.normalize(mean, dim=1) if l2_normalize else mean
+    torch.testing.assert_close(found, expected)
+    assert not torch.allclose(found, one)
