@@ -5,8 +5,7 @@ import os
 from pathlib import Path
 from typing import Any
 
-from kshot.lifecycle import state_place
-from kshot.lifecycle.project import project_lock
+from kshot.lifecycle.project import project_lock, state_place
 from kshot.lifecycle.tracking import own_database
 
 DESCRIPTION = """\

@@ -11,10 +11,9 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from kshot.errors import KshotError
-from kshot.lifecycle import state_place
 from kshot.lifecycle.pipeline import schedule, schedule_changes
 from kshot.lifecycle.pipeline.schedule import CRON, EVERY, NEW_DATA, Schedule
-from kshot.lifecycle.project import layout, no_telemetry, project_lock
+from kshot.lifecycle.project import layout, no_telemetry, project_lock, state_place
 from kshot.lifecycle.project.files import exclusive
 
 DESCRIPTION = """\

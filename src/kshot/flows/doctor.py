@@ -17,11 +17,10 @@ from uuid import UUID
 
 from kshot.errors import KshotError
 from kshot.flows import run_processes, server
-from kshot.lifecycle import state_place
 from kshot.lifecycle.doctor.files import unreadable
 from kshot.lifecycle.doctor.finding import Finding, shown
 from kshot.lifecycle.pipeline import schedule
-from kshot.lifecycle.project import no_telemetry, project_lock
+from kshot.lifecycle.project import no_telemetry, project_lock, state_place
 from kshot.lifecycle.tracking import run_content, store
 
 LATE_S = 120.0  # Prefect's runner looks every 10 s, and its scheduler plans ahead every minute

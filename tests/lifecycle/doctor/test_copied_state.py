@@ -7,10 +7,9 @@ from pathlib import Path
 import pytest
 
 from kshot.errors import Busy
-from kshot.lifecycle import state_place
 from kshot.lifecycle.doctor import copied_state, scheduling
 from kshot.lifecycle.pipeline import new_data, schedule
-from kshot.lifecycle.project import no_telemetry, project_lock
+from kshot.lifecycle.project import no_telemetry, project_lock, state_place
 from tests.lifecycle.pipeline.test_schedule import ALL
 from tests.lifecycle.raw_project import files_below
 

@@ -4,10 +4,9 @@ import time
 from pathlib import Path
 
 from kshot.errors import KshotError
-from kshot.lifecycle import state_place
 from kshot.lifecycle.doctor.finding import Finding
 from kshot.lifecycle.pipeline import new_data, schedule
-from kshot.lifecycle.project import layout, no_telemetry, project_lock
+from kshot.lifecycle.project import layout, no_telemetry, project_lock, state_place
 
 CHECK = "place"
 

@@ -3,10 +3,9 @@
 from pathlib import Path
 
 from kshot.errors import KshotError
-from kshot.lifecycle import state_place
 from kshot.lifecycle.doctor.finding import Finding
 from kshot.lifecycle.pipeline import schedule
-from kshot.lifecycle.project import project_lock
+from kshot.lifecycle.project import project_lock, state_place
 
 CHECK = "schedule"
 

@@ -7,7 +7,7 @@ inherit them and because most of the tools read them while they are imported. Ca
 import os
 from pathlib import Path
 
-from kshot.lifecycle import state_place
+from kshot.lifecycle.project import state_place
 from kshot.lifecycle.project.private_state import private_database, private_state
 
 PREFECT_HOME = Path(".kshot/prefect")  # in the project

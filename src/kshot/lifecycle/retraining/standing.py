@@ -11,10 +11,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from kshot.errors import KshotError
-from kshot.lifecycle import state_place
 from kshot.lifecycle.data import working_copy
 from kshot.lifecycle.pipeline import schedule
-from kshot.lifecycle.project import project_lock
+from kshot.lifecycle.project import project_lock, state_place
 from kshot.lifecycle.tracking import store
 
 CHAMPION, CHALLENGER = "champion", "challenger"

@@ -8,9 +8,8 @@ import pytest
 
 from kshot import cli
 from kshot.errors import KshotError
-from kshot.lifecycle import state_place
 from kshot.lifecycle.pipeline import schedule
-from kshot.lifecycle.project import no_telemetry
+from kshot.lifecycle.project import no_telemetry, state_place
 from kshot.lifecycle.retraining.standing import standing
 from tests.lifecycle import raw_project
 from tests.lifecycle.pipeline.test_schedule import ALL
