@@ -2,11 +2,13 @@
 
     python -m tests.services.killing TEMPLATE SCRATCH VERB=POINTS ...
 
-prints a line of JSON for each point: what the registry held right after the kill and after the repetition. A write is
-a statement that changes the database, a commit, or a file below the project that is opened for writing, renamed or
-removed. An exception of a verb that was not killed ends the program with its traceback.
+prints a line of JSON for each point: what was to be seen right after the kill and after the repetition. A write is a
+statement that changes the database, a commit, or a file below the project that is opened for writing, renamed or
+removed. An exception of a verb that was not killed ends the program with its traceback. TEMPLATE is a folder of
+projects, `kill_projects.write` makes all but `registry`.
 """
 
+import functools
 import json
 import os
 import signal
@@ -15,6 +17,7 @@ import sys
 import traceback
 from collections.abc import Callable
 from contextlib import closing
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +32,7 @@ from kshot.lifecycle.registry import events, model_versions, promotion
 from kshot.lifecycle.tracking.own_database import DATABASE
 from tests.lifecycle import registered_versions
 from tests.lifecycle.registered_versions import judgement
+from tests.services import kill_projects
 
 NEVER = 10**9
 CHANGES = ("INSERT", "UPDATE", "DELETE")
@@ -44,34 +48,34 @@ def decide(root: Path) -> None:
         model_versions.settle(root, "4", judgement(True, now.version), "stricter")
 
 
-VERBS: dict[str, Callable[[Path], object]] = {
-    "decide": decide,
-    "approve": lambda root: promotion.approve(root, "4", by="Ada"),
-    "reject": lambda root: promotion.reject(root, "challenger", "too slow", "Ada"),
-    "promote": lambda root: promotion.promote(root, "1", "needed now", "Ada"),
-    "rollback": lambda root: promotion.rollback(root, "not in the field", by="Ada"),
-}
+@dataclass(frozen=True)
+class Verb:
+    """What it does, the template that it does it in, how that is copied, and what is to be seen before and after."""
+
+    act: Callable[[Path], object]
+    template: str
+    fresh: Callable[[Path, Path], Path]
+    killed: Callable[[Path], dict[str, Any]]
+    after: Callable[[Path], dict[str, Any]]
 
 
-def main(template: Path, scratch: Path, verb: str, points: int) -> None:
-    """Kill `verb` at so many writes, the first and the last among them."""
-    total = forked(lambda: run(verb, fresh(template, scratch / verb / "whole"), NEVER))["writes"]
+def main(templates: Path, scratch: Path, name: str, points: int) -> None:
+    """Kill the verb at so many writes, the first and the last among them."""
+    verb = VERBS[name]
+    template = templates / verb.template
+    total = forked(lambda: run(verb, verb.fresh(template, scratch / name / "whole"), NEVER))["writes"]
     assert isinstance(total, int) and total >= points > 1
     for place in range(points):
         point = round(1 + (total - 1) * place / (points - 1))
-        root = fresh(template, scratch / verb / str(point))
+        root = verb.fresh(template, scratch / name / str(point))
         assert forked(lambda root=root, point=point: run(verb, root, point)) == {}, "it was not killed"
-        killed = look(root)
+        killed = verb.killed(root)
         forked(lambda root=root: run(verb, root, NEVER))
-        print(json.dumps({"verb": verb, "write": point, "of": total, "killed": killed, "after": look(root)}))
+        after = forked(lambda root=root: verb.after(root))
+        print(json.dumps({"verb": name, "write": point, "of": total, "killed": killed, "after": after}))
 
 
-def fresh(template: Path, root: Path) -> Path:
-    """A project with the registry of the template."""
-    return registered_versions.copy(template, root)
-
-
-def run(verb: str, root: Path, last: int) -> dict[str, Any]:
+def run(verb: Verb, root: Path, last: int) -> dict[str, Any]:
     """Run the verb in this process, which is killed before its write number `last`."""
     writes = 0
 
@@ -93,8 +97,22 @@ def run(verb: str, root: Path, last: int) -> dict[str, Any]:
         "before_cursor_execute",
         lambda connection, cursor, statement, *_: write() if statement.lstrip().startswith(CHANGES) else None,
     )
-    VERBS[verb](root)
+    # What kshot does without SQLAlchemy.
+    sqlite3.connect = functools.partial(sqlite3.connect, factory=counting(write))  # type: ignore[assignment]
+    verb.act(root)
     return {"writes": writes}
+
+
+def counting(write: Callable[[], None]) -> type[sqlite3.Connection]:
+    """A connection that says `write` before each statement that changes the database, and before a commit."""
+
+    class Counting(sqlite3.Connection):
+        def execute(self, statement: str, *values: Any) -> sqlite3.Cursor:
+            if statement.lstrip().upper().startswith((*CHANGES, "COMMIT")):
+                write()
+            return super().execute(statement, *values)
+
+    return Counting
 
 
 def look(root: Path) -> dict[str, Any]:
@@ -142,6 +160,28 @@ def forked(work: Callable[[], dict[str, Any]]) -> dict[str, Any]:
     found: dict[str, Any] = json.loads(text)
     return found
 
+
+def nothing(root: Path) -> dict[str, Any]:
+    """Look at nothing: the folder may be in the middle of a change."""
+    return {}
+
+
+def of_registry(act: Callable[[Path], object]) -> Verb:
+    return Verb(act, "registry", registered_versions.copy, look, look)
+
+
+VERBS = {
+    "decide": of_registry(decide),
+    "approve": of_registry(lambda root: promotion.approve(root, "4", by="Ada")),
+    "reject": of_registry(lambda root: promotion.reject(root, "challenger", "too slow", "Ada")),
+    "promote": of_registry(lambda root: promotion.promote(root, "1", "needed now", "Ada")),
+    "rollback": of_registry(lambda root: promotion.rollback(root, "not in the field", by="Ada")),
+    "add": Verb(kill_projects.add, "data", kill_projects.copied, nothing, kill_projects.look_at_data),
+    "prune": Verb(
+        kill_projects.prune, "prunable", kill_projects.copied_and_mended, nothing, kill_projects.look_at_pruned
+    ),
+    "mend": Verb(kill_projects.mend, "placed", kill_projects.copied, nothing, kill_projects.look_at_copy),
+}
 
 if __name__ == "__main__":
     for argument in sys.argv[3:]:

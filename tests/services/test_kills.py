@@ -1,4 +1,4 @@
-"""kill -9 at the n-th write of every verb that decides: the same command afterwards ends in one event."""
+"""kill -9 at the n-th write of every verb that writes: the same command afterwards ends as if it had not been."""
 
 import json
 import os
@@ -12,7 +12,9 @@ import pytest
 
 from kshot.lifecycle.registry import model_versions
 from tests.lifecycle import registered_versions
+from tests.lifecycle.raw_project import files_below
 from tests.lifecycle.registered_versions import judgement
+from tests.services import kill_projects
 
 pytestmark = pytest.mark.services
 
@@ -27,26 +29,36 @@ VERBS = [
     ("promote", 3, "promoted by hand", {"champion": "1", "challenger": "4"}),
     ("rollback", 5, "rolled back", {"champion": "2", "challenger": "4"}),
 ]
+# The verb, how many points, and what is to be seen after the same command again.
+OTHERS: list[tuple[str, int, dict[str, Any]]] = [
+    ("add", 4, {"versions": 2, "last": True, "left": []}),
+    ("prune", 4, {"items": 0, "gone": [], "weights": ["weights 1", "weights 3"]}),
+    ("mend", 5, {"found": 0, "schedule": False, "aside": ["planned runs of the original"]}),
+]
 
 
 @pytest.fixture(scope="module")
 def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Three champions, one after the other, and version 4 that waits for approval."""
-    root = registered_versions.write(tmp_path_factory.mktemp("template"))
+    """A folder of projects; in `registry` three champions, one after the other, and version 4 waits for approval."""
+    folder = tmp_path_factory.mktemp("template")
+    kill_projects.write(folder)
+    root = registered_versions.write(folder / "registry")
     for version, champion in (("1", None), ("2", "1"), ("3", "2")):
         model_versions.settle(root, version, judgement(True, champion), "r")
     model_versions.settle(root, "4", judgement(True, "3"), "r", datetime.now(UTC) + timedelta(days=1))
-    return root
+    return folder
 
 
 @pytest.fixture(scope="module")
 def points(template: Path, tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, Any]]:
     """What the registry held at each point; one program for all verbs, because importing takes longest."""
-    counts = [f"{verb}={count}" for verb, count, *_ in VERBS]
+    before = files_below(template / "placed")
+    counts = [f"{verb}={count}" for verb, count, *_ in (*VERBS, *OTHERS)]
     command = [sys.executable, "-m", "tests.services.killing", str(template), str(tmp_path_factory.mktemp("killed"))]
     names = {**os.environ, "OMP_NUM_THREADS": "1"}
     ended = subprocess.run(command + counts, cwd=REPOSITORY, env=names, capture_output=True, text=True, check=False)
     assert ended.returncode == 0 and "Traceback" not in ended.stderr, ended.stderr[-3000:]
+    assert files_below(template / "placed") == before, "mending the copy changed the original"
     return [json.loads(line) for line in ended.stdout.splitlines() if line.startswith("{")]
 
 
@@ -61,3 +73,12 @@ def test_a_decision_is_one_event_wherever_it_is_killed(
         assert one["killed"]["aliases"]["champion"] in (STAND["champion"], aliases["champion"]), one
         assert one["killed"]["actions"] in (BEFORE, [*BEFORE, action]), one
         assert one["after"] == {"actions": [*BEFORE, action], "aliases": aliases, "problems": [], "elsewhere": 0}, one
+
+
+@pytest.mark.parametrize(("verb", "count", "right"), OTHERS, ids=[verb[0] for verb in OTHERS])
+def test_files_end_as_without_the_kill_wherever_it_comes(
+    points: list[dict[str, Any]], verb: str, count: int, right: dict[str, Any]
+) -> None:
+    found = [one for one in points if one["verb"] == verb]
+    assert len(found) == count and (found[0]["write"], found[-1]["write"]) == (1, found[0]["of"])
+    assert [one for one in found if one["after"] != right] == []

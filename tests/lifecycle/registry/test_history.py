@@ -1,49 +1,42 @@
-"""The history behind a real MLflow server: the same events, the same single winner, the same words for a rival."""
+"""The history behind the server of `kshot ui`, asked with its token: the same events, one winner, the same words."""
 
 import os
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from kshot.cli import ui
-from kshot.lifecycle.project import processes
+from kshot.lifecycle.project.private_state import private_state
 from kshot.lifecycle.registry import events, history, model_versions, promotion
 from kshot.lifecycle.registry.events import person
-from kshot.lifecycle.servers.mlflow_server import NO_JOBS
+from kshot.lifecycle.servers.server_token import token
 from kshot.lifecycle.tracking import store
 from tests.lifecycle import registered_versions
 from tests.lifecycle.registered_versions import judgement
 
 
 @pytest.fixture(scope="module")
-def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """A server on a store of its own."""
+def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, str]]:
+    """The address of a server on a store of its own, and its token."""
     root = tmp_path_factory.mktemp("server")
-    port = ui.free_port(5600)
-    with (root / "server.log").open("wb") as log:
-        command = [
-            *(sys.executable, "-m", "mlflow", "server", "--backend-store-uri", store.connect(root)),
-            *("--artifacts-destination", str(root / store.ARTIFACTS), "--workers", "1"),
-            *("--host", "127.0.0.1", "--port", str(port)),
-        ]
-        names = {**os.environ, **NO_JOBS}
-        process = subprocess.Popen(command, cwd=root, env=names, stdout=log, stderr=log, start_new_session=True)
-    try:
-        with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(ui, "START_S", float(os.environ.get("KSHOT_TEST_PATIENCE_S", "240")))
-            ui.wait_for(process, port)
-        yield f"http://127.0.0.1:{port}"
-    finally:
-        processes.end(process, grace_s=3.0)
+    port, home = ui.free_port(5600), private_state(root) / "prefect"
+    with (
+        ui.server(root, *ui.mlflow_command(root, home, port), port) as (process, _),
+        pytest.MonkeyPatch.context() as patch,
+    ):
+        patch.setattr(ui, "START_S", float(os.environ.get("KSHOT_TEST_PATIENCE_S", "240")))
+        ui.wait_for(process, port)
+        yield f"http://127.0.0.1:{port}", token(home)
 
 
 @pytest.fixture
-def root(address: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def root(served: tuple[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A project that keeps its records on the server, with three versions."""
-    monkeypatch.setenv("MLFLOW_TRACKING_URI", address)
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", served[0])
+    user, _, password = served[1].partition(":")
+    monkeypatch.setenv("MLFLOW_TRACKING_USERNAME", user)
+    monkeypatch.setenv("MLFLOW_TRACKING_PASSWORD", password)
     return registered_versions.write(tmp_path / "project", 3)
 
 

@@ -1,0 +1,113 @@
+"""The projects that `data add`, `prune` and `doctor --mend` are killed in, and what is to be seen of each after."""
+
+import shutil
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from kshot.lifecycle.data import data_versions, working_copy
+from kshot.lifecycle.data.data_versions import DataVersion
+from kshot.lifecycle.doctor import copied_state, moved
+from kshot.lifecycle.pipeline import schedule
+from kshot.lifecycle.project import no_telemetry, project_lock, state_place
+from kshot.lifecycle.prune import proposal
+from kshot.lifecycle.registry import history, model_versions
+from kshot.lifecycle.tracking import store
+from tests.lifecycle import raw_project, registered_versions
+from tests.lifecycle.pipeline.test_schedule import ALL
+from tests.lifecycle.prune import test_prune
+from tests.lifecycle.registered_versions import judgement
+
+SOURCE = "brought"  # in the project that is killed while it adds it
+
+
+def write(folder: Path) -> None:
+    """Make the templates: `data` has one data version, `prunable` what version 2 alone needs, `placed` a schedule."""
+    data = raw_project.make(folder / "data")
+    data_versions.add(data, str(raw_project.write_tree(folder / "one", {"a": 2, "b": 2})))
+    raw_project.write_tree(data / SOURCE, {"a": 2, "c": 1})
+    write_prunable(folder / "prunable", folder / "scratch")
+    placed = registered_versions.write(folder / "placed", count=2)
+    model_versions.settle(placed, "1", judgement(True), "r")
+    (placed / no_telemetry.PREFECT_HOME).mkdir(parents=True)
+    (placed / no_telemetry.PREFECT_HOME / "prefect.db").write_text("planned runs of the original")
+    schedule.write(placed, ALL)
+    state_place.remember(placed)
+
+
+def write_prunable(root: Path, scratch: Path) -> None:
+    """Version 1 is champion; 2, of other data, was refused; 3 is challenger."""
+    scratch.mkdir()
+    raw_project.make(root)
+    data = [test_prune.keep_folder(root, {"a/0.png": b"shared", "a/1.png": b"image %d" % one}) for one in range(2)]
+    data = [md5.removesuffix(".dir") for md5 in data]
+    for md5 in data:
+        (root / "data").mkdir(exist_ok=True)
+        data_versions.enter(root, DataVersion(md5, "2026-01-01", 2, 1, 2, 2, "a folder", ""))
+    where = store.connect(root)
+    history.begin(store.client(), root, where)
+    for number, place in ((1, 0), (2, 1), (3, 0)):
+        test_prune.registered(root, number, data[place], scratch)
+    for version, promote, champion in (("1", True, None), ("2", False, "1"), ("3", False, "1")):
+        model_versions.settle(root, version, judgement(promote, champion), "r")
+    for command in (["add", "."], ["commit", "-qm", "one"]):
+        identity = ["-c", "user.name=Ada", "-c", "user.email=ada@example.org"]
+        subprocess.run(["git", *identity, *command], cwd=root, check=True)
+
+
+def copied(template: Path, root: Path) -> Path:
+    """A copy as `cp -a` makes it."""
+    return Path(shutil.copytree(template, root, symlinks=True))
+
+
+def copied_and_mended(template: Path, root: Path) -> Path:
+    copied(template, root)
+    moved.rewrite(root, (template / store.ARTIFACTS).resolve())
+    return root
+
+
+def add(root: Path) -> None:
+    with project_lock.hold(root, "kshot data add"):
+        data_versions.add(root, str(root / SOURCE))
+
+
+def prune(root: Path) -> None:
+    proposal.delete(root, proposal.propose(root))
+
+
+def mend(root: Path) -> None:
+    for finding in (*copied_state.look(root), *moved.look(root)):
+        if finding.by_itself is not None:
+            finding.by_itself()
+
+
+def look_at_data(root: Path) -> dict[str, Any]:
+    """The versions of the ledger, whether data/raw is the last of them, and what a kill left beside it."""
+    now, known = working_copy.tracked(root), data_versions.versions(root)
+    left = [path.name for path in (root / "data").iterdir() if path.name.startswith(".") and path.name != ".gitignore"]
+    whole = (root / "data/raw").is_dir() and working_copy.is_current(root)
+    return {"versions": len(known), "last": bool(now and now.md5 == known[-1].md5 and whole), "left": left}
+
+
+def look_at_pruned(root: Path) -> dict[str, Any]:
+    """What is still to be deleted, and the champion's and challenger's files that are gone, which none may be."""
+    needed = {md5 for number in (1, 3) for md5 in _needed(root, number)}
+    gone = [md5 for md5 in sorted(needed) if not (root / test_prune.CACHE / md5[:2] / md5[2:]).exists()]
+    weights = sorted(path.read_text() for path in (root / store.ARTIFACTS).rglob("embedding.safetensors"))
+    return {"items": len(proposal.propose(root).items), "gone": gone, "weights": weights}
+
+
+def _needed(root: Path, number: int) -> set[str]:
+    md5 = data_versions.versions(root)[0].md5
+    stage = yaml.safe_load(test_prune.locked(root, number, md5))["stages"]["train"]
+    found = {str(one["md5"]) for one in (*stage["deps"], *stage["outs"]) if one["md5"].endswith(".dir")}
+    return found | {str(one["md5"]) for oid in found for one in test_prune.content.listing(root, oid)}
+
+
+def look_at_copy(root: Path) -> dict[str, Any]:
+    """What the doctor still finds, the schedule, and where Prefect's database went."""
+    aside = [path.read_text() for path in (root / ".kshot").rglob("prefect.db")]
+    found = len(copied_state.look(root)) + len(moved.look(root))
+    return {"found": found, "schedule": schedule.read(root) is not None, "aside": aside}
