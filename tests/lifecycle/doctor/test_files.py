@@ -60,8 +60,22 @@ def test_what_another_user_left_is_told(open_root: Path) -> None:
         found = [finding.found for finding in files.look(open_root)]
     finally:
         os.seteuid(0)
-    assert any(f"{open_root}/.kshot belongs to root" in line for line in found)
-    assert any("prefect.db cannot be used: Permission denied" in line for line in found)
+    me = os.environ.get("USER") or NOBODY
+    assert found == [f"{open_root}/.kshot belongs to root, and {me} may not write it (Permission denied)"]
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another user")
+def test_a_lock_of_another_user_in_a_folder_that_all_may_use_is_told(open_root: Path) -> None:
+    with project_lock.hold(open_root, "kshot retrain"):
+        pass
+    (open_root / ".kshot").chmod(0o777)
+    os.seteuid(NOBODY)
+    try:
+        found = [finding.found for finding in files.look(open_root)]
+    finally:
+        os.seteuid(0)
+    me = os.environ.get("USER") or NOBODY
+    assert found == [f"{open_root}/.kshot/lock belongs to root, and {me} may not write this lock (Permission denied)"]
 
 
 def test_damaged_notes_are_told_with_what_to_do(root: Path) -> None:

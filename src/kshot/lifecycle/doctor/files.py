@@ -21,7 +21,7 @@ NOTES: tuple[Callable[[Path], Any], ...] = (schedule.read, new_data.read)
 
 def look(root: Path) -> list[Finding]:
     """Locks, notes and databases that exist and cannot be used."""
-    return [*locks(root), *notes(root), *databases(root)]
+    return [*locks(root), *([] if _is_closed(root / layout.STATE) else notes(root)), *databases(root)]
 
 
 def locks(root: Path) -> Iterator[Finding]:
@@ -60,7 +60,8 @@ def databases(root: Path) -> Iterator[Finding]:
         (home / "prefect.db", f"{_aside(home / 'prefect.db')}: only the history of flow runs is in it"),
     ):
         trouble = unreadable(path)
-        if trouble:
+        told = path.is_relative_to(root / layout.STATE) and _is_closed(root / layout.STATE)  # by the folder's finding
+        if trouble and not told:
             yield Finding(CHECK, f"the database {path} cannot be used: {trouble}", "a whole sqlite database", loss)
 
 
@@ -80,6 +81,11 @@ def unreadable(path: Path) -> str:
         return "" if found == ("ok",) else f"it is damaged ({found[0]})"
     except sqlite3.Error as error:
         return str(error)
+
+
+def _is_closed(folder: Path) -> bool:
+    """Whether this user may not even look into the folder."""
+    return folder.exists() and not os.access(folder, os.X_OK, effective_ids=True)
 
 
 def _not_ours(path: Path, what: str) -> Finding:
