@@ -7,7 +7,7 @@ from typing import Any
 
 import yaml
 
-from kshot.lifecycle.data import data_versions, working_copy
+from kshot.lifecycle.data import data_versions, dvc_cache, working_copy
 from kshot.lifecycle.data.data_versions import DataVersion
 from kshot.lifecycle.doctor import copied_state, moved
 from kshot.lifecycle.pipeline import schedule
@@ -103,7 +103,7 @@ def _needed(root: Path, number: int) -> set[str]:
     md5 = data_versions.versions(root)[0].md5
     stage = yaml.safe_load(test_prune.locked(root, number, md5))["stages"]["train"]
     found = {str(one["md5"]) for one in (*stage["deps"], *stage["outs"]) if one["md5"].endswith(".dir")}
-    return found | {str(one["md5"]) for oid in found for one in test_prune.content.listing(root, oid)}
+    return found | {str(one["md5"]) for oid in found for one in dvc_cache.listing(root, oid)}
 
 
 def look_at_copy(root: Path) -> dict[str, Any]:
