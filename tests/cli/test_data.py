@@ -35,9 +35,12 @@ def test_what_is_left_out_is_printed_and_skip_agrees_to_it(
     assert "3 images, 2 classes from birds of mine" in capsys.readouterr().out
 
 
-def test_one_class_is_not_written_as_many(root: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert cli.main(["data", "add", str(raw_project.write_tree(tmp_path / "birds", {"robin": 1}))]) == 0
-    assert ": 1 image, 1 class from birds" in capsys.readouterr().out
+def test_a_source_of_one_class_is_refused_because_nothing_can_be_told_apart(
+    root: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert cli.main(["data", "add", str(raw_project.write_tree(tmp_path / "birds", {"robin": 1}))]) == 3
+    assert "birds has one class, 'robin'; few-shot episodes need at least 2" in capsys.readouterr().err
+    assert data_versions.current(root) is None
 
 
 def test_an_unset_variable_is_no_source(root: Path, capsys: pytest.CaptureFixture[str]) -> None:

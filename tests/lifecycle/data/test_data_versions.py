@@ -215,20 +215,21 @@ def test_what_was_added_by_dvc_itself_is_a_version_too(project: Path) -> None:
 
 def test_files_of_one_name_in_one_class_are_both_kept(tmp_path: Path) -> None:
     root = make(tmp_path / "project")
-    write_tree(tmp_path, {"x": 1, "y": 1})
-    (tmp_path / "m.csv").write_text("path,class\nx/0.png,a\ny/0.png,a\n")
-    assert data_versions.add(root, str(tmp_path / "m.csv")).images == 2
-    assert files_below(root / layout.RAW / "images") == {"a/0.png": picture("x/0"), "a/0-2.png": picture("y/0")}
+    write_tree(tmp_path, {"x": 1, "y": 1, "z": 1})
+    (tmp_path / "m.csv").write_text("path,class\nx/0.png,a\ny/0.png,a\nz/0.png,b\n")
+    assert data_versions.add(root, str(tmp_path / "m.csv")).images == 3
+    found = files_below(root / layout.RAW / "images")
+    assert found == {"a/0.png": picture("x/0"), "a/0-2.png": picture("y/0"), "b/0.png": picture("z/0")}
 
 
 def test_the_built_in_set_is_drawn(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def draw(folder: Path, seed: int = 0) -> None:
-        write_tree(folder, {f"Greek/letter {seed}": 2})
+        write_tree(folder, {f"Greek/letter {seed}": 2, "Greek/other": 1})
 
-    monkeypatch.setattr("kshot.glyphs.draw", draw)  # all of it takes long, and has tests of its own
+    monkeypatch.setattr("kshot.glyphs.draw.draw", draw)  # all of it takes long, and has tests of its own
     root = make(tmp_path / "project")
     version = data_versions.add(root, "glyphs", seed=7)
-    assert (version.source, version.images) == ("glyphs", 2)
+    assert (version.source, version.images) == ("glyphs", 3)
     assert (root / layout.RAW / "images/Greek/letter 7/1.png").exists()
 
 
@@ -253,7 +254,7 @@ def test_the_raw_data_added_again_keeps_groups_split_and_drawers(project: Path) 
 
 
 def test_what_is_left_out_is_told_and_much_of_it_needs_consent(project: Path) -> None:
-    source = write_tree(project.parent / "some", {"a": 3, "b": 2})
+    source = write_tree(project.parent / "some", {"a": 2, "b": 2, "c": 1})
     (source / "b" / "0.png").write_text("no image")
     (source / "b" / "1.png").write_bytes(picture("cut", 100, 100)[:2000])
     before, heard = kept(project), []
@@ -280,7 +281,8 @@ def test_the_two_ways_to_write_a_files_name_are_one_version(tmp_path: Path) -> N
     for number, name in enumerate(("\u00e9.png", "e\u0301.png")):
         root = make(tmp_path / str(number))
         source = tmp_path / f"source{number}"
-        (source / "a").mkdir(parents=True)
+        write_tree(source, {"a": 0, "b": 1})
+        (source / "a").mkdir(exist_ok=True)
         (source / "a" / name).write_bytes(picture("a"))
         found.append(data_versions.add(root, str(source)).md5)
     assert found[0] == found[1]

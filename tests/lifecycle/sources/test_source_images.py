@@ -188,6 +188,23 @@ def test_empty_text_is_no_source(tmp_path: Path, source: str) -> None:
         data_versions.read_images(source, tmp_path / "unpacked")
 
 
+@pytest.mark.parametrize(
+    ("name", "told"),
+    [
+        ("birds.rar", "an archive that cannot be opened here; unpack it and add the folder"),
+        ("birds.7z", "an archive that cannot be opened here; unpack it and add the folder"),
+        ("instances.json", r"annotations \(COCO, VOC, YOLO\), which are not read; needs a .csv"),
+        ("bird.XML", r"annotations \(COCO, VOC, YOLO\), which are not read; needs a .csv"),
+        ("birds.doc", "of no known kind; needs a folder"),
+    ],
+)
+def test_a_file_of_another_kind_is_told_with_what_to_do_instead(tmp_path: Path, name: str, told: str) -> None:
+    (tmp_path / name).write_bytes(b"{}")
+    with pytest.raises(DataError, match=told) as caught:
+        read_source(tmp_path / name, tmp_path / "unpacked")
+    assert "\n" not in str(caught.value)
+
+
 def test_the_project_is_no_source_of_its_own(tmp_path: Path) -> None:
     root = tmp_path / "project"
     (root / "data/raw/images").mkdir(parents=True)

@@ -23,6 +23,8 @@ from kshot.lifecycle.sources.manifests import with_split
 from kshot.lifecycle.sources.source_image import SourceImage, normal
 from kshot.lifecycle.sources.source_images import GLYPHS, Source, check_argument, check_given, decoded, read_source
 
+FEWEST_CLASSES = 2
+
 
 @dataclasses.dataclass(frozen=True)
 class DataVersion:
@@ -74,6 +76,11 @@ def add(
         images = found.images
         if split is not None:
             images = with_split(images, split, found.empty)
+        if len(names := {image.label for image in images}) < FEWEST_CLASSES:
+            raise DataError(
+                f"{source} has one class, {min(names)!r}; few-shot episodes need at least {FEWEST_CLASSES} to tell "
+                "apart, and training, validation and test each their own: give one folder a class"
+            )
         _check_trainable(images, say)
         fresh = workspace / "raw"
         _lay_out(images, fresh, own=workspace)

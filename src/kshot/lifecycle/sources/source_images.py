@@ -23,6 +23,14 @@ MANIFEST = "manifest.csv"  # beside images/: the form of data/raw
 IN_NO_CLASS = "in no class folder"
 NO_HEADER = Header("", "", 0, 0, False)
 SPREADSHEETS = (".xlsx", ".xls", ".ods", ".numbers")
+ANNOTATIONS = (
+    "of annotations (COCO, VOC, YOLO), which are not read; needs a .csv with the columns path,class, a row an image, "
+    "each object cut out as an image of its own"
+)
+OTHER_KINDS = {
+    **dict.fromkeys((".rar", ".7z", ".zst"), "an archive that cannot be opened here; unpack it and add the folder"),
+    **dict.fromkeys((".json", ".jsonl", ".xml", ".yaml", ".yml"), f"a file {ANNOTATIONS}"),
+}
 NEEDED = "a folder, a .zip or .tar, a .csv or .parquet"
 
 
@@ -121,7 +129,7 @@ def read_source(
         found = _read_folder(workspace, packed=True, unlabelled=unlabelled, merge=merge)
         found = replace(found, notes=[*notes, *found.notes])
     else:
-        raise DataError(f"{source} is of no known kind; needs {NEEDED}")
+        raise DataError(f"{source} is {OTHER_KINDS.get(source.suffix.lower(), f'of no known kind; needs {NEEDED}')}")
     _refuse(source, found, unlabelled)
     order = sorted(range(len(found.images)), key=lambda row: (found.images[row].label, str(found.images[row].file)))
     return replace(found, images=[found.images[row] for row in order], headers=[found.headers[row] for row in order])
