@@ -6,8 +6,7 @@ from typing import Any
 
 from kshot.lifecycle.pipeline.schedule import duration
 
-# The built-in set with the settings as shipped: the run in README.md.
-FIRST_RUN = "first run: its time is not known yet; the built-in set took 4 min 29 s on 2 cores"
+FIRST_RUN = "first run: nothing has run here yet, so its time is not known; `kshot retrain` shows it stage by stage"
 WORDS = {"unchanged": "unchanged", "restored": "restored", "runs": "runs", "follows": "runs if needed"}
 
 
