@@ -7,7 +7,7 @@ RUN apt-get update \
     && rm -rf /var/lib/apt/lists/*
 
 WORKDIR /opt/kshot
-COPY Makefile pyproject.toml requirements.lock README.md ./
+COPY Makefile pyproject.toml requirements.lock README.md LICENSE ./
 COPY src src
 RUN make install
 
