@@ -32,7 +32,7 @@ NOT_RUN = {
 # How each block that has no command begins.
 TEXT = (
     "  protocol  accuracy  95 % interval   episodes",
-    "params.yaml              every knob, one section a stage",
+    "params.yaml              every setting, one section a stage",
     "birds/robin/001.jpg ",
     "left out 18 of 84 files:",
     "row.csv, row 9: ",
