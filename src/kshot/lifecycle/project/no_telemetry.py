@@ -48,6 +48,6 @@ def keep_prefect_in(root: Path) -> Path:
     state_place.remember(root)
     home = os.environ.setdefault("PREFECT_HOME", str(own))
     Path(home).mkdir(parents=True, exist_ok=True)
-    if Path(home) == own:
+    if Path(home) == own and not os.environ.get("PREFECT_API_URL"):  # a server elsewhere has its own database
         private_database(own / "prefect.db")
     return Path(home)
