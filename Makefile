@@ -8,7 +8,7 @@ PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11; 
 BIN := .venv/bin
 ARGS ?=
 
-.PHONY: install retrain test journeys test-services check bench lock clean
+.PHONY: install retrain test journeys test-services check docs bench lock clean
 
 install: .venv/installed
 
@@ -46,6 +46,10 @@ check: install
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
+# The documentation site: every page, command and public module; a warning, a dead link or a load from elsewhere fails.
+docs: install
+	OMP_NUM_THREADS=1 $(BIN)/python -m docs.site.build
+
 # Every published table has one script; they print what they measure. Leave the machine alone meanwhile.
 OMNIGLOT ?= ../shared/data/omniglot.zip
 bench: install
@@ -61,6 +65,6 @@ lock: install
 
 # What can be made again: the environment, caches, stage outputs. Data versions, DVC's cache and mlruns/ stay.
 clean:
-	rm -rf .venv .kshot model reports data/packed data/split data/episodes .mypy_cache .ruff_cache .pytest_cache \
+	rm -rf .venv .kshot model reports docs/_build data/packed data/split data/episodes .mypy_cache .ruff_cache .pytest_cache \
 		.hypothesis .import_linter_cache
 	find src tests -name __pycache__ -type d -prune -exec rm -rf {} +
