@@ -145,7 +145,9 @@ def rank_correlation(a: ArrayLike, b: ArrayLike) -> Interval:
 
     The interval is Fisher's, with the variance of Bonett and Wright 2000: (1 + r^2 / 2) / (n - 3); NaN below 4 pairs.
     """
-    first, second = (_ranks(np.asarray(sample, dtype=np.float64)) for sample in (a, b))
+    from scipy.stats import rankdata
+
+    first, second = (np.asarray(rankdata(sample), dtype=np.float64) for sample in (a, b))
     if first.shape != second.shape:
         raise ValueError(f"{first.shape} and {second.shape} values; a correlation needs pairs")
     first, second = first - first.mean(), second - second.mean()
@@ -161,32 +163,16 @@ def rank_correlation(a: ArrayLike, b: ArrayLike) -> Interval:
     return Interval(found, math.tanh(math.atanh(found) - half), math.tanh(math.atanh(found) + half))
 
 
-def _ranks(sample: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Ranks from 1; equal values share the mean of theirs."""
-    _, place, counts = np.unique(sample, return_inverse=True, return_counts=True)
-    last = np.cumsum(counts)
-    ranks: NDArray[np.float64] = (last - (counts - 1) / 2)[place]
-    return ranks
-
-
 @functools.cache
 def t_quantile(degrees: int) -> float:
     """The t with 95 % of Student's distribution between -t and t, `degrees` of freedom at least 1."""
-    low, high = 1.9, 12.8
-    while high - low > 1e-12:
-        middle = (low + high) / 2
-        low, high = (middle, high) if _t_inside(middle, degrees) < 0.95 else (low, middle)
-    return high
+    from scipy.special import stdtrit  # here: commands that print stored intervals start without it
+
+    return float(stdtrit(degrees, 0.975))
 
 
 def _t_inside(t: float, degrees: int) -> float:
-    """Probability of (-t, t) (Abramowitz and Stegun 26.7.3 and 26.7.4, finite sums for whole degrees of freedom)."""
-    theta = math.atan(t / math.sqrt(degrees))
-    odd = degrees % 2
-    steps = np.arange(2 + odd, degrees - 1, 2, dtype=np.float64)
-    factors: NDArray[np.float64] = (steps - 1) / steps * math.cos(theta) ** 2
-    series = 1 + float(np.cumprod(factors).sum())
-    if not odd:
-        return math.sin(theta) * series
-    tail = math.sin(theta) * math.cos(theta) * series if degrees > 1 else 0.0
-    return 2 / math.pi * (theta + tail)
+    """Probability of (-t, t) under Student's distribution."""
+    from scipy.special import stdtr
+
+    return float(stdtr(degrees, t) - stdtr(degrees, -t))

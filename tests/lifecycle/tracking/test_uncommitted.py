@@ -29,6 +29,11 @@ def test_a_clean_tree_has_no_difference(repository: Path) -> None:
     assert difference(repository) == Uncommitted() and not git_state(repository)[1]
 
 
+def test_the_link_to_the_records_is_no_change(repository: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
+    (repository / "mlruns").symlink_to(tmp_path_factory.mktemp("home"))
+    assert difference(repository) == Uncommitted()
+
+
 def test_edited_and_new_code_is_stored_byte_by_byte(repository: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
     (repository / "src/code.py").write_bytes(b"one = 2  # \xff\n")
     (repository / "src/ny fil å.py").write_text("two = 2\n")

@@ -24,6 +24,7 @@ OWN_FILES = (
     layout.VERSIONS.as_posix(),
     layout.NAMES.as_posix(),
     f"{layout.RAW.parent}/.gitignore",
+    layout.MLRUNS.as_posix(),  # a link, in the worktree of a scheduled retraining
 )
 CODE = ("*.py", "*.pyx", "dvc.yaml", "params.yaml", "pyproject.toml")  # where params.yaml has no record.code
 LARGEST_NEW_FILE = 1 << 20  # bytes; what is larger is no code
