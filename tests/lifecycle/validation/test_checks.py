@@ -155,6 +155,7 @@ def test_names_that_do_not_survive(name: str) -> None:
 def test_a_list_names_the_first_and_counts_the_rest() -> None:
     assert listed(["a", "b", "c"]) == "a; b; c"
     assert listed(["a", "b", "c", "d", "e"]) == "a; b; c and 2 more"
+    assert listed(["a"] * 1_003, 1) == "a and 1,002 more"
 
 
 def by_drawer(drawers: list[str] | None) -> dict[str, pd.DataFrame]:

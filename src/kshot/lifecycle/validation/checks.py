@@ -257,5 +257,5 @@ def survives(name: str) -> bool:
 
 def listed(names: list[str], shown: int = 3) -> str:
     """The first few of `names`, and how many more there are."""
-    more = f" and {len(names) - shown} more" if len(names) > shown else ""
+    more = f" and {len(names) - shown:,} more" if len(names) > shown else ""
     return "; ".join(names[:shown]) + more

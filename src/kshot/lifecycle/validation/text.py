@@ -61,7 +61,7 @@ def too_few_images(rows: pd.DataFrame, table: pd.DataFrame) -> list[str]:
         like = int(((table["demand"] == demand) & (table["needed"] == needed)).sum())
         fewest = part.sort_values(["images", "name"])
         named = ", ".join(f"{row['name']} has {row['images']}" for _, row in fewest.head(EACH_NAMED).iterrows())
-        more = f" and {len(part) - EACH_NAMED} more" if len(part) > EACH_NAMED else ""
+        more = f" and {len(part) - EACH_NAMED:,} more" if len(part) > EACH_NAMED else ""
         if len(part) > 1 and part["images"].nunique() == 1:
             named, more = f"{part['images'].iloc[0]} each", ""
         kind = "training" if demand == "train.images_per_class" else "evaluation"
