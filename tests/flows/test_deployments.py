@@ -2,6 +2,7 @@
 
 import asyncio
 import dataclasses
+import subprocess
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -13,11 +14,13 @@ from prefect import get_client
 from prefect.states import Cancelled, Completed, Crashed, Failed, Running, Scheduled
 from prefect.testing.utilities import prefect_test_harness
 
-from kshot.flows import promote, scheduled_runs
+from kshot.errors import KshotError
 from kshot.flows import schedule as times
+from kshot.flows import scheduled_runs, serving
 from kshot.flows.at_commit import alone
 from kshot.lifecycle.pipeline import new_data, schedule
 from kshot.lifecycle.pipeline.new_data import Seen, Version
+from tests.lifecycle import raw_project
 from tests.lifecycle.pipeline.test_schedule import ALL
 
 A, B = "a" * 32, "b" * 32
@@ -83,7 +86,7 @@ def test_what_is_no_longer_scheduled_is_taken_from_the_server(tmp_path: Path, id
     with get_client(sync_client=True) as client:
         found = client.read_deployment_by_name(f"retrain/{times.BY_TIME}")
         assert [one.slug for one in found.schedules] == [schedule.EVERY]
-        assert {one.name for one in client.read_deployments()} == {times.BY_TIME, promote.NAME}
+        assert {one.name for one in client.read_deployments()} == {times.BY_TIME, "answer"}
 
 
 def test_a_version_has_one_run_even_if_the_watcher_was_killed_before_it_noted_it(
@@ -157,11 +160,54 @@ def test_where_the_clock_skips_new_data_still_waits(tmp_path: Path) -> None:
 
 def test_a_pause_at_the_server_is_kept_and_ends_there_too(tmp_path: Path, ids: list[UUID]) -> None:
     schedule.write(tmp_path, ALL)
-    scheduled_runs.tell_server((schedule.EVERY, schedule.NEW_DATA), "pause")
+    scheduled_runs.tell_server(tmp_path, (schedule.EVERY, schedule.NEW_DATA), "pause")
     scheduled_runs.News().look(tmp_path)
     kept = schedule.read(tmp_path)
     assert kept is not None and set(kept.paused) == {schedule.EVERY, schedule.NEW_DATA}
-    scheduled_runs.tell_server((schedule.EVERY,), "resume")
+    scheduled_runs.tell_server(tmp_path, (schedule.EVERY,), "resume")
     scheduled_runs.News().look(tmp_path)
     kept = schedule.read(tmp_path)
     assert kept is not None and kept.paused == (schedule.NEW_DATA,)
+
+
+def test_two_projects_at_one_server_plan_pause_and_tell_their_own(tmp_path: Path) -> None:
+    roots = [tmp_path / name for name in ("shop", "letters")]
+    for root in roots:
+        root.mkdir()
+        (root / "params.yaml").write_text(f"project: {root.name}\n")
+        schedule.write(root, ALL)
+        for deployment in times.deployments(root, ALL):
+            deployment.apply()
+    shop, letters = roots
+    news = scheduled_runs.News()
+    with get_client(sync_client=True) as client:
+        by_time = client.read_deployment_by_name("retrain/letters-scheduled")
+        assert by_time.tags == ["letters"] and by_time.parameters["project"] == str(letters)
+        run = begin(by_time.id, Running())
+        name = client.read_flow_run(run).name
+    assert news.look(shop) == [] and news.look(letters) == [f"retraining {name}: running"]
+
+    scheduled_runs.tell_server(shop, (schedule.EVERY, schedule.NEW_DATA), "pause")
+    asyncio.run(times.tidy(shop, schedule.without(ALL, schedule.CRON), []))
+    for root in roots:
+        scheduled_runs.News().look(root)
+    kept = [schedule.read(root) for root in roots]
+    assert [set(one.paused) for one in kept if one] == [{schedule.EVERY, schedule.NEW_DATA}, set()]
+    with get_client(sync_client=True) as client:
+        mine, other = (client.read_deployment_by_name(f"retrain/{root.name}-scheduled").schedules for root in roots)
+        assert {one.slug for one in mine} == {schedule.EVERY} and {one.slug for one in other} >= {schedule.CRON}
+    _, said = scheduled_runs.start_new(letters, Seen("f", (Version(uuid4().hex),)))
+    assert len(said) == 1 and scheduled_runs.News().look(shop) == []
+
+
+def test_another_project_of_one_name_at_the_server_is_told(tmp_path: Path) -> None:
+    roots = [raw_project.make(tmp_path / name) for name in ("ours", "theirs")]
+    for root in roots:
+        (root / "params.yaml").write_text("project: one-name\n")
+        identity = ["-c", "user.name=Ada", "-c", "user.email=ada@example.org"]
+        subprocess.run(["git", *identity, "commit", "-qm", root.name, "--allow-empty"], cwd=root, check=True)
+    for deployment in times.deployments(roots[1], ALL):
+        deployment.apply()
+    serving.require_own(roots[1], "http://127.0.0.1/api")
+    with pytest.raises(KshotError, match=r"^another project called one-name is at http[^\n]*another name[^\n]*$"):
+        serving.require_own(roots[0], "http://127.0.0.1/api")

@@ -49,12 +49,12 @@ def make(root: Path, source: Path, **changes: Any) -> Path:
     where = store.connect(root)
     client = store.client()
     history.begin(client, root, where)
-    experiment = client.get_experiment_by_name(store.EXPERIMENT)
+    experiment = client.get_experiment_by_name("kshot")
     assert experiment is not None
     run = client.create_run(experiment.experiment_id)
     tags = {"kshot.data_version": added.md5}
     address, sealed = package.log_model(root, root / layout.MODEL, run.info.run_id, tags)
     tags[model_manifest.TAG] = sealed
-    made = client.create_model_version(store.NAME, address, run.info.run_id, tags=tags)
-    client.set_registered_model_alias(store.NAME, events.CHAMPION, made.version)
+    made = client.create_model_version("kshot", address, run.info.run_id, tags=tags)
+    client.set_registered_model_alias("kshot", events.CHAMPION, made.version)
     return root

@@ -32,7 +32,7 @@ def write(root: Path, count: int = 4) -> Path:
 
 def add(root: Path, client: MlflowClient, number: int, data: str = DATA) -> str:
     """Register one more version; its model classifies more and more of class a and less and less of class b."""
-    experiment = client.get_experiment_by_name(store.EXPERIMENT)
+    experiment = client.get_experiment_by_name("kshot")
     assert experiment is not None
     run = client.create_run(experiment.experiment_id)
     scratch = root / "scratch"

@@ -153,7 +153,7 @@ def run_change(root: Path, options: argparse.Namespace) -> int:
         if server.find(home) and set(names) & set(kept.names()):
             from kshot.flows.scheduled_runs import tell_server
 
-            tell_server(names, options.action)
+            tell_server(root, names, options.action)
         kept = schedule.read(root) or kept
         if options.action == "remove":
             for name in names:

@@ -17,15 +17,16 @@ from uuid import UUID
 
 from kshot.errors import KshotError
 from kshot.flows import run_processes, server
+from kshot.flows.deployment_names import BY_TIME, deployment_name
 from kshot.lifecycle.doctor.files import unreadable
 from kshot.lifecycle.doctor.finding import Finding, shown
 from kshot.lifecycle.pipeline import schedule
 from kshot.lifecycle.project import no_telemetry, project_lock, state_place
 from kshot.lifecycle.tracking import run_content, store
+from kshot.params import project_name
 
 LATE_S = 120.0  # Prefect's runner looks every 10 s, and its scheduler plans ahead every minute
 PLANNED_S = 180.0  # from the start of serving until starts by the clock must be planned
-BY_TIME = "scheduled"  # the deployment, as in flows/schedule.py, which imports prefect
 RUNS = """select flow_run.id, flow_run.name, flow.name, coalesce(deployment.name, ''), flow_run.state_type,
     flow_run.state_name, flow_run.expected_start_time, flow_run.start_time
     from flow_run join flow on flow.id = flow_run.flow_id left join deployment on deployment.id = flow_run.deployment_id
@@ -75,7 +76,8 @@ def firing(root: Path, runs: list[Run]) -> Iterator[Finding]:
     if not clocks:
         return
     now = datetime.now(UTC)
-    waiting = [run for run in runs if run.deployment == BY_TIME and run.type == "SCHEDULED"]
+    by_time = deployment_name(root, BY_TIME)
+    waiting = [run for run in runs if run.deployment == by_time and run.type == "SCHEDULED"]
     again = f"kill -INT {by.pid}, then `kshot schedule`; .kshot/scheduler.log says what went wrong"
     # One that waits for its turn behind another is not late.
     due = [run.due for run in waiting if run.due is not None and run.state in ("Scheduled", "Late")]
@@ -133,7 +135,7 @@ def _is_ours(root: Path, run: Run) -> bool:
         return False
     with store.told(store.connect(root)):
         client = store.client()
-        experiment = client.get_experiment_by_name(store.EXPERIMENT)
+        experiment = client.get_experiment_by_name(project_name.of(root))
         assert experiment is not None, "connecting makes it"
         wanted = f"tags.`kshot.prefect_flow_run` = '{run.id}' and tags.`kshot.host` = '{socket.gethostname()}'"
         found = client.search_runs([experiment.experiment_id], wanted)
@@ -165,7 +167,7 @@ def _of_server(root: Path) -> list[Run]:
         kinds = filters.FlowRunFilterStateType(any_=list(types))
         return filters.FlowRunFilter(state=filters.FlowRunFilterState(type=kinds))
 
-    by_time = filters.DeploymentFilter(name=filters.DeploymentFilterName(any_=[BY_TIME]))
+    by_time = filters.DeploymentFilter(name=filters.DeploymentFilterName(any_=[deployment_name(root, BY_TIME)]))
     soonest = FlowRunSort.EXPECTED_START_TIME_ASC  # of many only the first come
     with get_client(sync_client=True) as client:
         found = [

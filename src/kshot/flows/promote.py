@@ -12,11 +12,10 @@ from prefect.deployments.runner import RunnerDeployment
 
 from kshot.errors import KshotError
 from kshot.flows.at_commit import SERVED
+from kshot.flows.deployment_names import ANSWER, deployment_name, tags
 from kshot.flows.output import say
 from kshot.lifecycle.registry import events, promotion
 from kshot.redaction import guard
-
-NAME = "answer"  # of the deployment: `promote/answer`
 
 Answer = Literal["approve", "reject", "promote", "rollback"]
 
@@ -53,14 +52,14 @@ def promote(answer: Answer, by: str, version: str = "challenger", reason: str = 
     say(f"{events.told(event)} (flow run {runtime.flow_run.name})")
 
 
-def deployment() -> RunnerDeployment:
+def deployment(root: Path) -> RunnerDeployment:
     """The flow as a deployment, for `prefect.serve` beside others; SERVED in the environment names the project."""
     made = promote.to_deployment(
-        NAME,
+        deployment_name(root, ANSWER),
         parameters={"version": "challenger"},
         description="Answer a promotion that waits for approval (`kshot models` lists them), or promote, reject and "
         "roll back by hand.",
-        tags=["kshot"],
+        tags=tags(root),
     )
     assert isinstance(made, RunnerDeployment)
     return made

@@ -33,11 +33,12 @@ from prefect.states import Cancelled, Crashed
 from kshot.errors import KshotError
 from kshot.flows import promote
 from kshot.flows.at_commit import HERE, CommitError, resolve, retrain_at_commit
+from kshot.flows.deployment_names import BY_DATA, BY_TIME, deployment_name, tags
 from kshot.flows.run_processes import alive
 from kshot.lifecycle.pipeline.schedule import CRON, EVERY, NEW_DATA, Schedule
 from kshot.lifecycle.tracking import lineage
+from kshot.params import project_name
 
-BY_TIME, BY_DATA = "scheduled", "new-data"  # the deployments of the flow `retrain`
 UNDER_WAY = [StateType.RUNNING, StateType.PENDING, StateType.CANCELLING]
 NICKNAMES = ("@hourly", "@daily", "@midnight", "@weekly", "@monthly", "@yearly", "@annually")
 STALE_S = 90.0  # a run that is due for longer was missed: Prefect's runner looks every 10 s
@@ -137,27 +138,32 @@ def deployments(root: Path, schedule: Schedule) -> list[RunnerDeployment]:
             "skip": ConcurrencyLimitStrategy.CANCEL_NEW,
         }[schedule.overlap]
         served.append(
-            _deployment(BY_TIME, {**parameters, "overlap": schedule.overlap}, full, schedules=timetable(schedule))
+            _deployment(root, BY_TIME, {**parameters, "overlap": schedule.overlap}, full, schedules=timetable(schedule))
         )
     if schedule.new_data:
         # A version that came is never skipped: it waits for its turn.
         waiting = ConcurrencyLimitStrategy.ENQUEUE
         served.append(
             _deployment(
-                BY_DATA, {**parameters, "overlap": "wait"}, waiting, schedules=[], paused=NEW_DATA in schedule.paused
+                root,
+                BY_DATA,
+                {**parameters, "overlap": "wait"},
+                waiting,
+                schedules=[],
+                paused=NEW_DATA in schedule.paused,
             )
         )
     # Whoever is asked to approve a promotion finds the form for it on the same pages.
-    return [*served, promote.deployment()]
+    return [*served, promote.deployment(root)]
 
 
 def _deployment(
-    name: str, parameters: dict[str, Any], full: ConcurrencyLimitStrategy, **times: Any
+    root: Path, kind: str, parameters: dict[str, Any], full: ConcurrencyLimitStrategy, **times: Any
 ) -> RunnerDeployment:
     limit = ConcurrencyLimitConfig(limit=1, collision_strategy=full)
     # By its file, so that a run's process imports kshot from the worktree and not before.
     made = retrain_at_commit.to_deployment(
-        name=name, parameters=parameters, concurrency_limit=limit, tags=["kshot"], **times
+        name=deployment_name(root, kind), parameters=parameters, concurrency_limit=limit, tags=tags(root), **times
     )
     assert isinstance(made, RunnerDeployment)  # a coroutine only where a loop runs
     return made
@@ -166,7 +172,7 @@ def _deployment(
 async def serve(root: Path, schedule: Schedule, served: list[RunnerDeployment], ready: Callable[[], None]) -> None:
     """Apply `served` to the server and run what is due until cancelled; `ready` is called once they stand."""
     # A stop of this process leaves the schedules as they are: Prefect would pause them all.
-    runner = Runner(name="kshot", pause_on_shutdown=False)
+    runner = Runner(name=project_name.of(root), pause_on_shutdown=False)
     ids = [await runner.aadd_deployment(deployment) for deployment in served]
     await tidy(root, schedule, ids)
     ready()
@@ -178,9 +184,9 @@ async def tidy(root: Path, schedule: Schedule, ids: list[UUID]) -> None:
     was missed made up for once or dropped, as the schedule says."""
     wanted = {BY_TIME: {CRON, EVERY} & set(schedule.names()), BY_DATA: {NEW_DATA} & set(schedule.names())}
     async with get_client() as client:
-        for name, ways in wanted.items():
+        for kind, ways in wanted.items():
             try:
-                found = await client.read_deployment_by_name(f"retrain/{name}")
+                found = await client.read_deployment_by_name(f"retrain/{deployment_name(root, kind)}")
             except ObjectNotFound:
                 continue
             if not ways:

@@ -10,6 +10,7 @@ from prefect import get_client
 from prefect.client.schemas.filters import (
     DeploymentFilter,
     DeploymentFilterId,
+    DeploymentFilterName,
     DeploymentFilterTags,
     FlowRunFilter,
     FlowRunFilterStartTime,
@@ -17,15 +18,22 @@ from prefect.client.schemas.filters import (
 from prefect.exceptions import ObjectNotFound
 from prefect.types import DateTime
 
-from kshot.flows import promote
 from kshot.flows.at_commit import SKIPPED
+from kshot.flows.deployment_names import ANSWER, BY_DATA, BY_TIME, deployment_name, kinds
 from kshot.flows.run_processes import holder
-from kshot.flows.schedule import BY_DATA, BY_TIME
 from kshot.lifecycle.pipeline import new_data
 from kshot.lifecycle.pipeline.schedule import CRON, EVERY, NEW_DATA, read, write
 from kshot.lifecycle.project.files import exclusive
+from kshot.params import project_name
 
 LIMIT_REACHED = "Deployment concurrency limit"  # how Prefect's reason begins where a deployment cancels what is new
+
+
+def of_project(root: Path) -> DeploymentFilter:
+    """The deployments of the project at `root`, among those of others."""
+    return DeploymentFilter(
+        name=DeploymentFilterName(any_=[*kinds(root)]), tags=DeploymentFilterTags(all_=[project_name.of(root)])
+    )
 
 
 def start_new(root: Path, seen: new_data.Seen) -> tuple[new_data.Seen, list[str]]:
@@ -40,7 +48,7 @@ def start_new(root: Path, seen: new_data.Seen) -> tuple[new_data.Seen, list[str]
             if version.ended is not None:
                 continue
             if version.run is None:
-                deployment = client.read_deployment_by_name(f"retrain/{BY_DATA}")
+                deployment = client.read_deployment_by_name(f"retrain/{deployment_name(root, BY_DATA)}")
                 run = client.create_flow_run_from_deployment(
                     deployment.id, parameters={"data": version.md5}, idempotency_key=version.key
                 )
@@ -80,15 +88,13 @@ class News:
     def look(self, root: Path) -> list[str]:
         """One line for each run that began or ended since the last look."""
         with get_client(sync_client=True) as client:
-            found = client.read_deployments(
-                deployment_filter=DeploymentFilter(tags=DeploymentFilterTags(all_=["kshot"]))
-            )
-            keep_pauses(root, {deployment.name: deployment for deployment in found})
+            known, found = kinds(root), client.read_deployments(deployment_filter=of_project(root))
+            keep_pauses(root, {known[deployment.name]: deployment for deployment in found})
             runs = client.read_flow_runs(
                 deployment_filter=DeploymentFilter(id=DeploymentFilterId(any_=[one.id for one in found])),
                 flow_run_filter=FlowRunFilter(start_time=FlowRunFilterStartTime(after_=self.began)),
             )
-        names: dict[UUID | None, str] = {deployment.id: deployment.name for deployment in found}
+        names: dict[UUID | None, str] = {deployment.id: known[deployment.name] for deployment in found}
         said = []
         for run in sorted(runs, key=lambda run: run.start_time or self.began):
             state = run.state
@@ -96,7 +102,7 @@ class News:
                 continue
             name = self.known[run.id] = str(state.name)
             why = f": {' '.join(state.message.split())}" if state.message and not state.is_completed() else ""
-            what = "answer" if names.get(run.deployment_id) == promote.NAME else "retraining"
+            what = "answer" if names.get(run.deployment_id) == ANSWER else "retraining"
             said.append(f"{what} {run.name}: {name.lower()}{why}")
         return said
 
@@ -117,12 +123,12 @@ def keep_pauses(root: Path, found: dict[str, Any]) -> None:
             write(root, dataclasses.replace(schedule, paused=now))
 
 
-def tell_server(names: tuple[str, ...], action: Literal["pause", "resume", "remove"]) -> None:
+def tell_server(root: Path, names: tuple[str, ...], action: Literal["pause", "resume", "remove"]) -> None:
     """Do at the server what `kshot schedule pause`, `resume` or `remove` asks for."""
     with get_client(sync_client=True) as client:
         for deployment, ways in ((BY_TIME, {CRON, EVERY}), (BY_DATA, {NEW_DATA})):
             try:
-                found = client.read_deployment_by_name(f"retrain/{deployment}")
+                found = client.read_deployment_by_name(f"retrain/{deployment_name(root, deployment)}")
             except ObjectNotFound:
                 continue
             for one in found.schedules:

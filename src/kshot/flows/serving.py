@@ -15,11 +15,14 @@ import psutil
 
 from kshot.errors import Busy, DataError, KshotError
 from kshot.flows import server
+from kshot.flows.deployment_names import OWNER
 from kshot.lifecycle.pipeline import new_data
 from kshot.lifecycle.pipeline import schedule as schedules
 from kshot.lifecycle.pipeline.schedule import NEW_DATA, Schedule
 from kshot.lifecycle.project import no_telemetry, notify, processes
 from kshot.lifecycle.project.files import exclusive
+from kshot.lifecycle.project.first_commits import another, first_commits
+from kshot.params import project_name
 from kshot.redaction import shareable
 
 PATIENCE_S = 30.0  # with a server that somebody else runs
@@ -82,6 +85,7 @@ def one_server(root: Path) -> Iterator[Callable[[Say], None]]:
     if named:
         server.find(home)
         wait_for(named)
+        require_own(root, named)
         yield lambda say: None
         return
     server.end_left_behind(home)
@@ -108,6 +112,20 @@ def one_server(root: Path) -> Iterator[Callable[[Say], None]]:
     finally:
         processes.end(running[-1].process, grace_s=10.0)
         server.forget(home)
+
+
+def require_own(root: Path, api: str) -> None:
+    """Raise KshotError where the server has deployments of another project that bears this one's name."""
+    from prefect import get_client
+
+    from kshot.flows.scheduled_runs import of_project
+
+    ours = first_commits(root)
+    with get_client(sync_client=True) as client:
+        found = client.read_deployments(deployment_filter=of_project(root))
+    owners = {tag.removeprefix(OWNER) for one in found for tag in one.tags if tag.startswith(OWNER)}
+    if ours and owners - ours:
+        raise KshotError(another(project_name.of(root), shareable(api), min(owners - ours), ours))
 
 
 def wait_for(api: str) -> None:
@@ -228,7 +246,8 @@ class Watch:
             raise  # said, and tried at the next look
         except DataError as error:
             self.refused = found
-            notify.send("kshot: new data was refused", f"{source}: {error}", {"source": str(source)})
+            name = project_name.of(self.root)
+            notify.send(f"{name}: new data was refused", f"{source}: {error}", {"source": str(source)})
             raise
 
     def note(self, md5: str | None, fingerprint: str) -> None:

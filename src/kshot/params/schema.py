@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from kshot.classifiers import INDUCTIVE, OWN, SIMPLE_SHOT, TRANSDUCTIVE
+from kshot.params import project_name
 from kshot.params.methods import METHODS
 from kshot.params.reader import MissingKeys, build, need, read_mapping
 from kshot.params.train import Train
@@ -192,8 +193,10 @@ class Params:
     evaluate: Evaluate
     gate: Gate
     record: Record
+    project: str = project_name.BEFORE
 
     def __post_init__(self) -> None:
+        project_name.checked(self.project)
         known = ", ".join(self.episodes.protocols)
         name = self.train.validation_protocol
         need(name in self.episodes.protocols, f"train.validation_protocol is {name!r}; needs one of {known}")

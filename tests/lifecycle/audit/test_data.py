@@ -65,7 +65,7 @@ def test_the_tables_say_what_mlflow_says_of_the_runs(root: Path) -> None:
     client = store.client()
     client.delete_run(model_versions.find(long, "3").run_id)
     client.create_run("0", tags={"kshot.data_version": DATA})  # of another experiment
-    number = client.get_experiment_by_name(store.EXPERIMENT).experiment_id
+    number = client.get_experiment_by_name("kshot").experiment_id
     client.create_run(number, tags={"kshot.data_version": "f" * 32})  # on other data
     database = store.sqlite_file(long)
     assert database is not None
@@ -104,7 +104,7 @@ def test_the_champions_of_a_day_and_of_a_moment(root: Path) -> None:
 
 def test_a_history_that_does_not_hold_does_not_say_who_was_champion(root: Path) -> None:
     store.connect(root)
-    store.client().set_registered_model_alias(store.NAME, "champion", "4")
+    store.client().set_registered_model_alias("kshot", "champion", "4")
     with pytest.raises(AuditFailed, match="alias champion was moved from version 1 to version 4, outside kshot"):
         data.champions(root, "2026-03-01")
 

@@ -53,7 +53,7 @@ def run_file(root: Path, name: str) -> Path:
 
 def registered_file(root: Path, name: str) -> Path:
     store.connect(root)
-    source = store.client().get_model_version(store.NAME, "1").source
+    source = store.client().get_model_version("kshot", "1").source
     return (
         root / "mlruns/artifacts/models" / str(source).removeprefix("models:/") / "artifacts/artifacts/embedding" / name
     )
@@ -126,7 +126,7 @@ def deleted_run(root: Path) -> None:
 
 def alias(root: Path) -> None:
     store.connect(root)
-    store.client().delete_registered_model_alias(store.NAME, "champion")
+    store.client().delete_registered_model_alias("kshot", "champion")
 
 
 def newest_decision(root: Path) -> None:
@@ -236,7 +236,7 @@ def test_a_run_that_was_written_anew_whole_is_not_the_one_that_was_decided_about
 def test_a_comparison_on_other_data_is_told_to_be_not_checked(root: Path) -> None:
     client, ours = store.client(), model_versions.find(root, "1")
     tags = {**ours.tags, "kshot.data_version": "another"}
-    client.create_model_version(store.NAME, "nowhere", ours.run_id, tags=tags)
+    client.create_model_version("kshot", "nowhere", ours.run_id, tags=tags)
     kept, rules, _ = decision_record.from_json(json.loads(run_file(root, "decision.json").read_text()))
     model_versions.settle(root, "2", judgement(True, "1"), "r")
     same = {name: Interval(0.0, 0.0, 0.0) for name in kept.accuracy}
@@ -255,7 +255,7 @@ def compared_with_answers_given_anew(root: Path) -> str:
     store.connect(root)
     client, ours = store.client(), model_versions.find(root, "1")
     kept, rules, _ = decision_record.from_json(json.loads(run_file(root, "decision.json").read_text()))
-    client.create_model_version(store.NAME, "nowhere", ours.run_id, tags={**ours.tags, "kshot.data_version": "another"})
+    client.create_model_version("kshot", "nowhere", ours.run_id, tags={**ours.tags, "kshot.data_version": "another"})
     model_versions.settle(root, "2", judgement(True, "1"), "r")
     mine = paired.read_results(run_file(root, "evaluation"))
     theirs = paired.Results(
@@ -357,8 +357,8 @@ def test_a_record_that_cannot_be_parsed_is_broken_and_a_failure_of_our_own_is_no
 
 def test_a_model_of_another_tool_says_what_can_still_be_said(root: Path) -> None:
     store.connect(root)
-    made = store.client().create_model_version(store.NAME, "nowhere", None)
-    store.client().set_registered_model_alias(store.NAME, "champion", str(made.version))
+    made = store.client().create_model_version("kshot", "nowhere", None)
+    store.client().set_registered_model_alias("kshot", "champion", str(made.version))
     found = model.audit_model(root, str(made.version))
     states = {link.name: link.state for link in found.links}
     assert found.aliases == ("champion",) and {states[name] for name in ("model", "run", "data")} == {"not recorded"}

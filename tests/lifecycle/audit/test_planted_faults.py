@@ -51,7 +51,7 @@ class Project(NamedTuple):
 def project(made: Path) -> Iterator[Project]:
     store.connect(made)
     client = store.client()
-    held = client.get_model_version(store.NAME, "1")
+    held = client.get_model_version("kshot", "1")
     artifacts = made / store.ARTIFACTS
     run = artifacts / held.run_id / "artifacts"
     place = artifacts / "models" / held.source.removeprefix("models:/") / "artifacts"
@@ -136,7 +136,7 @@ def removed_history(it: Project) -> None:
 
 def another_history(it: Project) -> None:
     client = store.client()
-    (experiment,) = it.plant.query("select experiment_id from experiments where name = ?", history.EXPERIMENT)
+    (experiment,) = it.plant.query("select experiment_id from experiments where name = ?", "kshot promotions")
     it.plant.sql("update experiments set last_update_time = last_update_time + 1")  # the copy is taken first
     run = client.create_run(str(experiment))
     it.plant.sql("update registered_model_tags set value = ? where key = ?", run.info.run_id, history.RUN)

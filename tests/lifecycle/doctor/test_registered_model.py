@@ -8,7 +8,7 @@ import pytest
 from kshot import cli
 from kshot.lifecycle.doctor import registered_model
 from kshot.lifecycle.doctor.checkup import told
-from kshot.lifecycle.registry import anchor, history, model_versions, promotion
+from kshot.lifecycle.registry import anchor, model_versions, promotion
 from kshot.lifecycle.tracking import store
 from tests.lifecycle import registered_versions
 from tests.lifecycle.registered_versions import judgement
@@ -56,7 +56,7 @@ def test_an_event_that_a_kill_kept_from_git_is_anchored_by_mend_and_by_the_next_
 
 
 def test_a_deleted_model_is_found_and_the_audit_of_a_day_warns(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    store.client().delete_registered_model(store.NAME)
+    store.client().delete_registered_model("kshot")
     (finding,) = registered_model.look(root)
     assert finding.must and finding.found.startswith("the registered model kshot was deleted in MLflow")
     assert "version 1 as champion" in finding.need and "`kshot retrain`" in finding.mend
@@ -69,7 +69,7 @@ def test_a_deleted_model_is_found_and_the_audit_of_a_day_warns(root: Path, capsy
 def test_a_renamed_model_is_found_and_the_advice_gives_the_name_back(
     root: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    store.client().rename_registered_model(store.NAME, "ours")
+    store.client().rename_registered_model("kshot", "ours")
     (finding,) = registered_model.look(root)
     assert finding.found.endswith("was renamed to ours in MLflow") and finding.mend.startswith("`kshot models`")
     assert cli.main(["models"]) == 0
@@ -79,7 +79,7 @@ def test_a_renamed_model_is_found_and_the_advice_gives_the_name_back(
 
 
 def test_a_deleted_history_is_a_finding(root: Path) -> None:
-    experiment = store.client().get_experiment_by_name(history.EXPERIMENT)
+    experiment = store.client().get_experiment_by_name("kshot promotions")
     assert experiment is not None
     store.client().delete_experiment(experiment.experiment_id)
     (finding,) = told(registered_model.CHECK, lambda: registered_model.look(root))

@@ -17,7 +17,7 @@ def begin(
     """A run as a retraining begins it."""
     store.connect(root)
     client = store.client()
-    experiment = client.get_experiment_by_name(store.EXPERIMENT)
+    experiment = client.get_experiment_by_name("kshot")
     assert experiment is not None
     all_tags = {
         **(tags or {}),

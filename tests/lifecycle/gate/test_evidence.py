@@ -57,7 +57,7 @@ def write_results(folder: Path, episodes: pd.DataFrame, cells: pd.DataFrame) -> 
 def register(root: Path, folder: Path) -> Registered:
     """Register root/model, with the results in `folder` kept in its run."""
     store.connect(root)
-    client, experiment = mlflow.MlflowClient(), mlflow.get_experiment_by_name(store.EXPERIMENT)
+    client, experiment = mlflow.MlflowClient(), mlflow.get_experiment_by_name("kshot")
     run_id = client.create_run(experiment.experiment_id).info.run_id
     client.log_artifacts(run_id, str(folder), "evaluation")
     return model_versions.register(root, run_id, lineage(root))
@@ -312,5 +312,5 @@ def version_of(project: Project, weights: Path) -> Registered:
 
 
 def versions() -> list[tuple[str, dict[str, str], list[str]]]:
-    found = mlflow.MlflowClient().search_model_versions(f"name='{model_versions.NAME}'")
+    found = mlflow.MlflowClient().search_model_versions("name='kshot'")
     return [(one.version, dict(one.tags), list(one.aliases)) for one in found]

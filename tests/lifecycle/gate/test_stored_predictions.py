@@ -18,7 +18,7 @@ CELLS = pd.DataFrame({"protocol": "3w1s", "group": ["", "c"], "right": [2, 3]})
 def test_two_champions_that_differ_in_cells_alone_are_kept_beside_each_other(tmp_path: Path) -> None:
     store.connect(tmp_path)
     client = store.client()
-    experiment = client.get_experiment_by_name(store.EXPERIMENT)
+    experiment = client.get_experiment_by_name("kshot")
     assert experiment is not None
     run_id = client.create_run(experiment.experiment_id).info.run_id
     both = [Results(EPISODES, CELLS), Results(EPISODES, CELLS.assign(right=1))]

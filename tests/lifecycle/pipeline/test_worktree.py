@@ -15,6 +15,7 @@ from kshot.lifecycle.data import data_versions
 from kshot.lifecycle.pipeline import worktree
 from kshot.lifecycle.project import layout
 from kshot.lifecycle.tracking import lineage, store
+from kshot.params import project_name
 from kshot.params.schema import load_params
 from tests.lifecycle import raw_project
 
@@ -112,6 +113,16 @@ def test_settings_of_the_schedule_are_written_there_only_and_count_as_a_change(h
     assert yaml.safe_load((tree / "params.yaml").read_text())["train"]["steps"] == 7
     assert (home / "params.yaml").read_bytes() == before
     assert lineage.git_state(tree)[1]
+
+
+def test_a_commit_from_before_the_project_was_named_is_one_of_the_project(home: Path, tree: Path) -> None:
+    before = (home / "params.yaml").read_text()
+    (home / "params.yaml").write_text(before.replace("project: kshot ", "project: '2024' "))
+    try:
+        prepare(home, tree)
+    finally:
+        (home / "params.yaml").write_text(before)
+    assert project_name.of(tree) == load_params(tree / "params.yaml").project == "2024"
 
 
 def test_a_wrong_setting_is_refused(home: Path, tree: Path) -> None:

@@ -24,6 +24,7 @@ from kshot.lifecycle.prune import kept, proposal
 from kshot.lifecycle.prune.proposal import delete, propose
 from kshot.lifecycle.registry import history, model_versions, promotion
 from kshot.lifecycle.tracking import lineage, store
+from kshot.params import project_name
 from tests.lifecycle import audited_project, raw_project
 from tests.lifecycle.registered_versions import judgement
 
@@ -65,7 +66,7 @@ def registered(root: Path, number: int, data: str, scratch: Path) -> None:
     from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
 
     client = store.client()
-    experiment = client.get_experiment_by_name(store.EXPERIMENT)
+    experiment = client.get_experiment_by_name(project_name.of(root))
     assert experiment is not None
     run = client.create_run(experiment.experiment_id)
     text = locked(root, number, data)
@@ -82,7 +83,7 @@ def registered(root: Path, number: int, data: str, scratch: Path) -> None:
         "kshot.data_version": data,
         "kshot.dvc_lock_hash": hashlib.sha256(text).hexdigest()[:16],
     }
-    client.create_model_version(store.NAME, f"models:/{model.model_id}", run.info.run_id, tags=tags)
+    client.create_model_version(project_name.of(root), f"models:/{model.model_id}", run.info.run_id, tags=tags)
 
 
 @pytest.fixture(scope="module")
@@ -222,7 +223,7 @@ def test_the_data_that_is_there_now_stays_whether_anything_is_committed_or_not(t
 
 
 def moved_alias(root: Path) -> None:
-    store.client().set_registered_model_alias(store.NAME, "champion", "2")
+    store.client().set_registered_model_alias("kshot", "champion", "2")
 
 
 def changed_lock(root: Path) -> None:
@@ -303,7 +304,7 @@ def test_it_is_refused_while_a_scheduled_retraining_goes_on(root: Path, monkeypa
 
 def test_champions_of_a_deleted_model_keep_what_they_were_made_from(root: Path) -> None:
     needs = of_champions(root)
-    store.client().delete_registered_model(store.NAME)
+    store.client().delete_registered_model("kshot")
     with pytest.raises(RegistryError, match="was deleted in MLflow.*; nothing is deleted before"):
         propose(root)
     promotion.catch_up(root)

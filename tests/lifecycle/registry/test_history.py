@@ -46,7 +46,7 @@ def test_the_whole_life_of_a_promotion_on_a_server(root: Path) -> None:
     promotion.promote(root, "2", "needed now", "Ada")
     promotion.rollback(root, "not in the field", by="Grace")
     client = store.client()
-    seen = history.read(client)
+    seen = history.read(client, root)
     assert [event.action for event in seen.events] == ["promoted", "refused", "promoted by hand", "rolled back"]
     assert seen.aliases == {"champion": "1"} and events.verify(seen.events, seen.aliases) == []
 

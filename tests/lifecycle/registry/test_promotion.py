@@ -312,7 +312,7 @@ def test_a_history_that_was_deleted_comes_back_by_the_command_that_is_told(root:
 
 def test_a_deleted_experiment_of_the_runs_is_told_with_the_way_back(root: Path) -> None:
     where = store.connect(root)
-    experiment = store.client().get_experiment_by_name(store.EXPERIMENT)
+    experiment = store.client().get_experiment_by_name("kshot")
     assert experiment is not None
     store.client().delete_experiment(experiment.experiment_id)
     restore = f"MLFLOW_TRACKING_URI={where} mlflow experiments restore --experiment-id {experiment.experiment_id}"
@@ -397,7 +397,7 @@ from kshot.lifecycle.tracking import store
 
 root, version = Path(sys.argv[1]), sys.argv[2]
 store.connect(root)
-seen = history.read(store.client())
+seen = history.read(store.client(), root)
 print("ready", flush=True)
 sys.stdin.readline()
 try:
@@ -550,7 +550,7 @@ def test_a_deleted_model_is_told_and_its_history_goes_on_with_new_numbers(root: 
     assert said.startswith("the registered model kshot was deleted; alias champion was taken away from version 2")
     assert promotion.catch_up(root) == () and fits(root)
     history.begin(store.client(), root, store.connect(root))
-    history_run.require_new_numbers(store.client(), history.history(root))
+    history_run.require_new_numbers(store.client(), root, history.history(root))
     version = registered_versions.add(root, store.client(), 5)
     assert int(version) > 2
     gate(root, version)

@@ -164,7 +164,7 @@ def test_a_model_whose_files_were_pruned_is_compared_by_what_was_trained(root: P
     rebuilt = tmp_path / "tree" / layout.MODEL
     shutil.copytree(model_versions.model_files(root, "1", tmp_path / "registered"), rebuilt)
     (rebuilt / comparison.ADDED_LATER).unlink()
-    store.client().set_model_version_tag(store.NAME, "1", model_versions.PRUNED, "2026-01-01")
+    store.client().set_model_version_tag("kshot", "1", model_versions.PRUNED, "2026-01-01")
     assert comparison.weights(subject(root, tmp_path / "one"), tmp_path / "tree").unlike == ()
     flip(rebuilt / "embedding.safetensors")
     found = comparison.weights(subject(root, tmp_path / "two"), tmp_path / "tree")
@@ -177,7 +177,7 @@ def test_a_registered_file_that_was_changed_is_told_from_a_training_that_was(roo
     shutil.copytree(place, rebuilt)
     (rebuilt / comparison.ADDED_LATER).unlink()
     store.connect(root)
-    source = str(store.client().get_model_version(store.NAME, "1").source).removeprefix("models:/")
+    source = str(store.client().get_model_version("kshot", "1").source).removeprefix("models:/")
     flip(root / "mlruns/artifacts/models" / source / "artifacts/artifacts/embedding/embedding.safetensors")
     found = comparison.weights(subject(root, tmp_path / "one"), tmp_path / "tree")
     assert found.unlike == ("embedding.safetensors",) and found.as_trained

@@ -71,7 +71,7 @@ def log(
     }
     folder = root / f"model-{seed}"
     save_embedding(Embedding(settings), folder)
-    experiment = mlflow.get_experiment_by_name(store.EXPERIMENT)
+    experiment = mlflow.get_experiment_by_name("kshot")
     run = mlflow.MlflowClient().create_run(experiment.experiment_id)
     return package.log_model(root, folder, run.info.run_id).address
 
@@ -243,7 +243,7 @@ def test_a_method_that_adapts_is_served_without_a_distance(project):
     (root / layout.EVALUATION).mkdir(parents=True, exist_ok=True)
     try:
         save_answering(Answering("maml", "method", "support"), root / layout.EVALUATION)
-        experiment = mlflow.get_experiment_by_name(store.EXPERIMENT)
+        experiment = mlflow.get_experiment_by_name("kshot")
         run = mlflow.MlflowClient().create_run(experiment.experiment_id)
         served = mlflow.pyfunc.load_model(package.log_model(root, root / "model-maml", run.info.run_id).address)
     finally:

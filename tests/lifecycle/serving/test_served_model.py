@@ -118,7 +118,7 @@ def app(tmp_path_factory: pytest.TempPathFactory) -> Any:
     ingest = {"size": SIZE, "channels": 1, "invert": True}
     settings = {"backbone": "conv4", "head_dim": None, "l2_normalize": False, "batch_norm": "eval", "ingest": ingest}
     save_embedding(Embedding(settings), root / "model")
-    experiment = mlflow.get_experiment_by_name(store.EXPERIMENT)
+    experiment = mlflow.get_experiment_by_name("kshot")
     run = mlflow.MlflowClient().create_run(experiment.experiment_id)
     model = mlflow.pyfunc.load_model(package.log_model(root, root / "model", run.info.run_id).address)
     with pytest.MonkeyPatch.context() as patch:

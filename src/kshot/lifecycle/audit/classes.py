@@ -14,6 +14,7 @@ from kshot.lifecycle.data import data_versions, dvc_cache
 from kshot.lifecycle.project import layout
 from kshot.lifecycle.project.broken import Broken
 from kshot.lifecycle.tracking import store
+from kshot.params import project_name
 
 TRAINED, IN_DATA, UNKNOWN = "trained on it", "not trained on it; it is in its data", "cannot be said"
 
@@ -85,8 +86,8 @@ def _models(root: Path, name: str, counts: dict[str, dict[str, int] | None]) -> 
 
     with store.told(store.connect(root)):
         client = store.client()
-        aliases = history.standing(client)
-        versions = sorted(client.search_model_versions(f"name='{store.NAME}'"), key=lambda one: int(one.version))
+        aliases = history.standing(client, root)
+        versions = sorted(client.search_model_versions(store.of_project(root)), key=lambda one: int(one.version))
     found = []
     for one in versions:
         data = one.tags.get("kshot.data_version", "")
@@ -99,7 +100,7 @@ def _models(root: Path, name: str, counts: dict[str, dict[str, int] | None]) -> 
 
 def _how(root: Path, version: Any, name: str, held: dict[str, int] | None) -> str:
     """How a version met the class, '' where it did not."""
-    trained_on = _trained_on(version)
+    trained_on = _trained_on(root, version)
     if trained_on is not None and name in trained_on:
         return TRAINED
     if held is not None and name in held:
@@ -107,12 +108,12 @@ def _how(root: Path, version: Any, name: str, held: dict[str, int] | None) -> st
     return UNKNOWN if trained_on is None or held is None else ""
 
 
-def _trained_on(version: Any) -> list[str] | None:
+def _trained_on(root: Path, version: Any) -> list[str] | None:
     """The classes that the model says it was trained on, None where its settings are gone."""
     import mlflow
     from mlflow.exceptions import MlflowException
 
-    address = f"models:/{store.NAME}/{version.version}/artifacts/{layout.EMBEDDING}/embedding.json"
+    address = f"models:/{project_name.of(root)}/{version.version}/artifacts/{layout.EMBEDDING}/embedding.json"
     try:
         with tempfile.TemporaryDirectory() as scratch:
             path = mlflow.artifacts.download_artifacts(artifact_uri=address, dst_path=scratch)

@@ -65,10 +65,10 @@ def audit_data(root: Path, prefix: str, *, deep: bool = False, quiet: bool = Tru
     """
     with store.told(store.connect(root)):
         client = store.client()
-        versions = sorted(client.search_model_versions(f"name='{store.NAME}'"), key=lambda one: int(one.version))
+        versions = sorted(client.search_model_versions(store.of_project(root)), key=lambda one: int(one.version))
         data = _find(root, prefix, versions)
         runs = runs_on(client, root, data.md5)
-        aliases = history.standing(client)
+        aliases = history.standing(client, root)
     record, trouble = read_history(root)
     events = record.events if record else ()
     mine = [one for one in versions if one.tags.get("kshot.data_version") == data.md5]

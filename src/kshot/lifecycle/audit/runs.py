@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from kshot.lifecycle.audit.subject import DELETED
 from kshot.lifecycle.tracking import store
+from kshot.params import project_name
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -32,7 +33,7 @@ class RunOnData:
 
 def runs_on(client: "MlflowClient", root: Path, md5: str) -> tuple[RunOnData, ...]:
     """The runs whose data version is `md5`, deleted ones too, the first to start before the others."""
-    experiment = client.get_experiment_by_name(store.EXPERIMENT)
+    experiment = client.get_experiment_by_name(project_name.of(root))
     assert experiment is not None, "connecting makes it"
     database = store.sqlite_file(root)
     if database:

@@ -12,6 +12,7 @@ from kshot.lifecycle.project.broken import Broken, NotRecorded
 from kshot.lifecycle.project.tables import counted
 from kshot.lifecycle.registry import model_versions
 from kshot.lifecycle.tracking import store
+from kshot.params import project_name
 from kshot.redaction import redacted
 
 
@@ -68,9 +69,9 @@ def _in_its_place(subject: Subject) -> None:
     from mlflow.exceptions import MlflowException
 
     with store.told(store.connect(subject.root)):
-        client = store.client()
-        held = client.get_model_version(store.NAME, subject.version)
-        loaded_from = str(client.get_model_version_download_uri(store.NAME, subject.version))
+        client, name = store.client(), project_name.of(subject.root)
+        held = client.get_model_version(name, subject.version)
+        loaded_from = str(client.get_model_version_download_uri(name, subject.version))
         model_id = str(held.source).removeprefix("models:/")
         try:
             model: Any = client.get_logged_model(model_id)

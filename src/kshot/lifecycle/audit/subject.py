@@ -16,6 +16,7 @@ from kshot.lifecycle.registry.events import Event
 from kshot.lifecycle.registry.recorded_manifest import recorded_manifest
 from kshot.lifecycle.serving import model_manifest
 from kshot.lifecycle.tracking import store
+from kshot.params import project_name
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -146,8 +147,8 @@ def opened(root: Path, name: str, scratch: Path) -> Subject:
     found = model_versions.find(root, name)
     with store.told(store.connect(root)):
         client = store.client()
-        held = client.get_model_version(store.NAME, found.version)
-        aliases = history.standing(client)
+        held = client.get_model_version(project_name.of(root), found.version)
+        aliases = history.standing(client, root)
         record, trouble = read_history(root)
         return of(root, client, held, aliases, record, scratch, trouble)
 
@@ -180,7 +181,7 @@ def read_history(root: Path) -> tuple[history.Record | None, str]:
     """The history, or why it cannot be read."""
     with store.told(store.connect(root)):
         try:
-            return history.read(store.client()), ""
+            return history.read(store.client(), root), ""
         except store.Unreachable:
             raise
         except RegistryError as error:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from kshot.lifecycle.doctor.files import unreadable
 from kshot.lifecycle.doctor.finding import Finding, shown
 from kshot.lifecycle.tracking import run_content, store
+from kshot.params import project_name
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -44,7 +45,7 @@ def _names(runs: "list[Run]") -> str:
 
 
 def _hanging(client: "MlflowClient", root: Path) -> "list[Run]":
-    experiment = client.get_experiment_by_name(store.EXPERIMENT)
+    experiment = client.get_experiment_by_name(project_name.of(root))
     assert experiment is not None, "connecting makes it"
     here = {"kshot.host": socket.gethostname()}
     found = run_content.running(client, experiment.experiment_id, here)

@@ -5,6 +5,7 @@ MLflow's store, the checkpoints and the locks around the registry; dvc.lock, mod
 scheduled retraining changes nothing that a person works with.
 """
 
+import json
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
@@ -15,6 +16,7 @@ from kshot.errors import DataError
 from kshot.lifecycle.data import data_names, data_versions
 from kshot.lifecycle.project import git, layout, settings
 from kshot.lifecycle.project.layout import LOCK_FILE
+from kshot.params import project_name
 
 # Of .kshot, what both sides must see. The project's own lock is not among them: people go on working meanwhile.
 SHARED_FOLDERS = ("checkpoints",)
@@ -33,7 +35,9 @@ def prepare(home: Path, tree: Path, *, data: str | None, from_commit: bool, sets
     _share_mlruns(home, tree)
     _share_ledger(home, tree)
     _choose_data(home, tree, data, from_commit)
-    text, changes = settings.plan(tree, sets=sets)
+    name = project_name.of(home)  # a commit of before it was named is still one of this project
+    named = [f"project={json.dumps(name)}"] if project_name.of(tree) != name else []
+    text, changes = settings.plan(tree, sets=[*sets, *named])
     if changes:
         settings.write(tree, text)
     link_weights(home, tree)

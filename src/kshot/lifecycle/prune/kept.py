@@ -46,7 +46,7 @@ def versions(root: Path) -> tuple[Version, ...]:
     """
     with store.told(store.connect(root)):
         client = store.client()
-        record = history.read(client)
+        record = history.read(client, root)
     unsettled = "" if record.stands else record.trouble
     if problems := [*filter(None, [unsettled]), *broken(record.events, record.aliases)]:
         raise RegistryError(
@@ -54,8 +54,8 @@ def versions(root: Path) -> tuple[Version, ...]:
             "before it does: `kshot models` puts in order what it can"
         )
     with store.told(store.connect(root)):
-        found = sorted(client.search_model_versions(f"name='{store.NAME}'"), key=lambda one: int(one.version))
-        named = unregistered.champions(client)
+        found = sorted(client.search_model_versions(store.of_project(root)), key=lambda one: int(one.version))
+        named = unregistered.champions(client, root)
         known = [_version(root, client, one, record, {run for _, run in named}) for one in found]
         runs = {str(one.run_id) for one in found}
         return (*known, *(_gone(client, version, run) for version, run in named if run not in runs))

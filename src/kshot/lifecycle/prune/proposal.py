@@ -111,7 +111,7 @@ def _item(root: Path, what: str, why: str, paths: list[Path]) -> Item:
 def _weights(root: Path, known: tuple[Version, ...]) -> list[Item]:
     found = []
     with store.told(store.connect(root)):
-        sources = registered.sources()
+        sources = registered.sources(root)
         for one in known:
             held = None if one.why else registered.held(sources, one.number)
             if held is not None and held.files:

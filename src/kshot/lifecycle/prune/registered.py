@@ -7,6 +7,7 @@ from typing import Any
 
 from kshot.lifecycle.registry import model_versions
 from kshot.lifecycle.tracking import store
+from kshot.params import project_name
 
 LOGGED = "models:/"
 
@@ -21,9 +22,9 @@ class Weights:
     size: int
 
 
-def sources() -> dict[str, str]:
+def sources(root: Path) -> dict[str, str]:
     """Version to where its model comes from."""
-    found = store.client().search_model_versions(f"name='{store.NAME}'")
+    found = store.client().search_model_versions(store.of_project(root))
     return {str(one.version): one.source or "" for one in found}
 
 
@@ -41,7 +42,7 @@ def delete(root: Path, weights: Weights) -> None:
     """Say on the version that its files went, then delete them: an audit must not take that for a loss."""
     with store.told(store.connect(root)):
         now = datetime.now(UTC).isoformat(timespec="seconds")
-        store.client().set_model_version_tag(store.NAME, weights.version, model_versions.PRUNED, now)
+        store.client().set_model_version_tag(project_name.of(root), weights.version, model_versions.PRUNED, now)
         repository = _repository(weights.location)
         for name in sorted({name.split("/")[0] for name in weights.files}):
             repository.delete_artifacts(name)

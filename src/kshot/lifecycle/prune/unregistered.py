@@ -20,13 +20,13 @@ if TYPE_CHECKING:
     from mlflow import MlflowClient
 
 
-def champions(client: "MlflowClient") -> tuple[tuple[str, str], ...]:
+def champions(client: "MlflowClient", root: Path) -> tuple[tuple[str, str], ...]:
     """The number and the run of every champion that any history names, once each.
 
     Raises RegistryError for a champion of a deleted model without evidence: nobody can tell its run.
     """
     found: dict[tuple[str, str], None] = {}
-    for run in history_run.every(client):
+    for run in history_run.every(client, root):
         events = history.events_of(client, str(run.info.run_id))
         proofs: dict[str, str] = {}
         for event in events:
@@ -35,7 +35,7 @@ def champions(client: "MlflowClient") -> tuple[tuple[str, str], ...]:
         for number in dict.fromkeys(event.after[CHAMPION] for event in events if CHAMPION in event.after):
             if number in proofs:
                 found[number, proofs[number]] = None
-            elif not _is_registered(client, number):
+            elif not _is_registered(client, root, number):
                 raise RegistryError(
                     f"version {number} was champion, is registered no more, and its history names no run of it; "
                     "nothing is deleted, because nobody can tell what it was made from"
@@ -69,5 +69,5 @@ def named_by(stages: dict[str, Any]) -> frozenset[str]:
     return frozenset(str(entry["md5"]) for entry in entries if entry.get("md5") and not entry["path"].endswith(".py"))
 
 
-def _is_registered(client: "MlflowClient", number: str) -> bool:
-    return any(str(one.version) == number for one in client.search_model_versions(f"name='{store.NAME}'"))
+def _is_registered(client: "MlflowClient", root: Path, number: str) -> bool:
+    return any(str(one.version) == number for one in client.search_model_versions(store.of_project(root)))

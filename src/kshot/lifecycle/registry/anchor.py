@@ -18,6 +18,7 @@ from kshot.lifecycle.project import git
 from kshot.lifecycle.project.tables import counted
 from kshot.lifecycle.registry.events import Event
 from kshot.lifecycle.tracking import store
+from kshot.params import project_name
 from kshot.redaction import redacted
 
 LOG = logging.getLogger("kshot.anchor")
@@ -154,9 +155,10 @@ def problem(events: Sequence[Event], anchored: Sequence[str]) -> str:
 
 
 def _folder(root: Path) -> str:
-    """Where the anchors of this project in this store lie, by its place in the repository and the store's address."""
-    place = git.text(root, "rev-parse", "--show-prefix").strip()
-    return f"{REFS}/{hashlib.sha256(f'{place} {redacted(store.uri(root))}'.encode()).hexdigest()[:12]}/"
+    """Where the anchors of this project in this store lie, by its place in the repository, its name and the store."""
+    place, name = git.text(root, "rev-parse", "--show-prefix").strip(), project_name.of(root)
+    of_name = "" if name == project_name.BEFORE else f" {name}"  # nothing stood there when every project was kshot
+    return f"{REFS}/{hashlib.sha256(f'{place} {redacted(store.uri(root))}{of_name}'.encode()).hexdigest()[:12]}/"
 
 
 def _ref(root: Path, run_id: str) -> str:

@@ -1,6 +1,7 @@
 """What follows from an event: aliases and tags. Doing it twice is doing it once, so that a crash is healed by it."""
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from kshot.lifecycle.registry.events import (
@@ -19,6 +20,7 @@ from kshot.lifecycle.registry.events import (
     minute,
 )
 from kshot.lifecycle.tracking import store
+from kshot.params import project_name
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -61,27 +63,28 @@ def tags_after(events: Sequence[Event]) -> dict[str, dict[str, str]]:
     return found
 
 
-def carry_out(client: "MlflowClient", event: Event) -> None:
+def carry_out(client: "MlflowClient", root: Path, event: Event) -> None:
     """Move the aliases to where the event leaves them and write the tags of the versions that it concerns.
 
     The alias champion moves in one write: at no time is there none.
     """
     if event.action == MOVED_OUTSIDE:
         return
+    name = project_name.of(root)
     for alias in (CHAMPION, CHALLENGER):
         version = event.after.get(alias)
         if version == event.before.get(alias):
             continue
         if version is not None:
-            client.set_registered_model_alias(store.NAME, alias, version)
+            client.set_registered_model_alias(name, alias, version)
         else:
-            client.delete_registered_model_alias(store.NAME, alias)
-    for name, value in _tags(event).items():
-        client.set_model_version_tag(store.NAME, event.version, name, value)
+            client.delete_registered_model_alias(name, alias)
+    for key, value in _tags(event).items():
+        client.set_model_version_tag(name, event.version, key, value)
     replaced = event.before.get(CHAMPION)
     if replaced is not None and replaced != event.after.get(CHAMPION):
-        for name, value in _tags_of_the_replaced(event).items():
-            client.set_model_version_tag(store.NAME, replaced, name, value)
+        for key, value in _tags_of_the_replaced(event).items():
+            client.set_model_version_tag(name, replaced, key, value)
 
 
 def _tags(event: Event) -> dict[str, str]:

@@ -30,11 +30,11 @@ from kshot.lifecycle.registry.events import (
     seal,
     to_text,
 )
-from kshot.lifecycle.registry.history_run import EXPERIMENT as EXPERIMENT
 from kshot.lifecycle.registry.history_run import RUN as RUN
 from kshot.lifecycle.registry.history_run import begin as begin
 from kshot.lifecycle.serving import model_manifest
 from kshot.lifecycle.tracking import own_database, store
+from kshot.params import project_name
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -54,6 +54,7 @@ class Overtaken(RegistryError):
 class Record:
     """What the registry holds: the run of the history, its events, and where the aliases stand.
 
+    name    the project's, which the registered model bears where all is in order
     model   the name that the registered model bears: another where it was renamed, '' where it is gone
     made    when the registered model was made
     """
@@ -61,7 +62,8 @@ class Record:
     run_id: str
     events: tuple[Event, ...]
     aliases: dict[str, str]
-    model: str = store.NAME
+    name: str
+    model: str = ""
     made: datetime | None = None
 
     @property
@@ -72,19 +74,19 @@ class Record:
     def stands(self) -> bool:
         """Whether nothing was left unfinished and nobody moved an alias outside kshot."""
         done = self.last is None or self.last.done
-        return done and self.model in ("", store.NAME) and self.aliases == (self.last.after if self.last else {})
+        return done and self.model in ("", self.name) and self.aliases == (self.last.after if self.last else {})
 
     @property
     def was_deleted(self) -> bool:
         """Whether the registered model was deleted after the last event; it may have been made again."""
-        if self.last is None or self.model not in ("", store.NAME):
+        if self.last is None or self.model not in ("", self.name):
             return False
         return self.made is None or self.made > datetime.fromisoformat(self.last.when)
 
     @property
     def trouble(self) -> str:
         """What became of the registered model, '' where it is in order."""
-        return history_run.trouble(self.model, self.events)
+        return history_run.trouble(self.name, self.model, self.events)
 
 
 class Settled(NamedTuple):
@@ -98,39 +100,39 @@ class Settled(NamedTuple):
 def history(root: Path) -> list[Event]:
     """Every event of the registry, the oldest first. Raises RegistryError for a history that cannot be read."""
     with store.told(store.connect(root)):
-        return list(read(store.client()).events)
+        return list(read(store.client(), root).events)
 
 
 def record(root: Path) -> Record:
     """Events and aliases of the registry as they are now. Raises RegistryError for a history that cannot be read."""
     with store.told(store.connect(root)):
-        return read(store.client())
+        return read(store.client(), root)
 
 
 def aliases(root: Path) -> dict[str, str]:
     """Where champion and challenger stand."""
     with store.told(store.connect(root)):
-        return read(store.client()).aliases
+        return read(store.client(), root).aliases
 
 
-def read(client: "MlflowClient") -> Record:
+def read(client: "MlflowClient", root: Path) -> Record:
     """The record as it is now; empty where no model was ever registered.
 
     A history whose registered model was deleted or renamed is found all the same.
     """
-    model = history_run.registered(client)
-    run_id = (model.tags.get(RUN, "") if model else "") or history_run.kept(client)
+    name, model = project_name.of(root), history_run.registered(client, root)
+    run_id = (model.tags.get(RUN, "") if model else "") or history_run.kept(client, root)
     if model is None and run_id:
-        model = history_run.renamed(client, run_id)
+        model = history_run.renamed(client, root, run_id)
     if model is None:
-        return Record(run_id, events_of(client, run_id) if run_id else (), {}, "")
+        return Record(run_id, events_of(client, run_id) if run_id else (), {}, name)
     made = datetime.fromtimestamp(model.creation_timestamp / 1000, UTC)
-    return Record(run_id, events_of(client, run_id) if run_id else (), _standing(model), model.name, made)
+    return Record(run_id, events_of(client, run_id) if run_id else (), _standing(model), name, model.name, made)
 
 
-def standing(client: "MlflowClient") -> dict[str, str]:
+def standing(client: "MlflowClient", root: Path) -> dict[str, str]:
     """Where champion and challenger stand, whether the history can be read or not. Raises MlflowException."""
-    found = client.search_registered_models(f"name='{store.NAME}'")
+    found = client.search_registered_models(store.of_project(root))
     return _standing(found[0]) if found else {}
 
 
@@ -145,21 +147,21 @@ def settled(client: "MlflowClient", root: Path, where: str) -> Settled:
     kshot, with a deleted model as well, become an event of their own.
     """
     said = list(history_run.regain(client, root, where))
-    record, finished = read(client), None
+    record, finished = read(client, root), None
     own_database.remember(root, record.run_id)
     if record.last is not None and not record.last.done:
-        record = _waited_for(client, record)
+        record = _waited_for(client, root, record)
         if record.last is not None and not record.last.done:
             if record.model:
-                apply_event.carry_out(client, record.last)
+                apply_event.carry_out(client, root, record.last)
             _mark_done(client, record.run_id, record.last)
             said.append(f"{record.last} had not been finished, and is now")
-            record = read(client)
+            record = read(client, root)
             finished = record.last
     if not record.stands:
         what = moves(record.last.after if record.last else {}, record.aliases)
         if record.was_deleted:
-            what = [f"the registered model {store.NAME} was deleted", *what]
+            what = [f"the registered model {record.name} was deleted", *what]
         event = append(
             root,
             client,
@@ -171,7 +173,7 @@ def settled(client: "MlflowClient", root: Path, where: str) -> Settled:
             why="found: " + "; ".join(what),
         )
         said.append(f"{event.why.removeprefix('found: ')}, outside kshot; kept as event {event.number}")
-        record = read(client)
+        record = read(client, root)
     anchored = anchor.catch_up(root, record.run_id, record.events)
     return Settled(record, (*said, *([anchored] if anchored else [])), finished)
 
@@ -216,19 +218,19 @@ def append(
             proof=proof,
             mark=mark or secrets.token_hex(8),
             previous=last.hash if last else "",
-            manifest=_manifest(client, version) if action != MOVED_OUTSIDE else "",
+            manifest=_manifest(client, root, version) if action != MOVED_OUTSIDE else "",
         )
     )
     _claim(client, record.run_id, event)
-    apply_event.carry_out(client, event)
+    apply_event.carry_out(client, root, event)
     _mark_done(client, record.run_id, event)
     anchor.keep(root, record.run_id, (*record.events, event))
     return event
 
 
-def _manifest(client: "MlflowClient", version: str) -> str:
+def _manifest(client: "MlflowClient", root: Path, version: str) -> str:
     """The manifest that the version bears, which the event seals."""
-    return str(client.get_model_version(store.NAME, version).tags.get(model_manifest.TAG, ""))
+    return str(client.get_model_version(project_name.of(root), version).tags.get(model_manifest.TAG, ""))
 
 
 def _claim(client: "MlflowClient", run_id: str, event: Event) -> None:
@@ -253,11 +255,11 @@ def _mark_done(client: "MlflowClient", run_id: str, event: Event) -> None:
     client.log_param(run_id, DONE.format(event.number), event.hash)
 
 
-def _waited_for(client: "MlflowClient", record: Record) -> Record:
+def _waited_for(client: "MlflowClient", root: Path, record: Record) -> Record:
     """Let whoever writes the last event finish it, unless it is plain that nobody does."""
     while record.last is not None and not record.last.done and _may_go_on(record.last):
         time.sleep(0.5)
-        record = read(client)
+        record = read(client, root)
     return record
 
 
@@ -287,7 +289,7 @@ def events_of(client: "MlflowClient", run_id: str) -> tuple[Event, ...]:
             raise
         raise RegistryError(
             f"run {run_id}, which keeps the history of promotions, is gone from MLflow's store; bring the database "
-            f"back from a copy, or begin a new history by deleting the tag {RUN} of the registered model {store.NAME}"
+            f"back from a copy, or begin a new history by deleting the tag {RUN} of the project's registered model"
         ) from error
     history_run.require_active(run)
     params = run.data.params

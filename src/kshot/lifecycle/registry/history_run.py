@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from kshot.errors import RegistryError
 from kshot.lifecycle.tracking import own_database, store
+from kshot.params import project_name
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -18,37 +19,41 @@ if TYPE_CHECKING:
 
     from kshot.lifecycle.registry.events import Event
 
-EXPERIMENT = "kshot promotions"
 RUN = "kshot.history"  # on the registered model: the run that holds its events
 PREFIX = "event."  # of the params that hold events
 
 
-def registered(client: "MlflowClient") -> "RegisteredModel | None":
+def experiment(root: Path) -> str:
+    """The experiment of the runs that hold histories of the project at `root`."""
+    return f"{project_name.of(root)} promotions"
+
+
+def registered(client: "MlflowClient", root: Path) -> "RegisteredModel | None":
     """The registered model under the project's name, None where there is none."""
-    found = client.search_registered_models(f"name='{store.NAME}'")
+    found = client.search_registered_models(store.of_project(root))
     return found[0] if found else None
 
 
-def renamed(client: "MlflowClient", run_id: str) -> "RegisteredModel | None":
+def renamed(client: "MlflowClient", root: Path, run_id: str) -> "RegisteredModel | None":
     """The registered model that names this history but bears another name."""
     found = client.search_registered_models()
-    return next((one for one in found if one.tags.get(RUN) == run_id and one.name != store.NAME), None)
+    return next((one for one in found if one.tags.get(RUN) == run_id and one.name != project_name.of(root)), None)
 
 
-def every(client: "MlflowClient") -> "list[Run]":
+def every(client: "MlflowClient", root: Path) -> "list[Run]":
     """Each run that holds a history, deleted ones too, the longest first; one for every project, as a rule."""
     from mlflow.entities import ViewType
 
-    experiment = client.get_experiment_by_name(EXPERIMENT)
-    runs = client.search_runs([experiment.experiment_id], run_view_type=ViewType.ALL) if experiment else []
+    found = client.get_experiment_by_name(experiment(root))
+    runs = client.search_runs([found.experiment_id], run_view_type=ViewType.ALL) if found else []
     return sorted(
         (run for run in runs if _length(run)), key=lambda run: (_length(run), -run.info.start_time), reverse=True
     )
 
 
-def kept(client: "MlflowClient") -> str:
+def kept(client: "MlflowClient", root: Path) -> str:
     """The run of a history that no registered model names any more, '' for none."""
-    return next((str(run.info.run_id) for run in every(client)), "")
+    return next((str(run.info.run_id) for run in every(client, root)), "")
 
 
 def begin(client: "MlflowClient", root: Path, where: str) -> None:
@@ -58,10 +63,10 @@ def begin(client: "MlflowClient", root: Path, where: str) -> None:
     """
     from mlflow.exceptions import MlflowException
 
-    before = kept(client)
+    before = kept(client, root)
     run_id = before or new(client, root, where)
     try:
-        client.create_registered_model(store.NAME, tags={RUN: run_id})
+        client.create_registered_model(project_name.of(root), tags={RUN: run_id})
     except MlflowException as error:
         if not before:
             client.delete_run(run_id)
@@ -73,49 +78,49 @@ def begin(client: "MlflowClient", root: Path, where: str) -> None:
 
 def new(client: "MlflowClient", root: Path, where: str) -> str:
     """A run for a history that begins."""
-    run = client.create_run(store.experiment(client, root, where, EXPERIMENT), run_name="history of promotions")
+    run = client.create_run(store.experiment(client, root, where, experiment(root)), run_name="history of promotions")
     client.set_terminated(run.info.run_id)
     return str(run.info.run_id)
 
 
 def regain(client: "MlflowClient", root: Path, where: str) -> tuple[str, ...]:
     """Give a renamed model its name back, and the model its history where the tag was removed; a sentence for each."""
-    model = registered(client)
+    name, model = project_name.of(root), registered(client, root)
     if model is not None:
         if RUN not in model.tags:
-            client.set_registered_model_tag(store.NAME, RUN, kept(client) or new(client, root, where))
+            client.set_registered_model_tag(name, RUN, kept(client, root) or new(client, root, where))
         return ()
-    other = renamed(client, kept(client))
+    other = renamed(client, root, kept(client, root))
     if other is None:
         return ()
-    client.rename_registered_model(other.name, store.NAME)
-    return (f"the registered model {store.NAME} had been renamed to {other.name}; it bears its name again",)
+    client.rename_registered_model(other.name, name)
+    return (f"the registered model {name} had been renamed to {other.name}; it bears its name again",)
 
 
-def trouble(model: str, events: "Iterable[Event]") -> str:
-    """What became of the registered model, '' where it is there or never was. `model`: the name it bears."""
-    if model == store.NAME or not list(events):
+def trouble(name: str, model: str, events: "Iterable[Event]") -> str:
+    """What became of the registered model `name`, '' where it is there or never was. `model`: the name it bears."""
+    if model == name or not list(events):
         return ""
     if model:
-        return f"the registered model {store.NAME} was renamed to {model} in MLflow; `kshot models` gives the name back"
+        return f"the registered model {name} was renamed to {model} in MLflow; `kshot models` gives the name back"
     return (
-        f"the registered model {store.NAME} was deleted in MLflow, and its versions with it; the history and the runs "
+        f"the registered model {name} was deleted in MLflow, and its versions with it; the history and the runs "
         "are still there, and the next `kshot retrain` goes on from them"
     )
 
 
-def require_new_numbers(client: "MlflowClient", events: "Iterable[Event]") -> None:
+def require_new_numbers(client: "MlflowClient", root: Path, events: "Iterable[Event]") -> None:
     """Use up every version number that the history names, so that no number ever means two models.
 
     A registered model that was deleted and made again counts from 1. What is made here is deleted at once: MLflow gives
     no number twice.
     """
     named = {int(number) for event in events for number in (event.version, *event.after.values()) if number.isdecimal()}
-    there = {int(one.version) for one in client.search_model_versions(f"name='{store.NAME}'")}
+    there = {int(one.version) for one in client.search_model_versions(store.of_project(root))}
     last = max(there, default=0)
     while last < max(named, default=0):
-        made = client.create_model_version(store.NAME, "runs:/deleted/model")
-        client.delete_model_version(store.NAME, made.version)
+        made = client.create_model_version(project_name.of(root), "runs:/deleted/model")
+        client.delete_model_version(project_name.of(root), made.version)
         last = int(made.version)
 
 

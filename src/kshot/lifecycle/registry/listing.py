@@ -35,8 +35,8 @@ def listing(root: Path) -> Listing:
     """Read the registry; empty where nothing was registered. Raises RegistryError."""
     with store.told(store.connect(root)):
         client = store.client()
-        record = history.read(client)
-        found = client.search_model_versions(f"name='{store.NAME}'")
+        record = history.read(client, root)
+        found = client.search_model_versions(store.of_project(root))
     names: dict[str, list[str]] = {}
     for alias, version in record.aliases.items():
         names.setdefault(version, []).append(alias)

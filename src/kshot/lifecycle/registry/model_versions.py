@@ -28,12 +28,12 @@ from kshot.lifecycle.registry.recorded_manifest import recorded_manifest
 from kshot.lifecycle.serving import model_manifest
 from kshot.lifecycle.tracking import store
 from kshot.lifecycle.tracking.lineage import UNRECORDED, Lineage
+from kshot.params import project_name
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
     from mlflow.entities.model_registry import ModelVersion
 
-NAME = store.NAME
 GATE = "gate"  # who decides where no person does
 RULES = "kshot.rules_hash"  # on a version: the rules that it was judged by
 PRUNED = "kshot.pruned"  # on a version whose model files `kshot prune` deleted: when
@@ -56,7 +56,9 @@ class Registered:
 def find_registered(root: Path, lineage: Lineage) -> Registered | None:
     """The version that already holds the results of `lineage`, None without one, or where its files were pruned."""
     with store.told(store.connect(root)):
-        found = store.client().search_model_versions(f"name='{NAME}' and tag.`kshot.lineage`='{lineage.key}'")
+        found = store.client().search_model_versions(
+            f"{store.of_project(root)} and tag.`kshot.lineage`='{lineage.key}'"
+        )
     whole = [one for one in found if PRUNED not in one.tags]
     return _registered(min(whole, key=lambda one: int(one.version))) if whole else None
 
@@ -74,54 +76,54 @@ def register(root: Path, run_id: str, lineage: Lineage) -> Registered:
         tags = {**lineage.tags(), ACCURACY: _accuracies(root)}
         address, sealed = package.log_model(root, root / layout.MODEL, run_id, tags)
         client = store.client()
-        if not client.search_registered_models(f"name='{NAME}'"):
+        if not client.search_registered_models(store.of_project(root)):
             history_run.begin(client, root, where)
-        history_run.require_new_numbers(client, history.read(client).events)
+        history_run.require_new_numbers(client, root, history.read(client, root).events)
         # The tags are written together with the version: one without its lineage would never be found again.
         model_id = address.removeprefix("models:/") if address.startswith("models:/m-") else None
         tags[model_manifest.TAG] = sealed
-        version = client.create_model_version(NAME, address, run_id, tags=tags, model_id=model_id)
+        version = client.create_model_version(project_name.of(root), address, run_id, tags=tags, model_id=model_id)
         return _registered(version, is_new=True)
 
 
 def champion(root: Path) -> Registered | None:
     """The version that serves, None where none was ever promoted."""
     with store.told(store.connect(root)):
-        return _by_alias(CHAMPION)
+        return _by_alias(root, CHAMPION)
 
 
 def find(root: Path, name: str) -> Registered:
     """The version of that number or alias. Raises RegistryError with the nearest that there are."""
     with store.told(store.connect(root)):
         client = store.client()
-        aliases = history.standing(client)
-        numbers = sorted(int(one.version) for one in client.search_model_versions(f"name='{NAME}'"))
+        aliases = history.standing(client, root)
+        numbers = sorted(int(one.version) for one in client.search_model_versions(store.of_project(root)))
         if not numbers:
-            require_any(client)
+            require_any(client, root)
             raise RegistryError("no version of the model is left; `kshot retrain` makes and registers one")
         wanted = aliases.get(name, name)
         if wanted.isdecimal() and int(wanted) in numbers:
-            return _registered(client.get_model_version(NAME, str(int(wanted))))
+            return _registered(client.get_model_version(project_name.of(root), str(int(wanted))))
     raise RegistryError(f"there is no version {name!r}; {_nearest(name, numbers, aliases)}: see `kshot models`")
 
 
 def versions(root: Path) -> dict[str, Registered]:
     """Every registered version by its number."""
     with store.told(store.connect(root)):
-        found = store.client().search_model_versions(f"name='{NAME}'")
+        found = store.client().search_model_versions(store.of_project(root))
     return {str(one.version): _registered(one) for one in found}
 
 
-def require_any(client: "MlflowClient") -> None:
+def require_any(client: "MlflowClient", root: Path) -> None:
     """Raise RegistryError where no model is registered, and say so where one was and is gone."""
-    if history_run.registered(client) is None:
-        gone = history.read(client).trouble
+    if history_run.registered(client, root) is None:
+        gone = history.read(client, root).trouble
         raise RegistryError(gone or "no model is registered yet; `kshot retrain` makes and registers one")
 
 
-def waiting(client: "MlflowClient") -> list[Registered]:
+def waiting(client: "MlflowClient", root: Path) -> list[Registered]:
     """The versions whose promotion waits for a person."""
-    found = client.search_model_versions(f"name='{NAME}' and tag.`kshot.decision`='{WAITING}'")
+    found = client.search_model_versions(f"{store.of_project(root)} and tag.`kshot.decision`='{WAITING}'")
     return sorted((_registered(one) for one in found), key=lambda one: int(one.version))
 
 
@@ -144,7 +146,7 @@ def settle(
     where = store.connect(root)
     with store.told(where), exclusive(root, "registry"):
         client = store.client()
-        held = client.get_model_version(NAME, version)
+        held = client.get_model_version(project_name.of(root), version)
         kept, said, _ = history.settled(client, root, where)
         champion, compared_with = kept.aliases.get(CHAMPION, ""), record["evidence"]["champion"] or ""
         if champion != compared_with:
@@ -220,8 +222,8 @@ def model_files(root: Path, version: str, folder: Path) -> Path:
     where = store.connect(root)
     with store.told(where):
         client = store.client()
-        held = client.get_model_version(NAME, version)
-        events = history.read(client).events
+        held = client.get_model_version(project_name.of(root), version)
+        events = history.read(client, root).events
     model_manifest.require(place, version, recorded_manifest(version, held.tags, events))
     return place / "artifacts" / layout.EMBEDDING
 
@@ -231,9 +233,9 @@ def fetched(root: Path, version: str, folder: Path) -> Path:
     import mlflow
     from mlflow.exceptions import MlflowException
 
-    where, address = store.connect(root), f"models:/{NAME}/{version}"
+    where, address = store.connect(root), f"models:/{project_name.of(root)}/{version}"
     with store.told(where):
-        held = store.client().get_model_version(NAME, version)
+        held = store.client().get_model_version(project_name.of(root), version)
     gone = f"the artifacts of version {version} (run {held.run_id}) are gone from {where}; bring them back from a copy"
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -278,12 +280,12 @@ def _nearest(name: str, numbers: list[int], aliases: dict[str, str]) -> str:
     return f"there are versions {numbers[0]} to {numbers[-1]}" + (f" and {known}" if known else "")
 
 
-def _by_alias(alias: str) -> Registered | None:
+def _by_alias(root: Path, alias: str) -> Registered | None:
     from mlflow.exceptions import MlflowException
     from mlflow.protos.databricks_pb2 import INVALID_PARAMETER_VALUE, RESOURCE_DOES_NOT_EXIST, ErrorCode
 
     try:
-        return _registered(store.client().get_model_version_by_alias(NAME, alias))
+        return _registered(store.client().get_model_version_by_alias(project_name.of(root), alias))
     except MlflowException as error:
         if error.error_code in (ErrorCode.Name(RESOURCE_DOES_NOT_EXIST), ErrorCode.Name(INVALID_PARAMETER_VALUE)):
             return None

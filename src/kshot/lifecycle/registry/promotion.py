@@ -87,7 +87,7 @@ def approve(root: Path, name: str, reason: str = "", by: str = "", *, tell: Tell
     why = promotion_checks.reason(reason or "approved")
 
     def decide(client: "MlflowClient", record: history.Record, found: Registered) -> Decision:
-        promotion_checks.require_waiting(client, found)
+        promotion_checks.require_waiting(root, client, found)
         model_versions.require_recorded(found)
         champion, compared_with = record.aliases.get(CHAMPION, ""), found.tags.get("kshot.compared_with", "")
         if champion != compared_with:
@@ -145,12 +145,12 @@ def catch_up(root: Path) -> tuple[str, ...]:
     where = store.connect(root)
     with store.told(where):
         client = store.client()
-        record = history.read(client)
-        if record.stands and not _overdue(client) and not anchor.behind(root, record.run_id, record.events):
+        record = history.read(client, root)
+        if record.stands and not _overdue(client, root) and not anchor.behind(root, record.run_id, record.events):
             return ()
         with exclusive(root, "registry"):
             record, said, _ = history.settled(client, root, where)
-            for version in _overdue(client):
+            for version in _overdue(client, root):
                 until = minute(version.tags["kshot.waiting_until"])
                 event = history.append(
                     root,
@@ -165,7 +165,7 @@ def catch_up(root: Path) -> tuple[str, ...]:
                     rules=version.tags.get(model_versions.RULES, ""),
                 )
                 said += (f"version {version.version} is rejected: {event.why}",)
-                record = history.read(client)
+                record = history.read(client, root)
     return said
 
 
@@ -195,9 +195,9 @@ def _asked_for(root: Path, client: "MlflowClient", name: str | None) -> str:
     An alias that a killed command has already moved means the version that it stood for when the command was given.
     """
     if name is None:
-        model_versions.require_any(client)
+        model_versions.require_any(client, root)
         return ""
-    last = history.read(client).last
+    last = history.read(client, root).last
     if last is not None and not last.done and name in last.before:
         return last.before[name]
     return model_versions.find(root, name).version
@@ -228,7 +228,7 @@ def _proof(record: history.Record, version: str) -> Proof | None:
     return next((one.proof for one in reversed(record.events) if one.version == version and one.proof), None)
 
 
-def _overdue(client: "MlflowClient") -> list[Registered]:
+def _overdue(client: "MlflowClient", root: Path) -> list[Registered]:
     now = datetime.now(UTC)
-    waiting = model_versions.waiting(client)
+    waiting = model_versions.waiting(client, root)
     return [one for one in waiting if datetime.fromisoformat(one.tags["kshot.waiting_until"]) < now]

@@ -16,7 +16,7 @@ LONGEST_REASON, LONGEST_NAME = 1000, 100  # characters
 JUDGE_AGAIN = "run `kshot retrain` with its settings: it trains nothing and judges anew"
 
 
-def require_waiting(client: "MlflowClient", found: Registered) -> None:
+def require_waiting(root: Path, client: "MlflowClient", found: Registered) -> None:
     """Raise RegistryError unless the version waits for approval, and in time."""
     decision = found.tags.get("kshot.decision")
     if decision == "waiting":
@@ -28,7 +28,7 @@ def require_waiting(client: "MlflowClient", found: Registered) -> None:
             )
         return
     stands = f"its decision is: {decision}" if decision else "nobody has decided about it"
-    others = [one.version for one in model_versions.waiting(client)]
+    others = [one.version for one in model_versions.waiting(client, root)]
     now = f"waiting: {', '.join(others)}" if others else "none does now"
     raise RegistryError(
         f"version {found.version} does not wait for approval, {stands} ({now}); "

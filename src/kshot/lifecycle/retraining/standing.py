@@ -15,6 +15,7 @@ from kshot.lifecycle.data import working_copy
 from kshot.lifecycle.pipeline import schedule
 from kshot.lifecycle.project import project_lock, state_place
 from kshot.lifecycle.tracking import store
+from kshot.params import project_name
 
 CHAMPION, CHALLENGER = "champion", "challenger"
 SETTING = "gate."  # names the setting that refused, in the gate's reasons
@@ -90,16 +91,16 @@ def registry(root: Path) -> Registry:
     """The aliases and tags of the project's registered model, from the database in the project."""
     if os.environ.get("MLFLOW_TRACKING_URI"):
         return Registry({}, {}, "at the server that MLFLOW_TRACKING_URI names; `kshot models` asks it")
-    path = root / store.DATABASE
+    path, name = root / store.DATABASE, project_name.of(root)
     if not path.exists():
         return Registry({}, {})
     try:
         with closing(sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True, timeout=PATIENCE_S)) as database:
             aliases = database.execute(
-                "select alias, version from registered_model_aliases where name = ?", (store.NAME,)
+                "select alias, version from registered_model_aliases where name = ?", (name,)
             ).fetchall()
             lines = database.execute(
-                "select version, key, value from model_version_tags where name = ? order by version", (store.NAME,)
+                "select version, key, value from model_version_tags where name = ? order by version", (name,)
             ).fetchall()
     except sqlite3.Error as error:
         return Registry({}, {}, f"{store.DATABASE} cannot be read now ({error}); `kshot doctor` looks closer")

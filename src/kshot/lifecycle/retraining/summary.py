@@ -9,6 +9,7 @@ from kshot.lifecycle.pipeline.durations import Times, readable
 from kshot.lifecycle.project import layout
 from kshot.lifecycle.project.tables import columns
 from kshot.lifecycle.retraining.steps import Outcome
+from kshot.params import project_name
 
 REFUSED = "the settings in brackets stand in params.yaml; `kshot retrain` judges again"
 TEXT_WIDTH = 64  # beside the names of the facts, on a terminal of 80 columns
@@ -38,7 +39,7 @@ def closing_words(root: Path, outcome: Outcome, times: Times) -> str:
     answer = f"kshot approve {outcome.version}, or kshot reject {outcome.version} --reason ..."
     facts = [
         ("data version", f"{data.short}  {data.images:,} images of {data.classes:,} classes{note}"),
-        ("model", f"kshot version {outcome.version}, run {outcome.run_id[:8]}"),
+        ("model", f"{project_name.of(root)} version {outcome.version}, run {outcome.run_id[:8]}"),
         ("champion", f"{verdict(outcome)}: {first}"),
         *(("", reason) for reason in others),
         *([("to change it", REFUSED)] if outcome.decision == "refused" else []),

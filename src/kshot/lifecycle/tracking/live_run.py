@@ -14,6 +14,7 @@ from kshot.lifecycle.project import layout
 from kshot.lifecycle.tracking import store, uncommitted
 from kshot.lifecycle.tracking.curves import Curves
 from kshot.lifecycle.tracking.lineage import Code, Lineage, code_state
+from kshot.params import project_name
 from kshot.redaction import redacted
 
 if TYPE_CHECKING:
@@ -112,7 +113,7 @@ class LiveRun:
     def _create(self, client: "MlflowClient") -> str:
         from kshot.lifecycle.tracking import run_content
 
-        experiment = client.get_experiment_by_name(store.EXPERIMENT)
+        experiment = client.get_experiment_by_name(project_name.of(self.root))
         assert experiment is not None, "connecting makes it"
         version = data_versions.current(self.root)
         here = {"kshot.host": socket.gethostname(), "kshot.root": str(self.root.resolve())}

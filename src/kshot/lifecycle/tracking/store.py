@@ -13,17 +13,18 @@ from typing import TYPE_CHECKING
 from kshot.errors import RegistryError
 from kshot.lifecycle.project import layout
 from kshot.lifecycle.project.files import exclusive
+from kshot.lifecycle.project.first_commits import another, first_commits
 from kshot.lifecycle.tracking import own_database, sqlite_trouble
 from kshot.lifecycle.tracking.own_database import ARTIFACTS as ARTIFACTS
 from kshot.lifecycle.tracking.own_database import DATABASE as DATABASE
+from kshot.params import project_name
 from kshot.redaction import redacted
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
     from mlflow.entities import Run
 
-EXPERIMENT = "kshot"
-NAME = "kshot"  # of the registered model
+OWNER = "kshot.first_commit"  # on the experiment: of the project's repository, where others may use the store too
 LONGEST_TAG = 5000  # characters that every MLflow store takes
 # A server that does not answer is told within 15 seconds: two tries of 6; MLflow's own default goes on for minutes.
 SETTINGS = {
@@ -58,6 +59,11 @@ def client() -> "MlflowClient":
     return mlflow.MlflowClient()
 
 
+def of_project(root: Path) -> str:
+    """MLflow's filter for the registered model and the versions of the project at `root`, and for no other's."""
+    return f"name = '{project_name.of(root)}'"
+
+
 def connect(root: Path) -> str:
     """Make MLflow in this process use the project's store, created first where it is new; returns its address.
 
@@ -78,8 +84,19 @@ def connect(root: Path) -> str:
             if not named:
                 # MLflow put it there; a second project in this process would take it for the person's choice.
                 os.environ.pop("MLFLOW_TRACKING_URI", None)
-            experiment(mlflow.MlflowClient(), root, where, EXPERIMENT)
+            client = mlflow.MlflowClient()
+            if named:
+                _require_own(client, root, where)
+            experiment(client, root, where, project_name.of(root))
     return where
+
+
+def _require_own(client: "MlflowClient", root: Path, where: str) -> None:
+    """Raise RegistryError where the experiment of the project's name belongs to another project."""
+    found = client.get_experiment_by_name(name := project_name.of(root))
+    theirs = found.tags.get(OWNER, "") if found else ""
+    if theirs and (ours := first_commits(root)) and theirs not in ours:
+        raise RegistryError(another(name, redacted(where), theirs, ours))
 
 
 def experiment(client: "MlflowClient", root: Path, where: str, name: str) -> str:
@@ -92,7 +109,8 @@ def experiment(client: "MlflowClient", root: Path, where: str, name: str) -> str
     # A server keeps artifacts where it says; of a database nobody else says where.
     place = None if where.startswith("http") else (root / ARTIFACTS).resolve().as_uri()
     try:
-        return str(client.create_experiment(name, artifact_location=place))
+        tags = {OWNER: min(ours)} if "MLFLOW_TRACKING_URI" in os.environ and (ours := first_commits(root)) else {}
+        return str(client.create_experiment(name, artifact_location=place, tags=tags))
     except MlflowException as error:
         found = client.get_experiment_by_name(name)
         if error.error_code != "RESOURCE_ALREADY_EXISTS" or found is None:

@@ -1,0 +1,49 @@
+"""The project's name: the line `project: NAME` of params.yaml. Models, runs, history and schedules bear it."""
+
+import re
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from kshot.errors import ParamsError
+
+KEY = "project"
+BEFORE = "kshot"  # of a project whose params.yaml has no such line: older ones all bore this name
+LONGEST = 63
+NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
+RULE = f"needs a letter or digit first, then letters, digits, '-', '_' and '.', at most {LONGEST} characters"
+
+
+def of(root: Path) -> str:
+    """The name of the project at `root`. Raises ParamsError for a name that is none.
+
+    Only its own line is read: a mistake elsewhere in params.yaml keeps nobody from a rollback.
+    """
+    path = root / "params.yaml"
+    try:
+        text = path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        return BEFORE
+    except (OSError, UnicodeDecodeError) as error:
+        raise ParamsError(f"{path} cannot be read ({error}); the project's name stands there") from error
+    lines = [line for line in text.splitlines() if re.match(rf"""["']?{KEY}["']?\s*:""", line)]
+    if len(lines) > 1:
+        raise ParamsError(f"params.yaml: {KEY} stands there {len(lines)} times; leave the one line that names it")
+    try:
+        mapping = yaml.safe_load(lines[0]) if lines else {}
+    except yaml.YAMLError as error:
+        raise ParamsError(f"params.yaml: the line {lines[0]!r} is not YAML; write {KEY}: NAME") from error
+    return checked(mapping[KEY]) if mapping else BEFORE
+
+
+def checked(name: Any) -> str:
+    """The name itself. Raises ParamsError for what is none, and for MLflow's own experiment."""
+    what = f"params.yaml: {KEY} is {name!r}; {RULE}"
+    if not isinstance(name, str):
+        raise ParamsError(f"{what}; quote it where YAML takes it for something else")
+    if not NAME.fullmatch(name) or len(name) > LONGEST:
+        raise ParamsError(what)
+    if name.lower() == "default":
+        raise ParamsError(f"params.yaml: {KEY} is {name!r}, which MLflow keeps for itself; choose another name")
+    return name
