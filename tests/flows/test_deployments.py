@@ -176,8 +176,7 @@ def test_two_projects_at_one_server_plan_pause_and_tell_their_own(tmp_path: Path
         root.mkdir()
         (root / "params.yaml").write_text(f"project: {root.name}\n")
         schedule.write(root, ALL)
-        for deployment in times.deployments(root, ALL):
-            deployment.apply()
+    by_root = {root: [one.apply() for one in times.deployments(root, ALL)] for root in roots}  # type: ignore[misc]
     shop, letters = roots
     news = scheduled_runs.News()
     with get_client(sync_client=True) as client:
@@ -188,7 +187,7 @@ def test_two_projects_at_one_server_plan_pause_and_tell_their_own(tmp_path: Path
     assert news.look(shop) == [] and news.look(letters) == [f"retraining {name}: running"]
 
     scheduled_runs.tell_server(shop, (schedule.EVERY, schedule.NEW_DATA), "pause")
-    asyncio.run(times.tidy(shop, schedule.without(ALL, schedule.CRON), []))
+    asyncio.run(times.tidy(shop, schedule.without(ALL, schedule.CRON), by_root[shop]))  # type: ignore[arg-type]
     for root in roots:
         scheduled_runs.News().look(root)
     kept = [schedule.read(root) for root in roots]

@@ -176,7 +176,7 @@ def _set(document: Any, text: str) -> None:
         section = section[key]
         if not isinstance(section, Mapping):
             raise ParamsError(f"--set {text!r}: {'.'.join(keys[: depth + 1])} is a value and has no keys below it")
-    section[keys[-1]] = _node(parsed)
+    section[keys[-1]] = parsed if value.strip()[:1] in ("'", '"') else _node(parsed)  # '2024' is meant as a text
 
 
 def _node(value: Any) -> Any:
