@@ -17,8 +17,8 @@ import torch
 from kshot.lifecycle.data.packed import read_images
 from kshot.lifecycle.project import layout
 from kshot.lifecycle.stages import embed
-from kshot.lifecycle.stages.network import new_embedding
 from kshot.nets.memory import keep_freed_memory
+from kshot.nets.new_embedding import new_embedding
 from kshot.params.schema import load_params
 
 BATCHES = 10
@@ -33,7 +33,7 @@ def main(root: Path) -> None:
         began = time.perf_counter()
         embed.run(root, params)  # first: nothing but the stage itself prepares this process for it
         whole = count / (time.perf_counter() - began)
-    embedding = new_embedding(root, params).to(memory_format=torch.channels_last).eval()
+    embedding = new_embedding(params, root).to(memory_format=torch.channels_last).eval()
     size, channels, batch = embedding.input.size, params.ingest.channels, params.embed.batch_size
     keep_freed_memory()
     pixels = torch.rand(batch, channels, size, size).to(memory_format=torch.channels_last)

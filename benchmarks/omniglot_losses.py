@@ -29,14 +29,14 @@ from kshot.lifecycle.data.packed import (
     read_images,
     read_manifest,
 )
-from kshot.lifecycle.stages.network import new_embedding
-from kshot.lifecycle.stages.train import make_deterministic
 from kshot.methods.table import build_method, describe
 from kshot.nets.embedding import Embedding
 from kshot.nets.memory import keep_freed_memory
+from kshot.nets.new_embedding import new_embedding
 from kshot.params.schema import Params, load_params
 from kshot.statistics import mean_interval
 from kshot.training.loop import Validation, meta_train
+from kshot.training.random_state import make_deterministic
 
 STEPS, FINAL_STEPS, SPEED_STEPS, SEEDS = 2500, 5000, 60, (0, 1, 2)
 UNIT = {"l2_normalize": True, "distance": "euclidean"}
@@ -75,7 +75,7 @@ def trained(root: Path, params: Params) -> tuple[Embedding, list[Validation], fl
     """Train as stage train does; the embedding, what was validated on the way, and the seconds."""
     make_deterministic(params.train.seed)
     classes = of_splits(read_classes(root), params.train.splits)
-    embedding = new_embedding(root, params)
+    embedding = new_embedding(params, root)
     method = build_method(describe(params.train), embedding)
     method = method.to(memory_format=torch.channels_last)
     validation = None if "val" in params.train.splits else read_episodes(root, "val", "20w1s")

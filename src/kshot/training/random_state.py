@@ -1,7 +1,9 @@
-"""The state of every random generator of the process, so that a resumed training draws what it would have drawn."""
+"""The state of every random generator of the process, and of torch's deterministic mode."""
 
 import json
 import random
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import numpy as np
 import torch
@@ -13,6 +15,30 @@ def seed_everything(seed: int) -> None:
     torch.manual_seed(seed)
     np.random.seed(seed % 2**32)  # noqa: NPY002 - libraries draw from the global one
     random.seed(seed)
+
+
+def make_deterministic(seed: int) -> None:
+    """The same seed then gives the same weights, bit for bit, on one machine with one number of threads."""
+    seed_everything(seed)
+    torch.use_deterministic_algorithms(True)
+    # Filling fresh memory, which deterministic mode adds, costs time and changes no result here.
+    torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
+
+
+@contextmanager
+def deterministic(seed: int, device: torch.device) -> Iterator[None]:
+    """`make_deterministic` for a block: the generators and torch's modes are then as they were before it."""
+    tensors, others = random_state(device)
+    mode = torch.are_deterministic_algorithms_enabled()
+    warn_only = torch.is_deterministic_algorithms_warn_only_enabled()
+    fill = torch.utils.deterministic.fill_uninitialized_memory  # type: ignore[attr-defined]
+    try:
+        make_deterministic(seed)
+        yield
+    finally:
+        torch.use_deterministic_algorithms(mode, warn_only=warn_only)
+        torch.utils.deterministic.fill_uninitialized_memory = fill  # type: ignore[attr-defined]
+        restore_random_state(tensors, others, device)
 
 
 def random_state(device: torch.device) -> tuple[dict[str, Tensor], str]:

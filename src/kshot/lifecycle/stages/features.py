@@ -13,8 +13,8 @@ from tqdm import tqdm
 from kshot.data.batches import Pixels, gather, resident
 from kshot.lifecycle.data.packed import read_classes, read_images
 from kshot.lifecycle.project import layout
-from kshot.lifecycle.stages.network import new_embedding
 from kshot.nets.devices import choose_device
+from kshot.nets.new_embedding import new_embedding
 from kshot.params.schema import Params, recorded_ingest
 
 FEATURES, KEPT = "features.npy", "embedded.json"
@@ -23,7 +23,7 @@ SAME = ("backbone", "features", "input", "base")  # settings that features follo
 
 def write_features(root: Path, params: Params) -> None:
     """Embed every packed image, and those that are turned where classes are, with the backbone as it is."""
-    embedding = new_embedding(root, params)
+    embedding = new_embedding(params, root)
     images, device = read_images(root), choose_device(params.train.device)
     turns = int(read_classes(root)["rotation"].max()) + 1
     folder = root / layout.EMBEDDED

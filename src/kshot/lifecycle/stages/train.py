@@ -29,20 +29,19 @@ from kshot.lifecycle.data.packed import (
 from kshot.lifecycle.project import layout
 from kshot.lifecycle.stages.entry import stage_main
 from kshot.lifecycle.stages.features import inputs_of
-from kshot.lifecycle.stages.network import new_embedding
 from kshot.methods.method import Method
 from kshot.methods.saving import save_method
-from kshot.methods.table import build_method, describe
-from kshot.nets.adaptation import adapt
 from kshot.nets.backbones import parameter_count
 from kshot.nets.devices import choose_device
-from kshot.nets.embedding import embed, projected
+from kshot.nets.embedding import embed
 from kshot.nets.memory import keep_freed_memory
-from kshot.nets.pca import principal_axes
+from kshot.nets.new_embedding import new_embedding
 from kshot.params.schema import Params
-from kshot.params.train import Reduce, Train
-from kshot.training.loop import centre, meta_train
-from kshot.training.random_state import seed_everything
+from kshot.params.train import Train
+from kshot.training.loop import meta_train
+from kshot.training.new_method import new_method
+from kshot.training.random_state import make_deterministic
+from kshot.training.reduction import fit_reduction
 
 SHOWN_IMAGES = 2000  # whose space is measured before and after training
 
@@ -54,15 +53,8 @@ def run(root: Path, params: Params) -> None:
     device = choose_device(train.device)
     make_deterministic(train.seed)
     classes = of_splits(read_classes(root), train.splits)
-    embedding = new_embedding(root, params)
-    learning = adapt(embedding, train)
-    embedding.settings |= {
-        "method": describe(train),
-        "loss": train.loss if train.method == "metric" else None,
-        "trained_on": sorted(set(classes["class"])),
-    }
-    method = build_method(embedding.settings["method"], embedding)
-    embedding.settings["batch_norm"] = method.batch_norm
+    embedding = new_embedding(params, root)
+    method, learning = new_method(embedding, train, classes["class"])
     method = method.to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     # Classes that are trained on cannot be validated on; their curve would only flatter.
     validation = None if "val" in train.splits else read_episodes(root, "val", train.validation_protocol)
@@ -123,15 +115,6 @@ def announced(train: Train, learning: str, learned: int, total: int) -> str:
     return f"training {train.backbone} ({parameters} parameters{part}) {start} {method}"
 
 
-def fit_reduction(method: Method, inputs: Pixels, ids: NDArray[np.int64], reduce: Reduce) -> float:
-    """Fit principal components to the training images that `ids` names; the share of the spread that they hold."""
-    embedding = method.embedding
-    found = principal_axes(projected(embedding, inputs, ids), reduce.dim, whiten=reduce.whiten)
-    embedding.reduce(found.axes.to(method.centre.device), found.offset.to(method.centre.device))
-    method.centre = centre(method, inputs, ids).to(method.centre.device)
-    return found.kept
-
-
 def held_out(root: Path, splits: Sequence[str]) -> list[NDArray[np.int64]]:
     """Class by class the ids of upright images of the validation classes, or of training classes where those are
     trained on too; of SHOWN_IMAGES at most."""
@@ -149,14 +132,6 @@ def space(method: Method, inputs: Pixels, members: Sequence[NDArray[np.int64]]) 
         return {}
     points = embed(method, inputs, np.concatenate(members))
     return rounded(geometry(points, labels_of(members)))
-
-
-def make_deterministic(seed: int) -> None:
-    """The same seed gives the same weights, bit for bit, on one machine with one number of threads."""
-    seed_everything(seed)
-    torch.use_deterministic_algorithms(True)
-    # Filling fresh memory, which deterministic mode adds, costs time and changes no result here.
-    torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
 
 
 def write_log(path: Path, records: Any, steps: int, unit: str) -> list[dict[str, Any]]:

@@ -1,4 +1,4 @@
-"""The network that params.yaml asks for, as it stands before it is trained."""
+"""The embedding that the settings describe, before training."""
 
 import hashlib
 from dataclasses import asdict
@@ -8,16 +8,16 @@ from typing import Any
 from torch import nn
 
 from kshot.errors import CheckpointError
-from kshot.lifecycle.project.files import file_md5
 from kshot.nets.backbones import Start, input_of
 from kshot.nets.embedding import Embedding
 from kshot.params.schema import Params
 
 
-def new_embedding(root: Path, params: Params) -> Embedding:
-    """The embedding of params.yaml with the weights that it starts from.
+def new_embedding(params: Params, root: Path) -> Embedding:
+    """The embedding that `params` describes, with the weights that it starts from.
 
-    Raises ParamsError and CheckpointError for what cannot be had or does not fit.
+    root: the folder that `train.checkpoint` is relative to. Raises ParamsError for weights that cannot be had, and
+    CheckpointError for weights that do not fit.
     """
     train = params.train
     checkpoint = root / train.checkpoint if train.checkpoint else None
@@ -56,7 +56,8 @@ def settings(params: Params) -> dict[str, Any]:
 
 def _check_content(path: Path, wanted: str | None) -> None:
     """Raise CheckpointError for a file that is not the one that params.yaml was written for."""
-    found = file_md5(path)
+    with path.open("rb") as file:
+        found = hashlib.file_digest(file, "md5").hexdigest()
     if wanted not in (None, found):
         raise CheckpointError(
             f"{path.name} holds other weights (md5 {found[:8]}) than params.yaml says (train.checkpoint_md5 "

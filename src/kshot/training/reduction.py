@@ -1,0 +1,23 @@
+"""Principal components of the training images, fitted once a method is trained."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kshot.data.batches import Pixels
+from kshot.methods.method import Method
+from kshot.nets.embedding import projected
+from kshot.nets.pca import principal_axes
+from kshot.params.train import Reduce
+from kshot.training.loop import centre
+
+
+def fit_reduction(method: Method, inputs: Pixels, ids: NDArray[np.int64], reduce: Reduce) -> float:
+    """Fit principal components to the training images that `ids` names.
+
+    Returns the share of the spread that the components keep.
+    """
+    embedding = method.embedding
+    found = principal_axes(projected(embedding, inputs, ids), reduce.dim, whiten=reduce.whiten)
+    embedding.reduce(found.axes.to(method.centre.device), found.offset.to(method.centre.device))
+    method.centre = centre(method, inputs, ids).to(method.centre.device)
+    return found.kept
