@@ -65,11 +65,13 @@ def decoded(source: bytes | Path, channels: int, largest: int = LARGEST) -> Iter
     with DECODING.holding(needed):
         with opened(source, largest) as image:
             image.load()
-            pixels = _to_pixels(ImageOps.exif_transpose(image), image.format, channels)
+            pixels = image_pixels(image, channels)
         yield pixels
 
 
-def _to_pixels(image: Image.Image, kind: str | None, channels: int) -> Pixels:
+def image_pixels(image: Image.Image, channels: int) -> Pixels:
+    """The pixels of an image that Pillow has opened, as `decode` takes them from a file."""
+    image, kind = ImageOps.exif_transpose(image), image.format
     image = _to_8_bits(image, kind)
     if image.has_transparency_data:
         image = image.convert("RGBA")

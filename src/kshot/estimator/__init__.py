@@ -1,0 +1,1 @@
+"""The public Python API: models, a scikit-learn classifier, training from a folder, evaluation on drawn episodes."""

@@ -1,0 +1,116 @@
+"""The accuracy of a model on episodes that are drawn from labelled images."""
+
+import hashlib
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from kshot.data.episodes import EpisodeSet, draw_episodes
+from kshot.errors import DataError, NotConverged, ParamsError
+from kshot.estimator.few_shot_classifier import FewShotClassifier, check_classifier, checked_labels
+from kshot.estimator.few_shot_model import FewShotModel
+from kshot.estimator.image_arrays import Images, prepared
+from kshot.estimator.train_settings import shipped
+from kshot.evaluation.classifier import scorer
+from kshot.evaluation.evaluate import accuracies, answer_episodes, embed_once
+from kshot.params.schema import Protocol
+from kshot.statistics import Interval, mean_interval
+
+
+def evaluate(
+    model: FewShotModel | FewShotClassifier,
+    images: Images,
+    labels: ArrayLike,
+    n_way: int = 5,
+    k_shot: int = 1,
+    n_query: int | None = None,
+    n_episodes: int | None = None,
+    seed: int = 0,
+) -> Interval:
+    """Mean accuracy over episodes drawn from `images`, with its 95 % interval.
+
+    model:      a model, or a classifier, whose own way to classify is then measured and whose classes do not matter
+    images:     N images of any kind that `FewShotModel.fit` takes; labels: (N,)
+    n_way:      classes of an episode, drawn without repetition; k_shot: support images of each
+    n_query:    queries of each class; None: 15, as in params.yaml, or as many as the smallest class leaves
+    n_episodes: None: 1000, as in params.yaml
+    seed:       of the episodes; the same seed and images give every model the same episodes
+
+    Classes that the model was trained on flatter it: evaluate on others (`model.trained_on`). Images that look equal to
+    the model count once. Returns `Interval(mean, low, high)`, shares in [0, 1]; see
+    `kshot.statistics.mean_interval`. Raises DataError for too few classes or images, ParamsError for a number too low.
+
+    >>> import kshot
+    >>> kshot.evaluate(model, images, labels, n_way=5, k_shot=1)  # doctest: +SKIP
+    Interval(mean=0.9712, low=0.9684, high=0.9738)
+    """
+    defaults = shipped().episodes
+    n_episodes = defaults.n_episodes if n_episodes is None else n_episodes
+    for name, value, least in (("n_way", n_way, 2), ("k_shot", k_shot, 1), ("n_episodes", n_episodes, 2)):
+        if value < least:
+            raise ParamsError(f"{name} is {value}; needs at least {least}")
+    if n_query is not None and n_query < 1:
+        raise ParamsError(f"n_query is {n_query}; needs at least 1")
+    unfitted, head = _unfitted(model)
+    pixels = prepared(images, unfitted.ingest)
+    members = members_of(pixels, checked_labels(labels, len(pixels)))
+    episodes = _drawn(members, n_way, k_shot, n_query or defaults.n_query, n_query is None, n_episodes, seed)
+    points = embed_once(unfitted.method, pixels, episodes.support, episodes.query)
+    try:
+        predicted = answer_episodes(points, episodes, scorer(unfitted.method, head))
+    except (ValueError, NotConverged) as error:
+        raise DataError(f"classifier {head} cannot classify these episodes: {error}") from None
+    return mean_interval(accuracies(predicted))
+
+
+def members_of(pixels: NDArray[np.uint8], labels: NDArray[np.generic]) -> dict[str, NDArray[np.int64]]:
+    """Label, as text, to the places of its images, each content once a class, in the order of the labels."""
+    content = np.array([hashlib.sha256(image.tobytes()).hexdigest() for image in pixels])
+    found = {}
+    for label in np.unique(labels):
+        places = np.flatnonzero(labels == label)
+        _, first = np.unique(content[places], return_index=True)
+        found[str(label)] = places[np.sort(first)]
+    return found
+
+
+def _drawn(
+    members: dict[str, NDArray[np.int64]],
+    n_way: int,
+    k_shot: int,
+    n_query: int,
+    fewer: bool,
+    n_episodes: int,
+    seed: int,
+) -> EpisodeSet:
+    """The episodes of `seed`; with `fewer`, of as many queries as the smallest class leaves where those are fewer."""
+    if n_way > len(members):
+        raise DataError(f"n_way is {n_way}, and the images are of {len(members)} classes; needs {len(members)} at most")
+    smallest = min(members, key=lambda name: len(members[name]))
+    left = len(members[smallest]) - k_shot
+    n_query = min(n_query, left) if fewer else n_query
+    if n_query < 1 or n_query > left:
+        raise DataError(
+            f"class {smallest!r} has {len(members[smallest])} different images; "
+            f"k_shot {k_shot} and {max(1, n_query)} queries need {k_shot + max(1, n_query)}: lower them, or add images"
+        )
+    return draw_episodes(
+        list(members.values()),
+        [""] * len(members),
+        np.arange(len(members)),
+        Protocol(n_way, k_shot, within_group=False),
+        n_query=n_query,
+        n_episodes=n_episodes,
+        generator=np.random.default_rng(seed),
+    )
+
+
+def _unfitted(model: FewShotModel | FewShotClassifier) -> tuple[FewShotModel, str]:
+    """The model, and the name of the classifier that is measured."""
+    if isinstance(model, FewShotClassifier):
+        unfitted = model.unfitted()
+        check_classifier(model.classifier, unfitted)
+        return unfitted, model.classifier or unfitted.answering.head
+    if not isinstance(model, FewShotModel):
+        raise ParamsError(f"model is {type(model).__name__}; needs what kshot.load or kshot.train returns")
+    return model, model.answering.head

@@ -1,0 +1,173 @@
+"""A few-shot classifier by scikit-learn's conventions: a trained model and the classes it was fitted to."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import ArrayLike, NDArray
+from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.utils.validation import check_is_fitted
+
+from kshot.classifiers import OWN, SIMPLE_SHOT
+from kshot.classifiers.prototype import prototype_head
+from kshot.classifiers.table import HEADS
+from kshot.errors import DataError, NotConverged, ParamsError
+from kshot.estimator.few_shot_model import FewShotModel
+from kshot.estimator.image_arrays import Images, as_list
+from kshot.estimator.load_model import load
+from kshot.evaluation.classifier import scorer
+
+
+class FewShotClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
+    """Classifies images by a few labelled images a class, without training.
+
+    model:      a `FewShotModel`, or what `kshot.load` takes
+    classifier: how queries are classified from embeddings; None: as the model was evaluated. Others are prototype,
+                simple_shot, nearest_neighbour, attention, cosine_classifier, logistic_regression, and transductive
+                (all queries of one call together) laplacian_shot and pt_map
+
+    By scikit-learn's convention `fit` sets attributes that end in an underscore and returns the classifier itself, so
+    that Pipeline, clone, cross_val_score and GridSearchCV work. Clones share the trained network, which never changes.
+
+    classes_         (n_classes,), the labels in their order
+    support_         float32 (N, D), the embedded support images
+    support_labels_  int64 (N,), their places in `classes_`
+    model_           the `FewShotModel`
+
+    >>> import kshot
+    >>> classifier = kshot.FewShotClassifier("model/", classifier="nearest_neighbour")  # doctest: +SKIP
+    >>> classifier.fit(images, labels).score(queries, truth)  # doctest: +SKIP
+    0.97
+    """
+
+    def __init__(self, model: FewShotModel | str | Path, classifier: str | None = None) -> None:
+        self.model = model
+        self.classifier = classifier
+
+    def fit(self, X: Images, y: ArrayLike) -> FewShotClassifier:
+        """Embed the support images `X` with the labels `y` (N,); returns self.
+
+        X: N paths, bytes of image files, PIL images or uint8 arrays, or one uint8 array (N, H, W, C). Raises DataError
+        for images that cannot be read, fewer than two classes, and labels that do not fit the images; ParamsError for
+        a classifier that is not known.
+        """
+        images = as_list(X)
+        labels = checked_labels(y, len(images))
+        model = self.unfitted()
+        check_classifier(self.classifier, model)
+        self.classes_, self.support_labels_ = np.unique(labels, return_inverse=True)
+        if len(self.classes_) < 2:
+            raise DataError(f"labels names one class, {labels[0]!r}; needs two or more to tell apart")
+        self.support_ = model.embed(images)
+        self.model_ = model
+        return self
+
+    def unfitted(self) -> FewShotModel:
+        """The model that it is made from, loaded where it was given as a folder or an address."""
+        return self.model if isinstance(self.model, FewShotModel) else load(self.model)
+
+    def predict(self, X: Images) -> NDArray[Any]:
+        """The class of each query: (N,), of the labels' kind. Kinds of images and errors as in `fit`."""
+        found: NDArray[Any] = self.classes_[self.predict_proba(X).argmax(1)]
+        return found
+
+    def predict_proba(self, X: Images) -> NDArray[np.float64]:
+        """Softmax of the classifier's scores: float64 (N, n_classes), in the order of `classes_`, rows sum to 1.
+
+        It is not calibrated: 0.9 does not mean that nine of ten such predictions are right. For the nearest prototype
+        the scores are minus squared distances, whose scale follows from the training, so that shares near 0 and 1 are
+        common. Every image gets a class, also one of none of them: see `is_unknown`.
+        """
+        self._check_fitted()
+        scores = self._scores(torch.from_numpy(self.model_.embed(X)))
+        shares: NDArray[np.float64] = scores.softmax(1).double().numpy()
+        return shares
+
+    def is_unknown(self, X: Images) -> NDArray[np.bool_]:
+        """Whether each query is of none of the classes: bool (N,).
+
+        True where the Euclidean distance to every class mean exceeds the threshold that was stored with the model, set
+        on classes that it was not trained on. Raises DataError where the model has none: no classes were held out, or
+        its method has no fixed embedding.
+        """
+        self._check_fitted()
+        shots = len(self.support_) / len(self.classes_)
+        threshold = self.model_.answering.threshold(shots)
+        if threshold is None:
+            raise DataError(
+                "the model stores no threshold for unknown images; needs a model that was evaluated on held-out classes"
+            )
+        return self.distances(X).min(1) > threshold
+
+    def distances(self, X: Images) -> NDArray[np.float64]:
+        """Euclidean distance of each query to each class mean: float64 (N, n_classes), in the order of `classes_`."""
+        self._check_fitted()
+        query = torch.from_numpy(self.model_.transform(X))
+        squared = -self._by(prototype_head, query)
+        found: NDArray[np.float64] = squared.clamp_min(0).sqrt().double().numpy()
+        return found
+
+    def transform(self, X: Images) -> NDArray[np.float32]:
+        """The embeddings of N images: float32 (N, D), as `FewShotModel.transform`."""
+        self._check_fitted()
+        return self.model_.transform(X)
+
+    def _scores(self, query: torch.Tensor) -> torch.Tensor:
+        name = self.classifier or self.model_.answering.head
+        try:
+            return self._by(scorer(self.model_.method, name), query)
+        except (ValueError, NotConverged) as error:
+            raise DataError(f"classifier {name} cannot classify these images: {error}") from None
+
+    def _by(self, score: Callable[..., torch.Tensor], query: torch.Tensor) -> torch.Tensor:
+        support, labels = torch.from_numpy(self.support_), torch.from_numpy(self.support_labels_)
+        return score(support[None], labels, query[None], len(self.classes_))[0]
+
+    def _check_fitted(self) -> None:
+        check_is_fitted(self, "support_")
+
+    def __sklearn_clone__(self) -> FewShotClassifier:
+        return type(self)(**self.get_params(deep=False))
+
+
+def checked_labels(labels: ArrayLike, n_images: int) -> NDArray[Any]:
+    """`labels` as an array (n_images,). Raises DataError that names what does not fit."""
+    if isinstance(labels, str | bytes):
+        raise DataError(f"labels is the text {labels!r}; needs a list with one label an image")
+    try:
+        listed = list(labels)  # type: ignore[arg-type]
+    except TypeError:
+        raise DataError(f"labels is {labels!r}; needs a list with one label an image") from None
+    for place, label in enumerate(listed):
+        if label is None or label == "" or (isinstance(label, float | np.floating) and not np.isfinite(label)):
+            raise DataError(f"labels[{place}] is {label!r}; a support image needs a label")
+    if len(listed) > n_images:
+        raise DataError(
+            f"there are {len(listed)} labels for {n_images} images, so that labels[{n_images}] "
+            f"({listed[n_images]!r}) has no support image; needs one label an image"
+        )
+    if len(listed) < n_images:
+        raise DataError(f"there are {len(listed)} labels for {n_images} images; needs one label an image")
+    found = np.asarray(listed)
+    kinds = {type(label).__name__ for label in listed if not isinstance(label, str)}
+    if found.ndim != 1 or found.dtype.kind not in "biuUSf" or (found.dtype.kind in "US" and kinds - {"bytes"}):
+        found_kinds = ", ".join(sorted({type(label).__name__ for label in listed}))
+        raise DataError(f"labels are of type {found_kinds}; needs text, or whole numbers, for all images")
+    return found
+
+
+def check_classifier(name: str | None, model: FewShotModel) -> None:
+    """Raise ParamsError for a classifier that is not known, or that `model` has no embedding for."""
+    if name is None:
+        return
+    known = (OWN, SIMPLE_SHOT, *HEADS)
+    if name not in known:
+        near = "".join(f"; did you mean {near}?" for near in get_close_matches(str(name), known, n=1))
+        raise ParamsError(f"classifier is {name!r}; needs None or one of {', '.join(known)}{near}")
+    if name != OWN and not model.method.has_space:
+        raise ParamsError(f"classifier is {name}; {model.answering.method} has no fixed embedding: leave it None")

@@ -1,0 +1,122 @@
+"""A trained model that knows no classes yet: it embeds images, and learns classes from a few labelled ones."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from sklearn.base import BaseEstimator, TransformerMixin
+
+from kshot.errors import DataError
+from kshot.estimator.image_arrays import Images, prepared
+from kshot.evaluation.classifier import Answering, save_answering
+from kshot.methods.method import Method
+from kshot.methods.saving import save_method
+from kshot.nets.embedding import embed
+from kshot.params.schema import Ingest, recorded_ingest
+
+if TYPE_CHECKING:
+    from kshot.estimator.few_shot_classifier import FewShotClassifier
+
+FITTED_ONLY = ("predict", "predict_proba", "is_unknown", "score", "classes_")
+
+
+class FewShotModel(TransformerMixin, BaseEstimator):  # type: ignore[misc]
+    """A trained embedding, and how it answers; `kshot.load` and `kshot.train` return one.
+
+    It is a value: no method changes it. `fit` returns a new `FewShotClassifier`, so that one model serves any number of
+    sets of classes. In scikit-learn it is a transformer that needs no fitting: a step before any classifier. As the
+    last step of a Pipeline take `FewShotClassifier(model)`, whose `fit` follows scikit-learn and fills itself.
+
+    method:    the trained network, in evaluation mode
+    answering: the classifier that it was evaluated with, and its thresholds for unknown images
+
+    >>> import kshot
+    >>> model = kshot.load("model/")  # doctest: +SKIP
+    >>> shop = model.fit(["apple.jpg", "pear.jpg"], ["apple", "pear"])  # doctest: +SKIP
+    >>> shop.predict(["what_is_it.jpg"])  # doctest: +SKIP
+    array(['pear'], dtype='<U5')
+    """
+
+    def __init__(self, method: Method, answering: Answering) -> None:
+        self.method = method
+        self.answering = answering
+
+    @property
+    def ingest(self) -> Ingest:
+        """How an image is prepared: size, channels, invert, crop."""
+        return recorded_ingest(self.method.embedding.settings)
+
+    @property
+    def trained_on(self) -> tuple[str, ...]:
+        """The names of the classes that it was trained on; () where an old model does not say."""
+        return tuple(self.method.embedding.settings.get("trained_on", ()))
+
+    def fit(self, images: Images, labels: ArrayLike) -> FewShotClassifier:
+        """A classifier of the classes that `labels` names; the model stays as it is.
+
+        images: N paths, bytes of image files, PIL images or uint8 arrays, or one uint8 array (N, H, W, C).
+        labels: (N,), text or whole numbers, two classes or more. Raises DataError for images that cannot be read, and
+        for labels that do not fit them.
+        """
+        from kshot.estimator.few_shot_classifier import FewShotClassifier
+
+        fitted: FewShotClassifier = FewShotClassifier(self).fit(images, labels)
+        return fitted
+
+    def transform(self, images: Images) -> NDArray[np.float32]:
+        """The embeddings of N images: float32 (N, D).
+
+        Raises DataError for images that cannot be read, and for a method without a fixed embedding (maml, anil,
+        reptile).
+        """
+        if not self.method.has_space:
+            name = self.answering.method
+            raise DataError(f"the model was trained by {name}, which adapts to each episode and has no fixed embedding")
+        return self.embed(images)
+
+    def fit_transform(self, images: Images, labels: ArrayLike | None = None) -> NDArray[np.float32]:
+        """As `transform`; a trained embedding needs no fitting."""
+        return self.transform(images)
+
+    def embed(self, images: Images) -> NDArray[np.float32]:
+        """What `FewShotClassifier` compares: embeddings, or the pixels themselves for methods without a fixed one."""
+        pixels = prepared(images, self.ingest)
+        points: NDArray[np.float32] = embed(self.method, pixels, np.arange(len(pixels))).numpy()
+        return points
+
+    def save(self, folder: str | Path) -> None:
+        """Write the model into `folder`, which `kshot.load` reads; files of the same names are replaced."""
+        save_method(self.method, Path(folder))
+        save_answering(self.answering, Path(folder))
+
+    def __getattr__(self, name: str) -> Any:
+        # Called for what is not there: an unfitted model says what to do instead.
+        hint = "; the model is not fitted: classifier = model.fit(images, labels)" if name in FITTED_ONLY else ""
+        if hint:
+            hint += ", or kshot.FewShotClassifier(model) in a Pipeline"
+        raise AttributeError(f"FewShotModel has no {name}{hint}")
+
+    def get_params(self, deep: bool = True) -> dict[str, Any]:
+        """{}: a trained model has nothing to set."""
+        return {}
+
+    def __sklearn_clone__(self) -> FewShotModel:
+        return FewShotModel(self.method, self.answering)  # the network never changes, so it is shared
+
+    def __sklearn_is_fitted__(self) -> bool:
+        return True
+
+    def __repr__(self) -> str:
+        settings, ingest = self.method.embedding.settings, self.ingest
+        by = f"{settings['loss']} loss" if settings.get("loss") else self.answering.method
+        colour = "grey" if ingest.channels == 1 else "RGB"
+        return (
+            f"FewShotModel({settings['backbone']}, trained by {by}, {ingest.size} x {ingest.size} {colour}, "
+            f"answers by {self.answering.by})"
+        )
+
+    def _repr_mimebundle_(self, **kwargs: Any) -> dict[str, str]:
+        return {"text/plain": repr(self)}  # scikit-learn would draw the whole network

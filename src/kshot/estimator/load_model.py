@@ -1,0 +1,76 @@
+"""A trained model from a folder, or a version of it from an MLflow registry."""
+
+import importlib
+import tempfile
+from pathlib import Path
+
+from kshot.classifiers import OWN
+from kshot.errors import CheckpointError
+from kshot.estimator.few_shot_model import FewShotModel
+from kshot.evaluation.classifier import ANSWERING, Answering, answering_method, answering_of, load_answering
+from kshot.methods.saving import METRIC
+from kshot.nets.devices import choose_device
+from kshot.nets.embedding import SETTINGS, load_settings
+from kshot.params.methods import METHODS
+
+REGISTERED = "models:/"
+INSIDE = Path("artifacts/embedding")  # of the folder that MLflow keeps a registered model in
+EVALUATED = Path("reports/evaluation")  # of a project, beside its folder model/
+
+
+def load(model: str | Path, device: str = "auto") -> FewShotModel:
+    """The model in a folder, or a registered one by its address.
+
+    model: a folder that `FewShotModel.save` wrote, the folder model/ of a project (answered as the project's last
+    evaluation did), a folder that MLflow downloaded, or "models:/NAME@ALIAS" and "models:/NAME/VERSION" where mlflow
+    is installed: in a project from its own store, elsewhere from the store that MLflow is set to.
+    device: auto, cpu, cuda or mps. Raises CheckpointError for a folder without a whole model, RegistryError for an
+    address that cannot be followed, ParamsError for a device that this machine lacks.
+
+    >>> import kshot
+    >>> kshot.load("model/")  # doctest: +SKIP
+    FewShotModel(conv4, trained by triplet loss, 28 x 28 grey, answers by prototype)
+    """
+    if str(model).startswith(REGISTERED):
+        with tempfile.TemporaryDirectory() as scratch:
+            return from_folder(_fetched(str(model), Path(scratch)), device)
+    return from_folder(Path(model), device)
+
+
+def from_folder(folder: Path, device: str = "auto") -> FewShotModel:
+    """The model in `folder`; see `load`."""
+    if not (folder / SETTINGS).is_file() and (folder / INSIDE / SETTINGS).is_file():
+        folder = folder / INSIDE
+    if not folder.is_dir():
+        raise CheckpointError(f"{folder} is no folder; needs a model's folder, such as model/ of a project")
+    if not (folder / SETTINGS).is_file():
+        raise CheckpointError(f"{folder} holds no {SETTINGS}; needs a model's folder, such as model/ of a project")
+    try:
+        answering = _answering(folder)
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise CheckpointError(
+            f"{folder}: {ANSWERING} or {SETTINGS} cannot be read ({error}); save the model again"
+        ) from None
+    return FewShotModel(answering_method(folder, answering, choose_device(device)), answering)
+
+
+def _answering(folder: Path) -> Answering:
+    """How the model answers: as is stored with it, or as its project's evaluation did, or in the way of its method."""
+    if (folder / ANSWERING).is_file():
+        return load_answering(folder)
+    settings = load_settings(folder)
+    name = settings.get("method", METRIC)["name"]
+    evaluated = folder.resolve().parent / EVALUATED
+    if (evaluated / ANSWERING).is_file() and (found := load_answering(evaluated)).method == name:
+        return found
+    if name not in METHODS:
+        raise ValueError(f"unknown method {name}")
+    return answering_of(name, OWN, settings.get("batch_norm", "eval"))
+
+
+def _fetched(address: str, scratch: Path) -> Path:
+    """The folder of a registered model, downloaded into `scratch`."""
+    # The registry is part of the ring around the science, which knows nothing of it: found by name, only when asked.
+    fetched = importlib.import_module(f"{__name__.partition('.')[0]}.lifecycle.serving.fetched_model")
+    found: Path = fetched.fetch(address, scratch)
+    return found

@@ -1,0 +1,261 @@
+"""Training from a folder of images, without a project: images in, a model out."""
+
+import tempfile
+import warnings
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from tqdm import tqdm
+
+from kshot.data.batches import Pixels, gather, resident
+from kshot.data.episodes import EpisodeSet, draw_episodes
+from kshot.data.splits import rank
+from kshot.errors import DataError, ParamsError
+from kshot.estimator.class_folders import ClassFolders, read_class_folders
+from kshot.estimator.episode_accuracy import members_of
+from kshot.estimator.few_shot_model import FewShotModel
+from kshot.estimator.image_arrays import prepared
+from kshot.estimator.load_model import from_folder
+from kshot.estimator.train_settings import shipped, train_settings
+from kshot.evaluation.classifier import Answering, answering_of, save_answering
+from kshot.evaluation.evaluate import embed_once
+from kshot.evaluation.open_set import calibrate
+from kshot.methods.method import Method
+from kshot.methods.saving import save_method
+from kshot.nets.devices import choose_device
+from kshot.nets.embedding import Embedding
+from kshot.nets.new_embedding import new_embedding
+from kshot.params.schema import Params, Protocol
+from kshot.training.loop import Done, Step, Validation, meta_train
+from kshot.training.new_method import new_method
+from kshot.training.random_state import deterministic
+from kshot.training.reduction import fit_reduction
+
+LEAST_HELD_OUT = 5  # classes: below that a validation is 4-way at most; no other number was tried
+LARGEST_SHARE = 1 / 3  # of the classes that validation may take; where 5 are more, all classes are trained on
+
+
+class Divided(NamedTuple):
+    """The classes to train on and to validate on, and those of a test folder, which are not used."""
+
+    train: tuple[str, ...]
+    val: tuple[str, ...]
+    test: tuple[str, ...]
+
+
+def train(
+    folder: str | Path,
+    *,
+    loss: str | None = None,
+    method: str | None = None,
+    steps: int | None = None,
+    seed: int | None = None,
+    device: str | None = None,
+    progress: bool = True,
+    **settings: Any,
+) -> FewShotModel:
+    """Train a model on the images below `folder`, and validate it on classes that are held out of the training.
+
+    folder:   folder/CLASS/image.png, the class being the path of any depth; or folder/train/CLASS/..., with val/ and
+              perhaps test/, which is not used. Otherwise the shipped share of the classes, 15 %, is held out for
+              validation, at least 5; of fewer than 15 classes none is, so that all train for all steps.
+    loss:     of the method metric, such as "triplet" or "supervised_contrastive"; see docs/losses.md
+    method:   such as "prototypical", "maml" or "matching"; see docs/methods.md. Neither: as shipped
+    steps, seed, device: as train.steps, train.seed and train.device of params.yaml
+    progress: whether a bar is shown, and one line of what is trained on
+    settings: any other key of the sections train and ingest of params.yaml, such as size=64, channels=3, invert=False,
+              backbone="resnet12", margin=0.2; what is not named is as shipped (kshot/template/params.yaml), but that
+              batches are no larger than the data
+
+    Files that are no images by name are left out with a warning. The model stores thresholds for `is_unknown` where
+    classes were held out. The same seed, images and machine give the same model. Raises DataError for a folder without
+    two classes of two images each and for an image that cannot be read, ParamsError for settings that do not fit,
+    TrainingDiverged for a loss that is no longer a number.
+
+    >>> import kshot
+    >>> model = kshot.train("letters/", loss="triplet", steps=600)  # doctest: +SKIP
+    >>> model.save("model/")  # doctest: +SKIP
+    """
+    named = {"loss": loss, "method": method, "steps": steps, "seed": seed, "device": device}
+    changes = {key: value for key, value in named.items() if value is not None} | settings
+    _check_settings(changes)
+    found = read_class_folders(Path(folder))
+    divided = divide(found, changes.get("seed", shipped().train.seed))
+    files = {name: found.files[name] for name in (*divided.train, *divided.val)}
+    smallest = _smallest({name: files[name] for name in divided.train})
+    params = train_settings(changes, len(divided.train), smallest)
+    labels = np.array([name for name, paths in files.items() for _ in paths])
+    pixels = prepared([path for paths in files.values() for path in paths], params.ingest, str(folder))
+    if found.left_out:
+        warnings.warn(_left_out(found, Path(folder)), stacklevel=2)
+    if progress:
+        tqdm.write(_announced(params, divided, len(pixels)))
+    return _trained(params, divided, pixels, labels, progress=progress)
+
+
+def divide(found: ClassFolders, seed: int) -> Divided:
+    """Which classes are trained on and which validate. Raises DataError for fewer than two to train on."""
+    train, val, test = (
+        tuple(name for name in found.files if found.splits.get(name, "train") == split)
+        for split in ("train", "val", "test")
+    )
+    if not val:
+        held = _held_out(train, seed)
+        train, val = tuple(name for name in train if name not in held), tuple(name for name in train if name in held)
+    if len(train) < 2:
+        raise DataError(f"there is {len(train)} class to train on ({', '.join(train)}); needs 2 or more")
+    return Divided(train, val, test)
+
+
+def _held_out(names: Sequence[str], seed: int) -> set[str]:
+    """The classes that validate: whole groups where there are several, else classes by rank; none of too few."""
+    wanted = max(LEAST_HELD_OUT, round(shipped().split.val * len(names)))
+    most = len(names) * LARGEST_SHARE
+    if wanted > most:
+        return set()
+    groups: dict[str, list[str]] = {}
+    for name in names:
+        groups.setdefault(name.rpartition("/")[0], []).append(name)
+    chosen: set[str] = set()
+    if len(groups) >= 3 and "" not in groups:
+        for group in rank(groups, seed):
+            if len(chosen) < wanted and len(chosen) + len(groups[group]) <= most:
+                chosen |= set(groups[group])
+    return chosen if len(chosen) >= LEAST_HELD_OUT else set(rank(names, seed)[:wanted])
+
+
+def _trained(
+    params: Params, divided: Divided, pixels: NDArray[np.uint8], labels: NDArray[np.str_], *, progress: bool
+) -> FewShotModel:
+    train, device = params.train, choose_device(params.train.device)
+    members = members_of(pixels, labels)
+    held = [members[name] for name in divided.val]
+    learnt = [np.flatnonzero(labels == name) for name in divided.train]
+    with deterministic(train.seed, device):
+        embedding = new_embedding(params, Path())
+        method = new_method(embedding, train, divided.train).method
+        method = method.to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        inputs = resident(_features(embedding, pixels, params, device) if train.held else pixels, device)
+        records = meta_train(
+            method,
+            inputs,
+            learnt,
+            divided.train,
+            train,
+            groups=[name.rpartition("/")[0] for name in divided.train],
+            validation=_episodes(params, held, params.episodes.protocols[train.validation_protocol]),
+        )
+        _follow(records, train.steps, progress=progress)
+        if train.reduce.wanted:
+            fit_reduction(method, inputs, np.concatenate(learnt), train.reduce)
+        embedding.settings["device"] = device.type
+        return _as_saved(method, _answering(method, params, inputs, held), device)
+
+
+def _follow(records: Any, steps: int, *, progress: bool) -> None:
+    """Train, showing loss and validation accuracy."""
+    shown: dict[str, str] = {}
+    with tqdm(total=steps, desc="train", unit="step", disable=not progress) as bar:
+        for record in records:
+            bar.update(record.step - bar.n)
+            if isinstance(record, Step):
+                shown["loss"] = f"{record.loss:.4f}"
+            if isinstance(record, Validation):
+                shown["validation"] = f"{record.val_accuracy:.1%}"
+            bar.set_postfix(shown, refresh=False)
+            if isinstance(record, Done) and progress:
+                bar.write(record.reason)
+
+
+def _answering(method: Method, params: Params, inputs: Pixels, held: Sequence[NDArray[np.int64]]) -> Answering:
+    """How the model answers, with thresholds set on the classes that were held out, as stage evaluate sets them."""
+    evaluate = params.evaluate
+    answering = answering_of(params.train.method, evaluate.head, method.batch_norm, evaluate.views)
+    if not method.has_space:
+        return answering
+    # Of two protocols with as many shots the one with more classes, as stage evaluate takes it.
+    protocols = sorted(params.episodes.protocols.values(), key=lambda protocol: protocol.n_way)
+    sets = {protocol.k_shot: _episodes(params, held, protocol) for protocol in protocols}
+    known = {shots: episodes for shots, episodes in sets.items() if episodes is not None}
+    if not known:
+        return answering
+    method.embedding.autocast = False  # as the model will be asked
+    points = embed_once(method, inputs, *(ids for episodes in known.values() for ids in episodes[:2]))
+    limits = {shots: calibrate(points, episodes, evaluate.accept_known) for shots, episodes in known.items()}
+    return replace(answering, thresholds=limits)
+
+
+def _episodes(params: Params, held: Sequence[NDArray[np.int64]], protocol: Protocol) -> EpisodeSet | None:
+    """Episodes of `protocol` over the held-out classes, smaller where those are few; None where there are none."""
+    usable = [ids for ids in held if len(ids) > protocol.k_shot]
+    n_way = min(protocol.n_way, len(usable))
+    if params.train.method == "mann":  # it knows as many labels as a training episode has classes
+        n_way = min(n_way, params.train.n_way or params.train.classes_per_batch)
+    if n_way < 2:
+        return None
+    n_query = min(params.episodes.queries(protocol), min(map(len, usable)) - protocol.k_shot)
+    return draw_episodes(
+        usable,
+        [""] * len(usable),
+        np.arange(len(usable)),
+        Protocol(n_way, protocol.k_shot, within_group=False),
+        n_query=n_query,
+        n_episodes=params.episodes.n_episodes,
+        generator=np.random.default_rng(params.episodes.seed),
+    )
+
+
+def _features(
+    embedding: Embedding, pixels: NDArray[np.uint8], params: Params, device: torch.device
+) -> NDArray[np.float32]:
+    """What a frozen backbone makes of every image, as stage embed does."""
+    embedding.eval()
+    embedding.autocast = params.embed.precision == "bf16"
+    with torch.inference_mode():
+        parts = torch.arange(len(pixels)).split(params.embed.batch_size)  # type: ignore[no-untyped-call]
+        return torch.cat([embedding.features(gather(pixels, part).to(device)).float().cpu() for part in parts]).numpy()
+
+
+def _as_saved(method: Method, answering: Answering, device: torch.device) -> FewShotModel:
+    """The model as it is loaded from a folder: without what training alone needs."""
+    with tempfile.TemporaryDirectory() as scratch:
+        save_method(method, Path(scratch))
+        save_answering(answering, Path(scratch))
+        return from_folder(Path(scratch), device.type)
+
+
+def _check_settings(changes: Mapping[str, Any]) -> None:
+    """Raise ParamsError for an unknown setting before any image is read."""
+    train_settings(changes, n_classes=shipped().train.classes_per_batch, smallest=shipped().train.images_per_class)
+    if changes.get("splits") is not None:
+        raise ParamsError("splits is a setting of projects; here the folder says which classes are trained on")
+
+
+def _smallest(files: Mapping[str, Sequence[Path]]) -> int:
+    name = min(files, key=lambda name: len(files[name]))
+    if len(files[name]) < 2:
+        raise DataError(f"class {name!r} has 1 image; training needs 2 or more of each class: add images, or drop it")
+    return len(files[name])
+
+
+def _left_out(found: ClassFolders, folder: Path) -> str:
+    first = ", ".join(path.relative_to(folder).as_posix() for path in found.left_out[:3])
+    more = f" and {len(found.left_out) - 3} more" if len(found.left_out) > 3 else ""
+    return f"left out, as no image by name or in no class folder: {first}{more}"
+
+
+def _announced(params: Params, divided: Divided, n_images: int) -> str:
+    train, size = params.train, params.ingest.size
+    by = f"{train.loss} loss" if train.method == "metric" else train.method
+    colour = "grey" if params.ingest.channels == 1 else "RGB"
+    val = f", {len(divided.val)} held out to validate" if divided.val else ", none held out (too few)"
+    test = f", {len(divided.test)} of the test folder not used" if divided.test else ""
+    return (
+        f"{train.backbone} by {by}: {n_images:,} images, {size} x {size} {colour}; "
+        f"{len(divided.train)} classes to train on{val}{test}"
+    )
