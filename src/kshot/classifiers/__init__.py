@@ -6,7 +6,30 @@ the classes is not calibrated: it is no probability. Inductive heads answer each
 all queries of an episode at once, which is another task, and every figure of theirs says so.
 """
 
+import importlib
+
 OWN = "method"  # no head of these: as the method that was trained answers
 SIMPLE_SHOT = "simple_shot"  # inductive; needs the mean of the training images besides
 INDUCTIVE = ("prototype", "nearest_neighbour", "attention", "cosine_classifier", "logistic_regression")
 TRANSDUCTIVE = ("laplacian_shot", "pt_map")
+
+_FUNCTIONS = {  # imported when first used: settings are checked without torch
+    "attention_head": "attention",
+    "cosine_classifier_head": "cosine_classifier",
+    "laplacian_shot_head": "laplacian_shot",
+    "logistic_regression_head": "logistic_regression",
+    "nearest_neighbour_head": "nearest_neighbour",
+    "prototype_head": "prototype",
+    "pt_map_head": "pt_map",
+    "simple_shot_head": "simple_shot",
+}
+
+
+def __getattr__(name: str) -> object:
+    if name not in _FUNCTIONS:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(importlib.import_module(f"{__name__}.{_FUNCTIONS[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_FUNCTIONS})

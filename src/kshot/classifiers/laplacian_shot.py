@@ -19,9 +19,12 @@ def laplacian_shot_head(
 
     Embeddings are centred on their own set, support or query, and brought to unit length; prototypes are moved towards
     the queries (section 3.4); `weight` is the paper's lambda, `neighbours` its k less one: the authors' code counts a
-    query as the first of its own three. Shapes as in `kshot.classifiers`; Q must be above `neighbours`. Raises
-    NotConverged where the last update still moves a share by more than TOLERANCE.
+    query as the first of its own three. Shapes as in `kshot.classifiers`; Raises
+    ValueError unless Q is above `neighbours`, and NotConverged where the last update still moves a share by more than
+    TOLERANCE.
     """
+    if query.shape[1] <= neighbours:
+        raise ValueError(f"it compares queries with each other; needs {neighbours + 1} or more, got {query.shape[1]}")
     support, query = (unit_length(part - part.mean(1, keepdim=True)) for part in (support, query))
     means = _rectified(support, labels, query, n_way)
     unary = squared_euclidean(query, means)

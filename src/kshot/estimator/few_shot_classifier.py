@@ -62,7 +62,7 @@ class FewShotClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         check_classifier(self.classifier, model)
         self.classes_, self.support_labels_ = np.unique(labels, return_inverse=True)
         if len(self.classes_) < 2:
-            raise DataError(f"labels names one class, {labels[0]!r}; needs two or more to tell apart")
+            raise DataError(f"labels names one class, {labels.tolist()[0]!r}; needs two or more to tell apart")
         self.support_ = model.embed(images)
         self.model_ = model
         return self
@@ -73,7 +73,8 @@ class FewShotClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
 
     def predict(self, X: Images) -> NDArray[Any]:
         """The class of each query: (N,), of the labels' kind. Kinds of images and errors as in `fit`."""
-        found: NDArray[Any] = self.classes_[self.predict_proba(X).argmax(1)]
+        shares = self.predict_proba(X)
+        found: NDArray[Any] = self.classes_[shares.argmax(1)]
         return found
 
     def predict_proba(self, X: Images) -> NDArray[np.float64]:

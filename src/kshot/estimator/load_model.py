@@ -4,8 +4,10 @@ import importlib
 import tempfile
 from pathlib import Path
 
+import torch
+
 from kshot.classifiers import OWN
-from kshot.errors import CheckpointError
+from kshot.errors import CheckpointError, ParamsError
 from kshot.estimator.few_shot_model import FewShotModel
 from kshot.evaluation.classifier import ANSWERING, Answering, answering_method, answering_of, load_answering
 from kshot.methods.saving import METRIC
@@ -51,7 +53,14 @@ def from_folder(folder: Path, device: str = "auto") -> FewShotModel:
         raise CheckpointError(
             f"{folder}: {ANSWERING} or {SETTINGS} cannot be read ({error}); save the model again"
         ) from None
-    return FewShotModel(answering_method(folder, answering, choose_device(device)), answering)
+    return FewShotModel(answering_method(folder, answering, _device(device)), answering)
+
+
+def _device(name: str) -> torch.device:
+    try:
+        return choose_device(name)
+    except ParamsError as error:
+        raise ParamsError(str(error).removeprefix("params.yaml: train.")) from None
 
 
 def _answering(folder: Path) -> Answering:

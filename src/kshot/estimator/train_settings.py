@@ -64,7 +64,8 @@ def train_settings(changes: Mapping[str, Any], n_classes: int, smallest: int) ->
     most = {"classes_per_batch": n_classes, "images_per_class": smallest}
     fitted = {key: min(train[key], value) for key, value in most.items()}
     batch = changes.get("classes_per_batch", fitted["classes_per_batch"])
-    fitted["mine_neighbours"] = min(train["mine_neighbours"], batch - 1)
+    if isinstance(batch, int):
+        fitted["mine_neighbours"] = min(train["mine_neighbours"], batch - 1)
     for key, value in {**fitted, **LOSS_NEEDS.get(loss or "", {}), **changes}.items():
         section = content[where[key]]
         section[key] = (
