@@ -37,7 +37,7 @@ def read_class_folders(folder: Path) -> ClassFolders:
         place = path.relative_to(folder)
         (images if path.suffix.lower() in endings and len(place.parts) > 1 else left_out).append(place)
     if not images:
-        found = f"{len(left_out)} files" if left_out else "no file"
+        found = f"{len(left_out)} file{'s' if len(left_out) > 1 else ''}" if left_out else "no file"
         raise DataError(f"{folder} holds {found} and no image in a class folder; needs folder/CLASS/image.png")
     names = {place.parts[0] for place in images}
     named = all(split_named(name) for name in names) and all(len(place.parts) > 2 for place in images)

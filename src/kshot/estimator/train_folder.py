@@ -194,8 +194,6 @@ def _episodes(params: Params, held: Sequence[NDArray[np.int64]], protocol: Proto
     """Episodes of `protocol` over the held-out classes, smaller where those are few; None where there are none."""
     usable = [ids for ids in held if len(ids) > protocol.k_shot]
     n_way = min(protocol.n_way, len(usable))
-    if params.train.method == "mann":  # it knows as many labels as a training episode has classes
-        n_way = min(n_way, params.train.n_way or params.train.classes_per_batch)
     if n_way < 2:
         return None
     n_query = min(params.episodes.queries(protocol), min(map(len, usable)) - protocol.k_shot)

@@ -71,6 +71,10 @@ def train_settings(changes: Mapping[str, Any], n_classes: int, smallest: int) ->
         section[key] = (
             {**section[key], **value} if isinstance(section[key], dict) and isinstance(value, dict) else value
         )
+    if method == "mann":  # it knows as many labels as a training episode has classes
+        labels = train["n_way"] or train["classes_per_batch"]
+        for protocol in content["episodes"]["protocols"].values():
+            protocol["n_way"] = min(protocol["n_way"], labels)
     try:
         return params_from(content)
     except ParamsError as error:
