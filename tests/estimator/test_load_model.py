@@ -72,7 +72,7 @@ def test_a_registered_model_is_loaded_by_its_alias_and_predicts_as_it_is_served(
     (tmp_path / layout.EVALUATION).mkdir(parents=True)
     save_answering(model.answering, tmp_path / layout.EVALUATION)
     store.connect(tmp_path)
-    run = mlflow.MlflowClient().create_run(mlflow.get_experiment_by_name(store.EXPERIMENT).experiment_id)
+    run = mlflow.MlflowClient().create_run(mlflow.get_experiment_by_name("kshot").experiment_id)
     logged = package.log_model(tmp_path, tmp_path / layout.MODEL, run.info.run_id)
     mlflow.register_model(logged.address, "shop")
     mlflow.MlflowClient().set_registered_model_alias("shop", "champion", "1")
