@@ -19,7 +19,7 @@ from sklearn.datasets import load_digits, load_sample_images
 from kshot.drift.measures import Measure, Shape, held_samples, judge, statistics, take
 from kshot.glyphs.draw import draw
 from kshot.lifecycle.drift.reference import Reference, look_at, read_reference
-from kshot.lifecycle.drift.source import NewPictures
+from kshot.lifecycle.drift.source import NewImages
 from kshot.lifecycle.registry import model_versions
 from kshot.lifecycle.sources.source_images import read_source
 
@@ -37,7 +37,7 @@ CLASSES, OF_EACH, REPEATS = 20, 10, 3  # of a sample that has drifted
 _drawn: dict[tuple[Shape, bool], list[dict[str, float]]] = {}
 
 
-def verdict(reference: Reference, new: NewPictures) -> list[Measure]:
+def verdict(reference: Reference, new: NewImages) -> list[Measure]:
     """The measures of new pictures, as `kshot drift` takes them."""
     held = reference.held
     shape = new.shape(max(1, round(float(np.median(np.bincount(held.labels))))))
@@ -49,7 +49,7 @@ def verdict(reference: Reference, new: NewPictures) -> list[Measure]:
     return judge(found, _drawn[shape, new.labelled])
 
 
-def looked_at(folder: Path, reference: Reference, rows: Callable[[list[str]], np.ndarray] | None = None) -> NewPictures:
+def looked_at(folder: Path, reference: Reference, rows: Callable[[list[str]], np.ndarray] | None = None) -> NewImages:
     """All pictures of a folder of classes, or those whose places `rows` of their labels are."""
     with tempfile.TemporaryDirectory() as scratch:
         pictures = read_source(folder, Path(scratch) / "unpacked", unlabelled=True).images
@@ -60,21 +60,21 @@ def looked_at(folder: Path, reference: Reference, rows: Callable[[list[str]], np
     names = sorted(set(labels))
     groups = {picture.group for picture in pictures}
     numbers = np.array([names.index(label) for label in labels])
-    return NewPictures(facts, numbers, names != [""], tuple(names), len(groups), len(labels), ())
+    return NewImages(facts, numbers, names != [""], tuple(names), len(groups), len(labels), ())
 
 
-def part(new: NewPictures, rows: np.ndarray, labelled: bool = True) -> NewPictures:
+def part(new: NewImages, rows: np.ndarray, labelled: bool = True) -> NewImages:
     """Some of the pictures, with or without their labels."""
     facts = type(new.facts)(new.facts.looks[rows], new.facts.points[rows], np.arange(len(rows)), (), ())
     names, labels = np.unique(new.labels[rows], return_inverse=True)
     if not labelled:
-        return NewPictures(facts, np.zeros(len(rows), np.int64), False, ("",), 0, len(rows), ())
+        return NewImages(facts, np.zeros(len(rows), np.int64), False, ("",), 0, len(rows), ())
     chosen = tuple(new.names[name] for name in names)
     groups = {name.rpartition("/")[0] for name in chosen}
-    return NewPictures(facts, labels, True, chosen, len(groups), len(rows), ())
+    return NewImages(facts, labels, True, chosen, len(groups), len(rows), ())
 
 
-def fresh_samples(new: NewPictures, kind: str, generator: np.random.Generator) -> Iterator[NewPictures]:
+def fresh_samples(new: NewImages, kind: str, generator: np.random.Generator) -> Iterator[NewImages]:
     """Samples of one drawing of the whole set."""
     groups = np.array([name.rpartition("/")[0] for name in new.names])
     for number in range(SAMPLES):
@@ -91,7 +91,7 @@ def fresh_samples(new: NewPictures, kind: str, generator: np.random.Generator) -
         yield part(new, np.concatenate(rows), labelled="no labels" not in kind)
 
 
-def false_alarms(reference: Reference, drawings: dict[int, NewPictures]) -> None:
+def false_alarms(reference: Reference, drawings: dict[int, NewImages]) -> None:
     """How many samples of fresh drawings are called drifted, by shape."""
     kinds = [
         *SHAPES,
@@ -182,7 +182,7 @@ def noticed(reference: Reference, drawings: dict[int, Path], known: set[str], ot
     print("|---|---|---|---|")
     seeds = list(drawings)[:REPEATS]
 
-    def row(kind: str, samples: list[NewPictures]) -> None:
+    def row(kind: str, samples: list[NewImages]) -> None:
         alarms: dict[str, int] = {}
         counts = [0, 0]
         for sample in samples:

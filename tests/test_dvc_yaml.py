@@ -80,7 +80,7 @@ def test_stage_module_command_and_section_bear_one_name(name: str) -> None:
 
 @pytest.mark.parametrize("name", STAGES)
 def test_no_section_hides_a_param_from_the_run_cache(name: str) -> None:
-    # DVC's key of a run leaves out whatever is called so, params too: another size would bring old pictures back.
+    # DVC's key of a run leaves out whatever is called so, params too: another size would bring old images back.
     hidden = {"size", "nfiles"}
     params = yaml.safe_load((ROOT / "params.yaml").read_text())
     for place in STAGES[name]["params"]:

@@ -12,7 +12,7 @@ KshotError                 every error meant for a person: one line, found - nee
 ├── NotConverged           a fit that did not reach its tolerance                  exit 1
 ├── AuditFailed            a link of a model's record does not hold                exit 10
 ├── NotReproduced          a model that did not, or cannot, come out again         exit 11
-├── Drifted                new pictures are not like those of training             exit 12
+├── Drifted                new images are not like those of training             exit 12
 ├── MustBeMended           kshot doctor found what keeps something from working    exit 13
 └── CheckFailed            an audit could not be made: kshot's own failure         exit 14
 """

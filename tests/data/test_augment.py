@@ -27,7 +27,7 @@ def test_each_knob_changes_every_image_and_keeps_the_range(knob):
     assert y.min() >= 0 and y.max() <= 255
 
 
-def test_the_same_generator_gives_the_same_pictures():
+def test_the_same_generator_gives_the_same_images():
     settings = Augment(degrees=10.0, translate=0.1, scale=0.1, shear=10.0)
     first, second = (random_affine(pixels(), settings, torch.Generator().manual_seed(3)) for _ in range(2))
     assert torch.equal(first, second)
@@ -67,7 +67,7 @@ def test_a_mirror_is_exact_and_as_likely_as_asked():
 
 
 def test_one_after_the_other_is_what_both_at_once_are():
-    """Smooth pictures, so that what is lost by drawing them twice stays small."""
+    """Smooth images, so that what is lost by drawing them twice stays small."""
     waves = torch.linspace(0, 3, 64).sin()
     x = (waves[:, None] * waves + waves[None, :])[None, None].repeat(4, 1, 1, 1) * 100
     each, alike = Augment(degrees=10.0, translate=0.05, scale=0.1, shear=10.0), together(degrees=15.0, mirror=1.0)

@@ -42,7 +42,7 @@ def test_a_dot_stays_small() -> None:
     assert (square == 0).sum() == 4
 
 
-def test_what_lies_beyond_the_picture_is_paper_of_its_own_colour() -> None:
+def test_what_lies_beyond_the_image_is_paper_of_its_own_colour() -> None:
     drawn = paper(40, 40, (200, 180, 90))
     drawn[0, :18] = drawn[:18, 0] = 10
     square = crop_to_ink(drawn)
@@ -74,7 +74,7 @@ def test_ink_may_differ_from_its_paper_by_colour_alone() -> None:
 
 
 @pytest.mark.parametrize("contrast", [0, CONTRAST - 1])
-def test_a_picture_with_nothing_drawn_is_left_as_it_is(contrast: int) -> None:
+def test_an_image_with_nothing_drawn_is_left_as_it_is(contrast: int) -> None:
     blank = paper(30, 50, (250,))
     blank[4:9, 4:9] -= np.uint8(contrast)
     assert crop_to_ink(blank) is blank

@@ -1,4 +1,4 @@
-"""Decoding by hand-made pictures, packing against numpy's own reader."""
+"""Decoding by hand-made images, packing against numpy's own reader."""
 
 import contextlib
 import io
@@ -51,11 +51,11 @@ def test_transparency_lies_on_white() -> None:
 
 
 def test_transparency_of_a_palette_lies_on_white() -> None:
-    picture = Image.new("P", (2, 1), 0)
-    picture.putpalette([0, 0, 0, 10, 20, 30])
-    picture.putpixel((1, 0), 1)
+    image = Image.new("P", (2, 1), 0)
+    image.putpalette([0, 0, 0, 10, 20, 30])
+    image.putpixel((1, 0), 1)
     buffer = io.BytesIO()
-    picture.save(buffer, format="PNG", transparency=0)
+    image.save(buffer, format="PNG", transparency=0)
     assert images.decode(buffer.getvalue(), 3).tolist() == [[[255, 255, 255], [10, 20, 30]]]
 
 
@@ -125,7 +125,7 @@ def test_the_orientation_of_the_camera_is_applied() -> None:
     ("data", "told"),
     [
         (b"", "the file is empty"),
-        (b"this is a text and no picture\n", "no image that can be read"),
+        (b"this is a text and no image\n", "no image that can be read"),
         (png(np.arange(10000).reshape(100, 100).astype(np.uint8))[:-60], "cannot be decoded"),
         (png(grey(8, 8))[:20], "cannot be decoded"),
     ],
@@ -146,7 +146,7 @@ def test_no_byte_of_a_png_can_be_broken_into_another_error() -> None:
             images.decode(bytes(broken), 1)
 
 
-def test_a_picture_that_says_it_is_huge_is_refused_before_it_is_decoded() -> None:
+def test_an_image_that_says_it_is_huge_is_refused_before_it_is_decoded() -> None:
     sound = bytearray(png(grey(2, 2)))
     sound[16:24] = (9_500).to_bytes(4) + (9_500).to_bytes(4)
     sound[29:33] = zlib.crc32(sound[12:29]).to_bytes(4)
@@ -169,7 +169,7 @@ def test_prepare_gives_a_square(channels: int) -> None:
     )
 
 
-def test_prepare_keeps_a_picture_of_the_right_size() -> None:
+def test_prepare_keeps_an_image_of_the_right_size() -> None:
     pixels = np.random.default_rng(0).integers(0, 256, (16, 16, 3), dtype=np.uint8)
     assert (images.prepare(pixels, Ingest(16, 3, invert=False, crop="none")) == pixels).all()
 
@@ -192,7 +192,7 @@ def test_pack_writes_in_order_and_sets_aside_what_it_cannot_read(tmp_path: Path)
     paths = [tmp_path / f"{i}.png" for i in range(5)]
     for i, path in enumerate(paths):
         path.write_bytes(png(grey(10 + i, 20, 10 * i)))
-    paths[2].write_bytes(b"no picture")
+    paths[2].write_bytes(b"no image")
     absent = tmp_path / "absent.png"
     records = list(images.pack([*paths, absent], tmp_path / "images.npy", Ingest(8, 1, invert=False, crop="none")))
     array = np.load(tmp_path / "images.npy", mmap_mode="r")
@@ -237,7 +237,7 @@ def test_pack_reads_no_more_than_a_window_ahead(tmp_path: Path, monkeypatch: pyt
     records.close()  # type: ignore[attr-defined]
 
 
-def test_the_same_pictures_pack_to_the_same_bytes(tmp_path: Path) -> None:
+def test_the_same_images_pack_to_the_same_bytes(tmp_path: Path) -> None:
     rng = np.random.default_rng(0)
     paths = [tmp_path / f"{i}.png" for i in range(20)]
     for path in paths:

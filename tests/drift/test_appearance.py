@@ -1,4 +1,4 @@
-"""What pictures look like: numbers by hand, and each measure moved by its own change alone."""
+"""What images look like: numbers by hand, and each measure moved by its own change alone."""
 
 import numpy as np
 import pytest
@@ -7,7 +7,7 @@ from PIL import Image, ImageFilter
 from kshot.drift.appearance import LEAST, appearance
 
 RNG = np.random.default_rng(0)
-PICTURES = RNG.integers(60, 180, (4, 12, 12, 1)).astype(np.uint8)
+IMAGES = RNG.integers(60, 180, (4, 12, 12, 1)).astype(np.uint8)
 
 
 def of(pixels, sides=(105.0,) * 4, inverted=False):
@@ -15,9 +15,9 @@ def of(pixels, sides=(105.0,) * 4, inverted=False):
 
 
 def test_numbers_by_hand():
-    picture = np.zeros((1, 3, 3, 1), dtype=np.uint8)
-    picture[0, 1, 1] = 255
-    found = of(picture, (8.0,))
+    image = np.zeros((1, 3, 3, 1), dtype=np.uint8)
+    image[0, 1, 1] = 255
+    found = of(image, (8.0,))
     assert found.size[0] == 3
     assert found.brightness[0] == pytest.approx(1 / 9)
     assert found.contrast[0] == pytest.approx((1 / 9 * 8 / 9) ** 0.5)
@@ -26,26 +26,26 @@ def test_numbers_by_hand():
 
 
 def test_colour_counts_by_its_luminance():
-    picture = np.zeros((1, 4, 4, 3), dtype=np.uint8)
-    picture[..., 1] = 255
-    assert of(picture).brightness[0] == pytest.approx(0.587)
+    image = np.zeros((1, 4, 4, 3), dtype=np.uint8)
+    image[..., 1] = 255
+    assert of(image).brightness[0] == pytest.approx(0.587)
 
 
 def test_light_and_dark_exchanged_on_the_way_are_exchanged_back():
-    for one, other in zip(of(PICTURES), of(255 - PICTURES, inverted=True), strict=True):
+    for one, other in zip(of(IMAGES), of(255 - IMAGES, inverted=True), strict=True):
         assert one == pytest.approx(other)
 
 
 def test_sharpness_knows_nothing_of_contrast_and_falls_with_blur():
-    plain = of(PICTURES)
-    flat = of((120 + (PICTURES.astype(float) - 120) / 2).round().astype(np.uint8))
+    plain = of(IMAGES)
+    flat = of((120 + (IMAGES.astype(float) - 120) / 2).round().astype(np.uint8))
     assert flat.contrast == pytest.approx(plain.contrast / 2, rel=0.02)
     assert flat.sharpness == pytest.approx(plain.sharpness, abs=0.1)
-    blurred = [np.asarray(Image.fromarray(one[:, :, 0]).filter(ImageFilter.GaussianBlur(1))) for one in PICTURES]
+    blurred = [np.asarray(Image.fromarray(one[:, :, 0]).filter(ImageFilter.GaussianBlur(1))) for one in IMAGES]
     assert (of(np.stack(blurred)[..., None]).sharpness < plain.sharpness - 1).all()
 
 
-def test_blank_pictures_and_none_at_all_have_numbers():
+def test_blank_images_and_none_at_all_have_numbers():
     blank = of(np.full((2, 5, 5, 1), 255, dtype=np.uint8))
     assert all(np.isfinite(column).all() for column in blank) and (blank.sharpness == 0).all()
-    assert all(len(column) == 0 for column in of(PICTURES[:0]))
+    assert all(len(column) == 0 for column in of(IMAGES[:0]))

@@ -17,11 +17,11 @@ from kshot.methods.metric import Metric
 from kshot.methods.relation import Relation
 from kshot.methods.siamese import Siamese
 from kshot.nets.embedding import Embedding, save_embedding
-from tests.methods.toy import Tiny, pictures
+from tests.methods.toy import Tiny, images
 
 
 def episodes(method, count=4):
-    pixels, _ = pictures(12, 5)
+    pixels, _ = images(12, 5)
     points = method.embed(pixels).detach().reshape(count, 3, 5, -1)
     return points[:, :, :1].flatten(1, 2), torch.arange(3), points[:, :, 1:].flatten(1, 2), 3
 

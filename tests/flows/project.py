@@ -57,7 +57,7 @@ def make_project(root: Path) -> Path:
 
 
 def draw_classes(folder: Path, *, groups: int = 3, classes: int = 8, images: int = 6, seed: int = 0) -> Path:
-    """Draw groups of classes of 20 x 20 pictures: the class's blocks and each picture's own noise.
+    """Draw groups of classes of 20 x 20 images: the class's blocks and each image's own noise.
 
     Every two classes share their blocks, so that no model can tell all classes apart.
     """

@@ -228,7 +228,7 @@ def test_without_a_champion_all_is_new(root: Path, tmp_path: Path) -> None:
 def test_content_that_is_refused_is_tried_again_when_it_changes(root: Path, tmp_path: Path) -> None:
     source = tmp_path / "source"
     source.mkdir()
-    (source / "notes.txt").write_text("no picture")
+    (source / "notes.txt").write_text("no image")
     watch = serving.Watch(root, print)
     watch.add(source)
     with pytest.raises(DataError):

@@ -93,7 +93,7 @@ def test_layout_and_format_are_those_of_omniglot(drawn: Path) -> None:
         assert 0.005 < (pixels < 128).mean() < 0.25, path  # dark ink on white
 
 
-def test_no_picture_is_drawn_twice(drawn: Path) -> None:
+def test_no_image_is_drawn_twice(drawn: Path) -> None:
     assert max(Counter(digests(drawn).values()).values()) == 1
 
 
@@ -118,7 +118,7 @@ def test_several_processes_draw_the_same_bytes(tmp_path: Path, drawn: Path, monk
     assert drawn_here.items() <= digests(drawn).items()
 
 
-def test_the_pictures_are_those_of_the_locked_requirements(tmp_path: Path) -> None:
+def test_the_images_are_those_of_the_locked_requirements(tmp_path: Path) -> None:
     """A change here is a new data version of the built-in set: say so in the changelog."""
     draw.draw(tmp_path, seed=0, drawers=2, letters_a_script=1)
     pixels = hashlib.md5()

@@ -13,10 +13,10 @@ DATABASE = Path("mlruns/mlflow.db")
 KEPT = (Path("mlruns/artifacts"), Path(".dvc/cache"))
 
 
-def make(root: Path, pictures: Path) -> Path:
+def make(root: Path, images: Path) -> Path:
     """One retraining of the tiny project; version 1 is champion."""
     project.make_project(root)
-    added = project.kshot(root, "data", "add", str(project.draw_classes(pictures)))
+    added = project.kshot(root, "data", "add", str(project.draw_classes(images)))
     assert added.code == 0, added.err
     ended = project.kshot(root, "retrain", "--params", "overlay.yaml", *project.SETTINGS)
     assert ended.code == 0, ended.err

@@ -1,4 +1,4 @@
-"""A project that DVC works in, and small sources of pictures to bring into it."""
+"""A project that DVC works in, and small sources of images to bring into it."""
 
 import csv
 import io
@@ -29,7 +29,7 @@ def make(root: Path) -> Path:
     return root
 
 
-def picture(name: str, height: int = 12, width: int = 10) -> bytes:
+def image(name: str, height: int = 12, width: int = 10) -> bytes:
     """A PNG whose pixels follow from `name`."""
     rng = np.random.default_rng(zlib.crc32(name.encode()))
     buffer = io.BytesIO()
@@ -38,11 +38,11 @@ def picture(name: str, height: int = 12, width: int = 10) -> bytes:
 
 
 def write_tree(folder: Path, classes: Mapping[str, int]) -> Path:
-    """As many pictures a class as asked: folder/<class>/0.png, ..."""
+    """As many images a class as asked: folder/<class>/0.png, ..."""
     for name, count in classes.items():
         (folder / name).mkdir(parents=True, exist_ok=True)
         for number in range(count):
-            (folder / name / f"{number}.png").write_bytes(picture(f"{name}/{number}"))
+            (folder / name / f"{number}.png").write_bytes(image(f"{name}/{number}"))
     return folder
 
 

@@ -14,7 +14,7 @@ from kshot.methods.mann import (
 )
 from kshot.methods.memory import HEADS, SLOTS, WIDTH, empty_memory, read, write
 from kshot.nets.points import Points
-from tests.methods.toy import Tiny, pictures
+from tests.methods.toy import Tiny, images
 
 
 def test_writes_go_to_the_least_recently_used_places_one_after_another():
@@ -180,7 +180,7 @@ def mann(n_way=4, **options):
 
 
 def test_standardized_points_are_those_of_the_batch_in_training_and_of_all_batches_afterwards():
-    method, (pixels, _) = mann(standardize=True), pictures(4, 5)
+    method, (pixels, _) = mann(standardize=True), images(4, 5)
     points = mann().embed(pixels).detach()
     method.standard.train()
     standard = (points - points.mean(0)) / (points.var(0, unbiased=False) + 0.0025).sqrt()
@@ -238,7 +238,7 @@ def test_accuracies_of_the_fixed_episodes_are_the_same_whenever_asked():
 
 def test_the_loss_is_that_of_the_streams_of_a_batch():
     method = mann().train()
-    pixels, labels = pictures(9, 4)
+    pixels, labels = images(9, 4)
     found = method.loss(pixels, labels, torch.Generator().manual_seed(0)).loss
     cut = method.embed(pixels)[:32].reshape(2, 4, 4, -1)
     points, named = shuffled(cut, torch.Generator().manual_seed(0))

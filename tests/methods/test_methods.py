@@ -8,7 +8,7 @@ from kshot.methods.prototypical import Prototypical
 from kshot.methods.relation import Relation
 from kshot.methods.reptile import Reptile
 from kshot.methods.siamese import Siamese
-from tests.methods.toy import CLASSES, Tiny, pictures
+from tests.methods.toy import CLASSES, Tiny, images
 
 INNER = {"steps": 3, "test_steps": 5, "rate": 0.4}
 METHODS = {
@@ -38,7 +38,7 @@ def accuracy(method, n_way=5, shots=1, tries=20):
     right = []
     with torch.no_grad():
         for seed in range(tries):
-            pixels, labels = pictures(n_way, shots + 3, seed=1000 + seed)
+            pixels, labels = images(n_way, shots + 3, seed=1000 + seed)
             cut = training_episodes(method.embed(pixels), labels, n_way, shots)
             scores = method.scores(cut.support, cut.support_labels, cut.query, n_way)
             right.append((scores.argmax(-1) == cut.query_labels).double().mean())
@@ -54,7 +54,7 @@ def test_every_method_learns_a_toy_problem(name):
     losses = []
     for step in range(60):
         method.train()
-        loss = method.loss(*pictures(10, 4, seed=step), generator).loss
+        loss = method.loss(*images(10, 4, seed=step), generator).loss
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
@@ -68,7 +68,7 @@ def test_every_method_learns_a_toy_problem(name):
 @pytest.mark.parametrize("name", METHODS)
 def test_an_episode_may_have_any_number_of_classes_and_unequal_shots(name):
     method = made(name).eval()
-    pixels, _ = pictures(7, 4)
+    pixels, _ = images(7, 4)
     points = method.embed(pixels)
     labels = torch.arange(7).repeat_interleave(4)
     support = torch.tensor([i for i in range(28) if i % 4 < (3 if i < 4 else 1)])
@@ -82,7 +82,7 @@ def test_the_order_of_the_classes_does_not_matter(name):
     method = made(name).eval()
     if name == "matching-full-context":
         pytest.skip("its LSTM reads the support in the order of the labels, which is arbitrary: the paper's too")
-    pixels, _ = pictures(5, 3)
+    pixels, _ = images(5, 3)
     points, labels = method.embed(pixels), torch.arange(5).repeat_interleave(3)
     first = torch.arange(0, 15, 3)
     turn = torch.tensor([3, 0, 4, 1, 2])
@@ -95,7 +95,7 @@ def test_the_order_of_the_classes_does_not_matter(name):
 def test_queries_do_not_know_each_other(name):
     method = made(name).eval()
     assert method.batch_norm == "eval"
-    pixels, _ = pictures(5, 3)
+    pixels, _ = images(5, 3)
     points, labels = method.embed(pixels), torch.arange(5)
     together = method.scores(points[::3][None], labels, points[None], 5)
     alone = method.scores(points[::3][None], labels, points[None, 4:5], 5)

@@ -3,12 +3,12 @@ import math
 import torch
 
 from kshot.methods.siamese import Siamese
-from tests.methods.toy import Tiny, pictures
+from tests.methods.toy import Tiny, images
 
 
 def test_the_loss_is_the_mean_over_same_and_over_different_pairs():
     method = Siamese(Tiny(), 5, 1).eval()
-    pixels, labels = pictures(4, 3)
+    pixels, labels = images(4, 3)
     points = method.embed(pixels)
     weight, bias = method.verifier.weight[0].tolist(), method.verifier.bias.item()
     same, different = [], []

@@ -26,7 +26,7 @@ def embedding(backbone, **changes):
     return Embedding({**settings, "ingest": {"size": 64, "channels": 3, "invert": False}})
 
 
-def pictures(count=6):
+def images(count=6):
     return torch.rand(count, 3, 64, 64, generator=torch.Generator().manual_seed(0)) * 255
 
 
@@ -34,7 +34,7 @@ def pictures(count=6):
 def test_low_rank_changes_do_nothing_at_first_and_alone_learn(backbone):
     plain, changed = embedding(backbone), embedding(backbone)
     said = adapt(changed, train(adaptation="lora"))
-    torch.testing.assert_close(changed.eval()(pictures()), plain.eval()(pictures()))
+    torch.testing.assert_close(changed.eval()(images()), plain.eval()(images()))
     learned = {name for name, value in changed.named_parameters() if value.requires_grad}
     assert learned and all(".lora_" in name for name in learned)
     assert f"LoRA of rank 8 beside {len(learned) // 2} layers" in said
@@ -61,7 +61,7 @@ def test_a_saved_model_holds_the_sum_and_the_changes_and_loads_without_them(back
     before = {key: value.clone() for key, value in changed.state_dict().items()}
     save_embedding(changed, tmp_path)
     loaded = load_embedding(tmp_path)
-    torch.testing.assert_close(loaded(pictures()), changed.eval()(pictures()), rtol=1e-3, atol=1e-3)
+    torch.testing.assert_close(loaded(images()), changed.eval()(images()), rtol=1e-3, atol=1e-3)
     assert not any("lora" in key for key in loaded.state_dict())
     assert (tmp_path / "adapter.safetensors").stat().st_size < (tmp_path / "embedding.safetensors").stat().st_size
     assert all(torch.equal(before[key], value) for key, value in changed.state_dict().items()), "saving changes nothing"
@@ -79,7 +79,7 @@ def test_a_held_backbone_has_no_gradient_and_keeps_its_batch_norms(how):
     adapt(network, train(adaptation=how, head_dim=5 if how == "head" else None))
     before = {key: value.clone() for key, value in network.backbone.state_dict().items()}
     network.train()
-    points = network(pictures())
+    points = network(images())
     if how == "head":
         points.sum().backward()
         assert network.head.weight.grad is not None
@@ -92,7 +92,7 @@ def test_computing_again_gives_the_same_gradient():
     for again in (False, True):
         network = embedding("test_vit").train()
         adapt(network, dataclasses.replace(TRAIN, gradient_checkpointing=again))
-        network(pictures()).square().sum().backward()
+        network(images()).square().sum().backward()
         slopes.append(network.backbone.patch_embed.proj.weight.grad)
     torch.testing.assert_close(*slopes)
 

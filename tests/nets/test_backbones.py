@@ -26,7 +26,7 @@ def test_conv4_has_no_published_weights():
 
 
 @pytest.mark.skipif(not LITE0.exists(), reason="needs the ImageNet weights of tf_efficientnet_lite0 beside the project")
-def test_real_weights_load_from_a_local_file_and_tell_pictures_apart():
+def test_real_weights_load_from_a_local_file_and_tell_images_apart():
     network = create_backbone("tf_efficientnet_lite0", channels=3, size=64, start=Start(checkpoint=LITE0)).eval()
     assert pixel_statistics(network, 3) == ([0.5] * 3, [0.5] * 3)
     with torch.inference_mode():
@@ -54,7 +54,7 @@ def test_no_network_is_needed_to_be_told_that_hub_weights_are_out_of_reach(monke
 @pytest.mark.skipif(not LITE0.exists(), reason="needs the ImageNet weights of tf_efficientnet_lite0 beside the project")
 def test_what_had_to_be_adapted_is_noted():
     network = create_backbone("tf_efficientnet_lite0", channels=1, size=64, start=Start(checkpoint=LITE0))
-    assert network.notes == [f"{LITE0.name}: conv_stem.weight, of colour, was summed for grey pictures"]
+    assert network.notes == [f"{LITE0.name}: conv_stem.weight, of colour, was summed for grey images"]
 
 
 def test_named_stages_are_features_and_what_lies_behind_is_left_out():
@@ -76,12 +76,12 @@ def test_a_transformer_is_made_for_the_size_it_gets():
     assert network(torch.zeros(1, 3, 64, 64)).shape == (1, 192)
 
 
-def test_pictures_that_are_too_small_are_told_with_what_it_needs():
-    with pytest.raises(ParamsError, match=r"gets pictures of 16 x 16 .* needs at least 32: raise train.input"):
+def test_images_that_are_too_small_are_told_with_what_it_needs():
+    with pytest.raises(ParamsError, match=r"gets images of 16 x 16 .* needs at least 32: raise train.input"):
         create_backbone("resnet10t", channels=3, size=16)
 
 
-def test_what_was_trained_gets_pictures_of_the_size_it_was_trained_on_unless_told_otherwise():
+def test_what_was_trained_gets_images_of_the_size_it_was_trained_on_unless_told_otherwise():
     lite = "tf_efficientnet_lite0"
     assert input_of(lite, packed=64, wanted=None, trained=True) == Input(224, "bicubic")
     assert input_of(lite, packed=64, wanted=None, trained=False) == Input(64, "bicubic")

@@ -18,7 +18,7 @@ def test_conv4_grows_with_the_image():
     assert network(torch.zeros(1, 3, 84, 84)).shape == (1, network.num_features) == (1, 1600)
 
 
-def test_the_wide_conv4_widens_where_the_picture_is_small():
+def test_the_wide_conv4_widens_where_the_image_is_small():
     network = create_backbone("conv4_wide", channels=1, size=32)
     assert network(torch.zeros(2, 1, 32, 32)).shape == (2, network.num_features) == (2, 2 * 2 * 128)
     # 64 to 64, 64 to 128 and 128 to 128 channels after the first; batch norms of 64, 64, 128, 128.
@@ -26,7 +26,7 @@ def test_the_wide_conv4_widens_where_the_picture_is_small():
 
 
 @pytest.mark.parametrize(("size", "side"), [(28, 1), (32, 2), (31, 2), (47, 3), (84, 5)])
-def test_the_strided_conv4_never_makes_maps_of_the_pictures_size(size, side):
+def test_the_strided_conv4_never_makes_maps_of_the_images_size(size, side):
     network = create_backbone("conv4_strided", channels=1, size=size)
     sides = []
     for layer in network:

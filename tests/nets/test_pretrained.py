@@ -62,11 +62,11 @@ def test_an_embedding_of_kshots_is_a_start_for_another(tmp_path):
     assert all(torch.equal(trained.backbone.state_dict()[key], value) for key, value in network.state_dict().items())
 
 
-def test_grey_weights_see_grey_pictures_in_three_colours_as_they_saw_one(tmp_path):
+def test_grey_weights_see_grey_images_in_three_colours_as_they_saw_one(tmp_path):
     grey = conv4(1, 28).eval()
     save_file(grey.state_dict(), tmp_path / "grey.safetensors")
     colour = conv4(3, 28)
     notes = load_weights(colour, tmp_path / "grey.safetensors")
-    assert notes == ["grey.safetensors: 0.weight, of grey, was spread over colour pictures"]
-    pictures = torch.rand(2, 1, 28, 28)
-    torch.testing.assert_close(colour.eval()(pictures.expand(-1, 3, -1, -1)), grey(pictures), rtol=1e-4, atol=1e-5)
+    assert notes == ["grey.safetensors: 0.weight, of grey, was spread over colour images"]
+    images = torch.rand(2, 1, 28, 28)
+    torch.testing.assert_close(colour.eval()(images.expand(-1, 3, -1, -1)), grey(images), rtol=1e-4, atol=1e-5)

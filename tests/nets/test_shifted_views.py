@@ -1,4 +1,4 @@
-"""Views against pictures that are moved pixel by pixel, and points that are means over them."""
+"""Views against images that are moved pixel by pixel, and points that are means over them."""
 
 import numpy as np
 import pytest
@@ -10,26 +10,26 @@ from kshot.nets.shifted_views import views
 INGEST = {"size": 16, "channels": 1, "invert": False}
 
 
-def moved(picture: np.ndarray, down: int, right: int) -> np.ndarray:
+def moved(image: np.ndarray, down: int, right: int) -> np.ndarray:
     """Each pixel is the one that many places down and right, of those that there are the nearest."""
-    side = len(picture)
-    found = np.empty_like(picture)
+    side = len(image)
+    found = np.empty_like(image)
     for row in range(side):
         for column in range(side):
-            found[row, column] = picture[min(max(row + down, 0), side - 1), min(max(column + right, 0), side - 1)]
+            found[row, column] = image[min(max(row + down, 0), side - 1), min(max(column + right, 0), side - 1)]
     return found
 
 
 @pytest.mark.parametrize(("side", "far"), [(12, 1), (32, 1), (48, 2), (96, 3)])
-def test_five_views_are_the_picture_and_itself_moved_along_the_diagonals(side: int, far: int) -> None:
-    picture = np.random.default_rng(0).integers(0, 256, (side, side), dtype=np.uint8)
-    found = views(torch.from_numpy(picture)[None, None], 5)
-    expected = [picture, *(moved(picture, down, right) for down in (-far, far) for right in (-far, far))]
+def test_five_views_are_the_image_and_itself_moved_along_the_diagonals(side: int, far: int) -> None:
+    image = np.random.default_rng(0).integers(0, 256, (side, side), dtype=np.uint8)
+    found = views(torch.from_numpy(image)[None, None], 5)
+    expected = [image, *(moved(image, down, right) for down in (-far, far) for right in (-far, far))]
     for one, other in zip(found, expected, strict=True):
         np.testing.assert_array_equal(one[0, 0].numpy(), other)
 
 
-def test_one_view_is_the_picture_itself() -> None:
+def test_one_view_is_the_image_itself() -> None:
     pixels = torch.zeros(2, 1, 12, 12, dtype=torch.uint8)
     assert views(pixels, 1)[0] is pixels
 

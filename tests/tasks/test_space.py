@@ -58,7 +58,7 @@ def test_more_directions_than_images_are_no_obstacle():
     assert outsideness(points.double().mean(1), torch.full((3,), 2.0).double(), space) == pytest.approx(1)  # by itself
 
 
-def test_pictures_that_are_all_alike_still_give_a_space():
+def test_images_that_are_all_alike_still_give_a_space():
     points = torch.arange(3.0)[:, None, None].expand(3, 2, 4)
     space = learn_space(list(points), list(points), torch.Generator().manual_seed(0))
     assert torch.isfinite(space.axes).all()

@@ -263,7 +263,7 @@ def test_mined_batches_hold_classes_that_are_near_each_other(monkeypatch):
     assert seen[5][0].shape == (CLASSES, 2) and all(len(labels) == 6 for _, labels in seen)
 
 
-def test_batches_that_are_mirrored_are_those_of_mirrored_pictures(monkeypatch):
+def test_batches_that_are_mirrored_are_those_of_mirrored_images(monkeypatch):
     still = {"augment": Augment(0.0, 0.0, 0.0, 0.0), "precision": "float32", "steps": 1}
     mirrored = losses(train(params(**still, task_augment=TaskAugment(1.0, 0.0, 0.0, 0.0)))[1])
     plain = losses(train(params(**still))[1])

@@ -51,7 +51,7 @@ the champion if it is not worse than the champion by more than a margin (0.5 poi
   kshot reproduce 3         build it again, and compare
   kshot schedule --every 1d retrain by itself, by the clock or when new data comes
   kshot tasks FOLDER        how hard these classes will be, and what they are near to
-  kshot drift FOLDER        whether new pictures are like those of training
+  kshot drift FOLDER        whether new images are like those of training
   kshot doctor              find what goes wrong on this machine, and mend it
   kshot ui                  look at runs, models and flows in the browser
 """

@@ -1,4 +1,4 @@
-"""`kshot drift`: new pictures beside what the champion was trained on, and whether they have drifted from it."""
+"""`kshot drift`: new images beside what the champion was trained on, and whether they have drifted from it."""
 
 import argparse
 from pathlib import Path
@@ -7,16 +7,16 @@ from typing import Any
 from kshot.errors import DataError, Drifted
 
 DESCRIPTION = """\
-Compare new pictures with those that the champion was trained on: the champion's own data version
-and model, whatever lies in this folder. SOURCE is what `kshot data add` takes, or pictures in no
+Compare new images with those that the champion was trained on: the champion's own data version
+and model, whatever lies in this folder. SOURCE is what `kshot data add` takes, or images in no
 folder, a manifest without classes; it is looked at and not added.
 
-  size ... sharpness   what the pictures look like
+  size ... sharpness   what the images look like
   distance, unknown    how far they lie from the training classes; of how many nobody knows the class
   place                where in the model's space they lie
   outside, task        the same for their classes, where there are labels
 
-A measure has drifted when it lies beyond its limit, which pictures set that were held back from
+A measure has drifted when it lies beyond its limit, which images set that were held back from
 training. Ends with 0, or 12 where anything has drifted. The page is reports/drift.html;
 docs/drift.md has the formulas and what was measured.
 """
@@ -26,7 +26,7 @@ def add_parser(verbs: Any) -> None:
     """Add the verb `drift` to the command line."""
     top = verbs.add_parser(
         "drift",
-        help="compare new pictures with those that the champion was trained on",
+        help="compare new images with those that the champion was trained on",
         description=DESCRIPTION,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
@@ -76,7 +76,7 @@ def run(root: Path, options: argparse.Namespace) -> int:
     if found.classes is None:
         raise DataError(
             f"{options.source} has drifted and says no classes, so that it cannot be trained on; "
-            "needs one folder a class: sort the pictures, then `kshot data add` and `kshot retrain`"
+            "needs one folder a class: sort the images, then `kshot data add` and `kshot retrain`"
         )
     from kshot.cli import retrain
     from kshot.lifecycle.data import data_versions

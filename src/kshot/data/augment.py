@@ -17,7 +17,7 @@ def random_affine(
 ) -> Tensor:
     """Turn, shift, scale and shear each image by uniform amounts up to those of `settings`.
 
-    What `together` asks for, all images undergo alike: within the batch a class stays a class, but one that no picture
+    What `together` asks for, all images undergo alike: within the batch a class stays a class, but one that no image
     of the data is in (Ni, Goldblum, Sharaf, Kong, Goldstein 2021, arXiv:2010.07092).
     pixels (N, C, S, S) floating; the generator draws on the CPU, so that every device sees the same changes. What
     comes in from outside repeats the border. Returns the same shape, or `pixels` itself when every knob is 0.

@@ -1,4 +1,4 @@
-"""What pictures look like, before any network sees them: size, light, contrast, clipping, sharpness."""
+"""What images look like, before any network sees them: size, light, contrast, clipping, sharpness."""
 
 from typing import NamedTuple
 
@@ -9,13 +9,13 @@ from kshot.data.images import Pixels
 
 LUMINANCE = (0.299, 0.587, 0.114)  # of red, green and blue: ITU-R BT.601, as in Pillow's grey
 NEAR_END = 0.02  # of the range from black to white: pixels nearer to an end count as clipped
-LEAST = 1 / 255**2  # added to both terms of the sharpness, so that a blank picture has one
+LEAST = 1 / 255**2  # added to both terms of the sharpness, so that a blank image has one
 
 
 class Appearance(NamedTuple):
-    """One number a picture, (N,) float64 each.
+    """One number per image, (N,) float64 each.
 
-    size        binary logarithm of the side, the root of width times height, as the picture came, in pixels
+    size        binary logarithm of the side, the root of width times height, as the image came, in pixels
     brightness  mean luminance in [0, 1], 1 is white
     contrast    standard deviation of the luminance
     clipped     share of the pixels that are black or white, where light was lost
@@ -31,12 +31,12 @@ class Appearance(NamedTuple):
 
 
 def appearance(pixels: Pixels, sides: NDArray[np.float64], inverted: bool) -> Appearance:
-    """The appearance of pictures that are prepared for a model.
+    """The appearance of images that are prepared for a model.
 
     pixels (N, S, S, C) uint8, as the model is shown them, so that only blur that reaches it counts; `inverted` says
     that light and dark were exchanged on the way; sides (N,) in pixels, before.
     """
-    light = np.stack([_luminance(picture) for picture in pixels]) if len(pixels) else np.empty((0, 3, 3))
+    light = np.stack([_luminance(image) for image in pixels]) if len(pixels) else np.empty((0, 3, 3))
     if inverted:
         light = 1 - light
     flat = light.reshape(len(light), light.shape[1] * light.shape[2])
@@ -53,8 +53,8 @@ def appearance(pixels: Pixels, sides: NDArray[np.float64], inverted: bool) -> Ap
     )
 
 
-def _luminance(picture: Pixels) -> NDArray[np.float64]:
-    """A picture (S, S, C) as luminance (S, S) in [0, 1]."""
-    scaled = picture / 255
-    grey: NDArray[np.float64] = scaled[:, :, 0] if picture.shape[2] == 1 else scaled @ np.array(LUMINANCE)
+def _luminance(image: Pixels) -> NDArray[np.float64]:
+    """An image (S, S, C) as luminance (S, S) in [0, 1]."""
+    scaled = image / 255
+    grey: NDArray[np.float64] = scaled[:, :, 0] if image.shape[2] == 1 else scaled @ np.array(LUMINANCE)
     return grey

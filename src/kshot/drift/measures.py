@@ -1,9 +1,9 @@
-"""Whether new pictures are like those that a model was trained on, and which measure says that they are not.
+"""Whether new images are like those that a model was trained on, and which measure says that they are not.
 
-Every measure is a number that grows with the distance from the training pictures. How large it gets without any drift
-is learned from pictures that were held back from training, of classes that the model has never seen: samples of them
+Every measure is a number that grows with the distance from the training images. How large it gets without any drift
+is learned from images that were held back from training, of classes that the model has never seen: samples of them
 are drawn in the shape of the new one, as many classes with as many images, within as many groups. Classes, not
-pictures, are drawn, because those of one class are alike and tell less than their number says.
+images, are drawn, because those of one class are alike and tell less than their number says.
 
 The limits of all measures are set together: each at `usual + factor * (high - usual)` of the drawn samples, median and
 95 % quantile, with one factor for all, such that the share FALSE_ALARMS of the drawn samples is beyond any limit (the
@@ -43,13 +43,13 @@ FLOORS = {
 
 
 class Sample(NamedTuple):
-    """N pictures as the measures see them.
+    """N images as the measures see them.
 
     looks     (N, 5) float64, the columns of `Appearance`
     labels    (N,) int64 in [0, C)
     points    (N, D) float32, None for a model without a space
     distance  (N,) float64 Euclidean distance to the nearest mean of a training class
-    unknown   (N,) float64, 1 where the picture is of no class known to the model, else 0; None without a threshold
+    unknown   (N,) float64, 1 where the image is of no class known to the model, else 0; None without a threshold
     waves     (N, 2 * FREQUENCIES) float32, `image_waves` of the points
     """
 
@@ -62,8 +62,8 @@ class Sample(NamedTuple):
 
 
 class Trained(NamedTuple):
-    """What new pictures are compared with: of the training pictures `looks` at LEVELS (101, 5) and the mean of the
-    waves; their classes as one task; the space; and the mean distance of held-back pictures to the training classes."""
+    """What new images are compared with: of the training images `looks` at LEVELS (101, 5) and the mean of the
+    waves; their classes as one task; the space; and the mean distance of held-back images to the training classes."""
 
     looks: NDArray[np.float64]
     place: Tensor | None = None
@@ -95,7 +95,7 @@ class Measure(NamedTuple):
 
 
 def trained_looks(looks: NDArray[np.float64]) -> NDArray[np.float64]:
-    """The quantiles of training pictures' looks (N, 5) that `Trained` holds."""
+    """The quantiles of training images' looks (N, 5) that `Trained` holds."""
     found: NDArray[np.float64] = np.quantile(looks, LEVELS, axis=0)
     return found
 
@@ -112,9 +112,9 @@ def statistics(sample: Sample, trained: Trained, *, labelled: bool) -> dict[str,
     """Measure to its statistic, those that the sample allows; with two classes or more, `labelled`, the task's too.
 
     looks     mean distance of the quantiles, the Wasserstein distance of order 1, in each one's own unit
-    distance  mean distance to the nearest training class, over that of held-back pictures
-    unknown   share of pictures of no known class
-    place     maximum mean discrepancy to the training pictures
+    distance  mean distance to the nearest training class, over that of held-back images
+    unknown   share of images of no known class
+    place     maximum mean discrepancy to the training images
     outside   `kshot.tasks.space.outsideness` of the classes
     task      squared distance of the task to the training classes as one task, `kshot.tasks.embedding`
     """
@@ -136,16 +136,16 @@ def statistics(sample: Sample, trained: Trained, *, labelled: bool) -> dict[str,
 
 
 def take(sample: Sample, rows: NDArray[np.int64]) -> Sample:
-    """The pictures `rows` of a sample."""
+    """The images `rows` of a sample."""
     return Sample(*(None if column is None else column[rows] for column in sample))  # type: ignore[arg-type]
 
 
 def held_samples(
     labels: NDArray[np.int64], groups: Sequence[str], shape: Shape, generator: np.random.Generator, draws: int = DRAWS
 ) -> Iterator[NDArray[np.int64]]:
-    """Rows of held-back pictures in the shape of a new sample, `draws` times.
+    """Rows of held-back images in the shape of a new sample, `draws` times.
 
-    labels (N,) of the held-back pictures; groups[c], '' for none, of their class c. Where nobody knows how many groups
+    labels (N,) of the held-back images; groups[c], '' for none, of their class c. Where nobody knows how many groups
     the new one has, every other sample is of one group.
 
     A sample has somewhat fewer classes than the new one, n' instead of n of K held-back ones, because it is drawn from

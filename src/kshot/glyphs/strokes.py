@@ -26,9 +26,9 @@ def strokes(font: ImageFont.FreeTypeFont, letter: str) -> list[Stroke]:
 def ink(font: ImageFont.FreeTypeFont, letter: str) -> NDArray[np.bool_]:
     """The letter's filled shape with an empty border."""
     left, top, right, bottom = (round(value) for value in font.getbbox(letter))
-    picture = Image.new("L", (right - left + 4, bottom - top + 4))
-    ImageDraw.Draw(picture).text((2 - left, 2 - top), letter, fill=255, font=font)
-    return np.asarray(picture) > 127
+    image = Image.new("L", (right - left + 4, bottom - top + 4))
+    ImageDraw.Draw(image).text((2 - left, 2 - top), letter, fill=255, font=font)
+    return np.asarray(image) > 127
 
 
 def thin(shape: NDArray[np.bool_]) -> NDArray[np.bool_]:

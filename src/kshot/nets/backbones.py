@@ -30,7 +30,7 @@ RANDOM = Start()
 
 @dataclass(frozen=True)
 class Input:
-    """What a network gets: squares of `size` pixels, resized by "bilinear" or "bicubic" where pictures are not."""
+    """What a network gets: squares of `size` pixels, resized by "bilinear" or "bicubic" where images are not."""
 
     size: int
     interpolation: str = PLAIN
@@ -43,7 +43,7 @@ def create_backbone(
 
     With `features`, stages of a timm model, their mean maps one after another are what it ends in. Its attribute
     `notes` tells in words what had to be changed to fit. Raises ParamsError for a name or a stage that is unknown and
-    for pictures too small, CheckpointError for weights that cannot be had or do not fit.
+    for images too small, CheckpointError for weights that cannot be had or do not fit.
     """
     notes: list[str] = []
     if name in NETWORKS:
@@ -59,9 +59,7 @@ def create_backbone(
 
         network = create_timm_model(name, channels=channels, size=size, pretrained=start.pretrained)
         if start.pretrained and (native := len(pixel_statistics(network, 3)[0])) != channels:
-            notes.append(
-                f"{name} was trained on {_colours(native)} pictures; its first layer was adapted to {channels}"
-            )
+            notes.append(f"{name} was trained on {_colours(native)} images; its first layer was adapted to {channels}")
     if start.checkpoint is not None:
         notes += load_weights(network, start.checkpoint, pickle=start.pickle)
     if features:

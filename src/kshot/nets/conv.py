@@ -35,7 +35,7 @@ def conv4(
     """Four blocks of 3x3 convolution, batch norm, ReLU, 2x2 max pooling (Vinyals et al. 2016, arXiv:1606.04080).
 
     Only the first `pools` blocks pool. With `strided` the first is a 5x5 convolution of stride 2 in place of a 3x3 one
-    and a pool: maps of the picture's own size are never made. (N, channels, size, size) to (N, widths[-1] * side²), the
+    and a pool: maps of the image's own size are never made. (N, channels, size, size) to (N, widths[-1] * side²), the
     last maps one after another: side is size // 2^pools, size rounded up to an even number before if strided. Size at
     least 16.
     """

@@ -26,11 +26,11 @@ def load_weights(network: nn.Module, path: Path, *, pickle: bool = False) -> lis
     for key, tensor in found.items():
         target = wanted.get(key)
         if target is not None and tensor.ndim == 4 and {tensor.shape[1], target.shape[1]} == {1, 3}:
-            # The sum of the colours' weights sees a grey picture as it saw one in three equal colours (as timm does).
+            # The sum of the colours' weights sees a grey image as it saw one in three equal colours (as timm does).
             grey = target.shape[1] == 1
             found[key] = tensor.sum(1, keepdim=True) if grey else tensor.expand(-1, 3, -1, -1) / 3
             told = "of colour, was summed for grey" if grey else "of grey, was spread over colour"
-            notes.append(f"{path.name}: {key}, {told} pictures")
+            notes.append(f"{path.name}: {key}, {told} images")
     missing = [key for key in wanted if key not in found and not key.endswith("num_batches_tracked")]
     misfits = [
         f"{key} {tuple(found[key].shape)} instead of {tuple(tensor.shape)}"

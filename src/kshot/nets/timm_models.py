@@ -82,10 +82,10 @@ def _known(name: str) -> None:
 
 
 def _fits(network: nn.Module, name: str, channels: int, size: int) -> None:
-    """A picture goes through it whole, and leaves a pixel at least."""
+    """An image goes through it whole, and leaves a pixel at least."""
     info = getattr(network, "feature_info", None) or []
     least = max((int(stage["reduction"]) for stage in info), default=1)
-    message = f"params.yaml: {name} gets pictures of {size} x {size} pixels"
+    message = f"params.yaml: {name} gets images of {size} x {size} pixels"
     remedy = "raise train.input_size, which resizes them, or ingest.size"
     if size < least:
         raise ParamsError(f"{message} and halves them down to 1 / {least}; needs at least {least}: {remedy}")

@@ -237,7 +237,7 @@ class Params:
 
 
 def recorded_ingest(settings: Mapping[str, Any]) -> Ingest:
-    """How a model was shown its pictures, by the settings that were saved with it.
+    """How a model was shown its images, by the settings that were saved with it.
 
     A model of before `ingest.crop` was known has none in its settings: nothing was cropped.
     """

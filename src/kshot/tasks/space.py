@@ -92,7 +92,7 @@ def _within(classes: Sequence[Tensor]) -> Tensor:
         raise ValueError("no class has two images; the spread within a class needs one that has")
     rest = torch.cat([points - points.mean(0) for points in several])
     within = _shrunk(rest.T @ rest / (len(rest) - len(several)))
-    # Pictures that are all alike have no spread: the least that can still be inverted.
+    # Images that are all alike have no spread: the least that can still be inverted.
     return within + 1e-12 * torch.eye(len(within), dtype=within.dtype)
 
 

@@ -181,7 +181,7 @@ class _Run:
                 group["lr"] = rate * share
             ids, labels = batches.draw(self.generator, self.mined.get("neighbours"))
             pixels = gather(images, ids).to(self.device, non_blocking=True).float()
-            if pixels.ndim == 4:  # and not features, which are taken once, of pictures as they are
+            if pixels.ndim == 4:  # and not features, which are taken once, of images as they are
                 pixels = random_affine(pixels, params.augment, self.generator, params.task_augment)
             terms = self.method.loss(pixels, labels.to(self.device), self.generator)
             self.optimizer.zero_grad(set_to_none=True)

@@ -10,4 +10,4 @@ from tests.lifecycle import audited_project
 @pytest.fixture(scope="session")
 def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("audited")
-    return audited_project.make(folder / "project", folder / "pictures")
+    return audited_project.make(folder / "project", folder / "images")

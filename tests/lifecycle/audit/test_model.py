@@ -59,8 +59,8 @@ def registered_file(root: Path, name: str) -> Path:
     )
 
 
-def picture(root: Path) -> Path:
-    """One picture of the data version, in DVC's cache."""
+def image(root: Path) -> Path:
+    """One image of the data version, in DVC's cache."""
     files = (path for path in sorted((root / ".dvc/cache/files/md5").rglob("*")) if path.is_file())
     return next(path for path in files if path.read_bytes().startswith(b"\x89PNG"))
 
@@ -83,11 +83,11 @@ def weights(root: Path) -> None:
 
 
 def data_is_gone(root: Path) -> None:
-    picture(root).unlink()
+    image(root).unlink()
 
 
 def data_has_another_size(root: Path) -> None:
-    path = picture(root)
+    path = image(root)
     path.chmod(0o644)
     path.write_bytes(path.read_bytes() + b"x")
 
@@ -203,7 +203,7 @@ def test_a_planted_fault_is_found_and_named(
 
 
 def test_data_edited_without_a_change_of_size_is_found_by_hashing_it_again(root: Path) -> None:
-    flip(picture(root))
+    flip(image(root))
     assert broken(root) == {}
     found = broken(root, deep=True)
     assert list(found) == ["data"] and ".png of " in found["data"] and "changed in DVC's cache" in found["data"]
@@ -414,7 +414,7 @@ def test_content_that_only_the_remote_holds_is_held(root: Path, tmp_path: Path) 
     config.write_text(f"[core]\n    remote = far\n['remote \"far\"']\n    url = {tmp_path / 'far'}\n")
     try:
         working_copy.dvc(root, "push", "--quiet", "data/raw.dvc")
-        picture(root).unlink()
+        image(root).unlink()
         assert "1 of them only in DVC's remote" in audit(root)["data"].says
     finally:
         config.unlink()

@@ -1,4 +1,4 @@
-"""Data versions on a real DVC: the same pictures are the same version, and nothing that fails changes one."""
+"""Data versions on a real DVC: the same images are the same version, and nothing that fails changes one."""
 
 import csv
 import json
@@ -19,7 +19,7 @@ from kshot.lifecycle.data import data_versions, working_copy
 from kshot.lifecycle.data.data_versions import DataVersion
 from kshot.lifecycle.project import layout
 from kshot.lifecycle.retraining import steps
-from tests.lifecycle.raw_project import files_below, make, picture, write_tree, write_zip
+from tests.lifecycle.raw_project import files_below, image, make, write_tree, write_zip
 
 CLASSES = {"ქართული/ანი": 2, "ქართული/two words": 1, "한글": 1}
 
@@ -29,12 +29,12 @@ def history(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, DataVersion
     """A project with two versions, the second one current; beside it the folder `source` of the first."""
     root = make(tmp_path_factory.mktemp("history") / "project")
     source = write_tree(root.parent / "source", CLASSES)
-    (source / "한글" / "odd name 😀").write_bytes(picture("odd"))
+    (source / "한글" / "odd name 😀").write_bytes(image("odd"))
     first = data_versions.add(root, str(source), note="the first")
     grown = root.parent / "grown"
     shutil.copytree(source, grown)
     write_tree(grown, {"new": 2})
-    (grown / "한글" / "0.png").write_bytes(picture("changed"))
+    (grown / "한글" / "0.png").write_bytes(image("changed"))
     return root, first, data_versions.add(root, str(grown))
 
 
@@ -62,8 +62,8 @@ def test_what_is_added_is_described(history: tuple[Path, DataVersion, DataVersio
 
 def test_the_bytes_of_each_image_are_kept_and_the_manifest_names_them(project: Path) -> None:
     raw_folder = project / layout.RAW
-    assert (raw_folder / "images/한글/odd name 😀").read_bytes() == picture("odd")
-    assert (raw_folder / "images/ქართული/ანი/1.png").read_bytes() == picture("ქართული/ანი/1")
+    assert (raw_folder / "images/한글/odd name 😀").read_bytes() == image("odd")
+    assert (raw_folder / "images/ქართული/ანი/1.png").read_bytes() == image("ქართული/ანი/1")
     with (raw_folder / "manifest.csv").open(encoding="utf-8", newline="") as file:
         header, *rows = csv.reader(file)
     assert header == ["path", "class", "group", "split"]
@@ -133,7 +133,7 @@ def test_a_split_table_makes_another_version(project: Path) -> None:
 def test_checkout_brings_a_version_back(project: Path, history: tuple[Path, DataVersion, DataVersion]) -> None:
     data_versions.checkout(project, history[1])
     assert data_versions.current(project) == history[1]
-    assert (project / layout.RAW / "images/한글/0.png").read_bytes() == picture("한글/0")
+    assert (project / layout.RAW / "images/한글/0.png").read_bytes() == image("한글/0")
     assert not (project / layout.RAW / "images/new").exists()
     before = kept(project)
     data_versions.checkout(project, history[1])
@@ -161,7 +161,7 @@ def test_after_a_change_of_branch_nothing_is_unsaved(
     pointer.write_text(of_second)  # what git leaves of the other branch, beside the images of this one
     data_versions.checkout(project, history[1])
     assert data_versions.current(project) == history[1]
-    assert (project / layout.RAW / "images/한글/0.png").read_bytes() == picture("한글/0")
+    assert (project / layout.RAW / "images/한글/0.png").read_bytes() == image("한글/0")
 
 
 def test_a_retraining_after_a_change_of_branch_is_refused_with_the_restore_that_loses_nothing(
@@ -177,7 +177,7 @@ def test_a_retraining_after_a_change_of_branch_is_refused_with_the_restore_that_
         steps.ready_data(project)
     assert data_versions.checkout(project, data_versions.find(project, second.short))
     assert steps.ready_data(project) == second and not data_versions.checkout(project, second)
-    assert (project / layout.RAW / "images/한글/0.png").read_bytes() == picture("changed")
+    assert (project / layout.RAW / "images/한글/0.png").read_bytes() == image("changed")
 
 
 def test_a_retraining_of_changes_by_hand_is_refused_and_they_can_be_moved_away(
@@ -219,7 +219,7 @@ def test_files_of_one_name_in_one_class_are_both_kept(tmp_path: Path) -> None:
     (tmp_path / "m.csv").write_text("path,class\nx/0.png,a\ny/0.png,a\nz/0.png,b\n")
     assert data_versions.add(root, str(tmp_path / "m.csv")).images == 3
     found = files_below(root / layout.RAW / "images")
-    assert found == {"a/0.png": picture("x/0"), "a/0-2.png": picture("y/0"), "b/0.png": picture("z/0")}
+    assert found == {"a/0.png": image("x/0"), "a/0-2.png": image("y/0"), "b/0.png": image("z/0")}
 
 
 def test_the_built_in_set_is_drawn(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -256,7 +256,7 @@ def test_the_raw_data_added_again_keeps_groups_split_and_drawers(project: Path) 
 def test_what_is_left_out_is_told_and_much_of_it_needs_consent(project: Path) -> None:
     source = write_tree(project.parent / "some", {"a": 2, "b": 2, "c": 1})
     (source / "b" / "0.png").write_text("no image")
-    (source / "b" / "1.png").write_bytes(picture("cut", 100, 100)[:2000])
+    (source / "b" / "1.png").write_bytes(image("cut", 100, 100)[:2000])
     before, heard = kept(project), []
     with pytest.raises(DataError, match=r"2 of 5 files are left out .*; class b comes out empty; .*some --skip`"):
         data_versions.add(project, str(source), say=heard.append)
@@ -283,7 +283,7 @@ def test_the_two_ways_to_write_a_files_name_are_one_version(tmp_path: Path) -> N
         source = tmp_path / f"source{number}"
         write_tree(source, {"a": 0, "b": 1})
         (source / "a").mkdir(exist_ok=True)
-        (source / "a" / name).write_bytes(picture("a"))
+        (source / "a" / name).write_bytes(image("a"))
         found.append(data_versions.add(root, str(source)).md5)
     assert found[0] == found[1]
 
@@ -298,7 +298,7 @@ def test_a_bad_source_leaves_the_version_as_it_was(project: Path, bad: str) -> N
     write_zip(folder / "bomb.zip", {"a/1.png": bytes(8 * 2**20)})
     (folder / "nowhere.csv").write_text("path,class\nnowhere.png,a\n")
     (folder / "no image" / "a").mkdir(parents=True)
-    (folder / "no image" / "a" / "1.png").write_bytes(picture("cut", 100, 100)[:2000])
+    (folder / "no image" / "a" / "1.png").write_bytes(image("cut", 100, 100)[:2000])
     before = kept(project)
     with pytest.raises(DataError):
         data_versions.add(project, str(folder / bad) if bad else "", skip=True)
@@ -332,7 +332,7 @@ def command(root: Path, *arguments: str, largest: int | None = None) -> subproce
 def test_a_full_disk_is_one_line_and_leaves_the_version_as_it_was(project: Path) -> None:
     """A limit on the size of a file, which any user may set, stands for the disk: the same call fails."""
     large = project.parent / "source" / "한글" / "large.png"
-    large.write_bytes(picture("large") + bytes(8_000_000))  # what stands behind an image's end is no part of it
+    large.write_bytes(image("large") + bytes(8_000_000))  # what stands behind an image's end is no part of it
     before = kept(project)
     ended = command(project, "data", "add", "../source", largest=4_000_000)
     _, said = ended.communicate(timeout=120)

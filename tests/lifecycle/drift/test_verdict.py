@@ -27,7 +27,7 @@ from tests.lifecycle.raw_project import files_below
 def a_machine_with_a_gpu():
     """Where the project's settings say cpu: whatever asks for the GPU that is not there fails."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("kshot.devices.present", lambda: ["cuda", "cpu"])
+        patch.setattr("kshot.nets.devices.present", lambda: ["cuda", "cpu"])
         yield
 
 
@@ -48,14 +48,14 @@ def fresh(folder, root):
 
 
 def changed(source: Path, folder: Path, change, classes: int = 20) -> Path:
-    """Some classes of drawings, each picture changed."""
+    """Some classes of drawings, each image changed."""
     places = sorted({file.parent for file in source.rglob("*.png")})
     for place in [places[row] for row in np.random.default_rng(0).permutation(len(places))[:classes]]:
         for file in place.glob("*.png"):
             target = folder / file.relative_to(source)
             target.parent.mkdir(parents=True, exist_ok=True)
-            with Image.open(file) as picture:
-                change(picture).save(target)
+            with Image.open(file) as image:
+                change(image).save(target)
     return folder
 
 
@@ -64,7 +64,7 @@ def names(found) -> set[str]:
 
 
 def flat(source: Path, folder: Path, count: int) -> Path:
-    """Some pictures of all classes in one folder, so that nobody knows their classes."""
+    """Some images of all classes in one folder, so that nobody knows their classes."""
     files = sorted(source.rglob("*.png"))
     folder.mkdir()
     for number, row in enumerate(np.random.default_rng(0).permutation(len(files))[:count]):
@@ -76,7 +76,7 @@ def flat(source: Path, folder: Path, count: int) -> Path:
 def test_the_same_letters_by_other_hands_have_not_drifted(root, fresh, tmp_path, seed):
     letters, _ = fresh[seed]
     assert names(drift(root, str(letters))) == set()
-    assert names(drift(root, str(changed(letters, tmp_path / "some", lambda picture: picture)))) == set()
+    assert names(drift(root, str(changed(letters, tmp_path / "some", lambda image: image)))) == set()
     found = drift(root, str(flat(letters, tmp_path / "flat", 60)))
     assert names(found) == set()
     assert (found.classes, found.images, found.version) == (None, 60, "1")
@@ -86,14 +86,14 @@ def test_the_same_letters_by_other_hands_have_not_drifted(root, fresh, tmp_path,
     ("kind", "change", "by"),
     [
         ("inverted", ImageOps.invert, {"brightness", "place"}),
-        ("blurred", lambda picture: picture.filter(ImageFilter.GaussianBlur(4)), {"sharpness"}),
-        ("darker", lambda picture: picture.point(lambda value: value * 7 // 10), {"brightness", "clipped"}),
-        ("flatter", lambda picture: picture.point(lambda value: 128 + (value - 128) // 2), {"contrast"}),
-        ("smaller", lambda picture: picture.resize((40, 40)), {"size"}),
-        ("larger", lambda picture: picture.resize((300, 300)), {"size"}),
+        ("blurred", lambda image: image.filter(ImageFilter.GaussianBlur(4)), {"sharpness"}),
+        ("darker", lambda image: image.point(lambda value: value * 7 // 10), {"brightness", "clipped"}),
+        ("flatter", lambda image: image.point(lambda value: 128 + (value - 128) // 2), {"contrast"}),
+        ("smaller", lambda image: image.resize((40, 40)), {"size"}),
+        ("larger", lambda image: image.resize((300, 300)), {"size"}),
     ],
 )
-def test_changed_pictures_have_drifted_with_classes_or_without(root, fresh, tmp_path, kind, change, by):
+def test_changed_images_have_drifted_with_classes_or_without(root, fresh, tmp_path, kind, change, by):
     source = changed(fresh[1][0], tmp_path / kind, change)
     assert by <= names(drift(root, str(source)))
     assert by <= names(drift(root, str(flat(source, tmp_path / "flat", 100))))
@@ -120,7 +120,7 @@ def test_classes_of_another_world_lie_outside(root, tmp_path):
 
 
 def test_the_reference_is_the_champions_data_and_not_what_lies_here(root, fresh, folder, tmp_path):
-    source = str(changed(fresh[1][0], tmp_path / "some", lambda picture: picture, classes=4))
+    source = str(changed(fresh[1][0], tmp_path / "some", lambda image: image, classes=4))
     before = drift(root, source)
     copy = shutil.copytree(root, tmp_path / "copy", symlinks=True)
     moved.rewrite(copy, (root / store.ARTIFACTS).resolve())
@@ -139,7 +139,7 @@ def test_what_the_cache_lost_is_fetched_from_the_remote_and_told_where_there_is_
     copy = shutil.copytree(root, tmp_path / "copy", symlinks=True)
     moved.rewrite(copy, (root / store.ARTIFACTS).resolve())
     shutil.rmtree(copy / FOLDER, ignore_errors=True)
-    source = str(changed(fresh[1][0], tmp_path / "some", lambda picture: picture, classes=4))
+    source = str(changed(fresh[1][0], tmp_path / "some", lambda image: image, classes=4))
     (copy / ".dvc/cache").rename(tmp_path / "cache")
     with pytest.raises(DataError, match=r"neither in DVC's cache nor in a remote; bring them back with `dvc fetch`"):
         drift(copy, source)
@@ -154,11 +154,11 @@ def test_what_the_cache_lost_is_fetched_from_the_remote_and_told_where_there_is_
 def test_the_command_says_the_verdict_writes_the_page_and_changes_no_data(root, fresh, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(root)
     before = files_below(root / "data")
-    letters = changed(fresh[1][0], tmp_path / "some", lambda picture: picture)
+    letters = changed(fresh[1][0], tmp_path / "some", lambda image: image)
     assert cli.main(["drift", str(letters)]) == 0
     out = capsys.readouterr().out
     assert "not drifted" in out and "reports/drift.html" in out and "DRIFTED" not in out
-    dark = changed(fresh[1][0], tmp_path / "<dark>&", lambda picture: picture.point(lambda value: value // 2))
+    dark = changed(fresh[1][0], tmp_path / "<dark>&", lambda image: image.point(lambda value: value // 2))
     assert cli.main(["drift", str(dark), "--html", str(tmp_path / "page.html")]) == Drifted.exit_code == 12
     assert "drifted: brightness" in capsys.readouterr().out
     page = (tmp_path / "page.html").read_text()
@@ -192,7 +192,7 @@ def test_an_archive_and_a_manifest_without_classes_will_do(root, fresh, tmp_path
     ("spoil", "code", "told"),
     [
         (lambda place: shutil.rmtree(place), 3, "does not exist; needs a folder"),
-        (lambda place: [file.unlink() for file in list(place.iterdir())[5:]], 3, "has 5 pictures that can be read"),
+        (lambda place: [file.unlink() for file in list(place.iterdir())[5:]], 3, "has 5 images that can be read"),
         (lambda place: [file.write_text("no") for file in place.iterdir()], 3, "holds no image"),
         (
             lambda place: (place / "a").mkdir() or shutil.copy(place / "0.png", place / "a"),
@@ -227,23 +227,23 @@ def test_a_measure_that_there_is_not_and_a_project_without_champion_are_told(
     assert "there is no champion yet" in capsys.readouterr().err
 
 
-def test_unlabelled_pictures_cannot_be_retrained_on(root, fresh, tmp_path, monkeypatch, capsys):
+def test_unlabelled_images_cannot_be_retrained_on(root, fresh, tmp_path, monkeypatch, capsys):
     source = flat(changed(fresh[1][0], tmp_path / "dark", ImageOps.invert), tmp_path / "flat", 30)
     monkeypatch.chdir(root)
     assert cli.main(["drift", str(source), "--retrain"]) == 3
     assert "says no classes, so that it cannot be trained on" in capsys.readouterr().err
 
 
-def test_drifted_pictures_become_the_data_version_and_are_retrained_on(root, fresh, tmp_path, monkeypatch):
+def test_drifted_images_become_the_data_version_and_are_retrained_on(root, fresh, tmp_path, monkeypatch):
     asked = []
     monkeypatch.chdir(root)
     monkeypatch.setattr(
         "kshot.lifecycle.data.data_versions.add", lambda root, source, note: asked.append((source, note))
     )
     monkeypatch.setattr("kshot.cli.retrain.start", lambda root, debug: asked.append(debug))
-    same = changed(fresh[1][0], tmp_path / "same", lambda picture: picture)
+    same = changed(fresh[1][0], tmp_path / "same", lambda image: image)
     assert cli.main(["drift", str(same), "--retrain"]) == 0 and asked == []
-    source = changed(fresh[1][0], tmp_path / "small", lambda picture: picture.resize((40, 40)))
+    source = changed(fresh[1][0], tmp_path / "small", lambda image: image.resize((40, 40)))
     assert cli.main(["drift", str(source), "--retrain", "--ignore", "sharpness"]) == 0
     assert asked[0][0] == str(source) and asked[0][1].startswith("drifted: size") and asked[1] is False
 
@@ -256,7 +256,7 @@ def test_files_that_cannot_be_read_are_told_and_left_out(root, fresh, tmp_path):
     assert write_drift_page(found, tmp_path / "page.html").exists()
 
 
-def test_a_method_without_a_space_compares_the_pictures_and_says_so(fresh, folder, tmp_path):
+def test_a_method_without_a_space_compares_the_images_and_says_so(fresh, folder, tmp_path):
     letters = folder / "seed0" / "letters"
     method = {"method": "reptile", "method_arguments": {"steps": 2, "test_steps": 2}, "n_way": 5, "steps": 2}
     root = champion_project.make(tmp_path / "root", letters, **method, validate_every=2)
@@ -275,15 +275,15 @@ def test_a_champion_on_a_held_timm_backbone_is_compared_with_in_its_own_space(fr
     start = {"backbone": "test_resnet", "checkpoint": str(weights), "input_size": 32}
     letters = folder / "seed0" / "letters"
     root = champion_project.make(tmp_path / "root", letters, **start, adaptation="head", head_dim=16, steps=20)
-    assert names(drift(root, str(changed(fresh[1][0], tmp_path / "same", lambda picture: picture)))) == set()
+    assert names(drift(root, str(changed(fresh[1][0], tmp_path / "same", lambda image: image)))) == set()
     found = drift(root, str(changed(fresh[1][0], tmp_path / "dark", ImageOps.invert)))
     assert {"brightness", "place"} <= names(found) and len(found.rows) == 10
 
 
 def test_the_watch_over_new_data_hears_the_same_verdict(root, fresh, tmp_path):
-    same = changed(fresh[1][0], tmp_path / "same", lambda picture: picture)
+    same = changed(fresh[1][0], tmp_path / "same", lambda image: image)
     assert new_data.drifted(root, same) == (False, "not drifted, so it is not added; reports/drift.html")
-    small = changed(fresh[1][0], tmp_path / "small", lambda picture: picture.resize((40, 40)))
+    small = changed(fresh[1][0], tmp_path / "small", lambda image: image.resize((40, 40)))
     found = new_data.drifted(root, small)
     assert found.drifted and found.words.startswith("drifted (size")
     with pytest.raises(DataError, match="whether .*nowhere has drifted cannot be told: .* does not exist"):

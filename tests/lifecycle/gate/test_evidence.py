@@ -87,7 +87,7 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Project:
 
 
 def other_images(root: Path) -> Path:
-    """The pictures as OTHER prepares them, one after the other."""
+    """The images as OTHER prepares them, one after the other."""
     shown = recorded_ingest({"ingest": OTHER})
     files = [root / layout.RAW / path for path in read_manifest(root)["path"]]
     path = root / "other.npy"
@@ -151,18 +151,18 @@ def test_the_champion_answers_again_where_data_or_episodes_changed(project: Proj
     assert kept.episodes.equals(answers.episodes) and kept.cells.equals(answers.cells)
 
 
-def test_a_champion_is_shown_the_pictures_as_it_was_trained_on_them(project: Project, tmp_path: Path):
+def test_a_champion_is_shown_the_images_as_it_was_trained_on_them(project: Project, tmp_path: Path):
     today = dataclasses.replace(project.today, data_version="another")
     found = gather(project.root, project.other, today, project.params)
     model = model_of(project, project.other, tmp_path)
     assert_paired(project, found, answer(project.root, model, PROTOTYPE, other_images(project.root)).episodes)
 
 
-def test_a_champion_of_before_pictures_were_cropped_is_shown_todays_as_they_are(
+def test_a_champion_of_before_images_were_cropped_is_shown_todays_as_they_are(
     project: Project, monkeypatch: pytest.MonkeyPatch
 ):
     def again(*_: object) -> None:
-        raise AssertionError("the pictures were prepared again")
+        raise AssertionError("the images were prepared again")
 
     monkeypatch.setattr(evidence, "pack", again)
     today = dataclasses.replace(project.today, data_version="another")
@@ -171,12 +171,12 @@ def test_a_champion_of_before_pictures_were_cropped_is_shown_todays_as_they_are(
         gather(project.root, project.other, today, project.params)
 
 
-def test_a_picture_that_cannot_be_prepared_for_the_champion_stops_the_comparison(project: Project):
+def test_an_image_that_cannot_be_prepared_for_the_champion_stops_the_comparison(project: Project):
     file = project.root / layout.RAW / read_manifest(project.root)["path"].iloc[5]
     kept = file.read_bytes()
     file.write_bytes(kept[:40])
     try:
-        with pytest.raises(DataError, match="5.png: .*the same pictures: bring it back with `dvc checkout"):
+        with pytest.raises(DataError, match="5.png: .*the same images: bring it back with `dvc checkout"):
             gather(
                 project.root, project.other, dataclasses.replace(project.today, data_version="another"), project.params
             )

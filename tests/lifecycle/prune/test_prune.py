@@ -88,7 +88,7 @@ def registered(root: Path, number: int, data: str, scratch: Path) -> None:
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Three data versions that share pictures, four versions of the model, and an output that nobody names."""
+    """Three data versions that share images, four versions of the model, and an output that nobody names."""
     folder = tmp_path_factory.mktemp("pruned")
     root = raw_project.make(folder / "project")
     for name, classes in (("one", {"a": 2, "b": 2}), ("two", {"a": 3, "b": 2}), ("three", {"b": 2, "c": 2})):

@@ -15,7 +15,7 @@ from PIL import Image
 
 from kshot.lifecycle.pages.render import NONE, breakable, percent
 from kshot.lifecycle.pages.svg import running_mean, scatter, ticks
-from kshot.lifecycle.pages.thumbnails import data_address, of_label, read_pictures
+from kshot.lifecycle.pages.thumbnails import data_address, of_label, read_thumbnails
 from kshot.lifecycle.pipeline.durations import StageTime, Times
 from kshot.lifecycle.project import layout
 from kshot.lifecycle.report.page import ReportFacts, headline, write_report
@@ -262,25 +262,25 @@ def test_names_stay_text_and_are_escaped(project: Path) -> None:
     assert "<script" not in (project / layout.REPORT).read_text()
 
 
-def test_pictures_are_turned_and_inverted_back(project: Path) -> None:
-    pictures = read_pictures(project)
-    assert pictures is not None
+def test_thumbnails_are_turned_and_inverted_back(project: Path) -> None:
+    thumbnails = read_thumbnails(project)
+    assert thumbnails is not None
     images = np.load(project / layout.PACKED / "images.npy")
-    [first, second] = of_label(pictures, "Greek/ beta two @90", 2)  # its images are 4 to 7
+    [first, second] = of_label(thumbnails, "Greek/ beta two @90", 2)  # its images are 4 to 7
     for address, row in ((first, 4), (second, 7)):
         expected = 255 - images[row, :, :, 0][:, ::-1].T  # a quarter turn against the clock
         assert (pixels_of(address) == expected).all()
-    assert data_address(pictures, 20 + 4) == first  # the image's id in the expanded space
+    assert data_address(thumbnails, 20 + 4) == first  # the image's id in the expanded space
 
 
-def test_large_and_coloured_pictures_are_shrunk(project: Path) -> None:
+def test_large_and_coloured_thumbnails_are_shrunk(project: Path) -> None:
     images = np.zeros((20, 200, 200, 3), dtype=np.uint8)
     images[..., 0] = 200
     np.save(project / layout.PACKED / "images.npy", images)
     (project / layout.MODEL / "embedding.json").unlink()
-    pictures = read_pictures(project)
-    assert pictures is not None
-    pixels = pixels_of(data_address(pictures, 0))
+    thumbnails = read_thumbnails(project)
+    assert thumbnails is not None
+    pixels = pixels_of(data_address(thumbnails, 0))
     assert pixels.shape == (96, 96, 3) and (pixels[0, 0] == [200, 0, 0]).all()
 
 
@@ -404,7 +404,7 @@ def test_the_running_mean_is_the_mean_of_a_window() -> None:
 
 
 def test_a_scatter_keeps_one_scale_for_both_directions() -> None:
-    square = [{"name": "a", "points": [[0, 0], [1, 0], [0, 0.5]], "middle": 0, "picture": None}]
+    square = [{"name": "a", "points": [[0, 0], [1, 0], [0, 0.5]], "middle": 0, "thumbnail": None}]
     circles = re.findall(r'cx="([\d.]+)" cy="([\d.]+)"', scatter("plot", square))
     (x0, y0), (x1, _), (_, y2) = ((float(x), float(y)) for x, y in circles)
     assert x1 - x0 == pytest.approx(2 * (y0 - y2), abs=0.3)

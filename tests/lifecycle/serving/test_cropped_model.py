@@ -1,4 +1,4 @@
-"""Who shows a model that was trained on cropped drawings other pictures crops them too: place leaves no trace."""
+"""Who shows a model that was trained on cropped drawings other images crops them too: place leaves no trace."""
 
 from pathlib import Path
 
@@ -39,7 +39,7 @@ def model(crop: str) -> Method:
 
 
 @pytest.mark.parametrize("crop", ["ink", "none"])
-def test_drift_looks_at_cropped_pictures_where_the_model_does(tmp_path: Path, crop: str) -> None:
+def test_drift_looks_at_cropped_images_where_the_model_does(tmp_path: Path, crop: str) -> None:
     points = [
         look_at(write(tmp_path / str(left), 3, left), model(crop), tmp_path / str(left)).points for left in (5, 38)
     ]
@@ -47,7 +47,7 @@ def test_drift_looks_at_cropped_pictures_where_the_model_does(tmp_path: Path, cr
 
 
 @pytest.mark.parametrize("crop", ["ink", "none"])
-def test_tasks_are_read_from_cropped_pictures_where_the_model_is(tmp_path: Path, crop: str) -> None:
+def test_tasks_are_read_from_cropped_images_where_the_model_is(tmp_path: Path, crop: str) -> None:
     points = []
     for left in (5, 38):
         write(tmp_path / str(left) / "task", 3, left)

@@ -90,8 +90,8 @@ def model(project: tuple[Path, str, str]) -> Any:
     return mlflow.pyfunc.load_model(project[1])
 
 
-def picture(number: int, kind: str = "PNG") -> bytes:
-    """A picture of its own, 20 x 17, coloured."""
+def image(number: int, kind: str = "PNG") -> bytes:
+    """An image of its own, 20 x 17, coloured."""
     pixels = np.random.default_rng(number).integers(0, 256, (4, 5, 3)).repeat(5, 0).repeat(4, 1)[:17]
     buffer = io.BytesIO()
     Image.fromarray(pixels.astype(np.uint8)).save(buffer, format=kind)
@@ -104,12 +104,12 @@ def text(data: bytes) -> str:
 
 # Unequal shots, a query between the support, names in other scripts and with spaces.
 LABELS = ["two words", None, "Ελληνικά/δ", "two words", "c", None, "two words", None, "c"]
-PICTURES = [picture(number, "JPEG" if number % 2 else "PNG") for number in range(len(LABELS))]
-REQUEST = pd.DataFrame({"image": PICTURES, "label": LABELS})
+IMAGES = [image(number, "JPEG" if number % 2 else "PNG") for number in range(len(LABELS))]
+REQUEST = pd.DataFrame({"image": IMAGES, "label": LABELS})
 
 
 def by_hand(
-    folder: Path, labels: list[str | None], pictures: list[bytes], views: int = 1
+    folder: Path, labels: list[str | None], images: list[bytes], views: int = 1
 ) -> list[tuple[str, float, float]]:
     """Label, score and distance of each query, one at a time."""
     embedding = load_embedding(folder)
@@ -120,7 +120,7 @@ def by_hand(
         pixels = prepare(decode(data, ingest.channels), ingest)
         return embed(embedding, pixels[None], np.arange(1))[0].double().numpy()
 
-    points = [point(data) for data in pictures]
+    points = [point(data) for data in images]
     means = {
         name: np.mean([p for p, label in zip(points, labels, strict=True) if label == name], axis=0)
         for name in labels
@@ -144,7 +144,7 @@ def assert_answers(found: pd.DataFrame, expected: list[tuple[str, float, float]]
 
 
 def test_each_query_gets_the_nearest_class_mean_in_the_order_of_the_request(project, model):
-    assert_answers(model.predict(REQUEST), by_hand(project[0] / "model-0", LABELS, PICTURES))
+    assert_answers(model.predict(REQUEST), by_hand(project[0] / "model-0", LABELS, IMAGES))
 
 
 def test_it_answers_over_the_views_that_it_was_measured_with(project):
@@ -155,7 +155,7 @@ def test_it_answers_over_the_views_that_it_was_measured_with(project):
         over_views = mlflow.pyfunc.load_model(log(root, seed=5))
     finally:
         shutil.rmtree(root / layout.EVALUATION)
-    assert_answers(over_views.predict(REQUEST), by_hand(root / "model-5", LABELS, PICTURES, views=5))
+    assert_answers(over_views.predict(REQUEST), by_hand(root / "model-5", LABELS, IMAGES, views=5))
 
 
 def test_it_answers_by_the_head_that_it_was_measured_with(project):
@@ -170,7 +170,7 @@ def test_it_answers_by_the_head_that_it_was_measured_with(project):
         shutil.rmtree(root / layout.EVALUATION)
     embedding = load_embedding(root / "model-2")
     ingest = recorded_ingest(embedding.settings)
-    pixels = np.stack([prepare(decode(data, ingest.channels), ingest) for data in PICTURES])
+    pixels = np.stack([prepare(decode(data, ingest.channels), ingest) for data in IMAGES])
     points = embed(embedding, pixels, np.arange(len(pixels)))
     known = [i for i, label in enumerate(LABELS) if label]
     names = sorted({LABELS[i] for i in known})
@@ -194,8 +194,8 @@ def test_another_order_of_the_queries_is_the_same_answers_in_that_order(model):
 def test_two_versions_answer_in_one_process_each_with_its_own_settings(project, model):
     root, _, second = project
     other = mlflow.pyfunc.load_model(second)
-    assert_answers(other.predict(REQUEST), by_hand(root / "model-1", LABELS, PICTURES))
-    assert_answers(model.predict(REQUEST), by_hand(root / "model-0", LABELS, PICTURES))
+    assert_answers(other.predict(REQUEST), by_hand(root / "model-1", LABELS, IMAGES))
+    assert_answers(model.predict(REQUEST), by_hand(root / "model-0", LABELS, IMAGES))
 
 
 def test_a_version_with_other_code_does_not_meet_the_code_of_the_first(project, monkeypatch, tmp_path):
@@ -210,7 +210,7 @@ def test_a_version_with_other_code_does_not_meet_the_code_of_the_first(project, 
     monkeypatch.setattr(kshot, "__file__", str(changed / "__init__.py"))
     later = mlflow.pyfunc.load_model(log(root, seed=2))
     monkeypatch.undo()
-    near = by_hand(root / "model-2", LABELS, PICTURES)
+    near = by_hand(root / "model-2", LABELS, IMAGES)
     assert_answers(later.predict(REQUEST), [(label, share, (d**2 + 9) ** 0.5) for label, share, d in near])
 
 
@@ -227,7 +227,7 @@ def test_a_query_far_from_every_class_is_unknown_where_a_threshold_was_set(proje
         shutil.rmtree(root / layout.EVALUATION)
     asked = stricter.predict(REQUEST)
     assert asked["unknown"].tolist() == (found["distance"] > near).tolist() and asked["unknown"].sum() == 1
-    many = pd.DataFrame({"image": PICTURES[:1] * 5 + PICTURES[1:2], "label": ["a"] * 5 + [None]})
+    many = pd.DataFrame({"image": IMAGES[:1] * 5 + IMAGES[1:2], "label": ["a"] * 5 + [None]})
     assert stricter.predict(many)["unknown"].tolist() == [False], "five shots have a threshold of their own"
 
 
@@ -250,7 +250,7 @@ def test_a_method_that_adapts_is_served_without_a_distance(project):
         shutil.rmtree(root / layout.EVALUATION)
     found = served.predict(REQUEST)
     assert found["distance"].isna().all() and found["score"].between(1 / 3, 1).all()
-    pixels = np.stack([prepare(decode(data, 3), recorded_ingest(settings)) for data in PICTURES])
+    pixels = np.stack([prepare(decode(data, 3), recorded_ingest(settings)) for data in IMAGES])
     points = embed(method, pixels, np.arange(len(pixels)))
     known, asked = ([i for i, label in enumerate(LABELS) if bool(label) == wanted] for wanted in (True, False))
     names = sorted({LABELS[i] for i in known})
@@ -267,25 +267,25 @@ def test_a_query_is_a_row_with_no_label_however_that_is_said(model, query):
 
 def test_a_class_may_bear_any_name(model):
     labels = ["None", "nan", " ", "0", None]
-    found = model.predict(pd.DataFrame({"image": [*PICTURES[:4], PICTURES[2]], "label": labels}))
+    found = model.predict(pd.DataFrame({"image": [*IMAGES[:4], IMAGES[2]], "label": labels}))
     assert found["label"].tolist() == [" "]
     assert found["distance"][0] == pytest.approx(0, abs=1e-2)
 
 
 def test_one_class_and_one_image_are_enough(model):
-    found = model.predict(pd.DataFrame({"image": PICTURES[:2], "label": ["only", None]}))
+    found = model.predict(pd.DataFrame({"image": IMAGES[:2], "label": ["only", None]}))
     assert found[["label", "score"]].values.tolist() == [["only", 1.0]]
 
 
 def test_base64_is_taken_as_the_bytes_are_also_broken_into_lines(model):
     expected = model.predict(REQUEST)
     for encode in (text, lambda data: base64.encodebytes(data).decode()):
-        asked = REQUEST.assign(image=[encode(data) for data in PICTURES])
+        asked = REQUEST.assign(image=[encode(data) for data in IMAGES])
         pd.testing.assert_frame_equal(model.predict(asked), expected)
 
 
 def test_the_scoring_servers_json_is_answered_as_the_frame(model):
-    rows = [{"image": text(data), "label": label} for data, label in zip(PICTURES, LABELS, strict=True)]
+    rows = [{"image": text(data), "label": label} for data, label in zip(IMAGES, LABELS, strict=True)]
     without = [{key: value for key, value in row.items() if value is not None} for row in rows]
     split = {"columns": ["image", "label"], "data": [[row["image"], row["label"]] for row in rows]}
     bodies = ({"dataframe_split": split}, {"dataframe_records": rows}, {"dataframe_records": without})
@@ -300,8 +300,8 @@ def assert_same(model, body):
 
 
 def test_request_writes_the_json_that_the_server_takes(model, tmp_path):
-    files = [tmp_path / f"{number} β.png" for number in range(len(PICTURES))]
-    for file, data in zip(files, PICTURES, strict=True):
+    files = [tmp_path / f"{number} β.png" for number in range(len(IMAGES))]
+    for file, data in zip(files, IMAGES, strict=True):
         file.write_bytes(data)
     support: dict[str, list[Path]] = {}
     for file, label in zip(files, LABELS, strict=True):
@@ -315,8 +315,8 @@ def changed(**columns: Any) -> pd.DataFrame:
     return REQUEST.assign(**{name: pd.Series(values, dtype=object) for name, values in columns.items()})
 
 
-def with_picture(value: Any) -> pd.DataFrame:
-    return changed(image=[*PICTURES[:5], value, *PICTURES[6:]])
+def with_image(value: Any) -> pd.DataFrame:
+    return changed(image=[*IMAGES[:5], value, *IMAGES[6:]])
 
 
 @pytest.mark.parametrize(
@@ -325,13 +325,13 @@ def with_picture(value: Any) -> pd.DataFrame:
         (changed(label=[None] * 9), "no row has a label, so there is no support; needs labelled images"),
         (REQUEST[["image"]], "no row has a label, so there is no support"),
         (changed(label=["a"] * 9), "no row has an empty label, so there is no query; needs"),
-        (with_picture(b"a text"), "row 5: it is no image that can be read; needs the bytes of a PNG or JPEG"),
-        (with_picture(PICTURES[0][:60]), "row 5: it cannot be decoded"),
-        (with_picture(b""), "row 5: the file is empty"),
-        (with_picture("not base64"), "row 5: it is neither bytes nor base64"),
-        (with_picture(text(b"a text")), "row 5: it is no image that can be read"),
-        (with_picture(None), "row 5: it is neither bytes nor base64"),
-        (with_picture(7), "row 5: it is neither bytes nor base64"),
+        (with_image(b"a text"), "row 5: it is no image that can be read; needs the bytes of a PNG or JPEG"),
+        (with_image(IMAGES[0][:60]), "row 5: it cannot be decoded"),
+        (with_image(b""), "row 5: the file is empty"),
+        (with_image("not base64"), "row 5: it is neither bytes nor base64"),
+        (with_image(text(b"a text")), "row 5: it is no image that can be read"),
+        (with_image(None), "row 5: it is neither bytes nor base64"),
+        (with_image(7), "row 5: it is neither bytes nor base64"),
     ],
 )
 def test_a_request_that_cannot_be_answered_is_told_why_in_one_line(model, asked, told):
@@ -348,14 +348,14 @@ def test_a_request_without_a_column_for_the_images_is_told_so(model):
 
 
 def test_the_server_tells_the_sender_which_row_is_bad(model):
-    body = json.dumps({"dataframe_records": [{"image": text(PICTURES[0]), "label": "a"}, {"image": "abc"}]})
+    body = json.dumps({"dataframe_records": [{"image": text(IMAGES[0]), "label": "a"}, {"image": "abc"}]})
     with pytest.raises(MlflowException, match="row 1: it is neither bytes nor base64") as raised:
         invocations(body, "application/json", model, model.metadata.get_input_schema())
     assert raised.value.get_http_status_code() == 400
 
 
 def test_it_loads_without_kshot_and_without_pickle(project, model, tmp_path):
-    asked = REQUEST.assign(image=[text(data) for data in PICTURES])
+    asked = REQUEST.assign(image=[text(data) for data in IMAGES])
     asked.to_json(tmp_path / "request.json", orient="split")
     environment = {key: value for key, value in os.environ.items() if key != "PYTHONPATH"}
     ended = subprocess.run(
@@ -398,7 +398,7 @@ def test_it_says_what_it_needs_and_what_goes_in_and_out(project):
     assert signature.outputs.input_names() == ["label", "score", "distance", "unknown"]
 
 
-def test_the_kept_example_is_a_request_of_pictures_as_a_person_has_them(project, model):
+def test_the_kept_example_is_a_request_of_images_as_a_person_has_them(project, model):
     root, uri, _ = project
     example = mlflow.pyfunc.load_model(uri).input_example
     first = read_manifest(root)["class"].iloc[0]

@@ -8,7 +8,7 @@ from PIL import Image
 
 from kshot.data.image_formats import Header
 from kshot.lifecycle.sources.image_check import check_decoding, check_headers, header_notes
-from tests.lifecycle.raw_project import picture
+from tests.lifecycle.raw_project import image
 
 
 def written(folder: Path, **content: bytes) -> list[Path]:
@@ -35,7 +35,7 @@ def headers(files: list[Path]) -> list[Header]:
         (b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n", "PostScript, which is a program and is not run"),
         (b"PK\x03\x04", "an archive inside the source: unpack it first"),
         (b"<?xml version='1.0'?><svg/>", "SVG, a drawing and no image"),
-        (picture("a")[:20], "does not decode"),
+        (image("a")[:20], "does not decode"),
     ],
 )
 def test_a_file_without_a_header_is_told_for_what_it_is(tmp_path: Path, content: bytes, reason: str) -> None:
@@ -48,15 +48,15 @@ def test_a_file_that_is_gone_is_told(tmp_path: Path) -> None:
 
 
 def test_a_truncated_image_has_a_header_and_does_not_decode(tmp_path: Path) -> None:
-    files = written(tmp_path, whole=picture("a", 50, 50), cut=picture("b", 50, 50)[:1500])
+    files = written(tmp_path, whole=image("a", 50, 50), cut=image("b", 50, 50)[:1500])
     found = check_decoding(files, headers(files))
     assert found.problems == [None, ("does not decode", "image file is truncated")]
     assert found.tried == 2
 
 
 def test_the_smaller_images_are_decoded_up_to_a_number_of_pixels(tmp_path: Path) -> None:
-    cut = picture("b", 50, 50)[:1500]
-    files = written(tmp_path, large=cut, small=picture("a", 10, 10))
+    cut = image("b", 50, 50)[:1500]
+    files = written(tmp_path, large=cut, small=image("a", 10, 10))
     found = check_decoding(files, headers(files), most=2000)
     assert (found.problems, found.tried) == ([None, None], 1)
 

@@ -10,7 +10,7 @@ from kshot.lifecycle.data import data_versions
 from kshot.lifecycle.sources import source_images
 from kshot.lifecycle.sources.left_out import LeftOut
 from kshot.lifecycle.sources.source_images import Source, check_argument, read_source
-from tests.lifecycle.raw_project import files_below, picture, write_tree, write_zip
+from tests.lifecycle.raw_project import files_below, image, write_tree, write_zip
 
 CLASSES = {"Ελληνικά/άλφα": 2, "Ελληνικά/two words": 1, "한글": 1, 'quote " and, comma': 1}
 
@@ -67,8 +67,8 @@ def test_class_folders_that_are_links_are_classes(tmp_path: Path) -> None:
 
 def test_an_image_is_one_by_its_content_and_not_by_its_name(tmp_path: Path) -> None:
     tree = write_tree(tmp_path / "tree", {"a": 1})
-    (tree / "a" / "photo.jfif").write_bytes(picture("b"))
-    (tree / "a" / "without ending").write_bytes(picture("c"))
+    (tree / "a" / "photo.jfif").write_bytes(image("b"))
+    (tree / "a" / "without ending").write_bytes(image("c"))
     (tree / "a" / "text.png").write_text("no image")
     found = read_source(tree, tmp_path)
     assert [one.file.name for one in found.images] == ["0.png", "photo.jfif", "without ending"]
@@ -79,7 +79,7 @@ def test_what_is_left_out_is_named_with_its_reason(tmp_path: Path) -> None:
     tree = write_tree(tmp_path / "tree", {"a": 2, ".hidden": 1, "__MACOSX/a": 1, "phone": 1, "empty": 0})
     (tree / "phone" / "0.png").rename(tree / "phone" / "0.HEIC")
     (tree / "phone" / "0.HEIC").write_bytes(b"\0\0\0\x18ftypheic" + bytes(100))
-    (tree / "loose.png").write_bytes(picture("loose"))
+    (tree / "loose.png").write_bytes(image("loose"))
     (tree / "a" / "zero.png").write_bytes(b"")
     (tree / "gone").symlink_to(tmp_path / "nowhere")
     found = read_source(tree, tmp_path)
@@ -98,7 +98,7 @@ def test_what_is_left_out_is_named_with_its_reason(tmp_path: Path) -> None:
 def test_an_images_whole_is_decoded_where_its_header_is_sound(tmp_path: Path) -> None:
     tree = write_tree(tmp_path / "tree", {"a": 2, "b": 1})
     for name in ("a/0.png", "b/0.png"):
-        (tree / name).write_bytes(picture("cut", 100, 100)[:2000])
+        (tree / name).write_bytes(image("cut", 100, 100)[:2000])
     found = read_source(tree, tmp_path)
     assert len(found.images) == 3
     whole = source_images.decoded(found, tree)
@@ -129,7 +129,7 @@ def test_a_folder_in_the_form_of_the_raw_data_is_read_by_its_manifest(tmp_path: 
 def test_a_manifest_in_an_archive_reads_nothing_outside_of_it(tmp_path: Path) -> None:
     write_tree(tmp_path, {"secret": 1})
     rows = f"path,class,group,split\nimages/a.png,a,,\n{tmp_path}/secret/0.png,b,,\n"
-    archive = write_zip(tmp_path / "a.zip", {"manifest.csv": rows.encode(), "images/a.png": picture("a")})
+    archive = write_zip(tmp_path / "a.zip", {"manifest.csv": rows.encode(), "images/a.png": image("a")})
     refused(archive, "row 3: .* leads out of the archive")
 
 
@@ -149,7 +149,7 @@ def test_split_folders_give_the_split(tmp_path: Path) -> None:
 def test_without_labels_the_images_of_no_folder_are_taken_all_or_none(tmp_path: Path) -> None:
     tree = tmp_path / "tree"
     tree.mkdir()
-    (tree / "1.png").write_bytes(picture("1"))
+    (tree / "1.png").write_bytes(image("1"))
     assert told(read_source(tree, tmp_path, unlabelled=True)) == [("1.png", "", "", "")]
     write_tree(tree, {"a": 1})
     with pytest.raises(DataError, match=r"has '1.png' in no class, and others in classes"):
@@ -160,7 +160,7 @@ def test_a_source_without_an_image_is_refused(tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     refused(tmp_path / "empty", "holds no image; needs class folders with images")
     refused(write_zip(tmp_path / "empty.zip", {}), "holds no image")
-    refused(write_zip(tmp_path / "loose.zip", {"1.png": picture("1")}), "in no class folder")
+    refused(write_zip(tmp_path / "loose.zip", {"1.png": image("1")}), "in no class folder")
     (tmp_path / "m.csv").write_text("path,class\n")
     refused(tmp_path / "m.csv", "holds no image; needs a row for each image")
 

@@ -16,5 +16,5 @@ from kshot.lifecycle.stages.device import project_device
 def test_the_settings_choose_the_device_and_a_missing_one_is_replaced(tmp_path, monkeypatch, text, here, wanted):
     if text is not None:
         (tmp_path / "params.yaml").write_text(text)
-    monkeypatch.setattr("kshot.devices.present", lambda: here)
+    monkeypatch.setattr("kshot.nets.devices.present", lambda: here)
     assert project_device(tmp_path) == torch.device(wanted)

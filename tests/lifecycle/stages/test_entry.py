@@ -47,7 +47,7 @@ def test_a_stage_gets_the_folder_and_the_params_and_no_telemetry(tmp_path: Path)
 @pytest.mark.parametrize(
     ("body", "code", "line"),
     [
-        ("raise DataError('no picture; add some')", 3, "no picture; add some"),
+        ("raise DataError('no image; add some')", 3, "no image; add some"),
         ("raise ValidationFailed('too few')", 4, "too few"),
         ("os.kill(os.getpid(), signal.SIGINT)", 130, "interrupted; the next run goes on from the last checkpoint"),
         (
@@ -74,10 +74,10 @@ def test_params_that_are_wrong_are_one_line(tmp_path: Path) -> None:
 
 
 def test_the_traceback_is_shown_on_demand(tmp_path: Path) -> None:
-    ended = stage(tmp_path, "raise DataError('no picture')", KSHOT_DEBUG="1")
+    ended = stage(tmp_path, "raise DataError('no image')", KSHOT_DEBUG="1")
     assert ended.returncode != 0
     assert "Traceback" in ended.stderr
-    assert "no picture" in ended.stderr
+    assert "no image" in ended.stderr
 
 
 def test_a_defect_of_our_own_keeps_its_traceback(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""Stage episodes: every file, well-formed, the same from the same seed, and no picture twice in one episode."""
+"""Stage episodes: every file, well-formed, the same from the same seed, and no image twice in one episode."""
 
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,7 @@ CLASSES = [f"{script}/letter {i}" for script in "abc" for i in range(4)]
 
 
 def prepared(root: Path, images: int = 5, **changes: Any) -> Any:
-    """A project split and ready; class a/letter 0 has a copy of each of its pictures. Returns its params."""
+    """A project split and ready; class a/letter 0 has a copy of each of its images. Returns its params."""
     folder = write_raw(root, dict.fromkeys(CLASSES, images))
     for number in range(images):
         copy = folder / "a/letter 0" / f"copy {number}.png"
@@ -51,7 +51,7 @@ def test_every_episode_asks_what_its_protocol_says(tmp_path: Path, rotations: st
                     assert len(set(content[row, way])) == protocol.k_shot + 2
 
 
-def test_the_copies_of_a_picture_never_meet(tmp_path: Path) -> None:
+def test_the_copies_of_an_image_never_meet(tmp_path: Path) -> None:
     """Wherever the class with the copies lies: it is moved into the test split by a table."""
     table = {name: ("test" if name.startswith("a") else "val" if name.startswith("b") else "train") for name in CLASSES}
     folder = write_raw(tmp_path, dict.fromkeys(CLASSES, 4))

@@ -56,7 +56,7 @@ def test_every_image_and_every_turn_has_the_features_that_the_backbone_gives(roo
     found = torch.from_numpy(np.array(features[len(images) : len(images) + 3]))
     torch.testing.assert_close(found, wanted, rtol=1e-4, atol=1e-4)
     said = capsys.readouterr().out
-    assert "of colour, was summed for grey pictures" in said
+    assert "of colour, was summed for grey images" in said
     assert "test_resnet at 32 x 32 pixels" in said
     assert "train.augment is ignored: the backbone is frozen" in said
 
@@ -104,7 +104,7 @@ def test_features_of_other_weights_are_not_taken(root):
     assert read_features(root, load_embedding(root / layout.MODEL).settings) is None
 
 
-def test_features_are_taken_by_how_the_pictures_were_shown(root):
+def test_features_are_taken_by_how_the_images_were_shown(root):
     embed.run(root, params())
     train.run(root, params())
     settings = load_embedding(root / layout.MODEL).settings

@@ -53,7 +53,7 @@ def test_the_manifest_keeps_class_group_and_split(root: Path) -> None:
 
 def test_what_cannot_be_read_is_listed_and_left_out(root: Path) -> None:
     folder = root / layout.RAW / "images" / "two words"
-    (folder / "text.png").write_text("no picture")
+    (folder / "text.png").write_text("no image")
     (folder / "cut.png").write_bytes((folder / "0.png").read_bytes()[:-40])
     (folder / "empty.png").write_bytes(b"")
     write_manifest(root)
@@ -66,9 +66,9 @@ def test_what_cannot_be_read_is_listed_and_left_out(root: Path) -> None:
     assert len(read_manifest(root)) == len(read_images(root)) == 5
 
 
-def test_a_data_set_without_one_readable_picture_is_refused(tmp_path: Path) -> None:
+def test_a_data_set_without_one_readable_image_is_refused(tmp_path: Path) -> None:
     folder = write_raw(tmp_path, {"a": 1})
-    (folder / "a" / "0.png").write_text("no picture")
+    (folder / "a" / "0.png").write_text("no image")
     with pytest.raises(DataError, match="none of the 1 files can be read as an image, the first images/a/0.png: it is"):
         ingest.run(tmp_path, settings(**SMALL))
 
@@ -97,8 +97,8 @@ def test_the_same_data_packs_to_the_same_bytes(root: Path) -> None:
     assert found[0] == found[1]
 
 
-def test_memory_does_not_grow_with_the_number_of_pictures(tmp_path: Path) -> None:
-    """Ten times as many pictures of 3 MB each, decoded, take less than one of them more."""
+def test_memory_does_not_grow_with_the_number_of_images(tmp_path: Path) -> None:
+    """Ten times as many images of 3 MB each, decoded, take less than one of them more."""
     peaks = []
     for count in (20, 200):
         root = tmp_path / str(count)

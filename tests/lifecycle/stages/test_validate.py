@@ -20,7 +20,7 @@ from kshot.lifecycle.stages import ingest, split, validate
 from kshot.lifecycle.validation.text import FITTING, PAGE
 from kshot.params.schema import params_from
 from tests.lifecycle.page_loads import loads
-from tests.lifecycle.raw_project import SMALL, picture, settings, write_manifest, write_raw
+from tests.lifecycle.raw_project import SMALL, image, settings, write_manifest, write_raw
 
 CLASSES = [f"{script}/{letter}" for script in ("Ελληνικά", "two words", "한글") for letter in "abcd"]
 TABLE = {name: ("train", "val", "test")[i // 4] for i, name in enumerate(CLASSES)}
@@ -68,7 +68,7 @@ def test_the_record_is_the_same_each_time(tmp_path: Path) -> None:
 
 
 def save(path: Path, width: int, height: int) -> None:
-    buffer = io.BytesIO(picture(path.name, height, width))
+    buffer = io.BytesIO(image(path.name, height, width))
     Image.open(buffer).save(path)
 
 
@@ -83,7 +83,7 @@ def truncate(path: Path) -> None:
 
 BAD: list[tuple[str, Spoil, str, str]] = [
     (
-        "a truncated picture",
+        "a truncated image",
         lambda images: truncate(images / "한글/a/0.png"),
         "files are readable",
         r"1 of 48 files: images/한글/a/0.png \(it cannot be decoded",
@@ -113,7 +113,7 @@ BAD: list[tuple[str, Spoil, str, str]] = [
         r"1 of 8 evaluation classes have under 4 images \(k_shot \+ n_query\): two words/b has 1",
     ),
     (
-        "a class of one picture many times",
+        "a class of one image many times",
         lambda images: [shutil.copy(images / "한글/a/0.png", images / f"한글/a/{i}.png") for i in (1, 2, 3)],
         "classes have enough images",
         "leave out, because they have under 2 images: 한글/a",
@@ -131,27 +131,27 @@ BAD: list[tuple[str, Spoil, str, str]] = [
         "test has 2 classes; 3w1s needs 3 these settings fit the data: episodes.protocols 3w1s, 2w2s -> 2w1s, 2w2s",
     ),
     (
-        "a picture under two classes",
+        "an image under two classes",
         lambda images: shutil.copy(images / "한글/a/0.png", images / "한글/b/copy.png"),
-        "no picture lies under two classes",
+        "no image lies under two classes",
         "images/한글/a/0.png is the same as images/한글/b/copy.png",
     ),
     (
-        "a picture in two splits, as another file",
+        "an image in two splits, as another file",
         lambda images: Image.open(images / "한글/a/0.png").save(images / "Ελληνικά/a/copy.bmp"),
-        "no picture lies in two splits",
+        "no image lies in two splits",
         "images/Ελληνικά/a/copy.bmp is the same as images/한글/a/0.png",
     ),
     (
-        "a tiny picture",
+        "a tiny image",
         lambda images: save(images / "한글/a/tiny.png", 7, 20),
-        "pictures are large enough",
+        "images are large enough",
         "images/한글/a/tiny.png is 7 x 20 needs 8 pixels a side",
     ),
     (
-        "a long picture",
+        "a long image",
         lambda images: save(images / "한글/a/long.png", 100, 20),
-        "pictures are not too long",
+        "images are not too long",
         "images/한글/a/long.png is 100 x 20 needs at most 4.0 to 1",
     ),
 ]

@@ -35,7 +35,7 @@ REPOSITORY = Path(__file__).parents[3]
 def a_machine_with_a_gpu():
     """Where the project's settings say cpu: whatever asks for the GPU that is not there fails."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("kshot.devices.present", lambda: ["cuda", "cpu"])
+        patch.setattr("kshot.nets.devices.present", lambda: ["cuda", "cpu"])
         yield
 
 
@@ -61,7 +61,7 @@ def root(tmp_path_factory):
 
 
 def write_group(root: Path, folder: Path, group: str, mode: str = "L", most: int = 8) -> Path:
-    """The packed pictures of a group as files, dark on light again: folder/<class>/<n>.png."""
+    """The packed images of a group as files, dark on light again: folder/<class>/<n>.png."""
     images, manifest = read_images(root), read_manifest(root)
     for name, rows in manifest[manifest["group"] == group].groupby("class").indices.items():
         place = folder / str(name).rpartition("/")[2]
@@ -127,10 +127,10 @@ def test_groups_of_a_source_are_tasks_of_their_own(root, tmp_path):
     assert found.notes == ("1 groups of one class are left out, such as 'three'",)
 
 
-def test_pictures_of_another_kind_are_adapted_and_it_is_said(root, tmp_path):
+def test_images_of_another_kind_are_adapted_and_it_is_said(root, tmp_path):
     colour = survey(root, params_of(root), str(write_group(root, tmp_path / "colour" / "x", "c", mode="RGB")))
-    assert "48 of 48 pictures are in colour; the model takes grey ones" in colour.notes[0]
-    # The same pictures in grey are those of the project.
+    assert "48 of 48 images are in colour; the model takes grey ones" in colour.notes[0]
+    # The same images in grey are those of the project.
     assert colour.rows[0].nearest[0] == ("c", 0.0)
 
 

@@ -59,13 +59,13 @@ def test_the_share_of_unreadable_files_is_of_all_files() -> None:
     assert row["examples"] == "x.png (the file is empty)"
 
 
-def test_the_sides_of_a_picture() -> None:
+def test_the_sides_of_a_image() -> None:
     table = tables(IMAGES, NONE, PLACES, settings())["images"]
     assert table["short_side"].tolist() == [10, 10, 4, 9, 9]
     assert table["aspect_ratio"].tolist() == [1, 3, 2, 1, 1]
 
 
-def test_a_picture_knows_under_how_many_classes_and_splits_it_lies_and_its_twin() -> None:
+def test_an_image_knows_under_how_many_classes_and_splits_it_lies_and_its_twin() -> None:
     table = tables(IMAGES, NONE, PLACES, settings())["images"]
     assert table["content_classes"].tolist() == [2, 1, 2, 1, 1]
     assert table["content_splits"].tolist() == [2, 1, 2, 1, 1]
@@ -73,7 +73,7 @@ def test_a_picture_knows_under_how_many_classes_and_splits_it_lies_and_its_twin(
     assert table.loc[2, "twin"] == "images/a/0.png"
 
 
-def test_a_picture_counts_once_in_its_class() -> None:
+def test_an_image_counts_once_in_its_class() -> None:
     table = tables(IMAGES, NONE, PLACES, settings())["classes"].set_index("name")
     assert table["images"].to_dict() == {"a": 2, "b": 1, "c": 1}
 

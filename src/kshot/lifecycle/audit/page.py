@@ -10,7 +10,7 @@ from kshot.lifecycle.audit.data import DataAudit
 from kshot.lifecycle.audit.link import BROKEN, ERROR, NOT_CHECKED, VERIFIED, Link
 from kshot.lifecycle.audit.model import ModelAudit
 from kshot.lifecycle.pages.render import pages, write_page
-from kshot.lifecycle.pages.svg import picture
+from kshot.lifecycle.pages.svg import drawing
 from kshot.lifecycle.project.tables import counted
 
 MARKS = {VERIFIED: "\N{CHECK MARK}", BROKEN: "\N{MULTIPLICATION X}", NOT_CHECKED: "\N{ALMOST EQUAL TO}", ERROR: "!"}
@@ -50,7 +50,7 @@ RESTS_ON = (
     ("decision", "tags"),
     ("history", "anchor"),
 )
-WIDE, HIGH, GAP, STEP = 84, 30, 24, 48  # of a box and between boxes, in the units of the picture
+WIDE, HIGH, GAP, STEP = 84, 30, 24, 48  # of a box and between boxes, in the units of the image
 
 
 def write_model_page(found: ModelAudit, path: Path) -> Path:
@@ -106,7 +106,7 @@ def lineage(links: Sequence[Link]) -> Markup:
     states = {link.name: link for link in links}
     lines = "".join(_line(one, other) for one, other in RESTS_ON)
     boxes = "".join(_box(states[name], *PLACES[name]) for name in PLACES if name in states)
-    return picture("What the model rests on", lines + boxes, 4 * STEP)
+    return drawing("What the model rests on", lines + boxes, 4 * STEP)
 
 
 def _line(one: str, other: str) -> str:

@@ -1,4 +1,4 @@
-"""The pictures of a data version, wherever the working folder stands: from DVC's cache, or its remote."""
+"""The images of a data version, wherever the working folder stands: from DVC's cache, or its remote."""
 
 import csv
 import hashlib
@@ -11,16 +11,16 @@ from typing import Any, NamedTuple
 from kshot.errors import DataError
 
 
-class KeptPicture(NamedTuple):
-    """One picture: the md5 of its file, its class, and its group, '' for none."""
+class KeptImage(NamedTuple):
+    """One image: the md5 of its file, its class, and its group, '' for none."""
 
     md5: str
     label: str
     group: str
 
 
-def pictures(root: Path, version: str) -> list[KeptPicture]:
-    """Every picture of the data version whose md5 this is, by class and path. Raises DataError where it is gone."""
+def images(root: Path, version: str) -> list[KeptImage]:
+    """Every image of the data version whose md5 this is, by class and path. Raises DataError where it is gone."""
     listing = files(root, version, [f"{version}.dir"])[0].read_bytes()
     if hashlib.md5(listing, usedforsecurity=False).hexdigest() != version:
         raise DataError(
@@ -30,7 +30,7 @@ def pictures(root: Path, version: str) -> list[KeptPicture]:
     content = {entry["relpath"]: entry["md5"] for entry in json.loads(listing)}
     manifest = files(root, version, [content["manifest.csv"]])[0].read_text(encoding="utf-8")
     rows = sorted(csv.DictReader(io.StringIO(manifest)), key=lambda row: (row["class"], row["path"]))
-    return [KeptPicture(content[row["path"]], row["class"], row["group"]) for row in rows]
+    return [KeptImage(content[row["path"]], row["class"], row["group"]) for row in rows]
 
 
 def files(root: Path, version: str, md5s: Iterable[str]) -> list[Path]:

@@ -37,7 +37,7 @@ def share_of_limit(row: Row) -> float:
 
 
 def strips(row: Row) -> tuple[Strip, Strip] | None:
-    """What training pictures and new ones show, side by side; None for a measure that is one number."""
+    """What training images and new ones show, side by side; None for a measure that is one number."""
     if row.reference is None or row.new is None or row.measure.name == "unknown":
         return None
     both = (row.reference, row.new)

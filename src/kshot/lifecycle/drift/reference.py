@@ -1,6 +1,6 @@
 """What the champion was trained on, as drift is measured from it: its own model and data version, whatever lies here.
 
-Some pictures of every class of the champion's data version are looked at once; what was found is kept under
+Some images of every class of the champion's data version are looked at once; what was found is kept under
 .kshot/drift for the next time.
 """
 
@@ -24,7 +24,7 @@ from kshot.drift.appearance import appearance
 from kshot.drift.measures import Sample, Trained, image_waves, trained_looks
 from kshot.errors import DataError, RegistryError
 from kshot.evaluation.classifier import Answering, answering_method, load_answering
-from kshot.lifecycle.data.cached_images import KeptPicture, files, pictures
+from kshot.lifecycle.data.cached_images import KeptImage, files, images
 from kshot.lifecycle.project import layout, progress
 from kshot.lifecycle.project.files import exclusive
 from kshot.lifecycle.registry import model_versions
@@ -39,16 +39,16 @@ from kshot.tasks.embedding import Task, embed_task
 from kshot.tasks.space import TaskSpace, learn_space
 
 FOLDER = layout.STATE / "drift"
-LOOKED_AT = 3000  # pictures of each kind, of all their classes together
+LOOKED_AT = 3000  # images of each kind, of all their classes together
 FEWEST, MOST = 3, 100  # of a class, whatever the number of classes
 SHOWN = 12  # on the page
-SHOTS = 5  # a held-back class counts as known by so many pictures where no threshold names a number
+SHOTS = 5  # a held-back class counts as known by so many images where no threshold names a number
 FORM = "2"  # of what is kept; another number makes it anew
 
 
 @dataclasses.dataclass(frozen=True)
 class Facts:
-    """Pictures as they were looked at: looks (N, 5); points (N, D) float32, or (N, 0) without a space; read (N,), which
+    """Images as they were looked at: looks (N, 5); points (N, D) float32, or (N, 0) without a space; read (N,), which
     of the files asked for they are; shown, a few of them as PNGs; the files that could not be read."""
 
     looks: NDArray[np.float64]
@@ -60,7 +60,7 @@ class Facts:
 
 @dataclasses.dataclass(frozen=True)
 class Reference:
-    """A version with what its pictures show. `groups[c]` of held-back class c; `classes` trained on and held back."""
+    """A version with what its images show. `groups[c]` of held-back class c; `classes` trained on and held back."""
 
     version: str
     data_version: str
@@ -75,7 +75,7 @@ class Reference:
     threshold: float | None
 
     def sample(self, facts: Facts, labels: NDArray[np.int64]) -> Sample:
-        """Pictures as the measures see them beside this version."""
+        """Images as the measures see them beside this version."""
         return _sample(facts.looks, facts.points, labels, self)
 
 
@@ -97,14 +97,14 @@ def read_reference(root: Path, champion: Registered) -> Reference:
             "it; needs a champion that kshot trained and registered: `kshot retrain`"
         )
     shots = max(answering.thresholds, default=SHOTS)
-    chosen = _choose(pictures(root, version), trained_on, shots)
+    chosen = _choose(images(root, version), trained_on, shots)
     key = hashlib.sha256(f"{FORM} {version} {LOOKED_AT} {shots} ".encode() + weights).hexdigest()[:16]
-    facts = _kept_facts(root, key, version, [picture for picture, _ in chosen], method)
+    facts = _kept_facts(root, key, version, [image for image, _ in chosen], method)
     return _reference(champion.version, version, method, answering, facts, [chosen[row] for row in facts.read], shots)
 
 
 def look_at(paths: list[Path], method: Method, scratch: Path) -> Facts:
-    """Decode, prepare and embed pictures as the model was shown its own."""
+    """Decode, prepare and embed images as the model was shown its own."""
     ingest = recorded_ingest(method.embedding.settings)
     packed = scratch / "images.npy"
     records = list(progress.counted(pack(paths, packed, ingest), len(paths), "reading images"))
@@ -120,11 +120,11 @@ def look_at(paths: list[Path], method: Method, scratch: Path) -> Facts:
     return Facts(looks, points, np.array([row for row, _ in good], dtype=np.int64), shown, lost)
 
 
-def _choose(kept: list[KeptPicture], trained_on: set[str], shots: int) -> list[tuple[KeptPicture, bool]]:
-    """Pictures of every class, each with whether the class was trained on; always the same ones."""
-    classes: dict[str, list[KeptPicture]] = {}
-    for picture in kept:
-        classes.setdefault(picture.label, []).append(picture)
+def _choose(kept: list[KeptImage], trained_on: set[str], shots: int) -> list[tuple[KeptImage, bool]]:
+    """Images of every class, each with whether the class was trained on; always the same ones."""
+    classes: dict[str, list[KeptImage]] = {}
+    for image in kept:
+        classes.setdefault(image.label, []).append(image)
     held = [name for name in classes if name not in trained_on]
     if len(held) < 2 or len(held) == len(classes):
         raise RegistryError(
@@ -142,7 +142,7 @@ def _choose(kept: list[KeptPicture], trained_on: set[str], shots: int) -> list[t
     return chosen
 
 
-def _kept_facts(root: Path, key: str, version: str, chosen: list[KeptPicture], method: Method) -> Facts:
+def _kept_facts(root: Path, key: str, version: str, chosen: list[KeptImage], method: Method) -> Facts:
     path = root / FOLDER / f"{key}.npz"
     path.parent.mkdir(parents=True, exist_ok=True)
     with exclusive(root, "drift"):
@@ -151,7 +151,7 @@ def _kept_facts(root: Path, key: str, version: str, chosen: list[KeptPicture], m
             shown = tuple(arrays[f"shown{number}"].tobytes() for number in range(int(arrays["count"])))
             return Facts(arrays["looks"], torch.from_numpy(arrays["points"]), arrays["read"], shown, ())
         with tempfile.TemporaryDirectory(dir=path.parent) as scratch:
-            facts = look_at(files(root, version, [picture.md5 for picture in chosen]), method, Path(scratch))
+            facts = look_at(files(root, version, [image.md5 for image in chosen]), method, Path(scratch))
             fresh = Path(scratch) / path.name
             arrays = {f"shown{number}": np.frombuffer(one, np.uint8) for number, one in enumerate(facts.shown)}
             arrays |= {"looks": facts.looks, "points": facts.points.numpy(), "read": facts.read}
@@ -168,10 +168,10 @@ def _reference(
     method: Method,
     answering: Answering,
     facts: Facts,
-    chosen: list[tuple[KeptPicture, bool]],
+    chosen: list[tuple[KeptImage, bool]],
     shots: int,
 ) -> Reference:
-    names = [picture.label for picture, _ in chosen]
+    names = [image.label for image, _ in chosen]
     trained_on = np.array([trained for _, trained in chosen])
     labels = np.unique(names, return_inverse=True)[1].astype(np.int64)
     # The first `shots` of a class are what it is known by; a held-back class is asked by its others.

@@ -6,14 +6,14 @@ from kshot.lifecycle.project.tables import columns
 
 # What each measure is, in few words, and what its statistic counts.
 MEANINGS = {
-    "size": "side of a picture as it came",
-    "brightness": "mean light of a picture, white is 100 %",
+    "size": "side of an image as it came",
+    "brightness": "mean light of an image, white is 100 %",
     "contrast": "standard deviation of the light",
     "clipped": "share of pixels that are black or white",
     "sharpness": "edges in what is seen, in octaves",
     "distance": "distance to the nearest training class",
-    "unknown": "pictures of no class of the champion's data",
-    "place": "where in the model's space pictures lie",
+    "unknown": "images of no class of the champion's data",
+    "place": "where in the model's space images lie",
     "outside": "how far the classes lie from those of training",
     "task": "squared distance of the task to the training classes",
 }
@@ -32,14 +32,14 @@ def headline(found: Verdict) -> str:
     """The verdict in one sentence."""
     if found.drifted:
         return f"drifted: {', '.join(row.measure.name for row in found.drifted)}"
-    return "not drifted: these pictures are like those that the champion was trained on"
+    return "not drifted: these images are like those that the champion was trained on"
 
 
 def against(found: Verdict) -> str:
     """What was compared with what, and how often that is wrong."""
     of = f" of {found.classes:,} classes" if found.classes is not None else ", unlabelled"
     return (
-        f"{found.looked_at:,} pictures{of}, against champion {found.version}, trained on {found.trained_classes:,} "
+        f"{found.looked_at:,} images{of}, against champion {found.version}, trained on {found.trained_classes:,} "
         f"classes of data version {found.data_version[:8]};\nlimits set on {found.held_classes:,} held-out classes: "
         f"1 in {round(1 / found.false_alarms)} normal samples would raise an alarm"
     )
@@ -55,7 +55,7 @@ def shown(name: str, value: float | None) -> str:
 
 
 def middle(name: str, found: Range | None) -> str:
-    """What pictures show, in the middle."""
+    """What images show, in the middle."""
     return shown(name, found.middle if found is not None else None)
 
 

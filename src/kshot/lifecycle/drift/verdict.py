@@ -1,4 +1,4 @@
-"""New pictures beside what the champion was trained on: the verdict, with its numbers."""
+"""New images beside what the champion was trained on: the verdict, with its numbers."""
 
 import json
 from collections.abc import Collection
@@ -32,7 +32,7 @@ NAMES = (*LOOKS, *SPACE, *TASK)
 
 
 class Range(NamedTuple):
-    """What pictures show, in the measure's own unit: the middle one, and where the middle 90 % end; all three are one
+    """What images show, in the measure's own unit: the middle one, and where the middle 90 % end; all three are one
     where it is a share of all."""
 
     middle: float
@@ -42,7 +42,7 @@ class Range(NamedTuple):
 
 @dataclass(frozen=True)
 class Row:
-    """One measure. reference: what pictures of training show, or held-back ones where those of training are too well
+    """One measure. reference: what images of training show, or held-back ones where those of training are too well
     known; new: what new ones do; None where the measure is a distance between the two. ignored: it counts for nothing.
     """
 
@@ -79,7 +79,7 @@ class Verdict:
 
     @property
     def drifted(self) -> tuple[Row, ...]:
-        """The measures that say so; empty: the pictures are like those of training."""
+        """The measures that say so; empty: the images are like those of training."""
         return tuple(row for row in self.rows if row.drifted)
 
 
@@ -95,7 +95,7 @@ def drift(root: Path, source: str, *, ignore: Collection[str] = ()) -> Verdict:
     champion = model_versions.champion(root)
     if champion is None:
         raise RegistryError(
-            "there is no champion yet whose training pictures could be compared with; `kshot retrain` makes one"
+            "there is no champion yet whose training images could be compared with; `kshot retrain` makes one"
         )
     progress.step(f"what champion {champion.version} was trained on")
     reference = read_reference(root, champion)
@@ -112,9 +112,9 @@ def drift(root: Path, source: str, *, ignore: Collection[str] = ()) -> Verdict:
     notes = [*new.notes]
     if not reference.method.has_space:
         name = reference.method.embedding.settings["method"]["name"]
-        notes.append(f"the champion is trained by {name}, which has no one space: only the pictures are compared")
+        notes.append(f"the champion is trained by {name}, which has no one space: only the images are compared")
     elif reference.threshold is None:
-        notes.append("the champion was trained on the validation classes and has no threshold for unknown pictures")
+        notes.append("the champion was trained on the validation classes and has no threshold for unknown images")
     return Verdict(
         version=reference.version,
         data_version=reference.data_version,
@@ -154,7 +154,7 @@ def _fields(row: Row) -> dict[str, Any]:
 
 
 def _row(measure: Measure, reference: Reference, old: Sample, new: Sample, ignored: bool) -> Row:
-    """`old` are the version's held-back pictures."""
+    """`old` are the version's held-back images."""
     name = measure.name
     if name in LOOKS:
         column = LOOKS.index(name)

@@ -139,9 +139,9 @@ def _asked(results: Results) -> set[tuple[str, int]]:
 
 
 def answered_again(root: Path, model: Path, scratch: Path) -> Answers:
-    """The answers of the model in the folder `model` to today's episodes, its pictures prepared as it was trained.
+    """The answers of the model in the folder `model` to today's episodes, its images prepared as it was trained.
 
-    Raises DataError where a picture cannot be read any more.
+    Raises DataError where an image cannot be read any more.
     """
     ingest = recorded_ingest(load_settings(model))
     images = None
@@ -151,7 +151,7 @@ def answered_again(root: Path, model: Path, scratch: Path) -> Answers:
         for record in pack(paths, images, ingest):
             if not isinstance(record, Packed):
                 raise DataError(
-                    f"{record.path}: {record.reason}; champion and challenger need the same pictures: "
+                    f"{record.path}: {record.reason}; champion and challenger need the same images: "
                     f"bring it back with `dvc checkout --force {layout.RAW_DVC}`"
                 )
     return answer(root, model, load_answering(model), images)

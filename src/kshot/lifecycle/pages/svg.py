@@ -1,4 +1,4 @@
-"""Plots as SVG inside the page: they take the page's colours, light or dark, and need no script and no picture file."""
+"""Plots as SVG inside the page: they take the page's colours, light or dark, and need no script and no image file."""
 
 import math
 from collections.abc import Sequence
@@ -53,7 +53,7 @@ def line_chart(
         parts.append(
             f'<circle class="{ring}" cx="{a}" cy="{b}" r="{5 if ring == "best" else 3}"><title>{words}</title></circle>'
         )
-    return picture(title, "".join(parts), HEIGHT)
+    return drawing(title, "".join(parts), HEIGHT)
 
 
 def grid(place: Any, x_ticks: list[float], y_ticks: list[float], right: float, unit: str) -> str:
@@ -72,7 +72,7 @@ def grid(place: Any, x_ticks: list[float], y_ticks: list[float], right: float, u
 
 
 def scatter(title: str, classes: Sequence[dict[str, Any]]) -> Markup:
-    """The projected images as marks, coloured by class, and in the middle of each class one picture of it."""
+    """The projected images as marks, coloured by class, and in the middle of each class one thumbnail of it."""
     points = np.concatenate([np.asarray(one["points"], dtype=float) for one in classes])
     low, high = points.min(axis=0), points.max(axis=0)
     edge, size = 26, 22
@@ -82,20 +82,20 @@ def scatter(title: str, classes: Sequence[dict[str, Any]]) -> Markup:
     height = float(np.clip(span[1] * scale, 160, 420))
     scale = min(scale, height / span[1])
     offset = np.array([WIDTH, height + 2 * edge]) / 2 - (low + high) / 2 * scale * [1, -1]
-    marks, pictures = [], []
+    marks, thumbnails = [], []
     for number, one in enumerate(classes):
         at = np.asarray(one["points"], dtype=float) * [scale, -scale] + offset
         words = f"<title>{escape(one['name'])}</title>"
         shapes = "".join(mark(number, x, y) for x, y in at)
         marks.append(f'<g fill="{colour(number, len(classes))}">{words}{shapes}</g>')
-        if one["picture"]:
+        if one["thumbnail"]:
             x, y = at[one["middle"]] - size / 2
             frame = f'x="{x:.1f}" y="{y:.1f}" width="{size}" height="{size}"'
-            pictures.append(
-                f'<g>{words}<image {frame} href="{one["picture"]}"/>'
+            thumbnails.append(
+                f'<g>{words}<image {frame} href="{one["thumbnail"]}"/>'
                 f'<rect {frame} rx="2" fill="none" stroke-width="2" stroke="{colour(number, len(classes))}"/></g>'
             )
-    return picture(title, "".join(marks + pictures), round(height + 2 * edge))
+    return drawing(title, "".join(marks + thumbnails), round(height + 2 * edge))
 
 
 def colour(number: int, count: int) -> str:
@@ -117,7 +117,7 @@ def legend_mark(number: int, count: int) -> Markup:
     return Markup(f'<svg class="key" viewBox="0 0 8 8" fill="{colour(number, count)}">{mark(number, 4, 4)}</svg>')
 
 
-def picture(title: str, content: str, height: int) -> Markup:
+def drawing(title: str, content: str, height: int) -> Markup:
     name = escape(title)
     return Markup(f'<svg class="plot" viewBox="0 0 {WIDTH} {height}" role="img" aria-label="{name}">{content}</svg>')
 

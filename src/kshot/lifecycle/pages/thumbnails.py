@@ -1,4 +1,4 @@
-"""Packed images as pictures inside a page."""
+"""Packed images as thumbnails inside a page."""
 
 import io
 import json
@@ -19,7 +19,7 @@ LARGEST = 96  # pixels; larger images are shrunk for the page
 
 
 @dataclass(frozen=True)
-class Pictures:
+class Thumbnails:
     """The packed images with what names lead to them.
 
     images (N, S, S, C); labels: a label's name, "Greek/alpha @90", to class and quarter turns; rows: class to the
@@ -32,8 +32,8 @@ class Pictures:
     inverted: bool
 
 
-def read_pictures(root: Path) -> Pictures | None:
-    """The pictures of the project at `root`; None if its packed images are not there."""
+def read_thumbnails(root: Path) -> Thumbnails | None:
+    """The thumbnails of the project at `root`; None if its packed images are not there."""
     try:
         images, manifest, classes = read_images(root), read_manifest(root), read_classes(root)
     except FileNotFoundError:
@@ -41,7 +41,7 @@ def read_pictures(root: Path) -> Pictures | None:
     turns = zip(classes["class"], classes["rotation"].astype(int), strict=True)
     settings = root / layout.MODEL / "embedding.json"
     ingest = json.loads(settings.read_text(encoding="utf-8")).get("ingest", {}) if settings.exists() else {}
-    return Pictures(
+    return Thumbnails(
         images=images,
         labels=dict(zip(label_names(classes), turns, strict=True)),
         rows={str(name): np.asarray(rows) for name, rows in manifest.groupby("class").indices.items()},
@@ -49,24 +49,24 @@ def read_pictures(root: Path) -> Pictures | None:
     )
 
 
-def of_label(pictures: Pictures | None, label: str, count: int) -> list[str]:
+def of_label(thumbnails: Thumbnails | None, label: str, count: int) -> list[str]:
     """Up to `count` images of a label as data addresses, spread over all that there are."""
-    if pictures is None:
+    if thumbnails is None:
         return []
-    name, turns = pictures.labels.get(label, (label, 0))
-    rows = pictures.rows.get(name, np.empty(0, dtype=np.int64))
+    name, turns = thumbnails.labels.get(label, (label, 0))
+    rows = thumbnails.rows.get(name, np.empty(0, dtype=np.int64))
     chosen = rows[np.linspace(0, len(rows) - 1, min(count, len(rows))).round().astype(int)]
-    return [data_address(pictures, int(row) + turns * len(pictures.images)) for row in chosen]
+    return [data_address(thumbnails, int(row) + turns * len(thumbnails.images)) for row in chosen]
 
 
-def data_address(pictures: Pictures, image: int) -> str:
+def data_address(thumbnails: Thumbnails, image: int) -> str:
     """The image with this id (rotation * N + position) as a PNG that stands in the address itself."""
-    turns, row = divmod(image, len(pictures.images))
-    pixels: NDArray[Any] = np.rot90(pictures.images[row], k=turns)
-    if pictures.inverted:
+    turns, row = divmod(image, len(thumbnails.images))
+    pixels: NDArray[Any] = np.rot90(thumbnails.images[row], k=turns)
+    if thumbnails.inverted:
         pixels = 255 - pixels
-    picture = Image.fromarray(np.ascontiguousarray(pixels[:, :, 0] if pixels.shape[2] == 1 else pixels))
-    picture.thumbnail((LARGEST, LARGEST))
+    thumbnail = Image.fromarray(np.ascontiguousarray(pixels[:, :, 0] if pixels.shape[2] == 1 else pixels))
+    thumbnail.thumbnail((LARGEST, LARGEST))
     file = io.BytesIO()
-    picture.save(file, format="PNG")
+    thumbnail.save(file, format="PNG")
     return png_address(file.getvalue())

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from kshot.lifecycle.pages.render import is_missing
-from kshot.lifecycle.pages.thumbnails import Pictures, data_address, of_label, read_pictures
+from kshot.lifecycle.pages.thumbnails import Thumbnails, data_address, of_label, read_thumbnails
 from kshot.lifecycle.project import layout
 
 HARDEST = 12  # classes shown
@@ -22,15 +22,15 @@ def read_sections(root: Path) -> dict[str, Any]:
     """Each section by its name in the template."""
     accuracy = accuracies(root)
     hardest_protocol = min(accuracy["rows"], key=lambda row: known(row["mean"], 2.0))["protocol"] if accuracy else None
-    pictures = read_pictures(root)
+    thumbnails = read_thumbnails(root)
     return {
         "accuracy": accuracy,
         "protocol": hardest_protocol,
         "training": training(root),
         "groups": groups(root, hardest_protocol),
-        "classes": hardest_classes(root, hardest_protocol, pictures),
-        "confusions": confusions(root, hardest_protocol, pictures),
-        "projection": projection(root, pictures),
+        "classes": hardest_classes(root, hardest_protocol, thumbnails),
+        "confusions": confusions(root, hardest_protocol, thumbnails),
+        "projection": projection(root, thumbnails),
         "geometry": read_json(root / layout.METRICS).get("geometry"),
         "space": read_json(root / layout.SPACE),
     }
@@ -88,40 +88,40 @@ def groups(root: Path, protocol: str | None) -> Section | None:
     return {"rows": rows, "scale": scale(rows)}
 
 
-def hardest_classes(root: Path, protocol: str | None, pictures: Pictures | None) -> list[Section]:
+def hardest_classes(root: Path, protocol: str | None, thumbnails: Thumbnails | None) -> list[Section]:
     """The classes with the lowest accuracy, each with a few of its images."""
     table = of_protocol(root, "classes.csv", protocol).sort_values(["accuracy", "class", "rotation"]).head(HARDEST)
     rows = []
     for row in records(table):
         turns = int(known(row["rotation"], 0.0))
         label = f"{row['class']} @{90 * turns}" if turns else row["class"]
-        rows.append({**row, "label": label, "pictures": of_label(pictures, label, 3)})
+        rows.append({**row, "label": label, "thumbnails": of_label(thumbnails, label, 3)})
     return rows
 
 
-def confusions(root: Path, protocol: str | None, pictures: Pictures | None) -> list[Section]:
+def confusions(root: Path, protocol: str | None, thumbnails: Thumbnails | None) -> list[Section]:
     """The pairs of classes that are taken for each other most often when both are on offer, with images of both."""
     rows = records(of_protocol(root, "confusions.csv", protocol))
     return [
         {
             **row,
-            "pictures": of_label(pictures, row["class"], 3),
-            "predicted_pictures": of_label(pictures, row["predicted"], 3),
+            "thumbnails": of_label(thumbnails, row["class"], 3),
+            "predicted_thumbnails": of_label(thumbnails, row["predicted"], 3),
         }
         for row in rows
     ]
 
 
-def projection(root: Path, pictures: Pictures | None) -> list[Section]:
-    """The projected classes: name, points (n, 2) and a picture, taken from the point nearest the class's middle."""
+def projection(root: Path, thumbnails: Thumbnails | None) -> list[Section]:
+    """The projected classes: name, points (n, 2) and a thumbnail, taken from the point nearest the class's middle."""
     table = read_table(root / layout.EVALUATION / "projection.csv", ("x", "y", "class", "group", "image"))
     classes = []
     for name, part in table.groupby("class", sort=False):
         points = part[["x", "y"]].to_numpy(dtype=float)
         middle = int(np.square(points - np.median(points, axis=0)).sum(axis=1).argmin())
         image = int(part["image"].iloc[middle])
-        picture = data_address(pictures, image) if pictures is not None else None
-        classes.append({"name": str(name), "points": points.tolist(), "middle": middle, "picture": picture})
+        thumbnail = data_address(thumbnails, image) if thumbnails is not None else None
+        classes.append({"name": str(name), "points": points.tolist(), "middle": middle, "thumbnail": thumbnail})
     return classes
 
 

@@ -111,13 +111,13 @@ class FewShot(PythonModel):
         squared = -prototype_head(known, places, asked, n_way)[0]
         return squared.clamp_min(0).sqrt()
 
-    def _embed(self, pictures: list[Any]) -> torch.Tensor:
+    def _embed(self, sent: list[Any]) -> torch.Tensor:
         ingest = recorded_ingest(self.method.embedding.settings)
         pixels = []
         left = PIXELS_A_REQUEST
-        for row, picture in enumerate(pictures):
+        for row, value in enumerate(sent):
             try:
-                with decoded(_bytes(picture), ingest.channels, min(left, LARGEST)) as image:
+                with decoded(_bytes(value), ingest.channels, min(left, LARGEST)) as image:
                     left -= image.shape[0] * image.shape[1]
                     pixels.append(prepare(image, ingest))
             except DataError as error:
@@ -150,11 +150,11 @@ def _label(row: int, value: Any) -> str:
     raise DataError(f"row {row}: its label is {value!r}; needs text, a whole number, or null for a query")
 
 
-def _bytes(picture: Any) -> bytes:
-    if isinstance(picture, bytes | bytearray):
-        return bytes(picture)
+def _bytes(value: Any) -> bytes:
+    if isinstance(value, bytes | bytearray):
+        return bytes(value)
     try:
-        return base64.b64decode("".join(picture.split()), validate=True)  # some encoders break lines
+        return base64.b64decode("".join(value.split()), validate=True)  # some encoders break lines
     except (binascii.Error, ValueError, AttributeError):
         raise DataError("it is neither bytes nor base64") from None
 

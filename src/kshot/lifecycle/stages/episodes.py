@@ -22,7 +22,7 @@ def run(root: Path, params: Params) -> None:
     drawers = drawer_numbers(manifest)
     for split in ("val", "test"):
         part = of_splits(classes, [split])
-        # Copies of a picture never meet in one episode: an answer would be given away.
+        # Copies of an image never meet in one episode: an answer would be given away.
         members = [ids[~duplicate[ids % len(manifest)]] for ids in image_ids(manifest, part)]
         for name, protocol in settings.protocols.items():
             key = hashlib.sha256(f"{settings.seed}/{split}/{name}".encode()).digest()

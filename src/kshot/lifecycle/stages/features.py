@@ -18,7 +18,7 @@ from kshot.nets.new_embedding import new_embedding
 from kshot.params.schema import Params, recorded_ingest
 
 FEATURES, KEPT = "features.npy", "embedded.json"
-SAME = ("backbone", "features", "input", "base")  # settings that features follow from, beside how pictures are shown
+SAME = ("backbone", "features", "input", "base")  # settings that features follow from, beside how images are shown
 
 
 def write_features(root: Path, params: Params) -> None:

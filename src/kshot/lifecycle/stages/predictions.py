@@ -47,7 +47,7 @@ class Answers(NamedTuple):
 def answer(root: Path, model: Path, answering: Answering, images: Path | None = None) -> Answers:
     """Score the model in the folder `model`, answering as `answering` says, on all test protocols of the project.
 
-    `images` is another .npy of the same pictures, for a model that was trained on another size than today's.
+    `images` is another .npy of the same images, for a model that was trained on another size than today's.
 
     Each test image is embedded once, in float32. Raises CheckpointError for a model that cannot be loaded.
     """

@@ -8,14 +8,14 @@ from markupsafe import Markup, escape
 from numpy.typing import NDArray
 
 from kshot.lifecycle.pages.render import pages, write_page
-from kshot.lifecycle.pages.svg import WIDTH, picture
+from kshot.lifecycle.pages.svg import WIDTH, drawing
 from kshot.lifecycle.project import layout
 from kshot.lifecycle.tasks.survey import NEW, Row, Survey
 from kshot.lifecycle.tasks.text import correlation, no_prediction, warning
 
 PAGE = layout.REPORT.with_name("tasks.html")
 KINDS = {"train": "trained on", "val": "validation", "test": "test", NEW: "new"}
-EDGE, LETTER, LINE = 26, 5.2, 9  # room at the edges; width and height of a name's letters, in the units of the picture
+EDGE, LETTER, LINE = 26, 5.2, 9  # room at the edges; width and height of a name's letters, in the units of the image
 LONGEST_NAME = 22
 
 
@@ -44,7 +44,7 @@ def task_map(rows: Sequence[Row]) -> Markup:
         f"<title>{escape(rows[i].name)}</title>{_shape(rows[i].split, *at[i])}</g>"
         for i in order
     ]
-    return picture("Map of tasks", "".join(marks) + _names(rows, at, order[::-1]), round(height + 2 * EDGE))
+    return drawing("Map of tasks", "".join(marks) + _names(rows, at, order[::-1]), round(height + 2 * EDGE))
 
 
 def task_mark(split: str) -> Markup:

@@ -1,4 +1,4 @@
-"""A source of pictures as tasks: read and prepared as the model was shown its own, and added to nothing."""
+"""A source of images as tasks: read and prepared as the model was shown its own, and added to nothing."""
 
 import tempfile
 from collections.abc import Sequence
@@ -36,7 +36,7 @@ class SourceTasks:
 def read_tasks(root: Path, source: str, method: Method) -> SourceTasks:
     """The tasks of a source that `kshot data add` would take: one a group of two classes or more, else the whole.
 
-    Raises DataError for a source that cannot be read, of one class, or with a class of which no picture can be read.
+    Raises DataError for a source that cannot be read, of one class, or with a class of which no image can be read.
     """
     with tempfile.TemporaryDirectory(dir=private_state(root)) as name:
         scratch = Path(name)
@@ -45,22 +45,22 @@ def read_tasks(root: Path, source: str, method: Method) -> SourceTasks:
             raise DataError(
                 f"class {found.empty[0]!r} has no image that can be read; needs one at least: mend it, or remove it"
             )
-        pictures = found.images
-        labels = sorted({picture.label for picture in pictures})
+        images = found.images
+        labels = sorted({image.label for image in images})
         if len(labels) < 2:
             raise DataError(f"{source} has one class, {labels[0]!r}; a task needs at least 2: one folder a class")
         ingest = recorded_ingest(method.embedding.settings)
-        files = [picture.file for picture in pictures]
+        files = [image.file for image in images]
         notes = left_out.summary(found.files, found.left_out) + adapted(files, ingest.channels)
         records = list(progress.counted(pack(files, scratch / "images.npy", ingest), len(files), "reading images"))
-        kept = [picture for picture, record in zip(pictures, records, strict=True) if isinstance(record, Packed)]
+        kept = [image for image, record in zip(images, records, strict=True) if isinstance(record, Packed)]
         lost = [record for record in records if not isinstance(record, Packed)]
         if lost:
             notes.append(f"{len(lost)} of {len(files)} files cannot be read, such as {lost[0].path}: {lost[0].reason}")
-        missing = sorted(set(labels) - {picture.label for picture in kept})
+        missing = sorted(set(labels) - {image.label for image in kept})
         if missing:
             raise DataError(
-                f"class {missing[0]!r} has no picture that can be read; needs one at least: mend it, or leave it out"
+                f"class {missing[0]!r} has no image that can be read; needs one at least: mend it, or leave it out"
             )
         pixels = np.load(scratch / "images.npy")
     points = narrowed(embed(method, pixels, np.arange(len(pixels))))
@@ -76,21 +76,21 @@ def read_tasks(root: Path, source: str, method: Method) -> SourceTasks:
     return SourceTasks(tasks, tuple(notes))
 
 
-def _grouped(pictures: Sequence[SourceImage], whole: str) -> dict[str, list[int]]:
-    """Task to the places of its pictures; groups only where one of them has two classes."""
+def _grouped(images: Sequence[SourceImage], whole: str) -> dict[str, list[int]]:
+    """Task to the places of its images; groups only where one of them has two classes."""
     members: dict[str, set[str]] = {}
-    for picture in pictures:
-        members.setdefault(picture.group, set()).add(picture.label)
+    for image in images:
+        members.setdefault(image.group, set()).add(image.label)
     if len(members) == 1 or all(len(labels) < 2 for labels in members.values()):
-        return {whole: list(range(len(pictures)))}
+        return {whole: list(range(len(images)))}
     rows: dict[str, list[int]] = {}
-    for row, picture in enumerate(pictures):
-        rows.setdefault(picture.group or "(no group)", []).append(row)
+    for row, image in enumerate(images):
+        rows.setdefault(image.group or "(no group)", []).append(row)
     return rows
 
 
 def adapted(files: Sequence[Path], channels: int) -> list[str]:
-    """A note where pictures are in colour and the model takes grey, or the other way round."""
+    """A note where images are in colour and the model takes grey, or the other way round."""
     grey = 0
     for file in files:
         try:
@@ -100,7 +100,7 @@ def adapted(files: Sequence[Path], channels: int) -> list[str]:
             continue
     colour = len(files) - grey
     if channels == 1 and colour > grey:
-        return [f"{colour} of {len(files)} pictures are in colour; the model takes grey ones, so they were turned grey"]
+        return [f"{colour} of {len(files)} images are in colour; the model takes grey ones, so they were turned grey"]
     if channels == 3 and grey > colour:
-        return [f"{grey} of {len(files)} pictures are grey; the model takes colour, so each was repeated for RGB"]
+        return [f"{grey} of {len(files)} images are grey; the model takes colour, so each was repeated for RGB"]
     return []

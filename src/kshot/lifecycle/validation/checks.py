@@ -36,8 +36,8 @@ def tables(
     """The tables that the checks read; each has a column `name` that says which row is meant.
 
     files     one row: how many, the share that is unreadable, and their names; how many have no drawer
-    images    one row a picture: sides, and under how many classes and in how many splits its content lies
-    classes   one row a class: images (a picture counted once), images needed, splits, whether the name survives
+    images    one row per image: sides, and under how many classes and in how many splits its content lies
+    classes   one row a class: images (an image counted once), images needed, splits, whether the name survives
     splits    one row a split and demand: classes there, classes needed
     """
     base = classes[classes["rotation"] == 0]
@@ -72,7 +72,7 @@ def checks(params: Params) -> list[Check]:
             "mend or remove them, or raise validate.max_unreadable_share to set them aside",
         ),
         Check(
-            "pictures are large enough",
+            "images are large enough",
             "images",
             "ExpectColumnValuesToBeBetween",
             {"column": "short_side", "min_value": limits.min_side},
@@ -80,7 +80,7 @@ def checks(params: Params) -> list[Check]:
             f"needs {limits.min_side} pixels a side: remove them, or lower validate.min_side",
         ),
         Check(
-            "pictures are not too long",
+            "images are not too long",
             "images",
             "ExpectColumnValuesToBeBetween",
             {"column": "aspect_ratio", "max_value": limits.max_aspect_ratio},
@@ -103,7 +103,7 @@ def checks(params: Params) -> list[Check]:
             "give each class one split",
         ),
         Check(
-            "no picture lies in two splits",
+            "no image lies in two splits",
             "images",
             "ExpectColumnValuesToBeBetween",
             {"column": "content_splits", "max_value": 1},
@@ -111,7 +111,7 @@ def checks(params: Params) -> list[Check]:
             "remove all but one",
         ),
         Check(
-            "no picture lies under two classes",
+            "no image lies under two classes",
             "images",
             "ExpectColumnValuesToBeBetween",
             {"column": "content_classes", "max_value": 1},

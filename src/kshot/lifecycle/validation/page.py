@@ -9,7 +9,7 @@ import pandas as pd
 
 from kshot.lifecycle.data.packed import read_images
 from kshot.lifecycle.pages.render import pages, write_page
-from kshot.lifecycle.pages.thumbnails import Pictures, data_address, of_label
+from kshot.lifecycle.pages.thumbnails import Thumbnails, data_address, of_label
 from kshot.lifecycle.validation.expectations import Finding
 
 MOST_ROWS = 60  # of a check that are shown; validation.json names all
@@ -44,11 +44,11 @@ def write_validation_page(
     Only what ingest took is shown: a file that could not be read has its name and the reason.
     """
     broken = [finding for finding in findings if finding.broken]
-    pictures = _pictures(root, tables["images"], inverted) if broken else None
+    thumbnails = _thumbnails(root, tables["images"], inverted) if broken else None
     environment = pages()
     environment.globals["arguments"] = arguments
     text = environment.get_template("validation.html.j2").render(
-        broken=[_broken(finding, tables, pictures) for finding in broken],
+        broken=[_broken(finding, tables, thumbnails) for finding in broken],
         passed=[finding for finding in findings if not finding.broken],
         images=len(tables["images"]),
         classes=len(tables["classes"]),
@@ -63,34 +63,38 @@ def arguments(finding: Finding) -> str:
     return f"{finding.check.expectation}({given})"
 
 
-def _pictures(root: Path, images: pd.DataFrame, inverted: bool) -> Pictures | None:
+def _thumbnails(root: Path, images: pd.DataFrame, inverted: bool) -> Thumbnails | None:
     try:
         pixels = read_images(root)
     except FileNotFoundError:
         return None
     rows = {str(name): np.asarray(found) for name, found in images.groupby("class").indices.items()}
-    return Pictures(images=pixels, labels={}, rows=rows, inverted=inverted)
+    return Thumbnails(images=pixels, labels={}, rows=rows, inverted=inverted)
 
 
-def _broken(finding: Finding, tables: Mapping[str, pd.DataFrame], pictures: Pictures | None) -> BrokenCheck:
+def _broken(finding: Finding, tables: Mapping[str, pd.DataFrame], thumbnails: Thumbnails | None) -> BrokenCheck:
     table = tables[finding.check.table]
     rows = tuple(
-        BrokenRow(finding.check.told(table.iloc[row]), _images(finding, table.iloc[row], row, tables, pictures))
+        BrokenRow(finding.check.told(table.iloc[row]), _images(finding, table.iloc[row], row, tables, thumbnails))
         for row in finding.broken[:MOST_ROWS]
     )
     return BrokenCheck(finding, rows, len(finding.broken) - len(rows))
 
 
 def _images(
-    finding: Finding, row: "pd.Series[Any]", place: int, tables: Mapping[str, pd.DataFrame], pictures: Pictures | None
+    finding: Finding,
+    row: "pd.Series[Any]",
+    place: int,
+    tables: Mapping[str, pd.DataFrame],
+    thumbnails: Thumbnails | None,
 ) -> tuple[str, ...]:
     """The image itself, with the one that it equals; of a class, a few of its own."""
-    if pictures is None:
+    if thumbnails is None:
         return ()
     if finding.check.table == "classes":
-        return tuple(of_label(pictures, str(row["name"]), OF_A_CLASS))
+        return tuple(of_label(thumbnails, str(row["name"]), OF_A_CLASS))
     if finding.check.table != "images":
         return ()
     twins = tables["images"]["name"].to_numpy() == row["twin"]
     equal = [int(np.flatnonzero(twins)[0])] if finding.check.arguments["column"].startswith("content") else []
-    return tuple(data_address(pictures, number) for number in (place, *equal))
+    return tuple(data_address(thumbnails, number) for number in (place, *equal))
