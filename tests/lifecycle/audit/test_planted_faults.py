@@ -88,7 +88,7 @@ def flip(pattern: str) -> Callable[[Project], None]:
 
 
 def one_label(it: Project) -> None:
-    it.plant.replace(it.model / "serving_model.py", "names[place]", "names[0]")
+    it.plant.replace(it.model / "served_model.py", "names[place]", "names[0]")
 
 
 def planted_bytecode(it: Project) -> None:
@@ -307,7 +307,7 @@ def test_what_an_audit_cannot_see_is_in_the_printed_list(project: Project, fault
 
 def test_an_altered_model_is_not_promoted_compared_or_served_by_kshot(project: Project, tmp_path: Path) -> None:
     one_label(project)
-    told = "the model of version 1 is not as it was registered: serving_model.py was changed; nothing of it was run"
+    told = "the model of version 1 is not as it was registered: served_model.py was changed; nothing of it was run"
     with pytest.raises(RegistryError, match=told):
         model_versions.model_files(project.root, "1", tmp_path)
     with pytest.raises(RegistryError, match=told):

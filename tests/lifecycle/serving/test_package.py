@@ -422,7 +422,7 @@ def test_a_model_whose_files_are_not_as_they_were_logged_refuses_to_load(
     mlflow.pyfunc.load_model(str(place))
     # Python wrote no compiled code that a later load would read before the source.
     assert all(found.is_file() for found in place.rglob("__pycache__")) and not list(place.rglob("*.pyc"))
-    code = place / "serving_model.py"
+    code = place / "served_model.py"
     code.write_text(f"{code.read_text()}# one more line\n")
-    with pytest.raises(MlflowException, match="not as it was registered: serving_model.py was changed"):
+    with pytest.raises(MlflowException, match="not as it was registered: served_model.py was changed"):
         mlflow.pyfunc.load_model(str(place))
