@@ -94,7 +94,7 @@ def one_label(it: Project) -> None:
 def planted_bytecode(it: Project) -> None:
     guard = it.model / manifest.NO_BYTECODE
     it.plant.remove(guard)
-    it.plant.add(guard / "serving_model.cpython-311.pyc")
+    it.plant.add(guard / "served_model.cpython-311.pyc")
 
 
 def moved_by_sql(table: str, column: str) -> Callable[[Project], None]:
