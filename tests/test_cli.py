@@ -92,7 +92,7 @@ def test_an_unknown_option_exits_2() -> None:
         (["schedule", "lst"], "no command 'lst'; did you mean list? (`kshot schedule --help` explains all)"),
         (["schedule", "puase"], "no command 'puase'; did you mean pause? (`kshot schedule --help` explains all)"),
         (["schedule", "pause", "evry"], "no NAME 'evry'; did you mean every?"),
-        (["xyzzy"], "no command 'xyzzy'; needs one of retrain, plan, data, "),
+        (["xyzzy"], "no command 'xyzzy'; needs one of init, retrain, plan, "),
         (["data", "diff"], "A and B missing; write kshot data diff A B (`kshot data diff --help` explains all)"),
         (["reject", "1"], "--reason missing; write kshot reject --reason TEXT [--by NAME] VERSION"),
         (["retrain", "--set"], "--set needs a value; write kshot retrain [--set KEY=VALUE]"),
@@ -125,7 +125,7 @@ def test_outside_a_project_one_line_says_what_is_needed(tmp_path: Path) -> None:
     ended = kshot("data", "versions", cwd=tmp_path)
     assert ended.returncode == 1
     assert ended.stderr.startswith("kshot: error: ") and ended.stderr.count("\n") == 1
-    assert "needs dvc.yaml and params.yaml" in ended.stderr
+    assert "make one: kshot init NAME" in ended.stderr
 
 
 def test_a_folder_below_the_project_will_do(root: Path) -> None:

@@ -10,6 +10,7 @@ import pytest
 
 from kshot.errors import RegistryError
 from kshot.flows import retrain as flow
+from kshot.flows import steps as tasks
 from kshot.lifecycle.pipeline import graph
 from kshot.lifecycle.project import project_lock
 from kshot.lifecycle.retraining import steps, summary
@@ -30,16 +31,16 @@ def said(monkeypatch: pytest.MonkeyPatch) -> list[str]:
         yield SimpleNamespace(trouble_at_end=None, code=None)
 
     said: list[str] = []
-    monkeypatch.setattr(flow, "say", said.append)
+    monkeypatch.setattr(tasks, "say", said.append)
     monkeypatch.setattr(project_lock, "hold", nothing)
-    monkeypatch.setattr(flow.links, "linked_run", nothing)
+    monkeypatch.setattr(tasks.links, "linked_run", nothing)
     monkeypatch.setattr(steps, "ready_data", lambda _: SimpleNamespace(short="0a", images=4, classes=2))
     monkeypatch.setattr(graph, "stages", lambda _: [])
     monkeypatch.setattr(lineage, "lineage", lambda *_: None)
     monkeypatch.setattr(lineage, "require_recorded", lambda *_: None)
-    monkeypatch.setattr(flow, "register", lambda *_: None)
-    monkeypatch.setattr(flow, "decide_and_promote", lambda *_: outcome())
-    monkeypatch.setattr(flow, "report", lambda *_: None)
+    monkeypatch.setattr(tasks, "_register", lambda *_: None)
+    monkeypatch.setattr(tasks, "_decide_and_promote", lambda *_: outcome())
+    monkeypatch.setattr(tasks, "_report", lambda *_: None)
     monkeypatch.setattr(summary, "closing_words", lambda *_: "the closing words")
     return said
 
@@ -51,7 +52,7 @@ def failing(*_: Any) -> Any:
 def test_a_report_that_fails_is_said_in_one_line_and_the_retraining_ends_well(
     said: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(flow, "report", failing)
+    monkeypatch.setattr(tasks, "_report", failing)
     flow.retrain.fn(str(tmp_path))
     assert said[1:] == [
         "the report could not be written (ValueError: cannot convert float NaN to integer); the decision stands, and "
@@ -69,7 +70,7 @@ def test_a_summary_that_fails_ends_well_too(said: list[str], tmp_path: Path, mon
 def test_a_decision_that_fails_still_fails_the_retraining(
     said: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(flow, "decide_and_promote", failing)
+    monkeypatch.setattr(tasks, "_decide_and_promote", failing)
     with pytest.raises(ValueError, match="NaN"):
         flow.retrain.fn(str(tmp_path))
 

@@ -21,6 +21,7 @@ from kshot.cli import (
     data,
     doctor,
     drift,
+    init,
     models,
     plan,
     promote,
@@ -44,6 +45,7 @@ embedding, measures it on fixed few-shot episodes, registers the model in MLflow
 the champion if it is not worse than the champion by more than a margin (0.5 points).
 
   kshot                     where this project stands, and what to do next
+  kshot init NAME           a project of your own in a new folder
   kshot retrain             one retraining, from the images to the decision
   kshot data add FOLDER     use your own images: one folder a class
   kshot models              the registered versions and what was decided about them
@@ -61,6 +63,7 @@ The settings stand in params.yaml, with a comment each. Run a command in the pro
 `kshot COMMAND --help` says more about a command.
 """
 
+PROJECT = ("dvc.yaml", "params.yaml")  # what a project's folder holds
 INTERRUPTED = 130  # what shells report for a command that Ctrl-C ended
 
 
@@ -81,7 +84,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     # A script's background jobs start with SIGINT ignored; `kill -INT`, which Busy recommends, must work there too.
     signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
-        code: int = options.run(project_root(Path.cwd()), options)
+        here = Path.cwd()
+        code: int = options.run(here if options.outside else project_root(here), options)
     except KeyboardInterrupt:
         return _fail("interrupted; what was finished is kept, run the same command to go on", INTERRUPTED, options)
     except KshotError as error:
@@ -124,8 +128,9 @@ def parser() -> argparse.ArgumentParser:
     )
     top.add_argument("--version", action=Version, nargs=0, help="show the version and exit")
     top.add_argument("--debug", action="store_true", help="show the traceback of an error")
-    top.set_defaults(run=standing.run)
+    top.set_defaults(run=standing.run, outside=False)
     verbs = top.add_subparsers(title="commands", metavar="COMMAND")
+    init.add_parser(verbs)
     retrain.add_parser(verbs)
     plan.add_parser(verbs)
     data.add_parser(verbs)
@@ -155,12 +160,26 @@ class Version(argparse.Action):
 def project_root(start: Path) -> Path:
     """Return the nearest folder at or above `start` that holds dvc.yaml and params.yaml. Raises KshotError."""
     for folder in (start, *start.parents):
-        if (folder / "dvc.yaml").is_file() and (folder / "params.yaml").is_file():
+        if _is_project(folder):
+            from kshot.lifecycle.project import kshot_version
+
+            kshot_version.require_not_older(folder)
             return folder
+    begun = next((one for one in (start, *start.parents) if any((one / name).is_file() for name in PROJECT)), None)
+    lacking = f" ({begun} would be one, and lacks {_lacks(begun)})" if begun else ""
+    below = next((one.name for one in sorted(start.iterdir()) if _is_project(one)), None)
     raise KshotError(
-        f"{start} is in no kshot project; needs dvc.yaml and params.yaml here or above: cd to a clone of kshot, "
-        "or make one with git clone"
+        f"{start} is in no kshot project{lacking}; make one: kshot init NAME"
+        + (f", or go to the one below: cd {below}" if below else "")
     )
+
+
+def _is_project(folder: Path) -> bool:
+    return all((folder / name).is_file() for name in PROJECT)
+
+
+def _lacks(folder: Path) -> str:
+    return next(name for name in PROJECT if not (folder / name).is_file())
 
 
 def _fail(message: str, code: int, options: argparse.Namespace, block: Sequence[str] = ()) -> int:

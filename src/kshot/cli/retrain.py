@@ -77,15 +77,15 @@ def start(root: Path, *, debug: bool, data: str | None = None, allow_unrecorded:
 
     lineage.require_recorded(lineage.code_state(root), allow_unrecorded)
     choose_data(root, data)
-    from kshot.flows import output
-    from kshot.flows.retrain import retrain
+    from kshot.flows import output, project_flow
     from kshot.lifecycle.retraining import steps
 
+    retrain = project_flow.load(root)
     if starting is not None:
         steps.warm_up(root)
         starting.wait()
     with output.on_terminal():
-        retrain(str(root), allow_unrecorded)
+        retrain(root=str(root), allow_unrecorded=allow_unrecorded)
 
 
 def change_settings(root: Path, options: argparse.Namespace) -> None:

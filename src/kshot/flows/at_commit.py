@@ -66,13 +66,13 @@ def retrain_at_commit(
         commit = resolve(home, ref)
         with checked_out(home, commit) as tree:
             use_code_of(tree)
-            from kshot.flows.retrain import retrain
+            retrain = flow_of(tree)
             from kshot.lifecycle.pipeline import worktree
 
             get_run_logger().info(f"works at commit {commit[:12]} ({ref}), in a worktree of its own")
             worktree.prepare(home, tree, data=data, from_commit=ref != HERE, sets=settings or [])
             try:
-                retrain.fn(str(tree))
+                retrain.fn(root=str(tree))
             finally:  # what data broke which expectation is worth a look too
                 try:
                     worktree.bring_back(home, tree)
@@ -159,6 +159,17 @@ def use_code_of(tree: Path) -> None:
     folders = [str(tree / "src")]
     sys.path[:0] = folders
     os.environ["PYTHONPATH"] = os.pathsep.join([*folders, *filter(None, [os.environ.get("PYTHONPATH")])])
+
+
+def flow_of(tree: Path) -> Any:
+    """The flow of the project in `tree`, by the kshot that is imported now, which may be the commit's own and older."""
+    try:
+        from kshot.flows import project_flow
+    except ImportError:
+        from kshot.flows.retrain import retrain
+
+        return retrain
+    return project_flow.load(tree)
 
 
 def git(home: Path, *arguments: str, tries: int = 1) -> str:

@@ -194,6 +194,7 @@ class Params:
     gate: Gate
     record: Record
     project: str = project_name.BEFORE
+    kshot: str = ""  # the version that the project needs, or a newer one (kshot.lifecycle.project.kshot_version)
 
     def __post_init__(self) -> None:
         project_name.checked(self.project)

@@ -1,0 +1,155 @@
+"""The steps of a retraining as Prefect tasks, with their retries and limits. `flows/retrain.py` says their order."""
+
+import contextlib
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from prefect import task
+from prefect.artifacts import create_table_artifact
+from prefect.cache_policies import NO_CACHE
+from prefect.logging.loggers import flow_run_logger
+
+from kshot.flows import links
+from kshot.flows.output import listener
+from kshot.flows.output import say as say
+from kshot.lifecycle.pipeline import durations, graph
+from kshot.lifecycle.project import notify, project_lock
+from kshot.lifecycle.registry import promotion
+from kshot.lifecycle.registry.model_versions import Registered
+from kshot.lifecycle.retraining import steps, summary
+from kshot.lifecycle.retraining.steps import Outcome
+from kshot.lifecycle.tracking import lineage, live_run, store
+
+HOUR_S = 3600.0
+LONGEST_CAUSE = 300  # characters of an error that is said in one line
+LIMIT_S = {"train": 7 * 24 * HOUR_S}  # every other stage has two hours
+
+
+@dataclass(frozen=True)
+class Retraining:
+    """A retraining that goes on: the project's folder, its MLflow run, and when it began (monotonic seconds)."""
+
+    root: Path
+    live: live_run.LiveRun
+    began: float
+
+
+def tell_failure(flow: Any, flow_run: Any, state: Any) -> None:
+    """Tell the addresses of KSHOT_NOTIFY of a retraining that failed."""
+    for trouble in notify.failed(flow_run.name, state.message or state.name):
+        flow_run_logger(flow_run, flow).warning(trouble)
+
+
+@contextlib.contextmanager
+def retraining(root: str, allow_unrecorded: bool = False) -> Iterator[Retraining]:
+    """Hold the project and its MLflow run while the block runs; what an earlier crash left is put in order first.
+
+    A block that raises fails the run, with the reason. `allow_unrecorded`: go on also where git cannot say which code
+    it is. Raises Busy, RegistryError.
+    """
+    project, began = Path(root).resolve(), time.monotonic()
+    with project_lock.hold(project, "kshot retrain"), links.linked_run(project) as live:
+        lineage.require_recorded(live.code, allow_unrecorded)
+        for sentence in promotion.catch_up(project):
+            say(sentence)
+        yield Retraining(project, live, began)
+
+
+def ready_data(run: Retraining) -> None:
+    """Say which data version is used. Raises DataError where there is none, or where its files are others."""
+    data = steps.ready_data(run.root)
+    say(f"data version {data.short}: {data.images:,} images of {data.classes:,} classes")
+
+
+def run_stages(run: Retraining) -> list[durations.StageTime]:
+    """Run every stage of dvc.yaml in its order, each as a task of its own."""
+    return [_run_stage.with_options(name=stage.name)(run.root, stage.name) for stage in graph.stages(run.root)]
+
+
+def register(run: Retraining) -> Registered:
+    """Record the run and register its model, once for these inputs."""
+    return _register(run.root, run.live)
+
+
+def decide_and_promote(run: Retraining, version: Registered) -> Outcome:
+    """Compare with the champion and move the alias that follows from it, or leave it waiting for a person."""
+    return _decide_and_promote(run.root, run.live, version)
+
+
+def report(run: Retraining, outcome: Outcome, stages: Sequence[durations.StageTime]) -> None:
+    """Write the page for people, and the table that Prefect shows. The decision stands where this fails."""
+    with decision_stands("the report could not be written", "`kshot retrain` writes it and trains nothing"):
+        _report(run.root, outcome, _times(run, stages))
+
+
+def summarise(run: Retraining, outcome: Outcome, stages: Sequence[durations.StageTime]) -> None:
+    """Say what came of it, once the MLflow run is closed. The decision stands where this fails."""
+    if run.live.trouble_at_end:
+        say(run.live.trouble_at_end)
+    with decision_stands("the summary could not be made", "`kshot models` shows the decision"):
+        say(summary.closing_words(run.root, outcome, _times(run, stages)))
+
+
+@contextlib.contextmanager
+def decision_stands(what: str, remedy: str) -> Iterator[None]:
+    """Say in one line what failed in the block, and go on: a retraining that has decided does not fail any more."""
+    try:
+        yield
+    except Exception as error:
+        cause = " ".join(f"{type(error).__name__}: {error}".split())
+        say(f"{what} ({cause[:LONGEST_CAUSE]}); the decision stands, and {remedy}")
+
+
+def worth_another_try(_: Any, __: Any, state: Any) -> bool:
+    """What may get through the second time: a stage that a signal ended, a lock, a server that did not answer."""
+    error = state.result(raise_on_failure=False)
+    return isinstance(error, (graph.StageKilled, graph.StageBusy, store.Unreachable))
+
+
+# Data or settings that were refused once are not tried again.
+AGAIN: dict[str, Any] = {"retry_delay_seconds": 10, "retry_condition_fn": worth_another_try}
+
+
+# DVC is the cache: Prefect must not skip what DVC would do.
+@task(name="run_stage", cache_policy=NO_CACHE, retries=1, **AGAIN)
+def _run_stage(root: Path, name: str) -> durations.StageTime:
+    """Run one stage of dvc.yaml, its output in the log; the stage before it has ended."""
+    ended = graph.run_stage(root, name, on_output=listener(name), timeout_s=LIMIT_S.get(name, 2 * HOUR_S))
+    if ended.outcome == "ran":
+        durations.note(root, name, ended.seconds)
+    how = {"ran": "done", "restored": "restored from the cache", "unchanged": "unchanged"}[ended.outcome]
+    say(f"{name:<9} {how} ({ended.seconds:.1f} s)")
+    return durations.of_stage(root, ended)
+
+
+@task(name="register", cache_policy=NO_CACHE, retries=2, **AGAIN)
+def _register(root: Path, live: live_run.LiveRun) -> Registered:
+    version = steps.register(root, live, lineage.lineage(root, live.code))
+    links.link_mlflow(root, version.run_id)
+    if live.trouble:
+        say(live.trouble)
+    say(f"register  version {version.version} {'is new' if version.is_new else 'holds these results already'}")
+    return version
+
+
+@task(name="decide_and_promote", cache_policy=NO_CACHE, retries=2, **AGAIN)
+def _decide_and_promote(root: Path, live: live_run.LiveRun, version: Registered) -> Outcome:
+    outcome = steps.judge(root, version, lineage.lineage(root, live.code))
+    for sentence in outcome.put_right:
+        say(sentence)
+    return outcome
+
+
+@task(name="report", cache_policy=NO_CACHE, retries=2, **AGAIN)
+def _report(root: Path, outcome: Outcome, times: durations.Times) -> None:
+    steps.write_report(root, outcome, times)
+    table = summary.accuracy_table(root)
+    words = f"version {outcome.version}: {steps.verdict(outcome)}; {'; '.join(outcome.reasons)}"
+    create_table_artifact(key="retrain-result", table=[dict(row) for row in table], description=words)
+
+
+def _times(run: Retraining, stages: Sequence[durations.StageTime]) -> durations.Times:
+    return durations.Times(tuple(stages), time.monotonic() - run.began)

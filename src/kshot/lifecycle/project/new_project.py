@@ -1,0 +1,77 @@
+"""A new project: the files of `kshot/template`, and a git repository with a first commit. Nothing heavy is imported."""
+
+from collections.abc import Iterator
+from importlib import resources
+from importlib.metadata import version
+from pathlib import Path
+
+from kshot.errors import KshotError, ParamsError
+from kshot.lifecycle.project import git
+from kshot.params import project_name
+
+DOTTED = ("gitignore", "dvcignore", "dvc", "github")  # names that begin with a dot in a project
+FLOW = "flows/retrain.py"
+SHIPPED_NAME = f"{project_name.KEY}: {project_name.BEFORE}"  # in the params.yaml of the template
+IDENTITY = {
+    f"GIT_{who}_{what}": value
+    for who in ("AUTHOR", "COMMITTER")
+    for what, value in (("NAME", "kshot"), ("EMAIL", "kshot@localhost"))
+}
+NO_SCM = "    no_scm = true\n"  # DVC refuses to work without git otherwise
+
+
+def make(root: Path) -> list[str]:
+    """Write a project into the folder `root`, which is new or empty; sentences about what could not be done.
+
+    Raises KshotError for a folder that is not empty, ParamsError for a name that is none.
+    """
+    try:
+        name = project_name.checked(root.name)
+    except ParamsError as error:
+        raise ParamsError(f"{root.name!r} is no name for a project; {project_name.RULE}") from error
+    if root.exists() and (not root.is_dir() or any(root.iterdir())):
+        raise KshotError(f"{root} is there and not empty; name another folder, or move away what is in it")
+    for place, text in files(name).items():
+        (root / place).parent.mkdir(parents=True, exist_ok=True)
+        (root / place).write_text(text, encoding="utf-8")
+    return _committed(root, name)
+
+
+def files(name: str) -> dict[str, str]:
+    """Each file of a project called `name`, by its place, and its text."""
+    found = dict(_below("", resources.files("kshot") / "template"))
+    found[FLOW] = (resources.files("kshot") / FLOW).read_text(encoding="utf-8")
+    lines = (f"kshot: {version('kshot')}".ljust(27) + " # or newer", f"project: {name}".ljust(27) + " ")
+    found["params.yaml"] = found["params.yaml"].replace(SHIPPED_NAME.ljust(28), "\n".join(lines), 1)
+    readme = found["README.md"].replace(f"# {project_name.BEFORE}", f"# {name}", 1)
+    found["README.md"] = readme.replace(f"models:/{project_name.BEFORE}@", f"models:/{name}@")
+    return found
+
+
+def _below(place: str, folder: object) -> Iterator[tuple[str, str]]:
+    for one in folder.iterdir():  # type: ignore[attr-defined]
+        name = f"{place}{'.' if not place and one.name in DOTTED else ''}{one.name}"
+        if one.is_dir():
+            yield from _below(f"{name}/", one)
+        else:
+            yield name, one.read_text(encoding="utf-8")
+
+
+def _committed(root: Path, name: str) -> list[str]:
+    """Make the repository and its first commit, by an author of kshot's own where git knows none."""
+    try:
+        git.run(root, "init", "--quiet")
+        git.run(root, "add", ".")
+        known = git.run(root, "var", "GIT_AUTHOR_IDENT", fine=tuple(range(256)))
+        author = {} if known else IDENTITY
+        git.run(root, "-c", "commit.gpgSign=false", "commit", "--quiet", "-m", f"Project {name}", env=author)
+    except git.NoGit:
+        config = root / ".dvc/config"
+        config.write_text(config.read_text(encoding="utf-8") + NO_SCM, encoding="utf-8")
+        return [
+            "there is no git on this machine, so that no commit names the code of a model; install it, take no_scm out "
+            f"of {config}, and run: git init && git add . && git commit -m 'Project {name}'"
+        ]
+    except git.GitFailed as error:
+        return [f"the project is made, its first commit is not: {error}; make it yourself: git add . && git commit"]
+    return []
