@@ -5,8 +5,6 @@
 
 import json
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -43,7 +41,7 @@ STEPS = (
 
 
 @pytest.fixture(scope="module")
-def journey(tmp_path_factory: pytest.TempPathFactory) -> Journey:
+def journey(tmp_path_factory: pytest.TempPathFactory, wheel_programs: Path) -> Journey:
     folder = tmp_path_factory.mktemp("own")
     root = clone(folder / "project")
     photographs(root / "birds")
@@ -52,23 +50,7 @@ def journey(tmp_path_factory: pytest.TempPathFactory) -> Journey:
     camera.mkdir()
     for number, image in enumerate(sorted(others.rglob("*.jpg"))[:40]):
         shutil.copy(image, camera / f"{number}.jpg")
-    return Journey(Person(root, wheel_environment(folder)))
-
-
-def wheel_environment(folder: Path) -> Path:
-    """The programs of a new environment with the packages of requirements.lock and a wheel of this repository."""
-    uv, new = Path(sys.executable).with_name("uv"), folder / "environment"
-    source = clone(folder / "source")  # what git holds, and nothing that an earlier build left
-    install = [uv, "pip", "install", "--quiet", "--python", new]
-    for command in (
-        [sys.executable, "-m", "hatchling", "build", "--target", "wheel", "--directory", folder],
-        [uv, "venv", "--quiet", "--python", sys.executable, new],
-        [*install, "--require-hashes", "--requirements", "requirements.lock"],
-    ):
-        subprocess.run(command, cwd=source, check=True)
-    subprocess.run([*install, "--no-deps", *folder.glob("*.whl")], check=True)
-    shutil.rmtree(source)
-    return new / "bin"
+    return Journey(Person(root, wheel_programs))
 
 
 @parameters(STEPS)
