@@ -18,7 +18,7 @@ STEPS = (
     Step("kshot init shop", shows=("project shop is in", "cd shop"), needed=True),
     Step("cd shop && kshot plan", shows=("first run",)),
     Step(
-        "cd shop && kshot retrain --set train.steps=150",
+        "cd shop && kshot retrain --set train.steps=60",
         shows=(r"5w1s \d", r"20w5s \d", "model shop version 1", "champion yes: "),
         needed=True,
     ),
@@ -27,7 +27,7 @@ STEPS = (
     Step(f"{OWN_STEP} && cd shop && git commit -qam 'a step' && kshot retrain", shows=("our own step", "version 1")),
     Step("kshot init letters", needed=True),
     Step(
-        "cd letters && kshot retrain --set train.steps=150 --set train.seed=1",
+        "cd letters && kshot retrain --set train.steps=60 --set train.seed=1",
         shows=("model letters version 1", "no champion yet to compare with"),
         needed=True,
     ),

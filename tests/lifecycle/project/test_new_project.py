@@ -94,6 +94,13 @@ def test_it_is_made_where_only_the_science_is_installed(here: Path) -> None:
     assert (here / "shop/dvc.yaml").is_file()
 
 
+@pytest.mark.parametrize("name", ["2024", "null", "1e3", "2026-11-28", "a-much-longer-name-than-the-column"])
+def test_a_name_that_yaml_takes_for_something_else_is_quoted(here: Path, name: str) -> None:
+    new_project.make(here / name)
+    found = load_params(here / name / "params.yaml")
+    assert found.project == project_name.of(here / name) == name and isinstance(found.kshot, str)
+
+
 def test_what_it_writes_is_what_this_repository_has() -> None:
     made = new_project.files("kshot")
     lines = [line for line in made["params.yaml"].splitlines(True) if not line.startswith("kshot:")]

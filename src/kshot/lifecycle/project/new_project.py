@@ -3,7 +3,10 @@
 from collections.abc import Iterator
 from importlib import resources
 from importlib.metadata import version
+from importlib.resources.abc import Traversable
 from pathlib import Path
+
+import yaml
 
 from kshot.errors import KshotError, ParamsError
 from kshot.lifecycle.project import git
@@ -41,15 +44,16 @@ def files(name: str) -> dict[str, str]:
     """Each file of a project called `name`, by its place, and its text."""
     found = dict(_below("", resources.files("kshot") / "template"))
     found[FLOW] = (resources.files("kshot") / FLOW).read_text(encoding="utf-8")
-    lines = (f"kshot: {version('kshot')}".ljust(27) + " # or newer", f"project: {name}".ljust(27) + " ")
+    text = name if yaml.safe_load(name) == name else f"'{name}'"  # 2024 and null are names too
+    lines = (f"kshot: '{version('kshot')}'".ljust(27) + " # or newer", f"project: {text}".ljust(27) + " ")
     found["params.yaml"] = found["params.yaml"].replace(SHIPPED_NAME.ljust(28), "\n".join(lines), 1)
     readme = found["README.md"].replace(f"# {project_name.BEFORE}", f"# {name}", 1)
     found["README.md"] = readme.replace(f"models:/{project_name.BEFORE}@", f"models:/{name}@")
     return found
 
 
-def _below(place: str, folder: object) -> Iterator[tuple[str, str]]:
-    for one in folder.iterdir():  # type: ignore[attr-defined]
+def _below(place: str, folder: Traversable) -> Iterator[tuple[str, str]]:
+    for one in folder.iterdir():
         name = f"{place}{'.' if not place and one.name in DOTTED else ''}{one.name}"
         if one.is_dir():
             yield from _below(f"{name}/", one)
