@@ -103,7 +103,7 @@ class FewShotClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             raise DataError(
                 "the model stores no threshold for unknown images; needs a model that was evaluated on held-out classes"
             )
-        return self.distances(X).min(1) > threshold
+        return np.asarray(self.distances(X).min(1) > threshold)
 
     def distances(self, X: Images) -> NDArray[np.float64]:
         """Euclidean distance of each query to each class mean: float64 (N, n_classes), in the order of `classes_`."""

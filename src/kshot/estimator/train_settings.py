@@ -58,8 +58,8 @@ def train_settings(changes: Mapping[str, Any], n_classes: int, smallest: int) ->
             f"loss is {loss} with method {method}; only the method metric is trained by a loss: leave one out"
         )
     if loss is not None and loss not in LOSSES:
-        near = "".join(f"; did you mean {name}?" for name in difflib.get_close_matches(str(loss), LOSSES, n=1))
-        raise ParamsError(f"loss is {loss!r}; needs one of {', '.join(LOSSES)}{near}")
+        hint = "".join(f"; did you mean {name}?" for name in difflib.get_close_matches(str(loss), LOSSES, n=1))
+        raise ParamsError(f"loss is {loss!r}; needs one of {', '.join(LOSSES)}{hint}")
     train = content["train"]
     most = {"classes_per_batch": n_classes, "images_per_class": smallest}
     fitted = {key: min(train[key], value) for key, value in most.items()}

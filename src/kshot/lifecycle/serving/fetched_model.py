@@ -24,7 +24,8 @@ def fetch(address: str, scratch: Path) -> Path:
             f"{address} is in an MLflow registry, and mlflow is not installed; pip install 'kshot[pipeline]', "
             "or load a folder"
         ) from None
-    where = mlflow.get_tracking_uri() if mlflow.is_tracking_uri_set() else _own_store(Path.cwd())
+    is_set: bool = mlflow.is_tracking_uri_set()  # type: ignore[no-untyped-call]
+    where = mlflow.get_tracking_uri() if is_set else _own_store(Path.cwd())
     try:
         found = Path(
             mlflow.artifacts.download_artifacts(
