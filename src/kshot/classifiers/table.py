@@ -1,18 +1,14 @@
 """The heads by name; `kshot.classifiers` says which of them are transductive."""
 
-from collections.abc import Callable
-
-from torch import Tensor
-
 from kshot.classifiers.attention import attention_head
 from kshot.classifiers.cosine_classifier import cosine_classifier_head
+from kshot.classifiers.head import Head
 from kshot.classifiers.laplacian_shot import laplacian_shot_head
 from kshot.classifiers.logistic_regression import logistic_regression_head
 from kshot.classifiers.nearest_neighbour import nearest_neighbour_head
 from kshot.classifiers.prototype import prototype_head
 from kshot.classifiers.pt_map import pt_map_head
 
-Head = Callable[[Tensor, Tensor, Tensor, int], Tensor]
 HEADS: dict[str, Head] = {
     "prototype": prototype_head,
     "nearest_neighbour": nearest_neighbour_head,

@@ -6,18 +6,17 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 import torch
-from torch import Tensor
 
 from kshot.classifiers import OWN, SIMPLE_SHOT, TRANSDUCTIVE
-from kshot.classifiers.prototype import prototype_head
+from kshot.classifiers.head import Head
 from kshot.classifiers.simple_shot import simple_shot_head
-from kshot.classifiers.table import HEADS, Head
+from kshot.classifiers.table import HEADS
+from kshot.evaluation.own_answers import own_scorer
 from kshot.methods.method import Method
 from kshot.methods.saving import load_method
 from kshot.params.methods import METHODS
 
 ANSWERING = "answering.json"
-NUMBERS_AT_ONCE = 2**26  # held while a method answers, 256 MiB of float32
 
 
 @dataclass(frozen=True)
@@ -70,24 +69,10 @@ def answering_method(folder: Path, answering: Answering, device: str | torch.dev
 def scorer(method: Method, head: str) -> Head:
     """The function that answers embedded episodes: `method`'s own scores, or `head` on its embedding."""
     if head == OWN:
-        # Evaluation knows a faster way to the answers of this one.
-        return prototype_head if type(method).scores is Method.scores else functools.partial(_own_scores, method)
+        return own_scorer(method)
     if head == SIMPLE_SHOT:
         return functools.partial(simple_shot_head, centre=method.centre.cpu())
     return HEADS[head]
-
-
-@torch.no_grad()
-def _own_scores(method: Method, support: Tensor, labels: Tensor, query: Tensor, n_way: int) -> Tensor:
-    """The method's scores, on its device, of as many episodes at a time as `NUMBERS_AT_ONCE` allows."""
-    size = max(1, NUMBERS_AT_ONCE // method.footprint(support.shape[1], query.shape[1], n_way))
-    device = method.centre.device
-    labels = labels.to(device)
-    parts = [
-        method.scores(few.to(device), labels, asked.to(device), n_way).to(query.device)
-        for few, asked in zip(support.split(size), query.split(size), strict=True)  # type: ignore[no-untyped-call]
-    ]
-    return torch.cat(parts)
 
 
 def save_answering(answering: Answering, folder: Path) -> None:

@@ -8,8 +8,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from kshot.classifiers.head import Head
 from kshot.classifiers.prototype import prototype_head
-from kshot.classifiers.table import Head
 from kshot.data.batches import Pixels
 from kshot.data.episodes import EpisodeSet, Ids
 from kshot.nets.embedding import Embeds, embed

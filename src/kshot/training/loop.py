@@ -11,13 +11,12 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from kshot.classifiers import OWN
 from kshot.data.augment import random_affine
 from kshot.data.batches import ClassBalanced, Pixels, gather
 from kshot.data.episodes import EpisodeSet
 from kshot.errors import TrainingDiverged
-from kshot.evaluation.classifier import scorer
 from kshot.evaluation.evaluate import accuracies, answer_episodes, embed_once
+from kshot.evaluation.own_answers import own_scorer
 from kshot.losses.terms import Terms
 from kshot.methods.method import Method
 from kshot.mining.offline import nearest_classes
@@ -229,7 +228,7 @@ class _Run:
         started = time.perf_counter()
         part = episodes.first(VALIDATION_EPISODES)
         points = embed_once(self.method, images, part.support, part.query)
-        accuracy = mean_interval(accuracies(answer_episodes(points, part, scorer(self.method, OWN))))
+        accuracy = mean_interval(accuracies(answer_episodes(points, part, own_scorer(self.method))))
         # The later of equals has seen more; and what only equals the best is no sign that training got worse.
         best = accuracy.mean >= self.best_accuracy
         if best:

@@ -8,14 +8,15 @@ from pathlib import Path
 import pytest
 
 from kshot.lifecycle.pipeline import durations, graph, plan
+from kshot.lifecycle.stages import code_read
 
 REPOSITORY = Path(__file__).parents[3]
 GRAPH = """
 stages:
   ingest:
-    cmd: cat source code.py > packed
-    deps: [source, code.py]
-    params: [ingest]
+    cmd: cat source > packed
+    deps: [source]
+    params: [fingerprints/ingest.json: , ingest]
     outs: [packed]
   train:
     cmd: cp packed model
@@ -33,7 +34,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (root / ".dvc").mkdir(parents=True)
     shutil.copy(REPOSITORY / ".dvc/config", root / ".dvc")
     subprocess.run(["git", "init", "-q"], cwd=root, check=True)
-    for name, text in (("source", "one"), ("code.py", "pass"), ("dvc.yaml", GRAPH), ("params.yaml", PARAMS)):
+    for name, text in (("source", "one"), ("dvc.yaml", GRAPH), ("params.yaml", PARAMS)):
         (root / name).write_text(text)
     for name, seconds in (("ingest", 2.0), ("train", 50.0)):
         graph.run_stage(root, name, on_output=lambda *_: None, timeout_s=300)
@@ -74,11 +75,14 @@ def test_a_file_of_weights_with_other_content_is_told(root: Path) -> None:
     assert steps(root)["ingest"].outlook == "unchanged"
 
 
-def test_data_and_code_are_told_apart_and_what_follows_is_told(root: Path) -> None:
+def test_data_and_code_are_told_apart_and_what_follows_is_told(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (root / "source").write_text("two")
-    (root / "code.py").write_text("...")
-    found = steps(root)
-    assert found["ingest"] == plan.Step("ingest", "runs", ("data source", "code code.py"), 2.0)
+    edited = dict(code_read.fingerprints(root, "ingest"))
+    edited |= {"kshot/data/crop.py": "0", "kshot/fresh.py": "1"}
+    del edited["kshot/data/images.py"]
+    monkeypatch.setattr(code_read, "fingerprints", lambda *_: edited)
+    found, names = steps(root), "kshot/data/crop.py, kshot/data/images.py, kshot/fresh.py"
+    assert found["ingest"] == plan.Step("ingest", "runs", ("data source", f"code {names} changed"), 2.0)
     assert found["train"] == plan.Step("train", "follows", ("after ingest",), 50.0)
 
 

@@ -65,8 +65,8 @@ def test_data_version_episodes_and_device_are_named(root: Path) -> None:
 
 def test_every_field_is_a_tag(root: Path) -> None:
     found = lineage(root)
-    code = dataclasses.fields(found.code)
-    assert len(found.tags()) == len(dataclasses.fields(found)) - 1 + len(code)
+    inner = (*dataclasses.fields(found.code), *dataclasses.fields(found.package))
+    assert len(found.tags()) == len(dataclasses.fields(found)) - 2 + len(inner)
     assert found.tags()["kshot.lineage"] == found.key and found.tags()["kshot.git_dirty"] == "true"
     assert all(name.startswith("kshot.") and isinstance(value, str) for name, value in found.tags().items())
 

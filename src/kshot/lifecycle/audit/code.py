@@ -7,15 +7,20 @@ from kshot.lifecycle.audit.served import as_registered
 from kshot.lifecycle.audit.subject import Subject
 from kshot.lifecycle.data.dvc_cache import shown
 from kshot.lifecycle.project import git
-from kshot.lifecycle.project.broken import Broken, NotRecorded
-from kshot.lifecycle.tracking import lineage
+from kshot.lifecycle.project.broken import Broken, NotChecked, NotRecorded
+from kshot.lifecycle.project.files import file_md5
+from kshot.lifecycle.stages import code_read
+from kshot.lifecycle.tracking import installed, lineage
 from kshot.lifecycle.tracking.uncommitted import LEFT_OUT, PATCH
 
-CODE = (".py",)
+SOURCE_FOLDER = "src"
 
 
 def code(subject: Subject) -> str:
-    """Commit and difference give, file by file, the code that dvc.lock says the stages read. Raises Broken."""
+    """Commit and difference, or the kshot that is installed, give file by file the code that the stages read.
+
+    Raises Broken where they do not, NotChecked where another kshot is installed than made the version.
+    """
     commit, patch = source(subject)
     if not _is_kept(subject.root, commit):
         raise Broken(
@@ -24,19 +29,71 @@ def code(subject: Subject) -> str:
             commit,
         )
     read = recorded(subject)
-    found = _hashes(subject, commit, patch, list(read))
-    other = sorted(name for name, md5 in read.items() if found.get(name) != md5)
+    found = _hashes(subject, commit, patch, [in_project(name) for name in read])
+    packaged = [name for name in read if _is_packaged(name)]
+    if _made_by(subject).installed == installed.SOURCE and any(in_project(name) in found for name in packaged):
+        packaged = []
+    own = {name: md5 for name, md5 in read.items() if name not in packaged}
+    other = sorted(name for name, md5 in own.items() if found.get(in_project(name)) != md5)
     how = f"commit {commit[:7]}" + (" plus uncommitted changes (stored)" if patch else "")
     if other:
         raise Broken(
             f"{how} does not give the code that the stages read: {shown(other)} "
             f"{'is' if len(other) == 1 else 'are'} not as recorded",
-            ", ".join(f"{name} {read[name][:8]}" for name in other[:3]),
-            ", ".join(f"{name} {found.get(name, 'missing')[:8]}" for name in other[:3]),
+            ", ".join(f"{name} {own[name][:8]}" for name in other[:3]),
+            ", ".join(f"{name} {found.get(in_project(name), 'missing')[:8]}" for name in other[:3]),
         )
     out = left_out(subject)
     not_stored = f"; uncommitted and not stored: {shown(out)}" if out else ""
-    return f"{how}: all {len(read)} code files match{not_stored}"
+    words = f"{how}: all {len(own)} code files match{not_stored}" if own or not packaged else f"{how}{not_stored}"
+    return f"{words}; {_installed(subject, {name: read[name] for name in packaged})}" if packaged else words
+
+
+def _installed(subject: Subject, read: dict[str, str]) -> str:
+    """The kshot that is installed here holds the files that the stages read. Raises Broken, NotChecked, NotRecorded."""
+    then, now = _made_by(subject), installed.package(read)
+    other = sorted(name for name, md5 in read.items() if _md5_here(name) != md5)
+    if not other:
+        return f"kshot {then.version}: all {len(read)} files that the stages read match those installed here"
+    if then.installed == installed.EDITED:
+        raise NotRecorded(
+            f"it was made by an installed kshot {then.version} whose files had been edited, and nobody kept them: "
+            f"{shown(other)}"
+        )
+    if then == now and now.installed == installed.WHEEL:
+        raise Broken(
+            f"the wheel of kshot {then.version} that is installed here does not give the code that the stages read: "
+            f"{shown(other)} {'is' if len(other) == 1 else 'are'} not as recorded",
+            ", ".join(f"{name} {read[name][:8]}" for name in other[:3]),
+            ", ".join(f"{name} {_md5_here(name)[:8]}" for name in other[:3]),
+        )
+    raise NotChecked(
+        f"kshot {then.version} ({then.installed}) made it, and kshot {now.version} ({now.installed}) is installed "
+        f"here, where {shown(other)} {'differs' if len(other) == 1 else 'differ'}; audit with kshot {then.version} "
+        f"installed to check it: pip install kshot=={then.version}"
+    )
+
+
+def _made_by(subject: Subject) -> installed.Package:
+    """The kshot that made the version; those that are older than this record were made from a clone."""
+    return installed.Package(
+        subject.tags.get(installed.VERSION_TAG, ""), subject.tags.get(installed.INSTALLED_TAG, installed.SOURCE)
+    )
+
+
+def _md5_here(name: str) -> str:
+    path = code_read.folders(Path())[0] / name
+    return file_md5(path) if path.is_file() else "missing"
+
+
+def _is_packaged(name: str) -> bool:
+    """Whether the file is one of kshot's package, by its name in a fingerprint."""
+    return name.startswith(f"{code_read.PACKAGE}/")
+
+
+def in_project(name: str) -> str:
+    """Where a project that holds the code of its stages has the file `name` of `recorded`."""
+    return name if name.startswith(f"{SOURCE_FOLDER}/") else f"{SOURCE_FOLDER}/{name}"
 
 
 def source(subject: Subject) -> tuple[str, Path | None]:
@@ -56,9 +113,8 @@ def source(subject: Subject) -> tuple[str, Path | None]:
 
 
 def recorded(subject: Subject) -> dict[str, str]:
-    """Each file of code that a stage read to its md5, as dvc.lock says. Raises Broken."""
-    deps = (dep for stage in subject.lock.values() for dep in stage.get("deps", []))
-    return {dep["path"]: dep["md5"] for dep in deps if dep["path"].endswith(CODE)}
+    """Each file of code that a stage read to its md5, as dvc.lock says: see `lineage.code_files`. Raises Broken."""
+    return {name: md5 for stage in subject.lock.values() for name, md5 in lineage.code_files(stage).items()}
 
 
 def left_out(subject: Subject) -> list[str]:

@@ -14,7 +14,7 @@ from kshot.lifecycle.project.broken import Broken, NotRecorded
 from kshot.lifecycle.project.files import Advance, file_md5
 from kshot.lifecycle.registry import model_versions
 from kshot.lifecycle.tracking import store
-from kshot.lifecycle.tracking.lineage import digest, stage_inputs
+from kshot.lifecycle.tracking.lineage import chosen_params, digest, stage_inputs
 from kshot.lifecycle.tracking.run_content import LONGEST_PARAM, flat
 
 ADDED_LATER = "answering.json"  # what registering puts beside the files of the stage train
@@ -91,7 +91,7 @@ def params(subject: Subject) -> str:
     """MLflow's params, params.yaml of the run and the values that dvc.lock says were used are the same."""
     name = "params.yaml of the run"
     kept = reading.mapping(name, reading.yaml_of(name, subject.file("params.yaml")))
-    used = {name: stage.get("params", {}) for name, stage in subject.lock.items()}
+    used = {name: chosen_params(stage) for name, stage in subject.lock.items()}
     if digest(used) != subject.tag("params_hash"):
         raise Broken("the params in dvc.lock have not their hash", subject.tag("params_hash"), digest(used))
     values = {key: value for files in used.values() for key, value in files.get("params.yaml", {}).items()}

@@ -19,6 +19,7 @@ from kshot.errors import StageFailed
 from kshot.lifecycle.pipeline import stage_inputs
 from kshot.lifecycle.project import processes
 from kshot.lifecycle.project.processes import OnOutput
+from kshot.lifecycle.stages import code_read
 
 Outcome = Literal["ran", "restored", "unchanged"]
 
@@ -156,7 +157,10 @@ def _repo(root: Path) -> Iterator[Any]:
 
 @contextlib.contextmanager
 def loaded(root: Path, target: str) -> Iterator[Any]:
-    """DVC's stage of a name in dvc.yaml or of a .dvc file. Raises StageBusy while another process holds DVC's lock."""
+    """DVC's stage of a name in dvc.yaml or of a .dvc file, the fingerprints of its code as the code is now.
+
+    Raises StageBusy while another process holds DVC's lock.
+    """
     from dvc.lock import LockError
 
     path, name = (root / target, None) if target.endswith(".dvc") else (root / "dvc.yaml", target)
@@ -164,7 +168,10 @@ def loaded(root: Path, target: str) -> Iterator[Any]:
         try:
             with repo.lock:
                 # By an absolute path: DVC looks for a plain name in the working directory, not in the repository.
-                yield repo.stage.load_one(path=str(path.resolve()), name=name)
+                stage = repo.stage.load_one(path=str(path.resolve()), name=name)
+                if any(str(dep.def_path) == code_read.place_of(target).as_posix() for dep in stage.deps):
+                    code_read.refresh(root, target)
+                yield stage
         except LockError as error:
             raise StageBusy(f"{target}: {BUSY_REMEDY}") from error
 

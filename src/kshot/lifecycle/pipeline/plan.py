@@ -9,6 +9,7 @@ from kshot.lifecycle.data import data_versions
 from kshot.lifecycle.pipeline import durations, graph
 from kshot.lifecycle.project import settings
 from kshot.lifecycle.project.settings import differences, shown
+from kshot.lifecycle.stages import code_read
 from kshot.lifecycle.tracking import lineage
 from kshot.params import reader
 
@@ -30,7 +31,7 @@ class Step:
 
 
 def plan(root: Path) -> list[Step]:
-    """One step a stage, in the order of the graph. Nothing is run and nothing is changed."""
+    """One step a stage, in the order of the graph. Nothing is run, and nothing changed but the fingerprints of code."""
     steps: list[Step] = []
     moving: set[str] = set()  # stages whose outputs may be others than now
     weights = settings.weights_change(root, reader.read_mapping(root / settings.PARAMS))
@@ -80,12 +81,14 @@ def _reasons(root: Path, stage: Any) -> tuple[str, ...]:
         if not dep.status():
             continue
         name = str(dep.def_path)
-        if hasattr(dep, "read_params"):
+        if name == code_read.place_of(stage.name).as_posix():
+            code += [key for key, _ in differences(dep.hash_info.value, dep.read_params())]
+        elif hasattr(dep, "read_params"):
             params += [_change(key, *both) for key, both in differences(dep.hash_info.value, dep.read_params())]
         else:
             (code if name.endswith(".py") else data).append(name)
     gone = [str(out.def_path) for out in stage.outs if out.status()]
-    found = [*params, *_named("data", data), *_named("code", code)]
+    found = [*params, *_named("data", data), *_named("code", code, " changed")]
     if stage.changed_stage():
         found.append("its command or what dvc.yaml says of it changed")
     return tuple(found) if found else tuple(_named("missing or changed by hand:", gone))
@@ -97,11 +100,11 @@ def _reads(stage: Any, key: str) -> bool:
     return any(key == name or key.startswith(f"{name}.") for name in named)
 
 
-def _named(kind: str, names: list[str]) -> list[str]:
+def _named(kind: str, names: list[str], what: str = "") -> list[str]:
     if not names:
         return []
     more = f" and {len(names) - MOST} more" if len(names) > MOST else ""
-    return [f"{kind} {', '.join(names[:MOST])}{more}"]
+    return [f"{kind} {', '.join(names[:MOST])}{more}{what}"]
 
 
 def _change(key: str, before: Any, after: Any) -> str:

@@ -6,6 +6,7 @@ which a later run would restore a result that follows from other files.
 
 import contextlib
 import dataclasses
+import json
 import time
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ import yaml
 
 from kshot.errors import StageFailed
 from kshot.lifecycle.project.layout import LOCK_FILE
+from kshot.lifecycle.stages import code_read
 
 
 @dataclasses.dataclass(frozen=True)
@@ -50,6 +52,10 @@ def compare(root: Path, stage: Any, before: Before) -> None:
     """
     recorded = {dep.def_path: dep.hash_info.value if dep.hash_info else None for dep in stage.deps}
     edited = sorted(name for name, value in before.hashes.items() if recorded.get(name) != value)
+    # DVC recorded the code as it was written down before the run; loading `stage` wrote down what it is now.
+    code = code_read.place_of(before.stage).as_posix()
+    if code in before.hashes:
+        edited = [name for name in edited if name != code] + _edited_code(root, before)
     if not edited:
         return
     _take_back(root, stage, before)
@@ -57,6 +63,12 @@ def compare(root: Path, stage: Any, before: Before) -> None:
         f"{', '.join(edited)} changed while stage {before.stage} ran, so that its results follow from no version "
         "of it and are not kept: run again and leave the files alone; `kshot schedule` works in its own tree"
     )
+
+
+def _edited_code(root: Path, before: Before) -> list[str]:
+    path = code_read.place_of(before.stage)
+    then, now = before.hashes[path.as_posix()], json.loads((root / path).read_text(encoding="utf-8"))
+    return sorted(name for name in then.keys() | now.keys() if then.get(name) != now.get(name))
 
 
 def _take_back(root: Path, stage: Any, before: Before) -> None:

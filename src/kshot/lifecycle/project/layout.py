@@ -7,6 +7,7 @@ RAW_DVC = Path("data/raw.dvc")
 VERSIONS = Path("data/versions.jsonl")  # one line a data version that was ever added
 NAMES = Path("data/names.json")  # what persons call some of them
 PACKED = Path("data/packed")  # ingest: images.npy, manifest.parquet, unreadable.csv
+FINGERPRINTS = Path("fingerprints")  # STAGE.json: the files of code that a stage reads, each with its md5
 SPLIT = Path("data/split")  # split: classes.parquet, split.json
 VALIDATION = Path("reports/validation")  # validate: validation.json, index.html, fitting.yaml
 EPISODES = Path("data/episodes")  # episodes: val-5w1s.npz, test-5w1s.npz, ...

@@ -19,6 +19,7 @@ from kshot.lifecycle.data.dvc_cache import folder_md5
 from kshot.lifecycle.pipeline import graph
 from kshot.lifecycle.project import layout
 from kshot.lifecycle.project.files import file_md5
+from kshot.lifecycle.stages import code_read
 from kshot.lifecycle.tracking import lineage
 from kshot.redaction import redacted
 
@@ -45,7 +46,8 @@ def inputs(subject: Subject, tree: Path) -> tuple[Difference, ...]:
     """What of code, settings and data in `tree` is not what dvc.lock says the stages read; () if all is."""
     found = []
     for name, md5 in sorted(code.recorded(subject).items()):
-        here = file_md5(tree / name)[:8] if (tree / name).exists() else NOTHING
+        path = _place(tree, name)
+        here = file_md5(path)[:8] if path.exists() else NOTHING
         if here != md5[:8]:
             found.append(Difference(name, md5[:8], here))
     kept = yaml.safe_load((tree / "params.yaml").read_text(encoding="utf-8"))
@@ -58,6 +60,13 @@ def inputs(subject: Subject, tree: Path) -> tuple[Difference, ...]:
     if here != recorded:
         found.append(Difference(layout.RAW.as_posix(), recorded[:8], here[:8]))
     return tuple(dict.fromkeys(found))
+
+
+def _place(tree: Path, name: str) -> Path:
+    """The file that a stage in `tree` would read for `name` of `code.recorded`: kshot's own may be installed only."""
+    path = tree / code.in_project(name)
+    top = tree / code.in_project(name.split("/")[0])
+    return path if top.is_dir() or name == code.in_project(name) else code_read.folders(tree)[0] / name
 
 
 def surroundings(there: dict[str, Any], here: dict[str, Any], devices: tuple[str, str]) -> tuple[Difference, ...]:

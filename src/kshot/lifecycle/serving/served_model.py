@@ -17,8 +17,8 @@ from mlflow.exceptions import MlflowException
 from mlflow.models import set_model
 from mlflow.pyfunc.model import PythonModel, PythonModelContext
 
+from kshot.classifiers.head import Head
 from kshot.classifiers.prototype import prototype_head
-from kshot.classifiers.table import Head
 from kshot.data.image_formats import LARGEST
 from kshot.data.images import decoded, prepare
 from kshot.errors import DataError, NotConverged

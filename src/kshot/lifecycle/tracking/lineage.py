@@ -15,7 +15,7 @@ from kshot.errors import RegistryError
 from kshot.lifecycle.data import data_versions
 from kshot.lifecycle.project import git, layout
 from kshot.lifecycle.project.layout import LOCK_FILE
-from kshot.lifecycle.tracking import uncommitted
+from kshot.lifecycle.tracking import installed, uncommitted
 
 # Where Linux and the driver of NVIDIA's cards name what computes; elsewhere these are not there.
 PROCESSOR, ACCELERATORS = Path("/proc/cpuinfo"), Path("/proc/driver/nvidia/gpus")
@@ -54,6 +54,7 @@ class Lineage:
     dvc_lock_hash: str
     episodes_hash: str
     device: str
+    package: installed.Package = installed.UNKNOWN
 
     def tags(self) -> dict[str, str]:
         """As the tags of a run and of a registered version."""
@@ -65,7 +66,7 @@ class Lineage:
             "episodes_hash": self.episodes_hash,
             "device": self.device,
         }
-        return {**{f"kshot.{name}": value for name, value in values.items()}, **self.code.tags()}
+        return {**{f"kshot.{name}": value for name, value in values.items()}, **self.code.tags(), **self.package.tags()}
 
 
 def lineage(root: Path, code: Code | None = None) -> Lineage:
@@ -82,10 +83,11 @@ def lineage(root: Path, code: Code | None = None) -> Lineage:
         key=digest({name: stage_inputs(stage) for name, stage in stages.items()}),
         data_version=version.md5 if version else "",
         code=code or code_state(root),
-        params_hash=digest({name: stage.get("params", {}) for name, stage in stages.items()}),
+        params_hash=digest({name: chosen_params(stage) for name, stage in stages.items()}),
         dvc_lock_hash=hashlib.sha256(path.read_bytes()).hexdigest()[:16],
         episodes_hash=_output(stages, layout.EPISODES.as_posix()),
         device=device(root),
+        package=installed.package([name for stage in stages.values() for name in code_files(stage)]),
     )
 
 
@@ -168,6 +170,26 @@ def stage_inputs(stage: dict[str, Any]) -> dict[str, Any]:
     """What the results of a stage of dvc.lock follow from; the lineage's key is the `digest` of those of all stages."""
     deps = {dep["path"]: dep.get("md5", "") for dep in stage.get("deps", [])}
     return {"cmd": stage["cmd"], "deps": deps, "params": stage.get("params", {})}
+
+
+def chosen_params(stage: dict[str, Any]) -> dict[str, Any]:
+    """The params of a stage of dvc.lock by file, without the fingerprints of its code."""
+    return {name: values for name, values in stage.get("params", {}).items() if not _is_fingerprints(name)}
+
+
+def code_files(stage: dict[str, Any]) -> dict[str, str]:
+    """Each file of code that a stage of dvc.lock read to its md5: "kshot/errors.py", relative to a folder of packages.
+
+    Of a stage that older versions ran: "src/kshot/errors.py", relative to the project.
+    """
+    found = {dep["path"]: dep["md5"] for dep in stage.get("deps", []) if dep["path"].endswith(".py")}
+    for name, values in stage.get("params", {}).items():
+        found |= values if _is_fingerprints(name) else {}
+    return found
+
+
+def _is_fingerprints(name: str) -> bool:
+    return Path(name).parent == layout.FINGERPRINTS
 
 
 def _output(stages: dict[str, Any], path: str) -> str:

@@ -85,13 +85,17 @@ def _patch(root: Path, names: Sequence[str], fresh: Sequence[str]) -> bytes:
 def _changed(root: Path) -> list[str]:
     """The tracked files of the project that differ from the commit, but for what kshot writes itself."""
     found = git.text(root, *git.DIFF, "--name-only", "--no-renames", "--relative", "-z", "HEAD", "--", ".")
-    return [name for name in found.split("\0") if name and name not in OWN_FILES]
+    return [name for name in found.split("\0") if name and not _is_own(name)]
 
 
 def _new(root: Path) -> list[str]:
     """The files of the project that git neither tracks nor ignores."""
     found = git.text(root, "ls-files", "-z", "--others", "--exclude-standard", "--", ".")
-    return [name for name in found.split("\0") if name and name not in OWN_FILES]
+    return [name for name in found.split("\0") if name and not _is_own(name)]
+
+
+def _is_own(name: str) -> bool:
+    return name in OWN_FILES or PurePosixPath(name).parent == PurePosixPath(layout.FINGERPRINTS)
 
 
 def _is_code(root: Path, name: str, patterns: Sequence[str]) -> bool:
