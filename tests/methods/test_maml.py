@@ -5,7 +5,7 @@ from torch.nn.functional import cross_entropy
 from kshot.methods.maml import Maml
 from kshot.methods.method import training_episodes
 from kshot.methods.reptile import Reptile
-from tests.methods.toy import Tiny, pictures
+from tests.methods.toy import Tiny, images
 
 RATE = 0.3
 
@@ -16,7 +16,7 @@ def made(kind=Maml, seed=0, **options):
 
 
 def batch():
-    return pictures(6, 4, dtype=torch.float64)
+    return images(6, 4, dtype=torch.float64)
 
 
 def by_hand(method, support, labels, query, start="zero"):

@@ -23,7 +23,7 @@ class Tiny(nn.Module):
         return self.body(pixels.to(self.body[0].weight.dtype) / 255).flatten(1)
 
 
-def pictures(classes, images, seed=0, dtype=torch.float32):
+def images(classes, images, seed=0, dtype=torch.float32):
     """Classes are patterns under noise: pixels (classes * images, 1, SIZE, SIZE) and labels, a class together."""
     generator = torch.Generator().manual_seed(1234)
     patterns = 70 * torch.randint(0, 2, (CLASSES, 1, 1, 4, 4), generator=generator).repeat_interleave(2, 3)
