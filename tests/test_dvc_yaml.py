@@ -68,3 +68,12 @@ def test_every_file_that_a_stage_reads_is_written_by_one_or_added() -> None:
     for name, stage in STAGES.items():
         for dep in stage["deps"]:
             assert any(dep == out or dep.startswith(f"{out}/") for out in outputs), f"{name} reads {dep}"
+
+
+def test_a_new_project_has_the_same_graph() -> None:
+    template = SOURCE / "kshot/template/dvc.yaml"
+    assert template.read_text(encoding="utf-8") == (ROOT / "dvc.yaml").read_text(encoding="utf-8")
+
+
+def test_the_graph_fits_a_screen() -> None:
+    assert len((ROOT / "dvc.yaml").read_text(encoding="utf-8").splitlines()) < 90

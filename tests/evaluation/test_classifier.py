@@ -3,7 +3,7 @@ import torch
 
 from kshot.classifiers.prototype import prototype_head
 from kshot.classifiers.table import HEADS
-from kshot.evaluation import classifier
+from kshot.evaluation import own_answers
 from kshot.evaluation.classifier import (
     Answering,
     answering_method,
@@ -38,7 +38,7 @@ def test_a_method_answers_part_by_part_as_it_would_at_once_and_remembers_no_grap
     original = method.scores
     method.scores = lambda *some: (sizes.append(len(some[0])), original(*some))[1]
     for limit, expected in ((2**26, [4]), (1, [1, 1, 1, 1])):
-        monkeypatch.setattr(classifier, "NUMBERS_AT_ONCE", limit)
+        monkeypatch.setattr(own_answers, "NUMBERS_AT_ONCE", limit)
         sizes.clear()
         found = scorer(method, "method")(*asked)
         assert sizes == expected and not found.requires_grad
