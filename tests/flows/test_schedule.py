@@ -16,9 +16,10 @@ from mlflow.tracking import MlflowClient
 
 from kshot.lifecycle.pipeline import new_data
 from kshot.lifecycle.project import notify, settings
-from tests.flows.project import SETTINGS, Ended, draw_classes, kshot, make_project
+from tests.flows.project import REPOSITORY, SETTINGS, Ended, draw_classes, kshot, make_project
 from tests.flows.served import serving, webhook
 
+OWN_STEP = "a step of our own"
 CRASHING = 'raise RuntimeError("an edit that no commit has")\n'
 
 
@@ -70,12 +71,15 @@ def story(tmp_path_factory: pytest.TempPathFactory) -> Story:
     root = make_project(tmp_path_factory.mktemp("scheduled"))
     text, _ = settings.plan(root, overlay=root / "overlay.yaml", sets=[one for one in SETTINGS if one != "--set"])
     settings.write(root, text)
+    write_flow_with_a_step(root)
     git = ["git", "-c", "user.name=Ada", "-c", "user.email=ada@example.org"]
+    subprocess.run([*git, "add", "flows"], cwd=root, check=True)
     subprocess.run([*git, "commit", "-qam", "small"], cwd=root, check=True)
     commit = subprocess.check_output(["git", "rev-parse", "HEAD"], cwd=root, text=True).strip()
     told = Story(root, commit=commit)
     source = draw_classes(root.parent / "incoming")
-    (root / "src/kshot/training/loop.py").write_text(CRASHING)  # it must not slip into any run
+    for edited in ("src/kshot/training/loop.py", "flows/retrain.py"):
+        (root / edited).write_text(CRASHING)  # it must not slip into any run
     with webhook(told.heard) as address, pytest.MonkeyPatch.context() as patch:
         patch.setenv(notify.NAME, address)
         with serving(
@@ -110,6 +114,20 @@ def story(tmp_path_factory: pytest.TempPathFactory) -> Story:
     return told
 
 
+def write_flow_with_a_step(root: Path) -> None:
+    """The project's own flow: the shipped one, and one step more."""
+    shipped, after = (REPOSITORY / "flows/retrain.py").read_text(), "        version = steps.register(run)\n"
+    assert after in shipped
+    (root / "flows").mkdir()
+    (root / "flows/retrain.py").write_text(shipped.replace(after, f'{after}        steps.say("{OWN_STEP}")\n'))
+
+
+def said_by_the_runs(root: Path, text: str) -> int:
+    with closing(sqlite3.connect(root / ".kshot/prefect/prefect.db")) as database:
+        (count,) = database.execute("select count(*) from log where message = ?", (text,)).fetchone()
+    return int(count)
+
+
 def of_broken_data(heard: list[dict[str, str]]) -> list[dict[str, str]]:
     """What was heard of the broken data; a run that had just begun when its server was killed is told as crashed."""
     return [one for one in heard if "Process exited" not in one["reason"]]
@@ -139,6 +157,11 @@ def test_new_data_starts_one_retraining_and_a_restart_does_not_repeat_it(story: 
         ("new-data", "Completed"),
     ]
     assert f"data version {version.md5[:8]}" not in story.second
+
+
+def test_every_scheduled_retraining_runs_the_project_s_own_step(story: Story) -> None:
+    done = [run for run in runs(story.root) if run[1] == "Completed"]
+    assert len(done) >= 3 and said_by_the_runs(story.root, OWN_STEP) >= len(done)
 
 
 def test_the_clock_starts_retrainings_by_itself(story: Story) -> None:

@@ -35,7 +35,7 @@ STEPS = (
     Step("cd shop && kshot audit --model 1 --deep", shows=("version 1: all .* hold",)),
     Step("cd letters && kshot models", shows=("1 champion",), hides=("shop",)),
     Step("cd shop && kshot models", shows=("1 champion",), hides=("letters",)),
-    Step("cd shop && kshot history", shows=("as they were written",), hides=("letters",)),
+    Step("cd shop && kshot history", shows=("the one event is as it was written",), hides=("letters",)),
 )
 
 
