@@ -156,8 +156,8 @@ RUN_TAG = "update tags set value = 'another' where key = ? and run_uuid = ?"
 FOUND: dict[str, tuple[str, Callable[[Project], None]]] = {
     # What is loaded when the model is served.
     "the served code answers one label": ("served", one_label),
-    "a packaged module": ("served", append("code/kshot_*/embedding.py")),
-    "a packaged classifier": ("served", append("code/kshot_*/heads/prototype.py")),
+    "a packaged module": ("served", append("code/kshot_*/nets/embedding.py")),
+    "a packaged classifier": ("served", append("code/kshot_*/classifiers/prototype.py")),
     "a packaged module is gone": ("served", lambda it: it.plant.remove(it.file("code/kshot_*/distances.py"))),
     "a module more": ("served", lambda it: it.plant.add(it.model / "code/sitecustomize.py")),
     "compiled code before its source": ("served", planted_bytecode),
@@ -263,7 +263,7 @@ UNSEEN: dict[str, tuple[str, Callable[[Project], None]]] = {
     "one bit of an image": ("by size", lambda it: it.plant.flip(it.objects("data/raw")[3])),
     "packed images in the cache": ("between", lambda it: it.plant.flip(it.objects("data/packed")[0])),
     "weights in the working folder": ("folder", lambda it: it.plant.flip(it.root / "model/embedding.safetensors")),
-    "the ledger's source": ("source", lambda it: it.plant.replace(it.root / "data/versions.jsonl", "pict", "phot")),
+    "the ledger's source": ("source", lambda it: it.plant.replace(it.root / "data/versions.jsonl", ': "ima', ': "pho')),
     "database and refs together": ("unpushed", rewritten_with_its_anchor),
 }  # fmt: skip
 
