@@ -139,10 +139,10 @@ def test_shapes_that_do_not_match_are_named():
 
 
 def test_the_table_needs_neither_torch_nor_the_peer():
-    code = "import sys, kshot.loss_table; sys.exit(bool({'torch', 'pytorch_metric_learning'} & set(sys.modules)))"
+    code = "import sys, kshot.params.losses; sys.exit(bool({'torch', 'pytorch_metric_learning'} & set(sys.modules)))"
     assert subprocess.run([sys.executable, "-c", code]).returncode == 0
 
 
 def test_the_peer_is_imported_only_where_one_of_its_losses_is_made():
-    code = "import sys, kshot.objectives; sys.exit('pytorch_metric_learning' in sys.modules)"
+    code = "import sys, kshot.losses.objective; sys.exit('pytorch_metric_learning' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code]).returncode == 0
