@@ -1,5 +1,6 @@
 """Stages by DVC under supervision: their order, what they say, how they end. Real DVC on a graph of small commands."""
 
+import json
 import shutil
 import subprocess
 import sys
@@ -11,6 +12,7 @@ import pytest
 
 from kshot.errors import StageFailed
 from kshot.lifecycle.pipeline import graph
+from kshot.lifecycle.stages import code_read
 
 REPOSITORY = Path(__file__).parents[3]
 
@@ -158,3 +160,48 @@ def test_a_lock_that_another_process_holds_is_worth_another_try(root: Path) -> N
 
     with Repo(str(root)) as repo, repo.lock, pytest.raises(graph.StageBusy, match="held DVC's lock"):
         run(root, "first")
+
+
+def test_code_that_is_edited_while_the_stage_runs_stops_it_and_is_named(
+    root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = {"kshot/losses/triplet.py": "0", "kshot/errors.py": "1"}
+    monkeypatch.setattr(code_read, "fingerprints", lambda *_: dict(now))
+    (root / "dvc.yaml").write_text(
+        "stages:\n  slow:\n    cmd: cp source copy && echo done\n    deps: [source]\n"
+        "    params: [fingerprints/slow.json: ]\n    outs: [copy]\n"
+    )
+    assert run(root, "slow")[0].outcome == "ran"
+    assert run(root, "slow")[0].outcome == "unchanged"
+    now["kshot/losses/triplet.py"] = "2"
+
+    def edit(text: str, progress: bool) -> None:
+        now["kshot/losses/triplet.py"] = "3"
+
+    with pytest.raises(StageFailed, match="^kshot/losses/triplet.py changed while stage slow ran"):
+        graph.run_stage(root, "slow", on_output=edit, timeout_s=60)
+    now["kshot/losses/triplet.py"] = "0"
+    assert run(root, "slow")[0].outcome == "unchanged"
+    now["kshot/losses/triplet.py"] = "2"
+    assert run(root, "slow")[0].outcome == "ran"
+
+
+def test_dvc_status_names_the_file_of_code(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    now = {"kshot/losses/triplet.py": "0", "kshot/errors.py": "1"}
+    monkeypatch.setattr(code_read, "fingerprints", lambda *_: dict(now))
+    (root / "dvc.yaml").write_text(
+        "stages:\n  slow:\n    cmd: cp source copy\n    deps: [source]\n"
+        "    params: [fingerprints/slow.json: ]\n    outs: [copy]\n"
+    )
+    run(root, "slow")
+    now |= {"kshot/losses/triplet.py": "2", "kshot/fresh.py": "3"}
+    del now["kshot/errors.py"]
+    assert not graph.is_current(root, "slow")
+    command = [sys.executable, "-m", "dvc", "status", "--json", "slow"]
+    told = subprocess.run(command, cwd=root, capture_output=True, text=True, check=True).stdout
+    (changes,) = json.loads(told)["slow"]
+    assert changes["changed deps"]["fingerprints/slow.json"] == {
+        "kshot/losses/triplet.py": "modified",
+        "kshot/fresh.py": "new",
+        "kshot/errors.py": "deleted",
+    }

@@ -111,7 +111,7 @@ def test_code_that_is_another_is_named(root: Path) -> None:
         git(root, "stash", "push", "-q", "src")
         commit = git(root, "rev-parse", "stash@{0}").strip()
         execute(root, "update model_version_tags set value = ? where key = 'kshot.git_commit'", commit)
-        with pytest.raises(NotReproduced, match=r"src/kshot/statistics.py: \w{8} there, \w{8} here"):
+        with pytest.raises(NotReproduced, match=r"kshot/statistics.py: \w{8} there, \w{8} here"):
             reproduce(root, "1")
     finally:
         git(root, "stash", "drop", "-q")
@@ -136,7 +136,7 @@ def test_data_that_is_gone_everywhere_is_told_and_nothing_is_left(root: Path, tm
     shutil.rmtree(root / ".dvc/cache")
     (root.parent / "far").rename(tmp_path / "far")
     try:
-        with pytest.raises(NotReproduced, match="is neither in DVC's cache nor in a remote; add it again from pic"):
+        with pytest.raises(NotReproduced, match="is neither in DVC's cache nor in a remote; add it again from images"):
             reproduce(root, "1")
     finally:
         (tmp_path / "far").rename(root.parent / "far")

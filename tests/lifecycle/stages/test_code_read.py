@@ -143,3 +143,16 @@ def test_no_code_of_a_stage_imports_by_a_name_that_nobody_can_follow() -> None:
             text = (SOURCE / name).read_text(encoding="utf-8")
             lazy = (SOURCE / name).with_suffix(".pyi").is_file()
             assert lazy or not ("import_module" in text or "__import__" in text), f"{stage}: {name}"
+
+
+def test_a_stage_that_dvc_starts_alone_writes_down_the_code_that_it_runs(installed: Path, tmp_path: Path) -> None:
+    path = tmp_path / code_read.place_of("ingest")
+    code_read.renew(tmp_path, "ingest")
+    assert not path.exists()
+    code_read.refresh(tmp_path, "ingest")
+    written = path.stat().st_ino
+    code_read.renew(tmp_path, "ingest")
+    assert path.stat().st_ino == written
+    (installed / "kshot/data/crop.py").write_text("edited = 1\n")
+    code_read.renew(tmp_path, "ingest")
+    assert json.loads(path.read_text())["kshot/data/crop.py"] == hashlib.md5(b"edited = 1\n").hexdigest()

@@ -30,8 +30,8 @@ def code(subject: Subject) -> str:
         )
     read = recorded(subject)
     found = _hashes(subject, commit, patch, [in_project(name) for name in read])
-    packaged = [name for name in read if _is_packaged(name)]
-    if _made_by(subject).installed == installed.SOURCE and any(in_project(name) in found for name in packaged):
+    packaged = [name for name in read if is_packaged(name)]
+    if made_by(subject).installed == installed.SOURCE and any(in_project(name) in found for name in packaged):
         packaged = []
     own = {name: md5 for name, md5 in read.items() if name not in packaged}
     other = sorted(name for name, md5 in own.items() if found.get(in_project(name)) != md5)
@@ -51,10 +51,11 @@ def code(subject: Subject) -> str:
 
 def _installed(subject: Subject, read: dict[str, str]) -> str:
     """The kshot that is installed here holds the files that the stages read. Raises Broken, NotChecked, NotRecorded."""
-    then, now = _made_by(subject), installed.package(read)
+    then, now = made_by(subject), installed.package(read)
     other = sorted(name for name, md5 in read.items() if _md5_here(name) != md5)
     if not other:
-        return f"kshot {then.version}: all {len(read)} files that the stages read match those installed here"
+        whole = ", which are those of its wheel" if now.installed == installed.WHEEL else ""
+        return f"kshot {then.version}: all {len(read)} code files match those installed here{whole}"
     if then.installed == installed.EDITED:
         raise NotRecorded(
             f"it was made by an installed kshot {then.version} whose files had been edited, and nobody kept them: "
@@ -74,7 +75,7 @@ def _installed(subject: Subject, read: dict[str, str]) -> str:
     )
 
 
-def _made_by(subject: Subject) -> installed.Package:
+def made_by(subject: Subject) -> installed.Package:
     """The kshot that made the version; those that are older than this record were made from a clone."""
     return installed.Package(
         subject.tags.get(installed.VERSION_TAG, ""), subject.tags.get(installed.INSTALLED_TAG, installed.SOURCE)
@@ -86,7 +87,7 @@ def _md5_here(name: str) -> str:
     return file_md5(path) if path.is_file() else "missing"
 
 
-def _is_packaged(name: str) -> bool:
+def is_packaged(name: str) -> bool:
     """Whether the file is one of kshot's package, by its name in a fingerprint."""
     return name.startswith(f"{code_read.PACKAGE}/")
 

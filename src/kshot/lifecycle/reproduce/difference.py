@@ -20,7 +20,7 @@ from kshot.lifecycle.pipeline import graph
 from kshot.lifecycle.project import layout
 from kshot.lifecycle.project.files import file_md5
 from kshot.lifecycle.stages import code_read
-from kshot.lifecycle.tracking import lineage
+from kshot.lifecycle.tracking import installed, lineage
 from kshot.redaction import redacted
 
 NOTHING = "nothing"
@@ -28,6 +28,8 @@ UNKNOWN = "not recorded"
 FIRST = ("torch", "numpy", "timm", "torchvision", "scipy", "scikit-learn", "pillow")  # packages that are told first
 NO_MATTER = ("kshot", "pip", "uv")  # the code is compared file by file; installers compute nothing
 ASK = "import json; from kshot.lifecycle.tracking import lineage; print(json.dumps(lineage.environment()))"
+PLACE = "import sysconfig; print(sysconfig.get_path('purelib'))"
+INSTALLED = (installed.WHEEL, installed.EDITED)
 
 
 @dataclass(frozen=True)
@@ -42,11 +44,14 @@ class Difference:
         return f"{self.what}: {self.there} there, {self.here} here"
 
 
-def inputs(subject: Subject, tree: Path) -> tuple[Difference, ...]:
-    """What of code, settings and data in `tree` is not what dvc.lock says the stages read; () if all is."""
+def inputs(subject: Subject, tree: Path, package: Path | None = None) -> tuple[Difference, ...]:
+    """What of code, settings and data in `tree` is not what dvc.lock says the stages read; () if all is.
+
+    `package`: the folder that kshot is imported from; None: that of `tree`, or where there is none the one in use.
+    """
     found = []
     for name, md5 in sorted(code.recorded(subject).items()):
-        path = _place(tree, name)
+        path = _place(tree, name, package)
         here = file_md5(path)[:8] if path.exists() else NOTHING
         if here != md5[:8]:
             found.append(Difference(name, md5[:8], here))
@@ -62,11 +67,12 @@ def inputs(subject: Subject, tree: Path) -> tuple[Difference, ...]:
     return tuple(dict.fromkeys(found))
 
 
-def _place(tree: Path, name: str) -> Path:
-    """The file that a stage in `tree` would read for `name` of `code.recorded`: kshot's own may be installed only."""
-    path = tree / code.in_project(name)
-    top = tree / code.in_project(name.split("/")[0])
-    return path if top.is_dir() or name == code.in_project(name) else code_read.folders(tree)[0] / name
+def _place(tree: Path, name: str, package: Path | None) -> Path:
+    """The file that a stage in `tree` reads for `name` of `code.recorded`: kshot's own may be installed only."""
+    if code.is_packaged(name):
+        clone = tree / code.in_project(code_read.PACKAGE)
+        return (package or (clone.parent if clone.is_dir() else code_read.folders(tree)[0])) / name
+    return tree / code.in_project(name)
 
 
 def surroundings(there: dict[str, Any], here: dict[str, Any], devices: tuple[str, str]) -> tuple[Difference, ...]:
@@ -101,10 +107,20 @@ def environment(there: dict[str, Any], device: str, tree: Path) -> dict[str, str
     return own
 
 
-def install(there: dict[str, Any], folder: Path, variables: dict[str, str]) -> dict[str, Any]:
+def other_version(made_by: installed.Package) -> tuple[Difference, ...]:
+    """The version of kshot, where another one is installed here than the wheel that made a model."""
+    here = installed.package([])
+    other = made_by.installed in INSTALLED and here.version != made_by.version
+    return (Difference(code_read.PACKAGE, made_by.version, here.version),) if other else ()
+
+
+def install(
+    there: dict[str, Any], folder: Path, variables: dict[str, str], made_by: installed.Package
+) -> tuple[dict[str, Any], Path | None]:
     """Install the recorded packages into `folder`, let `variables` name it, and return what is then there.
 
-    Raises NotReproduced with the installer's last words, where a package is no longer to be had.
+    A model that an installed kshot made gets that version of it too, and its folder is returned besides. Raises
+    NotReproduced with the installer's last words, where a package is no longer to be had.
     """
     uv = shutil.which("uv", path=variables["PATH"])
     if uv is None:
@@ -112,6 +128,9 @@ def install(there: dict[str, Any], folder: Path, variables: dict[str, str]) -> d
     wanted = "".join(
         f"{name}=={version}\n" for name, version in there["packages"].items() if name.lower() not in NO_MATTER
     )
+    packaged = made_by.installed in INSTALLED
+    if packaged:
+        wanted += f"{code_read.PACKAGE}=={made_by.version}\n"
     folder.mkdir(parents=True)
     (folder / "requirements.txt").write_text(wanted, encoding="utf-8")
     python = folder / "environment/bin/python"
@@ -124,12 +143,19 @@ def install(there: dict[str, Any], folder: Path, variables: dict[str, str]) -> d
             told = redacted(" ".join(ended.stderr.split()))[-300:]
             raise NotReproduced(f"the recorded packages cannot be installed: {told}; try without --install")
     variables["PATH"] = os.pathsep.join([str(python.parent), variables["PATH"]])
-    ours = {**variables, "PYTHONPATH": str(Path(lineage.__file__).parents[3])}  # the tree's code may not know to tell
+    # The tree's code may not know to tell. In a folder of its own: beside an installed kshot lie all other packages.
+    asks = folder / "asks"
+    asks.mkdir()
+    (asks / code_read.PACKAGE).symlink_to(Path(lineage.__file__).resolve().parents[2])
+    ours = {**variables, "PYTHONPATH": str(asks)}
     ended = subprocess.run([str(python), "-c", ASK], env=ours, capture_output=True, text=True, check=False)
     if ended.returncode:
         raise NotReproduced(f"the recorded packages do not work here: {ended.stderr.strip().splitlines()[-1]}")
     found: dict[str, Any] = json.loads(ended.stdout)
-    return found
+    if not packaged:
+        return found, None
+    place = subprocess.run([str(python), "-c", PLACE], env=variables, capture_output=True, text=True, check=True)
+    return found, Path(place.stdout.strip())
 
 
 def _interpreter(uv: str, version: str) -> str:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from kshot.errors import KshotError, NotReproduced
+from kshot.lifecycle.audit import code
 from kshot.lifecycle.audit.link import BROKEN, checked
 from kshot.lifecycle.audit.served import served
 from kshot.lifecycle.audit.subject import Subject, opened
@@ -19,6 +20,7 @@ from kshot.lifecycle.project.processes import OnOutput
 from kshot.lifecycle.reproduce import comparison, difference, tree
 from kshot.lifecycle.reproduce.comparison import EXACT, Accuracy, Weights
 from kshot.lifecycle.reproduce.difference import Difference
+from kshot.lifecycle.stages.code_read import PACKAGE
 from kshot.lifecycle.tracking import lineage
 
 IDENTICAL, WITHIN, OTHERWISE = "identical", "within tolerance", "not reproduced"
@@ -88,15 +90,20 @@ def reproduce(
         kept, device = _recorded(subject)
         with tree.as_it_was(subject) as place:
             commit = tree.git(place, "rev-parse", "HEAD").strip()
-            changed = difference.inputs(subject, place)
-            if changed:
-                raise NotReproduced(_changed(subject, changed))
-            version = subject.tag("data_version")
-            tell(f"code, params and data as the stages read them: commit {commit[:10]}, data version {version[:8]}")
             variables = difference.environment(kept, device, place)
             here = lineage.environment() | {"threads": variables.get("OMP_NUM_THREADS", "")}
+            made_by, package = code.made_by(subject), None
             if install:
-                here = difference.install(kept, Path(scratch) / "packages", variables) | {"threads": here["threads"]}
+                packages = Path(scratch) / "packages"
+                found, package = difference.install(kept, packages, variables, made_by)
+                here = found | {"threads": here["threads"]}
+            other = () if package else difference.other_version(made_by)
+            changed = difference.inputs(subject, place, package)
+            if changed:
+                raise NotReproduced(_changed(subject, (*other, *changed)))
+            version = subject.tag("data_version")
+            tell(f"code, params and data as the stages read them: commit {commit[:10]}, data version {version[:8]}")
+            if install:
                 tell(f"{len(here['packages'])} packages installed as they were")
             stages = []
             for stage in graph.stages(place):
@@ -167,9 +174,12 @@ def _md5(path: Path) -> str:
 
 def _changed(subject: Subject, changed: tuple[Difference, ...]) -> str:
     more = f" and {len(changed) - 5} more" if len(changed) > 5 else ""
+    first = changed[0]
+    remedy = f"; --install takes kshot {first.there}, which made it" if first.what == PACKAGE else ""
     return (
         f"version {subject.version} was not built again, because what the record gives is not what the stages read: "
-        f"{'; '.join(map(str, changed[:5]))}{more}; `kshot audit --model {subject.version}` says which link it is"
+        f"{'; '.join(map(str, changed[:5]))}{more}; "
+        f"`kshot audit --model {subject.version}` says which link it is{remedy}"
     )
 
 

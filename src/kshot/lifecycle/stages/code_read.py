@@ -14,7 +14,7 @@ from pathlib import Path
 import kshot
 from kshot.errors import StageFailed
 from kshot.lifecycle.project import layout
-from kshot.lifecycle.project.files import write_text
+from kshot.lifecycle.project.files import file_md5, write_text
 
 PACKAGE = "kshot"
 STAGES = f"{PACKAGE}.lifecycle.stages"
@@ -32,6 +32,22 @@ def refresh(root: Path, stage: str) -> None:
     if path.is_file() and path.read_text(encoding="utf-8", errors="replace") == text:
         return
     write_text(path, text)
+
+
+def renew(root: Path, stage: str) -> None:
+    """Write the fingerprints again where one of the files in them has other content now.
+
+    DVC reads them after the stage, so that also a plain `dvc repro` records the code that ran.
+    """
+    path = root / place_of(stage)
+    if not path.is_file():
+        return
+    where = folders(root)
+    written: dict[str, str] = json.loads(path.read_text(encoding="utf-8"))
+    for name, md5 in written.items():
+        if not any((folder / name).is_file() and file_md5(folder / name) == md5 for folder in where):
+            refresh(root, stage)
+            return
 
 
 def fingerprints(root: Path, stage: str) -> dict[str, str]:
