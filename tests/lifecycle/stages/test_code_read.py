@@ -105,6 +105,12 @@ def test_code_of_the_project_lies_in_its_src_and_never_hides_the_kshot_that_is_i
     assert code_read.fingerprints(tmp_path, "train")["kshot/errors.py"] == expected
 
 
+def test_packages_installed_beside_kshot_are_not_read(installed: Path, tmp_path: Path) -> None:
+    (installed / "numpy").mkdir()
+    (installed / "numpy/__init__.py").write_text("one = 1\n")
+    assert all(name.startswith("kshot/") for name in code_read.fingerprints(tmp_path, "train"))
+
+
 def test_a_file_of_fingerprints_is_rewritten_only_when_code_changed(installed: Path, tmp_path: Path) -> None:
     code_read.refresh(tmp_path, "ingest")
     path = tmp_path / code_read.place_of("ingest")

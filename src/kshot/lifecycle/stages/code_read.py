@@ -117,9 +117,14 @@ def _absolute(level: int, module: str, package: str) -> str:
 
 
 def _file(module: str, where: Sequence[Path]) -> tuple[Path, Path] | None:
-    """The folder that a module was found in, and its file; of the first folder that has its package."""
+    """The folder that a module was found in, and its file; of the first folder that has its package.
+
+    Of the first of `where` only kshot counts: an installed kshot has every other package beside it.
+    """
     top, *below = module.split(".")
-    for folder in where:
+    for place, folder in enumerate(where):
+        if place == 0 and top != PACKAGE:
+            continue
         package = folder / top
         if package.is_dir() or package.with_suffix(".py").is_file():
             path = package.joinpath(*below)
