@@ -1,23 +1,24 @@
 """What every stage's command does around its work: one line for a person's error, a traceback only when asked."""
 
 import errno
+import inspect
 import os
 import sys
+from collections.abc import Callable
 from pathlib import Path
-from types import FunctionType
 from typing import NoReturn
 
 from kshot.errors import KshotError
 from kshot.lifecycle.project.no_telemetry import silence_telemetry
 from kshot.lifecycle.stages import code_read
-from kshot.params.schema import load_params
+from kshot.params.schema import Params, load_params
 from kshot.redaction import guard, redacted
 
 BLOCK_PREFIX = "kshot:   "  # of the lines below an error, which `kshot retrain` shows without it
 INTERRUPTED = 130  # the shell's number for a command that Ctrl-C ended
 
 
-def stage_main(run: FunctionType) -> NoReturn:
+def stage_main(run: Callable[[Path, Params], None]) -> NoReturn:
     """Run one stage in the current directory and exit: 0, an error's own code, or 130 when interrupted.
 
     KSHOT_DEBUG=1 shows tracebacks.
@@ -26,7 +27,7 @@ def stage_main(run: FunctionType) -> NoReturn:
     silence_telemetry()
     root = Path.cwd()
     try:
-        code_read.renew(root, Path(run.__code__.co_filename).stem)
+        code_read.renew(root, Path(inspect.getfile(run)).stem)
         run(root, load_params(root / "params.yaml"))
     except KshotError as error:
         _fail(error, str(error), error.exit_code, error.block)
