@@ -129,7 +129,7 @@ def test_the_first_retraining_says_what_a_person_wants_to_know(root: Path, first
 
 
 def test_the_settings_that_it_changed_are_told(first: Ended) -> None:
-    assert re.search(r"params.yaml +train.steps: \d+ -> 20", first.out)
+    assert re.search(r"train\.steps +\d+ -> 20", first.out)
 
 
 def test_the_first_model_is_the_champion_and_the_report_is_written(root: Path, first: Ended) -> None:
