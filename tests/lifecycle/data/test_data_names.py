@@ -89,7 +89,9 @@ def test_the_verbs_name_list_restore_and_go_back(
 def test_changes_that_no_version_has_are_not_lost(root: Path) -> None:
     (root / layout.RAW / "images/a/0.png").write_bytes(b"mine")
     before = pictures(root)
-    with pytest.raises(DataError, match="holds changes that are in no data version; keep it with"):
+    with pytest.raises(
+        DataError, match="holds changes that are in no data version, or another branch's data; move it away"
+    ):
         data_versions.checkout(root, data_versions.versions(root)[0])
     assert pictures(root) == before
 
