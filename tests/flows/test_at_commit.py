@@ -21,7 +21,8 @@ def git(root: Path, *arguments: str) -> str:
 def home(tmp_path: Path) -> Path:
     """A clone of a repository with one commit."""
     origin = tmp_path / "origin"
-    (origin / "src/kshot").mkdir(parents=True)
+    (origin / "src/kshot/flows").mkdir(parents=True)
+    (origin / "src/kshot/flows/__init__.py").write_text("")
     (origin / "src/kshot/__init__.py").write_text("WHO = 'the commit'\n")
     git(origin, "init", "-q", "-b", "main")
     git(origin, "add", ".")
