@@ -19,7 +19,7 @@ from prefect import serve
 from kshot.flows.at_commit import SERVED
 from kshot.flows.promote import deployment
 os.environ[SERVED] = sys.argv[1]
-serve(deployment(), pause_on_shutdown=False, print_starting_message=False)
+serve(deployment(Path(sys.argv[1])), pause_on_shutdown=False, print_starting_message=False)
 """
 
 # What the page does when its form is sent: it creates a run of the deployment with these parameters.
