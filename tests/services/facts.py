@@ -48,4 +48,4 @@ class Facts:
 
     def test_the_comparison_with_a_champion_of_other_data_is_measured_again(self, told: Told) -> None:
         assert "version 2: all 15 links hold" in told.steps["audit second"].out
-        assert "its own predictions and those made anew" in one_line(told.steps["audit second"].out)
+        assert "its own predictions and the recomputed ones" in one_line(told.steps["audit second"].out)

@@ -276,7 +276,7 @@ def compared_with_answers_given_anew(root: Path) -> str:
 def test_a_comparison_on_other_data_is_measured_again_from_what_the_champion_answered_then(root: Path) -> None:
     folder = compared_with_answers_given_anew(root)
     link = audit(root)["decision"]
-    assert link.state == "verified" and "those made anew" in link.says, link
+    assert link.state == "verified" and "the recomputed ones" in link.says, link
     flip(run_file(root, f"{folder}/cells.parquet"))
     found = broken(root)
     assert list(found) == ["decision"] and f"not as it was kept: {folder}/cells.parquet" in found["decision"]

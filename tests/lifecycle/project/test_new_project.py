@@ -37,7 +37,7 @@ def test_a_project_has_its_name_its_settings_and_a_first_commit(here: Path, caps
     assert load_params(root / "params.yaml").project == project_name.of(root) == "shop"
     tracked = set(git.text(root, "ls-files").split())
     assert tracked == {
-        *(".dvc/config", ".dvcignore", ".gitignore", ".github/workflows/kshot.yaml"),
+        *(".dvc/.gitignore", ".dvc/config", ".dvcignore", ".gitignore", ".github/workflows/kshot.yaml"),
         *("README.md", "dvc.yaml", "params.yaml", "flows/retrain.py"),
     }
     assert git.text(root, "status", "--porcelain") == "" and len(git.text(root, "rev-list", "HEAD").split()) == 1

@@ -1,4 +1,4 @@
-"""The state in .kshot belongs to the folder that wrote it: a copy or a moved project is told, and writes nothing."""
+"""The state in .kshot belongs to the folder that wrote it: a copied or moved project is refused, and writes nothing."""
 
 import json
 import shutil

@@ -5,7 +5,6 @@ import subprocess
 import sys
 from contextlib import closing
 from pathlib import Path
-from typing import Any
 from urllib.parse import urlparse
 
 import mlflow
@@ -20,6 +19,7 @@ from kshot.lifecycle.tracking.lineage import lineage
 from tests.lifecycle import finished_project
 from tests.lifecycle.finished_project import write_lock
 from tests.lifecycle.registered_versions import judgement
+from tests.lifecycle.registry.interrupted_writes import crash_after
 
 REGISTER = """
 import sys
@@ -168,21 +168,8 @@ def test_a_crash_between_two_writes_leaves_old_or_new_and_the_next_call_heals(
 ) -> None:
     model_versions.settle(root, "1", judgement(True), "rules")
     model_versions.settle(root, "2", judgement(False, "1"), "strict")
-    left = writes
-
-    def counted(write: Any) -> Any:
-        def wrapped(*arguments: Any, **named: Any) -> Any:
-            nonlocal left
-            if left == 0:
-                raise KeyboardInterrupt
-            left -= 1
-            return write(*arguments, **named)
-
-        return wrapped
-
     with monkeypatch.context() as patch:
-        for name in ("log_text", "log_param", "set_model_version_tag", "set_registered_model_alias"):
-            patch.setattr(MlflowClient, name, counted(getattr(MlflowClient, name)))
+        crash_after(patch, writes, ("log_text", "log_param", "set_model_version_tag", "set_registered_model_alias"))
         with pytest.raises(KeyboardInterrupt):
             model_versions.settle(root, "2", judgement(True, "1"), "rules")
     assert aliases(root)["champion"] == ("1" if writes <= 3 else "2")

@@ -13,7 +13,6 @@ from typing import Any
 
 import mlflow
 import pytest
-from mlflow import MlflowClient
 
 from kshot.errors import RegistryError
 from kshot.lifecycle.registry import events, history, history_run, model_versions, promotion
@@ -21,6 +20,7 @@ from kshot.lifecycle.registry.events import Event
 from kshot.lifecycle.tracking import store
 from tests.lifecycle import registered_versions
 from tests.lifecycle.registered_versions import judgement
+from tests.lifecycle.registry.interrupted_writes import crash_after
 
 RULES = "rules"
 
@@ -330,24 +330,6 @@ def test_a_history_whose_tag_was_removed_is_found_again(root: Path) -> None:
 WRITES = ("log_param", "set_registered_model_alias", "delete_registered_model_alias", "set_model_version_tag")
 
 
-def crashing(monkeypatch: pytest.MonkeyPatch, after: int) -> None:
-    """Let this many writes through; the next one is a crash."""
-    left = after
-
-    def counted(write: Any) -> Any:
-        def wrapped(*arguments: Any, **named: Any) -> Any:
-            nonlocal left
-            if left == 0:
-                raise KeyboardInterrupt
-            left -= 1
-            return write(*arguments, **named)
-
-        return wrapped
-
-    for name in WRITES:
-        monkeypatch.setattr(MlflowClient, name, counted(getattr(MlflowClient, name)))
-
-
 @pytest.mark.parametrize("writes", [0, 1, 2, 3, 7, 8])
 def test_a_crash_between_two_writes_leaves_old_or_new_and_the_next_one_heals_and_says_so(
     root: Path, monkeypatch: pytest.MonkeyPatch, writes: int
@@ -355,7 +337,7 @@ def test_a_crash_between_two_writes_leaves_old_or_new_and_the_next_one_heals_and
     gate(root, "1")
     gate(root, "2", hours=1)
     with monkeypatch.context() as patch:
-        crashing(patch, writes)
+        crash_after(patch, writes, WRITES)
         with pytest.raises(KeyboardInterrupt):
             promotion.approve(root, "2", by="Ada")
     champion = history.aliases(root)["champion"]
@@ -377,7 +359,7 @@ def test_an_unfinished_event_of_another_machine_is_waited_for_and_then_finished(
     elsewhere = events.Person("Grace", "grace", "another-machine")
     with monkeypatch.context() as patch:
         patch.setattr(promotion, "person", lambda name="": elsewhere)
-        crashing(patch, 1)
+        crash_after(patch, 1, WRITES)
         with pytest.raises(KeyboardInterrupt):
             promotion.promote(root, "2", "why")
     monkeypatch.setattr(history, "PATIENCE_S", 3.0)
@@ -437,7 +419,7 @@ def test_of_two_machines_that_promote_at_once_one_wins_and_the_other_is_told(roo
 
 def test_nothing_to_catch_up_with_writes_nothing(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     gate(root, "1")
-    crashing(monkeypatch, 0)
+    crash_after(monkeypatch, 0, WRITES)
     assert promotion.catch_up(root) == ()
 
 
@@ -507,7 +489,7 @@ def test_each_decision_that_was_cut_off_is_one_event_when_it_is_repeated(
     )
     for number, decide in enumerate(decisions, 3):
         with monkeypatch.context() as patch:
-            crashing(patch, writes)
+            crash_after(patch, writes, WRITES)
             with pytest.raises(KeyboardInterrupt):
                 decide()
         assert decide().number == number == len(history.history(root))
@@ -518,7 +500,7 @@ def test_another_reason_or_person_is_another_decision(root: Path, monkeypatch: p
     for version in ("1", "2", "3"):
         gate(root, version)
     with monkeypatch.context() as patch:
-        crashing(patch, 1)
+        crash_after(patch, 1, WRITES)
         with pytest.raises(KeyboardInterrupt):
             promotion.rollback(root, "not in the field", by="Ada")
     promotion.rollback(root, "not in the field", by="Grace")

@@ -55,7 +55,7 @@ def test_a_new_project_has_none(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("content", "told"),
     [
-        (b"", r"mlruns/mlflow.db is empty \(0 bytes\); bring it back from a copy, or to begin anew"),
+        (b"", r"mlruns/mlflow.db is empty \(0 bytes\); bring it back from a copy, or to start without"),
         (b"no database" * 100, "mlruns/mlflow.db is damaged: it is no sqlite database; bring it back from a copy"),
     ],
 )

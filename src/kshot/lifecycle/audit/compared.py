@@ -48,7 +48,7 @@ def compared(
         results.compare(f"the difference to {who}", recorded.difference, found.difference)
         for kind in ("groups", "classes"):
             _same_changes(f"the {kind} compared with {who}", getattr(recorded, kind), getattr(found, kind))
-        how = "its own predictions and those made anew" if recorded.version in fresh else "both runs' predictions"
+        how = "its own predictions and the recomputed ones" if recorded.version in fresh else "both runs' predictions"
         words.append(f"the differences to {who} follow from {how}")
     return "; ".join(words), whole
 
@@ -59,7 +59,7 @@ def fresh_tables(subject: Subject, kept: dict[str, str]) -> dict[str, pd.DataFra
     try:
         return stored_predictions.read(folder, kept)
     except DataError as error:
-        raise Broken(f"what the champion answered anew is not as it was kept: {error}") from error
+        raise Broken(f"the recomputed predictions of the champion differ from the stored ones: {error}") from error
 
 
 @contextmanager

@@ -33,7 +33,7 @@ def check(subject: Subject, event: Event, record: dict[str, Any], *, promoted: b
             if champion is None:
                 return (
                     f"not checked are the differences to champion {version}: it was made on other data and "
-                    "answered anew then, and those answers are not kept",
+                    "recomputed then, and those predictions are not stored",
                     False,
                 )
             place = results.answers(champion)
@@ -56,5 +56,5 @@ def check(subject: Subject, event: Event, record: dict[str, Any], *, promoted: b
         raise Broken(
             "the groups' accuracies in the evidence do not follow from what both models answered", recorded, found
         )
-    how = "its own answers and those that the champion gave anew" if kept else "both runs' answers"
+    how = "its own predictions and the champion's recomputed ones" if kept else "both runs' answers"
     return f"the differences to champion {version} follow from {how}", True

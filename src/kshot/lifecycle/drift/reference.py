@@ -43,7 +43,7 @@ LOOKED_AT = 3000  # images of each kind, of all their classes together
 FEWEST, MOST = 3, 100  # of a class, whatever the number of classes
 SHOWN = 12  # on the page
 SHOTS = 5  # a held-back class counts as known by so many images where no threshold names a number
-FORM = "2"  # of what is kept; another number makes it anew
+FORM = "2"  # of the stored file; a new number has it computed again
 
 
 @dataclasses.dataclass(frozen=True)
@@ -146,7 +146,7 @@ def _kept_facts(root: Path, key: str, version: str, chosen: list[KeptImage], met
     path = root / FOLDER / f"{key}.npz"
     path.parent.mkdir(parents=True, exist_ok=True)
     with exclusive(root, "drift"):
-        # A file that is damaged is made anew.
+        # A damaged file is computed and written again.
         with contextlib.suppress(OSError, KeyError, ValueError, zipfile.BadZipFile), np.load(path) as arrays:
             shown = tuple(arrays[f"shown{number}"].tobytes() for number in range(int(arrays["count"])))
             return Facts(arrays["looks"], torch.from_numpy(arrays["points"]), arrays["read"], shown, ())

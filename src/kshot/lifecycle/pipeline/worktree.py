@@ -35,7 +35,7 @@ def prepare(home: Path, tree: Path, *, data: str | None, from_commit: bool, sets
     _share_mlruns(home, tree)
     _share_ledger(home, tree)
     _choose_data(home, tree, data, from_commit)
-    name = project_name.of(home)  # a commit of before it was named is still one of this project
+    name = project_name.of(home)  # a commit made before the project had a name
     named = [f"project={json.dumps(name)}"] if project_name.of(tree) != name else []
     text, changes = settings.plan(tree, sets=[*sets, *named])
     if changes:

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from kshot.lifecycle.project import git
 
-SETTING = "kshot.project"  # in git's configuration: the first commit of before, where the git history was begun anew
+SETTING = "kshot.project"  # in git's configuration: the old first commit, after the git history was started again
 
 
 def first_commits(root: Path) -> frozenset[str]:
@@ -27,5 +27,5 @@ def another(name: str, where: str, theirs: str, ours: frozenset[str]) -> str:
     return (
         f"another project called {name} is at {where} (its repository begins with commit {theirs[:12]}, this one with "
         f"{min(ours)[:12]}), and nothing was written; choose another name in params.yaml: project: NAME (or, where it "
-        f"is this project, its git history begun anew: git config {SETTING} {theirs})"
+        f"is this project with a restarted git history: git config {SETTING} {theirs})"
     )

@@ -54,7 +54,7 @@ def files(name: str) -> dict[str, str]:
 
 def _below(place: str, folder: Traversable) -> Iterator[tuple[str, str]]:
     for one in folder.iterdir():
-        name = f"{place}{'.' if not place and one.name in DOTTED else ''}{one.name}"
+        name = f"{place}{'.' if one.name in DOTTED else ''}{one.name}"
         if one.is_dir():
             yield from _below(f"{name}/", one)
         else:

@@ -152,7 +152,7 @@ def settle(
         if champion != compared_with:
             raise RegistryError(
                 f"version {version} was compared with {named(compared_with)}, and now there is "
-                f"{named(champion)}; run `kshot retrain` again: it trains nothing and judges anew"
+                f"{named(champion)}; run `kshot retrain` again: it trains nothing and judges again"
             )
         action = REFUSED if not promote else PROMOTED if until is None else WAITING
         about = {name: held.tags[f"kshot.{name}"] for name in ABOUT if f"kshot.{name}" in held.tags}

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from mlflow import MlflowClient
 
 LONGEST_REASON, LONGEST_NAME = 1000, 100  # characters
-JUDGE_AGAIN = "run `kshot retrain` with its settings: it trains nothing and judges anew"
+JUDGE_AGAIN = "run `kshot retrain` with its settings: it trains nothing and judges again"
 
 
 def require_waiting(root: Path, client: "MlflowClient", found: Registered) -> None:

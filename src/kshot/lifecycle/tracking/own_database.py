@@ -23,7 +23,7 @@ ARTIFACTS = layout.MLRUNS / "artifacts"
 REMEMBERED = layout.MLRUNS / "history.json"
 BELOW = f"/{ARTIFACTS.as_posix()}"
 COPY = "bring it back from a copy"
-ANEW = f"to begin anew without the records, move the folder {layout.MLRUNS} away"
+ANEW = f"to start without the records, move the folder {layout.MLRUNS} away"
 
 
 def require_sound(root: Path) -> bool:
@@ -53,7 +53,7 @@ def require_place(root: Path) -> None:
     """Raise RegistryError for a project whose records were copied or moved with it, before anything is written."""
     path = root / DATABASE
     if "MLFLOW_TRACKING_URI" in os.environ or not path.exists() or damage(path):
-        return  # a damaged one is told where it is opened
+        return  # whoever opens a damaged one reports it
     with closing(sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True, timeout=10)) as database:
         places = _places(database)
     _require_place(root, places)
