@@ -21,6 +21,7 @@ from kshot.cli import (
     data,
     doctor,
     drift,
+    fit_settings,
     init,
     models,
     plan,
@@ -45,9 +46,10 @@ embedding, measures it on fixed few-shot episodes, registers the model in MLflow
 the champion if it is not worse than the champion by more than a margin (0.5 points).
 
   kshot                     where this project stands, and what to do next
-  kshot init NAME           a project of your own in a new folder
+  kshot init NAME           a project of your own in a new folder; --images FOLDER for your photographs
   kshot retrain             one retraining, from the images to the decision
   kshot data add FOLDER     use your own images: one folder a class
+  kshot fit-settings        settings that fit the images, with a reason each
   kshot models              the registered versions and what was decided about them
   kshot audit --model 3     where a version came from, each link of it verified
   kshot reproduce 3         build it again, and compare
@@ -134,6 +136,7 @@ def parser() -> argparse.ArgumentParser:
     retrain.add_parser(verbs)
     plan.add_parser(verbs)
     data.add_parser(verbs)
+    fit_settings.add_parser(verbs)
     models.add_parser(verbs)
     promote.add_parser(verbs)
     audit.add_parser(verbs)

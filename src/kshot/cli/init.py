@@ -1,8 +1,21 @@
-"""`kshot init NAME`: a project of your own in a new folder."""
+"""`kshot init NAME`: a project of your own in a new folder, with your images and settings that fit them."""
 
 import argparse
 from pathlib import Path
 from typing import Any
+
+from kshot.cli import fit_settings
+
+DESCRIPTION = """\
+Make the folder NAME with a project of that name: params.yaml, dvc.yaml, flows/retrain.py, a workflow
+for pull requests, and a git repository with a first commit. The name is that of its model, its runs
+and its schedules.
+
+  kshot init shop                                 then kshot data add, or the built-in letters
+  kshot init shop --images groceries.zip          with the images, and settings that fit them
+
+With --images nothing is left behind where the images cannot be used.
+"""
 
 
 def add_parser(verbs: Any) -> None:
@@ -10,24 +23,62 @@ def add_parser(verbs: Any) -> None:
     top = verbs.add_parser(
         "init",
         help="make a project of your own",
-        description="Make the folder NAME with a project of that name: params.yaml, dvc.yaml, flows/retrain.py, a "
-        "workflow for pull requests, and a git repository with a first commit. The name is that of its model, its "
-        "runs and its schedules.",
+        description=DESCRIPTION,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     top.add_argument("name", metavar="NAME", help="a folder that is new or empty; its last part names the project")
+    top.add_argument("--images", metavar="SOURCE", help="what `kshot data add` takes: a folder or an archive, ...")
+    top.add_argument("--skip", action="store_true", help="leave out what cannot be taken, also whole classes")
+    fit_settings.add_start(top)
     top.set_defaults(run=run, outside=True)
 
 
 def run(here: Path, options: argparse.Namespace) -> int:
-    """Write the project and say what to do next."""
+    """Write the project, with --images its data and settings too, and say what to do next."""
     import shlex
 
     from kshot.lifecycle.project import new_project
 
     root = here / options.name
-    for line in new_project.make(root):
-        print(line)
-    print(f"project {root.name} is in {root}\n")
-    print(f"  cd {shlex.quote(options.name)}")
-    print("  kshot retrain     on the built-in letters; on your own images after: kshot data add FOLDER")
+    if options.images is None:
+        notes = new_project.make(root)
+        print("\n".join([*notes, f"project {root.name} is in {root}", "", f"  cd {shlex.quote(options.name)}"]))
+        print("  kshot retrain     on the built-in letters; on your own images after: kshot data add FOLDER")
+        return 0
+    from kshot.lifecycle.sources.source_images import check_exists
+
+    check_exists(options.images)
+    missing: list[Exception] = []
+    notes = new_project.make(root, lambda: missing.extend(_fill(root, options)))
+    print("\n".join([*notes, "", f"project {root.name} is in {root}; its first commit holds these settings"]))
+    if missing:
+        from kshot.lifecycle.settings_fit.fitted_settings import NoWeights
+
+        raise NoWeights(
+            f"{missing[0]}; the images are in the project, its settings are not fitted: "
+            f"cd {shlex.quote(options.name)} && kshot fit-settings --yes"
+        )
+    print(f"\n  cd {shlex.quote(options.name)} && kshot retrain")
     return 0
+
+
+def _fill(root: Path, options: argparse.Namespace) -> list[Exception]:
+    """Add the images and write the settings that fit them; what kept the settings from being fitted."""
+    from kshot.lifecycle.data import data_versions
+    from kshot.lifecycle.project import project_lock, settings
+    from kshot.lifecycle.project.tables import counted
+    from kshot.lifecycle.settings_fit import proposal
+    from kshot.lifecycle.settings_fit.fitted_settings import NoWeights
+
+    with project_lock.hold(root, "kshot init"):
+        version = data_versions.add(root, options.images, skip=options.skip, say=lambda line: print(line, flush=True))
+        images, classes = counted(version.images, "image"), counted(version.classes, "class")
+        print(f"data version {version.short}: {images}, {classes} from {version.source}\n", flush=True)
+        start = proposal.start_of(root, options.weights, options.backbone, from_scratch=options.from_scratch)
+        try:
+            found = proposal.propose(root, start)
+        except NoWeights as error:
+            return [error]
+        print("\n".join(proposal.lines(found)))
+        settings.write(root, found.text)
+    return []

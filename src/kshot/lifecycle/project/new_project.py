@@ -1,6 +1,7 @@
 """A new project: the files of `kshot/template`, and a git repository with a first commit. Nothing heavy is imported."""
 
-from collections.abc import Iterator
+import shutil
+from collections.abc import Callable, Iterator
 from importlib import resources
 from importlib.metadata import version
 from importlib.resources.abc import Traversable
@@ -23,9 +24,10 @@ IDENTITY = {
 NO_SCM = "    no_scm = true\n"  # DVC refuses to work without git otherwise
 
 
-def make(root: Path) -> list[str]:
+def make(root: Path, fill: Callable[[], None] | None = None) -> list[str]:
     """Write a project into the folder `root`, which is new or empty; sentences about what could not be done.
 
+    `fill` adds to the project before its first commit. Where it fails or is interrupted, the folder is as it was.
     Raises KshotError for a folder that is not empty, ParamsError for a name that is none.
     """
     try:
@@ -34,10 +36,21 @@ def make(root: Path) -> list[str]:
         raise ParamsError(f"{root.name!r} is no name for a project; {project_name.RULE}") from error
     if root.exists() and (not root.is_dir() or any(root.iterdir())):
         raise KshotError(f"{root} is there and not empty; name another folder, or move away what is in it")
-    for place, text in files(name).items():
-        (root / place).parent.mkdir(parents=True, exist_ok=True)
-        (root / place).write_text(text, encoding="utf-8")
-    return _committed(root, name)
+    was_there = root.exists()
+    try:
+        for place, text in files(name).items():
+            (root / place).parent.mkdir(parents=True, exist_ok=True)
+            (root / place).write_text(text, encoding="utf-8")
+        notes = _with_git(root)
+        if fill is not None:
+            fill()
+        return notes or _committed(root, name)
+    except BaseException:
+        for path in root.iterdir() if root.exists() else ():
+            shutil.rmtree(path) if path.is_dir() else path.unlink()
+        if not was_there:
+            root.rmdir()
+        raise
 
 
 def files(name: str) -> dict[str, str]:
@@ -61,21 +74,33 @@ def _below(place: str, folder: Traversable) -> Iterator[tuple[str, str]]:
             yield name, one.read_text(encoding="utf-8")
 
 
-def _committed(root: Path, name: str) -> list[str]:
-    """Make the repository and its first commit, by an author of kshot's own where git knows none."""
+def _with_git(root: Path) -> list[str]:
+    """Make the repository; without git let DVC work all the same, and say so."""
     try:
         git.run(root, "init", "--quiet")
-        git.run(root, "add", ".")
-        known = git.run(root, "var", "GIT_AUTHOR_IDENT", fine=tuple(range(256)))
-        author = {} if known else IDENTITY
-        git.run(root, "-c", "commit.gpgSign=false", "commit", "--quiet", "-m", f"Project {name}", env=author)
     except git.NoGit:
         config = root / ".dvc/config"
         config.write_text(config.read_text(encoding="utf-8") + NO_SCM, encoding="utf-8")
         return [
             "there is no git on this machine, so that no commit names the code of a model; install it, take no_scm out "
-            f"of {config}, and run: git init && git add . && git commit -m 'Project {name}'"
+            f"of {config}, and run: git init && git add . && git commit -m 'Project {root.name}'"
         ]
     except git.GitFailed as error:
-        return [f"the project is made, its first commit is not: {error}; make it yourself: git add . && git commit"]
+        return [_by_hand(error)]
     return []
+
+
+def _committed(root: Path, name: str) -> list[str]:
+    """Make the first commit, by an author of kshot's own where git knows none."""
+    try:
+        git.run(root, "add", ".")
+        known = git.run(root, "var", "GIT_AUTHOR_IDENT", fine=tuple(range(256)))
+        author = {} if known else IDENTITY
+        git.run(root, "-c", "commit.gpgSign=false", "commit", "--quiet", "-m", f"Project {name}", env=author)
+    except git.GitFailed as error:
+        return [_by_hand(error)]
+    return []
+
+
+def _by_hand(error: git.GitFailed) -> str:
+    return f"the project is made, its first commit is not: {error}; make it yourself: git add . && git commit"

@@ -33,18 +33,27 @@ class Change:
         return f"{self.key}: {shown(self.before)} -> {shown(self.after)}"
 
 
-def plan(root: Path, *, overlay: Path | None = None, sets: Sequence[str] = ()) -> tuple[str, list[Change]]:
+def plan(
+    root: Path,
+    *,
+    overlay: Path | None = None,
+    values: Mapping[str, Any] | None = None,
+    sets: Sequence[str] = (),
+) -> tuple[str, list[Change]]:
     """Return the new text of params.yaml and what it changes, without writing it.
 
     `overlay`, a YAML file, holds some of the sections and keys of params.yaml: sections are merged; values, empty
-    mappings and those of WHOLE replace. `sets` holds texts like `train.steps=500`, applied after it, each value read as
-    YAML; one that names a mapping replaces the mapping. `train.checkpoint_md5` follows from the file. Raises
-    ParamsError unless the result as a whole is sound.
+    mappings and those of WHOLE replace. `values`, applied after it, holds dotted keys and their values; one that is so
+    already stays as it is written. `sets` holds texts like `train.steps=500`, applied last, each value read as YAML;
+    one that names a mapping replaces the mapping. `train.checkpoint_md5` follows from the file. Raises ParamsError
+    unless the result as a whole is sound.
     """
     path = root / PARAMS
     document, old = _read_with_comments(path), reader.read_mapping(path)
     if overlay is not None:
         _merge(document, reader.read_mapping(overlay))
+    for dotted, value in (values or {}).items():
+        _put(document, dotted, value)
     for text in sets:
         _set(document, text)
     _note_weights(root, document, old)
@@ -177,6 +186,24 @@ def _set(document: Any, text: str) -> None:
         if not isinstance(section, Mapping):
             raise ParamsError(f"--set {text!r}: {'.'.join(keys[: depth + 1])} is a value and has no keys below it")
     section[keys[-1]] = parsed if value.strip()[:1] in ("'", '"') else _node(parsed)  # '2024' is meant as a text
+
+
+def _put(document: Any, dotted: str, value: Any) -> None:
+    """Give the key its value, unless it has it already; a mapping keeps its form and comments."""
+    *sections, key = dotted.split(".")
+    section = document
+    for name in sections:
+        section = section.setdefault(name, {})
+    old = section.get(key)
+    if key in section and old == value and isinstance(old, bool) == isinstance(value, bool):
+        return
+    if isinstance(old, Mapping) and old and isinstance(value, Mapping) and value:
+        for name in [name for name in old if name not in value]:
+            del section[key][name]
+        for name, item in value.items():
+            _put(section[key], name, item)
+    else:
+        section[key] = _node(value)
 
 
 def _node(value: Any) -> Any:

