@@ -73,6 +73,8 @@ def run_add(root: Path, options: argparse.Namespace) -> int:
     """Add a source and print the version that it became."""
     from kshot.lifecycle.data import data_versions
     from kshot.lifecycle.project.tables import counted
+    from kshot.lifecycle.settings_fit import proposal
+    from kshot.lifecycle.sources.source_images import GLYPHS
 
     with project_lock.hold(root, "kshot data add"):
         before = data_versions.current(root)
@@ -90,6 +92,8 @@ def run_add(root: Path, options: argparse.Namespace) -> int:
     else:
         images, classes = counted(version.images, "image"), counted(version.classes, "class")
         print(f"data version {version.short}: {images}, {classes} from {version.source}")
+    if version.source != GLYPHS and proposal.is_template(root):
+        print("the settings are those for the built-in letters; for settings that fit these images: kshot fit-settings")
     return 0
 
 

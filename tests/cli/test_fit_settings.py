@@ -1,0 +1,109 @@
+"""`kshot init --images` and `kshot fit-settings` as a person runs them."""
+
+from pathlib import Path
+
+import pytest
+import yaml
+
+from kshot import cli
+from kshot.lifecycle.project import git
+from kshot.lifecycle.settings_fit import packaged_weights
+from kshot.params.schema import load_params
+from tests.lifecycle import raw_project
+
+CLASSES = {f"class{number}": 6 for number in range(12)}
+
+
+@pytest.fixture
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder with images, twelve classes of six photographs; no weights are installed."""
+    raw_project.write_tree(tmp_path / "photos", CLASSES)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(packaged_weights, "packaged_file", lambda: None)
+    return tmp_path
+
+
+def kshot(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str, str]:
+    code = cli.main([*arguments])
+    return code, *capsys.readouterr()
+
+
+def test_init_writes_settings_that_fit_and_commits_them_with_the_data(
+    here: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    code, out, err = kshot(capsys, "init", "shop", "--images", "photos", "--from-scratch")
+    assert (code, err) == (0, "") and out.endswith("\n  cd shop && kshot retrain\n")
+    assert (
+        "72 images, 12 classes from photos" in out and "train.backbone             conv4 (trained from nothing" in out
+    )
+    root = here / "shop"
+    params = load_params(root / "params.yaml")
+    assert list(params.episodes.protocols) == ["5w1s", "5w5s"] and params.episodes.n_query == 1
+    assert (params.ingest.size, params.ingest.channels, params.project) == (16, 1, "shop")
+    assert git.text(root, "status", "--porcelain") == "" and len(git.text(root, "rev-list", "HEAD").split()) == 1
+    assert {"data/raw.dvc", "data/versions.jsonl"} <= set(git.text(root, "ls-files").split())
+    assert "# pixels; images are packed as squares" in (root / "params.yaml").read_text()  # comments stay
+    monkeypatch.chdir(root)
+    assert "params.yaml says all of this already" in kshot(capsys, "fit-settings", "--from-scratch")[1]
+
+
+def test_fit_settings_shows_what_new_data_changes_and_writes_it_when_agreed(
+    here: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert kshot(capsys, "init", "shop")[0] == 0
+    monkeypatch.chdir(here / "shop")
+    assert kshot(capsys, "fit-settings", "--from-scratch")[2].startswith("kshot: error: there is no data yet")
+    _, out, _ = kshot(capsys, "data", "add", "../photos")
+    assert out.endswith("for settings that fit these images: kshot fit-settings\n")
+    before = (here / "shop/params.yaml").read_text()
+    code, out, _ = kshot(capsys, "fit-settings", "--from-scratch")
+    assert code == 0 and "params.yaml, would change:" in out and "without 20w1s, 20w5s" in out
+    assert (here / "shop/params.yaml").read_text() == before
+    code, out, _ = kshot(capsys, "fit-settings", "--from-scratch", "--yes")
+    assert code == 0 and out.endswith("train with them: kshot retrain\n")
+    assert load_params(here / "shop/params.yaml").train.classes_per_batch == 2
+    raw_project.write_tree(here / "photos", {"class12": 6})
+    assert "kshot fit-settings" not in kshot(capsys, "data", "add", "../photos")[1]  # they are no longer the template's
+    assert "train.classes_per_batch" in kshot(capsys, "fit-settings", "--from-scratch")[1].split("would change")[1]
+
+
+def test_without_weights_photographs_keep_their_project_and_the_remedies_are_named(
+    here: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    code, _, err = kshot(capsys, "init", "shop", "--images", "photos")
+    assert code == 5 and "pip install 'kshot[photographs]'" in err and "cd shop && kshot fit-settings --yes" in err
+    shipped = yaml.safe_load((raw_project.REPOSITORY / "params.yaml").read_text())
+    assert yaml.safe_load((here / "shop/params.yaml").read_text())["train"] == shipped["train"]
+    monkeypatch.chdir(here / "shop")
+    assert kshot(capsys, "fit-settings", "--yes")[0] == 5
+    assert kshot(capsys, "fit-settings", "--yes", "--from-scratch")[0] == 0
+
+
+@pytest.mark.parametrize(
+    ("classes", "source", "message"),
+    [
+        ({"robin": 3}, "birds", "birds has one class"),
+        ({"robin": 3, "wren": 3}, "birds", "2 classes have two images or more; needs at least 6"),
+        ({}, "birds", "birds does not exist"),
+    ],
+)
+def test_a_source_of_no_use_leaves_no_project(
+    here: Path, capsys: pytest.CaptureFixture[str], classes: dict[str, int], source: str, message: str
+) -> None:
+    raw_project.write_tree(here / "birds", classes)
+    code, _, err = kshot(capsys, "init", "shop", "--images", source, "--from-scratch")
+    assert code == 3 and message in err and err.count("\n") == 1
+    assert not (here / "shop").exists()
+
+
+def test_weights_of_another_network_are_refused_and_leave_no_project(
+    here: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    import torch
+    from safetensors.torch import save_file
+
+    save_file({"weight": torch.zeros(2)}, here / "other.safetensors")
+    (here / "shop").mkdir()
+    code, _, err = kshot(capsys, "init", "shop", "--images", "photos", "--weights", "other.safetensors")
+    assert code == 5 and "does not fit the backbone" in err
+    assert list((here / "shop").iterdir()) == []  # it was there, and empty
