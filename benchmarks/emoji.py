@@ -35,11 +35,16 @@ MAKERS = (
 NAMES = "package/data/openmoji.json"  # of openmoji: code points, group and words
 LEFT_OUT = re.compile(r"1f3f[b-f]|1f1e[6-9a-f]|1f1f[0-9a-f]|e00|^e[0-9a-f]{3}|1f3f4")  # skin tones, flags, no emoji
 WAYS: dict[str, list[str]] = {
-    "frozen": ["train.adaptation=frozen"],
-    "frozen, whitened to 128": ["train.adaptation=frozen", "train.reduce={dim: 128, whiten: true}"],
-    "head": ["train.adaptation=head", "train.head_dim=256", "train.steps=600"],
-    "LoRA": ["train.adaptation=lora", "train.steps=100", "train.learning_rate=0.0005"],
-    "full": ["train.adaptation=full", "train.steps=100", "train.learning_rate=0.0002", "train.layer_decay=0.8"],
+    "frozen": ["train.network.adaptation=frozen"],
+    "frozen, whitened to 128": ["train.network.adaptation=frozen", "train.projection.reduce={dim: 128, whiten: true}"],
+    "projection": ["train.network.adaptation=projection", "train.projection.dim=256", "train.steps=600"],
+    "LoRA": ["train.network.adaptation=lora", "train.steps=100", "train.optimizer.learning_rate=0.0005"],
+    "full": [
+        "train.network.adaptation=full",
+        "train.steps=100",
+        "train.optimizer.learning_rate=0.0002",
+        "train.optimizer.layer_decay=0.8",
+    ],
 }
 
 

@@ -1,6 +1,6 @@
 """How fast a held backbone's features are taken, beside the bare forward pass of the same network in the same run.
 
-    python benchmarks/features.py PROJECT    # with adaptation: frozen or head, after `dvc repro episodes`
+    python benchmarks/features.py PROJECT    # with adaptation: frozen or projection, after `dvc repro episodes`
 
 Leave the machine alone meanwhile.
 """
@@ -26,8 +26,9 @@ BATCHES = 10
 
 def main(root: Path) -> None:
     params = load_params(root / "params.yaml")
-    if not params.train.held:
-        sys.exit(f"train.adaptation is {params.train.adaptation}; needs head or frozen, or nothing is embedded")
+    if not params.train.network.is_frozen:
+        found = params.train.network.adaptation
+        sys.exit(f"train.network.adaptation is {found}; needs projection or frozen, or nothing is embedded")
     count = len(read_images(root))
     with contextlib.redirect_stderr(io.StringIO()):  # its progress bar
         began = time.perf_counter()

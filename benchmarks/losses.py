@@ -33,7 +33,7 @@ CASES = (
 
 
 def ours(name: str) -> Callable[[Tensor, Tensor], Tensor]:
-    """Our loss, as `train.loss` and `train.mining` would choose it."""
+    """Our loss, as `train.loss.name` and `train.loss.mining` would choose it."""
     from kshot.losses import (
         contrastive_loss,
         lifted_structure_loss,

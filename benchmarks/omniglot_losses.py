@@ -10,7 +10,6 @@ row leaves one JSON file in OUT and is not measured again while that file is the
 that the accuracies do not depend on what else the machine does; the times come from `speed`.
 """
 
-import dataclasses
 import json
 import sys
 import time
@@ -19,6 +18,7 @@ from typing import Any
 
 import torch
 
+from kshot.estimator.train_settings import places
 from kshot.evaluation.evaluate import accuracies, answer_episodes, embed_once
 from kshot.lifecycle.data.packed import (
     image_ids,
@@ -33,7 +33,9 @@ from kshot.methods.table import build_method, describe
 from kshot.nets.embedding import Embedding
 from kshot.nets.memory import keep_freed_memory
 from kshot.nets.new_embedding import new_embedding
-from kshot.params.schema import Params, load_params
+from kshot.params import renamed
+from kshot.params.reader import read_mapping
+from kshot.params.schema import Params, params_from
 from kshot.statistics import mean_interval
 from kshot.training.loop import Validation, meta_train
 from kshot.training.random_state import make_deterministic
@@ -63,12 +65,15 @@ BEST: dict[str, dict[str, Any]] = {
 
 def chosen(root: Path, row: str, **changes: Any) -> Params:
     """The project's settings with those of `row`; `changes` go on top."""
-    params = load_params(root / "params.yaml")
+    content = read_mapping(root / "params.yaml")
     none: dict[str, Any] = dict.fromkeys(("mining", "margin", "temperature", "distance"))
     none |= {"method": "metric", "loss_arguments": {}}
     usual = {"learning_rate": 0.001, "head_dim": None, "l2_normalize": False, "patience": 0, "validate_every": 250}
-    train = dataclasses.replace(params.train, **{**none, **usual, **ROWS[row], **changes})
-    return dataclasses.replace(params, train=train)
+    where = places(content)
+    for word, value in {**none, **usual, **ROWS[row], **changes}.items():
+        *sections, key = where[word]
+        renamed.at(content, ".".join(sections))[key] = value
+    return params_from(content)
 
 
 def trained(root: Path, params: Params) -> tuple[Embedding, list[Validation], float]:
@@ -76,7 +81,7 @@ def trained(root: Path, params: Params) -> tuple[Embedding, list[Validation], fl
     make_deterministic(params.train.seed)
     classes = of_splits(read_classes(root), params.train.splits)
     embedding = new_embedding(params, root)
-    method = build_method(describe(params.train), embedding)
+    method = build_method(describe(params.train.method, params.train.batch.classes), embedding)
     method = method.to(memory_format=torch.channels_last)
     validation = None if "val" in params.train.splits else read_episodes(root, "val", "20w1s")
     records = meta_train(

@@ -1,5 +1,6 @@
 """`kshot init --images` and `kshot fit-settings` as a person runs them."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -33,8 +34,8 @@ def test_init_writes_settings_that_fit_and_commits_them_with_the_data(
 ) -> None:
     code, out, err = kshot(capsys, "init", "shop", "--images", "photos", "--from-scratch")
     assert (code, err) == (0, "") and out.endswith("\n  cd shop && kshot retrain\n")
-    assert (
-        "72 images, 12 classes from photos" in out and "train.backbone             conv4 (trained from nothing" in out
+    assert "72 images, 12 classes from photos" in out and re.search(
+        r"train\.network\.backbone +conv4 \(trained from nothing", out
     )
     root = here / "shop"
     params = load_params(root / "params.yaml")
@@ -61,10 +62,10 @@ def test_fit_settings_shows_what_new_data_changes_and_writes_it_when_agreed(
     assert (here / "shop/params.yaml").read_text() == before
     code, out, _ = kshot(capsys, "fit-settings", "--from-scratch", "--yes")
     assert code == 0 and out.endswith("train with them: kshot retrain\n")
-    assert load_params(here / "shop/params.yaml").train.classes_per_batch == 2
+    assert load_params(here / "shop/params.yaml").train.batch.classes == 2
     raw_project.write_tree(here / "photos", {"class12": 6})
     assert "kshot fit-settings" not in kshot(capsys, "data", "add", "../photos")[1]  # they are no longer the template's
-    assert "train.classes_per_batch" in kshot(capsys, "fit-settings", "--from-scratch")[1].split("would change")[1]
+    assert "train.batch.classes" in kshot(capsys, "fit-settings", "--from-scratch")[1].split("would change")[1]
 
 
 def test_without_weights_photographs_keep_their_project_and_the_remedies_are_named(

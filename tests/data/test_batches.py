@@ -59,12 +59,12 @@ def test_the_same_generator_draws_the_same_batches():
 
 
 def test_too_few_classes_are_told():
-    with pytest.raises(DataError, match=r"has 2 classes; train.classes_per_batch is 3"):
+    with pytest.raises(DataError, match=r"has 2 classes; train.batch.classes is 3"):
         ClassBalanced(members([5, 5]), list("ab"), 3, 2)
 
 
 def test_a_class_that_is_too_small_is_named():
-    with pytest.raises(DataError, match=r"class 'b' has 2 images; train.images_per_class is 3"):
+    with pytest.raises(DataError, match=r"class 'b' has 2 images; train.batch.images is 3"):
         ClassBalanced(members([5, 2]), list("ab"), 2, 3)
 
 
@@ -132,8 +132,8 @@ def test_classes_of_a_group_come_together_and_no_more_of_each_than_asked():
 @pytest.mark.parametrize(
     ("groups", "message"),
     [
-        (["a", "a", "", "b"], "class '2' is in no group, and train.classes_of_group is 2"),
-        (["a", "a", "a", "b"], "2 groups, 3 classes with 2 of each at most .* train.classes_per_batch is 4"),
+        (["a", "a", "", "b"], "class '2' is in no group, and train.batch.classes_of_group is 2"),
+        (["a", "a", "a", "b"], "2 groups, 3 classes with 2 of each at most .* train.batch.classes is 4"),
     ],
 )
 def test_groups_that_cannot_fill_a_batch_are_told(groups, message):
@@ -142,7 +142,7 @@ def test_groups_that_cannot_fill_a_batch_are_told(groups, message):
 
 
 def test_one_image_a_class_is_warned_of_once_at_the_start():
-    with pytest.warns(UserWarning, match="no batch will have a positive pair: train.images_per_class is 1; raise it"):
+    with pytest.warns(UserWarning, match="no batch will have a positive pair: train.batch.images is 1; raise it"):
         batches = ClassBalanced(members([5] * 3), list("abc"), 2, 1)
     batches.draw(torch.Generator().manual_seed(0))
 

@@ -19,8 +19,8 @@ SMALL = """
 ingest: {size: 16}
 split: {by: class, val: 0.25, test: 0.375}
 episodes: {n_episodes: 20, n_query: 2}
-train: {classes_per_batch: 8, images_per_class: 3, steps: 20, validate_every: 10,
-        validation_protocol: 3w1s, patience: 0, device: cpu}
+train: {steps: 20, device: cpu, batch: {classes: 8, images: 3},
+        validation: {every: 10, protocol: 3w1s, patience: 0}}
 """
 PROTOCOLS = "{3w1s: {n_way: 3, k_shot: 1, within_group: false}, 5w2s: {n_way: 5, k_shot: 2, within_group: false}}"
 SETTINGS = [

@@ -10,7 +10,7 @@ from tests.journeys.steps import Step
 AUDIT, BACKBONES, DRIFT, METHODS = "docs/audit.md", "docs/backbones.md", "docs/drift.md", "docs/methods.md"
 PROMOTION, SCHEDULE, TASKS = "docs/promotion.md", "docs/schedule.md", "docs/tasks.md"
 WEIGHTS = ARCHIVE.parents[1] / "weights/tf_efficientnet_lite0.safetensors"
-SHORT = "--set train.steps=5 --set train.patience=0 --set episodes.n_episodes=20"
+SHORT = "--set train.steps=5 --set train.validation.patience=0 --set episodes.n_episodes=20"
 SERVES = "Prefect  http"  # printed when the schedule is served
 LOOKED = (0, 12)  # nothing has drifted, or something has
 
@@ -52,17 +52,17 @@ DECIDING = (
 
 TRAINING = (
     Step(
-        f"kshot retrain --set train.method=matching {SHORT}",
+        f"kshot retrain --set train.method.name=matching {SHORT}",
         METHODS,
-        "kshot retrain --set train.method=matching",
+        "kshot retrain --set train.method.name=matching",
         shows=("model kshot version 3",),
     ),
     Step(
-        "kshot retrain --set train.method=maml --set train.n_way=5 --set train.images_per_class=16"
-        f" --set 'train.method_arguments={{steps: 3, test_steps: 3, first_order: true}}' {SHORT}",
+        "kshot retrain --set train.method.name=maml --set train.method.n_way=5 --set train.batch.images=16"
+        f" --set 'train.method.arguments={{steps: 3, test_steps: 3, first_order: true}}' {SHORT}",
         METHODS,
-        "kshot retrain --set train.method=maml --set train.n_way=5 --set train.images_per_class=16"
-        " --set 'train.method_arguments={steps: 3, test_steps: 3, first_order: true}'",
+        "kshot retrain --set train.method.name=maml --set train.method.n_way=5 --set train.batch.images=16"
+        " --set 'train.method.arguments={steps: 3, test_steps: 3, first_order: true}'",
         shows=("model kshot version 4",),
     ),
 )
@@ -93,14 +93,14 @@ SCHEDULING = (
 # It replaces the settings of the steps before, so it comes last.
 PRETRAINED = (
     Step(
-        f"cp {WEIGHTS} . && kshot retrain --set train.method=metric --set train.method_arguments={{}}"
-        " --set train.n_way=null --set train.backbone=tf_efficientnet_lite0"
-        f" --set train.checkpoint=tf_efficientnet_lite0.safetensors --set train.adaptation=head"
-        f" --set train.head_dim=256 {SHORT}",
+        f"cp {WEIGHTS} . && kshot retrain --set train.method.name=metric --set train.method.arguments={{}}"
+        " --set train.method.n_way=null --set train.network.backbone=tf_efficientnet_lite0"
+        f" --set train.network.checkpoint=tf_efficientnet_lite0.safetensors --set train.network.adaptation=projection"
+        f" --set train.projection.dim=256 {SHORT}",
         BACKBONES,
-        "kshot retrain --set train.backbone=tf_efficientnet_lite0"
-        " --set train.checkpoint=tf_efficientnet_lite0.safetensors --set train.adaptation=head"
-        " --set train.head_dim=256",
+        "kshot retrain --set train.network.backbone=tf_efficientnet_lite0"
+        " --set train.network.checkpoint=tf_efficientnet_lite0.safetensors --set train.network.adaptation=projection"
+        " --set train.projection.dim=256",
         shows=("model kshot version 5",),
     ),
 )

@@ -15,6 +15,7 @@ from kshot.lifecycle.stages import embed, episodes, evaluate, ingest, split, tra
 from kshot.lifecycle.tracking import store
 from kshot.params.schema import params_from
 from tests.lifecycle import raw_project
+from tests.short_names import set_train
 
 LETTERS, DRAWERS = 5, 10
 KEPT_OUT = ("Phonetic", "Arabic", "Lao")  # scripts that the champion's data has not
@@ -37,8 +38,8 @@ def make(root: Path, source: Path, **changes: Any) -> Path:
     shapes = {f"5w{k_shot}s": {"n_way": 5, "k_shot": k_shot, "within_group": False} for k_shot in (1, 5)}
     mapping["episodes"] |= {"n_episodes": 40, "n_query": 3, "protocols": shapes}
     mapping["gate"]["min_accuracy"] = {"5w1s": 0.5}
-    mapping["train"]["validation_protocol"] = "5w1s"
-    mapping["train"] |= {"device": "cpu", "steps": 60, "classes_per_batch": 30, "validate_every": 60, **changes}
+    usual = {"device": "cpu", "steps": 60, "classes_per_batch": 30, "validate_every": 60, "validation_protocol": "5w1s"}
+    set_train(mapping, **{**usual, **changes})
     (root / "params.yaml").write_text(yaml.safe_dump(mapping))
     subprocess.run(["git", "add", "."], cwd=root, check=True)
     subprocess.run(["git", *IDENTITY, "commit", "-qm", "all"], cwd=root, check=True)

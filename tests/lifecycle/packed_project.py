@@ -57,11 +57,11 @@ def params(text: str) -> str:
     """The default params.yaml made small enough for this project."""
     changes = {
         "size: 28": f"size: {SIZE}",
-        "classes_per_batch: 60": "classes_per_batch: 4",
-        "images_per_class: 6": "images_per_class: 4",
+        "    classes: 60": "    classes: 4",
+        "    images: 6": "    images: 4",
         "steps: 600": "steps: 20",
-        "validate_every: 100": "validate_every: 10",
-        "validation_protocol: 20w1s": "validation_protocol: 3w1s",
+        "    every: 100": "    every: 10",
+        "    protocol: 20w1s": "    protocol: 3w1s",
         "{n_way: 5, k_shot: 1,": "{n_way: 3, k_shot: 1,",
         "    5w1s:": "    3w1s:",
         "    5w5s:": "    3w2s:",

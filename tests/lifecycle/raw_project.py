@@ -15,6 +15,7 @@ from PIL import Image
 
 from kshot.params.reader import read_mapping
 from kshot.params.schema import Params, params_from
+from tests.short_names import set_train
 
 REPOSITORY = Path(__file__).parents[2]
 
@@ -81,7 +82,10 @@ def settings(**sections: Mapping[str, object]) -> Params:
     """The default params with these keys changed, section by section."""
     mapping = read_mapping(REPOSITORY / "params.yaml")
     for section, changes in sections.items():
-        mapping[section].update(changes)
+        if section == "train":
+            set_train(mapping, **changes)
+        else:
+            mapping[section].update(changes)
     return params_from(mapping)
 
 

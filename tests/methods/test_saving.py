@@ -1,4 +1,3 @@
-import dataclasses
 import json
 from pathlib import Path
 
@@ -13,6 +12,7 @@ from kshot.methods.table import build_method, describe
 from kshot.nets.embedding import SETTINGS, Embedding, save_embedding
 from kshot.params.methods import METHODS
 from kshot.params.schema import load_params
+from tests.short_names import train_with
 
 TRAIN = load_params(Path(__file__).parents[2] / "params.yaml").train
 SIZE = 16
@@ -20,11 +20,12 @@ SIZE = 16
 
 def made(name, **arguments):
     torch.manual_seed(0)
-    train = dataclasses.replace(
-        TRAIN, method=name, method_arguments=arguments, n_way=5 if METHODS[name].episodes else None
-    )
+    train = train_with(TRAIN, method=name, method_arguments=arguments, n_way=5 if METHODS[name].episodes else None)
     settings = {"backbone": "conv4", "head_dim": None, "l2_normalize": False, "batch_norm": "eval"}
-    settings |= {"ingest": {"size": SIZE, "channels": 1, "invert": True}, "method": describe(train)}
+    settings |= {
+        "ingest": {"size": SIZE, "channels": 1, "invert": True},
+        "method": describe(train.method, train.batch.classes),
+    }
     method = build_method(settings["method"], Embedding(settings))
     method.prepare(train, 7)
     for value in method.parameters():

@@ -1,4 +1,3 @@
-import dataclasses
 from pathlib import Path
 
 import pytest
@@ -6,18 +5,24 @@ import torch
 
 from kshot.errors import ParamsError
 from kshot.methods.table import build_method
-from kshot.nets.adaptation import adapt
+from kshot.nets import adaptation
 from kshot.nets.backbones import create_backbone, parameter_count
 from kshot.nets.embedding import Embedding, load_embedding, save_embedding
 from kshot.nets.lora import lora_targets, merged
 from kshot.params.schema import load_params
 from kshot.training.learning_rates import parameter_groups, rate_shares
+from tests.short_names import train_with
 
 TRAIN = load_params(Path(__file__).parents[2] / "params.yaml").train
 
 
 def train(**changes):
-    return dataclasses.replace(TRAIN, checkpoint="weights.safetensors", **changes)
+    return train_with(TRAIN, checkpoint="weights.safetensors", **changes)
+
+
+def adapt(network, settings):
+    again = settings.optimizer.gradient_checkpointing
+    return adaptation.adapt(network, settings.network, settings.lora, gradient_checkpointing=again)
 
 
 def embedding(backbone, **changes):
@@ -73,14 +78,14 @@ def test_a_network_without_changes_is_saved_as_it_is():
     assert list(merged(network).weights) == list(network.state_dict())
 
 
-@pytest.mark.parametrize("how", ["head", "frozen"])
+@pytest.mark.parametrize("how", ["projection", "frozen"])
 def test_a_held_backbone_has_no_gradient_and_keeps_its_batch_norms(how):
-    network = embedding("test_resnet", head_dim=5 if how == "head" else None)
-    adapt(network, train(adaptation=how, head_dim=5 if how == "head" else None))
+    network = embedding("test_resnet", head_dim=5 if how == "projection" else None)
+    adapt(network, train(adaptation=how, head_dim=5 if how == "projection" else None))
     before = {key: value.clone() for key, value in network.backbone.state_dict().items()}
     network.train()
     points = network(images())
-    if how == "head":
+    if how == "projection":
         points.sum().backward()
         assert network.head.weight.grad is not None
     assert all(value.grad is None for value in network.backbone.parameters())
@@ -91,7 +96,7 @@ def test_computing_again_gives_the_same_gradient():
     slopes = []
     for again in (False, True):
         network = embedding("test_vit").train()
-        adapt(network, dataclasses.replace(TRAIN, gradient_checkpointing=again))
+        adapt(network, train_with(TRAIN, gradient_checkpointing=again))
         network(images()).square().sum().backward()
         slopes.append(network.backbone.patch_embed.proj.weight.grad)
     torch.testing.assert_close(*slopes)
@@ -99,7 +104,7 @@ def test_computing_again_gives_the_same_gradient():
 
 def test_a_network_that_cannot_compute_again_says_so():
     with pytest.raises(ParamsError, match="gradient_checkpointing is true; conv4 has no layers"):
-        adapt(embedding("conv4"), dataclasses.replace(TRAIN, gradient_checkpointing=True))
+        adapt(embedding("conv4"), train_with(TRAIN, gradient_checkpointing=True))
 
 
 def test_rates_fall_from_layer_to_layer_in_networks_of_ours_and_of_timms():
@@ -115,9 +120,13 @@ def test_rates_fall_from_layer_to_layer_in_networks_of_ours_and_of_timms():
 
 def test_the_optimiser_gets_each_layer_at_its_rate_and_the_head_at_the_whole():
     network = embedding("test_resnet", head_dim=4)
-    settings = dataclasses.replace(TRAIN, layer_decay=0.5, learning_rate=0.01, head_dim=4)
+    settings = train_with(TRAIN, layer_decay=0.5, learning_rate=0.01, head_dim=4)
     method = build_method({"name": "metric", "n_way": 2, "k_shot": 1, "arguments": {}}, network)
-    rates = {id(value): group["lr"] for group in parameter_groups(method, settings) for value in group["params"]}
+    rates = {
+        id(value): group["lr"]
+        for group in parameter_groups(method, settings.optimizer, settings.loss.proxy_learning_rate)
+        for value in group["params"]
+    }
     assert rates[id(network.head.weight)] == 0.01
     assert rates[id(network.backbone.conv1[0].weight)] < rates[id(network.backbone.layer4[0].conv1.weight)] <= 0.01
     assert len(rates) == len(list(method.parameters()))
@@ -125,11 +134,13 @@ def test_the_optimiser_gets_each_layer_at_its_rate_and_the_head_at_the_whole():
 
 def test_only_matrices_and_kernels_decay():
     network = embedding("test_vit", head_dim=4)
-    settings = dataclasses.replace(TRAIN, weight_decay=0.1, head_dim=4)
+    settings = train_with(TRAIN, weight_decay=0.1, head_dim=4)
     described = {"name": "prototypical", "n_way": 2, "k_shot": 1, "arguments": {"learn_temperature": True}}
     method = build_method(described, network)
     decays = {
-        id(value): group["weight_decay"] for group in parameter_groups(method, settings) for value in group["params"]
+        id(value): group["weight_decay"]
+        for group in parameter_groups(method, settings.optimizer, settings.loss.proxy_learning_rate)
+        for value in group["params"]
     }
     named = dict(method.named_parameters())
     assert len(decays) == len(named)

@@ -21,7 +21,7 @@ def test_a_name_nobody_knows_shows_the_nearest():
 
 
 def test_conv4_has_no_published_weights():
-    with pytest.raises(ParamsError, match="train.pretrained is true"):
+    with pytest.raises(ParamsError, match="train.network.pretrained is true"):
         create_backbone("conv4", channels=1, size=28, start=Start(pretrained=True))
 
 
@@ -47,7 +47,7 @@ def test_no_network_is_needed_to_be_told_that_hub_weights_are_out_of_reach(monke
     import huggingface_hub.constants
 
     monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", True)
-    with pytest.raises(CheckpointError, match=r"resnet10t could not be had from the hub.*train.checkpoint"):
+    with pytest.raises(CheckpointError, match=r"resnet10t could not be had from the hub.*train.network.checkpoint"):
         create_backbone("resnet10t", channels=3, size=64, start=Start(pretrained=True))
 
 
@@ -77,7 +77,7 @@ def test_a_transformer_is_made_for_the_size_it_gets():
 
 
 def test_images_that_are_too_small_are_told_with_what_it_needs():
-    with pytest.raises(ParamsError, match=r"gets images of 16 x 16 .* needs at least 32: raise train.input"):
+    with pytest.raises(ParamsError, match=r"gets images of 16 x 16 .* needs at least 32: raise train.network.input"):
         create_backbone("resnet10t", channels=3, size=16)
 
 

@@ -39,7 +39,7 @@ def test_a_file_that_is_none_is_told(tmp_path, content):
 def test_a_pickle_is_opened_only_when_it_is_allowed(tmp_path):
     path = tmp_path / "weights.pth"
     torch.save({"state_dict": conv4(1, 28).state_dict()}, path)
-    with pytest.raises(CheckpointError, match=r"no .safetensors file.*train.pickle"):
+    with pytest.raises(CheckpointError, match=r"no .safetensors file.*train.network.pickle"):
         load_weights(conv4(1, 28), path)
     network = conv4(1, 28)
     assert load_weights(network, path, pickle=True) == []

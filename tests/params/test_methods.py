@@ -7,13 +7,14 @@ from kshot.errors import ParamsError
 from kshot.methods import table
 from kshot.params.methods import METHODS, arguments_of
 from kshot.params.schema import params_from
+from tests.short_names import set_train
 
 DEFAULTS = Path(__file__).parents[2] / "params.yaml"
 
 
 def params(evaluate=None, **train):
     mapping = yaml.safe_load(DEFAULTS.read_text())
-    mapping["train"].update(train)
+    set_train(mapping, **train)
     mapping["evaluate"].update(evaluate or {})
     return params_from(mapping)
 
@@ -24,7 +25,7 @@ def test_every_method_of_the_table_can_be_made_and_no_other():
 
 @pytest.mark.parametrize("method", METHODS)
 def test_changing_the_method_alone_is_enough(method):
-    assert params(method=method).train.method == method
+    assert params(method=method).train.method.name == method
 
 
 def test_arguments_left_out_are_the_defaults():
@@ -50,15 +51,15 @@ def test_arguments_left_out_are_the_defaults():
         ({"method": "maml", "method_arguments": {"steps": [1]}}, "steps is .1.; needs a value of type bool or int or"),
         ({"method": "maml", "method_arguments": {"rate": None}}, "rate is None; needs a value of type bool or int or"),
         ({"method": "anil", "method_arguments": {"test_steps": 0}}, "test_steps is 0; needs a whole number from 1"),
-        ({"method": "mann", "n_way": 5, "evaluate": {"head": "prototype"}}, "20w1s.n_way is 20; mann knows 5"),
-        ({"method": "maml", "mine_every": 9}, "train.mine_every is 9; maml adapts the network to each episode and has"),
-        ({"method": "maml", "n_way": 61}, "train.n_way is 61 of train.classes_per_batch 60; needs 2 up to that"),
-        ({"method": "maml", "n_way": 1}, "train.n_way is 1"),
-        ({"n_way": 5}, "train.n_way is 5; metric takes the whole batch: set null"),
-        ({"method": "matching", "k_shot": 6}, "train.k_shot is 6 of train.images_per_class 6; needs at"),
-        ({"method": "maml", "evaluate": {"head": "prototype"}}, "evaluate.head is prototype; maml adapts the network"),
+        ({"method": "mann", "n_way": 5, "evaluate": {"classifier": "prototype"}}, "20w1s.n_way is 20; mann knows 5"),
+        ({"method": "maml", "mine_every": 9}, "train.batch.mine_every is 9; maml adapts the network to each episode"),
+        ({"method": "maml", "n_way": 61}, "train.method.n_way is 61 of train.batch.classes 60; needs 2 up to that"),
+        ({"method": "maml", "n_way": 1}, "train.method.n_way is 1"),
+        ({"n_way": 5}, "train.method.n_way is 5; metric takes the whole batch: set null"),
+        ({"method": "matching", "k_shot": 6}, "train.method.k_shot is 6 of train.batch.images 6; needs at"),
+        ({"method": "maml", "evaluate": {"classifier": "prototype"}}, "evaluate.classifier is prototype; maml adapts"),
         ({"method": "mann", "n_way": 5}, "episodes.protocols.20w1s.n_way is 20; mann knows 5 labels: at most 5"),
-        ({"method": "relation", "head_dim": 8}, "relation, which compares feature maps: set train.head_dim: null"),
+        ({"method": "relation", "head_dim": 8}, "relation, which compares feature maps: set train.projection.dim"),
     ],
 )  # fmt: skip
 def test_wrong_settings_are_told_in_one_line(changes, message):
@@ -68,4 +69,4 @@ def test_wrong_settings_are_told_in_one_line(changes, message):
 
 
 def test_a_setting_of_the_prototypical_loss_does_not_bind_other_methods():
-    assert params(method="mann", k_shot=6).train.k_shot == 6
+    assert params(method="mann", k_shot=6).train.method.k_shot == 6

@@ -5,6 +5,7 @@ import yaml
 
 from kshot.errors import ParamsError
 from kshot.params.schema import ADDED, Protocol, load_params, params_from
+from tests.short_names import set_train
 
 DEFAULTS = Path(__file__).parents[2] / "params.yaml"
 
@@ -30,9 +31,9 @@ def test_the_defaults_are_valid():
 
 
 def test_whole_numbers_serve_as_floats_and_none_where_it_may():
-    params = params_from(changed("train.learning_rate", 1))
-    assert type(params.train.learning_rate) is float
-    assert params.train.checkpoint is None
+    params = params_from(changed("train.optimizer.learning_rate", 1))
+    assert type(params.train.optimizer.learning_rate) is float
+    assert params.train.network.checkpoint is None
 
 
 @pytest.mark.parametrize(
@@ -45,8 +46,12 @@ def test_whole_numbers_serve_as_floats_and_none_where_it_may():
         ("train.steps", "many", "train.steps is 'many'; needs a value of type int"),
         ("train.steps", 1.5, "train.steps is 1.5; needs a value of type int"),
         ("train.steps", True, "train.steps is True; needs a value of type int"),
-        ("train.learning_rate", "1e-3", "train.learning_rate is '1e-3'; needs a value of type finite number"),
-        ("train.learning_rate", float("nan"), "needs a value of type finite number"),
+        (
+            "train.optimizer.learning_rate",
+            "1e-3",
+            "learning_rate is '1e-3'; needs a value of type finite number",
+        ),
+        ("train.optimizer.learning_rate", float("nan"), "needs a value of type finite number"),
         ("split.rotations", "yes", "split.rotations is 'yes'; needs one of none, train, all"),
         ("ingest.invert", 1, "ingest.invert is 1; needs a value of type bool"),
         ("ingest.crop", "tight", "ingest.crop is 'tight'; needs one of none, ink"),
@@ -55,19 +60,23 @@ def test_whole_numbers_serve_as_floats_and_none_where_it_may():
         ("train", 3, "train holds 3; needs a section of keys"),
         ("evaluate.views", 3, "evaluate.views is 3; needs one of 1, 5"),
         ("split.by", "folder", "split.by is 'folder'; needs one of auto, table, group, class"),
-        ("train.loss", "tripled", r"train.loss is 'tripled'; needs one of prototypical, .*; did you mean triplet\?"),
+        (
+            "train.loss.name",
+            "tripled",
+            r"loss.name is 'tripled'; needs one of prototypical, .*; did you mean triplet\?",
+        ),
         ("train.steps", 0, "train.steps is 0; needs at least 1"),
-        ("train.classes_per_batch", 1, "train.classes_per_batch is 1; needs at least 2"),
-        ("train.k_shot", 6, "train.k_shot is 6 of train.images_per_class 6"),
-        ("train.margin", 0.5, "the prototypical loss has none: set null"),
-        ("train.mining", "batch_all", "the prototypical loss takes none: set null"),
+        ("train.batch.classes", 1, "train.batch.classes is 1; needs at least 2"),
+        ("train.method.k_shot", 6, "train.method.k_shot is 6 of train.batch.images 6"),
+        ("train.loss.margin", 0.5, "the prototypical loss has none: set null"),
+        ("train.loss.mining", "batch_all", "the prototypical loss takes none: set null"),
         ("train.augment.scale", 1.0, "train.augment.scale is 1.0; needs to lie below 1"),
         ("train.task_augment.mirror", 2, "train.task_augment.mirror is 2.0; needs 0 to 1"),
         ("train.task_augment.shear", 90, "train.task_augment.shear is 90.0; needs to lie below 90"),
         ("train.augment.degrees", -1, "train.augment.degrees is -1.0; needs 0 or more"),
         ("train.splits", ["val"], r"train.splits is \['val'\]; needs \[train\], or \[train, val\]"),
         ("train.splits", ["train", "val"], "needs patience: 0"),
-        ("train.validation_protocol", "9w9s", "train.validation_protocol is '9w9s'; needs one of 5w1s"),
+        ("train.validation.protocol", "9w9s", "train.validation.protocol is '9w9s'; needs one of 5w1s"),
         ("split.test", 0.9, "their sum below 1"),
         ("validate.max_unreadable_share", 1.0, "needs to lie in"),
         ("ingest.channels", 2, "ingest.channels is 2; needs 1"),
@@ -127,30 +136,33 @@ def test_a_misspelt_key_is_told_before_the_one_that_it_leaves_missing():
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"loss": "triplet", "margin": -0.1, "mining": "batch_all"}, "train.margin is -0.1; needs 0 or more"),
+        ({"loss": "triplet", "margin": -0.1, "mining": "batch_all"}, "train.loss.margin is -0.1; needs 0 or more"),
         (
             {"loss": "triplet", "margin": None, "mining": "batch_all"},
-            "train.margin is null; the triplet loss needs one",
+            "train.loss.margin is null; the triplet loss needs one",
         ),
         (
             {"loss": "triplet", "margin": 0.5, "mining": None},
-            "train.mining is null; the triplet loss needs one",
+            "train.loss.mining is null; the triplet loss needs one",
         ),
         (
             {"loss": "triplet", "margin": 0.5, "mining": "hard"},
-            "train.mining is 'hard'; the triplet loss needs",
+            "train.loss.mining is 'hard'; the triplet loss needs",
         ),
         ({"loss": "contrastive", "margin": 0.5, "mining": "batch_all"}, "the contrastive loss needs one of all_pairs"),
         ({"loss": "n_pair", "mining": "batch_all"}, "the n_pair loss takes none: set null"),
         ({"loss": "soft_margin_triplet", "mining": "batch_all"}, "loss needs one of batch_hard, easy_positive"),
-        ({"loss": "nt_xent"}, "train.temperature is null; the nt_xent loss needs one, such as 0.1"),
-        ({"loss": "nt_xent", "temperature": 0.0}, "train.temperature is 0.0; needs 0.001 to 100"),
-        ({"temperature": 0.1}, "train.temperature is 0.1; the prototypical loss has none: set null"),
-        ({"distance": "cosine"}, "train.distance is 'cosine'; the prototypical loss takes squared_euclidean, or null"),
-        ({"loss": "n_pair", "distance": "cosine"}, "train.distance is cosine; the n_pair loss takes none"),
+        ({"loss": "nt_xent"}, "train.loss.temperature is null; the nt_xent loss needs one, such as 0.1"),
+        ({"loss": "nt_xent", "temperature": 0.0}, "train.loss.temperature is 0.0; needs 0.001 to 100"),
+        ({"temperature": 0.1}, "train.loss.temperature is 0.1; the prototypical loss has none: set null"),
+        (
+            {"distance": "cosine"},
+            "distance is 'cosine'; the prototypical loss takes squared_euclidean, or null",
+        ),
+        ({"loss": "n_pair", "distance": "cosine"}, "train.loss.distance is cosine; the n_pair loss takes none"),
         (
             {"loss": "triplet", "margin": 5.0, "mining": "batch_hard", "l2_normalize": True},
-            "train.margin is 5; two unit vectors are at most 4 apart",
+            "train.loss.margin is 5; two unit vectors are at most 4 apart",
         ),
         (
             {"loss": "contrastive", "margin": 2.5, "mining": "all_pairs", "distance": "cosine"},
@@ -158,33 +170,36 @@ def test_a_misspelt_key_is_told_before_the_one_that_it_leaves_missing():
         ),
         (
             {"loss": "triplet", "margin": 0.5, "mining": "distance_weighted"},
-            "set train.l2_normalize: true and train.distance: euclidean",
+            "set train.projection.l2_normalize: true and train.loss.distance: euclidean",
         ),
         (
             {"loss": "circle", "loss_arguments": {"mm": 1}},
-            "train.loss_arguments: mm is no argument of circle",
+            "train.loss.arguments: mm is no argument of circle",
         ),
         (
             {"loss": "circle", "loss_arguments": {"m": -1}},
-            "loss_arguments: m of circle is -1.0; needs to be above",
+            "loss.arguments: m of circle is -1.0; needs to be above",
         ),
         ({"loss": "fast_ap", "loss_arguments": {"num_bins": 2.5}}, "num_bins of fast_ap is 2.5; needs a whole number"),
         (
             {"loss": "cross_batch_memory", "loss_arguments": {"memory_size": 100}},
-            "train.loss_arguments.memory_size is 100; needs to hold a batch of 360 images",
+            "train.loss.arguments.memory_size is 100; needs to hold a batch of 360 images",
         ),
         ({"loss_arguments": {"alpha": 1}}, "the prototypical loss takes none: set {}"),
-        ({"loss": "arcface", "margin": 0.5}, "train.margin is 0.5; the arcface loss has none"),
-        ({"mine_neighbours": 60}, "train.mine_neighbours is 60 of train.classes_per_batch 60"),
-        ({"classes_of_group": 1}, "train.classes_of_group is 1; needs 2 or more, or null"),
-        ({"classes_of_group": 20, "mine_every": 5}, "train.classes_of_group is 20 and train.mine_every 5; only"),
-        ({"mine_every": -1}, "train.mine_every is -1; needs 0 or more"),
-        ({"proxy_learning_rate": 0.0}, "train.proxy_learning_rate is 0.0; needs to be above 0"),
+        ({"loss": "arcface", "margin": 0.5}, "train.loss.margin is 0.5; the arcface loss has none"),
+        ({"mine_neighbours": 60}, "train.batch.mine_neighbours is 60 of train.batch.classes 60"),
+        ({"classes_of_group": 1}, "train.batch.classes_of_group is 1; needs 2 or more, or null"),
+        (
+            {"classes_of_group": 20, "mine_every": 5},
+            "classes_of_group is 20 and train.batch.mine_every 5; only",
+        ),
+        ({"mine_every": -1}, "train.batch.mine_every is -1; needs 0 or more"),
+        ({"proxy_learning_rate": 0.0}, "train.loss.proxy_learning_rate is 0.0; needs to be above 0"),
     ],
 )
 def test_loss_margin_and_mining_must_go_together(changes, message):
     mapping = yaml.safe_load(DEFAULTS.read_text())
-    mapping["train"].update(changes)
+    set_train(mapping, **changes)
     with pytest.raises(ParamsError, match=message):
         params_from(mapping)
 
@@ -219,23 +234,29 @@ TIMM = {"backbone": "tf_efficientnet_lite0", "checkpoint": "weights.safetensors"
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"adaptation": "frozen"}, "of a backbone that nothing has trained: set train.pretrained or train.checkpoint"),
+        (
+            {"adaptation": "frozen"},
+            "nothing has trained: set train.network.pretrained or train.network.checkpoint",
+        ),
         ({**TIMM, "adaptation": "frozen", "method": "maml", "n_way": 5}, "maml changes the whole network .* set full"),
-        ({**TIMM, "adaptation": "frozen", "head_dim": 8}, "a head has to be trained: set adaptation: head"),
-        ({**TIMM, "adaptation": "head"}, "adaptation is head; needs train.head_dim"),
+        ({**TIMM, "adaptation": "frozen", "head_dim": 8}, "a projection has to be trained: set adaptation: projection"),
+        ({**TIMM, "adaptation": "projection"}, "adaptation is projection; needs train.projection.dim"),
         ({**TIMM, "adaptation": "lora", "layer_decay": 0.5}, "only in full: set 1"),
-        ({**TIMM, "adaptation": "some"}, "train.adaptation is 'some'; needs one of full, lora, head, frozen"),
-        ({"head_hidden": 8}, "head_hidden is 8 without a head: set train.head_dim too"),
+        (
+            {**TIMM, "adaptation": "some"},
+            "train.network.adaptation is 'some'; needs one of full, lora, projection, frozen",
+        ),
+        ({"head_hidden": 8}, "hidden is 8 without a projection: set train.projection.dim too"),
         ({"layer_decay": 0.0}, "layer_decay is 0.0; needs to lie above 0"),
         ({"lora": {"rank": 0, "alpha": 16}}, "train.lora.rank is 0; needs at least 1"),
-        ({"reduce": {"dim": 0, "whiten": False}}, "train.reduce.dim is 0; needs at least 1"),
-        ({"head_dim": 8, "reduce": {"dim": 9, "whiten": False}}, "reduce.dim is 9 of train.head_dim 8"),
+        ({"reduce": {"dim": 0, "whiten": False}}, "train.projection.reduce.dim is 0; needs at least 1"),
+        ({"head_dim": 8, "reduce": {"dim": 9, "whiten": False}}, "reduce.dim is 9 of train.projection.dim 8"),
         ({"method": "siamese", "reduce": {"dim": 9, "whiten": False}}, "siamese learns to compare .* one of metric"),
     ],
 )
 def test_what_cannot_learn_or_be_reduced_that_way_is_told_in_one_line(changes, message):
     mapping = yaml.safe_load(DEFAULTS.read_text())
-    mapping["train"].update(changes)
+    set_train(mapping, **changes)
     with pytest.raises(ParamsError, match=message) as caught:
         params_from(mapping)
     assert "\n" not in str(caught.value)
@@ -250,13 +271,13 @@ def test_what_cannot_learn_or_be_reduced_that_way_is_told_in_one_line(changes, m
         ),
         (
             {**TIMM, "adaptation": "frozen"},
-            "views is 5 with train.adaptation frozen, .* once, in the stage embed: set 1",
+            "views is 5 with train.network.adaptation frozen, .* once, in the stage embed: set 1",
         ),
     ],
 )
 def test_views_of_what_is_embedded_once_or_not_at_all_are_told_in_one_line(changes, message):
     mapping = yaml.safe_load(DEFAULTS.read_text())
-    mapping["train"].update(changes)
+    set_train(mapping, **changes)
     mapping["evaluate"]["views"] = 5
     with pytest.raises(ParamsError, match=message) as caught:
         params_from(mapping)

@@ -38,7 +38,7 @@ def laplacian_shot_head(
     if not moved <= TOLERANCE:
         raise NotConverged(
             f"laplacian_shot still moves a query's share by {moved:.1g} after {STEPS} updates; needs {TOLERANCE:.0e}: "
-            "take another classifier in evaluate.head"
+            "take another classifier in evaluate.classifier"
         )
     return scores.log_softmax(-1)
 

@@ -43,5 +43,5 @@ def _fitted(regression: Any, few: NDArray[Any], known: NDArray[Any]) -> Any:
         except ConvergenceWarning:
             raise NotConverged(
                 f"logistic_regression did not reach its tolerance in {STEPS} steps; take another classifier in "
-                "evaluate.head"
+                "evaluate.classifier"
             ) from None

@@ -67,7 +67,7 @@ def transport(cost: Tensor, sharpness: float, potentials: Tensor) -> tuple[Tenso
         off = float((sums - share).abs().max())
         raise NotConverged(
             f"the transport plan of pt_map is off by {off:.1g} queries a class after {NEWTON_STEPS} steps; "
-            f"needs {TOLERANCE:.0e}: take another classifier in evaluate.head"
+            f"needs {TOLERANCE:.0e}: take another classifier in evaluate.classifier"
         )
     return plan.to(cost.dtype), potentials
 

@@ -31,7 +31,7 @@ def add_parser(verbs: Any) -> None:
         "--mend",
         action="store_true",
         help="do what can be done without a person: artifact paths of a moved project (after a backup), runs that "
-        "hang, data pushed to the remote",
+        "hang, settings with old names, data pushed to the remote",
     )
     top.set_defaults(run=run)
 

@@ -24,8 +24,11 @@ def add_parser(verbs: Any) -> None:
 def run(root: Path, options: argparse.Namespace) -> int:
     """Print one line a stage, and what they come to."""
     from kshot.lifecycle.pipeline import plan
+    from kshot.lifecycle.project import old_names
     from kshot.lifecycle.project.tables import facts
 
+    if line := old_names.notice(root):
+        print(line)
     data = plan.data_reason(root)
     if data:
         print(data)

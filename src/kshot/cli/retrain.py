@@ -90,8 +90,11 @@ def start(root: Path, *, debug: bool, data: str | None = None, allow_unrecorded:
 
 def change_settings(root: Path, options: argparse.Namespace) -> None:
     """Write --params and --set to params.yaml; nothing is written unless the whole file is sound."""
-    from kshot.lifecycle.project import settings
+    from kshot.lifecycle.project import old_names, settings
 
+    for line in (old_names.notice(root), old_names.asked(options.params, options.sets)):
+        if line:
+            print(line)
     text, changes = settings.plan(root, overlay=options.params, sets=options.sets)
     if changes:
         settings.write(root, text)

@@ -58,18 +58,18 @@ class ClassBalanced:
     ) -> None:
         if len(members) < classes_per_batch:
             raise DataError(
-                f"the training split has {len(members)} classes; train.classes_per_batch is {classes_per_batch}: "
+                f"the training split has {len(members)} classes; train.batch.classes is {classes_per_batch}: "
                 "lower it in params.yaml, or add classes"
             )
         for ids, name in zip(members, names, strict=True):
             if len(ids) < images_per_class:
                 raise DataError(
-                    f"class {name!r} has {len(ids)} images; train.images_per_class is {images_per_class}: "
+                    f"class {name!r} has {len(ids)} images; train.batch.images is {images_per_class}: "
                     "lower it in params.yaml, or drop the class"
                 )
         if images_per_class == 1:
             warnings.warn(
-                "no batch will have a positive pair: train.images_per_class is 1; raise it to 2 or more", stacklevel=2
+                "no batch will have a positive pair: train.batch.images is 1; raise it to 2 or more", stacklevel=2
             )
         self.classes_per_batch, self.images_per_class = classes_per_batch, images_per_class
         self.classes_of_group = classes_of_group
@@ -122,7 +122,7 @@ def _by_group(names: Sequence[str], groups: Sequence[str], most: int, classes_pe
     for label, (name, group) in enumerate(zip(names, groups, strict=True)):
         if not group:
             raise DataError(
-                f"class {name!r} is in no group, and train.classes_of_group is {most}: "
+                f"class {name!r} is in no group, and train.batch.classes_of_group is {most}: "
                 "set it to null, or add the data with its groups"
             )
         members.setdefault(group, []).append(label)
@@ -131,7 +131,7 @@ def _by_group(names: Sequence[str], groups: Sequence[str], most: int, classes_pe
     if held < classes_per_batch:
         raise DataError(
             f"the training split has {len(found)} groups, {held} classes with {most} of each at most "
-            f"(train.classes_of_group); train.classes_per_batch is {classes_per_batch}: lower it, or raise the other"
+            f"(train.batch.classes_of_group); train.batch.classes is {classes_per_batch}: lower it, or raise the other"
         )
     return found
 

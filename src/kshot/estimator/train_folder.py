@@ -68,9 +68,9 @@ def train(
     method:   such as "prototypical", "maml" or "matching"; see docs/methods.md. Neither: as shipped
     steps, seed, device: as train.steps, train.seed and train.device of params.yaml
     progress: whether a bar is shown, and one line of what is trained on
-    settings: any other key of the sections train and ingest of params.yaml, such as size=64, channels=3, invert=False,
-              backbone="resnet12", margin=0.2; what is not named is as shipped (kshot/template/params.yaml), but that
-              batches are no larger than the data
+    settings: any other setting of train and ingest in params.yaml by one word, such as size=64, channels=3,
+              invert=False, backbone="resnet12", margin=0.2, classes_per_batch=20, head_dim=64; what is not named is as
+              shipped (kshot/template/params.yaml), but that batches are no larger than the data
 
     Files that are no images by name are left out with a warning. The model stores thresholds for `is_unknown` where
     classes were held out. The same seed, images and machine give the same model. Raises DataError for a folder without
@@ -140,7 +140,7 @@ def _trained(
         embedding = new_embedding(params, Path())
         method = new_method(embedding, train, divided.train).method
         method = method.to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-        inputs = resident(_features(embedding, pixels, params, device) if train.held else pixels, device)
+        inputs = resident(_features(embedding, pixels, params, device) if train.network.is_frozen else pixels, device)
         records = meta_train(
             method,
             inputs,
@@ -148,11 +148,11 @@ def _trained(
             divided.train,
             train,
             groups=[name.rpartition("/")[0] for name in divided.train],
-            validation=_episodes(params, held, params.episodes.protocols[train.validation_protocol]),
+            validation=_episodes(params, held, params.episodes.protocols[train.validation.protocol]),
         )
         _follow(records, train.steps, progress=progress)
-        if train.reduce.wanted:
-            fit_reduction(method, inputs, np.concatenate(learnt), train.reduce)
+        if train.projection.reduce.wanted:
+            fit_reduction(method, inputs, np.concatenate(learnt), train.projection.reduce)
         embedding.settings["device"] = device.type
         return _as_saved(method, _answering(method, params, inputs, held), device)
 
@@ -175,7 +175,7 @@ def _follow(records: Any, steps: int, *, progress: bool) -> None:
 def _answering(method: Method, params: Params, inputs: Pixels, held: Sequence[NDArray[np.int64]]) -> Answering:
     """How the model answers, with thresholds set on the classes that were held out, as stage evaluate sets them."""
     evaluate = params.evaluate
-    answering = answering_of(params.train.method, evaluate.head, method.batch_norm, evaluate.views)
+    answering = answering_of(params.train.method.name, evaluate.classifier, method.batch_norm, evaluate.views)
     if not method.has_space:
         return answering
     # Of two protocols with as many shots the one with more classes, as stage evaluate takes it.
@@ -229,7 +229,7 @@ def _as_saved(method: Method, answering: Answering, device: torch.device) -> Few
 
 def _check_settings(changes: Mapping[str, Any]) -> None:
     """Raise ParamsError for an unknown setting before any image is read."""
-    train_settings(changes, n_classes=shipped().train.classes_per_batch, smallest=shipped().train.images_per_class)
+    train_settings(changes, n_classes=shipped().train.batch.classes, smallest=shipped().train.batch.images)
     if changes.get("splits") is not None:
         raise ParamsError("splits is a setting of projects; here the folder says which classes are trained on")
 
@@ -249,11 +249,11 @@ def _left_out(found: ClassFolders, folder: Path) -> str:
 
 def _announced(params: Params, divided: Divided, n_images: int) -> str:
     train, size = params.train, params.ingest.size
-    by = f"{train.loss} loss" if train.method == "metric" else train.method
+    by = f"{train.loss.name} loss" if train.method.name == "metric" else train.method.name
     colour = "grey" if params.ingest.channels == 1 else "RGB"
     val = f", {len(divided.val)} held out to validate" if divided.val else ", none held out (too few)"
     test = f", {len(divided.test)} of the test folder not used" if divided.test else ""
     return (
-        f"{train.backbone} by {by}: {n_images:,} images, {size} x {size} {colour}; "
+        f"{train.network.backbone} by {by}: {n_images:,} images, {size} x {size} {colour}; "
         f"{len(divided.train)} classes to train on{val}{test}"
     )

@@ -12,10 +12,11 @@ from typing import Any
 from kshot.errors import ParamsError
 from kshot.params.losses import LOSSES
 from kshot.params.reader import read_mapping
+from kshot.params.renamed import OLD_OF
 from kshot.params.schema import Params, params_from
 
 SHIPPED = Path(__file__).parents[1] / "template" / "params.yaml"
-SECTIONS = ("ingest", "train")  # whose keys a caller may set; no key is in both
+SECTIONS = ("ingest", "train")  # whose settings a caller may set, each by one word; no word is in both
 
 # What a loss needs beside its name, and params.yaml, which names another loss, leaves null. The contrastive, triplet
 # and lifted structure rows are the best of docs/losses.md (Conv-4 on Omniglot); smooth_ap's is its paper's, the others
@@ -41,16 +42,16 @@ def shipped() -> Params:
 def train_settings(changes: Mapping[str, Any], n_classes: int, smallest: int) -> Params:
     """The shipped settings with `changes` for `n_classes` training classes, the smallest of `smallest` images.
 
-    changes: keys of the sections ingest and train of params.yaml; a mapping, such as augment, changes the keys that it
-    names. What a loss needs besides, and batches that the data can fill, follow unless they are named. Raises
-    ParamsError for an unknown key or loss, and for values that do not fit.
+    changes: words of `places`; a mapping, such as augment, changes the keys that it names. What a loss needs besides,
+    and batches that the data can fill, follow unless they are named. Raises ParamsError for an unknown word or loss,
+    and for values that do not fit.
     """
     content = read_mapping(SHIPPED)
-    where = {key: section for section in SECTIONS for key in content[section]}
+    where = places(content)
     for key in changes:
         if key not in where:
             near = difflib.get_close_matches(key, where, n=1)
-            hint = f"did you mean {near[0]}?" if near else "known are the keys of ingest and train in params.yaml"
+            hint = f"did you mean {near[0]}?" if near else f"known are {', '.join(where)}"
             raise ParamsError(f"unknown setting {key}; {hint}")
     method, loss = changes.get("method", "metric"), changes.get("loss")
     if method != "metric" and loss is not None:
@@ -60,22 +61,35 @@ def train_settings(changes: Mapping[str, Any], n_classes: int, smallest: int) ->
     if loss is not None and loss not in LOSSES:
         hint = "".join(f"; did you mean {name}?" for name in difflib.get_close_matches(str(loss), LOSSES, n=1))
         raise ParamsError(f"loss is {loss!r}; needs one of {', '.join(LOSSES)}{hint}")
-    train = content["train"]
-    most = {"classes_per_batch": n_classes, "images_per_class": smallest}
-    fitted = {key: min(train[key], value) for key, value in most.items()}
-    batch = changes.get("classes_per_batch", fitted["classes_per_batch"])
-    if isinstance(batch, int):
-        fitted["mine_neighbours"] = min(train["mine_neighbours"], batch - 1)
-    for key, value in {**fitted, **LOSS_NEEDS.get(loss or "", {}), **changes}.items():
-        section = content[where[key]]
+    batch = content["train"]["batch"]
+    fitted = {"classes_per_batch": min(batch["classes"], n_classes), "images_per_class": min(batch["images"], smallest)}
+    classes = changes.get("classes_per_batch", fitted["classes_per_batch"])
+    if isinstance(classes, int):
+        fitted["mine_neighbours"] = min(batch["mine_neighbours"], classes - 1)
+    for word, value in {**fitted, **LOSS_NEEDS.get(loss or "", {}), **changes}.items():
+        *sections, key = where[word]
+        section = content
+        for name in sections:
+            section = section[name]
         section[key] = (
             {**section[key], **value} if isinstance(section[key], dict) and isinstance(value, dict) else value
         )
     if method == "mann":  # it knows as many labels as a training episode has classes
-        labels = train["n_way"] or train["classes_per_batch"]
+        labels = content["train"]["method"]["n_way"] or batch["classes"]
         for protocol in content["episodes"]["protocols"].values():
             protocol["n_way"] = min(protocol["n_way"], labels)
     try:
         return params_from(content)
     except ParamsError as error:
         raise ParamsError(str(error).removeprefix("params.yaml: ")) from None
+
+
+def places(content: Mapping[str, Any]) -> dict[str, tuple[str, ...]]:
+    """The word by which a caller names a setting of SECTIONS, to its keys: "margin" is train.loss.margin.
+
+    The words are the names that params.yaml had when section train was flat; a section without one is a setting.
+    """
+    renamed = {old.rpartition(".")[2]: tuple(new.split(".")) for new, old in OLD_OF.items() if old.startswith("train.")}
+    nested = {keys[1] for keys in renamed.values()}
+    flat = {key: (name, key) for name in SECTIONS for key in content[name] if not (name == "train" and key in nested)}
+    return flat | renamed

@@ -52,8 +52,10 @@ class Answering:
 
 
 def answering_of(method: str, head: str, batch_norm: str, views: int = 1) -> Answering:
-    """How a model of `method` answers when `evaluate.head` is `head`: methods without an answer of their own take the
-    nearest prototype."""
+    """How a model of `method` answers when `evaluate.classifier` is `head`.
+
+    Methods without an answer of their own take the nearest prototype.
+    """
     return Answering(
         method, "prototype" if head == OWN and not METHODS[method].answers else head, batch_norm, views=views
     )

@@ -1,6 +1,7 @@
-"""What a batch is trained on: the loss that `train.loss` names, with its mining and all of its settings."""
+"""What a batch is trained on: the loss that `train.loss.name` names, with its mining and all of its settings."""
 
 from collections.abc import Callable
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -18,70 +19,84 @@ from kshot.losses.terms import Terms
 from kshot.losses.triplet import triplet_terms
 from kshot.params.losses import LOSSES
 from kshot.params.peer_losses import PEERS
-from kshot.params.train import Train
+from kshot.params.train_sections import LossChoice
 
-Ours = Callable[[Tensor, Tensor, Train, torch.Generator], Terms]
+
+class LossSettings(NamedTuple):
+    """A loss with all of its settings; `images` of each class of a batch, the first `k_shot` of them support."""
+
+    loss: LossChoice
+    images: int
+    k_shot: int
+
+
+Ours = Callable[[Tensor, Tensor, LossSettings, torch.Generator], Terms]
 
 
 class Objective(nn.Module):
     """The loss of a batch; its parameters are what the loss itself learns, such as proxies, and mostly none."""
 
-    def __init__(self, params: Train, n_classes: int, dim: int) -> None:
+    def __init__(self, settings: LossSettings, n_classes: int, dim: int, seed: int) -> None:
         super().__init__()
-        self.params = params
+        self.settings = settings
         self.peer: PeerLoss | None = None
-        if params.loss in PEERS:
-            self.peer = PeerLoss(params.loss, params.loss_arguments, n_classes=n_classes, dim=dim, seed=params.seed)
+        loss = settings.loss
+        if loss.name in PEERS:
+            self.peer = PeerLoss(loss.name, loss.arguments, n_classes=n_classes, dim=dim, seed=seed)
 
     def forward(self, points: Tensor, labels: Tensor, generator: torch.Generator) -> Terms:
         """points (B, D) floating; labels (B,) int64 in [0, n_classes), the images of one class together."""
         if self.peer is not None:
             return Terms(self.peer(points, labels), None)
-        return OURS[self.params.loss](points, labels, self.params, generator)
+        return OURS[self.settings.loss.name](points, labels, self.settings, generator)
 
 
-def _prototypical(points: Tensor, labels: Tensor, params: Train, generator: torch.Generator) -> Terms:
-    support, query = split_support(labels, params.images_per_class, params.k_shot)
+def _prototypical(points: Tensor, labels: Tensor, settings: LossSettings, generator: torch.Generator) -> Terms:
+    support, query = split_support(labels, settings.images, settings.k_shot)
     return Terms(prototypical_loss(points[support], labels[support], points[query], labels[query]), None)
 
 
-def _contrastive(points: Tensor, labels: Tensor, params: Train, generator: torch.Generator) -> Terms:
-    assert params.margin is not None and params.mining is not None
-    return contrastive_terms(points, labels, params.margin, params.mining, distance(params), generator)
+def _contrastive(points: Tensor, labels: Tensor, settings: LossSettings, generator: torch.Generator) -> Terms:
+    assert settings.loss.margin is not None and settings.loss.mining is not None
+    return contrastive_terms(
+        points, labels, settings.loss.margin, settings.loss.mining, distance(settings.loss), generator
+    )
 
 
-def _triplet(points: Tensor, labels: Tensor, params: Train, generator: torch.Generator) -> Terms:
-    assert params.mining is not None
-    return triplet_terms(points, labels, params.margin, params.mining, distance(params), generator)
+def _triplet(points: Tensor, labels: Tensor, settings: LossSettings, generator: torch.Generator) -> Terms:
+    assert settings.loss.mining is not None
+    return triplet_terms(points, labels, settings.loss.margin, settings.loss.mining, distance(settings.loss), generator)
 
 
-def _n_pair(points: Tensor, labels: Tensor, params: Train, generator: torch.Generator) -> Terms:
+def _n_pair(points: Tensor, labels: Tensor, settings: LossSettings, generator: torch.Generator) -> Terms:
     return Terms(n_pair_loss(points, labels), None)
 
 
-def _lifted_structure(points: Tensor, labels: Tensor, params: Train, generator: torch.Generator) -> Terms:
-    assert params.margin is not None
-    return lifted_structure_terms(points, labels, params.margin, distance(params))
+def _lifted_structure(points: Tensor, labels: Tensor, settings: LossSettings, generator: torch.Generator) -> Terms:
+    assert settings.loss.margin is not None
+    return lifted_structure_terms(points, labels, settings.loss.margin, distance(settings.loss))
 
 
-def _generalized_lifted(points: Tensor, labels: Tensor, params: Train, generator: torch.Generator) -> Terms:
-    assert params.margin is not None
-    return generalized_lifted_structure_terms(points, labels, params.margin, distance(params))
+def _generalized_lifted(points: Tensor, labels: Tensor, settings: LossSettings, generator: torch.Generator) -> Terms:
+    assert settings.loss.margin is not None
+    return generalized_lifted_structure_terms(points, labels, settings.loss.margin, distance(settings.loss))
 
 
-def _nt_xent(points: Tensor, labels: Tensor, params: Train, generator: torch.Generator) -> Terms:
-    assert params.temperature is not None
-    return Terms(nt_xent_loss(points, labels, params.temperature), None)
+def _nt_xent(points: Tensor, labels: Tensor, settings: LossSettings, generator: torch.Generator) -> Terms:
+    assert settings.loss.temperature is not None
+    return Terms(nt_xent_loss(points, labels, settings.loss.temperature), None)
 
 
-def _supervised_contrastive(points: Tensor, labels: Tensor, params: Train, generator: torch.Generator) -> Terms:
-    assert params.temperature is not None
-    return Terms(supervised_contrastive_loss(points, labels, params.temperature), None)
+def _supervised_contrastive(
+    points: Tensor, labels: Tensor, settings: LossSettings, generator: torch.Generator
+) -> Terms:
+    assert settings.loss.temperature is not None
+    return Terms(supervised_contrastive_loss(points, labels, settings.loss.temperature), None)
 
 
-def _smooth_ap(points: Tensor, labels: Tensor, params: Train, generator: torch.Generator) -> Terms:
-    assert params.temperature is not None
-    return Terms(smooth_ap_loss(points, labels, params.temperature), None)
+def _smooth_ap(points: Tensor, labels: Tensor, settings: LossSettings, generator: torch.Generator) -> Terms:
+    assert settings.loss.temperature is not None
+    return Terms(smooth_ap_loss(points, labels, settings.loss.temperature), None)
 
 
 OURS: dict[str, Ours] = {
@@ -98,6 +113,6 @@ OURS: dict[str, Ours] = {
 }
 
 
-def distance(params: Train) -> str:
+def distance(loss: LossChoice) -> str:
     """The distance that the loss is taken with: the one that is set, or the loss's own."""
-    return params.distance or LOSSES[params.loss].distances[0]
+    return loss.distance or LOSSES[loss.name].distances[0]

@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from kshot.losses.objective import Objective
+from kshot.losses.objective import LossSettings, Objective
 from kshot.losses.terms import Terms
 from kshot.methods.method import Method
 from kshot.nets.embedding import Embedding
@@ -20,7 +20,8 @@ class Metric(Method):
         self.objective: Objective | None = None
 
     def prepare(self, train: Train, n_classes: int) -> None:
-        self.objective = Objective(train, n_classes, self.embedding.dim)
+        settings = LossSettings(train.loss, images=train.batch.images, k_shot=self.k_shot)
+        self.objective = Objective(settings, n_classes, self.embedding.dim, train.seed)
 
     def loss(self, pixels: Tensor, labels: Tensor, generator: torch.Generator) -> Terms:
         """The objective's loss, and the share of pairs or triplets that still push; NaN where a point is no number."""

@@ -18,14 +18,21 @@ from kshot.methods.siamese import Siamese
 from kshot.methods.transfer import Transfer
 from kshot.nets.embedding import Embedding
 from kshot.params.methods import arguments_of
-from kshot.params.train import Train
+from kshot.params.train_sections import MethodChoice
 
 
-def describe(train: Train) -> dict[str, Any]:
-    """What a model says of its method: {"name", "n_way", "k_shot", "arguments"}, all that builds it again."""
-    arguments = arguments_of(train.method, train.method_arguments)
-    n_way = train.n_way or train.classes_per_batch
-    return {"name": train.method, "n_way": n_way, "k_shot": train.k_shot, "arguments": arguments}
+def describe(chosen: MethodChoice, classes: int) -> dict[str, Any]:
+    """What a model says of its method: {"name", "n_way", "k_shot", "arguments"}, all that builds it again.
+
+    `classes`: those of a batch.
+    """
+    arguments = arguments_of(chosen.name, chosen.arguments)
+    return {
+        "name": chosen.name,
+        "n_way": chosen.n_way or classes,
+        "k_shot": chosen.k_shot,
+        "arguments": arguments,
+    }
 
 
 def build_method(described: dict[str, Any], embedding: Embedding) -> Method:

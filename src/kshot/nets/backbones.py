@@ -48,9 +48,13 @@ def create_backbone(
     notes: list[str] = []
     if name in NETWORKS:
         if start.pretrained:
-            raise ParamsError(f"params.yaml: train.pretrained is true; {name} has no published weights: set false")
+            raise ParamsError(
+                f"params.yaml: train.network.pretrained is true; {name} has no published weights: set false"
+            )
         if features:
-            raise ParamsError(f"params.yaml: train.features is {list(features)}; {name} has no named stages: set []")
+            raise ParamsError(
+                f"params.yaml: train.network.features is {list(features)}; {name} has no named stages: set []"
+            )
         network = create_network(name, channels, size)
     else:
         from kshot.nets.timm_models import (

@@ -16,16 +16,16 @@ from kshot.params.schema import Params
 def new_embedding(params: Params, root: Path) -> Embedding:
     """The embedding that `params` describes, with the weights that it starts from.
 
-    root: the folder that `train.checkpoint` is relative to. Raises ParamsError for weights that cannot be had, and
-    CheckpointError for weights that do not fit.
+    root: the folder that `train.network.checkpoint` is relative to. Raises ParamsError for weights that cannot be had,
+    and CheckpointError for weights that do not fit.
     """
-    train = params.train
-    checkpoint = root / train.checkpoint if train.checkpoint else None
+    network = params.train.network
+    checkpoint = root / network.checkpoint if network.checkpoint else None
     if checkpoint is not None and checkpoint.is_file():
-        _check_content(checkpoint, train.checkpoint_md5)
-    start = Start(train.pretrained, checkpoint, pickle=checkpoint is not None and train.pickle == train.checkpoint)
-    embedding = Embedding(settings(params), start)
-    if train.pretrained or checkpoint is not None:
+        _check_content(checkpoint, network.checkpoint_md5)
+    trusted = checkpoint is not None and network.pickle == network.checkpoint
+    embedding = Embedding(settings(params), Start(network.pretrained, checkpoint, pickle=trusted))
+    if network.is_trained:
         embedding.settings["base"] = {
             "source": "timm's hub" if checkpoint is None else checkpoint.name,
             "weights": weights_hash(embedding.backbone),
@@ -35,21 +35,16 @@ def new_embedding(params: Params, root: Path) -> Embedding:
 
 def settings(params: Params) -> dict[str, Any]:
     """What an embedding says of its network."""
-    train = params.train
-    asked = input_of(
-        train.backbone,
-        packed=params.ingest.size,
-        wanted=train.input_size,
-        trained=train.pretrained or train.checkpoint is not None,
-    )
+    network, projection = params.train.network, params.train.projection
+    asked = input_of(network.backbone, packed=params.ingest.size, wanted=network.input_size, trained=network.is_trained)
     return {
-        "backbone": train.backbone,
-        "features": list(train.features),
+        "backbone": network.backbone,
+        "features": list(network.features),
         "input": asdict(asked),
-        "adaptation": train.adaptation,
-        "head_dim": train.head_dim,
-        "head_hidden": train.head_hidden,
-        "l2_normalize": train.l2_normalize,
+        "adaptation": network.adaptation,
+        "head_dim": projection.dim,
+        "head_hidden": projection.hidden,
+        "l2_normalize": projection.l2_normalize,
         "ingest": asdict(params.ingest),
     }
 
@@ -60,8 +55,9 @@ def _check_content(path: Path, wanted: str | None) -> None:
         found = hashlib.file_digest(file, "md5").hexdigest()
     if wanted not in (None, found):
         raise CheckpointError(
-            f"{path.name} holds other weights (md5 {found[:8]}) than params.yaml says (train.checkpoint_md5 "
-            f"{wanted}); bring that file back, or take the new one by `kshot retrain`, which writes its md5 there"
+            f"{path.name} holds other weights (md5 {found[:8]}) than params.yaml says "
+            f"(train.network.checkpoint_md5 {wanted}); bring that file back, or take the new one by "
+            "`kshot retrain`, which writes its md5 there"
         )
 
 

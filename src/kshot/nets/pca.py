@@ -26,12 +26,12 @@ def principal_axes(points: Tensor, dim: int | None = None, *, whiten: bool = Fal
     if wanted > points.shape[1]:
         raise DataError(
             f"principal components: {wanted} are asked for of embeddings of {points.shape[1]} numbers; "
-            "lower train.reduce.dim"
+            "lower train.projection.reduce.dim"
         )
     if wanted >= len(points):
         raise DataError(
             f"principal components: {wanted} are asked for and {len(points)} training images tell "
-            f"{max(0, len(points) - 1)} at most; lower train.reduce.dim"
+            f"{max(0, len(points) - 1)} at most; lower train.projection.reduce.dim"
         )
     exact = points.double()
     mean = exact.mean(0)

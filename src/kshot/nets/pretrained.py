@@ -51,7 +51,8 @@ def load_weights(network: nn.Module, path: Path, *, pickle: bool = False) -> lis
 def _read(path: Path, pickle: bool) -> dict[str, Tensor]:
     if path.suffix != ".safetensors" and not pickle:
         raise CheckpointError(
-            f"{path} is no .safetensors file and may hold code; if you trust its maker, name it in train.pickle too"
+            f"{path} is no .safetensors file and may hold code; if you trust its maker, name it in "
+            "train.network.pickle too"
         )
     try:
         found = load_file(path) if path.suffix == ".safetensors" else torch.load(path, "cpu", weights_only=True)

@@ -31,7 +31,7 @@ def create_timm_model(name: str, *, channels: int, size: int, pretrained: bool) 
             raise
         raise CheckpointError(
             f"the weights of {name} could not be had from the hub: {error}; "
-            "put a local .safetensors file in train.checkpoint and set train.pretrained: false"
+            "put a local .safetensors file in train.network.checkpoint and set train.network.pretrained: false"
         ) from error
     _fits(network, name, channels, size)
     return network  # type: ignore[no-any-return]
@@ -58,7 +58,7 @@ class Stages(nn.Module):
         for name in names:
             if name not in known or not hasattr(network, "forward_intermediates"):
                 raise ParamsError(
-                    f"params.yaml: train.features names {name!r}; the stages of this backbone are "
+                    f"params.yaml: train.network.features names {name!r}; the stages of this backbone are "
                     f"{', '.join(known) or 'not named'}, and [] takes what it ends in"
                 )
         self.places = [known.index(name) for name in names]
@@ -78,7 +78,7 @@ def _known(name: str) -> None:
     if not timm.is_model(name):
         near = difflib.get_close_matches(name, [*NETWORKS, *timm.list_models()], n=3)
         hint = f"the nearest are {', '.join(near)}" if near else "`timm.list_models()` lists them"
-        raise ParamsError(f"params.yaml: train.backbone is {name!r}, which timm does not know; {hint}")
+        raise ParamsError(f"params.yaml: train.network.backbone is {name!r}, which timm does not know; {hint}")
 
 
 def _fits(network: nn.Module, name: str, channels: int, size: int) -> None:
@@ -86,7 +86,7 @@ def _fits(network: nn.Module, name: str, channels: int, size: int) -> None:
     info = getattr(network, "feature_info", None) or []
     least = max((int(stage["reduction"]) for stage in info), default=1)
     message = f"params.yaml: {name} gets images of {size} x {size} pixels"
-    remedy = "raise train.input_size, which resizes them, or ingest.size"
+    remedy = "raise train.network.input_size, which resizes them, or ingest.size"
     if size < least:
         raise ParamsError(f"{message} and halves them down to 1 / {least}; needs at least {least}: {remedy}")
     training = network.training

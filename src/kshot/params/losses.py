@@ -1,6 +1,7 @@
-"""The one table of losses: what `train.loss` may name, and what each takes. Code that is not named here is not reached.
+"""The one table of losses: what `train.loss.name` may name, and what each takes.
 
-It is plain data, so that settings are checked without importing torch; the functions are in `kshot.losses.objective`.
+Code that is not named here is not reached. It is plain data, so that settings are checked without importing torch;
+the functions are in `kshot.losses.objective`.
 """
 
 import difflib
@@ -55,44 +56,44 @@ def check_choice(
 ) -> None:
     """Raise ParamsError unless the settings are those that `loss` takes, each in its range."""
     near = "".join(f"; did you mean {name}?" for name in difflib.get_close_matches(loss, LOSSES, n=1))
-    need(loss in LOSSES, f"train.loss is {loss!r}; needs one of {', '.join(LOSSES)}{near}")
+    need(loss in LOSSES, f"train.loss.name is {loss!r}; needs one of {', '.join(LOSSES)}{near}")
     takes = LOSSES[loss]
     _number("margin", margin, takes.margin, loss, "needs 0 or more", "0.5", lowest=0.0)
     _number("temperature", temperature, takes.temperature, loss, "needs 0.001 to 100", "0.1", 0.001, 100.0)
     _one_of("mining", mining, takes.minings, loss)
     if distance is not None:
-        need(bool(takes.distances), f"train.distance is {distance}; the {loss} loss takes none: set null")
+        need(bool(takes.distances), f"train.loss.distance is {distance}; the {loss} loss takes none: set null")
         need(
             distance in takes.distances,
-            f"train.distance is {distance!r}; the {loss} loss takes {', '.join(takes.distances)}, "
+            f"train.loss.distance is {distance!r}; the {loss} loss takes {', '.join(takes.distances)}, "
             f"or null for {takes.distances[0] if takes.distances else 'its own'}",
         )
     used = distance or next(iter(takes.distances), None)
     if margin is not None and used is not None and (l2_normalize or used == "cosine"):
         need(
             margin <= FARTHEST[used],
-            f"train.margin is {margin:g}; two unit vectors are at most {FARTHEST[used]:g} apart "
+            f"train.loss.margin is {margin:g}; two unit vectors are at most {FARTHEST[used]:g} apart "
             f"({used} distance), so nothing would ever clear it: lower it",
         )
     if mining == "distance_weighted":
         need(
             l2_normalize and used == "euclidean",
-            "train.mining is distance_weighted, which knows distances on the unit sphere: "
-            "set train.l2_normalize: true and train.distance: euclidean",
+            "train.loss.mining is distance_weighted, which knows distances on the unit sphere: "
+            "set train.projection.l2_normalize: true and train.loss.distance: euclidean",
         )
     if loss in PEERS:
         wrong = PEERS[loss].check(loss, arguments)
-        need(not wrong, f"train.loss_arguments: {wrong}")
+        need(not wrong, f"train.loss.arguments: {wrong}")
     else:
-        need(not arguments, f"train.loss_arguments is {dict(arguments)}; the {loss} loss takes none: set {{}}")
+        need(not arguments, f"train.loss.arguments is {dict(arguments)}; the {loss} loss takes none: set {{}}")
 
 
 def _one_of(key: str, value: str | None, known: tuple[str, ...], loss: str) -> None:
     if not known:
-        need(value is None, f"train.{key} is {value}; the {loss} loss takes none: set null")
+        need(value is None, f"train.loss.{key} is {value}; the {loss} loss takes none: set null")
         return
     found = "null" if value is None else repr(value)
-    need(value in known, f"train.{key} is {found}; the {loss} loss needs one of {', '.join(known)}")
+    need(value in known, f"train.loss.{key} is {found}; the {loss} loss needs one of {', '.join(known)}")
 
 
 def _number(
@@ -106,8 +107,8 @@ def _number(
     highest: float = float("inf"),
 ) -> None:
     if not taken:
-        need(value is None, f"train.{key} is {value}; the {loss} loss has none: set null")
+        need(value is None, f"train.loss.{key} is {value}; the {loss} loss has none: set null")
         return
-    need(value is not None, f"train.{key} is null; the {loss} loss needs one, such as {example}")
+    need(value is not None, f"train.loss.{key} is null; the {loss} loss needs one, such as {example}")
     assert value is not None
-    need(lowest <= value <= highest, f"train.{key} is {value}; {wanted}, such as {example}")
+    need(lowest <= value <= highest, f"train.loss.{key} is {value}; {wanted}, such as {example}")

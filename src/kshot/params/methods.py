@@ -1,4 +1,4 @@
-"""The one table of methods: what `train.method` may name, and what each takes; nothing else is reached by a name.
+"""The one table of methods: what `train.method.name` may name, and what each takes; nothing else is reached by a name.
 
 It is plain data, so that settings are checked without importing torch; `kshot.methods.table` makes the methods.
 """
@@ -118,22 +118,22 @@ def check_method(
 ) -> None:
     """Raise ParamsError unless the settings are those that `method` takes, for batches of classes x images."""
     near = "".join(f"; did you mean {name}?" for name in difflib.get_close_matches(method, METHODS, n=1))
-    need(method in METHODS, f"train.method is {method!r}; needs one of {', '.join(METHODS)}{near}")
+    need(method in METHODS, f"train.method.name is {method!r}; needs one of {', '.join(METHODS)}{near}")
     takes = METHODS[method]
     for name, value in given.items():
         known = ", ".join(takes.arguments) or "none"
-        need(name in takes.arguments, f"train.method_arguments.{name} is no argument of {method}; known are {known}")
+        need(name in takes.arguments, f"train.method.arguments.{name} is no argument of {method}; known are {known}")
         wanted = takes.arguments[name].check(value)
-        need(not wanted, f"train.method_arguments.{name} is {value!r}; needs {wanted}")
+        need(not wanted, f"train.method.arguments.{name} is {value!r}; needs {wanted}")
     if not takes.episodes:
-        need(n_way is None, f"train.n_way is {n_way}; {method} takes the whole batch: set null")
+        need(n_way is None, f"train.method.n_way is {n_way}; {method} takes the whole batch: set null")
         return
     need(
         n_way is None or 2 <= n_way <= classes,
-        f"train.n_way is {n_way} of train.classes_per_batch {classes}; needs 2 up to that, or null for all of them",
+        f"train.method.n_way is {n_way} of train.batch.classes {classes}; needs 2 up to that, or null for all of them",
     )
     need(
         method == "mann" or 1 <= k_shot < images,
-        f"train.k_shot is {k_shot} of train.images_per_class {images}; "
+        f"train.method.k_shot is {k_shot} of train.batch.images {images}; "
         "needs at least 1 and must leave a query: raise images_per_class",
     )

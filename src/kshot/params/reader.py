@@ -12,6 +12,7 @@ from typing import Any, Literal, TypeVar
 import yaml
 
 from kshot.errors import ParamsError
+from kshot.params.renamed import migrate
 
 Section = TypeVar("Section")
 
@@ -36,7 +37,15 @@ def need(condition: bool, message: str) -> None:
 
 
 def read_mapping(path: Path) -> dict[str, Any]:
-    """The parsed content of a YAML file of sections, not yet checked."""
+    """The parsed content of a YAML file of sections, by the names of today, not yet checked.
+
+    Raises ParamsError for a file that cannot be read, and for a setting that is there by its old and its new name.
+    """
+    return migrate(parsed(path))
+
+
+def parsed(path: Path) -> dict[str, Any]:
+    """As `read_mapping`, by the names that the file has."""
     try:
         text = path.read_text(encoding="utf-8")
     except OSError as error:

@@ -13,6 +13,7 @@ from kshot.classifiers import INDUCTIVE, OWN, SIMPLE_SHOT, TRANSDUCTIVE
 from kshot.params import project_name
 from kshot.params.methods import METHODS
 from kshot.params.reader import MissingKeys, build, need, read_mapping
+from kshot.params.renamed import migrate
 from kshot.params.train import Train
 
 # Keys that older projects lack, as params.yaml has them (a test compares), for the message that says what to add.
@@ -115,7 +116,7 @@ class Episodes:
 
 @dataclasses.dataclass(frozen=True)
 class Embed:
-    """How the features of a backbone that is held are taken."""
+    """How the features of a frozen backbone are computed."""
 
     batch_size: int
     precision: Literal["bf16", "float32"]
@@ -126,7 +127,7 @@ class Embed:
 
 @dataclasses.dataclass(frozen=True)
 class Evaluate:
-    head: str
+    classifier: str
     views: Literal[1, 5]
     accept_known: float
     confused_pairs: int
@@ -134,7 +135,8 @@ class Evaluate:
 
     def __post_init__(self) -> None:
         known = (OWN, SIMPLE_SHOT, *INDUCTIVE, *TRANSDUCTIVE)
-        need(self.head in known, f"evaluate.head is {self.head!r}; needs one of {', '.join(known)}")
+        chosen = self.classifier
+        need(chosen in known, f"evaluate.classifier is {chosen!r}; needs one of {', '.join(known)}")
         share = self.accept_known
         need(0 < share <= 1, f"evaluate.accept_known is {share}; needs to lie above 0 and be at most 1")
         for key in ("confused_pairs", "projection_classes"):
@@ -199,8 +201,8 @@ class Params:
     def __post_init__(self) -> None:
         project_name.checked(self.project)
         known = ", ".join(self.episodes.protocols)
-        name = self.train.validation_protocol
-        need(name in self.episodes.protocols, f"train.validation_protocol is {name!r}; needs one of {known}")
+        name = self.train.validation.protocol
+        need(name in self.episodes.protocols, f"train.validation.protocol is {name!r}; needs one of {known}")
         self._check_answers()
         for name in self.gate.min_accuracy:
             need(name in self.episodes.protocols, f"gate.min_accuracy names {name!r}; needs one of {known}")
@@ -208,11 +210,11 @@ class Params:
         need(name in self.episodes.protocols, f"gate.group_protocol is {name!r}; needs one of {known}")
 
     def _check_answers(self) -> None:
-        method, head = self.train.method, self.evaluate.head
+        method, classifier = self.train.method.name, self.evaluate.classifier
         need(
-            METHODS[method].space or head == OWN,
-            f"evaluate.head is {head}; {method} adapts the network to each episode and has no space that a head "
-            f"could answer on: set {OWN}",
+            METHODS[method].space or classifier == OWN,
+            f"evaluate.classifier is {classifier}; {method} adapts the network to each episode and has no space that "
+            f"another classifier could answer on: set {OWN}",
         )
         views = self.evaluate.views
         need(
@@ -220,20 +222,20 @@ class Params:
             f"evaluate.views is {views}; {method} adapts the network to each episode and embeds nothing before: set 1",
         )
         need(
-            views == 1 or not self.train.held,
-            f"evaluate.views is {views} with train.adaptation {self.train.adaptation}, whose backbone sees every "
-            "image once, in the stage embed: set 1",
+            views == 1 or not self.train.network.is_frozen,
+            f"evaluate.views is {views} with train.network.adaptation {self.train.network.adaptation}, whose backbone "
+            "sees every image once, in the stage embed: set 1",
         )
         if method == "mann":
-            n_way = self.train.n_way or self.train.classes_per_batch
-            # Training validates by the method's own answers, whatever the head.
-            asked = self.episodes.protocols if head == OWN else [self.train.validation_protocol]
+            n_way = self.train.method.n_way or self.train.batch.classes
+            # Training validates by the method's own answers, whatever the classifier.
+            asked = self.episodes.protocols if classifier == OWN else [self.train.validation.protocol]
             for name in asked:
                 protocol = self.episodes.protocols[name]
                 need(
                     protocol.n_way <= n_way,
                     f"episodes.protocols.{name}.n_way is {protocol.n_way}; mann knows {n_way} labels: at most "
-                    f"{n_way} here, or raise train.n_way",
+                    f"{n_way} here, or raise train.method.n_way",
                 )
 
 
@@ -253,7 +255,7 @@ def load_params(path: Path) -> Params:
 def params_from(mapping: Mapping[str, Any]) -> Params:
     """Check the parsed content of a params.yaml. An error of missing keys bears the lines to add, where known."""
     try:
-        return build(Params, mapping)
+        return build(Params, migrate(mapping))
     except MissingKeys as error:
         error.block = tuple(_lines_to_add(error.keys, mapping))
         raise

@@ -7,10 +7,10 @@ from torch import Tensor, nn
 
 from kshot.methods.method import Method
 from kshot.methods.table import training_parameters
-from kshot.params.train import Train
+from kshot.params.train_sections import Optimizer
 
 
-def parameter_groups(method: Method, params: Train) -> list[dict[str, Any]]:
+def parameter_groups(method: Method, optimizer: Optimizer, proxy_learning_rate: float) -> list[dict[str, Any]]:
     """The parameters that learn, by learning rate and weight decay, as an optimizer takes them.
 
     Proxies and the like have a learning rate of their own, the backbone's layers theirs. Weight decay acts on matrices
@@ -18,7 +18,7 @@ def parameter_groups(method: Method, params: Train) -> list[dict[str, Any]]:
     """
     proxies = training_parameters(method)
     apart = {id(parameter) for parameter in proxies}
-    shares = rate_shares(method.embedding.backbone, params.layer_decay) if params.layer_decay < 1 else {}
+    shares = rate_shares(method.embedding.backbone, optimizer.layer_decay) if optimizer.layer_decay < 1 else {}
     layers = {id(value): shares.get(name, 1.0) for name, value in method.embedding.backbone.named_parameters()}
     undecayed = _undecayed(method.embedding.backbone)
     learned: dict[tuple[float, bool], list[Tensor]] = {}
@@ -29,24 +29,24 @@ def parameter_groups(method: Method, params: Train) -> list[dict[str, Any]]:
     groups: list[dict[str, Any]] = [
         {
             "params": values,
-            "lr": params.learning_rate * share,
-            "weight_decay": params.weight_decay if decays else 0.0,
+            "lr": optimizer.learning_rate * share,
+            "weight_decay": optimizer.weight_decay if decays else 0.0,
         }
         for (share, decays), values in sorted(learned.items(), key=lambda item: item[0], reverse=True)
     ]
     if proxies:
-        groups.append({"params": proxies, "lr": params.proxy_learning_rate, "weight_decay": 0.0})
+        groups.append({"params": proxies, "lr": proxy_learning_rate, "weight_decay": 0.0})
     return groups
 
 
-def rate_share(step: int, params: Train) -> float:
-    """The learning rate of `step` as a share of the one that is set, in [0, 1].
+def rate_share(step: int, steps: int, warmup_steps: int) -> float:
+    """The learning rate of `step` of `steps` as a share of the one that is set, in [0, 1].
 
     Linear warm-up, then half a cosine down to 0 at the last step (Loshchilov and Hutter 2017, arXiv:1608.03983).
     """
-    if step < params.warmup_steps:
-        return (step + 1) / params.warmup_steps
-    share = (step - params.warmup_steps) / max(1, params.steps - params.warmup_steps)
+    if step < warmup_steps:
+        return (step + 1) / warmup_steps
+    share = (step - warmup_steps) / max(1, steps - warmup_steps)
     return 0.5 * (1 + math.cos(math.pi * share))
 
 

@@ -101,29 +101,29 @@ def meta_train(
     """Train `method` in place on the device it is on, yielding records as it goes.
 
     members: class by class, the ids of its images; names: theirs, for messages; groups: theirs, for
-    `params.classes_of_group`. With `validation`, its episodes are predicted every `params.validate_every` steps and
-    after the last one; the weights at the end are those of the highest accuracy, the later of equals, and training
-    stops after `params.patience` validations in a row below it; patience 0 keeps the last weights. With `checkpoint`, a
-    training that was killed goes on where it was, to the same weights; what it had already yielded comes first again,
-    as mappings. Raises TrainingDiverged where an embedding or the loss is no longer a number.
+    `params.batch.classes_of_group`. With `validation`, its episodes are predicted every `params.validation.every` steps
+    and after the last one; the weights at the end are those of the highest accuracy, the later of equals, and training
+    stops after `params.validation.patience` validations in a row below it; patience 0 keeps the last weights. With
+    `checkpoint`, a training that was killed goes on where it was, to the same weights; what it had already yielded
+    comes first again, as mappings. Raises TrainingDiverged where an embedding or the loss is no longer a number.
     """
     batches = ClassBalanced(
-        members, names, params.classes_per_batch, params.images_per_class, groups, params.classes_of_group
+        members, names, params.batch.classes, params.batch.images, groups, params.batch.classes_of_group
     )
-    run = _Run(method, params, checkpoint, names)
+    run, schedule = _Run(method, params, checkpoint, names), params.validation
     yield from run.history
     steps = params.steps if run.learns else 0
     stopped = ""
     while run.step < steps:
         yield from run.keep(run.advance(images, batches))
-        if validation is not None and (run.step % params.validate_every == 0 or run.step == steps):
+        if validation is not None and (run.step % schedule.every == 0 or run.step == steps):
             yield from run.keep([run.validate(images, validation)])
-            if params.patience and run.stale >= params.patience:
-                stopped = f"stopped, as the last {params.patience} validations were below the best; "
+            if schedule.patience and run.stale >= schedule.patience:
+                stopped = f"stopped, as the last {schedule.patience} validations were below the best; "
                 break
         run.save_when_due()
     kept = "kept the last step" if run.learns else "nothing in it learns"
-    if run.best and params.patience:
+    if run.best and schedule.patience:
         method.load_state_dict(run.best)
         kept = f"kept step {run.best_step}, the best on validation"
     if method.has_space:
@@ -147,7 +147,7 @@ class _Run:
         method.prepare(params, len(names))
         method.to(self.device)
         method.embedding.autocast = params.precision == "bf16"
-        groups = parameter_groups(method, params)
+        groups = parameter_groups(method, params.optimizer, params.loss.proxy_learning_rate)
         self.learns = bool(groups)
         # An optimiser of nothing is refused; one of a number that has no gradient does nothing.
         self.optimizer = torch.optim.AdamW(groups or [{"params": torch.zeros(1, requires_grad=True)}])
@@ -167,15 +167,16 @@ class _Run:
         """Train up to the next record."""
         self.method.train()
         params, started = self.params, time.perf_counter()
+        batch, every = params.batch, params.validation.every
         taken: list[tuple[Terms, Tensor]] = []
         stop = min(params.steps, (self.step // LOG_EVERY + 1) * LOG_EVERY)
         if self.step < params.steps:
-            to_validation = params.validate_every - self.step % params.validate_every
+            to_validation = every - self.step % every
             stop = min(stop, self.step + to_validation)
         while self.step < stop:
-            if params.mine_every and self.step and self.step % params.mine_every == 0:
+            if batch.mine_every and self.step and self.step % batch.mine_every == 0:
                 self.mine(images, batches)
-            share = rate_share(self.step, params)
+            share = rate_share(self.step, params.steps, params.optimizer.warmup_steps)
             for group, rate in zip(self.optimizer.param_groups, self.rates, strict=True):
                 group["lr"] = rate * share
             ids, labels = batches.draw(self.generator, self.mined.get("neighbours"))
@@ -195,18 +196,18 @@ class _Run:
         mean = float(torch.stack([terms.loss for terms, _ in taken]).mean())
         shares = [terms.active for terms, _ in taken if terms.active is not None]
         still = round(float(torch.stack(shares).mean()), 6) if shares else None
-        per_batch = params.classes_per_batch * params.images_per_class
-        rate = params.learning_rate * share
+        per_batch = batch.classes * batch.images
+        rate = params.optimizer.learning_rate * share
         return [Step(self.step, round(mean, 6), still, rate, round(len(taken) * per_batch / elapsed, 1))]
 
     def mine(self, images: Pixels, batches: ClassBalanced) -> None:
         """Find each class's nearest classes, by as many images of each as a batch holds."""
-        params, everyone = self.params, torch.arange(len(batches.ids))
+        everyone = torch.arange(len(batches.ids))
         ids, labels = batches.of_classes(everyone, self.generator)
         points = embed(self.method, images, ids.numpy())
         if not points.isfinite().all():
             return  # told, with its step and classes, when this record ends
-        found = nearest_classes(points.to(self.device), labels.to(self.device), params.mine_neighbours)
+        found = nearest_classes(points.to(self.device), labels.to(self.device), self.params.batch.mine_neighbours)
         self.mined = {"neighbours": found.cpu()}
 
     def _check_finite(self, taken: Sequence[tuple[Terms, Tensor]]) -> None:
@@ -216,12 +217,13 @@ class _Run:
         first = fine.index(False)
         step = self.step - len(taken) + first
         drawn = [self.names[label] for label in taken[first][1].unique()]  # type: ignore[no-untyped-call]
-        rate = self.params.learning_rate * rate_share(step, self.params)
+        optimizer = self.params.optimizer
+        rate = optimizer.learning_rate * rate_share(step, self.params.steps, optimizer.warmup_steps)
         classes = ", ".join(drawn[:3]) + (f" and {len(drawn) - 3} more" if len(drawn) > 3 else "")
         raise TrainingDiverged(
             f"embeddings or the loss were NaN or infinite at step {step + 1} with learning rate {rate:.2g}, "
             f"in a batch of {classes}; "
-            "lower train.learning_rate, or set train.precision: float32"
+            "lower train.optimizer.learning_rate, or set train.precision: float32"
         )
 
     def validate(self, images: Pixels, episodes: EpisodeSet) -> Validation:

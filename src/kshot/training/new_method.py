@@ -20,12 +20,14 @@ class NewMethod(NamedTuple):
 def new_method(embedding: Embedding, train: Train, trained_on: Collection[str]) -> NewMethod:
     """The method of `train` over `embedding`, whose settings then name method, loss and the classes of the training.
 
-    Raises ParamsError for a backbone that cannot learn as `train.adaptation` says.
+    Raises ParamsError for a backbone that cannot learn as `train.network.adaptation` says.
     """
-    learning = adapt(embedding, train)
+    learning = adapt(
+        embedding, train.network, train.lora, gradient_checkpointing=train.optimizer.gradient_checkpointing
+    )
     embedding.settings |= {
-        "method": describe(train),
-        "loss": train.loss if train.method == "metric" else None,
+        "method": describe(train.method, train.batch.classes),
+        "loss": train.loss.name if train.method.name == "metric" else None,
         "trained_on": sorted(set(trained_on)),
     }
     method = build_method(embedding.settings["method"], embedding)

@@ -274,7 +274,7 @@ def test_a_champion_on_a_held_timm_backbone_is_compared_with_in_its_own_space(fr
     save_file(create_backbone("test_resnet", channels=3, size=32).state_dict(), weights)
     start = {"backbone": "test_resnet", "checkpoint": str(weights), "input_size": 32}
     letters = folder / "seed0" / "letters"
-    root = champion_project.make(tmp_path / "root", letters, **start, adaptation="head", head_dim=16, steps=20)
+    root = champion_project.make(tmp_path / "root", letters, **start, adaptation="projection", head_dim=16, steps=20)
     assert names(drift(root, str(changed(fresh[1][0], tmp_path / "same", lambda image: image)))) == set()
     found = drift(root, str(changed(fresh[1][0], tmp_path / "dark", ImageOps.invert)))
     assert {"brightness", "place"} <= names(found) and len(found.rows) == 10

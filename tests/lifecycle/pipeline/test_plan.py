@@ -62,7 +62,7 @@ def test_a_setting_is_told_with_both_values_and_its_time_follows_from_the_runs_b
     found = steps(root)
     assert found["ingest"].outlook == "unchanged"
     assert found["train"] == plan.Step(
-        "train", "runs", ("train.steps: 100 -> 200", "train.loss: null -> triplet"), 100.0
+        "train", "runs", ("train.steps: 100 -> 200", "train.loss.name: null -> triplet"), 100.0
     )
 
 
@@ -71,7 +71,7 @@ def test_a_file_of_weights_with_other_content_is_told(root: Path) -> None:
     begin = "loss: null, checkpoint: start, checkpoint_md5: "
     (root / "params.yaml").write_text(PARAMS.replace("loss: null", f"{begin}0a"))
     (told,) = [reason for reason in steps(root)["train"].reasons if "0a ->" in reason]
-    assert told == f"train.checkpoint_md5: 0a -> {hashlib.md5(b'other').hexdigest()}"
+    assert told == f"train.network.checkpoint_md5: 0a -> {hashlib.md5(b'other').hexdigest()}"
     assert steps(root)["ingest"].outlook == "unchanged"
 
 

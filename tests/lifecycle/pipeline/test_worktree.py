@@ -57,9 +57,9 @@ def prepare(
 
 def test_weights_that_no_commit_holds_are_found(home: Path, tree: Path) -> None:
     (home / "start.safetensors").write_bytes(b"weights")
-    prepare(home, tree, sets=("train.checkpoint=start.safetensors",))
+    prepare(home, tree, sets=("train.network.checkpoint=start.safetensors",))
     assert (tree / "start.safetensors").read_bytes() == b"weights"
-    assert load_params(tree / "params.yaml").train.checkpoint_md5 == hashlib.md5(b"weights").hexdigest()
+    assert load_params(tree / "params.yaml").train.network.checkpoint_md5 == hashlib.md5(b"weights").hexdigest()
 
 
 def test_weights_other_than_the_commits_are_not_taken_for_its_own(home: Path, tree: Path) -> None:

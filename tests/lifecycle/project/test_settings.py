@@ -31,28 +31,32 @@ def test_nothing_to_change_keeps_every_byte(root: Path) -> None:
 
 
 def test_one_value_changes_one_line_and_its_comment_stays(root: Path) -> None:
-    (told,) = change(root, "train.patience=7")
-    assert told.startswith("train.patience: ") and told.endswith(" -> 7")
+    (told,) = change(root, "train.validation.patience=7")
+    assert told.startswith("train.validation.patience: ") and told.endswith(" -> 7")
     before, after = SHIPPED.read_text().splitlines(), (root / "params.yaml").read_text().splitlines()
     ((old, new),) = [(a, b) for a, b in zip(before, after, strict=True) if a != b]
     assert new.split("#")[1] == old.split("#")[1]
-    assert load_params(root / "params.yaml").train.patience == 7
+    assert load_params(root / "params.yaml").train.validation.patience == 7
 
 
 @pytest.mark.parametrize("written", ["1e-5", "0.00001", "1.0e-05", "1E-5"])
 def test_a_small_number_reads_back_as_that_number(root: Path, written: str) -> None:
-    change(root, f"train.learning_rate={written}")
-    assert load_params(root / "params.yaml").train.learning_rate == 1e-5
+    change(root, f"train.optimizer.learning_rate={written}")
+    assert load_params(root / "params.yaml").train.optimizer.learning_rate == 1e-5
 
 
 def test_lists_null_and_deep_keys(root: Path) -> None:
     change(
-        root, "train.splits=[train, val]", "train.patience=0", "train.head_dim=32", "episodes.protocols.5w1s.n_way=6"
+        root,
+        "train.splits=[train, val]",
+        "train.validation.patience=0",
+        "train.projection.dim=32",
+        "episodes.protocols.5w1s.n_way=6",
     )
-    change(root, "train.head_dim=null")
+    change(root, "train.projection.dim=null")
     params = load_params(root / "params.yaml")
     assert params.train.splits == ("train", "val")
-    assert params.train.head_dim is None
+    assert params.train.projection.dim is None
     assert params.episodes.protocols["5w1s"].n_way == 6
 
 
@@ -60,14 +64,14 @@ def test_changes_are_one_block_and_names_that_went_are_no_null(root: Path, tmp_p
     overlay = tmp_path / "overlay.yaml"
     overlay.write_text(
         "episodes: {protocols: {2w1s: {n_way: 2, k_shot: 1, within_group: false}}}\n"
-        "train: {validation_protocol: 2w1s, head_dim: 32}\n"
+        "train: {validation: {protocol: 2w1s}, projection: {dim: 32}}\n"
         "gate: {min_accuracy: {2w1s: 0.88}, group_protocol: 2w1s}\n"
     )
     _, changes = settings.plan(root, overlay=overlay)
     assert settings.changes_text(changes) == [
         "  episodes.protocols         without 5w1s, 5w5s, 20w1s, 20w5s; new 2w1s",
-        "  train.head_dim             null -> 32",
-        "  train.validation_protocol  20w1s -> 2w1s",
+        "  train.projection.dim       null -> 32",
+        "  train.validation.protocol  20w1s -> 2w1s",
         "  gate.min_accuracy          without 5w1s, 20w1s; new 2w1s 0.88",
         "  gate.group_protocol        5w1s -> 2w1s",
     ]
@@ -84,13 +88,16 @@ def test_the_weights_count_by_their_content(root: Path) -> None:
         return change(root, *sets)
 
     one, other = (hashlib.md5(text).hexdigest() for text in (b"one", b"other"))
-    named = "train.checkpoint: null -> start.safetensors"
-    assert told(b"one", "train.checkpoint=start.safetensors") == [named, f"train.checkpoint_md5: null -> {one}"]
+    named = "train.network.checkpoint: null -> start.safetensors"
+    assert told(b"one", "train.network.checkpoint=start.safetensors") == [
+        named,
+        f"train.network.checkpoint_md5: null -> {one}",
+    ]
     assert told(b"one") == []
-    assert told(b"other") == [f"train.checkpoint_md5: {one} -> {other}"]
+    assert told(b"other") == [f"train.network.checkpoint_md5: {one} -> {other}"]
     (root / "start.safetensors").unlink()
     assert change(root) == []  # the stage that needs the file says that it is gone
-    assert change(root, "train.checkpoint=null")[1] == f"train.checkpoint_md5: {other} -> null"
+    assert change(root, "train.network.checkpoint=null")[1] == f"train.network.checkpoint_md5: {other} -> null"
 
 
 def test_an_overlay_merges_and_set_comes_after_it(root: Path, tmp_path: Path) -> None:
@@ -106,11 +113,11 @@ def test_an_overlay_merges_and_set_comes_after_it(root: Path, tmp_path: Path) ->
 
 def test_an_empty_mapping_empties(root: Path, tmp_path: Path) -> None:
     overlay = tmp_path / "row.yaml"
-    change(root, "train.loss=circle", "train.loss_arguments={m: 0.3}")
-    assert load_params(root / "params.yaml").train.loss_arguments == {"m": 0.3}
+    change(root, "train.loss.name=circle", "train.loss.arguments={m: 0.3}")
+    assert load_params(root / "params.yaml").train.loss.arguments == {"m": 0.3}
     overlay.write_text("train: {loss: prototypical, loss_arguments: {}}\n")
     change(root, overlay=overlay)
-    assert load_params(root / "params.yaml").train.loss_arguments == {}
+    assert load_params(root / "params.yaml").train.loss.arguments == {}
 
 
 @pytest.mark.parametrize(
@@ -119,7 +126,7 @@ def test_an_empty_mapping_empties(root: Path, tmp_path: Path) -> None:
         (["train=5"], "train holds 5; needs a section of keys"),
         (["train.stepz=5"], "unknown key train.stepz; did you mean train.steps"),
         (["train.steps=many"], "train.steps is 'many'; needs a value of type int"),
-        (["train.margin=-1", "train.loss=contrastive"], "train.margin is -1"),
+        (["train.loss.margin=-1", "train.loss.name=contrastive"], "train.loss.margin is -1"),
         (["train.steps"], "write it like --set train.steps=500"),
         (["train.steps.more=5"], "train.steps is a value"),
         (["train.splits=[train"], "the value is not YAML"),

@@ -34,40 +34,63 @@ def protocols(fitted: FittedSettings) -> list[str]:
 
 FOUR = ["5w1s", "5w5s", "10w1s", "10w5s"]
 ALL = [*FOUR, "20w1s", "20w5s"]
-PRETRAINED = {"train.backbone": "tf_efficientnet_lite0", "train.checkpoint": WEIGHTS.checkpoint, "ingest.invert": False}
-FROM_NOTHING = {"train.backbone": "conv4", "train.checkpoint": None, "train.adaptation": "full", "ingest.size": 28}
+PRETRAINED = {
+    "train.network.backbone": "tf_efficientnet_lite0",
+    "train.network.checkpoint": WEIGHTS.checkpoint,
+    "ingest.invert": False,
+}
+FROM_NOTHING = {
+    "train.network.backbone": "conv4",
+    "train.network.checkpoint": None,
+    "train.network.adaptation": "full",
+    "ingest.size": 28,
+}
 ROWS: dict[str, tuple[DataProfile, list[str], dict[str, Any]]] = {
     "groceries": (
         profile(GROCERIES),
         FOUR,
-        {**PRETRAINED, "ingest.size": 224, "ingest.channels": 3, "train.adaptation": "head", "episodes.n_query": 15}
-        | {"train.classes_per_batch": 16, "train.images_per_class": 5, "gate.min_accuracy": {"5w1s": 0.36}},
+        {
+            **PRETRAINED,
+            "ingest.size": 224,
+            "ingest.channels": 3,
+            "train.network.adaptation": "projection",
+            "episodes.n_query": 15,
+        }
+        | {"train.batch.classes": 16, "train.batch.images": 5, "gate.min_accuracy": {"5w1s": 0.36}},
     ),
     "8 classes of 12": (
         profile([12] * 8),
         ["3w1s", "3w5s"],
-        {**PRETRAINED, "train.adaptation": "frozen", "episodes.n_query": 7, "train.classes_per_batch": 2}
-        | {"train.mine_neighbours": 1, "gate.min_accuracy": {"3w1s": 0.47}, "gate.group_protocol": "3w1s"},
+        {**PRETRAINED, "train.network.adaptation": "frozen", "episodes.n_query": 7, "train.batch.classes": 2}
+        | {"train.batch.mine_neighbours": 1, "gate.min_accuracy": {"3w1s": 0.47}, "gate.group_protocol": "3w1s"},
     ),
-    "12 classes": (profile([40] * 12), ["5w1s", "5w5s"], {"train.classes_per_batch": 2, "train.adaptation": "frozen"}),
+    "12 classes": (
+        profile([40] * 12),
+        ["5w1s", "5w5s"],
+        {"train.batch.classes": 2, "train.network.adaptation": "frozen"},
+    ),
     "2,000 classes of 3": (
         profile([3] * 2000),
         ["5w1s", "10w1s", "20w1s"],
-        {"episodes.n_query": 2, "train.images_per_class": 3, "train.validation_protocol": "20w1s"},
+        {"episodes.n_query": 2, "train.batch.images": 3, "train.validation.protocol": "20w1s"},
     ),
     "grey drawings on white": (
         profile([20] * 200, ON_WHITE),
         ALL,
         {**FROM_NOTHING, "ingest.invert": True, "ingest.crop": "ink", "ingest.channels": 1}
-        | {"train.classes_per_batch": 60, "train.images_per_class": 6, "train.method": "metric"},
+        | {"train.batch.classes": 60, "train.batch.images": 6, "train.method.name": "metric"},
     ),
     "drawings on black": (profile([20] * 200, ON_BLACK), ALL, {"ingest.invert": False, "ingest.crop": "none"}),
-    "photographs of 30 pixels": (profile(GROCERIES, SMALL), FOUR, {"ingest.size": 30, "train.input_size": 96}),
-    "photographs of 4,000 pixels": (profile(GROCERIES, LARGE), FOUR, {"ingest.size": 224, "train.input_size": None}),
+    "photographs of 30 pixels": (profile(GROCERIES, SMALL), FOUR, {"ingest.size": 30, "train.network.input_size": 96}),
+    "photographs of 4,000 pixels": (
+        profile(GROCERIES, LARGE),
+        FOUR,
+        {"ingest.size": 224, "train.network.input_size": None},
+    ),
     "a split of its own": (
         profile([30] * 30, splits=["train"] * 10 + ["val"] * 9 + ["test"] * 11),
         ["5w1s", "5w5s"],
-        {"split.by": "table", "train.classes_per_batch": 10},
+        {"split.by": "table", "train.batch.classes": 10},
     ),
 }
 
@@ -94,9 +117,13 @@ def test_photographs_are_trained_from_nothing_only_where_somebody_says_so() -> N
     with pytest.raises(NoWeights, match="pip install 'kshot.photographs.*--weights FILE.*--from-scratch"):
         fit_settings(profile(GROCERIES), None)
     found = fit_settings(profile(GROCERIES), Start(None)).values()
-    assert (found["train.backbone"], found["train.checkpoint"], found["ingest.size"]) == ("conv4", None, 84)
+    assert (found["train.network.backbone"], found["train.network.checkpoint"], found["ingest.size"]) == (
+        "conv4",
+        None,
+        84,
+    )
     drawn = fit_settings(profile([20] * 200, ON_WHITE), None).values()
-    assert drawn["train.backbone"] == "conv4"
+    assert drawn["train.network.backbone"] == "conv4"
 
 
 def test_small_classes_are_named_and_the_others_decide_how_many_queries() -> None:

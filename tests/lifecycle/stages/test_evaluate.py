@@ -15,6 +15,7 @@ from kshot.nets.embedding import embed
 from kshot.params.methods import METHODS
 from kshot.params.schema import params_from
 from tests.lifecycle import packed_project
+from tests.short_names import set_train
 
 DEFAULTS = Path(__file__).parents[3] / "params.yaml"
 
@@ -58,7 +59,7 @@ def test_unknown_queries_are_measured_by_a_threshold_of_the_validation_classes(r
 def test_a_model_that_was_trained_on_the_validation_classes_has_no_threshold(tmp_path):
     packed_project.write(tmp_path)
     mapping = yaml.safe_load(packed_project.params(DEFAULTS.read_text()))
-    mapping["train"] |= {"splits": ["train", "val"], "patience": 0}
+    set_train(mapping, splits=["train", "val"], patience=0)
     params = params_from(mapping)
     train.run(tmp_path, params)
     evaluate.run(tmp_path, params)
@@ -70,7 +71,7 @@ def test_a_model_that_was_trained_on_the_validation_classes_has_no_threshold(tmp
 def test_a_memory_augmented_model_tells_its_accuracies_by_instance(tmp_path):
     packed_project.write(tmp_path)
     mapping = yaml.safe_load(packed_project.params(DEFAULTS.read_text()))
-    mapping["train"] |= {"method": "mann", "n_way": 3, "steps": 4, "validate_every": 2}
+    set_train(mapping, method="mann", n_way=3, steps=4, validate_every=2)
     mapping["episodes"]["protocols"] = FEW
     params = params_from(mapping)
     train.run(tmp_path, params)
@@ -111,7 +112,7 @@ def test_every_method_goes_through_training_and_evaluation_by_its_name_alone(tmp
     packed_project.write(tmp_path)
     mapping = yaml.safe_load(packed_project.params(DEFAULTS.read_text()))
     steps = 60 if method == "relation" else 4  # its running statistics need a while
-    mapping["train"] |= {"method": method, "steps": steps, "validate_every": steps // 2}
+    set_train(mapping, method=method, steps=steps, validate_every=steps // 2)
     mapping["episodes"]["protocols"] = FEW
     params = params_from(mapping)
     train.run(tmp_path, params)
@@ -134,8 +135,8 @@ def test_every_method_goes_through_training_and_evaluation_by_its_name_alone(tmp
 def test_a_transfer_baseline_is_answered_by_the_head_that_is_asked_for(tmp_path, head):
     packed_project.write(tmp_path)
     mapping = yaml.safe_load(packed_project.params(DEFAULTS.read_text()))
-    mapping["train"] |= {"method": "transfer", "method_arguments": {"classifier": "cosine"}}
-    mapping["evaluate"]["head"] = head
+    set_train(mapping, method="transfer", method_arguments={"classifier": "cosine"})
+    mapping["evaluate"]["classifier"] = head
     params = params_from(mapping)
     train.run(tmp_path, params)
     evaluate.run(tmp_path, params)

@@ -22,15 +22,15 @@ from kshot.params.schema import params_from
 from tests.lifecycle import packed_project
 from tests.lifecycle.packed_project import PROTOTYPE
 from tests.lifecycle.stages.test_train import DEFAULTS, lines
+from tests.short_names import set_train
 
 WEIGHTS = "weights.safetensors"
 
 
 def params(**changes):
     mapping = yaml.safe_load(packed_project.params(DEFAULTS.read_text()))
-    mapping["train"].update(
-        {"backbone": "test_resnet", "checkpoint": WEIGHTS, "input_size": 32, "adaptation": "frozen", **changes}
-    )
+    usual = {"backbone": "test_resnet", "checkpoint": WEIGHTS, "input_size": 32, "adaptation": "frozen"}
+    set_train(mapping, **{**usual, **changes})
     return params_from(mapping)
 
 
@@ -74,7 +74,7 @@ def test_nothing_learns_in_a_frozen_network_and_its_answers_are_those_of_the_pix
 
 @pytest.mark.parametrize("hidden", [None, 16])
 def test_a_head_learns_on_the_features_and_the_backbone_stays(root, hidden):
-    settings = params(adaptation="head", head_dim=8, head_hidden=hidden, steps=60, learning_rate=0.01)
+    settings = params(adaptation="projection", head_dim=8, head_hidden=hidden, steps=60, learning_rate=0.01)
     embed.run(root, settings)
     train.run(root, settings)
     losses = [line["loss"] for line in lines(root) if "loss" in line]

@@ -11,13 +11,14 @@ from kshot.nets.embedding import load_embedding
 from kshot.params.schema import params_from
 from kshot.training import loop
 from tests.lifecycle import packed_project
+from tests.short_names import set_train
 
 DEFAULTS = Path(__file__).parents[3] / "params.yaml"
 
 
 def params(**changes):
     mapping = yaml.safe_load(packed_project.params(DEFAULTS.read_text()))
-    mapping["train"].update(changes)
+    set_train(mapping, **changes)
     return params_from(mapping)
 
 
@@ -99,7 +100,7 @@ def test_training_on_validation_classes_draws_no_validation_curve(root):
 
 
 def test_more_classes_a_batch_than_there_are_is_told(root):
-    with pytest.raises(DataError, match="the training split has 6 classes; train.classes_per_batch is 7"):
+    with pytest.raises(DataError, match="the training split has 6 classes; train.batch.classes is 7"):
         train.run(root, params(classes_per_batch=7))
 
 

@@ -122,7 +122,7 @@ BAD: list[tuple[str, Spoil, str, str]] = [
         "a class to train on with too few images",
         lambda images: remove(images, "Ελληνικά/b/1.png", "Ελληνικά/b/2.png"),
         "classes have enough images",
-        r"1 of 4 training classes have under 3 images \(train.images_per_class\): Ελληνικά/b has 2",
+        r"1 of 4 training classes have under 3 images \(train.batch.images\): Ελληνικά/b has 2",
     ),
     (
         "a split with too few classes",
@@ -267,16 +267,16 @@ def test_a_first_folder_of_photographs_is_told_what_to_type(tmp_path: Path) -> N
 
 FIRST_FOLDER = """
 3 of 3 evaluation classes have under 20 images (k_shot + n_query): 12 each
-training has 5 classes; a batch (train.classes_per_batch) takes 60
+training has 5 classes; a batch (train.batch.classes) takes 60
 validation has 1 class; 20w1s needs 20, 5w1s needs 5
 test has 2 classes; 20w1s needs 20, 5w1s needs 5
 
 these settings fit the data:
   split.val                  0.15 -> 0.25
-  train.classes_per_batch    60 -> 4
+  train.batch.classes        60 -> 4
   episodes.n_query           15 -> 7
   episodes.protocols         5w1s, 5w5s, 20w1s, 20w5s -> 2w1s, 2w5s
-  train.validation_protocol  20w1s -> 2w1s
+  train.validation.protocol  20w1s -> 2w1s
   gate.min_accuracy          5w1s 0.8, 20w1s 0.6 -> 2w1s 0.88
   gate.group_protocol        5w1s -> 2w1s
 gate.min_accuracy asks as much above chance as before (50 % in 2w1s);

@@ -27,6 +27,7 @@ from kshot.tasks.difficulty import Hardness
 from tests.lifecycle import packed_project
 from tests.lifecycle.page_loads import loads
 from tests.lifecycle.raw_project import files_below
+from tests.short_names import set_train
 
 REPOSITORY = Path(__file__).parents[3]
 
@@ -43,7 +44,7 @@ def make(root: Path, **changes: object) -> Path:
     """A tiny project after its stages train and evaluate, with these changes of the section train."""
     packed_project.write(root)
     mapping = yaml.safe_load(packed_project.params((REPOSITORY / "params.yaml").read_text()))
-    mapping["train"] |= {"device": "cpu", **changes}
+    set_train(mapping, device="cpu", **changes)
     (root / "params.yaml").write_text(yaml.safe_dump(mapping))
     shutil.copy(REPOSITORY / "dvc.yaml", root)
     train.run(root, params_of(root))

@@ -90,7 +90,7 @@ def test_the_data_set_is_found_by_its_version(root: Path, recorded: Run) -> None
 def test_params_are_flat(recorded: Run) -> None:
     assert recorded.data.params["train.steps"] == "20"
     assert recorded.data.params["episodes.protocols.3w1s.n_way"] == "3"
-    assert recorded.data.params["train.margin"] == "null"
+    assert recorded.data.params["train.loss.margin"] == "null"
 
 
 def test_metrics_are_the_accuracies_with_their_intervals_and_the_geometry(recorded: Run) -> None:

@@ -8,6 +8,7 @@ import pytest
 
 from kshot.lifecycle.validation.checks import checks, listed, survives, tables
 from kshot.params.schema import Params, Protocol, load_params
+from tests.short_names import train_with
 
 REPOSITORY = Path(__file__).parents[3]
 
@@ -17,7 +18,7 @@ def settings(splits: tuple[str, ...] = ("train",), **protocols: Protocol) -> Par
     params = load_params(REPOSITORY / "params.yaml")
     chosen = protocols or {"3w1s": Protocol(3, 1, False), "2w5s": Protocol(2, 5, True)}
     episodes = dataclasses.replace(params.episodes, n_query=2, protocols=chosen)
-    train = dataclasses.replace(
+    train = train_with(
         params.train,
         splits=splits,
         classes_per_batch=4,
@@ -83,7 +84,7 @@ def test_what_a_class_needs_depends_on_its_split() -> None:
     assert table["needed"].to_dict() == {"a": 3, "b": 7, "c": 7}  # images_per_class; 5 shots and 2 queries
     assert table["missing_images"].to_dict() == {"a": 1, "b": 6, "c": 6}
     assert table["demand"].to_dict() == {
-        "a": "train.images_per_class",
+        "a": "train.batch.images",
         "b": "k_shot + n_query",
         "c": "k_shot + n_query",
     }
@@ -110,7 +111,7 @@ def test_what_a_split_needs() -> None:
     found = tables(IMAGES, NONE, table, settings())["splits"]
     columns = ["name", "demand", "classes", "needed", "missing_classes"]
     assert [tuple(row) for row in found[columns].itertuples(index=False)] == [
-        ("split 'train'", "train.classes_per_batch", 5, 4, 0),
+        ("split 'train'", "train.batch.classes", 5, 4, 0),
         ("split 'val'", "episodes.protocols.3w1s.n_way", 2, 3, 1),
         ("the largest group of split 'val'", "episodes.protocols.2w5s.n_way", 1, 2, 1),
         ("split 'test'", "episodes.protocols.3w1s.n_way", 3, 3, 0),

@@ -14,6 +14,7 @@ from kshot.data.splits import choose_by, split_classes
 from kshot.lifecycle.validation.checks import tables
 from kshot.lifecycle.validation.fitting import ClassSupply, Fit, fit
 from kshot.params.schema import Params, params_from
+from tests.short_names import set_train
 
 DEFAULTS = yaml.safe_load((Path(__file__).parents[3] / "params.yaml").read_text(encoding="utf-8"))
 
@@ -23,7 +24,10 @@ def params(**changes: Any) -> Params:
     mapping = copy.deepcopy(DEFAULTS)
     for name, value in changes.items():
         section, _, key = name.partition("_")
-        mapping[section][key] = value
+        if section == "train":
+            set_train(mapping, **{key: value})
+        else:
+            mapping[section][key] = value
     return params_from(mapping)
 
 
@@ -37,10 +41,10 @@ def protocol(n_way: int, k_shot: int, within_group: bool = False) -> dict[str, A
 
 EIGHT_OF_TWELVE = {
     "split.val": 0.25,
-    "train.classes_per_batch": 4,
+    "train.batch.classes": 4,
     "episodes.n_query": 7,
     "episodes.protocols": {"2w1s": protocol(2, 1), "2w5s": protocol(2, 5)},
-    "train.validation_protocol": "2w1s",
+    "train.validation.protocol": "2w1s",
     "gate.min_accuracy": {"2w1s": 0.88},  # three quarters of the way from chance, 0.5, to 1, as 0.8 of 5 ways
     "gate.group_protocol": "2w1s",
 }
@@ -51,7 +55,7 @@ CASES: list[tuple[str, list[ClassSupply], Params, Fit]] = [
         "eight classes of twelve images",
         supply(*[12] * 8),
         params(),
-        Fit({**EIGHT_OF_TWELVE, "train.mine_neighbours": 3}),
+        Fit({**EIGHT_OF_TWELVE, "train.batch.mine_neighbours": 3}),
     ),
     (
         "a class with one image is left out, the others decide",
@@ -65,7 +69,7 @@ CASES: list[tuple[str, list[ClassSupply], Params, Fit]] = [
         params(train_classes_per_batch=20),
         Fit(
             {
-                "train.images_per_class": 3,
+                "train.batch.images": 3,
                 "episodes.n_query": 1,
                 "episodes.protocols": {
                     "5w1s": protocol(5, 1),
@@ -73,7 +77,7 @@ CASES: list[tuple[str, list[ClassSupply], Params, Fit]] = [
                     "15w1s": protocol(15, 1),
                     "15w2s": protocol(15, 2),
                 },
-                "train.validation_protocol": "15w1s",
+                "train.validation.protocol": "15w1s",
                 "gate.min_accuracy": {"5w1s": 0.8, "15w1s": 0.61},
             }
         ),
@@ -95,7 +99,7 @@ CASES: list[tuple[str, list[ClassSupply], Params, Fit]] = [
     ("classes", "asked", "expected"), [case[1:] for case in CASES], ids=[case[0] for case in CASES]
 )
 def test_settings_that_fit(classes: list[ClassSupply], asked: Params, expected: Fit) -> None:
-    without = {key: value for key, value in expected.settings.items() if key != "train.mine_neighbours"}
+    without = {key: value for key, value in expected.settings.items() if key != "train.batch.mine_neighbours"}
     assert fit(classes, asked, "class") == expected._replace(settings=without)
 
 
@@ -175,10 +179,13 @@ def test_whatever_the_data_the_settings_are_sound_and_every_check_on_counts_hold
         return
     mapping = copy.deepcopy(DEFAULTS)
     mapping["split"] |= {"rotations": asked.split.rotations, "seed": asked.split.seed}
-    mapping["train"] |= {"method": asked.train.method, "images_per_class": asked.train.images_per_class}
+    set_train(mapping, method=asked.train.method.name, images_per_class=asked.train.batch.images)
     for key, value in found.settings.items():
-        section, _, name = key.partition(".")
-        mapping[section][name] = value
+        *sections, name = key.split(".")
+        section = mapping
+        for part in sections:
+            section = section[part]
+        section[name] = value
     fitting = params_from(mapping)
     kept = [one for one in classes if one.name not in found.drop]
     by = fitting.split.by if fitting.split.by != "auto" else by

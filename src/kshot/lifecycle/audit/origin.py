@@ -1,9 +1,11 @@
 """From the version to what it was made of: run, weights, data version, params, environment, episodes."""
 
 import re
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+from kshot.errors import ParamsError
 from kshot.lifecycle.audit import reading
 from kshot.lifecycle.audit.served import as_registered
 from kshot.lifecycle.audit.subject import DELETED, Subject
@@ -16,6 +18,7 @@ from kshot.lifecycle.registry import model_versions
 from kshot.lifecycle.tracking import store
 from kshot.lifecycle.tracking.lineage import chosen_params, digest, stage_inputs
 from kshot.lifecycle.tracking.run_content import LONGEST_PARAM, flat
+from kshot.params import renamed
 
 ADDED_LATER = "answering.json"  # what registering puts beside the files of the stage train
 SAME = ("lineage", "data_version", "params_hash", "dvc_lock_hash", "episodes_hash")  # on version and run alike
@@ -88,16 +91,21 @@ def data(subject: Subject, advance: Advance | None) -> str:
 
 
 def params(subject: Subject) -> str:
-    """MLflow's params, params.yaml of the run and the values that dvc.lock says were used are the same."""
+    """MLflow's params, params.yaml of the run and the values that dvc.lock says were used are the same.
+
+    Each may name settings as an older kshot did.
+    """
     name = "params.yaml of the run"
     kept = reading.mapping(name, reading.yaml_of(name, subject.file("params.yaml")))
     used = {name: chosen_params(stage) for name, stage in subject.lock.items()}
     if digest(used) != subject.tag("params_hash"):
         raise Broken("the params in dvc.lock have not their hash", subject.tag("params_hash"), digest(used))
     values = {key: value for files in used.values() for key, value in files.get("params.yaml", {}).items()}
-    _compare("params.yaml of the run", {key: at(kept, key) for key in values}, values)
-    ours = {name: text[:LONGEST_PARAM] for name, text in flat(kept).items()}
-    _compare("MLflow", dict(subject.run.data.params) if subject.run else {}, ours)
+    today, then = _by_names_of_today(kept), _by_names_of_today(renamed.nested(values))
+    keys = [renamed.key_of(key, value) for key, value in values.items()]
+    _compare("params.yaml of the run", *({k: v for key in keys for k, v in _below(one, key)} for one in (today, then)))
+    ours = {name: text[:LONGEST_PARAM] for name, text in flat(today).items()}
+    _compare("MLflow", renamed.recorded(subject.run.data.params) if subject.run else {}, ours)
     return f"{len(ours)} params, the same in MLflow, in params.yaml of the run and in its dvc.lock"
 
 
@@ -140,11 +148,17 @@ def _needs(path: Path) -> dict[str, str]:
     return dict(re.findall(r"^([\w.-]+)==(\S+)", text, re.MULTILINE))
 
 
-def at(params: Any, key: str) -> Any:
-    """The value at a dotted key of nested sections, None where there is none."""
-    for part in key.split("."):
-        params = params.get(part) if isinstance(params, dict) else None
-    return params
+def _by_names_of_today(params: dict[str, Any]) -> dict[str, Any]:
+    try:
+        return renamed.migrate(params)
+    except ParamsError as error:
+        raise Broken(f"the params of the run cannot be read: {error}") from error
+
+
+def _below(params: dict[str, Any], key: str) -> Iterable[tuple[str, Any]]:
+    """The dotted keys at and below `key`, with their values."""
+    value = renamed.at(params, key)
+    return renamed.leaves(value, key).items() if isinstance(value, dict) and value else [(key, value)]
 
 
 def _compare(where: str, found: dict[str, Any], recorded: dict[str, Any]) -> None:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from kshot.lifecycle.audit.subject import DELETED
 from kshot.lifecycle.tracking import store
 from kshot.params import project_name
+from kshot.params.renamed import recorded
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -21,8 +22,13 @@ PAGE = 1000  # runs in one request
 
 @dataclass(frozen=True)
 class RunOnData:
-    """A run that used the data: `started` in UTC; `status` in small letters, "deleted" where it was; `version` of the
-    model that came of it, "" for none."""
+    """A run that used the data.
+
+    started   in UTC
+    status    in small letters, "deleted" where it was
+    params    by the names of today
+    version   of the model that came of it, "" for none
+    """
 
     run_id: str
     started: datetime
@@ -89,4 +95,4 @@ def search(client: "MlflowClient", experiment: str, md5: str) -> tuple[RunOnData
 
 def _run(run_id: str, start_ms: int | None, status: str, stage: str, params: dict[str, str]) -> RunOnData:
     started = datetime.fromtimestamp((start_ms or 0) / 1000, UTC)
-    return RunOnData(run_id, started, DELETED if stage == DELETED else status.lower(), params)
+    return RunOnData(run_id, started, DELETED if stage == DELETED else status.lower(), recorded(params))

@@ -13,6 +13,7 @@ from kshot.lifecycle.doctor import (
     remote,
     runs,
     scheduling,
+    setting_names,
     telemetry,
     versions,
 )
@@ -24,6 +25,7 @@ def checkup(root: Path, set_by_kshot: frozenset[str], more: dict[str, Callable[[
     checks: dict[str, Callable[[], list[Finding]]] = {
         versions.CHECK: versions.look,
         telemetry.CHECK: lambda: telemetry.look(root, set_by_kshot),
+        setting_names.CHECK: lambda: setting_names.look(root),
         files.CHECK: lambda: files.look(root),
         copied_state.CHECK: lambda: copied_state.look(root),
         moved.CHECK: lambda: moved.look(root),

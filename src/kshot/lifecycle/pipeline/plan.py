@@ -11,7 +11,7 @@ from kshot.lifecycle.project import settings
 from kshot.lifecycle.project.settings import differences, shown
 from kshot.lifecycle.stages import code_read
 from kshot.lifecycle.tracking import lineage
-from kshot.params import reader
+from kshot.params import reader, renamed
 
 Outlook = Literal["unchanged", "restored", "runs", "follows"]
 MOST = 4  # files of one kind that are named
@@ -84,7 +84,10 @@ def _reasons(root: Path, stage: Any) -> tuple[str, ...]:
         if name == code_read.place_of(stage.name).as_posix():
             code += [key for key, _ in differences(dep.hash_info.value, dep.read_params())]
         elif hasattr(dep, "read_params"):
-            params += [_change(key, *both) for key, both in differences(dep.hash_info.value, dep.read_params())]
+            then, now = (
+                renamed.migrate(renamed.nested(values or {})) for values in (dep.hash_info.value, dep.read_params())
+            )
+            params += [_change(key, *both) for key, both in differences(then, now)] or ["settings have other names"]
         else:
             (code if name.endswith(".py") else data).append(name)
     gone = [str(out.def_path) for out in stage.outs if out.status()]
@@ -97,7 +100,8 @@ def _reasons(root: Path, stage: Any) -> tuple[str, ...]:
 def _reads(stage: Any, key: str) -> bool:
     """Whether the param is among those that dvc.yaml names for the stage, by itself or in its section."""
     named = {name for dep in stage.deps if hasattr(dep, "read_params") for name in dep.params}
-    return any(key == name or key.startswith(f"{name}.") for name in named)
+    names = (key, renamed.OLD_OF.get(key, key))
+    return any(one == name or one.startswith(f"{name}.") for name in named for one in names)
 
 
 def _named(kind: str, names: list[str], what: str = "") -> list[str]:

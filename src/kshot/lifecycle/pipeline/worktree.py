@@ -10,13 +10,11 @@ import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
-import yaml
-
 from kshot.errors import DataError
 from kshot.lifecycle.data import data_names, data_versions
 from kshot.lifecycle.project import git, layout, settings
 from kshot.lifecycle.project.layout import LOCK_FILE
-from kshot.params import project_name
+from kshot.params import project_name, reader, renamed
 
 # Of .kshot, what both sides must see. The project's own lock is not among them: people go on working meanwhile.
 SHARED_FOLDERS = ("checkpoints",)
@@ -82,7 +80,7 @@ def share_dvc(home: Path, tree: Path) -> None:
 
 def link_weights(home: Path, tree: Path) -> None:
     """Let the stages in `tree` find the file of weights that its params.yaml begins from, which no commit may hold."""
-    name = (yaml.safe_load((tree / settings.PARAMS).read_text(encoding="utf-8")).get("train") or {}).get("checkpoint")
+    name = renamed.at(reader.read_mapping(tree / settings.PARAMS), settings.CHECKPOINT)
     if not name or (tree / name).exists() or not (home / name).exists():
         return
     (tree / name).parent.mkdir(parents=True, exist_ok=True)

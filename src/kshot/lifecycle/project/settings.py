@@ -14,11 +14,12 @@ import yaml
 from kshot.errors import ParamsError
 from kshot.lifecycle.project.files import file_md5
 from kshot.lifecycle.project.tables import facts
-from kshot.params import reader, schema
+from kshot.params import reader, renamed, schema
 
 PARAMS = "params.yaml"
+CHECKPOINT, WEIGHTS = "train.network.checkpoint", "train.network.checkpoint_md5"
 # Mappings of names that a person chooses: what a file says of them stands alone, or nothing could ever be left out.
-WHOLE = ("episodes.protocols", "train.method_arguments", "train.loss_arguments", "gate.min_accuracy")
+WHOLE = ("episodes.protocols", "train.method.arguments", "train.loss.arguments", "gate.min_accuracy")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -45,22 +46,22 @@ def plan(
     `overlay`, a YAML file, holds some of the sections and keys of params.yaml: sections are merged; values, empty
     mappings and those of WHOLE replace. `values`, applied after it, holds dotted keys and their values; one that is so
     already stays as it is written. `sets` holds texts like `train.steps=500`, applied last, each value read as YAML;
-    one that names a mapping replaces the mapping. `train.checkpoint_md5` follows from the file. Raises ParamsError
-    unless the result as a whole is sound.
+    one that names a mapping replaces the mapping. WEIGHTS follows from the file. Settings may have their old names:
+    changes have those of today, and the file keeps its own. Raises ParamsError unless the result as a whole is sound.
     """
     path = root / PARAMS
     document, old = _read_with_comments(path), reader.read_mapping(path)
     if overlay is not None:
         _merge(document, reader.read_mapping(overlay))
     for dotted, value in (values or {}).items():
-        _put(document, dotted, value)
+        _fit(document, dotted, value)
     for text in sets:
         _set(document, text)
     _note_weights(root, document, old)
-    written = _text(document)
+    written = text_of(document)
     new = yaml.safe_load(written)  # what a stage will read, not what we meant to write
     schema.params_from(new)
-    return written, [Change(key, *values) for key, values in differences(old, new)]
+    return written, [Change(key, *values) for key, values in differences(old, renamed.migrate(new))]
 
 
 def changes_text(changes: Sequence[Change]) -> list[str]:
@@ -93,30 +94,30 @@ def _names_text(changes: Sequence[Change]) -> str:
     return "; ".join(f"{how}{', '.join(names)}" for how, names in parts if names)
 
 
-def weights_change(root: Path, document: Any) -> Change | None:
-    """What train.checkpoint_md5 has to become for the file that train.checkpoint names; None where it says so already.
+def weights_change(root: Path, params: Mapping[str, Any]) -> Change | None:
+    """What WEIGHTS has to become for the file that train.network.checkpoint names; None where it says so already.
 
-    `document` is the mapping in params.yaml. A file that is not there changes nothing: the stage that needs it says so.
+    `params` is the mapping in params.yaml, by the names of today. A file that is not there changes nothing: the stage
+    that needs it says so.
     """
-    train = document.get("train")
-    if not isinstance(train, Mapping) or "checkpoint_md5" not in train:
+    if not renamed.is_there(params, WEIGHTS):
         return None
-    name, before = train.get("checkpoint"), train["checkpoint_md5"]
+    name, before = renamed.at(params, CHECKPOINT), renamed.at(params, WEIGHTS)
     if isinstance(name, str) and not (root / name).is_file():
         return None
     after = file_md5(root / name) if isinstance(name, str) else None
-    return None if after == before else Change("train.checkpoint_md5", before, after)
+    return None if after == before else Change(WEIGHTS, before, after)
 
 
 def _note_weights(root: Path, document: Any, old: Mapping[str, Any]) -> None:
-    """Bring train.checkpoint_md5 in line with the file; a section that is none is told by the check of the whole."""
-    now, before = document.get("train"), old.get("train")
-    if not isinstance(now, Mapping) or not isinstance(before, Mapping) or "checkpoint_md5" not in now:
+    """Bring WEIGHTS in line with the file; a section that is none is reported by the check of the whole."""
+    now = renamed.migrate(document)
+    if not renamed.is_there(now, WEIGHTS) or not renamed.is_there(old, CHECKPOINT):
         return
-    if now.get("checkpoint") != before.get("checkpoint"):
-        document["train"]["checkpoint_md5"] = None  # that of another file
-    if change := weights_change(root, document):
-        document["train"]["checkpoint_md5"] = change.after
+    if renamed.at(now, CHECKPOINT) != renamed.at(old, CHECKPOINT):
+        _put(document, WEIGHTS, None)  # that of another file
+    if change := weights_change(root, renamed.migrate(document)):
+        _put(document, WEIGHTS, change.after)
 
 
 def write(root: Path, text: str) -> None:
@@ -135,10 +136,11 @@ def write(root: Path, text: str) -> None:
 
 def _read_with_comments(path: Path) -> Any:
     reader.read_mapping(path)  # its errors are the readable ones
-    return _yaml().load(path.read_text(encoding="utf-8"))
+    return round_trip().load(path.read_text(encoding="utf-8"))
 
 
-def _yaml() -> Any:
+def round_trip() -> Any:
+    """A reader and writer of YAML that keeps comments, and writes what PyYAML reads."""
     from ruamel.yaml import YAML
     from ruamel.yaml.representer import RoundTripRepresenter
 
@@ -163,9 +165,10 @@ def _yaml() -> Any:
     return style
 
 
-def _text(document: Any) -> str:
+def text_of(document: Any) -> str:
+    """A document of `round_trip` as text."""
     buffer = io.StringIO()
-    _yaml().dump(document, buffer)
+    round_trip().dump(document, buffer)
     return buffer.getvalue()
 
 
@@ -178,19 +181,29 @@ def _set(document: Any, text: str) -> None:
         parsed = yaml.safe_load(value)
     except yaml.YAMLError as error:
         raise ParamsError(f"--set {text!r}: the value is not YAML; quote it, or write it like [train, val]") from error
+    node = parsed if value.strip()[:1] in ("'", '"') else _node(parsed)  # '2024' is meant as a text
+    try:
+        _put(document, renamed.key_of(".".join(keys), parsed), node)
+    except ParamsError as error:
+        raise ParamsError(f"--set {text!r}: {error}") from None
+
+
+def _put(document: Any, dotted: str, node: Any) -> None:
+    """Set a key, a name of today, where `document` has it: under its old name where that is there."""
+    keys = renamed.place(document, dotted).split(".")
     section = document
     for depth, key in enumerate(keys[:-1]):
         if key not in section:
             section[key] = {}
         section = section[key]
         if not isinstance(section, Mapping):
-            raise ParamsError(f"--set {text!r}: {'.'.join(keys[: depth + 1])} is a value and has no keys below it")
-    section[keys[-1]] = parsed if value.strip()[:1] in ("'", '"') else _node(parsed)  # '2024' is meant as a text
+            raise ParamsError(f"{'.'.join(keys[: depth + 1])} is a value and has no keys below it")
+    section[keys[-1]] = node
 
 
-def _put(document: Any, dotted: str, value: Any) -> None:
+def _fit(document: Any, dotted: str, value: Any) -> None:
     """Give the key its value, unless it has it already; a mapping keeps its form and comments."""
-    *sections, key = dotted.split(".")
+    *sections, key = renamed.place(document, dotted).split(".")
     section = document
     for name in sections:
         section = section.setdefault(name, {})
@@ -201,7 +214,7 @@ def _put(document: Any, dotted: str, value: Any) -> None:
         for name in [name for name in old if name not in value]:
             del section[key][name]
         for name, item in value.items():
-            _put(section[key], name, item)
+            _fit(section[key], name, item)
     else:
         section[key] = _node(value)
 
@@ -228,10 +241,16 @@ def _node(value: Any) -> Any:
 def _merge(document: Any, overlay: Mapping[str, Any], where: str = "") -> None:
     for key, value in overlay.items():
         path = f"{where}.{key}" if where else str(key)
-        if isinstance(value, Mapping) and value and isinstance(document.get(key), Mapping) and path not in WHOLE:
-            _merge(document[key], value, path)
+        if isinstance(value, Mapping) and value and path not in WHOLE and _is_section(document, path):
+            _merge(document, value, path)
         else:
-            document[key] = _node(value)
+            _put(document, path, _node(value))
+
+
+def _is_section(document: Any, path: str) -> bool:
+    """Whether `path` is a section of `document`, or one of today whose settings it has by their old names."""
+    old = any(renamed.is_there(document, renamed.OLD_OF[new]) for new in renamed.OLD_OF if new.startswith(f"{path}."))
+    return old or isinstance(renamed.at(document, renamed.place(document, path)), Mapping)
 
 
 def differences(old: Any, new: Any, where: str = "") -> Iterator[tuple[str, tuple[Any, Any]]]:

@@ -13,7 +13,6 @@ import yaml
 
 from kshot.errors import NotReproduced
 from kshot.lifecycle.audit import code
-from kshot.lifecycle.audit.origin import at
 from kshot.lifecycle.audit.subject import Subject
 from kshot.lifecycle.data.dvc_cache import folder_md5
 from kshot.lifecycle.pipeline import graph
@@ -21,6 +20,7 @@ from kshot.lifecycle.project import layout
 from kshot.lifecycle.project.files import file_md5
 from kshot.lifecycle.stages import code_read
 from kshot.lifecycle.tracking import installed, lineage
+from kshot.params.renamed import at
 from kshot.redaction import redacted
 
 NOTHING = "nothing"

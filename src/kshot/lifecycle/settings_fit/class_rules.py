@@ -91,7 +91,7 @@ def episode_settings(counts: Mapping[str, Sequence[int]]) -> tuple[list[Setting]
     return [
         Setting("episodes.n_query", n_query, f"nine in ten evaluation classes have {usual} images or more"),
         Setting("episodes.protocols", written, f"validation and test have {smaller} classes or more each"),
-        Setting("train.validation_protocol", widest, "the most classes that validation can ask for"),
+        Setting("train.validation.protocol", widest, "the most classes that validation can ask for"),
     ], protocols
 
 
@@ -106,13 +106,13 @@ def batch_settings(counts: Sequence[int], drawings: bool) -> list[Setting]:
     classes = min(most[0], len(counts))
     images = max(FEWEST_IMAGES, min(most[1], _tenth(counts)))
     return [
-        Setting("train.classes_per_batch", classes, f"of {len(counts)} training classes"),
-        Setting("train.images_per_class", images, "one for the support, the others queries"),
-        Setting("train.k_shot", 1),
-        Setting("train.n_way", None),
-        Setting("train.classes_of_group", None),
-        Setting("train.mine_every", 0),
-        Setting("train.mine_neighbours", min(3, classes - 1)),
+        Setting("train.batch.classes", classes, f"of {len(counts)} training classes"),
+        Setting("train.batch.images", images, "one for the support, the others queries"),
+        Setting("train.method.k_shot", 1),
+        Setting("train.method.n_way", None),
+        Setting("train.batch.classes_of_group", None),
+        Setting("train.batch.mine_every", 0),
+        Setting("train.batch.mine_neighbours", min(3, classes - 1)),
     ]
 
 

@@ -60,20 +60,24 @@ def pretrained_settings(profile: DataProfile, start: Start, classes: int) -> lis
     small = profile.traits.short_side < PIXELS
     size = max(96, min(PIXELS, profile.traits.short_side)) if small else None
     return [
-        Setting("train.backbone", start.backbone, "photographs: its weights were trained on ImageNet's 1.3 million"),
-        Setting("train.pretrained", False),
-        Setting("train.checkpoint", start.checkpoint),
-        Setting("train.pickle", None),
-        Setting("train.features", []),
-        Setting("train.input_size", size, "pixels that the network gets; images are enlarged to it" if size else ""),
-        Setting("train.adaptation", "head" if learns else "frozen", why),
-        Setting("train.head_dim", PROJECTION if learns else None, "numbers an image" if learns else ""),
-        Setting("train.head_hidden", None),
-        Setting("train.l2_normalize", False),
-        Setting("train.method", "prototypical", "nearest class mean by cosine, which suits a pretrained network"),
-        Setting("train.method_arguments", {"distance": "cosine", "learn_temperature": learns}),
-        Setting("train.loss", "prototypical"),
-        Setting("train.layer_decay", 1.0),
+        Setting(
+            "train.network.backbone", start.backbone, "photographs: its weights were trained on ImageNet's 1.3 million"
+        ),
+        Setting("train.network.pretrained", False),
+        Setting("train.network.checkpoint", start.checkpoint),
+        Setting("train.network.pickle", None),
+        Setting("train.network.features", []),
+        Setting(
+            "train.network.input_size", size, "pixels that the network gets; images are enlarged to it" if size else ""
+        ),
+        Setting("train.network.adaptation", "projection" if learns else "frozen", why),
+        Setting("train.projection.dim", PROJECTION if learns else None, "numbers an image" if learns else ""),
+        Setting("train.projection.hidden", None),
+        Setting("train.projection.l2_normalize", False),
+        Setting("train.method.name", "prototypical", "nearest class mean by cosine, which suits a pretrained network"),
+        Setting("train.method.arguments", {"distance": "cosine", "learn_temperature": learns}),
+        Setting("train.loss.name", "prototypical"),
+        Setting("train.optimizer.layer_decay", 1.0),
         Setting("train.augment", NO_AUGMENT),
     ]
 
@@ -82,20 +86,20 @@ def scratch_settings(drawings: bool) -> list[Setting]:
     """A small network with random weights."""
     why = "drawings: a small network learns them from nothing" if drawings else "trained from nothing, as you chose"
     return [
-        Setting("train.backbone", "conv4", why),
-        Setting("train.pretrained", False),
-        Setting("train.checkpoint", None),
-        Setting("train.pickle", None),
-        Setting("train.features", []),
-        Setting("train.input_size", None),
-        Setting("train.adaptation", "full"),
-        Setting("train.head_dim", None),
-        Setting("train.head_hidden", None),
-        Setting("train.l2_normalize", False),
-        Setting("train.method", "metric"),
-        Setting("train.method_arguments", {}),
-        Setting("train.loss", "prototypical"),
-        Setting("train.layer_decay", 1.0),
+        Setting("train.network.backbone", "conv4", why),
+        Setting("train.network.pretrained", False),
+        Setting("train.network.checkpoint", None),
+        Setting("train.network.pickle", None),
+        Setting("train.network.features", []),
+        Setting("train.network.input_size", None),
+        Setting("train.network.adaptation", "full"),
+        Setting("train.projection.dim", None),
+        Setting("train.projection.hidden", None),
+        Setting("train.projection.l2_normalize", False),
+        Setting("train.method.name", "metric"),
+        Setting("train.method.arguments", {}),
+        Setting("train.loss.name", "prototypical"),
+        Setting("train.optimizer.layer_decay", 1.0),
         Setting("train.augment", DRAWING_AUGMENT, "degrees and shares of the side; small changes keep the class"),
     ]
 

@@ -10,7 +10,7 @@ from kshot.params.schema import Params
 
 def run(root: Path, params: Params) -> None:
     """Write the features; nothing but a note of it where the backbone learns."""
-    if params.train.held:
+    if params.train.network.is_frozen:
         from kshot.lifecycle.stages.features import write_features  # here: a backbone that learns needs no torch now
         from kshot.nets.memory import keep_freed_memory
 

@@ -33,7 +33,7 @@ def run(root: Path, params: Params) -> None:
     keep_freed_memory()
     settings = load_settings(root / layout.MODEL)
     answering = answering_of(
-        settings["method"]["name"], params.evaluate.head, settings["batch_norm"], params.evaluate.views
+        settings["method"]["name"], params.evaluate.classifier, settings["batch_norm"], params.evaluate.views
     )
     answers = answer(root, root / layout.MODEL, answering)
     folder = root / layout.EVALUATION

@@ -18,6 +18,7 @@ from kshot.nets.new_embedding import new_embedding
 from kshot.params.schema import Params, recorded_ingest
 
 FEATURES, KEPT = "features.npy", "embedded.json"
+FROZEN = ("projection", "frozen", "head")  # adaptations whose backbone stays; head: of older models
 SAME = ("backbone", "features", "input", "base")  # settings that features follow from, beside how images are shown
 
 
@@ -46,7 +47,7 @@ def write_features(root: Path, params: Params) -> None:
         print(note, flush=True)
     size = embedding.input.size
     print(
-        f"{params.train.backbone} at {size} x {size} pixels: {count:,} images to {width:,} numbers each "
+        f"{params.train.network.backbone} at {size} x {size} pixels: {count:,} images to {width:,} numbers each "
         f"in {seconds:.0f} s, {count / seconds:.0f} images/s on {device.type}",
         flush=True,
     )
@@ -56,7 +57,7 @@ def read_features(root: Path, settings: dict[str, Any]) -> NDArray[np.float32] |
     """The features (turns * N, width), mapped, of the backbone that an embedding of these settings holds; None where
     none are kept, or those of another."""
     path = root / layout.EMBEDDED / KEPT
-    if settings.get("adaptation", "full") not in ("head", "frozen") or not path.exists():
+    if settings.get("adaptation", "full") not in FROZEN or not path.exists():
         return None
     kept = json.loads(path.read_text(encoding="utf-8"))
     if any(kept.get(key) != settings.get(key) for key in SAME) or recorded_ingest(kept) != recorded_ingest(settings):

@@ -57,14 +57,14 @@ def run(root: Path, params: Params) -> None:
     method, learning = new_method(embedding, train, classes["class"])
     method = method.to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     # Classes that are trained on cannot be validated on; their curve would only flatter.
-    validation = None if "val" in train.splits else read_episodes(root, "val", train.validation_protocol)
+    validation = None if "val" in train.splits else read_episodes(root, "val", train.validation.protocol)
     checkpoint = root / layout.STATE / "checkpoints" / inputs_key(root, params) / "checkpoint.safetensors"
     learned, total = parameter_count(method), sum(value.numel() for value in method.parameters())
     for note in embedding.backbone.notes:  # type: ignore[union-attr]
         print(note, flush=True)
     print(f"{announced(train, learning, learned, total)} on {len(classes):,} classes, on {device.type}", flush=True)
     for name, changes in (("augment", train.augment), ("task_augment", train.task_augment)):
-        if train.held and any(asdict(changes).values()):
+        if train.network.is_frozen and any(asdict(changes).values()):
             print(f"train.{name} is ignored: the backbone is frozen, so its features are computed once", flush=True)
     inputs = resident(inputs_of(root, embedding.settings), device)  # type: ignore[arg-type]
     members = image_ids(read_manifest(root), classes)
@@ -80,10 +80,10 @@ def run(root: Path, params: Params) -> None:
         validation=validation,
         checkpoint=checkpoint,
     )
-    log = write_log(root / layout.TRAIN_LOG, records, train.steps, "features" if train.held else "images")
+    log = write_log(root / layout.TRAIN_LOG, records, train.steps, "features" if train.network.is_frozen else "images")
     write_curves(root / layout.CURVES, log)
-    if train.reduce.wanted:
-        kept = fit_reduction(method, inputs, np.concatenate(members), train.reduce)
+    if train.projection.reduce.wanted:
+        kept = fit_reduction(method, inputs, np.concatenate(members), train.projection.reduce)
         print(f"{embedding.dim} principal components hold {kept:.1%} of the training classes' spread", flush=True)
     embedding.settings["device"] = device.type
     after = space(method, inputs, shown)
@@ -104,15 +104,15 @@ def run(root: Path, params: Params) -> None:
 
 def announced(train: Train, learning: str, learned: int, total: int) -> str:
     """What is trained from what, and by which method; `learning` is what `kshot.nets.adaptation.adapt` says."""
-    method = f"by {train.loss} loss" if train.method == "metric" else f"by {train.method}"
+    method = f"by {train.loss.name} loss" if train.method.name == "metric" else f"by {train.method.name}"
     if not learned:
-        return f"training nothing, as {train.backbone} is frozen,"
-    if train.held:
-        return f"training {learned:,} parameters after the frozen {train.backbone} {method}"
-    start = "from published weights" if train.pretrained else f"from {train.checkpoint or 'scratch'}"
+        return f"training nothing, as {train.network.backbone} is frozen,"
+    if train.network.is_frozen:
+        return f"training {learned:,} parameters after the frozen {train.network.backbone} {method}"
+    start = "from published weights" if train.network.pretrained else f"from {train.network.checkpoint or 'scratch'}"
     parameters = f"{total:,}" if learned == total else f"{learned:,} of {total:,}"
-    part = f", {learning}" if train.adaptation == "lora" else ""
-    return f"training {train.backbone} ({parameters} parameters{part}) {start} {method}"
+    part = f", {learning}" if train.network.adaptation == "lora" else ""
+    return f"training {train.network.backbone} ({parameters} parameters{part}) {start} {method}"
 
 
 def held_out(root: Path, splits: Sequence[str]) -> list[NDArray[np.int64]]:
@@ -177,9 +177,9 @@ def inputs_key(root: Path, params: Params) -> str:
     files = [root / layout.PACKED / "manifest.parquet", root / layout.SPLIT / "classes.parquet"]
     files += sorted((root / layout.EPISODES).glob("val-*.npz"))
     files += sorted(path for path in science.rglob("*.py") if path.relative_to(science).parts[0] not in SERVICES)
-    if params.train.checkpoint:
-        files.append(root / params.train.checkpoint)
-    if params.train.held:
+    if params.train.network.checkpoint:
+        files.append(root / params.train.network.checkpoint)
+    if params.train.network.is_frozen:
         files.append(root / layout.EMBEDDED / "embedded.json")
     for path in files:
         digest.update(path.name.encode() + hashlib.sha256(path.read_bytes()).digest())

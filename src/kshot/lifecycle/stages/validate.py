@@ -16,7 +16,8 @@ from kshot.lifecycle.validation.checks import checks, listed, tables
 from kshot.lifecycle.validation.expectations import Finding, validate
 from kshot.lifecycle.validation.fitting import Fit, fit
 from kshot.lifecycle.validation.page import write_validation_page
-from kshot.lifecycle.validation.text import COUNTS, FITTING, PAGE, block, nested, proposal, supplies
+from kshot.lifecycle.validation.text import COUNTS, FITTING, PAGE, block, proposal, supplies
+from kshot.params.renamed import nested
 from kshot.params.schema import Params
 
 

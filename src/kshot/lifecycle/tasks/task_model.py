@@ -101,7 +101,8 @@ def read_task_model(root: Path, params: Params, further: Sequence[Ids] = ()) -> 
     if not method.has_space:
         raise KshotError(
             f"the model is trained by {answering.method}, which adapts the network to each task, so there is no space "
-            "to compare tasks in; needs a method with one, such as metric: `kshot retrain --set train.method=metric`"
+            "to compare tasks in; needs a method with one, such as metric: "
+            "`kshot retrain --set train.method.name=metric`"
         )
     classes, manifest = read_classes(root), read_manifest(root)
     trained_on = set(method.embedding.settings.get("trained_on", []))

@@ -174,7 +174,7 @@ def _classes(manifest: pd.DataFrame, base: pd.DataFrame, params: Params) -> pd.D
     protocols = params.episodes.protocols.values()
     asked = max(protocol.k_shot + params.episodes.queries(protocol) for protocol in protocols)
     answered = ("k_shot + n_query", asked)
-    trained = ("train.images_per_class", params.train.images_per_class)
+    trained = ("train.batch.images", params.train.batch.images)
     images = manifest.groupby("class")["content"].nunique()
     rows = []
     for name, part in base.groupby("class"):
@@ -208,7 +208,7 @@ def _splits(manifest: pd.DataFrame, classes: pd.DataFrame, params: Params) -> pd
 
     trained = params.train.splits
     name = " and ".join(f"split {split!r}" for split in trained)
-    demand(name, "train.classes_per_batch", int(classes["split"].isin(trained).sum()), params.train.classes_per_batch)
+    demand(name, "train.batch.classes", int(classes["split"].isin(trained).sum()), params.train.batch.classes)
     for split in SPLITS[1:]:
         part = classes[classes["split"] == split]
         groups = part.loc[part["group"] != "", "group"].value_counts()

@@ -110,8 +110,8 @@ def _split(classes: Sequence[ClassSupply], params: Params, by: str) -> tuple[dic
 def _episodes(supply: _Supply, params: Params, batches: Mapping[str, Any]) -> dict[str, Any]:
     """Protocols of as many ways, shots and queries as fit, and what names them by name."""
     episodes, ways, images = params.episodes, supply.asked, supply.images_asked
-    if params.train.method == "mann":  # it knows so many labels
-        ways = min(ways, batches["train.n_way"] or batches["train.classes_per_batch"])
+    if params.train.method.name == "mann":  # it knows so many labels
+        ways = min(ways, batches["train.method.n_way"] or batches["train.batch.classes"])
     most_shots = max(protocol.k_shot for protocol in episodes.protocols.values())
     n_query = min(episodes.n_query, max(1, images - most_shots))
     protocols: dict[str, Protocol] = {}
@@ -136,7 +136,7 @@ def _episodes(supply: _Supply, params: Params, batches: Mapping[str, Any]) -> di
     return {
         "episodes.n_query": n_query,
         "episodes.protocols": {name: _written(protocol) for name, protocol in protocols.items()},
-        "train.validation_protocol": renamed[params.train.validation_protocol],
+        "train.validation.protocol": renamed[params.train.validation.protocol],
         "gate.min_accuracy": least,
         "gate.group_protocol": renamed[params.gate.group_protocol],
     }
@@ -145,13 +145,13 @@ def _episodes(supply: _Supply, params: Params, batches: Mapping[str, Any]) -> di
 def _batches(supply: _Supply, params: Params) -> dict[str, Any]:
     """Batches of as many classes and images as the training classes fill."""
     train = params.train
-    classes, images = min(train.classes_per_batch, supply.trained), min(train.images_per_class, supply.images_trained)
+    classes, images = min(train.batch.classes, supply.trained), min(train.batch.images, supply.images_trained)
     return {
-        "train.classes_per_batch": classes,
-        "train.images_per_class": images,
-        "train.n_way": None if train.n_way is None else min(train.n_way, classes),
-        "train.k_shot": min(train.k_shot, max(1, images - 1)),
-        "train.mine_neighbours": min(train.mine_neighbours, classes - 1),
+        "train.batch.classes": classes,
+        "train.batch.images": images,
+        "train.method.n_way": None if train.method.n_way is None else min(train.method.n_way, classes),
+        "train.method.k_shot": min(train.method.k_shot, max(1, images - 1)),
+        "train.batch.mine_neighbours": min(train.batch.mine_neighbours, classes - 1),
     }
 
 

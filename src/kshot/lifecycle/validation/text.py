@@ -18,7 +18,7 @@ PAGE = layout.VALIDATION / "index.html"
 COMMAND = f"kshot retrain --params {FITTING.as_posix()}"
 COUNTS = ("classes have enough images", "splits have enough classes")  # the checks that other settings can satisfy
 SPLIT_NAMES = {"split 'train'": "training", "split 'val'": "validation", "split 'test'": "test"}
-NEEDS: dict[str, str] = {"train.classes_per_batch": "a batch (train.classes_per_batch) takes"}
+NEEDS: dict[str, str] = {"train.batch.classes": "a batch (train.batch.classes) takes"}
 FLOOR, PROTOCOLS = "gate.min_accuracy", "episodes.protocols"
 EACH_NAMED = 3  # classes
 
@@ -64,7 +64,7 @@ def too_few_images(rows: pd.DataFrame, table: pd.DataFrame) -> list[str]:
         more = f" and {len(part) - EACH_NAMED:,} more" if len(part) > EACH_NAMED else ""
         if len(part) > 1 and part["images"].nunique() == 1:
             named, more = f"{part['images'].iloc[0]} each", ""
-        kind = "training" if demand == "train.images_per_class" else "evaluation"
+        kind = "training" if demand == "train.batch.images" else "evaluation"
         lines.append(f"{len(part)} of {like} {kind} classes have under {needed} images ({demand}): {named}{more}")
     return lines
 
@@ -107,15 +107,6 @@ def proposal(fit: Fit, params: Params) -> list[str]:
             "a first model below it is not made champion",
         ]
     return [*lines, "this command sets them and trains:", f"  {COMMAND}"]
-
-
-def nested(settings: Mapping[str, Any]) -> dict[str, Any]:
-    """Dotted keys as the sections of a params file."""
-    found: dict[str, Any] = {}
-    for key, value in settings.items():
-        section, _, name = key.partition(".")
-        found.setdefault(section, {})[name] = value
-    return found
 
 
 def current(params: Params, key: str) -> Any:

@@ -1,0 +1,27 @@
+"""params.yaml and dvc.yaml that name settings as an older kshot did."""
+
+from pathlib import Path
+
+from kshot.lifecycle.doctor.finding import Finding, shown
+from kshot.lifecycle.project import old_names
+
+CHECK = "settings"
+
+
+def look(root: Path) -> list[Finding]:
+    """One finding where a setting has an old name; it must be mended where the two files name settings differently."""
+    old = old_names.found(root)
+    if not old:
+        return []
+    lost = old_names.not_found(root)
+    found = "; ".join(f"{name} has old names of settings: {shown(keys)}" for name, keys in old.items())
+    return [
+        Finding(
+            CHECK,
+            f"{found}; dvc.yaml names {shown(lost)}, which params.yaml has by another name" if lost else found,
+            "the names of today",
+            "`kshot doctor --mend` renames them; the next retraining then trains once more",
+            must=bool(lost),
+            by_itself=lambda: old_names.mend(root),
+        )
+    ]

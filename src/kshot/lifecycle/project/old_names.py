@@ -1,0 +1,144 @@
+"""Files of a project that name settings as an older kshot did: the line that says so, and the files rewritten."""
+
+import contextlib
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from kshot.errors import ParamsError
+from kshot.lifecycle.project import settings
+from kshot.params import reader, renamed
+
+GRAPH = "dvc.yaml"
+NAMED = 4  # keys that the line names
+LISTED = re.compile(r"^(\s*-\s+)([a-z_]+(?:\.[a-z_0-9]+)+)[ \t]*$", re.MULTILINE)  # a key in a stage's list of params
+
+
+def found(root: Path) -> dict[str, list[str]]:
+    """File name to the outdated keys in it, params.yaml and dvc.yaml; files without any, or unreadable, are left out.
+
+    An unreadable file is reported by whoever needs it.
+    """
+    keys: dict[str, list[str]] = {}
+    try:
+        keys[settings.PARAMS] = renamed.outdated(reader.parsed(root / settings.PARAMS))
+        listed = LISTED.findall((root / GRAPH).read_text(encoding="utf-8"))
+        keys[GRAPH] = [key for _, key in listed if _today(key) != key]
+    except (OSError, UnicodeDecodeError, ParamsError):
+        pass
+    return {name: old for name, old in keys.items() if old}
+
+
+def notice(root: Path) -> str:
+    """The line for a person, '' where all names are those of today.
+
+    Raises ParamsError where params.yaml and dvc.yaml name settings differently, which DVC would not find.
+    """
+    old = found(root)
+    if not old:
+        return ""
+    text = "; ".join(f"{name} has old names of settings: {shown(keys)}" for name, keys in old.items())
+    if lost := not_found(root):
+        raise ParamsError(
+            f"dvc.yaml names {shown(lost)}, which params.yaml has by another name; `kshot doctor --mend` renames them"
+        )
+    return f"{text}; they still work, and `kshot doctor --mend` renames them"
+
+
+def not_found(root: Path) -> list[str]:
+    """The keys that dvc.yaml lists and params.yaml has by another name only; DVC would not find them."""
+    params = reader.parsed(root / settings.PARAMS)
+    today = renamed.migrate(params)
+    listed = [key for _, key in LISTED.findall((root / GRAPH).read_text(encoding="utf-8"))]
+    return [key for key in listed if not renamed.is_there(params, key) and renamed.is_there(today, _today(key))]
+
+
+def asked(overlay: Path | None, sets: Sequence[str]) -> str:
+    """The line for a person who names settings by old names in `--params` or `--set`, '' for none."""
+    named = [text.partition("=")[0].strip() for text in sets]
+    old = [key for key, text in zip(named, sets, strict=True) if renamed.key_of(key, _value(text)) != key]
+    if overlay is not None:
+        with contextlib.suppress(ParamsError):
+            old += renamed.outdated(reader.parsed(overlay))
+    new = [f"{key} is {renamed.key_of(key)} now" for key in old]
+    return f"old names of settings: {shown(new)}; they still work" if old else ""
+
+
+def shown(keys: list[str]) -> str:
+    """The first of the keys, and how many more there are."""
+    more = f" and {len(keys) - NAMED} more" if len(keys) > NAMED else ""
+    return ", ".join(keys[:NAMED]) + more
+
+
+def mend(root: Path) -> str:
+    """Rewrite params.yaml and dvc.yaml by the names of today, comments kept; what was done, as text.
+
+    Raises ParamsError, and writes nothing, where a setting is there by both names.
+    """
+    old = found(root)
+    if settings.PARAMS in old:
+        settings.write(root, rewritten((root / settings.PARAMS).read_text(encoding="utf-8")))
+    if GRAPH in old:
+        path = root / GRAPH
+        path.write_text(LISTED.sub(_line, path.read_text(encoding="utf-8")), encoding="utf-8")
+    return "; ".join(f"{len(keys)} settings in {name} renamed" for name, keys in old.items())
+
+
+def rewritten(text: str) -> str:
+    """The text of a params.yaml, or of a file for `--params`, by the names of today, its comments kept."""
+    document = settings.round_trip().load(text)
+    renamed.migrate(document)
+    for name in dict.fromkeys(old.partition(".")[0] for old in renamed.RENAMED):
+        if isinstance(document.get(name), Mapping):
+            document[name] = _section(name, document[name])
+    for key, names in renamed.VALUES.items():
+        section, _, last = key.rpartition(".")
+        value = renamed.at(document, key)
+        if isinstance(value, str) and value in names:
+            renamed.at(document, section)[last] = names[value]
+    return settings.text_of(document)
+
+
+def _section(name: str, section: Any) -> Any:
+    """A section of the document with its keys renamed, each with its comment.
+
+    A new section stands where its first key was.
+    """
+    from ruamel.yaml.comments import CommentedMap
+
+    fresh = CommentedMap()
+    if section.fa.flow_style():
+        fresh.fa.set_flow_style()
+    fresh.ca.comment = section.ca.comment
+    for key, value in section.items():
+        *sections, last = renamed.key_of(f"{name}.{key}", value).split(".")[1:]
+        target = fresh
+        for part in sections:
+            target = target.setdefault(part, CommentedMap())
+        if isinstance(target.get(last), Mapping) and isinstance(value, Mapping):  # half of the file was renamed by hand
+            target[last].update(value)
+            continue
+        target[last] = value
+        if key in section.ca.items:
+            target.ca.items[last] = section.ca.items[key]
+    return fresh
+
+
+def _today(key: str) -> str:
+    """The name of today of a key that dvc.yaml lists: train.method and train.loss may be the sections of today."""
+    new = renamed.RENAMED.get(key, "")
+    return key if new.startswith(f"{key}.") else renamed.key_of(key)
+
+
+def _value(text: str) -> Any:
+    """The value of a text like `train.steps=500`; None where it is not YAML, which another check reports."""
+    with contextlib.suppress(yaml.YAMLError):
+        return yaml.safe_load(text.partition("=")[2])
+    return None
+
+
+def _line(match: re.Match[str]) -> str:
+    return match[1] + _today(match[2])
