@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NoReturn
 
-from kshot import redaction
+from kshot import plugins, redaction
 from kshot.cli import (
     audit,
     data,
@@ -87,7 +87,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
         here = Path.cwd()
-        code: int = options.run(here if options.outside else project_root(here), options)
+        root = here if options.outside else project_root(here)
+        plugins.use_project(root)
+        code: int = options.run(root, options)
     except KeyboardInterrupt:
         return _fail("interrupted; what was finished is kept, run the same command to go on", INTERRUPTED, options)
     except KshotError as error:

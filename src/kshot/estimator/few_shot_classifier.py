@@ -13,6 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.utils.validation import check_is_fitted
 
+from kshot import plugins
 from kshot.classifiers import OWN, SIMPLE_SHOT
 from kshot.classifiers.prototype import prototype_head
 from kshot.classifiers.table import HEADS
@@ -166,7 +167,7 @@ def check_classifier(name: str | None, model: FewShotModel) -> None:
     """Raise ParamsError for a classifier that is not known, or that `model` has no embedding for."""
     if name is None:
         return
-    known = (OWN, SIMPLE_SHOT, *HEADS)
+    known = (OWN, SIMPLE_SHOT, *HEADS, *plugins.names("classifiers"))
     if name not in known:
         near = "".join(f"; did you mean {near}?" for near in get_close_matches(str(name), known, n=1))
         raise ParamsError(f"classifier is {name!r}; needs None or one of {', '.join(known)}{near}")

@@ -6,11 +6,12 @@ from pathlib import Path
 
 import torch
 
+from kshot import plugins
 from kshot.classifiers import OWN
 from kshot.errors import CheckpointError, ParamsError
 from kshot.estimator.few_shot_model import FewShotModel
 from kshot.evaluation.classifier import ANSWERING, Answering, answering_method, answering_of, load_answering
-from kshot.methods.saving import METRIC
+from kshot.methods.saving import METRIC, require_plugins
 from kshot.nets.devices import choose_device
 from kshot.nets.embedding import SETTINGS, load_settings
 from kshot.params.methods import METHODS
@@ -72,7 +73,8 @@ def _answering(folder: Path) -> Answering:
     evaluated = folder.resolve().parent / EVALUATED
     if (evaluated / ANSWERING).is_file() and (found := load_answering(evaluated)).method == name:
         return found
-    if name not in METHODS:
+    require_plugins(folder, settings)
+    if name not in METHODS and plugins.find("methods", name) is None:
         raise ValueError(f"unknown method {name}")
     return answering_of(name, OWN, settings.get("batch_norm", "eval"))
 

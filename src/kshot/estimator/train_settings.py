@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from kshot import plugins
 from kshot.errors import ParamsError
 from kshot.params.losses import LOSSES
 from kshot.params.reader import read_mapping
@@ -58,9 +59,10 @@ def train_settings(changes: Mapping[str, Any], n_classes: int, smallest: int) ->
         raise ParamsError(
             f"loss is {loss} with method {method}; only the method metric is trained by a loss: leave one out"
         )
-    if loss is not None and loss not in LOSSES:
-        hint = "".join(f"; did you mean {name}?" for name in difflib.get_close_matches(str(loss), LOSSES, n=1))
-        raise ParamsError(f"loss is {loss!r}; needs one of {', '.join(LOSSES)}{hint}")
+    known = (*LOSSES, *plugins.names("losses"))
+    if loss is not None and loss not in known:
+        hint = "".join(f"; did you mean {name}?" for name in difflib.get_close_matches(str(loss), known, n=1))
+        raise ParamsError(f"loss is {loss!r}; needs one of {', '.join(known)}{hint}")
     batch = content["train"]["batch"]
     fitted = {"classes_per_batch": min(batch["classes"], n_classes), "images_per_class": min(batch["images"], smallest)}
     classes = changes.get("classes_per_batch", fitted["classes_per_batch"])

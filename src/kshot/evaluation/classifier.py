@@ -7,14 +7,17 @@ from pathlib import Path
 
 import torch
 
+from kshot import plugins
 from kshot.classifiers import OWN, SIMPLE_SHOT, TRANSDUCTIVE
 from kshot.classifiers.head import Head
 from kshot.classifiers.simple_shot import simple_shot_head
 from kshot.classifiers.table import HEADS
+from kshot.errors import CheckpointError, ParamsError
 from kshot.evaluation.own_answers import own_scorer
 from kshot.methods.method import Method
 from kshot.methods.saving import load_method
-from kshot.params.methods import METHODS
+from kshot.params.classifiers import plugin_classifier
+from kshot.params.methods import takes_of
 
 ANSWERING = "answering.json"
 
@@ -25,18 +28,21 @@ class Answering:
     batch_norm, whose statistics it takes: "eval" are those of training and "support" those of the episode's support, so
     that no query helps another, "transductive" those of all queries; thresholds, by support images a class: the
     Euclidean distance to the nearest class mean beyond which a query is unknown, none where none was set; views, of
-    `kshot.nets.shifted_views`, over which each point is the mean."""
+    `kshot.nets.shifted_views`, over which each point is the mean; plugin, what gives a head that is none of kshot's, as
+    `Plugin.given_by`, and None for kshot's; together, whether that one sees all queries of an episode at once."""
 
     method: str
     head: str
     batch_norm: str
     thresholds: dict[int, float] = field(default_factory=dict)
     views: int = 1
+    plugin: str | None = None
+    together: bool = False
 
     @property
     def transductive(self) -> bool:
         """Whether a query's answer depends on the other queries of its episode."""
-        return self.head in TRANSDUCTIVE or self.batch_norm == "transductive"
+        return self.head in TRANSDUCTIVE or self.together or self.batch_norm == "transductive"
 
     @property
     def by(self) -> str:
@@ -56,13 +62,22 @@ def answering_of(method: str, head: str, batch_norm: str, views: int = 1) -> Ans
 
     Methods without an answer of their own take the nearest prototype.
     """
+    found = plugin_classifier(head)
     return Answering(
-        method, "prototype" if head == OWN and not METHODS[method].answers else head, batch_norm, views=views
+        method,
+        "prototype" if head == OWN and not takes_of(method).answers else head,
+        batch_norm,
+        views=views,
+        plugin=found[0].given_by if found else None,
+        together=bool(found and getattr(found[1], "transductive", False)),
     )
 
 
 def answering_method(folder: Path, answering: Answering, device: str | torch.device = "cpu") -> Method:
     """The method saved in `folder`, whose points are as `answering` says. Raises CheckpointError."""
+    if answering.plugin is not None and plugins.find("classifiers", answering.head) is None:
+        needed = plugins.missing("classifiers", answering.head, answering.plugin)
+        raise CheckpointError(f"{folder} holds a model that cannot be asked here: {needed}")
     method = load_method(folder, device)
     method.embedding.views = answering.views
     return method
@@ -74,7 +89,19 @@ def scorer(method: Method, head: str) -> Head:
         return own_scorer(method)
     if head == SIMPLE_SHOT:
         return functools.partial(simple_shot_head, centre=method.centre.cpu())
-    return HEADS[head]
+    found = plugin_classifier(head)
+    return functools.partial(_checked_scores, *found) if found else HEADS[head]
+
+
+def _checked_scores(
+    plugin: plugins.Plugin, head: Head, support: torch.Tensor, labels: torch.Tensor, query: torch.Tensor, n_way: int
+) -> torch.Tensor:
+    """The scores of a plug-in's classifier. Raises ParamsError where they are not (E, Q, n_way)."""
+    scores, wanted = head(support, labels, query, n_way), (*query.shape[:2], n_way)
+    if not isinstance(scores, torch.Tensor) or tuple(scores.shape) != wanted:
+        found = tuple(scores.shape) if isinstance(scores, torch.Tensor) else type(scores).__name__
+        raise ParamsError(f"the {plugin} returned {found}; needs scores of shape {wanted}: (episodes, queries, n_way)")
+    return scores
 
 
 def save_answering(answering: Answering, folder: Path) -> None:
@@ -91,4 +118,5 @@ def load_answering(folder: Path) -> Answering:
     found = json.loads(path.read_text(encoding="utf-8"))
     thresholds = {int(shots): distance for shots, distance in found.get("thresholds", {}).items()}
     method, views = found.get("method", "metric"), found.get("views", 1)
-    return Answering(method, found["head"], found["batch_norm"], thresholds, views)
+    plugin, together = found.get("plugin"), found.get("together", False)
+    return Answering(method, found["head"], found["batch_norm"], thresholds, views, plugin, together)

@@ -38,8 +38,10 @@ class CommitError(Exception):
 
 def tell_failure(flow: Any, flow_run: Any, state: Any) -> None:
     """Tell the addresses of KSHOT_NOTIFY of a retraining that failed."""
+    from kshot import plugins
     from kshot.lifecycle.project import notify
 
+    plugins.use_project(Path(flow_run.parameters["project"]))  # whose notifiers count
     for trouble in notify.failed(flow_run.name, state.message or state.name):
         flow_run_logger(flow_run, flow).warning(trouble)
 

@@ -12,6 +12,7 @@ from prefect.artifacts import create_table_artifact
 from prefect.cache_policies import NO_CACHE
 from prefect.logging.loggers import flow_run_logger
 
+from kshot import plugins
 from kshot.flows import links
 from kshot.flows.output import listener
 from kshot.flows.output import say as say
@@ -51,6 +52,7 @@ def retraining(root: str, allow_unrecorded: bool = False) -> Iterator[Retraining
     it is. Raises Busy, RegistryError.
     """
     project, began = Path(root).resolve(), time.monotonic()
+    plugins.use_project(project)
     with project_lock.hold(project, "kshot retrain"), links.linked_run(project) as live:
         lineage.require_recorded(live.code, allow_unrecorded)
         for sentence in promotion.catch_up(project):

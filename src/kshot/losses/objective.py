@@ -6,12 +6,14 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
+from kshot import plugins
 from kshot.data.batches import split_support
 from kshot.losses.contrastive import contrastive_terms
 from kshot.losses.lifted_structure import generalized_lifted_structure_terms, lifted_structure_terms
 from kshot.losses.n_pair import n_pair_loss
 from kshot.losses.nt_xent import nt_xent_loss
 from kshot.losses.peers import PeerLoss
+from kshot.losses.plugin_loss import PluginLoss
 from kshot.losses.prototypical import prototypical_loss
 from kshot.losses.smooth_ap import smooth_ap_loss
 from kshot.losses.supervised_contrastive import supervised_contrastive_loss
@@ -40,12 +42,18 @@ class Objective(nn.Module):
         super().__init__()
         self.settings = settings
         self.peer: PeerLoss | None = None
-        loss = settings.loss
-        if loss.name in PEERS:
-            self.peer = PeerLoss(loss.name, loss.arguments, n_classes=n_classes, dim=dim, seed=seed)
+        self.others: PluginLoss | None = None
+        loss, made_for = settings.loss, {"n_classes": n_classes, "dim": dim, "seed": seed}
+        if plugin := plugins.find("losses", loss.name, LOSSES):
+            self.others = PluginLoss(plugin, loss.arguments, **made_for)
+        elif loss.name in PEERS:
+            self.peer = PeerLoss(loss.name, loss.arguments, **made_for)
 
     def forward(self, points: Tensor, labels: Tensor, generator: torch.Generator) -> Terms:
         """points (B, D) floating; labels (B,) int64 in [0, n_classes), the images of one class together."""
+        if self.others is not None:
+            found: Terms = self.others(points, labels)
+            return found
         if self.peer is not None:
             return Terms(self.peer(points, labels), None)
         return OURS[self.settings.loss.name](points, labels, self.settings, generator)

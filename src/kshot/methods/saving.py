@@ -1,11 +1,13 @@
 """A trained method as a folder: the embedding's two files, and the method's own weights where it has any."""
 
 from pathlib import Path
+from typing import Any
 
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
+from kshot import plugins
 from kshot.errors import CheckpointError
 from kshot.methods.method import Method
 from kshot.methods.table import build_method
@@ -13,7 +15,7 @@ from kshot.nets.embedding import SETTINGS, WEIGHTS, Embedding, load_settings, sa
 
 OWN_WEIGHTS = "method.safetensors"
 # Of models that are older than methods.
-METRIC = {"name": "metric", "n_way": 2, "k_shot": 1, "arguments": {}}
+METRIC: dict[str, Any] = {"name": "metric", "n_way": 2, "k_shot": 1, "arguments": {}}
 
 
 def save_method(method: Method, folder: Path) -> None:
@@ -27,7 +29,9 @@ def save_method(method: Method, folder: Path) -> None:
 def load_method(folder: Path, device: str | torch.device = "cpu") -> Method:
     """The method saved in `folder`, in evaluation mode. Raises CheckpointError where files miss or do not fit."""
     try:
-        embedding = Embedding(settings := load_settings(folder))
+        settings = load_settings(folder)
+        require_plugins(folder, settings)
+        embedding = Embedding(settings)
         method = build_method(settings.get("method", METRIC), embedding)
         method.embedding.load_state_dict(load_file(folder / WEIGHTS))
         if (folder / OWN_WEIGHTS).exists() or "method" in settings:
@@ -41,3 +45,12 @@ def load_method(folder: Path, device: str | torch.device = "cpu") -> Method:
             f"needs {WEIGHTS}, {SETTINGS} and {OWN_WEIGHTS} of one training"
         ) from error
     return method.to(device=device, memory_format=torch.channels_last).eval()  # type: ignore[call-overload, no-any-return]
+
+
+def require_plugins(folder: Path, settings: dict[str, Any]) -> None:
+    """Raise CheckpointError where the code of a method or a backbone that a plug-in gave is not to be had here."""
+    names = {"backbones": settings["backbone"], "methods": settings.get("method", METRIC)["name"]}
+    for kind, given_by in settings.get("plugins", {}).items():
+        if plugins.find(kind, names[kind]) is None:
+            needed = plugins.missing(kind, names[kind], given_by)
+            raise CheckpointError(f"{folder} holds a model that cannot be asked here: {needed}")

@@ -6,6 +6,7 @@ from typing import Any
 
 from torch import nn
 
+from kshot import plugins
 from kshot.methods.maml import Maml
 from kshot.methods.mann import Mann
 from kshot.methods.matching import Matching
@@ -37,7 +38,11 @@ def describe(chosen: MethodChoice, classes: int) -> dict[str, Any]:
 
 def build_method(described: dict[str, Any], embedding: Embedding) -> Method:
     """The method that `describe` described, over `embedding`; `Method.prepare` makes what training needs besides."""
-    return METHODS[described["name"]](embedding, described["n_way"], described["k_shot"], **described["arguments"])
+    name = described["name"]
+    plugin = plugins.find("methods", name, METHODS)
+    make = plugins.load(plugin) if plugin else METHODS[name]
+    method: Method = make(embedding, described["n_way"], described["k_shot"], **described["arguments"])
+    return method
 
 
 def training_parameters(method: Method) -> list[nn.Parameter]:

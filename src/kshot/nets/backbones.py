@@ -1,4 +1,4 @@
-"""Networks that turn pixels into features: those of `kshot.nets.conv`, and any timm model by name."""
+"""Networks that turn pixels into features: those of `kshot.nets.conv`, of plug-ins, and any timm model by name."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -7,8 +7,10 @@ from pathlib import Path
 from torch import nn
 
 from kshot.errors import ParamsError
-from kshot.nets.conv import NETWORKS, create_network
+from kshot.nets.conv import create_network
+from kshot.nets.plugin_backbone import create_plugin_backbone
 from kshot.nets.pretrained import load_weights
+from kshot.params.backbones import NETWORKS, backbone_plugin
 
 PLAIN = "bilinear"  # how pixels are resized for a network that nobody says more of
 
@@ -46,7 +48,8 @@ def create_backbone(
     for images too small, CheckpointError for weights that cannot be had or do not fit.
     """
     notes: list[str] = []
-    if name in NETWORKS:
+    plugin = backbone_plugin(name)
+    if name in NETWORKS or plugin:
         if start.pretrained:
             raise ParamsError(
                 f"params.yaml: train.network.pretrained is true; {name} has no published weights: set false"
@@ -55,7 +58,7 @@ def create_backbone(
             raise ParamsError(
                 f"params.yaml: train.network.features is {list(features)}; {name} has no named stages: set []"
             )
-        network = create_network(name, channels, size)
+        network = create_plugin_backbone(*plugin, channels, size) if plugin else create_network(name, channels, size)
     else:
         from kshot.nets.timm_models import (
             create_timm_model,  # here, because timm takes seconds and conv4 needs none of it
@@ -77,7 +80,7 @@ def create_backbone(
 def input_of(name: str, *, packed: int, wanted: int | None, trained: bool) -> Input:
     """What the network `name` is to get: `wanted` pixels, else those that its published weights were trained with
     where it is `trained`, else the `packed` ones."""
-    if name in NETWORKS:
+    if name in NETWORKS or backbone_plugin(name):
         return Input(wanted or packed)
     from kshot.nets.timm_models import native_input
 

@@ -12,11 +12,10 @@ CONV4_WIDTHS = {
     CONV4_WIDE: (64, 64, 128, 128),  # C128F of Gidaris and Komodakis 2018, arXiv:1804.09458
     CONV4_STRIDED: (64, 128, 128, 256),  # the stride pays for most of it
 }
-NETWORKS = (CONV4, CONV4_WIDE, CONV4_MAPS, CONV4_STRIDED, *RESNET12)
 
 
 def create_network(name: str, channels: int, size: int) -> nn.Module:
-    """One of NETWORKS: (N, channels, size, size) floating to (N, num_features), its attribute."""
+    """The network `name` of NETWORKS: (N, channels, size, size) floating to (N, num_features), its attribute."""
     if name in RESNET12:
         return resnet12(channels, size, RESNET12[name])
     # Two pools leave the maps that a relation network compares: Sung et al. 2018, figure 2.

@@ -10,6 +10,7 @@ from torch import nn
 from kshot.errors import CheckpointError
 from kshot.nets.backbones import Start, input_of
 from kshot.nets.embedding import Embedding
+from kshot.params.backbones import backbone_plugin
 from kshot.params.schema import Params
 
 
@@ -37,7 +38,8 @@ def settings(params: Params) -> dict[str, Any]:
     """What an embedding says of its network."""
     network, projection = params.train.network, params.train.projection
     asked = input_of(network.backbone, packed=params.ingest.size, wanted=network.input_size, trained=network.is_trained)
-    return {
+    plugin = backbone_plugin(network.backbone)
+    found = {
         "backbone": network.backbone,
         "features": list(network.features),
         "input": asdict(asked),
@@ -47,6 +49,7 @@ def settings(params: Params) -> dict[str, Any]:
         "l2_normalize": projection.l2_normalize,
         "ingest": asdict(params.ingest),
     }
+    return {**found, "plugins": {"backbones": plugin[0].given_by}} if plugin else found
 
 
 def _check_content(path: Path, wanted: str | None) -> None:

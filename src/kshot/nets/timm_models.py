@@ -9,8 +9,9 @@ import torch
 from timm.models import get_pretrained_cfg
 from torch import Tensor, nn
 
+from kshot import plugins
 from kshot.errors import CheckpointError, ParamsError
-from kshot.nets.conv import NETWORKS
+from kshot.params.backbones import NETWORKS
 
 
 def create_timm_model(name: str, *, channels: int, size: int, pretrained: bool) -> nn.Module:
@@ -76,7 +77,7 @@ class Stages(nn.Module):
 
 def _known(name: str) -> None:
     if not timm.is_model(name):
-        near = difflib.get_close_matches(name, [*NETWORKS, *timm.list_models()], n=3)
+        near = difflib.get_close_matches(name, [*NETWORKS, *plugins.names("backbones"), *timm.list_models()], n=3)
         hint = f"the nearest are {', '.join(near)}" if near else "`timm.list_models()` lists them"
         raise ParamsError(f"params.yaml: train.network.backbone is {name!r}, which timm does not know; {hint}")
 

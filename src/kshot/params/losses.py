@@ -8,7 +8,9 @@ import difflib
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from kshot import plugins
 from kshot.params.peer_losses import PEERS
+from kshot.params.plugin_losses import chosen_arguments
 from kshot.params.reader import need
 
 PAIRS = ("all_pairs", "random_pairs", "hard_pairs", "semi_hard_pairs")
@@ -55,9 +57,12 @@ def check_choice(
     l2_normalize: bool,
 ) -> None:
     """Raise ParamsError unless the settings are those that `loss` takes, each in its range."""
-    near = "".join(f"; did you mean {name}?" for name in difflib.get_close_matches(loss, LOSSES, n=1))
-    need(loss in LOSSES, f"train.loss.name is {loss!r}; needs one of {', '.join(LOSSES)}{near}")
-    takes = LOSSES[loss]
+    plugin = plugins.find("losses", loss, LOSSES)
+    if plugin is None:
+        known = (*LOSSES, *plugins.names("losses"))
+        near = "".join(f"; did you mean {name}?" for name in difflib.get_close_matches(loss, known, n=1))
+        need(loss in LOSSES, f"train.loss.name is {loss!r}; needs one of {', '.join(known)}{near}")
+    takes = Takes() if plugin else LOSSES[loss]
     _number("margin", margin, takes.margin, loss, "needs 0 or more", "0.5", lowest=0.0)
     _number("temperature", temperature, takes.temperature, loss, "needs 0.001 to 100", "0.1", 0.001, 100.0)
     _one_of("mining", mining, takes.minings, loss)
@@ -81,7 +86,9 @@ def check_choice(
             "train.loss.mining is distance_weighted, which knows distances on the unit sphere: "
             "set train.projection.l2_normalize: true and train.loss.distance: euclidean",
         )
-    if loss in PEERS:
+    if plugin:
+        chosen_arguments(plugin, plugins.load(plugin), arguments)
+    elif loss in PEERS:
         wrong = PEERS[loss].check(loss, arguments)
         need(not wrong, f"train.loss.arguments: {wrong}")
     else:

@@ -7,6 +7,7 @@ import difflib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from kshot import plugins
 from kshot.params.reader import need
 
 Value = bool | int | float | str
@@ -110,16 +111,37 @@ METHODS: dict[str, Takes] = {
 
 def arguments_of(method: str, given: Mapping[str, Value]) -> dict[str, Value]:
     """Every argument of `method`: those that are given, and the defaults of the others."""
-    return {name: given.get(name, kind.default) for name, kind in METHODS[method].arguments.items()}
+    return {name: given.get(name, kind.default) for name, kind in takes_of(method).arguments.items()}
+
+
+def takes_of(method: str) -> Takes:
+    """What `method` takes: a row of METHODS, or the attribute `takes` of the class that a plug-in gives.
+
+    Raises ParamsError for an unknown name, and for a plug-in that cannot be imported or is no method.
+    """
+    plugin = plugins.find("methods", method, METHODS)
+    if plugin is None:
+        known = (*METHODS, *plugins.names("methods"))
+        near = "".join(f"; did you mean {name}?" for name in difflib.get_close_matches(method, known, n=1))
+        need(method in METHODS, f"train.method.name is {method!r}; needs one of {', '.join(known)}{near}")
+        return METHODS[method]
+    found = plugins.load(plugin)
+    takes = getattr(found, "takes", None)
+    need(
+        isinstance(takes, Takes) and hasattr(found, "has_space"),
+        f"the {plugin} is no method; needs a class of kshot.methods.method.Method with `takes = Takes(...)` of "
+        "kshot.params.methods",
+    )
+    assert isinstance(takes, Takes)
+    need(takes.space == found.has_space, f"the {plugin} says takes.space {takes.space}, has_space {found.has_space}")
+    return takes
 
 
 def check_method(
     method: str, given: Mapping[str, Value], *, n_way: int | None, k_shot: int, classes: int, images: int
 ) -> None:
     """Raise ParamsError unless the settings are those that `method` takes, for batches of classes x images."""
-    near = "".join(f"; did you mean {name}?" for name in difflib.get_close_matches(method, METHODS, n=1))
-    need(method in METHODS, f"train.method.name is {method!r}; needs one of {', '.join(METHODS)}{near}")
-    takes = METHODS[method]
+    takes = takes_of(method)
     for name, value in given.items():
         known = ", ".join(takes.arguments) or "none"
         need(name in takes.arguments, f"train.method.arguments.{name} is no argument of {method}; known are {known}")

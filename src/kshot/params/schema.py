@@ -9,9 +9,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
-from kshot.classifiers import INDUCTIVE, OWN, SIMPLE_SHOT, TRANSDUCTIVE
+from kshot import plugins
+from kshot.classifiers import OWN
 from kshot.params import project_name
-from kshot.params.methods import METHODS
+from kshot.params.classifiers import CLASSIFIERS, plugin_classifier
+from kshot.params.methods import takes_of
 from kshot.params.reader import MissingKeys, build, need, read_mapping
 from kshot.params.renamed import migrate
 from kshot.params.train import Train
@@ -134,9 +136,12 @@ class Evaluate:
     projection_classes: int
 
     def __post_init__(self) -> None:
-        known = (OWN, SIMPLE_SHOT, *INDUCTIVE, *TRANSDUCTIVE)
-        chosen = self.classifier
-        need(chosen in known, f"evaluate.classifier is {chosen!r}; needs one of {', '.join(known)}")
+        if plugin_classifier(self.classifier) is None:
+            known = (*CLASSIFIERS, *plugins.names("classifiers"))
+            need(
+                self.classifier in CLASSIFIERS,
+                f"evaluate.classifier is {self.classifier!r}; needs one of {', '.join(known)}",
+            )
         share = self.accept_known
         need(0 < share <= 1, f"evaluate.accept_known is {share}; needs to lie above 0 and be at most 1")
         for key in ("confused_pairs", "projection_classes"):
@@ -212,13 +217,13 @@ class Params:
     def _check_answers(self) -> None:
         method, classifier = self.train.method.name, self.evaluate.classifier
         need(
-            METHODS[method].space or classifier == OWN,
+            takes_of(method).space or classifier == OWN,
             f"evaluate.classifier is {classifier}; {method} adapts the network to each episode and has no space that "
             f"another classifier could answer on: set {OWN}",
         )
         views = self.evaluate.views
         need(
-            views == 1 or METHODS[method].space,
+            views == 1 or takes_of(method).space,
             f"evaluate.views is {views}; {method} adapts the network to each episode and embeds nothing before: set 1",
         )
         need(
@@ -248,7 +253,11 @@ def recorded_ingest(settings: Mapping[str, Any]) -> Ingest:
 
 
 def load_params(path: Path) -> Params:
-    """Read and check `path`. Raises ParamsError with the key, what it holds and what it needs."""
+    """Read and check `path`, of the project whose plug-ins count from now on.
+
+    Raises ParamsError with the key, what it holds and what it needs.
+    """
+    plugins.use_project(path.parent)
     return params_from(read_mapping(path))
 
 

@@ -4,8 +4,9 @@ import dataclasses
 from typing import Literal
 
 from kshot.params.augment import Augment, TaskAugment
+from kshot.params.backbones import backbone_plugin
 from kshot.params.losses import check_choice
-from kshot.params.methods import METHODS, check_method
+from kshot.params.methods import check_method, takes_of
 from kshot.params.peer_losses import PEERS
 from kshot.params.reader import need
 from kshot.params.train_sections import (
@@ -42,6 +43,7 @@ class Train:
     validation: ValidationSchedule
 
     def __post_init__(self) -> None:
+        backbone_plugin(self.network.backbone)
         self._check_loss()
         self._check_method()
         self._check_projection()
@@ -72,7 +74,7 @@ class Train:
         if adaptation == "full":
             return
         need(
-            METHODS[self.method.name].space,
+            takes_of(self.method.name).space,
             f"{how}; {self.method.name} changes the whole network for each episode: set full",
         )
         need(
@@ -97,7 +99,7 @@ class Train:
             images=self.batch.images,
         )
         need(
-            METHODS[chosen.name].space or not self.batch.mine_every,
+            takes_of(chosen.name).space or not self.batch.mine_every,
             f"train.batch.mine_every is {self.batch.mine_every}; {chosen.name} adapts the network to each episode and "
             "has no space in which classes are near each other: set 0",
         )

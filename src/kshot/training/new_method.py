@@ -3,6 +3,7 @@
 from collections.abc import Collection
 from typing import NamedTuple
 
+from kshot import plugins
 from kshot.methods.method import Method
 from kshot.methods.table import build_method, describe
 from kshot.nets.adaptation import adapt
@@ -32,4 +33,6 @@ def new_method(embedding: Embedding, train: Train, trained_on: Collection[str]) 
     }
     method = build_method(embedding.settings["method"], embedding)
     embedding.settings["batch_norm"] = method.batch_norm
+    if plugin := plugins.find("methods", train.method):
+        embedding.settings.setdefault("plugins", {})["methods"] = plugin.given_by
     return NewMethod(method, learning)

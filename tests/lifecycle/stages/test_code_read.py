@@ -13,6 +13,7 @@ import pytest
 import kshot
 from kshot.errors import StageFailed
 from kshot.lifecycle.stages import code_read
+from kshot.lifecycle.tracking import code_closure
 
 SOURCE = Path(kshot.__file__).parents[1]
 STAGES = ("ingest", "split", "validate", "episodes", "embed", "train", "evaluate")
@@ -99,7 +100,7 @@ def test_code_of_the_project_lies_in_its_src_and_never_hides_the_kshot_that_is_i
     (tmp_path / "src/shop/loss.py").write_text("one = 1\n")
     (tmp_path / "src/kshot").mkdir()
     (tmp_path / "src/kshot/errors.py").write_text("another = 1\n")
-    found = code_read.closure("shop.loss", code_read.folders(tmp_path))
+    found = code_closure.closure("shop.loss", code_closure.folders(tmp_path))
     assert found == {"shop/loss.py": hashlib.md5(b"one = 1\n").hexdigest()}
     expected = hashlib.md5((installed / "kshot/errors.py").read_bytes()).hexdigest()
     assert code_read.fingerprints(tmp_path, "train")["kshot/errors.py"] == expected
@@ -138,7 +139,7 @@ def test_what_python_imports_for_a_stage_is_among_its_fingerprints(stage: str, t
     ended = subprocess.run([sys.executable, "-c", ask], capture_output=True, text=True, check=True)
     files = {Path(file).relative_to(SOURCE).as_posix() for file in ended.stdout.split()}
     named = code_read.fingerprints(tmp_path, stage)
-    empty = {name for name in files if not code_read._parsed((SOURCE / name).read_bytes())[1]}
+    empty = {name for name in files if not code_closure.parsed((SOURCE / name).read_bytes())[1]}
     assert files - empty - set(named) == set()
     assert len(files & set(named)) > 20
 

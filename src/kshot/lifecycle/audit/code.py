@@ -9,17 +9,17 @@ from kshot.lifecycle.data.dvc_cache import shown
 from kshot.lifecycle.project import git
 from kshot.lifecycle.project.broken import Broken, NotChecked, NotRecorded
 from kshot.lifecycle.project.files import file_md5
-from kshot.lifecycle.stages import code_read
-from kshot.lifecycle.tracking import installed, lineage
+from kshot.lifecycle.tracking import code_closure, installed, lineage, plugin_code
+from kshot.lifecycle.tracking.code_closure import PACKAGE
 from kshot.lifecycle.tracking.uncommitted import LEFT_OUT, PATCH
 
-SOURCE_FOLDER = "src"
+SOURCE_FOLDER, MISSING = "src", "missing"
 
 
 def code(subject: Subject) -> str:
-    """Commit and difference, or the kshot that is installed, give file by file the code that the stages read.
+    """Commit and difference, kshot and the plug-ins that are installed give file by file what the stages read of code.
 
-    Raises Broken where they do not, NotChecked where another kshot is installed than made the version.
+    Raises Broken where they do not, NotChecked where another version is installed than made the model.
     """
     commit, patch = source(subject)
     if not _is_kept(subject.root, commit):
@@ -28,7 +28,7 @@ def code(subject: Subject) -> str:
             f"`git tag model-{subject.version} {commit[:10]}`",
             commit,
         )
-    read = recorded(subject)
+    read, installed_plugins = _apart(recorded(subject))
     found = _hashes(subject, commit, patch, [in_project(name) for name in read])
     packaged = [name for name in read if is_packaged(name)]
     if made_by(subject).installed == installed.SOURCE and any(in_project(name) in found for name in packaged):
@@ -46,32 +46,60 @@ def code(subject: Subject) -> str:
     out = left_out(subject)
     not_stored = f"; uncommitted and not stored: {shown(out)}" if out else ""
     words = f"{how}: all {len(own)} code files match{not_stored}" if own or not packaged else f"{how}{not_stored}"
-    return f"{words}; {_installed(subject, {name: read[name] for name in packaged})}" if packaged else words
+    if packaged:
+        files = {name: read[name] for name in packaged}
+        here = {name: _md5(code_closure.folders(Path())[0] / name) for name in files}
+        words = f"{words}; {_installed(PACKAGE, made_by(subject), installed.package(files), files, here)}"
+    made_with = installed.plugins_of(subject.tags)
+    for name, files in installed_plugins.items():
+        now = installed.plugins(f"{name}{plugin_code.BETWEEN}{file}" for file in files)[name]
+        places = plugin_code.installed_files(name, *(file.partition("/")[0].removesuffix(".py") for file in files))
+        here = {file: _md5(places[file]) if file in places else MISSING for file in files}
+        words = f"{words}; {_installed(name, made_with.get(name, installed.UNKNOWN), now, files, here)}"
+    return words
 
 
-def _installed(subject: Subject, read: dict[str, str]) -> str:
-    """The kshot that is installed here holds the files that the stages read. Raises Broken, NotChecked, NotRecorded."""
-    then, now = made_by(subject), installed.package(read)
-    other = sorted(name for name, md5 in read.items() if _md5_here(name) != md5)
+def _apart(read: dict[str, str]) -> tuple[dict[str, str], dict[str, dict[str, str]]]:
+    """The files of kshot and of the project; and by distribution those of plug-ins that are installed."""
+    ours: dict[str, str] = {}
+    others: dict[str, dict[str, str]] = {}
+    for name, md5 in read.items():
+        if distribution := plugin_code.distribution_of(name):
+            others.setdefault(distribution, {})[name.partition(plugin_code.BETWEEN)[2]] = md5
+        else:
+            ours[name] = md5
+    return ours, others
+
+
+def _installed(
+    what: str, then: installed.Package, now: installed.Package, read: dict[str, str], here: dict[str, str]
+) -> str:
+    """`what`, a distribution, holds here the files that the stages read. Raises Broken, NotChecked, NotRecorded."""
+    other = sorted(name for name, md5 in read.items() if here[name] != md5)
     if not other:
         whole = ", which are those of its wheel" if now.installed == installed.WHEEL else ""
-        return f"kshot {then.version}: all {len(read)} code files match those installed here{whole}"
+        return f"{what} {then.version}: all {len(read)} code files match those installed here{whole}"
+    if now == installed.UNKNOWN:
+        raise NotChecked(
+            f"{what} {then.version} ({then.installed}) made it, and {what} is not installed here; audit with it "
+            f"installed to check it: pip install {what}=={then.version}"
+        )
     if then.installed == installed.EDITED:
         raise NotRecorded(
-            f"it was made by an installed kshot {then.version} whose files had been edited, and nobody kept them: "
+            f"it was made by an installed {what} {then.version} whose files had been edited, and nobody kept them: "
             f"{shown(other)}"
         )
     if then == now and now.installed == installed.WHEEL:
         raise Broken(
-            f"the wheel of kshot {then.version} that is installed here does not give the code that the stages read: "
+            f"the wheel of {what} {then.version} that is installed here does not give the code that the stages read: "
             f"{shown(other)} {'is' if len(other) == 1 else 'are'} not as recorded",
             ", ".join(f"{name} {read[name][:8]}" for name in other[:3]),
-            ", ".join(f"{name} {_md5_here(name)[:8]}" for name in other[:3]),
+            ", ".join(f"{name} {here[name][:8]}" for name in other[:3]),
         )
     raise NotChecked(
-        f"kshot {then.version} ({then.installed}) made it, and kshot {now.version} ({now.installed}) is installed "
-        f"here, where {shown(other)} {'differs' if len(other) == 1 else 'differ'}; audit with kshot {then.version} "
-        f"installed to check it: pip install kshot=={then.version}"
+        f"{what} {then.version} ({then.installed}) made it, and {what} {now.version} ({now.installed}) is installed "
+        f"here, where {shown(other)} {'differs' if len(other) == 1 else 'differ'}; audit with {what} {then.version} "
+        f"installed to check it: pip install {what}=={then.version}"
     )
 
 
@@ -82,14 +110,13 @@ def made_by(subject: Subject) -> installed.Package:
     )
 
 
-def _md5_here(name: str) -> str:
-    path = code_read.folders(Path())[0] / name
-    return file_md5(path) if path.is_file() else "missing"
+def _md5(path: Path) -> str:
+    return file_md5(path) if path.is_file() else MISSING
 
 
 def is_packaged(name: str) -> bool:
     """Whether the file is one of kshot's package, by its name in a fingerprint."""
-    return name.startswith(f"{code_read.PACKAGE}/")
+    return name.startswith(f"{PACKAGE}/")
 
 
 def in_project(name: str) -> str:

@@ -6,10 +6,12 @@ import urllib.request
 import warnings
 from collections.abc import Sequence
 
+from kshot import plugins
 from kshot.redaction import redacted
 
 NAME = "KSHOT_NOTIFY"
 TIMEOUT_S = 10.0
+WEBHOOKS = ("http", "https")
 PREFECTS_WORDS = "Flow run encountered an exception: "
 
 
@@ -17,8 +19,8 @@ def failed(run: str, reason: str) -> list[str]:
     """Tell every address of KSHOT_NOTIFY that the flow run `run` failed; the troubles that kept some from hearing.
 
     The addresses stand there with spaces between them: `http://` and `https://` are posted a JSON object with title,
-    text, run and reason; everything else is an address of Apprise's (slack://, mailto://, ntfy://, ...). Never raises:
-    what failed is the news, not the telling.
+    text, run and reason; `NAME://` with the name of a notifier of a plug-in is given to that; everything else is an
+    address of Apprise's (slack://, mailto://, ntfy://, ...). Never raises: what failed is the news, not the telling.
     """
     reason = reason.removeprefix(PREFECTS_WORDS)
     return send("kshot: a retraining failed", f"{run}: {reason}", {"run": run, "reason": reason})
@@ -30,7 +32,7 @@ def send(title: str, text: str, facts: dict[str, str]) -> list[str]:
     troubles = []
     for address in addresses():
         try:
-            _post(address, title, text, facts) if is_webhook(address) else _apprise(address, title, text)
+            _tell(address, title, text, facts)
         except Exception as error:
             what = redacted(str(error))
             troubles.append(f"{address.split(':')[0]} address of {NAME} did not take the news: {what}")
@@ -44,7 +46,17 @@ def addresses() -> Sequence[str]:
 
 def is_webhook(address: str) -> bool:
     """Whether the address takes a plain JSON request."""
-    return address.startswith(("http://", "https://"))
+    return address.partition("://")[0] in WEBHOOKS
+
+
+def _tell(address: str, title: str, text: str, facts: dict[str, str]) -> None:
+    plugin = plugins.find("notifiers", address.partition("://")[0], WEBHOOKS)
+    if plugin is not None:
+        plugins.load(plugin)(address, title, text, facts)
+    elif is_webhook(address):
+        _post(address, title, text, facts)
+    else:
+        _apprise(address, title, text)
 
 
 def _post(address: str, title: str, text: str, facts: dict[str, str]) -> None:

@@ -11,6 +11,7 @@ from typing import Any
 
 import yaml
 
+from kshot import plugins
 from kshot.errors import ParamsError
 from kshot.lifecycle.project.files import file_md5
 from kshot.lifecycle.project.tables import facts
@@ -49,6 +50,7 @@ def plan(
     one that names a mapping replaces the mapping. WEIGHTS follows from the file. Settings may have their old names:
     changes have those of today, and the file keeps its own. Raises ParamsError unless the result as a whole is sound.
     """
+    plugins.use_project(root)
     path = root / PARAMS
     document, old = _read_with_comments(path), reader.read_mapping(path)
     if overlay is not None:

@@ -18,8 +18,8 @@ from kshot.lifecycle.data.dvc_cache import folder_md5
 from kshot.lifecycle.pipeline import graph
 from kshot.lifecycle.project import layout
 from kshot.lifecycle.project.files import file_md5
-from kshot.lifecycle.stages import code_read
-from kshot.lifecycle.tracking import installed, lineage
+from kshot.lifecycle.tracking import code_closure, installed, lineage, plugin_code
+from kshot.lifecycle.tracking.code_closure import PACKAGE
 from kshot.params.renamed import at
 from kshot.redaction import redacted
 
@@ -44,14 +44,17 @@ class Difference:
         return f"{self.what}: {self.there} there, {self.here} here"
 
 
-def inputs(subject: Subject, tree: Path, package: Path | None = None) -> tuple[Difference, ...]:
+def inputs(
+    subject: Subject, tree: Path, package: Path | None = None, packages: Path | None = None
+) -> tuple[Difference, ...]:
     """What of code, settings and data in `tree` is not what dvc.lock says the stages read; () if all is.
 
     `package`: the folder that kshot is imported from; None: that of `tree`, or where there is none the one in use.
+    `packages`: the folder that plug-ins are imported from; None: those in use.
     """
     found = []
     for name, md5 in sorted(code.recorded(subject).items()):
-        path = _place(tree, name, package)
+        path = _place(tree, name, package, packages)
         here = file_md5(path)[:8] if path.exists() else NOTHING
         if here != md5[:8]:
             found.append(Difference(name, md5[:8], here))
@@ -67,11 +70,17 @@ def inputs(subject: Subject, tree: Path, package: Path | None = None) -> tuple[D
     return tuple(dict.fromkeys(found))
 
 
-def _place(tree: Path, name: str, package: Path | None) -> Path:
-    """The file that a stage in `tree` reads for `name` of `code.recorded`: kshot's own may be installed only."""
+def _place(tree: Path, name: str, package: Path | None, packages: Path | None) -> Path:
+    """The file that a stage in `tree` reads for `name` of `code.recorded`: it may be installed only."""
     if code.is_packaged(name):
-        clone = tree / code.in_project(code_read.PACKAGE)
-        return (package or (clone.parent if clone.is_dir() else code_read.folders(tree)[0])) / name
+        clone = tree / code.in_project(PACKAGE)
+        return (package or (clone.parent if clone.is_dir() else code_closure.folders(tree)[0])) / name
+    if distribution := plugin_code.distribution_of(name):
+        file = name.partition(plugin_code.BETWEEN)[2]
+        if packages is not None:
+            return packages / file
+        top = file.partition("/")[0].removesuffix(".py")
+        return plugin_code.installed_files(distribution, top).get(file, tree / NOTHING / file)
     return tree / code.in_project(name)
 
 
@@ -111,16 +120,16 @@ def other_version(made_by: installed.Package) -> tuple[Difference, ...]:
     """The version of kshot, where another one is installed here than the wheel that made a model."""
     here = installed.package([])
     other = made_by.installed in INSTALLED and here.version != made_by.version
-    return (Difference(code_read.PACKAGE, made_by.version, here.version),) if other else ()
+    return (Difference(PACKAGE, made_by.version, here.version),) if other else ()
 
 
 def install(
     there: dict[str, Any], folder: Path, variables: dict[str, str], made_by: installed.Package
-) -> tuple[dict[str, Any], Path | None]:
-    """Install the recorded packages into `folder`, let `variables` name it, and return what is then there.
+) -> tuple[dict[str, Any], Path]:
+    """Install the recorded packages into `folder`, let `variables` name it; returns what is then there, and where.
 
-    A model that an installed kshot made gets that version of it too, and its folder is returned besides. Raises
-    NotReproduced with the installer's last words, where a package is no longer to be had.
+    A model that an installed kshot made gets that version of it too. Raises NotReproduced with the installer's last
+    words, where a package is no longer to be had.
     """
     uv = shutil.which("uv", path=variables["PATH"])
     if uv is None:
@@ -128,9 +137,8 @@ def install(
     wanted = "".join(
         f"{name}=={version}\n" for name, version in there["packages"].items() if name.lower() not in NO_MATTER
     )
-    packaged = made_by.installed in INSTALLED
-    if packaged:
-        wanted += f"{code_read.PACKAGE}=={made_by.version}\n"
+    if made_by.installed in INSTALLED:
+        wanted += f"{PACKAGE}=={made_by.version}\n"
     folder.mkdir(parents=True)
     (folder / "requirements.txt").write_text(wanted, encoding="utf-8")
     python = folder / "environment/bin/python"
@@ -146,14 +154,12 @@ def install(
     # The tree's code may not know to tell. In a folder of its own: beside an installed kshot lie all other packages.
     asks = folder / "asks"
     asks.mkdir()
-    (asks / code_read.PACKAGE).symlink_to(Path(lineage.__file__).resolve().parents[2])
+    (asks / PACKAGE).symlink_to(Path(lineage.__file__).resolve().parents[2])
     ours = {**variables, "PYTHONPATH": str(asks)}
     ended = subprocess.run([str(python), "-c", ASK], env=ours, capture_output=True, text=True, check=False)
     if ended.returncode:
         raise NotReproduced(f"the recorded packages do not work here: {ended.stderr.strip().splitlines()[-1]}")
     found: dict[str, Any] = json.loads(ended.stdout)
-    if not packaged:
-        return found, None
     place = subprocess.run([str(python), "-c", PLACE], env=variables, capture_output=True, text=True, check=True)
     return found, Path(place.stdout.strip())
 

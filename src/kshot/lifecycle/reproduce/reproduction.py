@@ -20,8 +20,8 @@ from kshot.lifecycle.project.processes import OnOutput
 from kshot.lifecycle.reproduce import comparison, difference, tree
 from kshot.lifecycle.reproduce.comparison import EXACT, Accuracy, Weights
 from kshot.lifecycle.reproduce.difference import Difference
-from kshot.lifecycle.stages.code_read import PACKAGE
-from kshot.lifecycle.tracking import lineage
+from kshot.lifecycle.tracking import lineage, plugin_code
+from kshot.lifecycle.tracking.code_closure import PACKAGE
 
 IDENTICAL, WITHIN, OTHERWISE = "identical", "within tolerance", "not reproduced"
 # Outputs that say how long something took, or when; of them only what another stage reads can be compared.
@@ -92,13 +92,13 @@ def reproduce(
             commit = tree.git(place, "rev-parse", "HEAD").strip()
             variables = difference.environment(kept, device, place)
             here = lineage.environment() | {"threads": variables.get("OMP_NUM_THREADS", "")}
-            made_by, package = code.made_by(subject), None
+            made_by, packages = code.made_by(subject), None
             if install:
-                packages = Path(scratch) / "packages"
-                found, package = difference.install(kept, packages, variables, made_by)
+                found, packages = difference.install(kept, Path(scratch) / "packages", variables, made_by)
                 here = found | {"threads": here["threads"]}
+            package = packages if made_by.installed in difference.INSTALLED else None
             other = () if package else difference.other_version(made_by)
-            changed = difference.inputs(subject, place, package)
+            changed = difference.inputs(subject, place, package, packages)
             if changed:
                 raise NotReproduced(_changed(subject, (*other, *changed)))
             version = subject.tag("data_version")
@@ -176,6 +176,8 @@ def _changed(subject: Subject, changed: tuple[Difference, ...]) -> str:
     more = f" and {len(changed) - 5} more" if len(changed) > 5 else ""
     first = changed[0]
     remedy = f"; --install takes kshot {first.there}, which made it" if first.what == PACKAGE else ""
+    if distribution := plugin_code.distribution_of(first.what):
+        remedy = f"; --install takes the {distribution} that made it, where an index has it"
     return (
         f"version {subject.version} was not built again, because what the record gives is not what the stages read: "
         f"{'; '.join(map(str, changed[:5]))}{more}; "

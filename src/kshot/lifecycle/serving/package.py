@@ -9,7 +9,7 @@ import re
 import shutil
 import sys
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from importlib import metadata
 from pathlib import Path
@@ -20,11 +20,14 @@ import pandas as pd
 from PIL import Image
 
 import kshot
+from kshot import plugins
 from kshot.evaluation.classifier import load_answering, save_answering
 from kshot.lifecycle.data.packed import read_images, read_manifest
 from kshot.lifecycle.project import layout
-from kshot.lifecycle.serving import model_manifest
+from kshot.lifecycle.serving import model_manifest, plugin_copy
 from kshot.lifecycle.tracking import store
+from kshot.nets.embedding import load_settings
+from kshot.plugins import Plugin
 
 EMBEDDING = layout.EMBEDDING
 MODEL_CODE = Path(__file__).with_name("served_model.py")
@@ -46,6 +49,7 @@ def log_model(root: Path, model: Path, run_id: str, tags: Mapping[str, str] | No
     `tags`: those that the version is going to bear; the manifest seals them too.
     """
     store.connect(root)
+    plugins.use_project(root)
     import mlflow
     from mlflow.models import ModelSignature
     from mlflow.types import ColSpec, Schema
@@ -66,20 +70,23 @@ def log_model(root: Path, model: Path, run_id: str, tags: Mapping[str, str] | No
             ]
         ),
     )
+    answering = load_answering(root / layout.EVALUATION)
+    others = plugin_copy.needed(root, load_settings(model), answering.head)
+    pinned = [f"{name}=={metadata.version(name)}" for name in NEEDS]
     with (
         tempfile.TemporaryDirectory() as scratch,
-        importable(package := science(Path(scratch))),
+        importable(package := science(Path(scratch), others, plugin_copy.files(root, others))),
         mlflow.start_run(run_id=run_id, log_system_metrics=False),
     ):
         # MLflow keeps a folder under its own name, whatever the name that the code asks for it by.
         shutil.copytree(model, Path(scratch) / EMBEDDING)
-        save_answering(load_answering(root / layout.EVALUATION), Path(scratch) / EMBEDDING)
+        save_answering(answering, Path(scratch) / EMBEDDING)
         info = mlflow.pyfunc.log_model(
             name="model",
             python_model=str(package.with_name(MODEL_CODE.name)),
             artifacts={EMBEDDING: str(Path(scratch) / EMBEDDING)},
             code_paths=[str(package)],
-            pip_requirements=[f"{name}=={metadata.version(name)}" for name in NEEDS],
+            pip_requirements=[*pinned, *(one for one in plugin_copy.requirements(root, others) if one not in pinned)],
             signature=signature,
             input_example=example(root, model),
         )
@@ -87,20 +94,24 @@ def log_model(root: Path, model: Path, run_id: str, tags: Mapping[str, str] | No
     return Logged(str(info.model_uri), sealed)
 
 
-def science(folder: Path) -> Path:
+def science(folder: Path, others: Collection[Plugin] = (), copied: Mapping[str, Path] | None = None) -> Path:
     """Write the code that answers, and none of the services, into `folder`: a package, and the model's file beside it.
 
-    The package is named after its content. So a version answers with its own code, whatever kshot is installed, and
-    two versions load in one process.
+    others, copied: the plug-ins that the model answers with, and their files. The package is named after its content.
+    So a version answers with its own code, whatever kshot is installed, and two versions load in one process.
     """
     source = Path(kshot.__file__).parent
     files = {file.relative_to(source): file.read_text(encoding="utf-8") for file in sorted(source.rglob("*.py"))}
     kept = {place: text for place, text in files.items() if place.parts[0] not in SERVICES}
-    content = "".join(f"{place.as_posix()}\n{text}" for place, text in kept.items())
-    package = folder / f"kshot_{hashlib.sha256(content.encode()).hexdigest()[:12]}"
+    digest = hashlib.sha256("".join(f"{place.as_posix()}\n{text}" for place, text in kept.items()).encode())
+    for name, path in (copied or {}).items():
+        digest.update(name.encode() + path.read_bytes())
+    package = folder / f"kshot_{digest.hexdigest()[:12]}"
     for place, text in kept.items():
         (package / place).parent.mkdir(parents=True, exist_ok=True)
         (package / place).write_text(IMPORT.sub(rf"\1{package.name}", text), encoding="utf-8")
+    if others:
+        plugin_copy.write(package, others, copied or {})
     code = IMPORT.sub(rf"\1{package.name}", MODEL_CODE.read_text(encoding="utf-8"))
     (folder / MODEL_CODE.name).write_text(code, encoding="utf-8")
     return package

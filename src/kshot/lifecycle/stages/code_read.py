@@ -4,19 +4,14 @@
 So DVC runs a stage again when a file that it uses changed, and says which one, wherever kshot is installed.
 """
 
-import ast
-import functools
-import hashlib
 import json
-from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-import kshot
-from kshot.errors import StageFailed
 from kshot.lifecycle.project import layout
 from kshot.lifecycle.project.files import file_md5, write_text
+from kshot.lifecycle.tracking import plugin_code
+from kshot.lifecycle.tracking.code_closure import PACKAGE, closure, folders
 
-PACKAGE = "kshot"
 STAGES = f"{PACKAGE}.lifecycle.stages"
 
 
@@ -35,7 +30,7 @@ def refresh(root: Path, stage: str) -> None:
 
 
 def renew(root: Path, stage: str) -> None:
-    """Write the fingerprints again where one of the files in them has other content now.
+    """Write the fingerprints again where one of the files in them has other content now, or a plug-in was chosen.
 
     DVC reads them after the stage, so that also a plain `dvc repro` records the code that ran.
     """
@@ -44,108 +39,22 @@ def renew(root: Path, stage: str) -> None:
         return
     where = folders(root)
     written: dict[str, str] = json.loads(path.read_text(encoding="utf-8"))
+    others = plugin_code.fingerprints(root, stage)
+    if any(written.get(name) != md5 for name, md5 in others.items()):
+        refresh(root, stage)
+        return
     for name, md5 in written.items():
-        if not any((folder / name).is_file() and file_md5(folder / name) == md5 for folder in where):
-            refresh(root, stage)
-            return
+        if name in others or any((folder / name).is_file() and file_md5(folder / name) == md5 for folder in where):
+            continue
+        refresh(root, stage)
+        return
 
 
 def fingerprints(root: Path, stage: str) -> dict[str, str]:
     """Name to md5 of each file that `stage` reads, sorted: "kshot/losses/triplet.py", never an absolute path.
 
-    Names of the project's own code are relative to its src/. An `__init__.py` without code is left out. Raises
-    StageFailed for a file that is no Python.
+    Names of the project's own code are relative to its src/; those of plug-ins are as `plugin_code.fingerprints`. An
+    `__init__.py` without code is left out. Raises StageFailed for a file that is no Python.
     """
-    return closure(f"{STAGES}.{stage}", folders(root))
-
-
-def folders(root: Path) -> tuple[Path, ...]:
-    """Where modules are looked for: the folder of the kshot that is imported here, then the project's src/."""
-    return Path(kshot.__file__).resolve().parents[1], root.resolve() / "src"
-
-
-def closure(module: str, where: Sequence[Path]) -> dict[str, str]:
-    """Name to md5 of the files that importing `module` reads, directly or not, at the top or inside a function.
-
-    A name that a package imports on first use is looked up in the `__init__.pyi` beside it.
-    """
-    todo, found, seen = [module], {}, set()
-    while todo:
-        name = todo.pop()
-        if name in seen:
-            continue
-        seen.add(name)
-        # Importing a.b.c runs a and a.b too.
-        todo += [name.rpartition(".")[0]] if "." in name else []
-        place = _file(name, where)
-        if place is None:
-            continue  # of another package, or a name of a module and no module
-        folder, path = place
-        content = path.read_bytes()
-        try:
-            imports, holds_code = _parsed(content)
-        except (SyntaxError, ValueError) as error:
-            raise StageFailed(f"{path} is no Python that can be run: {error}; repair it, then run again") from error
-        package = name if path.name == "__init__.py" else name.rpartition(".")[0]
-        for level, origin, names in imports:
-            todo += _modules(_absolute(level, origin, package), names, where)
-        if holds_code:
-            found[path.relative_to(folder).as_posix()] = hashlib.md5(content).hexdigest()
+    found = closure(f"{STAGES}.{stage}", folders(root)) | plugin_code.fingerprints(root, stage)
     return dict(sorted(found.items()))
-
-
-def _modules(origin: str, names: Sequence[str], where: Sequence[Path]) -> Iterator[str]:
-    """The modules that `from origin import names` may load; names that are none lead nowhere."""
-    yield origin
-    yield from (f"{origin}.{name}" for name in names)
-    place = _file(origin, where)
-    stub = place[1].with_suffix(".pyi") if place else None
-    if stub is None or not stub.is_file():
-        return
-    for level, module, imported in _parsed(stub.read_bytes())[0]:
-        if "*" in names or set(names) & set(imported):
-            yield _absolute(level, module, origin)
-            yield from (f"{_absolute(level, module, origin)}.{name}" for name in imported if name in names)
-
-
-def _absolute(level: int, module: str, package: str) -> str:
-    """The full name of a module that code of `package` imports with `level` dots."""
-    if level == 0:
-        return module
-    above = package.split(".")[: len(package.split(".")) - level + 1]
-    return ".".join([*above, *filter(None, [module])])
-
-
-def _file(module: str, where: Sequence[Path]) -> tuple[Path, Path] | None:
-    """The folder that a module was found in, and its file; of the first folder that has its package.
-
-    Of the first of `where` only kshot counts: an installed kshot has every other package beside it.
-    """
-    top, *below = module.split(".")
-    for place, folder in enumerate(where):
-        if place == 0 and top != PACKAGE:
-            continue
-        package = folder / top
-        if package.is_dir() or package.with_suffix(".py").is_file():
-            path = package.joinpath(*below)
-            files = (path.with_name(f"{path.name}.py"), path / "__init__.py")
-            return next(((folder, file) for file in reversed(files) if file.is_file()), None)
-    return None
-
-
-@functools.lru_cache(maxsize=1024)
-def _parsed(content: bytes) -> tuple[tuple[tuple[int, str, tuple[str, ...]], ...], bool]:
-    """The imports of a file, each (dots, module, names), and whether it holds more than a docstring."""
-    tree = ast.parse(content)
-    found: list[tuple[int, str, tuple[str, ...]]] = []
-    todo: list[ast.AST] = [tree]
-    while todo:
-        node = todo.pop()
-        if isinstance(node, ast.Import):
-            found += [(0, alias.name, ()) for alias in node.names]
-        elif isinstance(node, ast.ImportFrom):
-            found.append((node.level, node.module or "", tuple(alias.name for alias in node.names)))
-        elif not isinstance(node, ast.expr):  # no expression holds an import
-            todo += ast.iter_child_nodes(node)
-    code = any(not (isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)) for node in tree.body)
-    return tuple(found), code

@@ -20,7 +20,7 @@ from kshot.methods.saving import load_method
 from kshot.nets.embedding import load_settings
 from kshot.nets.memory import keep_freed_memory
 from kshot.nets.points import Points
-from kshot.params.methods import METHODS
+from kshot.params.methods import takes_of
 from kshot.params.schema import Params
 
 # How the ends of intervals follow from the episodes: 1, which no file names, by Student's t alone; 2 by
@@ -41,7 +41,7 @@ def run(root: Path, params: Params) -> None:
     write_tables(folder, answers, params.evaluate.confused_pairs)
     classes = of_splits(read_classes(root), ["test"])
     upright = classes[classes["rotation"] == 0]
-    has_space = METHODS[answering.method].space
+    has_space = takes_of(answering.method).space
     drawn = params.evaluate.projection_classes if has_space else 0
     projection(root, answers, upright, drawn).to_csv(folder / "projection.csv", index=False)
     scores = accuracy(answers)
@@ -79,7 +79,9 @@ def write_tables(folder: Path, answers: Answers, confused_pairs: int) -> None:
 
 def described(answering: Answering) -> dict[str, Any]:
     """How the figures came about, in metrics.json."""
-    how = {key: value for key, value in asdict(answering).items() if key != "thresholds"}
+    how = {key: value for key, value in asdict(answering).items() if key not in ("thresholds", "plugin", "together")}
+    if answering.plugin is not None:
+        how["plugin"] = answering.plugin
     return {**how, "by": answering.by, "transductive": answering.transductive}
 
 

@@ -29,6 +29,7 @@ from kshot.lifecycle.data.packed import (
 from kshot.lifecycle.project import layout
 from kshot.lifecycle.stages.entry import stage_main
 from kshot.lifecycle.stages.features import inputs_of
+from kshot.lifecycle.tracking import plugin_code
 from kshot.methods.method import Method
 from kshot.methods.saving import save_method
 from kshot.nets.backbones import parameter_count
@@ -181,6 +182,7 @@ def inputs_key(root: Path, params: Params) -> str:
         files.append(root / params.train.network.checkpoint)
     if params.train.network.is_frozen:
         files.append(root / layout.EMBEDDED / "embedded.json")
+    digest.update(json.dumps(plugin_code.fingerprints(root, "train"), sort_keys=True).encode())
     for path in files:
         digest.update(path.name.encode() + hashlib.sha256(path.read_bytes()).digest())
     return digest.hexdigest()[:16]

@@ -1,17 +1,20 @@
-"""The kshot that is imported here: which version it is, and whether its files are those of an installed wheel."""
+"""The kshot and the plug-ins that are installed here: which versions, and whether their files are those of a wheel."""
 
 import base64
 import hashlib
-from collections.abc import Iterable
+import json
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
 
 import kshot
+from kshot.lifecycle.tracking import plugin_code
 
 NAME = "kshot"
 WHEEL, EDITED, SOURCE = "wheel", "edited wheel", "source"
 VERSION_TAG, INSTALLED_TAG = "kshot.version", "kshot.installed"
+PLUGINS_TAG = "kshot.plugins"  # JSON: distribution to [version, installed]
 
 
 @dataclass(frozen=True)
@@ -47,6 +50,38 @@ def package(names: Iterable[str]) -> Package:
     ours = [name for name in names if name.startswith(f"{NAME}/")]
     whole = all(name in recorded and _is_as_recorded(recorded[name]) for name in ours)
     return Package(found.version, WHEEL if whole else EDITED)
+
+
+def plugins(names: Iterable[str]) -> dict[str, Package]:
+    """Each distribution of which a stage read a file to what is installed of it here; `names` as in fingerprints."""
+    found: dict[str, list[str]] = {}
+    for name in names:
+        if distribution := plugin_code.distribution_of(name):
+            found.setdefault(distribution, []).append(name.removeprefix(f"{distribution}{plugin_code.BETWEEN}"))
+    return {distribution: _plugin(distribution, files) for distribution, files in sorted(found.items())}
+
+
+def _plugin(distribution: str, names: list[str]) -> Package:
+    try:
+        found = metadata.distribution(distribution)
+    except metadata.PackageNotFoundError:
+        return UNKNOWN
+    recorded = {file.as_posix(): file for file in found.files or ()}
+    if not any(name in recorded for name in names):
+        return Package(found.version, SOURCE)
+    whole = all(name in recorded and _is_as_recorded(recorded[name]) for name in names)
+    return Package(found.version, WHEEL if whole else EDITED)
+
+
+def plugin_tags(found: Mapping[str, Package]) -> dict[str, str]:
+    """`plugins` as a tag of a run and of a registered version; none where there is none."""
+    values = {name: [package.version, package.installed] for name, package in found.items()}
+    return {PLUGINS_TAG: json.dumps(values, sort_keys=True)} if values else {}
+
+
+def plugins_of(tags: Mapping[str, str]) -> dict[str, Package]:
+    """Undo `plugin_tags`."""
+    return {name: Package(*values) for name, values in json.loads(tags.get(PLUGINS_TAG, "{}")).items()}
 
 
 def _is_as_recorded(file: metadata.PackagePath) -> bool:

@@ -4,7 +4,8 @@ import hashlib
 import json
 import os
 import platform
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ from kshot.errors import RegistryError
 from kshot.lifecycle.data import data_versions
 from kshot.lifecycle.project import git, layout
 from kshot.lifecycle.project.layout import LOCK_FILE
-from kshot.lifecycle.tracking import installed, uncommitted
+from kshot.lifecycle.tracking import installed, plugin_code, uncommitted
 
 # Where Linux and the driver of NVIDIA's cards name what computes; elsewhere these are not there.
 PROCESSOR, ACCELERATORS = Path("/proc/cpuinfo"), Path("/proc/driver/nvidia/gpus")
@@ -55,6 +56,7 @@ class Lineage:
     episodes_hash: str
     device: str
     package: installed.Package = installed.UNKNOWN
+    plugins: Mapping[str, installed.Package] = field(default_factory=dict)
 
     def tags(self) -> dict[str, str]:
         """As the tags of a run and of a registered version."""
@@ -66,7 +68,8 @@ class Lineage:
             "episodes_hash": self.episodes_hash,
             "device": self.device,
         }
-        return {**{f"kshot.{name}": value for name, value in values.items()}, **self.code.tags(), **self.package.tags()}
+        ours = {f"kshot.{name}": value for name, value in values.items()}
+        return {**ours, **self.code.tags(), **self.package.tags(), **installed.plugin_tags(self.plugins)}
 
 
 def lineage(root: Path, code: Code | None = None) -> Lineage:
@@ -79,6 +82,7 @@ def lineage(root: Path, code: Code | None = None) -> Lineage:
         raise RegistryError(f"{path} is missing, so no stage was run; run `kshot retrain`, or `dvc repro`")
     stages = _stages(path)
     version = data_versions.current(root)
+    names = [name for stage in stages.values() for name in code_files(stage)]
     return Lineage(
         key=digest({name: stage_inputs(stage) for name, stage in stages.items()}),
         data_version=version.md5 if version else "",
@@ -87,7 +91,8 @@ def lineage(root: Path, code: Code | None = None) -> Lineage:
         dvc_lock_hash=hashlib.sha256(path.read_bytes()).hexdigest()[:16],
         episodes_hash=_output(stages, layout.EPISODES.as_posix()),
         device=device(root),
-        package=installed.package([name for stage in stages.values() for name in code_files(stage)]),
+        package=installed.package(names),
+        plugins=installed.plugins(names),
     )
 
 
@@ -180,12 +185,13 @@ def chosen_params(stage: dict[str, Any]) -> dict[str, Any]:
 def code_files(stage: dict[str, Any]) -> dict[str, str]:
     """Each file of code that a stage of dvc.lock read to its md5: "kshot/errors.py", relative to a folder of packages.
 
-    Of a stage that older versions ran: "src/kshot/errors.py", relative to the project.
+    Of a stage that older versions ran: "src/kshot/errors.py", relative to the project. Of a plug-in's distribution:
+    "kshot-extra:kshot_extra/loss.py"; the line that says which object a plug-in's name stands for is no file.
     """
     found = {dep["path"]: dep["md5"] for dep in stage.get("deps", []) if dep["path"].endswith(".py")}
     for name, values in stage.get("params", {}).items():
         found |= values if _is_fingerprints(name) else {}
-    return found
+    return {name: md5 for name, md5 in found.items() if plugin_code.ENTRY not in name}
 
 
 def _is_fingerprints(name: str) -> bool:

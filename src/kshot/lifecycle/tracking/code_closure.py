@@ -1,0 +1,105 @@
+"""The files that importing a module reads: its imports, followed through folders of packages."""
+
+import ast
+import functools
+import hashlib
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import kshot
+from kshot import plugins
+from kshot.errors import StageFailed
+
+PACKAGE = "kshot"
+
+
+def folders(root: Path) -> tuple[Path, ...]:
+    """Where modules are looked for: the folder of the kshot that is imported here, then the project's src/."""
+    return Path(kshot.__file__).resolve().parents[1], root.resolve() / plugins.SOURCE
+
+
+def closure(module: str, where: Sequence[Path]) -> dict[str, str]:
+    """Name to md5 of the files that importing `module` reads, directly or not, at the top or inside a function.
+
+    A name that a package imports on first use is looked up in the `__init__.pyi` beside it.
+    """
+    todo, found, seen = [module], {}, set()
+    while todo:
+        name = todo.pop()
+        if name in seen:
+            continue
+        seen.add(name)
+        # Importing a.b.c runs a and a.b too.
+        todo += [name.rpartition(".")[0]] if "." in name else []
+        place = _file(name, where)
+        if place is None:
+            continue  # of another package, or a name of a module and no module
+        folder, path = place
+        content = path.read_bytes()
+        try:
+            imports, holds_code = parsed(content)
+        except (SyntaxError, ValueError) as error:
+            raise StageFailed(f"{path} is no Python that can be run: {error}; repair it, then run again") from error
+        package = name if path.name == "__init__.py" else name.rpartition(".")[0]
+        for level, origin, names in imports:
+            todo += _modules(_absolute(level, origin, package), names, where)
+        if holds_code:
+            found[path.relative_to(folder).as_posix()] = hashlib.md5(content).hexdigest()
+    return dict(sorted(found.items()))
+
+
+def _modules(origin: str, names: Sequence[str], where: Sequence[Path]) -> Iterator[str]:
+    """The modules that `from origin import names` may load; names that are none lead nowhere."""
+    yield origin
+    yield from (f"{origin}.{name}" for name in names)
+    place = _file(origin, where)
+    stub = place[1].with_suffix(".pyi") if place else None
+    if stub is None or not stub.is_file():
+        return
+    for level, module, imported in parsed(stub.read_bytes())[0]:
+        if "*" in names or set(names) & set(imported):
+            yield _absolute(level, module, origin)
+            yield from (f"{_absolute(level, module, origin)}.{name}" for name in imported if name in names)
+
+
+def _absolute(level: int, module: str, package: str) -> str:
+    """The full name of a module that code of `package` imports with `level` dots."""
+    if level == 0:
+        return module
+    above = package.split(".")[: len(package.split(".")) - level + 1]
+    return ".".join([*above, *filter(None, [module])])
+
+
+def _file(module: str, where: Sequence[Path]) -> tuple[Path, Path] | None:
+    """The folder that a module was found in, and its file; of the first folder that has its package.
+
+    Of the first of `where` only kshot counts: an installed kshot has every other package beside it.
+    """
+    top, *below = module.split(".")
+    for place, folder in enumerate(where):
+        if place == 0 and top != PACKAGE:
+            continue
+        package = folder / top
+        if package.is_dir() or package.with_suffix(".py").is_file():
+            path = package.joinpath(*below)
+            files = (path.with_name(f"{path.name}.py"), path / "__init__.py")
+            return next(((folder, file) for file in reversed(files) if file.is_file()), None)
+    return None
+
+
+@functools.lru_cache(maxsize=1024)
+def parsed(content: bytes) -> tuple[tuple[tuple[int, str, tuple[str, ...]], ...], bool]:
+    """The imports of a file, each (dots, module, names), and whether it holds more than a docstring."""
+    tree = ast.parse(content)
+    found: list[tuple[int, str, tuple[str, ...]]] = []
+    todo: list[ast.AST] = [tree]
+    while todo:
+        node = todo.pop()
+        if isinstance(node, ast.Import):
+            found += [(0, alias.name, ()) for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            found.append((node.level, node.module or "", tuple(alias.name for alias in node.names)))
+        elif not isinstance(node, ast.expr):  # no expression holds an import
+            todo += ast.iter_child_nodes(node)
+    code = any(not (isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)) for node in tree.body)
+    return tuple(found), code

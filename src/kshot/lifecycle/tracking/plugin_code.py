@@ -1,0 +1,115 @@
+"""The files of the plug-ins that a project's params.yaml chooses, and their fingerprints for the stages."""
+
+import hashlib
+import importlib.util
+from collections.abc import Iterator
+from importlib import metadata
+from pathlib import Path
+
+from kshot import plugins
+from kshot.errors import ParamsError
+from kshot.lifecycle.project.files import file_md5
+from kshot.lifecycle.tracking.code_closure import PACKAGE, closure, folders, parsed
+from kshot.params.chosen_code import chosen_names
+from kshot.params.reader import read_mapping
+from kshot.plugins import Plugin
+
+# Kind of plug-in to the stages whose results follow from it.
+READERS = {
+    "backbones": ("embed", "train", "evaluate"),
+    "losses": ("train",),
+    "methods": ("train", "evaluate"),
+    "classifiers": ("evaluate",),
+}
+ENTRY = " = "  # in the line of fingerprints that says which object a name stands for; no file's name holds it
+BETWEEN = ":"  # a distribution and the name of one of its files
+
+
+def chosen(root: Path) -> tuple[Plugin, ...]:
+    """The plug-ins that the project's params.yaml chooses. Raises ParamsError for a file that cannot be read."""
+    if not (root / "params.yaml").is_file():
+        return ()
+    names = chosen_names(read_mapping(root / "params.yaml"))
+    found = (plugins.find(kind, name, root=root) for kind, name in names.items())
+    return tuple(plugin for plugin in found if plugin is not None)
+
+
+def fingerprints(root: Path, stage: str) -> dict[str, str]:
+    """Name to md5 of each file of the chosen plug-ins that `stage` uses.
+
+    "shop/loss.py"                     in the project's src/
+    "kshot-extra:kshot_extra/loss.py"  of an installed distribution, all of its files
+    "ratio = kshot_extra.loss:ratio"   the name itself and its object, with the md5 of that text
+    """
+    found: dict[str, str] = {}
+    for plugin in chosen(root):
+        if stage in READERS[plugin.kind]:
+            line = f"{plugin.name}{ENTRY}{plugin.target}"
+            found[line] = hashlib.md5(line.encode()).hexdigest()
+            found |= _of_project(root, plugin) if not plugin.distribution else _of_distribution(root, plugin)
+    return found
+
+
+def own_files(root: Path, plugin: Plugin) -> dict[str, Path]:
+    """Name, relative to src/, to each file of the project that the plug-in's module reads."""
+    names = [name for name in _of_project(root, plugin) if not name.startswith(f"{PACKAGE}/")]
+    return {name: root / plugins.SOURCE / name for name in names}
+
+
+def installed_files(distribution: str, module: str = "") -> dict[str, Path]:
+    """Name to each file below the top-level packages of a distribution, but compiled ones; {} where it is not there.
+
+    `module`: one that it gives, of which an editable install does not name the files.
+    """
+    found: dict[str, Path] = {}
+    for top in sorted(_tops(distribution) | {module.partition(".")[0]} - {""}):
+        for folder in _places(top):
+            below = [folder] if folder.is_file() else sorted(folder.rglob("*"))
+            for path in below:
+                if path.is_file() and "__pycache__" not in path.parts and path.suffix != ".pyc":
+                    found[path.relative_to(folder.parent).as_posix()] = path
+    return found
+
+
+def distribution_of(name: str) -> str:
+    """The distribution of a file of `fingerprints`, '' for the project's own and kshot's."""
+    return name.partition(BETWEEN)[0] if BETWEEN in name else ""
+
+
+def _of_project(root: Path, plugin: Plugin) -> dict[str, str]:
+    found = closure(plugin.module, folders(root))
+    if not found:
+        raise ParamsError(f"the {plugin} has no module in {root / plugins.SOURCE}; put it there, or mend the name")
+    return found
+
+
+def _of_distribution(root: Path, plugin: Plugin) -> dict[str, str]:
+    found: dict[str, str] = {}
+    for name, path in installed_files(plugin.distribution, plugin.module).items():
+        found[f"{plugin.distribution}{BETWEEN}{name}"] = file_md5(path)
+        if path.suffix == ".py":
+            # Code of kshot that nothing but the plug-in uses.
+            for _, module, _ in parsed(path.read_bytes())[0]:
+                found |= closure(module, folders(root)) if module.partition(".")[0] == PACKAGE else {}
+    return found
+
+
+def _tops(distribution: str) -> set[str]:
+    """The top-level modules and packages that a distribution installs, as its RECORD says."""
+    try:
+        files = metadata.distribution(distribution).files or []
+    except metadata.PackageNotFoundError:
+        return set()
+    firsts = {file.parts[0] for file in files if file.suffix == ".py"}
+    return {first.removesuffix(".py") for first in firsts if first != ".." and not first.startswith("__editable__")}
+
+
+def _places(top: str) -> Iterator[Path]:
+    """The folder of a top-level package, or the file of a module. Nothing is imported."""
+    spec = importlib.util.find_spec(top)
+    if spec is None:
+        return
+    if spec.submodule_search_locations is not None:
+        yield from (Path(place) for place in spec.submodule_search_locations)
+    elif spec.origin is not None and Path(spec.origin).is_file():
+        yield Path(spec.origin)

@@ -1,0 +1,51 @@
+"""The one door to losses of plug-ins: by the names that `kshot.plugins` finds."""
+
+import functools
+import inspect
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from kshot import plugins
+from kshot.errors import ParamsError
+from kshot.losses.terms import Terms
+from kshot.params.plugin_losses import chosen_arguments
+
+
+class PluginLoss(nn.Module):
+    """A loss of a plug-in; its parameters are what that learns, and none where it is a function.
+
+    What it learns for `n_classes` classes and `dim` dimensions is drawn from `seed`, and the caller's random numbers
+    stay as they are. Raises ParamsError for arguments that it does not take, and for an object that is no loss.
+    """
+
+    def __init__(
+        self, plugin: plugins.Plugin, arguments: Mapping[str, float], *, n_classes: int, dim: int, seed: int
+    ) -> None:
+        super().__init__()
+        self.plugin, code = plugin, plugins.load(plugin)
+        chosen = chosen_arguments(plugin, code, arguments)
+        self.loss: Callable[[Tensor, Tensor], Any]
+        if not inspect.isclass(code):
+            self.loss = functools.partial(code, **chosen)
+            return
+        with torch.random.fork_rng(devices=[]):
+            # Not torch.manual_seed: it seeds every accelerator too, which fork_rng(devices=[]) does not put back.
+            torch.default_generator.manual_seed(seed)
+            try:
+                self.loss = code(n_classes, dim, **chosen)
+            except ValueError as error:
+                raise ParamsError(f"params.yaml: train.loss_arguments: {plugin.name}: {error}") from error
+        if not isinstance(self.loss, nn.Module):
+            raise ParamsError(f"the {plugin} is no torch.nn.Module; make it one, or a function")
+
+    def forward(self, points: Tensor, labels: Tensor) -> Terms:
+        """points (B, D) floating; labels (B,) int64. Raises ParamsError where no scalar comes back."""
+        found = self.loss(points, labels)
+        terms = found if isinstance(found, Terms) else Terms(found, None)
+        if not isinstance(terms.loss, Tensor) or terms.loss.ndim:
+            what = f"a tensor of shape {tuple(terms.loss.shape)}" if isinstance(terms.loss, Tensor) else repr(found)
+            raise ParamsError(f"the {self.plugin} returned {what}; needs a scalar tensor")
+        return terms

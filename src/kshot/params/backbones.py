@@ -1,0 +1,21 @@
+"""The names of kshot's own networks, which a plug-in may not bear; `kshot.nets.conv` makes them."""
+
+from typing import Any
+
+from kshot import plugins
+from kshot.params.reader import need
+
+NETWORKS = ("conv4", "conv4_wide", "conv4_maps", "conv4_strided", "resnet12", "resnet12_narrow")
+
+
+def backbone_plugin(name: str) -> tuple[plugins.Plugin, Any] | None:
+    """The plug-in that gives the backbone `name`, and its function; None for kshot's own, timm's and unknown names.
+
+    Raises ParamsError for one that cannot be imported, bears the name of another, or is no function.
+    """
+    plugin = plugins.find("backbones", name, NETWORKS)
+    if plugin is None:
+        return None
+    make = plugins.load(plugin)
+    need(callable(make), f"the {plugin} is no function; needs one of (channels, size) that returns a network")
+    return plugin, make

@@ -1,0 +1,47 @@
+"""A loss of a plug-in: its arguments are the keyword-only parameters of its signature, their defaults are numbers.
+
+A function is `loss(points, labels, *, scale=16.0)`. A class of nn.Module learns something of its own, such as proxies:
+it is made as `Loss(n_classes, dim, *, scale=16.0)` and called as `loss(points, labels)`.
+"""
+
+import inspect
+import math
+from collections.abc import Mapping
+from typing import Any
+
+from kshot import plugins
+from kshot.params.reader import need
+
+
+def plugin_arguments(plugin: plugins.Plugin, loss: Any) -> dict[str, float]:
+    """Name of each argument to its default. Raises ParamsError for an object that is no loss."""
+    wanted = "(n_classes, dim, *, ...)" if inspect.isclass(loss) else "(points, labels, *, ...)"
+    how = f"the {plugin} cannot be called; needs {wanted}, every argument after the * with a number as its default"
+    need(callable(loss), how)
+    parameters = inspect.signature(loss).parameters.values()
+    places = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
+    need(len([one for one in parameters if one.kind in places]) == 2, how)
+    found = {one.name: one.default for one in parameters if one.kind is inspect.Parameter.KEYWORD_ONLY}
+    need(all(_is_number(default) for default in found.values()), how)
+    need(len(found) + 2 == len(parameters), how)
+    return found
+
+
+def chosen_arguments(plugin: plugins.Plugin, loss: Any, given: Mapping[str, float]) -> dict[str, float]:
+    """Every argument of the loss: those that are given, whole where the default is, and the defaults of the others.
+
+    Raises ParamsError for an argument that it does not take, and for a number that is not whole where it has to be.
+    """
+    defaults = plugin_arguments(plugin, loss)
+    for name, value in given.items():
+        known = ", ".join(defaults) or "none"
+        need(name in defaults, f"train.loss_arguments: {name} is no argument of {plugin.name}; known are {known}")
+        need(
+            not isinstance(defaults[name], int) or value == int(value),
+            f"train.loss_arguments: {name} of {plugin.name} is {value}; needs a whole number, such as {defaults[name]}",
+        )
+    return {name: type(default)(given.get(name, default)) for name, default in defaults.items()}
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)

@@ -1,0 +1,215 @@
+"""Code of others by its name: entry points of installed distributions, and those of the project's own pyproject.toml.
+
+Both are written alike: a group of KINDS, such as `kshot.losses`, a name, and `module:object`. The modules of a project
+lie in its src/. A module is imported when its name is chosen and not before. A registered model brings the code that
+it needs along, and INSIDE names it: there nothing else is looked for.
+"""
+
+import functools
+import json
+import re
+import sys
+import tomllib
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from kshot.errors import ParamsError
+
+# Kind, of which `kshot.KIND` is the group of entry points, to the word for one of it.
+KINDS = {
+    "losses": "loss",
+    "methods": "method",
+    "backbones": "backbone",
+    "classifiers": "classifier",
+    "notifiers": "notifier",
+}
+SOURCE, DECLARED = "src", "pyproject.toml"  # of a project
+INSIDE = Path(__file__).with_name("plugins.json")  # of the copy of kshot in a registered model: its plug-ins
+
+
+@dataclass(frozen=True)
+class Plugin:
+    """A name that is none of kshot's own.
+
+    target        "module:object", as an entry point
+    distribution  that gives it, with its version; '' for the project's own code
+    """
+
+    kind: str
+    name: str
+    target: str
+    distribution: str = ""
+    version: str = ""
+
+    @property
+    def module(self) -> str:
+        """The module that the object is in."""
+        return self.target.partition(":")[0].strip()
+
+    @property
+    def given_by(self) -> str:
+        """The distribution and its version, '' for the project's own code."""
+        return f"{self.distribution} {self.version}".strip()
+
+    def __str__(self) -> str:
+        return f"{KINDS[self.kind]} {self.name} of {self.given_by or DECLARED} ({self.target})"
+
+
+@dataclass
+class _Project:
+    """The project whose code counts in this process, and its folder on sys.path once something was imported of it."""
+
+    root: Path | None = None
+    on_path: str = ""
+
+
+_project = _Project()
+
+
+def use_project(root: Path) -> None:
+    """From now on the names of the project at `root` count, and no other project's. Imports nothing."""
+    _project.root = root.resolve()
+
+
+def find(kind: str, name: str, built_in: Collection[str] = (), root: Path | None = None) -> Plugin | None:
+    """The plug-in that gives `name`, None where nobody does. `root`: the project, where not that of `use_project`.
+
+    Raises ParamsError where it is one of `built_in` too, or where two give it.
+    """
+    given = [plugin for plugin in of_kind(kind, root) if plugin.name == name]
+    if not given:
+        return None
+    if name in built_in:
+        raise ParamsError(
+            f"the {KINDS[kind]} {name} is kshot's own, and the {given[0]} bears the same name; rename or uninstall that"
+        )
+    if len(given) > 1:
+        raise ParamsError(f"two give one name: the {given[0]} and the {given[1]}; rename or uninstall one of them")
+    return given[0]
+
+
+def of_kind(kind: str, root: Path | None = None) -> tuple[Plugin, ...]:
+    """Every plug-in of a kind, the project's own first. Raises ParamsError for a pyproject.toml that is no TOML."""
+    if INSIDE.is_file():
+        return tuple(Plugin(**one) for one in json.loads(INSIDE.read_text(encoding="utf-8")) if one["kind"] == kind)
+    where = root or _project.root
+    declared = _declared(where) if where is not None else {}
+    entries = declared.get("entry-points", {}).get(f"kshot.{kind}", {})
+    own = tuple(Plugin(kind, str(name), str(target)) for name, target in entries.items())
+    # A project that is installed too, such as by `pip install -e .`, is one and not two.
+    itself = _normal(str(declared.get("name", "")))
+    return (*own, *(one for one in _installed(kind, tuple(sys.path)) if _normal(one.distribution) != itself))
+
+
+def names(kind: str) -> tuple[str, ...]:
+    """The names that plug-ins give, for a message that lists what is known."""
+    return tuple(plugin.name for plugin in of_kind(kind))
+
+
+def load(plugin: Plugin) -> Any:
+    """The object that a plug-in names. Raises ParamsError, with its distribution and the error, if it cannot be had."""
+    from importlib.metadata import EntryPoint
+
+    try:
+        with _importable(plugin):
+            found = EntryPoint(plugin.name, plugin.target, f"kshot.{plugin.kind}").load()
+    except Exception as error:
+        what = " ".join(f"{type(error).__name__}: {error}".split())
+        raise ParamsError(f"the {plugin} cannot be imported: {what}; repair it, or install what it needs") from error
+    _require_own(plugin)
+    return found
+
+
+def missing(kind: str, name: str, given_by: str) -> str:
+    """Says what a model needs that is not here; `given_by` as in `Plugin.given_by`."""
+    where = f"the {KINDS[kind]} {name} comes from"
+    if not given_by:
+        return f"{where} its project's own code; work in that project's folder, or take the registered model"
+    return f"{where} {given_by}, which is not installed here; pip install {'=='.join(given_by.split())}"
+
+
+def _declared(root: Path) -> dict[str, Any]:
+    """The table [project] of the project's pyproject.toml; {} without one."""
+    path = root / DECLARED
+    try:
+        found: dict[str, Any] = tomllib.loads(path.read_text(encoding="utf-8")).get("project", {})
+    except FileNotFoundError:
+        return {}
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise ParamsError(f"{path} cannot be read: {error}; repair it") from error
+    return found
+
+
+def requirements(root: Path, plugin: Plugin) -> list[str]:
+    """What the plug-in's distribution, or the project, says that it needs: lines such as "scipy>=1.10"."""
+    from importlib.metadata import distribution
+
+    if not plugin.distribution:
+        return [str(line) for line in _declared(root).get("dependencies", [])]
+    return list(distribution(plugin.distribution).requires or [])
+
+
+@functools.lru_cache(maxsize=64)
+def _installed(kind: str, path: tuple[str, ...]) -> tuple[Plugin, ...]:
+    """The plug-ins of the distributions on `path`, which is sys.path: what is found depends on it."""
+    from importlib.metadata import entry_points
+
+    found = []
+    for one in entry_points(group=f"kshot.{kind}"):
+        name, version = (one.dist.name, one.dist.version) if one.dist else ("", "")
+        found.append(Plugin(kind, one.name, one.value, name, version))
+    return tuple(found)
+
+
+def _normal(name: str) -> str:
+    return re.sub(r"[-_.]+", "-", name).lower()
+
+
+class _importable:
+    """In the block, modules of the project are found in its src/ before all others, afterwards after all others."""
+
+    def __init__(self, plugin: Plugin) -> None:
+        self.own = not plugin.distribution and not INSIDE.is_file()
+
+    def __enter__(self) -> None:
+        if not self.own:
+            return
+        assert _project.root is not None, "a plug-in of a project was found without one"
+        folder = str(_project.root / SOURCE)
+        if _project.on_path and _project.on_path != folder:
+            _forget(_project.on_path)
+        _project.on_path = folder
+        sys.path.insert(0, folder)
+
+    def __exit__(self, *_: object) -> None:
+        if self.own:
+            sys.path.remove(_project.on_path)
+            if _project.on_path not in sys.path:
+                sys.path.append(_project.on_path)
+
+
+def _forget(folder: str) -> None:
+    """Take another project's src/ and its modules out of this process."""
+    if folder in sys.path:
+        sys.path.remove(folder)
+    for name in list(_modules_of(folder)):
+        del sys.modules[name]
+
+
+def _modules_of(folder: str) -> Iterator[str]:
+    ours = __name__.partition(".")[0]
+    for name, module in sys.modules.items():
+        file = getattr(module, "__file__", None)
+        if name.partition(".")[0] != ours and file and Path(file).resolve().is_relative_to(folder):
+            yield name
+
+
+def _require_own(plugin: Plugin) -> None:
+    """Raise ParamsError where an installed module of the same name was found instead of the project's."""
+    if plugin.distribution or INSIDE.is_file():
+        return
+    file = Path(str(getattr(sys.modules[plugin.module], "__file__", ""))).resolve()
+    if not file.is_relative_to(_project.on_path):
+        raise ParamsError(f"the {plugin} is hidden by {file}, a module of the same name; rename the project's")
