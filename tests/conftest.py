@@ -27,5 +27,5 @@ def forgotten(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     yield
     sys.path[:] = path
     for name in set(sys.modules) - modules:
-        if name.partition(".")[0] in ("shop", "extra"):
+        if name.partition(".")[0] in ("shop", "extra", "kshot_extra"):
             del sys.modules[name]

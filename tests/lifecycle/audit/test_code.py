@@ -12,11 +12,12 @@ from kshot.lifecycle.audit.code import code
 from kshot.lifecycle.audit.subject import Subject
 from kshot.lifecycle.project.broken import Broken, NotChecked, NotRecorded
 from kshot.lifecycle.tracking import installed
+from tests import plugin_distribution
 from tests.lifecycle.installed_wheel import install
 
-ERRORS, LOSS = "kshot/errors.py", "shop/loss.py"
+ERRORS, LOSS, PLUGIN = "kshot/errors.py", "shop/loss.py", "kshot-extra:extra/loss.py"
 FILES = {"kshot/__init__.py": "", ERRORS: "one = 1\n"}
-TEXTS = {**FILES, LOSS: "two = 2\n"}
+TEXTS = {**FILES, LOSS: "two = 2\n", PLUGIN: "three = 3\n"}
 
 
 def md5(text: str) -> str:
@@ -133,3 +134,57 @@ def test_the_same_version_with_other_files_is_broken_unless_they_were_edited_her
         code(subject(root, at, fingerprints(ERRORS), wheel("3.4.5")))
     with pytest.raises(NotRecorded, match="whose files had been edited, and nobody kept them: kshot/errors.py"):
         code(subject(root, at, fingerprints(ERRORS), installed.Package("3.4.5", installed.EDITED)))
+
+
+def with_plugin(root: Path, at: str, state: str = installed.WHEEL) -> Subject:
+    """A version whose training read a loss of a distribution."""
+    stage = fingerprints(LOSS, PLUGIN)
+    stage["params"]["fingerprints/train.json"]["theirs = extra.loss:theirs"] = "0" * 32
+    made = subject(root, at, stage)
+    made.tags.update(installed.plugin_tags({"kshot-extra": installed.Package("1.2.0", state)}))
+    return made
+
+
+def test_a_distribution_with_a_plugin_gives_its_files_and_the_commit_the_projects_own(
+    root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    at = commit(root, LOSS)
+    install_plugin(tmp_path, monkeypatch, "1.2.0")
+    assert code(with_plugin(root, at)) == (
+        f"commit {at[:7]}: all 1 code files match; "
+        "kshot-extra 1.2.0: all 1 code files match those installed here, which are those of its wheel"
+    )
+
+
+def test_a_distribution_that_is_missing_or_of_another_version_is_named_with_the_remedy(
+    root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    at = commit(root, LOSS)
+    with pytest.raises(NotChecked, match=r"kshot-extra is not installed here; .* pip install kshot-extra==1.2.0"):
+        code(with_plugin(root, at))
+    install_plugin(tmp_path, monkeypatch, "2.0.0", "other = 1\n")
+    with pytest.raises(NotChecked, match=r"kshot-extra 2.0.0 \(wheel\) .* extra/loss.py differs; .*==1.2.0"):
+        code(with_plugin(root, at))
+
+
+def test_a_file_of_a_distribution_that_is_not_as_recorded_breaks_the_link(
+    root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    at = commit(root, LOSS)
+    place = install_plugin(tmp_path, monkeypatch, "1.2.0", "other = 1\n")
+    with pytest.raises(
+        Broken, match="the wheel of kshot-extra 1.2.0 .* does not give the code .* extra/loss.py is not"
+    ):
+        code(with_plugin(root, at))
+    with pytest.raises(NotRecorded, match="made by an installed kshot-extra 1.2.0 whose files had been edited"):
+        code(with_plugin(root, at, installed.EDITED))
+    (place / "extra/loss.py").write_text("edited = 1\n")
+    with pytest.raises(NotChecked, match=r"kshot-extra 1.2.0 \(edited wheel\) is installed here"):
+        code(with_plugin(root, at))
+
+
+def install_plugin(folder: Path, monkeypatch: pytest.MonkeyPatch, version: str, text: str = TEXTS[PLUGIN]) -> Path:
+    place = folder / f"plugin-{version}"
+    plugin_distribution.install(place, {"extra/loss.py": text}, {}, version=version)
+    monkeypatch.syspath_prepend(str(place))
+    return place

@@ -4,10 +4,12 @@ import json
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
 
 import pytest
 
 from kshot.lifecycle.project import notify
+from tests import plugin_distribution
 
 
 @pytest.fixture
@@ -56,6 +58,24 @@ def test_an_address_that_does_not_take_it_keeps_no_other_from_it(
     assert len(troubles) == 3
     assert not any("secret" in trouble or "token" in trouble for trouble in troubles)
     assert len(heard) == 2
+
+
+def test_a_notifier_of_a_plugin_gets_its_address_and_a_webhook_is_never_one(
+    heard: list[dict[str, str]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, forgotten: None
+) -> None:
+    text = "told = []\ndef tell(*news): told.append(news)\ndef fail(*news): raise OSError('no line')\n"
+    names = {"pager": "extra.pager:tell", "fax": "extra.pager:fail", "http": "extra.pager:tell"}
+    place = plugin_distribution.install(tmp_path, {"extra/pager.py": text}, {"notifiers": names})
+    monkeypatch.syspath_prepend(str(place))
+    webhook = notify.addresses()[0]
+    monkeypatch.setenv(notify.NAME, f"pager://team-a fax://1 {webhook}")
+    broken, shadowed = notify.failed("brave-fox", "no data")
+    import extra.pager  # type: ignore[import-not-found]
+
+    facts = {"run": "brave-fox", "reason": "no data"}
+    assert extra.pager.told == [("pager://team-a", "kshot: a retraining failed", "brave-fox: no data", facts)]
+    assert "fax address of KSHOT_NOTIFY did not take the news: no line" in broken
+    assert "the notifier http is kshot's own" in shadowed and heard == []
 
 
 def test_without_an_address_nothing_is_sent(monkeypatch: pytest.MonkeyPatch) -> None:

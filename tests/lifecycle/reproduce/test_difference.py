@@ -13,6 +13,7 @@ from kshot.lifecycle.project.files import file_md5
 from kshot.lifecycle.reproduce import difference
 from kshot.lifecycle.reproduce.difference import Difference
 from kshot.lifecycle.tracking.installed import SOURCE, WHEEL, Package
+from tests import plugin_distribution
 from tests.lifecycle.installed_wheel import install
 
 ERRORS = "kshot/errors.py"
@@ -23,10 +24,11 @@ class Recorded:
     """As much of a Subject as is compared."""
 
     md5: str
+    name: str = ERRORS
     lock: dict[str, Any] = field(init=False)
 
     def __post_init__(self) -> None:
-        self.lock = {"train": {"params": {"fingerprints/train.json": {ERRORS: self.md5}}}}
+        self.lock = {"train": {"params": {"fingerprints/train.json": {self.name: self.md5}}}}
 
     def input(self, path: str) -> dict[str, str]:
         return {"md5": difference.folder_md5(Path(path), [])}
@@ -61,3 +63,20 @@ def test_another_version_than_the_wheel_that_made_a_model_is_named(
     assert difference.other_version(Package("3.4.5", WHEEL)) == (Difference("kshot", "3.4.5", "4.0.0"),)
     assert difference.other_version(Package("4.0.0", WHEEL)) == ()
     assert difference.other_version(Package("3.4.5", SOURCE)) == ()
+
+
+def test_the_code_of_a_plugin_is_what_is_installed_in_use_or_anew(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tree, fresh, in_use = (tmp_path / name for name in ("tree", "fresh", "in_use"))
+    (tree / layout.RAW).mkdir(parents=True)
+    (tree / "params.yaml").write_text("{}")
+    name = "kshot-extra:extra/loss.py"
+    for place, text in ((fresh, "fresh = 1\n"), (in_use, "used = 1\n")):
+        plugin_distribution.install(place, {"extra/loss.py": text}, {})
+    used, new = (cast(Subject, Recorded(file_md5(place / "extra/loss.py"), name)) for place in (in_use, fresh))
+    (missing,) = difference.inputs(used, tree)
+    assert (missing.what, missing.here) == (name, difference.NOTHING)
+    monkeypatch.syspath_prepend(str(in_use))
+    assert difference.inputs(used, tree) == () and difference.inputs(new, tree, None, fresh) == ()
+    assert [one.what for one in difference.inputs(new, tree)] == [name]

@@ -42,13 +42,13 @@ def closure(module: str, where: Sequence[Path]) -> dict[str, str]:
             raise StageFailed(f"{path} is no Python that can be run: {error}; repair it, then run again") from error
         package = name if path.name == "__init__.py" else name.rpartition(".")[0]
         for level, origin, names in imports:
-            todo += _modules(_absolute(level, origin, package), names, where)
+            todo += imported_modules(_absolute(level, origin, package), names, where)
         if holds_code:
             found[path.relative_to(folder).as_posix()] = hashlib.md5(content).hexdigest()
     return dict(sorted(found.items()))
 
 
-def _modules(origin: str, names: Sequence[str], where: Sequence[Path]) -> Iterator[str]:
+def imported_modules(origin: str, names: Sequence[str], where: Sequence[Path]) -> Iterator[str]:
     """The modules that `from origin import names` may load; names that are none lead nowhere."""
     yield origin
     yield from (f"{origin}.{name}" for name in names)
