@@ -74,9 +74,26 @@ def project(tmp_path: Path, forgotten: None) -> Path:
     return of_project(root, {"shop/__init__.py": "", "shop/own.py": METHOD}, {"methods": {"own": "shop.own:Own"}})
 
 
-def params(root: Path, section: str = "train", **changes: object) -> Params:
+KEYS = {
+    "loss": "train.loss.name",
+    "loss_arguments": "train.loss.arguments",
+    "margin": "train.loss.margin",
+    "mining": "train.loss.mining",
+    "method": "train.method.name",
+    "method_arguments": "train.method.arguments",
+    "backbone": "train.network.backbone",
+    "classifier": "evaluate.classifier",
+}
+
+
+def params(root: Path, **changes: object) -> Params:
     content = read_mapping(REPOSITORY / "params.yaml")
-    content[section].update(changes)
+    for name, value in changes.items():
+        *sections, key = KEYS[name].split(".")
+        part = content
+        for one in sections:
+            part = part[one]
+        part[key] = value
     (root / "params.yaml").write_text(json.dumps(content))
     return load_params(root / "params.yaml")
 
@@ -98,26 +115,26 @@ def test_nothing_is_imported_before_a_name_is_chosen(installed: Path, project: P
 
 def test_settings_that_name_plugins_are_accepted_and_their_arguments_checked(installed: Path, project: Path) -> None:
     chosen = params(project, loss="plain", backbone="tiny", loss_arguments={"scale": 4, "count": 2})
-    assert chosen.train.loss_arguments == {"scale": 4.0, "count": 2.0}
+    assert chosen.train.loss.arguments == {"scale": 4.0, "count": 2.0}
     with pytest.raises(ParamsError, match="margin is no argument of plain; known are scale, count"):
         params(project, loss="plain", loss_arguments={"margin": 1})
     with pytest.raises(ParamsError, match=r"count of plain is 1.5; needs a whole number, such as 3"):
         params(project, loss="plain", loss_arguments={"count": 1.5})
-    with pytest.raises(ParamsError, match="train.margin is 0.5; the plain loss has none: set null"):
+    with pytest.raises(ParamsError, match="train.loss.margin is 0.5; the plain loss has none: set null"):
         params(project, loss="plain", margin=0.5)
-    assert params(project, method="own", method_arguments={"scale": 4}).train.method == "own"
-    with pytest.raises(ParamsError, match="method_arguments.steps is no argument of own; known are scale"):
+    assert params(project, method="own", method_arguments={"scale": 4}).train.method.name == "own"
+    with pytest.raises(ParamsError, match="method.arguments.steps is no argument of own; known are scale"):
         params(project, method="own", method_arguments={"steps": 4})
-    assert params(project, "evaluate", head="mean_head").evaluate.head == "mean_head"
+    assert params(project, classifier="mean_head").evaluate.classifier == "mean_head"
 
 
 def test_an_unknown_name_lists_those_of_plugins_too(installed: Path, project: Path) -> None:
-    with pytest.raises(ParamsError, match="train.loss is 'plane'; needs one of .*, plain; did you mean plain?"):
+    with pytest.raises(ParamsError, match="train.loss.name is 'plane'; needs one of .*, plain; did you mean plain?"):
         params(project, loss="plane")
-    with pytest.raises(ParamsError, match="train.method is 'owl'; needs one of .*, own; did you mean own?"):
+    with pytest.raises(ParamsError, match="train.method.name is 'owl'; needs one of .*, own; did you mean own?"):
         params(project, method="owl")
-    with pytest.raises(ParamsError, match="evaluate.head is 'middle'; needs one of .*, mean_head, all_at_once"):
-        params(project, "evaluate", head="middle")
+    with pytest.raises(ParamsError, match="evaluate.classifier is 'middle'; needs one of .*, mean_head, all_at_once"):
+        params(project, classifier="middle")
 
 
 def test_a_name_of_kshots_own_is_refused_with_both(
@@ -138,7 +155,7 @@ def test_a_name_of_kshots_own_is_refused_with_both(
     with pytest.raises(ParamsError, match="the backbone resnet12 " + ours.format("backbone resnet12")):
         params(project, backbone="resnet12")
     with pytest.raises(ParamsError, match="the classifier pt_map " + ours.format("classifier pt_map")):
-        params(project, "evaluate", head="pt_map")
+        params(project, classifier="pt_map")
 
 
 def test_a_name_that_two_distributions_give_is_refused(
@@ -155,7 +172,7 @@ def test_a_project_that_is_installed_too_gives_its_names_once(
 ) -> None:
     place = install(tmp_path / "editable", {}, {"methods": {"own": "shop.own:Own"}}, name="Shop", version="1")
     monkeypatch.syspath_prepend(str(place))
-    assert params(project, method="own").train.method == "own"
+    assert params(project, method="own").train.method.name == "own"
 
 
 @pytest.mark.parametrize(
@@ -218,7 +235,7 @@ def test_an_installed_module_that_hides_the_projects_is_named(
 
 
 def test_two_projects_in_one_process_have_each_their_own_code(project: Path, tmp_path: Path) -> None:
-    assert params(project, method="own").train.method == "own"
+    assert params(project, method="own").train.method.name == "own"
     other = tmp_path / "other"
     other.mkdir()
     of_project(other, {"shop/own.py": METHOD.replace("Rate(1.0", "Rate(3.0")}, {"methods": {"own": "shop.own:Own"}})

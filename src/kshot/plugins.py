@@ -5,6 +5,7 @@ lie in its src/. A module is imported when its name is chosen and not before. A 
 it needs along, and INSIDE names it: there nothing else is looked for.
 """
 
+import contextlib
 import functools
 import json
 import re
@@ -167,27 +168,29 @@ def _normal(name: str) -> str:
     return re.sub(r"[-_.]+", "-", name).lower()
 
 
-class _importable:
+@contextlib.contextmanager
+def _importable(plugin: Plugin) -> Iterator[None]:
     """In the block, modules of the project are found in its src/ before all others, afterwards after all others."""
+    if not _is_own(plugin):
+        yield
+        return
+    assert _project.root is not None, "a plug-in of a project was found without one"
+    folder = str(_project.root / SOURCE)
+    if _project.on_path and _project.on_path != folder:
+        _forget(_project.on_path)
+    _project.on_path = folder
+    sys.path.insert(0, folder)
+    try:
+        yield
+    finally:
+        sys.path.remove(folder)
+        if folder not in sys.path:
+            sys.path.append(folder)
 
-    def __init__(self, plugin: Plugin) -> None:
-        self.own = not plugin.distribution and not INSIDE.is_file()
 
-    def __enter__(self) -> None:
-        if not self.own:
-            return
-        assert _project.root is not None, "a plug-in of a project was found without one"
-        folder = str(_project.root / SOURCE)
-        if _project.on_path and _project.on_path != folder:
-            _forget(_project.on_path)
-        _project.on_path = folder
-        sys.path.insert(0, folder)
-
-    def __exit__(self, *_: object) -> None:
-        if self.own:
-            sys.path.remove(_project.on_path)
-            if _project.on_path not in sys.path:
-                sys.path.append(_project.on_path)
+def _is_own(plugin: Plugin) -> bool:
+    """Whether its code lies in the project's src/."""
+    return not plugin.distribution and not INSIDE.is_file()
 
 
 def _forget(folder: str) -> None:
@@ -208,7 +211,7 @@ def _modules_of(folder: str) -> Iterator[str]:
 
 def _require_own(plugin: Plugin) -> None:
     """Raise ParamsError where an installed module of the same name was found instead of the project's."""
-    if plugin.distribution or INSIDE.is_file():
+    if not _is_own(plugin):
         return
     file = Path(str(getattr(sys.modules[plugin.module], "__file__", ""))).resolve()
     if not file.is_relative_to(_project.on_path):

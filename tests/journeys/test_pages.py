@@ -2,11 +2,11 @@
 
 import re
 
-from tests.journeys import docs_steps, test_default_path, test_own_images
+from tests.journeys import docs_steps, test_default_path, test_own_images, test_plugins
 from tests.journeys.blocks import Block, all_blocks
 
 README, OMNIGLOT = "README.md", "benchmarks/omniglot/README.md"
-STEPS = (*test_default_path.STEPS, *test_own_images.STEPS, *docs_steps.PRETRAINED)
+STEPS = (*test_default_path.STEPS, *test_own_images.STEPS, *docs_steps.PRETRAINED, *test_plugins.STEPS)
 BENCHMARK = "measures for minutes to hours on data that is not in the repository"
 TEAM = "needs a team's servers, whose addresses it makes up; `make test-services` runs such servers"
 STORY = "tests/services/story.py tells it, with its own data: `make test-services`"
@@ -72,7 +72,8 @@ def test_each_reason_is_needed() -> None:
 
 
 def test_each_other_block_is_known() -> None:
-    others = [block for block in all_blocks() if not block.commands and block.page != PYTHON_PAGE]
+    apart = (PYTHON_PAGE, test_plugins.PAGE)  # the blocks of the second are files, which its journey writes
+    others = [block for block in all_blocks() if not block.commands and block.page not in apart]
     assert {block.page for block in others if block.is_python} == PYTHON
     begin = sorted(block.lines[0] for block in others if not block.is_python)
     assert len(begin) == len(TEXT)

@@ -7,9 +7,8 @@ import pytest
 import torch
 
 from kshot.errors import ParamsError
-from kshot.losses.objective import Objective
+from kshot.losses.objective import LossSettings, Objective
 from kshot.losses.terms import Terms
-from kshot.params.train import Train
 from tests.lifecycle.raw_project import settings
 from tests.plugin_distribution import install
 
@@ -53,8 +52,8 @@ def plugin(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, forgotten: None) -> 
 
 
 def objective(loss: str, **arguments: float) -> Objective:
-    train: Train = dataclasses.replace(settings().train, loss=loss, loss_arguments=arguments, seed=3)
-    return Objective(train, n_classes=4, dim=2)
+    chosen = dataclasses.replace(settings().train.loss, name=loss, arguments=arguments)
+    return Objective(LossSettings(chosen, images=1, k_shot=1), n_classes=4, dim=2, seed=3)
 
 
 def terms(made: Objective) -> Terms:
@@ -87,7 +86,7 @@ def test_what_a_class_learns_follows_from_the_seed_and_leaves_other_random_numbe
 
 
 def test_an_argument_that_its_class_refuses_and_a_class_that_is_no_module_are_named() -> None:
-    with pytest.raises(ParamsError, match="train.loss_arguments: Proxies: scale is too large"):
+    with pytest.raises(ParamsError, match="train.loss.arguments: Proxies: scale is too large"):
         objective("Proxies", scale=10)
     with pytest.raises(ParamsError, match="loss NoModule of kshot-extra 1.2.0 .* is no torch.nn.Module"):
         objective("NoModule")

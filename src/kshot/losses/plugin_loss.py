@@ -37,7 +37,7 @@ class PluginLoss(nn.Module):
             try:
                 self.loss = code(n_classes, dim, **chosen)
             except ValueError as error:
-                raise ParamsError(f"params.yaml: train.loss_arguments: {plugin.name}: {error}") from error
+                raise ParamsError(f"params.yaml: train.loss.arguments: {plugin.name}: {error}") from error
         if not isinstance(self.loss, nn.Module):
             raise ParamsError(f"the {plugin} is no torch.nn.Module; make it one, or a function")
 

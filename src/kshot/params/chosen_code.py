@@ -3,16 +3,24 @@
 from collections.abc import Mapping
 from typing import Any
 
+from kshot.params.renamed import at, migrate
+
+CHOSEN_BY = {
+    "backbones": "train.network.backbone",
+    "methods": "train.method.name",
+    "losses": "train.loss.name",
+    "classifiers": "evaluate.classifier",
+}
+
 
 def chosen_names(mapping: Mapping[str, Any]) -> dict[str, str]:
     """Kind, as in `kshot.plugins.KINDS`, to the name that a params.yaml chooses; what it does not say is left out.
 
-    The loss counts with the method metric alone, which is the one that is trained by it.
+    The loss counts with the method metric alone, which is the one that is trained by it. Raises ParamsError for a
+    setting that is there by two names.
     """
-    train = mapping.get("train")
-    evaluate = mapping.get("evaluate")
-    train, evaluate = (one if isinstance(one, Mapping) else {} for one in (train, evaluate))
-    found = {"backbones": train.get("backbone"), "methods": train.get("method"), "classifiers": evaluate.get("head")}
-    if train.get("method") == "metric":
-        found["losses"] = train.get("loss")
+    params = migrate(mapping)
+    found = {kind: at(params, key) for kind, key in CHOSEN_BY.items()}
+    if found["methods"] != "metric":
+        del found["losses"]
     return {kind: name for kind, name in found.items() if isinstance(name, str)}

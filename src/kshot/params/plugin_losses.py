@@ -35,10 +35,10 @@ def chosen_arguments(plugin: plugins.Plugin, loss: Any, given: Mapping[str, floa
     defaults = plugin_arguments(plugin, loss)
     for name, value in given.items():
         known = ", ".join(defaults) or "none"
-        need(name in defaults, f"train.loss_arguments: {name} is no argument of {plugin.name}; known are {known}")
+        need(name in defaults, f"train.loss.arguments: {name} is no argument of {plugin.name}; known are {known}")
         need(
             not isinstance(defaults[name], int) or value == int(value),
-            f"train.loss_arguments: {name} of {plugin.name} is {value}; needs a whole number, such as {defaults[name]}",
+            f"train.loss.arguments: {name} of {plugin.name} is {value}; needs a whole number, such as {defaults[name]}",
         )
     return {name: type(default)(given.get(name, default)) for name, default in defaults.items()}
 

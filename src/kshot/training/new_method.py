@@ -33,6 +33,6 @@ def new_method(embedding: Embedding, train: Train, trained_on: Collection[str]) 
     }
     method = build_method(embedding.settings["method"], embedding)
     embedding.settings["batch_norm"] = method.batch_norm
-    if plugin := plugins.find("methods", train.method):
+    if plugin := plugins.find("methods", train.method.name):
         embedding.settings.setdefault("plugins", {})["methods"] = plugin.given_by
     return NewMethod(method, learning)

@@ -16,8 +16,9 @@ from tests import plugin_distribution
 from tests.lifecycle.installed_wheel import install
 
 ERRORS, LOSS, PLUGIN = "kshot/errors.py", "shop/loss.py", "kshot-extra:extra/loss.py"
+PROXIES = "kshot-extra:extra/proxies.py"
 FILES = {"kshot/__init__.py": "", ERRORS: "one = 1\n"}
-TEXTS = {**FILES, LOSS: "two = 2\n", PLUGIN: "three = 3\n"}
+TEXTS = {**FILES, LOSS: "two = 2\n", PLUGIN: "three = 3\n", PROXIES: "four = 4\n"}
 
 
 def md5(text: str) -> str:
@@ -138,7 +139,7 @@ def test_the_same_version_with_other_files_is_broken_unless_they_were_edited_her
 
 def with_plugin(root: Path, at: str, state: str = installed.WHEEL) -> Subject:
     """A version whose training read a loss of a distribution."""
-    stage = fingerprints(LOSS, PLUGIN)
+    stage = fingerprints(LOSS, PLUGIN, PROXIES)
     stage["params"]["fingerprints/train.json"]["theirs = extra.loss:theirs"] = "0" * 32
     made = subject(root, at, stage)
     made.tags.update(installed.plugin_tags({"kshot-extra": installed.Package("1.2.0", state)}))
@@ -152,7 +153,7 @@ def test_a_distribution_with_a_plugin_gives_its_files_and_the_commit_the_project
     install_plugin(tmp_path, monkeypatch, "1.2.0")
     assert code(with_plugin(root, at)) == (
         f"commit {at[:7]}: all 1 code files match; "
-        "kshot-extra 1.2.0: all 1 code files match those installed here, which are those of its wheel"
+        "kshot-extra 1.2.0: all 2 code files match those installed here, which are those of its wheel"
     )
 
 
@@ -185,6 +186,6 @@ def test_a_file_of_a_distribution_that_is_not_as_recorded_breaks_the_link(
 
 def install_plugin(folder: Path, monkeypatch: pytest.MonkeyPatch, version: str, text: str = TEXTS[PLUGIN]) -> Path:
     place = folder / f"plugin-{version}"
-    plugin_distribution.install(place, {"extra/loss.py": text}, {}, version=version)
+    plugin_distribution.install(place, {"extra/loss.py": text, "extra/proxies.py": TEXTS[PROXIES]}, {}, version=version)
     monkeypatch.syspath_prepend(str(place))
     return place

@@ -64,7 +64,7 @@ def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, forgotten: None) -> Pa
     packed_project.write(root)
     of_project(root, {"shop/scaled.py": page["shop/scaled.py"]}, {"methods": {"scaled": "shop.scaled:Scaled"}})
     text = packed_project.params((REPOSITORY / "params.yaml").read_text())
-    for old, new in (("method: metric ", "method: scaled "), ("backbone: conv4 ", "backbone: small ")):
+    for old, new in (("name: metric ", "name: scaled "), ("backbone: conv4 ", "backbone: small ")):
         assert old in text
         text = text.replace(old, new)
     (root / "params.yaml").write_text(text)

@@ -38,9 +38,12 @@ def root(tmp_path: Path) -> Path:
     return of_project(made, files, {"methods": {"own": "shop.own:Own"}})
 
 
-def choose(root: Path, section: str = "train", **changes: object) -> None:
+def choose(root: Path, backbone: str = "conv4", method: str = "metric", **changes: str) -> None:
     content = read_mapping(REPOSITORY / "params.yaml")
-    content[section].update(changes)
+    content["train"]["network"]["backbone"] = backbone
+    content["train"]["method"]["name"] = method
+    content["train"]["loss"]["name"] = changes.get("loss", "prototypical")
+    content["evaluate"]["classifier"] = changes.get("classifier", "method")
     (root / "params.yaml").write_text(json.dumps(content))
 
 
@@ -63,7 +66,7 @@ def test_a_plugin_counts_only_when_it_is_chosen_and_for_the_stages_that_use_it(p
     assert added(root) == {}, "the loss of another method than metric is not used"
     choose(root, backbone="net")
     assert sorted(added(root)) == ["embed", "evaluate", "train"]
-    choose(root, "evaluate", head="head")
+    choose(root, classifier="head")
     assert sorted(added(root)) == ["evaluate"]
 
 
@@ -80,12 +83,17 @@ def test_of_a_project_the_files_count_that_the_module_imports(place: Path, root:
         added(root)
 
 
+def test_a_choice_by_the_name_that_a_setting_had_counts_too(place: Path, root: Path) -> None:
+    (root / "params.yaml").write_text("train: {method: metric, loss: theirs, backbone: net}\n")
+    assert {"theirs = extra.code:loss", "net = extra.code:net"} <= added(root)["train"]
+
+
 def test_a_file_of_fingerprints_follows_a_choice_and_an_edit(place: Path, root: Path) -> None:
     choose(root)
     code_read.refresh(root, "evaluate")
     path = root / code_read.place_of("evaluate")
     assert CODE not in json.loads(path.read_text())
-    choose(root, "evaluate", head="head")
+    choose(root, classifier="head")
     code_read.renew(root, "evaluate")  # as a plain `dvc repro` does
     assert json.loads(path.read_text())[CODE] == file_md5(place / "extra/code.py")
     written = path.stat().st_ino

@@ -53,7 +53,7 @@ def code(subject: Subject) -> str:
     made_with = installed.plugins_of(subject.tags)
     for name, files in installed_plugins.items():
         now = installed.plugins(f"{name}{plugin_code.BETWEEN}{file}" for file in files)[name]
-        places = plugin_code.installed_files(name, *(file.partition("/")[0].removesuffix(".py") for file in files))
+        places = plugin_code.installed_files(name, files)
         here = {file: _md5(places[file]) if file in places else MISSING for file in files}
         words = f"{words}; {_installed(name, made_with.get(name, installed.UNKNOWN), now, files, here)}"
     return words

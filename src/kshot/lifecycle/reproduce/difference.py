@@ -79,8 +79,7 @@ def _place(tree: Path, name: str, package: Path | None, packages: Path | None) -
         file = name.partition(plugin_code.BETWEEN)[2]
         if packages is not None:
             return packages / file
-        top = file.partition("/")[0].removesuffix(".py")
-        return plugin_code.installed_files(distribution, top).get(file, tree / NOTHING / file)
+        return plugin_code.installed_files(distribution, [file]).get(file, tree / NOTHING / file)
     return tree / code.in_project(name)
 
 

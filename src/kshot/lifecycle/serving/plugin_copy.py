@@ -33,7 +33,7 @@ def files(root: Path, chosen: Collection[Plugin]) -> dict[str, Path]:
     found: dict[str, Path] = {}
     for plugin in chosen:
         if plugin.distribution:
-            found |= plugin_code.installed_files(plugin.distribution, plugin.module)
+            found |= plugin_code.installed_files(plugin.distribution, [plugin.module])
         else:
             found |= plugin_code.own_files(root, plugin)
     return dict(sorted(found.items()))

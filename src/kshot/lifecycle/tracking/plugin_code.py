@@ -2,7 +2,7 @@
 
 import hashlib
 import importlib.util
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from importlib import metadata
 from pathlib import Path
 
@@ -56,13 +56,14 @@ def own_files(root: Path, plugin: Plugin) -> dict[str, Path]:
     return {name: root / plugins.SOURCE / name for name in names}
 
 
-def installed_files(distribution: str, module: str = "") -> dict[str, Path]:
+def installed_files(distribution: str, names: Iterable[str] = ()) -> dict[str, Path]:
     """Name to each file below the top-level packages of a distribution, but compiled ones; {} where it is not there.
 
-    `module`: one that it gives, of which an editable install does not name the files.
+    `names`: of files or modules that it gives, for an editable install, which does not name its files.
     """
+    tops = _tops(distribution) | {name.partition("/")[0].removesuffix(".py").partition(".")[0] for name in names}
     found: dict[str, Path] = {}
-    for top in sorted(_tops(distribution) | {module.partition(".")[0]} - {""}):
+    for top in sorted(tops):
         for folder in _places(top):
             below = [folder] if folder.is_file() else sorted(folder.rglob("*"))
             for path in below:
@@ -85,7 +86,7 @@ def _of_project(root: Path, plugin: Plugin) -> dict[str, str]:
 
 def _of_distribution(root: Path, plugin: Plugin) -> dict[str, str]:
     found: dict[str, str] = {}
-    for name, path in installed_files(plugin.distribution, plugin.module).items():
+    for name, path in installed_files(plugin.distribution, [plugin.module]).items():
         found[f"{plugin.distribution}{BETWEEN}{name}"] = file_md5(path)
         if path.suffix == ".py":
             # Code of kshot that nothing but the plug-in uses.
