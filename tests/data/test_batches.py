@@ -63,9 +63,19 @@ def test_too_few_classes_are_told():
         ClassBalanced(members([5, 5]), list("ab"), 3, 2)
 
 
-def test_a_class_that_is_too_small_is_named():
-    with pytest.raises(DataError, match=r"class 'b' has 2 images; train.batch.images is 3"):
-        ClassBalanced(members([5, 2]), list("ab"), 2, 3)
+def test_a_small_class_gives_all_of_its_images_before_any_comes_again():
+    balanced = ClassBalanced(members([9, 2, 3]), list("abc"), 3, 5)
+    for seed in range(20):
+        ids, labels = balanced.draw(torch.Generator().manual_seed(seed))
+        of = {label: ids[labels == label].tolist() for label in range(3)}
+        assert len(set(of[0])) == 5
+        assert sorted(set(of[1])) == [9, 10] and of[1][:2] == of[1][2:4]
+        assert sorted(of[2][:3]) == [11, 12, 13] and of[2][3:] == of[2][:2]
+
+
+def test_a_class_of_one_image_is_named():
+    with pytest.raises(DataError, match=r"class 'b' has 1 images; training needs 2 of a class"):
+        ClassBalanced(members([5, 1]), list("ab"), 2, 3)
 
 
 def test_with_neighbours_classes_come_in_groups_and_none_twice():

@@ -114,12 +114,18 @@ def test_a_class_of_just_enough_images_gives_all_of_them() -> None:
     assert images == set(members()[0].tolist())
 
 
+@pytest.mark.parametrize("within", [False, True])
+def test_a_class_with_too_few_images_is_in_no_episode(within: bool) -> None:
+    drawn = draw(2, 2, 5, within=within)
+    assert set(drawn.classes.ravel()) == set((LABELS[[1, 2]] if within else LABELS[[1, 2, 5, 8]]).tolist())
+
+
 @pytest.mark.parametrize(
     ("n_way", "n_query", "within", "told"),
     [
-        (10, 4, False, "needs 10 classes, but there are 9"),
-        (5, 4, True, "needs 5 classes, but no group has as many"),
-        (3, 5, False, r"class \(label 100\) has 6 different images; k_shot \+ n_query needs 7"),
+        (10, 4, False, "needs 10 classes of 6 different images .*, but there are 9"),
+        (5, 4, True, "needs 5 classes of 6 .*, but no group has more than 4"),
+        (3, 7, False, r"needs 3 classes of 9 different images \(k_shot \+ n_query\), but there are 2"),
     ],
 )
 def test_too_little_data_is_told(n_way: int, n_query: int, within: bool, told: str) -> None:

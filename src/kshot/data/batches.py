@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from kshot.errors import DataError
+from kshot.params.train import FEWEST_IMAGES
 
 Pixels = Tensor | NDArray[np.uint8] | NDArray[np.float32]
 
@@ -43,6 +44,8 @@ def resident(images: NDArray[np.uint8] | NDArray[np.float32], device: torch.devi
 class ClassBalanced:
     """Draws batches of `classes_per_batch` classes x `images_per_class` images, without replacement in a batch.
 
+    A class with fewer images gives all of them, and the first ones again until it has enough.
+
     `members` holds, class by class, the ids of its images; `groups`, which `classes_of_group` needs, the name of its
     group. Raises DataError where classes or images are too few.
     """
@@ -62,10 +65,10 @@ class ClassBalanced:
                 "lower it in params.yaml, or add classes"
             )
         for ids, name in zip(members, names, strict=True):
-            if len(ids) < images_per_class:
+            if len(ids) < min(FEWEST_IMAGES, images_per_class):
                 raise DataError(
-                    f"class {name!r} has {len(ids)} images; train.batch.images is {images_per_class}: "
-                    "lower it in params.yaml, or drop the class"
+                    f"class {name!r} has {len(ids)} images; training needs {FEWEST_IMAGES} of a class: drop the class, "
+                    "or add images"
                 )
         if images_per_class == 1:
             warnings.warn(
@@ -74,7 +77,8 @@ class ClassBalanced:
         self.classes_per_batch, self.images_per_class = classes_per_batch, images_per_class
         self.classes_of_group = classes_of_group
         self.groups = _by_group(names, groups, classes_of_group, classes_per_batch) if classes_of_group else []
-        widest = max(len(ids) for ids in members)
+        self.sizes = torch.tensor([len(ids) for ids in members])
+        widest = int(self.sizes.max())
         self.ids = torch.zeros(len(members), widest, dtype=torch.int64)
         self.absent = torch.ones(len(members), widest, dtype=torch.bool)
         for row, ids in enumerate(members):
@@ -110,9 +114,10 @@ class ClassBalanced:
         return torch.cat(chosen)[: self.classes_per_batch]
 
     def of_classes(self, classes: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
-        """Ids and labels of `images_per_class` images of each of `classes`, without replacement in a class."""
+        """Ids and labels of `images_per_class` images of each of `classes`, none again before all of its class."""
         order = torch.rand(len(classes), self.ids.shape[1], generator=generator)
-        columns = order.masked_fill(self.absent[classes], 2.0).argsort(1)[:, : self.images_per_class]
+        columns = order.masked_fill(self.absent[classes], 2.0).argsort(1)
+        columns = columns.gather(1, torch.arange(self.images_per_class) % self.sizes[classes, None])
         return self.ids[classes].gather(1, columns).flatten(), classes.repeat_interleave(self.images_per_class)
 
 

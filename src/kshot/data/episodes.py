@@ -39,18 +39,25 @@ def draw_episodes(
 ) -> EpisodeSet:
     """`n_episodes` of `protocol` over the classes whose image ids are `members`.
 
-    members, groups, labels: class by class, its image ids (no image twice), its group, its label. Classes of one
-    episode are drawn without repetition, with within_group from one group that has n_way of them; the images of one
-    class without repetition. drawers: for by_drawer, the drawer of each image of `members`, as in `kshot.data.drawers`.
+    members, groups, labels: class by class, its image ids (no image twice), its group, its label. A class with fewer
+    than k_shot + n_query images is in no episode. Classes of one episode are drawn without repetition, with
+    within_group from one group that has n_way of them; the images of one class without repetition. drawers: for
+    by_drawer, the drawer of each image of `members`, as in `kshot.data.drawers`.
     Raises DataError where classes or images are too few.
     """
     n_way, per_class = protocol.n_way, protocol.k_shot + n_query
     pools = _pools(groups, n_way) if protocol.within_group else [np.arange(len(members))]
+    if not protocol.by_drawer:
+        large = np.array([len(ids) >= per_class for ids in members], dtype=bool)
+        pools = [pool[large[pool]] for pool in pools]
+    most = max((len(pool) for pool in pools), default=0)
     pools = [pool for pool in pools if len(pool) >= n_way]
     if not pools:
-        kind = "no group has as many" if protocol.within_group else f"there are {len(members)}"
+        kind = f"no group has more than {most}" if protocol.within_group else f"there are {most}"
+        images = "" if protocol.by_drawer else f" of {per_class} different images (k_shot + n_query)"
         raise DataError(
-            f"an episode needs {n_way} classes, but {kind}: lower n_way in params.yaml, or add classes to this split"
+            f"an episode needs {n_way} classes{images}, but {kind}: lower n_way, k_shot or n_query in params.yaml, "
+            "or add classes and images to this split"
         )
     if protocol.by_drawer:
         support, query, chosen = draw_by_drawer(
@@ -64,12 +71,6 @@ def draw_episodes(
             generator=generator,
         )
         return EpisodeSet(support, query, labels[chosen].astype(np.int32))
-    for ids, label in zip(members, labels, strict=True):
-        if len(ids) < per_class:
-            raise DataError(
-                f"a class (label {label}) has {len(ids)} different images; k_shot + n_query needs {per_class}: "
-                "lower one in params.yaml, or drop the class"
-            )
     # A group is drawn as often as it has classes, so that every class answers about equally often.
     weight = np.array([len(pool) for pool in pools], dtype=np.float64)
     chosen = np.stack(

@@ -20,6 +20,7 @@ from kshot.params.train_sections import (
     ValidationSchedule,
 )
 
+FEWEST_IMAGES = 2  # of a class in a batch, or it has no pair to compare
 # Methods whose answers are the geometry of the embedding and nothing learned beside it.
 REDUCIBLE = ("metric", "prototypical", "matching", "transfer")
 

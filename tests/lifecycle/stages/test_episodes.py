@@ -96,7 +96,7 @@ def test_another_protocol_beside_it_leaves_a_protocol_as_it_was(tmp_path: Path) 
 
 def test_k_shot_larger_than_a_class_is_told_with_split_and_protocol(tmp_path: Path) -> None:
     params = prepared(tmp_path, images=3)
-    with pytest.raises(DataError, match=r"val episodes of 2w2s: a class .* has 3 different images; k_shot \+ n_query"):
+    with pytest.raises(DataError, match=r"val episodes of 2w2s: .* needs 2 classes of 4 different images"):
         episodes.run(tmp_path, params)
 
 

@@ -107,22 +107,26 @@ BAD: list[tuple[str, Spoil, str, str]] = [
         r"5 of 53 files: .* and 2 more",
     ),
     (
-        "a class with one image",
-        lambda images: remove(images, *(f"two words/b/{i}.png" for i in (1, 2, 3))),
+        "too few classes left that have images enough",
+        lambda images: remove(images, *(f"two words/{name}.png" for name in ("b/1", "b/2", "c/1", "c/2", "c/3"))),
         "classes have enough images",
-        r"1 of 8 evaluation classes have under 4 images \(k_shot \+ n_query\): two words/b has 1",
+        r"2 of 8 evaluation classes have under 3 images \(k_shot \+ n_query\): two words/c has 1, two words/b has 2",
     ),
     (
-        "a class of one image many times",
-        lambda images: [shutil.copy(images / "한글/a/0.png", images / f"한글/a/{i}.png") for i in (1, 2, 3)],
+        "classes of one image many times",
+        lambda images: [
+            shutil.copy(images / f"한글/{name}/0.png", images / f"한글/{name}/{i}.png")
+            for name in "ab"
+            for i in (1, 2, 3)
+        ],
         "classes have enough images",
-        "leave out, because they have under 2 images: 한글/a",
+        "leave out, because they have under 2 images: 한글/a; 한글/b",
     ),
     (
-        "a class to train on with too few images",
-        lambda images: remove(images, "Ελληνικά/b/1.png", "Ελληνικά/b/2.png"),
+        "too few classes to train on that have a pair",
+        lambda images: remove(images, *(f"Ελληνικά/b/{i}.png" for i in (1, 2, 3))),
         "classes have enough images",
-        r"1 of 4 training classes have under 3 images \(train.batch.images\): Ελληνικά/b has 2",
+        r"1 of 4 training classes have under 2 images \(a batch\): Ελληνικά/b has 1",
     ),
     (
         "a split with too few classes",
@@ -175,6 +179,20 @@ def test_bad_data_is_told(tmp_path: Path, spoil: Spoil, check: str, words: str) 
     assert f"{check.capitalize()}: no" in page and loads(page) == []
 
 
+def test_small_classes_are_left_out_and_named_where_enough_others_are_there(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    few = {"two words/b": (1, 2, 3), "한글/c": (3,), "Ελληνικά/d": (1, 2, 3)}
+    lost = [f"{name}/{number}.png" for name, numbers in few.items() for number in numbers]
+    run(tmp_path, lambda images: remove(images, *lost), train={"classes_per_batch": 3, "mine_neighbours": 1})
+    assert report(tmp_path)["left_out"] == [
+        "not trained on, as 2 images are needed: 1 class, Ελληνικά/d (1)",
+        "not in episodes of 3w1s (3 images a class): 1 class, two words/b (1)",
+        "not in episodes of 2w2s (4 images a class): 2 classes, two words/b (1), 한글/c (3)",
+    ]
+    assert capsys.readouterr().out.splitlines()[-3:] == report(tmp_path)["left_out"]
+
+
 def test_a_share_of_unreadable_files_may_be_set_aside(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     run(
         tmp_path,
@@ -205,7 +223,7 @@ def test_every_row_that_breaks_a_check_is_in_the_record(tmp_path: Path) -> None:
         run(tmp_path, episodes={"n_query": 9}, train={"images_per_class": 9})
     assert "8 of 8 evaluation classes" in told(caught.value) and "4 each" in told(caught.value)
     broken = {check["check"]: check["broken_by"] for check in report(tmp_path)["checks"]}
-    assert len(broken["classes have enough images"]) == len(CLASSES)
+    assert len(broken["classes have enough images"]) == 8  # to train on, two images are enough
 
 
 def test_a_group_too_small_for_episodes_within_it_is_told(tmp_path: Path) -> None:

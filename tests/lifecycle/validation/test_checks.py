@@ -81,10 +81,10 @@ def test_an_image_counts_once_in_its_class() -> None:
 
 def test_what_a_class_needs_depends_on_its_split() -> None:
     table = tables(IMAGES, NONE, PLACES, settings())["classes"].set_index("name")
-    assert table["needed"].to_dict() == {"a": 3, "b": 7, "c": 7}  # images_per_class; 5 shots and 2 queries
-    assert table["missing_images"].to_dict() == {"a": 1, "b": 6, "c": 6}
+    assert table["needed"].to_dict() == {"a": 2, "b": 7, "c": 7}  # a pair; 5 shots and 2 queries
+    assert table["missing_images"].to_dict() == {"a": 0, "b": 6, "c": 6}
     assert table["demand"].to_dict() == {
-        "a": "train.batch.images",
+        "a": "a batch",
         "b": "k_shot + n_query",
         "c": "k_shot + n_query",
     }

@@ -4,19 +4,17 @@ from collections.abc import Mapping, Sequence
 
 from kshot.data.splits import SPLITS, split_classes
 from kshot.errors import DataError
-from kshot.lifecycle.project.tables import counted
 from kshot.lifecycle.settings_fit.data_profile import DataProfile
 from kshot.lifecycle.settings_fit.fitted_settings import Setting
-from kshot.lifecycle.validation.fitting import ClassSupply, share_of
+from kshot.lifecycle.validation.class_demands import named
+from kshot.lifecycle.validation.fitting import FEWEST_IMAGES, ClassSupply, share_of
 
 FEWEST_CLASSES = 2  # of a split
-FEWEST_IMAGES = 2  # of a class: one for the support and one query
 WAYS, SHOTS, MOST_QUERIES = (5, 10, 20), (1, 5), 15
 VAL, TEST = 0.2, 0.25  # shares of the classes
 SMALL = 0.1  # share of the classes that may be too small for the wanted number of images
 BATCH_CLASSES, BATCH_IMAGES = 16, 5
 DRAWING_CLASSES, DRAWING_IMAGES = 60, 6
-NAMED = 5  # classes in a line
 
 
 def split_settings(profile: DataProfile) -> tuple[list[Setting], dict[str, str]]:
@@ -120,25 +118,16 @@ def left_out_lines(
     classes: Sequence[ClassSupply], place: Mapping[str, str], protocols: Mapping[str, tuple[int, int]], n_query: int
 ) -> list[str]:
     """A line for each number of images that some classes do not reach, with those classes and their counts."""
-    single = [one for one in classes if one.images < FEWEST_IMAGES]
-    lines = [f"used nowhere, as two images are needed: {_named(single)}"] if single else []
+    images = {one.name: one.images for one in classes}
+    single = [name for name, count in images.items() if count < FEWEST_IMAGES]
+    lines = [f"used nowhere, as {FEWEST_IMAGES} images are needed: {named(single, images)}"] if single else []
+    asked = [name for name, count in images.items() if count >= FEWEST_IMAGES and place[name] != "train"]
     for shots in sorted({shots for _, shots in protocols.values()}):
-        few = [
-            one
-            for one in classes
-            if FEWEST_IMAGES <= one.images < shots + n_query and place[one.name] in ("val", "test")
-        ]
+        few = [name for name in asked if images[name] < shots + n_query]
         if few:
-            names = " and ".join(name for name, (_, k) in protocols.items() if k == shots)
-            lines.append(f"not in episodes of {names}, which need {shots + n_query} images a class: {_named(few)}")
+            asking = ", ".join(name for name, (_, k) in protocols.items() if k == shots)
+            lines.append(f"not in episodes of {asking} ({shots + n_query} images a class): {named(few, images)}")
     return lines
-
-
-def _named(classes: Sequence[ClassSupply]) -> str:
-    fewest = sorted(classes, key=lambda one: (one.images, one.name))
-    told = ", ".join(f"{one.name} ({one.images})" for one in fewest[:NAMED])
-    more = f" and {len(fewest) - NAMED:,} more" if len(fewest) > NAMED else ""
-    return f"{counted(len(fewest), 'class')}, {told}{more}"
 
 
 def _tenth(counts: Sequence[int]) -> int:

@@ -8,7 +8,6 @@ from collections.abc import Mapping
 from kshot.errors import DataError
 from kshot.lifecycle.project.tables import counted
 from kshot.lifecycle.settings_fit.class_rules import (
-    FEWEST_IMAGES,
     batch_settings,
     episode_settings,
     images_by_split,
@@ -19,6 +18,7 @@ from kshot.lifecycle.settings_fit.data_profile import DataProfile
 from kshot.lifecycle.settings_fit.fitted_settings import FittedSettings, NoWeights, Setting, Start
 from kshot.lifecycle.settings_fit.image_rules import ingest_settings, percent, pretrained_settings, scratch_settings
 from kshot.lifecycle.settings_fit.packaged_weights import EXTRA
+from kshot.lifecycle.validation.fitting import FEWEST_IMAGES
 
 FEWEST_CLASSES = 6  # two to train on, two to validate on, two to test on
 ABOVE_CHANCE = 0.2  # of the way from chance to 1, that a first champion has to reach

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import torch
 from numpy.typing import NDArray
 from tqdm import tqdm
@@ -38,7 +39,7 @@ from kshot.nets.embedding import embed
 from kshot.nets.memory import keep_freed_memory
 from kshot.nets.new_embedding import new_embedding
 from kshot.params.schema import Params
-from kshot.params.train import Train
+from kshot.params.train import FEWEST_IMAGES, Train
 from kshot.training.loop import meta_train
 from kshot.training.new_method import new_method
 from kshot.training.random_state import make_deterministic
@@ -53,7 +54,8 @@ def run(root: Path, params: Params) -> None:
     train = params.train
     device = choose_device(train.device)
     make_deterministic(train.seed)
-    classes = of_splits(read_classes(root), train.splits)
+    manifest = read_manifest(root)
+    classes = trainable(manifest, of_splits(read_classes(root), train.splits))
     embedding = new_embedding(params, root)
     method, learning = new_method(embedding, train, classes["class"])
     method = method.to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]
@@ -68,7 +70,7 @@ def run(root: Path, params: Params) -> None:
         if train.network.is_frozen and any(asdict(changes).values()):
             print(f"train.{name} is ignored: the backbone is frozen, so its features are computed once", flush=True)
     inputs = resident(inputs_of(root, embedding.settings), device)  # type: ignore[arg-type]
-    members = image_ids(read_manifest(root), classes)
+    members = image_ids(manifest, classes)
     shown = held_out(root, train.splits)
     before = space(method, inputs, shown)
     records = meta_train(
@@ -101,6 +103,12 @@ def run(root: Path, params: Params) -> None:
     last = log[-1]
     gigabytes = last["peak_memory_mb"] / 1000
     print(f"{last['step']:,} steps in {last['seconds']:.0f} s, {gigabytes:.1f} GB; {last['reason']}", flush=True)
+
+
+def trainable(manifest: pd.DataFrame, classes: pd.DataFrame) -> pd.DataFrame:
+    """The classes of two different images at least: one alone has no pair; stage validate says which are left out."""
+    images = manifest.groupby("class")["content"].nunique()
+    return classes[classes["class"].map(images) >= FEWEST_IMAGES]
 
 
 def announced(train: Train, learning: str, learned: int, total: int) -> str:

@@ -13,6 +13,7 @@ from kshot.lifecycle.project import layout
 from kshot.lifecycle.project.tables import counted
 from kshot.lifecycle.stages.entry import stage_main
 from kshot.lifecycle.validation.checks import checks, listed, tables
+from kshot.lifecycle.validation.class_demands import left_out_lines
 from kshot.lifecycle.validation.expectations import Finding, validate
 from kshot.lifecycle.validation.fitting import Fit, fit
 from kshot.lifecycle.validation.page import write_validation_page
@@ -31,9 +32,12 @@ def run(root: Path, params: Params) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     manifest = read_manifest(root)
     unreadable = pd.read_csv(root / layout.PACKED / "unreadable.csv", dtype=str, keep_default_na=False)
-    found = tables(manifest, unreadable, read_classes(root), params)
+    classes = read_classes(root)
+    found = tables(manifest, unreadable, classes, params)
     findings = validate(found, checks(params))
-    text = json.dumps(summary(findings, found), indent=2, ensure_ascii=False)
+    left_out = left_out_lines(manifest, classes[classes["rotation"] == 0], params)
+    content = {**summary(findings, found), "left_out": left_out}
+    text = json.dumps(content, indent=2, ensure_ascii=False)
     (folder / "validation.json").write_text(text + "\n", encoding="utf-8")
     broken = [finding for finding in findings if finding.broken]
     fitted = fitting(root, manifest, params) if any(one.check.name in COUNTS for one in broken) else None
@@ -47,6 +51,8 @@ def run(root: Path, params: Params) -> None:
         error.block = tuple(block(broken, found, fitted, params))
         raise error
     print(f"{len(findings)} expectations hold for {len(found['images'])} images", flush=True)
+    for line in left_out:
+        print(line, flush=True)
     if len(unreadable):
         print(f"set aside as unreadable: {listed(unreadable['path'].tolist())}", flush=True)
 

@@ -13,6 +13,14 @@ from kshot.data.drawers import NOBODY, pairs_of_drawers
 from kshot.data.splits import SPLITS
 from kshot.lifecycle.data.packed import drawer_numbers, image_ids
 from kshot.lifecycle.project.tables import counted
+from kshot.lifecycle.validation.class_demands import (
+    ANSWERED,
+    FEWEST_TRAINED,
+    TRAINED,
+    different_images,
+    evaluation_demands,
+    unfilled_demands,
+)
 from kshot.params.schema import Params, Protocol
 
 Text = Callable[[pd.Series], str]
@@ -171,25 +179,25 @@ def _images(manifest: pd.DataFrame, base: pd.DataFrame) -> pd.DataFrame:
 
 
 def _classes(manifest: pd.DataFrame, base: pd.DataFrame, params: Params) -> pd.DataFrame:
-    protocols = params.episodes.protocols.values()
-    asked = max(protocol.k_shot + params.episodes.queries(protocol) for protocol in protocols)
-    answered = ("k_shot + n_query", asked)
-    trained = ("train.batch.images", params.train.batch.images)
-    images = manifest.groupby("class")["content"].nunique()
+    """A class lacks images only where its split has too few classes without it: else it is left out, which is told."""
+    unfilled = unfilled_demands(manifest, base, params)
+    images = different_images(manifest)
+    asked = max(needed for _, needed in evaluation_demands(params))
     rows = []
     for name, part in base.groupby("class"):
         splits = sorted(set(part["split"]))
-        demands = [answered] if {"val", "test"} & set(splits) else []
-        demands += [trained] if set(params.train.splits) & set(splits) else []
-        demand, needed = max(demands, key=lambda pair: pair[1])
         found = int(images.get(name, 0))
+        demands = [(ANSWERED, asked)] if {"val", "test"} & set(splits) else []
+        demands += [(TRAINED, FEWEST_TRAINED)] if set(params.train.splits) & set(splits) else []
+        lacking = [demand for split in splits for demand in unfilled[split] if found < demand[1]]
+        demand, needed = max(lacking or demands, key=lambda pair: pair[1])
         rows.append(
             {
                 "name": name,
                 "images": found,
                 "needed": needed,
                 "demand": demand,
-                "missing_images": max(0, needed - found),
+                "missing_images": needed - found if lacking else 0,
                 "n_splits": len(splits),
                 "splits": " and ".join(splits),
                 "survives": survives(str(name)),

@@ -8,6 +8,7 @@ import pandas as pd
 
 from kshot.lifecycle.project import layout
 from kshot.lifecycle.validation.checks import listed
+from kshot.lifecycle.validation.class_demands import TRAINED
 from kshot.lifecycle.validation.expectations import Finding
 from kshot.lifecycle.validation.fitting import ClassSupply, Fit
 from kshot.params.schema import Params
@@ -58,13 +59,13 @@ def too_few_images(rows: pd.DataFrame, table: pd.DataFrame) -> list[str]:
     """One line a demand: how many classes have too few images for it, and which have the fewest."""
     lines = []
     for (demand, needed), part in rows.groupby(["demand", "needed"], sort=False):
-        like = int(((table["demand"] == demand) & (table["needed"] == needed)).sum())
+        like = int((table["demand"] == demand).sum())
         fewest = part.sort_values(["images", "name"])
         named = ", ".join(f"{row['name']} has {row['images']}" for _, row in fewest.head(EACH_NAMED).iterrows())
         more = f" and {len(part) - EACH_NAMED:,} more" if len(part) > EACH_NAMED else ""
         if len(part) > 1 and part["images"].nunique() == 1:
             named, more = f"{part['images'].iloc[0]} each", ""
-        kind = "training" if demand == "train.batch.images" else "evaluation"
+        kind = "training" if demand == TRAINED else "evaluation"
         lines.append(f"{len(part)} of {like} {kind} classes have under {needed} images ({demand}): {named}{more}")
     return lines
 
