@@ -4,6 +4,7 @@ from pathlib import Path
 import pytest
 
 from kshot.errors import RegistryError
+from kshot.lifecycle.tracking import installed
 from kshot.lifecycle.tracking.lineage import (
     Code,
     code_state,
@@ -64,9 +65,10 @@ def test_data_version_episodes_and_device_are_named(root: Path) -> None:
 
 
 def test_every_field_is_a_tag(root: Path) -> None:
-    found = lineage(root)
+    found = dataclasses.replace(lineage(root), plugins={"kshot-extra": installed.Package("1.2.0", installed.WHEEL)})
     inner = (*dataclasses.fields(found.code), *dataclasses.fields(found.package))
     assert len(found.tags()) == len(dataclasses.fields(found)) - 2 + len(inner)
+    assert found.tags()["kshot.plugins"] == '{"kshot-extra": ["1.2.0", "wheel"]}'
     assert found.tags()["kshot.lineage"] == found.key and found.tags()["kshot.git_dirty"] == "true"
     assert all(name.startswith("kshot.") and isinstance(value, str) for name, value in found.tags().items())
 
