@@ -108,6 +108,13 @@ def test_names_of_a_distribution_and_of_a_project_are_found_with_their_origin(in
     assert plugins.find("methods", "own", root=installed) is None
 
 
+def test_in_a_notebook_the_project_is_the_working_directory(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert plugins.find("methods", "own") is None
+    monkeypatch.chdir(project)
+    own = plugins.find("methods", "own")
+    assert own is not None and plugins.load(own).__module__ == "shop.own"
+
+
 def test_nothing_is_imported_before_a_name_is_chosen(installed: Path, project: Path) -> None:
     params(project)
     assert not {"extra", "shop"} & {name.partition(".")[0] for name in sys.modules}

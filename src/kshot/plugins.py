@@ -60,7 +60,10 @@ class Plugin:
 
 @dataclass
 class _Project:
-    """The project whose code counts in this process, and its folder on sys.path once something was imported of it."""
+    """The project whose code counts in this process, and its folder on sys.path once something was imported of it.
+
+    root: None until one is named: the working directory, as in a notebook
+    """
 
     root: Path | None = None
     on_path: str = ""
@@ -95,8 +98,7 @@ def of_kind(kind: str, root: Path | None = None) -> tuple[Plugin, ...]:
     """Every plug-in of a kind, the project's own first. Raises ParamsError for a pyproject.toml that is no TOML."""
     if INSIDE.is_file():
         return tuple(Plugin(**one) for one in json.loads(INSIDE.read_text(encoding="utf-8")) if one["kind"] == kind)
-    where = root or _project.root
-    declared = _declared(where) if where is not None else {}
+    declared = _declared(root or _root())
     entries = declared.get("entry-points", {}).get(f"kshot.{kind}", {})
     own = tuple(Plugin(kind, str(name), str(target)) for name, target in entries.items())
     # A project that is installed too, such as by `pip install -e .`, is one and not two.
@@ -129,6 +131,10 @@ def missing(kind: str, name: str, given_by: str) -> str:
     if not given_by:
         return f"{where} its project's own code; work in that project's folder, or take the registered model"
     return f"{where} {given_by}, which is not installed here; pip install {'=='.join(given_by.split())}"
+
+
+def _root() -> Path:
+    return _project.root or Path.cwd().resolve()
 
 
 def _declared(root: Path) -> dict[str, Any]:
@@ -174,8 +180,7 @@ def _importable(plugin: Plugin) -> Iterator[None]:
     if not _is_own(plugin):
         yield
         return
-    assert _project.root is not None, "a plug-in of a project was found without one"
-    folder = str(_project.root / SOURCE)
+    folder = str(_root() / SOURCE)
     if _project.on_path and _project.on_path != folder:
         _forget(_project.on_path)
     _project.on_path = folder
