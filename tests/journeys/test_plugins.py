@@ -20,7 +20,7 @@ METHOD = "kshot retrain --set train.method.name=scaled --set 'train.method.argum
 LOSS = "kshot retrain --set train.loss.name=nca --set train.network.backbone=small"
 METRIC = "--set train.method.name=metric --set 'train.method.arguments={}' --set train.steps=30"
 CODE = "kshot-extra 1.2.0: all [0-9]+ code files match those installed here, which are those of its wheel"
-WITHOUT = "env -u PYTHONPATH "  # where the distribution is not installed
+WITHOUT = "env -u PYTHONPATH"  # where the distribution is not installed
 SERVED = """
 import importlib.util, json, pathlib, sys
 assert not any(importlib.util.find_spec(name) for name in ("shop", "kshot_extra"))
@@ -49,7 +49,7 @@ STEPS = (
     Step("git checkout -q src && kshot plan", shows=("nothing would be trained",)),
     Step(f"{LOSS} {METRIC}", PAGE, LOSS, shows=("by nca loss", "model shop version 2"), needed=True),
     Step("kshot audit --model 2 --deep", shows=("version 2: all .* hold", CODE)),
-    Step(f"{WITHOUT} kshot plan", codes=(2,), shows=("train.loss.name is 'nca'; needs one of",)),
+    Step(f"{WITHOUT} kshot retrain", codes=(2,), shows=("train.loss.name is 'nca'; needs one of",)),
     Step(
         f"{WITHOUT} kshot audit --model 2",
         codes=(0, 10),
