@@ -13,7 +13,7 @@ from tests.journeys.person import Ended, Person
 class Step:
     """A line for the shell.
 
-    page: the page that prints the line.
+    page: the page, or pages, that print the line.
     printed: the lines there that this one stands for, where it fills in a name or adds a setting.
     codes: the exit codes that are right.
     shows, hides: patterns that the output has, and has not.
@@ -23,7 +23,7 @@ class Step:
     """
 
     command: str
-    page: str = ""
+    page: str | tuple[str, ...] = ""
     printed: str | tuple[str, ...] = ()
     codes: tuple[int, ...] = (0,)
     shows: tuple[str, ...] = ()
@@ -36,7 +36,8 @@ class Step:
     def on_pages(self) -> set[tuple[str, str]]:
         """The page and the line of each line that the step runs."""
         lines = (self.printed,) if isinstance(self.printed, str) else self.printed or (self.command,)
-        return {(self.page, line) for line in lines} if self.page else set()
+        pages = (self.page,) if isinstance(self.page, str) else self.page
+        return {(page, line) for page in pages for line in lines if page}
 
 
 @dataclasses.dataclass

@@ -2,11 +2,17 @@
 
 import re
 
-from tests.journeys import docs_steps, test_default_path, test_own_images, test_plugins
+from tests.journeys import docs_steps, test_default_path, test_own_images, test_own_photographs, test_plugins
 from tests.journeys.blocks import Block, all_blocks
 
 README, OMNIGLOT = "README.md", "benchmarks/omniglot/README.md"
-STEPS = (*test_default_path.STEPS, *test_own_images.STEPS, *docs_steps.PRETRAINED, *test_plugins.STEPS)
+STEPS = (
+    *test_default_path.STEPS,
+    *test_own_images.STEPS,
+    *test_own_photographs.STEPS,
+    *docs_steps.PRETRAINED,
+    *test_plugins.STEPS,
+)
 BENCHMARK = "measures for minutes to hours on data that is not in the repository"
 TEAM = "needs a team's servers, whose addresses it makes up; `make test-services` runs such servers"
 STORY = "tests/services/story.py tells it, with its own data: `make test-services`"
@@ -34,6 +40,7 @@ TEXT = (
     "  protocol  accuracy  95 % interval   episodes",
     "params.yaml              every setting, one section a stage",
     "birds/robin/001.jpg ",
+    "pip install 'kshot[pipeline,photographs]'",
     "left out 18 of 84 files:",
     "row.csv, row 9: ",
     "limit   = usual + factor * (high - usual) ",

