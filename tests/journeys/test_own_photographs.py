@@ -22,7 +22,7 @@ STEPS = (
     Step(
         INIT,
         page=(README, HOUR),
-        shows=("3,676 images, 51 classes from groceries.zip", "photographs, by", "adaptation head", RETRAIN),
+        shows=("3,676 images, 51 classes from groceries.zip", "photographs, by", "adaptation projection", RETRAIN),
         needed=True,
     ),
     Step(
@@ -42,7 +42,7 @@ STEPS = (
         "cd shop && kshot fit-settings --yes --from-scratch",
         page=HOUR,
         printed="kshot fit-settings --yes",
-        shows=("train.backbone tf_efficientnet_lite0 -> conv4", "train with them: kshot retrain"),
+        shows=("train.network.backbone tf_efficientnet_lite0 -> conv4", "train with them: kshot retrain"),
     ),
     Step("cd shop && kshot audit --model champion --deep", shows=("version 1: all .* hold",)),
 )
