@@ -61,7 +61,8 @@ def test_lists_null_and_deep_keys(root: Path) -> None:
 
 
 def test_values_keep_the_comments_and_what_is_so_already_keeps_every_byte(root: Path) -> None:
-    text, changes = settings.plan(root, values={"split.seed": 0, "train.optimizer.layer_decay": 1, "ingest.invert": True})
+    same = {"split.seed": 0, "train.optimizer.layer_decay": 1, "ingest.invert": True}
+    text, changes = settings.plan(root, values=same)
     assert (text, changes) == (SHIPPED.read_text(), [])
     protocols = {"3w1s": {"n_way": 3, "k_shot": 1, "within_group": False}}
     values = {"episodes.protocols": protocols, "train.validation.protocol": "3w1s", "gate.group_protocol": "3w1s"}
