@@ -108,3 +108,12 @@ def test_weights_of_another_network_are_refused_and_leave_no_project(
     code, _, err = kshot(capsys, "init", "shop", "--images", "photos", "--weights", "other.safetensors")
     assert code == 5 and "does not fit the backbone" in err
     assert list((here / "shop").iterdir()) == []  # it was there, and empty
+
+
+def test_folders_named_train_val_and_test_are_the_split(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    sets = {"train": 4, "val": 2, "test": 3}
+    raw_project.write_tree(here / "sets", {f"{name}/{name}{n}": 5 for name, many in sets.items() for n in range(many)})
+    code, out, _ = kshot(capsys, "init", "shop", "--images", "sets", "--from-scratch")
+    assert code == 0 and "own split: 4 classes to train on, 2 to validate on, 3 to test on" in " ".join(out.split())
+    params = load_params(here / "shop/params.yaml")
+    assert params.split.by == "table" and list(params.episodes.protocols) == ["2w1s"]

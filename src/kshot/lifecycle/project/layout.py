@@ -20,6 +20,6 @@ SPACE = Path("reports/space.json")  # train: what learned, and the space before 
 METRICS = Path("reports/metrics.json")  # evaluate: what `dvc metrics show` prints
 EVALUATION = Path("reports/evaluation")  # evaluate: per episode, class, group; geometry; projection
 REPORT = Path("reports/report.html")  # written by the flow: it shows the decision too
-STATE = Path(".kshot")  # lock, checkpoints, Prefect's home: never committed, safe to delete
+STATE = Path(".kshot")  # lock, checkpoints, Prefect's home: never committed; safe to delete but for weights/
 MLRUNS = Path("mlruns")
 LOCK_FILE = "dvc.lock"

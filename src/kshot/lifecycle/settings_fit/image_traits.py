@@ -66,8 +66,8 @@ class _Look(NamedTuple):
 
 def sampled(images: Sequence[T], most: int = SAMPLE) -> list[T]:
     """At most `most` of the images, at even distances."""
-    places = np.unique(np.linspace(0, len(images) - 1, min(most, len(images))).round().astype(int))
-    return [images[place] for place in places]
+    places = np.linspace(0, len(images) - 1, min(most, len(images))).round().astype(int)
+    return [images[place] for place in sorted(set(places.tolist()))]
 
 
 def image_traits(files: Sequence[Path]) -> ImageTraits:
