@@ -139,9 +139,16 @@ def test_small_classes_are_named_and_the_others_decide_how_many_queries() -> Non
 
 
 def test_single_images_do_not_use_up_the_classes_that_validate_and_test() -> None:
-    fitted = fit_settings(profile([1] * 40 + [10] * 12), WEIGHTS)
-    assert protocols(fitted) and int(protocols(fitted)[0].partition("w")[0]) >= 2
+    fitted = fit_settings(profile([1] * 40 + [10] * 16), WEIGHTS)
+    assert protocols(fitted) == ["5w1s", "5w5s"]
     assert "40 classes, c0000 (1), c0001 (1)" in fitted.left_out[0] and "and 35 more" in fitted.left_out[0]
+
+
+def test_the_gate_asks_with_one_shot_where_more_shots_have_fewer_ways() -> None:
+    fitted = fit_settings(profile([9, 9, 9, 3, 9, 1, 9, 9, 9, 3, 9, 1, 9, 9, 3, 9, 9, 9]), WEIGHTS)
+    asked = fitted.values()["episodes.protocols"]
+    assert {asked[name]["k_shot"] for name in fitted.values()["gate.min_accuracy"]} == {1}
+    assert fitted.values()["gate.group_protocol"] in fitted.values()["gate.min_accuracy"]
 
 
 def test_a_million_photographs_are_packed_smaller() -> None:

@@ -27,8 +27,8 @@ def split_settings(profile: DataProfile) -> tuple[list[Setting], dict[str, str]]
     place = _placed(profile, by, val, test)
     while by == "class":  # classes of one image may lie anywhere
         counts = {name: len(images) for name, images in images_by_split(profile.classes, place).items()}
-        short = [name for name in SPLITS[1:] if counts[name] < FEWEST_CLASSES]
-        if not short or counts["train"] <= FEWEST_CLASSES:
+        short = [name for name in SPLITS[1:] if counts[name] < WAYS[0]]
+        if not short or counts["train"] - len(short) < FEWEST_CLASSES:
             break
         val, test = val + ("val" in short), test + ("test" in short)
         place = _placed(profile, by, val, test)

@@ -66,7 +66,7 @@ def fit_settings(profile: DataProfile, start: Start | None) -> FittedSettings:
 
 def _gate(protocols: Mapping[str, tuple[int, int]]) -> list[Setting]:
     """What a champion has to reach at least."""
-    first = next(iter(protocols))
+    first = next(name for name, (_, shots) in protocols.items() if shots == 1)
     ways = protocols[first][0]
     least = round(1 / ways + ABOVE_CHANCE * (1 - 1 / ways), 2)
     why = f"guessing reaches {percent(1 / ways)}; raise it to what your application needs"
