@@ -8,7 +8,9 @@ from docs.site.docstrings import restructured
 
 project = "kshot"
 copyright = "the kshot maintainers, Apache-2.0"
-extensions = ["myst_parser", "sphinx.ext.autodoc"]
+extensions = ["myst_nb", "sphinx.ext.autodoc"]
+nb_execution_mode = "off"  # the notebooks are stored with what they print; tests/journeys runs them
+nb_ipywidgets_js = {}  # no load from elsewhere
 myst_enable_extensions = ["deflist"]
 myst_heading_anchors = 4  # `[...](../README.md#omniglot)` is checked
 html_theme = "furo"
