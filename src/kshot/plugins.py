@@ -11,7 +11,9 @@ import json
 import re
 import sys
 import tomllib
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -70,11 +72,24 @@ class _Project:
 
 
 _project = _Project()
+_given: ContextVar[tuple[tuple[Plugin, Any], ...]] = ContextVar("given", default=())
 
 
 def use_project(root: Path) -> None:
     """From now on the names of the project at `root` count, and no other project's. Imports nothing."""
     _project.root = root.resolve()
+
+
+@contextmanager
+def given(kind: str, code: Callable[..., Any]) -> Iterator[str]:
+    """In the block, `code` is a plug-in under its own name, which is yielded: for a caller that has no file."""
+    name = str(getattr(code, "__name__", type(code).__name__))
+    plugin = Plugin(kind, name, f"{getattr(code, '__module__', '')}:{name}", "the caller")
+    token = _given.set((*_given.get(), (plugin, code)))
+    try:
+        yield name
+    finally:
+        _given.reset(token)
 
 
 def find(kind: str, name: str, built_in: Collection[str] = (), root: Path | None = None) -> Plugin | None:
@@ -98,12 +113,13 @@ def of_kind(kind: str, root: Path | None = None) -> tuple[Plugin, ...]:
     """Every plug-in of a kind, the project's own first. Raises ParamsError for a pyproject.toml that is no TOML."""
     if INSIDE.is_file():
         return tuple(Plugin(**one) for one in json.loads(INSIDE.read_text(encoding="utf-8")) if one["kind"] == kind)
+    handed = tuple(plugin for plugin, _ in _given.get() if plugin.kind == kind)
     declared = _declared(root or _root())
     entries = declared.get("entry-points", {}).get(f"kshot.{kind}", {})
     own = tuple(Plugin(kind, str(name), str(target)) for name, target in entries.items())
     # A project that is installed too, such as by `pip install -e .`, is one and not two.
     itself = _normal(str(declared.get("name", "")))
-    return (*own, *(one for one in _installed(kind, tuple(sys.path)) if _normal(one.distribution) != itself))
+    return (*handed, *own, *(one for one in _installed(kind, tuple(sys.path)) if _normal(one.distribution) != itself))
 
 
 def names(kind: str) -> tuple[str, ...]:
@@ -115,6 +131,9 @@ def load(plugin: Plugin) -> Any:
     """The object that a plug-in names. Raises ParamsError, with its distribution and the error, if it cannot be had."""
     from importlib.metadata import EntryPoint
 
+    for handed, code in _given.get():
+        if handed == plugin:
+            return code
     try:
         with _importable(plugin):
             found = EntryPoint(plugin.name, plugin.target, f"kshot.{plugin.kind}").load()

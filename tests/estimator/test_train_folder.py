@@ -121,3 +121,19 @@ def test_bad_input_is_told_before_any_step(letters, tmp_path) -> None:
     (tmp_path / "b/2.png").write_bytes(b"no image")
     with pytest.raises(DataError, match=r"b/1.png.*: it is no image that can be read"):
         kshot.train(tmp_path)
+
+
+def test_a_function_is_a_loss_and_one_that_is_none_is_refused(letters) -> None:
+    seen = []
+
+    def within(points: torch.Tensor, labels: torch.Tensor, *, scale: float = 1.0) -> torch.Tensor:
+        seen.append((points.shape, scale))
+        return scale * torch.stack([points[labels == label].var(0).sum() for label in labels.unique()]).mean()
+
+    trained = kshot.train(letters, loss=within, loss_arguments={"scale": 2.0}, **{**QUICK, "steps": 2})
+    assert seen == [((QUICK["classes_per_batch"] * QUICK["images_per_class"], 64), 2.0)] * 2
+    assert "trained by within loss" in repr(trained)
+    with pytest.raises(ParamsError, match=r"loss nothing of the caller .* cannot be called"):
+        kshot.train(letters, loss=type("nothing", (), {"__call__": lambda self: None})(), **QUICK)
+    with pytest.raises(ParamsError, match="loss is 'within'; needs one of"):
+        kshot.train(letters, loss="within", **QUICK)  # its name alone, outside the call

@@ -1,8 +1,9 @@
 """Training from a folder of images, without a project: images in, a model out."""
 
+import contextlib
 import tempfile
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -12,6 +13,7 @@ import torch
 from numpy.typing import NDArray
 from tqdm import tqdm
 
+from kshot import plugins
 from kshot.data.batches import Pixels, gather, resident
 from kshot.data.episodes import EpisodeSet, draw_episodes
 from kshot.data.splits import rank
@@ -51,7 +53,7 @@ class Divided(NamedTuple):
 def train(
     folder: str | Path,
     *,
-    loss: str | None = None,
+    loss: str | Callable[..., Any] | None = None,
     method: str | None = None,
     steps: int | None = None,
     seed: int | None = None,
@@ -64,7 +66,8 @@ def train(
     folder:   folder/CLASS/image.png, the class being the path of any depth; or folder/train/CLASS/..., with val/ and
               perhaps test/, which is not used. Otherwise the shipped share of the classes, 15 %, is held out for
               validation, at least 5; of fewer than 15 classes none is, so that all train for all steps.
-    loss:     of the method metric, such as "triplet" or "supervised_contrastive"; see docs/losses.md
+    loss:     of the method metric, such as "triplet" or "supervised_contrastive" (docs/losses.md), or your own: a
+              function (points (B, D), labels (B,)) that returns a scalar, or an nn.Module class (docs/plugins.md)
     method:   such as "prototypical", "maml" or "matching"; see docs/methods.md. Neither: as shipped
     steps, seed, device: as train.steps, train.seed and train.device of params.yaml
     progress: whether a bar is shown, and one line of what is trained on
@@ -81,10 +84,17 @@ def train(
     >>> model = kshot.train("letters/", loss="triplet", steps=600)  # doctest: +SKIP
     >>> model.save("model/")  # doctest: +SKIP
     """
-    named = {"loss": loss, "method": method, "steps": steps, "seed": seed, "device": device}
-    changes = {key: value for key, value in named.items() if value is not None} | settings
+    with contextlib.ExitStack() as stack:
+        name = stack.enter_context(plugins.given("losses", loss)) if callable(loss) else loss
+        named = {"loss": name, "method": method, "steps": steps, "seed": seed, "device": device}
+        return _train(
+            Path(folder), {key: value for key, value in named.items() if value is not None} | settings, progress
+        )
+
+
+def _train(folder: Path, changes: Mapping[str, Any], progress: bool) -> FewShotModel:
     _check_settings(changes)
-    found = read_class_folders(Path(folder))
+    found = read_class_folders(folder)
     divided = divide(found, changes.get("seed", shipped().train.seed))
     files = {name: found.files[name] for name in (*divided.train, *divided.val)}
     smallest = _smallest({name: files[name] for name in divided.train})
@@ -92,7 +102,7 @@ def train(
     labels = np.array([name for name, paths in files.items() for _ in paths])
     pixels = prepared([path for paths in files.values() for path in paths], params.ingest, str(folder))
     if found.left_out:
-        warnings.warn(_left_out(found, Path(folder)), stacklevel=2)
+        warnings.warn(_left_out(found, folder), stacklevel=3)
     if progress:
         tqdm.write(_announced(params, divided, len(pixels)))
     return _trained(params, divided, pixels, labels, progress=progress)
