@@ -97,16 +97,16 @@ def find(kind: str, name: str, built_in: Collection[str] = (), root: Path | None
 
     Raises ParamsError where it is one of `built_in` too, or where two give it.
     """
-    given = [plugin for plugin in of_kind(kind, root) if plugin.name == name]
-    if not given:
+    found = [plugin for plugin in of_kind(kind, root) if plugin.name == name]
+    if not found:
         return None
     if name in built_in:
         raise ParamsError(
-            f"the {KINDS[kind]} {name} is kshot's own, and the {given[0]} bears the same name; rename or uninstall that"
+            f"the {KINDS[kind]} {name} is kshot's own, and the {found[0]} bears the same name; rename or uninstall that"
         )
-    if len(given) > 1:
-        raise ParamsError(f"two give one name: the {given[0]} and the {given[1]}; rename or uninstall one of them")
-    return given[0]
+    if len(found) > 1:
+        raise ParamsError(f"two give one name: the {found[0]} and the {found[1]}; rename or uninstall one of them")
+    return found[0]
 
 
 def of_kind(kind: str, root: Path | None = None) -> tuple[Plugin, ...]:
