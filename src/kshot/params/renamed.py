@@ -48,7 +48,7 @@ def migrate(params: Mapping[str, Any]) -> dict[str, Any]:
 
     Raises ParamsError where a setting is there by its old and by its new name.
     """
-    found = _copied(params)
+    found: dict[str, Any] = _copied(params)
     moved = {old: _taken(found, old) for old in old_keys(params)}
     for old, value in moved.items():
         new = RENAMED[old]
@@ -82,12 +82,8 @@ def old_keys(params: Mapping[str, Any]) -> list[str]:
 
 def outdated(params: Mapping[str, Any]) -> list[str]:
     """What `migrate` changes in `params`, as text: "train.margin" or "train.network.adaptation: head"."""
-    values = {key: at(params, key) for key in VALUES} | {OLD_OF[key]: at(params, OLD_OF[key]) for key in VALUES}
-    wrong = [
-        f"{key}: {value}"
-        for key, value in values.items()
-        if isinstance(value, str) and value in VALUES.get(key, {}) and is_there(params, key)
-    ]
+    found = {key: at(params, key) for key in VALUES}
+    wrong = [f"{key}: {value}" for key, value in found.items() if isinstance(value, str) and value in VALUES[key]]
     return [*old_keys(params), *wrong]
 
 

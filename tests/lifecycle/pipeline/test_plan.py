@@ -66,6 +66,11 @@ def test_a_setting_is_told_with_both_values_and_its_time_follows_from_the_runs_b
     )
 
 
+def test_settings_by_other_names_are_no_change_of_values(root: Path) -> None:
+    (root / "params.yaml").write_text(PARAMS.replace("loss: null", "loss: {name: null}"))
+    assert steps(root)["train"].reasons == ("settings have other names",)
+
+
 def test_a_file_of_weights_with_other_content_is_told(root: Path) -> None:
     (root / "start").write_text("other")
     begin = "loss: null, checkpoint: start, checkpoint_md5: "

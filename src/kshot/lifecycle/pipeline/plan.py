@@ -84,9 +84,9 @@ def _reasons(root: Path, stage: Any) -> tuple[str, ...]:
         if name == code_read.place_of(stage.name).as_posix():
             code += [key for key, _ in differences(dep.hash_info.value, dep.read_params())]
         elif hasattr(dep, "read_params"):
-            then, now = (
-                renamed.migrate(renamed.nested(values or {})) for values in (dep.hash_info.value, dep.read_params())
-            )
+            # Of dvc.lock, as DVC leaves out of its own reading what the stage named otherwise.
+            recorded = lineage.recorded_params(root, stage.name, name)
+            then, now = (renamed.migrate(renamed.nested(values)) for values in (recorded, dep.read_params()))
             params += [_change(key, *both) for key, both in differences(then, now)] or ["settings have other names"]
         else:
             (code if name.endswith(".py") else data).append(name)

@@ -177,6 +177,13 @@ def stage_inputs(stage: dict[str, Any]) -> dict[str, Any]:
     return {"cmd": stage["cmd"], "deps": deps, "params": stage.get("params", {})}
 
 
+def recorded_params(root: Path, stage: str, name: str) -> dict[str, Any]:
+    """The params of the file `name` that dvc.lock records for a stage, by dotted keys; {} where it records none."""
+    path = root / LOCK_FILE
+    found = (_stages(path) if path.exists() else {}).get(stage, {})
+    return dict(found.get("params", {}).get(name) or {})
+
+
 def chosen_params(stage: dict[str, Any]) -> dict[str, Any]:
     """The params of a stage of dvc.lock by file, without the fingerprints of its code."""
     return {name: values for name, values in stage.get("params", {}).items() if not _is_fingerprints(name)}
