@@ -27,6 +27,7 @@ from kshot.data.episodes import EpisodeSet, draw_episodes
 from kshot.data.images import decode, prepare
 from kshot.evaluation.evaluate import accuracies, answer_episodes, embed_once
 from kshot.nets.embedding import Embedding
+from kshot.nets.embedding_settings import settings_of
 from kshot.nets.memory import keep_freed_memory
 from kshot.params.schema import Ingest, Protocol
 
@@ -67,7 +68,8 @@ def packed(data: Pngs) -> NDArray[np.uint8]:
 def untrained(device: str) -> Embedding:
     """A Conv-4 with the weights that the generator gives it."""
     settings = {"backbone": "conv4", "head_dim": None, "l2_normalize": False, "batch_norm": "eval"}
-    return Embedding({**settings, "ingest": asdict(INGEST)}).to(device=device, memory_format=torch.channels_last).eval()  # type: ignore[call-overload, no-any-return]
+    embedding = Embedding(settings_of({**settings, "ingest": asdict(INGEST)}))
+    return embedding.to(device=device, memory_format=torch.channels_last).eval()  # type: ignore[call-overload, no-any-return]
 
 
 def episodes_of(data: Pngs, protocol: Protocol, count: int) -> EpisodeSet:

@@ -151,7 +151,7 @@ def share_outside(model: TaskModel, tasks: list[Task], most: float) -> str:
 def strange(model: TaskModel, root: Path) -> dict[str, torch.Tensor]:
     """Embedded classes of other worlds, (classes, images, D) each."""
     generator = np.random.default_rng(0)
-    images, size = read_images(root), model.method.embedding.settings["ingest"]["size"]
+    images, size = read_images(root), model.method.embedding.settings.ingest.size
     test = [label for label in model.images if model.classes["split"][label] == "test"]
     own = np.stack([255 - images[model.images[label][:10] % len(images)] for label in test[:40]])[..., 0]
     digits = load_digits()

@@ -33,7 +33,6 @@ from kshot.data.images import decode, prepare
 from kshot.evaluation.classifier import ANSWERING, answering_method, load_answering, scorer
 from kshot.nets.embedding import embed
 from kshot.nets.memory import keep_freed_memory
-from kshot.params.schema import recorded_ingest
 from kshot.statistics import NORMAL_95, Interval, mean_interval
 
 N_WAY = 20
@@ -92,7 +91,7 @@ class Model:
         places = (folder, folder.resolve().parent / "reports/evaluation")
         answering = load_answering(next(place for place in places if (place / ANSWERING).exists()))
         method = answering_method(folder, answering)
-        ingest = recorded_ingest(method.embedding.settings)
+        ingest = method.embedding.settings.ingest
         self.scores = scorer(method, answering.head)
         with zipfile.ZipFile(archive) as file:
             self.names = [name for name in file.namelist() if name.startswith(EVALUATION) and name.endswith(".png")]

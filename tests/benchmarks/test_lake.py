@@ -17,6 +17,7 @@ from kshot.evaluation.classifier import answering_of, save_answering
 from kshot.methods.saving import save_method
 from kshot.methods.table import build_method
 from kshot.nets.embedding import Embedding
+from kshot.nets.embedding_settings import settings_of
 
 FOLDER = Path(__file__).parents[2] / "benchmarks/omniglot"
 ALPHABETS, CHARACTERS, DRAWERS = ("Angelic", "Tengwar"), 21, 3
@@ -86,7 +87,9 @@ def test_the_script_prints_both_rows_of_a_model(
     torch.manual_seed(0)
     settings = {"backbone": "conv4", "head_dim": None, "l2_normalize": False, "batch_norm": "eval"}
     settings |= {"ingest": {"size": 16, "channels": 1, "invert": True, "crop": "none"}}
-    method = build_method({"name": "metric", "n_way": 2, "k_shot": 1, "arguments": {}}, Embedding(settings))
+    method = build_method(
+        {"name": "metric", "n_way": 2, "k_shot": 1, "arguments": {}}, Embedding(settings_of(settings))
+    )
     save_method(method, tmp_path / "model")
     (tmp_path / "reports/evaluation").mkdir(parents=True)
     save_answering(answering_of("metric", "method", "eval"), tmp_path / "reports/evaluation")

@@ -22,6 +22,7 @@ from kshot.lifecycle.serving import served_model
 from kshot.methods.saving import save_method
 from kshot.methods.table import build_method
 from kshot.nets.embedding import Embedding
+from kshot.nets.embedding_settings import settings_of
 from kshot.params.methods import arguments_of
 from tests.estimator.labelled import labelled
 
@@ -31,7 +32,7 @@ def untrained(folder: Path, answering: Answering, **ingest: Any) -> kshot.FewSho
     torch.manual_seed(0)
     described = {"name": answering.method, "n_way": 5, "k_shot": 1, "arguments": arguments_of(answering.method, {})}
     settings = {"backbone": "conv4", "head_dim": None, "l2_normalize": False, "method": described, "ingest": ingest}
-    save_method(build_method(described, Embedding(settings)).eval(), folder)
+    save_method(build_method(described, Embedding(settings_of(settings))).eval(), folder)
     save_answering(answering, folder)
     return kshot.load(folder, device="cpu")
 

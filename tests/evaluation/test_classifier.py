@@ -17,6 +17,7 @@ from kshot.methods.metric import Metric
 from kshot.methods.relation import Relation
 from kshot.methods.siamese import Siamese
 from kshot.nets.embedding import Embedding, save_embedding
+from kshot.nets.embedding_settings import settings_of
 from tests.methods.toy import Tiny, images
 
 
@@ -82,10 +83,10 @@ def test_the_views_that_a_model_was_measured_with_are_kept_and_taken_again(tmp_p
     save_answering(kept, tmp_path)
     assert load_answering(tmp_path) == kept
     settings = {"backbone": "conv4", "head_dim": None, "l2_normalize": False, "batch_norm": "eval"}
-    embedding = Embedding({**settings, "ingest": {"size": 16, "channels": 1, "invert": False}})
+    known = settings_of({**settings, "ingest": {"size": 16, "channels": 1, "invert": False}})
+    embedding = Embedding(known, views=5).eval()
     save_embedding(embedding, tmp_path)
     pixels = torch.randint(0, 256, (4, 1, 16, 16), dtype=torch.uint8)
-    embedding.eval().views = 5
     found = answering_method(tmp_path, kept)
     torch.testing.assert_close(found(pixels), embedding(pixels))
 

@@ -11,6 +11,7 @@ from kshot.data.episodes import EpisodeSet
 from kshot.evaluation.evaluate import accuracies, answer_episodes, embed_once
 from kshot.evaluation.open_set import nearest_distance
 from kshot.nets.embedding import Embedding
+from kshot.nets.embedding_settings import settings_of
 from kshot.nets.points import Points
 
 
@@ -56,7 +57,7 @@ def test_cutting_into_chunks_changes_nothing():
 def test_every_image_is_embedded_once():
     images = np.random.default_rng(0).integers(0, 256, (6, 28, 28, 1), dtype=np.uint8)
     settings = {"backbone": "conv4", "head_dim": None, "l2_normalize": False, "batch_norm": "eval"}
-    embedding = Embedding({**settings, "ingest": {"size": 28, "channels": 1, "invert": True}})
+    embedding = Embedding(settings_of({**settings, "ingest": {"size": 28, "channels": 1, "invert": True}}))
     seen = []
     embedding.register_forward_pre_hook(lambda _, arguments: seen.append(len(arguments[0])))
     points = embed_once(embedding, images, np.array([[4, 1], [1, 7]]), np.array([4]))

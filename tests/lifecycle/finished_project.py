@@ -11,6 +11,7 @@ import yaml
 
 from kshot.lifecycle.project import layout
 from kshot.nets.embedding import Embedding, save_embedding
+from kshot.nets.embedding_settings import settings_of
 from tests.lifecycle import packed_project
 
 REPOSITORY = Path(__file__).parents[2]
@@ -48,7 +49,7 @@ def write(root: Path) -> Path:
     out = {"md5": f"{DATA}.dir", "size": 1, "nfiles": 1, "hash": "md5", "path": "raw"}
     (root / layout.RAW_DVC).write_text(yaml.safe_dump({"outs": [out]}))
     settings = {"backbone": "conv4", "head_dim": None, "l2_normalize": False, "batch_norm": "eval"}
-    model = Embedding({**settings, "ingest": SETTINGS, "trained_on": ["x"], "device": "cpu"})
+    model = Embedding(settings_of({**settings, "ingest": SETTINGS, "trained_on": ["x"], "device": "cpu"}))
     save_embedding(model, root / layout.MODEL)
     (root / layout.EVALUATION).mkdir(parents=True)
     write_predictions(root, 2)

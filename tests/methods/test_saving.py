@@ -10,6 +10,7 @@ from kshot.methods.method import Method
 from kshot.methods.saving import OWN_WEIGHTS, load_method, save_method
 from kshot.methods.table import build_method, describe
 from kshot.nets.embedding import SETTINGS, Embedding, save_embedding
+from kshot.nets.embedding_settings import settings_of
 from kshot.params.methods import METHODS
 from kshot.params.schema import load_params
 from tests.short_names import train_with
@@ -26,7 +27,7 @@ def made(name, **arguments):
         "ingest": {"size": SIZE, "channels": 1, "invert": True},
         "method": describe(train.method, train.batch.classes),
     }
-    method = build_method(settings["method"], Embedding(settings))
+    method = build_method(settings["method"], Embedding(settings_of(settings)))
     method.prepare(train, 7)
     for value in method.parameters():
         torch.nn.init.normal_(value, std=0.1)
@@ -71,7 +72,9 @@ def test_the_table_says_of_a_method_what_its_class_does(name):
 
 def test_a_model_that_is_older_than_methods_is_answered_by_prototypes(tmp_path):
     settings = {"backbone": "conv4", "head_dim": None, "l2_normalize": False, "batch_norm": "eval"}
-    save_embedding(Embedding({**settings, "ingest": {"size": SIZE, "channels": 1, "invert": True}}), tmp_path)
+    save_embedding(
+        Embedding(settings_of({**settings, "ingest": {"size": SIZE, "channels": 1, "invert": True}})), tmp_path
+    )
     assert answer(load_method(tmp_path)).shape == (1, 8, 3)
 
 

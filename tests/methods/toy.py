@@ -3,20 +3,23 @@
 import torch
 from torch import nn
 
+from kshot.nets.embedding_settings import EmbeddingSettings
+from kshot.params.schema import Ingest
+
 CLASSES, SIZE = 20, 8
 
 
 class Tiny(nn.Module):
-    """One convolution with batch norm; `dim`, `settings` and `autocast` as an Embedding has them."""
+    """One convolution with batch norm; `dim`, `settings` and `in_bf16` as an Embedding has them."""
 
-    autocast = False
+    in_bf16 = False
 
     def __init__(self, seed=0, width=3, dtype=torch.float32, flat=False):
         super().__init__()
         torch.manual_seed(seed)
         self.body = nn.Sequential(nn.Conv2d(1, width, 3, padding=1), nn.BatchNorm2d(width), nn.ReLU(), nn.AvgPool2d(2))
         self.dim = width * 16
-        self.settings = {"ingest": {"size": SIZE, "channels": 1}}
+        self.settings = EmbeddingSettings("none", Ingest(size=SIZE, channels=1, invert=False, crop="none"))
         self.to(dtype)
 
     def forward(self, pixels):

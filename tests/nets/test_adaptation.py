@@ -8,6 +8,7 @@ from kshot.methods.table import build_method
 from kshot.nets import adaptation
 from kshot.nets.backbones import create_backbone, parameter_count
 from kshot.nets.embedding import Embedding, load_embedding, save_embedding
+from kshot.nets.embedding_settings import settings_of
 from kshot.nets.lora import lora_targets, merged
 from kshot.params.schema import load_params
 from kshot.training.learning_rates import parameter_groups, rate_shares
@@ -28,7 +29,7 @@ def adapt(network, settings):
 def embedding(backbone, **changes):
     torch.manual_seed(0)
     settings = {"backbone": backbone, "head_dim": None, "l2_normalize": False, **changes}
-    return Embedding({**settings, "ingest": {"size": 64, "channels": 3, "invert": False}})
+    return Embedding(settings_of({**settings, "ingest": {"size": 64, "channels": 3, "invert": False}}))
 
 
 def images(count=6):
@@ -80,7 +81,7 @@ def test_a_network_without_changes_is_saved_as_it_is():
 
 @pytest.mark.parametrize("how", ["projection", "frozen"])
 def test_a_held_backbone_has_no_gradient_and_keeps_its_batch_norms(how):
-    network = embedding("test_resnet", head_dim=5 if how == "projection" else None)
+    network = embedding("test_resnet", adaptation=how, head_dim=5 if how == "projection" else None)
     adapt(network, train(adaptation=how, head_dim=5 if how == "projection" else None))
     before = {key: value.clone() for key, value in network.backbone.state_dict().items()}
     network.train()

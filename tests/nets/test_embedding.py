@@ -5,7 +5,8 @@ import pytest
 import torch
 
 from kshot.errors import CheckpointError
-from kshot.nets.embedding import Embedding, embed, load_embedding, save_embedding
+from kshot.nets.embedding import Embedding, embed, in_precision, load_embedding, save_embedding
+from kshot.nets.embedding_settings import settings_of
 from kshot.nets.pca import principal_axes
 
 
@@ -20,45 +21,50 @@ def settings(**changes):
     }
 
 
+def described(**changes):
+    return settings_of(settings(**changes))
+
+
 def images(count=7):
     return np.random.default_rng(0).integers(0, 256, (count, 28, 28, 1), dtype=np.uint8)
 
 
 def test_head_and_unit_length_are_as_asked():
-    embedding = Embedding(settings(head_dim=10, l2_normalize=True))
+    embedding = Embedding(described(head_dim=10, l2_normalize=True))
     points = embed(embedding, images(), np.arange(7))
     assert points.shape == (7, 10)
     torch.testing.assert_close(points.norm(dim=1), torch.ones(7))
 
 
 def test_bytes_and_floats_of_the_same_pixels_embed_alike():
-    embedding = Embedding(settings()).eval()
+    embedding = Embedding(described()).eval()
     pixels = torch.from_numpy(images()).permute(0, 3, 1, 2)
     assert torch.equal(embedding(pixels), embedding(pixels.float()))
 
 
 def test_the_batch_that_an_image_is_embedded_in_does_not_matter():
-    embedding = Embedding(settings())
+    embedding = Embedding(described())
     together = embed(embedding, images(), np.arange(7))
     apart = embed(embedding, images(), np.arange(7), batch_size=2)
     torch.testing.assert_close(together, apart, rtol=1e-4, atol=1e-5)
 
 
 def test_embedding_images_leaves_mode_and_statistics_alone():
-    embedding = Embedding(settings()).train()
+    embedding = Embedding(described()).train()
     before = {key: value.clone() for key, value in embedding.state_dict().items()}
-    embedding.autocast = True
-    embed(embedding, images(), np.arange(7))
+    with in_precision(embedding, bf16=True):
+        embed(embedding, images(), np.arange(7))
+    assert not embedding.in_bf16
     assert embedding.training
     assert all(torch.equal(before[key], value) for key, value in embedding.state_dict().items())
 
 
 def test_no_image_gives_no_point():
-    assert embed(Embedding(settings()), images(), np.arange(0)).shape == (0, 64)
+    assert embed(Embedding(described()), images(), np.arange(0)).shape == (0, 64)
 
 
 def test_saved_and_loaded_embeds_the_same(tmp_path):
-    embedding = Embedding(settings(head_dim=5, trained_on=["Ελληνικά/άλφα"])).train()
+    embedding = Embedding(described(head_dim=5, trained_on=["Ελληνικά/άλφα"])).train()
     embedding(torch.from_numpy(images()).permute(0, 3, 1, 2))  # moves the batch norm's statistics
     save_embedding(embedding, tmp_path / "model")
     loaded = load_embedding(tmp_path / "model")
@@ -68,7 +74,7 @@ def test_saved_and_loaded_embeds_the_same(tmp_path):
 
 
 def test_equal_embeddings_are_saved_as_equal_bytes(tmp_path):
-    embedding = Embedding(settings())
+    embedding = Embedding(described())
     for name in ("a", "b"):
         save_embedding(embedding, tmp_path / name)
     for file in ("embedding.safetensors", "embedding.json"):
@@ -77,7 +83,7 @@ def test_equal_embeddings_are_saved_as_equal_bytes(tmp_path):
 
 @pytest.mark.parametrize("damage", ["missing", "truncated", "other settings"])
 def test_a_damaged_folder_is_told(tmp_path, damage):
-    save_embedding(Embedding(settings()), tmp_path)
+    save_embedding(Embedding(described()), tmp_path)
     weights = tmp_path / "embedding.safetensors"
     if damage == "missing":
         weights.unlink()
@@ -92,7 +98,7 @@ def test_a_damaged_folder_is_told(tmp_path, damage):
 @pytest.mark.parametrize("offset", [0.0, 1e3, 1e4])
 def test_principal_axes_keep_distances_far_from_the_origin(offset):
     points = torch.randn(30, 64, generator=torch.Generator().manual_seed(0)) + offset
-    embedding = Embedding(settings())
+    embedding = Embedding(described())
     found = principal_axes(points, 20)
     embedding.reduce(found.axes, found.offset)
     exact = points.double() @ found.axes.double().T

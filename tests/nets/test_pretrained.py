@@ -6,6 +6,7 @@ from kshot.errors import CheckpointError
 from kshot.nets.backbones import Start, create_backbone
 from kshot.nets.conv import conv4
 from kshot.nets.embedding import Embedding, save_embedding
+from kshot.nets.embedding_settings import settings_of
 from kshot.nets.pretrained import load_weights
 
 
@@ -56,7 +57,7 @@ def test_a_pickle_that_would_run_code_is_refused_all_the_same(tmp_path):
 
 def test_an_embedding_of_kshots_is_a_start_for_another(tmp_path):
     settings = {"backbone": "conv4", "head_dim": 7, "l2_normalize": False}
-    trained = Embedding({**settings, "ingest": {"size": 28, "channels": 1, "invert": True}})
+    trained = Embedding(settings_of({**settings, "ingest": {"size": 28, "channels": 1, "invert": True}}))
     save_embedding(trained, tmp_path)
     network = create_backbone("conv4", channels=1, size=28, start=Start(checkpoint=tmp_path / "embedding.safetensors"))
     assert all(torch.equal(trained.backbone.state_dict()[key], value) for key, value in network.state_dict().items())

@@ -13,10 +13,11 @@ from kshot.errors import TrainingDiverged
 from kshot.losses.objective import OURS
 from kshot.methods.table import build_method, describe
 from kshot.nets.embedding import Embedding
+from kshot.nets.embedding_settings import EmbeddingSettings
 from kshot.params.augment import Augment, TaskAugment
 from kshot.params.losses import LOSSES, PAIRS, TRIPLETS
 from kshot.params.peer_losses import PEERS
-from kshot.params.schema import load_params
+from kshot.params.schema import Ingest, load_params
 from kshot.training import loop
 from kshot.training.learning_rates import rate_share
 from kshot.training.loop import Done, Step, Validation, meta_train
@@ -43,13 +44,12 @@ def params(**changes):
 def train(settings, validation=None, checkpoint=None, stop_after=None, head=None):
     seed_everything(settings.seed)
     embedding = Embedding(
-        {
-            "backbone": "conv4",
-            "head_dim": settings.projection.dim,
-            "l2_normalize": settings.projection.l2_normalize,
-            "batch_norm": "eval",
-            "ingest": {"size": SIZE, "channels": 1, "invert": True},
-        }
+        EmbeddingSettings(
+            backbone="conv4",
+            ingest=Ingest(size=SIZE, channels=1, invert=True, crop="none"),
+            head_dim=settings.projection.dim,
+            l2_normalize=settings.projection.l2_normalize,
+        )
     )
     if head is not None:
         embedding.head = head

@@ -15,7 +15,7 @@ from kshot.evaluation.classifier import Answering, save_answering
 from kshot.methods.method import Method
 from kshot.methods.saving import save_method
 from kshot.nets.embedding import embed
-from kshot.params.schema import Ingest, recorded_ingest
+from kshot.params.schema import Ingest
 
 if TYPE_CHECKING:
     from kshot.estimator.few_shot_classifier import FewShotClassifier
@@ -47,12 +47,12 @@ class FewShotModel(TransformerMixin, BaseEstimator):  # type: ignore[misc]
     @property
     def ingest(self) -> Ingest:
         """How an image is prepared: size, channels, invert, crop."""
-        return recorded_ingest(self.method.embedding.settings)
+        return self.method.embedding.settings.ingest
 
     @property
     def trained_on(self) -> tuple[str, ...]:
         """The names of the classes that it was trained on; () where an old model does not say."""
-        return tuple(self.method.embedding.settings.get("trained_on", ()))
+        return self.method.embedding.settings.trained_on
 
     def fit(self, images: Images, labels: ArrayLike) -> FewShotClassifier:
         """A classifier of the classes that `labels` names; the model stays as it is.
@@ -111,10 +111,10 @@ class FewShotModel(TransformerMixin, BaseEstimator):  # type: ignore[misc]
 
     def __repr__(self) -> str:
         settings, ingest = self.method.embedding.settings, self.ingest
-        by = f"{settings['loss']} loss" if settings.get("loss") else self.answering.method
+        by = f"{settings.loss} loss" if settings.loss else self.answering.method
         colour = "grey" if ingest.channels == 1 else "RGB"
         return (
-            f"FewShotModel({settings['backbone']}, trained by {by}, {ingest.size} x {ingest.size} {colour}, "
+            f"FewShotModel({settings.backbone}, trained by {by}, {ingest.size} x {ingest.size} {colour}, "
             f"answers by {self.answering.by})"
         )
 

@@ -69,14 +69,14 @@ def _answering(folder: Path) -> Answering:
     if (folder / ANSWERING).is_file():
         return load_answering(folder)
     settings = load_settings(folder)
-    name = settings.get("method", METRIC)["name"]
+    name = (settings.method or METRIC)["name"]
     evaluated = folder.resolve().parent / EVALUATED
     if (evaluated / ANSWERING).is_file() and (found := load_answering(evaluated)).method == name:
         return found
     require_plugins(folder, settings)
     if name not in METHODS and plugins.find("methods", name) is None:
         raise ValueError(f"unknown method {name}")
-    return answering_of(name, OWN, settings.get("batch_norm", "eval"))
+    return answering_of(name, OWN, settings.batch_norm)
 
 
 def _fetched(address: str, scratch: Path) -> Path:

@@ -30,7 +30,7 @@ from kshot.evaluation.open_set import calibrate
 from kshot.methods.method import Method
 from kshot.methods.saving import save_method
 from kshot.nets.devices import choose_device
-from kshot.nets.embedding import Embedding
+from kshot.nets.embedding import Embedding, in_precision
 from kshot.nets.new_embedding import new_embedding
 from kshot.params.schema import Params, Protocol
 from kshot.training.loop import Done, Step, Validation, meta_train
@@ -163,7 +163,7 @@ def _trained(
         _follow(records, train.steps, progress=progress)
         if train.projection.reduce.wanted:
             fit_reduction(method, inputs, np.concatenate(learnt), train.projection.reduce)
-        embedding.settings["device"] = device.type
+        embedding.describe(device=device.type)
         return _as_saved(method, _answering(method, params, inputs, held), device)
 
 
@@ -194,7 +194,6 @@ def _answering(method: Method, params: Params, inputs: Pixels, held: Sequence[ND
     known = {shots: episodes for shots, episodes in sets.items() if episodes is not None}
     if not known:
         return answering
-    method.embedding.autocast = False  # as the model will be asked
     points = embed_once(method, inputs, *(ids for episodes in known.values() for ids in episodes[:2]))
     limits = {shots: calibrate(points, episodes, evaluate.accept_known) for shots, episodes in known.items()}
     return replace(answering, thresholds=limits)
@@ -223,8 +222,7 @@ def _features(
 ) -> NDArray[np.float32]:
     """What a frozen backbone makes of every image, as stage embed does."""
     embedding.eval()
-    embedding.autocast = params.embed.precision == "bf16"
-    with torch.inference_mode():
+    with in_precision(embedding, bf16=params.embed.precision == "bf16"), torch.inference_mode():
         parts = torch.arange(len(pixels)).split(params.embed.batch_size)  # type: ignore[no-untyped-call]
         return torch.cat([embedding.features(gather(pixels, part).to(device)).float().cpu() for part in parts]).numpy()
 

@@ -78,9 +78,7 @@ def answering_method(folder: Path, answering: Answering, device: str | torch.dev
     if answering.plugin is not None and plugins.find("classifiers", answering.head) is None:
         needed = plugins.missing("classifiers", answering.head, answering.plugin)
         raise CheckpointError(f"{folder} holds a model that cannot be asked here: {needed}")
-    method = load_method(folder, device)
-    method.embedding.views = answering.views
-    return method
+    return load_method(folder, device, views=answering.views)
 
 
 def scorer(method: Method, head: str) -> Head:

@@ -63,8 +63,8 @@ class Maml(Method):
         super().__init__(embedding, n_way, k_shot)
         self.steps, self.test_steps, self.first_order = steps, test_steps, first_order
         self.start, self.batch_norm, self.batched = start, batch_norm, batched
-        ingest = embedding.settings["ingest"]
-        self.shape = (ingest["channels"], ingest["size"], ingest["size"])
+        ingest = embedding.settings.ingest
+        self.shape = (ingest.channels, ingest.size, ingest.size)
         self.norms = normalise_by_episode(embedding)
         for module in embedding.modules():
             if getattr(module, "inplace", False):

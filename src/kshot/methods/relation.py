@@ -49,7 +49,7 @@ class Relation(Method):
             3,
         )
         channels, height, width = self.maps
-        with torch.autocast(pairs.device.type, torch.bfloat16, enabled=self.embedding.autocast):
+        with torch.autocast(pairs.device.type, torch.bfloat16, enabled=self.embedding.in_bf16):
             features = self.compare(pairs.reshape(-1, 2 * channels, height, width))
         features = full_precision(features)
         logits: Tensor = self.decide(features).reshape(episodes, queries, n_way)

@@ -12,6 +12,7 @@ from kshot.errors import CheckpointError
 from kshot.methods.method import Method
 from kshot.methods.table import build_method
 from kshot.nets.embedding import SETTINGS, WEIGHTS, Embedding, load_settings, save_embedding
+from kshot.nets.embedding_settings import EmbeddingSettings
 
 OWN_WEIGHTS = "method.safetensors"
 # Of models that are older than methods.
@@ -26,15 +27,17 @@ def save_method(method: Method, folder: Path) -> None:
     save_file({key: tensor.cpu().contiguous() for key, tensor in own.items()}, folder / OWN_WEIGHTS)
 
 
-def load_method(folder: Path, device: str | torch.device = "cpu") -> Method:
-    """The method saved in `folder`, in evaluation mode. Raises CheckpointError where files miss or do not fit."""
+def load_method(folder: Path, device: str | torch.device = "cpu", *, views: int = 1) -> Method:
+    """The method saved in `folder`, in evaluation mode, whose points are means over `views`.
+
+    Raises CheckpointError where files miss or do not fit.
+    """
     try:
         settings = load_settings(folder)
         require_plugins(folder, settings)
-        embedding = Embedding(settings)
-        method = build_method(settings.get("method", METRIC), embedding)
+        method = build_method(settings.method or METRIC, Embedding(settings, views=views))
         method.embedding.load_state_dict(load_file(folder / WEIGHTS))
-        if (folder / OWN_WEIGHTS).exists() or "method" in settings:
+        if (folder / OWN_WEIGHTS).exists() or settings.method is not None:
             found = method.load_state_dict(load_file(folder / OWN_WEIGHTS), strict=False)
             missing = [key for key in found.missing_keys if not key.startswith("embedding.")]
             if missing or found.unexpected_keys:
@@ -47,10 +50,10 @@ def load_method(folder: Path, device: str | torch.device = "cpu") -> Method:
     return method.to(device=device, memory_format=torch.channels_last).eval()  # type: ignore[call-overload, no-any-return]
 
 
-def require_plugins(folder: Path, settings: dict[str, Any]) -> None:
+def require_plugins(folder: Path, settings: EmbeddingSettings) -> None:
     """Raise CheckpointError where the code of a method or a backbone that a plug-in gave is not to be had here."""
-    names = {"backbones": settings["backbone"], "methods": settings.get("method", METRIC)["name"]}
-    for kind, given_by in settings.get("plugins", {}).items():
+    names = {"backbones": settings.backbone, "methods": str((settings.method or METRIC)["name"])}
+    for kind, given_by in settings.plugins.items():
         if plugins.find(kind, names[kind]) is None:
             needed = plugins.missing(kind, names[kind], given_by)
             raise CheckpointError(f"{folder} holds a model that cannot be asked here: {needed}")

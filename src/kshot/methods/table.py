@@ -1,7 +1,7 @@
 """The methods by name: made from params.yaml to be trained, or as a saved model describes itself to be asked."""
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from torch import nn
@@ -36,7 +36,7 @@ def describe(chosen: MethodChoice, classes: int) -> dict[str, Any]:
     }
 
 
-def build_method(described: dict[str, Any], embedding: Embedding) -> Method:
+def build_method(described: Mapping[str, Any], embedding: Embedding) -> Method:
     """The method that `describe` described, over `embedding`; `Method.prepare` makes what training needs besides."""
     name = described["name"]
     plugin = plugins.find("methods", name, METHODS)

@@ -24,7 +24,6 @@ def adapt(embedding: Embedding, network: Network, lora: Lora, *, gradient_checkp
     if network.adaptation == "full":
         return "all of it learns"
     backbone.requires_grad_(requires_grad=False)
-    embedding.holds_backbone = True
     if network.adaptation == "lora":
         return add_lora(backbone, lora.rank, lora.alpha)
     return "the backbone is held"

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -16,6 +17,7 @@ from torch import Tensor, nn
 from kshot.data.batches import Pixels, gather
 from kshot.errors import CheckpointError
 from kshot.nets.backbones import RANDOM, Input, Start, create_backbone, pixel_statistics
+from kshot.nets.embedding_settings import EmbeddingSettings, content_of, settings_of
 from kshot.nets.lora import merged
 from kshot.nets.shifted_views import views
 
@@ -23,40 +25,42 @@ WEIGHTS, SETTINGS, ADAPTER = "embedding.safetensors", "embedding.json", "adapter
 
 
 class Embedding(nn.Module):
-    """A backbone between what fits pixels to it and, as settings ask, a head, principal axes and unit length.
+    """A backbone between what fits pixels to it and, as settings ask, a projection, principal axes and unit length.
 
-    `settings` says how to build it again: {"backbone", "head_dim", "l2_normalize", "batch_norm",
-    "ingest": {"size", "channels", "invert", "crop"}}, and where they differ from none "features", "head_hidden",
-    "input", {"size", "interpolation"}, and "reduced", a width; whoever trains it adds what it was trained on.
+    views: of `kshot.nets.shifted_views`, over which a point is the mean. A backbone that does not learn in full stays
+    in evaluation mode, its batch norms as they were.
     """
 
     mean: Tensor
     std: Tensor
-    autocast = False  # whether the network runs in bf16, as `train.precision` says; what comes out is float32
-    views = 1  # of `kshot.nets.shifted_views`, over which a point is the mean, as the answering says
-    holds_backbone = False  # whether the backbone stays in evaluation mode, its batch norms as they were
 
-    def __init__(self, settings: dict[str, Any], start: Start = RANDOM) -> None:
+    def __init__(self, settings: EmbeddingSettings, start: Start = RANDOM, *, views: int = 1) -> None:
         super().__init__()
-        self.settings = settings
-        channels, packed = settings["ingest"]["channels"], settings["ingest"]["size"]
-        self.input = Input(**settings.get("input", {"size": packed}))
+        self.settings, self.views = settings, views
+        self._in_bf16 = False
+        channels = settings.ingest.channels
+        self.input = settings.input or Input(settings.ingest.size)
         self.backbone = create_backbone(
-            settings["backbone"],
-            channels=channels,
-            size=self.input.size,
-            features=settings.get("features", ()),
-            start=start,
+            settings.backbone, channels=channels, size=self.input.size, features=settings.features, start=start
         )
         self.width = int(self.backbone.num_features)  # type: ignore[arg-type]
-        self.head = projection_head(self.width, settings.get("head_hidden"), settings["head_dim"])
-        self.dim = settings["head_dim"] or self.width
+        self.head = projection_head(self.width, settings.head_hidden, settings.head_dim)
+        self.dim = settings.head_dim or self.width
         self.axes: nn.Module = nn.Identity()
-        if settings.get("reduced"):
-            self.reduce(torch.zeros(settings["reduced"], self.dim), torch.zeros(settings["reduced"]))
+        if settings.reduced:
+            self.reduce(torch.zeros(settings.reduced, self.dim), torch.zeros(settings.reduced))
         mean, std = pixel_statistics(self.backbone, channels)
         self.register_buffer("mean", torch.tensor(mean).view(1, -1, 1, 1))
         self.register_buffer("std", torch.tensor(std).view(1, -1, 1, 1))
+
+    @property
+    def in_bf16(self) -> bool:
+        """Whether the network runs in bf16, inside `in_precision`; points are float32 all the same."""
+        return self._in_bf16
+
+    def describe(self, **changes: Any) -> None:
+        """Record more of how it was made: `settings` with these fields of another value."""
+        self.settings = replace(self.settings, **changes)
 
     def forward(self, values: Tensor) -> Tensor:
         """values (N, C, S, S), pixels, uint8 or floating in [0, 255]; or (N, width), `features` of them.
@@ -68,7 +72,7 @@ class Embedding(nn.Module):
         else:
             points = self.projected(values)
         points = self._on_axes(points)
-        return nn.functional.normalize(points, dim=1) if self.settings["l2_normalize"] else points
+        return nn.functional.normalize(points, dim=1) if self.settings.l2_normalize else points
 
     def _on_axes(self, points: Tensor) -> Tensor:
         if not isinstance(self.axes, nn.Linear):
@@ -81,7 +85,7 @@ class Embedding(nn.Module):
     def projected(self, values: Tensor) -> Tensor:
         """As `forward`, before principal axes and unit length."""
         features = self.features(values) if values.ndim == 4 else values
-        with torch.autocast(values.device.type, torch.bfloat16, enabled=self.autocast):
+        with torch.autocast(values.device.type, torch.bfloat16, enabled=self.in_bf16):
             points: Tensor = self.head(features)
         return points.flatten(1).float()
 
@@ -91,7 +95,7 @@ class Embedding(nn.Module):
         if fitted.shape[-1] != self.input.size:
             size, how = (self.input.size, self.input.size), self.input.interpolation
             fitted = nn.functional.interpolate(fitted, size, mode=how, antialias=True).clamp(0, 255)
-        with torch.autocast(pixels.device.type, torch.bfloat16, enabled=self.autocast):
+        with torch.autocast(pixels.device.type, torch.bfloat16, enabled=self.in_bf16):
             found: Tensor = self.backbone((fitted / 255 - self.mean) / self.std)
         return found
 
@@ -101,12 +105,12 @@ class Embedding(nn.Module):
         layer.weight.copy_(axes)
         layer.bias.copy_(offset)
         self.axes, self.dim = layer, len(axes)
-        self.settings["reduced"] = self.dim
+        self.describe(reduced=self.dim)
 
     def train(self, mode: bool = True) -> "Embedding":
-        """As every module's; a backbone that is held stays in evaluation mode."""
+        """As every module's; a backbone that does not learn in full stays in evaluation mode."""
         super().train(mode)
-        if self.holds_backbone:
+        if self.settings.adaptation != "full":
             self.backbone.eval()
         return self
 
@@ -131,21 +135,19 @@ def save_embedding(embedding: Embedding, folder: Path) -> None:
     save_file({key: tensor.cpu().contiguous() for key, tensor in found.weights.items()}, folder / WEIGHTS)
     if found.changes:
         save_file({key: tensor.cpu().contiguous() for key, tensor in found.changes.items()}, folder / ADAPTER)
-    text = json.dumps(embedding.settings, indent=2, ensure_ascii=False, sort_keys=True)
+    text = json.dumps(content_of(embedding.settings), indent=2, ensure_ascii=False, sort_keys=True)
     (folder / SETTINGS).write_text(text + "\n", encoding="utf-8")
 
 
-def load_settings(folder: Path) -> dict[str, Any]:
-    """The settings of the embedding saved in `folder`."""
-    found: dict[str, Any] = json.loads((folder / SETTINGS).read_text(encoding="utf-8"))
-    return found
+def load_settings(folder: Path) -> EmbeddingSettings:
+    """The settings of the embedding saved in `folder`. Raises KeyError for a file that holds none."""
+    return settings_of(json.loads((folder / SETTINGS).read_text(encoding="utf-8")))
 
 
 def load_embedding(folder: Path, device: str | torch.device = "cpu") -> Embedding:
     """The embedding saved in `folder`, in evaluation mode. Raises CheckpointError where files miss or do not fit."""
     try:
-        settings = load_settings(folder)
-        embedding = Embedding(settings)
+        embedding = Embedding(load_settings(folder))
         embedding.load_state_dict(load_file(folder / WEIGHTS))
     except (OSError, KeyError, ValueError, RuntimeError, SafetensorError) as error:
         raise CheckpointError(
@@ -179,18 +181,18 @@ def embed(network: Embeds, images: Pixels, ids: NDArray[np.integer[Any]], *, bat
 
 def projected(embedding: Embedding, images: Pixels, ids: NDArray[np.integer[Any]], *, batch_size: int = 512) -> Tensor:
     """As `embed`, before principal axes and unit length, and in float32 throughout."""
-    with in_float32(embedding):
+    with in_precision(embedding, bf16=False):
         return torch.cat(_in_parts(embedding, embedding.projected, images, ids, batch_size))
 
 
 @contextmanager
-def in_float32(embedding: Embedding) -> Iterator[None]:
-    """The network runs in float32 throughout while the block does, whatever `train.precision` says."""
-    in_bf16, embedding.autocast = embedding.autocast, False
+def in_precision(embedding: Embedding, *, bf16: bool) -> Iterator[None]:
+    """The network runs in bf16, or in float32 throughout, while the block does."""
+    before, embedding._in_bf16 = embedding._in_bf16, bf16
     try:
         yield
     finally:
-        embedding.autocast = in_bf16
+        embedding._in_bf16 = before
 
 
 def _in_parts(

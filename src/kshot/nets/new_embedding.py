@@ -1,15 +1,14 @@
 """The embedding that the settings describe, before training."""
 
 import hashlib
-from dataclasses import asdict
 from pathlib import Path
-from typing import Any
 
 from torch import nn
 
 from kshot.errors import CheckpointError
 from kshot.nets.backbones import Start, input_of
 from kshot.nets.embedding import Embedding
+from kshot.nets.embedding_settings import Base, EmbeddingSettings
 from kshot.params.backbones import backbone_plugin
 from kshot.params.schema import Params
 
@@ -27,29 +26,27 @@ def new_embedding(params: Params, root: Path) -> Embedding:
     trusted = checkpoint is not None and network.pickle == network.checkpoint
     embedding = Embedding(settings(params), Start(network.pretrained, checkpoint, pickle=trusted))
     if network.is_trained:
-        embedding.settings["base"] = {
-            "source": "timm's hub" if checkpoint is None else checkpoint.name,
-            "weights": weights_hash(embedding.backbone),
-        }
+        source = "timm's hub" if checkpoint is None else checkpoint.name
+        embedding.describe(base=Base(source, weights_hash(embedding.backbone)))
     return embedding
 
 
-def settings(params: Params) -> dict[str, Any]:
+def settings(params: Params) -> EmbeddingSettings:
     """What an embedding says of its network."""
     network, projection = params.train.network, params.train.projection
     asked = input_of(network.backbone, packed=params.ingest.size, wanted=network.input_size, trained=network.is_trained)
     plugin = backbone_plugin(network.backbone)
-    found = {
-        "backbone": network.backbone,
-        "features": list(network.features),
-        "input": asdict(asked),
-        "adaptation": network.adaptation,
-        "head_dim": projection.dim,
-        "head_hidden": projection.hidden,
-        "l2_normalize": projection.l2_normalize,
-        "ingest": asdict(params.ingest),
-    }
-    return {**found, "plugins": {"backbones": plugin[0].given_by}} if plugin else found
+    return EmbeddingSettings(
+        backbone=network.backbone,
+        ingest=params.ingest,
+        features=network.features,
+        input=asked,
+        adaptation=network.adaptation,
+        head_dim=projection.dim,
+        head_hidden=projection.hidden,
+        l2_normalize=projection.l2_normalize,
+        plugins={"backbones": plugin[0].given_by} if plugin else {},
+    )
 
 
 def _check_content(path: Path, wanted: str | None) -> None:

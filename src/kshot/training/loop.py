@@ -20,7 +20,7 @@ from kshot.evaluation.own_answers import own_scorer
 from kshot.losses.terms import Terms
 from kshot.methods.method import Method
 from kshot.mining.offline import nearest_classes
-from kshot.nets.embedding import embed, in_float32
+from kshot.nets.embedding import embed, in_precision
 from kshot.nets.memory import peak_memory
 from kshot.params.train import Train
 from kshot.statistics import mean_interval
@@ -110,31 +110,32 @@ def meta_train(
     batches = ClassBalanced(
         members, names, params.batch.classes, params.batch.images, groups, params.batch.classes_of_group
     )
-    run, schedule = _Run(method, params, checkpoint, names), params.validation
-    yield from run.history
-    steps = params.steps if run.learns else 0
-    stopped = ""
-    while run.step < steps:
-        yield from run.keep(run.advance(images, batches))
-        if validation is not None and (run.step % schedule.every == 0 or run.step == steps):
-            yield from run.keep([run.validate(images, validation)])
-            if schedule.patience and run.stale >= schedule.patience:
-                stopped = f"stopped, as the last {schedule.patience} validations were below the best; "
-                break
-        run.save_when_due()
-    kept = "kept the last step" if run.learns else "nothing in it learns"
-    if run.best and schedule.patience:
-        method.load_state_dict(run.best)
-        kept = f"kept step {run.best_step}, the best on validation"
-    if method.has_space:
-        method.centre.copy_(centre(method, images, np.concatenate(members)))
-    yield Done(run.step, True, stopped + kept, round(run.seconds, 1), round(peak_memory(run.device) / 1e6))
+    with in_precision(method.embedding, bf16=params.precision == "bf16"):
+        run, schedule = _Run(method, params, checkpoint, names), params.validation
+        yield from run.history
+        steps = params.steps if run.learns else 0
+        stopped = ""
+        while run.step < steps:
+            yield from run.keep(run.advance(images, batches))
+            if validation is not None and (run.step % schedule.every == 0 or run.step == steps):
+                yield from run.keep([run.validate(images, validation)])
+                if schedule.patience and run.stale >= schedule.patience:
+                    stopped = f"stopped, as the last {schedule.patience} validations were below the best; "
+                    break
+            run.save_when_due()
+        kept = "kept the last step" if run.learns else "nothing in it learns"
+        if run.best and schedule.patience:
+            method.load_state_dict(run.best)
+            kept = f"kept step {run.best_step}, the best on validation"
+        if method.has_space:
+            method.centre.copy_(centre(method, images, np.concatenate(members)))
+        yield Done(run.step, True, stopped + kept, round(run.seconds, 1), round(peak_memory(run.device) / 1e6))
 
 
 def centre(method: Method, images: Pixels, ids: NDArray[np.integer[Any]]) -> Tensor:
     """The mean embedding (D,), in float32, of the images that `ids` names, or of CENTRE_IMAGES of them at random."""
     few = np.random.default_rng(0).permutation(ids)[:CENTRE_IMAGES]
-    with in_float32(method.embedding):
+    with in_precision(method.embedding, bf16=False):
         return embed(method, images, few).mean(0)
 
 
@@ -146,7 +147,6 @@ class _Run:
         self.device = method.centre.device
         method.prepare(params, len(names))
         method.to(self.device)
-        method.embedding.autocast = params.precision == "bf16"
         groups = parameter_groups(method, params.optimizer, params.loss.proxy_learning_rate)
         self.learns = bool(groups)
         # An optimiser of nothing is refused; one of a number that has no gradient does nothing.

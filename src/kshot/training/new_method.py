@@ -26,13 +26,14 @@ def new_method(embedding: Embedding, train: Train, trained_on: Collection[str]) 
     learning = adapt(
         embedding, train.network, train.lora, gradient_checkpointing=train.optimizer.gradient_checkpointing
     )
-    embedding.settings |= {
-        "method": describe(train.method, train.batch.classes),
-        "loss": train.loss.name if train.method.name == "metric" else None,
-        "trained_on": sorted(set(trained_on)),
-    }
-    method = build_method(embedding.settings["method"], embedding)
-    embedding.settings["batch_norm"] = method.batch_norm
-    if plugin := plugins.find("methods", train.method.name):
-        embedding.settings.setdefault("plugins", {})["methods"] = plugin.given_by
+    described = describe(train.method, train.batch.classes)
+    method = build_method(described, embedding)
+    plugin = plugins.find("methods", train.method.name)
+    embedding.describe(
+        method=described,
+        loss=train.loss.name if train.method.name == "metric" else None,
+        trained_on=tuple(sorted(set(trained_on))),
+        batch_norm=method.batch_norm,
+        plugins={**embedding.settings.plugins, **({"methods": plugin.given_by} if plugin else {})},
+    )
     return NewMethod(method, learning)

@@ -23,6 +23,7 @@ from kshot.lifecycle.stages.predictions import answer
 from kshot.lifecycle.tracking import store
 from kshot.lifecycle.tracking.lineage import Lineage, lineage
 from kshot.nets.embedding import Embedding, save_embedding
+from kshot.nets.embedding_settings import settings_of
 from kshot.params.schema import Params, load_params, recorded_ingest
 from kshot.statistics import mean_interval, paired_difference
 from tests.lifecycle import finished_project, packed_project
@@ -44,7 +45,7 @@ class Project(NamedTuple):
 def save_model(folder: Path, seed: int, ingest: dict[str, Any], trained_on: list[str]) -> Path:
     torch.manual_seed(seed)
     settings = {"backbone": "conv4", "head_dim": None, "l2_normalize": False, "batch_norm": "eval"}
-    save_embedding(Embedding({**settings, "ingest": ingest, "trained_on": trained_on}), folder)
+    save_embedding(Embedding(settings_of({**settings, "ingest": ingest, "trained_on": trained_on})), folder)
     return folder
 
 

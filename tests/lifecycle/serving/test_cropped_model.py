@@ -12,6 +12,7 @@ from kshot.lifecycle.tasks.source import read_tasks
 from kshot.methods.method import Method
 from kshot.methods.metric import Metric
 from kshot.nets.embedding import Embedding
+from kshot.nets.embedding_settings import settings_of
 
 CLASSES, EACH = ("a", "b"), 3
 
@@ -35,7 +36,7 @@ def model(crop: str) -> Method:
     torch.manual_seed(0)
     settings = {"backbone": "conv4", "head_dim": None, "l2_normalize": False, "batch_norm": "eval"}
     ingest = {"size": 28, "channels": 1, "invert": True, "crop": crop}
-    return Metric(Embedding({**settings, "ingest": ingest}), n_way=2, k_shot=1).eval()
+    return Metric(Embedding(settings_of({**settings, "ingest": ingest})), n_way=2, k_shot=1).eval()
 
 
 @pytest.mark.parametrize("crop", ["ink", "none"])

@@ -30,6 +30,7 @@ from kshot.lifecycle.tracking import store
 from kshot.methods.saving import save_method
 from kshot.methods.table import build_method
 from kshot.nets.embedding import Embedding, embed, load_embedding, save_embedding
+from kshot.nets.embedding_settings import settings_of
 from kshot.params.schema import recorded_ingest
 from tests.lifecycle import packed_project
 
@@ -70,7 +71,7 @@ def log(
         "ingest": ingest,
     }
     folder = root / f"model-{seed}"
-    save_embedding(Embedding(settings), folder)
+    save_embedding(Embedding(settings_of(settings)), folder)
     experiment = mlflow.get_experiment_by_name("kshot")
     run = mlflow.MlflowClient().create_run(experiment.experiment_id)
     return package.log_model(root, folder, run.info.run_id).address
@@ -112,9 +113,10 @@ def by_hand(
     folder: Path, labels: list[str | None], images: list[bytes], views: int = 1
 ) -> list[tuple[str, float, float]]:
     """Label, score and distance of each query, one at a time."""
-    embedding = load_embedding(folder)
-    embedding.views = views
-    ingest = recorded_ingest(embedding.settings)
+    saved = load_embedding(folder)
+    embedding = Embedding(saved.settings, views=views).eval()
+    embedding.load_state_dict(saved.state_dict())
+    ingest = embedding.settings.ingest
 
     def point(data: bytes) -> np.ndarray:
         pixels = prepare(decode(data, ingest.channels), ingest)
@@ -169,7 +171,7 @@ def test_it_answers_by_the_head_that_it_was_measured_with(project):
     finally:
         shutil.rmtree(root / layout.EVALUATION)
     embedding = load_embedding(root / "model-2")
-    ingest = recorded_ingest(embedding.settings)
+    ingest = embedding.settings.ingest
     pixels = np.stack([prepare(decode(data, ingest.channels), ingest) for data in IMAGES])
     points = embed(embedding, pixels, np.arange(len(pixels)))
     known = [i for i, label in enumerate(LABELS) if label]
@@ -238,7 +240,7 @@ def test_a_method_that_adapts_is_served_without_a_distance(project):
     described["arguments"] = {"steps": 1, "test_steps": 2, "rate": 0.1, "batch_norm": "support"}
     ingest = {"size": packed_project.SIZE, "channels": 3, "invert": True}
     settings = {"backbone": "conv4", "head_dim": None, "l2_normalize": False, "ingest": ingest, "method": described}
-    method = build_method(described, Embedding(settings)).eval()
+    method = build_method(described, Embedding(settings_of(settings))).eval()
     save_method(method, root / "model-maml")
     (root / layout.EVALUATION).mkdir(parents=True, exist_ok=True)
     try:

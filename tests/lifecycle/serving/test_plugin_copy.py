@@ -22,7 +22,8 @@ from kshot.lifecycle.serving import package, plugin_copy
 from kshot.lifecycle.stages import train
 from kshot.lifecycle.tracking import store
 from kshot.nets.embedding import embed
-from kshot.params.schema import load_params
+from kshot.nets.embedding_settings import EmbeddingSettings
+from kshot.params.schema import Ingest, load_params
 from kshot.plugins import Plugin
 from tests.lifecycle import packed_project
 from tests.lifecycle.raw_project import REPOSITORY
@@ -134,7 +135,9 @@ def test_a_model_without_its_plugins_says_which_distribution_is_needed(
 
 
 def test_what_plugins_need_is_pinned_as_it_is_installed(root: Path) -> None:
-    found = plugin_copy.needed(root, {"backbone": "small", "method": {"name": "scaled"}}, "closest")
+    ingest = Ingest(size=16, channels=1, invert=False, crop="none")
+    settings = EmbeddingSettings("small", ingest, method={"name": "scaled"})
+    found = plugin_copy.needed(root, settings, "closest")
     assert sorted(one.name for one in found) == ["closest", "scaled", "small"]
     assert plugin_copy.requirements(root, found) == [f"numpy=={np.__version__}"]
     assert sorted(plugin_copy.files(root, found)) == [

@@ -27,6 +27,7 @@ from kshot.lifecycle.tracking import store
 from kshot.methods.saving import save_method
 from kshot.methods.table import METHODS, build_method
 from kshot.nets.embedding import Embedding, save_embedding
+from kshot.nets.embedding_settings import settings_of
 from tests.lifecycle import packed_project
 
 SIZE = packed_project.SIZE
@@ -46,7 +47,7 @@ def save(folder: Path, name: str, seed: int = 0) -> Path:
     ingest = {"size": SIZE, "channels": 1, "invert": True}
     backbone = "conv4_maps" if name == "relation" else "conv4"
     settings = {"backbone": backbone, "head_dim": None, "l2_normalize": False, "ingest": ingest, "method": described}
-    method = build_method(described, Embedding(settings)).eval()
+    method = build_method(described, Embedding(settings_of(settings))).eval()
     save_method(method, folder)
     save_answering(answering_of(name, "method", method.batch_norm), folder)
     return folder
@@ -117,7 +118,7 @@ def app(tmp_path_factory: pytest.TempPathFactory) -> Any:
     torch.manual_seed(0)
     ingest = {"size": SIZE, "channels": 1, "invert": True}
     settings = {"backbone": "conv4", "head_dim": None, "l2_normalize": False, "batch_norm": "eval", "ingest": ingest}
-    save_embedding(Embedding(settings), root / "model")
+    save_embedding(Embedding(settings_of(settings)), root / "model")
     experiment = mlflow.get_experiment_by_name("kshot")
     run = mlflow.MlflowClient().create_run(experiment.experiment_id)
     model = mlflow.pyfunc.load_model(package.log_model(root, root / "model", run.info.run_id).address)

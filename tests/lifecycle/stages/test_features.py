@@ -1,5 +1,6 @@
 """A held backbone: features once, training and answers on them the same as on the pixels."""
 
+import dataclasses
 import hashlib
 import json
 
@@ -18,6 +19,8 @@ from kshot.lifecycle.stages.features import read_features
 from kshot.lifecycle.stages.predictions import answer
 from kshot.nets.backbones import create_backbone
 from kshot.nets.embedding import load_embedding
+from kshot.nets.embedding_settings import settings_of
+from kshot.nets.new_embedding import settings as new_settings
 from kshot.params.schema import params_from
 from tests.lifecycle import packed_project
 from tests.lifecycle.packed_project import PROTOTYPE
@@ -107,10 +110,13 @@ def test_features_of_other_weights_are_not_taken(root):
 def test_features_are_taken_by_how_the_images_were_shown(root):
     embed.run(root, params())
     train.run(root, params())
-    settings = load_embedding(root / layout.MODEL).settings
-    assert settings["ingest"].pop("crop") == "none"  # as a model of before it was known has its settings
-    assert read_features(root, settings) is not None
-    assert read_features(root, {**settings, "ingest": {**settings["ingest"], "crop": "ink"}}) is None
+    content = json.loads((root / layout.MODEL / "embedding.json").read_text())
+    assert content["ingest"].pop("crop") == "none"  # as a model of before it was known has its settings
+    content["adaptation"] = {"frozen": "head"}[content["adaptation"]]  # the name that the projection had
+    settings = settings_of(content)
+    assert settings.adaptation == "projection" and read_features(root, settings) is not None
+    cropped = dataclasses.replace(settings.ingest, crop="ink")
+    assert read_features(root, dataclasses.replace(settings, ingest=cropped)) is None
 
 
 def test_principal_axes_are_fitted_to_the_training_classes_and_saved(root):
@@ -118,7 +124,7 @@ def test_principal_axes_are_fitted_to_the_training_classes_and_saved(root):
     embed.run(root, settings)
     train.run(root, settings)
     network = load_embedding(root / layout.MODEL)
-    assert (network.dim, network.settings["reduced"]) == (6, 6)
+    assert (network.dim, network.settings.reduced) == (6, 6)
     features = read_features(root, network.settings)
     ids = np.arange(6 * packed_project.IMAGES)  # the training classes come first
     every = np.concatenate([ids + turn * len(read_images(root)) for turn in range(4)])
@@ -139,7 +145,7 @@ def test_where_the_backbone_learns_nothing_is_embedded(root, capsys):
     settings = params(adaptation="full", backbone="conv4", checkpoint=None, input_size=None)
     embed.run(root, settings)
     assert "embed: not needed" in capsys.readouterr().out
-    assert read_features(root, {"adaptation": "full"}) is None
+    assert read_features(root, new_settings(settings)) is None
 
 
 def test_weights_other_than_those_of_params_yaml_are_refused(root):

@@ -8,6 +8,7 @@ from kshot.lifecycle.data.packed import label_names, read_classes, read_episodes
 from kshot.lifecycle.project import layout
 from kshot.lifecycle.stages.predictions import answer, tables_of
 from kshot.nets.embedding import Embedding, save_embedding
+from kshot.nets.embedding_settings import settings_of
 from kshot.statistics import mean_interval
 from tests.lifecycle import packed_project
 from tests.lifecycle.packed_project import PROTOTYPE
@@ -19,7 +20,7 @@ def root(request, tmp_path):
     torch.manual_seed(0)
     ingest = {"size": packed_project.SIZE, "channels": 1, "invert": True}
     settings = {"backbone": "conv4", "head_dim": None, "l2_normalize": False, "batch_norm": "eval", "ingest": ingest}
-    save_embedding(Embedding(settings), tmp_path / layout.MODEL)
+    save_embedding(Embedding(settings_of(settings)), tmp_path / layout.MODEL)
     return tmp_path
 
 

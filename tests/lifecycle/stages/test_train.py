@@ -8,7 +8,7 @@ from kshot.errors import DataError, ParamsError
 from kshot.lifecycle.project import layout
 from kshot.lifecycle.stages import train
 from kshot.nets.embedding import load_embedding
-from kshot.params.schema import params_from
+from kshot.params.schema import Ingest, params_from
 from kshot.training import loop
 from tests.lifecycle import packed_project
 from tests.short_names import set_train
@@ -35,9 +35,9 @@ def lines(root):
 def test_the_model_the_log_and_the_curves_are_written(root):
     train.run(root, params())
     embedding = load_embedding(root / layout.MODEL)
-    assert embedding.settings["trained_on"] == [f"Ελληνικά/{letter}" for letter in "abcdef"]
-    assert embedding.settings["ingest"] == {"size": 16, "channels": 1, "invert": True, "crop": "none"}
-    assert embedding.settings["batch_norm"] == "eval"
+    assert embedding.settings.trained_on == tuple(f"Ελληνικά/{letter}" for letter in "abcdef")
+    assert embedding.settings.ingest == Ingest(size=16, channels=1, invert=True, crop="none")
+    assert embedding.settings.batch_norm == "eval"
     log = lines(root)
     assert [line["step"] for line in log if "loss" in line] == [10, 20]
     assert [line["step"] for line in log if "val_accuracy" in line] == [10, 20]
@@ -96,7 +96,7 @@ def test_a_checkpoint_of_other_inputs_is_not_resumed(root):
 def test_training_on_validation_classes_draws_no_validation_curve(root):
     train.run(root, params(splits=["train", "val"], patience=0))
     assert not [line for line in lines(root) if "val_accuracy" in line]
-    assert len(load_embedding(root / layout.MODEL).settings["trained_on"]) == 12
+    assert len(load_embedding(root / layout.MODEL).settings.trained_on) == 12
 
 
 def test_more_classes_a_batch_than_there_are_is_told(root):

@@ -34,7 +34,6 @@ from kshot.lifecycle.stages.device import project_device
 from kshot.lifecycle.tasks.task_model import narrowed
 from kshot.methods.method import Method
 from kshot.nets.embedding import embed
-from kshot.params.schema import recorded_ingest
 from kshot.tasks.embedding import Task, embed_task
 from kshot.tasks.space import TaskSpace, learn_space
 
@@ -90,7 +89,7 @@ def read_reference(root: Path, champion: Registered) -> Reference:
         method = answering_method(folder, answering, project_device(root))
         weights = b"".join(file.read_bytes() for file in sorted(folder.iterdir()) if file.is_file())
     version = champion.tags.get("kshot.data_version", "")
-    trained_on = set(method.embedding.settings.get("trained_on", []))
+    trained_on = set(method.embedding.settings.trained_on)
     if not version or not trained_on:
         raise RegistryError(
             f"version {champion.version} does not say which data it was trained on, so nothing can be compared with "
@@ -105,7 +104,7 @@ def read_reference(root: Path, champion: Registered) -> Reference:
 
 def look_at(paths: list[Path], method: Method, scratch: Path) -> Facts:
     """Decode, prepare and embed images as the model was shown its own."""
-    ingest = recorded_ingest(method.embedding.settings)
+    ingest = method.embedding.settings.ingest
     packed = scratch / "images.npy"
     records = list(progress.counted(pack(paths, packed, ingest), len(paths), "reading images"))
     good = [(row, record) for row, record in enumerate(records) if isinstance(record, Packed)]

@@ -54,7 +54,7 @@ def read_new(root: Path, source: str, method: Method) -> NewImages:
         every = found.images
         chosen, notes = _some(every)
         notes += left_out.summary(found.files, found.left_out)
-        notes += adapted([image.file for image in chosen], method.embedding.settings["ingest"]["channels"])
+        notes += adapted([image.file for image in chosen], method.embedding.settings.ingest.channels)
         facts = look_at([image.file for image in chosen], method, scratch)
     if facts.lost:
         first = facts.lost[0]

@@ -27,6 +27,7 @@ from kshot.lifecycle.drift.source import read_new
 from kshot.lifecycle.project import progress
 from kshot.lifecycle.project.files import write_text
 from kshot.lifecycle.registry import model_versions
+from kshot.methods.saving import METRIC
 
 NAMES = (*LOOKS, *SPACE, *TASK)
 
@@ -111,7 +112,7 @@ def drift(root: Path, source: str, *, ignore: Collection[str] = ()) -> Verdict:
     measures = judge(statistics(sample, reference.trained, labelled=new.labelled), drawn)
     notes = [*new.notes]
     if not reference.method.has_space:
-        name = reference.method.embedding.settings["method"]["name"]
+        name = (reference.method.embedding.settings.method or METRIC)["name"]
         notes.append(f"the champion is trained by {name}, which has no one space: only the images are compared")
     elif reference.threshold is None:
         notes.append("the champion was trained on the validation classes and has no threshold for unknown images")

@@ -19,7 +19,7 @@ from kshot.lifecycle.tracking import store
 from kshot.lifecycle.tracking.lineage import Lineage
 from kshot.methods.saving import load_method
 from kshot.nets.embedding import load_settings
-from kshot.params.schema import Params, recorded_ingest
+from kshot.params.schema import Params
 from kshot.statistics import mean_interval
 
 
@@ -112,7 +112,7 @@ def _predictions(
     same = all(
         version.tags.get(f"kshot.{name}") == getattr(lineage, name) for name in ("data_version", "episodes_hash")
     )
-    notes = _notes(root, who, set(settings.get("trained_on", [])))
+    notes = _notes(root, who, set(settings.trained_on))
     results = _stored(root, version, scratch) if same else None
     if results is not None and _asked(results) == _asked(ours):
         return results, False, notes
@@ -143,9 +143,9 @@ def answered_again(root: Path, model: Path, scratch: Path) -> Answers:
 
     Raises DataError where an image cannot be read any more.
     """
-    ingest = recorded_ingest(load_settings(model))
+    ingest = load_settings(model).ingest
     images = None
-    if ingest != recorded_ingest(load_settings(root / layout.MODEL)):
+    if ingest != load_settings(root / layout.MODEL).ingest:
         paths = [root / layout.RAW / path for path in read_manifest(root)["path"]]
         images = scratch / "images.npy"
         for record in pack(paths, images, ingest):

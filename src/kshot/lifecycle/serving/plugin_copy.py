@@ -11,19 +11,19 @@ from packaging.requirements import InvalidRequirement, Requirement
 
 from kshot import plugins
 from kshot.lifecycle.tracking import plugin_code
+from kshot.nets.embedding_settings import EmbeddingSettings
 from kshot.plugins import Plugin
 
 FOLDER = "plugin_code"  # of the package in the registered model
 PACKAGE = "kshot"
 
 
-def needed(root: Path, settings: Mapping[str, object], head: str) -> tuple[Plugin, ...]:
+def needed(root: Path, settings: EmbeddingSettings, head: str) -> tuple[Plugin, ...]:
     """The plug-ins that a model answers with: its backbone, its method, its classifier `head`.
 
     `settings`: those that were saved with the embedding.
     """
-    method = settings.get("method")
-    names = {"backbones": settings["backbone"], "methods": method["name"] if isinstance(method, dict) else ""}
+    names = {"backbones": settings.backbone, "methods": settings.method["name"] if settings.method else ""}
     found = [plugins.find(kind, str(name), root=root) for kind, name in {**names, "classifiers": head}.items()]
     return tuple(plugin for plugin in found if plugin is not None)
 

@@ -26,7 +26,6 @@ from kshot.evaluation.classifier import Answering, answering_method, load_answer
 from kshot.manifest import own_difference
 from kshot.methods.method import Method
 from kshot.nets.embedding import embed
-from kshot.params.schema import recorded_ingest
 
 EXACT = 2**53  # whole numbers up to here are told apart as floats
 PIXELS_A_REQUEST = 300_000_000  # of all its images together: 25 photographs of 12 million each
@@ -112,7 +111,7 @@ class FewShot(PythonModel):
         return squared.clamp_min(0).sqrt()
 
     def _embed(self, sent: list[Any]) -> torch.Tensor:
-        ingest = recorded_ingest(self.method.embedding.settings)
+        ingest = self.method.embedding.settings.ingest
         pixels = []
         left = PIXELS_A_REQUEST
         for row, value in enumerate(sent):

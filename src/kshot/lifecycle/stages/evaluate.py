@@ -16,7 +16,7 @@ from kshot.lifecycle.stages.entry import stage_main
 from kshot.lifecycle.stages.open_set import by_shots, unknown
 from kshot.lifecycle.stages.predictions import Answers, answer
 from kshot.methods.mann import Mann, stream_accuracies
-from kshot.methods.saving import load_method
+from kshot.methods.saving import METRIC, load_method
 from kshot.nets.embedding import load_settings
 from kshot.nets.memory import keep_freed_memory
 from kshot.nets.points import Points
@@ -33,7 +33,7 @@ def run(root: Path, params: Params) -> None:
     keep_freed_memory()
     settings = load_settings(root / layout.MODEL)
     answering = answering_of(
-        settings["method"]["name"], params.evaluate.classifier, settings["batch_norm"], params.evaluate.views
+        (settings.method or METRIC)["name"], params.evaluate.classifier, settings.batch_norm, params.evaluate.views
     )
     answers = answer(root, root / layout.MODEL, answering)
     folder = root / layout.EVALUATION

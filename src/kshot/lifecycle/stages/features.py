@@ -3,7 +3,6 @@
 import json
 import time
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -14,11 +13,13 @@ from kshot.data.batches import Pixels, gather, resident
 from kshot.lifecycle.data.packed import read_classes, read_images
 from kshot.lifecycle.project import layout
 from kshot.nets.devices import choose_device
+from kshot.nets.embedding import in_precision
+from kshot.nets.embedding_settings import EmbeddingSettings, content_of
 from kshot.nets.new_embedding import new_embedding
 from kshot.params.schema import Params, recorded_ingest
 
 FEATURES, KEPT = "features.npy", "embedded.json"
-FROZEN = ("projection", "frozen", "head")  # adaptations whose backbone stays; head: of older models
+FROZEN = ("projection", "frozen")  # adaptations whose backbone stays
 SAME = ("backbone", "features", "input", "base")  # settings that features follow from, beside how images are shown
 
 
@@ -32,16 +33,17 @@ def write_features(root: Path, params: Params) -> None:
     count, width = turns * len(images), embedding.width
     written = np.lib.format.open_memmap(folder / FEATURES, "w+", np.float32, (count, width))
     embedding = embedding.to(device=device, memory_format=torch.channels_last).eval()  # type: ignore[call-overload]
-    embedding.autocast = params.embed.precision == "bf16"
     pixels, began = resident(images, device), time.perf_counter()
-    with torch.inference_mode(), tqdm(total=count, desc="embed", unit="image") as bar:
+    precision = in_precision(embedding, bf16=params.embed.precision == "bf16")
+    with precision, torch.inference_mode(), tqdm(total=count, desc="embed", unit="image") as bar:
         for part in torch.arange(count).split(params.embed.batch_size):  # type: ignore[no-untyped-call]
             found = embedding.features(gather(pixels, part).to(device)).float()
             written[part[0] : part[-1] + 1] = found.cpu().numpy()
             bar.update(len(part))
     written.flush()
     seconds = time.perf_counter() - began
-    kept = {key: embedding.settings[key] for key in (*SAME, "ingest")}
+    content = content_of(embedding.settings)
+    kept = {key: content[key] for key in (*SAME, "ingest")}
     (folder / KEPT).write_text(json.dumps(kept, indent=2) + "\n", encoding="utf-8")
     for note in embedding.backbone.notes:
         print(note, flush=True)
@@ -53,20 +55,21 @@ def write_features(root: Path, params: Params) -> None:
     )
 
 
-def read_features(root: Path, settings: dict[str, Any]) -> NDArray[np.float32] | None:
+def read_features(root: Path, settings: EmbeddingSettings) -> NDArray[np.float32] | None:
     """The features (turns * N, width), mapped, of the backbone that an embedding of these settings holds; None where
     none are kept, or those of another."""
     path = root / layout.EMBEDDED / KEPT
-    if settings.get("adaptation", "full") not in FROZEN or not path.exists():
+    if settings.adaptation not in FROZEN or not path.exists():
         return None
     kept = json.loads(path.read_text(encoding="utf-8"))
-    if any(kept.get(key) != settings.get(key) for key in SAME) or recorded_ingest(kept) != recorded_ingest(settings):
+    ours = content_of(settings)
+    if any(kept.get(key) != ours.get(key) for key in SAME) or recorded_ingest(kept) != settings.ingest:
         return None
     features: NDArray[np.float32] = np.load(root / layout.EMBEDDED / FEATURES, mmap_mode="r")
     return features
 
 
-def inputs_of(root: Path, settings: dict[str, Any]) -> Pixels:
+def inputs_of(root: Path, settings: EmbeddingSettings) -> Pixels:
     """What an embedding of these settings is to be asked with: kept features where they are its own, else the packed
     pixels."""
     features = read_features(root, settings)

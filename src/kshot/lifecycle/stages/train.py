@@ -88,7 +88,7 @@ def run(root: Path, params: Params) -> None:
     if train.projection.reduce.wanted:
         kept = fit_reduction(method, inputs, np.concatenate(members), train.projection.reduce)
         print(f"{embedding.dim} principal components hold {kept:.1%} of the training classes' spread", flush=True)
-    embedding.settings["device"] = device.type
+    embedding.describe(device=device.type)
     after = space(method, inputs, shown)
     told = {
         "parameters": {"learned": learned, "total": total},

@@ -19,7 +19,6 @@ from kshot.lifecycle.sources.source_image import SourceImage
 from kshot.lifecycle.tasks.task_model import narrowed
 from kshot.methods.method import Method
 from kshot.nets.embedding import embed
-from kshot.params.schema import recorded_ingest
 from kshot.tasks.embedding import Task
 
 GREY_MODES = ("1", "L", "LA", "I", "I;16", "F")
@@ -49,7 +48,7 @@ def read_tasks(root: Path, source: str, method: Method) -> SourceTasks:
         labels = sorted({image.label for image in images})
         if len(labels) < 2:
             raise DataError(f"{source} has one class, {labels[0]!r}; a task needs at least 2: one folder a class")
-        ingest = recorded_ingest(method.embedding.settings)
+        ingest = method.embedding.settings.ingest
         files = [image.file for image in images]
         notes = left_out.summary(found.files, found.left_out) + adapted(files, ingest.channels)
         records = list(progress.counted(pack(files, scratch / "images.npy", ingest), len(files), "reading images"))

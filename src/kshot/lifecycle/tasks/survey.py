@@ -189,7 +189,7 @@ def _measured(model: TaskModel, known: _Known, shots: int) -> float | None:
     support = _support(model, known, shots)
     k_shot = support.shape[1]
     least = min(len(model.images[label]) for label in known.labels)
-    trained_on = set(model.method.embedding.settings.get("trained_on", []))
+    trained_on = set(model.method.embedding.settings.trained_on)
     if least <= k_shot or trained_on & set(model.classes["class"][known.labels]):
         return None
     stop = min(least, k_shot + MOST_QUERIES)

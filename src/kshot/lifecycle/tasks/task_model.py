@@ -105,7 +105,7 @@ def read_task_model(root: Path, params: Params, further: Sequence[Ids] = ()) -> 
             "`kshot retrain --set train.method.name=metric`"
         )
     classes, manifest = read_classes(root), read_manifest(root)
-    trained_on = set(method.embedding.settings.get("trained_on", []))
+    trained_on = set(method.embedding.settings.trained_on)
     images = _images(classes, manifest, trained_on)
     points = embed_once(method, inputs_of(root, method.embedding.settings), *images.values(), *further)
     narrow = Points(points.ids, narrowed(points.values))

@@ -1,0 +1,82 @@
+"""What a saved embedding says of itself: all that builds it again, and what it was trained on."""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, fields
+from typing import Any
+
+from kshot.nets.backbones import Input
+from kshot.params.renamed import VALUES
+from kshot.params.schema import Ingest, recorded_ingest
+
+OPTIONAL = ("input", "base", "method", "reduced", "device", "plugins")  # left out of the file where there is none
+
+
+@dataclass(frozen=True)
+class Base:
+    """The weights that the backbone started from: where they came from, and the SHA-256 of their names and bytes."""
+
+    source: str
+    weights: str
+
+
+@dataclass(frozen=True)
+class EmbeddingSettings:
+    """Everything that builds an embedding again, and what it was trained on.
+
+    backbone      its name in `kshot.nets.backbones`
+    ingest        how images are prepared for it
+    features      stages of a timm model whose mean maps are the features; (): its own output
+    input         what the network gets; None: the packed images
+    adaptation    what of the backbone learned: full, lora, projection or frozen
+    head_dim      width of the projection layer; None: none
+    head_hidden   width of its hidden layer; None: a linear projection
+    l2_normalize  whether points have unit length
+    reduced       width of the principal components; None: none
+    base          the weights that the backbone started from; None: random ones
+    method        as `kshot.methods.table.describe` gives it; None: of models older than methods
+    loss          of the method metric
+    batch_norm    whose statistics answer an episode
+    trained_on    the classes
+    device        the kind of device that trained it
+    plugins       what gave the backbone and the method, by kind, where plug-ins did
+    """
+
+    backbone: str
+    ingest: Ingest
+    features: tuple[str, ...] = ()
+    input: Input | None = None
+    adaptation: str = "full"
+    head_dim: int | None = None
+    head_hidden: int | None = None
+    l2_normalize: bool = False
+    reduced: int | None = None
+    base: Base | None = None
+    method: Mapping[str, Any] | None = None
+    loss: str | None = None
+    batch_norm: str = "eval"
+    trained_on: tuple[str, ...] = ()
+    device: str | None = None
+    plugins: Mapping[str, str] = field(default_factory=dict)
+
+
+def settings_of(found: Mapping[str, Any]) -> EmbeddingSettings:
+    """The settings in the content of an embedding.json, of an older kshot too. Raises KeyError for one that is none."""
+    known = {one.name for one in fields(EmbeddingSettings)}
+    values = {key: value for key, value in found.items() if key in known}
+    values |= {"backbone": found["backbone"], "ingest": recorded_ingest(found)}
+    for key in ("features", "trained_on"):
+        values[key] = tuple(found.get(key, ()))
+    if found.get("input"):
+        values["input"] = Input(**found["input"])
+    if found.get("base"):
+        values["base"] = Base(**found["base"])
+    adaptation = found.get("adaptation", "full")
+    values["adaptation"] = VALUES["train.network.adaptation"].get(adaptation, adaptation)
+    return EmbeddingSettings(**values)
+
+
+def content_of(settings: EmbeddingSettings) -> dict[str, Any]:
+    """The content of embedding.json."""
+    found = asdict(settings)
+    found |= {key: list(found[key]) for key in ("features", "trained_on")}
+    return {key: value for key, value in found.items() if value or key not in OPTIONAL}
