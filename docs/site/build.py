@@ -15,7 +15,10 @@ from docs.site.api import api_pages, modules
 from docs.site.commands import command_pages, index_page
 
 ROOT = Path(__file__).parents[2]
-PAGES = ("*.md", "docs/*.md", "docs/notebooks/*.ipynb", "docs/decisions/*.md", "benchmarks/*.md", "benchmarks/omniglot/*.md")
+PAGES = (
+    *("*.md", "docs/*.md", "docs/notebooks/*.ipynb", "docs/decisions/*.md"),
+    *("benchmarks/*.md", "benchmarks/omniglot/*.md"),
+)
 # What pages show or link to beside other pages.
 FILES = ("LICENSE", "params.yaml", "docs/*.png", "docs/*.svg", "docs/*.yaml")
 HERE = "docs/site"
