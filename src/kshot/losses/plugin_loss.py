@@ -25,10 +25,11 @@ class PluginLoss(nn.Module):
         self, plugin: plugins.Plugin, arguments: Mapping[str, float], *, n_classes: int, dim: int, seed: int
     ) -> None:
         super().__init__()
-        self.plugin, code = plugin, plugins.load(plugin)
-        chosen = chosen_arguments(plugin, code, arguments)
+        self.plugin = plugin
+        code: Any = plugins.load(plugin)
+        is_class, chosen = inspect.isclass(code), chosen_arguments(plugin, code, arguments)
         self.loss: Callable[[Tensor, Tensor], Any]
-        if not inspect.isclass(code):
+        if not is_class:
             self.loss = functools.partial(code, **chosen)
             return
         with torch.random.fork_rng(devices=[]):

@@ -186,7 +186,7 @@ def _classes(manifest: pd.DataFrame, base: pd.DataFrame, params: Params) -> pd.D
     rows = []
     for name, part in base.groupby("class"):
         splits = sorted(set(part["split"]))
-        found = int(images.get(name, 0))
+        found = int(images.get(str(name), 0))
         demands = [(ANSWERED, asked)] if {"val", "test"} & set(splits) else []
         demands += [(TRAINED, FEWEST_TRAINED)] if set(params.train.splits) & set(splits) else []
         lacking = [demand for split in splits for demand in unfilled[split] if found < demand[1]]

@@ -10,9 +10,10 @@ import pandas as pd
 from kshot.data.splits import SPLITS
 from kshot.lifecycle.project.tables import counted
 from kshot.params.schema import Params, Protocol
-from kshot.params.train import FEWEST_IMAGES as FEWEST_TRAINED
+from kshot.params.train import FEWEST_IMAGES
 
 ANSWERED, TRAINED = "k_shot + n_query", "a batch"  # how a demand is named to a person
+FEWEST_TRAINED = FEWEST_IMAGES
 NAMED = 5  # classes in a line
 
 
