@@ -46,6 +46,8 @@ def save_model(folder: Path, seed: int, ingest: dict[str, Any], trained_on: list
     torch.manual_seed(seed)
     settings = {"backbone": "conv4", "head_dim": None, "l2_normalize": False, "batch_norm": "eval"}
     save_embedding(Embedding(settings_of({**settings, "ingest": ingest, "trained_on": trained_on})), folder)
+    path = folder / "embedding.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), "ingest": ingest}))  # as the kshot of its time wrote it
     return folder
 
 

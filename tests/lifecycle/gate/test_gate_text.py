@@ -32,11 +32,11 @@ def test_what_refuses_comes_first_then_what_warns_then_what_holds_and_notes_last
         "(gate.significantly_worse); more than 0.5 points worse cannot be ruled out (gate.non_inferiority_margin)",
         "5w1s: 1 group lost for certain more than 5 points against champion 3 (Greek -5.10 points, -5.15 to -5.05; "
         "gate.max_group_drop)",
-        "5w1s: 1 group lost more than 5 points against champion 3 (Lao -6.0 points, -11.0 to -1.0; "
-        "not certain among 2)",
         "5w1s: 2 classes lost for certain more than 3 points against champion 3 (Red-Beet -10.7 points, "
         "-15.5 to -5.9, Kiwi -6.0 points, -7.0 to -5.0)",
         "20w1s 70.0 % >= required 60 %",
+        "5w1s: 1 group lost more than 5 points against champion 3 (Lao -6.0 points, -11.0 to -1.0; "
+        "not certain among 2)",
         "the champion knew some classes",
     )
 

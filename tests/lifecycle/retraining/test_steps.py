@@ -66,7 +66,7 @@ def test_a_promotion_waits_says_so_and_is_not_asked_for_twice(root: Path) -> Non
     told = said(root)
     assert re.search(r"champion +" + re.escape(f"{words}: 3w1s "), told)
     assert re.search(r"answer with +kshot approve 1, or kshot reject 1 --reason", told)
-    assert re.search(r"time +1 min 15 s: train 1 min 1 s\n", told)
+    assert re.search(r"time +1 min 15 s: train 1 min 1 s ", told)
     assert words in retraining.write_report(root, asked).read_text(encoding="utf-8")
     assert model_versions.find(root, "challenger").tags["kshot.approval"] == words
     again = judge(root)
@@ -79,12 +79,14 @@ def test_a_refusal_names_the_setting_and_how_it_is_judged_again(root: Path) -> N
     change(root, "3w1s: 0.5", "3w1s: 1.0")
     assert judge(root).decision == "refused"
     told = said(root)
-    assert re.search(r"champion +no, .*: 3w1s .* < required 100 % \(gate\.min_accuracy\.3w1s\)\n", told)
+    assert re.search(r"champion +no, .*: 3w1s .* < required 100 % \(gate\.min_accuracy\.3w1s\)", told)
     assert re.search(r"to change it +the settings in brackets stand in params\.yaml", told)
 
 
 def said(root: Path) -> str:
-    return summary.closing_words(root, judge(root), Times((StageTime("train", "ran", 61.0, 61.0),), 75.0))
+    words = summary.closing_words(root, judge(root), Times((StageTime("train", "ran", 61.0, 61.0),), 75.0))
+    assert all(len(line) <= 80 for line in words.splitlines())
+    return " ".join(words.split())
 
 
 def test_an_approved_version_is_the_champion_of_the_next_retraining(root: Path) -> None:

@@ -19,10 +19,11 @@ NAMED = 5  # classes or groups that a sentence names
 
 
 def reasons(evidence: Evidence, findings: Sequence[Finding]) -> tuple[str, ...]:
-    """A sentence each: what refuses, with the setting that rules it, what warns, what holds, and the notes."""
+    """A sentence each: what refuses, with its setting; certain losses; what holds; uncertain losses; the notes."""
     refused: list[str] = []
     warned: list[str] = []
     held: list[str] = []
+    uncertain: list[str] = []
     for one in findings:
         if one.rule == MIN_ACCURACY:
             (held if one.holds else refused).append(_enough(one))
@@ -37,13 +38,13 @@ def reasons(evidence: Evidence, findings: Sequence[Finding]) -> tuple[str, ...]:
                 end = f"; gate.{GROUP_DROP}" if rule == GROUP_DROP else ""
                 (refused if rule == GROUP_DROP else warned).append(_drops(certain, "for certain more than", end))
             if unsure:
-                warned.append(_drops(unsure, "more than", f"; not certain among {unsure[0].family}"))
+                uncertain.append(_drops(unsure, "more than", f"; not certain among {unsure[0].family}"))
             if not certain and not unsure:
                 held.append(_worst_group(drops[0]))
     if evidence.champion is None:
         # A note beside it names one that there was.
         held.append("no champion to compare with" if evidence.notes else "no champion yet to compare with")
-    return (*refused, *warned, *held, *evidence.notes)
+    return (*refused, *warned, *held, *uncertain, *evidence.notes)
 
 
 def _pairs(findings: Sequence[Finding]) -> list[tuple[Finding, Finding]]:

@@ -40,16 +40,21 @@ def closing_words(root: Path, outcome: Outcome, times: Times) -> str:
     facts = [
         ("data version", f"{data.short}  {data.images:,} images of {data.classes:,} classes{note}"),
         ("model", f"{project_name.of(root)} version {outcome.version}, run {outcome.run_id[:8]}"),
-        ("champion", f"{verdict(outcome)}: {first}"),
-        *(("", reason) for reason in others),
-        *([("to change it", REFUSED)] if outcome.decision == "refused" else []),
-        *([("answer with", answer)] if outcome.until else []),
-        *zip(("time", *[""] * 9), textwrap.wrap(time_taken(times), TEXT_WIDTH), strict=False),
+        *_wrapped("champion", f"{verdict(outcome)}: {first}"),
+        *(row for reason in others for row in _wrapped("", reason)),
+        *(_wrapped("to change it", REFUSED) if outcome.decision == "refused" else []),
+        *(_wrapped("answer with", answer) if outcome.until else []),
+        *_wrapped("time", time_taken(times)),
         ("report", layout.REPORT.as_posix()),
         ("look further", "kshot ui"),
     ]
-    start = "nothing has changed: this run and this version hold the answer already\n\n" if outcome.repeated else ""
+    start = "nothing has changed; the result is that of an earlier run:\n\n" if outcome.repeated else ""
     return start + "\n".join([*columns(accuracy_table(root)), "", *(f"  {name:<14}{value}" for name, value in facts)])
+
+
+def _wrapped(name: str, text: str) -> list[tuple[str, str]]:
+    first, *rest = textwrap.wrap(text, TEXT_WIDTH, break_long_words=False, break_on_hyphens=False)
+    return [(name, first), *(("", f"  {line}") for line in rest)]
 
 
 def time_taken(times: Times) -> str:
