@@ -279,7 +279,7 @@ def test_a_comparison_on_other_data_is_measured_again_from_what_the_champion_ans
     assert link.state == "verified" and "the recomputed ones" in link.says, link
     flip(run_file(root, f"{folder}/cells.parquet"))
     found = broken(root)
-    assert list(found) == ["decision"] and f"not as it was kept: {folder}/cells.parquet" in found["decision"]
+    assert list(found) == ["decision"] and f"differ from the stored ones: {folder}/cells.parquet" in found["decision"]
     shutil.rmtree(run_file(root, folder))
     assert f"{folder} is gone from run {run_id(root)}" in broken(root)["decision"]
 
