@@ -139,7 +139,7 @@ def _of_environment() -> list[str]:
 
 
 def _of_address(address: str, *, all_of_it: bool) -> set[str]:
-    """The password of an address; with `all_of_it` also its path and query, which in notification URLs may be tokens."""
+    """The password of an address; with `all_of_it` (notification URLs) also its path and query, possibly tokens."""
     try:
         parts = urlsplit(address)
         found = {parts.password or ""}
