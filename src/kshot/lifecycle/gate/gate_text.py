@@ -1,4 +1,4 @@
-"""The gate's findings as sentences for a person."""
+"""Renders the gate's findings as sentences for a person."""
 
 import math
 from collections.abc import Sequence
@@ -15,11 +15,11 @@ from kshot.lifecycle.gate.gate_rules import (
 )
 from kshot.statistics import Interval
 
-NAMED = 5  # classes or groups that a sentence names
+NAMED = 5  # how many classes or groups a sentence names
 
 
 def reasons(evidence: Evidence, findings: Sequence[Finding]) -> tuple[str, ...]:
-    """A sentence each: what refuses, with the setting that rules it, what warns, what holds, and the notes."""
+    """One sentence each: rules that refuse, with their setting; then warnings, rules that hold, and notes."""
     refused: list[str] = []
     warned: list[str] = []
     held: list[str] = []
@@ -41,13 +41,13 @@ def reasons(evidence: Evidence, findings: Sequence[Finding]) -> tuple[str, ...]:
             if not certain and not unsure:
                 held.append(_worst_group(drops[0]))
     if evidence.champion is None:
-        # A note beside it names one that there was.
+        # A note names the champion if there was one.
         held.append("no champion to compare with" if evidence.notes else "no champion yet to compare with")
     return (*refused, *warned, *held, *evidence.notes)
 
 
 def _pairs(findings: Sequence[Finding]) -> list[tuple[Finding, Finding]]:
-    """Both rules on the same difference: one sentence."""
+    """Pairs the two rules on the same difference, which share one sentence."""
     found = {(one.rule, one.protocol, one.against): one for one in findings}
     return [(one, found[NOT_WORSE, one.protocol, one.against]) for one in findings if one.rule == NON_INFERIORITY]
 
@@ -100,7 +100,7 @@ def change_text(change: Change) -> str:
 
 
 def difference_text(interval: Interval, against: str) -> str:
-    """A difference in words: "5.5 points better than champion 1 (4.8 to 6.2)"."""
+    """A difference as text: "5.5 points better than champion 1 (4.8 to 6.2)"."""
     mean, ends, digits = _rounded(interval)
     if mean == 0:
         return f"equal to {against} ({ends})"
@@ -108,7 +108,7 @@ def difference_text(interval: Interval, against: str) -> str:
 
 
 def _rounded(interval: Interval) -> tuple[float, str, int]:
-    """The mean in points, the ends as text, signed unless both are above zero, and the digits that they bear."""
+    """The mean in points, the ends as text (signed unless both are above zero), and the number of digits."""
     digits = 1 if interval.high - interval.low >= 0.01 else 2
     mean, low, high = (round(100 * value, digits) + 0.0 for value in interval)  # + 0.0: no "-0.0"
     if math.isnan(low):
@@ -118,7 +118,7 @@ def _rounded(interval: Interval) -> tuple[float, str, int]:
 
 
 def share_beside(value: float, limit: float) -> str:
-    """A share with the fewest digits that tell it from `limit` on its own side: 81.9 %, 79.996 %."""
+    """A share with the fewest digits that show on which side of `limit` it lies: 81.9 %, 79.996 %."""
     for digits in range(1, 10):
         shown = round(100 * value, digits)
         if (shown < round(100 * limit, 9)) == (value < limit - ROUNDING):
