@@ -39,7 +39,7 @@ class InModel:
 
 @dataclass(frozen=True)
 class ClassAudit:
-    """Where a class was used. Data and models that are gone are listed as unknown: they may have contained the class."""
+    """Where a class was used. Data and models that are gone count as unknown: they may have contained the class."""
 
     name: str
     data: tuple[InData, ...]

@@ -44,7 +44,8 @@ def checked(name: str, check: Callable[[], str]) -> Link:
     """Run `check` and return its link: `check` returns the link's text, or raises what is wrong with it.
 
     Only a `Broken` that the check raises makes the link broken. Any other error says nothing about the record: the
-    link is an ERROR, with a traceback under `kshot --debug`. A server that does not respond ends the audit: Unreachable.
+    link is an ERROR, with a traceback under `kshot --debug`. Unreachable is passed on: without a server no audit is
+    possible.
     """
     try:
         return Link(name, VERIFIED, check())

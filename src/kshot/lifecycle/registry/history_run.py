@@ -84,7 +84,7 @@ def new(client: "MlflowClient", root: Path, where: str) -> str:
 
 
 def regain(client: "MlflowClient", root: Path, where: str) -> tuple[str, ...]:
-    """Restore a renamed model's name, and the history tag if it was removed. Returns a sentence if a name was restored."""
+    """Restore a renamed model's name, or a removed history tag. Returns a sentence if a name was restored."""
     name, model = project_name.of(root), registered(client, root)
     if model is not None:
         if RUN not in model.tags:
