@@ -150,7 +150,8 @@ def install(
             told = redacted(" ".join(ended.stderr.split()))[-300:]
             raise NotReproduced(f"the recorded packages cannot be installed: {told}; try without --install")
     variables["PATH"] = os.pathsep.join([str(python.parent), variables["PATH"]])
-    # The tree's code may be too old to report it. A separate folder, because an installed kshot is next to all packages.
+    # The tree's code may be too old to report it. A separate folder, because an installed kshot is next to other
+    # packages.
     asks = folder / "asks"
     asks.mkdir()
     (asks / PACKAGE).symlink_to(Path(lineage.__file__).resolve().parents[2])

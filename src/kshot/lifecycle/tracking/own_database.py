@@ -86,7 +86,7 @@ def remember(root: Path, run_id: str) -> None:
 
 
 def artifacts_of(address: str) -> Iterator[Path]:
-    """The folder mlruns/artifacts that contains a local address; nothing for buckets, servers and models:/ addresses."""
+    """The folder mlruns/artifacts that contains a local address; none for buckets, servers and models:/ addresses."""
     path = urllib.parse.unquote(urllib.parse.urlsplit(address).path) if address.startswith("file:") else address
     if path.startswith("/") and BELOW in path:
         with contextlib.suppress(ValueError):

@@ -85,7 +85,7 @@ def log_files(client: "MlflowClient", run_id: str, root: Path, code: Uncommitted
 
 
 def close_abandoned(client: "MlflowClient", experiment_id: str, here: dict[str, str]) -> None:
-    """Mark the runs of processes that were killed as KILLED. `here`: the tags that identify this machine and project."""
+    """Mark the runs of processes that were killed as KILLED. `here`: tags that identify this machine and project."""
     for run in running(client, experiment_id, here):
         if is_abandoned(run):
             close(client, run)

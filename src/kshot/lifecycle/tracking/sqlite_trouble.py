@@ -1,4 +1,4 @@
-"""Turns MLflow's error about a database it cannot use into one line with a remedy: no SQL, no advice that loses data."""
+"""Turns MLflow's database errors into one line with a remedy: no SQL, and no advice that loses records."""
 
 import os
 import re
