@@ -12,7 +12,7 @@ CHECK = "place"
 
 
 def look(root: Path) -> list[Finding]:
-    """Finds state of another place. Raises KshotError if the record of the place is damaged."""
+    """Find state of another place. Raises KshotError if the record of the place is damaged."""
     was = state_place.elsewhere(root)
     if was is None:
         return []

@@ -20,7 +20,7 @@ NOTES: tuple[Callable[[Path], Any], ...] = (schedule.read, new_data.read)
 
 
 def look(root: Path) -> list[Finding]:
-    """Finds locks, notes and databases that exist but cannot be used."""
+    """Find locks, notes and databases that exist but cannot be used."""
     return [*locks(root), *([] if _is_closed(root / layout.STATE) else notes(root)), *databases(root)]
 
 

@@ -32,7 +32,7 @@ BACKUP = "mlflow.before-mend"
 
 
 def look(root: Path) -> list[Finding]:
-    """Finds records in the project's own database whose artifacts are, according to them, below another folder."""
+    """Find records in the project's own database whose artifacts are, according to them, below another folder."""
     database = root / store.DATABASE
     if not database.exists() or unreadable(database):
         return []  # an unreadable one is reported by the check of files

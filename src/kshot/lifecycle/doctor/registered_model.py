@@ -13,7 +13,7 @@ CHECK = "registry"
 
 
 def look(root: Path) -> list[Finding]:
-    """Finds what happened to the model. Raises RegistryError for a history that cannot be read."""
+    """Find what happened to the model. Raises RegistryError for a history that cannot be read."""
     database = root / store.DATABASE
     if "MLFLOW_TRACKING_URI" not in os.environ and (not database.exists() or unreadable(database)):
         return []

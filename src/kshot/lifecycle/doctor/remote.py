@@ -14,7 +14,7 @@ CHECK = "remote"
 
 
 def look(root: Path) -> list[Finding]:
-    """Finds the data versions that are not in the remote; empty if none is set up. Raises DataError."""
+    """Find the data versions that are not in the remote; empty if none is set up. Raises DataError."""
     if not (root / ".dvc").is_dir() or not (known := _versions(root)):
         return []
     with _remote(root) as (repo, remote):

@@ -11,7 +11,7 @@ CHECK = "schedule"
 
 
 def look(root: Path) -> list[Finding]:
-    """Finds a schedule that no process serves; a schedule that is entirely paused is fine."""
+    """Find a schedule that no process serves; a schedule that is entirely paused is fine."""
     try:
         if state_place.elsewhere(root) is not None:
             return []  # reported by the check of places

@@ -14,7 +14,7 @@ Environment = Mapping[str, str]
 
 
 def look(root: Path, set_by_kshot: frozenset[str]) -> list[Finding]:
-    """Finds tools that send data. `set_by_kshot`: variables set by this process and not by the person's shell."""
+    """Find tools that send data. `set_by_kshot`: variables set by this process and not by the person's shell."""
     now = dict(os.environ)
     before = {name: value for name, value in now.items() if name not in set_by_kshot}
     within = [tool for tool, sends in TOOLS.items() if sends(root, now)]

@@ -21,7 +21,7 @@ MEND = "make install brings the versions of requirements.lock back"
 
 
 def look() -> list[Finding]:
-    """Finds packages that are missing, outside the bounds of kshot's requirements, or built against another torch."""
+    """Find packages that are missing, outside the bounds of kshot's requirements, or built against another torch."""
     return [*bounds(), *torch_pair()]
 
 

@@ -1,7 +1,7 @@
 """The secret shared by the servers that kshot starts and their permitted clients: this user's processes and browser.
 
-It is stored next to Prefect's records, in .kshot/prefect/token, readable by its owner only. If the file is removed while
-no server runs, the next server creates a new secret, and every browser has to sign in again.
+It is stored next to Prefect's records, in .kshot/prefect/token, readable by its owner only. If the file is removed
+while no server runs, the next server creates a new secret, and every browser has to sign in again.
 """
 
 import contextlib
