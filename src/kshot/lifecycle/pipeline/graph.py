@@ -34,11 +34,11 @@ DVC_TALK = re.compile(
 
 
 class StageKilled(StageFailed):
-    """A signal from outside ended the stage: out of memory, or a stop. Worth another try."""
+    """A signal from outside ended the stage: out of memory, or a stop. Retrying may help."""
 
 
 class StageBusy(StageFailed):
-    """Another process holds DVC's lock. Worth another try."""
+    """Another process holds DVC's lock. Retrying may help."""
 
 
 BUSY_REMEDY = "another process has held DVC's lock for longer than DVC waits; let that one end, and run again"

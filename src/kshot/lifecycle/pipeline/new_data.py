@@ -1,4 +1,4 @@
-"""Finds new data versions by itself: what the source contains now, and which versions were already retrained.
+"""Tracks data versions that arrive by themselves: the source's current content, and which were already retrained.
 
 The source is one of
   a folder, archive or manifest   added by `data add` when its content has changed and is stable
@@ -121,7 +121,7 @@ def fingerprint(source: Path) -> str:
 
 
 def add(root: Path, source: Path) -> str:
-    """Add the source as a data version of the project; returns its md5. Raises DataError, and Busy."""
+    """Add the source as a data version of the project; returns its md5. Raises DataError, and Busy while another works."""
     with project_lock.hold(root, "kshot schedule --on-new-data"):
         return data_versions.add(root, str(source), note="came by itself").md5
 

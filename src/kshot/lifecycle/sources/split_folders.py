@@ -34,12 +34,12 @@ def without_split_folders(folders: Sequence[Path], *, merge: bool = False) -> Pl
 
     If each class is in one of them, that is its split. If train has all classes of the others, or with `merge`, the
     images of a class are put together and the splits are dropped: few-shot splits are by class. Raises DataError if
-    some classes are in one of them and others in several, and if only some of the folders are in such a level.
+    some classes are in one of them and others in several, and if only some of the folders have such a level.
     """
     level = _level(folders)
     if level is None:
         return None
-    members: dict[str, dict[str, str]] = {}  # class to the splits it lies in, each with its folder's own name
+    members: dict[str, dict[str, str]] = {}  # class to its splits, each with its folder's own name
     named = Placed(level, {}, "")
     for folder in folders:
         name = folder.parts[level]

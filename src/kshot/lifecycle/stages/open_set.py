@@ -21,7 +21,7 @@ def unknown(
     """The fields of `kshot.evaluation.open_set.OpenSet` by protocol, for test images embedded as `points`.
 
     The threshold accepts the share `accept` of the validation classes' own queries. With `validated` False there is no
-    threshold: the model was trained on those classes, and recognizes them better than any new class.
+    threshold: the model was trained on those classes, and recognises them better than any new class.
     """
     thresholds = _thresholds(root, protocols, answering, accept) if validated else {}
     found: Figures = {}

@@ -38,7 +38,7 @@ SETTINGS = {
 
 
 class Unreachable(RegistryError):
-    """A server that did not respond in time. Worth another try."""
+    """A server did not respond in time. Retrying may help."""
 
 
 def uri(root: Path) -> str:

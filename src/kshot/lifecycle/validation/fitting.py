@@ -28,7 +28,7 @@ class Fit(NamedTuple):
 
     settings   dotted key of params.yaml to its new value, only those that change
     drop       classes that no setting can use, to be left out
-    obstacle   why there are no such settings, '' if there are; `settings` is empty then
+    obstacle   why no settings fit, '' if some do; `settings` is then empty
     """
 
     settings: dict[str, Any]
