@@ -207,7 +207,7 @@ def diff(root: Path, old: DataVersion, new: DataVersion) -> DataDiff:
 def read_images(source: str, unpacked: Path, seed: int = 0, *, unlabelled: bool = False, merge: bool = False) -> Source:
     """Read the images of a source as `add` does, unpacking and drawing into `unpacked`, without adding them.
 
-    `unlabelled`: also read a source without classes (`sources.read_source`).
+    `unlabelled`: also read a source without classes (`source_images.read_source`).
     """
     check_given(source)
     if source == GLYPHS:

@@ -21,7 +21,7 @@ from kshot.lifecycle.doctor.finding import Finding
 
 
 def checkup(root: Path, set_by_kshot: frozenset[str], more: dict[str, Callable[[], list[Finding]]]) -> list[Finding]:
-    """Findings of all checks, including `more`. `set_by_kshot`: the variables that quiet.silence_telemetry set."""
+    """Findings of all checks, including `more`. `set_by_kshot`: variables that no_telemetry.silence_telemetry set."""
     checks: dict[str, Callable[[], list[Finding]]] = {
         versions.CHECK: versions.look,
         telemetry.CHECK: lambda: telemetry.look(root, set_by_kshot),

@@ -1,4 +1,4 @@
-"""Finds usage data that is sent despite quiet.py: through a variable of the shell, or by a tool that is run by hand."""
+"""Finds usage data that is sent despite no_telemetry.py: because of a shell variable, or by a tool run by hand."""
 
 import os
 import tomllib

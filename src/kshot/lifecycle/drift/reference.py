@@ -38,7 +38,7 @@ from kshot.tasks.embedding import Task, embed_task
 from kshot.tasks.space import TaskSpace, learn_space
 
 FOLDER = layout.STATE / "drift"
-LOOKED_AT = 3000  # images each of trained-on and held-out classes, in total
+LOOKED_AT = 3000  # images in total of the trained-on classes, and of the held-out classes
 FEWEST, MOST = 3, 100  # images per class, whatever the number of classes
 SHOWN = 12  # images shown on the page
 SHOTS = 5  # known images of a held-out class if no threshold gives a number

@@ -51,7 +51,7 @@ class NewImages:
 
 
 def read_new(root: Path, source: str, method: Method) -> NewImages:
-    """The images of a source for `kshot data add`, or of a folder, archive or manifest without classes.
+    """The images of a source that `kshot data add` accepts, or of a folder, archive or manifest without classes.
 
     Raises DataError for a source that cannot be read or has fewer than FEWEST readable images.
     """

@@ -47,8 +47,8 @@ def note(root: Path, stage: str, seconds: float) -> None:
 
 
 def expected(root: Path, stage: str) -> float | None:
-    """The median duration of the last runs of `stage`, in seconds; for training, per step. None if it never ran
-    here."""
+    """The median duration of the last runs of `stage`, in seconds; for training, scaled to train.steps. None if it
+    never ran here."""
     found = [line for line in _lines(root / FILE) if line["stage"] == stage][-LAST:]
     if not found:
         return None

@@ -195,7 +195,7 @@ def _read_folder(folder: Path, *, packed: bool, unlabelled: bool, merge: bool) -
             ]
         )
     paths = [_below(image.file, folder) for image in found.images]
-    # A folder whose files were all left out, and one without usable files, may have been meant as a class.
+    # A folder without subfolders, and one with a file left out other than as no image, may be meant as a class.
     meant = {*tree.leaves, *(one.path.parent for one in found.left_out if one.counts and one.reason != NO_IMAGE)}
     classes = classes_of(paths, sorted(meant), packed=packed, unlabelled=unlabelled, merge=merge)
     images = [

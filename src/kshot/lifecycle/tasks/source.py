@@ -33,7 +33,7 @@ class SourceTasks:
 
 
 def read_tasks(root: Path, source: str, method: Method) -> SourceTasks:
-    """The tasks of a source for `kshot data add`: one per group with at least two classes, else the whole source.
+    """The tasks of a source that `kshot data add` accepts: one per group with at least two classes, else the whole.
 
     Raises DataError for a source that cannot be read, has one class, or has a class without a readable image.
     """
