@@ -121,7 +121,7 @@ def fingerprint(source: Path) -> str:
 
 
 def add(root: Path, source: Path) -> str:
-    """Add the source as a data version of the project; returns its md5. Raises DataError, and Busy while another works."""
+    """Add the source as a data version; returns its md5. Raises DataError, and Busy while another command works."""
     with project_lock.hold(root, "kshot schedule --on-new-data"):
         return data_versions.add(root, str(source), note="came by itself").md5
 
