@@ -63,7 +63,7 @@ def distance_weighted(
 
     arXiv:1706.07567. distances are Euclidean between unit vectors of `dim` dimensions. Weights are the inverse density
     of distances on the sphere (eq. 3). As in section 4, distances below 0.5 count as 0.5, and negatives beyond 1.4,
-    which contribute no loss, are left out. An anchor with no negative nearer than 1.4 draws uniformly among all of them.
+    which contribute no loss, are left out. An anchor with no negative nearer than 1.4 draws uniformly among all.
     """
     near = distances.double().clamp(0.5, 1.99)
     log_density = (dim - 2) * near.log() + (dim - 3) / 2 * (1 - near.square() / 4).log()

@@ -38,7 +38,7 @@ from kshot.training.random_state import random_state, restore_random_state
 LOG_EVERY = 10  # steps between records; reading the loss more often would stall a GPU
 SAVE_EVERY = 20.0  # seconds between checkpoints: the work that a killed training may lose
 CENTRE_IMAGES = 2000  # sample size for the mean of all training images
-NOTED = ("step", "seconds", "stale", "best_step", "best_accuracy", "history")  # attributes of a run stored in a checkpoint
+NOTED = ("step", "seconds", "stale", "best_step", "best_accuracy", "history")  # attributes stored in a checkpoint
 VALIDATION_EPISODES = 300  # of the fixed episodes: enough to choose a stopping point, and fast
 
 
