@@ -1,8 +1,8 @@
 """Distances between embeddings: exact at zero, with finite gradients, outside autocast.
 
 The product form |x|² + |y|² - 2xy loses half of float32's digits where points are near each other, and more under
-TF32 or half precision, so it is taken in float64 (in float32 on devices that have none), about the points' mean, and
-what lies below its rounding is zero.
+TF32 or half precision. It is therefore computed in float64 (float32 on devices without float64), about the points'
+mean, and values below the rounding error are set to zero.
 """
 
 from collections.abc import Callable
@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-ROUNDING = 4  # of the product, in units of its last digit
+ROUNDING = 4  # rounding error of the product, in units of its last digit
 
 
 def squared_euclidean(x: Tensor, y: Tensor) -> Tensor:
@@ -29,7 +29,7 @@ def squared_euclidean(x: Tensor, y: Tensor) -> Tensor:
 
 
 class _SquaredEuclidean(torch.autograd.Function):
-    """Written out for speed: fewer passes over N x M numbers than one for each operation and its derivative."""
+    """Forward and backward pass by hand, for speed: autograd would pass over N x M numbers once for each operation."""
 
     generate_vmap_rule = True
 
@@ -52,7 +52,7 @@ class _SquaredEuclidean(torch.autograd.Function):
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, Tensor | None]:
         x, y = ctx.saved_tensors
         a, b = _about_mean(x, y)
-        # The gradient is sum_j g_ij (x_i - y_j): it cancels as the distance does, and is taken as wide.
+        # The gradient is sum_j g_ij (x_i - y_j): it cancels as the distance does, and needs the same precision.
         if ctx.same:
             both = grad.to(a.dtype)
             both = both + both.transpose(-1, -2)
@@ -65,7 +65,7 @@ class _SquaredEuclidean(torch.autograd.Function):
 
 
 def _about_mean(x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
-    """Both in the product's precision, moved by the mean of `x`: distances stay, and what cancels is small."""
+    """Both in the product's precision, less the mean of `x`: distances stay, and the terms that cancel are small."""
     wide = torch.float32 if x.device.type == "mps" else torch.float64
     a = x.to(wide)
     middle = a.mean(-2, keepdim=True)
@@ -102,15 +102,15 @@ def unit_length(x: Tensor) -> Tensor:
 
 
 def full_precision(x: Tensor) -> Tensor:
-    """`x` in float32 where it is of half precision, as it is otherwise."""
+    """Return `x` in float32 if it has half precision, otherwise unchanged."""
     return x.to(_result_dtype(x))
 
 
 def order_of_rows(x: Tensor) -> Tensor:
-    """Numbers that rise along each row as the Euclidean distances of that row of `x` (N, D) to all do: (N, N).
+    """Return (N, N) numbers whose order in each row is that of the Euclidean distances from that row of `x` (N, D).
 
-    One product in the inputs' own precision, for finding the nearest and the farthest, whose distances are then taken
-    anew: two that differ by less than float32's last digit of |x|² may change places.
+    Uses one product in the inputs' own precision. It serves to find the nearest and the farthest points; their
+    distances are computed separately. Two points that differ by less than float32's last digit of |x|² may be swapped.
     """
     with torch.autocast(x.device.type, enabled=False):
         a = full_precision(x)
@@ -119,7 +119,7 @@ def order_of_rows(x: Tensor) -> Tensor:
 
 
 def row_by_row(x: Tensor, y: Tensor, distance: str) -> Tensor:
-    """The distance of each row of `x` to the same row of `y`, both (N, D): (N,), exact through the differences.
+    """Distance of each row of `x` to the same row of `y`, both (N, D): (N,), computed from the exact differences.
 
     `distance` is one of DISTANCES. float64 for float64 inputs, float32 otherwise.
     """

@@ -14,17 +14,17 @@ KshotError                 every error meant for a person: one line, found - nee
 ├── NotReproduced          a model that did not, or cannot, come out again         exit 11
 ├── Drifted                new images are not like those of training             exit 12
 ├── MustBeMended           kshot doctor found what keeps something from working    exit 13
-└── CheckFailed            an audit could not be made: kshot's own failure         exit 14
+└── CheckFailed            an audit could not be carried out: kshot's own failure  exit 14
 """
 
 from kshot.redaction import redacted
 
 
 class KshotError(Exception):
-    """Base of all errors meant for a person, its text redacted; `exit_code` is what the command ends with."""
+    """Base of all errors meant for a person. Its text is redacted; `exit_code` is the exit code of the command."""
 
     exit_code = 1
-    block: tuple[str, ...] = ()  # lines that stand below the message on a terminal, where one line cannot say it
+    block: tuple[str, ...] = ()  # lines printed below the message on a terminal, where one line is not enough
 
     def __init__(self, *texts: object) -> None:
         super().__init__(*(redacted(text) if isinstance(text, str) else text for text in texts))

@@ -1,6 +1,6 @@
-"""A manifest: the sha256 of every file of a folder, so that a file that was changed, added or removed is named.
+"""Manifests: the sha256 of every file of a folder, to name each file that was changed, added or removed.
 
-Pure functions over files; a registered model checks itself by them without kshot, MLflow's registry or git.
+Pure functions over files. A registered model uses them to check itself without kshot, MLflow's registry or git.
 """
 
 import hashlib
@@ -8,13 +8,13 @@ import json
 from collections.abc import Mapping
 from pathlib import Path
 
-FILE = "manifest.json"  # in the folder that it is about
+FILE = "manifest.json"  # in the folder that it describes
 MODEL = "model"  # its section with the files of the folder
-# MLflow writes name and version beside a model into `registered_model_meta`, anew whenever it fetches the model.
+# MLflow writes a model's name and version into `registered_model_meta` beside it, each time it fetches the model.
 WRITTEN_LATER = (FILE, "registered_model_meta")
 NO_BYTECODE = "__pycache__"
-# Python reads compiled code before the source that it belongs to. A file where the folder of it would be keeps it
-# from reading or writing any, so that what runs is what the manifest names.
+# Python prefers compiled code to its source. A file in place of the __pycache__ folder keeps Python from reading or
+# writing compiled code, so that the code that runs is the code that the manifest lists.
 INSTEAD_OF_BYTECODE = "Python keeps no compiled code here: what runs is what manifest.json names.\n"
 
 
@@ -25,13 +25,13 @@ def file_sha256(path: Path) -> str:
 
 
 def hashes(folder: Path) -> dict[str, str]:
-    """File to sha256, for every file below `folder` but the manifest itself and what MLflow adds to it later."""
+    """File to sha256, for every file below `folder` except the manifest and the files that MLflow adds later."""
     names = sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file())
     return {name: file_sha256(folder / name) for name in names if name not in WRITTEN_LATER}
 
 
 def difference(recorded: Mapping[str, str], found: Mapping[str, str]) -> tuple[str, ...]:
-    """What is not as recorded, a few words each and the changed files first: () where all is.
+    """Describe each file that differs from the record, changed files first; () if none does.
 
     >>> difference({"a": "1", "b": "2"}, {"a": "9", "c": "3"})
     ('a was changed', 'b is missing', 'c was added')
@@ -45,9 +45,9 @@ def difference(recorded: Mapping[str, str], found: Mapping[str, str]) -> tuple[s
 
 
 def own_difference(folder: Path) -> tuple[str, ...]:
-    """What of a model in `folder` is not as its own manifest says.
+    """Describe how the model in `folder` differs from its own manifest.
 
-    It protects from accidents alone: who can change a file can change the manifest beside it.
+    It only detects accidents: whoever can change a file can change the manifest beside it.
     """
     path = folder / FILE
     if not path.is_file():

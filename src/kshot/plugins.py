@@ -1,8 +1,8 @@
-"""Code of others by its name: entry points of installed distributions, and those of the project's own pyproject.toml.
+"""Finds plug-ins by name: entry points of installed distributions and of the project's own pyproject.toml.
 
-Both are written alike: a group of KINDS, such as `kshot.losses`, a name, and `module:object`. The modules of a project
-lie in its src/. A module is imported when its name is chosen and not before. A registered model brings the code that
-it needs along, and INSIDE names it: there nothing else is looked for.
+Both have the same form: a group of KINDS, such as `kshot.losses`, a name, and `module:object`. The modules of a project
+are in its src/. A module is imported only when its name is chosen. A registered model contains the plug-in code that it
+needs and lists it in INSIDE; nothing else is searched there.
 """
 
 import contextlib
@@ -20,7 +20,7 @@ from typing import Any
 
 from kshot.errors import ParamsError
 
-# Kind, of which `kshot.KIND` is the group of entry points, to the word for one of it.
+# Each kind, with entry points in the group `kshot.KIND`, to the noun for one plug-in of it.
 KINDS = {
     "losses": "loss",
     "methods": "method",
@@ -29,15 +29,15 @@ KINDS = {
     "notifiers": "notifier",
 }
 SOURCE, DECLARED = "src", "pyproject.toml"  # of a project
-INSIDE = Path(__file__).with_name("plugins.json")  # of the copy of kshot in a registered model: its plug-ins
+INSIDE = Path(__file__).with_name("plugins.json")  # in the copy of kshot in a registered model: lists its plug-ins
 
 
 @dataclass(frozen=True)
 class Plugin:
-    """A name that is none of kshot's own.
+    """A name that a distribution or the project defines, not kshot.
 
-    target        "module:object", as an entry point
-    distribution  that gives it, with its version; '' for the project's own code
+    target        "module:object", as in an entry point
+    distribution  that defines it, with its version; '' for the project's own code
     """
 
     kind: str
@@ -62,9 +62,9 @@ class Plugin:
 
 @dataclass
 class _Project:
-    """The project whose code counts in this process, and its folder on sys.path once something was imported of it.
+    """The project whose plug-ins this process uses, and its folder on sys.path once one of them was imported.
 
-    root: None until one is named: the working directory, as in a notebook
+    root: None until `use_project` sets it; None means the working directory, as in a notebook
     """
 
     root: Path | None = None
@@ -76,13 +76,13 @@ _given: ContextVar[tuple[tuple[Plugin, Any], ...]] = ContextVar("given", default
 
 
 def use_project(root: Path) -> None:
-    """From now on the names of the project at `root` count, and no other project's. Imports nothing."""
+    """Use the plug-ins of the project at `root` from now on, and of no other project. Imports nothing."""
     _project.root = root.resolve()
 
 
 @contextmanager
 def given(kind: str, code: Callable[..., Any]) -> Iterator[str]:
-    """In the block, `code` is a plug-in under its own name, which is yielded: for a caller that has no file."""
+    """Make `code` a plug-in inside the block and yield its name: for a caller whose code is in no file."""
     name = str(getattr(code, "__name__", type(code).__name__))
     plugin = Plugin(kind, name, f"{getattr(code, '__module__', '')}:{name}", "the caller")
     token = _given.set((*_given.get(), (plugin, code)))
@@ -93,9 +93,9 @@ def given(kind: str, code: Callable[..., Any]) -> Iterator[str]:
 
 
 def find(kind: str, name: str, built_in: Collection[str] = (), root: Path | None = None) -> Plugin | None:
-    """The plug-in that gives `name`, None where nobody does. `root`: the project, where not that of `use_project`.
+    """The plug-in that defines `name`, or None. `root`: the project, if not the one set with `use_project`.
 
-    Raises ParamsError where it is one of `built_in` too, or where two give it.
+    Raises ParamsError if `name` is also one of `built_in`, or if two plug-ins define it.
     """
     found = [plugin for plugin in of_kind(kind, root) if plugin.name == name]
     if not found:
@@ -110,25 +110,25 @@ def find(kind: str, name: str, built_in: Collection[str] = (), root: Path | None
 
 
 def of_kind(kind: str, root: Path | None = None) -> tuple[Plugin, ...]:
-    """Every plug-in of a kind, the project's own first. Raises ParamsError for a pyproject.toml that is no TOML."""
+    """Every plug-in of a kind, the project's own first. Raises ParamsError for a pyproject.toml that is not TOML."""
     if INSIDE.is_file():
         return tuple(Plugin(**one) for one in json.loads(INSIDE.read_text(encoding="utf-8")) if one["kind"] == kind)
     handed = tuple(plugin for plugin, _ in _given.get() if plugin.kind == kind)
     declared = _declared(root or _root())
     entries = declared.get("entry-points", {}).get(f"kshot.{kind}", {})
     own = tuple(Plugin(kind, str(name), str(target)) for name, target in entries.items())
-    # A project that is installed too, such as by `pip install -e .`, is one and not two.
+    # A project that is also installed, for example by `pip install -e .`, counts once.
     itself = _normal(str(declared.get("name", "")))
     return (*handed, *own, *(one for one in _installed(kind, tuple(sys.path)) if _normal(one.distribution) != itself))
 
 
 def names(kind: str) -> tuple[str, ...]:
-    """The names that plug-ins give, for a message that lists what is known."""
+    """The names that plug-ins define, for a message that lists the known names."""
     return tuple(plugin.name for plugin in of_kind(kind))
 
 
 def load(plugin: Plugin) -> Any:
-    """The object that a plug-in names. Raises ParamsError, with its distribution and the error, if it cannot be had."""
+    """The object that a plug-in names. Raises ParamsError, with the distribution and the error, if loading fails."""
     from importlib.metadata import EntryPoint
 
     for handed, code in _given.get():
@@ -145,7 +145,7 @@ def load(plugin: Plugin) -> Any:
 
 
 def missing(kind: str, name: str, given_by: str) -> str:
-    """Says what a model needs that is not here; `given_by` as in `Plugin.given_by`."""
+    """Message that names the plug-in that a model needs and that is missing; `given_by` as in `Plugin.given_by`."""
     where = f"the {KINDS[kind]} {name} comes from"
     if not given_by:
         return f"{where} its project's own code; work in that project's folder, or take the registered model"
@@ -169,7 +169,7 @@ def _declared(root: Path) -> dict[str, Any]:
 
 
 def requirements(root: Path, plugin: Plugin) -> list[str]:
-    """What the plug-in's distribution, or the project, says that it needs: lines such as "scipy>=1.10"."""
+    """Requirements that the plug-in's distribution, or the project, declares: lines such as "scipy>=1.10"."""
     from importlib.metadata import distribution
 
     if not plugin.distribution:
@@ -179,7 +179,7 @@ def requirements(root: Path, plugin: Plugin) -> list[str]:
 
 @functools.lru_cache(maxsize=64)
 def _installed(kind: str, path: tuple[str, ...]) -> tuple[Plugin, ...]:
-    """The plug-ins of the distributions on `path`, which is sys.path: what is found depends on it."""
+    """The plug-ins of the distributions on `path`, which is sys.path; the results are cached by it."""
     from importlib.metadata import entry_points
 
     found = []
@@ -195,7 +195,7 @@ def _normal(name: str) -> str:
 
 @contextlib.contextmanager
 def _importable(plugin: Plugin) -> Iterator[None]:
-    """In the block, modules of the project are found in its src/ before all others, afterwards after all others."""
+    """Put the project's src/ first on the import path inside the block, and last afterwards."""
     if not _is_own(plugin):
         yield
         return
@@ -213,12 +213,12 @@ def _importable(plugin: Plugin) -> Iterator[None]:
 
 
 def _is_own(plugin: Plugin) -> bool:
-    """Whether its code lies in the project's src/."""
+    """Whether its code is in the project's src/."""
     return not plugin.distribution and not INSIDE.is_file()
 
 
 def _forget(folder: str) -> None:
-    """Take another project's src/ and its modules out of this process."""
+    """Remove another project's src/ and its modules from this process."""
     if folder in sys.path:
         sys.path.remove(folder)
     for name in list(_modules_of(folder)):
@@ -234,7 +234,7 @@ def _modules_of(folder: str) -> Iterator[str]:
 
 
 def _require_own(plugin: Plugin) -> None:
-    """Raise ParamsError where an installed module of the same name was found instead of the project's."""
+    """Raise ParamsError if an installed module of the same name was found instead of the project's."""
     if not _is_own(plugin):
         return
     file = Path(str(getattr(sys.modules[plugin.module], "__file__", ""))).resolve()

@@ -1,4 +1,4 @@
-"""Classes as points: the mean of what is known of each."""
+"""Prototypes: the mean embedding of each class's support."""
 
 import torch
 from torch import Tensor

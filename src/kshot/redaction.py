@@ -1,6 +1,6 @@
-"""Passwords, tokens and webhook paths are taken out of every text that is printed, logged or stored.
+"""Removes passwords, tokens and webhook paths from every text that is printed, logged or stored.
 
-`redacted` is the one function for it; every `KshotError` calls it, and `guard` makes logs and tracebacks do so.
+`redacted` is the one function that does so. Every `KshotError` calls it; `guard` applies it to logs and tracebacks.
 """
 
 import logging
@@ -14,14 +14,14 @@ from typing import Any
 from urllib.parse import unquote, urlsplit
 
 HIDDEN = "***"
-# Schemes whose host and path are no secret. The others are Apprise's (slack://, tgram://, ...): all of it is a token.
+# Schemes whose host and path are not secret. In all others (Apprise's slack://, tgram://, ...) the whole address is.
 OPEN_SCHEMES = re.compile(
     r"(git\+)?(https?|ssh|git|file)|wss?|ftps?|sftp|scp|rsync|tcp|grpc|ray|(sqlite|postgres|postgresql|mysql|mssql)(\+\w+)?"
     r"|s3|gs|gcs|az|azure|abfss?|wasbs|oss|gdrive|hdfs|(webdav|webhdfs)s?|remote|dbfs|dvc|mlflow-artifacts|models|runs"
 )
 NAMED_USERS = re.compile(r"(git\+)?ssh|git|sftp|scp|rsync|hdfs|abfss?|wasbs")  # `git@` there is no secret
 ADDRESS = re.compile(r"\b([a-z][a-z0-9+.-]*)://([^\s'\"<>`]*)", re.IGNORECASE)
-# A password with a raw slash in it ends at the last @; a port is no password.
+# A password that contains a raw slash ends at the last @; a port is not a password.
 USER = re.compile(r"^(?:[^/?#@]*@|[^/?#@:]*:(?!\d+(?:[/?#]|$))\S*@)+")
 QUERY = re.compile(
     r"([?&#;][\w.\-]*(?:token|key|secret|passw|pwd|sig|auth|credential|session)[\w.\-]*=)[^&\s'\"<>`]+", re.IGNORECASE
@@ -32,15 +32,15 @@ HOOK_HOST = re.compile(r"(?:^|\.)(?:hooks?|webhooks?)\.|webhook", re.IGNORECASE)
 HOOK_PATH = re.compile(r"^/(?:services|triggers?|workflows|api/webhooks|v1/spaces|webhook\w*|hooks?|bot\d+:)", re.I)
 VARIABLE = re.compile(r"PASSWORD|PASSWD|TOKEN|SECRET|API_KEY|AUTH_STRING|ACCESS_KEY$|PRIVATE_KEY", re.IGNORECASE)
 ADDRESSES = ("MLFLOW_TRACKING_URI", "MLFLOW_REGISTRY_URI", "KSHOT_NOTIFY", "PREFECT_API_URL", "PREFECT_UI_URL")
-# Characters of a secret that is looked for by itself: a shorter one may be part of ordinary words.
+# Minimum length, in characters, of a secret that is searched for by itself: shorter ones may be part of ordinary words.
 SHORTEST, SHORTEST_VARIABLE, SHORTEST_PART = 6, 8, 16
 
 
 def redacted(text: str) -> str:
-    """The text without passwords, tokens and webhook paths.
+    """Return the text without passwords, tokens and webhook paths.
 
-    Taken out are the user part of an address, secret-looking values of its query, the path of a webhook, everything
-    behind a scheme of Apprise's, and wherever they stand the secrets that the environment holds.
+    Removes the user part of an address, secret-looking values in its query, the path of a webhook, everything after an
+    Apprise scheme, and, wherever they occur, the secrets in the environment.
 
     >>> redacted("http://ada:geheim@mlflow.example.org/api?token=abc did not answer")
     'http://***@mlflow.example.org/api?token=*** did not answer'
@@ -57,12 +57,12 @@ def redacted(text: str) -> str:
 
 
 def shareable(address: str) -> str:
-    """The address for a link that others see: redacted, and without the user part, so that it still works."""
+    """Return the address for a link that others see: redacted and without the user part, so that it still works."""
     return redacted(address).replace(f"{HIDDEN}@", "")
 
 
 def redact_error(error: BaseException) -> None:
-    """Redact the texts of an exception and of those that it came from, in place: other tools store and print them."""
+    """Redact the texts of an exception and of its causes in place, because other tools store and print them."""
     seen: set[int] = set()
     left: list[BaseException | None] = [error]
     while left:
@@ -80,7 +80,7 @@ def traceback_of(error: BaseException) -> str:
 
 
 def guard() -> None:
-    """Redact what this process logs and the tracebacks it ends with, whoever logs and raises."""
+    """Redact all log records of this process and the tracebacks it ends with, whichever library logs or raises."""
     logging.setLogRecordFactory(RedactedRecord)
     if sys.excepthook is sys.__excepthook__:
         sys.excepthook = _print
@@ -94,7 +94,7 @@ class RedactedRecord(logging.LogRecord):
     def __init__(self, *arguments: Any, **named: Any) -> None:
         super().__init__(*arguments, **named)
         if self.exc_info and isinstance(self.exc_info, tuple) and self.exc_info[1] is not None:
-            self.exc_text = traceback_of(self.exc_info[1]).removesuffix("\n")  # formatters take it as it stands
+            self.exc_text = traceback_of(self.exc_info[1]).removesuffix("\n")  # formatters use it unchanged
 
     def getMessage(self) -> str:
         """The message with its arguments, redacted."""
@@ -126,7 +126,7 @@ def _address(found: re.Match[str]) -> str:
 
 
 def _of_environment() -> list[str]:
-    """The secrets that the environment holds, the longest first."""
+    """The secrets in the environment, longest first."""
     found: set[str] = set()
     for name, value in os.environ.items():
         if VARIABLE.search(name) and len(value) >= SHORTEST_VARIABLE and not value.startswith("/"):
@@ -139,7 +139,7 @@ def _of_environment() -> list[str]:
 
 
 def _of_address(address: str, *, all_of_it: bool) -> set[str]:
-    """The password of an address; of one to notify, whose path may be the token, path and query too."""
+    """The password of an address; with `all_of_it` (notification URLs) also its path and query, possibly tokens."""
     try:
         parts = urlsplit(address)
         found = {parts.password or ""}

@@ -1,4 +1,4 @@
-"""Means with their 95 % intervals, over tasks and over pairs of tasks; rank correlations with theirs."""
+"""Means over tasks and over pairs of tasks, and rank correlations, each with its 95 % interval."""
 
 import functools
 import math
@@ -8,9 +8,9 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-NORMAL_95 = 1.959963984540054  # between minus this and this lies 95 % of the normal distribution
-ROUNDING = 1e-9  # a share that was summed up may lie so far outside [0, 1]
-UNSEEN_DESIGN_RATIO = 0.2  # a fifth of a task's answers wrong at once, one class of five: docs/decisions/0016
+NORMAL_95 = 1.959963984540054  # 95 % of the normal distribution lies between -NORMAL_95 and NORMAL_95
+ROUNDING = 1e-9  # a share computed as a sum may lie this far outside [0, 1]
+UNSEEN_DESIGN_RATIO = 0.2  # a fifth of a task's predictions wrong at once, one class of five: docs/decisions/0016
 
 
 class Interval(NamedTuple):
@@ -22,9 +22,10 @@ class Interval(NamedTuple):
 
 
 def t_interval(values: ArrayLike) -> Interval:
-    """Student's t interval of the mean of any `values` (n,); (mean, nan, nan) where n is 1, ValueError where it is 0.
+    """Student's t interval of the mean of any `values` (n,); (mean, nan, nan) if n is 1, ValueError if it is 0.
 
-    For shares use `mean_interval`: near 0 and 1 this one leaves [0, 1], and has no width where all values are equal.
+    For shares use `mean_interval`: near 0 and 1 the t interval leaves [0, 1], and its width is 0 if all values are
+    equal.
     """
     sample = np.asarray(values, dtype=np.float64)
     if not sample.size:
@@ -37,7 +38,7 @@ def t_interval(values: ArrayLike) -> Interval:
 
 
 def mean_interval(values: ArrayLike) -> Interval:
-    """Interval of the mean of shares (n,) in [0, 1], one entry a task; (mean, nan, nan) where n is 1.
+    """Interval of the mean of shares (n,) in [0, 1], one entry a task; (mean, nan, nan) if n is 1.
 
     Raises ValueError for no values and for values outside [0, 1]. See `ratio_interval`.
     """
@@ -50,10 +51,10 @@ def mean_interval(values: ArrayLike) -> Interval:
 def ratio_interval(correct: ArrayLike, total: ArrayLike) -> Interval:
     """Interval of sum(correct) / sum(total), (n,) each, one entry a task; within [0, 1], its width never 0.
 
-    Answers of one task share its support and are not independent, so tasks and not answers are counted: the variance
-    is the ratio estimator's of cluster sampling (Cochran 1977, section 2.11). The interval is Wilson's (1927) with
-    Student's t and the number of independent answers that have this variance (Korn and Graubard 1998). Where the
-    ratio is far from 0 and 1 it agrees with `t_interval`. Entries with total 0 do not count.
+    The predictions of one task share its support and are not independent, so the sample size is the number of tasks:
+    the variance is the ratio estimator's of cluster sampling (Cochran 1977, section 2.11). The interval is Wilson's
+    (1927) with Student's t and the number of independent predictions that have this variance (Korn and Graubard 1998).
+    If the ratio is far from 0 and 1, it agrees with `t_interval`. Entries with total 0 do not count.
     """
     c, n = np.asarray(correct, dtype=np.float64), np.asarray(total, dtype=np.float64)
     c, n = c[n > 0], n[n > 0]
@@ -70,7 +71,7 @@ def ratio_interval(correct: ArrayLike, total: ArrayLike) -> Interval:
 
 
 def paired_difference(a: ArrayLike, b: ArrayLike) -> Interval:
-    """Interval of the mean of a - b, shares (n,) each, entry i of both from the same task: what they share cancels."""
+    """Interval of the mean of a - b, shares (n,) each; entry i of both is from one task, whose difficulty cancels."""
     first, second = np.asarray(a, dtype=np.float64), np.asarray(b, dtype=np.float64)
     if first.shape != second.shape:
         raise ValueError(f"{first.shape} and {second.shape} values; a paired difference needs the same tasks")
@@ -80,9 +81,9 @@ def paired_difference(a: ArrayLike, b: ArrayLike) -> Interval:
 def ratio_difference(a: ArrayLike, b: ArrayLike, total: ArrayLike) -> Interval:
     """Interval of (sum(a) - sum(b)) / sum(total), (n,) each, one entry a task; within [-1, 1], its width never 0.
 
-    What tasks gain and what tasks lose are two ratios with the intervals of `ratio_interval`, and their difference has
-    the interval that follows from both and their correlation (Newcombe 1998, Statistics in Medicine 17, 2635; Zou and
-    Donner 2008, 27, 1693). So pairs that are all equal leave open what as many pairs can leave open.
+    The gains and the losses of tasks are two ratios with the intervals of `ratio_interval`. The interval of their
+    difference follows from both and their correlation (Newcombe 1998, Statistics in Medicine 17, 2635; Zou and Donner
+    2008, 27, 1693). So even if all pairs are equal, the interval is as wide as that number of pairs justifies.
     """
     first, second, n = (np.asarray(values, dtype=np.float64) for values in (a, b, total))
     first, second, n = first[n > 0], second[n > 0], n[n > 0]
@@ -100,18 +101,18 @@ def ratio_difference(a: ArrayLike, b: ArrayLike, total: ArrayLike) -> Interval:
 
 
 def probability_beyond(difference: Interval, limit: float, tasks: int) -> float:
-    """Two-sided probability of a difference so far below `limit` if the truth is `limit`; 1 where it is not below.
+    """Two-sided probability of a difference this far below `limit` if the true one is `limit`; 1 if it is not below.
 
-    Its 95 % interval ends at `limit` where the probability is 0.05; `tasks` are those that the interval is made of.
+    The probability is 0.05 if the 95 % interval ends at `limit`. `tasks` is how many tasks the interval is made from.
     """
     half = difference.high - difference.mean
-    if not half > 0 or difference.mean >= limit:  # NaN of a single task too
+    if not half > 0 or difference.mean >= limit:  # also covers the NaN of a single task
         return 1.0
     return 1 - _t_inside((limit - difference.mean) / half * t_quantile(tasks - 1), tasks - 1)
 
 
 def holm(probabilities: Sequence[float]) -> list[float]:
-    """Adjusted so that one below 0.05 is a false alarm in at most one family of 20 (Holm 1979), in their order."""
+    """Holm's adjusted probabilities (1979), in order: one below 0.05 is a false alarm in at most one family of 20."""
     adjusted, largest, count = [1.0] * len(probabilities), 0.0, len(probabilities)
     for rank, place in enumerate(sorted(range(count), key=lambda place: probabilities[place])):
         largest = max(largest, min(1.0, (count - rank) * probabilities[place]))
@@ -120,10 +121,11 @@ def holm(probabilities: Sequence[float]) -> list[float]:
 
 
 def _design_ratio(correct: NDArray[np.float64], total: NDArray[np.float64], ratio: float) -> float:
-    """Variance of a task's share as a part of ratio * (1 - ratio), the most that it can be: 1 if each is 0 or 1.
+    """Variance of a task's share divided by its maximum, ratio * (1 - ratio): 1 if every share is 0 or 1.
 
-    The variance of a few wrong answers says little about that of the next ones. So one more task counts, with
-    UNSEEN_DESIGN_RATIO, beside the effective number (Kish 1965) of tasks with answers off the nearer end.
+    The variance of a few wrong predictions says little about the variance of later ones. So one more task, with
+    UNSEEN_DESIGN_RATIO, is added to the effective number (Kish 1965) of tasks whose predictions are not all at the
+    nearer end.
     """
     spread = ratio * (1 - ratio)
     seen = float(((correct - ratio * total) ** 2).sum()) / (total.size - 1) / float(total.mean()) ** 2
@@ -141,7 +143,7 @@ def _joined(one: float, other: float, correlation: float) -> float:
 
 
 def rank_correlation(a: ArrayLike, b: ArrayLike) -> Interval:
-    """Spearman's rank correlation of two samples (n,) each, ties by mean rank; NaN where one of them does not vary.
+    """Spearman's rank correlation of two samples (n,) each, ties by mean rank; NaN if one of them does not vary.
 
     The interval is Fisher's, with the variance of Bonett and Wright 2000: (1 + r^2 / 2) / (n - 3); NaN below 4 pairs.
     """
@@ -166,13 +168,13 @@ def rank_correlation(a: ArrayLike, b: ArrayLike) -> Interval:
 @functools.cache
 def t_quantile(degrees: int) -> float:
     """The t with 95 % of Student's distribution between -t and t, `degrees` of freedom at least 1."""
-    from scipy.special import stdtrit  # here: commands that print stored intervals start without it
+    from scipy.special import stdtrit  # imported here: commands that print stored intervals start without it
 
     return float(stdtrit(degrees, 0.975))
 
 
 def _t_inside(t: float, degrees: int) -> float:
-    """Probability of (-t, t) under Student's distribution."""
+    """Probability of the interval (-t, t) under Student's distribution."""
     from scipy.special import stdtr
 
     return float(stdtr(degrees, t) - stdtr(degrees, -t))

@@ -5,7 +5,7 @@ from torch import Tensor
 
 from kshot.distances import cosine_similarity
 
-EMPTY = 1e-12  # stands for no attention at all, whose logarithm would be minus infinity
+EMPTY = 1e-12  # replaces an attention of zero, whose logarithm would be minus infinity
 
 
 def attention_head(
@@ -13,8 +13,8 @@ def attention_head(
 ) -> Tensor:
     """Log of each class's share of a softmax over cosines to the support (Vinyals et al. 2016, eq. 1 and 2).
 
-    arXiv:1606.04080; cosines are divided by `temperature`, 1 in the paper. With unequal shots each class counts alike,
-    however many images it has. Shapes as in `kshot.classifiers`.
+    arXiv:1606.04080; cosines are divided by `temperature`, 1 in the paper. With unequal shots every class has the same
+    weight, however many images it has. Shapes as in `kshot.classifiers`.
     """
     member = torch.nn.functional.one_hot(labels, n_way).to(support.dtype)
     weight = (cosine_similarity(query, support) / temperature).softmax(-1)

@@ -1,4 +1,4 @@
-"""What every head is, as a type."""
+"""The type of a classifier."""
 
 from collections.abc import Callable
 

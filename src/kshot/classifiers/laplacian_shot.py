@@ -1,4 +1,4 @@
-"""LaplacianShot: near queries answer alike. Transductive."""
+"""LaplacianShot: queries near each other get the same class. Transductive."""
 
 import torch
 from torch import Tensor
@@ -7,8 +7,8 @@ from kshot.distances import squared_euclidean, unit_length
 from kshot.errors import NotConverged
 from kshot.prototypes import prototypes
 
-# Bound updates; stopping when the energy rests would let the episodes of one batch decide for each other. On clouds of
-# five overlapping classes the last of them moves no share by more than 1e-6.
+# Number of bound updates. Stopping when the energy converges would make the episodes of a batch depend on each other.
+# On clouds of five overlapping classes the last update moves no share by more than 1e-6.
 STEPS, TOLERANCE = 20, 1e-3
 
 
@@ -17,11 +17,10 @@ def laplacian_shot_head(
 ) -> Tensor:
     """Log assignments that agree with the prototypes and among near queries (Ziko et al. 2020, arXiv:2006.15486).
 
-    Embeddings are centred on their own set, support or query, and brought to unit length; prototypes are moved towards
-    the queries (section 3.4); `weight` is the paper's lambda, `neighbours` its k less one: the authors' code counts a
-    query as the first of its own three. Shapes as in `kshot.classifiers`; Raises
-    ValueError unless Q is above `neighbours`, and NotConverged where the last update still moves a share by more than
-    TOLERANCE.
+    Embeddings are centred on their own set, support or query, and scaled to unit length. Prototypes are moved towards
+    the queries (section 3.4). `weight` is the paper's lambda. `neighbours` is the paper's k minus one: the authors'
+    code counts a query as the first of its own three. Shapes as in `kshot.classifiers`. Raises ValueError unless Q is
+    above `neighbours`, and NotConverged if the last update still moves a share by more than TOLERANCE.
     """
     if query.shape[1] <= neighbours:
         raise ValueError(f"it compares queries with each other; needs {neighbours + 1} or more, got {query.shape[1]}")
@@ -44,7 +43,7 @@ def laplacian_shot_head(
 
 
 def _rectified(support: Tensor, labels: Tensor, query: Tensor, n_way: int) -> Tensor:
-    """Prototypes of the support and of the queries that each takes at first, weighted by their likeness (eq. 9)."""
+    """Prototypes of the support and the queries first assigned to it, weighted by their similarity (eq. 9)."""
     means = prototypes(support, labels, n_way)
     nearest = squared_euclidean(query, means).argmin(-1)
     everyone = torch.cat([support, query], 1)

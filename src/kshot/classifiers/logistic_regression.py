@@ -11,14 +11,14 @@ from torch import Tensor
 from kshot.distances import unit_length
 from kshot.errors import NotConverged
 
-STEPS = 1000  # of the solver at most
+STEPS = 1000  # maximum number of solver iterations
 
 
 def logistic_regression_head(support: Tensor, labels: Tensor, query: Tensor, n_way: int, c: float = 1.0) -> Tensor:
     """Decision values of scikit-learn's multinomial regression on unit-length embeddings (Tian et al. 2020).
 
     "Rethinking few-shot image classification", arXiv:2003.11539, section 3.2. `c` is the inverse of the L2 penalty.
-    With unequal shots each class counts alike. Shapes as in `kshot.classifiers`. Raises NotConverged where
+    With unequal shots every class has the same weight. Shapes as in `kshot.classifiers`. Raises NotConverged if
     scikit-learn's solver does not reach its tolerance in STEPS.
     """
     from sklearn.linear_model import LogisticRegression  # here, because its import takes a second
@@ -28,7 +28,7 @@ def logistic_regression_head(support: Tensor, labels: Tensor, query: Tensor, n_w
     for few, asked in zip(unit_length(support).cpu().numpy(), unit_length(query).cpu().numpy(), strict=True):
         fitted = _fitted(LogisticRegression(C=c, max_iter=STEPS, class_weight="balanced"), few, known)
         found = fitted.decision_function(asked)
-        # With two classes there is one number, in favour of the second.
+        # With two classes there is one number, positive for the second.
         scores.append(np.stack([-found, found], 1) / 2 if n_way == 2 else found)
     return torch.from_numpy(np.stack(scores)).to(support)
 

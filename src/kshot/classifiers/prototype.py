@@ -11,6 +11,6 @@ def prototype_head(support: Tensor, labels: Tensor, query: Tensor, n_way: int) -
 
     Shapes as in `kshot.classifiers`.
     """
-    # A mean far from the origin would be rounded to float32's few digits there.
+    # Far from the origin, float32 would round the mean too coarsely.
     middle = support.detach().mean(-2, keepdim=True)
     return -squared_euclidean(query - middle, prototypes(support - middle, labels, n_way))

@@ -7,7 +7,7 @@ from kshot.distances import unit_length
 
 
 def simple_shot_head(support: Tensor, labels: Tensor, query: Tensor, n_way: int, centre: Tensor) -> Tensor:
-    """Nearest prototype after taking away `centre` (D,), the training images' mean, and going to unit length ("CL2N").
+    """Nearest prototype after subtracting `centre` (D,), the training images' mean, and L2 normalisation ("CL2N").
 
     Section 3.1 of the paper. Other shapes as in `kshot.classifiers`.
     """

@@ -1,4 +1,4 @@
-"""The heads by name; `kshot.classifiers` says which of them are transductive."""
+"""The classifiers by name; `kshot.classifiers` lists which of them are transductive."""
 
 from kshot.classifiers.attention import attention_head
 from kshot.classifiers.cosine_classifier import cosine_classifier_head

@@ -1,4 +1,4 @@
-"""Small random affine changes of training images, one an image; and larger ones that all images of a batch share."""
+"""Small random affine changes of each training image, and larger ones that all images of a batch share."""
 
 import dataclasses
 import math
@@ -15,12 +15,12 @@ NONE_TOGETHER = TaskAugment(mirror=0.0, degrees=0.0, scale=0.0, shear=0.0)
 def random_affine(
     pixels: Tensor, settings: Augment, generator: torch.Generator, together: TaskAugment = NONE_TOGETHER
 ) -> Tensor:
-    """Turn, shift, scale and shear each image by uniform amounts up to those of `settings`.
+    """Rotate, shift, scale and shear each image by uniform amounts up to those of `settings`.
 
-    What `together` asks for, all images undergo alike: within the batch a class stays a class, but one that no image
-    of the data is in (Ni, Goldblum, Sharaf, Kong, Goldstein 2021, arXiv:2010.07092).
-    pixels (N, C, S, S) floating; the generator draws on the CPU, so that every device sees the same changes. What
-    comes in from outside repeats the border. Returns the same shape, or `pixels` itself when every knob is 0.
+    `together` is applied to the whole batch at once, so that transformed classes act as new classes (Ni, Goldblum,
+    Sharaf, Kong, Goldstein 2021, arXiv:2010.07092).
+    pixels (N, C, S, S) floating; the generator draws on the CPU, so that every device gets the same changes. Pixels
+    from outside the image repeat the border. Returns the same shape, or `pixels` itself if every setting is 0.
     """
     alone, alike = _asked(settings), _asked(together)
     if not alone and not alike:
@@ -42,7 +42,7 @@ def random_affine(
 
 
 def _linear(spread: Tensor, settings: Augment | TaskAugment) -> Tensor:
-    """Maps (N, 2, 2) that turn, shear and scale both sides, by the shares (N, 4 or more) in [-1, 1] of `settings`."""
+    """Linear maps (N, 2, 2) that rotate, shear and scale, by `spread` (N, 4 or more) in [-1, 1] times `settings`."""
     angle = spread[:, 0] * math.radians(settings.degrees)
     shear = (spread[:, 1] * math.radians(settings.shear)).tan()
     scale_x, scale_y = 1 + spread[:, 2] * settings.scale, 1 + spread[:, 3] * settings.scale

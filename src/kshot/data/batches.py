@@ -16,11 +16,11 @@ Pixels = Tensor | NDArray[np.uint8] | NDArray[np.float32]
 
 
 def gather(images: Pixels, ids: Tensor) -> Tensor:
-    """The pixels that `ids` names, turned as they ask, or their features.
+    """Gather the pixels with the given `ids`, rotated as the ids say, or their features.
 
-    images (N, S, S, C) uint8, a tensor on any device or a mapped array; ids (B,) int64 on the CPU, id = quarter turns
-    * N + index. Returns uint8 (B, C, S, S), channels-last, on the images' device. images (M, width), features of the
-    images and of those that are turned, id by id: returns their rows (B, width).
+    images (N, S, S, C) uint8, a tensor on any device or a memory-mapped array; ids (B,) int64 on the CPU, id = quarter
+    turns * N + index. Returns uint8 (B, C, S, S), channels-last, on the images' device. If images is (M, width), the
+    features of the images and their rotations in the order of their ids, returns its rows (B, width).
     """
     if images.ndim == 2:
         return images[ids.to(images.device)] if isinstance(images, Tensor) else torch.from_numpy(images[ids.numpy()])
@@ -35,7 +35,7 @@ def gather(images: Pixels, ids: Tensor) -> Tensor:
 
 
 def resident(images: NDArray[np.uint8] | NDArray[np.float32], device: torch.device) -> Pixels:
-    """`images` on `device` where they fit into half of its free memory, otherwise as they are; on a CPU as they are."""
+    """Copy `images` to `device` if they fit into half of its free memory; else, and on a CPU, return them as is."""
     if device.type == "cuda" and images.nbytes < torch.cuda.mem_get_info(device)[0] // 2:
         return torch.from_numpy(np.array(images)).to(device)
     return images
@@ -44,10 +44,10 @@ def resident(images: NDArray[np.uint8] | NDArray[np.float32], device: torch.devi
 class ClassBalanced:
     """Draws batches of `classes_per_batch` classes x `images_per_class` images, without replacement in a batch.
 
-    A class with fewer images gives all of them, and the first ones again until it has enough.
+    A class with fewer images contributes all of them, and repeats the first ones until there are enough.
 
-    `members` holds, class by class, the ids of its images; `groups`, which `classes_of_group` needs, the name of its
-    group. Raises DataError where classes or images are too few.
+    `members` has the image ids of each class; `groups`, which `classes_of_group` needs, the group of each class. Raises
+    DataError if there are too few classes or images.
     """
 
     def __init__(
@@ -86,25 +86,25 @@ class ClassBalanced:
             self.absent[row, : len(ids)] = False
 
     def draw(self, generator: torch.Generator, neighbours: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        """Ids and labels, each (P * K,) int64: the images of one class stand together.
+        """Draw ids and labels, each (P * K,) int64, the images of one class together.
 
-        With `classes_of_group`, so many classes of one group at random, or all that it has, come after those of
-        another. With `neighbours` (C, g) int64, of each class those near it, a class at random comes with its g
-        neighbours. No class comes twice. Otherwise all are drawn at random.
+        With `classes_of_group`, each group contributes up to that many random classes, group after group, until the
+        batch is full. With `neighbours` (C, g) int64, the nearest classes of each class, random classes are drawn
+        together with their g neighbours. Otherwise all classes are drawn at random. No class is drawn twice.
         """
         if self.groups:
             return self.of_classes(self._of_groups(generator), generator)
         chosen = torch.randperm(len(self.ids), generator=generator)
         if neighbours is not None:
             groups = torch.cat([chosen[:, None], neighbours[chosen]], 1)[: self.classes_per_batch]
-            # Every row begins with another class, so that this many rows always suffice.
+            # Every row begins with a different class, so this many rows always suffice.
             classes, first = np.unique(groups.numpy(), return_index=True)
             chosen = torch.from_numpy(classes[first.argsort()])
         chosen = chosen[: self.classes_per_batch]
         return self.of_classes(chosen, generator)
 
     def _of_groups(self, generator: torch.Generator) -> Tensor:
-        """Classes of groups at random, as many of each as `classes_of_group` says, until a batch is full."""
+        """Draw up to `classes_of_group` random classes from each of random groups until a batch is full."""
         chosen: list[Tensor] = []
         for place in torch.randperm(len(self.groups), generator=generator).tolist():
             group = self.groups[place]
@@ -114,7 +114,7 @@ class ClassBalanced:
         return torch.cat(chosen)[: self.classes_per_batch]
 
     def of_classes(self, classes: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
-        """Ids and labels of `images_per_class` images of each of `classes`, none again before all of its class."""
+        """Ids and labels of `images_per_class` images of each of `classes`; repeated only if a class has too few."""
         order = torch.rand(len(classes), self.ids.shape[1], generator=generator)
         columns = order.masked_fill(self.absent[classes], 2.0).argsort(1)
         columns = columns.gather(1, torch.arange(self.images_per_class) % self.sizes[classes, None])
@@ -122,7 +122,7 @@ class ClassBalanced:
 
 
 def _by_group(names: Sequence[str], groups: Sequence[str], most: int, classes_per_batch: int) -> list[Tensor]:
-    """The labels of each group's classes, group by group. Raises DataError where they cannot fill a batch."""
+    """The labels of each group's classes, group by group. Raises DataError if they cannot fill a batch."""
     members: dict[str, list[int]] = {}
     for label, (name, group) in enumerate(zip(names, groups, strict=True)):
         if not group:
@@ -142,6 +142,6 @@ def _by_group(names: Sequence[str], groups: Sequence[str], most: int, classes_pe
 
 
 def split_support(labels: Tensor, images_per_class: int, k_shot: int) -> tuple[Tensor, Tensor]:
-    """Positions of support and query in a batch whose classes stand together: the first k_shot of each are support."""
+    """Positions of support and query in a batch grouped by class: the first k_shot images of each are support."""
     place = torch.arange(len(labels)) % images_per_class
     return (place < k_shot).nonzero().flatten(), (place >= k_shot).nonzero().flatten()

@@ -1,21 +1,21 @@
-"""Where a drawing lies on its paper: a square around the ink, so that neither place nor size has to be learned."""
+"""Crops an image to a square around its ink, so that neither position nor size of a drawing has to be learned."""
 
 import numpy as np
 from numpy.typing import NDArray
 
 # Each was chosen once, for the drawings of Omniglot; none was tuned.
-MARGIN = 1.15  # the square's side as a multiple of the ink's longer one: room for what edges and moved views lose
-LEAST = 0.48  # the square's side as a share of the image's longer one, at least: a dot stays smaller than a letter
-CONTRAST = 32  # between ink and paper, of 255; below it there is nothing drawn
+MARGIN = 1.15  # the square's side as a multiple of the ink's longer side: margin for edges and for shifted views
+LEAST = 0.48  # the square's minimum side as a share of the image's longer side: a dot stays smaller than a letter
+CONTRAST = 32  # minimum difference between ink and paper, of 255; below it the image counts as blank
 
 
 def crop_to_ink(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """The square around what is drawn, its middle that of the ink, filled up with paper where it leaves the image.
+    """Crop to the square centred on the ink, padded with the paper's colour where it extends beyond the image.
 
     pixels (height, width, channels) uint8; returns (side, side, channels). The paper has the median colour of the
-    outermost pixels, light or dark; ink is what differs from it, in any channel, by more than half of what any pixel
-    does: a speck counts, and beside something black what is faint does not. An image in which nothing is drawn comes
-    back as it is.
+    outermost pixels, light or dark. Ink is every pixel that differs from it, in any channel, by more than half of the
+    largest difference: a speck counts as ink, and faint strokes next to black ones do not. A blank image is returned
+    unchanged.
     """
     edges = (pixels[0], pixels[-1], pixels[:, 0], pixels[:, -1])
     paper = np.median(np.concatenate(edges), axis=0).astype(np.uint8)
@@ -28,7 +28,7 @@ def crop_to_ink(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
     side = round(float(max(MARGIN * longer, LEAST * max(ink.shape))))
     square: NDArray[np.uint8] = np.broadcast_to(paper, (side, side, pixels.shape[2])).copy()
     top, left = _start(rows, side), _start(columns, side)
-    # Of each axis, the part of the square that lies on the image.
+    # For each axis, the part of the square that lies on the image.
     down = slice(max(0, -top), min(side, ink.shape[0] - top))
     right = slice(max(0, -left), min(side, ink.shape[1] - left))
     square[down, right] = pixels[down.start + top : down.stop + top, right.start + left : right.stop + left]
@@ -36,8 +36,8 @@ def crop_to_ink(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
 
 
 def _start(inked: NDArray[np.intp], side: int) -> int:
-    """The row or column in which a square of `side` begins whose middle is that of the `inked` ones."""
-    # Where the room on both sides cannot be even, the end has the odd pixel, whatever the place: rounding a middle
-    # would give it to either end in turn.
+    """The first row or column of a square of `side` that is centred on the `inked` ones."""
+    # If the margins cannot be equal, the end always gets the extra pixel: rounding the centre would give it to either
+    # end, depending on the position.
     extent = int(inked[-1]) - int(inked[0]) + 1
     return int(inked[0]) - (side - extent) // 2

@@ -1,15 +1,15 @@
-"""A bound on the memory that images take while they are decoded, over all threads of a process."""
+"""Limits the memory used for decoding images, over all threads of a process."""
 
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-BYTES_A_PIXEL = 20  # Pillow's own image, its copies in other modes, and numpy's: the most at one time
-MOST = 2**30  # bytes; one image that takes more is decoded alone
+BYTES_A_PIXEL = 20  # peak of Pillow's image, its copies in other modes, and numpy's array
+MOST = 2**30  # bytes; an image that needs more is decoded alone
 
 
 class MemoryBudget:
-    """Lets blocks run side by side while the bytes that they need together, `taken`, stay below `most`."""
+    """Lets blocks run concurrently as long as the bytes that they need together, `taken`, stay below `most`."""
 
     def __init__(self, most: int) -> None:
         self.most = most
@@ -18,7 +18,7 @@ class MemoryBudget:
 
     @contextmanager
     def holding(self, needed: int) -> Iterator[None]:
-        """Wait until `needed` bytes are free, or nothing else is held, and hold them during the block."""
+        """Wait until `needed` bytes are free, or no other block runs, and reserve them during the block."""
         with self._changed:
             self._changed.wait_for(lambda: self.taken == 0 or self.taken + needed <= self.most)
             self.taken += needed

@@ -1,7 +1,7 @@
-"""Episodes whose support is by one drawer and whose queries are by one other, as in Lake et al. 2015.
+"""Episodes with the support by one drawer and the queries by another, as in Lake et al. 2015.
 
-A drawer is whoever or whatever made an image: a hand, a camera, a site. Such an episode asks whether a model recognises
-a class across drawers; an episode of many drawers also shows the model several drawers of each class.
+A drawer is the source of an image: a person, a camera, a site. These episodes test whether a model recognises a class
+across drawers. In episodes of many drawers the support also shows several drawers of each class.
 """
 
 from collections.abc import Sequence
@@ -13,15 +13,17 @@ from numpy.typing import NDArray
 from kshot.errors import DataError
 
 Ids = NDArray[np.integer[Any]]
-NOBODY = -1  # the drawer of an image whose drawer is not named
+NOBODY = -1  # the drawer of an image without a named drawer
 
 
 class Pairs(NamedTuple):
     """The ordered pairs of drawers that an episode can be drawn from.
 
-    classes: (C,) the classes. teaches: (C, D), whether a drawer has k_shot images of a class. asks: (C, D), whether it
-    has n_query. pairs: (P, 2), a drawer of the support and another one of the queries. most: how many classes the pair
-    shares that shares most.
+    classes  (C,), the classes
+    teaches  (C, D), whether a drawer has k_shot images of a class
+    asks     (C, D), whether a drawer has n_query images of a class
+    pairs    (P, 2), a drawer of the support and a different drawer of the queries
+    most     the largest number of classes that a pair shares
     """
 
     classes: Ids
@@ -39,7 +41,7 @@ class Pairs(NamedTuple):
 def pairs_of_drawers(drawers: Sequence[Ids], classes: Ids, *, n_way: int, k_shot: int, n_query: int) -> Pairs:
     """The pairs that share at least `n_way` of `classes`.
 
-    drawers: for each class of the data, the drawer of each of its images, 0 or more, or `NOBODY`.
+    drawers: for each class of the data, the drawer of each of its images (0 or more, or `NOBODY`).
     """
     width = 1 + max((int(drawers[place].max(initial=NOBODY)) for place in classes), default=NOBODY)
     counts = np.array([np.bincount(named(drawers[place]), minlength=width) for place in classes])
@@ -51,7 +53,7 @@ def pairs_of_drawers(drawers: Sequence[Ids], classes: Ids, *, n_way: int, k_shot
 
 
 def named(drawers: Ids) -> Ids:
-    """The entries that name a drawer."""
+    """The entries that are a named drawer."""
     some: Ids = drawers[drawers != NOBODY]
     return some
 
@@ -69,9 +71,9 @@ def draw_by_drawer(
 ) -> tuple[Ids, Ids, Ids]:
     """Draw `n_episodes` and return support (E, n_way, k_shot), query (E, n_way, n_query) and the classes (E, n_way).
 
-    members: the image ids of each class. drawers: the drawer of each of these images. pools: classes that may meet in
-    one episode; a pool is drawn as often as it has classes, then a pair of its drawers, then classes that both have.
-    Raises DataError where no two drawers share `n_way` classes.
+    members: the image ids of each class. drawers: the drawer of each of these images. pools: sets of classes that may
+    be in one episode. A pool is drawn with probability proportional to its number of classes, then a pair of its
+    drawers, then classes that both have. Raises DataError if no two drawers share `n_way` classes.
     """
     found = [pairs_of_drawers(drawers, pool, n_way=n_way, k_shot=k_shot, n_query=n_query) for pool in pools]
     found = [each for each in found if len(each.pairs)]

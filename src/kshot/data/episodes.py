@@ -1,4 +1,4 @@
-"""Fixed few-shot episodes, drawn once from a seed and kept as indices."""
+"""Fixed few-shot episodes, drawn once from a seed and stored as indices."""
 
 from collections.abc import Sequence
 from typing import Any, NamedTuple
@@ -15,14 +15,14 @@ KEYS = 2**24  # random keys in memory at once, 128 MiB
 
 
 class EpisodeSet(NamedTuple):
-    """Fixed episodes of one protocol, as ids of the expanded image space."""
+    """Fixed episodes of one protocol, as ids of images and their rotations."""
 
     support: Ids  # (E, n_way, k_shot)
     query: Ids  # (E, n_way, n_query)
     classes: Ids  # (E, n_way), labels
 
     def first(self, count: int) -> "EpisodeSet":
-        """The first `count` episodes, or all where there are fewer."""
+        """The first `count` episodes, or all if there are fewer."""
         return EpisodeSet(self.support[:count], self.query[:count], self.classes[:count])
 
 
@@ -37,13 +37,13 @@ def draw_episodes(
     generator: np.random.Generator,
     drawers: Sequence[Ids] = (),
 ) -> EpisodeSet:
-    """`n_episodes` of `protocol` over the classes whose image ids are `members`.
+    """Draw `n_episodes` of `protocol`.
 
-    members, groups, labels: class by class, its image ids (no image twice), its group, its label. A class with fewer
-    than k_shot + n_query images is in no episode. Classes of one episode are drawn without repetition, with
-    within_group from one group that has n_way of them; the images of one class without repetition. drawers: for
-    by_drawer, the drawer of each image of `members`, as in `kshot.data.drawers`.
-    Raises DataError where classes or images are too few.
+    members, groups, labels: the image ids (no image twice), the group and the label of each class. A class with fewer
+    than k_shot + n_query images is in no episode. Classes of one episode are drawn without repetition; with
+    within_group they come from one group that has n_way of them. Images of one class are drawn without repetition.
+    drawers: for by_drawer, the drawer of each image of `members`, as in `kshot.data.drawers`.
+    Raises DataError if there are too few classes or images.
     """
     n_way, per_class = protocol.n_way, protocol.k_shot + n_query
     pools = _pools(groups, n_way) if protocol.within_group else [np.arange(len(members))]
@@ -71,7 +71,7 @@ def draw_episodes(
             generator=generator,
         )
         return EpisodeSet(support, query, labels[chosen].astype(np.int32))
-    # A group is drawn as often as it has classes, so that every class answers about equally often.
+    # Groups are drawn in proportion to their number of classes, so that every class is used about equally often.
     weight = np.array([len(pool) for pool in pools], dtype=np.float64)
     chosen = np.stack(
         [
@@ -86,7 +86,7 @@ def draw_episodes(
 
 
 def _draw_images(members: Sequence[Ids], chosen: Ids, per_class: int, generator: np.random.Generator) -> Ids:
-    """`per_class` images of each class of `chosen` (E, n_way), none twice: (E, n_way, per_class) int32."""
+    """Draw `per_class` images of each class of `chosen` (E, n_way), none twice: (E, n_way, per_class) int32."""
     widest = max(len(members[c]) for c in np.unique(chosen))
     padded = np.full((*chosen.shape, widest), -1, dtype=np.int32)
     for place in np.ndindex(chosen.shape):
@@ -98,7 +98,7 @@ def _draw_images(members: Sequence[Ids], chosen: Ids, per_class: int, generator:
 
 
 def _cuts(chosen: Ids, members: Sequence[Ids]) -> list[int]:
-    """Where to cut the episodes, so that the keys of a few at a time are in memory and not those of all."""
+    """Where to split the episodes, so that random keys for only a part of them are in memory at once."""
     widest = max(len(ids) for ids in members)
     episodes = max(1, min(100, KEYS // (chosen.shape[1] * widest)))
     return list(range(episodes, len(chosen), episodes))

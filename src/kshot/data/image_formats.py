@@ -1,4 +1,4 @@
-"""The image formats that kshot opens, and the facts in a file's header."""
+"""The image formats that kshot opens, and the properties in a file's header."""
 
 import functools
 import io
@@ -11,8 +11,8 @@ from PIL import Image, UnidentifiedImageError
 
 from kshot.errors import DataError
 
-# Decoders inside Pillow that start no program and open no other file. Not among them: EPS (runs Ghostscript), WMF and
-# the other stubs that call a handler, FPX, MIC, and rare formats whose header says too little to be told from noise.
+# Decoders inside Pillow that start no program and open no other file. Excluded: EPS (runs Ghostscript), WMF and the
+# other stubs that call a handler, FPX, MIC, and rare formats whose header is hard to distinguish from noise.
 FORMATS = (
     *("PNG", "JPEG", "GIF", "BMP", "WEBP", "TIFF", "PPM", "AVIF", "JPEG2000"),
     *("ICO", "QOI", "SGI", "SUN", "PCX", "TGA"),
@@ -21,7 +21,7 @@ LARGEST = 89_478_485  # pixels, where Pillow starts to warn of a decompression b
 
 
 class Header(NamedTuple):
-    """What a file says of its image before it is decoded. `frames`: whether it holds more than one."""
+    """Properties of an image, read before it is decoded. `frames`: whether the file has more than one frame."""
 
     format: str
     mode: str
@@ -35,18 +35,18 @@ class Header(NamedTuple):
 
 
 def read_header(source: bytes | Path) -> Header:
-    """The header of an image. Raises DataError for a file that is empty, too large, or of none of FORMATS."""
+    """Read the header of an image. Raises DataError for a file that is empty, too large, or not in FORMATS."""
     with opened(source) as image:
-        # A phone's JPEG may carry a second, smaller image (MPO): that is no animation.
+        # A phone's JPEG may contain a second, smaller image (MPO), which is not an animation.
         frames = bool(getattr(image, "is_animated", False)) and image.format != "MPO"
         return Header(image.format or "", image.mode, image.width, image.height, frames)
 
 
 @contextmanager
 def opened(source: bytes | Path, largest: int = LARGEST) -> Iterator[Image.Image]:
-    """The image of a file, its header read and its pixels not yet.
+    """Open an image for a block: its header is read, its pixels are not yet.
 
-    Raises DataError in one line for whatever is wrong with the content, in the block too, and OSError for a file that
+    Raises DataError with one line for any fault of the content, also inside the block, and OSError for a file that
     cannot be read.
     """
     try:
@@ -62,16 +62,16 @@ def opened(source: bytes | Path, largest: int = LARGEST) -> Iterator[Image.Image
     except DataError:
         raise
     except OSError as error:
-        if error.errno is not None:  # of the disk, not of the decoder: it may not be read, it is gone
+        if error.errno is not None:  # an error of the disk, not of the decoder: no permission, file removed
             raise
         raise DataError(f"it cannot be decoded: {' '.join(str(error).split())}") from None
-    except Exception as error:  # whatever a broken file leads a decoder into: struct.error, zlib.error, IndexError, ...
+    except Exception as error:  # broken files make decoders raise anything: struct.error, zlib.error, IndexError, ...
         text = " ".join(str(error).split()) or type(error).__name__
         raise DataError(f"it cannot be decoded: {text}") from None
 
 
 @functools.cache
 def _available() -> tuple[str, ...]:
-    """FORMATS without those that this build of Pillow does not know."""
+    """The FORMATS that this build of Pillow supports."""
     Image.init()
     return tuple(name for name in FORMATS if name in Image.OPEN)

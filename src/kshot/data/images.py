@@ -1,4 +1,4 @@
-"""Images in, packed pixels out: decoding, resizing, and one memory-mapped array for a whole data set."""
+"""Decodes and resizes images, and packs a whole data set into one memory-mapped array."""
 
 import hashlib
 import io
@@ -22,21 +22,21 @@ from kshot.params.schema import Ingest
 
 Pixels = NDArray[np.uint8]
 MODES = {1: "L", 3: "RGB"}
-WINDOW = 512  # images under way at once: bounds the memory, keeps every core busy
-DEPTHS = (8, 12, 16)  # bits that the values of a 16-bit image may stand for
+WINDOW = 512  # images in progress at once: limits the memory and keeps every core busy
+DEPTHS = (8, 12, 16)  # possible bit depths of the values in a 16-bit image
 
 
 class Packed(NamedTuple):
-    """One packed image: where it came from, and what it was before it was resized."""
+    """One packed image: its source, and its properties before it was resized."""
 
     path: Path
-    content: str  # md5 of size, mode and pixels at the original resolution: the same image in another file is found
+    content: str  # md5 of size, mode and pixels at the original resolution: finds the same image in another file
     width: int
     height: int
 
 
 class Unreadable(NamedTuple):
-    """A file that is no image, and why."""
+    """A file that cannot be read as an image, and why."""
 
     path: Path
     reason: str
@@ -45,10 +45,10 @@ class Unreadable(NamedTuple):
 def decode(source: bytes | Path, channels: int) -> Pixels:
     """The pixels of an image at its own size: uint8 (height, width, channels).
 
-    channels 1 is luminance, 3 RGB; transparency is laid on white; the camera's orientation is applied; of several
-    frames or pages the first. Values of 16 bits become 8; where none exceeds 4,095 they are taken as 12 bits. Floats
-    and 32-bit integers are scaled by the image's own range. Raises DataError for a file that is empty, truncated, or
-    of none of `image_formats.FORMATS`.
+    channels 1 is luminance, 3 is RGB. Transparent pixels are composited on white, the camera's orientation is applied,
+    and of several frames or pages the first is used. 16-bit values are reduced to 8 bits; if none exceeds 4,095 they
+    are treated as 12-bit. Floats and 32-bit integers are scaled by the image's own range. Raises DataError for a file
+    that is empty, truncated, or not in `image_formats.FORMATS`.
     """
     with decoded(source, channels) as pixels:
         return pixels
@@ -56,9 +56,9 @@ def decode(source: bytes | Path, channels: int) -> Pixels:
 
 @contextmanager
 def decoded(source: bytes | Path, channels: int, largest: int = LARGEST) -> Iterator[Pixels]:
-    """`decode`, for a block: until it ends the image counts in the budget of `decoding_memory`.
+    """As `decode`, for a block, until whose end the image counts in the budget of `decoding_memory`.
 
-    Raises DataError too for an image of more than `largest` pixels.
+    Also raises DataError for an image of more than `largest` pixels.
     """
     with opened(source, largest) as image:
         needed = image.width * image.height * BYTES_A_PIXEL
@@ -70,7 +70,7 @@ def decoded(source: bytes | Path, channels: int, largest: int = LARGEST) -> Iter
 
 
 def image_pixels(image: Image.Image, channels: int) -> Pixels:
-    """The pixels of an image that Pillow has opened, as `decode` takes them from a file."""
+    """The pixels of an image that Pillow has opened, converted as by `decode`."""
     image, kind = ImageOps.exif_transpose(image), image.format
     image = _to_8_bits(image, kind)
     if image.has_transparency_data:
@@ -81,13 +81,13 @@ def image_pixels(image: Image.Image, channels: int) -> Pixels:
 
 
 def _to_8_bits(image: Image.Image, kind: str | None) -> Image.Image:
-    """An image of 16 or 32 bits as one of 8; Pillow's own conversion cuts everything above 255 off."""
+    """Convert an image of 16 or 32 bits to 8 bits; Pillow's own conversion would clip everything above 255."""
     if image.mode != "F" and not image.mode.startswith("I"):
         return image
     deep = np.asarray(image)
     if image.mode == "F" or (image.mode == "I" and kind == "TIFF"):
         return Image.fromarray(_by_own_range(deep.astype(np.float64)))
-    # Cameras and scanners of 12 bits write their values as they are, into 16.
+    # 12-bit cameras and scanners write their values unscaled into 16 bits.
     highest = int(deep.max(initial=0))
     bits = next((bits for bits in DEPTHS if highest < 2**bits), 16)
     return Image.fromarray((deep.clip(0, 65535).astype(np.uint32) * 255 // (2**bits - 1)).astype(np.uint8))
@@ -102,10 +102,10 @@ def _by_own_range(values: NDArray[np.float64]) -> Pixels:
 
 
 def prepare(pixels: Pixels, ingest: Ingest) -> Pixels:
-    """The input of a model from a decoded image: uint8 (size, size, channels), resized with antialiasing.
+    """Prepare a decoded image as model input: uint8 (size, size, channels), resized with antialiasing.
 
-    pixels (height, width, channels) uint8. `invert` turns dark ink on light paper into light on dark; `crop: ink`
-    cuts out the square around the drawing.
+    pixels (height, width, channels) uint8. `invert` turns dark ink on light paper into light on dark; `crop: ink` crops
+    to the square around the drawing.
     """
     if ingest.crop == "ink":
         pixels = crop_to_ink(pixels)
@@ -123,10 +123,10 @@ def content_hash(pixels: Pixels) -> str:
 
 
 def pack(paths: Iterable[Path], file: Path, ingest: Ingest) -> Iterator[Packed | Unreadable]:
-    """Decode each image once, in order, and append what is readable to the .npy array at `file`.
+    """Decode each image once, in order, and append the readable ones to the .npy array at `file`.
 
-    The array is uint8 (readable, size, size, channels); it is complete once the iterator is. Memory does not grow with
-    the number of images, nor with the number of cores.
+    The array is uint8 (readable, size, size, channels); it is complete when the iterator is exhausted. Memory does not
+    grow with the number of images or of cores.
     """
 
     def read(path: Path) -> tuple[Packed | Unreadable, Pixels | None]:
@@ -146,7 +146,7 @@ def pack(paths: Iterable[Path], file: Path, ingest: Ingest) -> Iterator[Packed |
                     out.write(pixels.tobytes())
                     count += 1
                 yield record
-        # The number of rows is known only now; numpy leaves room in the header for the first axis to grow.
+        # The number of rows is known only now; numpy reserves space in the header for the first axis to grow.
         out.seek(0)
         _write_header(out, count, ingest)
 

@@ -14,15 +14,15 @@ SPLIT_NAMES = {
 
 
 def split_named(name: str) -> str:
-    """The split that a person means by `name`, such as Validation; '' for none of them."""
+    """The split that a name such as Validation stands for; '' if it is not a split."""
     return SPLIT_NAMES.get(name.strip().casefold(), "")
 
 
 def choose_by(by: str, groups: Mapping[str, str], table: Mapping[str, str]) -> str:
-    """What `auto` means here: the data's own table, else groups if each split can have one, else classes.
+    """Resolve `auto`: the data's own table, else groups if each split can have one, else classes.
 
-    groups: class to group, '' for none; table: class to split, '' for none. Another `by` is returned as it is. Raises
-    DataError where the data has not what `by` asks for.
+    groups: class to group, '' for none; table: class to split, '' for none. Any other `by` is returned unchanged.
+    Raises DataError if the data lacks the groups or the table that `by` needs.
     """
     named = {group for group in groups.values() if group}
     if by == "auto":
@@ -44,12 +44,12 @@ def choose_by(by: str, groups: Mapping[str, str], table: Mapping[str, str]) -> s
 def split_classes(
     groups: Mapping[str, str], table: Mapping[str, str], *, by: str, val: float, test: float, seed: int
 ) -> dict[str, str]:
-    """Each class's split, train, val or test: by the `table`, or whole groups or single classes by rank.
+    """Assign each class to train, val or test: by the `table`, or by the rank of whole groups or single classes.
 
-    groups and table as in `choose_by`, `by` its answer. Groups (classes) are ranked by a hash of seed and name, and the
-    first shares go to test and val: a class that is added later moves few others. Where a table has no class for val or
-    for test, its share is drawn from the table's classes of train. Raises DataError for a table that leaves a class out
-    or knows other splits, and where a split would stay empty.
+    groups and table as in `choose_by`, `by` its result. Groups (classes) are ranked by a hash of seed and name, and the
+    first shares go to test and val, so that a class that is added later moves few others. If a table has no class for
+    val or test, its share is drawn from the table's train classes. Raises DataError for a table that omits a class or
+    names other splits, and if a split would be empty.
     """
     if by == "table":
         for name in groups:
@@ -71,7 +71,7 @@ def split_classes(
 
 
 def _completed(place: dict[str, str], shares: Mapping[str, float], seed: int) -> dict[str, str]:
-    """The table with classes of train in the splits of `shares` that have none."""
+    """Move train classes of the table to the splits of `shares` that have none."""
     train = rank([name for name, split in place.items() if split == "train"], seed)
     for split, share in shares.items():
         if split in place.values():
@@ -87,5 +87,5 @@ def _completed(place: dict[str, str], shares: Mapping[str, float], seed: int) ->
 
 
 def rank(names: Collection[str], seed: int) -> list[str]:
-    """`names` in an order that follows from `seed` and each name alone."""
+    """Sort `names` by a hash of `seed` and each name."""
     return sorted(names, key=lambda name: hashlib.sha256(f"{seed}/{name}".encode()).digest())

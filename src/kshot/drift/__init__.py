@@ -1,1 +1,1 @@
-"""What new images look like beside those that a model was trained on."""
+"""Compares new images with those that a model was trained on."""

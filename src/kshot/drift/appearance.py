@@ -1,4 +1,4 @@
-"""What images look like, before any network sees them: size, light, contrast, clipping, sharpness."""
+"""Appearance statistics of images, without a network: size, brightness, contrast, clipping, sharpness."""
 
 from typing import NamedTuple
 
@@ -8,19 +8,19 @@ from numpy.typing import NDArray
 from kshot.data.images import Pixels
 
 LUMINANCE = (0.299, 0.587, 0.114)  # of red, green and blue: ITU-R BT.601, as in Pillow's grey
-NEAR_END = 0.02  # of the range from black to white: pixels nearer to an end count as clipped
-LEAST = 1 / 255**2  # added to both terms of the sharpness, so that a blank image has one
+NEAR_END = 0.02  # as a share of the range from black to white: pixels nearer to an end count as clipped
+LEAST = 1 / 255**2  # added to both terms of the sharpness, so that it is defined for a blank image
 
 
 class Appearance(NamedTuple):
     """One number per image, (N,) float64 each.
 
-    size        binary logarithm of the side, the root of width times height, as the image came, in pixels
+    size        binary logarithm of the original image's side in pixels, the square root of width times height
     brightness  mean luminance in [0, 1], 1 is white
     contrast    standard deviation of the luminance
-    clipped     share of the pixels that are black or white, where light was lost
-    sharpness   binary logarithm of the mean square of the Laplacian over the variance: how much of what is seen are
-                edges, whatever the contrast; one octave less is half as much (after Pech-Pacheco et al. 2000)
+    clipped     share of the pixels that are black or white, where detail was lost
+    sharpness   binary logarithm of the mean square of the Laplacian over the variance: the share of edges, independent
+                of the contrast; one octave less is half as much (after Pech-Pacheco et al. 2000)
     """
 
     size: NDArray[np.float64]
@@ -31,10 +31,10 @@ class Appearance(NamedTuple):
 
 
 def appearance(pixels: Pixels, sides: NDArray[np.float64], inverted: bool) -> Appearance:
-    """The appearance of images that are prepared for a model.
+    """Measure the appearance of images that are prepared for a model.
 
-    pixels (N, S, S, C) uint8, as the model is shown them, so that only blur that reaches it counts; `inverted` says
-    that light and dark were exchanged on the way; sides (N,) in pixels, before.
+    pixels (N, S, S, C) uint8, the model's input, so that only blur visible at its resolution counts; sides (N,), the
+    original images' sides in pixels; `inverted`: whether light and dark were exchanged.
     """
     light = np.stack([_luminance(image) for image in pixels]) if len(pixels) else np.empty((0, 3, 3))
     if inverted:
@@ -54,7 +54,7 @@ def appearance(pixels: Pixels, sides: NDArray[np.float64], inverted: bool) -> Ap
 
 
 def _luminance(image: Pixels) -> NDArray[np.float64]:
-    """An image (S, S, C) as luminance (S, S) in [0, 1]."""
+    """The luminance (S, S) in [0, 1] of an image (S, S, C)."""
     scaled = image / 255
     grey: NDArray[np.float64] = scaled[:, :, 0] if image.shape[2] == 1 else scaled @ np.array(LUMINANCE)
     return grey

@@ -1,13 +1,14 @@
-"""Whether new images are like those that a model was trained on, and which measure says that they are not.
+"""Measures how far new images drifted from those that a model was trained on, with a limit for each measure.
 
-Every measure is a number that grows with the distance from the training images. How large it gets without any drift
-is learned from images that were held back from training, of classes that the model has never seen: samples of them
-are drawn in the shape of the new one, as many classes with as many images, within as many groups. Classes, not
-images, are drawn, because those of one class are alike and tell less than their number says.
+Every measure is a number that grows with the distance from the training images. Its values without drift are estimated
+from held-out images, of classes that the model has never seen: samples of them are drawn in the shape of the new one,
+with as many classes, images and groups. Classes, not images, are drawn, because images of one class are similar and
+carry less information than their number suggests.
 
-The limits of all measures are set together: each at `usual + factor * (high - usual)` of the drawn samples, median and
-95 % quantile, with one factor for all, such that the share FALSE_ALARMS of the drawn samples is beyond any limit (the
-step-down idea of Westfall and Young 1993, with one step). A limit never lies below what is worth telling (`Floor`).
+The limits of all measures are set together: each at `usual + factor * (high - usual)`, where usual and high are the
+median and 95 % quantile of the drawn samples. One factor for all measures is chosen so that the share FALSE_ALARMS of
+the drawn samples is beyond any limit (the step-down idea of Westfall and Young 1993, with one step). A limit is never
+lower than the smallest difference worth reporting (FLOORS).
 """
 
 from collections.abc import Iterator, Sequence
@@ -22,15 +23,15 @@ from kshot.drift.appearance import Appearance
 from kshot.tasks.embedding import Embedded, Task, embed_task, squared_distances
 from kshot.tasks.space import TaskSpace, outsideness
 
-FALSE_ALARMS = 0.01  # share of held-back samples that any measure may call drifted
-DRAWS = 500  # held-back samples
-HIGH = 0.95  # the quantile of them that a measure is scaled by
+FALSE_ALARMS = 0.01  # share of held-out samples that any measure may call drifted
+DRAWS = 500  # held-out samples
+HIGH = 0.95  # their quantile that a measure is scaled by
 LEVELS = np.linspace(0, 1, 101)
 
 LOOKS = Appearance._fields
 SPACE = ("distance", "unknown", "place")
 TASK = ("outside", "task")
-# What is too little to be told, whatever the statistics: in octaves, shares of the range, and shares of what is usual.
+# Differences too small to report, whatever the statistics: in octaves, shares of the range, and shares of the median.
 FLOORS = {
     "size": 0.1,
     "brightness": 0.02,
@@ -43,13 +44,13 @@ FLOORS = {
 
 
 class Sample(NamedTuple):
-    """N images as the measures see them.
+    """N images, described by the inputs of the measures.
 
     looks     (N, 5) float64, the columns of `Appearance`
     labels    (N,) int64 in [0, C)
-    points    (N, D) float32, None for a model without a space
+    points    (N, D) float32, None for a model without a fixed embedding
     distance  (N,) float64 Euclidean distance to the nearest mean of a training class
-    unknown   (N,) float64, 1 where the image is of no class known to the model, else 0; None without a threshold
+    unknown   (N,) float64, 1 if the image is of no class known to the model, else 0; None without a threshold
     waves     (N, 2 * FREQUENCIES) float32, `image_waves` of the points
     """
 
@@ -62,8 +63,11 @@ class Sample(NamedTuple):
 
 
 class Trained(NamedTuple):
-    """What new images are compared with: of the training images `looks` at LEVELS (101, 5) and the mean of the
-    waves; their classes as one task; the space; and the mean distance of held-back images to the training classes."""
+    """The reference for new images.
+
+    Quantiles of the training images' `looks` at LEVELS (101, 5) and the mean of their waves; the training classes as
+    one task; the space; and the mean distance of held-out images to the training classes.
+    """
 
     looks: NDArray[np.float64]
     place: Tensor | None = None
@@ -73,15 +77,18 @@ class Trained(NamedTuple):
 
 
 class Shape(NamedTuple):
-    """How a sample is laid out: images of each class, and how many groups the classes are of; 0 where nobody knows."""
+    """The shape of a sample: the number of images of each class, and the number of groups; 0 groups if unknown."""
 
     counts: tuple[int, ...]
     groups: int = 0
 
 
 class Measure(NamedTuple):
-    """One measure of a new sample. statistic, and its limit; usual, the median of held-back samples; chance, the share
-    of them (the new one counted in) that lie as far."""
+    """One measure of a new sample.
+
+    statistic, and its limit; usual, the median of the held-out samples; chance, the share of them (including the new
+    one) that are at least as far.
+    """
 
     name: str
     statistic: float
@@ -95,24 +102,26 @@ class Measure(NamedTuple):
 
 
 def trained_looks(looks: NDArray[np.float64]) -> NDArray[np.float64]:
-    """The quantiles of training images' looks (N, 5) that `Trained` holds."""
+    """The quantiles of the training images' looks (N, 5), as stored in `Trained`."""
     found: NDArray[np.float64] = np.quantile(looks, LEVELS, axis=0)
     return found
 
 
 def image_waves(points: Tensor, space: TaskSpace) -> Tensor:
-    """Random Fourier features of images (Rahimi and Recht 2007), points (N, D) to (N, 2 * FREQUENCIES) float32: the
-    distance of two samples' means is the maximum mean discrepancy of a Gaussian kernel (Gretton et al. 2012)."""
+    """Random Fourier features of images (Rahimi and Recht 2007): points (N, D) to (N, 2 * FREQUENCIES) float32.
+
+    The distance of two samples' means is the maximum mean discrepancy of a Gaussian kernel (Gretton et al. 2012).
+    """
     phase = points.double() @ space.frequencies.T
     waves: Tensor = torch.cat([phase.cos(), phase.sin()], 1) / len(space.frequencies) ** 0.5
     return waves.float()
 
 
 def statistics(sample: Sample, trained: Trained, *, labelled: bool) -> dict[str, float]:
-    """Measure to its statistic, those that the sample allows; with two classes or more, `labelled`, the task's too.
+    """The statistics of all measures that the sample allows; if `labelled`, with two classes or more, also the task's.
 
-    looks     mean distance of the quantiles, the Wasserstein distance of order 1, in each one's own unit
-    distance  mean distance to the nearest training class, over that of held-back images
+    looks     mean distance of the quantiles, the Wasserstein distance of order 1, in each column's own unit
+    distance  mean distance to the nearest training class, divided by that of held-out images
     unknown   share of images of no known class
     place     maximum mean discrepancy to the training images
     outside   `kshot.tasks.space.outsideness` of the classes
@@ -143,13 +152,14 @@ def take(sample: Sample, rows: NDArray[np.int64]) -> Sample:
 def held_samples(
     labels: NDArray[np.int64], groups: Sequence[str], shape: Shape, generator: np.random.Generator, draws: int = DRAWS
 ) -> Iterator[NDArray[np.int64]]:
-    """Rows of held-back images in the shape of a new sample, `draws` times.
+    """Draw rows of held-out images in the shape of a new sample, `draws` times.
 
-    labels (N,) of the held-back images; groups[c], '' for none, of their class c. Where nobody knows how many groups
-    the new one has, every other sample is of one group.
+    labels (N,) of the held-out images; groups[c], the group of their class c, '' for none. If the number of groups of
+    the new sample is unknown, every other sample is from a single group.
 
-    A sample has somewhat fewer classes than the new one, n' instead of n of K held-back ones, because it is drawn from
-    those that the limits are about: 1/n' - 1/K, what its mean scatters by, is 1/n + 1/K, what a new sample's does.
+    A drawn sample has somewhat fewer classes than the new one, n' instead of n of the K held-out ones, because it is
+    drawn without replacement from the classes that also set the limits: the variance of its mean, 1/n' - 1/K, then
+    equals that of a new sample's, 1/n + 1/K.
     """
     rows = {int(label): np.flatnonzero(labels == label) for label in np.unique(labels)}
     members: dict[str, list[int]] = {}
@@ -157,7 +167,7 @@ def held_samples(
         members.setdefault(groups[label], []).append(label)
     named = [group for group in members if group and len(members[group]) > 1]
     asked = len(shape.counts)
-    # Two classes stay two: a task has no less.
+    # Never below two classes: a task needs at least two.
     n_way = max(min(asked, 2), int(asked * len(rows) / (len(rows) + 2 * asked)))
     for number in range(draws):
         wanted = shape.groups or (1 if number % 2 else 0)
@@ -173,12 +183,12 @@ def held_samples(
 
 
 def judge(found: dict[str, float], drawn: Sequence[dict[str, float]]) -> list[Measure]:
-    """The measures of a new sample with their limits, from those of held-back samples."""
+    """The measures of a new sample, with limits from the statistics of held-out samples."""
     names = [name for name in found if all(name in one for one in drawn)]
     table = np.array([[one[name] for name in names] for one in drawn])
     floors = np.array([FLOORS.get(name, 0.0) for name in names])
     usual = np.median(table, 0)
-    # What hardly varies is scaled by what is worth telling, so that rounding does not set every limit.
+    # Measures that hardly vary are scaled by their floor, so that rounding errors do not determine all limits.
     scale = np.maximum(np.quantile(table, HIGH, axis=0) - usual, np.maximum(floors, np.finfo(np.float64).tiny))
     factor = max(1.0, float(np.quantile(((table - usual) / scale).max(1), 1 - FALSE_ALARMS)))
     limits = usual + factor * scale

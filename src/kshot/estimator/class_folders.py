@@ -1,4 +1,4 @@
-"""The labelled images below a folder: one folder a class, perhaps below folders named train, val and test."""
+"""Reads the labelled images below a folder: one folder a class, optionally below folders train, val and test."""
 
 import os
 from pathlib import Path
@@ -12,8 +12,12 @@ from kshot.errors import DataError
 
 
 class ClassFolders(NamedTuple):
-    """files: class to its images; splits: class to train, val or test, {} where the folders name none; left_out: files
-    that are no image by their name, or in no class."""
+    """The files below a folder.
+
+    files     class to its images
+    splits    class to train, val or test; {} if the folders name none
+    left_out  files that are not images by their name, or in no class
+    """
 
     files: dict[str, list[Path]]
     splits: dict[str, str]
@@ -23,9 +27,9 @@ class ClassFolders(NamedTuple):
 def read_class_folders(folder: Path) -> ClassFolders:
     """Every image below `folder`; the class of an image is the path of its folder, without a level of splits.
 
-    Files and folders whose names begin with a dot are passed over. Where the folders train, val and test share a
-    class, its images are put together and no split is kept: few-shot splits are by class. Raises DataError for a folder
-    that is missing or holds no image in a class folder.
+    Files and folders whose names begin with a dot are skipped. If the folders train, val and test share a class, its
+    images are merged and the splits are ignored: few-shot splits are by class. Raises DataError for a folder that is
+    missing or has no image in a class folder.
     """
     if not folder.is_dir():
         kind = "a file" if folder.exists() else "missing"

@@ -29,15 +29,15 @@ def evaluate(
 ) -> Interval:
     """Mean accuracy over episodes drawn from `images`, with its 95 % interval.
 
-    model:      a model, or a classifier, whose own way to classify is then measured and whose classes do not matter
-    images:     N images of any kind that `FewShotModel.fit` takes; labels: (N,)
+    model:      a model, or a classifier, of which only the classification method is used, not its fitted classes
+    images:     N images of any kind that `FewShotModel.fit` accepts; labels: (N,)
     n_way:      classes of an episode, drawn without repetition; k_shot: support images of each
     n_query:    queries of each class; None: 15, as in params.yaml, or as many as the smallest class leaves
     n_episodes: None: 1000, as in params.yaml
     seed:       of the episodes; the same seed and images give every model the same episodes
 
-    Classes that the model was trained on flatter it: evaluate on others (`model.trained_on`). Images that look equal to
-    the model count once. Returns `Interval(mean, low, high)`, shares in [0, 1]; see
+    Accuracy on training classes is too optimistic: evaluate on others (`model.trained_on`). Images with equal pixels
+    after preparation count once. Returns `Interval(mean, low, high)`, shares in [0, 1]; see
     `kshot.statistics.mean_interval`. Raises DataError for too few classes or images, ParamsError for a number too low.
 
     >>> import kshot
@@ -64,7 +64,7 @@ def evaluate(
 
 
 def members_of(pixels: NDArray[np.uint8], labels: NDArray[np.generic]) -> dict[str, NDArray[np.int64]]:
-    """Label, as text, to the places of its images, each content once a class, in the order of the labels."""
+    """The positions of the images of each label (as text), in label order; equal images of a class count once."""
     content = np.array([hashlib.sha256(image.tobytes()).hexdigest() for image in pixels])
     found = {}
     for label in np.unique(labels):
@@ -83,7 +83,7 @@ def _drawn(
     n_episodes: int,
     seed: int,
 ) -> EpisodeSet:
-    """The episodes of `seed`; with `fewer`, of as many queries as the smallest class leaves where those are fewer."""
+    """Draw episodes from `seed`; with `fewer`, use fewer queries if the smallest class does not have enough."""
     if n_way > len(members):
         raise DataError(f"n_way is {n_way}, and the images are of {len(members)} classes; needs {len(members)} at most")
     smallest = min(members, key=lambda name: len(members[name]))

@@ -27,7 +27,7 @@ from kshot.evaluation.classifier import scorer
 class FewShotClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     """Classifies images by a few labelled images a class, without training.
 
-    model:      a `FewShotModel`, or what `kshot.load` takes
+    model:      a `FewShotModel`, or any argument that `kshot.load` accepts
     classifier: how queries are classified from embeddings; None: as the model was evaluated. Others are prototype,
                 simple_shot, nearest_neighbour, attention, cosine_classifier, logistic_regression, and transductive
                 (all queries of one call together) laplacian_shot and pt_map
@@ -35,9 +35,9 @@ class FewShotClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     By scikit-learn's convention `fit` sets attributes that end in an underscore and returns the classifier itself, so
     that Pipeline, clone, cross_val_score and GridSearchCV work. Clones share the trained network, which never changes.
 
-    classes_         (n_classes,), the labels in their order
+    classes_         (n_classes,), the sorted labels
     support_         float32 (N, D), the embedded support images
-    support_labels_  int64 (N,), their places in `classes_`
+    support_labels_  int64 (N,), their indices in `classes_`
     model_           the `FewShotModel`
 
     >>> import kshot
@@ -55,7 +55,7 @@ class FewShotClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
 
         X: N paths, bytes of image files, PIL images or uint8 arrays, or one uint8 array (N, H, W, C). Raises DataError
         for images that cannot be read, fewer than two classes, and labels that do not fit the images; ParamsError for
-        a classifier that is not known.
+        an unknown classifier.
         """
         images = as_list(X)
         labels = checked_labels(y, len(images))
@@ -69,11 +69,11 @@ class FewShotClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         return self
 
     def unfitted(self) -> FewShotModel:
-        """The model that it is made from, loaded where it was given as a folder or an address."""
+        """The underlying model, loaded if it was given as a folder or an address."""
         return self.model if isinstance(self.model, FewShotModel) else load(self.model)
 
     def predict(self, X: Images) -> NDArray[Any]:
-        """The class of each query: (N,), of the labels' kind. Kinds of images and errors as in `fit`."""
+        """Predict the class of each query: (N,), of the labels' dtype. Kinds of images and errors as in `fit`."""
         shares = self.predict_proba(X)
         found: NDArray[Any] = self.classes_[shares.argmax(1)]
         return found
@@ -91,11 +91,11 @@ class FewShotClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         return shares
 
     def is_unknown(self, X: Images) -> NDArray[np.bool_]:
-        """Whether each query is of none of the classes: bool (N,).
+        """Whether each query belongs to none of the classes: bool (N,).
 
-        True where the Euclidean distance to every class mean exceeds the threshold that was stored with the model, set
-        on classes that it was not trained on. Raises DataError where the model has none: no classes were held out, or
-        its method has no fixed embedding.
+        True if the Euclidean distance to every class mean exceeds the threshold that is stored with the model, which
+        was set on classes that it was not trained on. Raises DataError if the model has none: no classes were held out,
+        or its method has no fixed embedding.
         """
         self._check_fitted()
         shots = len(self.support_) / len(self.classes_)
@@ -164,7 +164,7 @@ def checked_labels(labels: ArrayLike, n_images: int) -> NDArray[Any]:
 
 
 def check_classifier(name: str | None, model: FewShotModel) -> None:
-    """Raise ParamsError for a classifier that is not known, or that `model` has no embedding for."""
+    """Raise ParamsError for a classifier that is unknown, or needs a fixed embedding that `model` does not have."""
     if name is None:
         return
     known = (OWN, SIMPLE_SHOT, *HEADS, *plugins.names("classifiers"))

@@ -1,4 +1,4 @@
-"""A trained model that knows no classes yet: it embeds images, and learns classes from a few labelled ones."""
+"""A trained model without classes: it embeds images, and learns classes from a few labelled ones."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ FITTED_ONLY = ("predict", "predict_proba", "is_unknown", "score", "classes_")
 
 
 class FewShotModel(TransformerMixin, BaseEstimator):  # type: ignore[misc]
-    """A trained embedding, and how it answers; `kshot.load` and `kshot.train` return one.
+    """A trained embedding with its inference settings; `kshot.load` and `kshot.train` return one.
 
-    It is a value: no method changes it. `fit` returns a new `FewShotClassifier`, so that one model serves any number of
-    sets of classes. In scikit-learn it is a transformer that needs no fitting: a step before any classifier. As the
-    last step of a Pipeline take `FewShotClassifier(model)`, whose `fit` follows scikit-learn and fills itself.
+    It is immutable. `fit` returns a new `FewShotClassifier`, so that one model serves any number of sets of classes. In
+    scikit-learn it is a transformer that needs no fitting: a step before any classifier. As the last step of a Pipeline
+    use `FewShotClassifier(model)`, whose `fit` follows scikit-learn and changes the object itself.
 
     method:    the trained network, in evaluation mode
     answering: the classifier that it was evaluated with, and its thresholds for unknown images
@@ -46,16 +46,16 @@ class FewShotModel(TransformerMixin, BaseEstimator):  # type: ignore[misc]
 
     @property
     def ingest(self) -> Ingest:
-        """How an image is prepared: size, channels, invert, crop."""
+        """How images are prepared: size, channels, invert, crop."""
         return self.method.embedding.settings.ingest
 
     @property
     def trained_on(self) -> tuple[str, ...]:
-        """The names of the classes that it was trained on; () where an old model does not say."""
+        """The names of the training classes; () for an old model that does not store them."""
         return self.method.embedding.settings.trained_on
 
     def fit(self, images: Images, labels: ArrayLike) -> FewShotClassifier:
-        """A classifier of the classes that `labels` names; the model stays as it is.
+        """Return a classifier of the classes in `labels`; the model does not change.
 
         images: N paths, bytes of image files, PIL images or uint8 arrays, or one uint8 array (N, H, W, C).
         labels: (N,), text or whole numbers, two classes or more. Raises DataError for images that cannot be read, and
@@ -82,7 +82,7 @@ class FewShotModel(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         return self.transform(images)
 
     def embed(self, images: Images) -> NDArray[np.float32]:
-        """What `FewShotClassifier` compares: embeddings, or the pixels themselves for methods without a fixed one."""
+        """The input of the classifier: embeddings, or pixels for methods without a fixed embedding."""
         pixels = prepared(images, self.ingest)
         points: NDArray[np.float32] = embed(self.method, pixels, np.arange(len(pixels))).numpy()
         return points
@@ -93,14 +93,14 @@ class FewShotModel(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         save_answering(self.answering, Path(folder))
 
     def __getattr__(self, name: str) -> Any:
-        # Called for what is not there: an unfitted model says what to do instead.
+        # Python calls this for missing attributes: an unfitted model says what to do instead.
         hint = "; the model is not fitted: classifier = model.fit(images, labels)" if name in FITTED_ONLY else ""
         if hint:
             hint += ", or kshot.FewShotClassifier(model) in a Pipeline"
         raise AttributeError(f"FewShotModel has no {name}{hint}")
 
     def get_params(self, deep: bool = True) -> dict[str, Any]:
-        """{}: a trained model has nothing to set."""
+        """Return {}: a trained model has no parameters to set."""
         return {}
 
     def __sklearn_clone__(self) -> FewShotModel:

@@ -1,4 +1,4 @@
-"""Images of every accepted kind, prepared as a model was shown its training images."""
+"""Prepares images of every accepted kind in the same way as a model's training images."""
 
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -15,11 +15,11 @@ from kshot.params.schema import Ingest
 
 Images = Iterable[Any]  # paths, bytes of image files, PIL images or uint8 arrays; or one array (N, H, W, C)
 KINDS = "a path, the bytes of an image file, a PIL image or a uint8 array (H, W) or (H, W, C)"
-THREADS = 4  # decoding releases Python's lock; more were not tried
+THREADS = 4  # decoding releases Python's global lock; more threads were not tried
 
 
 def as_list(images: Images, what: str = "images") -> list[Any]:
-    """`images` one by one. Raises DataError for a single image, for no image, and for an array of another shape."""
+    """`images` as a list. Raises DataError for a single image, for no image, and for an array of another shape."""
     if isinstance(images, str | bytes | Path | Image.Image):
         raise DataError(f"{what} is one {type(images).__name__}; needs a list of images, such as [image]")
     if isinstance(images, np.ndarray) and images.dtype.kind not in "OUS" and images.ndim != 4:
@@ -39,7 +39,7 @@ def as_list(images: Images, what: str = "images") -> list[Any]:
 
 
 def prepared(images: Images, ingest: Ingest, what: str = "images") -> NDArray[np.uint8]:
-    """uint8 (N, size, size, channels): each image decoded, cropped, resized and inverted as `ingest` says.
+    """Decode, crop, resize and invert each image as `ingest` says: uint8 (N, size, size, channels).
 
     The steps are those of stage ingest and of the served model. Raises DataError that names the first image that
     cannot be used, and for arrays of different channels in one list.
@@ -83,7 +83,7 @@ def _from_array(image: Any) -> Image.Image:
 
 
 def _check_channels(images: Sequence[Any], what: str) -> None:
-    """Images of different sizes are what cameras make; arrays of different channels are a mistake."""
+    """Raise DataError for arrays with different numbers of channels; different sizes are allowed."""
     shapes = [image.shape[2:] for image in images if isinstance(image, np.ndarray)]
     if len(set(shapes)) > 1:
         first, other = images[0].shape, next(image.shape for image in images if image.shape[2:] != images[0].shape[2:])

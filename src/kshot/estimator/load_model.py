@@ -1,4 +1,4 @@
-"""A trained model from a folder, or a version of it from an MLflow registry."""
+"""Loads a trained model from a folder, or a registered version from an MLflow registry."""
 
 import importlib
 import tempfile
@@ -22,13 +22,13 @@ EVALUATED = Path("reports/evaluation")  # of a project, beside its folder model/
 
 
 def load(model: str | Path, device: str = "auto") -> FewShotModel:
-    """The model in a folder, or a registered one by its address.
+    """Load the model in a folder, or a registered one by its address.
 
-    model: a folder that `FewShotModel.save` wrote, the folder model/ of a project (answered as the project's last
-    evaluation did), a folder that MLflow downloaded, or "models:/NAME@ALIAS" and "models:/NAME/VERSION" where mlflow
-    is installed: in a project from its own store, elsewhere from the store that MLflow is set to.
-    device: auto, cpu, cuda or mps. Raises CheckpointError for a folder without a whole model, RegistryError for an
-    address that cannot be followed, ParamsError for a device that this machine lacks.
+    model: a folder that `FewShotModel.save` wrote, the folder model/ of a project (with the inference settings of the
+    project's last evaluation), a folder that MLflow downloaded, or "models:/NAME@ALIAS" and "models:/NAME/VERSION" if
+    mlflow is installed: in a project from its own store, elsewhere from the store that MLflow is set to.
+    device: auto, cpu, cuda or mps. Raises CheckpointError for a folder without a complete model, RegistryError for an
+    address that cannot be resolved, ParamsError for a device that this machine lacks.
 
     >>> import kshot
     >>> kshot.load("model/")  # doctest: +SKIP
@@ -65,7 +65,7 @@ def _device(name: str) -> torch.device:
 
 
 def _answering(folder: Path) -> Answering:
-    """How the model answers: as is stored with it, or as its project's evaluation did, or in the way of its method."""
+    """The inference settings stored with the model, or else of its project's evaluation, or else of its method."""
     if (folder / ANSWERING).is_file():
         return load_answering(folder)
     settings = load_settings(folder)
@@ -80,8 +80,8 @@ def _answering(folder: Path) -> Answering:
 
 
 def _fetched(address: str, scratch: Path) -> Path:
-    """The folder of a registered model, downloaded into `scratch`."""
-    # The registry is part of the ring around the science, which knows nothing of it: found by name, only when asked.
+    """Download a registered model into `scratch` and return its folder."""
+    # The registry code is in kshot.lifecycle, which this layer must not import: it is imported by name when needed.
     fetched = importlib.import_module(f"{__name__.partition('.')[0]}.lifecycle.serving.fetched_model")
     found: Path = fetched.fetch(address, scratch)
     return found

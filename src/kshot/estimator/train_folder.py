@@ -1,4 +1,4 @@
-"""Training from a folder of images, without a project: images in, a model out."""
+"""Trains a model from a folder of images, without a project."""
 
 import contextlib
 import tempfile
@@ -38,12 +38,12 @@ from kshot.training.new_method import new_method
 from kshot.training.random_state import deterministic
 from kshot.training.reduction import fit_reduction
 
-LEAST_HELD_OUT = 5  # classes: below that a validation is 4-way at most; no other number was tried
-LARGEST_SHARE = 1 / 3  # of the classes that validation may take; where 5 are more, all classes are trained on
+LEAST_HELD_OUT = 5  # classes: with fewer, validation would be 4-way at most; no other number was tried
+LARGEST_SHARE = 1 / 3  # largest share of the classes for validation; if 5 exceed it, all classes are trained on
 
 
 class Divided(NamedTuple):
-    """The classes to train on and to validate on, and those of a test folder, which are not used."""
+    """The classes for training and for validation, and those of a test folder, which are not used."""
 
     train: tuple[str, ...]
     val: tuple[str, ...]
@@ -63,22 +63,23 @@ def train(
 ) -> FewShotModel:
     """Train a model on the images below `folder`, and validate it on classes that are held out of the training.
 
-    folder:   folder/CLASS/image.png, the class being the path of any depth; or folder/train/CLASS/..., with val/ and
-              perhaps test/, which is not used. Otherwise the shipped share of the classes, 15 %, is held out for
-              validation, at least 5; of fewer than 15 classes none is, so that all train for all steps.
+    folder:   folder/CLASS/image.png, where CLASS may be a path of any depth; or folder/train/CLASS/..., with val/ and
+              optionally test/, which is not used. Without these folders, 15 % of the classes (the shipped share), at
+              least 5, are held out for validation. With fewer than 15 classes none is held out, and training uses all
+              classes for all steps.
     loss:     of the method metric, such as "triplet" or "supervised_contrastive" (docs/losses.md), or your own: a
               function (points (B, D), labels (B,)) that returns a scalar, or an nn.Module class (docs/plugins.md)
     method:   such as "prototypical", "maml" or "matching"; see docs/methods.md. Neither: as shipped
     steps, seed, device: as train.steps, train.seed and train.device of params.yaml
-    progress: whether a bar is shown, and one line of what is trained on
+    progress: whether to show a progress bar and one line about the training data
     settings: any other setting of train and ingest in params.yaml by one word, such as size=64, channels=3,
-              invert=False, backbone="resnet12", margin=0.2, classes_per_batch=20, head_dim=64; what is not named is as
-              shipped (kshot/template/params.yaml), but that batches are no larger than the data
+              invert=False, backbone="resnet12", margin=0.2, classes_per_batch=20, head_dim=64. The others have the
+              shipped values (kshot/template/params.yaml), except that batches are no larger than the data
 
-    Files that are no images by name are left out with a warning. The model stores thresholds for `is_unknown` where
+    Files that are not images by name are skipped with a warning. The model stores thresholds for `is_unknown` if
     classes were held out. The same seed, images and machine give the same model. Raises DataError for a folder without
     two classes of two images each and for an image that cannot be read, ParamsError for settings that do not fit,
-    TrainingDiverged for a loss that is no longer a number.
+    TrainingDiverged for a loss that is not finite.
 
     >>> import kshot
     >>> model = kshot.train("letters/", loss="triplet", steps=600)  # doctest: +SKIP
@@ -109,7 +110,7 @@ def _train(folder: Path, changes: Mapping[str, Any], progress: bool) -> FewShotM
 
 
 def divide(found: ClassFolders, seed: int) -> Divided:
-    """Which classes are trained on and which validate. Raises DataError for fewer than two to train on."""
+    """Divide the classes into training and validation. Raises DataError for fewer than two training classes."""
     train, val, test = (
         tuple(name for name in found.files if found.splits.get(name, "train") == split)
         for split in ("train", "val", "test")
@@ -123,7 +124,7 @@ def divide(found: ClassFolders, seed: int) -> Divided:
 
 
 def _held_out(names: Sequence[str], seed: int) -> set[str]:
-    """The classes that validate: whole groups where there are several, else classes by rank; none of too few."""
+    """The validation classes: whole groups if there are several, else classes by rank; none if there are too few."""
     wanted = max(LEAST_HELD_OUT, round(shipped().split.val * len(names)))
     most = len(names) * LARGEST_SHARE
     if wanted > most:
@@ -168,7 +169,7 @@ def _trained(
 
 
 def _follow(records: Any, steps: int, *, progress: bool) -> None:
-    """Train, showing loss and validation accuracy."""
+    """Run the training and show loss and validation accuracy."""
     shown: dict[str, str] = {}
     with tqdm(total=steps, desc="train", unit="step", disable=not progress) as bar:
         for record in records:
@@ -183,12 +184,12 @@ def _follow(records: Any, steps: int, *, progress: bool) -> None:
 
 
 def _answering(method: Method, params: Params, inputs: Pixels, held: Sequence[NDArray[np.int64]]) -> Answering:
-    """How the model answers, with thresholds set on the classes that were held out, as stage evaluate sets them."""
+    """The inference settings, with thresholds set on the held-out classes as in stage evaluate."""
     evaluate = params.evaluate
     answering = answering_of(params.train.method.name, evaluate.classifier, method.batch_norm, evaluate.views)
     if not method.has_space:
         return answering
-    # Of two protocols with as many shots the one with more classes, as stage evaluate takes it.
+    # Of protocols with equal shots, the one with the most classes is used, as in stage evaluate.
     protocols = sorted(params.episodes.protocols.values(), key=lambda protocol: protocol.n_way)
     sets = {protocol.k_shot: _episodes(params, held, protocol) for protocol in protocols}
     known = {shots: episodes for shots, episodes in sets.items() if episodes is not None}
@@ -200,7 +201,7 @@ def _answering(method: Method, params: Params, inputs: Pixels, held: Sequence[ND
 
 
 def _episodes(params: Params, held: Sequence[NDArray[np.int64]], protocol: Protocol) -> EpisodeSet | None:
-    """Episodes of `protocol` over the held-out classes, smaller where those are few; None where there are none."""
+    """Episodes of `protocol` over the held-out classes, smaller if there are few; None if there are none."""
     usable = [ids for ids in held if len(ids) > protocol.k_shot]
     n_way = min(protocol.n_way, len(usable))
     if n_way < 2:
@@ -220,7 +221,7 @@ def _episodes(params: Params, held: Sequence[NDArray[np.int64]], protocol: Proto
 def _features(
     embedding: Embedding, pixels: NDArray[np.uint8], params: Params, device: torch.device
 ) -> NDArray[np.float32]:
-    """What a frozen backbone makes of every image, as stage embed does."""
+    """The features of a frozen backbone for every image, as in stage embed."""
     embedding.eval()
     with in_precision(embedding, bf16=params.embed.precision == "bf16"), torch.inference_mode():
         parts = torch.arange(len(pixels)).split(params.embed.batch_size)  # type: ignore[no-untyped-call]
@@ -228,7 +229,7 @@ def _features(
 
 
 def _as_saved(method: Method, answering: Answering, device: torch.device) -> FewShotModel:
-    """The model as it is loaded from a folder: without what training alone needs."""
+    """The model as loaded from a folder: without the parts that only training needs."""
     with tempfile.TemporaryDirectory() as scratch:
         save_method(method, Path(scratch))
         save_answering(answering, Path(scratch))

@@ -1,6 +1,6 @@
-"""The settings of `kshot.train`: those that are shipped, the changes that a caller makes, and what small data needs.
+"""The settings of `kshot.train`: the shipped defaults, the caller's changes, and adjustments for small data.
 
-The defaults live in one place, `kshot/template/params.yaml`: the file that a new project starts with.
+The defaults are in one place, `kshot/template/params.yaml`, the file that a new project starts with.
 """
 
 import difflib
@@ -19,9 +19,9 @@ from kshot.params.schema import Params, params_from
 SHIPPED = Path(__file__).parents[1] / "template" / "params.yaml"
 SECTIONS = ("ingest", "train")  # whose settings a caller may set, each by one word; no word is in both
 
-# What a loss needs beside its name, and params.yaml, which names another loss, leaves null. The contrastive, triplet
-# and lifted structure rows are the best of docs/losses.md (Conv-4 on Omniglot); smooth_ap's is its paper's, the others
-# were not tuned. Margins are of embeddings that are not normalised.
+# Settings that a loss needs and that are null in params.yaml, which names another loss. The contrastive, triplet and
+# lifted structure rows are the best of docs/losses.md (Conv-4 on Omniglot); smooth_ap's is from its paper, the others
+# were not tuned. Margins are for embeddings that are not normalised.
 LOSS_NEEDS: dict[str, dict[str, Any]] = {
     "contrastive": {"mining": "hard_pairs", "margin": 10.0},
     "triplet": {"mining": "semi_hard_nearest", "margin": 20.0},
@@ -36,16 +36,16 @@ LOSS_NEEDS: dict[str, dict[str, Any]] = {
 
 @functools.cache
 def shipped() -> Params:
-    """The settings that a new project starts with."""
+    """The settings of a new project."""
     return params_from(read_mapping(SHIPPED))
 
 
 def train_settings(changes: Mapping[str, Any], n_classes: int, smallest: int) -> Params:
-    """The shipped settings with `changes` for `n_classes` training classes, the smallest of `smallest` images.
+    """The shipped settings with `changes`, for `n_classes` training classes, the smallest with `smallest` images.
 
-    changes: words of `places`; a mapping, such as augment, changes the keys that it names. What a loss needs besides,
-    and batches that the data can fill, follow unless they are named. Raises ParamsError for an unknown word or loss,
-    and for values that do not fit.
+    changes: words of `places`; a mapping, such as augment, changes the keys that it names. Unless they are in
+    `changes`, settings that the loss needs are added, and batches are made small enough for the data. Raises
+    ParamsError for an unknown word or loss, and for values that do not fit.
     """
     content = read_mapping(SHIPPED)
     where = places(content)
@@ -76,7 +76,7 @@ def train_settings(changes: Mapping[str, Any], n_classes: int, smallest: int) ->
         section[key] = (
             {**section[key], **value} if isinstance(section[key], dict) and isinstance(value, dict) else value
         )
-    if method == "mann":  # it knows as many labels as a training episode has classes
+    if method == "mann":  # it has as many labels as a training episode has classes
         labels = content["train"]["method"]["n_way"] or batch["classes"]
         for protocol in content["episodes"]["protocols"].values():
             protocol["n_way"] = min(protocol["n_way"], labels)
@@ -87,7 +87,7 @@ def train_settings(changes: Mapping[str, Any], n_classes: int, smallest: int) ->
 
 
 def places(content: Mapping[str, Any]) -> dict[str, tuple[str, ...]]:
-    """The word by which a caller names a setting of SECTIONS, to its keys: "margin" is train.loss.margin.
+    """The keys of each setting of SECTIONS by the word that a caller uses: "margin" is train.loss.margin.
 
     The words are the names that params.yaml had when section train was flat; a section without one is a setting.
     """

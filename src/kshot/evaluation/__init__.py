@@ -1,1 +1,1 @@
-"""Few-shot evaluation: every episode answered from embeddings, every figure with its interval."""
+"""Few-shot evaluation: predicts every episode from embeddings and reports every figure with its interval."""

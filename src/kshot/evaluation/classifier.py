@@ -1,4 +1,4 @@
-"""How a model answers an episode, kept beside it: every figure of it says so, and it is served as it was measured."""
+"""Inference settings saved with a model, so that it is served exactly as it was evaluated; every figure names them."""
 
 import functools
 import json
@@ -24,12 +24,18 @@ ANSWERING = "answering.json"
 
 @dataclass(frozen=True)
 class Answering:
-    """method, that the model was trained by; head, one of `kshot.classifiers`, or "method" for the method's own answer;
-    batch_norm, whose statistics it takes: "eval" are those of training and "support" those of the episode's support, so
-    that no query helps another, "transductive" those of all queries; thresholds, by support images a class: the
-    Euclidean distance to the nearest class mean beyond which a query is unknown, none where none was set; views, of
-    `kshot.nets.shifted_views`, over which each point is the mean; plugin, what gives a head that is none of kshot's, as
-    `Plugin.given_by`, and None for kshot's; together, whether that one sees all queries of an episode at once."""
+    """How a model predicts the queries of an episode.
+
+    method      that trained the model
+    head        the classifier, one of `kshot.classifiers`, or "method" for the method's own scores
+    batch_norm  the batch statistics it uses: "eval" of training; "support" of the episode's support, so that no query
+                influences another; "transductive" of all queries
+    thresholds  by support images a class: the Euclidean distance to the nearest class mean beyond which a query is
+                unknown; empty if none was set
+    views       of `kshot.nets.shifted_views`, over which each point is the mean
+    plugin      that defines a classifier that is not kshot's own, as `Plugin.given_by`; None for kshot's own
+    together    whether the plug-in's classifier sees all queries of an episode at once
+    """
 
     method: str
     head: str
@@ -41,26 +47,26 @@ class Answering:
 
     @property
     def transductive(self) -> bool:
-        """Whether a query's answer depends on the other queries of its episode."""
+        """Whether the prediction for a query depends on the other queries of its episode."""
         return self.head in TRANSDUCTIVE or self.together or self.batch_norm == "transductive"
 
     @property
     def by(self) -> str:
-        """In words: "prototype", "prototype, 5 views" or "maml, transductive"."""
+        """A description: "prototype", "prototype, 5 views" or "maml, transductive"."""
         name = self.method if self.head == OWN else self.head
         name = f"{name}, {self.views} views" if self.views > 1 else name
         return f"{name}, transductive" if self.transductive else name
 
     def threshold(self, k_shot: float) -> float | None:
-        """The threshold that was set with the number of shots nearest to `k_shot`."""
+        """The threshold for the number of shots nearest to `k_shot`; None if there are no thresholds."""
         nearest = min(self.thresholds, key=lambda shots: (abs(shots - k_shot), shots), default=None)
         return None if nearest is None else self.thresholds[nearest]
 
 
 def answering_of(method: str, head: str, batch_norm: str, views: int = 1) -> Answering:
-    """How a model of `method` answers when `evaluate.classifier` is `head`.
+    """Inference settings of a model of `method` if `evaluate.classifier` is `head`.
 
-    Methods without an answer of their own take the nearest prototype.
+    Methods without their own classifier use the nearest prototype.
     """
     found = plugin_classifier(head)
     return Answering(
@@ -74,7 +80,10 @@ def answering_of(method: str, head: str, batch_norm: str, views: int = 1) -> Ans
 
 
 def answering_method(folder: Path, answering: Answering, device: str | torch.device = "cpu") -> Method:
-    """The method saved in `folder`, whose points are as `answering` says. Raises CheckpointError."""
+    """Load the method saved in `folder`, with the views in `answering`.
+
+    Raises CheckpointError if its classifier's plug-in is missing.
+    """
     if answering.plugin is not None and plugins.find("classifiers", answering.head) is None:
         needed = plugins.missing("classifiers", answering.head, answering.plugin)
         raise CheckpointError(f"{folder} holds a model that cannot be asked here: {needed}")
@@ -82,7 +91,7 @@ def answering_method(folder: Path, answering: Answering, device: str | torch.dev
 
 
 def scorer(method: Method, head: str) -> Head:
-    """The function that answers embedded episodes: `method`'s own scores, or `head` on its embedding."""
+    """The function that scores embedded episodes: `method`'s own, or the classifier `head`."""
     if head == OWN:
         return own_scorer(method)
     if head == SIMPLE_SHOT:
@@ -94,7 +103,7 @@ def scorer(method: Method, head: str) -> Head:
 def _checked_scores(
     plugin: plugins.Plugin, head: Head, support: torch.Tensor, labels: torch.Tensor, query: torch.Tensor, n_way: int
 ) -> torch.Tensor:
-    """The scores of a plug-in's classifier. Raises ParamsError where they are not (E, Q, n_way)."""
+    """The scores of a plug-in's classifier. Raises ParamsError if their shape is not (E, Q, n_way)."""
     scores, wanted = head(support, labels, query, n_way), (*query.shape[:2], n_way)
     if not isinstance(scores, torch.Tensor) or tuple(scores.shape) != wanted:
         found = tuple(scores.shape) if isinstance(scores, torch.Tensor) else type(scores).__name__
@@ -109,7 +118,7 @@ def save_answering(answering: Answering, folder: Path) -> None:
 
 
 def load_answering(folder: Path) -> Answering:
-    """What is written in `folder`; the nearest prototype where nothing is, as in models that are older than heads."""
+    """Load the inference settings from `folder`; the nearest prototype if there are none, as in older models."""
     path = folder / ANSWERING
     if not path.exists():
         return Answering("metric", "prototype", "eval")

@@ -1,4 +1,4 @@
-"""Few-shot evaluation: every image embedded once, every episode answered by gathering and one batched product."""
+"""Few-shot evaluation: embeds every image once and predicts every episode by gathering and one batched product."""
 
 import functools
 from collections.abc import Iterator
@@ -17,17 +17,17 @@ from kshot.nets.points import Points
 
 
 def embed_once(network: Embeds, images: Pixels, *ids: Ids) -> Points:
-    """Embed every image named in any of `ids`, each a single time."""
+    """Embed every image in any of `ids`, each only once."""
     wanted = np.unique(np.concatenate([part.ravel() for part in ids]))
     return Points(wanted, embed(network, images, wanted))
 
 
 def answer_episodes(points: Points, episodes: EpisodeSet, head: Head = prototype_head) -> Tensor:
-    """Which class each query is taken for by `head`, one of `kshot.classifiers` or the scores of a method.
+    """Predict the class of each query with `head`, one of `kshot.classifiers` or a method's scores.
 
     Returns (E, n_way, n_query) int64, positions in the episode's classes; the truth of entry [e, c, q] is c.
     """
-    # As the prototype head predicts, in the least time.
+    # A faster implementation of the prototype classifier's predictions.
     fast = head is prototype_head
     answer = _nearest_prototype if fast else functools.partial(_by_head, head)
     points = centred(points) if fast else points
@@ -35,12 +35,12 @@ def answer_episodes(points: Points, episodes: EpisodeSet, head: Head = prototype
 
 
 def centred(points: Points) -> Points:
-    """The points with their mean at the origin: Euclidean distances stay, and float32 products keep their digits."""
+    """Shift the points' mean to the origin: Euclidean distances stay, and float32 products lose no digits."""
     return points._replace(values=points.values - points.values.mean(0, dtype=torch.float64).to(points.values.dtype))
 
 
 def accuracies(predicted: Tensor) -> NDArray[np.float64]:
-    """Share of right answers of each episode: (E, n_way, n_query) of `answer_episodes` to (E,)."""
+    """Share of correct predictions of each episode: (E, n_way, n_query) of `answer_episodes` to (E,)."""
     right = predicted == torch.arange(predicted.shape[1])[None, :, None]
     return right.double().mean((1, 2)).numpy()
 
@@ -61,7 +61,7 @@ def _by_head(head: Head, points: Points, episodes: EpisodeSet) -> Tensor:
 
 
 def chunks(episodes: EpisodeSet, numbers: int = 2**22) -> Iterator[EpisodeSet]:
-    """Parts whose gathered embeddings stay in the cache's reach, about `numbers` images' worth of 64 floats in all."""
+    """Split episodes into parts whose gathered embeddings, `numbers` floats if each has 64, fit the CPU cache."""
     size = max(1, numbers // 64 // (episodes.support[0].size + episodes.query[0].size))
     for start in range(0, len(episodes.support), size):
         stop = start + size

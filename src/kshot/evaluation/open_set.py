@@ -1,7 +1,7 @@
-"""Open-set answers: a distance beyond which a query is of none of the support's classes, and how well it tells.
+"""Open-set recognition: a distance beyond which a query belongs to no class of the support, and its accuracy.
 
-The unknown queries of an episode are those of the next one's classes that it has not itself, the last's those of the
-first: fixed as the episodes are, and as many as the known ones or nearly.
+Each episode borrows the queries of the following episode (the last borrows the first's) as unknown queries, skipping
+shared classes. They are as fixed as the episodes, and as many as the known queries or nearly.
 """
 
 from typing import NamedTuple
@@ -17,14 +17,16 @@ from kshot.nets.points import Points
 
 
 class OpenSet(NamedTuple):
-    """threshold     Euclidean distance to the nearest class mean up to which a query counts as known
+    """Figures of open-set recognition.
+
+    threshold     Euclidean distance to the nearest class mean up to which a query counts as known
     accepted      share of the known queries that it accepts, in [0, 1]
-    false_accept  share of the unknown ones that it accepts all the same
+    false_accept  share of the unknown queries that it accepts, in [0, 1]
     auroc         area under the receiver operating characteristic of the distance: chance that an unknown query lies
                   farther than a known one; 0.5 is guessing
     unknown       how many unknown queries there were
 
-    threshold, accepted and false_accept are None where there was nothing to set a threshold on.
+    threshold, accepted and false_accept are None if there was no data to set a threshold on.
     """
 
     threshold: float | None
@@ -35,7 +37,7 @@ class OpenSet(NamedTuple):
 
 
 def open_set(points: Points, episodes: EpisodeSet, threshold: float | None) -> OpenSet | None:
-    """How well distance tells known queries from unknown ones; None where no episode meets a class it does not have."""
+    """Measure how well distance separates known queries from unknown ones; None if there are no unknown queries."""
     from sklearn.metrics import roc_auc_score  # here, because its import takes a second
 
     known = nearest_distance(points, episodes).flatten()
@@ -52,13 +54,13 @@ def open_set(points: Points, episodes: EpisodeSet, threshold: float | None) -> O
 
 
 def calibrate(points: Points, episodes: EpisodeSet, accept: float) -> float:
-    """The least distance up to which the share `accept` of the known queries of `episodes` lies."""
+    """The smallest distance within which the share `accept` of the known queries of `episodes` lies."""
     distance = nearest_distance(points, episodes).flatten().sort().values
     return float(distance[max(0, int(np.ceil(accept * len(distance))) - 1)])
 
 
 def unknown_queries(episodes: EpisodeSet) -> EpisodeSet:
-    """The support of each episode with the queries, and the classes, of the next."""
+    """The support of each episode, with the queries and classes of the next episode."""
     return EpisodeSet(episodes.support, np.roll(episodes.query, -1, 0), np.roll(episodes.classes, -1, 0))
 
 
@@ -74,5 +76,5 @@ def nearest_distance(points: Points, episodes: EpisodeSet) -> Tensor:
 
 
 def _is_strange(strangers: EpisodeSet, episodes: EpisodeSet) -> Tensor:
-    """(E, n_way): whether a class of the strangers is none of the episode's."""
+    """(E, n_way): whether a class of `strangers` is missing from the episode's classes."""
     return torch.from_numpy((strangers.classes[:, :, None] != episodes.classes[:, None, :]).all(-1))

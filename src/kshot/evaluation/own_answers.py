@@ -1,4 +1,4 @@
-"""How a method answers by itself, without the heads: a training validates so, and does not follow from their code."""
+"""Prediction by a method's own scores. Validation in training uses it, so training does not depend on `classifiers`."""
 
 import functools
 
@@ -9,12 +9,12 @@ from kshot.classifiers.head import Head
 from kshot.classifiers.prototype import prototype_head
 from kshot.methods.method import Method
 
-NUMBERS_AT_ONCE = 2**26  # held while a method answers, 256 MiB of float32
+NUMBERS_AT_ONCE = 2**26  # in memory while a method predicts, 256 MiB of float32
 
 
 def own_scorer(method: Method) -> Head:
-    """The function that answers embedded episodes by `method`'s own scores."""
-    # Evaluation knows a faster way to the answers of this one.
+    """The function that scores embedded episodes with `method`'s own scores."""
+    # Evaluation has a faster implementation of this one.
     return prototype_head if type(method).scores is Method.scores else functools.partial(_own_scores, method)
 
 

@@ -1,4 +1,4 @@
-"""What an embedding space looks like: spread within and between classes, and how well neighbours agree."""
+"""Figures of an embedding space: spread within and between classes, and agreement of neighbours."""
 
 import math
 from collections.abc import Sequence, Sized
@@ -19,17 +19,17 @@ class Geometry(NamedTuple):
 
     within          mean Euclidean distance between two images of a class
     between         mean Euclidean distance between two images of different classes
-    ratio           within / between: small is good
+    ratio           within / between: smaller is better
     violations      share of all triplets whose negative is nearer to the anchor than the positive
-    alignment       mean squared distance between two images of a class, at unit length: small is good
-    uniformity      log of the mean of exp(-2 d²) over pairs, at unit length: low is well spread (both Wang and Isola
+    alignment       mean squared distance between two images of a class, at unit length: smaller is better
+    uniformity      log of the mean of exp(-2 d²) over pairs, at unit length: low means well spread (both Wang and Isola
                     2020, arXiv:2005.10242)
     effective_rank  exp of the entropy of the singular values: how many directions are used (Roy and Vetterli 2007)
-    hubness         skewness of how often an image is among the 10 nearest of others: 0 where none is a hub
+    hubness         skewness of how often an image is among the 10 nearest of others: 0 if none is a hub
                     (Radovanović et al. 2010, JMLR 11)
     map_at_r        mean average precision at R, R the other images of the query's class (Musgrave et al. 2020,
                     arXiv:2003.08505), in [0, 1]
-    recall_at_1     share of images whose nearest neighbour is of their class
+    recall_at_1     share of images whose nearest neighbour has the same class
     """
 
     within: float
@@ -45,9 +45,10 @@ class Geometry(NamedTuple):
 
 
 def geometry(points: Tensor, labels: Tensor, block: int = 1024) -> Geometry:
-    """points (M, D) float32; labels (M,) int64. Every image is compared with all others, in blocks of `block` rows.
+    """Compute the figures by comparing every image with all others, in blocks of `block` rows.
 
-    Images whose class has no second one are left out as queries. Figures that have nothing to average are NaN.
+    points (M, D) float32; labels (M,) int64. Images that are alone in their class are not used as queries. Figures that
+    have nothing to average are NaN.
     """
     sums = _Sums(len(points))
     sizes = labels.bincount()
@@ -63,7 +64,7 @@ def geometry(points: Tensor, labels: Tensor, block: int = 1024) -> Geometry:
 
 
 class _Sums:
-    """What `geometry` adds up, block by block."""
+    """The sums that `geometry` accumulates block by block."""
 
     def __init__(self, images: int) -> None:
         self.images = images
@@ -82,7 +83,11 @@ class _Sums:
         self.triplets += float(found.valid)
 
     def add_neighbours(self, squared: Tensor, labels: Tensor, rows: slice, others: Tensor) -> None:
-        """squared (b, M), an image's distance to itself infinite; others (b,): further images of each one's class."""
+        """Add a block of rows.
+
+        squared (b, M): squared distances, infinite from an image to itself; others (b,): how many other images the
+        class of each row has.
+        """
         asked, most = others > 0, int(others.max()) if len(others) else 0
         order = squared.topk(min(max(most, HUB_NEIGHBOURS), self.images - 1), largest=False).indices
         self.occurrences += order[:, :HUB_NEIGHBOURS].flatten().bincount(minlength=self.images)
@@ -117,17 +122,20 @@ class _Sums:
 
 
 def labels_of(members: Sequence[Sized]) -> Tensor:
-    """The label of each image (M,), 0 for those of the first class and so on, given each class's images in order."""
+    """The label of each image (M,), for images grouped by class: 0 for the first class and so on."""
     return torch.arange(len(members)).repeat_interleave(torch.tensor([len(images) for images in members]))
 
 
 def rounded(figures: Geometry) -> dict[str, float | None]:
-    """The figures for a file: six places, None for one that has nothing to average."""
+    """The figures rounded to six decimal places for a file; None for figures that have nothing to average."""
     return {name: round(value, 6) if math.isfinite(value) else None for name, value in figures._asdict().items()}
 
 
 def effective_rank(points: Tensor) -> float:
-    """How many directions points (M, D) spread in, around their mean: between 1 and min(M - 1, D); NaN without any."""
+    """Effective number of directions in which points (M, D) spread around their mean.
+
+    Between 1 and min(M - 1, D); NaN if they do not spread.
+    """
     if len(points) < 2:
         return math.nan
     exact = points.double()
@@ -146,7 +154,7 @@ def _ratio(sums: Tensor, counts: Tensor) -> tuple[float, float]:
 
 
 def project(points: Tensor) -> Tensor:
-    """The two directions of greatest spread (principal components): (M, D) to (M, 2), zeros where there are fewer."""
+    """Project on the first two principal components: (M, D) to (M, 2), zeros if there are fewer."""
     dim = min(2, points.shape[1], len(points) - 1)
     if dim < 1:
         return points.new_zeros(len(points), 2)

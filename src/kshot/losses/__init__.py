@@ -1,4 +1,4 @@
-"""Losses that shape the embedding space: tensors in, scalar out, nothing normalised behind the caller's back."""
+"""Losses that shape the embedding space: they take tensors, return a scalar and normalise nothing implicitly."""
 
 from kshot.losses.contrastive import contrastive_loss
 from kshot.losses.lifted_structure import generalized_lifted_structure_loss, lifted_structure_loss

@@ -1,4 +1,4 @@
-"""What every loss asks of its arguments."""
+"""Checks of the arguments that losses share."""
 
 import math
 
@@ -20,13 +20,13 @@ def check_batch(embeddings: Tensor, labels: Tensor) -> None:
 
 
 def check_margin(margin: float) -> None:
-    """Raise ValueError for a margin below zero or none at all."""
+    """Raise ValueError for a margin that is negative or not finite."""
     if not (math.isfinite(margin) and margin >= 0):
         raise ValueError(f"margin is {margin}; needs a finite number, 0 or more")
 
 
 def check_temperature(temperature: float) -> None:
-    """Raise ValueError for a temperature that is not above zero."""
+    """Raise ValueError for a temperature that is not finite and above zero."""
     if not (math.isfinite(temperature) and temperature > 0):
         raise ValueError(f"temperature is {temperature}; needs a finite number above 0, such as 0.1")
 

@@ -21,10 +21,9 @@ def contrastive_loss(
     """Mean over mined pairs of `y d² + (1 - y) max(0, margin - d)²` (Hadsell et al. 2006, eq. 4, without halves).
 
     embeddings (B, D) floating; labels (B,) integer; y is 1 where the labels agree; d is Euclidean or, for
-    distance="cosine", 1 - cos. `mining` is one of `kshot.mining.pairs.PAIR_MININGS`. The mean counts every mined pair,
-    also those that are zero, so that its scale does not move while training clears the margin. Returns a scalar, 0
-    where there is no pair. Raises ValueError for shapes that do not match, a margin below zero, another mining or
-    distance.
+    distance="cosine", 1 - cos. `mining` is one of `kshot.mining.pairs.PAIR_MININGS`. The mean includes mined pairs
+    whose loss is zero, so that its scale does not change as training clears the margin. Returns a scalar, 0 if there is
+    no pair. Raises ValueError for shapes that do not match, a negative margin, and an unknown mining or distance.
     """
     return contrastive_terms(embeddings, labels, margin, mining, distance, generator).loss
 
@@ -37,7 +36,10 @@ def contrastive_terms(
     distance: str = "euclidean",
     generator: torch.Generator | None = None,
 ) -> Terms:
-    """The loss with the share of the mined negative pairs that lie inside the margin; arguments as the loss."""
+    """The loss and the share of the mined negative pairs that lie inside the margin.
+
+    Arguments as `contrastive_loss`.
+    """
     check_batch(embeddings, labels)
     check_margin(margin)
     check_distance(distance)
@@ -47,7 +49,7 @@ def contrastive_terms(
         raise ValueError(f"mining is {mining!r}; needs one of {', '.join(PAIR_MININGS)}")
     distances = DISTANCES[distance](embeddings, embeddings)
     pairs = PAIR_MININGS[mining](distances.detach(), *relations(labels), generator)
-    # A positive pair is short of distance 0 by d, a negative one of the margin by margin - d.
+    # How far a pair is from its target: d for a positive pair (target 0), margin - d for a negative one.
     short = torch.where(pairs.positive, distances, (margin - distances).clamp_min(0))
     short = short * (pairs.positive | pairs.negative)
     negatives = pairs.negative.sum()

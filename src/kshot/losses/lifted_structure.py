@@ -16,8 +16,8 @@ def lifted_structure_loss(embeddings: Tensor, labels: Tensor, margin: float, dis
     J = log(sum over i's negatives of exp(margin - d(i,n)) + sum over j's of exp(margin - d(j,n))) + d(i,j).
 
     embeddings (B, D) floating; labels (B,) integer; d is Euclidean in the paper. One log-sum-exp a row: O(B²) memory.
-    Returns a scalar, 0 where there is no positive pair or no negative. Raises ValueError for shapes that do not match,
-    a margin below zero and an unknown distance.
+    Returns a scalar, 0 if there is no positive pair or no negative. Raises ValueError for shapes that do not match, a
+    negative margin and an unknown distance.
     """
     return lifted_structure_terms(embeddings, labels, margin, distance).loss
 
@@ -27,14 +27,14 @@ def generalized_lifted_structure_loss(
 ) -> Tensor:
     """Mean over anchors of `max(0, log sum_p exp(d(a,p)) + log sum_n exp(margin - d(a,n)))`.
 
-    Hermans et al. 2017, arXiv:1703.07737, eq. 7: batch-hard with both extremes made soft. Anchors that have no
-    positive or no negative are left out of the mean; arguments, result and errors as `lifted_structure_loss`.
+    Hermans et al. 2017, arXiv:1703.07737, eq. 7: batch-hard with a soft maximum and minimum. Anchors that have no
+    positive or no negative are left out of the mean. Arguments, result and errors as `lifted_structure_loss`.
     """
     return generalized_lifted_structure_terms(embeddings, labels, margin, distance).loss
 
 
 def lifted_structure_terms(embeddings: Tensor, labels: Tensor, margin: float, distance: str = "euclidean") -> Terms:
-    """The loss with the share of positive pairs that still push; arguments as `lifted_structure_loss`."""
+    """The loss and the share of positive pairs whose loss is above zero; arguments as `lifted_structure_loss`."""
     distances, positive, negative = _related(embeddings, labels, margin, distance)
     against = masked_logsumexp(margin - distances, negative)
     pairs = positive.triu()
@@ -46,7 +46,7 @@ def lifted_structure_terms(embeddings: Tensor, labels: Tensor, margin: float, di
 def generalized_lifted_structure_terms(
     embeddings: Tensor, labels: Tensor, margin: float, distance: str = "euclidean"
 ) -> Terms:
-    """The loss with the share of anchors that still push; arguments as `lifted_structure_loss`."""
+    """The loss and the share of anchors whose loss is above zero; arguments as `lifted_structure_loss`."""
     distances, positive, negative = _related(embeddings, labels, margin, distance)
     mined = positive.any(1) & negative.any(1)
     gap = masked_logsumexp(distances, positive) + masked_logsumexp(margin - distances, negative)

@@ -1,4 +1,4 @@
-"""N-pair loss: one pair of each class, each anchor against the positives of all other classes."""
+"""N-pair loss: one pair of each class; each anchor is compared with the positives of all other classes."""
 
 import torch
 from torch import Tensor
@@ -12,10 +12,10 @@ def n_pair_loss(embeddings: Tensor, labels: Tensor) -> Tensor:
     """Mean over pairs (a, p) of `log(1 + sum over other classes' p' of exp(a·p' - a·p))` (Sohn 2016, eq. 7).
 
     "Improved deep metric learning with multi-class N-pair loss objective", NeurIPS 2016. Round r pairs the images 2r
-    and 2r + 1 of every class in the order of the batch, so that K images a class make K // 2 rounds, each of them the
-    paper's batch; an image left over is not used. Similarities are inner products, as in the paper.
+    and 2r + 1 of every class in the order of the batch, so that K images a class make K // 2 rounds. Each round is a
+    batch of the paper; an image left over is not used. Similarities are inner products, as in the paper.
 
-    embeddings (B, D) floating; labels (B,) integer. Returns a scalar, 0 where no class has two images. Raises
+    embeddings (B, D) floating; labels (B,) integer. Returns a scalar, 0 if no class has two images. Raises
     ValueError for shapes that do not match.
     """
     check_batch(embeddings, labels)

@@ -14,10 +14,10 @@ def nt_xent_loss(embeddings: Tensor, labels: Tensor, temperature: float) -> Tens
     """Mean over positive pairs (a, p) of `-log(e(a,p) / (e(a,p) + sum over negatives of e(a,n)))`, e = exp(cos / t).
 
     Chen et al. 2020, arXiv:2002.05709, eq. 1, where a class is the views of one image; van den Oord et al. 2018,
-    arXiv:1807.03748. With more than two images a class, the anchor's other positives stand in no denominator: those of
-    `supervised_contrastive_loss` do. One log-sum-exp a row serves all of the anchor's positives: O(B²) memory.
+    arXiv:1807.03748. With more than two images a class, the anchor's other positives are in no denominator; in
+    `supervised_contrastive_loss` they are. One log-sum-exp a row serves all of the anchor's positives: O(B²) memory.
 
-    embeddings (B, D) floating; labels (B,) integer. Returns a scalar, 0 where there is no positive pair. Raises
+    embeddings (B, D) floating; labels (B,) integer. Returns a scalar, 0 if there is no positive pair. Raises
     ValueError for shapes that do not match or a temperature that is not above zero.
     """
     check_batch(embeddings, labels)

@@ -1,4 +1,4 @@
-"""What a batch is trained on: the loss that `train.loss.name` names, with its mining and all of its settings."""
+"""The training objective: the loss that `train.loss.name` names, with its mining and all of its settings."""
 
 from collections.abc import Callable
 from typing import NamedTuple
@@ -25,7 +25,10 @@ from kshot.params.train_sections import LossChoice
 
 
 class LossSettings(NamedTuple):
-    """A loss with all of its settings; `images` of each class of a batch, the first `k_shot` of them support."""
+    """A loss with all of its settings.
+
+    A batch has `images` images of each class, of which the first `k_shot` are support.
+    """
 
     loss: LossChoice
     images: int
@@ -36,7 +39,7 @@ Ours = Callable[[Tensor, Tensor, LossSettings, torch.Generator], Terms]
 
 
 class Objective(nn.Module):
-    """The loss of a batch; its parameters are what the loss itself learns, such as proxies, and mostly none."""
+    """The loss of a batch as a module; its parameters are those that the loss learns, such as proxies (often none)."""
 
     def __init__(self, settings: LossSettings, n_classes: int, dim: int, seed: int) -> None:
         super().__init__()
@@ -122,5 +125,5 @@ OURS: dict[str, Ours] = {
 
 
 def distance(loss: LossChoice) -> str:
-    """The distance that the loss is taken with: the one that is set, or the loss's own."""
+    """The distance that the loss uses: the one in its settings, or the loss's default."""
     return loss.distance or LOSSES[loss.name].distances[0]

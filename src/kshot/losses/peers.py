@@ -1,4 +1,4 @@
-"""The one door to pytorch-metric-learning: its losses by the names of `kshot.params.peer_losses`, and by no other."""
+"""Losses of pytorch-metric-learning, by the names in `kshot.params.peer_losses`. No other file imports it."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -13,11 +13,10 @@ from kshot.params.peer_losses import PEERS
 
 
 class PeerLoss(nn.Module):
-    """A loss of pytorch-metric-learning; its parameters are what it learns, its state all that a resumption needs.
+    """A loss of pytorch-metric-learning as a module, with everything in its state that resuming a training needs.
 
-    `arguments` replace the defaults of PEERS. Proxies and class weights of `n_classes` classes and `dim` dimensions
-    are drawn from `seed`, and the caller's random numbers stay as they are. Raises ValueError for an unknown name or
-    argument.
+    `arguments` replace the defaults of PEERS. Proxies and class weights for `n_classes` classes and `dim` dimensions
+    are drawn from `seed`; the caller's random state is unchanged. Raises ValueError for an unknown name or argument.
     """
 
     def __init__(self, name: str, arguments: Mapping[str, float], *, n_classes: int, dim: int, seed: int) -> None:
@@ -30,7 +29,7 @@ class PeerLoss(nn.Module):
         defaults = PEERS[name].arguments
         chosen = {key: type(default)(arguments.get(key, default)) for key, default in defaults.items()}
         with torch.random.fork_rng(devices=[]):
-            # Not torch.manual_seed: it seeds every accelerator too, which fork_rng(devices=[]) does not put back.
+            # Not torch.manual_seed: it also seeds every accelerator, which fork_rng(devices=[]) does not restore.
             torch.default_generator.manual_seed(seed)
             self.loss = _make(name, chosen, n_classes, dim)
 
@@ -48,19 +47,19 @@ class PeerLoss(nn.Module):
         return value.sum()
 
     def _proxy_nca(self, points: Tensor, labels: Tensor) -> Tensor:
-        # The peer leaves out the images whose softmax underflows, the hardest ones, and above a scale of 30 its
-        # gradient is no number. With one proxy a class its loss is this cross-entropy.
+        # pytorch-metric-learning leaves out the images whose softmax underflows, the hardest ones, and above a scale of
+        # 30 its gradient is NaN. With one proxy a class its loss is this cross-entropy.
         self.loss.cast_types(points.dtype, points.device)
         return cross_entropy(-self.loss.softmax_scale * self.loss.get_logits(points), labels)
 
     def get_extra_state(self) -> Tensor:
-        """Where a memory stands, which the peer keeps outside of its state; empty for losses without one."""
+        """Position in the loss's memory, which the library stores outside its state; empty for losses without one."""
         if self.name != "cross_batch_memory":
             return torch.zeros(0, dtype=torch.int64)
         return torch.tensor([self.loss.queue_idx, self.loss.has_been_filled])
 
     def set_extra_state(self, state: Tensor) -> None:
-        """Undo `get_extra_state`."""
+        """Restore the state that `get_extra_state` returned."""
         if len(state):
             self.loss.queue_idx, self.loss.has_been_filled = int(state[0]), bool(state[1])
 

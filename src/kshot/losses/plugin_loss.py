@@ -1,4 +1,4 @@
-"""The one door to losses of plug-ins: by the names that `kshot.plugins` finds."""
+"""Losses of plug-ins, by the names that `kshot.plugins` finds."""
 
 import functools
 import inspect
@@ -15,10 +15,10 @@ from kshot.params.plugin_losses import chosen_arguments
 
 
 class PluginLoss(nn.Module):
-    """A loss of a plug-in; its parameters are what that learns, and none where it is a function.
+    """A loss of a plug-in as a module; it has no parameters if the plug-in is a function.
 
-    What it learns for `n_classes` classes and `dim` dimensions is drawn from `seed`, and the caller's random numbers
-    stay as they are. Raises ParamsError for arguments that it does not take, and for an object that is no loss.
+    Parameters for `n_classes` classes and `dim` dimensions are drawn from `seed`; the caller's random state is
+    unchanged. Raises ParamsError for arguments that the loss does not take, and for an object that is not a loss.
     """
 
     def __init__(
@@ -33,7 +33,7 @@ class PluginLoss(nn.Module):
             self.loss = functools.partial(code, **chosen)
             return
         with torch.random.fork_rng(devices=[]):
-            # Not torch.manual_seed: it seeds every accelerator too, which fork_rng(devices=[]) does not put back.
+            # Not torch.manual_seed: it also seeds every accelerator, which fork_rng(devices=[]) does not restore.
             torch.default_generator.manual_seed(seed)
             try:
                 self.loss = code(n_classes, dim, **chosen)
@@ -43,7 +43,7 @@ class PluginLoss(nn.Module):
             raise ParamsError(f"the {plugin} is no torch.nn.Module; make it one, or a function")
 
     def forward(self, points: Tensor, labels: Tensor) -> Terms:
-        """points (B, D) floating; labels (B,) int64. Raises ParamsError where no scalar comes back."""
+        """points (B, D) floating; labels (B,) int64. Raises ParamsError if the loss does not return a scalar."""
         found = self.loss(points, labels)
         terms = found if isinstance(found, Terms) else Terms(found, None)
         if not isinstance(terms.loss, Tensor) or terms.loss.ndim:

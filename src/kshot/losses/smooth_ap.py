@@ -10,12 +10,13 @@ from kshot.losses.arguments import check_batch, check_temperature
 def smooth_ap_loss(embeddings: Tensor, labels: Tensor, temperature: float) -> Tensor:
     """1 minus the mean smoothed average precision of each image among the others (Brown et al. 2020, eq. 6).
 
-    arXiv:2007.12163; similarities are cosines, and a sigmoid of their difference over `temperature`, 0.01 in the paper,
-    says how surely one ranks above another. Ours and not pytorch-metric-learning's, whose 2.9.0 groups a batch by
-    position and never reads its labels. O(B³) memory: every pair of images is ranked in every image's list.
+    arXiv:2007.12163. Similarities are cosines; the sigmoid of their difference divided by `temperature` (0.01 in the
+    paper) is the degree to which one image ranks above another. This is kshot's own implementation, because version
+    2.9.0 of pytorch-metric-learning groups a batch by position and never reads its labels. O(B³) memory: every pair of
+    images is ranked in every image's list.
 
-    An image stands first in its own list and is one of its positives, as in the paper's eq. 6, so that one of a class
-    of its own still pushes others away.
+    An image is first in its own list and is one of its own positives, as in the paper's eq. 6, so that an image without
+    another of its class still pushes others away.
 
     embeddings (B, D) floating; labels (B,) integer. Returns a scalar in [0, 1), 0 for one class. Raises ValueError for
     shapes that do not match or a temperature that is not above zero.
@@ -23,7 +24,7 @@ def smooth_ap_loss(embeddings: Tensor, labels: Tensor, temperature: float) -> Te
     check_batch(embeddings, labels)
     check_temperature(temperature)
     similarities = cosine_similarity(embeddings, embeddings)
-    # above[i, j, k]: how surely image k ranks above image j in the list of anchor i.
+    # above[i, j, k]: degree, in [0, 1], to which image k ranks above image j in the list of anchor i.
     above = ((similarities[:, None, :] - similarities[:, :, None]) / temperature).sigmoid()
     above = above * ~torch.eye(len(labels), dtype=torch.bool, device=labels.device)
     same = (labels[:, None] == labels[None, :]).to(above.dtype)

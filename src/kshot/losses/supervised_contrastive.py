@@ -15,7 +15,7 @@ def supervised_contrastive_loss(embeddings: Tensor, labels: Tensor, temperature:
     e = exp(cos / temperature); Khosla et al. 2020, arXiv:2004.11362, eq. 2 (the sum outside the logarithm). Anchors
     without a positive are left out of the mean.
 
-    embeddings (B, D) floating; labels (B,) integer. Returns a scalar, 0 where there is no positive pair. Raises
+    embeddings (B, D) floating; labels (B,) integer. Returns a scalar, 0 if there is no positive pair. Raises
     ValueError for shapes that do not match or a temperature that is not above zero.
     """
     check_batch(embeddings, labels)

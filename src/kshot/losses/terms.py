@@ -1,4 +1,4 @@
-"""What a loss over mined pairs or triplets comes to."""
+"""The result of a loss over mined pairs or triplets."""
 
 from typing import NamedTuple
 
@@ -6,11 +6,11 @@ from torch import Tensor
 
 
 class Terms(NamedTuple):
-    """The loss, and whether there is still something to learn from.
+    """The loss, and the share of pairs or triplets that still contribute to it.
 
     loss    scalar
-    active  scalar in [0, 1]: the share of the pairs or triplets looked at that push; near 0, mining has run dry.
-            None for losses in which every pair always pushes (the softmax family)
+    active  scalar in [0, 1]: the share of the mined pairs or triplets whose loss is above zero; near 0, mining finds
+            nothing left to learn from. None for losses in which every pair always contributes (the softmax family)
     """
 
     loss: Tensor

@@ -1,4 +1,4 @@
-"""Triplet loss with every way to choose triplets from a batch, or with triplets given from outside."""
+"""Triplet loss, with triplets mined from a batch or passed in by the caller."""
 
 import torch
 from torch import Tensor
@@ -25,17 +25,17 @@ def triplet_loss(
 ) -> Tensor:
     """Mean of `max(0, d(a,p) - d(a,n) + margin)` over mined triplets (Schroff et al. 2015, eq. 1, arXiv:1503.03832).
 
-    embeddings (B, D) floating; labels (B,) integer. An anchor a, a positive p != a of its class, a negative n of
-    another. `mining` says over which triplets the mean is taken:
+    embeddings (B, D) floating; labels (B,) integer. A triplet is an anchor a, a positive p != a of its class and a
+    negative n of another class. `mining` says over which triplets the mean is taken:
 
-    batch_all          every valid triplet, also those whose loss is zero
+    batch_all          every valid triplet, including those whose loss is zero
     batch_all_nonzero  every valid triplet that violates the margin (Hermans et al. 2017, section 2, arXiv:1703.07737)
     semi_hard          every triplet with d(a,p) < d(a,n) < d(a,p) + margin (Schroff et al. 2015, section 3.2)
     batch_hard, easy_positive, semi_hard_nearest, random_triplets, distance_weighted: see `kshot.mining.triplets`
 
     margin=None is the soft margin `log(1 + exp(d(a,p) - d(a,n)))` (Hermans et al. 2017), for minings that list their
-    triplets. distance_weighted needs Euclidean distance and rows of unit length. Returns a scalar, 0 where nothing is
-    mined. Raises ValueError for another mining or distance, a margin below zero, or shapes that do not match.
+    triplets. distance_weighted needs Euclidean distance and rows of unit length. Returns a scalar, 0 if nothing is
+    mined. Raises ValueError for an unknown mining or distance, a negative margin, or shapes that do not match.
     """
     return triplet_terms(embeddings, labels, margin, mining, distance, generator).loss
 
@@ -48,7 +48,7 @@ def triplet_terms(
     distance: str = "squared_euclidean",
     generator: torch.Generator | None = None,
 ) -> Terms:
-    """The loss with the share of triplets that violate the margin, of those mined or, where counted, of all.
+    """The loss and the share of triplets that violate the margin: of the mined ones or, where counted, of all.
 
     Arguments as `triplet_loss`.
     """
@@ -78,10 +78,10 @@ def triplet_terms(
 def given_triplets_loss(
     embeddings: Tensor, triplets: Triplets, margin: float | None, distance: str = "squared_euclidean"
 ) -> Tensor:
-    """Mean of the hinge, or with margin=None of the soft margin, over triplets given from outside.
+    """Mean of the hinge, or with margin=None of the soft margin, over the given `triplets`.
 
     embeddings (B, D) floating; triplets: positions in it, each (T,) int64. Returns a scalar, 0 for no triplet. Raises
-    ValueError for positions that do not match, a margin below zero and an unknown distance.
+    ValueError for positions that do not match, a negative margin and an unknown distance.
     """
     return given_triplets_terms(embeddings, triplets, margin, distance).loss
 
@@ -89,7 +89,7 @@ def given_triplets_loss(
 def given_triplets_terms(
     embeddings: Tensor, triplets: Triplets, margin: float | None, distance: str = "squared_euclidean"
 ) -> Terms:
-    """The loss with the share of the triplets that violate the margin; arguments as `given_triplets_loss`."""
+    """The loss and the share of the triplets that violate the margin; arguments as `given_triplets_loss`."""
     check_distance(distance)
     if len({part.shape for part in triplets}) > 1 or triplets.anchor.ndim != 1:
         shapes = ", ".join(str(tuple(part.shape)) for part in triplets)

@@ -1,4 +1,4 @@
-"""Batch norm over the images of one episode, without statistics of training."""
+"""Batch norm over the images of one episode, without running statistics from training."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,26 +13,26 @@ EPSILON = 1e-5
 
 
 class EpisodeNorm(nn.Module):
-    """Normalises each channel by the mean and variance of the first `reference` images, or of all where it is None.
+    """Normalises each channel by the mean and variance of the first `reference` images, or of all if it is None.
 
-    With the support first and `reference` its size, queries do not know each other; with None they do.
+    With the support first and `reference` its size, queries do not influence each other; with None they do.
     """
 
     reference: int | None = None
-    fused = False  # whether torch's own batch norm may serve: not under vmap, where its second derivative is wrong
+    fused = False  # whether torch's own batch norm may be used: not under vmap, where its second derivative is wrong
 
     def __init__(self, norm: nn.BatchNorm2d) -> None:
-        """With the scale and shift of `norm`."""
+        """Take the scale and shift of `norm`."""
         super().__init__()
         self.weight = nn.Parameter(norm.weight.detach().clone())
         self.bias = nn.Parameter(norm.bias.detach().clone())
 
     def forward(self, maps: Tensor) -> Tensor:
-        """(N, channels, H, W) to the same."""
+        """Normalise (N, channels, H, W); the shape stays the same."""
         if self.fused and self.reference is None:
             return batch_norm(maps, None, None, self.weight, self.bias, training=True, eps=EPSILON)
         known = maps if self.reference is None else maps[: self.reference]
-        # Statistics in float32: a mean over a few thousand numbers in half precision is off in its second digit.
+        # Statistics in float32: in half precision a mean over a few thousand numbers is wrong in its second digit.
         variance, mean = torch.var_mean(full_precision(known), (0, 2, 3), correction=0)
         scale = self.weight / (variance + EPSILON).sqrt()
         shift = self.bias - mean * scale
@@ -42,7 +42,7 @@ class EpisodeNorm(nn.Module):
 def normalise_by_episode(network: nn.Module) -> list[EpisodeNorm]:
     """Replace every BatchNorm2d of `network` by an EpisodeNorm; returns them.
 
-    timm's norms that hold an activation of their own keep it, behind the new norm.
+    timm's norms that contain an activation keep it, after the new norm.
     """
     made = []
     for parent in list(network.modules()):
@@ -57,7 +57,7 @@ def normalise_by_episode(network: nn.Module) -> list[EpisodeNorm]:
 
 @contextmanager
 def refer_to(norms: list[EpisodeNorm], reference: int | None) -> Iterator[None]:
-    """Take the statistics of the first `reference` images while the block runs."""
+    """Use the statistics of the first `reference` images inside the block."""
     for norm in norms:
         norm.reference = reference
     try:

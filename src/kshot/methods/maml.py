@@ -19,27 +19,27 @@ from kshot.prototypes import prototypes
 Weights = dict[str, Tensor]
 
 # `functional_call` puts an episode's weights into the network while it runs, and `refer_to` sets the norms: two threads
-# that ask one model at once would run with each other's weights. Of the module, because a copied model needs none.
+# that use one model at once would run with each other's weights. The lock is a global, so that models can be copied.
 _ADAPTING = threading.RLock()
 
 
 class Maml(Method):
-    """Adapts to each episode by a few steps of gradient descent on its support, from weights that were learnt for it.
+    """Adapts to each episode by a few steps of gradient descent on its support, from weights learned for this purpose.
 
-    The classifier is alike for every class before it adapts (Ye and Chao 2022, arXiv:2106.16245), so that an episode
-    may have any number of classes in any order.
+    Before it adapts, the classifier is the same for every class (Ye and Chao 2022, arXiv:2106.16245), so that an
+    episode may have any number of classes in any order.
 
-    start            of the classifier. "zero": whatever all classes share cancels in the softmax, so that the first
-                     step moves the classifier alone, and the body adapts from the second on. "prototypes": it begins as
-                     the nearest class mean of the support, and that learns too (Proto-MAML, Triantafillou et al. 2020,
-                     arXiv:1903.03096)
-    steps, rate      of the inner loop in training; `test_steps` in answering
+    start            initial classifier. "zero": all zeros, because whatever all classes share cancels in the softmax;
+                     the first step changes only the classifier, the later steps change the body too.
+                     "prototypes": the nearest class mean of the support, through which gradients flow too (Proto-MAML,
+                     Triantafillou et al. 2020, arXiv:1903.03096)
+    steps, rate      of the inner loop in training; `test_steps` is the number of steps when it predicts
     first_order      leaves out the derivative of the inner gradients (section 5.2)
     body             False adapts the classifier alone: ANIL, arXiv:1909.09157
-    learn_rates      one rate for each layer, learnt (Li et al. 2017, arXiv:1707.09835, for layers)
+    learn_rates      learns one rate for each layer (Li et al. 2017, arXiv:1707.09835, by layer)
     batch_norm       "transductive": statistics of all queries, as in the paper; "support": of the support alone
-    batched          all tasks at once by `vmap`; None: on a GPU. On a CPU a loop over tasks is faster, because
-                     convolutions with other weights for each task become grouped ones
+    batched          adapts to all tasks at once with `vmap`; None: only on a GPU. On a CPU a loop over tasks is faster,
+                     because convolutions with different weights for each task become grouped convolutions
     """
 
     has_space = False
@@ -70,14 +70,14 @@ class Maml(Method):
             if getattr(module, "inplace", False):
                 module.inplace = False  # type: ignore[assignment] # the second derivative needs what it would overwrite
         self.adapted = [name for name, _ in embedding.named_parameters()] if body else []
-        # Names of parameters must not hold dots, and rates stay above zero.
+        # Parameter names must not contain dots. Rates are stored as logarithms, so that they stay above zero.
         rates = {self._key(name): torch.tensor(rate).log() for name in (*self.adapted, "rows", "bias")}
         self.log_rates = nn.ParameterDict(
             {key: nn.Parameter(value, requires_grad=learn_rates) for key, value in rates.items()}
         )
 
     def footprint(self, shots: int, queries: int, n_way: int) -> int:
-        # About what a network of 64 channels keeps of its input's size, with what descent keeps.
+        # Estimate for a network with 64 channels at the input's size, including what gradient descent stores.
         return 8 * 64 * int(math.prod(self.shape[1:])) * (shots + queries)
 
     @property
@@ -85,7 +85,7 @@ class Maml(Method):
         return int(math.prod(self.shape))
 
     def embed(self, pixels: Tensor) -> Tensor:
-        """(N, C, S, S) to (N, C * S * S), the pixels themselves: what an episode makes of them is not known before."""
+        """Flatten (N, C, S, S) to (N, C * S * S) pixels: their embedding depends on the episode."""
         return pixels.flatten(1)
 
     def scores(self, support: Tensor, labels: Tensor, query: Tensor, n_way: int) -> Tensor:
@@ -125,7 +125,7 @@ class Maml(Method):
             return cross_entropy(full_precision(self._logits(now, support)), labels)
 
         for step in range(steps):
-            # While the classifier is zero the body's slope is, and its derivative: it is left out of the first step.
+            # While the classifier is zero, so are the body's gradient and its derivative: step 1 skips the body.
             whole = step or self.start == "prototypes"
             moving = {name: value for name, value in weights.items() if whole or name in ("rows", "bias")}
             slopes = grad(lambda some, all_=weights: support_loss({**all_, **some}))(moving)

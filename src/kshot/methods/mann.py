@@ -14,17 +14,21 @@ from kshot.methods.method import Method, by_class
 from kshot.nets.embedding import Embedding
 from kshot.nets.points import Points
 
-QUERIES_AT_ONCE = 16  # of each episode, while it is answered: each has a memory of its own
-INSTANCES = 10  # of a class in a stream: the paper's
+QUERIES_AT_ONCE = 16  # of each episode in prediction: each query needs its own copy of the memory
+INSTANCES = 10  # images of a class in a stream, as in the paper
 STREAMS_AT_ONCE = 500
-LEAST_VARIANCE = 0.0025  # added to that of each number: one that hardly ever moves is not to shout; no other was tried
-START_STRENGTH = 2.0  # of keys, before softplus and the 1 of the paper: a match weighs e^3.1 as much as what is unlike
+# Added to the variance of each dimension, so that nearly constant ones are not amplified. No other value was tried.
+LEAST_VARIANCE = 0.0025
+# Initial key strength, before softplus and the paper's 1: a match weighs e^3.1 times as much as a dissimilar slot.
+START_STRENGTH = 2.0
 
 
 class State(NamedTuple):
-    """What the network holds after some steps of N streams.
+    """The network's state after some steps of N streams.
 
-    hidden, cell (N, controller) of the controller; found (N, HEADS * WIDTH), what was read last; the memory.
+    hidden, cell  (N, controller), of the controller
+    found         (N, HEADS * WIDTH), read last from the memory
+    memory        the external memory
     """
 
     hidden: Tensor
@@ -33,20 +37,21 @@ class State(NamedTuple):
     memory: Memory
 
     def repeated(self, times: int) -> "State":
-        """Each stream's state `times` times, one after another."""
+        """Repeat each stream's state `times` times, one after another."""
         hidden, cell, found = (part.repeat_interleave(times, 0) for part in self[:3])
         return State(hidden, cell, found, Memory(*(part.repeat_interleave(times, 0) for part in self.memory)))
 
 
 class MemoryNetwork(nn.Module):
-    """An LSTM that writes what it sees into an external memory, least recently used places first, and reads by content.
+    """An LSTM that writes to an external memory, least recently used slots first, and reads from it by content.
 
-    It meets a stream: at each step an image and the label of the one before, and is to name the class of the image,
-    whose labels are drawn anew for each stream. `n_labels` is how many labels there are.
+    Its input is a stream: at each step an image and the label of the previous image. It predicts the class of the
+    image. Labels are assigned at random in each stream; `n_labels` is how many there are.
 
-    The paper's heads write the key that they look for, and look by bare cosines, of which a softmax over all places
-    hardly prefers any. As in the machine that they come from (Graves, Wayne, Danihelka 2014, arXiv:1410.5401), with
-    `write_values` a head writes a vector of its own, and with `key_strength` says how sharply it looks.
+    The paper's heads write the same key that they read with, and compare by plain cosines, over which the softmax of
+    all slots is nearly uniform. As in neural Turing machines, from which the heads come (Graves, Wayne, Danihelka 2014,
+    arXiv:1410.5401), with `write_values` a head writes a separate vector, and with `key_strength` it learns how sharp
+    the softmax is.
     """
 
     def __init__(
@@ -60,7 +65,7 @@ class MemoryNetwork(nn.Module):
     ) -> None:
         super().__init__()
         self.n_labels = n_labels
-        # What was read before is an input too (section 3 of the paper).
+        # The previous reading is an input too (section 3 of the paper).
         self.controller = nn.LSTMCell(inputs + n_labels + HEADS * WIDTH, controller)
         self.keys = nn.Linear(controller, HEADS * WIDTH)
         self.gates = nn.Linear(controller, HEADS)
@@ -71,7 +76,7 @@ class MemoryNetwork(nn.Module):
             nn.init.constant_(self.strengths.bias, START_STRENGTH)
 
     def forward(self, points: Tensor, labels: Tensor) -> Tensor:
-        """Logits (N, T, n_labels) of streams: points (N, T, inputs), labels (N, T) int64, each told one step late."""
+        """Logits (N, T, n_labels) of streams: points (N, T, inputs), labels (N, T) int64, each shown one step late."""
         return self.run(points, labels)[1]
 
     def run(self, points: Tensor, labels: Tensor) -> tuple[State, Tensor]:
@@ -90,10 +95,10 @@ class MemoryNetwork(nn.Module):
         return State(nothing, nothing, points.new_zeros(len(points), HEADS * WIDTH), empty_memory(len(points), points))
 
     def step(self, state: State, image: Tensor, told: Tensor) -> tuple[State, Tensor]:
-        """One step: image (N, inputs), the label before it told (N, n_labels), zeros for none; logits (N, n_labels)."""
+        """One step: image (N, inputs); told (N, n_labels), the previous label, zeros for none; logits (N, n_labels)."""
         hidden, cell = self.controller(torch.cat([image, told, state.found], 1), (state.hidden, state.cell))
         keys = self.keys(hidden).tanh().reshape(len(image), HEADS, WIDTH)
-        # In the paper the key is what is written, and what is looked for (eq. 2 and 7).
+        # In the paper the key is both written and searched for (eq. 2 and 7).
         values = keys if self.values is None else self.values(hidden).tanh().reshape(keys.shape)
         strengths = None if self.strengths is None else 1 + softplus(self.strengths(hidden))
         memory = write(state.memory, values, self.gates(hidden).sigmoid())
@@ -103,13 +108,13 @@ class MemoryNetwork(nn.Module):
 
 
 class Mann(Method):
-    """Learns to name what it has seen once: trained on streams of n_way classes, their images in any order.
+    """Memory-augmented network, trained on streams of n_way classes whose images come in random order.
 
-    An episode is a stream too: the support, one image of each class in turn, then a query, which is asked of the memory
-    as the support left it, so that queries do not know each other. It knows n_way labels: no episode may have more
-    classes. With `standardize` each number of a point has mean 0 and variance 1, which the controller's gates are made
-    for: by the batch while it trains, by the training's running statistics afterwards. `write_values` and
-    `key_strength`: of `MemoryNetwork`.
+    An episode is a stream too: the support, one image of each class in turn, then one query. Every query starts from
+    the memory after the support, so that queries do not influence each other. The network has n_way labels: no episode
+    may have more classes. With `standardize` each dimension of a point is scaled to mean 0 and variance 1, which suits
+    the controller's gates: by the statistics of the batch in training, by the running statistics afterwards.
+    `write_values` and `key_strength` are passed to `MemoryNetwork`.
     """
 
     def __init__(
@@ -143,7 +148,7 @@ class Mann(Method):
         return torch.cat(parts, 1)[..., :n_way]
 
     def loss(self, pixels: Tensor, labels: Tensor, generator: torch.Generator) -> Terms:
-        """Mean cross-entropy over every step of the streams that a batch makes, P / n_way of them."""
+        """Mean cross-entropy over every step of the P / n_way streams of a batch."""
         points, named = shuffled(by_class(self.embed(pixels), labels, self.n_way), generator)
         return Terms(stream_loss(self.network(points, named), named), None)
 
@@ -158,8 +163,10 @@ class Mann(Method):
 
 
 def shuffled(classes: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
-    """Classes (E, n_way, K, D) as streams (E, n_way * K, D) in random order, and the labels (E, n_way * K) that each
-    stream's classes bear, drawn at random too."""
+    """Turn classes (E, n_way, K, D) into streams (E, n_way * K, D) in random order.
+
+    Also returns their labels (E, n_way * K), assigned to the classes of each stream at random.
+    """
     episodes, n_way, images, dim = classes.shape
     names = torch.rand(episodes, n_way, generator=generator).argsort(1).repeat_interleave(images, 1)
     order = torch.rand(episodes, n_way * images, generator=generator).argsort(1)
@@ -171,8 +178,8 @@ def shuffled(classes: Tensor, generator: torch.Generator) -> tuple[Tensor, Tenso
 def stream_accuracies(method: Mann, points: Points, episodes: EpisodeSet) -> list[float]:
     """Accuracy on the 1st, 2nd ... INSTANCES-th image that a stream shows of a class (figure 2 and table 1).
 
-    Each episode is a stream of the first INSTANCES images of its classes, or of all where it has fewer, in an order
-    and with labels that are the same whenever this is asked.
+    Each episode is a stream of the first INSTANCES images of its classes, or of all if there are fewer. Order and
+    labels are drawn from a fixed seed.
     """
     images = np.concatenate([episodes.support, episodes.query], 2)[:, :, :INSTANCES]
     generator = torch.Generator().manual_seed(0)
@@ -192,13 +199,13 @@ def stream_loss(logits: Tensor, labels: Tensor) -> Tensor:
 
 
 def instance_accuracies(logits: Tensor, labels: Tensor, instances: int) -> Tensor:
-    """Accuracy on the 1st, 2nd ... image of a class that a stream shows: (instances,); NaN where no stream has one."""
+    """Accuracy on the 1st, 2nd ... image of a class in a stream: (instances,); NaN if no stream has one."""
     right = logits.argmax(-1) == labels
     shown = one_hot(labels, logits.shape[-1]).cumsum(1).gather(2, labels[..., None])[..., 0]
     return torch.stack([right[shown == place].double().mean() for place in range(1, instances + 1)])
 
 
 def _in_turn(labels: Tensor) -> Tensor:
-    """An order in which every class shows its first image before any shows its second."""
+    """An order in which the first image of every class comes before the second image of any class."""
     shown = one_hot(labels).cumsum(0).gather(1, labels[:, None])[:, 0]
     return (shown * (labels.max() + 1) + labels).argsort()

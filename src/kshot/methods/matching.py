@@ -10,13 +10,13 @@ from kshot.nets.embedding import Embedding
 
 
 class Matching(Method):
-    """Attention over the support by cosine; with `full_context`, embeddings that know the whole support.
+    """Attention over the support by cosine; with `full_context`, embeddings that depend on the whole support.
 
     Full-context embeddings (appendix A of the paper): a bidirectional LSTM over the support, and for each query an LSTM
-    that reads the support `steps` times by attention. The order in which the support is read is that of its labels.
+    that reads the support `steps` times by attention. The support is read in the order of its labels.
 
-    The paper's softmax is over the cosines as they are, which can hardly prefer one class among many: with 60 of them
-    the right one's share is at most 11 %. With `learn_temperature` they are scaled by a parameter, 10 at first.
+    The paper's softmax is over unscaled cosines and is therefore nearly uniform over many classes: with 60 classes the
+    right one's share is at most 11 %. With `learn_temperature` a parameter, initially 10, scales the cosines.
     """
 
     def __init__(

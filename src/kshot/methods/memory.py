@@ -1,4 +1,4 @@
-"""The external memory of Santoro et al. 2016 (arXiv:1605.06065): written least recently used first, read by content."""
+"""The external memory of Santoro et al. 2016 (arXiv:1605.06065): least recently used writes, reads by content."""
 
 from typing import NamedTuple
 
@@ -11,9 +11,12 @@ SLOTS, WIDTH, HEADS, DECAY = 128, 40, 4, 0.99  # the paper's, section 4.1
 
 
 class Memory(NamedTuple):
-    """slots (N, M, W); usage (N, M); read (N, H, M), where each head read last; least (N, H, M), one place a head.
+    """State of the memory.
 
-    The heads' least used places differ from each other: what one writes is not written over by the next.
+    slots (N, M, W)
+    usage (N, M)
+    read (N, H, M)   where each head read last
+    least (N, H, M)  the least used slot of each head. They differ, so that no head overwrites what another wrote
     """
 
     slots: Tensor
@@ -23,17 +26,17 @@ class Memory(NamedTuple):
 
 
 def empty_memory(streams: int, like: Tensor) -> Memory:
-    """A memory that nothing was written to, of the dtype and device of `like`."""
+    """An empty memory with the dtype and device of `like`."""
     usage = like.new_zeros(streams, SLOTS)
-    # Small and not zero: a cosine with zeros has no direction to learn from.
+    # Small and not zero: the cosine with a zero vector has no gradient.
     slots = like.new_full((streams, SLOTS, WIDTH), 1e-6)
     return Memory(slots, usage, like.new_zeros(streams, HEADS, SLOTS), _least_used(usage))
 
 
 def write(memory: Memory, values: Tensor, gates: Tensor) -> Memory:
-    """Write each head's value to where it last read or to its least used place, as its gate says (eq. 7 and 8).
+    """Write each head's value to the slot it last read or to its least used slot, as its gate says (eq. 7 and 8).
 
-    values (N, H, W), gates (N, H) in [0, 1], 1 for where it last read. The least used places are emptied first.
+    values (N, H, W); gates (N, H) in [0, 1], 1 for the slot last read. The least used slots are emptied first.
     """
     weight = gates[..., None] * memory.read + (1 - gates[..., None]) * memory.least
     slots = memory.slots * (1 - memory.least.sum(1))[..., None]
@@ -42,9 +45,9 @@ def write(memory: Memory, values: Tensor, gates: Tensor) -> Memory:
 
 
 def read(memory: Memory, keys: Tensor, strengths: Tensor | None = None) -> tuple[Memory, Tensor]:
-    """What each head finds by cosine to its key (eq. 2 to 4): keys (N, H, W) to (N, H, W), and the use counted.
+    """Read by cosine to each head's key (eq. 2 to 4): keys (N, H, W) to readings (N, H, W), and the updated memory.
 
-    strengths (N, H), None for 1: what the cosines are multiplied by before the softmax (Graves et al. 2014, eq. 5).
+    strengths (N, H), None for 1: factors of the cosines before the softmax (Graves et al. 2014, eq. 5).
     """
     alike = cosine_similarity(keys, memory.slots)
     weight = (alike if strengths is None else alike * strengths[..., None]).softmax(-1)
@@ -53,6 +56,6 @@ def read(memory: Memory, keys: Tensor, strengths: Tensor | None = None) -> tuple
 
 
 def _least_used(usage: Tensor) -> Tensor:
-    """The HEADS least used places of each memory (eq. 6), one a head: (N, H, M). Ties go to the lower place."""
+    """The HEADS least used slots of each memory (eq. 6), one a head: (N, H, M). Ties go to the lower slot."""
     places = usage.detach().sort(dim=1, stable=True).indices[:, :HEADS]
     return one_hot(places, usage.shape[1]).to(usage.dtype)

@@ -1,4 +1,4 @@
-"""What every method is, and the episodes that a training batch is cut into."""
+"""The base class of all methods, and the training episodes of a batch."""
 
 from typing import NamedTuple
 
@@ -14,15 +14,15 @@ from kshot.params.train import Train
 
 
 class Method(nn.Module):
-    """An embedding with a way to answer episodes; the loss is the cross-entropy of the answers to training episodes.
+    """An embedding that predicts episodes; its loss is the cross-entropy of its predictions for training episodes.
 
-    n_way, k_shot: of the training episodes; a batch of P classes x K images makes P / n_way episodes, of each class's
-    images the first k_shot are support. `centre` (dim,) is the mean of the training images' embeddings, once trained.
+    n_way, k_shot: of the training episodes. A batch of P classes x K images makes P / n_way episodes; the first k_shot
+    images of each class are support. `centre` (dim,) is the mean embedding of the training images, set after training.
     """
 
     batch_norm = "eval"
-    has_space = True  # whether images have one embedding whatever the episode
-    training_only: tuple[str, ...] = ()  # the parts that answering does without: not saved with a model
+    has_space = True  # whether the embedding of an image is independent of the episode
+    training_only: tuple[str, ...] = ()  # parts that prediction does not need: not saved with a model
     centre: Tensor
 
     def __init__(self, embedding: Embedding, n_way: int, k_shot: int) -> None:
@@ -41,7 +41,7 @@ class Method(nn.Module):
         return points
 
     def prepare(self, train: Train, n_classes: int) -> None:
-        """Make the parts that training alone needs, on `n_classes` classes; a model that is only asked has none."""
+        """Make the parts that only training needs, for `n_classes` classes; a model that only predicts has none."""
 
     def forward(self, pixels: Tensor) -> Tensor:
         """As `embed`."""
@@ -50,18 +50,18 @@ class Method(nn.Module):
     def scores(self, support: Tensor, labels: Tensor, query: Tensor, n_way: int) -> Tensor:
         """Logits (E, Q, n_way) of embedded support (E, S, D), labels (S,) int64 in [0, n_way), query (E, Q, D).
 
-        By the nearest prototype, where a method does not know better.
+        The default is the nearest prototype.
         """
         return prototype_head(support, labels, query, n_way)
 
     def footprint(self, shots: int, queries: int, n_way: int) -> int:
-        """About how many numbers `scores` holds at a time for an episode of `shots` support images in all."""
+        """Estimate how many numbers `scores` holds at once for an episode with `shots` support images in all."""
         return 4 * (shots + queries) * self.dim + queries * (shots + n_way)
 
     def loss(self, pixels: Tensor, labels: Tensor, generator: torch.Generator) -> Terms:
         """Mean cross-entropy of a batch's episodes.
 
-        pixels (P * K, C, S, S); labels (P * K,) int64, K of each class one after another, numbers of training classes.
+        pixels (P * K, C, S, S); labels (P * K,) int64, indices of training classes, the K of one class together.
         """
         episodes = training_episodes(self.embed(pixels), labels, self.n_way, self.k_shot)
         logits = self.scores(episodes.support, episodes.support_labels, episodes.query, self.n_way)
@@ -92,7 +92,7 @@ def training_episodes(values: Tensor, labels: Tensor, n_way: int, k_shot: int) -
 
 
 def by_class(values: Tensor, labels: Tensor, n_way: int) -> Tensor:
-    """A batch (P * K, ...) as (E, n_way, K, ...), E = P // n_way."""
+    """Reshape a batch (P * K, ...) to (E, n_way, K, ...), E = P // n_way."""
     per_class = int((labels == labels[0]).sum())
     n_episodes = len(labels) // per_class // n_way
     return values[: n_episodes * n_way * per_class].reshape(n_episodes, n_way, per_class, *values.shape[1:])

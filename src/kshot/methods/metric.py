@@ -1,4 +1,4 @@
-"""Deep metric learning: the embedding trained by a loss on pairs, triplets or the whole batch, of `kshot.losses`."""
+"""Deep metric learning: trains the embedding with a loss of `kshot.losses` on pairs, triplets or the whole batch."""
 
 import torch
 from torch import Tensor
@@ -11,7 +11,7 @@ from kshot.params.train import Train
 
 
 class Metric(Method):
-    """Trained by an objective on the batch as it is, answered by the nearest prototype."""
+    """Trained with an objective on the whole batch; predicts by the nearest prototype."""
 
     training_only = ("objective",)
 
@@ -24,10 +24,10 @@ class Metric(Method):
         self.objective = Objective(settings, n_classes, self.embedding.dim, train.seed)
 
     def loss(self, pixels: Tensor, labels: Tensor, generator: torch.Generator) -> Terms:
-        """The objective's loss, and the share of pairs or triplets that still push; NaN where a point is no number."""
+        """The objective's loss and its active share of pairs or triplets; NaN if a point is not finite."""
         assert self.objective is not None, "prepare it first"
         points = self.embed(pixels)
         terms: Terms = self.objective(points, labels, generator)
-        # Mining would pass over points that are no numbers, as if they were far from everything.
+        # Mining would skip points that are not finite, as if they were far from everything.
         fine = points.detach().isfinite().all()
         return terms._replace(loss=torch.where(fine, terms.loss, torch.nan))

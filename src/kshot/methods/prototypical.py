@@ -9,14 +9,14 @@ from kshot.methods.method import Method
 from kshot.nets.embedding import Embedding
 from kshot.prototypes import prototypes
 
-COSINE_SCALE = 10.0  # where a learned scale of cosines begins: Gidaris and Komodakis 2018, arXiv:1804.09458
+COSINE_SCALE = 10.0  # initial value of a learned scale of cosines: Gidaris and Komodakis 2018, arXiv:1804.09458
 
 
 class Prototypical(Method):
     """Nearest class mean; a softmax over minus squared distances or over cosines, as `distance` says.
 
-    With `learn_temperature` the softmax's scale is a parameter, at first 1 for distances (the paper's) and 10 for
-    cosines, whose range is too small without.
+    With `learn_temperature` the softmax's scale is a parameter. It starts at 1 for distances, as in the paper, and at
+    10 for cosines, whose range is too small unscaled.
     """
 
     def __init__(

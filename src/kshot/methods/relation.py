@@ -9,21 +9,21 @@ from kshot.losses.terms import Terms
 from kshot.methods.method import Method, training_episodes
 from kshot.nets.embedding import Embedding
 
-WIDTH, HIDDEN = 64, 8  # of the relation module: the paper's
+WIDTH, HIDDEN = 64, 8  # of the relation module, as in the paper
 
 
 class Relation(Method):
-    """A learned comparison: the mean feature maps of a class and those of a query, through two more blocks.
+    """A learned comparison: two more blocks compare the mean feature maps of a class with those of a query.
 
-    The embedding is flat; `channels` (None: as the backbone says) is how many maps it holds, the rest of its width is
-    their square. The backbone conv4_maps leaves maps that are worth comparing. Scores are logits: their sigmoid is the
-    paper's relation score, which is regressed to 1 for the right class and 0 for others.
+    The embedding is flat: `channels` square maps (None: the backbone's number of maps). The backbone conv4_maps has
+    maps that are large enough to compare. Scores are logits: their sigmoid is the paper's relation score, which is
+    regressed to 1 for the right class and to 0 for others.
     """
 
     def __init__(self, embedding: Embedding, n_way: int, k_shot: int, channels: int | None = None) -> None:
         super().__init__(embedding, n_way, k_shot)
         if channels is None:
-            # A network without maps of its own ends in numbers: as many maps of one pixel.
+            # The output of a network without maps is treated as `dim` maps of one pixel.
             channels = int(getattr(embedding.backbone, "maps", embedding.dim))
         side = round((embedding.dim / channels) ** 0.5)
         if channels * side * side != embedding.dim:
@@ -38,7 +38,7 @@ class Relation(Method):
 
     def scores(self, support: Tensor, labels: Tensor, query: Tensor, n_way: int) -> Tensor:
         member = one_hot(labels, n_way).to(support.dtype)
-        # The paper sums over shots; the mean keeps unequal shots, and other shots than in training, alike.
+        # The paper sums over shots; the mean makes classes comparable whose shots differ, also from those in training.
         known = (member / member.sum(0)).T @ support
         episodes, queries, dim = query.shape
         pairs = torch.stack(

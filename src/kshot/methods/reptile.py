@@ -9,11 +9,11 @@ from kshot.methods.method import training_episodes
 
 
 class Reptile(Maml):
-    """Moves the weights towards what each episode adapts them to: MAML's adaptation without any derivative of it.
+    """Moves the weights towards the adapted weights of each episode: MAML's adaptation without its derivative.
 
-    The loss is half the squared distance between the weights and what they adapted to, the latter held still, so that
-    its gradient is Reptile's step and any optimiser takes it. All images of a training episode, support and query, are
-    adapted on; the classifier begins anew for each.
+    The loss is half the squared distance between the weights and the adapted weights, which are treated as constant, so
+    that its gradient is Reptile's step and any optimiser can take it. The weights adapt to all images of a training
+    episode, support and query; the classifier starts from scratch in each episode.
     """
 
     def loss(self, pixels: Tensor, labels: Tensor, generator: torch.Generator) -> Terms:

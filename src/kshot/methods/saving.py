@@ -1,4 +1,4 @@
-"""A trained method as a folder: the embedding's two files, and the method's own weights where it has any."""
+"""Saves a trained method in a folder: the embedding's two files, and the method's own weights if it has any."""
 
 from pathlib import Path
 from typing import Any
@@ -15,12 +15,12 @@ from kshot.nets.embedding import SETTINGS, WEIGHTS, Embedding, load_settings, sa
 from kshot.nets.embedding_settings import EmbeddingSettings
 
 OWN_WEIGHTS = "method.safetensors"
-# Of models that are older than methods.
+# The method of models saved before kshot had methods.
 METRIC: dict[str, Any] = {"name": "metric", "n_way": 2, "k_shot": 1, "arguments": {}}
 
 
 def save_method(method: Method, folder: Path) -> None:
-    """Write `method` into `folder`, but for what only training needs."""
+    """Write `method` into `folder`, without the parts that only training needs."""
     save_embedding(method.embedding, folder)
     left_out = ("embedding", *method.training_only)
     own = {key: value for key, value in method.state_dict().items() if key.split(".")[0] not in left_out}
@@ -28,9 +28,9 @@ def save_method(method: Method, folder: Path) -> None:
 
 
 def load_method(folder: Path, device: str | torch.device = "cpu", *, views: int = 1) -> Method:
-    """The method saved in `folder`, in evaluation mode, whose points are means over `views`.
+    """Load the method saved in `folder`, in evaluation mode; its points are means over `views`.
 
-    Raises CheckpointError where files miss or do not fit.
+    Raises CheckpointError if files are missing or do not fit.
     """
     try:
         settings = load_settings(folder)
@@ -51,7 +51,7 @@ def load_method(folder: Path, device: str | torch.device = "cpu", *, views: int 
 
 
 def require_plugins(folder: Path, settings: EmbeddingSettings) -> None:
-    """Raise CheckpointError where the code of a method or a backbone that a plug-in gave is not to be had here."""
+    """Raise CheckpointError if a plug-in that defines the method or the backbone is missing here."""
     names = {"backbones": settings.backbone, "methods": str((settings.method or METRIC)["name"])}
     for kind, given_by in settings.plugins.items():
         if plugins.find(kind, names[kind]) is None:

@@ -8,21 +8,21 @@ from kshot.losses.terms import Terms
 from kshot.methods.method import Method
 from kshot.nets.embedding import Embedding
 
-START_BIAS = 2.0  # about half of the mean weighted distance of new networks, so that both answers are given
+START_BIAS = 2.0  # about half of the mean weighted distance of untrained networks, so that both predictions occur
 
 
 class Siamese(Method):
     """A verifier of pairs: the logit that two images are of one class is a learned weighting of |x - y|.
 
-    The twins end in a sigmoid, as in the paper. A query is answered by the class with the highest mean odds that it is
-    the same as a support image: one image that is surely the same outweighs several that are not. With one shot that is
-    the paper's rule, which knows no more.
+    The twins end in a sigmoid, as in the paper. The prediction for a query is the class with the highest mean odds that
+    the query matches a support image: one certain match outweighs several mismatches. With one shot this is the paper's
+    rule, which covers only that case.
     """
 
     def __init__(self, embedding: Embedding, n_way: int, k_shot: int) -> None:
         super().__init__(embedding, n_way, k_shot)
         self.verifier = nn.Linear(embedding.dim, 1)
-        # From the start far means different: with weights of either sign most of training goes into turning them.
+        # All weights start negative, so that far means different: with random signs most of training corrects them.
         nn.init.constant_(self.verifier.weight, -(embedding.dim**-0.5))
         nn.init.constant_(self.verifier.bias, START_BIAS)
 
@@ -32,22 +32,22 @@ class Siamese(Method):
     def same(self, x: Tensor, y: Tensor) -> Tensor:
         """Logit that each row of `x` (..., N, D) and each of `y` (..., M, D) are of one class: (..., N, M)."""
         weight, bias = self.verifier.weight[0], self.verifier.bias
-        # Sum of w |x - y| = L1 of what is scaled by the positive weights, less L1 by the negative: no N x M x D
-        # differences are held.
+        # Sum of w |x - y| = L1 distance scaled by the positive weights, minus L1 distance scaled by the negative ones.
+        # This avoids storing N x M x D differences.
         alike, unlike = weight.relu(), (-weight).relu()
         return torch.cdist(x * alike, y * alike, p=1) - torch.cdist(x * unlike, y * unlike, p=1) + bias
 
     def scores(self, support: Tensor, labels: Tensor, query: Tensor, n_way: int) -> Tensor:
         logits = self.same(query, support)
         member = torch.nn.functional.one_hot(labels, n_way).to(logits.dtype)
-        # Odds as shares of each class's best, which no exponent can overflow.
+        # Odds relative to each class's best, so that no exponential overflows.
         best = logits.new_full((*logits.shape[:-1], n_way), -torch.inf)
         best = best.scatter_reduce(-1, labels.expand_as(logits), logits, "amax")
         shares = (logits - best[..., labels]).exp() @ (member / member.sum(0))
         return best + shares.log()
 
     def loss(self, pixels: Tensor, labels: Tensor, generator: torch.Generator) -> Terms:
-        """Binary cross-entropy over all pairs of the batch, same and different weighing the same in all."""
+        """Binary cross-entropy over all pairs of the batch; same and different pairs have equal total weight."""
         points = self.embed(pixels)
         logits = self.same(points, points)
         same = labels[:, None] == labels[None, :]

@@ -1,4 +1,4 @@
-"""The methods by name: made from params.yaml to be trained, or as a saved model describes itself to be asked."""
+"""The methods by name: built from params.yaml for training, or from a saved model's description for prediction."""
 
 import functools
 from collections.abc import Callable, Mapping
@@ -23,9 +23,9 @@ from kshot.params.train_sections import MethodChoice
 
 
 def describe(chosen: MethodChoice, classes: int) -> dict[str, Any]:
-    """What a model says of its method: {"name", "n_way", "k_shot", "arguments"}, all that builds it again.
+    """Description of a method saved with a model: {"name", "n_way", "k_shot", "arguments"}, enough to rebuild it.
 
-    `classes`: those of a batch.
+    `classes`: how many a batch has.
     """
     arguments = arguments_of(chosen.name, chosen.arguments)
     return {
@@ -37,7 +37,7 @@ def describe(chosen: MethodChoice, classes: int) -> dict[str, Any]:
 
 
 def build_method(described: Mapping[str, Any], embedding: Embedding) -> Method:
-    """The method that `describe` described, over `embedding`; `Method.prepare` makes what training needs besides."""
+    """Build a method over `embedding` from its description; `Method.prepare` adds the parts that training needs."""
     name = described["name"]
     plugin = plugins.find("methods", name, METHODS)
     make = plugins.load(plugin) if plugin else METHODS[name]
@@ -46,7 +46,7 @@ def build_method(described: Mapping[str, Any], embedding: Embedding) -> Method:
 
 
 def training_parameters(method: Method) -> list[nn.Parameter]:
-    """What learns in training alone, such as proxies and a classifier."""
+    """The parameters that are used only in training, such as proxies and a classifier."""
     named = method.named_parameters()
     return [value for name, value in named if name.split(".")[0] in method.training_only and value.requires_grad]
 

@@ -1,4 +1,4 @@
-"""Transfer baselines: a classifier of the training classes, cut off (Chen et al. 2019, arXiv:1904.04232)."""
+"""Transfer baselines: train a classifier of the training classes, then drop it (Chen et al. 2019, arXiv:1904.04232)."""
 
 from typing import Literal
 
@@ -15,10 +15,10 @@ from kshot.params.train import Train
 
 
 class Transfer(Method):
-    """The paper's Baseline, with a linear classifier, and Baseline++, with cosines to a weight of each class.
+    """The paper's Baseline, with a linear classifier, and Baseline++, with cosines to a weight vector of each class.
 
-    Answered by the nearest prototype, or by any head that is asked for: "cosine_classifier" and "logistic_regression"
-    fit one to the support, "simple_shot" is that of Wang et al. 2019.
+    Predicts by the nearest prototype, or by any chosen classifier: "cosine_classifier" and "logistic_regression" are
+    fitted to the support; "simple_shot" is the method of Wang et al. 2019.
     """
 
     training_only = ("classifier", "log_scale")

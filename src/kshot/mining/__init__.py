@@ -1,4 +1,4 @@
-"""Mining: which pairs, triplets and classes are worth training on."""
+"""Mining: selects the pairs, triplets and classes to train on."""
 
 from kshot.mining.counts import count_triplets
 from kshot.mining.offline import hardest_negatives, nearest_classes

@@ -1,8 +1,9 @@
 """All triplets of a batch that violate a margin, counted instead of listed: O(B² log K) time, O(B²) memory.
 
 The hinge `d(a,p) - d(a,n) + margin` is linear where it is active. Its sum over triplets is therefore a sum over
-distances, each times a whole number: how many active triplets it stands in, as the positive less as the negative. Those
-numbers follow from one look-up of each negative among the K sorted bounds of its anchor's positives.
+distances, each multiplied by an integer: the number of active triplets in which it is the positive distance, minus the
+number in which it is the negative one. These integers follow from one search for each negative among the K sorted
+bounds of its anchor's positives.
 """
 
 from typing import NamedTuple
@@ -12,9 +13,13 @@ from torch import Tensor
 
 
 class Counts(NamedTuple):
-    """multiplicity (B, B), whole numbers in the distances' dtype: of d(a, i) in the sum of the active hinges, positive
-    for positives and negative for negatives; active and valid (), float64: how many triplets violate, and how many
-    there are."""
+    """Counts of the triplets of a batch.
+
+    multiplicity  (B, B), integers in the distances' dtype: factor of d(a, i) in the sum of the active hinges, above
+                  zero for positives and below zero for negatives
+    active        (), float64: how many triplets violate the margin
+    valid         (), float64: how many triplets there are
+    """
 
     multiplicity: Tensor
     active: Tensor
@@ -22,7 +27,7 @@ class Counts(NamedTuple):
 
 
 def count_triplets(distances: Tensor, positive: Tensor, negative: Tensor, margin: float, semi_hard: bool) -> Counts:
-    """The triplets with d(a,n) < d(a,p) + margin; with `semi_hard` only those of them with d(a,p) < d(a,n).
+    """Count the triplets with d(a,n) < d(a,p) + margin; with `semi_hard` only those with d(a,p) < d(a,n) as well.
 
     distances (B, B) without gradients; positive, negative (B, B) bool, row = anchor. The sum of their hinges is
     `(multiplicity * distances).sum() + margin * active`.
@@ -32,12 +37,12 @@ def count_triplets(distances: Tensor, positive: Tensor, negative: Tensor, margin
     bounds = distances.gather(1, columns).masked_fill(~present, torch.inf)
     bounds, order = bounds.sort(dim=1)
     columns = columns.gather(1, order)
-    # For each negative, how many bounds lie at it or below, and so which positives it does not violate.
+    # For each negative, how many bounds are not above it: these are the positives whose margin it does not violate.
     cleared = torch.searchsorted(bounds + margin, distances, right=True)
     below = _cumulative(cleared, negative, bounds.shape[1])
     if semi_hard:
         passed = torch.searchsorted(bounds, distances)
-        # With a margin too small for the dtype a negative can clear the bound and not have passed the positive.
+        # If the margin is too small for the dtype, a negative can clear the bound without passing the positive.
         of_negative = (passed - cleared).clamp_min(0)
         of_positive = (below - _cumulative(passed, negative, bounds.shape[1])).clamp_min(0)
     else:
@@ -50,13 +55,13 @@ def count_triplets(distances: Tensor, positive: Tensor, negative: Tensor, margin
 
 
 def _positives(positive: Tensor, most: int) -> tuple[Tensor, Tensor]:
-    """The columns of each row's positives, (B, most), and which of them are real."""
+    """The columns of each row's positives, (B, most), and a mask of those that are real rather than padding."""
     found = positive.to(torch.uint8).topk(most, dim=1)
     return found.indices, found.values.bool()
 
 
 def _cumulative(place: Tensor, negative: Tensor, most: int) -> Tensor:
-    """For each of a row's `most` bounds, how many negatives have a place not above its own: (B, most) int64."""
+    """For each of a row's `most` bounds, the number of negatives with `place` at most its index: (B, most) int64."""
     histogram = torch.zeros(len(place), most + 1, dtype=torch.int64, device=place.device)
     histogram.scatter_add_(1, place, negative.to(torch.int64))
     return histogram.cumsum(1)[:, :most]

@@ -1,4 +1,4 @@
-"""Mining over a whole embedded set, block by block: hardest negatives of each image, nearest classes of each class."""
+"""Mining over a whole embedded set, in blocks: hardest negatives of each image, nearest classes of each class."""
 
 from collections.abc import Iterator
 from typing import NamedTuple
@@ -10,7 +10,11 @@ from kshot.distances import squared_euclidean
 
 
 class HardNegatives(NamedTuple):
-    """indices (M, k) int64: each image's nearest images of other classes, nearest first; squared (M, k): how far."""
+    """The hardest negatives of each image, nearest first.
+
+    indices (M, k)  int64, the nearest images of other classes
+    squared (M, k)  their squared distances
+    """
 
     indices: Tensor
     squared: Tensor
@@ -19,8 +23,8 @@ class HardNegatives(NamedTuple):
 def hardest_negatives(points: Tensor, labels: Tensor, k: int, block: int = 1024) -> HardNegatives:
     """The k nearest images of other classes, by squared Euclidean distance, for every image.
 
-    points (M, D) floating and finite; labels (M,) integer. Exact, in O(block x M) memory. Raises ValueError where an
-    image has fewer than k negatives.
+    points (M, D) floating and finite; labels (M,) integer. Exact, in O(block x M) memory. Raises ValueError if an image
+    has fewer than k negatives.
     """
     most = len(labels) - int(labels.unique(return_counts=True)[1].max()) if len(labels) else 0  # type: ignore[no-untyped-call]
     if not 1 <= k <= most:
@@ -33,12 +37,12 @@ def hardest_negatives(points: Tensor, labels: Tensor, k: int, block: int = 1024)
 
 
 def nearest_classes(points: Tensor, labels: Tensor, k: int, block: int = 1024) -> Tensor:
-    """For every class the k others whose hardest negatives are nearest, nearest first; ties go to the lower class.
+    """The k nearest other classes of every class, nearest first; ties go to the lower class.
 
-    Two classes are as far apart as their two nearest images. This is what hard-class batches are drawn from (Sohn
-    2016, "Improved deep metric learning with multi-class N-pair loss objective", hard negative class mining, draws
-    classes that are confused together). points (M, D) floating; labels (M,) int64, every class in [0, C) present.
-    Returns (C, k) int64. Raises ValueError for a class without an image or k outside [1, C).
+    The distance between two classes is that between their two nearest images. Hard-class batches are drawn from these
+    classes (Sohn 2016, "Improved deep metric learning with multi-class N-pair loss objective", hard negative class
+    mining, puts classes that are confused into one batch). points (M, D) floating; labels (M,) int64, every class in
+    [0, C) present. Returns (C, k) int64. Raises ValueError for a class without an image or k outside [1, C).
     """
     counts = labels.bincount()
     absent = (counts == 0).nonzero().flatten().tolist()
@@ -46,7 +50,7 @@ def nearest_classes(points: Tensor, labels: Tensor, k: int, block: int = 1024) -
         raise ValueError(f"classes {absent[:5]} have no image; every class from 0 to {len(counts) - 1} needs one")
     if not 1 <= k < len(counts):
         raise ValueError(f"k is {k} of {len(counts)} classes; needs at least 1 and fewer than there are classes")
-    # Each class as a row of its images, the first one again where it has fewer than the largest: minima stay the same.
+    # Each class is a row of its images; smaller classes repeat their first image, which leaves the minima unchanged.
     place = labels.argsort(stable=True)
     step = torch.arange(int(counts.max()), device=labels.device)
     members = place[(counts.cumsum(0) - counts)[:, None] + torch.where(step < counts[:, None], step, 0)]

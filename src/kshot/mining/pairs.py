@@ -1,7 +1,7 @@
-"""Which pairs of a batch a loss looks at. Every anchor takes as many negatives as it has positives, but for all pairs.
+"""Selects the pairs of a batch for a loss. Except in `all_pairs`, every anchor gets as many negatives as positives.
 
-Each function takes distances (B, B), without gradients, the masks `positive` and `negative` (B, B) bool, row = anchor,
-and a generator on the CPU for what is drawn; it returns the pairs as two masks of the same kind.
+Each function takes distances (B, B) without gradients, the masks `positive` and `negative` (B, B) bool, row = anchor,
+and a generator on the CPU for random choices. It returns the pairs as two masks of the same form.
 """
 
 import math
@@ -21,23 +21,22 @@ def all_pairs(distances: Tensor, positive: Tensor, negative: Tensor, generator: 
 
 
 def random_pairs(distances: Tensor, positive: Tensor, negative: Tensor, generator: torch.Generator | None) -> Relations:
-    """Every positive, and as many negatives of the same anchor at random (Hadsell et al. 2006; Koch et al. 2015)."""
+    """Every positive, and equally many random negatives of the same anchor (Hadsell et al. 2006; Koch et al. 2015)."""
     order = torch.rand(distances.shape, generator=generator).to(distances.device)
     return Relations(positive, _smallest(order, negative, positive.sum(1)))
 
 
 def hard_pairs(distances: Tensor, positive: Tensor, negative: Tensor, generator: torch.Generator | None) -> Relations:
-    """Every positive, and as many of the anchor's nearest negatives (Simo-Serra et al. 2015, arXiv:1412.6537)."""
+    """Every positive, and equally many of the anchor's nearest negatives (Simo-Serra et al. 2015, arXiv:1412.6537)."""
     return Relations(positive, _smallest(distances, negative, positive.sum(1)))
 
 
 def semi_hard_pairs(
     distances: Tensor, positive: Tensor, negative: Tensor, generator: torch.Generator | None
 ) -> Relations:
-    """Every positive, and as many of the nearest negatives that lie beyond the anchor's farthest positive.
+    """Every positive, and equally many of the nearest negatives beyond the anchor's farthest positive.
 
-    The pairwise counterpart of Schroff et al. 2015, section 3.2: negatives that are too near to be told from a wrong
-    label are left alone.
+    The pairwise counterpart of Schroff et al. 2015, section 3.2: skips negatives so near that they may be mislabelled.
     """
     farthest = distances.masked_fill(~positive, -math.inf).amax(1, keepdim=True)
     return Relations(positive, _smallest(distances, negative & (distances > farthest), positive.sum(1)))
@@ -52,7 +51,7 @@ PAIR_MININGS: dict[str, Miner] = {
 
 
 def _smallest(values: Tensor, mask: Tensor, counts: Tensor) -> Tensor:
-    """A mask of the `counts[i]` smallest values of row i among those that `mask` allows."""
+    """A mask of the `counts[i]` smallest values of row i among the entries in `mask`."""
     most = min(int(counts.max()), values.shape[1]) if len(values) else 0
     found = values.masked_fill(~mask, math.inf).topk(most, dim=1, largest=False).indices
     wanted = torch.arange(most, device=values.device)[None, :] < counts[:, None]

@@ -1,4 +1,4 @@
-"""Who is whose positive and negative in a batch."""
+"""The positives and negatives of each image in a batch."""
 
 from typing import NamedTuple
 
@@ -6,13 +6,13 @@ from torch import Tensor
 
 
 class Relations(NamedTuple):
-    """positive and negative, each (B, B) bool, row = anchor; nobody is its own positive."""
+    """Masks positive and negative, each (B, B) bool, row = anchor; no image is its own positive."""
 
     positive: Tensor
     negative: Tensor
 
 
 def relations(labels: Tensor) -> Relations:
-    """labels (B,) integer."""
+    """Compare all labels (B,) integer."""
     same = labels[:, None] == labels[None, :]
     return Relations(same.clone().fill_diagonal_(False), ~same)

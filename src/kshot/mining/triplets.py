@@ -1,8 +1,8 @@
-"""Which triplets of a batch a loss looks at, where they are few enough to be listed.
+"""Selects the triplets of a batch for a loss, where they are few enough to be listed.
 
-Each function takes distances (B, B), without gradients, the masks `positive` and `negative` (B, B) bool, row = anchor,
-and a generator on the CPU for what is drawn; it returns the triplets' anchors, positives and negatives. Ties go to the
-lower index. All triplets and all semi-hard ones are not listed but counted: `kshot.mining.counts`.
+Each function takes distances (B, B) without gradients, the masks `positive` and `negative` (B, B) bool, row = anchor,
+and a generator on the CPU for random choices. It returns the triplets' anchors, positives and negatives. Ties go to the
+lower index. `kshot.mining.counts` counts all triplets and all semi-hard ones instead of listing them.
 """
 
 import math
@@ -25,22 +25,22 @@ Miner = Callable[[Tensor, Tensor, Tensor, torch.Generator | None], Triplets]
 
 
 def batch_hard(distances: Tensor, positive: Tensor, negative: Tensor, generator: torch.Generator | None) -> Triplets:
-    """One an anchor: its farthest positive and its nearest negative (Hermans et al. 2017, arXiv:1703.07737, eq. 5)."""
+    """For each anchor, its farthest positive and nearest negative (Hermans et al. 2017, arXiv:1703.07737, eq. 5)."""
     return _of_anchors(_farthest(distances, positive), _nearest(distances, negative))
 
 
 def easy_positive(distances: Tensor, positive: Tensor, negative: Tensor, generator: torch.Generator | None) -> Triplets:
-    """One an anchor: its nearest positive and its nearest negative (Xuan et al. 2020, arXiv:1904.04370)."""
+    """For each anchor, its nearest positive and nearest negative (Xuan et al. 2020, arXiv:1904.04370)."""
     return _of_anchors(_nearest(distances, positive), _nearest(distances, negative))
 
 
 def semi_hard_nearest(
     distances: Tensor, positive: Tensor, negative: Tensor, generator: torch.Generator | None
 ) -> Triplets:
-    """One a positive pair: the nearest negative beyond the positive, the farthest of all where none is beyond.
+    """For each positive pair, the nearest negative beyond the positive, or the farthest of all if none is beyond.
 
-    This is what TensorFlow's and many others' code calls semi-hard; Schroff et al. 2015, section 3.2, take every
-    negative between the positive and the margin (`semi_hard`).
+    TensorFlow and many other libraries call this semi-hard. Schroff et al. 2015, section 3.2, use every negative
+    between the positive and the margin (`semi_hard`).
     """
     anchor, near = _pairs_with_negatives(positive, negative)
     ordered, index = distances.masked_fill(~negative, math.inf).sort(dim=1, stable=True)
@@ -52,18 +52,18 @@ def semi_hard_nearest(
 def random_triplets(
     distances: Tensor, positive: Tensor, negative: Tensor, generator: torch.Generator | None
 ) -> Triplets:
-    """One a positive pair: a negative at random, each as likely."""
+    """For each positive pair, a negative drawn uniformly."""
     return _drawn(positive, negative, negative.double(), generator)
 
 
 def distance_weighted(
     distances: Tensor, positive: Tensor, negative: Tensor, generator: torch.Generator | None, dim: int = 128
 ) -> Triplets:
-    """One a positive pair: a negative drawn so that all distances are as likely (Wu et al. 2017, arXiv:1706.07567).
+    """For each positive pair, a negative drawn so that all distances are equally likely (Wu et al. 2017).
 
-    distances are Euclidean between unit vectors of `dim` dimensions. Weights are one over the density of distances on
-    the sphere (eq. 3), distances below 0.5 counted as 0.5 and negatives beyond 1.4, which push nobody, left out, both
-    as in section 4; an anchor with nothing nearer than 1.4 draws among all of its negatives alike.
+    arXiv:1706.07567. distances are Euclidean between unit vectors of `dim` dimensions. Weights are the inverse density
+    of distances on the sphere (eq. 3). As in section 4, distances below 0.5 count as 0.5, and negatives beyond 1.4,
+    which contribute no loss, are left out. An anchor with no negative nearer than 1.4 draws uniformly among all.
     """
     near = distances.double().clamp(0.5, 1.99)
     log_density = (dim - 2) * near.log() + (dim - 3) / 2 * (1 - near.square() / 4).log()
@@ -84,11 +84,11 @@ TRIPLET_MININGS: dict[str, Miner] = {
 }
 
 
-EXTREMES = ("batch_hard", "easy_positive")  # those that only ask which is nearest and which farthest
+EXTREMES = ("batch_hard", "easy_positive")  # need only the nearest and the farthest
 
 
 def _nearest(distances: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
-    """Which column of each row is the nearest that `mask` allows, and whether it allows one."""
+    """The column of the nearest entry of each row in `mask`, and whether there is one."""
     value, place = torch.where(mask, distances, math.inf).min(1)
     return place, value < math.inf
 
@@ -109,13 +109,13 @@ def _pairs_with_negatives(positive: Tensor, negative: Tensor) -> tuple[Tensor, T
 
 
 def _drawn(positive: Tensor, negative: Tensor, weight: Tensor, generator: torch.Generator | None) -> Triplets:
-    """A negative for each positive pair, by inversion: a uniform number among the running sums of the weights."""
+    """Draw a negative for each positive pair by inversion: a uniform number among the running sums of the weights."""
     anchor, near = _pairs_with_negatives(positive, negative)
-    # On the CPU, where the numbers are drawn: running sums on a GPU are not the same twice.
+    # On the CPU, where the numbers are drawn: running sums on a GPU are not reproducible.
     weight, of = weight.cpu(), anchor.cpu()
     sums = weight.cumsum(1)[of]
     point = torch.rand(len(of), 1, dtype=torch.float64, generator=generator) * sums[:, -1:]
     drawn = torch.searchsorted(sums, point, right=True)[:, 0]
-    # Rounding may put a point on the very end, behind the last weight that is not zero.
+    # Rounding may put a number at the very end, after the last nonzero weight.
     last = weight.shape[1] - 1 - (weight > 0).flip(1).byte().argmax(1)
     return Triplets(anchor, near, drawn.minimum(last[of]).to(anchor.device))

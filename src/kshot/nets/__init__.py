@@ -1,1 +1,1 @@
-"""Backbones and the embedding, their pretrained weights, and the device and memory that they work in."""
+"""Backbones and the embedding, their pretrained weights, and the device and memory that they use."""

@@ -1,4 +1,4 @@
-"""How much of a backbone learns: all of it, low-rank changes, nothing."""
+"""Chooses the trainable part of a backbone: all of it, low-rank changes, or nothing."""
 
 from typing import Any
 
@@ -9,9 +9,9 @@ from kshot.params.train_sections import Lora, Network
 
 
 def adapt(embedding: Embedding, network: Network, lora: Lora, *, gradient_checkpointing: bool) -> str:
-    """Let learn of the backbone what `network.adaptation` says; returns in words what does.
+    """Make the part of the backbone trainable that `network.adaptation` names; returns a description of it.
 
-    Raises ParamsError for a backbone that cannot learn that way.
+    Raises ParamsError for a backbone that cannot be adapted that way.
     """
     backbone: Any = embedding.backbone
     if gradient_checkpointing:

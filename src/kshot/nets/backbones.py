@@ -12,14 +12,14 @@ from kshot.nets.plugin_backbone import create_plugin_backbone
 from kshot.nets.pretrained import load_weights
 from kshot.params.backbones import NETWORKS, backbone_plugin
 
-PLAIN = "bilinear"  # how pixels are resized for a network that nobody says more of
+PLAIN = "bilinear"  # interpolation for a network whose own is unknown
 
 
 @dataclass(frozen=True)
 class Start:
-    """Where a backbone's weights come from: timm's hub, or the local file `checkpoint`; random where from neither.
+    """Where a backbone's weights come from: timm's hub, the local file `checkpoint`, or random initialisation.
 
-    pickle: whether the checkpoint may be other than .safetensors.
+    pickle: whether the checkpoint may be a file other than .safetensors.
     """
 
     pretrained: bool = False
@@ -32,7 +32,7 @@ RANDOM = Start()
 
 @dataclass(frozen=True)
 class Input:
-    """What a network gets: squares of `size` pixels, resized by "bilinear" or "bicubic" where images are not."""
+    """The input of a network: squares of `size` pixels; other images are resized by "bilinear" or "bicubic"."""
 
     size: int
     interpolation: str = PLAIN
@@ -41,11 +41,11 @@ class Input:
 def create_backbone(
     name: str, *, channels: int, size: int, features: Sequence[str] = (), start: Start = RANDOM
 ) -> nn.Module:
-    """The network `name`: (N, channels, size, size) floating to (N, num_features), its attribute.
+    """Create the network `name`: (N, channels, size, size) floating to (N, num_features), its attribute.
 
-    With `features`, stages of a timm model, their mean maps one after another are what it ends in. Its attribute
-    `notes` tells in words what had to be changed to fit. Raises ParamsError for a name or a stage that is unknown and
-    for images too small, CheckpointError for weights that cannot be had or do not fit.
+    With `features`, stages of a timm model, its output is the concatenation of their mean maps. Its attribute `notes`
+    describes what was changed to make the weights fit. Raises ParamsError for an unknown name or stage and for images
+    too small, CheckpointError for weights that are not available or do not fit.
     """
     notes: list[str] = []
     plugin = backbone_plugin(name)
@@ -61,7 +61,7 @@ def create_backbone(
         network = create_plugin_backbone(*plugin, channels, size) if plugin else create_network(name, channels, size)
     else:
         from kshot.nets.timm_models import (
-            create_timm_model,  # here, because timm takes seconds and conv4 needs none of it
+            create_timm_model,  # imported here: timm takes seconds, and conv4 does not need it
         )
 
         network = create_timm_model(name, channels=channels, size=size, pretrained=start.pretrained)
@@ -78,8 +78,11 @@ def create_backbone(
 
 
 def input_of(name: str, *, packed: int, wanted: int | None, trained: bool) -> Input:
-    """What the network `name` is to get: `wanted` pixels, else those that its published weights were trained with
-    where it is `trained`, else the `packed` ones."""
+    """The input of the network `name`.
+
+    Its size is `wanted` if given; else, if `trained`, the size that its published weights were trained with; else the
+    `packed` size.
+    """
     if name in NETWORKS or backbone_plugin(name):
         return Input(wanted or packed)
     from kshot.nets.timm_models import native_input
@@ -89,7 +92,7 @@ def input_of(name: str, *, packed: int, wanted: int | None, trained: bool) -> In
 
 
 def pixel_statistics(network: nn.Module, channels: int) -> tuple[list[float], list[float]]:
-    """Mean and standard deviation, of pixels in [0, 1], that `network` was made for; (0, 1) a channel for its own."""
+    """Per-channel mean and std that `network` expects of pixels in [0, 1]; (0, 1) for kshot's own networks."""
     config: Mapping[str, tuple[float, ...]] = getattr(network, "pretrained_cfg", None) or {}
     mean, std = config.get("mean", (0.0,)), config.get("std", (1.0,))
     if len(mean) == channels:
@@ -98,7 +101,7 @@ def pixel_statistics(network: nn.Module, channels: int) -> tuple[list[float], li
 
 
 def parameter_count(network: nn.Module) -> int:
-    """How many numbers `network` learns."""
+    """The number of parameters of `network`."""
     return sum(parameter.numel() for parameter in network.parameters() if parameter.requires_grad)
 
 

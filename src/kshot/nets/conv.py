@@ -1,4 +1,4 @@
-"""The field's own small networks, made of nothing that is published: Conv-4 of some kinds and ResNet-12."""
+"""The small networks of the few-shot literature, without published weights: variants of Conv-4, and ResNet-12."""
 
 import itertools
 
@@ -10,15 +10,15 @@ CONV4, CONV4_WIDE, CONV4_MAPS, CONV4_STRIDED = "conv4", "conv4_wide", "conv4_map
 RESNET12 = {"resnet12": (64, 160, 320, 640), "resnet12_narrow": (32, 64, 128, 256)}  # widths of the four blocks
 CONV4_WIDTHS = {
     CONV4_WIDE: (64, 64, 128, 128),  # C128F of Gidaris and Komodakis 2018, arXiv:1804.09458
-    CONV4_STRIDED: (64, 128, 128, 256),  # the stride pays for most of it
+    CONV4_STRIDED: (64, 128, 128, 256),  # the stride saves most of the cost of the width
 }
 
 
 def create_network(name: str, channels: int, size: int) -> nn.Module:
-    """The network `name` of NETWORKS: (N, channels, size, size) floating to (N, num_features), its attribute."""
+    """Create the network `name` of NETWORKS: (N, channels, size, size) floating to (N, num_features), its attribute."""
     if name in RESNET12:
         return resnet12(channels, size, RESNET12[name])
-    # Two pools leave the maps that a relation network compares: Sung et al. 2018, figure 2.
+    # With two pools the maps stay large enough for a relation network to compare: Sung et al. 2018, figure 2.
     widths = CONV4_WIDTHS.get(name, (64, 64, 64, 64))
     return conv4(channels, size, widths, pools=2 if name == CONV4_MAPS else 4, strided=name == CONV4_STRIDED)
 
@@ -33,10 +33,10 @@ def conv4(
 ) -> nn.Module:
     """Four blocks of 3x3 convolution, batch norm, ReLU, 2x2 max pooling (Vinyals et al. 2016, arXiv:1606.04080).
 
-    Only the first `pools` blocks pool. With `strided` the first is a 5x5 convolution of stride 2 in place of a 3x3 one
-    and a pool: maps of the image's own size are never made. (N, channels, size, size) to (N, widths[-1] * side²), the
-    last maps one after another: side is size // 2^pools, size rounded up to an even number before if strided. Size at
-    least 16.
+    Only the first `pools` blocks pool. With `strided` the first block has a 5x5 convolution of stride 2 instead of a
+    3x3 one and a pool, which avoids maps of the image's full size. Maps (N, channels, size, size) to
+    (N, widths[-1] * side²), the flattened last maps: side is size // 2^pools, where an odd size is first rounded up if
+    strided. Size at least 16.
     """
     if size < 16:
         raise ParamsError(f"params.yaml: ingest.size is {size}; conv4 halves four times and needs at least 16 pixels")
@@ -45,7 +45,7 @@ def conv4(
         halves = strided and block == 0
         first = nn.Conv2d(inputs, width, 5, 2, padding=2) if halves else nn.Conv2d(inputs, width, 3, padding=1)
         blocks += [first, nn.BatchNorm2d(width), nn.ReLU(inplace=True)]
-        # Nothing in a pool's place: one kind's weights then fit the other.
+        # Identity in place of a pool, so that the weights of one variant fit the other.
         blocks.append(nn.MaxPool2d(2) if block < pools and not halves else nn.Identity())
     network = nn.Sequential(*blocks, nn.Flatten())
     network.num_features = widths[-1] * ((size + (size % 2 if strided else 0)) // 2**pools) ** 2
@@ -54,7 +54,7 @@ def conv4(
 
 
 class ResidualBlock(nn.Module):
-    """Three 3x3 convolutions beside a 1x1 one, then 2x2 max pooling where there is anything left to pool."""
+    """Three 3x3 convolutions with a 1x1 shortcut, then 2x2 max pooling if the maps are large enough."""
 
     def __init__(self, inputs: int, width: int, *, pool: bool) -> None:
         super().__init__()
@@ -67,15 +67,15 @@ class ResidualBlock(nn.Module):
         self.end = nn.Sequential(_leaky(), nn.MaxPool2d(2) if pool else nn.Identity())
 
     def forward(self, maps: Tensor) -> Tensor:
-        """(N, inputs, H, W) to (N, width, H // 2, W // 2)."""
+        """Map (N, inputs, H, W) to (N, width, H // 2, W // 2)."""
         ended: Tensor = self.end(self.deep(maps) + self.short(maps))
         return ended
 
 
 def resnet12(channels: int, size: int, widths: tuple[int, ...] = RESNET12["resnet12"]) -> nn.Module:
-    """The residual network of the field, four blocks of three convolutions (Lee et al. 2019, arXiv:1904.03758).
+    """ResNet-12: four residual blocks of three convolutions (Lee et al. 2019, arXiv:1904.03758).
 
-    (N, channels, size, size) to (N, widths[-1]), the mean of the last maps. Without the dropout of the paper.
+    Maps (N, channels, size, size) to (N, widths[-1]), the mean of the last maps. Without the dropout of the paper.
     """
     inputs = (channels, *widths[:-1])
     blocks = [

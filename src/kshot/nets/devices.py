@@ -1,4 +1,4 @@
-"""Where the work is done: CPU, CUDA or MPS."""
+"""Chooses the device: CPU, CUDA or MPS."""
 
 import torch
 
@@ -6,7 +6,7 @@ from kshot.errors import ParamsError
 
 
 def choose_device(name: str) -> torch.device:
-    """The device that `name` (auto, cpu, cuda, mps) means here. Raises ParamsError where there is none."""
+    """The device that `name` (auto, cpu, cuda, mps) means on this machine. Raises ParamsError if it has none."""
     here = present()
     if name == "auto":
         name = here[0]
@@ -16,11 +16,11 @@ def choose_device(name: str) -> torch.device:
 
 
 def chosen_or_best(name: str) -> torch.device:
-    """As `choose_device`, and the fastest device of this machine where it has none that `name` means."""
+    """As `choose_device`, but the fastest device of this machine if it does not have the one that `name` means."""
     return choose_device(name if name in present() else "auto")
 
 
 def present() -> list[str]:
-    """The kinds of device that this machine has, the fastest first."""
+    """The kinds of device of this machine, fastest first."""
     found = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
     return [kind for kind, here in found.items() if here]

@@ -1,4 +1,4 @@
-"""The embedding: pixels in, points of the metric space out; what kshot trains, registers and serves."""
+"""The embedding: a network from pixels to points of the metric space. kshot trains, registers and serves it."""
 
 import json
 from collections.abc import Callable, Iterator
@@ -25,10 +25,10 @@ WEIGHTS, SETTINGS, ADAPTER = "embedding.safetensors", "embedding.json", "adapter
 
 
 class Embedding(nn.Module):
-    """A backbone between what fits pixels to it and, as settings ask, a projection, principal axes and unit length.
+    """A backbone with input resizing and, depending on its settings, projection, principal axes and unit length.
 
-    views: of `kshot.nets.shifted_views`, over which a point is the mean. A backbone that does not learn in full stays
-    in evaluation mode, its batch norms as they were.
+    views: how many views of `kshot.nets.shifted_views` a point is the mean of. A backbone that is not trained in full
+    stays in evaluation mode, so that its batch norms do not change.
     """
 
     mean: Tensor
@@ -55,17 +55,18 @@ class Embedding(nn.Module):
 
     @property
     def in_bf16(self) -> bool:
-        """Whether the network runs in bf16, inside `in_precision`; points are float32 all the same."""
+        """Whether the network runs in bf16, inside `in_precision`; points are float32 in any case."""
         return self._in_bf16
 
     def describe(self, **changes: Any) -> None:
-        """Record more of how it was made: `settings` with these fields of another value."""
+        """Record more about how it was trained: replace these fields of `settings`."""
         self.settings = replace(self.settings, **changes)
 
     def forward(self, values: Tensor) -> Tensor:
-        """values (N, C, S, S), pixels, uint8 or floating in [0, 255]; or (N, width), `features` of them.
+        """Embed pixels, or the backbone's features of them.
 
-        Returns (N, dim) float32, outside autocast.
+        values (N, C, S, S), pixels, uint8 or floating in [0, 255]; or (N, width), the output of `features`. Returns
+        (N, dim) float32, outside autocast.
         """
         if values.ndim == 4 and self.views > 1:
             points = torch.stack([self.projected(view) for view in views(values, self.views)]).mean(0)
@@ -77,7 +78,7 @@ class Embedding(nn.Module):
     def _on_axes(self, points: Tensor) -> Tensor:
         if not isinstance(self.axes, nn.Linear):
             return points
-        # Principal axes of points far from the origin take a large offset away: float32 keeps too few digits of both.
+        # For points far from the origin, principal axes subtract a large offset: float32 has too few digits for it.
         wide = torch.float32 if points.device.type == "mps" else torch.float64
         turned = nn.functional.linear(points.to(wide), self.axes.weight.to(wide), self.axes.bias.to(wide))
         return turned.to(points.dtype)
@@ -90,7 +91,7 @@ class Embedding(nn.Module):
         return points.flatten(1).float()
 
     def features(self, pixels: Tensor) -> Tensor:
-        """What the backbone makes of pixels (N, C, S, S), uint8 or floating in [0, 255]: (N, width)."""
+        """The backbone's output for pixels (N, C, S, S), uint8 or floating in [0, 255]: (N, width)."""
         fitted = pixels.to(self.mean.dtype)
         if fitted.shape[-1] != self.input.size:
             size, how = (self.input.size, self.input.size), self.input.interpolation
@@ -100,7 +101,10 @@ class Embedding(nn.Module):
         return found
 
     def reduce(self, axes: Tensor, offset: Tensor) -> None:
-        """From now on go on to `axes` (d, dim) @ point + `offset` (d,), before unit length: principal components."""
+        """From now on map each point to `axes` (d, dim) @ point + `offset` (d,), its principal components.
+
+        Unit length is applied afterwards.
+        """
         layer = nn.Linear(self.dim, len(axes)).to(axes.device).requires_grad_(requires_grad=False)
         layer.weight.copy_(axes)
         layer.bias.copy_(offset)
@@ -108,7 +112,7 @@ class Embedding(nn.Module):
         self.describe(reduced=self.dim)
 
     def train(self, mode: bool = True) -> "Embedding":
-        """As every module's; a backbone that does not learn in full stays in evaluation mode."""
+        """As `nn.Module.train`, but a backbone that is not trained in full stays in evaluation mode."""
         super().train(mode)
         if self.settings.adaptation != "full":
             self.backbone.eval()
@@ -116,7 +120,7 @@ class Embedding(nn.Module):
 
 
 def projection_head(width: int, hidden: int | None, dim: int | None) -> nn.Module:
-    """Nothing, a linear map to `dim` numbers, or one with a hidden layer before it."""
+    """The projection layer: identity, a linear map to `dim` numbers, or one with a hidden layer before it."""
     if dim is None:
         return nn.Identity()
     if hidden is None:
@@ -127,8 +131,8 @@ def projection_head(width: int, hidden: int | None, dim: int | None) -> nn.Modul
 def save_embedding(embedding: Embedding, folder: Path) -> None:
     """Write weights (safetensors) and settings (JSON) into `folder`.
 
-    Low-rank changes are added to the weights, so that nothing but the file is needed to load them, and written by
-    themselves besides: they are what was learned on the base that the settings name.
+    Low-rank changes are merged into the weights, so that the file is enough to load them, and also written separately:
+    they are what was learned on top of the base that the settings name.
     """
     folder.mkdir(parents=True, exist_ok=True)
     found = merged(embedding)
@@ -140,12 +144,15 @@ def save_embedding(embedding: Embedding, folder: Path) -> None:
 
 
 def load_settings(folder: Path) -> EmbeddingSettings:
-    """The settings of the embedding saved in `folder`. Raises KeyError for a file that holds none."""
+    """Load the settings of the embedding saved in `folder`. Raises KeyError for a file without them."""
     return settings_of(json.loads((folder / SETTINGS).read_text(encoding="utf-8")))
 
 
 def load_embedding(folder: Path, device: str | torch.device = "cpu") -> Embedding:
-    """The embedding saved in `folder`, in evaluation mode. Raises CheckpointError where files miss or do not fit."""
+    """Load the embedding saved in `folder`, in evaluation mode.
+
+    Raises CheckpointError if files are missing or do not fit.
+    """
     try:
         embedding = Embedding(load_settings(folder))
         embedding.load_state_dict(load_file(folder / WEIGHTS))
@@ -158,7 +165,7 @@ def load_embedding(folder: Path, device: str | torch.device = "cpu") -> Embeddin
 
 
 class Embeds(Protocol):
-    """What turns pixels (N, C, S, S) into points (N, dim): an Embedding, or a method with one."""
+    """A module that turns pixels (N, C, S, S) into points (N, dim): an Embedding, or a method with one."""
 
     training: bool
 
@@ -170,10 +177,10 @@ class Embeds(Protocol):
 
 
 def embed(network: Embeds, images: Pixels, ids: NDArray[np.integer[Any]], *, batch_size: int = 512) -> Tensor:
-    """Embed the images that `ids` names, in evaluation mode; the mode is put back afterwards.
+    """Embed the images with the given `ids`, in evaluation mode; restores the mode afterwards.
 
-    images (N, S, S, C) uint8, mapped or in memory, ids (M,) of the expanded space, id = quarter turns * N + index; or
-    the features of all ids. Returns (M, dim) on the CPU, float32 from an Embedding.
+    images (N, S, S, C) uint8, memory-mapped or in memory, or the features of all ids; ids (M,) include rotations:
+    id = quarter turns * N + index. Returns (M, dim) on the CPU, float32 from an Embedding.
     """
     points = _in_parts(network, network, images, ids, batch_size)
     return torch.cat(points) if points else torch.empty(0, network.dim)
@@ -187,7 +194,7 @@ def projected(embedding: Embedding, images: Pixels, ids: NDArray[np.integer[Any]
 
 @contextmanager
 def in_precision(embedding: Embedding, *, bf16: bool) -> Iterator[None]:
-    """The network runs in bf16, or in float32 throughout, while the block does."""
+    """Run the network in bf16, or in float32 throughout, inside the block."""
     before, embedding._in_bf16 = embedding._in_bf16, bf16
     try:
         yield

@@ -1,4 +1,4 @@
-"""What a saved embedding says of itself: all that builds it again, and what it was trained on."""
+"""The settings saved with an embedding: everything needed to rebuild it, and the classes it was trained on."""
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
@@ -8,12 +8,12 @@ from kshot.nets.backbones import Input
 from kshot.params.renamed import VALUES
 from kshot.params.schema import Ingest, recorded_ingest
 
-OPTIONAL = ("input", "base", "method", "reduced", "device", "plugins")  # left out of the file where there is none
+OPTIONAL = ("input", "base", "method", "reduced", "device", "plugins")  # left out of the file if None
 
 
 @dataclass(frozen=True)
 class Base:
-    """The weights that the backbone started from: where they came from, and the SHA-256 of their names and bytes."""
+    """The backbone's initial weights: their source, and the SHA-256 of their names and bytes."""
 
     source: str
     weights: str
@@ -21,24 +21,24 @@ class Base:
 
 @dataclass(frozen=True)
 class EmbeddingSettings:
-    """Everything that builds an embedding again, and what it was trained on.
+    """Everything needed to rebuild an embedding, and the classes it was trained on.
 
     backbone      its name in `kshot.nets.backbones`
     ingest        how images are prepared for it
-    features      stages of a timm model whose mean maps are the features; (): its own output
-    input         what the network gets; None: the packed images
-    adaptation    what of the backbone learned: full, lora, projection or frozen
+    features      stages of a timm model whose mean maps are the features; (): the model's own output
+    input         size and interpolation of the network's input; None: the packed images
+    adaptation    the part that was trained: full, lora, projection or frozen
     head_dim      width of the projection layer; None: none
     head_hidden   width of its hidden layer; None: a linear projection
     l2_normalize  whether points have unit length
     reduced       width of the principal components; None: none
-    base          the weights that the backbone started from; None: random ones
-    method        as `kshot.methods.table.describe` gives it; None: of models older than methods
+    base          the backbone's initial weights; None: random ones
+    method        the output of `kshot.methods.table.describe`; None: of models saved before kshot had methods
     loss          of the method metric
-    batch_norm    whose statistics answer an episode
-    trained_on    the classes
+    batch_norm    the batch statistics used to predict an episode
+    trained_on    the names of the training classes
     device        the kind of device that trained it
-    plugins       what gave the backbone and the method, by kind, where plug-ins did
+    plugins       the plug-ins that define the backbone and the method, by kind, if any
     """
 
     backbone: str
@@ -60,7 +60,7 @@ class EmbeddingSettings:
 
 
 def settings_of(found: Mapping[str, Any]) -> EmbeddingSettings:
-    """The settings in the content of an embedding.json, of an older kshot too. Raises KeyError for one that is none."""
+    """Parse the content of an embedding.json, also of an older kshot. Raises KeyError if keys are missing."""
     known = {one.name for one in fields(EmbeddingSettings)}
     values = {key: value for key, value in found.items() if key in known}
     values |= {"backbone": found["backbone"], "ingest": recorded_ingest(found)}

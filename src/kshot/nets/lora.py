@@ -1,4 +1,4 @@
-"""Low-rank changes beside a network's weights (Hu et al. 2021, arXiv:2106.09685), by peft."""
+"""Low-rank adaptation (LoRA) of a network's weights (Hu et al. 2021, arXiv:2106.09685), with peft."""
 
 import copy
 from collections.abc import Iterator
@@ -9,18 +9,16 @@ from torch import Tensor, nn
 if TYPE_CHECKING:
     from peft.tuners.lora import LoraLayer
 
-TRANSFORMER = 8  # linear layers inside that tell one
+TRANSFORMER = 8  # a network with at least this many linear layers counts as a transformer
 
 
 def add_lora(backbone: nn.Module, rank: int, alpha: int) -> str:
-    """Put changes of `rank`, at first of no effect, beside layers of `backbone`; returns in words beside which.
+    """Add low-rank changes of `rank`, initially zero, to layers of `backbone`; returns a description of the layers.
 
-    They are scaled by `alpha` / rank.
-
-    In a transformer beside every linear layer of its blocks, in a convolutional network beside every convolution that
-    mixes channels but the first.
+    The changes are scaled by `alpha` / rank. A transformer gets them in every linear layer of its blocks, a
+    convolutional network in every convolution that mixes channels except the first.
     """
-    from peft import LoraConfig, inject_adapter_in_model  # here: it imports transformers
+    from peft import LoraConfig, inject_adapter_in_model  # imported here: it imports transformers
 
     names = lora_targets(backbone)
     inject_adapter_in_model(LoraConfig(r=rank, lora_alpha=alpha, target_modules=names), backbone)
@@ -30,24 +28,24 @@ def add_lora(backbone: nn.Module, rank: int, alpha: int) -> str:
 
 
 def lora_targets(backbone: nn.Module) -> list[str]:
-    """The names of the layers that low-rank changes go beside."""
+    """The names of the layers that get low-rank changes."""
     linear = [name for name, layer in backbone.named_modules() if isinstance(layer, nn.Linear)]
     if len(linear) >= TRANSFORMER:
         return linear
-    # One group: a depthwise convolution has one small kernel a channel, and nothing of low rank to add.
+    # One group: a depthwise convolution has one small kernel a channel, so there is nothing of low rank to add.
     mixing = [name for name, layer in backbone.named_modules() if isinstance(layer, nn.Conv2d) and layer.groups == 1]
     return mixing[1:]
 
 
 class Merged(NamedTuple):
-    """A network without adapters: its weights, low-rank changes added, and the changes by themselves ({} for none)."""
+    """A network without adapters: its weights including low-rank changes, and the changes alone ({} if none)."""
 
     weights: dict[str, Tensor]
     changes: dict[str, Tensor]
 
 
 def merged(network: nn.Module) -> Merged:
-    """The weights of `network` under their own names, any low-rank changes added to them."""
+    """The weights of `network` under their original names, including any low-rank changes."""
     state = network.state_dict()
     changes = {key: tensor for key, tensor in state.items() if ".lora_" in key}
     if not changes:

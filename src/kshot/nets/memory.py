@@ -1,4 +1,4 @@
-"""Memory: how much was held at most; freed memory kept instead of handed back to the system between two steps."""
+"""Memory: measures its peak, and lets malloc reuse freed memory instead of returning it to the system."""
 
 import ctypes
 import sys
@@ -9,11 +9,12 @@ M_TRIM_THRESHOLD, M_TOP_PAD, M_MMAP_MAX = -1, -2, -4
 
 
 def keep_freed_memory() -> bool:
-    """Tell glibc's malloc to serve large blocks from its heap and never to shrink it. False where it cannot be told.
+    """Make glibc's malloc serve large blocks from its heap and never shrink it. False if that is not possible.
 
-    A training step on a CPU allocates and frees its activations anew; by default each comes from mmap and faults in
-    page by page. Measured on 2 cores: Conv-4, 360 images of 28x28 in bf16, 165 ms a step by default, 98 ms so; stage
-    embed with an EfficientNet-Lite0 at 96x96, 180 images a second by default in one run, 336 so in another.
+    Every training step on a CPU allocates and frees its activations; by default each allocation comes from mmap and
+    faults in page by page. Measured on 2 cores: Conv-4, 360 images of 28x28 in bf16: 165 ms a step by default, 98 ms
+    with this setting. Stage embed with an EfficientNet-Lite0 at 96x96: 180 images a second by default in one run, 336
+    with this setting in another.
     """
     if not sys.platform.startswith("linux"):
         return False
@@ -27,7 +28,7 @@ def keep_freed_memory() -> bool:
 
 
 def peak_memory(device: torch.device) -> float:
-    """The most bytes that this process held until now, on a GPU if that is the device; 0 where nobody says."""
+    """Peak memory of this process so far in bytes, on the GPU if that is the device; 0 if unknown."""
     if device.type == "cuda":
         return float(torch.cuda.max_memory_allocated(device))
     try:

@@ -1,4 +1,4 @@
-"""The embedding that the settings describe, before training."""
+"""Creates the untrained embedding that the settings describe."""
 
 import hashlib
 from pathlib import Path
@@ -14,10 +14,10 @@ from kshot.params.schema import Params
 
 
 def new_embedding(params: Params, root: Path) -> Embedding:
-    """The embedding that `params` describes, with the weights that it starts from.
+    """Create the embedding that `params` describes, with its initial weights.
 
-    root: the folder that `train.network.checkpoint` is relative to. Raises ParamsError for weights that cannot be had,
-    and CheckpointError for weights that do not fit.
+    root: the folder that `train.network.checkpoint` is relative to. Raises ParamsError for weights that are not
+    available, and CheckpointError for weights that do not fit.
     """
     network = params.train.network
     checkpoint = root / network.checkpoint if network.checkpoint else None
@@ -32,7 +32,7 @@ def new_embedding(params: Params, root: Path) -> Embedding:
 
 
 def settings(params: Params) -> EmbeddingSettings:
-    """What an embedding says of its network."""
+    """The settings of a new embedding that follow from `params`."""
     network, projection = params.train.network, params.train.projection
     asked = input_of(network.backbone, packed=params.ingest.size, wanted=network.input_size, trained=network.is_trained)
     plugin = backbone_plugin(network.backbone)
@@ -50,7 +50,7 @@ def settings(params: Params) -> EmbeddingSettings:
 
 
 def _check_content(path: Path, wanted: str | None) -> None:
-    """Raise CheckpointError for a file that is not the one that params.yaml was written for."""
+    """Raise CheckpointError if the content of the file is not the one that params.yaml names."""
     with path.open("rb") as file:
         found = hashlib.file_digest(file, "md5").hexdigest()
     if wanted not in (None, found):
@@ -62,7 +62,7 @@ def _check_content(path: Path, wanted: str | None) -> None:
 
 
 def weights_hash(network: nn.Module) -> str:
-    """SHA-256 of the names and bytes of everything that `network` holds."""
+    """SHA-256 of the names and bytes of all parameters and buffers of `network`."""
     digest = hashlib.sha256()
     for key, tensor in sorted(network.state_dict().items()):
         digest.update(key.encode() + tensor.cpu().contiguous().numpy().tobytes())

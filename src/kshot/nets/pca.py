@@ -1,4 +1,4 @@
-"""Fewer numbers for a point: principal components, whitening, and eight bits for each."""
+"""Smaller embeddings: principal components, whitening, and quantisation to eight bits."""
 
 from typing import NamedTuple
 
@@ -9,7 +9,7 @@ from kshot.errors import DataError
 
 
 class Axes(NamedTuple):
-    """A point x goes to axes (d, D) @ x + offset (d,); `kept`, the share of the spread that is left, in [0, 1]."""
+    """Maps a point x to axes (d, D) @ x + offset (d,); `kept` is the explained share of the variance, in [0, 1]."""
 
     axes: Tensor
     offset: Tensor
@@ -19,8 +19,8 @@ class Axes(NamedTuple):
 def principal_axes(points: Tensor, dim: int | None = None, *, whiten: bool = False) -> Axes:
     """The `dim` directions of greatest spread of points (M, D) around their mean, all D for None; M above `dim`.
 
-    With `whiten` each is scaled to a variance of 1 over these points. Signs are fixed: the greatest entry of an axis
-    is positive. Raises DataError for more directions than the points can tell.
+    With `whiten` each is scaled to a variance of 1 over these points. Signs are fixed: the largest entry of an axis is
+    positive. Raises DataError for more directions than the points determine.
     """
     wanted = dim or points.shape[1]
     if wanted > points.shape[1]:
@@ -41,7 +41,7 @@ def principal_axes(points: Tensor, dim: int | None = None, *, whiten: bool = Fal
     total = (exact - mean).square().sum() / (len(points) - 1)
     kept = float(variances.sum() / total) if total else 1.0
     if whiten:
-        # A direction without spread stays at zero: dividing by its nothing would make noise of it.
+        # A direction without spread stays at zero: dividing by its variance would only amplify noise.
         floor = variances.max() * 1e-10
         axes = axes * torch.where(variances > floor, variances.rsqrt(), 0)[:, None]
     return Axes(axes.float(), (-axes @ mean).float(), kept)
@@ -55,16 +55,16 @@ class Bank(NamedTuple):
 
     @property
     def bytes(self) -> int:
-        """What it takes to keep."""
+        """Size in bytes."""
         return self.codes.numel() + self.scale.numel() * self.scale.element_size()
 
 
 def quantise(points: Tensor) -> Bank:
-    """Points (N, D) with each dimension's range, symmetric around zero, in 255 steps."""
+    """Quantise points (N, D): the range of each dimension, symmetric around zero, is divided into 255 steps."""
     scale = points.abs().amax(0).clamp_min(torch.finfo(points.dtype).tiny) / 127
     return Bank((points / scale).round().clamp(-127, 127).to(torch.int8), scale)
 
 
 def restore(bank: Bank) -> Tensor:
-    """The points of `bank`, float32, each number within half a step of what it was."""
+    """The points of `bank` as float32, each number within half a step of the original."""
     return bank.codes.to(bank.scale.dtype) * bank.scale

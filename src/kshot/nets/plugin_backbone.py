@@ -1,4 +1,4 @@
-"""A backbone that a plug-in gives: checked by one image, before anything is trained."""
+"""Backbones of plug-ins, checked with one image before training starts."""
 
 from collections.abc import Callable
 
@@ -12,11 +12,11 @@ from kshot.errors import ParamsError
 def create_plugin_backbone(
     plugin: plugins.Plugin, make: Callable[[int, int], object], channels: int, size: int
 ) -> nn.Module:
-    """`make(channels, size)`: (N, channels, size, size) floating to (N, num_features), its attribute.
+    """Call `make(channels, size)`: a network (N, channels, size, size) floating to (N, num_features), its attribute.
 
-    Raises ParamsError where that is not what comes back, and for a name of one of timm's models.
+    Raises ParamsError if it returns anything else, and for the name of one of timm's models.
     """
-    import timm  # here, because it takes seconds
+    import timm  # imported here, because it takes seconds
 
     if timm.is_model(plugin.name):
         raise ParamsError(f"the {plugin} bears the name of one of timm's models; rename or uninstall it")

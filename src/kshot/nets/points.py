@@ -1,4 +1,4 @@
-"""Images as points: their ids and embeddings."""
+"""Embedded images: their ids and embeddings."""
 
 from typing import NamedTuple
 
@@ -10,11 +10,11 @@ from kshot.data.episodes import Ids
 
 
 class Points(NamedTuple):
-    """Embedded images: `values` (M, D) float32, row i the image `ids[i]`; `ids` (M,) ascending."""
+    """Embedded images: `values` (M, D) float32, row i for the image `ids[i]`; `ids` (M,) ascending."""
 
     ids: Ids
     values: Tensor
 
     def rows(self, ids: Ids) -> Tensor:
-        """Where `ids`, of any shape, stand among the values."""
+        """The rows of `ids`, of any shape, in `values`."""
         return torch.from_numpy(np.searchsorted(self.ids, ids))

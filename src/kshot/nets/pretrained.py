@@ -1,4 +1,4 @@
-"""Local files of weights into a backbone, adapted where they are of other colours, refused where they do not fit."""
+"""Loads a local weights file into a backbone; adapts other numbers of colours, and refuses weights that do not fit."""
 
 import pickle as pickles
 from pathlib import Path
@@ -10,15 +10,15 @@ from torch import Tensor, nn
 
 from kshot.errors import CheckpointError
 
-INSIDE = ("backbone.", "network.")  # the backbone in an embedding of kshot's, and a model in its stages
+INSIDE = ("backbone.", "network.")  # prefixes of the backbone in a kshot embedding, and of the model in its stages
 
 
 def load_weights(network: nn.Module, path: Path, *, pickle: bool = False) -> list[str]:
-    """Load the file `path` into `network`, leaving out a classifier that it has and the network has not.
+    """Load the file `path` into `network`, ignoring a classifier that only the file has.
 
-    A .safetensors file with the network's names, or with those of an embedding that kshot trained; with `pickle`, what
-    torch.load takes without running code. Returns in words what had to be adapted. Raises CheckpointError naming the
-    tensors that are missing or of another shape; the network is then as before.
+    The file is .safetensors with the network's names or those of an embedding that kshot trained; with `pickle`, any
+    file that torch.load reads without running code. Returns descriptions of what was adapted. Raises CheckpointError
+    that names the tensors that are missing or have another shape; the network is then unchanged.
     """
     found = {_bare(key): tensor for key, tensor in _read(path, pickle).items() if not _beside(key)}
     wanted = network.state_dict()
@@ -26,7 +26,7 @@ def load_weights(network: nn.Module, path: Path, *, pickle: bool = False) -> lis
     for key, tensor in found.items():
         target = wanted.get(key)
         if target is not None and tensor.ndim == 4 and {tensor.shape[1], target.shape[1]} == {1, 3}:
-            # The sum of the colours' weights sees a grey image as it saw one in three equal colours (as timm does).
+            # Summing over the colours gives a grey image the same output as three equal colours had (as timm does).
             grey = target.shape[1] == 1
             found[key] = tensor.sum(1, keepdim=True) if grey else tensor.expand(-1, 3, -1, -1) / 3
             told = "of colour, was summed for grey" if grey else "of grey, was spread over colour"
@@ -72,5 +72,5 @@ def _bare(key: str) -> str:
 
 
 def _beside(key: str) -> bool:
-    """Whether an embedding of kshot's holds `key` beside its backbone."""
+    """Whether `key` belongs to a part of a kshot embedding other than its backbone."""
     return key in ("mean", "std")

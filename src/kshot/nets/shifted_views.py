@@ -1,16 +1,16 @@
-"""An image and itself moved a little: a point that is the mean over such views is steadier than that of the image."""
+"""Slightly shifted views of an image: the mean of their points is more stable than the point of the image alone."""
 
 from torch import Tensor
 from torch.nn.functional import pad
 
 COUNTS = (1, 5)
-SHARE = 32  # of the side is what a view is moved by: one pixel of 28 and 32, seven of 224
+SHARE = 32  # a view is shifted by 1 / SHARE of the side: one pixel of 28 and 32, seven of 224
 
 
 def views(pixels: Tensor, count: int) -> list[Tensor]:
-    """`pixels` (N, C, S, S), and for a count of 5 also moved along each diagonal; the border is repeated.
+    """Return `pixels` (N, C, S, S), and for a count of 5 also copies shifted along each diagonal, borders repeated.
 
-    The moved ones are floating. Raises ValueError for another count than those of `COUNTS`.
+    The shifted copies are floating. Raises ValueError for a count that is not in `COUNTS`.
     """
     if count not in COUNTS:
         raise ValueError(f"{count} views; needs one of {', '.join(map(str, COUNTS))}")

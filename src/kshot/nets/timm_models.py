@@ -1,4 +1,4 @@
-"""timm's models as backbones: by name, from the hub, at a size, and their stages as features."""
+"""timm's models as backbones: created by name, with weights from the hub, for an image size, or as stages."""
 
 import difflib
 from collections.abc import Sequence
@@ -15,15 +15,15 @@ from kshot.params.backbones import NETWORKS
 
 
 def create_timm_model(name: str, *, channels: int, size: int, pretrained: bool) -> nn.Module:
-    """timm's `name` without its classifier: (N, channels, size, size) to (N, num_features), its attribute.
+    """Create timm's `name` without its classifier: (N, channels, size, size) to (N, num_features), its attribute.
 
-    Raises ParamsError for an unknown name, with the nearest, and for a size that it cannot take; CheckpointError where
-    the hub's weights cannot be had.
+    Raises ParamsError for an unknown name, with the nearest known ones, and for a size that it does not support;
+    CheckpointError if the hub's weights are not available.
     """
     _known(name)
     try:
         try:
-            # Transformers must be told their size; others do not know the word.
+            # Transformers need the argument img_size; other models do not accept it.
             network = timm.create_model(name, pretrained=pretrained, num_classes=0, in_chans=channels, img_size=size)
         except TypeError:
             network = timm.create_model(name, pretrained=pretrained, num_classes=0, in_chans=channels)
@@ -39,7 +39,7 @@ def create_timm_model(name: str, *, channels: int, size: int, pretrained: bool) 
 
 
 def native_input(name: str) -> tuple[int | None, str | None]:
-    """The pixels and the interpolation that the published weights of `name` were trained with, None where unknown."""
+    """The image size and interpolation that the published weights of `name` were trained with; None if unknown."""
     _known(name)
     config = get_pretrained_cfg(name, allow_unregistered=True)
     if config is None:
@@ -49,10 +49,10 @@ def native_input(name: str) -> tuple[int | None, str | None]:
 
 
 class Stages(nn.Module):
-    """The mean maps of some stages of a timm model, one after another; what lies behind the last is left out."""
+    """Concatenates the mean maps of some stages of a timm model; layers after the last stage are removed."""
 
     def __init__(self, network: nn.Module, names: Sequence[str]) -> None:
-        """Takes `network` over. Raises ParamsError for a name that is no stage of it."""
+        """Take ownership of `network`. Raises ParamsError for a name that is not one of its stages."""
         super().__init__()
         info: Any = getattr(network, "feature_info", None) or []
         known = info.module_name() if hasattr(info, "module_name") else [stage["module"] for stage in info]
@@ -70,7 +70,7 @@ class Stages(nn.Module):
         self.network = network
 
     def forward(self, pixels: Tensor) -> Tensor:
-        """(N, C, S, S) to (N, num_features)."""
+        """Map (N, C, S, S) to (N, num_features)."""
         maps = self.network.forward_intermediates(pixels, indices=self.places, intermediates_only=True)  # type: ignore[operator]
         return torch.cat([stage.mean((2, 3)) for stage in maps], 1)
 
@@ -83,7 +83,7 @@ def _known(name: str) -> None:
 
 
 def _fits(network: nn.Module, name: str, channels: int, size: int) -> None:
-    """An image goes through it whole, and leaves a pixel at least."""
+    """Raise ParamsError unless the network accepts images of this size and its maps keep at least one pixel."""
     info = getattr(network, "feature_info", None) or []
     least = max((int(stage["reduction"]) for stage in info), default=1)
     message = f"params.yaml: {name} gets images of {size} x {size} pixels"

@@ -1,4 +1,4 @@
-"""Keys augment and task_augment of section train: what is changed of training images."""
+"""Keys augment and task_augment of section train: random changes of training images."""
 
 import dataclasses
 
@@ -7,7 +7,7 @@ from kshot.params.reader import need
 
 @dataclasses.dataclass(frozen=True)
 class Augment:
-    """Largest random change of a training image; 0 switches one off."""
+    """Largest random changes of a training image; 0 turns a change off."""
 
     degrees: float
     translate: float
@@ -20,7 +20,7 @@ class Augment:
 
 @dataclasses.dataclass(frozen=True)
 class TaskAugment:
-    """Largest random change that all images of a batch undergo alike; mirror is how likely they are mirrored."""
+    """Largest random changes of a whole batch, the same for all its images; mirror is the probability of mirroring."""
 
     mirror: float
     degrees: float

@@ -1,4 +1,4 @@
-"""The names of kshot's own networks, which a plug-in may not bear; `kshot.nets.conv` makes them."""
+"""The names of kshot's own networks, which a plug-in must not use; `kshot.nets.conv` creates them."""
 
 from typing import Any
 
@@ -9,9 +9,9 @@ NETWORKS = ("conv4", "conv4_wide", "conv4_maps", "conv4_strided", "resnet12", "r
 
 
 def backbone_plugin(name: str) -> tuple[plugins.Plugin, Any] | None:
-    """The plug-in that gives the backbone `name`, and its function; None for kshot's own, timm's and unknown names.
+    """The plug-in that defines the backbone `name`, and its function; None for kshot's own, timm's and unknown names.
 
-    Raises ParamsError for one that cannot be imported, bears the name of another, or is no function.
+    Raises ParamsError for a plug-in that cannot be imported, has a name already in use, or is not a function.
     """
     plugin = plugins.find("backbones", name, NETWORKS)
     if plugin is None:

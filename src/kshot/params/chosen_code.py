@@ -1,4 +1,4 @@
-"""Which names of params.yaml choose code, read from the file as it stands: also from one that does not fit yet."""
+"""Reads the names in params.yaml that choose code, also from a file that is not valid yet."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -14,10 +14,10 @@ CHOSEN_BY = {
 
 
 def chosen_names(mapping: Mapping[str, Any]) -> dict[str, str]:
-    """Kind, as in `kshot.plugins.KINDS`, to the name that a params.yaml chooses; what it does not say is left out.
+    """The name that a params.yaml chooses for each kind of `kshot.plugins.KINDS`; kinds without a name are absent.
 
-    The loss counts with the method metric alone, which is the one that is trained by it. Raises ParamsError for a
-    setting that is there by two names.
+    The loss counts only with the method metric, which alone is trained with it. Raises ParamsError for a setting that
+    is present under two names.
     """
     params = migrate(mapping)
     found = {kind: at(params, key) for kind, key in CHOSEN_BY.items()}

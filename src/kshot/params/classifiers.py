@@ -1,4 +1,4 @@
-"""The names of kshot's classifiers, and those of plug-ins: settings are checked without torch."""
+"""The names of the classifiers of kshot and of plug-ins, so that settings are checked without torch."""
 
 from typing import Any
 
@@ -10,10 +10,10 @@ CLASSIFIERS = (OWN, SIMPLE_SHOT, *INDUCTIVE, *TRANSDUCTIVE)
 
 
 def plugin_classifier(name: str) -> tuple[plugins.Plugin, Any] | None:
-    """The plug-in that gives the classifier `name`, and its function; None for kshot's own and unknown names.
+    """The plug-in that defines the classifier `name`, and its function; None for kshot's own and unknown names.
 
-    A function with the attribute `transductive = True` sees all queries of an episode at once. Raises ParamsError for
-    one that cannot be imported, bears the name of another, or is no function.
+    A function with the attribute `transductive = True` sees all queries of an episode at once. Raises ParamsError for a
+    plug-in that cannot be imported, has a name already in use, or is not a function.
     """
     plugin = plugins.find("classifiers", name, CLASSIFIERS)
     if plugin is None:

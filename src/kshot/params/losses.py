@@ -1,7 +1,7 @@
-"""The one table of losses: what `train.loss.name` may name, and what each takes.
+"""The table of losses: the names that `train.loss.name` accepts, and the settings of each.
 
-Code that is not named here is not reached. It is plain data, so that settings are checked without importing torch;
-the functions are in `kshot.losses.objective`.
+No other code can be chosen by name. The table is plain data, so that settings are checked without importing torch; the
+functions are in `kshot.losses.objective`.
 """
 
 import difflib
@@ -16,12 +16,15 @@ from kshot.params.reader import need
 PAIRS = ("all_pairs", "random_pairs", "hard_pairs", "semi_hard_pairs")
 LISTED_TRIPLETS = ("batch_hard", "easy_positive", "semi_hard_nearest", "random_triplets", "distance_weighted")
 TRIPLETS = ("batch_all", "batch_all_nonzero", "semi_hard", *LISTED_TRIPLETS)
-FARTHEST = {"euclidean": 2.0, "squared_euclidean": 4.0, "cosine": 2.0}  # two unit vectors are never farther apart
+FARTHEST = {"euclidean": 2.0, "squared_euclidean": 4.0, "cosine": 2.0}  # largest distance of two unit vectors
 
 
 @dataclass(frozen=True)
 class Takes:
-    """minings: none, or those of which one must be named; distances: the first is what null means."""
+    """The settings that a loss takes.
+
+    minings: the allowed minings, of which one must be set, or none. distances: the first is the default.
+    """
 
     minings: tuple[str, ...] = ()
     distances: tuple[str, ...] = ()
@@ -56,7 +59,7 @@ def check_choice(
     arguments: Mapping[str, float],
     l2_normalize: bool,
 ) -> None:
-    """Raise ParamsError unless the settings are those that `loss` takes, each in its range."""
+    """Raise ParamsError unless `loss` takes these settings and each is in its range."""
     plugin = plugins.find("losses", loss, LOSSES)
     if plugin is None:
         known = (*LOSSES, *plugins.names("losses"))

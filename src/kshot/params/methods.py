@@ -1,6 +1,7 @@
-"""The one table of methods: what `train.method.name` may name, and what each takes; nothing else is reached by a name.
+"""The table of methods: the names that `train.method.name` accepts, and the arguments of each.
 
-It is plain data, so that settings are checked without importing torch; `kshot.methods.table` makes the methods.
+No other code can be chosen by name. The table is plain data, so that settings are checked without importing torch;
+`kshot.methods.table` creates the methods.
 """
 
 import difflib
@@ -15,7 +16,7 @@ Value = bool | int | float | str
 
 @dataclass(frozen=True)
 class Whole:
-    """A whole number from `least` to `most`."""
+    """An integer from `least` to `most`."""
 
     default: int
     least: int
@@ -50,7 +51,7 @@ class Flag:
 
 @dataclass(frozen=True)
 class Choice:
-    """One of a few words, the first by default."""
+    """One of several words; the first is the default."""
 
     words: tuple[str, ...]
 
@@ -64,9 +65,13 @@ class Choice:
 
 @dataclass(frozen=True)
 class Takes:
-    """arguments by name; episodes: whether a batch is cut into training episodes of n_way classes with k_shot support
-    images; space: whether images have one embedding whatever the episode, so that any head can answer on it; answers:
-    whether it answers in a way of its own, and not by the nearest prototype."""
+    """The properties of a method.
+
+    arguments  accepted arguments by name
+    episodes   whether a batch is cut into training episodes of n_way classes with k_shot support images
+    space      whether embeddings do not depend on the episode, so that any classifier can be used on them
+    answers    whether it has its own classifier instead of the nearest prototype
+    """
 
     arguments: Mapping[str, Whole | Rate | Flag | Choice] = field(default_factory=dict)
     episodes: bool = True
@@ -75,7 +80,7 @@ class Takes:
 
 
 INNER: dict[str, Whole | Rate | Flag | Choice] = {
-    "steps": Whole(5, 2, 100),  # the first moves the classifier alone: see kshot.methods.maml
+    "steps": Whole(5, 2, 100),  # the first changes only the classifier: see kshot.methods.maml
     "test_steps": Whole(5, 1, 1000),
     "rate": Rate(0.1, 100.0),
     "batch_norm": Choice(("transductive", "support")),
@@ -110,14 +115,14 @@ METHODS: dict[str, Takes] = {
 
 
 def arguments_of(method: str, given: Mapping[str, Value]) -> dict[str, Value]:
-    """Every argument of `method`: those that are given, and the defaults of the others."""
+    """Every argument of `method`: the given ones, and the defaults of the others."""
     return {name: given.get(name, kind.default) for name, kind in takes_of(method).arguments.items()}
 
 
 def takes_of(method: str) -> Takes:
-    """What `method` takes: a row of METHODS, or the attribute `takes` of the class that a plug-in gives.
+    """The properties of `method`: a row of METHODS, or the attribute `takes` of a plug-in's class.
 
-    Raises ParamsError for an unknown name, and for a plug-in that cannot be imported or is no method.
+    Raises ParamsError for an unknown name, and for a plug-in that cannot be imported or is not a method.
     """
     plugin = plugins.find("methods", method, METHODS)
     if plugin is None:
@@ -140,7 +145,7 @@ def takes_of(method: str) -> Takes:
 def check_method(
     method: str, given: Mapping[str, Value], *, n_way: int | None, k_shot: int, classes: int, images: int
 ) -> None:
-    """Raise ParamsError unless the settings are those that `method` takes, for batches of classes x images."""
+    """Raise ParamsError unless `method` takes these settings, for batches of classes x images."""
     takes = takes_of(method)
     for name, value in given.items():
         known = ", ".join(takes.arguments) or "none"

@@ -1,6 +1,6 @@
-"""The long tail of losses that come from pytorch-metric-learning: names, arguments and what an argument may be.
+"""The losses from pytorch-metric-learning: names, arguments and the range of each argument.
 
-Plain data, so that settings are checked without importing torch. `kshot.losses.peers` makes the losses.
+Plain data, so that settings are checked without importing torch. `kshot.losses.peers` creates the losses.
 """
 
 import sys
@@ -10,14 +10,17 @@ from dataclasses import dataclass, field
 
 @dataclass(frozen=True)
 class Peer:
-    """arguments: the defaults; an argument may be any number above zero, a whole one where its default is, and no more
-    than `most` says: beyond 90 degrees or a cosine of 1 there is nothing to reach."""
+    """The arguments of a loss.
+
+    arguments: the defaults. An argument may be any number above zero, an integer if its default is one, and at most the
+    value in `most`: margins beyond 90 degrees or a cosine of 1 are unreachable.
+    """
 
     arguments: Mapping[str, float]
     most: Mapping[str, float] = field(default_factory=dict)
 
     def check(self, name: str, arguments: Mapping[str, float]) -> str:
-        """What is wrong with `arguments`, in one line; empty where nothing is."""
+        """Describe in one line what is wrong with `arguments`; empty if they are valid."""
         for key, value in arguments.items():
             if key not in self.arguments:
                 return f"{key} is no argument of {name}; known are {', '.join(self.arguments) or 'none'}"

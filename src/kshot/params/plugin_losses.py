@@ -1,7 +1,7 @@
-"""A loss of a plug-in: its arguments are the keyword-only parameters of its signature, their defaults are numbers.
+"""Losses of plug-ins: their arguments are the keyword-only parameters of the signature, with numeric defaults.
 
-A function is `loss(points, labels, *, scale=16.0)`. A class of nn.Module learns something of its own, such as proxies:
-it is made as `Loss(n_classes, dim, *, scale=16.0)` and called as `loss(points, labels)`.
+A function is called as `loss(points, labels, *, scale=16.0)`. A class derived from nn.Module has its own parameters,
+such as proxies: it is created as `Loss(n_classes, dim, *, scale=16.0)` and called as `loss(points, labels)`.
 """
 
 import inspect
@@ -14,7 +14,7 @@ from kshot.params.reader import need
 
 
 def plugin_arguments(plugin: plugins.Plugin, loss: Any) -> dict[str, float]:
-    """Name of each argument to its default. Raises ParamsError for an object that is no loss."""
+    """The default of each argument by name. Raises ParamsError for an object that is not a loss."""
     wanted = "(n_classes, dim, *, ...)" if inspect.isclass(loss) else "(points, labels, *, ...)"
     how = f"the {plugin} cannot be called; needs {wanted}, every argument after the * with a number as its default"
     need(callable(loss), how)
@@ -28,9 +28,9 @@ def plugin_arguments(plugin: plugins.Plugin, loss: Any) -> dict[str, float]:
 
 
 def chosen_arguments(plugin: plugins.Plugin, loss: Any, given: Mapping[str, float]) -> dict[str, float]:
-    """Every argument of the loss: those that are given, whole where the default is, and the defaults of the others.
+    """Every argument of the loss: the given ones, integers if the default is one, and the defaults of the others.
 
-    Raises ParamsError for an argument that it does not take, and for a number that is not whole where it has to be.
+    Raises ParamsError for an argument that the loss does not take, and for a number that must be an integer but is not.
     """
     defaults = plugin_arguments(plugin, loss)
     for name, value in given.items():

@@ -1,4 +1,4 @@
-"""The project's name: the line `project: NAME` of params.yaml. Models, runs, history and schedules bear it."""
+"""The project's name: the line `project: NAME` of params.yaml. Models, runs, history and schedules use it."""
 
 import re
 from pathlib import Path
@@ -9,16 +9,16 @@ import yaml
 from kshot.errors import ParamsError
 
 KEY = "project"
-BEFORE = "kshot"  # of a project whose params.yaml has no such line: older ones all bore this name
+BEFORE = "kshot"  # name of a project whose params.yaml has no such line: older projects all had this name
 LONGEST = 63
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 RULE = f"needs a letter or digit first, then letters, digits, '-', '_' and '.', at most {LONGEST} characters"
 
 
 def of(root: Path) -> str:
-    """The name of the project at `root`. Raises ParamsError for a name that is none.
+    """The name of the project at `root`. Raises ParamsError for an invalid name.
 
-    Only its own line is read: a mistake elsewhere in params.yaml keeps nobody from a rollback.
+    Only this line is read, so that a mistake elsewhere in params.yaml does not prevent a rollback.
     """
     path = root / "params.yaml"
     try:
@@ -38,7 +38,7 @@ def of(root: Path) -> str:
 
 
 def checked(name: Any) -> str:
-    """The name itself. Raises ParamsError for what is none, and for MLflow's own experiment."""
+    """Return the name. Raises ParamsError if it is invalid or the name of MLflow's own experiment."""
     what = f"params.yaml: {KEY} is {name!r}; {RULE}"
     if not isinstance(name, str):
         raise ParamsError(f"{what}; quote it where YAML takes it for something else")

@@ -1,4 +1,4 @@
-"""Sections of YAML as frozen dataclasses: every key is known, every value of its type."""
+"""Reads YAML sections into frozen dataclasses; checks that every key is known and every value has its type."""
 
 import dataclasses
 import difflib
@@ -17,11 +17,11 @@ from kshot.params.renamed import migrate
 Section = TypeVar("Section")
 
 
-NAMED = 8  # missing keys that one line names
+NAMED = 8  # missing keys listed in one line
 
 
 class MissingKeys(ParamsError):
-    """`keys`: the dotted keys, or whole sections, that a file lacks, in their order."""
+    """Error for missing keys; `keys`: the dotted keys, or whole sections, that a file lacks, in order."""
 
     def __init__(self, keys: list[str]) -> None:
         more = f" and {len(keys) - NAMED} more" if len(keys) > NAMED else ""
@@ -37,15 +37,15 @@ def need(condition: bool, message: str) -> None:
 
 
 def read_mapping(path: Path) -> dict[str, Any]:
-    """The parsed content of a YAML file of sections, by the names of today, not yet checked.
+    """The parsed content of a YAML file of sections, with current names, not yet checked.
 
-    Raises ParamsError for a file that cannot be read, and for a setting that is there by its old and its new name.
+    Raises ParamsError for a file that cannot be read, and for a setting that is present under its old and new name.
     """
     return migrate(parsed(path))
 
 
 def parsed(path: Path) -> dict[str, Any]:
-    """As `read_mapping`, by the names that the file has."""
+    """As `read_mapping`, with the names in the file."""
     try:
         text = path.read_text(encoding="utf-8")
     except OSError as error:
@@ -61,10 +61,10 @@ def parsed(path: Path) -> dict[str, Any]:
 
 
 def build(kind: type[Section], value: Any, where: str = "") -> Section:
-    """`value` as an instance of the dataclass `kind`, its fields' types checked and those of its sections.
+    """Build an instance of the dataclass `kind` from `value`, checking the types of its fields and sections.
 
-    `where` is the dotted key that `value` stands under. Raises ParamsError for a key too many, with the nearest that
-    is known, for a value of another type, and MissingKeys for all keys too few at once.
+    `where` is the dotted key of `value`. Raises ParamsError for an unknown key, with the nearest known one, and for a
+    value of the wrong type; MissingKeys for all missing keys at once.
     """
     _refuse_unknown(kind, value, where)
     if lacking := list(_missing(kind, value, where)):
@@ -87,7 +87,7 @@ def _refuse_unknown(kind: Any, value: Any, where: str) -> None:
 
 
 def _missing(kind: Any, value: Mapping[str, Any], where: str) -> Iterator[str]:
-    """The dotted keys that `value` and the sections in it lack."""
+    """The dotted keys that are missing in `value` and its sections."""
     hints = typing.get_type_hints(kind)
     for field in dataclasses.fields(kind):
         path = _join(where, field.name)

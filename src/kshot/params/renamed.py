@@ -1,6 +1,6 @@
-"""The one table of settings that got another name, and mappings of params brought to the names of today.
+"""The table of renamed settings, and functions that convert params to the current names.
 
-Everything that reads params goes through it: params.yaml, `--params`, `--set`, and what older runs recorded.
+All code that reads params uses it: params.yaml, `--params`, `--set`, and the params of older runs.
 """
 
 from collections.abc import Mapping
@@ -39,14 +39,14 @@ RENAMED: dict[str, str] = {
     "evaluate.head": "evaluate.classifier",
 }
 OLD_OF = {new: old for old, new in RENAMED.items()}
-# Values that got another name, by the key of today.
+# Renamed values, by the current key.
 VALUES: dict[str, dict[str, str]] = {"train.network.adaptation": {"head": "projection"}}
 
 
 def migrate(params: Mapping[str, Any]) -> dict[str, Any]:
-    """`params` by the names of today; `params` itself is not changed.
+    """Return `params` with the current names; `params` itself is not changed.
 
-    Raises ParamsError where a setting is there by its old and by its new name.
+    Raises ParamsError if a setting is present under its old and its new name.
     """
     found: dict[str, Any] = _copied(params)
     moved = {old: _taken(found, old) for old in old_keys(params)}
@@ -69,7 +69,7 @@ def migrate(params: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def old_keys(params: Mapping[str, Any]) -> list[str]:
-    """The keys in `params` that have another name today.
+    """The keys in `params` that were renamed.
 
     `train.method` and `train.loss` were values and are sections now.
     """
@@ -81,14 +81,14 @@ def old_keys(params: Mapping[str, Any]) -> list[str]:
 
 
 def outdated(params: Mapping[str, Any]) -> list[str]:
-    """What `migrate` changes in `params`, as text: "train.margin" or "train.network.adaptation: head"."""
+    """The settings that `migrate` changes in `params`, as text: "train.margin", "train.network.adaptation: head"."""
     found = {key: at(params, key) for key in VALUES}
     wrong = [f"{key}: {value}" for key, value in found.items() if isinstance(value, str) and value in VALUES[key]]
     return [*old_keys(params), *wrong]
 
 
 def key_of(dotted: str, value: Any = None) -> str:
-    """The name of today of a dotted key with `value`, or of a key below one; the key itself where it has no other."""
+    """The current name of a dotted key with `value`, or of a key below one; the key itself if it was not renamed."""
     for old, new in RENAMED.items():
         if dotted == old and not (new.startswith(f"{old}.") and isinstance(value, Mapping)):
             return new
@@ -98,7 +98,7 @@ def key_of(dotted: str, value: Any = None) -> str:
 
 
 def place(params: Mapping[str, Any], dotted: str) -> str:
-    """The key under which `params` holds the setting `dotted`, a name of today: its old name where it is there."""
+    """The key of the setting `dotted` (a current name) in `params`: its old name if `params` uses that."""
     for new, old in OLD_OF.items():
         if (dotted == new or dotted.startswith(f"{new}.")) and is_there(params, old):
             section = new.startswith(f"{old}.") and isinstance(at(params, old), Mapping)
@@ -107,13 +107,13 @@ def place(params: Mapping[str, Any], dotted: str) -> str:
 
 
 def recorded(params: Mapping[str, str]) -> dict[str, str]:
-    """Flat params of a run, such as {"train.margin": "0.5"}, by the names of today."""
+    """Flat params of a run, such as {"train.margin": "0.5"}, with the current names."""
     found = {key_of(key): value for key, value in params.items()}
     return {key: VALUES.get(key, {}).get(value, value) for key, value in found.items()}
 
 
 def nested(params: Mapping[str, Any]) -> dict[str, Any]:
-    """Dotted keys as the sections of a params file; a value may be a section."""
+    """Convert dotted keys to the sections of a params file; a value may be a section."""
     found: dict[str, Any] = {}
     for key, value in params.items():
         *sections, name = key.split(".")
@@ -125,7 +125,7 @@ def nested(params: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def leaves(params: Mapping[str, Any], where: str = "") -> dict[str, Any]:
-    """Dotted key to value; an empty section is a value."""
+    """Flatten sections to dotted keys; an empty section is a value."""
     found: dict[str, Any] = {}
     for key, value in params.items():
         path = f"{where}.{key}" if where else str(key)
@@ -134,14 +134,14 @@ def leaves(params: Mapping[str, Any], where: str = "") -> dict[str, Any]:
 
 
 def at(params: Any, dotted: str) -> Any:
-    """The value at a dotted key, None where there is none."""
+    """The value at a dotted key, or None."""
     for part in dotted.split("."):
         params = params.get(part) if isinstance(params, Mapping) else None
     return params
 
 
 def is_there(params: Any, dotted: str) -> bool:
-    """Whether `params` holds the dotted key, null included."""
+    """Whether `params` has the dotted key, also with the value null."""
     section, _, name = dotted.rpartition(".")
     found = at(params, section) if section else params
     return isinstance(found, Mapping) and name in found

@@ -1,7 +1,7 @@
 """params.yaml as frozen dataclasses, one a section.
 
-The file holds the defaults, so the classes have none: a key too many and a key too few are both errors. A protocol may
-leave out what few ask, and so those that older versions recorded stay readable.
+The file has the defaults, so the classes have none: unknown and missing keys are both errors. A protocol may omit
+rarely used keys, so that protocols recorded by older versions stay readable.
 """
 
 import dataclasses
@@ -18,7 +18,7 @@ from kshot.params.reader import MissingKeys, build, need, read_mapping
 from kshot.params.renamed import migrate
 from kshot.params.train import Train
 
-# Keys that older projects lack, as params.yaml has them (a test compares), for the message that says what to add.
+# Keys that older projects lack, as in params.yaml (a test compares), for the message that says what to add.
 ADDED = {
     "gate.group_protocol": "5w1s",
     "gate.significantly_worse": "refuse",
@@ -73,11 +73,11 @@ class Validate:
 
 @dataclasses.dataclass(frozen=True)
 class Protocol:
-    """What one kind of episode asks: n_way classes, k_shot support images each.
+    """One kind of episode: n_way classes with k_shot support images each.
 
-    within_group: the classes of an episode are of one group.
-    by_drawer: the support is by one drawer and the queries by one other; left out, by many.
-    n_query: queries a class where this protocol has other than `episodes.n_query`.
+    within_group: all classes of an episode are from one group.
+    by_drawer: the support is by one drawer and the queries are by another; if omitted, both are by many drawers.
+    n_query: queries a class, if different from `episodes.n_query`.
     """
 
     n_way: int
@@ -87,7 +87,7 @@ class Protocol:
     n_query: int | None = None
 
     def check(self, where: str) -> None:
-        """Raise ParamsError for a number too low; `where` is the dotted key of this protocol."""
+        """Raise ParamsError for numbers that are too low; `where` is the dotted key of this protocol."""
         need(self.n_way >= 2, f"{where}.n_way is {self.n_way}; needs at least 2 classes to tell apart")
         need(self.k_shot >= 1, f"{where}.k_shot is {self.k_shot}; needs at least 1 support image a class")
         need(self.n_query is None or self.n_query >= 1, f"{where}.n_query is {self.n_query}; needs at least 1")
@@ -112,7 +112,7 @@ class Episodes:
             )
 
     def queries(self, protocol: Protocol) -> int:
-        """The queries a class of `protocol`."""
+        """The number of queries a class in `protocol`."""
         return self.n_query if protocol.n_query is None else protocol.n_query
 
 
@@ -179,7 +179,7 @@ class Gate:
 
 @dataclasses.dataclass(frozen=True)
 class Record:
-    """`code`: patterns of the uncommitted files that a run stores, the last part of their path or the whole of it."""
+    """`code`: patterns of the uncommitted files that a run stores; they match the end of a path or all of it."""
 
     code: tuple[str, ...]
 
@@ -201,7 +201,7 @@ class Params:
     gate: Gate
     record: Record
     project: str = project_name.BEFORE
-    kshot: str = ""  # the version that the project needs, or a newer one (kshot.lifecycle.project.kshot_version)
+    kshot: str = ""  # the oldest version that the project accepts (kshot.lifecycle.project.kshot_version)
 
     def __post_init__(self) -> None:
         project_name.checked(self.project)
@@ -233,7 +233,7 @@ class Params:
         )
         if method == "mann":
             n_way = self.train.method.n_way or self.train.batch.classes
-            # Training validates by the method's own answers, whatever the classifier.
+            # Validation in training uses the method's own scores, whatever the classifier.
             asked = self.episodes.protocols if classifier == OWN else [self.train.validation.protocol]
             for name in asked:
                 protocol = self.episodes.protocols[name]
@@ -245,24 +245,24 @@ class Params:
 
 
 def recorded_ingest(settings: Mapping[str, Any]) -> Ingest:
-    """How a model was shown its images, by the settings that were saved with it.
+    """How a model's images were prepared, from the settings saved with it.
 
-    A model of before `ingest.crop` was known has none in its settings: nothing was cropped.
+    Settings from before `ingest.crop` existed do not have it: nothing was cropped.
     """
     return Ingest(**{"crop": "none", **settings["ingest"]})
 
 
 def load_params(path: Path) -> Params:
-    """Read and check `path`, of the project whose plug-ins count from now on.
+    """Read and check `path`; from now on the plug-ins of its project are used.
 
-    Raises ParamsError with the key, what it holds and what it needs.
+    Raises ParamsError with the key, its value and the required value.
     """
     plugins.use_project(path.parent)
     return params_from(read_mapping(path))
 
 
 def params_from(mapping: Mapping[str, Any]) -> Params:
-    """Check the parsed content of a params.yaml. An error of missing keys bears the lines to add, where known."""
+    """Check the parsed content of a params.yaml. An error for missing keys contains the lines to add, if known."""
     try:
         return build(Params, migrate(mapping))
     except MissingKeys as error:
@@ -271,7 +271,7 @@ def params_from(mapping: Mapping[str, Any]) -> Params:
 
 
 def _lines_to_add(missing: Sequence[str], mapping: Mapping[str, Any]) -> Iterator[str]:
-    """YAML of those of ADDED that are missing, under their sections."""
+    """YAML for the missing keys that are in ADDED, under their sections."""
     section = ""
     for dotted, value in ADDED.items():
         if dotted in missing or dotted.partition(".")[0] in missing:
@@ -281,7 +281,7 @@ def _lines_to_add(missing: Sequence[str], mapping: Mapping[str, Any]) -> Iterato
             if name != section:
                 yield f"  {name}:"
             section = name
-            # Groups were judged by the first protocol of min_accuracy, and its name may be any.
+            # Groups used to be judged by the first protocol of min_accuracy, whose name is arbitrary.
             least = mapping.get("gate", {}).get("min_accuracy")
             if dotted == "gate.group_protocol" and isinstance(least, Mapping):
                 value = next(iter(least), value)

@@ -1,4 +1,4 @@
-"""Section train of params.yaml: what is trained and how, and the checks across its sections."""
+"""Section train of params.yaml: the training settings, and the checks across its sections."""
 
 import dataclasses
 from typing import Literal
@@ -20,8 +20,8 @@ from kshot.params.train_sections import (
     ValidationSchedule,
 )
 
-FEWEST_IMAGES = 2  # of a class in a batch, or it has no pair to compare
-# Methods whose answers are the geometry of the embedding and nothing learned beside it.
+FEWEST_IMAGES = 2  # of a class in a batch: with fewer there is no pair to compare
+# Methods that predict from the geometry of the embedding alone, without other learned parts.
 REDUCIBLE = ("metric", "prototypical", "matching", "transfer")
 
 

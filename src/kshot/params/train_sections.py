@@ -1,4 +1,4 @@
-"""The sections of section train of params.yaml, each with the checks that it can make alone."""
+"""The subsections of section train of params.yaml, each with the checks that need no other section."""
 
 import dataclasses
 from typing import Literal
@@ -9,7 +9,7 @@ from kshot.params.reader import need
 
 @dataclasses.dataclass(frozen=True)
 class Network:
-    """The backbone, the weights that it starts from, and how much of it learns."""
+    """The backbone, its initial weights, and its trainable part."""
 
     backbone: str
     pretrained: bool
@@ -31,18 +31,18 @@ class Network:
 
     @property
     def is_trained(self) -> bool:
-        """Whether the backbone starts from weights that were trained before."""
+        """Whether the backbone starts from pretrained weights."""
         return self.pretrained or self.checkpoint is not None
 
     @property
     def is_frozen(self) -> bool:
-        """Whether the backbone stays as it is, so that its features are computed once."""
+        """Whether the backbone is not trained, so that its features are computed once."""
         return self.adaptation in ("projection", "frozen")
 
 
 @dataclasses.dataclass(frozen=True)
 class Lora:
-    """Low-rank changes of a backbone's weights: of `rank`, scaled by `alpha` / rank."""
+    """Low-rank changes of a backbone's weights: their `rank`, and their scale `alpha` / rank."""
 
     rank: int
     alpha: int
@@ -65,13 +65,13 @@ class Reduce:
 
     @property
     def wanted(self) -> bool:
-        """Whether there is anything to fit."""
+        """Whether principal components are to be fitted."""
         return self.whiten or self.dim is not None
 
 
 @dataclasses.dataclass(frozen=True)
 class Projection:
-    """How the backbone's features become an embedding: a layer of `dim`, principal components, unit length."""
+    """The steps from features to embedding: a layer of width `dim`, principal components, unit length."""
 
     dim: int | None
     hidden: int | None
@@ -122,7 +122,7 @@ class LossChoice:
 
 @dataclasses.dataclass(frozen=True)
 class Batch:
-    """`classes` x `images` of a batch, and which classes are drawn together."""
+    """A batch of `classes` x `images`, and the choice of classes that are drawn together."""
 
     classes: int
     images: int
@@ -173,7 +173,7 @@ class Optimizer:
 
 @dataclasses.dataclass(frozen=True)
 class ValidationSchedule:
-    """Every how many steps which protocol is validated, and after how many validations without a gain to stop."""
+    """The validation interval in steps, its protocol, and how many validations without a gain stop the training."""
 
     every: int
     protocol: str

@@ -1,1 +1,1 @@
-"""Distances between tasks, and how hard a task is for a model."""
+"""Distances between tasks, and the difficulty of a task for a model."""

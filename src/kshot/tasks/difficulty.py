@@ -1,13 +1,13 @@
-"""How hard a task is for a model, from its support alone: the accuracy to expect on images of its classes to come.
+"""Predicts the difficulty of a task from its support alone: the expected accuracy on future images of its classes.
 
-Two views of the support, each a share of right answers by the nearest class mean:
+Two features of the support ("views"), each an estimated accuracy of the nearest class mean:
 
-    `expected_accuracy`   what the two-level model of `kshot.tasks.space` expects of class means so far apart: all that
-                          one image a class can tell
-    `left_out_accuracy`   each image asked of the others, smoothed; needs a class with two images
+    `expected_accuracy`   from the distances of the class means, by the two-level model of `kshot.tasks.space`; the only
+                          information with one image a class
+    `left_out_accuracy`   leave-one-out accuracy of the support, smoothed; needs a class with two images
 
-`fit_hardness` sets them to accuracies that were measured, by logistic regression; tasks of one image a class have
-weights of their own.
+`fit_hardness` calibrates them to measured accuracies by logistic regression, with separate weights for tasks of one
+image a class.
 """
 
 from collections.abc import Sequence
@@ -22,63 +22,66 @@ from kshot.errors import NotConverged
 from kshot.tasks.embedding import Task
 from kshot.tasks.space import TaskSpace
 
-LEAST_APART = 0.05  # of the spread within a class: classes whose means lie closer count as this far apart
-CERTAIN = 1e-4  # a view's share is kept this far from 0 and 1
-# What holds the weights where few tasks were measured. A task that is nearly always answered rightly tells little, so
-# that 1.0 outweighs hundreds of them: the left out view was then all but ignored.
+LEAST_APART = 0.05  # as a share of the spread within a class: class means that are closer count as this far apart
+CERTAIN = 1e-4  # views are clipped to this distance from 0 and 1
+# L2 penalty of the logistic fit. Near-perfect tasks carry little information; a penalty of 1.0 would dominate hundreds
+# of them: `left_out` was then almost ignored.
 PRIOR = 0.01
-# Of the fit: relative to the loss, what one more step could still gain. Steps are halved until each gains, so that it
-# always arrives; the number of steps is for our own mistakes alone.
+# TOLERANCE: largest possible gain of another step, relative to the loss. Steps are halved until each reduces the loss,
+# so the fit always converges; the maximum number of steps only guards against bugs.
 TOLERANCE, STEPS, HALVINGS, GAIN = 1e-10, 200, 50, 1e-4
 
 
 class Views(NamedTuple):
-    """Both views of a support, in [0, 1]; left_out is None where no class has two images."""
+    """Both views of a support, in [0, 1]; left_out is None if no class has two images."""
 
     expected: float
     left_out: float | None
 
 
 class Hardness(NamedTuple):
-    """Weights of (1, logit of expected) for one image a class, and of (1, the same, logit of left_out) for more."""
+    """Weights of the logistic fit.
+
+    Of (1, logit of expected) for one image a class, and of (1, logit of expected, logit of left_out) for more.
+    """
 
     one_shot: Tensor
     more_shots: Tensor
 
 
 def views(support: Task, space: TaskSpace) -> Views:
-    """Both views of a support of two classes at least."""
+    """Both views of a support with at least two classes."""
     means, counts = support.means, support.counts
     apart = squared_euclidean(means, means)
-    # d'Sd of the difference d of each two class means: how far images scatter along the line between them.
+    # d'Sd for the difference d of each two class means: how far images scatter along the line between them.
     along = squared_euclidean(means @ space.root, means @ space.root)
     left_out = _left_out(support, means, counts, along) if bool((counts > 1).any()) else None
     return Views(_expected(apart, along, counts, space), left_out)
 
 
 def expected_accuracy(support: Task, space: TaskSpace) -> float:
-    """Mean chance that a new image of a class is nearer to its own class's mean than to every other.
+    """Mean probability that a new image of a class is nearer to its own class's mean than to any other.
 
-    For a query of class a against class b the difference of the two squared distances is nearly normal; mean and
-    variance follow from the means' distance, freed of what few images add, and the covariance within a class. The
-    chances against the other classes are multiplied.
+    For a query of class a against class b, the difference of the two squared distances is nearly normal. Its mean and
+    variance follow from the distance of the means, corrected for the small number of images, and the covariance within
+    a class. The probabilities against the other classes are multiplied.
     """
     return views(support, space).expected
 
 
 def left_out_accuracy(support: Task, space: TaskSpace) -> float | None:
-    """Mean chance that an image of the support, left out of its class's mean, is nearest to that mean.
+    """Mean probability that an image of the support, left out of its class's mean, is nearest to that mean.
 
-    The hard yes or no is smoothed by the spread within a class; classes of one image are only asked against. None
-    where all are of one image.
+    Smoothed by the spread within a class. Classes of one image only serve as alternatives. None if all classes have
+    one image.
     """
     return views(support, space).left_out
 
 
 def fit_hardness(found: Sequence[Views], accuracy: Sequence[float]) -> Hardness:
-    """Weights that make the views the measured accuracies, one entry a task; few tasks leave `expected` as it is.
+    """Fit weights that map the views to the measured accuracies, one entry a task.
 
-    Raises NotConverged where a fit does not arrive at its minimum.
+    With few tasks the result stays near `expected`. Raises NotConverged if a fit does not reach its minimum.
     """
     measured = torch.tensor(accuracy, dtype=torch.float64)
     single = torch.tensor([view.left_out is None for view in found], dtype=torch.bool)
@@ -88,7 +91,7 @@ def fit_hardness(found: Sequence[Views], accuracy: Sequence[float]) -> Hardness:
 
 
 def predicted_accuracy(found: Sequence[Views], hardness: Hardness) -> Tensor:
-    """The accuracy to expect of each task, (T,) float64."""
+    """The predicted accuracy of each task, (T,) float64."""
     weights = {2: hardness.one_shot, 3: hardness.more_shots}
     logits = [_columns([view], 3 - (view.left_out is None)) @ weights[3 - (view.left_out is None)] for view in found]
     return torch.cat(logits).sigmoid()
@@ -121,7 +124,7 @@ def _left_out(support: Task, means: Tensor, counts: Tensor, along: Tensor) -> fl
 
 
 def _against_all(margins: Tensor, own: Tensor | None = None) -> Tensor:
-    """The chance to win against every class, for margins (N, C) in standard deviations; the own column counts not."""
+    """Probability to win against every class, for margins (N, C) in standard deviations; `own` columns are ignored."""
     own = torch.arange(len(margins)) if own is None else own
     logs = torch.special.log_ndtr(margins).scatter(1, own[:, None], 0.0)
     chances: Tensor = logs.sum(1).exp()
@@ -136,10 +139,10 @@ def _columns(found: Sequence[Views], width: int) -> Tensor:
 
 
 def _fit(columns: Tensor, measured: Tensor) -> Tensor:
-    """Logistic regression on shares, pulled towards (0, 1, 0): the first view as it stands.
+    """Logistic regression on shares, regularised towards (0, 1, 0), the first view unchanged.
 
-    Damped Newton steps (Boyd and Vandenberghe 2004, algorithm 9.5) until the decrement falls below TOLERANCE. Whole
-    steps can swing between two points for ever, where views are saturated and disagree.
+    Damped Newton steps (Boyd and Vandenberghe 2004, algorithm 9.5) until the decrement falls below TOLERANCE. Full
+    steps can alternate between two points forever if views are saturated and disagree.
     """
     start = torch.zeros(columns.shape[1], dtype=torch.float64)
     start[1] = 1.0

@@ -1,6 +1,6 @@
-"""Spaces for tasks: a labelled set of embedded images as one point, whatever its order, its classes and its shots.
+"""Task embeddings: a labelled set of embedded images as one point, for any order, number of classes and shots.
 
-A task stands for the distribution that its classes are drawn from, seen through class means m_c of K_c images each. Its
+A task represents the distribution that its classes are drawn from, observed as class means m_c of K_c images each. Its
 embedding is that distribution's characteristic function at fixed random frequencies w (random Fourier features, Rahimi
 and Recht 2007), and the distance of two tasks is the maximum mean discrepancy of a Gaussian kernel (Gretton et al.
 2012) between their distributions of classes:
@@ -9,9 +9,9 @@ and Recht 2007), and the distance of two tasks is the maximum mean discrepancy o
     task(w)  = mean over its classes of z_c(w)
     d(a, b)² = <a, a> + <b, b> - 2 <a, b>      <., .> the mean over w; <a, a> without a class's product with itself
 
-The second factor undoes, in expectation, the blur that the mean of K_c images has; leaving out the products of a class
-with itself undoes what few classes add. So d² is unbiased: tasks of one distribution have d² of mean zero, of few
-shots as of many, of few classes as of many. An estimate below zero is read as zero.
+In expectation, the second factor corrects the noise in the mean of K_c images, and leaving out the products of a class
+with itself corrects for a small number of classes. So d² is unbiased: for tasks of the same distribution it has mean
+zero, whatever the number of shots and classes. Estimates below zero are treated as zero.
 """
 
 from collections.abc import Sequence
@@ -24,7 +24,7 @@ from kshot.tasks.space import TaskSpace
 
 
 class Task(NamedTuple):
-    """A labelled set: points (N, D) of its images, labels (N,) int64 in [0, n_way), every class present."""
+    """A labelled set: points (N, D) of its images; labels (N,) int64 in [0, n_way), every class present."""
 
     points: Tensor
     labels: Tensor
@@ -43,21 +43,21 @@ class Task(NamedTuple):
 
 
 class Embedded(NamedTuple):
-    """A task as a point: vector (2 * FREQUENCIES,) float64, cosines then sines; and the unbiased <a, a>."""
+    """An embedded task: vector (2 * FREQUENCIES,) float64, cosines then sines; and the unbiased <a, a>."""
 
     vector: Tensor
     itself: float
 
 
 class Plane(NamedTuple):
-    """Two directions of the space of tasks: origin (2 * FREQUENCIES,), directions (2 * FREQUENCIES, 2)."""
+    """A plane in the space of tasks: origin (2 * FREQUENCIES,), directions (2 * FREQUENCIES, 2)."""
 
     origin: Tensor
     directions: Tensor
 
 
 def embed_task(task: Task, space: TaskSpace) -> Embedded:
-    """The embedding of a task with two classes at least; the order of classes and images changes nothing."""
+    """Embed a task with at least two classes; the order of classes and images does not matter."""
     means, counts = task.means, task.counts
     n_way = len(means)
     if n_way < 2:
@@ -70,7 +70,7 @@ def embed_task(task: Task, space: TaskSpace) -> Embedded:
 
 
 def squared_distances(a: Sequence[Embedded], b: Sequence[Embedded]) -> Tensor:
-    """Unbiased estimates of the squared distances, (A, B) float64, about zero or below for tasks that are alike."""
+    """Unbiased estimates of the squared distances, (A, B) float64; near zero, possibly below, for similar tasks."""
     left, right = (torch.stack([task.vector for task in tasks]) for tasks in (a, b))
     own, other = (torch.tensor([task.itself for task in tasks], dtype=torch.float64) for tasks in (a, b))
     return own[:, None] + other[None, :] - 2 * left @ right.T
@@ -79,8 +79,8 @@ def squared_distances(a: Sequence[Embedded], b: Sequence[Embedded]) -> Tensor:
 def distances(a: Sequence[Embedded], b: Sequence[Embedded]) -> Tensor:
     """Distances (A, B) in about [0, 1.4]: symmetric, zero for equal tasks.
 
-    The distances that they estimate obey the triangle inequality; the estimates do up to their noise, and the Euclidean
-    distances of the vectors, which know nothing of noise, always.
+    The true distances obey the triangle inequality, and the estimates obey it up to their noise. The Euclidean
+    distances of the vectors, which are not corrected for noise, always obey it.
     """
     return squared_distances(a, b).clamp(min=0).sqrt()
 
@@ -96,5 +96,5 @@ def widest_plane(known: Sequence[Embedded]) -> Plane:
 
 
 def on_plane(tasks: Sequence[Embedded], plane: Plane) -> Tensor:
-    """Where tasks stand on a map, (T, 2) float64: a new task moves none of those that the plane was laid through."""
+    """Project tasks on a map, (T, 2) float64; a new task does not move those that define the plane."""
     return (torch.stack([task.vector for task in tasks]) - plane.origin) @ plane.directions

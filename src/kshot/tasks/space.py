@@ -1,8 +1,8 @@
-"""What a model's own classes say about tasks it has not seen: how its space is filled, and how far a class scatters.
+"""A two-level normal model of a model's embedding space, learned from its own classes, to describe unseen tasks.
 
-Class means are taken for normally distributed about a centre with covariance `between`, the images of a class about
-their mean with covariance `within`, one for all classes: the two-level model of probabilistic linear discriminant
-analysis (Ioffe 2006). With one image a class it is all that there is to know of a class's spread.
+Class means are assumed normally distributed about a centre with covariance `between`, and the images of a class about
+their mean with covariance `within`, shared by all classes: the two-level model of probabilistic linear discriminant
+analysis (Ioffe 2006). With one image a class it is the only information about a class's spread.
 """
 
 from collections.abc import Sequence
@@ -12,16 +12,16 @@ import torch
 from torch import Tensor
 
 FREQUENCIES = 512
-SHRINKAGE = 0.1  # of both covariances towards a sphere: spaces wider than there are images; other values are untested
+SHRINKAGE = 0.1  # of both covariances towards a sphere: there may be more dimensions than images; only value tested
 
 
 class TaskSpace(NamedTuple):
-    """What `learn_space` finds; D is the width of the points, all float64.
+    """The result of `learn_space`; D is the width of the points, all float64.
 
     centre       (D,) mean of the training classes' means
     axes         (D, D) columns in which within is the identity and between diagonal
     ratios       (D,) that diagonal: the spread between classes over the spread within one
-    usual        what `outsideness` is of the unseen classes, before it is divided by this
+    usual        value of `outsideness` for the unseen classes, before it is divided by this
     root         (D, D) with root @ root.T = within
     trace        trace of within: mean squared distance of an image to its class's mean
     trace_square trace of within @ within
@@ -41,14 +41,14 @@ class TaskSpace(NamedTuple):
 def learn_space(trained: Sequence[Tensor], unseen: Sequence[Tensor], generator: torch.Generator) -> TaskSpace:
     """The space of a model from embedded classes, (K, D) each.
 
-    trained: classes that it was trained on, two at least, for centre and between. unseen: classes that it was not, for
-    within, because new classes scatter more than known ones; where there are none, the same again. Some class needs
-    two images. `generator` draws the frequencies.
+    trained: classes that it was trained on, at least two, for centre and between. unseen: classes that it was not
+    trained on, for within, because new classes scatter more than known ones; if there are none, `trained` is used. At
+    least one class needs two images. `generator` draws the frequencies.
     """
     counts = torch.tensor([len(points) for points in trained], dtype=torch.float64)
     means = torch.stack([points.double().mean(0) for points in trained])
     within = _within(unseen)
-    # What the classes' own few images add to the scatter of their means is taken off.
+    # Subtract the part of the scatter of the means that comes from the small number of images.
     scatter: Tensor = torch.cov(means.T) - within * (1 / counts).mean()
     values, vectors = torch.linalg.eigh(scatter)
     between = _shrunk((vectors * values.clamp(min=0)) @ vectors.T)
@@ -56,7 +56,7 @@ def learn_space(trained: Sequence[Tensor], unseen: Sequence[Tensor], generator: 
     turned = torch.linalg.solve_triangular(root, between, upper=False)
     ratios, directions = torch.linalg.eigh(torch.linalg.solve_triangular(root, turned.T, upper=False))
     trace = float(within.trace())
-    # The kernel is as wide as two single images of different classes are usually apart.
+    # Kernel width: the median distance of two single images of different classes.
     width = (torch.pdist(means).square().median() + 2 * trace).sqrt()
     shape = (FREQUENCIES, means.shape[1])
     space = TaskSpace(
@@ -75,12 +75,12 @@ def learn_space(trained: Sequence[Tensor], unseen: Sequence[Tensor], generator: 
 
 
 def outsideness(means: Tensor, counts: Tensor, space: TaskSpace) -> float:
-    """How far a task's classes lie from where the model's training classes lie: 1 is as far as unseen ones usually do.
+    """Distance of a task's classes from the model's training classes; 1 is typical of unseen classes.
 
     means (C, D) float64, each of `counts` (C,) images. The mean over classes and directions of the squared Mahalanobis
-    distance (Lee et al. 2018, arXiv:1807.03888) of a class mean to the centre, under the spread of class means and
-    what so few images add to it, over that of the unseen classes: neither the number of classes nor that of images
-    moves its expectation much.
+    distance (Lee et al. 2018, arXiv:1807.03888) of a class mean to the centre, divided by its value for the unseen
+    classes. The covariance includes the spread of class means and the noise of so few images, so that the numbers of
+    classes and images hardly change the expectation.
     """
     along = (means - space.centre) @ space.axes
     return float((along.square() / (space.ratios + 1 / counts[:, None])).mean()) / space.usual
@@ -92,7 +92,7 @@ def _within(classes: Sequence[Tensor]) -> Tensor:
         raise ValueError("no class has two images; the spread within a class needs one that has")
     rest = torch.cat([points - points.mean(0) for points in several])
     within = _shrunk(rest.T @ rest / (len(rest) - len(several)))
-    # Images that are all alike have no spread: the least that can still be inverted.
+    # Identical images have no spread: add the least that keeps the matrix invertible.
     return within + 1e-12 * torch.eye(len(within), dtype=within.dtype)
 
 

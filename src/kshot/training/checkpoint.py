@@ -1,4 +1,4 @@
-"""Checkpoints of a training: one safetensors file, replaced in one step, never a pickle."""
+"""Training checkpoints: one safetensors file, replaced atomically, never a pickle."""
 
 import json
 from dataclasses import dataclass
@@ -18,14 +18,14 @@ PARTS = ("weights", "best", "optimizer", "mined", "generators")
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """Everything a training needs to go on as if it had never stopped; `notes` must be plain JSON.
+    """Everything that a training needs to resume as if it had never stopped.
 
-    weights     of the method, with what a loss itself learns or remembers
+    weights     of the method, including parameters and memory of its loss
     best        the same at the best validation so far
     optimizer   its moments
-    mined       the nearest classes that were mined last
+    mined       the nearest classes from the last mining
     generators  the state of each torch generator: that of the batches, and those of `kshot.training.random_state`
-    notes       counters, records and the states of the other generators
+    notes       counters, records and the states of the other generators, as plain JSON
     """
 
     weights: dict[str, Tensor]
@@ -37,7 +37,7 @@ class Checkpoint:
 
 
 def save_checkpoint(checkpoint: Checkpoint, path: Path) -> None:
-    """Write `checkpoint`; a reader finds the old one or the new one, never half of one."""
+    """Write `checkpoint` atomically: a reader finds the old file or the new one, never a part."""
     tensors = {}
     for part in PARTS:
         for key, tensor in getattr(checkpoint, part).items():
@@ -49,7 +49,7 @@ def save_checkpoint(checkpoint: Checkpoint, path: Path) -> None:
 
 
 def load_checkpoint(path: Path) -> Checkpoint | None:
-    """The checkpoint at `path`, None where there is none. Raises CheckpointError for a file that is something else."""
+    """Load the checkpoint at `path`; None if there is none. Raises CheckpointError for any other file."""
     if not path.exists():
         return None
     parts: dict[str, dict[str, Tensor]] = {part: {} for part in PARTS}
@@ -70,13 +70,13 @@ def load_checkpoint(path: Path) -> Checkpoint | None:
 
 
 def optimizer_tensors(optimizer: Optimizer) -> dict[str, Tensor]:
-    """The moments of `optimizer`, flat: "3/exp_avg" is that of its fourth parameter."""
+    """The moments of `optimizer` as a flat mapping: "3/exp_avg" belongs to its fourth parameter."""
     states = optimizer.state_dict()["state"]
     return {f"{index}/{name}": value for index, state in states.items() for name, value in state.items()}
 
 
 def restore_optimizer(optimizer: Optimizer, tensors: dict[str, Tensor]) -> None:
-    """Put back what `optimizer_tensors` gave; the settings stay those `optimizer` was made with."""
+    """Restore the moments from `optimizer_tensors`; the settings of `optimizer` do not change."""
     state: dict[int, dict[str, Tensor]] = {}
     for key, tensor in tensors.items():
         index, _, name = key.partition("/")
@@ -85,5 +85,5 @@ def restore_optimizer(optimizer: Optimizer, tensors: dict[str, Tensor]) -> None:
 
 
 def copy_weights(module: torch.nn.Module) -> dict[str, Tensor]:
-    """A copy of the state of `module` that later steps do not change."""
+    """A copy of the state of `module`, independent of later steps."""
     return {key: tensor.detach().clone() for key, tensor in module.state_dict().items()}

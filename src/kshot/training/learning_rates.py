@@ -1,4 +1,4 @@
-"""Which parameter learns at what rate and decays, and how the rate changes as training goes on."""
+"""Learning rate and weight decay of each parameter, and the schedule of the rate during training."""
 
 import math
 from typing import Any
@@ -11,10 +11,11 @@ from kshot.params.train_sections import Optimizer
 
 
 def parameter_groups(method: Method, optimizer: Optimizer, proxy_learning_rate: float) -> list[dict[str, Any]]:
-    """The parameters that learn, by learning rate and weight decay, as an optimizer takes them.
+    """The trainable parameters, grouped by learning rate and weight decay, as an optimizer takes them.
 
-    Proxies and the like have a learning rate of their own, the backbone's layers theirs. Weight decay acts on matrices
-    and kernels alone: norms, biases, scales and temperatures have one dimension or none, and a network may name more.
+    Proxies and similar parameters have their own learning rate, and so has each layer of the backbone. Weight decay
+    applies only to matrices and kernels, not to norms, biases, scales and temperatures, which have one dimension or
+    none; a network may exclude more.
     """
     proxies = training_parameters(method)
     apart = {id(parameter) for parameter in proxies}
@@ -40,7 +41,7 @@ def parameter_groups(method: Method, optimizer: Optimizer, proxy_learning_rate: 
 
 
 def rate_share(step: int, steps: int, warmup_steps: int) -> float:
-    """The learning rate of `step` of `steps` as a share of the one that is set, in [0, 1].
+    """The learning rate of `step` of `steps` as a share of the configured one, in [0, 1].
 
     Linear warm-up, then half a cosine down to 0 at the last step (Loshchilov and Hutter 2017, arXiv:1608.03983).
     """
@@ -51,14 +52,17 @@ def rate_share(step: int, steps: int, warmup_steps: int) -> float:
 
 
 def rate_shares(backbone: nn.Module, decay: float) -> dict[str, float]:
-    """Name of each of the backbone's parameters to the share of the learning rate that it gets: 1 for the last layer,
-    `decay` for the one before, its square before that (Clark et al. 2020, arXiv:2003.10555, section 3.3)."""
+    """The share of the learning rate for each of the backbone's parameters, by name.
+
+    1 for the last layer, `decay` for the one before, its square for the one before that, and so on (Clark et al. 2020,
+    arXiv:2003.10555, section 3.3).
+    """
     inner: Any = getattr(backbone, "network", backbone)
     if hasattr(inner, "group_matcher"):
         from timm.models import group_parameters
 
         found = group_parameters(inner, inner.group_matcher(coarse=False), reverse=True)
-        # timm counts what stands outside of all blocks as a layer behind the last.
+        # timm assigns parameters outside of all blocks to a layer after the last.
         layers = {name: int(layer) if layer != float("inf") else -1 for name, layer in found.items()}
     else:
         layers = {name: int(name.split(".")[0]) for name, _ in inner.named_parameters()}
@@ -70,7 +74,7 @@ def rate_shares(backbone: nn.Module, decay: float) -> dict[str, float]:
 
 
 def _undecayed(backbone: nn.Module) -> set[int]:
-    """The ids of the parameters that one of timm's models says are not to decay, such as position embeddings."""
+    """The ids of the parameters that a timm model excludes from weight decay, such as position embeddings."""
     inner: Any = getattr(backbone, "network", backbone)
     named = set(inner.no_weight_decay()) if hasattr(inner, "no_weight_decay") else set()
     return {id(value) for name, value in inner.named_parameters() if name in named}

@@ -35,18 +35,19 @@ from kshot.training.checkpoint import (
 from kshot.training.learning_rates import parameter_groups, rate_share
 from kshot.training.random_state import random_state, restore_random_state
 
-LOG_EVERY = 10  # steps between records; reading the loss more often would make a GPU wait
-SAVE_EVERY = 20.0  # seconds of work that a killed training may lose
-CENTRE_IMAGES = 2000  # whose mean stands for that of all training images
-NOTED = ("step", "seconds", "stale", "best_step", "best_accuracy", "history")  # what a checkpoint notes of a run
-VALIDATION_EPISODES = 300  # of the fixed ones: enough to choose a stopping point, quick enough to do often
+LOG_EVERY = 10  # steps between records; reading the loss more often would stall a GPU
+SAVE_EVERY = 20.0  # seconds between checkpoints: the work that a killed training may lose
+CENTRE_IMAGES = 2000  # sample size for the mean of all training images
+NOTED = ("step", "seconds", "stale", "best_step", "best_accuracy", "history")  # attributes stored in a checkpoint
+VALIDATION_EPISODES = 300  # of the fixed episodes: enough to choose a stopping point, and fast
 
 
 @dataclass(frozen=True)
 class Step:
-    """The mean loss of the last steps, up to `step`, and how fast they were.
+    """The mean loss of the last steps, up to `step`, and their speed.
 
-    `active` is the mean share of pairs or triplets that still pushed; None for losses in which all always do.
+    `active` is the mean share of pairs or triplets whose loss is above zero; None for losses in which all always
+    contribute.
     """
 
     step: int
@@ -58,7 +59,7 @@ class Step:
 
 @dataclass(frozen=True)
 class Validation:
-    """Accuracy on the validation episodes after `step`, its 95 % interval, and whether no earlier one is higher."""
+    """Accuracy on the validation episodes after `step`, its 95 % interval, and whether no earlier one was higher."""
 
     step: int
     val_accuracy: float
@@ -72,9 +73,9 @@ class Done:
     """The last record.
 
     step            after which training ended
-    reason          which step's weights were kept, and why training ended where that was before the last step
-    seconds         it took, those before a resumption included
-    peak_memory_mb  the most that it held, of the device where that has its own
+    reason          the step whose weights are returned, and why training ended if it ended before the last step
+    seconds         duration, including the time before a resumption
+    peak_memory_mb  peak memory, of the device if it has its own
     """
 
     step: int
@@ -98,14 +99,18 @@ def meta_train(
     validation: EpisodeSet | None,
     checkpoint: Path | None = None,
 ) -> Iterator[Record | dict[str, Any]]:
-    """Train `method` in place on the device it is on, yielding records as it goes.
+    """Train `method` in place on its device, yielding records during the training.
 
-    members: class by class, the ids of its images; names: theirs, for messages; groups: theirs, for
-    `params.batch.classes_of_group`. With `validation`, its episodes are predicted every `params.validation.every` steps
-    and after the last one; the weights at the end are those of the highest accuracy, the later of equals, and training
-    stops after `params.validation.patience` validations in a row below it; patience 0 keeps the last weights. With
-    `checkpoint`, a training that was killed goes on where it was, to the same weights; what it had already yielded
-    comes first again, as mappings. Raises TrainingDiverged where an embedding or the loss is no longer a number.
+    members     the ids of the images of each class
+    names       the names of the classes, for messages
+    groups      the groups of the classes, for `params.batch.classes_of_group`
+    validation  episodes that are predicted every `params.validation.every` steps and after the last one. The final
+                weights are those with the highest accuracy, the later of equals. Training stops after
+                `params.validation.patience` validations in a row below it; patience 0 returns the last weights
+    checkpoint  file from which a killed training resumes, to the same weights; the records that it had already yielded
+                come first again, as mappings
+
+    Raises TrainingDiverged if an embedding or the loss is not finite.
     """
     batches = ClassBalanced(
         members, names, params.batch.classes, params.batch.images, groups, params.batch.classes_of_group
@@ -133,14 +138,14 @@ def meta_train(
 
 
 def centre(method: Method, images: Pixels, ids: NDArray[np.integer[Any]]) -> Tensor:
-    """The mean embedding (D,), in float32, of the images that `ids` names, or of CENTRE_IMAGES of them at random."""
+    """The mean embedding (D,) in float32 of the images with the given `ids`, or of a random CENTRE_IMAGES of them."""
     few = np.random.default_rng(0).permutation(ids)[:CENTRE_IMAGES]
     with in_precision(method.embedding, bf16=False):
         return embed(method, images, few).mean(0)
 
 
 class _Run:
-    """What changes while a training goes on."""
+    """The state that changes during a training."""
 
     def __init__(self, method: Method, params: Train, checkpoint: Path | None, names: Sequence[str]) -> None:
         self.method, self.params, self.path, self.names = method, params, checkpoint, names
@@ -149,7 +154,7 @@ class _Run:
         method.to(self.device)
         groups = parameter_groups(method, params.optimizer, params.loss.proxy_learning_rate)
         self.learns = bool(groups)
-        # An optimiser of nothing is refused; one of a number that has no gradient does nothing.
+        # AdamW refuses an empty list of parameters; a parameter without a gradient makes it do nothing.
         self.optimizer = torch.optim.AdamW(groups or [{"params": torch.zeros(1, requires_grad=True)}])
         self.rates = [group["lr"] for group in groups]
         self.generator = torch.Generator().manual_seed(params.seed)
@@ -181,13 +186,13 @@ class _Run:
                 group["lr"] = rate * share
             ids, labels = batches.draw(self.generator, self.mined.get("neighbours"))
             pixels = gather(images, ids).to(self.device, non_blocking=True).float()
-            if pixels.ndim == 4:  # and not features, which are taken once, of images as they are
+            if pixels.ndim == 4:  # not features, which are computed once, from images without augmentation
                 pixels = random_affine(pixels, params.augment, self.generator, params.task_augment)
             terms = self.method.loss(pixels, labels.to(self.device), self.generator)
             self.optimizer.zero_grad(set_to_none=True)
             terms.loss.backward()  # type: ignore[no-untyped-call]
             self.optimizer.step()
-            # Read later: asking a GPU for a number at each step would make it wait.
+            # Read later: reading a number from a GPU at each step would stall it.
             taken.append((terms._replace(loss=terms.loss.detach()), labels))
             self.step += 1
         elapsed = time.perf_counter() - started
@@ -201,12 +206,12 @@ class _Run:
         return [Step(self.step, round(mean, 6), still, rate, round(len(taken) * per_batch / elapsed, 1))]
 
     def mine(self, images: Pixels, batches: ClassBalanced) -> None:
-        """Find each class's nearest classes, by as many images of each as a batch holds."""
+        """Find each class's nearest classes, using as many images of each as a batch has."""
         everyone = torch.arange(len(batches.ids))
         ids, labels = batches.of_classes(everyone, self.generator)
         points = embed(self.method, images, ids.numpy())
         if not points.isfinite().all():
-            return  # told, with its step and classes, when this record ends
+            return  # reported, with its step and classes, at the end of this record
         found = nearest_classes(points.to(self.device), labels.to(self.device), self.params.batch.mine_neighbours)
         self.mined = {"neighbours": found.cpu()}
 
@@ -231,7 +236,7 @@ class _Run:
         part = episodes.first(VALIDATION_EPISODES)
         points = embed_once(self.method, images, part.support, part.query)
         accuracy = mean_interval(accuracies(answer_episodes(points, part, own_scorer(self.method))))
-        # The later of equals has seen more; and what only equals the best is no sign that training got worse.
+        # Of equal accuracies the later weights have seen more images, and an equal one is no sign of a decline.
         best = accuracy.mean >= self.best_accuracy
         if best:
             self.best, self.best_step, self.best_accuracy = (

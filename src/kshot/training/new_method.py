@@ -1,4 +1,4 @@
-"""The method that the settings describe, over an embedding that records how it is trained."""
+"""Creates the method that the settings describe, over an embedding that records how it is trained."""
 
 from collections.abc import Collection
 from typing import NamedTuple
@@ -12,16 +12,16 @@ from kshot.params.train import Train
 
 
 class NewMethod(NamedTuple):
-    """`learning`: in words, which part of the backbone learns."""
+    """A method to train; `learning` describes the trainable part of the backbone."""
 
     method: Method
     learning: str
 
 
 def new_method(embedding: Embedding, train: Train, trained_on: Collection[str]) -> NewMethod:
-    """The method of `train` over `embedding`, whose settings then name method, loss and the classes of the training.
+    """Create the method of `train` over `embedding`, and record method, loss and training classes in its settings.
 
-    Raises ParamsError for a backbone that cannot learn as `train.network.adaptation` says.
+    Raises ParamsError for a backbone that cannot be adapted as `train.network.adaptation` says.
     """
     learning = adapt(
         embedding, train.network, train.lora, gradient_checkpointing=train.optimizer.gradient_checkpointing

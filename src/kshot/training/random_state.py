@@ -1,4 +1,4 @@
-"""The state of every random generator of the process, and of torch's deterministic mode."""
+"""Seeds, stores and restores every random generator of the process, and sets torch's deterministic mode."""
 
 import json
 import random
@@ -18,16 +18,19 @@ def seed_everything(seed: int) -> None:
 
 
 def make_deterministic(seed: int) -> None:
-    """The same seed then gives the same weights, bit for bit, on one machine with one number of threads."""
+    """Seed everything and make torch deterministic.
+
+    The same seed then gives bit-identical weights on the same machine with the same number of threads.
+    """
     seed_everything(seed)
     torch.use_deterministic_algorithms(True)
-    # Filling fresh memory, which deterministic mode adds, costs time and changes no result here.
+    # Deterministic mode also fills fresh memory, which costs time and changes no result here.
     torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
 
 
 @contextmanager
 def deterministic(seed: int, device: torch.device) -> Iterator[None]:
-    """`make_deterministic` for a block: the generators and torch's modes are then as they were before it."""
+    """Apply `make_deterministic` inside a block; restores the generators and torch's modes afterwards."""
     tensors, others = random_state(device)
     mode = torch.are_deterministic_algorithms_enabled()
     warn_only = torch.is_deterministic_algorithms_warn_only_enabled()
@@ -42,7 +45,7 @@ def deterministic(seed: int, device: torch.device) -> Iterator[None]:
 
 
 def random_state(device: torch.device) -> tuple[dict[str, Tensor], str]:
-    """The states of torch's generators, those of the CPU and of `device`, and those of Python and numpy as JSON."""
+    """The states of torch's generators for the CPU and `device`, and those of Python and numpy as JSON."""
     tensors = {"cpu": torch.get_rng_state()}
     if device.type == "cuda":
         tensors["cuda"] = torch.cuda.get_rng_state(device)
@@ -53,7 +56,7 @@ def random_state(device: torch.device) -> tuple[dict[str, Tensor], str]:
 
 
 def restore_random_state(tensors: dict[str, Tensor], others: str, device: torch.device) -> None:
-    """Put back what `random_state` gave; a generator that this machine has and that one had not is left alone."""
+    """Restore the states from `random_state`; generators of devices that the other machine lacked do not change."""
     torch.set_rng_state(tensors["cpu"])
     if device.type == "cuda" and "cuda" in tensors:
         torch.cuda.set_rng_state(tensors["cuda"], device)

@@ -1,4 +1,4 @@
-"""Principal components of the training images, fitted once a method is trained."""
+"""Fits principal components to the training images after a method is trained."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,9 +12,9 @@ from kshot.training.loop import centre
 
 
 def fit_reduction(method: Method, inputs: Pixels, ids: NDArray[np.int64], reduce: Reduce) -> float:
-    """Fit principal components to the training images that `ids` names.
+    """Fit principal components to the training images with the given `ids`.
 
-    Returns the share of the spread that the components keep.
+    Returns the share of the variance that the components explain.
     """
     embedding = method.embedding
     found = principal_axes(projected(embedding, inputs, ids), reduce.dim, whiten=reduce.whiten)

@@ -1,1 +1,1 @@
-"""Is what is recorded true? Each link from a model back to its data is verified from content, none is recited."""
+"""Checks whether a record is true: each link from a model back to its data is verified from content."""

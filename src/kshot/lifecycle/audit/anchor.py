@@ -1,4 +1,4 @@
-"""Is the history in the database the one that git anchors?"""
+"""Checks that the history in the database is the one anchored in git."""
 
 from kshot.lifecycle.audit.subject import Subject
 from kshot.lifecycle.project import git
@@ -8,7 +8,7 @@ from kshot.lifecycle.registry import anchor as anchors
 
 
 def anchor(subject: Subject, *, deep: bool) -> str:
-    """The events are those whose hashes git keeps; `deep`: as the repository's remote has them, too. Raises Broken."""
+    """Compare the events with the hashes in git; with `deep`, also with those of the git remote. Raises Broken."""
     if subject.record is None:
         raise Broken(subject.trouble, "a history that can be read", "none")
     events, run_id, root = subject.record.events, subject.record.run_id, subject.root

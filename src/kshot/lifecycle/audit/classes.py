@@ -1,4 +1,4 @@
-"""`kshot audit --class`: which data versions hold a class and which models saw it, for a class to be forgotten."""
+"""`kshot audit --class`: data versions that contain a class and models that saw it, for a class to be forgotten."""
 
 import csv
 import difflib
@@ -21,7 +21,7 @@ TRAINED, IN_DATA, UNKNOWN = "trained on it", "not trained on it; it is in its da
 
 @dataclass(frozen=True)
 class InData:
-    """A data version that holds the class, in `images` images; None where its listing is gone."""
+    """A data version that contains the class, in `images` images; None if its listing is gone."""
 
     md5: str
     images: int | None
@@ -29,7 +29,7 @@ class InData:
 
 @dataclass(frozen=True)
 class InModel:
-    """How a version met the class: `how` is one of the words above; `aliases` that it bears now."""
+    """How a version met the class: `how` is one of the constants above; `aliases` are its current ones."""
 
     version: str
     data_version: str
@@ -39,7 +39,7 @@ class InModel:
 
 @dataclass(frozen=True)
 class ClassAudit:
-    """Where a class went. What is gone is listed as unknown: it may have held the class."""
+    """Where a class was used. Data and models that are gone count as unknown: they may have contained the class."""
 
     name: str
     data: tuple[InData, ...]
@@ -47,9 +47,9 @@ class ClassAudit:
 
 
 def audit_class(root: Path, name: str) -> ClassAudit:
-    """The data versions that hold class `name` and the models that saw it.
+    """The data versions that contain class `name` and the models that saw it.
 
-    Raises DataError for a class that nothing here ever held, with the nearest names, and RegistryError.
+    Raises DataError, with the closest names, for a class that nothing here ever contained, and RegistryError.
     """
     counts = {version.md5: _counts(root, version.md5) for version in data_versions.versions(root)}
     models = _models(root, name, counts)
@@ -67,7 +67,7 @@ def audit_class(root: Path, name: str) -> ClassAudit:
 
 
 def _counts(root: Path, md5: str) -> dict[str, int] | None:
-    """Class to images of a data version, from the manifest in DVC's cache; None where that is gone."""
+    """Class to number of images of a data version, from the manifest in DVC's cache; None if that is gone."""
     try:
         entries = dvc_cache.listing(root, f"{md5}.dir")
         cache = dvc_cache.cache_of(root)
@@ -99,7 +99,7 @@ def _models(root: Path, name: str, counts: dict[str, dict[str, int] | None]) -> 
 
 
 def _how(root: Path, version: Any, name: str, held: dict[str, int] | None) -> str:
-    """How a version met the class, '' where it did not."""
+    """How a version met the class, '' if it did not."""
     trained_on = _trained_on(root, version)
     if trained_on is not None and name in trained_on:
         return TRAINED
@@ -109,7 +109,7 @@ def _how(root: Path, version: Any, name: str, held: dict[str, int] | None) -> st
 
 
 def _trained_on(root: Path, version: Any) -> list[str] | None:
-    """The classes that the model says it was trained on, None where its settings are gone."""
+    """The classes that the model's settings say it was trained on, None if its settings are gone."""
     import mlflow
     from mlflow.exceptions import MlflowException
 

@@ -1,4 +1,4 @@
-"""The code that a model was made with: is its commit in git's history, and is it what the stages read?"""
+"""Checks the code that a model was made with: its commit is in git's history and matches what the stages read."""
 
 import hashlib
 from pathlib import Path
@@ -17,9 +17,9 @@ SOURCE_FOLDER, MISSING = "src", "missing"
 
 
 def code(subject: Subject) -> str:
-    """Commit and difference, kshot and the plug-ins that are installed give file by file what the stages read of code.
+    """Compare each code file the stages read with the commit and its patch, kshot's package and installed plug-ins.
 
-    Raises Broken where they do not, NotChecked where another version is installed than made the model.
+    Raises Broken if a file differs, NotChecked if another version of a package is installed than made the model.
     """
     commit, patch = source(subject)
     if not _is_kept(subject.root, commit):
@@ -60,7 +60,7 @@ def code(subject: Subject) -> str:
 
 
 def _apart(read: dict[str, str]) -> tuple[dict[str, str], dict[str, dict[str, str]]]:
-    """The files of kshot and of the project; and by distribution those of plug-ins that are installed."""
+    """The files of kshot and the project, and those of installed plug-ins by distribution."""
     ours: dict[str, str] = {}
     others: dict[str, dict[str, str]] = {}
     for name, md5 in read.items():
@@ -74,7 +74,7 @@ def _apart(read: dict[str, str]) -> tuple[dict[str, str], dict[str, dict[str, st
 def _installed(
     what: str, then: installed.Package, now: installed.Package, read: dict[str, str], here: dict[str, str]
 ) -> str:
-    """`what`, a distribution, holds here the files that the stages read. Raises Broken, NotChecked, NotRecorded."""
+    """Check that distribution `what` has the files that the stages read. Raises Broken, NotChecked, NotRecorded."""
     other = sorted(name for name, md5 in read.items() if here[name] != md5)
     if not other:
         whole = ", which are those of its wheel" if now.installed == installed.WHEEL else ""
@@ -104,7 +104,7 @@ def _installed(
 
 
 def made_by(subject: Subject) -> installed.Package:
-    """The kshot that made the version; those that are older than this record were made from a clone."""
+    """The kshot package that made the version; versions older than this record were made from a clone."""
     return installed.Package(
         subject.tags.get(installed.VERSION_TAG, ""), subject.tags.get(installed.INSTALLED_TAG, installed.SOURCE)
     )
@@ -115,19 +115,19 @@ def _md5(path: Path) -> str:
 
 
 def is_packaged(name: str) -> bool:
-    """Whether the file is one of kshot's package, by its name in a fingerprint."""
+    """Whether a file belongs to kshot's package, by its name in a fingerprint."""
     return name.startswith(f"{PACKAGE}/")
 
 
 def in_project(name: str) -> str:
-    """Where a project that holds the code of its stages has the file `name` of `recorded`."""
+    """The path of the file `name` of `recorded` in a project that contains the code of its stages."""
     return name if name.startswith(f"{SOURCE_FOLDER}/") else f"{SOURCE_FOLDER}/{name}"
 
 
 def source(subject: Subject) -> tuple[str, Path | None]:
-    """The commit that a version was made at, and the file with what differed from it, None where nothing did.
+    """The commit that a version was made at, and the patch of uncommitted changes, None if there were none.
 
-    Raises Broken where one of them is gone, NotRecorded where there was no commit.
+    Raises Broken if one of them is gone, NotRecorded if there was no commit.
     """
     commit = subject.tags.get("kshot.git_commit", "") or _of_run(subject, "kshot.git_commit")
     dirty = (subject.run.data.tags if subject.run else subject.tags).get("kshot.git_dirty") == "true"
@@ -141,12 +141,12 @@ def source(subject: Subject) -> tuple[str, Path | None]:
 
 
 def recorded(subject: Subject) -> dict[str, str]:
-    """Each file of code that a stage read to its md5, as dvc.lock says: see `lineage.code_files`. Raises Broken."""
+    """The md5 of each code file that a stage read, from dvc.lock: see `lineage.code_files`. Raises Broken."""
     return {name: md5 for stage in subject.lock.values() for name, md5 in lineage.code_files(stage).items()}
 
 
 def left_out(subject: Subject) -> list[str]:
-    """The files that differed from the commit, or were new, and that the run does not hold. Raises Broken."""
+    """Changed or new files, compared with the commit, that the run does not contain. Raises Broken."""
     if not subject.has(LEFT_OUT):
         return []
     return as_registered(subject, LEFT_OUT).read_text(encoding="utf-8", errors="surrogateescape").splitlines()
@@ -157,7 +157,7 @@ def _of_run(subject: Subject, tag: str) -> str:
 
 
 def _is_kept(root: Path, commit: str) -> bool:
-    """Whether a branch, a tag or what is checked out leads to the commit, so that git does not delete it."""
+    """Whether the commit is reachable from a branch, a tag or HEAD, so that git does not delete it."""
     if _git(root, "for-each-ref", "--contains", commit, "--count=1"):
         return True
     return _git(root, "merge-base", "--is-ancestor", commit, "HEAD") is not None
@@ -166,13 +166,13 @@ def _is_kept(root: Path, commit: str) -> bool:
 def _patch(subject: Subject, dirty: bool) -> Path | None:
     if subject.has(PATCH):
         return as_registered(subject, PATCH)
-    if dirty and not subject.has(LEFT_OUT):  # all that differed may have been left out
+    if dirty and not subject.has(LEFT_OUT):  # every changed file may have been left out
         raise Broken(f"the code differed from its commit, and run {subject.run_id} keeps no {PATCH}", PATCH, "nothing")
     return None
 
 
 def _hashes(subject: Subject, commit: str, patch: Path | None, names: list[str]) -> dict[str, str]:
-    """The md5 of each file as commit and patch give it, made in an index and an object store of its own."""
+    """The md5 of each file from commit and patch, computed in a temporary index and object store."""
     root, scratch = subject.root, subject.scratch / "git"
     (scratch / "objects").mkdir(parents=True, exist_ok=True)
     top = (_git(root, "rev-parse", "--show-toplevel") or b"").decode().strip()
@@ -199,7 +199,7 @@ def _hashes(subject: Subject, commit: str, patch: Path | None, names: list[str])
 
 
 def _git(root: Path, *arguments: str, own: dict[str, str] | None = None, text: str = "") -> bytes | None:
-    """What a git command prints, None where it fails. Raises NotRecorded where git does not work here at all."""
+    """The output of a git command, None if it fails. Raises NotRecorded if git does not work here at all."""
     try:
         return git.run(root, *arguments, env=own, stdin=text.encode())
     except git.GitFailed as error:

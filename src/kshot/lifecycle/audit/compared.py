@@ -1,4 +1,4 @@
-"""Do a decision's comparisons follow from the stored predictions, and are they with the versions that the rules ask?"""
+"""Checks that a decision's comparisons follow from stored predictions and are with the versions the rules require."""
 
 import math
 import tempfile
@@ -24,7 +24,7 @@ from kshot.params.schema import Gate
 def compared(
     subject: Subject, event: Event, evidence: gate_rules.Evidence, rules: Gate, fresh: dict[str, dict[str, str]]
 ) -> tuple[str, bool]:
-    """What follows from stored predictions, in words, and whether all could be checked. Raises Broken."""
+    """Describe what follows from stored predictions, and whether everything could be checked. Raises Broken."""
     unknown = _versions(subject, event, evidence, rules)
     words, whole = [unknown] if unknown else [], not unknown
     if not evidence.comparisons:
@@ -54,7 +54,7 @@ def compared(
 
 
 def fresh_tables(subject: Subject, kept: dict[str, str]) -> dict[str, pd.DataFrame]:
-    """What another version predicted to be compared with this one, from this one's run. Raises Broken."""
+    """Predictions of another version made for this comparison, from this version's run. Raises Broken."""
     folder = subject.file(kept["folder"])
     try:
         return stored_predictions.read(folder, kept)
@@ -64,7 +64,7 @@ def fresh_tables(subject: Subject, kept: dict[str, str]) -> dict[str, pd.DataFra
 
 @contextmanager
 def opponent(subject: Subject, role: str, version: str) -> Iterator[Subject | None]:
-    """The other version, None where it predicted other episodes. Raises Broken where it is gone."""
+    """The other version, None if it predicted other episodes. Raises Broken if it is gone."""
     with tempfile.TemporaryDirectory() as scratch:
         try:
             found = opened(subject.root, version, Path(scratch))
@@ -77,7 +77,7 @@ def opponent(subject: Subject, role: str, version: str) -> Iterator[Subject | No
 
 
 def _versions(subject: Subject, event: Event, evidence: gate_rules.Evidence, rules: Gate) -> str:
-    """Raise Broken where other versions were compared with than champion and rules ask for; what cannot be said."""
+    """Raise Broken if the versions compared with are not the required ones. Returns text about what is unknown."""
     assert subject.record is not None
     before = subject.record.events[: event.number - 1]
     champion = event.before.get(CHAMPION)
@@ -125,7 +125,7 @@ def _text(versions: dict[tuple[str, str], set[str] | None]) -> str:
 
 
 def _same_changes(what: str, recorded: Sequence[Change], found: Sequence[Change]) -> None:
-    """Raise Broken where a change is not the one that was found, in whatever order they come."""
+    """Raise Broken if a recorded change differs from the one found; their order does not matter."""
     one, other = ({(change.protocol, change.name): change for change in some} for some in (recorded, found))
     for key in sorted(one.keys() | other.keys()):
         if key not in one or key not in other or not _same(_figures(one[key]), _figures(other[key])):

@@ -1,4 +1,4 @@
-"""`kshot audit --data`, `--at` and `--class`: from data, a time or a class to the models that rest on it."""
+"""`kshot audit --data` and `--at`: from a data version to the models based on it, and from a time to the champion."""
 
 import json
 from collections.abc import Sequence
@@ -30,7 +30,7 @@ FIRST = ("train.", "evaluate.", "ingest.", "split.")  # sections whose params ar
 
 @dataclass(frozen=True)
 class ModelOnData:
-    """A version that was trained on the data, what was decided about it and when it served."""
+    """A version that was trained on the data, the decision about it and its periods as champion."""
 
     version: str
     run_id: str
@@ -42,7 +42,7 @@ class ModelOnData:
 
 @dataclass(frozen=True)
 class DataAudit:
-    """Everything that touched a data version; `links` were verified, `at` in UTC."""
+    """Everything that used a data version; `links` were verified, `at` is in UTC."""
 
     data: DataVersion
     at: datetime
@@ -58,10 +58,10 @@ class DataAudit:
 
 
 def audit_data(root: Path, prefix: str, *, deep: bool = False, quiet: bool = True) -> DataAudit:
-    """What rests on the data version that starts with `prefix`.
+    """Audit the data version that starts with `prefix`, and everything based on it.
 
-    A version that the ledger lost is found by the runs that name it. Raises DataError for an unknown or ambiguous one,
-    listing the candidates, and RegistryError.
+    A version missing from the ledger is found by the runs that name it. Raises DataError for an unknown or ambiguous
+    one, listing the candidates, and RegistryError.
     """
     with store.told(store.connect(root)):
         client = store.client()
@@ -89,10 +89,10 @@ def audit_data(root: Path, prefix: str, *, deep: bool = False, quiet: bool = Tru
 
 
 def champions(root: Path, moment: str) -> tuple[Reign, ...]:
-    """Who was champion on that day, or at that time (ISO 8601, UTC where it names no zone).
+    """Who was champion on a day, or at a time (ISO 8601, UTC if it names no zone).
 
-    Of a day, everyone who was champion for a part of it. Raises ParamsError for what is no time and AuditFailed for a
-    history that does not hold: its answer would be worth nothing.
+    For a day, everyone who was champion during part of it. Raises ParamsError for text that is not a time, and
+    AuditFailed for a history that does not hold, because its answer could not be trusted.
     """
     try:
         since = datetime.fromisoformat(moment)
@@ -103,7 +103,7 @@ def champions(root: Path, moment: str) -> tuple[Reign, ...]:
     record, trouble = read_history(root)
     if record is None:
         raise RegistryError(trouble)
-    # A model that was deleted or renamed takes its aliases along; the events before say who was champion all the same.
+    # A deleted or renamed model takes its aliases along; the events before it still say who was champion.
     left = record.last.after if record.last and record.trouble else record.aliases
     if problems := broken(record.events, left):
         raise AuditFailed(f"the history of promotions does not hold, so it cannot say who was champion: {problems[0]}")
@@ -126,7 +126,7 @@ def _find(root: Path, prefix: str, versions: "Sequence[ModelVersion]") -> DataVe
 
 
 def _described(runs: Sequence[RunOnData], of_run: dict[str, str]) -> tuple[RunOnData, ...]:
-    """The runs with their versions, and with those params alone that are not the same in every run."""
+    """The runs with their versions, and with only those params that differ between runs."""
     params = [run.params for run in runs if run.params]
     names = {name for one in params for name in one}
     differ = sorted(

@@ -1,4 +1,4 @@
-"""Does the decision follow from its evidence by its rules, and does the history explain the aliases as they stand?"""
+"""Checks that the decision follows from its evidence by its rules, and that the history explains the aliases."""
 
 import hashlib
 import json
@@ -24,11 +24,11 @@ from kshot.lifecycle.registry.events import (
     reigns,
 )
 
-DECIDES = {PROMOTED: True, WAITING: True, REFUSED: False}  # events of the gate, and what the evidence must say for each
+DECIDES = {PROMOTED: True, WAITING: True, REFUSED: False}  # events of the gate, and the decision that each requires
 
 
 def decision(subject: Subject) -> str:
-    """The evidence follows from kept answers, the gate's decision from it, and the tags from the events."""
+    """Check that evidence follows from stored predictions, decision from evidence and rules, and tags from events."""
     events = _events(subject)
     if not events:
         if word := subject.tags.get("kshot.decision"):
@@ -57,7 +57,7 @@ def decision(subject: Subject) -> str:
 
 
 def history(subject: Subject) -> str:
-    """The chain of events is whole and leaves the aliases where they stand; the times that this version served."""
+    """Check that the chain of events is complete and explains the aliases; list the times as champion."""
     if subject.record is None:
         raise Broken(subject.trouble, "a history that can be read", "none")
     problems = broken(subject.record.events, subject.aliases)
@@ -78,7 +78,7 @@ def history(subject: Subject) -> str:
 
 
 def standing(aliases: dict[str, str]) -> str:
-    """Aliases in words."""
+    """Aliases as text."""
     return ", ".join(f"{alias} is version {version}" for alias, version in sorted(aliases.items())) or "no alias"
 
 
@@ -95,7 +95,7 @@ def _events(subject: Subject) -> list[Event]:
 
 
 def _judged(subject: Subject, event: Event) -> tuple[str, bool]:
-    """The event in words, and whether all of its evidence could be checked."""
+    """The event as text, and whether all of its evidence could be checked."""
     record = _record(subject, event)
     for name, value in record.get("about", {}).items():
         if subject.tags.get(f"kshot.{name}") != value:
@@ -111,7 +111,7 @@ def _judged(subject: Subject, event: Event) -> tuple[str, bool]:
 
 
 def _decided_again(subject: Subject, event: Event, record: dict[str, Any]) -> tuple[str, bool]:
-    """What was compared, in words, and whether all could be. Raises Broken where evidence or decision do not follow."""
+    """Text about the comparisons, and whether all could be checked. Raises Broken if evidence or decision differ."""
     evidence, rules, decided = decision_record.from_json(record)
     again = gate_rules.decide(evidence, rules)
     if not decision_record.same_facts(again, decided) or again.promote != DECIDES[event.action]:
@@ -125,7 +125,7 @@ def _decided_again(subject: Subject, event: Event, record: dict[str, Any]) -> tu
 
 
 def facts_text(word: str, evidence: gate_rules.Evidence, decided: gate_rules.Decision) -> str:
-    """A decision in words."""
+    """A decision as text."""
     return f"{word}: {' | '.join(reasons(evidence, decided.findings))}"
 
 

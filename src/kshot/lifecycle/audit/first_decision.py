@@ -12,7 +12,7 @@ from kshot.lifecycle.registry.events import Event
 
 
 def check(subject: Subject, event: Event, record: dict[str, Any], *, promoted: bool) -> tuple[str, bool]:
-    """What was compared, in words, and whether all could be. Raises Broken where evidence or decision do not follow."""
+    """Text about the comparisons, and whether all could be checked. Raises Broken if evidence or decision differ."""
     protocol, evidence = first_decisions.follows(record), record["evidence"]
     if protocol is None or record["decision"]["promote"] != promoted:
         raise Broken(

@@ -1,4 +1,4 @@
-"""Audits for programs: JSON with every field, and CSV with a row a link, run, reign or place."""
+"""Audits for programs: JSON with every field, and CSV with one row per link, run, champion or place."""
 
 import csv
 import dataclasses
@@ -27,7 +27,7 @@ def to_json(found: "Audit | Sequence[Reign]") -> str:
 
 
 def to_csv(found: "Audit | Sequence[Reign]") -> str:
-    """One table: a row a link of a model, a run of a data version, a champion, a place of a class."""
+    """One table: a row per link of a model, run of a data version, champion, or place of a class."""
     rows = _rows(found)
     text = io.StringIO()
     names = list(dict.fromkeys(name for row in rows for name in row))

@@ -1,4 +1,4 @@
-"""What an audit of a model does not check: printed by `kshot audit --limits`, and listed in docs/audit.md."""
+"""Limits of a model's audit: printed by `kshot audit --limits`, and listed in docs/audit.md."""
 
 import textwrap
 
@@ -44,7 +44,7 @@ LIMITS = {
 
 
 def limits_text(width: int) -> str:
-    """The list, for a terminal of `width` columns."""
+    """The list of limits, wrapped for a terminal of `width` columns."""
     lines = ["An audit does not check:", ""]
     for text in LIMITS.values():
         lines += textwrap.wrap(text, width, initial_indent="- ", subsequent_indent="  ", break_on_hyphens=False)

@@ -1,4 +1,4 @@
-"""A link of the chain as a value: what it says, and whether it was verified."""
+"""A link of the chain as a value: its text, and whether it was verified."""
 
 import os
 import sys
@@ -18,11 +18,15 @@ ERROR = "error"
 class Link:
     """One link of the chain.
 
-    state            verified: what was recorded follows from content that is still there; broken: it does not; not
-                     recorded: nothing was kept that could be verified; not checked: what could be checked holds, and
-                     `says` what could not and why; error: kshot could not check it, which says nothing about the record
-    says             the link in words; of a broken one what is wrong with it and what to do
-    recorded, found  of a broken link, '' where there is nothing to set against each other
+    state     one of:
+              verified      the record follows from content that still exists
+              broken        it does not follow
+              not recorded  nothing was stored that could be verified
+              not checked   the part that could be checked holds; `says` names the rest and the reason
+              error         kshot could not check it, which says nothing about the record
+    says      text of the link; for a broken one, what is wrong and what to do
+    recorded  the recorded value of a broken link, '' if there is nothing to compare
+    found     the value found instead, likewise
     """
 
     name: str
@@ -37,10 +41,11 @@ class Link:
 
 
 def checked(name: str, check: Callable[[], str]) -> Link:
-    """The link that `check` verifies: it returns the link in words, or raises what is wrong with it.
+    """Run `check` and return its link: `check` returns the link's text, or raises what is wrong with it.
 
     Only a `Broken` that the check raises makes the link broken. Any other error says nothing about the record: the
-    link is an ERROR, with a traceback under `kshot --debug`. A server that does not answer ends the audit: Unreachable.
+    link is an ERROR, with a traceback under `kshot --debug`. Unreachable is passed on: without a server no audit is
+    possible.
     """
     try:
         return Link(name, VERIFIED, check())
@@ -65,7 +70,7 @@ def checked(name: str, check: Callable[[], str]) -> Link:
 
 
 def exit_code(failed: Sequence[Link]) -> int:
-    """How a command ends: as AuditFailed where a link is broken or not recorded, else as CheckFailed for errors, 0."""
+    """The command's exit code: AuditFailed's for a broken or unrecorded link, else CheckFailed's for errors, else 0."""
     if any(link.state != ERROR for link in failed):
         return AuditFailed.exit_code
     return CheckFailed.exit_code if failed else 0

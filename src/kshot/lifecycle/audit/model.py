@@ -1,4 +1,4 @@
-"""`kshot audit --model`: the chain from a version back to its data and forth to its alias, every link verified."""
+"""`kshot audit --model`: verifies every link of the chain from a version's data to its alias."""
 
 import tempfile
 from collections.abc import Callable
@@ -32,10 +32,10 @@ class ModelAudit:
 
 
 def audit_model(root: Path, name: str, *, deep: bool = False, quiet: bool = True) -> ModelAudit:
-    """Verify every link of the version of that number or alias; `deep` hashes its data again, with a progress bar.
+    """Verify every link of the version with that number or alias; `deep` hashes its data again, with a progress bar.
 
-    A link that does not hold is in the result and ends nothing. Raises RegistryError for an unknown version and for a
-    store that cannot be reached.
+    A link that does not hold is part of the result and does not end the audit. Raises RegistryError for an unknown
+    version and for a store that cannot be reached.
     """
     with tempfile.TemporaryDirectory() as scratch:
         subject = opened(root, name, Path(scratch))
@@ -52,7 +52,7 @@ def audit_model(root: Path, name: str, *, deep: bool = False, quiet: bool = True
 
 
 def checks(subject: Subject, *, deep: bool = False, quiet: bool = True) -> dict[str, Callable[[], str]]:
-    """Name of each link to what verifies it, as `link.checked` takes it."""
+    """Each link's name and its check, a function that `link.checked` can run."""
     return {
         "model": lambda: origin.model(subject),
         "run": lambda: origin.run(subject),

@@ -1,4 +1,4 @@
-"""From the version to what it was made of: run, weights, data version, params, environment, episodes."""
+"""Checks of the links from a version to its origin: run, weights, data version, params, environment, episodes."""
 
 import re
 from collections.abc import Iterable
@@ -20,12 +20,12 @@ from kshot.lifecycle.tracking.lineage import chosen_params, digest, stage_inputs
 from kshot.lifecycle.tracking.run_content import LONGEST_PARAM, flat
 from kshot.params import renamed
 
-ADDED_LATER = "answering.json"  # what registering puts beside the files of the stage train
-SAME = ("lineage", "data_version", "params_hash", "dvc_lock_hash", "episodes_hash")  # on version and run alike
+ADDED_LATER = "answering.json"  # registering adds it to the files of stage train
+SAME = ("lineage", "data_version", "params_hash", "dvc_lock_hash", "episodes_hash")  # equal on version and run
 
 
 def model(subject: Subject) -> str:
-    """The version bears what kshot puts on it. Raises NotRecorded for one of another tool."""
+    """Check that the version has kshot's tags. Raises NotRecorded for a version of another tool."""
     key = subject.tag("lineage")
     names = " and ".join(alias for alias, version in subject.aliases.items() if version == subject.version)
     return (
@@ -35,7 +35,7 @@ def model(subject: Subject) -> str:
 
 
 def run(subject: Subject) -> str:
-    """The run is there, its tags are the version's, and the lineage follows from the dvc.lock that it keeps."""
+    """Check that the run exists, its tags match the version's, and the lineage follows from its dvc.lock."""
     if not subject.run_id:
         raise NotRecorded(f"version {subject.version} names no run")
     if subject.run is None:
@@ -56,7 +56,7 @@ def run(subject: Subject) -> str:
 
 
 def weights(subject: Subject) -> str:
-    """The registered files are, byte for byte, what the stage train wrote. Raises Broken, naming the file."""
+    """Check that the registered files are, byte for byte, those stage train wrote. Raises Broken, naming the file."""
     if pruned := subject.tags.get(model_versions.PRUNED):
         raise NotRecorded(f"the model's files were pruned, {pruned[:10]}; `kshot reproduce` may still build it again")
     recorded = str(subject.output(layout.MODEL.as_posix())["md5"])
@@ -75,7 +75,7 @@ def weights(subject: Subject) -> str:
 
 
 def data(subject: Subject, advance: Advance | None) -> str:
-    """Version, dvc.lock and data/raw.dvc name the same data, and DVC holds it. Raises Broken."""
+    """Check that version, dvc.lock and data/raw.dvc name the same data, and that DVC has it. Raises Broken."""
     version, entry = subject.tag("data_version"), subject.input(layout.RAW.as_posix())
     if entry["md5"] != f"{version}.dir":
         raise Broken("the version names other data than its dvc.lock", version, entry["md5"].removesuffix(".dir"))
@@ -91,9 +91,9 @@ def data(subject: Subject, advance: Advance | None) -> str:
 
 
 def params(subject: Subject) -> str:
-    """MLflow's params, params.yaml of the run and the values that dvc.lock says were used are the same.
+    """Check that MLflow's params, the run's params.yaml and the values used according to dvc.lock agree.
 
-    Each may name settings as an older kshot did.
+    Each may use setting names of an older kshot.
     """
     name = "params.yaml of the run"
     kept = reading.mapping(name, reading.yaml_of(name, subject.file("params.yaml")))
@@ -110,7 +110,7 @@ def params(subject: Subject) -> str:
 
 
 def environment(subject: Subject) -> str:
-    """The run keeps its packages, and the model asks for the same. Raises Broken."""
+    """Check that the run stores its packages, and that the model requires the same versions. Raises Broken."""
     what = "environment.json of the run"
     kept = reading.json_of(what, as_registered(subject, "environment.json").read_bytes())
     python, system = (reading.at(what, kept, key) for key in ("python", "system"))
@@ -132,18 +132,18 @@ def environment(subject: Subject) -> str:
 
 
 def episodes(subject: Subject) -> str:
-    """The test episodes are those that were recorded, and DVC holds them. Raises Broken."""
+    """Check that the test episodes are those that were recorded, and that DVC has them. Raises Broken."""
     entry = subject.output(layout.EPISODES.as_posix())
     if entry["md5"] != subject.tag("episodes_hash"):
         raise Broken("the version names other episodes than its dvc.lock", subject.tag("episodes_hash"), entry["md5"])
-    # Few and small: their content is hashed again each time.
+    # They are few and small, so their content is hashed every time.
     again = "`dvc repro episodes` draws the same again"
     words = held(subject.root, entry["md5"], entry.get("size"), advance=lambda _: None, gone=again)
     return f"episodes {entry['md5'][:8]}: {words}"
 
 
 def _needs(path: Path) -> dict[str, str]:
-    """Package to version, of those that a model asks for."""
+    """The packages that a model requires, with their versions."""
     text = reading.text_of("requirements.txt of the model", path) if path.is_file() else ""
     return dict(re.findall(r"^([\w.-]+)==(\S+)", text, re.MULTILINE))
 
@@ -172,7 +172,7 @@ def _compare(where: str, found: dict[str, Any], recorded: dict[str, Any]) -> Non
 
 
 def _changed(subject: Subject, folder: Path, recorded: str, names: list[str]) -> str:
-    """Which of the files have other content, as far as DVC's cache still tells."""
+    """Which files have different content, as far as DVC's cache still shows it."""
     try:
         before = {entry["relpath"]: entry["md5"] for entry in listing(subject.root, recorded)}
     except Broken:

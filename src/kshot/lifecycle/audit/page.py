@@ -1,4 +1,4 @@
-"""The page of an audit that a person can be sent: one file, nothing loaded from anywhere, light and dark."""
+"""Renders an audit as an HTML page that can be sent: one file, no external resources, light and dark."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -14,7 +14,7 @@ from kshot.lifecycle.pages.svg import drawing
 from kshot.lifecycle.project.tables import counted
 
 MARKS = {VERIFIED: "\N{CHECK MARK}", BROKEN: "\N{MULTIPLICATION X}", NOT_CHECKED: "\N{ALMOST EQUAL TO}", ERROR: "!"}
-# Where each link stands in the drawing: column, row; and what it rests on.
+# Position of each link in the drawing: column, row.
 PLACES = {
     "data": (0, 0),
     "params": (0, 1),
@@ -54,7 +54,7 @@ WIDE, HIGH, GAP, STEP = 84, 30, 24, 48  # of a box and between boxes, in the uni
 
 
 def write_model_page(found: ModelAudit, path: Path) -> Path:
-    """Write the page of a version's chain to `path`, whole or not at all, and return it."""
+    """Write the page of a version's chain to `path`, completely or not at all, and return it."""
     environment = pages()
     return write_page(
         environment.get_template("audit.html.j2").render(
@@ -72,7 +72,7 @@ def write_model_page(found: ModelAudit, path: Path) -> Path:
 
 
 def write_data_page(found: DataAudit, path: Path) -> Path:
-    """Write the page of a data version to `path`, whole or not at all, and return it."""
+    """Write the page of a data version to `path`, completely or not at all, and return it."""
     names = list(dict.fromkeys(name for run in found.runs for name in run.params))
     tables = (
         ("Models that were trained on it", [text.model_row(one) for one in found.models]),
@@ -102,7 +102,7 @@ def write_data_page(found: DataAudit, path: Path) -> Path:
 
 
 def lineage(links: Sequence[Link]) -> Markup:
-    """The chain as boxes, what each rests on to its left; a link that does not hold stands out by form and colour."""
+    """Draw the chain as boxes, each to the right of those it rests on; form and colour mark links that do not hold."""
     states = {link.name: link for link in links}
     lines = "".join(_line(one, other) for one, other in RESTS_ON)
     boxes = "".join(_box(states[name], *PLACES[name]) for name in PLACES if name in states)

@@ -1,4 +1,4 @@
-"""Files and tags of a record that no hash guards: content that cannot be parsed is not what kshot wrote."""
+"""Reads files and tags of a record that no hash protects; raises Broken for content that cannot be parsed."""
 
 import json
 from pathlib import Path
@@ -8,11 +8,11 @@ import yaml
 
 from kshot.lifecycle.project.broken import Broken
 
-SHOWN = 60  # characters of what was found
+SHOWN = 60  # characters of the content shown in a message
 
 
 def json_of(what: str, content: str | bytes) -> Any:
-    """The value of a JSON text. Raises Broken naming `what`."""
+    """Parse a JSON text. Raises Broken, naming `what`."""
     try:
         return json.loads(content)
     except ValueError as error:
@@ -20,7 +20,7 @@ def json_of(what: str, content: str | bytes) -> Any:
 
 
 def yaml_of(what: str, path: Path) -> Any:
-    """The value of a YAML file. Raises Broken naming `what`."""
+    """Parse a YAML file. Raises Broken, naming `what`."""
     content = path.read_bytes()
     try:
         return yaml.safe_load(content)
@@ -29,7 +29,7 @@ def yaml_of(what: str, path: Path) -> Any:
 
 
 def text_of(what: str, path: Path) -> str:
-    """The text of a file. Raises Broken naming `what`."""
+    """Read a text file. Raises Broken, naming `what`."""
     content = path.read_bytes()
     try:
         return content.decode("utf-8")
@@ -38,7 +38,7 @@ def text_of(what: str, path: Path) -> str:
 
 
 def at(what: str, value: Any, *keys: str | int) -> Any:
-    """The value below keys of mappings and places of lists. Raises Broken naming `what` and the first that is gone."""
+    """Look up a value by mapping keys and list positions. Raises Broken, naming `what` and the first missing key."""
     for key in keys:
         there = isinstance(value, dict) if isinstance(key, str) else isinstance(value, list)
         try:
@@ -49,7 +49,7 @@ def at(what: str, value: Any, *keys: str | int) -> Any:
 
 
 def mapping(what: str, value: Any) -> dict[str, Any]:
-    """The value as a mapping. Raises Broken naming `what`."""
+    """The value as a mapping. Raises Broken, naming `what`."""
     if not isinstance(value, dict):
         raise Broken(f"{what} holds no keys any more", "a mapping", _start(str(value)))
     return value

@@ -1,4 +1,4 @@
-"""Do the accuracies that are recorded follow from the answers that are kept, episode by episode?"""
+"""Checks that the recorded accuracies follow from the stored predictions, episode by episode."""
 
 import json
 import math
@@ -20,12 +20,12 @@ from kshot.lifecycle.tracking.run_content import final_metrics, training_metrics
 from kshot.statistics import Interval, mean_interval
 
 EPISODES = "episodes.parquet"
-EXACT = 1e-12  # the same sum in another order may differ in the last digit
+EXACT = 1e-12  # summing in another order may change the last digit
 ROUNDED = 0.51e-6  # reports/metrics.json has six digits
 
 
 def accuracies(subject: Subject) -> str:
-    """The answers are those that the stage evaluate wrote, and every figure of them follows. Raises Broken."""
+    """Check that the predictions are those stage evaluate wrote, and that every figure follows. Raises Broken."""
     folder = answers(subject)
     figures = json.loads(_as_written(subject, layout.METRICS).read_text(encoding="utf-8"))
     space = json.loads(_as_written(subject, layout.SPACE).read_text(encoding="utf-8"))
@@ -47,7 +47,7 @@ def accuracies(subject: Subject) -> str:
 
 
 def answers(subject: Subject) -> Path:
-    """The folder with the model's answers. Raises Broken where it is not as the stage evaluate wrote it."""
+    """The folder with the model's predictions. Raises Broken if it is not as stage evaluate wrote it."""
     folder, recorded = subject.file(layout.EVALUATION.name), str(subject.output(layout.EVALUATION.as_posix())["md5"])
     found = folder_md5(folder, [path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()])
     if found != recorded:
@@ -61,14 +61,14 @@ def episodes(subject: Subject) -> pd.DataFrame:
 
 
 def means(table: pd.DataFrame, intervals: int) -> dict[str, Interval]:
-    """Protocol to mean and interval of its episodes, by the method of that number."""
+    """The mean and interval of each protocol's episodes; `intervals` is the number of the method."""
     if intervals == 1:
         return first_decisions.means(table)
     return {str(name): mean_interval(part["accuracy"]) for name, part in table.groupby("protocol", sort=False)}
 
 
 def compare(what: str, recorded: Mapping[str, Any], found: Mapping[str, Interval], tolerance: float = EXACT) -> None:
-    """Raise Broken where figures by protocol are not those that were found."""
+    """Raise Broken if recorded figures by protocol differ from those found."""
     for name in sorted(recorded.keys() | found.keys()):
         if name not in recorded or name not in found or not _same(recorded[name], found[name], tolerance):
             raise Broken(
@@ -79,7 +79,7 @@ def compare(what: str, recorded: Mapping[str, Any], found: Mapping[str, Interval
 
 
 def _tagged(subject: Subject) -> dict[str, Any]:
-    """The accuracies on the version. Raises Broken for a tag that is not three numbers a protocol."""
+    """The accuracies on the version. Raises Broken for a tag without three numbers per protocol."""
     what, text = f"tag {model_versions.ACCURACY} of version {subject.version}", subject.tag("accuracy")
     found = reading.mapping(what, reading.json_of(what, text))
     for score in found.values():
@@ -89,7 +89,7 @@ def _tagged(subject: Subject) -> dict[str, Any]:
 
 
 def _same(recorded: Sequence[float], found: Sequence[float], tolerance: float) -> bool:
-    """Whether mean and ends are equal within `tolerance`; one episode alone has no ends, NaN."""
+    """Whether mean and ends are equal within `tolerance`; a single episode has no ends (NaN)."""
     pairs = zip(recorded, found, strict=True)
     return all(
         math.isclose(one, other, rel_tol=0, abs_tol=tolerance) or (math.isnan(one) and math.isnan(other))

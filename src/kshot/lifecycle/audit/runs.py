@@ -1,4 +1,4 @@
-"""The runs that used a data version."""
+"""Finds the runs that used a data version."""
 
 import sqlite3
 from collections import defaultdict
@@ -16,8 +16,8 @@ from kshot.params.renamed import recorded
 if TYPE_CHECKING:
     from mlflow import MlflowClient
 
-DATA = "kshot.data_version"  # the tag that names it
-PAGE = 1000  # runs in one request
+DATA = "kshot.data_version"  # the tag that names the data version
+PAGE = 1000  # runs per request
 
 
 @dataclass(frozen=True)
@@ -25,9 +25,9 @@ class RunOnData:
     """A run that used the data.
 
     started   in UTC
-    status    in small letters, "deleted" where it was
-    params    by the names of today
-    version   of the model that came of it, "" for none
+    status    in lower case, "deleted" for a deleted run
+    params    by their current names
+    version   the model version registered from it, "" if none
     """
 
     run_id: str
@@ -38,7 +38,7 @@ class RunOnData:
 
 
 def runs_on(client: "MlflowClient", root: Path, md5: str) -> tuple[RunOnData, ...]:
-    """The runs whose data version is `md5`, deleted ones too, the first to start before the others."""
+    """The runs whose data version is `md5`, including deleted ones, oldest first."""
     experiment = client.get_experiment_by_name(project_name.of(root))
     assert experiment is not None, "connecting makes it"
     database = store.sqlite_file(root)
@@ -46,13 +46,13 @@ def runs_on(client: "MlflowClient", root: Path, md5: str) -> tuple[RunOnData, ..
         try:
             return read_tables(database, str(experiment.experiment_id), md5)
         except sqlite3.Error:
-            pass  # an MLflow with other tables than those of its versions so far: it knows how to read them
+            pass  # tables of an unknown MLflow version: let MLflow read them
     return search(client, str(experiment.experiment_id), md5)
 
 
 def read_tables(database: Path, experiment: str, md5: str) -> tuple[RunOnData, ...]:
-    """`runs_on`, from the tables. MLflow's search makes an object of every param, metric and tag of every run, and
-    over a thousand runs that alone takes half as long as everything else that the command does."""
+    """`runs_on`, read from the tables. MLflow's search makes an object of every param, metric and tag of every run;
+    over a thousand runs, that alone takes half as long as everything else in the command."""
     of_data = (
         "from runs join tags using (run_uuid) where tags.key = ? and tags.value = ? and cast(experiment_id as text) = ?"
     )
@@ -70,7 +70,7 @@ def read_tables(database: Path, experiment: str, md5: str) -> tuple[RunOnData, .
 
 
 def search(client: "MlflowClient", experiment: str, md5: str) -> tuple[RunOnData, ...]:
-    """`runs_on`, as any store of MLflow's answers it."""
+    """`runs_on`, for any store of MLflow."""
     from mlflow.entities import ViewType
 
     found: list[RunOnData] = []

@@ -1,4 +1,4 @@
-"""Is what is loaded when the model is served, and what its run keeps, what was registered? Nothing of it is run."""
+"""Checks that the served model and its run's files are as they were registered, without running any of them."""
 
 import os
 from collections.abc import Mapping
@@ -17,7 +17,7 @@ from kshot.redaction import redacted
 
 
 def served(subject: Subject) -> str:
-    """Every file of the model is as the manifest says that the events name, at the place of its run. Raises Broken."""
+    """Check that every model file matches the manifest named by the events and is in its run's place. Raises Broken."""
     if pruned := subject.tags.get(model_versions.PRUNED):
         raise NotRecorded(f"the model's files were pruned, {pruned[:10]}; `kshot reproduce` may still build it again")
     sealed = subject.sealed
@@ -29,7 +29,7 @@ def served(subject: Subject) -> str:
 
 
 def record(subject: Subject) -> str:
-    """Every file that the run kept when its model was registered is as it was. Raises Broken, naming the file."""
+    """Check that every file the run had at registration is unchanged. Raises Broken, naming the file."""
     kept = subject.sealed.run
     found = {name: _sha256(subject, name) for name in kept}
     _as_sealed(f"run {subject.run_id}", kept, {name: sha256 for name, sha256 in found.items() if sha256})
@@ -37,12 +37,12 @@ def record(subject: Subject) -> str:
 
 
 def as_registered(subject: Subject, name: str) -> Path:
-    """A file of the run, checked against the manifest where there is one. Raises Broken."""
+    """A file of the run, checked against the manifest if there is one. Raises Broken."""
     path = subject.file(name)
     try:
         recorded = subject.sealed.run.get(name)
     except (Broken, NotRecorded):
-        return path  # the link `served` says why
+        return path  # the link `served` reports the reason
     if recorded is not None and (found := manifest.file_sha256(path)) != recorded:
         raise Broken(f"{name} of run {subject.run_id} is not as it was registered", recorded, found)
     return path
@@ -65,7 +65,7 @@ def _sha256(subject: Subject, name: str) -> str:
 
 
 def _in_its_place(subject: Subject) -> None:
-    """The version is loaded from where MLflow put the model of its run. Raises Broken."""
+    """Check that the version is loaded from where MLflow put its run's model. Raises Broken."""
     from mlflow.exceptions import MlflowException
 
     with store.told(store.connect(subject.root)):

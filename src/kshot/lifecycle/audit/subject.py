@@ -1,4 +1,4 @@
-"""The version that is audited, and what was kept of it: tags, run, files, dvc.lock, the history of its decisions."""
+"""The audited version and its stored record: tags, run, files, dvc.lock, the history of its decisions."""
 
 import hashlib
 from dataclasses import dataclass
@@ -29,9 +29,9 @@ DELETED = "deleted"
 class Subject:
     """One registered version.
 
-    run      its MLflow run, a deleted one too; None where MLflow has none
-    record   the history with the aliases as they stand; None where it cannot be read, `trouble` then says why
-    scratch  a folder for files that are fetched
+    run      its MLflow run, even if deleted; None if MLflow has none
+    record   the history with the current aliases; None if it cannot be read, and `trouble` then says why
+    scratch  a folder for downloaded files
     """
 
     root: Path
@@ -58,14 +58,14 @@ class Subject:
         return found
 
     def has(self, name: str) -> bool:
-        """Whether the run keeps the file or folder `name`."""
+        """Whether the run contains the file or folder `name`."""
         try:
             return self.file(name).exists()
         except Broken:
             return False
 
     def file(self, name: str) -> Path:
-        """A file or folder of the run. Raises Broken where it is gone, NotRecorded where there never was a run."""
+        """A file or folder of the run. Raises Broken if it is gone, NotRecorded if there never was a run."""
         if not self.run_id:
             raise NotRecorded(f"version {self.version} names no run")
         if self.run is None:
@@ -87,12 +87,12 @@ class Subject:
 
     @property
     def events(self) -> tuple[Event, ...]:
-        """The events about this version; none where the history cannot be read."""
+        """The events about this version; empty if the history cannot be read."""
         return tuple(one for one in (self.record.events if self.record else ()) if one.version == self.version)
 
     @cached_property
     def model(self) -> Path:
-        """The model's folder as MLflow keeps it, unchecked. Raises Broken where it is gone."""
+        """The model's folder as stored in MLflow, unchecked. Raises Broken if it is gone."""
         try:
             return model_versions.fetched(self.root, self.version, self.scratch / "registered")
         except store.Unreachable:
@@ -102,7 +102,7 @@ class Subject:
 
     @cached_property
     def sealed(self) -> model_manifest.Sealed:
-        """The manifest that the version's tag and events name. Raises Broken, and NotRecorded where none is named."""
+        """The manifest that the version's tag and events name. Raises Broken; NotRecorded if none is named."""
         if pruned := self.tags.get(model_versions.PRUNED):
             raise NotRecorded(f"the manifest was pruned with the model's files, {pruned[:10]}")
         try:
@@ -118,7 +118,7 @@ class Subject:
 
     @cached_property
     def lock(self) -> dict[str, Any]:
-        """The stages of the dvc.lock that the run keeps, which is the one that was registered. Raises Broken."""
+        """The stages of the run's dvc.lock, checked to be the one that was registered. Raises Broken."""
         text = self.file(LOCK_FILE).read_bytes()
         recorded, found = self.tag("dvc_lock_hash"), hashlib.sha256(text).hexdigest()[:16]
         if recorded != found:
@@ -127,11 +127,11 @@ class Subject:
         return reading.mapping(what, reading.at(what, reading.yaml_of(what, self.file(LOCK_FILE)), "stages"))
 
     def input(self, path: str) -> dict[str, Any]:
-        """What dvc.lock says of a path that a stage read: md5, size, nfiles. Raises NotRecorded."""
+        """The entry in dvc.lock for a path that a stage read: md5, size, nfiles. Raises NotRecorded."""
         return self._locked("deps", path)
 
     def output(self, path: str) -> dict[str, Any]:
-        """What dvc.lock says of a path that a stage wrote: md5, size, nfiles. Raises NotRecorded."""
+        """The entry in dvc.lock for a path that a stage wrote: md5, size, nfiles. Raises NotRecorded."""
         return self._locked("outs", path)
 
     def _locked(self, kind: str, path: str) -> dict[str, Any]:
@@ -143,7 +143,7 @@ class Subject:
 
 
 def opened(root: Path, name: str, scratch: Path) -> Subject:
-    """The version of that number or alias. Raises RegistryError for one that is unknown, with the nearest."""
+    """The version with that number or alias. Raises RegistryError, with the closest names, for an unknown one."""
     found = model_versions.find(root, name)
     with store.told(store.connect(root)):
         client = store.client()
@@ -162,7 +162,7 @@ def of(
     scratch: Path,
     trouble: str = "",
 ) -> Subject:
-    """A version that was read already, of a registry whose aliases and history were."""
+    """A subject from a version, aliases and history that have already been read."""
     return Subject(
         root=root,
         version=str(held.version),

@@ -1,4 +1,4 @@
-"""Do the version's tags say what the events and the manifest say?"""
+"""Checks that the version's tags agree with the events and the manifest."""
 
 from kshot.lifecycle.audit.subject import Subject
 from kshot.lifecycle.project.broken import Broken, NotRecorded
@@ -6,7 +6,7 @@ from kshot.lifecycle.registry import apply_event
 
 
 def tags(subject: Subject) -> str:
-    """The version says who decided what as the events do, and the rest as it was registered. Raises Broken."""
+    """Check that decision tags match the events and the others match the registration. Raises Broken."""
     if subject.record is None:
         raise Broken(subject.trouble, "a history that can be read", "none")
     expected = apply_event.tags_after(subject.record.events).get(subject.version, {})

@@ -1,4 +1,4 @@
-"""Audits as a person reads them on a terminal."""
+"""Renders audits as text for a terminal."""
 
 import sys
 import textwrap
@@ -15,11 +15,11 @@ from kshot.lifecycle.registry.events import Reign, minute
 
 MARKS = {"verified": "ok", "broken": "BROKEN", "not recorded": "?", "not checked": "in part", "error": "ERROR"}
 WIDTH = 110
-RUNS, PARAMS = 20, 6  # shown of those that there are; --csv and --html have all
+RUNS, PARAMS = 20, 6  # how many are shown; --csv and --html show all
 
 
 def model_words(found: ModelAudit) -> str:
-    """One paragraph a link, then what it comes to."""
+    """One paragraph per link, then the verdict."""
     lines = [line for link in found.links for line in _link(link)]
     return "\n".join([*lines, "", verdict(found)])
 
@@ -73,14 +73,14 @@ def run_row(run: RunOnData, names: Sequence[str]) -> dict[str, str]:
 
 
 def champion_words(moment: str, found: Sequence[Reign]) -> str:
-    """Who was champion then, a line each."""
+    """Who was champion then, one line each."""
     if not found:
         return f"{moment}: there was no champion"
     return "\n".join(f"{moment}: version {one.version}, champion {reign_words(one)}" for one in found)
 
 
 def reign_words(reign: Reign) -> str:
-    """From when to when."""
+    """Start and end of the period."""
     return f"{minute(reign.since.isoformat())} to {minute(reign.until.isoformat()) if reign.until else 'now'}"
 
 
@@ -104,7 +104,7 @@ def class_words(found: ClassAudit) -> str:
 
 
 def verdict(found: ModelAudit) -> str:
-    """What the audit comes to, in a sentence, and how far it went."""
+    """The audit's result in a sentence, and how far it went."""
     if found.failed:
         return sentence(found)
     deep = "the data hashed again" if found.deep else "the data by existence and size: --deep hashes it again"
@@ -112,7 +112,7 @@ def verdict(found: ModelAudit) -> str:
 
 
 def sentence(found: ModelAudit) -> str:
-    """What the audit comes to."""
+    """The audit's result."""
     subject = f"version {found.version}"
     broken = [link.name for link in found.failed if link.state == "broken"]
     unsaid = [link.name for link in found.failed if link.state == "not recorded"]

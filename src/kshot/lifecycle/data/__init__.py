@@ -1,1 +1,1 @@
-"""Versions of the data, and their content in DVC's cache."""
+"""Data versions, and their content in DVC's cache."""

@@ -1,4 +1,4 @@
-"""The images of a data version, wherever the working folder stands: from DVC's cache, or its remote."""
+"""Reads the images of any data version from DVC's cache or its remote, whatever is in the working folder."""
 
 import csv
 import hashlib
@@ -12,7 +12,7 @@ from kshot.errors import DataError
 
 
 class KeptImage(NamedTuple):
-    """One image: the md5 of its file, its class, and its group and its split in the data's own table, '' for none."""
+    """One image: md5 of its file, class, and group and split from the data's own table, '' for none."""
 
     md5: str
     label: str
@@ -21,7 +21,7 @@ class KeptImage(NamedTuple):
 
 
 def images(root: Path, version: str) -> list[KeptImage]:
-    """Every image of the data version whose md5 this is, by class and path. Raises DataError where it is gone."""
+    """Every image of the data version with that md5, by class and path. Raises DataError if it is gone."""
     listing = files(root, version, [f"{version}.dir"])[0].read_bytes()
     if hashlib.md5(listing, usedforsecurity=False).hexdigest() != version:
         raise DataError(
@@ -35,9 +35,9 @@ def images(root: Path, version: str) -> list[KeptImage]:
 
 
 def files(root: Path, version: str, md5s: Iterable[str]) -> list[Path]:
-    """Where the cache holds these files of a data version; what it lost is fetched from the remote first.
+    """Paths in the cache of these files of a data version; missing ones are first fetched from the remote.
 
-    Raises DataError where the remote has not got it either, or there is none.
+    Raises DataError if the remote does not have them either, or there is no remote.
     """
     from dvc.exceptions import DvcException
     from dvc.repo import Repo
@@ -67,5 +67,5 @@ def _fetch(repo: Any, md5s: list[str]) -> None:
 
     try:
         repo.cloud.pull([HashInfo("md5", md5) for md5 in md5s])
-    except (NoRemoteError, FileNotFoundError):  # what is still missing is told by who asked
+    except (NoRemoteError, FileNotFoundError):  # the caller reports files that are still missing
         return

@@ -1,4 +1,4 @@
-"""What changed between two data versions, told by content from DVC's listings; nothing is checked out."""
+"""Compares two data versions by content, from DVC's listings; nothing is checked out."""
 
 import csv
 import io
@@ -8,12 +8,12 @@ from pathlib import Path
 
 from kshot.errors import DataError
 
-SHOWN = 10  # names in a printed list before the rest is counted
+SHOWN = 10  # names in a printed list; the rest is counted
 
 
 @dataclass(frozen=True)
 class DataDiff:
-    """Names of classes, and paths of images below data/raw; moved holds (old path, new path) of the same content."""
+    """Class names, and paths of images below data/raw; `images_moved`: (old path, new path) with the same content."""
 
     old: str
     new: str
@@ -53,7 +53,7 @@ class _Listing:
 
 
 def compare(cache: Path, old: str, new: str) -> DataDiff:
-    """The difference of two versions whose md5s these are, read from DVC's `cache` folder."""
+    """The difference between the versions with md5s `old` and `new`, read from DVC's `cache` folder."""
     before, after = _read(cache, old), _read(cache, new)
     came = {path for path in after.content if path not in before.content}
     went = {path for path in before.content if path not in after.content}

@@ -1,4 +1,4 @@
-"""Names that persons give to data versions, in data/names.json, which belongs into git beside the ledger."""
+"""Names that people give to data versions, stored in data/names.json, which belongs in git next to the ledger."""
 
 import json
 import re
@@ -13,7 +13,7 @@ HASH = re.compile(r"[0-9a-f]{1,32}(\.dir)?")
 
 
 def names(root: Path) -> dict[str, str]:
-    """Name to md5 of its data version. Raises DataError for a damaged file."""
+    """Each name with the md5 of its data version. Raises DataError for a damaged file."""
     path = root / layout.NAMES
     if not path.exists():
         return {}
@@ -25,9 +25,9 @@ def names(root: Path) -> dict[str, str]:
 
 
 def give(root: Path, name: str, md5: str, *, move: bool = False) -> str | None:
-    """Let `name` stand for the data version `md5`; the md5 that it stood for before, None for a new name.
+    """Name the data version `md5`. Returns the md5 that had the name before, None for a new name.
 
-    Raises DataError for a name that could be taken for a version, and, without `move`, for one that stands for another.
+    Raises DataError for a name that could be mistaken for a version and, without `move`, for the name of another one.
     """
     if HASH.fullmatch(name):
         raise DataError(f"the name {name!r} could be the start of a data version; needs a letter from g to z in it")
@@ -46,7 +46,7 @@ def give(root: Path, name: str, md5: str, *, move: bool = False) -> str | None:
 
 
 def take_away(root: Path, name: str) -> str:
-    """Take a name away and return the md5 that it stood for. Raises DataError for an unknown one."""
+    """Remove a name and return the md5 that it stood for. Raises DataError for an unknown name."""
     with exclusive(root, "names"):
         known = names(root)
         if name not in known:
@@ -58,7 +58,7 @@ def take_away(root: Path, name: str) -> str:
 
 
 def of(root: Path, md5: str) -> list[str]:
-    """The names of a data version, in order."""
+    """The names of a data version, sorted."""
     return sorted(name for name, held in names(root).items() if held == md5)
 
 

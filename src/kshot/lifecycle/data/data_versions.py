@@ -1,4 +1,4 @@
-"""Versions of the data: what was brought in, tracked by DVC, whose md5 of data/raw is the data version."""
+"""Data versions: imported images in data/raw, tracked by DVC, whose md5 of that folder is the data version."""
 
 import dataclasses
 import json
@@ -28,7 +28,7 @@ FEWEST_CLASSES = 2
 
 @dataclasses.dataclass(frozen=True)
 class DataVersion:
-    """One version of data/raw. `md5` is DVC's, 32 hex digits; size in bytes; `added` in UTC."""
+    """One version of data/raw. `md5`: DVC's, 32 hex digits; `size`: bytes; `added`: in UTC."""
 
     md5: str
     added: str
@@ -41,7 +41,7 @@ class DataVersion:
 
     @property
     def short(self) -> str:
-        """The 8 characters that a person is shown."""
+        """The 8 characters shown to a person."""
         return self.md5[:8]
 
 
@@ -56,12 +56,16 @@ def add(
     merge: bool = False,
     say: Callable[[str], None] = lambda line: None,
 ) -> DataVersion:
-    """Bring `source` to data/raw as the current version; the same images again are the same version.
+    """Import `source` into data/raw as the current version; the same images always give the same version.
 
-    `source` is a folder, an archive, a manifest, or "glyphs", drawn from `seed`; `split` a CSV of class,split; `merge`
-    puts together what lies in train/ and test/ (`split_folders`). `say` hears what was taken and what was left out.
-    Raises DataError for a source that cannot be used, and, without `skip`, where more than a tenth of its files or a
-    whole class is left out; data/raw and data/raw.dvc are then as they were.
+    source  a folder, an archive, a manifest, or "glyphs", which are drawn from `seed`
+    split   a CSV of class,split
+    skip    agree to leaving files out
+    merge   put together the images of a class from train/ and test/ (`split_folders`)
+    say     called with lines about what was read and what was left out
+
+    Raises DataError for a source that cannot be used and, without `skip`, if more than a tenth of its files or a whole
+    class is left out; data/raw and data/raw.dvc are then unchanged.
     """
     check_argument(root, source)
     (root / layout.RAW.parent).mkdir(parents=True, exist_ok=True)
@@ -89,7 +93,7 @@ def add(
             working_copy.dvc(root, "add", "--quiet", str(layout.RAW))
             out = working_copy.tracked(root)
             assert out is not None
-            if out.files != len(images) + 1:  # the manifest is one more
+            if out.files != len(images) + 1:  # plus the manifest
                 raise DataError(
                     f"DVC tracks {out.files} of {len(images) + 1} files; needs all: rename the classes "
                     "that a line of .dvcignore matches, or change that line"
@@ -123,7 +127,7 @@ def versions(root: Path) -> list[DataVersion]:
 
 
 def current(root: Path) -> DataVersion | None:
-    """The version that data/raw.dvc names, None without one. What the ledger does not know has no note and no date."""
+    """The version that data/raw.dvc names, None if there is none. One not in the ledger has no note and no date."""
     out = working_copy.tracked(root)
     if out is None:
         return None
@@ -134,7 +138,7 @@ def current(root: Path) -> DataVersion | None:
 
 
 def find(root: Path, prefix: str) -> DataVersion:
-    """The one version with this name, or whose md5 starts with `prefix`. Raises DataError listing the candidates."""
+    """The version with this name, or whose md5 starts with `prefix`. Raises DataError that lists the candidates."""
     prefix = data_names.names(root).get(prefix, prefix)
     known = versions(root)
     here = current(root)
@@ -151,11 +155,11 @@ def find(root: Path, prefix: str) -> DataVersion:
 
 
 def checkout(root: Path, version: DataVersion) -> bool:
-    """Make data/raw and data/raw.dvc that version, from DVC's cache or, where one is set up, its remote.
+    """Restore a version to data/raw and data/raw.dvc, from DVC's cache or, if one is set up, its remote.
 
-    Returns whether anything had to be brought. The version that is there now stays: the cache and the ledger get it,
-    should they have lost it. Raises DataError where data/raw holds changes that no version has, and where the content
-    is not to be had; nothing is changed then.
+    Returns whether anything had to be restored. The version that is there now is first saved to the cache and the
+    ledger if they have lost it. Raises DataError if data/raw contains changes that are in no version, and if the
+    content cannot be found; nothing is changed then.
     """
     working_copy.mend(root)
     here = working_copy.tracked(root)
@@ -172,9 +176,9 @@ def checkout(root: Path, version: DataVersion) -> bool:
 
 
 def difference(root: Path, version: DataVersion) -> str:
-    """Why data/raw is not `version`, which data/raw.dvc names, and how to bring it without losing anything.
+    """Why data/raw is not `version`, which data/raw.dvc names, and how to restore it without losing anything.
 
-    It holds the images of another version, as after a change of branch, or changes that are in none.
+    data/raw contains either another version, as after a change of branch, or changes that are in no version.
     """
     names, restore = f"{layout.RAW_DVC} names data version {version.short}", f"`kshot data restore {version.short}`"
     if other := _saved(root)[:8]:
@@ -189,9 +193,9 @@ def difference(root: Path, version: DataVersion) -> str:
 
 
 def diff(root: Path, old: DataVersion, new: DataVersion) -> DataDiff:
-    """Which classes and images came, went, moved or changed from `old` to `new`, by content.
+    """Classes and images that were added, removed, moved or changed from `old` to `new`, by content.
 
-    Raises DataError where the cache no longer holds a version's listing.
+    Raises DataError if the cache no longer has a version's listing.
     """
     from dvc.repo import Repo
 
@@ -201,9 +205,9 @@ def diff(root: Path, old: DataVersion, new: DataVersion) -> DataDiff:
 
 
 def read_images(source: str, unpacked: Path, seed: int = 0, *, unlabelled: bool = False, merge: bool = False) -> Source:
-    """The images of what `add` takes, archives and drawings laid into `unpacked`; nothing is added.
+    """Read the images of a source as `add` does, unpacking and drawing into `unpacked`, without adding them.
 
-    `unlabelled`: those of a source without classes too (`sources.read_source`).
+    `unlabelled`: also read a source without classes (`source_images.read_source`).
     """
     check_given(source)
     if source == GLYPHS:
@@ -222,7 +226,7 @@ def _folder_of(source: str, unpacked: Path) -> Path:
 
 
 def _tell(found: Source, source: str, skip: bool, say: Callable[[str], None]) -> None:
-    """Say what was left out. Raises DataError where nothing is left, or where a person has to agree first."""
+    """Report what was left out. Raises DataError if nothing is left, or if a person has to agree first."""
     for line in found.lines():
         say(line)
     why = consent_needed(found.files, found.left_out, found.empty)
@@ -233,7 +237,7 @@ def _tell(found: Source, source: str, skip: bool, say: Callable[[str], None]) ->
 
 
 def _check_trainable(images: list[SourceImage], say: Callable[[str], None]) -> None:
-    """Raise DataError for a split without a class to train on, and say where one of the others has none."""
+    """Raise DataError for a split without a training class, and report other splits without a class."""
     present = {image.split for image in images}
     if present == {""}:
         return
@@ -247,7 +251,7 @@ def _check_trainable(images: list[SourceImage], say: Callable[[str], None]) -> N
 def _lay_out(images: list[SourceImage], fresh: Path, *, own: Path) -> None:
     """Put the images into fresh/images/<class>/ and write fresh/manifest.csv, the same bytes for the same images.
 
-    What lies in the folder `own` is moved, everything else is copied.
+    Files in the folder `own` are moved, all others are copied.
     """
     rows, taken = [], set()
     for image in images:
@@ -265,13 +269,13 @@ def _lay_out(images: list[SourceImage], fresh: Path, *, own: Path) -> None:
             shutil.copyfile(image.file, place)
         rows.append((target, image.label, image.group, image.split, image.drawer))
     table = pd.DataFrame(sorted(rows), columns=["path", "class", "group", "split", "drawer"])
-    if not (table["drawer"] != "").any():  # so that the versions of data without drawers stay what they were
+    if not (table["drawer"] != "").any():  # so that the versions of data without drawers do not change
         del table["drawer"]
     table.to_csv(fresh / "manifest.csv", index=False, lineterminator="\n")
 
 
 def enter(root: Path, version: DataVersion) -> None:
-    """Add a version to the ledger; it is there with the line or without, never with half of it."""
+    """Add a version to the ledger, completely or not at all."""
     ledger = root / layout.VERSIONS
     lines = ledger.read_text(encoding="utf-8") if ledger.exists() else ""
     line = json.dumps(dataclasses.asdict(version), ensure_ascii=False)
@@ -292,9 +296,9 @@ def _count(root: Path) -> tuple[int, int]:
 
 
 def _refuse_unsaved(root: Path) -> None:
-    """Raise DataError where data/raw holds something that would be lost.
+    """Raise DataError if data/raw contains something that would be lost.
 
-    After a change of branch data/raw differs from data/raw.dvc, and is in DVC's cache all the same.
+    After a change of branch, data/raw differs from data/raw.dvc but is still in DVC's cache.
     """
     try:
         working_copy.refuse_unsaved(root)
@@ -304,7 +308,7 @@ def _refuse_unsaved(root: Path) -> None:
 
 
 def _saved(root: Path) -> str:
-    """The md5 of the content of data/raw where DVC's cache holds all of it, else ''."""
+    """The md5 of data/raw's content if DVC's cache has all of it, else ''."""
     folder = root / layout.RAW
     files = [path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()]
     md5 = folder_md5(folder, files)
@@ -315,14 +319,14 @@ def _saved(root: Path) -> str:
 
 
 def _keep_present(root: Path) -> None:
-    """Let DVC's cache and the ledger have the version of data/raw, before another takes its place."""
+    """Save the version in data/raw to DVC's cache and the ledger before another replaces it."""
     here = current(root)
     if here is None:
         return
     folder = root / layout.RAW
     if folder.exists() and not _is_cached(root, here):
         files = [path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()]
-        if folder_md5(folder, files) == f"{here.md5}.dir":  # otherwise it holds changes, which are told
+        if folder_md5(folder, files) == f"{here.md5}.dir":  # otherwise data/raw has changes, which the caller reports
             working_copy.dvc(root, "add", "--quiet", str(layout.RAW))
     if here not in versions(root):
         now = datetime.now(UTC).isoformat(timespec="seconds")

@@ -1,4 +1,4 @@
-"""Does DVC still hold what a hash stands for? Its cache is asked first, its remote for what the cache lost."""
+"""Checks that DVC still has the content of a hash, first in its cache, then in its remote."""
 
 import contextlib
 import hashlib
@@ -12,12 +12,12 @@ from kshot.lifecycle.project.broken import Broken
 from kshot.lifecycle.project.files import Advance, file_md5
 from kshot.redaction import redacted
 
-SHOWN = 3  # files named before the rest is counted
+SHOWN = 3  # files that are named; the rest is counted
 
 
 @dataclass(frozen=True)
 class Held:
-    """Where the content of a folder lies. `remote`: how many of its objects only the remote holds."""
+    """The content of a folder. `remote`: how many of its objects only the remote has."""
 
     files: int
     size: int
@@ -31,10 +31,10 @@ class Held:
 
 
 def held(root: Path, md5: str, size: int | None, *, advance: Advance | None = None, gone: str = "") -> Held:
-    """Where the folder with DVC's `md5` (ending in .dir) and `size` in bytes lies; `advance`: hash each object.
+    """Find the folder with DVC's `md5` (ending in .dir) and `size` in bytes; with `advance`, hash each object.
 
-    Raises Broken for content that is neither in the cache nor in the remote (`gone` is the remedy then), and for
-    content that has not its hash.
+    Raises Broken for content that is neither in the cache nor in the remote, with `gone` as the remedy, and for
+    content that does not match its hash.
     """
     with _repo(root) as repo:
         cache = Path(repo.cache.local.path)
@@ -64,31 +64,31 @@ def held(root: Path, md5: str, size: int | None, *, advance: Advance | None = No
 
 
 def listing(root: Path, md5: str) -> list[dict[str, str]]:
-    """What a folder holds, as DVC's cache says: md5 and relpath of each file. Raises Broken."""
+    """The files in a folder according to DVC's cache: md5 and relpath of each. Raises Broken."""
     with _repo(root) as repo:
         return _listing(repo, Path(repo.cache.local.path), md5, "")
 
 
 def place(cache: Path, oid: str) -> Path:
-    """Where DVC's cache keeps an object."""
+    """The path of an object in DVC's cache."""
     return cache / oid[:2] / oid[2:]
 
 
 def folder_md5(folder: Path, names: Iterable[str]) -> str:
-    """The md5 that DVC gives a folder with these files: that of their listing."""
+    """The md5 that DVC computes for a folder with these files: the md5 of their listing."""
     entries = [{"md5": file_md5(folder / name), "relpath": name} for name in sorted(names)]
     return hashlib.md5(json.dumps(entries, sort_keys=True).encode()).hexdigest() + ".dir"
 
 
 def shown(names: list[str]) -> str:
-    """The first of a list of names, and how many more there are."""
+    """The first names of a list, and how many more there are."""
     more = len(names) - SHOWN
     return ", ".join(names[:SHOWN]) + (f" and {more} more" if more > 0 else "")
 
 
 @contextlib.contextmanager
 def bar(total: int, quiet: bool) -> Iterator[Advance]:
-    """A progress bar in bytes on the error output."""
+    """A progress bar in bytes on standard error."""
     from tqdm import tqdm
 
     with tqdm(total=total, unit="B", unit_scale=True, desc="hashing", disable=quiet, leave=False) as progress:
@@ -109,7 +109,7 @@ def _repo(root: Path) -> Iterator[Any]:
 
 
 def cache_of(root: Path) -> Path:
-    """The folder of DVC's cache. Raises Broken where the project has none."""
+    """The folder of DVC's cache. Raises Broken if the project has none."""
     with _repo(root) as repo:
         return Path(repo.cache.local.path)
 
@@ -125,7 +125,7 @@ def _listing(repo: Any, cache: Path, md5: str, gone: str) -> list[dict[str, str]
 
 
 def cached_listing(cache: Path, md5: str) -> list[dict[str, str]]:
-    """What a folder holds, from its listing in DVC's cache. Raises Broken, and OSError where it is gone."""
+    """The files in a folder, from its listing in DVC's cache. Raises Broken, and OSError if the listing is gone."""
     path = place(cache, md5)
     text = path.read_bytes()
     found = f"{hashlib.md5(text).hexdigest()}.dir"
@@ -136,7 +136,7 @@ def cached_listing(cache: Path, md5: str) -> list[dict[str, str]]:
 
 
 def _in_remote(repo: Any, oids: list[str]) -> tuple[set[str], str]:
-    """Which of the objects DVC's remote holds, and the remote in words."""
+    """The objects that DVC's remote has, and text that names the remote."""
     from dvc.config import NoRemoteError
 
     if not oids:

@@ -1,4 +1,4 @@
-"""What the stages ingest, split and episodes wrote, read back for training and evaluation."""
+"""Reads the output of stages ingest, split and episodes for training and evaluation."""
 
 from collections.abc import Collection
 from pathlib import Path
@@ -13,26 +13,26 @@ from kshot.lifecycle.project import layout
 
 
 def read_images(root: Path) -> NDArray[np.uint8]:
-    """The packed pixels (N, S, S, C), mapped and not loaded."""
+    """The packed pixels (N, S, S, C), memory-mapped."""
     images: NDArray[np.uint8] = np.load(root / layout.PACKED / "images.npy", mmap_mode="r")
     return images
 
 
 def read_manifest(root: Path) -> pd.DataFrame:
-    """One row a packed image, in the order of the pixels."""
+    """One row per packed image, in the order of the pixels."""
     return pd.read_parquet(root / layout.PACKED / "manifest.parquet")
 
 
 def drawer_numbers(manifest: pd.DataFrame) -> NDArray[np.int64]:
-    """For each row of the manifest the number of its drawer, `kshot.data.drawers.NOBODY` where none is named."""
+    """The number of each manifest row's drawer; `kshot.data.drawers.NOBODY` if none is named."""
     if "drawer" not in manifest:
         return np.full(len(manifest), NOBODY, dtype=np.int64)
     numbers, _ = pd.factorize(manifest["drawer"].replace("", None))
-    return numbers.astype(np.int64)  # pandas gives -1 to what is missing
+    return numbers.astype(np.int64)  # pandas gives -1 to missing values
 
 
 def read_classes(root: Path) -> pd.DataFrame:
-    """One row a class and rotation; a row's position is its label."""
+    """One row per class and rotation; a row's position is its label."""
     return pd.read_parquet(root / layout.SPLIT / "classes.parquet")
 
 
@@ -52,17 +52,17 @@ def image_ids(manifest: pd.DataFrame, classes: pd.DataFrame) -> list[NDArray[np.
 
 
 def of_splits(classes: pd.DataFrame, splits: Collection[str]) -> pd.DataFrame:
-    """The rows of `classes` that lie in `splits`; the index still holds their labels."""
+    """The rows of `classes` in `splits`; their index is still their label."""
     return classes[classes["split"].isin(list(splits))]
 
 
 def label_names(classes: pd.DataFrame) -> list[str]:
-    """A name for each row, "Greek/alpha" or, turned, "Greek/alpha @90"."""
+    """A name for each row: "Greek/alpha", or "Greek/alpha @90" if rotated."""
     return _turned(classes, "class")
 
 
 def group_names(classes: pd.DataFrame) -> list[str]:
-    """The group of each row, turned as the row is: "Greek", "Greek @90", or "" for none."""
+    """The group of each row, with its rotation: "Greek", "Greek @90", or "" for none."""
     return _turned(classes, "group")
 
 

@@ -1,4 +1,4 @@
-"""data/raw and data/raw.dvc, which change together or not at all, also when the change is killed half-way."""
+"""Changes data/raw and data/raw.dvc together or not at all, even if the change is killed halfway."""
 
 import json
 import os
@@ -16,14 +16,14 @@ import yaml
 from kshot.errors import DataError
 from kshot.lifecycle.project import git, layout
 
-# While a change is under way this folder holds what was there before, and its presence says: undo.
+# During a change this folder contains the previous state; if it exists, the change must be undone.
 JOURNAL = layout.RAW.with_name(".before")
-NOTHING = "nothing"  # the file in it that says: there was no data/raw
+NOTHING = "nothing"  # marker file in it: there was no data/raw
 WORKSPACES = ".incoming-"
 
 
 class Tracked(NamedTuple):
-    """What data/raw.dvc says: DVC's md5 without .dir, bytes, files."""
+    """The entry of data/raw.dvc: DVC's md5 without .dir, bytes, files."""
 
     md5: str
     size: int
@@ -31,7 +31,7 @@ class Tracked(NamedTuple):
 
 
 def tracked(root: Path) -> Tracked | None:
-    """The version that data/raw.dvc names, None without one. Raises DataError for a damaged file."""
+    """The version that data/raw.dvc names, None if there is none. Raises DataError for a damaged file."""
     path = root / layout.RAW_DVC
     if not path.exists():
         return None
@@ -43,15 +43,15 @@ def tracked(root: Path) -> Tracked | None:
 
 
 def is_current(root: Path) -> bool:
-    """Whether data/raw is what data/raw.dvc names, as DVC says."""
+    """Whether data/raw is the version that data/raw.dvc names, according to DVC."""
     return not json.loads(dvc(root, "status", "--json", str(layout.RAW_DVC)))
 
 
 def refuse_unsaved(root: Path) -> None:
-    """Raise DataError where data/raw holds something that is in no data version and would be lost.
+    """Raise DataError if data/raw contains something that is in no data version and would be lost.
 
-    After a change of branch it may be the other branch's. So nothing is advised that would make it this branch's data
-    unseen, as `dvc add data/raw` would.
+    After a change of branch it may be the other branch's data. The message therefore suggests nothing that would turn
+    it into this branch's data unseen, as `dvc add data/raw` would.
     """
     raw = root / layout.RAW
     if not raw.exists():
@@ -73,16 +73,16 @@ def refuse_unsaved(root: Path) -> None:
 
 @contextmanager
 def workspace(root: Path) -> Iterator[Path]:
-    """A folder on the same disk as data/raw, gone afterwards."""
+    """A temporary folder on the same disk as data/raw."""
     with tempfile.TemporaryDirectory(prefix=WORKSPACES, dir=root / layout.RAW.parent) as name:
         yield Path(name)
 
 
 @contextmanager
 def replacing(root: Path) -> Iterator[None]:
-    """Take data/raw away for a block that makes it anew; if the block fails or is killed, it is again what it was.
+    """Move data/raw away for a block that writes a new one; restore it if the block fails or is killed.
 
-    After a kill, the next `mend` undoes what the block has done.
+    After a kill, the next `mend` undoes the block's changes.
     """
     raw, pointer, journal = root / layout.RAW, root / layout.RAW_DVC, root / JOURNAL
     prepared = Path(tempfile.mkdtemp(prefix=WORKSPACES, dir=raw.parent))
@@ -90,7 +90,7 @@ def replacing(root: Path) -> Iterator[None]:
         shutil.copyfile(pointer, prepared / pointer.name)
     if not raw.exists():
         (prepared / NOTHING).touch()
-    prepared.rename(journal)  # from here on there is something to undo
+    prepared.rename(journal)  # from here on, a failure must be undone
     try:
         if raw.exists():
             raw.rename(journal / raw.name)
@@ -102,10 +102,10 @@ def replacing(root: Path) -> Iterator[None]:
 
 
 def mend(root: Path) -> None:
-    """Undo a change that was killed half-way, and clear away what it left."""
+    """Undo a change that was killed halfway, and delete its leftovers."""
     raw, pointer, journal = root / layout.RAW, root / layout.RAW_DVC, root / JOURNAL
     if journal.exists():
-        # Each step may itself be killed: done again from the start it ends the same.
+        # A kill during any step is harmless: starting again gives the same result.
         before = journal / raw.name
         if before.exists() or (journal / NOTHING).exists():
             shutil.rmtree(raw, ignore_errors=True)
@@ -121,7 +121,7 @@ def mend(root: Path) -> None:
 
 
 def dvc(root: Path, *arguments: str) -> str:
-    """Run DVC quietly in the project and return what it printed. Raises DataError with DVC's own last line."""
+    """Run DVC quietly in the project and return its output. Raises DataError with DVC's own last line."""
     ended = subprocess.run(
         [sys.executable, "-m", "dvc", *arguments],
         cwd=root,
@@ -135,14 +135,14 @@ def dvc(root: Path, *arguments: str) -> str:
         told = " ".join([line for line in lines if line.startswith("ERROR")] or lines[-1:]).removeprefix("ERROR: ")
         if "No space left" in told or "File too large" in told:
             raise DataError(f"the disk is full (dvc {arguments[0]}: {told}); free some space and run again")
-        if not told:  # DVC says nothing of a missing git; git does
+        if not told:  # DVC prints nothing if git is missing; git does
             git.text(root, "rev-parse", "--git-dir")
         raise DataError(f"dvc {arguments[0]} failed: {told or ended.returncode}; mend that and run again")
     return ended.stdout
 
 
 def _discard(journal: Path) -> None:
-    """Make the journal count for nothing, at once, and then delete it."""
+    """Invalidate the journal atomically, then delete it."""
     done = Path(tempfile.mkdtemp(prefix=WORKSPACES, dir=journal.parent))
     journal.rename(done)
     shutil.rmtree(done, ignore_errors=True)

@@ -1,1 +1,1 @@
-"""`kshot doctor`: what goes wrong on people's machines, found by looking, with the mend of each."""
+"""`kshot doctor`: checks for problems that occur on people's machines, each with its remedy."""

@@ -1,4 +1,4 @@
-"""Every check once; one that cannot look says so as a finding of its own."""
+"""Runs every check once; a check that cannot run is reported as a finding of its own."""
 
 import sqlite3
 from collections.abc import Callable
@@ -21,7 +21,7 @@ from kshot.lifecycle.doctor.finding import Finding
 
 
 def checkup(root: Path, set_by_kshot: frozenset[str], more: dict[str, Callable[[], list[Finding]]]) -> list[Finding]:
-    """What all checks found, `more` among them. `set_by_kshot`: what quiet.silence_telemetry had to set."""
+    """Findings of all checks, including `more`. `set_by_kshot`: variables that no_telemetry.silence_telemetry set."""
     checks: dict[str, Callable[[], list[Finding]]] = {
         versions.CHECK: versions.look,
         telemetry.CHECK: lambda: telemetry.look(root, set_by_kshot),
@@ -38,12 +38,12 @@ def checkup(root: Path, set_by_kshot: frozenset[str], more: dict[str, Callable[[
     found: dict[str, Finding] = {}
     for name, look in checks.items():
         for finding in told(name, look):
-            found.setdefault(finding.found, finding)  # two checks may stumble over the same
+            found.setdefault(finding.found, finding)  # two checks may find the same problem
     return list(found.values())
 
 
 def told(name: str, look: Callable[[], list[Finding]]) -> list[Finding]:
-    """What a check found; an error that is meant for a person is a finding too."""
+    """Findings of a check; an error with a message for a person also becomes a finding."""
     try:
         return look()
     except KshotError as error:

@@ -1,4 +1,4 @@
-"""Schedules, planned runs and Prefect's records in .kshot that another folder's project wrote."""
+"""Finds schedules, planned runs and Prefect's records in .kshot that were written by a project in another folder."""
 
 import time
 from pathlib import Path
@@ -12,7 +12,7 @@ CHECK = "place"
 
 
 def look(root: Path) -> list[Finding]:
-    """The state of another place. Raises KshotError for a damaged note of the place."""
+    """Find state of another place. Raises KshotError if the record of the place is damaged."""
     was = state_place.elsewhere(root)
     if was is None:
         return []
@@ -28,11 +28,11 @@ def look(root: Path) -> list[Finding]:
 
 
 def settle(root: Path) -> str:
-    """Set aside what belongs to the other place, and note this one; what was done. Killed half-way it is done again.
+    """Set aside the other place's state and record this place. Returns a description; safe to repeat after a kill.
 
-    Prefect's records name the other place, so they go. Of a project that was moved the schedule stays, and what is
-    known of new data: a version whose run is gone with the records is started again. Of a copy they go too. Raises Busy
-    while another command works here.
+    Prefect's records name the other place, so they are set aside. For a project that was moved, the schedule stays, and
+    so does the record of new data: a version whose run was in the records is started again. For a copy, both are set
+    aside, too. Raises Busy while another command works here.
     """
     with (
         project_lock.hold(root, "kshot doctor --mend"),

@@ -1,4 +1,4 @@
-"""Files of .kshot and mlruns that cannot be used: a lock of another user, a damaged note, a damaged database."""
+"""Finds unusable files in .kshot and mlruns: a lock of another user, a damaged note, a damaged database."""
 
 import errno
 import os
@@ -15,17 +15,17 @@ from kshot.lifecycle.project import layout, no_telemetry
 from kshot.lifecycle.tracking import store
 
 CHECK = "files"
-PATIENCE_S = 5.0  # for who writes to a database just now
+PATIENCE_S = 5.0  # timeout while another process writes to a database
 NOTES: tuple[Callable[[Path], Any], ...] = (schedule.read, new_data.read)
 
 
 def look(root: Path) -> list[Finding]:
-    """Locks, notes and databases that exist and cannot be used."""
+    """Find locks, notes and databases that exist but cannot be used."""
     return [*locks(root), *([] if _is_closed(root / layout.STATE) else notes(root)), *databases(root)]
 
 
 def locks(root: Path) -> Iterator[Finding]:
-    """Folders that cannot be written to, and locks that cannot be opened; who holds one is no matter here."""
+    """Folders that cannot be written to, and locks that cannot be opened; who holds a lock does not matter here."""
     for folder in (root / layout.STATE, root / layout.MLRUNS, root / layout.RAW.parent):
         if folder.exists() and not os.access(folder, os.W_OK | os.X_OK, effective_ids=True):
             yield _not_ours(folder, "it")
@@ -41,7 +41,7 @@ def locks(root: Path) -> Iterator[Finding]:
 
 
 def notes(root: Path) -> Iterator[Finding]:
-    """What kshot keeps between commands and can no longer read."""
+    """Files that kshot stores between commands and can no longer read."""
     for read in NOTES:
         try:
             read(root)
@@ -53,25 +53,25 @@ def notes(root: Path) -> Iterator[Finding]:
 
 
 def databases(root: Path) -> Iterator[Finding]:
-    """The sqlite databases of MLflow and Prefect that are not whole, or cannot be opened."""
+    """The sqlite databases of MLflow and Prefect that are damaged or cannot be opened."""
     home = Path(os.environ.get("PREFECT_HOME") or root / no_telemetry.PREFECT_HOME)
     for path, loss in (
         (root / store.DATABASE, "bring it back from a copy; the records of runs and models are in it"),
         (home / "prefect.db", f"{_aside(home / 'prefect.db')}: only the history of flow runs is in it"),
     ):
         trouble = unreadable(path)
-        told = path.is_relative_to(root / layout.STATE) and _is_closed(root / layout.STATE)  # by the folder's finding
+        told = path.is_relative_to(root / layout.STATE) and _is_closed(root / layout.STATE)  # in the folder's finding
         if trouble and not told:
             yield Finding(CHECK, f"the database {path} cannot be used: {trouble}", "a whole sqlite database", loss)
 
 
 def unreadable(path: Path) -> str:
-    """Why the sqlite database cannot be read, '' where it can or is not there."""
+    """Why the sqlite database cannot be read, '' if it can or does not exist."""
     try:
         size = path.stat().st_size
     except FileNotFoundError:
         return ""
-    except OSError as error:  # the folder is another user's
+    except OSError as error:  # the folder belongs to another user
         return error.strerror or type(error).__name__
     if size == 0:
         return "it is empty (0 bytes)"
@@ -84,7 +84,7 @@ def unreadable(path: Path) -> str:
 
 
 def _is_closed(folder: Path) -> bool:
-    """Whether this user may not even look into the folder."""
+    """Whether this user may not even list the folder."""
     return folder.exists() and not os.access(folder, os.X_OK, effective_ids=True)
 
 

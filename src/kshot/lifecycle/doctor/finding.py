@@ -1,18 +1,18 @@
-"""What the doctor found: one line that says what is, what is needed, and how to mend it."""
+"""A finding of the doctor: one line with the problem, the requirement and the remedy."""
 
 import dataclasses
 from collections.abc import Callable, Sequence
 
 SHOWN = 5
-Mend = Callable[[], str]  # does it, and says what was done; raises KshotError
+Mend = Callable[[], str]  # applies the remedy and returns a description; raises KshotError
 
 
 @dataclasses.dataclass(frozen=True)
 class Finding:
-    """One thing that is not as it should be.
+    """One problem.
 
-    must        False: it works, and a person may want to know
-    by_itself   what `kshot doctor --mend` does; None where only a person can
+    must        False: everything works, but a person may want to know
+    by_itself   what `kshot doctor --mend` does; None if only a person can mend it
     """
 
     check: str
@@ -27,6 +27,6 @@ class Finding:
 
 
 def shown(names: Sequence[str]) -> str:
-    """The first of several names, and how many more there are."""
+    """The first names, and how many more there are."""
     more = len(names) - SHOWN
     return ", ".join(names[:SHOWN]) + (f" and {more} more" if more > 0 else "")

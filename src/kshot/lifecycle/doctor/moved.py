@@ -1,7 +1,7 @@
-"""A project that was moved or copied: MLflow keeps the places of its artifacts as absolute paths.
+"""Mends a project that was moved or copied: MLflow stores the locations of its artifacts as absolute paths.
 
-What is written from now on goes below this project, always. Of what was written before, a record gets its place here
-only where its files are here: those of a copy's own runs may have been left in the original by an older kshot.
+The location of new runs is always changed to this project. An existing record is changed only if its files are here:
+an older kshot may have left the files of a copy's own runs in the original.
 """
 
 import sqlite3
@@ -19,7 +19,7 @@ from kshot.lifecycle.tracking import store
 from kshot.lifecycle.tracking.own_database import artifacts_of
 
 CHECK = "mlruns"
-# Where MLflow 3 keeps a place. What runs say of where they ran (kshot.root) stays: it is a record, and was true.
+# Columns in which MLflow 3 stores locations. kshot.root, where a run ran, is not changed: it is a true record.
 COLUMNS = (
     ("experiments", "artifact_location"),
     ("runs", "artifact_uri"),
@@ -27,15 +27,15 @@ COLUMNS = (
     ("model_versions", "source"),
     ("model_versions", "storage_location"),
 )
-ALWAYS = "experiments"  # where new runs write; the other tables say where files are
+ALWAYS = "experiments"  # where new runs write; the other tables name existing files
 BACKUP = "mlflow.before-mend"
 
 
 def look(root: Path) -> list[Finding]:
-    """Records in the project's own database whose artifacts lie, as they say, below another folder."""
+    """Find records in the project's own database whose artifacts are, according to them, below another folder."""
     database = root / store.DATABASE
     if not database.exists() or unreadable(database):
-        return []  # the latter is told among the files
+        return []  # an unreadable one is reported by the check of files
     here = (root / store.ARTIFACTS).resolve()
     with closing(sqlite3.connect(f"{database.resolve().as_uri()}?mode=ro", uri=True, timeout=10)) as connection:
         elsewhere = [place for place in _places(connection) if place.below != here]
@@ -53,7 +53,7 @@ def _finding(root: Path, old: Path, count: int) -> Finding:
     found = f"{count:,} places of artifacts in {store.DATABASE} lie below {old}, and this project's below {here}"
     if not here.is_dir():
         return Finding(CHECK, f"{found}, which is not there", "the artifacts", f"copy them from {old}")
-    # Of a copied project the old place may still be there: it then loads, and writes, the other project's files.
+    # The original of a copied project may still exist: the copy then loads and writes the original's files.
     how = "its own places, or its models cannot be loaded" if not old.exists() else "its own places, not another's"
     return Finding(CHECK, found, how, "kshot doctor --mend", by_itself=lambda: rewrite(root, old))
 
@@ -64,10 +64,10 @@ def _left_behind(old: Path, count: int) -> Finding:
 
 
 def rewrite(root: Path, old: Path) -> str:
-    """Write this project's place over `old` in every record whose files are here, all or none; what was done, with the
-    backup's name. A place whose files lie only below `old` stays, so that they are found.
+    """Replace `old` by this project's location in every record whose files are here, all or none. Returns a description
+    with the backup's name. A location whose files are only below `old` is not changed, so that they are still found.
 
-    Raises Busy while another command works, and RegistryError where the database cannot be written.
+    Raises Busy while another command works, and RegistryError if the database cannot be written.
     """
     database, here = root / store.DATABASE, (root / store.ARTIFACTS).resolve()
     backup = database.with_name(f"{BACKUP}-{time.strftime('%Y%m%dT%H%M%S')}.db")
@@ -95,7 +95,7 @@ def rewrite(root: Path, old: Path) -> str:
 
 
 class Place(NamedTuple):
-    """One address in the database: its table, column and row; the folder mlruns/artifacts that it lies in."""
+    """One address in the database: its table, column and row; and the folder mlruns/artifacts that contains it."""
 
     table: str
     column: str
@@ -110,13 +110,13 @@ class Place(NamedTuple):
         return str(here) + self.address.removeprefix(str(self.below))
 
     def goes_to(self, here: Path) -> bool:
-        """Whether it belongs below `here`: new files are written there, or its old ones are there, or nowhere."""
+        """Whether it belongs below `here`: new files are written there, or existing ones are there, or nowhere."""
         new = _path(self.moved_to(here))
         return self.table == ALWAYS or new.exists() or not _path(self.address).exists()
 
 
 def _places(connection: sqlite3.Connection) -> list[Place]:
-    """Every local address below a kshot project's artifacts."""
+    """Every local address below the artifacts of a kshot project."""
     return [
         Place(table, column, row, str(address), below)
         for table, column in _columns(connection)
@@ -130,7 +130,7 @@ def _path(address: str) -> Path:
 
 
 def _columns(connection: sqlite3.Connection) -> list[tuple[str, str]]:
-    """Those of COLUMNS that this database has: an older MLflow has fewer."""
+    """The COLUMNS that this database has: an older MLflow has fewer."""
     return [
         (table, column)
         for table, column in COLUMNS

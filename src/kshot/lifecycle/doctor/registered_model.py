@@ -1,4 +1,4 @@
-"""A registered model that was deleted or renamed on MLflow's page, and a history that git anchors in part."""
+"""Finds a registered model that was deleted or renamed on MLflow's page, and a history only partly anchored in git."""
 
 import os
 from pathlib import Path
@@ -13,7 +13,7 @@ CHECK = "registry"
 
 
 def look(root: Path) -> list[Finding]:
-    """What became of the model. Raises RegistryError for a history that cannot be read."""
+    """Find what happened to the model. Raises RegistryError for a history that cannot be read."""
     database = root / store.DATABASE
     if "MLFLOW_TRACKING_URI" not in os.environ and (not database.exists() or unreadable(database)):
         return []
@@ -27,7 +27,7 @@ def look(root: Path) -> list[Finding]:
 
 
 def _anchor(root: Path, record: history.Record) -> list[Finding]:
-    """The last events, which a kill kept from git."""
+    """The last events, if a kill prevented their anchor in git."""
     left = anchor.behind(root, record.run_id, record.events)
     if not left or record.last is None or not record.last.done:
         return []

@@ -1,4 +1,4 @@
-"""Data versions that only this machine holds, where the project has a DVC remote."""
+"""Finds data versions that only this machine has, if the project has a DVC remote."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,7 +14,7 @@ CHECK = "remote"
 
 
 def look(root: Path) -> list[Finding]:
-    """The data versions that are not in the remote; nothing where none is set up. Raises DataError."""
+    """Find the data versions that are not in the remote; empty if none is set up. Raises DataError."""
     if not (root / ".dvc").is_dir() or not (known := _versions(root)):
         return []
     with _remote(root) as (repo, remote):
@@ -43,13 +43,13 @@ def look(root: Path) -> list[Finding]:
 
 
 def push(root: Path) -> str:
-    """Push every data version that the cache holds and the remote does not. Raises DataError."""
+    """Push every data version that the cache has and the remote does not. Raises DataError."""
     from dvc_data.hashfile.hash_info import HashInfo
 
     with _remote(root) as (repo, remote):
         missing = [md5 for md5 in _missing(remote, _versions(root)) if repo.cache.local.exists(f"{md5}.dir")]
         listings = [HashInfo("md5", f"{md5}.dir") for md5 in missing]
-        # `repo.cloud.push` is shallow: of a folder it would send the listing alone.
+        # `repo.cloud.push` is shallow: for a folder it would send only the listing.
         result = repo.cloud.transfer(repo.cache.local, remote, listings, cache_odb=repo.cache.local, shallow=False)
         where = remote.fs.unstrip_protocol(remote.path)
     if result.failed:
@@ -64,14 +64,14 @@ def _versions(root: Path) -> list[str]:
 
 
 def _missing(remote: Any, known: list[str]) -> list[str]:
-    # A listing goes up after all of its files: where it is, they are.
+    # A listing is uploaded after all of its files, so if it is there, they are, too.
     there = set(remote.oids_exist([f"{md5}.dir" for md5 in known]))
     return [md5 for md5 in known if f"{md5}.dir" not in there]
 
 
 @contextmanager
 def _remote(root: Path) -> Iterator[tuple[Any, Any]]:
-    """DVC's project and its default remote, None without one. What a remote raises becomes a DataError."""
+    """DVC's repository and its default remote, None if there is none. Errors of a remote become a DataError."""
     from dvc.config import NoRemoteError
     from dvc.repo import Repo
 
@@ -84,7 +84,7 @@ def _remote(root: Path) -> Iterator[tuple[Any, Any]]:
             yield repo, remote
     except DataError:
         raise
-    except Exception as error:  # every kind of remote raises its own
+    except Exception as error:  # every kind of remote raises its own errors
         what = redacted(" ".join(str(error).split()))[:200] or type(error).__name__
         raise DataError(
             f"DVC's remote cannot be asked: {what}; see `dvc remote list` and its logins, or `dvc doctor`"

@@ -1,4 +1,4 @@
-"""Runs that MLflow shows as RUNNING although their process is gone: a power failure, a kill -9."""
+"""Finds runs with status RUNNING in MLflow whose process is gone: a power failure, a kill -9."""
 
 import os
 import socket
@@ -18,7 +18,7 @@ CHECK = "runs"
 
 
 def look(root: Path) -> list[Finding]:
-    """The runs of this machine that hang. Raises RegistryError for a store that cannot be used."""
+    """Find the hanging runs of this machine. Raises RegistryError for a store that cannot be used."""
     database = root / store.DATABASE
     if "MLFLOW_TRACKING_URI" not in os.environ and (not database.exists() or unreadable(database)):
         return []
@@ -31,7 +31,7 @@ def look(root: Path) -> list[Finding]:
 
 
 def end(root: Path) -> str:
-    """Mark what hangs now as KILLED. Raises RegistryError."""
+    """Mark the hanging runs as KILLED. Raises RegistryError."""
     with store.told(store.connect(root)):
         client = store.client()
         hanging = _hanging(client, root)
@@ -50,6 +50,6 @@ def _hanging(client: "MlflowClient", root: Path) -> "list[Run]":
     here = {"kshot.host": socket.gethostname()}
     found = run_content.running(client, experiment.experiment_id, here)
     if "MLFLOW_TRACKING_URI" in os.environ:
-        # Others' runs are there too, perhaps of a container that bears the same name and other process numbers.
+        # It also has other people's runs, perhaps of a container with the same name and other process numbers.
         found = [run for run in found if Path(run.data.tags.get("kshot.root", "")).is_relative_to(root.resolve())]
     return [run for run in found if run_content.is_abandoned(run)]

@@ -1,4 +1,4 @@
-"""A schedule that is kept and served by no process: it starts nothing, and nothing says so."""
+"""Finds a stored schedule that no process serves, so that nothing starts and nothing says so."""
 
 from pathlib import Path
 
@@ -11,14 +11,14 @@ CHECK = "schedule"
 
 
 def look(root: Path) -> list[Finding]:
-    """The schedule that nobody serves; one that is paused as a whole may rest."""
+    """Find a schedule that no process serves; a schedule that is entirely paused is fine."""
     try:
         if state_place.elsewhere(root) is not None:
-            return []  # told among the places
+            return []  # reported by the check of places
         kept = schedule.read(root)
         served = project_lock.holder(root, project_lock.SERVING)
     except (KshotError, OSError):
-        return []  # told among the files
+        return []  # reported by the check of files
     active = [name for name in kept.names() if name not in kept.paused] if kept else []
     if not active or served is not None:
         return []

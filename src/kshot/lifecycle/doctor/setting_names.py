@@ -1,4 +1,4 @@
-"""params.yaml and dvc.yaml that name settings as an older kshot did."""
+"""Finds old names of settings in params.yaml and dvc.yaml."""
 
 from pathlib import Path
 
@@ -9,7 +9,7 @@ CHECK = "settings"
 
 
 def look(root: Path) -> list[Finding]:
-    """One finding where a setting has an old name; it must be mended where the two files name settings differently."""
+    """One finding if a setting has an old name; it must be mended if the two files name a setting differently."""
     old = old_names.found(root)
     if not old:
         return []

@@ -1,4 +1,4 @@
-"""Usage data that is sent in spite of quiet.py: a variable that a person's shell sets, a tool that is run by hand."""
+"""Finds usage data that is sent despite no_telemetry.py: because of a shell variable, or by a tool run by hand."""
 
 import os
 import tomllib
@@ -14,7 +14,7 @@ Environment = Mapping[str, str]
 
 
 def look(root: Path, set_by_kshot: frozenset[str]) -> list[Finding]:
-    """Who sends what. `set_by_kshot`: the variables that this process set itself, which the person's shell has not."""
+    """Find tools that send data. `set_by_kshot`: variables set by this process and not by the person's shell."""
     now = dict(os.environ)
     before = {name: value for name, value in now.items() if name not in set_by_kshot}
     within = [tool for tool, sends in TOOLS.items() if sends(root, now)]
@@ -43,7 +43,7 @@ def look(root: Path, set_by_kshot: frozenset[str]) -> list[Finding]:
 
 
 UNSET = "unset it, or set it so in your shell's profile"
-# The variable that decides for each tool, and the value that keeps it silent.
+# For each tool, the deciding variable and the value that disables telemetry.
 SWITCH = {
     "mlflow": ("MLFLOW_DISABLE_TELEMETRY", "true"),
     "prefect": ("DO_NOT_TRACK", "true"),
@@ -54,7 +54,7 @@ SWITCH = {
 
 
 def _mlflow(root: Path, names: Environment) -> bool:
-    # It takes no "1" for DO_NOT_TRACK.
+    # MLflow does not accept "1" for DO_NOT_TRACK.
     return not _true(names, "MLFLOW_DISABLE_TELEMETRY") and names.get("DO_NOT_TRACK", "").lower() != "true"
 
 
@@ -84,7 +84,7 @@ def _hub(root: Path, names: Environment) -> bool:
     return not any(_true(names, name) for name in ("HF_HUB_DISABLE_TELEMETRY", "DISABLE_TELEMETRY", "DO_NOT_TRACK"))
 
 
-# Each says whether the tool would send something with these variables.
+# Each function says whether the tool would send data with these variables.
 TOOLS: dict[str, Callable[[Path, Environment], bool]] = {
     "mlflow": _mlflow,
     "prefect": _prefect,
@@ -99,7 +99,7 @@ def _true(names: Mapping[str, str | None], name: str) -> bool:
 
 
 def _profile(names: Environment) -> dict[str, str]:
-    """What Prefect's active profile says to who runs it by hand."""
+    """The settings of Prefect's active profile, which apply when it is run by hand."""
     home = Path(names.get("PREFECT_HOME") or Path.home() / ".prefect")
     try:
         kept = tomllib.loads((home / "profiles.toml").read_text(encoding="utf-8"))

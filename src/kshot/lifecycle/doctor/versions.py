@@ -1,4 +1,4 @@
-"""Installed packages that do not go together, read from their metadata: nothing of them is imported."""
+"""Finds incompatible installed packages from their metadata, without importing them."""
 
 import importlib.metadata
 from collections.abc import Iterator
@@ -11,7 +11,7 @@ from kshot.lifecycle.doctor.finding import Finding
 
 CHECK = "versions"
 EXTRAS = ("", "pipeline")
-# What a package outside its bounds does; of the others no more is known than that nobody tried it.
+# Known effects of a package outside its bounds; for the others it is only known that nobody tried it.
 WHY = {
     "fastapi": "Prefect's server does not start",
     "sqlalchemy": "Prefect's scheduler fails on every tick and no schedule ever fires",
@@ -21,12 +21,12 @@ MEND = "make install brings the versions of requirements.lock back"
 
 
 def look() -> list[Finding]:
-    """What is missing, outside the bounds of kshot's own requirements, or built against another torch."""
+    """Find packages that are missing, outside the bounds of kshot's requirements, or built against another torch."""
     return [*bounds(), *torch_pair()]
 
 
 def bounds() -> Iterator[Finding]:
-    """Each requirement of kshot that what is installed does not fulfil."""
+    """Each requirement of kshot that the installed packages do not fulfil."""
     for line in importlib.metadata.requires("kshot") or []:
         wanted = Requirement(line)
         if wanted.marker and not any(wanted.marker.evaluate({**_here(), "extra": extra}) for extra in EXTRAS):
@@ -57,7 +57,7 @@ def torch_pair() -> Iterator[Finding]:
 
 
 def installed(name: str) -> str | None:
-    """The version of an installed package, None without it."""
+    """The version of an installed package, None if it is not installed."""
     try:
         return importlib.metadata.version(name)
     except importlib.metadata.PackageNotFoundError:

@@ -1,1 +1,1 @@
-"""New images beside the data of the champion: the verdict, its text and its page."""
+"""Compares new images with the data of the champion: the verdict, its text and its page."""

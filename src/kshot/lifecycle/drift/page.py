@@ -1,4 +1,4 @@
-"""The page of `kshot drift`: the verdict and its numbers, one HTML file that loads nothing from anywhere."""
+"""The page of `kshot drift`: the verdict and its numbers, in one HTML file without external resources."""
 
 from pathlib import Path
 from typing import NamedTuple
@@ -9,11 +9,11 @@ from kshot.lifecycle.pages.render import pages, png_address, write_page
 from kshot.lifecycle.project import layout
 
 PAGE = layout.REPORT.with_name("drift.html")
-FULL = 2.0  # limits that the longest bar stands for
+FULL = 2.0  # multiples of the limit at which a bar has full length
 
 
 class Strip(NamedTuple):
-    """Two ranges on one scale, for CSS: left end, width and middle of each in per cent; words for who points at it."""
+    """A range on a scale shared by two, for CSS: left end, width and middle in per cent; text for the mouse pointer."""
 
     left: float
     width: float
@@ -22,7 +22,7 @@ class Strip(NamedTuple):
 
 
 def write_drift_page(found: Verdict, path: Path) -> Path:
-    """Write the page to `path` and return it; whole or not at all."""
+    """Write the page to `path` atomically and return it."""
     environment = pages()
     environment.globals.update(
         against=against, chance=chance, headline=headline, meanings=MEANINGS, middle=middle, verdict=verdict
@@ -32,12 +32,12 @@ def write_drift_page(found: Verdict, path: Path) -> Path:
 
 
 def share_of_limit(row: Row) -> float:
-    """How long the bar of a statistic is, in per cent; half way is the limit."""
+    """The length of a statistic's bar in per cent; the limit is at 50 %."""
     return min(100.0, 100 / FULL * row.measure.statistic / row.measure.limit) if row.measure.limit > 0 else 100.0
 
 
 def strips(row: Row) -> tuple[Strip, Strip] | None:
-    """What training images and new ones show, side by side; None for a measure that is one number."""
+    """The ranges of training images and new images; None for a measure that is one number."""
     if row.reference is None or row.new is None or row.measure.name == "unknown":
         return None
     both = (row.reference, row.new)

@@ -1,7 +1,7 @@
-"""What the champion was trained on, as drift is measured from it: its own model and data version, whatever lies here.
+"""The reference for drift: what the champion was trained on, from its own model and data version.
 
-Some images of every class of the champion's data version are looked at once; what was found is kept under
-.kshot/drift for the next time.
+The current content of the project does not matter. A sample of every class of the champion's data version is read once;
+the result is cached under .kshot/drift.
 """
 
 import contextlib
@@ -38,17 +38,23 @@ from kshot.tasks.embedding import Task, embed_task
 from kshot.tasks.space import TaskSpace, learn_space
 
 FOLDER = layout.STATE / "drift"
-LOOKED_AT = 3000  # images of each kind, of all their classes together
-FEWEST, MOST = 3, 100  # of a class, whatever the number of classes
-SHOWN = 12  # on the page
-SHOTS = 5  # a held-back class counts as known by so many images where no threshold names a number
-FORM = "2"  # of the stored file; a new number has it computed again
+LOOKED_AT = 3000  # images in total of the trained-on classes, and of the held-out classes
+FEWEST, MOST = 3, 100  # images per class, whatever the number of classes
+SHOWN = 12  # images shown on the page
+SHOTS = 5  # known images of a held-out class if no threshold gives a number
+FORM = "2"  # format of the cached file; a new number causes it to be computed again
 
 
 @dataclasses.dataclass(frozen=True)
 class Facts:
-    """Images as they were looked at: looks (N, 5); points (N, D) float32, or (N, 0) without a space; read (N,), which
-    of the files asked for they are; shown, a few of them as PNGs; the files that could not be read."""
+    """Images as measured.
+
+    looks   (N, 5), appearance of the prepared images
+    points  (N, D) float32, or (N, 0) without a fixed embedding
+    read    (N,), positions of the images among the requested files
+    shown   some of them as PNG
+    lost    files that could not be read
+    """
 
     looks: NDArray[np.float64]
     points: Tensor
@@ -59,7 +65,7 @@ class Facts:
 
 @dataclasses.dataclass(frozen=True)
 class Reference:
-    """A version with what its images show. `groups[c]` of held-back class c; `classes` trained on and held back."""
+    """A version with its measures. `groups[c]`: of held-out class c; `classes`: numbers trained on and held out."""
 
     version: str
     data_version: str
@@ -74,14 +80,14 @@ class Reference:
     threshold: float | None
 
     def sample(self, facts: Facts, labels: NDArray[np.int64]) -> Sample:
-        """Images as the measures see them beside this version."""
+        """Images in the form that measures compare with this version."""
         return _sample(facts.looks, facts.points, labels, self)
 
 
 def read_reference(root: Path, champion: Registered) -> Reference:
-    """The reference of a registered version, from what is kept of it or anew.
+    """The reference of a registered version, from the cache or computed.
 
-    Raises RegistryError where the model is gone or says not what it was trained on, DataError where its data is.
+    Raises RegistryError if the model is gone or does not say what it was trained on, DataError if its data is gone.
     """
     with tempfile.TemporaryDirectory() as scratch:
         folder = model_versions.model_files(root, champion.version, Path(scratch))
@@ -103,7 +109,7 @@ def read_reference(root: Path, champion: Registered) -> Reference:
 
 
 def look_at(paths: list[Path], method: Method, scratch: Path) -> Facts:
-    """Decode, prepare and embed images as the model was shown its own."""
+    """Decode, prepare and embed images with the model's own settings."""
     ingest = method.embedding.settings.ingest
     packed = scratch / "images.npy"
     records = list(progress.counted(pack(paths, packed, ingest), len(paths), "reading images"))
@@ -120,7 +126,7 @@ def look_at(paths: list[Path], method: Method, scratch: Path) -> Facts:
 
 
 def _choose(kept: list[KeptImage], trained_on: set[str], shots: int) -> list[tuple[KeptImage, bool]]:
-    """Images of every class, each with whether the class was trained on; always the same ones."""
+    """A fixed sample of every class, each image with whether its class was trained on."""
     classes: dict[str, list[KeptImage]] = {}
     for image in kept:
         classes.setdefault(image.label, []).append(image)
@@ -155,7 +161,7 @@ def _kept_facts(root: Path, key: str, version: str, chosen: list[KeptImage], met
             arrays = {f"shown{number}": np.frombuffer(one, np.uint8) for number, one in enumerate(facts.shown)}
             arrays |= {"looks": facts.looks, "points": facts.points.numpy(), "read": facts.read}
             np.savez(fresh, allow_pickle=False, count=len(facts.shown), **arrays)
-            for old in path.parent.glob("*.npz"):  # of champions before
+            for old in path.parent.glob("*.npz"):  # of earlier champions
                 old.unlink()
             fresh.replace(path)
     return facts
@@ -173,7 +179,7 @@ def _reference(
     names = [image.label for image, _ in chosen]
     trained_on = np.array([trained for _, trained in chosen])
     labels = np.unique(names, return_inverse=True)[1].astype(np.int64)
-    # The first `shots` of a class are what it is known by; a held-back class is asked by its others.
+    # The first `shots` images of a held-out class are its known images; its others are the queries.
     support = pd.Series(labels).groupby(labels).cumcount().to_numpy() < shots
     asked = ~trained_on & ~support
     if len(np.unique(labels[asked])) < 2:
@@ -250,5 +256,5 @@ def _space(narrow: Tensor, labels: NDArray[np.int64], trained_on: NDArray[Any]) 
 
 
 def _means(points: Tensor, labels: NDArray[np.int64], rows: NDArray[Any]) -> Tensor:
-    """The mean of each class of these rows, (C, D) float64."""
+    """The mean of each class over these rows, (C, D) float64."""
     return torch.stack([points[(labels == label) & rows].double().mean(0) for label in np.unique(labels[rows])])

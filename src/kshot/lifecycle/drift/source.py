@@ -1,4 +1,4 @@
-"""New images that drift is measured of: read, prepared as the champion was shown its own, and added to nothing."""
+"""Reads new images to measure their drift, prepared like the champion's own, without adding them to the project."""
 
 import tempfile
 from dataclasses import dataclass
@@ -17,14 +17,21 @@ from kshot.lifecycle.sources.source_image import SourceImage
 from kshot.lifecycle.tasks.source import adapted
 from kshot.methods.method import Method
 
-FEWEST = 10  # images; fewer say nothing
-LOOKED_AT = 2000  # images of a source; of more, some are drawn
+FEWEST = 10  # images; fewer are too few to judge
+LOOKED_AT = 2000  # images of a source; from a larger one a random sample is drawn
 
 
 @dataclass(frozen=True)
 class NewImages:
-    """What was looked at of a source. labels (N,) in [0, C); `labelled` False: nobody said of which class they are,
-    and all are 0. names of the classes; groups, how many, 0 where nobody said; images of the whole source; notes."""
+    """The images read from a source.
+
+    labels    (N,) in [0, C); all 0 if `labelled` is False
+    labelled  whether the source has classes
+    names     the classes
+    groups    number of groups, 0 if the source has none
+    images    number of images in the whole source
+    notes     notes on how the source was read
+    """
 
     facts: Facts
     labels: NDArray[np.int64]
@@ -35,8 +42,8 @@ class NewImages:
     notes: tuple[str, ...]
 
     def shape(self, images_a_class: int) -> Shape:
-        """The layout of held-back samples like this one: unlabelled images count as whole classes of
-        `images_a_class`, so that many of a few classes are no drift."""
+        """The layout of held-out samples like this one: unlabelled images count as complete classes of
+        `images_a_class`, so that many images of a few classes are not drift."""
         if self.labelled:
             return Shape(tuple(np.bincount(self.labels, minlength=len(self.names)).tolist()), self.groups)
         whole, rest = divmod(len(self.labels), images_a_class)
@@ -44,9 +51,9 @@ class NewImages:
 
 
 def read_new(root: Path, source: str, method: Method) -> NewImages:
-    """The images of a source as `kshot data add` takes it, or of a folder, archive or manifest without classes.
+    """The images of a source that `kshot data add` accepts, or of a folder, archive or manifest without classes.
 
-    Raises DataError for a source that cannot be read or has fewer than FEWEST images that can.
+    Raises DataError for a source that cannot be read or has fewer than FEWEST readable images.
     """
     with tempfile.TemporaryDirectory(dir=private_state(root)) as name:
         scratch = Path(name)

@@ -1,10 +1,10 @@
-"""A verdict on drift as a person reads it, on a terminal and on the page."""
+"""Renders a verdict on drift as text, for the terminal and the page."""
 
 from kshot.lifecycle.drift.verdict import Range, Row, Verdict
 from kshot.lifecycle.pages.render import NONE, percent
 from kshot.lifecycle.project.tables import columns
 
-# What each measure is, in few words, and what its statistic counts.
+# A short description of each measure and of what its statistic counts.
 MEANINGS = {
     "size": "side of an image as it came",
     "brightness": "mean light of an image, white is 100 %",
@@ -21,7 +21,7 @@ SHARES = ("brightness", "contrast", "clipped", "unknown")
 
 
 def words(found: Verdict) -> str:
-    """The table of measures, the verdict, and what to know of it."""
+    """The table of measures, notes, and the verdict."""
     parts = ["\n".join(columns([_line(row) for row in found.rows]))]
     parts += [f"note: {note}" for note in found.notes]
     parts.append(f"{headline(found)}\n{against(found)}")
@@ -36,7 +36,7 @@ def headline(found: Verdict) -> str:
 
 
 def against(found: Verdict) -> str:
-    """What was compared with what, and how often that is wrong."""
+    """What was compared with what, and the false-alarm rate."""
     of = f" of {found.classes:,} classes" if found.classes is not None else ", unlabelled"
     return (
         f"{found.looked_at:,} images{of}, against champion {found.version}, trained on {found.trained_classes:,} "
@@ -55,12 +55,12 @@ def shown(name: str, value: float | None) -> str:
 
 
 def middle(name: str, found: Range | None) -> str:
-    """What images show, in the middle."""
+    """The middle of a range, as text."""
     return shown(name, found.middle if found is not None else None)
 
 
 def chance(row: Row) -> str:
-    """The share of held-back samples that lie as far."""
+    """The share of held-out samples that are at least as far away."""
     return percent(row.measure.chance, 1)
 
 

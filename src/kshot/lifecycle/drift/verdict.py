@@ -1,4 +1,4 @@
-"""New images beside what the champion was trained on: the verdict, with its numbers."""
+"""Compares new images with what the champion was trained on: the verdict, with its numbers."""
 
 import json
 from collections.abc import Collection
@@ -33,8 +33,8 @@ NAMES = (*LOOKS, *SPACE, *TASK)
 
 
 class Range(NamedTuple):
-    """What images show, in the measure's own unit: the middle one, and where the middle 90 % end; all three are one
-    where it is a share of all."""
+    """A measure's values in its own unit: the median, and the ends of the middle 90 %; all three are equal for a
+    share of all images."""
 
     middle: float
     low: float
@@ -43,8 +43,11 @@ class Range(NamedTuple):
 
 @dataclass(frozen=True)
 class Row:
-    """One measure. reference: what images of training show, or held-back ones where those of training are too well
-    known; new: what new ones do; None where the measure is a distance between the two. ignored: it counts for nothing.
+    """One measure.
+
+    reference  range of training images, or of held-out images where the model knows training images too well
+    new        range of new images; both are None for a measure that is a distance between the two
+    ignored    whether it has no effect on the verdict
     """
 
     measure: Measure
@@ -59,10 +62,17 @@ class Row:
 
 @dataclass(frozen=True)
 class Verdict:
-    """What `kshot drift` found. images and classes of the source, `looked_at` of the images; classes None without
-    labels; trained_classes and held_classes, those that the champion was trained on and those that were held back;
-    false_alarms, the share of held-back samples that lies beyond any limit; notes on how the source was read; shown,
-    PNGs of the version's own data and of the source."""
+    """The result of `kshot drift`.
+
+    images           number of images in the source
+    looked_at        how many of them were read
+    classes          number of classes in the source, None without labels
+    trained_classes  number of classes that the champion was trained on
+    held_classes     number of held-out classes
+    false_alarms     share of held-out samples beyond any limit
+    notes            notes on how the source was read
+    shown            PNGs of the version's own data and of the source
+    """
 
     version: str
     data_version: str
@@ -80,15 +90,15 @@ class Verdict:
 
     @property
     def drifted(self) -> tuple[Row, ...]:
-        """The measures that say so; empty: the images are like those of training."""
+        """The measures that drifted; empty: the images are like those of training."""
         return tuple(row for row in self.rows if row.drifted)
 
 
 def drift(root: Path, source: str, *, ignore: Collection[str] = ()) -> Verdict:
-    """Measure `source` against what the champion was trained on; nothing of the project is changed.
+    """Measure `source` against what the champion was trained on; nothing in the project is changed.
 
     Raises RegistryError without a champion, DataError for a source that cannot be used or a data version that is gone,
-    ParamsError for a measure to ignore that there is not.
+    ParamsError for an unknown measure in `ignore`.
     """
     for name in ignore:
         if name not in NAMES:
@@ -144,7 +154,7 @@ def to_json(found: Verdict) -> str:
 
 
 def write_json(found: Verdict, path: Path) -> None:
-    """The same in a file, whole or not at all."""
+    """Write the same to a file, atomically."""
     write_text(path, to_json(found))
 
 
@@ -155,12 +165,12 @@ def _fields(row: Row) -> dict[str, Any]:
 
 
 def _row(measure: Measure, reference: Reference, old: Sample, new: Sample, ignored: bool) -> Row:
-    """`old` are the version's held-back images."""
+    """`old` are the version's held-out images."""
     name = measure.name
     if name in LOOKS:
         column = LOOKS.index(name)
         before, now = reference.trained.looks[:, column], new.looks[:, column]
-        # A size is told in pixels.
+        # A size is shown in pixels.
         both = (np.exp2(before), np.exp2(now)) if name == "size" else (before, now)
     elif name == "distance":
         assert old.distance is not None and new.distance is not None

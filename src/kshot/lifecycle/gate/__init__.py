@@ -1,1 +1,1 @@
-"""The evidence for a decision and the rules that decide, as values."""
+"""Evidence for a decision and the rules that decide, as values."""

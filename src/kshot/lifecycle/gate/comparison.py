@@ -1,4 +1,4 @@
-"""Two registered versions on the same test episodes, pair by pair: by protocol, by group, by class."""
+"""Compares two registered versions on the same test episodes, pair by pair: by protocol, by group, by class."""
 
 import tempfile
 from dataclasses import dataclass
@@ -18,7 +18,7 @@ from kshot.lifecycle.tracking import store
 
 @dataclass(frozen=True)
 class Comparison:
-    """What changed from version `old` to version `new`; `on` says on which episodes. Names of protocols are ''."""
+    """The changes from version `old` to `new`; `on` says on which episodes. Changes of protocols have name ''."""
 
     old: str
     new: str
@@ -32,9 +32,9 @@ class Comparison:
 def compare(root: Path, old: str, new: str) -> Comparison:
     """Compare two versions, by number or alias.
 
-    What both answered to the same episodes of the same data is taken from their runs; otherwise both models answer
-    today's episodes. Raises RegistryError for a version that is unknown or whose model is gone, and DataError where
-    there are no episodes to answer.
+    Predictions of both for the same episodes of the same data are taken from their runs; otherwise both models predict
+    today's episodes. Raises RegistryError for a version that is unknown or whose model is gone, and DataError if
+    there are no episodes to predict.
     """
     first, second = model_versions.find(root, old), model_versions.find(root, new)
     with tempfile.TemporaryDirectory() as scratch:
@@ -52,7 +52,7 @@ def compare(root: Path, old: str, new: str) -> Comparison:
 def changes(
     old: pd.DataFrame, new: pd.DataFrame
 ) -> tuple[int, tuple[Change, ...], tuple[Change, ...], tuple[Change, ...]]:
-    """How many episodes both answered, and the changes of two tables of cells by protocol, group and class."""
+    """How many episodes both predicted, and the changes of two tables of cells by protocol, group and class."""
     both = paired.paired_cells(old, new)
     count = int(both.groupby("protocol")["episode"].nunique().max()) if len(both) else 0
     return (
@@ -64,7 +64,7 @@ def changes(
 
 
 def _stored(root: Path, versions: list[Registered], scratch: Path) -> list[pd.DataFrame] | None:
-    """What the runs hold of both versions' answers, None where they answered other episodes or no longer hold them."""
+    """Both versions' predictions from their runs; None if they are of different episodes or no longer there."""
     first, second = versions
     if any(first.tags.get(name) != second.tags.get(name) for name in ("kshot.data_version", "kshot.episodes_hash")):
         return None
@@ -80,7 +80,7 @@ def _stored(root: Path, versions: list[Registered], scratch: Path) -> list[pd.Da
                     run_id=version.run_id, artifact_path="evaluation/cells.parquet", dst_path=str(place)
                 )
             tables.append(pd.read_parquet(found))
-        except (RegistryError, OSError, ValueError):  # what the models can answer again is no reason to stop
+        except (RegistryError, OSError, ValueError):  # no reason to stop: the models can predict again
             return None
     return tables
 
@@ -91,7 +91,7 @@ def _answered(root: Path, version: Registered, scratch: Path) -> pd.DataFrame:
             f"the runs do not hold version {version.version}'s answers to the same episodes, and {layout.EPISODES} has "
             "none to answer now; `kshot retrain` makes them"
         )
-    from kshot.lifecycle.gate import evidence  # here, because torch takes seconds that stored answers need not wait for
+    from kshot.lifecycle.gate import evidence  # here, because importing torch takes seconds and is often not needed
 
     scratch.mkdir(exist_ok=True)
     cells: Any = evidence.answered_again(

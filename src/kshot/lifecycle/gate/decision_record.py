@@ -1,4 +1,4 @@
-"""A decision as plain JSON: everything needed to decide again later."""
+"""A decision as plain JSON, with everything needed to decide again later."""
 
 from dataclasses import asdict
 from typing import Any
@@ -10,14 +10,14 @@ from kshot.lifecycle.gate.gate_text import reasons
 from kshot.params.schema import Gate
 from kshot.statistics import Interval
 
-# 1, which records do not name: reasons as sentences, in the order of a mapping that JSON does not keep; intervals by
-#    Student's t alone; the champion alone compared with (kshot.lifecycle.gate.first_decisions reads it).
-# 2: findings as facts, the sentences beside them for people.
+# Format 1, not named in its records: reasons are sentences, in the order of a mapping, which JSON does not preserve;
+#    all intervals are Student's t; compared with the champion alone (read by kshot.lifecycle.gate.first_decisions).
+# Format 2: findings are facts, with sentences for people next to them.
 FORMAT = 2
 
 
 def to_json(evidence: Evidence, rules: Gate, decision: Decision) -> dict[str, Any]:
-    """The record of a decision. Numbers that are none (an end that one episode alone does not have) become null."""
+    """The record of a decision. NaN (an interval's end from a single episode) becomes null."""
     decided = {**asdict(decision), "reasons": reasons(evidence, decision.findings)}
     parts = {"evidence": asdict(evidence), "rules": asdict(rules), "decision": decided}
     record: dict[str, Any] = {"format": FORMAT, **_without_nan(parts)}
@@ -25,7 +25,7 @@ def to_json(evidence: Evidence, rules: Gate, decision: Decision) -> dict[str, An
 
 
 def from_json(record: dict[str, Any]) -> tuple[Evidence, Gate, Decision]:
-    """What `to_json` was given. Raises RegistryError for a format that this version does not know."""
+    """The inverse of `to_json`. Raises RegistryError for a format that this version of kshot does not know."""
     if format_of(record) != FORMAT:
         raise RegistryError(
             f"the decision is recorded in format {format_of(record)}, and this kshot reads {FORMAT}: "
@@ -51,7 +51,7 @@ def format_of(record: dict[str, Any]) -> int:
 
 
 def same_facts(one: Decision, other: Decision) -> bool:
-    """Whether two decisions promote alike for the same findings, in whatever order."""
+    """Whether two decisions agree on promotion and have the same findings, in any order."""
     facts = [sorted(map(repr, map(_without_nan, map(asdict, decision.findings)))) for decision in (one, other)]
     return one.promote == other.promote and facts[0] == facts[1]
 

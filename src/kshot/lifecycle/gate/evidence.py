@@ -1,4 +1,4 @@
-"""The evidence for a decision: the challenger against the champion and the reference on the same test episodes."""
+"""Gathers the evidence for a decision: challenger, champion and reference on the same test episodes."""
 
 import tempfile
 from pathlib import Path
@@ -24,14 +24,14 @@ from kshot.statistics import mean_interval
 
 
 class Gathered(NamedTuple):
-    """The evidence, and by version what was predicted for it now, because no run stores it."""
+    """The evidence, and by version the predictions that were made now because no run stores them."""
 
     evidence: Evidence
     fresh: dict[str, Results]
 
 
 class Opponent(NamedTuple):
-    """A version to compare with: in what role, and on which protocols, () for all."""
+    """A version to compare with, its role, and the protocols to compare on, () for all."""
 
     version: Registered
     role: str
@@ -39,10 +39,10 @@ class Opponent(NamedTuple):
 
 
 def gather(root: Path, champion: Registered | None, lineage: Lineage, params: Params) -> Gathered:
-    """The evidence for the model that the stages made: against `champion`, and against what gate.reference asks for.
+    """The evidence for the model that the stages trained: against `champion`, and against gate.reference.
 
-    Predictions of a version for the same episodes of the same data are taken from its run; otherwise, and where the
-    run lost them, the version predicts today's. Raises RegistryError for one that can no longer be had or loaded.
+    A version's predictions for the same episodes of the same data are taken from its run; otherwise, and if the run
+    lost them, the version predicts today's episodes. Raises RegistryError for a version that is gone or cannot load.
     """
     ours = read_results(root / layout.EVALUATION)
     protocols = ours.episodes.groupby("protocol", sort=False)
@@ -66,7 +66,7 @@ def gather(root: Path, champion: Registered | None, lineage: Lineage, params: Pa
 
 
 def deleted(root: Path) -> list[str]:
-    """A note where a version that was champion was deleted in MLflow, so that nothing is compared with it."""
+    """A note if a former champion was deleted in MLflow, so that nothing is compared with it."""
     known = model_versions.versions(root)
     gone = [name for name in reference.champions(history.history(root)) if name not in known]
     if not gone:
@@ -76,7 +76,7 @@ def deleted(root: Path) -> list[str]:
 
 
 def opponents(root: Path, champion: Registered | None, lineage: Lineage, params: Params) -> list[Opponent]:
-    """The champion, and the reference where that is another version: by protocol for the best, all for a fixed one."""
+    """The champion, and the reference if it is another version: per protocol for the best, on all for a fixed one."""
     found = [Opponent(champion, CHAMPION)] if champion else []
     wanted = params.gate.reference
     if isinstance(wanted, int):
@@ -97,7 +97,7 @@ def opponents(root: Path, champion: Registered | None, lineage: Lineage, params:
 def _predictions(
     root: Path, opponent: Opponent, lineage: Lineage, ours: Results, scratch: Path
 ) -> tuple[Results, bool, tuple[str, ...]]:
-    """The predictions of a version, whether they were made now, and what a person should know of it."""
+    """A version's predictions, whether they were made now, and notes about it for a person."""
     version, who = opponent.version, f"{opponent.role} {opponent.version.version}"
     try:
         model = model_versions.model_files(root, version.version, scratch)
@@ -121,7 +121,7 @@ def _predictions(
 
 
 def _stored(root: Path, version: Registered, scratch: Path) -> Results | None:
-    """The predictions that the run of a version stores, None where they are no longer whole."""
+    """The predictions stored in a version's run, None if they are no longer complete."""
     import mlflow
 
     fetch, place = mlflow.artifacts.download_artifacts, scratch / "stored"
@@ -130,7 +130,7 @@ def _stored(root: Path, version: Registered, scratch: Path) -> Results | None:
         with store.told(store.connect(root)):
             found = Path(fetch(run_id=version.run_id, artifact_path="evaluation", dst_path=str(place)))
         return read_results(found)
-    except (RegistryError, OSError, ValueError):  # what the model can predict again is no reason to stop
+    except (RegistryError, OSError, ValueError):  # no reason to stop: the model can predict again
         return None
 
 
@@ -139,9 +139,9 @@ def _asked(results: Results) -> set[tuple[str, int]]:
 
 
 def answered_again(root: Path, model: Path, scratch: Path) -> Answers:
-    """The answers of the model in the folder `model` to today's episodes, its images prepared as it was trained.
+    """Predictions of the model in the folder `model` for today's episodes, with images prepared as in its training.
 
-    Raises DataError where an image cannot be read any more.
+    Raises DataError if an image can no longer be read.
     """
     ingest = load_settings(model).ingest
     images = None

@@ -1,9 +1,9 @@
-"""Decisions recorded in format 1: their reasons are sentences, and group rules asked the first protocol of a mapping.
+"""Checks decisions recorded in format 1: reasons are sentences, group rules use the first protocol of a mapping.
 
-Intervals are Student's, unpaired groups are compared, and with the champion alone.
+Intervals are Student's t, groups are compared unpaired, and only with the champion.
 
-The record was written with sorted keys, so that the order of `gate.min_accuracy` is not in it. A record holds if some
-protocol as the first gives its sentences, in any order. Nothing writes this format any more.
+The record was written with sorted keys, so the order of `gate.min_accuracy` is lost. A record holds if its sentences,
+in any order, result from some protocol as the first. Nothing writes this format any more.
 """
 
 from collections import Counter
@@ -28,17 +28,17 @@ def follows(record: dict[str, Any]) -> str | None:
 
 
 def read_groups(path: Path) -> pd.DataFrame:
-    """A groups.csv; a group without a name stays ''."""
+    """Read a groups.csv; a group without a name stays ''."""
     return pd.read_csv(path, dtype={"group": str, "protocol": str}, keep_default_na=False)
 
 
 def means(table: pd.DataFrame) -> dict[str, Interval]:
-    """Protocol to mean and interval of its episodes, as kshot measured them until format 2."""
+    """The mean and interval of each protocol's episodes, as kshot computed them before format 2."""
     return {str(name): t_interval(part["accuracy"]) for name, part in table.groupby("protocol", sort=False)}
 
 
 def differences(ours: pd.DataFrame, theirs: pd.DataFrame) -> dict[str, Interval]:
-    """Protocol to the paired difference ours - theirs over the episodes that both answered."""
+    """Protocol to the paired difference ours - theirs over the episodes that both predicted."""
     both = ours.merge(theirs, on=["protocol", "episode"], suffixes=("_ours", "_theirs"))
     return {
         str(name): t_interval(part["accuracy_ours"] - part["accuracy_theirs"])
@@ -47,7 +47,7 @@ def differences(ours: pd.DataFrame, theirs: pd.DataFrame) -> dict[str, Interval]
 
 
 def groups(ours: pd.DataFrame, theirs: pd.DataFrame, protocol: str) -> dict[str, tuple[float, float]]:
-    """Accuracies of champion and challenger by group that both answered for."""
+    """Accuracies of champion and challenger by group, for the groups that both have."""
     tables = (table[table["protocol"] == protocol] for table in (ours, theirs))
     both = next(tables).merge(next(tables), on="group", suffixes=("_ours", "_theirs"))
     return {
@@ -57,7 +57,7 @@ def groups(ours: pd.DataFrame, theirs: pd.DataFrame, protocol: str) -> dict[str,
 
 
 def decided(evidence: dict[str, Any], rules: dict[str, Any], first: str) -> tuple[bool, list[str]]:
-    """Whether to promote and the sentences, as kshot gave them until format 2."""
+    """Whether to promote and the sentences, as kshot gave them before format 2."""
     words = _enough(evidence, rules)
     if evidence["champion"] is not None:
         words += _not_worse(evidence, rules) + _group_words(evidence, rules, first)

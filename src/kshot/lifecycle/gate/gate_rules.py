@@ -11,7 +11,7 @@ from kshot.lifecycle.gate.change import ROUNDING, Change, certainly_lost, worst_
 from kshot.params.schema import Gate
 from kshot.statistics import Interval
 
-CHAMPION, BEST, FIXED = "champion", "best champion", "reference"  # roles of a version that is compared with
+CHAMPION, BEST, FIXED = "champion", "best champion", "reference"  # role of the version compared with
 MIN_ACCURACY, NON_INFERIORITY, NOT_WORSE = "min_accuracy", "non_inferiority", "not_significantly_worse"
 GROUP_DROP, CLASS_DROP = "max_group_drop", "max_class_drop"
 
@@ -20,9 +20,9 @@ GROUP_DROP, CLASS_DROP = "max_group_drop", "max_class_drop"
 class Comparison:
     """The challenger against one version on the same test episodes.
 
-    role        CHAMPION, BEST (the best champion of these episodes) or FIXED (by gate.reference)
-    difference  protocol to challenger - version, paired episode by episode; a reference has those it is asked for
-    groups      by group on gate.group_protocol, () where the classes have no groups
+    role        CHAMPION, BEST (the best champion on these episodes) or FIXED (set by gate.reference)
+    difference  protocol to challenger - version, paired episode by episode; BEST has only the protocols it is best on
+    groups      by group on gate.group_protocol, () if the classes have no groups
     classes     by class on gate.group_protocol
     """
 
@@ -35,12 +35,12 @@ class Comparison:
 
 @dataclass(frozen=True)
 class Evidence:
-    """The figures that a decision rests on. Order carries no meaning in them.
+    """The figures that a decision is based on. Their order carries no meaning.
 
     accuracy     protocol to the challenger's accuracy
     champion     the version that it would replace, None for the first model
-    comparisons  against the champion and against other versions that gate.reference asks for
-    notes        what a person should know beside the figures
+    comparisons  with the champion and with other versions that gate.reference names
+    notes        what a person should know besides the figures
     """
 
     accuracy: dict[str, Interval]
@@ -51,15 +51,15 @@ class Evidence:
 
 @dataclass(frozen=True)
 class Finding:
-    """Whether one rule holds, and by which figures.
+    """Whether one rule holds, and the figures that show it.
 
     rule      one of the names above
-    holds     whether it does; a group or class whose loss is not certain holds
-    protocol  the protocol that was asked
+    holds     whether it does; true for a group or class whose loss is not significant
+    protocol  the protocol that the rule was applied to
     limit     the setting's value, a share
     value     the challenger's accuracy, for MIN_ACCURACY
-    change    of a rule that compares: the change that it judges
-    against   role and version of the model that is compared with, '' for none
+    change    the change that is judged, for a rule that compares
+    against   role and version of the model compared with, '' for none
     family    how many groups or classes were tested together, 0 for other rules
     """
 
@@ -74,13 +74,13 @@ class Finding:
 
     @property
     def refuses(self) -> bool:
-        """Whether this finding alone refuses the model; a class that lost is a warning."""
+        """Whether this finding alone refuses the model; a class that lost accuracy is only a warning."""
         return not self.holds and self.rule != CLASS_DROP
 
 
 @dataclass(frozen=True)
 class Decision:
-    """Whether to promote, and what every rule found; `kshot.lifecycle.gate.gate_text.reasons` makes sentences of it."""
+    """Whether to promote, and what every rule found; `kshot.lifecycle.gate.gate_text.reasons` renders it as text."""
 
     promote: bool
     findings: tuple[Finding, ...]
@@ -127,7 +127,7 @@ def _against(comparison: Comparison, evidence: Evidence, rules: Gate) -> list[Fi
 
 
 def _drops(rule: str, comparison: Comparison, changes: Sequence[Change], limit: float) -> list[Finding]:
-    """A finding for each that lost more than the limit, the worst first; of the worst alone where none did."""
+    """One finding for each change that lost more than the limit, worst first; if none did, for the worst alone."""
     ordered = worst_first(changes)
     certain = certainly_lost(ordered, limit)
     lost = [-change.difference.mean > limit + ROUNDING for change in ordered]
@@ -139,17 +139,17 @@ def _drops(rule: str, comparison: Comparison, changes: Sequence[Change], limit: 
 
 
 def named(comparison: Comparison) -> str:
-    """The model that is compared with: "champion 3"."""
+    """The model compared with, as text: "champion 3"."""
     return f"{comparison.role} {comparison.version}"
 
 
 def ordered_protocols(names: Iterable[str]) -> list[str]:
-    """Protocols in their one order, numbers by their value: 5w1s, 5w5s, 20w1s."""
+    """Protocols in their fixed order, with numbers sorted by value: 5w1s, 5w5s, 20w1s."""
     return sorted(names, key=lambda name: [(len(part), part) for part in re.split(r"(\d+)", name)])
 
 
 def percent(share: float) -> str:
-    """A share as a person reads it: 98.61 %."""
+    """A share as text: 98.61 %."""
     return f"{100 * share:.2f} %"
 
 
@@ -159,11 +159,11 @@ def points(difference: float, unit: str = " pp") -> str:
 
 
 def rules_hash(rules: Gate) -> str:
-    """16 hex digits of the rules; the settings about approval are none."""
+    """16 hex digits of the rules; settings about approval are not included."""
     return rules_digest(asdict(rules))
 
 
 def rules_digest(rules: dict[str, Any]) -> str:
-    """`rules_hash` of the rules as a record of any format holds them."""
+    """`rules_hash` for the rules in a record of any format."""
     kept = {key: value for key, value in rules.items() if not key.startswith("approval")}
     return hashlib.sha256(json.dumps(kept, sort_keys=True).encode()).hexdigest()[:16]

@@ -1,4 +1,4 @@
-"""Two models' predictions for the same episodes, pair by pair; without torch, so that an audit can ask again."""
+"""Compares two models' predictions for the same episodes, pair by pair; without torch, so that an audit can use it."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -14,21 +14,21 @@ CELL = ["protocol", "episode", "class", "rotation", "group"]
 
 
 class Results(NamedTuple):
-    """From `kshot.lifecycle.stages.predictions.Answers` by which two models are compared: `cells` counts by class."""
+    """The parts of `kshot.lifecycle.stages.predictions.Answers` that compare two models; `cells`: counts by class."""
 
     episodes: pd.DataFrame
     cells: pd.DataFrame
 
 
 def read_results(folder: Path) -> Results:
-    """What the stage evaluate wrote into `folder`. Raises OSError and ValueError for tables that are gone or broken."""
+    """Read the tables that stage evaluate wrote to `folder`. Raises OSError, ValueError for missing or broken ones."""
     return Results(pd.read_parquet(folder / "episodes.parquet"), pd.read_parquet(folder / "cells.parquet"))
 
 
 def compared(
     version: str, role: str, protocols: Sequence[str], ours: Results, theirs: Results, group_protocol: str
 ) -> Comparison:
-    """The challenger's results against those of a version, on `protocols` or, for (), on all that both have."""
+    """Compare the challenger's results with a version's, on `protocols` or, for (), on all that both have."""
     found = differences(ours.episodes, theirs.episodes)
     if protocols:
         found = {name: interval for name, interval in found.items() if name in protocols}
@@ -44,7 +44,7 @@ def compared(
 
 
 def differences(ours: pd.DataFrame, theirs: pd.DataFrame) -> dict[str, Interval]:
-    """Protocol to the paired difference ours - theirs over the episodes that both answered."""
+    """Protocol to the paired difference ours - theirs over the episodes that both predicted."""
     both = ours.merge(theirs, on=["protocol", "episode"], suffixes=("_ours", "_theirs"))
     return {
         str(name): paired_difference(part["accuracy_ours"], part["accuracy_theirs"])
@@ -53,14 +53,14 @@ def differences(ours: pd.DataFrame, theirs: pd.DataFrame) -> dict[str, Interval]
 
 
 def paired_cells(old: pd.DataFrame, new: pd.DataFrame) -> pd.DataFrame:
-    """The classes of episodes that both were asked: right_old, right_new and queries; `label` names turned classes."""
+    """Classes of the episodes that both have: right_old, right_new and queries; `label` names rotated classes."""
     both = old.merge(new.drop(columns="queries"), on=CELL, suffixes=("_old", "_new"))
     both["label"] = both["class"] + both["rotation"].map(lambda turns: f" @{90 * turns}" if turns else "")
     return both
 
 
 def changes(both: pd.DataFrame, column: str) -> tuple[Change, ...]:
-    """The changes of `paired_cells` by protocol and `column`: "group", "label", or another that was added."""
+    """The changes of `paired_cells` by protocol and `column`: "group", "label", or another added column."""
     figures = ["queries", "right_old", "right_new"]
     sums = both.groupby(["protocol", column, "episode"], sort=False)[figures].sum().reset_index()
     found = []

@@ -1,4 +1,4 @@
-"""The versions beside the champion that a challenger must not be worse than."""
+"""Versions other than the champion that a challenger must not be worse than."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -11,7 +11,7 @@ ACCURACY = "kshot.accuracy"
 
 
 def champions(events: Sequence[Event]) -> list[str]:
-    """Every version that a decision made champion, but those that a person rolled back from or rejected since."""
+    """Every version that a decision made champion, except those that a person has rolled back or rejected since."""
     found: dict[str, None] = {}
     for event in events:
         before, after = event.before.get(CHAMPION), event.after.get(CHAMPION)
@@ -27,12 +27,14 @@ def champions(events: Sequence[Event]) -> list[str]:
 def best(
     versions: Mapping[str, Mapping[str, str]], asked: Sequence[str], ours: Mapping[str, str], champion: str | None
 ) -> dict[str, str]:
-    """Protocol to the champion, past or present, with the highest accuracy on the episodes that `ours` was asked.
+    """Protocol to the champion, past or present, with the highest accuracy on the challenger's episodes.
 
-    versions  version to its tags; `asked`: protocols; `ours`: the challenger's tags, which is none of them itself
+    versions  version to its tags
+    asked     protocols
+    ours      the challenger's tags; the challenger itself is excluded
     champion  the present one, which wins ties; otherwise the first registered does
 
-    By protocol, so that no gain on one pays for a slow loss on another. A protocol that none of them has is left out.
+    Per protocol, so that a gain on one cannot hide a slow loss on another. A protocol that no version has is left out.
     """
     found: dict[str, tuple[float, bool, int, str]] = {}
     for version, tags in versions.items():

@@ -1,4 +1,4 @@
-"""What another version answered anew to be compared with, kept with the run of the model it was compared with."""
+"""Stores predictions that another version made for a comparison, in the run of the model it was compared with."""
 
 import hashlib
 import tempfile
@@ -13,25 +13,25 @@ from kshot.lifecycle.gate.paired import Results
 if TYPE_CHECKING:
     from mlflow import MlflowClient
 
-FOLDER = "champions"  # in the run, a folder for each content below it
+FOLDER = "champions"  # folder in the run, with a subfolder for each content
 
 
 def keep(client: "MlflowClient", run_id: str, answers: Results) -> dict[str, str]:
-    """Keep the tables with the run. Returns what `read` needs: the folder, and each file's sha256."""
+    """Store the tables in the run. Returns the arguments of `read`: the folder, and each file's sha256."""
     with tempfile.TemporaryDirectory() as scratch:
         digests = {}
         for name, table in answers._asdict().items():
             path = Path(scratch) / f"{name}.parquet"
             table.to_parquet(path, index=False)
             digests[name] = _sha256(path)
-        # Of both tables: two champions may answer every episode equally well and its classes not.
+        # Hash of both tables: two champions may be equally accurate on every episode but not on its classes.
         folder = f"{FOLDER}/{hashlib.sha256(''.join(digests.values()).encode()).hexdigest()[:16]}"
         client.log_artifacts(run_id, scratch, folder)
     return {"folder": folder, **digests}
 
 
 def read(folder: Path, kept: dict[str, str]) -> dict[str, pd.DataFrame]:
-    """The tables as they were kept, by name. Raises DataError naming the file that was changed or is gone."""
+    """The tables as they were stored, by name. Raises DataError that names a changed or missing file."""
     tables = {}
     for name in sorted(kept.keys() - {"folder"}):
         path = folder / f"{name}.parquet"

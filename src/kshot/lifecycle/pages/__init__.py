@@ -1,1 +1,1 @@
-"""Self-contained pages: templates, plots and thumbnails that load nothing."""
+"""Self-contained pages: templates, plots and thumbnails without external resources."""

@@ -1,4 +1,4 @@
-"""HTML pages for people: jinja templates beside this module, one file a page, nothing loaded from any address."""
+"""Renders HTML pages from jinja templates in this folder: one file per page, without external resources."""
 
 import base64
 import os
@@ -8,9 +8,9 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup, escape
 
-NONE = "\N{EN DASH}"  # stands for a figure that there is not
+NONE = "\N{EN DASH}"  # shown for a missing figure
 
-# In every page's head: a browser loads nothing but what the page itself holds, whatever a name or a template says.
+# In every page's head: a browser loads only content of the page itself, whatever a name or a template contains.
 POLICY = Markup(
     '<meta http-equiv="Content-Security-Policy" '
     "content=\"default-src 'none'; img-src data:; style-src 'unsafe-inline'\">"
@@ -18,7 +18,7 @@ POLICY = Markup(
 
 
 def pages() -> Environment:
-    """The templates of pages, with the filters and the policy that all of them use."""
+    """The environment of page templates, with the filters and the policy that all of them use."""
     environment = Environment(
         loader=FileSystemLoader(Path(__file__).parent),
         autoescape=True,
@@ -32,38 +32,38 @@ def pages() -> Environment:
 
 
 def write_page(page: str, path: Path) -> Path:
-    """Write `page` to `path`, whole or not at all, and return `path`."""
+    """Write `page` to `path` atomically, and return `path`."""
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    # A file name that is no text (a lone surrogate) may stand in a class name: it is spelled out.
+    # A class name may contain a file name that is not text (a lone surrogate): it is escaped.
     temporary.write_text(page, encoding="utf-8", errors="backslashreplace")
     temporary.replace(path)
     return path
 
 
 def png_address(png: bytes) -> str:
-    """A PNG file as an address that holds the image itself."""
+    """A PNG file as a data address that contains the image itself."""
     return "data:image/png;base64," + base64.b64encode(png).decode("ascii")
 
 
 def percent(value: Any, digits: int = 2) -> str:
-    """A share as per cent, "98.61 %"; a dash for none."""
+    """A share in per cent, "98.61 %"; a dash if missing."""
     return NONE if is_missing(value) else f"{100 * float(value):.{digits}f} %"
 
 
 def figure(value: Any, digits: int = 4) -> str:
-    """A number with so many significant digits; a dash for none."""
+    """A number with that many significant digits; a dash if missing."""
     return NONE if is_missing(value) else f"{float(value):.{digits}g}"
 
 
 def bounds(row: Any) -> str:
-    """The interval from row["low"] to row["high"], shares, in per cent, "[98.50, 98.72]"; a dash without one."""
+    """The interval from row["low"] to row["high"], shares, in per cent, "[98.50, 98.72]"; a dash if missing."""
     ends = row["low"], row["high"]
     return NONE if any(map(is_missing, ends)) else f"[{100 * ends[0]:.2f}, {100 * ends[1]:.2f}]"
 
 
 def whole(value: Any) -> str:
-    """A count, "1,004"; a dash for none."""
+    """A count, "1,004"; a dash if missing."""
     return NONE if is_missing(value) else f"{value:,.0f}"
 
 
@@ -73,6 +73,6 @@ def is_missing(value: Any) -> bool:
 
 
 def breakable(name: str) -> Markup:
-    """A name of folders, escaped, that a narrow column may break after a slash or an underscore."""
+    """A folder name, escaped, that a narrow column may break after a slash or an underscore."""
     broken = str(escape(name)).replace("/", "/<wbr>").replace("_", "_<wbr>")
     return Markup(broken)

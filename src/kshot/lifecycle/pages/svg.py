@@ -1,4 +1,4 @@
-"""Plots as SVG inside the page: they take the page's colours, light or dark, and need no script and no image file."""
+"""Plots as SVG inside the page: they use the page's colours, light or dark, and need no script and no image file."""
 
 import math
 from collections.abc import Sequence
@@ -9,7 +9,7 @@ from markupsafe import Markup, escape
 
 WIDTH, HEIGHT = 420, 230
 LEFT, RIGHT, TOP, BOTTOM = 46, 12, 14, 34
-MOST_POINTS = 300  # of a curve; more cannot be seen at this width
+MOST_POINTS = 300  # per curve; more cannot be distinguished at this width
 
 
 def line_chart(
@@ -22,12 +22,12 @@ def line_chart(
     mark: float | None = None,
     percent: bool = False,
 ) -> Markup:
-    """A curve over steps, with its interval as a band and a ring at x = `mark`. `percent`: y holds shares."""
+    """A curve over steps, with its interval as a band and a ring at x = `mark`. `percent`: y contains shares."""
     times = 100.0 if percent else 1.0
     xs, ys = np.asarray(x, dtype=float), np.asarray(y, dtype=float) * times
     lows = ys if low is None else np.asarray(low, dtype=float) * times
     highs = ys if high is None else np.asarray(high, dtype=float) * times
-    # Without a band the curve is noisy: the raw one is drawn thin, its running mean on top.
+    # Without a band the curve is noisy: the raw values are drawn thin, with their running mean on top.
     smooth = running_mean(ys) if low is None else ys
     y_ticks = ticks(float(lows.min()), float(highs.max()), 5, 100.0 if percent else math.inf)
     x_ticks = ticks(0.0, float(xs.max()), 5)
@@ -57,7 +57,7 @@ def line_chart(
 
 
 def grid(place: Any, x_ticks: list[float], y_ticks: list[float], right: float, unit: str) -> str:
-    """The lines behind a curve and the numbers beside them."""
+    """The grid lines behind a curve and the numbers next to them."""
     parts = []
     for tick in y_ticks:
         y = float(place(0, tick)[0].split(",")[1])
@@ -72,12 +72,12 @@ def grid(place: Any, x_ticks: list[float], y_ticks: list[float], right: float, u
 
 
 def scatter(title: str, classes: Sequence[dict[str, Any]]) -> Markup:
-    """The projected images as marks, coloured by class, and in the middle of each class one thumbnail of it."""
+    """The projected images as marks, coloured by class, with one thumbnail in the middle of each class."""
     points = np.concatenate([np.asarray(one["points"], dtype=float) for one in classes])
     low, high = points.min(axis=0), points.max(axis=0)
     edge, size = 26, 22
     span = np.where(high > low, high - low, 1.0)
-    # One scale for both directions: distances in the plane are what the plot shows.
+    # One scale for both directions, because the plot shows distances.
     scale = (WIDTH - 2 * edge) / span[0]
     height = float(np.clip(span[1] * scale, 160, 420))
     scale = min(scale, height / span[1])
@@ -99,7 +99,7 @@ def scatter(title: str, classes: Sequence[dict[str, Any]]) -> Markup:
 
 
 def colour(number: int, count: int) -> str:
-    """One of `count` colours of one lightness, to be told apart on white and on black."""
+    """One of `count` colours with equal lightness, distinguishable on white and on black."""
     return f"hsl({round(360 * number / max(count, 1))} 65% 52%)"
 
 
@@ -113,7 +113,7 @@ def mark(number: int, x: float, y: float) -> str:
 
 
 def legend_mark(number: int, count: int) -> Markup:
-    """The same mark, alone, for the list of names."""
+    """The same mark, alone, for the legend."""
     return Markup(f'<svg class="key" viewBox="0 0 8 8" fill="{colour(number, count)}">{mark(number, 4, 4)}</svg>')
 
 

@@ -20,10 +20,12 @@ LARGEST = 96  # pixels; larger images are shrunk for the page
 
 @dataclass(frozen=True)
 class Thumbnails:
-    """The packed images with what names lead to them.
+    """The packed images, and how to find them by name.
 
-    images (N, S, S, C); labels: a label's name, "Greek/alpha @90", to class and quarter turns; rows: class to the
-    positions of its images; inverted: whether ingest turned dark ink into light.
+    images    (N, S, S, C)
+    labels    a label's name, "Greek/alpha @90", to class and quarter turns
+    rows      class to the positions of its images
+    inverted  whether ingest turned dark ink into light
     """
 
     images: NDArray[np.uint8]
@@ -33,7 +35,7 @@ class Thumbnails:
 
 
 def read_thumbnails(root: Path) -> Thumbnails | None:
-    """The thumbnails of the project at `root`; None if its packed images are not there."""
+    """The thumbnails of the project at `root`; None if it has no packed images."""
     try:
         images, manifest, classes = read_images(root), read_manifest(root), read_classes(root)
     except FileNotFoundError:
@@ -50,7 +52,7 @@ def read_thumbnails(root: Path) -> Thumbnails | None:
 
 
 def of_label(thumbnails: Thumbnails | None, label: str, count: int) -> list[str]:
-    """Up to `count` images of a label as data addresses, spread over all that there are."""
+    """Up to `count` images of a label as data addresses, evenly spaced over all of its images."""
     if thumbnails is None:
         return []
     name, turns = thumbnails.labels.get(label, (label, 0))
@@ -60,7 +62,7 @@ def of_label(thumbnails: Thumbnails | None, label: str, count: int) -> list[str]
 
 
 def data_address(thumbnails: Thumbnails, image: int) -> str:
-    """The image with this id (rotation * N + position) as a PNG that stands in the address itself."""
+    """The image with this id (rotation * N + position) as a PNG in a data address."""
     turns, row = divmod(image, len(thumbnails.images))
     pixels: NDArray[Any] = np.rot90(thumbnails.images[row], k=turns)
     if thumbnails.inverted:

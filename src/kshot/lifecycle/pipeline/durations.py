@@ -1,4 +1,4 @@
-"""How long stages took, one line a stage that ran, in .kshot/stages.jsonl: what a retraining is likely to take."""
+"""Durations of stages, one line per stage run in .kshot/stages.jsonl, to predict how long a retraining takes."""
 
 import hashlib
 import json
@@ -14,16 +14,16 @@ from kshot.lifecycle.project.files import exclusive
 from kshot.params.reader import read_mapping
 
 FILE = layout.STATE / "stages.jsonl"
-LAST = 5  # runs that count: a machine and a data set change
-BY_STEPS = "train"  # its time grows with train.steps
+LAST = 5  # latest runs that count: a machine and a data set change
+BY_STEPS = "train"  # the stage whose duration grows with train.steps
 
 
 class StageTime(NamedTuple):
-    """How a stage ended in one retraining.
+    """The result of a stage in one retraining.
 
     outcome   ran, restored (its results came from the cache) or unchanged
-    seconds   what it took in this retraining
-    computed  what it took to compute these results, then or now; None where that was elsewhere, or before it was noted
+    seconds   its duration in this retraining
+    computed  duration of computing these results, now or earlier; None if that was elsewhere or is not recorded
     """
 
     stage: str
@@ -33,21 +33,21 @@ class StageTime(NamedTuple):
 
 
 class Times(NamedTuple):
-    """The stages of one retraining in their order, and the seconds of all of it, its decision included."""
+    """The stages of one retraining in order, and the total seconds, including the decision."""
 
     stages: tuple[StageTime, ...]
     total: float
 
 
 def note(root: Path, stage: str, seconds: float) -> None:
-    """Note that `stage` ran for so many seconds with the params as they are, to the results that dvc.lock names."""
+    """Record that `stage` ran for that many seconds with the current params, giving the results in dvc.lock."""
     line = {"stage": stage, "seconds": round(seconds, 2), "steps": steps(root), "results": _results(root, stage)}
     with exclusive(root, "stages"), (root / FILE).open("a", encoding="utf-8") as file:
         file.write(json.dumps(line) + "\n")
 
 
 def expected(root: Path, stage: str) -> float | None:
-    """The median of what `stage` took the last times, in seconds; a training's by the step. None for a stage that
+    """The median duration of the last runs of `stage`, in seconds; for training, scaled to train.steps. None if it
     never ran here."""
     found = [line for line in _lines(root / FILE) if line["stage"] == stage][-LAST:]
     if not found:
@@ -58,11 +58,11 @@ def expected(root: Path, stage: str) -> float | None:
 
 
 def of_stage(root: Path, run: StageRun) -> StageTime:
-    """What `run` took, with what its results took to compute."""
+    """The times of `run`, with the duration of computing its results."""
     if run.outcome == "ran":
         return StageTime(run.name, run.outcome, run.seconds, run.seconds)
     results = _results(root, run.name)
-    # Lines of older versions name no results.
+    # Lines written by older versions have no results.
     found = [line["seconds"] for line in _lines(root / FILE) if results and line.get("results") == results]
     return StageTime(run.name, run.outcome, run.seconds, float(found[-1]) if found else None)
 
@@ -73,7 +73,7 @@ def steps(root: Path) -> int:
 
 
 def readable(seconds: float) -> str:
-    """Seconds as a person reads them: "0.4 s", "19 s", "2 min 5 s", "1 h 3 min"."""
+    """Seconds in readable form: "0.4 s", "19 s", "2 min 5 s", "1 h 3 min"."""
     if seconds < 9.95:
         return f"{seconds:.1f} s"
     minutes, left = divmod(round(seconds), 60)
@@ -83,7 +83,7 @@ def readable(seconds: float) -> str:
 
 
 def _results(root: Path, stage: str) -> str:
-    """A hash of what dvc.lock says of `stage`: its inputs and its outputs; '' where it says nothing."""
+    """A hash of the entry of `stage` in dvc.lock (inputs and outputs); '' if there is none."""
     try:
         entry = yaml.safe_load((root / "dvc.lock").read_text(encoding="utf-8"))["stages"][stage]
     except (OSError, yaml.YAMLError, KeyError, TypeError):

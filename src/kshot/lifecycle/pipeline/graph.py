@@ -1,7 +1,7 @@
-"""dvc.yaml as the flow needs it: the stages in order, and one of them run under supervision.
+"""Reads dvc.yaml for the flow (the stages in order) and runs a stage under supervision.
 
-DVC owns order, caching and content; this module adds what DVC does not have: a time limit, an end for the whole
-process group, and the stage's own error as the error.
+DVC is responsible for order, caching and content. This module adds a time limit, an end for the whole process group,
+and the stage's own error as the error.
 """
 
 import contextlib
@@ -25,7 +25,7 @@ Outcome = Literal["ran", "restored", "unchanged"]
 
 ERROR_PREFIX, BLOCK_PREFIX = "kshot: error: ", "kshot:   "  # of kshot.lifecycle.stages.entry
 
-# What DVC says around a stage's own output.
+# Lines that DVC prints around a stage's own output.
 DVC_TALK = re.compile(
     r"Running stage '|> |Generating lock file|Updating lock file|To track the changes|\tgit add|"
     r"To enable auto staging|\tdvc config core\.autostage|Use `dvc push`|Data and pipelines are up to date|"
@@ -34,11 +34,11 @@ DVC_TALK = re.compile(
 
 
 class StageKilled(StageFailed):
-    """A signal ended the stage, and not from here: out of memory, or a stop from outside. Worth another try."""
+    """A signal from outside ended the stage: out of memory, or a stop. Retrying may help."""
 
 
 class StageBusy(StageFailed):
-    """Another process holds DVC's lock. Worth another try."""
+    """Another process holds DVC's lock. Retrying may help."""
 
 
 BUSY_REMEDY = "another process has held DVC's lock for longer than DVC waits; let that one end, and run again"
@@ -46,7 +46,7 @@ BUSY_REMEDY = "another process has held DVC's lock for longer than DVC waits; le
 
 @dataclasses.dataclass(frozen=True)
 class Stage:
-    """One stage of dvc.yaml: its name, and the names of the stages whose files it reads."""
+    """One stage of dvc.yaml: its name, and the names of the stages whose output it reads."""
 
     name: str
     needs: tuple[str, ...]
@@ -54,7 +54,7 @@ class Stage:
 
 @dataclasses.dataclass(frozen=True)
 class StageRun:
-    """How a stage ended: it ran, DVC restored its outputs from the cache, or there was nothing to do."""
+    """How a stage ended: it ran, DVC restored its outputs from the cache, or it was unchanged."""
 
     name: str
     outcome: Outcome
@@ -62,9 +62,9 @@ class StageRun:
 
 
 def stages(root: Path) -> list[Stage]:
-    """Return the stages of dvc.yaml, each after those that it needs, else in the file's order."""
+    """Return the stages of dvc.yaml, each after those that it needs, otherwise in the file's order."""
     with _repo(root) as repo:
-        graph = repo.index.graph  # an edge leads from a stage to what it needs
+        graph = repo.index.graph  # edges lead from a stage to the stages it needs
         needs = {
             stage.name: tuple(need.name for need in graph.successors(stage) if _is_pipeline(need))
             for stage in repo.index.stages
@@ -74,17 +74,17 @@ def stages(root: Path) -> list[Stage]:
 
 
 def is_current(root: Path, target: str) -> bool:
-    """Whether DVC has nothing to do for `target`, a stage's name or a .dvc file, as `dvc status` would say."""
+    """Whether `target`, a stage's name or a .dvc file, is up to date according to `dvc status`."""
     with loaded(root, target) as stage:
         return not stage.changed()
 
 
 def run_stage(root: Path, name: str, *, on_output: OnOutput, timeout_s: float) -> StageRun:
-    """Run stage `name` by `dvc repro --single-item`, unless it is up to date already.
+    """Run stage `name` with `dvc repro --single-item`, unless it is up to date.
 
-    The stage and everything it starts form one process group, which does not outlive this call: not at the time limit,
-    not at an interruption or any other exception. Raises StageFailed with the stage's own one-line error and its exit
-    code, and where one of its inputs was edited while it ran.
+    The stage and its children form one process group, which does not outlive this call, even at the time limit, an
+    interruption or any other exception. Raises StageFailed with the stage's own one-line error and its exit code, and
+    if one of its inputs was edited while it ran.
     """
     started = time.monotonic()
     with loaded(root, name) as stage:
@@ -96,7 +96,7 @@ def run_stage(root: Path, name: str, *, on_output: OnOutput, timeout_s: float) -
     def hear(text: str, progress: bool) -> None:
         if not progress:
             said.append(text)
-            del said[:-200]  # enough for the error and DVC's words around it
+            del said[:-200]  # enough for the error and DVC's lines around it
         if not DVC_TALK.match(text) and not text.startswith((ERROR_PREFIX, BLOCK_PREFIX)) and text.strip():
             on_output(text, progress)
 
@@ -117,7 +117,7 @@ def run_stage(root: Path, name: str, *, on_output: OnOutput, timeout_s: float) -
 
 
 def _failure(name: str, said: list[str]) -> StageFailed:
-    """Build the error of a failed stage from what it and DVC said last."""
+    """Build the error of a failed stage from its and DVC's last output."""
     found = re.search(r"exited with (-?\d+)", "\n".join(said[-20:]))
     code = int(found[1]) if found else 0
     own = [line.removeprefix(ERROR_PREFIX) for line in said if line.startswith(ERROR_PREFIX)]
@@ -137,7 +137,7 @@ def _failure(name: str, said: list[str]) -> StageFailed:
 
 
 def stage_environment() -> dict[str, str]:
-    """Return the environment of a stage: this interpreter is the `python` of dvc.yaml, and output is not held back."""
+    """Return the environment of a stage: this interpreter is the `python` of dvc.yaml, and output is unbuffered."""
     bin_folder = str(Path(sys.executable).parent)
     return {
         **os.environ,
@@ -150,14 +150,14 @@ def stage_environment() -> dict[str, str]:
 def _repo(root: Path) -> Iterator[Any]:
     from dvc.repo import Repo
 
-    # Opened anew each time, because a stage that ran has changed dvc.lock; that costs 0.03 s.
+    # Opened again each time, because a stage that ran has changed dvc.lock; that takes 0.03 s.
     with Repo(str(root)) as repo:
         yield repo
 
 
 @contextlib.contextmanager
 def loaded(root: Path, target: str) -> Iterator[Any]:
-    """DVC's stage of a name in dvc.yaml or of a .dvc file, the fingerprints of its code as the code is now.
+    """Load DVC's stage for a name in dvc.yaml or for a .dvc file, with up-to-date fingerprints of its code.
 
     Raises StageBusy while another process holds DVC's lock.
     """
@@ -167,7 +167,7 @@ def loaded(root: Path, target: str) -> Iterator[Any]:
     with _repo(root) as repo:
         try:
             with repo.lock:
-                # By an absolute path: DVC looks for a plain name in the working directory, not in the repository.
+                # An absolute path: DVC looks for a relative one in the working directory, not in the repository.
                 stage = repo.stage.load_one(path=str(path.resolve()), name=name)
                 if any(str(dep.def_path) == code_read.place_of(target).as_posix() for dep in stage.deps):
                     code_read.refresh(root, target)

@@ -1,12 +1,12 @@
-"""Data versions that came by themselves: what the source holds now, and which versions had their retraining.
+"""Tracks data versions that arrive by themselves: the source's current content, and which were already retrained.
 
 The source is one of
-  a folder, archive or manifest   added by `data add` when its content has changed and rests
+  a folder, archive or manifest   added by `data add` when its content has changed and is stable
   the project                     data/raw.dvc as `kshot data add` left it
-  a git branch                    data/raw.dvc of its last commit, fetched first where it is a remote's
+  a git branch                    data/raw.dvc of its last commit, fetched first for a remote's branch
 
-Each version gets one retraining. .kshot/new-data.json is written before a run is started and after: a watcher that is
-killed in between asks the server for the same run again, by a key that stands for version and attempt.
+Each version gets one retraining. .kshot/new-data.json is written before and after a run is started: a watcher that is
+killed in between asks the server for the same run again, with a key that identifies version and attempt.
 """
 
 import dataclasses
@@ -32,8 +32,13 @@ ATTEMPTS = 3  # of a run that was ended from outside: a power failure, a stop of
 
 @dataclasses.dataclass(frozen=True)
 class Version:
-    """One data version on its way: the number of the attempt, the id of its flow run once started, how it ended;
-    skipped, how often its run was, because another went on: that uses no attempt up."""
+    """A new data version and its retraining.
+
+    attempt  number of the attempt
+    run      id of its flow run, once started
+    ended    how the run ended
+    skipped  how often its run was skipped because another was in progress, which does not count as an attempt
+    """
 
     md5: str
     attempt: int = 1
@@ -43,13 +48,13 @@ class Version:
 
     @property
     def key(self) -> str:
-        """What makes starting it twice start it once."""
+        """Idempotency key: starting a run twice with it starts one run."""
         return f"new-data {self.md5} {self.attempt}" + (f" {self.skipped}" if self.skipped else "")
 
 
 @dataclasses.dataclass(frozen=True)
 class Seen:
-    """What the watcher knows: the fingerprint of the source that was added last, and every version by its md5."""
+    """The watcher's state: fingerprint of the source that was added last, and every version by its md5."""
 
     fingerprint: str = ""
     versions: tuple[Version, ...] = ()
@@ -58,7 +63,7 @@ class Seen:
         return next((version for version in self.versions if version.md5 == md5), None)
 
     def put(self, version: Version) -> "Seen":
-        """The same with `version` in the place of the one with its md5, or at the end."""
+        """A copy in which `version` replaces the one with its md5, or is added at the end."""
         if self.find(version.md5) is None:
             return dataclasses.replace(self, versions=(*self.versions, version))
         return dataclasses.replace(
@@ -67,7 +72,7 @@ class Seen:
 
 
 def read(root: Path) -> Seen:
-    """What is known so far. Raises KshotError for a damaged file."""
+    """Read the watcher's state. Raises KshotError for a damaged file."""
     path = root / FILE
     try:
         kept = json.loads(path.read_text(encoding="utf-8"))
@@ -81,12 +86,12 @@ def read(root: Path) -> Seen:
 
 
 def write(root: Path, seen: Seen) -> None:
-    """Keep what is known, the whole of it or what was known before."""
+    """Write the watcher's state atomically."""
     write_text(root / FILE, json.dumps(dataclasses.asdict(seen), indent=2) + "\n")
 
 
 def check_source(root: Path, source: Path) -> None:
-    """Raise DataError for a source that is not there, or that is the project or holds it: it would take itself."""
+    """Raise DataError for a source that is missing, or that is the project or contains it, as it would add itself."""
     source_images.check_argument(root, str(source))
     if source.resolve().is_relative_to(root.resolve() / layout.RAW.parent):
         raise DataError(
@@ -97,9 +102,9 @@ def check_source(root: Path, source: Path) -> None:
 
 
 def fingerprint(source: Path) -> str:
-    """16 hex digits over names, sizes and times of the files of `source` that `data add` looks at, links followed.
+    """16 hex digits over names, sizes and times of the files of `source` that `data add` reads, following links.
 
-    Raises DataError where it is not there, and for a loop of links.
+    Raises DataError if it is missing, and for a loop of links.
     """
     try:
         if not source.exists():
@@ -116,23 +121,23 @@ def fingerprint(source: Path) -> str:
 
 
 def add(root: Path, source: Path) -> str:
-    """Add the source as a data version of the project; its md5. Raises DataError, and Busy while another works."""
+    """Add the source as a data version; returns its md5. Raises DataError, and Busy while another command works."""
     with project_lock.hold(root, "kshot schedule --on-new-data"):
         return data_versions.add(root, str(source), note="came by itself").md5
 
 
 class Drift(NamedTuple):
-    """Whether a source is to be retrained on, and why in words."""
+    """Whether to retrain on a source, and the reason as text."""
 
     drifted: bool
     words: str
 
 
 def drifted(root: Path, source: Path) -> Drift:
-    """What `kshot drift` says of the source, in a process of its own: who watches for months holds no model.
+    """Run `kshot drift` on the source in a separate process, so that a watcher that runs for months loads no model.
 
-    Without a champion there is nothing to have drifted from, and everything is new. Raises DataError for a source that
-    it refuses, KshotError for whatever else it ends with.
+    Without a champion all data is new. Raises DataError for a source that `kshot drift` refuses, KshotError for its
+    other errors.
     """
     if model_versions.champion(root) is None:
         return Drift(True, "there is no champion yet, so all of it is new")
@@ -148,13 +153,13 @@ def drifted(root: Path, source: Path) -> Drift:
 
 
 def of_project(root: Path) -> str | None:
-    """The md5 of the project's data version, None without one."""
+    """The md5 of the project's data version, None if there is none."""
     found = working_copy.tracked(root)
     return found.md5 if found else None
 
 
 def of_commit(root: Path, ref: str) -> str | None:
-    """The md5 of the data version of a commit, None where it has none. Raises DataError where git cannot say."""
+    """The md5 of the data version of a commit, None if it has none. Raises DataError if git cannot say."""
     remote = ref.split("/")[0]
     if "/" in ref and remote in _git(root, "remote").split():
         _git(root, "fetch", "--quiet", remote)

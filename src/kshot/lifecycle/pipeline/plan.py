@@ -1,4 +1,4 @@
-"""What a retraining would do now and why, before it does it: DVC's comparison, said for people."""
+"""Predicts what a retraining would do now and why, from DVC's comparison, as text for people."""
 
 import contextlib
 import dataclasses
@@ -19,9 +19,9 @@ MOST = 4  # files of one kind that are named
 
 @dataclasses.dataclass(frozen=True)
 class Step:
-    """What will become of a stage. follows: it runs if a stage before it gives other files than the last time.
+    """The predicted outcome of a stage. follows: it runs if an earlier stage's output differs from the last time.
 
-    seconds: what it is likely to take, None where it never ran here.
+    seconds: expected duration, None if it never ran here.
     """
 
     stage: str
@@ -31,9 +31,9 @@ class Step:
 
 
 def plan(root: Path) -> list[Step]:
-    """One step a stage, in the order of the graph. Nothing is run, and nothing changed but the fingerprints of code."""
+    """One step per stage, in the order of the graph. Runs nothing and changes only the fingerprints of code."""
     steps: list[Step] = []
-    moving: set[str] = set()  # stages whose outputs may be others than now
+    moving: set[str] = set()  # stages whose outputs may change
     weights = settings.weights_change(root, reader.read_mapping(root / settings.PARAMS))
     for stage in graph.stages(root):
         with graph.loaded(root, stage.name) as found:
@@ -57,7 +57,7 @@ def plan(root: Path) -> list[Step]:
 
 
 def data_reason(root: Path) -> str:
-    """Which data version would be trained on, and which one was the last time; '' where they are one."""
+    """The data version to train on and the one used last time; '' if they are the same."""
     now, before = data_versions.current(root), lineage.ingested(root)
     if now is None:
         return "there is no data yet; `kshot data add SOURCE` brings your images, `kshot retrain` the built-in set"
@@ -69,7 +69,7 @@ def data_reason(root: Path) -> str:
 
 
 def _reasons(root: Path, stage: Any) -> tuple[str, ...]:
-    """Why DVC would run the stage: params with both values, data, code, outputs; empty where it would not."""
+    """Why DVC would run the stage: params with both values, data, code, outputs; empty if it would not."""
     if not stage.changed():
         return ()
     if not any(dep.hash_info for dep in stage.deps):
@@ -84,7 +84,7 @@ def _reasons(root: Path, stage: Any) -> tuple[str, ...]:
         if name == code_read.place_of(stage.name).as_posix():
             code += [key for key, _ in differences(dep.hash_info.value, dep.read_params())]
         elif hasattr(dep, "read_params"):
-            # Of dvc.lock, as DVC leaves out of its own reading what the stage named otherwise.
+            # From dvc.lock, because DVC's own reading leaves out params that the stage had by another name.
             recorded = lineage.recorded_params(root, stage.name, name)
             then, now = (renamed.migrate(renamed.nested(values)) for values in (recorded, dep.read_params()))
             params += [_change(key, *both) for key, both in differences(then, now)] or ["settings have other names"]
@@ -98,7 +98,7 @@ def _reasons(root: Path, stage: Any) -> tuple[str, ...]:
 
 
 def _reads(stage: Any, key: str) -> bool:
-    """Whether the param is among those that dvc.yaml names for the stage, by itself or in its section."""
+    """Whether dvc.yaml lists the param for the stage, itself or through its section."""
     named = {name for dep in stage.deps if hasattr(dep, "read_params") for name in dep.params}
     names = (key, renamed.OLD_OF.get(key, key))
     return any(one == name or one.startswith(f"{name}.") for name in named for one in names)
@@ -116,18 +116,18 @@ def _change(key: str, before: Any, after: Any) -> str:
 
 
 def _is_kept(stage: Any) -> bool:
-    """Whether DVC's run cache holds the results of these very inputs."""
+    """Whether DVC's run cache has the results of exactly these inputs."""
     from dvc.stage.cache import RunCacheNotFoundError
 
     if not all(dep.exists for dep in stage.deps):
-        return False  # there is no data yet, or a file is gone
+        return False  # there is no data yet, or a file is missing
     if any(dep.status() for dep in stage.deps):
-        # In memory: the inputs as the files are now, and no outputs, which were those of the inputs before.
+        # In memory only: the inputs as the files are now, without the outputs, which belong to the previous inputs.
         stage.save_deps(allow_missing=True)
         for out in stage.outs:
             out.clear()
     try:
-        with contextlib.chdir(stage.repo.root_dir):  # it looks for dvc.yaml in the working directory
+        with contextlib.chdir(stage.repo.root_dir):  # DVC looks for dvc.yaml in the working directory
             stage.repo.stage_cache.restore(stage, dry=True)
     except RunCacheNotFoundError:
         return False

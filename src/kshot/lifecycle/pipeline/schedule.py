@@ -1,4 +1,4 @@
-"""When retrainings start by themselves: what `kshot schedule` was told, kept in .kshot/schedule.json."""
+"""When retrainings start by themselves: the settings of `kshot schedule`, stored in .kshot/schedule.json."""
 
 import dataclasses
 import difflib
@@ -14,18 +14,19 @@ from kshot.lifecycle.project import layout
 from kshot.lifecycle.project.files import write_text
 
 FILE = layout.STATE / "schedule.json"
-CRON, EVERY, NEW_DATA = "cron", "every", "new-data"  # the three ways to start, by the names that people pause them by
+CRON, EVERY, NEW_DATA = "cron", "every", "new-data"  # the three triggers, by the names used to pause them
 SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 7 * 86400}
 SHORTEST_S = 10.0  # how often Prefect's runner looks for runs that are due
 
 
 @dataclasses.dataclass(frozen=True)
 class Schedule:
-    """What starts a retraining, and how each is run; None or False: not by this.
+    """The triggers of a retraining and how each one is run; None or False: not used.
 
-    every_s counts from `since` (UTC, ISO 8601), so that a restart does not shift it. source: None with new_data watches
-    the project's own data version. ref: None works at the commit that is checked out, with the project's data version.
-    if_drifted: what `source` holds is added and retrained only where `kshot drift` says that it has drifted.
+    every_s     counts from `since` (UTC, ISO 8601), so that a restart does not shift it
+    source      None with new_data watches the project's own data version
+    ref         None uses the commit that is checked out, with the project's data version
+    if_drifted  the content of `source` is added and retrained only if `kshot drift` reports drift
     """
 
     cron: str | None
@@ -44,13 +45,13 @@ class Schedule:
     if_drifted: bool = False
 
     def names(self) -> tuple[str, ...]:
-        """Which of the three ways are in use."""
+        """Which of the three triggers are used."""
         used = {CRON: self.cron is not None, EVERY: self.every_s is not None, NEW_DATA: self.new_data}
         return tuple(name for name, is_used in used.items() if is_used)
 
 
 def read(root: Path) -> Schedule | None:
-    """The schedule of the project, None without one. Raises KshotError for a damaged file."""
+    """The schedule of the project, None if there is none. Raises KshotError for a damaged file."""
     path = root / FILE
     try:
         kept = json.loads(path.read_text(encoding="utf-8"))
@@ -64,12 +65,12 @@ def read(root: Path) -> Schedule | None:
 
 
 def write(root: Path, schedule: Schedule) -> None:
-    """Keep the schedule, the whole of it or the one before."""
+    """Write the schedule atomically."""
     write_text(root / FILE, json.dumps(dataclasses.asdict(schedule), indent=2) + "\n")
 
 
 def without(schedule: Schedule, name: str) -> Schedule:
-    """The schedule without one of its ways to start."""
+    """The schedule without one of its triggers."""
     new_data = {"new_data": False, "source": None, "if_drifted": False}
     gone = {CRON: {"cron": None}, EVERY: {"every_s": None}, NEW_DATA: new_data}[name]
     paused = tuple(other for other in schedule.paused if other != name)
@@ -77,7 +78,7 @@ def without(schedule: Schedule, name: str) -> Schedule:
 
 
 def pause(schedule: Schedule, names: tuple[str, ...], paused: bool) -> Schedule:
-    """The schedule with `names` paused, or going on."""
+    """The schedule with `names` paused or resumed."""
     others = tuple(name for name in schedule.paused if name not in names)
     return dataclasses.replace(schedule, paused=(*others, *names) if paused else others)
 
@@ -91,7 +92,7 @@ def seconds(text: str) -> float:
 
 
 def duration(value: float) -> str:
-    """Seconds as a person writes them: 5400 is 1h30m."""
+    """Seconds in the notation of `seconds`: 5400 is 1h30m."""
     left, text = round(value), ""
     for unit in ("d", "h", "m", "s"):
         number, left = divmod(left, SECONDS[unit])
@@ -101,7 +102,7 @@ def duration(value: float) -> str:
 
 def need_zone(name: str) -> str:
     """`name` itself if it is a time zone. Raises KshotError."""
-    known = zoneinfo.available_timezones() - {"localtime"}  # which would be another zone on another machine
+    known = zoneinfo.available_timezones() - {"localtime"}  # which means another zone on another machine
     if name not in known:
         by_small = {one.lower(): one for one in known}
         near = difflib.get_close_matches(name.lower(), by_small, 1, 0.8)

@@ -1,6 +1,7 @@
-"""What a `kshot schedule` command changes: it adds to the stored schedule or replaces the parts that it names.
+"""Applies the options of a `kshot schedule` command: adds to the stored schedule or replaces the parts they name.
 
-Everything else stays, a pause too. What contradicts itself, names nothing or would never start is refused.
+Everything else is unchanged, including a pause. Options are refused that contradict each other, name nothing or would
+never start a run.
 """
 
 import dataclasses
@@ -13,13 +14,13 @@ from kshot.lifecycle.pipeline.schedule import CRON, EVERY, Schedule
 
 PROJECT = "the project's own data version"  # --on-new-data without a source
 POLL_S = 60.0
-LONGEST_S = 366 * 86400.0  # a longer interval is a slip of the pen
-IF_DRIFTED, REF, DATA, SET = "if-drifted", "ref", "data", "set"  # parts that can be removed, beside the ways to start
+LONGEST_S = 366 * 86400.0  # a longer interval is a typing error
+IF_DRIFTED, REF, DATA, SET = "if-drifted", "ref", "data", "set"  # parts that can be removed, besides the triggers
 
 
 @dataclasses.dataclass(frozen=True)
 class Changes:
-    """The options of one command as they were typed; None: not named."""
+    """The options of one command as they were typed; None: not given."""
 
     cron: str | None = None
     every: str | None = None
@@ -34,12 +35,12 @@ class Changes:
     sets: list[str] | None = None
 
     def named(self) -> list[str]:
-        """The options that were typed."""
+        """The options that were given."""
         return [name for name, value in vars(self).items() if value not in (None, False)]
 
 
 def changed(kept: Schedule | None, asked: Changes) -> Schedule:
-    """The stored schedule with the changes. Raises KshotError for changes that make no sense."""
+    """The stored schedule with the changes. Raises KshotError for invalid changes."""
     for name in asked.named():
         value = getattr(asked, name)
         if any(not text.strip() for text in (value if isinstance(value, list) else [value]) if isinstance(text, str)):
@@ -65,7 +66,7 @@ def changed(kept: Schedule | None, asked: Changes) -> Schedule:
         before,
         cron=asked.cron or before.cron,
         every_s=every_s,
-        # The same interval goes on counting where it began.
+        # The same interval continues to count from where it began.
         since=before.since if every_s == before.every_s else schedule.now(),
         new_data=before.new_data or asked.on_new_data is not None,
         source=_source(asked.on_new_data) if asked.on_new_data is not None else before.source,
@@ -83,7 +84,7 @@ def changed(kept: Schedule | None, asked: Changes) -> Schedule:
 
 
 def without(kept: Schedule, name: str) -> Schedule:
-    """The schedule without one of its parts: a way to start, or what it says of each run."""
+    """The schedule without one of its parts: a trigger, or a setting of its runs."""
     if name in kept.names():
         return schedule.without(kept, name)
     gone: dict[str, Schedule] = {
@@ -144,7 +145,7 @@ def _source(named: str) -> str | None:
 
 
 def _settings(before: tuple[str, ...], lines: list[str]) -> tuple[str, ...]:
-    """The settings of each run, by key: what is named last holds."""
+    """The settings of each run, by key; the last one wins."""
     by_key = {line.partition("=")[0].strip(): line for line in (*before, *lines)}
     return tuple(by_key.values())
 

@@ -1,7 +1,7 @@
-"""The inputs of a stage before and after it ran: a file edited meanwhile must not pass for the one that was used.
+"""Compares a stage's inputs before and after its run, so that a file edited meanwhile is not recorded as the one used.
 
-DVC takes a stage's hashes after its command (its issue 11058) and keeps them in dvc.lock and in its run cache, from
-which a later run would restore a result that follows from other files.
+DVC takes a stage's hashes after its command (its issue 11058) and stores them in dvc.lock and in its run cache. A later
+run would restore from there a result that was computed from other files.
 """
 
 import contextlib
@@ -20,7 +20,7 @@ from kshot.lifecycle.stages import code_read
 
 @dataclasses.dataclass(frozen=True)
 class Before:
-    """What a stage was about to read: a hash or the values of params by path; dvc.lock then, and when, in seconds."""
+    """A stage's inputs before it runs: hash or params by path, the bytes of dvc.lock, and the time in seconds."""
 
     stage: str
     hashes: dict[str, Any]
@@ -29,9 +29,9 @@ class Before:
 
 
 def take(root: Path, stage: Any) -> Before:
-    """Hash what the DVC stage depends on. DVC remembers the hashes of files that have not changed.
+    """Hash the dependencies of the DVC stage. DVC caches the hashes of files that have not changed.
 
-    A dependency that is missing is left out; DVC says it better.
+    A missing dependency is left out, because DVC's own message about it is better.
     """
     from dvc.dependency.base import DependencyDoesNotExistError
     from dvc.dependency.param import MissingParamsError
@@ -45,14 +45,14 @@ def take(root: Path, stage: Any) -> Before:
 
 
 def compare(root: Path, stage: Any, before: Before) -> None:
-    """Raise StageFailed where dvc.lock holds other inputs than `before`; the stage then counts as not run.
+    """Raise StageFailed if dvc.lock has other inputs than `before`; the stage then counts as not run.
 
-    `stage` is loaded after the run. The record of what was read with what was written meanwhile is taken back from
-    dvc.lock and from the run cache.
+    `stage` is loaded after the run. The record that pairs the edited inputs with these outputs is removed from dvc.lock
+    and from the run cache.
     """
     recorded = {dep.def_path: dep.hash_info.value if dep.hash_info else None for dep in stage.deps}
     edited = sorted(name for name, value in before.hashes.items() if recorded.get(name) != value)
-    # DVC recorded the code as it was written down before the run; loading `stage` wrote down what it is now.
+    # DVC recorded the code's fingerprint from before the run; loading `stage` updated the fingerprint.
     code = code_read.place_of(before.stage).as_posix()
     if code in before.hashes:
         edited = [name for name in edited if name != code] + _edited_code(root, before)
@@ -77,8 +77,8 @@ def _take_back(root: Path, stage: Any, before: Before) -> None:
     else:
         (root / LOCK_FILE).write_bytes(before.lock)
     for entry in Path(stage.repo.stage_cache.cache_dir).glob("*/*/*"):
-        # An entry is the stage's part of dvc.lock. One more that goes costs a run, one that stays a wrong result.
+        # An entry is the stage's part of dvc.lock. Deleting one too many costs a run; leaving one gives a wrong result.
         if entry.stat().st_mtime >= before.at - 1 and yaml.safe_load(entry.read_bytes())["cmd"] == stage.cmd:
             entry.unlink()
-            with contextlib.suppress(OSError):  # other results of the same inputs may lie beside it
-                entry.parent.rmdir()  # an empty one makes DVC fail
+            with contextlib.suppress(OSError):  # other results of the same inputs may be next to it
+                entry.parent.rmdir()  # an empty folder makes DVC fail

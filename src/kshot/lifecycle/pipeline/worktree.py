@@ -1,8 +1,8 @@
-"""A retraining in a git worktree of its own: what it shares with its project, and what comes back from it.
+"""A retraining in a git worktree of its own: what it shares with its project, and what is copied back.
 
-The worktree lies at .kshot/worktree of the project, which is called home here. It shares DVC's cache and remotes,
-MLflow's store, the checkpoints and the locks around the registry; dvc.lock, model/ and reports/ are its own, so that a
-scheduled retraining changes nothing that a person works with.
+The worktree is at .kshot/worktree of the project, which is called home here. It shares DVC's cache and remotes,
+MLflow's store, the checkpoints and the locks around the registry. It has its own dvc.lock, model/ and reports/, so that
+a scheduled retraining changes nothing that a person works with.
 """
 
 import json
@@ -16,24 +16,24 @@ from kshot.lifecycle.project import git, layout, settings
 from kshot.lifecycle.project.layout import LOCK_FILE
 from kshot.params import project_name, reader, renamed
 
-# Of .kshot, what both sides must see. The project's own lock is not among them: people go on working meanwhile.
+# Parts of .kshot that both must share. The project's own lock is not one: people continue to work meanwhile.
 SHARED_FOLDERS = ("checkpoints",)
 SHARED_FILES = ("registry.lock", "mlflow.lock", "stages.jsonl", "stages.lock")
-BROUGHT_BACK = Path("reports/scheduled")  # of home: the last scheduled retraining's report and how it came about
+BROUGHT_BACK = Path("reports/scheduled")  # of home: the last scheduled retraining's report and its inputs
 
 
 def prepare(home: Path, tree: Path, *, data: str | None, from_commit: bool, sets: Sequence[str]) -> None:
-    """Make the bare worktree `tree` ready for a retraining: shared stores, data version, params.
+    """Prepare the empty worktree `tree` for a retraining: shared stores, data version, params.
 
-    `data` names a version; None: the one that the commit names with `from_commit`, else the one that home has now.
-    Raises DataError for a version that is not to be had, ParamsError for a line of `sets` that is none.
+    `data` names a version; None: the commit's version with `from_commit`, else the one that home has now.
+    Raises DataError for a version that cannot be found, ParamsError for an invalid line of `sets`.
     """
     share_dvc(home, tree)
     _share_state(home, tree)
     _share_mlruns(home, tree)
     _share_ledger(home, tree)
     _choose_data(home, tree, data, from_commit)
-    name = project_name.of(home)  # a commit made before the project had a name
+    name = project_name.of(home)  # the commit may be older than the project's name
     named = [f"project={json.dumps(name)}"] if project_name.of(tree) != name else []
     text, changes = settings.plan(tree, sets=[*sets, *named])
     if changes:
@@ -45,10 +45,10 @@ def prepare(home: Path, tree: Path, *, data: str | None, from_commit: bool, sets
 
 
 def bring_back(home: Path, tree: Path) -> Path:
-    """Copy what the run left to reports/scheduled of home, all or none; where it is: the report, dvc.lock, params.yaml,
-    the metrics and what the data was checked for.
+    """Copy the run's results to reports/scheduled of home, all or none, and return that folder.
 
-    MLflow's run holds the same for each retraining; this is the last one's, for who looks into the folder.
+    Copied are the report, dvc.lock, params.yaml, data/raw.dvc, the metrics and the validation of the data. MLflow's run
+    has the same for every retraining; the folder has those of the last one, for people who look there.
     """
     place = home / BROUGHT_BACK
     fresh = place.with_name(f".{place.name}")
@@ -65,7 +65,7 @@ def bring_back(home: Path, tree: Path) -> Path:
 
 
 def share_dvc(home: Path, tree: Path) -> None:
-    """Let DVC in `tree` use the cache and the remotes of home, whose relative paths are home's."""
+    """Configure DVC in `tree` to use the cache and the remotes of home; relative paths are relative to home."""
     from dvc.config import Config
     from dvc.repo import Repo
 
@@ -79,7 +79,7 @@ def share_dvc(home: Path, tree: Path) -> None:
 
 
 def link_weights(home: Path, tree: Path) -> None:
-    """Let the stages in `tree` find the file of weights that its params.yaml begins from, which no commit may hold."""
+    """Link the weights file that the params.yaml of `tree` starts from, because it may be in no commit."""
     name = renamed.at(reader.read_mapping(tree / settings.PARAMS), settings.CHECKPOINT)
     if not name or (tree / name).exists() or not (home / name).exists():
         return
@@ -97,7 +97,7 @@ def _share_state(home: Path, tree: Path) -> None:
 
 
 def _share_mlruns(home: Path, tree: Path) -> None:
-    """Put a link in the place of mlruns/, and keep git from taking it for a change."""
+    """Replace mlruns/ by a link, and make git ignore that change."""
     tracked = git.text(tree, "ls-files", "-z", "--", str(layout.MLRUNS)).split("\0")
     if any(tracked):
         git.run(tree, "update-index", "--skip-worktree", "--", *filter(None, tracked))
@@ -107,7 +107,7 @@ def _share_mlruns(home: Path, tree: Path) -> None:
 
 
 def _share_ledger(home: Path, tree: Path) -> None:
-    """Add to the worktree's list of data versions those that home knows: they may be in no commit yet."""
+    """Add home's data versions to the worktree's list, because they may not be in any commit yet."""
     (tree / layout.VERSIONS).parent.mkdir(exist_ok=True)  # a commit without data has no such folder
     known = {version.md5 for version in data_versions.versions(tree)}
     for version in data_versions.versions(home):
@@ -127,5 +127,5 @@ def _choose_data(home: Path, tree: Path, wanted: str | None, from_commit: bool) 
         raise DataError(
             "there is no data yet; `kshot data add SOURCE` brings your images, `kshot data add glyphs` letters"
         )
-    # The commit's data/raw.dvc stands without its folder; what it names is brought or replaced alike.
+    # The commit's data/raw.dvc has no folder here; its version is restored or replaced the same way.
     data_versions.checkout(tree, version)

@@ -1,1 +1,1 @@
-"""A project's folder: layout, settings, lock, git, files and text."""
+"""The project folder: layout, settings, lock, git, files and text."""

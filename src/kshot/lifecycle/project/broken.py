@@ -1,11 +1,11 @@
-"""What a check of a record raises: the record is broken, holds nothing to check, or was checked in part."""
+"""Exceptions of a check: the record is broken, contains nothing to check, or could be checked only in part."""
 
 from kshot.errors import KshotError
 from kshot.redaction import redacted
 
 
 class Broken(KshotError):
-    """Raised where a link is found broken; `kshot.lifecycle.audit.link.checked` makes the link of it."""
+    """A link is broken; `kshot.lifecycle.audit.link.checked` turns this into a link."""
 
     def __init__(self, says: str, recorded: object = "", found: object = "") -> None:
         super().__init__(says)
@@ -13,8 +13,8 @@ class Broken(KshotError):
 
 
 class NotRecorded(KshotError):
-    """Raised where nothing was kept that a link could be verified by."""
+    """Nothing was stored that could verify a link."""
 
 
 class NotChecked(KshotError):
-    """Raised at the end of a check that found nothing wrong and had to leave something out: what, and why."""
+    """A check found nothing wrong but had to leave something out; the message says what, and why."""

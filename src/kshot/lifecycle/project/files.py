@@ -1,4 +1,4 @@
-"""Files that several processes may write: one at a time, and the whole or nothing."""
+"""Files that several processes may write: one process at a time, and completely or not at all."""
 
 import fcntl
 import hashlib
@@ -10,12 +10,12 @@ from pathlib import Path
 from kshot.lifecycle.project.private_state import private_state
 
 CHUNK = 1 << 20
-Advance = Callable[[int], object]  # told how many bytes were hashed
+Advance = Callable[[int], object]  # called with the number of bytes hashed
 
 
 @contextmanager
 def exclusive(root: Path, name: str) -> Iterator[None]:
-    """Let one process of this machine at a time into the block; the others wait."""
+    """Let one process of this machine at a time into the block; others wait."""
     path = private_state(root) / f"{name}.lock"
     with path.open("a") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
@@ -23,7 +23,7 @@ def exclusive(root: Path, name: str) -> Iterator[None]:
 
 
 def write_text(path: Path, text: str) -> None:
-    """Replace `path` by `text` at once or not at all, also where the power fails."""
+    """Replace the content of `path` by `text` atomically, even if the power fails."""
     path.parent.mkdir(parents=True, exist_ok=True)
     fresh = path.with_name(f".{path.name}.{os.getpid()}")
     try:
@@ -37,7 +37,7 @@ def write_text(path: Path, text: str) -> None:
 
 
 def below(folder: Path) -> list[Path]:
-    """Every file below a folder, in order; none where there is no folder."""
+    """Every file below a folder, sorted; empty if there is no folder."""
     return sorted(path for path in folder.rglob("*") if path.is_file())
 
 

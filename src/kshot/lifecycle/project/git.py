@@ -1,4 +1,4 @@
-"""The one way to call git: a person's settings, hooks, pager and language change nothing that it prints."""
+"""Runs git so that a person's settings, hooks, pager and language do not change its output."""
 
 import os
 import signal
@@ -8,11 +8,11 @@ from pathlib import Path
 
 from kshot.errors import KshotError
 
-# Settings that would change what a command prints or does. `git diff` needs DIFF too, because some have no setting.
+# Settings that would change a command's output or effect. `git diff` needs DIFF too, as some have no setting.
 SETTINGS = (
     "color.ui=never",
-    "core.fsmonitor=false",  # a program of the person's
-    "core.hooksPath=/dev/null",  # `dvc install` puts a checkout into post-checkout
+    "core.fsmonitor=false",  # a program that the person configured
+    "core.hooksPath=/dev/null",  # `dvc install` adds a checkout to post-checkout
     "core.quotePath=false",
     "diff.ignoreSubmodules=none",
     "diff.interHunkContext=0",
@@ -26,7 +26,7 @@ SETTINGS = (
     "status.showUntrackedFiles=normal",
 )
 DIFF = ("diff", "--binary", "--full-index", "--no-ext-diff", "--no-textconv", "--no-color", "--unified=3")
-# Set inside a git hook, for instance: they would lead every command to another repository, index or object store.
+# Set inside a git hook, for example: they would point every command to another repository, index or object store.
 FOREIGN = (
     "GIT_DIR",
     "GIT_WORK_TREE",
@@ -43,12 +43,12 @@ FOREIGN = (
     "GIT_NOGLOB_PATHSPECS",
     "GIT_ICASE_PATHSPECS",
 )
-# Reading takes no lock that another git command may hold, and nothing asks for a password.
+# Reading takes no lock that another git command may need, and nothing asks for a password.
 FIXED = {"LC_ALL": "C", "LANGUAGE": "", "GIT_OPTIONAL_LOCKS": "0", "GIT_TERMINAL_PROMPT": "0"}
 
 
 class GitFailed(KshotError):
-    """A git command that failed. `reason` is git's own, `code` its exit code, -1 where there is no git."""
+    """A git command that failed. `reason` is git's own message, `code` its exit code, -1 if there is no git."""
 
     def __init__(self, command: str, reason: str, code: int) -> None:
         whole = isinstance(self, (NoGit, NoRepository))  # sentences of kshot's own
@@ -57,11 +57,11 @@ class GitFailed(KshotError):
 
 
 class NoGit(GitFailed):
-    """There is no program git."""
+    """The program git is not installed."""
 
 
 class NoRepository(GitFailed):
-    """The folder is in no git repository."""
+    """The folder is not in a git repository."""
 
 
 def run(
@@ -72,9 +72,9 @@ def run(
     stdin: bytes = b"",
     timeout_s: float | None = None,
 ) -> bytes:
-    """What `git ARGUMENTS` prints in the folder `root`. Raises GitFailed for an exit code that is not `fine`.
+    """The output of `git ARGUMENTS` in the folder `root`. Raises GitFailed for an exit code that is not `fine`.
 
-    `timeout_s`: for a command that asks a remote; git and what it started end then, and GitFailed says so.
+    `timeout_s`: for a command that contacts a remote; then git and its children are killed and GitFailed is raised.
     """
     settings = [word for setting in SETTINGS for word in ("-c", setting)]
     ours = {name: value for name, value in os.environ.items() if name not in FOREIGN}
@@ -112,18 +112,18 @@ def run(
 
 
 def text(root: Path, *arguments: str, fine: tuple[int, ...] = (0,)) -> str:
-    """`run` as text; bytes that are no UTF-8 become what Python uses for them in names of files."""
+    """`run` as text; bytes that are not UTF-8 are decoded as Python does for file names."""
     return os.fsdecode(run(root, *arguments, fine=fine))
 
 
 def commit(root: Path) -> str:
-    """The commit that is checked out, '' where there is none yet. Raises GitFailed where git cannot say."""
+    """The commit that is checked out, '' if there is none yet. Raises GitFailed if git cannot say."""
     text(root, "rev-parse", "--git-dir")  # a repository that git refuses must not pass for an empty one
     return text(root, "rev-parse", "--verify", "--quiet", "HEAD^{commit}", fine=(0, 1)).strip()
 
 
 def why(stderr: str, code: int) -> str:
-    """Git's own reason, on one line: its fatal or error lines with the command that it advises, else its last line."""
+    """Git's own reason, on one line: its last fatal or error line with the command it suggests, else its last line."""
     lines = [line.strip() for line in stderr.splitlines() if line.strip()]
     told = [line.partition(":")[2].strip() for line in lines if line.startswith(("fatal:", "error:"))]
     advised = [line for line in lines if line.startswith("git ")]

@@ -1,4 +1,4 @@
-"""Which kshot a project needs: the line `kshot: 0.1.0` of params.yaml, written by `kshot init`; none in older ones."""
+"""The kshot version a project needs: the line `kshot: 0.1.0` that `kshot init` writes to params.yaml, if present."""
 
 import re
 from pathlib import Path
@@ -9,11 +9,11 @@ LINE = re.compile(r"""^kshot:\s*["']?(\d+(?:\.\d+)*)""", re.MULTILINE)
 
 
 def require_not_older(root: Path) -> None:
-    """Raise KshotError where the installed kshot is older than the one that the project at `root` needs."""
+    """Raise KshotError if the installed kshot is older than the project at `root` needs."""
     try:
         found = LINE.search((root / "params.yaml").read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError):
-        return  # whoever reads the settings says so
+        return  # reported when the settings are read
     if found is None:
         return
     from importlib.metadata import version

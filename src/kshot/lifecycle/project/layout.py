@@ -1,25 +1,25 @@
-"""Where a project keeps its files, relative to its root; dvc.yaml names the same places (a test compares)."""
+"""Paths of a project's files, relative to its root; dvc.yaml names the same paths (a test compares them)."""
 
 from pathlib import Path
 
 RAW = Path("data/raw")  # manifest.csv + images/, tracked by `dvc add`: the data version
 RAW_DVC = Path("data/raw.dvc")
-VERSIONS = Path("data/versions.jsonl")  # one line a data version that was ever added
-NAMES = Path("data/names.json")  # what persons call some of them
+VERSIONS = Path("data/versions.jsonl")  # one line per data version that was ever added
+NAMES = Path("data/names.json")  # names that people gave to data versions
 PACKED = Path("data/packed")  # ingest: images.npy, manifest.parquet, unreadable.csv
-FINGERPRINTS = Path("fingerprints")  # STAGE.json: the files of code that a stage reads, each with its md5
+FINGERPRINTS = Path("fingerprints")  # STAGE.json: the code files that a stage reads, each with its md5
 SPLIT = Path("data/split")  # split: classes.parquet, split.json
 VALIDATION = Path("reports/validation")  # validate: validation.json, index.html, fitting.yaml
 EPISODES = Path("data/episodes")  # episodes: val-5w1s.npz, test-5w1s.npz, ...
 EMBEDDED = Path("data/embedded")  # embed: features.npy, embedded.json
 MODEL = Path("model")  # train: embedding.safetensors, embedding.json
-EMBEDDING = "embedding"  # the folder of the embedding among a registered model's artifacts
-TRAIN_LOG = Path("reports/train.jsonl")  # train: one step record a line
+EMBEDDING = "embedding"  # the embedding's folder among a registered model's artifacts
+TRAIN_LOG = Path("reports/train.jsonl")  # train: one step record per line
 CURVES = Path("reports/curves.csv")  # train: the same for `dvc plots`
-SPACE = Path("reports/space.json")  # train: what learned, and the space before and after
-METRICS = Path("reports/metrics.json")  # evaluate: what `dvc metrics show` prints
+SPACE = Path("reports/space.json")  # train: what was trained, and the space before and after
+METRICS = Path("reports/metrics.json")  # evaluate: printed by `dvc metrics show`
 EVALUATION = Path("reports/evaluation")  # evaluate: per episode, class, group; geometry; projection
-REPORT = Path("reports/report.html")  # written by the flow: it shows the decision too
-STATE = Path(".kshot")  # lock, checkpoints, Prefect's home: never committed; safe to delete but for weights/
+REPORT = Path("reports/report.html")  # written by the flow, because it also shows the decision
+STATE = Path(".kshot")  # lock, checkpoints, Prefect's home: never committed; safe to delete except for weights/
 MLRUNS = Path("mlruns")
 LOCK_FILE = "dvc.lock"

@@ -1,4 +1,4 @@
-"""A new project: the files of `kshot/template`, and a git repository with a first commit. Nothing heavy is imported."""
+"""Creates a project: the files of `kshot/template` and a git repository with a first commit. Imports nothing heavy."""
 
 import shutil
 from collections.abc import Callable, Iterator
@@ -13,22 +13,22 @@ from kshot.errors import KshotError, ParamsError
 from kshot.lifecycle.project import git
 from kshot.params import project_name
 
-DOTTED = ("gitignore", "dvcignore", "dvc", "github")  # names that begin with a dot in a project
+DOTTED = ("gitignore", "dvcignore", "dvc", "github")  # names that get a leading dot in a project
 FLOW = "flows/retrain.py"
-SHIPPED_NAME = f"{project_name.KEY}: {project_name.BEFORE}"  # in the params.yaml of the template
+SHIPPED_NAME = f"{project_name.KEY}: {project_name.BEFORE}"  # in the template's params.yaml
 IDENTITY = {
     f"GIT_{who}_{what}": value
     for who in ("AUTHOR", "COMMITTER")
     for what, value in (("NAME", "kshot"), ("EMAIL", "kshot@localhost"))
 }
-NO_SCM = "    no_scm = true\n"  # DVC refuses to work without git otherwise
+NO_SCM = "    no_scm = true\n"  # without it DVC refuses to work without git
 
 
 def make(root: Path, fill: Callable[[], None] | None = None) -> list[str]:
-    """Write a project into the folder `root`, which is new or empty; sentences about what could not be done.
+    """Write a project into the folder `root`, which is new or empty. Returns sentences about what could not be done.
 
-    `fill` adds to the project before its first commit. Where it fails or is interrupted, the folder is as it was.
-    Raises KshotError for a folder that is not empty, ParamsError for a name that is none.
+    `fill` adds to the project before its first commit. If it fails or is interrupted, the folder is restored.
+    Raises KshotError for a folder that is not empty, ParamsError for an invalid name.
     """
     try:
         name = project_name.checked(root.name)
@@ -54,10 +54,10 @@ def make(root: Path, fill: Callable[[], None] | None = None) -> list[str]:
 
 
 def files(name: str) -> dict[str, str]:
-    """Each file of a project called `name`, by its place, and its text."""
+    """Path and text of each file of a project called `name`."""
     found = dict(_below("", resources.files("kshot") / "template"))
     found[FLOW] = (resources.files("kshot") / FLOW).read_text(encoding="utf-8")
-    text = name if yaml.safe_load(name) == name else f"'{name}'"  # 2024 and null are names too
+    text = name if yaml.safe_load(name) == name else f"'{name}'"  # 2024 and null are valid names, too
     lines = (f"kshot: '{version('kshot')}'".ljust(27) + " # or newer", f"project: {text}".ljust(27) + " ")
     found["params.yaml"] = found["params.yaml"].replace(SHIPPED_NAME.ljust(28), "\n".join(lines), 1)
     readme = found["README.md"].replace(f"# {project_name.BEFORE}", f"# {name}", 1)
@@ -75,7 +75,7 @@ def _below(place: str, folder: Traversable) -> Iterator[tuple[str, str]]:
 
 
 def _with_git(root: Path) -> list[str]:
-    """Make the repository; without git let DVC work all the same, and say so."""
+    """Create the repository. Without git, configure DVC to work without it, and return a sentence about it."""
     try:
         git.run(root, "init", "--quiet")
     except git.NoGit:
@@ -91,7 +91,7 @@ def _with_git(root: Path) -> list[str]:
 
 
 def _committed(root: Path, name: str) -> list[str]:
-    """Make the first commit, by an author of kshot's own where git knows none."""
+    """Make the first commit, with kshot as author if git knows none."""
     try:
         git.run(root, "add", ".")
         known = git.run(root, "var", "GIT_AUTHOR_IDENT", fine=tuple(range(256)))

@@ -1,7 +1,7 @@
-"""Nothing phones home: every switch of the tools that send usage data by default, in one place.
+"""Disables telemetry: every switch of the tools that send usage data by default, in one place.
 
 The switches are environment variables, because child processes (DVC's stages, MLflow's and Prefect's servers) must
-inherit them and because most of the tools read them while they are imported. Call `silence_telemetry` first.
+inherit them and because most tools read them when they are imported. Call `silence_telemetry` first.
 """
 
 import os
@@ -13,11 +13,11 @@ from kshot.lifecycle.project.private_state import private_database, private_stat
 PREFECT_HOME = Path(".kshot/prefect")  # in the project
 
 SWITCHES = {
-    "DO_NOT_TRACK": "true",  # Prefect's SDK, huggingface_hub, MLflow (which takes "true" and not "1")
+    "DO_NOT_TRACK": "true",  # Prefect's SDK, huggingface_hub, MLflow (which accepts "true" but not "1")
     "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
     "PREFECT_CLOUD_ENABLE_ORCHESTRATION_TELEMETRY": "false",
     "DVC_NO_ANALYTICS": "1",
-    "ITERATIVE_DO_NOT_TRACK": "1",  # DVC's telemetry library, also when other tools of that family load it
+    "ITERATIVE_DO_NOT_TRACK": "1",  # DVC's telemetry library, also when other iterative tools load it
     "MLFLOW_DISABLE_TELEMETRY": "true",
     "GX_ANALYTICS_ENABLED": "false",
     "HF_HUB_DISABLE_TELEMETRY": "1",
@@ -26,9 +26,9 @@ SWITCHES = {
 
 
 def silence_telemetry() -> frozenset[str]:
-    """Switch the telemetry of every tool off, in this process and its children; the variables that were not set yet.
+    """Switch off every tool's telemetry in this process and its children. Returns the variables that were not yet set.
 
-    A variable that is already set keeps its value: who exports one has decided.
+    A variable that is already set keeps its value, because whoever exported it decided so.
     """
     missing = frozenset(SWITCHES.keys() - os.environ.keys())
     for name in missing:
@@ -39,8 +39,8 @@ def silence_telemetry() -> frozenset[str]:
 def keep_prefect_in(root: Path) -> Path:
     """Give Prefect a home inside the project `root` (its temporary server would use ~/.prefect). Returns the home.
 
-    A PREFECT_HOME that is already set is kept. Call it before anything imports prefect, which then starts no server of
-    its own where none is named: that one would take requests of every page and user.
+    A PREFECT_HOME that is already set is not changed. Call this before anything imports prefect, so that prefect never
+    starts a temporary server when none is named: that server would accept requests from every page and user.
     """
     os.environ.setdefault("PREFECT_SERVER_ALLOW_EPHEMERAL_MODE", "false")
     state_place.require_here(root)
@@ -48,6 +48,6 @@ def keep_prefect_in(root: Path) -> Path:
     state_place.remember(root)
     home = os.environ.setdefault("PREFECT_HOME", str(own))
     Path(home).mkdir(parents=True, exist_ok=True)
-    if Path(home) == own and not os.environ.get("PREFECT_API_URL"):  # a server elsewhere has its own database
+    if Path(home) == own and not os.environ.get("PREFECT_API_URL"):  # a remote server has its own database
         private_database(own / "prefect.db")
     return Path(home)

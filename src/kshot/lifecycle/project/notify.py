@@ -1,4 +1,4 @@
-"""Telling people of a retraining that failed: to the addresses of KSHOT_NOTIFY."""
+"""Notifies the addresses in KSHOT_NOTIFY of a failed retraining."""
 
 import json
 import os
@@ -16,18 +16,22 @@ PREFECTS_WORDS = "Flow run encountered an exception: "
 
 
 def failed(run: str, reason: str) -> list[str]:
-    """Tell every address of KSHOT_NOTIFY that the flow run `run` failed; the troubles that kept some from hearing.
+    """Notify every address in KSHOT_NOTIFY that the flow run `run` failed. Returns one message per failed notification.
 
-    The addresses stand there with spaces between them: `http://` and `https://` are posted a JSON object with title,
-    text, run and reason; `NAME://` with the name of a notifier of a plug-in is given to that; everything else is an
-    address of Apprise's (slack://, mailto://, ntfy://, ...). Never raises: what failed is the news, not the telling.
+    Addresses are separated by spaces:
+
+    - `http://` and `https://` are sent a JSON object with title, text, run and reason
+    - `NAME://`, with the name of a plug-in's notifier, is passed to that notifier
+    - everything else is an address of Apprise (slack://, mailto://, ntfy://, ...)
+
+    Never raises: the failed run matters, not the failed notification.
     """
     reason = reason.removeprefix(PREFECTS_WORDS)
     return send("kshot: a retraining failed", f"{run}: {reason}", {"run": run, "reason": reason})
 
 
 def send(title: str, text: str, facts: dict[str, str]) -> list[str]:
-    """Tell `text` and `facts`, redacted, to every address; one line of trouble for each that did not take it."""
+    """Send `text` and `facts`, redacted, to every address; returns one message for each that failed."""
     text, facts = redacted(text), {name: redacted(value) for name, value in facts.items()}
     troubles = []
     for address in addresses():
@@ -40,12 +44,12 @@ def send(title: str, text: str, facts: dict[str, str]) -> list[str]:
 
 
 def addresses() -> Sequence[str]:
-    """What KSHOT_NOTIFY holds."""
+    """The addresses in KSHOT_NOTIFY."""
     return os.environ.get(NAME, "").split()
 
 
 def is_webhook(address: str) -> bool:
-    """Whether the address takes a plain JSON request."""
+    """Whether the address accepts a plain JSON request."""
     return address.partition("://")[0] in WEBHOOKS
 
 
@@ -63,12 +67,12 @@ def _post(address: str, title: str, text: str, facts: dict[str, str]) -> None:
     body = json.dumps({"title": title, "text": text, **facts}).encode()
     request = urllib.request.Request(address, body, {"Content-Type": "application/json"})
     with urllib.request.urlopen(request, timeout=TIMEOUT_S):
-        pass  # an answer of 400 or more raises
+        pass  # a response of 400 or more raises
 
 
 def _apprise(address: str, title: str, text: str) -> None:
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", DeprecationWarning)  # of a module that it imports late, where there is one
+        warnings.simplefilter("ignore", DeprecationWarning)  # from a module that Apprise imports late, if installed
         from apprise import Apprise
 
         service = Apprise()

@@ -1,4 +1,4 @@
-"""Files of a project that name settings as an older kshot did: the line that says so, and the files rewritten."""
+"""Finds and renames settings with old names in a project's files."""
 
 import contextlib
 import re
@@ -13,14 +13,14 @@ from kshot.lifecycle.project import settings
 from kshot.params import reader, renamed
 
 GRAPH = "dvc.yaml"
-NAMED = 4  # keys that the line names
+NAMED = 4  # keys that the notice names
 LISTED = re.compile(r"^(\s*-\s+)([a-z_]+(?:\.[a-z_0-9]+)+)[ \t]*$", re.MULTILINE)  # a key in a stage's list of params
 
 
 def found(root: Path) -> dict[str, list[str]]:
-    """File name to the outdated keys in it, params.yaml and dvc.yaml; files without any, or unreadable, are left out.
+    """The outdated keys in params.yaml and dvc.yaml, by file name; files without any, or unreadable, are left out.
 
-    An unreadable file is reported by whoever needs it.
+    An unreadable file is reported by the code that needs it.
     """
     keys: dict[str, list[str]] = {}
     try:
@@ -33,9 +33,9 @@ def found(root: Path) -> dict[str, list[str]]:
 
 
 def notice(root: Path) -> str:
-    """The line for a person, '' where all names are those of today.
+    """A notice about old names, '' if all names are current.
 
-    Raises ParamsError where params.yaml and dvc.yaml name settings differently, which DVC would not find.
+    Raises ParamsError if params.yaml and dvc.yaml name settings differently, because DVC would not find them.
     """
     old = found(root)
     if not old:
@@ -49,7 +49,7 @@ def notice(root: Path) -> str:
 
 
 def not_found(root: Path) -> list[str]:
-    """The keys that dvc.yaml lists and params.yaml has by another name only; DVC would not find them."""
+    """The keys listed in dvc.yaml that params.yaml has only by another name, so that DVC would not find them."""
     params = reader.parsed(root / settings.PARAMS)
     today = renamed.migrate(params)
     listed = [key for _, key in LISTED.findall((root / GRAPH).read_text(encoding="utf-8"))]
@@ -57,7 +57,7 @@ def not_found(root: Path) -> list[str]:
 
 
 def asked(overlay: Path | None, sets: Sequence[str]) -> str:
-    """The line for a person who names settings by old names in `--params` or `--set`, '' for none."""
+    """A notice about old names in `--params` or `--set`, '' if there are none."""
     named = [text.partition("=")[0].strip() for text in sets]
     old = [key for key, text in zip(named, sets, strict=True) if renamed.key_of(key, _value(text)) != key]
     if overlay is not None:
@@ -68,15 +68,15 @@ def asked(overlay: Path | None, sets: Sequence[str]) -> str:
 
 
 def shown(keys: list[str]) -> str:
-    """The first of the keys, and how many more there are."""
+    """The first keys, and how many more there are."""
     more = f" and {len(keys) - NAMED} more" if len(keys) > NAMED else ""
     return ", ".join(keys[:NAMED]) + more
 
 
 def mend(root: Path) -> str:
-    """Rewrite params.yaml and dvc.yaml by the names of today, comments kept; what was done, as text.
+    """Rename the settings in params.yaml and dvc.yaml, preserving comments. Returns text about the changes.
 
-    Raises ParamsError, and writes nothing, where a setting is there by both names.
+    Raises ParamsError, and writes nothing, if a setting is there by both names.
     """
     old = found(root)
     if settings.PARAMS in old:
@@ -88,7 +88,7 @@ def mend(root: Path) -> str:
 
 
 def rewritten(text: str) -> str:
-    """The text of a params.yaml, or of a file for `--params`, by the names of today, its comments kept."""
+    """The text of a params.yaml, or of a file for `--params`, with current names and its comments preserved."""
     document = settings.round_trip().load(text)
     renamed.migrate(document)
     for name in dict.fromkeys(old.partition(".")[0] for old in renamed.RENAMED):
@@ -105,7 +105,7 @@ def rewritten(text: str) -> str:
 def _section(name: str, section: Any) -> Any:
     """A section of the document with its keys renamed, each with its comment.
 
-    A new section stands where its first key was.
+    A new section is placed where its first key was.
     """
     from ruamel.yaml.comments import CommentedMap
 
@@ -128,13 +128,13 @@ def _section(name: str, section: Any) -> Any:
 
 
 def _today(key: str) -> str:
-    """The name of today of a key that dvc.yaml lists: train.method and train.loss may be the sections of today."""
+    """The current name of a key in dvc.yaml; train.method and train.loss may already be today's sections."""
     new = renamed.RENAMED.get(key, "")
     return key if new.startswith(f"{key}.") else renamed.key_of(key)
 
 
 def _value(text: str) -> Any:
-    """The value of a text like `train.steps=500`; None where it is not YAML, which another check reports."""
+    """The value of a text like `train.steps=500`; None if it is not YAML, which another check reports."""
     with contextlib.suppress(yaml.YAMLError):
         return yaml.safe_load(text.partition("=")[2])
     return None

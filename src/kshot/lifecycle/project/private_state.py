@@ -1,4 +1,4 @@
-"""The folder .kshot of a project, which belongs to one person: locks, tokens, checkpoints and Prefect's database."""
+"""The folder .kshot of a project, private to one user: locks, tokens, checkpoints and Prefect's database."""
 
 import os
 from pathlib import Path
@@ -10,9 +10,9 @@ DATABASES = ("*.db", "*.db-wal", "*.db-shm", "*.db-journal")
 
 
 def private_state(root: Path) -> Path:
-    """The folder .kshot of the project at `root`, made where it is new, open to its owner alone; so its databases.
+    """The folder .kshot of the project at `root`, created if missing; it and its databases are private to their owner.
 
-    What another person owns stays as it is: only its owner can close it.
+    Files that another user owns are not changed: only their owner can restrict them.
     """
     state = root / layout.STATE
     state.mkdir(mode=FOLDER, parents=True, exist_ok=True)
@@ -25,6 +25,6 @@ def private_state(root: Path) -> Path:
 
 
 def private_database(path: Path) -> None:
-    """Make the file of a database that is new, open to its owner alone: SQLite gives its other files the same mode."""
+    """Create a new database file that only its owner can read: SQLite gives its other files the same mode."""
     if not path.exists():
         os.close(os.open(path, os.O_CREAT | os.O_WRONLY, FILE))

@@ -1,4 +1,4 @@
-"""A command and everything that it starts, as one process group: heard while it runs, ended as a whole."""
+"""Runs a command and its children as one process group: streams its output and ends the whole group."""
 
 import codecs
 import contextlib
@@ -12,11 +12,11 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-# Called with each line, and with each piece of a line that ends in a carriage return (a progress bar): then
+# Called with each line, and with each part of a line that ends in a carriage return (a progress bar), for which
 # `progress` is True.
 OnOutput = Callable[[str, bool], None]
 
-# What is told to stop finishes what it has begun, a stage its checkpoint; after this many seconds it is killed.
+# A process that is told to stop finishes what it has begun, a stage its checkpoint; it is killed after this time.
 GRACE_S = 15.0
 
 
@@ -28,9 +28,9 @@ def run(
     timeout_s: float = math.inf,
     env: Mapping[str, str],
 ) -> int | None:
-    """Run `command` in `root` with everything that it starts in one process group, which does not outlive this call.
+    """Run `command` in `root` with its children in one process group, which does not outlive this call.
 
-    Returns the exit code, None where the time ran out.
+    Returns the exit code, None if the time ran out.
     """
     deadline = time.monotonic() + timeout_s
     process = subprocess.Popen(
@@ -51,20 +51,20 @@ def run(
 
 
 def end(process: subprocess.Popen[bytes], grace_s: float = GRACE_S) -> None:
-    """End `process` and all of its group: interrupted if it still runs, killed after `grace_s` seconds.
+    """End `process` and its whole group: interrupted if it still runs, killed after `grace_s` seconds.
 
-    `process` must have been started with start_new_session=True, so that the group is its own.
+    `process` must have been started with start_new_session=True, so that it has its own group.
     """
     try:
         if process.poll() is None:
             os.killpg(process.pid, signal.SIGINT)
             deadline = time.monotonic() + grace_s
             while process.poll() is None and time.monotonic() < deadline:
-                # Reads on, or a talkative stage would block on a full pipe and never end.
+                # Continue reading, or a stage with much output would block on a full pipe and never end.
                 pipes = [process.stdout.fileno()] if process.stdout else []
                 for pipe in select.select(pipes, [], [], 0.05)[0]:
                     if not os.read(pipe, 65536):
-                        time.sleep(0.05)  # closed, and so always ready
+                        time.sleep(0.05)  # a closed pipe is always ready
     finally:
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(process.pid, signal.SIGKILL)  # whatever outlived its parent
@@ -72,7 +72,7 @@ def end(process: subprocess.Popen[bytes], grace_s: float = GRACE_S) -> None:
 
 
 def _listen(process: subprocess.Popen[bytes], hear: OnOutput, deadline: float) -> bool:
-    """Pass the output on until the process closes it. Returns False at the deadline."""
+    """Pass on the output until the process closes it. Returns False at the deadline."""
     assert process.stdout is not None
     descriptor = process.stdout.fileno()
     decoder = codecs.getincrementaldecoder("utf-8")("replace")
@@ -82,7 +82,7 @@ def _listen(process: subprocess.Popen[bytes], hear: OnOutput, deadline: float) -
         if left <= 0:
             return False
         if not select.select([descriptor], [], [], min(left, 1.0))[0]:
-            # A child that outlives the stage keeps the pipe open: the stage's own end is the end.
+            # A child that outlives the stage keeps the pipe open, so the stage's own end counts.
             if process.poll() is not None:
                 break
             continue

@@ -1,4 +1,4 @@
-"""What a command without a flow is at, drawn in place on standard error where that is a terminal; else nothing."""
+"""Draws the progress of a command without a flow, in place, on standard error if that is a terminal."""
 
 import shutil
 import sys
@@ -12,7 +12,7 @@ _drawn = False
 
 
 def step(text: str) -> None:
-    """Draw what is done now over what was drawn before."""
+    """Draw the current step over the previous one."""
     global _drawn
     if sys.stderr.isatty():
         row = f"{text} ..."[: shutil.get_terminal_size().columns - 1]
@@ -21,7 +21,7 @@ def step(text: str) -> None:
 
 
 def counted(items: Iterable[_Item], total: int, text: str) -> Iterator[_Item]:
-    """Yield `items`, and draw how many of `total` there were."""
+    """Yield `items` and draw how many of `total` are done."""
     drawn_at = 0.0
     for number, item in enumerate(items, 1):
         if (now := time.monotonic()) - drawn_at > EVERY_S:
@@ -31,7 +31,7 @@ def counted(items: Iterable[_Item], total: int, text: str) -> Iterator[_Item]:
 
 
 def clear() -> None:
-    """Take away what is drawn, before a result or an error is printed."""
+    """Erase the progress line before a result or an error is printed."""
     global _drawn
     if _drawn:
         print("\r\x1b[K", end="", file=sys.stderr, flush=True)

@@ -1,4 +1,4 @@
-"""One writing command a project: a lock that the kernel frees when its holder ends, however it ends."""
+"""Allows one writing command per project, with a lock that the kernel releases whenever its holder ends."""
 
 import contextlib
 import dataclasses
@@ -15,13 +15,13 @@ from kshot.lifecycle.project import layout
 from kshot.lifecycle.project.private_state import private_state
 
 LOCK = layout.STATE / "lock"
-SCHEDULED = layout.STATE / "scheduled.lock"  # of the scheduled retraining that goes on (flows/at_commit.py)
-SERVING = layout.STATE / "serving.lock"  # of `kshot schedule`, beside which people go on working
+SCHEDULED = layout.STATE / "scheduled.lock"  # of a running scheduled retraining (flows/at_commit.py)
+SERVING = layout.STATE / "serving.lock"  # of `kshot schedule`, which does not block other commands
 
 
 @dataclasses.dataclass(frozen=True)
 class Holder:
-    """Who holds the project: process id, the command it runs and since when (local time, ISO 8601)."""
+    """The process that holds the lock: its id, its command and its start (local time, ISO 8601)."""
 
     pid: int
     command: str
@@ -30,10 +30,10 @@ class Holder:
 
 @contextlib.contextmanager
 def hold(root: Path, command: str, which: Path = LOCK) -> Iterator[None]:
-    """Hold the project `root` for `command` while the block runs, or its lock `which`.
+    """Hold the lock of the project `root`, or its lock `which`, for `command` while the block runs.
 
-    Entering again in the process that already holds it is fine, so that a flow takes the lock itself and a command
-    may take it earlier. Raises Busy, which names the other process, its command and since when.
+    The process that already holds it may enter again, so that a flow takes the lock itself and a command may take it
+    earlier. Raises Busy, which names the other process, its command and its start.
     """
     private_state(root)
     path = root / which
@@ -50,12 +50,12 @@ def hold(root: Path, command: str, which: Path = LOCK) -> Iterator[None]:
             _write(file.fileno(), json.dumps(dataclasses.asdict(Holder(os.getpid(), command, now))))
             yield
         finally:
-            # The file stays: removing it would let two processes lock two files of the same name.
+            # The file is not removed: otherwise two processes could lock two files of the same name.
             _write(file.fileno(), "")
 
 
 def holder(root: Path, which: Path) -> Holder | None:
-    """Who holds the lock `which`, None where nobody does."""
+    """The holder of the lock `which`, None if nobody holds it."""
     path = root / which
     if not path.exists():
         return None
@@ -77,12 +77,12 @@ def _write(descriptor: int, text: str) -> None:
 
 
 def _holder(path: Path) -> Holder | None:
-    """Read who holds the lock; None when the holder does not say so within a second."""
+    """Read the holder of the lock; None if the holder does not write it within a second."""
     for _ in range(20):
         try:
             return Holder(**json.loads(path.read_text(encoding="utf-8")))
         except (ValueError, TypeError):
-            time.sleep(0.05)  # it locks first and writes its name a moment later
+            time.sleep(0.05)  # a holder first takes the lock and writes its name a moment later
     return None
 
 

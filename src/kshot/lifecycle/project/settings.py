@@ -1,4 +1,4 @@
-"""Changes to params.yaml from the command line: checked as a whole first, then written with its comments kept."""
+"""Changes params.yaml from the command line: checks the result as a whole, then writes it with its comments."""
 
 import contextlib
 import dataclasses
@@ -19,13 +19,13 @@ from kshot.params import reader, renamed, schema
 
 PARAMS = "params.yaml"
 CHECKPOINT, WEIGHTS = "train.network.checkpoint", "train.network.checkpoint_md5"
-# Mappings of names that a person chooses: what a file says of them stands alone, or nothing could ever be left out.
+# Mappings with names that a person chooses: an overlay replaces them as a whole, or nothing could ever be removed.
 WHOLE = ("episodes.protocols", "train.method.arguments", "train.loss.arguments", "gate.min_accuracy")
 
 
 @dataclasses.dataclass(frozen=True)
 class Change:
-    """One knob that got another value; `before` is None for a key that was not there."""
+    """A setting that changed; `before` is None for a key that did not exist."""
 
     key: str
     before: Any
@@ -42,13 +42,17 @@ def plan(
     values: Mapping[str, Any] | None = None,
     sets: Sequence[str] = (),
 ) -> tuple[str, list[Change]]:
-    """Return the new text of params.yaml and what it changes, without writing it.
+    """Return the new text of params.yaml and its changes, without writing it.
 
-    `overlay`, a YAML file, holds some of the sections and keys of params.yaml: sections are merged; values, empty
-    mappings and those of WHOLE replace. `values`, applied after it, holds dotted keys and their values; one that is so
-    already stays as it is written. `sets` holds texts like `train.steps=500`, applied last, each value read as YAML;
-    one that names a mapping replaces the mapping. WEIGHTS follows from the file. Settings may have their old names:
-    changes have those of today, and the file keeps its own. Raises ParamsError unless the result as a whole is sound.
+    Applied in this order:
+
+    overlay  a YAML file with some sections and keys of params.yaml: sections are merged; values, empty mappings and
+             the mappings in WHOLE replace
+    values   dotted keys with their values; a key that has its value already keeps its notation
+    sets     texts like `train.steps=500`, each value read as YAML; one that names a mapping replaces the mapping
+
+    WEIGHTS is computed from the file. Settings may have their old names: changes have the current ones, and the file
+    keeps its own. Raises ParamsError unless the result as a whole is valid.
     """
     plugins.use_project(root)
     path = root / PARAMS
@@ -67,7 +71,7 @@ def plan(
 
 
 def changes_text(changes: Sequence[Change]) -> list[str]:
-    """The changes as aligned lines of key and values; those of one mapping of WHOLE on one line, by its names."""
+    """The changes as aligned lines of key and values; those of one mapping of WHOLE on one line, by name."""
     lines: dict[str, str] = {}
     for one in changes:
         whole = next((whole for whole in WHOLE if one.key.startswith(f"{whole}.")), "")
@@ -80,7 +84,7 @@ def changes_text(changes: Sequence[Change]) -> list[str]:
 
 
 def _names_text(changes: Sequence[Change]) -> str:
-    """Names that went, came and changed: "without 5w1s; new 2w1s"; values where they are no sections."""
+    """Names that were removed, added and changed: "without 5w1s; new 2w1s"; values if they are not sections."""
     gone = [one.key for one in changes if one.after is None]
     new = [
         one.key if isinstance(one.after, Mapping) else f"{one.key} {shown(one.after)}"
@@ -97,10 +101,10 @@ def _names_text(changes: Sequence[Change]) -> str:
 
 
 def weights_change(root: Path, params: Mapping[str, Any]) -> Change | None:
-    """What WEIGHTS has to become for the file that train.network.checkpoint names; None where it says so already.
+    """The change of WEIGHTS needed for the file that train.network.checkpoint names; None if it is up to date.
 
-    `params` is the mapping in params.yaml, by the names of today. A file that is not there changes nothing: the stage
-    that needs it says so.
+    `params` is the mapping in params.yaml, with current names. A missing file changes nothing: the stage that needs it
+    reports it.
     """
     if not renamed.is_there(params, WEIGHTS):
         return None
@@ -112,18 +116,18 @@ def weights_change(root: Path, params: Mapping[str, Any]) -> Change | None:
 
 
 def _note_weights(root: Path, document: Any, old: Mapping[str, Any]) -> None:
-    """Bring WEIGHTS in line with the file; a section that is none is reported by the check of the whole."""
+    """Update WEIGHTS for the file; an invalid section is reported by the check of the whole."""
     now = renamed.migrate(document)
     if not renamed.is_there(now, WEIGHTS) or not renamed.is_there(old, CHECKPOINT):
         return
     if renamed.at(now, CHECKPOINT) != renamed.at(old, CHECKPOINT):
-        _put(document, WEIGHTS, None)  # that of another file
+        _put(document, WEIGHTS, None)  # the md5 of the previous file
     if change := weights_change(root, renamed.migrate(document)):
         _put(document, WEIGHTS, change.after)
 
 
 def write(root: Path, text: str) -> None:
-    """Replace params.yaml by `text`, at once or not at all."""
+    """Replace params.yaml by `text` atomically."""
     path = (root / PARAMS).resolve()
     descriptor, sibling = tempfile.mkstemp(dir=path.parent, prefix=".params-", suffix=".yaml")
     try:
@@ -137,17 +141,17 @@ def write(root: Path, text: str) -> None:
 
 
 def _read_with_comments(path: Path) -> Any:
-    reader.read_mapping(path)  # its errors are the readable ones
+    reader.read_mapping(path)  # its error messages are readable
     return round_trip().load(path.read_text(encoding="utf-8"))
 
 
 def round_trip() -> Any:
-    """A reader and writer of YAML that keeps comments, and writes what PyYAML reads."""
+    """A reader and writer of YAML that preserves comments, and writes YAML that PyYAML can read."""
     from ruamel.yaml import YAML
     from ruamel.yaml.representer import RoundTripRepresenter
 
     class Plain(RoundTripRepresenter):
-        """Null as `null`, not as nothing, and 0.00001 as 1.0e-05: PyYAML takes 1e-05 for a text."""
+        """Writes null as `null`, not as nothing, and 0.00001 as 1.0e-05: PyYAML reads 1e-05 as a string."""
 
     def write_null(style: Any, _: None) -> Any:
         return style.represent_scalar("tag:yaml.org,2002:null", "null")
@@ -183,7 +187,7 @@ def _set(document: Any, text: str) -> None:
         parsed = yaml.safe_load(value)
     except yaml.YAMLError as error:
         raise ParamsError(f"--set {text!r}: the value is not YAML; quote it, or write it like [train, val]") from error
-    node = parsed if value.strip()[:1] in ("'", '"') else _node(parsed)  # '2024' is meant as a text
+    node = parsed if value.strip()[:1] in ("'", '"') else _node(parsed)  # '2024' is meant as a string
     try:
         _put(document, renamed.key_of(".".join(keys), parsed), node)
     except ParamsError as error:
@@ -191,7 +195,7 @@ def _set(document: Any, text: str) -> None:
 
 
 def _put(document: Any, dotted: str, node: Any) -> None:
-    """Set a key, a name of today, where `document` has it: under its old name where that is there."""
+    """Set a key, given by its current name, where `document` has it: under its old name if that is used."""
     keys = renamed.place(document, dotted).split(".")
     section = document
     for depth, key in enumerate(keys[:-1]):
@@ -204,7 +208,7 @@ def _put(document: Any, dotted: str, node: Any) -> None:
 
 
 def _fit(document: Any, dotted: str, value: Any) -> None:
-    """Give the key its value, unless it has it already; a mapping keeps its form and comments."""
+    """Set the key's value unless it already has it; a mapping keeps its form and comments."""
     *sections, key = renamed.place(document, dotted).split(".")
     section = document
     for name in sections:
@@ -222,7 +226,7 @@ def _fit(document: Any, dotted: str, value: Any) -> None:
 
 
 def _node(value: Any) -> Any:
-    """Turn a parsed value into one for the document: lists and mappings on one line, 1e-4 as a number."""
+    """Turn a parsed value into a document node: lists and mappings on one line, 1e-4 as a number."""
     from ruamel.yaml.comments import CommentedMap, CommentedSeq
 
     if isinstance(value, Mapping):
@@ -234,7 +238,7 @@ def _node(value: Any) -> Any:
         sequence.fa.set_flow_style()
         return sequence
     if isinstance(value, str) and value[:1] in "+-.0123456789":
-        # PyYAML reads YAML 1.1, for which 1e-4 is a text: it wants 1.0e-4.
+        # PyYAML reads YAML 1.1, for which 1e-4 is a string: it needs 1.0e-4.
         with contextlib.suppress(ValueError):
             return float(value)
     return value
@@ -250,13 +254,13 @@ def _merge(document: Any, overlay: Mapping[str, Any], where: str = "") -> None:
 
 
 def _is_section(document: Any, path: str) -> bool:
-    """Whether `path` is a section of `document`, or one of today whose settings it has by their old names."""
+    """Whether `path` is a section of `document`, or a current section whose settings it has by their old names."""
     old = any(renamed.is_there(document, renamed.OLD_OF[new]) for new in renamed.OLD_OF if new.startswith(f"{path}."))
     return old or isinstance(renamed.at(document, renamed.place(document, path)), Mapping)
 
 
 def differences(old: Any, new: Any, where: str = "") -> Iterator[tuple[str, tuple[Any, Any]]]:
-    """The dotted keys whose values differ, each with the old and the new; None for a key that one side lacks."""
+    """The dotted keys whose values differ, each with the old and the new value; None for a key missing on one side."""
     if isinstance(old, Mapping) and isinstance(new, Mapping):
         for key in [*old, *(key for key in new if key not in old)]:
             yield from differences(old.get(key), new.get(key), f"{where}.{key}" if where else str(key))
@@ -265,5 +269,5 @@ def differences(old: Any, new: Any, where: str = "") -> Iterator[tuple[str, tupl
 
 
 def shown(value: Any) -> str:
-    """A value on one line, as YAML writes it."""
+    """A value on one line, in YAML."""
     return yaml.safe_dump(value, default_flow_style=True, width=4096).removesuffix("\n").removesuffix("...").strip()

@@ -1,6 +1,6 @@
-"""Which folder .kshot was written in: schedules, planned runs and Prefect's records belong to the project there alone.
+"""Records where the folder .kshot was written: schedules, planned runs and Prefect's records belong to that project.
 
-A copied project (`cp -a`) has them too. Used there, they would start the original's retrainings or stop its server.
+A copied project (`cp -a`) has them, too. Used there, they would start the original's retrainings or stop its server.
 """
 
 import json
@@ -14,13 +14,13 @@ FILE = layout.STATE / "place.json"
 
 
 def remember(root: Path) -> None:
-    """Note that the state of the project at `root` is written here, unless a place is noted already."""
+    """Record that the state of the project at `root` is written here, unless a place is already recorded."""
     if not (root / FILE).exists():
         write_text(root / FILE, json.dumps({"project": str(root.resolve())}) + "\n")
 
 
 def elsewhere(root: Path) -> Path | None:
-    """The folder that the state was written in, where that is another than `root`. Raises KshotError."""
+    """The folder that the state was written in, if it is not `root`. Raises KshotError."""
     try:
         was = Path(json.loads((root / FILE).read_text(encoding="utf-8"))["project"])
     except FileNotFoundError:
@@ -28,14 +28,14 @@ def elsewhere(root: Path) -> Path | None:
     except (ValueError, TypeError, KeyError) as error:
         raise KshotError(f"{root / FILE} is damaged ({error}); delete it") from error
     try:
-        same = was.samefile(root)  # the same folder may be mounted at two places
+        same = was.samefile(root)  # the same folder may be mounted twice
     except OSError:
         same = False
     return None if same else was
 
 
 def is_copy(was: Path) -> bool:
-    """Whether the project that wrote the state still is where it was."""
+    """Whether the project that wrote the state is still where it was."""
     try:
         return (was / FILE).exists()
     except OSError:
@@ -43,13 +43,13 @@ def is_copy(was: Path) -> bool:
 
 
 def sentence(was: Path) -> str:
-    """What became of the project, for a message."""
+    """What happened to the project, for a message."""
     how = "copied" if is_copy(was) else "moved"
     return f"this project was {how} from {was}, and the schedule and planned runs in {layout.STATE} are of that place"
 
 
 def require_here(root: Path) -> None:
-    """Raise KshotError for a state that was written by the project at another place."""
+    """Raise KshotError if the state was written by the project at another place."""
     was = elsewhere(root)
     if was is not None:
         raise KshotError(f"{sentence(was)}; `kshot doctor --mend` sets them right, nothing was written before")

@@ -1,21 +1,21 @@
-"""Tables and lists of facts that fit a terminal: cells are wrapped between words, and nothing is cut."""
+"""Formats tables and lists of facts for a terminal: cells are wrapped between words, and nothing is cut."""
 
 import re
 import shutil
 import textwrap
 from collections.abc import Iterable, Sequence
 
-NARROWEST = 40  # columns; a terminal that says less gets lines that it breaks itself
-LEAST = 6  # columns that a cell keeps when a row is too wide
+NARROWEST = 40  # columns; lines for a narrower terminal are not wrapped further
+LEAST = 6  # minimum columns of a cell when a row is too wide
 GAP = 2
-GLUE = "\0"  # a blank that stays within its line; textwrap takes it for a letter
+GLUE = "\0"  # a blank that must not be wrapped; textwrap treats it as a letter
 
 
 def columns(table: Sequence[dict[str, str]], width: int | None = None) -> list[str]:
-    """Return `table` as lines of aligned columns, the keys above.
+    """Return `table` as lines of aligned columns, with the keys as a header.
 
-    width: columns of the terminal; None asks the terminal (COLUMNS, 80 where there is none). A row that does not fit is
-    wrapped within its cells, the widest first; where its words alone do not fit, each row becomes a list of facts.
+    width: columns of the terminal; None asks the terminal (COLUMNS, 80 if there is none). In a row that does not fit,
+    cells are wrapped, the widest first; if even its single words do not fit, each row becomes a list of facts.
     """
     if not table:
         return []
@@ -35,7 +35,7 @@ def columns(table: Sequence[dict[str, str]], width: int | None = None) -> list[s
 
 
 def facts(pairs: Iterable[tuple[str, str]], width: int | None = None) -> list[str]:
-    """Return names and values as lines, the values aligned and wrapped below themselves."""
+    """Return names and values as lines, with the values aligned and wrapped below themselves."""
     found = list(pairs)
     indent = max((len(name) for name, _ in found), default=0) + 2 * GAP
     fits = max(width or terminal_width(), indent + LEAST)
@@ -47,9 +47,9 @@ def facts(pairs: Iterable[tuple[str, str]], width: int | None = None) -> list[st
 
 
 def fold(line: str, width: int | None = None, *, hanging: int = 0) -> list[str]:
-    """Return `line` as lines of at most `width` columns, those after the first indented by `hanging` blanks.
+    """Return `line` as lines of at most `width` columns, with `hanging` blanks before all but the first.
 
-    The first `hanging` columns stay as they are. A word that is wider than a line is not broken.
+    The first `hanging` columns are not wrapped. A word that is wider than a line is not broken.
     """
     fits = width or terminal_width()
     if len(line) <= fits:
@@ -59,12 +59,12 @@ def fold(line: str, width: int | None = None, *, hanging: int = 0) -> list[str]:
 
 
 def terminal_width() -> int:
-    """Columns of the terminal, 80 where the output is none."""
+    """Columns of the terminal, 80 if the output is not a terminal."""
     return max(NARROWEST, shutil.get_terminal_size((80, 24)).columns)
 
 
 def counted(number: int, thing: str) -> str:
-    """Number and thing, "1 run", "1,004 runs", "2 classes"."""
+    """Number and noun: "1 run", "1,004 runs", "2 classes"."""
     return f"{number:,} {thing}{'' if number == 1 else 'es' if thing.endswith('s') else 's'}"
 
 
@@ -83,7 +83,7 @@ def _row(row: dict[str, str], wide: dict[str, int]) -> list[str]:
 
 def _wrapped(text: str, width: int) -> list[str]:
     if len(text) <= width:
-        return [text]  # as it is: a figure's own blanks align it
+        return [text]  # unchanged: a figure's own blanks align it
     wrapped = textwrap.wrap(_glued(text), width, break_long_words=False, break_on_hyphens=False)
     return [line.replace(GLUE, " ") for line in wrapped] or [""]
 
@@ -93,7 +93,7 @@ def _longest_word(text: str) -> int:
 
 
 def _glued(text: str) -> str:
-    """`text` with the blanks held that no line may end at: within an interval, and before a unit."""
+    """`text` with non-breaking blanks within an interval, and before a unit."""
     held = re.sub(r"\[[^][]{1,30}\]", lambda found: found[0].replace(" ", GLUE), text)
     held = re.sub(r"(?<=\d{4}-\d\d-\d\d) (?=\d\d:\d\d)", GLUE, held)
     return re.sub(r"(?<=\d) (?=(%|pp|ms|s|min|h|d|GB|MB)(?![\w]))", GLUE, held)

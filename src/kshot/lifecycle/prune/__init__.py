@@ -1,1 +1,1 @@
-"""What no kept model needs: proposed with its bytes, deleted when a person says so, and never what a champion needs."""
+"""Deletes files that no kept model needs: proposes them with their size, deletes on request, protects champions."""

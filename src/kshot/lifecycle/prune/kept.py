@@ -1,4 +1,4 @@
-"""Which versions are kept, and which objects of DVC's cache they and git need. Where nobody can know, nothing goes."""
+"""Decides which versions are kept, and which objects of DVC's cache they and git need. In doubt, nothing is deleted."""
 
 import logging
 import tempfile
@@ -20,16 +20,16 @@ if TYPE_CHECKING:
     from mlflow import MlflowClient
     from mlflow.entities.model_registry import ModelVersion
 
-SETTLED = ("refused", "rejected", "expired")  # decisions after which a version that was never champion is not needed
+SETTLED = ("refused", "rejected", "expired")  # decisions after which a version that was never champion can go
 FOLDER = ".dir"
 
 
 @dataclass(frozen=True)
 class Version:
-    """A registered version as far as it matters here.
+    """A registered version, as far as pruning is concerned.
 
-    why    why it is kept, '' where it is not
-    locked what its dvc.lock names: md5 of what its stages read and wrote, code left out; None where that is gone
+    why     why it is kept, '' if it is not
+    locked  md5s in its dvc.lock that its stages read and wrote, without code; None if dvc.lock is gone
     """
 
     number: str
@@ -40,9 +40,9 @@ class Version:
 
 
 def versions(root: Path) -> tuple[Version, ...]:
-    """Every version, the first one first, and why it is kept.
+    """Every version, oldest first, and why it is kept.
 
-    Raises RegistryError where the history does not say who was champion, or where a champion's record is gone.
+    Raises RegistryError if the history does not say who was champion, or if a champion's record is gone.
     """
     with store.told(store.connect(root)):
         client = store.client()
@@ -64,7 +64,7 @@ def versions(root: Path) -> tuple[Version, ...]:
 def needed(root: Path, cache: Path, known: tuple[Version, ...]) -> frozenset[str]:
     """The objects of DVC's `cache` that kept versions, the working tree, branches, tags and named data versions need.
 
-    Raises RegistryError where a kept version's data cannot be told from the rest.
+    Raises RegistryError if it cannot be determined which objects are a kept version's data.
     """
     here = working_copy.tracked(root)
     data = {*data_names.names(root).values(), *([here.md5] if here else [])}
@@ -79,7 +79,7 @@ def needed(root: Path, cache: Path, known: tuple[Version, ...]) -> frozenset[str
         try:
             found |= expanded(cache, oid)
         except (Broken, OSError) as error:
-            # A stage's output without its listing is of no use and is made again; data is not.
+            # A stage's output without its listing is useless and can be made again; data cannot.
             if oid in must:
                 lost = "its listing is gone from DVC's cache; `dvc fetch` brings it back where a remote has it"
                 raise RegistryError(
@@ -90,14 +90,14 @@ def needed(root: Path, cache: Path, known: tuple[Version, ...]) -> frozenset[str
 
 
 def expanded(cache: Path, oid: str) -> set[str]:
-    """An object with, of a folder, the objects in it. Raises Broken or OSError where its listing is not whole."""
+    """An object and, for a folder, the objects in it. Raises Broken or OSError if its listing is damaged or gone."""
     if not oid.endswith(FOLDER):
         return {oid}
     return {oid} | {entry["md5"] for entry in cached_listing(cache, oid)}
 
 
 def _gone(client: "MlflowClient", number: str, run_id: str) -> Version:
-    """A champion that a history names and that is registered no more: its run still says what it was made from."""
+    """A champion that a history names and that is no longer registered: its run still names its inputs."""
     with tempfile.TemporaryDirectory() as scratch:
         data, locked = unregistered.locked(client, number, run_id, Path(scratch))
     return Version(f"{number} of run {run_id[:8]}", data, "", "a champion once, registered no more", locked)
@@ -106,7 +106,7 @@ def _gone(client: "MlflowClient", number: str, run_id: str) -> Version:
 def _version(
     root: Path, client: "MlflowClient", one: "ModelVersion", record: history.Record, champions: set[str]
 ) -> Version:
-    """`champions`: the runs of the versions that some history names as champion."""
+    """`champions`: the runs of the versions that any history names as champion."""
     number, decision = str(one.version), one.tags.get("kshot.decision", "")
     once = {reign.version for reign in reigns(record.events)} | ({number} if one.run_id in champions else set())
     why = _why(number, decision, record.aliases, once)
@@ -140,16 +140,16 @@ def _locked(subject: Subject) -> frozenset[str]:
 
 
 def _used_by_git(root: Path) -> set[str]:
-    """What .dvc files and dvc.lock name, in the working tree and at the tip of every branch and tag."""
+    """The objects named in .dvc files and dvc.lock, in the working tree and at the tip of every branch and tag."""
     from dvc.exceptions import DvcException
     from dvc.repo import Repo
 
-    # It warns of each output that a branch's dvc.lock does not name; nothing is to be done about that.
+    # DVC warns about each output that a branch's dvc.lock does not name; nothing can be done about that.
     logging.getLogger("dvc").setLevel(logging.ERROR)
     try:
         with Repo(str(root)) as repo:
             git = not repo.config["core"].get("no_scm")
-            # Asked for branches, it leaves the working tree out where there is no commit yet.
+            # When asked for branches, DVC leaves out the working tree if there is no commit yet.
             asked = [repo.used_objs(), *([repo.used_objs(all_branches=True, all_tags=True)] if git else [])]
             return {obj.value for used in asked for objs in used.values() for obj in objs if obj.value}
     except DvcException as error:
@@ -159,6 +159,6 @@ def _used_by_git(root: Path) -> set[str]:
 
 
 def own_cache(root: Path) -> Path | None:
-    """The folder with the objects of DVC's cache; None where it lies outside the project and others may need it."""
+    """The object folder of DVC's cache; None if it is outside the project, where others may need it."""
     cache = cache_of(root).resolve()
     return cache if cache.is_relative_to(root.resolve()) else None

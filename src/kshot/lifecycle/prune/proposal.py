@@ -1,4 +1,4 @@
-"""`kshot prune`: what goes, listed file by file with its bytes, and then those files deleted and no others."""
+"""`kshot prune`: lists the files to delete with their sizes, and then deletes those files and no others."""
 
 import contextlib
 import time
@@ -14,15 +14,15 @@ from kshot.lifecycle.prune.kept import FOLDER, Version
 from kshot.lifecycle.prune.registered import Weights
 from kshot.lifecycle.tracking import store
 
-REST_S = 7 * 24 * 3600.0  # a checkpoint that is younger may still be gone on from
+REST_S = 7 * 24 * 3600.0  # a younger checkpoint may still be resumed
 CHECKPOINTS = layout.STATE / "checkpoints"
 
 
 @dataclass(frozen=True)
 class Item:
-    """One thing that goes: what it is and why; its files, relative to the project, and their bytes.
+    """One thing to delete: what it is and why; its files, relative to the project, and their total bytes.
 
-    `weights`: the files lie in MLflow's store instead, as those of that version.
+    `weights`: the files are in MLflow's store instead, as model files of that version.
     """
 
     what: str
@@ -34,7 +34,7 @@ class Item:
 
 @dataclass(frozen=True)
 class Proposal:
-    """What goes, and which versions stay and why. `note`: what was left alone, '' for nothing."""
+    """What to delete, and which versions are kept and why. `note`: what was not considered, '' for nothing."""
 
     items: tuple[Item, ...]
     kept: dict[str, str]
@@ -46,9 +46,9 @@ class Proposal:
 
 
 def propose(root: Path) -> Proposal:
-    """What no kept version needs. Changes nothing.
+    """Everything that no kept version needs. Changes nothing.
 
-    Raises RegistryError where it cannot be known what a champion, past or present, was trained on.
+    Raises RegistryError if the inputs of a champion, past or present, cannot be determined.
     """
     known = kept.versions(root)
     cache = kept.own_cache(root)
@@ -58,19 +58,19 @@ def propose(root: Path) -> Proposal:
 
 
 def delete(root: Path, proposal: Proposal) -> None:
-    """Delete what the proposal lists. What was killed half-way is gone on with by the next one."""
+    """Delete the files of the proposal. After a kill, the next proposal contains the rest."""
     for item in proposal.items:
         for name in item.files:
             if item.weights is None:
                 (root / name).unlink(missing_ok=True)
-                with contextlib.suppress(OSError):  # others may lie beside it
+                with contextlib.suppress(OSError):  # other files may be next to it
                     (root / name).parent.rmdir()
         if item.weights is not None:
             registered.delete(root, item.weights)
 
 
 def _objects(root: Path, cache: Path, known: tuple[Version, ...]) -> list[Item]:
-    """Objects of DVC's cache that nobody needs, each listed once: with its data version, its version, or by itself."""
+    """Unneeded objects of DVC's cache, each listed once: under its data version, its version, or separately."""
     stay = kept.needed(root, cache, known)
     left = {path.parent.name + path.name: path for path in below(cache) if len(path.parent.name) == 2}
     left = {oid: path for oid, path in left.items() if oid not in stay}
@@ -93,13 +93,13 @@ def _objects(root: Path, cache: Path, known: tuple[Version, ...]) -> list[Item]:
 
 
 def _taken(root: Path, what: str, why: str, oids: set[str], cache: Path, left: dict[str, Path]) -> Item:
-    """Take these objects, and what is in the folders among them, out of `left`."""
+    """Remove these objects, and the contents of the folders among them, from `left`, and return them as an item."""
     found = set()
     for oid in oids:
-        with contextlib.suppress(Broken, OSError):  # a folder whose listing is gone
+        with contextlib.suppress(Broken, OSError):  # a folder without a listing
             found |= kept.expanded(cache, oid)
     paths = [left.pop(oid) for oid in sorted(found & left.keys())]
-    # The listing of a folder goes last: as long as it is there, what is in the folder is known.
+    # A folder's listing is deleted last: as long as it exists, the folder's objects are known.
     return _item(root, what, why, sorted(paths, key=lambda path: (path.name.endswith(FOLDER), path)))
 
 

@@ -1,4 +1,4 @@
-"""The files of a registered model in MLflow's store: how many bytes they are, and deleting them. The version stays."""
+"""The files of a registered model in MLflow's store: their size and their deletion. The version itself is kept."""
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -14,7 +14,7 @@ LOGGED = "models:/"
 
 @dataclass(frozen=True)
 class Weights:
-    """A version's model files: where MLflow keeps them, their names and their bytes."""
+    """A version's model files: their location in MLflow, their names and their total bytes."""
 
     version: str
     location: str
@@ -23,13 +23,13 @@ class Weights:
 
 
 def sources(root: Path) -> dict[str, str]:
-    """Version to where its model comes from."""
+    """The source of each version's model."""
     found = store.client().search_model_versions(store.of_project(root))
     return {str(one.version): one.source or "" for one in found}
 
 
 def held(sources: dict[str, str], version: str) -> Weights | None:
-    """The files of a version; None where another version is the same model, or it was not kshot that registered it."""
+    """The files of a version; None if another version has the same model, or kshot did not register it."""
     source = sources[version]
     if not source.startswith(LOGGED) or list(sources.values()).count(source) > 1:
         return None
@@ -39,7 +39,7 @@ def held(sources: dict[str, str], version: str) -> Weights | None:
 
 
 def delete(root: Path, weights: Weights) -> None:
-    """Say on the version that its files went, then delete them: an audit must not take that for a loss."""
+    """Tag the version as pruned, then delete its files, so that an audit does not report them as lost."""
     with store.told(store.connect(root)):
         now = datetime.now(UTC).isoformat(timespec="seconds")
         store.client().set_model_version_tag(project_name.of(root), weights.version, model_versions.PRUNED, now)
@@ -55,7 +55,7 @@ def _repository(location: str) -> Any:
 
 
 def _files(repository: Any, folder: str | None) -> dict[str, int]:
-    """Name to bytes of every file below a folder of the store."""
+    """Name and bytes of every file below a folder of the store."""
     found: dict[str, int] = {}
     for one in repository.list_artifacts(folder):
         found |= _files(repository, one.path) if one.is_dir else {one.path: int(one.file_size or 0)}

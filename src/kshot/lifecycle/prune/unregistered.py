@@ -1,7 +1,7 @@
-"""Champions that a history names although no version is registered for them any more.
+"""Champions in a history whose versions are no longer registered.
 
-Their registered model was deleted on MLflow's page, or an older kshot began a second history. Their runs are still
-there, and say what they were made from.
+Either their registered model was deleted on MLflow's page, or an older kshot began a second history. Their runs still
+exist and name their inputs.
 """
 
 from pathlib import Path
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 def champions(client: "MlflowClient", root: Path) -> tuple[tuple[str, str], ...]:
     """The number and the run of every champion that any history names, once each.
 
-    Raises RegistryError for a champion of a deleted model without evidence: nobody can tell its run.
+    Raises RegistryError for a champion of a deleted model without evidence, because its run cannot be determined.
     """
     found: dict[tuple[str, str], None] = {}
     for run in history_run.every(client, root):
@@ -44,7 +44,7 @@ def champions(client: "MlflowClient", root: Path) -> tuple[tuple[str, str], ...]
 
 
 def locked(client: "MlflowClient", number: str, run_id: str, scratch: Path) -> tuple[str, frozenset[str]]:
-    """The data version and what the dvc.lock of a run names. Raises RegistryError where the run does not say it."""
+    """The data version and the md5s in the dvc.lock of a run. Raises RegistryError if the run does not have them."""
     import mlflow
     from mlflow.exceptions import MlflowException
 
@@ -64,7 +64,7 @@ def locked(client: "MlflowClient", number: str, run_id: str, scratch: Path) -> t
 
 
 def named_by(stages: dict[str, Any]) -> frozenset[str]:
-    """The md5 of all that the stages of a dvc.lock read and wrote, code left out."""
+    """The md5s of everything that the stages in a dvc.lock read and wrote, without code."""
     entries = (entry for stage in stages.values() for kind in ("deps", "outs") for entry in stage.get(kind, []))
     return frozenset(str(entry["md5"]) for entry in entries if entry.get("md5") and not entry["path"].endswith(".py"))
 

@@ -1,7 +1,8 @@
-"""A person's command notes what it is about to write, so that the same command after a kill finishes it and stops.
+"""Note of the decision that a command is about to write, so that repeating a killed command does not write it twice.
 
-The note lies in .kshot, bears the mark of the event that will be written, and goes when the person was told. A command
-that finds the note of a process that is gone, its event written, and asks for the same, has nothing left to do.
+The note is a file in .kshot. It contains the mark of the event that will be written and is deleted once the person has
+been told the outcome. A command finds the note of a dead process; if that process wrote its event and the request is
+the same, nothing is left to do.
 """
 
 import dataclasses
@@ -22,9 +23,15 @@ NOTE = layout.STATE / "act.json"
 
 @dataclasses.dataclass(frozen=True)
 class Act:
-    """What a person asks for: the event's action, the version as it was named, its number, why, and who.
+    """A person's request.
 
-    Name and number are '' where the version before is meant.
+    action   the event's action
+    name     the version as the person named it (a number or alias)
+    version  its number
+    why      the reason
+    who      the person
+
+    `name` and `version` are '' when the previous champion is meant.
     """
 
     action: str
@@ -34,13 +41,13 @@ class Act:
     who: Person
 
     def is_of(self, event: Event) -> bool:
-        """Whether `event` is what this act writes."""
+        """Whether `event` is the one that this act writes."""
         asked = (self.action, self.why, self.who) == (event.action, event.why, event.who)
         return asked and self.version in ("", event.version)
 
 
 def begin(root: Path, act: Act) -> str:
-    """Note that `act` is about to be written; the mark that its event must bear."""
+    """Note that `act` is about to be written. Returns the mark that its event must have."""
     mark = secrets.token_hex(8)
     note = {"act": dataclasses.asdict(act), "mark": mark, "process": os.getpid(), "began": _began(os.getpid())}
     write_text(root / NOTE, json.dumps(note) + "\n")
@@ -48,9 +55,9 @@ def begin(root: Path, act: Act) -> str:
 
 
 def repeated(root: Path, act: Act, events: Sequence[Event], finished: Event | None) -> Event | None:
-    """The event that a killed command wrote for this very `act`, None where none did.
+    """The event that a killed command wrote for this same `act`, or None.
 
-    `finished`: the event that was found unfinished and was finished just now.
+    `finished`: the event that was found unfinished and has just been finished.
     """
     if finished is not None and act.is_of(finished):
         return finished
@@ -61,7 +68,10 @@ def repeated(root: Path, act: Act, events: Sequence[Event], finished: Event | No
 
 
 def version_of(root: Path, action: str, name: str, why: str, who: Person) -> str:
-    """The version that a killed command of the same words meant by `name`, which may be an alias that it has moved."""
+    """The version that a killed command with the same arguments meant by `name`, which may be an alias it has moved.
+
+    '' if there is no such command.
+    """
     note = _read(root)
     if note is None or _is_alive(note["process"], note["began"]):
         return ""
@@ -71,7 +81,7 @@ def version_of(root: Path, action: str, name: str, why: str, who: Person) -> str
 
 
 def end(root: Path) -> None:
-    """Forget the act: the person was told."""
+    """Delete the note: the person has been told the outcome."""
     (root / NOTE).unlink(missing_ok=True)
 
 

@@ -1,9 +1,9 @@
-"""The history's anchor outside of MLflow's database: the hash of every event, in a git ref that only grows.
+"""Anchors the history outside MLflow's database: the hash of every event, in a git ref that only grows.
 
-Each decision adds a commit to `refs/kshot/history/STORE/RUN`: no branch, no file of the working tree and no index is
-touched. Who writes the whole history in the database anew, hash by hash, is found by the first event that differs.
-The ref is pushed where the repository has a remote that asks for no password: who can change the database and this
-machine's git cannot change what another machine keeps.
+Each decision adds a commit to `refs/kshot/history/STORE/RUN`. No branch, no file of the working tree and no index is
+touched. If somebody rewrites the whole history in the database, hash by hash, the first event that differs shows it.
+The ref is pushed if the repository has a remote that asks for no password: somebody who can change the database and
+this machine's git cannot change the copy on another machine.
 """
 
 import hashlib
@@ -23,10 +23,10 @@ from kshot.redaction import redacted
 
 LOG = logging.getLogger("kshot.anchor")
 REFS = "refs/kshot/history"
-FILE = "events"  # in the commit's tree: a line an event, its number and its hash
+FILE = "events"  # in the commit's tree: one line per event, with its number and its hash
 PUSH = "kshot.push"  # in git's configuration: `git config kshot.push false` keeps the anchor on this machine
 PUSH_S = 20.0
-TRIES = 5  # with others who anchor at the same time
+TRIES = 5  # when other processes anchor at the same time
 IDENTITY = {
     f"GIT_{who}_{what}": value
     for who in ("AUTHOR", "COMMITTER")
@@ -35,13 +35,18 @@ IDENTITY = {
 
 
 class Rewritten(KshotError):
-    """The history in the database is not the one that git anchors."""
+    """The history in the database differs from the one anchored in git."""
 
 
 @dataclass(frozen=True)
 class Anchor:
-    """What git says about a history: `hashes` of its first events, '' and () where it says nothing; `others` are refs
-    of other histories of this project and store."""
+    """A history as git has it.
+
+    ref     the git ref of the history
+    commit  the commit it points to, '' if there is none
+    hashes  hashes of the history's first events, () if git has none
+    others  refs of other histories of this project and store
+    """
 
     ref: str
     commit: str
@@ -50,9 +55,9 @@ class Anchor:
 
 
 def keep(root: Path, run_id: str, events: Sequence[Event]) -> None:
-    """Anchor the events of the history that run `run_id` holds. Never raises: the decision stands whatever git says.
+    """Anchor the events of the history in run `run_id`. Never raises: the decision stands even if git fails.
 
-    Trouble is one line in the log. Without git, or outside of a repository, nothing is anchored, and an audit says so.
+    A problem is logged in one line. Without git, or outside a repository, nothing is anchored, and an audit reports it.
     """
     try:
         ref = _ref(root, run_id)
@@ -65,9 +70,9 @@ def keep(root: Path, run_id: str, events: Sequence[Event]) -> None:
 
 
 def behind(root: Path, run_id: str, events: Sequence[Event]) -> int:
-    """How many of the last events git does not anchor, as after a kill between an event and its anchor.
+    """How many of the last events are not anchored in git, for example after a kill between an event and its anchor.
 
-    0 where git says another history, which an audit tells, or anchors nothing at all.
+    0 if git has a different history, which an audit reports, or no anchor at all.
     """
     try:
         found = read(root, run_id) if run_id else None
@@ -79,7 +84,7 @@ def behind(root: Path, run_id: str, events: Sequence[Event]) -> int:
 
 
 def catch_up(root: Path, run_id: str, events: Sequence[Event]) -> str:
-    """Anchor the last events where a kill came between; a sentence about it, '' where nothing was left."""
+    """Anchor the last events if a kill prevented it. Returns a sentence about it, '' if nothing was left to anchor."""
     left = behind(root, run_id, events)
     if not left:
         return ""
@@ -92,15 +97,15 @@ def catch_up(root: Path, run_id: str, events: Sequence[Event]) -> str:
 
 
 def read(root: Path, run_id: str, *, remote: bool = False) -> Anchor:
-    """What git anchors of the history that run `run_id` holds ('': none); with `remote`, as its remote has it.
+    """Read git's anchor of the history in run `run_id` ('': no history); with `remote`, the remote's copy of it.
 
-    Raises GitFailed without git, outside of a repository, and where the remote does not answer.
+    Raises GitFailed without git, outside a repository, and if the remote does not respond.
     """
     folder, ref = _folder(root), _ref(root, run_id) if run_id else ""
     if not run_id:
         commit = ""
     elif remote:
-        # Another clone of this project may have another name for the store, and the run is the same.
+        # Another clone of this project may have another name for the store, but the run is the same.
         found = [(len(_hashes(root, one)), one) for one in _fetch(root, f"{REFS}/*/{run_id}")]
         commit = max(found)[1] if found else ""
     else:
@@ -112,7 +117,7 @@ def read(root: Path, run_id: str, *, remote: bool = False) -> Anchor:
 
 
 def problems(root: Path, run_id: str, events: Sequence[Event]) -> list[str]:
-    """What of the history is not as git anchors it, a sentence each; none where git anchors nothing."""
+    """How the history differs from git's anchor, one sentence each; empty if git has no anchor."""
     try:
         found = read(root, run_id)
     except git.GitFailed:
@@ -122,7 +127,7 @@ def problems(root: Path, run_id: str, events: Sequence[Event]) -> list[str]:
 
 
 def another(found: Anchor) -> str:
-    """That git anchors a history which is not the one in the database, '' where it does not."""
+    """A sentence if git anchors a history other than the one in the database, else ''."""
     if not found.others:
         return ""
     return (
@@ -132,7 +137,7 @@ def another(found: Anchor) -> str:
 
 
 def remote_of(root: Path) -> str:
-    """The remote that anchors are pushed to: the branch's own, else origin, else the only one; '' for none."""
+    """The remote that anchors are pushed to: the branch's own, else origin, else the only one; '' if none."""
     if git.text(root, "config", "--type=bool", "--get", PUSH, fine=(0, 1)).strip() == "false":
         return ""
     names = git.text(root, "remote").split()
@@ -144,7 +149,7 @@ def remote_of(root: Path) -> str:
 
 
 def problem(events: Sequence[Event], anchored: Sequence[str]) -> str:
-    """How the events differ from what was anchored, '' where they do not."""
+    """How the events differ from the anchored hashes; '' if they agree."""
     for number, (event, recorded) in enumerate(zip(events, anchored, strict=False), 1):
         if event.hash != recorded:
             what = f"event {number} ({event.what})"
@@ -155,28 +160,28 @@ def problem(events: Sequence[Event], anchored: Sequence[str]) -> str:
 
 
 def _folder(root: Path) -> str:
-    """Where the anchors of this project in this store lie, by its place in the repository, its name and the store."""
+    """The ref folder of this project's anchors: a hash of its place in the repository, its name and the store."""
     place, name = git.text(root, "rev-parse", "--show-prefix").strip(), project_name.of(root)
-    of_name = "" if name == project_name.BEFORE else f" {name}"  # nothing stood there when every project was kshot
+    of_name = "" if name == project_name.BEFORE else f" {name}"  # the name was not part of it when it was always kshot
     return f"{REFS}/{hashlib.sha256(f'{place} {redacted(store.uri(root))}{of_name}'.encode()).hexdigest()[:12]}/"
 
 
 def _ref(root: Path, run_id: str) -> str:
-    """The ref of a history: the one that is there, also where the project was moved since; else a new one."""
+    """The ref of a history: an existing one, even if the project has moved since, else a new one."""
     ours = _folder(root) + run_id
     known = git.text(root, "for-each-ref", "--format=%(refname)", f"{REFS}/*/{run_id}").split()
     return ours if ours in known or not known else known[0]
 
 
 def _append(root: Path, ref: str, hashes: Sequence[str]) -> None:
-    """Let the ref say these hashes, after those that it says already. Raises Rewritten, GitFailed."""
+    """Append these hashes to those already in the ref. Raises Rewritten, GitFailed."""
     for left in reversed(range(TRIES)):
         before = _commit(root, ref)
         if not _is_news(hashes, _hashes(root, before) if before else [], ref):
             return
         commit = _write(root, hashes, before)
         try:
-            git.run(root, "update-ref", ref, commit, before)  # an empty `before`: it must not be there yet
+            git.run(root, "update-ref", ref, commit, before)  # an empty `before`: the ref must not exist yet
             return
         except git.GitFailed:
             if not left or _commit(root, ref) == before:
@@ -184,7 +189,7 @@ def _append(root: Path, ref: str, hashes: Sequence[str]) -> None:
 
 
 def _is_news(hashes: Sequence[str], known: Sequence[str], where: str) -> bool:
-    """Whether `hashes` go on from `known`. Raises Rewritten where they are another history."""
+    """Whether `hashes` continue `known`. Raises Rewritten if they are a different history."""
     for number, (ours, theirs) in enumerate(zip(hashes, known, strict=False), 1):
         if ours != theirs:
             raise Rewritten(f"event {number} is not the one that {where} anchors; `kshot audit` says more")
@@ -210,7 +215,7 @@ def _hashes(root: Path, commit: str) -> list[str]:
 
 
 def _push(root: Path, ref: str, hashes: Sequence[str]) -> None:
-    """Push the ref; where another machine's anchor is there, go on from it. Raises Rewritten, GitFailed."""
+    """Push the ref; if the remote has another machine's anchor, continue from that. Raises Rewritten, GitFailed."""
     remote = remote_of(root)
     if not remote or _is_working_clone(root, remote):
         return
@@ -218,7 +223,7 @@ def _push(root: Path, ref: str, hashes: Sequence[str]) -> None:
         _network(root, "push", "--quiet", "--no-verify", remote, f"{ref}:{ref}")
     except git.GitFailed as error:
         ours = _commit(root, ref)
-        theirs = _of_remote(root, ref) if error.code >= 0 else ""  # one that did not answer is not waited for again
+        theirs = _of_remote(root, ref) if error.code >= 0 else ""  # do not wait again for a remote that timed out
         if theirs in ("", ours):
             raise git.GitFailed("push", f"{error.reason} (remote {remote})", error.code) from error
         ahead = _is_news(hashes, _hashes(root, theirs), f"remote {remote}")
@@ -235,13 +240,13 @@ def _of_remote(root: Path, ref: str) -> str:
 
 
 def _is_working_clone(root: Path, remote: str) -> bool:
-    """Whether the remote is a folder of this machine that somebody works in: nothing is written into that one."""
+    """Whether the remote is a folder on this machine that somebody works in: kshot never pushes to such a folder."""
     address = git.text(root, "remote", "get-url", "--push", remote).strip().removeprefix("file://")
     return (root / address / ".git").exists()
 
 
 def _fetch(root: Path, pattern: str) -> list[str]:
-    """The commits that the remote has at the refs, their content brought here and no ref changed."""
+    """The commits that the remote has at the refs. Fetches their content and changes no ref."""
     remote = remote_of(root)
     lines = _network(root, "ls-remote", remote, pattern).splitlines() if remote else []
     refs = {name: commit for commit, _, name in (line.partition("\t") for line in lines)}
@@ -251,7 +256,7 @@ def _fetch(root: Path, pattern: str) -> list[str]:
 
 
 def _network(root: Path, *arguments: str) -> str:
-    """A git command that asks a remote, within PUSH_S and without a question to a person."""
+    """Run a git command that contacts a remote, within PUSH_S and without prompting a person."""
     own = {"GIT_ASKPASS": "true", "SSH_ASKPASS": "true", "GCM_INTERACTIVE": "never"}
     if "GIT_SSH_COMMAND" not in os.environ and "GIT_SSH" not in os.environ:
         command = git.text(root, "config", "--get", "core.sshCommand", fine=(0, 1)).strip() or "ssh"

@@ -1,4 +1,4 @@
-"""What follows from an event: aliases and tags. Doing it twice is doing it once, so that a crash is healed by it."""
+"""Applies an event to MLflow's aliases and tags. Idempotent, so it can be run again after a crash."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -25,7 +25,7 @@ from kshot.params import project_name
 if TYPE_CHECKING:
     from mlflow import MlflowClient
 
-# What stands in kshot.decision of the version after each event.
+# The value of the version's tag kshot.decision after each event.
 DECISIONS = {
     PROMOTED: "promoted",
     APPROVED: "promoted",
@@ -36,7 +36,7 @@ DECISIONS = {
     REJECTED: "rejected",
     EXPIRED: "expired",
 }
-# And in that of the champion that a person replaced: no later run of the gate may undo it by itself.
+# The same tag on the champion that a person replaced: no later run of the gate may undo that by itself.
 OF_THE_REPLACED = {PROMOTED_BY_HAND: "replaced", ROLLED_BACK: "rolled back"}
 
 
@@ -51,7 +51,7 @@ DECISION_TAGS = frozenset(
 
 
 def tags_after(events: Sequence[Event]) -> dict[str, dict[str, str]]:
-    """Version to the tags that it bears after these events, each carried out in its turn."""
+    """The tags of each version after these events, applied in order."""
     found: dict[str, dict[str, str]] = {}
     for event in events:
         if event.action == MOVED_OUTSIDE:
@@ -66,7 +66,7 @@ def tags_after(events: Sequence[Event]) -> dict[str, dict[str, str]]:
 def carry_out(client: "MlflowClient", root: Path, event: Event) -> None:
     """Move the aliases to where the event leaves them and write the tags of the versions that it concerns.
 
-    The alias champion moves in one write: at no time is there none.
+    The alias champion moves in one write, so there is always a champion.
     """
     if event.action == MOVED_OUTSIDE:
         return
@@ -94,7 +94,7 @@ def _tags(event: Event) -> dict[str, str]:
         "kshot.decided_by": str(event.who),
         "kshot.event": str(event.number),
     }
-    # An answer to what waits leaves the gate's reasons, the champion it is compared with and the rules as they are.
+    # A response to a waiting version does not change the gate's reasons, the champion compared with or the rules.
     answers = event.action in (APPROVED, REJECTED, EXPIRED)
     if not answers:
         tags |= {

@@ -1,4 +1,4 @@
-"""The history of promotions as values: every move of an alias is an event that names the one before it by its hash."""
+"""Events of the promotion history: every move of an alias is an event that names the previous one by its hash."""
 
 import dataclasses
 import getpass
@@ -14,7 +14,7 @@ from typing import Any
 
 CHAMPION, CHALLENGER = "champion", "challenger"
 
-# What can happen. The gate promotes and refuses; persons do the rest, but for the time that runs out.
+# Possible actions. The gate promotes, refuses or sets waiting; a person does the rest, except that waiting can expire.
 PROMOTED, REFUSED, WAITING = "promoted", "refused", "waiting"
 APPROVED, REJECTED, EXPIRED = "approved", "rejected", "expired"
 PROMOTED_BY_HAND, ROLLED_BACK, MOVED_OUTSIDE = "promoted by hand", "rolled back", "moved outside kshot"
@@ -22,7 +22,7 @@ PROMOTED_BY_HAND, ROLLED_BACK, MOVED_OUTSIDE = "promoted by hand", "rolled back"
 
 @dataclass(frozen=True)
 class Person:
-    """Who did it: the name given (or the user's), the operating system's user and the machine."""
+    """Who made the decision: the name given (default: the user's), the operating system's user and the machine."""
 
     name: str
     user: str
@@ -34,7 +34,7 @@ class Person:
 
 @dataclass(frozen=True)
 class Proof:
-    """The file with evidence, rules and decision, an artifact of the version's run, and its sha256."""
+    """The file with evidence, rules and decision (an artifact of the version's run) and its sha256."""
 
     run_id: str
     file: str
@@ -43,22 +43,22 @@ class Proof:
 
 @dataclass(frozen=True)
 class Event:
-    """One decision about `version`, and where the aliases stood before and after it.
+    """One decision about `version`, with the aliases before and after it.
 
     number         1 for the first
-    when           ISO 8601 in UTC, to the microsecond; later than that of the event before
+    when           ISO 8601 in UTC, to the microsecond; later than the previous event's
     before, after  alias to version
-    process        the number of the process that wrote it, on the machine of `who`
+    process        process id of the process that wrote it, on the machine of `who`
     compared_with  the champion that the evidence compares with, '' for none
-    rules          hash of the gate's rules, '' where no rules were asked
-    until          when a decision that waits expires, '' for others
-    mark           random, so that two events are never the same text
-    clock          what the machine's clock said where it was behind the event before, '' where it was not
-    previous       hash of the event before, '' for the first
-    manifest       sha256 of the manifest of the version's model, '' for one that has none; events of before manifests
-                   were known are written without it, and keep their hash
-    hash           sha256 of all of the above; `seal` sets it
-    done           whether aliases and tags were seen to follow; not part of the hash
+    rules          hash of the gate's rules, '' if no rules were applied
+    until          when a waiting decision expires, '' for others
+    mark           random, so that no two events have the same text
+    clock          the machine's clock if it was behind the previous event, else ''
+    previous       hash of the previous event, '' for the first
+    manifest       sha256 of the manifest of the version's model, '' for a model without one; events written before
+                   manifests existed are serialized without this field, so that their hash does not change
+    hash           sha256 of all of the above; set by `seal`
+    done           whether aliases and tags are known to have been updated; not part of the hash
     """
 
     number: int
@@ -86,7 +86,7 @@ class Event:
 
     @property
     def what(self) -> str:
-        """What happened, in words."""
+        """Describe what happened."""
         if self.action == MOVED_OUTSIDE:
             return "aliases moved outside kshot, found"
         if self.action == ROLLED_BACK:
@@ -96,7 +96,7 @@ class Event:
 
 @dataclass(frozen=True)
 class Reign:
-    """The time of one champion; `until` is None for the one that serves."""
+    """The period of one champion; `until` is None for the current one."""
 
     version: str
     since: datetime
@@ -104,11 +104,11 @@ class Reign:
 
 
 def person(name: str = "") -> Person:
-    """The person at this machine, who may give another name than the user's."""
+    """The person at this machine; `name` overrides the user's name."""
     try:
         user = getpass.getuser()
     except (KeyError, OSError):
-        user = str(os.getuid())  # a container's user that has no entry
+        user = str(os.getuid())  # a container's user without a passwd entry
     return Person(name.strip() or user, user, socket.gethostname())
 
 
@@ -118,12 +118,12 @@ def seal(event: Event) -> Event:
 
 
 def to_text(event: Event) -> str:
-    """The event as the JSON that is kept."""
+    """Serialize the event to the JSON that is stored."""
     return json.dumps({**_content(event), "hash": event.hash}, ensure_ascii=False)
 
 
 def from_text(text: str, done: bool = True) -> Event:
-    """What `to_text` was given. Raises ValueError for what is no event."""
+    """Parse the output of `to_text`. Raises ValueError for text that is not an event."""
     try:
         content: dict[str, Any] = json.loads(text)
         proof = content.pop("proof")
@@ -134,7 +134,7 @@ def from_text(text: str, done: bool = True) -> Event:
 
 
 def later_than(last: Event | None, now: datetime) -> tuple[str, str]:
-    """The time of the event after `last`, and what the clock says where it is behind `last`, else ''."""
+    """The time of the event after `last`, and the clock's time if it is behind `last`, else ''."""
     before = datetime.fromisoformat(last.when) if last else None
     if before is None or now > before:
         return now.isoformat(timespec="microseconds"), ""
@@ -143,13 +143,13 @@ def later_than(last: Event | None, now: datetime) -> tuple[str, str]:
 
 
 def moments(events: Sequence[Event]) -> list[datetime]:
-    """When each event took hold: no earlier than the one before, also where an older kshot wrote what a clock said
-    that had been set back."""
+    """When each event took effect: never earlier than the previous event, even if an older kshot wrote the time of a
+    clock that had been set back."""
     return list(accumulate((datetime.fromisoformat(event.when) for event in events), max))
 
 
 def backwards(events: Sequence[Event]) -> list[str]:
-    """Where the times of the events run backwards, a sentence each."""
+    """Where the times of the events run backwards, one sentence each."""
     return [
         f"event {event.number} ({event.when}) is dated before event {last.number} ({last.when}): the clock had been "
         f"set back; who was champion is told by the order of the events"
@@ -159,13 +159,13 @@ def backwards(events: Sequence[Event]) -> list[str]:
 
 
 def champion_at(events: Sequence[Event], when: datetime) -> str | None:
-    """The version that was champion at `when` (with a time zone), None where there was none."""
+    """The version that was champion at `when` (with a time zone), None if there was none."""
     past = [event for event, moment in zip(events, moments(events), strict=True) if moment <= when]
     return past[-1].after.get(CHAMPION) if past else None
 
 
 def reigns(events: Sequence[Event]) -> list[Reign]:
-    """The times of every champion, the first one first; a version that came back has several."""
+    """The periods of all champions, oldest first; a version that came back has several."""
     found: list[Reign] = []
     for event, moment in zip(events, moments(events), strict=True):
         now = event.after.get(CHAMPION)
@@ -179,9 +179,9 @@ def reigns(events: Sequence[Event]) -> list[Reign]:
 
 
 def earlier_champions(events: Sequence[Event]) -> list[str]:
-    """The versions that a rollback may go back to, the nearest first.
+    """The versions that a rollback may go back to, most recent first.
 
-    A version that was itself rolled back from is none of them: rolling back twice goes two champions back.
+    A version that was itself rolled back is excluded: rolling back twice goes two champions back.
     """
     line: list[str] = []
     for event in events:
@@ -196,16 +196,16 @@ def earlier_champions(events: Sequence[Event]) -> list[str]:
 
 
 def verify(events: Sequence[Event], aliases: Mapping[str, str]) -> list[str]:
-    """What does not fit, a sentence each: `broken`, and where the times of an older kshot's events run backwards.
+    """Problems of the history, one sentence each: those of `broken`, and times of older events that run backwards.
 
-    An empty list says that every event is as it was written and that kshot moved the aliases to where they stand.
+    An empty list means that every event is as it was written and that kshot moved the aliases to where they are.
     """
     sound, _ = _sound(events)
     return [*broken(events, aliases), *backwards(sound)]
 
 
 def broken(events: Sequence[Event], aliases: Mapping[str, str]) -> list[str]:
-    """The first event that was changed, and aliases that do not follow from the last, a sentence each."""
+    """The first event that was changed, and aliases that do not follow from the last event, one sentence each."""
     _, trouble = _sound(events)
     problems = [trouble] if trouble else []
     left = events[-1].after if events else {}
@@ -215,7 +215,7 @@ def broken(events: Sequence[Event], aliases: Mapping[str, str]) -> list[str]:
 
 
 def moves(before: Mapping[str, str], after: Mapping[str, str]) -> list[str]:
-    """In words, how the aliases moved."""
+    """Describe how the aliases moved."""
     words = []
     for alias in (CHAMPION, CHALLENGER):
         old, new = before.get(alias), after.get(alias)
@@ -228,7 +228,7 @@ def moves(before: Mapping[str, str], after: Mapping[str, str]) -> list[str]:
 
 
 def told(event: Event) -> str:
-    """What came of a decision, for the one who took it."""
+    """Describe a decision's outcome to the person who made it."""
     champion, before = event.after.get(CHAMPION), event.before.get(CHAMPION)
     if champion != before:
         instead = f" instead of version {before}" if before else ""
@@ -238,22 +238,22 @@ def told(event: Event) -> str:
 
 
 def with_champion(aliases: Mapping[str, str], version: str) -> dict[str, str]:
-    """The aliases after `version` becomes champion; it is challenger no longer."""
+    """The aliases after `version` becomes champion; it stops being challenger."""
     return {**without(aliases, version), CHAMPION: version}
 
 
 def without(aliases: Mapping[str, str], version: str) -> dict[str, str]:
-    """The aliases without those of `version`."""
+    """The aliases that do not point to `version`."""
     return {alias: held for alias, held in aliases.items() if held != version}
 
 
 def minute(moment: str) -> str:
-    """A time as people read it, 2026-01-31 17:05 UTC."""
+    """A time in readable form, 2026-01-31 17:05 UTC."""
     return f"{datetime.fromisoformat(moment).astimezone(UTC):%Y-%m-%d %H:%M} UTC"
 
 
 def _sound(events: Sequence[Event]) -> tuple[Sequence[Event], str | None]:
-    """The events up to the first that was changed, and what is wrong with that one."""
+    """The events before the first that was changed, and what is wrong with that one."""
     last: Event | None = None
     for place, event in enumerate(events, 1):
         if trouble := _trouble(event, place, last):
@@ -279,7 +279,7 @@ def _content(event: Event) -> dict[str, Any]:
     del content["hash"], content["done"]
     if not event.manifest:
         del content["manifest"]
-    if not content["clock"]:  # events of before this field have hashes without it
+    if not content["clock"]:  # events written before this field existed have hashes without it
         del content["clock"]
     return content
 

@@ -1,7 +1,8 @@
-"""Where the history of promotions is kept: params of one MLflow run, because MLflow never changes a param.
+"""Stores the promotion history as params of one MLflow run, because MLflow never changes a param.
 
-A param is written once: a second writer of the same number with another text is refused by the database itself. So the
-number of an event is a claim that one of two machines gets, and no page and no call of MLflow's edits an event.
+A param is written once: the database itself refuses a second writer of the same number with another text. So the
+number of an event is a claim that only one of two machines can get, and neither MLflow's pages nor its API can edit an
+event.
 """
 
 import dataclasses
@@ -41,22 +42,22 @@ if TYPE_CHECKING:
     from mlflow.entities.model_registry import RegisteredModel
 
 EVENT, DONE = "event.{:06d}", "event.{:06d}.done"
-LONGEST = 5000  # characters of an event; a param takes 6,000
+LONGEST = 5000  # characters of an event; a param can hold 6,000
 LONGEST_WHY = 2500
-PATIENCE_S = 120.0  # an event of another machine that is older and not done was left by a crash
+PATIENCE_S = 120.0  # an older unfinished event of another machine was left by a crash
 
 
 class Overtaken(RegistryError):
-    """Somebody else's decision was recorded first; nothing was changed."""
+    """Another decision was recorded first; nothing was changed."""
 
 
 @dataclass(frozen=True)
 class Record:
-    """What the registry holds: the run of the history, its events, and where the aliases stand.
+    """The registry's state: the run of the history, its events, and the versions that the aliases point to.
 
-    name    the project's, which the registered model bears where all is in order
-    model   the name that the registered model bears: another where it was renamed, '' where it is gone
-    made    when the registered model was made
+    name    the project's name, which is normally the registered model's too
+    model   the registered model's actual name: different if it was renamed, '' if it is gone
+    made    when the registered model was created
     """
 
     run_id: str
@@ -72,25 +73,25 @@ class Record:
 
     @property
     def stands(self) -> bool:
-        """Whether nothing was left unfinished and nobody moved an alias outside kshot."""
+        """Whether nothing is unfinished and nobody moved an alias outside kshot."""
         done = self.last is None or self.last.done
         return done and self.model in ("", self.name) and self.aliases == (self.last.after if self.last else {})
 
     @property
     def was_deleted(self) -> bool:
-        """Whether the registered model was deleted after the last event; it may have been made again."""
+        """Whether the registered model was deleted after the last event; it may have been created again since."""
         if self.last is None or self.model not in ("", self.name):
             return False
         return self.made is None or self.made > datetime.fromisoformat(self.last.when)
 
     @property
     def trouble(self) -> str:
-        """What became of the registered model, '' where it is in order."""
+        """What happened to the registered model; '' if it is in order."""
         return history_run.trouble(self.name, self.model, self.events)
 
 
 class Settled(NamedTuple):
-    """The record in order, what was put in order for it in words, and the event that was found unfinished."""
+    """The record in order, sentences about the repairs made, and the event that was found unfinished."""
 
     record: Record
     said: tuple[str, ...]
@@ -98,27 +99,27 @@ class Settled(NamedTuple):
 
 
 def history(root: Path) -> list[Event]:
-    """Every event of the registry, the oldest first. Raises RegistryError for a history that cannot be read."""
+    """Every event of the registry, oldest first. Raises RegistryError for a history that cannot be read."""
     with store.told(store.connect(root)):
         return list(read(store.client(), root).events)
 
 
 def record(root: Path) -> Record:
-    """Events and aliases of the registry as they are now. Raises RegistryError for a history that cannot be read."""
+    """The registry's current events and aliases. Raises RegistryError for a history that cannot be read."""
     with store.told(store.connect(root)):
         return read(store.client(), root)
 
 
 def aliases(root: Path) -> dict[str, str]:
-    """Where champion and challenger stand."""
+    """The versions that the aliases champion and challenger point to."""
     with store.told(store.connect(root)):
         return read(store.client(), root).aliases
 
 
 def read(client: "MlflowClient", root: Path) -> Record:
-    """The record as it is now; empty where no model was ever registered.
+    """The current record; empty if no model was ever registered.
 
-    A history whose registered model was deleted or renamed is found all the same.
+    A history is found even if its registered model was deleted or renamed.
     """
     name, model = project_name.of(root), history_run.registered(client, root)
     run_id = (model.tags.get(RUN, "") if model else "") or history_run.kept(client, root)
@@ -131,7 +132,7 @@ def read(client: "MlflowClient", root: Path) -> Record:
 
 
 def standing(client: "MlflowClient", root: Path) -> dict[str, str]:
-    """Where champion and challenger stand, whether the history can be read or not. Raises MlflowException."""
+    """The versions of champion and challenger, even if the history cannot be read. Raises MlflowException."""
     found = client.search_registered_models(store.of_project(root))
     return _standing(found[0]) if found else {}
 
@@ -141,10 +142,10 @@ def _standing(model: "RegisteredModel") -> dict[str, str]:
 
 
 def settled(client: "MlflowClient", root: Path, where: str) -> Settled:
-    """The record with everything in order, and what had to be put in order for it.
+    """Put the record in order and return it with the repairs made.
 
-    What a crash left unfinished is finished, a renamed model gets its name back, and aliases that were moved outside
-    kshot, with a deleted model as well, become an event of their own.
+    An event that a crash left unfinished is finished, and a renamed model gets its name back. Aliases that were moved
+    outside kshot, or disappeared with a deleted model, are recorded as an event of their own.
     """
     said = list(history_run.regain(client, root, where))
     record, finished = read(client, root), None
@@ -194,9 +195,9 @@ def append(
     proof: Proof | None = None,
     mark: str = "",
 ) -> Event:
-    """Write the event after the last of `record`, let aliases and tags follow, and anchor it in git where there is one.
+    """Write an event after the last one of `record`, update aliases and tags, and anchor the event in git if possible.
 
-    `mark`: of an act that was noted before (`acts`); '' takes a new one. Raises Overtaken.
+    `mark`: mark of an act that was noted before (`acts`); '' makes a new one. Raises Overtaken.
     """
     last = record.last
     when, clock = later_than(last, datetime.now(UTC))
@@ -229,7 +230,7 @@ def append(
 
 
 def _manifest(client: "MlflowClient", root: Path, version: str) -> str:
-    """The manifest that the version bears, which the event seals."""
+    """The manifest recorded on the version, which the event seals."""
     return str(client.get_model_version(project_name.of(root), version).tags.get(model_manifest.TAG, ""))
 
 
@@ -251,12 +252,12 @@ def _claim(client: "MlflowClient", run_id: str, event: Event) -> None:
 
 
 def _mark_done(client: "MlflowClient", run_id: str, event: Event) -> None:
-    # The hash, and not a time: two that finish the same event write the same.
+    # The hash rather than a time: two processes that finish the same event write the same value.
     client.log_param(run_id, DONE.format(event.number), event.hash)
 
 
 def _waited_for(client: "MlflowClient", root: Path, record: Record) -> Record:
-    """Let whoever writes the last event finish it, unless it is plain that nobody does."""
+    """Wait for the process that writes the last event to finish it, unless no process can be writing it."""
     while record.last is not None and not record.last.done and _may_go_on(record.last):
         time.sleep(0.5)
         record = read(client, root)
@@ -264,7 +265,7 @@ def _waited_for(client: "MlflowClient", root: Path, record: Record) -> Record:
 
 
 def _may_go_on(event: Event) -> bool:
-    """Whether the process that wrote the event may still be at it: one of this machine that lives, or another's."""
+    """Whether the process that wrote the event may still be running: alive on this machine, or recent on another."""
     import psutil
 
     if event.who.host == person().host and (event.process == os.getpid() or not psutil.pid_exists(event.process)):
@@ -279,7 +280,7 @@ def _fitting(why: str) -> str:
 
 
 def events_of(client: "MlflowClient", run_id: str) -> tuple[Event, ...]:
-    """The events that a run holds. Raises RegistryError for a run that is gone or deleted, and for a changed event."""
+    """The events in a run. Raises RegistryError for a run that is gone or deleted, and for a changed event."""
     from mlflow.exceptions import MlflowException
 
     try:

@@ -1,7 +1,7 @@
-"""Which MLflow run holds the history of promotions.
+"""Finds the MLflow run that stores the promotion history.
 
-The registered model names it in a tag. Where the model was deleted or renamed on MLflow's page, the run is still there:
-it is found among the runs of its experiment, and the history goes on in it. No second one is begun.
+The registered model names the run in a tag. If the model was deleted or renamed on MLflow's page, the run still exists:
+it is found among the runs of its experiment, and the history continues in it. No second history is begun.
 """
 
 from collections.abc import Iterable
@@ -19,29 +19,29 @@ if TYPE_CHECKING:
 
     from kshot.lifecycle.registry.events import Event
 
-RUN = "kshot.history"  # on the registered model: the run that holds its events
-PREFIX = "event."  # of the params that hold events
+RUN = "kshot.history"  # tag on the registered model: the run that stores its events
+PREFIX = "event."  # of the params that store events
 
 
 def experiment(root: Path) -> str:
-    """The experiment of the runs that hold histories of the project at `root`."""
+    """The experiment of the runs that store histories of the project at `root`."""
     return f"{project_name.of(root)} promotions"
 
 
 def registered(client: "MlflowClient", root: Path) -> "RegisteredModel | None":
-    """The registered model under the project's name, None where there is none."""
+    """The registered model with the project's name, None if there is none."""
     found = client.search_registered_models(store.of_project(root))
     return found[0] if found else None
 
 
 def renamed(client: "MlflowClient", root: Path, run_id: str) -> "RegisteredModel | None":
-    """The registered model that names this history but bears another name."""
+    """The registered model whose tag names this history but which has another name."""
     found = client.search_registered_models()
     return next((one for one in found if one.tags.get(RUN) == run_id and one.name != project_name.of(root)), None)
 
 
 def every(client: "MlflowClient", root: Path) -> "list[Run]":
-    """Each run that holds a history, deleted ones too, the longest first; one for every project, as a rule."""
+    """Every run that stores a history, deleted ones included, longest first; normally one per project."""
     from mlflow.entities import ViewType
 
     found = client.get_experiment_by_name(experiment(root))
@@ -52,14 +52,14 @@ def every(client: "MlflowClient", root: Path) -> "list[Run]":
 
 
 def kept(client: "MlflowClient", root: Path) -> str:
-    """The run of a history that no registered model names any more, '' for none."""
+    """The run of a history that no registered model names any more, '' if none."""
     return next((str(run.info.run_id) for run in every(client, root)), "")
 
 
 def begin(client: "MlflowClient", root: Path, where: str) -> None:
-    """Make the registered model with its history in one write, unless another machine just did.
+    """Create the registered model with its history in one write, unless another machine just did.
 
-    A history that is there already is gone on with.
+    An existing history is continued.
     """
     from mlflow.exceptions import MlflowException
 
@@ -77,14 +77,14 @@ def begin(client: "MlflowClient", root: Path, where: str) -> None:
 
 
 def new(client: "MlflowClient", root: Path, where: str) -> str:
-    """A run for a history that begins."""
+    """Create a run for a new history and return its id."""
     run = client.create_run(store.experiment(client, root, where, experiment(root)), run_name="history of promotions")
     client.set_terminated(run.info.run_id)
     return str(run.info.run_id)
 
 
 def regain(client: "MlflowClient", root: Path, where: str) -> tuple[str, ...]:
-    """Give a renamed model its name back, and the model its history where the tag was removed; a sentence for each."""
+    """Restore a renamed model's name, or a removed history tag. Returns a sentence if a name was restored."""
     name, model = project_name.of(root), registered(client, root)
     if model is not None:
         if RUN not in model.tags:
@@ -98,7 +98,7 @@ def regain(client: "MlflowClient", root: Path, where: str) -> tuple[str, ...]:
 
 
 def trouble(name: str, model: str, events: "Iterable[Event]") -> str:
-    """What became of the registered model `name`, '' where it is there or never was. `model`: the name it bears."""
+    """What happened to the registered model `name`; '' if it exists or never did. `model`: its actual name."""
     if model == name or not list(events):
         return ""
     if model:
@@ -112,8 +112,8 @@ def trouble(name: str, model: str, events: "Iterable[Event]") -> str:
 def require_new_numbers(client: "MlflowClient", root: Path, events: "Iterable[Event]") -> None:
     """Use up every version number that the history names, so that no number ever means two models.
 
-    A registered model that was deleted and made again counts from 1. What is made here is deleted at once: MLflow gives
-    no number twice.
+    A registered model that was deleted and created again counts from 1. The versions created here are deleted at once:
+    MLflow never reuses a number.
     """
     named = {int(number) for event in events for number in (event.version, *event.after.values()) if number.isdecimal()}
     there = {int(one.version) for one in client.search_model_versions(store.of_project(root))}
@@ -125,7 +125,7 @@ def require_new_numbers(client: "MlflowClient", root: Path, events: "Iterable[Ev
 
 
 def require_active(run: "Run") -> None:
-    """Raise RegistryError for a history whose run, or its experiment, was deleted on MLflow's page."""
+    """Raise RegistryError for a history whose run or experiment was deleted on MLflow's page."""
     if run.info.lifecycle_stage != "active":
         what, restore = store.deleted(run)
         raise RegistryError(

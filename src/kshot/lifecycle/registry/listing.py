@@ -1,4 +1,4 @@
-"""The registered versions, each in one row: aliases, data, accuracies, decision, age. A few requests, however many."""
+"""Lists the registered versions, one row each: aliases, data, accuracies, decision, age. Makes only a few requests."""
 
 import json
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ from kshot.lifecycle.tracking import store
 
 @dataclass(frozen=True)
 class Model:
-    """One version. `accuracy`: protocol to mean, low and high in [0, 1]; `decision` in words."""
+    """One version. `accuracy`: protocol to mean, low and high in [0, 1]; `decision`: text for a person."""
 
     version: str
     aliases: tuple[str, ...]
@@ -25,14 +25,14 @@ class Model:
 
 @dataclass(frozen=True)
 class Listing:
-    """Every version, the newest last, and what does not fit in their history (`events.verify`)."""
+    """Every version, newest last, and the problems of their history (`events.verify`)."""
 
     models: tuple[Model, ...]
     problems: tuple[str, ...]
 
 
 def listing(root: Path) -> Listing:
-    """Read the registry; empty where nothing was registered. Raises RegistryError."""
+    """Read the registry; empty if nothing was registered. Raises RegistryError."""
     with store.told(store.connect(root)):
         client = store.client()
         record = history.read(client, root)
@@ -60,7 +60,7 @@ def listing(root: Path) -> Listing:
 
 
 def decision(tags: dict[str, str], version: str, champion: str) -> str:
-    """What was decided about a version with these tags, and by whom, while `champion` serves."""
+    """What was decided about a version with these tags, and by whom, given the current `champion`."""
     word = tags.get("kshot.decision", "")
     by = tags.get("kshot.decided_by", "").partition(" (")[0]
     if word == "waiting":
@@ -80,7 +80,7 @@ def decision(tags: dict[str, str], version: str, champion: str) -> str:
 
 
 def age(since: datetime, now: datetime) -> str:
-    """How long ago, in the largest unit that fits: 12 min, 5 h, 3 d."""
+    """The time since `since` in the largest unit that fits: 12 min, 5 h, 3 d."""
     minutes = int((now - since).total_seconds() // 60)
     if minutes < 60:
         return f"{max(minutes, 0)} min"

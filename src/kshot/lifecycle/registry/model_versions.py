@@ -1,4 +1,4 @@
-"""The registry: one version a result, aliases that say which one serves, and the decision kept with each."""
+"""The registry: one version per result, aliases for champion and challenger, and each version's decision."""
 
 import difflib
 import hashlib
@@ -34,18 +34,18 @@ if TYPE_CHECKING:
     from mlflow import MlflowClient
     from mlflow.entities.model_registry import ModelVersion
 
-GATE = "gate"  # who decides where no person does
-RULES = "kshot.rules_hash"  # on a version: the rules that it was judged by
-PRUNED = "kshot.pruned"  # on a version whose model files `kshot prune` deleted: when
-# What a decision says of the version that it is about: an event names the decision's file by its sha256, so that tags
-# and dvc.lock of a run cannot be written anew together either.
+GATE = "gate"  # who decides when no person does
+RULES = "kshot.rules_hash"  # on a version: hash of the rules that it was judged by
+PRUNED = "kshot.pruned"  # on a version whose model files `kshot prune` deleted: the time of the deletion
+# Tags that a decision's file repeats about its version: the event names that file by its sha256, so that a run's tags
+# and dvc.lock cannot be rewritten together either.
 ABOUT = ("lineage", "data_version", "dvc_lock_hash", "episodes_hash")
-ACCURACY = "kshot.accuracy"  # on a version: protocol to mean, low and high, so that a list asks for no runs
+ACCURACY = "kshot.accuracy"  # on a version: protocol to mean, low and high, so that a list needs no run
 
 
 @dataclass(frozen=True)
 class Registered:
-    """One version of the model; `is_new` where this call made it."""
+    """One version of the model; `is_new` if this call registered it."""
 
     version: str
     run_id: str
@@ -54,7 +54,7 @@ class Registered:
 
 
 def find_registered(root: Path, lineage: Lineage) -> Registered | None:
-    """The version that already holds the results of `lineage`, None without one, or where its files were pruned."""
+    """The version that already holds the results of `lineage`; None if there is none or its files were pruned."""
     with store.told(store.connect(root)):
         found = store.client().search_model_versions(
             f"{store.of_project(root)} and tag.`kshot.lineage`='{lineage.key}'"
@@ -64,7 +64,7 @@ def find_registered(root: Path, lineage: Lineage) -> Registered | None:
 
 
 def register(root: Path, run_id: str, lineage: Lineage) -> Registered:
-    """Register the model of the run, once for each lineage however often and by however many it is asked."""
+    """Register the model of the run, once per lineage, no matter how often or by how many processes it is called."""
     where = store.connect(root)
     with store.told(where), exclusive(root, "registry"):
         history_run.regain(store.client(), root, where)
@@ -79,7 +79,7 @@ def register(root: Path, run_id: str, lineage: Lineage) -> Registered:
         if not client.search_registered_models(store.of_project(root)):
             history_run.begin(client, root, where)
         history_run.require_new_numbers(client, root, history.read(client, root).events)
-        # The tags are written together with the version: one without its lineage would never be found again.
+        # The tags are written together with the version: a version without its lineage would never be found again.
         model_id = address.removeprefix("models:/") if address.startswith("models:/m-") else None
         tags[model_manifest.TAG] = sealed
         version = client.create_model_version(project_name.of(root), address, run_id, tags=tags, model_id=model_id)
@@ -87,13 +87,13 @@ def register(root: Path, run_id: str, lineage: Lineage) -> Registered:
 
 
 def champion(root: Path) -> Registered | None:
-    """The version that serves, None where none was ever promoted."""
+    """The current champion, None if no version was ever promoted."""
     with store.told(store.connect(root)):
         return _by_alias(root, CHAMPION)
 
 
 def find(root: Path, name: str) -> Registered:
-    """The version of that number or alias. Raises RegistryError with the nearest that there are."""
+    """The version with that number or alias. Raises RegistryError that names the closest existing ones."""
     with store.told(store.connect(root)):
         client = store.client()
         aliases = history.standing(client, root)
@@ -115,7 +115,7 @@ def versions(root: Path) -> dict[str, Registered]:
 
 
 def require_any(client: "MlflowClient", root: Path) -> None:
-    """Raise RegistryError where no model is registered, and say so where one was and is gone."""
+    """Raise RegistryError if no model is registered; its message says so if one was and is gone."""
     if history_run.registered(client, root) is None:
         gone = history.read(client, root).trouble
         raise RegistryError(gone or "no model is registered yet; `kshot retrain` makes and registers one")
@@ -128,19 +128,19 @@ def waiting(client: "MlflowClient", root: Path) -> list[Registered]:
 
 
 def named(champion: str) -> str:
-    """A champion in words; '' is none."""
+    """Text for a champion; '' is none."""
     return f"champion {champion}" if champion else "no champion"
 
 
 def settle(
     root: Path, version: str, record: dict[str, Any], rules_hash: str, until: datetime | None = None
 ) -> tuple[Event, tuple[str, ...]]:
-    """Record the gate's decision (`decision_record.to_json`) as an event, and let the aliases follow.
+    """Record the gate's decision (`decision_record.to_json`) as an event and update the aliases.
 
-    A promotion waits for a person where `until` says till when. Returns the event, and in words what had to be put in
-    order before. The event is written first and at once: a crash after it is healed by whoever comes next.
-    The champion that is refused under new rules stays champion: only a better model takes its place.
-    Raises RegistryError where another version became champion since the evidence was gathered, and Overtaken.
+    With `until`, a promotion waits for a person until that time. Returns the event and sentences about the repairs
+    made first. The event is written before anything else: the next command finishes it if this one crashes.
+    A champion that new rules refuse stays champion until a better model replaces it.
+    Raises RegistryError if another version became champion since the evidence was gathered, and Overtaken.
     """
     promote = bool(record["decision"]["promote"])
     where = store.connect(root)
@@ -178,7 +178,7 @@ def settle(
 
 
 def _keep(client: "MlflowClient", run_id: str, record: dict[str, Any]) -> Proof:
-    """Keep the record with the run: the newest as decision.json, and each for good under the name of its content."""
+    """Store the record in the run: the newest as decision.json, and each permanently under the hash of its content."""
     text = json.dumps(record, indent=2, sort_keys=True)
     digest = hashlib.sha256(text.encode()).hexdigest()
     file = f"decisions/{digest[:16]}.json"
@@ -188,11 +188,11 @@ def _keep(client: "MlflowClient", run_id: str, record: dict[str, Any]) -> Proof:
 
 
 def is_settled(found: Registered, now: Registered | None, rules_hash: str, manual: bool = False) -> bool:
-    """Whether `found` bears a decision that stands, with `now` as champion and these rules.
+    """Whether the decision on `found` still stands, with `now` as champion and these rules.
 
-    The gate's decision stands beside the same champion under the same rules, and waits as long as approval is `manual`.
-    A version that the gate replaced is judged again against the one that replaced it. A person's word stands until a
-    person takes it back: a model that was rejected or rolled back from does not return by itself.
+    The gate's decision stands for the same champion and the same rules; waiting stands while approval is `manual`.
+    A version that the gate replaced is judged again against its successor. A person's decision stands until a person
+    takes it back: a model that was rejected or rolled back does not return by itself.
     """
     decision, champion = found.tags.get("kshot.decision"), now.version if now else ""
     if decision == "promoted":
@@ -207,16 +207,16 @@ def is_settled(found: Registered, now: Registered | None, rules_hash: str, manua
 
 
 def decision_of(found: Registered) -> tuple[str, tuple[str, ...]]:
-    """The word of the version's decision, '' for none, and the reasons kept with it."""
+    """The decision recorded on the version, '' for none, and its reasons."""
     reasons = found.tags.get("kshot.reasons", "")
     return found.tags.get("kshot.decision", ""), tuple(reasons.split(" | ")) if reasons else ()
 
 
 def model_files(root: Path, version: str, folder: Path) -> Path:
-    """Bring the embedding of a version below `folder`; where it then lies.
+    """Download a version's model below `folder` and return the path of its embedding.
 
-    Every file of the model is checked first against the manifest that the version was registered with. Raises
-    RegistryError where the model is gone, and Altered where it is not as it was registered.
+    Every file of the model is first checked against the manifest that the version was registered with. Raises
+    RegistryError if the model is gone, and Altered if it is not as it was registered.
     """
     place = fetched(root, version, folder)
     where = store.connect(root)
@@ -229,7 +229,7 @@ def model_files(root: Path, version: str, folder: Path) -> Path:
 
 
 def fetched(root: Path, version: str, folder: Path) -> Path:
-    """Bring the whole model of a version below `folder`, to be looked at: nothing is checked. Raises RegistryError."""
+    """Download the whole model of a version below `folder` for inspection, unchecked. Raises RegistryError."""
     import mlflow
     from mlflow.exceptions import MlflowException
 
@@ -243,18 +243,18 @@ def fetched(root: Path, version: str, folder: Path) -> Path:
     except (OSError, MlflowException) as error:
         raise RegistryError(gone) from error
     if not (place / "artifacts" / layout.EMBEDDING).is_dir():
-        raise RegistryError(gone)  # MLflow downloads a folder that is not there as an empty one
+        raise RegistryError(gone)  # MLflow downloads a missing folder as an empty one
     return place
 
 
 def require_whole(root: Path, version: str) -> None:
-    """Raise RegistryError where the model of a version is gone or not as it was registered; no torch is imported."""
+    """Raise RegistryError if a version's model is gone or not as it was registered; does not import torch."""
     with tempfile.TemporaryDirectory() as scratch:
         model_files(root, version, Path(scratch))
 
 
 def require_recorded(version: Registered) -> None:
-    """Raise RegistryError for a version without a commit, unless a person allowed that when it was trained."""
+    """Raise RegistryError for a version without a commit, unless a person allowed it when it was trained."""
     if not version.tags.get("kshot.git_commit") and UNRECORDED not in version.tags:
         raise RegistryError(
             f"version {version.version} was trained where git could not say which code it was, so that nobody can tell "

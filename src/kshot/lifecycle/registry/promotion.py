@@ -1,7 +1,7 @@
-"""What a person decides about a version: promote, approve, reject, roll back. Each is an event of the history.
+"""A person's decisions about a version: promote, approve, reject, roll back. Each is an event of the history.
 
-A command that was killed and is repeated finishes its event and writes no second one (`acts`). `tell` is called with
-the event before the act is forgotten: what a person was not told yet counts as not done.
+Repeating a killed command finishes its event and does not write a second one (`acts`). `tell` is called with the event
+before the act's note is deleted: a decision that the person has not been told about yet counts as not done.
 """
 
 from collections.abc import Callable
@@ -36,11 +36,17 @@ Tell = Callable[[Event], object]
 
 
 def silent(event: Event) -> None:
-    """Tell nobody: the caller does."""
+    """Tell nobody: the caller reports the event."""
 
 
 class Asked(NamedTuple):
-    """What a person asks for: the event's action, the reason on one line, the name given, and how to tell them."""
+    """A person's request.
+
+    action  the event's action
+    why     the reason, on one line
+    by      the name given
+    tell    how to report the event to them
+    """
 
     action: str
     why: str
@@ -49,7 +55,7 @@ class Asked(NamedTuple):
 
 
 class Decision(NamedTuple):
-    """What follows: the version that the event is about, the aliases after it, the champion it was compared with."""
+    """What to write: the version that the event is about, the aliases after it, the champion it was compared with."""
 
     found: Registered
     after: dict[str, str]
@@ -59,10 +65,11 @@ class Decision(NamedTuple):
 def promote(
     root: Path, name: str, reason: str, by: str = "", *, allow_unrecorded: bool = False, tell: Tell = silent
 ) -> Event:
-    """Make the version champion because a person says so, whatever the gate said.
+    """Make the version champion on a person's request, whatever the gate decided.
 
-    Raises RegistryError for an empty reason, a version that is unknown, serves already or is not whole, one whose run
-    failed, and, unless `allow_unrecorded`, one without a commit; Overtaken where somebody else's decision came first.
+    Raises RegistryError for an empty reason; for a version that is unknown, is champion already or is not whole; for
+    one whose run failed; and, unless `allow_unrecorded`, for one without a commit. Raises Overtaken if another
+    decision was recorded first.
     """
     why = promotion_checks.reason(reason)
 
@@ -79,10 +86,10 @@ def promote(
 
 
 def approve(root: Path, name: str, reason: str = "", by: str = "", *, tell: Tell = silent) -> Event:
-    """Let the gate's decision about a version that waits be carried out.
+    """Carry out the gate's decision about a waiting version.
 
-    Raises RegistryError for a version that does not wait or has no commit, and where the champion is no longer the
-    one that the evidence compares it with.
+    Raises RegistryError for a version that does not wait or has no commit, and if the champion is no longer the one
+    that the evidence compares it with.
     """
     why = promotion_checks.reason(reason or "approved")
 
@@ -103,7 +110,7 @@ def approve(root: Path, name: str, reason: str = "", by: str = "", *, tell: Tell
 
 
 def reject(root: Path, name: str, reason: str, by: str = "", *, tell: Tell = silent) -> Event:
-    """Say that the version shall not be champion, whether it waits or not; it is challenger no longer.
+    """Decide that the version shall not be champion, whether it waits or not; it stops being challenger.
 
     The gate does not promote it again; only `promote` does. Raises RegistryError for the champion.
     """
@@ -122,10 +129,10 @@ def reject(root: Path, name: str, reason: str, by: str = "", *, tell: Tell = sil
 
 
 def rollback(root: Path, reason: str, to: str | None = None, by: str = "", *, tell: Tell = silent) -> Event:
-    """Give the alias back to the champion before this one, or to an earlier one by name.
+    """Give the alias champion back to the previous champion, or to an earlier one by name.
 
-    The version that is left does not return by itself. Raises RegistryError where no champion came before, and for a
-    version that never was champion.
+    The version that is rolled back does not return by itself. Raises RegistryError if there is no earlier champion,
+    and for a version that never was champion.
     """
     why = promotion_checks.reason(reason)
 
@@ -138,9 +145,9 @@ def rollback(root: Path, reason: str, to: str | None = None, by: str = "", *, te
 
 
 def catch_up(root: Path) -> tuple[str, ...]:
-    """Finish what a crash left, keep what was moved outside kshot, answer what nobody answered in time.
+    """Finish what a crash left, record aliases moved outside kshot, and expire decisions that nobody made in time.
 
-    Returns a sentence for each; none, and nothing is written or waited for, where all is in order.
+    Returns one sentence for each. If all is in order, it returns none, writes nothing and waits for nothing.
     """
     where = store.connect(root)
     with store.told(where):
@@ -172,7 +179,7 @@ def catch_up(root: Path) -> tuple[str, ...]:
 def _decided(
     root: Path, name: str | None, asked: Asked, decide: Callable[["MlflowClient", history.Record, Any], Decision]
 ) -> Event:
-    """Write what `decide` makes of the version `name` as an event, unless a killed command of the same words did."""
+    """Write what `decide` returns for version `name` as an event, unless the same command, killed, already did."""
     where = store.connect(root)
     with store.told(where), exclusive(root, "registry"):
         client = store.client()
@@ -190,9 +197,9 @@ def _decided(
 
 
 def _asked_for(root: Path, client: "MlflowClient", name: str | None) -> str:
-    """The number of the version that is named, '' where none is. Raises RegistryError for one that is unknown.
+    """The number of the named version, '' if none is named. Raises RegistryError for an unknown one.
 
-    An alias that a killed command has already moved means the version that it stood for when the command was given.
+    An alias that a killed command has already moved means the version it pointed to when the command was given.
     """
     if name is None:
         model_versions.require_any(client, root)
@@ -224,7 +231,7 @@ def _append(client: "MlflowClient", root: Path, record: history.Record, act: act
 
 
 def _proof(record: history.Record, version: str) -> Proof | None:
-    """The evidence that the gate judged the version by last."""
+    """The evidence of the gate's last judgement of the version."""
     return next((one.proof for one in reversed(record.events) if one.version == version and one.proof), None)
 
 

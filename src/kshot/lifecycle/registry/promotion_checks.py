@@ -1,4 +1,4 @@
-"""What a person's decision must fulfil before anything is written."""
+"""Checks that a person's decision must pass before anything is written."""
 
 from datetime import UTC, datetime
 from pathlib import Path
@@ -17,7 +17,7 @@ JUDGE_AGAIN = "run `kshot retrain` with its settings: it trains nothing and judg
 
 
 def require_waiting(root: Path, client: "MlflowClient", found: Registered) -> None:
-    """Raise RegistryError unless the version waits for approval, and in time."""
+    """Raise RegistryError unless the version waits for approval and its time has not run out."""
     decision = found.tags.get("kshot.decision")
     if decision == "waiting":
         until = found.tags["kshot.waiting_until"]
@@ -37,7 +37,7 @@ def require_waiting(root: Path, client: "MlflowClient", found: Registered) -> No
 
 
 def require_sound(root: Path, client: "MlflowClient", found: Registered) -> None:
-    """Raise RegistryError unless the run of the version ended well and its model can be had."""
+    """Raise RegistryError unless the version's run ended well and its model can be loaded."""
     from mlflow.exceptions import MlflowException
 
     try:
@@ -55,7 +55,7 @@ def require_sound(root: Path, client: "MlflowClient", found: Registered) -> None
 
 
 def earlier(root: Path, record: history.Record, to: str | None) -> str:
-    """The earlier champion to go back to, `to` where it is named. Raises RegistryError where there is none."""
+    """The earlier champion to go back to: `to` if given, else the previous one. Raises RegistryError if none."""
     line = earlier_champions(record.events)
     now = record.aliases.get(CHAMPION)
     if to is not None:
@@ -76,7 +76,7 @@ def earlier(root: Path, record: history.Record, to: str | None) -> str:
 
 
 def reason(text: str) -> str:
-    """A reason on one line. Raises RegistryError for none, and for one that an event cannot hold."""
+    """The reason on one line. Raises RegistryError for an empty reason, and for one too long for an event."""
     text = " ".join(text.split())
     if not text:
         raise RegistryError("the reason is empty; say why in a few words: --reason 'false accepts in the field'")
@@ -86,7 +86,7 @@ def reason(text: str) -> str:
 
 
 def name(by: str) -> str:
-    """The name given, on one line; '' for none. Raises RegistryError for one that an event cannot hold."""
+    """The given name on one line; '' for none. Raises RegistryError for one too long for an event."""
     text = " ".join(by.split())
     if len(text) > LONGEST_NAME:
         raise RegistryError(f"the name has {len(text):,} characters; needs at most {LONGEST_NAME}: shorten it")

@@ -1,4 +1,4 @@
-"""The manifest that seals a version, by its tag and by the events about it."""
+"""The manifest that seals a version, according to its tag and the events about it."""
 
 from collections.abc import Iterable, Mapping
 
@@ -7,9 +7,9 @@ from kshot.lifecycle.serving.model_manifest import TAG, Altered
 
 
 def recorded_manifest(version: str, tags: Mapping[str, str], events: Iterable[Event]) -> str:
-    """The sha256 of the manifest of a version, as its tag and the events about it say alike; '' where none does.
+    """The sha256 of a version's manifest, on which its tag and its events must agree; '' if none records one.
 
-    Raises Altered where they differ.
+    Raises Altered if they differ.
     """
     tag = tags.get(TAG, "")
     for event in events:

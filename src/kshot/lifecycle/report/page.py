@@ -1,4 +1,4 @@
-"""The page that a person is sent after a retraining: one HTML file that loads nothing from anywhere."""
+"""Renders the report of a retraining as one HTML file without external resources."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -9,7 +9,7 @@ from kshot.lifecycle.pages.svg import legend_mark, line_chart, scatter
 from kshot.lifecycle.pipeline.durations import Times, readable
 from kshot.lifecycle.report import sections as report_sections
 
-# What the page says of the alias that a version got: what happened then, because the page outlives it.
+# Wording for the alias that a version got; in the past tense, because the page outlives the moment.
 VERDICTS = {
     "champion": ("good", "became champion"),
     "challenger": ("held", "was not promoted"),
@@ -18,11 +18,14 @@ VERDICTS = {
 
 @dataclass(frozen=True)
 class ReportFacts:
-    """What the stage outputs cannot know.
+    """Facts that the stage outputs do not contain.
 
-    `decision` is "champion" or "challenger", the alias that the version got; other words are shown as they are, None
-    says that nobody decided. `reasons` stand below it. `lineage` is shown as a table, in its order. `on` is the date of
-    the decision, '' where it is not known; `times`, what the retraining took.
+    lineage   shown as a table, in its order
+    decision  "champion" or "challenger", the alias that the version got; other text is shown unchanged; None: undecided
+    reasons   shown below the decision
+    version   number of the registered version
+    on        date of the decision, '' if unknown
+    times     durations of the retraining
     """
 
     lineage: Mapping[str, str] = field(default_factory=dict)
@@ -36,7 +39,7 @@ class ReportFacts:
 def write_report(root: Path, path: Path, facts: ReportFacts) -> Path:
     """Write the page of the project at `root` to `path` and return `path`.
 
-    A stage output that is missing or empty leaves a line saying so in its place, and nothing is half-written.
+    A missing or empty stage output is replaced by a line that says so. The file is written atomically.
     """
     return write_page(render(root, facts), path)
 
@@ -57,7 +60,7 @@ def render(root: Path, facts: ReportFacts) -> str:
 
 
 def headline(facts: ReportFacts) -> tuple[str, str]:
-    """A mood (good, held or open) and the sentence above everything else."""
+    """A mood (good, held or open) and the sentence at the top of the page."""
     subject = f"Version {facts.version}" if facts.version else "This model"
     if facts.decision is None:
         return "open", f"{subject}: nobody has decided yet" if facts.version else "This model is not registered"

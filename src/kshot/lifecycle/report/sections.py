@@ -1,4 +1,4 @@
-"""What the report shows, read from the stage outputs. A section whose output is missing or empty is None."""
+"""The report's sections, read from the stage outputs. A section is None if its output is missing or empty."""
 
 import json
 import math
@@ -13,13 +13,13 @@ from kshot.lifecycle.pages.thumbnails import Thumbnails, data_address, of_label,
 from kshot.lifecycle.project import layout
 
 HARDEST = 12  # classes shown
-NAMES = ("protocol", "class", "group", "predicted")  # columns of text; all others hold numbers
+NAMES = ("protocol", "class", "group", "predicted")  # text columns; all others are numbers
 
 Section = dict[str, Any]
 
 
 def read_sections(root: Path) -> dict[str, Any]:
-    """Each section by its name in the template."""
+    """All sections, by their names in the template."""
     accuracy = accuracies(root)
     hardest_protocol = min(accuracy["rows"], key=lambda row: known(row["mean"], 2.0))["protocol"] if accuracy else None
     thumbnails = read_thumbnails(root)
@@ -37,7 +37,7 @@ def read_sections(root: Path) -> dict[str, Any]:
 
 
 def accuracies(root: Path) -> Section | None:
-    """Accuracy by protocol, with what the protocol asks and what guessing would reach."""
+    """Accuracy by protocol, with the protocol's task and the accuracy of guessing."""
     rows = []
     for protocol, score in read_json(root / layout.METRICS).get("accuracy", {}).items():
         rows.append({"protocol": protocol, **score, **asked(root, protocol)})
@@ -47,7 +47,7 @@ def accuracies(root: Path) -> Section | None:
 
 
 def asked(root: Path, protocol: str) -> Section:
-    """What an episode of `protocol` asks, in words, and the accuracy of a guess."""
+    """The task of an episode of `protocol` as text, and the accuracy of guessing."""
     try:
         with np.load(root / layout.EPISODES / f"test-{protocol}.npz", allow_pickle=False) as arrays:
             _, n_way, k_shot = arrays["support"].shape
@@ -80,7 +80,7 @@ def training(root: Path) -> Section | None:
 
 
 def groups(root: Path, protocol: str | None) -> Section | None:
-    """Accuracy by group, the hardest first; None where the data has no groups."""
+    """Accuracy by group, lowest first; None if the data has no groups."""
     table = of_protocol(root, "groups.csv", protocol)
     if not table["group"].astype(bool).any():
         return None
@@ -100,7 +100,7 @@ def hardest_classes(root: Path, protocol: str | None, thumbnails: Thumbnails | N
 
 
 def confusions(root: Path, protocol: str | None, thumbnails: Thumbnails | None) -> list[Section]:
-    """The pairs of classes that are taken for each other most often when both are on offer, with images of both."""
+    """The pairs of classes confused most often when an episode contains both, with images of both."""
     rows = records(of_protocol(root, "confusions.csv", protocol))
     return [
         {
@@ -113,7 +113,7 @@ def confusions(root: Path, protocol: str | None, thumbnails: Thumbnails | None) 
 
 
 def projection(root: Path, thumbnails: Thumbnails | None) -> list[Section]:
-    """The projected classes: name, points (n, 2) and a thumbnail, taken from the point nearest the class's middle."""
+    """The projected classes: name, points (n, 2) and a thumbnail of the image nearest the class's median."""
     table = read_table(root / layout.EVALUATION / "projection.csv", ("x", "y", "class", "group", "image"))
     classes = []
     for name, part in table.groupby("class", sort=False):
@@ -126,7 +126,7 @@ def projection(root: Path, thumbnails: Thumbnails | None) -> list[Section]:
 
 
 def of_protocol(root: Path, name: str, protocol: str | None) -> pd.DataFrame:
-    """The rows of one protocol of a table of the evaluation."""
+    """The rows of one protocol in a table of the evaluation."""
     columns = {
         "groups.csv": ("protocol", "group", "queries", "accuracy", "low", "high"),
         "classes.csv": ("protocol", "class", "rotation", "queries", "accuracy"),
@@ -137,7 +137,7 @@ def of_protocol(root: Path, name: str, protocol: str | None) -> pd.DataFrame:
 
 
 def read_table(path: Path, columns: tuple[str, ...]) -> pd.DataFrame:
-    """A table with at least `columns`; names stay text even where they read "NA" or "007"."""
+    """A table with at least `columns`; names stay text even if they read "NA" or "007"."""
     try:
         table = pd.read_csv(
             path,
@@ -151,7 +151,7 @@ def read_table(path: Path, columns: tuple[str, ...]) -> pd.DataFrame:
 
 
 def records(table: pd.DataFrame) -> list[Section]:
-    """One dictionary a row."""
+    """One dictionary per row."""
     return [{str(name): value for name, value in row.items()} for row in table.to_dict("records")]
 
 
@@ -162,9 +162,9 @@ def read_json(path: Path) -> dict[str, Any]:
 
 
 def scale(rows: list[Any]) -> Section:
-    """An axis in per cent for intervals: round ends that hold every figure, 100 included, and a few ticks.
+    """An axis in per cent for intervals: a round start below every figure, the end at 100, and a few ticks.
 
-    An end that could not be computed (NaN or None: one episode has no interval) takes no part.
+    A value that could not be computed (NaN or None: a single episode has no interval) is ignored.
     """
     figures = [row.get(name) for row in rows for name in ("low", "mean", "accuracy")]
     low = 100 * max(0.0, min((value for value in figures if not is_missing(value)), default=0.0))
@@ -175,12 +175,12 @@ def scale(rows: list[Any]) -> Section:
 
 
 def place(value: Any, axis: Section) -> float | None:
-    """Where a share stands on an axis of `scale`, in per cent of its length; None for a missing one."""
+    """The position of a share on an axis of `scale`, in per cent of its length; None for a missing value."""
     if is_missing(value):
         return None
     return min(100.0, max(0.0, 100 * (100 * float(value) - float(axis["start"])) / float(axis["span"])))
 
 
 def known(value: Any, otherwise: float) -> float:
-    """`value`, or `otherwise` where it is missing."""
+    """`value`, or `otherwise` if it is missing."""
     return otherwise if is_missing(value) else float(value)

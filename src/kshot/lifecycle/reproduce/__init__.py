@@ -1,1 +1,1 @@
-"""Can a registered model be built again? Its stages run once more from what was recorded; the results are compared."""
+"""Rebuilds a registered model: runs its stages again from the record and compares the results."""

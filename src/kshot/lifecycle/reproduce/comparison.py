@@ -1,4 +1,4 @@
-"""What came out, beside what is registered: weights tensor by tensor, accuracies episode by episode."""
+"""Compares the rebuilt model with the registered one: weights by tensor, accuracies by episode."""
 
 import json
 from dataclasses import dataclass
@@ -21,14 +21,15 @@ EXACT = 5e-7  # an accuracy has six digits
 
 @dataclass(frozen=True)
 class Weights:
-    """The registered model's files and the rebuilt ones.
+    """The registered model's files compared with the rebuilt ones.
 
-    unlike     files that are not the same byte for byte
-    tensors    how many numbers' tables there are, and how many of them differ
-    largest    the greatest difference of two numbers, as a share of the largest number of its tensor; None where
-               tensors of one of them are missing or of another shape
-    as_trained whether the rebuilt files are what the stage train wrote then; where the registered ones are not, they
-               were changed since
+    unlike          files that are not identical byte for byte
+    tensors         number of tensors
+    unlike_tensors  how many of them differ
+    largest         the greatest difference of two numbers, as a share of the largest number of its tensor; None if
+                    tensors of one of them are missing or have another shape
+    as_trained      whether the rebuilt files are those stage train wrote originally; if the registered files differ
+                    from these, they were changed since
     """
 
     files: tuple[str, ...]
@@ -41,7 +42,7 @@ class Weights:
 
 @dataclass(frozen=True)
 class Accuracy:
-    """A protocol's mean accuracy as it is registered and as it came out; `moved` episodes of `episodes` differ."""
+    """A protocol's mean accuracy, registered and rebuilt; `moved` of `episodes` episodes differ."""
 
     protocol: str
     registered: float
@@ -55,15 +56,15 @@ class Accuracy:
 
 
 def weights(subject: Subject, tree: Path) -> Weights:
-    """Compare the registered model with model/ of `tree`. Raises Broken where the registered one is gone.
+    """Compare the registered model with model/ of `tree`. Raises Broken if the registered one is gone.
 
-    Where `kshot prune` deleted it, the md5 in dvc.lock says whether the rebuilt files are the same.
+    If `kshot prune` deleted it, the rebuilt files are compared with the md5 in dvc.lock.
     """
     as_trained = folder_md5(tree / layout.MODEL, _names(tree / layout.MODEL)) == _trained(subject)
     if model_versions.PRUNED in subject.tags:
         names = tuple(sorted(_names(tree / layout.MODEL)))
         return Weights(names, () if as_trained else names, 0, 0, None, as_trained)
-    registered = subject.model / "artifacts" / layout.EMBEDDING  # compared and not run, so whatever it holds
+    registered = subject.model / "artifacts" / layout.EMBEDDING  # only compared, never run, so it may be altered
     rebuilt = tree / layout.MODEL
     files = sorted({*_names(registered), *_names(rebuilt)} - {ADDED_LATER})
     unlike = [name for name in files if not _same(registered / name, rebuilt / name)]
@@ -81,7 +82,7 @@ def weights(subject: Subject, tree: Path) -> Weights:
 
 
 def accuracies(subject: Subject, tree: Path) -> tuple[Accuracy, ...]:
-    """Compare the registered accuracies with those of `tree`, and what was answered to each episode."""
+    """Compare the registered accuracies with those of `tree`, in total and per episode."""
     registered = json.loads(subject.tag("accuracy"))
     rebuilt = json.loads((tree / layout.METRICS).read_text(encoding="utf-8"))["accuracy"]
     then = pd.read_parquet(subject.file(layout.EVALUATION.name) / EPISODES)
@@ -116,7 +117,7 @@ def _tensors(folder: Path, files: list[str]) -> dict[str, np.ndarray]:
 
 
 def _share(one: np.ndarray, other: np.ndarray) -> float | None:
-    """The greatest difference as a share of the largest number; None for shapes that differ."""
+    """The greatest difference as a share of the largest number; None for different shapes."""
     if one.shape != other.shape:
         return None
     if one.size == 0 or one.tobytes() == other.tobytes():

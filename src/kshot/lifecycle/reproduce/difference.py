@@ -1,4 +1,4 @@
-"""What is another than it was: in what the stages read before they run, and in what they run on."""
+"""Finds differences from the original run: in the inputs of the stages, and in the environment they run in."""
 
 import json
 import os
@@ -25,8 +25,8 @@ from kshot.redaction import redacted
 
 NOTHING = "nothing"
 UNKNOWN = "not recorded"
-FIRST = ("torch", "numpy", "timm", "torchvision", "scipy", "scikit-learn", "pillow")  # packages that are told first
-NO_MATTER = ("kshot", "pip", "uv")  # the code is compared file by file; installers compute nothing
+FIRST = ("torch", "numpy", "timm", "torchvision", "scipy", "scikit-learn", "pillow")  # packages that are listed first
+NO_MATTER = ("kshot", "pip", "uv")  # code is compared by file; installers do not affect results
 ASK = "import json; from kshot.lifecycle.tracking import lineage; print(json.dumps(lineage.environment()))"
 PLACE = "import sysconfig; print(sysconfig.get_path('purelib'))"
 INSTALLED = (installed.WHEEL, installed.EDITED)
@@ -34,7 +34,7 @@ INSTALLED = (installed.WHEEL, installed.EDITED)
 
 @dataclass(frozen=True)
 class Difference:
-    """One thing that was `there`, where the version was made, and is another `here`."""
+    """One thing that was `there`, where the version was trained, and is different `here`."""
 
     what: str
     there: str
@@ -47,10 +47,10 @@ class Difference:
 def inputs(
     subject: Subject, tree: Path, package: Path | None = None, packages: Path | None = None
 ) -> tuple[Difference, ...]:
-    """What of code, settings and data in `tree` is not what dvc.lock says the stages read; () if all is.
+    """Code, settings and data in `tree` that differ from the stages' inputs in dvc.lock; () if all agree.
 
-    `package`: the folder that kshot is imported from; None: that of `tree`, or where there is none the one in use.
-    `packages`: the folder that plug-ins are imported from; None: those in use.
+    `package`: the folder that kshot is imported from; None: that of `tree` or, if it has none, the one in use.
+    `packages`: the folder that plug-ins are imported from; None: the ones in use.
     """
     found = []
     for name, md5 in sorted(code.recorded(subject).items()):
@@ -71,7 +71,7 @@ def inputs(
 
 
 def _place(tree: Path, name: str, package: Path | None, packages: Path | None) -> Path:
-    """The file that a stage in `tree` reads for `name` of `code.recorded`: it may be installed only."""
+    """The file that a stage in `tree` reads for `name` of `code.recorded`; it may exist only as an installed file."""
     if code.is_packaged(name):
         clone = tree / code.in_project(PACKAGE)
         return (package or (clone.parent if clone.is_dir() else code_closure.folders(tree)[0])) / name
@@ -84,8 +84,8 @@ def _place(tree: Path, name: str, package: Path | None, packages: Path | None) -
 
 
 def surroundings(there: dict[str, Any], here: dict[str, Any], devices: tuple[str, str]) -> tuple[Difference, ...]:
-    """How the two environments (`lineage.environment`) and the `devices` (there, here) differ, as far as results may
-    follow from it; () on the same kind of machine."""
+    """Differences of the two environments (`lineage.environment`) and of the `devices` (there, here) that may affect
+    results; () on the same kind of machine."""
     pairs = [
         ("device", *devices),
         ("processor", there.get("processor") or UNKNOWN, here.get("processor") or UNKNOWN),
@@ -103,7 +103,7 @@ def surroundings(there: dict[str, Any], here: dict[str, Any], devices: tuple[str
 
 
 def environment(there: dict[str, Any], device: str, tree: Path) -> dict[str, str]:
-    """The variables for the stages in `tree`: its own code, as many threads as there, and the same kind of device."""
+    """Variables for the stages in `tree`: its own code, the recorded number of threads and the same kind of device."""
     own = graph.stage_environment()
     folders = [str(tree / "src"), str(tree), *filter(None, [own.get("PYTHONPATH")])]
     own["PYTHONPATH"] = os.pathsep.join(folders)
@@ -111,12 +111,12 @@ def environment(there: dict[str, Any], device: str, tree: Path) -> dict[str, str
     if there.get("threads"):
         own["OMP_NUM_THREADS"] = str(there["threads"])
     if device == "cpu":
-        own["CUDA_VISIBLE_DEVICES"] = ""  # train.device: auto must find there what it found then
+        own["CUDA_VISIBLE_DEVICES"] = ""  # train.device: auto must find the same device as originally
     return own
 
 
 def other_version(made_by: installed.Package) -> tuple[Difference, ...]:
-    """The version of kshot, where another one is installed here than the wheel that made a model."""
+    """The difference in kshot's version, if the installed one is not the wheel that made the model."""
     here = installed.package([])
     other = made_by.installed in INSTALLED and here.version != made_by.version
     return (Difference(PACKAGE, made_by.version, here.version),) if other else ()
@@ -125,10 +125,10 @@ def other_version(made_by: installed.Package) -> tuple[Difference, ...]:
 def install(
     there: dict[str, Any], folder: Path, variables: dict[str, str], made_by: installed.Package
 ) -> tuple[dict[str, Any], Path]:
-    """Install the recorded packages into `folder`, let `variables` name it; returns what is then there, and where.
+    """Install the recorded packages into `folder`, and point `variables` there; returns environment and package folder.
 
-    A model that an installed kshot made gets that version of it too. Raises NotReproduced with the installer's last
-    words, where a package is no longer to be had.
+    For a model made by an installed kshot, that version of kshot is installed too. Raises NotReproduced with the
+    installer's last lines if a package is no longer available.
     """
     uv = shutil.which("uv", path=variables["PATH"])
     if uv is None:
@@ -150,7 +150,8 @@ def install(
             told = redacted(" ".join(ended.stderr.split()))[-300:]
             raise NotReproduced(f"the recorded packages cannot be installed: {told}; try without --install")
     variables["PATH"] = os.pathsep.join([str(python.parent), variables["PATH"]])
-    # The tree's code may not know to tell. In a folder of its own: beside an installed kshot lie all other packages.
+    # The tree's code may be too old to report it. A separate folder, because an installed kshot is next to other
+    # packages.
     asks = folder / "asks"
     asks.mkdir()
     (asks / PACKAGE).symlink_to(Path(lineage.__file__).resolve().parents[2])
@@ -164,7 +165,7 @@ def install(
 
 
 def _interpreter(uv: str, version: str) -> str:
-    """The recorded Python where this machine has it, else the one that runs."""
+    """The recorded Python if this machine has it, else the one running this process."""
     found = subprocess.run([uv, "python", "find", version], capture_output=True, text=True, check=False)
     return found.stdout.strip() if found.returncode == 0 else sys.executable
 
@@ -181,7 +182,7 @@ def _values(key: str, there: Any, here: Any) -> list[tuple[str, str, str]]:
 
 
 def _system(platform: str) -> str:
-    """The system and its C library, and not the number of its kernel, which no result follows from."""
+    """The system and its C library without the kernel version, which does not affect results."""
     name, _, library = platform.partition("-with-")
     return f"{name.partition('-')[0]} {library}".strip()
 

@@ -1,4 +1,4 @@
-"""`kshot reproduce`: run a version's stages again from what was recorded, and compare with what is registered."""
+"""`kshot reproduce`: runs a version's stages again from the record, and compares with the registered results."""
 
 import json
 import tempfile
@@ -24,14 +24,14 @@ from kshot.lifecycle.tracking import lineage, plugin_code
 from kshot.lifecycle.tracking.code_closure import PACKAGE
 
 IDENTICAL, WITHIN, OTHERWISE = "identical", "within tolerance", "not reproduced"
-# Outputs that say how long something took, or when; of them only what another stage reads can be compared.
+# Outputs that contain durations or dates; they are compared only through the parts that other stages read.
 TIMED = (layout.TRAIN_LOG.as_posix(), layout.VALIDATION.as_posix())
-TOLERANCE = 0.01  # of an accuracy; what other machines gave stands in docs/audit.md
+TOLERANCE = 0.01  # of an accuracy; results on other machines are in docs/audit.md
 
 
 @dataclass(frozen=True)
 class StageAgain:
-    """A stage that ran again: how long, and which of its outputs are not what dvc.lock says it wrote then."""
+    """A stage that ran again: its duration, and the outputs that differ from those in dvc.lock."""
 
     name: str
     seconds: float
@@ -40,11 +40,11 @@ class StageAgain:
 
 @dataclass(frozen=True)
 class Reproduction:
-    """What came of it.
+    """The result of rebuilding a version.
 
-    surroundings  what is another here than where the version was made, () on the same kind of machine
-    tolerance     by how much an accuracy may differ elsewhere; on the same kind of machine it may not
-    altered       what of the registered model is not as it was registered, '' where all is, or nobody can tell
+    surroundings  differences from the environment the version was made in, () on the same kind of machine
+    tolerance     how much an accuracy may differ elsewhere; on the same kind of machine it may not differ
+    altered       how the registered model differs from its registration, '' if it does not or nobody can tell
     """
 
     version: str
@@ -65,7 +65,7 @@ class Reproduction:
             return OTHERWISE
         if not self.weights.unlike and all(one.moved == 0 and abs(one.difference) <= EXACT for one in self.accuracies):
             return IDENTICAL
-        # A mean that is no number is within nothing.
+        # A NaN mean is never within the tolerance.
         near = all(abs(one.difference) <= self.tolerance + EXACT for one in self.accuracies)
         return WITHIN if near and self.surroundings else OTHERWISE
 
@@ -79,11 +79,14 @@ def reproduce(
     tell: Callable[[str], None] = lambda line: None,
     on_output: OnOutput = lambda text, progress: None,
 ) -> Reproduction:
-    """Build the version of that number or alias again in a worktree, and compare it with the registered one.
+    """Rebuild the version with that number or alias in a worktree, and compare it with the registered one.
 
-    `install`: in an environment of its own, of the packages that were recorded; `tell` hears of each step, `on_output`
-    what the stages print. Project, registry and champion stay as they are. Raises RegistryError for an unknown version,
-    NotReproduced where something that it was made from is missing or another, and StageFailed.
+    install    use a separate environment with the recorded packages
+    tell       called with a line for each step
+    on_output  called with the output of the stages
+
+    Project, registry and champion are not changed. Raises RegistryError for an unknown version, NotReproduced if an
+    input of the version is missing or different, and StageFailed.
     """
     with tempfile.TemporaryDirectory() as scratch:
         subject = opened(root, name, Path(scratch))
@@ -126,7 +129,7 @@ def reproduce(
 
 
 def _recorded(subject: Subject) -> tuple[dict[str, object], str]:
-    """The recorded environment and device. Raises NotReproduced where the run does not hold the record any more."""
+    """The recorded environment and device. Raises NotReproduced if the run no longer has the record."""
     try:
         subject.tag("lineage")
         assert subject.lock
@@ -142,7 +145,7 @@ def _altered(subject: Subject) -> str:
 
 
 def _again(subject: Subject, place: Path, name: str, variables: dict[str, str], on_output: OnOutput) -> StageAgain:
-    """Run the stage by the command in dvc.lock, and not by DVC, which would restore what it wrote then."""
+    """Run the stage with the command in dvc.lock rather than with DVC, which would restore the original outputs."""
     began, said = time.monotonic(), ["it said nothing"]
 
     def hear(text: str, progress: bool) -> None:

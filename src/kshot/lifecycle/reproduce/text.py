@@ -1,4 +1,4 @@
-"""A reproduction as a person reads it, and for programs."""
+"""Renders a reproduction as text for a person, and as JSON for programs."""
 
 import dataclasses
 import json
@@ -6,11 +6,11 @@ import json
 from kshot.lifecycle.gate.gate_rules import percent
 from kshot.lifecycle.reproduce.reproduction import IDENTICAL, WITHIN, Reproduction
 
-SHOWN = 8  # differences of the surroundings before the rest is counted
+SHOWN = 8  # differences of the environment that are listed; the rest is counted
 
 
 def words(found: Reproduction) -> str:
-    """Weights, accuracies, what is another here, and what it comes to."""
+    """Weights, accuracies, differences of the environment, and the verdict."""
     lines = [f"  {'weights':<12} {_weights(found)}", f"  {'accuracies':<12} {_accuracies(found)}"]
     if found.surroundings:
         shown = [str(one) for one in found.surroundings[:SHOWN]]
@@ -23,7 +23,7 @@ def words(found: Reproduction) -> str:
 
 
 def verdict(found: Reproduction) -> str:
-    """What it comes to, in a sentence."""
+    """The result in a sentence."""
     if found.verdict == IDENTICAL:
         return f"version {found.version} is reproduced: identical, bit for bit"
     if found.altered and not found.weights.unlike:

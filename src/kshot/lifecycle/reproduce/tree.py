@@ -1,4 +1,4 @@
-"""The project as it was when a version was made: code, settings and data, in a git worktree that is gone afterwards."""
+"""A temporary git worktree with the project as it was when a version was made: code, settings and data."""
 
 import contextlib
 import os
@@ -19,16 +19,16 @@ from kshot.lifecycle.project import layout
 from kshot.lifecycle.project.broken import Broken, NotRecorded
 from kshot.lifecycle.project.layout import LOCK_FILE
 
-NAME = "rebuild-"  # and the number of the process that works there
+NAME = "rebuild-"  # followed by the id of the process that works there
 OF_THE_RUN = ("params.yaml", "dvc.yaml")
 
 
 @contextlib.contextmanager
 def as_it_was(subject: Subject) -> Iterator[Path]:
-    """The project's folder in a worktree at the version's commit, with the kept difference, settings and data.
+    """The project's folder in a worktree at the version's commit, with the stored changes, settings and data.
 
-    The cache and the remotes of DVC are the project's; nothing else is shared with it. Raises NotReproduced where
-    something is missing that the version was made from.
+    It uses the project's DVC cache and remotes and shares nothing else with it. Raises NotReproduced if something
+    that the version was made from is missing.
     """
     try:
         commit, patch = code.source(subject)
@@ -47,7 +47,7 @@ def as_it_was(subject: Subject) -> Iterator[Path]:
 
 
 def git(root: Path, *arguments: str) -> str:
-    """What a git command prints. Raises NotReproduced with git's own reason."""
+    """The output of a git command. Raises NotReproduced with git's own reason."""
     try:
         return git_program.text(root, *arguments)
     except git_program.GitFailed as error:
@@ -55,11 +55,11 @@ def git(root: Path, *arguments: str) -> str:
 
 
 def _settle(subject: Subject, tree: Path) -> None:
-    """Settings and data as the run kept them, and what of the project no commit holds."""
+    """Restore the run's settings and data, and link files of the project that are in no commit."""
     for name in OF_THE_RUN:
         if subject.has(name):
             shutil.copyfile(subject.file(name), tree / name)
-    (tree / LOCK_FILE).unlink(missing_ok=True)  # of whatever was run last at that commit
+    (tree / LOCK_FILE).unlink(missing_ok=True)  # it belongs to the last run at that commit
     (tree / layout.STATE).mkdir(exist_ok=True)
     worktree.share_dvc(subject.root, tree)
     entry = subject.input(layout.RAW.as_posix())
@@ -77,7 +77,7 @@ def _settle(subject: Subject, tree: Path) -> None:
 
 
 def _clear(root: Path) -> Path:
-    """A new folder for a worktree; those of processes that were killed are removed."""
+    """A new folder for a worktree; folders of killed processes are removed."""
     state = root / layout.STATE
     state.mkdir(exist_ok=True)
     for left in state.glob(f"{NAME}*"):
@@ -88,6 +88,6 @@ def _clear(root: Path) -> Path:
 
 
 def _remove(root: Path, place: Path) -> None:
-    shutil.rmtree(place, ignore_errors=True)  # the links in it go, what they lead to stays
+    shutil.rmtree(place, ignore_errors=True)  # removes the links in it but not their targets
     with contextlib.suppress(NotReproduced):
         git(root, "worktree", "prune")

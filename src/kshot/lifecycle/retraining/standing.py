@@ -1,7 +1,7 @@
-"""Where a project stands and what to do next, from the files that lie in it: no server and no network is asked.
+"""The state of a project and suggested next commands, read from its files only: no server and no network.
 
-The registry is read from MLflow's database as it lies there (tables of mlflow 3.17.2: registered_model_aliases,
-model_version_tags), because importing MLflow alone takes longer than the answer may.
+The registry is read directly from MLflow's database (tables of mlflow 3.17.2: registered_model_aliases,
+model_version_tags), because importing MLflow alone takes longer than the command may take.
 """
 
 import os
@@ -18,13 +18,13 @@ from kshot.lifecycle.tracking import store
 from kshot.params import project_name
 
 CHAMPION, CHALLENGER = "champion", "challenger"
-SETTING = "gate."  # names the setting that refused, in the gate's reasons
-PATIENCE_S = 0.5  # with a database that another process writes to
+SETTING = "gate."  # in the gate's reasons, prefix of the setting that refused
+PATIENCE_S = 0.5  # timeout for a database that another process writes to
 
 
 @dataclass(frozen=True)
 class Standing:
-    """`facts`: name and value; `steps`: the command to type next, the likeliest first, and why."""
+    """`facts`: name and value; `steps`: the next command and its purpose, most likely first."""
 
     facts: tuple[tuple[str, str], ...]
     steps: tuple[tuple[str, str], ...]
@@ -32,18 +32,18 @@ class Standing:
 
 @dataclass(frozen=True)
 class Registry:
-    """Alias to version, and each version's tags; `trouble` where it could not be read."""
+    """Alias to version, and each version's tags; `trouble` if they could not be read."""
 
     aliases: dict[str, str]
     tags: dict[str, dict[str, str]]
     trouble: str = ""
 
     def waiting(self) -> list[str]:
-        """The versions that wait for a person."""
+        """The versions that wait for approval."""
         return [version for version, tags in self.tags.items() if tags.get("kshot.decision") == "waiting"]
 
     def refused(self) -> str:
-        """The challenger, where the gate refused it, and the reasons that refused; '' for none."""
+        """The challenger and the reasons for which the gate refused it; '' if it was not refused."""
         version = self.aliases.get(CHALLENGER, "")
         tags = self.tags.get(version, {})
         if tags.get("kshot.decision") != "refused":
@@ -57,7 +57,7 @@ class Registry:
 
 
 def standing(root: Path) -> Standing:
-    """What there is, what goes on, and the next step."""
+    """The project's content, what is running, and the next step."""
     data, found = _data_version(root), registry(root)
     facts = [
         ("project", str(root)),
@@ -88,7 +88,7 @@ def standing(root: Path) -> Standing:
 
 
 def registry(root: Path) -> Registry:
-    """The aliases and tags of the project's registered model, from the database in the project."""
+    """The aliases and tags of the project's registered model, from the project's database."""
     if os.environ.get("MLFLOW_TRACKING_URI"):
         return Registry({}, {}, "at the server that MLFLOW_TRACKING_URI names; `kshot models` asks it")
     path, name = root / store.DATABASE, project_name.of(root)

@@ -1,4 +1,4 @@
-"""The steps of a retraining around its stages: the data it starts from, the judgement it ends with."""
+"""The steps of a retraining around its stages: the data before them, the decision after them."""
 
 import contextlib
 import dataclasses
@@ -24,15 +24,15 @@ from kshot.params.schema import load_params
 
 @dataclasses.dataclass(frozen=True)
 class Outcome:
-    """What a retraining came to.
+    """The result of a retraining.
 
-    decision   the word of kshot.decision: promoted, refused, waiting, or what a person made of it
-    reasons    the gate's
-    repeated   these inputs had been registered and judged before
-    until      when a decision that waits expires, in words, '' for others
-    answer     what a person said, and who, '' where nobody was asked
-    put_right  what an earlier command had left open and this one finished, a sentence each
-    decided    when the decision was made, ISO 8601 in UTC, '' where no decision is kept
+    decision   value of kshot.decision: promoted, refused, waiting, or a person's decision
+    reasons    the gate's reasons
+    repeated   these inputs had already been registered and judged
+    until      when a waiting decision expires, as text, '' for others
+    answer     a person's decision, and who made it, '' if nobody was asked
+    put_right  what an earlier command left unfinished and this one finished, one sentence each
+    decided    when the decision was made, ISO 8601 in UTC, '' if no decision is recorded
     """
 
     version: str
@@ -53,23 +53,23 @@ class Outcome:
 
 
 def warm_up(root: Path) -> None:
-    """Import what a retraining needs first and open the project's own store, while something else is waited for.
+    """Import what a retraining needs first and open the project's own store, while waiting for something else.
 
-    A store that cannot be opened is told by the retraining itself, so that its failure is recorded where it belongs.
+    A store that cannot be opened is reported by the retraining itself, which records its failure in the right place.
     """
-    for module in ("dvc.repo.index", "networkx", "scmrepo.git"):  # DVC, and what it imports late
+    for module in ("dvc.repo.index", "networkx", "scmrepo.git"):  # DVC, and its late imports
         importlib.import_module(module)
 
-    if "MLFLOW_TRACKING_URI" not in os.environ:  # a server that does not answer would be waited for twice
+    if "MLFLOW_TRACKING_URI" not in os.environ:  # a server that does not respond would be waited for twice
         with contextlib.suppress(RegistryError):
             store.connect(root)
 
 
 def ready_data(root: Path) -> data_versions.DataVersion:
-    """Return the data version in data/raw, brought from the cache where the folder is missing.
+    """Return the data version in data/raw, restored from the cache if the folder is missing.
 
-    Raises DataError where there is none, and where data/raw is not what its version says: a model of such data could
-    not say where it came from.
+    Raises DataError if there is none, and if data/raw differs from its version: the origin of a model trained on that
+    data would be unknown.
     """
     working_copy.mend(root)
     version = data_versions.current(root)
@@ -85,7 +85,7 @@ def ready_data(root: Path) -> data_versions.DataVersion:
 
 
 def register(root: Path, live: live_run.LiveRun, origin: Lineage) -> Registered:
-    """Return the version that holds the results of `origin`; a new one, with its run recorded, where there is none."""
+    """Return the version with the results of `origin`; if there is none, record the run and register a new one."""
     found = model_versions.find_registered(root, origin)
     if found is not None:
         return found
@@ -94,21 +94,21 @@ def register(root: Path, live: live_run.LiveRun, origin: Lineage) -> Registered:
 
 
 def judge(root: Path, version: Registered, origin: Lineage) -> Outcome:
-    """Decide by the rules of today whether `version` may be champion, and move the alias that follows from it.
+    """Decide by the current rules whether `version` may be champion, and move the alias accordingly.
 
-    A version that was judged by the same rules against the same champion keeps its decision, and so does one about
-    which a person decided. With gate.approval manual a promotion waits for a person.
+    A version that was judged by the same rules against the same champion keeps its decision, and so does one that a
+    person decided about. With gate.approval manual, a promotion waits for a person.
     """
     put_right = promotion.catch_up(root)
     params = load_params(root / "params.yaml")
     manual = params.gate.approval == "manual"
     champion, rules = model_versions.champion(root), gate_rules.rules_hash(params.gate)
-    version = model_versions.find(root, version.version)  # as it is after what was put right
+    version = model_versions.find(root, version.version)  # read again after the repairs
     model_versions.require_recorded(version)
     if model_versions.is_settled(version, champion, rules, manual):
         return _outcome(version, origin, repeated=True, put_right=put_right)
     from kshot.lifecycle.gate import (
-        evidence,  # here, because torch takes seconds that a repeated retraining need not wait
+        evidence,  # here, because importing torch takes seconds and a repeated retraining does not need it
     )
 
     found, fresh = evidence.gather(root, champion, origin, params)
@@ -144,7 +144,7 @@ def _outcome(version: Registered, origin: Lineage, *, repeated: bool, put_right:
 
 
 def verdict(outcome: Outcome) -> str:
-    """What became of the version, for the report and Prefect's page."""
+    """The version's status, for the report and Prefect's page."""
     if outcome.until:
         return f"waiting for approval until {outcome.until}"
     words = {"promoted": "champion", "refused": "challenger", "expired": "rejected: nobody answered in time"}
@@ -152,7 +152,7 @@ def verdict(outcome: Outcome) -> str:
 
 
 def write_report(root: Path, outcome: Outcome, times: Times | None = None) -> Path:
-    """Write reports/report.html and keep a copy with the run, unless the run has one already. Returns its path."""
+    """Write reports/report.html and store a copy in the run, unless the run has one. Returns its path."""
     origin = {name.removeprefix("kshot.").replace("_", " "): value for name, value in outcome.origin.tags().items()}
     decided = {"decided": events.minute(outcome.decided)} if outcome.decided else {}
     facts = page.ReportFacts(
@@ -166,7 +166,7 @@ def write_report(root: Path, outcome: Outcome, times: Times | None = None) -> Pa
     path = page.write_report(root, root / layout.REPORT, facts)
     with store.told(store.connect(root)):
         client = store.client()
-        # A run of an earlier retraining may lack it: writing it failed then.
+        # The run of an earlier retraining may lack it, if writing it failed.
         if not any(one.path == path.name for one in client.list_artifacts(outcome.run_id)):
             client.log_artifact(outcome.run_id, str(path))
     return path

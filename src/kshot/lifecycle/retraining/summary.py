@@ -1,4 +1,4 @@
-"""What a person wants to know after a retraining: the accuracies, the data, the version, the decision."""
+"""Summary of a retraining for a person: accuracies, data, version, decision."""
 
 import json
 import textwrap
@@ -12,11 +12,11 @@ from kshot.lifecycle.retraining.steps import Outcome
 from kshot.params import project_name
 
 REFUSED = "the settings in brackets stand in params.yaml; `kshot retrain` judges again"
-TEXT_WIDTH = 64  # beside the names of the facts, on a terminal of 80 columns
+TEXT_WIDTH = 64  # next to the names of the facts, on a terminal of 80 columns
 
 
 def accuracy_table(root: Path) -> list[dict[str, str]]:
-    """Return one row a protocol of reports/metrics.json, every value as a person reads it."""
+    """Return one row per protocol of reports/metrics.json, with every value as text."""
     metrics = json.loads((root / layout.METRICS).read_text(encoding="utf-8"))
     mark = f" ({metrics['answering']['by']})" if metrics["answering"]["transductive"] else ""
     return [
@@ -31,7 +31,7 @@ def accuracy_table(root: Path) -> list[dict[str, str]]:
 
 
 def closing_words(root: Path, outcome: Outcome, times: Times) -> str:
-    """What stands at the end of a retraining: accuracies, data, version, decision with its reasons, time, pages."""
+    """The text at the end of a retraining: accuracies, data, version, decision with its reasons, time, pages."""
     data = data_versions.current(root)
     assert data is not None
     note = f", {data.note}" if data.note else ""
@@ -58,7 +58,7 @@ def _wrapped(name: str, text: str) -> list[tuple[str, str]]:
 
 
 def time_taken(times: Times) -> str:
-    """The time of all, of each stage that did something, and which had nothing to do."""
+    """The total time, the time of each stage that did something, and the unchanged stages."""
     at_work = [f"{one.stage} {readable(one.seconds)}" for one in times.stages if one.outcome != "unchanged"]
     unchanged = [one.stage for one in times.stages if one.outcome == "unchanged"]
     parts = [", ".join(at_work), f"unchanged {', '.join(unchanged)}" if unchanged else ""]

@@ -1,1 +1,1 @@
-"""Servers on this machine: guarded, with a token, on the loopback address alone."""
+"""Servers on this machine: protected by a token, and reachable on the loopback address only."""

@@ -1,7 +1,7 @@
-"""A guard around a web application on this machine: it takes requests of its own pages and of programs with the token.
+"""A guard for a web application on this machine: allows only its own pages and programs that have the token.
 
-A page of another origin, and a name that an attacker's DNS resolves to 127.0.0.1, are refused before the application
-sees the request, WebSockets too. A browser signs in once with the token, on the page that `sign_in_address` names.
+Requests from a page of another origin, or to a name that an attacker's DNS resolves to 127.0.0.1, are refused before
+the application sees them, including WebSockets. A browser signs in once with the token, at `sign_in_address`.
 """
 
 import base64
@@ -14,14 +14,14 @@ from typing import Any
 
 SIGN_IN = "/kshot-sign-in"
 LOOPBACK = ("127.0.0.1", "localhost", "[::1]")
-LONGEST = 4096  # bytes of a sign-in
+LONGEST = 4096  # bytes of a sign-in request
 
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 App = Callable[[Message, Receive, Send], Awaitable[None]]
 
-# The token stands behind the #, which a browser sends to nobody. Prefect's pages look for it where the script puts it.
+# The token follows the #, which a browser never sends. Prefect's pages read it where the script stores it.
 PAGE = f"""<!doctype html><html><meta charset="utf-8"><title>kshot: sign in</title>
 <body style="font-family: sans-serif; margin: 3rem"><p id="said">signing in ...</p><script>
 const token = decodeURIComponent(location.hash.slice(1));
@@ -41,7 +41,7 @@ STRANGER = "sign in first: run `kshot ui` in the project and open the address th
 def guarded(app: App, token: str, *, checks_token: bool) -> App:
     """Return `app` behind the guard.
 
-    checks_token: whether `app` refuses requests without the token itself, as Prefect does with
+    checks_token: whether `app` itself refuses requests without the token, as Prefect does with
         PREFECT_SERVER_API_AUTH_STRING. Otherwise the guard does: basic authentication, or the cookie of a sign-in.
     """
 
@@ -56,7 +56,7 @@ def guarded(app: App, token: str, *, checks_token: bool) -> App:
             return await _sign_in(method, token, receive, send)
         host = headers["host"][0]
         if host.startswith("localhost") and method == "GET" and "text/html" in "".join(headers.get("accept", [])):
-            # Pages ask 127.0.0.1 for their data, and a sign-in holds for one name.
+            # Pages request their data from 127.0.0.1, and a sign-in is valid for one name.
             query = b"?" + scope["query_string"] if scope.get("query_string") else b""
             place = f"http://127.0.0.1{host.removeprefix('localhost')}".encode() + scope["raw_path"] + query
             return await _answer(send, 307, "", [(b"location", place)])
@@ -68,12 +68,12 @@ def guarded(app: App, token: str, *, checks_token: bool) -> App:
 
 
 def sign_in_address(address: str, token: str) -> str:
-    """Return where a person's browser signs in to the guarded server at `address`."""
+    """Return the address at which a person's browser signs in to the guarded server at `address`."""
     return f"{address.rstrip('/')}{SIGN_IN}#{token}"
 
 
 def refusal(scope: Message) -> str:
-    """Return why a request is refused whoever sends it, '' for one that may come from this server's own pages."""
+    """Return why a request is refused, whoever sends it; '' if it may come from this server's own pages."""
     headers = _headers(scope)
     hosts = headers.get("host", [])
     if len(hosts) != 1 or _name(hosts[0]) not in LOOPBACK:
@@ -93,7 +93,7 @@ def refusal(scope: Message) -> str:
 
 
 def _name(host: str) -> str:
-    """Return the host without its port, '' for what is no port."""
+    """Return the host without its port, '' if the port is invalid."""
     name, colon, port = host.rpartition(":") if not host.endswith("]") else (host, "", "")
     if not colon:
         return host
@@ -119,12 +119,12 @@ def _has_token(headers: dict[str, list[str]], token: str) -> bool:
 
 
 def _cookie(token: str) -> str:
-    """Return the cookie's name. Browsers share cookies between ports, so that each project needs its own."""
+    """Return the cookie's name. Browsers share cookies between ports, so each project needs its own name."""
     return f"kshot-{hashlib.sha256(token.encode()).hexdigest()[:12]}"
 
 
 async def _sign_in(method: str, token: str, receive: Receive, send: Send) -> None:
-    """Show the page, or give the cookie to who posts the token."""
+    """Show the page, or set the cookie if the token is posted."""
     if method == "GET":
         return await _answer(send, 200, PAGE, [(b"content-type", b"text/html; charset=utf-8")])
     body, more = b"", method == "POST"
@@ -134,14 +134,14 @@ async def _sign_in(method: str, token: str, receive: Receive, send: Send) -> Non
         more = message.get("more_body", False)
     if not hmac.compare_digest(body, token.encode()):
         return await _answer(send, 401, "not the token of this server")
-    # ":" may not stand in a cookie as it is.
+    # ":" is not allowed in a cookie.
     value = f"{_cookie(token)}={token.replace(':', '+', 1)}; Path=/; HttpOnly; SameSite=Lax; Max-Age=31536000"
     return await _answer(send, 204, "", [(b"set-cookie", value.encode())])
 
 
 async def _refuse(scope: Message, send: Send, status: int, why: str) -> None:
     if scope["type"] == "websocket":
-        await send({"type": "websocket.close", "code": 1008})  # before it was accepted: the handshake gets a 403
+        await send({"type": "websocket.close", "code": 1008})  # before it is accepted: the handshake gets a 403
         return
     await _answer(send, status, html.escape(f"kshot: {why}\n"))
 
@@ -156,7 +156,7 @@ async def _answer(send: Send, status: int, text: str, headers: Iterable[tuple[by
 
 
 def _unframed(send: Send) -> Send:
-    """Return `send` with headers that keep other pages from framing this one, and its addresses from others."""
+    """Return `send` with headers that prevent framing by other pages and do not send addresses to them."""
 
     async def sending(message: Message) -> None:
         if message["type"] == "http.response.start":

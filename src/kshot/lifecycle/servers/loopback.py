@@ -1,7 +1,7 @@
-"""Servers on this machine are reached directly, whatever proxy the environment names.
+"""Makes clients reach servers on this machine directly, whatever proxy the environment names.
 
-Prefect's clients and MLflow's ask a proxy for 127.0.0.1 too where `http_proxy` is set and `no_proxy` does not except
-it; behind a company's proxy nothing could be trained.
+Prefect's and MLflow's clients also use a proxy for 127.0.0.1 if `http_proxy` is set and `no_proxy` does not exclude it;
+behind a company's proxy nothing could be trained.
 """
 
 import os
@@ -12,15 +12,15 @@ EXCEPT = "no_proxy"
 
 
 def reach_directly() -> None:
-    """Except this machine from the proxies of the environment, for this process and its children.
+    """Exclude this machine from the environment's proxies, for this process and its children.
 
-    What a person excepts already stays. Without a proxy nothing is set: on other systems than Linux a lone NO_PROXY
-    would switch off the proxies of the system's settings.
+    Existing exclusions are kept. Without a proxy nothing is set, because on systems other than Linux a NO_PROXY alone
+    would disable the proxies in the system settings.
     """
     if not any(os.environ.get(name) or os.environ.get(name.upper()) for name in PROXIES):
         return
     small, large = os.environ.get(EXCEPT, ""), os.environ.get(EXCEPT.upper(), "")
-    # Some tools read the one name first, some the other.
+    # Some tools read the lower-case name first, some the upper-case one.
     os.environ[EXCEPT] = _with_ours(small or large)
     os.environ[EXCEPT.upper()] = _with_ours(large or small)
 

@@ -1,11 +1,11 @@
-"""MLflow's pages and API over a project's records, behind kshot's guard, on 127.0.0.1 alone.
+"""MLflow's pages and API over a project's records, behind kshot's guard, on 127.0.0.1 only.
 
     MLFLOW_BACKEND_STORE_URI=STORE python -P -m kshot.lifecycle.servers.mlflow_server ARTIFACTS PORT HOME
 
-The store's address may hold a password, which a command line would show to every user of the machine.
+The store's address may contain a password, which a command line would show to every user of the machine.
 
-`mlflow server` starts its application in a process of its own and takes no guard, so that the application is started
-here in the same way: read in mlflow 3.17.2, cli/__init__.py (`server`) and server/__init__.py (`_run_server`).
+`mlflow server` starts its application in a separate process and does not accept a guard. So the application is started
+here in the same way, as read in mlflow 3.17.2, cli/__init__.py (`server`) and server/__init__.py (`_run_server`).
 """
 
 import os
@@ -17,7 +17,7 @@ from kshot.lifecycle.servers.guard import App, guarded
 from kshot.lifecycle.servers.server_token import token
 
 STORE = "MLFLOW_BACKEND_STORE_URI"
-# Eight processes of MLflow's server that judge language models by the clock; nothing here gives them work.
+# Eight processes of MLflow's server that periodically judge language models; kshot has no use for them.
 NO_JOBS = {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
 
 
@@ -30,11 +30,11 @@ def main(store: str, artifacts: str, port: int, home: Path) -> None:
 
 
 def application(store: str, artifacts: str, port: int) -> App:
-    """Return MLflow's application over `store`, with the artifacts below the folder `artifacts`."""
+    """Return MLflow's application over `store`, with artifacts below the folder `artifacts`."""
     own = f"127.0.0.1:{port}"
     os.environ.update(
         NO_JOBS,
-        # Its own checks too; its default hosts hold patterns such as 192.168.*, which a name of anybody's can match.
+        # MLflow's own checks, too; its default hosts have patterns such as 192.168.*, which anybody's name can match.
         MLFLOW_SERVER_ALLOWED_HOSTS=f"{own},localhost:{port}",
         MLFLOW_SERVER_CORS_ALLOWED_ORIGINS=f"http://{own}",
         MLFLOW_SERVER_X_FRAME_OPTIONS="SAMEORIGIN",
@@ -43,7 +43,7 @@ def application(store: str, artifacts: str, port: int) -> App:
     from mlflow.server import constants
     from mlflow.server.handlers import initialize_backend_stores
 
-    root = "mlflow-artifacts:/"  # for experiments that its pages make
+    root = "mlflow-artifacts:/"  # for experiments created on its pages
     os.environ.update(
         {
             constants.BACKEND_STORE_URI_ENV_VAR: store,
@@ -51,7 +51,7 @@ def application(store: str, artifacts: str, port: int) -> App:
             constants.ARTIFACT_ROOT_ENV_VAR: root,
             constants.ARTIFACTS_DESTINATION_ENV_VAR: artifacts,
             constants.SERVE_ARTIFACTS_ENV_VAR: "true",
-            # Code of scorers that is kept in the store would be run.
+            # Otherwise the code of scorers in the store would be run.
             "_MLFLOW_IN_JOB_EXECUTOR": "false",
         }
     )

@@ -1,7 +1,7 @@
-"""The secret between the servers that kshot starts and whoever may use them: this user's own processes and browser.
+"""The secret shared by the servers that kshot starts and their permitted clients: this user's processes and browser.
 
-It lies beside Prefect's records, in .kshot/prefect/token, readable by its owner alone. Remove the file while nothing is
-served, and the next server gets a new secret: every browser has to sign in again.
+It is stored next to Prefect's records, in .kshot/prefect/token, readable by its owner only. If the file is removed
+while no server runs, the next server creates a new secret, and every browser has to sign in again.
 """
 
 import contextlib
@@ -10,12 +10,12 @@ import secrets
 from pathlib import Path
 
 FILE = "token"  # in PREFECT_HOME
-SHORTEST = 40  # characters; a file that was cut off is no secret
+SHORTEST = 40  # characters; a truncated file is not a secret
 CLIENT, SERVER = "PREFECT_API_AUTH_STRING", "PREFECT_SERVER_API_AUTH_STRING"  # Prefect's settings for it
 
 
 def token(home: Path) -> str:
-    """Return the secret of the servers on PREFECT_HOME `home`, made where there is none yet."""
+    """Return the secret of the servers with PREFECT_HOME `home`, created if there is none."""
     path = home / FILE
     while len(found := _read(path)) < SHORTEST:
         _make(path, found)
@@ -24,7 +24,7 @@ def token(home: Path) -> str:
 
 def _read(path: Path) -> str:
     try:
-        if path.stat().st_mode & 0o077:  # a copy by a tool that forgets modes
+        if path.stat().st_mode & 0o077:  # copied by a tool that does not preserve modes
             path.chmod(0o600)
         return path.read_text(encoding="ascii").strip()
     except FileNotFoundError:
@@ -32,7 +32,7 @@ def _read(path: Path) -> str:
 
 
 def _make(path: Path, instead_of: str) -> None:
-    """Write a new secret, unless another process is quicker: all of them must read the same."""
+    """Write a new secret, unless another process is faster: all of them must read the same one."""
     path.parent.mkdir(parents=True, exist_ok=True)
     if instead_of or path.exists():
         path.unlink(missing_ok=True)

@@ -1,1 +1,1 @@
-"""The registered model: packaged with its code, loaded by MLflow."""
+"""The registered model: packaged with its code, so that MLflow can load it."""

@@ -1,4 +1,4 @@
-"""A registered model as a folder, for `kshot.load`."""
+"""Downloads a registered model to a folder, for `kshot.load`."""
 
 from pathlib import Path
 
@@ -10,11 +10,11 @@ from kshot.redaction import redacted
 
 
 def fetch(address: str, scratch: Path) -> Path:
-    """Download the model at `address`, such as models:/shop@champion, into `scratch`; the folder of its embedding.
+    """Download the model at `address`, such as models:/shop@champion, into `scratch`. Returns its embedding's folder.
 
-    The store is the one that MLflow was told in this process or by MLFLOW_TRACKING_URI, else the one of the project
-    that the current folder lies in. Raises RegistryError where mlflow is not installed, the address leads nowhere, or
-    the model is not as it was registered.
+    The store is the one set in MLflow in this process or by MLFLOW_TRACKING_URI, else the store of the project that
+    contains the current folder. Raises RegistryError if mlflow is not installed, the address cannot be found, or the
+    model is not as it was registered.
     """
     try:
         import mlflow
@@ -45,7 +45,7 @@ def fetch(address: str, scratch: Path) -> Path:
 
 
 def _own_store(start: Path) -> str:
-    """The store of the project that `start` lies in. Raises RegistryError outside of a project."""
+    """The store of the project that contains `start`. Raises RegistryError outside a project."""
     for folder in (start, *start.parents):
         if (folder / "dvc.yaml").is_file() and (folder / "params.yaml").is_file():
             return store.uri(folder)

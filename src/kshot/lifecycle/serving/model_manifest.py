@@ -1,7 +1,8 @@
-"""What a registered version is sealed by: a manifest of its model's files, its run's files and its tags.
+"""Seals a registered version with a manifest of its model's files, its run's files and its tags.
 
-It is written once, when the version is registered, among the model's files. Its own sha256 is a tag of the version and
-stands in every event about it, whose hash the next event names. So no file of a served model can be changed unnoticed.
+The manifest is written once, when the version is registered, among the model's files. Its sha256 is a tag of the
+version and part of every event about it, and each event's hash is part of the next event. So no file of a served model
+can be changed unnoticed.
 """
 
 import hashlib
@@ -19,16 +20,16 @@ if TYPE_CHECKING:
     from mlflow import MlflowClient
 
 TAG = "kshot.manifest"  # on a version: the sha256 of its manifest
-RUN, TAGS = "run", "tags"  # sections of the manifest beside manifest.MODEL
+RUN, TAGS = "run", "tags"  # sections of the manifest besides manifest.MODEL
 
 
 class Altered(RegistryError):
-    """A registered model that is not as it was registered; nothing of it may be run."""
+    """A registered model is not as it was registered; no part of it may be run."""
 
 
 @dataclass(frozen=True)
 class Sealed:
-    """The content of a manifest. `model`, `run`: file to sha256; `tags`: those that the version was registered with."""
+    """The content of a manifest. `model`, `run`: file to sha256; `tags`: the tags at registration."""
 
     model: dict[str, str]
     run: dict[str, str]
@@ -38,7 +39,7 @@ class Sealed:
 def seal(client: "MlflowClient", model_id: str, run_id: str, tags: Mapping[str, str], scratch: Path) -> str:
     """Write the manifest of a logged model and its run among the model's files; returns its sha256.
 
-    `scratch`: a folder for what is fetched: what is hashed is what MLflow kept, not what it was given.
+    `scratch`: a folder for downloads, because the hashes are of the files MLflow stored, not those it was given.
     """
     import mlflow
 
@@ -65,12 +66,12 @@ def seal(client: "MlflowClient", model_id: str, run_id: str, tags: Mapping[str, 
 
 
 def digest(content: bytes) -> str:
-    """The sha256 that a tag and events name a manifest by."""
+    """The sha256 by which tag and events name a manifest."""
     return hashlib.sha256(content).hexdigest()
 
 
 def read(folder: Path, version: str, expected: str) -> Sealed:
-    """The manifest of the model in `folder`, which has the sha256 `expected`. Raises Altered where it has not."""
+    """The manifest of the model in `folder`. Raises Altered if its sha256 is not `expected`."""
     path = folder / manifest.FILE
     if not path.is_file():
         raise Altered(f"{manifest.FILE} is missing from the model of version {version}")
@@ -82,9 +83,9 @@ def read(folder: Path, version: str, expected: str) -> Sealed:
 
 
 def require(folder: Path, version: str, expected: str) -> None:
-    """Raise Altered, with the first file, unless the model in `folder` is as the manifest `expected` says.
+    """Raise Altered, naming the first file, unless the model in `folder` matches the manifest `expected`.
 
-    A version of before manifests (`expected` is '') has none, and nothing is checked.
+    A version from before manifests (`expected` is '') has none, and nothing is checked.
     """
     if not expected:
         if (folder / manifest.FILE).exists():
@@ -100,7 +101,7 @@ def require(folder: Path, version: str, expected: str) -> None:
 
 
 def _of_run(client: "MlflowClient", run_id: str, scratch: Path) -> dict[str, str]:
-    """Hashes of the files that the run keeps when its model is registered; reports and decisions come later."""
+    """Hashes of the files in the run when its model is registered; reports and decisions are added later."""
     import mlflow
     from mlflow.exceptions import MlflowException
 
@@ -109,7 +110,7 @@ def _of_run(client: "MlflowClient", run_id: str, scratch: Path) -> dict[str, str
     try:
         fetched = Path(mlflow.artifacts.download_artifacts(artifact_uri=place, dst_path=str(scratch)))
     except (OSError, MlflowException):
-        return {}  # a run without any file has no folder
+        return {}  # a run without files has no folder
     found = manifest.hashes(fetched)
     shutil.rmtree(scratch)
     return found

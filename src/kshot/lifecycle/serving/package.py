@@ -1,4 +1,4 @@
-"""The registered model: MLflow's pyfunc from code, safetensors inside, no pickle, loadable without kshot installed."""
+"""Packages the registered model: an MLflow pyfunc from code with safetensors, no pickle, loadable without kshot."""
 
 import base64
 import hashlib
@@ -44,9 +44,9 @@ class Logged(NamedTuple):
 
 
 def log_model(root: Path, model: Path, run_id: str, tags: Mapping[str, str] | None = None) -> Logged:
-    """Log the embedding in the folder `model` as the model of run `run_id`, with a manifest of all that is loaded.
+    """Log the embedding in the folder `model` as the model of run `run_id`, with a manifest of all files it loads.
 
-    `tags`: those that the version is going to bear; the manifest seals them too.
+    `tags`: the tags that the version will have; the manifest seals them, too.
     """
     store.connect(root)
     plugins.use_project(root)
@@ -56,8 +56,8 @@ def log_model(root: Path, model: Path, run_id: str, tags: Mapping[str, str] | No
     from mlflow.types.schema import AnyType
 
     logging.getLogger("mlflow").setLevel(logging.ERROR)
-    # The scoring server changes what has a type, and tells of a bad value without its row: it would decode "binary"
-    # itself, and make a class 'None' of null in a "string". The model reads the values as they were sent.
+    # The scoring server converts typed columns, and reports a bad value without its row: it would decode "binary"
+    # itself, and turn a null in a "string" into the class 'None'. The model reads the values as they were sent.
     untyped = AnyType()  # type: ignore[no-untyped-call]
     signature = ModelSignature(
         inputs=Schema([ColSpec(untyped, "image"), ColSpec(untyped, "label", required=False)]),
@@ -78,7 +78,7 @@ def log_model(root: Path, model: Path, run_id: str, tags: Mapping[str, str] | No
         importable(package := science(Path(scratch), others, plugin_copy.files(root, others))),
         mlflow.start_run(run_id=run_id, log_system_metrics=False),
     ):
-        # MLflow keeps a folder under its own name, whatever the name that the code asks for it by.
+        # MLflow stores a folder under its own name, whatever the key by which the code asks for it.
         shutil.copytree(model, Path(scratch) / EMBEDDING)
         save_answering(answering, Path(scratch) / EMBEDDING)
         info = mlflow.pyfunc.log_model(
@@ -95,10 +95,11 @@ def log_model(root: Path, model: Path, run_id: str, tags: Mapping[str, str] | No
 
 
 def science(folder: Path, others: Collection[Plugin] = (), copied: Mapping[str, Path] | None = None) -> Path:
-    """Write the code that answers, and none of the services, into `folder`: a package, and the model's file beside it.
+    """Copy the prediction code, without the services, into `folder`: a package, and the model's file next to it.
 
-    others, copied: the plug-ins that the model answers with, and their files. The package is named after its content.
-    So a version answers with its own code, whatever kshot is installed, and two versions load in one process.
+    `others` and `copied` are the plug-ins that the model predicts with, and their files. The package is named after
+    its content. So a version predicts with its own code, whatever kshot is installed, and two versions can be loaded in
+    one process.
     """
     source = Path(kshot.__file__).parent
     files = {file.relative_to(source): file.read_text(encoding="utf-8") for file in sorted(source.rglob("*.py"))}
@@ -119,7 +120,7 @@ def science(folder: Path, others: Collection[Plugin] = (), copied: Mapping[str, 
 
 @contextmanager
 def importable(package: Path) -> Iterator[None]:
-    """Let the package be imported in the block, and forget it after it, with what MLflow adds to the path."""
+    """Make the package importable in the block; afterwards remove it and MLflow's additions from the path."""
     places, modules = list(sys.path), set(sys.modules)
     sys.path.insert(0, str(package.parent))
     try:
@@ -132,7 +133,7 @@ def importable(package: Path) -> Iterator[None]:
 
 
 def example(root: Path, model: Path) -> pd.DataFrame:
-    """Two classes of one support image each and one query: packed images as PNG, cropped as they are, not inverted."""
+    """Two classes with one support image each and one query: packed images as PNG, cropped as stored, not inverted."""
     inverted = json.loads((model / "embedding.json").read_text(encoding="utf-8"))["ingest"]["invert"]
     manifest, images = read_manifest(root), read_images(root)
     names = manifest["class"].drop_duplicates().head(2).tolist()
@@ -144,14 +145,14 @@ def example(root: Path, model: Path) -> pd.DataFrame:
 
 
 def png(pixels: np.ndarray) -> bytes:
-    """uint8 (S, S, C) as the bytes of a PNG."""
+    """Encode uint8 (S, S, C) pixels as PNG."""
     buffer = io.BytesIO()
     Image.fromarray(pixels[:, :, 0] if pixels.shape[2] == 1 else pixels).save(buffer, format="PNG")
     return buffer.getvalue()
 
 
 def request(support: dict[str, list[Path]], queries: list[Path]) -> dict[str, object]:
-    """The JSON body that a scoring server takes: files of each class as support, other files as queries."""
+    """The JSON body for a scoring server: files of each class as support, other files as queries."""
     data: list[list[str | None]] = [[_base64(file), label] for label, files in support.items() for file in files]
     data += [[_base64(file), None] for file in queries]
     return {"dataframe_split": {"columns": ["image", "label"], "data": data}}

@@ -1,4 +1,4 @@
-"""The code of a model's plug-ins inside the registered model: copied, and its imports led to the copies."""
+"""Copies the code of a model's plug-ins into the registered model and redirects its imports to the copies."""
 
 import ast
 import json
@@ -14,14 +14,14 @@ from kshot.lifecycle.tracking import plugin_code
 from kshot.nets.embedding_settings import EmbeddingSettings
 from kshot.plugins import Plugin
 
-FOLDER = "plugin_code"  # of the package in the registered model
+FOLDER = "plugin_code"  # in the package in the registered model
 PACKAGE = "kshot"
 
 
 def needed(root: Path, settings: EmbeddingSettings, head: str) -> tuple[Plugin, ...]:
-    """The plug-ins that a model answers with: its backbone, its method, its classifier `head`.
+    """The plug-ins that a model predicts with: its backbone, its method, its classifier `head`.
 
-    `settings`: those that were saved with the embedding.
+    `settings`: the settings saved with the embedding.
     """
     names = {"backbones": settings.backbone, "methods": settings.method["name"] if settings.method else ""}
     found = [plugins.find(kind, str(name), root=root) for kind, name in {**names, "classifiers": head}.items()]
@@ -29,7 +29,7 @@ def needed(root: Path, settings: EmbeddingSettings, head: str) -> tuple[Plugin, 
 
 
 def files(root: Path, chosen: Collection[Plugin]) -> dict[str, Path]:
-    """Name to each file of the plug-ins: what the project's modules read, all of an installed distribution."""
+    """Each file of the plug-ins by name: those the project's modules read, and all of an installed distribution."""
     found: dict[str, Path] = {}
     for plugin in chosen:
         if plugin.distribution:
@@ -54,7 +54,7 @@ def write(package: Path, chosen: Collection[Plugin], copied: Mapping[str, Path])
 
 
 def requirements(root: Path, chosen: Collection[Plugin]) -> list[str]:
-    """The packages that the plug-ins say they need, pinned as they are installed here; kshot is inside the model."""
+    """The packages that the plug-ins require, pinned to the installed versions; kshot is part of the model."""
     found = set()
     for plugin in chosen:
         for line in plugins.requirements(root, plugin):
@@ -69,7 +69,7 @@ def requirements(root: Path, chosen: Collection[Plugin]) -> list[str]:
 
 
 def led_to(content: bytes, moved: Mapping[str, str]) -> bytes:
-    """Python source whose imports of the top-level packages in `moved` name their new places.
+    """Redirect the imports of the top-level packages in `moved` in Python source to their new places.
 
     >>> led_to(b"import shop.net, os\\nfrom kshot.distances import x\\n", {"shop": "k.shop", "kshot": "k"}).decode()
     'import k.shop.net; import k.shop as shop; import os\\nfrom k.distances import x\\n'
@@ -88,7 +88,7 @@ def led_to(content: bytes, moved: Mapping[str, str]) -> bytes:
 
 
 def _statements(node: ast.Import | ast.ImportFrom, moved: Mapping[str, str]) -> Iterator[str]:
-    """The statements that stand for an import; none where it stays as it is."""
+    """The statements that replace an import; none if it does not change."""
     names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else [node.module or ""]
     level = node.level if isinstance(node, ast.ImportFrom) else 0
     if level or not any(name.partition(".")[0] in moved for name in names):

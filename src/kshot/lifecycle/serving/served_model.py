@@ -1,7 +1,7 @@
-"""The model that MLflow loads: a few labelled images and some without a label in, an answer for each of those out.
+"""The model that MLflow loads: takes some labelled and some unlabelled images, and predicts each unlabelled one.
 
-MLflow runs this file from the registered version, beside a copy of the science, so it imports nothing else of kshot.
-Errors are MLflow's, because its scoring server tells the sender of no other.
+MLflow runs this file from the registered version, next to a copy of the prediction code, so it imports nothing else of
+kshot. Errors are MLflow's own, because its scoring server reports no others to the sender.
 """
 
 import base64
@@ -27,19 +27,19 @@ from kshot.manifest import own_difference
 from kshot.methods.method import Method
 from kshot.nets.embedding import embed
 
-EXACT = 2**53  # whole numbers up to here are told apart as floats
-PIXELS_A_REQUEST = 300_000_000  # of all its images together: 25 photographs of 12 million each
+EXACT = 2**53  # integers up to here are exact as floats
+PIXELS_A_REQUEST = 300_000_000  # in all images of a request: 25 photographs of 12 million each
 
 
 class FewShot(PythonModel):
-    """Answers few-shot questions by the head that it was measured with."""
+    """Few-shot prediction with the classifier that the model was evaluated with."""
 
     method: Method
     answering: Answering
     scores: Head
 
     def load_context(self, context: PythonModelContext) -> None:
-        """Load the embedding that was registered, and how it answers."""
+        """Load the registered embedding and its inference settings."""
         folder = Path(context.artifacts["embedding"])
         if other := own_difference(folder.parents[1]):
             raise MlflowException(
@@ -51,19 +51,19 @@ class FewShot(PythonModel):
         self.scores = scorer(self.method, self.answering.head)
 
     def predict(self, context: Any, model_input: pd.DataFrame, params: Any = None) -> pd.DataFrame:
-        """One row a query: label, score, distance, perhaps unknown, in the order of the queries.
+        """Predict each query: label, score, distance and possibly unknown, one row per query in their order.
 
         Rows with a label are the support, rows without (None, NaN or '') the queries; any number of classes, any
-        number of images each. `image` holds the bytes of a PNG or JPEG, or their base64; `label` text or whole numbers.
+        number of images each. `image` is the bytes of a PNG or JPEG, or their base64; `label` text or an integer.
 
         label     the predicted class, as text
-        score     softmax over the classes of the classifier's scores (for prototypes: of minus the squared distances),
+        score     softmax over the classes of the classifier's scores (for prototypes: negative squared distances),
                   in [0, 1]; not calibrated, so not the probability that the prediction is right
         distance  Euclidean distance to the mean of the predicted class; NaN for methods without a fixed embedding
-        unknown   where validation classes set a threshold: whether the query is farther from every class than that
+        unknown   whether the query is farther from every class than the threshold; only if validation classes set one
 
         A transductive classifier uses all queries of the request together. Requests may come from several threads at
-        once. Raises MlflowException, INVALID_PARAMETER_VALUE, for a request that cannot be answered.
+        once. Raises MlflowException, INVALID_PARAMETER_VALUE, for a request that cannot be predicted.
         """
         try:
             return self._answer(model_input)
@@ -125,7 +125,7 @@ class FewShot(PythonModel):
 
 
 def _one_row_an_image(frame: pd.DataFrame) -> pd.DataFrame:
-    """The request with one row an image: MLflow makes one row of lists of JSON `inputs` whose values are all text."""
+    """The request with one row per image: MLflow turns JSON `inputs` that are all text into one row of lists."""
     if len(frame) != 1 or not any(isinstance(value, list) for value in frame.iloc[0]):
         return frame
     try:
@@ -136,8 +136,8 @@ def _one_row_an_image(frame: pd.DataFrame) -> pd.DataFrame:
 
 
 def _label(row: int, value: Any) -> str:
-    """The label as text; '' for a query. A whole number reads as it is written in JSON: pandas makes 1.0 of a 1 beside
-    a null."""
+    """The label as text; '' for a query. An integer reads as in JSON, although pandas turns a 1 next to a null
+    into 1.0."""
     if value is None or value is pd.NA or (isinstance(value, float | np.floating) and math.isnan(value)):
         return ""
     if isinstance(value, str):

@@ -1,1 +1,1 @@
-"""Settings that fit the images of a project: a look at the data, the rules, the weights, and the proposal."""
+"""Settings that fit the images of a project: profile of the data, rules, pretrained weights, and the proposal."""

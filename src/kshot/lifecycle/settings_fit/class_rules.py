@@ -1,4 +1,4 @@
-"""Which settings follow from the classes and their numbers of images: the split, the episodes and the batches."""
+"""Rules for settings that depend on the classes and their numbers of images: split, episodes and batches."""
 
 from collections.abc import Mapping, Sequence
 
@@ -9,23 +9,23 @@ from kshot.lifecycle.settings_fit.fitted_settings import Setting
 from kshot.lifecycle.validation.class_demands import named
 from kshot.lifecycle.validation.fitting import FEWEST_IMAGES, ClassSupply, share_of
 
-FEWEST_CLASSES = 2  # of a split
+FEWEST_CLASSES = 2  # per split
 WAYS, SHOTS, MOST_QUERIES = (5, 10, 20), (1, 5), 15
 VAL, TEST = 0.2, 0.25  # shares of the classes
-SMALL = 0.1  # share of the classes that may be too small for the wanted number of images
+SMALL = 0.1  # share of the classes that may have fewer images than the settings need
 BATCH_CLASSES, BATCH_IMAGES = 16, 5
 DRAWING_CLASSES, DRAWING_IMAGES = 60, 6
 
 
 def split_settings(profile: DataProfile) -> tuple[list[Setting], dict[str, str]]:
-    """The settings of the split, and each class's split by them: five classes to validate and to test, if it can be."""
+    """Settings of the split, and each class's split with them; if possible, five classes each in val and test."""
     total = len(profile.classes)
     val, test = (max(WAYS[0], round(share * total)) for share in (VAL, TEST))
-    if total - val - test < FEWEST_CLASSES:  # two to train on; the rest evenly
+    if total - val - test < FEWEST_CLASSES:  # two for training; the rest evenly
         val, test = (total - FEWEST_CLASSES) // 2, (total - FEWEST_CLASSES + 1) // 2
     by = "table" if profile.has_split else "class"
     place = _placed(profile, by, val, test)
-    while by == "class":  # classes of one image may lie anywhere
+    while by == "class":  # classes with one image do not count, whichever split they are in
         counts = {name: len(images) for name, images in images_by_split(profile.classes, place).items()}
         short = [name for name in SPLITS[1:] if counts[name] < WAYS[0]]
         if not short or counts["train"] - len(short) < FEWEST_CLASSES:
@@ -45,7 +45,7 @@ def split_settings(profile: DataProfile) -> tuple[list[Setting], dict[str, str]]
 
 
 def images_by_split(classes: Sequence[ClassSupply], place: Mapping[str, str]) -> dict[str, list[int]]:
-    """The numbers of images of the classes in each split that have two at least."""
+    """The numbers of images of the classes with at least two images, by split."""
     return {
         name: [one.images for one in classes if place[one.name] == name and one.images >= FEWEST_IMAGES]
         for name in SPLITS
@@ -53,7 +53,7 @@ def images_by_split(classes: Sequence[ClassSupply], place: Mapping[str, str]) ->
 
 
 def _placed(profile: DataProfile, by: str, val: int, test: int) -> dict[str, str]:
-    """Each class's split, with so many classes for validation and for test."""
+    """Each class's split, with that many classes for validation and for test."""
     total = len(profile.classes)
     return split_classes(
         {one.name: one.group for one in profile.classes},
@@ -94,7 +94,7 @@ def episode_settings(counts: Mapping[str, Sequence[int]]) -> tuple[list[Setting]
 
 
 def _ways(asked: Sequence[Sequence[int]], shots: int, n_query: int) -> int:
-    """How many classes each of these splits has with images enough for so many shots and queries."""
+    """How many classes every one of these splits has with enough images for that many shots and queries."""
     return min(sum(images >= shots + n_query for images in one) for one in asked)
 
 
@@ -117,7 +117,7 @@ def batch_settings(counts: Sequence[int], drawings: bool) -> list[Setting]:
 def left_out_lines(
     classes: Sequence[ClassSupply], place: Mapping[str, str], protocols: Mapping[str, tuple[int, int]], n_query: int
 ) -> list[str]:
-    """A line for each number of images that some classes do not reach, with those classes and their counts."""
+    """One line per number of images that some classes do not reach, with those classes and their counts."""
     images = {one.name: one.images for one in classes}
     single = [name for name, count in images.items() if count < FEWEST_IMAGES]
     lines = [f"used nowhere, as {FEWEST_IMAGES} images are needed: {named(single, images)}"] if single else []
@@ -131,5 +131,5 @@ def left_out_lines(
 
 
 def _tenth(counts: Sequence[int]) -> int:
-    """The largest number of images that nine in ten of the classes have."""
+    """The largest number of images that nine in ten of the classes reach."""
     return sorted(counts)[int(SMALL * len(counts))] if counts else FEWEST_IMAGES

@@ -1,4 +1,4 @@
-"""What a data version holds, in the figures that settings follow from."""
+"""Profile of a data version: the figures that determine settings."""
 
 from collections import defaultdict
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ from kshot.lifecycle.validation.fitting import ClassSupply
 
 @dataclass(frozen=True)
 class DataProfile:
-    """traits: of a sample of the images; classes: each with its different images, group and split; images: of all."""
+    """traits: of a sample of images; classes: with different images, group and split; images: total number."""
 
     traits: ImageTraits
     classes: tuple[ClassSupply, ...]
@@ -20,12 +20,12 @@ class DataProfile:
 
     @property
     def has_split(self) -> bool:
-        """Whether the data says which classes are for training, validation and test."""
+        """Whether the data assigns classes to training, validation and test."""
         return any(one.split for one in self.classes)
 
 
 def profile_data(root: Path) -> DataProfile:
-    """The profile of the data version that data/raw.dvc names. Raises DataError where there is none, or it is gone."""
+    """The profile of the data version in data/raw.dvc. Raises DataError if there is none, or its data is gone."""
     version = working_copy.tracked(root)
     if version is None:
         raise DataError("there is no data yet; add some: kshot data add FOLDER")

@@ -1,4 +1,4 @@
-"""What the rules give: settings with their reasons; and what training begins from."""
+"""The result of the rules: settings with their reasons; and the weights that training starts from."""
 
 from typing import Any, NamedTuple
 
@@ -7,14 +7,14 @@ from kshot.lifecycle.settings_fit.packaged_weights import BACKBONE
 
 
 class Start(NamedTuple):
-    """What training begins from: the file of weights `checkpoint` of the network `backbone`; no file: from nothing."""
+    """The weights that training starts from: file `checkpoint` for network `backbone`; None: random weights."""
 
     checkpoint: str | None
     backbone: str = BACKBONE
 
 
 class Setting(NamedTuple):
-    """A dotted key of params.yaml, its value, and why; reason '' where it follows from the setting above."""
+    """A dotted key of params.yaml, its value, and the reason; '' if it follows from the setting above."""
 
     key: str
     value: Any
@@ -22,15 +22,15 @@ class Setting(NamedTuple):
 
 
 class FittedSettings(NamedTuple):
-    """The settings, and lines about the classes that are left out somewhere."""
+    """The settings, and lines about classes that are left out somewhere."""
 
     settings: tuple[Setting, ...]
     left_out: tuple[str, ...]
 
     def values(self) -> dict[str, Any]:
-        """Dotted key to value."""
+        """The value of each dotted key."""
         return {one.key: one.value for one in self.settings}
 
 
 class NoWeights(CheckpointError):
-    """The images are photographs, and there are no weights to begin from."""
+    """The images are photographs, and there are no pretrained weights to start from."""

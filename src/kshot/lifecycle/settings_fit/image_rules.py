@@ -1,22 +1,22 @@
-"""Which settings follow from what the images are like: their preparation, the network and how much of it learns."""
+"""Rules for settings that depend on the kind of images: preparation, network and which part of it is trained."""
 
 from kshot.lifecycle.settings_fit.data_profile import DataProfile
 from kshot.lifecycle.settings_fit.fitted_settings import Setting, Start
 from kshot.lifecycle.settings_fit.packaged_weights import PIXELS
 
-PROJECTION_CLASSES = 5  # training classes from which on a projection is trained; with fewer the backbone answers alone
+PROJECTION_CLASSES = 5  # fewest training classes for training a projection; with fewer, the backbone is used alone
 DRAWING_PIXELS, SCRATCH_PIXELS = 28, 84
-# Chosen on the validation classes of groceries, 5w1s: 87.8 % with 28 training classes, 78.8 % with 5, where the frozen
-# network has 77.5 %; 256 numbers at a rate of 0.001 have 85.9 % and 69.7 % (2026-11-28).
+# Chosen on the validation classes of groceries, 5w1s: 87.8 % with 28 training classes, 78.8 % with 5; the frozen
+# network alone has 77.5 %; 256 dimensions at a rate of 0.001 have 85.9 % and 69.7 % (2026-11-28).
 PROJECTION, PROJECTION_RATE, SCRATCH_RATE = 1024, 0.0001, 0.001
-EMBED_BATCH = 32  # of 224 x 224 pixels: a quarter of the memory of 128
-PACKED_BYTES = 60e9  # of all images together, above which they are packed smaller
+EMBED_BATCH = 32  # of 224 x 224 pixels: a quarter of the memory that 128 need
+PACKED_BYTES = 60e9  # of all images together; above this they are packed at a smaller size
 DRAWING_AUGMENT = {"degrees": 10.0, "translate": 0.05, "scale": 0.1, "shear": 10.0}
 NO_AUGMENT = dict.fromkeys(DRAWING_AUGMENT, 0.0)
 
 
 def ingest_settings(profile: DataProfile, trained: bool) -> list[Setting]:
-    """How images are prepared."""
+    """Settings of image preparation."""
     traits = profile.traits
     colour = traits.colour > 0.05
     channels = Setting("ingest.channels", 3 if colour else 1, f"{percent(traits.colour)} of the images have colour")
@@ -40,7 +40,7 @@ def ingest_settings(profile: DataProfile, trained: bool) -> list[Setting]:
 
 
 def _size(profile: DataProfile, wanted: int, trained: bool) -> tuple[int, str]:
-    """The side of the packed squares in pixels, and why."""
+    """The side of the packed squares in pixels, and the reason."""
     side = profile.traits.short_side
     if side < wanted:
         return max(16, side), f"pixels; the images have {side} on their shorter side"
@@ -53,7 +53,7 @@ def _size(profile: DataProfile, wanted: int, trained: bool) -> tuple[int, str]:
 
 
 def pretrained_settings(profile: DataProfile, start: Start, classes: int) -> list[Setting]:
-    """A backbone that is frozen, with a projection after it where there are classes enough to learn one."""
+    """A frozen backbone, followed by a trained projection if there are enough classes."""
     learns = classes >= PROJECTION_CLASSES
     why = (
         f"a projection is learned from {classes} classes; the backbone stays as it is, its features are taken once"

@@ -1,4 +1,4 @@
-"""What the images of a data set are like, from a sample: photographs or drawings, colour, background, size."""
+"""Describes the images of a data set from a sample: photographs or drawings, colour, background, size."""
 
 import os
 from collections.abc import Sequence
@@ -16,27 +16,27 @@ from kshot.data.images import image_pixels
 from kshot.errors import DataError
 
 T = TypeVar("T")
-SAMPLE = 256  # images that are looked at
-SIDE = 128  # pixels of the longer side at which they are
-# Each was chosen once, by looking at groceries, Omniglot and the built-in letters; none was tuned.
-COLOURED = 24  # of 255, between the channels of a pixel that has a colour
-COLOUR_SHARE = 0.02  # of an image's pixels, above which it has colour
-PLAIN = 24  # of 255, that a pixel of a plain background may differ from it
-PLAIN_SHARE = 0.9  # of the outermost pixels, from which on the background is plain
-LEAST_PLAIN, MOST_COLOUR = 0.8, 0.1  # of drawings: share of images with a plain background, and with colour
+SAMPLE = 256  # images that are read
+SIDE = 128  # pixels of the longer side after shrinking
+# Each was chosen once, by inspecting groceries, Omniglot and the built-in letters; none was tuned.
+COLOURED = 24  # of 255: difference between the channels of a coloured pixel
+COLOUR_SHARE = 0.02  # of an image's pixels; above this the image has colour
+PLAIN = 24  # of 255: largest difference of a pixel from a plain background
+PLAIN_SHARE = 0.9  # of the outermost pixels; from this on the background is plain
+LEAST_PLAIN, MOST_COLOUR = 0.8, 0.1  # for drawings: share of images with a plain background, and with colour
 
 
 @dataclass(frozen=True)
 class ImageTraits:
     """Figures of a sample of a data set's images.
 
-    looked_at: how many images were decoded
-    short_side: the median of the shorter sides, in pixels
-    aspect_ratio: the largest of long side over short side
-    colour: the share of images with visible colour
-    plain: the share of images whose outermost pixels are of one colour
-    light: of those, the share whose background is lighter than mid grey
-    extent: the median of the longer side of what is drawn over the longer side of the image, of plain backgrounds
+    looked_at     number of images decoded
+    short_side    median of the shorter sides, in pixels
+    aspect_ratio  largest ratio of long side to short side
+    colour        share of images with visible colour
+    plain         share of images whose outermost pixels have one colour
+    light         share of those whose background is lighter than mid grey
+    extent        for plain backgrounds, median of the drawing's longer side over the image's longer side
     """
 
     looked_at: int
@@ -54,7 +54,7 @@ class ImageTraits:
 
 
 class _Look(NamedTuple):
-    """One image: its sides, whether it has colour and a plain background, and of that its lightness and extent."""
+    """One image: its sides, whether it has colour and a plain background, and its background's lightness and extent."""
 
     width: int
     height: int
@@ -65,13 +65,13 @@ class _Look(NamedTuple):
 
 
 def sampled(images: Sequence[T], most: int = SAMPLE) -> list[T]:
-    """At most `most` of the images, at even distances."""
+    """At most `most` of the images, evenly spaced."""
     places = np.linspace(0, len(images) - 1, min(most, len(images))).round().astype(int)
     return [images[place] for place in sorted(set(places.tolist()))]
 
 
 def image_traits(files: Sequence[Path]) -> ImageTraits:
-    """The traits of these images. Raises DataError where none of them can be decoded."""
+    """The traits of these images. Raises DataError if none of them can be decoded."""
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         looks = [one for one in pool.map(_look, files) if one is not None]
     if not looks:
@@ -90,14 +90,14 @@ def image_traits(files: Sequence[Path]) -> ImageTraits:
 
 
 def _look(file: Path) -> _Look | None:
-    """The look of one image, None where it cannot be decoded: `kshot data add` and stage ingest say so."""
+    """The traits of one image, None if it cannot be decoded, which `kshot data add` and stage ingest report."""
     try:
         with opened(file) as image:
             width, height = image.size
             image.draft("RGB", (SIDE, SIDE))  # a large JPEG is decoded at a fraction of its size
             with DECODING.holding(image.width * image.height * BYTES_A_PIXEL):
                 image.load()
-                if image.mode in ("L", "RGB"):  # of others image_pixels has to see the values as they are
+                if image.mode in ("L", "RGB"):  # for other modes, image_pixels needs the original values
                     image.thumbnail((SIDE, SIDE))
                 pixels = image_pixels(image, 3)
     except (DataError, OSError):
@@ -107,7 +107,7 @@ def _look(file: Path) -> _Look | None:
 
 
 def _appearance(pixels: NDArray[np.int16]) -> tuple[bool, bool, bool, float]:
-    """Of pixels (height, width, 3): colour, plain background, light background, extent of what is drawn."""
+    """For pixels (height, width, 3): colour, plain background, light background, extent of the drawing."""
     coloured = float((pixels.max(2) - pixels.min(2) > COLOURED).mean())
     edges = np.concatenate([pixels[0], pixels[-1], pixels[:, 0], pixels[:, -1]])
     background = np.median(edges, axis=0)

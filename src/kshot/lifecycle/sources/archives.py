@@ -1,4 +1,4 @@
-"""Unpack a .zip or .tar without trusting it: nothing outside the folder, no links, no bomb, in bounded memory."""
+"""Unpacks an untrusted .zip or .tar: nothing outside the folder, no links, no bomb, in bounded memory."""
 
 import bz2
 import errno
@@ -18,25 +18,25 @@ from typing import IO, Any, NamedTuple, cast
 from kshot.errors import DataError
 from kshot.lifecycle.sources.zip_names import zip_names
 
-LARGEST_RATIO = 100  # unpacked bytes over packed bytes: images are compressed already and come nowhere near it
+LARGEST_RATIO = 100  # unpacked bytes over packed bytes: images are already compressed and stay far below it
 SMALL = 2**20  # bytes that are never a bomb
 MOST_ENTRIES = 1_000_000
-LARGEST_HEADER = 2**20  # bytes of one header of a tar: a name of 900 MB is refused before it is read
-LARGEST_DIRECTORY = 2**26  # bytes of a zip's directory, which is read at once
+LARGEST_HEADER = 2**20  # bytes of one tar header: a name of 900 MB is refused before it is read
+LARGEST_DIRECTORY = 2**26  # bytes of a zip's directory, which is read in one go
 SUFFIXES = (".zip", ".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tbz2", ".tar.xz", ".txz")
 BY_HAND = "unpack it by hand if you trust it, and add the folder"
 DRIVE = re.compile(r"[A-Za-z]:")
 
 DAMAGED = (
     *(zipfile.BadZipFile, tarfile.TarError, zlib.error, lzma.LZMAError),
-    *(EOFError, RuntimeError, NotImplementedError),  # cut short; encrypted; packed in a way that Python does not know
+    *(EOFError, RuntimeError, NotImplementedError),  # truncated; encrypted; compressed by a method unknown to Python
 )
-CLASHES = (errno.EEXIST, errno.ENOTDIR, errno.EISDIR, errno.ENAMETOOLONG)  # a member's name that no disk can hold
+CLASHES = (errno.EEXIST, errno.ENOTDIR, errno.EISDIR, errno.ENAMETOOLONG)  # a member's name that no disk can store
 OPENERS: dict[bytes, Any] = {b"\x1f\x8b": gzip.open, b"BZh": bz2.open, b"\xfd7zXZ\0": lzma.open}
 
 
 class Member(NamedTuple):
-    """One entry of an archive: its name with forward slashes; content None for a folder."""
+    """One entry of an archive: its name with forward slashes; `content` is None for a folder."""
 
     name: str
     size: int
@@ -44,11 +44,11 @@ class Member(NamedTuple):
 
 
 class TooLarge(Exception):
-    """One read of more bytes than any sound header has."""
+    """A read of more bytes than any valid header has."""
 
 
 class Bounded(io.RawIOBase):
-    """A file of which nobody reads more than `most` bytes at once, so that no header fills the memory."""
+    """A file that refuses to read more than `most` bytes at once, so that no header fills the memory."""
 
     def __init__(self, file: IO[bytes], most: int) -> None:
         self._file, self._most = file, most
@@ -77,7 +77,7 @@ class Bounded(io.RawIOBase):
 
 
 def is_archive(path: Path) -> bool:
-    """Whether the name of `path` ends like an archive's, or its content begins like one's."""
+    """Whether `path` is an archive, by its suffix or its first bytes."""
     if path.name.lower().endswith(SUFFIXES):
         return True
     with path.open("rb") as file:
@@ -86,12 +86,16 @@ def is_archive(path: Path) -> bool:
 
 
 def unpack(archive: Path, folder: Path) -> list[str]:
-    """Write every file and folder of `archive` below `folder`; what a person should know of the names in it.
+    """Write every file and folder of `archive` below `folder`. Returns notes for a person about the names in it.
 
-    Raises DataError for a file that is no archive, is damaged or encrypted, for a member whose path climbs out, that is
-    a link or a device, or whose name comes twice, and for an archive of more than MOST_ENTRIES or that unpacks to more
-    than 100 times its size or than the disk has room for. All of it is checked before a byte is written, and how much
-    is written again while it is.
+    Raises DataError for
+
+    - a file that is not an archive, or is damaged or encrypted
+    - a member whose path leads out of the archive, that is a link or a device, or whose name occurs twice
+    - an archive with more than MOST_ENTRIES files
+    - an archive that unpacks to more than 100 times its size, or to more than the free space on the disk
+
+    All of this is checked before a byte is written, and the size again while writing.
     """
     try:
         with archive.open("rb") as file:
@@ -107,14 +111,14 @@ def unpack(archive: Path, folder: Path) -> list[str]:
         raise DataError(f"{archive} has a header larger than any sound archive's; {BY_HAND}") from None
     except (*DAMAGED, OSError) as error:
         if isinstance(error, OSError) and error.errno not in (None, *CLASHES):
-            raise  # the disk is full, the file may not be read: nothing that the archive is to blame for
+            raise  # a full disk or an unreadable file: not the archive's fault
         raise DataError(
             f"{archive} cannot be unpacked ({' '.join(str(error).split())}); needs a sound .zip or .tar"
         ) from error
 
 
 def _unpack_zip(archive: Path, folder: Path, file: IO[bytes]) -> list[str]:
-    # zipfile reads the whole directory in one go.
+    # zipfile reads the whole directory at once.
     with zipfile.ZipFile(cast(IO[bytes], Bounded(file, LARGEST_DIRECTORY))) as packed:
         entries = packed.infolist()
         names, note = zip_names(entries)
@@ -140,12 +144,12 @@ def _zip_members(packed: zipfile.ZipFile, entries: list[zipfile.ZipInfo], names:
 
 
 def _unpack_tar(archive: Path, folder: Path, file: IO[bytes]) -> None:
-    # Twice from the start: nothing is kept of the entries, of which there may be many.
+    # Read twice from the start, so that the entries, of which there may be many, are not stored.
     check = _Checker(archive, folder)
     for _, entry in _tar_entries(file):
         check.add(_tar_name(entry), entry.size if entry.isfile() else 0, plain=entry.isfile() or entry.isdir())
         check.total(file.tell())
-    while rest := file.read(SMALL):  # the checksum of a packed tar stands behind its last block
+    while rest := file.read(SMALL):  # the checksum of a compressed tar comes after its last block
         check.total(file.tell())
         del rest
     file.seek(0)
@@ -155,7 +159,7 @@ def _unpack_tar(archive: Path, folder: Path, file: IO[bytes]) -> None:
 def _tar_entries(file: IO[bytes]) -> Iterator[tuple[tarfile.TarFile, tarfile.TarInfo]]:
     with tarfile.open(fileobj=cast(IO[bytes], Bounded(file, LARGEST_HEADER)), mode="r:") as packed:
         while (entry := packed.next()) is not None:
-            packed.members.clear()  # type: ignore[attr-defined]  # otherwise it keeps every entry
+            packed.members.clear()  # type: ignore[attr-defined]  # otherwise it stores every entry
             if sum(map(len, packed.pax_headers)) > LARGEST_HEADER:
                 raise TooLarge
             yield packed, entry
@@ -177,7 +181,7 @@ def _tar_name(entry: tarfile.TarInfo) -> str:
 
 
 class _Checker:
-    """What must hold of an archive before a byte of it is written."""
+    """Checks an archive before a byte of it is written."""
 
     def __init__(self, archive: Path, folder: Path) -> None:
         self.archive, self.folder = archive, folder
@@ -188,7 +192,7 @@ class _Checker:
         self.names: set[str] = set()
 
     def add(self, name: str, size: int, *, plain: bool) -> None:
-        """Raise DataError where this member, after all before it, is not to be unpacked."""
+        """Raise DataError if this member, after all members before it, must not be unpacked."""
         if not plain:
             raise DataError(f"{self.archive} holds {name!r}, a link or device; needs plain files alone: {BY_HAND}")
         path = PurePosixPath(name.replace("\\", "/"))
@@ -206,7 +210,7 @@ class _Checker:
         self.total(self.bytes)
 
     def total(self, unpacked: int) -> None:
-        """Raise DataError where so many bytes are more than the archive can hold honestly, or than there is room."""
+        """Raise DataError if that many bytes are suspicious for the archive's size, or exceed the free space."""
         if unpacked > max(SMALL, LARGEST_RATIO * self.packed):
             raise DataError(
                 f"{self.archive} is {self.packed:,} bytes and unpacks to {unpacked:,} or more, over {LARGEST_RATIO} "

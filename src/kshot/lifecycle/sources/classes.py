@@ -1,4 +1,4 @@
-"""The class and split of each image of a folder or archive, by the folders above it."""
+"""Determines the class and split of each image of a folder or archive from the folders above it."""
 
 from collections import defaultdict
 from collections.abc import Sequence
@@ -13,8 +13,13 @@ from kshot.lifecycle.sources.split_folders import without_split_folders
 
 @dataclass(frozen=True)
 class Classes:
-    """labels: the class of each image; splits: class to split, where folders say one; empty: classes without an image;
-    notes: what a person should know of how they came about."""
+    """The classes of a source.
+
+    labels  the class of each image
+    splits  class to split, if folders name one
+    empty   classes without an image
+    notes   notes for a person on how they were determined
+    """
 
     labels: list[str]
     splits: dict[str, str]
@@ -25,10 +30,10 @@ class Classes:
 def classes_of(
     images: Sequence[Path], leaves: Sequence[Path], *, packed: bool, unlabelled: bool = False, merge: bool = False
 ) -> Classes:
-    """The classes of images at these paths below a source; `leaves` are all its folders that hold no other.
+    """The classes of images at these paths below a source; `leaves` are all its folders without subfolders.
 
-    `packed`: the source is an archive, of which one folder around everything is no part of the names. Nor is one folder
-    inside each class folder that bears the same name in all of them: n01443537/images.
+    `packed`: the source is an archive, and one folder around everything is not part of the class names. Neither is a
+    single folder inside each class folder that has the same name in all of them: n01443537/images.
     """
     notes = []
     top = _wrapping(images)
@@ -61,13 +66,13 @@ def classes_of(
 
 
 def _wrapping(images: Sequence[Path]) -> str:
-    """The one folder that holds all images and none of them itself; '' where there is none."""
+    """The one folder that contains all images, in subfolders only; '' if there is none."""
     tops = {path.parts[0] for path in images}
     return tops.pop() if len(tops) == 1 and all(len(path.parts) > 2 for path in images) else ""
 
 
 def _inside_each(images: Sequence[Path]) -> str:
-    """The name of the one folder inside every class folder that holds its images; '' where there is none."""
+    """The name of the single folder inside every class folder that contains its images; '' if there is none."""
     folders = {path.parent for path in images}
     names = {folder.name for folder in folders}
     if len(folders) < 2 or len(names) > 1 or any(len(folder.parts) < 2 for folder in folders):
@@ -77,7 +82,7 @@ def _inside_each(images: Sequence[Path]) -> str:
 
 
 def _written_alike(names: set[str]) -> list[str]:
-    """Notes on folders whose names a person can hardly tell apart."""
+    """Notes on folders whose names are hard to tell apart."""
     forms, cases = defaultdict(set), defaultdict(set)
     for name in names:
         forms[normal(name)].add(name)

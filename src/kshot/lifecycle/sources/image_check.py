@@ -1,4 +1,4 @@
-"""Whether files are images: the header of every file, and the whole of as many as is cheap."""
+"""Checks that files are images: the header of every file, and the content of as many as is cheap."""
 
 import itertools
 import os
@@ -14,8 +14,8 @@ from kshot.data.images import WINDOW, decoded
 from kshot.errors import DataError
 from kshot.lifecycle.sources.left_out import ARCHIVE
 
-DECODED = 10**9  # pixels that are decoded to see whether they can be: some ten seconds
-FLAT = 16  # of 255: an image whose pixels differ by less shows next to nothing
+DECODED = 10**9  # pixels decoded as a check, which takes some ten seconds
+FLAT = 16  # of 255: an image whose pixels differ by less shows almost nothing
 NO_IMAGE = "no image"
 HEIC = "HEIC, which cannot be opened here: convert it to JPEG"
 POSTSCRIPT = "PostScript, which is a program and is not run"
@@ -32,15 +32,19 @@ R = TypeVar("R")
 
 
 class Problem(NamedTuple):
-    """Why a file is no image that can be taken: a reason that many files share, and what is said of this one."""
+    """Why a file cannot be used as an image: a reason shared by many files, and a detail about this one."""
 
     reason: str
     detail: str = ""
 
 
 class Decoding(NamedTuple):
-    """problems: a file each, None where it decodes or was not tried; tried: how many were; flat: the files of them in
-    which next to nothing is to be seen."""
+    """The result of decoding.
+
+    problems  one per file, None if it decodes or was not tried
+    tried     how many files were tried
+    flat      the tried files that show almost nothing
+    """
 
     problems: list[Problem | None]
     tried: int
@@ -48,7 +52,7 @@ class Decoding(NamedTuple):
 
 
 def check_headers(files: Sequence[Path]) -> list[Header | Problem]:
-    """The header of each file, or why it has none."""
+    """The header of each file, or the problem with it."""
 
     def look(file: Path) -> Header | Problem:
         try:
@@ -60,7 +64,7 @@ def check_headers(files: Sequence[Path]) -> list[Header | Problem]:
 
 
 def check_decoding(files: Sequence[Path], headers: Sequence[Header], most: int = DECODED) -> Decoding:
-    """Decode the files, the smaller ones first, until `most` pixels are decoded."""
+    """Decode the files, smallest first, until `most` pixels are decoded."""
     order = sorted(range(len(files)), key=lambda row: (headers[row].pixels, str(files[row])))
     totals = itertools.accumulate(headers[row].pixels for row in order)
     chosen = [row for row, total in zip(order, totals, strict=True) if total <= most]
@@ -83,7 +87,7 @@ def check_decoding(files: Sequence[Path], headers: Sequence[Header], most: int =
 
 
 def problem(file: Path, error: DataError | OSError) -> Problem:
-    """What is wrong with a file of which this was said."""
+    """The problem that this error means for a file."""
     if isinstance(error, OSError):
         return Problem("cannot be read", error.strerror or str(error))
     text = str(error)
@@ -97,7 +101,7 @@ def problem(file: Path, error: DataError | OSError) -> Problem:
 
 
 def header_notes(headers: Iterable[Header]) -> list[str]:
-    """What of these images is not as it stands in the files: depth, and frames or pages after the first."""
+    """Notes on what is not read as it is in the files: depth, and frames or pages after the first."""
     headers = list(headers)
     notes = []
     for mode, text in DEEP.items():
@@ -118,7 +122,7 @@ def _images(count: int) -> str:
 
 
 def _kind(file: Path) -> str:
-    """What a file is that is no image, by its first bytes."""
+    """The kind of a file that is not an image, by its first bytes."""
     with file.open("rb") as content:
         start = content.read(512)
     for magic, reason in STARTS.items():
@@ -136,7 +140,7 @@ def _kind(file: Path) -> str:
 
 def _mapped(look: Callable[[T], R], values: Sequence[T]) -> Iterator[R]:
     rest = iter(values)
-    # Pillow warns of odd files on stderr; each of them is told here, once.
+    # Pillow warns about odd files on stderr; kshot reports each of them once itself.
     with _quiet(), ThreadPoolExecutor(max(4, os.cpu_count() or 1)) as pool:
         while window := list(itertools.islice(rest, WINDOW)):
             yield from pool.map(look, window)

@@ -1,4 +1,4 @@
-"""The files of a source that are not taken, by reason, in words, and when a person has to agree to it."""
+"""Reports the files of a source that are left out, by reason, and decides when a person has to agree."""
 
 import textwrap
 from collections import Counter
@@ -9,13 +9,13 @@ from pathlib import Path
 from kshot.lifecycle.project.shown_names import shown
 
 WIDTH = 80
-LARGEST_SHARE = 0.1  # of a source's files that may be left out without a person's consent
+LARGEST_SHARE = 0.1  # of a source's files that may be left out without a person's agreement
 ARCHIVE = "an archive inside the source: unpack it first"
 
 
 @dataclass(frozen=True)
 class LeftOut:
-    """A file that is not taken. `detail` is what is said of an example alone; counts: False for a system's files."""
+    """A file that is left out. `detail` is only shown for examples; `counts` is False for a system's files."""
 
     path: Path
     reason: str
@@ -24,7 +24,7 @@ class LeftOut:
 
 
 def lines(files: int, left_out: Sequence[LeftOut], empty: Sequence[str]) -> list[str]:
-    """What was left out of `files` files, as lines of at most 80 columns but for long names; none for nothing."""
+    """The files left out of `files` files, as lines of at most 80 columns except for long names; empty if none are."""
     told = []
     if left_out:
         told.append(f"left out {len(left_out):,} of {files:,} files:")
@@ -40,7 +40,7 @@ def lines(files: int, left_out: Sequence[LeftOut], empty: Sequence[str]) -> list
 
 
 def consent_needed(files: int, left_out: Sequence[LeftOut], empty: Sequence[str]) -> str:
-    """Why a person has to agree to what is left out, '' where nobody has to."""
+    """Why a person has to agree to the files left out, '' if not needed."""
     counted = [one for one in left_out if one.counts]
     of_all = files - (len(left_out) - len(counted))
     reasons = []
@@ -58,7 +58,7 @@ def consent_needed(files: int, left_out: Sequence[LeftOut], empty: Sequence[str]
 
 
 def summary(files: int, left_out: Sequence[LeftOut]) -> list[str]:
-    """One line on what was left out of `files` files, a system's own files apart; none for nothing."""
+    """One line on the files left out of `files` files, not counting an operating system's own; empty if none are."""
     counted = [one for one in left_out if one.counts]
     if not counted:
         return []
@@ -67,14 +67,14 @@ def summary(files: int, left_out: Sequence[LeftOut]) -> list[str]:
 
 
 def empty_classes(empty: Sequence[str], most: int) -> str:
-    """That these classes have no image, at most so many of them by name."""
+    """A message that these classes have no image, naming at most `most` of them."""
     names = ", ".join(shown(name) for name in empty[:most])
     more = f" and {len(empty) - most} more" if len(empty) > most else ""
     return f"class {names} comes out empty" if len(empty) == 1 else f"classes {names}{more} come out empty"
 
 
 def filled(text: str, first: str = "", rest: str = "  ") -> list[str]:
-    """The text as lines of at most 80 columns, longer only where one word is."""
+    """The text wrapped to 80 columns; only a single long word may exceed them."""
     return textwrap.wrap(
         text, WIDTH, initial_indent=first, subsequent_indent=rest, break_long_words=False, break_on_hyphens=False
     )

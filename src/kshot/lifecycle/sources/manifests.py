@@ -1,4 +1,4 @@
-"""Manifests and split tables, read into images; an error names the row and the cause."""
+"""Reads manifests and split tables into images; an error names the row and the cause."""
 
 import difflib
 from collections.abc import Sequence
@@ -22,7 +22,7 @@ def read_manifest(
     """The images that a manifest names, and notes on how it was read.
 
     With `unlabelled` the column class may be missing; with `inside` no path may lead out of that folder. Raises
-    DataError for a row that cannot be followed, and for classes in two splits or in none where others have one.
+    DataError for a row that cannot be used, for a class in two splits, and for one without a split if others have one.
     """
     rows = read_rows(path, ("path",) if unlabelled else ("path", "class"), OPTIONAL)
     images: list[SourceImage] = []
@@ -49,7 +49,7 @@ def read_manifest(
 def with_split(images: Sequence[SourceImage], table: Path, empty: Sequence[str] = ()) -> list[SourceImage]:
     """The images with the split that a table of class,split gives each class; classes in `empty` may be in it too.
 
-    Raises DataError where the table is no such table, leaves a class out, or names one that is not there.
+    Raises DataError if the table is not one of class,split, omits a class, or names one that does not exist.
     """
     known = {image.label for image in images}
     place: dict[str, str] = {}

@@ -1,4 +1,4 @@
-"""One image of a source: its file, its class, and the names that can be stored."""
+"""One image of a source: its file, its class, and checks that its names can be stored."""
 
 import unicodedata
 from dataclasses import dataclass
@@ -6,12 +6,12 @@ from pathlib import Path
 
 from kshot.errors import DataError
 
-LONGEST_NAME = 200  # bytes of one folder's name; file systems end at 255
+LONGEST_NAME = 200  # bytes of one folder's name; file systems allow up to 255
 
 
 @dataclass(frozen=True)
 class SourceImage:
-    """One file, and where it belongs; group, split and drawer (`kshot.data.drawers`) may be ''."""
+    """One file with its class; group, split and drawer (`kshot.data.drawers`) may be ''."""
 
     file: Path
     label: str
@@ -21,17 +21,17 @@ class SourceImage:
 
 
 def group_of(label: str) -> str:
-    """The class without its last part, '' if it has only one."""
+    """The class name without its last part, '' if it has only one."""
     return label.rpartition("/")[0]
 
 
 def normal(name: str) -> str:
-    """The name in Unicode's composed form, NFC: macOS writes é as e and an accent, others as one sign."""
+    """The name in Unicode's composed form, NFC: macOS writes é as e plus an accent, others as one character."""
     return unicodedata.normalize("NFC", name)
 
 
 def check_name(kind: str, name: str) -> None:
-    """Raise DataError for the name of a class or file (`kind`) that would not survive as a path, in CSV or in JSON."""
+    """Raise DataError for a class or file name (`kind`) that would not survive as a path, in CSV or in JSON."""
     for part in name.split("/"):
         bad = (
             part in ("", ".", "..")

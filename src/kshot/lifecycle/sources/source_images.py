@@ -1,4 +1,4 @@
-"""What a person can bring in: a folder tree, an archive, or a manifest, read as one list of images."""
+"""Reads a source that a person imports (a folder tree, an archive, or a manifest) as one list of images."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
@@ -19,7 +19,7 @@ from kshot.lifecycle.sources.tables import TABLES, read_rows
 from kshot.lifecycle.sources.tree import kept_by, walk
 
 GLYPHS = "glyphs"
-MANIFEST = "manifest.csv"  # beside images/: the form of data/raw
+MANIFEST = "manifest.csv"  # next to images/: the layout of data/raw
 IN_NO_CLASS = "in no class folder"
 NO_HEADER = Header("", "", 0, 0, False)
 SPREADSHEETS = (".xlsx", ".xls", ".ods", ".numbers")
@@ -36,14 +36,14 @@ NEEDED = "a folder, a .zip or .tar, a .csv or .parquet"
 
 @dataclass(frozen=True)
 class Source:
-    """What was read of a source.
+    """The content of a source.
 
-    images: sorted by class and name
-    files: how many files there are, those of an operating system too
-    left_out: those that are not taken, and why
-    empty: the classes of which no image is left
-    headers: one an image
-    notes: what a person should know of how it was read
+    images    sorted by class and name
+    files     number of files, including an operating system's
+    left_out  files that are not used, and why
+    empty     classes of which no image is left
+    headers   one per image
+    notes     notes for a person on how the source was read
     """
 
     images: list[SourceImage]
@@ -54,7 +54,7 @@ class Source:
     notes: list[str] = field(default_factory=list)
 
     def without(self, lost: Sequence[LeftOut | None]) -> "Source":
-        """The same without the images at whose place `lost` says why."""
+        """A copy without the images for which `lost`, in the same order, gives a reason."""
         kept = [row for row, reason in enumerate(lost) if reason is None]
         images = [self.images[row] for row in kept]
         gone = {image.label for image in self.images} - {image.label for image in images} - {""}
@@ -67,13 +67,13 @@ class Source:
         )
 
     def lines(self) -> list[str]:
-        """What was left out, and the notes, as lines for a terminal."""
+        """The files left out, and the notes, as lines for a terminal."""
         notes = [line for note in [*self.notes, *header_notes(self.headers)] for line in filled(note)]
         return [*left_out.lines(self.files, self.left_out, self.empty), *notes]
 
 
 def check_given(source: str) -> None:
-    """Raise DataError for empty text, which an unset variable gives and which as a path is the working folder."""
+    """Raise DataError for empty text, which an unset variable yields and which as a path is the working folder."""
     if not source.strip():
         raise DataError(f"no source is given, only empty text; needs {NEEDED}, or the word {GLYPHS}")
 
@@ -86,7 +86,7 @@ def check_exists(source: str) -> None:
 
 
 def check_argument(root: Path, source: str) -> None:
-    """Raise DataError for a source that is empty text, or a folder that holds the project at `root` itself."""
+    """Raise DataError for a source that is empty text, or a folder that contains the project at `root` itself."""
     check_given(source)
     if source == GLYPHS:
         return
@@ -104,14 +104,14 @@ def read_source(
     unlabelled: bool = False,
     merge: bool = False,
 ) -> Source:
-    """The images of a folder, an archive (unpacked into `workspace`) or a manifest, and what is left out of it.
+    """The images of a folder, an archive (unpacked into `workspace`) or a manifest, and the files left out.
 
-    A file is an image by its header, whatever its name. class = the folders above the file, joined by /, without one
-    folder that wraps a whole archive and without folders that are named train, val and test (`split_folders`, where
-    `merge` is explained); group = the class without its last part. A folder with manifest.csv and images/, the form of
+    A file is an image by its header, whatever its name. Its class is the folders above it, joined by /, without one
+    folder that wraps a whole archive and without folders named train, val and test (`split_folders`, which explains
+    `merge`); its group is the class without its last part. A folder with manifest.csv and images/, the layout of
     data/raw, is read by its manifest. With `unlabelled`, files in no folder, and a manifest without the column class,
-    are images of class '', all of them or none. Raises DataError for a source that is missing, without an image, of no
-    known kind, or whose classes cannot be told.
+    are images of class '': either all of them or none. Raises DataError for a source that is missing, has no image, is
+    of no known kind, or whose classes cannot be determined.
     """
     if not source.exists():
         raise DataError(f"{source} does not exist; needs {NEEDED}, or the word {GLYPHS}")
@@ -136,9 +136,9 @@ def read_source(
 
 
 def decoded(source: Source, folder: Path) -> Source:
-    """The source without the images that do not decode; the larger ones of a large source are not tried.
+    """The source without the images that do not decode; the larger images of a large source are not tried.
 
-    Paths are told relative to `folder`.
+    Paths in messages are relative to `folder`.
     """
     files = [image.file for image in source.images]
     found = check_decoding(files, source.headers)
@@ -158,7 +158,7 @@ def decoded(source: Source, folder: Path) -> Source:
 
 
 def _refuse(source: Path, found: Source, unlabelled: bool) -> None:
-    """Raise DataError for a source of which nothing can be made."""
+    """Raise DataError for a source that cannot be used."""
     if not found.images:
         why = left_out.consent_needed(found.files, found.left_out, found.empty)
         needed = "a row for each image" if source.suffix.lower() in TABLES else "class folders with images"
@@ -195,7 +195,7 @@ def _read_folder(folder: Path, *, packed: bool, unlabelled: bool, merge: bool) -
             ]
         )
     paths = [_below(image.file, folder) for image in found.images]
-    # A folder that came out empty, and one beside whose folders nothing is left, may have been meant as a class.
+    # A folder without subfolders, and one with a file left out other than as no image, may be meant as a class.
     meant = {*tree.leaves, *(one.path.parent for one in found.left_out if one.counts and one.reason != NO_IMAGE)}
     classes = classes_of(paths, sorted(meant), packed=packed, unlabelled=unlabelled, merge=merge)
     images = [
@@ -206,7 +206,7 @@ def _read_folder(folder: Path, *, packed: bool, unlabelled: bool, merge: bool) -
 
 
 def _with_headers(images: list[SourceImage], folder: Path, files: int, out: list[LeftOut], notes: list[str]) -> Source:
-    """The source of those `images` that are some by their headers; the others are left out beside `out`."""
+    """A source of those `images` whose headers are valid; the others are added to the files left out, `out`."""
     headers = check_headers([image.file for image in images])
     known = [one if isinstance(one, Header) else NO_HEADER for one in headers]
     lost = [
@@ -217,7 +217,7 @@ def _with_headers(images: list[SourceImage], folder: Path, files: int, out: list
 
 
 def _own_manifest(folder: Path, packed: bool) -> Path | None:
-    """The manifest of a folder in the form of data/raw, perhaps in the one folder around a whole archive."""
+    """The manifest of a folder in data/raw's layout, also inside the one folder that wraps an archive."""
     places = [folder]
     if packed:
         inner = [path for path in folder.iterdir() if not kept_by(path.name)]
@@ -228,7 +228,7 @@ def _own_manifest(folder: Path, packed: bool) -> Path | None:
             try:
                 read_rows(manifest, COLUMNS)
             except DataError:
-                return None  # some other table: the folders say the classes
+                return None  # some other table: the folders determine the classes
             return manifest
     return None
 

@@ -1,4 +1,4 @@
-"""Folders named train, val and test in a source: a split of its classes where they differ, else parts of one class."""
+"""Folders named train, val and test in a source: splits if their classes differ, else parts of the same classes."""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -10,7 +10,12 @@ from kshot.errors import DataError
 
 
 class Placed(NamedTuple):
-    """level: which part of a path names its split; splits: class to split, none where the folders say none; a note."""
+    """How folders name splits.
+
+    level   which part of a path names its split
+    splits  class to split, empty if the folders name none
+    note    a note for a person
+    """
 
     level: int
     splits: Mapping[str, str]
@@ -25,16 +30,16 @@ class Placed(NamedTuple):
 
 
 def without_split_folders(folders: Sequence[Path], *, merge: bool = False) -> Placed | None:
-    """How these folders of images are classes without a level that is named train, val, test; None where none is.
+    """Read these folders of images as classes, without a level named train, val, test; None if there is none.
 
-    Classes in one of them each keep it as their split. Where the others hold no class that train lacks, or with
-    `merge`, the images of a class are put together and no split is kept: few-shot splits are by class. Raises DataError
-    where some classes lie in one and others in several, and where only some of the folders lie in such a level.
+    If each class is in one of them, that is its split. If train has all classes of the others, or with `merge`, the
+    images of a class are put together and the splits are dropped: few-shot splits are by class. Raises DataError if
+    some classes are in one of them and others in several, and if only some of the folders have such a level.
     """
     level = _level(folders)
     if level is None:
         return None
-    members: dict[str, dict[str, str]] = {}  # class to the splits it lies in, each with its folder's own name
+    members: dict[str, dict[str, str]] = {}  # class to its splits, each with its folder's own name
     named = Placed(level, {}, "")
     for folder in folders:
         name = folder.parts[level]
@@ -62,7 +67,7 @@ def without_split_folders(folders: Sequence[Path], *, merge: bool = False) -> Pl
 
 
 def _level(folders: Sequence[Path]) -> int | None:
-    """Which part of all paths names a split, counted from the top; None where no level does."""
+    """Which part of all paths names a split, counted from the top; None if no level does."""
     if not folders:
         return None
     for level in range(min(len(folder.parts) for folder in folders)):

@@ -1,4 +1,4 @@
-"""A table that a person made, read row by row: a CSV of any separator, or a parquet file, values as texts."""
+"""Reads a table row by row, with values as text: a CSV with any separator, or a parquet file."""
 
 import csv
 import io
@@ -16,17 +16,17 @@ BYTE_ORDER_MARKS = {b"\xef\xbb\xbf": "utf-8-sig", b"\xff\xfe": "utf-16", b"\xfe\
 
 
 class Row(NamedTuple):
-    """number: the line of a CSV, the header being 1; of a parquet file the row, the first being 1."""
+    """A row. `number`: in a CSV the line, the header being 1; in a parquet file the row, the first being 1."""
 
     number: int
     values: Mapping[str, str]
 
 
 def read_rows(path: Path, needed: tuple[str, ...], optional: tuple[str, ...] = ()) -> list[Row]:
-    """The rows of a table with these columns; '' for a value that is missing, and for all of a missing optional one.
+    """The rows of a table with these columns; '' for a missing value, and throughout a missing optional column.
 
-    The case of the columns' names and blanks around names and values do not matter. Raises DataError for a file that is
-    no such table, naming the row and the cause.
+    Case of column names, and blanks around names and values, are ignored. Raises DataError for a file that is not a
+    table with these columns, naming the row and the cause.
     """
     try:
         if path.suffix.lower() == ".parquet":
@@ -42,7 +42,7 @@ def _read_csv(path: Path, needed: tuple[str, ...], optional: tuple[str, ...]) ->
     first, _, rest = text.partition("\n")
     skipped = 0
     separators: tuple[str, ...] = SEPARATORS
-    if first.lower().startswith("sep=") and len(first.strip()) == 5:  # a line that is meant for Excel
+    if first.lower().startswith("sep=") and len(first.strip()) == 5:  # a line meant for Excel
         text, skipped, separators = rest, 1, (first[4],)
     reader, header = _begin(text, separators, needed)
     places = _places(path, header, needed, optional)
@@ -63,7 +63,8 @@ def _read_csv(path: Path, needed: tuple[str, ...], optional: tuple[str, ...]) ->
 
 
 def _begin(text: str, separators: tuple[str, ...], needed: tuple[str, ...]) -> tuple[Any, list[str]]:
-    """A reader behind the header, and the header, by the separator that gives the columns needed, else the most."""
+    """A reader positioned after the header, and the header; the separator is the one that yields the needed
+    columns, else the most columns."""
     tried = []
     for separator in separators:
         reader = csv.reader(io.StringIO(text, newline=""), delimiter=separator, skipinitialspace=True, strict=True)
@@ -104,7 +105,7 @@ def _read_parquet(path: Path, needed: tuple[str, ...], optional: tuple[str, ...]
 
 
 def _text(value: Any) -> str:
-    """A parquet value as it would stand in a CSV: a whole number without a point, nothing for what is missing."""
+    """A parquet value as text in a CSV: integral floats without a point, '' for a missing value."""
     if isinstance(value, bytes):
         return value.decode("utf-8").strip()
     if not isinstance(value, str) and pd.api.types.is_scalar(value) and pd.isna(value):
@@ -115,7 +116,7 @@ def _text(value: Any) -> str:
 
 
 def _places(path: Path, header: list[str], needed: tuple[str, ...], optional: tuple[str, ...]) -> dict[str, int]:
-    """Column to its place; an exact name goes before one in another case."""
+    """Each column with its position; an exact name takes precedence over one in another case."""
     names = [name.strip() for name in header]
     folded = [name.casefold() for name in names]
     missing = [column for column in needed if column not in folded]

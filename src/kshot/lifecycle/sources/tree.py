@@ -1,4 +1,4 @@
-"""The files below a folder as a person sees them: links followed, what the system keeps for itself set aside."""
+"""Lists the files below a folder: follows links and sets aside an operating system's own files."""
 
 import errno
 import os
@@ -10,15 +10,15 @@ from typing import NamedTuple
 from kshot.errors import DataError
 from kshot.lifecycle.sources.left_out import LeftOut
 
-MOST_FILES = 5_000_000  # of one source: folders that link to each other may seem to hold any number
-DEEPEST = 100  # folders one inside the other
+MOST_FILES = 5_000_000  # per source: folders that link to each other may seem to contain any number
+DEEPEST = 100  # levels of nested folders
 MAC = ("__macosx", ".ds_store", ".appledouble", ".spotlight-v100", ".fseventsd", ".trashes", "icon\r")
 WINDOWS = ("thumbs.db", "ehthumbs.db", "desktop.ini", "$recycle.bin", "system volume information")
 NAS = ("@eadir", "#recycle", "#snapshot", "@recycle", ".@__thumb", "@recently-snapshot", "lost+found")
 
 
 class Tree(NamedTuple):
-    """files: paths below the folder; leaves: folders, below it too, that hold no other folder."""
+    """files: paths below the folder; leaves: folders below it that contain no other folder."""
 
     files: list[Path]
     leaves: list[Path]
@@ -26,7 +26,7 @@ class Tree(NamedTuple):
 
 
 def walk(folder: Path) -> Tree:
-    """Every plain file below `folder`, symbolic links followed, in the order of the names.
+    """Every regular file below `folder`, following symbolic links, sorted by name.
 
     Raises DataError for a loop of links, a folder that cannot be read, and for more than MOST_FILES files.
     """
@@ -56,7 +56,7 @@ def _walk(folder: Path, below: Path, above: set[tuple[int, int]], tree: Tree) ->
                 raise DataError(f"{path} is a link in a loop of links; remove it") from error
             reason = "a link to nothing" if path.is_symlink() else f"cannot be read ({error.strerror})"
             tree.left_out.append(LeftOut(place, reason))
-            if not place.suffix:  # it was a folder, and may have been a class
+            if not place.suffix:  # it was a folder and may have been meant as a class
                 tree.leaves.append(place)
             continue
         if stat.S_ISDIR(found.st_mode):
@@ -76,7 +76,7 @@ def _walk(folder: Path, below: Path, above: set[tuple[int, int]], tree: Tree) ->
 
 
 def kept_by(name: str) -> str:
-    """Which system keeps a file or folder of this name for itself, as a reason to leave it out; '' for none."""
+    """Why a file or folder with this name is left out as a system's own; '' if it is not."""
     low = name.casefold()
     if low in NAS:
         return "thumbnails or snapshots of a NAS"
@@ -88,7 +88,7 @@ def kept_by(name: str) -> str:
 
 
 def _files_of(path: Path) -> Iterator[Path]:
-    """The files of `path` below its parent; links in it are not followed."""
+    """The files of `path` below its parent; links inside it are not followed."""
     if path.is_symlink() or not path.is_dir():
         yield Path(path.name)
         return

@@ -1,1 +1,1 @@
-"""One module a stage of dvc.yaml; each reads its section of params.yaml and writes its files."""
+"""One module per stage of dvc.yaml; each reads its section of params.yaml and writes its files."""

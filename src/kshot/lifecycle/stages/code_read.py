@@ -1,7 +1,7 @@
-"""Which files of code a stage reads: the imports of its module, followed through the package that is imported here.
+"""The code files that a stage reads: its module's imports, followed through the installed package.
 
-`fingerprints/STAGE.json` holds one line a file, its name and its md5, and dvc.yaml names it among the stage's params.
-So DVC runs a stage again when a file that it uses changed, and says which one, wherever kshot is installed.
+`fingerprints/STAGE.json` has one line per file, its name and its md5, and dvc.yaml lists it among the stage's params.
+So DVC runs a stage again when a file that it uses has changed, and names the file, wherever kshot is installed.
 """
 
 import json
@@ -16,12 +16,12 @@ STAGES = f"{PACKAGE}.lifecycle.stages"
 
 
 def place_of(stage: str) -> Path:
-    """The file of the fingerprints of `stage`, relative to the project."""
+    """The fingerprint file of `stage`, relative to the project."""
     return layout.FINGERPRINTS / f"{stage}.json"
 
 
 def refresh(root: Path, stage: str) -> None:
-    """Write the fingerprints of `stage` as its code is now; a file that holds them already stays untouched."""
+    """Write the fingerprints of the current code of `stage`; a file that already has them is not touched."""
     text = json.dumps(fingerprints(root, stage), indent=1) + "\n"
     path = root / place_of(stage)
     if path.is_file() and path.read_text(encoding="utf-8", errors="replace") == text:
@@ -30,9 +30,9 @@ def refresh(root: Path, stage: str) -> None:
 
 
 def renew(root: Path, stage: str) -> None:
-    """Write the fingerprints again where one of the files in them has other content now, or a plug-in was chosen.
+    """Write the fingerprints again if one of their files has changed, or a plug-in was chosen.
 
-    DVC reads them after the stage, so that also a plain `dvc repro` records the code that ran.
+    DVC reads them after the stage, so that a plain `dvc repro` also records the code that ran.
     """
     path = root / place_of(stage)
     if not path.is_file():
@@ -51,10 +51,10 @@ def renew(root: Path, stage: str) -> None:
 
 
 def fingerprints(root: Path, stage: str) -> dict[str, str]:
-    """Name to md5 of each file that `stage` reads, sorted: "kshot/losses/triplet.py", never an absolute path.
+    """The md5 of each file that `stage` reads, by name, sorted: "kshot/losses/triplet.py", never an absolute path.
 
-    Names of the project's own code are relative to its src/; those of plug-ins are as `plugin_code.fingerprints`. An
-    `__init__.py` without code is left out. Raises StageFailed for a file that is no Python.
+    Names of the project's own code are relative to its src/; those of plug-ins are as in `plugin_code.fingerprints`. An
+    `__init__.py` without code is left out. Raises StageFailed for a file that is not valid Python.
     """
     found = closure(f"{STAGES}.{stage}", folders(root)) | plugin_code.fingerprints(root, stage)
     return dict(sorted(found.items()))

@@ -1,4 +1,4 @@
-"""The device that a project's settings choose, for everything that runs a trained model."""
+"""The device chosen in a project's settings, for everything that runs a trained model."""
 
 from pathlib import Path
 
@@ -9,10 +9,10 @@ from kshot.params.reader import read_mapping
 
 
 def project_device(root: Path) -> torch.device:
-    """The device that `train.device` of the project's params.yaml names; the best of this machine for auto.
+    """The device that `train.device` in the project's params.yaml names; for auto, the best of this machine.
 
-    The best of this machine too where it lacks that one: a model that was trained on a GPU is audited, compared and
-    measured on machines without. Training alone insists on its device.
+    If this machine lacks that device, its best one is used: a model that was trained on a GPU can be audited, compared
+    and evaluated on machines without one. Only training requires its device.
     """
     path = root / "params.yaml"
     name = (read_mapping(path).get("train") or {}).get("device", "auto") if path.exists() else "auto"

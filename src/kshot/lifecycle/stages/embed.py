@@ -1,4 +1,4 @@
-"""Stage embed: the features of every image, where the backbone is held and so makes of each always the same."""
+"""Stage embed: computes the features of every image once if the backbone is frozen."""
 
 import json
 from pathlib import Path
@@ -9,9 +9,9 @@ from kshot.params.schema import Params
 
 
 def run(root: Path, params: Params) -> None:
-    """Write the features; nothing but a note of it where the backbone learns."""
+    """Write the features; if the backbone is trained, write only a note."""
     if params.train.network.is_frozen:
-        from kshot.lifecycle.stages.features import write_features  # here: a backbone that learns needs no torch now
+        from kshot.lifecycle.stages.features import write_features  # here, as a trained backbone needs no torch
         from kshot.nets.memory import keep_freed_memory
 
         keep_freed_memory()

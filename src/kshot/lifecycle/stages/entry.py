@@ -1,4 +1,4 @@
-"""What every stage's command does around its work: one line for a person's error, a traceback only when asked."""
+"""Wraps every stage's command: one line for a person's error, and a traceback only on request."""
 
 import errno
 import inspect
@@ -14,12 +14,12 @@ from kshot.lifecycle.stages import code_read
 from kshot.params.schema import Params, load_params
 from kshot.redaction import guard, redacted
 
-BLOCK_PREFIX = "kshot:   "  # of the lines below an error, which `kshot retrain` shows without it
-INTERRUPTED = 130  # the shell's number for a command that Ctrl-C ended
+BLOCK_PREFIX = "kshot:   "  # of the lines below an error, which `kshot retrain` shows without the prefix
+INTERRUPTED = 130  # the shell's exit code for a command that Ctrl-C ended
 
 
 def stage_main(run: Callable[[Path, Params], None]) -> NoReturn:
-    """Run one stage in the current directory and exit: 0, an error's own code, or 130 when interrupted.
+    """Run one stage in the current directory and exit with 0, an error's own code, or 130 if interrupted.
 
     KSHOT_DEBUG=1 shows tracebacks.
     """

@@ -1,4 +1,4 @@
-"""Stage episodes: draw the validation and test episodes that every model of this data version answers."""
+"""Stage episodes: draws the validation and test episodes on which every model of this data version is evaluated."""
 
 import hashlib
 from pathlib import Path
@@ -14,7 +14,7 @@ from kshot.params.schema import Params
 
 
 def run(root: Path, params: Params) -> None:
-    """Write one file a split and protocol: support, query (ids) and classes (labels)."""
+    """Write one file per split and protocol: support, query (ids) and classes (labels)."""
     settings, folder = params.episodes, root / layout.EPISODES
     folder.mkdir(parents=True, exist_ok=True)
     manifest, classes = read_manifest(root), read_classes(root)
@@ -22,7 +22,7 @@ def run(root: Path, params: Params) -> None:
     drawers = drawer_numbers(manifest)
     for split in ("val", "test"):
         part = of_splits(classes, [split])
-        # Copies of an image never meet in one episode: an answer would be given away.
+        # Copies of an image are never in one episode: a query would be identical to a support image.
         members = [ids[~duplicate[ids % len(manifest)]] for ids in image_ids(manifest, part)]
         for name, protocol in settings.protocols.items():
             key = hashlib.sha256(f"{settings.seed}/{split}/{name}".encode()).digest()

@@ -1,4 +1,4 @@
-"""Stage evaluate: answer the fixed test episodes, measure the space, and write the tables that the record keeps."""
+"""Stage evaluate: predicts the fixed test episodes, measures the space, and writes the tables of the record."""
 
 import json
 from dataclasses import asdict, replace
@@ -23,13 +23,13 @@ from kshot.nets.points import Points
 from kshot.params.methods import takes_of
 from kshot.params.schema import Params
 
-# How the ends of intervals follow from the episodes: 1, which no file names, by Student's t alone; 2 by
-# kshot.statistics.mean_interval. An audit asks each model by its own.
+# Method of the intervals: 1, which no file names, is Student's t alone; 2 is kshot.statistics.mean_interval. An audit
+# uses each model's own method.
 INTERVALS = 2
 
 
 def run(root: Path, params: Params) -> None:
-    """Write the metrics, and per episode, group, class and confusion a table."""
+    """Write the metrics, and one table each for episodes, groups, classes and confusions."""
     keep_freed_memory()
     settings = load_settings(root / layout.MODEL)
     answering = answering_of(
@@ -67,7 +67,7 @@ def run(root: Path, params: Params) -> None:
 
 
 def write_tables(folder: Path, answers: Answers, confused_pairs: int) -> None:
-    """Write the tables of `answers`, of each protocol's confusions the first `confused_pairs`."""
+    """Write the tables of `answers`, with the first `confused_pairs` confusions of each protocol."""
     answers.episodes.to_parquet(folder / "episodes.parquet", index=False)
     answers.cells.to_parquet(folder / "cells.parquet", index=False)
     answers.summary.to_csv(folder / "accuracy.csv", index=False)
@@ -78,7 +78,7 @@ def write_tables(folder: Path, answers: Answers, confused_pairs: int) -> None:
 
 
 def described(answering: Answering) -> dict[str, Any]:
-    """How the figures came about, in metrics.json."""
+    """The inference settings behind the figures, for metrics.json."""
     how = {key: value for key, value in asdict(answering).items() if key not in ("thresholds", "plugin", "together")}
     if answering.plugin is not None:
         how["plugin"] = answering.plugin
@@ -86,9 +86,9 @@ def described(answering: Answering) -> dict[str, Any]:
 
 
 def streams(root: Path, protocols: list[str], points: Points) -> dict[str, list[float]]:
-    """Protocol to the accuracy on the 1st, 2nd ... image that a stream shows of a class, of a memory-augmented model.
+    """By protocol, a memory-augmented model's accuracy on the 1st, 2nd ... image of a class in a stream.
 
-    The streams are the test episodes with as many classes as it knows labels, their images in a fixed order.
+    The streams are the test episodes with as many classes as the model has labels, with their images in a fixed order.
     """
     method = load_method(root / layout.MODEL)
     assert isinstance(method, Mann)
@@ -112,14 +112,14 @@ def accuracy(answers: Answers) -> dict[str, dict[str, Any]]:
 
 
 def space(root: Path, answers: Answers, classes: pd.DataFrame) -> dict[str, float | None]:
-    """The geometry of the test images of `classes`; None for a figure that has nothing to average."""
+    """The geometry of the test images of `classes`; None for a figure with nothing to average."""
     members = image_ids(read_manifest(root), classes)
     rows = torch.cat([answers.points.rows(ids) for ids in members])
     return rounded(geometry(answers.points.values[rows], labels_of(members)))
 
 
 def projection(root: Path, answers: Answers, classes: pd.DataFrame, count: int) -> pd.DataFrame:
-    """Test images of `count` classes spread over the table, in the two directions of their greatest spread."""
+    """Test images of `count` classes, evenly spaced in the table, projected on the two directions of largest spread."""
     chosen = classes.iloc[:: max(1, len(classes) // max(1, count))].head(count)
     frames = []
     for (_, row), ids in zip(chosen.iterrows(), image_ids(read_manifest(root), chosen), strict=True):

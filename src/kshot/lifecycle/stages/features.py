@@ -1,4 +1,4 @@
-"""What a held backbone makes of every image, taken once and kept by DVC: training and evaluation begin there."""
+"""Features of every image from a frozen backbone, computed once and cached by DVC, for training and evaluation."""
 
 import json
 import time
@@ -19,12 +19,12 @@ from kshot.nets.new_embedding import new_embedding
 from kshot.params.schema import Params, recorded_ingest
 
 FEATURES, KEPT = "features.npy", "embedded.json"
-FROZEN = ("projection", "frozen")  # adaptations whose backbone stays
-SAME = ("backbone", "features", "input", "base")  # settings that features follow from, beside how images are shown
+FROZEN = ("projection", "frozen")  # adaptations that freeze the backbone
+SAME = ("backbone", "features", "input", "base")  # settings that determine the features, besides ingest
 
 
 def write_features(root: Path, params: Params) -> None:
-    """Embed every packed image, and those that are turned where classes are, with the backbone as it is."""
+    """Embed every packed image, and its rotations if classes are rotated, with the frozen backbone."""
     embedding = new_embedding(params, root)
     images, device = read_images(root), choose_device(params.train.device)
     turns = int(read_classes(root)["rotation"].max()) + 1
@@ -56,8 +56,8 @@ def write_features(root: Path, params: Params) -> None:
 
 
 def read_features(root: Path, settings: EmbeddingSettings) -> NDArray[np.float32] | None:
-    """The features (turns * N, width), mapped, of the backbone that an embedding of these settings holds; None where
-    none are kept, or those of another."""
+    """The features (turns * N, width), memory-mapped, for an embedding of these settings; None if there are none, or
+    only those of another backbone."""
     path = root / layout.EMBEDDED / KEPT
     if settings.adaptation not in FROZEN or not path.exists():
         return None
@@ -70,7 +70,7 @@ def read_features(root: Path, settings: EmbeddingSettings) -> NDArray[np.float32
 
 
 def inputs_of(root: Path, settings: EmbeddingSettings) -> Pixels:
-    """What an embedding of these settings is to be asked with: kept features where they are its own, else the packed
+    """The input for an embedding of these settings: stored features if they match it, else the packed
     pixels."""
     features = read_features(root, settings)
     return read_images(root) if features is None else features

@@ -1,4 +1,4 @@
-"""Stage ingest: decode every image once and pack it, with a manifest of what it was."""
+"""Stage ingest: decodes and packs every image once, with a manifest of the originals."""
 
 from pathlib import Path
 
@@ -12,7 +12,7 @@ from kshot.params.schema import Params
 
 
 def run(root: Path, params: Params) -> None:
-    """Write the packed pixels, their manifest, and the list of files that could not be read."""
+    """Write the packed pixels, their manifest, and the list of unreadable files."""
     raw, packed = root / layout.RAW, root / layout.PACKED
     source = read_raw_manifest(raw / "manifest.csv")
     packed.mkdir(parents=True, exist_ok=True)
@@ -38,7 +38,7 @@ def run(root: Path, params: Params) -> None:
 
 
 def read_raw_manifest(path: Path) -> pd.DataFrame:
-    """The manifest of the raw data, texts as texts. Raises DataError where it is missing or lacks a column."""
+    """The manifest of the raw data, with all values as text. Raises DataError if it is missing or lacks a column."""
     try:
         table = pd.read_csv(path, dtype=str, keep_default_na=False, encoding="utf-8")
     except (OSError, ValueError) as error:

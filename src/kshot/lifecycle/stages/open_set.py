@@ -1,4 +1,4 @@
-"""Open-set figures of the project's model: thresholds set on the validation episodes, measured on the test ones."""
+"""Open-set figures of the project's model: thresholds from the validation episodes, measured on the test episodes."""
 
 from pathlib import Path
 from typing import Any
@@ -18,10 +18,10 @@ Figures = dict[str, dict[str, Any]]
 def unknown(
     root: Path, protocols: list[str], points: Points, answering: Answering, accept: float, *, validated: bool
 ) -> Figures:
-    """Protocol to the fields of `kshot.evaluation.open_set.OpenSet`, for test images embedded as `points`.
+    """The fields of `kshot.evaluation.open_set.OpenSet` by protocol, for test images embedded as `points`.
 
-    The threshold lets the share `accept` of the validation classes' own queries through. With `validated` False there
-    is none: the model was trained on those classes, and knows them better than any that it will meet.
+    The threshold accepts the share `accept` of the validation classes' own queries. With `validated` False there is no
+    threshold: the model was trained on those classes, and recognises them better than any new class.
     """
     thresholds = _thresholds(root, protocols, answering, accept) if validated else {}
     found: Figures = {}
@@ -36,7 +36,7 @@ def unknown(
 
 
 def by_shots(root: Path, figures: Figures) -> dict[int, float]:
-    """The thresholds by support images a class; of two protocols with as many, that of the one with more classes."""
+    """The thresholds by k_shot; for protocols with equal k_shot, the threshold of the one with most classes."""
     shots = {name: read_episodes(root, "test", name).support.shape[1:] for name in figures}
     ordered = sorted(figures, key=lambda name: shots[name])
     return {

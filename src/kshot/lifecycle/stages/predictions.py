@@ -1,4 +1,4 @@
-"""A model's answers to the project's fixed test episodes, as tables that can be kept and compared."""
+"""A model's predictions for the project's fixed test episodes, as tables that can be stored and compared."""
 
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -19,20 +19,20 @@ from kshot.nets.points import Points
 from kshot.statistics import NORMAL_95, mean_interval, ratio_interval
 
 Labels = NDArray[np.integer[Any]]
-PAIRS_AT_ONCE = 4096  # rows of one flag an episode in memory: 4 MB of 1,000 episodes
+PAIRS_AT_ONCE = 4096  # rows in memory at once, one flag per episode: 4 MB for 1,000 episodes
 
 
 class Answers(NamedTuple):
-    """Accuracies are shares in [0, 1], intervals those of 95 % over episodes.
+    """Accuracies are shares in [0, 1], intervals are 95 % over episodes.
 
-    episodes    protocol, episode, accuracy: one row an episode, for paired comparison
+    episodes    protocol, episode, accuracy: one row per episode, for paired comparison
     summary     protocol, mean, low, high, episodes
     groups      protocol, group, queries, accuracy, low, high
     classes     protocol, class, rotation, queries, accuracy, low, high
-    confusions  protocol, class, predicted, count, asked (queries of the class while both were on offer), rate
-                (count / asked), low (of the rate: the order, highest first)
-    cells       protocol, episode, class, rotation, group, queries, right: one row a class of an episode, for comparison
-    points      the embedded test images, not turned and turned
+    confusions  protocol, class, predicted, count, asked (queries of the class in episodes with both classes), rate
+                (count / asked), low (of the rate); sorted by low, highest first
+    cells       protocol, episode, class, rotation, group, queries, right: one row per class of an episode, to compare
+    points      the embedded test images, upright and rotated
     """
 
     episodes: pd.DataFrame
@@ -45,9 +45,9 @@ class Answers(NamedTuple):
 
 
 def answer(root: Path, model: Path, answering: Answering, images: Path | None = None) -> Answers:
-    """Score the model in the folder `model`, answering as `answering` says, on all test protocols of the project.
+    """Evaluate the model in the folder `model`, with inference settings `answering`, on all test protocols.
 
-    `images` is another .npy of the same images, for a model that was trained on another size than today's.
+    `images`: another .npy of the same images, for a model that was trained with another image size.
 
     Each test image is embedded once, in float32. Raises CheckpointError for a model that cannot be loaded.
     """
@@ -68,16 +68,16 @@ def answer(root: Path, model: Path, answering: Answering, images: Path | None = 
 
 
 def test_protocols(root: Path) -> list[str]:
-    """The names of the protocols that have test episodes, the easier first."""
+    """The names of the protocols that have test episodes, easiest first."""
     paths = (root / layout.EPISODES).glob("test-*.npz")
     names = [path.stem.removeprefix("test-") for path in paths]
     return sorted(names, key=lambda name: (read_episodes(root, "test", name).classes.shape[1], name))
 
 
 def tables_of(predicted: Tensor, episodes: EpisodeSet, classes: pd.DataFrame) -> dict[str, pd.DataFrame]:
-    """The tables of Answers, without their column protocol; predicted (E, n_way, n_query), places in [0, n_way).
+    """The tables of Answers without their column protocol; predicted (E, n_way, n_query), positions in [0, n_way).
 
-    classes: one row a label, as `read_classes` returns them.
+    classes: one row per label, as returned by `read_classes`.
     """
     scores = accuracies(predicted)
     truth = np.broadcast_to(episodes.classes[:, :, None], predicted.shape)
@@ -127,10 +127,11 @@ def _by_group(truth: Labels, guess: Labels, classes: pd.DataFrame) -> pd.DataFra
 
 
 def _confusions(truth: Labels, guess: Labels, classes: pd.DataFrame) -> pd.DataFrame:
-    """A pair is asked only where both classes are in one episode, so that its rate is a share of those queries.
+    """Confused pairs of classes; only episodes with both classes count, so a rate is a share of their queries.
 
-    Pairs that met in few episodes have rates of 0 or 1 by chance: the order is that of the lower end of Wilson's 95 %
-    interval with the episodes, not their queries, as its count, because queries of one episode share their support.
+    Pairs that occur together in few episodes have rates of 0 or 1 by chance. So pairs are sorted by the lower end of
+    Wilson's 95 % interval with the number of episodes, not queries, as its count: queries of one episode share their
+    support.
     """
     wrong = truth != guess
     pairs = pd.DataFrame({"truth": truth[wrong], "guess": guess[wrong]}).value_counts().rename("count").reset_index()
@@ -154,7 +155,7 @@ def _confusions(truth: Labels, guess: Labels, classes: pd.DataFrame) -> pd.DataF
 
 
 def _episodes_with_both(labels: Labels, first: Labels, second: Labels, n_labels: int) -> NDArray[np.int64]:
-    """For each pair (first, second) of labels, how many rows of `labels` (E, n_way) hold both."""
+    """For each pair (first, second) of labels, how many rows of `labels` (E, n_way) contain both."""
     holds = np.zeros((n_labels, len(labels)), dtype=bool)
     holds[labels, np.arange(len(labels))[:, None]] = True
     pairs = np.stack([first, second], 1)

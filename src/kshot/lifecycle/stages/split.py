@@ -1,4 +1,4 @@
-"""Stage split: every class into train, val or test, and its rotations with it."""
+"""Stage split: assigns every class, with its rotations, to train, val or test."""
 
 import json
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Stage train: meta-train the embedding on the packed pixels, resuming where a killed training stopped."""
+"""Stage train: meta-trains the embedding on the packed pixels, and resumes a training that was killed."""
 
 import csv
 import hashlib
@@ -45,7 +45,7 @@ from kshot.training.new_method import new_method
 from kshot.training.random_state import make_deterministic
 from kshot.training.reduction import fit_reduction
 
-SHOWN_IMAGES = 2000  # whose space is measured before and after training
+SHOWN_IMAGES = 2000  # images whose space is measured before and after training
 
 
 def run(root: Path, params: Params) -> None:
@@ -59,7 +59,7 @@ def run(root: Path, params: Params) -> None:
     embedding = new_embedding(params, root)
     method, learning = new_method(embedding, train, classes["class"])
     method = method.to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-    # Classes that are trained on cannot be validated on; their curve would only flatter.
+    # Classes used for training cannot be used for validation: their curve would be too optimistic.
     validation = None if "val" in train.splits else read_episodes(root, "val", train.validation.protocol)
     checkpoint = root / layout.STATE / "checkpoints" / inputs_key(root, params) / "checkpoint.safetensors"
     learned, total = parameter_count(method), sum(value.numel() for value in method.parameters())
@@ -106,13 +106,13 @@ def run(root: Path, params: Params) -> None:
 
 
 def trainable(manifest: pd.DataFrame, classes: pd.DataFrame) -> pd.DataFrame:
-    """The classes of two different images at least: one alone has no pair; stage validate says which are left out."""
+    """The classes with at least two different images (one alone has no pair); stage validate lists those left out."""
     images = manifest.groupby("class")["content"].nunique()
     return classes[classes["class"].map(images) >= FEWEST_IMAGES]
 
 
 def announced(train: Train, learning: str, learned: int, total: int) -> str:
-    """What is trained from what, and by which method; `learning` is what `kshot.nets.adaptation.adapt` says."""
+    """Text on what is trained from what, and by which method; `learning` is from `kshot.nets.adaptation.adapt`."""
     method = f"by {train.loss.name} loss" if train.method.name == "metric" else f"by {train.method.name}"
     if not learned:
         return f"training nothing, as {train.network.backbone} is frozen,"
@@ -125,8 +125,8 @@ def announced(train: Train, learning: str, learned: int, total: int) -> str:
 
 
 def held_out(root: Path, splits: Sequence[str]) -> list[NDArray[np.int64]]:
-    """Class by class the ids of upright images of the validation classes, or of training classes where those are
-    trained on too; of SHOWN_IMAGES at most."""
+    """By class, the ids of upright images of the validation classes, or of training classes if validation classes are
+    trained on, too; at most SHOWN_IMAGES in all."""
     classes = read_classes(root)
     upright = classes[(classes["rotation"] == 0) & (classes["split"] == ("train" if "val" in splits else "val"))]
     members = image_ids(read_manifest(root), upright)
@@ -136,7 +136,7 @@ def held_out(root: Path, splits: Sequence[str]) -> list[NDArray[np.int64]]:
 
 
 def space(method: Method, inputs: Pixels, members: Sequence[NDArray[np.int64]]) -> dict[str, float | None]:
-    """The figures of the method's space on these images; none for a method without a space, or without images."""
+    """Figures of the method's embedding space on these images; empty without a fixed embedding or without images."""
     if not method.has_space or not members:
         return {}
     points = embed(method, inputs, np.concatenate(members))
@@ -144,9 +144,9 @@ def space(method: Method, inputs: Pixels, members: Sequence[NDArray[np.int64]]) 
 
 
 def write_log(path: Path, records: Any, steps: int, unit: str) -> list[dict[str, Any]]:
-    """One JSON line a record, at once, so that whoever follows the file sees the training live.
+    """Write one JSON line per record immediately, so that readers of the file can follow the training.
 
-    `unit` is what the throughput counts, images or features: a frozen backbone sees no image while training.
+    `unit` is what the throughput counts, images or features: a frozen backbone processes no image during training.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     log: list[dict[str, Any]] = []
@@ -168,7 +168,7 @@ def write_log(path: Path, records: Any, steps: int, unit: str) -> list[dict[str,
 
 
 def write_curves(path: Path, log: list[dict[str, Any]]) -> None:
-    """The log as the table that `dvc plots` draws: step, loss and, where it was measured, validation accuracy."""
+    """Write the log as a table for `dvc plots`: step, loss and, where measured, validation accuracy."""
     validated = {line["step"]: line["val_accuracy"] for line in log if "val_accuracy" in line}
     with path.open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file)
@@ -176,11 +176,11 @@ def write_curves(path: Path, log: list[dict[str, Any]]) -> None:
         writer.writerows([s["step"], s["loss"], validated.get(s["step"], "")] for s in log if "loss" in s)
 
 
-SERVICES = ("lifecycle", "cli", "flows")  # the rings around the science
+SERVICES = ("lifecycle", "cli", "flows")  # code that does not affect the weights
 
 
 def inputs_key(root: Path, params: Params) -> str:
-    """A hash of everything that the trained weights follow from: a checkpoint of other inputs is never resumed."""
+    """A hash of everything that determines the trained weights: a checkpoint of other inputs is never resumed."""
     digest = hashlib.sha256(repr((params.train, params.ingest, torch.__version__)).encode())
     science = Path(kshot.__file__).parent
     files = [root / layout.PACKED / "manifest.parquet", root / layout.SPLIT / "classes.parquet"]

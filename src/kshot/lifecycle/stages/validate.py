@@ -1,4 +1,4 @@
-"""Stage validate: nothing is trained on data that breaks an expectation."""
+"""Stage validate: stops the pipeline if the data breaks an expectation."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -25,8 +25,8 @@ from kshot.params.schema import Params
 def run(root: Path, params: Params) -> None:
     """Write validation.json and the page. Raises ValidationFailed with a block of what fails and what would fit.
 
-    Where a check fails, more is read than dvc.yaml names for this stage, pixels and other settings: a stage that fails
-    leaves no entry in dvc.lock and is always run again.
+    If a check fails, the stage reads more than dvc.yaml lists for it (pixels and other settings). That is safe, because
+    a failed stage leaves no entry in dvc.lock and always runs again.
     """
     folder = root / layout.VALIDATION
     folder.mkdir(parents=True, exist_ok=True)
@@ -58,24 +58,24 @@ def run(root: Path, params: Params) -> None:
 
 
 def fitting(root: Path, manifest: pd.DataFrame, params: Params) -> Fit:
-    """The settings that the data can fill, split by what stage split chose."""
+    """The settings that the data can fill, with the split method chosen by stage split."""
     by = json.loads((root / layout.SPLIT / "split.json").read_text(encoding="utf-8"))["by"]
     return fit(supplies(manifest), params, by)
 
 
 def one_line(broken: Sequence[Finding], found: Mapping[str, pd.DataFrame]) -> str:
-    """The checks that fail and one example of the first, for Prefect, MLflow and the webhook, which show no block."""
+    """The failed checks and one example of the first, for Prefect, MLflow and the webhook, which show no block."""
     first, *others = broken
     rows = found[first.check.table].iloc[list(first.broken)]
     if "images" in rows:
-        rows = rows.sort_values(["images", "name"])  # the classes with the fewest, as the block names them
+        rows = rows.sort_values(["images", "name"])  # the classes with the fewest images, as in the block
     more = f", and {len(rows) - 1:,} more" if len(rows) > 1 else ""
     told = f"{first.check.name} ({first.check.told(rows.iloc[0])}{more})"
     return f"the data fails {counted(len(broken), 'check')}: {'; '.join([told, *(one.check.name for one in others)])}"
 
 
 def summary(findings: list[Finding], found: dict[str, pd.DataFrame]) -> dict[str, object]:
-    """What a later stage and an audit read: every check, and every row that broke it."""
+    """Content for later stages and audits: every check, and every row that broke it."""
     return {
         "passed": not any(finding.broken for finding in findings),
         "checks": [

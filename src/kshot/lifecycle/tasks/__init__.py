@@ -1,1 +1,1 @@
-"""Tasks side by side in the model's space: the survey, its text and its page."""
+"""Compares tasks in the model's embedding space: the survey, its text and its page."""

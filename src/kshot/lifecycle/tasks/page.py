@@ -1,4 +1,4 @@
-"""The page of `kshot tasks`: the map of tasks and their table, one HTML file that loads nothing from anywhere."""
+"""The page of `kshot tasks`: the map of tasks and their table, in one HTML file without external resources."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -15,12 +15,12 @@ from kshot.lifecycle.tasks.text import correlation, no_prediction, warning
 
 PAGE = layout.REPORT.with_name("tasks.html")
 KINDS = {"train": "trained on", "val": "validation", "test": "test", NEW: "new"}
-EDGE, LETTER, LINE = 26, 5.2, 9  # room at the edges; width and height of a name's letters, in the units of the image
+EDGE, LETTER, LINE = 26, 5.2, 9  # margin; width and height of a name's letters, in the units of the image
 LONGEST_NAME = 22
 
 
 def write_task_page(found: Survey, path: Path) -> Path:
-    """Write the page to `path` and return it; whole or not at all."""
+    """Write the page to `path` atomically and return it."""
     environment = pages()
     environment.globals.update(task_map=task_map, task_mark=task_mark)
     environment.globals.update(correlation=correlation, no_prediction=no_prediction, warning=warning)
@@ -28,13 +28,13 @@ def write_task_page(found: Survey, path: Path) -> Path:
 
 
 def task_map(rows: Sequence[Row]) -> Markup:
-    """Tasks as marks, one kind a split, with as many names as have room, those of new tasks first."""
+    """Tasks as marks, with a shape per split, and as many names as fit, new tasks first."""
     points = np.array([[row.x, row.y] for row in rows])
     low, high = points.min(axis=0), points.max(axis=0)
     span = np.where(high > low, high - low, 1.0)
     scale = (WIDTH - 2 * EDGE) / span[0]
     height = float(np.clip(span[1] * scale, 160, 420))
-    # One scale for both directions: distances in the plane are what the map shows.
+    # One scale for both directions, because the map shows distances.
     scale = min(scale, height / span[1])
     offset = np.array([WIDTH, height + 2 * EDGE]) / 2 - (low + high) / 2 * scale * [1, -1]
     at = points * [scale, -scale] + offset
@@ -48,7 +48,7 @@ def task_map(rows: Sequence[Row]) -> Markup:
 
 
 def task_mark(split: str) -> Markup:
-    """The mark of a split, alone, for the list of kinds."""
+    """The mark of a split, alone, for the legend."""
     return Markup(f'<svg class="key" viewBox="1 1 10 10"><g class="task {split}">{_shape(split, 6, 6)}</g></svg>')
 
 

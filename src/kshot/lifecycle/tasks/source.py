@@ -1,4 +1,4 @@
-"""A source of images as tasks: read and prepared as the model was shown its own, and added to nothing."""
+"""Reads a source of images as tasks, prepared like the model's own images, without adding them to the project."""
 
 import tempfile
 from collections.abc import Sequence
@@ -26,16 +26,16 @@ GREY_MODES = ("1", "L", "LA", "I", "I;16", "F")
 
 @dataclass(frozen=True)
 class SourceTasks:
-    """Tasks by name, and what a person should be told of how they were read."""
+    """Tasks by name, and notes for a person on how they were read."""
 
     tasks: dict[str, Task]
     notes: tuple[str, ...]
 
 
 def read_tasks(root: Path, source: str, method: Method) -> SourceTasks:
-    """The tasks of a source that `kshot data add` would take: one a group of two classes or more, else the whole.
+    """The tasks of a source that `kshot data add` accepts: one per group with at least two classes, else the whole.
 
-    Raises DataError for a source that cannot be read, of one class, or with a class of which no image can be read.
+    Raises DataError for a source that cannot be read, has one class, or has a class without a readable image.
     """
     with tempfile.TemporaryDirectory(dir=private_state(root)) as name:
         scratch = Path(name)
@@ -76,7 +76,7 @@ def read_tasks(root: Path, source: str, method: Method) -> SourceTasks:
 
 
 def _grouped(images: Sequence[SourceImage], whole: str) -> dict[str, list[int]]:
-    """Task to the places of its images; groups only where one of them has two classes."""
+    """By task, the positions of its images; groups are used only if one of them has two classes."""
     members: dict[str, set[str]] = {}
     for image in images:
         members.setdefault(image.group, set()).add(image.label)
@@ -89,13 +89,13 @@ def _grouped(images: Sequence[SourceImage], whole: str) -> dict[str, list[int]]:
 
 
 def adapted(files: Sequence[Path], channels: int) -> list[str]:
-    """A note where images are in colour and the model takes grey, or the other way round."""
+    """A note if most images are in colour and the model takes grey ones, or vice versa."""
     grey = 0
     for file in files:
         try:
             with Image.open(file) as image:
                 grey += image.mode in GREY_MODES
-        except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):  # told when it is decoded
+        except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):  # reported when it is decoded
             continue
     colour = len(files) - grey
     if channels == 1 and colour > grey:

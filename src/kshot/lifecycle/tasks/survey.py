@@ -1,4 +1,4 @@
-"""The project's tasks and those of a source side by side: how hard, how near to which, and whether outside."""
+"""Compares the project's tasks and those of a source: difficulty, nearest tasks, and whether a task is an outlier."""
 
 import json
 import math
@@ -24,17 +24,23 @@ from kshot.tasks.space import outsideness
 
 NEAREST = 3
 NEW = "new"
-JUDGED = 200  # test episodes of each protocol that predictions are held against
-SETS = 12  # tasks a split where the data has no groups
-MOST_WAYS, MOST_QUERIES = 20, 15  # of those
+JUDGED = 200  # test episodes of each protocol that predictions are compared with
+SETS = 12  # tasks per split if the data has no groups
+MOST_WAYS, MOST_QUERIES = 20, 15  # of those tasks
 
 
 @dataclass(frozen=True)
 class Row:
-    """One task. split is train, val, test or new; shots its images a class, on average; predicted and measured the
-    accuracy of the model, predicted None where it cannot be believed and measured where there is nothing to measure it
-    on; outside as `outsideness` says, and
-    limit what most validation tasks stay below, None where nothing could be set; x, y the place on the map."""
+    """One task.
+
+    split      train, val, test or new
+    shots      images per class, on average
+    predicted  predicted accuracy of the model, None if it cannot be trusted
+    measured   measured accuracy, None if there is nothing to measure it on
+    outside    as defined by `outsideness`
+    limit      what most validation tasks stay below, None if no limit could be set
+    x, y       position on the map
+    """
 
     name: str
     split: str
@@ -51,13 +57,13 @@ class Row:
 
     @property
     def is_outside(self) -> bool:
-        """Whether it lies outside what the model was trained for, and everything said of it is doubtful."""
+        """Whether it is outside what the model was trained for, so that every figure about it is doubtful."""
         return self.limit is not None and self.outside > self.limit
 
 
 @dataclass(frozen=True)
 class Trust:
-    """Predicted against measured accuracy on test episodes of one protocol: means, and Spearman's correlation."""
+    """Predicted and measured accuracy on test episodes of one protocol: means, and Spearman's correlation."""
 
     protocol: str
     episodes: int
@@ -68,9 +74,15 @@ class Trust:
 
 @dataclass(frozen=True)
 class Survey:
-    """rows, a source's own first; trust, one entry a protocol; accept, the share of validation tasks below a limit;
-    calibrated, whether there were validation classes to set predictions on; notes on how the source was read; doubt,
-    why no accuracy is predicted, "" where one is."""
+    """The survey of tasks.
+
+    rows        tasks, the source's own first
+    trust       one entry per protocol
+    accept      share of validation tasks below a limit
+    calibrated  whether there were validation classes to calibrate predictions on
+    notes       notes on how the source was read
+    doubt       why no accuracy is predicted, "" if one is
+    """
 
     rows: tuple[Row, ...]
     trust: tuple[Trust, ...]
@@ -88,10 +100,10 @@ class _Known:
 
 
 def survey(root: Path, params: Params, source: str | None = None, shots: int = 5) -> Survey:
-    """The map of the project's tasks by `shots` images a class; with a source, its own by all their images too.
+    """The map of the project's tasks with `shots` images per class; a source's tasks use all their images.
 
-    Nothing is written. Raises DataError where there is no model yet or the source cannot be used, and KshotError for
-    a method without a space.
+    Writes nothing. Raises DataError if there is no model yet or the source cannot be used, and KshotError for a method
+    without a fixed embedding.
     """
     asked = {name: read_episodes(root, "test", name).first(JUDGED) for name in test_protocols(root)}
     progress.step("embedding the project's images")
@@ -146,7 +158,7 @@ def survey(root: Path, params: Params, source: str | None = None, shots: int = 5
 
 
 def write_json(found: Survey, path: Path) -> None:
-    """The survey as a JSON object; what is no number is null."""
+    """Write the survey as a JSON object; NaN becomes null."""
     content: dict[str, Any] = asdict(found)
     for row, one in zip(content["rows"], found.rows, strict=True):
         row["is_outside"] = one.is_outside
@@ -159,7 +171,7 @@ def write_json(found: Survey, path: Path) -> None:
 
 
 def _known(model: TaskModel) -> list[_Known]:
-    """The project's own tasks: its groups, each split's part by itself, or sets of classes where it has no groups."""
+    """The project's own tasks: its groups, separately per split, or sets of classes if it has no groups."""
     upright = model.classes[model.classes["rotation"] == 0]
     found = []
     for split in ("train", "val", "test"):
@@ -179,7 +191,7 @@ def _known(model: TaskModel) -> list[_Known]:
 
 
 def _support(model: TaskModel, known: _Known, shots: int) -> NDArray[np.int64]:
-    """The first images of each class, as many as asked or all but one of the smallest: (n_way, k_shot)."""
+    """The first images of each class, at most `shots`, with one left over in the smallest: (n_way, k_shot)."""
     least = min(len(model.images[label]) for label in known.labels)
     return np.stack([model.images[label][: max(1, min(shots, least - 1))] for label in known.labels])
 
@@ -199,7 +211,7 @@ def _measured(model: TaskModel, known: _Known, shots: int) -> float | None:
 
 
 def _trust(root: Path, model: TaskModel, asked: dict[str, EpisodeSet]) -> tuple[Trust, ...]:
-    """Predictions from the supports of test episodes against the accuracies that stage evaluate measured on them."""
+    """Predictions from the support of test episodes, compared with the accuracies measured by stage evaluate."""
     table = pd.read_parquet(root / layout.EVALUATION / "episodes.parquet")
     found = []
     for name, episodes in asked.items():
@@ -207,7 +219,7 @@ def _trust(root: Path, model: TaskModel, asked: dict[str, EpisodeSet]) -> tuple[
             table[table["protocol"] == name].sort_values("episode")["accuracy"].to_numpy()[: len(episodes.support)]
         )
         predicted = model.predicted([views(model.task(support), model.space) for support in episodes.support])
-        expected = np.array(predicted, dtype=np.float64)  # NaN where nothing is predicted
+        expected = np.array(predicted, dtype=np.float64)  # NaN if nothing is predicted
         correlation = Interval(*[math.nan] * 3) if model.doubt else rank_correlation(expected, measured)
         mean = None if model.doubt else float(expected.mean())
         found.append(Trust(name, len(measured), mean, float(np.mean(measured)), correlation))

@@ -1,4 +1,4 @@
-"""The project's model as one that compares tasks: its space, its known tasks, and what it may say of a new one."""
+"""The project's model prepared for comparing tasks: its space, its known tasks, and predictions for a new one."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -28,16 +28,16 @@ from kshot.tasks.difficulty import Hardness, Views, fit_hardness, predicted_accu
 from kshot.tasks.embedding import Task
 from kshot.tasks.space import TaskSpace, learn_space, outsideness
 
-TRAINED_IMAGES, TURNED_IMAGES, UNSEEN_IMAGES = 10, 3, 30  # of each class that are embedded
-WIDEST = 256  # a space of more directions is projected at random to this many
-# Of the validation tasks that predictions are set on. Tasks of 2 images are left out: what an image says when the only
-# other of its class answers would be trusted as little in tasks of many.
+TRAINED_IMAGES, TURNED_IMAGES, UNSEEN_IMAGES = 10, 3, 30  # embedded images per class
+WIDEST = 256  # a space with more dimensions is projected to this many at random
+# Of the validation tasks that predictions are calibrated on. 2-shot tasks are excluded: leave-one-out leaves a single
+# support image, and its noise would make the fit distrust the feature for every shot count.
 WAYS, SHOTS = (2, 5, 10, 20, 40), (1, 5, 10)
 TASKS_A_SHAPE = 30
-DOUBTFUL = 0.02  # mean predicted and mean measured accuracy of validation tasks may differ by this much
-LIMIT_TASKS = 200  # validation tasks that a limit is set on
-# Of these. Tasks of many classes are all alike where a few groups of validation classes are all that they are drawn
-# from, and a limit set on them warns of every new group.
+DOUBTFUL = 0.02  # largest difference between mean predicted and mean measured accuracy of validation tasks
+LIMIT_TASKS = 200  # validation tasks from which a limit is computed
+# Most classes in those tasks. If validation classes have only a few groups, tasks of many classes are all alike, and a
+# limit computed from them would warn about every new group.
 LIMIT_WAYS = 5
 
 Ids = NDArray[np.integer[Any]]
@@ -45,13 +45,13 @@ Ids = NDArray[np.integer[Any]]
 
 @dataclass(frozen=True)
 class TaskModel:
-    """The model with its points, and what validation classes allow it to say.
+    """The model with its points, and what can be predicted from validation classes.
 
-    images     label to the ids of its images that are embedded; those of turned test classes are not
+    images     label to the ids of its embedded images; rotated test classes have none
     points     their values, and `narrow` the same for `kshot.tasks.embedding`
-    validated  whether there are validation classes that it was not trained on: without, there is no limit
-    hardness   set on tasks of those; None where there are none, or no fit
-    doubt      why no accuracy is predicted; "" where one is
+    validated  whether there are validation classes that it was not trained on; if not, there is no limit
+    hardness   fitted on tasks of those classes; None if there are none, or no fit
+    doubt      why no accuracy is predicted; "" if one is
     """
 
     method: Method
@@ -67,13 +67,13 @@ class TaskModel:
     doubt: str = ""
 
     def task(self, support: Ids) -> Task:
-        """The labelled set of image ids (n_way, k_shot)."""
+        """The labelled task of image ids (n_way, k_shot)."""
         labels = torch.arange(len(support)).repeat_interleave(support.shape[1])
         return Task(self.narrow.values[self.narrow.rows(support.ravel())], labels)
 
     def predicted(self, found: Sequence[Views]) -> list[float] | list[None]:
-        """The accuracy to expect of each task; the first view where nothing could be set on validation classes; None
-        where `doubt` says why."""
+        """The expected accuracy of each task; uncalibrated (the first view) without a fit on validation classes; None
+        if `doubt` gives a reason."""
         if self.doubt:
             return [None] * len(found)
         if self.hardness is None:
@@ -82,16 +82,16 @@ class TaskModel:
         return accuracy
 
     def measured(self, episodes: EpisodeSet) -> NDArray[np.float64] | None:
-        """The model's accuracy on episodes of embedded images; None for a method that knows fewer labels."""
+        """The model's accuracy on episodes of embedded images; None for a method with fewer labels."""
         if isinstance(self.method, Mann) and episodes.classes.shape[1] > self.method.n_way:
             return None
         return accuracies(answer_episodes(self.points, episodes, scorer(self.method, self.answering.head)))
 
 
 def read_task_model(root: Path, params: Params, further: Sequence[Ids] = ()) -> TaskModel:
-    """The model in `model/`, with some images of every class and those that `further` names embedded.
+    """The model in `model/`, with embedded images of every class and those that `further` names.
 
-    Raises DataError where nothing is trained and evaluated yet, and KshotError for a method that has no space.
+    Raises DataError if nothing is trained and evaluated yet, and KshotError for a method without a fixed embedding.
     """
     answers = root / layout.EVALUATION / ANSWERING
     if not (root / layout.MODEL / WEIGHTS).exists() or not answers.exists():
@@ -121,19 +121,19 @@ def read_task_model(root: Path, params: Params, further: Sequence[Ids] = ()) -> 
 
 
 def narrowed(values: Tensor) -> Tensor:
-    """Points (N, D) as (N, WIDEST) where D is more, all distances about as they were (Johnson, Lindenstrauss 1984)."""
+    """Points (N, D) as (N, WIDEST) if D is larger, distances approximately kept (Johnson, Lindenstrauss 1984)."""
     wide = values.shape[1]
     if wide <= WIDEST:
         return values
     directions = torch.randn(wide, WIDEST, generator=torch.Generator().manual_seed(0), dtype=values.dtype)
-    # In float64: far from the origin a float32 product keeps too few digits for what distances are made of.
+    # In float64: far from the origin, a float32 product has too few digits for differences between points.
     narrow: Tensor = (values.double() @ directions.double() / WIDEST**0.5).to(values.dtype)
     return narrow
 
 
 def limit(model: TaskModel, n_way: int, k_shot: int) -> float | None:
-    """The outsideness up to which the share `accept` of validation tasks lies, None without any: tasks of as many
-    shots, and as many classes up to LIMIT_WAYS, half of them within one group where groups have as many."""
+    """The outsideness that the share `accept` of validation tasks stays below, None without any: tasks with as many
+    shots, and as many classes up to LIMIT_WAYS, half of them within one group if groups have that many classes."""
     if not model.validated:
         return None
     labels = [label for label in model.images if model.classes["split"][label] == "val"]
@@ -160,7 +160,7 @@ def _images(classes: pd.DataFrame, manifest: pd.DataFrame, trained_on: set[str])
 
 
 def _with_hardness(model: TaskModel) -> TaskModel:
-    """The model with its predictions set on validation tasks of many shapes, drawn across groups and within one."""
+    """The model with predictions calibrated on validation tasks of many shapes, drawn across groups and within one."""
     labels = [label for label in model.images if model.classes["split"][label] == "val"]
     least = min(len(model.images[label]) for label in labels)
     found: list[Views] = []
@@ -184,8 +184,8 @@ def _with_hardness(model: TaskModel) -> TaskModel:
 
 
 def doubt(found: Sequence[Views], measured: Sequence[float], hardness: Hardness) -> str:
-    """Why predictions are not to be believed: on the tasks that they were set on, 1-shot ones or others, their mean
-    is not the measured one; "" where both are within DOUBTFUL."""
+    """Why predictions cannot be trusted: on the tasks they were calibrated on, 1-shot or others, the means of
+    predicted and measured accuracy differ; "" if both differ by at most DOUBTFUL."""
     accuracy = predicted_accuracy(found, hardness).numpy() if found else np.empty(0)
     single = np.array([view.left_out is None for view in found], dtype=bool)
     for rows, shots in ((single, "1 image"), (~single, "several images")):
@@ -203,7 +203,7 @@ def doubt(found: Sequence[Views], measured: Sequence[float], hardness: Hardness)
 def _draw(
     model: TaskModel, labels: list[int], n_way: int, k_shot: int, n_query: int, count: int, within: bool
 ) -> EpisodeSet | None:
-    """Tasks over the classes `labels`, always the same; None where no group has enough classes."""
+    """Tasks over the classes `labels`, always the same; None if no group has enough classes."""
     groups = [str(model.classes["group"][label]) for label in labels]
     if within and max(groups.count(group) if group else 0 for group in set(groups)) < n_way:
         return None

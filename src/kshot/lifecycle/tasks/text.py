@@ -1,4 +1,4 @@
-"""A survey of tasks as a person reads it on a terminal."""
+"""Renders a survey of tasks as text for a terminal."""
 
 import math
 
@@ -6,12 +6,12 @@ from kshot.lifecycle.pages.render import NONE, percent
 from kshot.lifecycle.project.tables import columns
 from kshot.lifecycle.tasks.survey import NEW, Row, Survey, Trust
 
-LONGEST = 60  # rows on a terminal; the page and --json have all
+LONGEST = 60  # rows on a terminal; the page and --json show all
 NEAREST = 2
 
 
 def words(found: Survey) -> str:
-    """The table of tasks, warnings, and how far predictions are to be trusted."""
+    """The table of tasks, warnings, and how far predictions can be trusted."""
     new = [row for row in found.rows if row.split == NEW]
     rows = new or list(found.rows)
     parts = ["\n".join(columns([_line(row) for row in rows[:LONGEST]]))]
@@ -35,7 +35,7 @@ def words(found: Survey) -> str:
 
 
 def warning(row: Row, found: Survey) -> str:
-    """What to say of a task that lies outside."""
+    """The warning about a task that is outside."""
     return (
         f"{row.name} lies outside what the model was trained for: {row.outside:.2f}, where "
         f"{100 * found.accept:.0f} % of validation tasks stay below {row.limit:.2f}; "
@@ -49,7 +49,7 @@ def no_prediction(found: Survey) -> str:
 
 
 def correlation(trust: Trust) -> str:
-    """Spearman's correlation with its interval; a dash where predictions or accuracies are all alike."""
+    """Spearman's correlation with its interval; a dash if all predictions or all accuracies are equal."""
     mean, low, high = trust.correlation
     if math.isnan(mean):
         return NONE
@@ -57,7 +57,7 @@ def correlation(trust: Trust) -> str:
 
 
 def place(row: Row) -> str:
-    """How far out a task lies, and its limit."""
+    """The outsideness of a task, and its limit."""
     if row.limit is None:
         return f"{row.outside:.2f}"
     return f"{'YES, ' if row.is_outside else ''}{row.outside:.2f} of {row.limit:.2f}"

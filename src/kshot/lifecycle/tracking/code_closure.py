@@ -1,4 +1,4 @@
-"""The files that importing a module reads: its imports, followed through folders of packages."""
+"""Finds the files that importing a module reads: follows its imports through package folders."""
 
 import ast
 import functools
@@ -14,14 +14,14 @@ PACKAGE = "kshot"
 
 
 def folders(root: Path) -> tuple[Path, ...]:
-    """Where modules are looked for: the folder of the kshot that is imported here, then the project's src/."""
+    """Where modules are searched: the folder of the imported kshot, then the project's src/."""
     return Path(kshot.__file__).resolve().parents[1], root.resolve() / plugins.SOURCE
 
 
 def closure(module: str, where: Sequence[Path]) -> dict[str, str]:
     """Name to md5 of the files that importing `module` reads, directly or not, at the top or inside a function.
 
-    A name that a package imports on first use is looked up in the `__init__.pyi` beside it.
+    A name that a package imports on first use is looked up in the `__init__.pyi` next to it.
     """
     todo, found, seen = [module], {}, set()
     while todo:
@@ -29,11 +29,11 @@ def closure(module: str, where: Sequence[Path]) -> dict[str, str]:
         if name in seen:
             continue
         seen.add(name)
-        # Importing a.b.c runs a and a.b too.
+        # Importing a.b.c runs a and a.b, too.
         todo += [name.rpartition(".")[0]] if "." in name else []
         place = _file(name, where)
         if place is None:
-            continue  # of another package, or a name of a module and no module
+            continue  # of another package, or a name in a module that is not itself a module
         folder, path = place
         content = path.read_bytes()
         try:
@@ -49,7 +49,7 @@ def closure(module: str, where: Sequence[Path]) -> dict[str, str]:
 
 
 def imported_modules(origin: str, names: Sequence[str], where: Sequence[Path]) -> Iterator[str]:
-    """The modules that `from origin import names` may load; names that are none lead nowhere."""
+    """The modules that `from origin import names` may load; a name that is not a module is not found later."""
     yield origin
     yield from (f"{origin}.{name}" for name in names)
     place = _file(origin, where)
@@ -63,7 +63,7 @@ def imported_modules(origin: str, names: Sequence[str], where: Sequence[Path]) -
 
 
 def _absolute(level: int, module: str, package: str) -> str:
-    """The full name of a module that code of `package` imports with `level` dots."""
+    """The full name of a module that code in `package` imports with `level` dots."""
     if level == 0:
         return module
     above = package.split(".")[: len(package.split(".")) - level + 1]
@@ -71,9 +71,9 @@ def _absolute(level: int, module: str, package: str) -> str:
 
 
 def _file(module: str, where: Sequence[Path]) -> tuple[Path, Path] | None:
-    """The folder that a module was found in, and its file; of the first folder that has its package.
+    """The folder in which a module was found, and its file; the first folder that has its top-level package counts.
 
-    Of the first of `where` only kshot counts: an installed kshot has every other package beside it.
+    Only kshot is looked up in the first of `where`, because an installed kshot has every other package next to it.
     """
     top, *below = module.split(".")
     for place, folder in enumerate(where):
@@ -89,7 +89,7 @@ def _file(module: str, where: Sequence[Path]) -> tuple[Path, Path] | None:
 
 @functools.lru_cache(maxsize=1024)
 def parsed(content: bytes) -> tuple[tuple[tuple[int, str, tuple[str, ...]], ...], bool]:
-    """The imports of a file, each (dots, module, names), and whether it holds more than a docstring."""
+    """The imports of a file, each (dots, module, names), and whether it contains more than a docstring."""
     tree = ast.parse(content)
     found: list[tuple[int, str, tuple[str, ...]]] = []
     todo: list[ast.AST] = [tree]
@@ -99,7 +99,7 @@ def parsed(content: bytes) -> tuple[tuple[tuple[int, str, tuple[str, ...]], ...]
             found += [(0, alias.name, ()) for alias in node.names]
         elif isinstance(node, ast.ImportFrom):
             found.append((node.level, node.module or "", tuple(alias.name for alias in node.names)))
-        elif not isinstance(node, ast.expr):  # no expression holds an import
+        elif not isinstance(node, ast.expr):  # no expression contains an import
             todo += ast.iter_child_nodes(node)
     code = any(not (isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)) for node in tree.body)
     return tuple(found), code

@@ -1,4 +1,4 @@
-"""The training log as MLflow's curves: read while it grows, and never a point twice."""
+"""Reads the training log as metrics for MLflow while it grows, each point once."""
 
 import json
 import math
@@ -14,7 +14,7 @@ CURVES = {
     "active": "train/active_share",
     "learning_rate": "train/learning_rate",
     "images_per_s": "train/images_per_s",
-    "features_per_s": "train/features_per_s",  # of a frozen backbone: no image goes through it while training
+    "features_per_s": "train/features_per_s",  # with a frozen backbone: no image passes through it while training
     "val_accuracy": "val/accuracy",
     "val_low": "val/accuracy_low",
     "val_high": "val/accuracy_high",
@@ -22,10 +22,10 @@ CURVES = {
 
 
 class Curves:
-    """The points of the training log `path` that were not taken yet.
+    """The points of the training log `path` that were not recorded yet.
 
-    The file may be absent, may grow, and may be written anew by a training that goes on after it was stopped: that one
-    begins with the steps which are known already.
+    The file may be absent, may grow, and may be rewritten by a training that resumes after a stop: the new file begins
+    with the steps that are already recorded.
     """
 
     def __init__(self, path: Path) -> None:
@@ -35,9 +35,9 @@ class Curves:
         self._taken: set[tuple[str, int]] = set()
 
     def is_training(self) -> bool:
-        """Whether a training writes the log now: it has changed since the first look and is not finished.
+        """Whether a training is writing the log: it has changed since the last look and is not finished.
 
-        A training that DVC restored appears finished at once.
+        The log of a training that DVC restored appears finished at once.
         """
         found = identity(self.path)
         if found is None or found in (self._at_first, self._looked_at):
@@ -47,7 +47,7 @@ class Curves:
         return bool(lines) and not lines[-1].get("done")
 
     def fresh(self) -> "list[Metric]":
-        """The points that `taken` was not told of, in the file's order."""
+        """The points not yet passed to `taken`, in the file's order."""
         from mlflow.entities import Metric
 
         now = int(time.time() * 1000)
@@ -60,12 +60,12 @@ class Curves:
         return list(points.values())
 
     def taken(self, points: "list[Metric]") -> None:
-        """Remember that `points` are recorded."""
+        """Mark `points` as recorded."""
         self._taken |= {(point.key, point.step) for point in points}
 
 
 def read_log(path: Path) -> list[dict[str, Any]]:
-    """The whole lines of a training log; one that is still being written waits."""
+    """The complete lines of a training log; a line still being written is skipped."""
     try:
         text = path.read_bytes()
     except OSError:
@@ -74,7 +74,7 @@ def read_log(path: Path) -> list[dict[str, Any]]:
 
 
 def identity(path: Path) -> tuple[int, int, int] | None:
-    """Tells one writing of a file from another; None where there is none."""
+    """Distinguishes one version of a file from another; None if there is no file."""
     try:
         found = path.stat()
     except OSError:
@@ -83,5 +83,5 @@ def identity(path: Path) -> tuple[int, int, int] | None:
 
 
 def is_number(value: object) -> bool:
-    """Whether MLflow can keep `value` as a metric."""
+    """Whether MLflow can store `value` as a metric."""
     return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)

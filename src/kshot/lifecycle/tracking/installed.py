@@ -1,4 +1,4 @@
-"""The kshot and the plug-ins that are installed here: which versions, and whether their files are those of a wheel."""
+"""The installed kshot and plug-ins: their versions, and whether their files are those of a wheel."""
 
 import base64
 import hashlib
@@ -21,15 +21,15 @@ PLUGINS_TAG = "kshot.plugins"  # JSON: distribution to [version, installed]
 class Package:
     """The version of the distribution, and how it is installed.
 
-    installed  WHEEL: the files that the stages read are those of its RECORD; EDITED: some were changed since; SOURCE:
-               a clone, by an editable install or PYTHONPATH; '' where nobody recorded it
+    installed  WHEEL: the files that the stages read match its RECORD; EDITED: some were changed since; SOURCE: a clone,
+               through an editable install or PYTHONPATH; '' if nobody recorded it
     """
 
     version: str
     installed: str
 
     def tags(self) -> dict[str, str]:
-        """As the tags of a run and of a registered version."""
+        """The tags of a run and of a registered version."""
         found = {VERSION_TAG: self.version, INSTALLED_TAG: self.installed}
         return {name: value for name, value in found.items() if value}
 
@@ -38,7 +38,7 @@ UNKNOWN = Package("", "")
 
 
 def package(names: Iterable[str]) -> Package:
-    """The kshot that is imported here; `names` are the files that count, such as "kshot/errors.py"."""
+    """The kshot that is imported here; `names` are the files that matter, such as "kshot/errors.py"."""
     try:
         found = metadata.distribution(NAME)
     except metadata.PackageNotFoundError:
@@ -53,7 +53,7 @@ def package(names: Iterable[str]) -> Package:
 
 
 def plugins(names: Iterable[str]) -> dict[str, Package]:
-    """Each distribution of which a stage read a file to what is installed of it here; `names` as in fingerprints."""
+    """The installed package of each distribution whose files a stage read; `names` as in fingerprints."""
     found: dict[str, list[str]] = {}
     for name in names:
         if distribution := plugin_code.distribution_of(name):
@@ -74,13 +74,13 @@ def _plugin(distribution: str, names: list[str]) -> Package:
 
 
 def plugin_tags(found: Mapping[str, Package]) -> dict[str, str]:
-    """`plugins` as a tag of a run and of a registered version; none where there is none."""
+    """`plugins` as a tag of a run and of a registered version; empty if there are none."""
     values = {name: [package.version, package.installed] for name, package in found.items()}
     return {PLUGINS_TAG: json.dumps(values, sort_keys=True)} if values else {}
 
 
 def plugins_of(tags: Mapping[str, str]) -> dict[str, Package]:
-    """Undo `plugin_tags`."""
+    """The inverse of `plugin_tags`."""
     return {name: Package(*values) for name, values in json.loads(tags.get(PLUGINS_TAG, "{}")).items()}
 
 

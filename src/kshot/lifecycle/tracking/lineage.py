@@ -1,4 +1,4 @@
-"""Where a model comes from: data version, code, params, stages, episodes, machine."""
+"""The origin of a model: data version, code, params, stages, episodes, machine."""
 
 import hashlib
 import json
@@ -18,16 +18,16 @@ from kshot.lifecycle.project import git, layout
 from kshot.lifecycle.project.layout import LOCK_FILE
 from kshot.lifecycle.tracking import installed, plugin_code, uncommitted
 
-# Where Linux and the driver of NVIDIA's cards name what computes; elsewhere these are not there.
+# Files in which Linux and NVIDIA's driver name the hardware; they do not exist elsewhere.
 PROCESSOR, ACCELERATORS = Path("/proc/cpuinfo"), Path("/proc/driver/nvidia/gpus")
-UNRECORDED = "kshot.unrecorded"  # a tag, where a person allowed a model without a commit: git's reason for it
+UNRECORDED = "kshot.unrecorded"  # tag of a model that a person allowed without a commit: git's reason
 
 
 @dataclass(frozen=True)
 class Code:
-    """What git says of a tree: its commit, and whether it holds changes that no commit has.
+    """The state of a working tree in git: its commit, and whether it has uncommitted changes.
 
-    `unrecorded`: why there is no commit ('' where there is one); a champion then needs a person's leave.
+    `unrecorded`: why there is no commit ('' if there is one); a champion then needs a person's permission.
     """
 
     commit: str
@@ -35,17 +35,17 @@ class Code:
     unrecorded: str = ""
 
     def tags(self) -> dict[str, str]:
-        """As the tags of a run and of a registered version."""
+        """The tags of a run and of a registered version."""
         found = {"kshot.git_commit": self.commit, "kshot.git_dirty": str(self.dirty).lower()}
         return {**found, UNRECORDED: self.unrecorded} if self.unrecorded else found
 
 
 @dataclass(frozen=True)
 class Lineage:
-    """What the results of the stages as they stand follow from.
+    """Everything that determines the current results of the stages.
 
-    `key` is a hash over each stage's command, inputs and params, and not over outputs, which hold timings: equal
-    inputs have an equal key. Hashes are sha256, cut to 16 hex digits; `data_version` is DVC's md5.
+    `key` is a hash over each stage's command, inputs and params. Outputs are not included, because they contain
+    timings: equal inputs have an equal key. Hashes are sha256, cut to 16 hex digits; `data_version` is DVC's md5.
     """
 
     key: str
@@ -59,7 +59,7 @@ class Lineage:
     plugins: Mapping[str, installed.Package] = field(default_factory=dict)
 
     def tags(self) -> dict[str, str]:
-        """As the tags of a run and of a registered version."""
+        """The tags of a run and of a registered version."""
         values = {
             "lineage": self.key,
             "data_version": self.data_version,
@@ -73,9 +73,9 @@ class Lineage:
 
 
 def lineage(root: Path, code: Code | None = None) -> Lineage:
-    """The lineage of the stages that dvc.lock says were run. Raises RegistryError where none were.
+    """The lineage of the stages that were run according to dvc.lock. Raises RegistryError if there are none.
 
-    `code`: what was checked out when they began; None: what is now.
+    `code`: the code that was checked out when they began; None: the current code.
     """
     path = root / LOCK_FILE
     if not path.exists():
@@ -97,7 +97,7 @@ def lineage(root: Path, code: Code | None = None) -> Lineage:
 
 
 def code_state(root: Path) -> Code:
-    """What is checked out at `root` now; where git cannot say, `unrecorded` is its reason."""
+    """The code checked out at `root` now; if git cannot say, `unrecorded` is its reason."""
     try:
         commit, dirty = git_state(root)
     except git.GitFailed as error:
@@ -106,7 +106,7 @@ def code_state(root: Path) -> Code:
 
 
 def require_recorded(code: Code, allowed: bool) -> None:
-    """Raise RegistryError where the code has no commit, unless a person allowed that."""
+    """Raise RegistryError if the code has no commit, unless a person allowed that."""
     if code.unrecorded and not allowed:
         raise RegistryError(
             f"the code of this retraining cannot be recorded: {code.unrecorded}; "
@@ -115,10 +115,10 @@ def require_recorded(code: Code, allowed: bool) -> None:
 
 
 def git_state(root: Path) -> tuple[str, bool]:
-    """The commit that is checked out, and whether the tree holds changes that no commit has; ("", True) before any.
+    """The commit that is checked out, and whether the tree has uncommitted changes; ("", True) without a commit.
 
-    New files count where they are code; dvc.lock and the data's version, which a retraining writes, do not count.
-    Raises GitFailed where git cannot say.
+    New files count if they are code; dvc.lock and the data version, which a retraining writes, do not count.
+    Raises GitFailed if git cannot say.
     """
     commit = git.commit(root)
     if not commit:
@@ -127,7 +127,7 @@ def git_state(root: Path) -> tuple[str, bool]:
 
 
 def environment() -> dict[str, Any]:
-    """The installed packages with their versions, the interpreter, the system, its processors and its threads."""
+    """The installed packages and their versions, interpreter, system, processors and threads."""
     packages = {dist.metadata["Name"]: dist.version for dist in metadata.distributions()}
     return {
         "python": platform.python_version(),
@@ -142,20 +142,20 @@ def environment() -> dict[str, Any]:
 
 
 def _named(path: Path, key: str) -> str:
-    """The first value of `key` in a file of lines `key : value`, '' without one."""
+    """The first value of `key` in a file with lines `key : value`, '' if there is none."""
     lines = path.read_text(encoding="utf-8", errors="replace").splitlines() if path.exists() else []
     pairs = (line.partition(":") for line in lines)
     return next((value.strip() for name, _, value in pairs if name.strip() == key), "")
 
 
 def device(root: Path) -> str:
-    """What the training ran on, as the model's settings tell; '' where they do not."""
+    """The device that the training ran on, from the model's settings; '' if they do not say."""
     path = root / layout.MODEL / "embedding.json"
     return str(json.loads(path.read_text(encoding="utf-8")).get("device", "")) if path.exists() else ""
 
 
 def ingested(root: Path) -> str:
-    """The data version that data/packed was made from, as dvc.lock says; '' where it says nothing."""
+    """The data version that data/packed was made from, according to dvc.lock; '' if it has none."""
     path = root / LOCK_FILE
     stages = _stages(path) if path.exists() else {}
     deps = [dep for stage in stages.values() for dep in stage.get("deps", [])]
@@ -172,28 +172,28 @@ def _stages(path: Path) -> dict[str, Any]:
 
 
 def stage_inputs(stage: dict[str, Any]) -> dict[str, Any]:
-    """What the results of a stage of dvc.lock follow from; the lineage's key is the `digest` of those of all stages."""
+    """Everything that determines a stage's results, from dvc.lock; the lineage's key is the `digest` of all stages'."""
     deps = {dep["path"]: dep.get("md5", "") for dep in stage.get("deps", [])}
     return {"cmd": stage["cmd"], "deps": deps, "params": stage.get("params", {})}
 
 
 def recorded_params(root: Path, stage: str, name: str) -> dict[str, Any]:
-    """The params of the file `name` that dvc.lock records for a stage, by dotted keys; {} where it records none."""
+    """The params of the file `name` that dvc.lock records for a stage, by dotted key; {} if it records none."""
     path = root / LOCK_FILE
     found = (_stages(path) if path.exists() else {}).get(stage, {})
     return dict(found.get("params", {}).get(name) or {})
 
 
 def chosen_params(stage: dict[str, Any]) -> dict[str, Any]:
-    """The params of a stage of dvc.lock by file, without the fingerprints of its code."""
+    """The params of a stage in dvc.lock by file, without the fingerprints of its code."""
     return {name: values for name, values in stage.get("params", {}).items() if not _is_fingerprints(name)}
 
 
 def code_files(stage: dict[str, Any]) -> dict[str, str]:
-    """Each file of code that a stage of dvc.lock read to its md5: "kshot/errors.py", relative to a folder of packages.
+    """The md5 of each code file that a stage in dvc.lock read: "kshot/errors.py", relative to a package folder.
 
-    Of a stage that older versions ran: "src/kshot/errors.py", relative to the project. Of a plug-in's distribution:
-    "kshot-extra:kshot_extra/loss.py"; the line that says which object a plug-in's name stands for is no file.
+    For a stage that older versions ran: "src/kshot/errors.py", relative to the project. For a plug-in's distribution:
+    "kshot-extra:kshot_extra/loss.py". The line that maps a plug-in's name to its object is not a file and is left out.
     """
     found = {dep["path"]: dep["md5"] for dep in stage.get("deps", []) if dep["path"].endswith(".py")}
     for name, values in stage.get("params", {}).items():
@@ -210,6 +210,6 @@ def _output(stages: dict[str, Any], path: str) -> str:
 
 
 def digest(value: object) -> str:
-    """16 hex digits that stand for a value of plain JSON."""
+    """16 hex digits of the hash of a plain JSON value."""
     text = json.dumps(value, sort_keys=True, default=str)
     return hashlib.sha256(text.encode()).hexdigest()[:16]

@@ -1,4 +1,4 @@
-"""One MLflow run a retraining: its curves while it trains, its record when it is done, its reason when it fails."""
+"""The MLflow run of a retraining: curves while it trains, results when it is done, the reason when it fails."""
 
 import os
 import socket
@@ -20,17 +20,17 @@ from kshot.redaction import redacted
 if TYPE_CHECKING:
     from mlflow import MlflowClient
 
-EVERY_S = 2.0  # between two looks at the training log
-BATCH = 500  # metrics in one request; MLflow takes 1,000
+EVERY_S = 2.0  # between two reads of the training log
+BATCH = 500  # metrics per request; MLflow accepts 1,000
 
 
 class LiveRun:
-    """The MLflow run of a retraining that goes on; it is created when there is something to record.
+    """The MLflow run of a retraining in progress; it is created when there is something to record.
 
-    run_id   None until then
-    code     what was checked out when it began
-    trouble  what kept the curves from arriving while it trained, for the person; they are recorded at the end then
-    trouble_at_end  what kept the run from being closed, once all of it was recorded
+    run_id          None until then
+    code            the code that was checked out when it began
+    trouble         why curves could not be sent during training, for the person; they are then recorded at the end
+    trouble_at_end  why the run could not be closed, after everything was recorded
     """
 
     def __init__(self, root: Path, tags: dict[str, str]) -> None:
@@ -38,7 +38,7 @@ class LiveRun:
         self.run_id: str | None = None
         self.trouble: str | None = None
         self.trouble_at_end: str | None = None
-        # Taken before the first stage, so that a file edited while it trains does not pass for the one that was used.
+        # Read before the first stage, so that a file edited during training is not recorded as the one used.
         self.code: Code = code_state(root)
         self._uncommitted = uncommitted.difference(root) if self.code.commit else uncommitted.Uncommitted()
         self._curves = Curves(root / layout.TRAIN_LOG)
@@ -48,7 +48,7 @@ class LiveRun:
         self._follower.start()
 
     def open(self) -> str:
-        """The run's id; the run is created the first time, with its data set before any metric."""
+        """The run's id; the first call creates the run, with its data set before any metric."""
         with self._guard:
             if self.run_id is None:
                 where = store.connect(self.root)
@@ -57,9 +57,9 @@ class LiveRun:
             return self.run_id
 
     def record(self, lineage: Lineage, params: dict[str, Any]) -> str:
-        """Write everything that belongs to the finished stages into the run, and its id comes back.
+        """Write all results of the finished stages into the run and return its id.
 
-        What the follower has not recorded of the training is recorded now, all of it where DVC restored the training.
+        Also records the part of the training log not yet recorded: all of it if DVC restored the training.
         Raises RegistryError.
         """
         from kshot.lifecycle.tracking import run_content
@@ -75,7 +75,7 @@ class LiveRun:
         return run_id
 
     def end(self, status: str = "FINISHED", reason: str | None = None) -> None:
-        """Close the run as FINISHED, FAILED or KILLED; nothing happens where none was created."""
+        """Close the run as FINISHED, FAILED or KILLED; does nothing if none was created."""
         self.stop()
         if self.run_id is None:
             return
@@ -86,12 +86,12 @@ class LiveRun:
             client.set_terminated(self.run_id, status)
 
     def stop(self) -> None:
-        """End the following of the training log."""
+        """Stop following the training log."""
         self._stop.set()
         self._follower.join()
 
     def _follow(self) -> None:
-        """Record new points until told to stop. Trouble with MLflow must not end a training: it is kept and told."""
+        """Record new points until stopped. Trouble with MLflow must not end a training: it is stored and reported."""
         while not self._stop.wait(EVERY_S):
             try:
                 if self._curves.is_training():
@@ -133,18 +133,18 @@ class LiveRun:
 
 @contextmanager
 def live_run(root: Path, tags: dict[str, str] | None = None) -> Iterator[LiveRun]:
-    """A retraining's run. Where the block raises, the run is FAILED with the reason and the data version.
+    """The run of a retraining. If the block raises, the run is FAILED with the reason and the data version.
 
-    `tags` are set on the run when it is created. A failure before training has a run too, so that it can be found;
-    Ctrl-C has one, KILLED, only if training had begun. Raises RegistryError at once where the store cannot be used:
-    nobody should hear of it after hours of training.
+    `tags` are set on the run when it is created. A failure before training also gets a run, so that it can be found;
+    Ctrl-C gets one, KILLED, only if training had begun. Raises RegistryError at once if the store cannot be used,
+    rather than after hours of training.
     """
     store.connect(root)
     run = LiveRun(root, tags or {})
     try:
         yield run
     except BaseException as error:
-        # The first error is the one to tell: a store that cannot be reached must not hide it.
+        # The first error is the one to report: a store that cannot be reached must not hide it.
         try:
             _fail(run, error)
         except Exception as second:
@@ -153,7 +153,7 @@ def live_run(root: Path, tags: dict[str, str] | None = None) -> Iterator[LiveRun
     else:
         try:
             run.end()
-        except RegistryError as error:  # the decision was made: a run that stays open is closed by the next one
+        except RegistryError as error:  # the decision was made: the next run closes one that stays open
             run.trouble_at_end = f"MLflow's run could not be closed: {error}"
 
 

@@ -1,7 +1,7 @@
-"""The project's own MLflow database: whole, the one that it had before, and of this place. Looked at before any write.
+"""Checks the project's own MLflow database before any write: it is intact, the same as before, and of this folder.
 
-mlruns/history.json remembers the run that holds the history of promotions. An empty or missing database beside it is
-not taken for a new registry.
+mlruns/history.json names the run that stores the promotion history. An empty or missing database next to it is
+not mistaken for a new registry.
 """
 
 import contextlib
@@ -27,7 +27,7 @@ ANEW = f"to start without the records, move the folder {layout.MLRUNS} away"
 
 
 def require_sound(root: Path) -> bool:
-    """Whether the database is there. Raises RegistryError for one that kshot must not write to, with the remedy."""
+    """Whether the database exists. Raises RegistryError, with a remedy, for one that kshot must not write to."""
     path, run = root / DATABASE, _remembered(root)
     if not path.exists():
         if run:
@@ -37,7 +37,7 @@ def require_sound(root: Path) -> bool:
         return False
     if what := damage(path):
         raise RegistryError(f"{DATABASE} {what}; {COPY}, or {ANEW}")
-    # MLflow would try a damaged file again and again for over a minute.
+    # MLflow would retry on a damaged file for over a minute.
     with closing(sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True, timeout=10)) as database:
         if run and not database.execute("select 1 from runs where run_uuid = ?", (run,)).fetchone():
             raise RegistryError(
@@ -50,17 +50,17 @@ def require_sound(root: Path) -> bool:
 
 
 def require_place(root: Path) -> None:
-    """Raise RegistryError for a project whose records were copied or moved with it, before anything is written."""
+    """Raise RegistryError, before anything is written, if the project's records were copied or moved with it."""
     path = root / DATABASE
     if "MLFLOW_TRACKING_URI" in os.environ or not path.exists() or damage(path):
-        return  # whoever opens a damaged one reports it
+        return  # a damaged one is reported when it is opened
     with closing(sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True, timeout=10)) as database:
         places = _places(database)
     _require_place(root, places)
 
 
 def damage(path: Path) -> str:
-    """Why a file cannot be MLflow's database ('' where it can), without reading all of it."""
+    """Why a file cannot be MLflow's database ('' if it can), without reading all of it."""
     size = path.stat().st_size
     if size == 0:
         return "is empty (0 bytes)"
@@ -70,7 +70,7 @@ def damage(path: Path) -> str:
         return "is damaged: it is no sqlite database"
     page, pages = struct.unpack(">H", head[16:18])[0], struct.unpack(">I", head[28:32])[0]
     wanted = (65536 if page == 1 else page) * pages
-    if head[24:28] == head[92:96] and size < wanted:  # the page count holds only where these are equal
+    if head[24:28] == head[92:96] and size < wanted:  # the page count is valid only if these are equal
         return f"is cut off: it has {size:,} of {wanted:,} bytes"
     with closing(sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True, timeout=10)) as database:
         tables = {row[0] for row in database.execute("select name from sqlite_master")}
@@ -79,14 +79,14 @@ def damage(path: Path) -> str:
 
 
 def remember(root: Path, run_id: str) -> None:
-    """Remember the run that holds the history, where the project keeps its own database and no server is named."""
+    """Record the run that stores the history, if the project has its own database and no server is named."""
     own = "MLFLOW_TRACKING_URI" not in os.environ and (root / DATABASE).exists()
     if own and run_id and _remembered(root) != run_id:
         write_text(root / REMEMBERED, json.dumps({"run": run_id}) + "\n")
 
 
 def artifacts_of(address: str) -> Iterator[Path]:
-    """The folder mlruns/artifacts that a local address lies in; nothing for buckets, servers and models:/ addresses."""
+    """The folder mlruns/artifacts that contains a local address; none for buckets, servers and models:/ addresses."""
     path = urllib.parse.unquote(urllib.parse.urlsplit(address).path) if address.startswith("file:") else address
     if path.startswith("/") and BELOW in path:
         with contextlib.suppress(ValueError):
@@ -99,7 +99,7 @@ def _places(database: sqlite3.Connection) -> set[Path]:
 
 
 def _require_place(root: Path, places: set[Path]) -> None:
-    """Raise RegistryError where new records would be written below another folder."""
+    """Raise RegistryError if new records would be written below another folder."""
     here = (root / ARTIFACTS).resolve()
     others = sorted(place for place in places if place != here and place.resolve() != here)
     if not others:

@@ -1,4 +1,4 @@
-"""The files of the plug-ins that a project's params.yaml chooses, and their fingerprints for the stages."""
+"""The code files of the plug-ins chosen in params.yaml, and their fingerprints for the stages."""
 
 import hashlib
 import importlib.util
@@ -14,19 +14,19 @@ from kshot.params.chosen_code import chosen_names
 from kshot.params.reader import read_mapping
 from kshot.plugins import Plugin
 
-# Kind of plug-in to the stages whose results follow from it.
+# Kind of plug-in to the stages whose results depend on it.
 READERS = {
     "backbones": ("embed", "train", "evaluate"),
     "losses": ("train",),
     "methods": ("train", "evaluate"),
     "classifiers": ("evaluate",),
 }
-ENTRY = " = "  # in the line of fingerprints that says which object a name stands for; no file's name holds it
-BETWEEN = ":"  # a distribution and the name of one of its files
+ENTRY = " = "  # in the fingerprint line that maps a name to its object; no file name contains it
+BETWEEN = ":"  # between a distribution and the name of one of its files
 
 
 def chosen(root: Path) -> tuple[Plugin, ...]:
-    """The plug-ins that the project's params.yaml chooses. Raises ParamsError for a file that cannot be read."""
+    """The plug-ins chosen in the project's params.yaml. Raises ParamsError for a file that cannot be read."""
     if not (root / "params.yaml").is_file():
         return ()
     names = chosen_names(read_mapping(root / "params.yaml"))
@@ -35,7 +35,7 @@ def chosen(root: Path) -> tuple[Plugin, ...]:
 
 
 def fingerprints(root: Path, stage: str) -> dict[str, str]:
-    """Name to md5 of each file of the chosen plug-ins that `stage` uses.
+    """The md5 of each file of the chosen plug-ins that `stage` uses, by name:
 
     "shop/loss.py"                     in the project's src/
     "kshot-extra:kshot_extra/loss.py"  of an installed distribution, all of its files
@@ -51,15 +51,15 @@ def fingerprints(root: Path, stage: str) -> dict[str, str]:
 
 
 def own_files(root: Path, plugin: Plugin) -> dict[str, Path]:
-    """Name, relative to src/, to each file of the project that the plug-in's module reads."""
+    """Each project file that the plug-in's module reads, by its name relative to src/."""
     names = [name for name in _of_project(root, plugin) if not name.startswith(f"{PACKAGE}/")]
     return {name: root / plugins.SOURCE / name for name in names}
 
 
 def installed_files(distribution: str, names: Iterable[str] = ()) -> dict[str, Path]:
-    """Name to each file below the top-level packages of a distribution, but compiled ones; {} where it is not there.
+    """Each file below the top-level packages of a distribution except compiled ones, by name; {} if not installed.
 
-    `names`: of files or modules that it gives, for an editable install, which does not name its files.
+    `names`: some of its files or modules, for an editable install, which does not list its files.
     """
     tops = _tops(distribution) | {name.partition("/")[0].removesuffix(".py").partition(".")[0] for name in names}
     found: dict[str, Path] = {}
@@ -73,7 +73,7 @@ def installed_files(distribution: str, names: Iterable[str] = ()) -> dict[str, P
 
 
 def distribution_of(name: str) -> str:
-    """The distribution of a file of `fingerprints`, '' for the project's own and kshot's."""
+    """The distribution of a file in `fingerprints`, '' for the project's own and kshot's."""
     return name.partition(BETWEEN)[0] if BETWEEN in name else ""
 
 
@@ -89,7 +89,7 @@ def _of_distribution(root: Path, plugin: Plugin) -> dict[str, str]:
     for name, path in installed_files(plugin.distribution, [plugin.module]).items():
         found[f"{plugin.distribution}{BETWEEN}{name}"] = file_md5(path)
         if path.suffix == ".py":
-            # Code of kshot that nothing but the plug-in uses.
+            # kshot code that only the plug-in uses.
             for _, origin, names in parsed(path.read_bytes())[0]:
                 if origin.partition(".")[0] == PACKAGE:
                     for module in imported_modules(origin, names, folders(root)):
@@ -98,7 +98,7 @@ def _of_distribution(root: Path, plugin: Plugin) -> dict[str, str]:
 
 
 def _tops(distribution: str) -> set[str]:
-    """The top-level modules and packages that a distribution installs, as its RECORD says."""
+    """The top-level modules and packages that a distribution installs, according to its RECORD."""
     try:
         files = metadata.distribution(distribution).files or []
     except metadata.PackageNotFoundError:
@@ -108,7 +108,7 @@ def _tops(distribution: str) -> set[str]:
 
 
 def _places(top: str) -> Iterator[Path]:
-    """The folder of a top-level package, or the file of a module. Nothing is imported."""
+    """The folder of a top-level package, or the file of a module, without importing it."""
     spec = importlib.util.find_spec(top)
     if spec is None:
         return

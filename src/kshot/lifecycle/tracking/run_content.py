@@ -1,4 +1,4 @@
-"""What a retraining's MLflow run holds: the data set, params, metrics, tags and files."""
+"""The content of a retraining's MLflow run: data set, params, metrics, tags and files."""
 
 import json
 import tempfile
@@ -22,14 +22,14 @@ if TYPE_CHECKING:
 
     from kshot.lifecycle.data.data_versions import DataVersion
 
-LONGEST_PARAM, PARAMS_AT_ONCE = 6000, 100  # what MLflow takes
-CLOCKS_S = 5.0  # that a process may seem to begin after its run: it is counted from the boot, whose time is rounded
+LONGEST_PARAM, PARAMS_AT_ONCE = 6000, 100  # MLflow's limits
+CLOCKS_S = 5.0  # a process may seem to start after its run: its start is relative to the boot time, which is rounded
 
 
 def log_data(client: "MlflowClient", run_id: str, root: Path, version: "DataVersion | None") -> None:
-    """The manifest as the run's data set, its digest the data version, so that runs are found by it.
+    """Log the manifest as the run's data set, with the data version as digest, so that runs can be found by it.
 
-    Nothing is logged while data/packed holds another version, or none.
+    Logs nothing while data/packed contains another version, or none.
     """
     if version is None or ingested(root) != version.md5 or not (root / layout.PACKED / "manifest.parquet").exists():
         return
@@ -38,17 +38,17 @@ def log_data(client: "MlflowClient", run_id: str, root: Path, version: "DataVers
     from mlflow.entities import DatasetInput, InputTag
 
     manifest = read_manifest(root)[["path", "class", "group", "split", "content"]]
-    # MLflow has no source of the kind "DVC"; this one keeps a few words and claims no more.
+    # MLflow has no source of the kind "DVC"; this one stores a few fields and claims nothing else.
     source = CodeDatasetSource({"dvc": layout.RAW_DVC.as_posix(), "md5": version.md5, "added_from": version.source})
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", UserWarning)  # it guesses a schema, and says so
+        warnings.simplefilter("ignore", UserWarning)  # MLflow warns that it guesses a schema
         data = mlflow.data.from_pandas(manifest, source=source, name="images", digest=version.md5)  # type: ignore[attr-defined]
         entity = data._to_mlflow_entity()
     client.log_inputs(run_id, [DatasetInput(dataset=entity, tags=[InputTag("mlflow.data.context", "training")])])
 
 
 def log_results(client: "MlflowClient", run_id: str, root: Path, tags: dict[str, str], params: dict[str, Any]) -> None:
-    """Tags, the params of params.yaml, and the figures of reports/metrics.json, in few requests."""
+    """Log tags, the params of params.yaml, and the figures of reports/metrics.json, in few requests."""
     from mlflow.entities import Metric, Param, RunTag
 
     figures = json.loads((root / layout.METRICS).read_text(encoding="utf-8"))
@@ -69,7 +69,7 @@ def log_results(client: "MlflowClient", run_id: str, root: Path, tags: dict[str,
 
 
 def log_files(client: "MlflowClient", run_id: str, root: Path, code: Uncommitted) -> None:
-    """What the model can be rebuilt and judged from; `code`: what no commit holds of it."""
+    """Log the files from which the model can be rebuilt and judged; `code`: the uncommitted changes."""
     for name in ("params.yaml", "dvc.yaml", LOCK_FILE, layout.RAW_DVC, layout.METRICS, layout.SPACE, layout.TRAIN_LOG):
         if (root / name).exists():
             client.log_artifact(run_id, str(root / name))
@@ -85,20 +85,20 @@ def log_files(client: "MlflowClient", run_id: str, root: Path, code: Uncommitted
 
 
 def close_abandoned(client: "MlflowClient", experiment_id: str, here: dict[str, str]) -> None:
-    """Mark the runs of processes that were killed as KILLED. `here`: the tags that name this machine and project."""
+    """Mark the runs of processes that were killed as KILLED. `here`: tags that identify this machine and project."""
     for run in running(client, experiment_id, here):
         if is_abandoned(run):
             close(client, run)
 
 
 def running(client: "MlflowClient", experiment_id: str, tags: dict[str, str]) -> "list[Run]":
-    """The runs with these tags that MLflow shows as RUNNING."""
+    """The runs with these tags whose status in MLflow is RUNNING."""
     wanted = "".join(f" and tags.`{name}` = '{value}'" for name, value in tags.items() if "'" not in value)
     return list(client.search_runs([experiment_id], f"attributes.status = 'RUNNING'{wanted}"))
 
 
 def is_abandoned(run: "Run") -> bool:
-    """Whether the process of a run of this machine is gone; False for a run that does not say its process."""
+    """Whether the process of a run on this machine is gone; False for a run that does not name its process."""
     process = run.data.tags.get("kshot.process", "")
     return process.isdigit() and not _is_alive(int(process), since_s=run.info.start_time / 1000)
 
@@ -111,7 +111,7 @@ def close(client: "MlflowClient", run: "Run") -> None:
 
 
 def final_metrics(figures: dict[str, Any]) -> dict[str, float]:
-    """reports/metrics.json as MLflow's names: test/5w1s/accuracy, its interval's ends, unknown/5w1s/auroc."""
+    """reports/metrics.json by MLflow's names: test/5w1s/accuracy, the ends of its interval, unknown/5w1s/auroc."""
     found = {}
     for protocol, score in figures["accuracy"].items():
         found[f"test/{protocol}/accuracy"] = score["mean"]
@@ -126,7 +126,7 @@ def final_metrics(figures: dict[str, Any]) -> dict[str, float]:
 
 
 def training_metrics(space: dict[str, Any]) -> dict[str, float]:
-    """reports/space.json as MLflow's names: how much learned, the space before and after training."""
+    """reports/space.json by MLflow's names: trained parameters, and the space before and after training."""
     found = {f"parameters/{name}": value for name, value in space["parameters"].items()}
     for when in ("before", "after"):
         found |= {f"geometry_{when}/{name}": value for name, value in space[when].items()}
@@ -145,7 +145,7 @@ def flat(params: dict[str, Any], prefix: str = "") -> dict[str, str]:
 
 
 def _is_alive(process: int, since_s: float) -> bool:
-    """Whether the process that ran at that time (seconds since 1970) runs still; a number may have a new owner."""
+    """Whether the process that ran at that time (seconds since 1970) still runs; its number may have been reused."""
     try:
         found = psutil.Process(process)
         return found.create_time() < since_s + CLOCKS_S and found.status() != psutil.STATUS_ZOMBIE

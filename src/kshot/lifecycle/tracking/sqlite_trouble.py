@@ -1,4 +1,4 @@
-"""What MLflow says of a database that it cannot use, in one line with a remedy: no SQL, nothing that loses records."""
+"""Turns MLflow's database errors into one line with a remedy: no SQL, and no advice that loses records."""
 
 import os
 import re
@@ -6,7 +6,7 @@ from pathlib import Path
 
 from kshot.lifecycle.tracking.own_database import damage
 
-LONGEST = 160  # characters of what MLflow says
+LONGEST = 160  # characters of MLflow's message
 FULL = ("database or disk is full", "No space left")
 LOCKED = ("database is locked", "database table is locked")
 READ_ONLY = ("readonly database", "unable to open database file", "Read-only file system", "Permission denied")
@@ -14,7 +14,7 @@ OLDER = ("out-of-date database schema", "Can't locate revision", "no such table"
 
 
 def sentence(where: str, said: str, waited_s: float) -> str:
-    """One line about the database at `where` (its address) for the error of which MLflow or sqlite `said` this."""
+    """One line about the database at address `where`, for the message `said` of MLflow or sqlite."""
     path = Path(where.removeprefix("sqlite:///")) if where.startswith("sqlite:///") else None
     name = _short(path) if path else where
     if any(one in said for one in FULL):
@@ -37,7 +37,7 @@ def sentence(where: str, said: str, waited_s: float) -> str:
 
 
 def _why_not(path: Path | None) -> str:
-    """Why a database cannot be written, as far as the file system tells."""
+    """Why a database cannot be written, as far as the file system shows."""
     if path is None:
         return "it can only be read"
     place = path if path.exists() else path.parent
@@ -52,11 +52,11 @@ def _why_not(path: Path | None) -> str:
 
 
 def _first(said: str) -> str:
-    """What an error says first, without the SQL, its parameters and the addresses of help that follow."""
+    """The beginning of an error message, without the SQL, its parameters and help addresses that follow."""
     text = re.split(r"\[SQL|\(Background on|\[parameters", said)[0]
     return " ".join(text.split())[:LONGEST].rstrip(".; ")
 
 
 def _short(path: Path) -> str:
-    """A path from the project's folder, which is where mlruns/ lies."""
+    """A path relative to the project's folder, which contains mlruns/."""
     return "/".join(path.parts[-2:]) if path.parent.name == "mlruns" else str(path)

@@ -1,4 +1,4 @@
-"""MLflow's store of a project: sqlite and folders under mlruns/, or the server that MLFLOW_TRACKING_URI names."""
+"""A project's MLflow store: sqlite and folders under mlruns/, or the server that MLFLOW_TRACKING_URI names."""
 
 import os
 import re
@@ -24,30 +24,30 @@ if TYPE_CHECKING:
     from mlflow import MlflowClient
     from mlflow.entities import Run
 
-OWNER = "kshot.first_commit"  # on the experiment: of the project's repository, where others may use the store too
-LONGEST_TAG = 5000  # characters that every MLflow store takes
-# A server that does not answer is told within 15 seconds: two tries of 6; MLflow's own default goes on for minutes.
+OWNER = "kshot.first_commit"  # on the experiment: first commit of the project's repository, for a shared store
+LONGEST_TAG = 5000  # characters that every MLflow store accepts
+# A server that does not respond is reported within 15 seconds: two tries of 6 s; MLflow's default takes minutes.
 SETTINGS = {
     "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1",
     "MLFLOW_HTTP_REQUEST_TIMEOUT": "6",
     "MLFLOW_HTTP_REQUEST_BACKOFF_FACTOR": "1",
     "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
     "MLFLOW_LOGGING_LEVEL": "WARNING",
-    "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",  # the server's address, with its password
+    "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",  # the server's address contains its password
 }
 
 
 class Unreachable(RegistryError):
-    """A server that did not answer in time. Worth another try."""
+    """A server did not respond in time. Retrying may help."""
 
 
 def uri(root: Path) -> str:
-    """Where the records of the project at `root` are kept."""
+    """The address of the store of the project at `root`."""
     return os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{(root / DATABASE).resolve()}"
 
 
 def sqlite_file(root: Path) -> Path | None:
-    """The database's file where the records of the project at `root` are kept in one."""
+    """The database file of the project at `root`, None if the store is not sqlite."""
     kind, _, path = uri(root).partition(":///")
     return Path(path) if kind == "sqlite" else None
 
@@ -60,14 +60,14 @@ def client() -> "MlflowClient":
 
 
 def of_project(root: Path) -> str:
-    """MLflow's filter for the registered model and the versions of the project at `root`, and for no other's."""
+    """MLflow's filter for the registered model and the versions of the project at `root` only."""
     return f"name = '{project_name.of(root)}'"
 
 
 def connect(root: Path) -> str:
-    """Make MLflow in this process use the project's store, created first where it is new; returns its address.
+    """Make MLflow in this process use the project's store, which is created if new; returns its address.
 
-    Raises RegistryError for a store that cannot be opened. A variable of MLflow's that is set keeps its value.
+    Raises RegistryError for a store that cannot be opened. An MLflow variable that is already set keeps its value.
     """
     for name, value in SETTINGS.items():
         os.environ.setdefault(name, value)
@@ -82,7 +82,7 @@ def connect(root: Path) -> str:
             mlflow.set_tracking_uri(where)
             mlflow.set_registry_uri(where)
             if not named:
-                # MLflow put it there; a second project in this process would take it for the person's choice.
+                # MLflow set it; a second project in this process would take it for the person's choice.
                 os.environ.pop("MLFLOW_TRACKING_URI", None)
             client = mlflow.MlflowClient()
             if named:
@@ -92,7 +92,7 @@ def connect(root: Path) -> str:
 
 
 def _require_own(client: "MlflowClient", root: Path, where: str) -> None:
-    """Raise RegistryError where the experiment of the project's name belongs to another project."""
+    """Raise RegistryError if the experiment with the project's name belongs to another project."""
     found = client.get_experiment_by_name(name := project_name.of(root))
     theirs = found.tags.get(OWNER, "") if found else ""
     if theirs and (ours := first_commits(root)) and theirs not in ours:
@@ -100,13 +100,13 @@ def _require_own(client: "MlflowClient", root: Path, where: str) -> None:
 
 
 def experiment(client: "MlflowClient", root: Path, where: str, name: str) -> str:
-    """The id of the experiment `name`, made where it is new, also where another machine makes it at the same time."""
+    """The id of the experiment `name`, created if new, even if another machine creates it at the same time."""
     from mlflow.exceptions import MlflowException
 
     found = client.get_experiment_by_name(name)
     if found is not None:
         return str(found.experiment_id)
-    # A server keeps artifacts where it says; of a database nobody else says where.
+    # A server decides where artifacts are stored; for a database kshot does.
     place = None if where.startswith("http") else (root / ARTIFACTS).resolve().as_uri()
     try:
         tags = {OWNER: min(ours)} if "MLFLOW_TRACKING_URI" in os.environ and (ours := first_commits(root)) else {}
@@ -119,19 +119,19 @@ def experiment(client: "MlflowClient", root: Path, where: str, name: str) -> str
 
 
 def deleted(run: "Run") -> tuple[str, str]:
-    """What was deleted on MLflow's page, the run or its whole experiment, and the command that brings it back."""
+    """What was deleted on MLflow's page, the run or its whole experiment, and the command to restore it."""
     experiment = client().get_experiment(run.info.experiment_id)
     if experiment.lifecycle_stage == "active":
         return f"run {run.info.run_id}", restoring("run", run.info.run_id)
-    # Its runs went with it and come back with it.
+    # Deleting and restoring an experiment includes its runs.
     return f"experiment {experiment.name!r}", restoring("experiment", experiment.experiment_id)
 
 
 def restoring(kind: str, number: str) -> str:
-    """The command that brings back a "run" or an "experiment" of the connected store."""
+    """The command that restores a "run" or an "experiment" of the connected store."""
     import mlflow
 
-    # A person who set the variable has it set for this command too; an address may hold a password.
+    # A person who set the variable has it set for this command, too; an address may contain a password.
     named = "MLFLOW_TRACKING_URI" in os.environ
     where = "" if named else f"MLFLOW_TRACKING_URI={shlex.quote(mlflow.get_tracking_uri())} "
     return f"{where}mlflow {kind}s restore --{kind}-id {number}"
@@ -139,7 +139,7 @@ def restoring(kind: str, number: str) -> str:
 
 @contextmanager
 def told(where: str) -> Iterator[None]:
-    """Turn what MLflow, its database and its connection raise into one line that names the store."""
+    """Turn errors of MLflow, its database and its connection into one line that names the store."""
     from mlflow.exceptions import MlflowException
     from requests.exceptions import RequestException
     from sqlalchemy.exc import SQLAlchemyError
@@ -165,7 +165,7 @@ def told(where: str) -> Iterator[None]:
 
 
 def _make_database(root: Path) -> None:
-    """Make the database where there is none, whole or not at all: a half-made one could never be opened again."""
+    """Create the database if there is none, atomically: a half-made one could never be opened again."""
     if own_database.require_sound(root):
         return
     from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore

@@ -1,7 +1,7 @@
-"""The difference of the working tree from its commit: what of it is stored with a run, and what is left out.
+"""Uncommitted changes of the working tree: which of them are stored with a run, and which are left out.
 
-Only files that a pattern of `record.code` in params.yaml names are stored, because any other may hold a password. What
-git ignores is neither stored nor named.
+Only files that match a pattern of `record.code` in params.yaml are stored, because any other file may contain a
+password. Files that git ignores are neither stored nor named.
 """
 
 import shutil
@@ -17,7 +17,7 @@ from kshot.lifecycle.project.layout import LOCK_FILE
 from kshot.params.reader import read_mapping
 
 PATCH, LEFT_OUT = "uncommitted.diff", "uncommitted.left_out"  # files of a run
-# What kshot itself writes in a commit's tree; the record holds these files, so that they do not make a tree dirty.
+# Files that kshot itself writes into the tree; the run stores them, so they do not make a tree dirty.
 OWN_FILES = (
     LOCK_FILE,
     layout.RAW_DVC.as_posix(),
@@ -26,16 +26,16 @@ OWN_FILES = (
     f"{layout.RAW.parent}/.gitignore",
     layout.MLRUNS.as_posix(),  # a link, in the worktree of a scheduled retraining
 )
-CODE = ("*.py", "*.pyx", "dvc.yaml", "params.yaml", "pyproject.toml")  # where params.yaml has no record.code
-LARGEST_NEW_FILE = 1 << 20  # bytes; what is larger is no code
+CODE = ("*.py", "*.pyx", "dvc.yaml", "params.yaml", "pyproject.toml")  # if params.yaml has no record.code
+LARGEST_NEW_FILE = 1 << 20  # bytes; a larger file is not code
 
 
 @dataclass(frozen=True)
 class Uncommitted:
-    """What no commit holds.
+    """The uncommitted changes.
 
     patch     the stored part, for `git apply` at the top of the repository
-    left_out  the files that changed or are new and are not in it, relative to the project
+    left_out  changed or new files that are not in it, relative to the project
     """
 
     patch: bytes = b""
@@ -43,7 +43,7 @@ class Uncommitted:
 
 
 def code_patterns(root: Path) -> tuple[str, ...]:
-    """The patterns of `record.code`; the default where params.yaml cannot be read or has none, which others report."""
+    """The patterns of `record.code`; the default if params.yaml is unreadable or has none, which others report."""
     try:
         found = read_mapping(root / "params.yaml")["record"]["code"]
     except (KshotError, OSError, KeyError, TypeError):
@@ -54,7 +54,7 @@ def code_patterns(root: Path) -> tuple[str, ...]:
 def is_dirty(root: Path) -> bool:
     """Whether a tracked file differs from the commit, or there is new code. Raises GitFailed.
 
-    What kshot writes itself does not count.
+    Files that kshot itself writes do not count.
     """
     patterns = code_patterns(root)
     return bool(_changed(root)) or any(_is_code(root, name, patterns) for name in _new(root))
@@ -70,12 +70,12 @@ def difference(root: Path) -> Uncommitted:
 
 
 def _patch(root: Path, names: Sequence[str], fresh: Sequence[str]) -> bytes:
-    """The patch of these files. New ones are known to git in an index of its own, so that one command shows all."""
+    """The patch of these files. New ones are added to a temporary index, so that one command shows all."""
     index = root / git.text(root, "rev-parse", "--git-path", "index").strip()
     with tempfile.TemporaryDirectory() as scratch:
         own = {"GIT_INDEX_FILE": str(Path(scratch) / "index"), "GIT_LITERAL_PATHSPECS": "1"}
         if index.exists():
-            shutil.copy2(index, own["GIT_INDEX_FILE"])  # with its time, by which git trusts its entries
+            shutil.copy2(index, own["GIT_INDEX_FILE"])  # with its modification time, which git relies on
         if fresh:
             git.run(root, "add", "--intent-to-add", "--", *fresh, env=own)
         prefixes = ("--no-renames", "--src-prefix=a/", "--dst-prefix=b/")
@@ -83,13 +83,13 @@ def _patch(root: Path, names: Sequence[str], fresh: Sequence[str]) -> bytes:
 
 
 def _changed(root: Path) -> list[str]:
-    """The tracked files of the project that differ from the commit, but for what kshot writes itself."""
+    """The tracked files of the project that differ from the commit, except those that kshot itself writes."""
     found = git.text(root, *git.DIFF, "--name-only", "--no-renames", "--relative", "-z", "HEAD", "--", ".")
     return [name for name in found.split("\0") if name and not _is_own(name)]
 
 
 def _new(root: Path) -> list[str]:
-    """The files of the project that git neither tracks nor ignores."""
+    """The files of the project that are neither tracked nor ignored."""
     found = git.text(root, "ls-files", "-z", "--others", "--exclude-standard", "--", ".")
     return [name for name in found.split("\0") if name and not _is_own(name)]
 
@@ -99,16 +99,16 @@ def _is_own(name: str) -> bool:
 
 
 def _is_code(root: Path, name: str, patterns: Sequence[str]) -> bool:
-    """Whether a new file is code. A link that leads nowhere, such as an editor's lock, is none."""
+    """Whether a new file is code. A dangling link, such as an editor's lock, is not."""
     if not _matches(name, patterns):
         return False
     try:
         return (root / name).stat().st_size <= LARGEST_NEW_FILE
     except OSError:
-        return False  # or it went meanwhile
+        return False  # or the file was deleted meanwhile
 
 
 def _matches(name: str, patterns: Sequence[str]) -> bool:
-    """Whether a pattern names the file: one with a slash its whole path, one without the last part."""
+    """Whether a pattern matches the file: its whole path for a pattern with a slash, else its last part."""
     path = PurePosixPath(name)
     return any(fnmatchcase(name if "/" in pattern else path.name, pattern) for pattern in patterns)

@@ -1,1 +1,1 @@
-"""What must hold before a model is trained: checks, their page, and settings that fit the data."""
+"""Validation of the data before training: checks, their page, and settings that fit the data."""

@@ -1,4 +1,4 @@
-"""What must hold before a model is trained on a data version: small tables, and the rule on each."""
+"""Checks of a data version before a model is trained on it: small tables, and a rule on each."""
 
 import json
 import unicodedata
@@ -28,7 +28,7 @@ Text = Callable[[pd.Series], str]
 
 @dataclass(frozen=True)
 class Check:
-    """A rule on one column of a table: a stock expectation by its name, its arguments, and how a broken row is told."""
+    """A rule on one column of a table: a stock expectation by name, its arguments, and the text for a broken row."""
 
     name: str
     table: str
@@ -41,12 +41,12 @@ class Check:
 def tables(
     manifest: pd.DataFrame, unreadable: pd.DataFrame, classes: pd.DataFrame, params: Params
 ) -> dict[str, pd.DataFrame]:
-    """The tables that the checks read; each has a column `name` that says which row is meant.
+    """The tables that the checks read; the column `name` of each identifies the row for a person.
 
-    files     one row: how many, the share that is unreadable, and their names; how many have no drawer
-    images    one row per image: sides, and under how many classes and in how many splits its content lies
-    classes   one row a class: images (an image counted once), images needed, splits, whether the name survives
-    splits    one row a split and demand: classes there, classes needed
+    files     one row: number of files, unreadable share and their names; number of images without a drawer
+    images    one row per image: sides, and in how many classes and splits its content occurs
+    classes   one row per class: images (copies counted once), images needed, splits, whether the name survives
+    splits    one row per split and demand: classes available, classes needed
     """
     base = classes[classes["rotation"] == 0]
     return {
@@ -58,7 +58,7 @@ def tables(
 
 
 def checks(params: Params) -> list[Check]:
-    """Every rule, in the order in which a person should hear of them."""
+    """Every rule, in the order in which they are reported to a person."""
     limits = params.validate
     drawers = Check(
         "images name their drawers",
@@ -179,7 +179,7 @@ def _images(manifest: pd.DataFrame, base: pd.DataFrame) -> pd.DataFrame:
 
 
 def _classes(manifest: pd.DataFrame, base: pd.DataFrame, params: Params) -> pd.DataFrame:
-    """A class lacks images only where its split has too few classes without it: else it is left out, which is told."""
+    """A class lacks images only if its split has too few classes without it: otherwise it is left out and listed."""
     unfilled = unfilled_demands(manifest, base, params)
     images = different_images(manifest)
     asked = max(needed for _, needed in evaluation_demands(params))
@@ -207,7 +207,7 @@ def _classes(manifest: pd.DataFrame, base: pd.DataFrame, params: Params) -> pd.D
 
 
 def _splits(manifest: pd.DataFrame, classes: pd.DataFrame, params: Params) -> pd.DataFrame:
-    """What a batch and each protocol demand of the splits that they draw from; a rotation counts as a class."""
+    """The demands of a batch and of each protocol on the splits they draw from; a rotation counts as a class."""
     rows: list[dict[str, Any]] = []
 
     def demand(name: str, what: str, found: int, needed: int) -> None:
@@ -240,7 +240,7 @@ def _splits(manifest: pd.DataFrame, classes: pd.DataFrame, params: Params) -> pd
 
 
 def _shared_by_drawers(manifest: pd.DataFrame, part: pd.DataFrame, protocol: Protocol, n_query: int) -> int:
-    """The most classes of `part` that an episode by one pair of drawers can have."""
+    """The maximum number of classes of `part` in an episode from one pair of drawers."""
     numbers = drawer_numbers(manifest)
     drawers = [numbers[ids % len(manifest)] for ids in image_ids(manifest, part)]
     groups = part["group"].to_numpy()
@@ -252,7 +252,7 @@ def _shared_by_drawers(manifest: pd.DataFrame, part: pd.DataFrame, protocol: Pro
 
 
 def survives(name: str) -> bool:
-    """Whether a class name comes back from JSON, from a path and from UTF-8 as it went in."""
+    """Whether a class name survives JSON, a path and UTF-8 unchanged."""
     try:
         same = json.loads(json.dumps(name)) == name == name.encode("utf-8").decode("utf-8")
     except UnicodeEncodeError:
@@ -264,6 +264,6 @@ def survives(name: str) -> bool:
 
 
 def listed(names: list[str], shown: int = 3) -> str:
-    """The first few of `names`, and how many more there are."""
+    """The first names, and how many more there are."""
     more = f" and {len(names) - shown:,} more" if len(names) > shown else ""
     return "; ".join(names[:shown]) + more

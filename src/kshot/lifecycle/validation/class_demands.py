@@ -1,6 +1,6 @@
-"""How many images training and each protocol ask of a class, where that leaves too few classes, and which are left out.
+"""Images that training and each protocol need per class, splits left with too few classes, and classes left out.
 
-A class that has too few images for a protocol is in none of its episodes; one that has a single image is in no batch.
+A class with too few images for a protocol is in none of its episodes; a class with a single image is in no batch.
 """
 
 from collections.abc import Iterator, Mapping
@@ -12,24 +12,24 @@ from kshot.lifecycle.project.tables import counted
 from kshot.params.schema import Params, Protocol
 from kshot.params.train import FEWEST_IMAGES
 
-ANSWERED, TRAINED = "k_shot + n_query", "a batch"  # how a demand is named to a person
+ANSWERED, TRAINED = "k_shot + n_query", "a batch"  # names of the demands for a person
 FEWEST_TRAINED = FEWEST_IMAGES
-NAMED = 5  # classes in a line
+NAMED = 5  # classes named in a line
 
 
 def different_images(manifest: pd.DataFrame) -> dict[str, int]:
-    """Class to its different images."""
+    """The number of different images of each class."""
     return {str(name): int(count) for name, count in manifest.groupby("class")["content"].nunique().items()}
 
 
 def evaluation_demands(params: Params) -> list[tuple[Protocol, int]]:
-    """Each protocol and the images that it asks of a class."""
+    """Each protocol and the images that it needs per class."""
     episodes = params.episodes
     return [(one, one.k_shot + episodes.queries(one)) for one in episodes.protocols.values()]
 
 
 def unfilled_demands(manifest: pd.DataFrame, base: pd.DataFrame, params: Params) -> dict[str, list[tuple[str, int]]]:
-    """Split to the demands (name, images a class) that too few of its classes can meet; base: the upright classes."""
+    """By split, demands (name, images per class) that too few of its classes meet; base: the upright classes."""
     images = different_images(manifest)
     found: dict[str, list[tuple[str, int]]] = {split: [] for split in SPLITS}
     turns = dict.fromkeys(SPLITS, 1) | dict.fromkeys(_turned(params), 4)
@@ -57,7 +57,7 @@ def unfilled_demands(manifest: pd.DataFrame, base: pd.DataFrame, params: Params)
 
 
 def left_out_lines(manifest: pd.DataFrame, base: pd.DataFrame, params: Params) -> list[str]:
-    """A line for each number of images that some classes do not reach, naming those with the fewest."""
+    """One line per number of images that some classes do not reach, naming those with the fewest."""
     images = different_images(manifest)
     return list(_lines(images, dict(zip(base["class"], base["split"], strict=True)), params))
 
@@ -78,7 +78,7 @@ def _lines(images: Mapping[str, int], place: Mapping[str, str], params: Params) 
 
 
 def named(classes: list[str], images: Mapping[str, int]) -> str:
-    """How many classes, and those with the fewest images, each with its count."""
+    """How many classes, and the ones with the fewest images, each with its count."""
     fewest = sorted(classes, key=lambda name: (images.get(name, 0), name))
     told = ", ".join(f"{name} ({images.get(name, 0)})" for name in fewest[:NAMED])
     more = f" and {len(fewest) - NAMED:,} more" if len(fewest) > NAMED else ""

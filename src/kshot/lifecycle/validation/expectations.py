@@ -1,4 +1,4 @@
-"""Great Expectations over the tables of a data version, without its own pages, which load from outside addresses."""
+"""Runs Great Expectations on the tables of a data version, without its own pages, which load external resources."""
 
 import logging
 import warnings
@@ -14,20 +14,20 @@ from kshot.lifecycle.validation.checks import Check
 
 @dataclass(frozen=True)
 class Finding:
-    """What one check said: the positions of the rows that broke it, none where it holds."""
+    """The result of one check: the positions of the rows that broke it, empty if it holds."""
 
     check: Check
     broken: tuple[int, ...]
 
 
 def validate(tables: dict[str, pd.DataFrame], checks: Sequence[Check]) -> list[Finding]:
-    """Run every check; what each found comes back in the order of `checks`.
+    """Run every check; returns the findings in the order of `checks`.
 
-    Raises KshotError where an expectation could not be computed at all, which is not the same as a broken one.
+    Raises KshotError if an expectation could not be computed at all, which is different from a broken one.
     """
     logging.getLogger("great_expectations").setLevel(logging.ERROR)
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # its own use of older pandas calls
+        warnings.simplefilter("ignore")  # Great Expectations uses older pandas calls
         import great_expectations as gx
 
         context = gx.get_context(mode="ephemeral")
@@ -45,7 +45,7 @@ def validate(tables: dict[str, pd.DataFrame], checks: Sequence[Check]) -> list[F
 
 
 def _run(gx: Any, context: Any, source: Any, name: str, table: pd.DataFrame, checks: Sequence[Check]) -> list[Finding]:
-    """Check one table; what Great Expectations is given is a copy with the row's position beside each row."""
+    """Check one table; Great Expectations gets a copy with a column for the row's position."""
     frame = table.assign(row=range(len(table)))
     batch = source.add_dataframe_asset(name).add_batch_definition_whole_dataframe("whole")
     stock = {

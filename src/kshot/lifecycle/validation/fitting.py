@@ -1,4 +1,4 @@
-"""The largest settings of splits, episodes and batches that a data set can fill: pure functions."""
+"""Computes the largest settings of splits, episodes and batches that a data set can fill, as pure functions."""
 
 import dataclasses
 import itertools
@@ -10,12 +10,12 @@ from kshot.data.splits import SPLITS, split_classes
 from kshot.errors import KshotError
 from kshot.params.schema import Params, Protocol
 
-FEWEST_IMAGES = 2  # of a class: one to support and one to ask; a batch needs two as well
-FEWEST_CLASSES = 2  # of an episode or a batch
+FEWEST_IMAGES = 2  # per class: one support image and one query; a batch needs two as well
+FEWEST_CLASSES = 2  # per episode or batch
 
 
 class ClassSupply(NamedTuple):
-    """One class of the data: its different images, its group ('' for none), and its split in the data's own table."""
+    """One class of the data: its number of different images, its group ('' for none), and its split in the data."""
 
     name: str
     images: int
@@ -27,8 +27,8 @@ class Fit(NamedTuple):
     """Settings that the data can fill.
 
     settings   dotted key of params.yaml to its new value, only those that change
-    drop       classes that no setting can take, to be left out
-    obstacle   why there are no such settings, '' where there are; `settings` is empty then
+    drop       classes that no setting can use, to be left out
+    obstacle   why no settings fit, '' if some do; `settings` is then empty
     """
 
     settings: dict[str, Any]
@@ -39,9 +39,8 @@ class Fit(NamedTuple):
 def fit(classes: Sequence[ClassSupply], params: Params, by: str) -> Fit:
     """The settings nearest to `params` that these classes can fill, split `by` table, group or class.
 
-    A setting is lowered only as far as it has to be, and a split grows only where it has too few classes for any
-    episode. k_shot is lowered only where not one query would be left. Every class of the data is kept that has two
-    images at least.
+    A setting is lowered only as far as necessary, and a split grows only if it has too few classes for any episode.
+    k_shot is lowered only if no query would be left. Every class with at least two images is used.
     """
     drop = tuple(sorted(one.name for one in classes if one.images < FEWEST_IMAGES))
     kept = [one for one in classes if one.images >= FEWEST_IMAGES]
@@ -60,7 +59,7 @@ def fit(classes: Sequence[ClassSupply], params: Params, by: str) -> Fit:
 
 
 class _Supply:
-    """What the splits hold: labels (a class in each of its rotations), the largest group, the least images."""
+    """What the splits contain: labels (a class in each rotation), the largest group, the fewest images of a class."""
 
     def __init__(self, classes: Sequence[ClassSupply], place: Mapping[str, str], params: Params) -> None:
         turns = _turns(params)
@@ -79,7 +78,7 @@ class _Supply:
 
 
 def _split(classes: Sequence[ClassSupply], params: Params, by: str) -> tuple[dict[str, Any], dict[str, str]]:
-    """Changed settings of the split, and each class's split by them. Raises KshotError where there are too few."""
+    """Changed settings of the split, and each class's split with them. Raises KshotError for too few classes."""
     groups, table = {one.name: one.group for one in classes}, {one.name: one.split for one in classes}
     asked = params.split
     if by != "class":
@@ -108,9 +107,9 @@ def _split(classes: Sequence[ClassSupply], params: Params, by: str) -> tuple[dic
 
 
 def _episodes(supply: _Supply, params: Params, batches: Mapping[str, Any]) -> dict[str, Any]:
-    """Protocols of as many ways, shots and queries as fit, and what names them by name."""
+    """Protocols with as many ways, shots and queries as fit, and the settings that refer to protocols by name."""
     episodes, ways, images = params.episodes, supply.asked, supply.images_asked
-    if params.train.method.name == "mann":  # it knows so many labels
+    if params.train.method.name == "mann":  # it has a fixed number of labels
         ways = min(ways, batches["train.method.n_way"] or batches["train.batch.classes"])
     most_shots = max(protocol.k_shot for protocol in episodes.protocols.values())
     n_query = min(episodes.n_query, max(1, images - most_shots))
@@ -143,7 +142,7 @@ def _episodes(supply: _Supply, params: Params, batches: Mapping[str, Any]) -> di
 
 
 def _batches(supply: _Supply, params: Params) -> dict[str, Any]:
-    """Batches of as many classes and images as the training classes fill."""
+    """Batches with as many classes and images as the training classes can fill."""
     train = params.train
     classes, images = min(train.batch.classes, supply.trained), min(train.batch.images, supply.images_trained)
     return {
@@ -156,16 +155,16 @@ def _batches(supply: _Supply, params: Params) -> dict[str, Any]:
 
 
 def _name(protocol: Protocol, taken: set[str]) -> str:
-    """5w1s for 5 ways and 1 shot, longer where that means another protocol already."""
+    """5w1s for 5 ways and 1 shot, with a suffix if the name is taken by another protocol."""
     name = f"{protocol.n_way}w{protocol.k_shot}s" + ("-within" if protocol.within_group else "")
     names = itertools.chain([name], (f"{name}-{i}" for i in itertools.count(2)))
     return next(one for one in names if one not in taken)
 
 
 def _floor(share: float, n_way: int, fewer: int) -> float:
-    """The accuracy among `fewer` classes that is as far from chance to 1 as `share` is among `n_way` (Cohen's kappa).
+    """The accuracy among `fewer` classes as far from chance to 1 as `share` among `n_way` (Cohen's kappa).
 
-    0.80 of 5 ways is three quarters of that way: 0.88 of 2 ways, whose chance is 0.5 already.
+    0.80 of 5 ways is three quarters of that distance, which is 0.88 of 2 ways, where chance is already 0.5.
     """
     if fewer == n_way:
         return share
@@ -174,13 +173,13 @@ def _floor(share: float, n_way: int, fewer: int) -> float:
 
 
 def _written(protocol: Protocol) -> dict[str, Any]:
-    """The protocol as params.yaml has it: what few ask is left out."""
+    """The protocol as in params.yaml, where rarely used keys are left out."""
     content = dataclasses.asdict(protocol)
     return {key: value for key, value in content.items() if key not in ("by_drawer", "n_query") or value}
 
 
 def _turns(params: Params) -> dict[str, int]:
-    """Split to the rotations of each of its classes."""
+    """The number of rotations of each class, by split."""
     turned = {"none": (), "train": ("train",), "all": SPLITS}[params.split.rotations]
     return {split: 4 if split in turned else 1 for split in SPLITS}
 
@@ -200,7 +199,7 @@ def share_of(count: int, total: int) -> float:
 
 
 def _value(params: Params, key: str) -> Any:
-    """The value of a dotted key, as params.yaml has it."""
+    """The value of a dotted key, as in params.yaml."""
     value: Any = params
     for name in key.split("."):
         value = getattr(value, name)

@@ -1,4 +1,4 @@
-"""The page of stage validate: every check of Great Expectations, and for those that fail the images they fail for."""
+"""The page of stage validate: every check of Great Expectations, and the images that failed checks are about."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -12,19 +12,19 @@ from kshot.lifecycle.pages.render import pages, write_page
 from kshot.lifecycle.pages.thumbnails import Thumbnails, data_address, of_label
 from kshot.lifecycle.validation.expectations import Finding
 
-MOST_ROWS = 60  # of a check that are shown; validation.json names all
-OF_A_CLASS = 6  # images of a class with too few
+MOST_ROWS = 60  # shown per check; validation.json names all
+OF_A_CLASS = 6  # images shown of a class with too few
 
 
 class BrokenRow(NamedTuple):
-    """What broke a check, in words, with addresses of its images."""
+    """A row that broke a check, as text, with addresses of its images."""
 
     text: str
     images: tuple[str, ...]
 
 
 class BrokenCheck(NamedTuple):
-    """A check that fails: what was asked, what to do, the first rows that broke it and how many more there are."""
+    """A failed check: the finding, the first rows that broke it, and how many more there are."""
 
     finding: Finding
     rows: tuple[BrokenRow, ...]
@@ -41,7 +41,7 @@ def write_validation_page(
 ) -> Path:
     """Write the page to `path`. `settings`: lines of the settings that fit; `inverted`: whether ingest.invert is set.
 
-    Only what ingest took is shown: a file that could not be read has its name and the reason.
+    Only images packed by ingest are shown: an unreadable file has only its name and the reason.
     """
     broken = [finding for finding in findings if finding.broken]
     thumbnails = _thumbnails(root, tables["images"], inverted) if broken else None
@@ -58,7 +58,7 @@ def write_validation_page(
 
 
 def arguments(finding: Finding) -> str:
-    """The expectation with its arguments, as Great Expectations was given it."""
+    """The expectation with the arguments given to Great Expectations."""
     given = ", ".join(f"{name}={value!r}" for name, value in finding.check.arguments.items())
     return f"{finding.check.expectation}({given})"
 
@@ -88,7 +88,7 @@ def _images(
     tables: Mapping[str, pd.DataFrame],
     thumbnails: Thumbnails | None,
 ) -> tuple[str, ...]:
-    """The image itself, with the one that it equals; of a class, a few of its own."""
+    """The image itself and its duplicate; for a class, a few of its images."""
     if thumbnails is None:
         return ()
     if finding.check.table == "classes":

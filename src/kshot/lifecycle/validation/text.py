@@ -1,4 +1,4 @@
-"""Failed checks as a block of short lines for a terminal of 80 columns, and the settings that the data can fill."""
+"""Renders failed checks as short lines for a terminal of 80 columns, with the settings that the data can fill."""
 
 import textwrap
 from collections.abc import Mapping, Sequence
@@ -17,15 +17,15 @@ WIDTH = 78  # an error's block is indented by two columns
 FITTING = layout.VALIDATION / "fitting.yaml"
 PAGE = layout.VALIDATION / "index.html"
 COMMAND = f"kshot retrain --params {FITTING.as_posix()}"
-COUNTS = ("classes have enough images", "splits have enough classes")  # the checks that other settings can satisfy
+COUNTS = ("classes have enough images", "splits have enough classes")  # checks that other settings can satisfy
 SPLIT_NAMES = {"split 'train'": "training", "split 'val'": "validation", "split 'test'": "test"}
 NEEDS: dict[str, str] = {"train.batch.classes": "a batch (train.batch.classes) takes"}
 FLOOR, PROTOCOLS = "gate.min_accuracy", "episodes.protocols"
-EACH_NAMED = 3  # classes
+EACH_NAMED = 3  # classes that are named
 
 
 def supplies(manifest: pd.DataFrame) -> list[ClassSupply]:
-    """What `fitting.fit` asks of each class of the data."""
+    """The input of `fitting.fit`: one entry per class of the data."""
     classes = manifest.groupby("class").agg(
         images=("content", "nunique"), group=("group", "first"), split=("split", "first")
     )
@@ -34,9 +34,9 @@ def supplies(manifest: pd.DataFrame) -> list[ClassSupply]:
 
 
 def block(broken: Sequence[Finding], tables: Mapping[str, pd.DataFrame], fit: Fit | None, params: Params) -> list[str]:
-    """What fails, the settings that fit and the command that sets them, and the page that shows it.
+    """What fails, the settings that fit and the command that sets them, and the path of the page.
 
-    `fit` is None where no check on counts failed.
+    `fit` is None if no check on counts failed.
     """
     lines: list[str] = []
     for finding in broken:
@@ -56,7 +56,7 @@ def block(broken: Sequence[Finding], tables: Mapping[str, pd.DataFrame], fit: Fi
 
 
 def too_few_images(rows: pd.DataFrame, table: pd.DataFrame) -> list[str]:
-    """One line a demand: how many classes have too few images for it, and which have the fewest."""
+    """One line per demand: how many classes have too few images for it, and which have the fewest."""
     lines = []
     for (demand, needed), part in rows.groupby(["demand", "needed"], sort=False):
         like = int((table["demand"] == demand).sum())
@@ -71,12 +71,12 @@ def too_few_images(rows: pd.DataFrame, table: pd.DataFrame) -> list[str]:
 
 
 def too_few_classes(rows: pd.DataFrame) -> list[str]:
-    """One line a split: how many classes it has, and what needs more."""
+    """One line per split: how many classes it has, and what needs more."""
     lines = []
     for (name, classes), part in rows.groupby(["name", "classes"], sort=False):
         for written, plain in SPLIT_NAMES.items():
             name = str(name).replace(written, plain)
-        # One protocol stands for all that need as many.
+        # One protocol represents all that need the same number.
         first = part.drop_duplicates("needed").sort_values("needed", ascending=False)
         needs = [
             NEEDS.get(demand, demand.removeprefix("episodes.protocols.").removesuffix(".n_way") + " needs")
@@ -119,7 +119,7 @@ def current(params: Params, key: str) -> Any:
 
 
 def shown(value: Any) -> str:
-    """A value on one line; protocols by their names, which say what they ask."""
+    """A value on one line; protocols only by name, as the names describe them."""
     if not isinstance(value, Mapping):
         return f"{value:g}" if isinstance(value, float) else str(value)
     if all(isinstance(one, float) for one in value.values()):
@@ -128,7 +128,7 @@ def shown(value: Any) -> str:
 
 
 def wrapped(line: str) -> list[str]:
-    """`line` in pieces of WIDTH columns, never broken inside a word, the following ones indented."""
+    """`line` in pieces of at most WIDTH columns, never broken inside a word, with all but the first indented."""
     indent = " " * (len(line) - len(line.lstrip()) + 4)
     return textwrap.wrap(
         line, WIDTH, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False, drop_whitespace=True
