@@ -1,4 +1,4 @@
-"""The gate's findings as sentences for a person."""
+"""Renders the gate's findings as sentences for a person."""
 
 import math
 from collections.abc import Sequence
@@ -15,11 +15,11 @@ from kshot.lifecycle.gate.gate_rules import (
 )
 from kshot.statistics import Interval
 
-NAMED = 5  # classes or groups that a sentence names
+NAMED = 5  # how many classes or groups a sentence names
 
 
 def reasons(evidence: Evidence, findings: Sequence[Finding]) -> tuple[str, ...]:
-    """A sentence each: what refuses, with its setting; certain losses; what holds; uncertain losses; the notes."""
+    """One sentence each: rules that refuse, with their setting; certain losses; rules that hold; uncertain losses; notes."""
     refused: list[str] = []
     warned: list[str] = []
     held: list[str] = []
@@ -42,7 +42,7 @@ def reasons(evidence: Evidence, findings: Sequence[Finding]) -> tuple[str, ...]:
             if not certain and not unsure:
                 held.append(_worst_group(drops[0]))
     if evidence.champion is None:
-        # A note beside it names one that there was.
+        # A note names the champion if there was one.
         held.append("no champion to compare with" if evidence.notes else "no champion yet to compare with")
     return (*refused, *warned, *held, *uncertain, *evidence.notes)
 
