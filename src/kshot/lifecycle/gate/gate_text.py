@@ -19,7 +19,7 @@ NAMED = 5  # how many classes or groups a sentence names
 
 
 def reasons(evidence: Evidence, findings: Sequence[Finding]) -> tuple[str, ...]:
-    """One sentence each: rules that refuse, with their setting; certain losses; rules that hold; uncertain losses; notes."""
+    """One sentence each: refusals with their setting; certain losses; rules that hold; uncertain losses; notes."""
     refused: list[str] = []
     warned: list[str] = []
     held: list[str] = []
