@@ -1,4 +1,4 @@
-"""What every test is protected from: the environment that another one left behind."""
+"""Protects every test from environment variables that another test left behind."""
 
 import os
 import sys

@@ -1,4 +1,4 @@
-"""A distribution of plug-ins as an installer leaves it in a folder, and a project with plug-ins of its own."""
+"""A distribution of plug-ins as an installer leaves it in a folder, and a project with its own plug-ins."""
 
 import base64
 import hashlib

@@ -1,4 +1,4 @@
-"""The command line: what a newcomer reads, one line an error, exit codes, nothing written when a setting is wrong."""
+"""The command line: help for newcomers, one line an error, exit codes, nothing written if a setting is invalid."""
 
 import os
 import shutil

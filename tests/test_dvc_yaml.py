@@ -1,4 +1,4 @@
-"""dvc.yaml: one name a stage everywhere, paths as in layout.py, and the fingerprints of its code."""
+"""dvc.yaml: one name for each stage everywhere, paths as in layout.py, and the fingerprints of its code."""
 
 from pathlib import Path
 from typing import Any

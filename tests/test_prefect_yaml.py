@@ -1,4 +1,4 @@
-"""prefect.yaml: by Prefect's own models, parameters by the flow's, job variables by each worker's own template."""
+"""prefect.yaml: valid for Prefect's models, the flow's parameters and each worker's template of job variables."""
 
 import inspect
 import json

@@ -1,4 +1,4 @@
-"""The names that `import kshot` gives, what they cost, and that they need none of the services."""
+"""The names that `import kshot` provides, the cost of the import, and that it needs none of the services."""
 
 import ast
 import subprocess

@@ -1,4 +1,4 @@
-"""No password, token or webhook path is left in a text, a log line, a traceback or an error; the rest is as it was."""
+"""No password, token or webhook path is left in a text, a log line, a traceback or an error; other text stays."""
 
 import io
 import logging

@@ -1,4 +1,4 @@
-"""The science runs where no service is installed: each of its modules is imported with the services unimportable."""
+"""The science runs without any installed service: each of its modules is imported with the services unimportable."""
 
 import shutil
 import subprocess

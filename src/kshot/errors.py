@@ -1,19 +1,19 @@
 """The errors that kshot raises on purpose.
 
 KshotError                 every error meant for a person: one line, found - needed - remedy
-├── ParamsError            a knob in params.yaml or on the command line            exit 2
+├── ParamsError            a setting in params.yaml or on the command line         exit 2
 ├── DataError              images, manifests, splits, episodes                     exit 3
 │   └── ValidationFailed   the data broke an expectation                           exit 4
 ├── CheckpointError        weights that do not fit or cannot be read               exit 5
-├── StageFailed            a DVC stage ended badly                                 exit 6
+├── StageFailed            a DVC stage failed                                      exit 6
 ├── RegistryError          MLflow's store, the registry, the champion              exit 7
 ├── Busy                   another kshot command holds the project                 exit 8
-├── TrainingDiverged       a loss that is no longer a number                       exit 9
+├── TrainingDiverged       embeddings or a loss that are not finite                exit 9
 ├── NotConverged           a fit that did not reach its tolerance                  exit 1
 ├── AuditFailed            a link of a model's record does not hold                exit 10
-├── NotReproduced          a model that did not, or cannot, come out again         exit 11
-├── Drifted                new images are not like those of training             exit 12
-├── MustBeMended           kshot doctor found what keeps something from working    exit 13
+├── NotReproduced          a model that was not, or cannot be, reproduced          exit 11
+├── Drifted                new images differ from the training images              exit 12
+├── MustBeMended           kshot doctor found a fault that stops something working exit 13
 └── CheckFailed            an audit could not be carried out: kshot's own failure  exit 14
 """
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 FILE = "manifest.json"  # in the folder that it describes
 MODEL = "model"  # its section with the files of the folder
-# MLflow writes a model's name and version into `registered_model_meta` beside it, each time it fetches the model.
+# MLflow writes a model's name and version into `registered_model_meta` next to it, each time it fetches the model.
 WRITTEN_LATER = (FILE, "registered_model_meta")
 NO_BYTECODE = "__pycache__"
 # Python prefers compiled code to its source. A file in place of the __pycache__ folder keeps Python from reading or
@@ -47,7 +47,7 @@ def difference(recorded: Mapping[str, str], found: Mapping[str, str]) -> tuple[s
 def own_difference(folder: Path) -> tuple[str, ...]:
     """Describe how the model in `folder` differs from its own manifest.
 
-    It only detects accidents: whoever can change a file can change the manifest beside it.
+    It only detects accidents: whoever can change a file can also change its manifest.
     """
     path = folder / FILE
     if not path.is_file():

@@ -179,7 +179,7 @@ def requirements(root: Path, plugin: Plugin) -> list[str]:
 
 @functools.lru_cache(maxsize=64)
 def _installed(kind: str, path: tuple[str, ...]) -> tuple[Plugin, ...]:
-    """The plug-ins of the distributions on `path`, which is sys.path; the results are cached by it."""
+    """The plug-ins of the distributions on `path`, which is sys.path; cached for each path."""
     from importlib.metadata import entry_points
 
     found = []

@@ -1,4 +1,4 @@
-"""`kshot data add` as a person runs it: what is printed, and what is refused with which exit code."""
+"""`kshot data add` from a person's view: its output, its refusals and their exit codes."""
 
 from pathlib import Path
 

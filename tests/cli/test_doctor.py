@@ -1,4 +1,4 @@
-"""`kshot doctor` as a person runs it: its lines, its exit codes, its mends, and what it does not import."""
+"""`kshot doctor` from a person's view: its lines, exit codes and repairs, and the modules it must not import."""
 
 import os
 import sqlite3

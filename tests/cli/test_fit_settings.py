@@ -1,4 +1,4 @@
-"""`kshot init --images` and `kshot fit-settings` as a person runs them."""
+"""`kshot init --images` and `kshot fit-settings` from a person's view."""
 
 import re
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""The verbs of the registry as a person uses them: what they print, their exit codes, and what they do not import."""
+"""The verbs of the registry from a person's view: output, exit codes, and the modules they must not import."""
 
 import json
 import re

@@ -1,4 +1,4 @@
-"""What a person sees in a real terminal: no word broken, nothing wider than it, colour only where it may be."""
+"""Output in a real terminal: no word is broken, no line is wider than it, and colour appears only where allowed."""
 
 import fcntl
 import io

@@ -1,4 +1,4 @@
-"""`kshot ui` on a real project: both pages answer who signs in at the addresses that it prints, nobody else, and Ctrl-C
+"""`kshot ui` on a real project: both pages are served only to those who sign in at the printed addresses, and Ctrl-C
 ends them."""
 
 import re

@@ -1,4 +1,4 @@
-"""The square around a drawing: where the drawing lay, and how large it was drawn, leave no trace."""
+"""The square around a drawing: position and size of the drawing have no effect on the result."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""A budget of memory: blocks wait for each other, and one that is too large runs alone."""
+"""The memory budget: blocks wait for each other, and a block that is too large runs alone."""
 
 import threading
 import time

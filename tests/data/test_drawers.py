@@ -1,4 +1,4 @@
-"""Episodes by drawers: the support by one, the queries by one other, and only of classes that both drew."""
+"""Episodes by drawers: support by one, queries by another, and only classes that both drew."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""Episodes: well-formed by counting, deterministic, and fair to classes."""
+"""Episodes: well-formed by counting, deterministic, and balanced over classes."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""Formats that are opened: decoders that start no program, and a header before any pixel."""
+"""Supported formats: decoders that start no program, and headers that are read before any pixel."""
 
 import io
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Decoding by hand-made images, packing against numpy's own reader."""
+"""Decoding of hand-made images, and packing compared with numpy's own reader."""
 
 import contextlib
 import io

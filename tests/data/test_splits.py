@@ -1,4 +1,4 @@
-"""Splits: disjoint, of the asked sizes, and stable while a data set grows."""
+"""Splits: disjoint, of the requested sizes, and stable while a data set grows."""
 
 import pytest
 

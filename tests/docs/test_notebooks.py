@@ -1,4 +1,4 @@
-"""The notebooks are stored as they ran last: each cell once, in order, without an error or a path of a machine."""
+"""The notebooks are stored as last run: each cell once, in order, without an error or a local path."""
 
 import json
 import re

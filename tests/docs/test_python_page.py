@@ -1,4 +1,4 @@
-"""The blocks of docs/python.md run one after another, as a reader would run them; 600 steps are cut to 10."""
+"""The blocks of docs/python.md run one after another, as a reader would run them; 600 steps are reduced to 10."""
 
 import re
 from pathlib import Path

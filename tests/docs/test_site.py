@@ -1,4 +1,4 @@
-"""The documentation site builds without a warning, loads nothing from elsewhere, and follows the package by itself."""
+"""The documentation site builds without a warning, loads nothing external, and covers the whole package."""
 
 import argparse
 import doctest

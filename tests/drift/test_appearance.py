@@ -1,4 +1,4 @@
-"""What images look like: numbers by hand, and each measure moved by its own change alone."""
+"""Appearance statistics: values by hand, and each measure changes only with its own property."""
 
 import numpy as np
 import pytest

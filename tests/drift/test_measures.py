@@ -1,4 +1,4 @@
-"""Drift in numbers alone: what the limits hold back, what goes beyond them, and the shape of drawn samples."""
+"""Drift measures on plain numbers: what the limits accept and reject, and the shape of drawn samples."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""Letters of the built-in data set and a model that was trained on them in a few steps; nothing changes either."""
+"""Letters of the built-in data set, and a model trained on them in a few steps; tests change neither."""
 
 from pathlib import Path
 

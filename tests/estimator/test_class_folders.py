@@ -1,4 +1,4 @@
-"""Folders of images become classes; a level named train, val, test is no part of a class's name."""
+"""Folders of images become classes; a level named train, val or test is not part of a class's name."""
 
 from pathlib import Path
 

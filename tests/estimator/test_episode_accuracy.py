@@ -1,4 +1,4 @@
-"""Accuracy on drawn episodes: the figures of the pipeline's own evaluation, from a seed."""
+"""Accuracy on drawn episodes: equal to the pipeline's own evaluation, and reproducible from a seed."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""The classifier predicts as the served model does, and works as scikit-learn's own."""
+"""The classifier predicts like the served model, and follows scikit-learn's conventions."""
 
 import json
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Images of every kind become the pixels that stage ingest packs; what is none is named in one line."""
+"""Images of every kind become the pixels that stage ingest packs; anything else is refused in one line."""
 
 from pathlib import Path
 from typing import Any

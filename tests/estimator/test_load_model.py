@@ -1,4 +1,4 @@
-"""A model is loaded from its folder, a project's folder or a registry, and says in one line what is wrong."""
+"""A model is loaded from its folder, a project's folder or a registry; errors are one line."""
 
 import shutil
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Training from a folder: what is trained on and held out, the same model from the same seed, nothing left behind."""
+"""Training from a folder: the training and held-out classes, reproducibility from a seed, no leftover files."""
 
 import random
 import shutil

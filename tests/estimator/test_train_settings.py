@@ -1,4 +1,4 @@
-"""The settings of a training: as shipped, changed by name, completed for the loss and fitted to small data."""
+"""The settings of a training: shipped defaults, changes by name, completed for the loss and fitted to small data."""
 
 from pathlib import Path
 from typing import Any

@@ -1,4 +1,4 @@
-"""A schedule that is served beside the tests, and a webhook that hears what it tells."""
+"""A schedule that is served during the tests, and a webhook that receives its notifications."""
 
 import dataclasses
 import json

@@ -1,4 +1,4 @@
-"""A run at one commit: which commit, alone, in a worktree that is gone afterwards, by that worktree's code."""
+"""A run at one commit: which commit, one run at a time, in a temporary worktree, with that worktree's code."""
 
 import logging
 import subprocess

@@ -1,4 +1,4 @@
-"""What the scheduler does at a real Prefect server: what was missed, what was lost, one run a data version."""
+"""The scheduler at a real Prefect server: missed starts, lost runs, one run a data version."""
 
 import asyncio
 import dataclasses

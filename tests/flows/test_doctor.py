@@ -1,4 +1,4 @@
-"""What hangs and what is late in real records of Prefect, looked at in the database and at a server."""
+"""Hanging and late runs in real records of Prefect, read from the database and from a server."""
 
 import os
 import sqlite3

@@ -1,4 +1,4 @@
-"""What a person sees: kshot's own lines, a bar drawn in place on a terminal, seldom logged elsewhere."""
+"""Terminal output: kshot's own lines, a progress bar drawn in place, and rarely logged elsewhere."""
 
 import io
 import logging

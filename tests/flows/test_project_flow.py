@@ -1,4 +1,4 @@
-"""A project's own `flows/retrain.py` is the flow that runs, and what is wrong with it is said in one line."""
+"""A project's own `flows/retrain.py` is the flow that runs, and its errors are reported in one line."""
 
 import subprocess
 import sys

@@ -1,4 +1,4 @@
-"""A person's answer given through Prefect: a real server, a served deployment, and the form's parameters."""
+"""A person's decision through Prefect: a real server, a served deployment, and the form's parameters."""
 
 import json
 import os

@@ -1,5 +1,5 @@
-"""One project's story, told once and looked at many times: the first retraining, the same again, an interruption, a
-model that is refused, data that is broken. Real processes, real DVC, Prefect, MLflow and Great Expectations."""
+"""One project's story, run once and checked by many tests: the first retraining, a repetition, an interruption, a
+refused model, broken data. Real processes, real DVC, Prefect, MLflow and Great Expectations."""
 
 import dataclasses
 import json

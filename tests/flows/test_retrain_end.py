@@ -1,4 +1,4 @@
-"""What comes after a retraining's decision fails nothing: the flow with its tasks replaced, each failing in turn."""
+"""Errors after a retraining's decision do not fail it: the flow with its tasks replaced, each failing in turn."""
 
 import contextlib
 from collections.abc import Iterator

@@ -1,5 +1,5 @@
-"""One project's schedule, told once and looked at many times: served by a real Prefect server, started by the clock and
-by new data, stopped, served again, its server killed, and a retraining that fails where people hear of it."""
+"""One project's schedule, run once and checked by many tests: served by a real Prefect server, started by the clock
+and by new data, stopped, served again, its server killed, and a failed retraining that people are notified of."""
 
 import dataclasses
 import json

@@ -1,4 +1,4 @@
-"""Prefect's servers take the requests of their own pages and of who knows the token, and end with who started them."""
+"""Prefect's servers accept only their own pages and clients with the token, and end with their starter."""
 
 import base64
 import http.client

@@ -1,4 +1,4 @@
-"""What is refused before anything is served, one line each; what the watch notes, and when."""
+"""Refusals before anything is served, one line each; what the watch records, and when."""
 
 import dataclasses
 import os

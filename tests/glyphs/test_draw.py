@@ -1,5 +1,5 @@
 # ruff: noqa: RUF001 -- letters that look like Latin ones are what is tested
-"""The built-in data set: the same bytes from a seed, letters that differ, and hard for raw pixels."""
+"""The built-in data set: the same bytes from a seed, letters that differ, and a low accuracy of raw pixels."""
 
 import hashlib
 import unicodedata

@@ -1,4 +1,4 @@
-"""The blocks of README.md and of the pages in docs: their commands, as a person would type them."""
+"""The code blocks of README.md and of the pages in docs: their commands, as a person would type them."""
 
 import dataclasses
 import re

@@ -1,4 +1,4 @@
-"""What several journeys share: an environment with kshot from a wheel, made once a process."""
+"""Shared by several journeys: an environment with kshot from a wheel, created once a process."""
 
 import shutil
 import subprocess

@@ -1,4 +1,4 @@
-"""The command lines of the pages in docs, in an order that makes sense of them.
+"""The command lines of the pages in docs, in an order in which they can run.
 
 Names that a page takes from its own example stand for others here; settings that are added make a retraining short.
 The environment has DATA, the data version, TODAY, and CLASS, one of its classes.

@@ -1,4 +1,4 @@
-"""Folders of photographs for the journeys: groceries, where their archive is at hand, else images drawn here."""
+"""Folders of photographs for the journeys: groceries if their archive is available, else images drawn here."""
 
 import zipfile
 from collections import defaultdict

@@ -1,4 +1,4 @@
-"""The steps of a journey: lines that a person types, and what has to come of each."""
+"""The steps of a journey: lines that a person types, and the expected result of each."""
 
 import dataclasses
 import re

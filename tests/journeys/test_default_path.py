@@ -1,4 +1,4 @@
-"""What a new user walks first: a clone, `make retrain`, and the verbs on what it made, with the settings as shipped.
+"""A new user's first path: a clone, `make retrain`, and the verbs on its result, with the shipped settings.
 
 `train.steps` alone is smaller: 150 instead of 600, and both versions still reach `gate.min_accuracy` as it is shipped.
 """

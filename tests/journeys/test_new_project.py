@@ -1,4 +1,4 @@
-"""A project made by `kshot init`, with kshot from a wheel in a new environment, away from any clone; and a second one.
+"""A project made by `kshot init`, with kshot from a wheel in a new environment, without a clone; and a second one.
 
 Both keep their records in one store of MLflow's. `train.steps` alone is smaller than shipped.
 """

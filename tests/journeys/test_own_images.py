@@ -1,4 +1,4 @@
-"""A folder of photographs, as README.md says, in a project of its own, by kshot from a wheel in a new environment.
+"""A folder of photographs, as in README.md, in its own project, with kshot from a wheel in a new environment.
 
 `train.steps` alone is smaller than in docs/photographs.yaml. What was trained is asked by README.md's own Python.
 """

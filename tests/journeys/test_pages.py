@@ -1,4 +1,4 @@
-"""Every block of README.md and of the pages in docs is run by a journey, or stands here with the reason why not."""
+"""Every block of README.md and of the pages in docs is run by a journey, or listed here with the reason why not."""
 
 import re
 

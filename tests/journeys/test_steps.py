@@ -1,4 +1,4 @@
-"""The harness of the journeys notices what is not as a step says."""
+"""The harness of the journeys detects results that differ from a step's expectation."""
 
 import subprocess
 import sys

@@ -1,4 +1,4 @@
-"""A tiny project as a retraining leaves it, written by hand: what the record is made from, without any training."""
+"""A tiny project in the state after a retraining, written by hand: input for records, without any training."""
 
 import json
 import shutil

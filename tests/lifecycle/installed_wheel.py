@@ -1,4 +1,4 @@
-"""A kshot of a few files as a wheel's installer leaves it, for tests of what is read of it."""
+"""A kshot of a few files as a wheel's installer leaves it, for tests that read an installation."""
 
 import base64
 import hashlib

@@ -1,4 +1,4 @@
-"""A tiny project whose stages ingest, split and episodes have run, written by hand: later stages are tested alone."""
+"""A tiny project whose stages ingest, split and episodes have run, written by hand, to test later stages alone."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""What a browser would load for a page: the addresses of its images, scripts, styles and frames."""
+"""The addresses that a browser would load for a page: its images, scripts, styles and frames."""
 
 import re
 from html.parser import HTMLParser

@@ -1,4 +1,4 @@
-"""Small edits of a finished project that are undone again: files from memory, the database from a copy."""
+"""Small edits of a finished project that can be undone: files from memory, the database from a copy."""
 
 import shutil
 import sqlite3

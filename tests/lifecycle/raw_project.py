@@ -1,4 +1,4 @@
-"""A project that DVC works in, and small sources of images to bring into it."""
+"""A project with DVC, and small sources of images to add to it."""
 
 import csv
 import io

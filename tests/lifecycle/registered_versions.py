@@ -1,4 +1,4 @@
-"""A real registry on sqlite with versions that nobody decided about, made once and copied for each test."""
+"""A real registry on sqlite with undecided versions, made once and copied for each test."""
 
 import json
 import shutil

@@ -1,4 +1,4 @@
-"""Two projects on one store of MLflow's never see each other's versions, aliases, runs or history."""
+"""Two projects on one MLflow store never see each other's versions, aliases, runs or history."""
 
 import os
 import shutil

@@ -1,4 +1,4 @@
-"""Batches that the tests of the losses share, and the checks that every loss must pass."""
+"""Batches shared by the tests of the losses, and the checks that every loss must pass."""
 
 import pytest
 import torch

@@ -1,4 +1,4 @@
-"""Losses of plug-ins: a function and a class that learns, and what is refused of them."""
+"""Losses of plug-ins: a function and a class with parameters, and the refusals."""
 
 import dataclasses
 from pathlib import Path

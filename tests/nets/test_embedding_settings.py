@@ -1,4 +1,4 @@
-"""What embedding.json holds, of this kshot and of older ones."""
+"""The content of embedding.json, of this kshot and of older ones."""
 
 import dataclasses
 import json

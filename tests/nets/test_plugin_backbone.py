@@ -1,4 +1,4 @@
-"""Backbones of plug-ins: one that fits, and what is refused before anything is trained."""
+"""Backbones of plug-ins: one that fits, and refusals before training starts."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""Views against images that are moved pixel by pixel, and points that are means over them."""
+"""Views compared with images that are shifted pixel by pixel, and points that are means over views."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""A project bears one name, and what is no name is refused in one line."""
+"""A project has one name, and an invalid name is refused in one line."""
 
 from pathlib import Path
 

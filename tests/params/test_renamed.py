@@ -1,4 +1,4 @@
-"""Params by the names that they had are read as those of today, everywhere through one table."""
+"""Params with old names are read with the current names, everywhere through one table."""
 
 import copy
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""What holds of the story wherever it was told; the test files beside it say where."""
+"""Facts that hold for the story in every environment; the test files next to it name the environments."""
 
 import json
 import re

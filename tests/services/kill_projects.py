@@ -1,4 +1,4 @@
-"""The projects that `data add`, `prune` and `doctor --mend` are killed in, and what is to be seen of each after."""
+"""Projects in which `data add`, `prune` and `doctor --mend` are killed, and the expected state of each after."""
 
 import shutil
 import subprocess

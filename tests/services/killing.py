@@ -1,4 +1,4 @@
-"""Runs verbs again and again in processes that are killed at their n-th write, and then repeats each verb.
+"""Runs verbs repeatedly in processes that are killed at their n-th write, and then repeats each verb.
 
     python -m tests.services.killing TEMPLATE SCRATCH VERB=POINTS ...
 

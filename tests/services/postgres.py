@@ -1,4 +1,4 @@
-"""A real PostgreSQL on loopback, in a folder of its own, under a user that is not root."""
+"""A real PostgreSQL on loopback, in its own folder, under a user that is not root."""
 
 import os
 import pwd

@@ -1,4 +1,4 @@
-"""Servers of a test: each in a process group of its own, awaited, and ended with the block."""
+"""Servers of a test: each in its own process group, awaited, and ended with the block."""
 
 import http.client
 import os

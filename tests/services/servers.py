@@ -1,4 +1,4 @@
-"""What a team runs: MLflow with logins and Prefect, both on PostgreSQL, and a bucket for artifacts and data."""
+"""The services of a team: MLflow with logins and Prefect, both on PostgreSQL, and a bucket for artifacts and data."""
 
 import base64
 import dataclasses

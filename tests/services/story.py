@@ -1,4 +1,4 @@
-"""The story of a model in operation, by nothing but the commands: trained by itself, approved, outdone, rolled back."""
+"""The story of a model in operation, using only the commands: trained by schedule, approved, surpassed, rolled back."""
 
 import dataclasses
 import shlex

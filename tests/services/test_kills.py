@@ -1,4 +1,4 @@
-"""kill -9 at the n-th write of every verb that writes: the same command afterwards ends as if it had not been."""
+"""kill -9 at the n-th write of every verb that writes: repeating the command gives the same result as without it."""
 
 import json
 import os

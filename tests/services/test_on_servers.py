@@ -1,4 +1,4 @@
-"""The story on PostgreSQL, a bucket and servers with logins, and what only these show."""
+"""The story on PostgreSQL, a bucket and servers with logins, and tests that only these allow."""
 
 import json
 import urllib.error

@@ -1,4 +1,4 @@
-"""Hardness from the support alone: both views against simulation and loops, and the fit against what made it."""
+"""Difficulty from the support alone: both views against simulation and loops, and the fit against known weights."""
 
 import math
 

@@ -1,4 +1,4 @@
-"""Tasks as points: equal ones coincide, order and shots and the number of classes do not matter, kind does."""
+"""Tasks as points: equal tasks coincide; order, shots and number of classes do not matter, the kind of task does."""
 
 import pytest
 import torch

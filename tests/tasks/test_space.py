@@ -1,4 +1,4 @@
-"""The space behind tasks: what it learns is what made the points, and outsideness depends on the place alone."""
+"""The space of tasks: it recovers the parameters of the points, and outsideness depends only on the position."""
 
 import pytest
 import torch

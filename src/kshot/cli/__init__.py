@@ -1,6 +1,6 @@
-"""The person's verbs: `kshot retrain`, `kshot plan`, `kshot data ...`, `kshot models`, `kshot schedule`, `kshot ui`.
+"""The command line: `kshot retrain`, `kshot plan`, `kshot data ...`, `kshot models`, `kshot schedule`, `kshot ui`.
 
-Each verb has a module here. Nothing heavy is imported until a verb runs, so that `kshot --help` answers at once.
+Each verb has a module here. Heavy modules are imported only when a verb runs, so that `kshot --help` is fast.
 """
 
 import argparse
@@ -65,7 +65,7 @@ The settings stand in params.yaml, with a comment each. Run a command in the pro
 `kshot COMMAND --help` says more about a command.
 """
 
-PROJECT = ("dvc.yaml", "params.yaml")  # what a project's folder holds
+PROJECT = ("dvc.yaml", "params.yaml")  # files that identify a project's folder
 INTERRUPTED = 130  # what shells report for a command that Ctrl-C ended
 
 
@@ -78,10 +78,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     set_by_kshot = no_telemetry.silence_telemetry()
     loopback.reach_directly()
     options = parser().parse_args(arguments)
-    options.set_by_kshot = set_by_kshot  # the doctor tells the person's own variables from these
+    options.set_by_kshot = set_by_kshot  # the doctor distinguishes the user's own variables from these
     if options.debug:
-        os.environ["KSHOT_DEBUG"] = "1"  # the stages, which are processes of their own, show theirs too
-    # A stop from outside ends a command as Ctrl-C does: stages ended, lock freed, nothing half-written.
+        os.environ["KSHOT_DEBUG"] = "1"  # so that the stages, which are separate processes, show tracebacks too
+    # SIGTERM ends a command as Ctrl-C does: stages ended, lock released, nothing half-written.
     signal.signal(signal.SIGTERM, _interrupt)
     # A script's background jobs start with SIGINT ignored; `kill -INT`, which Busy recommends, must work there too.
     signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -110,18 +110,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _collect_rarely() -> None:
-    """Take the garbage collector out of the imports and of the exit.
+    """Keep the garbage collector from running during imports and at exit.
 
-    Importing MLflow's store makes some 260,000 objects that all stay: looking through them again and again took a
-    fifth of the time of a command such as `kshot models`.
+    Importing MLflow's store creates some 260,000 permanent objects: scanning them repeatedly took a fifth of the time
+    of a command such as `kshot models`.
     """
     gc.set_threshold(100_000, 20, 100)
     atexit.register(_leave_the_rest)
 
 
 def _leave_the_rest() -> None:
-    """Let the interpreter's last collection find nothing to look through, unless torch wants it."""
-    if "torch" not in sys.modules:  # its triton writes pages about leaks then
+    """Leave nothing to scan for the interpreter's last garbage collection, unless torch is imported."""
+    if "torch" not in sys.modules:  # otherwise its triton prints long warnings about leaks
         gc.freeze()
 
 
@@ -153,7 +153,7 @@ def parser() -> argparse.ArgumentParser:
 
 
 class Version(argparse.Action):
-    """`--version`, which looks for the version when it is asked: that alone takes longer than all of --help."""
+    """`--version`, which looks up the version only when used: the look-up takes longer than all of --help."""
 
     def __call__(self, parser: argparse.ArgumentParser, *_: object) -> NoReturn:
         from importlib import metadata
@@ -163,7 +163,7 @@ class Version(argparse.Action):
 
 
 def project_root(start: Path) -> Path:
-    """Return the nearest folder at or above `start` that holds dvc.yaml and params.yaml. Raises KshotError."""
+    """Return the nearest folder at or above `start` with dvc.yaml and params.yaml. Raises KshotError."""
     for folder in (start, *start.parents):
         if _is_project(folder):
             from kshot.lifecycle.project import kshot_version
@@ -193,7 +193,7 @@ def _fail(message: str, code: int, options: argparse.Namespace, block: Sequence[
     if options.debug and error is not None:
         print(redaction.traceback_of(error), end="", file=sys.stderr)
     line = f"kshot: error: {' '.join(redaction.redacted(message).split())}"
-    # Above a block, which is made for 80 columns; a message alone stays one line, for scripts.
+    # Wrap at 80 columns only above a block, which has that width; a message alone stays one line, for scripts.
     lines = textwrap.wrap(line, 80, subsequent_indent="  ", break_long_words=False) if block else [line]
     print(*lines, *(redaction.redacted(f"  {one}".rstrip()) for one in block), sep="\n", file=sys.stderr)
     return code

@@ -1,4 +1,4 @@
-"""`kshot audit`: what a model came from and what became of it, each link verified."""
+"""`kshot audit`: the origin and history of a model, with each link verified."""
 
 import argparse
 import shutil
@@ -54,7 +54,7 @@ def add_parser(verbs: Any) -> None:
 
 
 def run(root: Path, options: argparse.Namespace) -> int:
-    """Print the audit that was asked for; exit code 10 where something does not hold, 14 where only checks failed."""
+    """Print the requested audit; exit code 10 if something does not hold, 14 if only checks failed."""
     if (options.deep or options.html) and not (options.model or options.data):
         raise ParamsError("--deep and --html need --model or --data")
     if options.model or options.data:
@@ -68,7 +68,7 @@ def run(root: Path, options: argparse.Namespace) -> int:
 
 
 def _whole(root: Path, options: argparse.Namespace) -> int:
-    """The audit of a model or of a data version, which may be hashed again and written to a page."""
+    """Audit a model or a data version, optionally hashing its files again and writing a page."""
     from kshot.lifecycle.audit import data, link, model, text
 
     ask: Any = model.audit_model if options.model else data.audit_data

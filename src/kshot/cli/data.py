@@ -1,4 +1,4 @@
-"""`kshot data`: bring images in, list the versions, name them, compare two, bring one back."""
+"""`kshot data`: add images, and list, name, compare and restore data versions."""
 
 import argparse
 from pathlib import Path
@@ -70,7 +70,7 @@ def add_parser(verbs: Any) -> None:
 
 
 def run_add(root: Path, options: argparse.Namespace) -> int:
-    """Add a source and print the version that it became."""
+    """Add a source and print the resulting version."""
     from kshot.lifecycle.data import data_versions
     from kshot.lifecycle.project.tables import counted
     from kshot.lifecycle.settings_fit import proposal
@@ -123,7 +123,7 @@ def run_versions(root: Path, options: argparse.Namespace) -> int:
 
 
 def run_diff(root: Path, options: argparse.Namespace) -> int:
-    """Print what came, went and changed from version A to version B."""
+    """Print the images added, removed and changed from version A to version B."""
     from kshot.lifecycle.data import data_versions
 
     old, new = data_versions.find(root, options.old), data_versions.find(root, options.new)
@@ -132,7 +132,7 @@ def run_diff(root: Path, options: argparse.Namespace) -> int:
 
 
 def run_tag(root: Path, options: argparse.Namespace) -> int:
-    """Give a version a name, and say what it stood for before."""
+    """Give a version a name, and print the version that had the name before."""
     from kshot.lifecycle.data import data_names, data_versions
 
     version = data_versions.find(root, options.version)
@@ -143,7 +143,7 @@ def run_tag(root: Path, options: argparse.Namespace) -> int:
 
 
 def run_untag(root: Path, options: argparse.Namespace) -> int:
-    """Take a name away."""
+    """Remove a name."""
     from kshot.lifecycle.data import data_names
 
     md5 = data_names.take_away(root, options.name)
@@ -152,7 +152,7 @@ def run_untag(root: Path, options: argparse.Namespace) -> int:
 
 
 def run_restore(root: Path, options: argparse.Namespace) -> int:
-    """Bring a version to data/raw, and say which was there."""
+    """Restore a version to data/raw, and print which one it replaced."""
     from kshot.lifecycle.data import data_versions
 
     with project_lock.hold(root, "kshot data restore"):

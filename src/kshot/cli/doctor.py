@@ -1,4 +1,4 @@
-"""`kshot doctor`: what goes wrong on this machine and in this project, and how to mend it."""
+"""`kshot doctor`: finds problems on this machine and in this project, and repairs them."""
 
 import argparse
 from pathlib import Path
@@ -37,7 +37,7 @@ def add_parser(verbs: Any) -> None:
 
 
 def run(root: Path, options: argparse.Namespace) -> int:
-    """Print what was found, mend it where asked, and look again; exit code 13 where something must be mended."""
+    """Print the findings, repair them if asked, and check again; exit code 13 if something must be repaired."""
     found = _look(root, options)
     mends = [finding for finding in found if finding.by_itself is not None]
     if options.mend and mends:

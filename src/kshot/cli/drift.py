@@ -1,4 +1,4 @@
-"""`kshot drift`: new images beside what the champion was trained on, and whether they have drifted from it."""
+"""`kshot drift`: compares new images with the champion's training images, and says whether they have drifted."""
 
 import argparse
 from pathlib import Path
@@ -50,7 +50,7 @@ def add_parser(verbs: Any) -> None:
 
 
 def run(root: Path, options: argparse.Namespace) -> int:
-    """Print the verdict, write the page, and retrain where that is asked for; 12 for what has drifted and was not."""
+    """Print the verdict, write the page, and retrain if asked; exit code 12 for drift without a retraining."""
     from kshot.lifecycle.drift.page import PAGE, write_drift_page
     from kshot.lifecycle.drift.text import words
     from kshot.lifecycle.drift.verdict import drift, to_json
@@ -58,7 +58,7 @@ def run(root: Path, options: argparse.Namespace) -> int:
     from kshot.lifecycle.sources.source_images import check_exists
     from kshot.nets.memory import keep_freed_memory
 
-    check_exists(options.source)  # before a model is asked for, which may not be there either
+    check_exists(options.source)  # before the model is looked up, which may be missing too
     keep_freed_memory()
     found = drift(root, options.source, ignore=options.ignore)
     progress.clear()

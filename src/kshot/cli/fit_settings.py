@@ -1,4 +1,4 @@
-"""`kshot fit-settings`: settings that fit the images, proposed with a reason each, and written with --yes."""
+"""`kshot fit-settings`: proposes settings that fit the images, each with a reason, and writes them with --yes."""
 
 import argparse
 from pathlib import Path
@@ -27,7 +27,7 @@ def add_parser(verbs: Any) -> None:
 
 
 def add_start(parser: Any) -> None:
-    """Add the options that say what training begins from."""
+    """Add the options for the initial weights."""
     from_what = parser.add_mutually_exclusive_group()
     from_what.add_argument(
         "--weights",
@@ -46,7 +46,7 @@ def add_start(parser: Any) -> None:
 
 
 def run(root: Path, options: argparse.Namespace) -> int:
-    """Print the proposal and what it changes; write it with --yes."""
+    """Print the proposal and its changes; write it with --yes."""
     from kshot.lifecycle.project import settings
     from kshot.lifecycle.settings_fit import proposal
 

@@ -34,7 +34,7 @@ def add_parser(verbs: Any) -> None:
 
 
 def run(here: Path, options: argparse.Namespace) -> int:
-    """Write the project, with --images its data and settings too, and say what to do next."""
+    """Write the project, with --images also its data and settings, and print the next steps."""
     import shlex
 
     from kshot.lifecycle.project import new_project
@@ -63,7 +63,7 @@ def run(here: Path, options: argparse.Namespace) -> int:
 
 
 def _fill(root: Path, options: argparse.Namespace) -> list[Exception]:
-    """Add the images and write the settings that fit them; what kept the settings from being fitted."""
+    """Add the images and write the settings that fit them; returns the errors that prevented the fit."""
     from kshot.lifecycle.data import data_versions
     from kshot.lifecycle.project import project_lock, settings
     from kshot.lifecycle.project.tables import counted

@@ -1,4 +1,4 @@
-"""`kshot models`, `kshot compare`, `kshot history`: look at the versions and at what was decided."""
+"""`kshot models`, `kshot compare`, `kshot history`: show the versions and the decisions."""
 
 import argparse
 import dataclasses
@@ -13,8 +13,8 @@ if TYPE_CHECKING:
     from kshot.lifecycle.registry.events import Event
     from kshot.lifecycle.registry.listing import Model
 
-CLASSES = 10  # shown of those that got worse, and of those that got better
-REASONS = 3  # shown of an event
+CLASSES = 10  # shown of those that got worse, and of those that improved
+REASONS = 3  # shown for an event
 CAVEAT = "intervals are over episodes of these classes and images: other classes or images are not covered"
 
 COMPARE = """\
@@ -26,7 +26,7 @@ by group with 95 % intervals, and the classes that moved. A and B are numbers or
 
 
 def add_parser(verbs: Any) -> None:
-    """Add the verbs that look at the registry to the command line."""
+    """Add the verbs that show the registry to the command line."""
     models = verbs.add_parser("models", help="list the registered versions: aliases, data, accuracies, decision, age")
     models.add_argument("--json", action="store_true", help="the same for programs, with intervals and times")
     models.set_defaults(run=run_models)
@@ -47,7 +47,7 @@ def add_parser(verbs: Any) -> None:
 
 
 def run_models(root: Path, options: argparse.Namespace) -> int:
-    """Print one line a version, and what was put right or does not fit."""
+    """Print one line a version, and any repairs and inconsistencies."""
     from kshot.lifecycle.project import tables
     from kshot.lifecycle.registry import listing as models
     from kshot.lifecycle.registry import promotion
@@ -69,7 +69,7 @@ def run_models(root: Path, options: argparse.Namespace) -> int:
 
 
 def row(model: "Model", protocols: list[str], now: datetime) -> dict[str, str]:
-    """A version as a person reads it."""
+    """The table row of a version."""
     from kshot.lifecycle.gate.gate_rules import percent
     from kshot.lifecycle.registry.listing import age
 
@@ -93,7 +93,7 @@ def run_compare(root: Path, options: argparse.Namespace) -> int:
 
 
 def words(found: "Comparison") -> str:
-    """A comparison as a person reads it."""
+    """The text of a comparison."""
     from kshot.lifecycle.project.tables import columns
 
     old, new = f"version {found.old}", f"version {found.new}"
@@ -107,7 +107,7 @@ def words(found: "Comparison") -> str:
 
 
 def class_lines(found: "Comparison", old: str, new: str) -> list[str]:
-    """The classes that changed for certain, those that got worse first, and how many figures rose and fell."""
+    """The classes that changed significantly, worse ones first, and how many figures rose and fell."""
     from kshot.lifecycle.gate.change import certainly_gained, certainly_lost, worst_first
     from kshot.lifecycle.project.tables import columns
 
@@ -126,7 +126,7 @@ def class_lines(found: "Comparison", old: str, new: str) -> list[str]:
 
 
 def line(change: "Change", old: str, new: str, kind: str) -> dict[str, str]:
-    """One change in one row; `kind` names the column of its name, '' for none."""
+    """The table row of a change; `kind` is the header of the name column, '' for none."""
     from kshot.lifecycle.gate.gate_rules import percent, points
 
     mean, low, high = change.difference
@@ -142,7 +142,7 @@ def line(change: "Change", old: str, new: str, kind: str) -> dict[str, str]:
 
 
 def event_lines(event: "Event") -> list[tuple[str, str]]:
-    """An event by its number: what happened and who did it, where the aliases stand then, and the first reasons."""
+    """The lines of an event with its number: what happened, by whom, the aliases afterwards, and the first reasons."""
     from kshot.lifecycle.registry.events import CHALLENGER, CHAMPION, minute
 
     aliases = [f"{alias} {event.after[alias]}" for alias in (CHAMPION, CHALLENGER) if alias in event.after]
@@ -156,7 +156,7 @@ def event_lines(event: "Event") -> list[tuple[str, str]]:
 
 
 def run_history(root: Path, options: argparse.Namespace) -> int:
-    """Print every event, the oldest first; exit code 1 where something does not fit."""
+    """Print every event, oldest first; exit code 1 if something is inconsistent."""
     from kshot.lifecycle.project import tables
     from kshot.lifecycle.registry import anchor, events, history
 

@@ -1,4 +1,4 @@
-"""The parser of the command line: a wrong or missing argument is named in one line, with what to type instead."""
+"""The parser of the command line: reports a wrong or missing argument in one line, with what to type instead."""
 
 import argparse
 import difflib
@@ -11,34 +11,34 @@ MISSING = re.compile(r"the following arguments are required: (?P<names>.*)")
 ONE_OF = re.compile(r"one of the arguments (?P<names>.*) is required")
 VALUE = re.compile(r"argument (?P<what>[^:]+): expected (one|at least one) argument")
 UNKNOWN = re.compile(r"unrecognized arguments: (?P<typed>\S+).*", re.S)
-# What other programs call a command of ours.
+# Names that other programs use for kshot's commands.
 ELSEWHERE = {"list": "versions", "ls": "versions", "checkout": "restore", "remove": "untag", "train": "retrain"}
-SHOWN = 8  # choices that are named where none is near
+SHOWN = 8  # choices listed if none is similar
 
 
 class Parser(argparse.ArgumentParser):
     """argparse's parser with shorter messages; its subcommands' parsers are of the same class."""
 
     def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
-        """Refuse what is left over here, so that the message names the subcommand and its options."""
+        """Refuse unknown arguments here, so that the message names the subcommand and its options."""
         found, rest = super().parse_known_args(args, namespace)
         if rest:
             self.error(f"unrecognized arguments: {' '.join(rest)}")
         return found, rest
 
     def error(self, message: str) -> NoReturn:
-        """Print in one line what is wrong and what to type, and end with 2."""
+        """Print in one line what is wrong and what to type, and exit with code 2."""
         self.exit(2, f"kshot: error: {self._told(message)} (`{self.prog} --help` explains all)\n")
 
     def _told(self, message: str) -> str:
-        """argparse's `message` as what happened and what is needed; one that is not known here stays as it is."""
+        """Rewrite argparse's `message` as what happened and what is needed; unknown messages stay unchanged."""
         usage = " ".join(self.format_usage().removeprefix("usage: ").split()).replace(" [-h]", "")
         if found := CHOICE.fullmatch(message):
             known = [name.strip("' ") for name in found["known"].split(",")]
             what = "command" if found["what"] == "COMMAND" else found["what"]
             return f"no {what} {found['typed']!r}; {_choice(found['typed'], [k for k in known if k and k != '[]'])}"
         if found := UNKNOWN.fullmatch(message):
-            options = re.findall(r"--([a-z][a-z-]*)", usage)  # compared without dashes, which all have in common
+            options = re.findall(r"--([a-z][a-z-]*)", usage)  # compared without the dashes, which all have in common
             near = difflib.get_close_matches(found["typed"].removeprefix("--"), options, n=1)
             hint = f"did you mean --{near[0]}?" if near and found["typed"].startswith("-") else f"write {usage}"
             if found["typed"] == "--debug":
@@ -54,7 +54,7 @@ class Parser(argparse.ArgumentParser):
 
 
 def _choice(typed: str, known: Sequence[str]) -> str:
-    """The one of `known` that was likely meant, else the first SHOWN of them."""
+    """The likely intended one of `known`, else the first SHOWN of them."""
     also = {word: name for word, name in ELSEWHERE.items() if name in known}
     if near := difflib.get_close_matches(typed, [*known, *also], n=1, cutoff=0.5):
         return f"did you mean {also.get(near[0], near[0])}?"

@@ -1,4 +1,4 @@
-"""`kshot plan`: what a retraining would do now, why, and how long it is likely to take."""
+"""`kshot plan`: shows what a retraining would do now, why, and how long it is likely to take."""
 
 import argparse
 from pathlib import Path
@@ -22,7 +22,7 @@ def add_parser(verbs: Any) -> None:
 
 
 def run(root: Path, options: argparse.Namespace) -> int:
-    """Print one line a stage, and what they come to."""
+    """Print one line a stage, and the total."""
     from kshot.lifecycle.pipeline import plan
     from kshot.lifecycle.project import old_names
     from kshot.lifecycle.project.tables import facts
@@ -39,7 +39,7 @@ def run(root: Path, options: argparse.Namespace) -> int:
 
 
 def _lines(step: Any) -> list[tuple[str, str]]:
-    """What happens to a stage and how long it takes, with the first reason; the other reasons below."""
+    """The lines of a stage: whether it runs, its duration and first reason; the other reasons below."""
     took = "" if step.outlook in ("unchanged", "restored") else _about(step.seconds)
     first, *others = step.reasons or ("",)
     what = f"{step.stage:<9} {WORDS[step.outlook]:<15}{took}"

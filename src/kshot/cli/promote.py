@@ -1,4 +1,4 @@
-"""`kshot promote`, `approve`, `reject`, `rollback`: what a person decides about a version."""
+"""`kshot promote`, `approve`, `reject`, `rollback`: a person's decisions about a version."""
 
 import argparse
 from collections.abc import Callable
@@ -18,7 +18,7 @@ goes two champions back.
 
 
 def add_parser(verbs: Any) -> None:
-    """Add the verbs that decide to the command line."""
+    """Add the verbs for decisions to the command line."""
     promote = verbs.add_parser("promote", help="make a version champion, whatever the gate said")
     promote.add_argument("version", metavar="VERSION", help=VERSION)
     promote.add_argument(
@@ -53,7 +53,7 @@ def add_parser(verbs: Any) -> None:
 
 
 def run_promote(root: Path, options: argparse.Namespace) -> int:
-    """Promote and say what came of it."""
+    """Promote a version and print the outcome."""
     from kshot.lifecycle.registry import promotion
 
     allowed = options.allow_unrecorded
@@ -66,28 +66,28 @@ def run_promote(root: Path, options: argparse.Namespace) -> int:
 
 
 def run_approve(root: Path, options: argparse.Namespace) -> int:
-    """Approve and say what came of it."""
+    """Approve a version and print the outcome."""
     from kshot.lifecycle.registry import promotion
 
     return _decide(root, lambda: promotion.approve(root, options.version, options.reason, options.by, tell=tell))
 
 
 def run_reject(root: Path, options: argparse.Namespace) -> int:
-    """Reject and say what came of it."""
+    """Reject a version and print the outcome."""
     from kshot.lifecycle.registry import promotion
 
     return _decide(root, lambda: promotion.reject(root, options.version, options.reason, options.by, tell=tell))
 
 
 def run_rollback(root: Path, options: argparse.Namespace) -> int:
-    """Roll back and say what came of it."""
+    """Roll back and print the outcome."""
     from kshot.lifecycle.registry import promotion
 
     return _decide(root, lambda: promotion.rollback(root, options.reason, options.to, options.by, tell=tell))
 
 
 def tell(event: "Event") -> None:
-    """Say what came of it, at once: until then the command counts as unfinished, and a repetition finishes it."""
+    """Print the outcome at once: until then the command counts as unfinished, and repeating it finishes it."""
     from kshot.lifecycle.registry import events
 
     print(events.told(event), flush=True)

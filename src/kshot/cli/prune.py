@@ -1,4 +1,4 @@
-"""`kshot prune`: what no kept model needs, with its bytes; deleted with --yes alone."""
+"""`kshot prune`: lists files that no kept model needs, with their sizes; deletes them only with --yes."""
 
 import argparse
 import dataclasses
@@ -37,10 +37,10 @@ def add_parser(verbs: Any) -> None:
 
 
 def run(root: Path, options: argparse.Namespace) -> int:
-    """Print the proposal, and carry it out where asked to."""
+    """Print the proposal, and carry it out if asked."""
     from kshot.lifecycle.prune import proposal
 
-    # Both locks: a retraining's outputs lie in the cache before any version names them.
+    # Both locks: a retraining's outputs are in the cache before any version names them.
     with project_lock.hold(root, "kshot prune"), project_lock.hold(root, "kshot prune", project_lock.SCHEDULED):
         found = proposal.propose(root)
         if options.json:
@@ -56,7 +56,7 @@ def run(root: Path, options: argparse.Namespace) -> int:
 
 
 def words(found: "Proposal") -> str:
-    """The proposal as a person reads it."""
+    """The text of the proposal."""
     from kshot.lifecycle.project.tables import columns
 
     rows = [
@@ -69,7 +69,7 @@ def words(found: "Proposal") -> str:
 
 
 def size(count: int) -> str:
-    """Bytes as a person reads them."""
+    """A number of bytes as readable text."""
     for unit, name in UNITS:
         if count >= unit:
             return f"{count / unit:.1f} {name}"

@@ -1,4 +1,4 @@
-"""`kshot reproduce`: build a registered model again, and say whether it came out the same."""
+"""`kshot reproduce`: builds a registered model again, and says whether the result is the same."""
 
 import argparse
 import sys
@@ -46,7 +46,7 @@ def add_parser(verbs: Any) -> None:
 
 
 def run(root: Path, options: argparse.Namespace) -> int:
-    """Print each step as it is done, and what it comes to. Raises KshotError."""
+    """Print each step as it is done, and the result. Raises KshotError."""
     points = options.tolerance
     if points is not None and not 0 <= points <= 100:
         raise ParamsError(f"--tolerance is {points:g}; needs percentage points from 0 to 100, such as 0.5")
@@ -66,6 +66,6 @@ def run(root: Path, options: argparse.Namespace) -> int:
 
 
 def show(text: str, progress: bool) -> None:
-    """Show a stage's progress bar, in one line that the next one replaces."""
+    """Show a stage's progress bar in one line, which the next update replaces."""
     if progress and text.strip():
         print(f"\r\033[K{text.strip()[:100]}\r", end="", file=sys.stderr, flush=True)

@@ -1,4 +1,4 @@
-"""`kshot retrain`: one retraining in this process, from the images to the decision."""
+"""`kshot retrain`: runs one retraining in this process, from the images to the decision."""
 
 import argparse
 import os
@@ -63,12 +63,12 @@ def run(root: Path, options: argparse.Namespace) -> int:
 
 
 def start(root: Path, *, debug: bool, data: str | None = None, allow_unrecorded: bool = False) -> None:
-    """Run the flow in this process, on data version `data` or the one that is here; the caller holds the project.
+    """Run the flow in this process, on data version `data` or the current one; the caller holds the project's lock.
 
-    Raises RegistryError where git cannot say which code it is, unless `allow_unrecorded`.
+    Raises RegistryError if git cannot determine the commit, unless `allow_unrecorded`.
     """
     if not debug:
-        # Prefect's own words stay in its log; the terminal shows what kshot says.
+        # Prefect's own messages stay in its log; the terminal shows kshot's messages.
         os.environ.setdefault("PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL", "CRITICAL")
     from kshot.flows import server
 
@@ -89,7 +89,7 @@ def start(root: Path, *, debug: bool, data: str | None = None, allow_unrecorded:
 
 
 def change_settings(root: Path, options: argparse.Namespace) -> None:
-    """Write --params and --set to params.yaml; nothing is written unless the whole file is sound.
+    """Write --params and --set to params.yaml; nothing is written unless the whole file is valid.
 
     Weights of the extra `photographs` that the project lost, or that a clone never had, are written again.
     """
@@ -110,7 +110,7 @@ def change_settings(root: Path, options: argparse.Namespace) -> None:
 
 
 def choose_data(root: Path, wanted: str | None) -> None:
-    """Bring the data version `wanted` to data/raw; without any version so far, add the built-in set."""
+    """Restore the data version `wanted` to data/raw; if there is no version yet, add the built-in set."""
     from kshot.lifecycle.data import data_versions
 
     if wanted is not None:

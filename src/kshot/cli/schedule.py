@@ -1,4 +1,4 @@
-"""`kshot schedule`: retrainings that start by themselves, by the clock or because new data came."""
+"""`kshot schedule`: retrainings that start automatically, at set times or when new data arrives."""
 
 import argparse
 import contextlib
@@ -99,7 +99,7 @@ def add_parser(verbs: Any) -> None:
 
 
 def run_serve(root: Path, options: argparse.Namespace) -> int:
-    """Change the stored schedule as the options say, print the whole of it, and serve it."""
+    """Change the stored schedule by the options, print all of it, and serve it."""
     state_place.require_here(root)
     with project_lock.hold(root, "kshot schedule", project_lock.SERVING):
         wanted = _wanted(root, options)
@@ -110,7 +110,7 @@ def run_serve(root: Path, options: argparse.Namespace) -> int:
         say("starting ...")
         from kshot.flows import serving
 
-        # What Prefect and the runs' processes print is for who looks for trouble.
+        # The output of Prefect and of the runs' processes is only needed for debugging.
         with (root / LOG).open("a", encoding="utf-8") as log:
             try:
                 with contextlib.redirect_stdout(log), contextlib.redirect_stderr(log):
@@ -121,7 +121,7 @@ def run_serve(root: Path, options: argparse.Namespace) -> int:
 
 
 def run_list(root: Path, options: argparse.Namespace) -> int:
-    """Print the whole schedule, when each start is due next, and who serves it."""
+    """Print the whole schedule, the next start of each entry, and the process that serves it."""
     state_place.require_here(root)
     kept = schedule.read(root)
     if kept is None or not kept.names():
@@ -136,7 +136,7 @@ def run_list(root: Path, options: argparse.Namespace) -> int:
 
 
 def run_change(root: Path, options: argparse.Namespace) -> int:
-    """Pause, resume or remove what is scheduled, in the file and at the server that serves it."""
+    """Pause, resume or remove scheduled starts, in the file and at the server that serves it."""
     state_place.require_here(root)
     kept = schedule.read(root)
     known = () if kept is None else schedule_changes.parts(kept) if options.action == "remove" else kept.names()
@@ -168,7 +168,7 @@ def run_change(root: Path, options: argparse.Namespace) -> int:
 
 
 def _wanted(root: Path, options: argparse.Namespace) -> Schedule:
-    """The stored schedule with what the options change; the stored one where they name nothing. Raises KshotError."""
+    """The stored schedule with the changes from the options, unchanged if there are none. Raises KshotError."""
     return schedule_changes.changed(
         schedule.read(root),
         schedule_changes.Changes(
@@ -178,7 +178,7 @@ def _wanted(root: Path, options: argparse.Namespace) -> Schedule:
 
 
 def _check(root: Path, wanted: Schedule) -> None:
-    """Raise KshotError for a setting, a data version or a source that is none, before anything is started."""
+    """Raise KshotError for an invalid setting, data version or source, before anything is started."""
     from kshot.lifecycle.project import settings
 
     settings.plan(root, sets=wanted.settings)

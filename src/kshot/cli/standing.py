@@ -1,4 +1,4 @@
-"""`kshot` alone: where the project stands, and what to do next."""
+"""`kshot` without arguments: the project's current state, and what to do next."""
 
 import argparse
 from pathlib import Path
@@ -7,7 +7,7 @@ from kshot.lifecycle.project.tables import facts
 
 
 def run(root: Path, options: argparse.Namespace) -> int:
-    """Print both, from the files of the project alone."""
+    """Print both, using only the files of the project."""
     from kshot.lifecycle.retraining.standing import standing
 
     found = standing(root)

@@ -1,4 +1,4 @@
-"""`kshot tasks`: tasks side by side in the model's space: how hard, how near to which, and whether outside."""
+"""`kshot tasks`: compares tasks in the model's space: difficulty, distances, and whether they are out of range."""
 
 import argparse
 from pathlib import Path
@@ -47,7 +47,7 @@ def run(root: Path, options: argparse.Namespace) -> int:
     from kshot.lifecycle.sources.source_images import check_exists
 
     if options.source is not None:
-        check_exists(options.source)  # before a model is asked for, which may not be there either
+        check_exists(options.source)  # before the model is looked up, which may be missing too
     from kshot.lifecycle.project import progress
     from kshot.lifecycle.tasks.page import PAGE, write_task_page
     from kshot.lifecycle.tasks.survey import survey, write_json

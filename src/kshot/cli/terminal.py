@@ -1,6 +1,6 @@
-"""Standard output and error on a terminal: long lines are folded between words, and a few words have a colour.
+"""Standard output and error on a terminal: wraps long lines between words, and colours a few words.
 
-What is no terminal, a pipe or a file, gets every line as it was written. NO_COLOR and TERM=dumb keep colours away.
+Output to a pipe or a file is unchanged. NO_COLOR and TERM=dumb turn colours off.
 """
 
 import os
@@ -18,20 +18,20 @@ COLOURS = (
     (re.compile(r"^(?:note|warning):"), YELLOW),
     (re.compile(r"^(?:nothing is wrong|not drifted)\b"), GREEN),
 )
-# A name, a time or a mark and its value, two blanks between them: later lines stand below the value.
+# A name, a time or a marker, two blanks, and its value: continuation lines are aligned with the value.
 HANGING = re.compile(r"^(?:[!-] )?\s*\S+(?: \S+)?(?:  +)(?=\S)")
-JSON = re.compile(r'\s*["{}\[\]]')  # of --json: whoever copies it needs it whole
-DEEPEST = 32  # columns of such an indent
+JSON = re.compile(r'\s*["{}\[\]]')  # of --json: lines must stay whole to be copied
+DEEPEST = 32  # maximum columns of this indent
 
 
 class Lines:
-    """A text stream that folds and colours whole lines on their way to `stream`; all else passes as it is."""
+    """A text stream that wraps and colours whole lines before `stream`; everything else passes unchanged."""
 
     def __init__(self, stream: TextIO, *, colour: bool) -> None:
         self._stream, self._colour, self._begun = stream, colour, ""
 
     def write(self, text: str) -> int:
-        """Write the lines that `text` completes, and what moves the cursor at once."""
+        """Write the lines that `text` completes; text that moves the cursor is written at once."""
         *lines, self._begun = (self._begun + text).split("\n")
         for line in lines:
             self._stream.write(self._shown(line) + "\n")
@@ -40,7 +40,7 @@ class Lines:
         return len(text)
 
     def flush(self) -> None:
-        """Write the begun line too: somebody waits for it."""
+        """Write the incomplete line too, because the caller wants it shown now."""
         self._pass_on()
         self._stream.flush()
 
@@ -66,7 +66,7 @@ class Lines:
 
 
 def install() -> None:
-    """Let this process write its lines so where standard output and error are terminals."""
+    """Wrap and colour this process's standard output and error if they are terminals."""
     if sys.stdout.isatty():
         sys.stdout = cast(TextIO, Lines(sys.stdout, colour=has_colour()))
     if sys.stderr.isatty():
@@ -74,7 +74,7 @@ def install() -> None:
 
 
 def has_colour() -> bool:
-    """Whether a terminal may be written to in colour (https://no-color.org)."""
+    """Whether colours may be used on a terminal (https://no-color.org)."""
     return not os.environ.get("NO_COLOR") and os.environ.get("TERM", "") not in ("", "dumb")
 
 

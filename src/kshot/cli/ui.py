@@ -1,4 +1,4 @@
-"""`kshot ui`: MLflow's and Prefect's pages over this project's records, until Ctrl-C."""
+"""`kshot ui`: serves MLflow's and Prefect's pages for this project's records until Ctrl-C."""
 
 import argparse
 import contextlib
@@ -16,8 +16,8 @@ from kshot.lifecycle.servers.guard import sign_in_address
 from kshot.lifecycle.servers.server_token import token
 from kshot.redaction import shareable
 
-MLFLOW_PORT, PREFECT_PORT = 5000, 4200  # where runs link to each other; flows/links.py and flows/server.py say the same
-START_S = 120.0  # an MLflow server needs 8 s on two cores, far more on a busy machine
+MLFLOW_PORT, PREFECT_PORT = 5000, 4200  # in the links between runs; flows/links.py and flows/server.py have the same
+START_S = 120.0  # an MLflow server needs 8 s on two cores, and far more on a busy machine
 
 
 def add_parser(verbs: Any) -> None:
@@ -39,7 +39,7 @@ def add_parser(verbs: Any) -> None:
 
 
 def run(root: Path, options: argparse.Namespace) -> int:
-    """Start what is not already served elsewhere, print the addresses, and wait."""
+    """Start the servers that are not already running elsewhere, print the addresses, and wait."""
     home = no_telemetry.keep_prefect_in(root)
     from kshot.flows import server as prefect
 
@@ -92,7 +92,7 @@ def mlflow_command(root: Path, home: Path, port: int) -> tuple[list[str], dict[s
 
 @contextlib.contextmanager
 def server(root: Path, command: list[str], names: dict[str, str], port: int) -> Any:
-    """Run `command` in a process group of its own, its output in .kshot/ui.log, and end the group with the block."""
+    """Run `command` in its own process group, with output in .kshot/ui.log; end the group with the block."""
     with (root / ".kshot" / "ui.log").open("ab") as log:
         process = subprocess.Popen(
             command,
@@ -108,11 +108,11 @@ def server(root: Path, command: list[str], names: dict[str, str], port: int) -> 
     finally:
         from kshot.lifecycle.project import processes
 
-        processes.end(process, grace_s=3.0)  # they keep nothing that a kill could lose
+        processes.end(process, grace_s=3.0)  # they have no state that a kill could lose
 
 
 def free_port(first: int) -> int:
-    """Return the first port from `first` on that nobody listens on."""
+    """Return the first port from `first` on that no process listens on."""
     for port in range(first, first + 100):
         with socket.socket() as candidate, contextlib.suppress(OSError):
             candidate.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -122,7 +122,7 @@ def free_port(first: int) -> int:
 
 
 def wait_for(process: subprocess.Popen[bytes], port: int) -> None:
-    """Wait until something answers on `port`. Raises KshotError if the server ends or takes too long."""
+    """Wait until a server answers on `port`. Raises KshotError if it ends or takes too long."""
     deadline = time.monotonic() + START_S
     while time.monotonic() < deadline:
         if process.poll() is not None:

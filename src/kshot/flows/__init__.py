@@ -1,1 +1,1 @@
-"""When, in what order and with which retries: Prefect's ring around the record and the science."""
+"""The Prefect layer: schedules, order and retries of the steps, around the packages that train and record."""

@@ -1,7 +1,7 @@
-"""A retraining at one commit: in a git worktree, by that commit's own code, whatever is edited in the project.
+"""A retraining at one commit: in a git worktree, with that commit's own code, whatever is edited in the project.
 
-Only what makes the worktree stands here, without an import of kshot: the process then imports kshot and the flow from
-the worktree, so that a model's commit names the code that made it to the last line.
+This file only creates the worktree and imports nothing of kshot: the process then imports kshot and the flow from the
+worktree, so that the commit of a model is exactly the code that made it.
 """
 
 import fcntl
@@ -22,26 +22,26 @@ from prefect.states import Cancelled
 
 HERE = "HEAD"
 WORKTREE = Path(".kshot/worktree")
-GUARD = Path(".kshot/scheduled.lock")  # held by the run that goes on, its id inside; the kernel frees it
+GUARD = Path(".kshot/scheduled.lock")  # locked by the current run, with its id inside; the kernel releases it
 HOLD_NOTHING = {"kshot", "kshot.flows", "kshot.flows.at_commit"}  # packages without code, and this file
-# As in kshot.lifecycle.project.git, which cannot be imported here: messages in one language, nobody's index.
+# As in kshot.lifecycle.project.git, which cannot be imported here: messages in one language, no inherited git index.
 FIXED = {"LC_ALL": "C", "LANGUAGE": "", "GIT_TERMINAL_PROMPT": "0"}
 FOREIGN = ("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_OBJECT_DIRECTORY", "GIT_COMMON_DIR", "GIT_PREFIX")
-SERVED = "KSHOT_SERVED_PROJECT"  # in the environment of `kshot schedule` and its runs: the folder that they may work in
-USER = re.compile(r"://[^/@\s]*@")  # a remote's password; kshot.redaction is not to be imported yet
-SKIPPED = "skipped"  # how the reason of a run begins that made room for another
+SERVED = "KSHOT_SERVED_PROJECT"  # in the environment of `kshot schedule` and its runs: the only folder they may use
+USER = re.compile(r"://[^/@\s]*@")  # a remote's password; kshot.redaction must not be imported yet
+SKIPPED = "skipped"  # first word of the reason of a run that was skipped for another
 
 
 class CommitError(Exception):
-    """The commit to work at, or its worktree, is not to be had."""
+    """The commit or its worktree is not available."""
 
 
 def tell_failure(flow: Any, flow_run: Any, state: Any) -> None:
-    """Tell the addresses of KSHOT_NOTIFY of a retraining that failed."""
+    """Notify the addresses in KSHOT_NOTIFY of a failed retraining."""
     from kshot import plugins
     from kshot.lifecycle.project import notify
 
-    plugins.use_project(Path(flow_run.parameters["project"]))  # whose notifiers count
+    plugins.use_project(Path(flow_run.parameters["project"]))  # whose notifiers are used
     for trouble in notify.failed(flow_run.name, state.message or state.name):
         flow_run_logger(flow_run, flow).warning(trouble)
 
@@ -57,7 +57,7 @@ def retrain_at_commit(
     """Retrain `project` at the commit that `ref` names now, with lines of `settings` like train.steps=500.
 
     `data`: a data version; None: the project's own with ref HEAD, else the commit's. While another scheduled retraining
-    goes on, this one waits or is skipped (Cancelled), as `overlap` says.
+    is running, this one waits or is skipped (Cancelled), depending on `overlap`.
     """
     home = Path(project).resolve()
     if os.environ.get(SERVED, str(home)) != str(home):
@@ -75,17 +75,17 @@ def retrain_at_commit(
             worktree.prepare(home, tree, data=data, from_commit=ref != HERE, sets=settings or [])
             try:
                 retrain.fn(root=str(tree))
-            finally:  # what data broke which expectation is worth a look too
+            finally:  # the validation report of rejected data is worth keeping too
                 try:
                     worktree.bring_back(home, tree)
-                except OSError as error:  # the retraining is decided, or has its own error to tell
+                except OSError as error:  # the retraining is decided, or raises its own error
                     get_run_logger().warning(f"the report was not copied to {worktree.BROUGHT_BACK}: {error}")
     return None
 
 
 @contextmanager
 def alone(home: Path, wait: bool) -> Iterator[str]:
-    """Hold the project's scheduled retraining; yields '', or the id of the one that goes on where not to `wait`."""
+    """Hold the lock for scheduled retrainings; yields '', or without `wait` the id of the run that holds it."""
     path = home / GUARD
     path.parent.mkdir(parents=True, exist_ok=True)
     with os.fdopen(os.open(path, os.O_RDWR | os.O_CREAT, 0o644), "r+", encoding="utf-8") as file:
@@ -113,7 +113,7 @@ def alone(home: Path, wait: bool) -> Iterator[str]:
 
 
 def resolve(home: Path, ref: str) -> str:
-    """The full hash of the commit that `ref` names, fetched first where it is a remote's branch. Raises CommitError."""
+    """The full hash of the commit that `ref` names; a remote's branch is fetched first. Raises CommitError."""
     remotes = git(home, "remote").split()
     remote = ref.split("/")[0]
     if "/" in ref and remote in remotes:
@@ -130,7 +130,7 @@ def resolve(home: Path, ref: str) -> str:
 
 @contextmanager
 def checked_out(home: Path, commit: str) -> Iterator[Path]:
-    """A detached worktree at `commit`, gone afterwards; what a killed run left there is removed first."""
+    """A detached worktree at `commit` for a block; removes leftovers of a killed run first."""
     tree = home.resolve() / WORKTREE
     remove(home, tree)
     git(home, "worktree", "add", "--quiet", "--detach", "--force", str(tree), commit)
@@ -141,7 +141,7 @@ def checked_out(home: Path, commit: str) -> Iterator[Path]:
 
 
 def remove(home: Path, tree: Path) -> None:
-    """Remove a worktree, and the links in it without what they lead to."""
+    """Remove a worktree, and the links in it but not their targets."""
     if tree.exists():
         try:
             git(home, "worktree", "remove", "--force", "--force", str(tree))
@@ -151,7 +151,7 @@ def remove(home: Path, tree: Path) -> None:
 
 
 def use_code_of(tree: Path) -> None:
-    """Let this process and the stages that it starts import kshot from `tree`. Raises CommitError where it is older."""
+    """Make this process and its stages import kshot from `tree`. Raises CommitError if that kshot is too old."""
     loaded = {name for name in sys.modules if name.split(".")[0] == "kshot"}
     assert loaded <= HOLD_NOTHING, f"imported before the worktree was there: {loaded - HOLD_NOTHING}"
     for name in loaded:
@@ -164,7 +164,7 @@ def use_code_of(tree: Path) -> None:
 
 
 def flow_of(tree: Path) -> Any:
-    """The flow of the project in `tree`, by the kshot that is imported now, which may be the commit's own and older."""
+    """The flow of the project in `tree`, loaded with the imported kshot, which may be the commit's older one."""
     try:
         from kshot.flows import project_flow
     except ImportError:
@@ -175,7 +175,7 @@ def flow_of(tree: Path) -> Any:
 
 
 def git(home: Path, *arguments: str, tries: int = 1) -> str:
-    """What a git command prints. Raises CommitError with git's last line, after `tries` ten seconds apart."""
+    """The output of a git command. Raises CommitError with git's last line after `tries` attempts, 10 seconds apart."""
     ours = {name: value for name, value in os.environ.items() if name not in FOREIGN}
     command, env = ["git", "-c", "core.hooksPath=/dev/null", *arguments], {**ours, **FIXED}
     for left in reversed(range(tries)):

@@ -1,7 +1,7 @@
-"""What the doctor asks Prefect's records: starts that are late, schedules without a next start, runs that hang.
+"""The doctor's checks of Prefect's records: late starts, schedules without a next start, runs that hang.
 
-The project's own database is read as it lies there, so that no server has to start for it; a server that
-PREFECT_API_URL names is asked.
+The project's own database is read directly, so that no server has to start. If PREFECT_API_URL names a server, that
+server is queried.
 """
 
 import dataclasses
@@ -25,7 +25,7 @@ from kshot.lifecycle.project import no_telemetry, project_lock, state_place
 from kshot.lifecycle.tracking import run_content, store
 from kshot.params import project_name
 
-LATE_S = 120.0  # Prefect's runner looks every 10 s, and its scheduler plans ahead every minute
+LATE_S = 120.0  # Prefect's runner polls every 10 s, and its scheduler plans ahead every minute
 PLANNED_S = 180.0  # from the start of serving until starts by the clock must be planned
 RUNS = """select flow_run.id, flow_run.name, flow.name, coalesce(deployment.name, ''), flow_run.state_type,
     flow_run.state_name, flow_run.expected_start_time, flow_run.start_time
@@ -35,7 +35,7 @@ RUNS = """select flow_run.id, flow_run.name, flow.name, coalesce(deployment.name
 
 @dataclasses.dataclass(frozen=True)
 class Run:
-    """A flow run that has not ended: its deployment ('' for one that a person started), when due and when begun."""
+    """A flow run that has not ended: its deployment ('' if a person started it), its due time and its start time."""
 
     id: str
     name: str
@@ -48,9 +48,9 @@ class Run:
 
 
 def look(root: Path) -> list[Finding]:
-    """What is wrong in Prefect's records of this project. Raises KshotError for a server that does not answer."""
+    """Find problems in Prefect's records of this project. Raises KshotError if a server does not answer."""
     if state_place.elsewhere(root) is not None:
-        return []  # told among the places: these records are another project's
+        return []  # reported with the places: these records are another project's
     named = os.environ.get("PREFECT_API_URL")
     if named:
         server.find(Path(os.environ.get("PREFECT_HOME") or root / no_telemetry.PREFECT_HOME))
@@ -61,14 +61,14 @@ def look(root: Path) -> list[Finding]:
         return [*firing(root, runs), *hanging(root, [run for run in runs if _is_ours(root, run)])]
     database = Path(os.environ.get("PREFECT_HOME") or root / no_telemetry.PREFECT_HOME) / "prefect.db"
     if not database.exists() or unreadable(database):
-        return []  # told among the files
+        return []  # reported with the files
     runs = _of_database(database)
     living = run_processes.alive(root)
     return [*firing(root, runs), *hanging(root, [run for run in runs if _is_gone(root, run, living)])]
 
 
 def firing(root: Path, runs: list[Run]) -> Iterator[Finding]:
-    """Starts by the clock that are late, or that nobody plans, although the schedule is served."""
+    """Timed starts that are late or not planned, although the schedule is served."""
     kept, by = schedule.read(root), project_lock.holder(root, project_lock.SERVING)
     if by is None or kept is None:
         return
@@ -79,7 +79,7 @@ def firing(root: Path, runs: list[Run]) -> Iterator[Finding]:
     by_time = deployment_name(root, BY_TIME)
     waiting = [run for run in runs if run.deployment == by_time and run.type == "SCHEDULED"]
     again = f"kill -INT {by.pid}, then `kshot schedule`; .kshot/scheduler.log says what went wrong"
-    # One that waits for its turn behind another is not late.
+    # A run that waits for another to end is not late.
     due = [run.due for run in waiting if run.due is not None and run.state in ("Scheduled", "Late")]
     late = [one for one in due if (now - one).total_seconds() > LATE_S]
     if late:
@@ -93,7 +93,7 @@ def firing(root: Path, runs: list[Run]) -> Iterator[Finding]:
 
 
 def hanging(root: Path, gone: list[Run]) -> Iterator[Finding]:
-    """One finding for the runs whose process is gone."""
+    """One finding for all runs whose process has ended."""
     if gone:
         found = f"Running in Prefect though the process is gone: {shown([run.name for run in gone])}"
         ids = [run.id for run in gone]
@@ -102,7 +102,7 @@ def hanging(root: Path, gone: list[Run]) -> Iterator[Finding]:
 
 
 def crash(root: Path, ids: list[str]) -> str:
-    """Mark flow runs as Crashed, at the server that is up or at one that is started for it."""
+    """Mark flow runs as Crashed, at the running server or at one started for this."""
     starting = server.launch(root)
     if starting is not None:
         starting.wait()
@@ -117,20 +117,20 @@ def crash(root: Path, ids: list[str]) -> str:
 
 
 def _is_gone(root: Path, run: Run, living: frozenset[str]) -> bool:
-    """Whether nobody can be working on a run of the project's own database; `living`: runs that have a process.
+    """Whether no process can be working on a run in the project's own database; `living`: runs that have a process.
 
-    A run outlives its scheduler where that one alone was killed.
+    A run outlives its scheduler if only the scheduler was killed.
     """
     if run.type == "SCHEDULED" or run.id in living:
         return False
     if run.deployment:
-        return project_lock.holder(root, project_lock.SERVING) is None  # whoever serves looks after its runs
+        return project_lock.holder(root, project_lock.SERVING) is None  # the serving process monitors its runs
     by = project_lock.holder(root, project_lock.LOCK)
     return by is None or (run.began is not None and run.began < datetime.fromisoformat(by.since))
 
 
 def _is_ours(root: Path, run: Run) -> bool:
-    """Whether a run at a shared server worked here and its process is gone, as its MLflow run says."""
+    """Whether a run at a shared server was on this machine and its process has ended, according to its MLflow run."""
     if run.type == "SCHEDULED":
         return False
     with store.told(store.connect(root)):
@@ -157,7 +157,7 @@ def _time(text: str | None) -> datetime | None:
 
 
 def _of_server(root: Path) -> list[Run]:
-    """The runs of this project's deployments, and those that a person started, which bear its folder too."""
+    """The runs of this project's deployments, and those that a person started, which also name its folder."""
     from prefect import get_client
     from prefect.client.schemas import filters
     from prefect.client.schemas.objects import StateType
@@ -168,7 +168,7 @@ def _of_server(root: Path) -> list[Run]:
         return filters.FlowRunFilter(state=filters.FlowRunFilterState(type=kinds))
 
     by_time = filters.DeploymentFilter(name=filters.DeploymentFilterName(any_=[deployment_name(root, BY_TIME)]))
-    soonest = FlowRunSort.EXPECTED_START_TIME_ASC  # of many only the first come
+    soonest = FlowRunSort.EXPECTED_START_TIME_ASC  # only the first of many are returned
     with get_client(sync_client=True) as client:
         found = [
             *client.read_flow_runs(flow_run_filter=wanted(StateType.RUNNING, StateType.CANCELLING)),

@@ -1,4 +1,4 @@
-"""What a retraining says: to the flow run's log always, and to the terminal where a person watches."""
+"""Messages of a retraining: always to the flow run's log, and to the terminal if there is one."""
 
 import contextlib
 import logging
@@ -13,11 +13,11 @@ from prefect.logging import get_run_logger
 from kshot.lifecycle.project.processes import OnOutput
 
 PROGRESS_EVERY_S = 10.0
-MARK = "said_by_kshot"  # on a log record: meant for the person too, unlike Prefect's own remarks
+MARK = "said_by_kshot"  # attribute of a log record: also meant for the user, unlike Prefect's own messages
 
 
 class Terminal(logging.Handler):
-    """Writes what kshot says to `stream`, and draws progress in place if that is a terminal."""
+    """Writes kshot's messages to `stream`, and draws progress in place if that is a terminal."""
 
     def __init__(self, stream: TextIO) -> None:
         super().__init__(logging.INFO)
@@ -26,19 +26,19 @@ class Terminal(logging.Handler):
         self.drawn = False
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Write one line; a progress bar that stands there gives way."""
+        """Write one line, after removing a progress bar."""
         if getattr(record, MARK, False) and not (self.draws and getattr(record, MARK) == "progress"):
             self.clear()
             print(record.getMessage(), file=self.stream, flush=True)
 
     def draw(self, text: str) -> None:
-        """Draw a piece of progress over the last one, cut to one row: a second row could not be drawn over."""
+        """Draw progress over the previous one, cut to one row: a second row could not be overwritten."""
         row = text[: shutil.get_terminal_size().columns - 1]
         print(f"\r\x1b[K{row}", end="", file=self.stream, flush=True)
         self.drawn = True
 
     def clear(self) -> None:
-        """Remove the progress that stands there."""
+        """Remove the progress bar."""
         if self.drawn:
             print("\r\x1b[K", end="", file=self.stream, flush=True)
         self.drawn = False
@@ -46,7 +46,7 @@ class Terminal(logging.Handler):
 
 @contextlib.contextmanager
 def on_terminal(stream: TextIO | None = None) -> Iterator[Terminal]:
-    """Show what kshot says on `stream` (default: standard output) while the block runs."""
+    """Show kshot's messages on `stream` (default: standard output) inside the block."""
     terminal = Terminal(sys.stdout if stream is None else stream)
     logger = logging.getLogger("prefect")
     logger.addHandler(terminal)
@@ -58,12 +58,12 @@ def on_terminal(stream: TextIO | None = None) -> Iterator[Terminal]:
 
 
 def say(text: str, kind: str = "line") -> None:
-    """Say `text` in the log of the flow or task that runs now. It may have several lines."""
+    """Write `text`, of one line or several, to the log of the current flow or task."""
     get_run_logger().info(text, extra={MARK: kind})
 
 
 def listener(name: str) -> OnOutput:
-    """Return what hears stage `name`: lines are said; progress is drawn on a terminal and said every 10 s."""
+    """Return the listener of stage `name`: it logs lines, draws progress on a terminal and logs progress every 10 s."""
     said_at = time.monotonic()
 
     def hear(text: str, progress: bool) -> None:

@@ -1,9 +1,9 @@
-"""Prefect's server behind kshot's guard, on 127.0.0.1 alone.
+"""Prefect's server behind kshot's guard, only on 127.0.0.1.
 
     python -P flows/prefect_server.py PORT HOME [--ends-with-parent]
 
-HOME is PREFECT_HOME, where the token lies. With --ends-with-parent the standard input is a pipe whose other end the
-starting process holds: the pipe closes with that process, also where it is killed, and the server ends.
+HOME is PREFECT_HOME, which contains the token. With --ends-with-parent the standard input is a pipe from the starting
+process: it closes when that process ends, even if killed, and then the server ends.
 """
 
 import os
@@ -15,7 +15,7 @@ from pathlib import Path
 from kshot.lifecycle.servers.guard import App, guarded
 from kshot.lifecycle.servers.server_token import CLIENT, SERVER, token
 
-ENDS_WITH_PARENT = "--ends-with-parent"  # flows/server.py, which must not be imported here, says the same
+ENDS_WITH_PARENT = "--ends-with-parent"  # the same as in flows/server.py, which must not be imported here
 
 
 def main(port: int, home: Path) -> None:
@@ -29,7 +29,7 @@ def application(port: int, home: Path) -> App:
     """Return Prefect's application with the token as its password, behind the guard."""
     secret = token(home)
     os.environ[SERVER] = os.environ[CLIENT] = secret
-    # The guard refuses other origins first; the default of Prefect is to allow all of them.
+    # The guard refuses other origins first; Prefect's default is to allow all of them.
     os.environ["PREFECT_SERVER_CORS_ALLOWED_ORIGINS"] = f"http://127.0.0.1:{port}"
     from prefect.server.api.server import create_app
 
@@ -37,7 +37,7 @@ def application(port: int, home: Path) -> App:
 
 
 def _end_with_parent() -> None:
-    os.read(sys.stdin.fileno(), 1)  # not sys.stdin.read, whose lock the interpreter wants when it ends
+    os.read(sys.stdin.fileno(), 1)  # not sys.stdin.read, whose lock the interpreter needs at exit
     os.kill(os.getpid(), signal.SIGINT)
 
 

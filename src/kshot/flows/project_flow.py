@@ -1,4 +1,4 @@
-"""The flow that a retraining runs: the project's own `flows/retrain.py`, else the one that kshot ships."""
+"""Loads the flow of a retraining: the project's own `flows/retrain.py`, else the one that kshot ships."""
 
 import importlib.util
 import inspect
@@ -12,13 +12,13 @@ from prefect import Flow
 from kshot.errors import KshotError
 
 FILE = Path("flows/retrain.py")
-MODULE = "project_retrain"  # in sys.modules; nothing of the project is a top-level package
+MODULE = "project_retrain"  # name in sys.modules; no part of the project is a top-level package
 
 
 def load(root: Path) -> "Flow[Any, Any]":
-    """The flow `retrain` of the project at `root`. Raises KshotError for a file that cannot be imported or has none.
+    """Load the flow `retrain` of the project at `root`. Raises KshotError if importing fails or the flow is missing.
 
-    Modules beside it are imported from the project's folder, after everything that is installed.
+    Modules next to it are imported from the project's folder, after all installed modules.
     """
     path = root / FILE
     if not path.is_file():
@@ -46,7 +46,7 @@ def load(root: Path) -> "Flow[Any, Any]":
 
 
 def _line(error: Exception, path: Path) -> str:
-    """The line of the file that raised, as `:12`."""
+    """The line of the file that raised the error, as `:12`."""
     if isinstance(error, SyntaxError) and error.filename == str(path):
         return f":{error.lineno}"
     lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == str(path)]

@@ -1,6 +1,6 @@
-"""A person's answer as a flow, so that Prefect's page can give it: a form with version, answer, name and reason.
+"""A flow for a person's decision, so that Prefect's page has a form for it: version, answer, name and reason.
 
-No process waits while nobody answers: what waits stands in the registry, and this flow starts with the answer.
+No process waits for the decision: the registry records what is pending, and this flow starts with the decision.
 """
 
 import os
@@ -22,16 +22,16 @@ Answer = Literal["approve", "reject", "promote", "rollback"]
 
 @flow(name="promote")
 def promote(answer: Answer, by: str, version: str = "challenger", reason: str = "") -> None:
-    """Approve or reject the version that waits, promote any version, or roll back to the champion before.
+    """Approve or reject the pending version, promote any version, or roll back to the previous champion.
 
     Args:
-        answer: what shall happen
-        by: your name, kept for good as what you stated, beside the user who serves this form
-        version: a number or an alias; rollback does not ask for it
-        reason: why; only approve does without
+        answer: the decision
+        by: your name, recorded permanently as you state it, with the user who serves this form
+        version: a number or an alias; not used by rollback
+        reason: why; optional only for approve
     """
     guard()
-    # Not a parameter: who sends the form could name any folder of this machine.
+    # Not a parameter: the sender of the form could name any folder of this machine.
     folder = os.environ.get(SERVED)
     if not folder:
         raise KshotError("no project is served here; start `kshot schedule` in the project, which answers this form")
@@ -53,7 +53,7 @@ def promote(answer: Answer, by: str, version: str = "challenger", reason: str = 
 
 
 def deployment(root: Path) -> RunnerDeployment:
-    """The flow as a deployment, for `prefect.serve` beside others; SERVED in the environment names the project."""
+    """The flow as a deployment, to be served with others; the environment variable SERVED names the project."""
     made = promote.to_deployment(
         deployment_name(root, ANSWER),
         parameters={"version": "challenger"},

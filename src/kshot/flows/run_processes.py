@@ -1,7 +1,7 @@
-"""Which flow runs have a living process on this machine, whoever started it and whether that one lives still.
+"""Finds the flow runs that have a running process on this machine, even if the process that started it has ended.
 
 Prefect's runner (3.8.8, runner/_starter_engine.py) starts each run as `python -m prefect.engine` with the
-run's id in its environment. A process that bears it is that run's: no number that got a new owner can be mistaken.
+run's id in its environment. The id identifies the process even if a process number was reused.
 """
 
 import fcntl
@@ -17,12 +17,12 @@ ENGINE = "prefect.engine"
 
 
 def alive(root: Path) -> frozenset[str]:
-    """The ids of the flow runs whose process lives, and of the one that holds the project's scheduled retraining."""
+    """The ids of the flow runs with a running process, and of the one that holds the scheduled retraining's lock."""
     return frozenset({*_by_process(psutil.process_iter()), holder(root)} - {""})
 
 
 def holder(root: Path) -> str:
-    """The id of the scheduled run that goes on in this project; '' without one."""
+    """The id of the scheduled run in progress in this project; '' if there is none."""
     path = root / project_lock.SCHEDULED
     if not path.exists():
         return ""

@@ -1,4 +1,4 @@
-"""Retrainings that start by themselves: the deployments, their schedules, and what was missed while nobody served."""
+"""Scheduled retrainings: the deployments, their schedules, and starts missed while the schedule was not served."""
 
 import asyncio
 from collections.abc import Callable
@@ -41,12 +41,14 @@ from kshot.params import project_name
 
 UNDER_WAY = [StateType.RUNNING, StateType.PENDING, StateType.CANCELLING]
 NICKNAMES = ("@hourly", "@daily", "@midnight", "@weekly", "@monthly", "@yearly", "@annually")
-STALE_S = 90.0  # a run that is due for longer was missed: Prefect's runner looks every 10 s
+STALE_S = 90.0  # a run that is overdue for longer was missed: Prefect's runner polls every 10 s
 
 
 def check(root: Path, schedule: Schedule) -> list[str]:
-    """What a person should know before `schedule` is served. Raises KshotError for what would fail every run, and for
-    a start that never comes."""
+    """Warnings to show before `schedule` is served.
+
+    Raises KshotError for problems that would make every run fail, and for a start that never comes.
+    """
     timetable(schedule)
     for name in schedule.names():
         next_start(schedule, name)
@@ -61,11 +63,11 @@ def check(root: Path, schedule: Schedule) -> list[str]:
 
 
 def timetable(schedule: Schedule) -> list[PrefectSchedule]:
-    """The times of `schedule` as Prefect's. Raises KshotError for a cron line that is none."""
+    """The times of `schedule` as Prefect schedules. Raises KshotError for an invalid cron line."""
     found = []
     if schedule.cron is not None:
         try:
-            # Its parser takes a sixth field for seconds and a seventh for years, some of which are over.
+            # Prefect's parser accepts a sixth field for seconds and a seventh for years, which may be in the past.
             if len(schedule.cron.split()) != 5 and schedule.cron not in NICKNAMES:
                 raise ValueError("not five fields")
             found.append(Cron(schedule.cron, timezone=schedule.timezone, slug=CRON, active=CRON not in schedule.paused))
@@ -88,18 +90,18 @@ def timetable(schedule: Schedule) -> list[PrefectSchedule]:
 
 
 def both_days(line: str) -> bool:
-    """Whether a cron line names days of the month and of the week: cron then starts on the days of either."""
+    """Whether a cron line sets days of the month and of the week: cron then starts on days that match either."""
     fields = line.split()
     return len(fields) == 5 and not {fields[2], fields[4]} & {"*", "?"}
 
 
 def next_start(schedule: Schedule, name: str) -> datetime | None:
-    """When `name` is due next, in the schedule's zone; None for what no clock starts. Raises KshotError for never."""
+    """The next due time of `name` in the schedule's zone; None if it is not timed. Raises KshotError if never due."""
     return next(iter(next_starts(schedule, name, 1)), None)
 
 
 def next_starts(schedule: Schedule, name: str, number: int) -> list[datetime]:
-    """The next times of `name`, in the schedule's zone; none for what no clock starts. Raises KshotError for never."""
+    """The next times of `name` in the schedule's zone; empty if it is not timed. Raises KshotError if never due."""
     here = datetime.now(ZoneInfo(schedule.timezone))
     if name == EVERY and schedule.every_s is not None:
         since = datetime.fromisoformat(schedule.since)
@@ -113,7 +115,7 @@ def next_starts(schedule: Schedule, name: str, number: int) -> list[datetime]:
         asked = CronSchedule(cron=schedule.cron, timezone=schedule.timezone)
         try:
             dates = asyncio.run(Calculated(**asked.model_dump()).get_dates(number, start=here))
-        except ValueError:  # of the parser, which gives up after 50 years
+        except ValueError:  # from the parser, which gives up after 50 years
             dates = []
         if not dates:
             raise KshotError(
@@ -124,7 +126,7 @@ def next_starts(schedule: Schedule, name: str, number: int) -> list[datetime]:
 
 
 def deployments(root: Path, schedule: Schedule) -> list[RunnerDeployment]:
-    """What is served. Add a deployment here, and every `kshot schedule` serves it beside the retrainings."""
+    """The deployments to serve. Add one here, and every `kshot schedule` serves it with the retrainings."""
     parameters = {
         "project": str(root),
         "ref": schedule.ref or HERE,
@@ -141,7 +143,7 @@ def deployments(root: Path, schedule: Schedule) -> list[RunnerDeployment]:
             _deployment(root, BY_TIME, {**parameters, "overlap": schedule.overlap}, full, schedules=timetable(schedule))
         )
     if schedule.new_data:
-        # A version that came is never skipped: it waits for its turn.
+        # A new data version is never skipped: its run waits.
         waiting = ConcurrencyLimitStrategy.ENQUEUE
         served.append(
             _deployment(
@@ -153,7 +155,7 @@ def deployments(root: Path, schedule: Schedule) -> list[RunnerDeployment]:
                 paused=NEW_DATA in schedule.paused,
             )
         )
-    # Whoever is asked to approve a promotion finds the form for it on the same pages.
+    # The form to approve a promotion is on the same pages.
     return [*served, promote.deployment(root)]
 
 
@@ -161,17 +163,17 @@ def _deployment(
     root: Path, kind: str, parameters: dict[str, Any], full: ConcurrencyLimitStrategy, **times: Any
 ) -> RunnerDeployment:
     limit = ConcurrencyLimitConfig(limit=1, collision_strategy=full)
-    # By its file, so that a run's process imports kshot from the worktree and not before.
+    # The entry point is a file, so that a run's process imports kshot from the worktree and not earlier.
     made = retrain_at_commit.to_deployment(
         name=deployment_name(root, kind), parameters=parameters, concurrency_limit=limit, tags=tags(root), **times
     )
-    assert isinstance(made, RunnerDeployment)  # a coroutine only where a loop runs
+    assert isinstance(made, RunnerDeployment)  # a coroutine only inside a running event loop
     return made
 
 
 async def serve(root: Path, schedule: Schedule, served: list[RunnerDeployment], ready: Callable[[], None]) -> None:
-    """Apply `served` to the server and run what is due until cancelled; `ready` is called once they stand."""
-    # A stop of this process leaves the schedules as they are: Prefect would pause them all.
+    """Apply `served` to the server and run due retrainings until cancelled; calls `ready` when they are applied."""
+    # Stopping this process must not change the schedules: by default Prefect would pause them all.
     runner = Runner(name=project_name.of(root), pause_on_shutdown=False)
     ids = [await runner.aadd_deployment(deployment) for deployment in served]
     await tidy(root, schedule, ids)
@@ -180,8 +182,11 @@ async def serve(root: Path, schedule: Schedule, served: list[RunnerDeployment], 
 
 
 async def tidy(root: Path, schedule: Schedule, ids: list[UUID]) -> None:
-    """Bring the server's records to what is the case: no times that were removed, no run that nobody runs, and what
-    was missed made up for once or dropped, as the schedule says."""
+    """Update the server's records to the actual state.
+
+    Removes deleted times, marks runs without a process as crashed, and makes up for missed starts once or drops them,
+    depending on the schedule.
+    """
     wanted = {BY_TIME: {CRON, EVERY} & set(schedule.names()), BY_DATA: {NEW_DATA} & set(schedule.names())}
     async with get_client() as client:
         for kind, ways in wanted.items():
@@ -205,7 +210,7 @@ async def tidy(root: Path, schedule: Schedule, ids: list[UUID]) -> None:
 
 
 async def _catch_up(client: Any, deployment: UUID, schedule: Schedule) -> None:
-    """Drop the starts by time that were missed, but for the last one where the schedule says `once`."""
+    """Drop missed timed starts, except the last one if the schedule says `once`."""
     overdue = datetime.now(UTC) - timedelta(seconds=STALE_S)
     waiting = await _runs(client, [deployment], [StateType.SCHEDULED])
     due = {run.id: run.expected_start_time for run in waiting if run.expected_start_time is not None}

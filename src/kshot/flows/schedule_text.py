@@ -1,4 +1,4 @@
-"""The whole of a schedule as a person reads it: what starts a retraining, when next, and how each is run."""
+"""The text of a schedule: what starts a retraining, its next starts, and how each is run."""
 
 from datetime import datetime
 from pathlib import Path
@@ -12,7 +12,7 @@ SHOWN = 3  # next starts
 
 
 def whole(root: Path, kept: Schedule, width: int | None = None) -> str:
-    """Everything that the schedule says, in words; `width` columns (None: of the terminal)."""
+    """The text of the whole schedule; `width` columns (None: of the terminal)."""
     from kshot.flows.schedule import both_days, next_starts
 
     found: list[tuple[str, str]] = []

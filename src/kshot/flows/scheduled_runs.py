@@ -1,4 +1,4 @@
-"""The runs of a schedule at Prefect's server: started for new data, told of, paused and taken away."""
+"""The runs of a schedule at Prefect's server: starts them for new data, reports, pauses and removes them."""
 
 import dataclasses
 from datetime import UTC
@@ -26,21 +26,21 @@ from kshot.lifecycle.pipeline.schedule import CRON, EVERY, NEW_DATA, read, write
 from kshot.lifecycle.project.files import exclusive
 from kshot.params import project_name
 
-LIMIT_REACHED = "Deployment concurrency limit"  # how Prefect's reason begins where a deployment cancels what is new
+LIMIT_REACHED = "Deployment concurrency limit"  # start of Prefect's reason when a deployment cancels a new run
 
 
 def of_project(root: Path) -> DeploymentFilter:
-    """The deployments of the project at `root`, among those of others."""
+    """A filter for the deployments of the project at `root`, among those of others."""
     return DeploymentFilter(
         name=DeploymentFilterName(any_=[*kinds(root)]), tags=DeploymentFilterTags(all_=[project_name.of(root)])
     )
 
 
 def start_new(root: Path, seen: new_data.Seen) -> tuple[new_data.Seen, list[str]]:
-    """Start the retraining of every version that had none and look how the others ended; what to say of it.
+    """Start a retraining for every data version without one, and check how the others ended; returns messages too.
 
-    A run that was ended from outside is started again, `new_data.ATTEMPTS` times in all; one that was skipped, however
-    its deployment came to skip, is started again as soon as no other goes on: a version is never lost.
+    A run that was ended from outside is started again, `new_data.ATTEMPTS` times in all. A skipped run, for whatever
+    reason, is started again as soon as no other is running: no version is lost.
     """
     said = []
     with get_client(sync_client=True) as client:
@@ -79,14 +79,14 @@ def _ended(root: Path, version: new_data.Version, client: Any) -> new_data.Versi
 
 
 class News:
-    """What the scheduled runs do, said once a change; and pauses made on Prefect's pages, kept in the schedule."""
+    """Reports each change of the scheduled runs once, and stores pauses made on Prefect's pages in the schedule."""
 
     def __init__(self) -> None:
         self.known: dict[UUID, str] = {}
         self.began = DateTime.now(UTC)
 
     def look(self, root: Path) -> list[str]:
-        """One line for each run that began or ended since the last look."""
+        """One line for each run that started or ended since the last call."""
         with get_client(sync_client=True) as client:
             known, found = kinds(root), client.read_deployments(deployment_filter=of_project(root))
             keep_pauses(root, {known[deployment.name]: deployment for deployment in found})
@@ -108,7 +108,7 @@ class News:
 
 
 def keep_pauses(root: Path, found: dict[str, Any]) -> None:
-    """Keep in the schedule what is paused at the server, so that a pause made there outlives a restart."""
+    """Store in the schedule what is paused at the server, so that a pause made there survives a restart."""
     with exclusive(root, "schedule"):
         schedule = read(root)
         if schedule is None:
@@ -124,7 +124,7 @@ def keep_pauses(root: Path, found: dict[str, Any]) -> None:
 
 
 def tell_server(root: Path, names: tuple[str, ...], action: Literal["pause", "resume", "remove"]) -> None:
-    """Do at the server what `kshot schedule pause`, `resume` or `remove` asks for."""
+    """Carry out `kshot schedule pause`, `resume` or `remove` at the server."""
     with get_client(sync_client=True) as client:
         for deployment, ways in ((BY_TIME, {CRON, EVERY}), (BY_DATA, {NEW_DATA})):
             try:

@@ -1,10 +1,10 @@
-"""Prefect's servers: a temporary one, started beside the imports and out of Ctrl-C's way, and one that schedules.
+"""Prefect's servers: a temporary one, started during the imports and unaffected by Ctrl-C, and one that schedules.
 
 Prefect would start the same server by itself, but only after importing all of it a second time into the flow's process
 (5 s on two cores), and in the terminal's process group: Ctrl-C would end it together with the flow, which could then
-no longer report that it was interrupted. Nothing here imports prefect, so that the server's start costs no waiting.
+no longer report that it was interrupted. Nothing here imports prefect, so that the server starts without delay.
 
-Both take requests of their own pages and of programs that know the token alone (kshot.lifecycle.servers.guard).
+Both accept requests only from their own pages and from programs that know the token (kshot.lifecycle.servers.guard).
 """
 
 import atexit
@@ -32,15 +32,15 @@ from kshot.lifecycle.servers import server_token
 
 NOTE = "server.json"  # in PREFECT_HOME: the server that schedules, while it is up
 PAGES = "http://127.0.0.1:4200"  # of `kshot schedule` and `kshot ui`
-# Started by its path: a project may have a package called flows in its folder, or none.
+# Started by its path, because a project may have a package called flows in its folder.
 SCRIPT = Path(__file__).with_name("prefect_server.py")
 ENDS_WITH_PARENT = "--ends-with-parent"
-START_S = 600.0  # 3 s on an idle machine, 3 min on two cores with ten others at work, which also made the database
+START_S = 600.0  # 3 s on an idle machine, 3 min on two cores with ten other processes that also created the database
 
 
 @dataclasses.dataclass(frozen=True)
 class Server:
-    """A server that is starting: its process, its port and the file with its last words."""
+    """A server that is starting: its process, its port and its log file."""
 
     process: subprocess.Popen[bytes]
     port: int
@@ -48,7 +48,7 @@ class Server:
 
     @property
     def api(self) -> str:
-        """What PREFECT_API_URL has to be."""
+        """The value for PREFECT_API_URL."""
         return f"http://127.0.0.1:{self.port}/api"
 
     def wait(self) -> None:
@@ -64,8 +64,8 @@ class Server:
 def launch(root: Path) -> Server | None:
     """Start Prefect's temporary server on the project's own PREFECT_HOME; it ends with this process.
 
-    Returns None where PREFECT_API_URL names a server, or where the project's own is up. Otherwise sets
-    PREFECT_API_URL: call it before anything imports prefect, and call the server's `wait` before the flow.
+    Returns None if PREFECT_API_URL names a server, or if the project's own is running. Otherwise sets PREFECT_API_URL:
+    call it before anything imports prefect, and call the server's `wait` before the flow.
     """
     home = no_telemetry.keep_prefect_in(root)
     if find(home):
@@ -77,19 +77,19 @@ def launch(root: Path) -> Server | None:
         # The switches of prefect.server.api.server.SubprocessASGIServer.
         {"PREFECT_UI_ENABLED": "0", "PREFECT__SERVER_EPHEMERAL": "1", "PREFECT__SERVER_FINAL": "1"},
         log,
-        stdin=subprocess.PIPE,  # held open by this process, and closed with it
+        stdin=subprocess.PIPE,  # kept open by this process, and closed when it ends
     )
     # Registered before prefect is imported, and so run after prefect has sent its last log lines to the server.
     atexit.register(processes.end, process)
     started = Server(process, port, log)
     use(home, started.api)
-    # It has no pages, and is gone when somebody follows a link to one: `kshot ui` shows them there.
+    # This server has no pages and has ended when somebody follows a link: `kshot ui` shows them at this address.
     os.environ.setdefault("PREFECT_UI_URL", PAGES)
     return started
 
 
 def start_lasting(home: Path, port: int) -> Server:
-    """Start the server that schedules on PREFECT_HOME `home`, and note where it is. Whoever starts it ends it."""
+    """Start the scheduling server on PREFECT_HOME `home`, and write its address to NOTE. The caller must end it."""
     log = home / "server.log"
     process = _start(*command(home, port), log)
     started = Server(process, port, log)
@@ -98,9 +98,9 @@ def start_lasting(home: Path, port: int) -> Server:
 
 
 def find(home: Path) -> str | None:
-    """Use the server that PREFECT_API_URL names, or the one that schedules on PREFECT_HOME `home`.
+    """Use the server that PREFECT_API_URL names, or the scheduling server on PREFECT_HOME `home`.
 
-    Returns its address, None where there is neither. Call it before anything imports prefect.
+    Returns its address, or None if there is neither. Call it before anything imports prefect.
     """
     named, lasting = os.environ.get("PREFECT_API_URL"), running(home)
     if lasting and named in (None, "", lasting):
@@ -109,24 +109,24 @@ def find(home: Path) -> str | None:
 
 
 def use(home: Path, api: str) -> None:
-    """Let this process and its children ask the server on PREFECT_HOME `home`, which wants the token."""
+    """Make this process and its children use the server on PREFECT_HOME `home`, which requires the token."""
     os.environ["PREFECT_API_URL"] = api
     os.environ[server_token.CLIENT] = server_token.token(home)
 
 
 def running(home: Path) -> str | None:
-    """The API address of the server that schedules on PREFECT_HOME `home`; None where none answers."""
+    """The API address of the scheduling server on PREFECT_HOME `home`; None if none answers."""
     try:
         note = json.loads((home / NOTE).read_text(encoding="utf-8"))
         api, process = str(note["api"]), psutil.Process(int(note["pid"]))
-        # Whoever took the port of one that was killed must not be sent the token.
+        # A process that took over the port of a killed server must not receive the token.
         return api if _is_server(process, home) and answers(api) else None
     except (OSError, ValueError, KeyError, TypeError, psutil.Error):
         return None
 
 
 def end_left_behind(home: Path) -> None:
-    """End the server of a scheduler that was killed, and forget it."""
+    """End the server of a scheduler that was killed, and remove its note."""
     with contextlib.suppress(OSError, ValueError, KeyError, TypeError, psutil.Error):
         left = psutil.Process(int(json.loads((home / NOTE).read_text(encoding="utf-8"))["pid"]))
         if _is_server(left, home):
@@ -136,8 +136,10 @@ def end_left_behind(home: Path) -> None:
 
 
 def _is_server(process: psutil.Process, home: Path) -> bool:
-    """Whether a process is a Prefect server of this user on PREFECT_HOME `home`: a number may have a new owner, and the
-    note of a copied project names the original's server."""
+    """Whether a process is a Prefect server of this user on PREFECT_HOME `home`.
+
+    A process number may have been reused, and the note of a copied project names the original's server.
+    """
     if process.uids().real != os.getuid():
         return False
     command = process.cmdline()
@@ -149,12 +151,12 @@ def _is_server(process: psutil.Process, home: Path) -> bool:
 
 
 def forget(home: Path) -> None:
-    """Take the note away: nobody schedules on this PREFECT_HOME any more."""
+    """Remove the note: no server schedules on this PREFECT_HOME any more."""
     (home / NOTE).unlink(missing_ok=True)
 
 
 def answers(api: str, timeout_s: float = 5.0) -> bool:
-    """Whether a Prefect server is well at the API address `api`."""
+    """Whether a healthy Prefect server answers at the API address `api`."""
     at = urllib.parse.urlsplit(api)
     kind = http.client.HTTPSConnection if at.scheme == "https" else http.client.HTTPConnection
     connection = kind(at.hostname or "", at.port, timeout=timeout_s)
@@ -168,7 +170,7 @@ def answers(api: str, timeout_s: float = 5.0) -> bool:
 
 
 def free_port(first: int = 0) -> int:
-    """A port of this machine that nobody listens on: the first from `first` on, or any."""
+    """A free port of this machine: the first from `first` on, or any."""
     for port in range(first, first + 100):
         with socket.socket() as free, contextlib.suppress(OSError):
             free.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -178,12 +180,12 @@ def free_port(first: int = 0) -> int:
 
 
 def claim_port(first: int) -> int:
-    """A free port from `first` on that is this process's until it ends: a server takes seconds to bind its own.
+    """Reserve a free port from `first` on until this process ends, because a server takes seconds to bind its port.
 
-    Two schedulers that start at once would take the same port, and one would use the other's server.
+    Otherwise two schedulers that start at once would take the same port, and one would use the other's server.
     """
     for port in range(first, first + 100):
-        with contextlib.suppress(OSError):  # held by another, or another user's
+        with contextlib.suppress(OSError):  # reserved by another process or user
             path = Path(tempfile.gettempdir()) / f"kshot-port-{port}.lock"
             claim = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
             try:
@@ -198,8 +200,8 @@ def claim_port(first: int) -> int:
 
 
 def command(home: Path, port: int) -> tuple[list[str], dict[str, str]]:
-    """The command of a server with pages on PREFECT_HOME `home`, and its environment; "" takes a name out of it."""
-    # The pages ask this address for their data; the default names port 4200 whatever the port is.
+    """The command of a server with pages on PREFECT_HOME `home`, and its environment; "" removes a variable."""
+    # The pages load their data from this address; the default is port 4200, whatever the actual port.
     names = {"PREFECT_UI_API_URL": f"http://127.0.0.1:{port}/api", "PREFECT_API_URL": ""}
     return [sys.executable, "-P", str(SCRIPT), str(port), str(home)], names
 
@@ -207,7 +209,7 @@ def command(home: Path, port: int) -> tuple[list[str], dict[str, str]]:
 def _start(
     command: list[str], names: dict[str, str], log: Path, stdin: int = subprocess.DEVNULL
 ) -> subprocess.Popen[bytes]:
-    """Run a server in a process group of its own; an empty value takes a name out of the environment."""
+    """Run a server in its own process group; an empty value removes a variable from the environment."""
     environment = {**os.environ, **names}
     with log.open("wb") as output:
         return subprocess.Popen(

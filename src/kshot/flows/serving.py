@@ -1,4 +1,4 @@
-"""The process of `kshot schedule`: a Prefect server that schedules, the runner, and the watch over new data."""
+"""The process of `kshot schedule`: a scheduling Prefect server, the runner, and the watch for new data."""
 
 import asyncio
 import contextlib
@@ -25,9 +25,9 @@ from kshot.lifecycle.project.first_commits import another, first_commits
 from kshot.params import project_name
 from kshot.redaction import shareable
 
-PATIENCE_S = 30.0  # with a server that somebody else runs
-GRACE_S = 60.0  # a training that is told to stop writes its checkpoint and ends
-LOOK_S = 5.0  # from one look at the runs, the pauses and the server to the next
+PATIENCE_S = 30.0  # time to wait for a server that another process runs
+GRACE_S = 60.0  # time for a stopped training to write its checkpoint and end
+LOOK_S = 5.0  # interval between checks of the runs, the pauses and the server
 
 if TYPE_CHECKING:
     from prefect.deployments.runner import RunnerDeployment
@@ -36,13 +36,13 @@ Say = Callable[[str], None]
 
 
 def serve(root: Path, wanted: Schedule, say: Say) -> None:
-    """Keep the schedule `wanted` and serve it until Ctrl-C, or until nothing is scheduled any more.
+    """Store the schedule `wanted` and serve it until Ctrl-C, or until nothing is scheduled any more.
 
-    Raises KshotError where the server that PREFECT_API_URL names does not answer, and where the schedule is refused;
-    the schedule that was kept before is then as it was.
+    Raises KshotError if the server that PREFECT_API_URL names does not answer, and if the schedule is refused; the
+    stored schedule is then unchanged.
     """
     with one_server(root) as keep:
-        # They import prefect, which reads PREFECT_API_URL then.
+        # These import prefect, which reads PREFECT_API_URL when imported.
         from kshot.flows.at_commit import SERVED
         from kshot.flows.schedule import check
         from kshot.flows.schedule_text import whole
@@ -75,9 +75,9 @@ def serve(root: Path, wanted: Schedule, say: Say) -> None:
 
 @contextlib.contextmanager
 def one_server(root: Path) -> Iterator[Callable[[Say], None]]:
-    """Have a server that schedules while the block runs; yields what waits for it, started again where it has ended.
+    """Run a scheduling server during the block; yields a function that waits for it, restarting it if it has ended.
 
-    The one that PREFECT_API_URL names is used and left alone. Otherwise the project's own is started on its
+    A server that PREFECT_API_URL names is used and not ended. Otherwise the project's own is started on its
     PREFECT_HOME, and ends with the block.
     """
     home = no_telemetry.keep_prefect_in(root)
@@ -99,7 +99,7 @@ def one_server(root: Path) -> Iterator[Callable[[Say], None]]:
         try:
             running[-1].wait()
         except KshotError:
-            # Only one that was well and has ended, perhaps while it was asked, is worth another start.
+            # Restart only a server that was healthy and has ended, perhaps during a request.
             if not answered or running[-1].process.poll() is None:
                 raise
             say(f"Prefect's server has ended; starting it again (its last words stand in {running[-1].log})")
@@ -115,7 +115,7 @@ def one_server(root: Path) -> Iterator[Callable[[Say], None]]:
 
 
 def require_own(root: Path, api: str) -> None:
-    """Raise KshotError where the server has deployments of another project that bears this one's name."""
+    """Raise KshotError if the server has deployments of another project with the same name."""
     from prefect import get_client
 
     from kshot.flows.scheduled_runs import of_project
@@ -142,7 +142,7 @@ def wait_for(api: str) -> None:
 
 @contextlib.contextmanager
 def runner(root: Path, say: Say) -> Iterator[None]:
-    """Run what is due in a thread while the block runs; retrainings that go on then are told to stop, and end."""
+    """Run due retrainings in a thread during the block; at its end, stop those in progress and wait for them."""
     from kshot.flows import schedule as times
 
     ready, stop = threading.Event(), threading.Event()
@@ -187,7 +187,7 @@ def runner(root: Path, say: Say) -> Iterator[None]:
 
 
 def end_runs() -> None:
-    """Tell the runs that go on to stop, as Ctrl-C does, and wait until they have reported it."""
+    """Stop the runs in progress, as Ctrl-C does, and wait until they have reported it."""
     runs = [child for child in psutil.Process().children() if "prefect.engine" in child.cmdline()]
     for run in runs:
         with contextlib.suppress(psutil.Error):
@@ -196,7 +196,7 @@ def end_runs() -> None:
 
 
 class Watch:
-    """The watch over new data: what was seen, kept on disk; what was refused and is not tried again meanwhile."""
+    """The watch for new data: stores the versions it has seen on disk, and does not retry refused content."""
 
     def __init__(self, root: Path, say: Say) -> None:
         self.root, self.say = root, say
@@ -204,7 +204,7 @@ class Watch:
         self.resting, self.refused, self.looked_at = "", "", 0.0
 
     def look(self, schedule: Schedule) -> None:
-        """Look at the source if it is time, and start the retraining of each version that had none."""
+        """Check the source if it is time, and start a retraining for each version without one."""
         if not schedule.new_data or NEW_DATA in schedule.paused:
             return
         from kshot.flows.scheduled_runs import start_new
@@ -217,7 +217,7 @@ class Watch:
             self.say(line)
 
     def find(self, schedule: Schedule) -> None:
-        """Note the version that the source holds now, on disk before anything is started."""
+        """Record the source's current version, on disk before anything is started."""
         if schedule.source is not None:
             self.add(Path(schedule.source), schedule.if_drifted)
         elif schedule.ref is not None:
@@ -226,9 +226,9 @@ class Watch:
             self.note(new_data.of_project(self.root), self.seen.fingerprint)
 
     def add(self, source: Path, if_drifted: bool = False) -> None:
-        """Add the source where its content is new and has rested since the last look: a copy may be under way.
+        """Add the source if its content is new and unchanged since the last check, as copying may be in progress.
 
-        `if_drifted`: only where it has drifted from what the champion was trained on; without a champion, always.
+        `if_drifted`: only if it has drifted from the champion's training data; without a champion, always.
         """
         found = new_data.fingerprint(source)
         before, self.resting = self.resting, found
@@ -243,7 +243,7 @@ class Watch:
                     return
             self.note(new_data.add(self.root, source), found)
         except Busy:
-            raise  # said, and tried at the next look
+            raise  # reported, and tried again at the next check
         except DataError as error:
             self.refused = found
             name = project_name.of(self.root)
@@ -251,7 +251,7 @@ class Watch:
             raise
 
     def note(self, md5: str | None, fingerprint: str) -> None:
-        """Keep a version that was not seen before."""
+        """Store a version that was not seen before."""
         before = self.seen
         versions = self.seen
         if md5 is not None and self.seen.find(md5) is None:
@@ -266,7 +266,7 @@ _said: dict[str, str] = {}
 
 @contextlib.contextmanager
 def told_once(say: Say) -> Iterator[None]:
-    """Say what went wrong, once as long as it stays the same, and go on: a scheduler outlives a bad hour."""
+    """Report an error, once as long as it stays the same, and continue: a scheduler survives temporary failures."""
     import httpx
 
     try:

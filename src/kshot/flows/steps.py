@@ -1,4 +1,4 @@
-"""The steps of a retraining as Prefect tasks, with their retries and limits. `flows/retrain.py` says their order."""
+"""The steps of a retraining as Prefect tasks, with their retries and limits. `flows/retrain.py` sets their order."""
 
 import contextlib
 import time
@@ -25,13 +25,13 @@ from kshot.lifecycle.retraining.steps import Outcome
 from kshot.lifecycle.tracking import lineage, live_run, store
 
 HOUR_S = 3600.0
-LONGEST_CAUSE = 300  # characters of an error that is said in one line
+LONGEST_CAUSE = 300  # characters of an error reported in one line
 LIMIT_S = {"train": 7 * 24 * HOUR_S}  # every other stage has two hours
 
 
 @dataclass(frozen=True)
 class Retraining:
-    """A retraining that goes on: the project's folder, its MLflow run, and when it began (monotonic seconds)."""
+    """A retraining in progress: the project's folder, its MLflow run, and its start time (monotonic seconds)."""
 
     root: Path
     live: live_run.LiveRun
@@ -39,17 +39,17 @@ class Retraining:
 
 
 def tell_failure(flow: Any, flow_run: Any, state: Any) -> None:
-    """Tell the addresses of KSHOT_NOTIFY of a retraining that failed."""
+    """Notify the addresses in KSHOT_NOTIFY of a failed retraining."""
     for trouble in notify.failed(flow_run.name, state.message or state.name):
         flow_run_logger(flow_run, flow).warning(trouble)
 
 
 @contextlib.contextmanager
 def retraining(root: str, allow_unrecorded: bool = False) -> Iterator[Retraining]:
-    """Hold the project and its MLflow run while the block runs; what an earlier crash left is put in order first.
+    """Lock the project and open its MLflow run during the block; cleans up after an earlier crash first.
 
-    A block that raises fails the run, with the reason. `allow_unrecorded`: go on also where git cannot say which code
-    it is. Raises Busy, RegistryError.
+    An exception in the block fails the run, with the reason. `allow_unrecorded`: continue even if git cannot determine
+    the commit. Raises Busy, RegistryError.
     """
     project, began = Path(root).resolve(), time.monotonic()
     plugins.use_project(project)
@@ -61,13 +61,13 @@ def retraining(root: str, allow_unrecorded: bool = False) -> Iterator[Retraining
 
 
 def ready_data(run: Retraining) -> None:
-    """Say which data version is used. Raises DataError where there is none, or where its files are others."""
+    """Report the data version in use. Raises DataError if there is none, or if its files have changed."""
     data = steps.ready_data(run.root)
     say(f"data version {data.short}: {data.images:,} images of {data.classes:,} classes")
 
 
 def run_stages(run: Retraining) -> list[durations.StageTime]:
-    """Run every stage of dvc.yaml in its order, each as a task of its own."""
+    """Run every stage of dvc.yaml in order, each as its own task."""
     return [_run_stage.with_options(name=stage.name)(run.root, stage.name) for stage in graph.stages(run.root)]
 
 
@@ -77,18 +77,18 @@ def register(run: Retraining) -> Registered:
 
 
 def decide_and_promote(run: Retraining, version: Registered) -> Outcome:
-    """Compare with the champion and move the alias that follows from it, or leave it waiting for a person."""
+    """Compare with the champion and move the alias accordingly, or leave the decision to a person."""
     return _decide_and_promote(run.root, run.live, version)
 
 
 def report(run: Retraining, outcome: Outcome, stages: Sequence[durations.StageTime]) -> None:
-    """Write the page for people, and the table that Prefect shows. The decision stands where this fails."""
+    """Write the report page and the table that Prefect shows. The decision stands even if this fails."""
     with decision_stands("the report could not be written", "`kshot retrain` writes it and trains nothing"):
         _report(run.root, outcome, _times(run, stages))
 
 
 def summarise(run: Retraining, outcome: Outcome, stages: Sequence[durations.StageTime]) -> None:
-    """Say what came of it, once the MLflow run is closed. The decision stands where this fails."""
+    """Print the outcome after the MLflow run is closed. The decision stands even if this fails."""
     if run.live.trouble_at_end:
         say(run.live.trouble_at_end)
     with decision_stands("the summary could not be made", "`kshot models` shows the decision"):
@@ -97,7 +97,7 @@ def summarise(run: Retraining, outcome: Outcome, stages: Sequence[durations.Stag
 
 @contextlib.contextmanager
 def decision_stands(what: str, remedy: str) -> Iterator[None]:
-    """Say in one line what failed in the block, and go on: a retraining that has decided does not fail any more."""
+    """Report an error of the block in one line and continue: a decided retraining must not fail any more."""
     try:
         yield
     except Exception as error:
@@ -106,19 +106,19 @@ def decision_stands(what: str, remedy: str) -> Iterator[None]:
 
 
 def worth_another_try(_: Any, __: Any, state: Any) -> bool:
-    """What may get through the second time: a stage that a signal ended, a lock, a server that did not answer."""
+    """Whether a retry may succeed: a stage ended by a signal, a lock, a server that did not answer."""
     error = state.result(raise_on_failure=False)
     return isinstance(error, (graph.StageKilled, graph.StageBusy, store.Unreachable))
 
 
-# Data or settings that were refused once are not tried again.
+# Refused data or settings are not tried again.
 AGAIN: dict[str, Any] = {"retry_delay_seconds": 10, "retry_condition_fn": worth_another_try}
 
 
-# DVC is the cache: Prefect must not skip what DVC would do.
+# DVC is the cache: Prefect must not skip a stage that DVC would run.
 @task(name="run_stage", cache_policy=NO_CACHE, retries=1, **AGAIN)
 def _run_stage(root: Path, name: str) -> durations.StageTime:
-    """Run one stage of dvc.yaml, its output in the log; the stage before it has ended."""
+    """Run one stage of dvc.yaml and log its output; the previous stage has ended."""
     ended = graph.run_stage(root, name, on_output=listener(name), timeout_s=LIMIT_S.get(name, 2 * HOUR_S))
     if ended.outcome == "ran":
         durations.note(root, name, ended.seconds)

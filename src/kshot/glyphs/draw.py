@@ -1,7 +1,7 @@
-"""The built-in data set: letters of many scripts, drawn by twenty hands from the fonts that matplotlib ships.
+"""The built-in data set: letters of many scripts, drawn by twenty simulated hands from the fonts in matplotlib.
 
-A font's letter is thinned to the strokes of a pen (glyph_strokes.py) and inked again by a hand: a drawer keeps its
-favourite font, slant, proportions, size and pen through all letters, and no two of its letters are bent alike.
+A font's letter is thinned to pen strokes (strokes.py) and drawn again by a hand. A drawer has the same font, slant,
+proportions, size and pen for all letters, and every letter gets a different random distortion.
 """
 
 import math
@@ -19,22 +19,23 @@ from kshot.errors import DataError
 from kshot.glyphs.letters import ALPHABETS, letter_name
 from kshot.glyphs.strokes import EM, Stroke, strokes, unlikeness
 
-SIDE = 105  # pixels, as Omniglot's images
-FEW = 200  # letters that one process draws before another has started
-FINE = 3  # drawn so many times larger and reduced, for smooth edges
+SIDE = 105  # pixels, as in Omniglot
+FEW = 200  # one process draws this many letters before a second one has started
+FINE = 3  # letters are drawn this many times larger and reduced, for smooth edges
 
-# Upright faces with skeletons of their own; bold ones thin to the same lines, and slant comes from the hand.
+# Upright faces with different skeletons; bold faces thin to the same lines, and slant comes from the hand.
 FONTS = ("DejaVuSans", "DejaVuSerif", "DejaVuSansMono", "STIXGeneral")
 
-# A face whose letter is more unlike that of the first is another letter to the eye: double-storey g, curled Georgian.
+# Maximum unlikeness to the letter of the first face; beyond it a face shows another form: double-storey g, curled
+# Georgian.
 SAME_LETTER = 0.12
 
 
 @dataclass(frozen=True)
 class Hand:
-    """How a drawer draws; lengths as shares of the letter's longer side unless they say pixels."""
+    """The parameters of a drawer; lengths are shares of the letter's longer side unless they are in pixels."""
 
-    fonts: tuple[str, ...]  # the first that has the letter is taken
+    fonts: tuple[str, ...]  # the first one that has the letter is used
     pen: float  # pixels
     size: float  # pixels
     aspect: float  # logarithm of width over height
@@ -56,14 +57,14 @@ def draw(folder: Path, seed: int = 0, drawers: int = 20, letters_a_script: int |
         for item in work:
             job(item)
         return
-    # Spawned, not forked: the caller may hold threads, which a fork would leave locked.
+    # Spawned, not forked: the caller may have threads, whose locks a fork would leave locked.
     with ProcessPoolExecutor(min(8, os.cpu_count() or 1), mp_context=get_context("spawn")) as pool:
         for _ in pool.map(job, work, chunksize=16):
             pass
 
 
 def font_folder() -> Path:
-    """Where matplotlib keeps its fonts."""
+    """The folder of matplotlib's fonts."""
     try:
         import matplotlib
     except ImportError as error:
@@ -75,7 +76,7 @@ def font_folder() -> Path:
 
 
 def draw_letter(folder: Path, fonts: Path, seed: int, drawers: int, item: tuple[str, str]) -> None:
-    """Write one letter's images, one a drawer."""
+    """Write the images of one letter, one for each drawer."""
     script, letter = item
     forms = letter_forms(fonts, letter)
     place = folder / script / letter_name(letter)
@@ -90,7 +91,7 @@ def draw_letter(folder: Path, fonts: Path, seed: int, drawers: int, item: tuple[
 
 
 def letter_forms(fonts: Path, letter: str) -> dict[str, list[Stroke]]:
-    """Font name to the letter's strokes, for the fonts that have it in a like shape."""
+    """The letter's strokes by font name, for the fonts in which it has a similar shape."""
     faces = {name: face(fonts / f"{name}.ttf") for name in FONTS}
     forms = {name: strokes(font, letter) for name, (font, covered) in faces.items() if ord(letter) in covered}
     first = next(iter(forms.values()))
@@ -99,7 +100,7 @@ def letter_forms(fonts: Path, letter: str) -> dict[str, list[Stroke]]:
 
 @cache
 def face(path: Path) -> tuple[ImageFont.FreeTypeFont, frozenset[int]]:
-    """The font and the characters that it has: what it lacks would be drawn as an empty box."""
+    """The font and the characters in it: a missing character would be drawn as an empty box."""
     from fontTools.ttLib import TTFont  # comes with matplotlib
 
     with TTFont(path, lazy=True) as font:
@@ -123,13 +124,13 @@ def make_hand(seed: int, drawer: int) -> Hand:
 
 
 def bend(form: list[Stroke], hand: Hand, rng: np.random.Generator) -> list[Stroke]:
-    """The letter as the hand draws it this once, in pixels of the image."""
+    """One drawing of the letter by the hand, in pixels of the image."""
     turn, slant = hand.turn + rng.normal(0, 0.05), hand.slant + rng.normal(0, 0.05)
     aspect = hand.aspect + rng.normal(0, 0.07)
     turned = np.array([[math.cos(turn), -math.sin(turn)], [math.sin(turn), math.cos(turn)]])
     slanted = np.array([[1.0, -slant], [0.0, 1.0]])
     matrix = turned @ slanted @ np.diag([math.exp(aspect / 2), math.exp(-aspect / 2)])
-    # A few long random waves across the letter: smooth, so that strokes bend and never break.
+    # A few long random waves across the letter: smooth, so that strokes bend but do not break.
     waves, phases = rng.normal(0, 4.5, (4, 2)), rng.uniform(0, 2 * math.pi, 4)
     push = rng.normal(0, hand.bend, (4, 2))
     bent = [(path + np.sin(path @ waves.T + phases) @ push) @ matrix.T for path in form]
@@ -148,7 +149,7 @@ def ink(paths: list[Stroke], pen: float) -> Image.Image:
     brush = ImageDraw.Draw(page)
     width = round(pen * FINE)
     for path in paths:
-        # Whole pixels: the last digit of a sine differs between processors, the image must not.
+        # Rounded to whole pixels: the last digit of a sine differs between processors, but the image must not.
         dots = np.rint(path * FINE).astype(int).tolist()
         brush.line([tuple(dot) for dot in dots], fill=0, width=width)
         for x, y in (dots[0], dots[-1]):

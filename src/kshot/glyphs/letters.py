@@ -1,16 +1,16 @@
 # ruff: noqa: RUF001 -- letters that look like Latin ones are what this file is about
-"""The alphabets of the built-in data set: base letters that differ in shape, also from those of other scripts.
+"""The alphabets of the built-in data set: base letters that differ in shape, also across scripts.
 
-What the fonts cover was thinned out by one rule: in the order below, a letter stays if its
-`glyph_strokes.unlikeness` to every letter that already stayed is at least UNLIKE. So Latin A stands for the Greek and
-the Cyrillic one, and o for its like in ten scripts. Letters with diacritics were no candidates; of the Canadian
-syllabics only consonant and short vowel were. A test measures that no pair of the letters below breaks the rule.
+The letters that the fonts cover were filtered by one rule: in the order below, a letter is included if its
+`strokes.unlikeness` to every letter already included is at least UNLIKE. So Latin A represents the Greek and the
+Cyrillic one, and o represents its lookalikes in ten scripts. Letters with diacritics were not considered; of the
+Canadian syllabics only consonant with short vowel was. A test checks that no pair of the letters below breaks the rule.
 """
 
 import re
 import unicodedata
 
-UNLIKE = 0.08  # chosen by eye: above it a person tells two letters apart; below it many a pair is one shape
+UNLIKE = 0.08  # chosen by eye: above it a person can distinguish two letters; below it many pairs have the same shape
 
 ALPHABETS = {
     "Latin": "ABCDEFGHIJKLMNPQRSTUVWXYZbdefghkmnprtyßæœðøþ",
@@ -34,7 +34,7 @@ ALPHABETS = {
     "Phonetic": "ɗɘɚɞɠɣɫɮɱɲɳɶɷɸɻɽɾɿʁʃʅʆʇʉʍʎʐʑʓʔʕʚʞʡʢʣʤʦʧʨʩʪʫʬʭƕƛᴥȜꜧꜫꝨꝼȣȸᴔᴝꟽꟿꜦꜨꜼꜽ",
 }
 
-# What a Unicode name says of the script, or of its being a letter.
+# The parts of a Unicode name that name the script, or say that it is a letter.
 NOT_THE_NAME = re.compile(
     r"^(MATHEMATICAL )?(LATIN|GREEK|CYRILLIC|ARMENIAN|GEORGIAN|HEBREW|ARABIC|NKO|LAO|TIFINAGH|LISU|OLD ITALIC|OGHAM"
     r"|CANADIAN SYLLABICS|FRAKTUR|BLACK-LETTER|SCRIPT) |\bLETTER "

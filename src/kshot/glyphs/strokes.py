@@ -1,7 +1,7 @@
 """The strokes of a letter: a font's outline thinned to the lines that a pen would follow.
 
-Strokes are polylines, float64 arrays (P, 2) of x, y in a frame where the letter's centre is 0, 0 and the longer side
-of its box is 1. A dot is a polyline of one point.
+Strokes are polylines, float64 arrays (P, 2) of x, y with the letter's centre at 0, 0, scaled so that the longer side of
+its bounding box is 1. A dot is a polyline of one point.
 """
 
 from functools import lru_cache
@@ -12,14 +12,14 @@ from PIL import Image, ImageDraw, ImageFont
 
 Stroke = NDArray[np.float64]
 
-EM = 128  # pixels of the size that a letter is thinned at: fine enough for the dots of Arabic
+EM = 128  # font size in pixels for thinning: fine enough for the dots of Arabic
 
 # The eight neighbours, clockwise from north, as (row, column) steps; bit i of a code is neighbour i.
 NEIGHBOURS = ((-1, 0), (-1, 1), (0, 1), (1, 1), (1, 0), (1, -1), (0, -1), (-1, -1))
 
 
 def strokes(font: ImageFont.FreeTypeFont, letter: str) -> list[Stroke]:
-    """The pen's lines of `letter` as `font`, loaded at EM pixels, draws it."""
+    """The pen strokes of `letter` in `font`, which is loaded at EM pixels."""
     return trace(thin(ink(font, letter)))
 
 
@@ -34,7 +34,7 @@ def ink(font: ImageFont.FreeTypeFont, letter: str) -> NDArray[np.bool_]:
 def thin(shape: NDArray[np.bool_]) -> NDArray[np.bool_]:
     """Peel `shape` (empty border) down to lines one pixel wide (Guo and Hall 1989, CACM 32(3), algorithm A1).
 
-    Chosen because it leaves something of every dot; Zhang and Suen's wipes out squares of two pixels.
+    Chosen because it preserves every dot; Zhang and Suen's algorithm deletes squares of two pixels.
     """
     lines = shape.astype(np.uint8)
     before = -1
@@ -46,7 +46,7 @@ def thin(shape: NDArray[np.bool_]) -> NDArray[np.bool_]:
 
 
 def neighbour_codes(lines: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """For each pixel but the border its eight neighbours as the bits of one byte."""
+    """The eight neighbours of each pixel except the border, as the bits of one byte."""
     height, width = lines.shape
     codes = np.zeros((height - 2, width - 2), dtype=np.uint8)
     for bit, (row, column) in enumerate(NEIGHBOURS):
@@ -56,7 +56,7 @@ def neighbour_codes(lines: NDArray[np.uint8]) -> NDArray[np.uint8]:
 
 @lru_cache(maxsize=1)
 def peeling_tables() -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
-    """For each code of neighbours whether the pixel may go, in the two alternating passes (ibid., section 3)."""
+    """For each neighbour code, whether the pixel may be removed, in the two alternating passes (ibid., section 3)."""
     tables = np.zeros((2, 256), dtype=np.uint8)
     for code in range(256):
         near = [bool(code >> bit & 1) for bit in range(8)]
@@ -70,7 +70,7 @@ def peeling_tables() -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
 
 
 def trace(lines: NDArray[np.bool_]) -> list[Stroke]:
-    """Follow one-pixel lines from end to end or fork to fork; the staircase of the pixels is smoothed away."""
+    """Follow one-pixel lines from end to end or fork to fork, and smooth the staircase of the pixels."""
     codes = neighbour_codes(lines.astype(np.uint8))
     links = {
         (row, column): [(row + down, column + right) for down, right in joined(int(codes[row - 1, column - 1]))]
@@ -78,7 +78,7 @@ def trace(lines: NDArray[np.bool_]) -> list[Stroke]:
     }
     paths = [[pixel] for pixel, near in links.items() if not near]
     walked: set[frozenset[tuple[int, int]]] = set()
-    # Ends and forks first; what is then left over are closed rings, which may start anywhere.
+    # Ends and forks first; the remaining pixels are closed rings, which may start anywhere.
     for start in sorted(links, key=lambda pixel: len(links[pixel]) == 2):
         for step in links[start]:
             path = [start]
@@ -92,14 +92,14 @@ def trace(lines: NDArray[np.bool_]) -> list[Stroke]:
                 paths.append(path)
     low, high = np.argwhere(lines).min(axis=0), np.argwhere(lines).max(axis=0)
     scale = max(1, (high - low).max())
-    # Every other point is enough for a line that has been smoothed.
+    # Every other point is enough for a smoothed line.
     smoothed = [smooth((np.array(path) - (low + high) / 2)[:, ::-1] / scale) for path in paths]
     return [np.concatenate([path[:-1:2], path[-1:]]) for path in smoothed]
 
 
 @lru_cache(maxsize=256)
 def joined(code: int) -> list[tuple[int, int]]:
-    """The steps to the neighbours that a pixel is joined to: a diagonal one only where no straight one leads there."""
+    """The steps to the connected neighbours of a pixel: a diagonal one only if no straight step leads there."""
     near = [code >> bit & 1 for bit in range(8)]
     return [
         step
@@ -109,7 +109,7 @@ def joined(code: int) -> list[tuple[int, int]]:
 
 
 def smooth(path: Stroke, rounds: int = 8) -> Stroke:
-    """Move each inner point towards the middle of its neighbours; the ends, and the join of a ring, stay or close."""
+    """Move each inner point towards the mean of its neighbours; ends stay fixed, and rings stay closed."""
     path = path.astype(np.float64)
     ring = len(path) > 3 and bool((path[0] == path[-1]).all())
     for _ in range(rounds if len(path) > 2 else 0):
@@ -123,10 +123,10 @@ def smooth(path: Stroke, rounds: int = 8) -> Stroke:
 
 
 def unlikeness(one: list[Stroke], other: list[Stroke]) -> float:
-    """How far two letters' strokes lie apart, as a share of the letter's longer side; 0 for the same strokes.
+    """Distance of two letters' strokes as a share of the letter's longer side; 0 for equal strokes.
 
-    The fourth-power mean of each point's distance to the other letter, the larger of the two ways: the power makes a
-    dot or a tail that only one of them has count.
+    The fourth-power mean of each point's distance to the other letter, in the direction where it is larger. The power
+    gives weight to a dot or a tail that only one of the letters has.
     """
     points, others = np.concatenate(one), np.concatenate(other)
     squared = np.square(points[:, None] - others[None]).sum(axis=2)

@@ -1,4 +1,4 @@
-"""One project with a registered champion for all tests of the audit; each test undoes what it changes."""
+"""One project with a registered champion for all tests of the audit; each test undoes its changes."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""The link `code`: by the commit, by the wheel that is installed, and by what older versions recorded."""
+"""The link `code`: by the commit, by the installed wheel, and by the records of older versions."""
 
 import hashlib
 import subprocess

@@ -1,4 +1,4 @@
-"""From the data's end: runs, models, times; and that a long registry costs no more requests than a short one."""
+"""Audits of a data version: runs, models, times; a long registry costs no more requests than a short one."""
 
 from datetime import UTC, datetime
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""What an audit does not check is printed, and the page of the documentation has the same list."""
+"""The checks that an audit does not make are printed, and the documentation page has the same list."""
 
 from pathlib import Path
 

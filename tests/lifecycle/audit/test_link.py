@@ -1,4 +1,4 @@
-"""What becomes of a check that fails: only what was recorded and found otherwise is broken."""
+"""The result of a failed check: a link is broken only if its content differs from the record."""
 
 import pytest
 

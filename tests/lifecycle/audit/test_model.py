@@ -1,4 +1,4 @@
-"""Every planted fault is found, named by its link, and nothing else is accused; an untouched model is whole."""
+"""Every planted fault is found and named by its link, without false accusations; an unchanged model passes."""
 
 import dataclasses
 import hashlib

@@ -1,4 +1,4 @@
-"""Runs that were recorded with the old names of settings are audited and compared like those of today."""
+"""Runs recorded with the old names of settings are audited and compared like current ones."""
 
 import json
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Each small edit of a finished project is found by the link that it breaks, or stands in `kshot audit --limits`."""
+"""Each small edit of a finished project is found by the link that it breaks, or is listed in `kshot audit --limits`."""
 
 import dataclasses
 import json

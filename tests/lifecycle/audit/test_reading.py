@@ -1,4 +1,4 @@
-"""Content of a record that no hash guards."""
+"""Content of a record that no hash protects."""
 
 from collections.abc import Callable
 from pathlib import Path

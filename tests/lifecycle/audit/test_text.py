@@ -1,4 +1,4 @@
-"""Audits as a person reads them."""
+"""The text of audits."""
 
 import sys
 

@@ -1,4 +1,4 @@
-"""What changed between two versions, from listings as DVC's cache holds them, written by hand."""
+"""The changes between two versions, from hand-written listings in the format of DVC's cache."""
 
 import hashlib
 import json

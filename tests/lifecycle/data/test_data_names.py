@@ -1,4 +1,4 @@
-"""Data versions with names, and brought back: a name is never taken for a version, the present version never lost."""
+"""Named data versions and their restoration: a name is never taken for a version, the current version is never lost."""
 
 import shutil
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Data versions on a real DVC: the same images are the same version, and nothing that fails changes one."""
+"""Data versions with real DVC: equal images give equal versions, and a failed command changes none."""
 
 import csv
 import json

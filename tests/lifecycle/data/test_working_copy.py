@@ -1,4 +1,4 @@
-"""data/raw and its pointer change together: whenever a change stops, what was there before is there again."""
+"""data/raw and its pointer change together: if a change is interrupted, the previous state is restored."""
 
 import shutil
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""Schedules and planned runs of a copied or moved project: found, set aside, the original untouched."""
+"""Schedules and planned runs of a copied or moved project: found and set aside, with the original unchanged."""
 
 import fcntl
 import shutil

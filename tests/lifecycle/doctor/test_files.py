@@ -1,4 +1,4 @@
-"""Locks, notes and databases that cannot be used, broken as they break on people's machines."""
+"""Unusable locks, notes and databases, damaged as on real machines."""
 
 import os
 import shutil

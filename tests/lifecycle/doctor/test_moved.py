@@ -1,4 +1,4 @@
-"""A project that was really moved, its database changed as a whole or not at all."""
+"""A project that was really moved: its database is changed completely or not at all."""
 
 import shutil
 import sqlite3

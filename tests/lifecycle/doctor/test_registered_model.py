@@ -1,4 +1,4 @@
-"""The registered model of a real registry, deleted and renamed as MLflow's page does it."""
+"""The registered model of a real registry, deleted and renamed as on MLflow's page."""
 
 import subprocess
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""A real DVC remote in a folder, and data versions that are in it or not."""
+"""A real DVC remote in a folder, and data versions that it has or lacks."""
 
 import shutil
 from pathlib import Path

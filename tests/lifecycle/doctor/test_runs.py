@@ -1,4 +1,4 @@
-"""Runs whose process really ended, beside one whose process goes on."""
+"""Runs whose process has really ended, and one whose process is still running."""
 
 import os
 import socket

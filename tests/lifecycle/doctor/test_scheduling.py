@@ -1,4 +1,4 @@
-"""A schedule that is kept and that nobody serves."""
+"""A stored schedule that no process serves."""
 
 from pathlib import Path
 

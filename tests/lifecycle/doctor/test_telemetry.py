@@ -1,4 +1,4 @@
-"""Usage data that is sent in spite of kshot: what the doctor says is what the tool itself says."""
+"""Usage data that is sent although kshot turns it off: the doctor reports what the tool itself reports."""
 
 import os
 import subprocess

@@ -1,4 +1,4 @@
-"""Packages that do not go together, planted as the metadata that their wheels would install."""
+"""Incompatible packages, planted as the metadata that their wheels would install."""
 
 from pathlib import Path
 

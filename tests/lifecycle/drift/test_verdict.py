@@ -1,4 +1,4 @@
-"""`kshot drift` on a small real champion: fresh drawings are no drift, changed ones are, bad input is one line."""
+"""`kshot drift` on a small real champion: new drawings have not drifted, changed ones have, bad input is one line."""
 
 import json
 import shutil

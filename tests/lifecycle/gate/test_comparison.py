@@ -1,4 +1,4 @@
-"""Two versions on the same episodes: paired differences by hand, and where the answers are taken from."""
+"""Two versions on the same episodes: paired differences by hand, and the source of the predictions."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""A decision survives its record, whatever params allow."""
+"""A decision is the same after it is written and read again, for any allowed params."""
 
 import dataclasses
 import json

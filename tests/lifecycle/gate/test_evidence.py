@@ -1,4 +1,4 @@
-"""Champion and challenger in a real registry: what is compared, and what is said of a champion that is not whole."""
+"""Champion and challenger in a real registry: the comparisons, and the message for an incomplete champion."""
 
 import dataclasses
 import json

@@ -1,4 +1,4 @@
-"""Records of format 1, as kshot wrote them until reasons became facts."""
+"""Records of format 1, which kshot wrote before reasons became facts."""
 
 import copy
 import json

@@ -1,4 +1,4 @@
-"""Decisions as sentences."""
+"""The text of decisions."""
 
 import dataclasses
 

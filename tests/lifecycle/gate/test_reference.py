@@ -1,4 +1,4 @@
-"""Which versions a challenger must not be worse than, from events and tags alone."""
+"""The versions that a challenger must not be worse than, from events and tags alone."""
 
 import dataclasses
 import json

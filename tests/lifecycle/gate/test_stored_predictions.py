@@ -1,4 +1,4 @@
-"""Answers kept with a run of a real MLflow store come back as they were, and one champion's beside another's."""
+"""Predictions stored with a run in a real MLflow store are read back unchanged, separately for each champion."""
 
 from pathlib import Path
 

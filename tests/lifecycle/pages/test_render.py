@@ -1,4 +1,4 @@
-"""Pages load nothing: every template that there is, and the figures in them as people read them."""
+"""Pages load nothing external: every template, and the format of the figures in it."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""How long stages took: the last ones count, a training by its steps, a torn line does not."""
+"""Durations of stages: the last ones count, a training by its steps, an incomplete line does not."""
 
 from pathlib import Path
 

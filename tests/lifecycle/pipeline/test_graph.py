@@ -1,4 +1,4 @@
-"""Stages by DVC under supervision: their order, what they say, how they end. Real DVC on a graph of small commands."""
+"""Supervised DVC stages: their order, output and end. Real DVC on a graph of small commands."""
 
 import json
 import shutil

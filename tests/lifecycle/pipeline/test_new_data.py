@@ -1,4 +1,4 @@
-"""New data: what the source holds, in a folder, in the project and in a git branch; what is remembered of it."""
+"""New data: the content of the source in a folder, in the project and in a git branch; what is stored about it."""
 
 import os
 import subprocess

@@ -1,4 +1,4 @@
-"""What would be retrained and why: real DVC over a graph of small commands, each cause of a change once."""
+"""The plan of a retraining with reasons: real DVC over a graph of small commands, each cause of a change once."""
 
 import hashlib
 import shutil

@@ -1,4 +1,4 @@
-"""What is scheduled: durations and zones as people write them, kept whole, changed by name."""
+"""The stored schedule: durations and zones as people write them, stored completely, changed by name."""
 
 import dataclasses
 import json

@@ -1,4 +1,4 @@
-"""A command changes what it names of the stored schedule, and keeps everything else."""
+"""A command changes only what it names in the stored schedule."""
 
 import dataclasses
 

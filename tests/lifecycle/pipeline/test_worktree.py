@@ -1,4 +1,4 @@
-"""A worktree made ready by real git and DVC: what it shares, what stays its own, what comes back."""
+"""A worktree prepared by real git and DVC: shared files, separate files, and files that are copied back."""
 
 import hashlib
 import json

@@ -1,4 +1,4 @@
-"""One way to call git: nothing of a person's settings, environment or hooks changes what comes back."""
+"""Calls of git: a person's settings, environment and hooks do not change the result."""
 
 import os
 import subprocess

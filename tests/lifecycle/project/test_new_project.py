@@ -1,4 +1,4 @@
-"""`kshot init` writes a whole project, from what is installed alone, and loses nothing of anybody's."""
+"""`kshot init` writes a complete project from the installed files alone, and deletes no existing files."""
 
 import os
 import subprocess

@@ -1,4 +1,4 @@
-"""Telemetry is off, and a person's own choice stays."""
+"""Telemetry is off, unless a person chose otherwise."""
 
 import os
 import subprocess

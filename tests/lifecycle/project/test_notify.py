@@ -1,4 +1,4 @@
-"""Notifications: received by a real server, as JSON and by Apprise; trouble with one address keeps no other from it."""
+"""Notifications: received by a real server, as JSON and by Apprise; an error at one address does not affect others."""
 
 import json
 import threading

@@ -1,4 +1,4 @@
-"""A project whose files name settings as an older kshot did: read, changed, named once, and renamed by the doctor."""
+"""A project with setting names of an older kshot: they are read, changed, reported once, and renamed by the doctor."""
 
 import argparse
 import shutil

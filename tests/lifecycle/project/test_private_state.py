@@ -1,4 +1,4 @@
-"""The folder .kshot is its owner's alone, however wide the umask is."""
+"""Only the owner can access the folder .kshot, whatever the umask."""
 
 import os
 import sqlite3

@@ -1,4 +1,4 @@
-"""Progress is drawn on a terminal, in one row, and taken away; elsewhere nothing is written."""
+"""Progress is drawn on a terminal, in one row, and removed; elsewhere nothing is written."""
 
 import io
 

@@ -1,4 +1,4 @@
-"""The project's lock: one writer at a time, freed however the writer ends."""
+"""The project's lock: one writer at a time, released however the writer ends."""
 
 import signal
 import subprocess

@@ -1,4 +1,4 @@
-"""--set and --params: the whole file is checked, comments stay, a wrong value writes nothing."""
+"""--set and --params: the whole file is checked, comments stay, an invalid value writes nothing."""
 
 import hashlib
 import shutil

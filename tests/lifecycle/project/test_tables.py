@@ -1,4 +1,4 @@
-"""Tables fit the terminal: cells wrapped between words, an interval in one piece, a list where nothing else fits."""
+"""Tables fit the terminal: cells wrap between words, an interval stays whole, a list is used if nothing else fits."""
 
 import pytest
 

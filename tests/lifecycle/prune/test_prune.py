@@ -1,4 +1,4 @@
-"""What is deleted is what was listed, and nothing of it is what a champion, past or present, was trained on."""
+"""Prune deletes exactly what it listed, and nothing that a past or present champion was trained on."""
 
 import hashlib
 import json

@@ -1,4 +1,4 @@
-"""The note of a decision that was killed: who asks for the same is recognised, nobody else is."""
+"""The note of a killed decision: it matches a repetition of the same request, and no other."""
 
 import json
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""The anchor grows with each event and never otherwise; a rewritten history is found by its first event."""
+"""The anchor grows with each event and only then; a rewritten history is detected by its first event."""
 
 import dataclasses
 import logging

@@ -1,4 +1,4 @@
-"""The history as values, without a store: what an edit shows, who was champion when, where a rollback may go."""
+"""The history as values, without a store: edits are visible, champions at any time, targets of a rollback."""
 
 import dataclasses
 import json

@@ -1,4 +1,4 @@
-"""The history behind the server of `kshot ui`, asked with its token: the same events, one winner, the same words."""
+"""The history through the server of `kshot ui`, with its token: the same events, one winner, the same text."""
 
 import os
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""The list of versions: what a row says, and that a long registry costs no more requests than a short one."""
+"""The list of versions: the content of a row; a long registry costs no more requests than a short one."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager

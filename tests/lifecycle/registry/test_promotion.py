@@ -1,4 +1,4 @@
-"""What a person decides, in a real registry: approval, rejection, rollback, crashes, rivals, aliases moved by hand."""
+"""A person's decisions in a real registry: approval, rejection, rollback, crashes, rivals, aliases moved by hand."""
 
 import json
 import os

@@ -1,4 +1,4 @@
-"""The report: one file that loads nothing, shows what the stages wrote, and survives what is missing."""
+"""The report: one file that loads nothing external, shows the stages' results, and tolerates missing files."""
 
 import base64
 import dataclasses

@@ -1,4 +1,4 @@
-"""The report over every table that evaluation can write: drawn at random, rendered whole, and no figure is `nan`."""
+"""The report over every table that evaluation can write: drawn at random, rendered completely, without `nan`."""
 
 import json
 import re

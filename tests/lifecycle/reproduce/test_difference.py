@@ -1,4 +1,4 @@
-"""Which files stand for the code of a stage that runs again: of a clone, of the kshot in use, or installed anew."""
+"""The files that are the code of a reproduced stage: from a clone, from the kshot in use, or newly installed."""
 
 from dataclasses import dataclass, field
 from pathlib import Path

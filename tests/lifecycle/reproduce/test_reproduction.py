@@ -1,4 +1,4 @@
-"""A champion comes out again bit for bit, in a clone that holds nothing; what is another than it was is named."""
+"""A champion is reproduced bit for bit in an empty clone; anything that differs is named."""
 
 import dataclasses
 import json

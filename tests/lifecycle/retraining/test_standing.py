@@ -1,4 +1,4 @@
-"""Where a project stands, from its files alone, and the step that comes next."""
+"""The state of a project, from its files alone, and the next step."""
 
 import subprocess
 import sys

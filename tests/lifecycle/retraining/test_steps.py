@@ -1,4 +1,4 @@
-"""The end of a retraining in a real registry: who is asked, what is said, and that nobody is asked twice."""
+"""The end of a retraining in a real registry: who is asked and notified, and that nobody is asked twice."""
 
 import re
 import shutil

@@ -1,4 +1,4 @@
-"""The guard of the servers: who is let through, who is refused before the application sees anything."""
+"""The guard of the servers: accepts permitted requests and refuses others before the application sees them."""
 
 import asyncio
 import base64

@@ -1,4 +1,4 @@
-"""This machine is excepted from proxies, what a person excepts stays, and flows run behind a proxy that is dead."""
+"""Loopback is exempt from proxies, a person's exemptions stay, and flows run behind a proxy that is down."""
 
 import os
 import subprocess

@@ -1,4 +1,4 @@
-"""The token of the servers: one for all processes, for this user's eyes alone."""
+"""The token of the servers: one for all processes, readable only by its user."""
 
 import multiprocessing
 import stat

@@ -1,4 +1,4 @@
-"""Who shows a model that was trained on cropped drawings other images crops them too: place leaves no trace."""
+"""A model trained on cropped drawings also crops the images it predicts: their position has no effect."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""A model is what its manifest says, the manifest what tag and events say; a version of before manifests passes."""
+"""Model, manifest, tag and events agree; a version from before manifests passes."""
 
 import json
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""The registered model as others meet it: loaded from MLflow's store, asked with frames and with the server's JSON."""
+"""The registered model for its users: loaded from MLflow's store, called with data frames and the server's JSON."""
 
 import base64
 import io

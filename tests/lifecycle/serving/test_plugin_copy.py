@@ -1,4 +1,4 @@
-"""A model of plug-ins: trained, answered, and served where neither the project nor the distribution is."""
+"""A model with plug-ins: trained, used for prediction, and served without the project or the distribution."""
 
 import base64
 import dataclasses

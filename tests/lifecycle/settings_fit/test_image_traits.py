@@ -1,4 +1,4 @@
-"""What a sample of images is taken for: photographs or drawings, in colour, on light or dark, how large."""
+"""The traits of a sample of images: photographs or drawings, colour, light or dark background, size."""
 
 from pathlib import Path
 

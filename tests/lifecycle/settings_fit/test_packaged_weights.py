@@ -1,4 +1,4 @@
-"""The weights of the extra `photographs` become a project's file, and are those that timm's network loads."""
+"""The weights of the extra `photographs` become a file of the project and are those that timm's network loads."""
 
 from pathlib import Path
 

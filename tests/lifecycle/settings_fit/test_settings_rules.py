@@ -1,4 +1,4 @@
-"""A row a shape of data: which settings it gets, and what becomes of classes that are too small."""
+"""One row for each shape of data: the settings it gets, and the treatment of classes that are too small."""
 
 import dataclasses
 from collections.abc import Sequence

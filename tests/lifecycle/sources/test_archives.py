@@ -1,4 +1,4 @@
-"""Archives: what is in them comes out, what is evil in them does not."""
+"""Archives: their images are extracted, malicious members are not."""
 
 import gzip
 import io

@@ -1,4 +1,4 @@
-"""Classes by folders: what wraps an archive is no part of a name, and names that look alike are told."""
+"""Classes by folders: wrapper folders of an archive are not part of a name, and similar names are reported."""
 
 from pathlib import Path
 

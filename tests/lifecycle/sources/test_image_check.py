@@ -1,4 +1,4 @@
-"""Whether files are images: by the header of each, and by the whole of the smaller ones."""
+"""Whether files are images: by the header of each file, and by the full content of the smaller ones."""
 
 from pathlib import Path
 

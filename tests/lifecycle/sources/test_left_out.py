@@ -1,4 +1,4 @@
-"""What was left out, in words, and when a person has to agree."""
+"""The message about files that were left out, and when a person has to agree."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""Manifests and split tables: rows become images, and what cannot be followed is refused by its row."""
+"""Manifests and split tables: rows become images, and invalid rows are refused by number."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""Names of classes and files: what would not survive as a path is refused."""
+"""Names of classes and files: names that are not safe as a path are refused."""
 
 import pytest
 

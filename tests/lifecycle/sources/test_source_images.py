@@ -1,4 +1,4 @@
-"""Sources: the same images come out of a tree, an archive and a manifest; what is left out is told."""
+"""Sources: a tree, an archive and a manifest give the same images; files that are left out are reported."""
 
 import os
 from pathlib import Path

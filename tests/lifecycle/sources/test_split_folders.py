@@ -1,4 +1,4 @@
-"""Folders named train, val, test: a split where their classes differ, else parts of the same classes."""
+"""Folders named train, val, test: a split if their classes differ, else parts of the same classes."""
 
 from pathlib import Path
 

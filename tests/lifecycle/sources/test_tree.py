@@ -1,4 +1,4 @@
-"""The files below a folder: links are followed, a loop is an error, a system's own files are set apart."""
+"""The files below a folder: links are followed, a loop is an error, system files are set apart."""
 
 import os
 from pathlib import Path

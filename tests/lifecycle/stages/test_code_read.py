@@ -1,4 +1,4 @@
-"""The files of code that a stage reads: which edit reaches which stage, and that no import is missed."""
+"""The code files that a stage reads: which edit reaches which stage, and that no import is missed."""
 
 import hashlib
 import json

@@ -1,4 +1,4 @@
-"""A stage's process: its exit code and its one line, whatever happens in it."""
+"""A stage's process: its exit code and its one line, for any error."""
 
 import os
 import subprocess

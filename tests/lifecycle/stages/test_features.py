@@ -1,4 +1,4 @@
-"""A held backbone: features once, training and answers on them the same as on the pixels."""
+"""A frozen backbone: features are computed once; training and predictions are the same as on the pixels."""
 
 import dataclasses
 import hashlib

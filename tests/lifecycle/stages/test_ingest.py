@@ -1,4 +1,4 @@
-"""Stage ingest: rows and pixels belong together, and what cannot be read is set aside."""
+"""Stage ingest: rows match pixels, and unreadable files are set aside."""
 
 import os
 import subprocess

@@ -1,4 +1,4 @@
-"""Stage validate: sound data passes, and each kind of bad data is told by expectation, class and file."""
+"""Stage validate: valid data passes, and each kind of bad data is reported by expectation, class and file."""
 
 import io
 import json

@@ -1,4 +1,4 @@
-"""`kshot tasks` on a small trained project: its own tasks, a source's, the page, and every bad input by one line."""
+"""`kshot tasks` on a small trained project: its own tasks, a source's, the page, and one line for every bad input."""
 
 import json
 import math

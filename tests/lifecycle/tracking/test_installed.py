@@ -1,4 +1,4 @@
-"""Which kshot runs: a wheel as it was installed, one that was edited since, or a clone."""
+"""The kshot in use: a wheel as installed, a wheel edited since, or a clone."""
 
 from pathlib import Path
 

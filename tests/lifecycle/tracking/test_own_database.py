@@ -1,4 +1,4 @@
-"""A database that is empty, cut off, another one or of another place is never written to, and the remedy is told."""
+"""A database that is empty, truncated, foreign or from another place is never written to; the remedy is named."""
 
 import shutil
 import sqlite3

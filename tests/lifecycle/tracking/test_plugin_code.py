@@ -1,4 +1,4 @@
-"""The files of plug-ins among the fingerprints: of which stages, and which edits are seen."""
+"""The files of plug-ins in the fingerprints: of which stages, and which edits are detected."""
 
 import json
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""A database that cannot be used is told in one line without SQL, and no remedy loses a sound one."""
+"""An unusable database is reported in one line without SQL, and no remedy loses an intact one."""
 
 import sqlite3
 from contextlib import closing

@@ -1,4 +1,4 @@
-"""Code that no commit holds is stored, everything else is named, and what git ignores is neither."""
+"""Uncommitted code is stored, all other uncommitted files are named, and ignored files are neither."""
 
 import subprocess
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Great Expectations itself, over tables small enough to see."""
+"""Great Expectations itself, over small tables."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""The settings that fit a data set: by hand for small ones, and for any, that every check on counts holds."""
+"""The settings that fit a data set: by hand for small ones; for any data set all checks on counts hold."""
 
 import copy
 from pathlib import Path
