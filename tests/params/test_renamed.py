@@ -16,7 +16,7 @@ DEFAULTS: dict[str, Any] = yaml.safe_load((Path(__file__).parents[2] / "params.y
 
 
 def flat() -> dict[str, Any]:
-    """The defaults as a file of before: section train flat, and evaluate.head."""
+    """The default settings under their old names: a flat section train, and evaluate.head."""
     old = copy.deepcopy(DEFAULTS)
     old["train"] = {word: renamed.at(DEFAULTS, ".".join(keys)) for word, keys in PLACES.items() if keys[0] == "train"}
     old["evaluate"]["head"] = old["evaluate"].pop("classifier")

@@ -51,7 +51,7 @@ stages:
 
 @pytest.fixture
 def old(tmp_path: Path) -> Path:
-    """A project with params.yaml and dvc.yaml of before."""
+    """A project whose params.yaml and dvc.yaml use the old names of settings."""
     (tmp_path / "params.yaml").write_text(OLD, encoding="utf-8")
     (tmp_path / "dvc.yaml").write_text(GRAPH, encoding="utf-8")
     return tmp_path

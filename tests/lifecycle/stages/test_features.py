@@ -111,7 +111,7 @@ def test_features_are_taken_by_how_the_images_were_shown(root):
     embed.run(root, params())
     train.run(root, params())
     content = json.loads((root / layout.MODEL / "embedding.json").read_text())
-    assert content["ingest"].pop("crop") == "none"  # as a model of before it was known has its settings
+    assert content["ingest"].pop("crop") == "none"  # settings of an older model have no `crop`
     content["adaptation"] = {"frozen": "head"}[content["adaptation"]]  # the name that the projection had
     settings = settings_of(content)
     assert settings.adaptation == "projection" and read_features(root, settings) is not None

@@ -16,7 +16,7 @@ from pathlib import Path
 # `progress` is True.
 OnOutput = Callable[[str, bool], None]
 
-# A process that is told to stop finishes what it has begun, a stage its checkpoint; it is killed after this time.
+# On a stop signal a process finishes its current step (a stage writes its checkpoint); after this time it is killed.
 GRACE_S = 15.0
 
 
