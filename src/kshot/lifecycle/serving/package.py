@@ -32,7 +32,7 @@ from kshot.plugins import Plugin
 EMBEDDING = layout.EMBEDDING
 MODEL_CODE = Path(__file__).with_name("served_model.py")
 NEEDS = ("numpy", "pandas", "pillow", "pyyaml", "safetensors", "scikit-learn", "timm", "torch", "torchvision")
-SERVICES = ("lifecycle", "cli", "flows")
+SERVICES = ("lifecycle", "cli", "flows", "serve")
 IMPORT = re.compile(r"^(\s*(?:from|import) )kshot\b", re.MULTILINE)
 
 

@@ -176,7 +176,7 @@ def write_curves(path: Path, log: list[dict[str, Any]]) -> None:
         writer.writerows([s["step"], s["loss"], validated.get(s["step"], "")] for s in log if "loss" in s)
 
 
-SERVICES = ("lifecycle", "cli", "flows")  # code that does not affect the weights
+SERVICES = ("lifecycle", "cli", "flows", "serve")  # code that does not affect the weights
 
 
 def inputs_key(root: Path, params: Params) -> str:

@@ -1,0 +1,1 @@
+"""The gallery service: classes taught once, and asked many times."""
