@@ -1,0 +1,81 @@
+"""Requests and answers of recognise and verify."""
+
+from pydantic import Field
+
+from kshot.serve.messages import Answer, GalleryAnswer, Request
+
+
+class Recognise(Request):
+    """images: base64 of 1 to 64 image files; next, nearest: how many classes and examples each result lists."""
+
+    images: list[str] = Field(min_length=1)
+    next: int = Field(default=3, ge=0, le=100)
+    nearest: int = Field(default=3, ge=0, le=100)
+
+
+class NearestExample(Answer):
+    """distance: Euclidean, from the asked image to this example."""
+
+    example: int
+    class_name: str = Field(alias="class")
+    distance: float
+
+
+class NextClass(Answer):
+    class_name: str = Field(alias="class")
+    probability: float | None
+
+
+class Result(Answer):
+    """label        the class that fits best, also if the image is unknown
+    probability  of `label` among the gallery's classes, in [0, 1]; None if the gallery has one class, which nothing
+                 competes with
+    distance     Euclidean, to the mean of `label`; None for a method without a fixed embedding
+    threshold    the distance beyond which an image is unknown; None: the model has none, and the gallery sets none
+    unknown      whether the image is farther than `threshold` from every class; None without a threshold
+    nearest      the nearest examples, nearest first; [] for a method without a fixed embedding
+    next         the classes after `label`, most probable first
+    """
+
+    label: str
+    probability: float | None
+    distance: float | None
+    unknown: bool | None
+    threshold: float | None
+    nearest: list[NearestExample]
+    next: list[NextClass]
+
+
+class Recognised(GalleryAnswer):
+    """One result an image, in their order; `calibrated`: whether the probabilities are."""
+
+    request: str
+    calibrated: bool
+    results: list[Result]
+
+
+class Verify(Request):
+    class_name: str = Field(alias="class")
+    image: str
+    nearest: int = Field(default=3, ge=0, le=100)
+
+
+class Verified(GalleryAnswer):
+    """same         whether the image is of the class: it is the best class, and not farther than the threshold
+    best         the class that fits best
+    probability  of the class among the gallery's classes; None if the gallery has one class
+    distance     Euclidean, to the mean of the class; None for a method without a fixed embedding
+    nearest      the nearest examples of the class
+
+    Without a threshold and with a single class there is nothing to decide by: `same` is None.
+    """
+
+    request: str
+    calibrated: bool
+    class_name: str = Field(alias="class")
+    same: bool | None
+    best: str
+    probability: float | None
+    distance: float | None
+    threshold: float | None
+    nearest: list[NearestExample]

@@ -1,0 +1,67 @@
+"""Requests and answers about logged requests, their labels, and taught examples that cause errors."""
+
+from datetime import datetime
+
+from pydantic import Field
+
+from kshot.serve.messages import Answer, GalleryAnswer, Request
+
+
+class FeedbackItem(Answer):
+    """One asked image that was logged, with its answer.
+
+    margin     difference between the two highest probabilities; None for one class
+    challenger the shadow model's label; None without a shadow
+    given      the class that a person gave it, `by` whom and `at` which time
+    """
+
+    item: int
+    request: str
+    gallery: str
+    asked: datetime
+    model_version: str
+    revision: int
+    label: str
+    probability: float | None
+    margin: float | None
+    distance: float | None
+    unknown: bool | None
+    challenger: str | None = None
+    given: str | None = None
+    by: str | None = None
+    at: datetime | None = None
+
+
+class Feedback(Answer):
+    items: list[FeedbackItem]
+    next: int | None
+
+
+class GivenLabel(Request):
+    item: int
+    class_name: str = Field(alias="class")
+
+
+class GivenLabels(Request):
+    """`by`: who labels, for the audit of the data version that is made from the labels."""
+
+    labels: list[GivenLabel] = Field(min_length=1)
+    by: str = Field(min_length=1)
+
+
+class Labelled(Answer):
+    labelled: int
+
+
+class Suspect(Answer):
+    """A taught example that its own gallery without it takes for another class."""
+
+    example: int
+    class_name: str = Field(alias="class")
+    taken_for: str
+    probability: float | None
+
+
+class Suspects(GalleryAnswer):
+    suspects: list[Suspect]
+    tested: int
