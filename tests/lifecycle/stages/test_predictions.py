@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from kshot.data.episodes import EpisodeSet
-from kshot.lifecycle.data.packed import label_names, read_classes, read_episodes, read_images
+from kshot.lifecycle.data.packed import image_ids, label_names, read_classes, read_episodes, read_images, read_manifest
 from kshot.lifecycle.project import layout
 from kshot.lifecycle.stages.predictions import answer, tables_of
 from kshot.nets.embedding import Embedding, save_embedding
@@ -99,3 +99,17 @@ def test_answers_are_the_same_each_time(root):
     first, second = answer(root, root / layout.MODEL, PROTOTYPE), answer(root, root / layout.MODEL, PROTOTYPE)
     pd.testing.assert_frame_equal(first.episodes, second.episodes)
     assert first.episodes["protocol"].unique().tolist() == ["3w1s", "3w2s"]
+
+
+def test_wrong_predictions_are_images_of_their_classes(root):
+    shape = read_images(root).shape  # noise, so that many predictions are wrong
+    np.save(root / layout.PACKED / "images.npy", np.random.default_rng(0).integers(0, 256, shape, dtype=np.uint8))
+    wrong, classes = answer(root, root / layout.MODEL, PROTOTYPE).wrong, read_classes(root)
+    members = dict(zip(label_names(classes), image_ids(read_manifest(root), classes), strict=True))
+    assert len(wrong) and wrong["protocol"].isin(["3w1s", "3w2s"]).all()
+    for row in wrong.to_dict("records"):
+        assert {row["image"], row["right_support"]} <= set(members[row["class"]].tolist())
+        assert row["wrong_support"] in members[row["predicted"]]
+        assert row["class"] != row["predicted"] and row["margin"] > 0
+    first = wrong[wrong["protocol"] == "3w1s"]
+    assert first["margin"].is_monotonic_decreasing and not first.duplicated(["class", "predicted"]).any()

@@ -75,6 +75,7 @@ def write_tables(folder: Path, answers: Answers, confused_pairs: int) -> None:
     answers.classes.to_csv(folder / "classes.csv", index=False)
     most_confused = answers.confusions.groupby("protocol", sort=False).head(confused_pairs)
     most_confused.to_csv(folder / "confusions.csv", index=False)
+    answers.wrong.to_csv(folder / "wrong.csv", index=False)
 
 
 def described(answering: Answering) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from torch import Tensor
 from kshot.data.episodes import EpisodeSet
 from kshot.evaluation.classifier import Answering, answering_method, scorer
 from kshot.evaluation.evaluate import accuracies, answer_episodes, embed_once
+from kshot.evaluation.wrong_queries import WrongQuery, wrong_queries
 from kshot.lifecycle.data.packed import image_ids, label_names, of_splits, read_classes, read_episodes, read_manifest
 from kshot.lifecycle.project import layout
 from kshot.lifecycle.stages.device import project_device
@@ -19,6 +20,7 @@ from kshot.nets.points import Points
 from kshot.statistics import NORMAL_95, mean_interval, ratio_interval
 
 Labels = NDArray[np.integer[Any]]
+WRONG_SHOWN = 24  # wrong predictions of a protocol that are stored, for the report
 PAIRS_AT_ONCE = 4096  # rows in memory at once, one flag per episode: 4 MB for 1,000 episodes
 
 
@@ -32,6 +34,8 @@ class Answers(NamedTuple):
     confusions  protocol, class, predicted, count, asked (queries of the class in episodes with both classes), rate
                 (count / asked), low (of the rate); sorted by low, highest first
     cells       protocol, episode, class, rotation, group, queries, right: one row per class of an episode, to compare
+    wrong       protocol, episode, image, class, predicted, margin, right_support, wrong_support: the most confident
+                wrong predictions, as in `kshot.evaluation.wrong_queries`
     points      the embedded test images, upright and rotated
     """
 
@@ -41,6 +45,7 @@ class Answers(NamedTuple):
     classes: pd.DataFrame
     confusions: pd.DataFrame
     cells: pd.DataFrame
+    wrong: pd.DataFrame
     points: Points
 
 
@@ -60,7 +65,9 @@ def answer(root: Path, model: Path, answering: Answering, images: Path | None = 
     points = embed_once(method, pixels, *test_ids)
     tables: dict[str, list[pd.DataFrame]] = {name: [] for name in Answers._fields[:-1]}
     for name, episodes in sets.items():
-        for table, frame in tables_of(answer_episodes(points, episodes, respond), episodes, classes).items():
+        predicted = answer_episodes(points, episodes, respond)
+        wrong = wrong_queries(points, episodes, predicted, respond, WRONG_SHOWN)
+        for table, frame in {**tables_of(predicted, episodes, classes), "wrong": wrong_table(wrong, classes)}.items():
             frame.insert(0, "protocol", name)
             tables[table].append(frame)
     frames = {name: pd.concat(parts, ignore_index=True) for name, parts in tables.items()}
@@ -75,8 +82,9 @@ def test_protocols(root: Path) -> list[str]:
 
 
 def tables_of(predicted: Tensor, episodes: EpisodeSet, classes: pd.DataFrame) -> dict[str, pd.DataFrame]:
-    """The tables of Answers without their column protocol; predicted (E, n_way, n_query), positions in [0, n_way).
+    """The tables of Answers except `wrong`, without their column protocol.
 
+    predicted (E, n_way, n_query): positions in [0, n_way).
     classes: one row per label, as returned by `read_classes`.
     """
     scores = accuracies(predicted)
@@ -91,6 +99,15 @@ def tables_of(predicted: Tensor, episodes: EpisodeSet, classes: pd.DataFrame) ->
         "confusions": _confusions(truth, guess, classes),
         "cells": _cells(truth, guess, classes),
     }
+
+
+def wrong_table(wrong: list[WrongQuery], classes: pd.DataFrame) -> pd.DataFrame:
+    """The table `wrong` of Answers without its column protocol, the largest margin first."""
+    table = pd.DataFrame(wrong, columns=WrongQuery._fields)
+    names = label_names(classes)
+    named = {"class": [names[row] for row in table["label"]], "predicted": [names[row] for row in table["predicted"]]}
+    columns = ["episode", "image", "class", "predicted", "margin", "right_support", "wrong_support"]
+    return table.rename(columns={"query": "image"}).assign(**named)[columns]
 
 
 def _cells(truth: Labels, guess: Labels, classes: pd.DataFrame) -> pd.DataFrame:
