@@ -1,0 +1,80 @@
+// Logged requests that are worth a person's look: each gets the class that a person says.
+
+import { attempt, button, byId, element, percent, say } from "./elements.js";
+import { otherClass } from "./ask.js";
+import { call, showImage } from "./service.js";
+
+const PAGE = 12;
+const NAME = "kshot-by";
+let state;
+let next = null;
+
+export function begin(page) {
+  state = page;
+  byId("by").value = localStorage.getItem(NAME) ?? "";
+  byId("by").addEventListener("change", () => localStorage.setItem(NAME, byId("by").value.trim()));
+  byId("order").addEventListener("change", () => attempt(load));
+  byId("again").addEventListener("click", () => attempt(load));
+  byId("more-items").addEventListener("click", () => attempt(() => list(next)));
+}
+
+// Shows the section where the service keeps a log, or kept one.
+export async function load() {
+  byId("items").replaceChildren();
+  next = null;
+  let seen = false;
+  if (state.gallery) {
+    await list(null);
+    seen = state.service.log !== "off" || byId("items").children.length > 0;
+  }
+  byId("review").hidden = byId("to-review").hidden = !seen;
+}
+
+async function list(after) {
+  const gallery = state.gallery.name;
+  const query = new URLSearchParams({ gallery, order: byId("order").value, limit: PAGE, ...(after === null ? {} : { after }) });
+  const found = await call("GET", `v1/feedback?${query}`);
+  if (state.gallery?.name !== gallery) return;
+  next = found.next;
+  byId("items").append(...found.items.map(itemCard));
+  if (!byId("items").children.length) byId("items").append(element("li", { class: "soft" }, "Nothing is logged yet."));
+  byId("again").addEventListener("click", () => attempt(load));
+  byId("more-items").hidden = next === null;
+}
+
+function itemCard(item) {
+  const img = element("img", { alt: "The asked image", loading: "lazy" });
+  attempt(() => showImage(img, `v1/feedback/${item.item}/image`));
+  const answer = item.unknown ? `Unknown, nearest ${item.label}` : item.label;
+  const facts = [
+    item.probability === null ? null : percent(item.probability),
+    item.challenger && item.challenger !== item.label ? `the shadow model says ${item.challenger}` : null,
+    `version ${item.model_version}`,
+    new Date(item.asked).toLocaleString(),
+  ].filter(Boolean);
+  const given = element("p", { class: "done", hidden: item.given === null });
+  const card = element("li", { class: "card item" }, img,
+    element("h3", { class: "name", tabindex: "-1" }, answer), element("p", { class: "soft" }, facts.join(" · ")), given);
+  const show = (name, by) => given.replaceChildren("Labelled as ", element("strong", {}, name), by ? ` by ${by}` : "");
+  if (item.given !== null) show(item.given, item.by);
+  const label = (name) => attempt(async () => {
+    const by = byId("by").value.trim();
+    if (!by) {
+      byId("by").focus();
+      say("Write your name first: each label is kept with who gave it.");
+      return;
+    }
+    await call("POST", "v1/feedback/labels", { labels: [{ item: item.item, class: name }], by });
+    given.hidden = false;
+    show(name, by);
+    say(`Labelled as ${name}.`);
+  });
+  card.append(element("div", { class: "row", role: "group", "aria-label": "The class of this image" },
+    element("span", { class: "soft" }, "It is"),
+    button(item.label, () => label(item.label)),
+    button("Another class …", () => attempt(async () => {
+      const name = await otherClass();
+      if (name) await label(name);
+    }))));
+  return card;
+}
