@@ -1,0 +1,66 @@
+"""The gallery store of a project, opened: its database and its image files."""
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from pathlib import Path
+
+from sqlalchemy import Connection, delete, exists, select
+
+from kshot.lifecycle.project.private_state import private_state
+from kshot.serve.store import tables
+from kshot.serve.store.database import Database, open_database
+from kshot.serve.store.image_files import ImageFiles, open_images
+
+FOLDER = "serve"  # in .kshot
+
+
+@dataclass(frozen=True)
+class GalleryStore:
+    """folder: the private folder of the service, for its copies and temporary files."""
+
+    database: Database
+    images: ImageFiles
+    folder: Path
+
+    def close(self) -> None:
+        self.database.close()
+
+
+def open_store(root: Path, database: str | None = None, images: str | None = None) -> GalleryStore:
+    """The store of the project at `root`: by default SQLite and files in .kshot/serve/.
+
+    database: an SQLAlchemy URL; images: an fsspec address. Raises KshotError for one that cannot be opened.
+    """
+    folder = private_state(root) / FOLDER
+    folder.mkdir(mode=0o700, exist_ok=True)
+    address = database or f"sqlite:///{(folder / 'galleries.db').resolve()}"
+    return GalleryStore(open_database(address), open_images(images, folder / "images"), folder)
+
+
+def drop_unused_rows(connection: Connection, candidates: Collection[str]) -> None:
+    """Delete the rows and embeddings of those images that nothing refers to any more."""
+    used = exists().where(tables.EXAMPLES.c.sha256 == tables.IMAGES.c.sha256)
+    for sha256 in candidates:
+        connection.execute(delete(tables.IMAGES).where(tables.IMAGES.c.sha256 == sha256, ~used))
+
+
+def drop_unused_files(store: GalleryStore, candidates: Collection[str]) -> None:
+    """Delete the files of those images that have no row any more: the second half of a deletion, after its commit."""
+    if not candidates:
+        return
+    # As the only writer: nobody can teach the same image between the look and the deletion.
+    with store.database.writing() as connection:
+        for sha256 in candidates:
+            if connection.scalar(select(tables.IMAGES.c.sha256).where(tables.IMAGES.c.sha256 == sha256)) is None:
+                store.images.delete(sha256)
+    store.database.forget()
+
+
+def sweep(store: GalleryStore) -> int:
+    """Delete the files that no row names, which a killed process left. Returns their number."""
+    with store.database.writing() as connection:
+        known = set(connection.scalars(select(tables.IMAGES.c.sha256)))
+        left = [name for name in store.images.all() if name not in known]
+        for name in left:
+            store.images.delete(name)
+    return len(left)
