@@ -12,6 +12,7 @@ from kshot import classifiers
 
 SOURCE = Path(kshot.__file__).parent
 NAMES = [
+    "Client",
     "FewShotClassifier",
     "FewShotModel",
     "Interval",

@@ -24,7 +24,8 @@ def science() -> list[str]:
     """The modules of the innermost ring by name."""
     files = [path.relative_to(SOURCE).with_suffix("") for path in (SOURCE / "kshot").rglob("*.py")]
     names = [".".join(file.parts).removesuffix(".__init__") for file in files]
-    return sorted(name for name in names if not name.startswith(("kshot.lifecycle", "kshot.cli", "kshot.flows", "kshot.serve")))
+    outer = ("kshot.lifecycle", "kshot.cli", "kshot.flows", "kshot.serve")
+    return sorted(name for name in names if not name.startswith(outer))
 
 
 def imports(modules: list[str]) -> subprocess.CompletedProcess[str]:

@@ -12,6 +12,7 @@ _MODULES = {
     "mining": "mining",
 }
 _NAMES = {
+    "Client": "serve.client",
     "FewShotClassifier": "estimator.few_shot_classifier",
     "FewShotModel": "estimator.few_shot_model",
     "Interval": "statistics",
@@ -22,6 +23,7 @@ _NAMES = {
 }
 
 __all__ = [  # pyright and people read it; a test compares it with the two tables and with __init__.pyi
+    "Client",
     "FewShotClassifier",
     "FewShotModel",
     "Interval",

@@ -10,9 +10,11 @@ from kshot.estimator.few_shot_classifier import FewShotClassifier as FewShotClas
 from kshot.estimator.few_shot_model import FewShotModel as FewShotModel
 from kshot.estimator.load_model import load as load
 from kshot.estimator.train_folder import train as train
+from kshot.serve.client import Client as Client
 from kshot.statistics import Interval as Interval
 
 __all__ = [
+    "Client",
     "FewShotClassifier",
     "FewShotModel",
     "Interval",

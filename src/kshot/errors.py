@@ -14,7 +14,8 @@ KshotError                 every error meant for a person: one line, found - nee
 ├── NotReproduced          a model that was not, or cannot be, reproduced          exit 11
 ├── Drifted                new images differ from the training images              exit 12
 ├── MustBeMended           kshot doctor found a fault that stops something working exit 13
-└── CheckFailed            an audit could not be carried out: kshot's own failure  exit 14
+├── CheckFailed            an audit could not be carried out: kshot's own failure  exit 14
+└── ServiceError           the gallery service refused a request, or is not there  exit 15
 """
 
 from kshot.redaction import redacted
@@ -84,3 +85,13 @@ class MustBeMended(KshotError):
 
 class CheckFailed(KshotError):
     exit_code = 14
+
+
+class ServiceError(KshotError):
+    """status: of HTTP, 0 without an answer; code: the service's, for programs; request: its id in the service's log."""
+
+    exit_code = 15
+
+    def __init__(self, message: str, *, status: int = 0, code: str = "", request: str = "") -> None:
+        super().__init__(message)
+        self.status, self.code, self.request = status, code, request

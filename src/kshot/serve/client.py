@@ -1,0 +1,225 @@
+"""`kshot.Client`: the gallery service from Python. Every call is one of /v1's, with its messages as values."""
+
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import Self
+
+from kshot.serve.ask_messages import Recognised, Verified
+from kshot.serve.connection import Connection, path
+from kshot.serve.feedback_messages import Feedback, FeedbackItem, GivenLabel, GivenLabels, Labelled, Suspects
+from kshot.serve.messages import (
+    Changed,
+    ClassChange,
+    Example,
+    ExampleAnswer,
+    Examples,
+    Galleries,
+    Gallery,
+    GalleryChange,
+    Imported,
+    NewGallery,
+    Service,
+    Taught,
+)
+
+Image = str | os.PathLike[str] | bytes  # the path of an image file, or its bytes
+PAGE = 500  # examples or logged requests asked for at once
+ROOM = 0.9  # of the largest body is images; the rest are a form's own lines
+
+
+class Client(AbstractContextManager["Client"]):
+    """A gallery service.
+
+    at       its address
+    key      an API key; default: the environment variable KSHOT_KEY; none is needed on the service's own machine
+             unless it asks for one
+    timeout  seconds to wait for an answer
+
+    Every call raises ServiceError with the service's own line, its status and its code.
+
+    >>> from kshot import Client
+    >>> with Client("http://127.0.0.1:8000") as client:          # doctest: +SKIP
+    ...     client.create("birds")
+    ...     client.teach("birds", "robin", ["robin/1.jpg", "robin/2.jpg"])
+    ...     client.teach("birds", "wren", ["wren/1.jpg"])
+    ...     client.recognise("birds", ["garden.jpg"]).results[0].label
+    """
+
+    def __init__(self, at: str = "http://127.0.0.1:8000", key: str | None = None, timeout: float = 120.0) -> None:
+        self._to = Connection(at, key, timeout)
+        self._limits: tuple[int, int] | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the connection."""
+        self._to.close()
+
+    # The service and its galleries
+
+    def service(self) -> Service:
+        """The project, the model that answers, and the limits."""
+        return self._to.ask(Service, "GET", path("service"))
+
+    def galleries(self) -> list[Gallery]:
+        """Every gallery with its classes."""
+        return self._to.ask(Galleries, "GET", path("galleries")).galleries
+
+    def gallery(self, gallery: str) -> Gallery:
+        """One gallery."""
+        return self._to.ask(Gallery, "GET", path("galleries", gallery))
+
+    def create(self, gallery: str) -> Gallery:
+        """Make an empty gallery."""
+        return self._to.ask(Gallery, "POST", path("galleries"), body=NewGallery(name=gallery))
+
+    def rename(self, gallery: str, name: str) -> Gallery:
+        """Rename a gallery."""
+        return self._to.ask(Gallery, "PATCH", path("galleries", gallery), body=GalleryChange(name=name))
+
+    def set_unknown_threshold(self, gallery: str, threshold: float | None) -> Gallery:
+        """Set the distance beyond which an image is unknown in this gallery; None: the model's own."""
+        change = GalleryChange(unknown_threshold=threshold)
+        return self._to.ask(Gallery, "PATCH", path("galleries", gallery), body=change)
+
+    def delete(self, gallery: str) -> None:
+        """Delete a gallery with all its examples."""
+        self._to.send("DELETE", path("galleries", gallery))
+
+    # Classes and examples
+
+    def teach(self, gallery: str, class_name: str, images: Image | Sequence[Image]) -> Taught:
+        """Add images to a class, which need not exist before.
+
+        More images than one request may hold go in several; what was acknowledged stays if a later one is refused.
+        """
+        place = path("galleries", gallery, "examples")
+        taught: list[Taught] = []
+        for files in self._portions(_named(images)):
+            form = [("images", file) for file in files]
+            taught.append(self._to.ask(Taught, "POST", place, form={"class": class_name}, files=form))
+        return Taught(
+            model_version=taught[-1].model_version,
+            revision=taught[-1].revision,
+            examples=[example for one in taught for example in one.examples],
+            already=[example for one in taught for example in one.already],
+            notes=[note for one in taught for note in one.notes],
+        )
+
+    def examples(self, gallery: str, class_name: str | None = None) -> Iterator[Example]:
+        """The examples of a gallery or of one class, by id."""
+        query: dict[str, object] = {"limit": PAGE} if class_name is None else {"limit": PAGE, "class": class_name}
+        while True:
+            page = self._to.ask(Examples, "GET", path("galleries", gallery, "examples"), query=query)
+            yield from page.examples
+            if page.next is None:
+                return
+            query["after"] = page.next
+
+    def example(self, gallery: str, example: int) -> ExampleAnswer:
+        """One example, without its image."""
+        return self._to.ask(ExampleAnswer, "GET", path("galleries", gallery, "examples", example))
+
+    def example_image(self, gallery: str, example: int) -> bytes:
+        """The image file of an example, as it was taught."""
+        return self._to.send("GET", path("galleries", gallery, "examples", example, "image"))
+
+    def forget(self, gallery: str, example: int) -> Changed:
+        """Delete an example."""
+        return self._to.ask(Changed, "DELETE", path("galleries", gallery, "examples", example))
+
+    def rename_class(self, gallery: str, class_name: str, name: str, *, merge: bool = False) -> Changed:
+        """Rename a class; with `merge`, `name` may be an existing class, which takes the examples over."""
+        change = ClassChange(name=name, merge=True) if merge else ClassChange(name=name)
+        return self._to.ask(Changed, "PATCH", path("galleries", gallery, "classes", class_name), body=change)
+
+    def delete_class(self, gallery: str, class_name: str) -> Changed:
+        """Delete a class with its examples."""
+        return self._to.ask(Changed, "DELETE", path("galleries", gallery, "classes", class_name))
+
+    def import_zip(self, gallery: str, archive: str | os.PathLike[str] | bytes) -> Imported:
+        """Take in a zip of class folders, or one that `export` wrote; what was left out is listed by reason."""
+        content = archive if isinstance(archive, bytes) else Path(archive).read_bytes()
+        return self._to.ask(Imported, "POST", path("galleries", gallery, "import"), content=content)
+
+    def export(self, gallery: str) -> bytes:
+        """A zip of the gallery: class folders and manifest.csv."""
+        return self._to.send("GET", path("galleries", gallery, "export"))
+
+    # Asking
+
+    def recognise(
+        self, gallery: str, images: Image | Sequence[Image], *, next: int = 3, nearest: int = 3
+    ) -> Recognised:
+        """Which class each image shows: one result an image, in their order, all from one model and one revision.
+
+        next, nearest: how many other classes and how many nearest examples each result lists.
+        """
+        files = [("images", file) for file in _named(images)]
+        form = {"next": next, "nearest": nearest}
+        return self._to.ask(Recognised, "POST", path("galleries", gallery, "recognise"), form=form, files=files)
+
+    def verify(self, gallery: str, class_name: str, image: Image, *, nearest: int = 3) -> Verified:
+        """Whether an image shows that class."""
+        form = {"class": class_name, "nearest": nearest}
+        files = [("image", *_named(image))]
+        return self._to.ask(Verified, "POST", path("galleries", gallery, "verify"), form=form, files=files)
+
+    # What was asked
+
+    def feedback(
+        self, gallery: str | None = None, order: str = "unknown", most: int | None = None
+    ) -> list[FeedbackItem]:
+        """Logged requests by what is worth a look; `order`: unknown, margin, disagreement or newest."""
+        query: dict[str, object] = {"order": order, "limit": PAGE} | ({} if gallery is None else {"gallery": gallery})
+        items: list[FeedbackItem] = []
+        while most is None or len(items) < most:
+            page = self._to.ask(Feedback, "GET", path("feedback"), query=query)
+            items += page.items
+            if page.next is None:
+                break
+            query["after"] = page.next
+        return items[:most]
+
+    def feedback_image(self, item: int) -> bytes:
+        """The image of a logged request."""
+        return self._to.send("GET", path("feedback", item, "image"))
+
+    def label(self, items: dict[int, str], by: str) -> int:
+        """Say which class each logged image shows; `by`: who says so. Returns how many were labelled."""
+        labels = [GivenLabel.model_validate({"item": item, "class": name}) for item, name in items.items()]
+        body = GivenLabels(labels=labels, by=by)
+        return self._to.ask(Labelled, "POST", path("feedback", "labels"), body=body).labelled
+
+    def suspects(self, gallery: str) -> Suspects:
+        """Taught examples that their own gallery without them takes for another class."""
+        return self._to.ask(Suspects, "GET", path("galleries", gallery, "suspects"))
+
+    def _portions(self, files: list[tuple[str, bytes]]) -> Iterator[list[tuple[str, bytes]]]:
+        """The files in lists that one request each can hold."""
+        if len(files) > 1 and self._limits is None:
+            limits = self.service().limits
+            self._limits = limits.images, int(limits.body_bytes * ROOM)
+        most, most_bytes = self._limits or (1, 0)
+        portion: list[tuple[str, bytes]] = []
+        size = 0
+        for file in files:
+            if portion and (len(portion) == most or size + len(file[1]) > most_bytes):
+                yield portion
+                portion, size = [], 0
+            portion.append(file)
+            size += len(file[1])
+        yield portion
+
+
+def _named(images: Image | Sequence[Image]) -> list[tuple[str, bytes]]:
+    """The name and the bytes of each image; bytes have the name `image`."""
+    if isinstance(images, str | os.PathLike | bytes):
+        images = [images]
+    return [("image", one) if isinstance(one, bytes) else (Path(one).name, Path(one).read_bytes()) for one in images]

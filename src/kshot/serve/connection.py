@@ -1,0 +1,93 @@
+"""The client's connection: sends one request to a gallery service and reads its answer or its refusal."""
+
+import json
+import os
+from collections.abc import Mapping, Sequence
+from typing import Any, TypeVar
+from urllib.parse import quote, urlsplit
+
+from kshot.errors import KshotError, ServiceError
+
+try:
+    import httpx
+    from pydantic import BaseModel, ValidationError
+
+    from kshot.serve.messages import ErrorAnswer
+except ImportError as error:  # the science alone is installed
+    raise KshotError(f"kshot.Client needs {error.name}, which is not here: pip install 'kshot[serve]'") from error
+
+LOOPBACK = ("localhost", "127.0.0.1", "::1")
+CONNECT_S = 5.0
+AnswerT = TypeVar("AnswerT", bound=BaseModel)
+Files = Sequence[tuple[str, tuple[str, bytes]]]
+
+
+class Connection:
+    """An open connection to the service at the address `at`; one for several threads."""
+
+    def __init__(self, at: str, key: str | None, timeout: float) -> None:
+        parts = urlsplit(at)
+        if parts.scheme not in ("http", "https") or not parts.hostname:
+            raise ServiceError(f"{at!r} is no address of a gallery service; needs one such as http://127.0.0.1:8000")
+        key = os.environ.get("KSHOT_KEY") if key is None else key
+        self.at = at.rstrip("/")
+        self._client = httpx.Client(
+            base_url=f"{self.at}/",
+            headers={"Authorization": f"Bearer {key}"} if key else {},
+            timeout=httpx.Timeout(timeout, connect=CONNECT_S),
+            trust_env=parts.hostname not in LOOPBACK,  # no proxy stands before this machine itself
+        )
+
+    def close(self) -> None:
+        self._client.close()
+
+    def send(
+        self,
+        method: str,
+        path: str,
+        *,
+        query: Mapping[str, Any] | None = None,
+        body: BaseModel | None = None,
+        form: Mapping[str, Any] | None = None,
+        files: Files = (),
+        content: bytes | None = None,
+    ) -> bytes:
+        """The body of the answer. Raises ServiceError for a refusal, or if nobody answers."""
+        if body is not None:
+            content = body.model_dump_json(by_alias=True, exclude_unset=True).encode()
+        headers = {"Content-Type": "application/json"} if body is not None else {}
+        try:
+            answer = self._client.request(
+                method, path, params=query, content=content, data=form, files=list(files) or None, headers=headers
+            )
+        except httpx.ConnectError as error:
+            raise ServiceError(f"nobody answers at {self.at}; start the service there: kshot serve") from error
+        except httpx.TimeoutException as error:
+            raise ServiceError(f"the service at {self.at} does not answer in time; look at its log") from error
+        except httpx.HTTPError as error:
+            raise ServiceError(f"the service at {self.at} broke off: {error or type(error).__name__}") from error
+        if answer.is_success:
+            return answer.content
+        raise refusal(self.at, answer.status_code, answer.content)
+
+    def ask(self, kind: type[AnswerT], method: str, path: str, **more: Any) -> AnswerT:
+        """The answer as a message of `kind`. Raises ServiceError as `send`, and for an answer of another form."""
+        answer = self.send(method, path, **more)
+        try:
+            return kind.model_validate_json(answer)
+        except ValidationError as error:
+            raise ServiceError(f"{self.at} answers, but not as a gallery service of this kshot does") from error
+
+
+def refusal(at: str, status: int, content: bytes) -> ServiceError:
+    """The error for an answer that is not 2xx: the service's own line if it has one."""
+    try:
+        found = ErrorAnswer.model_validate(json.loads(content))
+    except (ValueError, ValidationError):
+        return ServiceError(f"{at} answers with status {status} and no reason; is it a gallery service?", status=status)
+    return ServiceError(found.error.message, status=status, code=found.error.code, request=found.request)
+
+
+def path(*parts: object) -> str:
+    """A path below /v1 of those parts, each quoted: a name may hold any character."""
+    return "/".join(["v1", *(quote(str(part), safe="") for part in parts)])
