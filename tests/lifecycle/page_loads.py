@@ -3,6 +3,7 @@
 import re
 from html.parser import HTMLParser
 
+IMAGES = ("data:image/png;base64,", "data:image/jpeg;base64,")
 LOADING = ("src", "srcset", "data", "action", "poster", "background", "xlink:href", "formaction")
 
 
@@ -32,4 +33,4 @@ def loads(page: str) -> list[str]:
     """Every address that `page` loads, those that hold an image themselves left out, and every tag that runs code."""
     parser = _Loads()
     parser.feed(page)
-    return [address for address in parser.found if not address.startswith("data:image/png;base64,")]
+    return [address for address in parser.found if not address.startswith(IMAGES)]

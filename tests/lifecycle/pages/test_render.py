@@ -15,8 +15,10 @@ TEMPLATES = sorted(FOLDER.rglob("*.j2"))
 @pytest.mark.parametrize("template", TEMPLATES, ids=lambda path: path.name)
 def test_no_template_loads_anything_and_each_forbids_it(template: Path) -> None:
     text = template.read_text(encoding="utf-8")
-    # An image's address is made by the code, always as one that holds the image: `png_address`.
+    # An image's address is made by the code, always as one that holds the image: `address_of`.
     assert [found for found in loads(text) if not found.startswith("{{")] == []
+    if template.name.startswith("_"):  # a part of the report, which forbids it
+        return
     assert text.index("{{ policy }}") < text.index("<style>")
 
 

@@ -13,11 +13,13 @@ import pandas as pd
 import pytest
 from PIL import Image
 
+from kshot.lifecycle.data.data_versions import DataVersion, enter
 from kshot.lifecycle.pages.render import NONE, breakable, percent
-from kshot.lifecycle.pages.svg import running_mean, scatter, ticks
+from kshot.lifecycle.pages.svg import running_mean, ticks
 from kshot.lifecycle.pages.thumbnails import data_address, of_label, read_thumbnails
 from kshot.lifecycle.pipeline.durations import StageTime, Times
 from kshot.lifecycle.project import layout
+from kshot.lifecycle.report.embedding_map import embedding_map
 from kshot.lifecycle.report.page import ReportFacts, headline, write_report
 from kshot.lifecycle.report.sections import read_sections, scale
 from tests.lifecycle.page_loads import loads
@@ -68,6 +70,10 @@ def write_training(root: Path) -> None:
     (root / layout.TRAIN_LOG).write_text("".join(json.dumps(line) + "\n" for line in lines))
 
 
+def share(mean: float) -> dict[str, float]:
+    return {"accuracy": mean, "low": mean - 0.0125, "high": mean + 0.0125}
+
+
 def write_evaluation(root: Path, groups: list[str]) -> None:
     scores = {
         "5w1s": {"mean": 0.98611, "low": 0.985, "high": 0.9872, "episodes": 1000},
@@ -92,7 +98,7 @@ def write_evaluation(root: Path, groups: list[str]) -> None:
     ).to_csv(folder / "groups.csv", index=False)
     pd.DataFrame(
         [
-            {"protocol": p, "class": c, "rotation": r, "queries": 50, "accuracy": 0.8 + i / 100 + r / 200}
+            {"protocol": p, "class": c, "rotation": r, "queries": 50, **share(0.8 + i / 100 + r / 200)}
             for p in scores
             for i, c in enumerate(CLASSES)
             for r in (0, 1)
@@ -109,6 +115,18 @@ def write_evaluation(root: Path, groups: list[str]) -> None:
             "low": [0.01, 0.1, 0.05],
         }
     ).to_csv(folder / "confusions.csv", index=False)
+    pd.DataFrame(
+        {
+            "protocol": ["5w1s", "10w1s", "10w1s"],
+            "episode": [0, 3, 4],
+            "image": [0, 13, 21],  # 21: image 1, a quarter turn
+            "class": ["Greek/alpha", "NA", "Greek/alpha @90"],
+            "predicted": ["NA", "007/1e5", "NA"],
+            "margin": [9.0, 8.0, 7.0],
+            "right_support": [1, 14, 22],
+            "wrong_support": [12, 17, 12],
+        }
+    ).to_csv(folder / "wrong.csv", index=False)
     rng = np.random.default_rng(1)
     pd.DataFrame(
         {
@@ -124,7 +142,7 @@ def write_evaluation(root: Path, groups: list[str]) -> None:
 class Page(HTMLParser):
     """The page's tags balanced, its text, and what it would load."""
 
-    VOID = frozenset({"meta", "img", "wbr"})
+    VOID = frozenset({"meta", "img", "wbr", "input"})
 
     def __init__(self, text: str) -> None:
         super().__init__()
@@ -242,7 +260,7 @@ def test_training_on_features_names_their_computation_apart(project: Path) -> No
 
 
 def test_a_pair_is_told_by_the_queries_asked_while_both_were_on_offer(project: Path) -> None:
-    assert "24 % when both are on offer (12 of 50)" in page(project).text
+    assert "24 % when an episode contains both (12 of 50)" in page(project).text
 
 
 def test_details_are_those_of_the_hardest_protocol(project: Path) -> None:
@@ -252,7 +270,11 @@ def test_details_are_those_of_the_hardest_protocol(project: Path) -> None:
         ("Greek/alpha @90", 12),
         (CLASSES[2], 7),
     ]
-    assert [row["label"] for row in sections["classes"]][:3] == ["Greek/alpha", "Greek/alpha @90", "Greek/ beta two"]
+    assert [row["label"] for row in sections["classes"]["hardest"]][:3] == [
+        "Greek/alpha",
+        "Greek/alpha @90",
+        "Greek/ beta two",
+    ]
 
 
 def test_names_stay_text_and_are_escaped(project: Path) -> None:
@@ -281,11 +303,11 @@ def test_large_and_coloured_thumbnails_are_shrunk(project: Path) -> None:
     thumbnails = read_thumbnails(project)
     assert thumbnails is not None
     pixels = pixels_of(data_address(thumbnails, 0))
-    assert pixels.shape == (96, 96, 3) and (pixels[0, 0] == [200, 0, 0]).all()
+    assert pixels.shape == (96, 96, 3) and np.abs(pixels.astype(int) - [200, 0, 0]).max() <= 4  # a JPEG
 
 
 def pixels_of(address: str) -> np.ndarray[tuple[int, ...], np.dtype[np.uint8]]:
-    with Image.open(io.BytesIO(base64.b64decode(address.removeprefix("data:image/png;base64,")))) as image:
+    with Image.open(io.BytesIO(base64.b64decode(address.partition(";base64,")[2]))) as image:
         return np.asarray(image)
 
 
@@ -297,7 +319,7 @@ OUTPUTS = [
     layout.PACKED / "manifest.parquet",
     layout.SPLIT / "classes.parquet",
     layout.MODEL / "embedding.json",
-    *(layout.EVALUATION / f"{name}.csv" for name in ("groups", "classes", "confusions", "projection")),
+    *(layout.EVALUATION / f"{name}.csv" for name in ("groups", "classes", "confusions", "projection", "wrong")),
 ]
 
 
@@ -307,7 +329,7 @@ def test_a_missing_output_does_not_break_the_page(project: Path, missing: Path) 
     assert "Version 3 became champion" in page(project).text
 
 
-@pytest.mark.parametrize("name", ["groups", "classes", "confusions", "projection"])
+@pytest.mark.parametrize("name", ["groups", "classes", "confusions", "projection", "wrong"])
 @pytest.mark.parametrize("content", ["", "\n", "protocol\n"])
 def test_an_empty_table_does_not_break_the_page(project: Path, name: str, content: str) -> None:
     (project / layout.EVALUATION / f"{name}.csv").write_text(content)
@@ -403,11 +425,94 @@ def test_the_running_mean_is_the_mean_of_a_window() -> None:
     assert smooth[0] == pytest.approx(np.mean(values[:3]))
 
 
-def test_a_scatter_keeps_one_scale_for_both_directions() -> None:
-    square = [{"name": "a", "points": [[0, 0], [1, 0], [0, 0.5]], "middle": 0, "thumbnail": None}]
-    circles = re.findall(r'cx="([\d.]+)" cy="([\d.]+)"', scatter("plot", square))
-    (x0, y0), (x1, _), (_, y2) = ((float(x), float(y)) for x, y in circles)
-    assert x1 - x0 == pytest.approx(2 * (y0 - y2), abs=0.3)
+def test_the_map_keeps_one_scale_for_both_directions() -> None:
+    table = pd.DataFrame({"x": [0, 1, 0], "y": [0, 0, 0.5], "class": "a", "image": [0, 1, 2]})
+    made = embedding_map(table, None)
+    assert made is not None
+    corner, right, above = made["classes"][0]["points"]
+    across = (float(right["left"]) - float(corner["left"])) / 100 * made["width"]
+    up = (float(corner["top"]) - float(above["top"])) / 100 * made["height"]
+    assert across == pytest.approx(2 * up, abs=0.1)
+
+
+def test_a_large_map_shows_every_class_and_says_how_many_images_it_shows(project: Path) -> None:
+    rng = np.random.default_rng(1)
+    names = np.repeat(CLASSES, 400)
+    table = {"x": rng.normal(size=2000), "y": rng.normal(size=2000), "class": names, "group": "", "image": 0}
+    pd.DataFrame(table).to_csv(project / layout.EVALUATION / "projection.csv", index=False)
+    assert "360 of 2,000 test images of 5 classes" in page(project).text
+    made = read_sections(project)["map"]
+    assert [len(one["points"]) for one in made["classes"]] == [72] * 5
+
+
+def test_marks_of_the_map_can_be_reached_with_the_keyboard(project: Path) -> None:
+    shown = page(project)
+    assert shown.tags.count("input") == 20, "one radio button per image: Tab enters the map, arrow keys move in it"
+    text = (project / layout.REPORT).read_text()
+    assert 'aria-label="NA, 12.png"' in text and ".point:focus-within .pop" in text
+
+
+def test_wrong_predictions_stand_beside_the_support_images_of_both_classes(project: Path) -> None:
+    thumbnails = read_thumbnails(project)
+    assert thumbnails is not None
+    rows = read_sections(project)["wrong"]
+    assert [(row["class"], row["predicted"]) for row in rows] == [("NA", "007/1e5"), ("Greek/alpha @90", "NA")]
+    turned = rows[1]
+    assert [turned[side]["address"] for side in ("query", "right", "taken_for")] == [
+        data_address(thumbnails, image) for image in (21, 22, 12)
+    ]
+    assert [turned[side]["file"] for side in ("query", "right", "taken_for")] == ["1.png", "2.png", "12.png"]
+    text = page(project).text
+    assert "2 wrong predictions" in text and "own class Greek/ alpha @90 2.png taken for NA 12.png" in text
+
+
+def test_an_older_evaluation_without_wrong_predictions_says_so_and_none_wrong_is_said(project: Path) -> None:
+    path = project / layout.EVALUATION / "wrong.csv"
+    path.write_text(path.read_text().splitlines()[0] + "\n")
+    assert "Every query was predicted correctly." in page(project).text
+    path.unlink()
+    assert "did not store its wrong predictions" in page(project).text
+
+
+def test_a_class_has_accuracy_interval_queries_and_images(project: Path) -> None:
+    assert "Greek/ alpha 80.0 % [78.75, 81.25]" in page(project).text
+    assert "[78.75, 81.25] 50 4" in page(project).text
+    table = pd.read_csv(project / layout.EVALUATION / "classes.csv", keep_default_na=False)
+    old = table.drop(columns=["low", "high"])  # tables of older models
+    old.to_csv(project / layout.EVALUATION / "classes.csv", index=False)
+    assert f"Greek/ alpha 80.0 % {NONE}" in page(project).text
+
+
+def test_many_classes_are_listed_up_to_a_bound(project: Path) -> None:
+    rows = [{"protocol": "10w1s", "class": f"c{i}", "rotation": 0, "queries": 5, **share(0.5)} for i in range(350)]
+    pd.DataFrame(rows).to_csv(project / layout.EVALUATION / "classes.csv", index=False)
+    text = page(project).text
+    assert "The 288 easier ones" in text and "50 more classes are in reports/evaluation/classes.csv" in text
+
+
+def test_what_was_left_out_is_listed_with_the_reason(project: Path) -> None:
+    assert "Nothing was left out" in page(project).text
+    (project / layout.PACKED / "unreadable.csv").write_text("path,class,reason\nimages/a/1.png,a,the file is empty\n")
+    (project / layout.VALIDATION).mkdir(parents=True)
+    small = {"left_out": ["not in episodes of 5w5s (20 images a class): 1 class, b (3)"]}
+    (project / layout.VALIDATION / "validation.json").write_text(json.dumps(small))
+    (project / layout.RAW_DVC).write_text(f"outs:\n- md5: {'a' * 32}.dir\n  size: 1\n  nfiles: 20\n  path: raw\n")
+    version = DataVersion("a" * 32, "2026-11-28", 20, 5, 21, 1, "shop.zip", "", ("2 .txt: no image; such as b.txt",))
+    enter(project, version)
+    text = page(project).text
+    assert "20 images of 5 classes" in text and "5 to test on" in text and "Nothing was left out" not in text
+    for line in ("images/a/1.png cannot be read: the file is empty", small["left_out"][0], "2 .txt: no image; such as"):
+        assert line in text
+
+
+def test_a_page_of_photographs_is_small(project: Path) -> None:
+    noise = np.random.default_rng(0).integers(0, 256, (20, 224, 224, 3), dtype=np.uint8)
+    np.save(project / layout.PACKED / "images.npy", noise)
+    table = pd.read_csv(project / layout.EVALUATION / "projection.csv", keep_default_na=False)
+    many = pd.concat([table] * 40)
+    many.to_csv(project / layout.EVALUATION / "projection.csv", index=False)
+    page(project)
+    assert (project / layout.REPORT).stat().st_size < 3_000_000, "even where every image is noise"
 
 
 def test_names_break_after_folders_and_stay_escaped() -> None:

@@ -18,7 +18,7 @@ from kshot.lifecycle.data.data_diff import DataDiff, compare
 from kshot.lifecycle.data.dvc_cache import folder_md5, held
 from kshot.lifecycle.project import layout
 from kshot.lifecycle.project.broken import Broken
-from kshot.lifecycle.sources.left_out import consent_needed
+from kshot.lifecycle.sources import left_out
 from kshot.lifecycle.sources.manifests import with_split
 from kshot.lifecycle.sources.source_image import SourceImage, normal
 from kshot.lifecycle.sources.source_images import GLYPHS, Source, check_argument, check_given, decoded, read_source
@@ -28,7 +28,10 @@ FEWEST_CLASSES = 2
 
 @dataclasses.dataclass(frozen=True)
 class DataVersion:
-    """One version of data/raw. `md5`: DVC's, 32 hex digits; `size`: bytes; `added`: in UTC."""
+    """One version of data/raw. `md5`: DVC's, 32 hex digits; `size`: bytes; `added`: in UTC.
+
+    left_out: the files of the source that were left out, and why, as lines for a person.
+    """
 
     md5: str
     added: str
@@ -38,6 +41,7 @@ class DataVersion:
     size: int
     source: str
     note: str
+    left_out: tuple[str, ...] = ()
 
     @property
     def short(self) -> str:
@@ -109,6 +113,7 @@ def add(
                 size=out.size,
                 source=source if source == GLYPHS else Path(source).name,
                 note=note,
+                left_out=left_out.reasons(found.left_out, found.empty),
             )
             enter(root, version)
     return version
@@ -121,9 +126,14 @@ def versions(root: Path) -> list[DataVersion]:
         return []
     lines = path.read_text(encoding="utf-8").splitlines()
     try:
-        return [DataVersion(**json.loads(line)) for line in lines if line.strip()]
+        return [_entry(line) for line in lines if line.strip()]
     except (ValueError, TypeError) as error:
         raise DataError(f"{path} is damaged ({error}); take it from git again, or delete the broken line") from error
+
+
+def _entry(line: str) -> DataVersion:
+    found = json.loads(line)
+    return DataVersion(**{**found, "left_out": tuple(found.get("left_out", ()))})
 
 
 def current(root: Path) -> DataVersion | None:
@@ -229,7 +239,7 @@ def _tell(found: Source, source: str, skip: bool, say: Callable[[str], None]) ->
     """Report what was left out. Raises DataError if nothing is left, or if a person has to agree first."""
     for line in found.lines():
         say(line)
-    why = consent_needed(found.files, found.left_out, found.empty)
+    why = left_out.consent_needed(found.files, found.left_out, found.empty)
     if not found.images:
         raise DataError(f"{source} holds no image that decodes: {why}")
     if why and not skip:
@@ -278,7 +288,10 @@ def enter(root: Path, version: DataVersion) -> None:
     """Add a version to the ledger, completely or not at all."""
     ledger = root / layout.VERSIONS
     lines = ledger.read_text(encoding="utf-8") if ledger.exists() else ""
-    line = json.dumps(dataclasses.asdict(version), ensure_ascii=False)
+    fields = dataclasses.asdict(version)
+    if not version.left_out:  # so that an older kshot reads the line
+        del fields["left_out"]
+    line = json.dumps(fields, ensure_ascii=False)
     fresh = ledger.with_name(f".{ledger.name}")
     try:
         fresh.write_text(f"{lines}{line}\n", encoding="utf-8")

@@ -46,6 +46,11 @@ def png_address(png: bytes) -> str:
     return "data:image/png;base64," + base64.b64encode(png).decode("ascii")
 
 
+def jpeg_address(jpeg: bytes) -> str:
+    """A JPEG file as a data address that contains the image itself."""
+    return "data:image/jpeg;base64," + base64.b64encode(jpeg).decode("ascii")
+
+
 def percent(value: Any, digits: int = 2) -> str:
     """A share in per cent, "98.61 %"; a dash if missing."""
     return NONE if is_missing(value) else f"{100 * float(value):.{digits}f} %"

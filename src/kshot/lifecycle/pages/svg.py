@@ -71,33 +71,6 @@ def grid(place: Any, x_ticks: list[float], y_ticks: list[float], right: float, u
     return "".join(parts)
 
 
-def scatter(title: str, classes: Sequence[dict[str, Any]]) -> Markup:
-    """The projected images as marks, coloured by class, with one thumbnail in the middle of each class."""
-    points = np.concatenate([np.asarray(one["points"], dtype=float) for one in classes])
-    low, high = points.min(axis=0), points.max(axis=0)
-    edge, size = 26, 22
-    span = np.where(high > low, high - low, 1.0)
-    # One scale for both directions, because the plot shows distances.
-    scale = (WIDTH - 2 * edge) / span[0]
-    height = float(np.clip(span[1] * scale, 160, 420))
-    scale = min(scale, height / span[1])
-    offset = np.array([WIDTH, height + 2 * edge]) / 2 - (low + high) / 2 * scale * [1, -1]
-    marks, thumbnails = [], []
-    for number, one in enumerate(classes):
-        at = np.asarray(one["points"], dtype=float) * [scale, -scale] + offset
-        words = f"<title>{escape(one['name'])}</title>"
-        shapes = "".join(mark(number, x, y) for x, y in at)
-        marks.append(f'<g fill="{colour(number, len(classes))}">{words}{shapes}</g>')
-        if one["thumbnail"]:
-            x, y = at[one["middle"]] - size / 2
-            frame = f'x="{x:.1f}" y="{y:.1f}" width="{size}" height="{size}"'
-            thumbnails.append(
-                f'<g>{words}<image {frame} href="{one["thumbnail"]}"/>'
-                f'<rect {frame} rx="2" fill="none" stroke-width="2" stroke="{colour(number, len(classes))}"/></g>'
-            )
-    return drawing(title, "".join(marks + thumbnails), round(height + 2 * edge))
-
-
 def colour(number: int, count: int) -> str:
     """One of `count` colours with equal lightness, distinguishable on white and on black."""
     return f"hsl({round(360 * number / max(count, 1))} 65% 52%)"

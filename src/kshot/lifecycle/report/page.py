@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from kshot.lifecycle.pages.render import pages, write_page
-from kshot.lifecycle.pages.svg import legend_mark, line_chart, scatter
+from kshot.lifecycle.pages.svg import colour, legend_mark, line_chart
 from kshot.lifecycle.pipeline.durations import Times, readable
 from kshot.lifecycle.report import sections as report_sections
 
@@ -52,7 +52,7 @@ def render(root: Path, facts: ReportFacts) -> str:
     environment = pages()
     environment.filters["duration"] = readable
     environment.globals.update(
-        line_chart=line_chart, scatter=scatter, legend_mark=legend_mark, place=report_sections.place
+        line_chart=line_chart, legend_mark=legend_mark, colour=colour, place=report_sections.place
     )
     return environment.get_template("report.html.j2").render(
         facts=facts, mood=mood, verdict=verdict, computed=computed, **sections

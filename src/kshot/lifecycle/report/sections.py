@@ -9,10 +9,16 @@ import numpy as np
 import pandas as pd
 
 from kshot.lifecycle.pages.render import is_missing
-from kshot.lifecycle.pages.thumbnails import Thumbnails, data_address, of_label, read_thumbnails
+from kshot.lifecycle.pages.thumbnails import Thumbnails, count_of, of_label, read_thumbnails
 from kshot.lifecycle.project import layout
+from kshot.lifecycle.report.embedding_map import embedding_map
+from kshot.lifecycle.report.left_out import data_section
+from kshot.lifecycle.report.wrong_predictions import wrong_predictions
 
-HARDEST = 12  # classes shown
+HARDEST = 12  # classes shown with images
+LISTED = 300  # classes shown in all
+SIDE = 64  # pixels of the thumbnails of a class
+PROJECTED = ("x", "y", "class", "group", "image")
 NAMES = ("protocol", "class", "group", "predicted")  # text columns; all others are numbers
 
 Section = dict[str, Any]
@@ -28,9 +34,11 @@ def read_sections(root: Path) -> dict[str, Any]:
         "protocol": hardest_protocol,
         "training": training(root),
         "groups": groups(root, hardest_protocol),
-        "classes": hardest_classes(root, hardest_protocol, thumbnails),
+        "classes": classes(root, hardest_protocol, thumbnails),
         "confusions": confusions(root, hardest_protocol, thumbnails),
-        "projection": projection(root, thumbnails),
+        "wrong": wrong_predictions(wrong_table(root, hardest_protocol), thumbnails),
+        "map": embedding_map(read_table(root / layout.EVALUATION / "projection.csv", PROJECTED), thumbnails),
+        "data": data_section(root),
         "geometry": read_json(root / layout.METRICS).get("geometry"),
         "space": read_json(root / layout.SPACE),
     }
@@ -88,15 +96,22 @@ def groups(root: Path, protocol: str | None) -> Section | None:
     return {"rows": rows, "scale": scale(rows)}
 
 
-def hardest_classes(root: Path, protocol: str | None, thumbnails: Thumbnails | None) -> list[Section]:
-    """The classes with the lowest accuracy, each with a few of its images."""
-    table = of_protocol(root, "classes.csv", protocol).sort_values(["accuracy", "class", "rotation"]).head(HARDEST)
+def classes(root: Path, protocol: str | None, thumbnails: Thumbnails | None) -> Section:
+    """Accuracy by class, lowest first: the `hardest` with a few of their images, `others`, and how many `more`."""
+    table = of_protocol(root, "classes.csv", protocol).sort_values(["accuracy", "class", "rotation"])
     rows = []
-    for row in records(table):
+    for row in records(table.head(LISTED)):
         turns = int(known(row["rotation"], 0.0))
         label = f"{row['class']} @{90 * turns}" if turns else row["class"]
-        rows.append({**row, "label": label, "thumbnails": of_label(thumbnails, label, 3)})
-    return rows
+        shown = of_label(thumbnails, label, 3, SIDE) if len(rows) < HARDEST else []
+        rows.append({**row, "label": label, "thumbnails": shown, "images": count_of(thumbnails, label)})
+    return {
+        "hardest": rows[:HARDEST],
+        "others": rows[HARDEST:],
+        "more": max(0, len(table) - LISTED),
+        "turned": bool((table["rotation"] > 0).any()),
+        "scale": scale(rows),
+    }
 
 
 def confusions(root: Path, protocol: str | None, thumbnails: Thumbnails | None) -> list[Section]:
@@ -105,31 +120,26 @@ def confusions(root: Path, protocol: str | None, thumbnails: Thumbnails | None) 
     return [
         {
             **row,
-            "thumbnails": of_label(thumbnails, row["class"], 3),
-            "predicted_thumbnails": of_label(thumbnails, row["predicted"], 3),
+            "thumbnails": of_label(thumbnails, row["class"], 3, SIDE),
+            "predicted_thumbnails": of_label(thumbnails, row["predicted"], 3, SIDE),
         }
         for row in rows
     ]
 
 
-def projection(root: Path, thumbnails: Thumbnails | None) -> list[Section]:
-    """The projected classes: name, points (n, 2) and a thumbnail of the image nearest the class's median."""
-    table = read_table(root / layout.EVALUATION / "projection.csv", ("x", "y", "class", "group", "image"))
-    classes = []
-    for name, part in table.groupby("class", sort=False):
-        points = part[["x", "y"]].to_numpy(dtype=float)
-        middle = int(np.square(points - np.median(points, axis=0)).sum(axis=1).argmin())
-        image = int(part["image"].iloc[middle])
-        thumbnail = data_address(thumbnails, image) if thumbnails is not None else None
-        classes.append({"name": str(name), "points": points.tolist(), "middle": middle, "thumbnail": thumbnail})
-    return classes
+def wrong_table(root: Path, protocol: str | None) -> pd.DataFrame | None:
+    """The wrong predictions of one protocol; None for an evaluation that stored none."""
+    if not (root / layout.EVALUATION / "wrong.csv").exists():
+        return None
+    return of_protocol(root, "wrong.csv", protocol)
 
 
 def of_protocol(root: Path, name: str, protocol: str | None) -> pd.DataFrame:
     """The rows of one protocol in a table of the evaluation."""
     columns = {
         "groups.csv": ("protocol", "group", "queries", "accuracy", "low", "high"),
-        "classes.csv": ("protocol", "class", "rotation", "queries", "accuracy"),
+        "classes.csv": ("protocol", "class", "rotation", "queries", "accuracy", "low", "high"),
+        "wrong.csv": ("protocol", "class", "predicted", "image", "right_support", "wrong_support"),
         "confusions.csv": ("protocol", "class", "predicted", "count", "asked", "rate", "low"),
     }
     table = read_table(root / layout.EVALUATION / name, columns[name])

@@ -39,6 +39,19 @@ def lines(files: int, left_out: Sequence[LeftOut], empty: Sequence[str]) -> list
     return told
 
 
+def reasons(left_out: Sequence[LeftOut], empty: Sequence[str]) -> tuple[str, ...]:
+    """One line per reason and ending, most files first, with an example; then the classes that come out empty."""
+    told = []
+    groups = Counter((one.reason, one.path.suffix) for one in left_out)
+    for (reason, ending), count in groups.most_common():
+        example = next(one for one in left_out if (one.reason, one.path.suffix) == (reason, ending))
+        detail = f" ({example.detail})" if example.detail else ""
+        such = "such as " if count > 1 else ""
+        path = shown(example.path.as_posix())
+        told.append(f"{count:,} {ending or 'without ending'}: {reason}; {such}{path}{detail}")
+    return (*told, *([empty_classes(empty, 3)] if empty else []))
+
+
 def consent_needed(files: int, left_out: Sequence[LeftOut], empty: Sequence[str]) -> str:
     """Why a person has to agree to the files left out, '' if not needed."""
     counted = [one for one in left_out if one.counts]
