@@ -1,10 +1,8 @@
 """The Python client: what it sends, and one clear line for each way in which a service is not there or refuses."""
 
-import http.server
 import json
 import subprocess
 import sys
-import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,68 +10,13 @@ import pytest
 
 from kshot import Client
 from kshot.errors import ServiceError
-
-LIMITS = {
-    "body_bytes": 1000,
-    "import_bytes": 1000,
-    "image_pixels": 1000,
-    "images": 2,
-    "requests_per_second": None,
-    "name_characters": 20,
-}
-SERVICE = {
-    "project": "birds",
-    "model": {"name": "birds", "version": "3", "alias": "champion"},
-    "calibrated": True,
-    "answers_by": "prototype",
-    "limits": LIMITS,
-    "log": "off",
-}
-STATE = {"model_version": "3", "revision": 7}
-
-
-class Recorded(http.server.ThreadingHTTPServer):
-    """A server that keeps each request as (method, path, headers, body) and sends `answers` by method and path."""
-
-    daemon_threads = True
-
-    def __init__(self) -> None:
-        super().__init__(("127.0.0.1", 0), Answering)
-        self.requests: list[tuple[str, str, dict[str, str], bytes]] = []
-        self.answers: dict[str, tuple[int, bytes]] = {}
-
-    @property
-    def at(self) -> str:
-        return f"http://127.0.0.1:{self.server_address[1]}"
-
-
-class Answering(http.server.BaseHTTPRequestHandler):
-    server: Recorded
-
-    def do_GET(self) -> None:
-        body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
-        self.server.requests.append((self.command, self.path, dict(self.headers), body))
-        status, answer = self.server.answers.get(f"{self.command} {self.path.partition('?')[0]}", (404, b""))
-        self.send_response(status)
-        self.send_header("Content-Length", str(len(answer)))
-        self.end_headers()
-        self.wfile.write(answer)
-
-    do_POST = do_DELETE = do_PATCH = do_GET
-
-    def log_message(self, *_: object) -> None:
-        pass
+from tests.serve.recorded_service import STATE, Recorded, recorded
 
 
 @pytest.fixture
 def server() -> Iterator[Recorded]:
-    with Recorded() as server:
-        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-        thread.start()
-        server.answers["GET /v1/service"] = (200, json.dumps(SERVICE).encode())
+    with recorded() as server:
         yield server
-        server.shutdown()
-        thread.join()
 
 
 def taught(number: int) -> tuple[int, bytes]:

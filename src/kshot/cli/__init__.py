@@ -22,6 +22,7 @@ from kshot.cli import (
     doctor,
     drift,
     fit_settings,
+    gallery,
     init,
     models,
     plan,
@@ -56,6 +57,7 @@ the champion if it is not worse than the champion by more than a margin (0.5 poi
   kshot schedule --every 1d retrain by itself, by the clock or when new data comes
   kshot tasks FOLDER        how hard these classes will be, and what they are near to
   kshot drift FOLDER        whether new images are like those of training
+  kshot gallery             teach and ask a running service (kshot serve)
   kshot doctor              find what goes wrong on this machine, and mend it
   kshot ui                  look at runs, models and flows in the browser
 """
@@ -147,6 +149,7 @@ def parser() -> argparse.ArgumentParser:
     schedule.add_parser(verbs)
     tasks.add_parser(verbs)
     drift.add_parser(verbs)
+    gallery.add_parser(verbs)
     doctor.add_parser(verbs)
     ui.add_parser(verbs)
     return top

@@ -1,0 +1,50 @@
+"""What the verbs of a running service share: its address and key, the printed answer, and the files that are sent."""
+
+import argparse
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from kshot.errors import DataError
+
+if TYPE_CHECKING:
+    from pydantic import BaseModel
+
+    from kshot.serve.client import Client
+
+AT = "http://127.0.0.1:8000"
+
+
+def add_connection(one: argparse.ArgumentParser) -> None:
+    """Add the options that say which service is meant, and how the answer is printed."""
+    at = os.environ.get("KSHOT_AT", AT)
+    one.add_argument("--at", default=at, metavar="ADDRESS", help=f"of the service; default {AT}, or KSHOT_AT")
+    one.add_argument("--json", action="store_true", help="print the service's answer as JSON")
+
+
+def connected(run: Callable[["Client", argparse.Namespace], int]) -> Callable[[Path, argparse.Namespace], int]:
+    def with_client(root: Path, options: argparse.Namespace) -> int:
+        from kshot.serve.client import Client
+
+        with Client(options.at) as client:
+            return run(client, options)
+
+    return with_client
+
+
+def answered(options: argparse.Namespace, message: "BaseModel", *lines: str) -> int:
+    """Print the service's answer: its JSON with --json, else the lines."""
+    print(message.model_dump_json(by_alias=True, indent=2) if options.json else "\n".join(lines))
+    return 0
+
+
+def files_named(named: list[str], *, folders: bool = False) -> list[Path]:
+    """The paths, each of which must exist. Raises DataError."""
+    paths = [Path(name).expanduser() for name in named]
+    for path in paths:
+        if not path.exists():
+            raise DataError(f"{path} does not exist; name an image file")
+        if path.is_dir() and not folders:
+            raise DataError(f"{path} is a folder; name its images, or take in class folders with kshot gallery import")
+    return paths
