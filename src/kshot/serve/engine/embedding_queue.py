@@ -1,0 +1,121 @@
+"""Embeds the images of concurrent requests together: one thread, one forward pass for whatever waits."""
+
+import threading
+import time
+from collections import deque
+from collections.abc import Iterator
+from concurrent.futures import Future
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kshot.methods.method import Method
+from kshot.nets.embedding import embed
+from kshot.serve.refusals import Refused
+
+Points = NDArray[np.float32]
+FAIR = 4  # batches of requests in a row, while images of a gallery wait that is embedded in the background
+BACKGROUND = 8  # images of the background at once: so long a request waits
+
+
+@dataclass(eq=False)
+class _Job:
+    method: Method
+    pixels: NDArray[np.uint8]
+    found: "Future[Points]" = field(default_factory=Future)
+
+
+class EmbeddingQueue:
+    """Runs a model's forward passes in a thread of its own, for any number of requests and models.
+
+    batch_images: embedded at once; wait_ms: how long a batch waits for images that another request is decoding. A
+    request that is alone never waits.
+    """
+
+    def __init__(self, batch_images: int, wait_ms: float) -> None:
+        self.batch_images, self.wait_s = batch_images, wait_ms / 1000
+        self.batches = 0  # forward passes so far
+        self._urgent: deque[_Job] = deque()
+        self._background: deque[_Job] = deque()
+        self._decoding = 0
+        self._in_a_row = 0
+        self._closed = False
+        self._changed = threading.Condition()
+        self._thread = threading.Thread(target=self._run, name="kshot-embedding", daemon=True)
+        self._thread.start()
+
+    @property
+    def waiting(self) -> int:
+        """The number of images that wait."""
+        with self._changed:
+            return sum(len(job.pixels) for job in (*self._urgent, *self._background))
+
+    @contextmanager
+    def decoding(self) -> Iterator[None]:
+        """Announce images: a batch waits for them a little."""
+        with self._changed:
+            self._decoding += 1
+        try:
+            yield
+        finally:
+            with self._changed:
+                self._decoding -= 1
+                self._changed.notify_all()
+
+    def embed(self, method: Method, pixels: NDArray[np.uint8], *, background: bool = False) -> Points:
+        """Embed uint8 (N, size, size, channels): float32 (N, D). Raises what the forward pass raises."""
+        size = BACKGROUND if background else self.batch_images
+        jobs = [_Job(method, pixels[start : start + size]) for start in range(0, len(pixels), size)]
+        with self._changed:
+            if self._closed:
+                raise Refused(503, "stopping", "the service is stopping; ask again when it runs")
+            (self._background if background else self._urgent).extend(jobs)
+            self._changed.notify_all()
+        return np.concatenate([job.found.result() for job in jobs])
+
+    def close(self) -> None:
+        """Finish what waits and end the thread."""
+        with self._changed:
+            self._closed = True
+            self._changed.notify_all()
+        self._thread.join()
+
+    def _run(self) -> None:
+        while batch := self._next():
+            try:
+                pixels = np.concatenate([job.pixels for job in batch])
+                points = embed(batch[0].method, pixels, np.arange(len(pixels))).numpy()
+            except BaseException as error:  # the thread must outlive it: it is raised where the images came from
+                for job in batch:
+                    job.found.set_exception(error)
+                continue
+            self.batches += 1
+            start = 0
+            for job in batch:
+                job.found.set_result(points[start : start + len(job.pixels)])
+                start += len(job.pixels)
+
+    def _next(self) -> list[_Job]:
+        """Wait for jobs, and return those of one forward pass; [] when the queue is closed and empty."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._urgent or self._background or self._closed)
+            if self._background and (not self._urgent or self._in_a_row >= FAIR):
+                self._in_a_row = 0
+                return [self._background.popleft()]
+            if not self._urgent:
+                return []
+            until = time.monotonic() + self.wait_s
+            while self._decoding and self._images() < self.batch_images and (left := until - time.monotonic()) > 0:
+                self._changed.wait(left)
+            self._in_a_row += 1
+            batch = [self._urgent.popleft()]
+            room = self.batch_images - len(batch[0].pixels)
+            while self._urgent and self._urgent[0].method is batch[0].method and len(self._urgent[0].pixels) <= room:
+                room -= len(self._urgent[0].pixels)
+                batch.append(self._urgent.popleft())
+            return batch
+
+    def _images(self) -> int:
+        return sum(len(job.pixels) for job in self._urgent)

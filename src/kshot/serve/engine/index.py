@@ -1,0 +1,67 @@
+"""Exact search: the squared Euclidean distance of a few queries to very many points."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+Array = NDArray[np.float32]
+LEAST_EXACT = 16  # nearest points whose distance is computed from the differences
+
+
+@dataclass(frozen=True, eq=False)
+class Index:
+    """points (M, D) float32, less `middle` (D,), their mean, so that far from the origin no digits are lost.
+
+    squared (M,) float32: their squared lengths.
+    """
+
+    points: Array
+    middle: Array
+    squared: Array
+
+    def __len__(self) -> int:
+        return len(self.points)
+
+    def squared_distances(self, query: Array, exact: int = 0) -> Array:
+        """(Q, M) float32 for query (Q, D).
+
+        One product in float32 finds them all; for the `exact` nearest, or LEAST_EXACT, they are computed again from the
+        differences, because the product loses the digits that near points share.
+        """
+        asked = query - self.middle
+        found = asked @ self.points.T
+        found *= -2
+        found += self.squared
+        found += np.square(asked).sum(1, keepdims=True)
+        near = min(len(self), max(exact, LEAST_EXACT))
+        places = nearest(found, near) if near < len(self) else np.tile(np.arange(len(self)), (len(query), 1))
+        differences = asked[:, None].astype(np.float64) - self.points[places]
+        np.put_along_axis(found, places, np.square(differences).sum(2).astype(np.float32), 1)
+        return np.maximum(found, 0, out=found)
+
+
+def index_of(points: Array) -> Index:
+    """The index of points (M, D)."""
+    middle = points.mean(0, dtype=np.float64).astype(np.float32)
+    centred = np.ascontiguousarray(points - middle)
+    return Index(centred, middle, np.square(centred, dtype=np.float64).sum(1).astype(np.float32))
+
+
+def nearest(squared: NDArray[np.floating[Any]], count: int) -> NDArray[np.int64]:
+    """The places of the `count` smallest values of each row, in no order: (Q, count)."""
+    if count >= squared.shape[1]:
+        return np.tile(np.arange(squared.shape[1]), (len(squared), 1))
+    return np.argpartition(squared, count - 1, axis=1)[:, :count]
+
+
+def class_means(points: Array, labels: NDArray[np.int64], n_classes: int) -> Array:
+    """The mean of each class's points: (C, D). labels (N,) in [0, C), every class present."""
+    order = np.argsort(labels, kind="stable")
+    counts = np.bincount(labels, minlength=n_classes)
+    starts = np.concatenate([[0], np.cumsum(counts)[:-1]])
+    means: Array = (np.add.reduceat(points[order], starts, axis=0, dtype=np.float64) / counts[:, None]).astype(
+        np.float32
+    )
+    return means

@@ -1,0 +1,162 @@
+"""Recognises embedded images in one state of a gallery, and verifies one of a class."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kshot.serve.engine.gallery_state import GalleryState
+from kshot.serve.engine.index import nearest
+from kshot.serve.engine.served_version import ServedVersion
+from kshot.serve.refusals import Refused, empty_gallery, unknown_class
+
+Array = NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class NearExample:
+    id: int
+    class_name: str
+    distance: float
+
+
+@dataclass(frozen=True)
+class Recognition:
+    """The prediction for one image; fields as in `ask_messages.Result`.
+
+    classes   (class, probability) of the most probable classes, `label` first
+    margin    difference of the two highest probabilities; None for one class
+    smallest  distance to the nearest class mean, which decides on `unknown`; None without a fixed embedding
+    """
+
+    label: str
+    probability: float | None
+    distance: float | None
+    smallest: float | None
+    threshold: float | None
+    unknown: bool | None
+    nearest: tuple[NearExample, ...]
+    classes: tuple[tuple[str, float | None], ...]
+    margin: float | None
+
+
+@dataclass(frozen=True)
+class Verification:
+    """The prediction for one image and one class; fields as in `ask_messages.Verified`."""
+
+    same: bool | None
+    best: str
+    probability: float | None
+    distance: float | None
+    threshold: float | None
+    nearest: tuple[NearExample, ...]
+
+
+def recognise(
+    version: ServedVersion, state: GalleryState, query: Array, *, n_next: int = 3, n_nearest: int = 3
+) -> list[Recognition]:
+    """One recognition for each row of `query` (Q, D). Raises Refused for an empty gallery."""
+    _require_examples(state)
+    names, threshold = state.class_names, version.threshold(state)
+    n_classes, wanted = len(names), min(len(names), max(2, n_next + 1))
+    squared = version.squared_distances(state, query)
+    shares = _shares(version, state, query, squared)
+    order = _first(-shares, wanted)
+    distances = None if squared is None else np.sqrt(squared)
+    near = _near(version, state, query, n_nearest)
+    found = []
+    for row, places in enumerate(order):
+        share = [float(shares[row, place]) if n_classes > 1 else None for place in places]
+        smallest = None if distances is None else float(distances[row].min())
+        found.append(
+            Recognition(
+                label=names[places[0]],
+                probability=share[0],
+                distance=None if distances is None else float(distances[row, places[0]]),
+                smallest=smallest,
+                threshold=threshold,
+                unknown=None if threshold is None or smallest is None else smallest > threshold,
+                nearest=near[row],
+                classes=tuple((names[place], share[at]) for at, place in enumerate(places))[: n_next + 1],
+                margin=share[0] - share[1] if n_classes > 1 and share[0] is not None and share[1] is not None else None,
+            )
+        )
+    return found
+
+
+def verify(
+    version: ServedVersion, state: GalleryState, query: Array, class_name: str, *, n_nearest: int = 3
+) -> Verification:
+    """Whether the image `query` (1, D) is of a class. Raises Refused for an empty gallery and an unknown class.
+
+    It is if the class fits best and the image is not farther from its mean than the threshold.
+    """
+    _require_examples(state)
+    if class_name not in state.class_names:
+        raise unknown_class(state.gallery.name, class_name)
+    place, threshold = state.class_names.index(class_name), version.threshold(state)
+    shares = _shares(version, state, query, version.squared_distances(state, query))[0]
+    best, single = int(shares.argmax()), len(state.class_names) == 1
+    distance = None
+    near: tuple[NearExample, ...] = ()
+    if version.has_space:
+        distance = float(np.sqrt(np.square(query[0].astype(np.float64) - state.means[place]).sum()))
+        near = _near_of_class(state, query[0], place, n_nearest)
+    close = None if threshold is None or distance is None else distance <= threshold
+    return Verification(
+        same=close if single else (best == place and close is not False),
+        best=state.class_names[best],
+        probability=None if single else float(shares[place]),
+        distance=distance,
+        threshold=threshold,
+        nearest=near,
+    )
+
+
+def _require_examples(state: GalleryState) -> None:
+    if not len(state.ids):
+        raise empty_gallery(state.gallery.name)
+
+
+def _shares(version: ServedVersion, state: GalleryState, query: Array, squared: Array | None) -> NDArray[np.float64]:
+    """The probability of each class: float64 (Q, C), rows sum to 1."""
+    if len(state.class_names) == 1:
+        return np.ones((len(query), 1))
+    scores = version.scores(state, query, squared).astype(np.float64)
+    if not np.isfinite(scores).all():
+        raise Refused(409, "cannot_answer", f"{version.model.answering.by} gives scores for this that are no numbers")
+    scores -= scores.max(1, keepdims=True)
+    np.exp(scores, out=scores)
+    shares: NDArray[np.float64] = scores / scores.sum(1, keepdims=True)
+    return shares
+
+
+def _first(values: NDArray[np.floating[Any]], count: int) -> NDArray[np.int64]:
+    """The places of the `count` smallest values of each row, smallest first."""
+    places = nearest(values, count)
+    order = np.argsort(np.take_along_axis(values, places, 1), axis=1, kind="stable")
+    return np.take_along_axis(places, order, 1)
+
+
+def _near(version: ServedVersion, state: GalleryState, query: Array, count: int) -> list[tuple[NearExample, ...]]:
+    if not version.has_space or not count:
+        return [()] * len(query)
+    count = min(count, len(state.ids))
+    index = state.mean_index if state.one_each else state.example_index
+    squared = index.squared_distances(query, exact=count)
+    return [
+        tuple(_example(state, place, float(np.sqrt(squared[row, place]))) for place in places)
+        for row, places in enumerate(_first(squared, count).tolist())
+    ]
+
+
+def _near_of_class(state: GalleryState, point: Array, place: int, count: int) -> tuple[NearExample, ...]:
+    places = state.examples_of(place)
+    distances = np.sqrt(np.square(state.points[places].astype(np.float64) - point).sum(1))
+    order = np.argsort(distances, kind="stable")[:count]
+    return tuple(_example(state, int(places[at]), float(distances[at])) for at in order)
+
+
+def _example(state: GalleryState, place: int, distance: float) -> NearExample:
+    return NearExample(int(state.ids[place]), state.class_names[int(state.labels[place])], distance)

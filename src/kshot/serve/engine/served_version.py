@@ -1,0 +1,104 @@
+"""A registered version that the service asks: its network, its inference settings, and its classifier's scores."""
+
+import threading
+from dataclasses import dataclass, field
+from functools import cached_property
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from kshot.classifiers.head import Head
+from kshot.classifiers.nearest_neighbour import nearest_neighbour_head
+from kshot.classifiers.prototype import prototype_head
+from kshot.errors import NotConverged
+from kshot.estimator.few_shot_model import FewShotModel
+from kshot.evaluation.classifier import scorer
+from kshot.serve.engine.gallery_state import GalleryState, centred
+from kshot.serve.refusals import Refused
+
+Array = NDArray[np.float32]
+MOST_NUMBERS = 2**29  # that a method may hold at once while it adapts to a gallery: 2 GiB of float32
+
+
+@dataclass(frozen=True, eq=False)
+class ServedVersion:
+    """key: the sha256 of the model's files, by which its embeddings are cached."""
+
+    name: str
+    version: str
+    alias: str
+    key: str
+    model: FewShotModel
+    _scoring: threading.RLock = field(default_factory=threading.RLock)
+
+    @property
+    def has_space(self) -> bool:
+        """Whether the embedding of an image is independent of the gallery."""
+        return self.model.method.has_space
+
+    @cached_property
+    def centre(self) -> Array:
+        """The mean embedding of the training images: (D,)."""
+        found: Array = self.model.method.centre.float().cpu().numpy()
+        return found
+
+    @cached_property
+    def head(self) -> Head:
+        """The classifier that the model was evaluated with."""
+        return scorer(self.model.method, self.model.answering.head)
+
+    def threshold(self, state: GalleryState) -> float | None:
+        """The distance beyond which an image is unknown: the gallery's own, or else the model's for as many shots."""
+        if not self.has_space:
+            return None
+        own = state.gallery.unknown_threshold
+        return own if own is not None else self.model.answering.threshold(state.shots)
+
+    def squared_distances(self, state: GalleryState, query: Array) -> Array | None:
+        """Of embedded queries (Q, D) to each class's mean: (Q, C); None for methods without a fixed embedding."""
+        return state.mean_index.squared_distances(query) if self.has_space else None
+
+    def scores(self, state: GalleryState, query: Array, squared: Array | None) -> Array:
+        """The classifier's scores (Q, C) of embedded queries (Q, D), for a gallery of two classes or more.
+
+        `squared`: what `squared_distances` returns for them, which the nearest prototype answers from.
+        Raises Refused for a gallery that the classifier cannot answer. A transductive classifier uses all queries of
+        the request together.
+        """
+        if self.head is prototype_head and squared is not None:
+            return -squared
+        if self.head is nearest_neighbour_head:
+            return _nearest_neighbour(state, query)
+        if self.model.answering.head == "simple_shot":
+            return -state.simple_shot_index.squared_distances(centred(query, state.centre))
+        return self._by_head(state, query)
+
+    def _by_head(self, state: GalleryState, query: Array) -> Array:
+        method, n_way = self.model.method, len(state.class_names)
+        needed = method.footprint(len(state.ids), len(query), n_way)
+        if needed > MOST_NUMBERS:
+            raise Refused(
+                409,
+                "gallery_too_large",
+                f"{self.model.answering.by} would hold {4 * needed / 2**30:.1f} GiB for {len(state.ids):,} examples; "
+                f"needs at most {4 * MOST_NUMBERS / 2**30:.0f} GiB: serve a model with a fixed embedding",
+            )
+        support, labels = torch.from_numpy(state.points)[None], torch.from_numpy(state.labels)
+        try:
+            # A method's own scores may use the network, which adapts to a gallery in place.
+            with self._scoring, torch.no_grad():
+                found: Array = self.head(support, labels, torch.from_numpy(query)[None], n_way)[0].float().numpy()
+        except (ValueError, NotConverged) as error:
+            text = " ".join(str(error).split())
+            raise Refused(
+                409, "cannot_answer", f"{self.model.answering.by} cannot answer this gallery: {text}"
+            ) from error
+        return found
+
+
+def _nearest_neighbour(state: GalleryState, query: Array) -> Array:
+    squared = state.example_index.squared_distances(query)
+    starts = np.flatnonzero(np.diff(state.labels, prepend=-1))  # examples are in the order of their classes
+    found: Array = -np.minimum.reduceat(squared, starts, axis=1)
+    return found

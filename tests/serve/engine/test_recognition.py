@@ -1,0 +1,191 @@
+"""Answers of the engine, beside those of `kshot.FewShotClassifier`, which evaluates a model in the same way."""
+
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import pytest
+import torch
+
+import kshot
+from kshot.evaluation.classifier import Answering, answering_of
+from kshot.methods.table import METHODS, build_method
+from kshot.nets.embedding import Embedding
+from kshot.nets.embedding_settings import settings_of
+from kshot.params.methods import arguments_of
+from kshot.serve.engine.decoding import SentImage, prepare_image
+from kshot.serve.engine.embedding_queue import EmbeddingQueue
+from kshot.serve.engine.gallery_state import GalleryState, gallery_state
+from kshot.serve.engine.recognition import Recognition, recognise, verify
+from kshot.serve.engine.served_version import ServedVersion
+from kshot.serve.refusals import Refused
+from kshot.serve.store.galleries import GalleryRow
+
+HEADS = (
+    *("prototype", "nearest_neighbour", "simple_shot", "attention", "cosine_classifier", "logistic_regression"),
+    *("laplacian_shot", "pt_map"),
+)
+Classes = dict[str, list[bytes]]
+
+
+def served(answering: Answering, name: str = "metric") -> ServedVersion:
+    """An untrained model of one method: random projections of letters, which tell many letters apart."""
+    torch.manual_seed(0)
+    ingest = {"size": 28, "channels": 1, "invert": True}
+    settings = {"backbone": "conv4", "head_dim": None, "l2_normalize": False, "batch_norm": "eval", "ingest": ingest}
+    fewer = {"test_steps": 5} if name == "reptile" else {}  # instead of 50, which take seconds
+    described = {"name": name, "n_way": 5, "k_shot": 1, "arguments": arguments_of(name, fewer)}
+    method = build_method(described, Embedding(settings_of(settings))).eval()
+    method.centre += torch.randn(method.centre.shape) * 0.01
+    return ServedVersion("kshot", "1", "champion", "k" * 64, kshot.FewShotModel(method, answering))
+
+
+def by_head(head: str, thresholds: dict[int, float] | None = None) -> ServedVersion:
+    return served(Answering("metric", head, "eval", thresholds or {}))
+
+
+def pixels(version: ServedVersion, images: list[bytes]) -> np.ndarray:
+    return np.stack([prepare_image(SentImage(image, "image"), version.model.ingest, 10**6).pixels for image in images])
+
+
+def state(version: ServedVersion, support: Classes, threshold: float | None = None) -> GalleryState:
+    rows = [(name, image) for name, images in support.items() for image in images]
+    points = version.model.embed([image for _, image in rows])
+    listed = [(number, name, f"{number:064x}") for number, (name, _) in enumerate(rows, 1)]
+    return gallery_state(GalleryRow(1, "shop", 2, threshold, ""), listed, points, version.centre)
+
+
+def unequal(classes: Classes, count: int = 4) -> tuple[Classes, list[bytes]]:
+    """One to three examples a class, and an image of each class that is none of them."""
+    names = list(classes)[:count]
+    return {name: classes[name][: 1 + place % 3] for place, name in enumerate(names)}, [
+        classes[name][5] for name in names
+    ]
+
+
+@pytest.fixture
+def queue() -> Iterator[EmbeddingQueue]:
+    made = EmbeddingQueue(8, 5)
+    yield made
+    made.close()
+
+
+def check_as_estimator(version: ServedVersion, support: Classes, queries: list[bytes]) -> None:
+    images = [image for files in support.values() for image in files]
+    labels = [name for name, files in support.items() for _ in files]
+    oracle = kshot.FewShotClassifier(version.model).fit(images, labels)
+    found = recognise(version, state(version, support), version.model.embed(queries), n_next=len(support))
+    assert [one.label for one in found] == oracle.predict(queries).tolist()
+    shares = oracle.predict_proba(queries)
+    for row, one in enumerate(found):
+        by_name = dict(one.classes)
+        assert [by_name[name] for name in oracle.classes_] == pytest.approx(shares[row], abs=1e-4)
+    if version.has_space:
+        place = [list(oracle.classes_).index(one.label) for one in found]
+        distances = oracle.distances(queries)[np.arange(len(queries)), place]
+        assert [one.distance for one in found] == pytest.approx(distances, rel=1e-4)
+
+
+@pytest.mark.parametrize("head", HEADS)
+def test_every_classifier_answers_unequal_shots_as_it_was_evaluated(head: str, classes: Classes) -> None:
+    check_as_estimator(by_head(head), *unequal(classes))
+
+
+@pytest.mark.parametrize("name", [name for name in METHODS if name not in ("metric", "transfer")])
+def test_every_method_answers_as_it_was_evaluated(name: str, classes: Classes) -> None:
+    version = served(answering_of(name, "method", "eval"), name)
+    check_as_estimator(version, *unequal(classes))
+
+
+@pytest.mark.parametrize("name", list(METHODS))
+def test_requests_at_once_give_the_answers_that_they_give_alone(
+    name: str, classes: Classes, queue: EmbeddingQueue
+) -> None:
+    version = served(answering_of(name, "method", "eval"), name)
+    few = dict(list(classes.items())[:3])
+    galleries = [state(version, {name: files[:k] for name, files in few.items()}) for k in (1, 2)]
+    asked = [pixels(version, [files[place] for files in few.values()]) for place in (3, 4, 5)]
+
+    def ask(number: int) -> list[Recognition]:
+        points = queue.embed(version.model.method, asked[number % 3])
+        return recognise(version, galleries[number % 2], points)
+
+    alone = [ask(number) for number in range(6)]
+    before = queue.batches
+    with ThreadPoolExecutor(6) as pool:
+        for number, together in enumerate(pool.map(ask, list(range(6)) * 2)):
+            for one, other in zip(together, alone[number % 6], strict=True):
+                assert one.label == other.label
+                assert one.probability == pytest.approx(other.probability, abs=1e-4)
+    assert queue.batches > before
+
+
+def test_the_nearest_examples_and_the_next_classes_are_in_order(classes: Classes) -> None:
+    version = by_head("prototype")
+    support, queries = unequal(classes)
+    gallery = state(version, support)
+    (found,) = recognise(version, gallery, version.model.embed(queries[:1]), n_next=2, n_nearest=5)
+    point = version.model.embed(queries[:1])[0].astype(np.float64)
+    distances = np.sqrt(np.square(gallery.points - point).sum(1))
+    assert [near.id for near in found.nearest] == gallery.ids[np.argsort(distances)[:5]].tolist()
+    assert [near.distance for near in found.nearest] == pytest.approx(np.sort(distances)[:5], rel=1e-5)
+    shares = [share for _, share in found.classes]
+    assert len(shares) == 3 and shares == sorted(shares, reverse=True) and found.classes[0][0] == found.label
+    assert found.margin == pytest.approx(shares[0] - shares[1])
+
+
+def test_a_gallery_of_one_class_has_a_distance_and_no_probability(classes: Classes) -> None:
+    (name,) = list(classes)[:1]
+    version = by_head("prototype", {1: 5.0})
+    gallery = state(version, {name: classes[name][:1]})
+    same, other = recognise(version, gallery, version.model.embed([classes[name][0], classes[list(classes)[9]][0]]))
+    assert (same.label, same.probability, same.unknown, same.margin) == (name, None, False, None)
+    assert same.distance == pytest.approx(0, abs=1e-3) and other.probability is None
+    assert verify(version, gallery, version.model.embed([classes[name][0]]), name).same is True
+    without = by_head("prototype")
+    assert verify(without, gallery, version.model.embed([classes[name][0]]), name).same is None
+
+
+def test_the_gallery_s_threshold_replaces_the_model_s(classes: Classes) -> None:
+    version = by_head("prototype", {1: 1e9})
+    support, queries = unequal(classes)
+    points = version.model.embed(queries[:1])
+    (by_model,) = recognise(version, state(version, support), points)
+    (by_gallery,) = recognise(version, state(version, support, threshold=1e-6), points)
+    assert (by_model.unknown, by_model.threshold) == (False, 1e9)
+    assert (by_gallery.unknown, by_gallery.threshold) == (True, 1e-6)
+    (without,) = recognise(by_head("prototype"), state(version, support), points)
+    assert (without.unknown, without.threshold) == (None, None)
+
+
+def test_an_image_is_verified_by_the_best_class_and_the_threshold(classes: Classes) -> None:
+    version = by_head("prototype", {1: 1e9})
+    support, _ = unequal(classes, 3)
+    first, second = list(support)[:2]
+    gallery = state(version, support)
+    point = version.model.embed([support[first][0]])
+    yes, no = verify(version, gallery, point, first), verify(version, gallery, point, second)
+    assert (yes.same, yes.best, no.same, no.best) == (True, first, False, first)
+    assert {near.class_name for near in no.nearest} == {second}
+    assert (
+        verify(version, state(version, support, threshold=0.0), version.model.embed([classes[first][4]]), first).same
+        is False
+    )
+    with pytest.raises(Refused, match="has no class 'x'"):
+        verify(version, gallery, point, "x")
+
+
+def test_an_empty_gallery_is_refused_with_the_reason() -> None:
+    version = by_head("prototype")
+    empty = gallery_state(GalleryRow(1, "shop", 1, None, ""), [], np.empty((0, 64), np.float32), version.centre)
+    with pytest.raises(Refused, match="gallery 'shop' holds no example") as raised:
+        recognise(version, empty, np.zeros((1, 64), np.float32))
+    assert raised.value.status == 409
+
+
+def test_a_gallery_too_large_to_adapt_to_is_refused(classes: Classes, monkeypatch: pytest.MonkeyPatch) -> None:
+    version = served(answering_of("maml", "method", "eval"), "maml")
+    support, queries = unequal(classes)
+    monkeypatch.setattr("kshot.serve.engine.served_version.MOST_NUMBERS", 1000)
+    with pytest.raises(Refused, match="serve a model with a fixed embedding"):
+        recognise(version, state(version, support), version.model.embed(queries))

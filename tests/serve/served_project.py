@@ -1,0 +1,73 @@
+"""A project whose registry has two small trained models of letters, made once a session and copied for each test."""
+
+import shutil
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+
+import kshot
+from kshot.evaluation.classifier import Answering, save_answering
+from kshot.lifecycle.project import layout
+from kshot.lifecycle.registry import events, history
+from kshot.lifecycle.serving import model_manifest, package
+from kshot.lifecycle.tracking import store
+from tests.lifecycle import packed_project
+
+REPOSITORY = Path(__file__).parents[2]
+THRESHOLDS = {1: 9.0, 5: 8.0}
+
+
+def train(letters: Path, steps: int) -> kshot.FewShotModel:
+    """Trained for a few steps instead of 600: enough to be better than chance."""
+    return kshot.train(
+        letters, loss="triplet", steps=steps, classes_per_batch=10, images_per_class=4, device="cpu", progress=False
+    )
+
+
+def make(root: Path, letters: Path) -> Path:
+    """Versions 1, the champion, and 2."""
+    packed_project.write(root)
+    for name in ("params.yaml", "dvc.yaml"):
+        shutil.copy(REPOSITORY / name, root)
+    where = store.connect(root)
+    history.begin(store.client(), root, where)
+    for steps in (10, 20):
+        register(root, train(letters, steps))
+    name_champion(root, "1")
+    return root
+
+
+def register(root: Path, model: kshot.FewShotModel, answering: Answering | None = None) -> str:
+    """Register one more version, which answers by `answering`: by default the nearest prototype, with THRESHOLDS."""
+    store.connect(root)
+    client = store.client()
+    (root / layout.EVALUATION).mkdir(parents=True, exist_ok=True)
+    model.save(root / layout.MODEL)
+    save_answering(answering or Answering("metric", "prototype", "eval", THRESHOLDS), root / layout.EVALUATION)
+    experiment = client.get_experiment_by_name("kshot")
+    assert experiment is not None
+    run = client.create_run(experiment.experiment_id)
+    client.set_terminated(run.info.run_id)
+    tags = {"kshot.data_version": "d" * 32, "kshot.git_commit": "c" * 40}
+    address, sealed = package.log_model(root, root / layout.MODEL, run.info.run_id, tags)
+    tags[model_manifest.TAG] = sealed
+    return str(client.create_model_version("kshot", address, run.info.run_id, tags=tags).version)
+
+
+def name_champion(root: Path, version: str) -> None:
+    """Move the alias, as MLflow's own page does."""
+    store.connect(root)
+    store.client().set_registered_model_alias("kshot", events.CHAMPION, version)
+
+
+def copy(template: Path, root: Path) -> Path:
+    """The registry of `template` as that of a project of its own; the models' files stay where they are."""
+    (root / "mlruns").mkdir(parents=True)
+    shutil.copy(template / "mlruns/mlflow.db", root / "mlruns/mlflow.db")
+    old, new = ((folder / store.ARTIFACTS).resolve().as_uri() for folder in (template, root))
+    with closing(sqlite3.connect(root / "mlruns/mlflow.db")) as database:
+        database.execute("update experiments set artifact_location = replace(artifact_location, ?, ?)", (old, new))
+        database.commit()
+    for name in ("params.yaml", "dvc.yaml"):
+        shutil.copy(template / name, root)
+    return root
