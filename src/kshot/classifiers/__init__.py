@@ -8,8 +8,9 @@ A classifier takes these arguments:
     n_way
 
 It returns scores (E, Q, n_way); the class with the highest score is the prediction. The softmax of the scores over the
-classes is not calibrated and is not a probability. Inductive classifiers predict each query by itself. Transductive
-ones see all queries of an episode at once, which is another task; every figure of theirs says so.
+classes becomes a probability with a temperature (`kshot.evaluation.calibration`). Inductive classifiers predict each
+query by itself. Transductive ones see all queries of an episode at once, which is another task; every figure of theirs
+says so.
 """
 
 import importlib

@@ -79,16 +79,26 @@ class FewShotClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         return found
 
     def predict_proba(self, X: Images) -> NDArray[np.float64]:
-        """Softmax of the classifier's scores: float64 (N, n_classes), in the order of `classes_`, rows sum to 1.
+        """Probabilities of the classes: float64 (N, n_classes), in the order of `classes_`, rows sum to 1.
 
-        It is not calibrated: 0.9 does not mean that nine of ten such predictions are right. For the nearest prototype
-        the scores are minus squared distances, whose scale follows from the training, so that shares near 0 and 1 are
-        common. Every image gets a class, also one of none of them: see `is_unknown`.
+        Softmax of the classifier's scores divided by the temperature that was fitted on held-out classes for the
+        nearest protocol (Guo et al. 2017, arXiv:1706.04599). The model has none, and the shares are not calibrated,
+        with another `classifier` than it was evaluated with, and if no classes were held out. Every image gets a class,
+        also one of none of them: see `is_unknown`.
         """
         self._check_fitted()
         scores = self._scores(torch.from_numpy(self.model_.embed(X)))
-        shares: NDArray[np.float64] = scores.softmax(1).double().numpy()
+        shares: NDArray[np.float64] = (scores.double() / (self.temperature or 1)).softmax(1).numpy()
         return shares
+
+    @property
+    def temperature(self) -> float | None:
+        """What `predict_proba` divides scores by; None if its shares are not calibrated."""
+        self._check_fitted()
+        answering = self.model_.answering
+        if self.classifier not in (None, answering.head):
+            return None
+        return answering.temperature(len(self.classes_), len(self.support_) / len(self.classes_))
 
     def is_unknown(self, X: Images) -> NDArray[np.bool_]:
         """Whether each query belongs to none of the classes: bool (N,).

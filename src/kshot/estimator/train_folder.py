@@ -4,7 +4,6 @@ import contextlib
 import tempfile
 import warnings
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -14,25 +13,23 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from kshot import plugins
-from kshot.data.batches import Pixels, gather, resident
-from kshot.data.episodes import EpisodeSet, draw_episodes
+from kshot.data.batches import gather, resident
 from kshot.data.splits import rank
 from kshot.errors import DataError, ParamsError
 from kshot.estimator.class_folders import ClassFolders, read_class_folders
 from kshot.estimator.episode_accuracy import members_of
 from kshot.estimator.few_shot_model import FewShotModel
 from kshot.estimator.image_arrays import prepared
+from kshot.estimator.inference_settings import held_out_episodes, inference_settings
 from kshot.estimator.load_model import from_folder
 from kshot.estimator.train_settings import shipped, train_settings
-from kshot.evaluation.classifier import Answering, answering_of, save_answering
-from kshot.evaluation.evaluate import embed_once
-from kshot.evaluation.open_set import calibrate
+from kshot.evaluation.classifier import Answering, save_answering
 from kshot.methods.method import Method
 from kshot.methods.saving import save_method
 from kshot.nets.devices import choose_device
 from kshot.nets.embedding import Embedding, in_precision
 from kshot.nets.new_embedding import new_embedding
-from kshot.params.schema import Params, Protocol
+from kshot.params.schema import Params
 from kshot.training.loop import Done, Step, Validation, meta_train
 from kshot.training.new_method import new_method
 from kshot.training.random_state import deterministic
@@ -76,10 +73,10 @@ def train(
               invert=False, backbone="resnet12", margin=0.2, classes_per_batch=20, head_dim=64. The others have the
               shipped values (kshot/template/params.yaml), except that batches are no larger than the data
 
-    Files that are not images by name are skipped with a warning. The model stores thresholds for `is_unknown` if
-    classes were held out. The same seed, images and machine give the same model. Raises DataError for a folder without
-    two classes of two images each and for an image that cannot be read, ParamsError for settings that do not fit,
-    TrainingDiverged for a loss that is not finite.
+    Files that are not images by name are skipped with a warning. If classes were held out, the model stores thresholds
+    for `is_unknown` and temperatures for `predict_proba`. The same seed, images and machine give the same model. Raises
+    DataError for a folder without two classes of two images each and for an image that cannot be read, ParamsError for
+    settings that do not fit, TrainingDiverged for a loss that is not finite.
 
     >>> import kshot
     >>> model = kshot.train("letters/", loss="triplet", steps=600)  # doctest: +SKIP
@@ -159,13 +156,13 @@ def _trained(
             divided.train,
             train,
             groups=[name.rpartition("/")[0] for name in divided.train],
-            validation=_episodes(params, held, params.episodes.protocols[train.validation.protocol]),
+            validation=held_out_episodes(params, held, params.episodes.protocols[train.validation.protocol]),
         )
         _follow(records, train.steps, progress=progress)
         if train.projection.reduce.wanted:
             fit_reduction(method, inputs, np.concatenate(learnt), train.projection.reduce)
         embedding.describe(device=device.type)
-        return _as_saved(method, _answering(method, params, inputs, held), device)
+        return _as_saved(method, inference_settings(method, params, inputs, held), device)
 
 
 def _follow(records: Any, steps: int, *, progress: bool) -> None:
@@ -181,41 +178,6 @@ def _follow(records: Any, steps: int, *, progress: bool) -> None:
             bar.set_postfix(shown, refresh=False)
             if isinstance(record, Done) and progress:
                 bar.write(record.reason)
-
-
-def _answering(method: Method, params: Params, inputs: Pixels, held: Sequence[NDArray[np.int64]]) -> Answering:
-    """The inference settings, with thresholds set on the held-out classes as in stage evaluate."""
-    evaluate = params.evaluate
-    answering = answering_of(params.train.method.name, evaluate.classifier, method.batch_norm, evaluate.views)
-    if not method.has_space:
-        return answering
-    # Of protocols with equal shots, the one with the most classes is used, as in stage evaluate.
-    protocols = sorted(params.episodes.protocols.values(), key=lambda protocol: protocol.n_way)
-    sets = {protocol.k_shot: _episodes(params, held, protocol) for protocol in protocols}
-    known = {shots: episodes for shots, episodes in sets.items() if episodes is not None}
-    if not known:
-        return answering
-    points = embed_once(method, inputs, *(ids for episodes in known.values() for ids in episodes[:2]))
-    limits = {shots: calibrate(points, episodes, evaluate.accept_known) for shots, episodes in known.items()}
-    return replace(answering, thresholds=limits)
-
-
-def _episodes(params: Params, held: Sequence[NDArray[np.int64]], protocol: Protocol) -> EpisodeSet | None:
-    """Episodes of `protocol` over the held-out classes, smaller if there are few; None if there are none."""
-    usable = [ids for ids in held if len(ids) > protocol.k_shot]
-    n_way = min(protocol.n_way, len(usable))
-    if n_way < 2:
-        return None
-    n_query = min(params.episodes.queries(protocol), min(map(len, usable)) - protocol.k_shot)
-    return draw_episodes(
-        usable,
-        [""] * len(usable),
-        np.arange(len(usable)),
-        Protocol(n_way, protocol.k_shot, within_group=False),
-        n_query=n_query,
-        n_episodes=params.episodes.n_episodes,
-        generator=np.random.default_rng(params.episodes.seed),
-    )
 
 
 def _features(

@@ -2,6 +2,7 @@
 
 import functools
 import json
+import math
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
@@ -23,6 +24,15 @@ ANSWERING = "answering.json"
 
 
 @dataclass(frozen=True)
+class Temperature:
+    """What scores are divided by before the softmax, for episodes of `n_way` classes with `k_shot` support images."""
+
+    n_way: int
+    k_shot: int
+    value: float
+
+
+@dataclass(frozen=True)
 class Answering:
     """How a model predicts the queries of an episode.
 
@@ -35,6 +45,7 @@ class Answering:
     views       of `kshot.nets.shifted_views`, over which each point is the mean
     plugin      that defines a classifier that is not kshot's own, as `Plugin.given_by`; None for kshot's own
     together    whether the plug-in's classifier sees all queries of an episode at once
+    temperatures that make its scores probabilities, one a protocol; empty if none was fitted
     """
 
     method: str
@@ -44,6 +55,7 @@ class Answering:
     views: int = 1
     plugin: str | None = None
     together: bool = False
+    temperatures: tuple[Temperature, ...] = ()
 
     @property
     def transductive(self) -> bool:
@@ -61,6 +73,15 @@ class Answering:
         """The threshold for the number of shots nearest to `k_shot`; None if there are no thresholds."""
         nearest = min(self.thresholds, key=lambda shots: (abs(shots - k_shot), shots), default=None)
         return None if nearest is None else self.thresholds[nearest]
+
+    def temperature(self, n_way: float, k_shot: float) -> float | None:
+        """The temperature of the protocol nearest to `n_way` and `k_shot`, by their ratios; None if there is none."""
+
+        def distance(one: Temperature) -> float:
+            return abs(math.log(one.k_shot / k_shot)) + abs(math.log(one.n_way / n_way))
+
+        nearest = min(self.temperatures, key=distance, default=None)
+        return None if nearest is None else nearest.value
 
 
 def answering_of(method: str, head: str, batch_norm: str, views: int = 1) -> Answering:
@@ -126,4 +147,5 @@ def load_answering(folder: Path) -> Answering:
     thresholds = {int(shots): distance for shots, distance in found.get("thresholds", {}).items()}
     method, views = found.get("method", "metric"), found.get("views", 1)
     plugin, together = found.get("plugin"), found.get("together", False)
-    return Answering(method, found["head"], found["batch_norm"], thresholds, views, plugin, together)
+    temperatures = tuple(Temperature(**one) for one in found.get("temperatures", ()))
+    return Answering(method, found["head"], found["batch_norm"], thresholds, views, plugin, together, temperatures)

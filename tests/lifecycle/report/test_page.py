@@ -85,7 +85,17 @@ def write_evaluation(root: Path, groups: list[str]) -> None:
         "5w1s": {"threshold": 7.5, "accepted": 0.94, "false_accept": 0.1234, "auroc": 0.9876, "unknown": 70123},
         "10w1s": {"threshold": None, "accepted": None, "false_accept": None, "auroc": 0.8765, "unknown": 99},
     }
-    metrics = {"answering": answering, "accuracy": scores, "unknown": unknown, "geometry": geometry}
+    calibration = {
+        "5w1s": {"temperature": 12.5, "before": 0.0731, "after": 0.0058, "queries": 15000},
+        "10w1s": {"temperature": None, "before": 0.0123, "after": None, "queries": 30000},
+    }
+    metrics = {
+        "answering": answering,
+        "accuracy": scores,
+        "unknown": unknown,
+        "calibration": calibration,
+        "geometry": geometry,
+    }
     (root / layout.METRICS).write_text(json.dumps({**metrics, "stream": {"5w1s": [0.3625, 0.8275]}}))
     folder = root / layout.EVALUATION
     kinds = sorted(set(groups))
@@ -240,6 +250,12 @@ def test_how_episodes_were_answered_and_unknown_queries_told_stands_beside_the_a
     assert "0.988" in section and "70,123 unknown queries" in section and "12.34" in section
     assert "none: trained on the validation classes" in section
     assert "36.25" in section and "82.75" in section, "the stream's first and second instance"
+
+
+def test_calibration_stands_with_and_without_the_temperature(project: Path) -> None:
+    section = page(project).text
+    assert "5w1s 15,000 queries 0.58 % 7.31 % 12.5" in section
+    assert "10w1s 30,000 queries none 1.23 % none: no temperature fits best" in section
 
 
 def test_curves_say_how_the_training_ended(project: Path) -> None:

@@ -56,7 +56,24 @@ def test_unknown_queries_are_measured_by_a_threshold_of_the_validation_classes(r
     assert kept.thresholds == {1: metrics["unknown"]["3w1s"]["threshold"], 2: metrics["unknown"]["3w2s"]["threshold"]}
 
 
-def test_a_model_that_was_trained_on_the_validation_classes_has_no_threshold(tmp_path):
+def test_a_temperature_of_the_validation_classes_brings_probabilities_nearer_to_the_shares_that_are_right(tmp_path):
+    packed_project.write(tmp_path)
+    mapping = yaml.safe_load(packed_project.params(DEFAULTS.read_text()))
+    images = tmp_path / layout.PACKED / "images.npy"
+    noise = np.random.default_rng(1).normal(0, 160, np.load(images).shape)  # so that some queries are predicted wrong
+    np.save(images, np.clip(np.load(images) + noise, 0, 255).astype(np.uint8))
+    params = params_from(mapping)
+    train.run(tmp_path, params)
+    evaluate.run(tmp_path, params)
+    metrics = json.loads((tmp_path / layout.METRICS).read_text())
+    stored = load_answering(tmp_path / layout.EVALUATION)
+    for name, (n_way, k_shot) in {"3w1s": (3, 1), "3w2s": (3, 2)}.items():
+        figures = metrics["calibration"][name]
+        assert figures["temperature"] == stored.temperature(n_way, k_shot) > 0
+        assert 0 <= figures["after"] < figures["before"] <= 1 and figures["queries"] == 20 * 3 * 2
+
+
+def test_a_model_that_was_trained_on_the_validation_classes_has_no_threshold_and_no_temperature(tmp_path):
     packed_project.write(tmp_path)
     mapping = yaml.safe_load(packed_project.params(DEFAULTS.read_text()))
     set_train(mapping, splits=["train", "val"], patience=0)
@@ -65,7 +82,9 @@ def test_a_model_that_was_trained_on_the_validation_classes_has_no_threshold(tmp
     evaluate.run(tmp_path, params)
     figures = json.loads((tmp_path / layout.METRICS).read_text())["unknown"]["3w1s"]
     assert figures["threshold"] is None and figures["false_accept"] is None and figures["auroc"] > 0.6
-    assert load_answering(tmp_path / layout.EVALUATION).thresholds == {}
+    stored = load_answering(tmp_path / layout.EVALUATION)
+    assert stored.thresholds == {} and stored.temperature(3, 1) is None
+    assert "calibration" not in json.loads((tmp_path / layout.METRICS).read_text())
 
 
 def test_a_memory_augmented_model_tells_its_accuracies_by_instance(tmp_path):

@@ -57,8 +57,10 @@ class FewShot(PythonModel):
         number of images each. `image` is the bytes of a PNG or JPEG, or their base64; `label` text or an integer.
 
         label     the predicted class, as text
-        score     softmax over the classes of the classifier's scores (for prototypes: negative squared distances),
-                  in [0, 1]; not calibrated, so not the probability that the prediction is right
+        score     softmax over the classes of the classifier's scores (for prototypes: negative squared distances)
+                  divided by the temperature that was fitted on validation classes for the nearest protocol, in [0, 1]:
+                  the probability that the prediction is right if the query is of one of the classes. A model that
+                  was trained on the validation classes has no temperature, and its score is no probability
         distance  Euclidean distance to the mean of the predicted class; NaN for methods without a fixed embedding
         unknown   whether the query is farther from every class than the threshold; only if validation classes set one
 
@@ -89,7 +91,8 @@ class FewShot(PythonModel):
             scores = self.scores(known, places, asked, len(names))[0]
         except (ValueError, NotConverged) as error:
             raise DataError(f"head {self.answering.head} cannot answer this: {error}") from None
-        score, nearest = scores.softmax(1).max(1)
+        shots = len(support) / len(names)
+        score, nearest = (scores / (self.answering.temperature(len(names), shots) or 1)).softmax(1).max(1)
         distances = self._distance(known, places, asked, len(names))
         distance = distances.gather(1, nearest[:, None]).flatten()
         answers = pd.DataFrame(
@@ -99,7 +102,7 @@ class FewShot(PythonModel):
                 "distance": distance.double().numpy(),
             }
         )
-        threshold = self.answering.threshold(len(support) / len(names))
+        threshold = self.answering.threshold(shots)
         if threshold is not None:
             answers["unknown"] = (distances.amin(1) > threshold).numpy()
         return answers

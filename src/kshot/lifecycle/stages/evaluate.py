@@ -12,7 +12,9 @@ from kshot.evaluation.classifier import Answering, answering_of, save_answering
 from kshot.evaluation.space import geometry, labels_of, project, rounded
 from kshot.lifecycle.data.packed import image_ids, of_splits, read_classes, read_episodes, read_manifest
 from kshot.lifecycle.project import layout
+from kshot.lifecycle.stages.calibration import calibration, temperatures
 from kshot.lifecycle.stages.entry import stage_main
+from kshot.lifecycle.stages.held_out import read_held_out
 from kshot.lifecycle.stages.open_set import by_shots, unknown
 from kshot.lifecycle.stages.predictions import Answers, answer
 from kshot.methods.mann import Mann, stream_accuracies
@@ -47,13 +49,16 @@ def run(root: Path, params: Params) -> None:
     scores = accuracy(answers)
     metrics: dict[str, Any] = {"answering": described(answering), "intervals": INTERVALS, "accuracy": scores}
     metrics["geometry"] = space(root, answers, upright) if has_space else {}
+    # A model that was trained on the validation classes recognises them better than any new class.
+    held_out = None if "val" in params.train.splits else read_held_out(root, list(scores), answering)
     if has_space:
-        validated = "val" not in params.train.splits
-        strangers = unknown(
-            root, list(scores), answers.points, answering, params.evaluate.accept_known, validated=validated
-        )
-        answering = replace(answering, thresholds=by_shots(root, strangers))
-        metrics["unknown"] = strangers
+        open_set = unknown(root, list(scores), answers.points, held_out, params.evaluate.accept_known)
+        answering = replace(answering, thresholds=by_shots(root, open_set))
+        metrics["unknown"] = open_set
+    if held_out:
+        fitted = temperatures(held_out)
+        metrics["calibration"] = calibration(root, held_out, answers.points, fitted)
+        answering = replace(answering, temperatures=tuple(fitted.values()))
     if answering.method == "mann":
         metrics["stream"] = streams(root, list(scores), answers.points)
     save_answering(answering, folder)
@@ -80,7 +85,11 @@ def write_tables(folder: Path, answers: Answers, confused_pairs: int) -> None:
 
 def described(answering: Answering) -> dict[str, Any]:
     """The inference settings behind the figures, for metrics.json."""
-    how = {key: value for key, value in asdict(answering).items() if key not in ("thresholds", "plugin", "together")}
+    how = {
+        key: value
+        for key, value in asdict(answering).items()
+        if key not in ("thresholds", "temperatures", "plugin", "together")
+    }
     if answering.plugin is not None:
         how["plugin"] = answering.plugin
     return {**how, "by": answering.by, "transductive": answering.transductive}

@@ -3,27 +3,25 @@
 from pathlib import Path
 from typing import Any
 
-from kshot.evaluation.classifier import Answering, answering_method
-from kshot.evaluation.evaluate import embed_once
 from kshot.evaluation.open_set import calibrate, open_set
 from kshot.lifecycle.data.packed import read_episodes
-from kshot.lifecycle.project import layout
-from kshot.lifecycle.stages.device import project_device
-from kshot.lifecycle.stages.features import inputs_of
+from kshot.lifecycle.stages.held_out import HeldOut
 from kshot.nets.points import Points
 
 Figures = dict[str, dict[str, Any]]
 
 
-def unknown(
-    root: Path, protocols: list[str], points: Points, answering: Answering, accept: float, *, validated: bool
-) -> Figures:
+def unknown(root: Path, protocols: list[str], points: Points, held_out: HeldOut | None, accept: float) -> Figures:
     """The fields of `kshot.evaluation.open_set.OpenSet` by protocol, for test images embedded as `points`.
 
-    The threshold accepts the share `accept` of the validation classes' own queries. With `validated` False there is no
+    The threshold accepts the share `accept` of the validation classes' own queries. Without `held_out` there is no
     threshold: the model was trained on those classes, and recognises them better than any new class.
     """
-    thresholds = _thresholds(root, protocols, answering, accept) if validated else {}
+    thresholds = (
+        {name: calibrate(held_out.points, episodes, accept) for name, episodes in held_out.episodes.items()}
+        if held_out
+        else {}
+    )
     found: Figures = {}
     for name in protocols:
         figures = open_set(points, read_episodes(root, "test", name), thresholds.get(name))
@@ -42,11 +40,3 @@ def by_shots(root: Path, figures: Figures) -> dict[int, float]:
     return {
         int(shots[name][1]): figures[name]["threshold"] for name in ordered if figures[name]["threshold"] is not None
     }
-
-
-def _thresholds(root: Path, protocols: list[str], answering: Answering, accept: float) -> dict[str, float]:
-    sets = {name: read_episodes(root, "val", name) for name in protocols}
-    method = answering_method(root / layout.MODEL, answering, project_device(root))
-    ids = [part for episodes in sets.values() for part in (episodes.support, episodes.query)]
-    points = embed_once(method, inputs_of(root, method.embedding.settings), *ids)
-    return {name: calibrate(points, episodes, accept) for name, episodes in sets.items()}

@@ -119,6 +119,8 @@ def final_metrics(figures: dict[str, Any]) -> dict[str, float]:
         found[f"test/{protocol}/accuracy_high"] = score["high"]
     for protocol, open_set in figures.get("unknown", {}).items():
         found |= {f"unknown/{protocol}/{name}": value for name, value in open_set.items()}
+    for protocol, calibration in figures.get("calibration", {}).items():
+        found |= {f"calibration/{protocol}/{name}": value for name, value in calibration.items()}
     for protocol, accuracies in figures.get("stream", {}).items():
         found |= {f"stream/{protocol}/instance_{place}": value for place, value in enumerate(accuracies, 1)}
     found |= {f"geometry/{name}": value for name, value in figures["geometry"].items()}

@@ -1,0 +1,57 @@
+"""How a trained model classifies, with thresholds and temperatures set on the held-out classes as in stage evaluate."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kshot.data.batches import Pixels
+from kshot.data.episodes import EpisodeSet, draw_episodes
+from kshot.evaluation.calibration import class_scores, fit_temperature
+from kshot.evaluation.classifier import Answering, Temperature, answering_of, scorer
+from kshot.evaluation.evaluate import embed_once
+from kshot.evaluation.open_set import calibrate
+from kshot.methods.method import Method
+from kshot.params.schema import Params, Protocol
+
+
+def inference_settings(method: Method, params: Params, inputs: Pixels, held: Sequence[NDArray[np.int64]]) -> Answering:
+    """The settings for `method`; `held` holds the ids of each held-out class in `inputs`."""
+    evaluate = params.evaluate
+    answering = answering_of(params.train.method.name, evaluate.classifier, method.batch_norm, evaluate.views)
+    # Of protocols with equal shots, the threshold of the one with the most classes is used, as in stage evaluate.
+    protocols = sorted(params.episodes.protocols.values(), key=lambda protocol: protocol.n_way)
+    drawn = [held_out_episodes(params, held, protocol) for protocol in protocols]
+    known = [episodes for episodes in drawn if episodes is not None]
+    if not known:
+        return answering
+    points = embed_once(method, inputs, *(ids for episodes in known for ids in episodes[:2]))
+    head = scorer(method, answering.head)
+    temperatures = {}
+    for episodes in known:
+        n_way, k_shot = episodes.support.shape[1:]
+        if (value := fit_temperature(*class_scores(points, episodes, head))) is not None:
+            temperatures[n_way, k_shot] = Temperature(n_way, k_shot, value)
+    limits = {}
+    if method.has_space:
+        limits = {episodes.support.shape[2]: calibrate(points, episodes, evaluate.accept_known) for episodes in known}
+    return replace(answering, thresholds=limits, temperatures=tuple(temperatures.values()))
+
+
+def held_out_episodes(params: Params, held: Sequence[NDArray[np.int64]], protocol: Protocol) -> EpisodeSet | None:
+    """Episodes of `protocol` over the held-out classes, smaller if there are few; None if there are none."""
+    usable = [ids for ids in held if len(ids) > protocol.k_shot]
+    n_way = min(protocol.n_way, len(usable))
+    if n_way < 2:
+        return None
+    n_query = min(params.episodes.queries(protocol), min(map(len, usable)) - protocol.k_shot)
+    return draw_episodes(
+        usable,
+        [""] * len(usable),
+        np.arange(len(usable)),
+        Protocol(n_way, protocol.k_shot, within_group=False),
+        n_query=n_query,
+        n_episodes=params.episodes.n_episodes,
+        generator=np.random.default_rng(params.episodes.seed),
+    )

@@ -1,0 +1,31 @@
+"""The embedded validation episodes, on whose classes thresholds and temperatures are set."""
+
+from pathlib import Path
+from typing import NamedTuple
+
+from kshot.classifiers.head import Head
+from kshot.data.episodes import EpisodeSet
+from kshot.evaluation.classifier import Answering, answering_method, scorer
+from kshot.evaluation.evaluate import embed_once
+from kshot.lifecycle.data.packed import read_episodes
+from kshot.lifecycle.project import layout
+from kshot.lifecycle.stages.device import project_device
+from kshot.lifecycle.stages.features import inputs_of
+from kshot.nets.points import Points
+
+
+class HeldOut(NamedTuple):
+    """Validation episodes by protocol, their embedded images, and the classifier that scores them."""
+
+    episodes: dict[str, EpisodeSet]
+    points: Points
+    head: Head
+
+
+def read_held_out(root: Path, protocols: list[str], answering: Answering) -> HeldOut:
+    """Embed every image of the validation episodes of `protocols` once, by the project's model."""
+    sets = {name: read_episodes(root, "val", name) for name in protocols}
+    method = answering_method(root / layout.MODEL, answering, project_device(root))
+    ids = [part for episodes in sets.values() for part in (episodes.support, episodes.query)]
+    points = embed_once(method, inputs_of(root, method.embedding.settings), *ids)
+    return HeldOut(sets, points, scorer(method, answering.head))
