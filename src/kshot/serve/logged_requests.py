@@ -1,0 +1,111 @@
+"""Logged requests for a person: listed by what is worth a look, shown, labelled and deleted."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, Literal
+
+from sqlalchemy import ColumnElement, RowMapping, case, delete, func, select, tuple_, update
+
+from kshot.serve.feedback_messages import Feedback, FeedbackItem
+from kshot.serve.names import check_name
+from kshot.serve.refusals import Refused, unknown_gallery
+from kshot.serve.request_log import ASKED, RequestLog, drop_files
+from kshot.serve.store import tables
+from kshot.serve.store.database import now
+
+Order = Literal["unknown", "margin", "disagreement", "newest"]
+LONGEST_NAME = 200  # characters of who labels
+_A, _G = ASKED.c, tables.GALLERIES.c
+_NEWEST = -_A.item
+_CLOSEST = func.coalesce(_A.margin, 2.0)  # a difference of probabilities is at most 1
+# Ascending; the last is different for each item, so that a page continues after an item whatever came meanwhile.
+ORDERS: Mapping[str, tuple[ColumnElement[Any], ...]] = {
+    "unknown": (case((_A.unknown, 0), else_=1), _CLOSEST, _NEWEST),
+    "margin": (_CLOSEST, _NEWEST),
+    "disagreement": (case((_A.challenger != _A.label, 0), else_=1), _CLOSEST, _NEWEST),
+    "newest": (_NEWEST,),
+}
+
+
+def items(
+    log: RequestLog,
+    *,
+    gallery: str | None = None,
+    order: Order = "unknown",
+    after: int | None = None,
+    limit: int = 50,
+    labelled: bool | None = None,
+) -> Feedback:
+    """One page of the log, by what is worth a look. `labelled`: only items with, or without, a person's label.
+
+    after: the last item of the page before. Raises Refused for an unknown gallery, or if that item is deleted.
+    """
+    keys = ORDERS[order]
+    joined = select(ASKED, _G.name.label("gallery_name")).join(tables.GALLERIES, _G.id == _A.gallery)
+    with log.database.reading() as connection:
+        if gallery is not None:
+            number = connection.scalar(select(_G.id).where(_G.name == gallery))
+            if number is None:
+                raise unknown_gallery(gallery)
+            joined = joined.where(_A.gallery == number)
+        if labelled is not None:
+            joined = joined.where(_A.given.is_not(None) if labelled else _A.given.is_(None))
+        if after is not None:
+            last = connection.execute(select(*keys).where(_A.item == after)).one_or_none()
+            if last is None:
+                raise unknown_item(after)
+            joined = joined.where(tuple_(*keys) > tuple_(*last))
+        rows = connection.execute(joined.order_by(*keys).limit(limit + 1)).mappings().all()
+    found = [_message(row) for row in rows[:limit]]
+    return Feedback(items=found, next=found[-1].item if len(rows) > limit else None)
+
+
+def all_labelled(log: RequestLog) -> Iterator[tuple[FeedbackItem, str]]:
+    """Every item that a person labelled, oldest first, with the sha256 of its image."""
+    joined = select(ASKED, _G.name.label("gallery_name")).join(tables.GALLERIES, _G.id == _A.gallery)
+    with log.database.reading() as connection:
+        rows = connection.execute(joined.where(_A.given.is_not(None)).order_by(_A.item)).mappings().all()
+    for row in rows:
+        yield _message(row), str(row["sha256"])
+
+
+def image(log: RequestLog, item: int) -> bytes:
+    """The image of an item, as it was asked. Raises Refused."""
+    with log.database.reading() as connection:
+        sha256 = connection.scalar(select(_A.sha256).where(_A.item == item))
+    if sha256 is None:
+        raise unknown_item(item)
+    try:
+        return log.images.read(sha256)
+    except FileNotFoundError:
+        raise unknown_item(item) from None
+
+
+def give_labels(log: RequestLog, labels: Sequence[tuple[int, str]], by: str) -> int:
+    """Store the class of each item, who gave it and when: all of them or none. Returns their number. Raises Refused."""
+    by = check_name("person", by.strip(), LONGEST_NAME)
+    checked = {item: check_name("class", name) for item, name in labels}
+    at = now()
+    with log.database.writing() as connection:
+        for item, name in checked.items():
+            values = {"given": name, "by": by, "at": at}
+            if not connection.execute(update(ASKED).where(_A.item == item).values(values)).rowcount:
+                raise unknown_item(item)
+    return len(checked)
+
+
+def forget(log: RequestLog, item: int) -> None:
+    """Delete an item and its image. Raises Refused."""
+    with log.database.writing() as connection:
+        sha256 = connection.scalar(select(_A.sha256).where(_A.item == item))
+        if sha256 is None:
+            raise unknown_item(item)
+        connection.execute(delete(ASKED).where(_A.item == item))
+    drop_files(log, {sha256})
+
+
+def unknown_item(item: int) -> Refused:
+    return Refused(404, "unknown_item", f"there is no logged request {item}; it may have been deleted, or be too old")
+
+
+def _message(row: RowMapping) -> FeedbackItem:
+    return FeedbackItem.model_validate({**row, "gallery": row["gallery_name"]})

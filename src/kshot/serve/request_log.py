@@ -1,0 +1,249 @@
+"""The log of asked images: those that the setting `log` names are stored with their answers, bounded by number and age.
+
+The service calls `RequestLog.offer` after it has answered; a thread of the log writes, so that no request waits for it.
+Tables and image files are the log's own: a deleted gallery takes its logged images with it, a deleted example does not.
+"""
+
+import contextlib
+import logging
+import queue
+import random
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Literal, Protocol
+
+from sqlalchemy import (
+    Boolean,
+    Column,
+    Float,
+    Index,
+    Integer,
+    MetaData,
+    String,
+    Table,
+    Text,
+    delete,
+    func,
+    insert,
+    select,
+    update,
+)
+
+from kshot.serve.ask_messages import Result
+from kshot.serve.refusals import Refused
+from kshot.serve.store import tables
+from kshot.serve.store.database import Database, now
+from kshot.serve.store.gallery_store import GalleryStore
+from kshot.serve.store.image_files import ImageFiles, open_images, sha256_of
+
+FOLDER = "asked"  # in the service's folder
+WAITING_BYTES = 256 * 2**20  # of images that wait to be written; what comes beyond is not logged
+PRUNE_EVERY = 50  # recorded requests between two looks at the bounds
+METADATA = MetaData()
+
+# `gallery` is the id in the galleries table: a renamed gallery keeps its log.
+ASKED = Table(
+    "asked",
+    METADATA,
+    Column("item", Integer, primary_key=True, autoincrement=True),
+    Column("request", String(64), nullable=False),
+    Column("place", Integer, nullable=False),  # of the image in its request
+    Column("gallery", Integer, nullable=False),
+    Column("asked", String(32), nullable=False),
+    Column("model_version", Text, nullable=False),
+    Column("revision", Integer, nullable=False),
+    Column("label", Text, nullable=False),
+    Column("probability", Float),
+    Column("margin", Float),
+    Column("distance", Float),
+    Column("unknown", Boolean),
+    Column("challenger", Text),
+    Column("sha256", String(64), nullable=False),
+    Column("given", Text),
+    Column("by", Text),
+    Column("at", String(32)),
+    Index("asked_by_request", "request", "place"),
+    Index("asked_by_image", "sha256"),
+    sqlite_autoincrement=True,
+)
+_A = ASKED.c
+_LOG = logging.getLogger(__name__)
+
+
+class LogSettings(Protocol):
+    """What the log reads of the service's settings."""
+
+    @property
+    def log(self) -> Literal["off", "all", "unknown", "sample"]: ...
+    @property
+    def log_share(self) -> float: ...
+    @property
+    def log_images(self) -> int: ...
+    @property
+    def log_days(self) -> float: ...
+    @property
+    def images(self) -> str | None: ...
+
+
+@dataclass(frozen=True)
+class Answered:
+    """One answered request: `images` are the files as they were sent, one a result."""
+
+    gallery: str
+    request: str
+    model_version: str
+    revision: int
+    results: Sequence[Result]
+    images: Sequence[bytes]
+
+
+@dataclass
+class RequestLog:
+    """The open log of a store. `settings.log` off: nothing is recorded, and what was recorded before stays readable."""
+
+    database: Database
+    images: ImageFiles
+    settings: LogSettings
+    dropped: int = 0  # requests that were not logged because too many waited
+    _tasks: "queue.Queue[Callable[[], None] | None]" = field(default_factory=queue.Queue)
+    _waiting: int = 0
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+    _thread: threading.Thread | None = None
+    _recorded: int = 0
+
+    def offer(self, answered: Answered) -> None:
+        """Record a request soon, if the settings name it. Returns at once and raises nothing."""
+        places = self._wanted(answered)
+        if not places:
+            return
+        size = sum(len(answered.images[place]) for place in places)
+        with self._lock:
+            if self._waiting + size > WAITING_BYTES:
+                self.dropped += 1
+                return
+            self._waiting += size
+        self._submit(lambda: self._record(answered, places, size))
+
+    def offer_challenger(self, request: str, labels: Sequence[str]) -> None:
+        """Record what the shadow model said to a request, one label an image, unless the request was not logged."""
+        if self.settings.log != "off":
+            self._submit(lambda: self._record_challenger(request, labels))
+
+    def stop(self) -> None:
+        """Write what waits, and end the thread."""
+        with self._lock:
+            thread, self._thread = self._thread, None
+        if thread is not None:
+            self._tasks.put(None)
+            thread.join()
+
+    def prune(self) -> int:
+        """Delete what is beyond the bounds: old items, then the oldest without a label. Returns their number."""
+        oldest = (datetime.now(UTC) - timedelta(days=self.settings.log_days)).isoformat(timespec="microseconds")
+        gone: set[str] = set()
+        count = 0
+        with self.database.writing() as connection:
+            orphaned = _A.gallery.not_in(select(tables.GALLERIES.c.id))
+            over = (connection.scalar(select(func.count()).select_from(ASKED)) or 0) - self.settings.log_images
+            first = select(_A.item).order_by(_A.given.is_not(None), _A.item).limit(max(over, 0))
+            for which in (_A.asked < oldest, orphaned, _A.item.in_(first)):
+                gone |= set(connection.scalars(select(_A.sha256).where(which)))
+                count += connection.execute(delete(ASKED).where(which)).rowcount
+        drop_files(self, gone)
+        return count
+
+    def _wanted(self, answered: Answered) -> list[int]:
+        kind = self.settings.log
+        if kind == "off" or (kind == "sample" and random.random() >= self.settings.log_share):
+            return []
+        return [place for place, one in enumerate(answered.results) if kind != "unknown" or one.unknown]
+
+    def _submit(self, task: Callable[[], None]) -> None:
+        with self._lock:
+            if self._thread is None:
+                self._thread = threading.Thread(target=self._work, name="request-log", daemon=True)
+                self._thread.start()
+            self._tasks.put(task)
+
+    def _work(self) -> None:
+        while (task := self._tasks.get()) is not None:
+            try:
+                task()
+            except (Refused, OSError) as error:  # the store is gone for a while: the service goes on without its log
+                _LOG.warning("a request was not logged: %s", error)
+
+    def _record(self, answered: Answered, places: Sequence[int], size: int) -> None:
+        try:
+            record(self, answered, places)
+        finally:
+            with self._lock:
+                self._waiting -= size
+        self._recorded += 1
+        if self._recorded % PRUNE_EVERY == 1:
+            self.prune()
+
+    def _record_challenger(self, request: str, labels: Sequence[str]) -> None:
+        with self.database.writing() as connection:
+            for place, label in enumerate(labels):
+                which = (_A.request == request, _A.place == place)
+                connection.execute(update(ASKED).where(*which).values(challenger=label))
+
+
+def open_log(store: GalleryStore, settings: LogSettings) -> RequestLog:
+    """The log in the store's database, with its images beside the store's."""
+    with store.database.writing() as connection:
+        METADATA.create_all(connection)
+    address = f"{settings.images.rstrip('/')}-{FOLDER}" if settings.images else None
+    return RequestLog(store.database, open_images(address, store.folder / FOLDER), settings)
+
+
+def record(log: RequestLog, answered: Answered, places: Sequence[int]) -> None:
+    """Write the images at these places of a request, with their answers. A gallery that is gone takes none."""
+    digests = {place: sha256_of(answered.images[place]) for place in places}
+    for place in places:
+        log.images.put(digests[place], answered.images[place])
+    with log.database.writing() as connection:
+        which = tables.GALLERIES.c.name == answered.gallery
+        gallery = connection.scalar(select(tables.GALLERIES.c.id).where(which))
+        if gallery is not None:
+            shared = {
+                "request": answered.request,
+                "gallery": gallery,
+                "asked": now(),
+                "model_version": answered.model_version,
+                "revision": answered.revision,
+            }
+            rows = [shared | _answer(answered.results[place], place, digests[place]) for place in places]
+            connection.execute(insert(ASKED), rows)
+            for place in places:  # another process may have pruned the same image meanwhile
+                log.images.put(digests[place], answered.images[place])
+    if gallery is None:
+        drop_files(log, set(digests.values()))
+
+
+def drop_files(log: RequestLog, candidates: set[str]) -> None:
+    """Delete the files of those images that no item names any more."""
+    if not candidates:
+        return
+    with log.database.writing() as connection:
+        for sha256 in candidates:
+            if connection.scalar(select(_A.item).where(_A.sha256 == sha256).limit(1)) is None:
+                with contextlib.suppress(FileNotFoundError):
+                    log.images.delete(sha256)
+    log.database.forget()
+
+
+def _answer(result: Result, place: int, sha256: str) -> dict[str, object]:
+    second = result.next[0].probability if result.next else None
+    both = result.probability is not None and second is not None
+    return {
+        "place": place,
+        "label": result.label,
+        "probability": result.probability,
+        "margin": result.probability - second if both else None,  # type: ignore[operator]
+        "distance": result.distance,
+        "unknown": result.unknown,
+        "sha256": sha256,
+    }

@@ -1,0 +1,92 @@
+"""Logged requests for a person: their orders, pages that stay apart while new ones come, and labels."""
+
+from pathlib import Path
+
+import pytest
+from fastapi import FastAPI
+from fastapi.testclient import TestClient
+
+from kshot.serve.feedback_router import feedback_router
+from kshot.serve.logged_requests import Order, all_labelled, give_labels, items
+from kshot.serve.refusals import Refused
+from kshot.serve.request_log import RequestLog
+from tests.serve.logged import answered, opened, put, result
+
+
+@pytest.fixture
+def log(tmp_path: Path) -> RequestLog:
+    """Four requests; the third is unknown, the second is close, the shadow disagrees on the first."""
+    _, log = opened(tmp_path)
+    log.offer(answered("1", result("sure", 0.9, 0.1)))
+    log.offer(answered("2", result("close", 0.51, 0.49)))
+    log.offer(answered("3", result("strange", 0.8, 0.2, unknown=True)))
+    log.offer(answered("4", result("lonely", None)))
+    log.offer_challenger("1", ["other"])
+    log.offer_challenger("2", ["close"])
+    log.stop()
+    return log
+
+
+@pytest.mark.parametrize(
+    ("order", "labels"),
+    [
+        ("unknown", ["strange", "close", "sure", "lonely"]),
+        ("margin", ["close", "strange", "sure", "lonely"]),
+        ("disagreement", ["sure", "close", "strange", "lonely"]),
+        ("newest", ["lonely", "strange", "close", "sure"]),
+    ],
+)
+def test_each_order_is_kept_over_pages_while_items_come_and_are_labelled(
+    log: RequestLog, order: Order, labels: list[str]
+) -> None:
+    assert [one.label for one in items(log, order=order).items] == labels
+    found: list[str] = []
+    after: int | None = None
+    for _ in range(4):
+        page = items(log, order=order, after=after, limit=1)
+        found += [one.label for one in page.items]
+        give_labels(log, [(page.items[0].item, "robin")], "Ada")
+        put(log, answered(f"new {len(found)}", result("new", None))) if order == "newest" else None
+        after = page.next
+    assert found == labels
+
+
+def test_labels_are_given_all_or_none(log: RequestLog) -> None:
+    first, second, *_ = (one.item for one in items(log, order="newest").items)
+    with pytest.raises(Refused, match="there is no logged request 999"):
+        give_labels(log, [(first, "robin"), (999, "wren")], "Ada")
+    assert list(all_labelled(log)) == []
+    assert give_labels(log, [(first, "robin"), (second, "wren/male")], " Ada ") == 2
+    assert [(one.given, one.by) for one, _ in all_labelled(log)] == [("wren/male", "Ada"), ("robin", "Ada")]
+    assert {one.item for one in items(log, labelled=True).items} == {first, second}
+    assert {one.label for one in items(log, labelled=False).items} == {"sure", "close"}
+    for name, by in (("", "Ada"), ("a\nb", "Ada"), ("robin", " "), ("x" * 5000, "Ada")):
+        with pytest.raises(Refused, match="the name of the"):
+            give_labels(log, [(first, name)], by)
+
+
+def test_a_page_after_a_deleted_item_is_refused(log: RequestLog) -> None:
+    with pytest.raises(Refused, match="there is no logged request 999"):
+        items(log, after=999)
+
+
+def test_the_endpoints_list_show_label_and_delete(log: RequestLog) -> None:
+    app = FastAPI()
+    app.include_router(feedback_router(log))
+    client = TestClient(app)
+    page = client.get("/v1/feedback", params={"gallery": "birds", "limit": 3}).json()
+    assert ([one["label"] for one in page["items"]], page["next"]) == (
+        ["strange", "close", "sure"],
+        page["items"][2]["item"],
+    )
+    item = page["items"][0]["item"]
+    shown = client.get(f"/v1/feedback/{item}/image")
+    assert (shown.headers["content-type"], shown.headers["x-content-type-options"]) == ("image/png", "nosniff")
+    assert shown.content == answered("3", result("strange")).images[0]
+    body = {"labels": [{"item": item, "class": "robin"}], "by": "Ada"}
+    assert client.post("/v1/feedback/labels", json=body).json() == {"labelled": 1}
+    assert client.get("/v1/feedback").json()["items"][0]["given"] == "robin"
+    assert client.delete(f"/v1/feedback/{item}").status_code == 204
+    assert item not in [one["item"] for one in client.get("/v1/feedback").json()["items"]]
+    wrong = [{"order": "best"}, {"limit": 0}, {"limit": 501}, {"after": "x"}]
+    assert {client.get("/v1/feedback", params=params).status_code for params in wrong} == {422}
