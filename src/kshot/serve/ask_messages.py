@@ -17,12 +17,12 @@ class NearestExample(Answer):
     """distance: Euclidean, from the asked image to this example."""
 
     example: int
-    class_name: str = Field(alias="class")
+    class_name: str = Field(validation_alias="class", serialization_alias="class")
     distance: float
 
 
 class NextClass(Answer):
-    class_name: str = Field(alias="class")
+    class_name: str = Field(validation_alias="class", serialization_alias="class")
     probability: float | None
 
 
@@ -55,7 +55,7 @@ class Recognised(GalleryAnswer):
 
 
 class Verify(Request):
-    class_name: str = Field(alias="class")
+    class_name: str = Field(validation_alias="class", serialization_alias="class")
     image: str
     nearest: int = Field(default=3, ge=0, le=100)
 
@@ -72,7 +72,7 @@ class Verified(GalleryAnswer):
 
     request: str
     calibrated: bool
-    class_name: str = Field(alias="class")
+    class_name: str = Field(validation_alias="class", serialization_alias="class")
     same: bool | None
     best: str
     probability: float | None

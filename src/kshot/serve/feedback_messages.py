@@ -39,7 +39,7 @@ class Feedback(Answer):
 
 class GivenLabel(Request):
     item: int
-    class_name: str = Field(alias="class")
+    class_name: str = Field(validation_alias="class", serialization_alias="class")
 
 
 class GivenLabels(Request):
@@ -57,7 +57,7 @@ class Suspect(Answer):
     """A taught example that its own gallery without it takes for another class."""
 
     example: int
-    class_name: str = Field(alias="class")
+    class_name: str = Field(validation_alias="class", serialization_alias="class")
     taken_for: str
     probability: float | None
 

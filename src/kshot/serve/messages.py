@@ -134,7 +134,7 @@ class Example(Answer):
     """One taught image. `id` is never used again after a deletion; `request` is the asked image that it came from."""
 
     id: int
-    class_name: str = Field(alias="class")
+    class_name: str = Field(validation_alias="class", serialization_alias="class")
     sha256: str
     name: str
     bytes: int
@@ -158,7 +158,7 @@ class ExampleAnswer(GalleryAnswer, Example):
 class NewExample(Request):
     """image: the base64 of an image file."""
 
-    class_name: str = Field(alias="class")
+    class_name: str = Field(validation_alias="class", serialization_alias="class")
     image: str
     name: str = ""
     request: str | None = None

@@ -14,6 +14,7 @@ from kshot.serve.settings import ServeSettings
 from kshot.serve.store import examples, galleries
 from kshot.serve.store.examples import NewImage
 from kshot.serve.store.gallery_store import open_store
+from kshot.serve.store.image_files import sha256_of
 from tests.serve import served_project
 
 
@@ -27,7 +28,10 @@ def following(root: Path) -> Iterator[Follower]:
 
 
 def teach(follower: Follower, classes: dict[str, list[bytes]], count: int, gallery: str = "shop") -> None:
-    images = [NewImage(name, files[0], 28, 28, "image/png") for name, files in list(classes.items())[:count]]
+    images = [
+        NewImage(name, files[0], sha256_of(files[0]), 28, 28, "image/png")
+        for name, files in list(classes.items())[:count]
+    ]
     examples.teach(follower.store, gallery, images)
 
 

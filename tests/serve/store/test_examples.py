@@ -14,7 +14,7 @@ from kshot.serve.store.image_files import sha256_of
 
 
 def image(class_name: str, content: bytes = b"apple") -> NewImage:
-    return NewImage(class_name, content, 28, 28, "image/png", "one.png")
+    return NewImage(class_name, content, sha256_of(content), 28, 28, "image/png", "one.png")
 
 
 def teach(store: GalleryStore, *images: NewImage, gallery: str = "shop") -> TaughtRows:
@@ -58,7 +58,9 @@ def test_nothing_is_added_to_an_unknown_gallery(store: GalleryStore) -> None:
 
 def test_a_deleted_image_leaves_no_file_no_row_and_no_byte_in_the_database(store: GalleryStore) -> None:
     points = Points("m" * 64, {sha256_of(b"apple"): np.full(64, 1234.5, np.float32)})
-    taught = examples.teach(store, "shop", [NewImage("secret class", b"apple", 1, 1, "image/png", "one.png")], points)
+    taught = examples.teach(
+        store, "shop", [NewImage("secret class", b"apple", sha256_of(b"apple"), 1, 1, "image/png", "one.png")], points
+    )
     assert examples.delete_example(store, "shop", taught.added[0].id) == 3
     assert counts(store) == (3, []) and files(store) == []
     with closing(sqlite3.connect(store.folder / "galleries.db")) as database:

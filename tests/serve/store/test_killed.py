@@ -17,7 +17,7 @@ import os, signal, sys
 from pathlib import Path
 from kshot.serve.store import classes, examples, galleries, gallery_store
 from kshot.serve.store.examples import NewImage
-from kshot.serve.store.image_files import FolderImages
+from kshot.serve.store.image_files import FolderImages, sha256_of
 
 root, change, place, when = sys.argv[1:]
 store = gallery_store.open_store(Path(root))
@@ -36,7 +36,7 @@ def killed(*arguments):
 
 setattr(owner, name, killed)
 if change == "teach":
-    examples.teach(store, "shop", [NewImage("b", b"pear", 1, 1, "image/png")])
+    examples.teach(store, "shop", [NewImage("b", b"pear", sha256_of(b"pear"), 1, 1, "image/png")])
 else:
     examples.delete_example(store, "shop", 1)
 """
@@ -64,7 +64,7 @@ def state(root: Path) -> tuple[int, list[str], list[str]]:
 def root(tmp_path: Path) -> Path:
     store = open_store(tmp_path)
     galleries.create(store, "shop")
-    examples.teach(store, "shop", [examples.NewImage("a", b"apple", 1, 1, "image/png")])
+    examples.teach(store, "shop", [examples.NewImage("a", b"apple", sha256_of(b"apple"), 1, 1, "image/png")])
     store.close()
     return tmp_path
 

@@ -37,6 +37,11 @@ class ServedVersion:
         """Whether the embedding of an image is independent of the gallery."""
         return self.model.method.has_space
 
+    @property
+    def calibrated(self) -> bool:
+        """Whether probabilities are calibrated."""
+        return False
+
     @cached_property
     def centre(self) -> Array:
         """The mean embedding of the training images: (D,)."""

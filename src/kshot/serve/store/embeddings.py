@@ -25,7 +25,7 @@ class Points:
 def load(connection: Connection, model: str, images: Sequence[str]) -> dict[str, Point]:
     """The cached embeddings of those images; the others are not in the result."""
     found: dict[str, Point] = {}
-    for part in _parts(images):
+    for part in parts(images):
         rows = select(_P.sha256, _P.point).where(_P.model == model, _P.sha256.in_(part))
         found |= {str(sha256): np.frombuffer(point, dtype="<f4") for sha256, point in connection.execute(rows)}
     return found
@@ -47,7 +47,7 @@ def remember(connection: Connection, points: Points, images: Collection[str]) ->
 def stored(connection: Connection, images: Sequence[str]) -> set[str]:
     """Those of the images that are stored."""
     column = tables.IMAGES.c.sha256
-    return {str(one) for part in _parts(images) for one in connection.scalars(select(column).where(column.in_(part)))}
+    return {str(one) for part in parts(images) for one in connection.scalars(select(column).where(column.in_(part)))}
 
 
 def forget_others(connection: Connection, models: Collection[str]) -> None:
@@ -55,5 +55,6 @@ def forget_others(connection: Connection, models: Collection[str]) -> None:
     connection.execute(delete(tables.EMBEDDINGS).where(_P.model.not_in(sorted(models))))
 
 
-def _parts(images: Sequence[str]) -> Iterator[Sequence[str]]:
+def parts(images: Sequence[str]) -> Iterator[Sequence[str]]:
+    """The images in lists that one query each can name."""
     yield from (images[start : start + AT_ONCE] for start in range(0, len(images), AT_ONCE))

@@ -1,37 +1,44 @@
 """Examples: teach, list, find and delete images of a gallery."""
 
+from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from sqlalchemy import Connection, Row, delete, insert, select
 
 from kshot.serve.refusals import unknown_example
 from kshot.serve.store import tables
 from kshot.serve.store.database import now
-from kshot.serve.store.embeddings import Points, remember
+from kshot.serve.store.embeddings import Points, parts, remember, stored
 from kshot.serve.store.galleries import find, raise_revision
 from kshot.serve.store.gallery_store import GalleryStore, drop_unused_files, drop_unused_rows
-from kshot.serve.store.image_files import sha256_of
 
 _E, _I = tables.EXAMPLES.c, tables.IMAGES.c
 
 
 @dataclass(frozen=True)
 class NewImage:
-    """An image to teach, already decoded once: `width`, `height` and `media_type` are of its header."""
+    """An image to teach, already decoded once: `width`, `height` and `media_type` are of its header.
+
+    content: the bytes of the file, or the path of one; sha256: of the bytes.
+    """
 
     class_name: str
-    content: bytes
+    content: bytes | Path
+    sha256: str
     width: int
     height: int
     media_type: str
     name: str = ""
     request: str | None = None
-    sha256: str = ""
+
+    def read(self) -> bytes:
+        return self.content if isinstance(self.content, bytes) else self.content.read_bytes()
 
     @property
-    def digest(self) -> str:
-        return self.sha256 or sha256_of(self.content)
+    def size(self) -> int:
+        return len(self.content) if isinstance(self.content, bytes) else self.content.stat().st_size
 
 
 @dataclass(frozen=True)
@@ -77,26 +84,27 @@ def teach(store: GalleryStore, gallery: str, images: Sequence[NewImage], points:
     An image that its class holds already is not added again. Raises Refused for an unknown gallery.
     """
     for image in images:
-        store.images.put(image.digest, image.content)
+        store.images.put(image.sha256, image.read())
+    digests = sorted({image.sha256 for image in images})
     added, already, elsewhere = [], [], dict[str, list[str]]()
     with store.database.writing() as connection:
         found = find(connection, gallery)
+        held, rows = _held(connection, found.id, digests), stored(connection, digests)
         for image in images:
-            digest = image.digest
-            known = _with_image(connection, found.id, digest)
-            same = next((row for row in known if row.class_name == image.class_name), None)
-            if others := sorted({row.class_name for row in known} - {image.class_name}):
-                elsewhere[digest] = others
-            if same is not None:
-                already.append(same)
+            known = held[image.sha256]
+            if others := sorted(known.keys() - {image.class_name}):
+                elsewhere[image.sha256] = others
+            if image.class_name in known:
+                already.append(known[image.class_name])
                 continue
-            # Whoever deleted the same image since `put` has removed the file; nobody can now.
-            store.images.put(digest, image.content)
-            _insert_image(connection, digest, image)
-            row = {"gallery": found.id, "class_name": image.class_name, "sha256": digest, "name": image.name}
-            row |= {"taught": now(), "request": image.request}
-            number = connection.execute(insert(tables.EXAMPLES).values(**row).returning(_E.id)).scalar_one()
-            added.append(_row(connection.execute(_SELECT.where(_E.id == number)).one()))
+            if image.sha256 not in rows:
+                _insert_image(connection, image)
+                rows.add(image.sha256)
+            # Whoever deleted the same image since `put` has removed its file; nobody can now.
+            if not store.images.has(image.sha256):
+                store.images.put(image.sha256, image.read())
+            known[image.class_name] = _insert(connection, found.id, image)
+            added.append(known[image.class_name])
         if points is not None:
             remember(connection, points, {row.sha256 for row in added})
         revision = raise_revision(connection, found.id) if added else found.revision
@@ -133,14 +141,25 @@ def delete_example(store: GalleryStore, gallery: str, number: int) -> int:
     return revision
 
 
-def _with_image(connection: Connection, gallery: int, sha256: str) -> list[ExampleRow]:
-    return [_row(row) for row in connection.execute(_SELECT.where(_E.gallery == gallery, _E.sha256 == sha256))]
+def _held(connection: Connection, gallery: int, images: Sequence[str]) -> defaultdict[str, dict[str, ExampleRow]]:
+    """The gallery's examples that show one of the images: sha256 to class to example."""
+    found: defaultdict[str, dict[str, ExampleRow]] = defaultdict(dict)
+    for part in parts(images):
+        for row in map(_row, connection.execute(_SELECT.where(_E.gallery == gallery, _E.sha256.in_(part)))):
+            found[row.sha256][row.class_name] = row
+    return found
 
 
-def _insert_image(connection: Connection, sha256: str, image: NewImage) -> None:
-    if connection.scalar(select(_I.sha256).where(_I.sha256 == sha256)) is None:
-        values = {"bytes": len(image.content), "width": image.width, "height": image.height}
-        connection.execute(insert(tables.IMAGES).values(sha256=sha256, media_type=image.media_type, **values))
+def _insert_image(connection: Connection, image: NewImage) -> None:
+    values = {"sha256": image.sha256, "bytes": image.size, "width": image.width, "height": image.height}
+    connection.execute(insert(tables.IMAGES).values(media_type=image.media_type, **values))
+
+
+def _insert(connection: Connection, gallery: int, image: NewImage) -> ExampleRow:
+    about = {"class_name": image.class_name, "sha256": image.sha256, "name": image.name, "request": image.request}
+    values = {"gallery": gallery, **about, "taught": now()}
+    number = connection.execute(insert(tables.EXAMPLES).values(**values).returning(_E.id)).scalar_one()
+    return _row(connection.execute(_SELECT.where(_E.id == number)).one())
 
 
 def _row(row: Row[tuple[object, ...]]) -> ExampleRow:

@@ -1,0 +1,83 @@
+"""The application: `create_app(open_service(root, settings))`, which uvicorn serves."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from http import HTTPStatus
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from starlette.exceptions import HTTPException
+
+from kshot.serve import page_router
+from kshot.serve.refusals import Refused
+from kshot.serve.rest import (
+    ask_router,
+    examples_router,
+    galleries_router,
+    inference_router,
+    service_router,
+    transfer_router,
+)
+from kshot.serve.rest.access import Access
+from kshot.serve.rest.front import Front
+from kshot.serve.rest.metrics import Metrics
+from kshot.serve.rest.record import record_of
+from kshot.serve.rest.refusal_answer import error_answer, refusal_answer
+from kshot.serve.service import GalleryService
+
+# Fixed addresses first: a class name may hold any path.
+ROUTERS = (
+    *(service_router.router, inference_router.router, ask_router.router, transfer_router.router),
+    *(examples_router.router, galleries_router.router, page_router.router),
+)
+
+
+def create_app(service: GalleryService) -> FastAPI:
+    """The application of an opened service, which it closes when it stops.
+
+    In tests: `with fastapi.testclient.TestClient(create_app(service), client=("127.0.0.1", 1)) as client:`; the base
+    address must be a known host, such as http://127.0.0.1:8000.
+    """
+
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        service.start()
+        yield
+        service.close()
+
+    # FastAPI's own pages load scripts from elsewhere.
+    app = FastAPI(
+        title="kshot serve", version="1", docs_url=None, redoc_url=None, lifespan=lifespan, redirect_slashes=False
+    )
+    app.state.service, app.state.metrics, app.state.access = service, Metrics(), Access(service)
+    for router in ROUTERS:
+        app.include_router(router)
+    app.add_exception_handler(Refused, _refused)
+    app.add_exception_handler(HTTPException, _http)
+    app.add_exception_handler(RequestValidationError, _invalid)
+    app.add_middleware(Front, settings=service.settings, metrics=app.state.metrics)
+    return app
+
+
+async def _refused(request: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, Refused)
+    return refusal_answer(error, record_of(request).id)
+
+
+async def _http(request: Request, error: Exception) -> JSONResponse:
+    """An address or a method that does not exist."""
+    assert isinstance(error, HTTPException)
+    code = HTTPStatus(error.status_code).phrase.lower().replace(" ", "_")
+    text = f"{request.method} {request.url.path}: {error.detail}; GET /docs lists every address"
+    return error_answer(error.status_code, code, text, record_of(request).id, error.headers)
+
+
+async def _invalid(request: Request, error: Exception) -> JSONResponse:
+    """A parameter or a body that does not fit: the first error, without the value."""
+    assert isinstance(error, RequestValidationError)
+    first = error.errors()[0]
+    if first["type"] == "json_invalid":
+        return error_answer(400, "bad_json", f"the body is no JSON: {first['ctx']['error']}", record_of(request).id)
+    place = ".".join(str(part) for part in first["loc"][1:]) or "the body"
+    return error_answer(422, "bad_request", f"{place}: {first['msg']}", record_of(request).id)

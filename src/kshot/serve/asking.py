@@ -1,0 +1,89 @@
+"""Answers a request about images: each is decoded and embedded once, and answered from one model and one revision."""
+
+import numpy as np
+
+from kshot.serve.ask_messages import NearestExample, NextClass, Recognised, Result, Verified
+from kshot.serve.engine.decoding import SentImage, prepare_images
+from kshot.serve.engine.follower import Snapshot
+from kshot.serve.engine.gallery_state import GalleryState
+from kshot.serve.engine.recognition import NearExample, Recognition, recognise, verify
+from kshot.serve.names import normal
+from kshot.serve.refusals import Refused, empty_gallery
+from kshot.serve.service import GalleryService
+
+
+def recognise_images(
+    service: GalleryService, gallery: str, images: list[SentImage], request: str, *, n_next: int, n_nearest: int
+) -> Recognised:
+    """The answer to POST recognise. Raises Refused for images that cannot be used and a gallery that is empty."""
+    snapshot = service.snapshot
+    state = snapshot.states.get(normal(gallery))
+    points = _embedded(service, snapshot, state, images)
+    found = recognise(snapshot.version, state, points, n_next=n_next, n_nearest=n_nearest)
+    return Recognised(
+        request=request,
+        model_version=snapshot.version.version,
+        revision=state.gallery.revision,
+        calibrated=snapshot.version.calibrated,
+        results=[_result(one, n_next) for one in found],
+    )
+
+
+def verify_image(
+    service: GalleryService, gallery: str, class_name: str, image: SentImage, request: str, *, n_nearest: int
+) -> Verified:
+    """The answer to POST verify. Raises Refused as `recognise_images`, and for an unknown class."""
+    snapshot, class_name = service.snapshot, normal(class_name)
+    state = snapshot.states.get(normal(gallery))
+    points = _embedded(service, snapshot, state, [image])
+    found = verify(snapshot.version, state, points, class_name, n_nearest=n_nearest)
+    return Verified(
+        request=request,
+        model_version=snapshot.version.version,
+        revision=state.gallery.revision,
+        calibrated=snapshot.version.calibrated,
+        class_name=class_name,
+        same=found.same,
+        best=found.best,
+        probability=found.probability,
+        distance=found.distance,
+        threshold=found.threshold,
+        nearest=[_near(near) for near in found.nearest],
+    )
+
+
+def check_count(service: GalleryService, count: int) -> None:
+    """Raise Refused for more images than a request may hold, or none."""
+    most = service.settings.images_per_request
+    if count > most:
+        raise Refused(413, "too_many_images", f"the request holds {count:,} images; needs at most {most}: send several")
+    if not count:
+        raise Refused(422, "no_image", "the request holds no image; needs at least one")
+
+
+def _embedded(
+    service: GalleryService, snapshot: Snapshot, state: GalleryState, images: list[SentImage]
+) -> np.ndarray[tuple[int, ...], np.dtype[np.float32]]:
+    check_count(service, len(images))
+    if not len(state.ids):
+        raise empty_gallery(state.gallery.name)
+    model = snapshot.version.model
+    with service.queue.decoding():
+        prepared = prepare_images(images, model.ingest, service.settings.image_pixels, service.pool)
+    return service.queue.embed(model.method, np.stack([one.pixels for one in prepared]))
+
+
+def _result(found: Recognition, n_next: int) -> Result:
+    return Result(
+        label=found.label,
+        probability=found.probability,
+        distance=found.distance,
+        unknown=found.unknown,
+        threshold=found.threshold,
+        nearest=[_near(near) for near in found.nearest],
+        next=[NextClass(class_name=name, probability=share) for name, share in found.classes[1 : n_next + 1]],
+    )
+
+
+def _near(found: NearExample) -> NearestExample:
+    return NearestExample(example=found.id, class_name=found.class_name, distance=found.distance)

@@ -1,0 +1,1 @@
+"""The REST interface of the gallery service: limits, keys, logs and metrics around its routers."""

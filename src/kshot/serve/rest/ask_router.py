@@ -1,0 +1,59 @@
+"""Recognise and verify."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, Request
+from starlette.concurrency import run_in_threadpool
+
+from kshot.serve.ask_messages import Recognise, Recognised, Verified, Verify
+from kshot.serve.asking import recognise_images, verify_image
+from kshot.serve.engine.decoding import SentImage
+from kshot.serve.rest.access import needs
+from kshot.serve.rest.bodies import field_of, from_base64, images_of, is_form, number_of, read_form, read_json
+from kshot.serve.rest.openapi import FORM_RECOGNISE, FORM_VERIFY, body
+from kshot.serve.rest.record import record_of
+from kshot.serve.rest.service_router import service_of
+
+router = APIRouter(prefix="/v1/galleries/{gallery}", tags=["ask"])
+Asker = Annotated[object, Depends(needs("ask"))]
+
+
+@router.post("/recognise", openapi_extra=body(FORM_RECOGNISE, Recognise))
+async def recognise(request: Request, gallery: str, _: Asker) -> Recognised:
+    """Which class each image shows, how sure that is, whether it is unknown, and which examples are nearest."""
+    service, record = service_of(request), record_of(request)
+    if is_form(request):
+        form = await read_form(request, service.settings.images_per_request)
+        images = [image for image, _ in images_of(form, "images")]
+        n_next, n_nearest = number_of(form, "next", 3), number_of(form, "nearest", 3)
+    else:
+        sent = await read_json(request, Recognise)
+        images = await run_in_threadpool(_decoded, sent.images)
+        n_next, n_nearest = sent.next, sent.nearest
+    found = await run_in_threadpool(
+        recognise_images, service, gallery, images, record.id, n_next=n_next, n_nearest=n_nearest
+    )
+    record.fields |= {"images": len(images), "model_version": found.model_version, "revision": found.revision}
+    request.app.state.metrics.count(found)
+    return found
+
+
+@router.post("/verify", openapi_extra=body(FORM_VERIFY, Verify))
+async def verify(request: Request, gallery: str, _: Asker) -> Verified:
+    """Whether an image is of a class: yes if the class fits best and the image is within the threshold."""
+    service, record = service_of(request), record_of(request)
+    if is_form(request):
+        form = await read_form(request, 1)
+        class_name, n_nearest = field_of(form, "class"), number_of(form, "nearest", 3)
+        image = images_of(form, "image")[0][0]
+    else:
+        sent = await read_json(request, Verify)
+        class_name, n_nearest = sent.class_name, sent.nearest
+        image = await run_in_threadpool(from_base64, sent.image, "image")
+    found = await run_in_threadpool(verify_image, service, gallery, class_name, image, record.id, n_nearest=n_nearest)
+    record.fields |= {"images": 1, "model_version": found.model_version, "revision": found.revision}
+    return found
+
+
+def _decoded(images: list[str]) -> list[SentImage]:
+    return [from_base64(text, f"images[{place}]") for place, text in enumerate(images)]

@@ -1,0 +1,132 @@
+"""The outermost layer: names each request, guards it, bounds its body and its time, logs and counts it."""
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from fastapi.responses import Response
+
+from kshot.serve.refusals import Refused
+from kshot.serve.rest.hosts import refuse_foreign
+from kshot.serve.rest.json_log import LOG
+from kshot.serve.rest.metrics import Metrics
+from kshot.serve.rest.record import KEY, Record, Scope
+from kshot.serve.rest.refusal_answer import error_answer, refusal_answer
+from kshot.serve.settings import ServeSettings
+
+Message = Scope
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+App = Callable[[Scope, Receive, Send], Awaitable[None]]
+
+BODY_S = 30.0  # between two parts of a body: a client that stops sending is not waited for longer
+SEND_S = 60.0  # for one part of an answer: a client that does not read is cut off
+IMPORT = "/import"
+HEADERS = (
+    (b"x-content-type-options", b"nosniff"),
+    (b"x-frame-options", b"DENY"),
+    (b"referrer-policy", b"no-referrer"),
+    (b"cache-control", b"no-store"),
+    (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'"),
+    (b"cross-origin-resource-policy", b"same-origin"),
+)
+
+
+class Front:
+    """The application behind its guard."""
+
+    def __init__(self, app: App, settings: ServeSettings, metrics: Metrics) -> None:
+        self.app, self.settings, self.metrics = app, settings, metrics
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request; whatever happens inside, it has an answer of one shape and a line in the log."""
+        if scope["type"] != "http":
+            return await self.app(scope, receive, send)
+        record = scope[KEY] = Record()
+        began, answered = time.perf_counter(), _Answered(send, record.id)
+        try:
+            refuse_foreign(scope, self.settings.hosts)
+            await self.app(scope, self._bounded(scope, receive), answered)
+        except Refused as refused:
+            await _instead(refusal_answer(refused, record.id), scope, receive, answered)
+        except TimeoutError:
+            record.fields["cut_off"] = True  # the client does not read: there is nobody to answer
+        except Exception:
+            LOG.exception("a request failed", extra={"fields": {"request": record.id, "path": scope["path"]}})
+            text = f"the service failed on this request; its log says more under {record.id}"
+            await _instead(error_answer(500, "internal", text, record.id), scope, receive, answered)
+        finally:
+            self._note(scope, record, answered.status, time.perf_counter() - began)
+        return None
+
+    def _bounded(self, scope: Scope, receive: Receive) -> Receive:
+        """`receive`, which raises Refused for a body that is too large or too slow."""
+        settings = self.settings
+        most = settings.import_bytes if scope["path"].endswith(IMPORT) else settings.body_bytes
+        announced = dict(scope["headers"]).get(b"content-length", b"0")
+        too_large = Refused(
+            413,
+            "body_too_large",
+            f"the request is larger than {most:,} bytes; send fewer images at once",
+            {"Connection": "close"},
+        )
+        if announced.isdigit() and int(announced) > most:
+            raise too_large
+        got, whole = 0, False
+
+        async def receiving() -> Message:
+            nonlocal got, whole
+            if whole:
+                return await receive()  # waits for the client to go away
+            try:
+                async with asyncio.timeout(BODY_S):
+                    message = await receive()
+            except TimeoutError:
+                text = f"no part of the request came for {BODY_S:.0f} s; send it again"
+                raise Refused(408, "body_too_slow", text, {"Connection": "close"}) from None
+            got += len(message.get("body", b""))
+            whole = not message.get("more_body", False)
+            if got > most:
+                raise too_large
+            return message
+
+        return receiving
+
+    def _note(self, scope: Scope, record: Record, status: int, seconds: float) -> None:
+        route = getattr(scope.get("route"), "path", "none")
+        self.metrics.requests.labels(route, scope["method"], str(status)).inc()
+        self.metrics.seconds.labels(route).observe(seconds)
+        client = scope.get("client")
+        fields: dict[str, Any] = {
+            "request": record.id,
+            "method": scope["method"],
+            "path": scope["path"],
+            "status": status,
+            "ms": round(seconds * 1000, 1),
+            "client": client[0] if client else None,
+            **record.fields,
+        }
+        LOG.info("request", extra={"fields": fields})
+
+
+class _Answered:
+    """`send` with the headers of every answer; `status` is the one that was sent, 499 if none was."""
+
+    def __init__(self, send: Send, request: str) -> None:
+        self.send, self.request, self.status = send, request, 499
+
+    async def __call__(self, message: Message) -> None:
+        if message["type"] == "http.response.start":
+            self.status = message["status"]
+            known = {name.lower() for name, _ in message.get("headers", [])}
+            more = [(b"x-request-id", self.request.encode()), *(line for line in HEADERS if line[0] not in known)]
+            message["headers"] = [*message.get("headers", []), *more]
+        async with asyncio.timeout(SEND_S):
+            await self.send(message)
+
+
+async def _instead(answer: Response, scope: Scope, receive: Receive, answered: _Answered) -> None:
+    """Send this answer, unless another one has begun."""
+    if answered.status == 499:
+        await answer(scope, receive, answered)

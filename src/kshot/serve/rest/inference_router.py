@@ -1,0 +1,122 @@
+"""The Open Inference Protocol, version 2: health, metadata and infer, for platforms that speak it.
+
+https://github.com/open-inference/open-inference-protocol. An infer request names its gallery in `parameters`.
+"""
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends, Request
+from fastapi.responses import JSONResponse
+from pydantic import BaseModel, ConfigDict
+from starlette.concurrency import run_in_threadpool
+
+from kshot.serve.ask_messages import Recognised
+from kshot.serve.asking import recognise_images
+from kshot.serve.refusals import Refused
+from kshot.serve.rest.access import needs
+from kshot.serve.rest.bodies import from_base64, read_json
+from kshot.serve.rest.galleries_router import ASK
+from kshot.serve.rest.record import record_of
+from kshot.serve.rest.service_router import service_of
+from kshot.serve.service import GalleryService
+
+router = APIRouter(prefix="/v2", tags=["Open Inference Protocol"])
+INPUT = {"name": "images", "datatype": "BYTES", "shape": [-1]}
+OUTPUTS = [
+    {"name": "label", "datatype": "BYTES", "shape": [-1]},
+    {"name": "probability", "datatype": "FP64", "shape": [-1]},
+    {"name": "distance", "datatype": "FP64", "shape": [-1]},
+    {"name": "unknown", "datatype": "BOOL", "shape": [-1]},
+]
+
+
+class Tensor(BaseModel):
+    """data: base64 of image files, one an element."""
+
+    model_config = ConfigDict(extra="ignore")
+    name: str
+    datatype: str
+    shape: list[int]
+    data: list[str]
+
+
+class Infer(BaseModel):
+    """parameters: {"gallery": NAME}."""
+
+    model_config = ConfigDict(extra="ignore")
+    id: str | None = None
+    parameters: dict[str, Any] = {}
+    inputs: list[Tensor]
+
+
+@router.get("")
+def server() -> dict[str, Any]:
+    """The server's name."""
+    return {"name": "kshot", "version": "2", "extensions": []}
+
+
+@router.get("/health/live")
+def live() -> dict[str, bool]:
+    """200 while the process answers."""
+    return {"live": True}
+
+
+@router.get("/health/ready")
+def ready(request: Request) -> JSONResponse:
+    """200 while images can be recognised; `notes` says what is missing, such as the registry."""
+    notes = service_of(request).notes()
+    return JSONResponse({"ready": True, "state": "degraded" if notes else "ready", "notes": notes})
+
+
+@router.get("/models/{name}", dependencies=ASK)
+def model(request: Request, name: str) -> dict[str, Any]:
+    """The model's versions, inputs and outputs."""
+    version = _require_model(service_of(request), name)
+    return {"name": name, "versions": [version], "platform": "kshot", "inputs": [INPUT], "outputs": OUTPUTS}
+
+
+@router.get("/models/{name}/ready", dependencies=ASK)
+def model_ready(request: Request, name: str) -> dict[str, Any]:
+    """200 if the model is served."""
+    return {"name": name, "version": _require_model(service_of(request), name), "ready": True}
+
+
+@router.post("/models/{name}/infer")
+async def infer(request: Request, name: str, _: Annotated[object, Depends(needs("ask"))]) -> dict[str, Any]:
+    """Recognise images in the gallery that `parameters` names."""
+    service, record = service_of(request), record_of(request)
+    _require_model(service, name)
+    sent = await read_json(request, Infer)
+    gallery = sent.parameters.get("gallery")
+    if not isinstance(gallery, str):
+        raise Refused(422, "bad_request", 'parameters names no gallery; needs {"gallery": NAME}')
+    tensor = next((one for one in sent.inputs if one.name == INPUT["name"]), None)
+    if tensor is None or tensor.datatype != "BYTES" or tensor.shape != [len(tensor.data)]:
+        raise Refused(422, "bad_request", "inputs has no tensor images of BYTES and shape [N] with N data; needs it")
+
+    def work() -> Recognised:
+        images = [from_base64(text, f"images[{place}]") for place, text in enumerate(tensor.data)]
+        return recognise_images(service, gallery, images, record.id, n_next=0, n_nearest=0)
+
+    found = await run_in_threadpool(work)
+    record.fields |= {"images": len(found.results), "model_version": found.model_version, "revision": found.revision}
+    request.app.state.metrics.count(found)
+    rows = [(one.label, one.probability, one.distance, one.unknown) for one in found.results]
+    shape = [len(found.results)]
+    return {
+        "model_name": name,
+        "model_version": found.model_version,
+        "id": sent.id or record.id,
+        "parameters": {"gallery": gallery, "revision": found.revision},
+        "outputs": [
+            {**about, "shape": shape, "data": data}
+            for about, data in zip(OUTPUTS, zip(*rows, strict=True), strict=True)
+        ],
+    }
+
+
+def _require_model(service: GalleryService, name: str) -> str:
+    version = service.snapshot.version
+    if name != version.name:
+        raise Refused(404, "unknown_model", f"there is no model {name!r}; this service serves {version.name!r}")
+    return version.version

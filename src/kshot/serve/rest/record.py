@@ -1,0 +1,24 @@
+"""What is known of one request: its id, and the fields of its log line. It lives in the ASGI scope."""
+
+import uuid
+from collections.abc import MutableMapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from fastapi import Request
+
+Scope = MutableMapping[str, Any]
+KEY = "kshot.record"
+
+
+@dataclass
+class Record:
+    """id: new for each request, so that a log line, an answer and a logged image name one request; fields: to log."""
+
+    id: str = field(default_factory=lambda: uuid.uuid4().hex)
+    fields: dict[str, Any] = field(default_factory=dict)
+
+
+def record_of(request: Request) -> Record:
+    found: Record = request.scope[KEY]
+    return found

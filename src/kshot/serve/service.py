@@ -1,0 +1,95 @@
+"""The gallery service of one project, opened: store, model, galleries, and the threads that keep them up to date."""
+
+import os
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+from kshot import plugins
+from kshot.params import project_name
+from kshot.serve.engine.embedding_queue import EmbeddingQueue
+from kshot.serve.engine.follower import Follower, Snapshot
+from kshot.serve.messages import Limits, ModelName, Service
+from kshot.serve.settings import ServeSettings
+from kshot.serve.store.database import is_reachable
+from kshot.serve.store.gallery_store import GalleryStore, open_store, sweep
+
+
+@dataclass(frozen=True, eq=False)
+class GalleryService:
+    """What the routers answer from. `pool` decodes images."""
+
+    root: Path
+    project: str
+    settings: ServeSettings
+    store: GalleryStore
+    queue: EmbeddingQueue
+    pool: ThreadPoolExecutor
+    follower: Follower
+
+    @property
+    def snapshot(self) -> Snapshot:
+        """The model that is served now, with its galleries: a request reads it once."""
+        return self.follower.current
+
+    def notes(self) -> list[str]:
+        """What is missing while the service answers on; [] if nothing is."""
+        lost = self.snapshot.states.lost
+        return [
+            *([self.follower.trouble] if self.follower.trouble else []),
+            *([] if is_reachable(self.store.database) else ["the gallery store's database does not answer"]),
+            *(f"{count} images of gallery {name!r} have no file any more" for name, count in lost.items() if count),
+        ]
+
+    def describe(self) -> Service:
+        """The answer to GET /v1/service."""
+        version, settings, notes = self.snapshot.version, self.settings, self.notes()
+        return Service(
+            project=self.project,
+            model=ModelName(name=version.name, version=version.version, alias=version.alias),
+            calibrated=version.calibrated,
+            answers_by=version.model.answering.by,
+            limits=Limits(
+                body_bytes=settings.body_bytes,
+                import_bytes=settings.import_bytes,
+                image_pixels=settings.image_pixels,
+                images=settings.images_per_request,
+                requests_per_second=settings.requests_per_second or None,
+                name_characters=settings.name_characters,
+            ),
+            log=settings.log,
+            state="degraded" if notes else "ready",
+            notes=notes,
+            switching_to=self.follower.switching_to,
+        )
+
+    def start(self) -> None:
+        """Follow the registry from now on."""
+        self.follower.start()
+
+    def close(self) -> None:
+        """Finish what is under way, and close everything."""
+        self.follower.stop()
+        self.queue.close()
+        self.pool.shutdown()
+        self.store.close()
+
+
+def open_service(root: Path, settings: ServeSettings) -> GalleryService:
+    """Open the service of the project at `root`: its model is loaded and every gallery embedded when this returns.
+
+    Raises KshotError: if no version has the alias, the store cannot be opened, or the model cannot be loaded.
+    """
+    plugins.use_project(root)
+    store = open_store(root, settings.database, settings.images)
+    queue = EmbeddingQueue(settings.batch_images, settings.batch_wait_ms)
+    pool = ThreadPoolExecutor(max(2, os.cpu_count() or 1), thread_name_prefix="kshot-decoding")
+    try:
+        sweep(store)
+        follower = Follower(root, settings, store, queue, pool)
+    except BaseException:
+        queue.close()
+        pool.shutdown()
+        store.close()
+        raise
+    return GalleryService(root, project_name.of(root), settings, store, queue, pool, follower)
