@@ -7,7 +7,7 @@ from fastapi import FastAPI
 from fastapi.testclient import TestClient
 
 from kshot.serve.feedback_router import feedback_router
-from kshot.serve.logged_requests import Order, all_labelled, give_labels, items
+from kshot.serve.logged_requests import Order, give_labels, items
 from kshot.serve.refusals import Refused
 from kshot.serve.request_log import RequestLog
 from tests.serve.logged import answered, opened, put, result
@@ -55,9 +55,12 @@ def test_labels_are_given_all_or_none(log: RequestLog) -> None:
     first, second, *_ = (one.item for one in items(log, order="newest").items)
     with pytest.raises(Refused, match="there is no logged request 999"):
         give_labels(log, [(first, "robin"), (999, "wren")], "Ada")
-    assert list(all_labelled(log)) == []
+    assert items(log, labelled=True).items == []
     assert give_labels(log, [(first, "robin"), (second, "wren/male")], " Ada ") == 2
-    assert [(one.given, one.by) for one, _ in all_labelled(log)] == [("wren/male", "Ada"), ("robin", "Ada")]
+    assert [(one.given, one.by) for one in items(log, order="newest", labelled=True).items] == [
+        ("robin", "Ada"),
+        ("wren/male", "Ada"),
+    ]
     assert {one.item for one in items(log, labelled=True).items} == {first, second}
     assert {one.label for one in items(log, labelled=False).items} == {"sure", "close"}
     for name, by in (("", "Ada"), ("a\nb", "Ada"), ("robin", " "), ("x" * 5000, "Ada")):

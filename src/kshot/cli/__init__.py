@@ -21,6 +21,7 @@ from kshot.cli import (
     data,
     doctor,
     drift,
+    feedback,
     fit_settings,
     gallery,
     init,
@@ -58,6 +59,7 @@ the champion if it is not worse than the champion by more than a margin (0.5 poi
   kshot tasks FOLDER        how hard these classes will be, and what they are near to
   kshot drift FOLDER        whether new images are like those of training
   kshot gallery             teach and ask a running service (kshot serve)
+  kshot feedback            label what it was asked, and add that to the data
   kshot doctor              find what goes wrong on this machine, and mend it
   kshot ui                  look at runs, models and flows in the browser
 """
@@ -150,6 +152,7 @@ def parser() -> argparse.ArgumentParser:
     tasks.add_parser(verbs)
     drift.add_parser(verbs)
     gallery.add_parser(verbs)
+    feedback.add_parser(verbs)
     doctor.add_parser(verbs)
     ui.add_parser(verbs)
     return top

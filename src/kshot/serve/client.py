@@ -174,10 +174,18 @@ class Client(AbstractContextManager["Client"]):
     # What was asked
 
     def feedback(
-        self, gallery: str | None = None, order: str = "unknown", most: int | None = None
+        self,
+        gallery: str | None = None,
+        order: str = "unknown",
+        most: int | None = None,
+        labelled: bool | None = None,
     ) -> list[FeedbackItem]:
-        """Logged requests by what is worth a look; `order`: unknown, margin, disagreement or newest."""
-        query: dict[str, object] = {"order": order, "limit": PAGE} | ({} if gallery is None else {"gallery": gallery})
+        """Logged requests by what is worth a look; `order`: unknown, margin, disagreement or newest.
+
+        labelled: only those with, or without, a person's label.
+        """
+        given = {"gallery": gallery, "labelled": labelled}
+        query: dict[str, object] = {"order": order, "limit": PAGE, **{k: v for k, v in given.items() if v is not None}}
         items: list[FeedbackItem] = []
         while most is None or len(items) < most:
             page = self._to.ask(Feedback, "GET", path("feedback"), query=query)
@@ -190,6 +198,10 @@ class Client(AbstractContextManager["Client"]):
     def feedback_image(self, item: int) -> bytes:
         """The image of a logged request."""
         return self._to.send("GET", path("feedback", item, "image"))
+
+    def forget_feedback(self, item: int) -> None:
+        """Delete a logged request and its image."""
+        self._to.send("DELETE", path("feedback", item))
 
     def label(self, items: dict[int, str], by: str) -> int:
         """Say which class each logged image shows; `by`: who says so. Returns how many were labelled."""

@@ -1,6 +1,6 @@
 """Logged requests for a person: listed by what is worth a look, shown, labelled and deleted."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
 from sqlalchemy import ColumnElement, RowMapping, case, delete, func, select, tuple_, update
@@ -57,15 +57,6 @@ def items(
         rows = connection.execute(joined.order_by(*keys).limit(limit + 1)).mappings().all()
     found = [_message(row) for row in rows[:limit]]
     return Feedback(items=found, next=found[-1].item if len(rows) > limit else None)
-
-
-def all_labelled(log: RequestLog) -> Iterator[tuple[FeedbackItem, str]]:
-    """Every item that a person labelled, oldest first, with the sha256 of its image."""
-    joined = select(ASKED, _G.name.label("gallery_name")).join(tables.GALLERIES, _G.id == _A.gallery)
-    with log.database.reading() as connection:
-        rows = connection.execute(joined.where(_A.given.is_not(None)).order_by(_A.item)).mappings().all()
-    for row in rows:
-        yield _message(row), str(row["sha256"])
 
 
 def image(log: RequestLog, item: int) -> bytes:

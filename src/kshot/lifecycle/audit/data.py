@@ -12,9 +12,10 @@ from kshot.lifecycle.audit.decision import standing
 from kshot.lifecycle.audit.link import Link, checked
 from kshot.lifecycle.audit.runs import RunOnData, runs_on
 from kshot.lifecycle.audit.subject import DELETED, read_history
-from kshot.lifecycle.data import data_versions
+from kshot.lifecycle.data import data_versions, feedback_ledger, labelled_images
 from kshot.lifecycle.data.data_versions import DataVersion
 from kshot.lifecycle.data.dvc_cache import bar, held
+from kshot.lifecycle.data.feedback_ledger import FeedbackImage
 from kshot.lifecycle.project.broken import Broken
 from kshot.lifecycle.project.tables import counted
 from kshot.lifecycle.registry import history, model_versions
@@ -42,7 +43,10 @@ class ModelOnData:
 
 @dataclass(frozen=True)
 class DataAudit:
-    """Everything that used a data version; `links` were verified, `at` is in UTC."""
+    """Everything that used a data version; `links` were verified, `at` is in UTC.
+
+    feedback: its images that came from requests to the service, with who labelled them.
+    """
 
     data: DataVersion
     at: datetime
@@ -50,6 +54,7 @@ class DataAudit:
     runs: tuple[RunOnData, ...]
     models: tuple[ModelOnData, ...]
     links: tuple[Link, ...]
+    feedback: tuple[FeedbackImage, ...] = ()
 
     @property
     def failed(self) -> tuple[Link, ...]:
@@ -73,8 +78,10 @@ def audit_data(root: Path, prefix: str, *, deep: bool = False, quiet: bool = Tru
     events = record.events if record else ()
     mine = [one for one in versions if one.tags.get("kshot.data_version") == data.md5]
     of_run = {str(one.run_id): str(one.version) for one in mine}
+    feedback: list[FeedbackImage] = []
     links = (
         checked("data", lambda: _content(root, data, deep, quiet)),
+        *([checked("feedback", lambda: _feedback(root, data, feedback))] if feedback_ledger.read(root) else []),
         checked("runs", lambda: _runs_hold(runs, mine)),
         checked("history", lambda: _history(events, trouble, aliases)),
     )
@@ -85,6 +92,7 @@ def audit_data(root: Path, prefix: str, *, deep: bool = False, quiet: bool = Tru
         runs=_described(runs, of_run),
         models=tuple(_model(one, events, aliases) for one in mine),
         links=links,
+        feedback=tuple(feedback),
     )
 
 
@@ -165,6 +173,11 @@ def _content(root: Path, data: DataVersion, deep: bool, quiet: bool) -> str:
         return str(held(root, md5, size, gone=gone))
     with bar(data.size, quiet) as advance:
         return str(held(root, md5, size, advance=advance, gone=gone))
+
+
+def _feedback(root: Path, data: DataVersion, into: list[FeedbackImage]) -> str:
+    into += feedback_ledger.of_version(root, data.md5)
+    return labelled_images.summary(into) if into else "no image of it came from a request to the service"
 
 
 def _runs_hold(runs: Sequence[RunOnData], versions: "Sequence[ModelVersion]") -> str:

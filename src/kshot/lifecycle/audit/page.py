@@ -76,6 +76,7 @@ def write_data_page(found: DataAudit, path: Path) -> Path:
     names = list(dict.fromkeys(name for run in found.runs for name in run.params))
     tables = (
         ("Models that were trained on it", [text.model_row(one) for one in found.models]),
+        ("Images that came from requests to the service", [text.feedback_row(one) for one in found.feedback]),
         ("Runs that used it, with the params that differ", [text.run_row(run, names) for run in found.runs]),
     )
     return write_page(

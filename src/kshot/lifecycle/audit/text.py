@@ -9,6 +9,7 @@ from kshot.lifecycle.audit.data import DataAudit, ModelOnData
 from kshot.lifecycle.audit.link import ERROR, NOT_CHECKED, Link
 from kshot.lifecycle.audit.model import ModelAudit
 from kshot.lifecycle.audit.runs import RunOnData
+from kshot.lifecycle.data.feedback_ledger import FeedbackImage
 from kshot.lifecycle.gate.gate_rules import percent
 from kshot.lifecycle.project.tables import columns, terminal_width
 from kshot.lifecycle.registry.events import Reign, minute
@@ -58,6 +59,20 @@ def model_row(one: ModelOnData) -> dict[str, str]:
         "decision": one.decision,
         "champion": "; ".join(reign_words(reign) for reign in one.reigns) or "never",
         "run": one.run_id[:8],
+    }
+
+
+def feedback_row(one: FeedbackImage) -> dict[str, str]:
+    """An image that came from a request, as columns."""
+    return {
+        "class": one.class_name,
+        "labelled by": one.by,
+        "at": minute(one.at),
+        "predicted": f"unknown, nearest {one.predicted}" if one.unknown else one.predicted,
+        "by version": one.model_version,
+        "gallery": one.gallery,
+        "request": one.request,
+        "image": one.md5,
     }
 
 

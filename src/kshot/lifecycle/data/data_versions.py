@@ -59,6 +59,7 @@ def add(
     skip: bool = False,
     merge: bool = False,
     say: Callable[[str], None] = lambda line: None,
+    named: str = "",
 ) -> DataVersion:
     """Import `source` into data/raw as the current version; the same images always give the same version.
 
@@ -67,6 +68,7 @@ def add(
     skip    agree to leaving files out
     merge   put together the images of a class from train/ and test/ (`split_folders`)
     say     called with lines about what was read and what was left out
+    named   the source's name in the record; default: the name of its file or folder
 
     Raises DataError for a source that cannot be used and, without `skip`, if more than a tenth of its files or a whole
     class is left out; data/raw and data/raw.dvc are then unchanged.
@@ -111,7 +113,7 @@ def add(
                 classes=len({image.label for image in images}),
                 files=out.files,
                 size=out.size,
-                source=source if source == GLYPHS else Path(source).name,
+                source=named or (source if source == GLYPHS else Path(source).name),
                 note=note,
                 left_out=left_out.reasons(found.left_out, found.empty),
             )

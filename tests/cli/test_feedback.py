@@ -1,0 +1,122 @@
+"""`kshot feedback` from a person's view: the list, labels all or none, and a data version of them with its origin."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from kshot import cli
+from kshot.lifecycle.data import data_versions, feedback_ledger
+from tests.lifecycle import raw_project
+from tests.serve.recorded_service import Recorded, recorded
+
+ITEM = {
+    "item": 41,
+    "request": "r41",
+    "gallery": "birds",
+    "asked": "2026-11-28T10:00:00Z",
+    "model_version": "3",
+    "revision": 7,
+    "label": "wren",
+    "probability": 0.5,
+    "margin": 0.1,
+    "distance": 3.0,
+    "unknown": True,
+    "challenger": None,
+    "given": None,
+    "by": None,
+    "at": None,
+}
+GIVEN = ITEM | {"item": 42, "request": "r42", "unknown": False, "given": "owl", "by": "Ada", "at": ITEM["asked"]}
+
+
+@pytest.fixture
+def server(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Recorded]:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("COLUMNS", "200")
+    with recorded() as server:
+        monkeypatch.setenv("KSHOT_AT", server.at)
+        yield server
+
+
+def listed(server: Recorded, *items: dict[str, object]) -> None:
+    server.answers["GET /v1/feedback"] = (200, json.dumps({"items": items, "next": None}).encode())
+
+
+def test_the_list_says_what_was_answered_and_saves_the_images(
+    server: Recorded, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    listed(server, ITEM, GIVEN)
+    for item in (41, 42):
+        server.answers[f"GET /v1/feedback/{item}/image"] = (200, str(item).encode())
+    assert cli.main(["feedback", "list", "--order", "margin", "--gallery", "birds", "--save", "seen"]) == 0
+    _, first, second = capsys.readouterr().out.splitlines()
+    assert first.split() == ["41", "2026-11-28", "10:00", "birds", "unknown", "(nearest", "wren)", "50.0%"]
+    assert second.split() == ["42", "2026-11-28", "10:00", "birds", "wren", "50.0%", "owl", "by", "Ada"]
+    assert server.requests[0][1] == "/v1/feedback?order=margin&limit=500&gallery=birds"
+    assert {file.name: file.read_text() for file in (tmp_path / "seen").iterdir()} == {"41": "41", "42": "42"}
+
+
+def test_an_empty_list_says_how_to_log(server: Recorded, capsys: pytest.CaptureFixture[str]) -> None:
+    listed(server)
+    assert cli.main(["feedback", "list"]) == 0
+    assert capsys.readouterr().out == "nothing is logged; start the service with --log unknown, sample or all\n"
+
+
+def test_labels_come_from_the_line_and_from_a_table(
+    server: Recorded, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    server.answers["POST /v1/feedback/labels"] = (200, b'{"labelled": 3}')
+    (tmp_path / "labels.csv").write_text("item,class\n1,a/b\n2,wren\n")
+    assert cli.main(["feedback", "label", "3=c=d", "--from", "labels.csv", "--by", "Ada"]) == 0
+    assert capsys.readouterr().out == "3 images labelled\n"
+    labels = [{"item": 1, "class": "a/b"}, {"item": 2, "class": "wren"}, {"item": 3, "class": "c=d"}]
+    assert json.loads(server.requests[0][3]) == {"labels": labels, "by": "Ada"}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "told"),
+    [
+        ([], 2, "no label is given; needs ITEM=CLASS"),
+        (["robin"], 2, "'robin' is no label; needs an item and its class, such as 41=robin"),
+        (["1="], 2, "'1=' is no label"),
+        (["--from", "no.csv"], 3, "no.csv is no file; needs a CSV with the columns item,class"),
+        (["--from", "wrong.csv"], 3, "wrong.csv has not the columns item,class"),
+        (["--from", "row.csv"], 3, "row.csv, row 3 has no item or no class"),
+    ],
+)
+def test_labels_that_cannot_be_meant_are_refused(
+    server: Recorded, tmp_path: Path, capsys: pytest.CaptureFixture[str], arguments: list[str], code: int, told: str
+) -> None:
+    (tmp_path / "wrong.csv").write_text("id,class\n1,a\n")
+    (tmp_path / "row.csv").write_text("item,class\n1,a\n2,\n")
+    assert cli.main(["feedback", "label", *arguments]) == code
+    assert told in capsys.readouterr().err and server.requests == []
+
+
+def test_labelled_images_become_a_data_version_that_says_who_labelled_them(
+    server: Recorded, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root = raw_project.make(tmp_path / "root")
+    data_versions.add(root, str(raw_project.write_tree(tmp_path / "birds", {"robin": 2, "wren": 2})))
+    monkeypatch.chdir(root)
+    listed(server)
+    assert cli.main(["feedback", "add-data"]) == 3
+    assert "no logged image has a label; give some: kshot feedback label ITEM=CLASS" in capsys.readouterr().err
+    listed(server, GIVEN)
+    server.answers["GET /v1/feedback/42/image"] = (200, raw_project.image("asked"))
+    assert cli.main(["feedback", "add-data", "--note", "spring"]) == 0
+    version = data_versions.current(root)
+    assert version is not None and (version.source, version.note, version.images) == ("feedback", "spring", 5)
+    assert f"data version {version.short}: 5 images, 3 classes" in capsys.readouterr().out
+    (origin,) = feedback_ledger.of_version(root, version.md5)
+    assert (origin.request, origin.class_name, origin.by, origin.predicted) == ("r42", "owl", "Ada", "wren")
+    assert cli.main(["feedback", "add-data"]) == 0
+    assert "has every labelled image already; nothing changed" in capsys.readouterr().out
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path}/mlflow.db")
+    assert cli.main(["audit", "--data", version.short, "--json"]) in (0, 10)
+    found = json.loads(capsys.readouterr().out)
+    assert [(one["request"], one["by"]) for one in found["feedback"]] == [("r42", "Ada")]
+    told = "1 image from 1 request to the service, labelled by Ada (1)"
+    assert [one["says"] for one in found["links"] if one["name"] == "feedback"] == [told]
