@@ -32,6 +32,7 @@ from kshot.cli import (
     reproduce,
     retrain,
     schedule,
+    serve,
     standing,
     tasks,
     terminal,
@@ -58,7 +59,8 @@ the champion if it is not worse than the champion by more than a margin (0.5 poi
   kshot schedule --every 1d retrain by itself, by the clock or when new data comes
   kshot tasks FOLDER        how hard these classes will be, and what they are near to
   kshot drift FOLDER        whether new images are like those of training
-  kshot gallery             teach and ask a running service (kshot serve)
+  kshot serve               serve the champion: teach it classes once, ask it many times
+  kshot gallery             teach and ask a running service from a shell
   kshot feedback            label what it was asked, and add that to the data
   kshot doctor              find what goes wrong on this machine, and mend it
   kshot ui                  look at runs, models and flows in the browser
@@ -151,6 +153,7 @@ def parser() -> argparse.ArgumentParser:
     schedule.add_parser(verbs)
     tasks.add_parser(verbs)
     drift.add_parser(verbs)
+    serve.add_parser(verbs)
     gallery.add_parser(verbs)
     feedback.add_parser(verbs)
     doctor.add_parser(verbs)

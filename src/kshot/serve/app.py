@@ -10,6 +10,7 @@ from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
 from kshot.serve import page_router
+from kshot.serve.feedback_router import feedback_router
 from kshot.serve.refusals import Refused
 from kshot.serve.rest import (
     ask_router,
@@ -21,6 +22,7 @@ from kshot.serve.rest import (
 )
 from kshot.serve.rest.access import Access
 from kshot.serve.rest.front import Front
+from kshot.serve.rest.galleries_router import TEACH
 from kshot.serve.rest.metrics import Metrics
 from kshot.serve.rest.record import record_of
 from kshot.serve.rest.refusal_answer import error_answer, refusal_answer
@@ -53,6 +55,7 @@ def create_app(service: GalleryService) -> FastAPI:
     app.state.service, app.state.metrics, app.state.access = service, Metrics(), Access(service)
     for router in ROUTERS:
         app.include_router(router)
+    app.include_router(feedback_router(service.log, dependencies=TEACH))
     app.add_exception_handler(Refused, _refused)
     app.add_exception_handler(HTTPException, _http)
     app.add_exception_handler(RequestValidationError, _invalid)

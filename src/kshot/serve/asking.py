@@ -9,6 +9,7 @@ from kshot.serve.engine.gallery_state import GalleryState
 from kshot.serve.engine.recognition import NearExample, Recognition, recognise, verify
 from kshot.serve.names import normal
 from kshot.serve.refusals import Refused, empty_gallery
+from kshot.serve.request_log import Answered
 from kshot.serve.service import GalleryService
 
 
@@ -19,13 +20,25 @@ def recognise_images(
     snapshot = service.snapshot
     state = snapshot.states.get(normal(gallery))
     points = _embedded(service, snapshot, state, images)
-    found = recognise(snapshot.version, state, points, n_next=n_next, n_nearest=n_nearest)
+    # The log needs the difference to the class that comes next, whatever was asked for.
+    found = recognise(snapshot.version, state, points, n_next=max(n_next, 1), n_nearest=n_nearest)
+    results = [_result(one) for one in found]
+    service.log.offer(
+        Answered(
+            state.gallery.name,
+            request,
+            snapshot.version.version,
+            state.gallery.revision,
+            results,
+            [image.content for image in images],
+        )
+    )
     return Recognised(
         request=request,
         model_version=snapshot.version.version,
         revision=state.gallery.revision,
         calibrated=snapshot.version.calibrated,
-        results=[_result(one, n_next) for one in found],
+        results=[one.model_copy(update={"next": one.next[:n_next]}) for one in results],
     )
 
 
@@ -73,7 +86,7 @@ def _embedded(
     return service.queue.embed(model.method, np.stack([one.pixels for one in prepared]))
 
 
-def _result(found: Recognition, n_next: int) -> Result:
+def _result(found: Recognition) -> Result:
     return Result(
         label=found.label,
         probability=found.probability,
@@ -81,7 +94,7 @@ def _result(found: Recognition, n_next: int) -> Result:
         unknown=found.unknown,
         threshold=found.threshold,
         nearest=[_near(near) for near in found.nearest],
-        next=[NextClass(class_name=name, probability=share) for name, share in found.classes[1 : n_next + 1]],
+        next=[NextClass(class_name=name, probability=share) for name, share in found.classes[1:]],
     )
 
 

@@ -10,6 +10,7 @@ from kshot.params import project_name
 from kshot.serve.engine.embedding_queue import EmbeddingQueue
 from kshot.serve.engine.follower import Follower, Snapshot
 from kshot.serve.messages import Limits, ModelName, Service
+from kshot.serve.request_log import RequestLog, open_log
 from kshot.serve.settings import ServeSettings
 from kshot.serve.store.database import is_reachable
 from kshot.serve.store.gallery_store import GalleryStore, open_store, sweep
@@ -26,6 +27,7 @@ class GalleryService:
     queue: EmbeddingQueue
     pool: ThreadPoolExecutor
     follower: Follower
+    log: RequestLog
 
     @property
     def snapshot(self) -> Snapshot:
@@ -72,6 +74,7 @@ class GalleryService:
         self.follower.stop()
         self.queue.close()
         self.pool.shutdown()
+        self.log.stop()
         self.store.close()
 
 
@@ -86,10 +89,10 @@ def open_service(root: Path, settings: ServeSettings) -> GalleryService:
     pool = ThreadPoolExecutor(max(2, os.cpu_count() or 1), thread_name_prefix="kshot-decoding")
     try:
         sweep(store)
-        follower = Follower(root, settings, store, queue, pool)
+        follower, log = Follower(root, settings, store, queue, pool), open_log(store, settings)
     except BaseException:
         queue.close()
         pool.shutdown()
         store.close()
         raise
-    return GalleryService(root, project_name.of(root), settings, store, queue, pool, follower)
+    return GalleryService(root, project_name.of(root), settings, store, queue, pool, follower, log)

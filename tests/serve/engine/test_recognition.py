@@ -8,7 +8,7 @@ import pytest
 import torch
 
 import kshot
-from kshot.evaluation.classifier import Answering, answering_of
+from kshot.evaluation.classifier import Answering, Temperature, answering_of
 from kshot.methods.table import METHODS, build_method
 from kshot.nets.embedding import Embedding
 from kshot.nets.embedding_settings import settings_of
@@ -89,6 +89,13 @@ def check_as_estimator(version: ServedVersion, support: Classes, queries: list[b
 @pytest.mark.parametrize("head", HEADS)
 def test_every_classifier_answers_unequal_shots_as_it_was_evaluated(head: str, classes: Classes) -> None:
     check_as_estimator(by_head(head), *unequal(classes))
+
+
+def test_probabilities_are_calibrated_as_those_of_the_estimator(classes: Classes) -> None:
+    fitted = (Temperature(5, 1, 3.0), Temperature(20, 1, 0.5))
+    version = served(Answering("metric", "prototype", "eval", temperatures=fitted))
+    assert version.calibrated and not by_head("prototype").calibrated
+    check_as_estimator(version, *unequal(classes))
 
 
 @pytest.mark.parametrize("name", [name for name in METHODS if name not in ("metric", "transfer")])

@@ -127,6 +127,7 @@ def _shares(version: ServedVersion, state: GalleryState, query: Array, squared: 
     if not np.isfinite(scores).all():
         raise Refused(409, "cannot_answer", f"{version.model.answering.by} gives scores for this that are no numbers")
     scores -= scores.max(1, keepdims=True)
+    scores /= version.temperature(state)
     np.exp(scores, out=scores)
     shares: NDArray[np.float64] = scores / scores.sum(1, keepdims=True)
     return shares

@@ -39,8 +39,12 @@ class ServedVersion:
 
     @property
     def calibrated(self) -> bool:
-        """Whether probabilities are calibrated."""
-        return False
+        """Whether probabilities are calibrated: the model has temperatures that were fitted on held-out classes."""
+        return bool(self.model.answering.temperatures)
+
+    def temperature(self, state: GalleryState) -> float:
+        """What scores are divided by before the softmax: 1 for a model that is not calibrated."""
+        return self.model.answering.temperature(len(state.class_names), state.shots) or 1.0
 
     @cached_property
     def centre(self) -> Array:

@@ -43,7 +43,7 @@ def docs(request: Request) -> HTMLResponse:
     schema: dict[str, Any] = request.app.openapi()
     rows = [
         f"<tr><td><code>{method.upper()}</code></td><td><code>{html.escape(path)}</code></td>"
-        f"<td>{html.escape(about.get('description', ''))}</td></tr>"
+        f"<td>{html.escape(about.get('description') or about['summary'])}</td></tr>"
         for path, methods in schema["paths"].items()
         for method, about in methods.items()
     ]
