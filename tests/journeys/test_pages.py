@@ -31,6 +31,7 @@ NOT_RUN = {
     ("docs/operations.md", "prefect server start .*"): TEAM,
     ("docs/operations.md", "kshot .*"): STORY,
     ("docs/promotion.md", "kshot approve 2 --by Grace"): STORY,
+    ("docs/serve.md", ".*"): "tests/docs/test_serve_page.py runs each, and tests/journeys/test_serve.py the service",
     ("docs/schedule.md", "export .*|prefect .*|docker .*"): "needs work pools: tests/test_prefect_yaml.py checks them",
     ("docs/schedule.md", "kshot schedule .*--on-new-data.*"): STORY,
     ("docs/schedule.md", "KSHOT_NOTIFY=.*"): "notifies addresses that it makes up: tests/flows/test_schedule.py",
@@ -41,13 +42,17 @@ TEXT = (
     "params.yaml              every setting, one section a stage",
     "birds/robin/001.jpg ",
     "pip install 'kshot[pipeline,photographs]'",
+    "pip install 'kshot[pipeline,serve]'",
+    "curl -F class=robin ",
+    "server {",
+    "[Service]",
     "left out 18 of 84 files:",
     "row.csv, row 9: ",
     "limit   = usual + factor * (high - usual) ",
     "z_c(w)   = exp(i w.m_c) exp(w'Sw / 2K_c) ",
     "outside = mean over classes and directions of the squared Mahalanobis distance ",
 )
-PYTHON = {README, "docs/promotion.md"}
+PYTHON = {README, "docs/promotion.md", "docs/serve.md"}
 PYTHON_PAGE = "docs/python.md"  # its blocks are Python, and tests/docs/test_python_page.py runs each
 
 

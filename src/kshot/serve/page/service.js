@@ -40,7 +40,7 @@ async function answered(method, path, body, refused = false) {
   }
   if (answer.ok) return answer;
   const problem = await answer.json().then((found) => found.error, () => null);
-  if (answer.status === 401 || (answer.status === 403 && problem?.code !== "forbidden_host")) {
+  if (answer.status === 401 || (answer.status === 403 && problem?.code === "scope_missing")) {
     const line = refused || used ? problem?.message : "";
     if (key() !== used || (await askForKey(line))) return answered(method, path, body, true);
   }
