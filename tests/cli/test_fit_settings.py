@@ -39,7 +39,8 @@ def test_init_writes_settings_that_fit_and_commits_them_with_the_data(
     )
     root = here / "shop"
     params = load_params(root / "params.yaml")
-    assert list(params.episodes.protocols) == ["5w1s", "5w5s"] and params.episodes.n_query == 1
+    assert params.episodes.protocols == params.episodes.n_query == params.gate.min_accuracy == "auto"
+    assert "auto (5w1s, 5w5s now" in " ".join(out.split())
     assert (params.ingest.size, params.ingest.channels, params.project) == (16, 1, "shop")
     assert git.text(root, "status", "--porcelain") == "" and len(git.text(root, "rev-list", "HEAD").split()) == 1
     assert {"data/raw.dvc", "data/versions.jsonl"} <= set(git.text(root, "ls-files").split())
@@ -58,7 +59,7 @@ def test_fit_settings_shows_what_new_data_changes_and_writes_it_when_agreed(
     assert out.endswith("for settings that fit these images: kshot fit-settings\n")
     before = (here / "shop/params.yaml").read_text()
     code, out, _ = kshot(capsys, "fit-settings", "--from-scratch")
-    assert code == 0 and "params.yaml, would change:" in out and "without 20w1s, 20w5s" in out
+    assert code == 0 and "params.yaml, would change:" in out and "episodes.protocols" in out
     assert (here / "shop/params.yaml").read_text() == before
     code, out, _ = kshot(capsys, "fit-settings", "--from-scratch", "--yes")
     assert code == 0 and out.endswith("train with them: kshot retrain\n")
@@ -84,7 +85,7 @@ def test_without_weights_photographs_keep_their_project_and_the_remedies_are_nam
     ("classes", "source", "message"),
     [
         ({"robin": 3}, "birds", "birds has one class"),
-        ({"robin": 3, "wren": 3}, "birds", "2 classes have two images or more; needs at least 6"),
+        ({"robin": 3, "wren": 3}, "birds", "2 classes have two images or more; needs at least 5"),
         ({}, "birds", "birds does not exist"),
     ],
 )
@@ -116,4 +117,5 @@ def test_folders_named_train_val_and_test_are_the_split(here: Path, capsys: pyte
     code, out, _ = kshot(capsys, "init", "shop", "--images", "sets", "--from-scratch")
     assert code == 0 and "own split: 4 classes to train on, 2 to validate on, 3 to test on" in " ".join(out.split())
     params = load_params(here / "shop/params.yaml")
-    assert params.split.by == "table" and list(params.episodes.protocols) == ["2w1s"]
+    assert params.split.by == "table" and params.episodes.protocols == "auto"
+    assert "auto (2w1s now" in " ".join(out.split())

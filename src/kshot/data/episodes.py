@@ -1,6 +1,7 @@
 """Fixed few-shot episodes, drawn once from a seed and stored as indices."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from pathlib import PurePosixPath
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -41,17 +42,20 @@ def draw_episodes(
 
     members, groups, labels: the image ids (no image twice), the group and the label of each class. A class with fewer
     than k_shot + n_query images is in no episode. Classes of one episode are drawn without repetition; with
-    within_group they come from one group that has n_way of them. Images of one class are drawn without repetition.
+    within_group they come from one group that has n_way of them, of the `innermost` groups if one of these has. Images
+    of one class are drawn without repetition.
     drawers: for by_drawer, the drawer of each image of `members`, as in `kshot.data.drawers`.
     Raises DataError if there are too few classes or images.
     """
     n_way, per_class = protocol.n_way, protocol.k_shot + n_query
-    pools = _pools(groups, n_way) if protocol.within_group else [np.arange(len(members))]
+    named = _pools(groups) if protocol.within_group else {"": np.arange(len(members))}
     if not protocol.by_drawer:
         large = np.array([len(ids) >= per_class for ids in members], dtype=bool)
-        pools = [pool[large[pool]] for pool in pools]
-    most = max((len(pool) for pool in pools), default=0)
-    pools = [pool for pool in pools if len(pool) >= n_way]
+        named = {name: pool[large[pool]] for name, pool in named.items()}
+    most = max(map(len, named.values()), default=0)
+    named = {name: pool for name, pool in named.items() if len(pool) >= n_way}
+    inner = innermost(groups)
+    pools = [pool for name, pool in named.items() if name in inner] or list(named.values())
     if not pools:
         kind = f"no group has more than {most}" if protocol.within_group else f"there are {most}"
         images = "" if protocol.by_drawer else f" of {per_class} different images (k_shot + n_query)"
@@ -104,6 +108,13 @@ def _cuts(chosen: Ids, members: Sequence[Ids]) -> list[int]:
     return list(range(episodes, len(chosen), episodes))
 
 
-def _pools(groups: Sequence[str], n_way: int) -> list[Ids]:
+def innermost(groups: Iterable[str]) -> set[str]:
+    """The groups that contain no other group: Fruit/Apple, and not Fruit, which holds avocados as well."""
+    names = {name for name in groups if name}
+    return names - {parent.as_posix() for name in names for parent in PurePosixPath(name).parents}
+
+
+def _pools(groups: Sequence[str]) -> dict[str, Ids]:
+    """The positions of the classes of each group."""
     names = np.asarray(groups, dtype=object)
-    return [np.flatnonzero(names == name) for name in sorted(set(groups)) if name]
+    return {name: np.flatnonzero(names == name) for name in sorted(set(groups)) if name}

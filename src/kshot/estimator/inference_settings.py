@@ -21,7 +21,7 @@ def inference_settings(method: Method, params: Params, inputs: Pixels, held: Seq
     evaluate = params.evaluate
     answering = answering_of(params.train.method.name, evaluate.classifier, method.batch_norm, evaluate.views)
     # Of protocols with equal shots, the threshold of the one with the most classes is used, as in stage evaluate.
-    protocols = sorted(params.episodes.protocols.values(), key=lambda protocol: protocol.n_way)
+    protocols = sorted(params.episodes.by_name.values(), key=lambda protocol: protocol.n_way)
     drawn = [held_out_episodes(params, held, protocol) for protocol in protocols]
     known = [episodes for episodes in drawn if episodes is not None]
     if not known:

@@ -156,7 +156,7 @@ def _trained(
             divided.train,
             train,
             groups=[name.rpartition("/")[0] for name in divided.train],
-            validation=held_out_episodes(params, held, params.episodes.protocols[train.validation.protocol]),
+            validation=held_out_episodes(params, held, params.episodes.by_name[train.validation.protocol]),
         )
         _follow(records, train.steps, progress=progress)
         if train.projection.reduce.wanted:

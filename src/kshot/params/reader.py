@@ -104,7 +104,15 @@ def _convert(hint: Any, value: Any, where: str) -> Any:
     if origin in (types.UnionType, typing.Union):
         if value is None and types.NoneType in arguments:
             return None
-        kinds = [kind for kind in arguments if kind is not types.NoneType]
+        words = [word for kind in arguments if typing.get_origin(kind) is Literal for word in typing.get_args(kind)]
+        if isinstance(value, str) and value in words:
+            return value
+        kinds = [kind for kind in arguments if kind is not types.NoneType and typing.get_origin(kind) is not Literal]
+        if len(kinds) == 1 and words and not isinstance(value, Mapping):
+            if type(value) is kinds[0]:
+                return value
+            name = "mapping" if typing.get_origin(kinds[0]) is dict else "whole number"
+            raise ParamsError(f"params.yaml: {where} is {value!r}; needs a {name}, or {' or '.join(words)}")
         if len(kinds) == 1:
             return _convert(kinds[0], value, where)
         if type(value) in kinds:

@@ -11,6 +11,7 @@ from typing import Any, Literal
 
 from kshot import plugins
 from kshot.classifiers import OWN
+from kshot.errors import ParamsError
 from kshot.params import project_name
 from kshot.params.classifiers import CLASSIFIERS, plugin_classifier
 from kshot.params.methods import takes_of
@@ -18,6 +19,7 @@ from kshot.params.reader import MissingKeys, build, need, read_mapping
 from kshot.params.renamed import migrate
 from kshot.params.train import Train
 
+AUTO: Literal["auto"] = "auto"  # what the data can fill, decided again for each data version
 # Keys that older projects lack, as in params.yaml (a test compares), for the message that says what to add.
 ADDED = {
     "gate.group_protocol": "5w1s",
@@ -95,15 +97,25 @@ class Protocol:
 
 @dataclasses.dataclass(frozen=True)
 class Episodes:
+    """The test and validation episodes; `auto` is what the classes of a data version can fill.
+
+    The stages replace `auto` (kshot.lifecycle.settings_fit.resolved) before they read `by_name` and `queries`.
+    """
+
     seed: int
     n_episodes: int
-    n_query: int
-    protocols: dict[str, Protocol]
+    n_query: int | Literal["auto"]
+    protocols: dict[str, Protocol] | Literal["auto"]
 
     def __post_init__(self) -> None:
         need(self.n_episodes >= 2, f"episodes.n_episodes is {self.n_episodes}; an interval needs at least 2")
-        need(self.n_query >= 1, f"episodes.n_query is {self.n_query}; needs at least 1 query a class")
-        need(bool(self.protocols), "episodes.protocols is empty; needs at least one, such as 5w1s")
+        need(
+            isinstance(self.n_query, str) or self.n_query >= 1,
+            f"episodes.n_query is {self.n_query}; needs at least 1 query a class, or auto",
+        )
+        if isinstance(self.protocols, str):
+            return
+        need(bool(self.protocols), "episodes.protocols is empty; needs at least one, such as 5w1s, or auto")
         for name, protocol in self.protocols.items():
             protocol.check(f"episodes.protocols.{name}")
             need(
@@ -111,9 +123,20 @@ class Episodes:
                 f"episodes.protocols has the name {name!r}; it becomes a file name: letters, digits, - and _ only",
             )
 
+    @property
+    def by_name(self) -> dict[str, Protocol]:
+        """The protocols by name. Raises ParamsError for `auto`."""
+        if isinstance(self.protocols, str):
+            raise ParamsError("params.yaml: episodes.protocols is auto, and no data version says what that is")
+        return self.protocols
+
     def queries(self, protocol: Protocol) -> int:
-        """The number of queries a class in `protocol`."""
-        return self.n_query if protocol.n_query is None else protocol.n_query
+        """The number of queries a class in `protocol`. Raises ParamsError for `auto`."""
+        if protocol.n_query is not None:
+            return protocol.n_query
+        if isinstance(self.n_query, str):
+            raise ParamsError("params.yaml: episodes.n_query is auto, and no data version says what that is")
+        return self.n_query
 
 
 @dataclasses.dataclass(frozen=True)
@@ -151,7 +174,9 @@ class Evaluate:
 
 @dataclasses.dataclass(frozen=True)
 class Gate:
-    min_accuracy: dict[str, float]
+    """The rules of a promotion; with `auto`, by the protocol with the fewest classes that a data version can fill."""
+
+    min_accuracy: dict[str, float] | Literal["auto"]
     group_protocol: str
     non_inferiority_margin: float
     significantly_worse: Literal["refuse", "allow"]
@@ -163,7 +188,7 @@ class Gate:
 
     def __post_init__(self) -> None:
         need(bool(self.min_accuracy), "gate.min_accuracy is empty; needs at least one protocol, such as 5w1s: 0.8")
-        for name, value in self.min_accuracy.items():
+        for name, value in self.min_accuracy.items() if isinstance(self.min_accuracy, dict) else ():
             need(0 <= value <= 1, f"gate.min_accuracy.{name} is {value}; needs to lie in [0, 1]")
         for key in ("non_inferiority_margin", "max_group_drop", "max_class_drop"):
             value = getattr(self, key)
@@ -175,6 +200,13 @@ class Gate:
         )
         hours = self.approval_timeout
         need(0 < hours <= 8784, f"gate.approval_timeout is {hours}; needs more than 0 hours and at most a year, 8784")
+
+    @property
+    def floors(self) -> dict[str, float]:
+        """The minimum accuracy by protocol. Raises ParamsError for `auto`."""
+        if isinstance(self.min_accuracy, str):
+            raise ParamsError("params.yaml: gate.min_accuracy is auto, and no data version says what that is")
+        return self.min_accuracy
 
 
 @dataclasses.dataclass(frozen=True)
@@ -205,14 +237,28 @@ class Params:
 
     def __post_init__(self) -> None:
         project_name.checked(self.project)
-        known = ", ".join(self.episodes.protocols)
-        name = self.train.validation.protocol
-        need(name in self.episodes.protocols, f"train.validation.protocol is {name!r}; needs one of {known}")
         self._check_answers()
-        for name in self.gate.min_accuracy:
-            need(name in self.episodes.protocols, f"gate.min_accuracy names {name!r}; needs one of {known}")
-        name = self.gate.group_protocol
-        need(name in self.episodes.protocols, f"gate.group_protocol is {name!r}; needs one of {known}")
+        if self.episodes.protocols != AUTO:
+            known, floors = [*self.episodes.protocols, AUTO], self.gate.min_accuracy
+            told = ", ".join(known)
+            name = self.train.validation.protocol
+            need(name in known, f"train.validation.protocol is {name!r}; needs one of {told}")
+            for name in floors if isinstance(floors, dict) else ():
+                need(name in known[:-1], f"gate.min_accuracy names {name!r}; needs one of {told}")
+            name = self.gate.group_protocol
+            need(name in known, f"gate.group_protocol is {name!r}; needs one of {told}")
+
+    @property
+    def is_resolved(self) -> bool:
+        """Whether no setting about episodes is `auto`."""
+        episodes, gate = self.episodes, self.gate
+        return AUTO not in (
+            episodes.n_query,
+            episodes.protocols,
+            self.train.validation.protocol,
+            gate.min_accuracy,
+            gate.group_protocol,
+        )
 
     def _check_answers(self) -> None:
         method, classifier = self.train.method.name, self.evaluate.classifier
@@ -231,12 +277,12 @@ class Params:
             f"evaluate.views is {views} with train.network.adaptation {self.train.network.adaptation}, whose backbone "
             "sees every image once, in the stage embed: set 1",
         )
-        if method == "mann":
+        if method == "mann" and self.episodes.protocols != AUTO and self.train.validation.protocol != AUTO:
             n_way = self.train.method.n_way or self.train.batch.classes
             # Validation in training uses the method's own scores, whatever the classifier.
-            asked = self.episodes.protocols if classifier == OWN else [self.train.validation.protocol]
+            asked = self.episodes.by_name if classifier == OWN else [self.train.validation.protocol]
             for name in asked:
-                protocol = self.episodes.protocols[name]
+                protocol = self.episodes.by_name[name]
                 need(
                     protocol.n_way <= n_way,
                     f"episodes.protocols.{name}.n_way is {protocol.n_way}; mann knows {n_way} labels: at most "

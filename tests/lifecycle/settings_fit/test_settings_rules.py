@@ -6,12 +6,12 @@ from typing import Any
 
 import pytest
 
+from kshot.data.class_supply import ClassSupply
 from kshot.errors import DataError
 from kshot.lifecycle.settings_fit.data_profile import DataProfile
 from kshot.lifecycle.settings_fit.fitted_settings import FittedSettings, NoWeights, Start
 from kshot.lifecycle.settings_fit.image_traits import ImageTraits
 from kshot.lifecycle.settings_fit.settings_rules import fit_settings
-from kshot.lifecycle.validation.fitting import ClassSupply
 
 WEIGHTS = Start(".kshot/weights/tf_efficientnet_lite0.safetensors")
 PHOTOGRAPHS = ImageTraits(256, 348, 1.5, colour=1.0, plain=0.05, light=1.0, extent=0.9)
@@ -29,7 +29,8 @@ def profile(counts: Sequence[int], traits: ImageTraits = PHOTOGRAPHS, splits: Se
 
 
 def protocols(fitted: FittedSettings) -> list[str]:
-    return list(fitted.values()["episodes.protocols"])
+    assert fitted.values()["episodes.protocols"] == fitted.values()["episodes.n_query"] == "auto"
+    return list(fitted.episodes.protocols)
 
 
 FOUR = ["5w1s", "5w5s", "10w1s", "10w5s"]
@@ -54,15 +55,14 @@ ROWS: dict[str, tuple[DataProfile, list[str], dict[str, Any]]] = {
             "ingest.size": 224,
             "ingest.channels": 3,
             "train.network.adaptation": "projection",
-            "episodes.n_query": 15,
         }
-        | {"train.batch.classes": 16, "train.batch.images": 5, "gate.min_accuracy": {"5w1s": 0.36}},
+        | {"train.batch.classes": 16, "train.batch.images": 5, "gate.min_accuracy": "auto"},
     ),
     "8 classes of 12": (
         profile([12] * 8),
         ["3w1s", "3w5s"],
-        {**PRETRAINED, "train.network.adaptation": "frozen", "episodes.n_query": 7, "train.batch.classes": 2}
-        | {"train.batch.mine_neighbours": 1, "gate.min_accuracy": {"3w1s": 0.47}, "gate.group_protocol": "3w1s"},
+        {**PRETRAINED, "train.network.adaptation": "frozen", "train.batch.classes": 2, "train.splits": ["train"]}
+        | {"train.batch.mine_neighbours": 1, "train.validation.protocol": "auto"},
     ),
     "12 classes": (
         profile([40] * 12),
@@ -72,7 +72,7 @@ ROWS: dict[str, tuple[DataProfile, list[str], dict[str, Any]]] = {
     "2,000 classes of 3": (
         profile([3] * 2000),
         ["5w1s", "10w1s", "20w1s"],
-        {"episodes.n_query": 2, "train.batch.images": 3, "train.validation.protocol": "20w1s"},
+        {"train.batch.images": 3, "train.splits": ["train"]},
     ),
     "grey drawings on white": (
         profile([20] * 200, ON_WHITE),
@@ -107,9 +107,9 @@ def test_a_shape_of_data_gets_its_settings(name: str) -> None:
     assert list(found) == list(fit_settings(profile(GROCERIES), WEIGHTS).values())
 
 
-@pytest.mark.parametrize("few", [2, 5])
+@pytest.mark.parametrize("few", [2, 4])
 def test_too_few_classes_stop_with_what_is_needed(few: int) -> None:
-    with pytest.raises(DataError, match=f"{few} classes have two images or more; needs at least 6"):
+    with pytest.raises(DataError, match=f"{few} classes have two images or more; needs at least 5"):
         fit_settings(profile([9] * few + [1] * 20), WEIGHTS)
 
 
@@ -131,7 +131,7 @@ def test_small_classes_are_named_and_the_others_decide_how_many_queries() -> Non
     counts = [40] * 60
     counts[3:9] = [7, 7, 7, 7, 7, 1]
     fitted = fit_settings(profile(counts), WEIGHTS)
-    assert fitted.values()["episodes.n_query"] == 15
+    assert fitted.episodes.n_query == 15
     single, *others = fitted.left_out
     assert single == "used nowhere, as 2 images are needed: 1 class, c0008 (1)"
     assert others and all("c000" in line and "(7)" in line for line in others)
@@ -145,10 +145,22 @@ def test_single_images_do_not_use_up_the_classes_that_validate_and_test() -> Non
 
 
 def test_the_gate_asks_with_one_shot_where_more_shots_have_fewer_ways() -> None:
-    fitted = fit_settings(profile([9, 9, 9, 3, 9, 1, 9, 9, 9, 3, 9, 1, 9, 9, 3, 9, 9, 9]), WEIGHTS)
-    asked = fitted.values()["episodes.protocols"]
-    assert {asked[name]["k_shot"] for name in fitted.values()["gate.min_accuracy"]} == {1}
-    assert fitted.values()["gate.group_protocol"] in fitted.values()["gate.min_accuracy"]
+    fitted = fit_settings(profile([9, 9, 9, 3, 9, 1, 9, 9, 9, 3, 9, 1, 9, 9, 3, 9, 9, 9]), WEIGHTS).episodes
+    assert fitted.protocols[fitted.first].k_shot == fitted.protocols[fitted.widest].k_shot == 1
+
+
+def test_five_classes_test_two_and_train_the_others_without_validation() -> None:
+    fitted = fit_settings(profile([9] * 5), WEIGHTS)
+    found = fitted.values()
+    assert protocols(fitted) == ["2w1s", "2w5s"] and found["train.batch.classes"] == 3
+    assert (found["train.splits"], found["train.validation.patience"]) == (["train", "val"], 0)
+    how = next(one.reason for one in fitted.settings if one.key == "split.by")
+    assert "3 classes to train on, none to validate on, 2 to test on" in how
+
+
+def test_another_seed_is_taken_where_classes_of_one_image_would_leave_a_split_empty() -> None:
+    fitted = fit_settings(profile([9] * 6 + [1] * 3), WEIGHTS)
+    assert protocols(fitted) == ["2w1s", "2w5s"] and fitted.values()["train.splits"] == ["train"]
 
 
 def test_a_million_photographs_are_packed_smaller() -> None:

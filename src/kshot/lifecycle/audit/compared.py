@@ -95,7 +95,7 @@ def _versions(subject: Subject, event: Event, evidence: gate_rules.Evidence, rul
         if gone:
             unknown = f"not checked is whether version {', '.join(gone)}, gone from the registry, was better"
         tags = {name: versions[name].tags for name in names if name in versions}
-        best = reference.best(tags, list(rules.min_accuracy), subject.tags, champion)
+        best = reference.best(tags, list(rules.floors), subject.tags, champion)
         for protocol, name in best.items():
             if name != champion:
                 asked = wanted.setdefault((gate_rules.BEST, name), set())

@@ -1,5 +1,6 @@
 """Gathers the evidence for a decision: challenger, champion and reference on the same test episodes."""
 
+import json
 import tempfile
 from pathlib import Path
 from typing import NamedTuple
@@ -9,7 +10,7 @@ from kshot.errors import DataError, KshotError, RegistryError
 from kshot.evaluation.classifier import load_answering
 from kshot.lifecycle.data.packed import of_splits, read_classes, read_manifest
 from kshot.lifecycle.gate import reference
-from kshot.lifecycle.gate.gate_rules import BEST, CHAMPION, FIXED, Comparison, Evidence
+from kshot.lifecycle.gate.gate_rules import BEST, CHAMPION, FIXED, Comparison, Evidence, ordered_protocols
 from kshot.lifecycle.gate.paired import Results, compared, read_results
 from kshot.lifecycle.project import layout
 from kshot.lifecycle.registry import history, model_versions
@@ -58,7 +59,7 @@ def gather(root: Path, champion: Registered | None, lineage: Lineage, params: Pa
                 opponent.version.version, opponent.role, opponent.protocols, ours, theirs, params.gate.group_protocol
             )
         )
-        notes += noted
+        notes += [*noted, *_not_compared(opponent, ours)]
         if is_fresh:
             fresh[opponent.version.version] = theirs
     version = champion.version if champion else None
@@ -86,7 +87,7 @@ def opponents(root: Path, champion: Registered | None, lineage: Lineage, params:
     versions = model_versions.versions(root)
     names = reference.champions(history.history(root))
     tags = {name: versions[name].tags for name in names if name in versions}
-    best = reference.best(tags, list(params.gate.min_accuracy), lineage.tags(), champion.version if champion else None)
+    best = reference.best(tags, list(params.gate.floors), lineage.tags(), champion.version if champion else None)
     for name in dict.fromkeys(best.values()):
         if champion is None or name != champion.version:
             asked = tuple(protocol for protocol, version in best.items() if version == name)
@@ -118,6 +119,16 @@ def _predictions(
         return results, False, notes
     answers = answered_again(root, model, scratch)
     return Results(answers.episodes, answers.cells), True, notes
+
+
+def _not_compared(opponent: Opponent, ours: Results) -> list[str]:
+    """A note on protocols that the champion was evaluated on and that have no episodes now."""
+    measured = json.loads(opponent.version.tags.get(reference.ACCURACY, "{}"))
+    gone = [name for name in ordered_protocols(measured) if name not in set(ours.episodes["protocol"])]
+    if opponent.role != CHAMPION or not gone:
+        return []
+    who = f"{opponent.role} {opponent.version.version}"
+    return [f"not compared with {who} on {', '.join(gone)}: there are no such episodes of today's classes"]
 
 
 def _stored(root: Path, version: Registered, scratch: Path) -> Results | None:

@@ -103,8 +103,8 @@ def _ordered(comparisons: Iterable[Comparison]) -> list[Comparison]:
 
 def _enough(evidence: Evidence, rules: Gate) -> list[Finding]:
     findings = []
-    for protocol in ordered_protocols(rules.min_accuracy):
-        mean, least = evidence.accuracy[protocol].mean, rules.min_accuracy[protocol]
+    for protocol in ordered_protocols(rules.floors):
+        mean, least = evidence.accuracy[protocol].mean, rules.floors[protocol]
         findings.append(Finding(MIN_ACCURACY, mean >= least - ROUNDING, protocol, least, value=mean))
     return findings
 
@@ -112,7 +112,7 @@ def _enough(evidence: Evidence, rules: Gate) -> list[Finding]:
 def _against(comparison: Comparison, evidence: Evidence, rules: Gate) -> list[Finding]:
     """Both rules on the paired difference, protocol by protocol."""
     findings, margin = [], rules.non_inferiority_margin
-    for protocol in ordered_protocols(rules.min_accuracy):
+    for protocol in ordered_protocols(rules.floors):
         if comparison.role == BEST and protocol not in comparison.difference:
             continue  # another version, or the champion, is the best there
         interval = comparison.difference[protocol]

@@ -12,6 +12,7 @@ FINGERPRINTS = Path("fingerprints")  # STAGE.json: the code files that a stage r
 SPLIT = Path("data/split")  # split: classes.parquet, split.json
 VALIDATION = Path("reports/validation")  # validate: validation.json, index.html, fitting.yaml
 EPISODES = Path("data/episodes")  # episodes: val-5w1s.npz, test-5w1s.npz, ...
+RESOLVED = EPISODES / "protocols.json"  # episodes: the protocols and queries a class, where params.yaml says auto
 EMBEDDED = Path("data/embedded")  # embed: features.npy, embedded.json
 MODEL = Path("model")  # train: embedding.safetensors, embedding.json
 EMBEDDING = "embedding"  # the embedding's folder among a registered model's artifacts

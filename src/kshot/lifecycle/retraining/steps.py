@@ -16,6 +16,7 @@ from kshot.lifecycle.project import layout
 from kshot.lifecycle.registry import events, model_versions, promotion
 from kshot.lifecycle.registry.model_versions import Registered
 from kshot.lifecycle.report import page
+from kshot.lifecycle.settings_fit.resolved import not_asked, resolved_here
 from kshot.lifecycle.tracking import live_run, store
 from kshot.lifecycle.tracking.lineage import Lineage
 from kshot.params.reader import read_mapping
@@ -100,7 +101,8 @@ def judge(root: Path, version: Registered, origin: Lineage) -> Outcome:
     person decided about. With gate.approval manual, a promotion waits for a person.
     """
     put_right = promotion.catch_up(root)
-    params = load_params(root / "params.yaml")
+    asked = load_params(root / "params.yaml")
+    params = resolved_here(root, asked)
     manual = params.gate.approval == "manual"
     champion, rules = model_versions.champion(root), gate_rules.rules_hash(params.gate)
     version = model_versions.find(root, version.version)  # read again after the repairs
@@ -112,6 +114,7 @@ def judge(root: Path, version: Registered, origin: Lineage) -> Outcome:
     )
 
     found, fresh = evidence.gather(root, champion, origin, params)
+    found = dataclasses.replace(found, notes=(*found.notes, *not_asked(asked, params)))
     decision = gate_rules.decide(found, params.gate)
     record = decision_record.to_json(found, params.gate, decision)
     if fresh:

@@ -4,10 +4,10 @@ from collections import defaultdict
 from dataclasses import dataclass
 from pathlib import Path
 
+from kshot.data.class_supply import ClassSupply
 from kshot.errors import DataError
 from kshot.lifecycle.data import cached_images, working_copy
 from kshot.lifecycle.settings_fit.image_traits import ImageTraits, image_traits, sampled
-from kshot.lifecycle.validation.fitting import ClassSupply
 
 
 @dataclass(frozen=True)

@@ -4,6 +4,7 @@ from typing import Any, NamedTuple
 
 from kshot.errors import CheckpointError
 from kshot.lifecycle.settings_fit.packaged_weights import BACKBONE
+from kshot.lifecycle.settings_fit.protocol_rules import FittedEpisodes
 
 
 class Start(NamedTuple):
@@ -22,10 +23,11 @@ class Setting(NamedTuple):
 
 
 class FittedSettings(NamedTuple):
-    """The settings, and lines about classes that are left out somewhere."""
+    """The settings, lines about classes that are left out somewhere, and what `auto` is for these classes."""
 
     settings: tuple[Setting, ...]
     left_out: tuple[str, ...]
+    episodes: FittedEpisodes
 
     def values(self) -> dict[str, Any]:
         """The value of each dotted key."""

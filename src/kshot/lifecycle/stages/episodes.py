@@ -1,6 +1,7 @@
 """Stage episodes: draws the validation and test episodes on which every model of this data version is evaluated."""
 
 import hashlib
+import json
 from pathlib import Path
 
 import numpy as np
@@ -9,12 +10,14 @@ from kshot.data.episodes import draw_episodes
 from kshot.errors import DataError
 from kshot.lifecycle.data.packed import drawer_numbers, image_ids, of_splits, read_classes, read_manifest
 from kshot.lifecycle.project import layout
+from kshot.lifecycle.settings_fit.resolved import resolved_here, written
 from kshot.lifecycle.stages.entry import stage_main
 from kshot.params.schema import Params
 
 
 def run(root: Path, params: Params) -> None:
-    """Write one file per split and protocol: support, query (ids) and classes (labels)."""
+    """Write one file per split and protocol: support, query (ids) and classes (labels); for `auto` what that was."""
+    is_auto, params = not params.is_resolved, resolved_here(root, params)
     settings, folder = params.episodes, root / layout.EPISODES
     folder.mkdir(parents=True, exist_ok=True)
     manifest, classes = read_manifest(root), read_classes(root)
@@ -24,7 +27,7 @@ def run(root: Path, params: Params) -> None:
         part = of_splits(classes, [split])
         # Copies of an image are never in one episode: a query would be identical to a support image.
         members = [ids[~duplicate[ids % len(manifest)]] for ids in image_ids(manifest, part)]
-        for name, protocol in settings.protocols.items():
+        for name, protocol in settings.by_name.items():
             key = hashlib.sha256(f"{settings.seed}/{split}/{name}".encode()).digest()
             try:
                 episodes = draw_episodes(
@@ -40,8 +43,14 @@ def run(root: Path, params: Params) -> None:
             except DataError as error:
                 raise DataError(f"{split} episodes of {name}: {error}") from error
             np.savez(folder / f"{split}-{name}.npz", **episodes._asdict())
-    told = ", ".join(settings.protocols)
-    print(f"{settings.n_episodes} episodes each of {told}, for val and test", flush=True)
+    if is_auto:
+        text = json.dumps(written(params), indent=2)
+        (root / layout.RESOLVED).write_text(text + "\n", encoding="utf-8")
+    else:
+        (root / layout.RESOLVED).unlink(missing_ok=True)
+    told = ", ".join(settings.by_name)
+    queries = f", {settings.n_query} queries a class" if is_auto else ""
+    print(f"{settings.n_episodes} episodes each of {told}{queries}, for val and test", flush=True)
 
 
 if __name__ == "__main__":

@@ -48,6 +48,8 @@ def run(root: Path, params: Params) -> None:
     projection(root, answers, upright, drawn).to_csv(folder / "projection.csv", index=False)
     scores = accuracy(answers)
     metrics: dict[str, Any] = {"answering": described(answering), "intervals": INTERVALS, "accuracy": scores}
+    if (root / layout.RESOLVED).exists():
+        metrics["episodes"] = json.loads((root / layout.RESOLVED).read_text(encoding="utf-8"))
     metrics["geometry"] = space(root, answers, upright) if has_space else {}
     # A model that was trained on the validation classes recognises them better than any new class.
     held_out = None if "val" in params.train.splits else read_held_out(root, list(scores), answering)

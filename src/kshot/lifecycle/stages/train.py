@@ -28,6 +28,7 @@ from kshot.lifecycle.data.packed import (
     read_manifest,
 )
 from kshot.lifecycle.project import layout
+from kshot.lifecycle.settings_fit.resolved import resolved_here
 from kshot.lifecycle.stages.entry import stage_main
 from kshot.lifecycle.stages.features import inputs_of
 from kshot.lifecycle.tracking import plugin_code
@@ -51,6 +52,7 @@ SHOWN_IMAGES = 2000  # images whose space is measured before and after training
 def run(root: Path, params: Params) -> None:
     """Write the model, its training log and its curves."""
     keep_freed_memory()
+    params = resolved_here(root, params)
     train = params.train
     device = choose_device(train.device)
     make_deterministic(train.seed)

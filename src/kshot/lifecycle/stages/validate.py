@@ -1,7 +1,7 @@
 """Stage validate: stops the pipeline if the data breaks an expectation."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import pandas as pd
@@ -11,13 +11,14 @@ from kshot.errors import ValidationFailed
 from kshot.lifecycle.data.packed import read_classes, read_manifest
 from kshot.lifecycle.project import layout
 from kshot.lifecycle.project.tables import counted
+from kshot.lifecycle.settings_fit.class_fit import class_fit
+from kshot.lifecycle.settings_fit.resolved import resolved_here
 from kshot.lifecycle.stages.entry import stage_main
 from kshot.lifecycle.validation.checks import checks, listed, tables
 from kshot.lifecycle.validation.class_demands import left_out_lines
 from kshot.lifecycle.validation.expectations import Finding, validate
-from kshot.lifecycle.validation.fitting import Fit, fit
 from kshot.lifecycle.validation.page import write_validation_page
-from kshot.lifecycle.validation.text import COUNTS, FITTING, PAGE, block, proposal, supplies
+from kshot.lifecycle.validation.text import COUNTS, FITTING, PAGE, ClassFit, block, proposal, supplies
 from kshot.params.renamed import nested
 from kshot.params.schema import Params
 
@@ -33,6 +34,7 @@ def run(root: Path, params: Params) -> None:
     manifest = read_manifest(root)
     unreadable = pd.read_csv(root / layout.PACKED / "unreadable.csv", dtype=str, keep_default_na=False)
     classes = read_classes(root)
+    params = resolved_here(root, params)
     found = tables(manifest, unreadable, classes, params)
     findings = validate(found, checks(params))
     left_out = left_out_lines(manifest, classes[classes["rotation"] == 0], params)
@@ -47,7 +49,7 @@ def run(root: Path, params: Params) -> None:
     proposed = proposal(fitted, params) if fitted is not None else []
     write_validation_page(root, root / PAGE, findings, found, proposed, params.ingest.invert)
     if broken:
-        error = ValidationFailed(one_line(broken, found))
+        error = ValidationFailed(one_line(broken))
         error.block = tuple(block(broken, found, fitted, params))
         raise error
     print(f"{len(findings)} expectations hold for {len(found['images'])} images", flush=True)
@@ -57,21 +59,20 @@ def run(root: Path, params: Params) -> None:
         print(f"set aside as unreadable: {listed(unreadable['path'].tolist())}", flush=True)
 
 
-def fitting(root: Path, manifest: pd.DataFrame, params: Params) -> Fit:
+def fitting(root: Path, manifest: pd.DataFrame, params: Params) -> ClassFit:
     """The settings that the data can fill, with the split method chosen by stage split."""
     by = json.loads((root / layout.SPLIT / "split.json").read_text(encoding="utf-8"))["by"]
-    return fit(supplies(manifest), params, by)
+    return class_fit(supplies(manifest), params, by)
 
 
-def one_line(broken: Sequence[Finding], found: Mapping[str, pd.DataFrame]) -> str:
-    """The failed checks and one example of the first, for Prefect, MLflow and the webhook, which show no block."""
-    first, *others = broken
-    rows = found[first.check.table].iloc[list(first.broken)]
-    if "images" in rows:
-        rows = rows.sort_values(["images", "name"])  # the classes with the fewest images, as in the block
-    more = f", and {len(rows) - 1:,} more" if len(rows) > 1 else ""
-    told = f"{first.check.name} ({first.check.told(rows.iloc[0])}{more})"
-    return f"the data fails {counted(len(broken), 'check')}: {'; '.join([told, *(one.check.name for one in others)])}"
+def one_line(broken: Sequence[Finding]) -> str:
+    """The failed checks with counts, for Prefect, MLflow and the webhook; the block has the examples."""
+    named = []
+    for one in broken:
+        table, count = one.check.table, len(one.broken)
+        kind = {"images": "image", "classes": "class"}.get(table)
+        named.append(f"{one.check.name} ({counted(count, kind)} not)" if kind else one.check.name)
+    return f"the data fails {counted(len(broken), 'check')}: {'; '.join(named)}"
 
 
 def summary(findings: list[Finding], found: dict[str, pd.DataFrame]) -> dict[str, object]:

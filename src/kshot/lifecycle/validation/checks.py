@@ -70,7 +70,7 @@ def checks(params: Params) -> list[Check]:
         "set by_drawer: false",
     )
     return [
-        *([drawers] if any(protocol.by_drawer for protocol in params.episodes.protocols.values()) else []),
+        *([drawers] if any(protocol.by_drawer for protocol in params.episodes.by_name.values()) else []),
         Check(
             "files are readable",
             "files",
@@ -221,7 +221,7 @@ def _splits(manifest: pd.DataFrame, classes: pd.DataFrame, params: Params) -> pd
         part = classes[classes["split"] == split]
         groups = part.loc[part["group"] != "", "group"].value_counts()
         largest = int(groups.iloc[0]) if len(groups) else 0
-        for name, protocol in params.episodes.protocols.items():
+        for name, protocol in params.episodes.by_name.items():
             if protocol.by_drawer:
                 shared = _shared_by_drawers(manifest, part, protocol, params.episodes.queries(protocol))
                 demand(

@@ -25,7 +25,7 @@ def different_images(manifest: pd.DataFrame) -> dict[str, int]:
 def evaluation_demands(params: Params) -> list[tuple[Protocol, int]]:
     """Each protocol and the images that it needs per class."""
     episodes = params.episodes
-    return [(one, one.k_shot + episodes.queries(one)) for one in episodes.protocols.values()]
+    return [(one, one.k_shot + episodes.queries(one)) for one in episodes.by_name.values()]
 
 
 def unfilled_demands(manifest: pd.DataFrame, base: pd.DataFrame, params: Params) -> dict[str, list[tuple[str, int]]]:
@@ -71,7 +71,7 @@ def _lines(images: Mapping[str, int], place: Mapping[str, str], params: Params) 
         if few:
             asking = [
                 name
-                for name, protocol in params.episodes.protocols.items()
+                for name, protocol in params.episodes.by_name.items()
                 if protocol.k_shot + params.episodes.queries(protocol) == needed
             ]
             yield f"not in episodes of {', '.join(asking)} ({needed} images a class): {named(few, images)}"

@@ -2,15 +2,16 @@
 
 import textwrap
 from collections.abc import Mapping, Sequence
-from typing import Any
+from types import MappingProxyType
+from typing import Any, NamedTuple
 
 import pandas as pd
 
+from kshot.data.class_supply import ClassSupply
 from kshot.lifecycle.project import layout
 from kshot.lifecycle.validation.checks import listed
 from kshot.lifecycle.validation.class_demands import TRAINED
 from kshot.lifecycle.validation.expectations import Finding
-from kshot.lifecycle.validation.fitting import ClassSupply, Fit
 from kshot.params.schema import Params
 
 WIDTH = 78  # an error's block is indented by two columns
@@ -20,12 +21,27 @@ COMMAND = f"kshot retrain --params {FITTING.as_posix()}"
 COUNTS = ("classes have enough images", "splits have enough classes")  # checks that other settings can satisfy
 SPLIT_NAMES = {"split 'train'": "training", "split 'val'": "validation", "split 'test'": "test"}
 NEEDS: dict[str, str] = {"train.batch.classes": "a batch (train.batch.classes) takes"}
-FLOOR, PROTOCOLS = "gate.min_accuracy", "episodes.protocols"
+FLOOR = "gate.min_accuracy"
 EACH_NAMED = 3  # classes that are named
 
 
+class ClassFit(NamedTuple):
+    """Settings that the data can fill.
+
+    settings   dotted key of params.yaml to its new value, only those that change
+    drop       classes that no setting can use
+    obstacle   why no settings fit, '' if some do; `settings` is then empty
+    now        for settings that are `auto`, what that is for this data, as text
+    """
+
+    settings: dict[str, Any]
+    drop: tuple[str, ...] = ()
+    obstacle: str = ""
+    now: Mapping[str, str] = MappingProxyType({})
+
+
 def supplies(manifest: pd.DataFrame) -> list[ClassSupply]:
-    """The input of `fitting.fit`: one entry per class of the data."""
+    """The input of `class_fit`: one entry per class of the data."""
     classes = manifest.groupby("class").agg(
         images=("content", "nunique"), group=("group", "first"), split=("split", "first")
     )
@@ -33,7 +49,9 @@ def supplies(manifest: pd.DataFrame) -> list[ClassSupply]:
     return [ClassSupply(*values) for values in zip(classes.index.tolist(), *columns, strict=True)]
 
 
-def block(broken: Sequence[Finding], tables: Mapping[str, pd.DataFrame], fit: Fit | None, params: Params) -> list[str]:
+def block(
+    broken: Sequence[Finding], tables: Mapping[str, pd.DataFrame], fit: ClassFit | None, params: Params
+) -> list[str]:
     """What fails, the settings that fit and the command that sets them, and the path of the page.
 
     `fit` is None if no check on counts failed.
@@ -87,26 +105,22 @@ def too_few_classes(rows: pd.DataFrame) -> list[str]:
     return lines
 
 
-def proposal(fit: Fit, params: Params) -> list[str]:
+def proposal(fit: ClassFit, params: Params) -> list[str]:
     """The settings that fit and how to set them, or why there are none."""
     lines = []
     if fit.drop:
-        lines.append(f"leave out, because they have under 2 images: {listed(list(fit.drop))}")
+        lines.append(f"used nowhere, as 2 images are needed: {listed(list(fit.drop))}")
     if fit.obstacle:
         return [*lines, f"no settings fit: {fit.obstacle}"]
     if not fit.settings:
         return lines
-    changes = [(key, shown(current(params, key)), shown(value)) for key, value in fit.settings.items()]
+    now = {key: f" ({text})" for key, text in fit.now.items() if text}
+    changes = [(k, shown(current(params, k)), shown(new) + now.get(k, "")) for k, new in fit.settings.items()]
     wide = max(len(key) for key, _, _ in changes)
     lines.append("these settings fit the data:")
     lines += [f"  {key:<{wide}}  {before} -> {after}" for key, before, after in changes]
     if FLOOR in fit.settings:
-        floors = fit.settings[FLOOR]
-        chance = ", ".join(f"{100 / fit.settings[PROTOCOLS][name]['n_way']:.0f} % in {name}" for name in floors)
-        lines += [
-            f"{FLOOR} asks as much above chance as before ({chance});",
-            "a first model below it is not made champion",
-        ]
+        lines.append("a first model below gate.min_accuracy is not made champion")
     return [*lines, "this command sets them and trains:", f"  {COMMAND}"]
 
 
@@ -120,8 +134,10 @@ def current(params: Params, key: str) -> Any:
 
 def shown(value: Any) -> str:
     """A value on one line; protocols only by name, as the names describe them."""
+    if isinstance(value, list | tuple):
+        return f"[{', '.join(map(str, value))}]"
     if not isinstance(value, Mapping):
-        return f"{value:g}" if isinstance(value, float) else str(value)
+        return f"{value:g}" if isinstance(value, float) else "null" if value is None else str(value)
     if all(isinstance(one, float) for one in value.values()):
         return ", ".join(f"{name} {one:g}" for name, one in value.items())
     return ", ".join(value)
