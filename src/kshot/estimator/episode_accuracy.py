@@ -54,7 +54,7 @@ def evaluate(
     unfitted, head = _unfitted(model)
     pixels = prepared(images, unfitted.ingest)
     members = members_of(pixels, checked_labels(labels, len(pixels)))
-    episodes = _drawn(members, n_way, k_shot, n_query or defaults.n_query, n_query is None, n_episodes, seed)
+    episodes = _drawn(members, n_way, k_shot, n_query or defaults.common_queries, n_query is None, n_episodes, seed)
     points = embed_once(unfitted.method, pixels, episodes.support, episodes.query)
     try:
         predicted = answer_episodes(points, episodes, scorer(unfitted.method, head))

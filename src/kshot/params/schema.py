@@ -132,8 +132,11 @@ class Episodes:
 
     def queries(self, protocol: Protocol) -> int:
         """The number of queries a class in `protocol`. Raises ParamsError for `auto`."""
-        if protocol.n_query is not None:
-            return protocol.n_query
+        return self.common_queries if protocol.n_query is None else protocol.n_query
+
+    @property
+    def common_queries(self) -> int:
+        """The number of queries a class of protocols without their own. Raises ParamsError for `auto`."""
         if isinstance(self.n_query, str):
             raise ParamsError("params.yaml: episodes.n_query is auto, and no data version says what that is")
         return self.n_query
