@@ -6,7 +6,7 @@ from fastapi import APIRouter, Depends, Request
 from starlette.concurrency import run_in_threadpool
 
 from kshot.serve.ask_messages import Recognise, Recognised, Verified, Verify
-from kshot.serve.asking import recognise_images, verify_image
+from kshot.serve.asking import check_count, recognise_images, verify_image
 from kshot.serve.engine.decoding import SentImage
 from kshot.serve.rest.access import needs
 from kshot.serve.rest.bodies import field_of, from_base64, images_of, is_form, number_of, read_form, read_json
@@ -28,6 +28,7 @@ async def recognise(request: Request, gallery: str, _: Asker) -> Recognised:
         n_next, n_nearest = number_of(form, "next", 3), number_of(form, "nearest", 3)
     else:
         sent = await read_json(request, Recognise)
+        check_count(service, len(sent.images))
         images = await run_in_threadpool(_decoded, sent.images)
         n_next, n_nearest = sent.next, sent.nearest
     found = await run_in_threadpool(

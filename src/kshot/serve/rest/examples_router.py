@@ -6,6 +6,7 @@ from fastapi import APIRouter, Depends, Query, Request
 from fastapi.responses import Response
 from starlette.concurrency import run_in_threadpool
 
+from kshot.serve.asking import check_count
 from kshot.serve.messages import Changed, ExampleAnswer, Examples, NewExamples, Taught
 from kshot.serve.names import normal
 from kshot.serve.refusals import Refused, unknown_example
@@ -56,6 +57,7 @@ async def teach_examples(request: Request, gallery: str, _: Annotated[object, De
         lessons = [Lesson(name, image, file, form.fields.get("request")) for image, file in images_of(form, "images")]
     else:
         sent = await read_json(request, NewExamples)
+        check_count(service, len(sent.examples))
         lessons = await run_in_threadpool(_lessons, sent)
     return await run_in_threadpool(teach, service, gallery, lessons)
 

@@ -5,6 +5,8 @@ from datetime import datetime
 from fastapi import APIRouter, Depends, Request
 from fastapi.responses import Response
 
+from kshot.serve.engine.suspects import leave_one_out
+from kshot.serve.feedback_messages import Suspect, Suspects
 from kshot.serve.messages import (
     Changed,
     ClassChange,
@@ -65,6 +67,23 @@ def delete_gallery(request: Request, gallery: str) -> Response:
     """Delete a gallery with all its examples; images that no other gallery has are deleted, too."""
     galleries.delete_gallery(service_of(request).store, normal(gallery))
     return Response(status_code=204)
+
+
+@router.get("/{gallery}/suspects", dependencies=TEACH)
+def list_suspects(request: Request, gallery: str) -> Suspects:
+    """Taught examples that their own gallery without them takes for another class, the surest first."""
+    snapshot = service_of(request).snapshot
+    state = snapshot.states.get(normal(gallery))
+    found = leave_one_out(snapshot.version, state)
+    return Suspects(
+        model_version=snapshot.version.version,
+        revision=state.gallery.revision,
+        suspects=[
+            Suspect(example=one.id, class_name=one.class_name, taken_for=one.taken_for, probability=one.probability)
+            for one in found.suspects
+        ],
+        tested=found.tested,
+    )
 
 
 @router.patch("/{gallery}/classes/{class_name:path}", dependencies=TEACH)

@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict
 from starlette.concurrency import run_in_threadpool
 
 from kshot.serve.ask_messages import Recognised
-from kshot.serve.asking import recognise_images
+from kshot.serve.asking import check_count, recognise_images
 from kshot.serve.refusals import Refused
 from kshot.serve.rest.access import needs
 from kshot.serve.rest.bodies import from_base64, read_json
@@ -93,6 +93,8 @@ async def infer(request: Request, name: str, _: Annotated[object, Depends(needs(
     tensor = next((one for one in sent.inputs if one.name == INPUT["name"]), None)
     if tensor is None or tensor.datatype != "BYTES" or tensor.shape != [len(tensor.data)]:
         raise Refused(422, "bad_request", "inputs has no tensor images of BYTES and shape [N] with N data; needs it")
+
+    check_count(service, len(tensor.data))
 
     def work() -> Recognised:
         images = [from_base64(text, f"images[{place}]") for place, text in enumerate(tensor.data)]

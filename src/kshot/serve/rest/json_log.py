@@ -29,10 +29,11 @@ class JsonLines(logging.Formatter):
 
 
 def log_to_stderr() -> None:
-    """Send the service's log, and what uvicorn says, to stderr."""
+    """Send the service's log, uvicorn's and Python's warnings, to stderr."""
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(JsonLines())
-    for name, level in ((LOG.name, logging.INFO), ("uvicorn", logging.WARNING)):
+    logging.captureWarnings(capture=True)
+    for name, level in ((LOG.name, logging.INFO), ("uvicorn", logging.WARNING), ("py.warnings", logging.WARNING)):
         logger = logging.getLogger(name)
         logger.handlers, logger.propagate = [handler], False
         logger.setLevel(level)

@@ -31,7 +31,7 @@ class Database:
     @contextmanager
     def reading(self) -> Iterator[Connection]:
         """One consistent state of the store, whatever is written meanwhile. Raises Refused if it cannot be reached."""
-        with _told(), self.engine.connect() as connection:
+        with told(), self.engine.connect() as connection:
             if not self.is_sqlite:
                 connection = connection.execution_options(isolation_level="REPEATABLE READ")
             with connection.begin():
@@ -40,7 +40,7 @@ class Database:
     @contextmanager
     def writing(self) -> Iterator[Connection]:
         """The only writer, also among processes; commits at the end of the block. Raises Refused as `reading`."""
-        with _told(), self.engine.connect() as connection:
+        with told(), self.engine.connect() as connection:
             if self.is_sqlite:
                 connection = connection.execution_options(kshot_writing=True)
             with connection.begin():
@@ -111,7 +111,7 @@ def _prepare_sqlite(engine: Engine) -> None:
 
 
 @contextmanager
-def _told() -> Iterator[None]:
+def told() -> Iterator[None]:
     """Turn errors of the database and of its disk into a Refused of one line."""
     try:
         yield

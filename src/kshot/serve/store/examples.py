@@ -9,7 +9,7 @@ from sqlalchemy import Connection, Row, delete, insert, select
 
 from kshot.serve.refusals import unknown_example
 from kshot.serve.store import tables
-from kshot.serve.store.database import now
+from kshot.serve.store.database import now, told
 from kshot.serve.store.embeddings import Points, parts, remember, stored
 from kshot.serve.store.galleries import find, raise_revision
 from kshot.serve.store.gallery_store import GalleryStore, drop_unused_files, drop_unused_rows
@@ -83,8 +83,9 @@ def teach(store: GalleryStore, gallery: str, images: Sequence[NewImage], points:
 
     An image that its class holds already is not added again. Raises Refused for an unknown gallery.
     """
-    for image in images:
-        store.images.put(image.sha256, image.read())
+    with told():
+        for image in images:
+            store.images.put(image.sha256, image.read())
     digests = sorted({image.sha256 for image in images})
     added, already, elsewhere = [], [], dict[str, list[str]]()
     with store.database.writing() as connection:
