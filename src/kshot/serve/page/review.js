@@ -8,6 +8,7 @@ const PAGE = 12;
 const NAME = "kshot-by";
 let state;
 let next = null;
+let turn = 0; // the last reading that was begun: what an earlier one brings is not shown
 
 export function begin(page) {
   state = page;
@@ -18,28 +19,34 @@ export function begin(page) {
   byId("more-items").addEventListener("click", () => attempt(() => list(next)));
 }
 
-// Shows the section where the service keeps a log, or kept one.
+// Shows the section where the service keeps a log, or kept one, unless the key may only ask.
 export async function load() {
-  byId("items").replaceChildren();
-  next = null;
+  const mine = ++turn;
   let seen = false;
   if (state.gallery) {
-    await list(null);
-    seen = state.service.log !== "off" || byId("items").children.length > 0;
+    try {
+      seen = (await list(null)) || state.service.log !== "off";
+    } catch (error) {
+      if (error.code !== "scope_missing") throw error;
+    }
+    if (mine !== turn) return;
   }
   byId("review").hidden = byId("to-review").hidden = !seen;
 }
 
+// Shows one page of the log. Returns whether it has anything.
 async function list(after) {
   const gallery = state.gallery.name;
+  const mine = after === null ? turn : ++turn;
   const query = new URLSearchParams({ gallery, order: byId("order").value, limit: PAGE, ...(after === null ? {} : { after }) });
-  const found = await call("GET", `v1/feedback?${query}`);
-  if (state.gallery?.name !== gallery) return;
+  const found = await call("GET", `v1/feedback?${query}`, undefined, { mayAskForKey: after !== null });
+  if (mine !== turn || state.gallery?.name !== gallery) return false;
+  if (after === null) byId("items").replaceChildren();
   next = found.next;
   byId("items").append(...found.items.map(itemCard));
   if (!byId("items").children.length) byId("items").append(element("li", { class: "soft" }, "Nothing is logged yet."));
-  byId("again").addEventListener("click", () => attempt(load));
   byId("more-items").hidden = next === null;
+  return found.items.length > 0;
 }
 
 function itemCard(item) {

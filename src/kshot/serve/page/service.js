@@ -18,13 +18,13 @@ const key = () => sessionStorage.getItem(KEY) ?? localStorage.getItem(KEY);
 export const at = (...parts) => parts.map((part) => encodeURIComponent(part)).join("/");
 
 // The body of an answer: JSON, or a blob where the answer is none. `body` is a form or what becomes JSON.
-export async function call(method, path, body) {
-  const answer = await answered(method, path, body);
+export async function call(method, path, body, { mayAskForKey = true } = {}) {
+  const answer = await answered(method, path, body, mayAskForKey);
   if (answer.status === 204) return null;
   return answer.headers.get("content-type")?.startsWith("application/json") ? answer.json() : answer.blob();
 }
 
-async function answered(method, path, body, refused = false) {
+async function answered(method, path, body, mayAskForKey, refused = false) {
   const headers = key() ? { Authorization: `Bearer ${key()}` } : {};
   const used = key();
   let content = body;
@@ -40,9 +40,9 @@ async function answered(method, path, body, refused = false) {
   }
   if (answer.ok) return answer;
   const problem = await answer.json().then((found) => found.error, () => null);
-  if (answer.status === 401 || (answer.status === 403 && problem?.code === "scope_missing")) {
+  if (mayAskForKey && (answer.status === 401 || problem?.code === "scope_missing")) {
     const line = refused || used ? problem?.message : "";
-    if (key() !== used || (await askForKey(line))) return answered(method, path, body, true);
+    if (key() !== used || (await askForKey(line))) return answered(method, path, body, true, true);
   }
   const line = problem?.message ?? `The service answered ${answer.status}.`;
   throw new ServiceError(answer.status, problem?.code ?? "", line[0].toUpperCase() + line.slice(1));

@@ -138,7 +138,10 @@ async function listExamples(card, name, after) {
   const before = new Map([...list.children].map((item) => [item.dataset.id, item]));
   const items = examples.map((one) => before.get(String(one.id)) ?? thumbnail(gallery, one));
   const more = next === null ? [] : [
-    element("li", {}, button("More", () => attempt(() => listExamples(card, name, next)), { class: "more", "aria-label": `More examples of ${name}` })),
+    element("li", {}, button("More", ({ target }) => {
+      target.disabled = true;
+      attempt(() => listExamples(card, name, next));
+    }, { class: "more", "aria-label": `More examples of ${name}` })),
   ];
   if (after === null) list.replaceChildren(...items, ...more);
   else {
