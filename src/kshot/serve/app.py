@@ -18,7 +18,6 @@ from kshot.serve.rest import (
     galleries_router,
     inference_router,
     service_router,
-    suspects_router,
     transfer_router,
 )
 from kshot.serve.rest.access import Access
@@ -32,7 +31,7 @@ from kshot.serve.service import GalleryService
 # Fixed addresses first: a class name may hold any path.
 ROUTERS = (
     *(service_router.router, inference_router.router, ask_router.router, transfer_router.router),
-    *(suspects_router.router, examples_router.router, galleries_router.router, page_router.router),
+    *(examples_router.router, galleries_router.router, page_router.router),
 )
 
 
