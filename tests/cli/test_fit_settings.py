@@ -8,7 +8,10 @@ import yaml
 
 from kshot import cli
 from kshot.lifecycle.project import git
-from kshot.lifecycle.settings_fit import packaged_weights
+from kshot.lifecycle.retraining import steps
+from kshot.lifecycle.settings_fit import packaged_weights, proposal
+from kshot.lifecycle.settings_fit.fitted_settings import NoWeights
+from kshot.params.renamed import OLD_OF, at, is_there, outdated
 from kshot.params.schema import load_params
 from tests.lifecycle import raw_project
 
@@ -78,7 +81,29 @@ def test_without_weights_photographs_keep_their_project_and_the_remedies_are_nam
     assert yaml.safe_load((here / "shop/params.yaml").read_text())["train"] == shipped["train"]
     monkeypatch.chdir(here / "shop")
     assert kshot(capsys, "fit-settings", "--yes")[0] == 5
+    with pytest.raises(NoWeights, match="are photographs .* kshot fit-settings --yes; it needs pip .* --from-scratch"):
+        steps.ready_data(here / "shop")
     assert kshot(capsys, "fit-settings", "--yes", "--from-scratch")[0] == 0
+    assert steps.ready_data(here / "shop").images == 72
+
+
+def test_old_names_and_missing_keys_are_still_the_settings_of_the_letters(
+    here: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert kshot(capsys, "init", "shop")[0] == 0
+    path = here / "shop/params.yaml"
+    content = yaml.safe_load(path.read_text())
+    del content["ingest"]["crop"]
+    for new, old in OLD_OF.items():
+        section, _, key = new.rpartition(".")
+        if old.startswith("train.") and is_there(content, new):
+            content["train"][old.removeprefix("train.")] = at(content, section).pop(key)
+    content["train"] = {key: value for key, value in content["train"].items() if value != {}}
+    path.write_text(yaml.safe_dump(content))
+    assert "train.head_dim" in outdated(yaml.safe_load(path.read_text())) and proposal.is_template(here / "shop")
+    content["train"]["steps"] += 1
+    path.write_text(yaml.safe_dump(content))
+    assert not proposal.is_template(here / "shop")
 
 
 @pytest.mark.parametrize(

@@ -80,6 +80,39 @@ def test_a_folder_that_is_not_empty_is_refused_and_left_alone(here: Path, capsys
     assert [path.name for path in (here / "full").iterdir()] == ["mine.txt"]
 
 
+def killed_at_commit(here: Path, name: str) -> None:
+    """`kshot init`, killed before its first commit."""
+    code = (
+        "import os; from kshot.lifecycle.project import new_project; from pathlib import Path;"
+        f"new_project.make(Path({name!r}), lambda: os.kill(os.getpid(), 9))"
+    )
+    ended = subprocess.run([sys.executable, "-c", code], cwd=here, check=False, timeout=120)
+    assert ended.returncode == -9 and (here / name / "params.yaml").is_file()
+
+
+def test_the_same_command_begins_again_after_a_kill(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    killed_at_commit(here, "shop")
+    assert init(capsys, "shop")[0] == 0
+    assert subprocess.check_output(["git", "log", "--format=%s"], cwd=here / "shop", text=True) == "Project shop\n"
+    assert not (here / "shop" / new_project.UNFINISHED).exists()
+
+
+def test_files_of_a_person_in_an_unfinished_project_are_left_alone(
+    here: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    killed_at_commit(here, "shop")
+    (here / "shop/mine.txt").write_text("mine")
+    code, _, err = init(capsys, "shop")
+    assert code != 0 and "not empty; name another folder" in err and (here / "shop/mine.txt").read_text() == "mine"
+
+
+def test_a_finished_project_is_refused_with_the_way_on(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert init(capsys, "shop")[0] == 0
+    code, _, err = init(capsys, "shop")
+    assert code != 0 and err.count("\n") == 1
+    assert "is a project already" in err and "kshot data add FOLDER && kshot fit-settings --yes" in err
+
+
 @pytest.mark.parametrize("name", ["a b", "_a", "-", "default"])
 def test_what_is_no_name_makes_no_folder(here: Path, capsys: pytest.CaptureFixture[str], name: str) -> None:
     code, _, err = init(capsys, "--", name)

@@ -1,5 +1,6 @@
 """Creates a project: the files of `kshot/template` and a git repository with a first commit. Imports nothing heavy."""
 
+import shlex
 import shutil
 from collections.abc import Callable, Iterator
 from importlib import resources
@@ -10,7 +11,7 @@ from pathlib import Path
 import yaml
 
 from kshot.errors import KshotError, ParamsError
-from kshot.lifecycle.project import git
+from kshot.lifecycle.project import git, layout, project_lock
 from kshot.params import project_name
 
 DOTTED = ("gitignore", "dvcignore", "dvc", "github")  # names that get a leading dot in a project
@@ -21,36 +22,69 @@ IDENTITY = {
     for who in ("AUTHOR", "COMMITTER")
     for what, value in (("NAME", "kshot"), ("EMAIL", "kshot@localhost"))
 }
+UNFINISHED = layout.STATE / "init.lock"  # there until `kshot init` has made the first commit
 NO_SCM = "    no_scm = true\n"  # without it DVC refuses to work without git
 
 
 def make(root: Path, fill: Callable[[], None] | None = None) -> list[str]:
     """Write a project into the folder `root`, which is new or empty. Returns sentences about what could not be done.
 
-    `fill` adds to the project before its first commit. If it fails or is interrupted, the folder is restored.
-    Raises KshotError for a folder that is not empty, ParamsError for an invalid name.
+    `fill` adds to the project before its first commit. If it fails or is interrupted, the folder is restored; if it was
+    killed, the next call begins again. Raises KshotError for a folder that is not empty, ParamsError for an invalid
+    name.
     """
     try:
         name = project_name.checked(root.name)
     except ParamsError as error:
         raise ParamsError(f"{root.name!r} is no name for a project; {project_name.RULE}") from error
+    _clear_unfinished(root)
     if root.exists() and (not root.is_dir() or any(root.iterdir())):
-        raise KshotError(f"{root} is there and not empty; name another folder, or move away what is in it")
+        raise KshotError(_occupied(root))
     was_there = root.exists()
     try:
-        for place, text in files(name).items():
-            (root / place).parent.mkdir(parents=True, exist_ok=True)
-            (root / place).write_text(text, encoding="utf-8")
-        notes = _with_git(root)
-        if fill is not None:
-            fill()
-        return notes or _committed(root, name)
+        with project_lock.hold(root, "kshot init", UNFINISHED):
+            for place, text in files(name).items():
+                (root / place).parent.mkdir(parents=True, exist_ok=True)
+                (root / place).write_text(text, encoding="utf-8")
+            notes = _with_git(root)
+            if fill is not None:
+                fill()
+            notes = notes or _committed(root, name)
+            (root / UNFINISHED).unlink()
+        return notes
     except BaseException:
         for path in root.iterdir() if root.exists() else ():
             shutil.rmtree(path) if path.is_dir() else path.unlink()
         if not was_there:
             root.rmdir()
         raise
+
+
+def _clear_unfinished(root: Path) -> None:
+    """Delete what a killed `kshot init` left in `root`, unless anybody put something else there.
+
+    Raises Busy if another `kshot init` is at work in it.
+    """
+    if not (root / UNFINISHED).is_file():
+        return
+    ours = {place.partition("/")[0] for place in files("any")} | {".git", "data", "mlruns", layout.FINGERPRINTS.name}
+    with project_lock.hold(root, "kshot init", UNFINISHED):
+        if {path.name for path in root.iterdir()} - ours - {layout.STATE.name}:
+            return
+        for name in sorted(ours):
+            path = root / name
+            shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
+        shutil.rmtree(root / layout.STATE)
+
+
+def _occupied(root: Path) -> str:
+    """Why no project is made in `root`, and what to do; of a project, how to go on in it."""
+    if not (root / UNFINISHED).is_file() and (root / "params.yaml").is_file() and (root / "dvc.yaml").is_file():
+        return (
+            f"{root} is a project already; go on in it: cd {shlex.quote(str(root))} && kshot data add FOLDER && "
+            "kshot fit-settings --yes"
+        )
+    return f"{root} is there and not empty; name another folder, or move away what is in it"
 
 
 def files(name: str) -> dict[str, str]:

