@@ -199,9 +199,9 @@ def test_an_archive_that_is_not_safe_or_empty_is_refused(
         for name, content in entries.items():
             archive.writestr(name, content)
     message = refused(client.post("/v1/galleries/shop/import", content=buffer.getvalue()), 422, "bad_archive")
-    assert why in message and "/.kshot/" not in message and ".transfer" not in message
+    assert why in message and "/.kshot/" not in message and ".scratch" not in message
     refused(client.post("/v1/galleries/shop/import", content=buffer.getvalue()[:-10]), 422, "bad_archive")
-    assert not list(service_of(client).store.folder.glob(".transfer-*"))
+    assert not list(service_of(client).store.folder.glob(".scratch-*"))
 
 
 def test_a_body_that_is_cut_off_changes_nothing(client: TestClient) -> None:
@@ -209,7 +209,7 @@ def test_a_body_that_is_cut_off_changes_nothing(client: TestClient) -> None:
     messages: list[dict[str, Any]] = [{"type": "http.request", "body": b"PK\x03\x04", "more_body": True}]
     sent = asyncio.run(_asked(client, "/v1/galleries/shop/import", messages, {"type": "http.disconnect"}))
     assert sent == [] or sent[0]["status"] >= 400
-    assert not list(service_of(client).store.folder.glob(".transfer-*"))
+    assert not list(service_of(client).store.folder.glob(".scratch-*"))
 
 
 def test_a_client_that_stops_sending_is_not_waited_for(client: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:

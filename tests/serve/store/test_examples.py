@@ -1,5 +1,6 @@
 import sqlite3
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 
 import numpy as np
@@ -56,17 +57,20 @@ def test_nothing_is_added_to_an_unknown_gallery(store: GalleryStore) -> None:
     assert counts(store) == (1, [])
 
 
-def test_a_deleted_image_leaves_no_file_no_row_and_no_byte_in_the_database(store: GalleryStore) -> None:
+def test_a_deleted_image_leaves_no_file_no_row_and_no_byte_in_the_database(on_sqlite: GalleryStore) -> None:
     points = Points("m" * 64, {sha256_of(b"apple"): np.full(64, 1234.5, np.float32)})
     taught = examples.teach(
-        store, "shop", [NewImage("secret class", b"apple", sha256_of(b"apple"), 1, 1, "image/png", "one.png")], points
+        on_sqlite,
+        "shop",
+        [NewImage("secret class", b"apple", sha256_of(b"apple"), 1, 1, "image/png", "one.png")],
+        points,
     )
-    assert examples.delete_example(store, "shop", taught.added[0].id) == 3
-    assert counts(store) == (3, []) and files(store) == []
-    with closing(sqlite3.connect(store.folder / "galleries.db")) as database:
+    assert examples.delete_example(on_sqlite, "shop", taught.added[0].id) == 3
+    assert counts(on_sqlite) == (3, []) and files(on_sqlite) == []
+    with closing(sqlite3.connect(on_sqlite.folder / "galleries.db")) as database:
         assert database.execute("select count(*) from images").fetchone() == (0,)
         assert database.execute("select count(*) from embeddings").fetchone() == (0,)
-    content = b"".join(path.read_bytes() for path in store.folder.glob("galleries.db*"))
+    content = b"".join(path.read_bytes() for path in on_sqlite.folder.glob("galleries.db*"))
     assert b"shop" in content and b"secret class" not in content
     assert np.full(8, 1234.5, np.float32).tobytes() not in content
 
@@ -96,6 +100,19 @@ def test_examples_are_listed_by_page_and_by_class(store: GalleryStore) -> None:
         assert (first, examples.page(connection, number, after=first[-1].id)) == (taught[:2], taught[2:])
         assert examples.page(connection, number, class_name="a") == [taught[0], taught[2]]
         assert examples.one(connection, number, "shop", taught[1].id) == taught[1]
+
+
+def test_threads_that_teach_and_delete_the_same_image_never_lose_its_file(store: GalleryStore) -> None:
+    def work(number: int) -> None:
+        name = f"class {number}"
+        for _ in range(5):
+            (row,) = teach(store, image(name)).added
+            assert store.images.read(row.sha256) == b"apple"
+            examples.delete_example(store, "shop", row.id)
+
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(work, range(4)))
+    assert counts(store) == (41, []) and files(store) == []
 
 
 def test_a_class_is_renamed_and_joins_another_only_if_asked(store: GalleryStore) -> None:

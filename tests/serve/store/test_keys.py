@@ -19,9 +19,9 @@ def test_a_key_is_found_by_its_text_until_it_is_revoked(store: GalleryStore) -> 
         keys.revoke(store, "line 1")
 
 
-def test_the_store_has_the_hash_of_a_key_alone(store: GalleryStore) -> None:
-    text = keys.add(store, "line 1", "ask")
-    content = b"".join(path.read_bytes() for path in store.folder.glob("galleries.db*"))
+def test_the_store_has_the_hash_of_a_key_alone(on_sqlite: GalleryStore) -> None:
+    text = keys.add(on_sqlite, "line 1", "ask")
+    content = b"".join(path.read_bytes() for path in on_sqlite.folder.glob("galleries.db*"))
     assert b"line 1" in content and text.encode() not in content
 
 

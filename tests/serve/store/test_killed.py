@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from kshot.serve.store import examples, galleries
-from kshot.serve.store.gallery_store import open_store, sweep
+from kshot.serve.store.gallery_store import open_store, scratch, sweep
 from kshot.serve.store.image_files import sha256_of
 
 # Ends the process, as kill -9 does, right before or after the first call of a function of the store in this change.
@@ -90,3 +90,14 @@ def test_a_deletion_that_was_killed_after_its_commit_is_finished_at_the_next_sta
 ) -> None:
     changed(root, "delete", place, when)
     assert state(root) == (3, [], [])
+
+
+def test_the_scratch_folder_of_a_killed_process_is_deleted_at_the_next_start(root: Path) -> None:
+    store = open_store(root)
+    own = scratch(store)
+    ended = subprocess.run([sys.executable, "-c", "import os; print(os.getpid())"], capture_output=True, text=True)
+    dead = own.with_name(f".scratch-{ended.stdout.strip()}-x")
+    (dead / "unpacked").mkdir(parents=True)
+    sweep(store)
+    assert own.exists() and not dead.exists()
+    store.close()

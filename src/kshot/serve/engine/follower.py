@@ -131,5 +131,5 @@ class Follower:
         for standing, snapshot in self._recent:
             if standing == wanted:
                 return snapshot
-        version = registered_copy.load(self.root, self.store.folder, wanted, self.settings.device)
+        version = registered_copy.load(self.root, self.store, wanted, self.settings.device)
         return Snapshot(version, GalleryStates(self.store, self.queue, self.pool, version))

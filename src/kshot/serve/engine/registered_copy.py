@@ -3,7 +3,6 @@
 import hashlib
 import json
 import shutil
-import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,6 +15,7 @@ from kshot.lifecycle.serving import model_manifest
 from kshot.manifest import hashes
 from kshot.params import project_name
 from kshot.serve.engine.served_version import ServedVersion
+from kshot.serve.store.gallery_store import GalleryStore, scratch
 
 MODELS, COPY, LAST, EMBEDDING = "models", "copy.json", "last.json", "embedding"
 
@@ -47,15 +47,16 @@ def standing(root: Path, alias: str) -> Standing | None:
     return Standing(project_name.of(root), found.version, alias, seal)
 
 
-def load(root: Path, folder: Path, wanted: Standing, device: str) -> ServedVersion:
-    """Load a version from its copy in `folder`, which is made if missing.
+def load(root: Path, store: GalleryStore, wanted: Standing, device: str) -> ServedVersion:
+    """Load a version from its copy in the service's folder, which is made if missing.
 
     Raises RegistryError if it has to be fetched and cannot be, or is not as it was registered.
     """
+    folder = store.folder
     place = folder / MODELS / wanted.folder
     if not _is_whole(place):
         shutil.rmtree(place, ignore_errors=True)
-        _copy(root, wanted, place)
+        _copy(root, store, wanted, place)
     key = json.loads((place / COPY).read_text(encoding="utf-8"))["key"]
     model = from_folder(place / EMBEDDING, device)
     write_text(folder / MODELS / LAST, json.dumps({wanted.alias: [wanted.name, wanted.version, wanted.seal]}))
@@ -79,11 +80,12 @@ def delete_others(folder: Path, keep: set[str]) -> None:
             shutil.rmtree(copy.parent, ignore_errors=True)
 
 
-def _copy(root: Path, wanted: Standing, place: Path) -> None:
+def _copy(root: Path, store: GalleryStore, wanted: Standing, place: Path) -> None:
     place.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=place.parent, prefix=".fetched-") as scratch:
-        found = model_versions.model_files(root, wanted.version, Path(scratch) / "model")
-        whole = Path(scratch) / "copy"
+    folder = scratch(store)
+    try:
+        found = model_versions.model_files(root, wanted.version, folder / "model")
+        whole = folder / "copy"
         shutil.copytree(found, whole / EMBEDDING)
         (whole / COPY).write_text(json.dumps({"key": _key(whole / EMBEDDING)}), encoding="utf-8")
         try:
@@ -91,6 +93,8 @@ def _copy(root: Path, wanted: Standing, place: Path) -> None:
         except OSError as error:
             if not _is_whole(place):  # another process of the service made it
                 raise RegistryError(f"the copy of version {wanted.version} cannot be written: {error}") from error
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def _is_whole(place: Path) -> bool:

@@ -1,7 +1,6 @@
 """Import and export of a whole gallery."""
 
 import shutil
-import tempfile
 from pathlib import Path
 from typing import Annotated
 
@@ -20,8 +19,7 @@ from kshot.serve.rest.access import needs
 from kshot.serve.rest.galleries_router import TEACH
 from kshot.serve.rest.openapi import archive as archive_body
 from kshot.serve.rest.service_router import service_of
-from kshot.serve.service import GalleryService
-from kshot.serve.store.database import disk_full
+from kshot.serve.store.gallery_store import scratch
 
 router = APIRouter(prefix="/v1/galleries/{gallery}", tags=["import and export"])
 CHUNK = 2**20
@@ -31,7 +29,7 @@ CHUNK = 2**20
 async def import_archive(request: Request, gallery: str, _: Annotated[object, Depends(needs("teach"))]) -> Imported:
     """Teach the images of a zip: a folder a class, or the zip of an export. Files that cannot be used are listed."""
     service = service_of(request)
-    folder = _scratch(service)
+    folder = scratch(service.store)
     try:
         sent = folder / "sent.zip"
         await _receive(request, sent)
@@ -44,7 +42,7 @@ async def import_archive(request: Request, gallery: str, _: Annotated[object, De
 def export_archive(request: Request, gallery: str) -> FileResponse:
     """The gallery as a zip of images/CLASS/FILE and manifest.csv, which `kshot data add` reads, too."""
     service = service_of(request)
-    folder = _scratch(service)
+    folder = scratch(service.store)
     try:
         file = folder / "gallery.zip"
         export(service, normal(gallery), file)
@@ -53,13 +51,6 @@ def export_archive(request: Request, gallery: str) -> FileResponse:
         raise
     clean = BackgroundTask(shutil.rmtree, folder, ignore_errors=True)
     return FileResponse(file, media_type="application/zip", filename=f"{normal(gallery)}.zip", background=clean)
-
-
-def _scratch(service: GalleryService) -> Path:
-    try:
-        return Path(tempfile.mkdtemp(dir=service.store.folder, prefix=".transfer-"))
-    except OSError:
-        raise disk_full() from None
 
 
 async def _receive(request: Request, file: Path) -> None:

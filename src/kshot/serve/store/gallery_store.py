@@ -1,17 +1,22 @@
 """The gallery store of a project, opened: its database and its image files."""
 
+import os
+import shutil
+import tempfile
 from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 
+import psutil
 from sqlalchemy import Connection, delete, exists, select
 
 from kshot.lifecycle.project.private_state import private_state
 from kshot.serve.store import tables
-from kshot.serve.store.database import Database, open_database
+from kshot.serve.store.database import Database, open_database, told
 from kshot.serve.store.image_files import ImageFiles, open_images
 
 FOLDER = "serve"  # in .kshot
+SCRATCH = ".scratch-"  # and the process id
 
 
 @dataclass(frozen=True)
@@ -56,11 +61,24 @@ def drop_unused_files(store: GalleryStore, candidates: Collection[str]) -> None:
     store.database.forget()
 
 
+def scratch(store: GalleryStore) -> Path:
+    """A new folder for files of one request, which `sweep` deletes if this process is killed. Raises Refused."""
+    with told():
+        return Path(tempfile.mkdtemp(dir=store.folder, prefix=f"{SCRATCH}{os.getpid()}-"))
+
+
 def sweep(store: GalleryStore) -> int:
-    """Delete the files that no row names, which a killed process left. Returns their number."""
+    """Delete the files that no row names, and the scratch folders, of killed processes. Returns their number."""
     with store.database.writing() as connection:
         known = set(connection.scalars(select(tables.IMAGES.c.sha256)))
         left = [name for name in store.images.all() if name not in known]
         for name in left:
             store.images.delete(name)
-    return len(left)
+    dead = [
+        folder
+        for folder in store.folder.glob(f"{SCRATCH}*")
+        if not psutil.pid_exists(int(folder.name.removeprefix(SCRATCH).partition("-")[0]))
+    ]
+    for folder in dead:
+        shutil.rmtree(folder, ignore_errors=True)
+    return len(left) + len(dead)
