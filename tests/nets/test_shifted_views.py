@@ -30,13 +30,20 @@ def test_five_views_are_the_image_and_itself_moved_along_the_diagonals(side: int
         np.testing.assert_array_equal(one[0, 0].numpy(), other)
 
 
+def test_two_views_are_the_image_and_its_mirror_image() -> None:
+    image = torch.arange(12).view(1, 1, 3, 4)
+    same, mirrored = views(image, 2)
+    assert same is image
+    assert mirrored[0, 0].tolist() == [[3, 2, 1, 0], [7, 6, 5, 4], [11, 10, 9, 8]]
+
+
 def test_one_view_is_the_image_itself() -> None:
     pixels = torch.zeros(2, 1, 12, 12, dtype=torch.uint8)
     assert views(pixels, 1)[0] is pixels
 
 
 def test_another_count_is_refused() -> None:
-    with pytest.raises(ValueError, match="4 views; needs one of 1, 5"):
+    with pytest.raises(ValueError, match="4 views; needs one of 1, 2, 5"):
         views(torch.zeros(1, 1, 12, 12), 4)
 
 

@@ -61,7 +61,7 @@ def test_whole_numbers_serve_as_floats_and_none_where_it_may():
         ("episodes.n_query", 0, "episodes.n_query is 0; needs at least 1 query a class, or auto"),
         ("episodes.protocols", "all", "episodes.protocols is 'all'; needs a mapping, or auto"),
         ("train", 3, "train holds 3; needs a section of keys"),
-        ("evaluate.views", 3, "evaluate.views is 3; needs one of 1, 5"),
+        ("evaluate.views", 3, "evaluate.views is 3; needs one of 1, 2, 5"),
         ("split.by", "folder", "split.by is 'folder'; needs one of auto, table, group, class"),
         (
             "train.loss.name",

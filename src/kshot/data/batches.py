@@ -9,10 +9,11 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from kshot.data.jpeg_images import JpegImages
 from kshot.errors import DataError
 from kshot.params.train import FEWEST_IMAGES
 
-Pixels = Tensor | NDArray[np.uint8] | NDArray[np.float32]
+Pixels = Tensor | NDArray[np.uint8] | NDArray[np.float32] | JpegImages
 
 
 def gather(images: Pixels, ids: Tensor) -> Tensor:
@@ -25,8 +26,7 @@ def gather(images: Pixels, ids: Tensor) -> Tensor:
     if images.ndim == 2:
         return images[ids.to(images.device)] if isinstance(images, Tensor) else torch.from_numpy(images[ids.numpy()])
     turns, index = ids // len(images), ids % len(images)
-    mapped = not isinstance(images, Tensor)
-    pixels = torch.from_numpy(images[index.numpy()]) if mapped else images[index.to(images.device)]
+    pixels = images[index.to(images.device)] if isinstance(images, Tensor) else torch.from_numpy(images[index.numpy()])
     for turn in (1, 2, 3):
         turned = (turns == turn).nonzero().flatten().to(pixels.device)
         if len(turned):
@@ -34,8 +34,10 @@ def gather(images: Pixels, ids: Tensor) -> Tensor:
     return pixels.permute(0, 3, 1, 2)
 
 
-def resident(images: NDArray[np.uint8] | NDArray[np.float32], device: torch.device) -> Pixels:
-    """Copy `images` to `device` if they fit into half of its free memory; else, and on a CPU, return them as is."""
+def resident(images: Pixels, device: torch.device) -> Pixels:
+    """Copy an array to `device` if it fits into half of its free memory; else, and on a CPU, return `images` as is."""
+    if not isinstance(images, np.ndarray):
+        return images
     if device.type == "cuda" and images.nbytes < torch.cuda.mem_get_info(device)[0] // 2:
         return torch.from_numpy(np.array(images)).to(device)
     return images

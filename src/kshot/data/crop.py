@@ -17,8 +17,7 @@ def crop_to_ink(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
     largest difference: a speck counts as ink, and faint strokes next to black ones do not. A blank image is returned
     unchanged.
     """
-    edges = (pixels[0], pixels[-1], pixels[:, 0], pixels[:, -1])
-    paper = np.median(np.concatenate(edges), axis=0).astype(np.uint8)
+    paper = edge_colour(pixels)
     differs = (np.maximum(pixels, paper) - np.minimum(pixels, paper)).max(2)
     if differs.max() < CONTRAST:
         return pixels
@@ -33,6 +32,13 @@ def crop_to_ink(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
     right = slice(max(0, -left), min(side, ink.shape[1] - left))
     square[down, right] = pixels[down.start + top : down.stop + top, right.start + left : right.stop + left]
     return square
+
+
+def edge_colour(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """The median colour (channels,) of the outermost pixels of an image (height, width, channels)."""
+    edges = (pixels[0], pixels[-1], pixels[:, 0], pixels[:, -1])
+    colour: NDArray[np.uint8] = np.median(np.concatenate(edges), axis=0).astype(np.uint8)
+    return colour
 
 
 def _start(inked: NDArray[np.intp], side: int) -> int:

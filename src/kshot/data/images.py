@@ -4,7 +4,7 @@ import hashlib
 import io
 import itertools
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,7 +16,9 @@ from PIL import Image, ImageOps
 
 from kshot.data.crop import crop_to_ink
 from kshot.data.decoding_memory import BYTES_A_PIXEL, DECODING
+from kshot.data.fit import fitted
 from kshot.data.image_formats import LARGEST, opened
+from kshot.data.jpeg_images import OFFSETS, from_jpeg, jpeg
 from kshot.errors import DataError
 from kshot.params.schema import Ingest
 
@@ -105,14 +107,18 @@ def prepare(pixels: Pixels, ingest: Ingest) -> Pixels:
     """Prepare a decoded image as model input: uint8 (size, size, channels), resized with antialiasing.
 
     pixels (height, width, channels) uint8. `invert` turns dark ink on light paper into light on dark; `crop: ink` crops
-    to the square around the drawing.
+    to the square around the drawing; `fit` says how another shape becomes a square (`kshot.data.fit`). With `store:
+    jpeg` the pixels are those that the stored JPEG decodes to, so that a served model sees what evaluation saw.
     """
+    square = _square(pixels, ingest)
+    return from_jpeg(jpeg(square)) if ingest.store == "jpeg" else square
+
+
+def _square(pixels: Pixels, ingest: Ingest) -> Pixels:
     if ingest.crop == "ink":
         pixels = crop_to_ink(pixels)
-    size, channels = ingest.size, ingest.channels
-    flat = pixels[:, :, 0] if channels == 1 else pixels
-    resized = np.asarray(Image.fromarray(flat).resize((size, size), Image.Resampling.LANCZOS))
-    return (255 - resized if ingest.invert else resized).reshape(size, size, channels)
+    square = fitted(pixels, ingest.size, ingest.fit)
+    return 255 - square if ingest.invert else square
 
 
 def content_hash(pixels: Pixels) -> str:
@@ -128,27 +134,48 @@ def pack(paths: Iterable[Path], file: Path, ingest: Ingest) -> Iterator[Packed |
     The array is uint8 (readable, size, size, channels); it is complete when the iterator is exhausted. Memory does not
     grow with the number of images or of cores.
     """
-
-    def read(path: Path) -> tuple[Packed | Unreadable, Pixels | None]:
-        try:
-            with decoded(path, ingest.channels) as pixels:
-                height, width = pixels.shape[:2]
-                return Packed(path, content_hash(pixels), width, height), prepare(pixels, ingest)
-        except (DataError, OSError) as error:
-            return Unreadable(path, str(error)), None
-
-    rest, count = iter(paths), 0
-    with file.open("wb") as out, ThreadPoolExecutor(os.cpu_count()) as pool:
+    count = 0
+    with file.open("wb") as out:
         _write_header(out, 0, ingest)
-        while window := list(itertools.islice(rest, WINDOW)):
-            for record, pixels in pool.map(read, window):
-                if pixels is not None:
-                    out.write(pixels.tobytes())
-                    count += 1
-                yield record
+        for record, content in _read(paths, ingest, lambda pixels: prepare(pixels, ingest).tobytes()):
+            if content is not None:
+                out.write(content)
+                count += 1
+            yield record
         # The number of rows is known only now; numpy reserves space in the header for the first axis to grow.
         out.seek(0)
         _write_header(out, count, ingest)
+
+
+def pack_jpegs(paths: Iterable[Path], file: Path, ingest: Ingest) -> Iterator[Packed | Unreadable]:
+    """As `pack`, into a file of JPEGs that `JpegImages` reads; its offsets are written at the end."""
+    ends = [0]
+    with file.open("wb") as out:
+        for record, content in _read(paths, ingest, lambda pixels: jpeg(_square(pixels, ingest))):
+            if content is not None:
+                out.write(content)
+                ends.append(ends[-1] + len(content))
+            yield record
+    np.save(file.parent / OFFSETS, np.array(ends, dtype=np.int64))
+
+
+def _read(
+    paths: Iterable[Path], ingest: Ingest, pack_one: Callable[[Pixels], bytes]
+) -> Iterator[tuple[Packed | Unreadable, bytes | None]]:
+    """Decode each image in a thread, and yield its record with what `pack_one` makes of it, None if unreadable."""
+
+    def read(path: Path) -> tuple[Packed | Unreadable, bytes | None]:
+        try:
+            with decoded(path, ingest.channels) as pixels:
+                height, width = pixels.shape[:2]
+                return Packed(path, content_hash(pixels), width, height), pack_one(pixels)
+        except (DataError, OSError) as error:
+            return Unreadable(path, str(error)), None
+
+    rest = iter(paths)
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        while window := list(itertools.islice(rest, WINDOW)):
+            yield from pool.map(read, window)
 
 
 def _write_header(out: io.BufferedWriter, count: int, ingest: Ingest) -> None:

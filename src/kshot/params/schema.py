@@ -32,10 +32,14 @@ ADDED = {
 
 @dataclasses.dataclass(frozen=True)
 class Ingest:
+    """How images are prepared and packed. Settings recorded by older versions lack `fit` and `store`."""
+
     size: int
     channels: int
     invert: bool
     crop: Literal["none", "ink"]
+    fit: Literal["crop", "pad", "squash"] = "squash"
+    store: Literal["pixels", "jpeg"] = "pixels"
 
     def __post_init__(self) -> None:
         need(8 <= self.size <= 1024, f"ingest.size is {self.size}; needs 8 to 1024 pixels")
@@ -156,7 +160,7 @@ class Embed:
 @dataclasses.dataclass(frozen=True)
 class Evaluate:
     classifier: str
-    views: Literal[1, 5]
+    views: Literal[1, 2, 5]
     accept_known: float
     confused_pairs: int
     projection_classes: int

@@ -158,3 +158,13 @@ def test_an_old_name_changes_the_setting_of_today(tmp_path: Path) -> None:
     )
     assert old_names.asked(None, ["train.method={name: matching}", "train.steps=5"]) == ""
     assert "method: matching" not in text
+
+
+def test_a_newer_setting_that_dvc_does_not_watch_is_refused(tmp_path: Path) -> None:
+    for name in ("params.yaml", "dvc.yaml"):
+        shutil.copyfile(REPOSITORY / name, tmp_path / name)
+    assert old_names.notice(tmp_path) == ""
+    graph = (tmp_path / "dvc.yaml").read_text(encoding="utf-8")
+    (tmp_path / "dvc.yaml").write_text(graph.replace("      - ingest.fit\n", ""), encoding="utf-8")
+    with pytest.raises(ParamsError, match="below each line `- ingest.crop` of dvc.yaml add `- ingest.fit`"):
+        old_names.notice(tmp_path)

@@ -80,7 +80,7 @@ ROWS: dict[str, tuple[DataProfile, list[str], dict[str, Any]]] = {
         {**FROM_NOTHING, "ingest.invert": True, "ingest.crop": "ink", "ingest.channels": 1}
         | {"train.batch.classes": 60, "train.batch.images": 6, "train.method.name": "metric"},
     ),
-    "drawings on black": (profile([20] * 200, ON_BLACK), ALL, {"ingest.invert": False, "ingest.crop": "none"}),
+    "drawings on black": (profile([20] * 200, ON_BLACK), ALL, {"ingest.invert": False, "ingest.fit": "squash"}),
     "photographs of 30 pixels": (profile(GROCERIES, SMALL), FOUR, {"ingest.size": 30, "train.network.input_size": 96}),
     "photographs of 4,000 pixels": (
         profile(GROCERIES, LARGE),
@@ -163,6 +163,8 @@ def test_another_seed_is_taken_where_classes_of_one_image_would_leave_a_split_em
     assert protocols(fitted) == ["2w1s", "2w5s"] and fitted.values()["train.splits"] == ["train"]
 
 
-def test_a_million_photographs_are_packed_smaller() -> None:
-    found = fit_settings(profile([1000] * 1000), WEIGHTS).values()
-    assert found["ingest.size"] ** 2 * 3 * 1_000_000 <= 60e9 and found["ingest.size"] >= 96
+def test_a_million_photographs_are_stored_as_jpeg_and_ten_million_smaller_too() -> None:
+    few, million, ten = (fit_settings(profile([1000] * classes), WEIGHTS).values() for classes in (50, 1_000, 10_000))
+    assert (few["ingest.store"], few["ingest.size"]) == ("pixels", 224)
+    assert (million["ingest.store"], million["ingest.size"]) == ("jpeg", 224)
+    assert ten["ingest.store"] == "jpeg" and 64 <= ten["ingest.size"] < 224

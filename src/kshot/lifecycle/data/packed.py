@@ -9,12 +9,18 @@ from numpy.typing import NDArray
 
 from kshot.data.drawers import NOBODY
 from kshot.data.episodes import EpisodeSet
+from kshot.data.jpeg_images import JpegImages
 from kshot.lifecycle.project import layout
 
+PIXELS, JPEGS = "images.npy", "images.jpegs"  # one of them, as `ingest.store` says
+PackedImages = NDArray[np.uint8] | JpegImages
 
-def read_images(root: Path) -> NDArray[np.uint8]:
-    """The packed pixels (N, S, S, C), memory-mapped."""
-    images: NDArray[np.uint8] = np.load(root / layout.PACKED / "images.npy", mmap_mode="r")
+
+def read_images(root: Path) -> PackedImages:
+    """The packed images (N, S, S, C): pixels, memory-mapped, or JPEGs, decoded where they are indexed."""
+    if (root / layout.PACKED / JPEGS).is_file():
+        return JpegImages(root / layout.PACKED / JPEGS)
+    images: NDArray[np.uint8] = np.load(root / layout.PACKED / PIXELS, mmap_mode="r")
     return images
 
 

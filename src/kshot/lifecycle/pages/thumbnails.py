@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from kshot.lifecycle.data.packed import label_names, read_classes, read_images, read_manifest
+from kshot.lifecycle.data.packed import PackedImages, label_names, read_classes, read_images, read_manifest
 from kshot.lifecycle.pages.render import jpeg_address, png_address
 from kshot.lifecycle.project import layout
 
@@ -31,7 +31,7 @@ class Thumbnails:
     files     path of each image's file below data/raw, in the order of `images`; empty if unknown
     """
 
-    images: NDArray[np.uint8]
+    images: PackedImages
     labels: Mapping[str, tuple[str, int]]
     rows: Mapping[str, NDArray[np.int64]]
     inverted: bool

@@ -13,6 +13,7 @@ from kshot.lifecycle.project import settings
 from kshot.params import reader, renamed
 
 GRAPH = "dvc.yaml"
+BESIDE, LISTED_SINCE = "ingest.crop", ("ingest.fit", "ingest.store")  # listed one by one, as DVC's cache needs
 NAMED = 4  # keys that the notice names
 LISTED = re.compile(r"^(\s*-\s+)([a-z_]+(?:\.[a-z_0-9]+)+)[ \t]*$", re.MULTILINE)  # a key in a stage's list of params
 
@@ -35,8 +36,14 @@ def found(root: Path) -> dict[str, list[str]]:
 def notice(root: Path) -> str:
     """A notice about old names, '' if all names are current.
 
-    Raises ParamsError if params.yaml and dvc.yaml name settings differently, because DVC would not find them.
+    Raises ParamsError if params.yaml and dvc.yaml name settings differently, because DVC would not find them, or if
+    params.yaml has a newer setting of images that dvc.yaml does not list, because DVC would not see it change.
     """
+    if added := unlisted(root):
+        raise ParamsError(
+            f"params.yaml has {shown(added)}, which dvc.yaml does not list, so that a change would not be seen: below "
+            f"each line `- {BESIDE}` of dvc.yaml add {' and '.join(f'`- {key}`' for key in added)}"
+        )
     old = found(root)
     if not old:
         return ""
@@ -46,6 +53,16 @@ def notice(root: Path) -> str:
             f"dvc.yaml names {shown(lost)}, which params.yaml has by another name; `kshot doctor --mend` renames them"
         )
     return f"{text}; they still work, and `kshot doctor --mend` renames them"
+
+
+def unlisted(root: Path) -> list[str]:
+    """The settings of LISTED_SINCE that params.yaml has and that a dvc.yaml of an older kshot does not list."""
+    try:
+        present = reader.parsed(root / settings.PARAMS)
+        listed = {key for _, key in LISTED.findall((root / GRAPH).read_text(encoding="utf-8"))}
+    except (OSError, UnicodeDecodeError, ParamsError):
+        return []
+    return [key for key in LISTED_SINCE if renamed.is_there(present, key) and BESIDE in listed and key not in listed]
 
 
 def not_found(root: Path) -> list[str]:

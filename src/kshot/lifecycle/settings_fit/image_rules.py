@@ -10,7 +10,9 @@ DRAWING_PIXELS, SCRATCH_PIXELS = 28, 84
 # network alone has 77.5 %; 256 dimensions at a rate of 0.001 have 85.9 % and 69.7 % (2026-11-28).
 PROJECTION, PROJECTION_RATE, SCRATCH_RATE = 1024, 0.0001, 0.001
 EMBED_BATCH = 32  # of 224 x 224 pixels: a quarter of the memory that 128 need
-PACKED_BYTES = 60e9  # of all images together; above this they are packed at a smaller size
+PIXEL_BYTES = 10e9  # of all images together; above this they are stored as JPEG
+PACKED_BYTES = 60e9  # of all images as JPEG; above this they are packed at a smaller size
+JPEG_BYTES = 0.6  # a pixel of a photograph of 256 pixels: docs/backbones.md has the measured ones
 DRAWING_AUGMENT = {"degrees": 10.0, "translate": 0.05, "scale": 0.1, "shear": 10.0}
 NO_AUGMENT = dict.fromkeys(DRAWING_AUGMENT, 0.0)
 
@@ -29,6 +31,8 @@ def ingest_settings(profile: DataProfile, trained: bool) -> list[Setting]:
             channels,
             Setting("ingest.invert", traits.light > 0.5, back),
             Setting("ingest.crop", "ink" if small else "none", why),
+            Setting("ingest.fit", "squash"),
+            Setting("ingest.store", "pixels"),
         ]
     size, why = _size(profile, PIXELS if trained else SCRATCH_PIXELS, trained)
     return [
@@ -36,6 +40,8 @@ def ingest_settings(profile: DataProfile, trained: bool) -> list[Setting]:
         channels,
         Setting("ingest.invert", False, "photographs stay as they are"),
         Setting("ingest.crop", "none", "photographs have no plain background to cut away"),
+        Setting("ingest.fit", "crop", "the centre square; proportions stay as they are"),
+        *_store(profile, size),
     ]
 
 
@@ -45,11 +51,19 @@ def _size(profile: DataProfile, wanted: int, trained: bool) -> tuple[int, str]:
     if side < wanted:
         return max(16, side), f"pixels; the images have {side} on their shorter side"
     size = wanted
-    while size > 64 and profile.images * size * size * 3 > PACKED_BYTES:
+    while size > 64 and profile.images * size * size * JPEG_BYTES > PACKED_BYTES:
         size -= 32
     if size < wanted:
-        return size, f"pixels; {profile.images:,} images take {profile.images * size * size * 3 / 1e9:.0f} GB then"
+        return size, f"pixels; {profile.images:,} images take {profile.images * size * size * JPEG_BYTES / 1e9:.0f} GB"
     return size, "pixels; the size that the weights were trained with" if trained else "pixels; enough for a small net"
+
+
+def _store(profile: DataProfile, size: int) -> list[Setting]:
+    """How the packed images are stored."""
+    needed = profile.images * size * size * 3
+    if needed <= PIXEL_BYTES:
+        return [Setting("ingest.store", "pixels")]
+    return [Setting("ingest.store", "jpeg", f"as pixels, {profile.images:,} images take {needed / 1e9:.0f} GB")]
 
 
 def pretrained_settings(profile: DataProfile, start: Start, classes: int) -> list[Setting]:

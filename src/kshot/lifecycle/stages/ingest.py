@@ -4,8 +4,9 @@ from pathlib import Path
 
 import pandas as pd
 
-from kshot.data.images import Packed, Unreadable, pack
+from kshot.data.images import Packed, Unreadable, pack, pack_jpegs
 from kshot.errors import DataError
+from kshot.lifecycle.data.packed import JPEGS, PIXELS
 from kshot.lifecycle.project import layout
 from kshot.lifecycle.stages.entry import stage_main
 from kshot.params.schema import Params
@@ -16,7 +17,11 @@ def run(root: Path, params: Params) -> None:
     raw, packed = root / layout.RAW, root / layout.PACKED
     source = read_raw_manifest(raw / "manifest.csv")
     packed.mkdir(parents=True, exist_ok=True)
-    records = list(pack((raw / path for path in source["path"]), packed / "images.npy", params.ingest))
+    files = (raw / path for path in source["path"])
+    jpegs = params.ingest.store == "jpeg"
+    (packed / (PIXELS if jpegs else JPEGS)).unlink(missing_ok=True)
+    written = pack_jpegs(files, packed / JPEGS, params.ingest) if jpegs else pack(files, packed / PIXELS, params.ingest)
+    records = list(written)
     source = source.set_index("path")
     good = [record for record in records if isinstance(record, Packed)]
     bad = [record for record in records if isinstance(record, Unreadable)]

@@ -71,7 +71,7 @@ def run(root: Path, params: Params) -> None:
     for name, changes in (("augment", train.augment), ("task_augment", train.task_augment)):
         if train.network.is_frozen and any(asdict(changes).values()):
             print(f"train.{name} is ignored: the backbone is frozen, so its features are computed once", flush=True)
-    inputs = resident(inputs_of(root, embedding.settings), device)  # type: ignore[arg-type]
+    inputs = resident(inputs_of(root, embedding.settings), device)
     members = image_ids(manifest, classes)
     shown = held_out(root, train.splits)
     before = space(method, inputs, shown)
