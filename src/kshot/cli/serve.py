@@ -38,11 +38,14 @@ def add_parser(verbs: Any) -> None:
     )
     top.add_argument("--require-key", action="store_true", default=None, help="also of clients on this machine")
     top.add_argument("--alias", metavar="ALIAS", help="serve and follow this alias; default: champion")
+    top.add_argument(
+        "--shadow", metavar="ALIAS", help="also ask this version, such as challenger, and keep disagreement"
+    )
     top.add_argument("--database", metavar="URL", help="PostgreSQL instead of SQLite in .kshot/serve/")
     top.add_argument("--images", metavar="ADDRESS", help="an fsspec address, such as s3://bucket/galleries")
     top.add_argument("--device", metavar="DEVICE", help="auto, cpu, cuda or mps; default: auto")
     top.add_argument("--log", metavar="KIND", help="keep asked images: off, all, unknown or sample; default: off")
-    top.set_defaults(run=run, shadow=None)
+    top.set_defaults(run=run)
     keys = top.add_subparsers(title="commands", metavar="COMMAND").add_parser(
         "key", help="make, list and revoke the keys of clients"
     )

@@ -7,6 +7,7 @@ from kshot.serve.engine.decoding import SentImage, prepare_images
 from kshot.serve.engine.follower import Snapshot
 from kshot.serve.engine.gallery_state import GalleryState
 from kshot.serve.engine.recognition import NearExample, Recognition, recognise, verify
+from kshot.serve.engine.shadow import AskedAgain
 from kshot.serve.names import normal
 from kshot.serve.refusals import Refused, empty_gallery
 from kshot.serve.request_log import Answered
@@ -33,6 +34,8 @@ def recognise_images(
             [image.content for image in images],
         )
     )
+    labels = [one.label for one in results]
+    service.shadow.offer(AskedAgain(state.gallery.name, request, snapshot.version.version, images, labels))
     return Recognised(
         request=request,
         model_version=snapshot.version.version,

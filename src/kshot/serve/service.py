@@ -9,6 +9,7 @@ from kshot import plugins
 from kshot.params import project_name
 from kshot.serve.engine.embedding_queue import EmbeddingQueue
 from kshot.serve.engine.follower import Follower, Snapshot
+from kshot.serve.engine.shadow import Shadow
 from kshot.serve.messages import Limits, ModelName, Service
 from kshot.serve.request_log import RequestLog, open_log
 from kshot.serve.settings import ServeSettings
@@ -28,6 +29,7 @@ class GalleryService:
     pool: ThreadPoolExecutor
     follower: Follower
     log: RequestLog
+    shadow: Shadow
 
     @property
     def snapshot(self) -> Snapshot:
@@ -38,7 +40,7 @@ class GalleryService:
         """What is missing while the service answers on; [] if nothing is."""
         lost = self.snapshot.states.lost
         return [
-            *([self.follower.trouble] if self.follower.trouble else []),
+            *(trouble for trouble in (self.follower.trouble, self.shadow.trouble) if trouble),
             *([] if is_reachable(self.store.database) else ["the gallery store's database does not answer"]),
             *(f"{count} images of gallery {name!r} have no file any more" for name, count in lost.items() if count),
         ]
@@ -46,6 +48,7 @@ class GalleryService:
     def describe(self) -> Service:
         """The answer to GET /v1/service."""
         version, settings, notes = self.snapshot.version, self.settings, self.notes()
+        other = self.shadow.version
         return Service(
             project=self.project,
             model=ModelName(name=version.name, version=version.version, alias=version.alias),
@@ -63,15 +66,18 @@ class GalleryService:
             state="degraded" if notes else "ready",
             notes=notes,
             switching_to=self.follower.switching_to,
+            shadow=None if other is None else ModelName(name=other.name, version=other.version, alias=other.alias),
         )
 
     def start(self) -> None:
-        """Follow the registry from now on."""
+        """Follow the registry from now on, and ask the shadow, too."""
         self.follower.start()
+        self.shadow.start()
 
     def close(self) -> None:
         """Finish what is under way, and close everything."""
         self.follower.stop()
+        self.shadow.stop()
         self.queue.close()
         self.pool.shutdown()
         self.log.stop()
@@ -95,4 +101,6 @@ def open_service(root: Path, settings: ServeSettings) -> GalleryService:
         pool.shutdown()
         store.close()
         raise
-    return GalleryService(root, project_name.of(root), settings, store, queue, pool, follower, log)
+    shadow = Shadow(root, settings, store, queue, pool, log.offer_challenger)
+    follower.also_kept = lambda: {shadow.version.key} if shadow.version is not None else set()
+    return GalleryService(root, project_name.of(root), settings, store, queue, pool, follower, log, shadow)

@@ -42,7 +42,7 @@ class Follower:
         self.root, self.settings, self.store, self.queue, self.pool = root, settings, store, queue, pool
         self.trouble = ""
         self.switching_to: str | None = None
-        self.on_switch: Callable[[Snapshot], object] = lambda _: None
+        self.also_kept: Callable[[], set[str]] = set  # keys of models whose copies and embeddings others use
         self._stop = threading.Event()
         self._switching = threading.Lock()
         self._thread: threading.Thread | None = None
@@ -121,11 +121,10 @@ class Follower:
         self.current = fresh
         self._standing = wanted
         self._recent = [(wanted, fresh), *((one, snapshot) for one, snapshot in self._recent if one != wanted)][:RECENT]
-        keys = {snapshot.version.key for _, snapshot in self._recent}
+        keys = {snapshot.version.key for _, snapshot in self._recent} | self.also_kept()
         registered_copy.delete_others(self.store.folder, keys)
         with self.store.database.writing() as connection:
             forget_others(connection, keys)
-        self.on_switch(fresh)
 
     def _loaded(self, wanted: Standing) -> Snapshot:
         for standing, snapshot in self._recent:

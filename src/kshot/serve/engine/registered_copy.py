@@ -5,6 +5,7 @@ import json
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import quote
 
 from kshot.errors import RegistryError
 from kshot.estimator.load_model import from_folder
@@ -17,7 +18,7 @@ from kshot.params import project_name
 from kshot.serve.engine.served_version import ServedVersion
 from kshot.serve.store.gallery_store import GalleryStore, scratch
 
-MODELS, COPY, LAST, EMBEDDING = "models", "copy.json", "last.json", "embedding"
+MODELS, COPY, EMBEDDING = "models", "copy.json", "embedding"
 
 
 @dataclass(frozen=True)
@@ -59,15 +60,15 @@ def load(root: Path, store: GalleryStore, wanted: Standing, device: str) -> Serv
         _copy(root, store, wanted, place)
     key = json.loads((place / COPY).read_text(encoding="utf-8"))["key"]
     model = from_folder(place / EMBEDDING, device)
-    write_text(folder / MODELS / LAST, json.dumps({wanted.alias: [wanted.name, wanted.version, wanted.seal]}))
+    write_text(_last_file(folder, wanted.alias), json.dumps([wanted.name, wanted.version, wanted.seal]))
     return ServedVersion(wanted.name, wanted.version, wanted.alias, key, model)
 
 
 def last(folder: Path, alias: str) -> Standing | None:
     """The version that was served last, if its copy is whole: for a start without the registry."""
     try:
-        name, version, seal = json.loads((folder / MODELS / LAST).read_text(encoding="utf-8"))[alias]
-    except (OSError, ValueError, KeyError, TypeError):
+        name, version, seal = json.loads(_last_file(folder, alias).read_text(encoding="utf-8"))
+    except (OSError, ValueError, TypeError):
         return None
     found = Standing(str(name), str(version), alias, str(seal))
     return found if _is_whole(folder / MODELS / found.folder) else None
@@ -95,6 +96,11 @@ def _copy(root: Path, store: GalleryStore, wanted: Standing, place: Path) -> Non
                 raise RegistryError(f"the copy of version {wanted.version} cannot be written: {error}") from error
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def _last_file(folder: Path, alias: str) -> Path:
+    """Names the last version of an alias; a file each, because champion and shadow are loaded by two threads."""
+    return folder / MODELS / f"last-{quote(alias, safe='')}.json"
 
 
 def _is_whole(place: Path) -> bool:

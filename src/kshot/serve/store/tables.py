@@ -75,3 +75,12 @@ KEYS = Table(
     Column("created", String(32), nullable=False),
     Column("revoked", String(32)),
 )
+
+DISAGREEMENTS = Table(
+    "disagreements",
+    METADATA,
+    Column("version", String(32), primary_key=True),
+    Column("shadow", String(32), primary_key=True),
+    Column("images", Integer, nullable=False),
+    Column("differ", Integer, nullable=False),
+)

@@ -1,0 +1,132 @@
+"""Asks another registered version the same images, off the request's path, and counts where the two disagree."""
+
+import queue
+import threading
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import Executor
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from kshot.errors import KshotError
+from kshot.serve.engine import registered_copy
+from kshot.serve.engine.decoding import SentImage, prepare_images
+from kshot.serve.engine.embedding_queue import EmbeddingQueue
+from kshot.serve.engine.gallery_states import GalleryStates
+from kshot.serve.engine.recognition import recognise
+from kshot.serve.engine.registered_copy import Standing
+from kshot.serve.engine.served_version import ServedVersion
+from kshot.serve.settings import ServeSettings
+from kshot.serve.store import disagreements
+from kshot.serve.store.gallery_store import GalleryStore
+
+WAITING = 64  # requests; what comes beyond is not asked again, so that the shadow never slows the service
+
+
+@dataclass(frozen=True, eq=False)
+class AskedAgain:
+    """A request that was answered by the served version, with its labels."""
+
+    gallery: str
+    request: str
+    version: str
+    images: Sequence[SentImage]
+    labels: Sequence[str]
+
+
+class Shadow:
+    """Follows the alias `settings.shadow`; does nothing if that is None, or while no version has the alias.
+
+    trouble: why it cannot ask; '' if it can. `tell` is called with each request's id and the shadow's labels.
+    """
+
+    def __init__(
+        self,
+        root: Path,
+        settings: ServeSettings,
+        store: GalleryStore,
+        embedding: EmbeddingQueue,
+        pool: Executor,
+        tell: Callable[[str, Sequence[str]], None],
+    ) -> None:
+        self.root, self.settings, self.store, self.embedding, self.pool = root, settings, store, embedding, pool
+        self.tell = tell
+        self.trouble = ""
+        self.dropped = 0
+        self._waiting: queue.Queue[AskedAgain | None] = queue.Queue(WAITING)
+        self._standing: Standing | None = None
+        self._states: GalleryStates | None = None
+        self._looked = float("-inf")
+        self._thread: threading.Thread | None = None
+
+    @property
+    def version(self) -> ServedVersion | None:
+        """The version that is asked, too; None if none is."""
+        return self._states.version if self._states is not None else None
+
+    def start(self) -> None:
+        if self.settings.shadow is not None:
+            self._thread = threading.Thread(target=self._run, name="kshot-shadow", daemon=True)
+            self._thread.start()
+
+    def stop(self) -> None:
+        """Ask no more; a request that is being asked again ends first."""
+        if self._thread is not None:
+            while not self._waiting.empty():
+                self._waiting.get_nowait()
+            self._waiting.put(None)
+            self._thread.join()
+
+    def offer(self, asked: AskedAgain) -> None:
+        """Ask the shadow soon. Returns at once and raises nothing."""
+        if self._thread is None:
+            return
+        try:
+            self._waiting.put_nowait(asked)
+        except queue.Full:
+            self.dropped += 1
+
+    def look(self) -> None:
+        """Find out which version the alias names now, at most once in `poll_seconds`."""
+        alias = self.settings.shadow
+        if alias is None or time.monotonic() - self._looked < self.settings.poll_seconds:
+            return
+        self._looked = time.monotonic()
+        wanted = registered_copy.standing(self.root, alias)
+        if wanted is None:
+            self._standing = self._states = None
+        elif wanted != self._standing:
+            version = registered_copy.load(self.root, self.store, wanted, self.settings.device)
+            self._states = GalleryStates(self.store, self.embedding, self.pool, version)
+            self._standing = wanted
+
+    def _run(self) -> None:
+        while True:
+            try:
+                asked = self._waiting.get(timeout=self.settings.poll_seconds)
+                if asked is None:
+                    return
+            except queue.Empty:
+                asked = None
+            try:
+                self.look()
+                if asked is not None and self._states is not None:
+                    self._ask(asked, self._states)
+                self.trouble = ""
+            except (KshotError, OSError) as error:
+                self.trouble = f"the shadow {self.settings.shadow} cannot be asked: {error}"
+
+    def _ask(self, asked: AskedAgain, states: GalleryStates) -> None:
+        version = states.version
+        if version.version == asked.version:
+            return  # the challenger was promoted
+        state = states.get(asked.gallery)
+        prepared = prepare_images(list(asked.images), version.model.ingest, self.settings.image_pixels, self.pool)
+        pixels = np.stack([one.pixels for one in prepared])
+        points = self.embedding.embed(version.model.method, pixels, background=True)
+        labels = [one.label for one in recognise(version, state, points, n_next=0, n_nearest=0)]
+        differ = sum(one != other for one, other in zip(labels, asked.labels, strict=True))
+        disagreements.add(self.store, asked.version, version.version, len(labels), differ)
+        self.tell(asked.request, labels)
