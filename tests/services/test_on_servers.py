@@ -1,15 +1,18 @@
 """The story on PostgreSQL, a bucket and servers with logins, and tests that only these allow."""
 
 import json
+import os
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
+from pathlib import Path
 
 import boto3
 import psycopg2
 import pytest
 
-from tests.flows.project import kshot
+from tests.flows.project import environment, kshot
+from tests.lifecycle.registry.racing_projects import race
 from tests.services import postgres, story
 from tests.services.facts import Facts, one_line
 from tests.services.servers import BUCKET, KEYS, Services, services
@@ -57,6 +60,17 @@ def test_the_doctor_finds_the_data_that_was_not_pushed_and_pushes_it(told: Told,
     assert ended.code == 0 and "mended: " in ended.out
     listings = [key for key in _keys(running, "dvc/") if key.endswith(".dir")]
     assert len(listings) == 3 and len(_keys(running, "dvc/")) > 144
+
+
+def test_two_folders_that_share_nothing_but_the_server_register_each_lineage_once(
+    running: Services, tmp_path: Path
+) -> None:
+    rounds = int(os.environ.get("KSHOT_RACES", "8"))  # 50 by hand
+    names = {**running.environment, "PYTHONPATH": str(Path(__file__).parents[2])}
+    found = race(tmp_path, rounds, {**environment(), **names}, project="race")
+    assert [sorted(pair) for pair in found] == [
+        [(str(number), False), (str(number), True)] for number in range(1, rounds + 1)
+    ]
 
 
 def test_without_the_login_one_line_says_so(told: Told, running: Services) -> None:

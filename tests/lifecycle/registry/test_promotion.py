@@ -362,7 +362,7 @@ def test_an_unfinished_event_of_another_machine_is_waited_for_and_then_finished(
         crash_after(patch, 1, WRITES)
         with pytest.raises(KeyboardInterrupt):
             promotion.promote(root, "2", "why")
-    monkeypatch.setattr(history, "PATIENCE_S", 3.0)
+    monkeypatch.setattr(events, "PATIENCE_S", 3.0)
     (said,) = promotion.catch_up(root)
     age = datetime.now(UTC) - datetime.fromisoformat(history.history(root)[-1].when)
     assert "by Grace (grace@another-machine)" in said and age > timedelta(seconds=3)

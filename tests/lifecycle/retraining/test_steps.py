@@ -3,6 +3,7 @@
 import re
 import shutil
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -132,3 +133,19 @@ def test_evidence_against_a_replaced_champion_is_judged_again(root: Path) -> Non
     assert again.decision == "waiting" and not again.repeated
     promotion.approve(root, "2")
     assert history.aliases(root) == {"champion": "2"}
+
+
+def test_a_decision_of_another_machine_in_between_is_judged_again(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    change(root, "approval: manual", "approval: automatic")
+    registered, origin, settle, seen = register(root, 20), lineage(root), model_versions.settle, []
+
+    def settle_after_another(*arguments: Any) -> Any:
+        seen.append(arguments[1])
+        if len(seen) == 1:  # another machine promotes the same version after this one gathered its evidence
+            settle(*arguments)
+        return settle(*arguments)
+
+    monkeypatch.setattr(model_versions, "settle", settle_after_another)
+    outcome = retraining.judge(root, registered, origin)
+    assert outcome.promoted and outcome.repeated and seen == ["1"]
+    assert [event.action for event in history.history(root)] == ["promoted"]

@@ -18,6 +18,7 @@ CHAMPION, CHALLENGER = "champion", "challenger"
 PROMOTED, REFUSED, WAITING = "promoted", "refused", "waiting"
 APPROVED, REJECTED, EXPIRED = "approved", "rejected", "expired"
 PROMOTED_BY_HAND, ROLLED_BACK, MOVED_OUTSIDE = "promoted by hand", "rolled back", "moved outside kshot"
+PATIENCE_S = 120.0  # what another machine began earlier and did not finish was left by a crash
 
 
 @dataclass(frozen=True)
@@ -110,6 +111,15 @@ def person(name: str = "") -> Person:
     except (KeyError, OSError):
         user = str(os.getuid())  # a container's user without a passwd entry
     return Person(name.strip() or user, user, socket.gethostname())
+
+
+def may_be_writing(host: str, process: int, since: str) -> bool:
+    """Whether a process that wrote its name `since` may go on: alive on this machine, or recent on another."""
+    import psutil
+
+    if host == socket.gethostname() and (process == os.getpid() or not psutil.pid_exists(process)):
+        return False
+    return abs((datetime.now(UTC) - datetime.fromisoformat(since)).total_seconds()) < PATIENCE_S
 
 
 def seal(event: Event) -> Event:

@@ -26,6 +26,7 @@ from kshot.lifecycle.registry.events import (
     Proof,
     from_text,
     later_than,
+    may_be_writing,
     moves,
     person,
     seal,
@@ -44,7 +45,6 @@ if TYPE_CHECKING:
 EVENT, DONE = "event.{:06d}", "event.{:06d}.done"
 LONGEST = 5000  # characters of an event; a param can hold 6,000
 LONGEST_WHY = 2500
-PATIENCE_S = 120.0  # an older unfinished event of another machine was left by a crash
 
 
 class Overtaken(RegistryError):
@@ -258,19 +258,14 @@ def _mark_done(client: "MlflowClient", run_id: str, event: Event) -> None:
 
 def _waited_for(client: "MlflowClient", root: Path, record: Record) -> Record:
     """Wait for the process that writes the last event to finish it, unless no process can be writing it."""
-    while record.last is not None and not record.last.done and _may_go_on(record.last):
+    while record.last is not None and not record.last.done and _may_be_finishing(record.last):
         time.sleep(0.5)
         record = read(client, root)
     return record
 
 
-def _may_go_on(event: Event) -> bool:
-    """Whether the process that wrote the event may still be running: alive on this machine, or recent on another."""
-    import psutil
-
-    if event.who.host == person().host and (event.process == os.getpid() or not psutil.pid_exists(event.process)):
-        return False
-    return abs((datetime.now(UTC) - datetime.fromisoformat(event.when)).total_seconds()) < PATIENCE_S
+def _may_be_finishing(event: Event) -> bool:
+    return may_be_writing(event.who.host, event.process, event.when)
 
 
 def _fitting(why: str) -> str:

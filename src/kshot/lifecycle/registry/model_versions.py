@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from kshot.errors import RegistryError
 from kshot.lifecycle.project import layout
 from kshot.lifecycle.project.files import exclusive
-from kshot.lifecycle.registry import history, history_run
+from kshot.lifecycle.registry import history, history_run, lineage_claim
 from kshot.lifecycle.registry.events import (
     CHALLENGER,
     CHAMPION,
@@ -76,13 +76,25 @@ def register(root: Path, run_id: str, lineage: Lineage) -> Registered:
         tags = {**lineage.tags(), ACCURACY: _accuracies(root)}
         address, sealed = package.log_model(root, root / layout.MODEL, run_id, tags)
         client = store.client()
+        model_id = address.removeprefix("models:/") if address.startswith("models:/m-") else None
         if not client.search_registered_models(store.of_project(root)):
             history_run.begin(client, root, where)
-        history_run.require_new_numbers(client, root, history.read(client, root).events)
+        # The lock above holds on this folder alone; the claim holds on every machine.
+        record = history.read(client, root)
+        claim = lineage_claim.take(
+            client, record.run_id, lineage.key, lambda: find_registered(root, lineage) is not None
+        )
+        if claim is None:
+            if model_id:
+                client.delete_logged_model(model_id)
+            found = find_registered(root, lineage)
+            assert found is not None
+            return found
+        history_run.require_new_numbers(client, root, record.events)
         # The tags are written together with the version: a version without its lineage would never be found again.
-        model_id = address.removeprefix("models:/") if address.startswith("models:/m-") else None
         tags[model_manifest.TAG] = sealed
         version = client.create_model_version(project_name.of(root), address, run_id, tags=tags, model_id=model_id)
+        lineage_claim.finish(client, record.run_id, claim, str(version.version))
         return _registered(version, is_new=True)
 
 
@@ -140,7 +152,7 @@ def settle(
     With `until`, a promotion waits for a person until that time. Returns the event and sentences about the repairs
     made first. The event is written before anything else: the next command finishes it if this one crashes.
     A champion that new rules refuse stays champion until a better model replaces it.
-    Raises RegistryError if another version became champion since the evidence was gathered, and Overtaken.
+    Raises Overtaken if another version became champion since the evidence was gathered, or another decision came first.
     """
     promote = bool(record["decision"]["promote"])
     where = store.connect(root)
@@ -150,7 +162,7 @@ def settle(
         kept, said, _ = history.settled(client, root, where)
         champion, compared_with = kept.aliases.get(CHAMPION, ""), record["evidence"]["champion"] or ""
         if champion != compared_with:
-            raise RegistryError(
+            raise history.Overtaken(
                 f"version {version} was compared with {named(compared_with)}, and now there is "
                 f"{named(champion)}; run `kshot retrain` again: it trains nothing and judges again"
             )

@@ -14,6 +14,7 @@ from kshot.lifecycle.pipeline import graph
 from kshot.lifecycle.pipeline.durations import Times
 from kshot.lifecycle.project import layout
 from kshot.lifecycle.registry import events, model_versions, promotion
+from kshot.lifecycle.registry.history import Overtaken
 from kshot.lifecycle.registry.model_versions import Registered
 from kshot.lifecycle.report import page
 from kshot.lifecycle.settings_fit import proposal
@@ -22,6 +23,8 @@ from kshot.lifecycle.tracking import live_run, store
 from kshot.lifecycle.tracking.lineage import Lineage
 from kshot.params.reader import read_mapping
 from kshot.params.schema import load_params
+
+TRIES = 3  # decisions of other machines between the evidence and the decision, before a person is asked to try again
 
 
 @dataclasses.dataclass(frozen=True)
@@ -100,8 +103,16 @@ def judge(root: Path, version: Registered, origin: Lineage) -> Outcome:
     """Decide by the current rules whether `version` may be champion, and move the alias accordingly.
 
     A version that was judged by the same rules against the same champion keeps its decision, and so does one that a
-    person decided about. With gate.approval manual, a promotion waits for a person.
+    person decided about. With gate.approval manual, a promotion waits for a person. If another machine decided
+    meanwhile, the version is judged again against what stands then. Raises Overtaken if that happens `TRIES` times.
     """
+    for _ in range(TRIES - 1):
+        with contextlib.suppress(Overtaken):
+            return _judge_once(root, version, origin)
+    return _judge_once(root, version, origin)
+
+
+def _judge_once(root: Path, version: Registered, origin: Lineage) -> Outcome:
     put_right = promotion.catch_up(root)
     asked = load_params(root / "params.yaml")
     params = resolved_here(root, asked)

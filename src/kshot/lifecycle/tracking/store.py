@@ -1,5 +1,6 @@
 """A project's MLflow store: sqlite and folders under mlruns/, or the server that MLFLOW_TRACKING_URI names."""
 
+import contextlib
 import os
 import re
 import shlex
@@ -79,6 +80,8 @@ def connect(root: Path) -> str:
         with told(where):
             if not named:
                 _make_database(root)
+            elif (shared := sqlite_file(root)) is not None:
+                _make_shared_database(shared)
             mlflow.set_tracking_uri(where)
             mlflow.set_registry_uri(where)
             if not named:
@@ -168,11 +171,27 @@ def _make_database(root: Path) -> None:
     """Create the database if there is none, atomically: a half-made one could never be opened again."""
     if own_database.require_sound(root):
         return
+    sibling = (root / DATABASE).with_suffix(".new")
+    _write_database(sibling, root / ARTIFACTS)
+    sibling.replace(root / DATABASE)
+
+
+def _make_shared_database(path: Path) -> None:
+    """Create a named database if there is none; of two processes that do so at once, one makes it."""
+    if path.exists() or not path.parent.is_dir():  # MLflow's own message names a folder that is missing
+        return
+    sibling = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        _write_database(sibling, path.parent / "mlruns")
+        with contextlib.suppress(FileExistsError):
+            os.link(sibling, path)
+    finally:
+        sibling.unlink(missing_ok=True)
+
+
+def _write_database(path: Path, artifacts: Path) -> None:
     from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
 
-    path, artifacts = root / DATABASE, (root / ARTIFACTS).resolve()
-    sibling = path.with_suffix(".new")
-    sibling.unlink(missing_ok=True)
-    made = SqlAlchemyStore(f"sqlite:///{sibling.resolve()}", artifacts.as_uri())  # type: ignore[no-untyped-call]
+    path.unlink(missing_ok=True)
+    made = SqlAlchemyStore(f"sqlite:///{path.resolve()}", artifacts.resolve().as_uri())  # type: ignore[no-untyped-call]
     made.engine.dispose()
-    sibling.replace(path)
