@@ -113,12 +113,13 @@ def test_the_same_seed_gives_the_same_weights_and_another_does_not():
     assert not torch.equal(first_layer(first), first_layer(third))
 
 
-def test_a_killed_training_goes_on_to_the_same_weights(tmp_path, monkeypatch):
+@pytest.mark.parametrize("augment", [TRAIN.augment, Augment(preset="photographs")], ids=["drawings", "photographs"])
+def test_a_killed_training_goes_on_to_the_same_weights(tmp_path, monkeypatch, augment):
     monkeypatch.setattr(loop, "SAVE_EVERY", 0.0)
-    whole, wanted = train(params(patience=9), validation=episodes())
+    whole, wanted = train(params(patience=9, augment=augment), validation=episodes())
     path = tmp_path / "checkpoint.safetensors"
-    train(params(patience=9), validation=episodes(), checkpoint=path, stop_after=20)
-    resumed, records = train(params(patience=9), validation=episodes(), checkpoint=path)
+    train(params(patience=9, augment=augment), validation=episodes(), checkpoint=path, stop_after=20)
+    resumed, records = train(params(patience=9, augment=augment), validation=episodes(), checkpoint=path)
     for key, value in whole.state_dict().items():
         assert torch.equal(value, resumed.state_dict()[key])
     timeless = [record if isinstance(record, dict) else dataclasses.asdict(record) for record in records]

@@ -1,6 +1,5 @@
 """Small random affine changes of each training image, and larger ones that all images of a batch share."""
 
-import dataclasses
 import math
 
 import torch
@@ -22,7 +21,7 @@ def random_affine(
     pixels (N, C, S, S) floating; the generator draws on the CPU, so that every device gets the same changes. Pixels
     from outside the image repeat the border. Returns the same shape, or `pixels` itself if every setting is 0.
     """
-    alone, alike = _asked(settings), _asked(together)
+    alone, alike = settings.is_affine, together.is_on
     if not alone and not alike:
         return pixels
     linear, shift = torch.eye(2).expand(len(pixels), 2, 2), torch.zeros(len(pixels), 2)
@@ -54,7 +53,3 @@ def _linear(spread: Tensor, settings: Augment | TaskAugment) -> Tensor:
         ],
         1,
     )
-
-
-def _asked(settings: Augment | TaskAugment) -> bool:
-    return any(dataclasses.astuple(settings))

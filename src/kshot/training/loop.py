@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from kshot.data.augment import random_affine
+from kshot.data.augment_photographs import random_photographs
 from kshot.data.batches import ClassBalanced, Pixels, gather
 from kshot.data.episodes import EpisodeSet
 from kshot.errors import TrainingDiverged
@@ -185,9 +186,9 @@ class _Run:
             for group, rate in zip(self.optimizer.param_groups, self.rates, strict=True):
                 group["lr"] = rate * share
             ids, labels = batches.draw(self.generator, self.mined.get("neighbours"))
-            pixels = gather(images, ids).to(self.device, non_blocking=True).float()
+            pixels = gather(images, ids).to(self.device, non_blocking=True)
             if pixels.ndim == 4:  # not features, which are computed once, from images without augmentation
-                pixels = random_affine(pixels, params.augment, self.generator, params.task_augment)
+                pixels = self.augmented(pixels)
             terms = self.method.loss(pixels, labels.to(self.device), self.generator)
             self.optimizer.zero_grad(set_to_none=True)
             terms.loss.backward()  # type: ignore[no-untyped-call]
@@ -204,6 +205,13 @@ class _Run:
         per_batch = batch.classes * batch.images
         rate = params.optimizer.learning_rate * share
         return [Step(self.step, round(mean, 6), still, rate, round(len(taken) * per_batch / elapsed, 1))]
+
+    def augmented(self, pixels: Tensor) -> Tensor:
+        """The images of a batch (N, C, S, S) uint8, changed at random, floating."""
+        settings = self.params.augment
+        if settings.of_photographs:
+            pixels = random_photographs(pixels, settings, self.generator, self.method.embedding.input.size)
+        return random_affine(pixels.float(), settings, self.generator, self.params.task_augment)
 
     def mine(self, images: Pixels, batches: ClassBalanced) -> None:
         """Find each class's nearest classes, using as many images of each as a batch has."""

@@ -122,7 +122,9 @@ def test_photographs_are_trained_from_nothing_only_where_somebody_says_so() -> N
         None,
         84,
     )
+    assert found["train.augment"] == {"preset": "photographs"}
     drawn = fit_settings(profile([20] * 200, ON_WHITE), None).values()
+    assert drawn["train.augment"]["degrees"] == 10.0
     assert drawn["train.network.backbone"] == "conv4"
 
 

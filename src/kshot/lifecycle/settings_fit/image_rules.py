@@ -15,6 +15,7 @@ PACKED_BYTES = 60e9  # of all images as JPEG; above this they are packed at a sm
 JPEG_BYTES = 0.6  # a pixel of a photograph of 256 pixels: docs/backbones.md has the measured ones
 DRAWING_AUGMENT = {"degrees": 10.0, "translate": 0.05, "scale": 0.1, "shear": 10.0}
 NO_AUGMENT = dict.fromkeys(DRAWING_AUGMENT, 0.0)
+PHOTOGRAPH_AUGMENT = {"preset": "photographs"}
 
 
 def ingest_settings(profile: DataProfile, trained: bool) -> list[Setting]:
@@ -121,7 +122,9 @@ def scratch_settings(drawings: bool) -> list[Setting]:
         Setting("train.optimizer.layer_decay", 1.0),
         Setting("train.optimizer.learning_rate", SCRATCH_RATE),
         Setting("embed.batch_size", EMBED_BATCH),
-        Setting("train.augment", DRAWING_AUGMENT, "degrees and shares of the side; small changes keep the class"),
+        Setting("train.augment", DRAWING_AUGMENT, "degrees and shares of the side; small changes keep the class")
+        if drawings
+        else Setting("train.augment", PHOTOGRAPH_AUGMENT, "random crops, mirror images, colours, erased rectangles"),
     ]
 
 

@@ -69,7 +69,7 @@ def run(root: Path, params: Params) -> None:
         print(note, flush=True)
     print(f"{announced(train, learning, learned, total)} on {len(classes):,} classes, on {device.type}", flush=True)
     for name, changes in (("augment", train.augment), ("task_augment", train.task_augment)):
-        if train.network.is_frozen and any(asdict(changes).values()):
+        if train.network.is_frozen and changes.is_on:
             print(f"train.{name} is ignored: the backbone is frozen, so its features are computed once", flush=True)
     inputs = resident(inputs_of(root, embedding.settings), device)
     members = image_ids(manifest, classes)
