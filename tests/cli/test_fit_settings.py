@@ -68,7 +68,8 @@ def test_fit_settings_shows_what_new_data_changes_and_writes_it_when_agreed(
     assert code == 0 and out.endswith("train with them: kshot retrain\n")
     assert load_params(here / "shop/params.yaml").train.batch.classes == 2
     raw_project.write_tree(here / "photos", {"class12": 6})
-    assert "kshot fit-settings" not in kshot(capsys, "data", "add", "../photos")[1]  # they are no longer the template's
+    added = kshot(capsys, "data", "add", "../photos")[1]
+    assert "built-in letters" not in added and "protocols and queries follow the classes" in added
     assert "train.batch.classes" in kshot(capsys, "fit-settings", "--from-scratch")[1].split("would change")[1]
 
 

@@ -94,6 +94,8 @@ def run_add(root: Path, options: argparse.Namespace) -> int:
         print(f"data version {version.short}: {images}, {classes} from {version.source}")
     if version.source != GLYPHS and proposal.is_template(root):
         print("the settings are those for the built-in letters; for settings that fit these images: kshot fit-settings")
+    elif before is not None and before.md5 != version.md5 and proposal.is_auto(root):
+        print("protocols and queries follow the classes; what else would fit these images: kshot fit-settings")
     return 0
 
 

@@ -34,6 +34,8 @@ def run(root: Path, options: argparse.Namespace) -> int:
         print(data)
     steps = plan.plan(root)
     print("\n".join(facts([line for step in steps for line in _lines(step)])))
+    if line := plan.resolved_text(root, steps):
+        print(line)
     print(_sum(steps))
     return 0
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from kshot.lifecycle.pipeline import durations, graph, plan
+from kshot.lifecycle.project import layout
 from kshot.lifecycle.stages import code_read
 
 REPOSITORY = Path(__file__).parents[3]
@@ -108,3 +109,15 @@ def test_a_stage_that_never_ran_says_so(root: Path) -> None:
     (root / durations.FILE).unlink()
     found = steps(root)
     assert found["ingest"] == plan.Step("ingest", "runs", ("it has not run here yet",), None)
+
+
+def test_what_auto_was_is_said_and_that_new_data_decides_it_again(root: Path) -> None:
+    steps_now = plan.plan(root)
+    assert plan.resolved_text(root, steps_now) == ""
+    (root / "params.yaml").write_text(f"{PARAMS}episodes: {{n_query: auto, protocols: auto}}\n")
+    assert plan.resolved_text(root, steps_now) == "episodes: auto, decided in stage episodes from the classes"
+    (root / layout.RESOLVED).parent.mkdir(parents=True)
+    (root / layout.RESOLVED).write_text('{"n_query": 7, "protocols": {"3w1s": {}, "3w5s": {}}}')
+    assert plan.resolved_text(root, steps_now) == "episodes: auto, 3w1s, 3w5s; 7 queries a class"
+    (root / "source").write_text("two")
+    assert plan.resolved_text(root, plan.plan(root)).endswith("last time 3w1s, 3w5s; 7 queries a class; decided again")

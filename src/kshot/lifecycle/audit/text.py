@@ -1,5 +1,6 @@
 """Renders audits as text for a terminal."""
 
+import os
 import sys
 import textwrap
 from collections.abc import Sequence
@@ -155,7 +156,8 @@ def _link(link: Link) -> list[str]:
     head = f"  {link.name:<12} {MARKS[link.state]:<7} "
     return textwrap.wrap(
         said,
-        min(WIDTH, terminal_width()) if sys.stdout.isatty() else WIDTH,  # a terminal would fold longer lines again
+        # A terminal would fold longer lines again; without one, COLUMNS is what a person asked for.
+        min(WIDTH, terminal_width()) if sys.stdout.isatty() or "COLUMNS" in os.environ else WIDTH,
         initial_indent=head,
         subsequent_indent=" " * len(head),
         break_long_words=False,

@@ -2,16 +2,19 @@
 
 import contextlib
 import dataclasses
+import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal
 
 from kshot.lifecycle.data import data_versions
 from kshot.lifecycle.pipeline import durations, graph
-from kshot.lifecycle.project import settings
+from kshot.lifecycle.project import layout, settings
 from kshot.lifecycle.project.settings import differences, shown
 from kshot.lifecycle.stages import code_read
 from kshot.lifecycle.tracking import lineage
 from kshot.params import reader, renamed
+from kshot.params.schema import AUTO
 
 Outlook = Literal["unchanged", "restored", "runs", "follows"]
 MOST = 4  # files of one kind that are named
@@ -66,6 +69,19 @@ def data_reason(root: Path) -> str:
     return (
         f"data version {before[:8]} -> {now.short}; `kshot data diff {before[:8]} {now.short}` says what came and went"
     )
+
+
+def resolved_text(root: Path, steps: Sequence[Step]) -> str:
+    """What `auto` was for the classes of the last run, and whether it will be decided again; '' without auto."""
+    asked = reader.read_mapping(root / settings.PARAMS)
+    if AUTO not in (renamed.at(asked, "episodes.n_query"), renamed.at(asked, "episodes.protocols")):
+        return ""
+    if not (root / layout.RESOLVED).exists():
+        return "episodes: auto, decided in stage episodes from the classes"
+    found = json.loads((root / layout.RESOLVED).read_text(encoding="utf-8"))
+    again = any(one.stage in ("ingest", "split", "episodes") and one.outlook != "unchanged" for one in steps)
+    told = f"{', '.join(found['protocols'])}; {found['n_query']} queries a class"
+    return f"episodes: auto, {'last time ' if again else ''}{told}{'; decided again' if again else ''}"
 
 
 def _reasons(root: Path, stage: Any) -> tuple[str, ...]:

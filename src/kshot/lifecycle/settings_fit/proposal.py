@@ -22,7 +22,8 @@ from kshot.lifecycle.settings_fit.image_traits import ImageTraits
 from kshot.lifecycle.settings_fit.settings_rules import fit_settings
 from kshot.lifecycle.sources.source_images import GLYPHS
 from kshot.params import reader
-from kshot.params.renamed import leaves
+from kshot.params.renamed import at, leaves
+from kshot.params.schema import AUTO
 
 TEMPLATE = ("ingest", "split", "episodes", "train")  # if all are unchanged, settings were never fitted
 
@@ -78,6 +79,11 @@ def is_template(root: Path) -> bool:
     ours = reader.read_mapping(root / settings.PARAMS)
     expected, found = ({k: v for k, v in leaves(one).items() if k.split(".")[0] in TEMPLATE} for one in (shipped, ours))
     return bool(found) and all(key in expected and expected[key] == value for key, value in found.items())
+
+
+def is_auto(root: Path) -> bool:
+    """Whether params.yaml says auto for the protocols, as `kshot fit-settings` does."""
+    return bool(at(reader.read_mapping(root / settings.PARAMS), "episodes.protocols") == AUTO)
 
 
 def require_fitted(root: Path, version: DataVersion) -> None:
