@@ -99,7 +99,7 @@ def groups(root: Path, protocol: str | None) -> Section | None:
 def classes(root: Path, protocol: str | None, thumbnails: Thumbnails | None) -> Section:
     """Accuracy by class, lowest first: the `hardest` with a few of their images, `others`, and how many `more`."""
     table = of_protocol(root, "classes.csv", protocol).sort_values(["accuracy", "class", "rotation"])
-    rows = []
+    rows: list[Section] = []
     for row in records(table.head(LISTED)):
         turns = int(known(row["rotation"], 0.0))
         label = f"{row['class']} @{90 * turns}" if turns else row["class"]
