@@ -2,6 +2,7 @@
 
 import contextlib
 import io
+import tracemalloc
 import zlib
 from pathlib import Path
 from typing import Any
@@ -219,7 +220,8 @@ def test_pack_goes_through_more_than_one_window(tmp_path: Path, monkeypatch: pyt
     assert np.load(tmp_path / "images.npy")[:, 0, 0, 0].tolist() == [255 - i for i in range(8)]
 
 
-def test_pack_reads_no_more_than_a_window_ahead(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("pack", [images.pack, images.pack_jpegs])
+def test_pack_reads_no_more_than_a_window_ahead(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, pack: Any) -> None:
     monkeypatch.setattr(images, "WINDOW", 4)
     path, asked = tmp_path / "a.png", 0
     path.write_bytes(png(grey(8, 8)))
@@ -230,11 +232,28 @@ def test_pack_reads_no_more_than_a_window_ahead(tmp_path: Path, monkeypatch: pyt
             asked += 1
             yield path
 
-    records = images.pack(endless(), tmp_path / "images.npy", Ingest(8, 1, invert=True, crop="none"))
+    records = pack(endless(), tmp_path / "images", Ingest(8, 1, invert=True, crop="none"))
     for _ in range(9):
         next(records)
     assert asked == 12
-    records.close()  # type: ignore[attr-defined]
+    records.close()
+
+
+@pytest.mark.parametrize("pack", [images.pack, images.pack_jpegs])
+def test_packing_holds_a_window_of_images_however_many_there_are(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, pack: Any
+) -> None:
+    monkeypatch.setattr(images, "WINDOW", 4)
+    path = tmp_path / "a.png"
+    path.write_bytes(png(np.random.default_rng(0).integers(0, 256, (64, 64, 3), dtype=np.uint8)))
+    ingest, peaks = Ingest(64, 3, invert=False, crop="none"), []
+    for count in (8, 8, 64):
+        tracemalloc.start()
+        for _ in pack([path] * count, tmp_path / "images", ingest):
+            pass
+        peaks.append(tracemalloc.get_traced_memory()[1])
+        tracemalloc.stop()
+    assert peaks[2] - peaks[1] < 10 * 64 * 64 * 3  # 56 images more; a window holds 4
 
 
 def test_the_same_images_pack_to_the_same_bytes(tmp_path: Path) -> None:

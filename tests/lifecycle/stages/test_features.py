@@ -107,6 +107,13 @@ def test_features_of_other_weights_are_not_taken(root):
     assert read_features(root, load_embedding(root / layout.MODEL).settings) is None
 
 
+def test_features_of_the_same_weights_under_another_name_are_taken(root):
+    embed.run(root, params())
+    (root / WEIGHTS).rename(root / "renamed.safetensors")
+    train.run(root, params(checkpoint="renamed.safetensors"))
+    assert read_features(root, load_embedding(root / layout.MODEL).settings) is not None
+
+
 def test_features_are_taken_by_how_the_images_were_shown(root):
     embed.run(root, params())
     train.run(root, params())

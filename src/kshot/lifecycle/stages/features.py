@@ -2,7 +2,9 @@
 
 import json
 import time
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -63,10 +65,16 @@ def read_features(root: Path, settings: EmbeddingSettings) -> NDArray[np.float32
         return None
     kept = json.loads(path.read_text(encoding="utf-8"))
     ours = content_of(settings)
-    if any(kept.get(key) != ours.get(key) for key in SAME) or recorded_ingest(kept) != settings.ingest:
+    if any(_content(kept, key) != _content(ours, key) for key in SAME) or recorded_ingest(kept) != settings.ingest:
         return None
     features: NDArray[np.float32] = np.load(root / layout.EMBEDDED / FEATURES, mmap_mode="r")
     return features
+
+
+def _content(settings: Mapping[str, Any], key: str) -> Any:
+    """The value of one of SAME; of the weights their hash, because a file may have another name."""
+    value = settings.get(key)
+    return value["weights"] if key == "base" and value else value
 
 
 def inputs_of(root: Path, settings: EmbeddingSettings) -> Pixels:
