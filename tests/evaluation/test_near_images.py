@@ -33,13 +33,13 @@ def test_copies_are_near_duplicates_however_many_there_are():
 
 
 def test_an_image_among_another_class_is_listed_with_its_neighbour_and_ratio():
-    # Class 0 around 0, class 1 around 10; image 8 lies at 11 and bears label 0.
-    places = [0.0, 1.0, -1.0, 0.5, 10.0, 10.5, 12.0, 9.5, 11.0]
-    labels = np.array([0, 0, 0, 0, 1, 1, 1, 1, 0])
+    # Class 0 around 0, class 1 around 10; image 9 lies at 11 and bears label 0.
+    places = [0.0, 1.0, -1.0, 0.5, 10.0, 10.6, 12.0, 9.5, 10.4, 11.0]
+    labels = np.array([0, 0, 0, 0, 1, 1, 1, 1, 1, 0])
     points = torch.tensor(places)[:, None]
     # Mean of class 1: 10.5, at 0.5; mean of the others of class 0: 0.125, at 10.875.
     [found] = wrong_labels(points, labels, nearest_images(points))
-    assert found == WrongLabel(image=8, suspected=1, neighbour=5, ratio=pytest.approx(0.5 / 10.875))
+    assert found == WrongLabel(image=9, suspected=1, neighbour=5, ratio=pytest.approx(0.5 / 10.875))
 
 
 def test_right_labels_and_single_images_are_not_listed():

@@ -20,6 +20,18 @@ The images are copied to data/raw and tracked by DVC. The version's name is the 
 content's md5, so that the same images always bear the same name.
 """
 
+SHOW = """\
+Draw a data version as one page of thumbnails, from DVC's cache or remote; data/raw stays as it is.
+
+  kshot data show 4cfbd930                 its classes, image sizes, near-duplicates, likely wrong labels
+  kshot data show 4cfbd930 8d1e02aa        images that were added, removed, changed or moved to another class
+  kshot data show 4cfbd930 --out shown     the page and a table of every image in the folder shown
+
+Near-duplicates and likely wrong labels are found by the embedding of the model in this folder, else of
+the champion; without a model, small grey copies of the images are compared, and labels are not checked.
+Without --out the page is reports/data-VERSION.html.
+"""
+
 
 def add_parser(verbs: Any) -> None:
     """Add the verb `data` with its own verbs to the command line."""
@@ -41,6 +53,19 @@ def add_parser(verbs: Any) -> None:
 
     versions = below.add_parser("versions", help="list the data versions, newest last")
     versions.set_defaults(run=run_versions)
+
+    show = below.add_parser(
+        "show",
+        help="draw a data version, or what changed between two, as a page of thumbnails",
+        description=SHOW,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    show.add_argument("version", metavar="VERSION", help="a data version, its first characters, or a name of it")
+    show.add_argument(
+        "other", metavar="NEWER", nargs="?", help="a second version: show what changed from the first to it"
+    )
+    show.add_argument("--out", type=Path, metavar="FILE", help="the page, or a folder for the page and a table as CSV")
+    show.set_defaults(run=run_show)
 
     diff = below.add_parser("diff", help="say which classes and images came, went or changed between two versions")
     diff.add_argument("old", metavar="A", help="a data version, or its first characters")
@@ -121,6 +146,29 @@ def run_versions(root: Path, options: argparse.Namespace) -> int:
         for version in known
     ]
     print("\n".join(columns(rows)))
+    return 0
+
+
+def run_show(root: Path, options: argparse.Namespace) -> int:
+    """Write the page of a version, or of the difference of two, and print where it is."""
+    from kshot.lifecycle.data import data_versions
+    from kshot.lifecycle.data_pages.difference_page import write_difference_page
+    from kshot.lifecycle.data_pages.version_page import write_version_page
+    from kshot.lifecycle.project import layout, progress
+    from kshot.nets.memory import keep_freed_memory
+
+    keep_freed_memory()
+    version = data_versions.find(root, options.version)
+    if options.other is None:
+        out = options.out or root / layout.REPORT.with_name(f"data-{version.short}.html")
+        written = write_version_page(root, version, out)
+    else:
+        newer = data_versions.find(root, options.other)
+        out = options.out or root / layout.REPORT.with_name(f"data-{version.short}-{newer.short}.html")
+        written = write_difference_page(root, version, newer, out)
+    progress.clear()
+    for path in written:
+        print(path.relative_to(root) if path.is_relative_to(root) else path)
     return 0
 
 

@@ -36,7 +36,7 @@ class WrongLabel(NamedTuple):
 
     suspected  label of that class
     neighbour  the nearest image of that class
-    ratio      distance to that class's mean / distance to the mean of the other images of the image's own class, below 1
+    ratio      distance to that class's mean / distance to the mean of the others of the image's own class, below 1
     """
 
     image: int

@@ -12,12 +12,13 @@ from kshot.errors import DataError
 
 
 class KeptImage(NamedTuple):
-    """One image: md5 of its file, class, and group and split from the data's own table, '' for none."""
+    """One image: md5 of its file, class, group and split from the data's own table ('' for none), path in data/raw."""
 
     md5: str
     label: str
     group: str
     split: str
+    path: str = ""
 
 
 def images(root: Path, version: str) -> list[KeptImage]:
@@ -31,7 +32,7 @@ def images(root: Path, version: str) -> list[KeptImage]:
     content = {entry["relpath"]: entry["md5"] for entry in json.loads(listing)}
     manifest = files(root, version, [content["manifest.csv"]])[0].read_text(encoding="utf-8")
     rows = sorted(csv.DictReader(io.StringIO(manifest)), key=lambda row: (row["class"], row["path"]))
-    return [KeptImage(content[row["path"]], row["class"], row["group"], row["split"]) for row in rows]
+    return [KeptImage(content[row["path"]], row["class"], row["group"], row["split"], row["path"]) for row in rows]
 
 
 def files(root: Path, version: str, md5s: Iterable[str]) -> list[Path]:
