@@ -21,7 +21,7 @@ def test_few_images_have_few_neighbours():
 
 
 def test_pairs_much_nearer_than_usual_are_near_duplicates():
-    # Nearest distances: 10, 10, 10, 4, 4; the median is 10, the limit 5.
+    # Nearest distances: 10, 10, 10, 4, 4; the median is 10, the limit 5.5.
     points = torch.tensor([[0.0], [10.0], [20.0], [40.0], [44.0]])
     assert near_duplicates(nearest_images(points)) == [Duplicate(3, 4, 4.0)]
     assert near_duplicates(nearest_images(torch.tensor([[0.0], [10.0], [20.0], [40.0], [46.0]]))) == []
