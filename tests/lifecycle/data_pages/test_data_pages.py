@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+import yaml
 from PIL import Image
 
 from kshot import cli
@@ -209,10 +210,15 @@ def test_images_that_are_packed_are_not_decoded_again(
     shutil.copytree(root, copy)
     given = Ingest(size=16, channels=3, invert=False, crop="none")
     ingest.run(copy, replace(load_params(REPOSITORY / "params.yaml"), ingest=given))
-    lock = f"stages:\n  ingest:\n    deps:\n    - path: data/raw\n      md5: {new.md5}.dir\n"
-    (copy / layout.LOCK_FILE).write_text(lock)
+    used = {"ingest.size": 16, "ingest.channels": 3, "ingest.invert": False, "ingest.crop": "none"}
+    stage = {"deps": [{"path": "data/raw", "md5": f"{new.md5}.dir"}], "params": {"params.yaml": used}}
+    (copy / layout.LOCK_FILE).write_text(yaml.safe_dump({"stages": {"ingest": stage}}))
     decoded = measured.measure(root, new)
     monkeypatch.setattr(measured, "pack", None)
     packed = measured.measure(copy, new)
     assert packed.images == decoded.images and (packed.sizes == decoded.sizes).all()
     assert torch.equal(packed.points, decoded.points) and packed.by == decoded.by
+    used["ingest.size"] = 32
+    (copy / layout.LOCK_FILE).write_text(yaml.safe_dump({"stages": {"ingest": stage}}))
+    with pytest.raises(TypeError):  # packed for another model, so the files are decoded
+        measured.measure(copy, new)

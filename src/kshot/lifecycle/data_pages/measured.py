@@ -1,7 +1,7 @@
 """Reads a data version from DVC's cache: the size and a vector of every image, to find images that are alike."""
 
 import tempfile
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -26,6 +26,7 @@ from kshot.methods.method import Method
 from kshot.nets.embedding import WEIGHTS, embed
 from kshot.params.schema import Ingest
 
+NEW_KEYS = {"ingest.fit": Ingest.fit, "ingest.store": Ingest.store}  # missing where an older kshot packed
 COPY = Ingest(size=16, channels=1, invert=False, crop="none")  # of an image, compared where there is no model
 
 
@@ -107,17 +108,16 @@ def _packed(
 ) -> Measured | None:
     """The version from the output of the stages, if that is of this version and suits the model; else None."""
     lock = root / layout.LOCK_FILE
-    if not lock.exists() or not (root / layout.PACKED / "images.npy").exists():
+    if not lock.exists() or not (root / layout.PACKED / "manifest.parquet").exists():
         return None
-    stages = yaml.safe_load(lock.read_text(encoding="utf-8"))["stages"]
-    used = {dep["path"]: dep.get("md5") for dep in stages.get("ingest", {}).get("deps", [])}
-    if used.get(layout.RAW.as_posix()) != f"{version.md5}.dir":
-        return None
+    stage = yaml.safe_load(lock.read_text(encoding="utf-8"))["stages"].get("ingest", {})
+    used = {dep["path"]: dep.get("md5") for dep in stage.get("deps", [])}
     settings = method.embedding.settings
-    inputs, manifest = inputs_of(root, settings), read_manifest(root)
-    wanted = settings.ingest.size, settings.ingest.size, settings.ingest.channels
-    if inputs.ndim == 4 and tuple(inputs.shape[1:]) != wanted:
+    packed_by = {**NEW_KEYS, **stage.get("params", {}).get("params.yaml", {})}
+    wanted = {f"ingest.{name}": value for name, value in asdict(settings.ingest).items()}
+    if used.get(layout.RAW.as_posix()) != f"{version.md5}.dir" or packed_by != {**packed_by, **wanted}:
         return None
+    inputs, manifest = inputs_of(root, settings), read_manifest(root)
     rows = {path: row for row, path in enumerate(manifest["path"])}
     there = [place for place, image in enumerate(images) if image.path in rows]
     order = np.array([rows[images[place].path] for place in there], dtype=np.int64)
