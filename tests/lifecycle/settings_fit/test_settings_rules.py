@@ -8,7 +8,7 @@ import pytest
 
 from kshot.data.class_supply import ClassSupply
 from kshot.errors import DataError
-from kshot.lifecycle.settings_fit.data_profile import DataProfile
+from kshot.lifecycle.settings_fit.data_profile import DataProfile, shared_files
 from kshot.lifecycle.settings_fit.fitted_settings import FittedSettings, NoWeights, Start
 from kshot.lifecycle.settings_fit.image_traits import ImageTraits
 from kshot.lifecycle.settings_fit.settings_rules import fit_settings
@@ -170,3 +170,8 @@ def test_a_million_photographs_are_stored_as_jpeg_and_ten_million_smaller_too() 
     assert (few["ingest.store"], few["ingest.size"]) == ("pixels", 224)
     assert (million["ingest.store"], million["ingest.size"]) == ("jpeg", 224)
     assert ten["ingest.store"] == "jpeg" and 64 <= ten["ingest.size"] < 224
+
+
+def test_files_in_two_classes_are_counted_by_pair() -> None:
+    found = shared_files({"b": {"1", "2", "3"}, "a": {"1", "2"}, "c": {"3", "4"}})
+    assert found == (("a", "b", 2), ("b", "c", 1)) and shared_files({"a": {"1"}, "b": {"2"}}) == ()

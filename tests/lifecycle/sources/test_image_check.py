@@ -82,3 +82,9 @@ def test_depth_and_frames_are_told() -> None:
         "1 image of several frames or pages, of which the first is taken",
     ]
     assert header_notes([Header("JPEG", "RGB", 1, 1, False)]) == []
+
+
+def test_modes_other_than_the_usual_one_are_counted() -> None:
+    seen = [Header("JPEG", mode, 1, 1, False) for mode in ("RGB", "RGB", "CMYK", "L")]
+    (note,) = header_notes(seen)
+    assert note == "2 images of another mode than the other 2 (RGB): 1 CMYK, 1 grey; all become grey or RGB"

@@ -1,6 +1,7 @@
 """Profile of a data version: the figures that determine settings."""
 
-from collections import defaultdict
+from collections import Counter, defaultdict
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,11 +13,18 @@ from kshot.lifecycle.settings_fit.image_traits import ImageTraits, image_traits,
 
 @dataclass(frozen=True)
 class DataProfile:
-    """traits: of a sample of images; classes: with different images, group and split; images: total number."""
+    """What determines settings.
+
+    traits   of a sample of images
+    classes  with different images, group and split
+    images   total number
+    shared   pairs of classes that hold the same files, with how many, most first
+    """
 
     traits: ImageTraits
     classes: tuple[ClassSupply, ...]
     images: int
+    shared: tuple[tuple[str, str, int], ...] = ()
 
     @property
     def has_split(self) -> bool:
@@ -37,4 +45,14 @@ def profile_data(root: Path) -> DataProfile:
         of_class[image.label] = image
     files = cached_images.files(root, version.md5, [image.md5 for image in sampled(images)])
     classes = (ClassSupply(name, len(contents[name]), one.group, one.split) for name, one in sorted(of_class.items()))
-    return DataProfile(image_traits(files), tuple(classes), len(images))
+    return DataProfile(image_traits(files), tuple(classes), len(images), shared_files(contents))
+
+
+def shared_files(contents: Mapping[str, Collection[str]]) -> tuple[tuple[str, str, int], ...]:
+    """Pairs of classes that hold the same files, with how many, most first; contents: class to the md5 of its files."""
+    holders: dict[str, list[str]] = defaultdict(list)
+    for name in sorted(contents):
+        for md5 in contents[name]:
+            holders[md5].append(name)
+    pairs = Counter((names[0], other) for names in holders.values() for other in names[1:])
+    return tuple((*pair, count) for pair, count in sorted(pairs.items(), key=lambda item: (-item[1], item[0])))

@@ -66,7 +66,8 @@ def start_of(root: Path, weights: Path | None, backbone: str, *, from_scratch: b
 def lines(proposal: Proposal) -> list[str]:
     """Lines about the images, the settings with their reasons, and the classes that are left out somewhere."""
     rows = [(one.key, f"{_short(one.value)} ({one.reason})") for one in proposal.fitted.settings if one.reason]
-    out = ["", *proposal.fitted.left_out] if proposal.fitted.left_out else []
+    told = [*proposal.fitted.left_out, *_shared_lines(proposal.profile)]
+    out = ["", *told] if told else []
     return [*_data_lines(proposal.profile), "", *facts(rows), *out]
 
 
@@ -112,6 +113,14 @@ def _data_lines(profile: DataProfile) -> list[str]:
             ("kind", f"{kind}, by {counted(traits.looked_at, 'image')}: {_kind_why(traits)}"),
         ]
     )
+
+
+def _shared_lines(profile: DataProfile) -> list[str]:
+    if not profile.shared:
+        return []
+    named = "; ".join(f"{one} and {other} {counted(count, 'image')}" for one, other, count in profile.shared[:3])
+    more = f" and {len(profile.shared) - 3:,} more" if len(profile.shared) > 3 else ""
+    return [f"the same images are in two classes: {named}{more}; kshot retrain stops until each is in one class"]
 
 
 def _kind_why(traits: ImageTraits) -> str:

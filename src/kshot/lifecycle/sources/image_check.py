@@ -3,6 +3,7 @@
 import itertools
 import os
 import warnings
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -26,6 +27,7 @@ STARTS = {
     **dict.fromkeys((b"II*\0", b"MM\0*"), "TIFF of a kind that cannot be opened here"),
 }
 BRANDS = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1")
+MODES = {"L": "grey", "1": "black and white", "P": "palette", "LA": "grey with transparency", "RGBA": "transparency"}
 DEEP = {"F": "floats, each scaled by its own range", "I": "32-bit integers, each scaled by its own range"}
 T = TypeVar("T")
 R = TypeVar("R")
@@ -111,6 +113,15 @@ def header_notes(headers: Iterable[Header]) -> list[str]:
     deep = sum(one.mode.startswith("I;16") for one in headers)
     if deep:
         notes.append(f"{_images(deep)} of 16 bits, scaled to 8 (as 12 bits where none exceeds 4,095)")
+    modes = Counter(one.mode for one in headers if not one.mode.startswith(("F", "I")))
+    usual, most = modes.most_common(1)[0] if modes else ("", 0)
+    others = {mode: count for mode, count in sorted(modes.items()) if mode != usual}
+    if others:
+        told = ", ".join(f"{count:,} {MODES.get(mode, mode)}" for mode, count in others.items())
+        notes.append(
+            f"{_images(sum(others.values()))} of another mode than the other {most:,} ({MODES.get(usual, usual)}): "
+            f"{told}; all become grey or RGB"
+        )
     frames = sum(one.frames for one in headers)
     if frames:
         notes.append(f"{_images(frames)} of several frames or pages, of which the first is taken")
