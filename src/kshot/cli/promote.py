@@ -53,8 +53,11 @@ def add_parser(verbs: Any) -> None:
 
 
 def run_promote(root: Path, options: argparse.Namespace) -> int:
-    """Promote a version and print the outcome."""
+    """Promote a version and print the outcome; before, what it means for the galleries."""
+    from kshot.cli.gallery_changes import print_gallery_changes
     from kshot.lifecycle.registry import promotion
+
+    print_gallery_changes(root, options.version)
 
     allowed = options.allow_unrecorded
     return _decide(
@@ -66,8 +69,11 @@ def run_promote(root: Path, options: argparse.Namespace) -> int:
 
 
 def run_approve(root: Path, options: argparse.Namespace) -> int:
-    """Approve a version and print the outcome."""
+    """Approve a version and print the outcome; before, what it means for the galleries."""
+    from kshot.cli.gallery_changes import print_gallery_changes
     from kshot.lifecycle.registry import promotion
+
+    print_gallery_changes(root, options.version)
 
     return _decide(root, lambda: promotion.approve(root, options.version, options.reason, options.by, tell=tell))
 

@@ -35,27 +35,35 @@ class LeftOneOut:
 
 def leave_one_out(version: ServedVersion, state: GalleryState) -> LeftOneOut:
     """Ask each example of a class with two or more. Raises Refused for a gallery too large to ask one by one."""
-    if len(state.class_names) < 2:
-        return LeftOneOut([], 0)
-    shots = np.bincount(state.labels, minlength=len(state.class_names))
-    tested = np.flatnonzero(shots[state.labels] > 1)
-    if version.head is prototype_head and version.has_space:
-        found = _by_prototypes(version, state, tested, shots)
-    elif len(tested) > MOST:
-        raise Refused(
-            409,
-            "gallery_too_large",
-            f"{version.model.answering.by} would be asked {len(tested):,} times; needs a gallery of at most {MOST} "
-            "examples, or a model that answers by prototypes",
-        )
-    else:
-        found = [_one_by_one(version, state, int(place)) for place in tested]
+    tested, found = predictions_without_each(version, state)
     wrong = [
         SuspectExample(int(state.ids[place]), state.class_names[state.labels[place]], state.class_names[best], share)
         for place, (best, share) in zip(tested, found, strict=True)
         if best != state.labels[place]
     ]
     return LeftOneOut(sorted(wrong, key=lambda one: (-one.probability, one.id)), len(tested))
+
+
+def predictions_without_each(
+    version: ServedVersion, state: GalleryState
+) -> tuple[NDArray[np.int64], list[tuple[int, float]]]:
+    """The places of the examples of a class with two or more, and for each the class that the gallery without it
+    predicts, with its probability. Raises Refused for a gallery too large to ask one by one.
+    """
+    if len(state.class_names) < 2:
+        return np.empty(0, dtype=np.int64), []
+    shots = np.bincount(state.labels, minlength=len(state.class_names))
+    tested = np.flatnonzero(shots[state.labels] > 1)
+    if version.head is prototype_head and version.has_space:
+        return tested, _by_prototypes(version, state, tested, shots)
+    if len(tested) > MOST:
+        raise Refused(
+            409,
+            "gallery_too_large",
+            f"{version.model.answering.by} would be asked {len(tested):,} times; needs a gallery of at most {MOST} "
+            "examples, or a model that answers by prototypes",
+        )
+    return tested, [_one_by_one(version, state, int(place)) for place in tested]
 
 
 def _by_prototypes(

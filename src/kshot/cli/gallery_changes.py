@@ -1,0 +1,57 @@
+"""What a decision means for the galleries of `kshot serve`, printed before it is made."""
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from kshot.errors import KshotError
+
+if TYPE_CHECKING:
+    from kshot.serve.engine.gallery_change import GalleryChange
+
+
+def print_gallery_changes(root: Path, version: str) -> None:
+    """Print one line a gallery: its leave-one-out accuracy under the champion and under `version`, with the difference.
+
+    Nothing is printed without galleries, without a champion, and for the champion itself. An error is printed in one
+    line: the decision is a person's.
+    """
+    if not _may_have_galleries(root):
+        return
+    from kshot.lifecycle.registry import model_versions
+
+    champion = model_versions.champion(root)
+    after = model_versions.find(root, version).version
+    if champion is None or champion.version == after:
+        return
+    from kshot.serve.engine.gallery_change import gallery_changes
+    from kshot.serve.settings import settings_from
+
+    try:
+        found = gallery_changes(root, settings_from(os.environ), champion.version, after)
+    except (KshotError, ImportError) as error:
+        print(f"! what version {after} means for the galleries is not known: {error}", flush=True)
+        return
+    for one in found:
+        print(line(one, champion.version, after), flush=True)
+
+
+def line(one: "GalleryChange", before: str, after: str) -> str:
+    """One line about a gallery.
+
+    gallery shop: 25 examples of 5 classes, each asked without itself: version 1 88.0 %, version 2 96.0 %,
+    difference +8.0 points [-1.2, +17.1]
+    """
+    head = f"gallery {one.gallery}: "
+    if one.before is None or one.after is None or one.difference is None:
+        return f"{head}not compared: {one.why}"
+    mean, low, high = (100 * value for value in one.difference)
+    return (
+        f"{head}{one.tested:,} examples of {one.classes:,} classes, each asked without itself: "
+        f"version {before} {100 * one.before:.1f} %, version {after} {100 * one.after:.1f} %, "
+        f"difference {mean:+.1f} points [{low:+.1f}, {high:+.1f}]"
+    )
+
+
+def _may_have_galleries(root: Path) -> bool:
+    return bool(os.environ.get("KSHOT_SERVE_DATABASE")) or (root / ".kshot/serve/galleries.db").exists()

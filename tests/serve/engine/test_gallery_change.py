@@ -1,0 +1,64 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from kshot.cli.gallery_changes import line, print_gallery_changes
+from kshot.serve.engine.gallery_change import GalleryChange, gallery_changes
+from kshot.serve.settings import ServeSettings
+from kshot.statistics import Interval, ratio_difference
+from tests.serve.engine.test_recognition import Classes
+from tests.serve.running import running, teach
+
+SETTINGS = ServeSettings(device="cpu")
+
+
+@pytest.fixture
+def taught(project: Path, classes: Classes) -> Path:
+    """Three letters of four images and one of one image in gallery letters; gallery single has one class."""
+    names = sorted(classes)
+    with running(project) as client:
+        for gallery in ("letters", "single"):
+            client.post("/v1/galleries", json={"name": gallery})
+        for name in names[:3]:
+            teach(client, "letters", name, classes[name][:4])
+        teach(client, "letters", names[3], classes[names[3]][:1])
+        teach(client, "single", names[0], classes[names[0]][:2])
+    return project
+
+
+def test_both_versions_are_asked_each_example_without_it(taught: Path) -> None:
+    letters, single = gallery_changes(taught, SETTINGS, "1", "2")
+    assert (letters.gallery, letters.classes, letters.tested) == ("letters", 4, 12)
+    assert letters.difference is not None and letters.before is not None and letters.after is not None
+    assert letters.difference.mean == pytest.approx(letters.after - letters.before)
+    assert letters.difference.low <= letters.difference.mean <= letters.difference.high
+    assert (single.gallery, single.before, single.why) == ("single", None, "no class has two examples")
+
+
+def test_a_version_against_itself_differs_by_nothing(taught: Path) -> None:
+    letters, _ = gallery_changes(taught, SETTINGS, "1", "1")
+    assert letters.difference is not None and letters.difference.mean == 0
+    assert letters.difference == ratio_difference(np.ones(3), np.ones(3), np.full(3, 4))
+
+
+def test_promote_says_beforehand_what_it_means(taught: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    print_gallery_changes(taught, "2")
+    first, second = capsys.readouterr().out.splitlines()
+    assert first.startswith("gallery letters: 12 examples of 4 classes, each asked without itself: version 1 ")
+    assert second == "gallery single: not compared: no class has two examples"
+    print_gallery_changes(taught, "1")
+    assert capsys.readouterr().out == "", "the champion changes nothing"
+
+
+def test_without_galleries_nothing_is_said(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    print_gallery_changes(project, "2")
+    assert capsys.readouterr().out == ""
+
+
+def test_the_line_gives_points_with_their_interval() -> None:
+    found = GalleryChange("shop", 5, 25, 0.88, 0.96, Interval(0.08, -0.012, 0.171))
+    assert line(found, "1", "2") == (
+        "gallery shop: 25 examples of 5 classes, each asked without itself: version 1 88.0 %, version 2 96.0 %, "
+        "difference +8.0 points [-1.2, +17.1]"
+    )
