@@ -174,3 +174,16 @@ def test_protocols_are_ordered_by_their_numbers() -> None:
 def test_evidence_that_lacks_a_protocol_of_the_rules_is_not_decided_on() -> None:
     with pytest.raises(KeyError, match="20w1s"):
         decide(Evidence({"5w1s": Interval(0.9, 0.9, 0.9)}), RULES)
+
+
+def test_a_champion_that_lacks_a_protocol_is_judged_on_the_others() -> None:
+    worse = Interval(-0.1, -0.11, -0.09)
+    lacks_one = decide(against(difference={"5w1s": SAME}), RULES)
+    assert lacks_one.promote
+    assert [one.protocol for one in lacks_one.findings if one.rule == gate_rules.NON_INFERIORITY] == ["5w1s"]
+    # It answered none of gate.min_accuracy: the easiest common protocol.
+    evidence = with_accuracy(against(difference={"4w1s": worse, "8w1s": SAME}), "4w1s", 0.9)
+    assert failed(decide(with_accuracy(evidence, "8w1s", 0.8), RULES)) == [
+        (gate_rules.NON_INFERIORITY, "4w1s", ""),
+        (gate_rules.NOT_WORSE, "4w1s", ""),
+    ]

@@ -4,14 +4,16 @@ import pytest
 import torch
 
 from kshot.data.episodes import EpisodeSet
+from kshot.errors import CheckpointError
 from kshot.lifecycle.data.packed import image_ids, label_names, read_classes, read_episodes, read_images, read_manifest
 from kshot.lifecycle.project import layout
-from kshot.lifecycle.stages.predictions import answer, tables_of
+from kshot.lifecycle.stages.predictions import answer, answerable, tables_of
 from kshot.nets.embedding import Embedding, save_embedding
 from kshot.nets.embedding_settings import settings_of
 from kshot.statistics import mean_interval
 from tests.lifecycle import packed_project
 from tests.lifecycle.packed_project import PROTOTYPE
+from tests.methods.toy import Tiny
 
 
 @pytest.fixture(params=[False, True], ids=["upright", "rotations"])
@@ -113,3 +115,18 @@ def test_wrong_predictions_are_images_of_their_classes(root):
         assert row["class"] != row["predicted"] and row["margin"] > 0
     first = wrong[wrong["protocol"] == "3w1s"]
     assert first["margin"].is_monotonic_decreasing and not first.duplicated(["class", "predicted"]).any()
+
+
+def test_a_memory_network_is_asked_no_more_classes_than_it_has_labels():
+    from kshot.evaluation.classifier import Answering
+    from kshot.methods.mann import Mann
+
+    def episodes(n_way):
+        return EpisodeSet(*(np.zeros((2, n_way, *shape), np.int32) for shape in ((1,), (3,), ())))
+
+    sets, method = {"3w1s": episodes(3), "5w1s": episodes(5)}, Mann(Tiny(), 4, 1)
+    own = Answering("mann", "method", "eval")
+    assert list(answerable(sets, method, own)) == ["3w1s"]
+    assert list(answerable(sets, method, Answering("mann", "prototype", "eval"))) == ["3w1s", "5w1s"]
+    with pytest.raises(CheckpointError, match="has 4 labels, and each of 5w1s asks more classes: add 4w1s"):
+        answerable({"5w1s": episodes(5)}, method, own)

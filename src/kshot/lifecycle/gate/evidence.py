@@ -59,7 +59,7 @@ def gather(root: Path, champion: Registered | None, lineage: Lineage, params: Pa
                 opponent.version.version, opponent.role, opponent.protocols, ours, theirs, params.gate.group_protocol
             )
         )
-        notes += [*noted, *_not_compared(opponent, ours)]
+        notes += [*noted, *_not_compared(opponent, ours, theirs)]
         if is_fresh:
             fresh[opponent.version.version] = theirs
     version = champion.version if champion else None
@@ -121,14 +121,17 @@ def _predictions(
     return Results(answers.episodes, answers.cells), True, notes
 
 
-def _not_compared(opponent: Opponent, ours: Results) -> list[str]:
-    """A note on protocols that the champion was evaluated on and that have no episodes now."""
-    measured = json.loads(opponent.version.tags.get(reference.ACCURACY, "{}"))
-    gone = [name for name in ordered_protocols(measured) if name not in set(ours.episodes["protocol"])]
-    if opponent.role != CHAMPION or not gone:
+def _not_compared(opponent: Opponent, ours: Results, theirs: Results) -> list[str]:
+    """Notes on protocols that the champion was evaluated on and that are not asked now, or that it cannot answer."""
+    if opponent.role != CHAMPION:
         return []
-    who = f"{opponent.role} {opponent.version.version}"
-    return [f"not compared with {who} on {', '.join(gone)}: there are no such episodes of today's classes"]
+    who, asked = f"{opponent.role} {opponent.version.version}", set(ours.episodes["protocol"])
+    measured = json.loads(opponent.version.tags.get(reference.ACCURACY, "{}"))
+    gone = [name for name in ordered_protocols(measured) if name not in asked]
+    beyond = ordered_protocols(asked - set(theirs.episodes["protocol"]))
+    notes = [f"not compared with {who} on {', '.join(gone)}: there are no such episodes of today's classes"]
+    more = [f"not compared with {who} on {', '.join(beyond)}: it has labels for fewer classes"]
+    return [*(notes if gone else []), *(more if beyond else [])]
 
 
 def _stored(root: Path, version: Registered, scratch: Path) -> Results | None:

@@ -110,11 +110,16 @@ def _enough(evidence: Evidence, rules: Gate) -> list[Finding]:
 
 
 def _against(comparison: Comparison, evidence: Evidence, rules: Gate) -> list[Finding]:
-    """Both rules on the paired difference, protocol by protocol."""
+    """Both rules on the paired difference, protocol by protocol.
+
+    A version may lack protocols: the best is so on some only, and a memory network answers no more classes than it has
+    labels. If it answered none of the gate's, the easiest common protocol is judged.
+    """
     findings, margin = [], rules.non_inferiority_margin
-    for protocol in ordered_protocols(rules.floors):
-        if comparison.role == BEST and protocol not in comparison.difference:
-            continue  # another version, or the champion, is the best there
+    asked = [name for name in ordered_protocols(rules.floors) if name in comparison.difference]
+    if not asked and comparison.role != BEST:
+        asked = ordered_protocols(comparison.difference)[:1]
+    for protocol in asked:
         interval = comparison.difference[protocol]
         new = evidence.accuracy[protocol].mean
         change = Change(protocol, "", new - interval.mean, new, interval, 0)

@@ -1,5 +1,6 @@
 """A model's predictions for the project's fixed test episodes, as tables that can be stored and compared."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -8,7 +9,9 @@ import pandas as pd
 from numpy.typing import NDArray
 from torch import Tensor
 
+from kshot.classifiers import OWN
 from kshot.data.episodes import EpisodeSet
+from kshot.errors import CheckpointError
 from kshot.evaluation.classifier import Answering, answering_method, scorer
 from kshot.evaluation.evaluate import accuracies, answer_episodes, embed_once
 from kshot.evaluation.wrong_queries import WrongQuery, wrong_queries
@@ -16,6 +19,8 @@ from kshot.lifecycle.data.packed import image_ids, label_names, of_splits, read_
 from kshot.lifecycle.project import layout
 from kshot.lifecycle.stages.device import project_device
 from kshot.lifecycle.stages.features import inputs_of
+from kshot.methods.mann import Mann
+from kshot.methods.method import Method
 from kshot.nets.points import Points
 from kshot.statistics import NORMAL_95, mean_interval, ratio_interval
 
@@ -59,7 +64,7 @@ def answer(root: Path, model: Path, answering: Answering, images: Path | None = 
     method = answering_method(model, answering, project_device(root))
     respond = scorer(method, answering.head)
     classes = read_classes(root)
-    sets = {name: read_episodes(root, "test", name) for name in test_protocols(root)}
+    sets = answerable({name: read_episodes(root, "test", name) for name in test_protocols(root)}, method, answering)
     test_ids = image_ids(read_manifest(root), of_splits(classes, ["test"]))
     pixels = inputs_of(root, method.embedding.settings) if images is None else np.load(images, mmap_mode="r")
     points = embed_once(method, pixels, *test_ids)
@@ -72,6 +77,21 @@ def answer(root: Path, model: Path, answering: Answering, images: Path | None = 
             tables[table].append(frame)
     frames = {name: pd.concat(parts, ignore_index=True) for name, parts in tables.items()}
     return Answers(**frames, points=points)
+
+
+def answerable(sets: Mapping[str, EpisodeSet], method: Method, answering: Answering) -> dict[str, EpisodeSet]:
+    """The protocols that the model can answer: a memory network by itself has a fixed number of labels.
+
+    Raises CheckpointError if it can answer none.
+    """
+    most = method.n_way if isinstance(method, Mann) and answering.head == OWN else None
+    found = {name: one for name, one in sets.items() if most is None or one.classes.shape[1] <= most}
+    if not found:
+        raise CheckpointError(
+            f"the model has {most} labels, and each of {', '.join(sets)} asks more classes: add {most}w1s to "
+            "episodes.protocols"
+        )
+    return found
 
 
 def test_protocols(root: Path) -> list[str]:
