@@ -3,6 +3,7 @@
 import json
 import math
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -19,10 +20,11 @@ from kshot.lifecycle.project import layout
 from kshot.lifecycle.stages import evaluate, train
 from kshot.lifecycle.tasks import task_model
 from kshot.lifecycle.tasks.page import PAGE, write_task_page
-from kshot.lifecycle.tasks.survey import survey, write_json
+from kshot.lifecycle.tasks.survey import Row, Trust, disagreement, survey, write_json
 from kshot.lifecycle.tasks.task_model import WIDEST, narrowed
 from kshot.lifecycle.tasks.text import words
 from kshot.params.schema import Params, params_from
+from kshot.statistics import Interval
 from kshot.tasks.difficulty import Hardness
 from tests.lifecycle import packed_project
 from tests.lifecycle.page_loads import loads
@@ -235,6 +237,26 @@ def test_predictions_that_validation_contradicts_are_not_given_and_the_reason_is
     content = json.loads((tmp_path / "tasks.json").read_text())
     assert content["rows"][0]["predicted"] is None and content["trust"][0]["correlation"]["mean"] is None
     assert content["doubt"] == found.doubt
+
+
+def known_row(name, predicted, measured):
+    place = {"nearest": (), "outside": 0.5, "limit": 1.0, "x": 0.0, "y": 0.0}
+    return Row(name, "test", 2, 20, 5.0, predicted, measured, **place)
+
+
+def test_predictions_that_the_test_episodes_contradict_are_not_given():
+    trust = Trust("10w1s", 200, 0.827, 0.764, Interval(0.1, 0.0, 0.2))
+    reason = "over 200 test episodes of 10w1s the predictions are 82.7 % and the measured ones 76.4 % on average"
+    assert disagreement([], [trust]).startswith(reason)
+    assert disagreement([], [replace(trust, predicted=0.80)]) == ""
+
+
+def test_predictions_that_the_projects_own_tasks_contradict_are_not_given():
+    rows = [known_row("Apple", 0.9, 0.96), known_row("Pear", 0.94, 0.73), known_row("Fruit", 0.93, 0.9)]
+    assert "over 3 tasks that" in disagreement(rows, []) and "10.0 points" in disagreement(rows, [])
+    assert "most for Pear" in disagreement(rows, [])
+    assert disagreement(rows[:2], []) == "", "two small tasks may differ by chance"
+    assert disagreement([*rows[::2], known_row("Melon", 0.9, None), known_row("Nut", 0.9, 0.9)], []) == ""
 
 
 def test_predictions_that_hold_on_validation_are_given(own):
