@@ -19,8 +19,9 @@ from kshot.lifecycle.data.packed import read_images, read_manifest
 from kshot.lifecycle.project import layout
 from kshot.lifecycle.stages import evaluate, train
 from kshot.lifecycle.tasks import task_model
+from kshot.lifecycle.tasks.disagreement import disagreement
 from kshot.lifecycle.tasks.page import PAGE, write_task_page
-from kshot.lifecycle.tasks.survey import Row, Trust, disagreement, survey, write_json
+from kshot.lifecycle.tasks.survey import Row, Trust, survey, write_json
 from kshot.lifecycle.tasks.task_model import WIDEST, narrowed
 from kshot.lifecycle.tasks.text import words
 from kshot.params.schema import Params, params_from

@@ -2,7 +2,6 @@
 
 import json
 import math
-from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -15,6 +14,7 @@ from kshot.data.episodes import EpisodeSet
 from kshot.lifecycle.data.packed import read_episodes
 from kshot.lifecycle.project import layout, progress
 from kshot.lifecycle.stages.predictions import test_protocols
+from kshot.lifecycle.tasks.disagreement import disagreement
 from kshot.lifecycle.tasks.source import read_tasks
 from kshot.lifecycle.tasks.task_model import LIMIT_WAYS, TaskModel, limit, read_task_model
 from kshot.params.schema import Params
@@ -27,8 +27,6 @@ NEAREST = 3
 NEW = "new"
 JUDGED = 200  # test episodes of each protocol that predictions are compared with
 SETS = 12  # tasks per split if the data has no groups
-FARTHEST = 0.05  # largest mean difference between predicted and measured accuracies
-FEWEST_TASKS = 3  # of the project's own: two small tasks can differ by that much by chance
 MOST_WAYS, MOST_QUERIES = 20, 15  # of those tasks
 
 
@@ -175,34 +173,6 @@ def write_json(found: Survey, path: Path) -> None:
         }
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
-
-
-def disagreement(rows: Sequence[Row], trust: Sequence[Trust]) -> str:
-    """Why predictions cannot be trusted where they can be compared with what was measured; "" if they agree.
-
-    Compared are the means over the test episodes of each protocol, and the project's own tasks that the model was not
-    trained on, if there are at least FEWEST_TASKS.
-    """
-    needed = f"needs at most {100 * FARTHEST:.0f} points"
-    for one in trust:
-        if one.predicted is not None and abs(one.predicted - one.measured) > FARTHEST:
-            return (
-                f"over {one.episodes} test episodes of {one.protocol} the predictions are {100 * one.predicted:.1f} % "
-                f"and the measured ones {100 * one.measured:.1f} % on average; {needed} apart"
-            )
-    apart = [
-        (abs(row.predicted - row.measured), row)
-        for row in rows
-        if row.predicted is not None and row.measured is not None
-    ]
-    mean = sum(gap for gap, _ in apart) / max(1, len(apart))
-    if len(apart) < FEWEST_TASKS or mean <= FARTHEST:
-        return ""
-    _, worst = max(apart, key=lambda pair: pair[0])
-    return (
-        f"over {len(apart)} tasks that the model was not trained on, predictions and measured accuracies differ by "
-        f"{100 * mean:.1f} points on average, most for {worst.name}; {needed}"
-    )
 
 
 def _known(model: TaskModel) -> list[_Known]:
