@@ -14,6 +14,7 @@ const wanted = () => new URLSearchParams(location.hash.slice(1)).get("gallery");
 async function start() {
   state.service = await call("GET", "v1/service");
   const { project, model, notes, switching_to: coming } = state.service;
+  byId("new-gallery").disabled = false;
   byId("project").textContent = project;
   document.title = `${project}: teach and ask`;
   byId("model").textContent = `${model.name} version ${model.version}${model.alias ? `, ${model.alias}` : ""}`;

@@ -1,0 +1,222 @@
+"""The gallery service as a person meets it: a trained project, `kshot serve`, its page in Chromium, and a promotion.
+
+kshot is from a wheel in a new environment. `train.steps` alone is smaller than shipped.
+"""
+
+import json
+import re
+import signal
+import subprocess
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from kshot import Client
+from kshot.glyphs.draw import draw
+from tests.browser import CHROMIUM, Page, chromium
+from tests.journeys.person import Person
+
+pytestmark = pytest.mark.journeys
+needs_chromium = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine: apt-get install chromium")
+
+TAUGHT, ASKED = 5, 10  # images of each of 5 classes; 50 are asked
+START_S = 300.0
+SETS = (
+    "kshot init shop",
+    "cd shop && kshot retrain --set train.steps=60",
+    "cd shop && kshot retrain --set train.steps=80 --set gate.approval=manual",
+)
+ANSWERED = "document.querySelectorAll('.answer').length"
+UNNAMED = """[...document.querySelectorAll('button, input, select')]
+    .filter((one) => !one.textContent.trim() && !one.labels?.length && !one.ariaLabel).map((one) => one.outerHTML)"""
+STATUS = "document.getElementById('status').textContent"
+
+
+@pytest.fixture(scope="module")
+def shop(tmp_path_factory: pytest.TempPathFactory, wheel_programs: Path) -> Person:
+    """A project whose version 1 is champion, and whose version 2 waits for a person's approval."""
+    home = tmp_path_factory.mktemp("serve") / "home"
+    home.mkdir()
+    for line in SETS:
+        ended = Person(home, wheel_programs).types(line)
+        assert ended.code == 0, ended.output
+    assert "waiting for approval" in ended.output
+    return Person(home / "shop", wheel_programs)
+
+
+@pytest.fixture(scope="module")
+def at(shop: Person, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The address of `kshot serve`, a process of its own that logs everything; it ends by SIGTERM, with code 0."""
+    log = tmp_path_factory.mktemp("log") / "serve"
+    with log.open("wb") as output:
+        command = [shop.programs / "kshot", "serve", "--port", "0", "--log", "all"]
+        process = subprocess.Popen(command, cwd=shop.root, env=shop.environment(), stdout=output, stderr=output)
+    try:
+        deadline = time.monotonic() + START_S
+        while not (found := re.search(r"at (http://127\.0\.0\.1:\d+)", log.read_text())):
+            assert process.poll() is None and time.monotonic() < deadline, log.read_text()
+            time.sleep(0.1)
+        yield found[1]
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(timeout=60) == 0, log.read_text()[-2000:]
+        assert "Traceback" not in log.read_text()
+    finally:
+        if process.poll() is None:
+            process.kill()
+            process.wait()
+
+
+@pytest.fixture(scope="module")
+def letters(tmp_path_factory: pytest.TempPathFactory) -> list[list[Path]]:
+    """The images of six letters of different scripts, of which the last is taught to nobody."""
+    folder = tmp_path_factory.mktemp("letters")
+    draw(folder, seed=7, drawers=TAUGHT + ASKED, letters_a_script=1)
+    return [sorted(letter.glob("*.png")) for letter in sorted(folder.glob("*/*"))[:6]]
+
+
+@pytest.fixture(scope="module")
+def page() -> Iterator[Page]:
+    with chromium() as page:
+        yield page
+
+
+def named(images: list[Path]) -> str:
+    return images[0].parent.relative_to(images[0].parents[2]).as_posix()
+
+
+@needs_chromium
+def test_a_person_teaches_five_classes_on_the_page(page: Page, at: str, letters: list[list[Path]]) -> None:
+    page.size(360, 740)
+    page.open(f"{at}/")
+    page.wait("!document.getElementById('welcome').hidden")
+    page.click("#first-gallery")
+    page.fill("dialog input", "letters <b>")
+    page.click("dialog button.main")
+    page.wait(f"{STATUS}.endsWith('Add its first class.')")
+    for images in letters[:5]:
+        page.fill("#class-name", named(images))
+        page.key("Enter", 13, "\r")
+        page.choose("#classes li.empty input", images[:TAUGHT])
+        page.wait(f"{STATUS} === '{TAUGHT} images taught to {named(images)}.'")
+    shown = "[...document.querySelectorAll('.thumbnails img')].filter((one) => one.naturalWidth).length"
+    for card in range(1, 6):  # examples load when they come into view
+        page.run(f"document.querySelector('#classes li:nth-child({card})').scrollIntoView()")
+        page.wait(f"{shown} >= {card * TAUGHT}")
+    assert page.run("document.querySelector('#gallery').selectedOptions[0].textContent") == "letters <b>"
+    assert page.run("document.documentElement.scrollWidth") == 360
+    with Client(at) as client:
+        assert [one.examples for one in client.gallery("letters <b>").classes] == [TAUGHT] * 5
+
+
+@needs_chromium
+def test_fifty_images_are_recognised_and_a_stranger_is_unknown(page: Page, at: str, letters: list[list[Path]]) -> None:
+    files = [image for images in letters[:5] for image in images[TAUGHT:]]
+    page.choose("#ask-drop input", files)
+    page.wait(f"{ANSWERED} === 50")
+    titles = page.run("[...document.querySelectorAll('.answer h3')].map((one) => one.textContent)")
+    right = [
+        title == file.parent.relative_to(file.parents[2]).as_posix() for title, file in zip(titles, files, strict=True)
+    ]
+    assert sum(right) >= 45, [title for title, one in zip(titles, right, strict=True) if not one]
+    assert page.run("document.querySelectorAll('.answer figure img').length") == 100  # each beside its nearest example
+    page.choose("#ask-drop input", letters[5][:ASKED])
+    page.wait(f"{ANSWERED} === 60")
+    strange = page.run("[...document.querySelectorAll('.answer h3')].slice(0, 10).map((one) => one.textContent)")
+    assert strange.count("Unknown") >= 8, strange
+
+
+@needs_chromium
+def test_one_touch_teaches_the_image_and_takes_it_back(page: Page, at: str, letters: list[list[Path]]) -> None:
+    name = page.run("document.querySelector('.answer .row button').textContent")
+    page.click(".answer .row button")
+    page.wait(f"{STATUS}.startsWith('The image is taught to')")
+    with Client(at) as client:
+        counts = {one.name: one.examples for one in client.gallery("letters <b>").classes}
+        assert counts[name] == TAUGHT + 1
+        newest = max(client.examples("letters <b>"), key=lambda one: one.id)
+        assert newest.request is not None
+        page.click("#undo")
+        page.wait(f"{STATUS} === 'Taken back.'")
+        assert all(one.examples == TAUGHT for one in client.gallery("letters <b>").classes)
+
+
+@needs_chromium
+def test_the_page_is_worked_by_keys_and_loads_nothing_from_elsewhere(page: Page, at: str) -> None:
+    page.open(f"{at}/?again")
+    page.wait("!document.getElementById('teach').hidden")
+    seen = []
+    for _ in range(7):
+        page.key("Tab", 9)
+        seen.append(page.run("document.activeElement.id || document.activeElement.textContent"))
+    assert seen[:4] == ["To the classes", "gallery", "new-gallery", "open-settings"]
+    assert "class-name" in seen
+    page.run("document.getElementById('class-name').focus()")
+    page.send("Input.insertText", text="<img src=x onerror=alert(1)>")
+    page.key("Enter", 13, "\r")
+    page.wait("document.querySelector('#classes h3').textContent === '<img src=x onerror=alert(1)>'")
+    assert page.run("document.activeElement.type") == "file"  # the next step is to give it images
+    assert page.run(UNNAMED) == []
+    assert page.errors == []
+    assert {load.split("/")[2] for load in page.loads if not load.startswith(("blob:", "data:"))} == {at.split("/")[2]}
+
+
+def test_a_promotion_and_a_rollback_while_images_are_asked(shop: Person, at: str, letters: list[list[Path]]) -> None:
+    versions: list[str] = []
+    failures: list[Exception] = []
+    ended = threading.Event()
+
+    def ask() -> None:
+        with Client(at) as client:
+            while not ended.is_set():
+                try:
+                    found = client.recognise("asked", [images[TAUGHT] for images in letters[:5]])
+                except Exception as error:  # each is a failed request, whatever its cause
+                    failures.append(error)
+                    return
+                assert {one.nearest[0].class_name for one in found.results} <= {named(images) for images in letters}
+                versions.append(found.model_version)
+
+    with Client(at) as client:
+        client.create("asked")
+        for images in letters[:5]:
+            client.teach("asked", named(images), images[:TAUGHT])
+        threads = [threading.Thread(target=ask) for _ in range(2)]
+        for thread in threads:
+            thread.start()
+        try:
+            for line, version in (
+                ("kshot approve challenger --by Ada --reason 'asked meanwhile'", "2"),
+                ("kshot rollback --reason 'back again' --by Ada", "1"),
+            ):
+                said = shop.types(line)
+                assert said.code == 0, said.output
+                deadline = time.monotonic() + 60
+                while client.service().model.version != version:
+                    assert time.monotonic() < deadline, client.service()
+                    time.sleep(0.1)
+                count = len(versions)
+                while len(versions) < count + 6 and not failures:
+                    time.sleep(0.05)
+        finally:
+            ended.set()
+            for thread in threads:
+                thread.join()
+    assert failures == []
+    assert set(versions) == {"1", "2"}
+    assert versions[-1] == "1"
+
+
+def test_what_was_asked_becomes_a_data_version_that_names_its_origin(shop: Person, at: str) -> None:
+    types = Person(shop.root, shop.programs, {"KSHOT_AT": at}).types
+    with Client(at) as client:
+        (item, *_) = client.feedback(order="newest", most=1)
+    assert types(f"kshot feedback label {item.item}=asked/letter --by Ada").code == 0
+    added = types("kshot feedback add-data --note 'from the shop floor'")
+    assert added.code == 0, added.output
+    version = json.loads((shop.root / "data/versions.jsonl").read_text().splitlines()[-1])
+    assert (version["source"], version["note"]) == ("feedback", "from the shop floor")
+    audit = types(f"kshot audit --data {version['md5'][:8]}")
+    assert "1 image from 1 request to the service, labelled by Ada (1)" in " ".join(audit.output.split())
