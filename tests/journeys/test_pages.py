@@ -31,6 +31,10 @@ NOT_RUN = {
     ("docs/operations.md", "prefect server start .*"): TEAM,
     ("docs/operations.md", "kshot .*"): STORY,
     ("docs/promotion.md", "kshot approve 2 --by Grace"): STORY,
+    (
+        "docs/data.md",
+        "kshot data show .*",
+    ): "names versions that it makes up: tests/lifecycle/data_pages writes the pages",
     ("docs/serve.md", ".*"): "tests/docs/test_serve_page.py runs each, and tests/journeys/test_serve.py the service",
     ("docs/schedule.md", "export .*|prefect .*|docker .*"): "needs work pools: tests/test_prefect_yaml.py checks them",
     ("docs/schedule.md", "kshot schedule .*--on-new-data.*"): STORY,
