@@ -132,6 +132,8 @@ def test_a_model_finds_the_image_under_the_wrong_label(project: Any, tmp_path: P
     assert "labelled blue 0.png looks like red" in wrong and "labelled red copy.png looks like blue" in wrong
     rows = {row["path"]: row for row in rows_of(table)}
     assert len(rows) == 17
+    agreeing = sum(row["class"] == row["nearest_class"] for row in rows.values())
+    assert f"The nearest image of {100 * agreeing / 17:.0f} % of all images is of their own class" in wrong
     assert rows["images/blue/0.png"]["suspected_class"] == "red"
     assert rows["images/red/copy.png"]["nearest"] == "images/blue/1.png"
     assert (rows["images/red/copy.png"]["distance"], rows["images/red/copy.png"]["near_duplicate"]) == ("0", "yes")

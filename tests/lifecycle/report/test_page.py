@@ -507,7 +507,7 @@ def test_many_classes_are_listed_up_to_a_bound(project: Path) -> None:
 
 
 def test_what_was_left_out_is_listed_with_the_reason(project: Path) -> None:
-    assert "Nothing was left out" in page(project).text
+    assert "Nothing is recorded as left out" in page(project).text
     (project / layout.PACKED / "unreadable.csv").write_text("path,class,reason\nimages/a/1.png,a,the file is empty\n")
     (project / layout.VALIDATION).mkdir(parents=True)
     small = {"left_out": ["not in episodes of 5w5s (20 images a class): 1 class, b (3)"]}
@@ -516,7 +516,7 @@ def test_what_was_left_out_is_listed_with_the_reason(project: Path) -> None:
     version = DataVersion("a" * 32, "2026-11-28", 20, 5, 21, 1, "shop.zip", "", ("2 .txt: no image; such as b.txt",))
     enter(project, version)
     text = page(project).text
-    assert "20 images of 5 classes" in text and "5 to test on" in text and "Nothing was left out" not in text
+    assert "20 images of 5 classes" in text and "5 to test on" in text and "Nothing is recorded as left out" not in text
     for line in ("images/a/1.png cannot be read: the file is empty", small["left_out"][0], "2 .txt: no image; such as"):
         assert line in text
 

@@ -14,7 +14,7 @@ from kshot.lifecycle.data_pages.measured import Measured, measure
 from kshot.lifecycle.data_pages.shown_images import address, shown_per_class, side_for
 from kshot.lifecycle.data_pages.tables import write_images
 from kshot.lifecycle.pages.render import pages, write_page
-from kshot.lifecycle.project import layout, progress
+from kshot.lifecycle.project import progress
 
 FEWEST = 2  # images that can be compared
 DUPLICATES, WRONG = 40, 36  # shown on the page; the table has all
@@ -35,11 +35,12 @@ def write_version_page(root: Path, version: DataVersion, out: Path) -> list[Path
     wrong = wrong_labels(found.points, labels, near) if near is not None and found.embedded else []
     progress.step("drawing the page")
     content = _content(root, version, found, names, duplicates, wrong)
+    agreeing = float((labels[near.ids[:, 0]] == labels).mean()) if near is not None else None
     folder = is_folder(out)
     page = (
         pages()
         .get_template("data.html.j2")
-        .render(**content, table=TABLE if folder else None, measured=found, layout=layout)
+        .render(**content, table=TABLE if folder else None, measured=found, agreeing=agreeing)
     )
     if not folder:
         return [write_page(page, out)]
