@@ -76,7 +76,7 @@ def test_each_verb_explains_itself(verb: list[str], capsys: pytest.CaptureFixtur
 
 
 def test_version() -> None:
-    assert kshot("--version").stdout == "kshot 0.1.0\n"
+    assert kshot("--version").stdout == "kshot 0.2.0\n"
 
 
 def test_an_unknown_option_exits_2() -> None:
