@@ -52,8 +52,8 @@ def test_the_list_says_what_was_answered_and_saves_the_images(
         server.answers[f"GET /v1/feedback/{item}/image"] = (200, str(item).encode())
     assert cli.main(["feedback", "list", "--order", "margin", "--gallery", "birds", "--save", "seen"]) == 0
     _, first, second = capsys.readouterr().out.splitlines()
-    assert first.split() == ["41", "2026-11-28", "10:00", "birds", "unknown", "(nearest", "wren)", "50.0%"]
-    assert second.split() == ["42", "2026-11-28", "10:00", "birds", "wren", "50.0%", "owl", "by", "Ada"]
+    assert first.split() == ["41", "2026-11-28", "10:00", "birds", "unknown", "(nearest", "wren)", "50.0", "%"]
+    assert second.split() == ["42", "2026-11-28", "10:00", "birds", "wren", "50.0", "%", "owl", "by", "Ada"]
     assert server.requests[0][1] == "/v1/feedback?order=margin&limit=500&gallery=birds"
     assert {file.name: file.read_text() for file in (tmp_path / "seen").iterdir()} == {"41": "41", "42": "42"}
 

@@ -53,8 +53,8 @@ def test_each_image_is_one_line_and_an_unknown_one_says_so(
     lines = [re.split(r" {2,}", line.strip()) for line in capsys.readouterr().out.splitlines()]
     assert lines == [
         ["image", "class", "probability", "nearest example", "next"],
-        ["a.png", "robin", "91.0%", "4 of robin", "wren"],
-        ["b.png", "unknown (nearest robin)", "50.0%", "4 of robin", "wren"],
+        ["a.png", "robin", "91.0 %", "4 of robin", "wren"],
+        ["b.png", "unknown (nearest robin)", "50.0 %", "4 of robin", "wren"],
         ["note: the probabilities are not calibrated"],
     ]
     answer(server, asked, 200, {**STATE, "request": "r", "calibrated": True, "results": [KNOWN]})

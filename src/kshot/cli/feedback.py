@@ -136,7 +136,7 @@ def _row(one: "FeedbackItem") -> dict[str, str]:
         "asked": f"{one.asked:%Y-%m-%d %H:%M}",
         "gallery": one.gallery,
         "answer": f"unknown (nearest {one.label})" if one.unknown else one.label,
-        "probability": "" if one.probability is None else f"{one.probability:.1%}",
+        "probability": "" if one.probability is None else f"{100 * one.probability:.1f} %",
         "shadow": one.challenger or "",
         "label": f"{one.given} by {one.by}" if one.given else "",
     }

@@ -168,7 +168,7 @@ def run_recognise(client: "Client", options: argparse.Namespace) -> int:
             {
                 "image": file.name,
                 "class": f"unknown (nearest {one.label})" if one.unknown else one.label,
-                "probability": "" if one.probability is None else f"{one.probability:.1%}",
+                "probability": "" if one.probability is None else f"{100 * one.probability:.1f} %",
                 "nearest example": f"{one.nearest[0].example} of {one.nearest[0].class_name}" if one.nearest else "",
                 "next": ", ".join(each.class_name for each in one.next),
             }
@@ -183,7 +183,7 @@ def run_verify(client: "Client", options: argparse.Namespace) -> int:
     """Print yes or no; the exit code is 1 for no."""
     name = vars(options)["class"]
     found = client.verify(options.gallery, name, *files_named([options.image]))
-    score = "" if found.probability is None else f", probability {found.probability:.1%}"
+    score = "" if found.probability is None else f", probability {100 * found.probability:.1f} %"
     line = {
         True: f"yes: {name}{score}",
         False: f"no: not {name}{score}; the best class is {found.best}",
