@@ -17,6 +17,7 @@ from typing import NoReturn
 
 from kshot import plugins, redaction
 from kshot.cli import (
+    attest,
     audit,
     data,
     doctor,
@@ -55,6 +56,7 @@ the champion if it is not worse than the champion by more than a margin (0.5 poi
   kshot fit-settings        settings that fit the images, with a reason each
   kshot models              the registered versions and what was decided about them
   kshot audit --model 3     where a version came from, each link of it verified
+  kshot attest 3 --out DIR  the evidence about it as files that a stranger can check: kshot verify DIR
   kshot reproduce 3         build it again, and compare
   kshot schedule --every 1d retrain by itself, by the clock or when new data comes
   kshot tasks FOLDER        how hard these classes will be, and what they are near to
@@ -148,6 +150,7 @@ def parser() -> argparse.ArgumentParser:
     models.add_parser(verbs)
     promote.add_parser(verbs)
     audit.add_parser(verbs)
+    attest.add_parser(verbs)
     reproduce.add_parser(verbs)
     prune.add_parser(verbs)
     schedule.add_parser(verbs)

@@ -1,0 +1,217 @@
+"""`kshot attest`: audits a version and writes what was verified as standard files into one folder."""
+
+import contextlib
+import io
+import json
+import os
+import shutil
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from kshot import manifest
+from kshot.errors import AuditFailed, CheckFailed, DataError
+from kshot.lifecycle.audit import code, limits, link, model
+from kshot.lifecycle.audit.subject import Subject, opened
+from kshot.lifecycle.evidence import collected, croissant, model_card, signing, statements, verify
+from kshot.lifecycle.evidence.bill_of_material import bill_of_material
+from kshot.lifecycle.evidence.collected import Collected
+from kshot.lifecycle.gate.gate_rules import ordered_protocols
+from kshot.lifecycle.project.tables import counted
+from kshot.lifecycle.registry.events import minute
+from kshot.lifecycle.serving import model_manifest
+from kshot.params import project_name
+
+# Links that the folder cannot do without; the others may be "not recorded", and the manifest then says so.
+NEEDED = ("model", "run", "record", "weights", "served", "data", "accuracies", "decision", "history")
+MODEL = "model"  # folder with the served model, where it is asked for
+LIMITS = ("source", "between", "packages", "persons", "clocks")  # of an audit, that concern a reader of the card
+
+
+@dataclass(frozen=True)
+class Attestation:
+    """The written folder. `signer`: the name that `allowed_signers` gives the key, '' if it names none."""
+
+    folder: Path
+    version: str
+    files: int
+    signed: bool
+    signer: str
+
+    def __str__(self) -> str:
+        how = f", signed{f' by {self.signer}' if self.signer else ''}" if self.signed else ", not signed"
+        return f"{self.folder}: version {self.version} in {counted(self.files, 'file')}{how}"
+
+
+def attest(root: Path, name: str, out: Path, *, key: Path | None = None, with_model: bool = False) -> Attestation:
+    """Write the folder `out`, completely or not at all; the same version gives the same bytes.
+
+    Raises AuditFailed for a version with a link that does not hold, CheckFailed for a link that could not be checked,
+    DataError for a folder that is not empty and for a key that may not sign.
+    """
+    if out.exists() and (not out.is_dir() or any(out.iterdir())):
+        raise DataError(f"{out} is there and not an empty folder; give --out a new folder")
+    if key is not None and not key.is_file():
+        raise DataError(f"the key {key} is missing; needs an SSH private key: ssh-keygen -t ed25519 makes one")
+    out.parent.mkdir(parents=True, exist_ok=True)
+    fresh = out.with_name(f".{out.name}.{os.getpid()}")
+    try:
+        with tempfile.TemporaryDirectory() as scratch:
+            subject = opened(root, name, Path(scratch))
+            states = _audited(subject)
+            found = collected.collect(subject)
+            _write(found, states, fresh, with_model)
+            files = len(json.loads((fresh / verify.MANIFEST).read_text(encoding="utf-8"))["files"])
+        signers = fresh / signing.ALLOWED
+        signer = ""
+        if key is not None:
+            signer = signing.sign(fresh / verify.MANIFEST, key, signers if signers.exists() else None)
+        _checked(fresh, signers if signer else None)
+        if out.exists():
+            out.rmdir()
+        fresh.rename(out)
+    finally:
+        shutil.rmtree(fresh, ignore_errors=True)
+    return Attestation(out, subject.version, files, key is not None, signer)
+
+
+def _audited(subject: Subject) -> dict[str, str]:
+    """The state of each link of the audit. Raises AuditFailed, CheckFailed."""
+    links = [link.checked(name, check) for name, check in model.checks(subject).items()]
+    for one in links:
+        what = f"version {subject.version} is not attested: its {one.name} is {one.state.upper()}: {one.says}"
+        if one.state == link.ERROR:
+            raise CheckFailed(what)
+        if one.state == link.BROKEN or (one.name in NEEDED and not one.holds):
+            raise AuditFailed(f"{what}; `kshot audit --model {subject.version}` shows every link")
+    return {one.name: one.state for one in links}
+
+
+def _write(found: Collected, states: dict[str, str], folder: Path, with_model: bool) -> None:
+    subject, files = found.subject, dict(found.files)
+    project = project_name.of(subject.root)
+    files |= {name: _json(one) for name, one in _statements(subject).items()}
+    table = files["data/manifest.csv"]
+    version = subject.tag("data_version")
+    files["data/croissant.json"] = _json(croissant.croissant(project, version, found.images, table, found.known))
+    files["bom.json"] = _json(_bill(found, project))
+    title, parts = f"{project}, version {subject.version}", _card(found)
+    files["card.md"] = model_card.markdown(title, parts).encode()
+    files["card.html"] = model_card.html(title, parts).encode()
+    files["verify.py"] = Path(verify.__file__).read_bytes()
+    signers = signing.committed_signers(subject.root)
+    if signers is not None:
+        files[signing.ALLOWED] = signers
+    for name, content in files.items():
+        place = folder / name
+        place.parent.mkdir(parents=True, exist_ok=True)
+        place.write_bytes(content)
+    if with_model:
+        _copy_model(subject, folder / MODEL)
+    last = found.events[-1]
+    about = {
+        "kind": verify.KIND,
+        "format": verify.FORMAT,
+        "project": project,
+        "version": subject.version,
+        "lineage": subject.tag("lineage"),
+        "data_version": version,
+        "run": subject.run_id,
+        "history": subject.record.run_id if subject.record else "",
+        "head": {"number": last.number, "hash": last.hash},
+        "audit": states,
+        "files": _hashes(folder),
+    }
+    (folder / verify.MANIFEST).write_bytes(_json(about))
+
+
+def _hashes(folder: Path) -> dict[str, str]:
+    names = sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file())
+    return {name: manifest.file_sha256(folder / name) for name in names}
+
+
+def _copy_model(subject: Subject, folder: Path) -> None:
+    """The files that the manifest of the served model names, and the manifest."""
+    for name in (*subject.sealed.model, manifest.FILE):
+        place = folder / name
+        place.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(subject.model / name, place)
+
+
+def _statements(subject: Subject) -> dict[str, dict[str, Any]]:
+    commit = subject.tags.get("kshot.git_commit", "")
+    return statements.statements(subject.lock, subject.run_id, commit, code.made_by(subject).version)
+
+
+def _bill(found: Collected, project: str) -> dict[str, Any]:
+    subject = found.subject
+    served = found.served[manifest.MODEL]
+    return bill_of_material(
+        project=project,
+        version=subject.version,
+        decided=found.events[-1].when,
+        manifest_sha256=model_manifest.digest(found.files["served-model.json"]),
+        served=served,
+        weights=sorted(name for name in served if name.startswith("artifacts/embedding/")),
+        metrics=found.json("run/metrics.json"),
+        groups=found.table("run/evaluation/groups.csv"),
+        data_version=subject.tag("data_version"),
+        images=len(found.images),
+        classes=len({image.label for image in found.images}),
+        packages=found.json("run/environment.json")["packages"],
+        network=_network(subject)["backbone"],
+        limits=_limits(),
+    )
+
+
+def _card(found: Collected) -> list[model_card.Section]:
+    subject, last = found.subject, found.events[-1]
+    metrics, network, known = found.json("run/metrics.json"), _network(subject), found.known
+    source = f"added from {known.source} on {known.added[:10]}" if known else "whose source is not recorded"
+    classes = len({image.label for image in found.images})
+    protocol = found.decision.get("rules", {}).get("group_protocol", "")
+    return model_card.sections(
+        metrics=metrics,
+        groups=found.table("run/evaluation/groups.csv"),
+        classes=found.table("run/evaluation/classes.csv"),
+        splits=collected.classes_by_split(found),
+        data=(
+            f"{len(found.images):,} images of {classes:,} classes, data version {subject.tag('data_version')}, "
+            f"{source}. Licence and rights of the images are not recorded."
+        ),
+        training=f"{network['adaptation']} training, {network['ingest']['size']} x {network['ingest']['size']} pixels",
+        network=network["backbone"],
+        decision=f"{last.action} by {last.who.name}, {minute(last.when)}, event {last.number} of the history.",
+        reasons=list(found.decision.get("decision", {}).get("reasons", ())),
+        protocol=protocol if protocol in metrics["accuracy"] else ordered_protocols(metrics["accuracy"])[0],
+        limits=_limits(),
+    )
+
+
+def _network(subject: Subject) -> dict[str, Any]:
+    """The settings of the embedding, from the served model."""
+    path = subject.model / "artifacts" / "embedding" / "embedding.json"
+    found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    return found
+
+
+def _limits() -> list[str]:
+    measured = (
+        "All accuracies are those of the test episodes of one data version, drawn once. Other images, and tasks with "
+        "more classes or fewer support images, give others: kshot drift and kshot tasks measure that."
+    )
+    return [measured, *(f"Not verified: {limits.LIMITS[name].replace('`', '')}" for name in LIMITS)]
+
+
+def _json(value: object) -> bytes:
+    return (json.dumps(value, indent=1, ensure_ascii=False, default=str) + "\n").encode()
+
+
+def _checked(folder: Path, signers: Path | None) -> None:
+    """Verify the written folder as a stranger would. Raises CheckFailed, and then nothing is left behind."""
+    with contextlib.redirect_stdout(io.StringIO()) as said:
+        code_ = verify.verify(folder, model_dir=None, allowed=signers, anchored=None)
+    if code_:
+        failed = [line.strip() for line in said.getvalue().splitlines() if verify.FAILED in line] or [said.getvalue()]
+        raise CheckFailed(f"the folder does not verify, so it was not kept: {' | '.join(failed)} -- a defect of kshot")

@@ -1,0 +1,882 @@
+"""Checks a folder that `kshot attest` wrote. It needs only Python 3.10 or newer and, for a signature, `ssh-keygen`.
+
+    python -I verify.py [FOLDER] [--allowed-signers FILE] [--model DIR] [--anchor FILE]
+
+Prints one line a check: `ok`, `FAILED` with the file and what is wrong, or `not checked` with the reason. The exit code
+is 0 if no check failed, 1 if one did, 2 if the folder cannot be read at all. One file on purpose: a stranger can read
+it. Take it from a place that you trust (kshot's package or repository): the folder's own copy is part of the folder.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import functools
+import hashlib
+import io
+import json
+import math
+import re
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+KIND, FORMAT = "kshot attestation", 1
+MANIFEST, SIGNATURE, NAMESPACE = "manifest.json", "manifest.json.sig", "kshot-attestation"
+STATEMENT, PREDICATE = "https://in-toto.io/Statement/v1", "https://slsa.dev/provenance/v1"
+OK, FAILED, OPEN = "ok", "FAILED", "not checked"
+EXACT, ROUNDED, SIX_DIGITS = 1e-9, 1e-9, 0.51e-6  # metrics.json has six digits
+SIGNIFICANT = 0.05
+GATE = {"promoted": True, "waiting": True, "refused": False}  # the gate's actions, and the decision that each needs
+ADDED_LATER = "answering.json"  # registering a model adds it to the files that stage train wrote
+ENTRY = " = "  # in a fingerprint that maps a plug-in's name to its object, and is no file
+WRITTEN_LATER = ("manifest.json", "registered_model_meta")
+CELL = ("protocol", "episode", "class", "rotation", "group")
+Interval = tuple[float, ...]  # mean, low, high
+Row = dict[str, str]
+
+
+class Wrong(Exception):
+    """A check that fails; the text names the file."""
+
+
+class Open(Exception):
+    """A check, or a part of it, that cannot be carried out; the text is the reason."""
+
+
+class Folder:
+    """The files of an attestation; a file that is missing or cannot be parsed fails the check that needs it."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+
+    def has(self, name: str) -> bool:
+        return (self.root / name).is_file()
+
+    def bytes(self, name: str) -> bytes:
+        try:
+            return (self.root / name).read_bytes()
+        except OSError as error:
+            raise Wrong(f"{name} cannot be read: {error.strerror or error}") from error
+
+    def json(self, name: str) -> Any:
+        try:
+            return json.loads(self.bytes(name))
+        except ValueError as error:
+            raise Wrong(f"{name} is no JSON: {error}") from error
+
+    def rows(self, name: str) -> list[Row]:
+        try:
+            return list(csv.DictReader(io.StringIO(self.bytes(name).decode("utf-8"), newline="")))
+        except (UnicodeDecodeError, csv.Error) as error:
+            raise Wrong(f"{name} is no CSV: {error}") from error
+
+    @functools.cached_property
+    def manifest(self) -> dict[str, Any]:
+        found = self.json(MANIFEST)
+        if not isinstance(found, dict) or found.get("kind") != KIND or not isinstance(found.get("files"), dict):
+            raise Wrong(f"{MANIFEST} is not the manifest of a {KIND}")
+        if found.get("format") != FORMAT:
+            raise Wrong(
+                f"{MANIFEST} is of format {found.get('format')!r}, and this verify.py reads {FORMAT}: use the "
+                "verify.py of the kshot that wrote it, or of a newer one"
+            )
+        return found
+
+    @functools.cached_property
+    def events(self) -> list[dict[str, Any]]:
+        lines = self.bytes("events.jsonl").decode("utf-8", "replace").splitlines()
+        try:
+            return [dict(json.loads(line)) for line in lines]
+        except (ValueError, TypeError) as error:
+            raise Wrong(f"events.jsonl has a line that is no event: {error}") from error
+
+    @functools.cached_property
+    def judged(self) -> dict[str, Any] | None:
+        """The gate's last event about the version, None if the gate was not asked."""
+        version = self.manifest["version"]
+        ours = [one for one in self.events if one.get("version") == version and one.get("action") in GATE]
+        return ours[-1] if ours else None
+
+    @functools.cached_property
+    def decision(self) -> dict[str, Any]:
+        if self.judged is None:
+            raise Open("the gate was not asked about this version, so there is no evidence of a decision")
+        if sha256(self.bytes("decision.json")) != (self.judged.get("proof") or {}).get("sha256"):
+            raise Wrong(f"decision.json is not the evidence that event {self.judged['number']} names by its sha256")
+        found = self.json("decision.json")
+        if found.get("format") != 2:
+            raise Open(f"decision.json is of format {found.get('format', 1)}, whose rules this verify.py does not know")
+        return dict(found)
+
+    @functools.cached_property
+    def served(self) -> dict[str, Any]:
+        return dict(self.json("served-model.json"))
+
+    @functools.cached_property
+    def statements(self) -> dict[str, dict[str, Any]]:
+        names = [name for name in self.manifest["files"] if name.startswith("statements/")]
+        return {name: self.json(name) for name in sorted(names)}
+
+
+# Each check returns the text of its line, or raises Wrong or Open.
+
+
+def files(folder: Folder) -> str:
+    listed = {str(name): str(value) for name, value in folder.manifest["files"].items()}
+    there = {
+        path.relative_to(folder.root).as_posix()
+        for path in folder.root.rglob("*")
+        if path.is_symlink() or not path.is_dir()
+    }
+    there -= {MANIFEST, SIGNATURE}
+    outside = [name for name in listed if name.startswith("/") or ".." in name.split("/") or "\\" in name]
+    if outside:
+        raise Wrong(f"{MANIFEST} names a file outside the folder: {', '.join(sorted(outside))}")
+    links = sorted(name for name in there if (folder.root / name).is_symlink())
+    faults = [f"{name} is a link, and not a file of this folder" for name in links]
+    faults += [
+        f"{name} was changed: its sha256 is not the one in {MANIFEST}"
+        for name in sorted(listed.keys() & there - set(links))
+        if sha256(folder.bytes(name)) != listed[name]
+    ]
+    faults += [f"{name} is missing" for name in sorted(listed.keys() - there)]
+    faults += [f"{name} was added: {MANIFEST} does not name it" for name in sorted(there - listed.keys())]
+    if faults:
+        raise Wrong("; ".join(faults))
+    return f"{len(listed)} files have the sha256 in {MANIFEST}, none is missing, none was added"
+
+
+def signature(folder: Folder, allowed: Path | None) -> str:
+    if not folder.has(SIGNATURE):
+        if allowed is not None:
+            raise Wrong(f"{SIGNATURE} is missing: nobody signed this folder")
+        raise Open("nobody signed this folder: it shows its own wholeness and not who made it")
+    if allowed is None:
+        keygen(folder, ["check-novalidate"])
+        raise Open(
+            f"{SIGNATURE} is a valid signature over {MANIFEST}, of a key that nobody vouches for here: give "
+            "--allowed-signers FILE, from a source other than this folder, to check whose it is"
+        )
+    if not allowed.is_file():
+        raise Wrong(f"{allowed} is missing: --allowed-signers needs a file of names and public keys")
+    found = keygen(folder, ["find-principals", "-f", str(allowed)], f"its key is not in {allowed}")
+    who = found.splitlines()[0].strip()
+    keygen(folder, ["verify", "-f", str(allowed), "-I", who], "it is not valid")
+    return f"signed by {who}, whose key is in {allowed.name}"
+
+
+def keygen(folder: Folder, arguments: list[str], why: str = "it is not valid") -> str:
+    """Run ssh-keygen -Y on the signature."""
+    command = ["ssh-keygen", "-Y", *arguments, "-s", str(folder.root / SIGNATURE)]
+    if arguments[0] != "find-principals":
+        command += ["-n", NAMESPACE]
+    try:
+        ended = subprocess.run(command, input=folder.bytes(MANIFEST), capture_output=True, timeout=60, check=False)
+    except FileNotFoundError as error:
+        raise Open("ssh-keygen is not installed here, so the signature cannot be checked") from error
+    if ended.returncode:
+        said = " ".join((ended.stderr or ended.stdout).decode("utf-8", "replace").split())
+        raise Wrong(f"{SIGNATURE}: {why} ({said or f'exit code {ended.returncode}'})")
+    return ended.stdout.decode("utf-8", "replace")
+
+
+def events(folder: Folder) -> str:
+    chain, head = folder.events, folder.manifest["head"]
+    if not chain:
+        raise Wrong("events.jsonl has no event")
+    last: dict[str, Any] = {}
+    for place, event in enumerate(chain, 1):
+        content = {key: value for key, value in event.items() if key != "hash"}
+        text = json.dumps(content, sort_keys=True, ensure_ascii=False)
+        if event.get("number") != place:
+            raise Wrong(f"events.jsonl: event {place} is missing, event {event.get('number')} stands in its place")
+        if sha256(text.encode()) != event.get("hash"):
+            raise Wrong(f"events.jsonl: event {place} was changed, its content does not have its hash")
+        if event.get("previous") != last.get("hash", ""):
+            raise Wrong(f"events.jsonl: event {place} does not follow from the one before")
+        if event.get("before") != last.get("after", {}):
+            raise Wrong(f"events.jsonl: event {place} begins with other aliases than the one before left")
+        last = event
+    if {"number": last["number"], "hash": last["hash"]} != head:
+        raise Wrong(f"events.jsonl ends with event {last['number']}, {MANIFEST} says {head['number']} or another hash")
+    if last["version"] != folder.manifest["version"]:
+        raise Wrong(f"events.jsonl ends with an event about version {last['version']}")
+    return f"{len(chain)} event(s), each with the hash of the one before, up to {last['hash'][:12]}: {last['action']}"
+
+
+def anchor(folder: Folder, path: Path | None) -> str:
+    if path is None:
+        raise Open(
+            "the chain against git's anchor: give --anchor FILE, the output of `git show REF:events` in the project's "
+            f"repository, where REF is the ref below refs/kshot/history that ends in {folder.manifest['history']}"
+        )
+    try:
+        lines = path.read_text(encoding="utf-8").split("\n")
+    except (OSError, UnicodeDecodeError) as error:
+        raise Wrong(f"{path} cannot be read: {error}") from error
+    anchored = [line.split()[-1] for line in lines if line.strip()]
+    for place, event in enumerate(folder.events, 1):
+        if place > len(anchored):
+            raise Wrong(f"{path.name} anchors {len(anchored)} event(s), and not event {place} of events.jsonl")
+        if anchored[place - 1] != event["hash"]:
+            raise Wrong(f"events.jsonl: event {place} is not the one that {path.name} anchors: the chain was rewritten")
+    return f"all {len(folder.events)} event(s) are those that {path.name} anchors"
+
+
+def record(folder: Folder) -> str:
+    """The served model's manifest is named by the event, and names the files of the run that the folder repeats."""
+    last, content = folder.events[-1], folder.bytes("served-model.json")
+    if sha256(content) != last.get("manifest"):
+        raise Wrong(f"served-model.json is not the manifest that event {last['number']} names")
+    kept, tags = folder.served["run"], folder.served["tags"]
+    ours = {name[len("run/") :]: value for name, value in folder.manifest["files"].items() if name.startswith("run/")}
+    other = sorted(f"run/{name}" for name, value in ours.items() if kept.get(name) != value)
+    if other:
+        raise Wrong(f"{', '.join(other)}: not as served-model.json names it, which was written at registration")
+    for name, field in (("lineage", "lineage"), ("data_version", "data_version")):
+        if tags.get(f"kshot.{name}") != folder.manifest[field]:
+            raise Wrong(f"{MANIFEST} names another {name} than served-model.json: {tags.get(f'kshot.{name}')}")
+    lock = sha256(folder.bytes("run/dvc.lock"))
+    if lock[: len(tags["kshot.dvc_lock_hash"])] != tags["kshot.dvc_lock_hash"]:
+        raise Wrong("run/dvc.lock is not the one that was registered")
+    return (
+        f"served-model.json is named by event {last['number']}, and {len(ours)} files of the run are as it names them"
+    )
+
+
+def statements(folder: Folder) -> str:
+    """Each stage's inputs are outputs of stages before, and all of them give the version's lineage."""
+    if not folder.statements:
+        raise Wrong("statements/ has no statement")
+    made: dict[str, str] = {}  # path to md5
+    inputs: dict[str, Any] = {}
+    unchecked: list[str] = []
+    for place, (name, one) in enumerate(folder.statements.items(), 1):
+        with parsing(name):
+            if one["_type"] != STATEMENT or one["predicateType"] != PREDICATE:
+                raise Wrong(f"{name} is no in-toto statement v1 with SLSA provenance v1")
+            built = one["predicate"]["buildDefinition"]
+            stage, asked = built["externalParameters"]["stage"], built["internalParameters"]["inputs"]
+            if name != f"statements/{place:02d}-{stage}.json":
+                raise Wrong(f"{name} is about stage {stage}, or a statement before it was left out")
+            if one["predicate"]["runDetails"]["metadata"]["invocationId"] != folder.manifest["run"]:
+                raise Wrong(f"{name} is about another run than {MANIFEST}")
+            declared = {f["name"]: md5_of(f) for f in built["resolvedDependencies"] if f.get("annotations") == INPUT}
+            if declared != asked["deps"]:
+                raise Wrong(f"{name}: resolvedDependencies are not the inputs of the stage")
+            if built["externalParameters"]["command"] != asked["cmd"]:
+                raise Wrong(f"{name}: the command is not the one of the stage")
+            code = {f["name"]: md5_of(f) for f in built["resolvedDependencies"] if f.get("annotations") == CODE}
+            if code != built["internalParameters"]["code"]:
+                raise Wrong(f"{name}: resolvedDependencies are not the code of the stage")
+            shown, prints = {}, {path: md5 for path, md5 in asked["deps"].items() if path.endswith(".py")}
+            for file, values in asked["params"].items():
+                if file.startswith("fingerprints/"):
+                    prints.update(values)
+                else:
+                    shown[file] = values
+            if built["externalParameters"]["params"] != shown:
+                raise Wrong(f"{name}: the params are not those of the stage")
+            if code != {path: md5 for path, md5 in prints.items() if ENTRY not in path}:
+                raise Wrong(f"{name}: the code is not the code of the stage")
+            inputs[stage] = asked
+            for path, md5 in asked["deps"].items():
+                if path == "data/raw":
+                    expected: str | None = f"{folder.manifest['data_version']}.dir"
+                else:
+                    expected = output(folder, made, path)
+                if expected is None:
+                    unchecked.append(f"{stage} reads {path}")
+                elif expected != md5:
+                    raise Wrong(f"{name}: {path} is not the output of the stage before: {md5}, not {expected}")
+            made.update({f["name"]: md5_of(f) for f in one["subject"]})
+    text = json.dumps(inputs, sort_keys=True, default=str)
+    if sha256(text.encode())[:16] != folder.manifest["lineage"]:
+        raise Wrong("statements/ do not give the lineage that was registered: a statement was left out or changed")
+    recorded = folder.served["tags"].get("kshot.episodes_hash")
+    if made.get("data/episodes") != recorded:
+        raise Wrong("statements/: the episodes are not those that were registered")
+    words = f"{len(inputs)} stages, each reads what a stage before wrote, and together they give the registered lineage"
+    if unchecked:
+        raise Open(f"{words}; but not whether {', '.join(unchecked)} as written: the listing of that folder is gone")
+    return words
+
+
+INPUT, CODE = {"role": "input"}, {"role": "code"}
+
+
+def md5_of(entry: dict[str, Any]) -> str:
+    digest = entry["digest"]
+    return f"{digest['dvcDirectoryMd5']}.dir" if "dvcDirectoryMd5" in digest else str(digest.get("md5", ""))
+
+
+def output(folder: Folder, made: dict[str, str], path: str) -> str | None:
+    """The md5 of `path` as a stage before wrote it, itself or in a folder; None if the folder's listing is gone."""
+    if path in made:
+        return made[path]
+    for parent, md5 in made.items():
+        if path.startswith(f"{parent}/") and md5.endswith(".dir"):
+            found = listing(folder, md5)
+            return None if found is None else found.get(path[len(parent) + 1 :], "nothing")
+    return "nothing"
+
+
+def listing(folder: Folder, md5: str) -> dict[str, str] | None:
+    """Path to md5 of a folder that DVC recorded by the md5 of this listing."""
+    name = f"listings/{md5.split('.')[0]}.json"
+    if not folder.has(name):
+        return None
+    if hashlib.md5(folder.bytes(name)).hexdigest() != md5.split(".")[0]:
+        raise Wrong(f"{name} has not the md5 in its name")
+    return {entry["relpath"]: entry["md5"] for entry in folder.json(name)}
+
+
+def data(folder: Folder) -> str:
+    version = folder.manifest["data_version"]
+    found = listing(folder, f"{version}.dir")
+    if found is None:
+        raise Open(f"the listing of data version {version[:8]} is gone")
+    table = folder.bytes("data/manifest.csv")
+    if hashlib.md5(table).hexdigest() != found.get("manifest.csv"):
+        raise Wrong(f"data/manifest.csv is not the one of data version {version[:8]}")
+    rows = folder.rows("data/manifest.csv")
+    lost = sorted({row["path"] for row in rows} ^ (found.keys() - {"manifest.csv"}))
+    if lost:
+        raise Wrong(f"data/manifest.csv and the listing name other images: {lost[0]}")
+    classes: dict[str, int] = {}
+    for row in rows:
+        classes[row["class"]] = classes.get(row["class"], 0) + 1
+    with parsing("data/croissant.json"):
+        croissant = folder.json("data/croissant.json")
+        sets = {one["@id"]: one for one in croissant["recordSet"]}
+        said = {row["classes/name"]: row["classes/images"] for row in sets["classes"]["data"]}
+        files_said = {one["@id"]: one for one in croissant["distribution"]}
+        if said != classes:
+            raise Wrong("data/croissant.json: the classes and their counts are not those of data/manifest.csv")
+        if files_said["manifest.csv"]["sha256"] != sha256(table) or croissant["version"] != version:
+            raise Wrong("data/croissant.json is about another data version")
+    return f"data version {version[:8]}: {len(rows):,} images of {len(classes)} classes, by their md5; no image is here"
+
+
+def accuracies(folder: Folder) -> str:
+    """Accuracies, intervals, groups and classes follow from the stored predictions."""
+    metrics, served = folder.json("run/metrics.json"), folder.served["tags"]
+    if metrics.get("intervals", 1) != 2:
+        raise Open(f"the intervals are of method {metrics.get('intervals', 1)}, which this verify.py does not know")
+    found = means(folder, "predictions")
+    recorded = {name: (one["mean"], one["low"], one["high"]) for name, one in metrics["accuracy"].items()}
+    same("run/metrics.json", recorded, found, SIX_DIGITS)
+    if "kshot.accuracy" in served:
+        same("the tag kshot.accuracy in served-model.json", json.loads(served["kshot.accuracy"]), found, SIX_DIGITS)
+    cells = folder.rows("predictions/cells.csv")
+    asked, right = sums(cells, ("protocol", "episode"))
+    for row in folder.rows("predictions/episodes.csv"):
+        key = row["protocol"], row["episode"]
+        if not near(float(row["accuracy"]), right[key] / asked[key] if asked.get(key) else -1.0, 1e-6):
+            raise Wrong(
+                f"predictions/episodes.csv: {key[0]}, episode {key[1]} does not follow from predictions/cells.csv"
+            )
+    for column in ("group", "class"):
+        name = f"run/evaluation/{'groups' if column == 'group' else 'classes'}.csv"
+        key_columns = ("protocol", column) if column == "group" else ("protocol", "class", "rotation")
+        asked, right = sums(cells, key_columns)
+        for row in folder.rows(name):
+            label = tuple(row[one] for one in key_columns)
+            if not asked.get(label) or not near(float(row["accuracy"]), right[label] / asked[label], 1e-6):
+                raise Wrong(f"{name}: {' '.join(label)} does not follow from predictions/cells.csv")
+    evaluation(folder)
+    words = ", ".join(
+        f"{name} {100 * one[0]:.2f} % [{100 * one[1]:.2f}, {100 * one[2]:.2f}]" for name, one in found.items()
+    )
+    return f"{words}: means and intervals follow from predictions/, groups and classes too"
+
+
+def evaluation(folder: Folder) -> None:
+    """The tables of the run are, byte for byte, what stage evaluate wrote."""
+    names = [name for name in folder.manifest["files"] if name.startswith("run/evaluation/")]
+    entries = [
+        {"md5": hashlib.md5(folder.bytes(name)).hexdigest(), "relpath": name[len("run/evaluation/") :]}
+        for name in sorted(names)
+    ]
+    found = hashlib.md5(json.dumps(entries, sort_keys=True).encode()).hexdigest() + ".dir"
+    wrote = {f["name"]: md5_of(f) for one in folder.statements.values() for f in one["subject"]}
+    if wrote.get("reports/evaluation") != found:
+        raise Wrong("run/evaluation is not what stage evaluate wrote, by the statement of that stage")
+    if wrote.get("reports/metrics.json") != hashlib.md5(folder.bytes("run/metrics.json")).hexdigest():
+        raise Wrong("run/metrics.json is not what stage evaluate wrote, by the statement of that stage")
+
+
+def means(folder: Folder, place: str) -> dict[str, Interval]:
+    """Protocol to mean and interval of the episodes in `place`."""
+    found: dict[str, list[float]] = {}
+    for row in folder.rows(f"{place}/episodes.csv"):
+        found.setdefault(row["protocol"], []).append(float(row["accuracy"]))
+    return {name: ratio_interval(values, [1.0] * len(values)) for name, values in found.items()}
+
+
+def comparisons(folder: Folder) -> str:
+    """The differences to other versions follow from both models' predictions."""
+    evidence, rules = folder.decision["evidence"], folder.decision["rules"]
+    same("decision.json", evidence["accuracy"], means(folder, "predictions"), EXACT)
+    words: list[str] = []
+    gone: list[str] = []
+    for one in evidence["comparisons"]:
+        who, place = f"{one['role']} {one['version']}", f"compared/{one['version']}"
+        if not folder.has(f"{place}/episodes.csv"):
+            gone.append(who)
+            continue
+        opponent(folder, one["version"], place)
+        same(f"decision.json, the difference to {who}", one["difference"], differences(folder, place, one), EXACT)
+        for kind, column in (("groups", "group"), ("classes", "label")):
+            recorded = {(row["protocol"], row["name"]): row for row in one[kind]}
+            found = changes(folder, place, rules["group_protocol"], column)
+            if kind == "groups" and not recorded:
+                continue  # the classes have no groups
+            if recorded.keys() != found.keys():
+                raise Wrong(f"decision.json, the {kind} compared with {who}, are not those of the predictions")
+            for key, row in recorded.items():
+                if not figures_near([row["old"], row["new"], *row["difference"], row["episodes"]], found[key]):
+                    raise Wrong(f"decision.json, {key[1]} of the {kind} compared with {who}, does not follow")
+        words.append(who)
+    text = (
+        f"the differences to {', '.join(words)} follow from both models' predictions"
+        if words
+        else ("there was no version to compare with" if not gone else "the accuracies of the evidence follow")
+    )
+    if gone:
+        raise Open(f"{text}; the differences to {', '.join(gone)} cannot be checked: those predictions are gone")
+    return text
+
+
+def opponent(folder: Folder, version: str, place: str) -> None:
+    """The other model's stored tables are those that the record names by sha256."""
+    fresh = folder.decision.get("answered_anew", {}).get(version)
+    for table in ("episodes", "cells"):
+        name = f"{place}/{table}.parquet"
+        found = sha256(folder.bytes(name))
+        if fresh:
+            if fresh.get(table) != found:
+                raise Wrong(f"{name} is not the table that decision.json names")
+        elif folder.has(f"{place}/served-model.json"):
+            theirs = folder.bytes(f"{place}/served-model.json")
+            if sha256(theirs) not in {event.get("manifest") for event in folder.events if event["version"] == version}:
+                raise Wrong(f"{place}/served-model.json is named by no event about version {version}")
+            if json.loads(theirs)["run"].get(f"evaluation/{table}.parquet") != found:
+                raise Wrong(f"{name} is not the table of version {version}'s run")
+
+
+def differences(folder: Folder, place: str, recorded: dict[str, Any]) -> dict[str, Interval]:
+    ours, theirs = (
+        {(row["protocol"], row["episode"]): float(row["accuracy"]) for row in folder.rows(f"{one}/episodes.csv")}
+        for one in ("predictions", place)
+    )
+    found: dict[str, tuple[list[float], list[float]]] = {}
+    for key in ours:
+        if key in theirs:
+            pair = found.setdefault(key[0], ([], []))
+            pair[0].append(ours[key])
+            pair[1].append(theirs[key])
+    asked = recorded["difference"] if recorded["role"] == "best champion" else found
+    return {
+        name: ratio_difference(one, other, [1.0] * len(one)) for name, (one, other) in found.items() if name in asked
+    }
+
+
+def changes(folder: Folder, place: str, protocol: str, column: str) -> dict[tuple[str, str], list[float]]:
+    """Old and new accuracy, difference and its interval, and number of episodes, by group or class."""
+    old = {tuple(row[one] for one in CELL): row for row in folder.rows(f"{place}/cells.csv")}
+    found: dict[tuple[str, str], dict[str, list[float]]] = {}
+    for row in folder.rows("predictions/cells.csv"):
+        key = tuple(row[one] for one in CELL)
+        if row["protocol"] != protocol or key not in old:
+            continue
+        turns = int(float(row["rotation"]))
+        label = row["class"] + (f" @{90 * turns}" if turns else "")
+        name = row["group"] if column == "group" else label
+        episode = found.setdefault((protocol, name), {}).setdefault(row["episode"], [0.0, 0.0, 0.0])
+        for place_, value in enumerate((old[key]["queries"], old[key]["right"], row["right"])):
+            episode[place_] += float(value)
+    result = {}
+    for name_, episodes in found.items():
+        asked, was, now = (list(column_) for column_ in zip(*episodes.values(), strict=True))
+        difference = ratio_difference(now, was, asked)
+        result[name_] = [sum(was) / sum(asked), sum(now) / sum(asked), *difference, float(len(episodes))]
+    return result
+
+
+def decision(folder: Folder) -> str:
+    """The decision follows from its evidence by its rules, and is the one of the event."""
+    recorded = folder.decision
+    event = folder.judged
+    assert event is not None
+    for name, value in recorded.get("about", {}).items():
+        if folder.served["tags"].get(f"kshot.{name}") != value:
+            raise Wrong(f"decision.json is about a version with another {name}")
+    rules = {key: value for key, value in recorded["rules"].items() if not key.startswith("approval")}
+    if sha256(json.dumps(rules, sort_keys=True).encode())[:16] != event["rules"]:
+        raise Wrong(f"decision.json: its rules have not the hash that event {event['number']} names")
+    evidence = recorded["evidence"]
+    champion = event["before"].get("champion")
+    if evidence["champion"] != champion or (champion is not None) != any(
+        one["role"] == "champion" and one["version"] == champion for one in evidence["comparisons"]
+    ):
+        raise Wrong("decision.json compares with another champion than the event before left")
+    findings = decide(evidence, recorded["rules"])
+    facts = sorted(map(fact, findings)), sorted(map(fact, recorded["decision"]["findings"]))
+    promote = not any(not one["holds"] and one["rule"] != "max_class_drop" for one in findings)
+    if facts[0] != facts[1]:
+        other = next(iter(set(facts[0]) ^ set(facts[1])), facts[0][0] if facts[0] else ())
+        raise Wrong(f"decision.json: its findings do not follow from its evidence by its rules, such as {other}")
+    if promote != recorded["decision"]["promote"] or promote != GATE[event["action"]]:
+        raise Wrong(
+            f"decision.json: by its rules the model is {'promoted' if promote else 'refused'}, event says other"
+        )
+    words = (
+        f"{event['action']} by the gate, {event['when'][:16]} UTC: {len(findings)} finding(s) decided again, the same"
+    )
+    last = folder.events[-1]
+    if last["number"] != event["number"]:
+        words += f"; then {last['action']} by {last['who']['name']}: {last['why']}"
+    before = {one["after"].get("champion") for one in folder.events[: event["number"] - 1]} - {
+        None,
+        folder.manifest["version"],
+    }
+    missed = sorted(before - {one["version"] for one in evidence["comparisons"]})
+    if rules["reference"] == "best" and missed:
+        raise Open(
+            f"{words}; but not whether version {', '.join(missed)}, a champion before, was better on these episodes: "
+            "that is in the registry alone"
+        )
+    return words
+
+
+def decide(evidence: dict[str, Any], rules: dict[str, Any]) -> list[dict[str, Any]]:
+    """The gate's rules, applied to recorded figures; each finding with the fields of decision.json."""
+    findings: list[dict[str, Any]] = []
+
+    def found(rule: str, holds: bool, protocol: str, limit: float, name: str = "", against: str = "") -> None:
+        one = {"rule": rule, "holds": holds, "protocol": protocol, "limit": limit, "name": name, "against": against}
+        findings.append(one)
+
+    for protocol, least in rules["min_accuracy"].items():
+        found("min_accuracy", evidence["accuracy"][protocol][0] >= least - ROUNDED, protocol, least)
+    for one in evidence["comparisons"]:
+        who, margin = f"{one['role']} {one['version']}", rules["non_inferiority_margin"]
+        for protocol in rules["min_accuracy"]:
+            if one["role"] == "best champion" and protocol not in one["difference"]:
+                continue
+            _, low, high = numbers(one["difference"][protocol])
+            found("non_inferiority", low >= -margin - ROUNDED, protocol, margin, "", who)
+            allowed = rules["significantly_worse"] == "allow" or high >= 0
+            found("not_significantly_worse", allowed, protocol, 0.0, "", who)
+        kinds = [("max_group_drop", one["groups"], rules["max_group_drop"])]
+        if one["role"] == "champion":
+            kinds.append(("max_class_drop", one["classes"], rules["max_class_drop"]))
+        for rule, some, limit in kinds:
+            ordered = sorted(some, key=lambda row: (row["difference"][0], row["name"]))
+            beyond = holm([probability_beyond(row["difference"], -limit - ROUNDED, row["episodes"]) for row in ordered])
+            for place, row in enumerate(ordered):
+                lost = -row["difference"][0] > limit + ROUNDED
+                if lost or (place == 0 and rule == "max_group_drop"):
+                    found(rule, not beyond[place] < SIGNIFICANT, row["protocol"], limit, row["name"], who)
+    return findings
+
+
+def fact(finding: dict[str, Any]) -> tuple[Any, ...]:
+    change = finding.get("change")
+    name = finding["name"] if "name" in finding else (change or {}).get("name", "")
+    return finding["rule"], finding["protocol"], finding["against"], name, finding["holds"], finding["limit"]
+
+
+def card(folder: Folder) -> str:
+    """The figures of the bill of material and of the model card are those of the run."""
+    metrics = folder.json("run/metrics.json")["accuracy"]
+    with parsing("bom.json"):
+        bom = folder.json("bom.json")
+        model = bom["metadata"]["component"]
+        said = {
+            one["slice"]: (
+                float(one["value"]),
+                *(float(one["confidenceInterval"][f"{end}Bound"]) for end in ("lower", "upper")),
+            )
+            for one in model["modelCard"]["quantitativeAnalysis"]["performanceMetrics"]
+            if one["type"] == "accuracy" and "confidenceInterval" in one
+        }
+        same("bom.json", said, {name: (one["mean"], one["low"], one["high"]) for name, one in metrics.items()}, 1e-12)
+        hashes = {
+            one["name"]: one["hashes"][0]["content"] for one in model.get("components", []) if one["type"] == "file"
+        }
+        for name, value in hashes.items():
+            if folder.served["model"].get(name) != value:
+                raise Wrong(f"bom.json: {name} has another sha256 than in served-model.json")
+        packages = {one["name"]: one["version"] for one in bom["components"] if one["type"] == "library"}
+        if packages != folder.json("run/environment.json")["packages"]:
+            raise Wrong("bom.json: its libraries are not those of run/environment.json")
+    text = folder.bytes("card.md").decode("utf-8", "replace")
+    for name, one in metrics.items():
+        if f"{100 * one['mean']:.2f} % [{100 * one['low']:.2f}, {100 * one['high']:.2f}]" not in text:
+            raise Wrong(f"card.md does not say the accuracy of {name} as run/metrics.json does")
+    return f"bom.json and card.md say the accuracies of run/metrics.json; {len(packages)} packages as recorded"
+
+
+def model(folder: Folder, given: Path | None) -> str:
+    """The files of a model are those of the served model's manifest."""
+    place = given or (folder.root / "model" if (folder.root / "model").is_dir() else None)
+    if place is None:
+        raise Open("the served model is not here: give --model DIR, the folder that is loaded")
+    if not place.is_dir():
+        raise Wrong(f"{place} is no folder")
+    recorded = folder.served["model"]
+    found = {
+        name: sha256((place / name).read_bytes())
+        for name in sorted(path.relative_to(place).as_posix() for path in place.rglob("*") if path.is_file())
+        if name not in WRITTEN_LATER
+    }
+    faults = [f"{name} was changed" for name in sorted(recorded) if name in found and found[name] != recorded[name]]
+    faults += [f"{name} is missing" for name in sorted(recorded.keys() - found.keys())]
+    faults += [f"{name} was added" for name in sorted(found.keys() - recorded.keys())]
+    own = place / "manifest.json"
+    if not own.is_file() or own.read_bytes() != folder.bytes("served-model.json"):
+        faults.append("manifest.json is missing or was changed")
+    if faults:
+        raise Wrong("; ".join(f"{place}: {fault}" for fault in faults))
+    start = "artifacts/embedding/"
+    trained = [name for name in recorded if name.startswith(start) and name != start + ADDED_LATER]
+    entries = [
+        {"md5": hashlib.md5((place / name).read_bytes()).hexdigest(), "relpath": name[len(start) :]}
+        for name in sorted(trained)
+    ]
+    md5 = hashlib.md5(json.dumps(entries, sort_keys=True).encode()).hexdigest() + ".dir"
+    wrote = {f["name"]: md5_of(f) for one in folder.statements.values() for f in one["subject"]}
+    if wrote.get("model") != md5:
+        raise Wrong(f"{place}: its weights are not what stage train wrote, by the statement of that stage")
+    return f"{len(recorded)} files of {place.name} are as registered, and the weights are what stage train wrote"
+
+
+def limits(folder: Folder) -> str:
+    weak = [f"{name} ({state})" for name, state in folder.manifest.get("audit", {}).items() if state != "verified"]
+    audit = f"; the audit before the folder was written did not verify: {', '.join(weak)}" if weak else ""
+    raise Open(
+        "whether the stages computed what they wrote (kshot reproduce does), whether images and labels are right, "
+        "whether the .csv tables hold what the .parquet tables do (compare them with any reader of parquet), "
+        f"whether the clock was right{audit}"
+    )
+
+
+# Arithmetic: kshot.statistics, written again with Python's standard library alone.
+
+
+def ratio_interval(correct: list[float], total: list[float]) -> Interval:
+    """sum(correct) / sum(total) and its 95 % interval; one entry an episode."""
+    pairs = [(c, n) for c, n in zip(correct, total, strict=True) if n > 0]
+    size, asked = len(pairs), math.fsum(n for _, n in pairs)
+    ratio = min(1.0, max(0.0, math.fsum(c for c, _ in pairs) / asked))
+    if size == 1:
+        return ratio, math.nan, math.nan
+    spread, t = ratio * (1 - ratio), t_quantile(size - 1)
+    seen = math.fsum((c - ratio * n) ** 2 for c, n in pairs) / (size - 1) / (asked / size) ** 2
+    off = min(effective([n - c for c, n in pairs]), effective([c for c, _ in pairs]))
+    answers = size / ((off * (seen / spread if spread else 0.0) + 0.2) / (off + 1))
+    centre = (ratio + t * t / (2 * answers)) / (1 + t * t / answers)
+    half = t * math.sqrt(spread / answers + (t / (2 * answers)) ** 2) / (1 + t * t / answers)
+    return ratio, max(0.0, min(centre - half, ratio)), min(1.0, max(centre + half, ratio))
+
+
+def ratio_difference(first: list[float], second: list[float], total: list[float]) -> Interval:
+    """(sum(first) - sum(second)) / sum(total) and its 95 % interval; one entry an episode, paired."""
+    three = [(a, b, n) for a, b, n in zip(first, second, total, strict=True) if n > 0]
+    gains, losses = [max(a - b, 0.0) for a, b, _ in three], [max(b - a, 0.0) for a, b, _ in three]
+    n = [one[2] for one in three]
+    gain, loss = ratio_interval(gains, n), ratio_interval(losses, n)
+    difference = gain[0] - loss[0]
+    rests = [[a - one[0] * b for a, b in zip(some, n, strict=True)] for some, one in ((gains, gain), (losses, loss))]
+    size = math.sqrt(math.fsum(a * a for a in rests[0]) * math.fsum(b * b for b in rests[1]))
+    r = max(-1.0, min(1.0, math.fsum(a * b for a, b in zip(*rests, strict=True)) / size)) if size else 0.0
+
+    def joined(one: float, other: float) -> float:  # 0 for the NaN of a single episode, as kshot has it
+        return math.sqrt(max(0.0, one * one + other * other - 2 * r * one * other))
+
+    below, above = joined(gain[0] - gain[1], loss[2] - loss[0]), joined(gain[2] - gain[0], loss[0] - loss[1])
+    return difference, max(-1.0, difference - below), min(1.0, difference + above)
+
+
+def effective(weights: list[float]) -> float:
+    squares = math.fsum(one * one for one in weights)
+    return math.fsum(weights) ** 2 / squares if squares else 0.0
+
+
+def probability_beyond(difference: list[float | None], limit: float, episodes: int) -> float:
+    mean, _, high = numbers(difference)
+    half = high - mean
+    if not half > 0 or mean >= limit:
+        return 1.0
+    return beyond((limit - mean) / half * t_quantile(episodes - 1), episodes - 1)
+
+
+def holm(probabilities: list[float]) -> list[float]:
+    """Holm's adjusted probabilities (1979)."""
+    adjusted, largest, count = [1.0] * len(probabilities), 0.0, len(probabilities)
+    for rank, place in enumerate(sorted(range(count), key=lambda place: probabilities[place])):
+        largest = max(largest, min(1.0, (count - rank) * probabilities[place]))
+        adjusted[place] = largest
+    return adjusted
+
+
+@functools.cache
+def t_quantile(degrees: int) -> float:
+    """The t with 95 % of Student's distribution between -t and t, by bisection."""
+    low, high = 0.0, 13.0  # 12.7 for one degree of freedom
+    while True:
+        middle = (low + high) / 2
+        if middle in (low, high):
+            return middle
+        low, high = (middle, high) if beyond(middle, degrees) > 0.05 else (low, middle)
+
+
+def beyond(t: float, degrees: int) -> float:
+    """Two-sided probability of Student's distribution outside (-t, t): the regularized incomplete beta function."""
+    a, b, x = degrees / 2, 0.5, degrees / (degrees + t * t)
+    if x <= 0 or x >= 1:
+        return float(x >= 1)
+    front = math.exp(math.lgamma(a + b) - math.lgamma(a) - math.lgamma(b) + a * math.log(x) + b * math.log1p(-x))
+    return front * fraction(a, b, x) / a if x < (a + 1) / (a + b + 2) else 1 - front * fraction(b, a, 1 - x) / b
+
+
+def fraction(a: float, b: float, x: float) -> float:
+    """The continued fraction of the incomplete beta function (Lentz's method)."""
+    tiny, c = 1e-300, 1.0
+    d = 1 / (1 - (a + b) * x / (a + 1) or tiny)
+    found = d
+    for m in range(1, 10000):
+        for top in (m * (b - m) * x / ((a + 2 * m - 1) * (a + 2 * m)),
+                    -(a + m) * (a + b + m) * x / ((a + 2 * m) * (a + 2 * m + 1))):  # fmt: skip
+            d, c = 1 / (1 + top * d or tiny), 1 + top / c or tiny
+            found *= d * c
+        if abs(d * c - 1) < 1e-15:
+            break
+    return found
+
+
+def sums(rows: list[Row], columns: tuple[str, ...]) -> tuple[dict[Any, float], dict[Any, float]]:
+    asked: dict[Any, float] = {}
+    right: dict[Any, float] = {}
+    for row in rows:
+        key = tuple(row[one] for one in columns)
+        asked[key] = asked.get(key, 0.0) + float(row["queries"])
+        right[key] = right.get(key, 0.0) + float(row["right"])
+    return asked, right
+
+
+def same(what: str, recorded: dict[str, Any], found: dict[str, Any], tolerance: float) -> None:
+    for name in sorted(recorded.keys() | found.keys()):
+        if name not in recorded or name not in found or not figures_near(recorded[name], found[name], tolerance):
+            raise Wrong(
+                f"{what}: {name} does not follow from the predictions: {recorded.get(name)}, not {found.get(name)}"
+            )
+
+
+def figures_near(one: Any, other: Any, tolerance: float = EXACT) -> bool:
+    return len(one) == len(other) and all(
+        near(a, b, tolerance) for a, b in zip(numbers(one), numbers(other), strict=True)
+    )
+
+
+def near(one: float, other: float, tolerance: float) -> bool:
+    return math.isclose(one, other, rel_tol=0, abs_tol=tolerance) or (math.isnan(one) and math.isnan(other))
+
+
+def numbers(values: Any) -> list[float]:
+    return [math.nan if value is None else float(value) for value in values]
+
+
+def sha256(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()
+
+
+class parsing:
+    """A KeyError, TypeError or ValueError in this block is a fault of the named file."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, kind: Any, error: Any, trace: Any) -> None:
+        if isinstance(error, (LookupError, TypeError, ValueError, AttributeError)):
+            raise Wrong(f"{self.name} lacks a field or has one of another kind: {error!r}") from error
+
+
+def checks(
+    folder: Folder, *, model_dir: Path | None, allowed: Path | None, anchored: Path | None
+) -> Iterator[tuple[str, str, str]]:
+    """Name, state and text of each check, in order."""
+    every: dict[str, Callable[[], str]] = {
+        "files": lambda: files(folder),
+        "signature": lambda: signature(folder, allowed),
+        "events": lambda: events(folder),
+        "anchor": lambda: anchor(folder, anchored),
+        "record": lambda: record(folder),
+        "stages": lambda: statements(folder),
+        "data": lambda: data(folder),
+        "accuracies": lambda: accuracies(folder),
+        "comparison": lambda: comparisons(folder),
+        "decision": lambda: decision(folder),
+        "card": lambda: card(folder),
+        "model": lambda: model(folder, model_dir),
+        "limits": lambda: limits(folder),
+    }
+    for name, check in every.items():
+        try:
+            yield name, OK, check()
+        except Wrong as wrong:
+            yield name, FAILED, str(wrong)
+        except Open as reason:
+            yield name, OPEN, str(reason)
+        except (LookupError, TypeError, ValueError, AttributeError, OSError, ArithmeticError) as error:
+            yield name, FAILED, f"a file of this check lacks a field or has one of another kind: {error!r}"
+
+
+def verify(folder: Path, *, model_dir: Path | None, allowed: Path | None, anchored: Path | None) -> int:
+    """Print a line a check; 0 if none failed, 1 if one did, 2 if the folder is no attestation."""
+    found = Folder(folder)
+    try:
+        about = found.manifest
+        print(f"{folder}: version {about['version']} of {about['project']}")
+    except (Wrong, LookupError) as wrong:
+        print(f"{folder}: {wrong}")
+        return 2
+    states = []
+    for name, state, text in checks(found, model_dir=model_dir, allowed=allowed, anchored=anchored):
+        states.append(state)
+        print(f"  {name:<11} {state:<12} {printable(text)}")
+    failed, left = states.count(FAILED), states.count(OPEN)
+    print(
+        f"{failed} of {len(states)} checks failed" if failed else f"no check failed; {left} were not carried out whole"
+    )
+    return 1 if failed else 0
+
+
+def printable(text: str) -> str:
+    """No control character of a file may reach the terminal."""
+    return re.sub(r"[^\x20-\x7e\xa1-\U0010ffff]", "?", text)
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run the command line."""
+    parser = argparse.ArgumentParser(description="Check a folder that `kshot attest` wrote.")
+    parser.add_argument("folder", nargs="?", type=Path, default=Path(__file__).parent, help="default: this file's")
+    parser.add_argument("--model", type=Path, metavar="DIR", help="the served model's folder, to compare")
+    parser.add_argument(
+        "--allowed-signers", type=Path, metavar="FILE", help="names and public keys, as ssh-keygen reads"
+    )
+    parser.add_argument("--anchor", type=Path, metavar="FILE", help="hashes of events: git show REF:events")
+    options = parser.parse_args(arguments)
+    return verify(options.folder, model_dir=options.model, allowed=options.allowed_signers, anchored=options.anchor)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
