@@ -25,6 +25,7 @@ from kshot.params import project_name
 
 # Links that the folder cannot do without; the others may be "not recorded", and the manifest then says so.
 NEEDED = ("model", "run", "record", "weights", "served", "data", "accuracies", "decision", "history")
+ODD = "backslashreplace"  # a file name that is not text is written as an escape, in JSON too
 MODEL = "model"  # folder with the served model, where it is asked for
 LIMITS = ("source", "between", "packages", "persons", "clocks")  # of an audit, that concern a reader of the card
 
@@ -97,8 +98,8 @@ def _write(found: Collected, states: dict[str, str], folder: Path, with_model: b
     files["data/croissant.json"] = _json(croissant.croissant(project, version, found.images, table, found.known))
     files["bom.json"] = _json(_bill(found, project))
     title, parts = f"{project}, version {subject.version}", _card(found)
-    files["card.md"] = model_card.markdown(title, parts).encode()
-    files["card.html"] = model_card.html(title, parts).encode()
+    files["card.md"] = model_card.markdown(title, parts).encode(errors=ODD)
+    files["card.html"] = model_card.html(title, parts).encode(errors=ODD)
     files["verify.py"] = Path(verify.__file__).read_bytes()
     signers = signing.committed_signers(subject.root)
     if signers is not None:
@@ -205,7 +206,7 @@ def _limits() -> list[str]:
 
 
 def _json(value: object) -> bytes:
-    return (json.dumps(value, indent=1, ensure_ascii=False, default=str) + "\n").encode()
+    return (json.dumps(value, indent=1, ensure_ascii=False, default=str) + "\n").encode(errors=ODD)
 
 
 def _checked(folder: Path, signers: Path | None) -> None:

@@ -4,6 +4,8 @@ import re
 import uuid
 from typing import Any
 
+from kshot.lifecycle.evidence.model_card import answered
+
 SPEC = "1.6"
 MODEL, DATA = "model", "data"  # bom-refs
 
@@ -34,13 +36,13 @@ def bill_of_material(
     network   the backbone's name
     """
     seed = f"urn:kshot:{project}:{version}:{manifest_sha256}"
-    how = metrics["answering"]
+    by, method = answered(metrics)
     model = {
         "type": "machine-learning-model",
         "bom-ref": MODEL,
         "name": project,
         "version": version,
-        "description": f"A few-shot image classifier: it answers by {how['by']} from embedded support images.",
+        "description": f"A few-shot image classifier: it answers by {by} from embedded support images.",
         "hashes": [{"alg": "SHA-256", "content": manifest_sha256}],
         "components": [
             {"type": "file", "name": name, "hashes": [{"alg": "SHA-256", "content": served[name]}]} for name in weights
@@ -50,7 +52,7 @@ def bill_of_material(
                 "approach": {"type": "supervised"},
                 "task": "few-shot image classification",
                 "architectureFamily": network,
-                "modelArchitecture": f"{network}, method {how['method']}, classifier {how['head']}",
+                "modelArchitecture": f"{network}, method {method}, classifier {by}",
                 "datasets": [{"ref": DATA}],
                 "inputs": [{"format": "image"}],
                 "outputs": [{"format": "class of the support set, or unknown"}],
@@ -135,7 +137,9 @@ def _performance(metrics: dict[str, Any], groups: list[dict[str, str]]) -> list[
         _metric("accuracy", name, one["mean"], one["low"], one["high"]) for name, one in metrics["accuracy"].items()
     ]
     found += [
-        _metric("accuracy of a group", f"{row['protocol']} {row['group']}", row["accuracy"], row["low"], row["high"])
+        _metric(
+            "accuracy of a group", f"{row['protocol']} {row['group']}", row["accuracy"], row.get("low"), row.get("high")
+        )
         for row in groups
         if row["group"]
     ]
@@ -149,8 +153,10 @@ def _performance(metrics: dict[str, Any], groups: list[dict[str, str]]) -> list[
 
 
 def _metric(kind: str, where: str, mean: object, low: object, high: object) -> dict[str, Any]:
-    ends = {"lowerBound": str(low), "upperBound": str(high)}
-    return {"type": kind, "value": str(mean), "slice": where, "confidenceInterval": ends}
+    found = {"type": kind, "value": str(mean), "slice": where}
+    if low in (None, "") or high in (None, ""):  # a single episode has no interval
+        return found
+    return {**found, "confidenceInterval": {"lowerBound": str(low), "upperBound": str(high)}}
 
 
 def _verified(against: dict[str, str]) -> list[dict[str, str]]:

@@ -7,6 +7,7 @@ from typing import Any
 
 from kshot.lifecycle.pages import render
 
+NOT_RECORDED = "not recorded"
 WEAKEST = 5  # classes that are named
 Row = dict[str, str]
 
@@ -44,14 +45,14 @@ def sections(
     decision         what was decided; `reasons`: the gate's sentences
     protocol         the protocol of which groups and weak classes are shown
     """
-    how = metrics["answering"]
+    by, method = answered(metrics)
     return [
         Section(
             "What it is for",
             (
                 "It tells classes of images apart from a few labelled images of each (the support). The classes need "
                 "not be among those of training: all figures below are about classes that it never saw in training.",
-                f"It embeds images with {network} ({training}), and answers by {how['by']} (method {how['method']}).",
+                f"It embeds images with {network} ({training}), and answers by {by} (method {method}).",
             ),
         ),
         Section("Data", (data,), (("split", "classes"), *((name, str(count)) for name, count in splits.items()))),
@@ -69,6 +70,12 @@ def sections(
         Section("Decision", (decision,), items=tuple(reasons)),
         Section("Limits", items=tuple(limits)),
     ]
+
+
+def answered(metrics: dict[str, Any]) -> tuple[str, str]:
+    """How the model answers an episode, and its method; an older record may not say."""
+    how = metrics.get("answering", {})
+    return str(how.get("by", how.get("head", NOT_RECORDED))), str(how.get("method", NOT_RECORDED))
 
 
 def markdown(title: str, parts: list[Section]) -> str:
@@ -101,7 +108,7 @@ def _groups(groups: list[Row], protocol: str) -> Section:
 
 def _weak(classes: list[Row], protocol: str) -> Section:
     ours = [row for row in classes if row["protocol"] == protocol]
-    ordered = sorted(ours, key=lambda row: (float(row["accuracy"]), row["class"], row["rotation"]))[:WEAKEST]
+    ordered = sorted(ours, key=lambda row: (float(row["accuracy"]), _rotated(row)))[:WEAKEST]
     table = (
         ("class", f"accuracy on {protocol}", "queries"),
         *((_rotated(row), _figure(row), row["queries"]) for row in ordered),
@@ -128,7 +135,7 @@ def _unknown(figures: dict[str, Any]) -> Section:
 
 def _figure(row: Any) -> str:
     """Accuracy and interval of a row of metrics.json (`mean`) or of a CSV file (`accuracy`, a missing end is empty)."""
-    mean, low, high = (_number(row[key]) for key in ("mean" if "mean" in row else "accuracy", "low", "high"))
+    mean, low, high = (_number(row.get(key)) for key in ("mean" if "mean" in row else "accuracy", "low", "high"))
     return f"{render.percent(mean)} {render.bounds({'low': low, 'high': high})}"
 
 
@@ -137,7 +144,7 @@ def _number(value: Any) -> float:
 
 
 def _rotated(row: Row) -> str:
-    turns = int(float(row["rotation"]))
+    turns = int(float(row.get("rotation") or 0))
     return row["class"] + (f" @{90 * turns}" if turns else "")
 
 

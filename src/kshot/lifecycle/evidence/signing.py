@@ -35,11 +35,11 @@ def sign(path: Path, key: Path, allowed: Path | None) -> str:
         signature,
         "-f",
         str(allowed),
-        wrong=f"the key {key} may not sign: {ALLOWED} in the project's git does not name it",
+        wrong=f"the key {key} may not sign: {ALLOWED} in the project's git does not name it, or its time is over",
     )
     who = found.splitlines()[0].strip()
     content = path.read_bytes()
-    wrong = f"the signature of {who} is not valid by {ALLOWED}, for example because the key has expired"
+    wrong = f"the signature of {who} is not valid by {ALLOWED}, for example because it allows other namespaces"
     _keygen("verify", "-f", str(allowed), "-I", who, "-n", NAMESPACE, "-s", signature, stdin=content, wrong=wrong)
     return who
 

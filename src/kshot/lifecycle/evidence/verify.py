@@ -162,7 +162,7 @@ def signature(folder: Folder, allowed: Path | None) -> str:
         )
     if not allowed.is_file():
         raise Wrong(f"{allowed} is missing: --allowed-signers needs a file of names and public keys")
-    found = keygen(folder, ["find-principals", "-f", str(allowed)], f"its key is not in {allowed}")
+    found = keygen(folder, ["find-principals", "-f", str(allowed)], f"its key is not in {allowed}, or its time is over")
     who = found.splitlines()[0].strip()
     keygen(folder, ["verify", "-f", str(allowed), "-I", who], "it is not valid")
     return f"signed by {who}, whose key is in {allowed.name}"
@@ -836,7 +836,7 @@ def checks(
             yield name, FAILED, str(wrong)
         except Open as reason:
             yield name, OPEN, str(reason)
-        except (LookupError, TypeError, ValueError, AttributeError, OSError, ArithmeticError) as error:
+        except (LookupError, TypeError, ValueError, AttributeError, OSError, ArithmeticError, RecursionError) as error:
             yield name, FAILED, f"a file of this check lacks a field or has one of another kind: {error!r}"
 
 
@@ -845,9 +845,9 @@ def verify(folder: Path, *, model_dir: Path | None, allowed: Path | None, anchor
     found = Folder(folder)
     try:
         about = found.manifest
-        print(f"{folder}: version {about['version']} of {about['project']}")
+        print(printable(f"{folder}: version {about['version']} of {about['project']}"))
     except (Wrong, LookupError) as wrong:
-        print(f"{folder}: {wrong}")
+        print(printable(f"{folder}: {wrong}"))
         return 2
     states = []
     for name, state, text in checks(found, model_dir=model_dir, allowed=allowed, anchored=anchored):
