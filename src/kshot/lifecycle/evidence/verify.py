@@ -847,7 +847,7 @@ def verify(folder: Path, *, model_dir: Path | None, allowed: Path | None, anchor
         about = found.manifest
         print(printable(f"{folder}: version {about['version']} of {about['project']}"))
     except (Wrong, LookupError) as wrong:
-        print(printable(f"{folder}: {wrong}"))
+        print(printable(f"{folder}: {wrong}; needs a whole folder that `kshot attest` wrote"))
         return 2
     states = []
     for name, state, text in checks(found, model_dir=model_dir, allowed=allowed, anchored=anchored):
