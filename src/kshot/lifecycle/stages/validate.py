@@ -1,7 +1,7 @@
 """Stage validate: stops the pipeline if the data breaks an expectation."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import pandas as pd
@@ -49,7 +49,7 @@ def run(root: Path, params: Params) -> None:
     proposed = proposal(fitted, params) if fitted is not None else []
     write_validation_page(root, root / PAGE, findings, found, proposed, params.ingest.invert)
     if broken:
-        error = ValidationFailed(one_line(broken))
+        error = ValidationFailed(one_line(broken, found))
         error.block = tuple(block(broken, found, fitted, params))
         raise error
     print(f"{len(findings)} expectations hold for {len(found['images'])} images", flush=True)
@@ -65,14 +65,15 @@ def fitting(root: Path, manifest: pd.DataFrame, params: Params) -> ClassFit:
     return class_fit(supplies(manifest), params, by)
 
 
-def one_line(broken: Sequence[Finding]) -> str:
-    """The failed checks with counts, for Prefect, MLflow and the webhook; the block has the examples."""
-    named = []
-    for one in broken:
-        table, count = one.check.table, len(one.broken)
-        kind = {"images": "image", "classes": "class"}.get(table)
-        named.append(f"{one.check.name} ({counted(count, kind)} not)" if kind else one.check.name)
-    return f"the data fails {counted(len(broken), 'check')}: {'; '.join(named)}"
+def one_line(broken: Sequence[Finding], found: Mapping[str, pd.DataFrame]) -> str:
+    """The failed checks and one example of the first, for Prefect, MLflow and the webhook, which show no block."""
+    first, *others = broken
+    rows = found[first.check.table].iloc[list(first.broken)]
+    if "images" in rows:
+        rows = rows.sort_values(["images", "name"])  # the classes with the fewest images, as in the block
+    more = f", and {len(rows) - 1:,} more" if len(rows) > 1 else ""
+    told = f"{first.check.name} ({first.check.told(rows.iloc[0])}{more})"
+    return f"the data fails {counted(len(broken), 'check')}: {'; '.join([told, *(one.check.name for one in others)])}"
 
 
 def summary(findings: list[Finding], found: dict[str, pd.DataFrame]) -> dict[str, object]:
