@@ -1,8 +1,6 @@
 """A project whose registry has two small trained models of letters, made once a session and copied for each test."""
 
 import shutil
-import sqlite3
-from contextlib import closing
 from pathlib import Path
 
 import kshot
@@ -12,6 +10,7 @@ from kshot.lifecycle.registry import events, history
 from kshot.lifecycle.serving import model_manifest, package
 from kshot.lifecycle.tracking import store
 from tests.lifecycle import packed_project
+from tests.lifecycle.registered_versions import copy as copy
 
 REPOSITORY = Path(__file__).parents[2]
 THRESHOLDS = {1: 9.0, 5: 8.0}
@@ -58,16 +57,3 @@ def name_champion(root: Path, version: str) -> None:
     """Move the alias, as MLflow's own page does."""
     store.connect(root)
     store.client().set_registered_model_alias("kshot", events.CHAMPION, version)
-
-
-def copy(template: Path, root: Path) -> Path:
-    """The registry of `template` as that of a project of its own; the models' files stay where they are."""
-    (root / "mlruns").mkdir(parents=True)
-    shutil.copy(template / "mlruns/mlflow.db", root / "mlruns/mlflow.db")
-    old, new = ((folder / store.ARTIFACTS).resolve().as_uri() for folder in (template, root))
-    with closing(sqlite3.connect(root / "mlruns/mlflow.db")) as database:
-        database.execute("update experiments set artifact_location = replace(artifact_location, ?, ?)", (old, new))
-        database.commit()
-    for name in ("params.yaml", "dvc.yaml"):
-        shutil.copy(template / name, root)
-    return root

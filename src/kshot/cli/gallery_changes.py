@@ -29,7 +29,7 @@ def print_gallery_changes(root: Path, version: str) -> None:
 
     try:
         found = gallery_changes(root, settings_from(os.environ), champion.version, after)
-    except (KshotError, ImportError) as error:
+    except (KshotError, ImportError, OSError) as error:
         print(f"! what version {after} means for the galleries is not known: {error}", flush=True)
         return
     for one in found:

@@ -63,7 +63,7 @@ def add_parser(verbs: Any) -> None:
 
 
 def run(root: Path, options: argparse.Namespace) -> int:
-    """Serve until the process is told to stop."""
+    """Serve until a signal ends the process."""
     from kshot.serve import process
 
     process.require_installed()

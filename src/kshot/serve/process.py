@@ -1,4 +1,4 @@
-"""Runs the service in this process until it is told to stop."""
+"""Runs the service in this process until a signal ends it."""
 
 import contextlib
 import os
@@ -22,7 +22,7 @@ def require_installed() -> None:
 
 
 def serve(root: Path, settings: ServeSettings) -> None:
-    """Serve the project at `root`; returns when the process is told to stop and has finished what was under way.
+    """Serve the project at `root`; returns after a stop signal, when it has finished what was under way.
 
     Raises KshotError: if the port is taken, no version has the alias, or the store cannot be opened.
     """

@@ -33,7 +33,21 @@ def test_both_versions_are_asked_each_example_without_it(taught: Path) -> None:
     assert letters.difference is not None and letters.before is not None and letters.after is not None
     assert letters.difference.mean == pytest.approx(letters.after - letters.before)
     assert letters.difference.low <= letters.difference.mean <= letters.difference.high
-    assert (single.gallery, single.before, single.why) == ("single", None, "no class has two examples")
+    assert (single.gallery, single.before, single.why) == (
+        "single",
+        None,
+        "it has one class, so that nothing can be confused",
+    )
+
+
+def test_one_class_alone_gives_no_interval(project: Path, classes: Classes) -> None:
+    (one, first), (two, second), *_ = sorted(classes.items())
+    with running(project) as client:
+        client.post("/v1/galleries", json={"name": "pair"})
+        teach(client, "pair", one, first[:3])
+        teach(client, "pair", two, second[:1])
+    (found,) = gallery_changes(project, SETTINGS, "1", "2")
+    assert found.difference is None and found.why.startswith("only one class has two examples")
 
 
 def test_a_version_against_itself_differs_by_nothing(taught: Path) -> None:
@@ -46,7 +60,7 @@ def test_promote_says_beforehand_what_it_means(taught: Path, capsys: pytest.Capt
     print_gallery_changes(taught, "2")
     first, second = capsys.readouterr().out.splitlines()
     assert first.startswith("gallery letters: 12 examples of 4 classes, each asked without itself: version 1 ")
-    assert second == "gallery single: not compared: no class has two examples"
+    assert second == "gallery single: not compared: it has one class, so that nothing can be confused"
     print_gallery_changes(taught, "1")
     assert capsys.readouterr().out == "", "the champion changes nothing"
 

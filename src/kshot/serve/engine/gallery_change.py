@@ -34,7 +34,7 @@ class GalleryChange:
     """The leave-one-out accuracies of one gallery, in [0, 1].
 
     tested      examples whose class has another one; each is asked of the gallery without it
-    difference  after - before, paired, with its 95 % interval over classes; None if nothing could be tested
+    difference  after - before, paired, with its 95 % interval over classes; None if fewer than two could be tested
     why         why there are no figures; '' if there are
     """
 
@@ -86,10 +86,16 @@ def _change(
         same, new = _right(*after)
     except Refused as refused:
         return replace(found, why=str(refused))
-    if not len(classes) or not np.array_equal(classes, same):
-        return replace(found, why="no class has two examples" if not len(classes) else "the gallery changed meanwhile")
+    if len(state.class_names) < 2:
+        return replace(found, why="it has one class, so that nothing can be confused")
+    if not len(classes):
+        return replace(found, why="no class has two examples")
+    if not np.array_equal(classes, same):
+        return replace(found, why="it changed meanwhile")
     _, places = np.unique(classes, return_inverse=True)
     total = np.bincount(places)
+    if len(total) < 2:
+        return replace(found, why="only one class has two examples, too few for an interval")
     difference = ratio_difference(np.bincount(places, new), np.bincount(places, old), total)
     return GalleryChange(name, len(state.class_names), len(classes), float(old.mean()), float(new.mean()), difference)
 
