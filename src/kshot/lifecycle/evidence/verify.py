@@ -35,7 +35,6 @@ ENTRY = " = "  # in a fingerprint that maps a plug-in's name to its object, and 
 WRITTEN_LATER = ("manifest.json", "registered_model_meta")
 CELL = ("protocol", "episode", "class", "rotation", "group")
 Interval = tuple[float, ...]  # mean, low, high
-Row = dict[str, str]
 
 
 class Wrong(Exception):
@@ -67,7 +66,7 @@ class Folder:
         except ValueError as error:
             raise Wrong(f"{name} is no JSON: {error}") from error
 
-    def rows(self, name: str) -> list[Row]:
+    def rows(self, name: str) -> list[dict[str, str]]:
         try:
             return list(csv.DictReader(io.StringIO(self.bytes(name).decode("utf-8"), newline="")))
         except (UnicodeDecodeError, csv.Error) as error:
@@ -760,7 +759,7 @@ def fraction(a: float, b: float, x: float) -> float:
     return found
 
 
-def sums(rows: list[Row], columns: tuple[str, ...]) -> tuple[dict[Any, float], dict[Any, float]]:
+def sums(rows: list[dict[str, str]], columns: tuple[str, ...]) -> tuple[dict[Any, float], dict[Any, float]]:
     asked: dict[Any, float] = {}
     right: dict[Any, float] = {}
     for row in rows:
