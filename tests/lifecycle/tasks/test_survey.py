@@ -21,7 +21,7 @@ from kshot.lifecycle.stages import evaluate, train
 from kshot.lifecycle.tasks import task_model
 from kshot.lifecycle.tasks.disagreement import disagreement
 from kshot.lifecycle.tasks.page import PAGE, write_task_page
-from kshot.lifecycle.tasks.survey import Row, Trust, survey, write_json
+from kshot.lifecycle.tasks.survey import TaskRow, Trust, survey, write_json
 from kshot.lifecycle.tasks.task_model import WIDEST, narrowed
 from kshot.lifecycle.tasks.text import words
 from kshot.params.schema import Params, params_from
@@ -242,7 +242,7 @@ def test_predictions_that_validation_contradicts_are_not_given_and_the_reason_is
 
 def known_row(name, predicted, measured):
     place = {"nearest": (), "outside": 0.5, "limit": 1.0, "x": 0.0, "y": 0.0}
-    return Row(name, "test", 2, 20, 5.0, predicted, measured, **place)
+    return TaskRow(name, "test", 2, 20, 5.0, predicted, measured, **place)
 
 
 def test_predictions_that_the_test_episodes_contradict_are_not_given():

@@ -6,13 +6,13 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from kshot.lifecycle.tasks.survey import Row, Trust
+    from kshot.lifecycle.tasks.survey import TaskRow, Trust
 
 FARTHEST = 0.05  # largest mean difference between predicted and measured accuracies
 FEWEST_TASKS = 3  # of the project's own: two small tasks can differ by that much by chance
 
 
-def disagreement(rows: Sequence[Row], trust: Sequence[Trust]) -> str:
+def disagreement(rows: Sequence[TaskRow], trust: Sequence[Trust]) -> str:
     """Why predictions cannot be trusted where they can be compared with what was measured; "" if they agree.
 
     Compared are the means over the test episodes of each protocol, and the project's own tasks that the model was not

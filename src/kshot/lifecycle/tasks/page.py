@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from kshot.lifecycle.pages.render import pages, write_page
 from kshot.lifecycle.pages.svg import WIDTH, drawing
 from kshot.lifecycle.project import layout
-from kshot.lifecycle.tasks.survey import NEW, Row, Survey
+from kshot.lifecycle.tasks.survey import NEW, Survey, TaskRow
 from kshot.lifecycle.tasks.text import correlation, no_prediction, warning
 
 PAGE = layout.REPORT.with_name("tasks.html")
@@ -27,7 +27,7 @@ def write_task_page(found: Survey, path: Path) -> Path:
     return write_page(environment.get_template("tasks.html.j2").render(found=found, kinds=_kinds(found)), path)
 
 
-def task_map(rows: Sequence[Row]) -> Markup:
+def task_map(rows: Sequence[TaskRow]) -> Markup:
     """Tasks as marks, with a shape per split, and as many names as fit, new tasks first."""
     points = np.array([[row.x, row.y] for row in rows])
     low, high = points.min(axis=0), points.max(axis=0)
@@ -66,7 +66,7 @@ def _shape(split: str, x: float, y: float) -> str:
     return f'<path d="M{x:.1f} {y - 5.5:.1f}l5.5 5.5l-5.5 5.5l-5.5 -5.5z"/>'
 
 
-def _names(rows: Sequence[Row], at: NDArray[np.float64], order: Sequence[int]) -> str:
+def _names(rows: Sequence[TaskRow], at: NDArray[np.float64], order: Sequence[int]) -> str:
     taken = [(x - 4, y - 4, x + 4, y + 4) for x, y in at]
     written = []
     for place in order:

@@ -31,7 +31,7 @@ MOST_WAYS, MOST_QUERIES = 20, 15  # of those tasks
 
 
 @dataclass(frozen=True)
-class Row:
+class TaskRow:
     """One task.
 
     split      train, val, test or new
@@ -85,7 +85,7 @@ class Survey:
     doubt       why no accuracy is predicted, "" if one is
     """
 
-    rows: tuple[Row, ...]
+    rows: tuple[TaskRow, ...]
     trust: tuple[Trust, ...]
     accept: float
     calibrated: bool
@@ -138,7 +138,7 @@ def survey(root: Path, params: Params, source: str | None = None, shots: int = 5
         ]
         x, y = on_plane([own[place]], plane)[0].tolist()
         rows.append(
-            Row(
+            TaskRow(
                 name=name,
                 split=split,
                 classes=len(counts),

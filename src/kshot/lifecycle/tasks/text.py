@@ -4,7 +4,7 @@ import math
 
 from kshot.lifecycle.pages.render import NONE, percent
 from kshot.lifecycle.project.tables import columns
-from kshot.lifecycle.tasks.survey import NEW, Row, Survey, Trust
+from kshot.lifecycle.tasks.survey import NEW, Survey, TaskRow, Trust
 
 LONGEST = 60  # rows on a terminal; the page and --json show all
 NEAREST = 2
@@ -34,7 +34,7 @@ def words(found: Survey) -> str:
     return "\n\n".join(parts)
 
 
-def warning(row: Row, found: Survey) -> str:
+def warning(row: TaskRow, found: Survey) -> str:
     """The warning about a task that is outside."""
     return (
         f"{row.name} lies outside what the model was trained for: {row.outside:.2f}, where "
@@ -56,19 +56,19 @@ def correlation(trust: Trust) -> str:
     return f"{mean:.2f}" if math.isnan(low) else f"{mean:.2f} [{low:.2f}, {high:.2f}]"
 
 
-def place(row: Row) -> str:
+def place(row: TaskRow) -> str:
     """The outsideness of a task, and its limit."""
     if row.limit is None:
         return f"{row.outside:.2f}"
     return f"{'YES, ' if row.is_outside else ''}{row.outside:.2f} of {row.limit:.2f}"
 
 
-def nearest(row: Row, count: int) -> str:
+def nearest(row: TaskRow, count: int) -> str:
     """The nearest known tasks with their distances."""
     return ", ".join(f"{name.rpartition('/')[2]} {distance:.2f}" for name, distance in row.nearest[:count])
 
 
-def _line(row: Row) -> dict[str, str]:
+def _line(row: TaskRow) -> dict[str, str]:
     return {
         "task": row.name.rpartition("/")[2],
         **({} if row.split == NEW else {"split": row.split}),
