@@ -130,6 +130,15 @@ def test_a_difference_of_ratios_of_equal_tasks_is_the_paired_difference():
     assert found == pytest.approx(paired_difference(one, other))
 
 
+@pytest.mark.parametrize("total", [[4], [4, 0]], ids=["one task", "one with predictions"])
+@pytest.mark.parametrize("new", [1, 2, 3], ids=["lost", "equal", "gained"])
+def test_the_difference_of_a_single_task_has_no_interval(new, total):
+    found = ratio_difference([new, 0][: len(total)], [2, 0][: len(total)], total)
+    assert found.mean == pytest.approx((new - 2) / 4)
+    assert math.isnan(found.low) and math.isnan(found.high)
+    assert math.isnan(paired_difference([new / 4], [0.5]).low)
+
+
 def test_a_probability_is_one_in_twenty_where_the_interval_ends_at_the_limit():
     found = Interval(-0.1, -0.15, -0.05)
     assert probability_beyond(found, -0.05, 40) == pytest.approx(0.05)

@@ -84,19 +84,20 @@ def ratio_difference(a: ArrayLike, b: ArrayLike, total: ArrayLike) -> Interval:
     The gains and the losses of tasks are two ratios with the intervals of `ratio_interval`. The interval of their
     difference follows from both and their correlation (Newcombe 1998, Statistics in Medicine 17, 2635; Zou and Donner
     2008, 27, 1693). So even if all pairs are equal, the interval is as wide as that number of pairs justifies.
+    A single task has no interval: (difference, nan, nan).
     """
     first, second, n = (np.asarray(values, dtype=np.float64) for values in (a, b, total))
     first, second, n = first[n > 0], second[n > 0], n[n > 0]
     gains, losses = np.maximum(first - second, 0.0), np.maximum(second - first, 0.0)
     gain, loss = ratio_interval(gains, n), ratio_interval(losses, n)
     difference = gain.mean - loss.mean
+    if math.isnan(gain.low):
+        return Interval(difference, math.nan, math.nan)
     residuals = gains - gain.mean * n, losses - loss.mean * n
     size = math.sqrt(float(residuals[0] @ residuals[0]) * float(residuals[1] @ residuals[1]))
     correlation = max(-1.0, min(1.0, float(residuals[0] @ residuals[1]) / size)) if size else 0.0
     below = _joined(gain.mean - gain.low, loss.high - loss.mean, correlation)
     above = _joined(gain.high - gain.mean, loss.mean - loss.low, correlation)
-    if math.isnan(below):
-        return Interval(difference, math.nan, math.nan)
     return Interval(difference, max(-1.0, difference - below), min(1.0, difference + above))
 
 

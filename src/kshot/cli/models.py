@@ -3,6 +3,7 @@
 import argparse
 import dataclasses
 import json
+import math
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -128,6 +129,7 @@ def class_lines(found: "Comparison", old: str, new: str) -> list[str]:
 def line(change: "Change", old: str, new: str, kind: str) -> dict[str, str]:
     """The table row of a change; `kind` is the header of the name column, '' for none."""
     from kshot.lifecycle.gate.gate_rules import percent, points
+    from kshot.lifecycle.gate.gate_text import NO_INTERVAL
 
     mean, low, high = change.difference
     name = {kind: change.name or "(none)"} if kind else {}
@@ -137,7 +139,7 @@ def line(change: "Change", old: str, new: str, kind: str) -> dict[str, str]:
         old: percent(change.old),
         new: percent(change.new),
         "difference": points(mean),
-        "95 % interval": f"[{points(low, '')}, {points(high, '')}]",
+        "95 % interval": NO_INTERVAL if math.isnan(low) else f"[{points(low, '')}, {points(high, '')}]",
     }
 
 

@@ -1,14 +1,17 @@
 """Two versions on the same episodes: paired differences by hand, and the source of the predictions."""
 
+import math
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 
+from kshot.cli.models import line
 from kshot.errors import DataError
 from kshot.lifecycle.gate import comparison
 from kshot.lifecycle.gate.change import certainly_gained, certainly_lost
+from kshot.lifecycle.gate.gate_text import change_text
 from kshot.lifecycle.tracking import store
 from kshot.statistics import paired_difference, ratio_difference
 from tests.lifecycle import registered_versions
@@ -62,6 +65,23 @@ def test_a_class_that_answers_alike_did_not_gain_and_one_that_always_gains_did()
     _, _, _, classes = comparison.changes(table([[1, 2]] * 10, asked), table([[3, 2]] * 10, asked))
     assert [change.name for change in classes] == ["a", "b"]
     assert certainly_gained(classes) == [True, False] and certainly_lost(classes, 0.0) == [False, False]
+
+
+def test_a_class_of_one_episode_has_no_interval_and_is_said_to_have_none():
+    asked, groups = [[4, 4], [4, 0]], [[2, 4], [3, 0]]  # class b in the first episode alone, which it now gets wrong
+    _, _, (group,), (a, b) = comparison.changes(table(groups, asked), table([[2, 0], [3, 0]], asked))
+    assert (b.difference.mean, b.episodes) == (-1, 1) and math.isnan(b.difference.low) and math.isnan(b.difference.high)
+    assert group.difference.low < group.difference.mean < group.difference.high and a.difference.low < 0
+    assert certainly_lost((a, b), 0.0) == certainly_gained((a, b)) == [False, False]
+    assert change_text(b) == "b -100.00 points, no interval: one episode"
+    assert line(b, "1", "2", "class")["95 % interval"] == "no interval: one episode"
+
+
+def test_two_models_with_one_common_class_and_episode_and_no_group_are_compared():
+    one = table([[2]], [[4]]).assign(group="")
+    count, (whole,), groups, (only,) = comparison.changes(one, one)
+    assert (count, groups, whole.difference.mean, only.episodes) == (1, (), 0, 1)
+    assert math.isnan(whole.difference.low) and math.isnan(only.difference.high)
 
 
 def test_turned_classes_are_classes_of_their_own():

@@ -116,7 +116,14 @@ def test_a_protocol_that_no_rule_names_is_not_asked() -> None:
 
 
 def test_an_interval_that_is_no_number_does_not_promote() -> None:
-    assert not decide(with_difference("5w1s", float("nan")), RULES).promote
+    refused = decide(with_difference("5w1s", float("nan"), mean=-0.2), RULES)
+    assert failed(refused) == [(gate_rules.NON_INFERIORITY, "5w1s", "")]  # nothing shows that it is worse, either
+    assert refused.promote is False
+
+
+def test_a_group_of_one_episode_refuses_nothing_however_much_it_lost() -> None:
+    decision = decide(against(groups=(change("a", -0.9, half=float("nan"), episodes=1),)), RULES)
+    assert decision.promote and not failed(decision)
 
 
 def test_a_group_that_lost_more_than_allowed_for_certain_refuses_the_worst_first() -> None:

@@ -65,7 +65,7 @@ def test_many_classes_are_counted_and_the_worst_are_named() -> None:
         (Interval(0.0548, 0.048, 0.0616), "5.5 points better than champion 1 (4.8 to 6.2)"),
         (Interval(-0.003, -0.0048, -0.0012), "0.30 points worse than champion 1 (-0.48 to -0.12)"),
         (Interval(-1e-6, -0.001, 0.001), "equal to champion 1 (-0.10 to +0.10)"),
-        (Interval(0.1, float("nan"), float("nan")), "10.00 points better than champion 1 (one episode, no interval)"),
+        (Interval(0.1, float("nan"), float("nan")), "10.00 points better than champion 1 (no interval: one episode)"),
     ],
 )
 def test_a_difference_has_as_many_digits_as_its_interval_bears(interval: Interval, words: str) -> None:

@@ -19,6 +19,7 @@ from kshot.lifecycle.registry import model_versions
 from kshot.lifecycle.registry.events import CHAMPION, Event
 from kshot.lifecycle.tracking import store
 from kshot.params.schema import Gate
+from kshot.statistics import Interval
 
 
 def compared(
@@ -45,7 +46,8 @@ def compared(
                 theirs = pairs.read_results(results.answers(other))
         asked = tuple(recorded.difference) if recorded.role == gate_rules.BEST else ()
         found = pairs.compared(recorded.version, recorded.role, asked, ours, theirs, rules.group_protocol)
-        results.compare(f"the difference to {who}", recorded.difference, found.difference)
+        differences = {name: _with_ends(one) for name, one in recorded.difference.items()}
+        results.compare(f"the difference to {who}", differences, found.difference)
         for kind in ("groups", "classes"):
             _same_changes(f"the {kind} compared with {who}", getattr(recorded, kind), getattr(found, kind))
         how = "its own predictions and the recomputed ones" if recorded.version in fresh else "both runs' predictions"
@@ -133,7 +135,13 @@ def _same_changes(what: str, recorded: Sequence[Change], found: Sequence[Change]
 
 
 def _figures(change: Change) -> list[float]:
-    return [change.old, change.new, *change.difference, change.episodes]
+    return [change.old, change.new, *_with_ends(change.difference), change.episodes]
+
+
+def _with_ends(difference: Interval) -> Interval:
+    """The interval, with NaN ends if its width is 0: earlier records have this for a single episode, no other ever."""
+    mean, low, high = difference
+    return Interval(mean, math.nan, math.nan) if low == mean == high else difference
 
 
 def _same(recorded: Sequence[float], found: Sequence[float]) -> bool:

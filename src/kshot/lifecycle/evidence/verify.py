@@ -428,7 +428,8 @@ def comparisons(folder: Folder) -> str:
             gone.append(who)
             continue
         opponent(folder, one["version"], place)
-        same(f"decision.json, the difference to {who}", one["difference"], differences(folder, place, one), EXACT)
+        recorded_ = {name: with_ends(figures) for name, figures in one["difference"].items()}
+        same(f"decision.json, the difference to {who}", recorded_, differences(folder, place, one), EXACT)
         for kind, column in (("groups", "group"), ("classes", "label")):
             recorded = {(row["protocol"], row["name"]): row for row in one[kind]}
             found = changes(folder, place, rules["group_protocol"], column)
@@ -437,7 +438,9 @@ def comparisons(folder: Folder) -> str:
             if recorded.keys() != found.keys():
                 raise Wrong(f"decision.json, the {kind} compared with {who}, are not those of the predictions")
             for key, row in recorded.items():
-                if not figures_near([row["old"], row["new"], *row["difference"], row["episodes"]], found[key]):
+                if not figures_near(
+                    [row["old"], row["new"], *with_ends(row["difference"]), row["episodes"]], found[key]
+                ):
                     raise Wrong(f"decision.json, {key[1]} of the {kind} compared with {who}, does not follow")
         words.append(who)
     text = (
@@ -569,7 +572,7 @@ def decide(evidence: dict[str, Any], rules: dict[str, Any]) -> list[dict[str, An
                 continue
             _, low, high = numbers(one["difference"][protocol])
             found("non_inferiority", low >= -margin - ROUNDED, protocol, margin, "", who)
-            allowed = rules["significantly_worse"] == "allow" or high >= 0
+            allowed = rules["significantly_worse"] == "allow" or not high < 0  # one episode: NaN
             found("not_significantly_worse", allowed, protocol, 0.0, "", who)
         kinds = [("max_group_drop", one["groups"], rules["max_group_drop"])]
         if one["role"] == "champion":
@@ -691,11 +694,13 @@ def ratio_difference(first: list[float], second: list[float], total: list[float]
     n = [one[2] for one in three]
     gain, loss = ratio_interval(gains, n), ratio_interval(losses, n)
     difference = gain[0] - loss[0]
+    if len(n) == 1:
+        return difference, math.nan, math.nan
     rests = [[a - one[0] * b for a, b in zip(some, n, strict=True)] for some, one in ((gains, gain), (losses, loss))]
     size = math.sqrt(math.fsum(a * a for a in rests[0]) * math.fsum(b * b for b in rests[1]))
     r = max(-1.0, min(1.0, math.fsum(a * b for a, b in zip(*rests, strict=True)) / size)) if size else 0.0
 
-    def joined(one: float, other: float) -> float:  # 0 for the NaN of a single episode, as kshot has it
+    def joined(one: float, other: float) -> float:
         return math.sqrt(max(0.0, one * one + other * other - 2 * r * one * other))
 
     below, above = joined(gain[0] - gain[1], loss[2] - loss[0]), joined(gain[2] - gain[0], loss[0] - loss[1])
@@ -785,6 +790,11 @@ def figures_near(one: Any, other: Any, tolerance: float = EXACT) -> bool:
 
 def near(one: float, other: float, tolerance: float) -> bool:
     return math.isclose(one, other, rel_tol=0, abs_tol=tolerance) or (math.isnan(one) and math.isnan(other))
+
+
+def with_ends(figures: list[float | None]) -> list[float | None]:
+    """Mean, low and high; no ends for a width of 0, which earlier records have for a single episode."""
+    return [figures[0], None, None] if figures[0] == figures[1] == figures[2] else figures
 
 
 def numbers(values: Any) -> list[float]:

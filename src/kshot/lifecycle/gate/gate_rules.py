@@ -113,7 +113,8 @@ def _against(comparison: Comparison, evidence: Evidence, rules: Gate) -> list[Fi
     """Both rules on the paired difference, protocol by protocol.
 
     A version may lack protocols: the best is so on some only, and a memory network answers no more classes than it has
-    labels. If it answered none of the gate's, the easiest common protocol is judged.
+    labels. If it answered none of the gate's, the easiest common protocol is judged. A single common episode has no
+    interval (NaN): it cannot show that the model is significantly worse, nor that it is not inferior.
     """
     findings, margin = [], rules.non_inferiority_margin
     asked = [name for name in ordered_protocols(rules.floors) if name in comparison.difference]
@@ -125,7 +126,7 @@ def _against(comparison: Comparison, evidence: Evidence, rules: Gate) -> list[Fi
         change = Change(protocol, "", new - interval.mean, new, interval, 0)
         for rule, holds, limit in (
             (NON_INFERIORITY, interval.low >= -margin - ROUNDING, margin),
-            (NOT_WORSE, rules.significantly_worse == "allow" or interval.high >= 0, 0.0),
+            (NOT_WORSE, rules.significantly_worse == "allow" or not interval.high < 0, 0.0),
         ):
             findings.append(Finding(rule, holds, protocol, limit, change=change, against=named(comparison)))
     return findings

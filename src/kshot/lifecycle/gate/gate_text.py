@@ -15,6 +15,7 @@ from kshot.lifecycle.gate.gate_rules import (
 )
 from kshot.statistics import Interval
 
+NO_INTERVAL = "no interval: one episode"
 NAMED = 5  # how many classes or groups a sentence names
 
 
@@ -113,7 +114,7 @@ def _rounded(interval: Interval) -> tuple[float, str, int]:
     digits = 1 if interval.high - interval.low >= 0.01 else 2
     mean, low, high = (round(100 * value, digits) + 0.0 for value in interval)  # + 0.0: no "-0.0"
     if math.isnan(low):
-        return mean, "one episode, no interval", digits
+        return mean, NO_INTERVAL, digits
     sign = "" if low > 0 else "+"
     return mean, f"{low:{sign}.{digits}f} to {high:{sign}.{digits}f}", digits
 
