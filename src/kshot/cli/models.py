@@ -143,8 +143,9 @@ def line(change: "Change", old: str, new: str, kind: str) -> dict[str, str]:
     }
 
 
-def event_lines(event: "Event") -> list[tuple[str, str]]:
-    """The lines of an event with its number: what happened, by whom, the aliases afterwards, and the first reasons."""
+def event_lines(event: "Event", signature: str = "") -> list[tuple[str, str]]:
+    """The lines of an event with its number: what happened, by whom, whose signature it has, the aliases afterwards,
+    and the first reasons."""
     from kshot.lifecycle.registry.events import CHALLENGER, CHAMPION, minute
 
     aliases = [f"{alias} {event.after[alias]}" for alias in (CHAMPION, CHALLENGER) if alias in event.after]
@@ -152,6 +153,7 @@ def event_lines(event: "Event") -> list[tuple[str, str]]:
     more = [f"and {len(reasons) - REASONS} more reasons: --json"] if len(reasons) > REASONS + 1 else []
     return [
         (str(event.number), f"{minute(event.when)}  {event.what}, by {event.who}"),
+        *([("", signature)] if signature else []),
         ("", ", ".join(aliases) or "no champion, no challenger"),
         *(("", one) for one in [*reasons[: REASONS if more else None], *more]),
     ]
@@ -160,19 +162,29 @@ def event_lines(event: "Event") -> list[tuple[str, str]]:
 def run_history(root: Path, options: argparse.Namespace) -> int:
     """Print every event, oldest first; exit code 1 if something is inconsistent."""
     from kshot.lifecycle.project import tables
-    from kshot.lifecycle.registry import anchor, events, history
+    from kshot.lifecycle.registry import anchor, decision_signature, events, history
 
     record = history.record(root)
     found = record.events
+    signed = decision_signature.signatures(root, found)
     problems = [
         *filter(None, [record.trouble]),
         *events.verify(found, record.aliases),
         *anchor.problems(root, record.run_id, found),
+        *(
+            f"{event}: {signed[event.number].says}"
+            for event in found
+            if event.number in signed and signed[event.number].fails
+        ),
     ]
     if options.json:
-        print(json.dumps([dataclasses.asdict(event) for event in found], indent=2))
+        rows = [dataclasses.asdict(event) for event in found]
+        for row in rows:
+            row["signature_is"] = signed[row["number"]].state if row["number"] in signed else ""
+        print(json.dumps(rows, indent=2))
         return int(bool(problems))
-    lines = tables.facts([line for event in found for line in event_lines(event)])
+    says = {number: signature.says for number, signature in signed.items()}
+    lines = tables.facts([line for event in found for line in event_lines(event, says.get(event.number, ""))])
     print("\n".join(lines) if lines else "nothing was decided yet; `kshot retrain` begins")
     for problem in problems:
         print(f"! {problem}")

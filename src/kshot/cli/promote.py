@@ -7,8 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from kshot.lifecycle.registry.events import Event
+    from kshot.lifecycle.signatures.signing_key import SigningKey
 
 VERSION = "a version's number, champion or challenger"
+
+KEY = "sign the decision with this SSH key (default: $KSHOT_KEY; with gate.approval: signed also git's user.signingkey)"
 
 ROLLBACK = """\
 Give the alias champion back to the version that bore it before. The version that is left does
@@ -50,6 +53,7 @@ def add_parser(verbs: Any) -> None:
         verb.add_argument(
             "--by", default="", metavar="NAME", help="who decides (default: the user; user and machine are kept too)"
         )
+        verb.add_argument("--key", type=Path, metavar="FILE", help=KEY)
 
 
 def run_promote(root: Path, options: argparse.Namespace) -> int:
@@ -62,8 +66,9 @@ def run_promote(root: Path, options: argparse.Namespace) -> int:
     allowed = options.allow_unrecorded
     return _decide(
         root,
-        lambda: promotion.promote(
-            root, options.version, options.reason, options.by, allow_unrecorded=allowed, tell=tell
+        options,
+        lambda key: promotion.promote(
+            root, options.version, options.reason, options.by, allow_unrecorded=allowed, key=key, tell=tell
         ),
     )
 
@@ -75,21 +80,31 @@ def run_approve(root: Path, options: argparse.Namespace) -> int:
 
     print_gallery_changes(root, options.version)
 
-    return _decide(root, lambda: promotion.approve(root, options.version, options.reason, options.by, tell=tell))
+    return _decide(
+        root,
+        options,
+        lambda key: promotion.approve(root, options.version, options.reason, options.by, key=key, tell=tell),
+    )
 
 
 def run_reject(root: Path, options: argparse.Namespace) -> int:
     """Reject a version and print the outcome."""
     from kshot.lifecycle.registry import promotion
 
-    return _decide(root, lambda: promotion.reject(root, options.version, options.reason, options.by, tell=tell))
+    return _decide(
+        root,
+        options,
+        lambda key: promotion.reject(root, options.version, options.reason, options.by, key=key, tell=tell),
+    )
 
 
 def run_rollback(root: Path, options: argparse.Namespace) -> int:
     """Roll back and print the outcome."""
     from kshot.lifecycle.registry import promotion
 
-    return _decide(root, lambda: promotion.rollback(root, options.reason, options.to, options.by, tell=tell))
+    return _decide(
+        root, options, lambda key: promotion.rollback(root, options.reason, options.to, options.by, key=key, tell=tell)
+    )
 
 
 def tell(event: "Event") -> None:
@@ -99,10 +114,12 @@ def tell(event: "Event") -> None:
     print(events.told(event), flush=True)
 
 
-def _decide(root: Path, decide: "Callable[[], Event]") -> int:
+def _decide(root: Path, options: argparse.Namespace, decide: "Callable[[SigningKey], Event]") -> int:
     from kshot.lifecycle.registry import promotion
+    from kshot.lifecycle.signatures.signing_key import signing_key
 
+    key = signing_key(root, options.key)
     for sentence in promotion.catch_up(root):
         print(f"! {sentence}")
-    decide()
+    decide(key)
     return 0

@@ -39,6 +39,7 @@ def promote(answer: Answer, by: str, version: str = "challenger", reason: str = 
     if not by.strip():
         raise KshotError("the name is empty; write into `by` who answers")
     by = f"{by.strip()}, by the form"
+    # No key: a form is filled in by somebody whose key is not here, so with gate.approval signed it is refused.
     for sentence in promotion.catch_up(project):
         say(sentence)
     if answer == "approve":

@@ -190,7 +190,7 @@ class Gate:
     reference: str | int
     max_group_drop: float
     max_class_drop: float
-    approval: Literal["automatic", "manual"]
+    approval: Literal["automatic", "manual", "signed"]
     approval_timeout: float
 
     def __post_init__(self) -> None:

@@ -1,13 +1,13 @@
 """One project with a registered champion, and its attestation, for all tests of the evidence."""
 
 import shutil
-import subprocess
 from pathlib import Path
 
 import pytest
 
 from kshot.lifecycle.evidence import attestation
 from tests.lifecycle import audited_project
+from tests.lifecycle.ssh_keys import new_key
 
 
 @pytest.fixture(scope="session")
@@ -42,8 +42,3 @@ def signed(made: Path, key: Path, tmp_path_factory: pytest.TempPathFactory) -> P
 def folder(signed: Path, tmp_path: Path) -> Path:
     """A copy of the attestation that a test may change."""
     return shutil.copytree(signed, tmp_path / "evidence")
-
-
-def new_key(path: Path) -> Path:
-    subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(path)], check=True)
-    return path

@@ -15,8 +15,8 @@ from kshot.errors import AuditFailed, DataError
 from kshot.lifecycle.evidence import attestation
 from kshot.lifecycle.registry import model_versions
 from tests.lifecycle import audited_project
-from tests.lifecycle.evidence.conftest import new_key
 from tests.lifecycle.page_loads import loads
+from tests.lifecycle.ssh_keys import new_key
 
 SHA256 = re.compile(r"[0-9a-f]{64}")
 

@@ -21,7 +21,7 @@ from kshot.lifecycle.registry import anchor, model_versions
 from kshot.params.schema import Gate
 from kshot.statistics import Interval
 from tests.lifecycle.audited_project import flip
-from tests.lifecycle.evidence.conftest import new_key
+from tests.lifecycle.ssh_keys import new_key
 
 RULES = Gate(
     min_accuracy={"5w1s": 0.5, "5w5s": 0.6},
@@ -80,7 +80,18 @@ def test_a_whole_folder_verifies_alone_with_what_could_not_be_checked(signed: Pa
     assert (ended.returncode, ended.stderr) == (0, "")
     lines = {line.split()[0]: " ".join(line.split()[1:]) for line in ended.stdout.splitlines()[1:-1]}
     assert {name for name, text in lines.items() if text.startswith("ok ")} == {
-        *("files", "signature", "events", "record", "stages", "data", "accuracies", "comparison", "decision"),
+        *(
+            "files",
+            "signature",
+            "events",
+            "persons",
+            "record",
+            "stages",
+            "data",
+            "accuracies",
+            "comparison",
+            "decision",
+        ),
         *("card", "model"),
     }
     assert lines["signature"] == "ok signed by ada@example.org, whose key is in allowed_signers"

@@ -11,12 +11,14 @@ from kshot.lifecycle.gate import decision_record, gate_rules
 from kshot.lifecycle.gate.gate_text import reasons
 from kshot.lifecycle.project.broken import Broken, NotChecked, NotRecorded
 from kshot.lifecycle.project.tables import counted
+from kshot.lifecycle.registry import decision_signature
 from kshot.lifecycle.registry.apply_event import DECISIONS, OF_THE_REPLACED
 from kshot.lifecycle.registry.events import (
     CHAMPION,
     MOVED_OUTSIDE,
     PROMOTED,
     REFUSED,
+    SIGNED,
     WAITING,
     Event,
     broken,
@@ -51,6 +53,8 @@ def decision(subject: Subject) -> str:
         raise Broken("the version says another decision than its last event", DECISIONS[last.action], word or "nothing")
     if last is not judged:
         words += f"; then {last.action} by {last.who}, {minute(last.when)}: {last.why}"
+    signed, known = _signatures(subject)
+    words, whole = words + signed, whole and known
     if not whole:
         raise NotChecked(words)
     return words
@@ -100,6 +104,13 @@ def _judged(subject: Subject, event: Event) -> tuple[str, bool]:
     for name, value in record.get("about", {}).items():
         if subject.tags.get(f"kshot.{name}") != value:
             raise Broken(f"{event} is about a version with another {name}", value, subject.tags.get(f"kshot.{name}"))
+    if (event.approval == SIGNED) != (record["rules"].get("approval") == SIGNED):
+        asked = record["rules"].get("approval", "nothing")
+        raise Broken(f"{event} says another approval than its evidence", asked, event.approval or "not signed")
+    if event.approval == SIGNED and event.action == PROMOTED:
+        raise Broken(
+            f"{event} is the gate's own, although gate.approval was {SIGNED}", "a person's decision", str(event)
+        )
     if (hashed := gate_rules.rules_digest(record["rules"])) != event.rules:
         raise Broken(f"the rules kept with {event} have not the hash that it names", event.rules, hashed)
     if decision_record.format_of(record) == 1:
@@ -122,6 +133,23 @@ def _decided_again(subject: Subject, event: Event, record: dict[str, Any]) -> tu
         )
     results.compare("the evidence", evidence.accuracy, results.means(results.episodes(subject), 2))
     return compared(subject, event, evidence, rules, record.get("answered_anew", {}))
+
+
+def _signatures(subject: Subject) -> tuple[str, bool]:
+    """Text about the signatures of persons, and whether all could be checked. Raises Broken for one that must be
+    there, and is not, or of somebody who may not sign."""
+    assert subject.record is not None
+    every = subject.record.events
+    found = decision_signature.signatures(subject.root, every)
+    ours = [
+        (event, found[event.number]) for event in every if event.version == subject.version and event.number in found
+    ]
+    for event, signature in ours:
+        if signature.fails:
+            what = "a signature that allowed_signers in git allows"
+            raise Broken(f"{event} had to be signed: {signature.says}", what, signature.state)
+    text = "".join(f"; event {event.number}: {signature.says}" for event, signature in ours)
+    return text, all(signature.state != decision_signature.UNCHECKED for _, signature in ours)
 
 
 def facts_text(word: str, evidence: gate_rules.Evidence, decided: gate_rules.Decision) -> str:

@@ -33,7 +33,10 @@ LIMITS = {
     ),
     "folder": "The working folder: data/raw, model/, reports/, dvc.lock and params.yaml as they lie there now.",
     "source": "Whether images and labels are right, and whether they came from where the ledger says.",
-    "persons": "Whether a person is who they say: name, user and machine are recorded as the machine gives them.",
+    "persons": (
+        "Whether a person is who they say: name, user and machine are recorded as the machine gives them, and a "
+        "signature shows whose key was used. Events of the gate are not signed."
+    ),
     "clocks": "Whether the clock was right when something was recorded.",
     "unpushed": (
         "A rewrite of both the database and this repository's refs, where no remote has the anchor. With a remote, "

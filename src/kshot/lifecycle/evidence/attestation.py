@@ -21,6 +21,7 @@ from kshot.lifecycle.gate.gate_rules import ordered_protocols
 from kshot.lifecycle.project.tables import counted
 from kshot.lifecycle.registry.events import minute
 from kshot.lifecycle.serving import model_manifest
+from kshot.lifecycle.signatures.allowed_signers import ALLOWED, committed_signers
 from kshot.params import project_name
 
 # Links that the folder cannot do without; the others may be "not recorded", and the manifest then says so.
@@ -64,7 +65,7 @@ def attest(root: Path, name: str, out: Path, *, key: Path | None = None, with_mo
             found = collected.collect(subject)
             _write(found, states, fresh, with_model)
             files = len(json.loads((fresh / verify.MANIFEST).read_text(encoding="utf-8"))["files"])
-        signers = fresh / signing.ALLOWED
+        signers = fresh / ALLOWED
         signer = ""
         if key is not None:
             signer = signing.sign(fresh / verify.MANIFEST, key, signers if signers.exists() else None)
@@ -101,9 +102,9 @@ def _write(found: Collected, states: dict[str, str], folder: Path, with_model: b
     files["card.md"] = model_card.markdown(title, parts).encode(errors=ODD)
     files["card.html"] = model_card.html(title, parts).encode(errors=ODD)
     files["verify.py"] = Path(verify.__file__).read_bytes()
-    signers = signing.committed_signers(subject.root)
+    signers = committed_signers(subject.root)
     if signers is not None:
-        files[signing.ALLOWED] = signers
+        files[ALLOWED] = signers
     for name, content in files.items():
         place = folder / name
         place.parent.mkdir(parents=True, exist_ok=True)
@@ -172,6 +173,7 @@ def _card(found: Collected) -> list[model_card.Section]:
     source = f"added from {known.source} on {known.added[:10]}" if known else "whose source is not recorded"
     classes = len({image.label for image in found.images})
     protocol = found.decision.get("rules", {}).get("group_protocol", "")
+    signed = f" (signed by {last.signer})" if last.signer else ""
     return model_card.sections(
         metrics=metrics,
         groups=found.table("run/evaluation/groups.csv"),
@@ -183,7 +185,7 @@ def _card(found: Collected) -> list[model_card.Section]:
         ),
         training=f"{network['adaptation']} training, {network['ingest']['size']} x {network['ingest']['size']} pixels",
         network=network["backbone"],
-        decision=f"{last.action} by {last.who.name}, {minute(last.when)}, event {last.number} of the history.",
+        decision=f"{last.action} by {last.who.name}{signed}, {minute(last.when)}, event {last.number} of the history.",
         reasons=list(found.decision.get("decision", {}).get("reasons", ())),
         protocol=protocol if protocol in metrics["accuracy"] else ordered_protocols(metrics["accuracy"])[0],
         limits=_limits(),

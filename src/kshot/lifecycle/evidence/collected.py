@@ -4,6 +4,7 @@ import csv
 import hashlib
 import io
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,9 +19,8 @@ from kshot.lifecycle.data.cached_images import KeptImage
 from kshot.lifecycle.data.data_versions import DataVersion
 from kshot.lifecycle.project import layout
 from kshot.lifecycle.project.broken import Broken, NotRecorded
-from kshot.lifecycle.registry.events import PROMOTED, REFUSED, WAITING, Event, to_text
+from kshot.lifecycle.registry.events import GATE_ACTIONS, Event, signed_text, to_text
 
-GATE = (PROMOTED, WAITING, REFUSED)
 # Files of the run that are repeated. Not params.yaml and the uncommitted code: a person may have put a password there.
 RUN_FILES = ("dvc.lock", "metrics.json", "space.json", "environment.json", "raw.dvc", "split/classes.parquet")
 TABLES = ("episodes", "cells")
@@ -68,11 +68,14 @@ def collect(subject: Subject) -> Collected:
             "`kshot retrain` asks the gate, or `kshot promote` makes it champion"
         )
     chain = every[:last]
-    judged = next((one for one in reversed(chain) if one.version == subject.version and one.action in GATE), None)
+    judged = next(
+        (one for one in reversed(chain) if one.version == subject.version and one.action in GATE_ACTIONS), None
+    )
     served = (subject.model / manifest.FILE).read_bytes()
     files = {
         "served-model.json": served,
         "events.jsonl": "".join(f"{to_text(event)}\n" for event in chain).encode(),
+        **_signed(chain),
         **_run(subject),
     }
     decision: dict[str, Any] = {}
@@ -96,6 +99,16 @@ def collect(subject: Subject) -> Collected:
         known=next((one for one in data_versions.versions(subject.root) if one.md5 == version), None),
         files=files,
     )
+
+
+def _signed(chain: Sequence[Event]) -> dict[str, bytes]:
+    """What each person signed, and the signature, as ssh-keygen reads them."""
+    found: dict[str, bytes] = {}
+    for event in chain:
+        if event.signature:
+            name = f"signed/{event.number:04d}.json"
+            found |= {name: signed_text(event).encode(), f"{name}.sig": event.signature.encode()}
+    return found
 
 
 def _run(subject: Subject) -> dict[str, bytes]:

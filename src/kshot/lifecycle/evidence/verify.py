@@ -20,6 +20,7 @@ import re
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +31,7 @@ OK, FAILED, OPEN = "ok", "FAILED", "not checked"
 EXACT, ROUNDED, SIX_DIGITS = 1e-9, 1e-9, 0.51e-6  # metrics.json has six digits
 SIGNIFICANT = 0.05
 GATE = {"promoted": True, "waiting": True, "refused": False}  # the gate's actions, and the decision that each needs
+PERSONAL, SIGNED, DECISION = ("approved", "rejected", "promoted by hand", "rolled back"), "signed", "kshot-decision"
 ADDED_LATER = "answering.json"  # registering a model adds it to the files that stage train wrote
 ENTRY = " = "  # in a fingerprint that maps a plug-in's name to its object, and is no file
 WRITTEN_LATER = ("manifest.json", "registered_model_meta")
@@ -153,32 +155,41 @@ def signature(folder: Folder, allowed: Path | None) -> str:
         if allowed is not None:
             raise Wrong(f"{SIGNATURE} is missing: nobody signed this folder")
         raise Open("nobody signed this folder: it shows its own wholeness and not who made it")
+    content, place = folder.bytes(MANIFEST), folder.root / SIGNATURE
     if allowed is None:
-        keygen(folder, ["check-novalidate"])
+        keygen(content, place, NAMESPACE, ["check-novalidate"])
         raise Open(
             f"{SIGNATURE} is a valid signature over {MANIFEST}, of a key that nobody vouches for here: give "
             "--allowed-signers FILE, from a source other than this folder, to check whose it is"
         )
     if not allowed.is_file():
         raise Wrong(f"{allowed} is missing: --allowed-signers needs a file of names and public keys")
-    found = keygen(folder, ["find-principals", "-f", str(allowed)], f"its key is not in {allowed}, or its time is over")
-    who = found.splitlines()[0].strip()
-    keygen(folder, ["verify", "-f", str(allowed), "-I", who], "it is not valid")
-    return f"signed by {who}, whose key is in {allowed.name}"
+    return f"signed by {signer(content, place, NAMESPACE, allowed)}, whose key is in {allowed.name}"
 
 
-def keygen(folder: Folder, arguments: list[str], why: str = "it is not valid") -> str:
-    """Run ssh-keygen -Y on the signature."""
-    command = ["ssh-keygen", "-Y", *arguments, "-s", str(folder.root / SIGNATURE)]
+def signer(content: bytes, place: Path, namespace: str, allowed: Path, name: str = "", when: str = "") -> str:
+    """The name that `allowed` gives the key of the signature `place`; `name`: the one that it must have then."""
+    # ssh-keygen reads a time without a zone as one of this machine; older ones know no other.
+    at = [f"-Overify-time={datetime.fromisoformat(when).astimezone():%Y%m%d%H%M%S}"] if when else []
+    why = f"its key is not in {allowed}, or its time is over"
+    found = keygen(content, place, namespace, ["find-principals", "-f", str(allowed), *at], why)
+    who = name or found.splitlines()[0].strip()
+    keygen(content, place, namespace, ["verify", "-f", str(allowed), "-I", who, *at])
+    return who
+
+
+def keygen(content: bytes, place: Path, namespace: str, arguments: list[str], why: str = "it is not valid") -> str:
+    """Run ssh-keygen -Y on the signature `place` over the content."""
+    command = ["ssh-keygen", "-Y", *arguments, "-s", str(place)]
     if arguments[0] != "find-principals":
-        command += ["-n", NAMESPACE]
+        command += ["-n", namespace]
     try:
-        ended = subprocess.run(command, input=folder.bytes(MANIFEST), capture_output=True, timeout=60, check=False)
+        ended = subprocess.run(command, input=content, capture_output=True, timeout=60, check=False)
     except FileNotFoundError as error:
         raise Open("ssh-keygen is not installed here, so the signature cannot be checked") from error
     if ended.returncode:
         said = " ".join((ended.stderr or ended.stdout).decode("utf-8", "replace").split())
-        raise Wrong(f"{SIGNATURE}: {why} ({said or f'exit code {ended.returncode}'})")
+        raise Wrong(f"{place.name}: {why} ({said or f'exit code {ended.returncode}'})")
     return ended.stdout.decode("utf-8", "replace")
 
 
@@ -223,6 +234,53 @@ def anchor(folder: Folder, path: Path | None) -> str:
         if anchored[place - 1] != event["hash"]:
             raise Wrong(f"events.jsonl: event {place} is not the one that {path.name} anchors: the chain was rewritten")
     return f"all {len(folder.events)} event(s) are those that {path.name} anchors"
+
+
+def persons(folder: Folder, allowed: Path | None) -> str:
+    """Each decision of a person about the version that had to be signed is, by somebody who may."""
+    decided = [event for event in folder.events if event.get("action") in PERSONAL]
+    said, left = [], []
+    for event in decided:
+        what, must = f"event {event['number']} ({event['action']})", required(folder.events, event)
+        try:
+            if not event.get("signature"):
+                if must:
+                    raise Wrong("is not signed, although gate.approval was signed")
+                continue
+            said.append(f"{what} signed by {decided_by(folder, event, allowed)}")
+        except Open as reason:
+            left.append(f"{what} {reason}")
+        except Wrong as wrong:
+            if must and event["version"] == folder.manifest["version"]:
+                raise Wrong(f"events.jsonl: {what} {wrong}") from wrong
+            left.append(f"{what} {wrong}, and did not have to be signed" if not must else f"{what} {wrong}")
+    if left:
+        raise Open("; ".join([*left, *said]))
+    if not decided:
+        return f"no person decided in the {len(folder.events)} event(s)"
+    none = "no decision of a person is signed, and none had to be"
+    return "; ".join(said) + (f", by the keys in {allowed.name}" if allowed and said else "") or none
+
+
+def required(every: list[dict[str, Any]], event: dict[str, Any]) -> bool:
+    """Whether the event, the gate's last one about the version before it, or its last one about any, says `signed`."""
+    judged = [one for one in every[: event["number"] - 1] if one.get("action") in GATE]
+    about = [one for one in judged if one.get("version") == event["version"]]
+    return any(one.get("approval") == SIGNED for one in (event, *about[-1:], *judged[-1:]))
+
+
+def decided_by(folder: Folder, event: dict[str, Any], allowed: Path | None) -> str:
+    """The signer of the event, whose signed text and signature lie in signed/ too."""
+    content = {key: value for key, value in event.items() if key not in ("hash", "signer", "signature")}
+    text, name = json.dumps(content, sort_keys=True, ensure_ascii=False).encode(), f"signed/{event['number']:04d}.json"
+    for file, expected in ((name, text), (f"{name}.sig", event["signature"].encode())):
+        if folder.bytes(file) != expected:
+            raise Wrong(f"is not what {file} says")
+    place = folder.root / f"{name}.sig"
+    keygen(text, place, DECISION, ["check-novalidate"], "it is not a signature of this event")
+    if allowed is None:
+        raise Open("has a valid signature, of a key that nobody vouches for here: give --allowed-signers FILE")
+    return signer(text, place, DECISION, allowed, event.get("signer", ""), event["when"])
 
 
 def record(folder: Folder) -> str:
@@ -517,6 +575,10 @@ def decision(folder: Folder) -> str:
     for name, value in recorded.get("about", {}).items():
         if folder.served["tags"].get(f"kshot.{name}") != value:
             raise Wrong(f"decision.json is about a version with another {name}")
+    if (event.get("approval") == SIGNED) != (recorded["rules"].get("approval") == SIGNED):
+        raise Wrong(f"decision.json: its rules name another approval than event {event['number']}")
+    if event.get("approval") == SIGNED and event["action"] == "promoted":
+        raise Wrong(f"event {event['number']} is the gate's own promotion, although gate.approval was signed")
     rules = {key: value for key, value in recorded["rules"].items() if not key.startswith("approval")}
     if sha256(json.dumps(rules, sort_keys=True).encode())[:16] != event["rules"]:
         raise Wrong(f"decision.json: its rules have not the hash that event {event['number']} names")
@@ -827,6 +889,7 @@ def checks(
         "files": lambda: files(folder),
         "signature": lambda: signature(folder, allowed),
         "events": lambda: events(folder),
+        "persons": lambda: persons(folder, allowed),
         "anchor": lambda: anchor(folder, anchored),
         "record": lambda: record(folder),
         "stages": lambda: statements(folder),

@@ -91,7 +91,7 @@ def _tags(event: Event) -> dict[str, str]:
     tags = {
         "kshot.decision": DECISIONS[event.action],
         "kshot.decided_at": event.when,
-        "kshot.decided_by": str(event.who),
+        "kshot.decided_by": event.by,
         "kshot.event": str(event.number),
     }
     # A response to a waiting version does not change the gate's reasons, the champion compared with or the rules.
@@ -107,7 +107,7 @@ def _tags(event: Event) -> dict[str, str]:
     elif event.action == EXPIRED:
         tags["kshot.approval"] = f"rejected: {event.why}"
     else:
-        tags["kshot.approval"] = f"{event.action} by {event.who}: {event.why}"[: store.LONGEST_TAG]
+        tags["kshot.approval"] = f"{event.action} by {event.by}: {event.why}"[: store.LONGEST_TAG]
     return tags
 
 
@@ -115,5 +115,5 @@ def _tags_of_the_replaced(event: Event) -> dict[str, str]:
     tags = {"kshot.replaced_by": event.after.get(CHAMPION, "")}
     if event.action in OF_THE_REPLACED:
         tags["kshot.decision"] = OF_THE_REPLACED[event.action]
-        tags["kshot.approval"] = f"{event.action} by {event.who}: {event.why}"[: store.LONGEST_TAG]
+        tags["kshot.approval"] = f"{event.action} by {event.by}: {event.why}"[: store.LONGEST_TAG]
     return tags

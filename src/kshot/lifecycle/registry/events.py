@@ -18,6 +18,11 @@ CHAMPION, CHALLENGER = "champion", "challenger"
 PROMOTED, REFUSED, WAITING = "promoted", "refused", "waiting"
 APPROVED, REJECTED, EXPIRED = "approved", "rejected", "expired"
 PROMOTED_BY_HAND, ROLLED_BACK, MOVED_OUTSIDE = "promoted by hand", "rolled back", "moved outside kshot"
+GATE_ACTIONS = (PROMOTED, REFUSED, WAITING)
+PERSONAL = (APPROVED, REJECTED, PROMOTED_BY_HAND, ROLLED_BACK)
+SIGNED = "signed"  # value of gate.approval, and of an event that was written under it
+# Fields that are serialized only where they say something: events written before they existed keep their hash.
+OPTIONAL = ("manifest", "clock", "approval", "signer", "signature")
 PATIENCE_S = 120.0  # what another machine began earlier and did not finish was left by a crash
 
 
@@ -56,8 +61,10 @@ class Event:
     mark           random, so that no two events have the same text
     clock          the machine's clock if it was behind the previous event, else ''
     previous       hash of the previous event, '' for the first
-    manifest       sha256 of the manifest of the version's model, '' for a model without one; events written before
-                   manifests existed are serialized without this field, so that their hash does not change
+    manifest       sha256 of the manifest of the version's model, '' for a model without one
+    approval       `signed` if gate.approval was, so that a person's decision must be signed, else ''
+    signer         the name that `allowed_signers` gave the key of `signature`, '' if it named none
+    signature      armored SSH signature over `signed_text`, '' for none
     hash           sha256 of all of the above; set by `seal`
     done           whether aliases and tags are known to have been updated; not part of the hash
     """
@@ -80,6 +87,9 @@ class Event:
     manifest: str = ""
     hash: str = ""
     clock: str = ""
+    approval: str = ""
+    signer: str = ""
+    signature: str = ""
     done: bool = True
 
     def __str__(self) -> str:
@@ -93,6 +103,12 @@ class Event:
         if self.action == ROLLED_BACK:
             return f"rolled back to version {self.version}"
         return f"version {self.version} {'set waiting' if self.action == WAITING else self.action}"
+
+    @property
+    def by(self) -> str:
+        """Who decided, and whose signature the event says it has."""
+        signed = f", signed by {self.signer or 'a key without a name'}" if self.signature else ""
+        return f"{self.who}{signed}"
 
 
 @dataclass(frozen=True)
@@ -130,6 +146,15 @@ def seal(event: Event) -> Event:
 def to_text(event: Event) -> str:
     """Serialize the event to the JSON that is stored."""
     return json.dumps({**_content(event), "hash": event.hash}, ensure_ascii=False)
+
+
+def signed_text(event: Event) -> str:
+    """What a person signs: every field but the signature, the signer's name and the hash, in a fixed order.
+
+    It contains the hash of the previous event, so that it is of no use anywhere else.
+    """
+    content = {key: value for key, value in _content(event).items() if key not in ("signer", "signature")}
+    return json.dumps(content, sort_keys=True, ensure_ascii=False)
 
 
 def from_text(text: str, done: bool = True) -> Event:
@@ -287,11 +312,7 @@ def _trouble(event: Event, place: int, last: Event | None) -> str | None:
 def _content(event: Event) -> dict[str, Any]:
     content = dataclasses.asdict(event)
     del content["hash"], content["done"]
-    if not event.manifest:
-        del content["manifest"]
-    if not content["clock"]:  # events written before this field existed have hashes without it
-        del content["clock"]
-    return content
+    return {key: value for key, value in content.items() if value or key not in OPTIONAL}
 
 
 def _digest(event: Event) -> str:

@@ -10,6 +10,7 @@ import json
 import os
 import secrets
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -43,7 +44,8 @@ if TYPE_CHECKING:
     from mlflow.entities.model_registry import RegisteredModel
 
 EVENT, DONE = "event.{:06d}", "event.{:06d}.done"
-LONGEST = 5000  # characters of an event; a param can hold 6,000
+LONGEST = 5000  # characters of an event without its signature
+LONGEST_PARAM = 6000  # characters that MLflow stores
 LONGEST_WHY = 2500
 
 
@@ -194,14 +196,19 @@ def append(
     until: str = "",
     proof: Proof | None = None,
     mark: str = "",
+    approval: str = "",
+    sign: Callable[[Event], Event] = lambda event: event,
 ) -> Event:
     """Write an event after the last one of `record`, update aliases and tags, and anchor the event in git if possible.
 
-    `mark`: mark of an act that was noted before (`acts`); '' makes a new one. Raises Overtaken.
+    mark      mark of an act that was noted before (`acts`); '' makes a new one
+    approval  of the event
+    sign      returns the event with its signature, before anything is written
+    Raises Overtaken, RegistryError for a signature that is too long, and what `sign` raises.
     """
     last = record.last
     when, clock = later_than(last, datetime.now(UTC))
-    event = seal(
+    event = sign(
         Event(
             number=len(record.events) + 1,
             when=when,
@@ -220,8 +227,10 @@ def append(
             mark=mark or secrets.token_hex(8),
             previous=last.hash if last else "",
             manifest=_manifest(client, root, version) if action != MOVED_OUTSIDE else "",
+            approval=approval,
         )
     )
+    event = seal(event)
     _claim(client, record.run_id, event)
     apply_event.carry_out(client, root, event)
     _mark_done(client, record.run_id, event)
@@ -238,7 +247,12 @@ def _claim(client: "MlflowClient", run_id: str, event: Event) -> None:
     from mlflow.exceptions import MlflowException
 
     text = to_text(event)
-    assert len(text) <= LONGEST, "why is bounded, and the rest is short"
+    assert len(text) - len(event.signature) <= LONGEST, "why is bounded, and the rest is short"
+    if len(text) > LONGEST_PARAM:
+        raise RegistryError(
+            f"with its signature the event has {len(text):,} characters, and MLflow stores {LONGEST_PARAM:,}; sign "
+            "with a key of another kind (ssh-keygen -t ed25519 makes one), or shorten the reason"
+        )
     try:
         client.log_param(run_id, EVENT.format(event.number), text)
     except MlflowException as error:

@@ -62,7 +62,8 @@ def listing(root: Path) -> Listing:
 def decision(tags: dict[str, str], version: str, champion: str) -> str:
     """What was decided about a version with these tags, and by whom, given the current `champion`."""
     word = tags.get("kshot.decision", "")
-    by = tags.get("kshot.decided_by", "").partition(" (")[0]
+    by, _, rest = tags.get("kshot.decided_by", "").partition(" (")
+    by += ", signed" if ", signed by " in rest else ""
     if word == "waiting":
         until = minute(tags["kshot.waiting_until"])
         stale = tags.get("kshot.compared_with", "") != champion

@@ -18,6 +18,7 @@ from kshot.lifecycle.registry.events import (
     CHAMPION,
     PROMOTED,
     REFUSED,
+    SIGNED,
     WAITING,
     Event,
     Proof,
@@ -185,6 +186,7 @@ def settle(
             rules=rules_hash,
             until=until.isoformat(timespec="seconds") if action == WAITING and until else "",
             proof=_keep(client, held.run_id, {**record, "about": about}),
+            approval=SIGNED if record["rules"].get("approval") == SIGNED else "",
         )
     return event, said
 
@@ -202,9 +204,10 @@ def _keep(client: "MlflowClient", run_id: str, record: dict[str, Any]) -> Proof:
 def is_settled(found: Registered, now: Registered | None, rules_hash: str, manual: bool = False) -> bool:
     """Whether the decision on `found` still stands, with `now` as champion and these rules.
 
-    The gate's decision stands for the same champion and the same rules; waiting stands while approval is `manual`.
-    A version that the gate replaced is judged again against its successor. A person's decision stands until a person
-    takes it back: a model that was rejected or rolled back does not return by itself.
+    The gate's decision stands for the same champion and the same rules; waiting stands while approval is `manual`
+    (or `signed`: `manual` is true for both). A version that the gate replaced is judged again against its successor.
+    A person's decision stands until a person takes it back: a model that was rejected or rolled back does not return
+    by itself.
     """
     decision, champion = found.tags.get("kshot.decision"), now.version if now else ""
     if decision == "promoted":

@@ -2,6 +2,9 @@
 
 Repeating a killed command finishes its event and does not write a second one (`acts`). `tell` is called with the event
 before the act's note is deleted: a decision that the person has not been told about yet counts as not done.
+
+`key` signs the decision (`decision_signature`). Each function also raises RegistryError if gate.approval is `signed`
+and there is no key that may sign, and NoKeygen without ssh-keygen; then nothing is written.
 """
 
 from collections.abc import Callable
@@ -9,9 +12,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from kshot.errors import RegistryError
+from kshot.errors import KshotError, RegistryError
 from kshot.lifecycle.project.files import exclusive
-from kshot.lifecycle.registry import acts, anchor, history, model_versions, promotion_checks
+from kshot.lifecycle.registry import acts, anchor, decision_signature, history, model_versions, promotion_checks
 from kshot.lifecycle.registry.events import (
     APPROVED,
     CHAMPION,
@@ -27,6 +30,7 @@ from kshot.lifecycle.registry.events import (
     without,
 )
 from kshot.lifecycle.registry.model_versions import Registered
+from kshot.lifecycle.signatures.signing_key import NO_KEY, SigningKey
 from kshot.lifecycle.tracking import store
 
 if TYPE_CHECKING:
@@ -45,12 +49,14 @@ class Asked(NamedTuple):
     action  the event's action
     why     the reason, on one line
     by      the name given
+    key     what they sign with
     tell    how to report the event to them
     """
 
     action: str
     why: str
     by: str
+    key: SigningKey
     tell: Tell
 
 
@@ -63,7 +69,14 @@ class Decision(NamedTuple):
 
 
 def promote(
-    root: Path, name: str, reason: str, by: str = "", *, allow_unrecorded: bool = False, tell: Tell = silent
+    root: Path,
+    name: str,
+    reason: str,
+    by: str = "",
+    *,
+    allow_unrecorded: bool = False,
+    key: SigningKey = NO_KEY,
+    tell: Tell = silent,
 ) -> Event:
     """Make the version champion on a person's request, whatever the gate decided.
 
@@ -82,10 +95,12 @@ def promote(
         after = with_champion(record.aliases, found.version)
         return Decision(found, after, record.aliases.get(CHAMPION, ""))
 
-    return _decided(root, name, Asked(PROMOTED_BY_HAND, why, by, tell), decide)
+    return _decided(root, name, Asked(PROMOTED_BY_HAND, why, by, key, tell), decide)
 
 
-def approve(root: Path, name: str, reason: str = "", by: str = "", *, tell: Tell = silent) -> Event:
+def approve(
+    root: Path, name: str, reason: str = "", by: str = "", *, key: SigningKey = NO_KEY, tell: Tell = silent
+) -> Event:
     """Carry out the gate's decision about a waiting version.
 
     Raises RegistryError for a version that does not wait or has no commit, and if the champion is no longer the one
@@ -106,10 +121,10 @@ def approve(root: Path, name: str, reason: str = "", by: str = "", *, tell: Tell
         after = with_champion(record.aliases, found.version)
         return Decision(found, after, compared_with)
 
-    return _decided(root, name, Asked(APPROVED, why, by, tell), decide)
+    return _decided(root, name, Asked(APPROVED, why, by, key, tell), decide)
 
 
-def reject(root: Path, name: str, reason: str, by: str = "", *, tell: Tell = silent) -> Event:
+def reject(root: Path, name: str, reason: str, by: str = "", *, key: SigningKey = NO_KEY, tell: Tell = silent) -> Event:
     """Decide that the version shall not be champion, whether it waits or not; it stops being challenger.
 
     The gate does not promote it again; only `promote` does. Raises RegistryError for the champion.
@@ -125,10 +140,12 @@ def reject(root: Path, name: str, reason: str, by: str = "", *, tell: Tell = sil
         after, compared_with = without(record.aliases, found.version), found.tags.get("kshot.compared_with", "")
         return Decision(found, after, compared_with)
 
-    return _decided(root, name, Asked(REJECTED, why, by, tell), decide)
+    return _decided(root, name, Asked(REJECTED, why, by, key, tell), decide)
 
 
-def rollback(root: Path, reason: str, to: str | None = None, by: str = "", *, tell: Tell = silent) -> Event:
+def rollback(
+    root: Path, reason: str, to: str | None = None, by: str = "", *, key: SigningKey = NO_KEY, tell: Tell = silent
+) -> Event:
     """Give the alias champion back to the previous champion, or to an earlier one by name.
 
     The version that is rolled back does not return by itself. Raises RegistryError if there is no earlier champion,
@@ -141,7 +158,7 @@ def rollback(root: Path, reason: str, to: str | None = None, by: str = "", *, te
         model_versions.require_whole(root, found.version)
         return Decision(found, with_champion(record.aliases, found.version), record.aliases.get(CHAMPION, ""))
 
-    return _decided(root, to, Asked(ROLLED_BACK, why, by, tell), decide)
+    return _decided(root, to, Asked(ROLLED_BACK, why, by, key, tell), decide)
 
 
 def catch_up(root: Path) -> tuple[str, ...]:
@@ -190,7 +207,7 @@ def _decided(
         event = acts.repeated(root, act, record.events, finished)
         if event is None:
             found = model_versions.find(root, version) if version else None
-            event = _append(client, root, record, act, decide(client, record, found))
+            event = _append(client, root, record, act, decide(client, record, found), asked.key)
     asked.tell(event)
     acts.end(root)
     return event
@@ -210,9 +227,24 @@ def _asked_for(root: Path, client: "MlflowClient", name: str | None) -> str:
     return model_versions.find(root, name).version
 
 
-def _append(client: "MlflowClient", root: Path, record: history.Record, act: acts.Act, decision: Decision) -> Event:
+def _append(
+    client: "MlflowClient",
+    root: Path,
+    record: history.Record,
+    act: acts.Act,
+    decision: Decision,
+    key: SigningKey,
+) -> Event:
     found = decision.found
     mark = acts.begin(root, act)
+
+    def sign(event: Event) -> Event:
+        try:
+            return decision_signature.signed(root, event, record.events, key)
+        except KshotError:
+            acts.end(root)  # nothing will be written
+            raise
+
     rolled_back = act.action == ROLLED_BACK
     return history.append(
         root,
@@ -227,6 +259,8 @@ def _append(client: "MlflowClient", root: Path, record: history.Record, act: act
         rules="" if rolled_back else found.tags.get(model_versions.RULES, ""),
         proof=_proof(record, found.version),
         mark=mark,
+        approval=decision_signature.setting(root),
+        sign=sign,
     )
 
 

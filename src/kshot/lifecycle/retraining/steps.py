@@ -103,8 +103,9 @@ def judge(root: Path, version: Registered, origin: Lineage) -> Outcome:
     """Decide by the current rules whether `version` may be champion, and move the alias accordingly.
 
     A version that was judged by the same rules against the same champion keeps its decision, and so does one that a
-    person decided about. With gate.approval manual, a promotion waits for a person. If another machine decided
-    meanwhile, the version is judged again against what stands then. Raises Overtaken if that happens `TRIES` times.
+    person decided about. With gate.approval manual or signed, a promotion waits for a person. If another machine
+    decided meanwhile, the version is judged again against what stands then. Raises Overtaken if that happens `TRIES`
+    times.
     """
     for _ in range(TRIES - 1):
         with contextlib.suppress(Overtaken):
@@ -116,7 +117,7 @@ def _judge_once(root: Path, version: Registered, origin: Lineage) -> Outcome:
     put_right = promotion.catch_up(root)
     asked = load_params(root / "params.yaml")
     params = resolved_here(root, asked)
-    manual = params.gate.approval == "manual"
+    manual = params.gate.approval != "automatic"
     champion, rules = model_versions.champion(root), gate_rules.rules_hash(params.gate)
     version = model_versions.find(root, version.version)  # read again after the repairs
     model_versions.require_recorded(version)

@@ -1,0 +1,127 @@
+"""Signatures of persons on their decisions: when one is required, how it is made, and whose it is."""
+
+import dataclasses
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import yaml
+
+from kshot.errors import RegistryError
+from kshot.lifecycle.registry.events import GATE_ACTIONS, PERSONAL, SIGNED, Event, signed_text
+from kshot.lifecycle.signatures import ssh_keygen
+from kshot.lifecycle.signatures.allowed_signers import ALLOWED, committed_file
+from kshot.lifecycle.signatures.signing_key import VARIABLE, SigningKey
+
+NAMESPACE = "kshot-decision"
+VALID, MISSING, FOREIGN, INVALID, UNCHECKED = "valid", "missing", "foreign", "invalid", "not checked"
+
+
+class Signature(NamedTuple):
+    """What a person's decision bears.
+
+    state     one of:
+              valid        of the person whom `allowed_signers` in the project's git names
+              missing      none
+              foreign      of a key that the file does not allow
+              invalid      not a signature of this event
+              not checked  ssh-keygen is not installed
+    says      the same for a person
+    required  whether it had to be signed
+    """
+
+    state: str
+    says: str
+    required: bool
+
+    @property
+    def fails(self) -> bool:
+        """Whether the decision had to be signed, and is not, by somebody who may."""
+        return self.required and self.state not in (VALID, UNCHECKED)
+
+
+def setting(root: Path) -> str:
+    """`signed` if gate.approval of params.yaml is, else ''.
+
+    Only this value is read: a mistake elsewhere in the file must not prevent a rollback, and events say it too.
+    """
+    try:
+        found = yaml.safe_load((root / "params.yaml").read_text(encoding="utf-8"))
+        return SIGNED if found["gate"]["approval"] == SIGNED else ""
+    except (OSError, ValueError, LookupError, TypeError, yaml.YAMLError):
+        return ""
+
+
+def requires(before: Sequence[Event], version: str) -> str:
+    """The event of the gate that requires signatures of the decisions after it about `version`, as text; '' for none.
+
+    These count: the gate's last event about the version, and its last event about any. Setting gate.approval back
+    thus takes effect when the gate judges again, and not for what it has judged.
+    """
+    judged = [event for event in before if event.action in GATE_ACTIONS]
+    about = [event for event in judged if event.version == version]
+    found = next((event for event in (*about[-1:], *judged[-1:]) if event.approval == SIGNED), None)
+    return f"gate.approval was {SIGNED} at {found}" if found is not None else ""
+
+
+def signed(root: Path, event: Event, before: Sequence[Event], key: SigningKey) -> Event:
+    """The event with the person's signature, unless there is no key and none is required.
+
+    Raises RegistryError if one is required and cannot be made, DataError for a key that may not sign, NoKeygen.
+    """
+    why = f"gate.approval is {SIGNED}" if event.approval == SIGNED else requires(before, event.version)
+    file = key.given or (key.fallback if why else None)
+    if file is None:
+        if not why:
+            return event
+        raise RegistryError(
+            f"a decision about version {event.version} must be signed ({why}): give --key FILE, an SSH key that "
+            f"{ALLOWED} in the project's git names, or set {VARIABLE}"
+        )
+    with committed_file(root) as allowed:
+        if allowed is None and why:
+            raise RegistryError(
+                f"a decision about version {event.version} must be signed ({why}), and the project's git has no file "
+                f"{ALLOWED} that says who may: commit one (man ssh-keygen, ALLOWED SIGNERS)"
+            )
+        content = signed_text(event).encode()
+        signature = ssh_keygen.sign(content, file, NAMESPACE)
+        try:
+            signer = ssh_keygen.signer(content, signature, allowed, NAMESPACE) if allowed else ""
+        except ssh_keygen.Foreign as error:
+            raise RegistryError(f"the key {file} may not sign: {error}; nothing was decided") from error
+    return dataclasses.replace(event, signer=signer, signature=signature)
+
+
+def signatures(root: Path, events: Sequence[Event]) -> dict[int, Signature]:
+    """The signature of each decision of a person that has one or needs one, by the event's number.
+
+    A key counts if it is valid at the event's time by the file that git has now, so a line is never to be deleted.
+    """
+    found = {}
+    with committed_file(root) as allowed:
+        for place, event in enumerate(events):
+            if event.action not in PERSONAL:
+                continue
+            required = event.approval == SIGNED or bool(requires(events[:place], event.version))
+            if required or event.signature:
+                found[event.number] = Signature(*_state(event, allowed), required)
+    return found
+
+
+def _state(event: Event, allowed: Path | None) -> tuple[str, str]:
+    if not event.signature:
+        return MISSING, f"not signed, although gate.approval was {SIGNED}"
+    try:
+        if allowed is None:
+            return FOREIGN, f"signed by a key that nobody names: the project's git has no {ALLOWED}"
+        name, when = event.signer, event.when
+        text = signed_text(event).encode()
+        who = ssh_keygen.signer(text, event.signature, allowed, NAMESPACE, name=name, when=when)
+    except ssh_keygen.Foreign as error:
+        return FOREIGN, f"signed by a key that may not: {error}"
+    except ssh_keygen.Invalid as error:
+        return INVALID, f"its signature is not one of this event: {error}"
+    except ssh_keygen.NoKeygen as error:
+        return UNCHECKED, f"its signature could not be checked: {error}"
+    return VALID, f"signed by {who}"

@@ -1,0 +1,72 @@
+"""Signs bytes with an SSH key and finds out whose signature it is, by `ssh-keygen -Y`."""
+
+import subprocess
+import tempfile
+from datetime import datetime
+from pathlib import Path
+
+from kshot.errors import DataError, KshotError
+from kshot.lifecycle.signatures.allowed_signers import ALLOWED
+
+
+class NoKeygen(KshotError):
+    """The program ssh-keygen is not installed."""
+
+
+class Foreign(DataError):
+    """A signature of a key that the file of allowed signers does not allow, or not for this, or not at that time."""
+
+
+class Invalid(DataError):
+    """A signature that is not one over this content, whatever its key."""
+
+
+def sign(content: bytes, key: Path, namespace: str) -> str:
+    """The signature over `content` as text, armored. `key`: a private key, or a public one whose agent is running.
+
+    Raises DataError for a key that is missing or cannot sign, NoKeygen without ssh-keygen.
+    """
+    if not key.is_file():
+        raise DataError(f"the key {key} is missing; needs an SSH private key: ssh-keygen -t ed25519 makes one")
+    ended = _keygen("sign", "-f", str(key), "-n", namespace, content=content)
+    return _output(ended, DataError, f"the key {key} cannot sign")
+
+
+def signer(content: bytes, signature: str, allowed: Path, namespace: str, *, name: str = "", when: str = "") -> str:
+    """The name that the file `allowed` gives the key of the signature; `name`, where the key must have that one.
+
+    when  ISO 8601: the time at which the key must be valid; '' for now
+    Raises Invalid, Foreign, NoKeygen.
+    """
+    with tempfile.TemporaryDirectory() as scratch:
+        path = Path(scratch) / "signature"
+        path.write_text(signature, encoding="utf-8")
+        _output(_keygen("check-novalidate", "-n", namespace, "-s", str(path), content=content), Invalid, "not valid")
+        # ssh-keygen reads a time without a zone as one of this machine; older ones know no other.
+        at = [f"-Overify-time={datetime.fromisoformat(when).astimezone():%Y%m%d%H%M%S}"] if when else []
+        found = _output(
+            _keygen("find-principals", "-s", str(path), "-f", str(allowed), *at),
+            Foreign,
+            f"{ALLOWED} does not name its key, or the key's time is over",
+        )
+        who = name or found.splitlines()[0].strip()
+        ended = _keygen("verify", "-f", str(allowed), "-I", who, "-n", namespace, "-s", str(path), *at, content=content)
+        wrong = f"not valid for {who} by {ALLOWED}, which names its key for another person or for other namespaces"
+        _output(ended, Foreign, wrong)
+    return who
+
+
+def _keygen(*arguments: str, content: bytes | None = None) -> "subprocess.CompletedProcess[bytes]":
+    try:
+        return subprocess.run(["ssh-keygen", "-Y", *arguments], input=content, capture_output=True, check=False)
+    except FileNotFoundError as error:
+        raise NoKeygen(
+            "ssh-keygen is not installed; install OpenSSH's client to sign and to check signatures"
+        ) from error
+
+
+def _output(ended: "subprocess.CompletedProcess[bytes]", kind: type[KshotError], wrong: str) -> str:
+    if ended.returncode:
+        said = " ".join((ended.stderr or ended.stdout).decode(errors="replace").split())
+        raise kind(f"{wrong}{f' ({said})' if said else ''}")
+    return ended.stdout.decode(errors="replace")

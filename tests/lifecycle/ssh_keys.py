@@ -1,0 +1,28 @@
+"""SSH keys of persons, and the file in a project's git that says whose keys may sign."""
+
+import subprocess
+from pathlib import Path
+
+ADA = "ada@example.org"
+IDENTITY = ("-c", "user.name=Ada", "-c", "user.email=ada@example.org")
+
+
+def new_key(path: Path) -> Path:
+    """An SSH key without a passphrase; PATH.pub lies beside it."""
+    subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(path)], check=True)
+    return path
+
+
+def line(key: Path, name: str = ADA, options: str = "") -> str:
+    """The line of an allowed_signers file for this key."""
+    return f"{name} {options} {key.with_suffix('.pub').read_text()}"
+
+
+def commit_signers(root: Path, *lines: str) -> None:
+    """Make these lines the committed allowed_signers of the project, in a repository that is made if there is none."""
+    if not (root / ".git").exists():
+        subprocess.run(["git", "init", "-q"], cwd=root, check=True)
+    (root / "allowed_signers").write_text("".join(lines))
+    subprocess.run(["git", "add", "-f", "allowed_signers"], cwd=root, check=True)
+    command = ["git", *IDENTITY, "commit", "-qm", "who may sign", "--", "allowed_signers"]
+    subprocess.run(command, cwd=root, check=True)
