@@ -210,10 +210,12 @@ def _in_parts(
     batch_size: int,
 ) -> list[Tensor]:
     training, device = network.training, next(network.parameters()).device
-    network.train(mode=False)
+    if training:  # setting the mode visits every layer: as long as a small network takes for one image
+        network.train(mode=False)
     try:
         with torch.inference_mode():
             parts = torch.from_numpy(np.asarray(ids, dtype=np.int64)).split(batch_size)  # type: ignore[no-untyped-call]
             return [answer(gather(images, part).to(device)).cpu() for part in parts if len(part)]
     finally:
-        network.train(training)
+        if training:
+            network.train()

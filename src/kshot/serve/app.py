@@ -59,7 +59,9 @@ def create_app(service: GalleryService) -> FastAPI:
     app.add_exception_handler(Refused, _refused)
     app.add_exception_handler(HTTPException, _http)
     app.add_exception_handler(RequestValidationError, _invalid)
-    app.add_middleware(Front, settings=service.settings, metrics=app.state.metrics)
+    app.add_middleware(
+        Front, settings=service.settings, metrics=app.state.metrics, recognise=ask_router.recognise_answer
+    )
     return app
 
 

@@ -37,7 +37,7 @@ class ServeSettings:
     name_characters      of a gallery's or class's name
     poll_seconds         between two looks at the registry
     batch_images         embedded at once
-    batch_wait_ms        how long a batch waits for images that another request is decoding
+    batch_wait_ms        how long images that had to wait also wait for those that another request is decoding
     stop_seconds         how long a stop waits for requests under way
     log                  which asked images are kept for feedback: off, all, unknown, sample
     log_share            of the requests, for `sample`
@@ -62,7 +62,7 @@ class ServeSettings:
     name_characters: int = 200
     poll_seconds: float = 3.0
     batch_images: int = 32
-    batch_wait_ms: float = 5.0
+    batch_wait_ms: float = 0.0
     stop_seconds: int = 30
     log: Literal["off", "all", "unknown", "sample"] = "off"
     log_share: float = 0.1

@@ -1,4 +1,6 @@
 import threading
+import time
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
@@ -38,16 +40,50 @@ def test_each_request_gets_the_embeddings_of_its_own_images(method: Method) -> N
     queue.close()
 
 
-def test_images_of_requests_that_wait_are_embedded_in_one_pass(method: Method) -> None:
+class Watched(Method):
+    """Notes the thread of each forward pass, and fails if two run at once."""
+
+    threads: list[str]
+    running = False
+    free: threading.Event  # a pass waits for it
+
+    def embed(self, pixels: torch.Tensor) -> torch.Tensor:
+        assert not self.running
+        self.running = True
+        self.threads.append(threading.current_thread().name)
+        assert self.free.wait(30)
+        found = super().embed(pixels)
+        self.running = False
+        return found
+
+
+@pytest.fixture
+def watched(method: Method) -> Watched:
+    made = Watched(method.embedding, 2, 1).eval()
+    made.threads, made.free = [], threading.Event()
+    made.free.set()
+    return made
+
+
+def until(fact: Callable[[], bool]) -> None:
+    ends = time.monotonic() + 30
+    while not fact():
+        assert time.monotonic() < ends
+        time.sleep(0.001)
+
+
+def test_images_of_requests_that_wait_are_embedded_in_one_pass(watched: Watched) -> None:
     queue = EmbeddingQueue(8, 10_000)
+    watched.free.clear()
     with ThreadPoolExecutor(3) as pool, queue.decoding():
-        first = pool.submit(queue.embed, method, images(1))
-        second = pool.submit(queue.embed, method, images(2))
-        while queue.waiting < 3:
-            threading.Event().wait(0.001)
-        assert queue.batches == 0
-        pool.submit(queue.embed, method, images(5))  # the batch is full
-        assert (len(first.result(10)), len(second.result(10)), queue.batches) == (1, 2, 1)
+        first = pool.submit(queue.embed, watched, images(1))
+        until(lambda: watched.running)
+        second = pool.submit(queue.embed, watched, images(2))
+        until(lambda: queue.waiting == 2)
+        watched.free.set()
+        assert (len(first.result(10)), queue.batches) == (1, 1)
+        third = pool.submit(queue.embed, watched, images(6))  # the batch is full
+        assert (len(second.result(10)), len(third.result(10)), queue.batches) == (2, 6, 2)
     queue.close()
 
 
@@ -57,10 +93,27 @@ def test_a_request_that_is_alone_does_not_wait(method: Method) -> None:
     queue.close()
 
 
+def test_a_request_that_is_alone_changes_no_thread(watched: Watched) -> None:
+    queue = EmbeddingQueue(8, 0)
+    assert queue.embed(watched, images(2)) == pytest.approx(embed(watched, images(2), np.arange(2)).numpy(), abs=1e-4)
+    queue.embed(watched, images(1), background=True)
+    assert watched.threads == [threading.current_thread().name] * 2 + ["kshot-embedding"]
+    queue.close()
+
+
+def test_one_forward_pass_runs_at_a_time_whichever_thread_it_is_in(watched: Watched) -> None:
+    queue = EmbeddingQueue(4, 0)
+    with ThreadPoolExecutor(6) as pool:
+        found = list(pool.map(lambda turn: queue.embed(watched, images(1), background=turn % 5 == 0), range(200)))
+    assert len(found) == 200 and queue.batches == len(watched.threads) <= 200
+    queue.close()
+
+
 def test_an_error_reaches_its_request_and_the_queue_goes_on(method: Method) -> None:
     queue = EmbeddingQueue(8, 0)
-    with pytest.raises(RuntimeError):
-        queue.embed(method, np.zeros((1, SIZE, SIZE, 7), dtype=np.uint8))
+    for background in (False, True):
+        with pytest.raises(RuntimeError):
+            queue.embed(method, np.zeros((1, SIZE, SIZE, 7), dtype=np.uint8), background=background)
     assert len(queue.embed(method, images(1))) == 1
     queue.close()
 

@@ -141,6 +141,20 @@ def test_the_nearest_examples_and_the_next_classes_are_in_order(classes: Classes
     assert found.margin == pytest.approx(shares[0] - shares[1])
 
 
+@pytest.mark.parametrize("n_nearest", [3, 30])  # 30: more than the search of the class means computes exactly
+def test_the_nearest_of_classes_of_one_example_are_those_of_a_slow_search(n_nearest: int, classes: Classes) -> None:
+    version = by_head("prototype")
+    gallery = state(version, {name: images[:1] for name, images in classes.items()})
+    assert gallery.one_each
+    query = version.model.embed([images[5] for images in classes.values()][:4])
+    for one, point in zip(recognise(version, gallery, query, n_nearest=n_nearest), query, strict=True):
+        distances = np.sqrt(np.square(gallery.points.astype(np.float64) - point).sum(1))
+        order = np.argsort(distances)[:n_nearest]
+        assert [near.id for near in one.nearest] == gallery.ids[order].tolist()
+        assert [near.distance for near in one.nearest] == pytest.approx(distances[order].tolist(), rel=1e-5)
+        assert one.distance == one.smallest == pytest.approx(distances.min(), rel=1e-5)
+
+
 def test_a_gallery_of_one_class_has_a_distance_and_no_probability(classes: Classes) -> None:
     (name,) = list(classes)[:1]
     version = by_head("prototype", {1: 5.0})

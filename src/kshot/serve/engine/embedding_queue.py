@@ -1,4 +1,8 @@
-"""Embeds the images of concurrent requests together: one thread, one forward pass for whatever waits."""
+"""Embeds the images of concurrent requests together: one forward pass at a time, for whatever waits.
+
+A request that comes while nothing runs and nothing waits is embedded in its own thread: to hand it to another thread
+and back costs as much as a small network's forward pass.
+"""
 
 import threading
 import time
@@ -28,10 +32,10 @@ class _Job:
 
 
 class EmbeddingQueue:
-    """Runs a model's forward passes in a thread of its own, for any number of requests and models.
+    """Runs forward passes one after another, for any number of requests and models.
 
-    batch_images: embedded at once; wait_ms: how long a batch waits for images that another request is decoding. A
-    request that is alone never waits.
+    batch_images: embedded at once; wait_ms: how long a batch that has waited for another one also waits for images that
+    are being decoded. A request that finds the queue empty never waits.
     """
 
     def __init__(self, batch_images: int, wait_ms: float) -> None:
@@ -41,6 +45,7 @@ class EmbeddingQueue:
         self._background: deque[_Job] = deque()
         self._decoding = 0
         self._in_a_row = 0
+        self._running = False  # whether a forward pass is under way, in whatever thread
         self._closed = False
         self._changed = threading.Condition()
         self._thread = threading.Thread(target=self._run, name="kshot-embedding", daemon=True)
@@ -62,15 +67,20 @@ class EmbeddingQueue:
         finally:
             with self._changed:
                 self._decoding -= 1
-                self._changed.notify_all()
+                if self._urgent:
+                    self._changed.notify_all()
 
     def embed(self, method: Method, pixels: NDArray[np.uint8], *, background: bool = False) -> Points:
         """Embed uint8 (N, size, size, channels): float32 (N, D). Raises what the forward pass raises."""
+        if not background and self._begin_alone(len(pixels)):
+            try:
+                return self._pass(method, pixels)
+            finally:
+                self._end()
         size = BACKGROUND if background else self.batch_images
         jobs = [_Job(method, pixels[start : start + size]) for start in range(0, len(pixels), size)]
         with self._changed:
-            if self._closed:
-                raise Refused(503, "stopping", "the service is stopping; ask again when it runs")
+            self._require_open()
             (self._background if background else self._urgent).extend(jobs)
             self._changed.notify_all()
         return np.concatenate([job.found.result() for job in jobs])
@@ -82,30 +92,55 @@ class EmbeddingQueue:
             self._changed.notify_all()
         self._thread.join()
 
+    def _begin_alone(self, count: int) -> bool:
+        """Take the right to the next forward pass, unless somebody has it or waits for it."""
+        with self._changed:
+            self._require_open()
+            if self._running or self._urgent or self._background or count > self.batch_images:
+                return False
+            self._running = True
+            return True
+
+    def _end(self) -> None:
+        with self._changed:
+            self._running = False
+            if self._urgent or self._background or self._closed:
+                self._changed.notify_all()
+
+    def _require_open(self) -> None:
+        if self._closed:
+            raise Refused(503, "stopping", "the service is stopping; ask again when it runs")
+
+    def _pass(self, method: Method, pixels: NDArray[np.uint8]) -> Points:
+        points: Points = embed(method, pixels, np.arange(len(pixels))).numpy()
+        self.batches += 1
+        return points
+
     def _run(self) -> None:
         while batch := self._next():
             try:
-                pixels = np.concatenate([job.pixels for job in batch])
-                points = embed(batch[0].method, pixels, np.arange(len(pixels))).numpy()
+                points = self._pass(batch[0].method, np.concatenate([job.pixels for job in batch]))
             except BaseException as error:  # the thread must outlive it: it is raised where the images came from
                 for job in batch:
                     job.found.set_exception(error)
                 continue
-            self.batches += 1
+            finally:
+                self._end()
             start = 0
             for job in batch:
                 job.found.set_result(points[start : start + len(job.pixels)])
                 start += len(job.pixels)
 
     def _next(self) -> list[_Job]:
-        """Wait for jobs, and return those of one forward pass; [] when the queue is closed and empty."""
+        """Wait for jobs, and return those of one forward pass, begun; [] when the queue is closed and empty."""
         with self._changed:
-            self._changed.wait_for(lambda: self._urgent or self._background or self._closed)
+            self._changed.wait_for(self._is_due)
+            if not self._urgent and not self._background:
+                return []
+            self._running = True
             if self._background and (not self._urgent or self._in_a_row >= FAIR):
                 self._in_a_row = 0
                 return [self._background.popleft()]
-            if not self._urgent:
-                return []
             until = time.monotonic() + self.wait_s
             while self._decoding and self._images() < self.batch_images and (left := until - time.monotonic()) > 0:
                 self._changed.wait(left)
@@ -116,6 +151,9 @@ class EmbeddingQueue:
                 room -= len(self._urgent[0].pixels)
                 batch.append(self._urgent.popleft())
             return batch
+
+    def _is_due(self) -> bool:
+        return not self._running and bool(self._urgent or self._background or self._closed)
 
     def _images(self) -> int:
         return sum(len(job.pixels) for job in self._urgent)

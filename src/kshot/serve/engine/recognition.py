@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kshot.serve.engine.gallery_state import GalleryState
-from kshot.serve.engine.index import nearest
+from kshot.serve.engine.index import LEAST_EXACT, nearest
 from kshot.serve.engine.served_version import ServedVersion
 from kshot.serve.refusals import Refused, empty_gallery, unknown_class
 
@@ -63,17 +63,17 @@ def recognise(
     squared = version.squared_distances(state, query)
     shares = _shares(version, state, query, squared)
     order = _first(-shares, wanted)
-    distances = None if squared is None else np.sqrt(squared)
-    near = _near(version, state, query, n_nearest)
+    near = _near(version, state, query, n_nearest, squared)
     found = []
     for row, places in enumerate(order):
         share = [float(shares[row, place]) if n_classes > 1 else None for place in places]
-        smallest = None if distances is None else float(distances[row].min())
+        # Roots of the few that are asked for: of 100,000 classes they would take as long as the search.
+        smallest = None if squared is None else float(np.sqrt(squared[row].min()))
         found.append(
             Recognition(
                 label=names[places[0]],
                 probability=share[0],
-                distance=None if distances is None else float(distances[row, places[0]]),
+                distance=None if squared is None else float(np.sqrt(squared[row, places[0]])),
                 smallest=smallest,
                 threshold=threshold,
                 unknown=None if threshold is None or smallest is None else smallest > threshold,
@@ -140,12 +140,17 @@ def _first(values: NDArray[np.floating[Any]], count: int) -> NDArray[np.int64]:
     return np.take_along_axis(places, order, 1)
 
 
-def _near(version: ServedVersion, state: GalleryState, query: Array, count: int) -> list[tuple[NearExample, ...]]:
+def _near(
+    version: ServedVersion, state: GalleryState, query: Array, count: int, to_means: Array | None
+) -> list[tuple[NearExample, ...]]:
     if not version.has_space or not count:
         return [()] * len(query)
     count = min(count, len(state.ids))
-    index = state.mean_index if state.one_each else state.example_index
-    squared = index.squared_distances(query, exact=count)
+    if state.one_each and to_means is not None and count <= LEAST_EXACT:
+        squared = to_means  # each mean is an example: they were searched already
+    else:
+        index = state.mean_index if state.one_each else state.example_index
+        squared = index.squared_distances(query, exact=count)
     return [
         tuple(_example(state, place, float(np.sqrt(squared[row, place]))) for place in places)
         for row, places in enumerate(_first(squared, count).tolist())

@@ -3,6 +3,7 @@
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Request
+from fastapi.responses import Response
 from starlette.concurrency import run_in_threadpool
 
 from kshot.serve.ask_messages import Recognise, Recognised, Verified, Verify
@@ -15,28 +16,41 @@ from kshot.serve.rest.record import record_of
 from kshot.serve.rest.service_router import service_of
 
 router = APIRouter(prefix="/v1/galleries/{gallery}", tags=["ask"])
-Asker = Annotated[object, Depends(needs("ask"))]
+ASKER = needs("ask")
+Asker = Annotated[object, Depends(ASKER)]
 
 
-@router.post("/recognise", openapi_extra=body(FORM_RECOGNISE, Recognise))
-async def recognise(request: Request, gallery: str, _: Asker) -> Recognised:
+@router.post("/recognise", openapi_extra=body(FORM_RECOGNISE, Recognise), response_model=Recognised)
+async def recognise(request: Request, gallery: str) -> Response:
     """Which class each image shows, how sure that is, whether it is unknown, and which examples are nearest."""
+    return await recognise_answer(request, gallery)
+
+
+async def recognise_answer(request: Request, gallery: str) -> Response:
+    """The answer to POST recognise, with its access check: `front` calls it without the router. Raises Refused."""
+    await ASKER(request)
     service, record = service_of(request), record_of(request)
+    sent: list[SentImage] | list[str]
     if is_form(request):
         form = await read_form(request, service.settings.images_per_request)
-        images = [image for image, _ in images_of(form, "images")]
+        sent = [image for image, _ in images_of(form, "images")]
         n_next, n_nearest = number_of(form, "next", 3), number_of(form, "nearest", 3)
     else:
-        sent = await read_json(request, Recognise)
-        check_count(service, len(sent.images))
-        images = await run_in_threadpool(_decoded, sent.images)
-        n_next, n_nearest = sent.next, sent.nearest
-    found = await run_in_threadpool(
-        recognise_images, service, gallery, images, record.id, n_next=n_next, n_nearest=n_nearest
-    )
-    record.fields |= {"images": len(images), "model_version": found.model_version, "revision": found.revision}
+        message = await read_json(request, Recognise)
+        sent, n_next, n_nearest = message.images, message.next, message.nearest
+        check_count(service, len(sent))
+
+    def work() -> tuple[Recognised, bytes]:
+        images = [
+            one if isinstance(one, SentImage) else from_base64(one, f"images[{at}]") for at, one in enumerate(sent)
+        ]
+        found = recognise_images(service, gallery, images, record.id, n_next=n_next, n_nearest=n_nearest)
+        return found, found.model_dump_json(by_alias=True).encode()
+
+    found, content = await run_in_threadpool(work)
+    record.fields |= {"images": len(sent), "model_version": found.model_version, "revision": found.revision}
     request.app.state.metrics.count(found)
-    return found
+    return Response(content, media_type="application/json")
 
 
 @router.post("/verify", openapi_extra=body(FORM_VERIFY, Verify))
@@ -54,7 +68,3 @@ async def verify(request: Request, gallery: str, _: Asker) -> Verified:
     found = await run_in_threadpool(verify_image, service, gallery, class_name, image, record.id, n_nearest=n_nearest)
     record.fields |= {"images": 1, "model_version": found.model_version, "revision": found.revision}
     return found
-
-
-def _decoded(images: list[str]) -> list[SentImage]:
-    return [from_base64(text, f"images[{place}]") for place, text in enumerate(images)]

@@ -13,10 +13,12 @@ from starlette.exceptions import HTTPException
 
 from kshot.serve.engine.decoding import SentImage
 from kshot.serve.refusals import Refused
+from kshot.serve.rest.plain_form import MOST_BYTES, Parts, plain_form
 
 BodyT = TypeVar("BodyT", bound=BaseModel)
 FIELDS = 20  # of a form, besides files
 FIELD_BYTES = 64 * 1024
+SMALL_BYTES = 64 * 1024
 
 
 @dataclass(frozen=True)
@@ -49,6 +51,11 @@ def is_form(request: Request) -> bool:
 
 async def read_form(request: Request, most_files: int) -> Form:
     """The form in the body. Raises Refused for one that is damaged or has too many files."""
+    announced = request.headers.get("content-length", "")
+    if announced.isdecimal() and int(announced) <= MOST_BYTES:
+        plain = plain_form(await request.body(), request.headers["content-type"])
+        if plain is not None and (form := _form_of(plain, most_files)) is not None:
+            return form
     try:
         async with request.form(max_files=most_files, max_fields=FIELDS, max_part_size=FIELD_BYTES) as sent:
             fields: dict[str, str] = {}
@@ -66,6 +73,24 @@ async def read_form(request: Request, most_files: int) -> Form:
     return Form(fields, files)
 
 
+def _form_of(parts: Parts, most_files: int) -> Form | None:
+    """The form of these parts; None for one that has too much of something, or text that is no UTF-8."""
+    fields: dict[str, str] = {}
+    files: dict[str, list[SentFile]] = {}
+    for name, file, content in parts:
+        if file:
+            files.setdefault(name, []).append(SentFile(file, content))
+        elif file is None and len(content) <= FIELD_BYTES:
+            try:
+                fields[name] = content.decode()
+            except UnicodeDecodeError:
+                return None
+        else:
+            return None
+    n_files = sum(map(len, files.values()))
+    return Form(fields, files) if n_files <= most_files and len(parts) - n_files <= FIELDS else None
+
+
 async def read_json(request: Request, kind: type[BodyT]) -> BodyT:
     """The body as a message. Raises Refused that names the first field that does not fit."""
     content = await request.body()
@@ -76,7 +101,8 @@ async def read_json(request: Request, kind: type[BodyT]) -> BodyT:
         except ValidationError as error:
             raise bad_request(error) from None
 
-    return await run_in_threadpool(parsed)
+    # To change threads and back takes longer than to read a small message.
+    return parsed() if len(content) <= SMALL_BYTES else await run_in_threadpool(parsed)
 
 
 def bad_request(error: ValidationError) -> Refused:

@@ -1,15 +1,18 @@
 """The outermost layer: names each request, guards it, bounds its body and its time, logs and counts it."""
 
 import asyncio
+import re
 import time
 from collections.abc import Awaitable, Callable
+from types import SimpleNamespace
 from typing import Any
 
+from fastapi import Request
 from fastapi.responses import Response
 
 from kshot.serve.refusals import Refused
 from kshot.serve.rest.hosts import refuse_foreign
-from kshot.serve.rest.json_log import LOG
+from kshot.serve.rest.json_log import LOG, REQUEST
 from kshot.serve.rest.metrics import Metrics
 from kshot.serve.rest.record import KEY, Record, Scope
 from kshot.serve.rest.refusal_answer import error_answer, refusal_answer
@@ -19,10 +22,13 @@ Message = Scope
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 App = Callable[[Scope, Receive, Send], Awaitable[None]]
+Recogniser = Callable[[Request, str], Awaitable[Response]]
 
 BODY_S = 30.0  # between two parts of a body: a client that stops sending is not waited for longer
 SEND_S = 60.0  # for one part of an answer: a client that does not read is cut off
 IMPORT = "/import"
+RECOGNISE = re.compile("/v1/galleries/([^/]+)/recognise")
+ROUTE = SimpleNamespace(path="/v1/galleries/{gallery}/recognise")  # for the metrics, as the router names it
 HEADERS = (
     (b"x-content-type-options", b"nosniff"),
     (b"x-frame-options", b"DENY"),
@@ -36,8 +42,8 @@ HEADERS = (
 class Front:
     """The application behind its guard."""
 
-    def __init__(self, app: App, settings: ServeSettings, metrics: Metrics) -> None:
-        self.app, self.settings, self.metrics = app, settings, metrics
+    def __init__(self, app: App, settings: ServeSettings, metrics: Metrics, recognise: Recogniser) -> None:
+        self.app, self.settings, self.metrics, self.recognise = app, settings, metrics, recognise
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request; whatever happens inside, it has an answer of one shape and a line in the log."""
@@ -47,7 +53,7 @@ class Front:
         began, answered = time.perf_counter(), _Answered(send, record.id)
         try:
             refuse_foreign(scope, self.settings.hosts)
-            await self.app(scope, self._bounded(scope, receive), answered)
+            await self._answer(scope, self._bounded(scope, receive), answered)
         except Refused as refused:
             await _instead(refusal_answer(refused, record.id), scope, receive, answered)
         except TimeoutError:
@@ -60,19 +66,22 @@ class Front:
             self._note(scope, record, answered.status, time.perf_counter() - began)
         return None
 
+    async def _answer(self, scope: Scope, receive: Receive, answered: "_Answered") -> None:
+        """By the router, except POST recognise: routing and validation would take longer than a small network does."""
+        found = RECOGNISE.fullmatch(scope["path"]) if scope["method"] == "POST" else None
+        if found is None:
+            return await self.app(scope, receive, answered)
+        scope["route"] = ROUTE
+        answer = await self.recognise(Request(scope, receive), found[1])
+        return await answer(scope, receive, answered)
+
     def _bounded(self, scope: Scope, receive: Receive) -> Receive:
         """`receive`, which raises Refused for a body that is too large or too slow."""
         settings = self.settings
         most = settings.import_bytes if scope["path"].endswith(IMPORT) else settings.body_bytes
         announced = dict(scope["headers"]).get(b"content-length", b"0")
-        too_large = Refused(
-            413,
-            "body_too_large",
-            f"the request is larger than {most:,} bytes; send fewer images at once",
-            {"Connection": "close"},
-        )
         if announced.isdigit() and int(announced) > most:
-            raise too_large
+            raise _too_large(most)
         got, whole = 0, False
 
         async def receiving() -> Message:
@@ -88,7 +97,7 @@ class Front:
             got += len(message.get("body", b""))
             whole = not message.get("more_body", False)
             if got > most:
-                raise too_large
+                raise _too_large(most)
             return message
 
         return receiving
@@ -107,7 +116,7 @@ class Front:
             "client": client[0] if client else None,
             **record.fields,
         }
-        LOG.info("request", extra={"fields": fields})
+        LOG.info(REQUEST, extra={"fields": fields})
 
 
 class _Answered:
@@ -124,6 +133,11 @@ class _Answered:
             message["headers"] = [*message.get("headers", []), *more]
         async with asyncio.timeout(SEND_S):
             await self.send(message)
+
+
+def _too_large(most: int) -> Refused:
+    text = f"the request is larger than {most:,} bytes; send fewer images at once"
+    return Refused(413, "body_too_large", text, {"Connection": "close"})
 
 
 async def _instead(answer: Response, scope: Scope, receive: Receive, answered: _Answered) -> None:

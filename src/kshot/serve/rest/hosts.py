@@ -1,7 +1,7 @@
 """Refuses requests that another page makes a browser send: by DNS rebinding, or across sites."""
 
 import ipaddress
-from collections.abc import Sequence
+from functools import lru_cache
 from urllib.parse import urlsplit
 
 from kshot.serve.refusals import Refused
@@ -10,7 +10,7 @@ from kshot.serve.rest.record import Scope
 READS = ("GET", "HEAD", "OPTIONS")
 
 
-def refuse_foreign(scope: Scope, hosts: Sequence[str]) -> None:
+def refuse_foreign(scope: Scope, hosts: tuple[str, ...]) -> None:
     """Raise Refused for a Host header that names somebody else, and for a request of another site's page.
 
     A name can be made to resolve to this machine by whoever owns it, so only known names are answered: localhost, those
@@ -34,6 +34,7 @@ def refuse_foreign(scope: Scope, hosts: Sequence[str]) -> None:
         raise _foreign()
 
 
+@lru_cache(1024)
 def is_loopback(address: str) -> bool:
     """Whether an address is this machine's own."""
     try:
@@ -42,7 +43,8 @@ def is_loopback(address: str) -> bool:
         return False
 
 
-def _is_known(host: str, hosts: Sequence[str]) -> bool:
+@lru_cache(1024)
+def _is_known(host: str, hosts: tuple[str, ...]) -> bool:
     try:
         name = urlsplit(f"//{host}").hostname or ""
     except ValueError:

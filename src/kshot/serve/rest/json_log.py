@@ -9,6 +9,7 @@ from typing import Any
 from kshot.redaction import redacted
 
 LOG = logging.getLogger("kshot.serve")
+REQUEST = "request"  # the event of every request: a constant, in which there is nothing to redact
 
 
 class JsonLines(logging.Formatter):
@@ -20,7 +21,7 @@ class JsonLines(logging.Formatter):
         line = {
             "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
             "level": record.levelname.lower(),
-            "event": redacted(record.getMessage()),
+            "event": REQUEST if record.msg is REQUEST else redacted(record.getMessage()),
             **fields,
         }
         if record.exc_info:
