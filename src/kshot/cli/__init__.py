@@ -24,6 +24,7 @@ from kshot.cli import (
     drift,
     feedback,
     fit_settings,
+    forget,
     gallery,
     init,
     models,
@@ -58,6 +59,7 @@ the champion if it is not worse than the champion by more than a margin (0.5 poi
   kshot audit --model 3     where a version came from, each link of it verified
   kshot attest 3 --out DIR  the evidence about it as files that a stranger can check: kshot verify DIR
   kshot reproduce 3         build it again, and compare
+  kshot forget IMAGE        what holds an image; delete it everywhere with --yes
   kshot schedule --every 1d retrain by itself, by the clock or when new data comes
   kshot tasks FOLDER        how hard these classes will be, and what they are near to
   kshot drift FOLDER        whether new images are like those of training
@@ -153,6 +155,7 @@ def parser() -> argparse.ArgumentParser:
     attest.add_parser(verbs)
     reproduce.add_parser(verbs)
     prune.add_parser(verbs)
+    forget.add_parser(verbs)
     schedule.add_parser(verbs)
     tasks.add_parser(verbs)
     drift.add_parser(verbs)

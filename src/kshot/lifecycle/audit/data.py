@@ -16,10 +16,11 @@ from kshot.lifecycle.data import data_versions, feedback_ledger, labelled_images
 from kshot.lifecycle.data.data_versions import DataVersion
 from kshot.lifecycle.data.dvc_cache import bar, held
 from kshot.lifecycle.data.feedback_ledger import FeedbackImage
-from kshot.lifecycle.project.broken import Broken
+from kshot.lifecycle.project.broken import Broken, Erased
 from kshot.lifecycle.project.tables import counted
 from kshot.lifecycle.registry import history, model_versions
 from kshot.lifecycle.registry import listing as models
+from kshot.lifecycle.registry.erasure_event import require_sealed
 from kshot.lifecycle.registry.events import CHAMPION, Event, Reign, broken, reigns
 from kshot.lifecycle.tracking import store
 
@@ -80,7 +81,7 @@ def audit_data(root: Path, prefix: str, *, deep: bool = False, quiet: bool = Tru
     of_run = {str(one.run_id): str(one.version) for one in mine}
     feedback: list[FeedbackImage] = []
     links = (
-        checked("data", lambda: _content(root, data, deep, quiet)),
+        checked("data", lambda: _content(root, data, deep, quiet, events)),
         *([checked("feedback", lambda: _feedback(root, data, feedback))] if feedback_ledger.read(root) else []),
         checked("runs", lambda: _runs_hold(runs, mine)),
         checked("history", lambda: _history(events, trouble, aliases)),
@@ -164,7 +165,15 @@ def _model(one: "ModelVersion", events: Sequence[Event], aliases: dict[str, str]
     )
 
 
-def _content(root: Path, data: DataVersion, deep: bool, quiet: bool) -> str:
+def _content(root: Path, data: DataVersion, deep: bool, quiet: bool, events: Sequence[Event] | None) -> str:
+    try:
+        return _whole(root, data, deep, quiet)
+    except Erased as erased:
+        require_sealed(erased, events or None)
+        raise
+
+
+def _whole(root: Path, data: DataVersion, deep: bool, quiet: bool) -> str:
     gone = f"it came from {data.source or 'a source that is not in the ledger'}" + (
         f", added {data.added[:10]}: add it again" if data.added else ""
     )

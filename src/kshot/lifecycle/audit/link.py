@@ -6,11 +6,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from kshot.errors import AuditFailed, CheckFailed, KshotError
-from kshot.lifecycle.project.broken import Broken, NotChecked, NotRecorded
+from kshot.lifecycle.project.broken import Broken, Erased, NotChecked, NotRecorded
 from kshot.lifecycle.tracking import store
 from kshot.redaction import redacted, traceback_of
 
 VERIFIED, BROKEN, NOT_RECORDED, NOT_CHECKED = "verified", "broken", "not recorded", "not checked"
+ERASED = "erased"
 ERROR = "error"
 
 
@@ -23,6 +24,7 @@ class Link:
               broken        it does not follow
               not recorded  nothing was stored that could be verified
               not checked   the part that could be checked holds; `says` names the rest and the reason
+              erased        what is missing was erased on purpose, as the history says; the rest holds
               error         kshot could not check it, which says nothing about the record
     says      text of the link; for a broken one, what is wrong and what to do
     recorded  the recorded value of a broken link, '' if there is nothing to compare
@@ -37,7 +39,7 @@ class Link:
 
     @property
     def holds(self) -> bool:
-        return self.state in (VERIFIED, NOT_CHECKED)
+        return self.state in (VERIFIED, NOT_CHECKED, ERASED)
 
 
 def checked(name: str, check: Callable[[], str]) -> Link:
@@ -49,6 +51,8 @@ def checked(name: str, check: Callable[[], str]) -> Link:
     """
     try:
         return Link(name, VERIFIED, check())
+    except Erased as gone:
+        return Link(name, ERASED, str(gone))
     except Broken as wrong:
         return Link(name, BROKEN, str(wrong), wrong.recorded, wrong.found)
     except NotChecked as rest:

@@ -12,9 +12,10 @@ from kshot.lifecycle.audit.subject import DELETED, Subject
 from kshot.lifecycle.data import data_versions
 from kshot.lifecycle.data.dvc_cache import folder_md5, held, listing, shown
 from kshot.lifecycle.project import layout
-from kshot.lifecycle.project.broken import Broken, NotRecorded
+from kshot.lifecycle.project.broken import Broken, Erased, NotRecorded
 from kshot.lifecycle.project.files import Advance, file_md5
 from kshot.lifecycle.registry import model_versions
+from kshot.lifecycle.registry.erasure_event import require_sealed
 from kshot.lifecycle.tracking import store
 from kshot.lifecycle.tracking.lineage import chosen_params, digest, stage_inputs
 from kshot.lifecycle.tracking.run_content import LONGEST_PARAM, flat
@@ -86,7 +87,11 @@ def data(subject: Subject, advance: Advance | None) -> str:
     known = next((one for one in data_versions.versions(subject.root) if one.md5 == version), None)
     source = f"from {known.source}, added {known.added[:10]}" if known else "from a source that is not in the ledger"
     gone = f"it came {source}: add it again, or `dvc fetch` where a remote has it"
-    words = held(subject.root, entry["md5"], entry.get("size"), advance=advance, gone=gone)
+    try:
+        words = held(subject.root, entry["md5"], entry.get("size"), advance=advance, gone=gone)
+    except Erased as erased:
+        require_sealed(erased, subject.record.events if subject.record else None)
+        raise
     return f"data version {version[:8]} ({source}): {words}"
 
 

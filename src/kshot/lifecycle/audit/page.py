@@ -7,13 +7,19 @@ from markupsafe import Markup, escape
 
 from kshot.lifecycle.audit import text
 from kshot.lifecycle.audit.data import DataAudit
-from kshot.lifecycle.audit.link import BROKEN, ERROR, NOT_CHECKED, VERIFIED, Link
+from kshot.lifecycle.audit.link import BROKEN, ERASED, ERROR, NOT_CHECKED, VERIFIED, Link
 from kshot.lifecycle.audit.model import ModelAudit
 from kshot.lifecycle.pages.render import pages, write_page
 from kshot.lifecycle.pages.svg import drawing
 from kshot.lifecycle.project.tables import counted
 
-MARKS = {VERIFIED: "\N{CHECK MARK}", BROKEN: "\N{MULTIPLICATION X}", NOT_CHECKED: "\N{ALMOST EQUAL TO}", ERROR: "!"}
+MARKS = {
+    VERIFIED: "\N{CHECK MARK}",
+    BROKEN: "\N{MULTIPLICATION X}",
+    NOT_CHECKED: "\N{ALMOST EQUAL TO}",
+    ERASED: "\N{EMPTY SET}",
+    ERROR: "!",
+}
 # Position of each link in the drawing: column, row.
 PLACES = {
     "data": (0, 0),

@@ -25,7 +25,10 @@ def served(subject: Subject) -> str:
     _in_its_place(subject)
     named = [event.number for event in subject.events if event.manifest]
     by = f"event {named[-1]}" if named else "the tag of the version: no event about it yet"
-    return f"{counted(len(sealed.model), 'file')} that are loaded are as registered; the manifest is named by {by}"
+    erased = f"; its input example was {subject.erased_example}" if subject.erased_example else ""
+    return (
+        f"{counted(len(sealed.model), 'file')} that are loaded are as registered; the manifest is named by {by}{erased}"
+    )
 
 
 def record(subject: Subject) -> str:

@@ -9,9 +9,11 @@ from typing import TYPE_CHECKING, Any
 
 from kshot.errors import RegistryError
 from kshot.lifecycle.audit import reading
+from kshot.lifecycle.data.erasures import Erasure
 from kshot.lifecycle.project.broken import Broken, NotRecorded
 from kshot.lifecycle.project.layout import LOCK_FILE
 from kshot.lifecycle.registry import history, model_versions
+from kshot.lifecycle.registry.erasure_event import manifest_now
 from kshot.lifecycle.registry.events import Event
 from kshot.lifecycle.registry.recorded_manifest import recorded_manifest
 from kshot.lifecycle.serving import model_manifest
@@ -112,9 +114,16 @@ class Subject:
             if not expected:
                 model_manifest.require(self.model, self.version, expected)
                 raise NotRecorded("it was registered before manifests were written; nobody can tell the files' content")
+            expected, _ = manifest_now(self.root, expected, self.record.events if self.record else ())
             return model_manifest.read(self.model, self.version, expected)
         except model_manifest.Altered as error:
             raise Broken(str(error)) from error
+
+    @property
+    def erased_example(self) -> Erasure | None:
+        """The erasure that deleted the model's input example; the manifest is then the one that it names."""
+        events = self.record.events if self.record else ()
+        return manifest_now(self.root, self.tags.get(model_manifest.TAG, ""), events)[1]
 
     @cached_property
     def lock(self) -> dict[str, Any]:

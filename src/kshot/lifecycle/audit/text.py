@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from kshot.lifecycle.audit.classes import ClassAudit
 from kshot.lifecycle.audit.data import DataAudit, ModelOnData
-from kshot.lifecycle.audit.link import ERROR, NOT_CHECKED, Link
+from kshot.lifecycle.audit.link import ERASED, ERROR, NOT_CHECKED, Link
 from kshot.lifecycle.audit.model import ModelAudit
 from kshot.lifecycle.audit.runs import RunOnData
 from kshot.lifecycle.data.feedback_ledger import FeedbackImage
@@ -15,7 +15,14 @@ from kshot.lifecycle.gate.gate_rules import percent
 from kshot.lifecycle.project.tables import columns, terminal_width
 from kshot.lifecycle.registry.events import Reign, minute
 
-MARKS = {"verified": "ok", "broken": "BROKEN", "not recorded": "?", "not checked": "in part", "error": "ERROR"}
+MARKS = {
+    "verified": "ok",
+    "broken": "BROKEN",
+    "not recorded": "?",
+    "not checked": "in part",
+    "erased": "erased",
+    "error": "ERROR",
+}
 WIDTH = 110
 RUNS, PARAMS = 20, 6  # how many are shown; --csv and --html show all
 
@@ -49,7 +56,9 @@ def data_words(found: DataAudit) -> str:
     errors = ", ".join(link.name for link in found.failed if link.state == ERROR)
     said = [f"does not hold: {failed}"] if failed else []
     said += [f"kshot could not check: {errors}"] if errors else []
-    return "\n".join([*lines, "", "; ".join(said) or "all of it holds"])
+    erased = any(link.state == ERASED for link in found.links)
+    whole = "all of it holds, without the images that were erased" if erased else "all of it holds"
+    return "\n".join([*lines, "", "; ".join(said) or whole])
 
 
 def model_row(one: ModelOnData) -> dict[str, str]:
@@ -146,6 +155,8 @@ def sentence(found: ModelAudit) -> str:
         return f"{subject}: nothing that was checked is broken{also}"
     part = [link.name for link in found.links if link.state == NOT_CHECKED]
     left = f", as far as they could be checked: of {', '.join(part)} not all could" if part else ""
+    erased = [link.name for link in found.links if link.state == ERASED]
+    left += f"; images were erased on purpose: {', '.join(erased)}" if erased else ""
     return f"{subject}: all {len(found.links)} links hold{left}"
 
 

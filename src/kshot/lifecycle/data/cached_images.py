@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from kshot.errors import DataError
+from kshot.lifecycle.data import erasures
 
 
 class KeptImage(NamedTuple):
@@ -55,6 +56,7 @@ def files(root: Path, version: str, md5s: Iterable[str]) -> list[Path]:
         raise DataError(f"DVC cannot bring data version {version[:8]}: {error}; mend that and run again") from error
     gone = sum(not place.exists() for place in places)
     if gone:
+        erasures.require_whole(root, version)
         raise DataError(
             f"{gone:,} of {len(places):,} files of data version {version[:8]} are neither in DVC's cache nor in a "
             "remote; bring them back with `dvc fetch`, or add that data again from its source"

@@ -13,7 +13,7 @@ import yaml
 
 from kshot.data.splits import SPLITS
 from kshot.errors import DataError
-from kshot.lifecycle.data import data_names, working_copy
+from kshot.lifecycle.data import data_names, erasures, working_copy
 from kshot.lifecycle.data.data_diff import DataDiff, compare
 from kshot.lifecycle.data.dvc_cache import folder_md5, held
 from kshot.lifecycle.project import layout
@@ -77,7 +77,7 @@ def add(
     (root / layout.RAW.parent).mkdir(parents=True, exist_ok=True)
     working_copy.mend(root)
     known = {version.md5: version for version in versions(root)}
-    _refuse_unsaved(root)
+    refuse_unsaved(root)
     with working_copy.workspace(root) as workspace:
         found = read_images(source, workspace / "unpacked", seed, merge=merge)
         if source != GLYPHS:
@@ -177,8 +177,9 @@ def checkout(root: Path, version: DataVersion) -> bool:
     here = working_copy.tracked(root)
     if here is not None and here.md5 == version.md5 and (root / layout.RAW).exists() and working_copy.is_current(root):
         return False
+    erasures.require_whole(root, version.md5)
     _keep_present(root)
-    _refuse_unsaved(root)
+    refuse_unsaved(root)
     out = {"md5": f"{version.md5}.dir", "size": version.size, "nfiles": version.files, "hash": "md5", "path": "raw"}
     (root / layout.RAW.parent).mkdir(parents=True, exist_ok=True)
     with working_copy.replacing(root):
@@ -310,7 +311,7 @@ def _count(root: Path) -> tuple[int, int]:
     return len(table), table["class"].nunique()
 
 
-def _refuse_unsaved(root: Path) -> None:
+def refuse_unsaved(root: Path) -> None:
     """Raise DataError if data/raw contains something that would be lost.
 
     After a change of branch, data/raw differs from data/raw.dvc but is still in DVC's cache.

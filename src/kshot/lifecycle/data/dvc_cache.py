@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from kshot.lifecycle.data import erasures
 from kshot.lifecycle.project.broken import Broken
 from kshot.lifecycle.project.files import Advance, file_md5
 from kshot.redaction import redacted
@@ -34,7 +35,7 @@ def held(root: Path, md5: str, size: int | None, *, advance: Advance | None = No
     """Find the folder with DVC's `md5` (ending in .dir) and `size` in bytes; with `advance`, hash each object.
 
     Raises Broken for content that is neither in the cache nor in the remote, with `gone` as the remedy, and for
-    content that does not match its hash.
+    content that does not match its hash; Erased if all that is missing was erased on purpose and the rest is whole.
     """
     with _repo(root) as repo:
         cache = Path(repo.cache.local.path)
@@ -42,18 +43,21 @@ def held(root: Path, md5: str, size: int | None, *, advance: Advance | None = No
         names = {entry["md5"]: entry["relpath"] for entry in entries}
         missing = [oid for oid in names if not place(cache, oid).exists()]
         remote, where = _in_remote(repo, missing)
-    lost = sorted(names[oid] for oid in missing if oid not in remote)
-    if lost:
+    lost = {oid: names[oid] for oid in missing if oid not in remote}
+    erased = erasures.of_images(root, lost)
+    if lost and not erased:
+        names_lost, verb = shown(sorted(lost.values())), "is" if len(lost) == 1 else "are"
         raise Broken(
-            f"{shown(lost)} of {md5[:8]} {'is' if len(lost) == 1 else 'are'} neither in DVC's cache nor in {where}; "
-            f"{gone}",
+            f"{names_lost} of {md5[:8]} {verb} neither in DVC's cache nor in {where}; {gone}",
             f"{len(entries)} files",
             f"{len(entries) - len(lost)} files",
         )
-    here = [entry for entry in entries if entry["md5"] not in remote]
+    here = [entry for entry in entries if entry["md5"] not in {*remote, *lost}]
     sizes = sum(place(cache, entry["md5"]).stat().st_size for entry in here)
     if advance is not None:
-        _rehash(cache, {oid: name for oid, name in names.items() if oid not in remote}, md5, advance)
+        _rehash(cache, {oid: name for oid, name in names.items() if oid not in {*remote, *lost}}, md5, advance)
+    if erased:
+        raise erasures.gone(lost, md5[:8], erased)
     if not remote and size is not None and sizes != size:
         raise Broken(
             f"the files of {md5[:8]} in DVC's cache have not the size they had; --deep names those that changed",

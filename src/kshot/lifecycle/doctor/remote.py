@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from kshot.errors import DataError
-from kshot.lifecycle.data import data_versions
+from kshot.lifecycle.data import data_versions, erasures
 from kshot.lifecycle.doctor.finding import Finding, shown
 from kshot.redaction import redacted
 
@@ -60,7 +60,8 @@ def push(root: Path) -> str:
 def _versions(root: Path) -> list[str]:
     found = {version.md5: None for version in data_versions.versions(root)}
     now = data_versions.current(root)
-    return list(found | ({now.md5: None} if now else {}))
+    # A version that lacks erased images cannot be pushed as a whole.
+    return [md5 for md5 in found | ({now.md5: None} if now else {}) if not erasures.of_version(root, md5)]
 
 
 def _missing(remote: Any, known: list[str]) -> list[str]:

@@ -12,6 +12,14 @@ class Broken(KshotError):
         self.recorded, self.found = redacted(str(recorded)), redacted(str(found))
 
 
+class Erased(Broken):
+    """Content is gone because a person erased it. `digests`: sha256 of each erasure in data/erasures.jsonl."""
+
+    def __init__(self, says: str, digests: tuple[str, ...]) -> None:
+        super().__init__(says)
+        self.digests = digests
+
+
 class NotRecorded(KshotError):
     """Nothing was stored that could verify a link."""
 

@@ -6,6 +6,7 @@ RAW = Path("data/raw")  # manifest.csv + images/, tracked by `dvc add`: the data
 RAW_DVC = Path("data/raw.dvc")
 VERSIONS = Path("data/versions.jsonl")  # one line per data version that was ever added
 FEEDBACK = Path("data/feedback.jsonl")  # images that came from requests to the service, and who labelled them
+ERASURES = Path("data/erasures.jsonl")  # images that were erased on purpose, by whom and why
 NAMES = Path("data/names.json")  # names that people gave to data versions
 PACKED = Path("data/packed")  # ingest: images.npy, manifest.parquet, unreadable.csv
 FINGERPRINTS = Path("fingerprints")  # STAGE.json: the code files that a stage reads, each with its md5

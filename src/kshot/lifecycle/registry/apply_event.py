@@ -9,7 +9,7 @@ from kshot.lifecycle.registry.events import (
     CHALLENGER,
     CHAMPION,
     EXPIRED,
-    MOVED_OUTSIDE,
+    NO_DECISION,
     PROMOTED,
     PROMOTED_BY_HAND,
     REFUSED,
@@ -54,7 +54,7 @@ def tags_after(events: Sequence[Event]) -> dict[str, dict[str, str]]:
     """The tags of each version after these events, applied in order."""
     found: dict[str, dict[str, str]] = {}
     for event in events:
-        if event.action == MOVED_OUTSIDE:
+        if event.action in NO_DECISION:
             continue
         found.setdefault(event.version, {}).update(_tags(event))
         replaced = event.before.get(CHAMPION)
@@ -68,7 +68,7 @@ def carry_out(client: "MlflowClient", root: Path, event: Event) -> None:
 
     The alias champion moves in one write, so there is always a champion.
     """
-    if event.action == MOVED_OUTSIDE:
+    if event.action in NO_DECISION:
         return
     name = project_name.of(root)
     for alias in (CHAMPION, CHALLENGER):

@@ -23,6 +23,8 @@ PERSONAL = (APPROVED, REJECTED, PROMOTED_BY_HAND, ROLLED_BACK)
 SIGNED = "signed"  # value of gate.approval, and of an event that was written under it
 # Fields that are serialized only where they say something: events written before they existed keep their hash.
 OPTIONAL = ("manifest", "clock", "approval", "signer", "signature")
+ERASED = "images erased"  # about no version: it seals an erasure of data/erasures.jsonl and moves no alias
+NO_DECISION = (MOVED_OUTSIDE, ERASED)  # actions that decide about no version
 PATIENCE_S = 120.0  # what another machine began earlier and did not finish was left by a crash
 
 
@@ -100,6 +102,8 @@ class Event:
         """Describe what happened."""
         if self.action == MOVED_OUTSIDE:
             return "aliases moved outside kshot, found"
+        if self.action == ERASED:
+            return self.action
         if self.action == ROLLED_BACK:
             return f"rolled back to version {self.version}"
         return f"version {self.version} {'set waiting' if self.action == WAITING else self.action}"

@@ -22,6 +22,7 @@ from kshot.lifecycle.registry.events import (
     CHALLENGER,
     CHAMPION,
     MOVED_OUTSIDE,
+    NO_DECISION,
     Event,
     Person,
     Proof,
@@ -226,7 +227,7 @@ def append(
             proof=proof,
             mark=mark or secrets.token_hex(8),
             previous=last.hash if last else "",
-            manifest=_manifest(client, root, version) if action != MOVED_OUTSIDE else "",
+            manifest=_manifest(client, root, version) if action not in NO_DECISION else "",
             approval=approval,
         )
     )

@@ -13,6 +13,7 @@ from kshot.errors import RegistryError
 from kshot.lifecycle.project import layout
 from kshot.lifecycle.project.files import exclusive
 from kshot.lifecycle.registry import history, history_run, lineage_claim
+from kshot.lifecycle.registry.erasure_event import manifest_now
 from kshot.lifecycle.registry.events import (
     CHALLENGER,
     CHAMPION,
@@ -239,7 +240,8 @@ def model_files(root: Path, version: str, folder: Path) -> Path:
         client = store.client()
         held = client.get_model_version(project_name.of(root), version)
         events = history.read(client, root).events
-    model_manifest.require(place, version, recorded_manifest(version, held.tags, events))
+    expected, _ = manifest_now(root, recorded_manifest(version, held.tags, events), events)
+    model_manifest.require(place, version, expected)
     return place / "artifacts" / layout.EMBEDDING
 
 

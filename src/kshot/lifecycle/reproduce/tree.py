@@ -12,7 +12,7 @@ import psutil
 from kshot.errors import DataError, NotReproduced
 from kshot.lifecycle.audit import code
 from kshot.lifecycle.audit.subject import Subject
-from kshot.lifecycle.data import data_versions
+from kshot.lifecycle.data import data_versions, erasures
 from kshot.lifecycle.pipeline import worktree
 from kshot.lifecycle.project import git as git_program
 from kshot.lifecycle.project import layout
@@ -70,6 +70,7 @@ def _settle(subject: Subject, tree: Path) -> None:
         md5, "", 0, 0, int(entry.get("nfiles", 0)), int(entry.get("size", 0)), source, ""
     )
     try:
+        erasures.require_whole(subject.root, md5)  # the commit of then does not know of a later erasure
         data_versions.checkout(tree, version)
     except DataError as error:
         raise NotReproduced(f"version {subject.version} cannot be built again: {error}") from error

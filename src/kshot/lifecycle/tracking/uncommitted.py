@@ -23,6 +23,7 @@ OWN_FILES = (
     layout.RAW_DVC.as_posix(),
     layout.VERSIONS.as_posix(),
     layout.NAMES.as_posix(),
+    layout.ERASURES.as_posix(),
     f"{layout.RAW.parent}/.gitignore",
     layout.MLRUNS.as_posix(),  # a link, in the worktree of a scheduled retraining
 )

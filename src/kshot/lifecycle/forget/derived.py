@@ -1,0 +1,115 @@
+"""Which objects of DVC hold an image, or were computed from its pixels: files, packed images, features, pages.
+
+A packed array is one object, so the whole object goes, with those of stages that stored pixels or features from it.
+In doubt an object counts as holding the image: DVC can compute it again, from the images that are left.
+"""
+
+import io
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+import pandas as pd
+import yaml
+
+from kshot.lifecycle.data.packed import JPEGS, PIXELS
+from kshot.lifecycle.forget.holding import Forgotten
+from kshot.lifecycle.forget.object_stores import FOLDER
+from kshot.lifecycle.project import layout
+from kshot.lifecycle.project.layout import LOCK_FILE
+from kshot.lifecycle.stages.features import FEATURES
+
+IMAGE, PACKED, FEATURES_OF, PAGE, LISTING = "image", "packed images", "features", "page", "listing of them"
+ROWS = "manifest.parquet"  # of packed images
+RAW_ROWS = "manifest.csv"  # of a data version
+Folders = Mapping[str, Mapping[str, str]]  # folder object to relative path to object
+Read = Callable[[str], bytes | None]
+
+
+def versions_with(folders: Folders, md5s: Iterable[str]) -> set[str]:
+    """The data versions (md5 without .dir) that list one of these image files."""
+    wanted = set(md5s)
+    return {
+        oid.removesuffix(FOLDER)
+        for oid, files in folders.items()
+        if RAW_ROWS in files and not wanted.isdisjoint(files.values())
+    }
+
+
+def holding_objects(
+    folders: Folders, wanted: Forgotten, read: Read, locks: Iterable[Mapping[str, Any]]
+) -> dict[str, str]:
+    """Object to what it is, for every object that has to go; what was computed comes before what it came from.
+
+    folders  every folder object of every store
+    read     reads an object, None if no store has it
+    locks    the stages of dvc.lock and of DVC's run cache: which output was computed from which input
+    """
+    packed = {oid: files for oid, files in folders.items() if _is_packed(files)}
+    pixels = {oid for oid, files in packed.items() if _shows(files, wanted, read)}
+    tainted = {f"{version}{FOLDER}" for version in wanted.versions} | pixels
+    tainted |= {packed[oid][name] for oid in pixels for name in (ROWS, PIXELS, JPEGS) if name in packed[oid]}
+    entries = list(locks)
+    found: dict[str, str] = {}
+    for oid, files in folders.items():
+        what = _computed(files)
+        if what and _comes_from(oid, tainted, entries):
+            names = [name for name in files if what == FEATURES_OF or PurePosixPath(name).suffix == ".html"]
+            found |= {files[name]: what for name in names if name != "embedded.json"}
+            found[oid] = LISTING
+    for oid in sorted(pixels):
+        found |= {packed[oid][name]: PACKED for name in (PIXELS, JPEGS, ROWS) if name in packed[oid]}
+        found[oid] = LISTING
+    return found | dict.fromkeys(sorted(wanted.md5s), IMAGE)
+
+
+def read_locks(root: Path, cache: Path) -> list[dict[str, Any]]:
+    """Every stage of dvc.lock, and of DVC's run cache, with its `deps` and `outs`."""
+    found: list[dict[str, Any]] = []
+    for path in (root / LOCK_FILE, *sorted(cache.glob("runs/*/*/*"))):
+        try:
+            content = yaml.safe_load(path.read_text(encoding="utf-8"))
+            found += list(content["stages"].values()) if path.name == LOCK_FILE else [content]
+        except (OSError, UnicodeDecodeError, yaml.YAMLError, KeyError, TypeError, AttributeError):
+            continue  # an output that no lock explains counts as computed from the image
+    return [one for one in found if isinstance(one, dict)]
+
+
+def shows(rows: bytes, wanted: Forgotten) -> bool:
+    """Whether the table of packed images has one of the images: by its pixels, else by its path."""
+    try:
+        table = pd.read_parquet(io.BytesIO(rows))
+        by_pixels = bool(table["content"].isin(wanted.pixels).any())
+        unread = any(not image.pixels for image in wanted.images)
+        return by_pixels or (unread and bool(table["path"].isin(wanted.paths).any()))
+    except (OSError, ValueError, KeyError):  # a damaged table
+        return True
+
+
+def paths_of(rows: bytes, pixels: set[str]) -> set[str]:
+    """The paths in a table of packed images whose images have these pixels; empty for a damaged table."""
+    try:
+        table = pd.read_parquet(io.BytesIO(rows))
+        return set(map(str, table["path"][table["content"].isin(pixels)]))
+    except (OSError, ValueError, KeyError):
+        return set()
+
+
+def _is_packed(files: Mapping[str, str]) -> bool:
+    return ROWS in files and (PIXELS in files or JPEGS in files)
+
+
+def _shows(files: Mapping[str, str], wanted: Forgotten, read: Read) -> bool:
+    rows = read(files[ROWS])
+    return rows is None or shows(rows, wanted)
+
+
+def _computed(files: Mapping[str, str]) -> str:
+    if FEATURES in files:
+        return FEATURES_OF
+    return PAGE if layout.VALIDATION.with_suffix(".json").name in files and "index.html" in files else ""
+
+
+def _comes_from(oid: str, tainted: set[str], locks: Iterable[Mapping[str, Any]]) -> bool:
+    made = [one for one in locks if any(out.get("md5") == oid for out in one.get("outs", []))]
+    return not made or any(dep.get("md5") in tainted for one in made for dep in one.get("deps", []))

@@ -1,0 +1,110 @@
+"""Forgets images: a new data version without them, the record of their erasure, their deletion, and a receipt.
+
+The order makes a kill harmless: a note first; then the record, so that an audit never calls missing images a loss; then
+the deletion, computed things before what they came from. Every step finds what is done already.
+"""
+
+import dataclasses
+import secrets
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+
+from kshot.errors import DataError
+from kshot.lifecycle.data import data_versions, erasures
+from kshot.lifecycle.data.erasures import Erasure
+from kshot.lifecycle.data.without_images import remaining, without_images
+from kshot.lifecycle.forget import intent, inventory, receipt, run_files
+from kshot.lifecycle.forget.holding import Holding, Place, Unreached
+from kshot.lifecycle.forget.intent import Intent
+from kshot.lifecycle.forget.inventory import Inventory
+from kshot.lifecycle.forget.run_files import TrainedOn
+from kshot.lifecycle.forget.selection import Asked
+from kshot.lifecycle.registry import erasure_event
+from kshot.lifecycle.registry.events import person
+
+
+@dataclasses.dataclass(frozen=True)
+class Forgetting:
+    """What was done. `version`: md5 of the new data version, '' if the current one had none of the images."""
+
+    erasure: Erasure
+    version: str
+    deleted: tuple[Holding, ...]
+    models: tuple[TrainedOn, ...]
+    receipt: Path
+
+
+def under_way(root: Path, asked: Asked) -> Intent | None:
+    """The forgetting that this same command began. Raises DataError if another one is not finished."""
+    found = intent.read(root)
+    if found is None or found.asked == asked:
+        return found
+    raise DataError(
+        f"another forgetting is not finished ({found.erasure.at[:16]} UTC, by {found.erasure.by}: "
+        f"{found.erasure.reason}); run that same command again first"
+    )
+
+
+def begin(root: Path, asked: Asked, found: Inventory) -> Intent:
+    """Note what will be done. Raises DataError if too little data would be left; nothing is changed then."""
+    remaining(root, found.wanted.md5s)
+    who = person(asked.by)
+    made = Erasure(
+        key=secrets.token_hex(8),
+        at=datetime.now(UTC).isoformat(timespec="seconds"),
+        by=str(who),
+        reason=asked.reason,
+        images=tuple(sorted(found.wanted.md5s)),
+        versions=tuple(sorted(found.wanted.versions)),
+        manifests=run_files.new_manifests(root, found.wanted),
+    )
+    noted = Intent(asked, made, who, found.wanted.images, found.holdings)
+    intent.write(root, noted)
+    return noted
+
+
+def finish(root: Path, noted: Intent, others: Sequence[Place] = ()) -> Forgetting:
+    """Do what the note says, from wherever it stands, and write the receipt.
+
+    Raises DataError if a place did not answer: everything else is done then, the message names what is left, and the
+    same command goes on.
+    """
+    made = without_images(root, noted.erasure.images)
+    if made is not None and not noted.version:
+        noted = dataclasses.replace(noted, version=made.md5)
+        intent.write(root, noted)
+    erasures.note(root, noted.erasure)
+    event = erasure_event.seal(root, noted.erasure, noted.who) if run_files.has_store(root) else None
+    with inventory.of_images(root, noted.images, others) as found:
+        holdings = tuple(dict.fromkeys((*noted.holdings, *found.holdings)))
+        noted = dataclasses.replace(noted, holdings=holdings)
+        intent.write(root, noted)
+        left = dict(found.unreached)
+        for place in found.places:
+            if place.name not in left:
+                try:
+                    place.delete([one for one in holdings if one.place == place.name])
+                except Unreached as error:
+                    left[place.name] = str(error)
+    with inventory.of_images(root, noted.images, others) as after:
+        still = [one for one in after.holdings if one.place not in left]
+        left |= {one.place: f"{one.place} still holds {one.what} {one.name}" for one in still}
+    unasked = {one.place for one in noted.holdings} - {place.name for place in found.places}
+    left |= {name: f"{name} was not asked this time" for name in unasked}
+    if left:
+        raise DataError(
+            f"not everything is forgotten: {'; '.join(left.values())}. The rest is done and recorded; mend that, then "
+            "run the same command again to go on"
+        )
+    version = data_versions.current(root)
+    done = Forgetting(
+        erasure=noted.erasure,
+        version=noted.version if version is not None else "",
+        deleted=noted.holdings,
+        models=found.models,
+        receipt=receipt.path_of(root, noted.erasure),
+    )
+    receipt.write(root, done.receipt, noted, found.models, event)
+    intent.end(root)
+    return done

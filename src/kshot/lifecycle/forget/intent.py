@@ -1,0 +1,68 @@
+"""The note of a forgetting under way, in .kshot: the same command goes on with it after a kill or a lost connection."""
+
+import dataclasses
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from kshot.errors import DataError
+from kshot.lifecycle.data.erasures import Erasure
+from kshot.lifecycle.forget.holding import ForgottenImage, Holding
+from kshot.lifecycle.forget.selection import Asked
+from kshot.lifecycle.project import layout
+from kshot.lifecycle.project.files import write_text
+from kshot.lifecycle.registry.events import Person
+
+NOTE = layout.STATE / "forget.json"
+
+
+@dataclass(frozen=True)
+class Intent:
+    """What was asked and what it means.
+
+    erasure   the line of data/erasures.jsonl
+    who       the person
+    images    the images, with all hashes by which copies are found when the files themselves are gone
+    holdings  everything that was found to delete, also in earlier tries
+    version   md5 of the new data version, '' if none is needed or it is not made yet
+    """
+
+    asked: Asked
+    erasure: Erasure
+    who: Person
+    images: tuple[ForgottenImage, ...]
+    holdings: tuple[Holding, ...]
+    version: str = ""
+
+
+def read(root: Path) -> Intent | None:
+    """The forgetting under way, None if there is none. Raises DataError for a damaged note."""
+    path = root / NOTE
+    if not path.exists():
+        return None
+    try:
+        found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        asked, erasure = found["asked"], found["erasure"]
+        return Intent(
+            asked=Asked(**{**asked, "images": tuple(asked["images"])}),
+            erasure=Erasure(**{**erasure, "images": tuple(erasure["images"]), "versions": tuple(erasure["versions"])}),
+            who=Person(**found["who"]),
+            images=tuple(ForgottenImage(**{**one, "pixels": tuple(one["pixels"])}) for one in found["images"]),
+            holdings=tuple(Holding(**one) for one in found["holdings"]),
+            version=found["version"],
+        )
+    except (ValueError, KeyError, TypeError) as error:
+        raise DataError(
+            f"{path} is damaged ({error}): it notes a forgetting that is not finished; delete it, then forget again"
+        ) from error
+
+
+def write(root: Path, intent: Intent) -> None:
+    """Write the note, completely or not at all."""
+    write_text(root / NOTE, json.dumps(dataclasses.asdict(intent), ensure_ascii=False) + "\n")
+
+
+def end(root: Path) -> None:
+    """Delete the note: everything is done."""
+    (root / NOTE).unlink(missing_ok=True)

@@ -1,0 +1,92 @@
+"""What holds the images to forget: every place asked, and the models that were trained on them."""
+
+import contextlib
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from kshot.errors import DataError
+from kshot.lifecycle.data import data_versions
+from kshot.lifecycle.forget import object_stores, run_files, selection
+from kshot.lifecycle.forget.derived import holding_objects, read_locks
+from kshot.lifecycle.forget.holding import Forgotten, ForgottenImage, Holding, Place, Unreached
+from kshot.lifecycle.forget.object_stores import FOLDER, Stores
+from kshot.lifecycle.forget.objects import Objects, UnreachedPlace
+from kshot.lifecycle.forget.project_files import DRIFT, ProjectFiles
+from kshot.lifecycle.forget.run_files import RunFiles, TrainedOn
+from kshot.lifecycle.forget.selection import Asked
+from kshot.lifecycle.registry.events import CHAMPION
+
+
+@dataclass(frozen=True)
+class Inventory:
+    """What was found.
+
+    wanted     the images
+    holdings   everything that has to go
+    unreached  place to why it could not be asked
+    models     the registered versions that were trained on a data version with one of the images
+    places     where to delete
+    """
+
+    wanted: Forgotten
+    holdings: tuple[Holding, ...]
+    unreached: dict[str, str]
+    models: tuple[TrainedOn, ...]
+    places: tuple[Place, ...]
+
+    @property
+    def is_held(self) -> bool:
+        """Whether anything holds the images; drift's sample of training images counts only with something else."""
+        return any(one.what != DRIFT for one in self.holdings)
+
+
+@contextlib.contextmanager
+def asked_for(root: Path, asked: Asked, here: Path, others: Sequence[Place] = ()) -> Iterator[Inventory]:
+    """What holds the images that a person asks to forget. `others`: places outside the record, such as galleries."""
+    with object_stores.opened(root) as stores:
+        yield _look(root, selection.select(root, asked, stores, here), stores, others)
+
+
+@contextlib.contextmanager
+def of_images(root: Path, images: tuple[ForgottenImage, ...], others: Sequence[Place] = ()) -> Iterator[Inventory]:
+    """What still holds these images, whose files may be gone."""
+    with object_stores.opened(root) as stores:
+        yield _look(root, selection.selected(images, stores), stores, others)
+
+
+def require_champion_agreed(root: Path, found: Inventory, agreed: bool) -> None:
+    """Raise DataError if nothing of the champion's data would be left, unless a person agreed."""
+    champion = next((one for one in found.models if CHAMPION in one.aliases), None)
+    if champion is None or agreed:
+        return
+    with object_stores.opened(root) as stores:
+        images = set(selection.raw_folders(stores).get(f"{champion.data_version}{FOLDER}", {}).values())
+    if images and images <= found.wanted.md5s:
+        raise DataError(
+            f"that is all that champion {champion.version} was trained on; nothing was forgotten: retrain on other "
+            "data first, or agree with --champions-data"
+        )
+
+
+def version_text(root: Path, md5: str) -> str:
+    """A data version with where it came from, as text."""
+    known = next((one for one in data_versions.versions(root) if one.md5 == md5), None)
+    return f"{md5[:8]} ({known.source}, added {known.added[:10]})" if known else f"{md5[:8]} (not in the ledger)"
+
+
+def _look(root: Path, wanted: Forgotten, stores: Stores, others: Sequence[Place]) -> Inventory:
+    cache = Path(stores.known[0].must_exist)
+    folders = {oid: files for store in stores.known for oid, files in store.folders.items()}
+    oids = holding_objects(folders, wanted, stores.read, read_locks(root, cache))
+    places: list[Place] = [ProjectFiles(root, cache), *(Objects(store, oids) for store in stores.known)]
+    places += [UnreachedPlace(name, why) for name, why in stores.unreached.items()]
+    places += [RunFiles(root), *others]
+    holdings: list[Holding] = []
+    unreached: dict[str, str] = {}
+    for place in places:
+        try:
+            holdings += place.find(wanted)
+        except Unreached as error:
+            unreached[place.name] = str(error)
+    return Inventory(wanted, tuple(holdings), unreached, tuple(run_files.trained_on(root, wanted)), tuple(places))

@@ -1,0 +1,112 @@
+"""The place "project folder": copies of the images, what the stages wrote from them, pages that show them."""
+
+import hashlib
+import os
+import shutil
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import psutil
+
+from kshot.errors import Busy
+from kshot.lifecycle.data import data_versions
+from kshot.lifecycle.data.packed import JPEGS, PIXELS
+from kshot.lifecycle.forget import derived, page_images
+from kshot.lifecycle.forget.holding import Forgotten, Holding
+from kshot.lifecycle.project import layout
+from kshot.lifecycle.project.files import below, file_md5
+from kshot.lifecycle.stages.features import FEATURES
+from kshot.lifecycle.tracking.lineage import ingested
+
+LEFT_OUT = (".git", ".venv", "__pycache__", "node_modules")
+TREES = (layout.STATE / "worktree", "rebuild-*")  # of scheduled retrainings and of `kshot reproduce`
+DRIFT = "drift's sample of training images"  # .kshot/drift: a cache
+COPY, PAGE, COMPUTED, TREE = "copy of the image", "page: its images", "computed from it", "checked-out data"
+
+
+@dataclass(frozen=True)
+class ProjectFiles:
+    """The project's folder without git, DVC's cache and MLflow's artifacts, which are places of their own."""
+
+    root: Path
+    cache: Path
+    name: str = "project folder"
+
+    def find(self, wanted: Forgotten) -> list[Holding]:
+        """Copies, computed files and pages."""
+        found = [*self._copies(wanted), *self._computed(wanted), *self._pages(wanted), *self._trees()]
+        return [*found, *(self._samples() if wanted.versions else ())]
+
+    def delete(self, holdings: Sequence[Holding]) -> None:
+        """Delete the files; a page stays, without its images."""
+        for one in holdings:
+            path = self.root / one.at
+            if one.what == PAGE:
+                _strip(path)
+            elif path.is_dir() and not path.is_symlink():
+                shutil.rmtree(path)
+            else:
+                path.unlink(missing_ok=True)
+
+    def _copies(self, wanted: Forgotten) -> Iterator[Holding]:
+        sizes = {image.size for image in wanted.images if image.size}
+        for path in self._files():
+            size = path.stat().st_size
+            if (size in sizes or not sizes) and (md5 := file_md5(path)) in wanted.md5s:
+                yield Holding(self.name, COPY, md5, path.relative_to(self.root).as_posix(), size)
+
+    def _computed(self, wanted: Forgotten) -> Iterator[Holding]:
+        rows = self.root / layout.PACKED / derived.ROWS
+        is_packed = rows.exists() and derived.shows(rows.read_bytes(), wanted)
+        if not is_packed and ingested(self.root) not in wanted.versions:
+            return
+        for folder in (layout.PACKED, layout.EMBEDDED, layout.VALIDATION):
+            if any(
+                (self.root / folder / name).exists() for name in (PIXELS, JPEGS, FEATURES, "index.html", derived.ROWS)
+            ):
+                size = sum(path.stat().st_size for path in below(self.root / folder))
+                yield Holding(self.name, COMPUTED, folder.as_posix(), folder.as_posix(), size)
+
+    def _pages(self, wanted: Forgotten) -> Iterator[Holding]:
+        others = {version.md5 for version in data_versions.versions(self.root)} - wanted.versions
+        for path in self._files():
+            if path.suffix == ".html" and layout.VALIDATION not in path.relative_to(self.root).parents:
+                content = path.read_bytes()
+                if wanted.versions and page_images.is_about(content, wanted.versions, others):
+                    digest = hashlib.sha256(content).hexdigest()
+                    yield Holding(self.name, PAGE, digest, path.relative_to(self.root).as_posix(), len(content))
+
+    def _trees(self) -> Iterator[Holding]:
+        """Data of worktrees that killed commands left. Raises Busy for one that is in use."""
+        for tree in sorted((self.root / layout.STATE).glob("rebuild-*")):
+            number = tree.name.removeprefix("rebuild-").partition("-")[0]
+            if number.isdecimal() and psutil.pid_exists(int(number)) and int(number) != os.getpid():
+                raise Busy(f"`kshot reproduce` (process {number}) works with the data; wait until it has ended")
+        for tree in (self.root / TREES[0], *sorted((self.root / layout.STATE).glob(str(TREES[1])))):
+            for folder in sorted(tree.rglob("data")) if tree.is_dir() else []:
+                if (folder / layout.RAW.name).exists() or (folder / layout.PACKED.name).exists():
+                    at = folder.relative_to(self.root).as_posix()
+                    yield Holding(self.name, TREE, at, at, sum(path.stat().st_size for path in below(folder)))
+
+    def _samples(self) -> Iterator[Holding]:
+        for path in below(self.root / layout.STATE / "drift"):
+            at = path.relative_to(self.root).as_posix()
+            yield Holding(self.name, DRIFT, at, at, path.stat().st_size)
+
+    def _files(self) -> Iterator[Path]:
+        """Every file that is not another place's."""
+        others = {self.cache.resolve(), (self.root / layout.MLRUNS).resolve()}
+        for folder, folders, names in os.walk(self.root):
+            place = Path(folder)
+            folders[:] = [one for one in folders if one not in LEFT_OUT and (place / one).resolve() not in others]
+            for name in sorted(names):
+                if (path := place / name).is_file() and not path.is_symlink():
+                    yield path
+
+
+def _strip(path: Path) -> None:
+    if path.exists():
+        fresh = path.with_name(f".{path.name}.{os.getpid()}")
+        fresh.write_bytes(page_images.without_images(path.read_bytes()))
+        fresh.replace(path)

@@ -1,0 +1,254 @@
+"""`kshot forget` deletes an image everywhere, says so in the record, and goes on after a kill."""
+
+import hashlib
+import json
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from kshot import cli
+from kshot.errors import Busy, DataError, ParamsError
+from kshot.lifecycle.audit import link, origin, served
+from kshot.lifecycle.audit.data import audit_data
+from kshot.lifecycle.audit.subject import opened
+from kshot.lifecycle.data import data_versions, dvc_cache, erasures
+from kshot.lifecycle.forget import erase, intent, object_stores
+from kshot.lifecycle.forget.project_files import ProjectFiles
+from kshot.lifecycle.forget.run_files import RunFiles
+from kshot.lifecycle.project import layout, project_lock
+from kshot.lifecycle.project.broken import Broken
+from kshot.lifecycle.registry import history, model_versions
+from kshot.lifecycle.registry.events import ERASED
+from tests.lifecycle import audited_project, raw_project
+from tests.lifecycle.forget import planted_image
+from tests.lifecycle.forget.planted_image import Planted
+
+WHY = ("--reason", "taken back", "--by", "Ada")
+IMAGE = "data/raw/images/a/0.png"
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Planted:
+    return planted_image.make(tmp_path_factory.mktemp("planted"))
+
+
+@pytest.fixture
+def planted(made: Planted, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Planted]:
+    kept = [made.root / "data", made.root / "reports", made.remote]
+    for folder in kept:
+        shutil.copytree(folder, tmp_path / "kept" / folder.name)
+    monkeypatch.chdir(made.root)
+    with audited_project.undone(made.root, tmp_path):
+        yield made
+    for folder in kept:
+        shutil.rmtree(folder, ignore_errors=True)
+        shutil.copytree(tmp_path / "kept" / folder.name, folder)
+    (made.root / intent.NOTE).unlink(missing_ok=True)
+
+
+def test_without_yes_it_shows_what_holds_the_image_and_changes_nothing(
+    planted: Planted, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = planted.traces()
+    assert cli.main(["forget", IMAGE, "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert found["data_versions"] == sorted(planted.data[number] for number in planted_image.WITH_IT)
+    assert [one["version"] for one in found["models"]] == ["1", "3"]
+    kinds = {(one["place"], one["what"]) for one in found["holdings"]}
+    for place in ("DVC's cache", "remote store"):
+        assert {(place, what) for what in ("image", "packed images", "features", "page")} <= kinds
+    assert ("MLflow's artifacts", "input example of a model") in kinds
+    assert planted.traces() == before
+    assert cli.main(["forget", IMAGE]) == 0
+    assert "trained on a data version that held it: version 1, version 3 (champion)" in capsys.readouterr().out
+
+
+def test_no_byte_of_a_forgotten_image_is_left_and_the_record_says_why(
+    planted: Planted, capsys: pytest.CaptureFixture[str]
+) -> None:
+    root, (first, other, last) = planted.root, planted.data
+    assert {trace.partition(": ")[2] for trace in planted.traces()} >= {"file", "pixels", "features", "page", "example"}
+    others = dvc_cache.place(root / planted_image.CACHE, planted.packed[planted_image.WITHOUT_IT]).read_bytes()
+    assert cli.main(["forget", IMAGE, *WHY, "--yes"]) == 0, capsys.readouterr().err
+    assert planted.traces() == []
+    assert dvc_cache.place(root / planted_image.CACHE, planted.packed[planted_image.WITHOUT_IT]).read_bytes() == others
+    here = data_versions.current(root)
+    assert here is not None and here.images == 4 and "without 1 erased image" in here.note
+    assert not (root / IMAGE).exists() and (root / "data/raw/images/a/1.png").exists()
+    for version in (first, last):
+        found = {one.name: one for one in audit_data(root, version).links}
+        assert found["data"].state == link.ERASED and "erased by Ada" in found["data"].says
+        assert "taken back" in found["data"].says and found["history"].holds
+    for version in (other, here.md5):
+        assert all(one.holds and one.state != link.ERASED for one in audit_data(root, version, deep=True).links)
+    assert audit_data(root, first, deep=True).links[0].state == link.ERASED
+    (event,) = [one for one in history.history(root) if one.action == ERASED]
+    (erasure,) = erasures.read(root)
+    assert erasure.digest in event.why and erasure.images == (planted.md5,)
+    (receipt,) = (root / "reports").glob("erasure-*.json")
+    text = receipt.read_text()
+    assert planted.md5 in text and hashlib.sha256(planted.file).hexdigest() in text and "a/0.png" not in text
+    assert json.loads(text)["event"] == {"number": event.number, "hash": event.hash}
+    assert "99.36 %" in (root / f"reports/data-{last[:8]}.html").read_text()
+    assert intent.read(root) is None
+
+
+def test_a_registered_model_stays_whole_without_its_input_example(planted: Planted, tmp_path: Path) -> None:
+    cli.main(["forget", IMAGE, *WHY, "--yes"])
+    for version in ("1", "2", "3"):
+        model_versions.require_whole(planted.root, version)
+    subject = opened(planted.root, "3", tmp_path)
+    assert "input_example.json" not in subject.sealed.model
+    assert served._as_sealed("the model", subject.sealed.model, served.manifest.hashes(subject.model)) is None
+    assert "input_example.json" in opened(planted.root, "2", tmp_path / "2").sealed.model
+    (erasure,) = erasures.read(planted.root)
+    forged = erasures.Erasure(**{**vars(erasure), "key": "0", "reason": "another"})
+    (planted.root / layout.ERASURES).write_text("")
+    erasures.note(planted.root, forged)  # no event names it
+    with pytest.raises(Broken, match="manifest.json of version 3 was changed"):
+        opened(planted.root, "3", tmp_path / "3").sealed  # noqa: B018
+
+
+def test_a_line_that_no_event_seals_excuses_nothing(planted: Planted) -> None:
+    root, version = planted.root, planted.data[0]
+    dvc_cache.place(root / planted_image.CACHE, planted.md5).unlink()
+    (planted.remote / "files/md5" / planted.md5[:2] / planted.md5[2:]).unlink()
+    assert audit_data(root, version).links[0].state == link.BROKEN
+    erasures.note(root, erasures.Erasure("k", "2026-01-01T00:00:00", "Ada", "so", (planted.md5,), (version,)))
+    found = audit_data(root, version).links[0]
+    assert found.state == link.BROKEN and "no event of the history" in found.says
+
+
+def test_an_incomplete_version_says_what_it_lacks_when_it_is_asked_for(planted: Planted) -> None:
+    cli.main(["forget", IMAGE, *WHY, "--yes"])
+    first = data_versions.find(planted.root, planted.data[0])
+    with pytest.raises(DataError, match="incomplete on purpose .* erased by Ada .* taken back"):
+        data_versions.checkout(planted.root, first)
+    data_versions.checkout(planted.root, data_versions.find(planted.root, planted.data[1]))
+    assert cli.main(["forget", planted.md5, *WHY, "--yes"]) == DataError.exit_code
+
+
+STEPS: tuple[tuple[object, str], ...] = (
+    (erase, "without_images"),
+    (erasures, "note"),
+    (erase.erasure_event, "seal"),
+    (ProjectFiles, "delete"),
+    (object_stores.ObjectStore, "delete"),
+    (RunFiles, "delete"),
+    (erase.receipt, "write"),
+    (intent, "end"),
+)
+
+
+def test_a_command_that_is_killed_at_each_step_goes_on(
+    planted: Planted, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """One forgetting, killed before and after each of its steps, one kill after the other."""
+    asked = ["forget", IMAGE, *WHY]
+    for place, name in STEPS:
+        real: Callable[..., object] = getattr(place, name)
+        for is_done in (False, True):
+
+            def killed(*arguments: object, real: Callable[..., object] = real, is_done: bool = is_done) -> object:
+                if is_done:
+                    real(*arguments)
+                raise KeyboardInterrupt
+
+            with monkeypatch.context() as patch:
+                patch.setattr(place, name, killed)
+                assert cli.main([*asked, "--yes"]) == 130
+        if name == "seal":
+            assert cli.main(asked) == DataError.exit_code  # it is not finished
+            assert "the same with --yes goes on" in capsys.readouterr().err
+    assert planted.traces() == [] and intent.read(planted.root) is None
+    assert len(erasures.read(planted.root)) == 1
+    assert [one.action for one in history.history(planted.root)].count(ERASED) == 1
+    assert audit_data(planted.root, planted.data[0]).links[0].state == link.ERASED
+    (receipt,) = (planted.root / "reports").glob("erasure-*.json")
+    places = {one["place"] for one in json.loads(receipt.read_text())["deleted"]}
+    assert places == {"project folder", "DVC's cache", "remote store", "MLflow's artifacts"}
+
+
+def test_a_remote_that_cannot_be_reached_is_named_and_the_same_command_goes_on(
+    planted: Planted, capsys: pytest.CaptureFixture[str]
+) -> None:
+    away = planted.remote.with_name("away")
+    planted.remote.rename(away)
+    asked = ["forget", IMAGE, *WHY, "--yes"]
+    try:
+        assert cli.main(asked) == DataError.exit_code
+        assert "remote store cannot be reached" in capsys.readouterr().err
+        assert planted.traces() == []  # everywhere else it is gone
+        assert cli.main(["forget", "--class", "b", *WHY, "--yes"]) == DataError.exit_code  # one after the other
+        assert "another forgetting is not finished" in capsys.readouterr().err
+    finally:
+        away.rename(planted.remote)
+    assert planted.traces() != []
+    assert cli.main(asked) == 0
+    assert planted.traces() == []
+
+
+def test_bad_input_is_refused_with_nothing_changed(planted: Planted, capsys: pytest.CaptureFixture[str]) -> None:
+    before = planted.traces()
+
+    def refused(*arguments: str, code: int = DataError.exit_code) -> str:
+        assert cli.main(["forget", *arguments]) == code
+        return capsys.readouterr().err
+
+    assert "no reason is given" in refused(IMAGE, "--yes", code=ParamsError.exit_code)
+    assert "one of these" in refused(*WHY, code=ParamsError.exit_code)
+    assert "one of these" in refused(IMAGE, "--class", "a", code=ParamsError.exit_code)
+    assert "is no image file" in refused("nothing.png", *WHY, "--yes")
+    assert "nothing here holds" in refused("0" * 32, *WHY, "--yes")
+    assert "the classes are: a, b, c" in refused("--class", "d", *WHY, "--yes")
+    assert "the sources are: 0, 1, 2" in refused("--source", "9", *WHY, "--yes")
+    assert "fewer than 2 classes" in refused("--class", "a", *WHY, "--yes")
+    with project_lock.hold(planted.root, "kshot retrain"):
+        held = subprocess.run(
+            [sys.executable, "-m", "kshot.cli", "forget", IMAGE],
+            cwd=planted.root,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+    assert held.returncode == Busy.exit_code and "kshot retrain" in held.stderr
+    assert planted.traces() == before and intent.read(planted.root) is None and erasures.read(planted.root) == []
+
+
+def test_all_of_the_champions_data_needs_a_word_more(
+    planted: Planted, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    data_versions.add(planted.root, str(raw_project.write_tree(tmp_path / "new", {"x": 2, "y": 2})))
+    asked = ["forget", *(f"images/{name}.png" for name in ("a/0", "a/1", "a/2", "b/0", "b/1")), *WHY, "--yes"]
+    assert cli.main(asked) == DataError.exit_code
+    assert "all that champion 3 was trained on" in capsys.readouterr().err
+    assert cli.main([*asked, "--champions-data"]) == 0
+    assert planted.traces() == []
+
+
+def test_the_same_picture_in_another_file_goes_too(planted: Planted, tmp_path: Path) -> None:
+    """Stage ingest notes each image's decoded pixels; another file of the same pixels has another md5."""
+    source = raw_project.write_tree(tmp_path / "new", {"a": 2, "b": 2})
+    (source / "b" / "copy.png").write_bytes(planted.file + b"\0")
+    data_versions.add(planted.root, str(source))
+    from kshot.lifecycle.stages import ingest
+    from kshot.params.schema import load_params
+
+    ingest.run(planted.root, load_params(planted.root / "params.yaml"))
+    planted_image.keep_folder(planted.root, raw_project.files_below(planted.root / layout.PACKED))
+    assert cli.main(["forget", IMAGE, *WHY, "--yes"]) == 0
+    assert not (planted.root / "data/raw/images/b/copy.png").exists()
+    assert planted.traces() == []
+
+
+def test_the_audit_of_a_model_says_erased(planted: Planted, tmp_path: Path) -> None:
+    cli.main(["forget", IMAGE, *WHY, "--yes"])
+    subject = opened(planted.root, "1", tmp_path)
+    entry = {"md5": f"{planted.data[0]}.dir", "size": None}
+    object.__setattr__(subject, "input", lambda path: entry)
+    found = link.checked("data", lambda: origin.data(subject, None))
+    assert found.state == link.ERASED and found.holds
