@@ -3,6 +3,7 @@
 import argparse
 import contextlib
 import json
+import os
 from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -44,6 +45,8 @@ def add_parser(verbs: Any) -> None:
     top.add_argument("--reason", default="", metavar="TEXT", help="why, for the record; needed with --yes")
     top.add_argument("--by", default="", metavar="NAME", help="who asks (default: your name on this machine)")
     top.add_argument("--champions-data", action="store_true", help="agree to forget all that the champion learned from")
+    top.add_argument("--database", metavar="URL", help="the galleries' database, as `kshot serve` was given")
+    top.add_argument("--images", metavar="ADDRESS", help="the galleries' images, likewise")
     top.add_argument("--yes", action="store_true", help="forget it, for good")
     top.add_argument("--json", action="store_true", help="the same for programs")
     top.set_defaults(run=run)
@@ -58,7 +61,7 @@ def run(root: Path, options: argparse.Namespace) -> int:
     with contextlib.ExitStack() as stack:
         stack.enter_context(project_lock.hold(root, "kshot forget"))
         stack.enter_context(project_lock.hold(root, "kshot forget", project_lock.SCHEDULED))
-        others = _others(root)
+        others = _others(root, options)
         noted = erase.under_way(root, asked)
         if noted is None:
             with inventory.asked_for(root, asked, Path.cwd(), others) as found:
@@ -95,9 +98,17 @@ def _asked(options: argparse.Namespace) -> "Asked":
     return Asked(tuple(options.image), options.label, options.source, options.reason.strip(), options.by)
 
 
-def _others(root: Path) -> "list[Place]":
-    """The places of `kshot serve`."""
-    return []
+def _others(root: Path, options: argparse.Namespace) -> "list[Place]":
+    """The places of `kshot serve`, where its extra is installed or it has ever run."""
+    from importlib.util import find_spec
+
+    if find_spec("fsspec") is None and not options.database:
+        return []
+    from kshot.serve.forgetting import Galleries
+    from kshot.serve.settings import settings_from
+
+    given = {"database": options.database, "images": options.images}
+    return [Galleries(root, settings_from(os.environ, given))]
 
 
 def _fields(found: "Inventory") -> dict[str, Any]:

@@ -20,6 +20,7 @@ from kshot.lifecycle.data.data_versions import DataVersion
 from kshot.lifecycle.project import layout
 from kshot.lifecycle.project.broken import Broken, NotRecorded
 from kshot.lifecycle.registry.events import GATE_ACTIONS, Event, signed_text, to_text
+from kshot.lifecycle.serving import model_manifest
 
 # Files of the run that are repeated. Not params.yaml and the uncommitted code: a person may have put a password there.
 RUN_FILES = ("dvc.lock", "metrics.json", "space.json", "environment.json", "raw.dvc", "split/classes.parquet")
@@ -71,7 +72,7 @@ def collect(subject: Subject) -> Collected:
     judged = next(
         (one for one in reversed(chain) if one.version == subject.version and one.action in GATE_ACTIONS), None
     )
-    served = (subject.model / manifest.FILE).read_bytes()
+    served = _served(subject)
     files = {
         "served-model.json": served,
         "events.jsonl": "".join(f"{to_text(event)}\n" for event in chain).encode(),
@@ -111,6 +112,12 @@ def _signed(chain: Sequence[Event]) -> dict[str, bytes]:
     return found
 
 
+def _served(subject: Subject) -> bytes:
+    """The manifest that the model was registered with: after the erasure of its input example, the copy of it."""
+    before = subject.model / model_manifest.AS_REGISTERED
+    return (before if subject.erased_example else subject.model / manifest.FILE).read_bytes()
+
+
 def _run(subject: Subject) -> dict[str, bytes]:
     """Files of the run, and its predictions as CSV."""
     found = {f"run/{name}": subject.file(name).read_bytes() for name in RUN_FILES if subject.has(name)}
@@ -138,7 +145,7 @@ def _opponent(subject: Subject, role: str, version: str, fresh: dict[str, dict[s
             found = {f"{name}.parquet": (folder / f"{name}.parquet").read_bytes() for name in TABLES}
             try:
                 other.sealed  # noqa: B018 -- raises if the manifest is not the one that its events name
-                found["served-model.json"] = (other.model / manifest.FILE).read_bytes()
+                found["served-model.json"] = _served(other)
             except (Broken, NotRecorded):
                 pass  # its model was pruned: its predictions are still compared
     tables = {f"{name}.csv": _as_csv(found[f"{name}.parquet"]) for name in TABLES}

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
 from typing import Protocol
 
 
@@ -64,6 +65,10 @@ class Place(Protocol):
 
     @property
     def name(self) -> str: ...
+
+    @property
+    def folders(self) -> tuple[Path, ...]:
+        """Folders in the project whose files this place deletes itself."""
 
     def find(self, wanted: Forgotten) -> list[Holding]:
         """Everything there that holds one of the images. Raises Unreached if the place cannot be asked."""

@@ -79,9 +79,11 @@ def _look(root: Path, wanted: Forgotten, stores: Stores, others: Sequence[Place]
     cache = Path(stores.known[0].must_exist)
     folders = {oid: files for store in stores.known for oid, files in store.folders.items()}
     oids = holding_objects(folders, wanted, stores.read, read_locks(root, cache))
-    places: list[Place] = [ProjectFiles(root, cache), *(Objects(store, oids) for store in stores.known)]
+    places: list[Place] = [Objects(store, oids) for store in stores.known]
     places += [UnreachedPlace(name, why) for name, why in stores.unreached.items()]
     places += [RunFiles(root), *others]
+    apart = (cache, *(folder for place in places for folder in place.folders))
+    places.insert(0, ProjectFiles(root, apart))
     holdings: list[Holding] = []
     unreached: dict[str, str] = {}
     for place in places:

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from kshot.lifecycle.forget.holding import Forgotten, Holding, Unreached
 from kshot.lifecycle.forget.object_stores import ObjectStore
@@ -17,6 +18,10 @@ class Objects:
     @property
     def name(self) -> str:
         return self.store.name
+
+    @property
+    def folders(self) -> tuple[Path, ...]:
+        return ()
 
     def find(self, wanted: Forgotten) -> list[Holding]:
         """Those of the objects that this store has."""
@@ -38,6 +43,7 @@ class UnreachedPlace:
 
     name: str
     why: str
+    folders: tuple[Path, ...] = ()
 
     def find(self, wanted: Forgotten) -> list[Holding]:
         raise Unreached(self.why)

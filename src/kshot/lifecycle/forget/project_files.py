@@ -27,11 +27,12 @@ COPY, PAGE, COMPUTED, TREE = "copy of the image", "page: its images", "computed 
 
 @dataclass(frozen=True)
 class ProjectFiles:
-    """The project's folder without git, DVC's cache and MLflow's artifacts, which are places of their own."""
+    """The project's folder without git and `apart`, the folders of other places."""
 
     root: Path
-    cache: Path
+    apart: tuple[Path, ...]
     name: str = "project folder"
+    folders: tuple[Path, ...] = ()
 
     def find(self, wanted: Forgotten) -> list[Holding]:
         """Copies, computed files and pages."""
@@ -71,7 +72,8 @@ class ProjectFiles:
     def _pages(self, wanted: Forgotten) -> Iterator[Holding]:
         others = {version.md5 for version in data_versions.versions(self.root)} - wanted.versions
         for path in self._files():
-            if path.suffix == ".html" and layout.VALIDATION not in path.relative_to(self.root).parents:
+            parents = path.relative_to(self.root).parents
+            if path.suffix == ".html" and layout.VALIDATION not in parents and layout.MLRUNS not in parents:
                 content = path.read_bytes()
                 if wanted.versions and page_images.is_about(content, wanted.versions, others):
                     digest = hashlib.sha256(content).hexdigest()
@@ -96,7 +98,7 @@ class ProjectFiles:
 
     def _files(self) -> Iterator[Path]:
         """Every file that is not another place's."""
-        others = {self.cache.resolve(), (self.root / layout.MLRUNS).resolve()}
+        others = {folder.resolve() for folder in self.apart}
         for folder, folders, names in os.walk(self.root):
             place = Path(folder)
             folders[:] = [one for one in folders if one not in LEFT_OUT and (place / one).resolve() not in others]

@@ -39,6 +39,7 @@ class RunFiles:
 
     root: Path
     name: str = "MLflow's artifacts"
+    folders: tuple[Path, ...] = ()  # a copy that somebody logged is found among the project's files
 
     def find(self, wanted: Forgotten) -> list[Holding]:
         """Pages with images, and input examples, of every run and version on these data versions."""
@@ -126,18 +127,22 @@ def _delete_example(model_id: str, name: str) -> None:
     with tempfile.TemporaryDirectory() as scratch:
         text = _manifest(model_id, Path(scratch))
         if text is not None and (after := _without_examples(text)) != text:
-            fresh = Path(scratch) / "fresh" / manifest.FILE
-            fresh.parent.mkdir()
-            fresh.write_text(after, encoding="utf-8")
-            repository.log_artifact(str(fresh))
+            for file, content in ((model_manifest.AS_REGISTERED, text), (manifest.FILE, after)):
+                fresh = Path(scratch) / "fresh" / file
+                fresh.parent.mkdir(exist_ok=True)
+                fresh.write_text(content, encoding="utf-8")
+                repository.log_artifact(str(fresh))
     if any(artifact.path == name for artifact in repository.list_artifacts(None)):
         repository.delete_artifacts(name)
 
 
 def _without_examples(text: str) -> str:
-    """The manifest as `model_manifest.seal` writes it, without the lines of the examples."""
+    """The manifest as `model_manifest.seal` writes it, without the lines of the examples, with one for itself."""
     value = json.loads(text)
     files = {name: digest for name, digest in value[manifest.MODEL].items() if name not in EXAMPLES}
+    if files == value[manifest.MODEL]:
+        return text
+    files[model_manifest.AS_REGISTERED] = model_manifest.digest(text.encode())
     return json.dumps({**value, manifest.MODEL: files}, indent=1, sort_keys=True)
 
 

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from mlflow import MlflowClient
 
 TAG = "kshot.manifest"  # on a version: the sha256 of its manifest
+AS_REGISTERED = "manifest-as-registered.json"  # of a model whose input example was erased: the manifest until then
 RUN, TAGS = "run", "tags"  # sections of the manifest besides manifest.MODEL
 
 
