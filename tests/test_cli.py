@@ -61,7 +61,7 @@ def test_help_names_every_verb_and_imports_no_package_for_it() -> None:
 
 VERBS = (
     "init retrain plan data fit-settings models compare history promote approve reject rollback audit attest verify "
-    "reproduce prune forget schedule tasks drift doctor ui"
+    "reproduce prune forget schedule sweep tasks drift doctor ui"
 )
 
 

@@ -20,6 +20,7 @@ import pytest
 from mlflow.tracking import MlflowClient
 
 from kshot.cli import ui
+from kshot.lifecycle.project import project_lock
 from tests.flows.project import SETTINGS, Ended, draw_classes, kshot, make_project, start, stretch
 
 
@@ -62,6 +63,14 @@ def again(root: Path, first: Ended) -> Ended:
     return kshot(root, "retrain")
 
 
+@pytest.fixture(scope="session")
+def swept(root: Path, again: Ended) -> tuple[Ended, Ended]:
+    """A sweep of a trial that cannot be trained and of one that can, and the same command again."""
+    (root / "batches.yaml").write_text("trials: [{train.batch.classes: 500}, {train.seed: 1}]\n")
+    first = kshot(root, "sweep", "batches.yaml")
+    return first, kshot(root, "sweep", "batches.yaml")
+
+
 @dataclasses.dataclass(frozen=True)
 class Interrupted:
     ended: Ended
@@ -72,7 +81,7 @@ class Interrupted:
 
 
 @pytest.fixture(scope="session")
-def interrupted(root: Path, again: Ended) -> Interrupted:
+def interrupted(root: Path, swept: tuple[Ended, Ended]) -> Interrupted:
     """A training of many steps, a second command beside it, and Ctrl-C in the middle."""
     before = state(root)
     log = root / "reports/train.jsonl"
@@ -164,7 +173,7 @@ def test_the_run_of_prefect_links_to_that_of_mlflow_and_back(root: Path, first: 
 
 
 def test_a_retraining_that_failed_is_linked_too(root: Path, broken: tuple[Ended, dict[str, Any]]) -> None:
-    (failed,) = client(root).search_runs(["1"], "status = 'FAILED'")
+    (failed,) = client(root).search_runs(["1"], "status = 'FAILED' and attributes.run_name LIKE 'retrain-%'")
     flow_run = failed.data.tags["kshot.prefect_flow_run"]
     with closing(sqlite3.connect(root / ".kshot/prefect/prefect.db")) as database:
         (link,) = database.execute(
@@ -178,6 +187,69 @@ def test_the_same_again_trains_nothing_and_says_so(again: Ended) -> None:
     assert "nothing has changed" in again.out
     assert re.search(r"version 1\b", again.out)
     assert re.search(r"train +unchanged", again.out)
+
+
+def test_a_trial_that_fails_is_told_and_the_others_go_on(root: Path, swept: tuple[Ended, Ended]) -> None:
+    ended, _ = swept
+    assert ended.code == 6, ended.out + ended.err
+    reason = r"train.batch.classes is 500: at most .* \(train.batch.classes=500\)"
+    assert re.search(rf"1 of 2  trial 1 failed: .*{reason}", ended.out), ended.out
+    assert re.search(r"2 of 2  trial 2: \d+\.\d\d % in .* \(train.seed=1\)", ended.out), ended.out
+    assert "Accuracy on the 20 validation episodes of 3w1s, by prototype" in ended.out
+    page = (root / "reports/sweep.html").read_text()
+    assert "Trial 2 of 2 is chosen" in page and "train.batch.classes=500" in page
+
+
+def test_the_same_sweep_again_repeats_only_what_failed(swept: tuple[Ended, Ended]) -> None:
+    first, second = swept
+    assert "2 trials, 1 finished before" in second.out and second.code == 6
+    assert "trial 1 failed" in second.out and "trial 2: " not in second.out
+    figures = [line for line in first.out.splitlines() if line.strip().startswith("2  ")]
+    assert figures and figures[0] in second.out
+
+
+def test_mlflow_has_one_parent_with_a_child_a_trial_and_nothing_is_registered(
+    root: Path, swept: tuple[Ended, Ended]
+) -> None:
+    runs = client(root).search_runs(["1"], "tags.`kshot.sweep` != ''")
+    assert [run.info.status for run in runs] == ["FAILED"]
+    wanted = f"tags.`mlflow.parentRunId` = '{runs[0].info.run_id}'"
+    finished, *failed = sorted(client(root).search_runs(["1"], wanted), key=lambda run: run.info.status, reverse=True)
+    assert [run.info.status for run in (finished, *failed)] == ["FINISHED", "FAILED", "FAILED"]
+    assert "train.batch.classes is 500: at most" in failed[0].data.tags["kshot.failure"]
+    names = {"kshot.data_version", "kshot.git_commit", "kshot.lineage", "kshot.params_hash"}
+    assert names <= finished.data.tags.keys() and finished.data.params["train.seed"] == "1"
+    measured = finished.data.metrics
+    assert {"validation/3w1s/accuracy", "train/loss", "train/seconds"} <= measured.keys()
+    assert not any(name.startswith("test/") for name in measured)
+    assert versions(root) == 1
+
+
+def test_a_sweep_leaves_the_project_as_it_was_and_no_worktree(root: Path, swept: tuple[Ended, Ended]) -> None:
+    listed = subprocess.run(["git", "worktree", "list"], cwd=root, check=True, capture_output=True, text=True).stdout
+    assert len(listed.splitlines()) == 1
+    assert list((root / ".kshot").glob("sweep-*-*")) == []
+    assert "seed: 1" not in (root / "params.yaml").read_text()
+    (trial,) = (path.parent for path in (root / ".kshot/sweep").glob("*/trial.json"))
+    found = json.loads((trial / "trial.json").read_text())
+    assert len(found["accuracies"]) == 20 and 0 < sum(found["accuracies"]) <= 20
+
+
+def test_a_sweep_needs_what_it_works_with_to_be_committed(root: Path, swept: tuple[Ended, Ended]) -> None:
+    plain = (root / "dvc.yaml").read_text()
+    try:
+        (root / "dvc.yaml").write_text(plain + "# an edit\n")
+        ended = kshot(root, "sweep", "batches.yaml")
+    finally:
+        (root / "dvc.yaml").write_text(plain)
+    assert ended.code == 7 and len(ended.err.splitlines()) == 1
+    assert re.search(r"dvc.yaml differ from commit \w{10}, at which the trials work; commit them first", ended.err)
+
+
+def test_a_second_sweep_is_told_of_the_first(root: Path, swept: tuple[Ended, Ended]) -> None:
+    with project_lock.hold(root, "kshot sweep", project_lock.SWEEP):
+        ended = kshot(root, "sweep", "batches.yaml")
+    assert ended.code == 8 and f"`kshot sweep` (process {os.getpid()}) has been working" in ended.err
 
 
 def test_ctrl_c_ends_with_one_line_and_nobody_left(interrupted: Interrupted) -> None:

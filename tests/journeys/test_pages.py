@@ -2,7 +2,14 @@
 
 import re
 
-from tests.journeys import docs_steps, test_default_path, test_own_images, test_own_photographs, test_plugins
+from tests.journeys import (
+    docs_steps,
+    test_default_path,
+    test_own_images,
+    test_own_photographs,
+    test_plugins,
+    test_sweep,
+)
 from tests.journeys.blocks import Block, all_blocks
 
 README, OMNIGLOT = "README.md", "benchmarks/omniglot/README.md"
@@ -12,6 +19,7 @@ STEPS = (
     *test_own_photographs.STEPS,
     *docs_steps.PRETRAINED,
     *test_plugins.STEPS,
+    *test_sweep.STEPS,
 )
 BENCHMARK = "measures for minutes to hours on data that is not in the repository"
 TEAM = "needs a team's servers, whose addresses it makes up; `make test-services` runs such servers"
@@ -65,6 +73,7 @@ TEXT = (
     "ssh-keygen -Y verify ",  # of a decision
     "server {",
     "[Service]",
+    "grid:",
     "left out 18 of 84 files:",
     "row.csv, row 9: ",
     "limit   = usual + factor * (high - usual) ",

@@ -36,6 +36,7 @@ from kshot.cli import (
     schedule,
     serve,
     standing,
+    sweep,
     tasks,
     terminal,
     ui,
@@ -53,6 +54,7 @@ the champion if it is not worse than the champion by more than a margin (0.5 poi
   kshot                     where this project stands, and what to do next
   kshot init NAME           a project of your own in a new folder; --images FOLDER for your photographs
   kshot retrain             one retraining, from the images to the decision
+  kshot sweep FILE          many retrainings, compared on the validation episodes
   kshot data add FOLDER     use your own images: one folder a class
   kshot fit-settings        settings that fit the images, with a reason each
   kshot models              the registered versions and what was decided about them
@@ -147,6 +149,7 @@ def parser() -> argparse.ArgumentParser:
     init.add_parser(verbs)
     retrain.add_parser(verbs)
     plan.add_parser(verbs)
+    sweep.add_parser(verbs)
     data.add_parser(verbs)
     fit_settings.add_parser(verbs)
     models.add_parser(verbs)

@@ -16,6 +16,7 @@ from kshot.lifecycle.project.private_state import private_state
 
 LOCK = layout.STATE / "lock"
 SCHEDULED = layout.STATE / "scheduled.lock"  # of a running scheduled retraining (flows/at_commit.py)
+SWEEP = layout.STATE / "sweep.lock"  # of `kshot sweep`, whose trials work in their own worktrees
 SERVING = layout.STATE / "serving.lock"  # of `kshot schedule`, which does not block other commands
 
 

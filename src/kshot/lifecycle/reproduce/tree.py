@@ -1,19 +1,15 @@
 """A temporary git worktree with the project as it was when a version was made: code, settings and data."""
 
 import contextlib
-import os
 import shutil
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
-
-import psutil
 
 from kshot.errors import DataError, NotReproduced
 from kshot.lifecycle.audit import code
 from kshot.lifecycle.audit.subject import Subject
 from kshot.lifecycle.data import data_versions, erasures
-from kshot.lifecycle.pipeline import worktree
+from kshot.lifecycle.pipeline import temporary_tree, worktree
 from kshot.lifecycle.project import git as git_program
 from kshot.lifecycle.project import layout
 from kshot.lifecycle.project.broken import Broken, NotRecorded
@@ -34,16 +30,16 @@ def as_it_was(subject: Subject) -> Iterator[Path]:
         commit, patch = code.source(subject)
     except (Broken, NotRecorded) as error:
         raise NotReproduced(f"version {subject.version} cannot be built again: {error}") from error
-    place = _clear(subject.root)
-    try:
-        git(subject.root, "worktree", "add", "--quiet", "--detach", "--force", str(place), commit)
+    with contextlib.ExitStack() as stack:
+        try:
+            place = stack.enter_context(temporary_tree.detached(subject.root, NAME, commit))
+        except git_program.GitFailed as error:
+            raise _not_whole(error) from error
         if patch is not None:
             git(place, "apply", "--whitespace=nowarn", str(patch))
-        tree = place / git(subject.root, "rev-parse", "--show-prefix").strip()
+        tree = temporary_tree.project_in(subject.root, place)
         _settle(subject, tree)
         yield tree
-    finally:
-        _remove(subject.root, place)
 
 
 def git(root: Path, *arguments: str) -> str:
@@ -51,7 +47,11 @@ def git(root: Path, *arguments: str) -> str:
     try:
         return git_program.text(root, *arguments)
     except git_program.GitFailed as error:
-        raise NotReproduced(f"{error}; `kshot audit` says whether the record is whole") from error
+        raise _not_whole(error) from error
+
+
+def _not_whole(error: git_program.GitFailed) -> NotReproduced:
+    return NotReproduced(f"{error}; `kshot audit` says whether the record is whole")
 
 
 def _settle(subject: Subject, tree: Path) -> None:
@@ -75,20 +75,3 @@ def _settle(subject: Subject, tree: Path) -> None:
     except DataError as error:
         raise NotReproduced(f"version {subject.version} cannot be built again: {error}") from error
     worktree.link_weights(subject.root, tree)
-
-
-def _clear(root: Path) -> Path:
-    """A new folder for a worktree; folders of killed processes are removed."""
-    state = root / layout.STATE
-    state.mkdir(exist_ok=True)
-    for left in state.glob(f"{NAME}*"):
-        number = left.name.removeprefix(NAME).partition("-")[0]
-        if not number.isdecimal() or not psutil.pid_exists(int(number)):
-            _remove(root, left)
-    return Path(tempfile.mkdtemp(prefix=f"{NAME}{os.getpid()}-", dir=state)).resolve()
-
-
-def _remove(root: Path, place: Path) -> None:
-    shutil.rmtree(place, ignore_errors=True)  # removes the links in it but not their targets
-    with contextlib.suppress(NotReproduced):
-        git(root, "worktree", "prune")

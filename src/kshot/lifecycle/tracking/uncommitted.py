@@ -57,8 +57,13 @@ def is_dirty(root: Path) -> bool:
 
     Files that kshot itself writes do not count.
     """
+    return bool(changed_files(root))
+
+
+def changed_files(root: Path) -> list[str]:
+    """The tracked files that differ from the commit and the new code, without what kshot writes. Raises GitFailed."""
     patterns = code_patterns(root)
-    return bool(_changed(root)) or any(_is_code(root, name, patterns) for name in _new(root))
+    return [*_changed(root), *(name for name in _new(root) if _is_code(root, name, patterns))]
 
 
 def difference(root: Path) -> Uncommitted:

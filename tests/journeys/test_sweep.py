@@ -1,0 +1,66 @@
+"""A sweep on the built-in letters, as in docs/sweep.md: killed in the middle, continued, its choice retrained.
+
+`train.steps` alone is smaller than as shipped: 30 instead of 600, set by the file of the sweep.
+"""
+
+from pathlib import Path
+
+import pytest
+
+from tests.journeys.person import Person, clone
+from tests.journeys.steps import Journey, Step, parameters
+
+pytestmark = pytest.mark.journeys
+
+PAGE = "docs/sweep.md"
+# Killed with SIGKILL once a trial has finished, while the next one is running.
+KILLED = (
+    "kshot sweep losses.yaml > killed.log & "
+    "until grep -q '1 of 3' killed.log || ! kill -0 $!; do sleep 0.2; done; sleep 2; kill -9 $!; cat killed.log"
+)
+STEPS = (
+    Step("kshot data add glyphs", shows=("images",), needed=True),
+    Step(
+        KILLED,
+        page=PAGE,
+        printed="kshot sweep losses.yaml",
+        shows=("3 trials; commit", "1 of 3 trial 1: "),
+        hides=("2 of 3",),
+        needed=True,
+    ),
+    Step(
+        "kshot sweep losses.yaml --processes 2",
+        page=PAGE,
+        shows=(
+            r"3 trials, [12] finished before",
+            "3 of 3 ",
+            r"best .*\[[-+]\d+\.\d\d, [-+]\d+\.\d\d\]",
+            "Accuracy on the 1,000 validation episodes of 20w1s",
+            "page reports/sweep.html next kshot retrain --set",
+        ),
+        hides=("1 of 3",),
+        needed=True,
+    ),
+    Step("git worktree list", hides=("sweep-",)),
+    Step("kshot models", codes=(0, 7), hides=("champion 1|1 champion",)),
+    Step(
+        "kshot sweep losses.yaml --retrain",
+        page=PAGE,
+        shows=("3 trials, 3 finished before", "train restored from the cache", "model kshot version 1"),
+    ),
+)
+
+
+@pytest.fixture(scope="module")
+def journey(tmp_path_factory: pytest.TempPathFactory, wheel_programs: Path) -> Journey:
+    root = clone(tmp_path_factory.mktemp("sweep") / "project")
+    (root / "losses.yaml").write_text(
+        "grid: {train.loss.name: [prototypical, n_pair], train.steps: [30]}\n"
+        "trials: [{train.seed: 1, train.steps: 30}]\n"
+    )
+    return Journey(Person(root, wheel_programs))
+
+
+@parameters(STEPS)
+def test_step(journey: Journey, step: Step) -> None:
+    journey.walk(step)
