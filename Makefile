@@ -26,9 +26,12 @@ install: .venv/installed
 retrain: install
 	$(BIN)/kshot retrain $(ARGS)
 
-# One thread a process: the processes already fill the cores.
+# One thread a process: the processes already fill the cores. Files lie in memory where it has room, and are removed;
+# `make test IN_MEMORY=` leaves those of failed tests in the usual temporary folder.
+IN_MEMORY ?= $(BIN)/python -m tests.memory_folder
 test: install
-	OMP_NUM_THREADS=1 $(BIN)/pytest --numprocesses=2 --dist=loadfile $(ARGS)
+	@folder="$$($(IN_MEMORY))"; trap 'rm -rf "$$folder"' EXIT; set -x; OMP_NUM_THREADS=1 $(BIN)/pytest \
+		--numprocesses=2 --dist=loadfile --no-loadscope-reorder $${folder:+--basetemp="$$folder"} $(ARGS)
 
 # The default paths of a new user, from a fresh clone of the last commit with the settings as shipped.
 journeys: install

@@ -1,12 +1,34 @@
-"""Protects every test from environment variables that another test left behind."""
+"""Protects every test from environment variables that another test left behind, and runs long files first."""
 
 import os
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
 from kshot import plugins
+
+# The files that take longest, longest first: two processes that take file after file then end at about the same time.
+LONG = (
+    "lifecycle/reproduce/test_reproduction.py",
+    "lifecycle/drift/test_verdict.py",
+    "lifecycle/registry/test_promotion.py",
+    "lifecycle/audit/test_planted_faults.py",
+    "lifecycle/stages/test_evaluate.py",
+    "flows/test_at_commit.py",
+    "flows/test_serving.py",
+    "lifecycle/audit/test_model.py",
+    "lifecycle/evidence/test_attestation.py",
+    "lifecycle/registry/test_lineage_claim.py",
+    "methods/test_mann.py",
+)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Long files first, the others in their order; `make test` lets pytest-xdist keep it."""
+    order = {Path(__file__).parent / name: place for place, name in enumerate(LONG)}
+    items.sort(key=lambda item: order.get(item.path, len(order)))
 
 
 @pytest.fixture(autouse=True)

@@ -1,4 +1,4 @@
-"""Shared by several journeys: an environment with kshot from a wheel, created once a process."""
+"""Shared by several journeys: an environment with kshot from a wheel, created once for all processes."""
 
 import shutil
 import subprocess
@@ -8,15 +8,16 @@ from pathlib import Path
 import pytest
 
 from tests.journeys.person import clone
+from tests.made_once import made_once
 
 
 @pytest.fixture(scope="session")
 def wheel_programs(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return wheel_environment(tmp_path_factory.mktemp("wheel"))
-
-
-def wheel_environment(folder: Path) -> Path:
     """The programs of a new environment with the packages of requirements.lock and a wheel of this repository."""
+    return made_once(tmp_path_factory, "wheel", _wheel_environment) / "environment/bin"
+
+
+def _wheel_environment(folder: Path) -> None:
     uv, new = Path(sys.executable).with_name("uv"), folder / "environment"
     source = clone(folder / "source")  # what git holds, and nothing that an earlier build left
     install = [uv, "pip", "install", "--quiet", "--python", new]
@@ -28,4 +29,3 @@ def wheel_environment(folder: Path) -> Path:
         subprocess.run(command, cwd=source, check=True)
     subprocess.run([*install, "--no-deps", *folder.glob("*.whl")], check=True)
     shutil.rmtree(source)
-    return new / "bin"

@@ -55,7 +55,7 @@ NOT_RUN = {
     ("docs/serve.md", ".*"): "tests/docs/test_serve_page.py runs each, and tests/journeys/test_serve.py the service",
     ("docs/schedule.md", "export .*|prefect .*|docker .*"): "needs work pools: tests/test_prefect_yaml.py checks them",
     ("docs/schedule.md", "kshot schedule .*--on-new-data.*"): STORY,
-    ("docs/schedule.md", "KSHOT_NOTIFY=.*"): "notifies addresses that it makes up: tests/flows/test_schedule.py",
+    ("docs/schedule.md", "KSHOT_NOTIFY=.*"): "notifies addresses that it makes up: tests/journeys/test_scheduled.py",
 }
 # How each block that has no command begins.
 TEXT = (

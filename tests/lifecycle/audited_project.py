@@ -1,5 +1,7 @@
-"""A real project with a registered champion: images, git, DVC, a training, MLflow. Made once; faults are undone."""
+"""A real project with a registered champion: images, git, DVC, a training, MLflow. Trained once and copied."""
 
+import dataclasses
+import json
 import shutil
 import sqlite3
 import subprocess
@@ -7,20 +9,49 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 
+import pytest
+
+from kshot.lifecycle.doctor import moved
+from kshot.lifecycle.project import layout, state_place
 from tests.flows import project
+from tests.made_once import made_once
 
 DATABASE = Path("mlruns/mlflow.db")
+RETRAINED = "retrained.json"  # beside the project
 KEPT = (Path("mlruns/artifacts"), Path(".dvc/cache"))
 
 
-def make(root: Path, images: Path) -> Path:
-    """One retraining of the tiny project; version 1 is champion."""
-    project.make_project(root)
-    added = project.kshot(root, "data", "add", str(project.draw_classes(images)))
+def copy(factory: pytest.TempPathFactory, folder: Path, *, private: bool = False) -> Path:
+    """A copy in `folder` of the tiny project after one retraining, its records at their new place.
+
+    Version 1 is champion. The images that were added lie beside it, in `images`. `private`: with Prefect's records,
+    which a copy of a project does not share otherwise.
+    """
+    made = made_once(factory, "audited-project", _make)
+    left_out = () if private else (layout.STATE.name,)
+    shutil.copytree(made, folder, symlinks=True, dirs_exist_ok=True, ignore=shutil.ignore_patterns(*left_out))
+    root = folder / "project"
+    (root / state_place.FILE).unlink(missing_ok=True)
+    moved.rewrite(root, (made / "project" / DATABASE.parent / "artifacts").resolve())
+    for backup in (root / DATABASE.parent).glob(f"{moved.BACKUP}*"):
+        backup.unlink()
+    # Git compares inodes before content.
+    subprocess.run(["git", "update-index", "-q", "--refresh"], cwd=root, check=False)
+    return root
+
+
+def retrained(root: Path) -> project.Ended:
+    """How the retraining of a copy ended."""
+    return project.Ended(**json.loads((root.parent / RETRAINED).read_text()))
+
+
+def _make(folder: Path) -> None:
+    root = project.make_project(folder / "project")
+    added = project.kshot(root, "data", "add", str(project.draw_classes(folder / "images")), "--note", "tiny")
     assert added.code == 0, added.err
     ended = project.kshot(root, "retrain", "--params", "overlay.yaml", *project.SETTINGS)
-    assert ended.code == 0, ended.err
-    return root
+    assert ended.code == 0, ended.out + ended.err
+    (folder / RETRAINED).write_text(json.dumps(dataclasses.asdict(ended)))
 
 
 @contextmanager

@@ -14,8 +14,8 @@ GROUPS = {"Ελληνικά": "train", "two words": "val", "c": "test"}
 CLASSES = [f"{group}/{letter}" for group in GROUPS for letter in "abcdef"]
 
 
-def write(root: Path, rotations: bool = False) -> None:
-    """Six classes a group, eight images a class, one group a split, episodes of 3 ways."""
+def write(root: Path, rotations: bool = False, n_episodes: int = 20) -> None:
+    """Six classes a group, eight images a class, one group a split, `n_episodes` of 3 ways."""
     rng = np.random.default_rng(0)
     patterns = rng.integers(0, 2, (len(CLASSES), 4, 4)).repeat(4, 1).repeat(4, 2) * 150
     pixels = patterns[:, None] + rng.integers(0, 100, (len(CLASSES), IMAGES, SIZE, SIZE))
@@ -45,8 +45,8 @@ def write(root: Path, rotations: bool = False) -> None:
     for split in ("val", "test"):
         labels = np.flatnonzero(classes["split"] == split)
         for protocol, k_shot in (("3w1s", 1), ("3w2s", 2)):
-            chosen = np.stack([rng.choice(labels, 3, replace=False) for _ in range(20)]).astype(np.int32)
-            order = np.argsort(rng.random((20, 3, IMAGES)), -1)[:, :, : k_shot + 2]
+            chosen = np.stack([rng.choice(labels, 3, replace=False) for _ in range(n_episodes)]).astype(np.int32)
+            order = np.argsort(rng.random((n_episodes, 3, IMAGES)), -1)[:, :, : k_shot + 2]
             first = chosen // len(turns) * IMAGES + chosen % len(turns) * len(names)
             ids = (first[:, :, None] + order).astype(np.int32)
             path = root / layout.EPISODES / f"{split}-{protocol}.npz"

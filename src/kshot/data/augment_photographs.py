@@ -1,10 +1,14 @@
 """Random changes of training photographs: crops, mirror images, colours and erased rectangles, by torchvision."""
 
+from typing import TYPE_CHECKING
+
 import torch
 from torch import Tensor
-from torchvision.transforms import v2
 
 from kshot.params.augment import Augment
+
+if TYPE_CHECKING:
+    from torchvision.transforms import v2
 
 
 def random_photographs(pixels: Tensor, settings: Augment, generator: torch.Generator, side: int) -> Tensor:
@@ -24,7 +28,10 @@ def random_photographs(pixels: Tensor, settings: Augment, generator: torch.Gener
         return torch.stack([change(image) for image in pixels]).contiguous(memory_format=torch.channels_last)
 
 
-def _transform(changes: dict[str, float], side: int) -> v2.Transform:
+def _transform(changes: dict[str, float], side: int) -> "v2.Transform":
+    # Here, because it imports torch's compiler: 5 s of a processor, and most trainings change no photographs.
+    from torchvision.transforms import v2
+
     parts: list[v2.Transform] = []
     if share := changes.get("resized_crop"):
         parts.append(v2.RandomResizedCrop(side, scale=(share, 1.0), antialias=True))

@@ -9,5 +9,4 @@ from tests.lifecycle import audited_project
 
 @pytest.fixture(scope="session")
 def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("audited")
-    return audited_project.make(folder / "project", folder / "images")
+    return audited_project.copy(tmp_path_factory, tmp_path_factory.mktemp("audited"))

@@ -12,8 +12,7 @@ from tests.lifecycle.ssh_keys import new_key
 
 @pytest.fixture(scope="session")
 def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("attested")
-    return audited_project.make(folder / "project", folder / "images")
+    return audited_project.copy(tmp_path_factory, tmp_path_factory.mktemp("attested"))
 
 
 @pytest.fixture(scope="session")

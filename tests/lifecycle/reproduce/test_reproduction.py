@@ -35,8 +35,7 @@ def git(root: Path, *arguments: str) -> str:
 @pytest.fixture(scope="module")
 def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The audited project, its data pushed to a remote that the repository names."""
-    folder = tmp_path_factory.mktemp("rebuilt")
-    root = audited_project.make(folder / "project", folder / "images")
+    root = audited_project.copy(tmp_path_factory, tmp_path_factory.mktemp("rebuilt"))
     remote = f"    remote = far\n['remote \"far\"']\n    url = {root.parent / 'far'}\n"
     (root / ".dvc/config").write_text(f"[core]\n    analytics = false\n    check_update = false\n{remote}")
     git(root, "commit", "-qm", "a remote", ".dvc/config")

@@ -21,7 +21,10 @@ from mlflow.tracking import MlflowClient
 
 from kshot.cli import ui
 from kshot.lifecycle.project import project_lock
-from tests.flows.project import SETTINGS, Ended, draw_classes, kshot, make_project, start, stretch
+from tests.flows.project import Ended, draw_classes, kshot, start, stretch
+from tests.lifecycle import audited_project
+
+pytestmark = pytest.mark.journeys
 
 
 def client(root: Path) -> MlflowClient:
@@ -45,17 +48,13 @@ def versions(root: Path) -> int:
 
 @pytest.fixture(scope="session")
 def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    root = make_project(tmp_path_factory.mktemp("project"))
-    added = kshot(root, "data", "add", str(draw_classes(root.parent / "images")), "--note", "tiny")
-    assert added.code == 0, added.err
-    return root
+    return audited_project.copy(tmp_path_factory, tmp_path_factory.mktemp("retrained"), private=True)
 
 
 @pytest.fixture(scope="session")
 def first(root: Path) -> Ended:
-    ended = kshot(root, "retrain", "--params", "overlay.yaml", *SETTINGS)
-    assert ended.code == 0, ended.out + ended.err
-    return ended
+    """`kshot retrain --params overlay.yaml --set ...` in a new project."""
+    return audited_project.retrained(root)
 
 
 @pytest.fixture(scope="session")

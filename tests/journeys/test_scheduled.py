@@ -19,6 +19,8 @@ from kshot.lifecycle.project import notify, settings
 from tests.flows.project import REPOSITORY, SETTINGS, Ended, draw_classes, kshot, make_project, stretch
 from tests.flows.served import serving, webhook
 
+pytestmark = pytest.mark.journeys
+
 OWN_STEP = "a step of our own"
 CRASHING = 'raise RuntimeError("an edit that no commit has")\n'
 
