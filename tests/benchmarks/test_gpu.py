@@ -1,0 +1,29 @@
+"""benchmarks/gpu.py in its form for the CPU: every part runs, so that a person with a card need not mend it."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+REPOSITORY = Path(__file__).parents[2]
+
+
+def test_every_part_of_the_gpu_benchmark_runs_on_the_cpu(tmp_path: Path) -> None:
+    out = tmp_path / "gpu.md"
+    command = [sys.executable, "benchmarks/gpu.py", "--device", "cpu", "--out", str(out)]
+    ended = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, timeout=600, check=False)
+    table = out.read_text()
+    assert (ended.returncode, "FAILED" in table) == (0, False), table
+    rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in table.splitlines() if line[:1] == "|"][2:]
+    assert {row[0] for row in rows} == {
+        "methods",
+        "losses and minings",
+        "beside pytorch-metric-learning",
+        "training speed",
+        "torch.compile",
+        "deterministic",
+        "pixels",
+        "evaluation",
+    }
+    checked = [row for row in rows if row[0] in ("methods", "losses and minings", "deterministic")]
+    assert len(checked) == 10 + 19 + 2 and {row[4] for row in checked} == {"ok"}
+    assert "these figures measure nothing" in table
