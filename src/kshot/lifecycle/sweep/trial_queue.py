@@ -76,7 +76,7 @@ def run(inputs: TrialInputs, trials: Sequence[Trial], count: int) -> Generator[E
                     if (code := one.process.poll()) is not None:
                         del running[place]
                         free.append(place)
-                        yield Ended(one.trial, time.monotonic() - one.began, _trouble(one.log, code) if code else "")
+                        yield Ended(one.trial, time.monotonic() - one.began, trouble_of(one.log, code) if code else "")
                 time.sleep(POLL_S)
         finally:
             for one in running.values():  # before their worktrees are removed
@@ -122,7 +122,7 @@ def _environment(tree: Path) -> dict[str, str]:
     return found
 
 
-def _trouble(log: Path, code: int) -> str:
+def trouble_of(log: Path, code: int) -> str:
     """The reason of a failed trial: its own error, else its last line."""
     lines = [line for line in log.read_text(encoding="utf-8", errors="replace").splitlines() if line.strip()]
     own = [line.removeprefix(graph.ERROR_PREFIX) for line in lines if line.startswith(graph.ERROR_PREFIX)]
