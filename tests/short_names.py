@@ -27,5 +27,5 @@ def train_with(train: Train, **changes: Any) -> Train:
         _, *sections, key = PLACES.get(word, ("train", word))
         parts.setdefault(".".join(sections), {})[key] = value
     top = parts.pop("", {})
-    sections = {name: dataclasses.replace(getattr(train, name), **values) for name, values in parts.items()}
-    return dataclasses.replace(train, **top, **sections)
+    changed = {name: dataclasses.replace(getattr(train, name), **values) for name, values in parts.items()}
+    return dataclasses.replace(train, **top, **changed)

@@ -26,7 +26,7 @@ def flat() -> dict[str, Any]:
 def test_a_file_of_before_is_read_as_one_of_today_and_is_not_changed() -> None:
     old = flat()
     before = copy.deepcopy(old)
-    assert len(old["train"]) == 44 and old["train"]["method"] == "metric"
+    assert len(old["train"]) == 45 and old["train"]["method"] == "metric"
     assert renamed.migrate(old) == DEFAULTS
     assert old == before
     assert params_from(old) == params_from(DEFAULTS)

@@ -6,27 +6,35 @@ import torch
 from torch import Tensor
 from torch.nn.functional import affine_grid, grid_sample
 
+from kshot.parallel.share import Share
 from kshot.params.augment import Augment, TaskAugment
 
 NONE_TOGETHER = TaskAugment(mirror=0.0, degrees=0.0, scale=0.0, shear=0.0)
 
 
 def random_affine(
-    pixels: Tensor, settings: Augment, generator: torch.Generator, together: TaskAugment = NONE_TOGETHER
+    pixels: Tensor,
+    settings: Augment,
+    generator: torch.Generator,
+    together: TaskAugment = NONE_TOGETHER,
+    share: Share | None = None,
 ) -> Tensor:
     """Rotate, shift, scale and shear each image by uniform amounts up to those of `settings`.
 
     `together` is applied to the whole batch at once, so that transformed classes act as new classes (Ni, Goldblum,
     Sharaf, Kong, Goldstein 2021, arXiv:2010.07092).
     pixels (N, C, S, S) floating; the generator draws on the CPU, so that every device gets the same changes. Pixels
-    from outside the image repeat the border. Returns the same shape, or `pixels` itself if every setting is 0.
+    from outside the image repeat the border. Returns the same shape, or `pixels` itself if every setting is 0. If
+    `pixels` are this process's rows of a batch that is shared, `share` says which: the changes are those that they have
+    in the whole batch.
     """
     alone, alike = settings.is_affine, together.is_on
     if not alone and not alike:
         return pixels
-    linear, shift = torch.eye(2).expand(len(pixels), 2, 2), torch.zeros(len(pixels), 2)
+    total = share.total if share else len(pixels)
+    linear, shift = torch.eye(2).expand(total, 2, 2), torch.zeros(total, 2)
     if alone:
-        spread = torch.rand(len(pixels), 6, generator=generator) * 2 - 1
+        spread = torch.rand(total, 6, generator=generator) * 2 - 1
         linear = _linear(spread, settings)
         shift = spread[:, 4:] * 2 * settings.translate  # affine_grid's image is 2 wide
     if alike:
@@ -36,6 +44,7 @@ def random_affine(
             common = common * torch.tensor([-1.0, 1.0])
         linear, shift = common @ linear, shift @ common[0].T
     theta = torch.cat([linear, shift[:, :, None]], 2).to(pixels)
+    theta = theta[share.rows] if share else theta
     grid = affine_grid(theta, list(pixels.shape), align_corners=False)
     return grid_sample(pixels, grid, padding_mode="border", align_corners=False)
 

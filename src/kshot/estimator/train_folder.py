@@ -141,6 +141,11 @@ def _trained(
     params: Params, divided: Divided, pixels: NDArray[np.uint8], labels: NDArray[np.str_], *, progress: bool
 ) -> FewShotModel:
     train, device = params.train, choose_device(params.train.device)
+    if train.processes not in ("auto", 1):
+        raise ParamsError(
+            f"processes is {train.processes}; kshot.train runs in this process: leave it out, or use a project and "
+            "`kshot retrain`"
+        )
     members = members_of(pixels, labels)
     held = [members[name] for name in divided.val]
     learnt = [np.flatnonzero(labels == name) for name in divided.train]

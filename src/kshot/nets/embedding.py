@@ -15,6 +15,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from kshot.data.batches import Pixels, gather
+from kshot.distances import full_precision
 from kshot.errors import CheckpointError
 from kshot.nets.backbones import RANDOM, Input, Start, create_backbone, pixel_statistics
 from kshot.nets.embedding_settings import EmbeddingSettings, content_of, settings_of
@@ -66,7 +67,7 @@ class Embedding(nn.Module):
         """Embed pixels, or the backbone's features of them.
 
         values (N, C, S, S), pixels, uint8 or floating in [0, 255]; or (N, width), the output of `features`. Returns
-        (N, dim) float32, outside autocast.
+        (N, dim) float32, outside autocast; float64 if its weights are.
         """
         if values.ndim == 4 and self.views > 1:
             points = torch.stack([self.projected(view) for view in views(values, self.views)]).mean(0)
@@ -88,7 +89,7 @@ class Embedding(nn.Module):
         features = self.features(values) if values.ndim == 4 else values
         with torch.autocast(values.device.type, torch.bfloat16, enabled=self.in_bf16):
             points: Tensor = self.head(features)
-        return points.flatten(1).float()
+        return full_precision(points.flatten(1))
 
     def features(self, pixels: Tensor) -> Tensor:
         """The backbone's output for pixels (N, C, S, S), uint8 or floating in [0, 255]: (N, width)."""

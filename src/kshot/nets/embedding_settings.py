@@ -8,7 +8,7 @@ from kshot.nets.backbones import Input
 from kshot.params.renamed import VALUES
 from kshot.params.schema import Ingest, recorded_ingest
 
-OPTIONAL = ("input", "base", "method", "reduced", "device", "plugins")  # left out of the file if None
+OPTIONAL = ("input", "base", "method", "reduced", "device", "processes", "plugins")  # left out of the file if None
 
 
 @dataclass(frozen=True)
@@ -38,6 +38,7 @@ class EmbeddingSettings:
     batch_norm    the batch statistics used to predict an episode
     trained_on    the names of the training classes
     device        the kind of device that trained it
+    processes     how many processes trained it; None: one
     plugins       the plug-ins that define the backbone and the method, by kind, if any
     """
 
@@ -56,6 +57,7 @@ class EmbeddingSettings:
     batch_norm: str = "eval"
     trained_on: tuple[str, ...] = ()
     device: str | None = None
+    processes: int | None = None
     plugins: Mapping[str, str] = field(default_factory=dict)
 
 

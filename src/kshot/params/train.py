@@ -42,6 +42,7 @@ class Train:
     augment: Augment
     task_augment: TaskAugment
     validation: ValidationSchedule
+    processes: int | Literal["auto"] = "auto"  # settings recorded by older versions lack it
 
     def __post_init__(self) -> None:
         backbone_plugin(self.network.backbone)
@@ -49,6 +50,7 @@ class Train:
         self._check_method()
         self._check_projection()
         self._check_adaptation()
+        self._check_processes()
         need(self.steps >= 1, f"train.steps is {self.steps}; needs at least 1")
         need(
             self.splits in (("train",), ("train", "val")),
@@ -59,6 +61,27 @@ class Train:
             "val" not in self.splits or patience == 0,
             f"train.validation.patience is {patience} while train.splits holds val; needs patience: 0, because "
             "classes that are trained on cannot say when to stop",
+        )
+
+    @property
+    def can_be_shared(self) -> bool:
+        """Whether several processes can train the method: each embeds some rows of a batch."""
+        return takes_of(self.method.name).space
+
+    def _check_processes(self) -> None:
+        count, rows = self.processes, self.batch.classes * self.batch.images
+        if count == "auto" or count == 1:
+            return
+        need(count >= 1, f"train.processes is {count}; needs at least 1, or auto")
+        need(
+            self.can_be_shared,
+            f"train.processes is {count}; {self.method.name} changes the network for each episode, so that a batch has "
+            "no embeddings that several processes could compute: set 1",
+        )
+        need(
+            count <= rows,
+            f"train.processes is {count} and a batch has {rows} images (train.batch.classes x train.batch.images); "
+            "needs an image for each process: lower it, or raise the batch",
         )
 
     def _check_projection(self) -> None:

@@ -16,13 +16,16 @@ from kshot.data.augment_photographs import random_photographs
 from kshot.data.batches import ClassBalanced, Pixels, gather
 from kshot.data.episodes import EpisodeSet
 from kshot.errors import TrainingDiverged
-from kshot.evaluation.evaluate import accuracies, answer_episodes, embed_once
+from kshot.evaluation.evaluate import accuracies, answer_episodes
 from kshot.evaluation.own_answers import own_scorer
 from kshot.losses.terms import Terms
 from kshot.methods.method import Method
 from kshot.mining.offline import nearest_classes
 from kshot.nets.embedding import embed, in_precision
 from kshot.nets.memory import peak_memory
+from kshot.parallel.gathered import add_up_gradients, gathering
+from kshot.parallel.share import ALONE, Share, World
+from kshot.parallel.whole_batch import as_one_batch
 from kshot.params.train import Train
 from kshot.statistics import mean_interval
 from kshot.training.checkpoint import (
@@ -35,6 +38,7 @@ from kshot.training.checkpoint import (
 )
 from kshot.training.learning_rates import parameter_groups, rate_share
 from kshot.training.random_state import random_state, restore_random_state
+from kshot.training.shared_embedding import embed_shared, points_of
 
 LOG_EVERY = 10  # steps between records; reading the loss more often would stall a GPU
 SAVE_EVERY = 20.0  # seconds between checkpoints: the work that a killed training may lose
@@ -99,6 +103,7 @@ def meta_train(
     groups: Sequence[str] = (),
     validation: EpisodeSet | None,
     checkpoint: Path | None = None,
+    world: World = ALONE,
 ) -> Iterator[Record | dict[str, Any]]:
     """Train `method` in place on its device, yielding records during the training.
 
@@ -110,6 +115,9 @@ def meta_train(
                 `params.validation.patience` validations in a row below it; patience 0 returns the last weights
     checkpoint  file from which a killed training resumes, to the same weights; the records that it had already yielded
                 come first again, as mappings
+    world       which of several processes this is. Each of them calls this function with the same arguments, random
+                state and weights, and all get the same records and weights as one process; the first one writes the
+                checkpoint
 
     Raises TrainingDiverged if an embedding or the loss is not finite.
     """
@@ -117,7 +125,7 @@ def meta_train(
         members, names, params.batch.classes, params.batch.images, groups, params.batch.classes_of_group
     )
     with in_precision(method.embedding, bf16=params.precision == "bf16"):
-        run, schedule = _Run(method, params, checkpoint, names), params.validation
+        run, schedule = _Run(method, params, checkpoint, names, world), params.validation
         yield from run.history
         steps = params.steps if run.learns else 0
         stopped = ""
@@ -148,10 +156,14 @@ def centre(method: Method, images: Pixels, ids: NDArray[np.integer[Any]]) -> Ten
 class _Run:
     """The state that changes during a training."""
 
-    def __init__(self, method: Method, params: Train, checkpoint: Path | None, names: Sequence[str]) -> None:
+    def __init__(
+        self, method: Method, params: Train, checkpoint: Path | None, names: Sequence[str], world: World
+    ) -> None:
         self.method, self.params, self.path, self.names = method, params, checkpoint, names
         self.device = method.centre.device
+        self.share = Share(world, params.batch.classes * params.batch.images)
         method.prepare(params, len(names))
+        as_one_batch(method.embedding, self.share)
         method.to(self.device)
         groups = parameter_groups(method, params.optimizer, params.loss.proxy_learning_rate)
         self.learns = bool(groups)
@@ -186,12 +198,12 @@ class _Run:
             for group, rate in zip(self.optimizer.param_groups, self.rates, strict=True):
                 group["lr"] = rate * share
             ids, labels = batches.draw(self.generator, self.mined.get("neighbours"))
-            pixels = gather(images, ids).to(self.device, non_blocking=True)
-            if pixels.ndim == 4:  # not features, which are computed once, from images without augmentation
-                pixels = self.augmented(pixels)
-            terms = self.method.loss(pixels, labels.to(self.device), self.generator)
+            pixels = self.inputs(images, ids)
+            with gathering(self.method.embedding, self.share):
+                terms = self.method.loss(pixels, labels.to(self.device), self.generator)
             self.optimizer.zero_grad(set_to_none=True)
             terms.loss.backward()  # type: ignore[no-untyped-call]
+            add_up_gradients(self.method.embedding, self.method.parameters(), self.share.world)
             self.optimizer.step()
             # Read later: reading a number from a GPU at each step would stall it.
             taken.append((terms._replace(loss=terms.loss.detach()), labels))
@@ -206,18 +218,23 @@ class _Run:
         rate = params.optimizer.learning_rate * share
         return [Step(self.step, round(mean, 6), still, rate, round(len(taken) * per_batch / elapsed, 1))]
 
-    def augmented(self, pixels: Tensor) -> Tensor:
-        """The images of a batch (N, C, S, S) uint8, changed at random, floating."""
-        settings = self.params.augment
-        if settings.of_photographs:
-            pixels = random_photographs(pixels, settings, self.generator, self.method.embedding.input.size)
-        return random_affine(pixels.float(), settings, self.generator, self.params.task_augment)
+    def inputs(self, images: Pixels, ids: Tensor) -> Tensor:
+        """This process's rows of the batch `ids`: images changed at random, floating, or features as they are."""
+        settings, share = self.params.augment, self.share
+        if images.ndim == 2:  # features, which are computed once, from images without augmentation
+            return gather(images, ids[share.rows]).to(self.device, non_blocking=True)
+        if not settings.of_photographs:
+            pixels = gather(images, ids[share.rows]).to(self.device, non_blocking=True)
+        else:  # torchvision draws for one image after the other: each process changes all of them
+            pixels = gather(images, ids).to(self.device, non_blocking=True)
+            pixels = random_photographs(pixels, settings, self.generator, self.method.embedding.input.size)[share.rows]
+        return random_affine(pixels.float(), settings, self.generator, self.params.task_augment, share)
 
     def mine(self, images: Pixels, batches: ClassBalanced) -> None:
         """Find each class's nearest classes, using as many images of each as a batch has."""
         everyone = torch.arange(len(batches.ids))
         ids, labels = batches.of_classes(everyone, self.generator)
-        points = embed(self.method, images, ids.numpy())
+        points = embed_shared(self.method, images, ids.numpy(), self.share.world)
         if not points.isfinite().all():
             return  # reported, with its step and classes, at the end of this record
         found = nearest_classes(points.to(self.device), labels.to(self.device), self.params.batch.mine_neighbours)
@@ -242,7 +259,7 @@ class _Run:
     def validate(self, images: Pixels, episodes: EpisodeSet) -> Validation:
         started = time.perf_counter()
         part = episodes.first(VALIDATION_EPISODES)
-        points = embed_once(self.method, images, part.support, part.query)
+        points = points_of(self.method, images, (part.support, part.query), self.share.world)
         accuracy = mean_interval(accuracies(answer_episodes(points, part, own_scorer(self.method))))
         # Of equal accuracies the later weights have seen more images, and an equal one is no sign of a decline.
         best = accuracy.mean >= self.best_accuracy
@@ -261,7 +278,7 @@ class _Run:
         return records
 
     def save_when_due(self) -> None:
-        if self.path is None or time.monotonic() - self.saved < SAVE_EVERY:
+        if self.path is None or not self.share.world.is_first or time.monotonic() - self.saved < SAVE_EVERY:
             return
         self.saved = time.monotonic()
         generators, others = random_state(self.device)

@@ -7,6 +7,7 @@ import yaml
 from kshot.errors import DataError, ParamsError
 from kshot.lifecycle.project import layout
 from kshot.lifecycle.stages import train
+from kshot.lifecycle.tracking import lineage
 from kshot.nets.embedding import load_embedding
 from kshot.params.schema import Ingest, params_from
 from kshot.training import loop
@@ -91,6 +92,28 @@ def test_a_checkpoint_of_other_inputs_is_not_resumed(root):
     manifest = root / layout.PACKED / "manifest.parquet"
     manifest.write_bytes(manifest.read_bytes() + b" ")
     assert train.inputs_key(root, params()) != one
+
+
+def test_a_checkpoint_is_resumed_by_any_number_of_processes(root):
+    assert train.inputs_key(root, params()) == train.inputs_key(root, params(processes=2))
+
+
+def test_two_processes_write_the_model_of_one_and_their_number_once(root):
+    found = {}
+    for count in (1, 2):
+        mapping = yaml.safe_load(packed_project.params(DEFAULTS.read_text()))
+        set_train(mapping, processes=count, precision="float32")
+        (root / "params.yaml").write_text(yaml.safe_dump(mapping))
+        train.run(root, params_from(mapping))
+        log = [(line["step"], line.get("loss", 0), line.get("val_accuracy", 0)) for line in lines(root)]
+        found[count] = log, json.loads((root / layout.MODEL / "embedding.json").read_text())
+        assert lineage.processes(root) == ("" if count == 1 else "2")
+    (one, described), (two, described_too) = found[1], found[2]
+    for line, other in zip(one, two, strict=True):
+        # Float32, in which AdamW makes steps of rounding: tests/parallel compares weights in float64.
+        assert line == pytest.approx(other, abs=0.05)
+    assert "processes" not in described
+    assert described_too == {**described, "processes": 2}
 
 
 def test_training_on_validation_classes_draws_no_validation_curve(root):

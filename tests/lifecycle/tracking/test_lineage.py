@@ -65,7 +65,8 @@ def test_data_version_episodes_and_device_are_named(root: Path) -> None:
 
 
 def test_every_field_is_a_tag(root: Path) -> None:
-    found = dataclasses.replace(lineage(root), plugins={"kshot-extra": installed.Package("1.2.0", installed.WHEEL)})
+    plugins = {"kshot-extra": installed.Package("1.2.0", installed.WHEEL)}
+    found = dataclasses.replace(lineage(root), processes="2", plugins=plugins)
     inner = (*dataclasses.fields(found.code), *dataclasses.fields(found.package))
     assert len(found.tags()) == len(dataclasses.fields(found)) - 2 + len(inner)
     assert found.tags()["kshot.plugins"] == '{"kshot-extra": ["1.2.0", "wheel"]}'

@@ -17,7 +17,7 @@ from kshot.lifecycle.project.files import Advance, file_md5
 from kshot.lifecycle.registry import model_versions
 from kshot.lifecycle.registry.erasure_event import require_sealed
 from kshot.lifecycle.tracking import store
-from kshot.lifecycle.tracking.lineage import chosen_params, digest, stage_inputs
+from kshot.lifecycle.tracking.lineage import chosen_params, digest, machine, stage_inputs
 from kshot.lifecycle.tracking.run_content import LONGEST_PARAM, flat
 from kshot.params import renamed
 
@@ -129,9 +129,10 @@ def environment(subject: Subject) -> str:
                 version,
                 packages.get(name.lower(), "nothing"),
             )
-    machine = subject.tags.get("kshot.device", "") or "a device that is not recorded"
+    device = subject.tags.get("kshot.device", "") or "a device that is not recorded"
+    where = machine(device, subject.tags.get("kshot.processes", ""))
     return (
-        f"Python {python} with {len(packages)} packages on {machine}, {system}; "
+        f"Python {python} with {len(packages)} packages on {where}, {system}; "
         f"the model asks for {len(needs)} of them by the same versions"
     )
 

@@ -94,7 +94,7 @@ def surroundings(there: dict[str, Any], here: dict[str, Any], devices: tuple[str
         ("threads", _threads(there), _threads(here)),
         ("Python", there.get("python", UNKNOWN), here["python"]),
     ]
-    if "cuda" in devices:
+    if any(device.startswith("cuda") for device in devices):
         pairs.append(("accelerators", _listed(there), _listed(here)))
     ours, theirs = (_packages(one) for one in (there, here))
     names = sorted(ours.keys() | theirs.keys(), key=lambda name: (name not in FIRST, name))

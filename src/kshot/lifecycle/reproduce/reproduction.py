@@ -113,7 +113,10 @@ def reproduce(
                 if stage.name in subject.lock:
                     stages.append(_again(subject, place, stage.name, variables, on_output))
                     tell(_stage(stages[-1]))
-            devices = (device or difference.UNKNOWN, lineage.device(place))
+            devices = (
+                lineage.machine(device or difference.UNKNOWN, subject.tags.get("kshot.processes", "")),
+                lineage.machine(lineage.device(place), lineage.processes(place)),
+            )
             return Reproduction(
                 version=subject.version,
                 run_id=subject.run_id,

@@ -1,6 +1,7 @@
 """Stage train: meta-trains the embedding on the packed pixels, and resumes a training that was killed."""
 
 import csv
+import dataclasses
 import hashlib
 import json
 import shutil
@@ -28,6 +29,7 @@ from kshot.lifecycle.data.packed import (
     read_manifest,
 )
 from kshot.lifecycle.project import layout
+from kshot.lifecycle.project.no_telemetry import silence_telemetry
 from kshot.lifecycle.settings_fit.resolved import resolved_here
 from kshot.lifecycle.stages.entry import stage_main
 from kshot.lifecycle.stages.features import inputs_of
@@ -39,10 +41,13 @@ from kshot.nets.devices import choose_device
 from kshot.nets.embedding import embed
 from kshot.nets.memory import keep_freed_memory
 from kshot.nets.new_embedding import new_embedding
-from kshot.params.schema import Params
+from kshot.parallel.share import ALONE, World
+from kshot.params.schema import AUTO, Params, load_params
 from kshot.params.train import FEWEST_IMAGES, Train
+from kshot.redaction import guard
 from kshot.training.loop import meta_train
 from kshot.training.new_method import new_method
+from kshot.training.processes import process_count
 from kshot.training.random_state import make_deterministic
 from kshot.training.reduction import fit_reduction
 
@@ -50,7 +55,27 @@ SHOWN_IMAGES = 2000  # images whose space is measured before and after training
 
 
 def run(root: Path, params: Params) -> None:
-    """Write the model, its training log and its curves."""
+    """Write the model, its training log and its curves, in as many processes as `train.processes` says."""
+    train = params.train
+    device = choose_device(train.device)
+    size = process_count(train, device)
+    if size == 1:
+        train_model(ALONE, root, params)
+        return
+    from kshot.parallel.launch import run_in_processes
+
+    run_in_processes(one_of_several, (root,), size, "nccl" if device.type == "cuda" else "gloo")
+
+
+def one_of_several(world: World, root: Path) -> None:
+    """One process of several that train one model: its settings and plug-ins are those of the stage."""
+    guard()
+    silence_telemetry()
+    train_model(world, root, load_params(root / "params.yaml"))
+
+
+def train_model(world: World, root: Path, params: Params) -> None:
+    """Train, and write everything if this is the first process of `world`."""
     keep_freed_memory()
     params = resolved_here(root, params)
     train = params.train
@@ -64,17 +89,8 @@ def run(root: Path, params: Params) -> None:
     # Classes used for training cannot be used for validation: their curve would be too optimistic.
     validation = None if "val" in train.splits else read_episodes(root, "val", train.validation.protocol)
     checkpoint = root / layout.STATE / "checkpoints" / inputs_key(root, params) / "checkpoint.safetensors"
-    learned, total = parameter_count(method), sum(value.numel() for value in method.parameters())
-    for note in embedding.backbone.notes:  # type: ignore[union-attr]
-        print(note, flush=True)
-    print(f"{announced(train, learning, learned, total)} on {len(classes):,} classes, on {device.type}", flush=True)
-    for name, changes in (("augment", train.augment), ("task_augment", train.task_augment)):
-        if train.network.is_frozen and changes.is_on:
-            print(f"train.{name} is ignored: the backbone is frozen, so its features are computed once", flush=True)
     inputs = resident(inputs_of(root, embedding.settings), device)
     members = image_ids(manifest, classes)
-    shown = held_out(root, train.splits)
-    before = space(method, inputs, shown)
     records = meta_train(
         method,
         inputs,
@@ -84,13 +100,28 @@ def run(root: Path, params: Params) -> None:
         groups=group_names(classes),
         validation=validation,
         checkpoint=checkpoint,
+        world=world,
     )
+    if not world.is_first:
+        for _ in records:
+            pass
+        return
+    learned, total = parameter_count(method), sum(value.numel() for value in method.parameters())
+    for note in embedding.backbone.notes:  # type: ignore[union-attr]
+        print(note, flush=True)
+    where = f"{device.type}, {world.size} processes" if world.size > 1 else device.type
+    print(f"{announced(train, learning, learned, total)} on {len(classes):,} classes, on {where}", flush=True)
+    for name, changes in (("augment", train.augment), ("task_augment", train.task_augment)):
+        if train.network.is_frozen and changes.is_on:
+            print(f"train.{name} is ignored: the backbone is frozen, so its features are computed once", flush=True)
+    shown = held_out(root, train.splits)
+    before = space(method, inputs, shown)
     log = write_log(root / layout.TRAIN_LOG, records, train.steps, "features" if train.network.is_frozen else "images")
     write_curves(root / layout.CURVES, log)
     if train.projection.reduce.wanted:
         kept = fit_reduction(method, inputs, np.concatenate(members), train.projection.reduce)
         print(f"{embedding.dim} principal components hold {kept:.1%} of the training classes' spread", flush=True)
-    embedding.describe(device=device.type)
+    embedding.describe(device=device.type, processes=world.size if world.size > 1 else None)
     after = space(method, inputs, shown)
     told = {
         "parameters": {"learned": learned, "total": total},
@@ -182,8 +213,12 @@ SERVICES = ("lifecycle", "cli", "flows", "serve")  # code that does not affect t
 
 
 def inputs_key(root: Path, params: Params) -> str:
-    """A hash of everything that determines the trained weights: a checkpoint of other inputs is never resumed."""
-    digest = hashlib.sha256(repr((params.train, params.ingest, torch.__version__)).encode())
+    """A hash of everything that determines the trained weights: a checkpoint of other inputs is never resumed.
+
+    Any number of processes may resume what another number began.
+    """
+    train = dataclasses.replace(params.train, processes=AUTO)
+    digest = hashlib.sha256(repr((train, params.ingest, torch.__version__)).encode())
     science = Path(kshot.__file__).parent
     files = [root / layout.PACKED / "manifest.parquet", root / layout.SPLIT / "classes.parquet"]
     files += sorted((root / layout.EPISODES).glob("val-*.npz"))

@@ -55,6 +55,7 @@ class Lineage:
     dvc_lock_hash: str
     episodes_hash: str
     device: str
+    processes: str = ""
     package: installed.Package = installed.UNKNOWN
     plugins: Mapping[str, installed.Package] = field(default_factory=dict)
 
@@ -69,6 +70,8 @@ class Lineage:
             "device": self.device,
         }
         ours = {f"kshot.{name}": value for name, value in values.items()}
+        if self.processes:
+            ours["kshot.processes"] = self.processes
         return {**ours, **self.code.tags(), **self.package.tags(), **installed.plugin_tags(self.plugins)}
 
 
@@ -91,6 +94,7 @@ def lineage(root: Path, code: Code | None = None) -> Lineage:
         dvc_lock_hash=hashlib.sha256(path.read_bytes()).hexdigest()[:16],
         episodes_hash=_output(stages, layout.EPISODES.as_posix()),
         device=device(root),
+        processes=processes(root),
         package=installed.package(names),
         plugins=installed.plugins(names),
     )
@@ -152,6 +156,17 @@ def device(root: Path) -> str:
     """The device that the training ran on, from the model's settings; '' if they do not say."""
     path = root / layout.MODEL / "embedding.json"
     return str(json.loads(path.read_text(encoding="utf-8")).get("device", "")) if path.exists() else ""
+
+
+def processes(root: Path) -> str:
+    """How many processes the training ran in, from the model's settings; '' for one."""
+    path = root / layout.MODEL / "embedding.json"
+    return str(json.loads(path.read_text(encoding="utf-8")).get("processes", "")) if path.exists() else ""
+
+
+def machine(device: str, processes: str) -> str:
+    """A device and a number of processes as text: "cuda, 4 processes"; the device alone for one process."""
+    return f"{device}, {processes} processes" if processes else device
 
 
 def ingested(root: Path) -> str:

@@ -1,0 +1,27 @@
+"""How many processes train: the setting `train.processes` on the machine at hand."""
+
+import torch
+
+from kshot.errors import ParamsError
+from kshot.params.train import Train
+
+
+def process_count(train: Train, device: torch.device) -> int:
+    """The number of processes that train on `device`, one a GPU.
+
+    auto: all GPUs, if the method can be shared and a batch has an image for each; 1 on other devices, and where nothing
+    is trained. Raises ParamsError for more processes than the machine has GPUs, and for several on MPS.
+    """
+    asked, rows = train.processes, train.batch.classes * train.batch.images
+    gpus = torch.cuda.device_count() if device.type == "cuda" else 1
+    if asked == "auto":
+        learns = train.network.adaptation != "frozen"
+        return min(gpus, rows) if train.can_be_shared and learns else 1
+    if device.type == "cuda" and asked > gpus:
+        raise ParamsError(
+            f"params.yaml: train.processes is {asked}, and this machine has {gpus} GPU{'s' * (gpus > 1)}; needs a GPU "
+            f"for each process: set {gpus} or auto, or train.device: cpu"
+        )
+    if device.type == "mps" and asked > 1:
+        raise ParamsError(f"params.yaml: train.processes is {asked}; MPS has one device: set 1 or auto")
+    return asked

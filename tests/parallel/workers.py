@@ -1,0 +1,64 @@
+"""What processes of a test do: end in every way, and resume a training."""
+
+import os
+import shutil
+import signal
+import time
+from pathlib import Path
+
+import torch
+
+from kshot.errors import TrainingDiverged
+from kshot.parallel.collectives import add_up
+from kshot.parallel.share import ALONE, World
+
+
+def write_process(world: World, folder: Path) -> None:
+    (folder / f"process-{world.rank}").write_text(str(os.getpid()))
+
+
+def diverge(world: World) -> None:
+    """The last process raises while the others wait for it."""
+    if world.rank == world.size - 1:
+        raise TrainingDiverged("the loss is NaN")
+    add_up(torch.ones(1))
+
+
+def wait(world: World, folder: str) -> None:
+    """Wait longer than any test."""
+    write_process(world, Path(folder))
+    time.sleep(600)
+
+
+def train_until_killed(world: World, folder: str) -> None:
+    """The last process is killed at step 15, after the first has written a checkpoint."""
+    from kshot.training import loop
+    from tests.parallel import trainings
+
+    write_process(world, Path(folder))
+    loop.SAVE_EVERY = 0.0
+    path = Path(folder) / "checkpoint.safetensors"
+    keep = loop.gathering
+
+    def killed_at(*arguments):
+        if world.rank == world.size - 1 and killed_at.step == 15:
+            os.kill(os.getpid(), signal.SIGKILL)
+        killed_at.step += 1
+        return keep(*arguments)
+
+    killed_at.step = 0
+    loop.gathering = killed_at
+    trainings.trained("setting mined batches", torch.float64, world, path)
+
+
+def resume(world: World, folder: str) -> None:
+    """Resume in this layout and in one process; write both and an undisturbed training's weights."""
+    from tests.parallel import trainings
+
+    name, path = "setting mined batches", Path(folder) / "checkpoint.safetensors"
+    resumed, _ = trainings.trained(name, torch.float64, world, path)
+    whole, _ = trainings.trained(name, torch.float64, world)
+    if world.is_first:
+        copy = shutil.copyfile(path, Path(folder) / "copy.safetensors")
+        alone, _ = trainings.trained(name, torch.float64, ALONE, copy)
+        torch.save({"resumed": resumed, "whole": whole, "alone": alone}, Path(folder) / "weights.pt")
