@@ -1,9 +1,11 @@
 """Protects every test from environment variables that another test left behind, and runs long files first."""
 
+import functools
 import os
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -35,10 +37,22 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def own_environment() -> Iterator[None]:
     """Put the environment back: MLflow writes its store's address there whenever it is told one."""
     before = dict(os.environ)
+    _read_migrations_once()
     yield
     for name in os.environ.keys() - before.keys():
         del os.environ[name]
     os.environ.update(before)
+
+
+def _read_migrations_once() -> None:
+    """Let MLflow read its 67 migrations once a process, not for each new database (0.07 s, now 0.02).
+
+    The newest revision is a constant of the installed MLflow; the function is private, as of MLflow 3.17.
+    """
+    utils: Any = sys.modules.get("mlflow.store.db.utils")
+    read = getattr(utils, "_get_latest_schema_revision", None)
+    if read is not None and not hasattr(read, "cache_info"):
+        utils._get_latest_schema_revision = functools.cache(read)
 
 
 @pytest.fixture
