@@ -36,6 +36,12 @@ def add_parser(verbs: Any) -> None:
     top.add_argument(
         "--allow-host", action="append", metavar="NAME", help="a name by which clients address it; may be repeated"
     )
+    top.add_argument(
+        "--allow-origin",
+        action="append",
+        metavar="ADDRESS",
+        help="a site whose pages may ask by script (CORS), with a key; may be repeated",
+    )
     top.add_argument("--require-key", action="store_true", default=None, help="also of clients on this machine")
     top.add_argument("--alias", metavar="ALIAS", help="serve and follow this alias; default: champion")
     top.add_argument(
@@ -109,7 +115,9 @@ def _settings(options: argparse.Namespace) -> Any:
 
     given = {name: getattr(options, name) for name in OPTIONS}
     hosts = tuple(options.allow_host) if options.allow_host else None
-    return settings_from(os.environ, {**given, "hosts": hosts, "require_key": options.require_key})
+    origins = tuple(options.allow_origin) if options.allow_origin else None
+    own = {"hosts": hosts, "origins": origins, "require_key": options.require_key}
+    return settings_from(os.environ, {**given, **own})
 
 
 def _opened(root: Path, options: argparse.Namespace) -> Any:

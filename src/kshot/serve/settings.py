@@ -5,6 +5,7 @@ Every field can be set by an option of `kshot serve` or by a variable, such as K
 """
 
 import dataclasses
+import re
 import typing
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -14,6 +15,7 @@ from kshot.errors import ParamsError
 
 PREFIX = "KSHOT_SERVE_"
 MIB = 2**20
+ORIGIN = re.compile(r"https?://[a-z0-9.\-]+(:[0-9]+)?|https?://\[[0-9a-f:]+\](:[0-9]+)?")  # as browsers send it
 
 
 @dataclass(frozen=True)
@@ -22,6 +24,7 @@ class ServeSettings:
 
     host, port           the address; other than loopback, every client needs a key
     hosts                names by which clients may address it, besides loopback and plain IP addresses
+    origins              sites such as https://shop.example.org whose pages may ask by script (CORS), always with a key
     alias                the alias of the registry that it serves and follows
     shadow               an alias that is asked too, off the request's path; None for none
     database             SQLAlchemy URL of the store; None: SQLite in .kshot/serve/
@@ -48,6 +51,7 @@ class ServeSettings:
     host: str = "127.0.0.1"
     port: int = 8000
     hosts: tuple[str, ...] = ()
+    origins: tuple[str, ...] = ()
     alias: str = "champion"
     shadow: str | None = None
     database: str | None = None
@@ -99,6 +103,11 @@ def settings_from(environment: Mapping[str, str], given: Mapping[str, Any] | Non
     for name, least in LEAST.items():
         if not dataclasses.asdict(settings)[name] >= least:
             raise ParamsError(f"the service's {name} is {dataclasses.asdict(settings)[name]}; needs at least {least}")
+    for origin in settings.origins:
+        if ORIGIN.fullmatch(origin) is None:
+            raise ParamsError(
+                f"the service's origins hold {origin!r}; each needs a scheme and a host, such as https://shop.example.org"
+            )
     if settings.log not in typing.get_args(types["log"]):
         raise ParamsError(f"the service's log is {settings.log!r}; needs off, all, unknown or sample")
     return settings

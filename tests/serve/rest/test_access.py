@@ -6,8 +6,10 @@ from pathlib import Path
 import pytest
 from fastapi.testclient import TestClient
 
+from kshot.errors import ParamsError
 from kshot.serve.refusals import Refused
 from kshot.serve.rest.access import Rates
+from kshot.serve.settings import settings_from
 from kshot.serve.store import keys
 from tests.serve import served_project
 from tests.serve.running import AT, ELSEWHERE, elsewhere, refused, running, service_of
@@ -107,6 +109,39 @@ def test_the_own_page_may_ask_and_a_link_from_elsewhere_may_open_it(client: Test
     assert client.post("/v1/galleries", json={"name": "own"}, headers=own).status_code == 201
     link = {"Sec-Fetch-Site": "cross-site", "Sec-Fetch-Mode": "navigate"}
     assert client.get("/", headers=link).status_code == 200
+
+
+def test_pages_of_an_allowed_origin_may_ask_with_a_key(project: Path) -> None:
+    shop, preflight = "https://shop.example.org", {"Access-Control-Request-Method": "POST"}
+    page = {"Origin": shop, "Sec-Fetch-Site": "cross-site", "Sec-Fetch-Mode": "cors"}
+    with running(project, origins=(shop,)) as client:
+        asked = client.options("/v1/galleries", headers={**page, **preflight})
+        assert (asked.status_code, asked.headers["access-control-allow-origin"]) == (204, shop)
+        assert "POST" in asked.headers["access-control-allow-methods"]
+        assert "authorization" in asked.headers["access-control-allow-headers"].lower()
+        # A page in a browser on this machine is not its owner: only the key says what it may do.
+        without = client.post("/v1/galleries", json={"name": "shop"}, headers=page)
+        refused(without, 401, "unauthorized")
+        assert without.headers["access-control-allow-origin"] == shop  # so that the page can read the refusal
+        text = keys.add(service_of(client).store, "page", "ask")
+        found = client.get("/v1/galleries", headers={**page, **bearer(text)})
+        assert (found.status_code, found.headers["access-control-allow-origin"]) == (200, shop)
+        assert "Origin" in found.headers["vary"] and "access-control-allow-credentials" not in found.headers
+        for other in ("https://evil.example.org", "http://shop.example.org", shop + ".evil.org", "null"):
+            for answer in (
+                client.options("/v1/galleries", headers={"Origin": other, **preflight}),
+                client.get("/v1/galleries", headers={"Origin": other, **bearer(text)}),
+            ):
+                refused(answer, 403, "foreign_page")
+                assert "access-control-allow-origin" not in answer.headers
+
+
+@pytest.mark.parametrize(
+    "origin", ["*", "shop.example.org", "https://shop.example.org/", "https://*.example.org", "null"]
+)
+def test_an_origin_that_is_no_address_of_a_site_is_refused_at_the_start(origin: str) -> None:
+    with pytest.raises(ParamsError, match="origins hold"):
+        settings_from({"KSHOT_SERVE_ORIGINS": f"https://a.example.org,{origin}"})
 
 
 def test_a_caller_with_too_many_requests_waits_and_others_do_not(project: Path) -> None:

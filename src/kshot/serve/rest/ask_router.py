@@ -1,5 +1,6 @@
 """Recognise and verify."""
 
+from collections.abc import Sequence
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Request
@@ -30,7 +31,7 @@ async def recognise_answer(request: Request, gallery: str) -> Response:
     """The answer to POST recognise, with its access check: `front` calls it without the router. Raises Refused."""
     await ASKER(request)
     service, record = service_of(request), record_of(request)
-    sent: list[SentImage] | list[str]
+    sent: Sequence[SentImage | str]
     if is_form(request):
         form = await read_form(request, service.settings.images_per_request)
         sent = [image for image, _ in images_of(form, "images")]

@@ -37,6 +37,13 @@ HEADERS = (
     (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'"),
     (b"cross-origin-resource-policy", b"same-origin"),
 )
+# For pages of the origins that the settings allow. Cookies are not: there are none, and a key is a header.
+READABLE = ((b"vary", b"Origin"), (b"access-control-expose-headers", b"X-Request-Id, Retry-After"))
+PREFLIGHT = {
+    "Access-Control-Allow-Methods": "GET, POST, PUT, PATCH, DELETE",
+    "Access-Control-Allow-Headers": "Authorization, Content-Type",
+    "Access-Control-Max-Age": "600",
+}
 
 
 class Front:
@@ -50,9 +57,11 @@ class Front:
         if scope["type"] != "http":
             return await self.app(scope, receive, send)
         record = scope[KEY] = Record()
-        began, answered = time.perf_counter(), _Answered(send, record.id)
+        began, answered = time.perf_counter(), _Answered(send, record)
         try:
-            refuse_foreign(scope, self.settings.hosts)
+            record.origin = refuse_foreign(scope, self.settings.hosts, self.settings.origins)
+            if record.origin is not None and scope["method"] == "OPTIONS":
+                return await Response(status_code=204, headers=PREFLIGHT)(scope, receive, answered)
             await self._answer(scope, self._bounded(scope, receive), answered)
         except Refused as refused:
             await _instead(refusal_answer(refused, record.id), scope, receive, answered)
@@ -122,14 +131,16 @@ class Front:
 class _Answered:
     """`send` with the headers of every answer; `status` is the one that was sent, 499 if none was."""
 
-    def __init__(self, send: Send, request: str) -> None:
-        self.send, self.request, self.status = send, request, 499
+    def __init__(self, send: Send, record: Record) -> None:
+        self.send, self.record, self.status = send, record, 499
 
     async def __call__(self, message: Message) -> None:
         if message["type"] == "http.response.start":
             self.status = message["status"]
             known = {name.lower() for name, _ in message.get("headers", [])}
-            more = [(b"x-request-id", self.request.encode()), *(line for line in HEADERS if line[0] not in known)]
+            more = [(b"x-request-id", self.record.id.encode()), *(line for line in HEADERS if line[0] not in known)]
+            if self.record.origin is not None:
+                more += [(b"access-control-allow-origin", self.record.origin.encode()), *READABLE]
             message["headers"] = [*message.get("headers", []), *more]
         async with asyncio.timeout(SEND_S):
             await self.send(message)

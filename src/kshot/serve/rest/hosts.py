@@ -10,8 +10,10 @@ from kshot.serve.rest.record import Scope
 READS = ("GET", "HEAD", "OPTIONS")
 
 
-def refuse_foreign(scope: Scope, hosts: tuple[str, ...]) -> None:
+def refuse_foreign(scope: Scope, hosts: tuple[str, ...], origins: tuple[str, ...]) -> str | None:
     """Raise Refused for a Host header that names somebody else, and for a request of another site's page.
+
+    Returns the origin of a page that is one of `origins`; None for the own page and for programs.
 
     A name can be made to resolve to this machine by whoever owns it, so only known names are answered: localhost, those
     in `hosts`, and IP addresses, which nobody can take over.
@@ -23,8 +25,10 @@ def refuse_foreign(scope: Scope, hosts: tuple[str, ...]) -> None:
             "unknown_host",
             f"this service does not go by the name {', '.join(found) or 'of nobody'}; name it with --allow-host NAME",
         )
-    headers = {name: value.decode("latin-1") for name, value in scope["headers"]}
+    headers: dict[bytes, str] = {name: value.decode("latin-1") for name, value in scope["headers"]}
     origin = headers.get(b"origin")
+    if origin in origins:
+        return origin
     if origin is not None and urlsplit(origin).netloc.lower() != found[0].lower():
         raise _foreign()
     site = headers.get(b"sec-fetch-site", "none")
@@ -32,6 +36,7 @@ def refuse_foreign(scope: Scope, hosts: tuple[str, ...]) -> None:
         scope["method"] in READS and headers.get(b"sec-fetch-mode") == "navigate"
     ):
         raise _foreign()
+    return None
 
 
 @lru_cache(1024)

@@ -13,10 +13,14 @@ KEY = "kshot.record"
 
 @dataclass
 class Record:
-    """id: new for each request, so that a log line, an answer and a logged image name one request; fields: to log."""
+    """id      new for each request, so that a log line, an answer and a logged image name one request
+    fields  to log
+    origin  of the page of another site that sent it, which the settings allow; None for the own page and programs
+    """
 
     id: str = field(default_factory=lambda: uuid.uuid4().hex)
     fields: dict[str, Any] = field(default_factory=dict)
+    origin: str | None = None
 
 
 def record_of(request: Request) -> Record:
