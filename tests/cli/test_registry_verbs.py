@@ -1,5 +1,6 @@
 """The verbs of the registry from a person's view: output, exit codes, and the modules they must not import."""
 
+import contextlib
 import json
 import re
 import subprocess
@@ -10,6 +11,8 @@ import pytest
 
 from kshot import cli
 from kshot.lifecycle.registry import history, model_versions
+from kshot.serve.store import disagreements
+from kshot.serve.store.gallery_store import open_store
 from tests.lifecycle import registered_versions
 from tests.lifecycle.registered_versions import judgement
 
@@ -62,6 +65,22 @@ def test_the_whole_life_of_a_promotion(
 def test_one_event_is_not_written_as_many(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.main(["history"]) == 0
     assert "the one event is as it was written, and" in capsys.readouterr().out
+
+
+def test_a_comparison_shows_how_often_the_shadow_disagreed(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["compare", "1", "2"]) == 0
+    assert "kshot serve" not in capsys.readouterr().out
+    assert not (root / ".kshot/serve").exists(), "to look creates no store"
+    with contextlib.closing(open_store(root)) as store:
+        disagreements.add(store, "1", "2", 1500, 40)
+        disagreements.add(store, "1", "2", 500, 20)
+        disagreements.add(store, "1", "3", 10, 10)
+    for pair in (["champion", "2"], ["2", "1"]):
+        assert cli.main(["compare", *pair]) == 0
+        asked = [line for line in capsys.readouterr().out.splitlines() if "kshot serve" in line]
+        assert asked == [
+            "  `kshot serve` asked version 2 the same 2,000 images as version 1: 60 got another label (3.0 %)"
+        ]
 
 
 def test_a_comparison_shows_protocols_groups_and_the_classes_that_moved(

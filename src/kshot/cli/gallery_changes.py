@@ -16,7 +16,7 @@ def print_gallery_changes(root: Path, version: str) -> None:
     Nothing is printed without galleries, without a champion, and for the champion itself. An error is printed in one
     line: the decision is a person's.
     """
-    if not _may_have_galleries(root):
+    if not may_have_galleries(root):
         return
     from kshot.lifecycle.registry import model_versions
 
@@ -53,5 +53,6 @@ def line(one: "GalleryChange", before: str, after: str) -> str:
     )
 
 
-def _may_have_galleries(root: Path) -> bool:
+def may_have_galleries(root: Path) -> bool:
+    """Whether a gallery store may exist; to open one would create it."""
     return bool(os.environ.get("KSHOT_SERVE_DATABASE")) or (root / ".kshot/serve/galleries.db").exists()

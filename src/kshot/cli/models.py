@@ -20,7 +20,8 @@ CAVEAT = "intervals are over episodes of these classes and images: other classes
 
 COMPARE = """\
 Compare two registered versions on the same test episodes, pair by pair: B - A by protocol and
-by group with 95 % intervals, and the classes that moved. A and B are numbers or aliases.
+by group with 95 % intervals, and the classes that moved; and how often `kshot serve --shadow`
+found that they label an asked image differently. A and B are numbers or aliases.
 
   kshot compare champion challenger
 """
@@ -87,9 +88,12 @@ def row(model: "Model", protocols: list[str], now: datetime) -> dict[str, str]:
 
 def run_compare(root: Path, options: argparse.Namespace) -> int:
     """Print what changed from version A to version B."""
+    from kshot.cli.shadow_disagreement import disagreement_lines
     from kshot.lifecycle.gate import comparison
 
-    print(words(comparison.compare(root, options.old, options.new)))
+    found = comparison.compare(root, options.old, options.new)
+    shadow = disagreement_lines(root, str(found.old), str(found.new))
+    print("\n".join([words(found), *([""] if shadow else []), *(f"  {one}" for one in shadow)]))
     return 0
 
 
