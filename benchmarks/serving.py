@@ -1,11 +1,14 @@
 """The gallery service under load, beside MLflow's scoring server and beside the bare forward pass.
 
     python benchmarks/serving.py PROJECT IMAGES                 IMAGES: class folders with 6 images or more each
-    python benchmarks/serving.py PROJECT IMAGES --requests 500 --mlflow-requests 50
+    python benchmarks/serving.py letters letters/images photos photos/images      a table for each project
+    python benchmarks/serving.py PROJECT IMAGES --requests 500 --mlflow-requests 50 --out /tmp/serving.md
 
-PROJECT has a champion. The service is taught 5 classes of 5 images, and 4 clients on loopback ask it one image a
-request. `mlflow models serve` gets the same 25 images as support with each request. The forward pass is one decoded
-image at a time in this process, alone. Leave the machine alone meanwhile: on a busy one the figures say how busy it is.
+PROJECT has a champion. The service is taught 5 classes of 5 images, and 1 and 4 clients on loopback ask it one image a
+request. `mlflow models serve` gets the same 25 images as support with each request of 4 clients. The forward pass is
+one decoded image at a time in this process, alone. The search is one recognition in a gallery of 100,000 classes less
+one in a gallery of 5, without the forward pass. Writes benchmarks/serving.md. Leave the machine alone meanwhile: on a
+busy one the figures say how busy it is.
 """
 
 import argparse
@@ -23,6 +26,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
+from importlib.metadata import version
 from pathlib import Path
 
 import httpx
@@ -35,10 +39,20 @@ from kshot.lifecycle.tracking import store
 from kshot.nets.embedding import embed
 from kshot.params import project_name
 from kshot.serve.engine.decoding import SentImage, prepare_image
-from kshot.serve.engine.index import index_of
+from kshot.serve.engine.gallery_state import gallery_state
+from kshot.serve.engine.recognition import recognise
+from kshot.serve.engine.served_version import ServedVersion
+from kshot.serve.store.galleries import GalleryRow
 
 CLASSES, SHOTS, CLIENTS = 5, 5, 4
 MANY = 100_000  # classes of the search alone
+OUT = Path(__file__).with_suffix(".md")
+HEAD = """# The gallery service under load
+
+One run of `python benchmarks/serving.py` (kshot {version}) on {cores} cores, over loopback, server and clients on the
+same cores; load of the machine {busy}. MiB is the memory of all the server's processes.
+With a load above 1 the figures say how busy the machine was: measure again on a quiet one.
+"""
 STARTED = re.compile(r"serving \S+ version \S+ \(champion\) at http://([\d.]+):(\d+), process (\d+)")
 
 
@@ -52,37 +66,68 @@ class Load:
 
     def row(self, name: str) -> str:
         p50, p99 = np.percentile(self.seconds, [50, 99]) * 1000
-        rate = len(self.seconds) / self.wall
-        return f"| {name} | {len(self.seconds):,} | {rate:.1f} | {p50:.1f} | {p99:.1f} | {self.mib:.0f} |"
+        return f"| {name} | {len(self.seconds):,} | {self.rate:.1f} | {p50:.1f} | {p99:.1f} | {self.mib:.0f} |"
+
+    @property
+    def rate(self) -> float:
+        return len(self.seconds) / self.wall
+
+    def ms(self, percent: float) -> float:
+        return float(np.percentile(self.seconds, percent)) * 1000
 
 
 def main(arguments: list[str]) -> None:
-    """Measure all of them and print the table."""
+    """Measure every project, and write the tables."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("project", type=Path)
-    parser.add_argument("images", type=Path)
+    parser.add_argument("pairs", type=Path, nargs="+", metavar="PROJECT IMAGES")
     parser.add_argument("--requests", type=int, default=5000)
-    parser.add_argument("--mlflow-requests", type=int, default=200, help="0 leaves MLflow out")
+    parser.add_argument("--mlflow-requests", type=int, default=100, help="0 leaves MLflow out")
+    parser.add_argument("--out", type=Path, default=OUT)
     options = parser.parse_args(arguments)
-    root = options.project.resolve()
-    folders = [folder for folder in sorted(options.images.rglob("*")) if len(list(folder.glob("*.*"))) > SHOTS]
+    if len(options.pairs) % 2:
+        parser.error("needs a folder of images for each project")
+    before = os.getloadavg()[0]
+    tables = [
+        table(project.resolve(), images, options.requests, options.mlflow_requests)
+        for project, images in zip(options.pairs[::2], options.pairs[1::2], strict=True)
+    ]
+    busy = f"{before:.1f} before and {os.getloadavg()[0]:.1f} after"
+    text = HEAD.format(cores=os.cpu_count(), busy=busy, version=version("kshot")) + "".join(tables)
+    options.out.write_text(text, encoding="utf-8")
+    print(text)
+
+
+def table(root: Path, images: Path, requests: int, mlflow_requests: int) -> str:
+    """The section of one project."""
+    folders = [folder for folder in sorted(images.rglob("*")) if len(list(folder.glob("*.*"))) > SHOTS]
     support = {folder.name: sorted(folder.glob("*.*"))[:SHOTS] for folder in folders[:CLASSES]}
     queries = [sorted(folder.glob("*.*"))[SHOTS] for folder in folders[:CLASSES]]
-    before = os.getloadavg()[0]
-    rows = [bare(root, queries, min(options.requests, 1000)).row("bare forward pass, one image at a time")]
-    rows.append(gallery_service(root, support, queries, options.requests).row("kshot serve, 4 clients"))
-    if options.mlflow_requests:
-        rows.append(
-            mlflow_server(root, support, queries, options.mlflow_requests).row("mlflow models serve, 4 clients")
-        )
-    print("| | requests | a second | p50 ms | p99 ms | MiB |", "|---|---|---|---|---|---|", *rows, sep="\n")
-    print(f"\nsearch over {MANY:,} classes adds {search_ms(root):.2f} ms a request")
-    print(f"load of the machine before and after: {before:.1f}, {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores")
-
-
-def bare(root: Path, queries: list[Path], count: int) -> Load:
-    """The network's forward pass on prepared images."""
     model = champion(root)
+    forward = bare(model, queries, min(requests, 1000))
+    one, four = gallery_service(root, support, queries, requests)
+    rows = [forward.row("bare forward pass, one image at a time")]
+    rows += [one.row("kshot serve, 1 client"), four.row(f"kshot serve, {CLIENTS} clients")]
+    facts = [
+        f"- 1 client beside the bare forward pass: p50 x {one.ms(50) / forward.ms(50):.1f}, "
+        f"p99 x {one.ms(99) / forward.ms(99):.1f}; {CLIENTS} clients: p50 x {four.ms(50) / forward.ms(50):.1f}, "
+        f"p99 x {four.ms(99) / forward.ms(99):.1f}"
+    ]
+    if mlflow_requests:
+        other = mlflow_server(root, support, queries, mlflow_requests)
+        rows.append(other.row(f"mlflow models serve, {CLIENTS} clients"))
+        facts.append(f"- {four.rate / other.rate:.1f} times MLflow's requests a second")
+    for shots in (1, 2):
+        ms, mib = search(model, shots)
+        examples = f"{shots} example{'s' * (shots > 1)}"
+        facts.append(f"- a search among {MANY:,} classes of {examples} adds {ms:.2f} ms a request, {mib:.0f} MiB")
+    name, ingest = model.method.embedding.settings.backbone, model.ingest
+    head = f"\n## {name}, {ingest.size} x {ingest.size}, {model.method.dim} numbers an embedding\n\n"
+    columns = "| | requests | a second | p50 ms | p99 ms | MiB |\n|---|---|---|---|---|---|\n"
+    return head + columns + "\n".join(rows) + "\n\n" + "\n".join(facts) + "\n"
+
+
+def bare(model: kshot.FewShotModel, queries: list[Path], count: int) -> Load:
+    """The network's forward pass on prepared images."""
     pixels = [prepare_image(SentImage(path.read_bytes(), path.name), model.ingest, 10**9).pixels for path in queries]
     seconds = []
     for number in range(count + 10):
@@ -93,19 +138,25 @@ def bare(root: Path, queries: list[Path], count: int) -> Load:
     return Load(seconds, sum(seconds), psutil.Process().memory_info().rss / 2**20)
 
 
-def search_ms(root: Path) -> float:
-    """The time to search all classes for one query, at the model's number of dimensions."""
+def search(model: kshot.FewShotModel, shots: int) -> tuple[float, float]:
+    """The milliseconds that MANY classes add to a recognition beside CLASSES of them, and the gallery's MiB."""
+    served = ServedVersion("benchmark", "1", "champion", "0" * 64, model)
     rng = np.random.default_rng(0)
-    dim = champion(root).method.dim
-    index = index_of(rng.normal(size=(MANY, dim)).astype(np.float32))
-    query = rng.normal(size=(1, dim)).astype(np.float32)
-    index.squared_distances(query)
-    taken = []
-    for _ in range(50):
-        began = time.perf_counter()
-        index.squared_distances(query)
-        taken.append(time.perf_counter() - began)
-    return statistics.median(taken) * 1000
+    before = psutil.Process().memory_info().rss
+    points = rng.normal(size=(MANY * shots, model.method.dim)).astype(np.float32)
+    rows = [(number, f"class {number % MANY:06d}", "0" * 64) for number in range(len(points))]
+    gallery = GalleryRow(1, "many", 1, None, "")
+    states = [gallery_state(gallery, rows[:count], points[:count], served.centre) for count in (len(points), CLASSES)]
+    query = rng.normal(size=(1, model.method.dim)).astype(np.float32)
+    medians = []
+    for state in states:
+        taken = []
+        for _ in range(100):
+            began = time.perf_counter()
+            recognise(served, state, query)
+            taken.append(time.perf_counter() - began)
+        medians.append(statistics.median(taken))
+    return (medians[0] - medians[1]) * 1000, (psutil.Process().memory_info().rss - before) / 2**20
 
 
 def champion(root: Path) -> kshot.FewShotModel:
@@ -113,8 +164,8 @@ def champion(root: Path) -> kshot.FewShotModel:
     return kshot.load(f"models:/{project_name.of(root)}@champion", device="cpu")
 
 
-def gallery_service(root: Path, support: dict[str, list[Path]], queries: list[Path], count: int) -> Load:
-    """`kshot serve`, asked for one image a request as a form."""
+def gallery_service(root: Path, support: dict[str, list[Path]], queries: list[Path], count: int) -> tuple[Load, Load]:
+    """`kshot serve`, asked for one image a request as a form: by 1 client, and by CLIENTS."""
     command = [sys.executable, "-m", "kshot.cli", "serve", "--port", "0", "--device", "cpu"]
     unlimited = {"KSHOT_SERVE_REQUESTS_PER_SECOND": "0"}
     with running(command, root, unlimited) as process:
@@ -135,7 +186,9 @@ def gallery_service(root: Path, support: dict[str, list[Path]], queries: list[Pa
                     for path in queries
                 ]
                 bodies = [(one.read(), one.headers["content-type"]) for one in sent]
-                return load(host, port, sent[0].url.raw_path.decode(), bodies, count, process.pid)
+                path = sent[0].url.raw_path.decode()
+                one = load(host, port, path, bodies, max(count // 4, 1), process.pid, clients=1)
+                return one, load(host, port, path, bodies, count, process.pid)
             finally:
                 client.delete(place)
 
@@ -156,13 +209,21 @@ def mlflow_server(root: Path, support: dict[str, list[Path]], queries: list[Path
         return load("127.0.0.1", port, "/invocations", bodies, count, process.pid)
 
 
-def load(host: str, port: int, path: str, bodies: list[tuple[bytes, str]], count: int, process: int) -> Load:
-    """Send the bodies in turn, `count` in all, by CLIENTS clients that each keep one connection."""
+def load(
+    host: str,
+    port: int,
+    path: str,
+    bodies: list[tuple[bytes, str]],
+    count: int,
+    process: int,
+    clients: int = CLIENTS,
+) -> Load:
+    """Send the bodies in turn, `count` in all, by clients that each keep one connection."""
 
     def client(number: int) -> list[float]:
         connection = http.client.HTTPConnection(host, port, timeout=120)
         taken = []
-        for turn in range(number, count, CLIENTS):
+        for turn in range(number, count, clients):
             body, kind = bodies[turn % len(bodies)]
             began = time.perf_counter()
             connection.request("POST", path, body, {"Content-Type": kind})
@@ -175,8 +236,8 @@ def load(host: str, port: int, path: str, bodies: list[tuple[bytes, str]], count
     for body, kind in bodies:  # the first requests fill caches
         httpx.post(f"http://{host}:{port}{path}", content=body, headers={"Content-Type": kind}, timeout=120)
     began = time.perf_counter()
-    with ThreadPoolExecutor(CLIENTS) as pool:
-        seconds = [one for taken in pool.map(client, range(CLIENTS)) for one in taken]
+    with ThreadPoolExecutor(clients) as pool:
+        seconds = [one for taken in pool.map(client, range(clients)) for one in taken]
     wall = time.perf_counter() - began
     tree = [psutil.Process(process), *psutil.Process(process).children(recursive=True)]
     return Load(seconds, wall, sum(one.memory_info().rss for one in tree) / 2**20)
