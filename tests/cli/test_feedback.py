@@ -64,6 +64,23 @@ def test_an_empty_list_says_how_to_log(server: Recorded, capsys: pytest.CaptureF
     assert capsys.readouterr().out == "nothing is logged; start the service with --log unknown, sample or all\n"
 
 
+def test_groups_of_unknown_images_are_listed_saved_and_labelled_in_one_go(
+    server: Recorded, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    found = {"model_version": "3", "revision": 7, "radius": 8.0, "groups": [{"items": [41, 43]}, {"items": [42]}]}
+    server.answers["GET /v1/galleries/birds/unknown"] = (200, json.dumps(found).encode())
+    for item in (41, 42, 43):
+        server.answers[f"GET /v1/feedback/{item}/image"] = (200, str(item).encode())
+    assert cli.main(["feedback", "groups", "birds", "--save", "seen"]) == 0
+    assert capsys.readouterr().out.splitlines() == ["group 1, 2 images: 41,43", "group 2, 1 image: 42"]
+    saved = {file.relative_to(tmp_path / "seen").as_posix() for file in (tmp_path / "seen").glob("*/*")}
+    assert saved == {"1/41", "1/43", "2/42"}
+    server.answers["POST /v1/feedback/labels"] = (200, b'{"labelled": 2}')
+    assert cli.main(["feedback", "label", "41,43=owl", "--by", "Ada"]) == 0
+    sent = json.loads(server.requests[-1][-1])
+    assert sent["labels"] == [{"item": 41, "class": "owl"}, {"item": 43, "class": "owl"}]
+
+
 def test_labels_come_from_the_line_and_from_a_table(
     server: Recorded, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -23,7 +23,8 @@ Images that were asked and that the service logged (`kshot serve --log`): list t
 look, say which class each shows, and add them to the data.
 
   kshot feedback list --order margin --save looked-at/
-  kshot feedback label 41=robin 42=wren
+  kshot feedback groups birds --save groups/     unknown images that look alike
+  kshot feedback label 41=robin 42,57,60=wren
   kshot feedback add-data           a new data version: the current one and every labelled image
 
 The page of the service shows and labels them too. docs/serve.md
@@ -48,8 +49,13 @@ def add_parser(verbs: Any) -> None:
     listed.add_argument("--save", type=Path, metavar="FOLDER", help="write the images there too, by their item")
     listed.set_defaults(run=connected(run_list), outside=True)
 
+    groups = below.add_parser("groups", help="list unknown images without a label in groups that look alike")
+    groups.add_argument("gallery", metavar="GALLERY", help="that was asked")
+    groups.add_argument("--save", type=Path, metavar="FOLDER", help="write the images there too, a folder a group")
+    groups.set_defaults(run=connected(run_groups), outside=True)
+
     label = below.add_parser("label", help="say which class logged images show")
-    label.add_argument("labels", nargs="*", metavar="ITEM=CLASS", help="an item and its class")
+    label.add_argument("labels", nargs="*", metavar="ITEMS=CLASS", help="an item or several, and their class")
     label.add_argument("--from", dest="table", type=Path, metavar="FILE", help="a CSV with the columns item,class")
     label.add_argument("--by", metavar="NAME", help="who says so (default: your name on this machine)")
     label.set_defaults(run=connected(run_label), outside=True)
@@ -62,7 +68,7 @@ def add_parser(verbs: Any) -> None:
     add.add_argument("--note", default="", metavar="TEXT", help="a remark to find this version by")
     add.add_argument("--skip", action="store_true", help="leave out what cannot be taken")
     add.set_defaults(run=run_add_data)
-    for one in (listed, label, forget, add):
+    for one in (listed, groups, label, forget, add):
         add_connection(one)
 
 
@@ -85,14 +91,32 @@ def run_list(client: "Client", options: argparse.Namespace) -> int:
     return 0
 
 
+def run_groups(client: "Client", options: argparse.Namespace) -> int:
+    """Print one line a group, with its items as `label` takes them."""
+    groups = client.unknown_groups(options.gallery)
+    if options.save is not None:
+        for number, items in enumerate(groups, 1):
+            folder = options.save / f"{number}"
+            folder.mkdir(parents=True, exist_ok=True)
+            for item in items:
+                (folder / f"{item}").write_bytes(client.feedback_image(item))
+    if options.json:
+        print(json.dumps(groups))
+    elif not groups:
+        print("no unknown image without a label is logged; `kshot feedback list` shows what is")
+    for number, items in enumerate([] if options.json else groups, 1):
+        print(f"group {number}, {counted(len(items), 'image')}: {','.join(map(str, items))}")
+    return 0
+
+
 def run_label(client: "Client", options: argparse.Namespace) -> int:
     """Label items: all of them or none."""
     labels = _from_table(options.table) if options.table is not None else {}
     for text in options.labels:
-        item, equals, name = text.partition("=")
-        if not (equals and item.isdecimal() and name):
-            raise ParamsError(f"{text!r} is no label; needs an item and its class, such as 41=robin")
-        labels[int(item)] = name
+        items, equals, name = text.partition("=")
+        if not (equals and name and all(item.isdecimal() for item in items.split(","))):
+            raise ParamsError(f"{text!r} is no label; needs an item and its class, such as 41=robin or 41,42=robin")
+        labels |= {int(item): name for item in items.split(",")}
     if not labels:
         raise ParamsError("no label is given; needs ITEM=CLASS, such as 41=robin, or --from FILE")
     count = client.label(labels, options.by or getpass.getuser())

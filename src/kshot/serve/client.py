@@ -8,7 +8,15 @@ from typing import Self
 
 from kshot.serve.ask_messages import Recognised, Verified
 from kshot.serve.connection import Connection, path
-from kshot.serve.feedback_messages import Feedback, FeedbackItem, GivenLabel, GivenLabels, Labelled, Suspects
+from kshot.serve.feedback_messages import (
+    Feedback,
+    FeedbackItem,
+    GivenLabel,
+    GivenLabels,
+    Labelled,
+    Suspects,
+    UnknownGroups,
+)
 from kshot.serve.messages import (
     Changed,
     ClassChange,
@@ -208,6 +216,11 @@ class Client(AbstractContextManager["Client"]):
         labels = [GivenLabel.model_validate({"item": item, "class": name}) for item, name in items.items()]
         body = GivenLabels(labels=labels, by=by)
         return self._to.ask(Labelled, "POST", path("feedback", "labels"), body=body).labelled
+
+    def unknown_groups(self, gallery: str) -> list[list[int]]:
+        """The items of logged unknown images without a label, in groups that look alike, the largest first."""
+        found = self._to.ask(UnknownGroups, "GET", path("galleries", gallery, "unknown"))
+        return [group.items for group in found.groups]
 
     def suspects(self, gallery: str) -> Suspects:
         """Taught examples that their own gallery without them takes for another class."""

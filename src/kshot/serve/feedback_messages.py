@@ -65,3 +65,16 @@ class Suspect(Answer):
 class Suspects(GalleryAnswer):
     suspects: list[Suspect]
     tested: int
+
+
+class UnknownGroup(Answer):
+    """Logged images that look alike, by their items."""
+
+    items: list[int]
+
+
+class UnknownGroups(GalleryAnswer):
+    """groups: the largest first; radius: the mean distance within which groups were joined."""
+
+    radius: float
+    groups: list[UnknownGroup]

@@ -1,7 +1,8 @@
 """The log of asked images: those that the setting `log` names are stored with their answers, bounded by number and age.
 
 The service calls `RequestLog.offer` after it has answered; a thread of the log writes, so that no request waits for it.
-Tables and image files are the log's own: a deleted gallery takes its logged images with it, a deleted example does not.
+Tables and image files are the log's own. A deleted gallery takes all that it was asked with it, a deleted example its
+own image (`kshot.serve.deleting`).
 """
 
 import contextlib
@@ -9,7 +10,7 @@ import logging
 import queue
 import random
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Literal, Protocol
@@ -35,6 +36,7 @@ from kshot.serve.ask_messages import Result
 from kshot.serve.refusals import Refused
 from kshot.serve.store import tables
 from kshot.serve.store.database import Database, now
+from kshot.serve.store.embeddings import parts
 from kshot.serve.store.gallery_store import GalleryStore
 from kshot.serve.store.image_files import ImageFiles, open_images, sha256_of
 
@@ -107,7 +109,7 @@ class RequestLog:
     images: ImageFiles
     settings: LogSettings
     dropped: int = 0  # requests that were not logged because too many waited
-    _tasks: "queue.Queue[Callable[[], None] | None]" = field(default_factory=queue.Queue)
+    _tasks: "queue.Queue[Callable[[], object] | None]" = field(default_factory=queue.Queue)
     _waiting: int = 0
     _lock: threading.Lock = field(default_factory=threading.Lock)
     _thread: threading.Thread | None = None
@@ -130,6 +132,11 @@ class RequestLog:
         """Record what the shadow model said to a request, one label an image, unless the request was not logged."""
         if self.settings.log != "off":
             self._submit(lambda: self._record_challenger(request, labels))
+
+    def forget_later(self, gallery: int, images: Collection[str] | None) -> None:
+        """As `forget_images`, once more after the requests that wait to be written: they were asked before."""
+        if self.settings.log != "off":
+            self._submit(lambda: forget_images(self, gallery, images))
 
     def stop(self) -> None:
         """Write what waits, and end the thread."""
@@ -160,7 +167,7 @@ class RequestLog:
             return []
         return [place for place, one in enumerate(answered.results) if kind != "unknown" or one.unknown]
 
-    def _submit(self, task: Callable[[], None]) -> None:
+    def _submit(self, task: Callable[[], object]) -> None:
         with self._lock:
             if self._thread is None:
                 self._thread = threading.Thread(target=self._work, name="request-log", daemon=True)
@@ -196,7 +203,11 @@ def open_log(store: GalleryStore, settings: LogSettings) -> RequestLog:
     with store.database.writing() as connection:
         METADATA.create_all(connection)
     address = f"{settings.images.rstrip('/')}-{FOLDER}" if settings.images else None
-    return RequestLog(store.database, open_images(address, store.folder / FOLDER), settings)
+    log = RequestLog(store.database, open_images(address, store.folder / FOLDER), settings)
+    with store.database.reading() as connection:
+        named = set(connection.scalars(select(_A.sha256)))
+    drop_files(log, set(log.images.all()) - named)  # which a killed process has left
+    return log
 
 
 def record(log: RequestLog, answered: Answered, places: Sequence[int]) -> None:
@@ -221,6 +232,19 @@ def record(log: RequestLog, answered: Answered, places: Sequence[int]) -> None:
                 log.images.put(digests[place], answered.images[place])
     if gallery is None:
         drop_files(log, set(digests.values()))
+
+
+def forget_images(log: RequestLog, gallery: int, images: Collection[str] | None) -> int:
+    """Delete the items of a gallery that show one of the images; None: all its items. Returns their number."""
+    gone: set[str] = set()
+    count = 0
+    with log.database.writing() as connection:
+        for part in [None] if images is None else parts(sorted(images)):
+            which = (_A.gallery == gallery, *([] if part is None else [_A.sha256.in_(part)]))
+            gone |= set(connection.scalars(select(_A.sha256).where(*which)))
+            count += connection.execute(delete(ASKED).where(*which)).rowcount
+    drop_files(log, gone)
+    return count
 
 
 def drop_files(log: RequestLog, candidates: set[str]) -> None:

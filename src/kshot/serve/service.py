@@ -2,6 +2,7 @@
 
 import os
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from kshot.serve.engine.embedding_queue import EmbeddingQueue
 from kshot.serve.engine.follower import Follower, Snapshot
 from kshot.serve.engine.shadow import Shadow
 from kshot.serve.messages import Limits, ModelName, Service
+from kshot.serve.refusals import Refused
 from kshot.serve.request_log import RequestLog, open_log
 from kshot.serve.settings import ServeSettings
 from kshot.serve.store.database import is_reachable
@@ -68,6 +70,12 @@ class GalleryService:
             switching_to=self.follower.switching_to,
             shadow=None if other is None else ModelName(name=other.name, version=other.version, alias=other.alias),
         )
+
+    def drop_deleted(self) -> None:
+        """Forget, in this process, the embeddings of examples that were deleted."""
+        with suppress(Refused):  # the database is gone: the follower tries again
+            self.follower.drop_deleted()
+            self.shadow.drop_deleted()
 
     def start(self) -> None:
         """Follow the registry from now on, and ask the shadow, too."""

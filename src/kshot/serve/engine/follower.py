@@ -4,6 +4,7 @@ import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import Executor
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from kshot.serve.engine.embedding_queue import EmbeddingQueue
 from kshot.serve.engine.gallery_states import GalleryStates
 from kshot.serve.engine.registered_copy import Standing
 from kshot.serve.engine.served_version import ServedVersion
+from kshot.serve.refusals import Refused
 from kshot.serve.settings import ServeSettings
 from kshot.serve.store.embeddings import forget_others
 from kshot.serve.store.gallery_store import GalleryStore
@@ -87,10 +89,17 @@ class Follower:
                 self.switching_to = None
             return False
 
+    def drop_deleted(self) -> None:
+        """Forget the embeddings of what is deleted: of the model that is served, and of those kept for a rollback."""
+        for snapshot in {self.current, *(snapshot for _, snapshot in list(self._recent))}:
+            snapshot.states.drop_deleted()
+
     def _run(self) -> None:
         while not self._stop.wait(self.settings.poll_seconds):
             try:
                 self.look()
+                with suppress(Refused):  # without the database: what is in memory is all that there is
+                    self.drop_deleted()  # by another process on the same store
             except Exception as error:  # the thread must outlive it, and the reason must be seen
                 self.trouble = f"{type(error).__name__}: {error}; version {self.current.version.version} is served"
 

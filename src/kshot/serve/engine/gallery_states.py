@@ -58,6 +58,20 @@ class GalleryStates:
         state = self._states.get(row.id)
         return state if state is not None and state.gallery == row else self._build(row.id, name)
 
+    def drop_deleted(self) -> None:
+        """Forget the states that hold what is deleted, by whichever process. Raises Refused without the database."""
+        with self.store.database.reading() as connection:
+            rows = {row.id: row for row in listed(connection)}
+            for number, state in list(self._states.items()):
+                row = rows.get(number)
+                if row == state.gallery:
+                    continue
+                taught = set(connection.scalars(select(_E.id).where(_E.gallery == number))) if row is not None else None
+                if taught is None or not taught.issuperset(state.ids.tolist()):
+                    self._states.pop(number, None)
+        for name in self.lost.keys() - {row.name for row in rows.values()}:
+            self.lost.pop(name, None)
+
     def build_all(self, *, background: bool) -> int:
         """Bring every gallery to its newest revision; returns how many of them were not."""
         with self.store.database.reading() as connection:

@@ -102,6 +102,12 @@ class Shadow:
             self._states = GalleryStates(self.store, self.embedding, self.pool, version)
             self._standing = wanted
 
+    def drop_deleted(self) -> None:
+        """Forget the embeddings of what is deleted."""
+        states = self._states
+        if states is not None:
+            states.drop_deleted()
+
     def _run(self) -> None:
         while True:
             try:
@@ -112,6 +118,8 @@ class Shadow:
                 asked = None
             try:
                 self.look()
+                if asked is None:
+                    self.drop_deleted()
                 if asked is not None and self._states is not None:
                     self._ask(asked, self._states)
                 self.trouble = ""

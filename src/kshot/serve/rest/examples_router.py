@@ -6,6 +6,7 @@ from fastapi import APIRouter, Depends, Query, Request
 from fastapi.responses import Response
 from starlette.concurrency import run_in_threadpool
 
+from kshot.serve import deleting
 from kshot.serve.asking import check_count
 from kshot.serve.messages import Changed, ExampleAnswer, Examples, NewExamples, Taught
 from kshot.serve.names import normal
@@ -91,7 +92,7 @@ def delete_example(request: Request, gallery: str, example: int) -> Changed:
     """Delete one example; its image is deleted, too, unless another example shows it."""
     service = service_of(request)
     _check_id(gallery, example)
-    return changed(service, examples.delete_example(service.store, normal(gallery), example))
+    return changed(service, deleting.delete_example(service, normal(gallery), example))
 
 
 def _lessons(sent: NewExamples) -> list[Lesson]:

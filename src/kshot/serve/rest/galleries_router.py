@@ -5,8 +5,9 @@ from datetime import datetime
 from fastapi import APIRouter, Depends, Request
 from fastapi.responses import Response
 
+from kshot.serve import deleting
 from kshot.serve.engine.suspects import leave_one_out
-from kshot.serve.feedback_messages import Suspect, Suspects
+from kshot.serve.feedback_messages import Suspect, Suspects, UnknownGroups
 from kshot.serve.messages import (
     Changed,
     ClassChange,
@@ -22,6 +23,7 @@ from kshot.serve.rest.service_router import service_of
 from kshot.serve.service import GalleryService
 from kshot.serve.store import classes, galleries
 from kshot.serve.store.galleries import GalleryRow, NewThreshold
+from kshot.serve.unknown_groups import unknown_groups
 
 router = APIRouter(prefix="/v1/galleries", tags=["galleries"])
 ASK, TEACH, ADMIN = ([Depends(needs(scope))] for scope in ("ask", "teach", "admin"))
@@ -65,7 +67,7 @@ def change_gallery(request: Request, gallery: str, change: GalleryChange) -> Gal
 @router.delete("/{gallery}", status_code=204, dependencies=ADMIN)
 def delete_gallery(request: Request, gallery: str) -> Response:
     """Delete a gallery with all its examples; images that no other gallery has are deleted, too."""
-    galleries.delete_gallery(service_of(request).store, normal(gallery))
+    deleting.delete_gallery(service_of(request), normal(gallery))
     return Response(status_code=204)
 
 
@@ -86,6 +88,12 @@ def list_suspects(request: Request, gallery: str) -> Suspects:
     )
 
 
+@router.get("/{gallery}/unknown", dependencies=TEACH)
+def list_unknown_groups(request: Request, gallery: str) -> UnknownGroups:
+    """Logged unknown images without a label, in groups that look alike, the largest first."""
+    return unknown_groups(service_of(request), gallery)
+
+
 @router.patch("/{gallery}/classes/{class_name:path}", dependencies=TEACH)
 def rename_class(request: Request, gallery: str, class_name: str, change: ClassChange) -> Changed:
     """Rename a class. 409 if there is one with the new name, unless `merge` is true: then the two become one."""
@@ -99,7 +107,7 @@ def rename_class(request: Request, gallery: str, class_name: str, change: ClassC
 def delete_class(request: Request, gallery: str, class_name: str) -> Changed:
     """Delete a class with all its examples."""
     service = service_of(request)
-    return changed(service, classes.delete_class(service.store, normal(gallery), normal(class_name)))
+    return changed(service, deleting.delete_class(service, normal(gallery), normal(class_name)))
 
 
 def changed(service: GalleryService, revision: int) -> Changed:
