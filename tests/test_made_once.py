@@ -1,0 +1,33 @@
+"""What is made once a session is made by the first that asks, whole or not at all."""
+
+from pathlib import Path
+
+import pytest
+
+from tests.made_once import made_once
+
+
+def test_what_failed_half_made_is_made_again_and_what_was_made_is_not(
+    tmp_path_factory: pytest.TempPathFactory, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made: list[Path] = []
+
+    def fail(folder: Path) -> None:
+        (folder / "half").touch()
+        raise OSError("no room")
+
+    def make(folder: Path) -> None:
+        made.append(folder)
+        (folder / "whole").touch()
+
+    # Workers of pytest-xdist have folders beside each other.
+    for worker in ("gw0", "gw1"):
+        (tmp_path / worker).mkdir()
+    monkeypatch.setenv("PYTEST_XDIST_WORKER", "gw0")
+    monkeypatch.setattr(tmp_path_factory, "getbasetemp", lambda: tmp_path / "gw0")
+    with pytest.raises(OSError, match="no room"):
+        made_once(tmp_path_factory, "example", fail)
+    place = made_once(tmp_path_factory, "example", make)
+    monkeypatch.setattr(tmp_path_factory, "getbasetemp", lambda: tmp_path / "gw1")
+    assert made_once(tmp_path_factory, "example", make) == place
+    assert made == [place] and [path.name for path in place.iterdir()] == ["whole"]
