@@ -69,6 +69,8 @@ TEXT = (
     "pip install 'kshot[pipeline,serve]'",
     "curl -F class=robin ",
     "ada@example.org ssh-ed25519 ",
+    "settings:                                   # of params.yaml",
+    "train.optimizer.learning_rate 0.001 -> ",
     "cd evidence && python3 -c ",
     "ssh-keygen -Y verify ",  # of an attestation
     "ssh-keygen -Y verify ",  # of a decision

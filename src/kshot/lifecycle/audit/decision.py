@@ -6,6 +6,7 @@ from typing import Any
 
 from kshot.lifecycle.audit import first_decision, results
 from kshot.lifecycle.audit.compared import compared
+from kshot.lifecycle.audit.planned import planned
 from kshot.lifecycle.audit.subject import Subject
 from kshot.lifecycle.gate import decision_record, gate_rules
 from kshot.lifecycle.gate.gate_text import reasons
@@ -117,8 +118,9 @@ def _judged(subject: Subject, event: Event) -> tuple[str, bool]:
         compared, whole = first_decision.check(subject, event, record, promoted=DECIDES[event.action])
     else:
         compared, whole = _decided_again(subject, event, record)
+    changed, known = planned(subject, event, record)
     words = f"{event.action} by the gate, {minute(event.when)}: decided again from the evidence, the same; {compared}"
-    return words, whole
+    return words + changed, whole and known
 
 
 def _decided_again(subject: Subject, event: Event, record: dict[str, Any]) -> tuple[str, bool]:

@@ -579,6 +579,11 @@ def decision(folder: Folder) -> str:
         raise Wrong(f"decision.json: its rules name another approval than event {event['number']}")
     if event.get("approval") == SIGNED and event["action"] == "promoted":
         raise Wrong(f"event {event['number']} is the gate's own promotion, although gate.approval was signed")
+    plan = recorded.get("change_plan")
+    if plan and sha256(plan["text"].encode()) != plan["sha256"]:
+        raise Wrong("decision.json: its change plan has not the hash that it names")
+    if plan and plan["outside"] and event["action"] == "promoted":
+        raise Wrong(f"event {event['number']} is the gate's own promotion, although {plan['outside'][0]}")
     rules = {key: value for key, value in recorded["rules"].items() if not key.startswith("approval")}
     if sha256(json.dumps(rules, sort_keys=True).encode())[:16] != event["rules"]:
         raise Wrong(f"decision.json: its rules have not the hash that event {event['number']} names")

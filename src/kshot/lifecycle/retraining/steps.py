@@ -6,14 +6,22 @@ import importlib
 import os
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 from kshot.errors import DataError, RegistryError
 from kshot.lifecycle.data import data_versions, working_copy
-from kshot.lifecycle.gate import decision_record, gate_rules, gate_text, stored_predictions
+from kshot.lifecycle.gate import (
+    change_plan,
+    decision_record,
+    gate_rules,
+    gate_text,
+    planned_changes,
+    stored_predictions,
+)
 from kshot.lifecycle.pipeline import graph
 from kshot.lifecycle.pipeline.durations import Times
 from kshot.lifecycle.project import layout
-from kshot.lifecycle.registry import events, model_versions, promotion
+from kshot.lifecycle.registry import events, history, model_versions, promotion
 from kshot.lifecycle.registry.history import Overtaken
 from kshot.lifecycle.registry.model_versions import Registered
 from kshot.lifecycle.report import page
@@ -22,7 +30,7 @@ from kshot.lifecycle.settings_fit.resolved import not_asked, resolved_here
 from kshot.lifecycle.tracking import live_run, store
 from kshot.lifecycle.tracking.lineage import Lineage
 from kshot.params.reader import read_mapping
-from kshot.params.schema import load_params
+from kshot.params.schema import Params, load_params
 
 TRIES = 3  # decisions of other machines between the evidence and the decision, before a person is asked to try again
 
@@ -74,8 +82,10 @@ def ready_data(root: Path) -> data_versions.DataVersion:
     """Return the data version in data/raw, restored from the cache if the folder is missing.
 
     Raises DataError if there is none, and if data/raw differs from its version: the origin of a model trained on that
-    data would be unknown. Raises NoWeights for photographs with the settings of the built-in letters.
+    data would be unknown. Raises NoWeights for photographs with the settings of the built-in letters, ParamsError for a
+    malformed change plan, which would stop the decision after the training.
     """
+    change_plan.committed(root)
     working_copy.mend(root)
     version = data_versions.current(root)
     if version is None:
@@ -103,9 +113,9 @@ def judge(root: Path, version: Registered, origin: Lineage) -> Outcome:
     """Decide by the current rules whether `version` may be champion, and move the alias accordingly.
 
     A version that was judged by the same rules against the same champion keeps its decision, and so does one that a
-    person decided about. With gate.approval manual or signed, a promotion waits for a person. If another machine
-    decided meanwhile, the version is judged again against what stands then. Raises Overtaken if that happens `TRIES`
-    times.
+    person decided about. With gate.approval manual or signed, or changes outside the change plan, a promotion waits for
+    a person. If another machine decided meanwhile, the version is judged again against what stands then. Raises
+    Overtaken if that happens `TRIES` times.
     """
     for _ in range(TRIES - 1):
         with contextlib.suppress(Overtaken):
@@ -117,10 +127,12 @@ def _judge_once(root: Path, version: Registered, origin: Lineage) -> Outcome:
     put_right = promotion.catch_up(root)
     asked = load_params(root / "params.yaml")
     params = resolved_here(root, asked)
-    manual = params.gate.approval != "automatic"
     champion, rules = model_versions.champion(root), gate_rules.rules_hash(params.gate)
     version = model_versions.find(root, version.version)  # read again after the repairs
     model_versions.require_recorded(version)
+    planned = _planned(root, version, champion, params)
+    left = change_plan.in_brief(planned["outside"]) if planned else []
+    manual = params.gate.approval != "automatic" or bool(left)
     if model_versions.is_settled(version, champion, rules, manual):
         return _outcome(version, origin, repeated=True, put_right=put_right)
     from kshot.lifecycle.gate import (
@@ -131,6 +143,9 @@ def _judge_once(root: Path, version: Registered, origin: Lineage) -> Outcome:
     found = dataclasses.replace(found, notes=(*found.notes, *not_asked(asked, params)))
     decision = gate_rules.decide(found, params.gate)
     record = decision_record.to_json(found, params.gate, decision)
+    if planned:
+        record["change_plan"] = planned
+        record["decision"]["reasons"] = [*left, *record["decision"]["reasons"]]
     if fresh:
         with store.told(store.connect(root)):
             client = store.client()
@@ -140,7 +155,19 @@ def _judge_once(root: Path, version: Registered, origin: Lineage) -> Outcome:
     until = datetime.now(UTC) + timedelta(hours=params.gate.approval_timeout) if manual else None
     _, said = model_versions.settle(root, version.version, record, rules, until if decision.promote else None)
     judged = _outcome(model_versions.find(root, version.version), origin, repeated=False, put_right=(*put_right, *said))
-    return dataclasses.replace(judged, reasons=gate_text.reasons(found, decision.findings))
+    return dataclasses.replace(judged, reasons=(*left, *gate_text.reasons(found, decision.findings)))
+
+
+def _planned(root: Path, version: Registered, champion: Registered | None, params: Params) -> dict[str, Any]:
+    """The part of the decision's record about the change plan, {} without one; without a champion nothing changed."""
+    plan = change_plan.committed(root)
+    if plan is None:
+        return {}
+    changes: tuple[change_plan.PlannedChange, ...] = ()
+    if champion is not None and champion.version != version.version:
+        rules = dataclasses.asdict(params.gate)
+        changes = planned_changes.gather(root, version, champion, history.history(root), rules)
+    return change_plan.to_json(plan, changes)
 
 
 def _outcome(version: Registered, origin: Lineage, *, repeated: bool, put_right: tuple[str, ...]) -> Outcome:

@@ -1,0 +1,46 @@
+"""Checks what a decision's record says about the change plan: its hash, the changes, and those outside it."""
+
+from typing import Any
+
+from kshot.errors import RegistryError
+from kshot.lifecycle.audit.subject import Subject
+from kshot.lifecycle.gate import change_plan, planned_changes
+from kshot.lifecycle.project.broken import Broken
+from kshot.lifecycle.project.tables import counted
+from kshot.lifecycle.registry import model_versions
+from kshot.lifecycle.registry.events import CHAMPION, PROMOTED, Event
+
+
+def planned(subject: Subject, event: Event, record: dict[str, Any]) -> tuple[str, bool]:
+    """Text about the change plan, and whether the changes could be gathered again. Raises Broken if they differ."""
+    part = record.get("change_plan")
+    if part is None:
+        return "", True
+    plan = change_plan.parse(part["text"])
+    if plan.sha256 != part["sha256"]:
+        raise Broken(f"the change plan kept with {event} has not its hash", part["sha256"], plan.sha256)
+    changes = tuple(change_plan.PlannedChange(**one) for one in part["changes"])
+    left = change_plan.outside(plan, changes)
+    if left != part["outside"]:
+        raise Broken(f"the changes outside the plan of {event} do not follow", part["outside"], left)
+    if left and event.action == PROMOTED:
+        raise Broken(f"{event} is the gate's own, although a change lies outside its plan", "a person", left[0])
+    words = f"; {counted(len(changes), 'change')}, {len(left) or 'none'} outside the change plan {plan.sha256[:8]}"
+    champion = event.before.get(CHAMPION)
+    if champion in (None, subject.version):
+        return words, True
+    assert subject.record is not None and champion is not None
+    try:
+        ours, theirs = (model_versions.find(subject.root, one) for one in (subject.version, champion))
+        before = subject.record.events[: event.number - 1]
+        found = planned_changes.gather(subject.root, ours, theirs, before, record["rules"])
+    except RegistryError as error:
+        return f"{words}; not checked is whether these are all changes: {error}", False
+    if found != changes:
+        other = sorted(one.name for one in {*map(_hashable, found)} ^ {*map(_hashable, changes)})
+        raise Broken(f"the changes kept with {event} are not those of both runs", len(changes), ", ".join(other))
+    return words, True
+
+
+def _hashable(change: change_plan.PlannedChange) -> change_plan.PlannedChange:
+    return change_plan.PlannedChange(change.name, str(change.old), str(change.new))

@@ -1,0 +1,166 @@
+"""`change_plan.yaml`: what may change in a retraining, compared with the champion, without a person's approval.
+
+settings:                                   # of params.yaml, by dotted name or pattern
+  train.steps: {from: 1000, to: 20000}      # a range, both ends included; one end is enough
+  evaluate.views: [1, 2]                    # any of these
+  train.optimizer.*: any
+data:
+  sources: [glyphs, /srv/birds/*]           # of a new data version, as `kshot data versions` shows them
+gate:                                       # rules of the gate, likewise
+  max_group_drop: {to: 0.05}
+
+What it does not name may not change. Only the file as committed counts.
+"""
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from fnmatch import fnmatchcase
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from kshot.errors import ParamsError
+from kshot.lifecycle.project import git
+
+FILE = "change_plan.yaml"
+ANY = "any"
+NAMED = 5  # changes outside the plan that the reasons name
+SOURCE = "data source"  # name of the change of the data version's source
+NOTHING = None  # value of a setting that one of the two versions lacks
+
+
+@dataclass(frozen=True)
+class PlannedChange:
+    """One difference between the champion and its challenger: a dotted setting, gate rule or `SOURCE`."""
+
+    name: str
+    old: Any
+    new: Any
+
+
+@dataclass(frozen=True)
+class ChangePlan:
+    """allowed: dotted pattern to `any`, a list of values, or a mapping with `from`, `to`; `sources`: patterns."""
+
+    text: str
+    allowed: Mapping[str, Any]
+    sources: tuple[str, ...]
+
+    @property
+    def sha256(self) -> str:
+        return hashlib.sha256(self.text.encode()).hexdigest()
+
+
+def committed(root: Path) -> ChangePlan | None:
+    """The plan of the checked-out commit, None if it has none or there is no repository. Raises ParamsError."""
+    try:
+        content = git.run(root, "show", f"HEAD:./{FILE}")
+    except git.GitFailed:
+        return None
+    try:
+        return parse(content.decode("utf-8"))
+    except UnicodeDecodeError as error:
+        raise ParamsError(f"{FILE} is no text: {error}; needs YAML in UTF-8") from error
+
+
+def parse(text: str) -> ChangePlan:
+    """Parse the content of the file. Raises ParamsError that names the entry that is wrong."""
+    try:
+        found = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise ParamsError(f"{FILE} is not YAML: {' '.join(str(error).split())}; mend that line and commit") from error
+    _need(isinstance(found, dict), f"holds {type(found).__name__}; needs the sections settings, data, gate")
+    unknown = sorted(map(str, found.keys() - {"settings", "data", "gate"}))
+    _need(not unknown, f"has the section {', '.join(unknown)}; needs settings, data, gate")
+    sections = {name: {} if found.get(name) is None else found[name] for name in ("settings", "data", "gate")}
+    for name, section in sections.items():
+        _need(isinstance(section, dict), f"{name} holds {type(section).__name__}; needs names with what they may be")
+    for name, limits in sections["settings"].items():
+        _check(f"settings.{name}", name, limits)
+    for name, limits in sections["gate"].items():
+        _check(f"gate.{name}", name, limits)
+    other = sorted(map(str, sections["data"].keys() - {"sources"}))
+    _need(not other, f"data has {', '.join(other)}; needs sources alone")
+    sources = sections["data"].get("sources", [])
+    right = isinstance(sources, list) and all(isinstance(one, str) for one in sources)
+    _need(right, f"data.sources is {sources!r}; needs a list of names or patterns")
+    gate = {f"gate.{name}": limits for name, limits in sections["gate"].items()}
+    return ChangePlan(text, {**sections["settings"], **gate}, tuple(sources))
+
+
+def outside(plan: ChangePlan, changes: Sequence[PlannedChange]) -> list[str]:
+    """A sentence for each change that the plan does not allow, in the order of the changes."""
+    found = []
+    for change in changes:
+        if change.name == SOURCE:
+            limits: list[Any] = [f"{SOURCE}s {', '.join(plan.sources)}"] if plan.sources else []
+            fits = any(fnmatchcase(str(change.new), pattern) for pattern in plan.sources)
+        else:
+            limits = [one for pattern, one in plan.allowed.items() if fnmatchcase(change.name, pattern)]
+            fits = any(_allows(one, change.new) for one in limits)
+        if not fits:
+            allowed = f"it allows {' or '.join(map(_limits_text, limits))}" if limits else "it does not name it"
+            moved = f"{change.name} {_value(change.old)} -> {_value(change.new)}"
+            found.append(f"{moved} lies outside {FILE}: {allowed}")
+    return found
+
+
+def in_brief(sentences: Sequence[str]) -> list[str]:
+    """The first of them, and how many more there are: the reasons of an event are bounded."""
+    more = len(sentences) - NAMED
+    return [*sentences[:NAMED], *([f"and {more} more changes lie outside {FILE}"] if more > 0 else [])]
+
+
+def to_json(plan: ChangePlan, changes: Sequence[PlannedChange]) -> dict[str, Any]:
+    """The part of a decision's record about the plan: its text and hash, the changes, and those outside it."""
+    return {
+        "sha256": plan.sha256,
+        "text": plan.text,
+        "changes": [asdict(change) for change in changes],
+        "outside": outside(plan, changes),
+    }
+
+
+def _allows(limits: Any, value: Any) -> bool:
+    if limits == ANY:
+        return True
+    if isinstance(limits, list):
+        return any(type(one) is type(value) and one == value for one in limits) or (
+            _is_number(value) and any(_is_number(one) and one == value for one in limits)
+        )
+    if not _is_number(value):
+        return False
+    return bool(limits.get("from", value) <= value <= limits.get("to", value))
+
+
+def _check(where: str, name: Any, limits: Any) -> None:
+    _need(isinstance(name, str), f"{where} is no name of a setting")
+    if limits == ANY or isinstance(limits, list):
+        return
+    is_range = isinstance(limits, dict) and bool(limits) and limits.keys() <= {"from", "to"}
+    right = is_range and all(map(_is_number, limits.values()))
+    _need(right, f"{where} is {limits!r}; needs any, a list of values, or {{from: NUMBER, to: NUMBER}}")
+    low, high = limits.get("from"), limits.get("to")
+    _need(low is None or high is None or low <= high, f"{where} goes from {low} to {high}; needs from <= to")
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def _limits_text(limits: Any) -> str:
+    if isinstance(limits, dict):
+        ends = [f"{word} {limits[word]}" for word in ("from", "to") if word in limits]
+        return " ".join(ends)
+    return ", ".join(map(_value, limits)) if isinstance(limits, list) else str(limits)
+
+
+def _value(value: Any) -> str:
+    return "nothing" if value is NOTHING else str(value)
+
+
+def _need(condition: bool, message: str) -> None:
+    if not condition:
+        raise ParamsError(f"{FILE} {message}; mend it and commit")

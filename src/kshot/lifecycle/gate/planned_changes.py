@@ -1,0 +1,89 @@
+"""Gathers what changed from the champion to its challenger, from both runs' records, for the change plan."""
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from kshot.errors import RegistryError
+from kshot.lifecycle.data import data_versions
+from kshot.lifecycle.gate.change_plan import NOTHING, SOURCE, PlannedChange
+from kshot.lifecycle.registry.events import GATE_ACTIONS, Event
+from kshot.lifecycle.registry.model_versions import Registered
+from kshot.lifecycle.tracking import store
+from kshot.params.renamed import migrate
+
+DATA = "kshot.data_version"
+APART = ("gate", "project", "kshot")  # sections of params.yaml: rules are compared as they were applied
+
+
+def gather(
+    root: Path, ours: Registered, champion: Registered, before: Sequence[Event], rules: Mapping[str, Any]
+) -> tuple[PlannedChange, ...]:
+    """The differences of settings, rules and data source, by name.
+
+    before  the events before the decision: the champion's rules are those of the gate's last event about it
+    rules   of this decision
+    Raises RegistryError for a record that is gone.
+    """
+    new, old = (_settings(root, one.run_id) for one in (ours, champion))
+    rules_before = _rules(root, champion.version, before)
+    if rules_before is not None:
+        new |= dict(_flat(_plain(rules), "gate."))
+        old |= dict(_flat(rules_before, "gate."))
+    changes = [
+        PlannedChange(name, old.get(name, NOTHING), new.get(name, NOTHING))
+        for name in sorted(new.keys() | old.keys())
+        if name not in new or name not in old or new[name] != old[name]
+    ]
+    if ours.tags.get(DATA) != champion.tags.get(DATA):
+        sources = {one.md5: one.source for one in data_versions.versions(root)}
+        then, now = (sources.get(one.tags.get(DATA, ""), "unknown") for one in (champion, ours))
+        changes.append(PlannedChange(SOURCE, then, now))
+    return tuple(changes)
+
+
+def _settings(root: Path, run_id: str) -> dict[str, Any]:
+    """Dotted name to value in the params.yaml that the run stores, by the names of today."""
+    found = yaml.safe_load(_text(root, run_id, "params.yaml"))
+    mapping = {name: section for name, section in migrate(found).items() if name not in APART}
+    return dict(_flat(_plain(mapping)))
+
+
+def _rules(root: Path, version: str, events: Sequence[Event]) -> dict[str, Any] | None:
+    """The rules of the gate's last event about the version, None if it was never judged."""
+    judged = [one for one in events if one.version == version and one.action in GATE_ACTIONS and one.proof is not None]
+    if not judged or judged[-1].proof is None:
+        return None
+    proof = judged[-1].proof
+    rules: dict[str, Any] = json.loads(_text(root, proof.run_id, proof.file))["rules"]
+    return rules
+
+
+def _text(root: Path, run_id: str, name: str) -> str:
+    import mlflow
+    from mlflow.exceptions import MlflowException
+
+    with store.told(store.connect(root)):
+        try:
+            run = store.client().get_run(run_id)
+            return str(mlflow.artifacts.load_text(f"{run.info.artifact_uri}/{name}"))
+        except (OSError, MlflowException) as error:
+            raise RegistryError(
+                f"{name} of run {run_id} is gone, which the change plan compares; bring it back from a copy"
+            ) from error
+
+
+def _plain(value: Any) -> Any:
+    """The value as JSON has it, so that it is the same when it is read from a decision's record."""
+    return json.loads(json.dumps(value, default=str))
+
+
+def _flat(mapping: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    for name, value in mapping.items():
+        if isinstance(value, dict) and value:
+            yield from _flat(value, f"{prefix}{name}.")
+        else:
+            yield f"{prefix}{name}", value

@@ -1,0 +1,142 @@
+"""A retraining outside the committed change plan waits for a person, and the audit finds the same changes."""
+
+import json
+import shutil
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import mlflow
+import pytest
+
+from kshot.errors import ParamsError
+from kshot.lifecycle.audit.planned import planned
+from kshot.lifecycle.audit.subject import opened
+from kshot.lifecycle.doctor import moved
+from kshot.lifecycle.project import layout
+from kshot.lifecycle.project.broken import Broken
+from kshot.lifecycle.registry import history, model_versions, promotion
+from kshot.lifecycle.registry.events import Event
+from kshot.lifecycle.retraining import steps as retraining
+from kshot.lifecycle.retraining.steps import Outcome
+from kshot.lifecycle.tracking import store
+from kshot.lifecycle.tracking.lineage import lineage
+from tests.lifecycle import finished_project
+from tests.lifecycle.retraining.test_steps import change, register
+from tests.lifecycle.ssh_keys import IDENTITY
+
+WIDE, NARROW = "settings: {train.optimizer.learning_rate: {to: 0.1}}\n", "settings: {}\n"
+
+
+@pytest.fixture(scope="module")
+def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Version 1 is champion."""
+    root = finished_project.write(tmp_path_factory.mktemp("project"))
+    finished_project.write_predictions(root, 200)
+    (root / layout.RAW).mkdir(parents=True, exist_ok=True)
+    (root / layout.RAW / "manifest.csv").write_text("path,class\n")
+    finished_project.commit(root)
+    assert retraining.judge(root, register(root, 20), lineage(root)).promoted
+    return root
+
+
+@pytest.fixture
+def root(template: Path, tmp_path: Path) -> Path:
+    """Version 2 was trained with another learning rate, and nobody has judged it.
+
+    It is registered here and not in the template: MLflow remembers where the artifacts of a run's id are.
+    """
+    root = tmp_path / "project"
+    shutil.copytree(template, root)
+    moved.rewrite(root, (template / store.ARTIFACTS).resolve())
+    change(root, "learning_rate: 0.001", "learning_rate: 0.01")
+    register(root, 21)
+    return root
+
+
+def commit_plan(root: Path, text: str) -> None:
+    (root / "change_plan.yaml").write_text(text)
+    subprocess.run(["git", "add", "change_plan.yaml"], cwd=root, check=True)
+    command = ["git", *IDENTITY, "commit", "-qm", "plan", "--", "change_plan.yaml"]
+    subprocess.run(command, cwd=root, check=True)
+
+
+def judge(root: Path) -> Outcome:
+    return retraining.judge(root, model_versions.find(root, "2"), lineage(root))
+
+
+def recorded(event: Event) -> Any:
+    assert event.proof is not None
+    return json.loads(mlflow.artifacts.load_text(f"runs:/{event.proof.run_id}/{event.proof.file}"))
+
+
+def audited(root: Path, scratch: Path) -> str:
+    """What the audit says about the plan of the gate's last event about version 2. Raises Broken."""
+    event = [one for one in history.history(root) if one.version == "2" and one.proof is not None][-1]
+    text, whole = planned(opened(root, "2", scratch), event, recorded(event))
+    assert whole
+    return text
+
+
+def test_without_a_plan_nothing_waits_and_nothing_is_recorded(root: Path) -> None:
+    assert judge(root).promoted
+    assert "change_plan" not in recorded(history.history(root)[-1])
+
+
+def test_a_change_within_the_plan_is_promoted_with_its_hash_in_the_evidence(root: Path, tmp_path: Path) -> None:
+    commit_plan(root, WIDE)
+    assert judge(root).promoted
+    part = recorded(history.history(root)[-1])["change_plan"]
+    change = {"name": "train.optimizer.learning_rate", "old": 0.001, "new": 0.01}
+    assert (part["text"], part["changes"], part["outside"]) == (WIDE, [change], [])
+    assert f"; 1 change, none outside the change plan {part['sha256'][:8]}" in audited(root, tmp_path / "scratch")
+
+
+def test_a_change_outside_waits_says_why_and_is_not_asked_for_twice(root: Path, tmp_path: Path) -> None:
+    commit_plan(root, NARROW)
+    asked = judge(root)
+    said = "train.optimizer.learning_rate 0.001 -> 0.01 lies outside change_plan.yaml: it does not name it"
+    assert (asked.decision, asked.reasons[0], asked.promoted) == ("waiting", said, False)
+    assert history.history(root)[-1].why.startswith(f"{said} | ")
+    assert history.aliases(root) == {"champion": "1", "challenger": "2"}
+    assert judge(root).repeated and len(history.history(root)) == 2
+    assert "; 1 change, 1 outside the change plan" in audited(root, tmp_path / "scratch")
+    promotion.approve(root, "2", "tried in the field")
+    assert history.aliases(root) == {"champion": "2"}
+    assert judge(root).promoted
+
+
+def test_what_waits_is_promoted_once_the_plan_allows_it(root: Path) -> None:
+    commit_plan(root, NARROW)
+    judge(root)
+    commit_plan(root, WIDE)
+    assert judge(root).promoted
+
+
+def test_another_rule_of_the_gate_lies_outside_too(root: Path) -> None:
+    commit_plan(root, WIDE)
+    change(root, "max_group_drop: 0.05", "max_group_drop: 0.5")
+    asked = judge(root)
+    assert asked.decision == "waiting" and asked.reasons[0].startswith("gate.max_group_drop 0.05 -> 0.5 lies outside")
+    commit_plan(root, f"{WIDE}gate: {{max_group_drop: any}}\n")
+    assert judge(root).promoted
+
+
+def test_only_the_committed_plan_counts_and_a_malformed_one_stops_before_the_training(root: Path) -> None:
+    commit_plan(root, NARROW)
+    (root / "change_plan.yaml").write_text(WIDE)
+    assert judge(root).decision == "waiting"
+    commit_plan(root, "settings: {train.steps: 5}\n")
+    with pytest.raises(ParamsError, match=r"change_plan.yaml settings.train.steps is 5; needs any"):
+        retraining.ready_data(root)
+
+
+def test_the_audit_finds_changes_that_the_record_leaves_out(
+    root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    commit_plan(root, NARROW)
+    with monkeypatch.context() as patch:
+        patch.setattr(retraining.planned_changes, "gather", lambda *_: ())
+        assert judge(root).promoted  # as somebody would write it who can write to the database
+    with pytest.raises(Broken, match="the changes kept with event 2 .* are not those of both runs"):
+        audited(root, tmp_path / "scratch")
