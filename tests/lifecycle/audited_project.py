@@ -10,6 +10,7 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 
 import pytest
+from mlflow.tracking._tracking_service import utils
 
 from kshot.lifecycle.doctor import moved
 from kshot.lifecycle.project import layout, state_place
@@ -57,6 +58,8 @@ def _make(folder: Path) -> None:
 @contextmanager
 def undone(root: Path, scratch: Path) -> Iterator[None]:
     """Put store, artifacts, cache and the history's anchor back after the block."""
+    # MLflow remembers where a run's artifacts are by the run's id, which all copies have (read in MLflow 3.17).
+    utils._artifact_repos_cache.clear()
     anchored = _refs(root)
     for place in KEPT:
         shutil.copytree(root / place, scratch / place)
