@@ -9,6 +9,7 @@ import pytest
 from kshot import cli
 from kshot.errors import DataError
 from kshot.lifecycle.data import data_versions
+from kshot.lifecycle.doctor import remote
 from tests.lifecycle import raw_project
 from tests.lifecycle.forget.planted_image import dvc
 from tests.services.processes import free_port, process, wait_for
@@ -34,7 +35,7 @@ def test_no_object_of_a_bucket_has_a_forgotten_image(
         dvc(root, "remote", "modify", "bucket", "endpointurl", address)
         for number, classes in enumerate(({"a": 2, "b": 2}, {"a": 3, "b": 2})):
             data_versions.add(root, str(raw_project.write_tree(tmp_path / str(number), classes)))
-            dvc(root, "push", "-q")
+        remote.push(root)
         planted = raw_project.image("a/0")
 
         def holders() -> int:

@@ -25,6 +25,10 @@ from kshot.lifecycle.stages import ingest
 from kshot.lifecycle.tracking import store
 from kshot.params import project_name
 from kshot.params.schema import load_params
+from kshot.serve.store import examples, galleries
+from kshot.serve.store.examples import NewImage
+from kshot.serve.store.gallery_store import open_store
+from kshot.serve.store.image_files import sha256_of
 from tests.lifecycle import raw_project
 from tests.lifecycle.registered_versions import judgement
 
@@ -94,6 +98,25 @@ def make(folder: Path) -> Planted:
         identity = ["-c", "user.name=Ada", "-c", "user.email=ada@example.org"]
         subprocess.run(["git", *identity, *command], cwd=root, check=True, capture_output=True)
     return Planted(root, remote, tuple(data), tuple(packed))
+
+
+def teach(root: Path) -> None:
+    """A gallery of `kshot serve` that shows the image and another one."""
+    store = open_store(root)
+    galleries.create(store, "birds")
+    shown = [raw_project.image(name) for name in (PLANTED, "b/0")]
+    images = [NewImage("robin", one, sha256_of(one), 10, 12, "image/png") for one in shown]
+    examples.teach(store, "birds", images)
+    store.close()
+
+
+def taught(root: Path) -> int:
+    """How many examples the gallery has."""
+    store = open_store(root)
+    with store.database.reading() as connection:
+        found = len(examples.page(connection, galleries.find(connection, "birds").id))
+    store.close()
+    return found
 
 
 def dvc(root: Path, *arguments: str) -> None:

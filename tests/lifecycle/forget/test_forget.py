@@ -1,5 +1,6 @@
 """`kshot forget` deletes an image everywhere, says so in the record, and goes on after a kill."""
 
+import contextlib
 import hashlib
 import json
 import shutil
@@ -12,7 +13,7 @@ import pytest
 
 from kshot import cli
 from kshot.errors import Busy, DataError, ParamsError
-from kshot.lifecycle.audit import link, origin, served
+from kshot.lifecycle.audit import link, origin
 from kshot.lifecycle.audit.data import audit_data
 from kshot.lifecycle.audit.subject import opened
 from kshot.lifecycle.data import data_versions, dvc_cache, erasures
@@ -23,6 +24,7 @@ from kshot.lifecycle.project import layout, project_lock
 from kshot.lifecycle.project.broken import Broken
 from kshot.lifecycle.registry import history, model_versions
 from kshot.lifecycle.registry.events import ERASED
+from kshot.lifecycle.serving import model_manifest
 from tests.lifecycle import audited_project, raw_project
 from tests.lifecycle.forget import planted_image
 from tests.lifecycle.forget.planted_image import Planted
@@ -36,18 +38,51 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Planted:
     return planted_image.make(tmp_path_factory.mktemp("planted"))
 
 
-@pytest.fixture
-def planted(made: Planted, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Planted]:
+@contextlib.contextmanager
+def restored(made: Planted, scratch: Path) -> Iterator[Planted]:
+    """The project and its remote for a block that works in it; both are put back afterwards."""
     kept = [made.root / "data", made.root / "reports", made.remote]
     for folder in kept:
-        shutil.copytree(folder, tmp_path / "kept" / folder.name)
-    monkeypatch.chdir(made.root)
-    with audited_project.undone(made.root, tmp_path):
+        shutil.copytree(folder, scratch / "kept" / folder.name)
+    with contextlib.chdir(made.root), audited_project.undone(made.root, scratch):
         yield made
     for folder in kept:
         shutil.rmtree(folder, ignore_errors=True)
-        shutil.copytree(tmp_path / "kept" / folder.name, folder)
+        shutil.copytree(scratch / "kept" / folder.name, folder)
     (made.root / intent.NOTE).unlink(missing_ok=True)
+    shutil.rmtree(made.root / layout.STATE / "serve", ignore_errors=True)
+
+
+@pytest.fixture
+def planted(made: Planted, tmp_path: Path) -> Iterator[Planted]:
+    with restored(made, tmp_path) as found:
+        yield found
+
+
+@pytest.fixture(scope="class")
+def forgotten(made: Planted, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Planted]:
+    """The image was in a gallery, too, and is forgotten."""
+    with restored(made, tmp_path_factory.mktemp("forgotten")) as found:
+        planted_image.teach(found.root)
+        kinds = {trace.partition(": ")[2] for trace in found.traces()}
+        assert kinds >= {"file", "pixels", "features", "page", "example"}
+        assert cli.main(["forget", IMAGE, *WHY, "--yes"]) == 0
+        yield found
+
+
+def test_a_file_that_took_the_place_of_the_image_meanwhile_stays(
+    planted: Planted, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patch:
+        patch.setattr(erase, "finish", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+        assert cli.main(["forget", IMAGE, *WHY, "--yes"]) == 130
+    other = planted.root.parent / "0"
+    (other / "a/0.png").write_bytes(raw_project.image("another"))
+    data_versions.add(planted.root, str(other))
+    assert cli.main(["forget", IMAGE, *WHY, "--yes"]) == 0
+    assert (planted.root / IMAGE).read_bytes() == raw_project.image("another")
+    (other / "a/0.png").write_bytes(planted.file)
+    assert planted.traces() == []
 
 
 def test_without_yes_it_shows_what_holds_the_image_and_changes_nothing(
@@ -67,52 +102,6 @@ def test_without_yes_it_shows_what_holds_the_image_and_changes_nothing(
     assert "trained on a data version that held it: version 1, version 3 (champion)" in capsys.readouterr().out
 
 
-def test_no_byte_of_a_forgotten_image_is_left_and_the_record_says_why(
-    planted: Planted, capsys: pytest.CaptureFixture[str]
-) -> None:
-    root, (first, other, last) = planted.root, planted.data
-    assert {trace.partition(": ")[2] for trace in planted.traces()} >= {"file", "pixels", "features", "page", "example"}
-    others = dvc_cache.place(root / planted_image.CACHE, planted.packed[planted_image.WITHOUT_IT]).read_bytes()
-    assert cli.main(["forget", IMAGE, *WHY, "--yes"]) == 0, capsys.readouterr().err
-    assert planted.traces() == []
-    assert dvc_cache.place(root / planted_image.CACHE, planted.packed[planted_image.WITHOUT_IT]).read_bytes() == others
-    here = data_versions.current(root)
-    assert here is not None and here.images == 4 and "without 1 erased image" in here.note
-    assert not (root / IMAGE).exists() and (root / "data/raw/images/a/1.png").exists()
-    for version in (first, last):
-        found = {one.name: one for one in audit_data(root, version).links}
-        assert found["data"].state == link.ERASED and "erased by Ada" in found["data"].says
-        assert "taken back" in found["data"].says and found["history"].holds
-    for version in (other, here.md5):
-        assert all(one.holds and one.state != link.ERASED for one in audit_data(root, version, deep=True).links)
-    assert audit_data(root, first, deep=True).links[0].state == link.ERASED
-    (event,) = [one for one in history.history(root) if one.action == ERASED]
-    (erasure,) = erasures.read(root)
-    assert erasure.digest in event.why and erasure.images == (planted.md5,)
-    (receipt,) = (root / "reports").glob("erasure-*.json")
-    text = receipt.read_text()
-    assert planted.md5 in text and hashlib.sha256(planted.file).hexdigest() in text and "a/0.png" not in text
-    assert json.loads(text)["event"] == {"number": event.number, "hash": event.hash}
-    assert "99.36 %" in (root / f"reports/data-{last[:8]}.html").read_text()
-    assert intent.read(root) is None
-
-
-def test_a_registered_model_stays_whole_without_its_input_example(planted: Planted, tmp_path: Path) -> None:
-    cli.main(["forget", IMAGE, *WHY, "--yes"])
-    for version in ("1", "2", "3"):
-        model_versions.require_whole(planted.root, version)
-    subject = opened(planted.root, "3", tmp_path)
-    assert "input_example.json" not in subject.sealed.model
-    assert served._as_sealed("the model", subject.sealed.model, served.manifest.hashes(subject.model)) is None
-    assert "input_example.json" in opened(planted.root, "2", tmp_path / "2").sealed.model
-    (erasure,) = erasures.read(planted.root)
-    forged = erasures.Erasure(**{**vars(erasure), "key": "0", "reason": "another"})
-    (planted.root / layout.ERASURES).write_text("")
-    erasures.note(planted.root, forged)  # no event names it
-    with pytest.raises(Broken, match="manifest.json of version 3 was changed"):
-        opened(planted.root, "3", tmp_path / "3").sealed  # noqa: B018
-
-
 def test_a_line_that_no_event_seals_excuses_nothing(planted: Planted) -> None:
     root, version = planted.root, planted.data[0]
     dvc_cache.place(root / planted_image.CACHE, planted.md5).unlink()
@@ -121,15 +110,6 @@ def test_a_line_that_no_event_seals_excuses_nothing(planted: Planted) -> None:
     erasures.note(root, erasures.Erasure("k", "2026-01-01T00:00:00", "Ada", "so", (planted.md5,), (version,)))
     found = audit_data(root, version).links[0]
     assert found.state == link.BROKEN and "no event of the history" in found.says
-
-
-def test_an_incomplete_version_says_what_it_lacks_when_it_is_asked_for(planted: Planted) -> None:
-    cli.main(["forget", IMAGE, *WHY, "--yes"])
-    first = data_versions.find(planted.root, planted.data[0])
-    with pytest.raises(DataError, match="incomplete on purpose .* erased by Ada .* taken back"):
-        data_versions.checkout(planted.root, first)
-    data_versions.checkout(planted.root, data_versions.find(planted.root, planted.data[1]))
-    assert cli.main(["forget", planted.md5, *WHY, "--yes"]) == DataError.exit_code
 
 
 STEPS: tuple[tuple[object, str], ...] = (
@@ -245,10 +225,74 @@ def test_the_same_picture_in_another_file_goes_too(planted: Planted, tmp_path: P
     assert planted.traces() == []
 
 
-def test_the_audit_of_a_model_says_erased(planted: Planted, tmp_path: Path) -> None:
-    cli.main(["forget", IMAGE, *WHY, "--yes"])
-    subject = opened(planted.root, "1", tmp_path)
-    entry = {"md5": f"{planted.data[0]}.dir", "size": None}
-    object.__setattr__(subject, "input", lambda path: entry)
-    found = link.checked("data", lambda: origin.data(subject, None))
-    assert found.state == link.ERASED and found.holds
+class TestForgotten:
+    """What is left after one forgetting."""
+
+    def test_no_byte_of_the_image_is_left_and_all_other_content_is(self, forgotten: Planted) -> None:
+        root, last = forgotten.root, forgotten.data[2]
+        assert forgotten.traces() == []
+        assert planted_image.taught(root) == 1
+        other = forgotten.packed[planted_image.WITHOUT_IT]
+        assert hashlib.md5(dvc_cache.place(root / planted_image.CACHE, other).read_bytes()).hexdigest() == other
+        here = data_versions.current(root)
+        assert here is not None and here.images == 4 and "without 1 erased image" in here.note
+        assert not (root / IMAGE).exists() and (root / "data/raw/images/a/1.png").exists()
+        assert "99.36 %" in (root / f"reports/data-{last[:8]}.html").read_text()
+        assert intent.read(root) is None
+
+    def test_audits_say_erased_of_versions_that_had_it_and_hold_of_all_others(self, forgotten: Planted) -> None:
+        root, (first, other, last) = forgotten.root, forgotten.data
+        here = data_versions.current(root)
+        assert here is not None
+        for version in (first, last):
+            found = {one.name: one for one in audit_data(root, version).links}
+            assert found["data"].state == link.ERASED and "erased by Ada" in found["data"].says
+            assert "taken back" in found["data"].says and found["history"].holds
+        for version in (other, here.md5):
+            assert all(one.holds and one.state != link.ERASED for one in audit_data(root, version, deep=True).links)
+        assert audit_data(root, first, deep=True).links[0].state == link.ERASED
+
+    def test_the_receipt_has_hashes_and_no_name(self, forgotten: Planted) -> None:
+        (event,) = [one for one in history.history(forgotten.root) if one.action == ERASED]
+        (erasure,) = erasures.read(forgotten.root)
+        assert erasure.digest in event.why and erasure.images == (forgotten.md5,)
+        (receipt,) = (forgotten.root / "reports").glob("erasure-*.json")
+        text = receipt.read_text()
+        found = json.loads(text)
+        assert {"DVC's cache", "remote store", "galleries"} < {one["place"] for one in found["deleted"]}
+        assert forgotten.md5 in text and hashlib.sha256(forgotten.file).hexdigest() in text and "a/0.png" not in text
+        assert found["event"] == {"number": event.number, "hash": event.hash}
+
+    def test_a_registered_model_stays_whole_without_its_input_example(self, forgotten: Planted, tmp_path: Path) -> None:
+        for version in ("1", "2", "3"):
+            model_versions.require_whole(forgotten.root, version)
+        subject = opened(forgotten.root, "3", tmp_path)
+        assert "input_example.json" not in subject.sealed.model and "taken back" in str(subject.erased_example)
+        before = (subject.model / model_manifest.AS_REGISTERED).read_bytes()
+        assert model_manifest.digest(before) == subject.tags[model_manifest.TAG]
+        assert "input_example.json" in opened(forgotten.root, "2", tmp_path / "2").sealed.model
+
+    def test_the_audit_of_a_model_says_erased(self, forgotten: Planted, tmp_path: Path) -> None:
+        subject = opened(forgotten.root, "1", tmp_path)
+        entry = {"md5": f"{forgotten.data[0]}.dir", "size": None}
+        object.__setattr__(subject, "input", lambda path: entry)
+        found = link.checked("data", lambda: origin.data(subject, None))
+        assert found.state == link.ERASED and found.holds
+
+    def test_an_incomplete_version_says_what_it_lacks_when_it_is_asked_for(
+        self, forgotten: Planted, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        first = data_versions.find(forgotten.root, forgotten.data[0])
+        with pytest.raises(DataError, match="incomplete on purpose .* erased by Ada .* taken back"):
+            data_versions.checkout(forgotten.root, first)
+        assert cli.main(["forget", forgotten.md5, *WHY, "--yes"]) == DataError.exit_code
+        assert "they were erased by Ada" in capsys.readouterr().err
+
+    def test_a_line_that_no_event_seals_changes_no_manifest(self, forgotten: Planted, tmp_path: Path) -> None:
+        (erasure,) = erasures.read(forgotten.root)
+        kept = (forgotten.root / layout.ERASURES).read_text()
+        (forgotten.root / layout.ERASURES).write_text("")
+        erasures.note(forgotten.root, erasures.Erasure(**{**vars(erasure), "reason": "another"}))
+        with pytest.raises(Broken, match="manifest.json of version 3 was changed"):
+            opened(forgotten.root, "3", tmp_path).sealed  # noqa: B018
+        (forgotten.root / layout.ERASURES).write_text(kept)

@@ -18,6 +18,7 @@ from kshot.lifecycle.forget import intent, inventory, receipt, run_files
 from kshot.lifecycle.forget.holding import Holding, Place, Unreached
 from kshot.lifecycle.forget.intent import Intent
 from kshot.lifecycle.forget.inventory import Inventory
+from kshot.lifecycle.forget.project_files import ProjectFiles
 from kshot.lifecycle.forget.run_files import TrainedOn
 from kshot.lifecycle.forget.selection import Asked
 from kshot.lifecycle.registry import erasure_event
@@ -47,8 +48,9 @@ def under_way(root: Path, asked: Asked) -> Intent | None:
 
 
 def begin(root: Path, asked: Asked, found: Inventory) -> Intent:
-    """Note what will be done. Raises DataError if too little data would be left; nothing is changed then."""
-    remaining(root, found.wanted.md5s)
+    """Note what will be done. Raises DataError if too little data would be left, or data/raw holds changes."""
+    if remaining(root, found.wanted.md5s) is not None:
+        data_versions.refuse_unsaved(root)
     who = person(asked.by)
     made = Erasure(
         key=secrets.token_hex(8),
@@ -83,8 +85,10 @@ def finish(root: Path, noted: Intent, others: Sequence[Place] = ()) -> Forgettin
         left = dict(found.unreached)
         for place in found.places:
             if place.name not in left:
+                # A path may be another file by now; hashes and ids are what they were.
+                due = found.holdings if isinstance(place, ProjectFiles) else holdings
                 try:
-                    place.delete([one for one in holdings if one.place == place.name])
+                    place.delete([one for one in due if one.place == place.name])
                 except Unreached as error:
                     left[place.name] = str(error)
     with inventory.of_images(root, noted.images, others) as after:

@@ -62,7 +62,7 @@ class ProjectFiles:
         is_packed = rows.exists() and derived.shows(rows.read_bytes(), wanted)
         if not is_packed and ingested(self.root) not in wanted.versions:
             return
-        for folder in (layout.PACKED, layout.EMBEDDED, layout.VALIDATION):
+        for folder in (layout.EMBEDDED, layout.VALIDATION, layout.PACKED):  # the last one tells what the others are of
             if any(
                 (self.root / folder / name).exists() for name in (PIXELS, JPEGS, FEATURES, "index.html", derived.ROWS)
             ):
