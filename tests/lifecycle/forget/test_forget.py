@@ -49,7 +49,7 @@ def restored(made: Planted, scratch: Path) -> Iterator[Planted]:
     for folder in kept:
         shutil.rmtree(folder, ignore_errors=True)
         shutil.copytree(scratch / "kept" / folder.name, folder)
-    (made.root / intent.NOTE).unlink(missing_ok=True)
+    (made.root / layout.FORGETTING).unlink(missing_ok=True)
     shutil.rmtree(made.root / layout.STATE / "serve", ignore_errors=True)
 
 

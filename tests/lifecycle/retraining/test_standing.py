@@ -9,7 +9,7 @@ import pytest
 
 from kshot import cli
 from kshot.lifecycle.pipeline import schedule
-from kshot.lifecycle.project import project_lock
+from kshot.lifecycle.project import layout, project_lock
 from kshot.lifecycle.registry import model_versions
 from kshot.lifecycle.retraining.standing import Registry, standing
 from kshot.lifecycle.tracking import store
@@ -62,6 +62,12 @@ def test_a_schedule_that_nobody_serves_and_a_command_that_goes_on_are_told(tmp_p
     assert commands(tmp_path)[-1] == "kshot schedule"
     with project_lock.hold(tmp_path, "kshot retrain"):
         assert dict(standing(tmp_path).facts)["working"].startswith("`kshot retrain` (process ")
+
+
+def test_a_forgetting_that_is_not_finished_is_told(tmp_path: Path) -> None:
+    (tmp_path / ".kshot").mkdir()
+    (tmp_path / layout.FORGETTING).write_text("{}")
+    assert "run the same" in dict(standing(tmp_path).facts)["forgetting"]
 
 
 def test_a_database_that_is_none_is_a_fact_and_no_traceback(tmp_path: Path) -> None:

@@ -14,8 +14,6 @@ from kshot.lifecycle.project import layout
 from kshot.lifecycle.project.files import write_text
 from kshot.lifecycle.registry.events import Person
 
-NOTE = layout.STATE / "forget.json"
-
 
 @dataclass(frozen=True)
 class Intent:
@@ -38,7 +36,7 @@ class Intent:
 
 def read(root: Path) -> Intent | None:
     """The forgetting under way, None if there is none. Raises DataError for a damaged note."""
-    path = root / NOTE
+    path = root / layout.FORGETTING
     if not path.exists():
         return None
     try:
@@ -60,9 +58,9 @@ def read(root: Path) -> Intent | None:
 
 def write(root: Path, intent: Intent) -> None:
     """Write the note, completely or not at all."""
-    write_text(root / NOTE, json.dumps(dataclasses.asdict(intent), ensure_ascii=False) + "\n")
+    write_text(root / layout.FORGETTING, json.dumps(dataclasses.asdict(intent), ensure_ascii=False) + "\n")
 
 
 def end(root: Path) -> None:
     """Delete the note: everything is done."""
-    (root / NOTE).unlink(missing_ok=True)
+    (root / layout.FORGETTING).unlink(missing_ok=True)

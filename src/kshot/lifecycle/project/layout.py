@@ -24,5 +24,6 @@ METRICS = Path("reports/metrics.json")  # evaluate: printed by `dvc metrics show
 EVALUATION = Path("reports/evaluation")  # evaluate: per episode, class, group; geometry; projection
 REPORT = Path("reports/report.html")  # written by the flow, because it also shows the decision
 STATE = Path(".kshot")  # lock, checkpoints, Prefect's home: never committed; safe to delete except for weights/
+FORGETTING = STATE / "forget.json"  # the note of a `kshot forget` that is not finished
 MLRUNS = Path("mlruns")
 LOCK_FILE = "dvc.lock"

@@ -13,7 +13,7 @@ from pathlib import Path
 from kshot.errors import KshotError
 from kshot.lifecycle.data import working_copy
 from kshot.lifecycle.pipeline import schedule
-from kshot.lifecycle.project import project_lock, state_place
+from kshot.lifecycle.project import layout, project_lock, state_place
 from kshot.lifecycle.tracking import store
 from kshot.params import project_name
 
@@ -69,6 +69,8 @@ def standing(root: Path) -> Standing:
     working = project_lock.holder(root, project_lock.LOCK)
     if working is not None:
         facts.append(("working", f"`{working.command}` (process {working.pid}) since {working.since}"))
+    if (root / layout.FORGETTING).exists():
+        facts.append(("forgetting", "not finished: run the same `kshot forget ... --yes` again"))
     kept = _schedule(root)
     serving = project_lock.holder(root, project_lock.SERVING)
     if kept is not None and kept.names():
