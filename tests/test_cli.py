@@ -94,7 +94,7 @@ def test_an_unknown_option_exits_2() -> None:
         (["schedule", "pause", "evry"], "no NAME 'evry'; did you mean every?"),
         (["xyzzy"], "no command 'xyzzy'; needs one of init, retrain, plan, "),
         (["data", "diff"], "A and B missing; write kshot data diff A B (`kshot data diff --help` explains all)"),
-        (["reject", "1"], "--reason missing; write kshot reject --reason TEXT [--by NAME] VERSION"),
+        (["reject", "1"], "--reason missing; write kshot reject --reason TEXT [--by NAME] [--key FILE] VERSION"),
         (["retrain", "--set"], "--set needs a value; write kshot retrain [--set KEY=VALUE]"),
         (["audit"], "`kshot audit` needs one of --model, --data, --at, --class, --limits"),
         (["data", "add", "--skp", "x"], "`kshot data add` takes no '--skp'; did you mean --skip?"),
