@@ -20,6 +20,7 @@ SOURCE = Path(__file__).resolve().parents[2] / "shared/data/groceries.zip"
 PROTOCOLS = ("5w1s", "5w5s", "10w1s")
 FROZEN = {"train.network.adaptation": "frozen", "train.projection.dim": "null"}
 TRAINED = {
+    "train.network.input_size": "null",
     "train.augment": "{preset: photographs}",
     "train.batch.classes": "10",
     "train.batch.images": "4",

@@ -52,7 +52,7 @@ ROWS: dict[str, tuple[DataProfile, list[str], dict[str, Any]]] = {
         FOUR,
         {
             **PRETRAINED,
-            "ingest.size": 224,
+            "ingest.size": 288,
             "ingest.channels": 3,
             "train.network.adaptation": "projection",
         }
@@ -85,7 +85,12 @@ ROWS: dict[str, tuple[DataProfile, list[str], dict[str, Any]]] = {
     "photographs of 4,000 pixels": (
         profile(GROCERIES, LARGE),
         FOUR,
-        {"ingest.size": 224, "train.network.input_size": None},
+        {"ingest.size": 288, "train.network.input_size": 288},
+    ),
+    "photographs of 250 pixels": (
+        profile(GROCERIES, dataclasses.replace(PHOTOGRAPHS, short_side=250)),
+        FOUR,
+        {"ingest.size": 250, "train.network.input_size": 250},
     ),
     "a split of its own": (
         profile([30] * 30, splits=["train"] * 10 + ["val"] * 9 + ["test"] * 11),
@@ -111,6 +116,11 @@ def test_a_shape_of_data_gets_its_settings(name: str) -> None:
 def test_too_few_classes_stop_with_what_is_needed(few: int) -> None:
     with pytest.raises(DataError, match=f"{few} classes have two images or more; needs at least 5"):
         fit_settings(profile([9] * few + [1] * 20), WEIGHTS)
+
+
+def test_other_weights_get_the_size_that_they_were_trained_with() -> None:
+    found = fit_settings(profile(GROCERIES, LARGE), Start("vit.safetensors", "vit_small_patch16_224")).values()
+    assert (found["ingest.size"], found["train.network.input_size"]) == (224, None)
 
 
 def test_photographs_are_trained_from_nothing_only_where_somebody_says_so() -> None:
@@ -166,9 +176,9 @@ def test_another_seed_is_taken_where_classes_of_one_image_would_leave_a_split_em
 
 
 def test_a_million_photographs_are_stored_as_jpeg_and_ten_million_smaller_too() -> None:
-    few, million, ten = (fit_settings(profile([1000] * classes), WEIGHTS).values() for classes in (50, 1_000, 10_000))
-    assert (few["ingest.store"], few["ingest.size"]) == ("pixels", 224)
-    assert (million["ingest.store"], million["ingest.size"]) == ("jpeg", 224)
+    few, million, ten = (fit_settings(profile([1000] * classes), WEIGHTS).values() for classes in (40, 1_000, 10_000))
+    assert (few["ingest.store"], few["ingest.size"]) == ("pixels", 288)
+    assert (million["ingest.store"], million["ingest.size"]) == ("jpeg", 288)
     assert ten["ingest.store"] == "jpeg" and 64 <= ten["ingest.size"] < 224
 
 

@@ -45,7 +45,7 @@ def fit_settings(profile: DataProfile, start: Start | None) -> FittedSettings:
     network = pretrained_settings(profile, start, len(counts)) if trained and start else scratch_settings(drawings)
     return FittedSettings(
         (
-            *ingest_settings(profile, trained),
+            *ingest_settings(profile, start if trained else None),
             *split,
             *episode_settings(episodes),
             *network,
