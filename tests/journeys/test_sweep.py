@@ -46,7 +46,7 @@ STEPS = (
     Step(
         "kshot sweep losses.yaml --retrain",
         page=PAGE,
-        shows=("3 trials, 3 finished before", "train restored from the cache", "model kshot version 1"),
+        shows=("3 trials, 3 finished before", "model kshot version 1"),
     ),
 )
 
