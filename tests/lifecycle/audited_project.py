@@ -33,7 +33,10 @@ def copy(factory: pytest.TempPathFactory, folder: Path, *, private: bool = False
     shutil.copytree(made, folder, symlinks=True, dirs_exist_ok=True, ignore=shutil.ignore_patterns(*left_out))
     root = folder / "project"
     (root / state_place.FILE).unlink(missing_ok=True)
+    anchored_there = _refs(root)
     moved.rewrite(root, (made / "project" / DATABASE.parent / "artifacts").resolve())
+    for name in anchored_there:  # `rewrite` has copied them to the names of this place
+        subprocess.run(["git", "update-ref", "-d", name], cwd=root, check=True)
     for backup in (root / DATABASE.parent).glob(f"{moved.BACKUP}*"):
         backup.unlink()
     # Git compares inodes before content.

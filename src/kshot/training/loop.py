@@ -208,10 +208,10 @@ class _Run:
             # Read later: reading a number from a GPU at each step would stall it.
             taken.append((terms._replace(loss=terms.loss.detach()), labels))
             self.step += 1
-        elapsed = time.perf_counter() - started
+        mean = float(torch.stack([terms.loss for terms, _ in taken]).mean())
+        elapsed = time.perf_counter() - started  # after `mean`, which waits for a GPU
         self.seconds += elapsed
         self._check_finite(taken)
-        mean = float(torch.stack([terms.loss for terms, _ in taken]).mean())
         shares = [terms.active for terms, _ in taken if terms.active is not None]
         still = round(float(torch.stack(shares).mean()), 6) if shares else None
         per_batch = batch.classes * batch.images

@@ -2,6 +2,7 @@
 
 import dataclasses
 import logging
+import shutil
 import subprocess
 from pathlib import Path
 
@@ -87,6 +88,17 @@ def test_another_history_is_never_anchored_over_the_first(root: Path, caplog: py
     assert "not anchored in git: event 2 is not the one that refs/kshot/history" in caplog.text
     anchor.keep(root, "f" * 32, chain(1))
     assert anchor.read(root, "f" * 32).others == (anchor.read(root, RUN).ref,)
+
+
+def test_a_moved_project_still_finds_that_its_history_was_replaced(root: Path, tmp_path: Path) -> None:
+    anchor.keep(root, RUN, chain(2))
+    moved = tmp_path / "moved"
+    shutil.copytree(root, moved)
+    assert anchor.read(moved, "f" * 32).others == ()
+    anchor.copy_from(moved, root)
+    assert anchor.read(moved, "f" * 32).others == (anchor.read(moved, RUN).ref,)
+    assert len(anchor.read(moved, RUN).hashes) == 2 and anchor.read(moved, RUN).ref != anchor.read(root, RUN).ref
+    anchor.copy_from(tmp_path, root)  # without git
 
 
 def test_two_machines_anchor_one_history_on_one_remote(

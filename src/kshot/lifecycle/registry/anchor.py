@@ -159,11 +159,29 @@ def problem(events: Sequence[Event], anchored: Sequence[str]) -> str:
     return ""
 
 
-def _folder(root: Path) -> str:
-    """The ref folder of this project's anchors: a hash of its place in the repository, its name and the store."""
+def copy_from(root: Path, before: Path) -> None:
+    """Anchor what was anchored while the project was in the folder `before`, whose store had another address.
+
+    Without this, a history that replaces the one in the database after a move would not be found (`another`). The old
+    refs stay, because the original of a copied project may use them. Does nothing without git.
+    """
+    try:
+        old, new = _folder(root, store.uri(before)), _folder(root)
+        for ref in git.text(root, "for-each-ref", "--format=%(refname)", old.rstrip("/")).split():
+            ours = new + ref.removeprefix(old)
+            if not _commit(root, ours):
+                git.run(root, "update-ref", ours, ref)
+    except git.GitFailed as error:
+        LOG.debug("no anchor is copied: %s", error)
+
+
+def _folder(root: Path, address: str = "") -> str:
+    """The ref folder of this project's anchors: a hash of its place in the repository, its name and the store's address
+    ('': the current one)."""
     place, name = git.text(root, "rev-parse", "--show-prefix").strip(), project_name.of(root)
     of_name = "" if name == project_name.BEFORE else f" {name}"  # the name was not part of it when it was always kshot
-    return f"{REFS}/{hashlib.sha256(f'{place} {redacted(store.uri(root))}{of_name}'.encode()).hexdigest()[:12]}/"
+    of_store = redacted(address or store.uri(root))
+    return f"{REFS}/{hashlib.sha256(f'{place} {of_store}{of_name}'.encode()).hexdigest()[:12]}/"
 
 
 def _ref(root: Path, run_id: str) -> str:
