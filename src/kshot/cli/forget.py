@@ -61,6 +61,7 @@ def run(root: Path, options: argparse.Namespace) -> int:
     with contextlib.ExitStack() as stack:
         stack.enter_context(project_lock.hold(root, "kshot forget"))
         stack.enter_context(project_lock.hold(root, "kshot forget", project_lock.SCHEDULED))
+        stack.enter_context(project_lock.hold(root, "kshot forget", project_lock.SWEEP))
         others = _others(root, options)
         noted = erase.under_way(root, asked)
         if noted is None:

@@ -183,6 +183,8 @@ def test_bad_input_is_refused_with_nothing_changed(planted: Planted, capsys: pyt
     assert "one of these" in refused(*WHY, code=ParamsError.exit_code)
     assert "one of these" in refused(IMAGE, "--class", "a", code=ParamsError.exit_code)
     assert "is no image file" in refused("nothing.png", *WHY, "--yes")
+    assert "params.yaml is no image" in refused("params.yaml", *WHY, "--yes")
+    assert "manifest.csv is no image" in refused("data/raw/manifest.csv", *WHY, "--yes")
     assert "nothing here holds" in refused("0" * 32, *WHY, "--yes")
     assert "the classes are: a, b, c" in refused("--class", "d", *WHY, "--yes")
     assert "the sources are: 0, 1, 2" in refused("--source", "9", *WHY, "--yes")

@@ -13,6 +13,7 @@ import pytest
 
 from kshot import cli
 from kshot.errors import KshotError, RegistryError
+from kshot.lifecycle.project import git
 from kshot.lifecycle.registry import decision_signature, events, history, listing, model_versions, promotion
 from kshot.lifecycle.registry.events import Event
 from kshot.lifecycle.signatures import ssh_keygen
@@ -153,6 +154,15 @@ def test_the_settings_cannot_take_back_what_the_gate_recorded(root: Path, keys: 
     assert promotion.approve(root, "2", key=SigningKey(None, keys / "ada")).signer == ADA  # git's own key
     gate(root, "3", "automatic")
     assert promotion.rollback(root, "slow", to="1").signature == ""  # the gate has judged without it since
+
+
+def test_only_a_commit_ends_the_setting(root: Path) -> None:
+    git.run(root, "add", "params.yaml")
+    git.run(root, "-c", "user.name=a", "-c", "user.email=a@b", "commit", "-qm", "signed")
+    approve_by(root, "automatic")
+    assert decision_signature.setting(root) == "signed"
+    git.run(root, "-c", "user.name=a", "-c", "user.email=a@b", "commit", "-qam", "no longer")
+    assert decision_signature.setting(root) == ""
 
 
 def test_a_broken_setting_does_not_prevent_a_signed_rollback(root: Path, keys: Path) -> None:

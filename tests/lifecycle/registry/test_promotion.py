@@ -122,6 +122,15 @@ def test_what_nobody_answers_in_time_is_rejected_by_whoever_comes_next(root: Pat
     assert history.history(root)[-1].action == "expired" and fits(root)
 
 
+def test_a_champion_by_hand_stays_champion_when_nobody_answers_in_time(root: Path) -> None:
+    gate(root, "1")
+    gate(root, "2", hours=-1)
+    client = store.client()
+    client.set_registered_model_alias("kshot", "champion", "2")
+    promotion.catch_up(root)
+    assert history.aliases(root)["champion"] == "2" and fits(root)
+
+
 def test_approval_refuses_where_another_champion_came(root: Path) -> None:
     gate(root, "1")
     gate(root, "2", hours=48)

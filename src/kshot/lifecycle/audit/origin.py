@@ -144,7 +144,10 @@ def episodes(subject: Subject) -> str:
         raise Broken("the version names other episodes than its dvc.lock", subject.tag("episodes_hash"), entry["md5"])
     # They are few and small, so their content is hashed every time.
     again = "`dvc repro episodes` draws the same again"
-    words = held(subject.root, entry["md5"], entry.get("size"), advance=lambda _: None, gone=again)
+    try:
+        words = held(subject.root, entry["md5"], entry.get("size"), advance=lambda _: None, gone=again)
+    except Erased as error:  # episodes hold no image, and are never erased
+        raise Broken(str(error)) from error
     return f"episodes {entry['md5'][:8]}: {words}"
 
 

@@ -53,7 +53,7 @@ def without_images(root: Path, md5s: Collection[str]) -> DataVersion | None:
         return None
     here = data_versions.current(root)
     assert here is not None
-    data_versions.refuse_unsaved(root)
+    working_copy.refuse_unsaved(root)
     with working_copy.workspace(root) as workspace:
         fresh = workspace / layout.RAW.name
         for path in left["path"]:

@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from kshot.errors import DataError
-from kshot.lifecycle.data import data_versions, erasures
+from kshot.lifecycle.data import data_versions, erasures, working_copy
 from kshot.lifecycle.data.erasures import Erasure
 from kshot.lifecycle.data.without_images import remaining, without_images
 from kshot.lifecycle.forget import intent, inventory, receipt, run_files
@@ -50,7 +50,7 @@ def under_way(root: Path, asked: Asked) -> Intent | None:
 def begin(root: Path, asked: Asked, found: Inventory) -> Intent:
     """Note what will be done. Raises DataError if too little data would be left, or data/raw holds changes."""
     if remaining(root, found.wanted.md5s) is not None:
-        data_versions.refuse_unsaved(root)
+        working_copy.refuse_unsaved(root)
     who = person(asked.by)
     made = Erasure(
         key=secrets.token_hex(8),

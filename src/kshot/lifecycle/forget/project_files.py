@@ -20,7 +20,7 @@ from kshot.lifecycle.stages.features import FEATURES
 from kshot.lifecycle.tracking.lineage import ingested
 
 LEFT_OUT = (".git", ".venv", "__pycache__", "node_modules")
-TREES = (layout.STATE / "worktree", "rebuild-*")  # of scheduled retrainings and of `kshot reproduce`
+TREES = (layout.STATE / "worktree", "rebuild-*", "sweep-*")  # of schedules, `kshot reproduce` and `kshot sweep`
 DRIFT = "drift's sample of training images"  # .kshot/drift: a cache
 COPY, PAGE, COMPUTED, TREE = "copy of the image", "page: its images", "computed from it", "checked-out data"
 
@@ -85,7 +85,8 @@ class ProjectFiles:
             number = tree.name.removeprefix("rebuild-").partition("-")[0]
             if number.isdecimal() and psutil.pid_exists(int(number)) and int(number) != os.getpid():
                 raise Busy(f"`kshot reproduce` (process {number}) works with the data; wait until it has ended")
-        for tree in (self.root / TREES[0], *sorted((self.root / layout.STATE).glob(str(TREES[1])))):
+        left = [tree for pattern in TREES[1:] for tree in sorted((self.root / layout.STATE).glob(str(pattern)))]
+        for tree in (self.root / TREES[0], *left):
             for folder in sorted(tree.rglob("data")) if tree.is_dir() else []:
                 if (folder / layout.RAW.name).exists() or (folder / layout.PACKED.name).exists():
                     at = folder.relative_to(self.root).as_posix()

@@ -110,20 +110,25 @@ def _named(
     contents: dict[str, bytes],
 ) -> set[str]:
     """The md5s that one argument names; the content of a file that it names goes to `contents`."""
+    known = {md5 for files in raw.values() for path, md5 in files.items() if path.startswith(IMAGES)}
     file = here / name
     if file.is_file():
         content = file.read_bytes()
         md5 = hashlib.md5(content, usedforsecurity=False).hexdigest()
+        if md5 not in known and not _image(md5, content).pixels:
+            raise DataError(f"{name} is no image, and no data version here has it; needs an image, a class or a source")
         contents[md5] = content
         return {md5}
-    known = {md5 for files in raw.values() for md5 in files.values()}
     if MD5.fullmatch(name):
+        other = stores.read(name) if name not in known else None
+        if other is not None and not _image(name, other).pixels:
+            raise DataError(f"{name} is the md5 of no image of a data version here; needs one that is, or a file")
         return {name}
     if SHA256.fullmatch(name):
         found = {md5 for md5 in known if hashlib.sha256(stores.read(md5) or b"").hexdigest() == name}
     else:
         path = name.removeprefix(f"{layout.RAW.as_posix()}/")
-        found = {files[path] for files in raw.values() if path in files}
+        found = {files[path] for files in raw.values() if path in files} & known
     if not found:
         raise DataError(
             f"{name} is no image file, and no data version here has it; needs a file, its path below {layout.RAW}, or "

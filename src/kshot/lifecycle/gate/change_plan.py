@@ -5,7 +5,7 @@ settings:                                   # of params.yaml, by dotted name or 
   evaluate.views: [1, 2]                    # any of these
   train.optimizer.*: any
 data:
-  sources: [glyphs, /srv/birds/*]           # of a new data version, as `kshot data versions` shows them
+  sources: [glyphs, birds-*]                # of a new data version: the last part of the path that was added
 gate:                                       # rules of the gate, likewise
   max_group_drop: {to: 0.05}
 
@@ -54,11 +54,17 @@ class ChangePlan:
 
 
 def committed(root: Path) -> ChangePlan | None:
-    """The plan of the checked-out commit, None if it has none or there is no repository. Raises ParamsError."""
+    """The plan of the checked-out commit, None if it has none or there is no repository.
+
+    Raises ParamsError for a malformed one, and if the file is here and git cannot say whether it is committed.
+    """
     try:
         content = git.run(root, "show", f"HEAD:./{FILE}")
-    except git.GitFailed:
-        return None
+    except git.GitFailed as error:
+        none = isinstance(error, git.NoRepository) or "'HEAD'" in error.reason
+        if none or not (root / FILE).exists():
+            return None
+        raise ParamsError(f"{FILE} is here, and git does not say whether it is committed: {error}") from error
     try:
         return parse(content.decode("utf-8"))
     except UnicodeDecodeError as error:
@@ -98,7 +104,10 @@ def outside(plan: ChangePlan, changes: Sequence[PlannedChange]) -> list[str]:
             limits: list[Any] = [f"{SOURCE}s {', '.join(plan.sources)}"] if plan.sources else []
             fits = any(fnmatchcase(str(change.new), pattern) for pattern in plan.sources)
         else:
-            limits = [one for pattern, one in plan.allowed.items() if fnmatchcase(change.name, pattern)]
+            # A pattern of settings, such as `*`, means no rule of the gate.
+            of_gate = change.name.startswith("gate.")
+            patterns = [one for one in plan.allowed if one.startswith("gate.") == of_gate]
+            limits = [plan.allowed[one] for one in patterns if fnmatchcase(change.name, one)]
             fits = any(_allows(one, change.new) for one in limits)
         if not fits:
             allowed = f"it allows {' or '.join(map(_limits_text, limits))}" if limits else "it does not name it"

@@ -1,5 +1,6 @@
 """Signatures of persons on their decisions: when one is required, how it is made, and whose it is."""
 
+import contextlib
 import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
@@ -8,6 +9,7 @@ from typing import NamedTuple
 import yaml
 
 from kshot.errors import RegistryError
+from kshot.lifecycle.project import git
 from kshot.lifecycle.registry.events import GATE_ACTIONS, PERSONAL, SIGNED, Event, signed_text
 from kshot.lifecycle.signatures import ssh_keygen
 from kshot.lifecycle.signatures.allowed_signers import ALLOWED, committed_file
@@ -41,14 +43,23 @@ class Signature(NamedTuple):
 
 
 def setting(root: Path) -> str:
-    """`signed` if gate.approval of params.yaml is, else ''.
+    """`signed` if gate.approval of params.yaml is, as it is here or in the checked-out commit, else ''.
 
-    Only this value is read: a mistake elsewhere in the file must not prevent a rollback, and events say it too.
+    With the commit, because `--set gate.approval=automatic` would otherwise be enough to do without a signature. Only
+    this value is read: a mistake elsewhere in the file must not prevent a rollback, and events say it too.
     """
+    texts = []
+    with contextlib.suppress(OSError, ValueError):
+        texts.append((root / "params.yaml").read_text(encoding="utf-8"))
+    with contextlib.suppress(git.GitFailed, ValueError):
+        texts.append(git.text(root, "show", "HEAD:./params.yaml"))
+    return SIGNED if SIGNED in map(_approval, texts) else ""
+
+
+def _approval(params: str) -> str:
     try:
-        found = yaml.safe_load((root / "params.yaml").read_text(encoding="utf-8"))
-        return SIGNED if found["gate"]["approval"] == SIGNED else ""
-    except (OSError, ValueError, LookupError, TypeError, yaml.YAMLError):
+        return str(yaml.safe_load(params)["gate"]["approval"])
+    except (ValueError, LookupError, TypeError, yaml.YAMLError):
         return ""
 
 
@@ -87,7 +98,8 @@ def signed(root: Path, event: Event, before: Sequence[Event], key: SigningKey) -
         content = signed_text(event).encode()
         signature = ssh_keygen.sign(content, file, NAMESPACE)
         try:
-            signer = ssh_keygen.signer(content, signature, allowed, NAMESPACE) if allowed else ""
+            # At the event's time, as later checks do: it may be ahead of the clock.
+            signer = ssh_keygen.signer(content, signature, allowed, NAMESPACE, when=event.when) if allowed else ""
         except ssh_keygen.Foreign as error:
             raise RegistryError(f"the key {file} may not sign: {error}; nothing was decided") from error
     return dataclasses.replace(event, signer=signer, signature=signature)

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from itertools import accumulate, pairwise
-from typing import Any
+from typing import Any, Final
 
 CHAMPION, CHALLENGER = "champion", "challenger"
 
@@ -20,7 +20,7 @@ APPROVED, REJECTED, EXPIRED = "approved", "rejected", "expired"
 PROMOTED_BY_HAND, ROLLED_BACK, MOVED_OUTSIDE = "promoted by hand", "rolled back", "moved outside kshot"
 GATE_ACTIONS = (PROMOTED, REFUSED, WAITING)
 PERSONAL = (APPROVED, REJECTED, PROMOTED_BY_HAND, ROLLED_BACK)
-SIGNED = "signed"  # value of gate.approval, and of an event that was written under it
+SIGNED: Final = "signed"  # value of gate.approval, and of an event that was written under it
 # Fields that are serialized only where they say something: events written before they existed keep their hash.
 OPTIONAL = ("manifest", "clock", "approval", "signer", "signature")
 ERASED = "images erased"  # about no version: it seals an erasure of data/erasures.jsonl and moves no alias

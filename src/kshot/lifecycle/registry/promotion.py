@@ -176,13 +176,16 @@ def catch_up(root: Path) -> tuple[str, ...]:
             record, said, _ = history.settled(client, root, where)
             for version in _overdue(client, root):
                 until = minute(version.tags["kshot.waiting_until"])
+                after = without(record.aliases, version.version)
+                if record.aliases.get(CHAMPION) == version.version:
+                    after[CHAMPION] = version.version  # moved to it outside kshot: production must not lose its model
                 event = history.append(
                     root,
                     client,
                     record,
                     action=EXPIRED,
                     version=version.version,
-                    after=without(record.aliases, version.version),
+                    after=after,
                     who=person(),
                     why=f"nobody answered until {until}",
                     compared_with=version.tags.get("kshot.compared_with", ""),

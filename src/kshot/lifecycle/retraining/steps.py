@@ -21,7 +21,7 @@ from kshot.lifecycle.gate import (
 from kshot.lifecycle.pipeline import graph
 from kshot.lifecycle.pipeline.durations import Times
 from kshot.lifecycle.project import layout
-from kshot.lifecycle.registry import events, history, model_versions, promotion
+from kshot.lifecycle.registry import decision_signature, events, history, model_versions, promotion
 from kshot.lifecycle.registry.history import Overtaken
 from kshot.lifecycle.registry.model_versions import Registered
 from kshot.lifecycle.report import page
@@ -127,6 +127,8 @@ def _judge_once(root: Path, version: Registered, origin: Lineage) -> Outcome:
     put_right = promotion.catch_up(root)
     asked = load_params(root / "params.yaml")
     params = resolved_here(root, asked)
+    if decision_signature.setting(root) == events.SIGNED:
+        params = dataclasses.replace(params, gate=dataclasses.replace(params.gate, approval=events.SIGNED))
     champion, rules = model_versions.champion(root), gate_rules.rules_hash(params.gate)
     version = model_versions.find(root, version.version)  # read again after the repairs
     model_versions.require_recorded(version)
