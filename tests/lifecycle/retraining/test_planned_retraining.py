@@ -106,6 +106,19 @@ def test_a_change_outside_waits_says_why_and_is_not_asked_for_twice(root: Path, 
     assert judge(root).promoted
 
 
+def test_a_champion_by_hand_is_not_judged_against_itself(root: Path) -> None:
+    commit_plan(root, NARROW)
+    assert judge(root).decision == "waiting"
+    store.client().set_registered_model_alias("kshot", "champion", "2")
+    found = judge(root)
+    assert found.repeated and "given to version 2 outside kshot" in found.put_right[-1]
+    assert [event.action for event in history.history(root)][-1] == "moved outside kshot"
+    judge(root)
+    assert history.history(root)[-1].action == "moved outside kshot"
+    promotion.promote(root, "2", "tried in the field")
+    assert judge(root).promoted
+
+
 def test_what_waits_is_promoted_once_the_plan_allows_it(root: Path) -> None:
     commit_plan(root, NARROW)
     judge(root)

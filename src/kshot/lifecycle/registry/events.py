@@ -217,6 +217,16 @@ def reigns(events: Sequence[Event]) -> list[Reign]:
     return found
 
 
+def was_given_outside(events: Sequence[Event], version: str) -> bool:
+    """Whether `version` is champion by an alias moved outside kshot, and no person has decided about it since."""
+    for event in reversed(events):
+        if event.version == version and event.action in PERSONAL:
+            return False
+        if event.before.get(CHAMPION) != event.after.get(CHAMPION):
+            return event.action == MOVED_OUTSIDE and event.after.get(CHAMPION) == version
+    return False
+
+
 def earlier_champions(events: Sequence[Event]) -> list[str]:
     """The versions that a rollback may go back to, most recent first.
 

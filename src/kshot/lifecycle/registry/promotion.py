@@ -26,6 +26,7 @@ from kshot.lifecycle.registry.events import (
     Proof,
     minute,
     person,
+    was_given_outside,
     with_champion,
     without,
 )
@@ -87,7 +88,8 @@ def promote(
     why = promotion_checks.reason(reason)
 
     def decide(client: "MlflowClient", record: history.Record, found: Registered) -> Decision:
-        if record.aliases.get(CHAMPION) == found.version:
+        is_champion = record.aliases.get(CHAMPION) == found.version
+        if is_champion and not was_given_outside(record.events, found.version):
             raise RegistryError(f"version {found.version} is the champion already; nothing is to be promoted")
         if not allow_unrecorded:
             model_versions.require_recorded(found)

@@ -132,6 +132,12 @@ def _judge_once(root: Path, version: Registered, origin: Lineage) -> Outcome:
     champion, rules = model_versions.champion(root), gate_rules.rules_hash(params.gate)
     version = model_versions.find(root, version.version)  # read again after the repairs
     model_versions.require_recorded(version)
+    if events.was_given_outside(history.history(root), version.version):
+        told = (
+            f"the alias champion was given to version {version.version} outside kshot, and the gate does not judge it "
+            f"against itself: kshot promote {version.version} or kshot rollback decides"
+        )
+        return _outcome(version, origin, repeated=True, put_right=(*put_right, told))
     planned = _planned(root, version, champion, params)
     left = change_plan.in_brief(planned["outside"]) if planned else []
     manual = params.gate.approval != "automatic" or bool(left)
