@@ -20,7 +20,9 @@ root, rounds, other = Path(sys.argv[1]), int(sys.argv[2]), Path(sys.argv[3])
 
 def meet(name):
     (root / name).touch()
+    until = time.monotonic() + 120
     while not (other / name).exists():
+        assert time.monotonic() < until, f"the other folder did not come to {name}"
         time.sleep(0.001)
 
 for number in range(rounds):

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from mlflow import MlflowClient
 from mlflow.entities import Run
+from mlflow.exceptions import MlflowException
 
 from kshot.errors import DataError, RegistryError
 from kshot.lifecycle.project import layout
@@ -273,3 +274,22 @@ def test_two_at_once_make_one_database(tmp_path: Path) -> None:
         thread.join()
     assert len(found) == 2
     assert json.dumps(sorted(path.name for path in (tmp_path / "mlruns").iterdir())).count("mlflow") == 1
+
+
+def test_a_data_set_that_another_machine_logs_at_the_same_moment_is_no_failure(
+    root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real, told = (
+        MlflowClient.log_inputs,
+        ['(UniqueViolation) duplicate key value violates unique constraint "dataset_pk"'],
+    )
+
+    def raced(self: MlflowClient, *arguments: Any) -> None:
+        if told:
+            raise MlflowException(told.pop())
+        real(self, *arguments)
+
+    monkeypatch.setattr(MlflowClient, "log_inputs", raced)
+    with live_run.live_run(root) as live:
+        run_id = live.open()
+    assert len(store.client().get_run(run_id).inputs.dataset_inputs) == 1

@@ -36,6 +36,7 @@ def log_data(client: "MlflowClient", run_id: str, root: Path, version: "DataVers
     import mlflow
     from mlflow.data.code_dataset_source import CodeDatasetSource
     from mlflow.entities import DatasetInput, InputTag
+    from mlflow.exceptions import MlflowException
 
     manifest = read_manifest(root)[["path", "class", "group", "split", "content"]]
     # MLflow has no source of the kind "DVC"; this one stores a few fields and claims nothing else.
@@ -44,7 +45,15 @@ def log_data(client: "MlflowClient", run_id: str, root: Path, version: "DataVers
         warnings.simplefilter("ignore", UserWarning)  # MLflow warns that it guesses a schema
         data = mlflow.data.from_pandas(manifest, source=source, name="images", digest=version.md5)  # type: ignore[attr-defined]
         entity = data._to_mlflow_entity()
-    client.log_inputs(run_id, [DatasetInput(dataset=entity, tags=[InputTag("mlflow.data.context", "training")])])
+    inputs = [DatasetInput(dataset=entity, tags=[InputTag("mlflow.data.context", "training")])]
+    try:
+        client.log_inputs(run_id, inputs)
+    except MlflowException as error:
+        # MLflow inserts a data set that it did not find, and another machine did so in between (read in MLflow 3.17).
+        text = str(error).lower()
+        if "unique" not in text or "dataset" not in text:
+            raise
+        client.log_inputs(run_id, inputs)
 
 
 def log_results(client: "MlflowClient", run_id: str, root: Path, tags: dict[str, str], params: dict[str, Any]) -> None:
