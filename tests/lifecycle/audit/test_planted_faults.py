@@ -15,6 +15,7 @@ from kshot.lifecycle.audit import model
 from kshot.lifecycle.audit.limits import LIMITS
 from kshot.lifecycle.audit.link import BROKEN, Link, checked
 from kshot.lifecycle.audit.subject import opened
+from kshot.lifecycle.project import git
 from kshot.lifecycle.registry import anchor, events, history, model_versions
 from kshot.lifecycle.tracking import store
 from tests.lifecycle.planted import Planter, planter
@@ -322,6 +323,18 @@ def test_the_history_verb_names_the_first_event_that_git_anchors_otherwise(
     rewritten_history(project)
     assert cli.main(["history"]) == 1
     assert "! event 1 (version 1 promoted) is not the one that git anchors" in capsys.readouterr().out
+
+
+def test_the_anchor_says_what_the_remote_has(project: Project, tmp_path: Path) -> None:
+    hub = tmp_path / "hub.git"
+    git.run(tmp_path, "init", "-q", "--bare", str(hub))
+    git.run(project.root, "remote", "add", "origin", str(hub))
+    try:
+        assert look(project.root, "anchor", deep=True).says.endswith("; remote origin anchors none of them")
+        git.run(project.root, "push", "-q", "origin", "refs/kshot/history/*:refs/kshot/history/*")
+        assert look(project.root, "anchor", deep=True).says.startswith("git and remote origin anchors 1 event")
+    finally:
+        git.run(project.root, "remote", "remove", "origin")
 
 
 def test_an_event_that_a_kill_kept_from_git_is_no_tampering(project: Project) -> None:

@@ -17,7 +17,7 @@ def anchor(subject: Subject, *, deep: bool) -> str:
         asked = anchors.remote_of(root) if deep or not found.commit else ""
     except git.GitFailed as error:
         raise NotRecorded(f"git anchors nothing, so a history that was rewritten whole passes: {error}") from error
-    trouble, known, where = "", list(found.hashes), "git"
+    trouble, known, where, behind = "", list(found.hashes), "git", ""
     if asked:
         try:
             theirs = anchors.read(root, run_id, remote=True)
@@ -25,7 +25,12 @@ def anchor(subject: Subject, *, deep: bool) -> str:
             trouble = f"remote {asked} did not say what it anchors: {error.reason}"
         else:
             _compare(subject, theirs.hashes, f"remote {asked}")
-            known, where = max(known, list(theirs.hashes), key=len), f"git and remote {asked}"
+            count = len(theirs.hashes)
+            if count < len(known):
+                behind = f"; remote {asked} anchors {count or 'none'} of them"
+            else:
+                where = f"git and remote {asked}" if count == len(known) else f"remote {asked}"
+                known = list(theirs.hashes)
     _compare(subject, found.hashes, found.ref)
     if other := anchors.another(found):
         raise Broken(other, found.others[0].rpartition("/")[2], run_id or "no history")
@@ -38,8 +43,8 @@ def anchor(subject: Subject, *, deep: bool) -> str:
             f"those are as anchored, and the last {last} not yet anchored, as after a kill; the next command that "
             "decides anchors it, or `kshot doctor --mend`"
         )
-        raise NotChecked(f"{where} anchors {len(known)} of {counted(len(events), 'event')}; {left}")
-    return f"{where} anchors {counted(len(known), 'event')}, the last {known[-1][:12]}"
+        raise NotChecked(f"{where} anchors {len(known)} of {counted(len(events), 'event')}{behind}; {left}")
+    return f"{where} anchors {counted(len(known), 'event')}, the last {known[-1][:12]}{behind}"
 
 
 def _compare(subject: Subject, hashes: tuple[str, ...], where: str) -> None:
