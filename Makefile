@@ -38,8 +38,8 @@ journeys: install
 	OMP_NUM_THREADS=1 $(BIN)/pytest tests/journeys -m journeys --numprocesses=2 --dist=loadfile $(ARGS)
 
 # The story of docs/operations.md on the embedded default and on real servers (which need PostgreSQL's programs), and
-# kill -9 at the n-th write of each decision.
-STORIES ?= tests/services
+# kill -9 at the n-th write of each decision; training in several processes; the gallery store on PostgreSQL.
+STORIES ?= tests/services tests/parallel tests/serve/store
 test-services: install
 	OMP_NUM_THREADS=1 $(BIN)/pytest $(STORIES) -m services --numprocesses=2 --dist=loadfile $(ARGS)
 

@@ -59,7 +59,7 @@ def test_a_forgotten_image_is_in_no_gallery_and_no_log(store: tuple[GalleryStore
             assert sha256_of(PLANTED).encode() not in content, path
     with store[0].database.reading() as connection:
         gallery = galleries.find(connection, "birds")
-        assert gallery.revision == before + 1  # a running service reads it anew
+        assert gallery.revision == before + 1  # a running service reads it again
         assert [one.sha256 for one in examples.page(connection, gallery.id)] == [sha256_of(OTHER)]
     assert len(place.find(wanted(OTHER))) == 4
 

@@ -37,7 +37,7 @@ def held(root: Path, md5: str, size: int | None, *, advance: Advance | None = No
     Raises Broken for content that is neither in the cache nor in the remote, with `gone` as the remedy, and for
     content that does not match its hash; Erased if all that is missing was erased on purpose and the rest is whole.
     """
-    with _repo(root) as repo:
+    with dvc_repo(root) as repo:
         cache = Path(repo.cache.local.path)
         entries = _listing(repo, cache, md5, gone)
         names = {entry["md5"]: entry["relpath"] for entry in entries}
@@ -69,7 +69,7 @@ def held(root: Path, md5: str, size: int | None, *, advance: Advance | None = No
 
 def listing(root: Path, md5: str) -> list[dict[str, str]]:
     """The files in a folder according to DVC's cache: md5 and relpath of each. Raises Broken."""
-    with _repo(root) as repo:
+    with dvc_repo(root) as repo:
         return _listing(repo, Path(repo.cache.local.path), md5, "")
 
 
@@ -100,21 +100,22 @@ def bar(total: int, quiet: bool) -> Iterator[Advance]:
 
 
 @contextlib.contextmanager
-def _repo(root: Path) -> Iterator[Any]:
+def dvc_repo(root: Path, failure: type[Exception] = Broken) -> Iterator[Any]:
+    """DVC's own object of the project. Raises `failure` if DVC cannot be opened."""
     from dvc.exceptions import DvcException
     from dvc.repo import Repo
 
     try:
         repo = Repo(str(root))
     except DvcException as error:
-        raise Broken(f"DVC cannot say where the data is kept: {error}; take .dvc from git again") from error
+        raise failure(f"DVC cannot say where the data is kept: {error}; take .dvc from git again") from error
     with repo:
         yield repo
 
 
 def cache_of(root: Path) -> Path:
     """The folder of DVC's cache. Raises Broken if the project has none."""
-    with _repo(root) as repo:
+    with dvc_repo(root) as repo:
         return Path(repo.cache.local.path)
 
 

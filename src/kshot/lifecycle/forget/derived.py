@@ -53,9 +53,13 @@ def holding_objects(
     found: dict[str, str] = {}
     for oid, files in folders.items():
         what = _computed(files)
-        if what and _comes_from(oid, tainted, entries):
+        made = [one for one in entries if any(out.get("md5") == oid for out in one.get("outs", []))]
+        from_image = any(dep.get("md5") in tainted for one in made for dep in one.get("deps", []))
+        if what and (from_image or not made):
             names = [name for name in files if what == FEATURES_OF or PurePosixPath(name).suffix == ".html"]
-            found |= {files[name]: what for name in names if name != "embedded.json"}
+            # In a shared remote it may be another project's: a person should see that before they agree.
+            label = what if made else f"{what}, origin not recorded"
+            found |= {files[name]: label for name in names if name != "embedded.json"}
             found[oid] = LISTING
     for oid in sorted(pixels):
         found |= {packed[oid][name]: PACKED for name in (PIXELS, JPEGS, ROWS) if name in packed[oid]}
@@ -108,8 +112,3 @@ def _computed(files: Mapping[str, str]) -> str:
     if FEATURES in files:
         return FEATURES_OF
     return PAGE if layout.VALIDATION.with_suffix(".json").name in files and "index.html" in files else ""
-
-
-def _comes_from(oid: str, tainted: set[str], locks: Iterable[Mapping[str, Any]]) -> bool:
-    made = [one for one in locks if any(out.get("md5") == oid for out in one.get("outs", []))]
-    return not made or any(dep.get("md5") in tainted for one in made for dep in one.get("deps", []))

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from kshot.errors import DataError
+from kshot.lifecycle.data.dvc_cache import dvc_repo
 from kshot.lifecycle.forget.holding import Unreached
 from kshot.redaction import redacted
 
@@ -89,14 +90,7 @@ class Stores:
 @contextlib.contextmanager
 def opened(root: Path) -> Iterator[Stores]:
     """The cache and every remote of the project's DVC. Raises DataError if DVC itself cannot be opened."""
-    from dvc.exceptions import DvcException
-    from dvc.repo import Repo
-
-    try:
-        repo = Repo(str(root))
-    except DvcException as error:
-        raise DataError(f"DVC cannot say where the data is kept: {error}; take .dvc from git again") from error
-    with repo:
+    with dvc_repo(root, DataError) as repo:
         cache = ObjectStore(CACHE, (repo.cache.local, repo.cache.legacy), repo.cache.local_cache_dir)
         Path(repo.cache.local_cache_dir).mkdir(parents=True, exist_ok=True)
         found, unreached = [cache], dict[str, str]()
