@@ -106,6 +106,15 @@ def test_a_change_outside_waits_says_why_and_is_not_asked_for_twice(root: Path, 
     assert judge(root).promoted
 
 
+def test_an_uncommitted_setting_does_not_end_signed_approval(root: Path) -> None:
+    change(root, "approval: automatic", "approval: signed")
+    subprocess.run(["git", "add", "params.yaml"], cwd=root, check=True)
+    subprocess.run(["git", *IDENTITY, "commit", "-qm", "signed", "--", "params.yaml"], cwd=root, check=True)
+    change(root, "approval: signed", "approval: automatic")
+    assert judge(root).decision == "waiting"
+    assert recorded(history.history(root)[-1])["rules"]["approval"] == "signed"
+
+
 def test_a_champion_by_hand_is_not_judged_against_itself(root: Path) -> None:
     commit_plan(root, NARROW)
     assert judge(root).decision == "waiting"
