@@ -1,14 +1,17 @@
 """A run at one commit: which commit, one run at a time, in a temporary worktree, with that worktree's code."""
 
+import contextlib
 import logging
 import subprocess
 import sys
 import threading
+import time
 from pathlib import Path
 
 import pytest
 
 from kshot.flows import at_commit
+from kshot.lifecycle.project import project_lock
 from tests.flows.project import REPOSITORY
 
 
@@ -74,6 +77,19 @@ def test_what_a_killed_run_left_is_in_nobodys_way(home: Path) -> None:
         assert again == tree and not (tree / "half").exists()
 
 
+def test_a_project_in_a_subfolder_of_its_repository_is_that_folder_of_the_worktree(home: Path) -> None:
+    (home / "shop").mkdir()
+    (home / "shop/params.yaml").write_text("project: shop\n")
+    uncommitted = at_commit.checked_out(home / "shop", at_commit.resolve(home / "shop", "HEAD"))
+    with pytest.raises(at_commit.CommitError, match="has no folder shop; commit it first"), uncommitted:
+        pass
+    git(home, "add", ".")
+    git(home, "commit", "-qm", "shop")
+    with at_commit.checked_out(home / "shop", at_commit.resolve(home / "shop", "HEAD")) as tree:
+        assert (tree / "params.yaml").read_text() == "project: shop\n"
+    assert not [*(home / "shop/.kshot").glob("worktree*")]
+
+
 def test_kshot_comes_from_the_worktree_here_and_in_the_stages(home: Path) -> None:
     (home / "src/kshot/__init__.py").write_text("WHO = 'an edit'\n")
     code = f"""
@@ -108,3 +124,11 @@ def test_of_two_runs_one_is_skipped_or_waits(home: Path, monkeypatch: pytest.Mon
         order.append("first")
     waiting.join(10)
     assert order == ["first", "second, beside ''"]
+
+
+def test_no_start_is_skipped_for_a_command_that_deletes_files(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(time, "sleep", lambda _: pruning.close())
+    pruning = contextlib.ExitStack()
+    pruning.enter_context(project_lock.hold(home, "kshot prune", project_lock.SCHEDULED))
+    with at_commit.alone(home, wait=False) as other:
+        assert other == ""

@@ -1,20 +1,24 @@
 """Refusals before anything is served, one line each; what the watch records, and when."""
 
+import contextlib
 import dataclasses
 import os
 import re
 import subprocess
 import sys
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from prefect.exceptions import ObjectNotFound
 
 from kshot import cli
 from kshot.errors import Busy, DataError, KshotError
 from kshot.flows import schedule as times
 from kshot.flows import server, serving
 from kshot.flows.schedule_text import whole
-from kshot.lifecycle.pipeline import new_data, schedule
+from kshot.lifecycle.pipeline import new_data, schedule, schedule_changes
+from kshot.lifecycle.pipeline.schedule_changes import Changes, changed
 from kshot.lifecycle.project import project_lock
 from tests.lifecycle import raw_project
 from tests.lifecycle.pipeline.test_schedule import ALL
@@ -143,8 +147,9 @@ def test_a_schedule_is_listed_paused_and_removed_while_nobody_serves(
 
 
 @pytest.mark.parametrize("width", [80, 60])
-def test_the_whole_schedule_is_shown_and_fits(tmp_path: Path, width: int) -> None:
-    text = whole(tmp_path, dataclasses.replace(ALL, cron="0 3 1 * 1", paused=(schedule.NEW_DATA,)), width)
+def test_the_whole_schedule_is_shown_and_fits(root: Path, width: int) -> None:
+    subprocess.run(["git", "remote", "add", "origin", "."], cwd=root, check=True)
+    text = whole(root, dataclasses.replace(ALL, cron="0 3 1 * 1", paused=(schedule.NEW_DATA,)), width)
     assert max(map(len, text.splitlines())) <= width
     said = " ".join(text.split())
     for part in (
@@ -158,6 +163,46 @@ def test_the_whole_schedule_is_shown_and_fits(tmp_path: Path, width: int) -> Non
     ):
         assert part in said
     assert len(re.findall(r"\d{4}-\d\d-\d\d 03:00:00 CES?T", said)) == 3
+
+
+def test_what_is_removed_while_the_server_starts_stays_removed(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    schedule.write(root, changed(None, Changes(every="6h", cron="0 3 * * 1")))
+
+    @contextlib.contextmanager
+    def slow(root: Path) -> Iterator[Callable[[serving.Say], None]]:
+        schedule.write(root, schedule_changes.without(schedule_of(root), "every"))  # meanwhile, in another terminal
+        yield lambda say: (_ for _ in ()).throw(KeyboardInterrupt)
+
+    monkeypatch.setattr(serving, "one_server", slow)
+    monkeypatch.setattr(times, "check", lambda *_: [])
+    with pytest.raises(KeyboardInterrupt):
+        serving.serve(root, Changes(overlap="skip"), lambda _: None)
+    assert (schedule_of(root).names(), schedule_of(root).overlap) == (("cron",), "skip")
+
+
+def schedule_of(root: Path) -> schedule.Schedule:
+    found = schedule.read(root)
+    assert found is not None
+    return found
+
+
+def test_a_branch_with_a_slash_is_fetched_only_from_a_remote(root: Path) -> None:
+    found = changed(None, Changes(every="6h", ref="feature/x"))
+    assert "feature/x" in whole(root, found) and "fetched" not in whole(root, found)
+    subprocess.run(["git", "remote", "add", "feature", "."], cwd=root, check=True)
+    assert "feature/x, fetched before each run" in whole(root, found)
+
+
+def test_the_scheduler_survives_a_deployment_that_is_gone_and_a_process_that_ended() -> None:
+    said: list[str] = []
+    with serving.told_once(said.append):
+        raise ObjectNotFound(Exception("404"))
+    with serving.told_once(said.append):
+        pass
+    assert len(said) == 2 and said[0].endswith("tried again")
+    with subprocess.Popen([sys.executable, "-c", ""]) as ended:
+        os.waitid(os.P_PID, ended.pid, os.WEXITED | os.WNOWAIT)  # a zombie, as nobody has asked for its status
+        serving.end_runs()
 
 
 def test_a_second_scheduler_is_told_who_serves(root: Path, capsys: pytest.CaptureFixture[str]) -> None:

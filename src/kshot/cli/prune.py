@@ -1,6 +1,7 @@
 """`kshot prune`: lists files that no kept model needs, with their sizes; deletes them only with --yes."""
 
 import argparse
+import contextlib
 import dataclasses
 import json
 from pathlib import Path
@@ -17,8 +18,9 @@ outputs in DVC's cache, the files of models that were refused, rejected or left 
 checkpoints of trainings that were stopped a week ago or earlier.
 
 Kept are: champions past and present with all that they were trained on, the challenger, what
-waits, what is not decided about; data versions with a name; what the working tree, a branch or a
-tag names. Where it cannot be known what a champion was trained on, nothing is proposed.
+waits, what is not decided about, what an alias or gate.reference names; data versions with a name,
+those that a schedule uses or that wait for their retraining; what the working tree, a branch or a tag
+names. Where it cannot be known what a champion was trained on, nothing is proposed.
 """
 UNITS = ((1e9, "GB"), (1e6, "MB"), (1e3, "kB"))
 
@@ -40,8 +42,10 @@ def run(root: Path, options: argparse.Namespace) -> int:
     """Print the proposal, and carry it out if asked."""
     from kshot.lifecycle.prune import proposal
 
-    # Both locks: a retraining's outputs are in the cache before any version names them.
-    with project_lock.hold(root, "kshot prune"), project_lock.hold(root, "kshot prune", project_lock.SCHEDULED):
+    with contextlib.ExitStack() as locks:
+        # All three: outputs of a retraining or a sweep are in the cache before any version names them.
+        for lock in (project_lock.LOCK, project_lock.SCHEDULED, project_lock.SWEEP):
+            locks.enter_context(project_lock.hold(root, "kshot prune", lock))
         found = proposal.propose(root)
         if options.json:
             print(json.dumps({**dataclasses.asdict(found), "deleted": options.yes}, indent=2))

@@ -102,10 +102,12 @@ def run_serve(root: Path, options: argparse.Namespace) -> int:
     """Change the stored schedule by the options, print all of it, and serve it."""
     state_place.require_here(root)
     with project_lock.hold(root, "kshot schedule", project_lock.SERVING):
-        wanted = _wanted(root, options)
+        asked = schedule_changes.Changes(
+            **{field.name: getattr(options, field.name) for field in dataclasses.fields(schedule_changes.Changes)}
+        )
         if not options.debug:
             os.environ.setdefault("PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL", "CRITICAL")
-        _check(root, wanted)
+        _check(root, schedule_changes.changed(schedule.read(root), asked))
         say = _on(sys.stdout)
         say("starting ...")
         from kshot.flows import serving
@@ -114,7 +116,7 @@ def run_serve(root: Path, options: argparse.Namespace) -> int:
         with (root / LOG).open("a", encoding="utf-8") as log:
             try:
                 with contextlib.redirect_stdout(log), contextlib.redirect_stderr(log):
-                    serving.serve(root, wanted, say)
+                    serving.serve(root, asked, say)
             except KeyboardInterrupt:
                 say("ended; the schedule is kept: `kshot schedule` serves it again")
     return 0
@@ -165,16 +167,6 @@ def run_change(root: Path, options: argparse.Namespace) -> int:
     if set(names) - set(kept.names()) - {CRON, EVERY, NEW_DATA} and project_lock.holder(root, project_lock.SERVING):
         print("what is served now keeps it until `kshot schedule` is started again")
     return 0
-
-
-def _wanted(root: Path, options: argparse.Namespace) -> Schedule:
-    """The stored schedule with the changes from the options, unchanged if there are none. Raises KshotError."""
-    return schedule_changes.changed(
-        schedule.read(root),
-        schedule_changes.Changes(
-            **{field.name: getattr(options, field.name) for field in dataclasses.fields(schedule_changes.Changes)}
-        ),
-    )
 
 
 def _check(root: Path, wanted: Schedule) -> None:

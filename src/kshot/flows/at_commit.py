@@ -5,6 +5,7 @@ worktree, so that the commit of a model is exactly the code that made it.
 """
 
 import fcntl
+import json
 import os
 import re
 import subprocess
@@ -96,11 +97,14 @@ def alone(home: Path, wait: bool) -> Iterator[str]:
                 break
             except BlockingIOError:
                 other = path.read_text(encoding="utf-8") or "that has just begun"
-            if not wait:
+            # A command that deletes files holds the lock too, with its name as JSON: it is no retraining to skip for.
+            command = other.startswith("{")
+            if not wait and not command:
                 yield other
                 return
             if not said:
-                get_run_logger().info(f"waits for the scheduled retraining {other}")
+                named = json.loads(other).get("command") if command else f"the scheduled retraining {other}"
+                get_run_logger().info(f"waits for {named}")
                 said = True
             time.sleep(1)
         file.truncate(0)
@@ -130,12 +134,18 @@ def resolve(home: Path, ref: str) -> str:
 
 @contextmanager
 def checked_out(home: Path, commit: str) -> Iterator[Path]:
-    """A detached worktree at `commit` for a block; removes leftovers of a killed run first."""
+    """A detached worktree at `commit` for a block; removes leftovers of a killed run first.
+
+    Yields the project's folder in it, which is not the top where the project is a subfolder of its repository.
+    """
     tree = home.resolve() / WORKTREE
     remove(home, tree)
     git(home, "worktree", "add", "--quiet", "--detach", "--force", str(tree), commit)
     try:
-        yield tree
+        project = tree / git(home, "rev-parse", "--show-prefix").strip()
+        if not project.is_dir():
+            raise CommitError(f"commit {commit[:12]} has no folder {project.relative_to(tree)}; commit it first")
+        yield project
     finally:
         remove(home, tree)
 

@@ -23,6 +23,7 @@ from prefect.client.schemas.objects import (
     State,
     StateType,
 )
+from prefect.client.schemas.sorting import FlowRunSort
 from prefect.deployments.runner import RunnerDeployment
 from prefect.exceptions import ObjectNotFound
 from prefect.runner import Runner
@@ -224,8 +225,14 @@ async def _catch_up(client: Any, deployment: UUID, schedule: Schedule) -> None:
 async def _runs(client: Any, deployments: list[UUID], states: list[StateType]) -> list[FlowRun]:
     if not deployments:
         return []
-    found: list[FlowRun] = await client.read_flow_runs(
-        deployment_filter=DeploymentFilter(id=DeploymentFilterId(any_=deployments)),
-        flow_run_filter=FlowRunFilter(state=FlowRunFilterState(type=FlowRunFilterStateType(any_=states))),
-    )
-    return found
+    found: list[FlowRun] = []
+    while True:  # the server answers page by page
+        page = await client.read_flow_runs(
+            deployment_filter=DeploymentFilter(id=DeploymentFilterId(any_=deployments)),
+            flow_run_filter=FlowRunFilter(state=FlowRunFilterState(type=FlowRunFilterStateType(any_=states))),
+            sort=FlowRunSort.EXPECTED_START_TIME_ASC,
+            offset=len(found),
+        )
+        if not page:
+            return found
+        found += page

@@ -6,6 +6,7 @@ from zoneinfo import ZoneInfo
 
 from kshot.lifecycle.pipeline import new_data
 from kshot.lifecycle.pipeline.schedule import CRON, EVERY, NEW_DATA, Schedule, duration
+from kshot.lifecycle.project import git
 from kshot.lifecycle.project.tables import facts
 
 SHOWN = 3  # next starts
@@ -33,7 +34,7 @@ def whole(root: Path, kept: Schedule, width: int | None = None) -> str:
             )
         if name in kept.paused:
             found[-1] = ("", f"paused; `kshot schedule resume {name}` goes on with it")
-    found.append(("commit", f"{kept.ref}, fetched before each run" if kept.ref and "/" in kept.ref else _commit(kept)))
+    found.append(("commit", _commit(root, kept)))
     if kept.data is not None:
         found.append(("data", f"version {kept.data} at starts by the clock"))
     if kept.settings:
@@ -65,8 +66,12 @@ def _since(kept: Schedule) -> str:
     return f"counted from {since:%Y-%m-%d %H:%M:%S %Z}"
 
 
-def _commit(kept: Schedule) -> str:
-    return kept.ref or "what is checked out when a run starts"
+def _commit(root: Path, kept: Schedule) -> str:
+    if kept.ref is None:
+        return "what is checked out when a run starts"
+    remote, slash, _ = kept.ref.partition("/")
+    is_fetched = slash and remote in git.text(root, "remote").split()
+    return f"{kept.ref}, fetched before each run" if is_fetched else kept.ref
 
 
 def _source(kept: Schedule) -> str:

@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import dataclasses
 import os
 import signal
 import threading
@@ -19,6 +18,7 @@ from kshot.flows.deployment_names import OWNER
 from kshot.lifecycle.pipeline import new_data
 from kshot.lifecycle.pipeline import schedule as schedules
 from kshot.lifecycle.pipeline.schedule import NEW_DATA, Schedule
+from kshot.lifecycle.pipeline.schedule_changes import Changes, changed
 from kshot.lifecycle.project import no_telemetry, notify, processes
 from kshot.lifecycle.project.files import exclusive
 from kshot.lifecycle.project.first_commits import another, first_commits
@@ -35,8 +35,8 @@ if TYPE_CHECKING:
 Say = Callable[[str], None]
 
 
-def serve(root: Path, wanted: Schedule, say: Say) -> None:
-    """Store the schedule `wanted` and serve it until Ctrl-C, or until nothing is scheduled any more.
+def serve(root: Path, asked: Changes, say: Say) -> None:
+    """Store the schedule with the changes `asked` and serve it until Ctrl-C, or until nothing is scheduled any more.
 
     Raises KshotError if the server that PREFECT_API_URL names does not answer, and if the schedule is refused; the
     stored schedule is then unchanged.
@@ -49,15 +49,13 @@ def serve(root: Path, wanted: Schedule, say: Say) -> None:
         from kshot.flows.scheduled_runs import News
 
         os.environ[SERVED] = str(root.resolve())
-        for line in check(root, wanted):
-            say(line)
-        say("the schedule as it is now:\n" + whole(root, wanted))
+        # Under the lock, and from the file: part of it may have been paused or removed while the server started.
         with exclusive(root, "schedule"):
-            before = schedules.read(root)
-            if before is not None:  # paused or resumed while the server started
-                paused = tuple(name for name in before.paused if name in wanted.names())
-                wanted = dataclasses.replace(wanted, paused=paused)
+            wanted = changed(schedules.read(root), asked)
+            for line in check(root, wanted):
+                say(line)
             schedules.write(root, wanted)
+        say("the schedule as it is now:\n" + whole(root, wanted))
         keep(say)
         watch, news = Watch(root, say), News()
         with runner(root, say):
@@ -188,7 +186,11 @@ def runner(root: Path, say: Say) -> Iterator[None]:
 
 def end_runs() -> None:
     """Stop the runs in progress, as Ctrl-C does, and wait until they have reported it."""
-    runs = [child for child in psutil.Process().children() if "prefect.engine" in child.cmdline()]
+    runs = []
+    for child in psutil.Process().children():
+        with contextlib.suppress(psutil.Error):  # ended meanwhile
+            if "prefect.engine" in child.cmdline():
+                runs.append(child)
     for run in runs:
         with contextlib.suppress(psutil.Error):
             run.send_signal(signal.SIGINT)
@@ -268,10 +270,11 @@ _said: dict[str, str] = {}
 def told_once(say: Say) -> Iterator[None]:
     """Report an error, once as long as it stays the same, and continue: a scheduler survives temporary failures."""
     import httpx
+    from prefect.exceptions import PrefectException
 
     try:
         yield
-    except (KshotError, httpx.HTTPError, OSError) as error:
+    except (KshotError, PrefectException, httpx.HTTPError, OSError) as error:
         text = " ".join(str(error).split()) or type(error).__name__
         if _said.get("last") != text:
             say(f"{text}; tried again")

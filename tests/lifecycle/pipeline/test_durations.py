@@ -44,6 +44,8 @@ def test_a_line_that_was_torn_by_a_power_failure_is_passed_over(root: Path) -> N
     with (root / durations.FILE).open("a") as file:
         file.write('{"stage": "ing')
     assert durations.expected(root, "ingest") == 7.0
+    durations.note(root, "split", 2.0)
+    assert durations.expected(root, "split") == 2.0 and durations.expected(root, "ingest") == 7.0
 
 
 def write_lock(root: Path, md5: str) -> None:

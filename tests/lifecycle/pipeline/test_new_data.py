@@ -102,6 +102,13 @@ def test_a_commit_without_data_has_no_version(project: Path) -> None:
     assert new_data.of_commit(project, "HEAD") is None
 
 
+def test_marks_of_a_merge_in_the_data_of_a_commit_are_told(project: Path) -> None:
+    (project / layout.RAW_DVC).write_text("<<<<<<< ours\nouts:\n=======\nouts: []\n>>>>>>> theirs\n")
+    git(project, "commit", "-qam", "unmerged")
+    with pytest.raises(DataError, match="raw.dvc of HEAD is damaged .*; commit it again"):
+        new_data.of_commit(project, "HEAD")
+
+
 def test_a_remote_that_does_not_answer_is_told_in_one_line(project: Path) -> None:
     git(project, "remote", "set-url", "origin", str(project / "gone"))
     with pytest.raises(DataError, match=r"git fetch failed: .*; mend that, it is tried again"):

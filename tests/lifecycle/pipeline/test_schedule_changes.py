@@ -50,3 +50,9 @@ def test_each_part_can_be_removed_by_its_name() -> None:
     for name in parts(whole):
         left = without(left, name)
     assert parts(left) == ()
+
+
+def test_the_own_data_is_watched_whatever_has_drifted() -> None:
+    watched = changed(None, Changes(on_new_data="photos", if_drifted=True))
+    assert watched.if_drifted and changed(watched, Changes(poll="5m")).if_drifted
+    assert not changed(watched, Changes(on_new_data=PROJECT)).if_drifted

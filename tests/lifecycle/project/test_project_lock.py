@@ -59,6 +59,14 @@ def test_the_same_process_may_enter_again_and_still_holds_it_afterwards(tmp_path
     assert "Busy: `kshot retrain` (process" in told.stderr
 
 
+def test_a_look_at_the_holder_keeps_nobody_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    free = [False]  # who looks at the lock has it for a moment, without a name in it
+    acquired = project_lock._acquired
+    monkeypatch.setattr(project_lock, "_acquired", lambda file: free.pop() if free else acquired(file))
+    with project_lock.hold(tmp_path, "kshot data add"):
+        pass
+
+
 def test_an_error_inside_frees_it(tmp_path: Path) -> None:
     with pytest.raises(ZeroDivisionError), project_lock.hold(tmp_path, "x"):
         raise ZeroDivisionError

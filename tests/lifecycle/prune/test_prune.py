@@ -18,6 +18,8 @@ from kshot.errors import Busy, RegistryError
 from kshot.lifecycle.audit.origin import weights
 from kshot.lifecycle.audit.subject import opened
 from kshot.lifecycle.data import data_names, data_versions, dvc_cache
+from kshot.lifecycle.pipeline import new_data, schedule
+from kshot.lifecycle.pipeline.schedule_changes import Changes, changed
 from kshot.lifecycle.project import layout, project_lock
 from kshot.lifecycle.project.broken import NotRecorded
 from kshot.lifecycle.prune import kept, proposal
@@ -192,6 +194,36 @@ def test_a_named_data_version_stays(root: Path) -> None:
     assert not [item for item in propose(root).items if item.what.startswith("data version")]
 
 
+@pytest.mark.parametrize("by", ["the schedule", "a waiting retraining"])
+def test_a_data_version_that_a_retraining_will_need_stays(root: Path, by: str) -> None:
+    unneeded = [item for item in propose(root).items if item.what.startswith("data version")]
+    md5 = data_versions.versions(root)[1].md5
+    if by == "the schedule":
+        schedule.write(root, changed(None, Changes(every="6h", data=md5[:8])))
+    else:
+        new_data.write(root, new_data.Seen("", (new_data.Version(md5),)))
+    try:
+        assert unneeded and not [item for item in propose(root).items if item.what.startswith("data version")]
+    finally:
+        for file in (schedule.FILE, new_data.FILE):
+            (root / file).unlink(missing_ok=True)
+
+
+def test_versions_that_a_person_chose_stay(root: Path) -> None:
+    assert "2" not in propose(root).kept
+    store.client().set_registered_model_alias(project_name.of(root), "staging", "2")
+    assert propose(root).kept["2"] == "alias staging"
+    store.client().delete_registered_model_alias(project_name.of(root), "staging")
+    before = (root / "params.yaml").read_bytes()
+    content = yaml.safe_load(before)
+    content["gate"] = {**content.get("gate", {}), "reference": 2}
+    (root / "params.yaml").write_text(yaml.safe_dump(content))
+    try:
+        assert propose(root).kept["2"] == "gate.reference"
+    finally:
+        (root / "params.yaml").write_bytes(before)
+
+
 def test_a_data_version_that_a_branch_or_a_tag_names_stays(root: Path) -> None:
     data_versions.checkout(root, data_versions.versions(root)[1])
     git(root, "commit", "-qam", "two")
@@ -294,9 +326,12 @@ def test_the_verb_deletes_with_yes_alone(
     assert cli.main(["prune"]) == 0 and "nothing is there that no kept model needs" in capsys.readouterr().out
 
 
-def test_it_is_refused_while_a_scheduled_retraining_goes_on(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("lock", [project_lock.SCHEDULED, project_lock.SWEEP])
+def test_it_is_refused_while_a_scheduled_retraining_or_a_sweep_goes_on(
+    root: Path, lock: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(os, "getpid", lambda: 1)  # the lock lets the process that holds it in again
-    with project_lock.hold(root, "a scheduled retraining", project_lock.SCHEDULED):
+    with project_lock.hold(root, "another command", lock):
         monkeypatch.undo()
         monkeypatch.chdir(root)
         assert cli.main(["prune", "--yes"]) == Busy.exit_code

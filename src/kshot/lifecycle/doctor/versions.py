@@ -2,11 +2,13 @@
 
 import importlib.metadata
 from collections.abc import Iterator
+from pathlib import Path
 
 from packaging.markers import default_environment
 from packaging.requirements import Requirement
 from packaging.version import Version
 
+import kshot
 from kshot.lifecycle.doctor.finding import Finding
 
 CHECK = "versions"
@@ -17,7 +19,8 @@ WHY = {
     "sqlalchemy": "Prefect's scheduler fails on every tick and no schedule ever fires",
     "torchvision": "it cannot be imported, and timm with it",
 }
-MEND = "make install brings the versions of requirements.lock back"
+LOCKED = "make install brings the versions of requirements.lock back"  # in a clone of kshot
+MEND = "pip install --upgrade 'kshot[pipeline]' brings versions that it was tested with"
 
 
 def look() -> list[Finding]:
@@ -27,17 +30,18 @@ def look() -> list[Finding]:
 
 def bounds() -> Iterator[Finding]:
     """Each requirement of kshot that the installed packages do not fulfil."""
+    mend = remedy()
     for line in importlib.metadata.requires("kshot") or []:
         wanted = Requirement(line)
         if wanted.marker and not any(wanted.marker.evaluate({**_here(), "extra": extra}) for extra in EXTRAS):
             continue
         found = installed(wanted.name)
         if found is None:
-            yield Finding(CHECK, f"{wanted.name} is not installed", str(wanted).split(";")[0], MEND)
+            yield Finding(CHECK, f"{wanted.name} is not installed", str(wanted).split(";")[0], mend)
         elif not wanted.specifier.contains(found, prereleases=True):
             why = WHY.get(wanted.name, "nothing was tried with it")
             yield Finding(
-                CHECK, f"{wanted.name} {found} is installed, with which {why}", f"{wanted.name}{wanted.specifier}", MEND
+                CHECK, f"{wanted.name} {found} is installed, with which {why}", f"{wanted.name}{wanted.specifier}", mend
             )
 
 
@@ -66,7 +70,12 @@ def installed(name: str) -> str | None:
 
 def _mismatch(torch: str, torchvision: str, need: str) -> Finding:
     found = f"torchvision {torchvision} is not built against torch {torch}: {WHY['torchvision']}"
-    return Finding(CHECK, found, need, MEND)
+    return Finding(CHECK, found, need, remedy())
+
+
+def remedy() -> str:
+    """How to bring the versions back: from the lock of a clone of kshot, else by installing kshot again."""
+    return LOCKED if (Path(kshot.__file__).parents[2] / "requirements.lock").exists() else MEND
 
 
 def _here() -> dict[str, str]:

@@ -1,5 +1,6 @@
 """Durations of stages, one line per stage run in .kshot/stages.jsonl, to predict how long a retraining takes."""
 
+import contextlib
 import hashlib
 import json
 import statistics
@@ -42,8 +43,10 @@ class Times(NamedTuple):
 def note(root: Path, stage: str, seconds: float) -> None:
     """Record that `stage` ran for that many seconds with the current params, giving the results in dvc.lock."""
     line = {"stage": stage, "seconds": round(seconds, 2), "steps": steps(root), "results": _results(root, stage)}
-    with exclusive(root, "stages"), (root / FILE).open("a", encoding="utf-8") as file:
-        file.write(json.dumps(line) + "\n")
+    with exclusive(root, "stages"), (root / FILE).open("ab") as file:
+        # The last line may be cut off, by a full disk or a power failure: it must not swallow this one.
+        begin = "\n" if file.tell() and not (root / FILE).read_bytes().endswith(b"\n") else ""
+        file.write(f"{begin}{json.dumps(line)}\n".encode())
 
 
 def expected(root: Path, stage: str) -> float | None:
@@ -94,5 +97,8 @@ def _results(root: Path, stage: str) -> str:
 def _lines(path: Path) -> list[dict[str, Any]]:
     if not path.exists():
         return []
-    text = path.read_text(encoding="utf-8")
-    return [json.loads(line) for line in text[: text.rfind("\n") + 1].splitlines()]
+    found = []
+    for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
+        with contextlib.suppress(json.JSONDecodeError):  # a line that was cut off
+            found.append(json.loads(line))
+    return found

@@ -15,7 +15,7 @@ import json
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import yaml
 
@@ -165,11 +165,12 @@ def of_commit(root: Path, ref: str) -> str | None:
         _git(root, "fetch", "--quiet", remote)
     if not _git(root, "ls-tree", "--name-only", ref, "--", layout.RAW_DVC.as_posix()).strip():
         return None
-    text: Any = yaml.safe_load(_git(root, "show", f"{ref}:{layout.RAW_DVC.as_posix()}"))
+    text = _git(root, "show", f"{ref}:{layout.RAW_DVC.as_posix()}")
     try:
-        return str(text["outs"][0]["md5"]).removesuffix(".dir")
-    except (KeyError, IndexError, TypeError) as error:
-        raise DataError(f"{layout.RAW_DVC} of {ref} is damaged ({error!r}); commit it again") from error
+        return str(yaml.safe_load(text)["outs"][0]["md5"]).removesuffix(".dir")
+    except (yaml.YAMLError, KeyError, IndexError, TypeError) as error:
+        why = " ".join(repr(error).split())[:200]
+        raise DataError(f"{layout.RAW_DVC} of {ref} is damaged ({why}); commit it again") from error
 
 
 def _git(root: Path, *arguments: str) -> str:

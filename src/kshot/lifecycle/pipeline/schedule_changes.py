@@ -70,7 +70,7 @@ def changed(kept: Schedule | None, asked: Changes) -> Schedule:
         since=before.since if every_s == before.every_s else schedule.now(),
         new_data=before.new_data or asked.on_new_data is not None,
         source=_source(asked.on_new_data) if asked.on_new_data is not None else before.source,
-        if_drifted=before.if_drifted or asked.if_drifted,
+        if_drifted=asked.if_drifted or (before.if_drifted and asked.on_new_data != PROJECT),
         poll_s=_poll(asked.poll) if asked.poll is not None else before.poll_s,
         timezone=schedule.need_zone(asked.timezone) if asked.timezone is not None else before.timezone,
         overlap=asked.overlap or before.overlap,

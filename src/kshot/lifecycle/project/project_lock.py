@@ -42,10 +42,12 @@ def hold(root: Path, command: str, which: Path = LOCK) -> Iterator[None]:
     with os.fdopen(os.open(path, os.O_RDWR | os.O_CREAT, 0o644), "r+", encoding="utf-8") as file:
         if not _acquired(file.fileno()):
             holder = _holder(path)
-            if holder is None or holder.pid != os.getpid():
+            if holder is not None and holder.pid == os.getpid():
+                yield
+                return
+            # Without a name it may have been `holder` below, which takes the lock for a moment.
+            if holder is not None or not _acquired(file.fileno()):
                 raise Busy(_busy(holder))
-            yield
-            return
         try:
             now = datetime.datetime.now().astimezone().isoformat(timespec="seconds")
             _write(file.fileno(), json.dumps(dataclasses.asdict(Holder(os.getpid(), command, now))))

@@ -8,13 +8,16 @@ from typing import TYPE_CHECKING
 
 from kshot.errors import KshotError, RegistryError
 from kshot.lifecycle.audit.subject import Subject, of
-from kshot.lifecycle.data import data_names, working_copy
+from kshot.lifecycle.data import data_names, data_versions, working_copy
 from kshot.lifecycle.data.dvc_cache import cache_of, cached_listing
+from kshot.lifecycle.pipeline import new_data, schedule
 from kshot.lifecycle.project.broken import Broken
+from kshot.lifecycle.project.settings import PARAMS
 from kshot.lifecycle.prune import unregistered
-from kshot.lifecycle.registry import history
+from kshot.lifecycle.registry import history, history_run
 from kshot.lifecycle.registry.events import CHALLENGER, CHAMPION, broken, reigns
 from kshot.lifecycle.tracking import store
+from kshot.params.reader import read_mapping
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -22,6 +25,7 @@ if TYPE_CHECKING:
 
 SETTLED = ("refused", "rejected", "expired")  # decisions after which a version that was never champion can go
 FOLDER = ".dir"
+BEST = "best"  # gate.reference that names no version
 
 
 @dataclass(frozen=True)
@@ -56,18 +60,21 @@ def versions(root: Path) -> tuple[Version, ...]:
     with store.told(store.connect(root)):
         found = sorted(client.search_model_versions(store.of_project(root)), key=lambda one: int(one.version))
         named = unregistered.champions(client, root)
-        known = [_version(root, client, one, record, {run for _, run in named}) for one in found]
+        chosen = _chosen(root, client)
+        known = [_version(root, client, one, record, {run for _, run in named}, chosen) for one in found]
         runs = {str(one.run_id) for one in found}
         return (*known, *(_gone(client, version, run) for version, run in named if run not in runs))
 
 
 def needed(root: Path, cache: Path, known: tuple[Version, ...]) -> frozenset[str]:
-    """The objects of DVC's `cache` that kept versions, the working tree, branches, tags and named data versions need.
+    """The objects of DVC's `cache` that kept versions, the working tree, branches, tags and data versions need.
+
+    These data versions are those that have a name, that the schedule uses, and that wait for their retraining.
 
     Raises RegistryError if it cannot be determined which objects are a kept version's data.
     """
     here = working_copy.tracked(root)
-    data = {*data_names.names(root).values(), *([here.md5] if here else [])}
+    data = {*data_names.names(root).values(), *([here.md5] if here else []), *_scheduled(root)}
     roots = _used_by_git(root) | {f"{md5}{FOLDER}" for md5 in data}
     for version in known:
         if version.why:
@@ -103,13 +110,33 @@ def _gone(client: "MlflowClient", number: str, run_id: str) -> Version:
     return Version(f"{number} of run {run_id[:8]}", data, "", "a champion once, registered no more", locked)
 
 
+def _chosen(root: Path, client: "MlflowClient") -> dict[str, str]:
+    """The versions that a person chose, with the reason: by an alias of their own, or as gate.reference."""
+    model = history_run.registered(client, root)
+    aliases = {str(version): f"alias {alias}" for alias, version in (model.aliases if model else {}).items()}
+    reference = read_mapping(root / PARAMS).get("gate", {}).get("reference", BEST)
+    return aliases if reference == BEST else {**aliases, str(reference): "gate.reference"}
+
+
+def _scheduled(root: Path) -> set[str]:
+    """The data versions that the schedule uses or that wait for their retraining."""
+    waiting = {version.md5 for version in new_data.read(root).versions if version.ended is None}
+    kept = schedule.read(root)
+    return waiting if kept is None or kept.data is None else {*waiting, data_versions.find(root, kept.data).md5}
+
+
 def _version(
-    root: Path, client: "MlflowClient", one: "ModelVersion", record: history.Record, champions: set[str]
+    root: Path,
+    client: "MlflowClient",
+    one: "ModelVersion",
+    record: history.Record,
+    champions: set[str],
+    chosen: dict[str, str],
 ) -> Version:
-    """`champions`: the runs of the versions that any history names as champion."""
+    """`champions`: the runs of the versions that any history names as champion. `chosen`: see `_chosen`."""
     number, decision = str(one.version), one.tags.get("kshot.decision", "")
     once = {reign.version for reign in reigns(record.events)} | ({number} if one.run_id in champions else set())
-    why = _why(number, decision, record.aliases, once)
+    why = _why(number, decision, record.aliases, once) or chosen.get(number, "")
     locked = None
     try:
         with tempfile.TemporaryDirectory() as scratch:

@@ -132,7 +132,7 @@ def install(
     """
     uv = shutil.which("uv", path=variables["PATH"])
     if uv is None:
-        raise NotReproduced("there is no `uv` to install the recorded packages with; `make install` brings it")
+        raise NotReproduced("there is no `uv` to install the recorded packages with; `pip install uv` brings it")
     wanted = "".join(
         f"{name}=={version}\n" for name, version in there["packages"].items() if name.lower() not in NO_MATTER
     )

@@ -11,9 +11,11 @@ from typing import Any
 
 import yaml
 
+from kshot import plugins
 from kshot.errors import ParamsError
 from kshot.lifecycle.project import progress, settings
 from kshot.lifecycle.project.settings import Change, shown
+from kshot.lifecycle.tracking import installed
 from kshot.params.reader import parsed
 from kshot.params.schema import Params, params_from
 
@@ -60,7 +62,7 @@ def read(root: Path, file: Path, commit: str, data: str) -> tuple[Trial, ...]:
     """
     trials: list[Trial] = []
     asked = list(combinations(file, parsed(file)))
-    protocol = protocol_of(root)
+    protocol, code = protocol_of(root), _installed_code(root)
     for number, mapping in enumerate(asked, 1):
         progress.step(f"checking trial {number} of {len(asked)}")
         sets = tuple(f"{key}={shown(value)}" for key, value in mapping.items())
@@ -71,7 +73,7 @@ def read(root: Path, file: Path, commit: str, data: str) -> tuple[Trial, ...]:
         except ParamsError as error:
             raise ParamsError(f"{file}, trial {number} ({', '.join(sets) or 'no settings'}): {error}") from None
         found = {name: params.get(name) for name in SECTIONS}
-        content = json.dumps([commit, data, protocol, found], sort_keys=True)
+        content = json.dumps([commit, data, protocol, found, code], sort_keys=True)
         trials.append(Trial(number, sets, text, hashlib.sha256(content.encode()).hexdigest()[:16]))
     progress.clear()
     by_identity: dict[str, Trial] = {}
@@ -86,6 +88,12 @@ def read(root: Path, file: Path, commit: str, data: str) -> tuple[Trial, ...]:
 def protocol_of(root: Path) -> str:
     """The protocol that trials are compared on: train.validation.protocol of params.yaml, a name or auto."""
     return params_from(yaml.safe_load(settings.plan(root)[0])).train.validation.protocol
+
+
+def _installed_code(root: Path) -> list[str]:
+    """The versions of kshot and of the installed plug-ins, whose code the commit of a project does not hold."""
+    given = {plugin.given_by for kind in plugins.KINDS for plugin in plugins.of_kind(kind, root)}
+    return [installed.package([]).version, *sorted(filter(None, given))]
 
 
 def combinations(file: Path, content: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
