@@ -20,7 +20,8 @@ def wheel_programs(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def _wheel_environment(folder: Path) -> None:
     uv, new = Path(sys.executable).with_name("uv"), folder / "environment"
     source = clone(folder / "source")  # what git holds, and nothing that an earlier build left
-    install = [uv, "pip", "install", "--quiet", "--python", new]
+    # Compiled, as pip does for a person: dozens of commands import these packages.
+    install = [uv, "pip", "install", "--quiet", "--compile-bytecode", "--python", new]
     for command in (
         [sys.executable, "-m", "hatchling", "build", "--target", "wheel", "--directory", folder],
         [uv, "venv", "--quiet", "--python", sys.executable, new],
