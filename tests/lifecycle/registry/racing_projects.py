@@ -1,38 +1,34 @@
 """Two folders that share nothing but an MLflow store, and register the same lineages at the same moments."""
 
-import json
-import subprocess
-import sys
+import time
 from collections.abc import Mapping
+from multiprocessing.connection import Connection
 from pathlib import Path
 
-from tests.lifecycle import finished_project
-
-RACE = """
-import json, sys, time
-from pathlib import Path
 from kshot.lifecycle.registry import model_versions
 from kshot.lifecycle.tracking import live_run
 from kshot.lifecycle.tracking.lineage import lineage
-from tests.lifecycle.finished_project import write_lock
+from tests import ready_process
+from tests.lifecycle import finished_project
 
-root, rounds, other = Path(sys.argv[1]), int(sys.argv[2]), Path(sys.argv[3])
 
-def meet(name):
+def register(found: Connection, root: Path, rounds: int, other: Path) -> None:
+    """Register a lineage in each round, at the moment when the other folder's process does."""
+    for number in range(rounds):
+        finished_project.write_lock(root, steps=20 + number)
+        with live_run.live_run(root) as live:
+            run_id = live.open()
+        meet(root, other, f"round{number}")
+        made = model_versions.register(root, run_id, lineage(root))
+        found.send((made.version, made.is_new))
+
+
+def meet(root: Path, other: Path, name: str) -> None:
     (root / name).touch()
     until = time.monotonic() + 120
     while not (other / name).exists():
         assert time.monotonic() < until, f"the other folder did not come to {name}"
         time.sleep(0.001)
-
-for number in range(rounds):
-    write_lock(root, steps=20 + number)
-    with live_run.live_run(root) as live:
-        run_id = live.open()
-    meet(f"round{number}")
-    found = model_versions.register(root, run_id, lineage(root))
-    print(json.dumps([found.version, found.is_new]), flush=True)
-"""
 
 
 def race(folder: Path, rounds: int, names: Mapping[str, str], project: str = "kshot") -> list[list[tuple[str, bool]]]:
@@ -41,12 +37,11 @@ def race(folder: Path, rounds: int, names: Mapping[str, str], project: str = "ks
     for root in roots:
         text = (root / "params.yaml").read_text(encoding="utf-8")
         (root / "params.yaml").write_text(text.replace("project: kshot ", f"project: {project} "), encoding="utf-8")
-    commands = [
-        [sys.executable, "-c", RACE, str(root), str(rounds), str(other)]
-        for root, other in zip(roots, reversed(roots), strict=True)
-    ]
-    both = [subprocess.Popen(one, stdout=subprocess.PIPE, env=dict(names), text=True) for one in commands]
-    said = [one.communicate(timeout=900)[0].splitlines() for one in both]
-    assert [one.returncode for one in both] == [0, 0]
-    found = [[tuple(json.loads(line)) for line in lines] for lines in said]
+    both = []
+    for root, other in zip(roots, reversed(roots), strict=True):
+        ours, theirs = ready_process.CONTEXT.Pipe()
+        both.append((ready_process.start(register, theirs, root, rounds, other, names=names), ours))
+        theirs.close()  # so that the end of the process ends the wait
+    found = [[channel.recv() for _ in range(rounds)] for _, channel in both]
+    assert [ready_process.ended(process) for process, _ in both] == [0, 0]
     return [list(pair) for pair in zip(*found, strict=True)]

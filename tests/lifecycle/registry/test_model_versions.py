@@ -1,9 +1,8 @@
 import json
 import shutil
 import sqlite3
-import subprocess
-import sys
 from contextlib import closing
+from multiprocessing.connection import Connection
 from pathlib import Path
 from urllib.parse import urlparse
 
@@ -16,38 +15,37 @@ from kshot.lifecycle.registry import model_versions, promotion
 from kshot.lifecycle.registry.model_versions import Registered
 from kshot.lifecycle.tracking import live_run, own_database, store
 from kshot.lifecycle.tracking.lineage import lineage
+from tests import ready_process
 from tests.lifecycle import finished_project
 from tests.lifecycle.finished_project import write_lock
 from tests.lifecycle.registered_versions import judgement
 from tests.lifecycle.registry.interrupted_writes import crash_after
 
-REGISTER = """
-import sys
-from contextlib import closing
-from pathlib import Path
-from kshot.lifecycle.registry import model_versions as registry
-from kshot.lifecycle.tracking.lineage import lineage
-root = Path(sys.argv[1])
-found = registry.register(root, sys.argv[2], lineage(root))
-print(found.version, found.is_new)
-"""
+
+def register(said: Connection, root: Path, run_id: str) -> None:
+    found = model_versions.register(root, run_id, lineage(root))
+    said.send(f"{found.version} {found.is_new}")
 
 
 @pytest.fixture(scope="module")
-def registered(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[Registered], str]:
+def registered(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[Registered], list[str]]:
     """Three versions, the first by two processes at once. Returns the root, the versions and what the two said."""
     root = finished_project.write(tmp_path_factory.mktemp("project"))
     found = []
-    said = ""
+    said: list[str] = []
     for number in range(3):
         write_lock(root, steps=20 + number)
         with live_run.live_run(root) as live:
             run_id = live.open()
         if number == 0:
             assert model_versions.find_registered(root, lineage(root)) is None and model_versions.champion(root) is None
-            command = [sys.executable, "-c", REGISTER, str(root), run_id]
-            both = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(2)]
-            said = "".join(sorted(one.communicate(timeout=600)[0] for one in both))
+            channels = []
+            for _ in range(2):
+                ours, theirs = ready_process.CONTEXT.Pipe()
+                ready_process.start(register, theirs, root, run_id)
+                theirs.close()  # so that the end of the process ends the wait
+                channels.append(ours)
+            said = sorted(channel.recv() for channel in channels)
         found.append(model_versions.register(root, run_id, lineage(root)))
     with (
         closing(sqlite3.connect(root / store.DATABASE)) as now,
@@ -58,7 +56,7 @@ def registered(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[Reg
 
 
 @pytest.fixture
-def root(registered: tuple[Path, list[Registered], str]) -> Path:
+def root(registered: tuple[Path, list[Registered], list[str]]) -> Path:
     """The project with three versions that nobody decided about."""
     root = registered[0]
     (root / own_database.REMEMBERED).unlink(missing_ok=True)
@@ -84,18 +82,18 @@ def aliases(root: Path) -> dict[str, str]:
     return {name: str(number) for name, number in MlflowClient().get_registered_model("kshot").aliases.items()}
 
 
-def test_two_processes_at_once_register_one_version(registered: tuple[Path, list[Registered], str]) -> None:
-    assert registered[2] == "1 False\n1 True\n"
+def test_two_processes_at_once_register_one_version(registered: tuple[Path, list[Registered], list[str]]) -> None:
+    assert registered[2] == ["1 False", "1 True"]
 
 
 def test_registering_again_finds_the_version_and_says_that_it_is_not_new(
-    registered: tuple[Path, list[Registered], str],
+    registered: tuple[Path, list[Registered], list[str]],
 ) -> None:
     _, versions, _ = registered
     assert [(one.version, one.is_new) for one in versions] == [("1", False), ("2", True), ("3", True)]
 
 
-def test_a_version_bears_its_lineage_and_run(root: Path, registered: tuple[Path, list[Registered], str]) -> None:
+def test_a_version_bears_its_lineage_and_run(root: Path, registered: tuple[Path, list[Registered], list[str]]) -> None:
     found = version(root, "2")
     assert lineage(root).tags().items() <= found.tags.items()
     assert found.run_id == registered[1][1].run_id

@@ -2,22 +2,25 @@
 
 import json
 import os
+import shlex
 import sqlite3
-import subprocess
-import sys
 from collections.abc import Iterator
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
+from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
 import mlflow
 import pytest
+from mlflow import MlflowClient
+from mlflow.cli import cli as mlflow_program
 
 from kshot.errors import RegistryError
-from kshot.lifecycle.registry import events, history, history_run, model_versions, promotion
+from kshot.lifecycle.registry import acts, events, history, history_run, model_versions, promotion
 from kshot.lifecycle.registry.events import Event
 from kshot.lifecycle.tracking import store
+from tests import ready_process
 from tests.lifecycle import registered_versions
 from tests.lifecycle.registered_versions import judgement
 from tests.lifecycle.registry.interrupted_writes import crash_after
@@ -299,23 +302,31 @@ def test_no_call_of_mlflow_changes_an_event(root: Path) -> None:
     assert history.history(root) == [event]
 
 
-def restored(advice: str) -> None:
-    """Run the command at the end of a message, as a person's shell does."""
-    programs = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-    subprocess.run(advice.split(": ")[-1], shell=True, check=True, env={**os.environ, "PATH": programs})
+def restored(root: Path, advice: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Run the command at the end of a message: its words as a shell takes them, `mlflow` in this process."""
+    words = shlex.split(advice.split(": ")[-1])
+    mlflow.set_tracking_uri(None)  # a new process knows no other than that of the command
+    with monkeypatch.context() as patch:
+        while "=" in words[0]:
+            patch.setenv(*words.pop(0).split("=", 1))
+        assert words.pop(0) == "mlflow"
+        mlflow_program.main(words, standalone_mode=False)
+    store.connect(root)
 
 
-def test_a_history_that_was_deleted_comes_back_by_the_command_that_is_told(root: Path) -> None:
+def test_a_history_that_was_deleted_comes_back_by_the_command_that_is_told(
+    root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     gate(root, "1")
     run_id = store.client().get_registered_model("kshot").tags[history.RUN]
     store.client().delete_run(run_id)
     with pytest.raises(RegistryError, match=f"was deleted; bring it back with: .* --run-id {run_id}") as of_run:
         history.history(root)
-    restored(str(of_run.value))
+    restored(root, str(of_run.value), monkeypatch)
     store.client().delete_experiment(store.client().get_run(run_id).info.experiment_id)
     with pytest.raises(RegistryError, match="experiment 'kshot promotions', which keeps .* was deleted") as of_all:
         promotion.promote(root, "2", "needed now")
-    restored(str(of_all.value))
+    restored(root, str(of_all.value), monkeypatch)
     assert [event.version for event in history.history(root)] == ["1"] and fits(root)
 
 
@@ -378,49 +389,35 @@ def test_an_unfinished_event_of_another_machine_is_waited_for_and_then_finished(
     assert history.aliases(root) == {"champion": "2"}
 
 
-RIVAL = """
-import sys
-from pathlib import Path
-from kshot.errors import KshotError
-from kshot.lifecycle.registry import history, promotion
-from kshot.lifecycle.registry import model_versions as registry
-from kshot.lifecycle.tracking import store
-
-root, version = Path(sys.argv[1]), sys.argv[2]
-store.connect(root)
-seen = history.read(store.client(), root)
-print("ready", flush=True)
-sys.stdin.readline()
-try:
-    # Both look before either writes, as two machines do that share no lock.
-    history.append(root, store.client(), seen, action="promoted by hand", version=version, after={"champion": version},
-                   who=history.person(sys.argv[3]), why="rivals")
-    print("won")
-except history.Overtaken as error:
-    print("told:", error)
-"""
+def rival(channel: Connection, root: Path, version: str, name: str) -> None:
+    """Look, wait for the word, and write: both look before either writes, as machines do that share no lock."""
+    store.connect(root)
+    seen = history.read(store.client(), root)
+    channel.send("ready")
+    channel.recv()
+    who, after = events.person(name), {"champion": version}
+    try:
+        history.append(
+            root, store.client(), seen, action="promoted by hand", version=version, after=after, who=who, why="rivals"
+        )
+        channel.send("won")
+    except history.Overtaken as error:
+        channel.send(f"told: {error}")
 
 
 def test_of_two_machines_that_promote_at_once_one_wins_and_the_other_is_told(root: Path) -> None:
     gate(root, "1")
-    rivals = [
-        subprocess.Popen(
-            [sys.executable, "-c", RIVAL, str(root), version, name],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-            env={**os.environ, "OMP_NUM_THREADS": "1"},
-        )
-        for version, name in (("2", "Ada"), ("3", "Grace"))
-    ]
-    for rival in rivals:
-        assert rival.stdout is not None and rival.stdout.readline() == "ready\n"
-    for rival in rivals:
-        assert rival.stdin is not None
-        rival.stdin.write("go\n")
-        rival.stdin.flush()
-    said = sorted(rival.communicate(timeout=120)[0] for rival in rivals)
-    assert said[1] == "won\n"
+    channels = []
+    for version, name in (("2", "Ada"), ("3", "Grace")):
+        ours, theirs = ready_process.CONTEXT.Pipe()
+        channels.append(ours)
+        ready_process.start(rival, theirs, root, version, name)
+        theirs.close()  # so that the end of the process ends the wait
+    assert [channel.recv() for channel in channels] == ["ready", "ready"]
+    for channel in channels:
+        channel.send("go")
+    said = sorted(channel.recv() for channel in channels)
+    assert said[1] == "won"
     assert "another decision was recorded first (event 2 (version" in said[0] and "nothing was changed" in said[0]
     found = history.history(root)
     assert len(found) == 2 and history.aliases(root) == found[-1].after and fits(root)
@@ -440,31 +437,24 @@ def test_a_registry_without_models_has_no_history(tmp_path: Path) -> None:
         promotion.rollback(tmp_path, "why")
 
 
-KILLED = """
-import os, sys
-from pathlib import Path
-from mlflow import MlflowClient
-from kshot.lifecycle.registry import acts, promotion
+def killed_rollback(root: Path, writes: int) -> None:
+    """A rollback in a process that ends without a word once it has written so often, to MLflow and of the act."""
+    left = writes
 
-left = int(sys.argv[2])
+    def counted(write: Any) -> Any:
+        def wrapped(*arguments: Any, **named: Any) -> Any:
+            nonlocal left
+            if left == 0:
+                os._exit(9)
+            left -= 1
+            return write(*arguments, **named)
 
+        return wrapped
 
-def counted(write):
-    def wrapped(*arguments, **named):
-        global left
-        if left == 0:
-            os._exit(9)
-        left -= 1
-        return write(*arguments, **named)
-
-    return wrapped
-
-
-for name in ("log_param", "set_registered_model_alias", "set_model_version_tag"):
-    setattr(MlflowClient, name, counted(getattr(MlflowClient, name)))
-acts.end = counted(acts.end)
-promotion.rollback(Path(sys.argv[1]), "not in the field", by="Ada")
-"""
+    for name in ("log_param", "set_registered_model_alias", "set_model_version_tag"):
+        setattr(MlflowClient, name, counted(getattr(MlflowClient, name)))
+    acts.end = counted(acts.end)
+    promotion.rollback(root, "not in the field", by="Ada")
 
 
 @pytest.mark.parametrize("writes", [0, 1, 6, -2, -1])
@@ -474,8 +464,7 @@ def test_a_rollback_that_was_killed_and_is_repeated_goes_back_once(root: Path, w
     before = len(history.history(root))
     if writes < 0:  # counted from the end: before the last write to MLflow is done, and before the act is forgotten
         writes += 16
-    code = subprocess.run([sys.executable, "-c", KILLED, str(root), str(writes)], check=False).returncode
-    assert code == 9
+    assert ready_process.ended(ready_process.start(killed_rollback, root, writes)) == 9
     promotion.catch_up(root)
     event = promotion.rollback(root, "not in the field", by="Ada")
     assert len(history.history(root)) == before + 1 and event == history.history(root)[-1]

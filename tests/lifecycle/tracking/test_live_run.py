@@ -1,8 +1,6 @@
 import json
 import os
 import socket
-import subprocess
-import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -20,6 +18,7 @@ from kshot.lifecycle.tracking import live_run, store
 from kshot.lifecycle.tracking.curves import Curves
 from kshot.lifecycle.tracking.lineage import lineage
 from kshot.params.reader import read_mapping
+from tests import ready_process
 from tests.lifecycle import finished_project
 from tests.lifecycle.finished_project import DATA, DONE, METRICS, STEPS, VALIDATION, lines
 
@@ -205,11 +204,14 @@ def test_an_interruption_before_training_leaves_no_run_and_one_in_it_a_killed_on
     assert runs(root)[0].info.status == "KILLED"
 
 
+def begin_and_end_without_a_word(root: Path) -> None:
+    held = live_run.live_run(root)
+    held.__enter__().open()
+    os._exit(9)
+
+
 def test_a_run_whose_process_was_killed_is_closed_by_the_next(root: Path) -> None:
-    code = "import os, sys; from pathlib import Path; from kshot.lifecycle.tracking import live_run as tracking\n"
-    code += "held = tracking.live_run(Path(sys.argv[1])); held.__enter__().open(); os._exit(9)"
-    ended = subprocess.run([sys.executable, "-c", code, str(root)], check=False, timeout=300)
-    assert ended.returncode == 9
+    assert ready_process.ended(ready_process.start(begin_and_end_without_a_word, root)) == 9
     left = runs(root)[0]
     assert left.info.status == "RUNNING"
     with live_run.live_run(root) as live:
