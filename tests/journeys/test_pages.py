@@ -53,6 +53,11 @@ NOT_RUN = {
         "kshot data show .*",
     ): "names versions that it makes up: tests/lifecycle/data_pages writes the pages",
     ("docs/serve.md", ".*"): "tests/docs/test_serve_page.py runs each, and tests/journeys/test_serve.py the service",
+    (
+        "docs/scale.md",
+        "export RAY_ADDRESS=.*|kshot sweep .*",
+    ): "names a cluster that it makes up: tests/services/test_ray_cluster.py sweeps on one",
+    ("docs/sweep.md", "kshot sweep .* --engine ray"): "needs a Ray cluster: tests/services/test_ray_cluster.py has one",
     ("docs/scale.md", "kshot retrain .*"): "tests/lifecycle/stages/test_train.py runs the stage in two processes",
     ("docs/schedule.md", "export .*|prefect .*|docker .*"): "needs work pools: tests/test_prefect_yaml.py checks them",
     ("docs/schedule.md", "kshot schedule .*--on-new-data.*"): STORY,

@@ -7,6 +7,7 @@ from typing import Any
 from kshot.errors import ParamsError, StageFailed
 from kshot.lifecycle.project import project_lock, state_place
 from kshot.lifecycle.tracking import own_database
+from kshot.params.engine import ENGINES, engine_here
 
 DESCRIPTION = """\
 Train once for each trial of FILE, compare the trials on the validation episodes and name the
@@ -14,6 +15,7 @@ best. The test episodes are predicted by the chosen one only, when it is retrain
 
   kshot sweep losses.yaml                  grid: {train.loss.name: [...], train.seed: [0, 1]}
   kshot sweep losses.yaml --processes 2    two trials at a time
+  kshot sweep losses.yaml --engine ray     on the nodes of the Ray cluster of RAY_ADDRESS
   kshot sweep losses.yaml --retrain        and retrain with the best
 
 FILE has a grid, of which every combination is a trial, or trials: a list of settings, with names
@@ -34,7 +36,10 @@ def add_parser(verbs: Any) -> None:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     top.add_argument("file", type=Path, metavar="FILE", help="a YAML file with grid or trials")
-    top.add_argument("--processes", type=int, default=1, metavar="N", help="trials at a time (1)")
+    top.add_argument("--processes", type=int, metavar="N", help="trials at a time (1; on a Ray cluster as many as fit)")
+    top.add_argument(
+        "--engine", choices=ENGINES, help="where the trials run (that of params.yaml): docs/scale.md says more"
+    )
     top.add_argument(
         "--retrain", action="store_true", help="then retrain with the best: evaluate, register, decide, as always"
     )
@@ -43,7 +48,7 @@ def add_parser(verbs: Any) -> None:
 
 def run(root: Path, options: argparse.Namespace) -> int:
     """Run the sweep, print its table and write its page. Raises KshotError."""
-    if options.processes < 1:
+    if options.processes is not None and options.processes < 1:
         raise ParamsError(f"--processes is {options.processes}; needs 1 or more")
     own_database.require_place(root)
     state_place.require_here(root)
@@ -51,10 +56,14 @@ def run(root: Path, options: argparse.Namespace) -> int:
     from kshot.lifecycle.sweep import sweep
     from kshot.lifecycle.sweep.sweep_page import write_sweep_page
     from kshot.lifecycle.sweep.sweep_text import text
+    from kshot.params.schema import load_params
 
+    engine = options.engine or engine_here(load_params(root / "params.yaml").engine)
     old_names.notice(root)  # its errors: names that DVC would not find
     with project_lock.hold(root, "kshot sweep", project_lock.SWEEP):
-        found, runs = sweep.run(root, options.file, options.processes, lambda line: print(f"  {line}", flush=True))
+        found, runs = sweep.run(
+            root, options.file, options.processes, lambda line: print(f"  {line}", flush=True), engine
+        )
         page = write_sweep_page(found, sweep.page_path(root))
         runs.end("FAILED" if found.failed else "FINISHED", found.best, page)
     print(f"\n{text(found)}\n\n  page      {page.relative_to(root)}")

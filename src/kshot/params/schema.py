@@ -14,6 +14,7 @@ from kshot.classifiers import OWN
 from kshot.errors import ParamsError
 from kshot.params import project_name
 from kshot.params.classifiers import CLASSIFIERS, plugin_classifier
+from kshot.params.engine import Engine
 from kshot.params.methods import takes_of
 from kshot.params.reader import MissingKeys, build, need, read_mapping
 from kshot.params.renamed import migrate
@@ -240,6 +241,7 @@ class Params:
     gate: Gate
     record: Record
     project: str = project_name.BEFORE
+    engine: Engine = "local"  # see kshot.params.engine; settings recorded by older versions lack it
     kshot: str = ""  # the oldest version that the project accepts (kshot.lifecycle.project.kshot_version)
 
     def __post_init__(self) -> None:

@@ -12,7 +12,7 @@ import pytest
 
 from kshot.lifecycle.pipeline.graph import Stage
 from kshot.lifecycle.project import git
-from kshot.lifecycle.sweep import trial_process, trial_queue
+from kshot.lifecycle.sweep import local_trials, trial_process, trial_queue
 from tests.lifecycle.sweep.finished_trials import trial
 
 # A sweep whose trial has begun to work; both would go on for a minute.
@@ -49,7 +49,7 @@ def test_a_trial_ends_with_its_sweep_even_if_that_was_killed() -> None:
 def test_a_trial_that_gets_no_worktree_fails_and_so_do_the_others_one_by_one(tmp_path: Path) -> None:
     git.run(tmp_path, "init", "--quiet")
     inputs = trial_queue.TrialInputs(tmp_path, "v9", "d0", "5w1s", "{}")
-    ended = list(trial_queue.run(inputs, [trial(1), trial(2)], 2))
+    ended = list(trial_queue.run(inputs, [trial(1), trial(2)], 2, local_trials.start))
     assert [one.trial.number for one in ended] == [1, 2]
     assert all("git worktree failed: invalid reference: v9" in one.trouble for one in ended)
     assert list((tmp_path / ".kshot").iterdir()) == []

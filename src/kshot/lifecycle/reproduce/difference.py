@@ -20,6 +20,7 @@ from kshot.lifecycle.project import layout
 from kshot.lifecycle.project.files import file_md5
 from kshot.lifecycle.tracking import code_closure, installed, lineage, plugin_code
 from kshot.lifecycle.tracking.code_closure import PACKAGE
+from kshot.params import engine
 from kshot.params.renamed import at
 from kshot.redaction import redacted
 
@@ -103,8 +104,12 @@ def surroundings(there: dict[str, Any], here: dict[str, Any], devices: tuple[str
 
 
 def environment(there: dict[str, Any], device: str, tree: Path) -> dict[str, str]:
-    """Variables for the stages in `tree`: its own code, the recorded number of threads and the same kind of device."""
+    """Variables for the stages in `tree`: its own code, the recorded number of threads and the same kind of device.
+
+    The stages run on this machine, unless a person's variable says otherwise: where they ran first does not matter.
+    """
     own = graph.stage_environment()
+    own.setdefault(engine.VARIABLE, "local")
     folders = [str(tree / "src"), str(tree), *filter(None, [own.get("PYTHONPATH")])]
     own["PYTHONPATH"] = os.pathsep.join(folders)
     own.pop("OMP_NUM_THREADS", None)

@@ -10,13 +10,15 @@ from kshot.errors import KshotError, RegistryError
 from kshot.lifecycle.pipeline.durations import readable
 from kshot.lifecycle.project import git, layout, progress, settings
 from kshot.lifecycle.retraining import steps
-from kshot.lifecycle.sweep import choice, trial_process, trial_queue, trial_result, trials
+from kshot.lifecycle.sweep import choice, local_trials, trial_process, trial_queue, trial_result, trials
 from kshot.lifecycle.sweep.choice import Compared
 from kshot.lifecycle.sweep.mlflow_runs import SweepRuns
-from kshot.lifecycle.sweep.trial_queue import Ended, TrialInputs
+from kshot.lifecycle.sweep.trial_queue import Again, Ended, StartTrial, TrialInputs
 from kshot.lifecycle.sweep.trial_result import TrialResult
 from kshot.lifecycle.sweep.trials import Trial
 from kshot.lifecycle.tracking import uncommitted
+from kshot.params.engine import Engine
+from kshot.params.schema import load_params
 
 NAMED = 4  # changed files that a message names
 Tell = Callable[[str], None]
@@ -64,13 +66,16 @@ class _Results:
     failed: dict[int, str] = field(default_factory=dict)
 
 
-def run(root: Path, file: Path, processes: int, tell: Tell) -> tuple[Sweep, SweepRuns]:
+def run(root: Path, file: Path, processes: int | None, tell: Tell, engine: Engine = "local") -> tuple[Sweep, SweepRuns]:
     """Run the sweep of `file`, `processes` trials at a time; the caller holds the sweep's lock and closes the runs.
 
-    tell  called with a line for each step
+    processes  None: one on this machine, as many as fit on a Ray cluster
+    tell       called with a line for each step
+    engine     where the trials run: in processes of this machine, or on the nodes of a Ray cluster
 
-    Raises ParamsError for invalid trials before the first one starts, DataError without data, RegistryError for
-    uncommitted changes and if MLflow cannot be used. A failed trial is part of the result.
+    Raises ParamsError for invalid trials or a cluster that cannot be used before the first one starts, DataError
+    without data, RegistryError for uncommitted changes and if MLflow cannot be used. A failed trial is part of the
+    result.
     """
     trial_queue.clean_up(root)
     commit = committed(root)
@@ -87,7 +92,9 @@ def run(root: Path, file: Path, processes: int, tell: Tell) -> tuple[Sweep, Swee
         before = f", {resumed} finished before" if resumed else ""
         tell(f"{len(every)} trials{before}; commit {commit[:10]}, data version {data.short}")
         inputs = TrialInputs(root, commit, data.md5, trials.protocol_of(root), text)
-        _run_missing(inputs, every, processes, known, runs, tell)
+        if len(known.finished) < len(every):
+            with _place(root, engine, processes) as (start, at_once):
+                _run_missing(inputs, every, start, at_once, known, runs, tell)
         _record_all(every, known, runs)
     rows = choice.compare([(one, known.finished[one.number]) for one in every if one.number in known.finished])
     return Sweep(
@@ -132,19 +139,38 @@ def _closed(runs: SweepRuns) -> Iterator[None]:
         raise
 
 
+@contextlib.contextmanager
+def _place(root: Path, engine: Engine, processes: int | None) -> Iterator[tuple[StartTrial, int]]:
+    """What starts a trial, and how many run at a time."""
+    if engine == "local":
+        yield local_trials.start, processes or 1
+        return
+    from kshot.lifecycle.sweep.ray_trials import trials_on_ray
+
+    with trials_on_ray(root, load_params(root / settings.PARAMS).train) as (start, most):
+        yield start, min(processes or most, most)
+
+
 def _run_missing(
-    inputs: TrialInputs, every: Sequence[Trial], processes: int, known: _Results, runs: SweepRuns, tell: Tell
+    inputs: TrialInputs,
+    every: Sequence[Trial],
+    start: StartTrial,
+    at_once: int,
+    known: _Results,
+    runs: SweepRuns,
+    tell: Tell,
 ) -> None:
     missing = [one for one in every if one.number not in known.finished]
-    if not missing:
-        return
     progress.step("waiting for the trials of an interrupted sweep to end")
     with trial_process.among_trials(inputs.home, wait_for_all=True):
         pass
     progress.clear()
-    ended = trial_queue.run(inputs, missing, min(processes, len(missing)))
+    ended = trial_queue.run(inputs, missing, min(at_once, len(missing)), start)
     with contextlib.closing(ended):
         for one in ended:
+            if isinstance(one, Again):
+                tell(f"trial {one.trial.number} is tried again: {one.trouble}")
+                continue
             _note(inputs.home, one, known, runs)
             done = len(known.finished) + len(known.failed)
             tell(f"{done} of {len(every)}  {_outcome(one, known)}")

@@ -1,23 +1,26 @@
-"""Runs trials in local processes, each in a worktree at the sweep's commit, and yields them as they end."""
+"""Runs trials, each in a worktree at the sweep's commit, and yields them as they end.
+
+Where they run is another module's: `local_trials`, `ray_trials`.
+"""
 
 import contextlib
-import os
-import subprocess
-import sys
 import time
-from collections.abc import Generator, Sequence
+from collections import Counter
+from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Protocol
 
 from kshot.errors import KshotError
 from kshot.lifecycle.pipeline import graph, temporary_tree, worktree
-from kshot.lifecycle.project import git, layout, processes, settings
+from kshot.lifecycle.project import git, layout, settings
 from kshot.lifecycle.sweep import trial_result
 from kshot.lifecycle.sweep.trials import Trial
 
 TREES = "sweep-"  # prefix of the worktrees' folders in .kshot
 LOGS = trial_result.PLACE / "logs"
 POLL_S = 0.05
+TRIES = 3  # of a trial whose machine is lost
 
 
 @dataclass(frozen=True)
@@ -43,22 +46,50 @@ class Ended:
     trouble: str = ""
 
 
+@dataclass(frozen=True)
+class Again:
+    """A trial whose machine was lost, which is tried again in another worktree; `trouble` says what was lost."""
+
+    trial: Trial
+    trouble: str
+
+
+class TrialLost(Exception):
+    """The process or machine that ran a trial is gone, without a word from the trial itself."""
+
+
+class Attempt(Protocol):
+    """A trial that runs somewhere."""
+
+    def poll(self) -> int | None:
+        """The exit code of the trial's process, None while it runs. Raises TrialLost."""
+
+    def end(self) -> None:
+        """End the trial, and return when nothing of it works any longer."""
+
+
+# Starts a trial in its worktree; its output goes to `log_of`. Raises KshotError or OSError.
+StartTrial = Callable[[TrialInputs, Path, Trial], Attempt]
+
+
 @dataclass
 class _Running:
     trial: Trial
-    process: subprocess.Popen[bytes]
-    log: Path
+    attempt: Attempt
     began: float = field(default_factory=time.monotonic)
 
 
-def run(inputs: TrialInputs, trials: Sequence[Trial], count: int) -> Generator[Ended, None, None]:
-    """Run `trials` in order, `count` at a time, and yield each when it has ended.
+def run(
+    inputs: TrialInputs, trials: Sequence[Trial], count: int, start: StartTrial
+) -> Generator[Ended | Again, None, None]:
+    """Run `trials` in order, `count` at a time, and yield each when it has ended, or is tried again.
 
-    A trial that fails does not stop the others. Closing the iterator ends the trials that are running. No worktree is
-    left.
+    A trial that fails does not stop the others; one that was lost is tried TRIES times. Closing the iterator ends the
+    trials that are running. No worktree is left.
     """
     waiting, free, running = list(reversed(trials)), list(range(count)), dict[int, _Running]()
     trees: dict[int, Path] = {}
+    lost: Counter[int] = Counter()
     with contextlib.ExitStack() as stack:
         try:
             while waiting or running:
@@ -68,19 +99,42 @@ def run(inputs: TrialInputs, trials: Sequence[Trial], count: int) -> Generator[E
                     try:
                         if place not in trees:
                             trees[place] = _new_tree(inputs, stack)
-                        running[place] = _start(inputs, trees[place], trial)
+                        settings.write(trees[place], trial.params)
+                        worktree.link_weights(inputs.home, trees[place])
+                        running[place] = _Running(trial, start(inputs, trees[place], trial))
                     except (KshotError, OSError) as error:
                         free.append(place)
                         yield Ended(trial, time.monotonic() - began, str(error))
                 for place, one in list(running.items()):
-                    if (code := one.process.poll()) is not None:
-                        del running[place]
-                        free.append(place)
-                        yield Ended(one.trial, time.monotonic() - one.began, trouble_of(one.log, code) if code else "")
+                    try:
+                        if (code := one.attempt.poll()) is None:
+                            continue
+                        trouble = trouble_of(log_of(inputs.home, one.trial), code) if code else ""
+                    except TrialLost as error:
+                        trees.pop(place)  # what was lost may still write there
+                        lost[one.trial.number] += 1
+                        trouble = str(error)
+                        if lost[one.trial.number] < TRIES:
+                            del running[place]
+                            free.append(place)
+                            waiting.append(one.trial)
+                            yield Again(one.trial, trouble)
+                            continue
+                        trouble = f"it was lost {TRIES} times, at last because {trouble}"
+                    del running[place]
+                    free.append(place)
+                    yield Ended(one.trial, time.monotonic() - one.began, trouble)
                 time.sleep(POLL_S)
         finally:
             for one in running.values():  # before their worktrees are removed
-                processes.end(one.process)
+                one.attempt.end()
+
+
+def log_of(home: Path, trial: Trial) -> Path:
+    """The file with the output of a trial, in a folder that exists."""
+    log = home / LOGS / f"{trial.identity}.log"
+    log.parent.mkdir(parents=True, exist_ok=True)
+    return log
 
 
 def _new_tree(inputs: TrialInputs, stack: contextlib.ExitStack) -> Path:
@@ -93,33 +147,6 @@ def _new_tree(inputs: TrialInputs, stack: contextlib.ExitStack) -> Path:
         worktree.prepare(inputs.home, tree, data=inputs.data, from_commit=False, sets=())
         stack.push(unfinished.pop_all())
     return tree
-
-
-def _start(inputs: TrialInputs, tree: Path, trial: Trial) -> _Running:
-    settings.write(tree, trial.params)
-    worktree.link_weights(inputs.home, tree)
-    place, log = trial_result.folder(inputs.home, trial.identity), inputs.home / LOGS / f"{trial.identity}.log"
-    log.parent.mkdir(parents=True, exist_ok=True)
-    arguments = [str(inputs.home), str(place), inputs.protocol, str(os.getpid())]
-    with log.open("wb") as output:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "kshot.lifecycle.sweep.trial_process", *arguments],
-            cwd=tree,
-            env=_environment(tree),
-            stdin=subprocess.DEVNULL,
-            stdout=output,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
-        )
-    return _Running(trial, process, log)
-
-
-def _environment(tree: Path) -> dict[str, str]:
-    """The environment of a trial: kshot from the worktree if the project contains it, else the installed one."""
-    found = graph.stage_environment()
-    if (tree / "src/kshot").is_dir():
-        found["PYTHONPATH"] = os.pathsep.join([str(tree / "src"), *filter(None, [found.get("PYTHONPATH")])])
-    return found
 
 
 def trouble_of(log: Path, code: int) -> str:

@@ -1,0 +1,99 @@
+"""Checks the nodes of a Ray cluster before work goes there: each sees the project's files, and has this kshot."""
+
+import hashlib
+import os
+import platform
+import secrets
+from dataclasses import dataclass
+from importlib import metadata
+from pathlib import Path
+from types import ModuleType
+
+import kshot
+from kshot.errors import ParamsError
+
+ANSWER_IN = 180.0  # seconds: a node first starts a process for the question
+
+
+@dataclass(frozen=True)
+class Installed:
+    """What has to be equal on all nodes, or a record would name code that did not run.
+
+    kshot: a hash of the package's files; torch and python: their versions.
+    """
+
+    kshot: str
+    torch: str
+    python: str
+
+
+def require_alike(ray: ModuleType, folder: Path) -> None:
+    """Raise ParamsError that names the first node which does not see `folder`, or has another kshot, torch or Python.
+
+    `folder` exists and can be written; a file is there for the time of the question.
+    """
+    from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
+
+    token = secrets.token_hex(8)
+    file = folder.resolve() / f"ray-{os.getpid()}-{token}"
+    file.write_text(token, encoding="utf-8")
+    ask = ray.remote(num_cpus=0, max_retries=0)(seen_here)
+    try:
+        asked = {
+            ask.options(scheduling_strategy=NodeAffinitySchedulingStrategy(node["NodeID"], soft=False)).remote(
+                str(file)
+            ): node["NodeManagerAddress"]
+            for node in ray.nodes()
+            if node["Alive"]
+        }
+        answered, silent = ray.wait(list(asked), num_returns=len(asked), timeout=ANSWER_IN)
+        for reference in silent:
+            raise ParamsError(
+                f"node {asked[reference]} of the Ray cluster did not answer in {ANSWER_IN:.0f} s; remove it, or free "
+                "its memory and processors"
+            )
+        for reference in answered:
+            _require_same(ray, reference, asked[reference], token, file.parent)
+    finally:
+        file.unlink(missing_ok=True)
+
+
+def _require_same(ray: ModuleType, reference: object, node: str, token: str, folder: Path) -> None:
+    try:
+        read, other = ray.get(reference)
+    except ray.exceptions.RayError as error:
+        first = next((line for line in reversed(str(error).splitlines()) if line.strip()), "")
+        raise ParamsError(
+            f"node {node} of the Ray cluster cannot run kshot ({first.strip()}); install there what is installed here"
+        ) from error
+    if read != token:
+        raise ParamsError(
+            f"node {node} of the Ray cluster does not see {folder}; every node needs the project's folder at the same "
+            "path, on one file system that they share"
+        )
+    own = installed_here()
+    for name in ("kshot", "torch", "python"):
+        there, here = getattr(other, name), getattr(own, name)
+        if there != here:
+            raise ParamsError(
+                f"node {node} of the Ray cluster has another {name}: {there} instead of {here}; install there what is "
+                "installed here, or a record would name code that did not run"
+            )
+
+
+def seen_here(file: str) -> tuple[str, Installed]:
+    """The task on a node: the content of `file`, '' if the node does not see it, and what is installed."""
+    try:
+        read = Path(file).read_text(encoding="utf-8")
+    except OSError:
+        read = ""
+    return read, installed_here()
+
+
+def installed_here() -> Installed:
+    """What this process runs."""
+    package = Path(kshot.__file__).parent
+    digest = hashlib.sha256()
+    for path in sorted(package.rglob("*.py")):
+        digest.update(path.relative_to(package).as_posix().encode() + b"\0" + path.read_bytes())
+    return Installed(digest.hexdigest()[:12], metadata.version("torch"), platform.python_version())
