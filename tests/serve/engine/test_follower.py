@@ -8,6 +8,7 @@ import pytest
 
 from kshot.errors import RegistryError
 from kshot.lifecycle.registry import promotion
+from kshot.serve.engine import registered_copy
 from kshot.serve.engine.embedding_queue import EmbeddingQueue
 from kshot.serve.engine.follower import Follower
 from kshot.serve.settings import ServeSettings
@@ -100,6 +101,16 @@ def test_a_version_that_is_not_as_registered_is_not_served(project: Path, templa
         finally:
             for path in weights:
                 path.write_bytes(path.read_bytes()[:-1])
+
+
+def test_an_alias_of_a_persons_own_is_served(project: Path) -> None:
+    from kshot.lifecycle.tracking import store
+
+    assert registered_copy.standing(project, "staging") is None
+    store.connect(project)
+    store.client().set_registered_model_alias("kshot", "staging", "2")
+    found = registered_copy.standing(project, "staging")
+    assert found is not None and (found.version, found.alias) == ("2", "staging")
 
 
 def test_without_a_champion_there_is_nothing_to_serve(project: Path) -> None:

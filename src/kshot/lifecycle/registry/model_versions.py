@@ -102,8 +102,13 @@ def register(root: Path, run_id: str, lineage: Lineage) -> Registered:
 
 def champion(root: Path) -> Registered | None:
     """The current champion, None if no version was ever promoted."""
+    return with_alias(root, CHAMPION)
+
+
+def with_alias(root: Path, alias: str) -> Registered | None:
+    """The version that any alias of the registered model names, None if it names none."""
     with store.told(store.connect(root)):
-        return _by_alias(root, CHAMPION)
+        return _by_alias(root, alias)
 
 
 def find(root: Path, name: str) -> Registered:

@@ -10,8 +10,7 @@ from urllib.parse import quote
 from kshot.errors import RegistryError
 from kshot.estimator.load_model import from_folder
 from kshot.lifecycle.project.files import write_text
-from kshot.lifecycle.registry import history, model_versions
-from kshot.lifecycle.registry.events import CHAMPION
+from kshot.lifecycle.registry import model_versions
 from kshot.lifecycle.serving import model_manifest
 from kshot.manifest import hashes
 from kshot.params import project_name
@@ -37,11 +36,7 @@ class Standing:
 
 def standing(root: Path, alias: str) -> Standing | None:
     """The version that the alias names now; None if it names none. Raises RegistryError if nobody answers."""
-    if alias == CHAMPION:
-        found = model_versions.champion(root)
-    else:
-        version = history.aliases(root).get(alias)
-        found = None if version is None else model_versions.find(root, version)
+    found = model_versions.with_alias(root, alias)
     if found is None:
         return None
     seal = found.tags.get(model_manifest.TAG, "") or found.run_id
