@@ -7,6 +7,11 @@ import sys
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import pytest
+
+from kshot.errors import KshotError, RegistryError
+from kshot.flows.at_commit import SERVED
+from kshot.flows.promote import promote
 from kshot.lifecycle.registry import events, history, model_versions
 from tests.flows.project import REPOSITORY, environment
 from tests.lifecycle import registered_versions
@@ -46,7 +51,6 @@ try:
         required = found.parameter_openapi_schema["required"]
         print(json.dumps([sorted(properties), properties["answer"]["enum"], required]))
     for parameters in (
-        {"answer": "reject", "by": "Grace", "version": "1", "reason": "no"},
         {"answer": "approve", "by": "Grace", "reason": "as expected", "root": sys.argv[3]},
         {"answer": "approve", "by": "Grace", "reason": "as expected"},
     ):
@@ -61,10 +65,30 @@ finally:
 """
 
 
-def test_the_form_of_prefects_page_answers_what_waits(tmp_path: Path) -> None:
-    root = registered_versions.write(tmp_path / "project", 2)
+def waiting(root: Path) -> Path:
+    """Version 1 is champion, version 2 waits for a person."""
+    registered_versions.write(root, 2)
     model_versions.settle(root, "1", judgement(True), "r")
     model_versions.settle(root, "2", judgement(True, "1"), "r", datetime.now(UTC) + timedelta(hours=1))
+    return root
+
+
+def test_an_answer_that_cannot_be_is_the_error_of_its_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    # Without a server and a process for the run: Prefect shows the error of a flow as that of its run.
+    root = waiting(tmp_path / "project")
+    monkeypatch.setenv(SERVED, str(root))
+    with pytest.raises(RegistryError, match="version 1 is the champion and cannot be rejected"):
+        promote.fn("reject", "Grace", "1", "no")
+    with pytest.raises(KshotError, match="the name is empty"):
+        promote.fn("approve", " ")
+    monkeypatch.delenv(SERVED)
+    with pytest.raises(KshotError, match="no project is served here"):
+        promote.fn("approve", "Grace")
+    assert history.aliases(root) == {"champion": "1", "challenger": "2"}
+
+
+def test_the_form_of_prefects_page_answers_what_waits(tmp_path: Path) -> None:
+    root = waiting(tmp_path / "project")
     ended = subprocess.run(
         [sys.executable, "-c", ANSWER, str(root), SERVE, str(tmp_path / "another")],
         cwd=REPOSITORY,
@@ -75,11 +99,10 @@ def test_the_form_of_prefects_page_answers_what_waits(tmp_path: Path) -> None:
         check=False,
     )
     assert ended.returncode == 0, ended.stderr
-    form, refused, elsewhere, done = (line for line in ended.stdout.splitlines() if line.startswith("["))
+    form, elsewhere, done = (line for line in ended.stdout.splitlines() if line.startswith("["))
     fields = ["answer", "by", "reason", "version"]  # and no folder
     assert json.loads(form) == [fields, ["approve", "reject", "promote", "rollback"], ["answer", "by"]]
     assert json.loads(elsewhere)[0] in ("CRASHED", "FAILED")  # the version waits still: the next answer is taken
-    assert refused.startswith('["FAILED"') and "version 1 is the champion and cannot be rejected" in refused
     assert done.startswith('["COMPLETED"')
     last = history.history(root)[-1]
     assert history.aliases(root) == {"champion": "2"}

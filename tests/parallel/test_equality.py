@@ -12,14 +12,15 @@ FAR = 1e-3  # as a share of the largest gradient: no rounding
 ALL = list(trainings.CASES)
 OURS = [name for name in ALL if not name.startswith("peer")]
 GROUPS = [
-    pytest.param((2, OURS, ["float64"]), id="2 processes"),
-    # Two minutes: starting a process takes seconds, and so do the peers.
-    pytest.param((2, ALL, list(TOLERANCE)), id="2 processes, all", marks=pytest.mark.services),
-    pytest.param((3, ALL, list(TOLERANCE)), id="3 processes, all", marks=pytest.mark.services),
+    pytest.param((2, OURS, ["float64"], 10), id="2 processes"),
+    # Two minutes, with a second look at the validation episodes: starting a process takes seconds, and so do the peers.
+    pytest.param((2, ALL, list(TOLERANCE), trainings.STEPS), id="2 processes, all", marks=pytest.mark.services),
+    pytest.param((3, ALL, list(TOLERANCE), trainings.STEPS), id="3 processes, all", marks=pytest.mark.services),
 ]
 
 
-def both(world, names, dtypes, out):
+def both(world, names, dtypes, steps, out):
+    trainings.STEPS = steps
     mistakes.compare(world, f"{out}.mistakes")
     trainings.compare(world, names, dtypes, f"{out}.trainings")
 
@@ -27,9 +28,9 @@ def both(world, names, dtypes, out):
 @pytest.fixture(scope="module", params=GROUPS)
 def measured(request, tmp_path_factory):
     """All trainings in one group of processes: starting a process costs more than a training."""
-    size, names, dtypes = request.param
+    size, names, dtypes, steps = request.param
     out = tmp_path_factory.mktemp("equality") / "found"
-    run_in_processes(both, (names, dtypes, str(out)), size, "gloo")
+    run_in_processes(both, (names, dtypes, steps, str(out)), size, "gloo")
     found = {kind: json.loads(out.with_suffix(f".{kind}").read_text()) for kind in ("trainings", "mistakes")}
     return size, names, dtypes, found
 
