@@ -24,7 +24,7 @@ LONG = (
     "flows/test_serving.py",
     "lifecycle/audit/test_model.py",
     "lifecycle/evidence/test_attestation.py",
-    "lifecycle/registry/test_lineage_claim.py",
+    "parallel/test_equality.py",
     "methods/test_mann.py",
 )
 

@@ -1,7 +1,11 @@
 """`kshot drift` on a small real champion: new drawings have not drifted, changed ones have, bad input is one line."""
 
+import contextlib
+import io
 import json
 import shutil
+import subprocess
+import sys
 import zipfile
 from pathlib import Path
 
@@ -280,11 +284,22 @@ def test_a_champion_on_a_held_timm_backbone_is_compared_with_in_its_own_space(fr
     assert {"brightness", "place"} <= names(found) and len(found.rows) == 10
 
 
-def test_the_watch_over_new_data_hears_the_same_verdict(root, fresh, tmp_path):
+def run_here(command, *, cwd, **_) -> subprocess.CompletedProcess[str]:
+    """What `python -m kshot.cli ...` would give, by its main function in this process, which has all imports done."""
+    assert command[:3] == [sys.executable, "-m", "kshot.cli"]
+    out, err = io.StringIO(), io.StringIO()
+    with contextlib.chdir(cwd), contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+        code = cli.main(command[3:])
+    return subprocess.CompletedProcess(command, code, out.getvalue(), err.getvalue())
+
+
+def test_the_watch_over_new_data_hears_the_same_verdict(root, fresh, tmp_path, monkeypatch):
+    small = changed(fresh[1][0], tmp_path / "small", lambda image: image.resize((40, 40)))
+    found = new_data.drifted(root, small)  # by a process of its own
+    assert found.drifted and found.words.startswith("drifted (size")
+    monkeypatch.setattr("kshot.lifecycle.pipeline.new_data.subprocess.run", run_here)
+    assert new_data.drifted(root, small) == found
     same = changed(fresh[1][0], tmp_path / "same", lambda image: image)
     assert new_data.drifted(root, same) == (False, "not drifted, so it is not added; reports/drift.html")
-    small = changed(fresh[1][0], tmp_path / "small", lambda image: image.resize((40, 40)))
-    found = new_data.drifted(root, small)
-    assert found.drifted and found.words.startswith("drifted (size")
     with pytest.raises(DataError, match="whether .*nowhere has drifted cannot be told: .* does not exist"):
         new_data.drifted(root, tmp_path / "nowhere")
