@@ -8,7 +8,7 @@ REPOSITORY = Path(__file__).parents[2]
 PAGES = ("README.md", "docs/*.md", "benchmarks/omniglot/README.md")
 PROMPT = "$ "
 # The programs that a page may call; a block whose first line calls none of them is text.
-PROGRAMS = r"(?:\.venv/bin/)?kshot|make|python|git|dvc|mlflow|prefect|docker|createdb|cp|npm"
+PROGRAMS = r"(?:\.venv/bin/)?kshot|make|python3?|git|dvc|mlflow|prefect|docker|createdb|cp|npm|ssh-keygen|model_signing"
 COMMAND = re.compile(rf"(?:[A-Z_]+=(?:\"[^\"]*\"|\S+) )*(?:export |(?:{PROGRAMS})(?: |$))")
 REMARK = re.compile(r"\s+# .*|\s{3,}\S.*")  # after a command: a comment, or a column that explains it
 

@@ -5,6 +5,7 @@ import re
 from tests.journeys import (
     docs_steps,
     test_default_path,
+    test_evidence,
     test_own_images,
     test_own_photographs,
     test_plugins,
@@ -20,6 +21,7 @@ STEPS = (
     *docs_steps.PRETRAINED,
     *test_plugins.STEPS,
     *test_sweep.STEPS,
+    *test_evidence.STEPS,
 )
 BENCHMARK = "measures for minutes to hours on data that is not in the repository"
 TEAM = "needs a team's servers, whose addresses it makes up; `make test-services` runs such servers"
@@ -35,19 +37,11 @@ NOT_RUN = {
     ("docs/drift.md", "kshot retrain|python benchmarks/.*"): BENCHMARK,
     ("docs/backbones.md", "npm .*|python benchmarks/.*|kshot data add emoji"): BENCHMARK,
     ("docs/audit.md", "git clone .*|export .*|.venv/bin/kshot reproduce champion"): "tests/lifecycle/reproduce does it",
-    (
-        "docs/evidence.md",
-        "kshot .*|python3 .*|git .*",
-    ): "names keys, signers and a remote that it makes up: tests/lifecycle/evidence attests and verifies",
     ("docs/forget.md", "kshot forget .*"): "deletes images for good: tests/lifecycle/forget does it",
     ("docs/operations.md", ".*example.org.*|.*[.][.][.].*|.*our-bucket.*|createdb .*|export .*|.*dvc push.*"): TEAM,
     ("docs/operations.md", "prefect server start .*"): TEAM,
     ("docs/operations.md", "kshot .*"): STORY,
     ("docs/promotion.md", "kshot approve 2 --by Grace"): STORY,
-    (
-        "docs/promotion.md",
-        "kshot approve challenger --key .*",
-    ): "names a key that it makes up: tests/lifecycle/registry signs with such keys",
     (
         "docs/data.md",
         "kshot data show .*",
@@ -77,8 +71,6 @@ TEXT = (
     "settings:                                   # of params.yaml",
     "train.optimizer.learning_rate 0.001 -> ",
     "cd evidence && python3 -c ",
-    "ssh-keygen -Y verify ",  # of an attestation
-    "ssh-keygen -Y verify ",  # of a decision
     "server {",
     "[Service]",
     "grid:",
@@ -89,7 +81,7 @@ TEXT = (
     "z_c(w)   = exp(i w.m_c) exp(w'Sw / 2K_c) ",
     "outside = mean over classes and directions of the squared Mahalanobis distance ",
 )
-PYTHON = {README, "docs/promotion.md", "docs/serve.md"}
+PYTHON = {README, "docs/evidence.md", "docs/promotion.md", "docs/serve.md"}
 PYTHON_PAGE = "docs/python.md"  # its blocks are Python, and tests/docs/test_python_page.py runs each
 
 

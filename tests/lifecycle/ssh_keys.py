@@ -7,9 +7,9 @@ ADA = "ada@example.org"
 IDENTITY = ("-c", "user.name=Ada", "-c", "user.email=ada@example.org")
 
 
-def new_key(path: Path) -> Path:
-    """An SSH key without a passphrase; PATH.pub lies beside it."""
-    subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(path)], check=True)
+def new_key(path: Path, kind: str = "ed25519", passphrase: str = "") -> Path:
+    """An SSH key; PATH.pub lies beside it."""
+    subprocess.run(["ssh-keygen", "-q", "-t", kind, "-N", passphrase, "-f", str(path)], check=True)
     return path
 
 

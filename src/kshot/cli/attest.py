@@ -11,11 +11,14 @@ events, a CycloneDX bill of material, Croissant metadata of the data (no image),
 manifest of the served model, and verify.py, which needs only Python.
 
   kshot attest champion --out evidence
-  kshot attest 3 --out evidence --key ~/.ssh/id_ed25519      and sign it
+  kshot attest 3 --out evidence --key ~/.ssh/id_ecdsa        and sign it
   kshot attest 3 --out evidence --with-model                 with the model's files
 
-The same version gives the same bytes. The file allowed_signers in the project's git says whose
-keys may sign. A version with a link that does not hold is not attested (exit code 10).
+The same version gives the same bytes, signatures of ECDSA keys apart. An ECDSA key signs the
+manifest (OpenSSH), each statement (DSSE) and the model (OpenSSF model signing); another SSH key
+signs what it can, and the last lines say what it could not. The file allowed_signers in the
+project's git says whose keys may sign. A version with a link that does not hold is not attested
+(exit code 10).
 """
 VERIFY = """\
 Check a folder that `kshot attest` wrote: hashes, signature, events, stages, predictions and

@@ -11,6 +11,7 @@ from prefect import flow, runtime
 from prefect.deployments.runner import RunnerDeployment
 
 from kshot.errors import KshotError
+from kshot.flows import lineage_events
 from kshot.flows.at_commit import SERVED
 from kshot.flows.deployment_names import ANSWER, deployment_name, tags
 from kshot.flows.output import say
@@ -40,17 +41,22 @@ def promote(answer: Answer, by: str, version: str = "challenger", reason: str = 
         raise KshotError("the name is empty; write into `by` who answers")
     by = f"{by.strip()}, by the form"
     # No key: a form is filled in by somebody whose key is not here, so with gate.approval signed it is refused.
+    with lineage_events.of_flow(project, "promote", measures=False) as told:
+        event = _decide(project, answer, version, reason, by)
+        told.decided(event.version, event.action, (event.why,))
+    say(f"{events.told(event)} (flow run {runtime.flow_run.name})")
+
+
+def _decide(project: Path, answer: Answer, version: str, reason: str, by: str) -> events.Event:
     for sentence in promotion.catch_up(project):
         say(sentence)
     if answer == "approve":
-        event = promotion.approve(project, version, reason, by)
-    elif answer == "reject":
-        event = promotion.reject(project, version, reason, by)
-    elif answer == "promote":
-        event = promotion.promote(project, version, reason, by)
-    else:
-        event = promotion.rollback(project, reason, by=by)
-    say(f"{events.told(event)} (flow run {runtime.flow_run.name})")
+        return promotion.approve(project, version, reason, by)
+    if answer == "reject":
+        return promotion.reject(project, version, reason, by)
+    if answer == "promote":
+        return promotion.promote(project, version, reason, by)
+    return promotion.rollback(project, reason, by=by)
 
 
 def deployment(root: Path) -> RunnerDeployment:

@@ -13,7 +13,7 @@ from prefect.cache_policies import NO_CACHE
 from prefect.logging.loggers import flow_run_logger
 
 from kshot import plugins
-from kshot.flows import links
+from kshot.flows import lineage_events, links
 from kshot.flows.output import listener
 from kshot.flows.output import say as say
 from kshot.lifecycle.pipeline import durations, graph
@@ -31,11 +31,12 @@ LIMIT_S = {"train": 7 * 24 * HOUR_S}  # every other stage has two hours
 
 @dataclass(frozen=True)
 class Retraining:
-    """A retraining in progress: the project's folder, its MLflow run, and its start time (monotonic seconds)."""
+    """A retraining in progress: the project's folder, its MLflow run, its start (monotonic seconds), its events."""
 
     root: Path
     live: live_run.LiveRun
     began: float
+    events: lineage_events.FlowEvents
 
 
 def tell_failure(flow: Any, flow_run: Any, state: Any) -> None:
@@ -53,11 +54,15 @@ def retraining(root: str, allow_unrecorded: bool = False) -> Iterator[Retraining
     """
     project, began = Path(root).resolve(), time.monotonic()
     plugins.use_project(project)
-    with project_lock.hold(project, "kshot retrain"), links.linked_run(project) as live:
+    with (
+        project_lock.hold(project, "kshot retrain"),
+        lineage_events.of_flow(project, "retrain", measures=True) as events,
+        links.linked_run(project) as live,
+    ):
         lineage.require_recorded(live.code, allow_unrecorded)
         for sentence in promotion.catch_up(project):
             say(sentence)
-        yield Retraining(project, live, began)
+        yield Retraining(project, live, began, events)
 
 
 def ready_data(run: Retraining) -> None:
@@ -78,7 +83,9 @@ def register(run: Retraining) -> Registered:
 
 def decide_and_promote(run: Retraining, version: Registered) -> Outcome:
     """Compare with the champion and move the alias accordingly, or leave the decision to a person."""
-    return _decide_and_promote(run.root, run.live, version)
+    outcome = _decide_and_promote(run.root, run.live, version)
+    run.events.decided(outcome.version, outcome.decision, outcome.reasons)
+    return outcome
 
 
 def report(run: Retraining, outcome: Outcome, stages: Sequence[durations.StageTime]) -> None:

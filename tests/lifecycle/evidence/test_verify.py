@@ -21,6 +21,7 @@ from kshot.lifecycle.registry import anchor, model_versions
 from kshot.params.schema import Gate
 from kshot.statistics import Interval
 from tests.lifecycle.audited_project import flip
+from tests.lifecycle.evidence.folders import edit, resealed, unsign
 from tests.lifecycle.ssh_keys import new_key
 
 RULES = Gate(
@@ -48,27 +49,9 @@ def failed(folder: Path, **options: Path) -> dict[str, str]:
     return {name: text for name, (state, text) in checked(folder, **options).items() if state == verify.FAILED}
 
 
-def resealed(folder: Path) -> None:
-    """Name today's files in the manifest, as somebody would who rewrites more than one file."""
-    manifest = json.loads((folder / "manifest.json").read_text())
-    names = [path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()]
-    manifest["files"] = {
-        name: hashlib.sha256((folder / name).read_bytes()).hexdigest()
-        for name in sorted(names)
-        if name not in (verify.MANIFEST, verify.SIGNATURE)
-    }
-    (folder / "manifest.json").write_text(json.dumps(manifest, indent=1, ensure_ascii=False) + "\n")
-
-
-def edit(path: Path, change: Callable[[Any], None]) -> None:
-    content = json.loads(path.read_text())
-    change(content)
-    path.write_text(json.dumps(content))
-
-
-def run_alone(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    """Run the folder's verify.py with an interpreter that sees no installed package, in an empty environment."""
-    command = [sys.executable, "-I", "-S", str(folder / "verify.py"), *arguments]
+def run_alone(folder: Path, *arguments: str, packages: bool = False) -> subprocess.CompletedProcess[str]:
+    """Run the folder's verify.py in an empty environment, with an interpreter that sees no installed package."""
+    command = [sys.executable, "-I", *([] if packages else ["-S"]), str(folder / "verify.py"), *arguments]
     names = {"PATH": "/usr/bin:/bin"}
     return subprocess.run(command, capture_output=True, text=True, cwd=folder.parent, env=names, check=False)
 
@@ -95,13 +78,14 @@ def test_a_whole_folder_verifies_alone_with_what_could_not_be_checked(signed: Pa
         *("card", "model"),
     }
     assert lines["signature"] == "ok signed by ada@example.org, whose key is in allowed_signers"
+    assert lines["envelopes"].startswith("not checked whether the signatures in envelopes/ are valid")
     assert lines["anchor"].startswith("not checked")
     assert "whether images and labels are right" in lines["limits"]
 
 
 def test_the_command_says_the_same_as_the_file(signed: Path, signers: Path, capsys: pytest.CaptureFixture[str]) -> None:
     code = cli.main(["verify", str(signed), "--allowed-signers", str(signers)])
-    alone = run_alone(signed, str(signed), "--allowed-signers", str(signers))
+    alone = run_alone(signed, str(signed), "--allowed-signers", str(signers), packages=True)
     assert (code, capsys.readouterr().out) == (alone.returncode, alone.stdout)
 
 
@@ -153,6 +137,9 @@ def test_a_link_instead_of_a_file_is_named(folder: Path) -> None:
 
 def test_a_signature_of_another_key_and_none_at_all_are_named(folder: Path, signers: Path, tmp_path: Path) -> None:
     (folder / verify.SIGNATURE).unlink()
+    assert failed(folder) == {"envelopes": "manifest.json.sig is missing, whose key must have signed envelopes/"}
+    (folder / verify.SIGNATURE).touch()
+    unsign(folder)
     assert failed(folder, allowed=signers) == {"signature": "manifest.json.sig is missing: nobody signed this folder"}
     assert failed(folder) == {}
     eve = new_key(tmp_path / "eve")
@@ -207,7 +194,7 @@ def test_a_chain_rewritten_consistently_is_found_by_the_signature_and_by_the_anc
     rewrite_chain(folder)
     resealed(folder)
     unsigned = shutil.copytree(folder, tmp_path / "unsigned")
-    (unsigned / verify.SIGNATURE).unlink()
+    unsign(unsigned)
     assert failed(unsigned) == {}  # consistent in itself: only what lies outside the folder shows it
     found = failed(folder, allowed=signers, anchored=path)
     assert found.keys() == {"signature", "anchor"}

@@ -14,13 +14,23 @@ from kshot import manifest
 from kshot.errors import AuditFailed, CheckFailed, DataError
 from kshot.lifecycle.audit import code, limits, link, model
 from kshot.lifecycle.audit.subject import Subject, opened
-from kshot.lifecycle.evidence import collected, croissant, model_card, signing, statements, verify
+from kshot.lifecycle.evidence import (
+    collected,
+    croissant,
+    envelopes,
+    model_card,
+    model_signature,
+    signing,
+    statements,
+    verify,
+)
 from kshot.lifecycle.evidence.bill_of_material import bill_of_material
 from kshot.lifecycle.evidence.collected import Collected
 from kshot.lifecycle.gate.gate_rules import ordered_protocols
 from kshot.lifecycle.project.tables import counted
 from kshot.lifecycle.registry.events import minute
 from kshot.lifecycle.serving import model_manifest
+from kshot.lifecycle.signatures import private_key
 from kshot.lifecycle.signatures.allowed_signers import ALLOWED, committed_signers
 from kshot.params import project_name
 
@@ -33,17 +43,23 @@ LIMITS = ("source", "between", "packages", "persons", "clocks")  # of an audit, 
 
 @dataclass(frozen=True)
 class Attestation:
-    """The written folder. `signer`: the name that `allowed_signers` gives the key, '' if it names none."""
+    """The written folder.
+
+    signer  the name that `allowed_signers` gives the key, '' if it names none
+    lacks   of the signatures in other forms than OpenSSH's: those that the key could not make, with the reason
+    """
 
     folder: Path
     version: str
     files: int
     signed: bool
     signer: str
+    lacks: tuple[str, ...] = ()
 
     def __str__(self) -> str:
         how = f", signed{f' by {self.signer}' if self.signer else ''}" if self.signed else ", not signed"
-        return f"{self.folder}: version {self.version} in {counted(self.files, 'file')}{how}"
+        written = f"{self.folder}: version {self.version} in {counted(self.files, 'file')}{how}"
+        return "\n".join([written, *self.lacks])
 
 
 def attest(root: Path, name: str, out: Path, *, key: Path | None = None, with_model: bool = False) -> Attestation:
@@ -63,7 +79,7 @@ def attest(root: Path, name: str, out: Path, *, key: Path | None = None, with_mo
             subject = opened(root, name, Path(scratch))
             states = _audited(subject)
             found = collected.collect(subject)
-            _write(found, states, fresh, with_model)
+            lacks = _write(found, states, fresh, with_model, key)
             files = len(json.loads((fresh / verify.MANIFEST).read_text(encoding="utf-8"))["files"])
         signers = fresh / ALLOWED
         signer = ""
@@ -75,7 +91,7 @@ def attest(root: Path, name: str, out: Path, *, key: Path | None = None, with_mo
         fresh.rename(out)
     finally:
         shutil.rmtree(fresh, ignore_errors=True)
-    return Attestation(out, subject.version, files, key is not None, signer)
+    return Attestation(out, subject.version, files, key is not None, signer, lacks)
 
 
 def _audited(subject: Subject) -> dict[str, str]:
@@ -90,10 +106,15 @@ def _audited(subject: Subject) -> dict[str, str]:
     return {one.name: one.state for one in links}
 
 
-def _write(found: Collected, states: dict[str, str], folder: Path, with_model: bool) -> None:
+def _write(
+    found: Collected, states: dict[str, str], folder: Path, with_model: bool, key: Path | None
+) -> tuple[str, ...]:
+    """Write every file but the signature over the manifest. Returns what the key could not sign, with the reason."""
     subject, files = found.subject, dict(found.files)
     project = project_name.of(subject.root)
-    files |= {name: _json(one) for name, one in _statements(subject).items()}
+    stages = {name: _json(one) for name, one in _statements(subject).items()}
+    signed, lacks = _signed(subject, stages, key)
+    files |= stages | signed
     table = files["data/manifest.csv"]
     version = subject.tag("data_version")
     files["data/croissant.json"] = _json(croissant.croissant(project, version, found.images, table, found.known))
@@ -123,9 +144,38 @@ def _write(found: Collected, states: dict[str, str], folder: Path, with_model: b
         "history": subject.record.run_id if subject.record else "",
         "head": {"number": last.number, "hash": last.hash},
         "audit": states,
+        **_erased(found),
         "files": _hashes(folder),
     }
     (folder / verify.MANIFEST).write_bytes(_json(about))
+    return lacks
+
+
+def _signed(subject: Subject, stages: dict[str, bytes], key: Path | None) -> tuple[dict[str, bytes], tuple[str, ...]]:
+    """The envelopes and model.sig, as far as the key can sign them; and what it could not, with the reason."""
+    if key is None:
+        return {}, ()
+    try:
+        found = private_key.read(key)
+    except private_key.Unusable as reason:
+        return {}, (f"no {envelopes.FOLDER}/ and no {model_signature.FILE}: {reason}",)
+    signed = {name: _json(one) for name, one in envelopes.envelopes(stages, found).items()}
+    try:
+        with tempfile.TemporaryDirectory() as scratch:
+            _copy_model(subject, Path(scratch) / MODEL)
+            signed[model_signature.FILE] = model_signature.signature(Path(scratch) / MODEL, found)
+    except private_key.Unusable as reason:
+        return signed, (f"no {model_signature.FILE}: {reason}",)
+    return signed, ()
+
+
+def _erased(found: Collected) -> dict[str, Any]:
+    """Files of the served model that were erased since it was registered, and the sha256 of its manifest now."""
+    subject = found.subject
+    if not subject.erased_example:
+        return {}
+    gone = sorted(found.served[manifest.MODEL].keys() - subject.sealed.model.keys())
+    return {"erased": {"files": gone, "manifest": manifest.file_sha256(subject.model / manifest.FILE)}}
 
 
 def _hashes(folder: Path) -> dict[str, str]:

@@ -1,4 +1,5 @@
-"""Checks a folder that `kshot attest` wrote. It needs only Python 3.10 or newer and, for a signature, `ssh-keygen`.
+"""Checks a folder that `kshot attest` wrote. It needs only Python 3.10 or newer and, for a signature, `ssh-keygen`; for
+the signatures in envelopes and in model.sig, the package `cryptography`.
 
     python -I verify.py [FOLDER] [--allowed-signers FILE] [--model DIR] [--anchor FILE]
 
@@ -10,6 +11,7 @@ it. Take it from a place that you trust (kshot's package or repository): the fol
 from __future__ import annotations
 
 import argparse
+import base64
 import csv
 import functools
 import hashlib
@@ -27,6 +29,8 @@ from typing import Any
 KIND, FORMAT = "kshot attestation", 1
 MANIFEST, SIGNATURE, NAMESPACE = "manifest.json", "manifest.json.sig", "kshot-attestation"
 STATEMENT, PREDICATE = "https://in-toto.io/Statement/v1", "https://slsa.dev/provenance/v1"
+PAYLOAD, ENVELOPES, MODEL_SIGNATURE = "application/vnd.in-toto+json", "envelopes", "model.sig"
+MODEL_PREDICATE = "https://model_signing/signature/v1.0"  # of OpenSSF model signing
 OK, FAILED, OPEN = "ok", "FAILED", "not checked"
 EXACT, ROUNDED, SIX_DIGITS = 1e-9, 1e-9, 0.51e-6  # metrics.json has six digits
 SIGNIFICANT = 0.05
@@ -34,7 +38,9 @@ GATE = {"promoted": True, "waiting": True, "refused": False}  # the gate's actio
 PERSONAL, SIGNED, DECISION = ("approved", "rejected", "promoted by hand", "rolled back"), "signed", "kshot-decision"
 ADDED_LATER = "answering.json"  # registering a model adds it to the files that stage train wrote
 ENTRY = " = "  # in a fingerprint that maps a plug-in's name to its object, and is no file
-WRITTEN_LATER = ("manifest.json", "registered_model_meta")
+WRITTEN_LATER = "registered_model_meta"  # by MLflow, into a model's folder
+EXAMPLES = {"input_example.json", "serving_input_example.json"}  # files of a model that `kshot forget` may erase
+AS_REGISTERED = "manifest-as-registered.json"  # of a model with erased files: the manifest until then
 CELL = ("protocol", "episode", "class", "rotation", "group")
 Interval = tuple[float, ...]  # mean, low, high
 
@@ -117,12 +123,25 @@ class Folder:
         return dict(self.json("served-model.json"))
 
     @functools.cached_property
+    def model_files(self) -> dict[str, str]:
+        """File to sha256 of the served model: as registered, without the files that were erased since."""
+        erased, found = self.manifest.get("erased", {}), dict(self.served["model"])
+        place, registered = "manifest.json", sha256(self.bytes("served-model.json"))
+        if erased:
+            if set(erased["files"]) - EXAMPLES:
+                raise Wrong(f"{MANIFEST} says that more was erased than a model's input example")
+            found = {name: value for name, value in found.items() if name not in erased["files"]}
+            found["manifest.json"], place = erased["manifest"], AS_REGISTERED
+        return {**found, place: registered}
+
+    @functools.cached_property
     def statements(self) -> dict[str, dict[str, Any]]:
         names = [name for name in self.manifest["files"] if name.startswith("statements/")]
         return {name: self.json(name) for name in sorted(names)}
 
 
-# Each check returns the text of its line, or raises Wrong or Open.
+# The checks, in the order of `checks` below. Each returns the text of its line, or raises Wrong or Open.
+# 1. Files and signatures.
 
 
 def files(folder: Folder) -> str:
@@ -191,6 +210,95 @@ def keygen(content: bytes, place: Path, namespace: str, arguments: list[str], wh
         said = " ".join((ended.stderr or ended.stdout).decode("utf-8", "replace").split())
         raise Wrong(f"{place.name}: {why} ({said or f'exit code {ended.returncode}'})")
     return ended.stdout.decode("utf-8", "replace")
+
+
+def envelopes(folder: Folder) -> str:
+    """Each statement is in an envelope and the served model in model.sig, all signed by the key of the manifest."""
+    names = sorted(name for name in folder.manifest["files"] if name.startswith(f"{ENVELOPES}/"))
+    if not names and not folder.has(MODEL_SIGNATURE):
+        raise Open(f"no statement is in a signed envelope of its own: {MANIFEST} names each by its sha256")
+    signed: dict[str, dict[str, Any]] = {}
+    for name in names:
+        statement = f"statements/{name.partition('/')[2]}"
+        with parsing(name):
+            signed[name] = folder.json(name)
+            if payload(signed[name]) != folder.bytes(statement):
+                raise Wrong(f"{name} holds another statement than {statement}")
+    left = sorted({name.partition("/")[2] for name in folder.statements} - {name.partition("/")[2] for name in names})
+    if left:
+        raise Wrong(f"{ENVELOPES}/ has no {', '.join(left)}")
+    words = f"{len(names)} statements"
+    if folder.has(MODEL_SIGNATURE):
+        with parsing(MODEL_SIGNATURE):
+            signed[MODEL_SIGNATURE] = folder.json(MODEL_SIGNATURE)["dsseEnvelope"]
+            signs_model(folder, json.loads(payload(signed[MODEL_SIGNATURE])))
+        words += " and the files of the served model"
+    if not folder.has(SIGNATURE):
+        raise Wrong(f"{SIGNATURE} is missing, whose key must have signed {ENVELOPES}/")
+    key = signing_key(folder)
+    for name, envelope in signed.items():
+        with parsing(name):
+            verified(name, key, envelope)
+    return f"{words} are signed one by one, by the key of {SIGNATURE}"
+
+
+def payload(envelope: dict[str, Any]) -> bytes:
+    if envelope["payloadType"] != PAYLOAD:
+        raise ValueError(f"payloadType {envelope['payloadType']}")
+    return base64.b64decode(envelope["payload"], validate=True)
+
+
+def signs_model(folder: Folder, statement: dict[str, Any]) -> None:
+    """The statement of model.sig names the files of the served model and their sha256, and nothing else."""
+    if statement["_type"] != STATEMENT or statement["predicateType"] != MODEL_PREDICATE:
+        raise Wrong(f"{MODEL_SIGNATURE} is no signature of OpenSSF model signing")
+    resources = statement["predicate"]["resources"]
+    said = {one["name"]: one["digest"] for one in resources if one["algorithm"] == "sha256"}
+    recorded = folder.model_files
+    if len(said) != len(resources) or said != recorded:
+        other = next(iter(sorted({name for name, _ in said.items() ^ recorded.items()})), "a file twice")
+        raise Wrong(f"{MODEL_SIGNATURE} is not over the files that served-model.json names, such as {other}")
+    every = sha256(b"".join(bytes.fromhex(one["digest"]) for one in resources))
+    if [one["digest"] for one in statement["subject"]] != [{"sha256": every}]:
+        raise Wrong(f"{MODEL_SIGNATURE}: its subject is not the sum of the files that it names")
+
+
+def signing_key(folder: Folder) -> Any:
+    """The public key in the manifest's signature (openssh's PROTOCOL.sshsig), as a key of the package cryptography."""
+    try:
+        from cryptography.hazmat.primitives.serialization import load_ssh_public_key
+    except ImportError as error:
+        raise Open(
+            f"whether the signatures in {ENVELOPES}/ are valid: the package `cryptography` is not installed here. Each "
+            "payload is the statement that it should be"
+        ) from error
+    with parsing(SIGNATURE):
+        lines = folder.bytes(SIGNATURE).decode("ascii").split("-----")[2]
+        content = base64.b64decode("".join(lines.split()), validate=True)
+        if content[:6] != b"SSHSIG":
+            raise ValueError("no signature of ssh-keygen")
+        key = content[14 : 14 + int.from_bytes(content[10:14], "big")]
+        kind = key[4 : 4 + int.from_bytes(key[:4], "big")]
+        return load_ssh_public_key(kind + b" " + base64.b64encode(key))
+
+
+def verified(name: str, key: Any, envelope: dict[str, Any]) -> None:
+    """The envelope (DSSE v1) has one signature, by the key."""
+    from cryptography.exceptions import InvalidSignature
+    from cryptography.hazmat.primitives import hashes
+    from cryptography.hazmat.primitives.asymmetric import ec
+
+    content, (one,) = payload(envelope), envelope["signatures"]
+    signed = b"DSSEv1 %d %b %d %b" % (len(PAYLOAD), PAYLOAD.encode(), len(content), content)
+    sizes: dict[int, hashes.HashAlgorithm] = {256: hashes.SHA256(), 384: hashes.SHA384(), 521: hashes.SHA512()}
+    how = [ec.ECDSA(sizes[key.key_size])] if isinstance(key, ec.EllipticCurvePublicKey) else []
+    try:
+        key.verify(base64.b64decode(one["sig"], validate=True), signed, *how)
+    except InvalidSignature as error:
+        raise Wrong(f"{name}: it is not signed by the key of {SIGNATURE}") from error
+
+
+# 2. The chain of decisions, and who decided.
 
 
 def events(folder: Folder) -> str:
@@ -281,6 +389,9 @@ def decided_by(folder: Folder, event: dict[str, Any], allowed: Path | None) -> s
     if allowed is None:
         raise Open("has a valid signature, of a key that nobody vouches for here: give --allowed-signers FILE")
     return signer(text, place, DECISION, allowed, event.get("signer", ""), event["when"])
+
+
+# 3. The record: run, stages and data.
 
 
 def record(folder: Folder) -> str:
@@ -416,6 +527,9 @@ def data(folder: Folder) -> str:
         if files_said["manifest.csv"]["sha256"] != sha256(table) or croissant["version"] != version:
             raise Wrong("data/croissant.json is about another data version")
     return f"data version {version[:8]}: {len(rows):,} images of {len(classes)} classes, by their md5; no image is here"
+
+
+# 4. Accuracies, comparisons and the decision.
 
 
 def accuracies(folder: Folder) -> str:
@@ -660,6 +774,9 @@ def fact(finding: dict[str, Any]) -> tuple[Any, ...]:
     return finding["rule"], finding["protocol"], finding["against"], name, finding["holds"], finding["limit"]
 
 
+# 5. The documents for people, and the model.
+
+
 def card(folder: Folder) -> str:
     """The figures of the bill of material and of the model card are those of the run."""
     metrics = folder.json("run/metrics.json")["accuracy"]
@@ -698,18 +815,15 @@ def model(folder: Folder, given: Path | None) -> str:
         raise Open("the served model is not here: give --model DIR, the folder that is loaded")
     if not place.is_dir():
         raise Wrong(f"{place} is no folder")
-    recorded = folder.served["model"]
+    recorded = folder.model_files
     found = {
         name: sha256((place / name).read_bytes())
         for name in sorted(path.relative_to(place).as_posix() for path in place.rglob("*") if path.is_file())
-        if name not in WRITTEN_LATER
+        if name != WRITTEN_LATER
     }
     faults = [f"{name} was changed" for name in sorted(recorded) if name in found and found[name] != recorded[name]]
     faults += [f"{name} is missing" for name in sorted(recorded.keys() - found.keys())]
     faults += [f"{name} was added" for name in sorted(found.keys() - recorded.keys())]
-    own = place / "manifest.json"
-    if not own.is_file() or own.read_bytes() != folder.bytes("served-model.json"):
-        faults.append("manifest.json is missing or was changed")
     if faults:
         raise Wrong("; ".join(f"{place}: {fault}" for fault in faults))
     start = "artifacts/embedding/"
@@ -722,7 +836,11 @@ def model(folder: Folder, given: Path | None) -> str:
     wrote = {f["name"]: md5_of(f) for one in folder.statements.values() for f in one["subject"]}
     if wrote.get("model") != md5:
         raise Wrong(f"{place}: its weights are not what stage train wrote, by the statement of that stage")
-    return f"{len(recorded)} files of {place.name} are as registered, and the weights are what stage train wrote"
+    gone = ", ".join(folder.manifest.get("erased", {}).get("files", ()))
+    erased = f", but for {gone}, which {MANIFEST} says was erased on purpose" if gone else ""
+    return (
+        f"{len(recorded)} files of {place.name} are as registered{erased}, and the weights are what stage train wrote"
+    )
 
 
 def limits(folder: Folder) -> str:
@@ -831,6 +949,9 @@ def fraction(a: float, b: float, x: float) -> float:
     return found
 
 
+# Small things.
+
+
 def sums(rows: list[dict[str, str]], columns: tuple[str, ...]) -> tuple[dict[Any, float], dict[Any, float]]:
     asked: dict[Any, float] = {}
     right: dict[Any, float] = {}
@@ -886,6 +1007,9 @@ class parsing:
             raise Wrong(f"{self.name} lacks a field or has one of another kind: {error!r}") from error
 
 
+# The list of checks, and the command line.
+
+
 def checks(
     folder: Folder, *, model_dir: Path | None, allowed: Path | None, anchored: Path | None
 ) -> Iterator[tuple[str, str, str]]:
@@ -893,6 +1017,7 @@ def checks(
     every: dict[str, Callable[[], str]] = {
         "files": lambda: files(folder),
         "signature": lambda: signature(folder, allowed),
+        "envelopes": lambda: envelopes(folder),
         "events": lambda: events(folder),
         "persons": lambda: persons(folder, allowed),
         "anchor": lambda: anchor(folder, anchored),
