@@ -30,10 +30,47 @@ def test_folders_of_splits_keep_their_classes_apart(tmp_path: Path) -> None:
     assert found.splits == {"a": "train", "b": "val", "c": "test"}
 
 
-def test_a_class_in_several_splits_has_all_its_images_and_no_split(tmp_path: Path) -> None:
-    found = read_class_folders(place(tmp_path, "train/a/1.png", "train/b/1.png", "test/a/2.png", "test/b/2.png"))
-    assert {name: len(paths) for name, paths in found.files.items()} == {"a": 2, "b": 2}
+def test_images_of_the_same_classes_are_put_together_and_those_of_test_never_used(tmp_path: Path) -> None:
+    names = [f"{split}/{name}/{split}.png" for split in ("train", "val", "test") for name in "ab"]
+    found = read_class_folders(place(tmp_path, *names))
+    assert {name: [path.name for path in paths] for name, paths in found.files.items()} == {
+        "a": ["train.png", "val.png"],
+        "b": ["train.png", "val.png"],
+    }
     assert found.splits == {}
+    assert "a class's images in train/ and val/ are put together, and test/ is not used (2 images)" in found.note
+
+
+@pytest.mark.parametrize(
+    "names", [("train/a/1.png", "train/b/1.png", "test/a/2.png"), ("a/train/1.png", "a/test/2.png")]
+)
+def test_test_images_of_training_classes_are_not_used(tmp_path: Path, names: tuple[str, ...]) -> None:
+    found = read_class_folders(place(tmp_path, *names))
+    assert [path.name for paths in found.files.values() for path in paths] == ["1.png"] * (len(names) - 1)
+    assert found.note.endswith("test/ is not used (1 image)")
+
+
+def test_classes_that_overlap_in_part_and_a_test_folder_alone_are_refused(tmp_path: Path) -> None:
+    place(tmp_path / "part", "train/a/1.png", "train/b/1.png", "test/b/1.png", "test/c/1.png")
+    with pytest.raises(
+        DataError, match="1 of 3 classes, such as 'b', .* in one folder, or give the folder train/ alone"
+    ):
+        read_class_folders(tmp_path / "part")
+    with pytest.raises(DataError, match="has a folder test/ and no train/; needs train/ beside it"):
+        read_class_folders(place(tmp_path / "alone", "test/a/1.png", "test/b/1.png"))
+
+
+def test_images_directly_in_a_splits_folder_are_left_out_and_the_splits_stay(tmp_path: Path) -> None:
+    found = read_class_folders(place(tmp_path, "train/cover0.png", "train/a/1.png", "val/e/1.png", "test/g/1.png"))
+    assert found.splits == {"a": "train", "e": "val", "g": "test"} and set(found.files) == set("aeg")
+    assert found.left_out == [tmp_path / "train/cover0.png"]
+
+
+def test_thumbnails_of_a_nas_are_no_classes(tmp_path: Path) -> None:
+    found = read_class_folders(
+        place(tmp_path, "a/0.jpg", "a/@eaDir/0.jpg/SYNOFILE_THUMB_M.jpg", "b/0.jpg", "b/Thumbs.db")
+    )
+    assert {name: len(paths) for name, paths in found.files.items()} == {"a": 1, "b": 1}
 
 
 def test_classes_named_like_splits_are_classes(tmp_path: Path) -> None:

@@ -99,6 +99,15 @@ def test_few_classes_train_without_validation_and_have_no_threshold(letters, tmp
     assert found.trained_on == ("c0", "c1", "c2") and found.answering.thresholds == {}
 
 
+def test_images_of_a_test_folder_are_never_trained_on(letters, tmp_path) -> None:
+    for number, place in enumerate(sorted(letters.glob("*/*"))[:3]):
+        shutil.copytree(place, tmp_path / f"train/c{number}")
+        (tmp_path / f"test/c{number}").mkdir(parents=True)
+        (tmp_path / f"test/c{number}/1.png").write_bytes(b"would stop the training if it were read")
+    with pytest.warns(UserWarning, match="have the same classes, .*: test/ is not used"):
+        assert kshot.train(tmp_path, steps=1, device="cpu", progress=False).trained_on == ("c0", "c1", "c2")
+
+
 def test_a_progress_bar_and_one_line_are_shown(letters, capsys) -> None:
     with warnings.catch_warnings(action="error"):
         kshot.train(letters, **{**QUICK, "progress": True})

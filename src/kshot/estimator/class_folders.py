@@ -1,14 +1,19 @@
 """Reads the labelled images below a folder: one folder a class, optionally below folders train, val and test."""
 
 import os
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 from PIL import Image
 
 from kshot.data.image_formats import FORMATS
+from kshot.data.split_folders import without_split_folders
 from kshot.data.splits import SPLITS, split_named
+from kshot.data.system_files import kept_by
 from kshot.errors import DataError
+
+TRAIN_ALONE = "give the folder train/ alone"
 
 
 class ClassFolders(NamedTuple):
@@ -17,19 +22,22 @@ class ClassFolders(NamedTuple):
     files     class to its images
     splits    class to train, val or test; {} if the folders name none
     left_out  files that are not images by their name, or in no class
+    note      how folders train, val and test were read, if their classes are the same; else ''
     """
 
     files: dict[str, list[Path]]
     splits: dict[str, str]
     left_out: list[Path]
+    note: str = ""
 
 
 def read_class_folders(folder: Path) -> ClassFolders:
     """Every image below `folder`; the class of an image is the path of its folder, without a level of splits.
 
-    Files and folders whose names begin with a dot are skipped. If the folders train, val and test share a class, its
-    images are merged and the splits are ignored: few-shot splits are by class. Raises DataError for a folder that is
-    missing or has no image in a class folder.
+    Hidden files and those that a system or a NAS keeps for itself are skipped (`kshot.data.system_files`). Folders
+    named train, val and test are read as by `kshot data add` (`kshot.data.split_folders`): if they have the same
+    classes, there are no splits, and the images of test are not used. Raises DataError for a folder that is missing,
+    has no image in a class folder or no train/ beside a test/, and for classes that overlap in part.
     """
     if not folder.is_dir():
         kind = "a file" if folder.exists() else "missing"
@@ -43,18 +51,52 @@ def read_class_folders(folder: Path) -> ClassFolders:
     if not images:
         found = f"{len(left_out)} file{'s' if len(left_out) > 1 else ''}" if left_out else "no file"
         raise DataError(f"{folder} holds {found} and no image in a class folder; needs folder/CLASS/image.png")
-    names = {place.parts[0] for place in images}
-    named = all(split_named(name) for name in names) and all(len(place.parts) > 2 for place in images)
-    files: dict[str, list[Path]] = {}
-    splits: dict[str, set[str]] = {}
+    strays = _beside_classes(images)
+    images = [place for place in images if place not in strays]
+    placed = without_split_folders(sorted({place.parent for place in images}), remedy=TRAIN_ALONE)
+    left = [folder / place for place in (*left_out, *sorted(strays))]
+    if placed is None:
+        return ClassFolders(_by_class(folder, images, "/".join), {}, left)
+    in_split: dict[str, list[Path]] = {}
     for place in images:
-        parts = place.parts[1:-1] if named else place.parts[:-1]
-        files.setdefault("/".join(parts), []).append(folder / place)
-        if named:
-            splits.setdefault("/".join(parts), set()).add(split_named(place.parts[0]))
-    by_class = named and all(len(found) == 1 for found in splits.values())
-    kept = {name: next(iter(found)) for name, found in splits.items()} if by_class else {}
-    return ClassFolders(files, kept if SPLITS[0] in kept.values() else {}, [folder / place for place in left_out])
+        in_split.setdefault(split_named(place.parts[placed.level]), []).append(place)
+    if SPLITS[0] not in in_split:
+        raise DataError(
+            f"{folder} has a folder {images[0].parts[placed.level]}/ and no train/; needs train/ beside it, or give "
+            "the folder that holds the classes"
+        )
+    used, note = images, ""
+    if not placed.splits and len(in_split) > 1:
+        used = [place for split, places in in_split.items() if split != "test" for place in places]
+        note = _merged(in_split)
+    return ClassFolders(
+        _by_class(folder, used, lambda parts: placed.label(Path(*parts))), dict(placed.splits), left, note
+    )
+
+
+def _beside_classes(images: Sequence[Path]) -> set[Path]:
+    """The images directly in a folder named like a split, if all deeper images lie in such folders."""
+    tops = {place.parts[0] for place in images if len(place.parts) > 2}
+    if not tops or not all(split_named(top) for top in tops):
+        return set()
+    return {place for place in images if len(place.parts) == 2 and split_named(place.parts[0])}
+
+
+def _by_class(folder: Path, images: Sequence[Path], name_of: Callable[[tuple[str, ...]], str]) -> dict[str, list[Path]]:
+    files: dict[str, list[Path]] = {}
+    for place in images:
+        files.setdefault(name_of(place.parts[:-1]), []).append(folder / place)
+    return files
+
+
+def _merged(in_split: Mapping[str, Sequence[Path]]) -> str:
+    """A note on folders of the same classes: which images are put together, and which are not used."""
+    names, unused = ", ".join(f"{split}/" for split in SPLITS if split in in_split), len(in_split.get("test", ()))
+    done = [
+        *(["a class's images in train/ and val/ are put together"] if "val" in in_split else []),
+        *([f"test/ is not used ({unused:,} image{'s' if unused > 1 else ''})"] if unused else []),
+    ]
+    return f"{names} have the same classes, and few-shot splits are by class: {', and '.join(done)}"
 
 
 def _files(folder: Path) -> list[Path]:
@@ -63,8 +105,8 @@ def _files(folder: Path) -> list[Path]:
     seen: set[str] = set()
     for place, folders, names in os.walk(folder, followlinks=True):
         real = os.path.realpath(place)
-        folders[:] = [] if real in seen else sorted(name for name in folders if not name.startswith("."))
+        folders[:] = [] if real in seen else sorted(name for name in folders if not kept_by(name))
         if real not in seen:
-            found += [Path(place) / name for name in sorted(names) if not name.startswith(".")]
+            found += [Path(place) / name for name in sorted(names) if not kept_by(name)]
         seen.add(real)
     return found

@@ -61,9 +61,10 @@ def train(
     """Train a model on the images below `folder`, and validate it on classes that are held out of the training.
 
     folder:   folder/CLASS/image.png, where CLASS may be a path of any depth; or folder/train/CLASS/..., with val/ and
-              optionally test/, which is not used. Without these folders, 15 % of the classes (the shipped share), at
-              least 5, are held out for validation. With fewer than 15 classes none is held out, and training uses all
-              classes for all steps.
+              optionally test/, which is never used. If train/ and val/ have the same classes, their images are put
+              together with a warning; classes that overlap in part are refused. Without val/, 15 % of the classes (the
+              shipped share), at least 5, are held out for validation. With fewer than 15 classes none is held out, and
+              training uses all classes for all steps.
     loss:     of the method metric, such as "triplet" or "supervised_contrastive" (docs/losses.md), or your own: a
               function (points (B, D), labels (B,)) that returns a scalar, or an nn.Module class (docs/plugins.md)
     method:   such as "prototypical", "maml" or "matching"; see docs/methods.md. Neither: as shipped
@@ -99,6 +100,8 @@ def _train(folder: Path, changes: Mapping[str, Any], progress: bool) -> FewShotM
     params = train_settings(changes, len(divided.train), smallest)
     labels = np.array([name for name, paths in files.items() for _ in paths])
     pixels = prepared([path for paths in files.values() for path in paths], params.ingest, str(folder))
+    if found.note:
+        warnings.warn(found.note, stacklevel=3)
     if found.left_out:
         warnings.warn(_left_out(found, folder), stacklevel=3)
     if progress:

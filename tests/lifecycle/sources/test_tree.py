@@ -5,9 +5,10 @@ from pathlib import Path
 
 import pytest
 
+from kshot.data.system_files import kept_by
 from kshot.errors import DataError
 from kshot.lifecycle.sources import tree
-from kshot.lifecycle.sources.tree import kept_by, walk
+from kshot.lifecycle.sources.tree import walk
 
 
 def touch(folder: Path, *names: str) -> Path:

@@ -5,10 +5,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from kshot.data.split_folders import without_split_folders
 from kshot.data.splits import split_named
 from kshot.lifecycle.project.shown_names import shown
 from kshot.lifecycle.sources.source_image import normal
-from kshot.lifecycle.sources.split_folders import without_split_folders
 
 
 @dataclass(frozen=True)

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from kshot.data.image_formats import Header
+from kshot.data.system_files import kept_by
 from kshot.errors import DataError
 from kshot.lifecycle.project import layout
 from kshot.lifecycle.project.shown_names import shown
@@ -16,7 +17,7 @@ from kshot.lifecycle.sources.left_out import LeftOut, filled
 from kshot.lifecycle.sources.manifests import COLUMNS, read_manifest
 from kshot.lifecycle.sources.source_image import SourceImage, check_name, group_of
 from kshot.lifecycle.sources.tables import TABLES, read_rows
-from kshot.lifecycle.sources.tree import kept_by, walk
+from kshot.lifecycle.sources.tree import walk
 
 GLYPHS = "glyphs"
 MANIFEST = "manifest.csv"  # next to images/: the layout of data/raw

@@ -7,14 +7,12 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
+from kshot.data.system_files import kept_by
 from kshot.errors import DataError
 from kshot.lifecycle.sources.left_out import LeftOut
 
 MOST_FILES = 5_000_000  # per source: folders that link to each other may seem to contain any number
 DEEPEST = 100  # levels of nested folders
-MAC = ("__macosx", ".ds_store", ".appledouble", ".spotlight-v100", ".fseventsd", ".trashes", "icon\r")
-WINDOWS = ("thumbs.db", "ehthumbs.db", "desktop.ini", "$recycle.bin", "system volume information")
-NAS = ("@eadir", "#recycle", "#snapshot", "@recycle", ".@__thumb", "@recently-snapshot", "lost+found")
 
 
 class Tree(NamedTuple):
@@ -73,18 +71,6 @@ def _walk(folder: Path, below: Path, above: set[tuple[int, int]], tree: Tree) ->
             raise DataError(f"{folder} holds over {MOST_FILES:,} files; add a part of them")
     if leaf and below.parts:
         tree.leaves.append(below)
-
-
-def kept_by(name: str) -> str:
-    """Why a file or folder with this name is left out as a system's own; '' if it is not."""
-    low = name.casefold()
-    if low in NAS:
-        return "thumbnails or snapshots of a NAS"
-    if low in MAC or low.startswith("._"):
-        return "macOS's own files"
-    if low in WINDOWS:
-        return "Windows's own files"
-    return "hidden (a name that begins with a dot)" if low.startswith(".") else ""
 
 
 def _files_of(path: Path) -> Iterator[Path]:

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
+from kshot.data.split_folders import without_split_folders
 from kshot.errors import DataError
-from kshot.lifecycle.sources.split_folders import without_split_folders
 
 
 def folders(text: str) -> list[Path]:

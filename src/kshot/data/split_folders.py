@@ -29,12 +29,16 @@ class Placed(NamedTuple):
         return "/".join(parts)
 
 
-def without_split_folders(folders: Sequence[Path], *, merge: bool = False) -> Placed | None:
+MERGE = "put their images together with --merge"  # what else a person can do about classes that overlap in part
+
+
+def without_split_folders(folders: Sequence[Path], *, merge: bool = False, remedy: str = MERGE) -> Placed | None:
     """Read these folders of images as classes, without a level named train, val, test; None if there is none.
 
     If each class is in one of them, that is its split. If train has all classes of the others, or with `merge`, the
     images of a class are put together and the splits are dropped: few-shot splits are by class. Raises DataError if
-    some classes are in one of them and others in several, and if only some of the folders have such a level.
+    some classes are in one of them and others in several (`remedy`: what to do, besides moving images), and if only
+    some of the folders have such a level.
     """
     level = _level(folders)
     if level is None:
@@ -62,7 +66,7 @@ def without_split_folders(folders: Sequence[Path], *, merge: bool = False) -> Pl
         )
     raise DataError(
         f"{told}: {some}, such as {shared[0]!r}, lie in several and the others in one; needs each class in one folder, "
-        "or put their images together with --merge"
+        f"or {remedy}"
     )
 
 
