@@ -6,12 +6,15 @@ import pytest
 import kshot
 from kshot.data.episodes import draw_episodes
 from kshot.errors import DataError, ParamsError
+from kshot.estimator import episode_accuracy
 from kshot.estimator.episode_accuracy import members_of
 from kshot.estimator.image_arrays import prepared
+from kshot.evaluation.classifier import Answering
 from kshot.evaluation.evaluate import accuracies, answer_episodes, embed_once
 from kshot.params.schema import Protocol
 from kshot.statistics import Interval, mean_interval
 from tests.estimator.labelled import labelled
+from tests.estimator.test_few_shot_classifier import untrained
 
 
 def images_of(held_out) -> tuple[list, list]:
@@ -56,10 +59,22 @@ def test_a_classifier_is_evaluated_by_its_own_way_to_classify(model, held_out) -
 
 
 def test_equal_images_of_a_class_count_once() -> None:
-    pixels = np.zeros((5, 8, 8, 1), np.uint8)
-    pixels[2] = 7
-    members = members_of(pixels, np.array(["b", "b", "b", "a", "a"]))
+    members = members_of(["x", "x", "y", "x", "x"], np.array(["b", "b", "b", "a", "a"]))
     assert {name: ids.tolist() for name, ids in members.items()} == {"a": [3], "b": [0, 2]}
+
+
+def test_models_that_prepare_images_differently_answer_the_same_episodes(tmp_path, monkeypatch) -> None:
+    grey = np.random.default_rng(0).integers(40, 200, (36, 28, 28), np.uint8)
+    images = [np.stack([one, one, one], -1) for one in grey]
+    for place in range(0, 36, 3):  # another colour, in grey the same to rounding
+        images[place + 1] = images[place] + np.array([2, 0, 251], np.uint8)
+    drawn = []
+    monkeypatch.setattr(episode_accuracy, "embed_once", lambda *given: drawn.append(given[2:]) or embed_once(*given))
+    for channels in (1, 3):
+        ingest = {"size": 28, "channels": channels, "invert": True}
+        found = untrained(tmp_path / str(channels), Answering("metric", "prototype", "eval"), **ingest)
+        kshot.evaluate(found, images, np.repeat(list("abc"), 12), n_way=3, n_episodes=10)
+    assert all(np.array_equal(one, other) for one, other in zip(*drawn, strict=True))
 
 
 @pytest.mark.parametrize(
@@ -68,6 +83,11 @@ def test_equal_images_of_a_class_count_once() -> None:
         ({"n_way": 50}, DataError, r"n_way is 50, and the images are of \d+ classes; needs \d+ at most"),
         ({"n_way": 1}, ParamsError, "n_way is 1; needs at least 2"),
         ({"k_shot": 0}, ParamsError, "k_shot is 0; needs at least 1"),
+        ({"n_way": 2.0}, ParamsError, "n_way is 2.0; needs a whole number of at least 2"),
+        ({"k_shot": 1.0}, ParamsError, "k_shot is 1.0; needs a whole number"),
+        ({"n_query": 1.5}, ParamsError, "n_query is 1.5; needs a whole number"),
+        ({"n_episodes": "9"}, ParamsError, "n_episodes is '9'; needs a whole number"),
+        ({"seed": -1}, ParamsError, "seed is -1; needs at least 0"),
         ({"n_query": 0}, ParamsError, "n_query is 0; needs at least 1"),
         ({"k_shot": 6}, DataError, "has 6 different images; k_shot 6 and 1 queries need 7: lower them"),
         ({"n_query": 6}, DataError, "has 6 different images; k_shot 1 and 6 queries need 7: lower them"),

@@ -16,7 +16,7 @@ from sklearn.model_selection import GridSearchCV, cross_val_score
 from sklearn.pipeline import make_pipeline
 
 import kshot
-from kshot.errors import DataError, ParamsError
+from kshot.errors import CheckpointError, DataError, ParamsError
 from kshot.evaluation.classifier import Answering, save_answering
 from kshot.lifecycle.serving import served_model
 from kshot.methods.saving import save_method
@@ -97,6 +97,31 @@ def test_labels_keep_their_kind_and_order(model, held_out) -> None:
     assert classifier.score(few.queries, truth) > 0.5
 
 
+@pytest.mark.parametrize("kind", [list, np.array, pd.Series, torch.tensor])
+def test_whole_numbers_of_every_kind_stay_whole(model, held_out, kind) -> None:
+    images = next(iter(held_out.values()))[:4]
+    assert model.fit(images, kind([5, 3, 5, 3])).classes_.tolist() == [3, 5]
+
+
+def test_hashes_of_64_bits_stay_classes_of_their_own(model, held_out) -> None:
+    images = next(iter(held_out.values()))[:3]
+    classes = model.fit(images, [2**63 + 5, 2**62 + 1, 2**62 + 2]).classes_
+    assert classes.tolist() == [2**62 + 1, 2**62 + 2, 2**63 + 5] and classes.dtype == np.uint64
+
+
+def test_a_fit_that_fails_leaves_the_earlier_one(model, held_out) -> None:
+    few = labelled(held_out)
+    classifier = kshot.FewShotClassifier(model)
+    with pytest.raises(DataError, match="cannot be read"):
+        classifier.fit(["missing.png"] * 2, ["x", "y"])
+    with pytest.raises(NotFittedError):
+        classifier.predict(few.queries)
+    before = classifier.fit(few.support, few.labels).predict(few.queries)
+    with pytest.raises(DataError, match="cannot be read"):
+        classifier.fit(["missing.png"] * len(few.labels), [f"new {label}" for label in few.labels])
+    assert np.array_equal(classifier.predict(few.queries), before)
+
+
 def test_scikit_learn_clones_searches_and_validates(model, held_out) -> None:
     few = labelled(held_out, shots=0)
     classifier = kshot.FewShotClassifier(model, classifier="nearest_neighbour")
@@ -149,6 +174,14 @@ def test_a_method_without_an_embedding_transforms_nothing(tmp_path, held_out) ->
         (["a", None, "a", "b"], r"labels\[1\] is None; a support image needs a label"),
         (["a", 1, "a", "b"], "labels are of type int, str; needs text, or whole numbers"),
         ("abcd", "labels is the text 'abcd'"),
+        (np.eye(4), r"labels\[0\] is a ndarray of shape \(4,\); needs one label an image: labels.argmax\(1\)"),
+        ([["a"], ["b"], ["a"], ["b"]], r"labels\[0\] is a list; needs one label an image"),
+        (pd.Series(["a", pd.NA, "a", "b"]), r"labels\[1\] is (<NA>|nan); a support image needs a label"),
+        ([pd.NA, "b", "a", "b"], r"labels\[0\] is <NA>; a support image needs a label"),
+        ([2**53 + 1, 2**53, 0.5, 1], r"labels\[0\] is 9007199254740993, which beside the others becomes 9007"),
+        ([2**63 + 1, 2**63, -1, 1], r"labels\[0\] is 9223372036854775809, which beside the others becomes 9\.2"),
+        (["a", b"a", "b", "b"], r"labels\[1\] is b'a', which beside the others becomes 'a'"),
+        (["a", "a\0", "b", "b"], r"labels\[1\] is 'a\\x00', which beside the others becomes 'a'"),
     ],
 )
 def test_labels_that_do_not_fit_are_told_in_one_line(model, held_out, labels, message) -> None:
@@ -178,3 +211,10 @@ def test_a_saved_classifier_of_a_model_says_how_it_answers(model, tmp_path) -> N
     model.save(tmp_path)
     assert json.loads((tmp_path / "answering.json").read_text())["head"] == "prototype"
     assert repr(model) == "FewShotModel(conv4, trained by triplet loss, 28 x 28 grey, answers by prototype)"
+
+
+def test_a_model_is_saved_in_no_file(model, tmp_path) -> None:
+    (tmp_path / "file").touch()
+    for place in (tmp_path / "file", tmp_path / "file/below"):
+        with pytest.raises(CheckpointError, match=r"cannot be saved in .* \(.*\); needs a folder that can be written"):
+            model.save(place)

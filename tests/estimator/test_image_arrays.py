@@ -9,7 +9,7 @@ from PIL import Image
 
 from kshot.data.images import decode, prepare
 from kshot.errors import DataError
-from kshot.estimator.image_arrays import prepared
+from kshot.estimator.image_arrays import prepared, prepared_and_hashed
 from kshot.params.schema import Ingest
 
 GREY = Ingest(size=12, channels=1, invert=True, crop="ink")
@@ -46,6 +46,37 @@ def test_grey_transparent_and_single_channel_arrays_are_taken() -> None:
     assert prepared([alpha], COLOUR)[0, 0, 0].tolist() == [255, 255, 255]  # transparent on white
 
 
+def test_one_lazy_image_listed_often_is_loaded_in_one_thread(tmp_path: Path) -> None:
+    noise = np.random.default_rng(0).integers(0, 256, (700, 700, 3), np.uint8)
+    for ending in ("png", "jpg"):
+        Image.fromarray(noise).save(tmp_path / f"a.{ending}")
+        expected = prepared([tmp_path / f"a.{ending}"], COLOUR)
+        found = prepared([Image.open(tmp_path / f"a.{ending}")] * 8, COLOUR)
+        assert np.array_equal(found, expected.repeat(8, 0))
+
+
+def test_the_hash_of_an_image_is_the_same_for_every_ingest(file: Path) -> None:
+    other = np.asarray(Image.open(file)).copy()
+    other[10, 5] = (60, 100, 10)  # nearly the same grey
+    grey, colour = (prepared_and_hashed([file, other, file.read_bytes()], ingest) for ingest in (GREY, COLOUR))
+    assert grey[1] == colour[1] and grey[1][0] == grey[1][2] != grey[1][1]
+    assert np.array_equal(grey[0], prepared([file, other, file], GREY))
+    assert np.array_equal(colour[0], prepared([file, other, file], COLOUR))
+
+
+def closed(file: Path) -> Image.Image:
+    image = Image.open(file)
+    image.close()
+    return image
+
+
+def test_pil_images_that_cannot_be_used_are_told_in_one_line(file: Path) -> None:
+    for image, message in ((closed(file), "it cannot be decoded"), (Image.new("LAB", (4, 4)), "conversion from LAB")):
+        with pytest.raises(DataError, match=rf"images\[1\]: .*{message}") as caught:
+            prepared([file, image], GREY)
+        assert "\n" not in str(caught.value)
+
+
 @pytest.mark.parametrize(
     ("images", "message"),
     [
@@ -57,6 +88,7 @@ def test_grey_transparent_and_single_channel_arrays_are_taken() -> None:
         (np.zeros((1, 4, 4, 3)), r"images\[0\]: it is an array of float64; needs uint8"),
         (np.zeros((1, 4, 4, 2), np.uint8), r"images\[0\]: it is an array of shape \(4, 4, 2\)"),
         ([np.zeros((4, 4), np.uint8), np.zeros((4, 4, 3), np.uint8)], r"of shape \(4, 4\) and \(4, 4, 3\)"),
+        (["a.png", np.zeros((4, 4), np.uint8), np.zeros((4, 4, 3), np.uint8)], r"of shape \(4, 4\) and \(4, 4, 3\)"),
         (["missing.png"], r"images\[0\] \(missing.png\) cannot be read: No such file"),
         ([b"no image"], r"images\[0\]: it is no image that can be read"),
     ],

@@ -1,15 +1,17 @@
 """The accuracy of a model on episodes that are drawn from labelled images."""
 
-import hashlib
+import operator
+from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from kshot.data.episodes import EpisodeSet, draw_episodes
 from kshot.errors import DataError, NotConverged, ParamsError
-from kshot.estimator.few_shot_classifier import FewShotClassifier, check_classifier, checked_labels
+from kshot.estimator.few_shot_classifier import FewShotClassifier, check_classifier
 from kshot.estimator.few_shot_model import FewShotModel
-from kshot.estimator.image_arrays import Images, prepared
+from kshot.estimator.given_labels import checked_labels
+from kshot.estimator.image_arrays import Images, prepared_and_hashed
 from kshot.estimator.train_settings import shipped
 from kshot.evaluation.classifier import scorer
 from kshot.evaluation.evaluate import accuracies, answer_episodes, embed_once
@@ -36,9 +38,10 @@ def evaluate(
     n_episodes: None: 1000, as in params.yaml
     seed:       of the episodes; the same seed and images give every model the same episodes
 
-    Accuracy on training classes is too optimistic: evaluate on others (`model.trained_on`). Images with equal pixels
-    after preparation count once. Returns `Interval(mean, low, high)`, shares in [0, 1]; see
-    `kshot.statistics.mean_interval`. Raises DataError for too few classes or images, ParamsError for a number too low.
+    Accuracy on training classes is too optimistic: evaluate on others (`model.trained_on`). Images of a class with
+    equal pixels count once, compared as decoded and not as the model prepares them. Returns `Interval(mean, low,
+    high)`, shares in [0, 1]; see `kshot.statistics.mean_interval`. Raises DataError for too few classes or images,
+    ParamsError for a number that is too low or not whole.
 
     >>> import kshot
     >>> kshot.evaluate(model, images, labels, n_way=5, k_shot=1)  # doctest: +SKIP
@@ -46,14 +49,12 @@ def evaluate(
     """
     defaults = shipped().episodes
     n_episodes = defaults.n_episodes if n_episodes is None else n_episodes
-    for name, value, least in (("n_way", n_way, 2), ("k_shot", k_shot, 1), ("n_episodes", n_episodes, 2)):
-        if value < least:
-            raise ParamsError(f"{name} is {value}; needs at least {least}")
-    if n_query is not None and n_query < 1:
-        raise ParamsError(f"n_query is {n_query}; needs at least 1")
+    least_of = {"n_way": (n_way, 2), "k_shot": (k_shot, 1), "n_episodes": (n_episodes, 2), "seed": (seed, 0)}
+    for name, (value, least) in (least_of | ({} if n_query is None else {"n_query": (n_query, 1)})).items():
+        _check_whole(name, value, least)
     unfitted, head = _unfitted(model)
-    pixels = prepared(images, unfitted.ingest)
-    members = members_of(pixels, checked_labels(labels, len(pixels)))
+    pixels, hashes = prepared_and_hashed(images, unfitted.ingest)
+    members = members_of(hashes, checked_labels(labels, len(pixels)))
     episodes = _drawn(members, n_way, k_shot, n_query or defaults.common_queries, n_query is None, n_episodes, seed)
     points = embed_once(unfitted.method, pixels, episodes.support, episodes.query)
     try:
@@ -63,15 +64,24 @@ def evaluate(
     return mean_interval(accuracies(predicted))
 
 
-def members_of(pixels: NDArray[np.uint8], labels: NDArray[np.generic]) -> dict[str, NDArray[np.int64]]:
-    """The positions of the images of each label (as text), in label order; equal images of a class count once."""
-    content = np.array([hashlib.sha256(image.tobytes()).hexdigest() for image in pixels])
-    found = {}
+def members_of(contents: Sequence[str], labels: NDArray[np.generic]) -> dict[str, NDArray[np.int64]]:
+    """The positions of the images of each label (as text), in label order; images of equal content count once."""
+    content, found = np.array(contents), {}
     for label in np.unique(labels):
         places = np.flatnonzero(labels == label)
         _, first = np.unique(content[places], return_index=True)
         found[str(label)] = places[np.sort(first)]
     return found
+
+
+def _check_whole(name: str, value: object, least: int) -> None:
+    """Raise ParamsError unless `value` is a whole number of at least `least`."""
+    try:
+        number = operator.index(value)  # type: ignore[arg-type]
+    except TypeError:
+        raise ParamsError(f"{name} is {value!r}; needs a whole number of at least {least}") from None
+    if number < least:
+        raise ParamsError(f"{name} is {value}; needs at least {least}")
 
 
 def _drawn(

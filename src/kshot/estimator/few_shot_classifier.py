@@ -19,6 +19,7 @@ from kshot.classifiers.prototype import prototype_head
 from kshot.classifiers.table import HEADS
 from kshot.errors import DataError, NotConverged, ParamsError
 from kshot.estimator.few_shot_model import FewShotModel
+from kshot.estimator.given_labels import checked_labels
 from kshot.estimator.image_arrays import Images, as_list
 from kshot.estimator.load_model import load
 from kshot.evaluation.classifier import scorer
@@ -55,17 +56,18 @@ class FewShotClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
 
         X: N paths, bytes of image files, PIL images or uint8 arrays, or one uint8 array (N, H, W, C). Raises DataError
         for images that cannot be read, fewer than two classes, and labels that do not fit the images; ParamsError for
-        an unknown classifier.
+        an unknown classifier. A fit that fails leaves an earlier one as it was.
         """
         images = as_list(X)
         labels = checked_labels(y, len(images))
         model = self.unfitted()
         check_classifier(self.classifier, model)
-        self.classes_, self.support_labels_ = np.unique(labels, return_inverse=True)
-        if len(self.classes_) < 2:
+        classes, of_image = np.unique(labels, return_inverse=True)
+        if len(classes) < 2:
             raise DataError(f"labels names one class, {labels.tolist()[0]!r}; needs two or more to tell apart")
-        self.support_ = model.embed(images)
-        self.model_ = model
+        support = model.embed(images)
+        # Last, so that a fit that fails leaves the fitted classes and their support as they were.
+        self.classes_, self.support_labels_, self.support_, self.model_ = classes, of_image, support, model
         return self
 
     def unfitted(self) -> FewShotModel:
@@ -145,32 +147,6 @@ class FewShotClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
 
     def __sklearn_clone__(self) -> FewShotClassifier:
         return type(self)(**self.get_params(deep=False))
-
-
-def checked_labels(labels: ArrayLike, n_images: int) -> NDArray[Any]:
-    """`labels` as an array (n_images,). Raises DataError that names what does not fit."""
-    if isinstance(labels, str | bytes):
-        raise DataError(f"labels is the text {labels!r}; needs a list with one label an image")
-    try:
-        listed = list(labels)  # type: ignore[arg-type]
-    except TypeError:
-        raise DataError(f"labels is {labels!r}; needs a list with one label an image") from None
-    for place, label in enumerate(listed):
-        if label is None or label == "" or (isinstance(label, float | np.floating) and not np.isfinite(label)):
-            raise DataError(f"labels[{place}] is {label!r}; a support image needs a label")
-    if len(listed) > n_images:
-        raise DataError(
-            f"there are {len(listed)} labels for {n_images} images, so that labels[{n_images}] "
-            f"({listed[n_images]!r}) has no support image; needs one label an image"
-        )
-    if len(listed) < n_images:
-        raise DataError(f"there are {len(listed)} labels for {n_images} images; needs one label an image")
-    found = np.asarray(listed)
-    kinds = {type(label).__name__ for label in listed if not isinstance(label, str)}
-    if found.ndim != 1 or found.dtype.kind not in "biuUSf" or (found.dtype.kind in "US" and kinds - {"bytes"}):
-        found_kinds = ", ".join(sorted({type(label).__name__ for label in listed}))
-        raise DataError(f"labels are of type {found_kinds}; needs text, or whole numbers, for all images")
-    return found
 
 
 def check_classifier(name: str | None, model: FewShotModel) -> None:

@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+from safetensors import SafetensorError
 from sklearn.base import BaseEstimator, TransformerMixin
 
-from kshot.errors import DataError
+from kshot.errors import CheckpointError, DataError
 from kshot.estimator.image_arrays import Images, prepared
 from kshot.evaluation.classifier import Answering, save_answering
 from kshot.methods.method import Method
@@ -88,9 +89,18 @@ class FewShotModel(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         return points
 
     def save(self, folder: str | Path) -> None:
-        """Write the model into `folder`, which `kshot.load` reads; files of the same names are replaced."""
-        save_method(self.method, Path(folder))
-        save_answering(self.answering, Path(folder))
+        """Write the model into `folder`, which `kshot.load` reads; files of the same names are replaced.
+
+        Raises CheckpointError for a folder that cannot be written.
+        """
+        try:
+            save_method(self.method, Path(folder))
+            save_answering(self.answering, Path(folder))
+        except (OSError, SafetensorError) as error:
+            raise CheckpointError(
+                f"the model cannot be saved in {folder} ({getattr(error, 'strerror', None) or error}); needs a folder "
+                "that can be written, new or there already"
+            ) from None
 
     def __getattr__(self, name: str) -> Any:
         # Python calls this for missing attributes: an unfitted model says what to do instead.

@@ -14,6 +14,7 @@ from tqdm import tqdm
 
 from kshot import plugins
 from kshot.data.batches import gather, resident
+from kshot.data.images import content_hash
 from kshot.data.splits import rank
 from kshot.errors import DataError, ParamsError
 from kshot.estimator.class_folders import ClassFolders, read_class_folders
@@ -149,7 +150,7 @@ def _trained(
             f"processes is {train.processes}; kshot.train runs in this process: leave it out, or use a project and "
             "`kshot retrain`"
         )
-    members = members_of(pixels, labels)
+    members = members_of([content_hash(image) for image in pixels], labels)
     held = [members[name] for name in divided.val]
     learnt = [np.flatnonzero(labels == name) for name in divided.train]
     with deterministic(train.seed, device):
