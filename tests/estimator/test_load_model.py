@@ -7,13 +7,15 @@ import mlflow
 import numpy as np
 import pandas as pd
 import pytest
+from safetensors.torch import load_file, save_file
 
 import kshot
 from kshot.errors import CheckpointError, ParamsError, RegistryError
-from kshot.evaluation.classifier import Answering, save_answering
+from kshot.evaluation.classifier import Answering, Temperature, save_answering
 from kshot.lifecycle.project import layout
 from kshot.lifecycle.serving import package
 from kshot.lifecycle.tracking import store
+from kshot.methods.saving import weights_hash
 from tests.estimator.labelled import labelled
 from tests.lifecycle import packed_project
 
@@ -36,7 +38,20 @@ def test_a_projects_model_answers_as_its_evaluation_did(model, tmp_path: Path) -
     evaluated = Answering("metric", "nearest_neighbour", "eval", {1: 3.5})
     (tmp_path / layout.EVALUATION).mkdir(parents=True)
     save_answering(evaluated, tmp_path / layout.EVALUATION)
+    assert kshot.load(tmp_path / layout.MODEL).answering == evaluated  # as older versions of kshot wrote it
+    save_answering(evaluated, tmp_path / layout.EVALUATION, weights_hash(tmp_path / "model"))
     assert kshot.load(tmp_path / layout.MODEL).answering == evaluated
+
+
+def test_thresholds_of_other_weights_are_not_taken(model, tmp_path: Path) -> None:
+    model.save(tmp_path / "model")
+    (tmp_path / "model/answering.json").unlink()
+    (tmp_path / layout.EVALUATION).mkdir(parents=True)
+    evaluated = Answering("metric", "prototype", "eval", {1: 3.5}, temperatures=(Temperature(5, 1, 2.0),))
+    save_answering(evaluated, tmp_path / layout.EVALUATION, weights_hash(tmp_path / "model"))
+    weights = load_file(tmp_path / "model/embedding.safetensors")
+    save_file({name: value + 1 for name, value in weights.items()}, tmp_path / "model/embedding.safetensors")
+    assert kshot.load(tmp_path / layout.MODEL).answering == Answering("metric", "prototype", "eval")
 
 
 def test_folders_without_a_whole_model_are_told(model, tmp_path: Path) -> None:

@@ -104,7 +104,7 @@ def test_images_of_a_test_folder_are_never_trained_on(letters, tmp_path) -> None
         shutil.copytree(place, tmp_path / f"train/c{number}")
         (tmp_path / f"test/c{number}").mkdir(parents=True)
         (tmp_path / f"test/c{number}/1.png").write_bytes(b"would stop the training if it were read")
-    with pytest.warns(UserWarning, match="have the same classes, .*: test/ is not used"):
+    with pytest.warns(UserWarning, match="share classes, .*: test/ is not used"):
         assert kshot.train(tmp_path, steps=1, device="cpu", progress=False).trained_on == ("c0", "c1", "c2")
 
 

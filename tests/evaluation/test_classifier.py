@@ -13,6 +13,7 @@ from kshot.evaluation.classifier import (
     scorer,
 )
 from kshot.methods.maml import Maml
+from kshot.methods.matching import Matching
 from kshot.methods.metric import Metric
 from kshot.methods.relation import Relation
 from kshot.methods.siamese import Siamese
@@ -38,12 +39,31 @@ def test_a_method_answers_part_by_part_as_it_would_at_once_and_remembers_no_grap
     sizes = []
     original = method.scores
     method.scores = lambda *some: (sizes.append(len(some[0])), original(*some))[1]
-    for limit, expected in ((2**26, [4]), (1, [1, 1, 1, 1])):
+    a_query = 12 if method.separate_queries else 1
+    for limit, expected in ((2**26, [4]), (1, [1] * 4 * a_query)):
         monkeypatch.setattr(own_answers, "NUMBERS_AT_ONCE", limit)
         sizes.clear()
         found = scorer(method, "method")(*asked)
         assert sizes == expected and not found.requires_grad
         torch.testing.assert_close(found, wanted.detach())
+
+
+@pytest.mark.parametrize("make", [
+    lambda e: Siamese(e, 3, 1), lambda e: Relation(e, 3, 1, channels=3), lambda e: Matching(e, 3, 1, full_context=True),
+])  # fmt: skip
+def test_a_large_episode_is_scored_within_the_limit_and_as_a_whole(monkeypatch, make):
+    method = make(Tiny()).eval()
+    support, labels, query, n_way = episodes(method)
+    wanted = method.scores(support, labels, query, n_way).detach()
+    limit = method.footprint(support.shape[1], query.shape[1], n_way) // 3
+    monkeypatch.setattr(own_answers, "NUMBERS_AT_ONCE", limit)
+    held = []
+    original = method.scores
+    method.scores = lambda *some: (held.append(some[2].shape[1]), original(*some))[1]
+    found = scorer(method, "method")(support, labels, query, n_way)
+    assert sum(held) == 4 * 12 and max(held) <= 4
+    torch.testing.assert_close(found, wanted)
+    assert torch.equal(found.argmax(-1), wanted.argmax(-1))
 
 
 def test_a_head_answers_whatever_the_method_and_prototypes_where_it_has_no_answer_of_its_own():

@@ -96,7 +96,7 @@ def _merged(in_split: Mapping[str, Sequence[Path]]) -> str:
         *(["a class's images in train/ and val/ are put together"] if "val" in in_split else []),
         *([f"test/ is not used ({unused:,} image{'s' if unused > 1 else ''})"] if unused else []),
     ]
-    return f"{names} have the same classes, and few-shot splits are by class: {', and '.join(done)}"
+    return f"{names} share classes, and few-shot splits are by class: {', and '.join(done)}"
 
 
 def _files(folder: Path) -> list[Path]:

@@ -32,7 +32,7 @@ def checked_labels(labels: ArrayLike, n_images: int) -> NDArray[Any]:
 
 def _check_label(label: Any, name: str) -> None:
     """Raise DataError for a label that is missing or no single value."""
-    if isinstance(label, list | tuple | set | dict) or getattr(label, "ndim", 0):
+    if isinstance(label, list | tuple | set | dict) or getattr(label, "ndim", None):
         shape = f" of shape {tuple(label.shape)}" if hasattr(label, "shape") else ""
         raise DataError(
             f"{name} is a {type(label).__name__}{shape}; needs one label an image: labels.argmax(1) for one-hot rows"

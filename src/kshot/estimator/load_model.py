@@ -10,7 +10,14 @@ from kshot import plugins
 from kshot.classifiers import OWN
 from kshot.errors import CheckpointError, ParamsError
 from kshot.estimator.few_shot_model import FewShotModel
-from kshot.evaluation.classifier import ANSWERING, Answering, answering_method, answering_of, load_answering
+from kshot.evaluation.classifier import (
+    ANSWERING,
+    Answering,
+    answering_method,
+    answering_of,
+    evaluates,
+    load_answering,
+)
 from kshot.methods.saving import METRIC, require_plugins
 from kshot.nets.devices import choose_device
 from kshot.nets.embedding import SETTINGS, load_settings
@@ -65,13 +72,14 @@ def _device(name: str) -> torch.device:
 
 
 def _answering(folder: Path) -> Answering:
-    """The inference settings stored with the model, or else of its project's evaluation, or else of its method."""
+    """The inference settings stored with the model, or else of its evaluation in a project, or else of its method."""
     if (folder / ANSWERING).is_file():
         return load_answering(folder)
     settings = load_settings(folder)
     name = (settings.method or METRIC)["name"]
     evaluated = folder.resolve().parent / EVALUATED
-    if (evaluated / ANSWERING).is_file() and (found := load_answering(evaluated)).method == name:
+    # After a training and before its evaluation, the thresholds there are those of the weights before.
+    if evaluates(evaluated, folder) and (found := load_answering(evaluated)).method == name:
         return found
     require_plugins(folder, settings)
     if name not in METHODS and plugins.find("methods", name) is None:

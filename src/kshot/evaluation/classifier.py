@@ -16,11 +16,12 @@ from kshot.classifiers.table import HEADS
 from kshot.errors import CheckpointError, ParamsError
 from kshot.evaluation.own_answers import own_scorer
 from kshot.methods.method import Method
-from kshot.methods.saving import load_method
+from kshot.methods.saving import load_method, weights_hash
 from kshot.params.classifiers import plugin_classifier
 from kshot.params.methods import takes_of
 
 ANSWERING = "answering.json"
+OF_WEIGHTS = "weights_sha256"  # `kshot.methods.saving.weights_hash`; absent in older files
 
 
 @dataclass(frozen=True)
@@ -132,9 +133,10 @@ def _checked_scores(
     return scores
 
 
-def save_answering(answering: Answering, folder: Path) -> None:
-    """Write `answering` into `folder`."""
-    text = json.dumps({**asdict(answering), "transductive": answering.transductive}, indent=2)
+def save_answering(answering: Answering, folder: Path, weights: str | None = None) -> None:
+    """Write `answering` into `folder`, with the hash of the weights that were evaluated if they lie elsewhere."""
+    found = {**asdict(answering), "transductive": answering.transductive}
+    text = json.dumps({**found, OF_WEIGHTS: weights} if weights else found, indent=2)
     (folder / ANSWERING).write_text(text + "\n", encoding="utf-8")
 
 
@@ -149,3 +151,12 @@ def load_answering(folder: Path) -> Answering:
     plugin, together = found.get("plugin"), found.get("together", False)
     temperatures = tuple(Temperature(**one) for one in found.get("temperatures", ()))
     return Answering(method, found["head"], found["batch_norm"], thresholds, views, plugin, together, temperatures)
+
+
+def evaluates(folder: Path, model: Path) -> bool:
+    """Whether the settings in `folder` are there and of the weights in `model`, as far as they say of which."""
+    path = folder / ANSWERING
+    if not path.is_file():
+        return False
+    weights = json.loads(path.read_text(encoding="utf-8")).get(OF_WEIGHTS)
+    return weights is None or weights == weights_hash(model)

@@ -20,12 +20,22 @@ def own_scorer(method: Method) -> Head:
 
 @torch.no_grad()
 def _own_scores(method: Method, support: Tensor, labels: Tensor, query: Tensor, n_way: int) -> Tensor:
-    """The method's scores, on its device, of as many episodes at a time as `NUMBERS_AT_ONCE` allows."""
-    size = max(1, NUMBERS_AT_ONCE // method.footprint(support.shape[1], query.shape[1], n_way))
+    """The method's scores, on its device, of as many episodes at a time as `NUMBERS_AT_ONCE` allows.
+
+    An episode that exceeds it is scored part by part if its queries do not influence each other.
+    """
+    of_episode, queries = method.footprint(support.shape[1], query.shape[1], n_way), query.shape[1]
+    size = max(1, NUMBERS_AT_ONCE // of_episode)
+    if method.separate_queries and of_episode > NUMBERS_AT_ONCE:
+        queries = max(1, queries * NUMBERS_AT_ONCE // of_episode)
     device = method.centre.device
     labels = labels.to(device)
     parts = [
-        method.scores(few.to(device), labels, asked.to(device), n_way).to(query.device)
-        for few, asked in zip(support.split(size), query.split(size), strict=True)  # type: ignore[no-untyped-call]
+        torch.cat([method.scores(few.to(device), labels, part.to(device), n_way).to(query.device) for part in asked], 1)
+        for few, asked in zip(
+            support.split(size),  # type: ignore[no-untyped-call]
+            (some.split(queries, 1) for some in query.split(size)),  # type: ignore[no-untyped-call]
+            strict=True,
+        )
     ]
     return torch.cat(parts)

@@ -5,7 +5,7 @@ from torch import Tensor
 
 from kshot.distances import DISTANCES
 from kshot.losses.arguments import check_batch, check_distance, check_margin
-from kshot.losses.terms import Terms
+from kshot.losses.terms import Terms, empty_terms
 from kshot.mining.pairs import PAIR_MININGS
 from kshot.mining.relations import relations
 
@@ -47,6 +47,8 @@ def contrastive_terms(
         raise ValueError("distance is 'squared_euclidean'; the contrastive loss squares by itself: say 'euclidean'")
     if mining not in PAIR_MININGS:
         raise ValueError(f"mining is {mining!r}; needs one of {', '.join(PAIR_MININGS)}")
+    if not len(embeddings):
+        return empty_terms(embeddings)
     distances = DISTANCES[distance](embeddings, embeddings)
     pairs = PAIR_MININGS[mining](distances.detach(), *relations(labels), generator)
     # How far a pair is from its target: d for a positive pair (target 0), margin - d for a negative one.

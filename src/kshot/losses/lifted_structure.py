@@ -6,7 +6,7 @@ from torch import Tensor
 from kshot.distances import DISTANCES
 from kshot.losses.arguments import check_batch, check_distance, check_margin
 from kshot.losses.softmax import masked_logsumexp
-from kshot.losses.terms import Terms
+from kshot.losses.terms import Terms, empty_terms
 from kshot.mining.relations import relations
 
 
@@ -35,7 +35,10 @@ def generalized_lifted_structure_loss(
 
 def lifted_structure_terms(embeddings: Tensor, labels: Tensor, margin: float, distance: str = "euclidean") -> Terms:
     """The loss and the share of positive pairs whose loss is above zero; arguments as `lifted_structure_loss`."""
-    distances, positive, negative = _related(embeddings, labels, margin, distance)
+    _check(embeddings, labels, margin, distance)
+    if not len(embeddings):
+        return empty_terms(embeddings)
+    distances, (positive, negative) = DISTANCES[distance](embeddings, embeddings), relations(labels)
     against = masked_logsumexp(margin - distances, negative)
     pairs = positive.triu()
     hinge = torch.where(pairs, torch.logaddexp(against[:, None], against[None, :]) + distances, 0).clamp_min(0)
@@ -47,7 +50,10 @@ def generalized_lifted_structure_terms(
     embeddings: Tensor, labels: Tensor, margin: float, distance: str = "euclidean"
 ) -> Terms:
     """The loss and the share of anchors whose loss is above zero; arguments as `lifted_structure_loss`."""
-    distances, positive, negative = _related(embeddings, labels, margin, distance)
+    _check(embeddings, labels, margin, distance)
+    if not len(embeddings):
+        return empty_terms(embeddings)
+    distances, (positive, negative) = DISTANCES[distance](embeddings, embeddings), relations(labels)
     mined = positive.any(1) & negative.any(1)
     gap = masked_logsumexp(distances, positive) + masked_logsumexp(margin - distances, negative)
     hinge = torch.where(mined, gap, 0).clamp_min(0)
@@ -55,8 +61,7 @@ def generalized_lifted_structure_terms(
     return Terms(hinge.sum() / number, (hinge > 0).sum() / number)
 
 
-def _related(embeddings: Tensor, labels: Tensor, margin: float, distance: str) -> tuple[Tensor, Tensor, Tensor]:
+def _check(embeddings: Tensor, labels: Tensor, margin: float, distance: str) -> None:
     check_batch(embeddings, labels)
     check_margin(margin)
     check_distance(distance)
-    return DISTANCES[distance](embeddings, embeddings), *relations(labels)

@@ -7,6 +7,7 @@ from torch.nn.functional import softplus
 from kshot.distances import cosine_similarity
 from kshot.losses.arguments import check_batch, check_temperature
 from kshot.losses.softmax import masked_logsumexp
+from kshot.losses.terms import empty_terms
 from kshot.mining.relations import relations
 
 
@@ -22,6 +23,8 @@ def nt_xent_loss(embeddings: Tensor, labels: Tensor, temperature: float) -> Tens
     """
     check_batch(embeddings, labels)
     check_temperature(temperature)
+    if not len(embeddings):
+        return empty_terms(embeddings).loss
     positive, negative = relations(labels)
     logits = cosine_similarity(embeddings, embeddings) / temperature
     against = masked_logsumexp(logits, negative)

@@ -9,6 +9,7 @@ from torch.nn.functional import cross_entropy
 
 from kshot.distances import full_precision
 from kshot.losses.arguments import check_batch
+from kshot.losses.terms import empty_terms
 from kshot.params.peer_losses import PEERS
 
 
@@ -34,13 +35,18 @@ class PeerLoss(nn.Module):
             self.loss = _make(name, chosen, n_classes, dim)
 
     def forward(self, points: Tensor, labels: Tensor) -> Tensor:
-        """points (B, D) floating; labels (B,) int64 in [0, n_classes). Returns a scalar, outside autocast."""
+        """points (B, D) floating; labels (B,) int64 in [0, n_classes). Returns a scalar, 0 without images.
+
+        Outside autocast.
+        """
         check_batch(points, labels)
         if self.name == "cross_batch_memory" and len(points) > self.loss.memory_size:
             raise ValueError(
                 f"the batch has {len(points)} images; memory_size of cross_batch_memory is {self.loss.memory_size}: "
                 "raise it to a batch or more"
             )
+        if not len(points):
+            return empty_terms(points).loss
         with torch.autocast(points.device.type, enabled=False):
             wide = full_precision(points)
             value: Tensor = self._proxy_nca(wide, labels) if self.name == "proxy_nca" else self.loss(wide, labels)

@@ -5,6 +5,7 @@ from torch import Tensor
 
 from kshot.distances import cosine_similarity
 from kshot.losses.arguments import check_batch, check_temperature
+from kshot.losses.terms import empty_terms
 
 
 def smooth_ap_loss(embeddings: Tensor, labels: Tensor, temperature: float) -> Tensor:
@@ -18,11 +19,13 @@ def smooth_ap_loss(embeddings: Tensor, labels: Tensor, temperature: float) -> Te
     An image is first in its own list and is one of its own positives, as in the paper's eq. 6, so that an image without
     another of its class still pushes others away.
 
-    embeddings (B, D) floating; labels (B,) integer. Returns a scalar in [0, 1), 0 for one class. Raises ValueError for
-    shapes that do not match or a temperature that is not above zero.
+    embeddings (B, D) floating; labels (B,) integer. Returns a scalar in [0, 1), 0 for one class and for no image.
+    Raises ValueError for shapes that do not match or a temperature that is not above zero.
     """
     check_batch(embeddings, labels)
     check_temperature(temperature)
+    if not len(embeddings):
+        return empty_terms(embeddings).loss
     similarities = cosine_similarity(embeddings, embeddings)
     # above[i, j, k]: degree, in [0, 1], to which image k ranks above image j in the list of anchor i.
     above = ((similarities[:, None, :] - similarities[:, :, None]) / temperature).sigmoid()

@@ -6,6 +6,7 @@ from torch import Tensor
 from kshot.distances import cosine_similarity
 from kshot.losses.arguments import check_batch, check_temperature
 from kshot.losses.softmax import masked_logsumexp
+from kshot.losses.terms import empty_terms
 from kshot.mining.relations import relations
 
 
@@ -20,6 +21,8 @@ def supervised_contrastive_loss(embeddings: Tensor, labels: Tensor, temperature:
     """
     check_batch(embeddings, labels)
     check_temperature(temperature)
+    if not len(embeddings):
+        return empty_terms(embeddings).loss
     positive, negative = relations(labels)
     logits = cosine_similarity(embeddings, embeddings) / temperature
     everyone = masked_logsumexp(logits, positive | negative)

@@ -4,6 +4,8 @@ from typing import NamedTuple
 
 from torch import Tensor
 
+from kshot.distances import full_precision
+
 
 class Terms(NamedTuple):
     """The loss, and the share of pairs or triplets that still contribute to it.
@@ -15,3 +17,9 @@ class Terms(NamedTuple):
 
     loss: Tensor
     active: Tensor | None
+
+
+def empty_terms(embeddings: Tensor) -> Terms:
+    """The terms of a batch without an image, embeddings (0, D): 0, with a gradient of zero."""
+    zero = full_precision(embeddings).sum() * 0
+    return Terms(zero, zero.detach())

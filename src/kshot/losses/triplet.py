@@ -6,7 +6,7 @@ from torch.nn.functional import softplus
 
 from kshot.distances import DISTANCES, order_of_rows, row_by_row
 from kshot.losses.arguments import check_batch, check_distance, check_margin
-from kshot.losses.terms import Terms
+from kshot.losses.terms import Terms, empty_terms
 from kshot.mining.counts import count_triplets
 from kshot.mining.relations import Relations, relations
 from kshot.mining.triplets import EXTREMES, TRIPLET_MININGS, Triplets, distance_weighted
@@ -56,10 +56,17 @@ def triplet_terms(
         raise ValueError(f"mining is {mining!r}; needs one of {', '.join(MININGS)}")
     check_batch(embeddings, labels)
     check_distance(distance)
+    if mining in COUNTED and margin is None:
+        raise ValueError(f"margin is None with mining {mining!r}; only a hinge can be counted: give a number")
+    if margin is not None:
+        check_margin(margin)
+    if mining == "distance_weighted" and distance != "euclidean":
+        raise ValueError(f"distance is {distance!r}; distance_weighted needs 'euclidean'")
+    if not len(embeddings):
+        return empty_terms(embeddings)
     related = relations(labels)
     if mining in COUNTED:
-        if margin is None:
-            raise ValueError(f"margin is None with mining {mining!r}; only a hinge can be counted: give a number")
+        assert margin is not None
         return _counted(embeddings, related, margin, mining, distance)
     with torch.no_grad():
         if mining in EXTREMES and distance != "cosine":
@@ -67,8 +74,6 @@ def triplet_terms(
         else:
             distances = DISTANCES[distance](embeddings, embeddings)
         if mining == "distance_weighted":
-            if distance != "euclidean":
-                raise ValueError(f"distance is {distance!r}; distance_weighted needs 'euclidean'")
             triplets = distance_weighted(distances, *related, generator, dim=embeddings.shape[1])
         else:
             triplets = TRIPLET_MININGS[mining](distances, *related, generator)
@@ -107,7 +112,6 @@ def given_triplets_terms(
 
 
 def _counted(embeddings: Tensor, related: Relations, margin: float, mining: str, distance: str) -> Terms:
-    check_margin(margin)
     distances = DISTANCES[distance](embeddings, embeddings)
     counts = count_triplets(distances.detach(), *related, margin, semi_hard=mining == "semi_hard")
     # Thousands of distances cancel in this sum: float64 where the device has it.

@@ -19,6 +19,8 @@ class Matching(Method):
     right one's share is at most 11 %. With `learn_temperature` a parameter, initially 10, scales the cosines.
     """
 
+    separate_queries = True
+
     def __init__(
         self,
         embedding: Embedding,

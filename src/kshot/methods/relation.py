@@ -20,6 +20,8 @@ class Relation(Method):
     regressed to 1 for the right class and to 0 for others.
     """
 
+    separate_queries = True
+
     def __init__(self, embedding: Embedding, n_way: int, k_shot: int, channels: int | None = None) -> None:
         super().__init__(embedding, n_way, k_shot)
         if channels is None:

@@ -1,5 +1,6 @@
 """Saves a trained method in a folder: the embedding's two files, and the method's own weights if it has any."""
 
+import hashlib
 from pathlib import Path
 from typing import Any
 
@@ -48,6 +49,16 @@ def load_method(folder: Path, device: str | torch.device = "cpu", *, views: int 
             f"needs {WEIGHTS}, {SETTINGS} and {OWN_WEIGHTS} of one training"
         ) from error
     return method.to(device=device, memory_format=torch.channels_last).eval()  # type: ignore[call-overload, no-any-return]
+
+
+def weights_hash(folder: Path) -> str:
+    """sha256 (64 hex) of the weights of the method saved in `folder`."""
+    digest = hashlib.sha256()
+    for name in (WEIGHTS, OWN_WEIGHTS):
+        if (folder / name).exists():
+            with (folder / name).open("rb") as file:
+                digest.update(hashlib.file_digest(file, "sha256").digest())
+    return digest.hexdigest()
 
 
 def require_plugins(folder: Path, settings: EmbeddingSettings) -> None:

@@ -19,6 +19,8 @@ class Siamese(Method):
     rule, which covers only that case.
     """
 
+    separate_queries = True
+
     def __init__(self, embedding: Embedding, n_way: int, k_shot: int) -> None:
         super().__init__(embedding, n_way, k_shot)
         self.verifier = nn.Linear(embedding.dim, 1)

@@ -18,7 +18,7 @@ from kshot.lifecycle.stages.held_out import read_held_out
 from kshot.lifecycle.stages.open_set import by_shots, unknown
 from kshot.lifecycle.stages.predictions import Answers, answer
 from kshot.methods.mann import Mann, stream_accuracies
-from kshot.methods.saving import METRIC, load_method
+from kshot.methods.saving import METRIC, load_method, weights_hash
 from kshot.nets.embedding import load_settings
 from kshot.nets.memory import keep_freed_memory
 from kshot.nets.points import Points
@@ -63,7 +63,7 @@ def run(root: Path, params: Params) -> None:
         answering = replace(answering, temperatures=tuple(fitted.values()))
     if answering.method == "mann":
         metrics["stream"] = streams(root, list(scores), answers.points)
-    save_answering(answering, folder)
+    save_answering(answering, folder, weights_hash(root / layout.MODEL))
     (root / layout.METRICS).write_text(json.dumps(metrics, indent=2) + "\n", encoding="utf-8")
     for name, row in scores.items():
         mean, low, high = (100 * row[key] for key in ("mean", "low", "high"))
