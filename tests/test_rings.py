@@ -55,16 +55,25 @@ def test_the_command_line_answers_without_the_science_and_the_services() -> None
 @pytest.mark.parametrize(
     "verb", ["plan", "data versions", "models", "history", "schedule list", "audit --at 2026-01-01", "approve 1"]
 )
-def test_a_verb_that_needs_no_torch_imports_none(verb: str, tmp_path: Path) -> None:
+def test_a_verb_imports_no_torch_and_plan_no_pandas(verb: str, tmp_path: Path) -> None:
+    heavy = {"torch", "timm", "peft", "sklearn", "prefect", *(["pandas"] if verb in ("plan", "data versions") else [])}
     for name in ("dvc.yaml", "params.yaml", ".dvc/config"):
         (tmp_path / name).parent.mkdir(exist_ok=True)
         shutil.copy(SOURCE.parent / name, tmp_path / name)
     subprocess.run(["git", "init", "-q"], cwd=tmp_path, check=True)
     code = (
         f"import sys, kshot.cli; code = kshot.cli.main({verb.split()!r}); "
-        "print(code, sorted({'torch', 'timm', 'peft', 'sklearn', 'prefect'} & set(sys.modules)))"
+        f"print(code, sorted({heavy!r} & set(sys.modules)))"
     )
     ended = subprocess.run(
         [sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, timeout=120, check=True
     )
     assert ended.stdout.splitlines()[-1] in ("0 []", "7 []"), ended.stderr
+
+
+def test_stages_before_the_training_import_no_torch_and_no_service_but_pandas() -> None:
+    names = [f"kshot.lifecycle.stages.{stage}" for stage in ("ingest", "split", "validate", "episodes", "embed")]
+    heavy = {"torch", "timm", "sklearn", "scipy", *SERVICES} - {"pandas"}  # a check that runs imports its own
+    code = f"import sys, {', '.join(names)}; print(sorted({heavy!r} & set(sys.modules)))"
+    ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120, check=True)
+    assert ended.stdout.strip() == "[]"

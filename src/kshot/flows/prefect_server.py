@@ -12,6 +12,7 @@ import sys
 import threading
 from pathlib import Path
 
+from kshot.lifecycle.project.permanent_imports import permanent_imports
 from kshot.lifecycle.servers.guard import App, guarded
 from kshot.lifecycle.servers.server_token import CLIENT, SERVER, token
 
@@ -20,9 +21,11 @@ ENDS_WITH_PARENT = "--ends-with-parent"  # the same as in flows/server.py, which
 
 def main(port: int, home: Path) -> None:
     """Serve until interrupted."""
-    import uvicorn
+    with permanent_imports():
+        import uvicorn
 
-    uvicorn.run(application(port, home), host="127.0.0.1", port=port, log_level="error", lifespan="on")
+        served = application(port, home)
+    uvicorn.run(served, host="127.0.0.1", port=port, log_level="error", lifespan="on")
 
 
 def application(port: int, home: Path) -> App:

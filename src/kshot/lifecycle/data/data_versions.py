@@ -8,7 +8,6 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path, PurePosixPath
 
-import pandas as pd
 import yaml
 
 from kshot.data.splits import SPLITS
@@ -281,6 +280,8 @@ def _lay_out(images: list[SourceImage], fresh: Path, *, own: Path) -> None:
         else:
             shutil.copyfile(image.file, place)
         rows.append((target, image.label, image.group, image.split, image.drawer))
+    import pandas as pd  # here, because it takes half of the time of a command that reads only the ledger
+
     table = pd.DataFrame(sorted(rows), columns=["path", "class", "group", "split", "drawer"])
     if not (table["drawer"] != "").any():  # so that the versions of data without drawers do not change
         del table["drawer"]
@@ -307,6 +308,8 @@ def _count(root: Path) -> tuple[int, int]:
     manifest = root / layout.RAW / "manifest.csv"
     if not manifest.exists():
         return 0, 0
+    import pandas as pd  # here, as above
+
     table = pd.read_csv(manifest, dtype=str, keep_default_na=False)
     return len(table), table["class"].nunique()
 

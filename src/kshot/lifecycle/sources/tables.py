@@ -6,8 +6,6 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import pandas as pd
-
 from kshot.errors import DataError
 
 TABLES = (".csv", ".tsv", ".parquet")
@@ -96,23 +94,12 @@ def _decoded(path: Path) -> str:
 
 
 def _read_parquet(path: Path, needed: tuple[str, ...], optional: tuple[str, ...]) -> list[Row]:
-    table = pd.read_parquet(path)
-    if any(table.index.names):
-        table = table.reset_index()
+    from kshot.lifecycle.sources.parquet_table import read_parquet, text_columns  # here, as it imports pandas
+
+    table = read_parquet(path)
     places = _places(path, [str(name) for name in table.columns], needed, optional)
-    columns = {name: [_text(value) for value in table.iloc[:, at].astype(object)] for name, at in places.items()}
+    columns = text_columns(table, places)
     return [Row(row + 1, {name: values[row] for name, values in columns.items()}) for row in range(len(table))]
-
-
-def _text(value: Any) -> str:
-    """A parquet value as text in a CSV: integral floats without a point, '' for a missing value."""
-    if isinstance(value, bytes):
-        return value.decode("utf-8").strip()
-    if not isinstance(value, str) and pd.api.types.is_scalar(value) and pd.isna(value):
-        return ""
-    if isinstance(value, float) and value.is_integer():
-        return str(int(value))
-    return str(value).strip()
 
 
 def _places(path: Path, header: list[str], needed: tuple[str, ...], optional: tuple[str, ...]) -> dict[str, int]:

@@ -9,6 +9,7 @@ from typing import Any
 import pandas as pd
 
 from kshot.errors import KshotError
+from kshot.lifecycle.project.permanent_imports import permanent_imports
 from kshot.lifecycle.validation.checks import Check
 
 
@@ -28,7 +29,8 @@ def validate(tables: dict[str, pd.DataFrame], checks: Sequence[Check]) -> list[F
     logging.getLogger("great_expectations").setLevel(logging.ERROR)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # Great Expectations uses older pandas calls
-        import great_expectations as gx
+        with permanent_imports():
+            import great_expectations as gx
 
         context = gx.get_context(mode="ephemeral")
         context.variables.progress_bars = {"globally": False}

@@ -1,0 +1,29 @@
+"""Reads a parquet file, and its columns as text. Apart from `tables`, because pandas is slow to import."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+
+def read_parquet(path: Path) -> pd.DataFrame:
+    """The table of a parquet file, with a named index as columns."""
+    table = pd.read_parquet(path)
+    return table.reset_index() if any(table.index.names) else table
+
+
+def text_columns(table: pd.DataFrame, places: Mapping[str, int]) -> dict[str, list[str]]:
+    """The named columns, each at its position in the table, with their values as text."""
+    return {name: [_text(value) for value in table.iloc[:, at].astype(object)] for name, at in places.items()}
+
+
+def _text(value: Any) -> str:
+    """A value as text in a CSV: integral floats without a point, '' for a missing value."""
+    if isinstance(value, bytes):
+        return value.decode("utf-8").strip()
+    if not isinstance(value, str) and pd.api.types.is_scalar(value) and pd.isna(value):
+        return ""
+    if isinstance(value, float) and value.is_integer():
+        return str(int(value))
+    return str(value).strip()
