@@ -31,12 +31,12 @@ def drawings(folder: Path, seed: int) -> tuple[Path, Path]:
     return folder / "letters", folder / "others"
 
 
-def make(root: Path, source: Path, **changes: Any) -> Path:
+def make(root: Path, source: Path, *, n_episodes: int = 40, **changes: Any) -> Path:
     """The project after one retraining on `source`; `changes` of the section train. Version 1 is champion."""
     raw_project.make(root)
     mapping = yaml.safe_load((root / "params.yaml").read_text())
     shapes = {f"5w{k_shot}s": {"n_way": 5, "k_shot": k_shot, "within_group": False} for k_shot in (1, 5)}
-    mapping["episodes"] |= {"n_episodes": 40, "n_query": 3, "protocols": shapes}
+    mapping["episodes"] |= {"n_episodes": n_episodes, "n_query": 3, "protocols": shapes}
     mapping["gate"]["min_accuracy"] = {"5w1s": 0.5}
     usual = {"device": "cpu", "steps": 60, "classes_per_batch": 30, "validate_every": 60, "validation_protocol": "5w1s"}
     set_train(mapping, **{**usual, **changes})

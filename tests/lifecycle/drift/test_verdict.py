@@ -263,7 +263,7 @@ def test_files_that_cannot_be_read_are_told_and_left_out(root, fresh, tmp_path):
 def test_a_method_without_a_space_compares_the_images_and_says_so(fresh, folder, tmp_path):
     letters = folder / "seed0" / "letters"
     method = {"method": "reptile", "method_arguments": {"steps": 2, "test_steps": 2}, "n_way": 5, "steps": 2}
-    root = champion_project.make(tmp_path / "root", letters, **method, validate_every=2)
+    root = champion_project.make(tmp_path / "root", letters, n_episodes=4, **method, validate_every=2)
     found = drift(root, str(changed(fresh[1][0], tmp_path / "dark", ImageOps.invert)))
     assert {row.measure.name for row in found.rows} == {"size", "brightness", "contrast", "clipped", "sharpness"}
     assert "brightness" in names(found) and "reptile, which has no one space" in found.notes[0]
@@ -278,7 +278,9 @@ def test_a_champion_on_a_held_timm_backbone_is_compared_with_in_its_own_space(fr
     save_file(create_backbone("test_resnet", channels=3, size=32).state_dict(), weights)
     start = {"backbone": "test_resnet", "checkpoint": str(weights), "input_size": 32}
     letters = folder / "seed0" / "letters"
-    root = champion_project.make(tmp_path / "root", letters, **start, adaptation="projection", head_dim=16, steps=20)
+    root = champion_project.make(
+        tmp_path / "root", letters, **start, n_episodes=4, adaptation="projection", head_dim=16, steps=20
+    )
     assert names(drift(root, str(changed(fresh[1][0], tmp_path / "same", lambda image: image)))) == set()
     found = drift(root, str(changed(fresh[1][0], tmp_path / "dark", ImageOps.invert)))
     assert {"brightness", "place"} <= names(found) and len(found.rows) == 10
