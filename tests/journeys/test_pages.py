@@ -49,10 +49,13 @@ NOT_RUN = {
     ("docs/serve.md", ".*"): "tests/docs/test_serve_page.py runs each, and tests/journeys/test_serve.py the service",
     (
         "docs/scale.md",
-        "export RAY_ADDRESS=.*|kshot sweep .*",
-    ): "names a cluster that it makes up: tests/services/test_ray_cluster.py sweeps on one",
+        "export RAY_ADDRESS=.*|kshot sweep .*|kshot retrain --set engine=ray .*",
+    ): "names a cluster that it makes up: tests/services/test_ray_cluster.py sweeps and trains on one",
     ("docs/sweep.md", "kshot sweep .* --engine ray"): "needs a Ray cluster: tests/services/test_ray_cluster.py has one",
-    ("docs/scale.md", "kshot retrain .*"): "tests/lifecycle/stages/test_train.py runs the stage in two processes",
+    (
+        "docs/scale.md",
+        "kshot retrain --set train.*",
+    ): "tests/lifecycle/stages/test_train.py runs the stage in two processes",
     ("docs/schedule.md", "export .*|prefect .*|docker .*"): "needs work pools: tests/test_prefect_yaml.py checks them",
     ("docs/schedule.md", "kshot schedule .*--on-new-data.*"): STORY,
     ("docs/schedule.md", "KSHOT_NOTIFY=.*"): "notifies addresses that it makes up: tests/journeys/test_scheduled.py",

@@ -62,3 +62,34 @@ def resume(world: World, folder: str) -> None:
         copy = shutil.copyfile(path, Path(folder) / "copy.safetensors")
         alone, _ = trainings.trained(name, torch.float64, ALONE, copy)
         torch.save({"resumed": resumed, "whole": whole, "alone": alone}, Path(folder) / "weights.pt")
+
+
+def train_through_a_loss(world: World, folder: str) -> None:
+    """First the last process waits at its 15th batch until its node is killed; the next time all resume to the end.
+
+    The first process then writes the resumed and an undisturbed training's weights, and how many batches each took.
+    """
+    import ray
+
+    from kshot.training import loop
+    from tests.parallel import trainings
+
+    name, path = "setting mined batches", Path(folder) / "checkpoint.safetensors"
+    node, gather, batches = Path(folder) / "node", loop.gathering, [0]
+    lost_before = node.exists()
+    loop.SAVE_EVERY = 0.0
+
+    def counted(*arguments):
+        batches[0] += 1
+        if not lost_before and world.rank == world.size - 1 and batches[0] == 15:
+            node.write_text(ray.get_runtime_context().get_node_id())
+            time.sleep(600)
+        return gather(*arguments)
+
+    loop.gathering = counted
+    resumed, _ = trainings.trained(name, torch.float64, world, path)
+    taken, batches[0] = batches[0], 0
+    whole, _ = trainings.trained(name, torch.float64, world)
+    if world.is_first:
+        print("the first process says hello")
+        torch.save({"resumed": resumed, "whole": whole, "taken": taken, "all": batches[0]}, Path(folder) / "weights.pt")

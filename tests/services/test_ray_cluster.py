@@ -1,19 +1,25 @@
-"""A sweep on a Ray cluster of three nodes on this machine, with a node and the command killed in the middle."""
+"""A sweep and a training on a Ray cluster of three nodes on this machine, with nodes and the command killed."""
 
 import os
+import re
 import signal
 import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
+import yaml
 
 from kshot.lifecycle.project import settings
-from tests.flows.project import SETTINGS, draw_classes, kshot, make_project, start
+from tests.flows.project import REPOSITORY, SETTINGS, draw_classes, environment, kshot, make_project, start
+from tests.lifecycle import packed_project, raw_project
 from tests.services import ray_cluster
-from tests.services.processes import PATIENCE_S
+from tests.services.processes import PATIENCE_S, process
+from tests.short_names import set_train
 
 pytestmark = pytest.mark.services
 SWEEP = ("sweep", "seeds.yaml", "--engine", "ray")
@@ -51,10 +57,10 @@ def test_a_lost_node_costs_a_trial_a_try_and_a_killed_sweep_no_finished_trial(no
     names = ray_cluster.names(nodes)
     logs = project / ".kshot/sweep/logs"
     with start(project, *SWEEP, names=names) as sweep:
-        wait_for(lambda: sweep.poll() is not None or len(list(logs.glob("*.log"))) == 3, "three trials run")
+        wait_for(lambda: sweep.poll() is not None or len(list(logs.glob("*.log"))) == 2, "two trials run")
         assert sweep.poll() is None, sweep.stderr and sweep.stderr.read()
         nodes.remove_node(next(iter(nodes.worker_nodes)), allow_graceful=False)
-        nodes.add_node(num_cpus=1, object_store_memory=ray_cluster.OBJECTS)
+        ray_cluster.add_node(nodes)
         assert sweep.stdout is not None
         said: list[str] = []
         for line in sweep.stdout:
@@ -70,3 +76,62 @@ def test_a_lost_node_costs_a_trial_a_try_and_a_killed_sweep_no_finished_trial(no
     assert "failed" not in out
     assert "page      reports/sweep.html" in out and "next      kshot retrain --set train.seed=" in out
     assert not list((project / ".kshot").glob("sweep-*-*"))  # no worktree is left
+
+
+LAUNCH = """
+import sys
+from pathlib import Path
+from kshot.parallel.ray_cluster import connected
+from kshot.parallel.ray_launch import Wanted, run_on_ray
+from tests.parallel import workers
+with connected() as ray:
+    run_on_ray(ray, workers.train_through_a_loss, (sys.argv[1],), Wanted(2, False, 1), Path(sys.argv[1]))
+"""
+
+
+def test_a_training_loses_a_node_and_resumes_to_the_same_weights(nodes: Any, tmp_path: Path) -> None:
+    names = {**environment(), **ray_cluster.names(nodes)}
+    log, node = tmp_path / "log", tmp_path / "node"
+    with process([sys.executable, "-c", LAUNCH, str(tmp_path)], names, log) as launched:
+        wait_for(lambda: launched.poll() is not None or (node.exists() and node.read_text()), "the training began")
+        assert launched.poll() is None, log.read_text()
+        (lost,) = [one for one in nodes.worker_nodes if one.node_id == node.read_text()]
+        nodes.remove_node(lost, allow_graceful=False)
+        ray_cluster.add_node(nodes)
+        assert launched.wait(3 * PATIENCE_S) == 0, log.read_text()
+    out = log.read_text()
+    assert re.search(r"^process 1 of 2 of the training \(counted from 0\), on node [\d.]+, was lost \(", out, re.M), out
+    assert "all processes begin again from the last checkpoint\n" in out and "the first process says hello" in out
+    found = torch.load(tmp_path / "weights.pt", weights_only=True)
+    assert all(torch.equal(value, found["whole"][name]) for name, value in found["resumed"].items())
+    assert 0 < found["taken"] < found["all"]
+
+
+def test_where_the_processes_run_changes_no_bit_of_the_model(nodes: Any, tmp_path: Path) -> None:
+    packed_project.write(tmp_path)
+    mapping = yaml.safe_load(packed_project.params((REPOSITORY / "params.yaml").read_text()))
+    set_train(mapping, processes=2, precision="float32")
+    (tmp_path / "params.yaml").write_text(yaml.safe_dump({**mapping, "engine": "ray"}))
+    models = {}
+    for engine in ("ray", "local"):
+        names = {**environment(), **ray_cluster.names(nodes), "KSHOT_ENGINE": engine}
+        stage = [sys.executable, "-m", "kshot.lifecycle.stages.train"]
+        ended = subprocess.run(stage, cwd=tmp_path, env=names, capture_output=True, text=True, check=False)
+        assert ended.returncode == 0, ended.stderr
+        assert "on cpu, 2 processes" in ended.stdout
+        models[engine] = raw_project.files_below(tmp_path / "model")
+    assert models["ray"] == models["local"]
+    assert not list((tmp_path / ".kshot").glob("ray-*"))
+
+
+def test_a_cluster_that_is_too_small_is_named(nodes: Any, tmp_path: Path) -> None:
+    packed_project.write(tmp_path)
+    mapping = yaml.safe_load(packed_project.params((REPOSITORY / "params.yaml").read_text()))
+    set_train(mapping, processes=9)
+    (tmp_path / "params.yaml").write_text(yaml.safe_dump({**mapping, "engine": "ray"}))
+    stage = [sys.executable, "-m", "kshot.lifecycle.stages.train"]
+    names = {**environment(), **ray_cluster.names(nodes)}
+    ended = subprocess.run(stage, cwd=tmp_path, env=names, capture_output=True, text=True, check=False)
+    assert ended.returncode == 2
+    (line,) = ended.stderr.splitlines()
+    assert line.startswith("kshot: error: train.processes is 9, which needs 9 CPUs of the Ray cluster; it has 2: ")

@@ -29,6 +29,7 @@ WATCHED_EVERY = 1.0  # seconds between looks at whether the launching process st
 # A process that lost its peer waits so long for the agent to see who ended first.
 PEER_WAIT = 10.0
 LINES = 5  # of a process's error output that are shown
+AGAIN = "all processes were ended; run again, it goes on from the last checkpoint"
 AGENT_GRACE = 10  # seconds between SIGTERM and SIGKILL for the others
 # The errors that a training may raise, by name, so that the launching process raises the same.
 RAISED = {
@@ -108,22 +109,25 @@ def _leave(folder: str, world: World, error: Exception) -> None:
 
 def _error_of(rank: int, size: int, code: int, signal_name: str, folder: Path) -> KshotError:
     who = f"process {rank} of {size} of the training (counted from 0)"
-    again = "all processes were ended; run again, it goes on from the last checkpoint"
     if signal_name == "SIGKILL":
-        return StageFailed(f"{who} was ended by SIGKILL, often because memory ran out: see the system's log; {again}")
+        return StageFailed(f"{who} was ended by SIGKILL, often because memory ran out: see the system's log; {AGAIN}")
     note = _note(folder, rank)
     if not note.exists():
         how = f"was ended by {signal_name}" if code < 0 else f"ended with code {code}"
-        error = StageFailed(f"{who} {how}; {again}")
+        error = StageFailed(f"{who} {how}; {AGAIN}")
         error.block = _first_words(folder, rank)
         return error
     found = json.loads(note.read_text(encoding="utf-8"))
-    if kind := RAISED.get(found["kind"]):
-        return kind(found["message"])
+    return error_from(who, found["kind"], found["message"], found["trace"])
+
+
+def error_from(who: str, kind: str, message: str, trace: str) -> KshotError:
+    """The error of the training for an exception of the process `who`: of the same class if RAISED names it."""
+    if own := RAISED.get(kind):
+        return own(message)
     if os.environ.get("KSHOT_DEBUG") == "1":
-        print(found["trace"], flush=True)
-    lines = found["message"].splitlines()
-    return StageFailed(f"{who} failed: {found['kind']}: {lines[0] if lines else ''}; {again}")
+        print(trace, flush=True)
+    return StageFailed(f"{who} failed: {kind}: {(message.splitlines() or [''])[0]}; {AGAIN}")
 
 
 def _first_words(folder: Path, rank: int) -> tuple[str, ...]:

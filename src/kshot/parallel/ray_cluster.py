@@ -48,7 +48,7 @@ def connected() -> Iterator[ModuleType]:
             runtime_env={"env_vars": _variables()},
             **(own if address == HERE else {}),
         )
-    except (ConnectionError, RuntimeError, ValueError) as error:
+    except Exception as error:  # Ray's own is a bare Exception, where a node does not start in 30 s
         first = (str(error).splitlines() or [""])[0]
         raise ParamsError(f"the Ray cluster at {ADDRESS}={address} cannot be used: {first}") from error
     finally:

@@ -7,16 +7,15 @@ from kshot.params.train import Train
 
 
 def process_count(train: Train, device: torch.device) -> int:
-    """The number of processes that train on `device`, one a GPU.
+    """The number of processes that train on `device` of this machine, one a GPU.
 
     auto: all GPUs, if the method can be shared and a batch has an image for each; 1 on other devices, and where nothing
     is trained. Raises ParamsError for more processes than the machine has GPUs, and for several on MPS.
     """
-    asked, rows = train.processes, train.batch.classes * train.batch.images
+    asked = train.processes
     gpus = torch.cuda.device_count() if device.type == "cuda" else 1
     if asked == "auto":
-        learns = train.network.adaptation != "frozen"
-        return min(gpus, rows) if train.can_be_shared and learns else 1
+        return most_processes(train, gpus)
     if device.type == "cuda" and asked > gpus:
         raise ParamsError(
             f"params.yaml: train.processes is {asked}, and this machine has {gpus} GPU{'s' * (gpus > 1)}; needs a GPU "
@@ -25,3 +24,10 @@ def process_count(train: Train, device: torch.device) -> int:
     if device.type == "mps" and asked > 1:
         raise ParamsError(f"params.yaml: train.processes is {asked}; MPS has one device: set 1 or auto")
     return asked
+
+
+def most_processes(train: Train, gpus: int) -> int:
+    """What `train.processes: auto` is with so many GPUs, 1 at least."""
+    learns = train.network.adaptation != "frozen"
+    rows = train.batch.classes * train.batch.images
+    return max(1, min(gpus, rows)) if train.can_be_shared and learns else 1

@@ -30,6 +30,7 @@ from kshot.lifecycle.data.packed import (
 )
 from kshot.lifecycle.project import layout
 from kshot.lifecycle.project.no_telemetry import silence_telemetry
+from kshot.lifecycle.project.private_state import private_state
 from kshot.lifecycle.settings_fit.resolved import resolved_here
 from kshot.lifecycle.stages.entry import stage_main
 from kshot.lifecycle.stages.features import inputs_of
@@ -42,12 +43,13 @@ from kshot.nets.embedding import embed
 from kshot.nets.memory import keep_freed_memory
 from kshot.nets.new_embedding import new_embedding
 from kshot.parallel.share import ALONE, World
+from kshot.params.engine import engine_here
 from kshot.params.schema import AUTO, Params, load_params
 from kshot.params.train import FEWEST_IMAGES, Train
 from kshot.redaction import guard
 from kshot.training.loop import meta_train
 from kshot.training.new_method import new_method
-from kshot.training.processes import process_count
+from kshot.training.processes import most_processes, process_count
 from kshot.training.random_state import make_deterministic
 from kshot.training.reduction import fit_reduction
 
@@ -55,8 +57,11 @@ SHOWN_IMAGES = 2000  # images whose space is measured before and after training
 
 
 def run(root: Path, params: Params) -> None:
-    """Write the model, its training log and its curves, in as many processes as `train.processes` says."""
+    """Write the model, its training log and curves, in as many processes as `train.processes` says, here or on Ray."""
     train = params.train
+    if engine_here(params.engine) == "ray":
+        _run_on_ray(root, train)
+        return
     device = choose_device(train.device)
     size = process_count(train, device)
     if size == 1:
@@ -67,8 +72,22 @@ def run(root: Path, params: Params) -> None:
     run_in_processes(one_of_several, (root,), size, "nccl" if device.type == "cuda" else "gloo")
 
 
+def _run_on_ray(root: Path, train: Train) -> None:
+    from kshot.parallel.ray_cluster import connected
+    from kshot.parallel.ray_launch import Wanted, run_on_ray, threads_here
+    from kshot.parallel.ray_nodes import require_alike
+
+    state = private_state(root)
+    with connected() as ray:
+        require_alike(ray, state)
+        gpus = int(ray.cluster_resources().get("GPU", 0)) if train.device in ("auto", "cuda") else 0
+        size = most_processes(train, gpus) if train.processes == AUTO else train.processes
+        on_gpus = gpus > 0 or train.device == "cuda"
+        run_on_ray(ray, one_of_several, (root.resolve(),), Wanted(size, on_gpus, threads_here()), state)
+
+
 def one_of_several(world: World, root: Path) -> None:
-    """One process of several that train one model: its settings and plug-ins are those of the stage."""
+    """One process of those that train one model: its settings and plug-ins are those of the stage."""
     guard()
     silence_telemetry()
     train_model(world, root, load_params(root / "params.yaml"))
