@@ -1,5 +1,6 @@
 """The science runs without any installed service: each of its modules is imported with the services unimportable."""
 
+import os
 import shutil
 import subprocess
 import sys
@@ -76,4 +77,14 @@ def test_stages_before_the_training_import_no_torch_and_no_service_but_pandas() 
     heavy = {"torch", "timm", "sklearn", "scipy", *SERVICES} - {"pandas"}  # a check that runs imports its own
     code = f"import sys, {', '.join(names)}; print(sorted({heavy!r} & set(sys.modules)))"
     ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120, check=True)
+    assert ended.stdout.strip() == "[]"
+
+
+def test_the_flow_of_a_retraining_imports_neither_torch_nor_great_expectations(tmp_path: Path) -> None:
+    heavy = {"torch", "timm", "sklearn", "great_expectations", "matplotlib", "prefect.server"}
+    code = f"import sys, kshot.flows.retrain; print(sorted({heavy!r} & set(sys.modules)))"
+    home = {**os.environ, "PREFECT_HOME": str(tmp_path), "PREFECT_SERVER_ALLOW_EPHEMERAL_MODE": "false"}
+    ended = subprocess.run(
+        [sys.executable, "-c", code], env=home, capture_output=True, text=True, timeout=120, check=True
+    )
     assert ended.stdout.strip() == "[]"
