@@ -163,7 +163,7 @@ def compress(project: Path, picture: Path) -> None:
 
     torch.manual_seed(0)
     embedding = load_method(project / layout.MODEL).embedding
-    inputs, classes, manifest = inputs_of(project, embedding.settings), read_classes(project), read_manifest(project)
+    inputs, classes, manifest = inputs_of(project, embedding), read_classes(project), read_manifest(project)
     training, test = (
         np.unique(np.concatenate(image_ids(manifest, of_splits(classes, [split])))) for split in ("train", "test")
     )

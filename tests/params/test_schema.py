@@ -61,7 +61,7 @@ def test_whole_numbers_serve_as_floats_and_none_where_it_may():
         ("episodes.n_query", 0, "episodes.n_query is 0; needs at least 1 query a class, or auto"),
         ("episodes.protocols", "all", "episodes.protocols is 'all'; needs a mapping, or auto"),
         ("train", 3, "train holds 3; needs a section of keys"),
-        ("evaluate.views", 3, "evaluate.views is 3; needs one of 1, 2, 5"),
+        ("evaluate.views", 3, "evaluate.views is 3; needs one of 1, 2, 5, auto"),
         ("split.by", "folder", "split.by is 'folder'; needs one of auto, table, group, class"),
         (
             "train.loss.name",
@@ -265,23 +265,20 @@ def test_what_cannot_learn_or_be_reduced_that_way_is_told_in_one_line(changes, m
     assert "\n" not in str(caught.value)
 
 
-@pytest.mark.parametrize(
-    ("changes", "message"),
-    [
-        (
-            {"method": "maml", "n_way": 5, "loss": "prototypical"},
-            "evaluate.views is 5; maml adapts the network .* set 1",
-        ),
-        (
-            {**TIMM, "adaptation": "frozen"},
-            "views is 5 with train.network.adaptation frozen, .* once, in the stage embed: set 1",
-        ),
-    ],
-)
-def test_views_of_what_is_embedded_once_or_not_at_all_are_told_in_one_line(changes, message):
+def test_views_of_what_is_not_embedded_before_its_episode_are_told_in_one_line():
     mapping = yaml.safe_load(DEFAULTS.read_text())
-    set_train(mapping, **changes)
+    set_train(mapping, method="maml", n_way=5, loss="prototypical")
     mapping["evaluate"]["views"] = 5
-    with pytest.raises(ParamsError, match=message) as caught:
+    with pytest.raises(ParamsError, match="evaluate.views is 5; maml adapts the network .* set 1") as caught:
         params_from(mapping)
     assert "\n" not in str(caught.value)
+    mapping["evaluate"]["views"] = "auto"
+    assert params_from(mapping).evaluate.views == "auto"
+
+
+@pytest.mark.parametrize("views", [1, 2, 5, "auto"])
+def test_views_of_a_frozen_backbone_are_any(views):
+    mapping = yaml.safe_load(DEFAULTS.read_text())
+    set_train(mapping, **{**TIMM, "adaptation": "frozen"})
+    mapping["evaluate"]["views"] = views
+    assert params_from(mapping).evaluate.views == views

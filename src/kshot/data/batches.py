@@ -9,11 +9,12 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from kshot.data.feature_views import FeatureViews
 from kshot.data.jpeg_images import JpegImages
 from kshot.errors import DataError
 from kshot.params.train import FEWEST_IMAGES
 
-Pixels = Tensor | NDArray[np.uint8] | NDArray[np.float32] | JpegImages
+Pixels = Tensor | NDArray[np.uint8] | NDArray[np.float32] | FeatureViews | JpegImages
 
 
 def gather(images: Pixels, ids: Tensor) -> Tensor:
@@ -21,9 +22,10 @@ def gather(images: Pixels, ids: Tensor) -> Tensor:
 
     images (N, S, S, C) uint8, a tensor on any device or a memory-mapped array; ids (B,) int64 on the CPU, id = quarter
     turns * N + index. Returns uint8 (B, C, S, S), channels-last, on the images' device. If images is (M, width), the
-    features of the images and their rotations in the order of their ids, returns its rows (B, width).
+    features of the images and their rotations in the order of their ids, returns its rows (B, width); of (M, V, width),
+    the features of V views of each, (B, V, width).
     """
-    if images.ndim == 2:
+    if images.ndim < 4:
         return images[ids.to(images.device)] if isinstance(images, Tensor) else torch.from_numpy(images[ids.numpy()])
     turns, index = ids // len(images), ids % len(images)
     pixels = images[index.to(images.device)] if isinstance(images, Tensor) else torch.from_numpy(images[index.numpy()])

@@ -19,7 +19,7 @@ from kshot.params.schema import Params, Protocol
 def inference_settings(method: Method, params: Params, inputs: Pixels, held: Sequence[NDArray[np.int64]]) -> Answering:
     """The settings for `method`; `held` holds the ids of each held-out class in `inputs`."""
     evaluate = params.evaluate
-    answering = answering_of(params.train.method.name, evaluate.classifier, method.batch_norm, evaluate.views)
+    answering = answering_of(params.train.method.name, evaluate.classifier, method.batch_norm)
     # Of protocols with equal shots, the threshold of the one with the most classes is used, as in stage evaluate.
     protocols = sorted(params.episodes.by_name.values(), key=lambda protocol: protocol.n_way)
     drawn = [held_out_episodes(params, held, protocol) for protocol in protocols]

@@ -66,13 +66,13 @@ class Embedding(nn.Module):
     def forward(self, values: Tensor) -> Tensor:
         """Embed pixels, or the backbone's features of them.
 
-        values (N, C, S, S), pixels, uint8 or floating in [0, 255]; or (N, width), the output of `features`. Returns
-        (N, dim) float32, outside autocast; float64 if its weights are.
+        values (N, C, S, S), pixels, uint8 or floating in [0, 255]; or the output of `features`, (N, width), or of each
+        view, (N, V, width). Returns (N, dim) float32, outside autocast; float64 if its weights are.
         """
-        if values.ndim == 4 and self.views > 1:
-            points = torch.stack([self.projected(view) for view in views(values, self.views)]).mean(0)
-        else:
-            points = self.projected(values)
+        seen = views(values, self.views) if values.ndim == 4 else values.unbind(1) if values.ndim == 3 else [values]
+        points = (
+            torch.stack([self.projected(view) for view in seen]).mean(0) if len(seen) > 1 else self.projected(seen[0])
+        )
         points = self._on_axes(points)
         return nn.functional.normalize(points, dim=1) if self.settings.l2_normalize else points
 

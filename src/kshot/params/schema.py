@@ -161,7 +161,7 @@ class Embed:
 @dataclasses.dataclass(frozen=True)
 class Evaluate:
     classifier: str
-    views: Literal[1, 2, 5]
+    views: Literal[1, 2, 5, "auto"]  # auto: 1 or 2, measured on the validation classes
     accept_known: float
     confused_pairs: int
     projection_classes: int
@@ -278,13 +278,8 @@ class Params:
         )
         views = self.evaluate.views
         need(
-            views == 1 or takes_of(method).space,
+            views in (1, AUTO) or takes_of(method).space,
             f"evaluate.views is {views}; {method} adapts the network to each episode and embeds nothing before: set 1",
-        )
-        need(
-            views == 1 or not self.train.network.is_frozen,
-            f"evaluate.views is {views} with train.network.adaptation {self.train.network.adaptation}, whose backbone "
-            "sees every image once, in the stage embed: set 1",
         )
         if method == "mann" and self.episodes.protocols != AUTO and self.train.validation.protocol != AUTO:
             n_way = self.train.method.n_way or self.train.batch.classes

@@ -91,6 +91,7 @@ def write_evaluation(root: Path, groups: list[str]) -> None:
     }
     metrics = {
         "answering": answering,
+        "views": {"chosen": 2, "protocol": "10w1s", "mean": 0.0071, "low": 0.0062, "high": 0.008},
         "accuracy": scores,
         "unknown": unknown,
         "calibration": calibration,
@@ -250,6 +251,12 @@ def test_how_episodes_were_answered_and_unknown_queries_told_stands_beside_the_a
     assert "0.988" in section and "70,123 unknown queries" in section and "12.34" in section
     assert "none: trained on the validation classes" in section
     assert "36.25" in section and "82.75" in section, "the stream's first and second instance"
+
+
+def test_views_chosen_on_validation_classes_stand_with_what_they_gain(project: Path) -> None:
+    assert "10w1s on validation classes changes by +0.71 points [+0.62, +0.80]: an embedding is the mean" in (
+        page(project).text
+    )
 
 
 def test_calibration_stands_with_and_without_the_temperature(project: Path) -> None:

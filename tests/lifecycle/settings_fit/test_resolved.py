@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from kshot.data.class_supply import ClassSupply
-from kshot.errors import ParamsError
+from kshot.errors import DataError, ParamsError
 from kshot.lifecycle.settings_fit.resolved import not_asked, resolved, written
 from kshot.params.schema import Params
 from tests.lifecycle.raw_project import settings
@@ -44,6 +44,11 @@ def test_auto_grows_with_the_data(
     assert written(found)["n_query"] == n_query and list(written(found)["protocols"]) == protocols
     assert found.gate.floors == floor and found.gate.group_protocol in protocols
     assert found.train.validation.protocol == max(protocols, key=lambda name: (name.endswith("1s"), len(name), name))
+
+
+def test_classes_that_fill_no_episode_stop_with_the_command_that_fits_the_settings() -> None:
+    with pytest.raises(DataError, match="fewer than two classes .*: kshot fit-settings --yes$"):
+        at(params(), 1)
 
 
 def test_settings_without_auto_stay_as_they_are() -> None:

@@ -30,8 +30,9 @@ from tests.short_names import set_train
 WEIGHTS = "weights.safetensors"
 
 
-def params(**changes):
+def params(views=1, **changes):
     mapping = yaml.safe_load(packed_project.params(DEFAULTS.read_text()))
+    mapping["evaluate"]["views"] = views
     usual = {"backbone": "test_resnet", "checkpoint": WEIGHTS, "input_size": 32, "adaptation": "frozen"}
     set_train(mapping, **{**usual, **changes})
     return params_from(mapping)
@@ -90,6 +91,34 @@ def test_a_head_learns_on_the_features_and_the_backbone_stays(root, hidden):
     assert told["parameters"]["learned"] < told["parameters"]["total"]
     assert told["before"]["map_at_r"] != told["after"]["map_at_r"]
     assert set(start.state_dict()) == set(network.backbone.state_dict())
+
+
+@pytest.mark.parametrize("views", [2, 5])
+def test_views_of_a_frozen_backbone_are_stored_once_and_answer_as_the_pixels_do(root, views):
+    before = params(adaptation="projection", head_dim=8, head_hidden=16)
+    embed.run(root, before)
+    train.run(root, before)
+    folder, weights = root / layout.EMBEDDED, (root / layout.MODEL / "embedding.safetensors").read_bytes()
+    plain, kept = (folder / "features.npy").read_bytes(), json.loads((folder / "embedded.json").read_text())
+    assert "views" not in kept, "older features say the same"
+    settings = load_embedding(root / layout.MODEL).settings
+    assert read_features(root, settings, views) is None
+    seen = params(views=views, adaptation="projection", head_dim=8, head_hidden=16)
+    embed.run(root, seen)
+    train.run(root, seen)
+    assert (folder / "features.npy").read_bytes() == plain
+    assert (root / layout.MODEL / "embedding.safetensors").read_bytes() == weights, "training sees one view"
+    found = read_features(root, settings, views)
+    assert found.shape == (4 * len(read_images(root)), views, 96)
+    answering = dataclasses.replace(PROTOTYPE, views=views)
+    by_features = answer(root, root / layout.MODEL, answering)
+    alone = answer(root, root / layout.MODEL, PROTOTYPE)
+    (folder / "embedded.json").unlink()
+    by_pixels = answer(root, root / layout.MODEL, answering)
+    torch.testing.assert_close(by_features.points.values, by_pixels.points.values, rtol=1e-3, atol=1e-3)
+    assert not torch.allclose(by_features.points.values, alone.points.values, rtol=1e-3, atol=1e-3)
+    embed.run(root, before)
+    assert sorted(path.name for path in folder.iterdir()) == ["embedded.json", "features.npy"]
 
 
 def test_a_method_with_parts_of_its_own_trains_them_on_features(root):

@@ -70,6 +70,11 @@ def test_a_table_is_set_aside_on_demand(tmp_path: Path) -> None:
     assert summary(tmp_path)["by"] == "group"
 
 
+def test_shares_that_leave_no_class_to_train_on_name_the_command_that_fits_them(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="leave none to train on.*: kshot fit-settings --yes$"):
+        run(tmp_path, by="class", val=0.48, test=0.51)
+
+
 def test_a_table_that_is_asked_for_and_not_there_is_told(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="split.by is table, but the data brings no split"):
         run(tmp_path, by="table")

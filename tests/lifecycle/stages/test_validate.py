@@ -303,6 +303,7 @@ these settings fit the data:
 a first model below gate.min_accuracy is not made champion
 this command sets them and trains:
   kshot retrain --params reports/validation/fitting.yaml
+to fit all settings to the data: kshot fit-settings --yes
 
 all of it, with images: reports/validation/index.html
 """

@@ -117,7 +117,7 @@ def _packed(
     wanted = {f"ingest.{name}": value for name, value in asdict(settings.ingest).items()}
     if used.get(layout.RAW.as_posix()) != f"{version.md5}.dir" or packed_by != {**packed_by, **wanted}:
         return None
-    inputs, manifest = inputs_of(root, settings), read_manifest(root)
+    inputs, manifest = inputs_of(root, method.embedding), read_manifest(root)
     rows = {path: row for row, path in enumerate(manifest["path"])}
     there = [place for place, image in enumerate(images) if image.path in rows]
     order = np.array([rows[images[place].path] for place in there], dtype=np.int64)

@@ -50,7 +50,7 @@ def accuracies(root: Path) -> Section | None:
     for protocol, score in read_json(root / layout.METRICS).get("accuracy", {}).items():
         rows.append({"protocol": protocol, **score, **asked(root, protocol)})
     metrics = read_json(root / layout.METRICS)
-    more = {name: metrics.get(name) for name in ("answering", "unknown", "calibration", "stream")}
+    more = {name: metrics.get(name) for name in ("answering", "views", "unknown", "calibration", "stream")}
     return {"rows": rows, "scale": scale(rows), **more} if rows else None
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from kshot.data.class_supply import ClassSupply
-from kshot.errors import ParamsError
+from kshot.errors import DataError, ParamsError
 from kshot.lifecycle.data.packed import read_classes, read_manifest
 from kshot.lifecycle.settings_fit.protocol_rules import (
     FittedEpisodes,
@@ -46,7 +46,10 @@ def resolved(params: Params, classes: Sequence[ClassSupply], place: Mapping[str,
         return params
     parts = by_split(classes, place)
     asked = [parts["val"], parts["test"]]
-    fitted = _fitted(params, asked)
+    try:
+        fitted = _fitted(params, asked)
+    except DataError as error:
+        raise DataError(f"{error}; settings that fit the classes: kshot fit-settings --yes") from error
     gate, train, names = params.gate, params.train, ", ".join(fitted.protocols)
     floors = gate.min_accuracy
     if floors == AUTO:

@@ -13,10 +13,11 @@ from kshot.evaluation.space import geometry, labels_of, project, rounded
 from kshot.lifecycle.data.packed import image_ids, of_splits, read_classes, read_episodes, read_manifest
 from kshot.lifecycle.project import layout
 from kshot.lifecycle.stages.calibration import calibration, temperatures
+from kshot.lifecycle.stages.chosen_views import chosen_views
 from kshot.lifecycle.stages.entry import stage_main
 from kshot.lifecycle.stages.held_out import read_held_out
 from kshot.lifecycle.stages.open_set import by_shots, unknown
-from kshot.lifecycle.stages.predictions import Answers, answer
+from kshot.lifecycle.stages.predictions import Answers, answer, test_protocols
 from kshot.methods.mann import Mann, stream_accuracies
 from kshot.methods.saving import METRIC, load_method, weights_hash
 from kshot.nets.embedding import load_settings
@@ -34,9 +35,9 @@ def run(root: Path, params: Params) -> None:
     """Write the metrics, and one table each for episodes, groups, classes and confusions."""
     keep_freed_memory()
     settings = load_settings(root / layout.MODEL)
-    answering = answering_of(
-        (settings.method or METRIC)["name"], params.evaluate.classifier, settings.batch_norm, params.evaluate.views
-    )
+    answering = answering_of((settings.method or METRIC)["name"], params.evaluate.classifier, settings.batch_norm)
+    seen = chosen_views(root, params, answering, test_protocols(root))
+    answering = replace(answering, views=seen.views)
     answers = answer(root, root / layout.MODEL, answering)
     folder = root / layout.EVALUATION
     folder.mkdir(parents=True, exist_ok=True)
@@ -50,6 +51,8 @@ def run(root: Path, params: Params) -> None:
     metrics: dict[str, Any] = {"answering": described(answering), "intervals": INTERVALS, "accuracy": scores}
     if (root / layout.RESOLVED).exists():
         metrics["episodes"] = json.loads((root / layout.RESOLVED).read_text(encoding="utf-8"))
+    if seen.figures:
+        metrics["views"] = seen.figures
     metrics["geometry"] = space(root, answers, upright) if has_space else {}
     # A model that was trained on the validation classes recognises them better than any new class.
     held_out = None if "val" in params.train.splits else read_held_out(root, list(scores), answering)
@@ -65,6 +68,8 @@ def run(root: Path, params: Params) -> None:
         metrics["stream"] = streams(root, list(scores), answers.points)
     save_answering(answering, folder, weights_hash(root / layout.MODEL))
     (root / layout.METRICS).write_text(json.dumps(metrics, indent=2) + "\n", encoding="utf-8")
+    if seen.line:
+        print(seen.line, flush=True)
     for name, row in scores.items():
         mean, low, high = (100 * row[key] for key in ("mean", "low", "high"))
         print(

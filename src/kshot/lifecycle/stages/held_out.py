@@ -27,5 +27,5 @@ def read_held_out(root: Path, protocols: list[str], answering: Answering) -> Hel
     sets = {name: read_episodes(root, "val", name) for name in protocols}
     method = answering_method(root / layout.MODEL, answering, project_device(root))
     ids = [part for episodes in sets.values() for part in (episodes.support, episodes.query)]
-    points = embed_once(method, inputs_of(root, method.embedding.settings), *ids)
+    points = embed_once(method, inputs_of(root, method.embedding), *ids)
     return HeldOut(sets, points, scorer(method, answering.head))

@@ -66,7 +66,7 @@ def answer(root: Path, model: Path, answering: Answering, images: Path | None = 
     classes = read_classes(root)
     sets = answerable({name: read_episodes(root, "test", name) for name in test_protocols(root)}, method, answering)
     test_ids = image_ids(read_manifest(root), of_splits(classes, ["test"]))
-    pixels = inputs_of(root, method.embedding.settings) if images is None else np.load(images, mmap_mode="r")
+    pixels = inputs_of(root, method.embedding) if images is None else np.load(images, mmap_mode="r")
     points = embed_once(method, pixels, *test_ids)
     tables: dict[str, list[pd.DataFrame]] = {name: [] for name in Answers._fields[:-1]}
     for name, episodes in sets.items():

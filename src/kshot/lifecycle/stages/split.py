@@ -6,6 +6,7 @@ from pathlib import Path
 import pandas as pd
 
 from kshot.data.splits import SPLITS, choose_by, split_classes
+from kshot.errors import DataError
 from kshot.lifecycle.data.packed import read_manifest
 from kshot.lifecycle.project import layout
 from kshot.lifecycle.stages.entry import stage_main
@@ -19,7 +20,10 @@ def run(root: Path, params: Params) -> None:
     groups = dict(zip(classes["class"], classes["group"], strict=True))
     table = dict(zip(classes["class"], classes["split"], strict=True))
     by = choose_by(settings.by, groups, table)
-    place = split_classes(groups, table, by=by, val=settings.val, test=settings.test, seed=settings.seed)
+    try:
+        place = split_classes(groups, table, by=by, val=settings.val, test=settings.test, seed=settings.seed)
+    except DataError as error:
+        raise DataError(f"{error}; a split that fits: kshot fit-settings --yes") from error
     turned = {"none": (), "train": ("train",), "all": SPLITS}[settings.rotations]
     rows = [
         {"class": name, "group": groups[name], "rotation": turn, "split": place[name]}

@@ -108,7 +108,7 @@ def train_model(world: World, root: Path, params: Params) -> None:
     # Classes used for training cannot be used for validation: their curve would be too optimistic.
     validation = None if "val" in train.splits else read_episodes(root, "val", train.validation.protocol)
     checkpoint = root / layout.STATE / "checkpoints" / inputs_key(root, params) / "checkpoint.safetensors"
-    inputs = resident(inputs_of(root, embedding.settings), device)
+    inputs = resident(inputs_of(root, embedding), device)
     members = image_ids(manifest, classes)
     records = meta_train(
         method,

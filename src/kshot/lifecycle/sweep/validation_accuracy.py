@@ -12,7 +12,9 @@ from kshot.evaluation.evaluate import accuracies, answer_episodes
 from kshot.lifecycle.data.packed import read_manifest
 from kshot.lifecycle.project import layout
 from kshot.lifecycle.settings_fit.resolved import resolved_here
+from kshot.lifecycle.stages.chosen_views import chosen_views
 from kshot.lifecycle.stages.held_out import read_held_out
+from kshot.lifecycle.stages.predictions import test_protocols
 from kshot.methods.saving import METRIC
 from kshot.nets.embedding import load_settings
 from kshot.params.schema import Params
@@ -38,7 +40,8 @@ def validation_accuracy(root: Path, params: Params, protocol: str) -> Validation
     name = params.train.validation.protocol
     settings = load_settings(root / layout.MODEL)
     method = (settings.method or METRIC)["name"]
-    answering = answering_of(method, params.evaluate.classifier, settings.batch_norm, params.evaluate.views)
+    answering = answering_of(method, params.evaluate.classifier, settings.batch_norm)
+    answering = replace(answering, views=chosen_views(root, params, answering, test_protocols(root)).views)
     found = read_held_out(root, [name], answering)
     episodes = found.episodes[name]
     digest = hashlib.sha256("\n".join(map(str, read_manifest(root)["path"])).encode())

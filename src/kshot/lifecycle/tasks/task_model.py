@@ -107,7 +107,7 @@ def read_task_model(root: Path, params: Params, further: Sequence[Ids] = ()) -> 
     classes, manifest = read_classes(root), read_manifest(root)
     trained_on = set(method.embedding.settings.trained_on)
     images = _images(classes, manifest, trained_on)
-    points = embed_once(method, inputs_of(root, method.embedding.settings), *images.values(), *further)
+    points = embed_once(method, inputs_of(root, method.embedding), *images.values(), *further)
     narrow = Points(points.ids, narrowed(points.values))
     known = [label for label in images if classes["class"][label] in trained_on]
     validation = [label for label in images if classes["split"][label] == "val" and label not in set(known)]

@@ -18,6 +18,7 @@ WIDTH = 78  # an error's block is indented by two columns
 FITTING = layout.VALIDATION / "fitting.yaml"
 PAGE = layout.VALIDATION / "index.html"
 COMMAND = f"kshot retrain --params {FITTING.as_posix()}"
+REFIT = "kshot fit-settings --yes"
 COUNTS = ("classes have enough images", "splits have enough classes")  # checks that other settings can satisfy
 SPLIT_NAMES = {"split 'train'": "training", "split 'val'": "validation", "split 'test'": "test"}
 NEEDS: dict[str, str] = {"train.batch.classes": "a batch (train.batch.classes) takes"}
@@ -121,7 +122,7 @@ def proposal(fit: ClassFit, params: Params) -> list[str]:
     lines += [f"  {key:<{wide}}  {before} -> {after}" for key, before, after in changes]
     if FLOOR in fit.settings:
         lines.append("a first model below gate.min_accuracy is not made champion")
-    return [*lines, "this command sets them and trains:", f"  {COMMAND}"]
+    return [*lines, "this command sets them and trains:", f"  {COMMAND}", f"to fit all settings to the data: {REFIT}"]
 
 
 def current(params: Params, key: str) -> Any:
