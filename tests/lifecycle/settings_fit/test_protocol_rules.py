@@ -44,7 +44,8 @@ def test_one_shot_of_the_fewest_classes_is_the_gates_and_of_the_most_is_validate
     ("groups", "within"),
     [
         (("Fruit/Apple", "Fruit/Pear", "Fruit"), {"4w1s_group": 4}),  # of 12 classes; Fruit contains groups
-        (("Apple",), {"5w1s_group": 5}),
+        (("Apple",), {}),  # a folder around all classes: the protocol would be 5w1s again
+        (("Apple", ""), {"5w1s_group": 5}),
         (("Apple", "Pear", "Plum", "Fig", "Kiwi", "Lime"), {"2w1s_group": 2}),
         (tuple(f"g{i}" for i in range(12)), {}),
         (("",), {}),

@@ -115,7 +115,7 @@ def tenth(counts: Sequence[int]) -> int:
 
 def _within_group(asked: Sequence[Sequence[ClassSupply]], n_query: int, most: int) -> tuple[dict[str, Protocol], str]:
     """A protocol of classes of one group (kinds of apple), if both splits have such a group; otherwise the reason."""
-    if not any(one.group for part in asked for one in part):
+    if len({one.group for part in asked for one in part}) < 2:  # none, or one around all classes, which adds nothing
         return {}, ""
     widest = []
     for part in asked:
