@@ -13,6 +13,7 @@ FINE_PIXELS = 288
 # Chosen on the validation classes of groceries, 5w1s: 87.8 % with 28 training classes, 78.8 % with 5; the frozen
 # network alone has 77.5 %; 256 dimensions at a rate of 0.001 have 85.9 % and 69.7 % (2026-11-28).
 PROJECTION, PROJECTION_RATE, SCRATCH_RATE = 1024, 0.0001, 0.001
+LEAST_INPUT = 96  # pixels of a pretrained network's input
 EMBED_BATCH = 32  # of 224 x 224 pixels: a quarter of the memory that 128 need
 PIXEL_BYTES = 10e9  # of all images together; above this they are stored as JPEG
 PACKED_BYTES = 60e9  # of all images as JPEG; above this they are packed at a smaller size
@@ -71,9 +72,8 @@ def _input_size(profile: DataProfile, start: Start) -> Setting:
     """The side of the network's input; None: the size that its weights were trained with."""
     side, (packed, _) = profile.traits.short_side, _packed_size(profile, start)
     if side < PIXELS:
-        return Setting(
-            "train.network.input_size", max(96, side), "pixels that the network gets; images are enlarged to it"
-        )
+        larger = "; images are enlarged to it" if side < LEAST_INPUT else ""
+        return Setting("train.network.input_size", max(LEAST_INPUT, side), f"pixels that the network gets{larger}")
     if packed > PIXELS:
         return Setting("train.network.input_size", packed, "pixels that the network gets")
     return Setting("train.network.input_size", None)
