@@ -97,6 +97,8 @@ def test_whole_numbers_serve_as_floats_and_none_where_it_may():
         ("gate.reference", 0, "gate.reference is 0; needs best, or the number of a version"),
         ("gate.approval", "by hand", "gate.approval is 'by hand'; needs one of automatic, manual"),
         ("gate.approval_timeout", 0, "gate.approval_timeout is 0.0; needs more than 0 hours and at most a year"),
+        ("gate.gallery_margin", 2, "gate.gallery_margin is 2.0; needs to lie in \\[0, 1\\], or null"),
+        ("gate.gallery_loss", "stop", "gate.gallery_loss is 'stop'; needs one of wait, refuse"),
         ("gate.min_accuracy", {"5w1s": 98.0}, "gate.min_accuracy.5w1s is 98.0; needs to lie in"),
     ],
 )
@@ -119,6 +121,12 @@ def test_a_file_of_an_older_kshot_is_told_all_keys_at_once_and_the_lines_to_add(
         params_from(old)
     added = yaml.safe_load("\n".join(caught.value.block[1:]))
     assert params_from({**old, "gate": old["gate"] | added["gate"], "record": added["record"]}) == params_from(whole)
+
+
+def test_a_file_without_the_settings_about_galleries_compares_none():
+    old = changed("gate.gallery_margin", ...)
+    del old["gate"]["gallery_loss"]
+    assert params_from(old) == params_from(yaml.safe_load(DEFAULTS.read_text()))
 
 
 def test_groups_of_an_older_project_go_on_being_judged_by_its_first_protocol():

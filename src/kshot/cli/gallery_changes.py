@@ -1,13 +1,10 @@
 """What a decision means for the galleries of `kshot serve`, printed before it is made."""
 
-import os
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from kshot.errors import KshotError
-
-if TYPE_CHECKING:
-    from kshot.serve.engine.gallery_change import GalleryChange
+from kshot.lifecycle.gate.gallery_evidence import GalleryChange
+from kshot.serve.compared_galleries import compared_galleries, may_have_galleries
 
 
 def print_gallery_changes(root: Path, version: str) -> None:
@@ -24,35 +21,27 @@ def print_gallery_changes(root: Path, version: str) -> None:
     after = model_versions.find(root, version).version
     if champion is None or champion.version == after:
         return
-    from kshot.serve.engine.gallery_change import gallery_changes
-    from kshot.serve.settings import settings_from
-
     try:
-        found = gallery_changes(root, settings_from(os.environ), champion.version, after)
-    except (KshotError, ImportError, OSError) as error:
+        found = compared_galleries(root, champion.version, after)
+    except KshotError as error:
         print(f"! what version {after} means for the galleries is not known: {error}", flush=True)
         return
     for one in found:
         print(line(one, champion.version, after), flush=True)
 
 
-def line(one: "GalleryChange", before: str, after: str) -> str:
+def line(one: GalleryChange, before: str, after: str) -> str:
     """One line about a gallery.
 
     gallery shop: 25 examples of 5 classes, each asked without itself: version 1 88.0 %, version 2 96.0 %,
     difference +8.0 points [-1.2, +17.1]
     """
-    head = f"gallery {one.gallery}: "
-    if one.before is None or one.after is None or one.difference is None:
+    head, change = f"gallery {one.gallery}: ", one.change()
+    if change is None:
         return f"{head}not compared: {one.why}"
-    mean, low, high = (100 * value for value in one.difference)
+    mean, low, high = (100 * value for value in change.difference)
     return (
         f"{head}{one.tested:,} examples of {one.classes:,} classes, each asked without itself: "
-        f"version {before} {100 * one.before:.1f} %, version {after} {100 * one.after:.1f} %, "
+        f"version {before} {100 * change.old:.1f} %, version {after} {100 * change.new:.1f} %, "
         f"difference {mean:+.1f} points [{low:+.1f}, {high:+.1f}]"
     )
-
-
-def may_have_galleries(root: Path) -> bool:
-    """Whether a gallery store may exist; to open one would create it."""
-    return bool(os.environ.get("KSHOT_SERVE_DATABASE")) or (root / ".kshot/serve/galleries.db").exists()

@@ -4,8 +4,8 @@ import contextlib
 import os
 from pathlib import Path
 
-from kshot.cli.gallery_changes import may_have_galleries
 from kshot.errors import KshotError
+from kshot.serve.compared_galleries import may_have_galleries
 
 
 def disagreement_lines(root: Path, old: str, new: str) -> list[str]:

@@ -1,6 +1,7 @@
 """The steps of a retraining as Prefect tasks, with their retries and limits. `flows/retrain.py` sets their order."""
 
 import contextlib
+import functools
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -23,6 +24,7 @@ from kshot.lifecycle.registry.model_versions import Registered
 from kshot.lifecycle.retraining import steps, summary
 from kshot.lifecycle.retraining.steps import Outcome
 from kshot.lifecycle.tracking import lineage, live_run, store
+from kshot.serve.compared_galleries import compared_galleries
 
 HOUR_S = 3600.0
 LONGEST_CAUSE = 300  # characters of an error reported in one line
@@ -146,7 +148,8 @@ def _register(root: Path, live: live_run.LiveRun) -> Registered:
 
 @task(name="decide_and_promote", cache_policy=NO_CACHE, retries=2, **AGAIN)
 def _decide_and_promote(root: Path, live: live_run.LiveRun, version: Registered) -> Outcome:
-    outcome = steps.judge(root, version, lineage.lineage(root, live.code))
+    compare = functools.partial(compared_galleries, root)
+    outcome = steps.judge(root, version, lineage.lineage(root, live.code), compare)
     for sentence in outcome.put_right:
         say(sentence)
     return outcome

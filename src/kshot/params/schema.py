@@ -193,6 +193,8 @@ class Gate:
     max_class_drop: float
     approval: Literal["automatic", "manual", "signed"]
     approval_timeout: float
+    gallery_margin: float | None = None  # None: galleries are not compared
+    gallery_loss: Literal["wait", "refuse"] = "wait"
 
     def __post_init__(self) -> None:
         need(bool(self.min_accuracy), "gate.min_accuracy is empty; needs at least one protocol, such as 5w1s: 0.8")
@@ -201,6 +203,8 @@ class Gate:
         for key in ("non_inferiority_margin", "max_group_drop", "max_class_drop"):
             value = getattr(self, key)
             need(0 <= value <= 1, f"gate.{key} is {value}; needs to lie in [0, 1]")
+        margin = self.gallery_margin
+        need(margin is None or 0 <= margin <= 1, f"gate.gallery_margin is {margin}; needs to lie in [0, 1], or null")
         wanted = self.reference
         need(
             wanted == "best" or (isinstance(wanted, int) and wanted >= 1),

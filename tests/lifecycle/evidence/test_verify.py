@@ -1,5 +1,6 @@
 """verify.py names each fault of an attestation with its file, with Python's standard library and ssh-keygen alone."""
 
+import dataclasses
 import hashlib
 import json
 import shutil
@@ -7,7 +8,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
@@ -17,6 +18,7 @@ from kshot import cli, statistics
 from kshot.lifecycle.evidence import verify
 from kshot.lifecycle.gate import decision_record, gate_rules, paired
 from kshot.lifecycle.gate.change import Change
+from kshot.lifecycle.gate.gallery_evidence import GalleryChange
 from kshot.lifecycle.registry import anchor, model_versions
 from kshot.params.schema import Gate
 from kshot.statistics import Interval
@@ -374,9 +376,17 @@ def test_the_gate_is_that_of_kshot(seed: int) -> None:
         ),
         gate_rules.Comparison("2", gate_rules.BEST, {"5w5s": interval()}, changes(3), changes(9)),
     )
-    evidence = gate_rules.Evidence(accuracy, "3", comparisons)
-    decided = gate_rules.decide(evidence, RULES)
-    record = json.loads(json.dumps(decision_record.to_json(evidence, RULES, decided)))
+    rules, galleries = RULES, None
+    if seed % 2:
+        loss: Literal["wait", "refuse"] = "wait" if seed % 4 == 1 else "refuse"
+        rules = dataclasses.replace(RULES, gallery_margin=0.02, gallery_loss=loss)
+        galleries = tuple(
+            GalleryChange(f"gallery {n}", 9, ((4, 4, 4, 3), (4, 4, int(random.integers(0, 5)), 9))) for n in range(3)
+        )
+        galleries = (*galleries, GalleryChange("small", 1, why="it has one class"))
+    evidence = gate_rules.Evidence(accuracy, "3", comparisons, galleries=galleries)
+    decided = gate_rules.decide(evidence, rules)
+    record = json.loads(json.dumps(decision_record.to_json(evidence, rules, decided)))
     again = verify.decide(record["evidence"], record["rules"])
     assert sorted(map(verify.fact, again)) == sorted(map(verify.fact, record["decision"]["findings"]))
 

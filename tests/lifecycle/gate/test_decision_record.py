@@ -12,6 +12,7 @@ from kshot.errors import RegistryError
 from kshot.lifecycle.gate import gate_rules
 from kshot.lifecycle.gate.change import Change
 from kshot.lifecycle.gate.decision_record import from_json, same_facts, to_json
+from kshot.lifecycle.gate.gallery_evidence import GalleryChange
 from kshot.lifecycle.gate.gate_rules import Comparison, Evidence
 from kshot.lifecycle.gate.gate_text import reasons
 from kshot.params.schema import Gate
@@ -22,6 +23,19 @@ protocols = st.text(st.sampled_from(string.ascii_lowercase + string.digits + "-_
 ends = st.floats(-1, 1) | st.just(float("nan"))
 intervals = st.builds(Interval, shares, ends, ends)
 names = st.text(max_size=4)
+
+
+@st.composite
+def galleries(draw: st.DrawFn) -> GalleryChange:
+    if draw(st.booleans()):
+        return GalleryChange(draw(names), 1, why="it has one class")
+    counts = []
+    for _ in range(draw(st.integers(1, 3))):
+        examples = draw(st.integers(2, 9))
+        counts.append(
+            (examples, draw(st.integers(0, examples)), draw(st.integers(0, examples)), draw(st.integers(1, 4)))
+        )
+    return GalleryChange(draw(names), 9, tuple(counts), draw(st.integers(0, 99)))
 
 
 @st.composite
@@ -38,7 +52,11 @@ def judged(draw: st.DrawFn) -> tuple[Evidence, Gate]:
         max_class_drop=draw(shares),
         approval=draw(st.sampled_from(["automatic", "manual"])),
         approval_timeout=draw(st.floats(0.1, 8784)),
+        gallery_margin=draw(st.none() | shares),
+        gallery_loss=draw(st.sampled_from(["wait", "refuse"])),
     )
+    if rules.gallery_margin is None:
+        rules = dataclasses.replace(rules, gallery_loss="wait")
     accuracy = {name: draw(intervals) for name in draw(st.permutations(asked))}
     if draw(st.booleans()):
         return Evidence(accuracy), rules
@@ -57,10 +75,9 @@ def judged(draw: st.DrawFn) -> tuple[Evidence, Gate]:
             st.lists(st.sampled_from([gate_rules.CHAMPION, gate_rules.BEST, gate_rules.FIXED]), max_size=3)
         )
     ]
-    found = Evidence(
-        accuracy, draw(st.none() | st.just("3")), tuple(comparisons), tuple(draw(st.lists(names, max_size=2)))
-    )
-    return found, rules
+    compared = tuple(draw(st.lists(galleries(), max_size=3))) if rules.gallery_margin is not None else None
+    noted = tuple(draw(st.lists(names, max_size=2)))
+    return Evidence(accuracy, draw(st.none() | st.just("3")), tuple(comparisons), noted, compared), rules
 
 
 @given(judged())
@@ -90,6 +107,16 @@ def test_another_figure_is_another_fact_and_order_is_none() -> None:
         decision, dataclasses.replace(decision, findings=(first, dataclasses.replace(second, value=0.8)))
     )
     assert not same_facts(decision, dataclasses.replace(decision, promote=False))
+
+
+def test_a_record_without_galleries_is_that_of_a_kshot_from_before_them() -> None:
+    rules = Gate({"p": 0.5}, "p", 0.0, "refuse", "best", 0.0, 0.0, "automatic", 1.0)
+    evidence = Evidence({"p": Interval(0.9, 0.8, 1.0)})
+    record = to_json(evidence, rules, gate_rules.decide(evidence, rules))
+    assert "galleries" not in record["evidence"] and not {"gallery_margin", "gallery_loss"} & record["rules"].keys()
+    assert gate_rules.rules_hash(rules) == gate_rules.rules_digest(record["rules"])
+    asked = dataclasses.replace(rules, gallery_margin=0.05)
+    assert gate_rules.rules_hash(asked) != gate_rules.rules_hash(rules)
 
 
 def test_a_format_that_is_not_known_is_named() -> None:

@@ -6,9 +6,10 @@ import pytest
 
 from kshot.lifecycle.gate import gate_rules
 from kshot.lifecycle.gate.change import Change
+from kshot.lifecycle.gate.gallery_evidence import GalleryChange
 from kshot.lifecycle.gate.gate_rules import Comparison, Decision, Evidence, Finding, decide
 from kshot.params.schema import Gate
-from kshot.statistics import Interval
+from kshot.statistics import Interval, ratio_difference
 
 RULES = Gate(
     min_accuracy={"20w1s": 0.60, "5w1s": 0.80},
@@ -194,3 +195,47 @@ def test_a_champion_that_lacks_a_protocol_is_judged_on_the_others() -> None:
         (gate_rules.NON_INFERIORITY, "4w1s", ""),
         (gate_rules.NOT_WORSE, "4w1s", ""),
     ]
+
+
+LOST = GalleryChange("shop", 20, ((5, 5, 1, 20),), 7)  # each of 20 classes: 5 of 5 right, then 1
+SMALL = GalleryChange("desk", 2, ((3, 3, 1, 2),), 1)  # as bad, of two classes
+EQUAL = GalleryChange("equal", 3, ((4, 4, 4, 2), (4, 2, 2, 1)))
+NONE = GalleryChange("one", 1, why="it has one class, so that nothing can be confused")
+
+
+def with_galleries(loss: str, *galleries: GalleryChange) -> Decision:
+    rules = dataclasses.replace(RULES, gallery_margin=0.05, gallery_loss=loss)  # type: ignore[arg-type]
+    return decide(dataclasses.replace(AGAINST, galleries=galleries), rules)
+
+
+def test_a_gallery_s_figures_follow_from_its_counts() -> None:
+    found = EQUAL.change()
+    assert found is not None and (EQUAL.tested, found.episodes) == (12, 3)
+    assert (found.old, found.new) == (10 / 12, 10 / 12)
+    assert found.difference == ratio_difference([4, 4, 2], [4, 4, 2], [4, 4, 4])
+    assert NONE.change() is None
+
+
+def test_a_gallery_that_lost_for_certain_refuses_or_asks_for_a_person() -> None:
+    refused = with_galleries("refuse", EQUAL, LOST, NONE)
+    assert not refused.promote and failed(refused) == [("gallery_margin", "", "shop")] and not refused.waits
+    asked = with_galleries("wait", EQUAL, LOST, NONE)
+    assert asked.promote and asked.waits and failed(asked) == [("gallery_margin_waits", "", "shop")]
+
+
+def test_a_small_gallery_s_loss_is_not_certain_and_the_worst_gallery_is_named() -> None:
+    decision = with_galleries("refuse", EQUAL, SMALL)
+    assert decision.promote and failed(decision) == []
+    found = [one.change for one in decision.findings if one.rule == "gallery_margin"]
+    assert [one.name for one in found if one is not None] == ["desk"]
+    (finding,) = [one for one in with_galleries("refuse", EQUAL).findings if one.rule == "gallery_margin"]
+    assert finding.change is not None and finding.change.name == "equal" and finding.against == "champion 3"
+
+
+def test_galleries_count_only_where_the_rules_and_a_champion_ask_for_them() -> None:
+    lost = dataclasses.replace(AGAINST, galleries=(LOST,))
+    assert decide(lost, RULES) == decide(AGAINST, RULES)
+    rules = dataclasses.replace(RULES, gallery_margin=0.05)
+    assert decide(FIRST, rules).promote
+    with pytest.raises(KeyError, match="galleries"):
+        decide(AGAINST, rules)

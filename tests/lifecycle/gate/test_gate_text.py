@@ -8,7 +8,17 @@ from kshot.lifecycle.gate import gate_rules
 from kshot.lifecycle.gate.gate_rules import Comparison, Evidence, decide
 from kshot.lifecycle.gate.gate_text import change_text, difference_text, reasons
 from kshot.statistics import Interval
-from tests.lifecycle.gate.test_gate_rules import AGAINST, FIRST, RULES, against, change, with_accuracy
+from tests.lifecycle.gate.test_gate_rules import (
+    AGAINST,
+    EQUAL,
+    FIRST,
+    LOST,
+    NONE,
+    RULES,
+    against,
+    change,
+    with_accuracy,
+)
 
 
 def text(evidence: Evidence) -> tuple[str, ...]:
@@ -74,3 +84,20 @@ def test_a_difference_has_as_many_digits_as_its_interval_bears(interval: Interva
 
 def test_classes_without_a_group_are_named_as_such() -> None:
     assert change_text(change("", -0.1)).startswith("no group -10.00 points")
+
+
+def test_galleries_are_named_with_both_accuracies_and_the_setting_that_asks() -> None:
+    rules = dataclasses.replace(RULES, gallery_margin=0.05)
+    evidence = dataclasses.replace(AGAINST, galleries=(EQUAL, LOST, NONE))
+    lost, *_, each = reasons(evidence, decide(evidence, rules).findings)
+    assert lost == (
+        "1 gallery lost for certain more than 5 points against champion 3 (shop -80.0 points, -81.8 to -75.4; "
+        "gate.gallery_margin: a person decides)"
+    )
+    assert each == (
+        "galleries, each example asked without itself: shop -80.0 points, -81.8 to -75.4 (100.0 % -> 20.0 %); "
+        "equal +0.0 points, -55.2 to +55.2 (83.3 % -> 83.3 %); one not compared: it has one class, so that nothing can "
+        "be confused"
+    )
+    none = dataclasses.replace(AGAINST, galleries=())
+    assert reasons(none, decide(none, rules).findings)[-1] == "no gallery to compare (gate.gallery_margin)"

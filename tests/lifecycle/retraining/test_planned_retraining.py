@@ -1,4 +1,4 @@
-"""A retraining outside the committed change plan waits for a person, and the audit finds the same changes."""
+"""A retraining outside the change plan, or that a gallery loses by, waits for a person; the audit finds the same."""
 
 import json
 import shutil
@@ -9,10 +9,13 @@ from typing import Any
 import mlflow
 import pytest
 
-from kshot.errors import ParamsError
+from kshot.errors import ParamsError, RegistryError
+from kshot.lifecycle.audit.galleries_then import galleries_then
 from kshot.lifecycle.audit.planned import planned
 from kshot.lifecycle.audit.subject import opened
 from kshot.lifecycle.doctor import moved
+from kshot.lifecycle.gate import gate_rules
+from kshot.lifecycle.gate.gallery_evidence import GalleryChange
 from kshot.lifecycle.project import layout
 from kshot.lifecycle.project.broken import Broken
 from kshot.lifecycle.registry import history, model_versions, promotion
@@ -22,6 +25,7 @@ from kshot.lifecycle.retraining.steps import Outcome
 from kshot.lifecycle.tracking import store
 from kshot.lifecycle.tracking.lineage import lineage
 from tests.lifecycle import finished_project
+from tests.lifecycle.gate.test_gate_rules import EQUAL, LOST
 from tests.lifecycle.retraining.test_steps import change, register
 from tests.lifecycle.ssh_keys import IDENTITY
 
@@ -162,3 +166,54 @@ def test_the_audit_finds_changes_that_the_record_leaves_out(
         assert judge(root).promoted  # as somebody would write it who can write to the database
     with pytest.raises(Broken, match="the changes kept with event 2 .* are not those of both runs"):
         audited(root, tmp_path / "scratch")
+
+
+def by_galleries(root: Path, *galleries: GalleryChange) -> Outcome:
+    """Judge version 2, with the galleries as the service's ring found them."""
+    asked: list[tuple[str, str]] = []
+
+    def compare(before: str, after: str) -> tuple[GalleryChange, ...]:
+        asked.append((before, after))
+        return galleries
+
+    found = retraining.judge(root, model_versions.find(root, "2"), lineage(root), compare)
+    assert asked == ([] if found.repeated else [("1", "2")])
+    return found
+
+
+@pytest.mark.parametrize(("loss", "decision"), [("wait", "waiting"), ("refuse", "refused")])
+def test_a_gallery_that_loses_waits_or_is_refused_and_the_audit_decides_the_same(
+    root: Path, loss: str, decision: str
+) -> None:
+    change(root, "gallery_margin: null", "gallery_margin: 0.05")
+    change(root, "gallery_loss: wait", f"gallery_loss: {loss}")
+    found = by_galleries(root, EQUAL, LOST)
+    assert found.decision == decision and "shop -80.0 points" in found.reasons[0]
+    assert by_galleries(root, EQUAL, LOST).repeated, "nothing changed: nobody is asked twice"
+    (event,) = [one for one in history.history(root) if one.version == "2"]
+    assert recorded(event)["evidence"]["galleries"][1]["counts"] == [[5, 5, 1, 20]]
+    assert "2 of the galleries of then" in galleries_then(event, recorded(event))
+    if loss == "wait":
+        promotion.approve(root, "2", "the shop is taught anew")
+        assert history.aliases(root) == {"champion": "2"}
+
+
+def test_a_gallery_that_loses_nothing_changes_no_decision(root: Path) -> None:
+    change(root, "gallery_margin: null", "gallery_margin: 0.05")
+    assert by_galleries(root, EQUAL).promoted
+
+
+def test_a_promotion_in_spite_of_a_gallery_breaks_the_audit(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    change(root, "gallery_margin: null", "gallery_margin: 0.05")
+    with monkeypatch.context() as patch:
+        patch.setattr(gate_rules.Decision, "waits", False)
+        assert by_galleries(root, LOST).promoted  # as somebody would write it who can write to the database
+    with pytest.raises(Broken, match="although a gallery asks for a person"):
+        galleries_then(history.history(root)[-1], recorded(history.history(root)[-1]))
+
+
+def test_without_a_way_to_compare_galleries_nothing_is_decided(root: Path) -> None:
+    change(root, "gallery_margin: null", "gallery_margin: 0.05")
+    with pytest.raises(RegistryError, match="gate.gallery_margin is set"):
+        judge(root)
+    assert len(history.history(root)) == 1

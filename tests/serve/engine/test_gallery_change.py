@@ -1,12 +1,12 @@
 from pathlib import Path
 
-import numpy as np
 import pytest
 
 from kshot.cli.gallery_changes import line, print_gallery_changes
-from kshot.serve.engine.gallery_change import GalleryChange, gallery_changes
+from kshot.lifecycle.gate.gallery_evidence import GalleryChange
+from kshot.serve.compared_galleries import compared_galleries
+from kshot.serve.engine.gallery_change import gallery_changes
 from kshot.serve.settings import ServeSettings
-from kshot.statistics import Interval, ratio_difference
 from tests.serve.engine.test_recognition import Classes
 from tests.serve.running import running, teach
 
@@ -28,14 +28,17 @@ def taught(project: Path, classes: Classes) -> Path:
 
 
 def test_both_versions_are_asked_each_example_without_it(taught: Path) -> None:
-    letters, single = gallery_changes(taught, SETTINGS, "1", "2")
-    assert (letters.gallery, letters.classes, letters.tested) == ("letters", 4, 12)
-    assert letters.difference is not None and letters.before is not None and letters.after is not None
-    assert letters.difference.mean == pytest.approx(letters.after - letters.before)
-    assert letters.difference.low <= letters.difference.mean <= letters.difference.high
-    assert (single.gallery, single.before, single.why) == (
+    letters, single = compared_galleries(taught, "1", "2")
+    assert (letters.gallery, letters.classes, letters.tested, letters.revision) == ("letters", 4, 12, 5)
+    change = letters.change()
+    assert change is not None and change.episodes == 3
+    assert [sum(right[place] * right[3] for right in letters.counts) / 12 for place in (1, 2)] == [
+        change.old,
+        change.new,
+    ]
+    assert (single.gallery, single.counts, single.why) == (
         "single",
-        None,
+        (),
         "it has one class, so that nothing can be confused",
     )
 
@@ -47,13 +50,13 @@ def test_one_class_alone_gives_no_interval(project: Path, classes: Classes) -> N
         teach(client, "pair", one, first[:3])
         teach(client, "pair", two, second[:1])
     (found,) = gallery_changes(project, SETTINGS, "1", "2")
-    assert found.difference is None and found.why.startswith("only one class has two examples")
+    assert found.change() is None and found.why.startswith("only one class has two examples")
 
 
 def test_a_version_against_itself_differs_by_nothing(taught: Path) -> None:
     letters, _ = gallery_changes(taught, SETTINGS, "1", "1")
-    assert letters.difference is not None and letters.difference.mean == 0
-    assert letters.difference == ratio_difference(np.ones(3), np.ones(3), np.full(3, 4))
+    change = letters.change()
+    assert change is not None and change.difference.mean == 0 and change.old == change.new
 
 
 def test_promote_says_beforehand_what_it_means(taught: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -71,8 +74,11 @@ def test_without_galleries_nothing_is_said(project: Path, capsys: pytest.Capture
 
 
 def test_the_line_gives_points_with_their_interval() -> None:
-    found = GalleryChange("shop", 5, 25, 0.88, 0.96, Interval(0.08, -0.012, 0.171))
+    found = GalleryChange("shop", 5, ((5, 4, 5, 3), (5, 5, 5, 2)))
+    change = found.change()
+    assert change is not None
+    low, high = (100 * end for end in change.difference[1:])
     assert line(found, "1", "2") == (
-        "gallery shop: 25 examples of 5 classes, each asked without itself: version 1 88.0 %, version 2 96.0 %, "
-        "difference +8.0 points [-1.2, +17.1]"
+        "gallery shop: 25 examples of 5 classes, each asked without itself: version 1 88.0 %, version 2 100.0 %, "
+        f"difference +12.0 points [{low:+.1f}, {high:+.1f}]"
     )

@@ -6,6 +6,7 @@ from typing import Any
 
 from kshot.lifecycle.audit import first_decision, results
 from kshot.lifecycle.audit.compared import compared
+from kshot.lifecycle.audit.galleries_then import galleries_then
 from kshot.lifecycle.audit.planned import planned
 from kshot.lifecycle.audit.subject import Subject
 from kshot.lifecycle.gate import decision_record, gate_rules
@@ -119,6 +120,7 @@ def _judged(subject: Subject, event: Event) -> tuple[str, bool]:
     else:
         compared, whole = _decided_again(subject, event, record)
     changed, known = planned(subject, event, record)
+    changed += galleries_then(event, record)
     words = f"{event.action} by the gate, {minute(event.when)}: decided again from the evidence, the same; {compared}"
     return words + changed, whole and known
 

@@ -18,6 +18,7 @@ import hashlib
 import io
 import json
 import math
+import operator
 import re
 import subprocess
 import sys
@@ -34,6 +35,9 @@ MODEL_PREDICATE = "https://model_signing/signature/v1.0"  # of OpenSSF model sig
 OK, FAILED, OPEN = "ok", "FAILED", "not checked"
 EXACT, ROUNDED, SIX_DIGITS = 1e-9, 1e-9, 0.51e-6  # metrics.json has six digits
 SIGNIFICANT = 0.05
+GALLERY_WAITS = "gallery_margin_waits"
+WORST = operator.itemgetter(0, 3)  # of `gallery`: the largest loss first, then by name
+TOLD = ("max_class_drop", GALLERY_WAITS)  # rules that refuse nothing
 GATE = {"promoted": True, "waiting": True, "refused": False}  # the gate's actions, and the decision that each needs
 PERSONAL, SIGNED, DECISION = ("approved", "rejected", "promoted by hand", "rolled back"), "signed", "kshot-decision"
 ADDED_LATER = "answering.json"  # registering a model adds it to the files that stage train wrote
@@ -709,7 +713,9 @@ def decision(folder: Folder) -> str:
         raise Wrong("decision.json compares with another champion than the event before left")
     findings = decide(evidence, recorded["rules"])
     facts = sorted(map(fact, findings)), sorted(map(fact, recorded["decision"]["findings"]))
-    promote = not any(not one["holds"] and one["rule"] != "max_class_drop" for one in findings)
+    promote = not any(not one["holds"] and one["rule"] not in TOLD for one in findings)
+    if event["action"] == "promoted" and any(not one["holds"] and one["rule"] == GALLERY_WAITS for one in findings):
+        raise Wrong(f"event {event['number']} is the gate's own promotion, although a gallery asks for a person")
     if facts[0] != facts[1]:
         other = next(iter(set(facts[0]) ^ set(facts[1])), facts[0][0] if facts[0] else ())
         raise Wrong(f"decision.json: its findings do not follow from its evidence by its rules, such as {other}")
@@ -765,7 +771,27 @@ def decide(evidence: dict[str, Any], rules: dict[str, Any]) -> list[dict[str, An
                 lost = -row["difference"][0] > limit + ROUNDED
                 if lost or (place == 0 and rule == "max_group_drop"):
                     found(rule, not beyond[place] < SIGNIFICANT, row["protocol"], limit, row["name"], who)
+    margin = rules.get("gallery_margin")
+    if margin is not None and evidence["champion"] is not None:
+        rule = "gallery_margin" if rules["gallery_loss"] == "refuse" else GALLERY_WAITS
+        some = sorted(map(gallery, filter(lambda one: one["counts"], evidence["galleries"])), key=WORST)
+        ends = [probability_beyond(list(interval), -margin - ROUNDED, classes) for *interval, _, classes in some]
+        for place, (probability, (mean, _, _, name, _)) in enumerate(zip(holm(ends), some, strict=True)):
+            if place == 0 or -mean > margin + ROUNDED:
+                found(rule, not probability < SIGNIFICANT, "", margin, name, f"champion {evidence['champion']}")
     return findings
+
+
+def gallery(one: dict[str, Any]) -> tuple[float, float, float, str, int]:
+    """The difference of a gallery with its interval, its name, and how many classes were tested, from its counts."""
+    rows: list[tuple[float, float, float]] = []
+    for examples, before, after, classes in one["counts"]:
+        if not (0 <= before <= examples and 0 <= after <= examples and classes > 0):
+            raise Wrong(f"decision.json: the counts of gallery {one['gallery']} cannot be")
+        rows += [(examples, before, after)] * classes
+    total, before, after = (list(column) for column in zip(*rows, strict=True))
+    mean, low, high = ratio_difference(after, before, total)
+    return mean, low, high, one["gallery"], len(rows)
 
 
 def fact(finding: dict[str, Any]) -> tuple[Any, ...]:

@@ -5,7 +5,8 @@ from typing import Any
 
 from kshot.errors import RegistryError
 from kshot.lifecycle.gate.change import Change
-from kshot.lifecycle.gate.gate_rules import Comparison, Decision, Evidence, Finding
+from kshot.lifecycle.gate.gallery_evidence import GalleryChange
+from kshot.lifecycle.gate.gate_rules import Comparison, Decision, Evidence, Finding, rules_as_recorded
 from kshot.lifecycle.gate.gate_text import reasons
 from kshot.params.schema import Gate
 from kshot.statistics import Interval
@@ -19,7 +20,10 @@ FORMAT = 2
 def to_json(evidence: Evidence, rules: Gate, decision: Decision) -> dict[str, Any]:
     """The record of a decision. NaN (an interval's end from a single episode) becomes null."""
     decided = {**asdict(decision), "reasons": reasons(evidence, decision.findings)}
-    parts = {"evidence": asdict(evidence), "rules": asdict(rules), "decision": decided}
+    found = asdict(evidence)
+    if evidence.galleries is None:
+        del found["galleries"]  # as in records from before galleries were compared
+    parts = {"evidence": found, "rules": rules_as_recorded(rules), "decision": decided}
     record: dict[str, Any] = {"format": FORMAT, **_without_nan(parts)}
     return record
 
@@ -37,6 +41,7 @@ def from_json(record: dict[str, Any]) -> tuple[Evidence, Gate, Decision]:
         champion=found["champion"],
         comparisons=tuple(_comparison(one) for one in found["comparisons"]),
         notes=tuple(found["notes"]),
+        galleries=None if found.get("galleries") is None else tuple(_gallery(one) for one in found["galleries"]),
     )
     findings = tuple(
         Finding(**{**one, "change": None if one["change"] is None else _change(one["change"])})
@@ -64,6 +69,10 @@ def _comparison(found: dict[str, Any]) -> Comparison:
         groups=tuple(_change(one) for one in found["groups"]),
         classes=tuple(_change(one) for one in found["classes"]),
     )
+
+
+def _gallery(found: dict[str, Any]) -> GalleryChange:
+    return GalleryChange(**{**found, "counts": tuple((a, b, c, d) for a, b, c, d in found["counts"])})
 
 
 def _change(found: dict[str, Any]) -> Change:

@@ -8,12 +8,15 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from kshot.lifecycle.gate.change import ROUNDING, Change, certainly_lost, worst_first
+from kshot.lifecycle.gate.gallery_evidence import GalleryChange
 from kshot.params.schema import Gate
 from kshot.statistics import Interval
 
 CHAMPION, BEST, FIXED = "champion", "best champion", "reference"  # role of the version compared with
 MIN_ACCURACY, NON_INFERIORITY, NOT_WORSE = "min_accuracy", "non_inferiority", "not_significantly_worse"
 GROUP_DROP, CLASS_DROP = "max_group_drop", "max_class_drop"
+# By gate.gallery_loss: a gallery that lost more than gate.gallery_margin refuses the model, or asks for a person.
+GALLERY_REFUSES, GALLERY_WAITS = "gallery_margin", "gallery_margin_waits"
 
 
 @dataclass(frozen=True)
@@ -41,12 +44,14 @@ class Evidence:
     champion     the version that it would replace, None for the first model
     comparisons  with the champion and with other versions that gate.reference names
     notes        what a person should know besides the figures
+    galleries    of `kshot serve`, under the champion and the challenger; None if gate.gallery_margin is null
     """
 
     accuracy: dict[str, Interval]
     champion: str | None = None
     comparisons: tuple[Comparison, ...] = ()
     notes: tuple[str, ...] = ()
+    galleries: tuple[GalleryChange, ...] | None = None
 
 
 @dataclass(frozen=True)
@@ -60,7 +65,7 @@ class Finding:
     value     the challenger's accuracy, for MIN_ACCURACY
     change    the change that is judged, for a rule that compares
     against   role and version of the model compared with, '' for none
-    family    how many groups or classes were tested together, 0 for other rules
+    family    how many groups, classes or galleries were tested together, 0 for other rules
     """
 
     rule: str
@@ -75,7 +80,7 @@ class Finding:
     @property
     def refuses(self) -> bool:
         """Whether this finding alone refuses the model; a class that lost accuracy is only a warning."""
-        return not self.holds and self.rule != CLASS_DROP
+        return not self.holds and self.rule not in (CLASS_DROP, GALLERY_WAITS)
 
 
 @dataclass(frozen=True)
@@ -85,15 +90,22 @@ class Decision:
     promote: bool
     findings: tuple[Finding, ...]
 
+    @property
+    def waits(self) -> bool:
+        """Whether a promotion needs a person, whatever gate.approval is."""
+        return any(one.rule == GALLERY_WAITS and not one.holds for one in self.findings)
+
 
 def decide(evidence: Evidence, rules: Gate) -> Decision:
-    """Promote if no rule refuses. Raises KeyError for evidence that lacks a protocol of the rules."""
+    """Promote if no rule refuses. Raises KeyError for evidence that lacks a protocol or the galleries of the rules."""
     findings = _enough(evidence, rules)
     for comparison in _ordered(evidence.comparisons):
         findings += _against(comparison, evidence, rules)
-        findings += _drops(GROUP_DROP, comparison, comparison.groups, rules.max_group_drop)
+        findings += _drops(GROUP_DROP, named(comparison), comparison.groups, rules.max_group_drop)
         if comparison.role == CHAMPION:
-            findings += _drops(CLASS_DROP, comparison, comparison.classes, rules.max_class_drop)
+            findings += _drops(CLASS_DROP, named(comparison), comparison.classes, rules.max_class_drop)
+    if rules.gallery_margin is not None and evidence.champion is not None:
+        findings += _galleries(evidence, rules.gallery_margin, rules.gallery_loss == "refuse")
     return Decision(not any(one.refuses for one in findings), tuple(findings))
 
 
@@ -132,15 +144,23 @@ def _against(comparison: Comparison, evidence: Evidence, rules: Gate) -> list[Fi
     return findings
 
 
-def _drops(rule: str, comparison: Comparison, changes: Sequence[Change], limit: float) -> list[Finding]:
+def _galleries(evidence: Evidence, limit: float, refuses: bool) -> list[Finding]:
+    """As groups, over all galleries together: a gallery has a few classes, so that its interval is wide."""
+    if evidence.galleries is None:
+        raise KeyError("galleries")
+    changes = [change for one in evidence.galleries if (change := one.change()) is not None]
+    return _drops(GALLERY_REFUSES if refuses else GALLERY_WAITS, f"{CHAMPION} {evidence.champion}", changes, limit)
+
+
+def _drops(rule: str, against: str, changes: Sequence[Change], limit: float) -> list[Finding]:
     """One finding for each change that lost more than the limit, worst first; if none did, for the worst alone."""
     ordered = worst_first(changes)
     certain = certainly_lost(ordered, limit)
     lost = [-change.difference.mean > limit + ROUNDING for change in ordered]
     return [
-        Finding(rule, not certain[place], change.protocol, limit, None, change, named(comparison), len(ordered))
+        Finding(rule, not certain[place], change.protocol, limit, None, change, against, len(ordered))
         for place, change in enumerate(ordered)
-        if lost[place] or (place == 0 and rule == GROUP_DROP)
+        if lost[place] or (place == 0 and rule != CLASS_DROP)
     ]
 
 
@@ -164,9 +184,17 @@ def points(difference: float, unit: str = " pp") -> str:
     return f"{100 * difference:+.2f}{unit}"
 
 
+def rules_as_recorded(rules: Gate) -> dict[str, Any]:
+    """The rules as plain values; without those about galleries if they are off, so that older records stay the same."""
+    found = asdict(rules)
+    if rules.gallery_margin is None:
+        del found["gallery_margin"], found["gallery_loss"]
+    return found
+
+
 def rules_hash(rules: Gate) -> str:
     """16 hex digits of the rules; settings about approval are not included."""
-    return rules_digest(asdict(rules))
+    return rules_digest(rules_as_recorded(rules))
 
 
 def rules_digest(rules: dict[str, Any]) -> str:

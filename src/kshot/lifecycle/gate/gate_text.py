@@ -4,8 +4,11 @@ import math
 from collections.abc import Sequence
 
 from kshot.lifecycle.gate.change import ROUNDING, Change
+from kshot.lifecycle.gate.gallery_evidence import GalleryChange
 from kshot.lifecycle.gate.gate_rules import (
     CLASS_DROP,
+    GALLERY_REFUSES,
+    GALLERY_WAITS,
     GROUP_DROP,
     MIN_ACCURACY,
     NON_INFERIORITY,
@@ -16,7 +19,21 @@ from kshot.lifecycle.gate.gate_rules import (
 from kshot.statistics import Interval
 
 NO_INTERVAL = "no interval: one episode"
-NAMED = 5  # how many classes or groups a sentence names
+NAMED = 5  # how many classes, groups or galleries a sentence names
+LONGEST = 60  # characters of a gallery's name in a sentence
+KINDS = {
+    GROUP_DROP: ("group", "groups"),
+    CLASS_DROP: ("class", "classes"),
+    GALLERY_REFUSES: ("gallery", "galleries"),
+    GALLERY_WAITS: ("gallery", "galleries"),
+}
+# What a loss that is certain leads to, after the names.
+ENDS = {
+    GROUP_DROP: f"; gate.{GROUP_DROP}",
+    CLASS_DROP: "",
+    GALLERY_REFUSES: "; gate.gallery_margin",
+    GALLERY_WAITS: "; gate.gallery_margin: a person decides",
+}
 
 
 def reasons(evidence: Evidence, findings: Sequence[Finding]) -> tuple[str, ...]:
@@ -30,18 +47,20 @@ def reasons(evidence: Evidence, findings: Sequence[Finding]) -> tuple[str, ...]:
             (held if one.holds else refused).append(_enough(one))
     for first, second in _pairs(findings):
         (held if first.holds and second.holds else refused).append(_compared(first, second))
-    for rule in (GROUP_DROP, CLASS_DROP):
+    for rule in KINDS:
         for against in dict.fromkeys(one.against for one in findings if one.rule == rule):
             drops = [one for one in findings if one.rule == rule and one.against == against]
             certain = [one for one in drops if not one.holds]
             unsure = [one for one in drops if one.holds and _lost(one)]
             if certain:
-                end = f"; gate.{GROUP_DROP}" if rule == GROUP_DROP else ""
-                (refused if rule == GROUP_DROP else warned).append(_drops(certain, "for certain more than", end))
+                listed = refused if any(one.refuses for one in certain) else warned
+                listed.append(_drops(certain, "for certain more than", ENDS[rule]))
             if unsure:
                 uncertain.append(_drops(unsure, "more than", f"; not certain among {unsure[0].family}"))
             if not certain and not unsure:
-                held.append(_worst_group(drops[0]))
+                held.append(_worst(drops[0]))
+    if evidence.galleries is not None and evidence.champion is not None:
+        held.append(galleries_text(evidence.galleries))
     if evidence.champion is None:
         # A note names the champion if there was one.
         held.append("no champion to compare with" if evidence.notes else "no champion yet to compare with")
@@ -77,28 +96,48 @@ def _compared(non_inferiority: Finding, not_worse: Finding) -> str:
 
 def _drops(findings: Sequence[Finding], how: str, end: str = "") -> str:
     first = findings[0]
-    kind = ("group" if first.rule == GROUP_DROP else "class") + ("" if len(findings) == 1 else "s")
-    kind = {"classs": "classes"}.get(kind, kind)
+    kind = KINDS[first.rule][len(findings) != 1]
     names = ", ".join(change_text(one.change) for one in findings[:NAMED] if one.change is not None)
     more = f", and {len(findings) - NAMED} more" if len(findings) > NAMED else ""
     return (
-        f"{first.protocol}: {len(findings)} {kind} lost {how} {_points(first.limit)} points against {first.against} "
+        f"{_on(first)}{len(findings)} {kind} lost {how} {_points(first.limit)} points against {first.against} "
         f"({names}{more}{end})"
     )
 
 
-def _worst_group(finding: Finding) -> str:
+def _worst(finding: Finding) -> str:
     assert finding.change is not None
     return (
-        f"{finding.protocol}: no group lost more than {_points(finding.limit)} points against {finding.against} "
-        f"(the worst: {change_text(finding.change)})"
+        f"{_on(finding)}no {KINDS[finding.rule][0]} lost more than {_points(finding.limit)} points against "
+        f"{finding.against} (the worst: {change_text(finding.change)})"
     )
+
+
+def galleries_text(galleries: Sequence[GalleryChange]) -> str:
+    """What the new model means for the galleries, the worst first, and why some were not compared."""
+    if not galleries:
+        return "no gallery to compare (gate.gallery_margin)"
+    found = [(one, change) for one in galleries if (change := one.change()) is not None]
+    found.sort(key=lambda pair: (pair[1].difference.mean, pair[0].gallery))
+    each = [f"{change_text(one)} ({100 * one.old:.1f} % -> {100 * one.new:.1f} %)" for _, one in found[:NAMED]]
+    left = [f"{_short(one.gallery)} not compared: {one.why}" for one in galleries if one.why][:NAMED]
+    more = len(galleries) - len(each) - len(left)
+    named = "; ".join([*each, *left, *([f"and {more} more"] if more else [])])
+    return f"galleries, each example asked without itself: {named}"
+
+
+def _on(finding: Finding) -> str:
+    return f"{finding.protocol}: " if finding.protocol else ""
+
+
+def _short(name: str) -> str:
+    return name if len(name) <= LONGEST else f"{name[: LONGEST - 3]}..."
 
 
 def change_text(change: Change) -> str:
     """A group or class with its change: "Red-Beet -10.7 points, -15.5 to -5.9"."""
     mean, ends, digits = _rounded(change.difference)
-    return f"{change.name or 'no group'} {mean:+.{digits}f} points, {ends}"
+    return f"{_short(change.name) or 'no group'} {mean:+.{digits}f} points, {ends}"
 
 
 def difference_text(interval: Interval, against: str) -> str:

@@ -47,7 +47,7 @@ def gather(
 
 def _settings(root: Path, run_id: str) -> dict[str, Any]:
     """Dotted name to value in the params.yaml that the run stores, by the names of today."""
-    found = yaml.safe_load(_text(root, run_id, "params.yaml"))
+    found = yaml.safe_load(run_text(root, run_id, "params.yaml"))
     mapping = {name: section for name, section in migrate(found).items() if name not in APART}
     return dict(_flat(_plain(mapping)))
 
@@ -58,11 +58,12 @@ def _rules(root: Path, version: str, events: Sequence[Event]) -> dict[str, Any] 
     if not judged or judged[-1].proof is None:
         return None
     proof = judged[-1].proof
-    rules: dict[str, Any] = json.loads(_text(root, proof.run_id, proof.file))["rules"]
+    rules: dict[str, Any] = json.loads(run_text(root, proof.run_id, proof.file))["rules"]
     return rules
 
 
-def _text(root: Path, run_id: str, name: str) -> str:
+def run_text(root: Path, run_id: str, name: str) -> str:
+    """The text of a run's file. Raises RegistryError if it is gone."""
     import mlflow
     from mlflow.exceptions import MlflowException
 
@@ -72,7 +73,7 @@ def _text(root: Path, run_id: str, name: str) -> str:
             return str(mlflow.artifacts.load_text(f"{run.info.artifact_uri}/{name}"))
         except (OSError, MlflowException) as error:
             raise RegistryError(
-                f"{name} of run {run_id} is gone, which the change plan compares; bring it back from a copy"
+                f"{name} of run {run_id} is gone, which the gate reads; bring it back from a copy"
             ) from error
 
 

@@ -17,7 +17,7 @@ from kshot.lifecycle.project.layout import LOCK_FILE
 from kshot.params import project_name, reader, renamed
 
 # Parts of .kshot that both must share. The project's own lock is not one: people continue to work meanwhile.
-SHARED_FOLDERS = ("checkpoints",)
+SHARED_FOLDERS = ("checkpoints", "serve")
 SHARED_FILES = ("registry.lock", "mlflow.lock", "stages.jsonl", "stages.lock")
 BROUGHT_BACK = Path("reports/scheduled")  # of home: the last scheduled retraining's report and its inputs
 

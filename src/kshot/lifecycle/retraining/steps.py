@@ -25,6 +25,7 @@ from kshot.lifecycle.registry import decision_signature, events, history, model_
 from kshot.lifecycle.registry.history import Overtaken
 from kshot.lifecycle.registry.model_versions import Registered
 from kshot.lifecycle.report import page
+from kshot.lifecycle.retraining.judged_galleries import CompareGalleries, galleries_of, waits_for_galleries
 from kshot.lifecycle.settings_fit import proposal
 from kshot.lifecycle.settings_fit.resolved import not_asked, resolved_here
 from kshot.lifecycle.tracking import live_run, store
@@ -109,21 +110,26 @@ def register(root: Path, live: live_run.LiveRun, origin: Lineage) -> Registered:
     return model_versions.register(root, run_id, origin)
 
 
-def judge(root: Path, version: Registered, origin: Lineage) -> Outcome:
+def judge(
+    root: Path, version: Registered, origin: Lineage, compare_galleries: CompareGalleries | None = None
+) -> Outcome:
     """Decide by the current rules whether `version` may be champion, and move the alias accordingly.
 
     A version that was judged by the same rules against the same champion keeps its decision, and so does one that a
-    person decided about. With gate.approval manual or signed, or changes outside the change plan, a promotion waits for
-    a person. If another machine decided meanwhile, the version is judged again against what stands then. Raises
+    person decided about. With gate.approval manual or signed, changes outside the change plan, or a gallery that lost
+    too much (gate.gallery_margin), a promotion waits for a person. If another machine decided meanwhile, the version is
+    judged again against what stands then. `compare_galleries` is needed if gate.gallery_margin is set. Raises
     Overtaken if that happens `TRIES` times.
     """
     for _ in range(TRIES - 1):
         with contextlib.suppress(Overtaken):
-            return _judge_once(root, version, origin)
-    return _judge_once(root, version, origin)
+            return _judge_once(root, version, origin, compare_galleries)
+    return _judge_once(root, version, origin, compare_galleries)
 
 
-def _judge_once(root: Path, version: Registered, origin: Lineage) -> Outcome:
+def _judge_once(
+    root: Path, version: Registered, origin: Lineage, compare_galleries: CompareGalleries | None
+) -> Outcome:
     put_right = promotion.catch_up(root)
     asked = load_params(root / "params.yaml")
     params = resolved_here(root, asked)
@@ -141,14 +147,15 @@ def _judge_once(root: Path, version: Registered, origin: Lineage) -> Outcome:
     planned = _planned(root, version, champion, params)
     left = change_plan.in_brief(planned["outside"]) if planned else []
     manual = params.gate.approval != "automatic" or bool(left)
-    if model_versions.is_settled(version, champion, rules, manual):
+    if model_versions.is_settled(version, champion, rules, manual or waits_for_galleries(root, version, params.gate)):
         return _outcome(version, origin, repeated=True, put_right=put_right)
     from kshot.lifecycle.gate import (
         evidence,  # here, because importing torch takes seconds and a repeated retraining does not need it
     )
 
     found, fresh = evidence.gather(root, champion, origin, params)
-    found = dataclasses.replace(found, notes=(*found.notes, *not_asked(asked, params)))
+    galleries = galleries_of(version, champion, params.gate, compare_galleries)
+    found = dataclasses.replace(found, notes=(*found.notes, *not_asked(asked, params)), galleries=galleries)
     decision = gate_rules.decide(found, params.gate)
     record = decision_record.to_json(found, params.gate, decision)
     if planned:
@@ -160,7 +167,8 @@ def _judge_once(root: Path, version: Registered, origin: Lineage) -> Outcome:
             record["answered_anew"] = {
                 name: stored_predictions.keep(client, version.run_id, results) for name, results in fresh.items()
             }
-    until = datetime.now(UTC) + timedelta(hours=params.gate.approval_timeout) if manual else None
+    waits = manual or decision.waits
+    until = datetime.now(UTC) + timedelta(hours=params.gate.approval_timeout) if waits else None
     _, said = model_versions.settle(root, version.version, record, rules, until if decision.promote else None)
     judged = _outcome(model_versions.find(root, version.version), origin, repeated=False, put_right=(*put_right, *said))
     return dataclasses.replace(judged, reasons=(*left, *gate_text.reasons(found, decision.findings)))
@@ -173,7 +181,7 @@ def _planned(root: Path, version: Registered, champion: Registered | None, param
         return {}
     changes: tuple[change_plan.PlannedChange, ...] = ()
     if champion is not None and champion.version != version.version:
-        rules = dataclasses.asdict(params.gate)
+        rules = gate_rules.rules_as_recorded(params.gate)
         changes = planned_changes.gather(root, version, champion, history.history(root), rules)
     return change_plan.to_json(plan, changes)
 

@@ -1,14 +1,16 @@
-"""What a promotion means for the galleries: each one's accuracy under the champion and under the version after it."""
+"""What a promotion means for the galleries: how often each is right under the champion and under the next version."""
 
 import os
+from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+from kshot.lifecycle.gate.gallery_evidence import GalleryChange
 from kshot.lifecycle.registry import model_versions
 from kshot.lifecycle.registry.model_versions import Registered
 from kshot.lifecycle.serving import model_manifest
@@ -24,27 +26,9 @@ from kshot.serve.refusals import Refused
 from kshot.serve.settings import ServeSettings
 from kshot.serve.store.galleries import listed
 from kshot.serve.store.gallery_store import GalleryStore, open_store
-from kshot.statistics import Interval, ratio_difference
 
 COMPARED = "compared"  # instead of an alias, for the copies of versions that no service serves
-
-
-@dataclass(frozen=True)
-class GalleryChange:
-    """The leave-one-out accuracies of one gallery, in [0, 1].
-
-    tested      examples whose class has another one; each is asked of the gallery without it
-    difference  after - before, paired, with its 95 % interval over classes; None if fewer than two could be tested
-    why         why there are no figures; '' if there are
-    """
-
-    gallery: str
-    classes: int
-    tested: int
-    before: float | None = None
-    after: float | None = None
-    difference: Interval | None = None
-    why: str = ""
+TRIES = 5  # a gallery that is taught meanwhile is asked again
 
 
 def gallery_changes(root: Path, settings: ServeSettings, before: str, after: str) -> list[GalleryChange]:
@@ -67,7 +51,7 @@ def gallery_changes(root: Path, settings: ServeSettings, before: str, after: str
             GalleryStates(store, queue, pool, _loaded(root, store, model_versions.find(root, version), settings))
             for version in (before, after)
         ]
-        return [_change(name, *((states.version, states.get(name)) for states in both)) for name in names]
+        return [_settled(name, *both) for name in names]
 
 
 def _loaded(root: Path, store: GalleryStore, found: Registered, settings: ServeSettings) -> ServedVersion:
@@ -76,28 +60,36 @@ def _loaded(root: Path, store: GalleryStore, found: Registered, settings: ServeS
     return registered_copy.load(root, store, wanted, settings.device)
 
 
-def _change(
-    name: str, before: tuple[ServedVersion, GalleryState], after: tuple[ServedVersion, GalleryState]
-) -> GalleryChange:
+def _settled(name: str, before: GalleryStates, after: GalleryStates) -> GalleryChange:
+    """Both models on one revision of the gallery, where one of a few tries finds it unchanged."""
+    for _ in range(TRIES):
+        try:
+            old, new = before.get(name), after.get(name)
+        except Refused as refused:  # deleted or renamed meanwhile, or the store is gone
+            return GalleryChange(name, 0, why=str(refused))
+        if old.gallery == new.gallery and np.array_equal(old.ids, new.ids):
+            return _change((before.version, old), (after.version, new))
+    return GalleryChange(name, len(new.class_names), revision=new.gallery.revision, why="it changed meanwhile")
+
+
+def _change(before: tuple[ServedVersion, GalleryState], after: tuple[ServedVersion, GalleryState]) -> GalleryChange:
     state = after[1]
-    found = GalleryChange(name, len(state.class_names), 0)
+    found = GalleryChange(state.gallery.name, len(state.class_names), revision=state.gallery.revision)
     try:
         classes, old = _right(*before)
-        same, new = _right(*after)
+        _, new = _right(*after)
     except Refused as refused:
         return replace(found, why=str(refused))
     if len(state.class_names) < 2:
         return replace(found, why="it has one class, so that nothing can be confused")
     if not len(classes):
         return replace(found, why="no class has two examples")
-    if not np.array_equal(classes, same):
-        return replace(found, why="it changed meanwhile")
-    _, places = np.unique(classes, return_inverse=True)
-    total = np.bincount(places)
+    _, places, total = np.unique(classes, return_inverse=True, return_counts=True)
     if len(total) < 2:
         return replace(found, why="only one class has two examples, too few for an interval")
-    difference = ratio_difference(np.bincount(places, new), np.bincount(places, old), total)
-    return GalleryChange(name, len(state.class_names), len(classes), float(old.mean()), float(new.mean()), difference)
+    right = (np.bincount(places, one, len(total)).round().astype(int).tolist() for one in (old, new))
+    counts = Counter(zip(total.tolist(), *right, strict=True))
+    return replace(found, counts=tuple((*row, classes_of_it) for row, classes_of_it in sorted(counts.items())))
 
 
 def _right(version: ServedVersion, state: GalleryState) -> tuple[NDArray[np.int64], NDArray[np.float64]]:

@@ -1,0 +1,43 @@
+"""When a decision compares the galleries of `kshot serve`, and whether it waits because of them."""
+
+import json
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from kshot.errors import RegistryError
+from kshot.lifecycle.gate import decision_record
+from kshot.lifecycle.gate.gallery_evidence import GalleryChange
+from kshot.lifecycle.gate.planned_changes import run_text
+from kshot.lifecycle.registry import history
+from kshot.lifecycle.registry.model_versions import Registered
+from kshot.params.schema import Gate
+
+# The galleries under two versions, by their numbers. The ring that knows the service passes it in. Raises KshotError.
+CompareGalleries = Callable[[str, str], Sequence[GalleryChange]]
+
+
+def galleries_of(
+    version: Registered, champion: Registered | None, rules: Gate, compare: CompareGalleries | None
+) -> tuple[GalleryChange, ...] | None:
+    """The evidence about galleries; None if the rules do not ask for it. Raises KshotError if it cannot be had."""
+    if rules.gallery_margin is None:
+        return None
+    if champion is None or champion.version == version.version:
+        return ()
+    if compare is None:
+        raise RegistryError(
+            "gate.gallery_margin is set, and this program does not compare galleries; `kshot retrain` does"
+        )
+    return tuple(compare(champion.version, version.version))
+
+
+def waits_for_galleries(root: Path, version: Registered, rules: Gate) -> bool:
+    """Whether the version waits for a person because of a gallery, and the rules still ask for that."""
+    waiting = version.tags.get("kshot.decision") == "waiting"
+    if not waiting or rules.gallery_margin is None or rules.gallery_loss != "wait":
+        return False
+    judged = [one for one in history.history(root) if one.version == version.version and one.proof is not None]
+    if not judged or judged[-1].proof is None:
+        return False
+    proof = judged[-1].proof
+    return decision_record.from_json(json.loads(run_text(root, proof.run_id, proof.file)))[2].waits
