@@ -11,6 +11,7 @@ FILES = {
     "app.js": "text/javascript",
     "ask.js": "text/javascript",
     "elements.js": "text/javascript",
+    "groups.js": "text/javascript",
     "icon.svg": "image/svg+xml",
     "images.js": "text/javascript",
     "review.js": "text/javascript",

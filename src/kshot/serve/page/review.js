@@ -2,6 +2,7 @@
 
 import { attempt, button, byId, element, percent, say } from "./elements.js";
 import { otherClass } from "./ask.js";
+import { showGroups } from "./groups.js";
 import { call, showImage } from "./service.js";
 
 const PAGE = 12;
@@ -34,10 +35,16 @@ export async function load() {
   byId("review").hidden = byId("to-review").hidden = !seen;
 }
 
-// Shows one page of the log. Returns whether it has anything.
+// Shows one page of the log, or all groups. Returns whether it has anything.
 async function list(after) {
   const gallery = state.gallery.name;
   const mine = after === null ? turn : ++turn;
+  if (byId("order").value === "groups") {
+    byId("items").replaceChildren();
+    byId("more-items").hidden = true;
+    const isOpen = () => mine === turn && state.gallery?.name === gallery;
+    return (await showGroups(byId("items"), state.gallery, isOpen, store)) > 0 || !byId("review").hidden;
+  }
   const query = new URLSearchParams({ gallery, order: byId("order").value, limit: PAGE, ...(after === null ? {} : { after }) });
   const found = await call("GET", `v1/feedback?${query}`, undefined, { mayAskForKey: after !== null });
   if (mine !== turn || state.gallery?.name !== gallery) return false;
@@ -47,6 +54,18 @@ async function list(after) {
   if (!byId("items").children.length) byId("items").append(element("li", { class: "soft" }, "Nothing is logged yet."));
   byId("more-items").hidden = next === null;
   return found.items.length > 0;
+}
+
+// Stores labels, all or none. Returns who gave them, or null where the name is missing.
+async function store(labels) {
+  const by = byId("by").value.trim();
+  if (!by) {
+    byId("by").focus();
+    say("Write your name first: each label is kept with who gave it.");
+    return null;
+  }
+  await call("POST", "v1/feedback/labels", { labels, by });
+  return by;
 }
 
 function itemCard(item) {
@@ -65,13 +84,8 @@ function itemCard(item) {
   const show = (name, by) => given.replaceChildren("Labelled as ", element("strong", {}, name), by ? ` by ${by}` : "");
   if (item.given !== null) show(item.given, item.by);
   const label = (name) => attempt(async () => {
-    const by = byId("by").value.trim();
-    if (!by) {
-      byId("by").focus();
-      say("Write your name first: each label is kept with who gave it.");
-      return;
-    }
-    await call("POST", "v1/feedback/labels", { labels: [{ item: item.item, class: name }], by });
+    const by = await store([{ item: item.item, class: name }]);
+    if (!by) return;
     given.hidden = false;
     show(name, by);
     say(`Labelled as ${name}.`);
