@@ -1,5 +1,8 @@
 """Logged requests for a person: their orders, pages that stay apart while new ones come, and labels."""
 
+import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -9,8 +12,9 @@ from fastapi.testclient import TestClient
 from kshot.serve.feedback_router import feedback_router
 from kshot.serve.logged_requests import Order, give_labels, items
 from kshot.serve.refusals import Refused
-from kshot.serve.request_log import RequestLog
-from tests.serve.logged import answered, opened, put, result
+from kshot.serve.request_log import RequestLog, open_log
+from kshot.serve.store.gallery_store import open_store
+from tests.serve.logged import Settings, answered, opened, put, result
 
 
 @pytest.fixture
@@ -93,3 +97,43 @@ def test_the_endpoints_list_show_label_and_delete(log: RequestLog) -> None:
     assert item not in [one["item"] for one in client.get("/v1/feedback").json()["items"]]
     wrong = [{"order": "best"}, {"limit": 0}, {"limit": 501}, {"after": "x"}]
     assert {client.get("/v1/feedback", params=params).status_code for params in wrong} == {422}
+
+
+LABEL = """
+import os, signal, sys
+from pathlib import Path
+from kshot.serve import logged_requests
+from kshot.serve.request_log import open_log
+from kshot.serve.store.gallery_store import open_store
+from tests.serve.logged import Settings
+
+log, real, left = open_log(open_store(Path(sys.argv[1])), Settings()), logged_requests.update, int(sys.argv[2])
+
+def killed(table):
+    global left
+    left -= 1
+    if left < 0:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return real(table)
+
+logged_requests.update = killed
+logged_requests.give_labels(log, [(1, "wren"), (2, "wren")], "Ada")
+os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+@pytest.mark.parametrize(("done", "labels"), [(0, [None, None]), (1, [None, None]), (2, ["wren", "wren"])])
+def test_labels_of_a_process_that_was_killed_are_all_there_or_none(
+    tmp_path: Path, done: int, labels: list[str | None]
+) -> None:
+    """Killed before the first label, between both, and after what was acknowledged."""
+    store, log = opened(tmp_path)
+    put(log, answered("1", result("robin"), result("robin")))
+    store.close()
+    command = [sys.executable, "-c", LABEL, str(tmp_path), str(done)]
+    ended = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    assert ended.returncode == -signal.SIGKILL, ended.stderr
+    again = open_store(tmp_path)
+    found = items(open_log(again, Settings()), order="newest").items
+    assert [one.given for one in found] == labels
+    again.close()

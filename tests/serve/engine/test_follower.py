@@ -1,3 +1,6 @@
+import signal
+import subprocess
+import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -14,7 +17,7 @@ from kshot.serve.engine.follower import Follower
 from kshot.serve.settings import ServeSettings
 from kshot.serve.store import examples, galleries
 from kshot.serve.store.examples import NewImage
-from kshot.serve.store.gallery_store import open_store
+from kshot.serve.store.gallery_store import open_store, sweep
 from kshot.serve.store.image_files import sha256_of
 from tests.serve import served_project
 
@@ -120,3 +123,47 @@ def test_without_a_champion_there_is_nothing_to_serve(project: Path) -> None:
     store.client().delete_registered_model_alias("kshot", "champion")
     with pytest.raises(RegistryError, match="no version is champion, so there is nothing to serve"), following(project):
         pass
+
+
+SWITCH = """
+import os, shutil, signal, sys
+from pathlib import Path
+from kshot.serve.engine import follower, registered_copy
+from kshot.serve.service import open_service
+from kshot.serve.settings import ServeSettings
+from tests.serve import served_project
+
+root, place = Path(sys.argv[1]), sys.argv[2]
+owner, name = {
+    "fetch": (registered_copy.shutil, "copytree"), "copy": (registered_copy, "write_text"),
+    "embed": (follower.GalleryStates, "follow_changes"),
+}[place]
+service = open_service(root, ServeSettings(device="cpu"))
+real = getattr(owner, name)
+
+def killed(*arguments, **named):
+    real(*arguments, **named)
+    os.kill(os.getpid(), signal.SIGKILL)
+
+setattr(owner, name, killed)
+served_project.name_champion(root, "2")
+print(service.follower.look(), service.follower.trouble)
+"""
+
+
+@pytest.mark.parametrize("place", ["fetch", "copy", "embed"])
+def test_a_service_that_was_killed_while_it_switched_serves_the_new_champion_after_a_start(
+    project: Path, classes: dict[str, list[bytes]], place: str
+) -> None:
+    """Killed with half a copy of the model, with a whole one, and with every gallery embedded but not switched to."""
+    with following(project) as follower:
+        galleries.create(follower.store, "shop")
+        teach(follower, classes, 3)
+    command = [sys.executable, "-c", SWITCH, str(project), place]
+    ended = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+    assert ended.returncode == -signal.SIGKILL, (ended.stdout, ended.stderr)
+    with following(project) as again:
+        sweep(again.store)
+        assert (again.current.version.version, again.trouble) == ("2", "")
+        assert again.current.states.get("shop").class_names == tuple(sorted(classes)[:3])
+        assert not list(again.store.folder.glob(".scratch-*"))

@@ -35,8 +35,9 @@ def killed(*arguments):
     os.kill(os.getpid(), signal.SIGKILL)
 
 setattr(owner, name, killed)
-if change == "teach":
-    examples.teach(store, "shop", [NewImage("b", b"pear", sha256_of(b"pear"), 1, 1, "image/png")])
+if change in ("teach", "import"):
+    fruit = {"teach": [("b", b"pear")], "import": [("b", b"pear"), ("c", b"plum"), ("c", b"apple")]}[change]
+    examples.teach(store, "shop", [NewImage(to, one, sha256_of(one), 1, 1, "image/png") for to, one in fruit])
 else:
     examples.delete_example(store, "shop", 1)
 """
@@ -75,6 +76,12 @@ def root(tmp_path: Path) -> Path:
 )
 def test_a_teach_that_was_killed_before_its_commit_leaves_nothing(root: Path, place: str, when: str) -> None:
     changed(root, "teach", place, when)
+    assert state(root) == (2, ["a"], [sha256_of(b"apple")])
+
+
+@pytest.mark.parametrize(("place", "when"), [("put", "after"), ("insert", "after"), ("raise", "after")])
+def test_an_import_that_was_killed_between_its_images_leaves_none_of_them(root: Path, place: str, when: str) -> None:
+    changed(root, "import", place, when)
     assert state(root) == (2, ["a"], [sha256_of(b"apple")])
 
 
