@@ -15,9 +15,11 @@ from typing import Any
 import pytest
 from fastapi.testclient import TestClient
 from PIL import Image
+from sqlalchemy import event
 
 from kshot.serve.rest import front
 from kshot.serve.store import examples
+from kshot.serve.store.image_files import sha256_of
 from tests.serve import served_project
 from tests.serve.running import AT, LOOPBACK, ask, files, refused, running, service_of, teach
 
@@ -281,6 +283,24 @@ def test_a_full_disk_is_told_and_changes_nothing(
         patched.setattr(examples, "_insert", full)
         answer = client.post("/v1/galleries/shop/examples", data={"class": "x"}, files=files(images[1:2]))
         assert "disk is full" in refused(answer, 503, "disk_full")
+
+
+def test_a_database_that_cannot_grow_any_more_is_told_and_changes_nothing(client: TestClient) -> None:
+    """SQLite itself finds no room, in the middle of a change."""
+    engine = service_of(client).store.database.engine
+
+    def bounded(connection: Any, *_: object) -> None:
+        connection.execute("PRAGMA max_page_count = 1")  # SQLite takes the present size for it
+
+    drawn = [encoded(Image.new("L", (28, 28), shade), "PNG") for shade in range(60)]
+    event.listen(engine, "checkout", bounded)
+    try:
+        answer = client.post("/v1/galleries/shop/examples", data={"class": "x" * 200}, files=files(drawn))
+        assert "disk is full" in refused(answer, 503, "disk_full")
+    finally:
+        event.remove(engine, "checkout", bounded)
+        engine.dispose()
+    assert not {sha256_of(one) for one in drawn} & set(service_of(client).store.images.all())
 
 
 def test_while_the_database_does_not_answer_images_are_recognised_and_nothing_is_taught(

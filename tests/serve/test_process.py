@@ -1,5 +1,6 @@
 """`kshot serve` as a process of its own."""
 
+import errno
 import os
 import re
 import signal
@@ -14,6 +15,7 @@ import httpx
 import pytest
 
 import kshot.cli
+from kshot.serve import process as serve_process
 from tests.serve.running import files
 
 STARTED = re.compile(r"serving (\S+) version (\d+) \(champion\) at (\S+), process (\d+)")
@@ -131,3 +133,15 @@ def test_a_wrong_variable_is_told_in_one_line(
     monkeypatch.setenv(variable, value)
     assert kshot.cli.main(["serve"]) == 2
     assert why in capsys.readouterr().err
+
+
+@pytest.mark.skipif(not hasattr(socket, "TCP_USER_TIMEOUT"), reason="an option of Linux")
+def test_a_connection_whose_client_never_reads_is_ended(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(serve_process, "UNREAD_MS", 500)
+    with serve_process.listening("127.0.0.1", 0) as at, socket.create_connection(at.getsockname()):
+        accepted, _ = at.accept()
+        accepted.settimeout(30)
+        with accepted, pytest.raises(TimeoutError) as ended:
+            while True:
+                accepted.sendall(b"x" * 2**20)
+        assert ended.value.errno == errno.ETIMEDOUT, "the kernel's, not that of `settimeout`"

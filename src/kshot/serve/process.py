@@ -10,6 +10,7 @@ from kshot.serve.settings import ServeSettings
 
 MODULES = ("fastapi", "uvicorn", "python_multipart", "prometheus_client", "fsspec")
 BACKLOG = 2048
+UNREAD_MS = 60_000  # how long what was sent may stay unread; then the kernel ends the connection
 
 
 def require_installed() -> None:
@@ -65,6 +66,9 @@ def listening(host: str, port: int) -> socket.socket:
         raise KshotError(f"{host} is no address of this machine ({error.strerror}); give another --host") from error
     try:
         made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        # Each accepted socket has it, too. uvicorn closes a connection only when all that it wrote was read.
+        if hasattr(socket, "TCP_USER_TIMEOUT"):  # Linux
+            made.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, UNREAD_MS)
         made.bind(address)
         made.listen(BACKLOG)
     except OSError as error:

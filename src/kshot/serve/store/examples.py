@@ -7,12 +7,12 @@ from pathlib import Path
 
 from sqlalchemy import Connection, Row, delete, insert, select
 
-from kshot.serve.refusals import unknown_example
+from kshot.serve.refusals import Refused, unknown_example
 from kshot.serve.store import tables
 from kshot.serve.store.database import now, told
 from kshot.serve.store.embeddings import Points, parts, remember, stored
 from kshot.serve.store.galleries import find, raise_revision
-from kshot.serve.store.gallery_store import GalleryStore, drop_unused_files, drop_unused_rows
+from kshot.serve.store.gallery_store import GalleryStore, drop_refused_files, drop_unused_files, drop_unused_rows
 
 _E, _I = tables.EXAMPLES.c, tables.IMAGES.c
 
@@ -81,11 +81,21 @@ _SELECT = select(*_COLUMNS).join(tables.IMAGES, _E.sha256 == _I.sha256)
 def teach(store: GalleryStore, gallery: str, images: Sequence[NewImage], points: Points | None = None) -> TaughtRows:
     """Add the images to their classes, all or none. `points`: their embeddings, which are cached with them.
 
-    An image that its class holds already is not added again. Raises Refused for an unknown gallery.
+    An image that its class holds already is not added again. Raises Refused for an unknown gallery, and if the store
+    is full or gone; then no file of the images stays.
     """
-    with told():
-        for image in images:
-            store.images.put(image.sha256, image.read())
+    try:
+        with told():
+            for image in images:
+                store.images.put(image.sha256, image.read())
+        return _add(store, gallery, images, points)
+    except Refused:
+        drop_refused_files(store, {image.sha256 for image in images})
+        raise
+
+
+def _add(store: GalleryStore, gallery: str, images: Sequence[NewImage], points: Points | None) -> TaughtRows:
+    """Add rows for the images, whose files are stored."""
     digests = sorted({image.sha256 for image in images})
     added, already, elsewhere = [], [], dict[str, list[str]]()
     with store.database.writing() as connection:

@@ -4,6 +4,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import Collection
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,6 +12,7 @@ import psutil
 from sqlalchemy import Connection, delete, exists, select
 
 from kshot.lifecycle.project.private_state import private_state
+from kshot.serve.refusals import Refused
 from kshot.serve.store import tables
 from kshot.serve.store.database import Database, open_database, told
 from kshot.serve.store.image_files import ImageFiles, open_images
@@ -53,12 +55,22 @@ def drop_unused_files(store: GalleryStore, candidates: Collection[str]) -> None:
     """Delete the files of those images that have no row any more: the second half of a deletion, after its commit."""
     if not candidates:
         return
-    # As the only writer: nobody can teach the same image between the look and the deletion.
     with store.database.writing() as connection:
-        for sha256 in candidates:
-            if connection.scalar(select(tables.IMAGES.c.sha256).where(tables.IMAGES.c.sha256 == sha256)) is None:
-                store.images.delete(sha256)
+        _drop_files_without_row(store, connection, candidates)
     store.database.forget()
+
+
+def drop_refused_files(store: GalleryStore, candidates: Collection[str]) -> None:
+    """Delete the files that a refused change has stored. While the database is gone they stay until `sweep`."""
+    with suppress(Refused), store.database.writing() as connection:
+        _drop_files_without_row(store, connection, candidates)
+
+
+def _drop_files_without_row(store: GalleryStore, connection: Connection, candidates: Collection[str]) -> None:
+    """As the only writer: nobody can teach the same image between the look and the deletion."""
+    for sha256 in candidates:
+        if connection.scalar(select(tables.IMAGES.c.sha256).where(tables.IMAGES.c.sha256 == sha256)) is None:
+            store.images.delete(sha256)
 
 
 def scratch(store: GalleryStore) -> Path:
