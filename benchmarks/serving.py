@@ -4,6 +4,12 @@
     python benchmarks/serving.py letters letters/images photos photos/images      a table for each project
     python benchmarks/serving.py PROJECT IMAGES --requests 500 --mlflow-requests 50 --out /tmp/serving.md
 
+The two projects, once (the second needs kshot[photographs] and ../shared/data/groceries.zip):
+
+    kshot init letters && (cd letters && kshot retrain)
+    kshot init photos --images ../shared/data/groceries.zip && (cd photos && kshot retrain)
+    python benchmarks/serving.py letters letters/data/raw photos photos/data/raw
+
 PROJECT has a champion. The service is taught 5 classes of 5 images, and 1 and 4 clients on loopback ask it one image a
 request. `mlflow models serve` gets the same 25 images as support with each request of 4 clients. The forward pass is
 one decoded image at a time in this process, alone. The search is one recognition in a gallery of 100,000 classes less

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from kshot.errors import KshotError
-from kshot.lifecycle.gate.gallery_evidence import GalleryChange
+from kshot.lifecycle.gate.gallery_evidence import GalleryEvidence
 from kshot.serve.compared_galleries import compared_galleries, may_have_galleries
 
 
@@ -30,7 +30,7 @@ def print_gallery_changes(root: Path, version: str) -> None:
         print(line(one, champion.version, after), flush=True)
 
 
-def line(one: GalleryChange, before: str, after: str) -> str:
+def line(one: GalleryEvidence, before: str, after: str) -> str:
     """One line about a gallery.
 
     gallery shop: 25 examples of 5 classes, each asked without itself: version 1 88.0 %, version 2 96.0 %,

@@ -4,7 +4,7 @@ import os
 from pathlib import Path
 
 from kshot.errors import KshotError
-from kshot.lifecycle.gate.gallery_evidence import GalleryChange
+from kshot.lifecycle.gate.gallery_evidence import GalleryEvidence
 
 
 def may_have_galleries(root: Path) -> bool:
@@ -12,7 +12,7 @@ def may_have_galleries(root: Path) -> bool:
     return bool(os.environ.get("KSHOT_SERVE_DATABASE")) or (root / ".kshot/serve/galleries.db").exists()
 
 
-def compared_galleries(root: Path, before: str, after: str) -> list[GalleryChange]:
+def compared_galleries(root: Path, before: str, after: str) -> list[GalleryEvidence]:
     """What version `after` instead of `before` means for each gallery; [] if there is no gallery store.
 
     Raises KshotError: if the store or a model cannot be opened, or the extra `serve` is not installed.

@@ -18,7 +18,7 @@ from kshot import cli, statistics
 from kshot.lifecycle.evidence import verify
 from kshot.lifecycle.gate import decision_record, gate_rules, paired
 from kshot.lifecycle.gate.change import Change
-from kshot.lifecycle.gate.gallery_evidence import GalleryChange
+from kshot.lifecycle.gate.gallery_evidence import GalleryEvidence
 from kshot.lifecycle.registry import anchor, model_versions
 from kshot.params.schema import Gate
 from kshot.statistics import Interval
@@ -381,9 +381,9 @@ def test_the_gate_is_that_of_kshot(seed: int) -> None:
         loss: Literal["wait", "refuse"] = "wait" if seed % 4 == 1 else "refuse"
         rules = dataclasses.replace(RULES, gallery_margin=0.02, gallery_loss=loss)
         galleries = tuple(
-            GalleryChange(f"gallery {n}", 9, ((4, 4, 4, 3), (4, 4, int(random.integers(0, 5)), 9))) for n in range(3)
+            GalleryEvidence(f"gallery {n}", 9, ((4, 4, 4, 3), (4, 4, int(random.integers(0, 5)), 9))) for n in range(3)
         )
-        galleries = (*galleries, GalleryChange("small", 1, why="it has one class"))
+        galleries = (*galleries, GalleryEvidence("small", 1, why="it has one class"))
     evidence = gate_rules.Evidence(accuracy, "3", comparisons, galleries=galleries)
     decided = gate_rules.decide(evidence, rules)
     record = json.loads(json.dumps(decision_record.to_json(evidence, rules, decided)))

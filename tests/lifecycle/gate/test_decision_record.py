@@ -12,7 +12,7 @@ from kshot.errors import RegistryError
 from kshot.lifecycle.gate import gate_rules
 from kshot.lifecycle.gate.change import Change
 from kshot.lifecycle.gate.decision_record import from_json, same_facts, to_json
-from kshot.lifecycle.gate.gallery_evidence import GalleryChange
+from kshot.lifecycle.gate.gallery_evidence import GalleryEvidence
 from kshot.lifecycle.gate.gate_rules import Comparison, Evidence
 from kshot.lifecycle.gate.gate_text import reasons
 from kshot.params.schema import Gate
@@ -26,16 +26,16 @@ names = st.text(max_size=4)
 
 
 @st.composite
-def galleries(draw: st.DrawFn) -> GalleryChange:
+def galleries(draw: st.DrawFn) -> GalleryEvidence:
     if draw(st.booleans()):
-        return GalleryChange(draw(names), 1, why="it has one class")
+        return GalleryEvidence(draw(names), 1, why="it has one class")
     counts = []
     for _ in range(draw(st.integers(1, 3))):
         examples = draw(st.integers(2, 9))
         counts.append(
             (examples, draw(st.integers(0, examples)), draw(st.integers(0, examples)), draw(st.integers(1, 4)))
         )
-    return GalleryChange(draw(names), 9, tuple(counts), draw(st.integers(0, 99)))
+    return GalleryEvidence(draw(names), 9, tuple(counts), draw(st.integers(0, 99)))
 
 
 @st.composite

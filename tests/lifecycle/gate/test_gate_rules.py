@@ -6,7 +6,7 @@ import pytest
 
 from kshot.lifecycle.gate import gate_rules
 from kshot.lifecycle.gate.change import Change
-from kshot.lifecycle.gate.gallery_evidence import GalleryChange
+from kshot.lifecycle.gate.gallery_evidence import GalleryEvidence
 from kshot.lifecycle.gate.gate_rules import Comparison, Decision, Evidence, Finding, decide
 from kshot.params.schema import Gate
 from kshot.statistics import Interval, ratio_difference
@@ -197,13 +197,13 @@ def test_a_champion_that_lacks_a_protocol_is_judged_on_the_others() -> None:
     ]
 
 
-LOST = GalleryChange("shop", 20, ((5, 5, 1, 20),), 7)  # each of 20 classes: 5 of 5 right, then 1
-SMALL = GalleryChange("desk", 2, ((3, 3, 1, 2),), 1)  # as bad, of two classes
-EQUAL = GalleryChange("equal", 3, ((4, 4, 4, 2), (4, 2, 2, 1)))
-NONE = GalleryChange("one", 1, why="it has one class, so that nothing can be confused")
+LOST = GalleryEvidence("shop", 20, ((5, 5, 1, 20),), 7)  # each of 20 classes: 5 of 5 right, then 1
+SMALL = GalleryEvidence("desk", 2, ((3, 3, 1, 2),), 1)  # as bad, of two classes
+EQUAL = GalleryEvidence("equal", 3, ((4, 4, 4, 2), (4, 2, 2, 1)))
+NONE = GalleryEvidence("one", 1, why="it has one class, so that nothing can be confused")
 
 
-def with_galleries(loss: str, *galleries: GalleryChange) -> Decision:
+def with_galleries(loss: str, *galleries: GalleryEvidence) -> Decision:
     rules = dataclasses.replace(RULES, gallery_margin=0.05, gallery_loss=loss)  # type: ignore[arg-type]
     return decide(dataclasses.replace(AGAINST, galleries=galleries), rules)
 

@@ -17,6 +17,7 @@ from kshot.lifecycle.project import layout
 from kshot.lifecycle.tracking import lineage, store
 from kshot.params import project_name
 from kshot.params.schema import load_params
+from kshot.serve.compared_galleries import may_have_galleries
 from tests.lifecycle import raw_project
 
 
@@ -100,6 +101,7 @@ def test_a_version_by_name_goes_before_both(home: Path, tree: Path) -> None:
 
 def test_it_is_clean_for_git_although_mlruns_is_the_projects(home: Path, tree: Path) -> None:
     prepare(home, tree)
+    assert not may_have_galleries(tree) and not (home / ".kshot/serve").exists(), "none is made"
     assert lineage.git_state(tree) == (git(home, "rev-parse", "HEAD").strip(), False)
     assert store.uri(tree) == store.uri(home)
     (tree / ".kshot/registry.lock").touch()
@@ -131,11 +133,15 @@ def test_a_wrong_setting_is_refused(home: Path, tree: Path) -> None:
 
 
 def test_what_it_leads_to_outlives_it(home: Path) -> None:
+    (home / ".kshot/serve").mkdir()
+    (home / ".kshot/serve/galleries.db").touch()
     with at_commit.checked_out(home, at_commit.resolve(home, "HEAD")) as tree:
         prepare(home, tree)
         (tree / "mlruns/kept").write_text("kept")
         (tree / ".kshot/checkpoints/one").mkdir()
+        assert may_have_galleries(tree)  # which gate.gallery_margin compares
     assert not tree.exists()
+    assert may_have_galleries(home)
     assert (home / "mlruns/kept").read_text() == "kept" and (home / ".kshot/checkpoints/one").is_dir()
     assert "worktree" not in git(home, "worktree", "list").replace(str(home), "")
 

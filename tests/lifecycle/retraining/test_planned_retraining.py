@@ -15,7 +15,7 @@ from kshot.lifecycle.audit.planned import planned
 from kshot.lifecycle.audit.subject import opened
 from kshot.lifecycle.doctor import moved
 from kshot.lifecycle.gate import gate_rules
-from kshot.lifecycle.gate.gallery_evidence import GalleryChange
+from kshot.lifecycle.gate.gallery_evidence import GalleryEvidence
 from kshot.lifecycle.project import layout
 from kshot.lifecycle.project.broken import Broken
 from kshot.lifecycle.registry import history, model_versions, promotion
@@ -168,11 +168,11 @@ def test_the_audit_finds_changes_that_the_record_leaves_out(
         audited(root, tmp_path / "scratch")
 
 
-def by_galleries(root: Path, *galleries: GalleryChange) -> Outcome:
+def by_galleries(root: Path, *galleries: GalleryEvidence) -> Outcome:
     """Judge version 2, with the galleries as the service's ring found them."""
     asked: list[tuple[str, str]] = []
 
-    def compare(before: str, after: str) -> tuple[GalleryChange, ...]:
+    def compare(before: str, after: str) -> tuple[GalleryEvidence, ...]:
         asked.append((before, after))
         return galleries
 

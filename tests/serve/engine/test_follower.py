@@ -135,8 +135,7 @@ from tests.serve import served_project
 
 root, place = Path(sys.argv[1]), sys.argv[2]
 owner, name = {
-    "fetch": (registered_copy.shutil, "copytree"), "copy": (registered_copy, "write_text"),
-    "embed": (follower.GalleryStates, "follow_changes"),
+    "fetch": (registered_copy.shutil, "copytree"), "embed": (follower.GalleryStates, "follow_changes"),
 }[place]
 service = open_service(root, ServeSettings(device="cpu"))
 real = getattr(owner, name)
@@ -151,16 +150,16 @@ print(service.follower.look(), service.follower.trouble)
 """
 
 
-@pytest.mark.parametrize("place", ["fetch", "copy", "embed"])
+@pytest.mark.parametrize("place", ["fetch", "embed"])
 def test_a_service_that_was_killed_while_it_switched_serves_the_new_champion_after_a_start(
     project: Path, classes: dict[str, list[bytes]], place: str
 ) -> None:
-    """Killed with half a copy of the model, with a whole one, and with every gallery embedded but not switched to."""
+    """Killed with half a copy of the model, and with every gallery embedded but not switched to."""
     with following(project) as follower:
         galleries.create(follower.store, "shop")
         teach(follower, classes, 3)
     command = [sys.executable, "-c", SWITCH, str(project), place]
-    ended = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+    ended = subprocess.run(command, capture_output=True, text=True, timeout=600, check=False)
     assert ended.returncode == -signal.SIGKILL, (ended.stdout, ended.stderr)
     with following(project) as again:
         sweep(again.store)

@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from kshot.cli.gallery_changes import line, print_gallery_changes
-from kshot.lifecycle.gate.gallery_evidence import GalleryChange
+from kshot.lifecycle.gate.gallery_evidence import GalleryEvidence
 from kshot.serve.compared_galleries import compared_galleries
 from kshot.serve.engine.gallery_change import gallery_changes
 from kshot.serve.settings import ServeSettings
@@ -74,7 +74,7 @@ def test_without_galleries_nothing_is_said(project: Path, capsys: pytest.Capture
 
 
 def test_the_line_gives_points_with_their_interval() -> None:
-    found = GalleryChange("shop", 5, ((5, 4, 5, 3), (5, 5, 5, 2)))
+    found = GalleryEvidence("shop", 5, ((5, 4, 5, 3), (5, 5, 5, 2)))
     change = found.change()
     assert change is not None
     low, high = (100 * end for end in change.difference[1:])

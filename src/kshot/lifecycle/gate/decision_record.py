@@ -5,7 +5,7 @@ from typing import Any
 
 from kshot.errors import RegistryError
 from kshot.lifecycle.gate.change import Change
-from kshot.lifecycle.gate.gallery_evidence import GalleryChange
+from kshot.lifecycle.gate.gallery_evidence import GalleryEvidence
 from kshot.lifecycle.gate.gate_rules import Comparison, Decision, Evidence, Finding, rules_as_recorded
 from kshot.lifecycle.gate.gate_text import reasons
 from kshot.params.schema import Gate
@@ -71,8 +71,8 @@ def _comparison(found: dict[str, Any]) -> Comparison:
     )
 
 
-def _gallery(found: dict[str, Any]) -> GalleryChange:
-    return GalleryChange(**{**found, "counts": tuple((a, b, c, d) for a, b, c, d in found["counts"])})
+def _gallery(found: dict[str, Any]) -> GalleryEvidence:
+    return GalleryEvidence(**{**found, "counts": tuple((a, b, c, d) for a, b, c, d in found["counts"])})
 
 
 def _change(found: dict[str, Any]) -> Change:

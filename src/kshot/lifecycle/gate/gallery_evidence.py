@@ -11,7 +11,7 @@ from kshot.statistics import Interval, ratio_difference
 
 
 @dataclass(frozen=True)
-class GalleryChange:
+class GalleryEvidence:
     """Each example of a gallery, asked of the gallery without it, under the version before and after.
 
     classes   of the gallery

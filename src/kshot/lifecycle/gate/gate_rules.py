@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from kshot.lifecycle.gate.change import ROUNDING, Change, certainly_lost, worst_first
-from kshot.lifecycle.gate.gallery_evidence import GalleryChange
+from kshot.lifecycle.gate.gallery_evidence import GalleryEvidence
 from kshot.params.schema import Gate
 from kshot.statistics import Interval
 
@@ -51,7 +51,7 @@ class Evidence:
     champion: str | None = None
     comparisons: tuple[Comparison, ...] = ()
     notes: tuple[str, ...] = ()
-    galleries: tuple[GalleryChange, ...] | None = None
+    galleries: tuple[GalleryEvidence, ...] | None = None
 
 
 @dataclass(frozen=True)

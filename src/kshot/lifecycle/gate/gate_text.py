@@ -4,7 +4,7 @@ import math
 from collections.abc import Sequence
 
 from kshot.lifecycle.gate.change import ROUNDING, Change
-from kshot.lifecycle.gate.gallery_evidence import GalleryChange
+from kshot.lifecycle.gate.gallery_evidence import GalleryEvidence
 from kshot.lifecycle.gate.gate_rules import (
     CLASS_DROP,
     GALLERY_REFUSES,
@@ -113,7 +113,7 @@ def _worst(finding: Finding) -> str:
     )
 
 
-def galleries_text(galleries: Sequence[GalleryChange]) -> str:
+def galleries_text(galleries: Sequence[GalleryEvidence]) -> str:
     """What the new model means for the galleries, the worst first, and why some were not compared."""
     if not galleries:
         return "no gallery to compare (gate.gallery_margin)"

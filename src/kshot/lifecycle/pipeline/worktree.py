@@ -17,7 +17,8 @@ from kshot.lifecycle.project.layout import LOCK_FILE
 from kshot.params import project_name, reader, renamed
 
 # Parts of .kshot that both must share. The project's own lock is not one: people continue to work meanwhile.
-SHARED_FOLDERS = ("checkpoints", "serve")
+SHARED_FOLDERS = ("checkpoints",)
+SHARED_IF_THERE = ("serve",)  # the galleries that gate.gallery_margin compares
 SHARED_FILES = ("registry.lock", "mlflow.lock", "stages.jsonl", "stages.lock")
 BROUGHT_BACK = Path("reports/scheduled")  # of home: the last scheduled retraining's report and its inputs
 
@@ -94,6 +95,9 @@ def _share_state(home: Path, tree: Path) -> None:
         if name in SHARED_FOLDERS:
             place.mkdir(parents=True, exist_ok=True)
         (tree / layout.STATE / name).symlink_to(place.resolve())
+    for name in SHARED_IF_THERE:
+        if (home / layout.STATE / name).exists():
+            (tree / layout.STATE / name).symlink_to((home / layout.STATE / name).resolve())
 
 
 def _share_mlruns(home: Path, tree: Path) -> None:

@@ -6,19 +6,19 @@ from pathlib import Path
 
 from kshot.errors import RegistryError
 from kshot.lifecycle.gate import decision_record
-from kshot.lifecycle.gate.gallery_evidence import GalleryChange
+from kshot.lifecycle.gate.gallery_evidence import GalleryEvidence
 from kshot.lifecycle.gate.planned_changes import run_text
 from kshot.lifecycle.registry import history
 from kshot.lifecycle.registry.model_versions import Registered
 from kshot.params.schema import Gate
 
 # The galleries under two versions, by their numbers. The ring that knows the service passes it in. Raises KshotError.
-CompareGalleries = Callable[[str, str], Sequence[GalleryChange]]
+CompareGalleries = Callable[[str, str], Sequence[GalleryEvidence]]
 
 
 def galleries_of(
     version: Registered, champion: Registered | None, rules: Gate, compare: CompareGalleries | None
-) -> tuple[GalleryChange, ...] | None:
+) -> tuple[GalleryEvidence, ...] | None:
     """The evidence about galleries; None if the rules do not ask for it. Raises KshotError if it cannot be had."""
     if rules.gallery_margin is None:
         return None

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from kshot.lifecycle.gate.gallery_evidence import GalleryChange
+from kshot.lifecycle.gate.gallery_evidence import GalleryEvidence
 from kshot.lifecycle.registry import model_versions
 from kshot.lifecycle.registry.model_versions import Registered
 from kshot.lifecycle.serving import model_manifest
@@ -31,7 +31,7 @@ COMPARED = "compared"  # instead of an alias, for the copies of versions that no
 TRIES = 5  # a gallery that is taught meanwhile is asked again
 
 
-def gallery_changes(root: Path, settings: ServeSettings, before: str, after: str) -> list[GalleryChange]:
+def gallery_changes(root: Path, settings: ServeSettings, before: str, after: str) -> list[GalleryEvidence]:
     """The change of every gallery of the project from version `before` to version `after`.
 
     Both models embed the stored images; embeddings are cached, so that a later switch is quicker. Raises KshotError.
@@ -60,21 +60,21 @@ def _loaded(root: Path, store: GalleryStore, found: Registered, settings: ServeS
     return registered_copy.load(root, store, wanted, settings.device)
 
 
-def _settled(name: str, before: GalleryStates, after: GalleryStates) -> GalleryChange:
+def _settled(name: str, before: GalleryStates, after: GalleryStates) -> GalleryEvidence:
     """Both models on one revision of the gallery, where one of a few tries finds it unchanged."""
     for _ in range(TRIES):
         try:
             old, new = before.get(name), after.get(name)
         except Refused as refused:  # deleted or renamed meanwhile, or the store is gone
-            return GalleryChange(name, 0, why=str(refused))
+            return GalleryEvidence(name, 0, why=str(refused))
         if old.gallery == new.gallery and np.array_equal(old.ids, new.ids):
             return _change((before.version, old), (after.version, new))
-    return GalleryChange(name, len(new.class_names), revision=new.gallery.revision, why="it changed meanwhile")
+    return GalleryEvidence(name, len(new.class_names), revision=new.gallery.revision, why="it changed meanwhile")
 
 
-def _change(before: tuple[ServedVersion, GalleryState], after: tuple[ServedVersion, GalleryState]) -> GalleryChange:
+def _change(before: tuple[ServedVersion, GalleryState], after: tuple[ServedVersion, GalleryState]) -> GalleryEvidence:
     state = after[1]
-    found = GalleryChange(state.gallery.name, len(state.class_names), revision=state.gallery.revision)
+    found = GalleryEvidence(state.gallery.name, len(state.class_names), revision=state.gallery.revision)
     try:
         classes, old = _right(*before)
         _, new = _right(*after)
