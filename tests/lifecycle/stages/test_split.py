@@ -76,7 +76,7 @@ def test_shares_that_leave_no_class_to_train_on_name_the_command_that_fits_them(
 
 
 def test_a_table_that_is_asked_for_and_not_there_is_told(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match="split.by is table, but the data brings no split"):
+    with pytest.raises(DataError, match="split.by is table, but the data brings no split.*: kshot fit-settings --yes$"):
         run(tmp_path, by="table")
 
 

@@ -19,8 +19,8 @@ def run(root: Path, params: Params) -> None:
     classes = manifest.drop_duplicates("class").sort_values("class")
     groups = dict(zip(classes["class"], classes["group"], strict=True))
     table = dict(zip(classes["class"], classes["split"], strict=True))
-    by = choose_by(settings.by, groups, table)
     try:
+        by = choose_by(settings.by, groups, table)
         place = split_classes(groups, table, by=by, val=settings.val, test=settings.test, seed=settings.seed)
     except DataError as error:
         raise DataError(f"{error}; a split that fits: kshot fit-settings --yes") from error
