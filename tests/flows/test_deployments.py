@@ -18,6 +18,8 @@ from kshot.errors import KshotError
 from kshot.flows import schedule as times
 from kshot.flows import scheduled_runs, serving
 from kshot.flows.at_commit import alone
+from kshot.flows.deployment_holder import Holder, holder_of, is_another
+from kshot.lifecycle.doctor import copied_state
 from kshot.lifecycle.pipeline import new_data, schedule
 from kshot.lifecycle.pipeline.new_data import Seen, Version
 from tests.lifecycle import raw_project
@@ -181,7 +183,7 @@ def test_two_projects_at_one_server_plan_pause_and_tell_their_own(tmp_path: Path
     news = scheduled_runs.News()
     with get_client(sync_client=True) as client:
         by_time = client.read_deployment_by_name("retrain/letters-scheduled")
-        assert by_time.tags == ["letters"] and by_time.parameters["project"] == str(letters)
+        assert by_time.tags[0] == "letters" and by_time.parameters["project"] == str(letters)
         run = begin(by_time.id, Running())
         name = client.read_flow_run(run).name
     assert news.look(shop) == [] and news.look(letters) == [f"retraining {name}: running"]
@@ -210,3 +212,59 @@ def test_another_project_of_one_name_at_the_server_is_told(tmp_path: Path) -> No
     serving.require_own(roots[1], "http://127.0.0.1/api")
     with pytest.raises(KshotError, match=r"^another project called one-name is at http[^\n]*another name[^\n]*$"):
         serving.require_own(roots[0], "http://127.0.0.1/api")
+
+
+def one_project_twice(folder: Path) -> list[Path]:
+    """A project and a clone of it."""
+    ours = raw_project.make(folder / "ours")
+    (ours / "params.yaml").write_text("project: cloned\n")
+    identity = ["-c", "user.name=Ada", "-c", "user.email=ada@example.org"]
+    subprocess.run(["git", "add", "params.yaml"], cwd=ours, check=True)
+    subprocess.run(["git", *identity, "commit", "-qm", "named"], cwd=ours, check=True)
+    subprocess.run(["git", "clone", "-q", ours, folder / "clone"], check=True)
+    return [ours, folder / "clone"]
+
+
+def test_a_clone_does_not_replace_nor_remove_the_schedule_of_the_other(tmp_path: Path) -> None:
+    ours, clone = one_project_twice(tmp_path)
+    for deployment in times.deployments(ours, ALL):
+        deployment.apply()
+    serving.require_own(ours, "http://127.0.0.1/api")
+    told = (
+        rf"^http\S* has a schedule of another copy of this project, in {ours} on [^\n]* `kshot schedule remove` there"
+    )
+    with pytest.raises(KshotError, match=told):
+        serving.require_own(clone, "http://127.0.0.1/api")
+
+    scheduled_runs.tell_server(clone, ALL.names(), "remove")
+    with get_client(sync_client=True) as client:
+        assert len(client.read_deployment_by_name("retrain/cloned-scheduled").schedules) == 2
+        assert not client.read_deployment_by_name("retrain/cloned-new-data").paused
+    scheduled_runs.tell_server(ours, ALL.names(), "remove")
+    serving.require_own(clone, "http://127.0.0.1/api")
+
+
+def test_a_moved_project_has_its_schedule_and_a_clone_has_that_of_a_folder_that_is_gone(tmp_path: Path) -> None:
+    ours, clone = one_project_twice(tmp_path)
+    for deployment in times.deployments(ours, ALL):
+        deployment.apply()
+    moved = ours.rename(tmp_path / "moved")
+    copied_state.settle(moved)  # kshot doctor --mend
+    serving.require_own(moved, "http://127.0.0.1/api")
+    serving.require_own(clone, "http://127.0.0.1/api")
+
+
+def test_the_same_folder_of_another_machine_is_ours_unless_it_is_served(tmp_path: Path) -> None:
+    """A container has another machine's name each time, and two machines may have one folder."""
+    root = raw_project.make(tmp_path / "root").resolve()
+    there = Holder("0123", "elsewhere", root)
+    assert is_another(root, there, is_served=True) and not is_another(root, there, is_served=False)
+    assert is_another(root, there._replace(folder=tmp_path), is_served=False)
+
+
+def test_what_an_older_version_applied_is_of_the_folder_that_it_names(tmp_path: Path) -> None:
+    ours, clone = one_project_twice(tmp_path)
+    old = holder_of(["cloned"], {"project": str(ours)})
+    assert old is not None and is_another(clone, old, is_served=False) and not is_another(ours, old, is_served=True)
+    ours.rename(tmp_path / "moved")
+    assert not is_another(clone, old, is_served=False)

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from kshot.flows.deployment_holder import holder_tag
 from kshot.lifecycle.project.first_commits import first_commits
 from kshot.params import project_name
 
@@ -24,6 +25,6 @@ def kinds(root: Path) -> dict[str, str]:
 
 
 def tags(root: Path) -> list[str]:
-    """The tags of the deployments and of their runs: the project's name and its first commit."""
+    """The tags of the deployments and of their runs: the project's name, its first commit, and the folder it is in."""
     ours = first_commits(root)
-    return [project_name.of(root), *([f"{OWNER}{min(ours)}"] if ours else [])]
+    return [project_name.of(root), *([f"{OWNER}{min(ours)}"] if ours else []), holder_tag(root)]

@@ -1,6 +1,7 @@
 """The runs of a schedule at Prefect's server: starts them for new data, reports, pauses and removes them."""
 
 import dataclasses
+from collections.abc import Sequence
 from datetime import UTC
 from pathlib import Path
 from typing import Any, Literal
@@ -15,10 +16,13 @@ from prefect.client.schemas.filters import (
     FlowRunFilter,
     FlowRunFilterStartTime,
 )
+from prefect.client.schemas.objects import DeploymentStatus
+from prefect.client.schemas.responses import DeploymentResponse
 from prefect.exceptions import ObjectNotFound
 from prefect.types import DateTime
 
 from kshot.flows.at_commit import SKIPPED
+from kshot.flows.deployment_holder import Holder, holder_of, is_another
 from kshot.flows.deployment_names import ANSWER, BY_DATA, BY_TIME, deployment_name, kinds
 from kshot.flows.run_processes import holder
 from kshot.lifecycle.pipeline import new_data
@@ -34,6 +38,17 @@ def of_project(root: Path) -> DeploymentFilter:
     return DeploymentFilter(
         name=DeploymentFilterName(any_=[*kinds(root)]), tags=DeploymentFilterTags(all_=[project_name.of(root)])
     )
+
+
+def held_by_another(root: Path, found: Sequence[DeploymentResponse]) -> Holder | None:
+    """The other copy of the project that has starts among these deployments of its name; None if they are ours."""
+    known = kinds(root)
+    for one in found:
+        starts = known[one.name] == BY_DATA or (known[one.name] == BY_TIME and one.schedules)
+        by = holder_of(one.tags or (), one.parameters or {})
+        if starts and by is not None and is_another(root, by, one.status == DeploymentStatus.READY):
+            return by
+    return None
 
 
 def start_new(root: Path, seen: new_data.Seen) -> tuple[new_data.Seen, list[str]]:
@@ -124,12 +139,14 @@ def keep_pauses(root: Path, found: dict[str, Any]) -> None:
 
 
 def tell_server(root: Path, names: tuple[str, ...], action: Literal["pause", "resume", "remove"]) -> None:
-    """Carry out `kshot schedule pause`, `resume` or `remove` at the server."""
+    """Carry out `kshot schedule pause`, `resume` or `remove` at the server, not on another copy's deployments."""
     with get_client(sync_client=True) as client:
         for deployment, ways in ((BY_TIME, {CRON, EVERY}), (BY_DATA, {NEW_DATA})):
             try:
                 found = client.read_deployment_by_name(f"retrain/{deployment_name(root, deployment)}")
             except ObjectNotFound:
+                continue
+            if held_by_another(root, [found]) is not None:
                 continue
             for one in found.schedules:
                 if one.slug in names and action == "remove":

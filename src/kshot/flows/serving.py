@@ -113,10 +113,10 @@ def one_server(root: Path) -> Iterator[Callable[[Say], None]]:
 
 
 def require_own(root: Path, api: str) -> None:
-    """Raise KshotError if the server has deployments of another project with the same name."""
+    """Raise KshotError if the server has deployments of another project with the same name, or of another copy."""
     from prefect import get_client
 
-    from kshot.flows.scheduled_runs import of_project
+    from kshot.flows.scheduled_runs import held_by_another, of_project
 
     ours = first_commits(root)
     with get_client(sync_client=True) as client:
@@ -124,6 +124,12 @@ def require_own(root: Path, api: str) -> None:
     owners = {tag.removeprefix(OWNER) for one in found for tag in one.tags if tag.startswith(OWNER)}
     if ours and owners - ours:
         raise KshotError(another(project_name.of(root), shareable(api), min(owners - ours), ours))
+    if other := held_by_another(root, found):
+        raise KshotError(
+            f"{shareable(api)} has a schedule of another copy of this project, in {other}, and nothing was written, "
+            "because this one would replace it; `kshot schedule remove` there (where that copy is gone, delete its "
+            "deployments on Prefect's pages), or give this copy a name of its own in params.yaml: project: NAME"
+        )
 
 
 def wait_for(api: str) -> None:

@@ -42,6 +42,7 @@ def settle(root: Path) -> str:
         if was is None:
             return "the schedule and planned runs are of this place already"
         copied = state_place.is_copy(was)
+        identity = "" if copied else state_place.recorded_identity(root)
         names = [no_telemetry.PREFECT_HOME, *((schedule.FILE, new_data.FILE) if copied else ())]
         aside = root / layout.STATE / f"of-another-place-{time.strftime('%Y%m%dT%H%M%S')}"
         try:
@@ -50,7 +51,7 @@ def settle(root: Path) -> str:
             for name in found:
                 (root / name).rename(aside / name.name)
             (root / state_place.FILE).unlink()
-            state_place.remember(root)
+            state_place.remember(root, identity)
         except OSError as error:
             raise KshotError(f"{error.filename} could not be set aside ({error.strerror}); mend that, again") from error
     rest = "`kshot schedule` with its options begins one of this project" if copied else "the schedule stays"
