@@ -177,7 +177,25 @@ def test_a_label_that_is_neither_text_nor_a_whole_number_is_refused(app, form, l
     body = forms([png(0), png(1), png(1)], ["one", label, None])[form]
     answer = app.post("/invocations", content=json.dumps(body), headers={"content-type": "application/json"})
     assert answer.status_code == 400
-    assert "row 1: its label is " in answer.json()["message"]
+    assert answer.json()["message"].startswith("row 1: its label is ") and "\n" not in answer.json()["message"]
+
+
+@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize(
+    ("image", "labels", "told"),
+    [
+        (png(1), ["a", "b", "c"], "no row has an empty label"),
+        (png(1), [None, None, None], "no row has a label"),
+        ("abcd", ["a", "b", None], "row 2: "),
+    ],
+    ids=("no query", "no support", "no image"),
+)
+def test_a_refusal_is_one_line_without_the_images_that_were_sent(app, form, image, labels, told):
+    body = forms([png(0), png(1), image], labels)[form]
+    answer = app.post("/invocations", content=json.dumps(body), headers={"content-type": "application/json"})
+    message = answer.json()["message"]
+    assert answer.status_code == 400 and message.startswith(told)
+    assert "\n" not in message and png(0)[:60] not in message
 
 
 def test_columns_of_unequal_length_are_refused(folder):

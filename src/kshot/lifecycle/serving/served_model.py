@@ -15,6 +15,7 @@ import pandas as pd
 import torch
 from mlflow.exceptions import MlflowException
 from mlflow.models import set_model
+from mlflow.protos.databricks_pb2 import INVALID_PARAMETER_VALUE
 from mlflow.pyfunc.model import PythonModel, PythonModelContext
 
 from kshot.classifiers.head import Head
@@ -29,6 +30,23 @@ from kshot.nets.embedding import embed
 
 EXACT = 2**53  # integers up to here are exact as floats
 PIXELS_A_REQUEST = 300_000_000  # in all images of a request: 25 photographs of 12 million each
+
+
+class RequestRefused(MlflowException):
+    """A request that cannot be predicted. Its message stays one line: MLflow's scoring server puts the whole request,
+    with every image in base64, before the message of an exception."""
+
+    def __init__(self, reason: str) -> None:
+        self._reason = " ".join(reason.split())
+        super().__init__(self._reason, error_code=INVALID_PARAMETER_VALUE)
+
+    @property
+    def message(self) -> str:
+        return self._reason
+
+    @message.setter
+    def message(self, text: str) -> None:
+        """Ignored: see above."""
 
 
 class FewShot(PythonModel):
@@ -70,7 +88,7 @@ class FewShot(PythonModel):
         try:
             return self._answer(model_input)
         except DataError as error:
-            raise MlflowException.invalid_parameter_value(str(error)) from None
+            raise RequestRefused(str(error)) from None
 
     def _answer(self, model_input: pd.DataFrame) -> pd.DataFrame:
         if "image" not in model_input:
