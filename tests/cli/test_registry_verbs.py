@@ -11,6 +11,7 @@ import pytest
 
 from kshot import cli
 from kshot.lifecycle.registry import history, model_versions
+from kshot.lifecycle.tracking import store
 from kshot.serve.store import disagreements
 from kshot.serve.store.gallery_store import open_store
 from tests.lifecycle import registered_versions
@@ -65,6 +66,32 @@ def test_the_whole_life_of_a_promotion(
 def test_one_event_is_not_written_as_many(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.main(["history"]) == 0
     assert "the one event is as it was written, and" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("version", "said", "mended"),
+    [
+        ("2", "version 2 is champion by no decision: its alias was moved outside kshot", ["promote", "2"]),
+        (None, "there is no champion by no decision: the alias was taken from version 1 outside", ["promote", "1"]),
+    ],
+)
+def test_a_champion_by_an_alias_moved_by_hand_is_told_until_a_person_decides(
+    root: Path, capsys: pytest.CaptureFixture[str], version: str | None, said: str, mended: list[str]
+) -> None:
+    with store.told(store.connect(root)):
+        if version is not None:
+            store.client().set_registered_model_alias("kshot", "champion", version)
+        else:
+            store.client().delete_registered_model_alias("kshot", "champion")
+    assert cli.main(["history"]) == 1
+    assert cli.main(["models"]) == 0  # records the move as an event, so that the aliases stand where it left them
+    assert cli.main(["history", "--json"]) == 1
+    capsys.readouterr()
+    assert cli.main(["history"]) == 1
+    told = capsys.readouterr().out
+    assert f"! {said}" in told and "as they were written" not in told
+    assert cli.main([*mended, "--reason", "meant so"]) == 0
+    assert cli.main(["history"]) == 0
 
 
 def test_a_comparison_shows_how_often_the_shadow_disagreed(root: Path, capsys: pytest.CaptureFixture[str]) -> None:

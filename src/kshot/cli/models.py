@@ -172,7 +172,7 @@ def run_history(root: Path, options: argparse.Namespace) -> int:
     found = record.events
     signed = decision_signature.signatures(root, found)
     problems = [
-        *filter(None, [record.trouble]),
+        *filter(None, [record.trouble, events.undecided(found)]),
         *events.verify(found, record.aliases),
         *anchor.problems(root, record.run_id, found),
         *(

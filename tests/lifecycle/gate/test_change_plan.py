@@ -59,6 +59,21 @@ def test_a_change_outside_is_told_with_the_limits(change: tuple[str, object, obj
     assert told in sentence
 
 
+def test_a_change_must_lie_within_the_plan_before_too() -> None:
+    before, wider = change_plan.parse("settings: {train.steps: {to: 5}}"), change_plan.parse("settings: {'*': any}")
+    changes = [PlannedChange("train.steps", 1, 5), PlannedChange("train.steps", 1, 6), PlannedChange("a", 1, 2)]
+    assert change_plan.outside(wider, changes) == []
+    assert change_plan.outside(wider, changes, before) == [
+        "train.steps 1 -> 6 lies outside change_plan.yaml as it was before: it allows to 5",
+        "a 1 -> 2 lies outside change_plan.yaml as it was before: it does not name it",
+    ]
+    assert change_plan.outside(before, changes, wider) == change_plan.outside(before, changes)
+    removed = change_plan.parse(change_plan.REMOVED)
+    assert (
+        change_plan.outside(removed, [*changes, PlannedChange(SOURCE, "a", "b"), PlannedChange("gate.x", 1, 2)]) == []
+    )
+
+
 def test_an_empty_section_allows_nothing() -> None:
     plan = change_plan.parse("settings:\n")
     changes = [PlannedChange("train.steps", 1, 2), PlannedChange(SOURCE, "a", "b")]

@@ -14,7 +14,7 @@ import pytest
 from kshot import cli
 from kshot.errors import KshotError, RegistryError
 from kshot.lifecycle.project import git
-from kshot.lifecycle.registry import decision_signature, events, history, listing, model_versions, promotion
+from kshot.lifecycle.registry import anchor, decision_signature, events, history, listing, model_versions, promotion
 from kshot.lifecycle.registry.events import Event
 from kshot.lifecycle.signatures import ssh_keygen
 from kshot.lifecycle.signatures.signing_key import SigningKey
@@ -141,6 +141,22 @@ def test_without_the_file_and_without_the_program_nothing_is_decided(
     with pytest.raises(ssh_keygen.NoKeygen, match="ssh-keygen is not installed; install"):
         promotion.approve(root, "2", key=SigningKey(keys / "ada"))
     assert len(history.history(root)) == len(history.history(other)) == 2
+
+
+def test_where_git_refuses_the_folder_its_reason_is_said_and_nobody_is_called_foreign(
+    root: Path, keys: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    promotion.approve(root, "2", key=SigningKey(keys / "ada"))
+    monkeypatch.setenv("GIT_TEST_ASSUME_DIFFERENT_OWNER", "1")  # as in a volume of another owner
+    (found,) = decision_signature.signatures(root, history.history(root)).values()
+    assert found.state == "not checked" and not found.fails
+    assert "detected dubious ownership" in found.says and "safe.directory" in found.says
+    record = history.record(root)
+    (problem,) = anchor.problems(root, record.run_id, record.events)
+    assert problem.startswith("whether git anchors this history is not known: git ") and "dubious ownership" in problem
+    with pytest.raises(KshotError, match="dubious ownership"):
+        promotion.rollback(root, "slow", key=SigningKey(keys / "ada"))
+    assert len(history.history(root)) == 3
 
 
 def gone(*_: object, **__: object) -> None:

@@ -1,6 +1,7 @@
 """A retraining outside the change plan, or that a gallery loses by, waits for a person; the audit finds the same."""
 
 import json
+import re
 import shutil
 import subprocess
 from pathlib import Path
@@ -63,6 +64,11 @@ def commit_plan(root: Path, text: str) -> None:
     subprocess.run(["git", "add", "change_plan.yaml"], cwd=root, check=True)
     command = ["git", *IDENTITY, "commit", "-qm", "plan", "--", "change_plan.yaml"]
     subprocess.run(command, cwd=root, check=True)
+
+
+def set_rate(root: Path, rate: str) -> None:
+    text = (root / "params.yaml").read_text(encoding="utf-8")
+    (root / "params.yaml").write_text(re.sub(r"( learning_rate:) \S+", rf"\1 {rate}", text), encoding="utf-8")
 
 
 def judge(root: Path) -> Outcome:
@@ -132,11 +138,49 @@ def test_a_champion_by_hand_is_not_judged_against_itself(root: Path) -> None:
     assert judge(root).promoted
 
 
-def test_what_waits_is_promoted_once_the_plan_allows_it(root: Path) -> None:
+def test_a_wider_plan_counts_once_a_person_has_approved_what_it_allows(root: Path, tmp_path: Path) -> None:
     commit_plan(root, NARROW)
     judge(root)
     commit_plan(root, WIDE)
+    asked = judge(root)
+    said = "0.001 -> 0.01 lies outside change_plan.yaml as it was before: it does not name it"
+    assert asked.decision == "waiting" and asked.reasons[0].endswith(said)
+    assert judge(root).repeated
+    assert "1 outside the change plan" in audited(root, tmp_path / "scratch")
+    promotion.approve(root, "2", "tried in the field")
+    set_rate(root, "0.02")
+    register(root, 22)
+    assert retraining.judge(root, model_versions.find(root, "3"), lineage(root)).promoted
+
+
+@pytest.mark.parametrize("text", [WIDE, None], ids=("widened", "removed"))
+def test_the_gate_alone_brings_no_wider_plan_into_force(root: Path, text: str | None) -> None:
+    """In two steps: a change that both plans allow is promoted, and the next one only the wider plan allows."""
+    first = "settings: {train.optimizer.learning_rate: {to: 0.01}}\n"
+    commit_plan(root, first)
     assert judge(root).promoted
+    if text is not None:
+        commit_plan(root, text)
+    else:
+        subprocess.run(["git", "rm", "-q", "change_plan.yaml"], cwd=root, check=True)
+        subprocess.run(["git", *IDENTITY, "commit", "-qm", "no plan", "--", "change_plan.yaml"], cwd=root, check=True)
+    for version, rate, decision in (("3", "0.009", "promoted"), ("4", "0.02", "waiting")):
+        set_rate(root, rate)
+        register(root, 20 + int(version))
+        found = retraining.judge(root, model_versions.find(root, version), lineage(root))
+        assert found.decision == decision, found.reasons
+
+
+def test_without_the_alias_that_was_deleted_in_mlflow_a_person_decides(root: Path) -> None:
+    """Without a champion nothing would have changed, and every version would be the first."""
+    commit_plan(root, NARROW)
+    store.client().delete_registered_model_alias("kshot", "champion")
+    asked = judge(root)
+    assert asked.decision == "waiting"
+    assert asked.reasons[0].startswith("the alias champion was taken from version 1 outside kshot")
+    assert judge(root).repeated and history.aliases(root) == {"challenger": "2"}
+    promotion.approve(root, "2", "the one before is withdrawn")
+    assert history.aliases(root) == {"champion": "2"}
 
 
 def test_another_rule_of_the_gate_lies_outside_too(root: Path) -> None:
@@ -144,7 +188,11 @@ def test_another_rule_of_the_gate_lies_outside_too(root: Path) -> None:
     change(root, "max_group_drop: 0.05", "max_group_drop: 0.5")
     asked = judge(root)
     assert asked.decision == "waiting" and asked.reasons[0].startswith("gate.max_group_drop 0.05 -> 0.5 lies outside")
+
+
+def test_a_rule_that_the_plan_names_may_change(root: Path) -> None:
     commit_plan(root, f"{WIDE}gate: {{max_group_drop: any}}\n")
+    change(root, "max_group_drop: 0.05", "max_group_drop: 0.5")
     assert judge(root).promoted
 
 

@@ -40,6 +40,14 @@ def test_one_of_two_names_of_a_key_may_be_asked_for(key: Path, signature: str, t
         ssh_keygen.signer(b"content", signature, allowed, USE, name="bo@example.org")
 
 
+def test_every_name_and_line_of_a_key_is_tried(key: Path, signature: str, tmp_path: Path) -> None:
+    lines = (line(key, options='namespaces="git"'), "# for decisions\n", line(key, "bo,chief", f'namespaces="{USE}"'))
+    assert ssh_keygen.signer(b"content", signature, signers(tmp_path, *lines), USE) == "bo"
+    others = signers(tmp_path, *(line(key, name, 'namespaces="git"') for name in ("bo", "cy")))
+    with pytest.raises(ssh_keygen.Foreign, match=r"not valid for bo \(nor for cy\) by allowed_signers"):
+        ssh_keygen.signer(b"content", signature, others, USE)
+
+
 def test_other_content_and_another_use_are_invalid(key: Path, signature: str, tmp_path: Path) -> None:
     allowed = signers(tmp_path, line(key))
     for content, use in ((b"other", USE), (b"content", "another-use")):

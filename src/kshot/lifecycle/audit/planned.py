@@ -19,13 +19,25 @@ def planned(subject: Subject, event: Event, record: dict[str, Any]) -> tuple[str
     plan = change_plan.parse(part["text"])
     if plan.sha256 != part["sha256"]:
         raise Broken(f"the change plan kept with {event} has not its hash", part["sha256"], plan.sha256)
+    other = part.get("before")
+    before = change_plan.parse(other["text"]) if other else None
+    if before is not None and before.sha256 != other["sha256"]:
+        raise Broken(f"the change plan before {event} has not its hash", other["sha256"], before.sha256)
     changes = tuple(change_plan.PlannedChange(**one) for one in part["changes"])
-    left = change_plan.outside(plan, changes)
+    left = change_plan.outside(plan, changes, before)
     if left != part["outside"]:
         raise Broken(f"the changes outside the plan of {event} do not follow", part["outside"], left)
     if left and event.action == PROMOTED:
         raise Broken(f"{event} is the gate's own, although a change lies outside its plan", "a person", left[0])
     words = f"; {counted(len(changes), 'change')}, {len(left) or 'none'} outside the change plan {plan.sha256[:8]}"
+    if "before" in part:  # older records name the plan of their commit alone
+        assert subject.record is not None
+        try:
+            known = planned_changes.in_force(subject.root, subject.record.events[: event.number - 1])
+        except RegistryError as error:
+            return f"{words}; not checked is which plan was in force: {error}", False
+        if known is not None and known.sha256 != (before or plan).sha256:
+            raise Broken(f"the plan in force before {event} was another", known.sha256, (before or plan).sha256)
     champion = event.before.get(CHAMPION)
     if champion in (None, subject.version):
         return words, True
@@ -37,8 +49,8 @@ def planned(subject: Subject, event: Event, record: dict[str, Any]) -> tuple[str
     except RegistryError as error:
         return f"{words}; not checked is whether these are all changes: {error}", False
     if found != changes:
-        other = sorted(one.name for one in {*map(_hashable, found)} ^ {*map(_hashable, changes)})
-        raise Broken(f"the changes kept with {event} are not those of both runs", len(changes), ", ".join(other))
+        differ = sorted(one.name for one in {*map(_hashable, found)} ^ {*map(_hashable, changes)})
+        raise Broken(f"the changes kept with {event} are not those of both runs", len(changes), ", ".join(differ))
     return words, True
 
 

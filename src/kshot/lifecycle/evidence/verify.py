@@ -698,8 +698,9 @@ def decision(folder: Folder) -> str:
     if event.get("approval") == SIGNED and event["action"] == "promoted":
         raise Wrong(f"event {event['number']} is the gate's own promotion, although gate.approval was signed")
     plan = recorded.get("change_plan")
-    if plan and sha256(plan["text"].encode()) != plan["sha256"]:
-        raise Wrong("decision.json: its change plan has not the hash that it names")
+    for one in (plan, plan.get("before")) if plan else ():
+        if one and sha256(one["text"].encode()) != one["sha256"]:
+            raise Wrong("decision.json: its change plan has not the hash that it names")
     if plan and plan["outside"] and event["action"] == "promoted":
         raise Wrong(f"event {event['number']} is the gate's own promotion, although {plan['outside'][0]}")
     rules = {key: value for key, value in recorded["rules"].items() if not key.startswith("approval")}

@@ -9,7 +9,8 @@ data:
 gate:                                       # rules of the gate, likewise
   max_group_drop: {to: 0.05}
 
-What it does not name may not change. Only the file as committed counts.
+What it does not name may not change. Only the file as committed counts. One that allows more than the plan before it
+counts once a person has approved a version that was judged by it: until then, a change must lie within both.
 """
 
 import hashlib
@@ -28,6 +29,7 @@ FILE = "change_plan.yaml"
 ANY = "any"
 NAMED = 5  # changes outside the plan that the reasons name
 SOURCE = "data source"  # name of the change of the data version's source
+BEFORE = f"{FILE} as it was before"
 NOTHING = None  # value of a setting that one of the two versions lacks
 
 
@@ -96,24 +98,32 @@ def parse(text: str) -> ChangePlan:
     return ChangePlan(text, {**sections["settings"], **gate}, tuple(sources))
 
 
-def outside(plan: ChangePlan, changes: Sequence[PlannedChange]) -> list[str]:
-    """A sentence for each change that the plan does not allow, in the order of the changes."""
-    found = []
-    for change in changes:
-        if change.name == SOURCE:
-            limits: list[Any] = [f"{SOURCE}s {', '.join(plan.sources)}"] if plan.sources else []
-            fits = any(fnmatchcase(str(change.new), pattern) for pattern in plan.sources)
-        else:
-            # A pattern of settings, such as `*`, means no rule of the gate.
-            of_gate = change.name.startswith("gate.")
-            patterns = [one for one in plan.allowed if one.startswith("gate.") == of_gate]
-            limits = [plan.allowed[one] for one in patterns if fnmatchcase(change.name, one)]
-            fits = any(_allows(one, change.new) for one in limits)
-        if not fits:
-            allowed = f"it allows {' or '.join(map(_limits_text, limits))}" if limits else "it does not name it"
-            moved = f"{change.name} {_value(change.old)} -> {_value(change.new)}"
-            found.append(f"{moved} lies outside {FILE}: {allowed}")
-    return found
+# What the removed file of a project allows: everything. Until a person approves, the plan before it counts.
+REMOVED = "settings: {'*': any}\ndata: {sources: ['*']}\ngate: {'*': any}\n"
+
+
+def outside(plan: ChangePlan, changes: Sequence[PlannedChange], before: ChangePlan | None = None) -> list[str]:
+    """A sentence for each change that the plan, or the one in force before it, does not allow, in their order."""
+    found = [(change, _outside(plan, change, FILE)) for change in changes]
+    if before is not None:
+        found = [(change, said or _outside(before, change, BEFORE)) for change, said in found]
+    return [said for _, said in found if said]
+
+
+def _outside(plan: ChangePlan, change: PlannedChange, name: str) -> str:
+    if change.name == SOURCE:
+        limits: list[Any] = [f"{SOURCE}s {', '.join(plan.sources)}"] if plan.sources else []
+        fits = any(fnmatchcase(str(change.new), pattern) for pattern in plan.sources)
+    else:
+        # A pattern of settings, such as `*`, means no rule of the gate.
+        of_gate = change.name.startswith("gate.")
+        patterns = [one for one in plan.allowed if one.startswith("gate.") == of_gate]
+        limits = [plan.allowed[one] for one in patterns if fnmatchcase(change.name, one)]
+        fits = any(_allows(one, change.new) for one in limits)
+    if fits:
+        return ""
+    allowed = f"it allows {' or '.join(map(_limits_text, limits))}" if limits else "it does not name it"
+    return f"{change.name} {_value(change.old)} -> {_value(change.new)} lies outside {name}: {allowed}"
 
 
 def in_brief(sentences: Sequence[str]) -> list[str]:
@@ -122,13 +132,18 @@ def in_brief(sentences: Sequence[str]) -> list[str]:
     return [*sentences[:NAMED], *([f"and {more} more changes lie outside {FILE}"] if more > 0 else [])]
 
 
-def to_json(plan: ChangePlan, changes: Sequence[PlannedChange]) -> dict[str, Any]:
-    """The part of a decision's record about the plan: its text and hash, the changes, and those outside it."""
+def to_json(plan: ChangePlan, changes: Sequence[PlannedChange], before: ChangePlan | None) -> dict[str, Any]:
+    """The part of a decision's record about the plan: its text and hash, the changes, and those outside it.
+
+    `before`: the plan in force before, which the record has if it is another one.
+    """
+    is_other = before is not None and before.text != plan.text
     return {
         "sha256": plan.sha256,
         "text": plan.text,
+        "before": {"sha256": before.sha256, "text": before.text} if before is not None and is_other else None,
         "changes": [asdict(change) for change in changes],
-        "outside": outside(plan, changes),
+        "outside": outside(plan, changes, before),
     }
 
 

@@ -9,8 +9,9 @@ import yaml
 
 from kshot.errors import RegistryError
 from kshot.lifecycle.data import data_versions
-from kshot.lifecycle.gate.change_plan import NOTHING, SOURCE, PlannedChange
-from kshot.lifecycle.registry.events import GATE_ACTIONS, Event
+from kshot.lifecycle.gate import change_plan
+from kshot.lifecycle.gate.change_plan import NOTHING, SOURCE, ChangePlan, PlannedChange
+from kshot.lifecycle.registry.events import APPROVED, GATE_ACTIONS, PROMOTED_BY_HAND, Event
 from kshot.lifecycle.registry.model_versions import Registered
 from kshot.lifecycle.tracking import store
 from kshot.params.renamed import migrate
@@ -43,6 +44,37 @@ def gather(
         then, now = (sources.get(one.tags.get(DATA, ""), "unknown") for one in (champion, ours))
         changes.append(PlannedChange(SOURCE, then, now))
     return tuple(changes)
+
+
+def in_force(root: Path, events: Sequence[Event]) -> ChangePlan | None:
+    """The plan in force after these events, None if nothing was judged by one.
+
+    It is the one of the last version that a person approved or promoted; before that, the first that a version was
+    judged by. The gate's own promotion brings no other plan into force, so that nobody widens it in two steps.
+    Raises RegistryError for a record that is gone.
+    """
+    judged = [place for place, one in enumerate(events) if one.action in GATE_ACTIONS and one.proof is not None]
+    if not judged:
+        return None
+    last = _recorded(root, events[judged[-1]])
+    found = (last["before"] or last if "before" in last else last)["text"] if last else None
+    for event in events[judged[-1] + 1 :]:
+        if event.action in (APPROVED, PROMOTED_BY_HAND) and (part := _recorded(root, event)):
+            found = part["text"]
+    return change_plan.parse(found) if found is not None else None
+
+
+def judged_by(root: Path, version: str, events: Sequence[Event]) -> Mapping[str, Any]:
+    """The part of the record of the gate's last event about the version that is about the plan, {} if it has none."""
+    about = [one for one in events if one.version == version and one.action in GATE_ACTIONS and one.proof is not None]
+    return _recorded(root, about[-1]) if about else {}
+
+
+def _recorded(root: Path, event: Event) -> Mapping[str, Any]:
+    if event.proof is None:
+        return {}
+    found: Mapping[str, Any] = json.loads(_text(root, event.proof.run_id, event.proof.file)).get("change_plan") or {}
+    return found
 
 
 def _settings(root: Path, run_id: str) -> dict[str, Any]:

@@ -117,11 +117,13 @@ def read(root: Path, run_id: str, *, remote: bool = False) -> Anchor:
 
 
 def problems(root: Path, run_id: str, events: Sequence[Event]) -> list[str]:
-    """How the history differs from git's anchor, one sentence each; empty if git has no anchor."""
+    """How the history differs from git's anchor, one sentence each; empty if git has no anchor, or there is no git."""
     try:
         found = read(root, run_id)
-    except git.GitFailed:
+    except (git.NoGit, git.NoRepository):
         return []
+    except git.GitFailed as error:
+        return [f"whether git anchors this history is not known: {error}"]
     wrong = [problem(events, found.hashes), another(found)]
     return [sentence for sentence in wrong if sentence]
 

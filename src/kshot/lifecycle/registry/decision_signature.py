@@ -27,7 +27,7 @@ class Signature(NamedTuple):
               missing      none
               foreign      of a key that the file does not allow
               invalid      not a signature of this event
-              not checked  ssh-keygen is not installed
+              not checked  ssh-keygen is not installed, or git cannot say whom the file names
     says      the same for a person
     required  whether it had to be signed
     """
@@ -110,15 +110,23 @@ def signatures(root: Path, events: Sequence[Event]) -> dict[int, Signature]:
 
     A key counts if it is valid at the event's time by the file that git has now, so a line is never to be deleted.
     """
-    found = {}
-    with committed_file(root) as allowed:
-        for place, event in enumerate(events):
-            if event.action not in PERSONAL:
-                continue
+    asked = []
+    for place, event in enumerate(events):
+        if event.action in PERSONAL:
             required = event.approval == SIGNED or bool(requires(events[:place], event.version))
             if required or event.signature:
-                found[event.number] = Signature(*_state(event, allowed), required)
-    return found
+                asked.append((event, required))
+    if not asked:
+        return {}
+    try:
+        with committed_file(root) as allowed:
+            return {event.number: Signature(*_state(event, allowed), required) for event, required in asked}
+    except git.GitFailed as error:
+        unread = UNCHECKED, f"its signature could not be checked: {ALLOWED} cannot be read, because {error}"
+        return {
+            event.number: Signature(*(unread if event.signature else _state(event, None)), required)
+            for event, required in asked
+        }
 
 
 def _state(event: Event, allowed: Path | None) -> tuple[str, str]:

@@ -227,6 +227,31 @@ def was_given_outside(events: Sequence[Event], version: str) -> bool:
     return False
 
 
+def taken_outside(events: Sequence[Event]) -> str:
+    """The last champion, if its alias was taken away outside kshot and no version has it now; '' otherwise."""
+    for event in reversed(events):
+        before, after = event.before.get(CHAMPION), event.after.get(CHAMPION)
+        if before != after:
+            return before or "" if event.action == MOVED_OUTSIDE and after is None else ""
+    return ""
+
+
+def undecided(events: Sequence[Event]) -> str:
+    """A sentence if the last move of the alias champion was made outside kshot, and nobody decided since; else ''."""
+    now = events[-1].after.get(CHAMPION, "") if events else ""
+    if now and was_given_outside(events, now):
+        return (
+            f"version {now} is champion by no decision: its alias was moved outside kshot; "
+            f"`kshot promote {now}` or `kshot rollback` makes it one"
+        )
+    if lost := taken_outside(events):
+        return (
+            f"there is no champion by no decision: the alias was taken from version {lost} outside kshot; "
+            f"`kshot promote {lost}` gives it back, `kshot approve` or `kshot promote` names another"
+        )
+    return ""
+
+
 def earlier_champions(events: Sequence[Event]) -> list[str]:
     """The versions that a rollback may go back to, most recent first.
 

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from kshot.errors import RegistryError
-from kshot.lifecycle.registry import anchor, apply_event, history_run
+from kshot.lifecycle.registry import anchor, apply_event, history_run, unfinished
 from kshot.lifecycle.registry.events import (
     CHALLENGER,
     CHAMPION,
@@ -156,6 +156,7 @@ def settled(client: "MlflowClient", root: Path, where: str) -> Settled:
     if record.last is not None and not record.last.done:
         record = _waited_for(client, root, record)
         if record.last is not None and not record.last.done:
+            unfinished.require_own_kind(client, root, record.events)
             if record.model:
                 apply_event.carry_out(client, root, record.last)
             _mark_done(client, record.run_id, record.last)

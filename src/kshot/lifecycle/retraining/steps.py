@@ -146,8 +146,15 @@ def _judge_once(
         return _outcome(version, origin, repeated=True, put_right=(*put_right, told))
     planned = _planned(root, version, champion, params)
     left = change_plan.in_brief(planned["outside"]) if planned else []
+    if champion is None and (lost := events.taken_outside(history.history(root))):
+        left = [f"the alias champion was taken from version {lost} outside kshot: a person decides what follows", *left]
     manual = params.gate.approval != "automatic" or bool(left)
-    if model_versions.is_settled(version, champion, rules, manual or waits_for_galleries(root, version, params.gate)):
+    # Another plan asks the person another question, and what they approve brings it into force.
+    waits = planned and planned["outside"] and version.tags.get("kshot.decision") == "waiting"
+    asked_by = planned_changes.judged_by(root, version.version, history.history(root)) if waits else {}
+    same_plan = not waits or (asked_by.get("text"), asked_by.get("outside")) == (planned["text"], planned["outside"])
+    stays = manual or waits_for_galleries(root, version, params.gate)
+    if same_plan and model_versions.is_settled(version, champion, rules, stays):
         return _outcome(version, origin, repeated=True, put_right=put_right)
     from kshot.lifecycle.gate import (
         evidence,  # here, because importing torch takes seconds and a repeated retraining does not need it
@@ -160,7 +167,7 @@ def _judge_once(
     record = decision_record.to_json(found, params.gate, decision)
     if planned:
         record["change_plan"] = planned
-        record["decision"]["reasons"] = [*left, *record["decision"]["reasons"]]
+    record["decision"]["reasons"] = [*left, *record["decision"]["reasons"]]
     if fresh:
         with store.told(store.connect(root)):
             client = store.client()
@@ -175,15 +182,26 @@ def _judge_once(
 
 
 def _planned(root: Path, version: Registered, champion: Registered | None, params: Params) -> dict[str, Any]:
-    """The part of the decision's record about the change plan, {} without one; without a champion nothing changed."""
-    plan = change_plan.committed(root)
-    if plan is None:
+    """The part of the decision's record about the change plan, {} without one; without a champion nothing changed.
+
+    Where the file was removed, the plan that was in force counts until a person approves.
+    """
+    plan, known = change_plan.committed(root), history.history(root)
+    try:
+        before = planned_changes.in_force(root, known)
+    except RegistryError:
+        if plan is not None:
+            raise
+        before = None  # a project without a plan goes on where the record of an old decision is gone
+    if plan is None and before is None:
         return {}
+    if plan is None:
+        plan = change_plan.parse(change_plan.REMOVED)
     changes: tuple[change_plan.PlannedChange, ...] = ()
     if champion is not None and champion.version != version.version:
         rules = gate_rules.rules_as_recorded(params.gate)
-        changes = planned_changes.gather(root, version, champion, history.history(root), rules)
-    return change_plan.to_json(plan, changes)
+        changes = planned_changes.gather(root, version, champion, known, rules)
+    return change_plan.to_json(plan, changes, before)
 
 
 def _outcome(version: Registered, origin: Lineage, *, repeated: bool, put_right: tuple[str, ...]) -> Outcome:

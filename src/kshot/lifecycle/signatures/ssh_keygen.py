@@ -2,6 +2,7 @@
 
 import subprocess
 import tempfile
+from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
 
@@ -44,16 +45,29 @@ def signer(content: bytes, signature: str, allowed: Path, namespace: str, *, nam
         _output(_keygen("check-novalidate", "-n", namespace, "-s", str(path), content=content), Invalid, "not valid")
         # ssh-keygen reads a time without a zone as one of this machine; older ones know no other.
         at = [f"-Overify-time={datetime.fromisoformat(when).astimezone():%Y%m%d%H%M%S}"] if when else []
-        found = _output(
-            _keygen("find-principals", "-s", str(path), "-f", str(allowed), *at),
-            Foreign,
-            f"{ALLOWED} does not name its key, or the key's time is over",
-        )
-        who = name or found.splitlines()[0].strip()
-        ended = _keygen("verify", "-f", str(allowed), "-I", who, "-n", namespace, "-s", str(path), *at, content=content)
-        wrong = f"not valid for {who} by {ALLOWED}, which names its key for another person or for other namespaces"
-        _output(ended, Foreign, wrong)
-    return who
+        unknown = f"{ALLOWED} does not name its key, or the key's time is over"
+        found = _output(_keygen("find-principals", "-s", str(path), "-f", str(allowed), *at), Foreign, unknown)
+        names = [name] if name else [*found.splitlines(), *_of_each_line(path, allowed, at)]
+        tried = {}
+        for who in dict.fromkeys(one.strip() for one in names):
+            ask = ("verify", "-f", str(allowed), "-I", who, "-n", namespace, "-s", str(path), *at)
+            if (ended := _keygen(*ask, content=content)).returncode == 0:
+                return who
+            tried[who] = ended
+    who, ended = next(iter(tried.items()))
+    others = f" (nor for {', '.join([*tried][1:])})" if len(tried) > 1 else ""
+    wrong = f"not valid for {who}{others} by {ALLOWED}, which names its key for another person or for other namespaces"
+    raise Foreign(_said(ended, wrong))
+
+
+def _of_each_line(signature: Path, allowed: Path, at: list[str]) -> Iterator[str]:
+    """The names of every line of the file with the signature's key: ssh-keygen tells those of the first one alone."""
+    one = signature.with_name("line")
+    for line in allowed.read_bytes().splitlines(keepends=True):
+        if line.strip() and not line.startswith(b"#"):
+            one.write_bytes(line)
+            ended = _keygen("find-principals", "-s", str(signature), "-f", str(one), *at)
+            yield from ended.stdout.decode(errors="replace").splitlines() if ended.returncode == 0 else ()
 
 
 def _keygen(*arguments: str, content: bytes | None = None) -> "subprocess.CompletedProcess[bytes]":
@@ -67,6 +81,11 @@ def _keygen(*arguments: str, content: bytes | None = None) -> "subprocess.Comple
 
 def _output(ended: "subprocess.CompletedProcess[bytes]", kind: type[KshotError], wrong: str) -> str:
     if ended.returncode:
-        said = " ".join((ended.stderr or ended.stdout).decode(errors="replace").split())
-        raise kind(f"{wrong}{f' ({said})' if said else ''}")
+        raise kind(_said(ended, wrong))
     return ended.stdout.decode(errors="replace")
+
+
+def _said(ended: "subprocess.CompletedProcess[bytes]", wrong: str) -> str:
+    """`wrong` with the program's own message."""
+    said = " ".join((ended.stderr or ended.stdout).decode(errors="replace").split())
+    return f"{wrong}{f' ({said})' if said else ''}"
