@@ -78,3 +78,11 @@ def test_a_new_project_has_the_same_graph() -> None:
 
 def test_the_graph_fits_a_screen() -> None:
     assert len((ROOT / "dvc.yaml").read_text(encoding="utf-8").splitlines()) < 90
+
+
+def test_a_fresh_clone_lists_this_project_alone_and_says_what_writes_the_fingerprints() -> None:
+    from dvc.repo import Repo
+
+    with Repo(str(ROOT)) as repo:
+        assert {Path(stage.path).parent for stage in repo.index.stages if stage.name} == {ROOT}
+    assert "`kshot plan` writes them" in (ROOT / layout.FINGERPRINTS / "README.md").read_text()

@@ -305,6 +305,31 @@ def test_a_bad_source_leaves_the_version_as_it_was(project: Path, bad: str) -> N
     assert kept(project) == before
 
 
+@pytest.mark.parametrize("kind", ["folder", "manifest"])
+@pytest.mark.parametrize("change", ["goes", "grows", "comes"])
+def test_a_source_that_changes_while_it_is_read_is_refused(project: Path, kind: str, change: str) -> None:
+    source, before = project.parent / "source", kept(project)
+    files = sorted(path.relative_to(source).as_posix() for path in source.rglob("*.png"))
+    table = source.parent / "table.csv"
+    table.write_text("path,class\n" + "".join(f"source/{name},{name[0]}\n" for name in [*files, files[0]]))
+
+    def meanwhile(line: str) -> None:
+        if change == "goes":
+            (source / files[-1]).unlink(missing_ok=True)
+        elif change == "grows":
+            (source / files[-1]).write_bytes(image("other") + b"more")
+        elif kind == "folder":
+            (source / "한글" / "late.png").write_bytes(image("late"))
+        else:
+            table.write_text(table.read_text() + f"source/{files[0]},late\n")
+
+    (source / "한글" / "no image.txt").write_text("")  # said before the images are copied, as the row that stands twice
+    given = source if kind == "folder" else table
+    with pytest.raises(DataError, match=r"changed while it was read, .* run the same command when it is complete$"):
+        data_versions.add(project, str(given), skip=True, say=meanwhile)
+    assert kept(project) == before
+
+
 def test_a_damaged_ledger_is_told(tmp_path: Path) -> None:
     (tmp_path / "data").mkdir()
     (tmp_path / layout.VERSIONS).write_text('{"md5": "00')

@@ -102,6 +102,15 @@ def test_without_yes_it_shows_what_holds_the_image_and_changes_nothing(
     assert "trained on a data version that held it: version 1, version 3 (champion)" in capsys.readouterr().out
 
 
+def test_an_erasure_excuses_no_loss_from_a_version_that_it_does_not_name(planted: Planted) -> None:
+    """An image that was added again later, and is lost then."""
+    erasures.note(planted.root, erasures.Erasure("k", "2026-01-01T00:00:00", "Ada", "so", (planted.md5,), ("0" * 32,)))
+    dvc_cache.place(planted.root / planted_image.CACHE, planted.md5).unlink()
+    (planted.remote / "files/md5" / planted.md5[:2] / planted.md5[2:]).unlink()
+    found = audit_data(planted.root, planted.data[0]).links[0]
+    assert found.state == link.BROKEN and "neither in DVC's cache nor in" in found.says
+
+
 def test_a_line_that_no_event_seals_excuses_nothing(planted: Planted) -> None:
     root, version = planted.root, planted.data[0]
     dvc_cache.place(root / planted_image.CACHE, planted.md5).unlink()
@@ -165,6 +174,13 @@ def test_a_remote_that_cannot_be_reached_is_named_and_the_same_command_goes_on(
         assert planted.traces() == []  # everywhere else it is gone
         assert cli.main(["forget", "--class", "b", *WHY, "--yes"]) == DataError.exit_code  # one after the other
         assert "another forgetting is not finished" in capsys.readouterr().err
+        # Nor does it end where the remote is no longer asked at all.
+        config = planted.root / ".dvc/config"
+        text = config.read_text()
+        config.write_text(text.partition("['remote")[0].replace("remote = store", ""))
+        assert cli.main(asked) == DataError.exit_code
+        assert "remote store was not asked this time" in capsys.readouterr().err
+        config.write_text(text)
     finally:
         away.rename(planted.remote)
     assert planted.traces() != []

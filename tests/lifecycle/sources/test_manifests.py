@@ -75,6 +75,16 @@ def test_a_row_that_cannot_be_followed_is_named_with_the_cause(tmp_path: Path, t
     assert "\n" not in str(caught.value)
 
 
+def test_two_ways_to_one_file_are_one_image(tmp_path: Path) -> None:
+    write_tree(tmp_path, {"x": 2})
+    (tmp_path / "link").symlink_to("x")
+    found, notes = read_manifest(manifest(tmp_path, "path,class\nx/0.png,a\nx/../x/0.png,a\nlink/0.png,a\nx/1.png,a\n"))
+    assert [one.file.name for one in found] == ["0.png", "1.png"]
+    assert notes == ["2 rows of the manifest are repeated and count once, such as row 3"]
+    with pytest.raises(DataError, match="row 3: 'link/0.png' stands in row 2 too, with other values"):
+        read_manifest(manifest(tmp_path, "path,class\nx/0.png,a\nlink/0.png,b\n"))
+
+
 def test_a_path_may_lead_out_of_the_manifests_folder_but_not_out_of_an_archive(tmp_path: Path) -> None:
     write_tree(tmp_path, {"beside": 1})
     path = manifest(tmp_path / "here", "path,class\n../beside/0.png,a\n")

@@ -65,6 +65,12 @@ def test_a_parquet_column_of_any_type_is_text(tmp_path: Path, values: Any, expec
     assert [row[2] for row in rows(tmp_path / "m.parquet")] == expected
 
 
+def test_a_parquet_column_of_lists_is_refused(tmp_path: Path) -> None:
+    pd.DataFrame({"path": ["0.png"], "class": [["a", "b"]]}).to_parquet(tmp_path / "t.parquet")
+    with pytest.raises(DataError, match=r"it holds lists, such as \['a' 'b'\], where one value a row is needed"):
+        read_rows(tmp_path / "t.parquet", ("path", "class"))
+
+
 def test_a_column_that_pandas_made_the_index_is_a_column(tmp_path: Path) -> None:
     pd.DataFrame({"path": ["x"], "class": ["a"]}).set_index("path").to_parquet(tmp_path / "m.parquet")
     assert rows(tmp_path / "m.parquet") == [(1, "x", "a")]

@@ -20,11 +20,11 @@ def planned(subject: Subject, event: Event, record: dict[str, Any]) -> tuple[str
     if plan.sha256 != part["sha256"]:
         raise Broken(f"the change plan kept with {event} has not its hash", part["sha256"], plan.sha256)
     other = part.get("before")
-    before = change_plan.parse(other["text"]) if other else None
-    if before is not None and before.sha256 != other["sha256"]:
-        raise Broken(f"the change plan before {event} has not its hash", other["sha256"], before.sha256)
+    earlier = change_plan.parse(other["text"]) if other else None
+    if earlier is not None and earlier.sha256 != other["sha256"]:
+        raise Broken(f"the change plan before {event} has not its hash", other["sha256"], earlier.sha256)
     changes = tuple(change_plan.PlannedChange(**one) for one in part["changes"])
-    left = change_plan.outside(plan, changes, before)
+    left = change_plan.outside(plan, changes, earlier)
     if left != part["outside"]:
         raise Broken(f"the changes outside the plan of {event} do not follow", part["outside"], left)
     if left and event.action == PROMOTED:
@@ -36,8 +36,8 @@ def planned(subject: Subject, event: Event, record: dict[str, Any]) -> tuple[str
             known = planned_changes.in_force(subject.root, subject.record.events[: event.number - 1])
         except RegistryError as error:
             return f"{words}; not checked is which plan was in force: {error}", False
-        if known is not None and known.sha256 != (before or plan).sha256:
-            raise Broken(f"the plan in force before {event} was another", known.sha256, (before or plan).sha256)
+        if known is not None and known.sha256 != (earlier or plan).sha256:
+            raise Broken(f"the plan in force before {event} was another", known.sha256, (earlier or plan).sha256)
     champion = event.before.get(CHAMPION)
     if champion in (None, subject.version):
         return words, True

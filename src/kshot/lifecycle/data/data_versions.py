@@ -1,5 +1,6 @@
 """Data versions: imported images in data/raw, tracked by DVC, whose md5 of that folder is the data version."""
 
+import contextlib
 import dataclasses
 import json
 import shlex
@@ -18,6 +19,7 @@ from kshot.lifecycle.data.dvc_cache import folder_md5, held
 from kshot.lifecycle.project import layout
 from kshot.lifecycle.project.broken import Broken
 from kshot.lifecycle.sources import left_out
+from kshot.lifecycle.sources.at_rest import at_rest
 from kshot.lifecycle.sources.manifests import with_split
 from kshot.lifecycle.sources.source_image import SourceImage, normal
 from kshot.lifecycle.sources.source_images import GLYPHS, Source, check_argument, check_given, decoded, read_source
@@ -78,21 +80,22 @@ def add(
     known = {version.md5: version for version in versions(root)}
     refuse_unsaved(root)
     with working_copy.workspace(root) as workspace:
-        found = read_images(source, workspace / "unpacked", seed, merge=merge)
-        if source != GLYPHS:
-            found = decoded(found, _folder_of(source, workspace / "unpacked"))
-            _tell(found, source, skip, say)
-        images = found.images
-        if split is not None:
-            images = with_split(images, split, found.empty)
-        if len(names := {image.label for image in images}) < FEWEST_CLASSES:
-            raise DataError(
-                f"{source} has one class, {min(names)!r}; few-shot episodes need at least {FEWEST_CLASSES} to tell "
-                "apart, and training, validation and test each their own: give one folder a class"
-            )
-        _check_trainable(images, say)
         fresh = workspace / "raw"
-        _lay_out(images, fresh, own=workspace)
+        with at_rest(Path(source).expanduser()) if source != GLYPHS else contextlib.nullcontext():
+            found = read_images(source, workspace / "unpacked", seed, merge=merge)
+            if source != GLYPHS:
+                found = decoded(found, _folder_of(source, workspace / "unpacked"))
+                _tell(found, source, skip, say)
+            images = found.images
+            if split is not None:
+                images = with_split(images, split, found.empty)
+            if len(names := {image.label for image in images}) < FEWEST_CLASSES:
+                raise DataError(
+                    f"{source} has one class, {min(names)!r}; few-shot episodes need at least {FEWEST_CLASSES} to tell "
+                    "apart, and training, validation and test each their own: give one folder a class"
+                )
+            _check_trainable(images, say)
+            _lay_out(images, fresh, own=workspace)
         with working_copy.replacing(root):
             fresh.rename(root / layout.RAW)
             working_copy.dvc(root, "add", "--quiet", str(layout.RAW))

@@ -44,7 +44,7 @@ def held(root: Path, md5: str, size: int | None, *, advance: Advance | None = No
         missing = [oid for oid in names if not place(cache, oid).exists()]
         remote, where = _in_remote(repo, missing)
     lost = {oid: names[oid] for oid in missing if oid not in remote}
-    erased = erasures.of_images(root, lost)
+    erased = erasures.of_images(root, lost, md5.removesuffix(".dir"))
     if lost and not erased:
         names_lost, verb = shown(sorted(lost.values())), "is" if len(lost) == 1 else "are"
         raise Broken(

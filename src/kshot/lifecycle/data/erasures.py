@@ -73,10 +73,14 @@ def of_version(root: Path, md5: str) -> tuple[Erasure, ...]:
     return tuple(one for one in read(root) if md5 in one.versions)
 
 
-def of_images(root: Path, md5s: Collection[str]) -> tuple[Erasure, ...]:
-    """The erasures of these images, oldest first; empty unless all of the images were erased."""
+def of_images(root: Path, md5s: Collection[str], version: str = "") -> tuple[Erasure, ...]:
+    """The erasures of these images, oldest first; empty unless all of the images were erased.
+
+    `version`: only from this data version. An image that was added again later and is lost then was not erased.
+    """
     lost = set(md5s)
-    found = [one for one in read(root) if lost & set(one.images)] if lost else []
+    known = [one for one in read(root) if not version or version in one.versions] if lost else []
+    found = [one for one in known if lost & set(one.images)]
     return tuple(found) if lost and lost <= {md5 for one in found for md5 in one.images} else ()
 
 

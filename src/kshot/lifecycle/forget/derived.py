@@ -100,11 +100,11 @@ def paths_of(rows: bytes, pixels: set[str]) -> set[str]:
 
 
 def _is_packed(files: Mapping[str, str]) -> bool:
-    return ROWS in files and (PIXELS in files or JPEGS in files)
+    return PIXELS in files or JPEGS in files
 
 
 def _shows(files: Mapping[str, str], wanted: Forgotten, read: Read) -> bool:
-    rows = read(files[ROWS])
+    rows = read(files[ROWS]) if ROWS in files else None
     return rows is None or shows(rows, wanted)
 
 

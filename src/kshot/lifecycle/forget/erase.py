@@ -61,7 +61,7 @@ def begin(root: Path, asked: Asked, found: Inventory) -> Intent:
         versions=tuple(sorted(found.wanted.versions)),
         manifests=run_files.new_manifests(root, found.wanted),
     )
-    noted = Intent(asked, made, who, found.wanted.images, found.holdings)
+    noted = Intent(asked, made, who, found.wanted.images, found.holdings, unreached=tuple(found.unreached))
     intent.write(root, noted)
     return noted
 
@@ -94,9 +94,10 @@ def finish(root: Path, noted: Intent, others: Sequence[Place] = ()) -> Forgettin
     with inventory.of_images(root, noted.images, others) as after:
         still = [one for one in after.holdings if one.place not in left]
         left |= {one.place: f"{one.place} still holds {one.what} {one.name}" for one in still}
-    unasked = {one.place for one in noted.holdings} - {place.name for place in found.places}
+    unasked = {*noted.unreached, *(one.place for one in noted.holdings)} - {place.name for place in found.places}
     left |= {name: f"{name} was not asked this time" for name in unasked}
     if left:
+        intent.write(root, dataclasses.replace(noted, unreached=tuple(left)))
         raise DataError(
             f"not everything is forgotten: {'; '.join(left.values())}. The rest is done and recorded; mend that, then "
             "run the same command again to go on"

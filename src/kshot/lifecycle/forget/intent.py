@@ -24,6 +24,7 @@ class Intent:
     images    the images, with all hashes by which copies are found when the files themselves are gone
     holdings  everything that was found to delete, also in earlier tries
     version   md5 of the new data version, '' if none is needed or it is not made yet
+    unreached places that did not answer in the last try: they must be asked before it is done
     """
 
     asked: Asked
@@ -32,6 +33,7 @@ class Intent:
     images: tuple[ForgottenImage, ...]
     holdings: tuple[Holding, ...]
     version: str = ""
+    unreached: tuple[str, ...] = ()
 
 
 def read(root: Path) -> Intent | None:
@@ -49,6 +51,7 @@ def read(root: Path) -> Intent | None:
             images=tuple(ForgottenImage(**{**one, "pixels": tuple(one["pixels"])}) for one in found["images"]),
             holdings=tuple(Holding(**one) for one in found["holdings"]),
             version=found["version"],
+            unreached=tuple(found.get("unreached", ())),
         )
     except (ValueError, KeyError, TypeError) as error:
         raise DataError(

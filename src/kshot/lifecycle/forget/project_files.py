@@ -59,7 +59,7 @@ class ProjectFiles:
 
     def _computed(self, wanted: Forgotten) -> Iterator[Holding]:
         rows = self.root / layout.PACKED / derived.ROWS
-        is_packed = rows.exists() and derived.shows(rows.read_bytes(), wanted)
+        is_packed = derived.shows(rows.read_bytes(), wanted) if rows.exists() else self._has_pixels()
         if not is_packed and ingested(self.root) not in wanted.versions:
             return
         for folder in (layout.EMBEDDED, layout.VALIDATION, layout.PACKED):  # the last one tells what the others are of
@@ -68,6 +68,10 @@ class ProjectFiles:
             ):
                 size = sum(path.stat().st_size for path in below(self.root / folder))
                 yield Holding(self.name, COMPUTED, folder.as_posix(), folder.as_posix(), size)
+
+    def _has_pixels(self) -> bool:
+        """Whether there are packed images; without their table nobody can say of what."""
+        return any((self.root / layout.PACKED / name).exists() for name in (PIXELS, JPEGS))
 
     def _pages(self, wanted: Forgotten) -> Iterator[Holding]:
         others = {version.md5 for version in data_versions.versions(self.root)} - wanted.versions

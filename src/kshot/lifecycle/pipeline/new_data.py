@@ -10,7 +10,6 @@ killed in between asks the server for the same run again, with a key that identi
 """
 
 import dataclasses
-import hashlib
 import json
 import subprocess
 import sys
@@ -24,7 +23,7 @@ from kshot.lifecycle.data import data_versions, working_copy
 from kshot.lifecycle.project import git, layout, project_lock
 from kshot.lifecycle.project.files import write_text
 from kshot.lifecycle.registry import model_versions
-from kshot.lifecycle.sources import source_images, tree
+from kshot.lifecycle.sources import at_rest, source_images
 
 FILE = layout.STATE / "new-data.json"
 ATTEMPTS = 3  # of a run that was ended from outside: a power failure, a stop of the scheduler
@@ -109,15 +108,12 @@ def fingerprint(source: Path) -> str:
     try:
         if not source.exists():
             raise FileNotFoundError
-        names = [Path()] if source.is_file() else tree.walk(source).files
-        found = [(str(name), (source / name).stat()) for name in names]
-        facts = [(name, file.st_size, file.st_mtime_ns) for name, file in found]
+        return at_rest.fingerprint(source)
     except OSError as error:
         raise DataError(
             f"the source {source} is not there or cannot be read ({error.strerror or 'no such file'}); "
             "bring it back, or name another with `kshot schedule --on-new-data SOURCE`"
         ) from error
-    return hashlib.sha256(json.dumps(facts).encode()).hexdigest()[:16]
 
 
 def add(root: Path, source: Path) -> str:

@@ -28,12 +28,17 @@ def read_manifest(
     images: list[SourceImage] = []
     numbers: list[int] = []
     seen: dict[Path, tuple[int, SourceImage]] = {}
+    folders: dict[Path, Path] = {}
     repeated = []
     for row in rows:
         image = _image(path, row, unlabelled, inside)
-        before = seen.setdefault(image.file, (row.number, image))
+        # Two ways to one file (a/0.png, a/../a/0.png) are one image: it would be support and query of one episode.
+        parent = image.file.parent
+        if parent not in folders:
+            folders[parent] = parent.resolve()
+        before = seen.setdefault(folders[parent] / image.file.name, (row.number, image))
         if before[1] is not image:
-            if before[1] != image:
+            if before[1] != replace(image, file=before[1].file):
                 raise DataError(f"{_at(path, row)} stands in row {before[0]} too, with other values; needs one row")
             repeated.append(row.number)
             continue
