@@ -11,7 +11,10 @@ import pytest
 from mlflow import MlflowClient
 
 from kshot.errors import RegistryError
-from kshot.lifecycle.registry import model_versions, promotion
+from kshot.lifecycle.data import erasures
+from kshot.lifecycle.data.erasures import Erasure
+from kshot.lifecycle.project import layout
+from kshot.lifecycle.registry import erasure_event, history, model_versions, promotion
 from kshot.lifecycle.registry.model_versions import Registered
 from kshot.lifecycle.tracking import live_run, own_database, store
 from kshot.lifecycle.tracking.lineage import lineage
@@ -91,6 +94,23 @@ def test_registering_again_finds_the_version_and_says_that_it_is_not_new(
 ) -> None:
     _, versions, _ = registered
     assert [(one.version, one.is_new) for one in versions] == [("1", False), ("2", True), ("3", True)]
+
+
+def test_an_erasure_from_before_the_first_decision_is_sealed_once_and_one_from_after_it_is_not(root: Path) -> None:
+    first, later = (Erasure(key, "2026-01-01T00:00:00", "Ada", "so", ("0" * 32,), ("1" * 32,)) for key in "ab")
+    try:
+        erasures.note(root, first)
+        for number in (40, 41):
+            write_lock(root, steps=number)
+            with live_run.live_run(root) as live:
+                model_versions.register(root, live.open(), lineage(root))
+            if number == 40:
+                assert [erasure_event.digest_of(event) for event in history.history(root)] == [first.digest]
+                model_versions.settle(root, "4", judgement(True), "rules")
+                erasures.note(root, later)
+        assert [event.action for event in history.history(root)] == ["images erased", "promoted"]
+    finally:
+        (root / layout.ERASURES).unlink()
 
 
 def test_a_version_bears_its_lineage_and_run(root: Path, registered: tuple[Path, list[Registered], list[str]]) -> None:

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from kshot.lifecycle.data import erasures
 from kshot.lifecycle.data.erasures import Erasure
@@ -10,8 +11,12 @@ from kshot.lifecycle.project.broken import Broken, Erased
 from kshot.lifecycle.project.files import exclusive
 from kshot.lifecycle.project.tables import counted
 from kshot.lifecycle.registry import history, history_run
-from kshot.lifecycle.registry.events import ERASED, Event, Person
+from kshot.lifecycle.registry.events import ERASED, Event, Person, person
+from kshot.lifecycle.registry.history import Record
 from kshot.lifecycle.tracking import store
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
 
 SEAL = re.compile(r"erasure ([0-9a-f]{64}): ")
 
@@ -27,17 +32,32 @@ def seal(root: Path, erasure: Erasure, who: Person) -> Event | None:
         if history_run.registered(client, root) is None:
             return None
         record, _, _ = history.settled(client, root, where)
-        known = next((event for event in record.events if digest_of(event) == erasure.digest), None)
-        return known or history.append(
-            root,
-            client,
-            record,
-            action=ERASED,
-            version="",
-            after=record.aliases,
-            who=who,
-            why=f"erasure {erasure.digest}: {counted(len(erasure.images), 'image')}: {erasure.reason}",
-        )
+        return _sealed(client, root, record, erasure, who)
+
+
+def seal_earlier(client: "MlflowClient", root: Path) -> None:
+    """Write the events of erasures from before the first model, when there was no history to write them to.
+
+    Only before the first decision: a line that is added by hand later is not sealed. Within the registry's lock.
+    """
+    for one in erasures.read(root):
+        record = history.read(client, root)
+        if all(event.action == ERASED for event in record.events):
+            _sealed(client, root, record, one, person())
+
+
+def _sealed(client: "MlflowClient", root: Path, record: Record, erasure: Erasure, who: Person) -> Event:
+    known = next((event for event in record.events if digest_of(event) == erasure.digest), None)
+    return known or history.append(
+        root,
+        client,
+        record,
+        action=ERASED,
+        version="",
+        after=record.aliases,
+        who=who,
+        why=f"erasure {erasure.digest}: {counted(len(erasure.images), 'image')}: {erasure.reason}",
+    )
 
 
 def digest_of(event: Event) -> str:

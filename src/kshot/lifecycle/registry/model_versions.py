@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from kshot.errors import RegistryError
 from kshot.lifecycle.project import layout
 from kshot.lifecycle.project.files import exclusive
-from kshot.lifecycle.registry import history, history_run, lineage_claim
+from kshot.lifecycle.registry import erasure_event, history, history_run, lineage_claim
 from kshot.lifecycle.registry.erasure_event import manifest_now
 from kshot.lifecycle.registry.events import (
     CHALLENGER,
@@ -81,6 +81,7 @@ def register(root: Path, run_id: str, lineage: Lineage) -> Registered:
         model_id = address.removeprefix("models:/") if address.startswith("models:/m-") else None
         if not client.search_registered_models(store.of_project(root)):
             history_run.begin(client, root, where)
+        erasure_event.seal_earlier(client, root)
         # The lock above holds on this folder alone; the claim holds on every machine.
         record = history.read(client, root)
         claim = lineage_claim.take(
