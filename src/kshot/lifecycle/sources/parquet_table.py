@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 
@@ -19,7 +20,9 @@ def text_columns(table: pd.DataFrame, places: Mapping[str, int]) -> dict[str, li
 
 
 def _text(value: Any) -> str:
-    """A value as text in a CSV: integral floats without a point, '' for a missing value."""
+    """A value as text in a CSV: integral floats without a point, '' if it is missing. Raises ValueError for lists."""
+    if isinstance(value, list | tuple | dict | np.ndarray):
+        raise ValueError(f"it holds lists, such as {str(value)[:40]}, where one value a row is needed")
     if isinstance(value, bytes):
         return value.decode("utf-8").strip()
     if not isinstance(value, str) and pd.api.types.is_scalar(value) and pd.isna(value):
