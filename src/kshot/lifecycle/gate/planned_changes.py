@@ -73,7 +73,7 @@ def judged_by(root: Path, version: str, events: Sequence[Event]) -> Mapping[str,
 def _recorded(root: Path, event: Event) -> Mapping[str, Any]:
     if event.proof is None:
         return {}
-    found: Mapping[str, Any] = json.loads(_text(root, event.proof.run_id, event.proof.file)).get("change_plan") or {}
+    found: Mapping[str, Any] = json.loads(run_text(root, event.proof.run_id, event.proof.file)).get("change_plan") or {}
     return found
 
 

@@ -150,9 +150,9 @@ def _judge_once(
         left = [f"the alias champion was taken from version {lost} outside kshot: a person decides what follows", *left]
     manual = params.gate.approval != "automatic" or bool(left)
     # Another plan asks the person another question, and what they approve brings it into force.
-    waits = planned and planned["outside"] and version.tags.get("kshot.decision") == "waiting"
-    asked_by = planned_changes.judged_by(root, version.version, history.history(root)) if waits else {}
-    same_plan = not waits or (asked_by.get("text"), asked_by.get("outside")) == (planned["text"], planned["outside"])
+    asks = bool(planned and planned["outside"]) and version.tags.get("kshot.decision") == "waiting"
+    before = planned_changes.judged_by(root, version.version, history.history(root)) if asks else {}
+    same_plan = not asks or (before.get("text"), before.get("outside")) == (planned["text"], planned["outside"])
     stays = manual or waits_for_galleries(root, version, params.gate)
     if same_plan and model_versions.is_settled(version, champion, rules, stays):
         return _outcome(version, origin, repeated=True, put_right=put_right)
