@@ -7,6 +7,8 @@ PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11; 
 	$$p -c '$(NEW_ENOUGH)' 2>/dev/null && echo $$p && break; done)
 BIN := .venv/bin
 ARGS ?=
+# As on a user's machine: with it set, what Python leaves beside its sources would never be met in a test.
+unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: install retrain test journeys test-services check docs bench lock clean
 

@@ -14,8 +14,11 @@ from pathlib import Path
 from tests.journeys.blocks import REPOSITORY
 
 PATIENCE_S = float(os.environ.get("KSHOT_TEST_PATIENCE_S", "1800"))
-# What pytest and make leave in the environment is none of a new user's.
-FOREIGN = ("PREFECT_", "MLFLOW_", "KSHOT_", "DVC_", "PYTEST_", "PYTHONPATH", "VIRTUAL_ENV", "MAKE", "MFLAGS", "ARGS")
+# What pytest and make leave in the environment is none of a new user's, whose Python writes bytecode.
+FOREIGN = (
+    *("PREFECT_", "MLFLOW_", "KSHOT_", "DVC_", "PYTEST_", "PYTHONPATH", "PYTHONDONTWRITEBYTECODE", "VIRTUAL_ENV"),
+    *("MAKE", "MFLAGS", "ARGS"),
+)
 
 
 @dataclasses.dataclass(frozen=True)

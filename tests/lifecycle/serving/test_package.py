@@ -27,6 +27,7 @@ from kshot.lifecycle.data.packed import read_images, read_manifest
 from kshot.lifecycle.project import layout
 from kshot.lifecycle.serving import package
 from kshot.lifecycle.tracking import store
+from kshot.manifest import own_difference
 from kshot.methods.saving import save_method
 from kshot.methods.table import build_method
 from kshot.nets.embedding import Embedding, embed, load_embedding, save_embedding
@@ -214,6 +215,13 @@ def test_a_version_with_other_code_does_not_meet_the_code_of_the_first(project, 
     monkeypatch.undo()
     near = by_hand(root / "model-2", LABELS, IMAGES)
     assert_answers(later.predict(REQUEST), [(label, share, (d**2 + 9) ** 0.5) for label, share, d in near])
+
+
+def test_where_python_writes_bytecode_a_model_is_as_it_was_registered(project, monkeypatch):
+    monkeypatch.setattr(sys, "dont_write_bytecode", False)
+    place = Path(mlflow.artifacts.download_artifacts(log(project[0], seed=3)))
+    assert own_difference(place) == () and not [one for one in place.rglob("__pycache__") if one.is_dir()]
+    assert not sys.dont_write_bytecode
 
 
 def test_a_query_far_from_every_class_is_unknown_where_a_threshold_was_set(project, model):

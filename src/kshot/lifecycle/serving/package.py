@@ -120,13 +120,18 @@ def science(folder: Path, others: Collection[Plugin] = (), copied: Mapping[str, 
 
 @contextmanager
 def importable(package: Path) -> Iterator[None]:
-    """Make the package importable in the block; afterwards remove it and MLflow's additions from the path."""
-    places, modules = list(sys.path), set(sys.modules)
+    """Make the package importable in the block; afterwards remove it and MLflow's additions from the path.
+
+    Python writes no bytecode meanwhile: MLflow imports the model from its own store, before the manifest is there.
+    """
+    places, modules, writes_none = list(sys.path), set(sys.modules), sys.dont_write_bytecode
     sys.path.insert(0, str(package.parent))
+    sys.dont_write_bytecode = True
     try:
         yield
     finally:
         sys.path[:] = places
+        sys.dont_write_bytecode = writes_none
         for name in set(sys.modules) - modules:
             if name.split(".")[0] == package.name:
                 del sys.modules[name]
