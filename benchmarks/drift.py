@@ -65,7 +65,7 @@ def looked_at(folder: Path, reference: Reference, rows: Callable[[list[str]], np
 
 def part(new: NewImages, rows: np.ndarray, labelled: bool = True) -> NewImages:
     """Some of the pictures, with or without their labels."""
-    facts = type(new.facts)(new.facts.looks[rows], new.facts.points[rows], np.arange(len(rows)), (), ())
+    facts = type(new.facts)(new.facts.appearance_stats[rows], new.facts.points[rows], np.arange(len(rows)), (), ())
     names, labels = np.unique(new.labels[rows], return_inverse=True)
     if not labelled:
         return NewImages(facts, np.zeros(len(rows), np.int64), False, ("",), 0, len(rows), ())

@@ -152,7 +152,7 @@ def compress(project: Path, picture: Path) -> None:
     import torch
     from matplotlib import pyplot
 
-    from kshot.evaluation.evaluate import accuracies, answer_episodes
+    from kshot.evaluation.evaluate import accuracies, predict_episodes
     from kshot.lifecycle.data.packed import image_ids, of_splits, read_classes, read_episodes, read_manifest
     from kshot.lifecycle.project import layout
     from kshot.lifecycle.stages.features import inputs_of
@@ -178,7 +178,7 @@ def compress(project: Path, picture: Path) -> None:
         for bits, values in ((32, reduced), (8, restore(bank))):
             for protocol in ("5w1s", "20w1s"):
                 asked = read_episodes(project, "test", protocol)
-                scores = accuracies(answer_episodes(Points(test, values), asked))
+                scores = accuracies(predict_episodes(Points(test, values), asked))
                 rows.append((dim or width, bits, protocol, 100 * float(scores.mean())))
     print("| numbers | bits | bytes a class | 5w1s | 20w1s |\n|---|---|---|---|---|")
     for (dim, bits, _, first), (*_, second) in zip(rows[::2], rows[1::2], strict=True):

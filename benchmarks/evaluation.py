@@ -25,7 +25,7 @@ from torch.utils.data import DataLoader, Dataset
 
 from kshot.data.episodes import EpisodeSet, draw_episodes
 from kshot.data.images import decode, prepare
-from kshot.evaluation.evaluate import accuracies, answer_episodes, embed_once
+from kshot.evaluation.evaluate import accuracies, embed_once, predict_episodes
 from kshot.nets.embedding import Embedding
 from kshot.nets.embedding_settings import settings_of
 from kshot.nets.memory import keep_freed_memory
@@ -88,7 +88,7 @@ def episodes_of(data: Pngs, protocol: Protocol, count: int) -> EpisodeSet:
 
 def ours(embedding: Embedding, images: NDArray[np.uint8], episodes: EpisodeSet) -> NDArray[np.float64]:
     """Accuracy of every episode."""
-    return accuracies(answer_episodes(embed_once(embedding, images, episodes.support, episodes.query), episodes))
+    return accuracies(predict_episodes(embed_once(embedding, images, episodes.support, episodes.query), episodes))
 
 
 def peers(embedding: Embedding, data: Pngs, episodes: EpisodeSet, count: int) -> float:

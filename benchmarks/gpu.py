@@ -25,7 +25,7 @@ from losses import CASES, measure, ours
 from torch import Tensor
 
 from kshot.data.batches import resident
-from kshot.evaluation.evaluate import answer_episodes, embed_once
+from kshot.evaluation.evaluate import embed_once, predict_episodes
 from kshot.losses import contrastive_loss, triplet_loss
 from kshot.nets.new_embedding import new_embedding
 from kshot.params.losses import PAIRS, TRIPLETS
@@ -221,7 +221,7 @@ def evaluation(device: torch.device, scale: Scale) -> Iterator[Row]:
     for attempt in range(2):  # the first call prepares the device
         synchronize(device)
         began = time.perf_counter()
-        answer_episodes(embed_once(network, data.images, episodes.support, episodes.query), episodes)
+        predict_episodes(embed_once(network, data.images, episodes.support, episodes.query), episodes)
         if attempt:
             rate = scale.episodes / (time.perf_counter() - began)
             yield Row("5w1s", f"{rate:,.0f} episodes/s", f"{len(data.images):,} images, {scale.episodes:,} episodes")

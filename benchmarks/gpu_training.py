@@ -14,8 +14,8 @@ from torch import Tensor, nn
 from kshot.data.batches import Pixels
 from kshot.data.episodes import EpisodeSet, draw_episodes
 from kshot.estimator.train_settings import train_settings
-from kshot.evaluation.evaluate import accuracies, answer_episodes, embed_once
-from kshot.evaluation.own_answers import own_scorer
+from kshot.evaluation.evaluate import accuracies, embed_once, predict_episodes
+from kshot.evaluation.own_predictions import own_scorer
 from kshot.methods.method import Method
 from kshot.nets.embedding import Embedding
 from kshot.nets.new_embedding import new_embedding, settings
@@ -122,7 +122,7 @@ def train(
 def accuracy(method: Method, data: Data, episodes: EpisodeSet) -> float:
     """Mean accuracy on `episodes`, by the method's own classifier."""
     points = embed_once(method, data.images, episodes.support, episodes.query)
-    return float(accuracies(answer_episodes(points, episodes, own_scorer(method))).mean())
+    return float(accuracies(predict_episodes(points, episodes, own_scorer(method))).mean())
 
 
 def bare_rate(network: nn.Module, pixels: Tensor, calls: int, *, bf16: bool, compiler: str | None = None) -> float:

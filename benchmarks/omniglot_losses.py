@@ -19,7 +19,7 @@ from typing import Any
 import torch
 
 from kshot.estimator.train_settings import places
-from kshot.evaluation.evaluate import accuracies, answer_episodes, embed_once
+from kshot.evaluation.evaluate import accuracies, embed_once, predict_episodes
 from kshot.lifecycle.data.packed import (
     image_ids,
     label_names,
@@ -101,7 +101,7 @@ def measured(root: Path, embedding: Embedding, split: str) -> dict[str, list[flo
     protocols = {name: read_episodes(root, split, name) for name in ("5w1s", "5w5s", "20w1s", "20w5s")}
     ids = [part for episodes in protocols.values() for part in (episodes.support, episodes.query)]
     points = embed_once(embedding, read_images(root), *ids)
-    return {name: list(mean_interval(accuracies(answer_episodes(points, e)))) for name, e in protocols.items()}
+    return {name: list(mean_interval(accuracies(predict_episodes(points, e)))) for name, e in protocols.items()}
 
 
 def compare(root: Path, out: Path, row: str) -> None:

@@ -19,7 +19,7 @@ from sklearn.metrics import roc_auc_score
 
 from kshot.data.episodes import EpisodeSet, draw_episodes
 from kshot.distances import euclidean
-from kshot.evaluation.evaluate import answer_episodes
+from kshot.evaluation.evaluate import predict_episodes
 from kshot.lifecycle.data.packed import image_ids, read_classes, read_episodes, read_images, read_manifest
 from kshot.lifecycle.stages.predictions import test_protocols
 from kshot.lifecycle.tasks.survey import Trust, survey
@@ -91,7 +91,7 @@ def nearest_class(task: Task) -> float:
 def ceiling(model: TaskModel, episodes: EpisodeSet) -> float:
     """The correlation of measured accuracies with those that endless queries would give: the root of the reliability,
     from both halves of the queries by Spearman and Brown."""
-    right = answer_episodes(model.points, episodes) == torch.arange(episodes.classes.shape[1])[None, :, None]
+    right = predict_episodes(model.points, episodes) == torch.arange(episodes.classes.shape[1])[None, :, None]
     halves = [right[:, :, start::2].double().mean((1, 2)).numpy() for start in (0, 1)]
     both = max(0.0, rank_correlation(*halves).mean)
     return float((2 * both / (1 + both)) ** 0.5)

@@ -17,7 +17,7 @@ from easyfsl.methods import PTMAP
 from evaluation import episodes_of, packed, pictures, untrained
 from torch import Tensor, nn
 
-from kshot.classifiers.pt_map import STEPS, power_transform, pt_map_head
+from kshot.classifiers.pt_map import STEPS, power_transform, pt_map_scores
 from kshot.evaluation.evaluate import embed_once
 from kshot.nets.memory import keep_freed_memory
 from kshot.params.schema import Protocol
@@ -61,7 +61,7 @@ def main(archive: Path, device: str) -> None:
         rates: dict[str, list[float]] = {"ours": [], "easyfsl": []}
         for _ in range(ROUNDS):
             started = time.perf_counter()
-            mine = pt_map_head(support, labels, query, protocol.n_way).argmax(-1).cpu()
+            mine = pt_map_scores(support, labels, query, protocol.n_way).argmax(-1).cpu()
             rates["ours"].append(EPISODES / (time.perf_counter() - started))
             started = time.perf_counter()
             theirs = peers(

@@ -28,7 +28,7 @@ NAMES = [
 FUNCTIONS = {
     "losses": ("triplet_loss", "contrastive_loss", "supervised_contrastive_loss", "prototypical_loss"),
     "mining": ("batch_hard", "semi_hard_nearest", "hard_pairs", "hardest_negatives", "nearest_classes"),
-    "classifiers": ("prototype_head", "nearest_neighbour_head", "logistic_regression_head", "pt_map_head"),
+    "classifiers": ("prototype_scores", "nearest_neighbour_scores", "logistic_regression_scores", "pt_map_scores"),
     "episodes": ("draw_episodes", "EpisodeSet"),
 }
 WITHOUT_SERVICES = """

@@ -13,7 +13,7 @@ import pytest
 import torch
 from PIL import Image
 
-from kshot.evaluation.classifier import answering_of, save_answering
+from kshot.evaluation.inference import inference_of, save_inference
 from kshot.methods.saving import save_method
 from kshot.methods.table import build_method
 from kshot.nets.embedding import Embedding
@@ -92,7 +92,7 @@ def test_the_script_prints_both_rows_of_a_model(
     )
     save_method(method, tmp_path / "model")
     (tmp_path / "reports/evaluation").mkdir(parents=True)
-    save_answering(answering_of("metric", "method", "eval"), tmp_path / "reports/evaluation")
+    save_inference(inference_of("metric", "method", "eval"), tmp_path / "reports/evaluation")
     lake.main(tmp_path / "omniglot.zip", tmp_path / "runs.csv", tmp_path / "model")
     official, pairs_of_all = capsys.readouterr().out.splitlines()[2:]
     assert official.startswith("| official, 2 runs |") and official.endswith("| 40 |")

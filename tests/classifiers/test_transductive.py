@@ -3,8 +3,8 @@ import torch
 from easyfsl.methods import PTMAP, LaplacianShot
 from torch import nn
 
-from kshot.classifiers.laplacian_shot import _nearest_neighbours, laplacian_shot_head
-from kshot.classifiers.pt_map import pt_map_head, transport
+from kshot.classifiers.laplacian_shot import _nearest_neighbours, laplacian_shot_scores
+from kshot.classifiers.pt_map import pt_map_scores, transport
 from kshot.distances import squared_euclidean
 from kshot.errors import NotConverged
 
@@ -79,8 +79,8 @@ def test_unlabelled_queries_help_where_classes_overlap():
 
     support, query, labels = support.flatten(1, 2), query.flatten(1, 2), torch.arange(5)
     alone = accuracy(-squared_euclidean(query, support))
-    assert accuracy(laplacian_shot_head(support, labels, query, 5)) > alone + 0.02
-    assert accuracy(pt_map_head(support, labels, query, 5)) > alone + 0.05
+    assert accuracy(laplacian_shot_scores(support, labels, query, 5)) > alone + 0.02
+    assert accuracy(pt_map_scores(support, labels, query, 5)) > alone + 0.05
 
 
 def test_pt_map_is_the_papers_algorithm_step_by_step():
@@ -99,7 +99,7 @@ def test_pt_map_is_the_papers_algorithm_step_by_step():
             log_plan = log_plan - log_plan.logsumexp(1, keepdim=True)
         return log_plan.exp()
 
-    found = pt_map_head(support, labels, query, 3)
+    found = pt_map_scores(support, labels, query, 3)
     for one, asked, answered in zip(support, query, found, strict=True):
         known, asked = prepared(one), prepared(asked)
         member = torch.nn.functional.one_hot(labels).double()
@@ -117,12 +117,12 @@ def test_what_does_not_converge_is_no_prediction():
         transport(cost * torch.nan, 10.0, torch.zeros(1, 3, dtype=torch.float64))
     few, asked = torch.rand(1, 3, 8, generator=generator), torch.rand(1, 12, 8, generator=generator)
     with pytest.raises(NotConverged, match="laplacian_shot still moves a query's share by .* after 20 updates"):
-        laplacian_shot_head(few, torch.arange(3), asked, 3, weight=-50.0)
+        laplacian_shot_scores(few, torch.arange(3), asked, 3, weight=-50.0)
 
 
 def test_pt_map_says_what_it_cannot_answer():
     labels = torch.tensor([0, 1])
     with pytest.raises(ValueError, match="given negative embeddings; needs a backbone that ends in a ReLU"):
-        pt_map_head(-torch.ones(1, 2, 3), labels, torch.ones(1, 2, 3), 2)
+        pt_map_scores(-torch.ones(1, 2, 3), labels, torch.ones(1, 2, 3), 2)
     with pytest.raises(ValueError, match="given 3 queries of 2 classes; needs as many of each class"):
-        pt_map_head(torch.ones(1, 2, 3), labels, torch.ones(1, 3, 3), 2)
+        pt_map_scores(torch.ones(1, 2, 3), labels, torch.ones(1, 3, 3), 2)

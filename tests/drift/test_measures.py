@@ -11,12 +11,12 @@ from kshot.drift.measures import (
     Sample,
     Shape,
     Trained,
+    appearance_quantiles,
     held_samples,
     image_waves,
     judge,
     statistics,
     take,
-    trained_looks,
 )
 from kshot.tasks.embedding import Task, embed_task
 from kshot.tasks.space import learn_space
@@ -28,10 +28,10 @@ def sample(classes: int, seed: int, shift: float = 0.0, move: float = 0.0) -> tu
     """Classes of normally distributed points and looks, both with a spread of their own for each class."""
     rng = np.random.default_rng(seed)
     labels = np.repeat(np.arange(classes), IMAGES)
-    looks = rng.normal(0, 0.1, (classes, 5))[labels] + rng.normal(0, 0.1, (len(labels), 5)) + shift
+    appearance_stats = rng.normal(0, 0.1, (classes, 5))[labels] + rng.normal(0, 0.1, (len(labels), 5)) + shift
     points = rng.normal(0, 1, (classes, WIDE))[labels] + rng.normal(0, 0.3, (len(labels), WIDE)) + move
     values = torch.from_numpy(points).float()
-    return Sample(looks, labels, values), [values[labels == label] for label in range(classes)]
+    return Sample(appearance_stats, labels, values), [values[labels == label] for label in range(classes)]
 
 
 @pytest.fixture(scope="module")
@@ -43,7 +43,7 @@ def beside():
     means = torch.stack([part.mean(0) for part in parts])
     assert trained.points is not None
     reference = Trained(
-        looks=trained_looks(trained.looks),
+        appearance_stats=appearance_quantiles(trained.appearance_stats),
         place=image_waves(trained.points, space).mean(0),
         task=embed_task(Task(trained.points, torch.from_numpy(trained.labels)), space),
         space=space,
@@ -100,14 +100,14 @@ def test_without_labels_there_is_no_task_and_the_rest_is_as_good(beside):
 
 def test_a_model_without_a_space_compares_the_looks_alone(beside):
     reference, _, held = beside
-    bare = Sample(held.looks, held.labels)
-    assert set(statistics(bare, Trained(reference.looks), labelled=True)) == set(LOOKS)
+    bare = Sample(held.appearance_stats, held.labels)
+    assert set(statistics(bare, Trained(reference.appearance_stats), labelled=True)) == set(LOOKS)
 
 
 def test_statistics_by_hand():
-    looks = np.zeros((4, 5))
-    trained = Trained(trained_looks(looks))
-    shifted = Sample(looks + np.array([0.1, -0.2, 0, 0, 1]), np.zeros(4, np.int64))
+    appearance_stats = np.zeros((4, 5))
+    trained = Trained(appearance_quantiles(appearance_stats))
+    shifted = Sample(appearance_stats + np.array([0.1, -0.2, 0, 0, 1]), np.zeros(4, np.int64))
     assert list(statistics(shifted, trained, labelled=False).values()) == pytest.approx([0.1, 0.2, 0, 0, 1])
 
 

@@ -9,8 +9,8 @@ from kshot.errors import DataError, ParamsError
 from kshot.estimator import episode_accuracy
 from kshot.estimator.episode_accuracy import members_of
 from kshot.estimator.image_arrays import prepared
-from kshot.evaluation.classifier import Answering
-from kshot.evaluation.evaluate import accuracies, answer_episodes, embed_once
+from kshot.evaluation.evaluate import accuracies, embed_once, predict_episodes
+from kshot.evaluation.inference import Inference
 from kshot.params.schema import Protocol
 from kshot.statistics import Interval, mean_interval
 from tests.estimator.labelled import labelled
@@ -38,7 +38,7 @@ def test_the_interval_is_that_of_the_same_episodes_by_hand(model, held_out) -> N
         generator=np.random.default_rng(3),
     )
     points = embed_once(model.method, pixels, episodes.support, episodes.query)
-    assert found == mean_interval(accuracies(answer_episodes(points, episodes)))
+    assert found == mean_interval(accuracies(predict_episodes(points, episodes)))
     assert isinstance(found, Interval) and 1 / 3 < found.low < found.mean < found.high <= 1
 
 
@@ -72,7 +72,7 @@ def test_models_that_prepare_images_differently_answer_the_same_episodes(tmp_pat
     monkeypatch.setattr(episode_accuracy, "embed_once", lambda *given: drawn.append(given[2:]) or embed_once(*given))
     for channels in (1, 3):
         ingest = {"size": 28, "channels": channels, "invert": True}
-        found = untrained(tmp_path / str(channels), Answering("metric", "prototype", "eval"), **ingest)
+        found = untrained(tmp_path / str(channels), Inference("metric", "prototype", "eval"), **ingest)
         kshot.evaluate(found, images, np.repeat(list("abc"), 12), n_way=3, n_episodes=10)
     assert all(np.array_equal(one, other) for one, other in zip(*drawn, strict=True))
 

@@ -17,7 +17,7 @@ from sklearn.pipeline import make_pipeline
 
 import kshot
 from kshot.errors import CheckpointError, DataError, ParamsError
-from kshot.evaluation.classifier import Answering, save_answering
+from kshot.evaluation.inference import Inference, save_inference
 from kshot.lifecycle.serving import served_model
 from kshot.methods.saving import save_method
 from kshot.methods.table import build_method
@@ -27,13 +27,13 @@ from kshot.params.methods import arguments_of
 from tests.estimator.labelled import labelled
 
 
-def untrained(folder: Path, answering: Answering, **ingest: Any) -> kshot.FewShotModel:
-    """A new model in `folder` that answers as `answering` says."""
+def untrained(folder: Path, inference: Inference, **ingest: Any) -> kshot.FewShotModel:
+    """A new model in `folder` that answers as `inference` says."""
     torch.manual_seed(0)
-    described = {"name": answering.method, "n_way": 5, "k_shot": 1, "arguments": arguments_of(answering.method, {})}
+    described = {"name": inference.method, "n_way": 5, "k_shot": 1, "arguments": arguments_of(inference.method, {})}
     settings = {"backbone": "conv4", "head_dim": None, "l2_normalize": False, "method": described, "ingest": ingest}
     save_method(build_method(described, Embedding(settings_of(settings))).eval(), folder)
-    save_answering(answering, folder)
+    save_inference(inference, folder)
     return kshot.load(folder, device="cpu")
 
 
@@ -50,12 +50,12 @@ def test_predictions_are_those_of_the_served_model(model, held_out, tmp_path, mo
     made = {
         "trained": lambda: model.save(tmp_path),
         "colour, cropped": lambda: untrained(
-            tmp_path, Answering("metric", "prototype", "eval", {1: 1.0}), size=32, channels=3, invert=False, crop="ink"
+            tmp_path, Inference("metric", "prototype", "eval", {1: 1.0}), size=32, channels=3, invert=False, crop="ink"
         ),
-        "nearest neighbour": lambda: untrained(tmp_path, Answering("metric", "nearest_neighbour", "eval"), **grey),
-        "five views": lambda: untrained(tmp_path, Answering("metric", "prototype", "eval", views=5), **grey),
-        "maml": lambda: untrained(tmp_path, Answering("maml", "method", "transductive"), **grey),
-        "mann": lambda: untrained(tmp_path, Answering("mann", "method", "eval"), **grey),
+        "nearest neighbour": lambda: untrained(tmp_path, Inference("metric", "nearest_neighbour", "eval"), **grey),
+        "five views": lambda: untrained(tmp_path, Inference("metric", "prototype", "eval", views=5), **grey),
+        "maml": lambda: untrained(tmp_path, Inference("maml", "method", "transductive"), **grey),
+        "mann": lambda: untrained(tmp_path, Inference("mann", "method", "eval"), **grey),
     }
     made[kind]()
     few = labelled(dict(list(held_out.items())[:4]))
@@ -151,14 +151,14 @@ def test_most_images_of_other_kinds_are_unknown(model, held_out) -> None:
 
 def test_without_a_threshold_is_unknown_says_so(tmp_path, held_out) -> None:
     few = labelled(held_out)
-    bare = untrained(tmp_path, Answering("metric", "prototype", "eval"), size=28, channels=1, invert=True)
+    bare = untrained(tmp_path, Inference("metric", "prototype", "eval"), size=28, channels=1, invert=True)
     with pytest.raises(DataError, match="the model stores no threshold for unknown images; needs a model"):
         bare.fit(few.support, few.labels).is_unknown(few.queries)
 
 
 def test_a_method_without_an_embedding_transforms_nothing(tmp_path, held_out) -> None:
     few = labelled(held_out)
-    maml = untrained(tmp_path, Answering("maml", "method", "transductive"), size=28, channels=1, invert=True)
+    maml = untrained(tmp_path, Inference("maml", "method", "transductive"), size=28, channels=1, invert=True)
     with pytest.raises(DataError, match="trained by maml, which adapts to each episode and has no fixed embedding"):
         maml.transform(few.queries)
     with pytest.raises(ParamsError, match="classifier is prototype; maml has no fixed embedding"):

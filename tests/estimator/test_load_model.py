@@ -11,7 +11,7 @@ from safetensors.torch import load_file, save_file
 
 import kshot
 from kshot.errors import CheckpointError, ParamsError, RegistryError
-from kshot.evaluation.classifier import Answering, Temperature, save_answering
+from kshot.evaluation.inference import Inference, Temperature, save_inference
 from kshot.lifecycle.project import layout
 from kshot.lifecycle.serving import package
 from kshot.lifecycle.tracking import store
@@ -34,24 +34,24 @@ def test_a_saved_model_predicts_as_before(model, held_out, tmp_path: Path) -> No
 def test_a_projects_model_answers_as_its_evaluation_did(model, tmp_path: Path) -> None:
     model.save(tmp_path / "model")
     (tmp_path / "model/answering.json").unlink()  # stage train writes none
-    assert kshot.load(tmp_path / "model").answering == Answering("metric", "prototype", "eval")
-    evaluated = Answering("metric", "nearest_neighbour", "eval", {1: 3.5})
+    assert kshot.load(tmp_path / "model").inference == Inference("metric", "prototype", "eval")
+    evaluated = Inference("metric", "nearest_neighbour", "eval", {1: 3.5})
     (tmp_path / layout.EVALUATION).mkdir(parents=True)
-    save_answering(evaluated, tmp_path / layout.EVALUATION)
-    assert kshot.load(tmp_path / layout.MODEL).answering == evaluated  # as older versions of kshot wrote it
-    save_answering(evaluated, tmp_path / layout.EVALUATION, weights_hash(tmp_path / "model"))
-    assert kshot.load(tmp_path / layout.MODEL).answering == evaluated
+    save_inference(evaluated, tmp_path / layout.EVALUATION)
+    assert kshot.load(tmp_path / layout.MODEL).inference == evaluated  # as older versions of kshot wrote it
+    save_inference(evaluated, tmp_path / layout.EVALUATION, weights_hash(tmp_path / "model"))
+    assert kshot.load(tmp_path / layout.MODEL).inference == evaluated
 
 
 def test_thresholds_of_other_weights_are_not_taken(model, tmp_path: Path) -> None:
     model.save(tmp_path / "model")
     (tmp_path / "model/answering.json").unlink()
     (tmp_path / layout.EVALUATION).mkdir(parents=True)
-    evaluated = Answering("metric", "prototype", "eval", {1: 3.5}, temperatures=(Temperature(5, 1, 2.0),))
-    save_answering(evaluated, tmp_path / layout.EVALUATION, weights_hash(tmp_path / "model"))
+    evaluated = Inference("metric", "prototype", "eval", {1: 3.5}, temperatures=(Temperature(5, 1, 2.0),))
+    save_inference(evaluated, tmp_path / layout.EVALUATION, weights_hash(tmp_path / "model"))
     weights = load_file(tmp_path / "model/embedding.safetensors")
     save_file({name: value + 1 for name, value in weights.items()}, tmp_path / "model/embedding.safetensors")
-    assert kshot.load(tmp_path / layout.MODEL).answering == Answering("metric", "prototype", "eval")
+    assert kshot.load(tmp_path / layout.MODEL).inference == Inference("metric", "prototype", "eval")
 
 
 def test_folders_without_a_whole_model_are_told(model, tmp_path: Path) -> None:
@@ -85,7 +85,7 @@ def test_a_registered_model_is_loaded_by_its_alias_and_predicts_as_it_is_served(
         shutil.copy(Path(__file__).parents[2] / name, tmp_path / name)
     model.save(tmp_path / layout.MODEL)
     (tmp_path / layout.EVALUATION).mkdir(parents=True)
-    save_answering(model.answering, tmp_path / layout.EVALUATION)
+    save_inference(model.inference, tmp_path / layout.EVALUATION)
     store.connect(tmp_path)
     run = mlflow.MlflowClient().create_run(mlflow.get_experiment_by_name("kshot").experiment_id)
     logged = package.log_model(tmp_path, tmp_path / layout.MODEL, run.info.run_id)

@@ -50,7 +50,7 @@ def test_the_model_is_better_than_chance_on_classes_that_it_has_not_seen(model, 
     few = labelled(held_out, shots=0)
     assert len(held_out) == 6 and len(model.trained_on) == 32
     assert kshot.evaluate(model, few.queries, few.truth, n_way=5, k_shot=1).low > 0.4
-    assert sorted(model.answering.thresholds) == [1, 5]
+    assert sorted(model.inference.thresholds) == [1, 5]
 
 
 def test_the_same_seed_gives_the_same_model_and_leaves_no_trace(letters, held_out) -> None:
@@ -96,7 +96,7 @@ def test_few_classes_train_without_validation_and_have_no_threshold(letters, tmp
     (tmp_path / "c0/notes.txt").touch()
     with pytest.warns(UserWarning, match="left out, as no image by name or in no class folder: c0/notes.txt"):
         found = kshot.train(tmp_path, steps=1, device="cpu", progress=False)
-    assert found.trained_on == ("c0", "c1", "c2") and found.answering.thresholds == {}
+    assert found.trained_on == ("c0", "c1", "c2") and found.inference.thresholds == {}
 
 
 def test_images_of_a_test_folder_are_never_trained_on(letters, tmp_path) -> None:

@@ -5,7 +5,7 @@ import pytest
 import torch
 from scipy.special import log_softmax
 
-from kshot.classifiers.prototype import prototype_head
+from kshot.classifiers.prototype import prototype_scores
 from kshot.data.episodes import EpisodeSet
 from kshot.evaluation.calibration import (
     class_scores,
@@ -80,10 +80,10 @@ def test_scores_of_episodes_come_class_by_class_with_their_truth():
     # Two classes around 0 and 10 on a line, one support image each; queries at 1 and 2, 8 and 13.
     points = Points(np.arange(6), torch.tensor([0.0, 10, 1, 2, 8, 13])[:, None])
     episodes = EpisodeSet(np.array([[[0], [1]]]), np.array([[[2, 3], [4, 5]]]), np.array([[0, 1]]))
-    scores, truth = class_scores(points, episodes, prototype_head)
+    scores, truth = class_scores(points, episodes, prototype_scores)
     assert truth.tolist() == [0, 0, 1, 1]
     assert torch.allclose(scores, torch.tensor([[-1, -81], [-4, -64], [-64, -4], [-169, -9]]).double())
-    found = measured(points, episodes, prototype_head, 40.0)
+    found = measured(points, episodes, prototype_scores, 40.0)
     assert found.queries == 4 and found.temperature == 40.0
     assert found.before == pytest.approx(0.0, abs=1e-12), "all four are right and certain"
     shares = [1 / (1 + math.exp(-gap / 40)) for gap in (80, 60, 60, 160)]

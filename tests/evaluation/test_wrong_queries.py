@@ -1,9 +1,9 @@
 import numpy as np
 import torch
 
-from kshot.classifiers.prototype import prototype_head
+from kshot.classifiers.prototype import prototype_scores
 from kshot.data.episodes import EpisodeSet
-from kshot.evaluation.evaluate import answer_episodes
+from kshot.evaluation.evaluate import predict_episodes
 from kshot.evaluation.wrong_queries import WrongQuery, wrong_queries
 from kshot.nets.points import Points
 
@@ -14,8 +14,8 @@ EPISODE = EpisodeSet(np.array([[[0, 1], [2, 3]]]), np.array([[[4, 5], [6, 7]]]),
 
 
 def found(episodes, most=9, **options):
-    predicted = answer_episodes(POINTS, episodes)
-    return wrong_queries(POINTS, episodes, predicted, prototype_head, most, **options)
+    predicted = predict_episodes(POINTS, episodes)
+    return wrong_queries(POINTS, episodes, predicted, prototype_scores, most, **options)
 
 
 def repeated(*episodes):

@@ -5,10 +5,10 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from kshot.evaluation.classifier import Answering
+from kshot.evaluation.inference import Inference
 from kshot.lifecycle.project import layout
 
-PROTOTYPE = Answering("metric", "prototype", "eval")
+PROTOTYPE = Inference("metric", "prototype", "eval")
 SIZE, IMAGES = 16, 8
 GROUPS = {"Ελληνικά": "train", "two words": "val", "c": "test"}
 CLASSES = [f"{group}/{letter}" for group in GROUPS for letter in "abcdef"]

@@ -12,42 +12,42 @@ from kshot.methods.mann import (
     stream_accuracies,
     stream_loss,
 )
-from kshot.methods.memory import HEADS, SLOTS, WIDTH, empty_memory, read, write
+from kshot.methods.memory import CLASSIFIERS, SLOTS, WIDTH, empty_memory, read, write
 from kshot.nets.points import Points
 from tests.methods.toy import Tiny, images
 
 
 def test_writes_go_to_the_least_recently_used_places_one_after_another():
     memory = empty_memory(1, torch.zeros(1, dtype=torch.float64))
-    never_where_it_read = torch.zeros(1, HEADS, dtype=torch.float64)
+    never_where_it_read = torch.zeros(1, CLASSIFIERS, dtype=torch.float64)
     for step in range(3):
-        values = torch.full((1, HEADS, WIDTH), float(step + 1), dtype=torch.float64)
+        values = torch.full((1, CLASSIFIERS, WIDTH), float(step + 1), dtype=torch.float64)
         memory = write(memory, values, never_where_it_read)
         used = memory.slots[0, :, 0].round().tolist()
-        assert used[: HEADS * (step + 1)] == [float(s + 1) for s in range(step + 1) for _ in range(HEADS)]
-        assert used[HEADS * (step + 1) :] == [0.0] * (SLOTS - HEADS * (step + 1))
+        assert used[: CLASSIFIERS * (step + 1)] == [float(s + 1) for s in range(step + 1) for _ in range(CLASSIFIERS)]
+        assert used[CLASSIFIERS * (step + 1) :] == [0.0] * (SLOTS - CLASSIFIERS * (step + 1))
         # Reading by a key that is like nothing uses every place alike, so that the order of writing decides.
-        memory, _ = read(memory, torch.zeros(1, HEADS, WIDTH, dtype=torch.float64))
+        memory, _ = read(memory, torch.zeros(1, CLASSIFIERS, WIDTH, dtype=torch.float64))
 
 
 def test_a_full_memory_forgets_what_was_used_longest_ago():
     memory = empty_memory(1, torch.zeros(1, dtype=torch.float64))
-    gates = torch.zeros(1, HEADS, dtype=torch.float64)
-    for step in range(SLOTS // HEADS + 1):
-        memory = write(memory, torch.full((1, HEADS, WIDTH), float(step + 1), dtype=torch.float64), gates)
-        memory, _ = read(memory, torch.zeros(1, HEADS, WIDTH, dtype=torch.float64))
-    first = memory.slots[0, :HEADS, 0].tolist()
-    assert first == pytest.approx([SLOTS // HEADS + 1] * HEADS), "the oldest was emptied and written over"
-    assert memory.slots[0, HEADS, 0].item() == pytest.approx(2, abs=0.01)
+    gates = torch.zeros(1, CLASSIFIERS, dtype=torch.float64)
+    for step in range(SLOTS // CLASSIFIERS + 1):
+        memory = write(memory, torch.full((1, CLASSIFIERS, WIDTH), float(step + 1), dtype=torch.float64), gates)
+        memory, _ = read(memory, torch.zeros(1, CLASSIFIERS, WIDTH, dtype=torch.float64))
+    first = memory.slots[0, :CLASSIFIERS, 0].tolist()
+    assert first == pytest.approx([SLOTS // CLASSIFIERS + 1] * CLASSIFIERS), "the oldest was emptied and written over"
+    assert memory.slots[0, CLASSIFIERS, 0].item() == pytest.approx(2, abs=0.01)
 
 
 def test_use_decays_by_hand():
     memory = empty_memory(1, torch.zeros(1, dtype=torch.float64))
     usage = torch.arange(SLOTS, dtype=torch.float64)[None]
-    nothing = torch.zeros(1, HEADS, WIDTH, dtype=torch.float64)
+    nothing = torch.zeros(1, CLASSIFIERS, WIDTH, dtype=torch.float64)
     memory = write(memory._replace(usage=usage), nothing, nothing[..., 0])
     # The least used places, the first HEADS, are written to once each.
-    wanted = 0.99 * usage + (torch.arange(SLOTS) < HEADS)
+    wanted = 0.99 * usage + (torch.arange(SLOTS) < CLASSIFIERS)
     torch.testing.assert_close(memory.usage, wanted)
 
 
@@ -63,30 +63,30 @@ def test_what_was_read_is_an_input_of_the_next_step():
 
 def test_an_open_gate_writes_where_it_read():
     memory = empty_memory(1, torch.zeros(1))
-    where = torch.zeros(1, HEADS, SLOTS)
+    where = torch.zeros(1, CLASSIFIERS, SLOTS)
     where[0, :, 7] = 1
-    memory = write(memory._replace(read=where), torch.ones(1, HEADS, WIDTH), torch.ones(1, HEADS))
-    assert memory.slots[0, 7, 0].item() == pytest.approx(HEADS) and memory.slots[0, 8:, 0].abs().max() < 1e-5
+    memory = write(memory._replace(read=where), torch.ones(1, CLASSIFIERS, WIDTH), torch.ones(1, CLASSIFIERS))
+    assert memory.slots[0, 7, 0].item() == pytest.approx(CLASSIFIERS) and memory.slots[0, 8:, 0].abs().max() < 1e-5
 
 
 def test_a_key_finds_what_is_like_it():
     memory = empty_memory(1, torch.zeros(1))
     slots = torch.randn(1, SLOTS, WIDTH, generator=torch.Generator().manual_seed(0))
-    keys = 3 * slots[:, 5:6].expand(1, HEADS, WIDTH)
+    keys = 3 * slots[:, 5:6].expand(1, CLASSIFIERS, WIDTH)
     after, found = read(memory._replace(slots=slots), keys)
-    assert after.read.argmax(-1).tolist() == [[5] * HEADS]
+    assert after.read.argmax(-1).tolist() == [[5] * CLASSIFIERS]
     cosines = torch.nn.functional.cosine_similarity(slots[0, 5], slots[0], dim=-1)
     torch.testing.assert_close(found[0, 0], cosines.softmax(0) @ slots[0])
-    torch.testing.assert_close(after.usage.sum(), torch.tensor(float(HEADS)))
+    torch.testing.assert_close(after.usage.sum(), torch.tensor(float(CLASSIFIERS)))
 
 
 def test_a_strength_sharpens_what_is_found_and_one_is_the_papers():
     memory = empty_memory(2, torch.zeros(1))
     generator = torch.Generator().manual_seed(0)
     slots = torch.randn(2, SLOTS, WIDTH, generator=generator)
-    keys = torch.randn(2, HEADS, WIDTH, generator=generator)
+    keys = torch.randn(2, CLASSIFIERS, WIDTH, generator=generator)
     memory = memory._replace(slots=slots)
-    strengths = torch.tensor([1.0, 2.0, 10.0, 100.0]).expand(2, HEADS)
+    strengths = torch.tensor([1.0, 2.0, 10.0, 100.0]).expand(2, CLASSIFIERS)
     after, found = read(memory, keys, strengths)
     cosines = torch.nn.functional.cosine_similarity(keys[:, :, None], slots[:, None], dim=-1)
     torch.testing.assert_close(after.read, (cosines * strengths[..., None]).softmax(-1))
@@ -99,10 +99,12 @@ def test_with_values_a_head_writes_another_vector_than_it_looks_for():
     image, told = torch.randn(3, 6), torch.zeros(3, 2)
     network = MemoryNetwork(6, 2, write_values=True)
     state, _ = network.step(network.start(image[:, None]), image, told)
-    written, keys = (layer(state.hidden).tanh().reshape(3, HEADS, WIDTH) for layer in (network.values, network.keys))
+    written, keys = (
+        layer(state.hidden).tanh().reshape(3, CLASSIFIERS, WIDTH) for layer in (network.values, network.keys)
+    )
     gates = network.gates(state.hidden).sigmoid()
     # Nothing was read before the first step: what is written is weighed by how far the gate is closed.
-    torch.testing.assert_close(state.memory.slots[:, :HEADS], (1 - gates)[..., None] * written)
+    torch.testing.assert_close(state.memory.slots[:, :CLASSIFIERS], (1 - gates)[..., None] * written)
     cosines = torch.nn.functional.cosine_similarity(keys[:, :, None], state.memory.slots[:, None], dim=-1)
     torch.testing.assert_close(state.memory.read, cosines.softmax(-1))
 
@@ -112,7 +114,7 @@ def test_with_key_strength_a_head_says_how_sharply_it_looks():
     image, told = torch.randn(3, 6), torch.zeros(3, 2)
     network = MemoryNetwork(6, 2, key_strength=True)
     state, _ = network.step(network.start(image[:, None]), image, told)
-    keys = network.keys(state.hidden).tanh().reshape(3, HEADS, WIDTH)
+    keys = network.keys(state.hidden).tanh().reshape(3, CLASSIFIERS, WIDTH)
     strengths = 1 + torch.nn.functional.softplus(network.strengths(state.hidden))
     cosines = torch.nn.functional.cosine_similarity(keys[:, :, None], state.memory.slots[:, None], dim=-1)
     torch.testing.assert_close(state.memory.read, (cosines * strengths[..., None]).softmax(-1))
@@ -148,7 +150,7 @@ def test_accuracies_by_instance_are_counted_by_hand():
 @pytest.mark.parametrize(
     ("options", "slots", "rate", "steps"),
     # Ours learns at a rate at which the paper's does not, in a memory that holds the stream's writes and no more.
-    [({}, SLOTS, 5e-3, 300), ({"write_values": True, "key_strength": True}, 8 * HEADS, 1e-2, 150)],
+    [({}, SLOTS, 5e-3, 300), ({"write_values": True, "key_strength": True}, 8 * CLASSIFIERS, 1e-2, 150)],
     ids=["paper", "apart"],
 )
 def test_it_learns_to_bind_labels_that_are_drawn_anew(options, slots, rate, steps, monkeypatch):

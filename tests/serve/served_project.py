@@ -4,7 +4,7 @@ import shutil
 from pathlib import Path
 
 import kshot
-from kshot.evaluation.classifier import Answering, save_answering
+from kshot.evaluation.inference import Inference, save_inference
 from kshot.lifecycle.project import layout
 from kshot.lifecycle.registry import events, history
 from kshot.lifecycle.serving import model_manifest, package
@@ -36,13 +36,13 @@ def make(root: Path, letters: Path) -> Path:
     return root
 
 
-def register(root: Path, model: kshot.FewShotModel, answering: Answering | None = None) -> str:
-    """Register one more version, which answers by `answering`: by default the nearest prototype, with THRESHOLDS."""
+def register(root: Path, model: kshot.FewShotModel, inference: Inference | None = None) -> str:
+    """Register one more version, which answers by `inference`: by default the nearest prototype, with THRESHOLDS."""
     store.connect(root)
     client = store.client()
     (root / layout.EVALUATION).mkdir(parents=True, exist_ok=True)
     model.save(root / layout.MODEL)
-    save_answering(answering or Answering("metric", "prototype", "eval", THRESHOLDS), root / layout.EVALUATION)
+    save_inference(inference or Inference("metric", "prototype", "eval", THRESHOLDS), root / layout.EVALUATION)
     experiment = client.get_experiment_by_name("kshot")
     assert experiment is not None
     run = client.create_run(experiment.experiment_id)

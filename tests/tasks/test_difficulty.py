@@ -11,9 +11,9 @@ from kshot.errors import NotConverged
 from kshot.tasks.difficulty import (
     CERTAIN,
     PRIOR,
-    Views,
+    DifficultyFeatures,
     expected_accuracy,
-    fit_hardness,
+    fit_difficulty,
     left_out_accuracy,
     predicted_accuracy,
     views,
@@ -92,7 +92,7 @@ def test_the_left_out_view_equals_its_definition_by_loops(space):
 def test_one_image_a_class_has_nothing_to_leave_out(space):
     task = support(torch.randn(4, D), 1, torch.Generator().manual_seed(5))
     assert left_out_accuracy(task, space) is None
-    assert views(task, space) == Views(expected_accuracy(task, space), None)
+    assert views(task, space) == DifficultyFeatures(expected_accuracy(task, space), None)
 
 
 def test_images_that_are_all_alike_are_no_numbers_trap(space):
@@ -106,23 +106,27 @@ def test_the_fit_finds_the_weights_that_made_the_accuracies():
     logits = shares.logit()
     single = torch.sigmoid(0.5 + 0.7 * logits[:, 0])
     more = torch.sigmoid(-0.3 + 0.4 * logits[:, 0] + 0.8 * logits[:, 1])
-    found = [Views(a, None) for a, _ in shares.tolist()] + [Views(a, b) for a, b in shares.tolist()]
-    hardness = fit_hardness(found, [*single.tolist(), *more.tolist()])
-    assert hardness.one_shot.tolist() == pytest.approx([0.5, 0.7], abs=0.01)
-    assert hardness.more_shots.tolist() == pytest.approx([-0.3, 0.4, 0.8], abs=0.01)
-    torch.testing.assert_close(predicted_accuracy(found[:5], hardness), single[:5], rtol=0, atol=0.01)
-    torch.testing.assert_close(predicted_accuracy(found[-5:], hardness), more[-5:], rtol=0, atol=0.01)
+    found = [DifficultyFeatures(a, None) for a, _ in shares.tolist()] + [
+        DifficultyFeatures(a, b) for a, b in shares.tolist()
+    ]
+    difficulty = fit_difficulty(found, [*single.tolist(), *more.tolist()])
+    assert difficulty.one_shot.tolist() == pytest.approx([0.5, 0.7], abs=0.01)
+    assert difficulty.more_shots.tolist() == pytest.approx([-0.3, 0.4, 0.8], abs=0.01)
+    torch.testing.assert_close(predicted_accuracy(found[:5], difficulty), single[:5], rtol=0, atol=0.01)
+    torch.testing.assert_close(predicted_accuracy(found[-5:], difficulty), more[-5:], rtol=0, atol=0.01)
 
 
 def test_without_measured_tasks_the_expectation_stands_as_it_is():
-    hardness = fit_hardness([], [])
-    found = predicted_accuracy([Views(0.8, None), Views(0.7, 0.9)], hardness)
+    difficulty = fit_difficulty([], [])
+    found = predicted_accuracy([DifficultyFeatures(0.8, None), DifficultyFeatures(0.7, 0.9)], difficulty)
     assert found.tolist() == pytest.approx([0.8, 0.7])
 
 
 def test_certain_views_give_no_infinite_weights():
-    hardness = fit_hardness([Views(1.0, None), Views(1.0, 1.0), Views(0.0, 0.0)], [1.0, 1.0, 0.0])
-    assert torch.isfinite(hardness.one_shot).all() and torch.isfinite(hardness.more_shots).all()
+    difficulty = fit_difficulty(
+        [DifficultyFeatures(1.0, None), DifficultyFeatures(1.0, 1.0), DifficultyFeatures(0.0, 0.0)], [1.0, 1.0, 0.0]
+    )
+    assert torch.isfinite(difficulty.one_shot).all() and torch.isfinite(difficulty.more_shots).all()
 
 
 def disagreeing(tasks=200):
@@ -136,14 +140,14 @@ def disagreeing(tasks=200):
 
 def test_saturated_views_that_disagree_are_fitted_to_the_minimum():
     shares, measured = disagreeing()
-    found = [Views(a, None) for a, _ in shares] + [Views(a, b) for a, b in shares]
-    hardness = fit_hardness(found, measured * 2)
-    predicted = predicted_accuracy(found, hardness)
+    found = [DifficultyFeatures(a, None) for a, _ in shares] + [DifficultyFeatures(a, b) for a, b in shares]
+    difficulty = fit_difficulty(found, measured * 2)
+    predicted = predicted_accuracy(found, difficulty)
     assert float(predicted[:200].mean()) == pytest.approx(0.82, abs=0.01)
     assert float(predicted[200:].mean()) == pytest.approx(0.82, abs=0.01)
     logits = np.array(shares).clip(CERTAIN, 1 - CERTAIN)
     table = np.column_stack([np.ones(200), np.log(logits / (1 - logits))])
-    for weights, width in ((hardness.one_shot, 2), (hardness.more_shots, 3)):
+    for weights, width in ((difficulty.one_shot, 2), (difficulty.more_shots, 3)):
         columns, start = table[:, :width], np.eye(width)[1]
 
         def loss(w, columns=columns, start=start):
@@ -156,11 +160,11 @@ def test_saturated_views_that_disagree_are_fitted_to_the_minimum():
 
 @pytest.mark.parametrize("accuracy", [0.0, 0.5, 1.0])
 def test_views_of_one_value_and_accuracies_of_one_value_converge(accuracy):
-    found = [Views(1.0, 1.0)] * 50 + [Views(1.0, None)] * 50
-    predicted = predicted_accuracy(found, fit_hardness(found, [accuracy] * 100))
+    found = [DifficultyFeatures(1.0, 1.0)] * 50 + [DifficultyFeatures(1.0, None)] * 50
+    predicted = predicted_accuracy(found, fit_difficulty(found, [accuracy] * 100))
     assert predicted.tolist() == pytest.approx([accuracy] * 100, abs=0.01)
 
 
 def test_a_fit_of_no_numbers_has_not_converged():
     with pytest.raises(NotConverged, match="on 2 tasks has not converged"):
-        fit_hardness([Views(0.5, None), Views(math.nan, None)], [0.5, 0.5])
+        fit_difficulty([DifficultyFeatures(0.5, None), DifficultyFeatures(math.nan, None)], [0.5, 0.5])

@@ -21,14 +21,14 @@ INDUCTIVE = ("prototype", "nearest_neighbour", "attention", "cosine_classifier",
 TRANSDUCTIVE = ("laplacian_shot", "pt_map")
 
 _FUNCTIONS = {  # imported when first used: settings are checked without torch
-    "attention_head": "attention",
-    "cosine_classifier_head": "cosine_classifier",
-    "laplacian_shot_head": "laplacian_shot",
-    "logistic_regression_head": "logistic_regression",
-    "nearest_neighbour_head": "nearest_neighbour",
-    "prototype_head": "prototype",
-    "pt_map_head": "pt_map",
-    "simple_shot_head": "simple_shot",
+    "attention_scores": "attention",
+    "cosine_classifier_scores": "cosine_classifier",
+    "laplacian_shot_scores": "laplacian_shot",
+    "logistic_regression_scores": "logistic_regression",
+    "nearest_neighbour_scores": "nearest_neighbour",
+    "prototype_scores": "prototype",
+    "pt_map_scores": "pt_map",
+    "simple_shot_scores": "simple_shot",
 }
 
 

@@ -8,7 +8,7 @@ from kshot.distances import cosine_similarity
 EMPTY = 1e-12  # replaces an attention of zero, whose logarithm would be minus infinity
 
 
-def attention_head(
+def attention_scores(
     support: Tensor, labels: Tensor, query: Tensor, n_way: int, temperature: float | Tensor = 1.0
 ) -> Tensor:
     """Log of each class's share of a softmax over cosines to the support (Vinyals et al. 2016, eq. 1 and 2).

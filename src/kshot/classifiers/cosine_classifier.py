@@ -10,7 +10,7 @@ from kshot.prototypes import prototypes
 SCALE, STEPS, RATE = 10.0, 100, 0.1  # 100 steps as in the paper: the number is part of the method
 
 
-def cosine_classifier_head(support: Tensor, labels: Tensor, query: Tensor, n_way: int) -> Tensor:
+def cosine_classifier_scores(support: Tensor, labels: Tensor, query: Tensor, n_way: int) -> Tensor:
     """SCALE times the cosines to a weight vector for each class, fitted to the support from the mean of its images.
 
     Baseline++ of Chen et al. 2019 (arXiv:1904.04232, section 3.2), initialised as by Qi et al. 2018 (arXiv:1712.07136).

@@ -12,7 +12,7 @@ from kshot.prototypes import prototypes
 STEPS, TOLERANCE = 20, 1e-3
 
 
-def laplacian_shot_head(
+def laplacian_shot_scores(
     support: Tensor, labels: Tensor, query: Tensor, n_way: int, weight: float = 0.7, neighbours: int = 2
 ) -> Tensor:
     """Log assignments that agree with the prototypes and among near queries (Ziko et al. 2020, arXiv:2006.15486).

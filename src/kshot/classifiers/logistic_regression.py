@@ -14,7 +14,7 @@ from kshot.errors import NotConverged
 STEPS = 1000  # maximum number of solver iterations
 
 
-def logistic_regression_head(support: Tensor, labels: Tensor, query: Tensor, n_way: int, c: float = 1.0) -> Tensor:
+def logistic_regression_scores(support: Tensor, labels: Tensor, query: Tensor, n_way: int, c: float = 1.0) -> Tensor:
     """Decision values of scikit-learn's multinomial regression on unit-length embeddings (Tian et al. 2020).
 
     "Rethinking few-shot image classification", arXiv:2003.11539, section 3.2. `c` is the inverse of the L2 penalty.

@@ -6,7 +6,7 @@ from torch import Tensor
 from kshot.distances import squared_euclidean
 
 
-def nearest_neighbour_head(support: Tensor, labels: Tensor, query: Tensor, n_way: int) -> Tensor:
+def nearest_neighbour_scores(support: Tensor, labels: Tensor, query: Tensor, n_way: int) -> Tensor:
     """Minus the squared Euclidean distance to each class's nearest support image. Shapes as in `kshot.classifiers`."""
     squared = squared_euclidean(query, support)
     nearest = squared.new_full((*squared.shape[:2], n_way), torch.inf)

@@ -6,7 +6,7 @@ from kshot.distances import squared_euclidean
 from kshot.prototypes import prototypes
 
 
-def prototype_head(support: Tensor, labels: Tensor, query: Tensor, n_way: int) -> Tensor:
+def prototype_scores(support: Tensor, labels: Tensor, query: Tensor, n_way: int) -> Tensor:
     """Minus the squared Euclidean distance to each class's mean (Snell et al. 2017, eq. 2, arXiv:1703.05175).
 
     Shapes as in `kshot.classifiers`.

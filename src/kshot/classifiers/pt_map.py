@@ -15,7 +15,7 @@ TOLERANCE, RIDGE = 1e-6, 1e-9  # ridge: a plan whose shares are all 0 or 1 has n
 NEWTON_STEPS = 100  # seven were enough for costs from 0 to 4, fifty with a sharpness of 1,000
 
 
-def pt_map_head(support: Tensor, labels: Tensor, query: Tensor, n_way: int) -> Tensor:
+def pt_map_scores(support: Tensor, labels: Tensor, query: Tensor, n_way: int) -> Tensor:
     """Log of the transport plan after moving class means to the queries assigned to them (Hu et al. 2021).
 
     arXiv:2006.03806. Each episode must have the same number of queries of every class: the plan gives every class an

@@ -54,7 +54,7 @@ class Sample(NamedTuple):
     waves     (N, 2 * FREQUENCIES) float32, `image_waves` of the points
     """
 
-    looks: NDArray[np.float64]
+    appearance_stats: NDArray[np.float64]
     labels: NDArray[np.int64]
     points: Tensor | None = None
     distance: NDArray[np.float64] | None = None
@@ -65,11 +65,11 @@ class Sample(NamedTuple):
 class Trained(NamedTuple):
     """The reference for new images.
 
-    Quantiles of the training images' `looks` at LEVELS (101, 5) and the mean of their waves; the training classes as
-    one task; the space; and the mean distance of held-out images to the training classes.
+    Quantiles of the training images' `appearance_stats` at LEVELS (101, 5) and the mean of their waves; the training
+    classes as one task; the space; and the mean distance of held-out images to the training classes.
     """
 
-    looks: NDArray[np.float64]
+    appearance_stats: NDArray[np.float64]
     place: Tensor | None = None
     task: Embedded | None = None
     space: TaskSpace | None = None
@@ -101,9 +101,9 @@ class Measure(NamedTuple):
         return self.statistic > self.limit
 
 
-def trained_looks(looks: NDArray[np.float64]) -> NDArray[np.float64]:
+def appearance_quantiles(appearance_stats: NDArray[np.float64]) -> NDArray[np.float64]:
     """The quantiles of the training images' looks (N, 5), as stored in `Trained`."""
-    found: NDArray[np.float64] = np.quantile(looks, LEVELS, axis=0)
+    found: NDArray[np.float64] = np.quantile(appearance_stats, LEVELS, axis=0)
     return found
 
 
@@ -127,7 +127,7 @@ def statistics(sample: Sample, trained: Trained, *, labelled: bool) -> dict[str,
     outside   `kshot.tasks.space.outsideness` of the classes
     task      squared distance of the task to the training classes as one task, `kshot.tasks.embedding`
     """
-    apart = np.abs(np.quantile(sample.looks, LEVELS, axis=0) - trained.looks).mean(0)
+    apart = np.abs(np.quantile(sample.appearance_stats, LEVELS, axis=0) - trained.appearance_stats).mean(0)
     found = dict(zip(LOOKS, apart.tolist(), strict=True))
     if sample.points is None or sample.distance is None or sample.waves is None or trained.space is None:
         return found

@@ -13,8 +13,8 @@ from kshot.estimator.few_shot_model import FewShotModel
 from kshot.estimator.given_labels import checked_labels
 from kshot.estimator.image_arrays import Images, prepared_and_hashed
 from kshot.estimator.train_settings import shipped
-from kshot.evaluation.classifier import scorer
-from kshot.evaluation.evaluate import accuracies, answer_episodes, embed_once
+from kshot.evaluation.evaluate import accuracies, embed_once, predict_episodes
+from kshot.evaluation.inference import scorer
 from kshot.params.schema import Protocol
 from kshot.statistics import Interval, mean_interval
 
@@ -52,15 +52,15 @@ def evaluate(
     least_of = {"n_way": (n_way, 2), "k_shot": (k_shot, 1), "n_episodes": (n_episodes, 2), "seed": (seed, 0)}
     for name, (value, least) in (least_of | ({} if n_query is None else {"n_query": (n_query, 1)})).items():
         _check_whole(name, value, least)
-    unfitted, head = _unfitted(model)
+    unfitted, classifier = _unfitted(model)
     pixels, hashes = prepared_and_hashed(images, unfitted.ingest)
     members = members_of(hashes, checked_labels(labels, len(pixels)))
     episodes = _drawn(members, n_way, k_shot, n_query or defaults.common_queries, n_query is None, n_episodes, seed)
     points = embed_once(unfitted.method, pixels, episodes.support, episodes.query)
     try:
-        predicted = answer_episodes(points, episodes, scorer(unfitted.method, head))
+        predicted = predict_episodes(points, episodes, scorer(unfitted.method, classifier))
     except (ValueError, NotConverged) as error:
-        raise DataError(f"classifier {head} cannot classify these episodes: {error}") from None
+        raise DataError(f"classifier {classifier} cannot classify these episodes: {error}") from None
     return mean_interval(accuracies(predicted))
 
 
@@ -120,7 +120,7 @@ def _unfitted(model: FewShotModel | FewShotClassifier) -> tuple[FewShotModel, st
     if isinstance(model, FewShotClassifier):
         unfitted = model.unfitted()
         check_classifier(model.classifier, unfitted)
-        return unfitted, model.classifier or unfitted.answering.head
+        return unfitted, model.classifier or unfitted.inference.classifier
     if not isinstance(model, FewShotModel):
         raise ParamsError(f"model is {type(model).__name__}; needs what kshot.load or kshot.train returns")
-    return model, model.answering.head
+    return model, model.inference.classifier

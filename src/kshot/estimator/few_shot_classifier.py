@@ -15,14 +15,14 @@ from sklearn.utils.validation import check_is_fitted
 
 from kshot import plugins
 from kshot.classifiers import OWN, SIMPLE_SHOT
-from kshot.classifiers.prototype import prototype_head
-from kshot.classifiers.table import HEADS
+from kshot.classifiers.prototype import prototype_scores
+from kshot.classifiers.table import CLASSIFIERS
 from kshot.errors import DataError, NotConverged, ParamsError
 from kshot.estimator.few_shot_model import FewShotModel
 from kshot.estimator.given_labels import checked_labels
 from kshot.estimator.image_arrays import Images, as_list
 from kshot.estimator.load_model import load
-from kshot.evaluation.classifier import scorer
+from kshot.evaluation.inference import scorer
 
 
 class FewShotClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
@@ -97,10 +97,10 @@ class FewShotClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     def temperature(self) -> float | None:
         """What `predict_proba` divides scores by; None if its shares are not calibrated."""
         self._check_fitted()
-        answering = self.model_.answering
-        if self.classifier not in (None, answering.head):
+        inference = self.model_.inference
+        if self.classifier not in (None, inference.classifier):
             return None
-        return answering.temperature(len(self.classes_), len(self.support_) / len(self.classes_))
+        return inference.temperature(len(self.classes_), len(self.support_) / len(self.classes_))
 
     def is_unknown(self, X: Images) -> NDArray[np.bool_]:
         """Whether each query belongs to none of the classes: bool (N,).
@@ -111,7 +111,7 @@ class FewShotClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         """
         self._check_fitted()
         shots = len(self.support_) / len(self.classes_)
-        threshold = self.model_.answering.threshold(shots)
+        threshold = self.model_.inference.threshold(shots)
         if threshold is None:
             raise DataError(
                 "the model stores no threshold for unknown images; needs a model that was evaluated on held-out classes"
@@ -122,7 +122,7 @@ class FewShotClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         """Euclidean distance of each query to each class mean: float64 (N, n_classes), in the order of `classes_`."""
         self._check_fitted()
         query = torch.from_numpy(self.model_.transform(X))
-        squared = -self._by(prototype_head, query)
+        squared = -self._by(prototype_scores, query)
         found: NDArray[np.float64] = squared.clamp_min(0).sqrt().double().numpy()
         return found
 
@@ -132,7 +132,7 @@ class FewShotClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         return self.model_.transform(X)
 
     def _scores(self, query: torch.Tensor) -> torch.Tensor:
-        name = self.classifier or self.model_.answering.head
+        name = self.classifier or self.model_.inference.classifier
         try:
             return self._by(scorer(self.model_.method, name), query)
         except (ValueError, NotConverged) as error:
@@ -153,9 +153,9 @@ def check_classifier(name: str | None, model: FewShotModel) -> None:
     """Raise ParamsError for a classifier that is unknown, or needs a fixed embedding that `model` does not have."""
     if name is None:
         return
-    known = (OWN, SIMPLE_SHOT, *HEADS, *plugins.names("classifiers"))
+    known = (OWN, SIMPLE_SHOT, *CLASSIFIERS, *plugins.names("classifiers"))
     if name not in known:
         near = "".join(f"; did you mean {near}?" for near in get_close_matches(str(name), known, n=1))
         raise ParamsError(f"classifier is {name!r}; needs None or one of {', '.join(known)}{near}")
     if name != OWN and not model.method.has_space:
-        raise ParamsError(f"classifier is {name}; {model.answering.method} has no fixed embedding: leave it None")
+        raise ParamsError(f"classifier is {name}; {model.inference.method} has no fixed embedding: leave it None")

@@ -12,7 +12,7 @@ from sklearn.base import BaseEstimator, TransformerMixin
 
 from kshot.errors import CheckpointError, DataError
 from kshot.estimator.image_arrays import Images, prepared
-from kshot.evaluation.classifier import Answering, save_answering
+from kshot.evaluation.inference import Inference, save_inference
 from kshot.methods.method import Method
 from kshot.methods.saving import save_method
 from kshot.nets.embedding import embed
@@ -32,7 +32,7 @@ class FewShotModel(TransformerMixin, BaseEstimator):  # type: ignore[misc]
     use `FewShotClassifier(model)`, whose `fit` follows scikit-learn and changes the object itself.
 
     method:    the trained network, in evaluation mode
-    answering: the classifier that it was evaluated with, and its thresholds for unknown images
+    inference: the classifier that it was evaluated with, and its thresholds for unknown images
 
     >>> import kshot
     >>> model = kshot.load("model/")  # doctest: +SKIP
@@ -41,9 +41,9 @@ class FewShotModel(TransformerMixin, BaseEstimator):  # type: ignore[misc]
     array(['pear'], dtype='<U5')
     """
 
-    def __init__(self, method: Method, answering: Answering) -> None:
+    def __init__(self, method: Method, inference: Inference) -> None:
         self.method = method
-        self.answering = answering
+        self.inference = inference
 
     @property
     def ingest(self) -> Ingest:
@@ -74,7 +74,7 @@ class FewShotModel(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         reptile).
         """
         if not self.method.has_space:
-            name = self.answering.method
+            name = self.inference.method
             raise DataError(f"the model was trained by {name}, which adapts to each episode and has no fixed embedding")
         return self.embed(images)
 
@@ -95,7 +95,7 @@ class FewShotModel(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         """
         try:
             save_method(self.method, Path(folder))
-            save_answering(self.answering, Path(folder))
+            save_inference(self.inference, Path(folder))
         except (OSError, SafetensorError) as error:
             raise CheckpointError(
                 f"the model cannot be saved in {folder} ({getattr(error, 'strerror', None) or error}); needs a folder "
@@ -114,18 +114,18 @@ class FewShotModel(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         return {}
 
     def __sklearn_clone__(self) -> FewShotModel:
-        return FewShotModel(self.method, self.answering)  # the network never changes, so it is shared
+        return FewShotModel(self.method, self.inference)  # the network never changes, so it is shared
 
     def __sklearn_is_fitted__(self) -> bool:
         return True
 
     def __repr__(self) -> str:
         settings, ingest = self.method.embedding.settings, self.ingest
-        by = f"{settings.loss} loss" if settings.loss else self.answering.method
+        by = f"{settings.loss} loss" if settings.loss else self.inference.method
         colour = "grey" if ingest.channels == 1 else "RGB"
         return (
             f"FewShotModel({settings.backbone}, trained by {by}, {ingest.size} x {ingest.size} {colour}, "
-            f"answers by {self.answering.by})"
+            f"answers by {self.inference.by})"
         )
 
     def _repr_mimebundle_(self, **kwargs: Any) -> dict[str, str]:

@@ -9,34 +9,34 @@ from numpy.typing import NDArray
 from kshot.data.batches import Pixels
 from kshot.data.episodes import EpisodeSet, draw_episodes
 from kshot.evaluation.calibration import class_scores, fit_temperature
-from kshot.evaluation.classifier import Answering, Temperature, answering_of, scorer
 from kshot.evaluation.evaluate import embed_once
+from kshot.evaluation.inference import Inference, Temperature, inference_of, scorer
 from kshot.evaluation.open_set import calibrate
 from kshot.methods.method import Method
 from kshot.params.schema import Params, Protocol
 
 
-def inference_settings(method: Method, params: Params, inputs: Pixels, held: Sequence[NDArray[np.int64]]) -> Answering:
+def inference_settings(method: Method, params: Params, inputs: Pixels, held: Sequence[NDArray[np.int64]]) -> Inference:
     """The settings for `method`; `held` holds the ids of each held-out class in `inputs`."""
     evaluate = params.evaluate
-    answering = answering_of(params.train.method.name, evaluate.classifier, method.batch_norm)
+    inference = inference_of(params.train.method.name, evaluate.classifier, method.batch_norm)
     # Of protocols with equal shots, the threshold of the one with the most classes is used, as in stage evaluate.
     protocols = sorted(params.episodes.by_name.values(), key=lambda protocol: protocol.n_way)
     drawn = [held_out_episodes(params, held, protocol) for protocol in protocols]
     known = [episodes for episodes in drawn if episodes is not None]
     if not known:
-        return answering
+        return inference
     points = embed_once(method, inputs, *(ids for episodes in known for ids in episodes[:2]))
-    head = scorer(method, answering.head)
+    classifier = scorer(method, inference.classifier)
     temperatures = {}
     for episodes in known:
         n_way, k_shot = episodes.support.shape[1:]
-        if (value := fit_temperature(*class_scores(points, episodes, head))) is not None:
+        if (value := fit_temperature(*class_scores(points, episodes, classifier))) is not None:
             temperatures[n_way, k_shot] = Temperature(n_way, k_shot, value)
     limits = {}
     if method.has_space:
         limits = {episodes.support.shape[2]: calibrate(points, episodes, evaluate.accept_known) for episodes in known}
-    return replace(answering, thresholds=limits, temperatures=tuple(temperatures.values()))
+    return replace(inference, thresholds=limits, temperatures=tuple(temperatures.values()))
 
 
 def held_out_episodes(params: Params, held: Sequence[NDArray[np.int64]], protocol: Protocol) -> EpisodeSet | None:

@@ -10,13 +10,13 @@ from kshot import plugins
 from kshot.classifiers import OWN
 from kshot.errors import CheckpointError, ParamsError
 from kshot.estimator.few_shot_model import FewShotModel
-from kshot.evaluation.classifier import (
-    ANSWERING,
-    Answering,
-    answering_method,
-    answering_of,
+from kshot.evaluation.inference import (
+    INFERENCE_FILE,
+    Inference,
     evaluates,
-    load_answering,
+    inference_method,
+    inference_of,
+    load_inference,
 )
 from kshot.methods.saving import METRIC, require_plugins
 from kshot.nets.devices import choose_device
@@ -56,12 +56,12 @@ def from_folder(folder: Path, device: str = "auto") -> FewShotModel:
     if not (folder / SETTINGS).is_file():
         raise CheckpointError(f"{folder} holds no {SETTINGS}; needs a model's folder, such as model/ of a project")
     try:
-        answering = _answering(folder)
+        inference = _inference(folder)
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise CheckpointError(
-            f"{folder}: {ANSWERING} or {SETTINGS} cannot be read ({error}); save the model again"
+            f"{folder}: {INFERENCE_FILE} or {SETTINGS} cannot be read ({error}); save the model again"
         ) from None
-    return FewShotModel(answering_method(folder, answering, _device(device)), answering)
+    return FewShotModel(inference_method(folder, inference, _device(device)), inference)
 
 
 def _device(name: str) -> torch.device:
@@ -71,20 +71,20 @@ def _device(name: str) -> torch.device:
         raise ParamsError(str(error).removeprefix("params.yaml: train.")) from None
 
 
-def _answering(folder: Path) -> Answering:
+def _inference(folder: Path) -> Inference:
     """The inference settings stored with the model, or else of its evaluation in a project, or else of its method."""
-    if (folder / ANSWERING).is_file():
-        return load_answering(folder)
+    if (folder / INFERENCE_FILE).is_file():
+        return load_inference(folder)
     settings = load_settings(folder)
     name = (settings.method or METRIC)["name"]
     evaluated = folder.resolve().parent / EVALUATED
     # After a training and before its evaluation, the thresholds there are those of the weights before.
-    if evaluates(evaluated, folder) and (found := load_answering(evaluated)).method == name:
+    if evaluates(evaluated, folder) and (found := load_inference(evaluated)).method == name:
         return found
     require_plugins(folder, settings)
     if name not in METHODS and plugins.find("methods", name) is None:
         raise ValueError(f"unknown method {name}")
-    return answering_of(name, OWN, settings.batch_norm)
+    return inference_of(name, OWN, settings.batch_norm)
 
 
 def _fetched(address: str, scratch: Path) -> Path:

@@ -24,7 +24,7 @@ from kshot.estimator.image_arrays import prepared
 from kshot.estimator.inference_settings import held_out_episodes, inference_settings
 from kshot.estimator.load_model import from_folder
 from kshot.estimator.train_settings import shipped, train_settings
-from kshot.evaluation.classifier import Answering, save_answering
+from kshot.evaluation.inference import Inference, save_inference
 from kshot.methods.method import Method
 from kshot.methods.saving import save_method
 from kshot.nets.devices import choose_device
@@ -199,11 +199,11 @@ def _features(
         return torch.cat([embedding.features(gather(pixels, part).to(device)).float().cpu() for part in parts]).numpy()
 
 
-def _as_saved(method: Method, answering: Answering, device: torch.device) -> FewShotModel:
+def _as_saved(method: Method, inference: Inference, device: torch.device) -> FewShotModel:
     """The model as loaded from a folder: without the parts that only training needs."""
     with tempfile.TemporaryDirectory() as scratch:
         save_method(method, Path(scratch))
-        save_answering(answering, Path(scratch))
+        save_inference(inference, Path(scratch))
         return from_folder(Path(scratch), device.type)
 
 

@@ -11,7 +11,7 @@ import torch
 from scipy.optimize import brentq
 from torch import Tensor
 
-from kshot.classifiers.head import Head
+from kshot.classifiers.classifier import Classifier
 from kshot.data.episodes import EpisodeSet
 from kshot.evaluation.evaluate import chunks
 from kshot.nets.points import Points
@@ -38,8 +38,8 @@ class Calibration(NamedTuple):
     queries: int
 
 
-def class_scores(points: Points, episodes: EpisodeSet, head: Head) -> tuple[Tensor, Tensor]:
-    """The scores of `head` for the queries of the first `EPISODES` episodes, and the right classes.
+def class_scores(points: Points, episodes: EpisodeSet, classifier: Classifier) -> tuple[Tensor, Tensor]:
+    """The scores of `classifier` for the queries of the first `EPISODES` episodes, and the right classes.
 
     Returns float64 (Q, n_way) and int64 (Q,), with Q = episodes x n_way x n_query.
     """
@@ -48,7 +48,7 @@ def class_scores(points: Points, episodes: EpisodeSet, head: Head) -> tuple[Tens
     labels = torch.arange(n_way).repeat_interleave(k_shot)
     for part in chunks(episodes.first(EPISODES)):
         support, query = (points.values[points.rows(ids)].flatten(1, 2) for ids in part[:2])
-        found.append(head(support, labels, query, n_way).flatten(0, 1).double())
+        found.append(classifier(support, labels, query, n_way).flatten(0, 1).double())
     scores = torch.cat(found)
     truth = torch.arange(n_way).repeat_interleave(episodes.query.shape[2])
     return scores, truth.repeat(len(scores) // len(truth))
@@ -92,8 +92,8 @@ def expected_calibration_error(scores: Tensor, truth: Tensor, temperature: float
     return float(gaps.abs().sum() / len(truth))
 
 
-def measured(points: Points, episodes: EpisodeSet, head: Head, temperature: float | None) -> Calibration:
+def measured(points: Points, episodes: EpisodeSet, classifier: Classifier, temperature: float | None) -> Calibration:
     """The calibration error of test `episodes` with and without `temperature`."""
-    scores, truth = class_scores(points, episodes, head)
+    scores, truth = class_scores(points, episodes, classifier)
     after = None if temperature is None else expected_calibration_error(scores, truth, temperature)
     return Calibration(temperature, expected_calibration_error(scores, truth), after, len(truth))

@@ -8,8 +8,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from kshot.classifiers.head import Head
-from kshot.classifiers.prototype import prototype_head
+from kshot.classifiers.classifier import Classifier
+from kshot.classifiers.prototype import prototype_scores
 from kshot.data.batches import Pixels
 from kshot.data.episodes import EpisodeSet, Ids
 from kshot.nets.embedding import Embeds, embed
@@ -22,14 +22,14 @@ def embed_once(network: Embeds, images: Pixels, *ids: Ids) -> Points:
     return Points(wanted, embed(network, images, wanted))
 
 
-def answer_episodes(points: Points, episodes: EpisodeSet, head: Head = prototype_head) -> Tensor:
-    """Predict the class of each query with `head`, one of `kshot.classifiers` or a method's scores.
+def predict_episodes(points: Points, episodes: EpisodeSet, classifier: Classifier = prototype_scores) -> Tensor:
+    """Predict the class of each query with `classifier`, one of `kshot.classifiers` or a method's scores.
 
     Returns (E, n_way, n_query) int64, positions in the episode's classes; the truth of entry [e, c, q] is c.
     """
     # A faster implementation of the prototype classifier's predictions.
-    fast = head is prototype_head
-    answer = _nearest_prototype if fast else functools.partial(_by_head, head)
+    fast = classifier is prototype_scores
+    answer = _nearest_prototype if fast else functools.partial(_by_classifier, classifier)
     points = centred(points) if fast else points
     return torch.cat([answer(points, part) for part in chunks(episodes)])
 
@@ -40,7 +40,7 @@ def centred(points: Points) -> Points:
 
 
 def accuracies(predicted: Tensor) -> NDArray[np.float64]:
-    """Share of correct predictions of each episode: (E, n_way, n_query) of `answer_episodes` to (E,)."""
+    """Share of correct predictions of each episode: (E, n_way, n_query) of `predict_episodes` to (E,)."""
     right = predicted == torch.arange(predicted.shape[1])[None, :, None]
     return right.double().mean((1, 2)).numpy()
 
@@ -53,10 +53,10 @@ def _nearest_prototype(points: Points, episodes: EpisodeSet) -> Tensor:
     return scores.argmax(-1)
 
 
-def _by_head(head: Head, points: Points, episodes: EpisodeSet) -> Tensor:
+def _by_classifier(classifier: Classifier, points: Points, episodes: EpisodeSet) -> Tensor:
     n_way, k_shot = episodes.support.shape[1:]
     support, query = (points.values[points.rows(ids)].flatten(1, 2) for ids in episodes[:2])
-    scores = head(support, torch.arange(n_way).repeat_interleave(k_shot), query, n_way)
+    scores = classifier(support, torch.arange(n_way).repeat_interleave(k_shot), query, n_way)
     return scores.argmax(-1).reshape(episodes.query.shape)
 
 

@@ -7,7 +7,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from kshot.classifiers.head import Head
+from kshot.classifiers.classifier import Classifier
 from kshot.data.episodes import EpisodeSet
 from kshot.evaluation.evaluate import chunks
 from kshot.nets.points import Points
@@ -37,12 +37,17 @@ class WrongQuery(NamedTuple):
 
 
 def wrong_queries(
-    points: Points, episodes: EpisodeSet, predicted: Tensor, head: Head, most: int, read: int = EPISODES_READ
+    points: Points,
+    episodes: EpisodeSet,
+    predicted: Tensor,
+    classifier: Classifier,
+    most: int,
+    read: int = EPISODES_READ,
 ) -> list[WrongQuery]:
     """The `most` wrong predictions with the largest margin, one per pair of classes and one per image.
 
-    predicted (E, n_way, n_query) as returned by `answer_episodes` with `head`. The first `read` episodes that have
-    wrong predictions are read. "Nearest" is by Euclidean distance of the embeddings `points`. Ties are broken by
+    predicted (E, n_way, n_query) as returned by `predict_episodes` with `classifier`. The first `read` episodes that
+    have wrong predictions are read. "Nearest" is by Euclidean distance of the embeddings `points`. Ties are broken by
     position, so the result is the same each time.
     """
     n_way = episodes.support.shape[1]
@@ -52,7 +57,7 @@ def wrong_queries(
     found: list[WrongQuery] = []
     seen_pairs: set[tuple[int, int]] = set()
     seen_images: set[int] = set()
-    margins = _margins(points, _some(episodes, chosen), guess[chosen], head)
+    margins = _margins(points, _some(episodes, chosen), guess[chosen], classifier)
     rows, classes, queries = np.nonzero(wrong[chosen])
     for place in np.argsort(-margins[rows, classes, queries], kind="stable"):
         row, true, query = int(rows[place]), int(classes[place]), int(queries[place])
@@ -75,13 +80,15 @@ def _some(episodes: EpisodeSet, rows: NDArray[np.int64]) -> EpisodeSet:
     return EpisodeSet(episodes.support[rows], episodes.query[rows], episodes.classes[rows])
 
 
-def _margins(points: Points, episodes: EpisodeSet, guess: NDArray[np.int64], head: Head) -> NDArray[np.float64]:
+def _margins(
+    points: Points, episodes: EpisodeSet, guess: NDArray[np.int64], classifier: Classifier
+) -> NDArray[np.float64]:
     """Score of the predicted class minus score of the true class: (E, n_way, n_query), 0 where they are the same."""
     n_way, k_shot = episodes.support.shape[1:]
     labels, parts, start = torch.arange(n_way).repeat_interleave(k_shot), [np.zeros((0, *guess.shape[1:]))], 0
     for part in chunks(episodes) if len(guess) else ():
         support, query = (points.values[points.rows(ids)].flatten(1, 2) for ids in part[:2])
-        scores = head(support, labels, query, n_way).double().reshape(*part.query.shape, n_way)
+        scores = classifier(support, labels, query, n_way).double().reshape(*part.query.shape, n_way)
         top = torch.from_numpy(guess[start : start + len(scores)])[..., None]
         true = torch.arange(n_way)[None, :, None, None].expand_as(top)
         parts.append((scores.gather(-1, top) - scores.gather(-1, true)).squeeze(-1).clamp_min(0).numpy())

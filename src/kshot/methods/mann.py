@@ -9,7 +9,7 @@ from torch.nn.functional import cross_entropy, one_hot, softplus
 
 from kshot.data.episodes import EpisodeSet
 from kshot.losses.terms import Terms
-from kshot.methods.memory import HEADS, SLOTS, WIDTH, Memory, empty_memory, read, write
+from kshot.methods.memory import CLASSIFIERS, SLOTS, WIDTH, Memory, empty_memory, read, write
 from kshot.methods.method import Method, by_class
 from kshot.nets.embedding import Embedding
 from kshot.nets.points import Points
@@ -66,12 +66,12 @@ class MemoryNetwork(nn.Module):
         super().__init__()
         self.n_labels = n_labels
         # The previous reading is an input too (section 3 of the paper).
-        self.controller = nn.LSTMCell(inputs + n_labels + HEADS * WIDTH, controller)
-        self.keys = nn.Linear(controller, HEADS * WIDTH)
-        self.gates = nn.Linear(controller, HEADS)
-        self.decide = nn.Linear(controller + HEADS * WIDTH, n_labels)
-        self.values = nn.Linear(controller, HEADS * WIDTH) if write_values else None
-        self.strengths = nn.Linear(controller, HEADS) if key_strength else None
+        self.controller = nn.LSTMCell(inputs + n_labels + CLASSIFIERS * WIDTH, controller)
+        self.keys = nn.Linear(controller, CLASSIFIERS * WIDTH)
+        self.gates = nn.Linear(controller, CLASSIFIERS)
+        self.decide = nn.Linear(controller + CLASSIFIERS * WIDTH, n_labels)
+        self.values = nn.Linear(controller, CLASSIFIERS * WIDTH) if write_values else None
+        self.strengths = nn.Linear(controller, CLASSIFIERS) if key_strength else None
         if self.strengths is not None:
             nn.init.constant_(self.strengths.bias, START_STRENGTH)
 
@@ -92,12 +92,14 @@ class MemoryNetwork(nn.Module):
     def start(self, points: Tensor) -> State:
         """The state before the first step of as many streams as `points` has rows."""
         nothing = points.new_zeros(len(points), self.controller.hidden_size)
-        return State(nothing, nothing, points.new_zeros(len(points), HEADS * WIDTH), empty_memory(len(points), points))
+        return State(
+            nothing, nothing, points.new_zeros(len(points), CLASSIFIERS * WIDTH), empty_memory(len(points), points)
+        )
 
     def step(self, state: State, image: Tensor, told: Tensor) -> tuple[State, Tensor]:
         """One step: image (N, inputs); told (N, n_labels), the previous label, zeros for none; logits (N, n_labels)."""
         hidden, cell = self.controller(torch.cat([image, told, state.found], 1), (state.hidden, state.cell))
-        keys = self.keys(hidden).tanh().reshape(len(image), HEADS, WIDTH)
+        keys = self.keys(hidden).tanh().reshape(len(image), CLASSIFIERS, WIDTH)
         # In the paper the key is both written and searched for (eq. 2 and 7).
         values = keys if self.values is None else self.values(hidden).tanh().reshape(keys.shape)
         strengths = None if self.strengths is None else 1 + softplus(self.strengths(hidden))
@@ -153,7 +155,7 @@ class Mann(Method):
         return Terms(stream_loss(self.network(points, named), named), None)
 
     def footprint(self, shots: int, queries: int, n_way: int) -> int:
-        return super().footprint(shots, queries, n_way) + 4 * QUERIES_AT_ONCE * SLOTS * (WIDTH + 2 * HEADS)
+        return super().footprint(shots, queries, n_way) + 4 * QUERIES_AT_ONCE * SLOTS * (WIDTH + 2 * CLASSIFIERS)
 
     def _answer(self, state: State, last: Tensor, query: Tensor) -> Tensor:
         episodes, queries, dim = query.shape

@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor, nn
 
-from kshot.classifiers.attention import attention_head
+from kshot.classifiers.attention import attention_scores
 from kshot.methods.method import Method
 from kshot.methods.prototypical import COSINE_SCALE
 from kshot.nets.embedding import Embedding
@@ -43,7 +43,7 @@ class Matching(Method):
             order = labels.argsort(stable=True)
             support, labels = self._of_support(support[:, order]), labels[order]
             query = self._of_queries(query, support)
-        return attention_head(support, labels, query, n_way, (-self.log_scale).exp())
+        return attention_scores(support, labels, query, n_way, (-self.log_scale).exp())
 
     def footprint(self, shots: int, queries: int, n_way: int) -> int:
         readings = queries * (shots + 10) * self.dim if self.full_context else 0

@@ -7,7 +7,7 @@ from torch.nn.functional import one_hot
 
 from kshot.distances import cosine_similarity
 
-SLOTS, WIDTH, HEADS, DECAY = 128, 40, 4, 0.99  # the paper's, section 4.1
+SLOTS, WIDTH, CLASSIFIERS, DECAY = 128, 40, 4, 0.99  # the paper's, section 4.1
 
 
 class Memory(NamedTuple):
@@ -30,7 +30,7 @@ def empty_memory(streams: int, like: Tensor) -> Memory:
     usage = like.new_zeros(streams, SLOTS)
     # Small and not zero: the cosine with a zero vector has no gradient.
     slots = like.new_full((streams, SLOTS, WIDTH), 1e-6)
-    return Memory(slots, usage, like.new_zeros(streams, HEADS, SLOTS), _least_used(usage))
+    return Memory(slots, usage, like.new_zeros(streams, CLASSIFIERS, SLOTS), _least_used(usage))
 
 
 def write(memory: Memory, values: Tensor, gates: Tensor) -> Memory:
@@ -57,5 +57,5 @@ def read(memory: Memory, keys: Tensor, strengths: Tensor | None = None) -> tuple
 
 def _least_used(usage: Tensor) -> Tensor:
     """The HEADS least used slots of each memory (eq. 6), one a head: (N, H, M). Ties go to the lower slot."""
-    places = usage.detach().sort(dim=1, stable=True).indices[:, :HEADS]
+    places = usage.detach().sort(dim=1, stable=True).indices[:, :CLASSIFIERS]
     return one_hot(places, usage.shape[1]).to(usage.dtype)

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
-from kshot.classifiers.prototype import prototype_head
+from kshot.classifiers.prototype import prototype_scores
 from kshot.distances import full_precision
 from kshot.losses.terms import Terms
 from kshot.nets.embedding import Embedding
@@ -53,7 +53,7 @@ class Method(nn.Module):
 
         The default is the nearest prototype.
         """
-        return prototype_head(support, labels, query, n_way)
+        return prototype_scores(support, labels, query, n_way)
 
     def footprint(self, shots: int, queries: int, n_way: int) -> int:
         """Estimate how many numbers `scores` holds at once for an episode with `shots` support images in all."""

@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor, nn
 
-from kshot.classifiers.prototype import prototype_head
+from kshot.classifiers.prototype import prototype_scores
 from kshot.distances import cosine_similarity
 from kshot.methods.method import Method
 from kshot.nets.embedding import Embedding
@@ -37,4 +37,4 @@ class Prototypical(Method):
     def scores(self, support: Tensor, labels: Tensor, query: Tensor, n_way: int) -> Tensor:
         if self.distance == "cosine":
             return self.log_scale.exp() * cosine_similarity(query, prototypes(support, labels, n_way))
-        return self.log_scale.exp() * prototype_head(support, labels, query, n_way)
+        return self.log_scale.exp() * prototype_scores(support, labels, query, n_way)

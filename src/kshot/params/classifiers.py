@@ -18,6 +18,6 @@ def plugin_classifier(name: str) -> tuple[plugins.Plugin, Any] | None:
     plugin = plugins.find("classifiers", name, CLASSIFIERS)
     if plugin is None:
         return None
-    head = plugins.load(plugin)
-    need(callable(head), f"the {plugin} is no function; needs one of (support, labels, query, n_way)")
-    return plugin, head
+    classifier = plugins.load(plugin)
+    need(callable(classifier), f"the {plugin} is no function; needs one of (support, labels, query, n_way)")
+    return plugin, classifier

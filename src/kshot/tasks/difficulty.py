@@ -6,7 +6,7 @@ Two features of the support ("views"), each an estimated accuracy of the nearest
                           information with one image a class
     `left_out_accuracy`   leave-one-out accuracy of the support, smoothed; needs a class with two images
 
-`fit_hardness` calibrates them to measured accuracies by logistic regression, with separate weights for tasks of one
+`fit_difficulty` calibrates them to measured accuracies by logistic regression, with separate weights for tasks of one
 image a class.
 """
 
@@ -32,14 +32,14 @@ PRIOR = 0.01
 TOLERANCE, STEPS, HALVINGS, GAIN = 1e-10, 200, 50, 1e-4
 
 
-class Views(NamedTuple):
+class DifficultyFeatures(NamedTuple):
     """Both views of a support, in [0, 1]; left_out is None if no class has two images."""
 
     expected: float
     left_out: float | None
 
 
-class Hardness(NamedTuple):
+class Difficulty(NamedTuple):
     """Weights of the logistic fit.
 
     Of (1, logit of expected) for one image a class, and of (1, logit of expected, logit of left_out) for more.
@@ -49,14 +49,14 @@ class Hardness(NamedTuple):
     more_shots: Tensor
 
 
-def views(support: Task, space: TaskSpace) -> Views:
+def views(support: Task, space: TaskSpace) -> DifficultyFeatures:
     """Both views of a support with at least two classes."""
     means, counts = support.means, support.counts
     apart = squared_euclidean(means, means)
     # d'Sd for the difference d of each two class means: how far images scatter along the line between them.
     along = squared_euclidean(means @ space.root, means @ space.root)
     left_out = _left_out(support, means, counts, along) if bool((counts > 1).any()) else None
-    return Views(_expected(apart, along, counts, space), left_out)
+    return DifficultyFeatures(_expected(apart, along, counts, space), left_out)
 
 
 def expected_accuracy(support: Task, space: TaskSpace) -> float:
@@ -78,7 +78,7 @@ def left_out_accuracy(support: Task, space: TaskSpace) -> float | None:
     return views(support, space).left_out
 
 
-def fit_hardness(found: Sequence[Views], accuracy: Sequence[float]) -> Hardness:
+def fit_difficulty(found: Sequence[DifficultyFeatures], accuracy: Sequence[float]) -> Difficulty:
     """Fit weights that map the views to the measured accuracies, one entry a task.
 
     With few tasks the result stays near `expected`. Raises NotConverged if a fit does not reach its minimum.
@@ -87,12 +87,12 @@ def fit_hardness(found: Sequence[Views], accuracy: Sequence[float]) -> Hardness:
     single = torch.tensor([view.left_out is None for view in found], dtype=torch.bool)
     first = [view for view in found if view.left_out is None]
     rest = [view for view in found if view.left_out is not None]
-    return Hardness(_fit(_columns(first, 2), measured[single]), _fit(_columns(rest, 3), measured[~single]))
+    return Difficulty(_fit(_columns(first, 2), measured[single]), _fit(_columns(rest, 3), measured[~single]))
 
 
-def predicted_accuracy(found: Sequence[Views], hardness: Hardness) -> Tensor:
+def predicted_accuracy(found: Sequence[DifficultyFeatures], difficulty: Difficulty) -> Tensor:
     """The predicted accuracy of each task, (T,) float64."""
-    weights = {2: hardness.one_shot, 3: hardness.more_shots}
+    weights = {2: difficulty.one_shot, 3: difficulty.more_shots}
     logits = [_columns([view], 3 - (view.left_out is None)) @ weights[3 - (view.left_out is None)] for view in found]
     return torch.cat(logits).sigmoid()
 
@@ -131,7 +131,7 @@ def _against_all(margins: Tensor, own: Tensor | None = None) -> Tensor:
     return chances
 
 
-def _columns(found: Sequence[Views], width: int) -> Tensor:
+def _columns(found: Sequence[DifficultyFeatures], width: int) -> Tensor:
     rows = [[1.0, *(share for share in view if share is not None)] for view in found]
     table = torch.tensor(rows, dtype=torch.float64).reshape(-1, width)
     table[:, 1:] = table[:, 1:].clamp(CERTAIN, 1 - CERTAIN).logit()

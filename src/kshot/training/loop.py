@@ -16,8 +16,8 @@ from kshot.data.augment_photographs import random_photographs
 from kshot.data.batches import ClassBalanced, Pixels, gather
 from kshot.data.episodes import EpisodeSet
 from kshot.errors import TrainingDiverged
-from kshot.evaluation.evaluate import accuracies, answer_episodes
-from kshot.evaluation.own_answers import own_scorer
+from kshot.evaluation.evaluate import accuracies, predict_episodes
+from kshot.evaluation.own_predictions import own_scorer
 from kshot.losses.terms import Terms
 from kshot.methods.method import Method
 from kshot.mining.offline import nearest_classes
@@ -260,7 +260,7 @@ class _Run:
         started = time.perf_counter()
         part = episodes.first(VALIDATION_EPISODES)
         points = points_of(self.method, images, (part.support, part.query), self.share.world)
-        accuracy = mean_interval(accuracies(answer_episodes(points, part, own_scorer(self.method))))
+        accuracy = mean_interval(accuracies(predict_episodes(points, part, own_scorer(self.method))))
         # Of equal accuracies the later weights have seen more images, and an equal one is no sign of a decline.
         best = accuracy.mean >= self.best_accuracy
         if best:

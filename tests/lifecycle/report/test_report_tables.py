@@ -17,7 +17,7 @@ from kshot.lifecycle.project import layout
 from kshot.lifecycle.report.page import ReportFacts, render
 from kshot.lifecycle.report.sections import read_sections
 from kshot.lifecycle.stages import evaluate
-from kshot.lifecycle.stages.predictions import Answers, tables_of, wrong_table
+from kshot.lifecycle.stages.predictions import Predictions, tables_of, wrong_table
 from kshot.nets.points import Points
 
 
@@ -62,7 +62,7 @@ def test_the_report_copes_with_every_table_that_evaluation_can_write(
                 frame.insert(0, "protocol", name)
                 parts.setdefault(table, []).append(frame)
         frames = {name: pd.concat(found, ignore_index=True) for name, found in parts.items()}
-        answers = Answers(
+        answers = Predictions(
             **frames, wrong=wrong_table([], classes), points=Points(np.zeros(1, dtype=np.int64), torch.zeros(1, 1))
         )
         (root / layout.EVALUATION).mkdir(parents=True)

@@ -20,9 +20,9 @@ from mlflow.pyfunc.scoring_server import invocations
 from PIL import Image
 
 import kshot
-from kshot.classifiers.attention import attention_head
+from kshot.classifiers.attention import attention_scores
 from kshot.data.images import decode, prepare
-from kshot.evaluation.classifier import Answering, save_answering
+from kshot.evaluation.inference import Inference, save_inference
 from kshot.lifecycle.data.packed import read_images, read_manifest
 from kshot.lifecycle.project import layout
 from kshot.lifecycle.serving import package
@@ -154,7 +154,7 @@ def test_it_answers_over_the_views_that_it_was_measured_with(project):
     root = project[0]
     (root / layout.EVALUATION).mkdir(parents=True, exist_ok=True)
     try:
-        save_answering(Answering("metric", "prototype", "eval", views=5), root / layout.EVALUATION)
+        save_inference(Inference("metric", "prototype", "eval", views=5), root / layout.EVALUATION)
         over_views = mlflow.pyfunc.load_model(log(root, seed=5))
     finally:
         shutil.rmtree(root / layout.EVALUATION)
@@ -165,9 +165,9 @@ def test_it_answers_by_the_head_that_it_was_measured_with(project):
     root = project[0]
     (root / layout.EVALUATION).mkdir(parents=True, exist_ok=True)
     try:
-        save_answering(Answering("metric", "attention", "eval"), root / layout.EVALUATION)
+        save_inference(Inference("metric", "attention", "eval"), root / layout.EVALUATION)
         by_attention = mlflow.pyfunc.load_model(log(root, seed=2))
-        save_answering(Answering("metric", "pt_map", "eval"), root / layout.EVALUATION)
+        save_inference(Inference("metric", "pt_map", "eval"), root / layout.EVALUATION)
         by_transport = mlflow.pyfunc.load_model(log(root, seed=3, head_dim=None))
     finally:
         shutil.rmtree(root / layout.EVALUATION)
@@ -179,7 +179,7 @@ def test_it_answers_by_the_head_that_it_was_measured_with(project):
     names = sorted({LABELS[i] for i in known})
     places = torch.tensor([names.index(LABELS[i]) for i in known])
     asked = [i for i, label in enumerate(LABELS) if not label]
-    scores = attention_head(points[known][None], places, points[asked][None], 3)[0].softmax(1)
+    scores = attention_scores(points[known][None], places, points[asked][None], 3)[0].softmax(1)
     found = by_attention.predict(REQUEST)
     assert found["label"].tolist() == [names[i] for i in scores.argmax(1)]
     np.testing.assert_allclose(found["score"], scores.amax(1), rtol=1e-4)
@@ -231,7 +231,7 @@ def test_a_query_far_from_every_class_is_unknown_where_a_threshold_was_set(proje
     (root / layout.EVALUATION).mkdir(parents=True, exist_ok=True)
     near = float(found["distance"].sort_values().iloc[1])
     try:
-        save_answering(Answering("metric", "prototype", "eval", {1: near, 5: 1e9}), root / layout.EVALUATION)
+        save_inference(Inference("metric", "prototype", "eval", {1: near, 5: 1e9}), root / layout.EVALUATION)
         stricter = mlflow.pyfunc.load_model(log(root, seed=0))
     finally:
         shutil.rmtree(root / layout.EVALUATION)
@@ -252,7 +252,7 @@ def test_a_method_that_adapts_is_served_without_a_distance(project):
     save_method(method, root / "model-maml")
     (root / layout.EVALUATION).mkdir(parents=True, exist_ok=True)
     try:
-        save_answering(Answering("maml", "method", "support"), root / layout.EVALUATION)
+        save_inference(Inference("maml", "method", "support"), root / layout.EVALUATION)
         experiment = mlflow.get_experiment_by_name("kshot")
         run = mlflow.MlflowClient().create_run(experiment.experiment_id)
         served = mlflow.pyfunc.load_model(package.log_model(root, root / "model-maml", run.info.run_id).address)

@@ -16,7 +16,7 @@ import torch
 from kshot import plugins
 from kshot.errors import CheckpointError, ParamsError
 from kshot.estimator.load_model import load
-from kshot.evaluation.classifier import answering_method, answering_of, load_answering, save_answering, scorer
+from kshot.evaluation.inference import inference_method, inference_of, load_inference, save_inference, scorer
 from kshot.lifecycle.project import layout
 from kshot.lifecycle.serving import package, plugin_copy
 from kshot.lifecycle.stages import train
@@ -77,7 +77,7 @@ def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, forgotten: None) -> Pa
 def trained(root: Path) -> Path:
     train.run(root, load_params(root / "params.yaml"))
     (root / layout.EVALUATION).mkdir(parents=True)
-    save_answering(answering_of("scaled", "closest", "eval"), root / layout.EVALUATION)
+    save_inference(inference_of("scaled", "closest", "eval"), root / layout.EVALUATION)
     return root
 
 
@@ -100,9 +100,9 @@ def test_it_answers_the_same_served_in_a_process_that_has_none_of_the_code(train
     answer, modules = ended.stdout.splitlines()
     assert not {"shop", "extra", "kshot_extra", "kshot"} & set(json.loads(modules))
 
-    answering = load_answering(root / layout.EVALUATION)
-    assert (answering.plugin, answering.together, answering.by) == ("kshot-extra 1.2.0", False, "closest")
-    method = answering_method(root / layout.MODEL, answering)
+    inference = load_inference(root / layout.EVALUATION)
+    assert (inference.plugin, inference.together, inference.by) == ("kshot-extra 1.2.0", False, "closest")
+    method = inference_method(root / layout.MODEL, inference)
     assert type(method).__name__ == "Scaled"
     images = np.load(root / layout.PACKED / "images.npy", mmap_mode="r")
     names = [packed_project.CLASSES[0], packed_project.CLASSES[1]]
@@ -150,7 +150,7 @@ def test_what_plugins_need_is_pinned_as_it_is_installed(root: Path) -> None:
 
 def test_scores_of_another_shape_are_refused(root: Path) -> None:
     (plugin,) = (one for one in plugins.of_kind("classifiers") if one.name == "closest")
-    from kshot.evaluation.classifier import _checked_scores
+    from kshot.evaluation.inference import _checked_scores
 
     wrong = torch.zeros(2, 3, 4)
     with pytest.raises(

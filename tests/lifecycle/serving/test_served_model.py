@@ -20,7 +20,7 @@ from mlflow.pyfunc import scoring_server
 from PIL import Image
 from starlette.testclient import TestClient
 
-from kshot.evaluation.classifier import answering_of, save_answering
+from kshot.evaluation.inference import inference_of, save_inference
 from kshot.lifecycle.serving import package, served_model
 from kshot.lifecycle.serving.served_model import FewShot
 from kshot.lifecycle.tracking import store
@@ -49,7 +49,7 @@ def save(folder: Path, name: str, seed: int = 0) -> Path:
     settings = {"backbone": backbone, "head_dim": None, "l2_normalize": False, "ingest": ingest, "method": described}
     method = build_method(described, Embedding(settings_of(settings))).eval()
     save_method(method, folder)
-    save_answering(answering_of(name, "method", method.batch_norm), folder)
+    save_inference(inference_of(name, "method", method.batch_norm), folder)
     return folder
 
 

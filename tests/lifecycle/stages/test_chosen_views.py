@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import yaml
 
-from kshot.evaluation.classifier import load_answering
+from kshot.evaluation.inference import load_inference
 from kshot.lifecycle.project import layout
 from kshot.lifecycle.stages import evaluate, train
 from kshot.lifecycle.stages.chosen_views import hardest
@@ -42,7 +42,7 @@ def test_the_mirror_image_is_taken_where_it_helps_on_validation_classes(tmp_path
     found = metrics["views"]
     assert (found["chosen"], found["protocol"], found["episodes"]) == (2, "3w1s", 20)
     assert found["mirrored"] - found["one"] == pytest.approx(found["mean"], abs=1e-6) and found["low"] > 0
-    assert metrics["answering"]["views"] == load_answering(tmp_path / layout.EVALUATION).views == 2
+    assert metrics["answering"]["views"] == load_inference(tmp_path / layout.EVALUATION).views == 2
     assert metrics["answering"]["by"].endswith("2 views")
     assert (
         "evaluate.views: auto is 2: the mirror image changes 3w1s on validation classes by +" in capsys.readouterr().out

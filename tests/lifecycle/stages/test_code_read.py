@@ -88,7 +88,7 @@ def test_a_new_import_is_followed_and_a_package_without_code_is_left_out(install
 def test_a_name_that_a_package_imports_on_first_use_is_followed(installed: Path, tmp_path: Path) -> None:
     def edit() -> None:
         with (installed / "kshot/data/crop.py").open("a") as file:
-            file.write("\nfrom kshot.classifiers import pt_map_head\n")
+            file.write("\nfrom kshot.classifiers import pt_map_scores\n")
 
     assert "kshot/classifiers/pt_map.py" in changed(tmp_path, edit)["ingest"]
 

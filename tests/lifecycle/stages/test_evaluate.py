@@ -7,7 +7,7 @@ import pytest
 import torch
 import yaml
 
-from kshot.evaluation.classifier import load_answering
+from kshot.evaluation.inference import load_inference
 from kshot.lifecycle.project import layout
 from kshot.lifecycle.stages import evaluate, train
 from kshot.methods.saving import load_method
@@ -52,7 +52,7 @@ def test_unknown_queries_are_measured_by_a_threshold_of_the_validation_classes(r
     assert set(metrics["unknown"]) == {"3w1s", "3w2s"}
     for figures in metrics["unknown"].values():
         assert figures["auroc"] > 0.6 and 0 <= figures["false_accept"] < figures["accepted"] <= 1
-    kept = load_answering(root / layout.EVALUATION)
+    kept = load_inference(root / layout.EVALUATION)
     assert kept.thresholds == {1: metrics["unknown"]["3w1s"]["threshold"], 2: metrics["unknown"]["3w2s"]["threshold"]}
 
 
@@ -66,7 +66,7 @@ def test_a_temperature_of_the_validation_classes_brings_probabilities_nearer_to_
     train.run(tmp_path, params)
     evaluate.run(tmp_path, params)
     metrics = json.loads((tmp_path / layout.METRICS).read_text())
-    stored = load_answering(tmp_path / layout.EVALUATION)
+    stored = load_inference(tmp_path / layout.EVALUATION)
     for name, (n_way, k_shot) in {"3w1s": (3, 1), "3w2s": (3, 2)}.items():
         figures = metrics["calibration"][name]
         assert figures["temperature"] == stored.temperature(n_way, k_shot) > 0
@@ -82,7 +82,7 @@ def test_a_model_that_was_trained_on_the_validation_classes_has_no_threshold_and
     evaluate.run(tmp_path, params)
     figures = json.loads((tmp_path / layout.METRICS).read_text())["unknown"]["3w1s"]
     assert figures["threshold"] is None and figures["false_accept"] is None and figures["auroc"] > 0.6
-    stored = load_answering(tmp_path / layout.EVALUATION)
+    stored = load_inference(tmp_path / layout.EVALUATION)
     assert stored.thresholds == {} and stored.temperature(3, 1) is None
     assert "calibration" not in json.loads((tmp_path / layout.METRICS).read_text())
 
@@ -153,17 +153,17 @@ def test_every_method_goes_through_training_and_evaluation_by_its_name_alone(tmp
     assert (len(drawn) > 0) == takes.space
 
 
-@pytest.mark.parametrize("head", ["simple_shot", "cosine_classifier", "logistic_regression", "laplacian_shot"])
-def test_a_transfer_baseline_is_answered_by_the_head_that_is_asked_for(tmp_path, head):
+@pytest.mark.parametrize("classifier", ["simple_shot", "cosine_classifier", "logistic_regression", "laplacian_shot"])
+def test_a_transfer_baseline_is_answered_by_the_head_that_is_asked_for(tmp_path, classifier):
     packed_project.write(tmp_path)
     mapping = yaml.safe_load(packed_project.params(DEFAULTS.read_text()))
     set_train(mapping, method="transfer", method_arguments={"classifier": "cosine"})
-    mapping["evaluate"]["classifier"] = head
+    mapping["evaluate"]["classifier"] = classifier
     params = params_from(mapping)
     train.run(tmp_path, params)
     evaluate.run(tmp_path, params)
     metrics = json.loads((tmp_path / layout.METRICS).read_text())
-    assert metrics["answering"]["head"] == head and metrics["accuracy"]["3w2s"]["mean"] > 0.6
+    assert metrics["answering"]["head"] == classifier and metrics["accuracy"]["3w2s"]["mean"] > 0.6
     method = load_method(tmp_path / layout.MODEL)
     images = np.load(tmp_path / layout.PACKED / "images.npy")
     trained_on = np.arange(6 * packed_project.IMAGES)

@@ -11,7 +11,7 @@ import yaml
 from safetensors.torch import save_file
 
 from kshot.errors import CheckpointError, DataError
-from kshot.evaluation.classifier import Answering
+from kshot.evaluation.inference import Inference
 from kshot.lifecycle.data.packed import read_images
 from kshot.lifecycle.project import layout
 from kshot.lifecycle.stages import embed, train
@@ -110,11 +110,11 @@ def test_views_of_a_frozen_backbone_are_stored_once_and_answer_as_the_pixels_do(
     assert (root / layout.MODEL / "embedding.safetensors").read_bytes() == weights, "training sees one view"
     found = read_features(root, settings, views)
     assert found.shape == (4 * len(read_images(root)), views, 96)
-    answering = dataclasses.replace(PROTOTYPE, views=views)
-    by_features = answer(root, root / layout.MODEL, answering)
+    inference = dataclasses.replace(PROTOTYPE, views=views)
+    by_features = answer(root, root / layout.MODEL, inference)
     alone = answer(root, root / layout.MODEL, PROTOTYPE)
     (folder / "embedded.json").unlink()
-    by_pixels = answer(root, root / layout.MODEL, answering)
+    by_pixels = answer(root, root / layout.MODEL, inference)
     torch.testing.assert_close(by_features.points.values, by_pixels.points.values, rtol=1e-3, atol=1e-3)
     assert not torch.allclose(by_features.points.values, alone.points.values, rtol=1e-3, atol=1e-3)
     embed.run(root, before)
@@ -167,7 +167,7 @@ def test_principal_axes_are_fitted_to_the_training_classes_and_saved(root):
     with torch.inference_mode():
         points = network(torch.from_numpy(np.array(features[every])))
     torch.testing.assert_close(points.T.cov(), torch.eye(6), rtol=1e-2, atol=1e-2)
-    assert answer(root, root / layout.MODEL, Answering("metric", "simple_shot", "eval")).points.values.shape[1] == 6
+    assert answer(root, root / layout.MODEL, Inference("metric", "simple_shot", "eval")).points.values.shape[1] == 6
 
 
 def test_more_axes_than_training_images_are_told(root):

@@ -7,7 +7,7 @@ from kshot.data.episodes import EpisodeSet
 from kshot.errors import CheckpointError
 from kshot.lifecycle.data.packed import image_ids, label_names, read_classes, read_episodes, read_images, read_manifest
 from kshot.lifecycle.project import layout
-from kshot.lifecycle.stages.predictions import answer, answerable, tables_of
+from kshot.lifecycle.stages.predictions import answer, feasible_protocols, tables_of
 from kshot.nets.embedding import Embedding, save_embedding
 from kshot.nets.embedding_settings import settings_of
 from kshot.statistics import mean_interval
@@ -118,15 +118,15 @@ def test_wrong_predictions_are_images_of_their_classes(root):
 
 
 def test_a_memory_network_is_asked_no_more_classes_than_it_has_labels():
-    from kshot.evaluation.classifier import Answering
+    from kshot.evaluation.inference import Inference
     from kshot.methods.mann import Mann
 
     def episodes(n_way):
         return EpisodeSet(*(np.zeros((2, n_way, *shape), np.int32) for shape in ((1,), (3,), ())))
 
     sets, method = {"3w1s": episodes(3), "5w1s": episodes(5)}, Mann(Tiny(), 4, 1)
-    own = Answering("mann", "method", "eval")
-    assert list(answerable(sets, method, own)) == ["3w1s"]
-    assert list(answerable(sets, method, Answering("mann", "prototype", "eval"))) == ["3w1s", "5w1s"]
+    own = Inference("mann", "method", "eval")
+    assert list(feasible_protocols(sets, method, own)) == ["3w1s"]
+    assert list(feasible_protocols(sets, method, Inference("mann", "prototype", "eval"))) == ["3w1s", "5w1s"]
     with pytest.raises(CheckpointError, match="has 4 labels, and each of 5w1s asks more classes: add 4w1s"):
-        answerable({"5w1s": episodes(5)}, method, own)
+        feasible_protocols({"5w1s": episodes(5)}, method, own)

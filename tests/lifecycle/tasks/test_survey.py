@@ -26,7 +26,7 @@ from kshot.lifecycle.tasks.task_model import WIDEST, narrowed
 from kshot.lifecycle.tasks.text import words
 from kshot.params.schema import Params, params_from
 from kshot.statistics import Interval
-from kshot.tasks.difficulty import Hardness
+from kshot.tasks.difficulty import Difficulty
 from tests.lifecycle import packed_project
 from tests.lifecycle.page_loads import loads
 from tests.lifecycle.raw_project import files_below
@@ -224,9 +224,9 @@ def test_predictions_that_validation_contradicts_are_not_given_and_the_reason_is
     def fit(found, measured):
         if weights is None:
             raise NotConverged("the fit has not converged")
-        return Hardness(*(torch.tensor([*weights, *[0.0] * more], dtype=torch.float64) for more in (0, 1)))
+        return Difficulty(*(torch.tensor([*weights, *[0.0] * more], dtype=torch.float64) for more in (0, 1)))
 
-    monkeypatch.setattr(task_model, "fit_hardness", fit)
+    monkeypatch.setattr(task_model, "fit_difficulty", fit)
     found = survey(root, params_of(root), shots=2)
     assert {row.predicted for row in found.rows} == {None} and {one.predicted for one in found.trust} == {None}
     assert found.calibrated and any(row.limit for row in found.rows), "what lies outside is known all the same"

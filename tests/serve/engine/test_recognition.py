@@ -8,7 +8,7 @@ import pytest
 import torch
 
 import kshot
-from kshot.evaluation.classifier import Answering, Temperature, answering_of
+from kshot.evaluation.inference import Inference, Temperature, inference_of
 from kshot.methods.table import METHODS, build_method
 from kshot.nets.embedding import Embedding
 from kshot.nets.embedding_settings import settings_of
@@ -21,14 +21,14 @@ from kshot.serve.engine.served_version import ServedVersion
 from kshot.serve.refusals import Refused
 from kshot.serve.store.galleries import GalleryRow
 
-HEADS = (
+CLASSIFIERS = (
     *("prototype", "nearest_neighbour", "simple_shot", "attention", "cosine_classifier", "logistic_regression"),
     *("laplacian_shot", "pt_map"),
 )
 Classes = dict[str, list[bytes]]
 
 
-def served(answering: Answering, name: str = "metric") -> ServedVersion:
+def served(inference: Inference, name: str = "metric") -> ServedVersion:
     """An untrained model of one method: random projections of letters, which tell many letters apart."""
     torch.manual_seed(0)
     ingest = {"size": 28, "channels": 1, "invert": True}
@@ -37,11 +37,11 @@ def served(answering: Answering, name: str = "metric") -> ServedVersion:
     described = {"name": name, "n_way": 5, "k_shot": 1, "arguments": arguments_of(name, fewer)}
     method = build_method(described, Embedding(settings_of(settings))).eval()
     method.centre += torch.randn(method.centre.shape) * 0.01
-    return ServedVersion("kshot", "1", "champion", "k" * 64, kshot.FewShotModel(method, answering))
+    return ServedVersion("kshot", "1", "champion", "k" * 64, kshot.FewShotModel(method, inference))
 
 
-def by_head(head: str, thresholds: dict[int, float] | None = None) -> ServedVersion:
-    return served(Answering("metric", head, "eval", thresholds or {}))
+def by_classifier(classifier: str, thresholds: dict[int, float] | None = None) -> ServedVersion:
+    return served(Inference("metric", classifier, "eval", thresholds or {}))
 
 
 def pixels(version: ServedVersion, images: list[bytes]) -> np.ndarray:
@@ -86,21 +86,21 @@ def check_as_estimator(version: ServedVersion, support: Classes, queries: list[b
         assert [one.distance for one in found] == pytest.approx(distances, rel=1e-4)
 
 
-@pytest.mark.parametrize("head", HEADS)
-def test_every_classifier_answers_unequal_shots_as_it_was_evaluated(head: str, classes: Classes) -> None:
-    check_as_estimator(by_head(head), *unequal(classes))
+@pytest.mark.parametrize("classifier", CLASSIFIERS)
+def test_every_classifier_answers_unequal_shots_as_it_was_evaluated(classifier: str, classes: Classes) -> None:
+    check_as_estimator(by_classifier(classifier), *unequal(classes))
 
 
 def test_probabilities_are_calibrated_as_those_of_the_estimator(classes: Classes) -> None:
     fitted = (Temperature(5, 1, 3.0), Temperature(20, 1, 0.5))
-    version = served(Answering("metric", "prototype", "eval", temperatures=fitted))
-    assert version.calibrated and not by_head("prototype").calibrated
+    version = served(Inference("metric", "prototype", "eval", temperatures=fitted))
+    assert version.calibrated and not by_classifier("prototype").calibrated
     check_as_estimator(version, *unequal(classes))
 
 
 @pytest.mark.parametrize("name", [name for name in METHODS if name not in ("metric", "transfer")])
 def test_every_method_answers_as_it_was_evaluated(name: str, classes: Classes) -> None:
-    version = served(answering_of(name, "method", "eval"), name)
+    version = served(inference_of(name, "method", "eval"), name)
     check_as_estimator(version, *unequal(classes))
 
 
@@ -108,7 +108,7 @@ def test_every_method_answers_as_it_was_evaluated(name: str, classes: Classes) -
 def test_requests_at_once_give_the_answers_that_they_give_alone(
     name: str, classes: Classes, queue: EmbeddingQueue
 ) -> None:
-    version = served(answering_of(name, "method", "eval"), name)
+    version = served(inference_of(name, "method", "eval"), name)
     few = dict(list(classes.items())[:3])
     galleries = [state(version, {name: files[:k] for name, files in few.items()}) for k in (1, 2)]
     asked = [pixels(version, [files[place] for files in few.values()]) for place in (3, 4, 5)]
@@ -128,7 +128,7 @@ def test_requests_at_once_give_the_answers_that_they_give_alone(
 
 
 def test_the_nearest_examples_and_the_next_classes_are_in_order(classes: Classes) -> None:
-    version = by_head("prototype")
+    version = by_classifier("prototype")
     support, queries = unequal(classes)
     gallery = state(version, support)
     (found,) = recognise(version, gallery, version.model.embed(queries[:1]), n_next=2, n_nearest=5)
@@ -143,7 +143,7 @@ def test_the_nearest_examples_and_the_next_classes_are_in_order(classes: Classes
 
 @pytest.mark.parametrize("n_nearest", [3, 30])  # 30: more than the search of the class means computes exactly
 def test_the_nearest_of_classes_of_one_example_are_those_of_a_slow_search(n_nearest: int, classes: Classes) -> None:
-    version = by_head("prototype")
+    version = by_classifier("prototype")
     gallery = state(version, {name: images[:1] for name, images in classes.items()})
     assert gallery.one_each
     query = version.model.embed([images[5] for images in classes.values()][:4])
@@ -157,30 +157,30 @@ def test_the_nearest_of_classes_of_one_example_are_those_of_a_slow_search(n_near
 
 def test_a_gallery_of_one_class_has_a_distance_and_no_probability(classes: Classes) -> None:
     (name,) = list(classes)[:1]
-    version = by_head("prototype", {1: 5.0})
+    version = by_classifier("prototype", {1: 5.0})
     gallery = state(version, {name: classes[name][:1]})
     same, other = recognise(version, gallery, version.model.embed([classes[name][0], classes[list(classes)[9]][0]]))
     assert (same.label, same.probability, same.unknown, same.margin) == (name, None, False, None)
     assert same.distance == pytest.approx(0, abs=1e-3) and other.probability is None
     assert verify(version, gallery, version.model.embed([classes[name][0]]), name).same is True
-    without = by_head("prototype")
+    without = by_classifier("prototype")
     assert verify(without, gallery, version.model.embed([classes[name][0]]), name).same is None
 
 
 def test_the_gallery_s_threshold_replaces_the_model_s(classes: Classes) -> None:
-    version = by_head("prototype", {1: 1e9})
+    version = by_classifier("prototype", {1: 1e9})
     support, queries = unequal(classes)
     points = version.model.embed(queries[:1])
     (by_model,) = recognise(version, state(version, support), points)
     (by_gallery,) = recognise(version, state(version, support, threshold=1e-6), points)
     assert (by_model.unknown, by_model.threshold) == (False, 1e9)
     assert (by_gallery.unknown, by_gallery.threshold) == (True, 1e-6)
-    (without,) = recognise(by_head("prototype"), state(version, support), points)
+    (without,) = recognise(by_classifier("prototype"), state(version, support), points)
     assert (without.unknown, without.threshold) == (None, None)
 
 
 def test_an_image_is_verified_by_the_best_class_and_the_threshold(classes: Classes) -> None:
-    version = by_head("prototype", {1: 1e9})
+    version = by_classifier("prototype", {1: 1e9})
     support, _ = unequal(classes, 3)
     first, second = list(support)[:2]
     gallery = state(version, support)
@@ -197,7 +197,7 @@ def test_an_image_is_verified_by_the_best_class_and_the_threshold(classes: Class
 
 
 def test_an_empty_gallery_is_refused_with_the_reason() -> None:
-    version = by_head("prototype")
+    version = by_classifier("prototype")
     empty = gallery_state(GalleryRow(1, "shop", 1, None, ""), [], np.empty((0, 64), np.float32), version.centre)
     with pytest.raises(Refused, match="gallery 'shop' holds no example") as raised:
         recognise(version, empty, np.zeros((1, 64), np.float32))
@@ -205,7 +205,7 @@ def test_an_empty_gallery_is_refused_with_the_reason() -> None:
 
 
 def test_a_gallery_too_large_to_adapt_to_is_refused(classes: Classes, monkeypatch: pytest.MonkeyPatch) -> None:
-    version = served(answering_of("maml", "method", "eval"), "maml")
+    version = served(inference_of("maml", "method", "eval"), "maml")
     support, queries = unequal(classes)
     monkeypatch.setattr("kshot.serve.engine.served_version.MOST_NUMBERS", 1000)
     with pytest.raises(Refused, match="serve a model with a fixed embedding"):

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from kshot.data.images import Packed, pack
-from kshot.evaluation.classifier import answering_method, load_answering
+from kshot.evaluation.inference import inference_method, load_inference
 from kshot.lifecycle.data import cached_images
 from kshot.lifecycle.data.cached_images import KeptImage
 from kshot.lifecycle.data.data_versions import DataVersion
@@ -91,13 +91,13 @@ def _model(root: Path, scratch: Path) -> tuple[Method | None, str]:
     copies = f"small grey copies of the images ({COPY.size} x {COPY.size} pixels)"
     if (root / layout.MODEL / WEIGHTS).exists():
         folder, name = root / layout.MODEL, "the model in this folder"
-        answering = load_answering(root / layout.EVALUATION)
+        inference = load_inference(root / layout.EVALUATION)
     elif (champion := model_versions.champion(root)) is not None:
         folder = model_versions.model_files(root, champion.version, scratch)
-        name, answering = f"champion version {champion.version}", load_answering(folder)
+        name, inference = f"champion version {champion.version}", load_inference(folder)
     else:
         return None, f"{copies}, because there is no model yet"
-    method = answering_method(folder, answering, project_device(root))
+    method = inference_method(folder, inference, project_device(root))
     if not method.has_space:
         return None, f"{copies}, because {name} adapts to each episode and gives an image no fixed embedding"
     return method, f"the embedding of {name}"

@@ -21,9 +21,9 @@ from torch import Tensor
 from kshot.data.images import Packed, Unreadable, pack
 from kshot.distances import euclidean
 from kshot.drift.appearance import appearance
-from kshot.drift.measures import Sample, Trained, image_waves, trained_looks
+from kshot.drift.measures import Sample, Trained, appearance_quantiles, image_waves
 from kshot.errors import DataError, RegistryError
-from kshot.evaluation.classifier import Answering, answering_method, load_answering
+from kshot.evaluation.inference import Inference, inference_method, load_inference
 from kshot.lifecycle.data.cached_images import KeptImage, files, images
 from kshot.lifecycle.project import layout, progress
 from kshot.lifecycle.project.files import exclusive
@@ -56,7 +56,7 @@ class Facts:
     lost    files that could not be read
     """
 
-    looks: NDArray[np.float64]
+    appearance_stats: NDArray[np.float64]
     points: Tensor
     read: NDArray[np.int64]
     shown: tuple[bytes, ...]
@@ -81,7 +81,7 @@ class Reference:
 
     def sample(self, facts: Facts, labels: NDArray[np.int64]) -> Sample:
         """Images in the form that measures compare with this version."""
-        return _sample(facts.looks, facts.points, labels, self)
+        return _sample(facts.appearance_stats, facts.points, labels, self)
 
 
 def read_reference(root: Path, champion: Registered) -> Reference:
@@ -91,8 +91,8 @@ def read_reference(root: Path, champion: Registered) -> Reference:
     """
     with tempfile.TemporaryDirectory() as scratch:
         folder = model_versions.model_files(root, champion.version, Path(scratch))
-        answering = load_answering(folder)
-        method = answering_method(folder, answering, project_device(root))
+        inference = load_inference(folder)
+        method = inference_method(folder, inference, project_device(root))
         weights = b"".join(file.read_bytes() for file in sorted(folder.iterdir()) if file.is_file())
     version = champion.tags.get("kshot.data_version", "")
     trained_on = set(method.embedding.settings.trained_on)
@@ -101,11 +101,11 @@ def read_reference(root: Path, champion: Registered) -> Reference:
             f"version {champion.version} does not say which data it was trained on, so nothing can be compared with "
             "it; needs a champion that kshot trained and registered: `kshot retrain`"
         )
-    shots = max(answering.thresholds, default=SHOTS)
+    shots = max(inference.thresholds, default=SHOTS)
     chosen = _choose(images(root, version), trained_on, shots)
     key = hashlib.sha256(f"{FORM} {version} {LOOKED_AT} {shots} ".encode() + weights).hexdigest()[:16]
     facts = _kept_facts(root, key, version, [image for image, _ in chosen], method)
-    return _reference(champion.version, version, method, answering, facts, [chosen[row] for row in facts.read], shots)
+    return _reference(champion.version, version, method, inference, facts, [chosen[row] for row in facts.read], shots)
 
 
 def look_at(paths: list[Path], method: Method, scratch: Path) -> Facts:
@@ -116,13 +116,13 @@ def look_at(paths: list[Path], method: Method, scratch: Path) -> Facts:
     good = [(row, record) for row, record in enumerate(records) if isinstance(record, Packed)]
     pixels = np.load(packed)
     sides = np.array([(record.width * record.height) ** 0.5 for _, record in good])
-    looks = np.stack(appearance(pixels, sides, ingest.invert), 1)
+    appearance_stats = np.stack(appearance(pixels, sides, ingest.invert), 1)
     progress.step(f"embedding {len(pixels):,} images")
     points = embed(method, pixels, np.arange(len(pixels))) if method.has_space else torch.empty(len(pixels), 0)
     some = np.linspace(0, len(pixels) - 1, min(SHOWN, len(pixels))).round().astype(int)
     shown = tuple(png(255 - pixels[row] if ingest.invert else pixels[row]) for row in some)
     lost = tuple(record for record in records if isinstance(record, Unreadable))
-    return Facts(looks, points, np.array([row for row, _ in good], dtype=np.int64), shown, lost)
+    return Facts(appearance_stats, points, np.array([row for row, _ in good], dtype=np.int64), shown, lost)
 
 
 def _choose(kept: list[KeptImage], trained_on: set[str], shots: int) -> list[tuple[KeptImage, bool]]:
@@ -159,7 +159,7 @@ def _kept_facts(root: Path, key: str, version: str, chosen: list[KeptImage], met
             facts = look_at(files(root, version, [image.md5 for image in chosen]), method, Path(scratch))
             fresh = Path(scratch) / path.name
             arrays = {f"shown{number}": np.frombuffer(one, np.uint8) for number, one in enumerate(facts.shown)}
-            arrays |= {"looks": facts.looks, "points": facts.points.numpy(), "read": facts.read}
+            arrays |= {"looks": facts.appearance_stats, "points": facts.points.numpy(), "read": facts.read}
             np.savez(fresh, allow_pickle=False, count=len(facts.shown), **arrays)
             for old in path.parent.glob("*.npz"):  # of earlier champions
                 old.unlink()
@@ -171,7 +171,7 @@ def _reference(
     number: str,
     version: str,
     method: Method,
-    answering: Answering,
+    inference: Inference,
     facts: Facts,
     chosen: list[tuple[KeptImage, bool]],
     shots: int,
@@ -189,15 +189,15 @@ def _reference(
         )
     _, at, first = np.unique(labels[asked], return_index=True, return_inverse=True)
     groups = tuple(chosen[row][0].group for row in np.flatnonzero(asked)[at])
-    looks = trained_looks(facts.looks[trained_on])
+    appearance_stats = appearance_quantiles(facts.appearance_stats[trained_on])
     classes = (len(np.unique(labels[trained_on])), len(np.unique(labels[~trained_on])))
     none = torch.empty(0)
     made = Reference(
         version=number,
         data_version=version,
         method=method,
-        trained=Trained(looks),
-        held=Sample(facts.looks[asked], first),
+        trained=Trained(appearance_stats),
+        held=Sample(facts.appearance_stats[asked], first),
         groups=groups,
         classes=classes,
         shown=facts.shown,
@@ -209,10 +209,10 @@ def _reference(
         return made
     made = dataclasses.replace(
         made,
-        trained=Trained(looks, space=_space(narrowed(facts.points), labels, trained_on)),
+        trained=Trained(appearance_stats, space=_space(narrowed(facts.points), labels, trained_on)),
         trained_means=_means(facts.points, labels, trained_on),
         known_means=_means(facts.points, labels, support),
-        threshold=answering.threshold(shots),
+        threshold=inference.threshold(shots),
     )
     return _with_usual(made, facts, labels, trained_on, asked)
 
@@ -223,11 +223,11 @@ def _with_usual(
     space = made.trained.space
     assert space is not None
     narrow = narrowed(facts.points)
-    held = _sample(facts.looks[asked], facts.points[asked], made.held.labels, made)
+    held = _sample(facts.appearance_stats[asked], facts.points[asked], made.held.labels, made)
     assert held.distance is not None
     task = Task(narrow[trained_on], torch.from_numpy(np.unique(labels[trained_on], return_inverse=True)[1]))
     trained = Trained(
-        looks=made.trained.looks,
+        appearance_stats=made.trained.appearance_stats,
         place=image_waves(narrow[trained_on], space).mean(0),
         task=embed_task(task, space),
         space=space,
@@ -236,16 +236,18 @@ def _with_usual(
     return dataclasses.replace(made, trained=trained, held=held)
 
 
-def _sample(looks: NDArray[np.float64], points: Tensor, labels: NDArray[np.int64], made: Reference) -> Sample:
+def _sample(
+    appearance_stats: NDArray[np.float64], points: Tensor, labels: NDArray[np.int64], made: Reference
+) -> Sample:
     space = made.trained.space
     if space is None:
-        return Sample(looks, labels)
+        return Sample(appearance_stats, labels)
     narrow = narrowed(points)
     unknown = None
     if made.threshold is not None:
         unknown = (euclidean(points, made.known_means).amin(1) > made.threshold).double().numpy()
     distance = euclidean(points, made.trained_means).amin(1).double().numpy()
-    return Sample(looks, labels, narrow, distance, unknown, image_waves(narrow, space))
+    return Sample(appearance_stats, labels, narrow, distance, unknown, image_waves(narrow, space))
 
 
 def _space(narrow: Tensor, labels: NDArray[np.int64], trained_on: NDArray[Any]) -> TaskSpace:

@@ -169,7 +169,7 @@ def _row(measure: Measure, reference: Reference, old: Sample, new: Sample, ignor
     name = measure.name
     if name in LOOKS:
         column = LOOKS.index(name)
-        before, now = reference.trained.looks[:, column], new.looks[:, column]
+        before, now = reference.trained.appearance_stats[:, column], new.appearance_stats[:, column]
         # A size is shown in pixels.
         both = (np.exp2(before), np.exp2(now)) if name == "size" else (before, now)
     elif name == "distance":

@@ -94,7 +94,7 @@ def _answered(root: Path, version: Registered, scratch: Path) -> pd.DataFrame:
     from kshot.lifecycle.gate import evidence  # here, because importing torch takes seconds and is often not needed
 
     scratch.mkdir(exist_ok=True)
-    cells: Any = evidence.answered_again(
+    cells: Any = evidence.recomputed_predictions(
         root, model_versions.model_files(root, version.version, scratch), scratch
     ).cells
     return pd.DataFrame(cells)

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from kshot.data.images import Packed, pack
 from kshot.errors import DataError, KshotError, RegistryError
-from kshot.evaluation.classifier import load_answering
+from kshot.evaluation.inference import load_inference
 from kshot.lifecycle.data.packed import of_splits, read_classes, read_manifest
 from kshot.lifecycle.gate import reference
 from kshot.lifecycle.gate.gate_rules import BEST, CHAMPION, FIXED, Comparison, Evidence, ordered_protocols
@@ -15,7 +15,7 @@ from kshot.lifecycle.gate.paired import Results, compared, read_results
 from kshot.lifecycle.project import layout
 from kshot.lifecycle.registry import history, model_versions
 from kshot.lifecycle.registry.model_versions import Registered
-from kshot.lifecycle.stages.predictions import Answers, answer
+from kshot.lifecycle.stages.predictions import Predictions, answer
 from kshot.lifecycle.tracking import store
 from kshot.lifecycle.tracking.lineage import Lineage
 from kshot.methods.saving import load_method
@@ -117,7 +117,7 @@ def _predictions(
     results = _stored(root, version, scratch) if same else None
     if results is not None and _asked(results) == _asked(ours):
         return results, False, notes
-    answers = answered_again(root, model, scratch)
+    answers = recomputed_predictions(root, model, scratch)
     return Results(answers.episodes, answers.cells), True, notes
 
 
@@ -152,7 +152,7 @@ def _asked(results: Results) -> set[tuple[str, int]]:
     return set(zip(results.episodes["protocol"], results.episodes["episode"], strict=True))
 
 
-def answered_again(root: Path, model: Path, scratch: Path) -> Answers:
+def recomputed_predictions(root: Path, model: Path, scratch: Path) -> Predictions:
     """Predictions of the model in the folder `model` for today's episodes, with images prepared as in its training.
 
     Raises DataError if an image can no longer be read.
@@ -168,7 +168,7 @@ def answered_again(root: Path, model: Path, scratch: Path) -> Answers:
                     f"{record.path}: {record.reason}; champion and challenger need the same images: "
                     f"bring it back with `dvc checkout --force {layout.RAW_DVC}`"
                 )
-    return answer(root, model, load_answering(model), images)
+    return answer(root, model, load_inference(model), images)
 
 
 def _notes(root: Path, who: str, trained_on: set[str]) -> tuple[str, ...]:

@@ -14,7 +14,7 @@ CELL = ["protocol", "episode", "class", "rotation", "group"]
 
 
 class Results(NamedTuple):
-    """The parts of `kshot.lifecycle.stages.predictions.Answers` that compare two models; `cells`: counts by class."""
+    """The parts of `lifecycle.stages.predictions.Predictions` that compare two models; `cells`: counts by class."""
 
     episodes: pd.DataFrame
     cells: pd.DataFrame

@@ -21,7 +21,7 @@ from PIL import Image
 
 import kshot
 from kshot import plugins
-from kshot.evaluation.classifier import load_answering, save_answering
+from kshot.evaluation.inference import load_inference, save_inference
 from kshot.lifecycle.data.packed import read_images, read_manifest
 from kshot.lifecycle.project import layout
 from kshot.lifecycle.serving import model_manifest, plugin_copy
@@ -70,8 +70,8 @@ def log_model(root: Path, model: Path, run_id: str, tags: Mapping[str, str] | No
             ]
         ),
     )
-    answering = load_answering(root / layout.EVALUATION)
-    others = plugin_copy.needed(root, load_settings(model), answering.head)
+    inference = load_inference(root / layout.EVALUATION)
+    others = plugin_copy.needed(root, load_settings(model), inference.classifier)
     pinned = [f"{name}=={metadata.version(name)}" for name in NEEDS]
     with (
         tempfile.TemporaryDirectory() as scratch,
@@ -80,7 +80,7 @@ def log_model(root: Path, model: Path, run_id: str, tags: Mapping[str, str] | No
     ):
         # MLflow stores a folder under its own name, whatever the key by which the code asks for it.
         shutil.copytree(model, Path(scratch) / EMBEDDING)
-        save_answering(answering, Path(scratch) / EMBEDDING)
+        save_inference(inference, Path(scratch) / EMBEDDING)
         info = mlflow.pyfunc.log_model(
             name="model",
             python_model=str(package.with_name(MODEL_CODE.name)),

@@ -18,13 +18,13 @@ FOLDER = "plugin_code"  # in the package in the registered model
 PACKAGE = "kshot"
 
 
-def needed(root: Path, settings: EmbeddingSettings, head: str) -> tuple[Plugin, ...]:
-    """The plug-ins that a model predicts with: its backbone, its method, its classifier `head`.
+def needed(root: Path, settings: EmbeddingSettings, classifier: str) -> tuple[Plugin, ...]:
+    """The plug-ins that a model predicts with: its backbone, its method, its classifier `classifier`.
 
     `settings`: the settings saved with the embedding.
     """
     names = {"backbones": settings.backbone, "methods": settings.method["name"] if settings.method else ""}
-    found = [plugins.find(kind, str(name), root=root) for kind, name in {**names, "classifiers": head}.items()]
+    found = [plugins.find(kind, str(name), root=root) for kind, name in {**names, "classifiers": classifier}.items()]
     return tuple(plugin for plugin in found if plugin is not None)
 
 

@@ -18,12 +18,12 @@ from mlflow.models import set_model
 from mlflow.protos.databricks_pb2 import INVALID_PARAMETER_VALUE
 from mlflow.pyfunc.model import PythonModel, PythonModelContext
 
-from kshot.classifiers.head import Head
-from kshot.classifiers.prototype import prototype_head
+from kshot.classifiers.classifier import Classifier
+from kshot.classifiers.prototype import prototype_scores
 from kshot.data.image_formats import LARGEST
 from kshot.data.images import decoded, prepare
 from kshot.errors import DataError, NotConverged
-from kshot.evaluation.classifier import Answering, answering_method, load_answering, scorer
+from kshot.evaluation.inference import Inference, inference_method, load_inference, scorer
 from kshot.manifest import own_difference
 from kshot.methods.method import Method
 from kshot.nets.embedding import embed
@@ -53,8 +53,8 @@ class FewShot(PythonModel):
     """Few-shot prediction with the classifier that the model was evaluated with."""
 
     method: Method
-    answering: Answering
-    scores: Head
+    inference: Inference
+    scores: Classifier
 
     def load_context(self, context: PythonModelContext) -> None:
         """Load the registered embedding and its inference settings."""
@@ -64,9 +64,9 @@ class FewShot(PythonModel):
                 f"the model is not as it was registered: {other[0]}; `kshot audit` says more, and a version that is "
                 "whole can be served instead"
             )
-        self.answering = load_answering(folder)
-        self.method = answering_method(folder, self.answering)
-        self.scores = scorer(self.method, self.answering.head)
+        self.inference = load_inference(folder)
+        self.method = inference_method(folder, self.inference)
+        self.scores = scorer(self.method, self.inference.classifier)
 
     def predict(self, context: Any, model_input: pd.DataFrame, params: Any = None) -> pd.DataFrame:
         """Predict each query: label, score, distance and possibly unknown, one row per query in their order.
@@ -108,9 +108,9 @@ class FewShot(PythonModel):
         try:
             scores = self.scores(known, places, asked, len(names))[0]
         except (ValueError, NotConverged) as error:
-            raise DataError(f"head {self.answering.head} cannot answer this: {error}") from None
+            raise DataError(f"head {self.inference.classifier} cannot answer this: {error}") from None
         shots = len(support) / len(names)
-        score, nearest = (scores / (self.answering.temperature(len(names), shots) or 1)).softmax(1).max(1)
+        score, nearest = (scores / (self.inference.temperature(len(names), shots) or 1)).softmax(1).max(1)
         distances = self._distance(known, places, asked, len(names))
         distance = distances.gather(1, nearest[:, None]).flatten()
         answers = pd.DataFrame(
@@ -120,7 +120,7 @@ class FewShot(PythonModel):
                 "distance": distance.double().numpy(),
             }
         )
-        threshold = self.answering.threshold(shots)
+        threshold = self.inference.threshold(shots)
         if threshold is not None:
             answers["unknown"] = (distances.amin(1) > threshold).numpy()
         return answers
@@ -128,7 +128,7 @@ class FewShot(PythonModel):
     def _distance(self, known: torch.Tensor, places: torch.Tensor, asked: torch.Tensor, n_way: int) -> torch.Tensor:
         if not self.method.has_space:
             return torch.full((asked.shape[1], n_way), torch.nan)
-        squared = -prototype_head(known, places, asked, n_way)[0]
+        squared = -prototype_scores(known, places, asked, n_way)[0]
         return squared.clamp_min(0).sqrt()
 
     def _embed(self, sent: list[Any]) -> torch.Tensor:

@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from kshot.evaluation.calibration import class_scores, fit_temperature, measured
-from kshot.evaluation.classifier import Temperature
+from kshot.evaluation.inference import Temperature
 from kshot.lifecycle.data.packed import read_episodes
 from kshot.lifecycle.stages.held_out import HeldOut
 from kshot.nets.points import Points
@@ -17,7 +17,7 @@ def temperatures(held_out: HeldOut) -> dict[str, Temperature]:
     """The temperature of each protocol that has one."""
     found = {}
     for name, episodes in held_out.episodes.items():
-        value = fit_temperature(*class_scores(held_out.points, episodes, held_out.head))
+        value = fit_temperature(*class_scores(held_out.points, episodes, held_out.classifier))
         if value is not None:
             n_way, k_shot = episodes.support.shape[1:]
             found[name] = Temperature(n_way, k_shot, float(f"{value:.{DIGITS}g}"))
@@ -29,7 +29,7 @@ def calibration(root: Path, held_out: HeldOut, points: Points, fitted: dict[str,
     found: Figures = {}
     for name in held_out.episodes:
         temperature = fitted[name].value if name in fitted else None
-        figures = measured(points, read_episodes(root, "test", name), held_out.head, temperature)
+        figures = measured(points, read_episodes(root, "test", name), held_out.classifier, temperature)
         found[name] = {
             "temperature": temperature,
             "before": round(figures.before, 6),

@@ -8,8 +8,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from kshot.evaluation.classifier import Answering
-from kshot.evaluation.evaluate import accuracies, answer_episodes
+from kshot.evaluation.evaluate import accuracies, predict_episodes
+from kshot.evaluation.inference import Inference
 from kshot.lifecycle.data.packed import read_episodes
 from kshot.lifecycle.stages.held_out import read_held_out
 from kshot.params.methods import takes_of
@@ -29,7 +29,7 @@ class ChosenViews(NamedTuple):
     line: str
 
 
-def chosen_views(root: Path, params: Params, answering: Answering, protocols: list[str]) -> ChosenViews:
+def chosen_views(root: Path, params: Params, inference: Inference, protocols: list[str]) -> ChosenViews:
     """The views of `evaluate.views`, where `auto` is measured on the validation episodes of the hardest of `protocols`.
 
     One view where nothing can be measured: the validation classes were trained on, or the method has no fixed
@@ -37,14 +37,14 @@ def chosen_views(root: Path, params: Params, answering: Answering, protocols: li
     """
     if params.evaluate.views != AUTO:
         return ChosenViews(params.evaluate.views, {}, "")
-    if "val" in params.train.splits or not takes_of(answering.method).space:
+    if "val" in params.train.splits or not takes_of(inference.method).space:
         why = "trained on" if "val" in params.train.splits else "embedded only within an episode"
         return ChosenViews(1, {"chosen": 1}, f"evaluate.views: auto is 1, as the validation classes are {why}")
     name = hardest(root, protocols)
     found = []
     for views in (1, MIRRORED):
-        held = read_held_out(root, [name], replace(answering, views=views))
-        found.append(accuracies(answer_episodes(held.points, held.episodes[name], held.head)))
+        held = read_held_out(root, [name], replace(inference, views=views))
+        found.append(accuracies(predict_episodes(held.points, held.episodes[name], held.classifier)))
     gain = paired_difference(found[1], found[0])
     views = MIRRORED if gain.mean >= LEAST_GAIN and gain.low > 0 else 1
     figures = {

@@ -1,14 +1,14 @@
 """Stage evaluate: predicts the fixed test episodes, measures the space, and writes the tables of the record."""
 
 import json
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 import torch
 
-from kshot.evaluation.classifier import Answering, answering_of, save_answering
+from kshot.evaluation.inference import Inference, inference_of, save_inference
 from kshot.evaluation.space import geometry, labels_of, project, rounded
 from kshot.lifecycle.data.packed import image_ids, of_splits, read_classes, read_episodes, read_manifest
 from kshot.lifecycle.project import layout
@@ -17,7 +17,7 @@ from kshot.lifecycle.stages.chosen_views import chosen_views
 from kshot.lifecycle.stages.entry import stage_main
 from kshot.lifecycle.stages.held_out import read_held_out
 from kshot.lifecycle.stages.open_set import by_shots, unknown
-from kshot.lifecycle.stages.predictions import Answers, answer, test_protocols
+from kshot.lifecycle.stages.predictions import Predictions, answer, test_protocols
 from kshot.methods.mann import Mann, stream_accuracies
 from kshot.methods.saving import METRIC, load_method, weights_hash
 from kshot.nets.embedding import load_settings
@@ -35,50 +35,50 @@ def run(root: Path, params: Params) -> None:
     """Write the metrics, and one table each for episodes, groups, classes and confusions."""
     keep_freed_memory()
     settings = load_settings(root / layout.MODEL)
-    answering = answering_of((settings.method or METRIC)["name"], params.evaluate.classifier, settings.batch_norm)
-    seen = chosen_views(root, params, answering, test_protocols(root))
-    answering = replace(answering, views=seen.views)
-    answers = answer(root, root / layout.MODEL, answering)
+    inference = inference_of((settings.method or METRIC)["name"], params.evaluate.classifier, settings.batch_norm)
+    seen = chosen_views(root, params, inference, test_protocols(root))
+    inference = replace(inference, views=seen.views)
+    answers = answer(root, root / layout.MODEL, inference)
     folder = root / layout.EVALUATION
     folder.mkdir(parents=True, exist_ok=True)
     write_tables(folder, answers, params.evaluate.confused_pairs)
     classes = of_splits(read_classes(root), ["test"])
     upright = classes[classes["rotation"] == 0]
-    has_space = takes_of(answering.method).space
+    has_space = takes_of(inference.method).space
     drawn = params.evaluate.projection_classes if has_space else 0
     projection(root, answers, upright, drawn).to_csv(folder / "projection.csv", index=False)
     scores = accuracy(answers)
-    metrics: dict[str, Any] = {"answering": described(answering), "intervals": INTERVALS, "accuracy": scores}
+    metrics: dict[str, Any] = {"answering": described(inference), "intervals": INTERVALS, "accuracy": scores}
     if (root / layout.RESOLVED).exists():
         metrics["episodes"] = json.loads((root / layout.RESOLVED).read_text(encoding="utf-8"))
     if seen.figures:
         metrics["views"] = seen.figures
     metrics["geometry"] = space(root, answers, upright) if has_space else {}
     # A model that was trained on the validation classes recognises them better than any new class.
-    held_out = None if "val" in params.train.splits else read_held_out(root, list(scores), answering)
+    held_out = None if "val" in params.train.splits else read_held_out(root, list(scores), inference)
     if has_space:
         open_set = unknown(root, list(scores), answers.points, held_out, params.evaluate.accept_known)
-        answering = replace(answering, thresholds=by_shots(root, open_set))
+        inference = replace(inference, thresholds=by_shots(root, open_set))
         metrics["unknown"] = open_set
     if held_out:
         fitted = temperatures(held_out)
         metrics["calibration"] = calibration(root, held_out, answers.points, fitted)
-        answering = replace(answering, temperatures=tuple(fitted.values()))
-    if answering.method == "mann":
+        inference = replace(inference, temperatures=tuple(fitted.values()))
+    if inference.method == "mann":
         metrics["stream"] = streams(root, list(scores), answers.points)
-    save_answering(answering, folder, weights_hash(root / layout.MODEL))
+    save_inference(inference, folder, weights_hash(root / layout.MODEL))
     (root / layout.METRICS).write_text(json.dumps(metrics, indent=2) + "\n", encoding="utf-8")
     if seen.line:
         print(seen.line, flush=True)
     for name, row in scores.items():
         mean, low, high = (100 * row[key] for key in ("mean", "low", "high"))
         print(
-            f"{name}: {mean:.2f} % [{low:.2f}, {high:.2f}] over {row['episodes']} episodes, by {answering.by}",
+            f"{name}: {mean:.2f} % [{low:.2f}, {high:.2f}] over {row['episodes']} episodes, by {inference.by}",
             flush=True,
         )
 
 
-def write_tables(folder: Path, answers: Answers, confused_pairs: int) -> None:
+def write_tables(folder: Path, answers: Predictions, confused_pairs: int) -> None:
     """Write the tables of `answers`, with the first `confused_pairs` confusions of each protocol."""
     answers.episodes.to_parquet(folder / "episodes.parquet", index=False)
     answers.cells.to_parquet(folder / "cells.parquet", index=False)
@@ -90,16 +90,16 @@ def write_tables(folder: Path, answers: Answers, confused_pairs: int) -> None:
     answers.wrong.to_csv(folder / "wrong.csv", index=False)
 
 
-def described(answering: Answering) -> dict[str, Any]:
+def described(inference: Inference) -> dict[str, Any]:
     """The inference settings behind the figures, for metrics.json."""
     how = {
         key: value
-        for key, value in asdict(answering).items()
+        for key, value in inference.record.items()
         if key not in ("thresholds", "temperatures", "plugin", "together")
     }
-    if answering.plugin is not None:
-        how["plugin"] = answering.plugin
-    return {**how, "by": answering.by, "transductive": answering.transductive}
+    if inference.plugin is not None:
+        how["plugin"] = inference.plugin
+    return {**how, "by": inference.by, "transductive": inference.transductive}
 
 
 def streams(root: Path, protocols: list[str], points: Points) -> dict[str, list[float]]:
@@ -117,7 +117,7 @@ def streams(root: Path, protocols: list[str], points: Points) -> dict[str, list[
     return found
 
 
-def accuracy(answers: Answers) -> dict[str, dict[str, Any]]:
+def accuracy(answers: Predictions) -> dict[str, dict[str, Any]]:
     """Protocol to mean, low, high and episodes."""
     return {
         row["protocol"]: {
@@ -128,14 +128,14 @@ def accuracy(answers: Answers) -> dict[str, dict[str, Any]]:
     }
 
 
-def space(root: Path, answers: Answers, classes: pd.DataFrame) -> dict[str, float | None]:
+def space(root: Path, answers: Predictions, classes: pd.DataFrame) -> dict[str, float | None]:
     """The geometry of the test images of `classes`; None for a figure with nothing to average."""
     members = image_ids(read_manifest(root), classes)
     rows = torch.cat([answers.points.rows(ids) for ids in members])
     return rounded(geometry(answers.points.values[rows], labels_of(members)))
 
 
-def projection(root: Path, answers: Answers, classes: pd.DataFrame, count: int) -> pd.DataFrame:
+def projection(root: Path, answers: Predictions, classes: pd.DataFrame, count: int) -> pd.DataFrame:
     """Test images of `count` classes, evenly spaced in the table, projected on the two directions of largest spread."""
     chosen = classes.iloc[:: max(1, len(classes) // max(1, count))].head(count)
     frames = []

@@ -3,10 +3,10 @@
 from pathlib import Path
 from typing import NamedTuple
 
-from kshot.classifiers.head import Head
+from kshot.classifiers.classifier import Classifier
 from kshot.data.episodes import EpisodeSet
-from kshot.evaluation.classifier import Answering, answering_method, scorer
 from kshot.evaluation.evaluate import embed_once
+from kshot.evaluation.inference import Inference, inference_method, scorer
 from kshot.lifecycle.data.packed import read_episodes
 from kshot.lifecycle.project import layout
 from kshot.lifecycle.stages.device import project_device
@@ -19,13 +19,13 @@ class HeldOut(NamedTuple):
 
     episodes: dict[str, EpisodeSet]
     points: Points
-    head: Head
+    classifier: Classifier
 
 
-def read_held_out(root: Path, protocols: list[str], answering: Answering) -> HeldOut:
+def read_held_out(root: Path, protocols: list[str], inference: Inference) -> HeldOut:
     """Embed every image of the validation episodes of `protocols` once, by the project's model."""
     sets = {name: read_episodes(root, "val", name) for name in protocols}
-    method = answering_method(root / layout.MODEL, answering, project_device(root))
+    method = inference_method(root / layout.MODEL, inference, project_device(root))
     ids = [part for episodes in sets.values() for part in (episodes.support, episodes.query)]
     points = embed_once(method, inputs_of(root, method.embedding), *ids)
-    return HeldOut(sets, points, scorer(method, answering.head))
+    return HeldOut(sets, points, scorer(method, inference.classifier))

@@ -12,8 +12,8 @@ from torch import Tensor
 from kshot.classifiers import OWN
 from kshot.data.episodes import EpisodeSet
 from kshot.errors import CheckpointError
-from kshot.evaluation.classifier import Answering, answering_method, scorer
-from kshot.evaluation.evaluate import accuracies, answer_episodes, embed_once
+from kshot.evaluation.evaluate import accuracies, embed_once, predict_episodes
+from kshot.evaluation.inference import Inference, inference_method, scorer
 from kshot.evaluation.wrong_queries import WrongQuery, wrong_queries
 from kshot.lifecycle.data.packed import image_ids, label_names, of_splits, read_classes, read_episodes, read_manifest
 from kshot.lifecycle.project import layout
@@ -29,7 +29,7 @@ WRONG_SHOWN = 24  # wrong predictions of a protocol that are stored, for the rep
 PAIRS_AT_ONCE = 4096  # rows in memory at once, one flag per episode: 4 MB for 1,000 episodes
 
 
-class Answers(NamedTuple):
+class Predictions(NamedTuple):
     """Accuracies are shares in [0, 1], intervals are 95 % over episodes.
 
     episodes    protocol, episode, accuracy: one row per episode, for paired comparison
@@ -54,37 +54,39 @@ class Answers(NamedTuple):
     points: Points
 
 
-def answer(root: Path, model: Path, answering: Answering, images: Path | None = None) -> Answers:
-    """Evaluate the model in the folder `model`, with inference settings `answering`, on all test protocols.
+def answer(root: Path, model: Path, inference: Inference, images: Path | None = None) -> Predictions:
+    """Evaluate the model in the folder `model`, with inference settings `inference`, on all test protocols.
 
     `images`: another .npy of the same images, for a model that was trained with another image size.
 
     Each test image is embedded once, in float32. Raises CheckpointError for a model that cannot be loaded.
     """
-    method = answering_method(model, answering, project_device(root))
-    respond = scorer(method, answering.head)
+    method = inference_method(model, inference, project_device(root))
+    respond = scorer(method, inference.classifier)
     classes = read_classes(root)
-    sets = answerable({name: read_episodes(root, "test", name) for name in test_protocols(root)}, method, answering)
+    sets = feasible_protocols(
+        {name: read_episodes(root, "test", name) for name in test_protocols(root)}, method, inference
+    )
     test_ids = image_ids(read_manifest(root), of_splits(classes, ["test"]))
     pixels = inputs_of(root, method.embedding) if images is None else np.load(images, mmap_mode="r")
     points = embed_once(method, pixels, *test_ids)
-    tables: dict[str, list[pd.DataFrame]] = {name: [] for name in Answers._fields[:-1]}
+    tables: dict[str, list[pd.DataFrame]] = {name: [] for name in Predictions._fields[:-1]}
     for name, episodes in sets.items():
-        predicted = answer_episodes(points, episodes, respond)
+        predicted = predict_episodes(points, episodes, respond)
         wrong = wrong_queries(points, episodes, predicted, respond, WRONG_SHOWN)
         for table, frame in {**tables_of(predicted, episodes, classes), "wrong": wrong_table(wrong, classes)}.items():
             frame.insert(0, "protocol", name)
             tables[table].append(frame)
     frames = {name: pd.concat(parts, ignore_index=True) for name, parts in tables.items()}
-    return Answers(**frames, points=points)
+    return Predictions(**frames, points=points)
 
 
-def answerable(sets: Mapping[str, EpisodeSet], method: Method, answering: Answering) -> dict[str, EpisodeSet]:
+def feasible_protocols(sets: Mapping[str, EpisodeSet], method: Method, inference: Inference) -> dict[str, EpisodeSet]:
     """The protocols that the model can answer: a memory network by itself has a fixed number of labels.
 
     Raises CheckpointError if it can answer none.
     """
-    most = method.n_way if isinstance(method, Mann) and answering.head == OWN else None
+    most = method.n_way if isinstance(method, Mann) and inference.classifier == OWN else None
     found = {name: one for name, one in sets.items() if most is None or one.classes.shape[1] <= most}
     if not found:
         raise CheckpointError(
@@ -102,7 +104,7 @@ def test_protocols(root: Path) -> list[str]:
 
 
 def tables_of(predicted: Tensor, episodes: EpisodeSet, classes: pd.DataFrame) -> dict[str, pd.DataFrame]:
-    """The tables of Answers except `wrong`, without their column protocol.
+    """The tables of Predictions except `wrong`, without their column protocol.
 
     predicted (E, n_way, n_query): positions in [0, n_way).
     classes: one row per label, as returned by `read_classes`.
@@ -122,7 +124,7 @@ def tables_of(predicted: Tensor, episodes: EpisodeSet, classes: pd.DataFrame) ->
 
 
 def wrong_table(wrong: list[WrongQuery], classes: pd.DataFrame) -> pd.DataFrame:
-    """The table `wrong` of Answers without its column protocol, the largest margin first."""
+    """The table `wrong` of Predictions without its column protocol, the largest margin first."""
     table = pd.DataFrame(wrong, columns=WrongQuery._fields)
     names = label_names(classes)
     named = {"class": [names[row] for row in table["label"]], "predicted": [names[row] for row in table["predicted"]]}

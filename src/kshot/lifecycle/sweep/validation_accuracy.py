@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from kshot.evaluation.classifier import answering_of
-from kshot.evaluation.evaluate import accuracies, answer_episodes
+from kshot.evaluation.evaluate import accuracies, predict_episodes
+from kshot.evaluation.inference import inference_of
 from kshot.lifecycle.data.packed import read_manifest
 from kshot.lifecycle.project import layout
 from kshot.lifecycle.settings_fit.resolved import resolved_here
@@ -40,12 +40,12 @@ def validation_accuracy(root: Path, params: Params, protocol: str) -> Validation
     name = params.train.validation.protocol
     settings = load_settings(root / layout.MODEL)
     method = (settings.method or METRIC)["name"]
-    answering = answering_of(method, params.evaluate.classifier, settings.batch_norm)
-    answering = replace(answering, views=chosen_views(root, params, answering, test_protocols(root)).views)
-    found = read_held_out(root, [name], answering)
+    inference = inference_of(method, params.evaluate.classifier, settings.batch_norm)
+    inference = replace(inference, views=chosen_views(root, params, inference, test_protocols(root)).views)
+    found = read_held_out(root, [name], inference)
     episodes = found.episodes[name]
     digest = hashlib.sha256("\n".join(map(str, read_manifest(root)["path"])).encode())
     for part in (episodes.support, episodes.query):
         digest.update(repr(part.shape).encode() + np.ascontiguousarray(part, dtype=np.int64).tobytes())
-    predicted = answer_episodes(found.points, episodes, found.head)
-    return ValidationAccuracy(name, digest.hexdigest()[:16], answering.by, accuracies(predicted))
+    predicted = predict_episodes(found.points, episodes, found.classifier)
+    return ValidationAccuracy(name, digest.hexdigest()[:16], inference.by, accuracies(predicted))

@@ -13,8 +13,8 @@ from torch import Tensor
 
 from kshot.data.episodes import EpisodeSet, draw_episodes
 from kshot.errors import DataError, KshotError, NotConverged
-from kshot.evaluation.classifier import ANSWERING, Answering, answering_method, load_answering, scorer
-from kshot.evaluation.evaluate import accuracies, answer_episodes, embed_once
+from kshot.evaluation.evaluate import accuracies, embed_once, predict_episodes
+from kshot.evaluation.inference import INFERENCE_FILE, Inference, inference_method, load_inference, scorer
 from kshot.lifecycle.data.packed import image_ids, read_classes, read_manifest
 from kshot.lifecycle.project import layout
 from kshot.lifecycle.stages.device import project_device
@@ -24,7 +24,7 @@ from kshot.methods.method import Method
 from kshot.nets.embedding import WEIGHTS
 from kshot.nets.points import Points
 from kshot.params.schema import Params, Protocol
-from kshot.tasks.difficulty import Hardness, Views, fit_hardness, predicted_accuracy, views
+from kshot.tasks.difficulty import Difficulty, DifficultyFeatures, fit_difficulty, predicted_accuracy, views
 from kshot.tasks.embedding import Task
 from kshot.tasks.space import TaskSpace, learn_space, outsideness
 
@@ -55,13 +55,13 @@ class TaskModel:
     """
 
     method: Method
-    answering: Answering
+    inference: Inference
     classes: pd.DataFrame
     images: dict[int, Ids]
     points: Points
     narrow: Points
     space: TaskSpace
-    hardness: Hardness | None
+    difficulty: Difficulty | None
     accept: float
     validated: bool = False
     doubt: str = ""
@@ -71,21 +71,21 @@ class TaskModel:
         labels = torch.arange(len(support)).repeat_interleave(support.shape[1])
         return Task(self.narrow.values[self.narrow.rows(support.ravel())], labels)
 
-    def predicted(self, found: Sequence[Views]) -> list[float] | list[None]:
+    def predicted(self, found: Sequence[DifficultyFeatures]) -> list[float] | list[None]:
         """The expected accuracy of each task; uncalibrated (the first view) without a fit on validation classes; None
         if `doubt` gives a reason."""
         if self.doubt:
             return [None] * len(found)
-        if self.hardness is None:
+        if self.difficulty is None:
             return [view.expected for view in found]
-        accuracy: list[float] = predicted_accuracy(found, self.hardness).tolist()
+        accuracy: list[float] = predicted_accuracy(found, self.difficulty).tolist()
         return accuracy
 
     def measured(self, episodes: EpisodeSet) -> NDArray[np.float64] | None:
         """The model's accuracy on episodes of embedded images; None for a method with fewer labels."""
         if isinstance(self.method, Mann) and episodes.classes.shape[1] > self.method.n_way:
             return None
-        return accuracies(answer_episodes(self.points, episodes, scorer(self.method, self.answering.head)))
+        return accuracies(predict_episodes(self.points, episodes, scorer(self.method, self.inference.classifier)))
 
 
 def read_task_model(root: Path, params: Params, further: Sequence[Ids] = ()) -> TaskModel:
@@ -93,14 +93,14 @@ def read_task_model(root: Path, params: Params, further: Sequence[Ids] = ()) -> 
 
     Raises DataError if nothing is trained and evaluated yet, and KshotError for a method without a fixed embedding.
     """
-    answers = root / layout.EVALUATION / ANSWERING
+    answers = root / layout.EVALUATION / INFERENCE_FILE
     if not (root / layout.MODEL / WEIGHTS).exists() or not answers.exists():
         raise DataError("there is no trained and evaluated model yet; tasks are compared in its space: `kshot retrain`")
-    answering = load_answering(answers.parent)
-    method = answering_method(root / layout.MODEL, answering, project_device(root))
+    inference = load_inference(answers.parent)
+    method = inference_method(root / layout.MODEL, inference, project_device(root))
     if not method.has_space:
         raise KshotError(
-            f"the model is trained by {answering.method}, which adapts the network to each task, so there is no space "
+            f"the model is trained by {inference.method}, which adapts the network to each task, so there is no space "
             "to compare tasks in; needs a method with one, such as metric: "
             "`kshot retrain --set train.method.name=metric`"
         )
@@ -116,8 +116,8 @@ def read_task_model(root: Path, params: Params, further: Sequence[Ids] = ()) -> 
         [narrow.values[narrow.rows(images[label])] for label in validation or known],
         torch.Generator().manual_seed(0),
     )
-    model = TaskModel(method, answering, classes, images, points, narrow, space, None, params.evaluate.accept_known)
-    return _with_hardness(replace(model, validated=True)) if len(validation) > 1 else model
+    model = TaskModel(method, inference, classes, images, points, narrow, space, None, params.evaluate.accept_known)
+    return _with_difficulty(replace(model, validated=True)) if len(validation) > 1 else model
 
 
 def narrowed(values: Tensor) -> Tensor:
@@ -159,11 +159,11 @@ def _images(classes: pd.DataFrame, manifest: pd.DataFrame, trained_on: set[str])
     return found
 
 
-def _with_hardness(model: TaskModel) -> TaskModel:
+def _with_difficulty(model: TaskModel) -> TaskModel:
     """The model with predictions calibrated on validation tasks of many shapes, drawn across groups and within one."""
     labels = [label for label in model.images if model.classes["split"][label] == "val"]
     least = min(len(model.images[label]) for label in labels)
-    found: list[Views] = []
+    found: list[DifficultyFeatures] = []
     measured: list[float] = []
     for n_way in WAYS:
         for k_shot in SHOTS:
@@ -177,16 +177,16 @@ def _with_hardness(model: TaskModel) -> TaskModel:
                     found += [views(model.task(support), model.space) for support in episodes.support]
                     measured += scores.tolist()
     try:
-        hardness = fit_hardness(found, measured)
+        difficulty = fit_difficulty(found, measured)
     except NotConverged as error:
         return replace(model, doubt=str(error))
-    return replace(model, hardness=hardness, doubt=doubt(found, measured, hardness))
+    return replace(model, difficulty=difficulty, doubt=doubt(found, measured, difficulty))
 
 
-def doubt(found: Sequence[Views], measured: Sequence[float], hardness: Hardness) -> str:
+def doubt(found: Sequence[DifficultyFeatures], measured: Sequence[float], difficulty: Difficulty) -> str:
     """Why predictions cannot be trusted: on the tasks they were calibrated on, 1-shot or others, the means of
     predicted and measured accuracy differ; "" if both differ by at most DOUBTFUL."""
-    accuracy = predicted_accuracy(found, hardness).numpy() if found else np.empty(0)
+    accuracy = predicted_accuracy(found, difficulty).numpy() if found else np.empty(0)
     single = np.array([view.left_out is None for view in found], dtype=bool)
     for rows, shots in ((single, "1 image"), (~single, "several images")):
         if not rows.any():

@@ -125,7 +125,7 @@ def _shares(version: ServedVersion, state: GalleryState, query: Array, squared: 
         return np.ones((len(query), 1))
     scores = version.scores(state, query, squared).astype(np.float64)
     if not np.isfinite(scores).all():
-        raise Refused(409, "cannot_answer", f"{version.model.answering.by} gives scores for this that are no numbers")
+        raise Refused(409, "cannot_answer", f"{version.model.inference.by} gives scores for this that are no numbers")
     scores -= scores.max(1, keepdims=True)
     scores /= version.temperature(state)
     np.exp(scores, out=scores)

@@ -8,12 +8,12 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from kshot.classifiers.head import Head
-from kshot.classifiers.nearest_neighbour import nearest_neighbour_head
-from kshot.classifiers.prototype import prototype_head
+from kshot.classifiers.classifier import Classifier
+from kshot.classifiers.nearest_neighbour import nearest_neighbour_scores
+from kshot.classifiers.prototype import prototype_scores
 from kshot.errors import NotConverged
 from kshot.estimator.few_shot_model import FewShotModel
-from kshot.evaluation.classifier import scorer
+from kshot.evaluation.inference import scorer
 from kshot.serve.engine.gallery_state import GalleryState, centred
 from kshot.serve.refusals import Refused
 
@@ -40,11 +40,11 @@ class ServedVersion:
     @property
     def calibrated(self) -> bool:
         """Whether probabilities are calibrated: the model has temperatures that were fitted on held-out classes."""
-        return bool(self.model.answering.temperatures)
+        return bool(self.model.inference.temperatures)
 
     def temperature(self, state: GalleryState) -> float:
         """What scores are divided by before the softmax: 1 for a model that is not calibrated."""
-        return self.model.answering.temperature(len(state.class_names), state.shots) or 1.0
+        return self.model.inference.temperature(len(state.class_names), state.shots) or 1.0
 
     @cached_property
     def centre(self) -> Array:
@@ -53,16 +53,16 @@ class ServedVersion:
         return found
 
     @cached_property
-    def head(self) -> Head:
+    def classifier(self) -> Classifier:
         """The classifier that the model was evaluated with."""
-        return scorer(self.model.method, self.model.answering.head)
+        return scorer(self.model.method, self.model.inference.classifier)
 
     def threshold(self, state: GalleryState) -> float | None:
         """The distance beyond which an image is unknown: the gallery's own, or else the model's for as many shots."""
         if not self.has_space:
             return None
         own = state.gallery.unknown_threshold
-        return own if own is not None else self.model.answering.threshold(state.shots)
+        return own if own is not None else self.model.inference.threshold(state.shots)
 
     def squared_distances(self, state: GalleryState, query: Array) -> Array | None:
         """Of embedded queries (Q, D) to each class's mean: (Q, C); None for methods without a fixed embedding."""
@@ -75,33 +75,33 @@ class ServedVersion:
         Raises Refused for a gallery that the classifier cannot answer. A transductive classifier uses all queries of
         the request together.
         """
-        if self.head is prototype_head and squared is not None:
+        if self.classifier is prototype_scores and squared is not None:
             return -squared
-        if self.head is nearest_neighbour_head:
+        if self.classifier is nearest_neighbour_scores:
             return _nearest_neighbour(state, query)
-        if self.model.answering.head == "simple_shot":
+        if self.model.inference.classifier == "simple_shot":
             return -state.simple_shot_index.squared_distances(centred(query, state.centre))
-        return self._by_head(state, query)
+        return self._by_classifier(state, query)
 
-    def _by_head(self, state: GalleryState, query: Array) -> Array:
+    def _by_classifier(self, state: GalleryState, query: Array) -> Array:
         method, n_way = self.model.method, len(state.class_names)
         needed = method.footprint(len(state.ids), len(query), n_way)
         if needed > MOST_NUMBERS:
             raise Refused(
                 409,
                 "gallery_too_large",
-                f"{self.model.answering.by} would hold {4 * needed / 2**30:.1f} GiB for {len(state.ids):,} examples; "
+                f"{self.model.inference.by} would hold {4 * needed / 2**30:.1f} GiB for {len(state.ids):,} examples; "
                 f"needs at most {4 * MOST_NUMBERS / 2**30:.0f} GiB: serve a model with a fixed embedding",
             )
         support, labels = torch.from_numpy(state.points)[None], torch.from_numpy(state.labels)
         try:
             # A method's own scores may use the network, which adapts to a gallery in place.
             with self._scoring, torch.no_grad():
-                found: Array = self.head(support, labels, torch.from_numpy(query)[None], n_way)[0].float().numpy()
+                found: Array = self.classifier(support, labels, torch.from_numpy(query)[None], n_way)[0].float().numpy()
         except (ValueError, NotConverged) as error:
             text = " ".join(str(error).split())
             raise Refused(
-                409, "cannot_answer", f"{self.model.answering.by} cannot answer this gallery: {text}"
+                409, "cannot_answer", f"{self.model.inference.by} cannot answer this gallery: {text}"
             ) from error
         return found
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from kshot.classifiers.prototype import prototype_head
+from kshot.classifiers.prototype import prototype_scores
 from kshot.serve.engine.gallery_state import GalleryState
 from kshot.serve.engine.recognition import recognise
 from kshot.serve.engine.served_version import ServedVersion
@@ -54,13 +54,13 @@ def predictions_without_each(
         return np.empty(0, dtype=np.int64), []
     shots = np.bincount(state.labels, minlength=len(state.class_names))
     tested = np.flatnonzero(shots[state.labels] > 1)
-    if version.head is prototype_head and version.has_space:
+    if version.classifier is prototype_scores and version.has_space:
         return tested, _by_prototypes(version, state, tested, shots)
     if len(tested) > MOST:
         raise Refused(
             409,
             "gallery_too_large",
-            f"{version.model.answering.by} would be asked {len(tested):,} times; needs a gallery of at most {MOST} "
+            f"{version.model.inference.by} would be asked {len(tested):,} times; needs a gallery of at most {MOST} "
             "examples, or a model that answers by prototypes",
         )
     return tested, [_one_by_one(version, state, int(place)) for place in tested]

@@ -5,22 +5,23 @@ import json
 import math
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import Any
 
 import torch
 
 from kshot import plugins
 from kshot.classifiers import OWN, SIMPLE_SHOT, TRANSDUCTIVE
-from kshot.classifiers.head import Head
-from kshot.classifiers.simple_shot import simple_shot_head
-from kshot.classifiers.table import HEADS
+from kshot.classifiers.classifier import Classifier
+from kshot.classifiers.simple_shot import simple_shot_scores
+from kshot.classifiers.table import CLASSIFIERS
 from kshot.errors import CheckpointError, ParamsError
-from kshot.evaluation.own_answers import own_scorer
+from kshot.evaluation.own_predictions import own_scorer
 from kshot.methods.method import Method
 from kshot.methods.saving import load_method, weights_hash
 from kshot.params.classifiers import plugin_classifier
 from kshot.params.methods import takes_of
 
-ANSWERING = "answering.json"
+INFERENCE_FILE = "answering.json"
 OF_WEIGHTS = "weights_sha256"  # `kshot.methods.saving.weights_hash`; absent in older files
 
 
@@ -34,11 +35,11 @@ class Temperature:
 
 
 @dataclass(frozen=True)
-class Answering:
+class Inference:
     """How a model predicts the queries of an episode.
 
     method      that trained the model
-    head        the classifier, one of `kshot.classifiers`, or "method" for the method's own scores
+    classifier  one of `kshot.classifiers`, or "method" for the method's own scores
     batch_norm  the batch statistics it uses: "eval" of training; "support" of the episode's support, so that no query
                 influences another; "transductive" of all queries
     thresholds  by support images a class: the Euclidean distance to the nearest class mean beyond which a query is
@@ -50,7 +51,7 @@ class Answering:
     """
 
     method: str
-    head: str
+    classifier: str
     batch_norm: str
     thresholds: dict[int, float] = field(default_factory=dict)
     views: int = 1
@@ -61,12 +62,17 @@ class Answering:
     @property
     def transductive(self) -> bool:
         """Whether the prediction for a query depends on the other queries of its episode."""
-        return self.head in TRANSDUCTIVE or self.together or self.batch_norm == "transductive"
+        return self.classifier in TRANSDUCTIVE or self.together or self.batch_norm == "transductive"
+
+    @property
+    def record(self) -> dict[str, Any]:
+        """All settings, for a file. The classifier is called `head` there, as in models of earlier versions."""
+        return {"head" if name == "classifier" else name: value for name, value in asdict(self).items()}
 
     @property
     def by(self) -> str:
         """A description: "prototype", "prototype, 5 views" or "maml, transductive"."""
-        name = self.method if self.head == OWN else self.head
+        name = self.method if self.classifier == OWN else self.classifier
         name = f"{name}, {self.views} views" if self.views > 1 else name
         return f"{name}, transductive" if self.transductive else name
 
@@ -85,15 +91,15 @@ class Answering:
         return None if nearest is None else nearest.value
 
 
-def answering_of(method: str, head: str, batch_norm: str, views: int = 1) -> Answering:
-    """Inference settings of a model of `method` if `evaluate.classifier` is `head`.
+def inference_of(method: str, classifier: str, batch_norm: str, views: int = 1) -> Inference:
+    """Inference settings of a model of `method` if `evaluate.classifier` is `classifier`.
 
     Methods without their own classifier use the nearest prototype.
     """
-    found = plugin_classifier(head)
-    return Answering(
+    found = plugin_classifier(classifier)
+    return Inference(
         method,
-        "prototype" if head == OWN and not takes_of(method).answers else head,
+        "prototype" if classifier == OWN and not takes_of(method).answers else classifier,
         batch_norm,
         views=views,
         plugin=found[0].given_by if found else None,
@@ -101,61 +107,66 @@ def answering_of(method: str, head: str, batch_norm: str, views: int = 1) -> Ans
     )
 
 
-def answering_method(folder: Path, answering: Answering, device: str | torch.device = "cpu") -> Method:
-    """Load the method saved in `folder`, with the views in `answering`.
+def inference_method(folder: Path, inference: Inference, device: str | torch.device = "cpu") -> Method:
+    """Load the method saved in `folder`, with the views in `inference`.
 
     Raises CheckpointError if its classifier's plug-in is missing.
     """
-    if answering.plugin is not None and plugins.find("classifiers", answering.head) is None:
-        needed = plugins.missing("classifiers", answering.head, answering.plugin)
+    if inference.plugin is not None and plugins.find("classifiers", inference.classifier) is None:
+        needed = plugins.missing("classifiers", inference.classifier, inference.plugin)
         raise CheckpointError(f"{folder} holds a model that cannot be asked here: {needed}")
-    return load_method(folder, device, views=answering.views)
+    return load_method(folder, device, views=inference.views)
 
 
-def scorer(method: Method, head: str) -> Head:
-    """The function that scores embedded episodes: `method`'s own, or the classifier `head`."""
-    if head == OWN:
+def scorer(method: Method, classifier: str) -> Classifier:
+    """The function that scores embedded episodes: `method`'s own, or the one named `classifier`."""
+    if classifier == OWN:
         return own_scorer(method)
-    if head == SIMPLE_SHOT:
-        return functools.partial(simple_shot_head, centre=method.centre.cpu())
-    found = plugin_classifier(head)
-    return functools.partial(_checked_scores, *found) if found else HEADS[head]
+    if classifier == SIMPLE_SHOT:
+        return functools.partial(simple_shot_scores, centre=method.centre.cpu())
+    found = plugin_classifier(classifier)
+    return functools.partial(_checked_scores, *found) if found else CLASSIFIERS[classifier]
 
 
 def _checked_scores(
-    plugin: plugins.Plugin, head: Head, support: torch.Tensor, labels: torch.Tensor, query: torch.Tensor, n_way: int
+    plugin: plugins.Plugin,
+    classifier: Classifier,
+    support: torch.Tensor,
+    labels: torch.Tensor,
+    query: torch.Tensor,
+    n_way: int,
 ) -> torch.Tensor:
     """The scores of a plug-in's classifier. Raises ParamsError if their shape is not (E, Q, n_way)."""
-    scores, wanted = head(support, labels, query, n_way), (*query.shape[:2], n_way)
+    scores, wanted = classifier(support, labels, query, n_way), (*query.shape[:2], n_way)
     if not isinstance(scores, torch.Tensor) or tuple(scores.shape) != wanted:
         found = tuple(scores.shape) if isinstance(scores, torch.Tensor) else type(scores).__name__
         raise ParamsError(f"the {plugin} returned {found}; needs scores of shape {wanted}: (episodes, queries, n_way)")
     return scores
 
 
-def save_answering(answering: Answering, folder: Path, weights: str | None = None) -> None:
-    """Write `answering` into `folder`, with the hash of the weights that were evaluated if they lie elsewhere."""
-    found = {**asdict(answering), "transductive": answering.transductive}
+def save_inference(inference: Inference, folder: Path, weights: str | None = None) -> None:
+    """Write `inference` into `folder`, with the hash of the weights that were evaluated if they lie elsewhere."""
+    found = {**inference.record, "transductive": inference.transductive}
     text = json.dumps({**found, OF_WEIGHTS: weights} if weights else found, indent=2)
-    (folder / ANSWERING).write_text(text + "\n", encoding="utf-8")
+    (folder / INFERENCE_FILE).write_text(text + "\n", encoding="utf-8")
 
 
-def load_answering(folder: Path) -> Answering:
+def load_inference(folder: Path) -> Inference:
     """Load the inference settings from `folder`; the nearest prototype if there are none, as in older models."""
-    path = folder / ANSWERING
+    path = folder / INFERENCE_FILE
     if not path.exists():
-        return Answering("metric", "prototype", "eval")
+        return Inference("metric", "prototype", "eval")
     found = json.loads(path.read_text(encoding="utf-8"))
     thresholds = {int(shots): distance for shots, distance in found.get("thresholds", {}).items()}
     method, views = found.get("method", "metric"), found.get("views", 1)
     plugin, together = found.get("plugin"), found.get("together", False)
     temperatures = tuple(Temperature(**one) for one in found.get("temperatures", ()))
-    return Answering(method, found["head"], found["batch_norm"], thresholds, views, plugin, together, temperatures)
+    return Inference(method, found["head"], found["batch_norm"], thresholds, views, plugin, together, temperatures)
 
 
 def evaluates(folder: Path, model: Path) -> bool:
     """Whether the settings in `folder` are there and of the weights in `model`, as far as they say of which."""
-    path = folder / ANSWERING
+    path = folder / INFERENCE_FILE
     if not path.is_file():
         return False
     weights = json.loads(path.read_text(encoding="utf-8")).get(OF_WEIGHTS)

@@ -1,15 +1,15 @@
 import pytest
 import torch
 
-from kshot.classifiers.prototype import prototype_head
-from kshot.classifiers.table import HEADS
-from kshot.evaluation import own_answers
-from kshot.evaluation.classifier import (
-    Answering,
-    answering_method,
-    answering_of,
-    load_answering,
-    save_answering,
+from kshot.classifiers.prototype import prototype_scores
+from kshot.classifiers.table import CLASSIFIERS
+from kshot.evaluation import own_predictions
+from kshot.evaluation.inference import (
+    Inference,
+    inference_method,
+    inference_of,
+    load_inference,
+    save_inference,
     scorer,
 )
 from kshot.methods.maml import Maml
@@ -41,7 +41,7 @@ def test_a_method_answers_part_by_part_as_it_would_at_once_and_remembers_no_grap
     method.scores = lambda *some: (sizes.append(len(some[0])), original(*some))[1]
     a_query = 12 if method.separate_queries else 1
     for limit, expected in ((2**26, [4]), (1, [1] * 4 * a_query)):
-        monkeypatch.setattr(own_answers, "NUMBERS_AT_ONCE", limit)
+        monkeypatch.setattr(own_predictions, "NUMBERS_AT_ONCE", limit)
         sizes.clear()
         found = scorer(method, "method")(*asked)
         assert sizes == expected and not found.requires_grad
@@ -56,7 +56,7 @@ def test_a_large_episode_is_scored_within_the_limit_and_as_a_whole(monkeypatch, 
     support, labels, query, n_way = episodes(method)
     wanted = method.scores(support, labels, query, n_way).detach()
     limit = method.footprint(support.shape[1], query.shape[1], n_way) // 3
-    monkeypatch.setattr(own_answers, "NUMBERS_AT_ONCE", limit)
+    monkeypatch.setattr(own_predictions, "NUMBERS_AT_ONCE", limit)
     held = []
     original = method.scores
     method.scores = lambda *some: (held.append(some[2].shape[1]), original(*some))[1]
@@ -67,10 +67,10 @@ def test_a_large_episode_is_scored_within_the_limit_and_as_a_whole(monkeypatch, 
 
 
 def test_a_head_answers_whatever_the_method_and_prototypes_where_it_has_no_answer_of_its_own():
-    assert scorer(Siamese(Tiny(), 3, 1), "attention") is HEADS["attention"]
-    assert scorer(Metric(Tiny(), 3, 1), "method") is prototype_head
-    assert answering_of("metric", "method", "eval").by == "prototype"
-    assert answering_of("siamese", "method", "eval").by == "siamese"
+    assert scorer(Siamese(Tiny(), 3, 1), "attention") is CLASSIFIERS["attention"]
+    assert scorer(Metric(Tiny(), 3, 1), "method") is prototype_scores
+    assert inference_of("metric", "method", "eval").by == "prototype"
+    assert inference_of("siamese", "method", "eval").by == "siamese"
 
 
 def test_simple_shot_is_centred_where_the_method_was_trained():
@@ -79,37 +79,37 @@ def test_simple_shot_is_centred_where_the_method_was_trained():
     method.centre.copy_(support.mean((0, 1)))
     centred = [torch.nn.functional.normalize(part - method.centre, dim=-1) for part in (support, query)]
     found = scorer(method, "simple_shot")(support, labels, query, n_way)
-    torch.testing.assert_close(found, prototype_head(centred[0], labels, centred[1], n_way))
+    torch.testing.assert_close(found, prototype_scores(centred[0], labels, centred[1], n_way))
 
 
 def test_what_is_transductive_says_so():
-    assert Answering("maml", "method", "transductive").by == "maml, transductive"
-    assert not Answering("maml", "method", "support").transductive
-    assert Answering("metric", "pt_map", "eval").by == "pt_map, transductive"
+    assert Inference("maml", "method", "transductive").by == "maml, transductive"
+    assert not Inference("maml", "method", "support").transductive
+    assert Inference("metric", "pt_map", "eval").by == "pt_map, transductive"
 
 
 def test_the_threshold_is_that_of_the_nearest_number_of_shots(tmp_path):
-    kept = Answering("metric", "prototype", "eval", {1: 3.0, 5: 2.0})
-    save_answering(kept, tmp_path)
-    found = load_answering(tmp_path)
+    kept = Inference("metric", "prototype", "eval", {1: 3.0, 5: 2.0})
+    save_inference(kept, tmp_path)
+    found = load_inference(tmp_path)
     assert found == kept
     assert [found.threshold(shots) for shots in (1, 2.5, 3, 3.5, 20)] == [3.0, 3.0, 3.0, 2.0, 2.0]
-    assert Answering("metric", "prototype", "eval").threshold(1) is None
+    assert Inference("metric", "prototype", "eval").threshold(1) is None
 
 
 def test_the_views_that_a_model_was_measured_with_are_kept_and_taken_again(tmp_path):
-    kept = answering_of("metric", "simple_shot", "eval", 5)
+    kept = inference_of("metric", "simple_shot", "eval", 5)
     assert kept.by == "simple_shot, 5 views"
-    save_answering(kept, tmp_path)
-    assert load_answering(tmp_path) == kept
+    save_inference(kept, tmp_path)
+    assert load_inference(tmp_path) == kept
     settings = {"backbone": "conv4", "head_dim": None, "l2_normalize": False, "batch_norm": "eval"}
     known = settings_of({**settings, "ingest": {"size": 16, "channels": 1, "invert": False}})
     embedding = Embedding(known, views=5).eval()
     save_embedding(embedding, tmp_path)
     pixels = torch.randint(0, 256, (4, 1, 16, 16), dtype=torch.uint8)
-    found = answering_method(tmp_path, kept)
+    found = inference_method(tmp_path, kept)
     torch.testing.assert_close(found(pixels), embedding(pixels))
 
 
 def test_a_model_without_a_word_is_answered_by_prototypes(tmp_path):
-    assert load_answering(tmp_path) == Answering("metric", "prototype", "eval")
+    assert load_inference(tmp_path) == Inference("metric", "prototype", "eval")

@@ -4,4 +4,4 @@ from collections.abc import Callable
 
 from torch import Tensor
 
-Head = Callable[[Tensor, Tensor, Tensor, int], Tensor]
+Classifier = Callable[[Tensor, Tensor, Tensor, int], Tensor]

@@ -5,17 +5,17 @@ import functools
 import torch
 from torch import Tensor
 
-from kshot.classifiers.head import Head
-from kshot.classifiers.prototype import prototype_head
+from kshot.classifiers.classifier import Classifier
+from kshot.classifiers.prototype import prototype_scores
 from kshot.methods.method import Method
 
 NUMBERS_AT_ONCE = 2**26  # in memory while a method predicts, 256 MiB of float32
 
 
-def own_scorer(method: Method) -> Head:
+def own_scorer(method: Method) -> Classifier:
     """The function that scores embedded episodes with `method`'s own scores."""
     # Evaluation has a faster implementation of this one.
-    return prototype_head if type(method).scores is Method.scores else functools.partial(_own_scores, method)
+    return prototype_scores if type(method).scores is Method.scores else functools.partial(_own_scores, method)
 
 
 @torch.no_grad()

@@ -5,8 +5,8 @@ import torch
 
 from kshot.classifiers import INDUCTIVE, TRANSDUCTIVE
 from kshot.classifiers.cosine_classifier import RATE, SCALE, STEPS
-from kshot.classifiers.simple_shot import simple_shot_head
-from kshot.classifiers.table import HEADS
+from kshot.classifiers.simple_shot import simple_shot_scores
+from kshot.classifiers.table import CLASSIFIERS
 from kshot.errors import NotConverged
 from tests.losses.batches import balanced
 
@@ -21,10 +21,10 @@ def episodes(seed=0, count=3, n_way=4, shots=2, queries=5, dim=8, spread=0.5):
 
 
 def answers(name, support, labels, query, n_way):
-    return HEADS[name](support, labels, query, n_way)
+    return CLASSIFIERS[name](support, labels, query, n_way)
 
 
-@pytest.mark.parametrize("name", HEADS)
+@pytest.mark.parametrize("name", CLASSIFIERS)
 def test_classes_that_lie_apart_are_told_apart(name):
     support, labels, query, n_way = episodes()
     scores = answers(name, support, labels, query, n_way)
@@ -33,7 +33,7 @@ def test_classes_that_lie_apart_are_told_apart(name):
 
 
 @pytest.mark.parametrize("n_way", [2, 3])
-@pytest.mark.parametrize("name", HEADS)
+@pytest.mark.parametrize("name", CLASSIFIERS)
 def test_any_number_of_classes_and_unequal_shots(name, n_way):
     support, _, query, _ = episodes(n_way=n_way, shots=3)
     labels = torch.arange(n_way).repeat_interleave(3)
@@ -43,7 +43,7 @@ def test_any_number_of_classes_and_unequal_shots(name, n_way):
     assert right.double().mean() > 0.9 and right[:, :5].double().mean() > 0.8, "a class with few shots is not left out"
 
 
-@pytest.mark.parametrize("name", HEADS)
+@pytest.mark.parametrize("name", CLASSIFIERS)
 def test_each_episode_is_answered_as_if_it_were_alone(name):
     support, labels, query, n_way = episodes(spread=3.0)
     together = answers(name, support, labels, query, n_way)
@@ -52,7 +52,7 @@ def test_each_episode_is_answered_as_if_it_were_alone(name):
         torch.testing.assert_close(alone[0], together[i], atol=1e-4, rtol=1e-4)
 
 
-@pytest.mark.parametrize("name", HEADS)
+@pytest.mark.parametrize("name", CLASSIFIERS)
 def test_the_order_of_the_support_does_not_matter(name):
     support, labels, query, n_way = episodes(spread=3.0)
     order = torch.randperm(len(labels), generator=torch.Generator().manual_seed(0))
@@ -70,7 +70,7 @@ def test_an_inductive_head_answers_each_query_by_itself(name):
 
 def test_transductive_heads_say_so_and_do_see_the_other_queries():
     support, labels, query, n_way = episodes(spread=3.0)
-    assert set(INDUCTIVE) | set(TRANSDUCTIVE) == set(HEADS)
+    assert set(INDUCTIVE) | set(TRANSDUCTIVE) == set(CLASSIFIERS)
     for name in TRANSDUCTIVE:
         wanted = answers(name, support, labels, query, n_way)[:, :8]
         found = answers(name, support, labels, query[:, :8], n_way)
@@ -98,7 +98,7 @@ def test_the_cosine_classifier_is_descent_on_the_weights_of_one_episode():
 def test_simple_shot_sees_directions_from_the_centre():
     support, query = torch.tensor([[[11.0, 10.0], [10.0, 11.0]]]), torch.tensor([[[10.9, 10.2], [10.0, 40.0]]])
     labels, centre = torch.tensor([0, 1]), torch.tensor([10.0, 10.0])
-    scores = simple_shot_head(support, labels, query, 2, centre)
+    scores = simple_shot_scores(support, labels, query, 2, centre)
     cosine = 0.9 / math.hypot(0.9, 0.2)
     assert scores[0, 0, 0].item() == pytest.approx(-(2 - 2 * cosine), abs=1e-6)
     assert scores[0, 1].tolist() == pytest.approx([-2, 0])
@@ -144,14 +144,14 @@ def test_logistic_regression_minimises_the_regularised_loss():
 
 
 def test_points_of_one_place_give_finite_scores():
-    for name in HEADS:
+    for name in CLASSIFIERS:
         support, query = torch.ones(1, 4, 3), torch.ones(1, 8, 3)
         assert torch.isfinite(answers(name, support, torch.tensor([0, 0, 1, 1]), query, 2)).all()
 
 
 def test_heads_take_whatever_an_embedding_gives():
     points, labels = balanced(0, classes=3, images=4, dtype=torch.float32)
-    for name in set(HEADS) - {"pt_map"}:
+    for name in set(CLASSIFIERS) - {"pt_map"}:
         assert torch.isfinite(answers(name, points[None], labels, points[None], 3)).all()
 
 
@@ -161,4 +161,4 @@ def test_a_logistic_regression_that_runs_out_of_steps_is_no_prediction(monkeypat
     monkeypatch.setattr(logistic_regression, "STEPS", 1)
     points = torch.rand(1, 6, 8, generator=torch.Generator().manual_seed(0))
     with pytest.raises(NotConverged, match="did not reach its tolerance in 1 steps"):
-        HEADS["logistic_regression"](points, torch.arange(3).repeat(2), points, 3)
+        CLASSIFIERS["logistic_regression"](points, torch.arange(3).repeat(2), points, 3)
