@@ -23,7 +23,7 @@ RESTARTS = 3  # of all processes, after one was lost
 ROOM_IN = 600.0  # seconds for a place on a cluster that is full, or that lost a node
 NAMED_IN = 120.0  # seconds in which Ray names the process that others lost
 ALSO_IN = 5.0  # seconds in which it names others that are lost too
-SOON = 20.0  # seconds until a person is told what is waited for
+SOON = 20.0  # seconds until a line says what the launch is waiting for
 LOOK_S = 0.2
 
 

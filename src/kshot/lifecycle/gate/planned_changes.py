@@ -7,13 +7,12 @@ from typing import Any
 
 import yaml
 
-from kshot.errors import RegistryError
 from kshot.lifecycle.data import data_versions
 from kshot.lifecycle.gate import change_plan
 from kshot.lifecycle.gate.change_plan import NOTHING, SOURCE, ChangePlan, PlannedChange
-from kshot.lifecycle.registry.events import APPROVED, GATE_ACTIONS, PROMOTED_BY_HAND, Event
+from kshot.lifecycle.gate.judgements import is_judgement, last_judgement, record_of, run_text
+from kshot.lifecycle.registry.events import APPROVED, PROMOTED_BY_HAND, Event
 from kshot.lifecycle.registry.model_versions import Registered
-from kshot.lifecycle.tracking import store
 from kshot.params.renamed import migrate
 
 DATA = "kshot.data_version"
@@ -30,7 +29,7 @@ def gather(
     Raises RegistryError for a record that is gone.
     """
     new, old = (_settings(root, one.run_id) for one in (ours, champion))
-    rules_before = _rules(root, champion.version, before)
+    rules_before = record_of(root, last_judgement(before, champion.version)).get("rules")
     if rules_before is not None:
         new |= dict(_flat(_plain(rules), "gate."))
         old |= dict(_flat(rules_before, "gate."))
@@ -53,7 +52,7 @@ def in_force(root: Path, events: Sequence[Event]) -> ChangePlan | None:
     judged by. The gate's own promotion brings no other plan into force, so that nobody widens it in two steps.
     Raises RegistryError for a record that is gone.
     """
-    judged = [place for place, one in enumerate(events) if one.action in GATE_ACTIONS and one.proof is not None]
+    judged = [place for place, one in enumerate(events) if is_judgement(one)]
     if not judged:
         return None
     last = _recorded(root, events[judged[-1]])
@@ -66,15 +65,11 @@ def in_force(root: Path, events: Sequence[Event]) -> ChangePlan | None:
 
 def judged_by(root: Path, version: str, events: Sequence[Event]) -> Mapping[str, Any]:
     """The part of the record of the gate's last event about the version that is about the plan, {} if it has none."""
-    about = [one for one in events if one.version == version and one.action in GATE_ACTIONS and one.proof is not None]
-    return _recorded(root, about[-1]) if about else {}
+    return _recorded(root, last_judgement(events, version))
 
 
-def _recorded(root: Path, event: Event) -> Mapping[str, Any]:
-    if event.proof is None:
-        return {}
-    found: Mapping[str, Any] = json.loads(run_text(root, event.proof.run_id, event.proof.file)).get("change_plan") or {}
-    return found
+def _recorded(root: Path, event: Event | None) -> Mapping[str, Any]:
+    return record_of(root, event).get("change_plan") or {}
 
 
 def _settings(root: Path, run_id: str) -> dict[str, Any]:
@@ -82,31 +77,6 @@ def _settings(root: Path, run_id: str) -> dict[str, Any]:
     found = yaml.safe_load(run_text(root, run_id, "params.yaml"))
     mapping = {name: section for name, section in migrate(found).items() if name not in APART}
     return dict(_flat(_plain(mapping)))
-
-
-def _rules(root: Path, version: str, events: Sequence[Event]) -> dict[str, Any] | None:
-    """The rules of the gate's last event about the version, None if it was never judged."""
-    judged = [one for one in events if one.version == version and one.action in GATE_ACTIONS and one.proof is not None]
-    if not judged or judged[-1].proof is None:
-        return None
-    proof = judged[-1].proof
-    rules: dict[str, Any] = json.loads(run_text(root, proof.run_id, proof.file))["rules"]
-    return rules
-
-
-def run_text(root: Path, run_id: str, name: str) -> str:
-    """The text of a run's file. Raises RegistryError if it is gone."""
-    import mlflow
-    from mlflow.exceptions import MlflowException
-
-    with store.told(store.connect(root)):
-        try:
-            run = store.client().get_run(run_id)
-            return str(mlflow.artifacts.load_text(f"{run.info.artifact_uri}/{name}"))
-        except (OSError, MlflowException) as error:
-            raise RegistryError(
-                f"{name} of run {run_id} is gone, which the gate reads; bring it back from a copy"
-            ) from error
 
 
 def _plain(value: Any) -> Any:

@@ -17,7 +17,7 @@ from kshot.lifecycle.prune import unregistered
 from kshot.lifecycle.registry import history, history_run
 from kshot.lifecycle.registry.events import CHALLENGER, CHAMPION, broken, reigns
 from kshot.lifecycle.tracking import store
-from kshot.params.reader import read_mapping
+from kshot.params.schema import load_params
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -25,7 +25,6 @@ if TYPE_CHECKING:
 
 SETTLED = ("refused", "rejected", "expired")  # decisions after which a version that was never champion can go
 FOLDER = ".dir"
-BEST = "best"  # gate.reference that names no version
 
 
 @dataclass(frozen=True)
@@ -114,8 +113,8 @@ def _chosen(root: Path, client: "MlflowClient") -> dict[str, str]:
     """The versions that a person chose, with the reason: by an alias of their own, or as gate.reference."""
     model = history_run.registered(client, root)
     aliases = {str(version): f"alias {alias}" for alias, version in (model.aliases if model else {}).items()}
-    reference = read_mapping(root / PARAMS).get("gate", {}).get("reference", BEST)
-    return aliases if reference == BEST else {**aliases, str(reference): "gate.reference"}
+    reference = load_params(root / PARAMS).gate.reference
+    return {**aliases, str(reference): "gate.reference"} if isinstance(reference, int) else aliases
 
 
 def _scheduled(root: Path) -> set[str]:

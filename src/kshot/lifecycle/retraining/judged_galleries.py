@@ -1,13 +1,12 @@
 """When a decision compares the galleries of `kshot serve`, and whether it waits because of them."""
 
-import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from kshot.errors import RegistryError
 from kshot.lifecycle.gate import decision_record
 from kshot.lifecycle.gate.gallery_evidence import GalleryEvidence
-from kshot.lifecycle.gate.planned_changes import run_text
+from kshot.lifecycle.gate.judgements import last_judgement, record_of
 from kshot.lifecycle.registry import history
 from kshot.lifecycle.registry.model_versions import Registered
 from kshot.params.schema import Gate
@@ -36,8 +35,5 @@ def waits_for_galleries(root: Path, version: Registered, rules: Gate) -> bool:
     waiting = version.tags.get("kshot.decision") == "waiting"
     if not waiting or rules.gallery_margin is None or rules.gallery_loss != "wait":
         return False
-    judged = [one for one in history.history(root) if one.version == version.version and one.proof is not None]
-    if not judged or judged[-1].proof is None:
-        return False
-    proof = judged[-1].proof
-    return decision_record.from_json(json.loads(run_text(root, proof.run_id, proof.file)))[2].waits
+    record = record_of(root, last_judgement(history.history(root), version.version))
+    return bool(record) and decision_record.from_json(record)[2].waits
