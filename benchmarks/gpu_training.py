@@ -16,6 +16,7 @@ from kshot.data.episodes import EpisodeSet, draw_episodes
 from kshot.estimator.train_settings import train_settings
 from kshot.evaluation.evaluate import accuracies, embed_once, predict_episodes
 from kshot.evaluation.own_predictions import own_scorer
+from kshot.methods.maml import Maml
 from kshot.methods.method import Method
 from kshot.nets.embedding import Embedding
 from kshot.nets.new_embedding import new_embedding, settings
@@ -144,6 +145,28 @@ def bare_rate(network: nn.Module, pixels: Tensor, calls: int, *, bf16: bool, com
         for parameter in network.parameters():
             parameter.grad = None
     return len(pixels) / median(times[2:])
+
+
+def seconds_of_maml(data: Data, n_way: int, device: torch.device, calls: int, *, batched: bool) -> tuple[float, Tensor]:
+    """Median seconds of MAML's loss with second derivatives and its gradient, and that gradient, on one batch.
+
+    The batch has every image of `data`: len(data.members) / n_way tasks with one support image a class.
+    """
+    torch.manual_seed(0)
+    embedding = new_embedding(params_of(data, method="maml"), Path())
+    method = Maml(embedding, n_way, 1, steps=5, test_steps=5, rate=0.01, batched=batched).to(device)
+    pixels = torch.from_numpy(data.images).to(device).movedim(-1, 1).float() / 255
+    labels = torch.repeat_interleave(torch.arange(len(data.members)), len(data.members[0])).to(device)
+    trained, times, gradient = [one for one in method.parameters() if one.requires_grad], [], torch.zeros(0)
+    for _ in range(calls + 1):
+        synchronize(device)
+        began = time.perf_counter()
+        loss = method.loss(pixels, labels, torch.Generator().manual_seed(0)).loss
+        slopes = torch.autograd.grad(loss, trained, allow_unused=True)
+        synchronize(device)
+        times.append(time.perf_counter() - began)
+        gradient = torch.cat([slope.flatten().cpu() for slope in slopes if slope is not None])
+    return median(times[1:]), gradient
 
 
 def synchronize(device: torch.device) -> None:
