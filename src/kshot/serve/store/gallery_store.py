@@ -1,6 +1,7 @@
 """The gallery store of a project, opened: its database and its image files."""
 
 import os
+import secrets
 import shutil
 import tempfile
 from collections.abc import Collection
@@ -9,13 +10,15 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import psutil
-from sqlalchemy import Connection, delete, exists, select
+from sqlalchemy import Connection, delete, exists, insert, select
 
+from kshot.errors import KshotError
 from kshot.lifecycle.project.private_state import private_state
+from kshot.redaction import redacted
 from kshot.serve.refusals import Refused
 from kshot.serve.store import tables
 from kshot.serve.store.database import Database, open_database, told
-from kshot.serve.store.image_files import ImageFiles, open_images
+from kshot.serve.store.image_files import AddressImages, ImageFiles, open_images
 
 FOLDER = "serve"  # in .kshot
 SCRATCH = ".scratch-"  # and the process id
@@ -36,12 +39,44 @@ class GalleryStore:
 def open_store(root: Path, database: str | None = None, images: str | None = None) -> GalleryStore:
     """The store of the project at `root`: by default SQLite and files in .kshot/serve/.
 
-    database: an SQLAlchemy URL; images: an fsspec address. Raises KshotError for one that cannot be opened.
+    database: an SQLAlchemy URL; images: an fsspec address. Raises KshotError for one that cannot be opened, and for
+    images of another database.
     """
     folder = private_state(root) / FOLDER
     folder.mkdir(mode=0o700, exist_ok=True)
     address = database or f"sqlite:///{(folder / 'galleries.db').resolve()}"
-    return GalleryStore(open_database(address), open_images(images, folder / "images"), folder)
+    store = GalleryStore(open_database(address), open_images(images, folder / "images"), folder)
+    try:
+        if isinstance(store.images, AddressImages):
+            _require_own(store.database, store.images, str(images))
+    except BaseException:
+        store.close()
+        raise
+    return store
+
+
+def _require_own(database: Database, images: AddressImages, address: str) -> None:
+    """Raise KshotError unless the images at the address are this database's: `sweep` would delete those of another.
+
+    The first database claims an address that has no images, or some of its own.
+    """
+    with database.writing() as connection:
+        own = connection.scalar(select(tables.OWNER.c.id))
+        if own is None:
+            own = secrets.token_hex(16)
+            connection.execute(insert(tables.OWNER).values(id=own))
+        owner, column = images.owner(), tables.IMAGES.c.sha256
+        if not owner:
+            known = set(connection.scalars(select(column)))
+            left = set(images.all())
+            if not left or left & known:
+                images.claim(own)
+                owner = own
+    if owner != own:
+        raise KshotError(
+            f"the images at {redacted(address)} belong to another gallery store than this database, which would delete "
+            "them: give the --database that they were taught with, or another --images"
+        )
 
 
 def drop_unused_rows(connection: Connection, candidates: Collection[str]) -> None:

@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import re
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,6 +13,8 @@ from kshot.redaction import redacted
 
 MODE = 0o600
 WRITING_S = 3600.0
+SHA256 = re.compile("[0-9a-f]{64}")
+OWNER = "kshot-store"  # file at an address: the id of the database whose images lie there
 
 
 class ImageFiles(Protocol):
@@ -112,8 +115,18 @@ class AddressImages:
             self.files.rm_file(self._path(sha256))
 
     def all(self) -> Iterator[str]:
+        """Only names that are a sha256: whatever else lies at the address is not the store's to delete."""
         self.files.invalidate_cache()
-        yield from sorted(str(path).rpartition("/")[2] for path in self.files.ls(self.path, detail=False))
+        names = sorted(str(path).rpartition("/")[2] for path in self.files.ls(self.path, detail=False))
+        yield from filter(SHA256.fullmatch, names)
+
+    def owner(self) -> str:
+        """The id of the database that the images belong to; '' if none has claimed the address."""
+        return self.read(OWNER).decode("utf-8", "replace") if self.has(OWNER) else ""
+
+    def claim(self, owner: str) -> None:
+        """Note the id of the database that the images belong to."""
+        self.files.pipe_file(self._path(OWNER), owner.encode())
 
     def _path(self, name: str) -> str:
         return f"{self.path}/{name}"

@@ -19,6 +19,9 @@ METADATA = MetaData()
 
 STORE = Table("kshot_store", METADATA, Column("version", Integer, nullable=False))
 
+# One row: a random id, by which the images at an address are known to be this database's.
+OWNER = Table("kshot_owner", METADATA, Column("id", String(32), primary_key=True))
+
 GALLERIES = Table(
     "galleries",
     METADATA,
