@@ -1,10 +1,12 @@
 import time
 from pathlib import Path
+from typing import Any
 
+import pytest
 from fastapi.testclient import TestClient
 
 from kshot.lifecycle.tracking import store
-from kshot.serve.engine import registered_copy
+from kshot.serve.engine import registered_copy, shadow
 from kshot.serve.store import disagreements
 from tests.serve.running import ask, running, service_of, teach
 
@@ -60,3 +62,31 @@ def test_without_a_challenger_the_service_answers_as_before(project: Path, class
         assert ask(client, "shop", images[:1]).status_code == 200
         described = client.get("/v1/service").json()
         assert (described["shadow"], described["state"]) == (None, "ready")
+
+
+def test_a_shadow_that_fails_once_says_so_and_is_asked_again(
+    project: Path, classes: dict[str, list[bytes]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    name_challenger(project, "2")
+    real = shadow.recognise
+
+    def failing_once(*arguments: Any, **more: Any) -> Any:
+        monkeypatch.setattr(shadow, "recognise", real)
+        raise RuntimeError("out of memory")
+
+    monkeypatch.setattr(shadow, "recognise", failing_once)
+    (name, images), *_ = classes.items()
+    with running(project, shadow="challenger", poll_seconds=30) as client:
+        client.post("/v1/galleries", json={"name": "shop"})
+        teach(client, "shop", name, images[:1])
+        ask(client, "shop", images[1:2])
+        until = time.monotonic() + 30
+        while not (notes := client.get("/v1/service").json()["notes"]) and time.monotonic() < until:
+            time.sleep(0.02)
+        assert notes == ["the shadow challenger cannot be asked: RuntimeError: out of memory"]
+        ask(client, "shop", images[2:3])
+        wait_for(client, 1)
+        until = time.monotonic() + 30
+        while client.get("/v1/service").json()["notes"] and time.monotonic() < until:
+            time.sleep(0.02)
+        assert client.get("/v1/service").json()["state"] == "ready"

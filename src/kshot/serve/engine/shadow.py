@@ -5,6 +5,7 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Executor
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -74,8 +75,9 @@ class Shadow:
     def stop(self) -> None:
         """Ask no more; a request that is being asked again ends first."""
         if self._thread is not None:
-            while not self._waiting.empty():
-                self._waiting.get_nowait()
+            with suppress(queue.Empty):  # the thread may take the last one
+                while True:
+                    self._waiting.get_nowait()
             self._waiting.put(None)
             self._thread.join()
 
@@ -125,6 +127,9 @@ class Shadow:
                 self.trouble = ""
             except (KshotError, OSError) as error:
                 self.trouble = f"the shadow {self.settings.shadow} cannot be asked: {error}"
+            except Exception as error:  # the thread must outlive it, and the reason must be seen
+                what = f"{type(error).__name__}: {error}"
+                self.trouble = f"the shadow {self.settings.shadow} cannot be asked: {what}"
 
     def _ask(self, asked: AskedAgain, states: GalleryStates) -> None:
         version = states.version
