@@ -165,6 +165,14 @@ def test_markup_in_a_class_name_is_text(client: TestClient, classes: Classes) ->
     client.delete("/v1/galleries/markup")
 
 
+@pytest.mark.parametrize("threshold", ["1e999", "Infinity", "NaN", "-1"])
+def test_a_threshold_is_a_number_that_an_answer_can_say(client: TestClient, threshold: str) -> None:
+    body = f'{{"unknown_threshold": {threshold}}}'
+    headers = {"Content-Type": "application/json"}
+    answer = client.patch("/v1/galleries/shop", content=body, headers=headers)
+    refused(answer, 422, "bad_request")
+
+
 def test_unknown_galleries_classes_examples_and_addresses_are_404(client: TestClient, classes: Classes) -> None:
     image = next(iter(classes.values()))[1]
     refused(ask(client, "nowhere", [image]), 404, "unknown_gallery")

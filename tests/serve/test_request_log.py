@@ -73,6 +73,16 @@ def test_beyond_the_age_every_item_goes(tmp_path: Path) -> None:
     assert (log.prune(), [one.label for one in items(log).items]) == (1, ["b"])
 
 
+def test_what_is_gone_by_its_age_makes_room_for_the_rest(tmp_path: Path) -> None:
+    _, log = opened(tmp_path, log_days=2, log_images=3)
+    put(log, *(answered(name, result(name)) for name in "abcde"))
+    old = (datetime.now(UTC) - timedelta(days=3)).isoformat(timespec="microseconds")
+    with log.database.writing() as connection:
+        connection.execute(update(ASKED).where(ASKED.c.label.in_(["a", "b"])).values(asked=old))
+    assert log.prune() == 2
+    assert [one.label for one in items(log, order="newest").items] == ["e", "d", "c"]
+
+
 def test_the_bounds_are_kept_while_requests_come(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(request_log, "PRUNE_EVERY", 2)
     _, log = opened(tmp_path, log_images=3)
@@ -119,6 +129,41 @@ def test_a_disk_that_fails_stops_no_request(
     assert "a request was not logged: [Errno 28] No space left" in caplog.text
     put(log, answered("b", result("b")))
     assert [one.label for one in items(log).items] == ["b"]
+
+
+def test_an_error_that_only_a_bucket_s_client_knows_ends_no_log(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    _, log = opened(tmp_path)
+    real = log.images.put
+
+    def failing_once(sha256: str, content: bytes) -> None:
+        monkeypatch.setattr(log.images, "put", real)
+        raise RuntimeError("the bucket's own error")
+
+    monkeypatch.setattr(log.images, "put", failing_once)
+    put(log, answered("a", result("a")), answered("b", result("b")))
+    assert [one.label for one in items(log).items] == ["b"]
+    assert "the bucket's own error" in caplog.text
+
+
+def test_a_gallery_s_name_may_come_in_unicode_s_decomposed_form(tmp_path: Path) -> None:
+    store, log = opened(tmp_path)
+    galleries.create(store, "caf\N{LATIN SMALL LETTER E WITH ACUTE}")
+    assert items(log, gallery="cafe\N{COMBINING ACUTE ACCENT}").items == []
+
+
+@pytest.mark.parametrize("item", [10**30, 2**63, 2**31, 0, -1])
+def test_a_number_that_no_database_takes_is_an_unknown_item(tmp_path: Path, item: int) -> None:
+    _, log = opened(tmp_path)
+    for call in (
+        lambda: items(log, after=item),
+        lambda: image(log, item),
+        lambda: give_labels(log, [(item, "robin")], "Ada"),
+        lambda: forget(log, item),
+    ):
+        with pytest.raises(Refused, match=f"there is no logged request {item}"):
+            call()
 
 
 def test_a_log_is_read_after_it_was_turned_off(tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ from typing import Any, Literal
 from sqlalchemy import ColumnElement, RowMapping, case, delete, func, select, tuple_, update
 
 from kshot.serve.feedback_messages import Feedback, FeedbackItem
-from kshot.serve.names import check_name
+from kshot.serve.names import check_name, normal
 from kshot.serve.refusals import Refused, unknown_gallery
 from kshot.serve.request_log import ASKED, RequestLog, drop_files
 from kshot.serve.store import tables
@@ -40,10 +40,12 @@ def items(
     after: the last item of the page before. Raises Refused for an unknown gallery, or if that item is deleted.
     """
     keys = ORDERS[order]
+    if after is not None:
+        _require_storable(after)
     joined = select(ASKED, _G.name.label("gallery_name")).join(tables.GALLERIES, _G.id == _A.gallery)
     with log.database.reading() as connection:
         if gallery is not None:
-            number = connection.scalar(select(_G.id).where(_G.name == gallery))
+            number = connection.scalar(select(_G.id).where(_G.name == normal(gallery)))
             if number is None:
                 raise unknown_gallery(gallery)
             joined = joined.where(_A.gallery == number)
@@ -61,6 +63,7 @@ def items(
 
 def image(log: RequestLog, item: int) -> bytes:
     """The image of an item, as it was asked. Raises Refused."""
+    _require_storable(item)
     with log.database.reading() as connection:
         sha256 = connection.scalar(select(_A.sha256).where(_A.item == item))
     if sha256 is None:
@@ -78,6 +81,7 @@ def give_labels(log: RequestLog, labels: Sequence[tuple[int, str]], by: str) -> 
     at = now()
     with log.database.writing() as connection:
         for item, name in checked.items():
+            _require_storable(item)
             values = {"given": name, "by": by, "at": at}
             if not connection.execute(update(ASKED).where(_A.item == item).values(values)).rowcount:
                 raise unknown_item(item)
@@ -86,6 +90,7 @@ def give_labels(log: RequestLog, labels: Sequence[tuple[int, str]], by: str) -> 
 
 def forget(log: RequestLog, item: int) -> None:
     """Delete an item and its image. Raises Refused."""
+    _require_storable(item)
     with log.database.writing() as connection:
         sha256 = connection.scalar(select(_A.sha256).where(_A.item == item))
         if sha256 is None:
@@ -96,6 +101,12 @@ def forget(log: RequestLog, item: int) -> None:
 
 def unknown_item(item: int) -> Refused:
     return Refused(404, "unknown_item", f"there is no logged request {item}; it may have been deleted, or be too old")
+
+
+def _require_storable(item: int) -> None:
+    """Raise Refused for a number that a database cannot take, and so never gave to an item."""
+    if not 0 < item < 2**31:
+        raise unknown_item(item)
 
 
 def _message(row: RowMapping) -> FeedbackItem:

@@ -98,7 +98,7 @@ class GalleryChange(Request):
     """A field that is left out does not change; `unknown_threshold` null is the model's own threshold."""
 
     name: str | None = None
-    unknown_threshold: float | None = Field(default=None, ge=0)
+    unknown_threshold: float | None = Field(default=None, ge=0, allow_inf_nan=False)
 
 
 class ClassCount(Answer):

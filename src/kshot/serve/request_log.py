@@ -18,6 +18,7 @@ from typing import Literal, Protocol
 from sqlalchemy import (
     Boolean,
     Column,
+    ColumnElement,
     Float,
     Index,
     Integer,
@@ -152,12 +153,17 @@ class RequestLog:
         gone: set[str] = set()
         count = 0
         with self.database.writing() as connection:
-            orphaned = _A.gallery.not_in(select(tables.GALLERIES.c.id))
+
+            def delete_where(which: ColumnElement[bool]) -> int:
+                gone.update(connection.scalars(select(_A.sha256).where(which)))
+                return connection.execute(delete(ASKED).where(which)).rowcount
+
+            count += delete_where(_A.asked < oldest)
+            count += delete_where(_A.gallery.not_in(select(tables.GALLERIES.c.id)))
+            # Counted now: what is gone by its age makes room for the rest.
             over = (connection.scalar(select(func.count()).select_from(ASKED)) or 0) - self.settings.log_images
             first = select(_A.item).order_by(_A.given.is_not(None), _A.item).limit(max(over, 0))
-            for which in (_A.asked < oldest, orphaned, _A.item.in_(first)):
-                gone |= set(connection.scalars(select(_A.sha256).where(which)))
-                count += connection.execute(delete(ASKED).where(which)).rowcount
+            count += delete_where(_A.item.in_(first))
         drop_files(self, gone)
         return count
 
@@ -180,6 +186,8 @@ class RequestLog:
                 task()
             except (Refused, OSError) as error:  # the store is gone for a while: the service goes on without its log
                 _LOG.warning("a request was not logged: %s", error)
+            except Exception:  # a bucket's client has errors of its own; the thread must outlive them
+                _LOG.exception("a request was not logged")
 
     def _record(self, answered: Answered, places: Sequence[int], size: int) -> None:
         try:
