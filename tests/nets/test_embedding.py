@@ -5,7 +5,8 @@ import pytest
 import torch
 
 from kshot.errors import CheckpointError
-from kshot.nets.embedding import Embedding, embed, in_precision, load_embedding, save_embedding
+from kshot.nets import embedding as module
+from kshot.nets.embedding import Embedding, embed, images_at_once, in_precision, load_embedding, save_embedding
 from kshot.nets.embedding_settings import settings_of
 from kshot.nets.pca import principal_axes
 
@@ -42,11 +43,31 @@ def test_bytes_and_floats_of_the_same_pixels_embed_alike():
     assert torch.equal(embedding(pixels), embedding(pixels.float()))
 
 
-def test_the_batch_that_an_image_is_embedded_in_does_not_matter():
+def test_the_batch_that_an_image_is_embedded_in_does_not_matter(monkeypatch):
     embedding = Embedding(described())
     together = embed(embedding, images(), np.arange(7))
-    apart = embed(embedding, images(), np.arange(7), batch_size=2)
+    monkeypatch.setattr(module, "AT_ONCE", 2)
+    apart = embed(embedding, images(), np.arange(7))
     torch.testing.assert_close(together, apart, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize(("size", "most"), [(28, 512), (84, 512), (105, 327), (288, 43), (5_000, 1)])
+def test_fewer_large_images_are_embedded_at_once(size, most):
+    small, large = Embedding(described()), Embedding(described(input={"size": size, "interpolation": "bicubic"}))
+    pixels = np.broadcast_to(np.uint8(0), (1_000, size, size, 1))
+    assert (images_at_once(small, pixels), images_at_once(large, images())) == (most, most)
+
+
+def test_no_larger_batch_reaches_the_network():
+    embedding, seen = Embedding(described(input={"size": 288, "interpolation": "bilinear"})), []
+    embedding.backbone.forward = lambda pixels: seen.append(len(pixels)) or pixels.mean((2, 3)).expand(-1, 64)
+    assert embed(embedding, images(100), np.arange(100)).shape == (100, 64)
+    assert seen == [43, 43, 14]
+
+
+def test_features_are_mapped_as_many_at_once_whatever_the_size_of_the_image():
+    wide = Embedding(described(input={"size": 288, "interpolation": "bicubic"}))
+    assert images_at_once(wide, np.zeros((1_000, 64), np.float32)) == 512
 
 
 def test_embedding_images_leaves_mode_and_statistics_alone():

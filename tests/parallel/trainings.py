@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from kshot.data.episodes import EpisodeSet
 from kshot.methods.method import Method
 from kshot.methods.table import build_method, describe
+from kshot.nets import embedding as embedding_module
 from kshot.nets.embedding import Embedding
 from kshot.nets.embedding_settings import EmbeddingSettings
 from kshot.parallel.share import ALONE, World
@@ -21,7 +22,6 @@ from kshot.params.losses import LISTED_TRIPLETS, PAIRS, TRIPLETS
 from kshot.params.peer_losses import PEERS
 from kshot.params.schema import Ingest, load_params
 from kshot.params.train import Train
-from kshot.training import shared_embedding
 from kshot.training.loop import Step, Validation, meta_train
 from kshot.training.random_state import seed_everything
 from tests.short_names import train_with
@@ -158,7 +158,7 @@ def difference(one: State, other: State) -> float:
 
 def compare(world: World, names: list[str], dtypes: list[str], out: str) -> None:
     """Run trainings in this world, and in the first process alone, too; write the differences."""
-    shared_embedding.BLOCK = 16  # so that each process embeds some of the few images of the toy
+    embedding_module.AT_ONCE = 16  # so that each process embeds some of the few images of the toy
     found: dict[str, dict[str, float]] = {}
     for name in names:
         for dtype in (DTYPES[word] for word in dtypes):

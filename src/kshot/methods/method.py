@@ -36,6 +36,11 @@ class Method(nn.Module):
         """The width of what `embed` returns."""
         return self.embedding.dim
 
+    @property
+    def input_size(self) -> int:
+        """Side in pixels of the square that the backbone sees."""
+        return self.embedding.input_size
+
     def embed(self, pixels: Tensor) -> Tensor:
         """(N, C, S, S), uint8 or floating in [0, 255], to (N, D) float32."""
         points: Tensor = self.embedding(pixels)

@@ -22,6 +22,9 @@ from kshot.nets.embedding_settings import EmbeddingSettings, content_of, setting
 from kshot.nets.lora import merged
 from kshot.nets.shifted_views import views
 
+AT_ONCE = 512  # images that are embedded at once; a convolution may round differently in a batch of another size
+PIXELS = AT_ONCE * 84**2  # their pixels: a convolutional network holds some 300 bytes for each, so about 1 GB
+
 WEIGHTS, SETTINGS, ADAPTER = "embedding.safetensors", "embedding.json", "adapter.safetensors"
 
 
@@ -53,6 +56,11 @@ class Embedding(nn.Module):
         mean, std = pixel_statistics(self.backbone, channels)
         self.register_buffer("mean", torch.tensor(mean).view(1, -1, 1, 1))
         self.register_buffer("std", torch.tensor(std).view(1, -1, 1, 1))
+
+    @property
+    def input_size(self) -> int:
+        """Side in pixels of the square that the backbone sees."""
+        return self.input.size
 
     @property
     def in_bf16(self) -> bool:
@@ -172,25 +180,34 @@ class Embeds(Protocol):
 
     @property
     def dim(self) -> int: ...
+    @property
+    def input_size(self) -> int: ...
     def __call__(self, pixels: Tensor) -> Tensor: ...
     def parameters(self) -> Iterator[nn.Parameter]: ...
     def train(self, mode: bool = True) -> nn.Module: ...
 
 
-def embed(network: Embeds, images: Pixels, ids: NDArray[np.integer[Any]], *, batch_size: int = 512) -> Tensor:
+def images_at_once(network: Embeds, images: Pixels) -> int:
+    """How many of `images` the network embeds at once: AT_ONCE, and of large images no more than PIXELS together."""
+    if len(images.shape) < 4:  # features
+        return AT_ONCE
+    return max(1, min(AT_ONCE, PIXELS // max(network.input_size, int(images.shape[1])) ** 2))
+
+
+def embed(network: Embeds, images: Pixels, ids: NDArray[np.integer[Any]]) -> Tensor:
     """Embed the images with the given `ids`, in evaluation mode; restores the mode afterwards.
 
     images (N, S, S, C) uint8, memory-mapped or in memory, or the features of all ids; ids (M,) include rotations:
     id = quarter turns * N + index. Returns (M, dim) on the CPU, float32 from an Embedding.
     """
-    points = _in_parts(network, network, images, ids, batch_size)
+    points = _in_parts(network, network, images, ids)
     return torch.cat(points) if points else torch.empty(0, network.dim)
 
 
-def projected(embedding: Embedding, images: Pixels, ids: NDArray[np.integer[Any]], *, batch_size: int = 512) -> Tensor:
+def projected(embedding: Embedding, images: Pixels, ids: NDArray[np.integer[Any]]) -> Tensor:
     """As `embed`, before principal axes and unit length, and in float32 throughout."""
     with in_precision(embedding, bf16=False):
-        return torch.cat(_in_parts(embedding, embedding.projected, images, ids, batch_size))
+        return torch.cat(_in_parts(embedding, embedding.projected, images, ids))
 
 
 @contextmanager
@@ -208,14 +225,14 @@ def _in_parts(
     answer: Callable[[Tensor], Tensor],
     images: Pixels,
     ids: NDArray[np.integer[Any]],
-    batch_size: int,
 ) -> list[Tensor]:
     training, device = network.training, next(network.parameters()).device
     if training:  # setting the mode visits every layer: as long as a small network takes for one image
         network.train(mode=False)
     try:
         with torch.inference_mode():
-            parts = torch.from_numpy(np.asarray(ids, dtype=np.int64)).split(batch_size)  # type: ignore[no-untyped-call]
+            at_once = images_at_once(network, images)
+            parts = torch.from_numpy(np.asarray(ids, dtype=np.int64)).split(at_once)  # type: ignore[no-untyped-call]
             return [answer(gather(images, part).to(device)).cpu() for part in parts if len(part)]
     finally:
         if training:
