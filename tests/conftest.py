@@ -27,11 +27,27 @@ LONG = (
     "parallel/test_equality.py",
     "methods/test_mann.py",
 )
+LONG_JOURNEYS = (
+    "test_own_images.py",
+    "test_new_project.py",  # makes what those further below copy
+    "test_scheduled.py",
+    "test_notebooks.py",
+    "test_retrained.py",
+    "test_sweep.py",
+    "test_plugins.py",
+    "test_default_path.py",
+    "test_serve.py",
+    "test_own_photographs.py",
+    "test_evidence.py",
+)
+LONG_SERVICES = ("test_on_servers.py", "test_ray_cluster.py")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Long files first, the others in their order; `make test` lets pytest-xdist keep it."""
-    order = {Path(__file__).parent / name: place for place, name in enumerate(LONG)}
+    """Long files first, the others in their order; the Makefile lets pytest-xdist keep it."""
+    folders = {"services": LONG_SERVICES, "journeys": LONG_JOURNEYS, "": LONG}
+    names = [Path(__file__).parent / folder / name for folder, long in folders.items() for name in long]
+    order = {name: place for place, name in enumerate(names)}
     items.sort(key=lambda item: order.get(item.path, len(order)))
 
 

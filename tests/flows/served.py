@@ -18,6 +18,7 @@ from typing import Any
 from kshot.lifecycle.project import notify
 from tests.flows import project
 
+POLL = {"PREFECT_RUNNER_POLL_FREQUENCY": "2"}  # Prefect's runner looks every 10 s for runs that are due
 PATIENCE_S = float(os.environ.get("KSHOT_TEST_PATIENCE_S", "240"))
 
 
@@ -52,7 +53,7 @@ def serving(root: Path, *arguments: str, names: Mapping[str, str] | None = None)
         process = subprocess.Popen(
             [sys.executable, "-m", "kshot.cli", "schedule", *arguments],
             cwd=root,
-            env={**project.environment(), **heard_by, **(names or {})},
+            env={**project.environment(), **POLL, **heard_by, **(names or {})},
             stdout=output,
             stderr=output,
             start_new_session=True,

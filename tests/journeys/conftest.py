@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.journeys import bytecode
 from tests.journeys.person import clone
 from tests.made_once import made_once
 
@@ -22,11 +23,11 @@ def _wheel_environment(folder: Path) -> None:
     source = clone(folder / "source")  # what git holds, and nothing that an earlier build left
     # Compiled, as pip does for a person: dozens of commands import these packages.
     install = [uv, "pip", "install", "--quiet", "--compile-bytecode", "--python", new]
-    for command in (
-        [sys.executable, "-m", "hatchling", "build", "--target", "wheel", "--directory", folder],
-        [uv, "venv", "--quiet", "--python", sys.executable, new],
-        [*install, "--require-hashes", "--requirements", "requirements.lock"],
-    ):
-        subprocess.run(command, cwd=source, check=True)
+    build = [sys.executable, "-m", "hatchling", "build", "--target", "wheel", "--directory", folder]
+    subprocess.run(build, cwd=source, check=True)
+    subprocess.run([uv, "venv", "--quiet", "--python", sys.executable, new], check=True)
+    bytecode.lend(new)
+    locked = ["--require-hashes", "--requirements", "requirements.lock"]
+    subprocess.run([*install, *locked], cwd=source, check=True)
     subprocess.run([*install, "--no-deps", *folder.glob("*.whl")], check=True)
     shutil.rmtree(source)

@@ -25,11 +25,19 @@ VERSIONS = (
 LOOKING = (
     Step("kshot tasks", TASKS, shows=("measured",)),
     Step("kshot tasks --shots 1", TASKS),
-    Step("kshot tasks ../others", TASKS, "kshot tasks FOLDER"),
-    Step("kshot tasks ../others --json tasks.json", TASKS, "kshot tasks FOLDER --json tasks.json"),
+    Step(
+        "kshot tasks ../others --json tasks.json",
+        TASKS,
+        ("kshot tasks FOLDER", "kshot tasks FOLDER --json tasks.json"),
+        shows=("measured",),
+    ),
     Step("kshot drift ../camera", DRIFT, "kshot drift camera", LOOKED, shows=("unlabelled",)),
-    Step("kshot drift ../others", DRIFT, "kshot drift SOURCE", LOOKED),
-    Step("kshot drift ../others --ignore unknown", DRIFT, "kshot drift SOURCE --ignore unknown", LOOKED),
+    Step(
+        "kshot drift ../others --ignore unknown",
+        DRIFT,
+        ("kshot drift SOURCE", "kshot drift SOURCE --ignore unknown"),
+        LOOKED,
+    ),
     Step("kshot drift ../others --json", DRIFT, "kshot drift SOURCE --json", LOOKED),
     # What the champion was trained on has not drifted, so that nothing is retrained.
     Step("kshot drift birds --retrain", DRIFT, "kshot drift SOURCE --retrain"),

@@ -1,8 +1,10 @@
 """Two commands from a zip of photographs to a champion: `kshot init --images` and `kshot retrain`, as shipped.
 
-As docs/first-hour.md says, with kshot from a wheel in a new environment; only the archive is at another place.
+As docs/first-hour.md says, with kshot from a wheel in a new environment; the archive has a third of the page's images.
 """
 
+import zipfile
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -17,12 +19,13 @@ pytestmark = [
 ]
 
 README, HOUR = "README.md", "docs/first-hour.md"
+IMAGES = 24  # of each class; 10w5s with 15 queries needs 20
 INIT, RETRAIN = "kshot init shop --images groceries.zip", "cd shop && kshot retrain"
 STEPS = (
     Step(
         INIT,
         page=(README, HOUR),
-        shows=("3,676 images, 51 classes from groceries.zip", "photographs, by", "adaptation projection", RETRAIN),
+        shows=("1,224 images, 51 classes from groceries.zip", "photographs, by", "adaptation projection", RETRAIN),
         needed=True,
     ),
     Step(
@@ -52,8 +55,18 @@ STEPS = (
 def journey(tmp_path_factory: pytest.TempPathFactory, wheel_programs: Path) -> Journey:
     folder = tmp_path_factory.mktemp("photographs") / "home"
     folder.mkdir()
-    (folder / ARCHIVE.name).symlink_to(ARCHIVE)
+    shrink(ARCHIVE, folder / ARCHIVE.name)
     return Journey(Person(folder, wheel_programs))
+
+
+def shrink(archive: Path, place: Path) -> None:
+    """Write an archive of the first images of each class."""
+    written = Counter[Path]()
+    with zipfile.ZipFile(archive) as whole, zipfile.ZipFile(place, "w") as part:
+        for name in sorted(whole.namelist()):
+            written[Path(name).parent] += 1
+            if written[Path(name).parent] <= IMAGES:
+                part.writestr(name, whole.read(name))
 
 
 @parameters(STEPS)

@@ -6,6 +6,7 @@ from tests.journeys import (
     docs_steps,
     test_default_path,
     test_evidence,
+    test_new_project,
     test_own_images,
     test_own_photographs,
     test_plugins,
@@ -16,6 +17,7 @@ from tests.journeys.blocks import Block, all_blocks
 README, OMNIGLOT = "README.md", "benchmarks/omniglot/README.md"
 STEPS = (
     *test_default_path.STEPS,
+    *test_new_project.STEPS,
     *test_own_images.STEPS,
     *test_own_photographs.STEPS,
     *docs_steps.PRETRAINED,

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests import plugins_page
+from tests.journeys import shop
 from tests.journeys.person import Person
 from tests.journeys.steps import Journey, Step, parameters
 
@@ -29,7 +30,7 @@ paths = sorted(pathlib.Path(sys.argv[1]).glob("data/raw/images/*/*/*.png"))
 folders = sorted({path.parent for path in paths})[:2]
 images = [sorted(folder.glob("*.png"))[place] for folder in folders for place in (0, 1)]
 mlflow.set_tracking_uri(f"sqlite:///{sys.argv[1]}/mlruns/mlflow.db")
-model = mlflow.pyfunc.load_model("models:/shop/1")
+model = mlflow.pyfunc.load_model("models:/shop/2")
 frame = pandas.DataFrame({"image": [one.read_bytes() for one in images], "label": ["a", None, "b", None]})
 print("predicted", model.predict(frame)["label"].tolist())
 print("imported", sorted({"kshot", "shop", "kshot_extra"} & set(sys.modules)))
@@ -39,19 +40,19 @@ STEPS = (
         f"{METHOD} --set train.network.backbone=small --set train.steps=30",
         PAGE,
         METHOD,
-        shows=("by scaled on", r"5w1s \d", "model shop version 1"),
+        shows=("by scaled on", r"5w1s \d", "model shop version 2"),
         needed=True,
     ),
-    Step("kshot audit --model 1 --deep", shows=("version 1: all .* hold", "commit .* all 1 code files match", CODE)),
-    Step("kshot reproduce 1", shows=("version 1 is reproduced: identical, bit for bit",)),
+    Step("kshot audit --model 2 --deep", shows=("version 2: all .* hold", "commit .* all 1 code files match", CODE)),
+    Step("kshot reproduce 2", shows=("version 2 is reproduced: identical, bit for bit",)),
     Step(f"cd / && {WITHOUT} python $SERVED $OLDPWD", shows=(r"predicted \['[ab]', '[ab]'\]", r"imported \[\]")),
     Step("echo '# more' >> src/shop/scaled.py && kshot plan", shows=("code shop/scaled.py changed",)),
     Step("git checkout -q src && kshot plan", shows=("nothing would be trained",)),
-    Step(f"{LOSS} {METRIC}", PAGE, LOSS, shows=("by nca loss", "model shop version 2"), needed=True),
-    Step("kshot audit --model 2 --deep", shows=("version 2: all .* hold", CODE)),
+    Step(f"{LOSS} {METRIC}", PAGE, LOSS, shows=("by nca loss", "model shop version 3"), needed=True),
+    Step("kshot audit --model 3 --deep", shows=("version 3: all .* hold", CODE)),
     Step(f"{WITHOUT} kshot retrain", codes=(2,), shows=("train.loss.name is 'nca'; needs one of",)),
     Step(
-        f"{WITHOUT} kshot audit --model 2",
+        f"{WITHOUT} kshot audit --model 3",
         codes=(0, 10),
         shows=("kshot-extra is not installed here", "pip install kshot-extra==1.2.0"),
     ),
@@ -65,10 +66,9 @@ def journey(tmp_path_factory: pytest.TempPathFactory, wheel_programs: Path) -> J
     served.parent.mkdir()
     served.write_text(SERVED)
     names = {"PYTHONPATH": str(installed(folder, wheel_programs)), "SERVED": str(served)}
-    made = Person(folder, wheel_programs).types("kshot init shop")
-    assert made.code == 0, made.output
-    plugins_page.write_project(folder / "shop")
-    person = Person(folder / "shop", wheel_programs, names)
+    root = shop.copy(tmp_path_factory, wheel_programs, folder)
+    plugins_page.write_project(root)
+    person = Person(root, wheel_programs, names)
     for command in ("git add .", "git -c user.name=Ada -c user.email=ada@example.org commit -qm 'Our method'"):
         assert person.types(command).code == 0
     return Journey(person)

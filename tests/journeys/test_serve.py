@@ -17,6 +17,7 @@ import pytest
 from kshot import Client
 from kshot.glyphs.draw import draw
 from tests.browser import CHROMIUM, Page, chromium
+from tests.journeys import shop
 from tests.journeys.person import Person
 
 pytestmark = pytest.mark.journeys
@@ -24,11 +25,7 @@ needs_chromium = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on thi
 
 TAUGHT, ASKED = 5, 10  # images of each of 5 classes; 50 are asked
 START_S = 300.0
-SETS = (
-    "kshot init shop",
-    "cd shop && kshot retrain --set train.steps=60",
-    "cd shop && kshot retrain --set train.steps=80 --set gate.approval=manual",
-)
+CHALLENGER = "kshot retrain --set train.steps=80 --set gate.approval=manual"
 ANSWERED = "document.querySelectorAll('.answer').length"
 UNNAMED = """[...document.querySelectorAll('button, input, select')]
     .filter((one) => !one.textContent.trim() && !one.labels?.length && !one.ariaLabel).map((one) => one.outerHTML)"""
@@ -36,24 +33,21 @@ STATUS = "document.getElementById('status').textContent"
 
 
 @pytest.fixture(scope="module")
-def shop(tmp_path_factory: pytest.TempPathFactory, wheel_programs: Path) -> Person:
+def seller(tmp_path_factory: pytest.TempPathFactory, wheel_programs: Path) -> Person:
     """A project whose version 1 is champion, and whose version 2 waits for a person's approval."""
-    home = tmp_path_factory.mktemp("serve") / "home"
-    home.mkdir()
-    for line in SETS:
-        ended = Person(home, wheel_programs).types(line)
-        assert ended.code == 0, ended.output
-    assert "waiting for approval" in ended.output
-    return Person(home / "shop", wheel_programs)
+    person = Person(shop.copy(tmp_path_factory, wheel_programs, tmp_path_factory.mktemp("serve")), wheel_programs)
+    ended = person.types(CHALLENGER)
+    assert ended.code == 0 and "waiting for approval" in ended.output, ended.output
+    return person
 
 
 @pytest.fixture(scope="module")
-def at(shop: Person, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def at(seller: Person, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The address of `kshot serve`, a process of its own that logs everything; it ends by SIGTERM, with code 0."""
     log = tmp_path_factory.mktemp("log") / "serve"
     with log.open("wb") as output:
-        command = [shop.programs / "kshot", "serve", "--port", "0", "--log", "all"]
-        process = subprocess.Popen(command, cwd=shop.root, env=shop.environment(), stdout=output, stderr=output)
+        command = [seller.programs / "kshot", "serve", "--port", "0", "--log", "all"]
+        process = subprocess.Popen(command, cwd=seller.root, env=seller.environment(), stdout=output, stderr=output)
     try:
         deadline = time.monotonic() + START_S
         while not (found := re.search(r"at (http://127\.0\.0\.1:\d+)", log.read_text())):
@@ -163,7 +157,7 @@ def test_the_page_is_worked_by_keys_and_loads_nothing_from_elsewhere(page: Page,
     assert {load.split("/")[2] for load in page.loads if not load.startswith(("blob:", "data:"))} == {at.split("/")[2]}
 
 
-def test_a_promotion_and_a_rollback_while_images_are_asked(shop: Person, at: str, letters: list[list[Path]]) -> None:
+def test_a_promotion_and_a_rollback_while_images_are_asked(seller: Person, at: str, letters: list[list[Path]]) -> None:
     versions: list[str] = []
     failures: list[Exception] = []
     ended = threading.Event()
@@ -191,7 +185,7 @@ def test_a_promotion_and_a_rollback_while_images_are_asked(shop: Person, at: str
                 ("kshot approve challenger --by Ada --reason 'asked meanwhile'", "2"),
                 ("kshot rollback --reason 'back again' --by Ada", "1"),
             ):
-                said = shop.types(line)
+                said = seller.types(line)
                 assert said.code == 0, said.output
                 deadline = time.monotonic() + 60
                 while client.service().model.version != version:
@@ -209,14 +203,14 @@ def test_a_promotion_and_a_rollback_while_images_are_asked(shop: Person, at: str
     assert versions[-1] == "1"
 
 
-def test_what_was_asked_becomes_a_data_version_that_names_its_origin(shop: Person, at: str) -> None:
-    types = Person(shop.root, shop.programs, {"KSHOT_AT": at}).types
+def test_what_was_asked_becomes_a_data_version_that_names_its_origin(seller: Person, at: str) -> None:
+    types = Person(seller.root, seller.programs, {"KSHOT_AT": at}).types
     with Client(at) as client:
         (item, *_) = client.feedback(order="newest", most=1)
     assert types(f"kshot feedback label {item.item}=asked/letter --by Ada").code == 0
     added = types("kshot feedback add-data --note 'from the shop floor'")
     assert added.code == 0, added.output
-    version = json.loads((shop.root / "data/versions.jsonl").read_text().splitlines()[-1])
+    version = json.loads((seller.root / "data/versions.jsonl").read_text().splitlines()[-1])
     assert (version["source"], version["note"]) == ("feedback", "from the shop floor")
     audit = types(f"kshot audit --data {version['md5'][:8]}")
     assert "1 image from 1 request to the service, labelled by Ada (1)" in " ".join(audit.output.split())

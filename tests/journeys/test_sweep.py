@@ -1,5 +1,7 @@
 """A sweep on the built-in letters, as in docs/sweep.md: killed in the middle, continued, its choice retrained.
 
+Then the verbs on the two versions that there are. kshot is from a wheel in a new environment.
+
 `train.steps` alone is smaller than as shipped: 30 instead of 600, set by the file of the sweep.
 """
 
@@ -7,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.journeys.person import Person, clone
+from tests.journeys import docs_steps, shop
+from tests.journeys.person import Person
 from tests.journeys.steps import Journey, Step, parameters
 
 pytestmark = pytest.mark.journeys
@@ -18,8 +21,7 @@ KILLED = (
     "kshot sweep losses.yaml > killed.log & "
     "until grep -q '1 of 3' killed.log || ! kill -0 $!; do sleep 0.2; done; sleep 2; kill -9 $!; cat killed.log"
 )
-STEPS = (
-    Step("kshot data add glyphs", shows=("images",), needed=True),
+SWEEPING = (
     Step(
         KILLED,
         page=PAGE,
@@ -42,23 +44,34 @@ STEPS = (
         needed=True,
     ),
     Step("git worktree list", hides=("sweep-",)),
-    Step("kshot models", codes=(0, 7), hides=("champion 1|1 champion",)),
+    Step("kshot models", shows=("1 champion",), hides=("challenger",)),
     Step(
         "kshot sweep losses.yaml --retrain",
         page=PAGE,
-        shows=("3 trials, 3 finished before", "model kshot version 1"),
+        shows=("3 trials, 3 finished before", "model shop version 2"),
+        needed=True,
     ),
 )
+# What a person does with two versions, as shipped.
+DECIDING = (
+    Step("kshot models", shows=("1 champion", "2 challenger")),  # the champion had twice the steps
+    Step("kshot compare 1 2", shows=(r"5w1s \d\d\.\d+ %",)),
+    Step("kshot promote 2 --reason 'the other loss'", shows=("version 2 is champion now",)),
+    Step("kshot rollback --reason 'false accepts'", shows=("version 1 is champion now instead of version 2",)),
+    Step("kshot history", shows=("rolled back to version 1", "as they were written")),
+    *docs_steps.AUDITING,
+)
+STEPS = (*SWEEPING, *DECIDING)
 
 
 @pytest.fixture(scope="module")
 def journey(tmp_path_factory: pytest.TempPathFactory, wheel_programs: Path) -> Journey:
-    root = clone(tmp_path_factory.mktemp("sweep") / "project")
+    root = shop.copy(tmp_path_factory, wheel_programs, tmp_path_factory.mktemp("sweep"))
     (root / "losses.yaml").write_text(
         "grid: {train.loss.name: [prototypical, n_pair], train.steps: [30]}\n"
         "trials: [{train.seed: 1, train.steps: 30}]\n"
     )
-    return Journey(Person(root, wheel_programs))
+    return Journey(Person(root, wheel_programs, {"CLASS": "Greek/small_omega"}))
 
 
 @parameters(STEPS)

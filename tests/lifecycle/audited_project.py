@@ -31,17 +31,21 @@ def copy(factory: pytest.TempPathFactory, folder: Path, *, private: bool = False
     made = made_once(factory, "audited-project", _make)
     left_out = () if private else (layout.STATE.name,)
     shutil.copytree(made, folder, symlinks=True, dirs_exist_ok=True, ignore=shutil.ignore_patterns(*left_out))
-    root = folder / "project"
+    settle(folder / "project", made / "project")
+    return folder / "project"
+
+
+def settle(root: Path, original: Path) -> None:
+    """Make a copied project one of its own: its records name files at its place, and its state is no other's."""
     (root / state_place.FILE).unlink(missing_ok=True)
     anchored_there = _refs(root)
-    moved.rewrite(root, (made / "project" / DATABASE.parent / "artifacts").resolve())
+    moved.rewrite(root, (original / DATABASE.parent / "artifacts").resolve())
     for name in anchored_there:  # `rewrite` has copied them to the names of this place
         subprocess.run(["git", "update-ref", "-d", name], cwd=root, check=True)
     for backup in (root / DATABASE.parent).glob(f"{moved.BACKUP}*"):
         backup.unlink()
     # Git compares inodes before content.
     subprocess.run(["git", "update-index", "-q", "--refresh"], cwd=root, check=False)
-    return root
 
 
 def retrained(root: Path) -> project.Ended:
