@@ -1,10 +1,12 @@
 import math
 
+import numpy as np
 import pytest
 import scipy.stats
 import torch
 
-from kshot.evaluation.space import effective_rank, geometry, project
+from kshot.evaluation import space
+from kshot.evaluation.space import effective_rank, geometry, project, random_classes
 
 
 def by_loops(points, labels):
@@ -59,6 +61,24 @@ def test_equals_the_definitions_whatever_the_block(block):
     labels[0] = 9  # a class of one
     points = torch.randn(30, 4, generator=generator) + labels[:, None]
     assert geometry(points, labels, block)._asdict() == pytest.approx(by_loops(points, labels), rel=1e-5)
+
+
+def test_more_images_are_compared_in_smaller_blocks(monkeypatch):
+    monkeypatch.setattr(space, "PAIRS", 90)
+    seen = []
+    compare = space.squared_euclidean
+    monkeypatch.setattr(space, "squared_euclidean", lambda a, b: seen.append(len(a) * len(b)) or compare(a, b))
+    points, labels = torch.randn(30, 4, generator=torch.Generator().manual_seed(0)), torch.arange(30) // 3
+    assert geometry(points, labels)._asdict() == pytest.approx(by_loops(points, labels), rel=1e-5)
+    assert max(seen) <= 90
+
+
+def test_random_classes_are_whole_and_within_the_limit_and_the_same_at_each_call():
+    members = [np.arange(place * 10, place * 10 + 10) for place in range(50)]
+    found = random_classes(members, 95)
+    assert len(found) == 9 and all(len(ids) == 10 and ids[0] % 10 == 0 for ids in found)
+    assert np.array_equal(found, random_classes(members, 95))
+    assert [len(ids) for ids in random_classes([np.arange(1000), np.arange(1000)], 100)] == [50, 50]
 
 
 def test_numbers_by_hand():

@@ -1,4 +1,5 @@
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -45,6 +46,20 @@ def test_the_space_separates_what_was_learnt(root):
     assert metrics["accuracy"]["3w2s"]["mean"] > 0.8
     assert metrics["geometry"]["ratio"] < 1
     assert 0 < metrics["geometry"]["map_at_r"] <= metrics["geometry"]["recall_at_1"] <= 1
+
+
+def test_the_geometry_of_many_images_is_that_of_random_classes_and_says_of_how_many(root, tmp_path, monkeypatch):
+    assert "geometry_images" not in json.loads((root / layout.METRICS).read_text())
+    shutil.copytree(root, tmp_path, dirs_exist_ok=True)
+    monkeypatch.setattr(evaluate, "COMPARED_IMAGES", 3 * packed_project.IMAGES)
+    sizes = []
+    measure = evaluate.geometry
+    monkeypatch.setattr(
+        evaluate, "geometry", lambda points, labels: sizes.append(len(points)) or measure(points, labels)
+    )
+    evaluate.run(tmp_path, params_from(yaml.safe_load(packed_project.params(DEFAULTS.read_text()))))
+    assert sizes == [3 * packed_project.IMAGES]
+    assert json.loads((tmp_path / layout.METRICS).read_text())["geometry_images"] == 3 * packed_project.IMAGES
 
 
 def test_unknown_queries_are_measured_by_a_threshold_of_the_validation_classes(root):

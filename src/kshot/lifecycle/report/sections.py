@@ -40,6 +40,7 @@ def read_sections(root: Path) -> dict[str, Any]:
         "map": embedding_map(read_table(root / layout.EVALUATION / "projection.csv", PROJECTED), thumbnails),
         "data": data_section(root),
         "geometry": read_json(root / layout.METRICS).get("geometry"),
+        "geometry_images": read_json(root / layout.METRICS).get("geometry_images"),
         "space": read_json(root / layout.SPACE),
     }
 

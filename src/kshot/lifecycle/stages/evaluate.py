@@ -5,11 +5,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
-import torch
 
 from kshot.evaluation.inference import Inference, inference_of, save_inference
-from kshot.evaluation.space import geometry, labels_of, project, rounded
+from kshot.evaluation.space import geometry, labels_of, project, random_classes, rounded
 from kshot.lifecycle.data.packed import image_ids, of_splits, read_classes, read_episodes, read_manifest
 from kshot.lifecycle.project import layout
 from kshot.lifecycle.stages.calibration import calibration, temperatures
@@ -29,6 +29,7 @@ from kshot.params.schema import Params
 # Method of the intervals: 1, which no file names, is Student's t alone; 2 is kshot.statistics.mean_interval. An audit
 # uses each model's own method.
 INTERVALS = 2
+COMPARED_IMAGES = 20_000  # test images whose geometry is measured: its time grows with their square
 
 
 def run(root: Path, params: Params) -> None:
@@ -53,7 +54,9 @@ def run(root: Path, params: Params) -> None:
         metrics["episodes"] = json.loads((root / layout.RESOLVED).read_text(encoding="utf-8"))
     if seen.figures:
         metrics["views"] = seen.figures
-    metrics["geometry"] = space(root, answers, upright) if has_space else {}
+    metrics["geometry"], compared = space(root, answers, upright) if has_space else ({}, None)
+    if compared:
+        metrics["geometry_images"] = compared
     # A model that was trained on the validation classes recognises them better than any new class.
     held_out = None if "val" in params.train.splits else read_held_out(root, list(scores), inference)
     if has_space:
@@ -128,11 +131,18 @@ def accuracy(answers: Predictions) -> dict[str, dict[str, Any]]:
     }
 
 
-def space(root: Path, answers: Predictions, classes: pd.DataFrame) -> dict[str, float | None]:
-    """The geometry of the test images of `classes`; None for a figure with nothing to average."""
+def space(root: Path, answers: Predictions, classes: pd.DataFrame) -> tuple[dict[str, float | None], int | None]:
+    """The geometry of the test images of `classes`, None for a figure with nothing to average.
+
+    With more than COMPARED_IMAGES, that of random classes among them, and how many images these have; else None.
+    """
     members = image_ids(read_manifest(root), classes)
-    rows = torch.cat([answers.points.rows(ids) for ids in members])
-    return rounded(geometry(answers.points.values[rows], labels_of(members)))
+    compared = None
+    if sum(map(len, members)) > COMPARED_IMAGES:
+        members = random_classes(members, COMPARED_IMAGES)
+        compared = sum(map(len, members))
+    rows = answers.points.rows(np.concatenate(members))
+    return rounded(geometry(answers.points.values[rows], labels_of(members))), compared
 
 
 def projection(root: Path, answers: Predictions, classes: pd.DataFrame, count: int) -> pd.DataFrame:

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from kshot.data.images import Packed, Unreadable, pack, pack_jpegs
+from kshot.data.images import Packed, pack, pack_jpegs
 from kshot.errors import DataError
 from kshot.lifecycle.data.packed import JPEGS, PIXELS
 from kshot.lifecycle.project import layout
@@ -21,25 +21,29 @@ def run(root: Path, params: Params) -> None:
     jpegs = params.ingest.store == "jpeg"
     (packed / (PIXELS if jpegs else JPEGS)).unlink(missing_ok=True)
     written = pack_jpegs(files, packed / JPEGS, params.ingest) if jpegs else pack(files, packed / PIXELS, params.ingest)
-    records = list(written)
-    source = source.set_index("path")
-    good = [record for record in records if isinstance(record, Packed)]
-    bad = [record for record in records if isinstance(record, Unreadable)]
+    # Texts and numbers, and not records: the parts of a million paths would take a gigabyte.
+    good: list[tuple[str, str, int, int]] = []
+    bad: list[tuple[str, str]] = []
+    for record in written:
+        name = record.path.relative_to(raw).as_posix()
+        if isinstance(record, Packed):
+            good.append((name, record.content, record.width, record.height))
+        else:
+            bad.append((name, record.reason))
     if not good:
-        first = f", the first {bad[0].path.relative_to(raw).as_posix()}: {bad[0].reason}" if bad else ""
+        first = f", the first {bad[0][0]}: {bad[0][1]}" if bad else ""
         raise DataError(f"none of the {len(bad)} files can be read as an image{first}; add data with `kshot data add`")
-    names = [record.path.relative_to(raw).as_posix() for record in good]
-    manifest = source.loc[names].reset_index()
-    manifest["content"] = [record.content for record in good]
-    manifest["width"] = [record.width for record in good]
-    manifest["height"] = [record.height for record in good]
+    source = source.set_index("path")
+    manifest = source.loc[[row[0] for row in good]].reset_index()
+    for place, column in enumerate(("content", "width", "height"), start=1):
+        manifest[column] = [row[place] for row in good]
     manifest.to_parquet(packed / "manifest.parquet", index=False)
-    lost = [record.path.relative_to(raw).as_posix() for record in bad]
-    table = pd.DataFrame(
-        {"path": lost, "class": source.loc[lost, "class"].to_numpy(), "reason": [record.reason for record in bad]}
-    )
+    table = pd.DataFrame(bad, columns=["path", "reason"])
+    table.insert(1, "class", source.loc[table["path"], "class"].to_numpy())
     table.to_csv(packed / "unreadable.csv", index=False)
-    print(f"{len(good)} images of {manifest['class'].nunique()} classes packed, {len(bad)} unreadable", flush=True)
+    print(
+        f"{len(manifest)} images of {manifest['class'].nunique()} classes packed, {len(table)} unreadable", flush=True
+    )
 
 
 def read_raw_manifest(path: Path) -> pd.DataFrame:

@@ -18,7 +18,7 @@ from tqdm import tqdm
 
 import kshot
 from kshot.data.batches import Pixels, resident
-from kshot.evaluation.space import geometry, labels_of, rounded
+from kshot.evaluation.space import geometry, labels_of, random_classes, rounded
 from kshot.lifecycle.data.packed import (
     group_names,
     image_ids,
@@ -181,10 +181,7 @@ def held_out(root: Path, splits: Sequence[str]) -> list[NDArray[np.int64]]:
     trained on, too; at most SHOWN_IMAGES in all."""
     classes = read_classes(root)
     upright = classes[(classes["rotation"] == 0) & (classes["split"] == ("train" if "val" in splits else "val"))]
-    members = image_ids(read_manifest(root), upright)
-    chosen = list(np.random.default_rng(0).permutation(len(members)))
-    few = np.cumsum([len(members[place]) for place in chosen]) <= SHOWN_IMAGES
-    return [members[place] for place, fits in zip(chosen, few, strict=True) if fits]
+    return random_classes(image_ids(read_manifest(root), upright), SHOWN_IMAGES)
 
 
 def space(method: Method, inputs: Pixels, members: Sequence[NDArray[np.int64]]) -> dict[str, float | None]:
