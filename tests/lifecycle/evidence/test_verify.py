@@ -6,7 +6,7 @@ import json
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -391,6 +391,19 @@ def test_the_gate_is_that_of_kshot(seed: int) -> None:
     assert sorted(map(verify.fact, again)) == sorted(map(verify.fact, record["decision"]["findings"]))
 
 
+@pytest.mark.parametrize("role", [gate_rules.CHAMPION, gate_rules.BEST, gate_rules.FIXED])
+@pytest.mark.parametrize("had", [["5w5s"], ["20w1s", "5w20s"], []])
+def test_a_version_that_lacks_protocols_of_the_gate_is_decided_about_as_kshot_does(role: str, had: list[str]) -> None:
+    """As a memory network, which has labels for few classes."""
+    accuracy = {name: Interval(0.9, 0.8, 0.95) for name in ("5w1s", "5w5s", "5w20s", "20w1s")}
+    comparison = gate_rules.Comparison("3", role, {name: Interval(-0.1, -0.2, -0.05) for name in had})
+    evidence = gate_rules.Evidence(accuracy, "3", (comparison,))
+    decided = gate_rules.decide(evidence, RULES)
+    record = json.loads(json.dumps(decision_record.to_json(evidence, RULES, decided)))
+    again = verify.decide(record["evidence"], record["rules"])
+    assert sorted(map(verify.fact, again)) == sorted(map(verify.fact, record["decision"]["findings"]))
+
+
 def tables(random: np.random.Generator) -> tuple[pd.DataFrame, pd.DataFrame]:
     rows = [
         (protocol, episode, f"g{name % 2}/c{name}", name % 3, f"g{name % 2}", 4, int(random.integers(1, 5)))
@@ -414,7 +427,7 @@ def decide(folder: Path, record: dict[str, Any]) -> None:
     (folder / "events.jsonl").write_text(json.dumps(event) + "\n")
 
 
-def compared_folder(folder: Path) -> dict[str, Any]:
+def compared_folder(folder: Path, role: str = gate_rules.CHAMPION, protocols: Sequence[str] = ()) -> dict[str, Any]:
     """Write two models' predictions and a decision that compares them; returns the decision."""
     random, sides = np.random.default_rng(1), {}
     digests = {}
@@ -429,7 +442,7 @@ def compared_folder(folder: Path) -> dict[str, Any]:
     accuracy = {
         str(name): statistics.mean_interval(part["accuracy"]) for name, part in ours.episodes.groupby("protocol")
     }
-    found = paired.compared("3", gate_rules.CHAMPION, (), ours, theirs, "5w1s")
+    found = paired.compared("3", role, protocols, ours, theirs, "5w1s")
     evidence = gate_rules.Evidence(accuracy, "3", (found,))
     record = decision_record.to_json(evidence, RULES, gate_rules.decide(evidence, RULES))
     record["answered_anew"] = {"3": {"folder": "champions/x", **digests}}
@@ -443,6 +456,21 @@ def test_the_comparison_with_a_champion_follows_from_both_models_predictions(tmp
     compared_folder(tmp_path)
     text = verify.comparisons(verify.Folder(tmp_path))
     assert text == "the differences to champion 3 follow from both models' predictions"
+
+
+def test_the_best_on_another_protocol_than_that_of_the_groups_has_no_groups_and_classes(tmp_path: Path) -> None:
+    record = compared_folder(tmp_path, gate_rules.BEST, ["5w5s"])
+    assert record["evidence"]["comparisons"][0]["classes"] == []
+    text = verify.comparisons(verify.Folder(tmp_path))
+    assert text == "the differences to best champion 3 follow from both models' predictions"
+
+
+def test_groups_that_were_left_out_of_a_comparison_are_named(tmp_path: Path) -> None:
+    record = compared_folder(tmp_path)
+    record["evidence"]["comparisons"][0]["groups"] = []
+    decide(tmp_path, record)
+    with pytest.raises(verify.Wrong, match="the groups compared with champion 3, are not those"):
+        verify.comparisons(verify.Folder(tmp_path))
 
 
 @pytest.mark.parametrize("kind", ["groups", "classes", "difference"])
