@@ -10,7 +10,13 @@ from kshot.errors import DataError
 from kshot.lifecycle.data.data_diff import compare
 
 
-def listing(cache: Path, images: dict[str, str], splits: dict[str, str] | None = None) -> str:
+def listing(
+    cache: Path,
+    images: dict[str, str],
+    splits: dict[str, str] | None = None,
+    groups: dict[str, str] | None = None,
+    drawers: dict[str, str] | None = None,
+) -> str:
     """A version whose images have these contents: path below images/ to content. Returns its md5."""
 
     def keep(content: str, suffix: str = "") -> str:
@@ -21,9 +27,15 @@ def listing(cache: Path, images: dict[str, str], splits: dict[str, str] | None =
         return md5
 
     rows = [(f"images/{path}", path.rpartition("/")[0]) for path in images]
-    lines = [f"{path},{name},,{(splits or {}).get(name, '')}" for path, name in rows]
+    lines = [f"{path},{name},{(groups or {}).get(name, '')},{(splits or {}).get(name, '')}" for path, name in rows]
+    head = "path,class,group,split"
+    if drawers is not None:
+        head, lines = (
+            f"{head},drawer",
+            [f"{line},{drawers.get(path, '')}" for line, path in zip(lines, images, strict=True)],
+        )
     entries = [{"md5": keep(content), "relpath": f"images/{path}"} for path, content in images.items()]
-    entries.append({"md5": keep("\n".join(["path,class,group,split", *lines]) + "\n"), "relpath": "manifest.csv"})
+    entries.append({"md5": keep("\n".join([head, *lines]) + "\n"), "relpath": "manifest.csv"})
     return keep(json.dumps(entries), ".dir")
 
 
@@ -46,6 +58,17 @@ def test_every_kind_of_change_is_told(tmp_path: Path) -> None:
     assert found.images_changed == ("images/a/2",)
     assert found.images_moved == (("images/b/1", "images/c/1"),)
     assert found.splits_changed == ("a",)
+
+
+def test_another_group_and_another_drawer_are_a_difference(tmp_path: Path) -> None:
+    images = {"a/1": "one", "a/2": "two", "b/1": "three"}
+    plain = listing(tmp_path, images)
+    grouped = listing(tmp_path, images, groups={"a": "fruit"}, drawers={"a/2": "Ada"})
+    found = compare(tmp_path, plain, grouped)
+    assert found.groups_changed == ("a",)
+    assert found.drawers_changed == ("images/a/2",)
+    lines = str(found).splitlines()
+    assert lines[1:] == ["classes in another group: 1", "  a", "images by another drawer: 1", "  images/a/2"]
 
 
 def test_a_copy_that_came_is_no_move(tmp_path: Path) -> None:

@@ -13,7 +13,11 @@ SHOWN = 10  # names in a printed list; the rest is counted
 
 @dataclass(frozen=True)
 class DataDiff:
-    """Class names, and paths of images below data/raw; `images_moved`: (old path, new path) with the same content."""
+    """Class names, and paths of images below data/raw.
+
+    images_moved     (old path, new path) with the same content
+    drawers_changed  images at the same path that are said to be drawn by somebody else
+    """
 
     old: str
     new: str
@@ -24,6 +28,8 @@ class DataDiff:
     images_changed: tuple[str, ...]
     images_moved: tuple[tuple[str, str], ...]
     splits_changed: tuple[str, ...]
+    groups_changed: tuple[str, ...]
+    drawers_changed: tuple[str, ...]
 
     def __str__(self) -> str:
         moved = tuple(f"{old} -> {new}" for old, new in self.images_moved)
@@ -31,10 +37,12 @@ class DataDiff:
             ("classes that came", self.classes_added),
             ("classes that went", self.classes_removed),
             ("classes in another split", self.splits_changed),
+            ("classes in another group", self.groups_changed),
             ("images that came", self.images_added),
             ("images that went", self.images_removed),
             ("images with new content", self.images_changed),
             ("images that moved", moved),
+            ("images by another drawer", self.drawers_changed),
         ]
         lines = [f"{self.old[:8]} -> {self.new[:8]}"]
         for title, names in parts:
@@ -49,7 +57,9 @@ class DataDiff:
 @dataclass(frozen=True)
 class _Listing:
     content: dict[str, str]  # path to md5
-    classes: dict[str, str]  # class to split
+    splits: dict[str, str]  # of each class
+    groups: dict[str, str]  # of each class
+    drawers: dict[str, str]  # of each path, '' for nobody
 
 
 def compare(cache: Path, old: str, new: str) -> DataDiff:
@@ -60,19 +70,24 @@ def compare(cache: Path, old: str, new: str) -> DataDiff:
     moved = _pair_moved(before.content, after.content, sorted(went), sorted(came))
     came -= {path for _, path in moved}
     went -= {path for path, _ in moved}
-    stayed = before.content.keys() & after.content.keys()
-    both = before.classes.keys() & after.classes.keys()
     return DataDiff(
         old=old,
         new=new,
-        classes_added=tuple(sorted(after.classes.keys() - before.classes.keys())),
-        classes_removed=tuple(sorted(before.classes.keys() - after.classes.keys())),
+        classes_added=tuple(sorted(after.splits.keys() - before.splits.keys())),
+        classes_removed=tuple(sorted(before.splits.keys() - after.splits.keys())),
         images_added=tuple(sorted(came)),
         images_removed=tuple(sorted(went)),
-        images_changed=tuple(sorted(path for path in stayed if before.content[path] != after.content[path])),
+        images_changed=_differ(before.content, after.content),
         images_moved=tuple(moved),
-        splits_changed=tuple(sorted(name for name in both if before.classes[name] != after.classes[name])),
+        splits_changed=_differ(before.splits, after.splits),
+        groups_changed=_differ(before.groups, after.groups),
+        drawers_changed=_differ(before.drawers, after.drawers),
     )
+
+
+def _differ(before: dict[str, str], after: dict[str, str]) -> tuple[str, ...]:
+    """The names that both have, with another value."""
+    return tuple(sorted(name for name in before.keys() & after.keys() if before[name] != after[name]))
 
 
 def _pair_moved(
@@ -94,8 +109,9 @@ def _read(cache: Path, md5: str) -> _Listing:
             f"DVC's cache no longer holds the listing of data version {md5[:8]}; "
             "bring it back with `dvc fetch`, or add that data again"
         ) from error
-    classes = {row["class"]: row["split"] for row in csv.DictReader(io.StringIO(manifest))}
-    return _Listing(content, classes)
+    rows = list(csv.DictReader(io.StringIO(manifest)))
+    splits, groups = ({row["class"]: row[column] for row in rows} for column in ("split", "group"))
+    return _Listing(content, splits, groups, {row["path"]: row.get("drawer") or "" for row in rows})
 
 
 def _object(cache: Path, md5: str) -> Path:
