@@ -10,10 +10,17 @@ import shutil
 import sysconfig
 from pathlib import Path
 
+PACKAGES = Path(sysconfig.get_path("purelib"))
+BELOW = PACKAGES.relative_to(sysconfig.get_path("data"))  # the folder of packages in an environment
 
-def lend(environment: Path) -> None:
-    """Link this environment's bytecode into `environment`, before anything is installed there."""
-    ours = Path(sysconfig.get_path("purelib"))
-    theirs = environment / ours.relative_to(sysconfig.get_path("data"))
-    for folder in ours.rglob("__pycache__"):
-        shutil.copytree(folder, theirs / folder.relative_to(ours), copy_function=os.link, dirs_exist_ok=True)
+
+def lend(environment: Path, packages: Path = PACKAGES) -> None:
+    """Link the bytecode in `packages` into `environment`, before anything is installed there.
+
+    Does nothing where they are on two file systems: uv then copies the sources, which get another time.
+    """
+    place = environment / BELOW
+    place.mkdir(parents=True, exist_ok=True)
+    if place.stat().st_dev == packages.stat().st_dev:
+        for folder in packages.rglob("__pycache__"):
+            shutil.copytree(folder, place / folder.relative_to(packages), copy_function=os.link, dirs_exist_ok=True)

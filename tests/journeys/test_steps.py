@@ -1,11 +1,14 @@
 """The harness of the journeys detects results that differ from a step's expectation."""
 
+import os
+import py_compile
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
+from tests.journeys import bytecode
 from tests.journeys.blocks import REPOSITORY
 from tests.journeys.person import Ended, Person, clone
 from tests.journeys.steps import Journey, Step, problems
@@ -69,3 +72,20 @@ def test_what_a_clone_pushes_does_not_come_into_this_repository(tmp_path: Path) 
         "refs/journeys"
         not in subprocess.run(["git", "for-each-ref"], cwd=REPOSITORY, capture_output=True, text=True).stdout
     )
+
+
+def test_lent_bytecode_is_used_for_the_same_source_and_not_for_another(tmp_path: Path) -> None:
+    packages, place = tmp_path / "packages", tmp_path / "environment" / bytecode.BELOW
+    for name in ("same", "other"):
+        (packages / name).mkdir(parents=True)
+        (packages / name / "__init__.py").write_text("text = 'lent'")
+        py_compile.compile(str(packages / name / "__init__.py"))
+    bytecode.lend(tmp_path / "environment", packages)
+    os.link(packages / "same/__init__.py", place / "same/__init__.py")
+    (place / "other/__init__.py").write_text("text = 'its own'")
+    lent = [path.stat().st_ino for path in sorted(place.rglob("*.pyc"))]
+    ran = [sys.executable, "-c", "import same, other; print(same.text, other.text)"]
+    ended = subprocess.run(ran, env={"PYTHONPATH": str(place)}, capture_output=True, text=True, check=True)
+    assert ended.stdout == "lent its own\n"
+    after = [path.stat().st_ino for path in sorted(place.rglob("*.pyc"))]
+    assert (lent[0] != after[0], lent[1] == after[1]) == (True, True)  # other, same
