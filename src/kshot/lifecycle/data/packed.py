@@ -10,17 +10,28 @@ from numpy.typing import NDArray
 from kshot.data.drawers import NOBODY
 from kshot.data.episodes import EpisodeSet
 from kshot.data.jpeg_images import JpegImages
+from kshot.errors import DataError
 from kshot.lifecycle.project import layout
 
 PIXELS, JPEGS = "images.npy", "images.jpegs"  # one of them, as `ingest.store` says
+REMEDY = "bring it back with `dvc checkout --force`, or run stage ingest"
 PackedImages = NDArray[np.uint8] | JpegImages
 
 
 def read_images(root: Path) -> PackedImages:
-    """The packed images (N, S, S, C): pixels, memory-mapped, or JPEGs, decoded where they are indexed."""
+    """The packed images (N, S, S, C): pixels, memory-mapped, or JPEGs, decoded where they are indexed.
+
+    Raises DataError if the file is cut short or is no array of pixels, FileNotFoundError if there is none.
+    """
     if (root / layout.PACKED / JPEGS).is_file():
         return JpegImages(root / layout.PACKED / JPEGS)
-    images: NDArray[np.uint8] = np.load(root / layout.PACKED / PIXELS, mmap_mode="r")
+    file = root / layout.PACKED / PIXELS
+    try:
+        images: NDArray[np.uint8] = np.load(file, mmap_mode="r", allow_pickle=False)
+    except (ValueError, EOFError) as error:
+        raise DataError(f"{file} is damaged ({error}); {REMEDY}") from error
+    if images.ndim != 4 or images.dtype != np.uint8:
+        raise DataError(f"{file} is {images.dtype} {images.shape}, and packed images are uint8 (N, S, S, C); {REMEDY}")
     return images
 
 
