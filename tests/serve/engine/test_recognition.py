@@ -13,11 +13,12 @@ from kshot.methods.table import METHODS, build_method
 from kshot.nets.embedding import Embedding
 from kshot.nets.embedding_settings import settings_of
 from kshot.params.methods import arguments_of
+from kshot.serve.engine import gallery_state as gallery_state_module
 from kshot.serve.engine.decoding import SentImage, prepare_image
 from kshot.serve.engine.embedding_queue import EmbeddingQueue
 from kshot.serve.engine.gallery_state import GalleryState, gallery_state
 from kshot.serve.engine.recognition import Recognition, recognise, verify
-from kshot.serve.engine.served_version import ServedVersion
+from kshot.serve.engine.served_version import ServedVersion, cosines
 from kshot.serve.refusals import Refused
 from kshot.serve.store.galleries import GalleryRow
 
@@ -28,12 +29,12 @@ CLASSIFIERS = (
 Classes = dict[str, list[bytes]]
 
 
-def served(inference: Inference, name: str = "metric") -> ServedVersion:
+def served(inference: Inference, name: str = "metric", **arguments: object) -> ServedVersion:
     """An untrained model of one method: random projections of letters, which tell many letters apart."""
     torch.manual_seed(0)
     ingest = {"size": 28, "channels": 1, "invert": True}
     settings = {"backbone": "conv4", "head_dim": None, "l2_normalize": False, "batch_norm": "eval", "ingest": ingest}
-    fewer = {"test_steps": 5} if name == "reptile" else {}  # instead of 50, which take seconds
+    fewer = {"test_steps": 5} if name == "reptile" else arguments  # instead of 50, which take seconds
     described = {"name": name, "n_way": 5, "k_shot": 1, "arguments": arguments_of(name, fewer)}
     method = build_method(described, Embedding(settings_of(settings))).eval()
     method.centre += torch.randn(method.centre.shape) * 0.01
@@ -102,6 +103,41 @@ def test_probabilities_are_calibrated_as_those_of_the_estimator(classes: Classes
 def test_every_method_answers_as_it_was_evaluated(name: str, classes: Classes) -> None:
     version = served(inference_of(name, "method", "eval"), name)
     check_as_estimator(version, *unequal(classes))
+
+
+@pytest.mark.parametrize("distance", ["cosine", "squared_euclidean"])
+def test_a_learned_scale_is_answered_from_means_that_are_added_up_once_a_revision(
+    distance: str, classes: Classes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    inference = Inference("prototypical", "method", "eval", temperatures=(Temperature(5, 1, 0.7),))
+    version = served(inference, "prototypical", distance=distance, learn_temperature=True)
+    version.model.method.log_scale.data += 0.5
+    support, queries = unequal(classes)
+    check_as_estimator(version, support, queries)
+    gallery, points = state(version, support), version.model.embed(queries)
+    expected = version._by_classifier(gallery, points)
+    assert version.scores(gallery, points, version.squared_distances(gallery, points)) == pytest.approx(
+        expected, rel=1e-4, abs=1e-4
+    )
+
+    def again(*_: object) -> None:
+        raise AssertionError("class means are added up at a request")
+
+    monkeypatch.setattr(gallery_state_module, "class_means", again)
+    monkeypatch.setattr(type(version.model.method), "scores", again)
+    recognise(version, gallery, points)
+    fewer = {name: images[:1] for name, images in support.items()}
+    with pytest.raises(AssertionError, match="added up"):  # another revision has means of its own
+        recognise(version, state(version, fewer), points)
+
+
+def test_a_point_of_length_zero_is_at_a_cosine_of_0() -> None:
+    points = np.array([[0, 0], [3, 4], [-6, -8]], dtype=np.float32)
+    rows = [(number, f"{number}", "0" * 64) for number in range(3)]
+    gallery = gallery_state(GalleryRow(1, "shop", 1, None, ""), rows, points, np.zeros(2, np.float32))
+    query = np.array([[4, 3], [0, 0]], dtype=np.float32)
+    found = cosines(gallery, query, gallery.mean_index.squared_distances(query))
+    assert found == pytest.approx(np.array([[0, 0.96, -0.96], [0, 0, 0]]), abs=1e-6)
 
 
 @pytest.mark.parametrize("name", list(METHODS))

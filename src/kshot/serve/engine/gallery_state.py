@@ -45,6 +45,12 @@ class GalleryState:
         return class_means(self.points, self.labels, len(self.class_names))
 
     @cached_property
+    def squared_lengths(self) -> NDArray[np.float64]:
+        """Of each class's mean: (C,)."""
+        found: NDArray[np.float64] = np.einsum("cd,cd->c", self.means, self.means, dtype=np.float64)
+        return found
+
+    @cached_property
     def mean_index(self) -> Index:
         """For the distance to each class's mean."""
         return index_of(self.means)

@@ -8,12 +8,14 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from kshot.classifiers import OWN
 from kshot.classifiers.classifier import Classifier
 from kshot.classifiers.nearest_neighbour import nearest_neighbour_scores
 from kshot.classifiers.prototype import prototype_scores
 from kshot.errors import NotConverged
 from kshot.estimator.few_shot_model import FewShotModel
 from kshot.evaluation.inference import scorer
+from kshot.methods.prototypical import Prototypical
 from kshot.serve.engine.gallery_state import GalleryState, centred
 from kshot.serve.refusals import Refused
 
@@ -81,7 +83,22 @@ class ServedVersion:
             return _nearest_neighbour(state, query)
         if self.model.inference.classifier == "simple_shot":
             return -state.simple_shot_index.squared_distances(centred(query, state.centre))
+        if self._prototypical is not None and squared is not None:
+            distance, scale = self._prototypical
+            by_distance: Array = scale * (cosines(state, query, squared) if distance == "cosine" else -squared)
+            return by_distance
         return self._by_classifier(state, query)
+
+    @cached_property
+    def _prototypical(self) -> tuple[str, np.float32] | None:
+        """The distance and scale of a Prototypical's own scores, which follow from the distances to class means.
+
+        None for any other classifier: it gets all examples at each request.
+        """
+        method = self.model.method
+        if self.model.inference.classifier != OWN or type(method) is not Prototypical:
+            return None
+        return method.distance, np.float32(method.log_scale.detach().exp().item())
 
     def _by_classifier(self, state: GalleryState, query: Array) -> Array:
         method, n_way = self.model.method, len(state.class_names)
@@ -104,6 +121,20 @@ class ServedVersion:
                 409, "cannot_answer", f"{self.model.inference.by} cannot answer this gallery: {text}"
             ) from error
         return found
+
+
+def cosines(state: GalleryState, query: Array, squared: Array) -> Array:
+    """Of queries (Q, D) to each class's mean, by the law of cosines from their squared distances (Q, C): (Q, C).
+
+    A second product with every mean would take as long as the search. A point of length zero is at a cosine of 0, as
+    in `kshot.distances`. The error is that of the distances: some 1e-6.
+    """
+    of_query = np.square(query, dtype=np.float64).sum(1, keepdims=True)
+    of_means = state.squared_lengths
+    product = 2 * np.sqrt(of_query * of_means)
+    found = np.divide(of_query + of_means - squared, product, out=np.zeros_like(product), where=product > 0)
+    cosine: Array = found.clip(-1, 1).astype(np.float32)
+    return cosine
 
 
 def _nearest_neighbour(state: GalleryState, query: Array) -> Array:
