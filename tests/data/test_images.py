@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from kshot.data import images
+from kshot.data.image_formats import read_header
 from kshot.errors import DataError
 from kshot.params.schema import Ingest
 
@@ -264,3 +265,20 @@ def test_the_same_images_pack_to_the_same_bytes(tmp_path: Path) -> None:
     for name in ("one.npy", "two.npy"):
         list(images.pack(paths, tmp_path / name, Ingest(10, 3, invert=False, crop="none")))
     assert (tmp_path / "one.npy").read_bytes() == (tmp_path / "two.npy").read_bytes()
+
+
+@pytest.mark.parametrize("kind", ["GIF", "TIFF", "WEBP", "PNG"])
+def test_one_opening_gives_the_header_and_the_pixels_of_the_first_frame(kind: str) -> None:
+    frames = [Image.fromarray(np.full((5, 4), shade, np.uint8)).convert("P") for shade in (40, 200)]
+    content = encoded(frames[0], kind, save_all=True, append_images=frames[1:])
+    with images.decoded_with_header(content, 3) as (header, pixels):
+        assert header == read_header(content) and (header.width, header.height, header.frames) == (4, 5, True)
+        with images.opened(content) as alone:
+            alone.load()
+            assert (pixels == images.image_pixels(alone, 3)).all()
+    assert images.DECODING.taken == 0
+
+
+def test_an_error_of_the_block_is_no_error_of_the_image() -> None:
+    with pytest.raises(OSError, match="full"), images.decoded(png(grey(4, 5)), 1):
+        raise OSError("full")

@@ -324,6 +324,8 @@ def test_while_the_database_does_not_answer_images_are_recognised_and_nothing_is
             raise OperationalError("select", {}, Exception("connection refused"))
 
         patched.setattr(engine, "connect", gone)
+        patched.setattr(engine, "raw_connection", gone)
+        database._idle.clear()
         found = ask(client, "shop", images[:1])
         assert found.status_code == 200 and found.json()["results"][0]["label"] == name
         answer = client.post("/v1/galleries/shop/examples", data={"class": name}, files=files(images[1:2]))

@@ -37,9 +37,14 @@ class Header(NamedTuple):
 def read_header(source: bytes | Path) -> Header:
     """Read the header of an image. Raises DataError for a file that is empty, too large, or not in FORMATS."""
     with opened(source) as image:
-        # A phone's JPEG may contain a second, smaller image (MPO), which is not an animation.
-        frames = bool(getattr(image, "is_animated", False)) and image.format != "MPO"
-        return Header(image.format or "", image.mode, image.width, image.height, frames)
+        return header_of(image)
+
+
+def header_of(image: Image.Image) -> Header:
+    """The properties of an image that is open."""
+    # A phone's JPEG may contain a second, smaller image (MPO), which is not an animation.
+    frames = bool(getattr(image, "is_animated", False)) and image.format != "MPO"
+    return Header(image.format or "", image.mode, image.width, image.height, frames)
 
 
 @contextmanager

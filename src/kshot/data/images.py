@@ -6,7 +6,7 @@ import itertools
 import os
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
@@ -17,7 +17,7 @@ from PIL import Image, ImageOps
 from kshot.data.crop import crop_to_ink
 from kshot.data.decoding_memory import BYTES_A_PIXEL, DECODING
 from kshot.data.fit import fitted
-from kshot.data.image_formats import LARGEST, opened
+from kshot.data.image_formats import LARGEST, Header, header_of, opened
 from kshot.data.jpeg_images import OFFSETS, from_jpeg, jpeg
 from kshot.errors import DataError
 from kshot.params.schema import Ingest
@@ -62,13 +62,21 @@ def decoded(source: bytes | Path, channels: int, largest: int = LARGEST) -> Iter
 
     Also raises DataError for an image of more than `largest` pixels.
     """
-    with opened(source, largest) as image:
-        needed = image.width * image.height * BYTES_A_PIXEL
-    with DECODING.holding(needed):
+    with decoded_with_header(source, channels, largest) as (_, pixels):
+        yield pixels
+
+
+@contextmanager
+def decoded_with_header(source: bytes | Path, channels: int, largest: int = LARGEST) -> Iterator[tuple[Header, Pixels]]:
+    """As `decoded`, with the image's header, of one opening of the file."""
+    with ExitStack() as held:
         with opened(source, largest) as image:
+            held.enter_context(DECODING.holding(image.width * image.height * BYTES_A_PIXEL))
+            header = header_of(image)
             image.load()
             pixels = image_pixels(image, channels)
-        yield pixels
+        # The file is closed: an error of the block is not taken for one of the image.
+        yield header, pixels
 
 
 def image_pixels(image: Image.Image, channels: int) -> Pixels:

@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from kshot.data.image_formats import read_header
-from kshot.data.images import decoded, prepare
+from kshot.data.image_formats import LARGEST
+from kshot.data.images import decoded_with_header, prepare
 from kshot.errors import DataError
 from kshot.params.schema import Ingest
 from kshot.serve.refusals import Refused
@@ -40,21 +40,15 @@ class Prepared:
 def prepare_image(image: SentImage, ingest: Ingest, most_pixels: int) -> Prepared:
     """Decode one image. Raises Refused for content that is no image, is damaged, or has too many pixels."""
     try:
-        # The header first: 30,000 x 30,000 pixels are refused before any of them is decoded.
-        header = read_header(image.content)
-        if header.pixels > most_pixels:
-            raise Refused(
-                413,
-                "image_too_large",
-                f"{image.name} has {header.width} x {header.height} pixels; needs at most {most_pixels:,} in all",
-            )
-        with decoded(image.content, ingest.channels, most_pixels) as pixels:
+        # 30,000 x 30,000 pixels are refused by the header, before any of them is decoded.
+        most = min(most_pixels, LARGEST)
+        with decoded_with_header(image.content, ingest.channels, most) as (header, pixels):
             prepared = prepare(pixels, ingest)
     except DataError as error:
         text = str(error)
         if text.startswith("it has ") or "decompression bomb" in text:  # Pillow's own limit is twice kshot's
             text = text if text.startswith("it has ") else f"it has far more than {most_pixels:,} pixels"
-            raise Refused(413, "image_too_large", f"{image.name}: {text}") from None
+            raise Refused(413, "image_too_large", f"{image.name} {text.removeprefix('it ')}") from None
         if text.startswith(("it is no image", "the file is empty")):
             raise Refused(415, "not_an_image", f"{image.name}: {text}; needs an image file: {FORMATS}") from None
         raise Refused(422, "damaged_image", f"{image.name}: {text}; send the whole file") from None

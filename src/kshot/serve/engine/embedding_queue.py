@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kshot.methods.method import Method
-from kshot.nets.embedding import embed
+from kshot.nets.embedding import embed_pixels
 from kshot.serve.refusals import Refused
 
 Points = NDArray[np.float32]
@@ -112,7 +112,7 @@ class EmbeddingQueue:
             raise Refused(503, "stopping", "the service is stopping; ask again when it runs")
 
     def _pass(self, method: Method, pixels: NDArray[np.uint8]) -> Points:
-        points: Points = embed(method, pixels, np.arange(len(pixels))).numpy()
+        points: Points = embed_pixels(method, pixels).numpy()
         self.batches += 1
         return points
 

@@ -16,7 +16,7 @@ from kshot.serve.engine.served_version import ServedVersion
 from kshot.serve.refusals import Refused, store_unreachable
 from kshot.serve.store import tables
 from kshot.serve.store.embeddings import Point, Points, load, remember, stored
-from kshot.serve.store.galleries import GalleryRow, find, listed
+from kshot.serve.store.galleries import GalleryRow, find, listed, newest
 from kshot.serve.store.gallery_store import GalleryStore
 
 AT_ONCE = 64  # images that are read from the store and embedded together
@@ -48,8 +48,7 @@ class GalleryStates:
         While the database cannot be reached it is the state that was last seen.
         """
         try:
-            with self.store.database.reading() as connection:
-                row = find(connection, name)
+            row = newest(self.store.database, name)
         except Refused as refused:
             seen = [state for state in list(self._states.values()) if state.gallery.name == name]
             if refused.code != "store_unreachable" or not seen:

@@ -2,14 +2,18 @@
 
 import errno
 import sqlite3
+from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import cache
 from typing import Any
 
-from sqlalchemy import Connection, Engine, create_engine, event, func, insert, make_url, select, text
+from sqlalchemy import Connection, Engine, Select, create_engine, event, func, insert, make_url, select, text
+from sqlalchemy.dialects.sqlite import dialect as sqlite_dialect
 from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, SQLAlchemyError
+from sqlalchemy.pool import PoolProxiedConnection
 
 from kshot.errors import KshotError
 from kshot.lifecycle.project.private_state import private_database
@@ -27,6 +31,7 @@ class Database:
 
     engine: Engine
     is_sqlite: bool
+    _idle: "deque[PoolProxiedConnection]" = field(default_factory=deque)  # of `row`
 
     @contextmanager
     def reading(self) -> Iterator[Connection]:
@@ -48,6 +53,29 @@ class Database:
                     connection.execute(select(func.pg_advisory_xact_lock(WRITER)))
                 yield connection
 
+    def row(self, statement: Select[Any], **values: Any) -> tuple[Any, ...] | None:
+        """The first row of a SELECT whose parameters are `values`; None without one. Raises Refused as `reading`.
+
+        A question of every request: on SQLite it is asked of the driver, which takes a tenth of the time.
+        """
+        if not self.is_sqlite:
+            with self.reading() as connection:
+                found = connection.execute(statement, values).first()
+                return None if found is None else tuple(found)
+        with told():
+            try:
+                held = self._idle.pop()
+            except IndexError:
+                held = self.engine.raw_connection()
+                held.detach()  # from the pool, whose connections are those of transactions
+            try:
+                found = held.cursor().execute(_sqlite_text(statement), values).fetchone()
+            except sqlite3.Error as error:
+                held.close()
+                raise store_unreachable(_line(error)) from error
+            self._idle.append(held)
+        return found if found is None else tuple(found)
+
     def forget(self) -> None:
         """Overwrite what was deleted: SQLite keeps old pages in its log until a checkpoint."""
         if self.is_sqlite:
@@ -57,6 +85,8 @@ class Database:
                 driver.cursor().execute("PRAGMA wal_checkpoint(TRUNCATE)")
 
     def close(self) -> None:
+        while self._idle:
+            self._idle.pop().close()
         self.engine.dispose()
 
 
@@ -108,6 +138,11 @@ def _prepare_sqlite(engine: Engine) -> None:
         # A transaction that reads first and writes later would fail if another one wrote in between.
         writing = connection.get_execution_options().get("kshot_writing", False)
         connection.exec_driver_sql("BEGIN IMMEDIATE" if writing else "BEGIN")
+
+
+@cache
+def _sqlite_text(statement: Select[Any]) -> str:
+    return str(statement.compile(dialect=sqlite_dialect(paramstyle="named")))
 
 
 @contextmanager

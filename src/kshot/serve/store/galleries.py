@@ -3,14 +3,15 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, delete, func, insert, select, update
+from sqlalchemy import Connection, bindparam, delete, func, insert, select, update
 
 from kshot.serve.refusals import Refused, unknown_gallery
 from kshot.serve.store import tables
-from kshot.serve.store.database import now
+from kshot.serve.store.database import Database, now
 from kshot.serve.store.gallery_store import GalleryStore, drop_unused_files, drop_unused_rows
 
 _G, _E = tables.GALLERIES.c, tables.EXAMPLES.c
+_BY_NAME = select(tables.GALLERIES).where(_G.name == bindparam("name"))
 
 
 @dataclass(frozen=True)
@@ -43,6 +44,14 @@ def create(store: GalleryStore, name: str) -> GalleryRow:
 def find(connection: Connection, name: str) -> GalleryRow:
     """Raises Refused for an unknown name."""
     row = connection.execute(select(tables.GALLERIES).where(_G.name == name)).one_or_none()
+    if row is None:
+        raise unknown_gallery(name)
+    return GalleryRow(*row)
+
+
+def newest(database: Database, name: str) -> GalleryRow:
+    """As `find`, outside a transaction: the question of every request. Raises Refused."""
+    row = database.row(_BY_NAME, name=name)
     if row is None:
         raise unknown_gallery(name)
     return GalleryRow(*row)
