@@ -6,6 +6,8 @@ import re
 from collections.abc import Sequence
 from typing import Any, NoReturn
 
+from kshot.first_few import first_few
+
 CHOICE = re.compile(r"argument (?P<what>[^:]+): invalid choice: '(?P<typed>[^']*)' \(choose from (?P<known>.*)\)", re.S)
 MISSING = re.compile(r"the following arguments are required: (?P<names>.*)")
 ONE_OF = re.compile(r"one of the arguments (?P<names>.*) is required")
@@ -58,5 +60,4 @@ def _choice(typed: str, known: Sequence[str]) -> str:
     also = {word: name for word, name in ELSEWHERE.items() if name in known}
     if near := difflib.get_close_matches(typed, [*known, *also], n=1, cutoff=0.5):
         return f"did you mean {also.get(near[0], near[0])}?"
-    more = f" and {len(known) - SHOWN} more" if len(known) > SHOWN else ""
-    return f"needs one of {', '.join(known[:SHOWN])}{more}"
+    return f"needs one of {first_few(known, SHOWN)}"

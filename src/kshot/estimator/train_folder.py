@@ -25,6 +25,7 @@ from kshot.estimator.inference_settings import held_out_episodes, inference_sett
 from kshot.estimator.load_model import from_folder
 from kshot.estimator.train_settings import shipped, train_settings
 from kshot.evaluation.inference import Inference, save_inference
+from kshot.first_few import first_few
 from kshot.methods.method import Method
 from kshot.methods.saving import save_method
 from kshot.nets.devices import choose_device
@@ -222,9 +223,8 @@ def _smallest(files: Mapping[str, Sequence[Path]]) -> int:
 
 
 def _left_out(found: ClassFolders, folder: Path) -> str:
-    first = ", ".join(path.relative_to(folder).as_posix() for path in found.left_out[:3])
-    more = f" and {len(found.left_out) - 3} more" if len(found.left_out) > 3 else ""
-    return f"left out, as no image by name or in no class folder: {first}{more}"
+    names = [path.relative_to(folder).as_posix() for path in found.left_out]
+    return f"left out, as no image by name or in no class folder: {first_few(names)}"
 
 
 def _announced(params: Params, divided: Divided, n_images: int) -> str:

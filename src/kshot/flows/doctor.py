@@ -16,10 +16,11 @@ from typing import Any
 from uuid import UUID
 
 from kshot.errors import KshotError
+from kshot.first_few import first_few
 from kshot.flows import run_processes, server
 from kshot.flows.deployment_names import BY_TIME, deployment_name
 from kshot.lifecycle.doctor.files import unreadable
-from kshot.lifecycle.doctor.finding import Finding, shown
+from kshot.lifecycle.doctor.finding import Finding
 from kshot.lifecycle.pipeline import schedule
 from kshot.lifecycle.project import no_telemetry, project_lock, state_place
 from kshot.lifecycle.tracking import run_content, store
@@ -95,7 +96,7 @@ def firing(root: Path, runs: list[Run]) -> Iterator[Finding]:
 def hanging(root: Path, gone: list[Run]) -> Iterator[Finding]:
     """One finding for all runs whose process has ended."""
     if gone:
-        found = f"Running in Prefect though the process is gone: {shown([run.name for run in gone])}"
+        found = f"Running in Prefect though the process is gone: {first_few([run.name for run in gone], 5)}"
         ids = [run.id for run in gone]
         mend = "kshot doctor --mend marks it Crashed"
         yield Finding("runs", found, "an end", mend, by_itself=lambda: crash(root, ids))
@@ -113,7 +114,7 @@ def crash(root: Path, ids: list[str]) -> str:
         for one in ids:
             state: Any = Crashed(message="its process ended without a word; `kshot doctor` found it")
             client.set_flow_run_state(UUID(one), state, force=True)
-    return f"Crashed in Prefect now: {shown(ids)}"
+    return f"Crashed in Prefect now: {first_few(ids, 5)}"
 
 
 def _is_gone(root: Path, run: Run, living: frozenset[str]) -> bool:

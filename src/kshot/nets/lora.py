@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from torch import Tensor, nn
 
+from kshot.first_few import first_few
+
 if TYPE_CHECKING:
     from peft.tuners.lora import LoraLayer
 
@@ -23,8 +25,7 @@ def add_lora(backbone: nn.Module, rank: int, alpha: int) -> str:
     names = lora_targets(backbone)
     inject_adapter_in_model(LoraConfig(r=rank, lora_alpha=alpha, target_modules=names), backbone)
     kinds = sorted({name.split(".")[-1] for name in names})
-    shown = ", ".join(kinds[:8]) + (f" and {len(kinds) - 8} more" if len(kinds) > 8 else "")
-    return f"LoRA of rank {rank} beside {len(names)} layers: {shown}"
+    return f"LoRA of rank {rank} beside {len(names)} layers: {first_few(kinds, 8)}"
 
 
 def lora_targets(backbone: nn.Module) -> list[str]:

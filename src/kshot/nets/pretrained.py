@@ -9,6 +9,7 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from kshot.errors import CheckpointError
+from kshot.first_few import first_few
 
 INSIDE = ("backbone.", "network.")  # prefixes of the backbone in a kshot embedding, and of the model in its stages
 
@@ -39,9 +40,8 @@ def load_weights(network: nn.Module, path: Path, *, pickle: bool = False) -> lis
     ]
     if missing or misfits:
         problems = [*(f"{key} missing" for key in missing), *misfits]
-        more = f" and {len(problems) - 3} more" if len(problems) > 3 else ""
         raise CheckpointError(
-            f"{path} does not fit the backbone: {'; '.join(problems[:3])}{more}; "
+            f"{path} does not fit the backbone: {first_few(problems, 3, '; ')}; "
             "name the backbone that the file was made for"
         )
     network.load_state_dict({key: found.get(key, tensor) for key, tensor in wanted.items()})

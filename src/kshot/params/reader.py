@@ -12,6 +12,7 @@ from typing import Any, Literal, TypeVar
 import yaml
 
 from kshot.errors import ParamsError
+from kshot.first_few import first_few
 from kshot.params.renamed import migrate
 
 Section = TypeVar("Section")
@@ -24,8 +25,7 @@ class MissingKeys(ParamsError):
     """Error for missing keys; `keys`: the dotted keys, or whole sections, that a file lacks, in order."""
 
     def __init__(self, keys: list[str]) -> None:
-        more = f" and {len(keys) - NAMED} more" if len(keys) > NAMED else ""
-        several = f"{len(keys)} keys are missing: {', '.join(keys[:NAMED])}{more}; add them"
+        several = f"{len(keys)} keys are missing: {first_few(keys, NAMED)}; add them"
         super().__init__(f"params.yaml: {several if len(keys) > 1 else f'{keys[0]} is missing; add it'}")
         self.keys = tuple(keys)
 

@@ -18,6 +18,7 @@ from kshot.data.episodes import EpisodeSet
 from kshot.errors import TrainingDiverged
 from kshot.evaluation.evaluate import accuracies, predict_episodes
 from kshot.evaluation.own_predictions import own_scorer
+from kshot.first_few import first_few
 from kshot.losses.terms import Terms
 from kshot.methods.method import Method
 from kshot.mining.offline import nearest_classes
@@ -249,10 +250,9 @@ class _Run:
         drawn = [self.names[label] for label in taken[first][1].unique()]  # type: ignore[no-untyped-call]
         optimizer = self.params.optimizer
         rate = optimizer.learning_rate * rate_share(step, self.params.steps, optimizer.warmup_steps)
-        classes = ", ".join(drawn[:3]) + (f" and {len(drawn) - 3} more" if len(drawn) > 3 else "")
         raise TrainingDiverged(
             f"embeddings or the loss were NaN or infinite at step {step + 1} with learning rate {rate:.2g}, "
-            f"in a batch of {classes}; "
+            f"in a batch of {first_few(drawn)}; "
             "lower train.optimizer.learning_rate, or set train.precision: float32"
         )
 

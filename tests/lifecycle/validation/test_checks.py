@@ -6,7 +6,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from kshot.lifecycle.validation.checks import checks, listed, survives, tables
+from kshot.lifecycle.validation.checks import checks, survives, tables
 from kshot.params.schema import Params, Protocol, load_params
 from tests.short_names import train_with
 
@@ -151,12 +151,6 @@ def test_names_that_survive(name: str) -> None:
 @pytest.mark.parametrize("name", ["", "a//b", " a", "a ", "a/ b", "a\nb", "a\\b", "..", "\ud800", "e\u0301"])
 def test_names_that_do_not_survive(name: str) -> None:
     assert not survives(name)
-
-
-def test_a_list_names_the_first_and_counts_the_rest() -> None:
-    assert listed(["a", "b", "c"]) == "a; b; c"
-    assert listed(["a", "b", "c", "d", "e"]) == "a; b; c and 2 more"
-    assert listed(["a"] * 1_003, 1) == "a and 1,002 more"
 
 
 def by_drawer(drawers: list[str] | None) -> dict[str, pd.DataFrame]:

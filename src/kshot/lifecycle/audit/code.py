@@ -3,9 +3,9 @@
 import hashlib
 from pathlib import Path
 
+from kshot.first_few import first_few
 from kshot.lifecycle.audit.served import as_registered
 from kshot.lifecycle.audit.subject import Subject
-from kshot.lifecycle.data.dvc_cache import shown
 from kshot.lifecycle.project import git
 from kshot.lifecycle.project.broken import Broken, NotChecked, NotRecorded
 from kshot.lifecycle.project.files import file_md5
@@ -38,13 +38,13 @@ def code(subject: Subject) -> str:
     how = f"commit {commit[:7]}" + (" plus uncommitted changes (stored)" if patch else "")
     if other:
         raise Broken(
-            f"{how} does not give the code that the stages read: {shown(other)} "
+            f"{how} does not give the code that the stages read: {first_few(other)} "
             f"{'is' if len(other) == 1 else 'are'} not as recorded",
             ", ".join(f"{name} {own[name][:8]}" for name in other[:3]),
             ", ".join(f"{name} {found.get(in_project(name), 'missing')[:8]}" for name in other[:3]),
         )
     out = left_out(subject)
-    not_stored = f"; uncommitted and not stored: {shown(out)}" if out else ""
+    not_stored = f"; uncommitted and not stored: {first_few(out)}" if out else ""
     words = f"{how}: all {len(own)} code files match{not_stored}" if own or not packaged else f"{how}{not_stored}"
     if packaged:
         files = {name: read[name] for name in packaged}
@@ -87,19 +87,19 @@ def _installed(
     if then.installed == installed.EDITED:
         raise NotRecorded(
             f"it was made by an installed {what} {then.version} whose files had been edited, and nobody kept them: "
-            f"{shown(other)}"
+            f"{first_few(other)}"
         )
     if then == now and now.installed == installed.WHEEL:
         raise Broken(
             f"the wheel of {what} {then.version} that is installed here does not give the code that the stages read: "
-            f"{shown(other)} {'is' if len(other) == 1 else 'are'} not as recorded",
+            f"{first_few(other)} {'is' if len(other) == 1 else 'are'} not as recorded",
             ", ".join(f"{name} {read[name][:8]}" for name in other[:3]),
             ", ".join(f"{name} {here[name][:8]}" for name in other[:3]),
         )
     raise NotChecked(
         f"{what} {then.version} ({then.installed}) made it, and {what} {now.version} ({now.installed}) is installed "
-        f"here, where {shown(other)} {'differs' if len(other) == 1 else 'differ'}; audit with {what} {then.version} "
-        f"installed to check it: pip install {what}=={then.version}"
+        f"here, where {first_few(other)} {'differs' if len(other) == 1 else 'differ'}; audit with {what} "
+        f"{then.version} installed to check it: pip install {what}=={then.version}"
     )
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from kshot.errors import AuditFailed, DataError, ParamsError, RegistryError
+from kshot.first_few import first_few
 from kshot.lifecycle.audit.decision import standing
 from kshot.lifecycle.audit.link import Link, checked
 from kshot.lifecycle.audit.runs import RunOnData, runs_on
@@ -194,8 +195,9 @@ def _runs_hold(runs: Sequence[RunOnData], versions: "Sequence[ModelVersion]") ->
     lost = [one for one in versions if str(one.run_id) not in alive]
     if lost:
         raise Broken(
-            "; ".join(f"run {one.run_id} of version {one.version} is deleted, or names other data" for one in lost[:3])
-            + (f"; and {len(lost) - 3} more" if len(lost) > 3 else ""),
+            first_few(
+                [f"run {one.run_id} of version {one.version} is deleted, or names other data" for one in lost], 3, "; "
+            ),
             f"{len(versions)} versions with their runs",
             f"{len(versions) - len(lost)}",
         )

@@ -6,11 +6,12 @@ from pathlib import Path
 from typing import Any
 
 from kshot.errors import ParamsError
+from kshot.first_few import first_few
 from kshot.lifecycle.audit import reading
 from kshot.lifecycle.audit.served import as_registered
 from kshot.lifecycle.audit.subject import DELETED, Subject
 from kshot.lifecycle.data import data_versions
-from kshot.lifecycle.data.dvc_cache import folder_md5, held, listing, shown
+from kshot.lifecycle.data.dvc_cache import folder_md5, held, listing
 from kshot.lifecycle.project import layout
 from kshot.lifecycle.project.broken import Broken, Erased, NotRecorded
 from kshot.lifecycle.project.files import Advance, file_md5
@@ -72,7 +73,7 @@ def weights(subject: Subject) -> str:
             recorded,
             found,
         )
-    return f"{shown(trained)}: md5 {recorded.removesuffix('.dir')}, as trained"
+    return f"{first_few(trained)}: md5 {recorded.removesuffix('.dir')}, as trained"
 
 
 def data(subject: Subject, advance: Advance | None) -> str:
@@ -174,7 +175,7 @@ def _compare(where: str, found: dict[str, Any], recorded: dict[str, Any]) -> Non
     other = sorted(key for key in found.keys() | recorded.keys() if found.get(key) != recorded.get(key))
     if other:
         raise Broken(
-            f"{where} has other params than were recorded: {shown(other)}",
+            f"{where} has other params than were recorded: {first_few(other)}",
             ", ".join(f"{key} {recorded.get(key)}" for key in other[:3]),
             ", ".join(f"{key} {found.get(key)}" for key in other[:3]),
         )
@@ -187,4 +188,4 @@ def _changed(subject: Subject, folder: Path, recorded: str, names: list[str]) ->
     except Broken:
         return "a file"
     now = {name: file_md5(folder / name) for name in names}
-    return shown(sorted(name for name in before.keys() | now.keys() if before.get(name) != now.get(name)))
+    return first_few(sorted(name for name in before.keys() | now.keys() if before.get(name) != now.get(name)))

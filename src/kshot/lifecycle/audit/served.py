@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from kshot import manifest
+from kshot.first_few import first_few
 from kshot.lifecycle.audit.subject import Subject
-from kshot.lifecycle.data.dvc_cache import shown
 from kshot.lifecycle.project.broken import Broken, NotRecorded
 from kshot.lifecycle.project.tables import counted
 from kshot.lifecycle.registry import model_versions
@@ -55,8 +55,8 @@ def _as_sealed(what: str, recorded: Mapping[str, str], found: Mapping[str, str])
     other = manifest.difference(recorded, found)
     if other:
         raise Broken(
-            f"{what} is not as it was registered: {shown(list(other))}; do not serve it: `kshot rollback` to a version "
-            "that is whole, or bring the files back from a copy"
+            f"{what} is not as it was registered: {first_few(list(other))}; do not serve it: `kshot rollback` to a "
+            "version that is whole, or bring the files back from a copy"
         )
 
 

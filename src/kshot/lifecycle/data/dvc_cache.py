@@ -8,12 +8,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from kshot.first_few import first_few
 from kshot.lifecycle.data import erasures
 from kshot.lifecycle.project.broken import Broken
 from kshot.lifecycle.project.files import Advance, file_md5
 from kshot.redaction import redacted
-
-SHOWN = 3  # files that are named; the rest is counted
 
 
 @dataclass(frozen=True)
@@ -46,7 +45,7 @@ def held(root: Path, md5: str, size: int | None, *, advance: Advance | None = No
     lost = {oid: names[oid] for oid in missing if oid not in remote}
     erased = erasures.of_images(root, lost, md5.removesuffix(".dir"))
     if lost and not erased:
-        names_lost, verb = shown(sorted(lost.values())), "is" if len(lost) == 1 else "are"
+        names_lost, verb = first_few(sorted(lost.values())), "is" if len(lost) == 1 else "are"
         raise Broken(
             f"{names_lost} of {md5[:8]} {verb} neither in DVC's cache nor in {where}; {gone}",
             f"{len(entries)} files",
@@ -82,12 +81,6 @@ def folder_md5(folder: Path, names: Iterable[str]) -> str:
     """The md5 that DVC computes for a folder with these files: the md5 of their listing."""
     entries = [{"md5": file_md5(folder / name), "relpath": name} for name in sorted(names)]
     return hashlib.md5(json.dumps(entries, sort_keys=True).encode()).hexdigest() + ".dir"
-
-
-def shown(names: list[str]) -> str:
-    """The first names of a list, and how many more there are."""
-    more = len(names) - SHOWN
-    return ", ".join(names[:SHOWN]) + (f" and {more} more" if more > 0 else "")
 
 
 @contextlib.contextmanager
@@ -161,8 +154,8 @@ def _rehash(cache: Path, names: dict[str, str], md5: str, advance: Advance) -> N
     changed = sorted(name for oid, name in names.items() if file_md5(place(cache, oid), advance) != oid)
     if changed:
         raise Broken(
-            f"{shown(changed)} of {md5[:8]} changed in DVC's cache; delete the objects there and bring them back with "
-            "`dvc fetch`, or add that data again",
+            f"{first_few(changed)} of {md5[:8]} changed in DVC's cache; delete the objects there and bring them back "
+            "with `dvc fetch`, or add that data again",
             "content with its md5",
             f"{len(changed)} files with other content",
         )

@@ -1,9 +1,8 @@
 """A finding of the doctor: one line with the problem, the requirement and the remedy."""
 
 import dataclasses
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
-SHOWN = 5
 Mend = Callable[[], str]  # applies the remedy and returns a description; raises KshotError
 
 
@@ -24,9 +23,3 @@ class Finding:
 
     def __str__(self) -> str:
         return " ".join(f"{self.found}; needs {self.need}; mend: {self.mend}".split())
-
-
-def shown(names: Sequence[str]) -> str:
-    """The first names, and how many more there are."""
-    more = len(names) - SHOWN
-    return ", ".join(names[:SHOWN]) + (f" and {more} more" if more > 0 else "")

@@ -6,8 +6,9 @@ from pathlib import Path
 from typing import Any
 
 from kshot.errors import DataError
+from kshot.first_few import first_few
 from kshot.lifecycle.data import data_versions, erasures
-from kshot.lifecycle.doctor.finding import Finding, shown
+from kshot.lifecycle.doctor.finding import Finding
 from kshot.redaction import redacted
 
 CHECK = "remote"
@@ -93,4 +94,4 @@ def _remote(root: Path) -> Iterator[tuple[Any, Any]]:
 
 
 def _short(versions: list[str]) -> str:
-    return shown([md5[:8] for md5 in versions])
+    return first_few([md5[:8] for md5 in versions], 5)

@@ -5,8 +5,9 @@ import socket
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from kshot.first_few import first_few
 from kshot.lifecycle.doctor.files import unreadable
-from kshot.lifecycle.doctor.finding import Finding, shown
+from kshot.lifecycle.doctor.finding import Finding
 from kshot.lifecycle.tracking import run_content, store
 from kshot.params import project_name
 
@@ -41,7 +42,7 @@ def end(root: Path) -> str:
 
 
 def _names(runs: "list[Run]") -> str:
-    return shown([run.info.run_id[:8] for run in runs])
+    return first_few([run.info.run_id[:8] for run in runs], 5)
 
 
 def _hanging(client: "MlflowClient", root: Path) -> "list[Run]":

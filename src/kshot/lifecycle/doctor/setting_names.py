@@ -2,7 +2,8 @@
 
 from pathlib import Path
 
-from kshot.lifecycle.doctor.finding import Finding, shown
+from kshot.first_few import first_few
+from kshot.lifecycle.doctor.finding import Finding
 from kshot.lifecycle.project import old_names
 
 CHECK = "settings"
@@ -14,11 +15,11 @@ def look(root: Path) -> list[Finding]:
     if not old:
         return []
     lost = old_names.not_found(root)
-    found = "; ".join(f"{name} has old names of settings: {shown(keys)}" for name, keys in old.items())
+    found = "; ".join(f"{name} has old names of settings: {first_few(keys, 5)}" for name, keys in old.items())
     return [
         Finding(
             CHECK,
-            f"{found}; dvc.yaml names {shown(lost)}, which params.yaml has by another name" if lost else found,
+            f"{found}; dvc.yaml names {first_few(lost, 5)}, which params.yaml has by another name" if lost else found,
             "the names of today",
             "`kshot doctor --mend` renames them; the next retraining then trains once more",
             must=bool(lost),

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal
 
+from kshot.first_few import first_few
 from kshot.lifecycle.data import data_versions
 from kshot.lifecycle.pipeline import durations, graph
 from kshot.lifecycle.project import layout, settings
@@ -123,8 +124,7 @@ def _reads(stage: Any, key: str) -> bool:
 def _named(kind: str, names: list[str], what: str = "") -> list[str]:
     if not names:
         return []
-    more = f" and {len(names) - MOST} more" if len(names) > MOST else ""
-    return [f"{kind} {', '.join(names[:MOST])}{more}{what}"]
+    return [f"{kind} {first_few(names, MOST)}{what}"]
 
 
 def _change(key: str, before: Any, after: Any) -> str:

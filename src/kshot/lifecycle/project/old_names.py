@@ -9,12 +9,12 @@ from typing import Any
 import yaml
 
 from kshot.errors import ParamsError
+from kshot.first_few import first_few
 from kshot.lifecycle.project import settings
 from kshot.params import reader, renamed
 
 GRAPH = "dvc.yaml"
 BESIDE, LISTED_SINCE = "ingest.crop", ("ingest.fit", "ingest.store")  # listed one by one, as DVC's cache needs
-NAMED = 4  # keys that the notice names
 LISTED = re.compile(r"^(\s*-\s+)([a-z_]+(?:\.[a-z_0-9]+)+)[ \t]*$", re.MULTILINE)  # a key in a stage's list of params
 
 
@@ -41,16 +41,17 @@ def notice(root: Path) -> str:
     """
     if added := unlisted(root):
         raise ParamsError(
-            f"params.yaml has {shown(added)}, which dvc.yaml does not list, so that a change would not be seen: below "
-            f"each line `- {BESIDE}` of dvc.yaml add {' and '.join(f'`- {key}`' for key in added)}"
+            f"params.yaml has {first_few(added)}, which dvc.yaml does not list, so that a change would not be seen: "
+            f"below each line `- {BESIDE}` of dvc.yaml add {' and '.join(f'`- {key}`' for key in added)}"
         )
     old = found(root)
     if not old:
         return ""
-    text = "; ".join(f"{name} has old names of settings: {shown(keys)}" for name, keys in old.items())
+    text = "; ".join(f"{name} has old names of settings: {first_few(keys)}" for name, keys in old.items())
     if lost := not_found(root):
         raise ParamsError(
-            f"dvc.yaml names {shown(lost)}, which params.yaml has by another name; `kshot doctor --mend` renames them"
+            f"dvc.yaml names {first_few(lost)}, which params.yaml has by another name; "
+            "`kshot doctor --mend` renames them"
         )
     return f"{text}; they still work, and `kshot doctor --mend` renames them"
 
@@ -81,13 +82,7 @@ def asked(overlay: Path | None, sets: Sequence[str]) -> str:
         with contextlib.suppress(ParamsError):
             old += renamed.outdated(reader.parsed(overlay))
     new = [f"{key} is {renamed.key_of(key)} now" for key in old]
-    return f"old names of settings: {shown(new)}; they still work" if old else ""
-
-
-def shown(keys: list[str]) -> str:
-    """The first keys, and how many more there are."""
-    more = f" and {len(keys) - NAMED} more" if len(keys) > NAMED else ""
-    return ", ".join(keys[:NAMED]) + more
+    return f"old names of settings: {first_few(new)}; they still work" if old else ""
 
 
 def mend(root: Path) -> str:

@@ -10,6 +10,7 @@ from typing import Any
 import yaml
 
 from kshot.errors import CheckpointError
+from kshot.first_few import first_few
 from kshot.lifecycle.data.data_versions import DataVersion
 from kshot.lifecycle.project import layout, settings
 from kshot.lifecycle.project.private_state import private_state
@@ -126,9 +127,9 @@ def _data_lines(profile: DataProfile) -> list[str]:
 def _shared_lines(profile: DataProfile) -> list[str]:
     if not profile.shared:
         return []
-    named = "; ".join(f"{one} and {other} {counted(count, 'image')}" for one, other, count in profile.shared[:3])
-    more = f" and {len(profile.shared) - 3:,} more" if len(profile.shared) > 3 else ""
-    return [f"the same images are in two classes: {named}{more}; kshot retrain stops until each is in one class"]
+    pairs = [f"{one} and {other} {counted(count, 'image')}" for one, other, count in profile.shared]
+    named = first_few(pairs, 3, "; ")
+    return [f"the same images are in two classes: {named}; kshot retrain stops until each is in one class"]
 
 
 def _kind_why(traits: ImageTraits) -> str:

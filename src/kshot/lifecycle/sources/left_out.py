@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from kshot.first_few import first_few
 from kshot.lifecycle.project.shown_names import shown
 
 WIDTH = 80
@@ -81,9 +82,8 @@ def summary(files: int, left_out: Sequence[LeftOut]) -> list[str]:
 
 def empty_classes(empty: Sequence[str], most: int) -> str:
     """A message that these classes have no image, naming at most `most` of them."""
-    names = ", ".join(shown(name) for name in empty[:most])
-    more = f" and {len(empty) - most} more" if len(empty) > most else ""
-    return f"class {names} comes out empty" if len(empty) == 1 else f"classes {names}{more} come out empty"
+    names = first_few([shown(name) for name in empty], most)
+    return f"class {names} comes out empty" if len(empty) == 1 else f"classes {names} come out empty"
 
 
 def filled(text: str, first: str = "", rest: str = "  ") -> list[str]:

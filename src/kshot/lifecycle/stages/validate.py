@@ -8,13 +8,14 @@ import pandas as pd
 import yaml
 
 from kshot.errors import ValidationFailed
+from kshot.first_few import first_few
 from kshot.lifecycle.data.packed import read_classes, read_manifest
 from kshot.lifecycle.project import layout
 from kshot.lifecycle.project.tables import counted
 from kshot.lifecycle.settings_fit.class_fit import class_fit
 from kshot.lifecycle.settings_fit.resolved import resolved_here
 from kshot.lifecycle.stages.entry import stage_main
-from kshot.lifecycle.validation.checks import checks, listed, tables
+from kshot.lifecycle.validation.checks import checks, tables
 from kshot.lifecycle.validation.class_demands import left_out_lines
 from kshot.lifecycle.validation.expectations import Finding, validate
 from kshot.lifecycle.validation.page import write_validation_page
@@ -56,7 +57,7 @@ def run(root: Path, params: Params) -> None:
     for line in left_out:
         print(line, flush=True)
     if len(unreadable):
-        print(f"set aside as unreadable: {listed(unreadable['path'].tolist())}", flush=True)
+        print(f"set aside as unreadable: {first_few(unreadable['path'].tolist(), between='; ')}", flush=True)
 
 
 def fitting(root: Path, manifest: pd.DataFrame, params: Params) -> ClassFit:

@@ -7,6 +7,7 @@ from datetime import datetime
 from pathlib import Path
 
 from kshot.errors import KshotError, RegistryError
+from kshot.first_few import first_few
 from kshot.lifecycle.pipeline.durations import readable
 from kshot.lifecycle.project import git, layout, progress, settings
 from kshot.lifecycle.retraining import steps
@@ -120,9 +121,8 @@ def committed(root: Path) -> str:
         raise RegistryError(f"{root} has no commit yet, and trials work at one; run `git add . && git commit`")
     changed = [name for name in uncommitted.changed_files(root) if name != settings.PARAMS]
     if changed:
-        more = f" and {len(changed) - NAMED} more" if len(changed) > NAMED else ""
         raise RegistryError(
-            f"{', '.join(changed[:NAMED])}{more} differ from commit {commit[:10]}, at which the trials work; "
+            f"{first_few(changed, NAMED)} differ from commit {commit[:10]}, at which the trials work; "
             "commit them first, or `git stash` them"
         )
     return commit

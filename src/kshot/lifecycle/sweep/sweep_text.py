@@ -2,6 +2,7 @@
 
 import math
 
+from kshot.first_few import first_few
 from kshot.lifecycle.pages.render import NONE
 from kshot.lifecycle.pipeline.durations import readable
 from kshot.lifecycle.project.tables import columns, counted, fold
@@ -66,8 +67,7 @@ def verdict(found: Sweep) -> str:
     if len(worse) == len(others):
         return f"Trial {best.number} is the best."
     same = [str(one.trial.number) for one in others if one.verdict != WORSE]
-    shown = ", ".join(same[:8]) + (f" and {len(same) - 8} more" if len(same) > 8 else "")
-    return f"Trial {best.number} is the best, with no difference shown from {shown}."
+    return f"Trial {best.number} is the best, with no difference shown from {first_few(same, 8)}."
 
 
 def difference(one: Compared) -> str:

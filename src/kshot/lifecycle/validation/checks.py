@@ -11,6 +11,7 @@ import pandas as pd
 
 from kshot.data.drawers import NOBODY, pairs_of_drawers
 from kshot.data.splits import SPLITS
+from kshot.first_few import first_few
 from kshot.lifecycle.data.packed import drawer_numbers, image_ids
 from kshot.lifecycle.project.tables import counted
 from kshot.lifecycle.validation.class_demands import (
@@ -152,7 +153,7 @@ def checks(params: Params) -> list[Check]:
 def _files(manifest: pd.DataFrame, unreadable: pd.DataFrame) -> pd.DataFrame:
     count = len(manifest) + len(unreadable)
     pairs = zip(unreadable["path"], unreadable["reason"], strict=True)
-    examples = listed([f"{path} ({reason})" for path, reason in pairs])
+    examples = first_few([f"{path} ({reason})" for path, reason in pairs], between="; ")
     row = {"name": "all files", "files": count, "unreadable": len(unreadable), "examples": examples}
     without_drawer = int((drawer_numbers(manifest) == NOBODY).sum())
     return pd.DataFrame(
@@ -261,9 +262,3 @@ def survives(name: str) -> bool:
     plain = all(part == part.strip() and part not in ("", ".", "..") for part in parts)
     signs = all(unicodedata.category(sign) != "Cc" and sign != "\\" for sign in name)
     return same and plain and signs and unicodedata.normalize("NFC", name) == name
-
-
-def listed(names: list[str], shown: int = 3) -> str:
-    """The first names, and how many more there are."""
-    more = f" and {len(names) - shown:,} more" if len(names) > shown else ""
-    return "; ".join(names[:shown]) + more

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping
 import pandas as pd
 
 from kshot.data.splits import SPLITS
+from kshot.first_few import first_few
 from kshot.lifecycle.project.tables import counted
 from kshot.params.schema import Params, Protocol
 from kshot.params.train import FEWEST_IMAGES
@@ -80,9 +81,8 @@ def _lines(images: Mapping[str, int], place: Mapping[str, str], params: Params) 
 def named(classes: list[str], images: Mapping[str, int]) -> str:
     """How many classes, and the ones with the fewest images, each with its count."""
     fewest = sorted(classes, key=lambda name: (images.get(name, 0), name))
-    told = ", ".join(f"{name} ({images.get(name, 0)})" for name in fewest[:NAMED])
-    more = f" and {len(fewest) - NAMED:,} more" if len(fewest) > NAMED else ""
-    return f"{counted(len(fewest), 'class')}, {told}{more}"
+    each = [f"{name} ({images.get(name, 0)})" for name in fewest]
+    return f"{counted(len(fewest), 'class')}, {first_few(each, NAMED)}"
 
 
 def _turned(params: Params) -> tuple[str, ...]:

@@ -8,8 +8,8 @@ from typing import Any, NamedTuple
 import pandas as pd
 
 from kshot.data.class_supply import ClassSupply
+from kshot.first_few import first_few
 from kshot.lifecycle.project import layout
-from kshot.lifecycle.validation.checks import listed
 from kshot.lifecycle.validation.class_demands import TRAINED
 from kshot.lifecycle.validation.expectations import Finding
 from kshot.params.schema import Params
@@ -66,7 +66,7 @@ def block(
         elif finding.check.name == COUNTS[1]:
             lines += too_few_classes(rows)
         else:
-            told = listed([finding.check.told(row) for _, row in rows.iterrows()], 2)
+            told = first_few([finding.check.told(row) for _, row in rows.iterrows()], 2, "; ")
             lines += [f"{finding.check.name}: no; {told}", f"  {finding.check.remedy}"]
     if fit is not None:
         lines += ["", *proposal(fit, params)]
@@ -80,12 +80,13 @@ def too_few_images(rows: pd.DataFrame, table: pd.DataFrame) -> list[str]:
     for (demand, needed), part in rows.groupby(["demand", "needed"], sort=False):
         like = int((table["demand"] == demand).sum())
         fewest = part.sort_values(["images", "name"])
-        named = ", ".join(f"{row['name']} has {row['images']}" for _, row in fewest.head(EACH_NAMED).iterrows())
-        more = f" and {len(part) - EACH_NAMED:,} more" if len(part) > EACH_NAMED else ""
+        each = [f"{name} has {images}" for name, images in zip(fewest["name"], fewest["images"], strict=True)]
         if len(part) > 1 and part["images"].nunique() == 1:
-            named, more = f"{part['images'].iloc[0]} each", ""
+            each = [f"{part['images'].iloc[0]} each"]
         kind = "training" if demand == TRAINED else "evaluation"
-        lines.append(f"{len(part)} of {like} {kind} classes have under {needed} images ({demand}): {named}{more}")
+        lines.append(
+            f"{len(part)} of {like} {kind} classes have under {needed} images ({demand}): {first_few(each, EACH_NAMED)}"
+        )
     return lines
 
 
@@ -110,7 +111,7 @@ def proposal(fit: ClassFit, params: Params) -> list[str]:
     """The settings that fit and how to set them, or why there are none."""
     lines = []
     if fit.drop:
-        lines.append(f"used nowhere, as 2 images are needed: {listed(list(fit.drop))}")
+        lines.append(f"used nowhere, as 2 images are needed: {first_few(list(fit.drop), between='; ')}")
     if fit.obstacle:
         return [*lines, f"no settings fit: {fit.obstacle}"]
     if not fit.settings:
