@@ -2,6 +2,7 @@
 
 import contextlib
 import dataclasses
+import hashlib
 import json
 import shlex
 import shutil
@@ -31,7 +32,9 @@ FEWEST_CLASSES = 2
 class DataVersion:
     """One version of data/raw. `md5`: DVC's, 32 hex digits; `size`: bytes; `added`: in UTC.
 
-    left_out: the files of the source that were left out, and why, as lines for a person.
+    left_out  the files of the source that were left out, and why, as lines for a person
+    address   16 hex digits of the sha256 of the source's absolute path; '' for none, and where nobody recorded it
+    base      md5 of the version that this one was made from, by `kshot feedback add-data` or `kshot forget`; else ''
     """
 
     md5: str
@@ -43,6 +46,8 @@ class DataVersion:
     source: str
     note: str
     left_out: tuple[str, ...] = ()
+    address: str = ""
+    base: str = ""
 
     @property
     def short(self) -> str:
@@ -61,6 +66,7 @@ def add(
     merge: bool = False,
     say: Callable[[str], None] = lambda line: None,
     named: str = "",
+    base: str = "",
 ) -> DataVersion:
     """Import `source` into data/raw as the current version; the same images always give the same version.
 
@@ -69,7 +75,8 @@ def add(
     skip    agree to leaving files out
     merge   put together the images of a class from train/ and test/ (`split_folders`)
     say     called with lines about what was read and what was left out
-    named   the source's name in the record; default: the name of its file or folder
+    named   the source's name in the record, where kshot wrote the source itself; default: that of its file or folder
+    base    md5 of the version whose images `source` has, too
 
     Raises DataError for a source that cannot be used and, without `skip`, if more than a tenth of its files or a whole
     class is left out; data/raw and data/raw.dvc are then unchanged.
@@ -118,6 +125,8 @@ def add(
                 source=named or (source if source == GLYPHS else Path(source).name),
                 note=note,
                 left_out=left_out.reasons(found.left_out, found.empty),
+                address="" if named or source == GLYPHS else _address(source),
+                base=base,
             )
             enter(root, version)
     return version
@@ -233,6 +242,11 @@ def read_images(source: str, unpacked: Path, seed: int = 0, *, unlabelled: bool 
     return read_source(Path(source).expanduser(), unpacked, unlabelled=unlabelled, merge=merge)
 
 
+def _address(source: str) -> str:
+    """Two sources of one name are told apart by it; the ledger is in git, where a path would say more than it must."""
+    return hashlib.sha256(str(Path(source).expanduser().resolve()).encode(errors="replace")).hexdigest()[:16]
+
+
 def _folder_of(source: str, unpacked: Path) -> Path:
     place = Path(source).expanduser()
     if place.is_dir():
@@ -296,8 +310,9 @@ def enter(root: Path, version: DataVersion) -> None:
     ledger = root / layout.VERSIONS
     lines = ledger.read_text(encoding="utf-8") if ledger.exists() else ""
     fields = dataclasses.asdict(version)
-    if not version.left_out:  # so that an older kshot reads the line
-        del fields["left_out"]
+    for name in ("left_out", "address", "base"):
+        if not fields[name]:  # so that an older kshot reads the line
+            del fields[name]
     line = json.dumps(fields, ensure_ascii=False)
     fresh = ledger.with_name(f".{ledger.name}")
     try:

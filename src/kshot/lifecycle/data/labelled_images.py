@@ -50,7 +50,9 @@ def add_labelled(
             writer = csv.DictWriter(file, COLUMNS, lineterminator="\n")
             writer.writeheader()
             writer.writerows(rows)
-        return data_versions.add(root, str(source), note=note, skip=skip, say=say, named=SOURCE)
+        here = data_versions.current(root)
+        base = here.md5 if here is not None else ""
+        return data_versions.add(root, str(source), note=note, skip=skip, say=say, named=SOURCE, base=base)
 
 
 def _current_rows(root: Path) -> list[Row]:

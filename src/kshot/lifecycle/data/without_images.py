@@ -79,6 +79,8 @@ def without_images(root: Path, md5s: Collection[str]) -> DataVersion | None:
                 size=out.size,
                 source=here.source,
                 note=f"{here.short} without {counted(here.images - len(left), 'erased image')}",
+                address=here.address,
+                base=here.md5,
             )
             data_versions.enter(root, version)
     return version

@@ -29,6 +29,7 @@ FILE = "change_plan.yaml"
 ANY = "any"
 NAMED = 5  # changes outside the plan that the reasons name
 SOURCE = "data source"  # name of the change of the data version's source
+ELSEWHERE = " (at another address)"  # after the name of a source that the champion's data has from elsewhere
 BEFORE = f"{FILE} as it was before"
 NOTHING = None  # value of a setting that one of the two versions lacks
 
@@ -113,7 +114,13 @@ def outside(plan: ChangePlan, changes: Sequence[PlannedChange], before: ChangePl
 def _outside(plan: ChangePlan, change: PlannedChange, name: str) -> str:
     if change.name == SOURCE:
         limits: list[Any] = [f"{SOURCE}s {', '.join(plan.sources)}"] if plan.sources else []
-        fits = any(fnmatchcase(str(change.new), pattern) for pattern in plan.sources)
+        # A pattern of names means no other address, except the one that allows everything.
+        is_elsewhere = str(change.new).endswith(ELSEWHERE)
+        fits = any(
+            fnmatchcase(str(change.new), pattern)
+            for pattern in plan.sources
+            if not is_elsewhere or pattern == "*" or pattern.endswith(ELSEWHERE)
+        )
     else:
         # A pattern of settings, such as `*`, means no rule of the gate.
         of_gate = change.name.startswith("gate.")

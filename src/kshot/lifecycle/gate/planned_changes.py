@@ -8,14 +8,16 @@ from typing import Any
 import yaml
 
 from kshot.lifecycle.data import data_versions
+from kshot.lifecycle.data.data_versions import DataVersion
 from kshot.lifecycle.gate import change_plan
-from kshot.lifecycle.gate.change_plan import NOTHING, SOURCE, ChangePlan, PlannedChange
+from kshot.lifecycle.gate.change_plan import ELSEWHERE, NOTHING, SOURCE, ChangePlan, PlannedChange
 from kshot.lifecycle.gate.judgements import is_judgement, last_judgement, record_of, run_text
 from kshot.lifecycle.registry.events import APPROVED, PROMOTED_BY_HAND, Event
 from kshot.lifecycle.registry.model_versions import Registered
 from kshot.params.renamed import migrate
 
 DATA = "kshot.data_version"
+UNKNOWN = "unknown"  # the source of a data version that is not in the ledger
 APART = ("gate", "project", "kshot")  # sections of params.yaml: rules are compared as they were applied
 
 
@@ -39,10 +41,39 @@ def gather(
         if name not in new or name not in old or new[name] != old[name]
     ]
     if ours.tags.get(DATA) != champion.tags.get(DATA):
-        sources = {one.md5: one.source for one in data_versions.versions(root)}
-        then, now = (sources.get(one.tags.get(DATA, ""), "unknown") for one in (champion, ours))
-        changes.append(PlannedChange(SOURCE, then, now))
+        changes += source_changes(data_versions.versions(root), champion.tags.get(DATA, ""), ours.tags.get(DATA, ""))
     return tuple(changes)
+
+
+def source_changes(ledger: Sequence[DataVersion], champion: str, ours: str) -> list[PlannedChange]:
+    """The change of the source from the data version `champion` to `ours`, and one for each version below `ours`.
+
+    A version that was made from another one, with logged requests or without erased images, has its images: its sources
+    are those of both. A source that had another address when the champion was trained is another one.
+    """
+    known = {one.md5: one for one in ledger}
+    before, after = (_with_bases(known, md5) for md5 in (champion, ours))
+    addresses: dict[str, set[str]] = {}
+    for one in before:
+        addresses.setdefault(one.source, set()).add(one.address)
+    then = before[0].source if before else UNKNOWN
+    changes = []
+    for one in after:
+        if one.md5 == champion:
+            break
+        seen = addresses.get(one.source, {""})
+        moved = bool(one.address) and one.address not in seen and "" not in seen
+        changes.append(PlannedChange(SOURCE, then, f"{one.source}{ELSEWHERE}" if moved else one.source))
+    return list(dict.fromkeys(changes)) or [PlannedChange(SOURCE, then, UNKNOWN)]
+
+
+def _with_bases(known: Mapping[str, DataVersion], md5: str) -> list[DataVersion]:
+    """The version, and those that it was made from, newest first."""
+    found: dict[str, DataVersion] = {}
+    while md5 in known and md5 not in found:
+        found[md5] = known[md5]
+        md5 = known[md5].base
+    return list(found.values())
 
 
 def in_force(root: Path, events: Sequence[Event]) -> ChangePlan | None:
