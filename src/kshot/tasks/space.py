@@ -26,6 +26,7 @@ class TaskSpace(NamedTuple):
     trace        trace of within: mean squared distance of an image to its class's mean
     trace_square trace of within @ within
     frequencies  (FREQUENCIES, D) of the task embedding's waves: see `kshot.tasks.embedding`
+    damping      (FREQUENCIES,) w' within w of each frequency w: how much the noise of one image damps its wave
     """
 
     centre: Tensor
@@ -36,6 +37,7 @@ class TaskSpace(NamedTuple):
     trace: float
     trace_square: float
     frequencies: Tensor
+    damping: Tensor
 
 
 def learn_space(trained: Sequence[Tensor], unseen: Sequence[Tensor], generator: torch.Generator) -> TaskSpace:
@@ -59,6 +61,7 @@ def learn_space(trained: Sequence[Tensor], unseen: Sequence[Tensor], generator: 
     # Kernel width: the median distance of two single images of different classes.
     width = (torch.pdist(means).square().median() + 2 * trace).sqrt()
     shape = (FREQUENCIES, means.shape[1])
+    frequencies = torch.randn(shape, generator=generator, dtype=torch.float64) / width
     space = TaskSpace(
         centre=means.mean(0),
         axes=torch.linalg.solve_triangular(root.T, directions, upper=True),
@@ -67,7 +70,8 @@ def learn_space(trained: Sequence[Tensor], unseen: Sequence[Tensor], generator: 
         root=root,
         trace=trace,
         trace_square=float((within @ within).trace()),
-        frequencies=torch.randn(shape, generator=generator, dtype=torch.float64) / width,
+        frequencies=frequencies,
+        damping=(frequencies @ root).square().sum(1),
     )
     rest = torch.stack([points.double().mean(0) for points in unseen])
     shots = torch.tensor([len(points) for points in unseen], dtype=torch.float64)
