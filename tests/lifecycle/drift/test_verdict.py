@@ -26,6 +26,12 @@ from tests.lifecycle import champion_project
 from tests.lifecycle.page_loads import loads
 from tests.lifecycle.raw_project import files_below
 
+# Every image of the letters: the share of unknown images is then 0.3 to 0.7 of the way to its limit, whether the
+# champion was trained in one thread or in two. Of 60 images drawn at random, one more that is unknown decides: up to
+# 16 % of the draws were beyond the limit, by the champion's threshold, which follows from weights that differ with the
+# number of threads.
+EVERY = 800
+
 
 @pytest.fixture(scope="module", autouse=True)
 def a_machine_with_a_gpu():
@@ -81,9 +87,9 @@ def test_the_same_letters_by_other_hands_have_not_drifted(root, fresh, tmp_path,
     letters, _ = fresh[seed]
     assert names(drift(root, str(letters))) == set()
     assert names(drift(root, str(changed(letters, tmp_path / "some", lambda image: image)))) == set()
-    found = drift(root, str(flat(letters, tmp_path / "flat", 60)))
+    found = drift(root, str(flat(letters, tmp_path / "flat", EVERY)))
     assert names(found) == set()
-    assert (found.classes, found.images, found.version) == (None, 60, "1")
+    assert (found.classes, found.images, found.version) == (None, EVERY, "1")
 
 
 @pytest.mark.parametrize(
