@@ -138,6 +138,14 @@ def test_photographs_are_trained_from_nothing_only_where_somebody_says_so() -> N
     assert drawn["train.network.backbone"] == "conv4"
 
 
+def test_weights_that_a_person_named_for_drawings_are_said_to_be_unused() -> None:
+    own = Start(".kshot/weights/resnet50-12345678.safetensors", "resnet50")
+    line = "the weights .kshot/weights/resnet50-12345678.safetensors are not used: the images are drawings"
+    assert fit_settings(profile([20] * 12, ON_WHITE), own).left_out[0].startswith(line)
+    assert fit_settings(profile([20] * 12, ON_WHITE), WEIGHTS).left_out == ()
+    assert fit_settings(profile([20] * 12), own).left_out == ()
+
+
 def test_small_classes_are_named_and_the_others_decide_how_many_queries() -> None:
     """Ranked by hash, one of the small classes is to be validated on; the class of one image is used nowhere."""
     counts = [40] * 60

@@ -17,7 +17,7 @@ from kshot.lifecycle.settings_fit.class_rules import (
 from kshot.lifecycle.settings_fit.data_profile import DataProfile
 from kshot.lifecycle.settings_fit.fitted_settings import FittedSettings, NoWeights, Start
 from kshot.lifecycle.settings_fit.image_rules import ingest_settings, pretrained_settings, scratch_settings
-from kshot.lifecycle.settings_fit.packaged_weights import EXTRA
+from kshot.lifecycle.settings_fit.packaged_weights import EXTRA, PLACE
 from kshot.lifecycle.settings_fit.protocol_rules import by_split, fitted_episodes
 
 
@@ -52,6 +52,14 @@ def fit_settings(profile: DataProfile, start: Start | None) -> FittedSettings:
             *batch_settings(counts, DRAWING_BATCH if drawings else PHOTOGRAPH_BATCH),
             *gate_settings(episodes),
         ),
-        tuple(left_out_lines(profile.classes, place, episodes)),
+        (*_unused_weights(start, drawings), *left_out_lines(profile.classes, place, episodes)),
         episodes,
     )
+
+
+def _unused_weights(start: Start | None, drawings: bool) -> list[str]:
+    """A line where a person named weights that these settings do not begin from."""
+    given = start.checkpoint if start is not None else None
+    if not drawings or given in (None, PLACE.as_posix()):
+        return []
+    return [f"the weights {given} are not used: the images are drawings, which a small network learns from nothing"]
