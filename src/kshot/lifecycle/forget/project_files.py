@@ -51,10 +51,11 @@ class ProjectFiles:
                 path.unlink(missing_ok=True)
 
     def _copies(self, wanted: Forgotten) -> Iterator[Holding]:
-        sizes = {image.size for image in wanted.images if image.size}
+        sizes = {image.size for image in wanted.images}
+        is_any = 0 in sizes or not sizes  # the size of an image that nothing here can read any more is not known
         for path in self._files():
             size = path.stat().st_size
-            if (size in sizes or not sizes) and (md5 := file_md5(path)) in wanted.md5s:
+            if (is_any or size in sizes) and (md5 := file_md5(path)) in wanted.md5s:
                 yield Holding(self.name, COPY, md5, path.relative_to(self.root).as_posix(), size)
 
     def _computed(self, wanted: Forgotten) -> Iterator[Holding]:
