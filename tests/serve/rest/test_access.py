@@ -177,7 +177,8 @@ def test_a_known_key_counts_while_the_database_does_not_answer(project: Path, mo
         def gone(*_: object, **__: object) -> None:
             raise Refused(503, "store_unreachable", "gone")
 
-        monkeypatch.setattr(type(store.database), "reading", gone)
+        for question in ("reading", "row"):
+            monkeypatch.setattr(type(store.database), question, gone)
         described = other.get("/v1/service", headers=bearer(known)).json()
         assert described["state"] == "degraded" and "database does not answer" in described["notes"][0]
         assert other.get("/v2/health/ready").json()["state"] == "degraded"

@@ -7,13 +7,12 @@ from kshot.serve.store.gallery_store import GalleryStore
 
 def test_a_key_is_found_by_its_text_until_it_is_revoked(store: GalleryStore) -> None:
     text = keys.add(store, "line 1", "teach")
-    with store.database.reading() as connection:
-        found = keys.find(connection, text)
-        assert found is not None and (found.name, found.scope) == ("line 1", "teach")
-        assert keys.find(connection, text + "x") is None and keys.find(connection, "\udce4") is None
+    found = keys.find(store.database, text)
+    assert found is not None and (found.name, found.scope) == ("line 1", "teach")
+    assert keys.find(store.database, text + "x") is None and keys.find(store.database, "\udce4") is None
     keys.revoke(store, "line 1")
+    assert keys.find(store.database, text) is None
     with store.database.reading() as connection:
-        assert keys.find(connection, text) is None
         assert [(key.name, bool(key.revoked)) for key in keys.listed(connection)] == [("line 1", True)]
     with pytest.raises(KshotError, match="no valid key 'line 1'; the valid keys are: none"):
         keys.revoke(store, "line 1")

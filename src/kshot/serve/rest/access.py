@@ -83,8 +83,7 @@ class Access:
     def _key(self, text: str) -> keys.Key | None:
         digest = keys.digest(text)
         try:
-            with self.service.store.database.reading() as connection:
-                found = keys.find(connection, text)
+            found = keys.find(self.service.store.database, text)
         except Refused:
             seen = self._seen.get(digest)
             if seen is None or time.monotonic() - seen[1] > TRUSTED_S:

@@ -4,17 +4,18 @@ import hashlib
 import secrets
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, insert, select, update
+from sqlalchemy import Connection, bindparam, insert, select, update
 
 from kshot.errors import KshotError
 from kshot.serve.names import check_name
 from kshot.serve.store import tables
-from kshot.serve.store.database import now
+from kshot.serve.store.database import Database, now
 from kshot.serve.store.gallery_store import GalleryStore
 
 SCOPES = ("ask", "teach", "admin")  # each includes those before it
 PREFIX = "kshot_"
 _K = tables.KEYS.c
+_VALID = select(_K.name, _K.scope, _K.created, _K.revoked).where(_K.sha256 == bindparam("sha256"), _K.revoked.is_(None))
 
 
 @dataclass(frozen=True)
@@ -59,11 +60,9 @@ def revoke(store: GalleryStore, name: str) -> None:
             raise KshotError(f"there is no valid key {name!r}; the valid keys are: {known}")
 
 
-def find(connection: Connection, key: str) -> Key | None:
-    """The key with this text; None if it is unknown or revoked."""
-    row = connection.execute(
-        select(_K.name, _K.scope, _K.created, _K.revoked).where(_K.sha256 == digest(key), _K.revoked.is_(None))
-    ).one_or_none()
+def find(database: Database, key: str) -> Key | None:
+    """The key with this text; None if it is unknown or revoked. Raises Refused if the database does not answer."""
+    row = database.row(_VALID, sha256=digest(key))
     return None if row is None else Key(*row)
 
 
