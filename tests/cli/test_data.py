@@ -47,3 +47,16 @@ def test_an_unset_variable_is_no_source(root: Path, capsys: pytest.CaptureFixtur
     assert cli.main(["data", "add", ""]) == 3
     assert "no source is given" in capsys.readouterr().err
     assert not (root / "data" / "raw").exists()
+
+
+def test_images_that_were_added_before_are_named_by_their_first_source(
+    root: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    first = raw_project.write_tree(tmp_path / "birds", {"robin": 2, "wren": 2})
+    other = raw_project.write_tree(tmp_path / "more", {"robin": 2, "wren": 2, "owl": 1})
+    archive = raw_project.write_zip(tmp_path / "again.zip", raw_project.files_below(first))
+    for source in (first, other, archive):
+        assert cli.main(["data", "add", str(source)]) == 0
+    told = [line for line in capsys.readouterr().out.splitlines() if line.startswith("data version")]
+    assert told[0].endswith(": 4 images, 2 classes from birds")
+    assert told[2] == told[0].replace(" from birds", ", first added from birds; current again")

@@ -73,6 +73,11 @@ def twice(here: Path) -> Path:
     return here / "x"
 
 
+def empty_class(here: Path) -> Path:
+    (tree(here / "x") / "nothing").mkdir()
+    return here / "x"
+
+
 def every_size(here: Path) -> Path:
     for n, path in enumerate(sorted(tree(here / "x").rglob("*.png"))):
         pixels(n // 6, n % 6, (40 + 7 * n, 300 - 3 * n)).save(path)
@@ -133,6 +138,9 @@ CASES = {
     ),
     "two classes of the same images": Case(
         twice, ("in two classes: again and class003 6 images; kshot retrain stops until",)
+    ),
+    "a class without an image": Case(
+        empty_class, ("add the others alone with `kshot init shop --images x --skip`",), 3
     ),
     "every image of another size": Case(every_size, ("72 images, 12 classes",), settings=AUTO),
     "a zip with a wrapping folder": Case(wrapped, ("photos/ around all others is no part", "72 images, 12 classes")),

@@ -103,6 +103,7 @@ def run_add(root: Path, options: argparse.Namespace) -> int:
 
     with project_lock.hold(root, "kshot data add"):
         before = data_versions.current(root)
+        earlier = {one.md5 for one in data_versions.versions(root)}
         version = data_versions.add(
             root,
             options.source,
@@ -116,7 +117,9 @@ def run_add(root: Path, options: argparse.Namespace) -> int:
         print(f"data version {version.short}: these images are the current version already, nothing changed")
     else:
         images, classes = counted(version.images, "image"), counted(version.classes, "class")
-        print(f"data version {version.short}: {images}, {classes} from {version.source}")
+        # The record keeps the source that it was first added from, which may not be the one just given.
+        origin = ", first added from {}; current again" if version.md5 in earlier else " from {}"
+        print(f"data version {version.short}: {images}, {classes}{origin.format(version.source)}")
     if version.source != GLYPHS and proposal.is_template(root):
         print("the settings are those for the built-in letters; for settings that fit these images: kshot fit-settings")
     elif before is not None and before.md5 != version.md5 and proposal.is_auto(root):

@@ -64,14 +64,19 @@ def run(here: Path, options: argparse.Namespace) -> int:
 
 def _fill(root: Path, options: argparse.Namespace) -> list[Exception]:
     """Add the images and write the settings that fit them; returns the errors that prevented the fit."""
+    import shlex
+
     from kshot.lifecycle.data import data_versions
     from kshot.lifecycle.project import project_lock, settings
     from kshot.lifecycle.project.tables import counted
     from kshot.lifecycle.settings_fit import proposal
     from kshot.lifecycle.settings_fit.fitted_settings import NoWeights
 
+    again = f"kshot init {shlex.quote(options.name)} --images {shlex.quote(options.images)}"
     with project_lock.hold(root, "kshot init"):
-        version = data_versions.add(root, options.images, skip=options.skip, say=lambda line: print(line, flush=True))
+        version = data_versions.add(
+            root, options.images, skip=options.skip, say=lambda line: print(line, flush=True), command=again
+        )
         images, classes = counted(version.images, "image"), counted(version.classes, "class")
         print(f"data version {version.short}: {images}, {classes} from {version.source}\n", flush=True)
         start = proposal.start_of(root, options.weights, options.backbone, from_scratch=options.from_scratch)

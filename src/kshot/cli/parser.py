@@ -3,6 +3,7 @@
 import argparse
 import difflib
 import re
+import sys
 from collections.abc import Sequence
 from typing import Any, NoReturn
 
@@ -23,6 +24,7 @@ class Parser(argparse.ArgumentParser):
 
     def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
         """Refuse unknown arguments here, so that the message names the subcommand and its options."""
+        self._typed = sys.argv[1:] if args is None else list(args)
         found, rest = super().parse_known_args(args, namespace)
         if rest:
             self.error(f"unrecognized arguments: {' '.join(rest)}")
@@ -47,12 +49,23 @@ class Parser(argparse.ArgumentParser):
                 hint = f"it stands before the command: kshot --debug{self.prog.removeprefix('kshot')}"
             return f"`{self.prog}` takes no {found['typed']!r}; {hint}"
         if found := MISSING.fullmatch(message):
+            if unknown := self._first_unknown(usage):  # argparse stops at what is missing, before it looks at these
+                return self._told(f"unrecognized arguments: {unknown}")
             return f"{found['names'].replace(', ', ' and ')} missing; write {usage}"
         if found := ONE_OF.fullmatch(message):
             return f"`{self.prog}` needs one of {', '.join(found['names'].split())}"
         if found := VALUE.fullmatch(message):
             return f"{found['what']} needs a value; write {usage}"
         return message
+
+    def _first_unknown(self, usage: str) -> str:
+        """The first option that was typed and that `usage` does not have, not even as the beginning of one."""
+        options = [*re.findall(r"(?<![\w-])--?[a-zA-Z][a-z-]*", usage), "-h", "--help"]
+        for typed in self._typed[: self._typed.index("--") if "--" in self._typed else None]:
+            name = typed.partition("=")[0]
+            if re.match(r"--?[a-zA-Z]", name) and not any(option.startswith(name) for option in options):
+                return name
+        return ""
 
 
 def _choice(typed: str, known: Sequence[str]) -> str:

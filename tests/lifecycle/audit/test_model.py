@@ -377,6 +377,10 @@ def test_a_class_is_followed_to_data_and_models(made: Path) -> None:
     assert [one.how for one in classes.audit_class(made, other).models] == [classes.IN_DATA]
     with pytest.raises(DataError, match="no class 'group0/clas'; did you mean group0/class0"):
         classes.audit_class(made, "group0/clas")
+    with pytest.raises(DataError, match="did you mean group0/class03 or group1/class03 or group2/class03"):
+        classes.audit_class(made, "Class03")
+    with pytest.raises(DataError, match="no class 'Kiwi'; there are group0/class00, group0/class01, .* and 21 more"):
+        classes.audit_class(made, "Kiwi")
 
 
 def test_the_verb_prints_every_form_exits_by_what_holds_and_imports_no_torch(

@@ -262,7 +262,7 @@ def test_files_that_cannot_be_read_are_told_and_left_out(root, fresh, tmp_path):
     source = flat(fresh[1][0], tmp_path / "flat", 20)
     (source / "0.png").write_bytes(b"")
     found = drift(root, str(source))
-    assert found.looked_at == 19 and "1 of 20 files are left out" in found.notes[0]
+    assert found.looked_at == 19 and "1 of 20 files is left out" in found.notes[0]
     assert write_drift_page(found, tmp_path / "page.html").exists()
 
 

@@ -232,3 +232,18 @@ def test_a_name_that_no_disk_holds_is_told(tmp_path: Path) -> None:
     archive = write_zip(tmp_path / "a.zip", {f"{'a' * 300}/b.png": b"2"})
     with pytest.raises(DataError, match="File name too long"):
         archives.unpack(archive, tmp_path / "out")
+
+
+@pytest.mark.parametrize(
+    ("content", "told"),
+    [(b"\n <!DOCTYPE html><html>404", "it is a web page: download it again"), (b"", "empty file")],
+)
+def test_a_file_that_is_no_archive_is_named_for_what_it_is(tmp_path: Path, content: bytes, told: str) -> None:
+    (tmp_path / "a.zip").write_bytes(content)
+    refused(tmp_path / "a.zip", rf"cannot be unpacked \({told}\); needs a sound")
+
+
+def test_a_zip_that_was_cut_short_is_told_as_one(tmp_path: Path) -> None:
+    archive = write_zip(tmp_path / "a.zip", FILES)
+    archive.write_bytes(archive.read_bytes()[:40])
+    refused(archive, r"\(its end is missing: copy or download it again\)")

@@ -56,3 +56,12 @@ def test_names_that_differ_in_unicode_form_are_one_class_and_in_case_two() -> No
     found = of("\u00e9/1.png", "e\u0301/1.png", "A/1.png", "a/1.png")
     assert found.labels == ["\u00e9", "\u00e9", "A", "a"]
     assert ["Unicode form" in found.notes[0], "such as A and a" in found.notes[1]] == [True, True]
+
+
+def test_the_second_of_two_folders_around_an_archive_is_a_part_of_the_names_and_told() -> None:
+    found = of("shop/images/apple/1.png", "shop/images/pear/2.png", packed=True)
+    assert found.labels == ["images/apple", "images/pear"]
+    assert found.notes[1] == (
+        "all classes lie in images/, a part of their names; unpack it and add that folder to leave it out"
+    )
+    assert len(of("shop/train/apple/1.png", "shop/train/pear/2.png", packed=True).notes) == 2

@@ -2,7 +2,9 @@
 
 from pathlib import Path
 
-from kshot.lifecycle.sources.left_out import ARCHIVE, LeftOut, consent_needed, lines, summary
+import pytest
+
+from kshot.lifecycle.sources.left_out import ARCHIVE, LeftOut, consent_needed, lines, of_files, summary
 
 HEIC = [LeftOut(Path(f"phone/{number}.HEIC"), "HEIC") for number in range(6)]
 SYSTEM = [LeftOut(Path(f"a/@eaDir/{number}.png"), "of a NAS", counts=False) for number in range(12)]
@@ -42,3 +44,11 @@ def test_a_systems_own_files_need_none() -> None:
     assert consent_needed(71, [*SYSTEM, *HEIC], []) != ""
     assert summary(20, SYSTEM) == []
     assert summary(20, [*SYSTEM, *HEIC]) == ["6 of 20 files are left out, such as phone/0.HEIC: HEIC"]
+
+
+@pytest.mark.parametrize(
+    ("part", "whole", "told"),
+    [(1, 1, "its only file is"), (1, 48, "1 of 48 files is"), (2, 2000, "2 of 2,000 files are")],
+)
+def test_the_verb_fits_the_number(part: int, whole: int, told: str) -> None:
+    assert of_files(part, whole) == told

@@ -9,7 +9,7 @@ from kshot.errors import DataError
 from kshot.lifecycle.data import data_versions
 from kshot.lifecycle.sources import source_images
 from kshot.lifecycle.sources.left_out import LeftOut
-from kshot.lifecycle.sources.source_images import Source, check_argument, read_source
+from kshot.lifecycle.sources.source_images import Source, check_argument, check_exists, check_given, read_source
 from tests.lifecycle.raw_project import files_below, image, write_tree, write_zip
 
 CLASSES = {"Ελληνικά/άλφα": 2, "Ελληνικά/two words": 1, "한글": 1, 'quote " and, comma': 1}
@@ -216,3 +216,12 @@ def test_the_project_is_no_source_of_its_own(tmp_path: Path) -> None:
     for source in (root / "data/raw", root / "photographs"):
         check_argument(root, str(source))
     check_argument(root, "glyphs")
+
+
+@pytest.mark.parametrize("address", ["https://example.org/a.zip", "s3://bucket/a", "HTTP://x", "file:///a"])
+def test_an_address_is_refused_as_one_and_whole(tmp_path: Path, address: str) -> None:
+    for check in (check_given, check_exists, lambda given: check_argument(tmp_path, given)):
+        with pytest.raises(DataError, match=f"^{address} is an address, and kshot downloads nothing; fetch it, then"):
+            check(address)
+    check_given("C:\\images")
+    check_given("a:b/c")

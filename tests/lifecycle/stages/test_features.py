@@ -65,10 +65,13 @@ def test_every_image_and_every_turn_has_the_features_that_the_backbone_gives(roo
     assert "train.augment is ignored: the backbone is frozen" in said
 
 
-def test_nothing_learns_in_a_frozen_network_and_its_answers_are_those_of_the_pixels(root):
+def test_nothing_learns_in_a_frozen_network_and_its_answers_are_those_of_the_pixels(root, capsys):
     embed.run(root, params())
     train.run(root, params())
     assert lines(root)[-1]["reason"] == "nothing in it learns"
+    printed = capsys.readouterr()
+    assert "nothing to train: test_resnet is frozen and is measured as it is\n" in printed.out
+    assert "step" not in printed.out + printed.err
     by_features = answer(root, root / layout.MODEL, PROTOTYPE)
     (root / layout.EMBEDDED / "embedded.json").unlink()
     by_pixels = answer(root, root / layout.MODEL, PROTOTYPE)

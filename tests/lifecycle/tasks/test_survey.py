@@ -180,7 +180,7 @@ def test_some_unreadable_files_are_told_and_left_out(root, tmp_path):
     (source / "b" / "0.png").write_bytes(b"")
     found = survey(root, params_of(root), str(source))
     assert found.rows[0].images == 47
-    assert found.notes[0] == "1 of 48 files are left out, such as b/0.png: an empty file"
+    assert found.notes[0] == "1 of 48 files is left out, such as b/0.png: an empty file"
 
 
 def test_the_command_prints_writes_the_page_and_the_json(root, tmp_path, monkeypatch, capsys):

@@ -5,11 +5,13 @@ import difflib
 import io
 import json
 import tempfile
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from kshot.errors import DataError, RegistryError
+from kshot.first_few import first_few
 from kshot.lifecycle.data import data_versions, dvc_cache
 from kshot.lifecycle.project import layout
 from kshot.lifecycle.project.broken import Broken
@@ -17,6 +19,7 @@ from kshot.lifecycle.tracking import store
 from kshot.params import project_name
 
 TRAINED, IN_DATA, UNKNOWN = "trained on it", "not trained on it; it is in its data", "cannot be said"
+SHOWN = 3  # class names in a refusal
 
 
 @dataclass(frozen=True)
@@ -60,10 +63,21 @@ def audit_class(root: Path, name: str) -> ClassAudit:
     )
     if all(one.images is None for one in data) and all(one.how == UNKNOWN for one in models):
         known = sorted({label for held in counts.values() for label in held or ()})
-        near = difflib.get_close_matches(name, known, n=3, cutoff=0.5) or known[:3]
-        hint = f"did you mean {' or '.join(near)}?" if near else "no data version's list of classes is left to look in"
-        raise DataError(f"no class {name!r}; {hint}")
+        raise DataError(f"no class {name!r}; {_likely(name, known)}")
     return ClassAudit(name, data, models)
+
+
+def _likely(name: str, known: Sequence[str]) -> str:
+    """The class names that `name` may stand for, else the first ones that there are.
+
+    A name matches its class in whatever group; among `difflib`'s, 0.6 keeps a name from being taken for any short one.
+    """
+    if not known:
+        return "no data version's list of classes is left to look in"
+    last = [label for label in known if label.rpartition("/")[2].casefold() == name.casefold()]
+    if near := last[:SHOWN] or difflib.get_close_matches(name, known, n=SHOWN, cutoff=0.6):
+        return f"did you mean {' or '.join(near)}?"
+    return f"there are {first_few(known, SHOWN)}"
 
 
 def _counts(root: Path, md5: str) -> dict[str, int] | None:

@@ -67,6 +67,7 @@ def add(
     say: Callable[[str], None] = lambda line: None,
     named: str = "",
     base: str = "",
+    command: str = "",
 ) -> DataVersion:
     """Import `source` into data/raw as the current version; the same images always give the same version.
 
@@ -77,6 +78,7 @@ def add(
     say     called with lines about what was read and what was left out
     named   the source's name in the record, where kshot wrote the source itself; default: that of its file or folder
     base    md5 of the version whose images `source` has, too
+    command what was typed, for the remedy that repeats it; default: kshot data add SOURCE
 
     Raises DataError for a source that cannot be used and, without `skip`, if more than a tenth of its files or a whole
     class is left out; data/raw and data/raw.dvc are then unchanged.
@@ -92,7 +94,7 @@ def add(
             found = read_images(source, workspace / "unpacked", seed, merge=merge)
             if source != GLYPHS:
                 found = decoded(found, _folder_of(source, workspace / "unpacked"))
-                _tell(found, source, skip, say)
+                _tell(found, source, skip, say, command or f"kshot data add {shlex.quote(source)}")
             images = found.images
             if split is not None:
                 images = with_split(images, split, found.empty)
@@ -254,7 +256,7 @@ def _folder_of(source: str, unpacked: Path) -> Path:
     return unpacked if unpacked.exists() else place.parent
 
 
-def _tell(found: Source, source: str, skip: bool, say: Callable[[str], None]) -> None:
+def _tell(found: Source, source: str, skip: bool, say: Callable[[str], None], command: str) -> None:
     """Report what was left out. Raises DataError if nothing is left, or if a person has to agree first."""
     for line in found.lines():
         say(line)
@@ -262,7 +264,7 @@ def _tell(found: Source, source: str, skip: bool, say: Callable[[str], None]) ->
     if not found.images:
         raise DataError(f"{source} holds no image that decodes: {why}")
     if why and not skip:
-        raise DataError(f"{why}; mend that, or add the others alone with `kshot data add {shlex.quote(source)} --skip`")
+        raise DataError(f"{why}; mend that, or add the others alone with `{command} --skip`")
 
 
 def _check_trainable(images: list[SourceImage], say: Callable[[str], None]) -> None:

@@ -112,9 +112,16 @@ def unpack(archive: Path, folder: Path) -> list[str]:
     except (*DAMAGED, OSError) as error:
         if isinstance(error, OSError) and error.errno not in (None, *CLASHES):
             raise  # a full disk or an unreadable file: not the archive's fault
-        raise DataError(
-            f"{archive} cannot be unpacked ({' '.join(str(error).split())}); needs a sound .zip or .tar"
-        ) from error
+        raise DataError(f"{archive} cannot be unpacked ({_cause(start, error)}); needs a sound .zip or .tar") from error
+
+
+def _cause(start: bytes, error: Exception) -> str:
+    """Why a file that begins with `start` is no sound archive; a failed download is named as one."""
+    if start.lstrip().startswith(b"<"):
+        return "it is a web page: download it again"
+    if start.startswith(b"PK") and str(error) == "File is not a zip file":  # zipfile found no directory at the end
+        return "its end is missing: copy or download it again"
+    return " ".join(str(error).split())
 
 
 def _unpack_zip(archive: Path, folder: Path, file: IO[bytes]) -> list[str]:

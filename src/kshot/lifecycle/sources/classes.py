@@ -52,8 +52,10 @@ def classes_of(
         placed = without_split_folders(folders, merge=merge)
     if placed is not None:
         notes.append(placed.note)
-    if top and not packed and (placed is None or placed.level > 0):
-        notes.append(f"all classes lie in {shown(top)}/, a part of their names; add that folder to leave it out")
+    inside = _wrapping(images)  # of an archive, the second of two folders around all others
+    if inside and (placed is None or placed.level > 0):
+        apart = "unpack it and add that folder" if packed else "add that folder"
+        notes.append(f"all classes lie in {shown(inside)}/, a part of their names; {apart} to leave it out")
 
     def name_of(folder: Path) -> str:
         return placed.label(folder) if placed is not None else "/".join(folder.parts)

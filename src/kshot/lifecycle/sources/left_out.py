@@ -63,7 +63,7 @@ def consent_needed(files: int, left_out: Sequence[LeftOut], empty: Sequence[str]
         (reason, ending), count = groups.most_common(1)[0]
         others = ", and others" if len(groups) > 1 else ""
         told = f"{count:,} {ending or 'without ending'}: {reason}{others}"
-        reasons.append(f"{len(counted):,} of {of_all:,} files are left out ({told})")
+        reasons.append(f"{of_files(len(counted), of_all)} left out ({told})")
     elif archives := [one for one in counted if one.reason == ARCHIVE]:
         reasons.append(f"{shown(archives[0].path.as_posix())} is {ARCHIVE}")
     if empty:
@@ -77,7 +77,12 @@ def summary(files: int, left_out: Sequence[LeftOut]) -> list[str]:
     if not counted:
         return []
     reason = counted[0].reason + (f" ({counted[0].detail})" if counted[0].detail else "")
-    return [f"{len(counted):,} of {files:,} files are left out, such as {shown(str(counted[0].path))}: {reason}"]
+    return [f"{of_files(len(counted), files)} left out, such as {shown(str(counted[0].path))}: {reason}"]
+
+
+def of_files(part: int, whole: int) -> str:
+    """So many of a source's files, with their verb: "2 of 5 files are", "its only file is"."""
+    return "its only file is" if part == whole == 1 else f"{part:,} of {whole:,} files {'is' if part == 1 else 'are'}"
 
 
 def empty_classes(empty: Sequence[str], most: int) -> str:

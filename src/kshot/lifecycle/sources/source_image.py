@@ -40,6 +40,6 @@ def check_name(kind: str, name: str) -> None:
         )
         if bad or len(part.encode("utf-8", "surrogateescape")) > LONGEST_NAME:
             raise DataError(
-                f"{kind} {name!r} cannot be kept as a name; needs parts without control signs, backslashes or blanks "
-                f"at their ends, of at most {LONGEST_NAME} bytes: rename it"
+                f"{kind} {name!r} cannot be kept as a name; needs parts without control characters, backslashes or "
+                f"blanks at their ends, of at most {LONGEST_NAME} bytes: rename it"
             )

@@ -1,5 +1,6 @@
 """Reads a source that a person imports (a folder tree, an archive, or a manifest) as one list of images."""
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -32,6 +33,7 @@ OTHER_KINDS = {
     **dict.fromkeys((".rar", ".7z", ".zst"), "an archive that cannot be opened here; unpack it and add the folder"),
     **dict.fromkeys((".json", ".jsonl", ".xml", ".yaml", ".yml"), f"a file {ANNOTATIONS}"),
 }
+ADDRESS = re.compile(r"[a-z][a-z0-9+.-]+://", re.I)  # a drive, C:\\, has one letter; Path makes one slash of two
 NEEDED = "a folder, a .zip or .tar, a .csv or .parquet"
 
 
@@ -74,9 +76,11 @@ class Source:
 
 
 def check_given(source: str) -> None:
-    """Raise DataError for empty text, which an unset variable yields and which as a path is the working folder."""
+    """Raise DataError for what is no path: an address, and empty text, which as a path is the working folder."""
     if not source.strip():
         raise DataError(f"no source is given, only empty text; needs {NEEDED}, or the word {GLYPHS}")
+    if ADDRESS.match(source):
+        raise DataError(f"{source} is an address, and kshot downloads nothing; fetch it, then add {NEEDED}")
 
 
 def check_exists(source: str) -> None:

@@ -129,13 +129,15 @@ def train_model(world: World, root: Path, params: Params) -> None:
     for note in embedding.backbone.notes:  # type: ignore[union-attr]
         print(note, flush=True)
     where = f"{device.type}, {world.size} processes" if world.size > 1 else device.type
-    print(f"{announced(train, learning, learned, total)} on {len(classes):,} classes, on {where}", flush=True)
+    on = f" on {len(classes):,} classes, on {where}" if learned else ""
+    print(f"{announced(train, learning, learned, total)}{on}", flush=True)
     for name, changes in (("augment", train.augment), ("task_augment", train.task_augment)):
         if train.network.is_frozen and changes.is_on:
             print(f"train.{name} is ignored: the backbone is frozen, so its features are computed once", flush=True)
     shown = held_out(root, train.splits)
     before = space(method, inputs, shown)
-    log = write_log(root / layout.TRAIN_LOG, records, train.steps, "features" if train.network.is_frozen else "images")
+    steps, unit = train.steps if learned else 0, "features" if train.network.is_frozen else "images"
+    log = write_log(root / layout.TRAIN_LOG, records, steps, unit)
     write_curves(root / layout.CURVES, log)
     if train.projection.reduce.wanted:
         kept = fit_reduction(method, inputs, np.concatenate(members), train.projection.reduce)
@@ -154,7 +156,8 @@ def train_model(world: World, root: Path, params: Params) -> None:
     shutil.rmtree(checkpoint.parent, ignore_errors=True)
     last = log[-1]
     gigabytes = last["peak_memory_mb"] / 1000
-    print(f"{last['step']:,} steps in {last['seconds']:.0f} s, {gigabytes:.1f} GB; {last['reason']}", flush=True)
+    if learned:
+        print(f"{last['step']:,} steps in {last['seconds']:.0f} s, {gigabytes:.1f} GB; {last['reason']}", flush=True)
 
 
 def trainable(manifest: pd.DataFrame, classes: pd.DataFrame) -> pd.DataFrame:
@@ -167,7 +170,7 @@ def announced(train: Train, learning: str, learned: int, total: int) -> str:
     """Text on what is trained from what, and by which method; `learning` is from `kshot.nets.adaptation.adapt`."""
     method = f"by {train.loss.name} loss" if train.method.name == "metric" else f"by {train.method.name}"
     if not learned:
-        return f"training nothing, as {train.network.backbone} is frozen,"
+        return f"nothing to train: {train.network.backbone} is frozen and is measured as it is"
     if train.network.is_frozen:
         return f"training {learned:,} parameters after the frozen {train.network.backbone} {method}"
     start = "from published weights" if train.network.pretrained else f"from {train.network.checkpoint or 'scratch'}"
@@ -199,7 +202,10 @@ def write_log(path: Path, records: Any, steps: int, unit: str) -> list[dict[str,
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     log: list[dict[str, Any]] = []
-    with path.open("w", encoding="utf-8") as file, tqdm(total=steps, desc="train", unit="step") as bar:
+    with (
+        path.open("w", encoding="utf-8") as file,
+        tqdm(total=steps, desc="train", unit="step", disable=not steps) as bar,
+    ):
         for record in records:
             line = asdict(record) if is_dataclass(record) and not isinstance(record, type) else dict(record)
             if "images_per_s" in line:

@@ -95,7 +95,10 @@ def read_task_model(root: Path, params: Params, further: Sequence[Ids] = ()) -> 
     """
     answers = root / layout.EVALUATION / INFERENCE_FILE
     if not (root / layout.MODEL / WEIGHTS).exists() or not answers.exists():
-        raise DataError("there is no trained and evaluated model yet; tasks are compared in its space: `kshot retrain`")
+        raise DataError(
+            "this folder has no trained and evaluated model yet, or a retraining is at it or was interrupted; tasks "
+            "are compared in its space: `kshot retrain`"
+        )
     inference = load_inference(answers.parent)
     method = inference_method(root / layout.MODEL, inference, project_device(root))
     if not method.has_space:

@@ -101,7 +101,7 @@ def checks(params: Params) -> list[Check]:
             "classes",
             "ExpectColumnValuesToBeInSet",
             {"column": "survives", "value_set": [True]},
-            remedy="rename them without control signs, backslashes, or blanks at their ends",
+            remedy="rename them without control characters, backslashes, or blanks at their ends",
         ),
         Check(
             "every class lies in one split",
