@@ -1,6 +1,8 @@
-"""Protects every test from environment variables that another test left behind, and runs long files first."""
+"""Protects every test from environment variables that another test left behind, runs long files first, and keeps the
+garbage collector away from what the imports of all test files create."""
 
 import functools
+import gc
 import os
 import sqlite3
 import sys
@@ -41,6 +43,15 @@ LONG_JOURNEYS = (
     "test_evidence.py",
 )
 LONG_SERVICES = ("test_on_servers.py", "test_ray_cluster.py")
+
+gc.disable()  # while the test files are imported: `pytest_collection_finish` goes on
+
+
+def pytest_collection_finish() -> None:
+    """Never scan again what the imports of all test files created, over a million objects, and collect more rarely."""
+    gc.freeze()
+    gc.set_threshold(10_000, 10, 10)
+    gc.enable()
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

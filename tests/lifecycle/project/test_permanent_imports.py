@@ -14,8 +14,7 @@ from kshot.lifecycle.project.permanent_imports import permanent_imports
 @pytest.fixture(autouse=True)
 def collected_again() -> Iterator[None]:
     yield
-    gc.unfreeze()
-    gc.enable()
+    gc.enable()  # what was set aside stays so, as `tests/conftest.py` wants it for the imports of all test files
 
 
 def test_what_was_imported_is_not_scanned_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
