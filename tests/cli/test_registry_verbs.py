@@ -24,7 +24,7 @@ REPOSITORY = Path(__file__).parents[2]
 def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Version 1 is champion; 2, 3 and 4 wait for somebody to decide."""
     root = registered_versions.write(tmp_path_factory.mktemp("template"))
-    model_versions.settle(root, "1", judgement(True), "r")
+    model_versions.record_decision(root, "1", judgement(True), "r")
     return root
 
 
@@ -78,7 +78,7 @@ def test_one_event_is_not_written_as_many(root: Path, capsys: pytest.CaptureFixt
 def test_a_champion_by_an_alias_moved_by_hand_is_told_until_a_person_decides(
     root: Path, capsys: pytest.CaptureFixture[str], version: str | None, said: str, mended: list[str]
 ) -> None:
-    with store.told(store.connect(root)):
+    with store.translated_errors(store.connect(root)):
         if version is not None:
             store.client().set_registered_model_alias("kshot", "champion", version)
         else:

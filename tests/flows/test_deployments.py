@@ -249,7 +249,7 @@ def test_a_moved_project_has_its_schedule_and_a_clone_has_that_of_a_folder_that_
     for deployment in times.deployments(ours, ALL):
         deployment.apply()
     moved = ours.rename(tmp_path / "moved")
-    copied_state.settle(moved)  # kshot doctor --mend
+    copied_state.adopt(moved)  # kshot doctor --mend
     serving.require_own(moved, "http://127.0.0.1/api")
     serving.require_own(clone, "http://127.0.0.1/api")
 

@@ -68,8 +68,8 @@ finally:
 def waiting(root: Path) -> Path:
     """Version 1 is champion, version 2 waits for a person."""
     registered_versions.write(root, 2)
-    model_versions.settle(root, "1", judgement(True), "r")
-    model_versions.settle(root, "2", judgement(True, "1"), "r", datetime.now(UTC) + timedelta(hours=1))
+    model_versions.record_decision(root, "1", judgement(True), "r")
+    model_versions.record_decision(root, "2", judgement(True, "1"), "r", datetime.now(UTC) + timedelta(hours=1))
     return root
 
 

@@ -41,7 +41,7 @@ def said(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     monkeypatch.setattr(tasks, "_register", lambda *_: None)
     monkeypatch.setattr(tasks, "_decide_and_promote", lambda *_: outcome())
     monkeypatch.setattr(tasks, "_report", lambda *_: None)
-    monkeypatch.setattr(summary, "closing_words", lambda *_: "the closing words")
+    monkeypatch.setattr(summary, "closing_text", lambda *_: "the closing words")
     return said
 
 
@@ -62,7 +62,7 @@ def test_a_report_that_fails_is_said_in_one_line_and_the_retraining_ends_well(
 
 
 def test_a_summary_that_fails_ends_well_too(said: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(summary, "closing_words", failing)
+    monkeypatch.setattr(summary, "closing_text", failing)
     flow.retrain.fn(str(tmp_path))
     assert len(said) == 2 and "`kshot models` shows the decision" in said[1]
 

@@ -50,7 +50,8 @@ def retrained(root: Path, *numbers: int) -> Path:
         (scratch := root.parent / f"{root.name} scratch {number}").mkdir()
         registered(root, number, data, scratch)
         why = f"{project_name.of(root)} {number}"
-        model_versions.settle(root, str(number), judgement(number == 1, None if number == 1 else "1", why), "r")
+        decided = judgement(number == 1, None if number == 1 else "1", why)
+        model_versions.record_decision(root, str(number), decided, "r")
     return root
 
 

@@ -114,7 +114,7 @@ def test_the_body_adapts_from_the_second_step_on():
     pixels, labels = batch()
     cut = training_episodes(maml.embed(pixels), labels, 3, 2)
     for steps, alike in ((1, True), (2, False)):
-        found = [m._adapt_and_answer(cut.support, cut.support_labels, cut.query, 3, steps) for m in (maml, anil)]
+        found = [m._adapt_and_predict(cut.support, cut.support_labels, cut.query, 3, steps) for m in (maml, anil)]
         assert torch.allclose(*found, rtol=1e-6) == alike
 
 

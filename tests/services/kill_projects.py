@@ -30,7 +30,7 @@ def write(folder: Path) -> None:
     raw_project.write_tree(data / SOURCE, {"a": 2, "c": 1})
     write_prunable(folder / "prunable", folder / "scratch")
     placed = registered_versions.write(folder / "placed", count=2)
-    model_versions.settle(placed, "1", judgement(True), "r")
+    model_versions.record_decision(placed, "1", judgement(True), "r")
     (placed / no_telemetry.PREFECT_HOME).mkdir(parents=True)
     (placed / no_telemetry.PREFECT_HOME / "prefect.db").write_text("planned runs of the original")
     schedule.write(placed, ALL)
@@ -51,7 +51,7 @@ def write_prunable(root: Path, scratch: Path) -> None:
     for number, place in ((1, 0), (2, 1), (3, 0)):
         test_prune.registered(root, number, data[place], scratch)
     for version, promote, champion in (("1", True, None), ("2", False, "1"), ("3", False, "1")):
-        model_versions.settle(root, version, judgement(promote, champion), "r")
+        model_versions.record_decision(root, version, judgement(promote, champion), "r")
     for command in (["add", "."], ["commit", "-qm", "one"]):
         identity = ["-c", "user.name=Ada", "-c", "user.email=ada@example.org"]
         subprocess.run(["git", *identity, *command], cwd=root, check=True)

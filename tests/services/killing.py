@@ -45,7 +45,7 @@ def decide(root: Path) -> None:
     found, now = model_versions.find(root, "4"), model_versions.champion(root)
     assert now is not None
     if not model_versions.is_settled(found, now, "stricter"):
-        model_versions.settle(root, "4", judgement(True, now.version), "stricter")
+        model_versions.record_decision(root, "4", judgement(True, now.version), "stricter")
 
 
 @dataclass(frozen=True)

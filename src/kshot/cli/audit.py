@@ -72,7 +72,7 @@ def _whole(root: Path, options: argparse.Namespace) -> int:
     from kshot.lifecycle.audit import data, link, model, text
 
     ask: Any = model.audit_model if options.model else data.audit_data
-    told: Any = text.model_words if options.model else text.data_words
+    told: Any = text.model_text if options.model else text.data_text
     quiet = options.json or options.csv
     found = ask(root, options.model or options.data, deep=options.deep, quiet=quiet)
     if options.html:
@@ -89,7 +89,7 @@ def _at(root: Path, options: argparse.Namespace) -> int:
     from kshot.lifecycle.registry import history
 
     found = data.champions(root, options.at)
-    _print(found, lambda champions: text.champion_words(options.at, champions), options)
+    _print(found, lambda champions: text.champion_text(options.at, champions), options)
     if trouble := history.record(root).trouble:
         print(f"warning: {redacted(trouble)}", file=sys.stderr)
     return 0
@@ -98,7 +98,7 @@ def _at(root: Path, options: argparse.Namespace) -> int:
 def _class(root: Path, options: argparse.Namespace) -> int:
     from kshot.lifecycle.audit import classes, text
 
-    _print(classes.audit_class(root, options.label), text.class_words, options)
+    _print(classes.audit_class(root, options.label), text.class_text, options)
     return 0
 
 

@@ -52,7 +52,7 @@ def add_parser(verbs: Any) -> None:
 def run(root: Path, options: argparse.Namespace) -> int:
     """Print the verdict, write the page, and retrain if asked; exit code 12 for drift without a retraining."""
     from kshot.lifecycle.drift.page import PAGE, write_drift_page
-    from kshot.lifecycle.drift.text import words
+    from kshot.lifecycle.drift.text import render_verdict
     from kshot.lifecycle.drift.verdict import drift, to_json
     from kshot.lifecycle.project import progress
     from kshot.lifecycle.sources.source_images import check_exists
@@ -67,7 +67,7 @@ def run(root: Path, options: argparse.Namespace) -> int:
     if options.json:
         print(to_json(found), end="")
     else:
-        print(words(found))
+        print(render_verdict(found))
         print(f"\n  page          {options.html or PAGE.as_posix()}")
     if not found.drifted:
         return 0

@@ -93,11 +93,11 @@ def run_compare(root: Path, options: argparse.Namespace) -> int:
 
     found = comparison.compare(root, options.old, options.new)
     shadow = disagreement_lines(root, str(found.old), str(found.new))
-    print("\n".join([words(found), *([""] if shadow else []), *(f"  {one}" for one in shadow)]))
+    print("\n".join([render_comparison(found), *([""] if shadow else []), *(f"  {one}" for one in shadow)]))
     return 0
 
 
-def words(found: "Comparison") -> str:
+def render_comparison(found: "Comparison") -> str:
     """The text of a comparison."""
     from kshot.lifecycle.project.tables import columns
 

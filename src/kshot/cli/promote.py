@@ -111,7 +111,7 @@ def tell(event: "Event") -> None:
     """Print the outcome at once: until then the command counts as unfinished, and repeating it finishes it."""
     from kshot.lifecycle.registry import events
 
-    print(events.told(event), flush=True)
+    print(events.outcome_text(event), flush=True)
 
 
 def _decide(root: Path, options: argparse.Namespace, decide: "Callable[[SigningKey], Event]") -> int:

@@ -50,7 +50,7 @@ def run(root: Path, options: argparse.Namespace) -> int:
         if options.json:
             print(json.dumps({**dataclasses.asdict(found), "deleted": options.yes}, indent=2))
         else:
-            print(words(found))
+            print(render_proposal(found))
         if options.yes:
             proposal.delete(root, found)
     if not options.json and found.items:
@@ -59,7 +59,7 @@ def run(root: Path, options: argparse.Namespace) -> int:
     return 0
 
 
-def words(found: "Proposal") -> str:
+def render_proposal(found: "Proposal") -> str:
     """The text of the proposal."""
     from kshot.lifecycle.project.tables import columns
 

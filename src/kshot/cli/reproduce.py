@@ -61,7 +61,7 @@ def run(root: Path, options: argparse.Namespace) -> int:
         tell=lambda line: None if options.json else print(f"  {line}", flush=True),
         on_output=show if sys.stderr.isatty() else lambda text, progress: None,
     )
-    print(words.to_json(found) if options.json else words.words(found))
+    print(words.to_json(found) if options.json else words.render_reproduction(found))
     return NotReproduced.exit_code if found.verdict == reproduction.OTHERWISE else 0
 
 

@@ -99,7 +99,7 @@ def change_settings(root: Path, options: argparse.Namespace) -> None:
     from kshot.lifecycle.settings_fit import packaged_weights
     from kshot.params.schema import params_from
 
-    for line in (old_names.notice(root), old_names.asked(options.params, options.sets)):
+    for line in (old_names.notice(root), old_names.overrides_notice(options.params, options.sets)):
         if line:
             print(line)
     text, changes = settings.plan(root, overlay=options.params, sets=options.sets)

@@ -51,7 +51,7 @@ def run(root: Path, options: argparse.Namespace) -> int:
     from kshot.lifecycle.project import progress
     from kshot.lifecycle.tasks.page import PAGE, write_task_page
     from kshot.lifecycle.tasks.survey import survey, write_json
-    from kshot.lifecycle.tasks.text import words
+    from kshot.lifecycle.tasks.text import render_survey
     from kshot.nets.memory import keep_freed_memory
     from kshot.params.schema import load_params
 
@@ -61,6 +61,6 @@ def run(root: Path, options: argparse.Namespace) -> int:
     write_task_page(found, root / PAGE)
     if options.json is not None:
         write_json(found, options.json)
-    print(words(found))
+    print(render_survey(found))
     print(f"\n  map           {PAGE.as_posix()}")
     return 0

@@ -5,7 +5,7 @@ WINDOWS = ("thumbs.db", "ehthumbs.db", "desktop.ini", "$recycle.bin", "system vo
 NAS = ("@eadir", "#recycle", "#snapshot", "@recycle", ".@__thumb", "@recently-snapshot", "lost+found")
 
 
-def kept_by(name: str) -> str:
+def written_by(name: str) -> str:
     """Why a file or folder with this name is left out as a system's own; '' if it is not."""
     low = name.casefold()
     if low in NAS:

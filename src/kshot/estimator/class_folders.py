@@ -10,7 +10,7 @@ from PIL import Image
 from kshot.data.image_formats import FORMATS
 from kshot.data.split_folders import without_split_folders
 from kshot.data.splits import SPLITS, split_named
-from kshot.data.system_files import kept_by
+from kshot.data.system_files import written_by
 from kshot.errors import DataError
 
 TRAIN_ALONE = "give the folder train/ alone"
@@ -105,8 +105,8 @@ def _files(folder: Path) -> list[Path]:
     seen: set[str] = set()
     for place, folders, names in os.walk(folder, followlinks=True):
         real = os.path.realpath(place)
-        folders[:] = [] if real in seen else sorted(name for name in folders if not kept_by(name))
+        folders[:] = [] if real in seen else sorted(name for name in folders if not written_by(name))
         if real not in seen:
-            found += [Path(place) / name for name in sorted(names) if not kept_by(name)]
+            found += [Path(place) / name for name in sorted(names) if not written_by(name)]
         seen.add(real)
     return found

@@ -134,7 +134,7 @@ def _is_ours(root: Path, run: Run) -> bool:
     """Whether a run at a shared server was on this machine and its process has ended, according to its MLflow run."""
     if run.type == "SCHEDULED":
         return False
-    with store.told(store.connect(root)):
+    with store.translated_errors(store.connect(root)):
         client = store.client()
         experiment = client.get_experiment_by_name(project_name.of(root))
         assert experiment is not None, "connecting makes it"

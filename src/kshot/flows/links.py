@@ -54,7 +54,7 @@ def link_mlflow(root: Path, run_id: str) -> None:
 
 def mlflow_address(root: Path, run_id: str) -> str:
     """The address of the run on MLflow's pages: at the configured server, or at `kshot ui`."""
-    with store.told(store.connect(root)):
+    with store.translated_errors(store.connect(root)):
         experiment = store.client().get_run(run_id).info.experiment_id
     named = os.environ.get("MLFLOW_TRACKING_URI", "")
     pages = named.rstrip("/") if named.startswith("http") else PAGES

@@ -44,7 +44,7 @@ def promote(answer: Answer, by: str, version: str = "challenger", reason: str = 
     with lineage_events.of_flow(project, "promote", measures=False) as told:
         event = _decide(project, answer, version, reason, by)
         told.decided(event.version, event.action, (event.why,))
-    say(f"{events.told(event)} (flow run {runtime.flow_run.name})")
+    say(f"{events.outcome_text(event)} (flow run {runtime.flow_run.name})")
 
 
 def _decide(project: Path, answer: Answer, version: str, reason: str, by: str) -> events.Event:

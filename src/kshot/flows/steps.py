@@ -101,7 +101,7 @@ def summarise(run: Retraining, outcome: Outcome, stages: Sequence[durations.Stag
     if run.live.trouble_at_end:
         say(run.live.trouble_at_end)
     with decision_stands("the summary could not be made", "`kshot models` shows the decision"):
-        say(summary.closing_words(run.root, outcome, _times(run, stages)))
+        say(summary.closing_text(run.root, outcome, _times(run, stages)))
 
 
 @contextlib.contextmanager

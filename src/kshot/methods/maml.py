@@ -89,18 +89,18 @@ class Maml(Method):
         return pixels.flatten(1)
 
     def scores(self, support: Tensor, labels: Tensor, query: Tensor, n_way: int) -> Tensor:
-        return self._adapt_and_answer(support, labels, query, n_way, self.test_steps)
+        return self._adapt_and_predict(support, labels, query, n_way, self.test_steps)
 
     def loss(self, pixels: Tensor, labels: Tensor, generator: torch.Generator) -> Terms:
         episodes = training_episodes(self.embed(pixels), labels, self.n_way, self.k_shot)
-        logits = self._adapt_and_answer(
+        logits = self._adapt_and_predict(
             episodes.support, episodes.support_labels, episodes.query, self.n_way, self.steps
         )
         return Terms(episode_loss(logits, episodes.query_labels), None)
 
-    def _adapt_and_answer(self, support: Tensor, labels: Tensor, query: Tensor, n_way: int, steps: int) -> Tensor:
+    def _adapt_and_predict(self, support: Tensor, labels: Tensor, query: Tensor, n_way: int, steps: int) -> Tensor:
         def one(few: Tensor, asked: Tensor) -> Tensor:
-            return self._answer(self._adapted(self._start(few, labels, n_way), few, labels, steps), few, asked)
+            return self._predict(self._adapted(self._start(few, labels, n_way), few, labels, steps), few, asked)
 
         batched = support.is_cuda if self.batched is None else self.batched
         with _ADAPTING:
@@ -135,7 +135,7 @@ class Maml(Method):
             weights = {**weights, **{name: value - rates[name] * slopes[name] for name, value in moving.items()}}
         return weights
 
-    def _answer(self, weights: Weights, support: Tensor, query: Tensor) -> Tensor:
+    def _predict(self, weights: Weights, support: Tensor, query: Tensor) -> Tensor:
         if self.batch_norm == "transductive":
             return self._logits(weights, query)
         with refer_to(self.norms, len(support)):

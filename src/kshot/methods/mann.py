@@ -146,7 +146,7 @@ class Mann(Method):
         order = _in_turn(labels)
         support, labels = support[:, order], labels[order]
         state, _ = self.network.run(support, labels.expand(len(support), -1))
-        parts = [self._answer(state, labels[-1], part) for part in query.split(QUERIES_AT_ONCE, 1)]  # type: ignore[no-untyped-call]
+        parts = [self._predict(state, labels[-1], part) for part in query.split(QUERIES_AT_ONCE, 1)]  # type: ignore[no-untyped-call]
         return torch.cat(parts, 1)[..., :n_way]
 
     def loss(self, pixels: Tensor, labels: Tensor, generator: torch.Generator) -> Terms:
@@ -157,7 +157,7 @@ class Mann(Method):
     def footprint(self, shots: int, queries: int, n_way: int) -> int:
         return super().footprint(shots, queries, n_way) + 4 * QUERIES_AT_ONCE * SLOTS * (WIDTH + 2 * CLASSIFIERS)
 
-    def _answer(self, state: State, last: Tensor, query: Tensor) -> Tensor:
+    def _predict(self, state: State, last: Tensor, query: Tensor) -> Tensor:
         episodes, queries, dim = query.shape
         told = one_hot(last, self.n_way).to(query.dtype).expand(episodes * queries, -1)
         _, logits = self.network.step(state.repeated(queries), query.reshape(-1, dim), told)

@@ -23,8 +23,8 @@ def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
         store.client().set_tag(run_id, "kshot.data_version", DATA)
         store.client().log_param(run_id, "train.steps", str(10 * int(version)))
         store.client().log_param(run_id, "train.seed", "0")
-    model_versions.settle(root, "1", judgement(True), "r")
-    model_versions.settle(root, "2", judgement(True, "1"), "r")
+    model_versions.record_decision(root, "1", judgement(True), "r")
+    model_versions.record_decision(root, "2", judgement(True, "1"), "r")
     promotion.rollback(root, "not in the field")
     return root
 
@@ -44,8 +44,8 @@ def test_every_run_model_and_reign_of_a_data_version_is_listed(root: Path) -> No
     found = data.audit_data(root, DATA[:6])
     assert [run.params for run in found.runs] == [{"train.steps": steps} for steps in ("10", "20", "30", "40")]
     assert [run.version for run in found.runs] == ["1", "2", "3", "4"]
-    assert [len(model.reigns) for model in found.models] == [2, 1, 0, 0]
-    assert found.models[0].reigns[-1].until is None and found.models[1].decision == "rolled back, for version 1"
+    assert [len(model.periods) for model in found.models] == [2, 1, 0, 0]
+    assert found.models[0].periods[-1].until is None and found.models[1].decision == "rolled back, for version 1"
     assert [one.name for one in found.failed] == ["data"]  # this registry's data was never in a cache
     assert "neither in DVC's cache nor in a remote" in link(found, "data")
 

@@ -29,7 +29,7 @@ def original(tmp_path: Path) -> Path:
 
 def test_a_project_at_its_place_is_well(original: Path, tmp_path: Path) -> None:
     assert copied_state.look(original) == [] == copied_state.look(tmp_path)
-    assert copied_state.settle(original) == "the schedule and planned runs are of this place already"
+    assert copied_state.adopt(original) == "the schedule and planned runs are of this place already"
     assert schedule.read(original) == ALL
 
 
@@ -49,7 +49,7 @@ def test_a_copy_gets_a_state_of_its_own_and_the_original_keeps_its(original: Pat
 
 def test_a_moved_project_keeps_its_schedule_and_what_it_knows_of_new_data(original: Path, tmp_path: Path) -> None:
     moved = original.rename(tmp_path / "moved")
-    assert copied_state.settle(moved).endswith("the schedule stays")
+    assert copied_state.adopt(moved).endswith("the schedule stays")
     assert copied_state.look(moved) == []
     assert (schedule.read(moved), new_data.read(moved)) == (ALL, SEEN)
     assert not (moved / no_telemetry.PREFECT_HOME).exists()
@@ -60,5 +60,5 @@ def test_nothing_is_set_aside_under_who_works_here(original: Path, tmp_path: Pat
     with (moved / project_lock.SERVING).open("w") as holder:
         fcntl.flock(holder, fcntl.LOCK_EX)
         with pytest.raises(Busy):
-            copied_state.settle(moved)
+            copied_state.adopt(moved)
     assert (moved / no_telemetry.PREFECT_HOME / "prefect.db").exists()

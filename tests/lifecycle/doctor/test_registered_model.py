@@ -7,7 +7,7 @@ import pytest
 
 from kshot import cli
 from kshot.lifecycle.doctor import registered_model
-from kshot.lifecycle.doctor.checkup import told
+from kshot.lifecycle.doctor.checkup import findings_of
 from kshot.lifecycle.registry import anchor, model_versions, promotion
 from kshot.lifecycle.tracking import store
 from tests.lifecycle import registered_versions
@@ -18,7 +18,7 @@ from tests.lifecycle.registered_versions import judgement
 def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Version 1 is champion."""
     root = registered_versions.write(tmp_path_factory.mktemp("template"), count=2)
-    model_versions.settle(root, "1", judgement(True), "r")
+    model_versions.record_decision(root, "1", judgement(True), "r")
     return root
 
 
@@ -40,7 +40,7 @@ def test_an_event_that_a_kill_kept_from_git_is_anchored_by_mend_and_by_the_next_
     root: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     subprocess.run(["git", "init", "-q"], cwd=root, check=True)
-    model_versions.settle(root, "2", judgement(False, "1"), "r")
+    model_versions.record_decision(root, "2", judgement(False, "1"), "r")
     assert registered_model.look(root) == []
     with monkeypatch.context() as patch:
         patch.setattr(anchor, "keep", lambda *_: None)  # what a kill right after `done` leaves
@@ -82,5 +82,5 @@ def test_a_deleted_history_is_a_finding(root: Path) -> None:
     experiment = store.client().get_experiment_by_name("kshot promotions")
     assert experiment is not None
     store.client().delete_experiment(experiment.experiment_id)
-    (finding,) = told(registered_model.CHECK, lambda: registered_model.look(root))
+    (finding,) = findings_of(registered_model.CHECK, lambda: registered_model.look(root))
     assert "was deleted" in finding.found and "mlflow experiments restore" in finding.mend

@@ -210,7 +210,7 @@ def _register(root: Path, number: int, data: str, scratch: Path) -> None:
     source = f"models:/{model.model_id}"
     client.create_model_version(project_name.of(root), source, run.info.run_id, tags=tags, model_id=model.model_id)
     champion = {0: None, 1: "1", 2: "1"}[number]
-    model_versions.settle(root, str(number + 1), judgement(number != 1, champion), "r")
+    model_versions.record_decision(root, str(number + 1), judgement(number != 1, champion), "r")
 
 
 def _push_all(root: Path, remote: Path) -> None:

@@ -19,7 +19,7 @@ from kshot.lifecycle.gate import decision_record, evidence, gate_rules, gate_tex
 from kshot.lifecycle.project import layout
 from kshot.lifecycle.registry import model_versions
 from kshot.lifecycle.registry.model_versions import Registered
-from kshot.lifecycle.stages.predictions import answer
+from kshot.lifecycle.stages.predictions import predict
 from kshot.lifecycle.tracking import store
 from kshot.lifecycle.tracking.lineage import Lineage, lineage
 from kshot.nets.embedding import Embedding, save_embedding
@@ -79,12 +79,12 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Project:
     for number, (ingest, names) in enumerate([(INGEST, ["a", "b"]), (OTHER, ["a", *tested[:2]])]):
         finished_project.write_lock(root, steps=number)
         model = save_model(root / layout.MODEL, number, ingest, names)
-        answers = answer(root, model, PROTOTYPE, other_images(root) if ingest == OTHER else None)
+        answers = predict(root, model, PROTOTYPE, other_images(root) if ingest == OTHER else None)
         write_results(scratch, answers.episodes.assign(accuracy=STORED), answers.cells.assign(right=0))
         found.append(register(root, scratch))
     finished_project.write_lock(root, steps=2)
     today = save_model(root / layout.MODEL, 2, {**INGEST, "crop": "none"}, [])
-    answers = answer(root, today, PROTOTYPE)
+    answers = predict(root, today, PROTOTYPE)
     write_results(root / layout.EVALUATION, answers.episodes, answers.cells)
     return Project(root, *found, lineage(root), load_params(root / "params.yaml"))
 
@@ -147,7 +147,7 @@ def test_answers_to_the_same_episodes_of_the_same_data_are_taken_from_the_champi
 def test_the_champion_answers_again_where_data_or_episodes_changed(project: Project, changed: str, tmp_path: Path):
     today = dataclasses.replace(project.today, **{changed: "another"})
     found, fresh = evidence.gather(project.root, project.champion, today, project.params)
-    answers = answer(project.root, model_of(project, project.champion, tmp_path), PROTOTYPE)
+    answers = predict(project.root, model_of(project, project.champion, tmp_path), PROTOTYPE)
     assert_paired(project, found, answers.episodes)
     # No run holds these predictions, so that they are handed on to be kept.
     (kept,) = fresh.values()
@@ -158,7 +158,7 @@ def test_a_champion_is_shown_the_images_as_it_was_trained_on_them(project: Proje
     today = dataclasses.replace(project.today, data_version="another")
     found = gather(project.root, project.other, today, project.params)
     model = model_of(project, project.other, tmp_path)
-    assert_paired(project, found, answer(project.root, model, PROTOTYPE, other_images(project.root)).episodes)
+    assert_paired(project, found, predict(project.root, model, PROTOTYPE, other_images(project.root)).episodes)
 
 
 def test_a_champion_of_before_images_were_cropped_is_shown_todays_as_they_are(
@@ -277,7 +277,7 @@ def test_results_that_the_champions_run_lost_are_answered_again(project: Project
     finally:
         path.write_bytes(kept)
     assert_paired(
-        project, found, answer(project.root, model_of(project, project.champion, tmp_path), PROTOTYPE).episodes
+        project, found, predict(project.root, model_of(project, project.champion, tmp_path), PROTOTYPE).episodes
     )
 
 

@@ -153,10 +153,10 @@ def test_an_old_name_changes_the_setting_of_today(tmp_path: Path) -> None:
         "train.method.name: metric -> matching",
         "train.method.arguments.steps: null -> 3",
     ]
-    assert old_names.asked(None, ["train.method=matching"]).startswith(
+    assert old_names.overrides_notice(None, ["train.method=matching"]).startswith(
         "old names of settings: train.method is train.me"
     )
-    assert old_names.asked(None, ["train.method={name: matching}", "train.steps=5"]) == ""
+    assert old_names.overrides_notice(None, ["train.method={name: matching}", "train.steps=5"]) == ""
     assert "method: matching" not in text
 
 

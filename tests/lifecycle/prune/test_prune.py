@@ -101,7 +101,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for number, place in ON.items():
         registered(root, number, data[place], folder)
     for version, promote, champion in (("1", True, None), ("2", False, "1"), ("3", True, "1"), ("4", False, "3")):
-        model_versions.settle(root, version, judgement(promote, champion), "r")
+        model_versions.record_decision(root, version, judgement(promote, champion), "r")
     keep(root, b"an output of a stage that was run by hand")
     git(root, "add", ".")
     git(root, "commit", "-qm", "three")
@@ -251,7 +251,7 @@ def test_the_data_that_is_there_now_stays_whether_anything_is_committed_or_not(t
     one, two = data_versions.versions(root)
     assert gone == ([] if commits else [f"data version {one.short}"])
     delete(root, found)
-    assert dvc_cache.held(root, f"{two.md5}.dir", two.size, advance=lambda size: None).remote == 0
+    assert dvc_cache.locate(root, f"{two.md5}.dir", two.size, advance=lambda size: None).remote == 0
 
 
 def moved_alias(root: Path) -> None:

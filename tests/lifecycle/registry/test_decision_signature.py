@@ -64,7 +64,7 @@ def gate(root: Path, version: str, approval: str) -> Event:
     record: dict[str, Any] = judgement(True, champion.version if champion else None)
     record["rules"] = {"approval": approval}
     until = None if approval == "automatic" else datetime.now(UTC) + timedelta(hours=48)
-    return model_versions.settle(root, version, record, RULES, until)[0]
+    return model_versions.record_decision(root, version, record, RULES, until)[0]
 
 
 def states(root: Path) -> dict[int, str]:

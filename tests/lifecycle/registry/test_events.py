@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from kshot.lifecycle.registry import events
-from kshot.lifecycle.registry.events import Event, Person, Proof, Reign
+from kshot.lifecycle.registry.events import ChampionPeriod, Event, EvidenceFile, Person
 
 ADA = Person("Ada", "ada", "here")
 START = datetime(2026, 1, 31, 12, 0, tzinfo=UTC)
@@ -35,7 +35,7 @@ def chain(*steps: tuple[str, str, dict[str, str]]) -> list[Event]:
             compared_with="",
             rules="r",
             until="",
-            proof=Proof("run", "decisions/x.json", "ab"),
+            proof=EvidenceFile("run", "decisions/x.json", "ab"),
             mark=str(number),
             previous=last.hash if last else "",
             manifest="ab",
@@ -141,18 +141,18 @@ def test_who_was_champion_at_a_time(hours: float, champion: str | None):
     assert events.champion_at(HISTORY, after(hours)) == champion
 
 
-def test_a_champion_that_came_back_has_two_reigns():
-    assert events.reigns(HISTORY) == [
-        Reign("1", after(0), after(2)),
-        Reign("2", after(2), after(3)),
-        Reign("3", after(3), after(4)),
-        Reign("2", after(4), None),
+def test_a_champion_that_came_back_has_two_periods():
+    assert events.champion_periods(HISTORY) == [
+        ChampionPeriod("1", after(0), after(2)),
+        ChampionPeriod("2", after(2), after(3)),
+        ChampionPeriod("3", after(3), after(4)),
+        ChampionPeriod("2", after(4), None),
     ]
 
 
 def test_a_time_without_a_champion_is_nobodys():
-    found = events.reigns(chain(("promoted", "1", {"champion": "1"}), ("moved outside kshot", "", {})))
-    assert found == [Reign("1", after(0), after(1))]
+    found = events.champion_periods(chain(("promoted", "1", {"champion": "1"}), ("moved outside kshot", "", {})))
+    assert found == [ChampionPeriod("1", after(0), after(1))]
 
 
 def line(*champions: str) -> list[str]:
@@ -216,4 +216,4 @@ def test_an_old_history_that_ran_backwards_is_told_and_its_order_says_who_was_ch
     assert events.broken(found, second.after) == []
     assert events.champion_at(found, earlier + timedelta(hours=1)) is None
     assert events.champion_at(found, datetime.fromisoformat(first.when)) == "2"
-    assert [one.version for one in events.reigns(found)] == ["1", "2"]
+    assert [one.version for one in events.champion_periods(found)] == ["1", "2"]

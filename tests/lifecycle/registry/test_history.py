@@ -41,8 +41,8 @@ def root(served: tuple[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatc
 
 
 def test_the_whole_life_of_a_promotion_on_a_server(root: Path) -> None:
-    model_versions.settle(root, "1", judgement(True, why="ü " * 3000), "r")
-    model_versions.settle(root, "2", judgement(False, "1"), "r")
+    model_versions.record_decision(root, "1", judgement(True, why="ü " * 3000), "r")
+    model_versions.record_decision(root, "2", judgement(False, "1"), "r")
     promotion.promote(root, "2", "needed now", "Ada")
     promotion.rollback(root, "not in the field", by="Grace")
     client = store.client()

@@ -19,9 +19,9 @@ from tests.lifecycle.registered_versions import judgement
 def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Version 1 was champion, 2 is, 3 waits, 4 was rejected; nobody decided about 5."""
     root = registered_versions.write(tmp_path_factory.mktemp("project"), 5)
-    model_versions.settle(root, "1", judgement(True), "r")
-    model_versions.settle(root, "2", judgement(True, "1"), "r")
-    model_versions.settle(root, "3", judgement(True, "2"), "r", datetime(2999, 1, 2, 3, 4, tzinfo=UTC))
+    model_versions.record_decision(root, "1", judgement(True), "r")
+    model_versions.record_decision(root, "2", judgement(True, "1"), "r")
+    model_versions.record_decision(root, "3", judgement(True, "2"), "r", datetime(2999, 1, 2, 3, 4, tzinfo=UTC))
     promotion.reject(root, "4", "too slow", "Ada")
     return root
 

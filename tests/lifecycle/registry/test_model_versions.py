@@ -106,7 +106,7 @@ def test_an_erasure_from_before_the_first_decision_is_sealed_once_and_one_from_a
                 model_versions.register(root, live.open(), lineage(root))
             if number == 40:
                 assert [erasure_event.digest_of(event) for event in history.history(root)] == [first.digest]
-                model_versions.settle(root, "4", judgement(True), "rules")
+                model_versions.record_decision(root, "4", judgement(True), "rules")
                 erasures.note(root, later)
         assert [event.action for event in history.history(root)] == ["images erased", "promoted"]
     finally:
@@ -125,7 +125,7 @@ def test_other_inputs_are_not_found(root: Path) -> None:
 
 
 def test_a_promotion_moves_the_alias_and_keeps_the_decision(root: Path) -> None:
-    model_versions.settle(root, "1", judgement(True), "rules")
+    model_versions.record_decision(root, "1", judgement(True), "rules")
     now = model_versions.champion(root)
     assert now is not None and now.version == "1"
     assert model_versions.is_settled(version(root, "1"), now, "rules")
@@ -141,16 +141,16 @@ def test_the_only_version_is_not_called_the_nearest() -> None:
 
 
 def test_the_old_champion_stays_findable(root: Path) -> None:
-    model_versions.settle(root, "1", judgement(True), "rules")
-    model_versions.settle(root, "2", judgement(True, "1"), "rules")
+    model_versions.record_decision(root, "1", judgement(True), "rules")
+    model_versions.record_decision(root, "2", judgement(True, "1"), "rules")
     assert aliases(root) == {"champion": "2"}
     assert version(root, "1").tags["kshot.replaced_by"] == "2"
     assert version(root, "2").tags["kshot.compared_with"] == "1"
 
 
 def test_a_refused_model_is_challenger_beside_the_champion(root: Path) -> None:
-    model_versions.settle(root, "1", judgement(True), "rules")
-    model_versions.settle(root, "2", judgement(False, "1"), "rules")
+    model_versions.record_decision(root, "1", judgement(True), "rules")
+    model_versions.record_decision(root, "2", judgement(False, "1"), "rules")
     assert aliases(root) == {"champion": "1", "challenger": "2"}
     now = model_versions.champion(root)
     assert model_versions.is_settled(version(root, "2"), now, "rules")
@@ -158,16 +158,16 @@ def test_a_refused_model_is_challenger_beside_the_champion(root: Path) -> None:
 
 
 def test_a_challenger_that_is_promoted_is_challenger_no_longer(root: Path) -> None:
-    model_versions.settle(root, "1", judgement(False), "strict")
-    model_versions.settle(root, "1", judgement(True), "rules")
+    model_versions.record_decision(root, "1", judgement(False), "strict")
+    model_versions.record_decision(root, "1", judgement(True), "rules")
     assert aliases(root) == {"champion": "1"}
 
 
 def test_other_rules_or_another_champion_ask_for_a_new_decision(root: Path) -> None:
-    model_versions.settle(root, "1", judgement(True), "rules")
-    model_versions.settle(root, "2", judgement(False, "1"), "rules")
+    model_versions.record_decision(root, "1", judgement(True), "rules")
+    model_versions.record_decision(root, "2", judgement(False, "1"), "rules")
     assert not model_versions.is_settled(version(root, "2"), model_versions.champion(root), "other rules")
-    model_versions.settle(root, "3", judgement(True, "1"), "rules")
+    model_versions.record_decision(root, "3", judgement(True, "1"), "rules")
     now = model_versions.champion(root)
     assert not model_versions.is_settled(version(root, "2"), now, "rules")  # refused beside version 1
     assert not model_versions.is_settled(version(root, "1"), now, "rules")  # replaced: it may come back by the rules
@@ -175,8 +175,8 @@ def test_other_rules_or_another_champion_ask_for_a_new_decision(root: Path) -> N
 
 
 def test_the_champion_that_is_refused_stays_champion(root: Path) -> None:
-    model_versions.settle(root, "1", judgement(True), "rules")
-    model_versions.settle(root, "1", judgement(False, "1"), "strict")
+    model_versions.record_decision(root, "1", judgement(True), "rules")
+    model_versions.record_decision(root, "1", judgement(False, "1"), "strict")
     assert aliases(root) == {"champion": "1"}
 
 
@@ -184,18 +184,18 @@ def test_the_champion_that_is_refused_stays_champion(root: Path) -> None:
 def test_a_crash_between_two_writes_leaves_old_or_new_and_the_next_call_heals(
     root: Path, monkeypatch: pytest.MonkeyPatch, writes: int
 ) -> None:
-    model_versions.settle(root, "1", judgement(True), "rules")
-    model_versions.settle(root, "2", judgement(False, "1"), "strict")
+    model_versions.record_decision(root, "1", judgement(True), "rules")
+    model_versions.record_decision(root, "2", judgement(False, "1"), "strict")
     with monkeypatch.context() as patch:
         crash_after(patch, writes, ("log_text", "log_param", "set_model_version_tag", "set_registered_model_alias"))
         with pytest.raises(KeyboardInterrupt):
-            model_versions.settle(root, "2", judgement(True, "1"), "rules")
+            model_versions.record_decision(root, "2", judgement(True, "1"), "rules")
     assert aliases(root)["champion"] == ("1" if writes <= 3 else "2")
     said = promotion.catch_up(root)
     assert bool(said) == (writes > 2)  # two files of evidence come before the event, and nobody misses them
     now = model_versions.champion(root)
     if not model_versions.is_settled(version(root, "2"), now, "rules"):
-        model_versions.settle(root, "2", judgement(True, "1"), "rules")
+        model_versions.record_decision(root, "2", judgement(True, "1"), "rules")
     assert aliases(root) == {"champion": "2"}
     assert model_versions.is_settled(version(root, "2"), model_versions.champion(root), "rules")
 

@@ -44,7 +44,7 @@ def gate(root: Path, version: str, promote: bool = True, hours: float | None = N
     champion = model_versions.champion(root)
     record = judgement(promote, champion.version if champion else None)
     until = None if hours is None else datetime.now(UTC) + timedelta(hours=hours)
-    return model_versions.settle(root, version, record, RULES, until)[0]
+    return model_versions.record_decision(root, version, record, RULES, until)[0]
 
 
 def tags(root: Path, version: str) -> dict[str, str]:
@@ -148,7 +148,7 @@ def test_the_gate_refuses_evidence_against_another_champion(root: Path) -> None:
     gate(root, "1")
     gate(root, "2")
     with pytest.raises(RegistryError, match="version 3 was compared with champion 1, and now there is champion 2"):
-        model_versions.settle(root, "3", judgement(True, "1"), RULES)
+        model_versions.record_decision(root, "3", judgement(True, "1"), RULES)
     assert history.aliases(root) == {"champion": "2"}
 
 
@@ -226,7 +226,7 @@ def test_the_longest_reason_and_name_fit_into_an_event(root: Path) -> None:
     assert history.history(root)[-1] == event and event.why == '"\\' * 500
     gate(root, "2")
     record = judgement(False, "2", "\N{SNOWMAN}\n" * 9000)
-    model_versions.settle(root, "3", record, RULES)
+    model_versions.record_decision(root, "3", record, RULES)
     assert len(events.to_text(history.history(root)[-1])) <= history.LONGEST and fits(root)
 
 
@@ -336,7 +336,8 @@ def test_a_deleted_experiment_of_the_runs_is_told_with_the_way_back(root: Path) 
     assert experiment is not None
     store.client().delete_experiment(experiment.experiment_id)
     restore = f"MLFLOW_TRACKING_URI={where} mlflow experiments restore --experiment-id {experiment.experiment_id}"
-    with pytest.raises(RegistryError, match=f"was deleted in MLflow; bring it back with: {restore}"), store.told(where):
+    said = f"was deleted in MLflow; bring it back with: {restore}"
+    with pytest.raises(RegistryError, match=said), store.translated_errors(where):
         store.client().create_run(experiment.experiment_id)
 
 

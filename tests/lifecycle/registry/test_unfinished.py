@@ -18,8 +18,8 @@ from tests.lifecycle.registered_versions import judgement
 def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Version 1 is champion, and the gate refused version 2."""
     root = registered_versions.write(tmp_path_factory.mktemp("template"))
-    model_versions.settle(root, "1", judgement(True), "rules")
-    model_versions.settle(root, "2", judgement(False, "1"), "rules")
+    model_versions.record_decision(root, "1", judgement(True), "rules")
+    model_versions.record_decision(root, "2", judgement(False, "1"), "rules")
     return root
 
 

@@ -39,8 +39,8 @@ def test_a_folder_in_no_repository_begins_with_git(tmp_path: Path) -> None:
 
 def test_what_waits_comes_first_and_the_champion_is_named(tmp_path: Path) -> None:
     root = registered_versions.write(tmp_path / "project", 2)
-    model_versions.settle(root, "1", judgement(True), "r")
-    model_versions.settle(root, "2", judgement(True, "1"), "r", datetime.now(UTC) + timedelta(hours=1))
+    model_versions.record_decision(root, "1", judgement(True), "r")
+    model_versions.record_decision(root, "2", judgement(True, "1"), "r", datetime.now(UTC) + timedelta(hours=1))
     models = dict(standing(root).facts)["models"]
     assert "champion is version 1" in models and "version 2 waits for approval" in models
     assert [one for one in commands(root) if "2" in one] == ["kshot compare champion 2", "kshot approve 2"]
@@ -51,7 +51,7 @@ def test_a_refused_challenger_is_told_with_the_setting_that_refused(tmp_path: Pa
     (root / "data").mkdir()
     (root / "data/raw.dvc").write_text(f"outs: [{{md5: {registered_versions.DATA}.dir, size: 1, path: raw}}]\n")
     refused = judgement(False, why="5w1s 56.0 % < required 80 % (gate.min_accuracy.5w1s)")
-    model_versions.settle(root, "1", refused, "r")
+    model_versions.record_decision(root, "1", refused, "r")
     assert dict(standing(root).facts)["refused"] == ("version 1: 5w1s 56.0 % < required 80 % (gate.min_accuracy.5w1s)")
     assert commands(root)[:3] == ["git init", "kshot retrain", "kshot plan"]
 

@@ -85,7 +85,7 @@ def test_a_refusal_names_the_setting_and_how_it_is_judged_again(root: Path) -> N
 
 
 def said(root: Path) -> str:
-    words = summary.closing_words(root, judge(root), Times((StageTime("train", "ran", 61.0, 61.0),), 75.0))
+    words = summary.closing_text(root, judge(root), Times((StageTime("train", "ran", 61.0, 61.0),), 75.0))
     assert all(len(line) <= 80 for line in words.splitlines())
     return " ".join(words.split())
 
@@ -137,7 +137,7 @@ def test_evidence_against_a_replaced_champion_is_judged_again(root: Path) -> Non
 
 def test_a_decision_of_another_machine_in_between_is_judged_again(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     change(root, "approval: manual", "approval: automatic")
-    registered, origin, settle, seen = register(root, 20), lineage(root), model_versions.settle, []
+    registered, origin, settle, seen = register(root, 20), lineage(root), model_versions.record_decision, []
 
     def settle_after_another(*arguments: Any) -> Any:
         seen.append(arguments[1])
@@ -145,7 +145,7 @@ def test_a_decision_of_another_machine_in_between_is_judged_again(root: Path, mo
             settle(*arguments)
         return settle(*arguments)
 
-    monkeypatch.setattr(model_versions, "settle", settle_after_another)
+    monkeypatch.setattr(model_versions, "record_decision", settle_after_another)
     outcome = retraining.judge(root, registered, origin)
     assert outcome.promoted and outcome.repeated and seen == ["1"]
     assert [event.action for event in history.history(root)] == ["promoted"]

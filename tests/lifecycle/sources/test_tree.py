@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from kshot.data.system_files import kept_by
+from kshot.data.system_files import written_by
 from kshot.errors import DataError
 from kshot.lifecycle.sources import tree
 from kshot.lifecycle.sources.tree import walk
@@ -69,7 +69,7 @@ def test_what_is_no_file_is_left_out_and_never_opened(tmp_path: Path) -> None:
     ],
 )
 def test_a_systems_own_files_are_known_by_their_names(tmp_path: Path, name: str, owner: str) -> None:
-    assert kept_by(name) == owner
+    assert written_by(name) == owner
     found = walk(touch(tmp_path, "a/1", f"a/{name}/0.png"))
     if owner:
         assert [(one.path.as_posix(), one.counts) for one in found.left_out] == [(f"a/{name}/0.png", False)]

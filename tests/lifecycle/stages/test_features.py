@@ -16,7 +16,7 @@ from kshot.lifecycle.data.packed import read_images
 from kshot.lifecycle.project import layout
 from kshot.lifecycle.stages import embed, train
 from kshot.lifecycle.stages.features import read_features
-from kshot.lifecycle.stages.predictions import answer
+from kshot.lifecycle.stages.predictions import predict
 from kshot.nets.backbones import create_backbone
 from kshot.nets.embedding import load_embedding
 from kshot.nets.embedding_settings import settings_of
@@ -72,9 +72,9 @@ def test_nothing_learns_in_a_frozen_network_and_its_answers_are_those_of_the_pix
     printed = capsys.readouterr()
     assert "nothing to train: test_resnet is frozen and is measured as it is\n" in printed.out
     assert "step" not in printed.out + printed.err
-    by_features = answer(root, root / layout.MODEL, PROTOTYPE)
+    by_features = predict(root, root / layout.MODEL, PROTOTYPE)
     (root / layout.EMBEDDED / "embedded.json").unlink()
-    by_pixels = answer(root, root / layout.MODEL, PROTOTYPE)
+    by_pixels = predict(root, root / layout.MODEL, PROTOTYPE)
     torch.testing.assert_close(by_features.points.values, by_pixels.points.values, rtol=1e-3, atol=1e-3)
     assert by_features.summary.equals(by_pixels.summary)
 
@@ -114,10 +114,10 @@ def test_views_of_a_frozen_backbone_are_stored_once_and_answer_as_the_pixels_do(
     found = read_features(root, settings, views)
     assert found.shape == (4 * len(read_images(root)), views, 96)
     inference = dataclasses.replace(PROTOTYPE, views=views)
-    by_features = answer(root, root / layout.MODEL, inference)
-    alone = answer(root, root / layout.MODEL, PROTOTYPE)
+    by_features = predict(root, root / layout.MODEL, inference)
+    alone = predict(root, root / layout.MODEL, PROTOTYPE)
     (folder / "embedded.json").unlink()
-    by_pixels = answer(root, root / layout.MODEL, inference)
+    by_pixels = predict(root, root / layout.MODEL, inference)
     torch.testing.assert_close(by_features.points.values, by_pixels.points.values, rtol=1e-3, atol=1e-3)
     assert not torch.allclose(by_features.points.values, alone.points.values, rtol=1e-3, atol=1e-3)
     embed.run(root, before)
@@ -170,7 +170,7 @@ def test_principal_axes_are_fitted_to_the_training_classes_and_saved(root):
     with torch.inference_mode():
         points = network(torch.from_numpy(np.array(features[every])))
     torch.testing.assert_close(points.T.cov(), torch.eye(6), rtol=1e-2, atol=1e-2)
-    assert answer(root, root / layout.MODEL, Inference("metric", "simple_shot", "eval")).points.values.shape[1] == 6
+    assert predict(root, root / layout.MODEL, Inference("metric", "simple_shot", "eval")).points.values.shape[1] == 6
 
 
 def test_more_axes_than_training_images_are_told(root):

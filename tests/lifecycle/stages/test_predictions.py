@@ -7,7 +7,7 @@ from kshot.data.episodes import EpisodeSet
 from kshot.errors import CheckpointError
 from kshot.lifecycle.data.packed import image_ids, label_names, read_classes, read_episodes, read_images, read_manifest
 from kshot.lifecycle.project import layout
-from kshot.lifecycle.stages.predictions import answer, feasible_protocols, tables_of
+from kshot.lifecycle.stages.predictions import feasible_protocols, predict, tables_of
 from kshot.nets.embedding import Embedding, save_embedding
 from kshot.nets.embedding_settings import settings_of
 from kshot.statistics import mean_interval
@@ -50,7 +50,7 @@ def by_loop(root):
 
 
 def test_tables_agree_with_answering_one_query_at_a_time(root):
-    answers, classes = answer(root, root / layout.MODEL, PROTOTYPE), read_classes(root)
+    answers, classes = predict(root, root / layout.MODEL, PROTOTYPE), read_classes(root)
     loop = pd.DataFrame(by_loop(root), columns=["episode", "truth", "guess"])
     loop["right"] = loop["truth"] == loop["guess"]
     ours = {name: table[table["protocol"] == "3w1s"] for name, table in answers._asdict().items() if name != "points"}
@@ -98,7 +98,7 @@ def test_a_pair_is_asked_only_where_both_are_on_offer_and_one_lucky_episode_does
 
 
 def test_answers_are_the_same_each_time(root):
-    first, second = answer(root, root / layout.MODEL, PROTOTYPE), answer(root, root / layout.MODEL, PROTOTYPE)
+    first, second = predict(root, root / layout.MODEL, PROTOTYPE), predict(root, root / layout.MODEL, PROTOTYPE)
     pd.testing.assert_frame_equal(first.episodes, second.episodes)
     assert first.episodes["protocol"].unique().tolist() == ["3w1s", "3w2s"]
 
@@ -106,7 +106,7 @@ def test_answers_are_the_same_each_time(root):
 def test_wrong_predictions_are_images_of_their_classes(root):
     shape = read_images(root).shape  # noise, so that many predictions are wrong
     np.save(root / layout.PACKED / "images.npy", np.random.default_rng(0).integers(0, 256, shape, dtype=np.uint8))
-    wrong, classes = answer(root, root / layout.MODEL, PROTOTYPE).wrong, read_classes(root)
+    wrong, classes = predict(root, root / layout.MODEL, PROTOTYPE).wrong, read_classes(root)
     members = dict(zip(label_names(classes), image_ids(read_manifest(root), classes), strict=True))
     assert len(wrong) and wrong["protocol"].isin(["3w1s", "3w2s"]).all()
     for row in wrong.to_dict("records"):

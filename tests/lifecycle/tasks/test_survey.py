@@ -23,7 +23,7 @@ from kshot.lifecycle.tasks.disagreement import disagreement
 from kshot.lifecycle.tasks.page import PAGE, write_task_page
 from kshot.lifecycle.tasks.survey import TaskRow, Trust, survey, write_json
 from kshot.lifecycle.tasks.task_model import WIDEST, narrowed
-from kshot.lifecycle.tasks.text import words
+from kshot.lifecycle.tasks.text import render_survey
 from kshot.params.schema import Params, params_from
 from kshot.statistics import Interval
 from kshot.tasks.difficulty import Difficulty
@@ -146,7 +146,7 @@ def test_a_source_of_another_world_is_warned_of(root, tmp_path):
         Image.fromarray((pixels.astype(int) // 8).astype(np.uint8)).save(file)
     found = survey(root, params_of(root), str(source))
     assert found.rows[0].is_outside
-    told = words(found)
+    told = render_survey(found)
     assert "warning: inverted lies outside what the model was trained for" in told
     assert "95 % of validation tasks stay below" in told
 
@@ -216,7 +216,7 @@ def test_a_model_that_knows_the_validation_classes_sets_no_limit_and_says_so(tmp
     found = survey(root, params_of(root))
     assert not found.calibrated and all(row.limit is None and not row.is_outside for row in found.rows)
     assert [row.measured is None for row in found.rows] == [True, True, False]
-    assert "trained on the validation classes" in words(found)
+    assert "trained on the validation classes" in render_survey(found)
 
 
 @pytest.mark.parametrize("weights", [[-9.0, 0.0], None], ids=["far off", "not converged"])
@@ -232,7 +232,7 @@ def test_predictions_that_validation_contradicts_are_not_given_and_the_reason_is
     assert found.calibrated and any(row.limit for row in found.rows), "what lies outside is known all the same"
     reason = "validation tasks of 1 image a class the predictions are 0.0 % and the measured ones "
     assert (reason if weights else "has not converged") in found.doubt
-    assert f"note: no accuracy is predicted: {found.doubt}" in words(found)
+    assert f"note: no accuracy is predicted: {found.doubt}" in render_survey(found)
     assert "no accuracy is predicted" in write_task_page(found, tmp_path / "tasks.html").read_text()
     write_json(found, tmp_path / "tasks.json")
     content = json.loads((tmp_path / "tasks.json").read_text())

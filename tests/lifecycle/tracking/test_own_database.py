@@ -24,7 +24,7 @@ from kshot.lifecycle.registry import model_versions as registry; from kshot.life
 from tests.lifecycle import registered_versions
 from tests.lifecycle.registered_versions import judgement
 
-registry.settle(Path(sys.argv[1]), "2", judgement(True, "1"), "r")
+registry.record_decision(Path(sys.argv[1]), "2", judgement(True, "1"), "r")
 registered_versions.add(Path(sys.argv[1]), store.client(), 3)
 """
 
@@ -32,7 +32,7 @@ registered_versions.add(Path(sys.argv[1]), store.client(), 3)
 @pytest.fixture(scope="module")
 def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = registered_versions.write(tmp_path_factory.mktemp("template"), 2)
-    model_versions.settle(root, "1", judgement(True), "r")
+    model_versions.record_decision(root, "1", judgement(True), "r")
     return root
 
 
@@ -107,7 +107,7 @@ def test_a_copy_says_so_before_it_writes_and_leaves_the_original_as_it_was(templ
     copy = Path(shutil.copytree(template, tmp_path / "copy"))
     before, ours = files_below(template), files_below(copy)
     with pytest.raises(RegistryError, match=rf"was copied from {template}, and would write its runs and models there"):
-        model_versions.settle(copy, "2", judgement(True, "1"), "r")
+        model_versions.record_decision(copy, "2", judgement(True, "1"), "r")
     assert files_below(copy) == ours
     moved.rewrite(copy, (template / store.ARTIFACTS).resolve())
     # In a process of its own: MLflow remembers in each where the files of a run are.

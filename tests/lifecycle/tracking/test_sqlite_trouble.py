@@ -24,7 +24,8 @@ def database(tmp_path: Path) -> Path:
 
 def test_a_database_that_can_only_be_read_is_one_line(database: Path) -> None:
     engine = sqlalchemy.create_engine(f"sqlite:///file:{database}?mode=ro&uri=true")
-    with pytest.raises(RegistryError) as caught, store.told(f"sqlite:///{database}"), engine.begin() as connection:
+    where = f"sqlite:///{database}"
+    with pytest.raises(RegistryError) as caught, store.translated_errors(where), engine.begin() as connection:
         connection.execute(sqlalchemy.text("insert into experiments values ('{\"a long event\": 1}')"))
     engine.dispose()
     assert str(caught.value) == "mlruns/mlflow.db cannot be written (it can only be read); nothing was changed"
@@ -34,7 +35,8 @@ def test_a_locked_one_says_who_may_hold_it_and_to_try_again(database: Path) -> N
     engine = sqlalchemy.create_engine(f"sqlite:///{database}", connect_args={"timeout": 0.1})
     with closing(sqlite3.connect(database, isolation_level=None)) as other:
         other.execute("begin exclusive")
-        with pytest.raises(RegistryError) as caught, store.told(f"sqlite:///{database}"), engine.begin() as connection:
+        where = f"sqlite:///{database}"
+        with pytest.raises(RegistryError) as caught, store.translated_errors(where), engine.begin() as connection:
             connection.execute(sqlalchemy.text("insert into experiments values ('x')"))
     engine.dispose()
     assert str(caught.value).startswith("mlruns/mlflow.db is in use by another process, waited for 0 s; run the same")

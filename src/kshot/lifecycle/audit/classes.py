@@ -98,7 +98,7 @@ def _counts(root: Path, md5: str) -> dict[str, int] | None:
 def _models(root: Path, name: str, counts: dict[str, dict[str, int] | None]) -> tuple[InModel, ...]:
     from kshot.lifecycle.registry import history
 
-    with store.told(store.connect(root)):
+    with store.translated_errors(store.connect(root)):
         client = store.client()
         aliases = history.standing(client, root)
         versions = sorted(client.search_model_versions(store.of_project(root)), key=lambda one: int(one.version))

@@ -30,7 +30,7 @@ def compared(
     words, whole = [unknown] if unknown else [], not unknown
     if not evidence.comparisons:
         return "; ".join([*words, "there was no champion to compare with"]), whole
-    ours = pairs.read_results(results.answers(subject))
+    ours = pairs.read_results(results.predictions(subject))
     for recorded in evidence.comparisons:
         who = gate_rules.named(recorded)
         if recorded.version in fresh:
@@ -43,7 +43,7 @@ def compared(
                     )
                     whole = False
                     continue
-                theirs = pairs.read_results(results.answers(other))
+                theirs = pairs.read_results(results.predictions(other))
         asked = tuple(recorded.difference) if recorded.role == gate_rules.BEST else ()
         found = pairs.compared(recorded.version, recorded.role, asked, ours, theirs, rules.group_protocol)
         differences = {name: _with_ends(one) for name, one in recorded.difference.items()}

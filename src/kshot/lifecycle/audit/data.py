@@ -15,14 +15,14 @@ from kshot.lifecycle.audit.runs import RunOnData, runs_on
 from kshot.lifecycle.audit.subject import DELETED, read_history
 from kshot.lifecycle.data import data_versions, feedback_ledger, labelled_images
 from kshot.lifecycle.data.data_versions import DataVersion
-from kshot.lifecycle.data.dvc_cache import bar, held
+from kshot.lifecycle.data.dvc_cache import bar, locate
 from kshot.lifecycle.data.feedback_ledger import FeedbackImage
 from kshot.lifecycle.project.broken import Broken, Erased
 from kshot.lifecycle.project.tables import counted
 from kshot.lifecycle.registry import history, model_versions
 from kshot.lifecycle.registry import listing as models
 from kshot.lifecycle.registry.erasure_event import require_sealed
-from kshot.lifecycle.registry.events import CHAMPION, Event, Reign, broken, reigns
+from kshot.lifecycle.registry.events import CHAMPION, ChampionPeriod, Event, broken, champion_periods
 from kshot.lifecycle.tracking import store
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ class ModelOnData:
     accuracy: dict[str, float]
     decision: str
     events: tuple[Event, ...]
-    reigns: tuple[Reign, ...]
+    periods: tuple[ChampionPeriod, ...]
 
 
 @dataclass(frozen=True)
@@ -70,7 +70,7 @@ def audit_data(root: Path, prefix: str, *, deep: bool = False, quiet: bool = Tru
     A version missing from the ledger is found by the runs that name it. Raises DataError for an unknown or ambiguous
     one, listing the candidates, and RegistryError.
     """
-    with store.told(store.connect(root)):
+    with store.translated_errors(store.connect(root)):
         client = store.client()
         versions = sorted(client.search_model_versions(store.of_project(root)), key=lambda one: int(one.version))
         data = _find(root, prefix, versions)
@@ -98,7 +98,7 @@ def audit_data(root: Path, prefix: str, *, deep: bool = False, quiet: bool = Tru
     )
 
 
-def champions(root: Path, moment: str) -> tuple[Reign, ...]:
+def champions(root: Path, moment: str) -> tuple[ChampionPeriod, ...]:
     """Who was champion on a day, or at a time (ISO 8601, UTC if it names no zone).
 
     For a day, everyone who was champion during part of it. Raises ParamsError for text that is not a time, and
@@ -117,7 +117,8 @@ def champions(root: Path, moment: str) -> tuple[Reign, ...]:
     left = record.last.after if record.last and record.trouble else record.aliases
     if problems := broken(record.events, left):
         raise AuditFailed(f"the history of promotions does not hold, so it cannot say who was champion: {problems[0]}")
-    return tuple(one for one in reigns(record.events) if one.since < until and (one.until is None or one.until > since))
+    periods = champion_periods(record.events)
+    return tuple(one for one in periods if one.since < until and (one.until is None or one.until > since))
 
 
 def _find(root: Path, prefix: str, versions: "Sequence[ModelVersion]") -> DataVersion:
@@ -162,7 +163,7 @@ def _model(one: "ModelVersion", events: Sequence[Event], aliases: dict[str, str]
         accuracy={name: float(score[0]) for name, score in scores.items()},
         decision=models.decision(dict(one.tags), version, aliases.get(CHAMPION, "")),
         events=tuple(event for event in events if event.version == version),
-        reigns=tuple(reign for reign in reigns(events) if reign.version == version),
+        periods=tuple(period for period in champion_periods(events) if period.version == version),
     )
 
 
@@ -180,9 +181,9 @@ def _whole(root: Path, data: DataVersion, deep: bool, quiet: bool) -> str:
     )
     md5, size = f"{data.md5}.dir", data.size or None
     if not deep:
-        return str(held(root, md5, size, gone=gone))
+        return str(locate(root, md5, size, gone=gone))
     with bar(data.size, quiet) as advance:
-        return str(held(root, md5, size, advance=advance, gone=gone))
+        return str(locate(root, md5, size, advance=advance, gone=gone))
 
 
 def _feedback(root: Path, data: DataVersion, into: list[FeedbackImage]) -> str:

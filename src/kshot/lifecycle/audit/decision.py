@@ -24,8 +24,8 @@ from kshot.lifecycle.registry.events import (
     WAITING,
     Event,
     broken,
+    champion_periods,
     minute,
-    reigns,
 )
 
 DECIDES = {PROMOTED: True, WAITING: True, REFUSED: False}  # events of the gate, and the decision that each requires
@@ -74,9 +74,9 @@ def history(subject: Subject) -> str:
             standing(subject.aliases),
         )
     times = [
-        f"{minute(reign.since.isoformat())} to {minute(reign.until.isoformat()) if reign.until else 'now'}"
-        for reign in reigns(subject.record.events)
-        if reign.version == subject.version
+        f"{minute(period.since.isoformat())} to {minute(period.until.isoformat()) if period.until else 'now'}"
+        for period in champion_periods(subject.record.events)
+        if period.version == subject.version
     ]
     return f"{counted(len(subject.record.events), 'event')}, each with the hash of the one before; " + (
         f"champion {', '.join(times)}" if times else "never champion"

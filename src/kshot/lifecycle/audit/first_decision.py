@@ -25,7 +25,7 @@ def check(subject: Subject, event: Event, record: dict[str, Any], *, promoted: b
     version = evidence["champion"]
     if version is None:
         return "there was no champion to compare with", True
-    folder, kept = results.answers(subject), record.get("answered_anew")
+    folder, kept = results.predictions(subject), record.get("answered_anew")
     if kept:
         theirs = fresh_tables(subject, kept)
     else:
@@ -36,7 +36,7 @@ def check(subject: Subject, event: Event, record: dict[str, Any], *, promoted: b
                     "recomputed then, and those predictions are not stored",
                     False,
                 )
-            place = results.answers(champion)
+            place = results.predictions(champion)
             theirs = {
                 "episodes": results.episodes(champion),
                 "groups": first_decisions.read_groups(place / "groups.csv"),

@@ -10,12 +10,12 @@ from typing import Any
 from kshot.lifecycle.audit.classes import ClassAudit
 from kshot.lifecycle.audit.data import DataAudit
 from kshot.lifecycle.audit.model import ModelAudit
-from kshot.lifecycle.registry.events import Reign
+from kshot.lifecycle.registry.events import ChampionPeriod
 
 Audit = ModelAudit | DataAudit | ClassAudit
 
 
-def to_json(found: "Audit | Sequence[Reign]") -> str:
+def to_json(found: "Audit | Sequence[ChampionPeriod]") -> str:
     """Every field; times in ISO 8601."""
     if isinstance(found, Sequence):
         value: Any = [dataclasses.asdict(one) for one in found]
@@ -26,7 +26,7 @@ def to_json(found: "Audit | Sequence[Reign]") -> str:
     return json.dumps(value, indent=2, ensure_ascii=False, default=lambda moment: moment.isoformat())
 
 
-def to_csv(found: "Audit | Sequence[Reign]") -> str:
+def to_csv(found: "Audit | Sequence[ChampionPeriod]") -> str:
     """One table: a row per link of a model, run of a data version, champion, or place of a class."""
     rows = _rows(found)
     text = io.StringIO()
@@ -37,7 +37,7 @@ def to_csv(found: "Audit | Sequence[Reign]") -> str:
     return text.getvalue().rstrip("\n")
 
 
-def _rows(found: "Audit | Sequence[Reign]") -> list[dict[str, Any]]:
+def _rows(found: "Audit | Sequence[ChampionPeriod]") -> list[dict[str, Any]]:
     if isinstance(found, ModelAudit):
         return [{"version": found.version, **dataclasses.asdict(link)} for link in found.links]
     if isinstance(found, DataAudit):
@@ -54,7 +54,7 @@ def _rows(found: "Audit | Sequence[Reign]") -> list[dict[str, Any]]:
                     "status": run.status,
                     "version": run.version,
                     "decision": model.decision if model else "",
-                    "champion": "; ".join(_times(reign) for reign in model.reigns) if model else "",
+                    "champion": "; ".join(_times(period) for period in model.periods) if model else "",
                     **shown,
                     **run.params,
                 }
@@ -77,5 +77,5 @@ def _rows(found: "Audit | Sequence[Reign]") -> list[dict[str, Any]]:
     ]
 
 
-def _times(reign: Reign) -> str:
-    return f"{reign.since.isoformat()} to {reign.until.isoformat() if reign.until else 'now'}"
+def _times(period: ChampionPeriod) -> str:
+    return f"{period.since.isoformat()} to {period.until.isoformat() if period.until else 'now'}"

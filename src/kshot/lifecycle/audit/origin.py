@@ -11,7 +11,7 @@ from kshot.lifecycle.audit import reading
 from kshot.lifecycle.audit.served import as_registered
 from kshot.lifecycle.audit.subject import DELETED, Subject
 from kshot.lifecycle.data import data_versions
-from kshot.lifecycle.data.dvc_cache import folder_md5, held, listing
+from kshot.lifecycle.data.dvc_cache import folder_md5, listing, locate
 from kshot.lifecycle.project import layout
 from kshot.lifecycle.project.broken import Broken, Erased, NotRecorded
 from kshot.lifecycle.project.files import Advance, file_md5
@@ -89,7 +89,7 @@ def data(subject: Subject, advance: Advance | None) -> str:
     source = f"from {known.source}, added {known.added[:10]}" if known else "from a source that is not in the ledger"
     gone = f"it came {source}: add it again, or `dvc fetch` where a remote has it"
     try:
-        words = held(subject.root, entry["md5"], entry.get("size"), advance=advance, gone=gone)
+        words = locate(subject.root, entry["md5"], entry.get("size"), advance=advance, gone=gone)
     except Erased as erased:
         require_sealed(erased, subject.record.events if subject.record else None)
         raise
@@ -146,7 +146,7 @@ def episodes(subject: Subject) -> str:
     # They are few and small, so their content is hashed every time.
     again = "`dvc repro episodes` draws the same again"
     try:
-        words = held(subject.root, entry["md5"], entry.get("size"), advance=lambda _: None, gone=again)
+        words = locate(subject.root, entry["md5"], entry.get("size"), advance=lambda _: None, gone=again)
     except Erased as error:  # episodes hold no image, and are never erased
         raise Broken(str(error)) from error
     return f"episodes {entry['md5'][:8]}: {words}"

@@ -26,7 +26,7 @@ ROUNDED = 0.51e-6  # reports/metrics.json has six digits
 
 def accuracies(subject: Subject) -> str:
     """Check that the predictions are those stage evaluate wrote, and that every figure follows. Raises Broken."""
-    folder = answers(subject)
+    folder = predictions(subject)
     figures = json.loads(_as_written(subject, layout.METRICS).read_text(encoding="utf-8"))
     space = json.loads(_as_written(subject, layout.SPACE).read_text(encoding="utf-8"))
     table = pd.read_parquet(folder / EPISODES)
@@ -46,7 +46,7 @@ def accuracies(subject: Subject) -> str:
     return f"{words}: from the {len(table):,} answered episodes that the run keeps, the same in MLflow"
 
 
-def answers(subject: Subject) -> Path:
+def predictions(subject: Subject) -> Path:
     """The folder with the model's predictions. Raises Broken if it is not as stage evaluate wrote it."""
     folder, recorded = subject.file(layout.EVALUATION.name), str(subject.output(layout.EVALUATION.as_posix())["md5"])
     found = folder_md5(folder, [path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()])
@@ -57,7 +57,7 @@ def answers(subject: Subject) -> Path:
 
 def episodes(subject: Subject) -> pd.DataFrame:
     """The model's accuracy in every episode. Raises Broken as `answers` does."""
-    return pd.read_parquet(answers(subject) / EPISODES)
+    return pd.read_parquet(predictions(subject) / EPISODES)
 
 
 def means(table: pd.DataFrame, intervals: int) -> dict[str, Interval]:

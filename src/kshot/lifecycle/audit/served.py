@@ -71,7 +71,7 @@ def _in_its_place(subject: Subject) -> None:
     """Check that the version is loaded from where MLflow put its run's model. Raises Broken."""
     from mlflow.exceptions import MlflowException
 
-    with store.told(store.connect(subject.root)):
+    with store.translated_errors(store.connect(subject.root)):
         client, name = store.client(), project_name.of(subject.root)
         held = client.get_model_version(name, subject.version)
         loaded_from = str(client.get_model_version_download_uri(name, subject.version))

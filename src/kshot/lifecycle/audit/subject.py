@@ -154,7 +154,7 @@ class Subject:
 def opened(root: Path, name: str, scratch: Path) -> Subject:
     """The version with that number or alias. Raises RegistryError, with the closest names, for an unknown one."""
     found = model_versions.find(root, name)
-    with store.told(store.connect(root)):
+    with store.translated_errors(store.connect(root)):
         client = store.client()
         held = client.get_model_version(project_name.of(root), found.version)
         aliases = history.standing(client, root)
@@ -188,7 +188,7 @@ def of(
 
 def read_history(root: Path) -> tuple[history.Record | None, str]:
     """The history, or why it cannot be read."""
-    with store.told(store.connect(root)):
+    with store.translated_errors(store.connect(root)):
         try:
             return history.read(store.client(), root), ""
         except store.Unreachable:

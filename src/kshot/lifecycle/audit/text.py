@@ -13,7 +13,7 @@ from kshot.lifecycle.audit.runs import RunOnData
 from kshot.lifecycle.data.feedback_ledger import FeedbackImage
 from kshot.lifecycle.gate.gate_rules import percent
 from kshot.lifecycle.project.tables import columns, terminal_width
-from kshot.lifecycle.registry.events import Reign, minute
+from kshot.lifecycle.registry.events import ChampionPeriod, minute
 
 MARKS = {
     "verified": "ok",
@@ -27,13 +27,13 @@ WIDTH = 110
 RUNS, PARAMS = 20, 6  # how many are shown; --csv and --html show all
 
 
-def model_words(found: ModelAudit) -> str:
+def model_text(found: ModelAudit) -> str:
     """One paragraph per link, then the verdict."""
     lines = [line for link in found.links for line in _link(link)]
     return "\n".join([*lines, "", verdict(found)])
 
 
-def data_words(found: DataAudit) -> str:
+def data_text(found: DataAudit) -> str:
     """The data, the versions that were trained on it and the runs that used it."""
     data = found.data
     lines = [
@@ -67,7 +67,7 @@ def model_row(one: ModelOnData) -> dict[str, str]:
         "version": one.version,
         **{name: percent(mean) for name, mean in one.accuracy.items()},
         "decision": one.decision,
-        "champion": "; ".join(reign_words(reign) for reign in one.reigns) or "never",
+        "champion": "; ".join(period_text(period) for period in one.periods) or "never",
         "run": one.run_id[:8],
     }
 
@@ -97,19 +97,19 @@ def run_row(run: RunOnData, names: Sequence[str]) -> dict[str, str]:
     }
 
 
-def champion_words(moment: str, found: Sequence[Reign]) -> str:
+def champion_text(moment: str, found: Sequence[ChampionPeriod]) -> str:
     """Who was champion then, one line each."""
     if not found:
         return f"{moment}: there was no champion"
-    return "\n".join(f"{moment}: version {one.version}, champion {reign_words(one)}" for one in found)
+    return "\n".join(f"{moment}: version {one.version}, champion {period_text(one)}" for one in found)
 
 
-def reign_words(reign: Reign) -> str:
+def period_text(period: ChampionPeriod) -> str:
     """Start and end of the period."""
-    return f"{minute(reign.since.isoformat())} to {minute(reign.until.isoformat()) if reign.until else 'now'}"
+    return f"{minute(period.since.isoformat())} to {minute(period.until.isoformat()) if period.until else 'now'}"
 
 
-def class_words(found: ClassAudit) -> str:
+def class_text(found: ClassAudit) -> str:
     """Which data versions and models met a class."""
     data = [
         {"data version": one.md5[:8], "images": "its listing is gone" if one.images is None else str(one.images)}

@@ -16,7 +16,7 @@ from kshot.data.splits import SPLITS
 from kshot.errors import DataError
 from kshot.lifecycle.data import data_names, erasures, working_copy
 from kshot.lifecycle.data.data_diff import DataDiff, compare
-from kshot.lifecycle.data.dvc_cache import folder_md5, held
+from kshot.lifecycle.data.dvc_cache import folder_md5, locate
 from kshot.lifecycle.project import layout
 from kshot.lifecycle.project.broken import Broken
 from kshot.lifecycle.sources import left_out
@@ -352,7 +352,7 @@ def _saved(root: Path) -> str:
     files = [path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()]
     md5 = folder_md5(folder, files)
     try:
-        return md5.removesuffix(".dir") if held(root, md5, None).remote == 0 else ""
+        return md5.removesuffix(".dir") if locate(root, md5, None).remote == 0 else ""
     except Broken:
         return ""
 
@@ -374,7 +374,7 @@ def _keep_present(root: Path) -> None:
 
 def _is_cached(root: Path, version: DataVersion) -> bool:
     try:
-        return held(root, f"{version.md5}.dir", version.size or None).remote == 0
+        return locate(root, f"{version.md5}.dir", version.size or None).remote == 0
     except Broken:
         return False
 

@@ -16,7 +16,7 @@ from kshot.redaction import redacted
 
 
 @dataclass(frozen=True)
-class Held:
+class Located:
     """The content of a folder. `remote`: how many of its objects only the remote has."""
 
     files: int
@@ -30,7 +30,7 @@ class Held:
         return f"{self.files:,} files, {self.size / 1e6:,.1f} MB, {where}, {how}"
 
 
-def held(root: Path, md5: str, size: int | None, *, advance: Advance | None = None, gone: str = "") -> Held:
+def locate(root: Path, md5: str, size: int | None, *, advance: Advance | None = None, gone: str = "") -> Located:
     """Find the folder with DVC's `md5` (ending in .dir) and `size` in bytes; with `advance`, hash each object.
 
     Raises Broken for content that is neither in the cache nor in the remote, with `gone` as the remedy, and for
@@ -63,7 +63,7 @@ def held(root: Path, md5: str, size: int | None, *, advance: Advance | None = No
             f"{size} bytes",
             f"{sizes} bytes",
         )
-    return Held(len(entries), size if size is not None else sizes, len(remote), advance is not None)
+    return Located(len(entries), size if size is not None else sizes, len(remote), advance is not None)
 
 
 def listing(root: Path, md5: str) -> list[dict[str, str]]:

@@ -37,12 +37,12 @@ def checkup(root: Path, set_by_kshot: frozenset[str], more: dict[str, Callable[[
     }
     found: dict[str, Finding] = {}
     for name, look in checks.items():
-        for finding in told(name, look):
+        for finding in findings_of(name, look):
             found.setdefault(finding.found, finding)  # two checks may find the same problem
     return list(found.values())
 
 
-def told(name: str, look: Callable[[], list[Finding]]) -> list[Finding]:
+def findings_of(name: str, look: Callable[[], list[Finding]]) -> list[Finding]:
     """Findings of a check; an error with a message for a person also becomes a finding."""
     try:
         return look()

@@ -22,12 +22,12 @@ def look(root: Path) -> list[Finding]:
             state_place.sentence(was),
             "a state of its own",
             "kshot doctor --mend",
-            by_itself=lambda: settle(root),
+            by_itself=lambda: adopt(root),
         )
     ]
 
 
-def settle(root: Path) -> str:
+def adopt(root: Path) -> str:
     """Set aside the other place's state and record this place. Returns a description; safe to repeat after a kill.
 
     Prefect's records name the other place, so they are set aside. For a project that was moved, the schedule stays, and

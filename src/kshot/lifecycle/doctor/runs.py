@@ -23,7 +23,7 @@ def look(root: Path) -> list[Finding]:
     database = root / store.DATABASE
     if "MLFLOW_TRACKING_URI" not in os.environ and (not database.exists() or unreadable(database)):
         return []
-    with store.told(store.connect(root)):
+    with store.translated_errors(store.connect(root)):
         hanging = _hanging(store.client(), root)
     if not hanging:
         return []
@@ -33,7 +33,7 @@ def look(root: Path) -> list[Finding]:
 
 def end(root: Path) -> str:
     """Mark the hanging runs as KILLED. Raises RegistryError."""
-    with store.told(store.connect(root)):
+    with store.translated_errors(store.connect(root)):
         client = store.client()
         hanging = _hanging(client, root)
         for run in hanging:

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import NamedTuple
 
-from kshot.lifecycle.drift.text import MEANINGS, against, chance, headline, middle, shown, verdict
+from kshot.lifecycle.drift.text import MEANINGS, against, chance, format_measure, headline, middle, verdict
 from kshot.lifecycle.drift.verdict import Row, Verdict
 from kshot.lifecycle.pages.render import pages, png_address, write_page
 from kshot.lifecycle.project import layout
@@ -45,7 +45,7 @@ def strips(row: Row) -> tuple[Strip, Strip] | None:
     span = high - low or 1.0
     made = []
     for one in both:
-        ends = f"{shown(row.measure.name, one.low)} to {shown(row.measure.name, one.high)}"
+        ends = f"{format_measure(row.measure.name, one.low)} to {format_measure(row.measure.name, one.high)}"
         at = [100 * (value - low) / span for value in (one.low, one.high, one.middle)]
         made.append(Strip(at[0], at[1] - at[0], at[2], ends))
     return made[0], made[1]

@@ -20,7 +20,7 @@ MEANINGS = {
 SHARES = ("brightness", "contrast", "clipped", "unknown")
 
 
-def words(found: Verdict) -> str:
+def render_verdict(found: Verdict) -> str:
     """The table of measures, notes, and the verdict."""
     parts = ["\n".join(columns([_line(row) for row in found.rows]))]
     parts += [f"note: {note}" for note in found.notes]
@@ -45,7 +45,7 @@ def against(found: Verdict) -> str:
     )
 
 
-def shown(name: str, value: float | None) -> str:
+def format_measure(name: str, value: float | None) -> str:
     """A value in the unit of its measure."""
     if value is None:
         return NONE
@@ -56,7 +56,7 @@ def shown(name: str, value: float | None) -> str:
 
 def middle(name: str, found: Range | None) -> str:
     """The middle of a range, as text."""
-    return shown(name, found.middle if found is not None else None)
+    return format_measure(name, found.middle if found is not None else None)
 
 
 def chance(row: Row) -> str:

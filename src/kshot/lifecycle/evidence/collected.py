@@ -121,7 +121,7 @@ def _served(subject: Subject) -> bytes:
 def _run(subject: Subject) -> dict[str, bytes]:
     """Files of the run, and its predictions as CSV."""
     found = {f"run/{name}": subject.file(name).read_bytes() for name in RUN_FILES if subject.has(name)}
-    folder = results.answers(subject)
+    folder = results.predictions(subject)
     for path in sorted(folder.rglob("*")):
         if path.is_file():
             found[f"run/evaluation/{path.relative_to(folder).as_posix()}"] = path.read_bytes()
@@ -141,7 +141,7 @@ def _opponent(subject: Subject, role: str, version: str, fresh: dict[str, dict[s
         with compared.opponent(subject, role, version) as other:
             if other is None:
                 return {}
-            folder = results.answers(other)
+            folder = results.predictions(other)
             found = {f"{name}.parquet": (folder / f"{name}.parquet").read_bytes() for name in TABLES}
             try:
                 other.sealed  # noqa: B018 -- raises if the manifest is not the one that its events name

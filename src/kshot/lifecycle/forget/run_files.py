@@ -45,12 +45,12 @@ class RunFiles:
         """Pages with images, and input examples, of every run and version on these data versions."""
         if not wanted.versions or not has_store(self.root):
             return []
-        with store.told(store.connect(self.root)):
+        with store.translated_errors(store.connect(self.root)):
             return [*self._pages(wanted), *self._examples(wanted)]
 
     def delete(self, holdings: Sequence[Holding]) -> None:
         """Take the images out of the pages, and delete the examples with their lines in the models' manifests."""
-        with store.told(store.connect(self.root)):
+        with store.translated_errors(store.connect(self.root)):
             for one in holdings:
                 if one.what == PAGE:
                     run_id, _, name = one.at.partition("/")
@@ -90,7 +90,7 @@ def trained_on(root: Path, wanted: Forgotten) -> list[TrainedOn]:
     """The registered versions on these data versions, oldest first."""
     if not wanted.versions or not has_store(root):
         return []
-    with store.told(store.connect(root)):
+    with store.translated_errors(store.connect(root)):
         client = store.client()
         aliases = history.standing(client, root)
         found = sorted(client.search_model_versions(store.of_project(root)), key=lambda one: int(one.version))
@@ -113,7 +113,7 @@ def new_manifests(root: Path, wanted: Forgotten) -> dict[str, str]:
     found = {}
     for one in trained_on(root, wanted):
         if one.manifest and one.source.startswith(LOGGED):
-            with store.told(store.connect(root)), tempfile.TemporaryDirectory() as scratch:
+            with store.translated_errors(store.connect(root)), tempfile.TemporaryDirectory() as scratch:
                 text = _manifest(one.source.removeprefix(LOGGED), Path(scratch))
             if text is not None and model_manifest.digest(text.encode()) == one.manifest:
                 after = _without_examples(text)

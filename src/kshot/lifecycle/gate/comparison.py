@@ -39,7 +39,7 @@ def compare(root: Path, old: str, new: str) -> Comparison:
     first, second = model_versions.find(root, old), model_versions.find(root, new)
     with tempfile.TemporaryDirectory() as scratch:
         stored = _stored(root, [first, second], Path(scratch))
-        tables = stored or [_answered(root, one, Path(scratch) / one.version) for one in (first, second)]
+        tables = stored or [_predicted_again(root, one, Path(scratch) / one.version) for one in (first, second)]
     data = first.tags.get("kshot.data_version", "")[:8]
     return Comparison(
         first.version,
@@ -75,7 +75,7 @@ def _stored(root: Path, versions: list[Registered], scratch: Path) -> list[pd.Da
         place = scratch / f"stored{number}"
         place.mkdir()
         try:
-            with store.told(store.connect(root)):
+            with store.translated_errors(store.connect(root)):
                 found = mlflow.artifacts.download_artifacts(
                     run_id=version.run_id, artifact_path="evaluation/cells.parquet", dst_path=str(place)
                 )
@@ -85,7 +85,7 @@ def _stored(root: Path, versions: list[Registered], scratch: Path) -> list[pd.Da
     return tables
 
 
-def _answered(root: Path, version: Registered, scratch: Path) -> pd.DataFrame:
+def _predicted_again(root: Path, version: Registered, scratch: Path) -> pd.DataFrame:
     if not any((root / layout.EPISODES).glob("test-*.npz")):
         raise DataError(
             f"the runs do not hold version {version.version}'s answers to the same episodes, and {layout.EPISODES} has "

@@ -15,7 +15,7 @@ from kshot.lifecycle.gate.paired import Results, compared, read_results
 from kshot.lifecycle.project import layout
 from kshot.lifecycle.registry import history, model_versions
 from kshot.lifecycle.registry.model_versions import Registered
-from kshot.lifecycle.stages.predictions import Predictions, answer
+from kshot.lifecycle.stages.predictions import Predictions, predict
 from kshot.lifecycle.tracking import store
 from kshot.lifecycle.tracking.lineage import Lineage
 from kshot.methods.saving import load_method
@@ -115,7 +115,7 @@ def _predictions(
     )
     notes = _notes(root, who, set(settings.trained_on))
     results = _stored(root, version, scratch) if same else None
-    if results is not None and _asked(results) == _asked(ours):
+    if results is not None and _episodes_of(results) == _episodes_of(ours):
         return results, False, notes
     answers = recomputed_predictions(root, model, scratch)
     return Results(answers.episodes, answers.cells), True, notes
@@ -141,14 +141,14 @@ def _stored(root: Path, version: Registered, scratch: Path) -> Results | None:
     fetch, place = mlflow.artifacts.download_artifacts, scratch / "stored"
     place.mkdir()
     try:
-        with store.told(store.connect(root)):
+        with store.translated_errors(store.connect(root)):
             found = Path(fetch(run_id=version.run_id, artifact_path="evaluation", dst_path=str(place)))
         return read_results(found)
     except (RegistryError, OSError, ValueError):  # no reason to stop: the model can predict again
         return None
 
 
-def _asked(results: Results) -> set[tuple[str, int]]:
+def _episodes_of(results: Results) -> set[tuple[str, int]]:
     return set(zip(results.episodes["protocol"], results.episodes["episode"], strict=True))
 
 
@@ -168,7 +168,7 @@ def recomputed_predictions(root: Path, model: Path, scratch: Path) -> Prediction
                     f"{record.path}: {record.reason}; champion and challenger need the same images: "
                     f"bring it back with `dvc checkout --force {layout.RAW_DVC}`"
                 )
-    return answer(root, model, load_inference(model), images)
+    return predict(root, model, load_inference(model), images)
 
 
 def _notes(root: Path, who: str, trained_on: set[str]) -> tuple[str, ...]:

@@ -33,7 +33,7 @@ def run_text(root: Path, run_id: str, name: str) -> str:
     import mlflow
     from mlflow.exceptions import MlflowException
 
-    with store.told(store.connect(root)):
+    with store.translated_errors(store.connect(root)):
         try:
             run = store.client().get_run(run_id)
             return str(mlflow.artifacts.load_text(f"{run.info.artifact_uri}/{name}"))

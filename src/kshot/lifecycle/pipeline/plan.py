@@ -11,7 +11,7 @@ from kshot.first_few import first_few
 from kshot.lifecycle.data import data_versions
 from kshot.lifecycle.pipeline import durations, graph
 from kshot.lifecycle.project import layout, settings
-from kshot.lifecycle.project.settings import differences, shown
+from kshot.lifecycle.project.settings import differences, format_value
 from kshot.lifecycle.stages import code_read
 from kshot.lifecycle.tracking import lineage
 from kshot.params import reader, renamed
@@ -128,7 +128,7 @@ def _named(kind: str, names: list[str], what: str = "") -> list[str]:
 
 
 def _change(key: str, before: Any, after: Any) -> str:
-    return f"{key}: {shown(before)} -> {shown(after)}"
+    return f"{key}: {format_value(before)} -> {format_value(after)}"
 
 
 def _is_kept(stage: Any) -> bool:

@@ -74,7 +74,7 @@ def not_found(root: Path) -> list[str]:
     return [key for key in listed if not renamed.is_there(params, key) and renamed.is_there(today, _today(key))]
 
 
-def asked(overlay: Path | None, sets: Sequence[str]) -> str:
+def overrides_notice(overlay: Path | None, sets: Sequence[str]) -> str:
     """A notice about old names in `--params` or `--set`, '' if there are none."""
     named = [text.partition("=")[0].strip() for text in sets]
     old = [key for key, text in zip(named, sets, strict=True) if renamed.key_of(key, _value(text)) != key]

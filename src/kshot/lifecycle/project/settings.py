@@ -32,7 +32,7 @@ class Change:
     after: Any
 
     def __str__(self) -> str:
-        return f"{self.key}: {shown(self.before)} -> {shown(self.after)}"
+        return f"{self.key}: {format_value(self.before)} -> {format_value(self.after)}"
 
 
 def plan(
@@ -76,7 +76,7 @@ def changes_text(changes: Sequence[Change]) -> list[str]:
     for one in changes:
         whole = next((whole for whole in WHOLE if one.key.startswith(f"{whole}.")), "")
         if not whole:
-            lines[one.key] = f"{shown(one.before)} -> {shown(one.after)}"
+            lines[one.key] = f"{format_value(one.before)} -> {format_value(one.after)}"
         elif whole not in lines:
             below = [other for other in changes if other.key.startswith(f"{whole}.")]
             lines[whole] = _names_text([dataclasses.replace(o, key=o.key.removeprefix(f"{whole}.")) for o in below])
@@ -87,12 +87,12 @@ def _names_text(changes: Sequence[Change]) -> str:
     """Names that were removed, added and changed: "without 5w1s; new 2w1s"; values if they are not sections."""
     gone = [one.key for one in changes if one.after is None]
     new = [
-        one.key if isinstance(one.after, Mapping) else f"{one.key} {shown(one.after)}"
+        one.key if isinstance(one.after, Mapping) else f"{one.key} {format_value(one.after)}"
         for one in changes
         if one.before is None
     ]
     other = [
-        f"{one.key} {shown(one.before)} -> {shown(one.after)}"
+        f"{one.key} {format_value(one.before)} -> {format_value(one.after)}"
         for one in changes
         if one.before is not None and one.after is not None
     ]
@@ -268,6 +268,6 @@ def differences(old: Any, new: Any, where: str = "") -> Iterator[tuple[str, tupl
         yield where, (old, new)
 
 
-def shown(value: Any) -> str:
+def format_value(value: Any) -> str:
     """A value on one line, in YAML."""
     return yaml.safe_dump(value, default_flow_style=True, width=4096).removesuffix("\n").removesuffix("...").strip()

@@ -1,6 +1,6 @@
 """Makes names of files and classes safe to show on a terminal."""
 
 
-def shown(name: str) -> str:
+def printable(name: str) -> str:
     """The name with characters that a terminal cannot print, or that would move its cursor, written as escapes."""
     return "".join(sign if sign.isprintable() else sign.encode("unicode_escape", "replace").decode() for sign in name)

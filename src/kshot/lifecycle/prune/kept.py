@@ -15,7 +15,7 @@ from kshot.lifecycle.project.broken import Broken
 from kshot.lifecycle.project.settings import PARAMS
 from kshot.lifecycle.prune import unregistered
 from kshot.lifecycle.registry import history, history_run
-from kshot.lifecycle.registry.events import CHALLENGER, CHAMPION, broken, reigns
+from kshot.lifecycle.registry.events import CHALLENGER, CHAMPION, broken, champion_periods
 from kshot.lifecycle.tracking import store
 from kshot.params.schema import load_params
 
@@ -47,7 +47,7 @@ def versions(root: Path) -> tuple[Version, ...]:
 
     Raises RegistryError if the history does not say who was champion, or if a champion's record is gone.
     """
-    with store.told(store.connect(root)):
+    with store.translated_errors(store.connect(root)):
         client = store.client()
         record = history.read(client, root)
     unsettled = "" if record.stands else record.trouble
@@ -56,7 +56,7 @@ def versions(root: Path) -> tuple[Version, ...]:
             f"the history of promotions does not say which models were champion: {problems[0]}; nothing is deleted "
             "before it does: `kshot models` puts in order what it can"
         )
-    with store.told(store.connect(root)):
+    with store.translated_errors(store.connect(root)):
         found = sorted(client.search_model_versions(store.of_project(root)), key=lambda one: int(one.version))
         named = unregistered.champions(client, root)
         chosen = _chosen(root, client)
@@ -134,7 +134,8 @@ def _version(
 ) -> Version:
     """`champions`: the runs of the versions that any history names as champion. `chosen`: see `_chosen`."""
     number, decision = str(one.version), one.tags.get("kshot.decision", "")
-    once = {reign.version for reign in reigns(record.events)} | ({number} if one.run_id in champions else set())
+    once = {period.version for period in champion_periods(record.events)}
+    once |= {number} if one.run_id in champions else set()
     why = _why(number, decision, record.aliases, once) or chosen.get(number, "")
     locked = None
     try:

@@ -110,10 +110,10 @@ def _item(root: Path, what: str, why: str, paths: list[Path]) -> Item:
 
 def _weights(root: Path, known: tuple[Version, ...]) -> list[Item]:
     found = []
-    with store.told(store.connect(root)):
+    with store.translated_errors(store.connect(root)):
         sources = registered.sources(root)
         for one in known:
-            held = None if one.why else registered.held(sources, one.number)
+            held = None if one.why else registered.weights_of(sources, one.number)
             if held is not None and held.files:
                 what = f"model files of version {one.number}"
                 why = f"{one.decision}, never champion; figures and answers stay"

@@ -28,7 +28,7 @@ def sources(root: Path) -> dict[str, str]:
     return {str(one.version): one.source or "" for one in found}
 
 
-def held(sources: dict[str, str], version: str) -> Weights | None:
+def weights_of(sources: dict[str, str], version: str) -> Weights | None:
     """The files of a version; None if another version has the same model, or kshot did not register it."""
     source = sources[version]
     if not source.startswith(LOGGED) or list(sources.values()).count(source) > 1:
@@ -40,7 +40,7 @@ def held(sources: dict[str, str], version: str) -> Weights | None:
 
 def delete(root: Path, weights: Weights) -> None:
     """Tag the version as pruned, then delete its files, so that an audit does not report them as lost."""
-    with store.told(store.connect(root)):
+    with store.translated_errors(store.connect(root)):
         now = datetime.now(UTC).isoformat(timespec="seconds")
         store.client().set_model_version_tag(project_name.of(root), weights.version, model_versions.PRUNED, now)
         repository = _repository(weights.location)

@@ -63,7 +63,7 @@ def tags_after(events: Sequence[Event]) -> dict[str, dict[str, str]]:
     return found
 
 
-def carry_out(client: "MlflowClient", root: Path, event: Event) -> None:
+def apply(client: "MlflowClient", root: Path, event: Event) -> None:
     """Move the aliases to where the event leaves them and write the tags of the versions that it concerns.
 
     The alias champion moves in one write, so there is always a champion.

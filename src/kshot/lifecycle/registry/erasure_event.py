@@ -27,11 +27,11 @@ def seal(root: Path, erasure: Erasure, who: Person) -> Event | None:
     Raises RegistryError as every decision.
     """
     where = store.connect(root)
-    with store.told(where), exclusive(root, "registry"):
+    with store.translated_errors(where), exclusive(root, "registry"):
         client = store.client()
         if history_run.registered(client, root) is None:
             return None
-        record, _, _ = history.settled(client, root, where)
+        record, _, _ = history.reconcile(client, root, where)
         return _sealed(client, root, record, erasure, who)
 
 

@@ -41,7 +41,7 @@ class Person:
 
 
 @dataclass(frozen=True)
-class Proof:
+class EvidenceFile:
     """The file with evidence, rules and decision (an artifact of the version's run) and its sha256."""
 
     run_id: str
@@ -83,7 +83,7 @@ class Event:
     compared_with: str
     rules: str
     until: str
-    proof: Proof | None
+    proof: EvidenceFile | None
     mark: str
     previous: str
     manifest: str = ""
@@ -116,7 +116,7 @@ class Event:
 
 
 @dataclass(frozen=True)
-class Reign:
+class ChampionPeriod:
     """The period of one champion; `until` is None for the current one."""
 
     version: str
@@ -167,7 +167,7 @@ def from_text(text: str, done: bool = True) -> Event:
         content: dict[str, Any] = json.loads(text)
         proof = content.pop("proof")
         who = Person(**content.pop("who"))
-        return Event(**content, who=who, proof=None if proof is None else Proof(**proof), done=done)
+        return Event(**content, who=who, proof=None if proof is None else EvidenceFile(**proof), done=done)
     except (TypeError, KeyError, AttributeError) as error:
         raise ValueError(f"{text[:80]!r} is no event: {error}") from error
 
@@ -203,9 +203,9 @@ def champion_at(events: Sequence[Event], when: datetime) -> str | None:
     return past[-1].after.get(CHAMPION) if past else None
 
 
-def reigns(events: Sequence[Event]) -> list[Reign]:
+def champion_periods(events: Sequence[Event]) -> list[ChampionPeriod]:
     """The periods of all champions, oldest first; a version that came back has several."""
-    found: list[Reign] = []
+    found: list[ChampionPeriod] = []
     for event, moment in zip(events, moments(events), strict=True):
         now = event.after.get(CHAMPION)
         if found and found[-1].until is None:
@@ -213,7 +213,7 @@ def reigns(events: Sequence[Event]) -> list[Reign]:
                 continue
             found[-1] = dataclasses.replace(found[-1], until=moment)
         if now is not None:
-            found.append(Reign(now, moment, None))
+            found.append(ChampionPeriod(now, moment, None))
     return found
 
 
@@ -301,7 +301,7 @@ def moves(before: Mapping[str, str], after: Mapping[str, str]) -> list[str]:
     return words
 
 
-def told(event: Event) -> str:
+def outcome_text(event: Event) -> str:
     """Describe a decision's outcome to the person who made it."""
     champion, before = event.after.get(CHAMPION), event.before.get(CHAMPION)
     if champion != before:

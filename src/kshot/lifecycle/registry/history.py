@@ -24,8 +24,8 @@ from kshot.lifecycle.registry.events import (
     MOVED_OUTSIDE,
     NO_DECISION,
     Event,
+    EvidenceFile,
     Person,
-    Proof,
     from_text,
     later_than,
     may_be_writing,
@@ -93,7 +93,7 @@ class Record:
         return history_run.trouble(self.name, self.model, self.events)
 
 
-class Settled(NamedTuple):
+class Reconciled(NamedTuple):
     """The record in order, sentences about the repairs made, and the event that was found unfinished."""
 
     record: Record
@@ -103,19 +103,19 @@ class Settled(NamedTuple):
 
 def history(root: Path) -> list[Event]:
     """Every event of the registry, oldest first. Raises RegistryError for a history that cannot be read."""
-    with store.told(store.connect(root)):
+    with store.translated_errors(store.connect(root)):
         return list(read(store.client(), root).events)
 
 
 def record(root: Path) -> Record:
     """The registry's current events and aliases. Raises RegistryError for a history that cannot be read."""
-    with store.told(store.connect(root)):
+    with store.translated_errors(store.connect(root)):
         return read(store.client(), root)
 
 
 def aliases(root: Path) -> dict[str, str]:
     """The versions that the aliases champion and challenger point to."""
-    with store.told(store.connect(root)):
+    with store.translated_errors(store.connect(root)):
         return read(store.client(), root).aliases
 
 
@@ -125,7 +125,7 @@ def read(client: "MlflowClient", root: Path) -> Record:
     A history is found even if its registered model was deleted or renamed.
     """
     name, model = project_name.of(root), history_run.registered(client, root)
-    run_id = (model.tags.get(RUN, "") if model else "") or history_run.kept(client, root)
+    run_id = (model.tags.get(RUN, "") if model else "") or history_run.latest(client, root)
     if model is None and run_id:
         model = history_run.renamed(client, root, run_id)
     if model is None:
@@ -144,7 +144,7 @@ def _standing(model: "RegisteredModel") -> dict[str, str]:
     return {name: str(version) for name, version in model.aliases.items() if name in (CHAMPION, CHALLENGER)}
 
 
-def settled(client: "MlflowClient", root: Path, where: str) -> Settled:
+def reconcile(client: "MlflowClient", root: Path, where: str) -> Reconciled:
     """Put the record in order and return it with the repairs made.
 
     An event that a crash left unfinished is finished, and a renamed model gets its name back. Aliases that were moved
@@ -158,7 +158,7 @@ def settled(client: "MlflowClient", root: Path, where: str) -> Settled:
         if record.last is not None and not record.last.done:
             unfinished.require_own_kind(client, root, record.events)
             if record.model:
-                apply_event.carry_out(client, root, record.last)
+                apply_event.apply(client, root, record.last)
             _mark_done(client, record.run_id, record.last)
             said.append(f"{record.last} had not been finished, and is now")
             record = read(client, root)
@@ -180,7 +180,7 @@ def settled(client: "MlflowClient", root: Path, where: str) -> Settled:
         said.append(f"{event.why.removeprefix('found: ')}, outside kshot; kept as event {event.number}")
         record = read(client, root)
     anchored = anchor.catch_up(root, record.run_id, record.events)
-    return Settled(record, (*said, *([anchored] if anchored else [])), finished)
+    return Reconciled(record, (*said, *([anchored] if anchored else [])), finished)
 
 
 def append(
@@ -196,7 +196,7 @@ def append(
     compared_with: str = "",
     rules: str = "",
     until: str = "",
-    proof: Proof | None = None,
+    proof: EvidenceFile | None = None,
     mark: str = "",
     approval: str = "",
     sign: Callable[[Event], Event] = lambda event: event,
@@ -234,7 +234,7 @@ def append(
     )
     event = seal(event)
     _claim(client, record.run_id, event)
-    apply_event.carry_out(client, root, event)
+    apply_event.apply(client, root, event)
     _mark_done(client, record.run_id, event)
     anchor.keep(root, record.run_id, (*record.events, event))
     return event

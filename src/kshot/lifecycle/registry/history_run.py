@@ -51,7 +51,7 @@ def every(client: "MlflowClient", root: Path) -> "list[Run]":
     )
 
 
-def kept(client: "MlflowClient", root: Path) -> str:
+def latest(client: "MlflowClient", root: Path) -> str:
     """The run of a history that no registered model names any more, '' if none."""
     return next((str(run.info.run_id) for run in every(client, root)), "")
 
@@ -63,7 +63,7 @@ def begin(client: "MlflowClient", root: Path, where: str) -> None:
     """
     from mlflow.exceptions import MlflowException
 
-    before = kept(client, root)
+    before = latest(client, root)
     run_id = before or new(client, root, where)
     try:
         client.create_registered_model(project_name.of(root), tags={RUN: run_id})
@@ -88,9 +88,9 @@ def regain(client: "MlflowClient", root: Path, where: str) -> tuple[str, ...]:
     name, model = project_name.of(root), registered(client, root)
     if model is not None:
         if RUN not in model.tags:
-            client.set_registered_model_tag(name, RUN, kept(client, root) or new(client, root, where))
+            client.set_registered_model_tag(name, RUN, latest(client, root) or new(client, root, where))
         return ()
-    other = renamed(client, root, kept(client, root))
+    other = renamed(client, root, latest(client, root))
     if other is None:
         return ()
     client.rename_registered_model(other.name, name)

@@ -33,7 +33,7 @@ class Listing:
 
 def listing(root: Path) -> Listing:
     """Read the registry; empty if nothing was registered. Raises RegistryError."""
-    with store.told(store.connect(root)):
+    with store.translated_errors(store.connect(root)):
         client = store.client()
         record = history.read(client, root)
         found = client.search_model_versions(store.of_project(root))

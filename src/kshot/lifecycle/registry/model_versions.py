@@ -22,7 +22,7 @@ from kshot.lifecycle.registry.events import (
     SIGNED,
     WAITING,
     Event,
-    Proof,
+    EvidenceFile,
     person,
     with_champion,
 )
@@ -57,7 +57,7 @@ class Registered:
 
 def find_registered(root: Path, lineage: Lineage) -> Registered | None:
     """The version that already holds the results of `lineage`; None if there is none or its files were pruned."""
-    with store.told(store.connect(root)):
+    with store.translated_errors(store.connect(root)):
         found = store.client().search_model_versions(
             f"{store.of_project(root)} and tag.`kshot.lineage`='{lineage.key}'"
         )
@@ -68,7 +68,7 @@ def find_registered(root: Path, lineage: Lineage) -> Registered | None:
 def register(root: Path, run_id: str, lineage: Lineage) -> Registered:
     """Register the model of the run, once per lineage, no matter how often or by how many processes it is called."""
     where = store.connect(root)
-    with store.told(where), exclusive(root, "registry"):
+    with store.translated_errors(where), exclusive(root, "registry"):
         history_run.regain(store.client(), root, where)
         found = find_registered(root, lineage)
         if found is not None:
@@ -108,13 +108,13 @@ def champion(root: Path) -> Registered | None:
 
 def with_alias(root: Path, alias: str) -> Registered | None:
     """The version that any alias of the registered model names, None if it names none."""
-    with store.told(store.connect(root)):
+    with store.translated_errors(store.connect(root)):
         return _by_alias(root, alias)
 
 
 def find(root: Path, name: str) -> Registered:
     """The version with that number or alias. Raises RegistryError that names the closest existing ones."""
-    with store.told(store.connect(root)):
+    with store.translated_errors(store.connect(root)):
         client = store.client()
         aliases = history.standing(client, root)
         numbers = sorted(int(one.version) for one in client.search_model_versions(store.of_project(root)))
@@ -129,7 +129,7 @@ def find(root: Path, name: str) -> Registered:
 
 def versions(root: Path) -> dict[str, Registered]:
     """Every registered version by its number."""
-    with store.told(store.connect(root)):
+    with store.translated_errors(store.connect(root)):
         found = store.client().search_model_versions(store.of_project(root))
     return {str(one.version): _registered(one) for one in found}
 
@@ -152,7 +152,7 @@ def named(champion: str) -> str:
     return f"champion {champion}" if champion else "no champion"
 
 
-def settle(
+def record_decision(
     root: Path, version: str, record: dict[str, Any], rules_hash: str, until: datetime | None = None
 ) -> tuple[Event, tuple[str, ...]]:
     """Record the gate's decision (`decision_record.to_json`) as an event and update the aliases.
@@ -164,10 +164,10 @@ def settle(
     """
     promote = bool(record["decision"]["promote"])
     where = store.connect(root)
-    with store.told(where), exclusive(root, "registry"):
+    with store.translated_errors(where), exclusive(root, "registry"):
         client = store.client()
         held = client.get_model_version(project_name.of(root), version)
-        kept, said, _ = history.settled(client, root, where)
+        kept, said, _ = history.reconcile(client, root, where)
         champion, compared_with = kept.aliases.get(CHAMPION, ""), record["evidence"]["champion"] or ""
         if champion != compared_with:
             raise history.Overtaken(
@@ -192,20 +192,20 @@ def settle(
             compared_with=compared_with,
             rules=rules_hash,
             until=until.isoformat(timespec="seconds") if action == WAITING and until else "",
-            proof=_keep(client, held.run_id, {**record, "about": about}),
+            proof=_log_evidence(client, held.run_id, {**record, "about": about}),
             approval=SIGNED if record["rules"].get("approval") == SIGNED else "",
         )
     return event, said
 
 
-def _keep(client: "MlflowClient", run_id: str, record: dict[str, Any]) -> Proof:
+def _log_evidence(client: "MlflowClient", run_id: str, record: dict[str, Any]) -> EvidenceFile:
     """Store the record in the run: the newest as decision.json, and each permanently under the hash of its content."""
     text = json.dumps(record, indent=2, sort_keys=True)
     digest = hashlib.sha256(text.encode()).hexdigest()
     file = f"decisions/{digest[:16]}.json"
     client.log_text(run_id, text, file)
     client.log_text(run_id, text, "decision.json")
-    return Proof(run_id, file, digest)
+    return EvidenceFile(run_id, file, digest)
 
 
 def is_settled(found: Registered, now: Registered | None, rules_hash: str, manual: bool = False) -> bool:
@@ -242,7 +242,7 @@ def model_files(root: Path, version: str, folder: Path) -> Path:
     """
     place = fetched(root, version, folder)
     where = store.connect(root)
-    with store.told(where):
+    with store.translated_errors(where):
         client = store.client()
         held = client.get_model_version(project_name.of(root), version)
         events = history.read(client, root).events
@@ -257,7 +257,7 @@ def fetched(root: Path, version: str, folder: Path) -> Path:
     from mlflow.exceptions import MlflowException
 
     where, address = store.connect(root), f"models:/{project_name.of(root)}/{version}"
-    with store.told(where):
+    with store.translated_errors(where):
         held = store.client().get_model_version(project_name.of(root), version)
     gone = f"the artifacts of version {version} (run {held.run_id}) are gone from {where}; bring them back from a copy"
     try:

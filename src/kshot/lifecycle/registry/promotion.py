@@ -23,7 +23,7 @@ from kshot.lifecycle.registry.events import (
     REJECTED,
     ROLLED_BACK,
     Event,
-    Proof,
+    EvidenceFile,
     minute,
     person,
     was_given_outside,
@@ -169,13 +169,13 @@ def catch_up(root: Path) -> tuple[str, ...]:
     Returns one sentence for each. If all is in order, it returns none, writes nothing and waits for nothing.
     """
     where = store.connect(root)
-    with store.told(where):
+    with store.translated_errors(where):
         client = store.client()
         record = history.read(client, root)
         if record.stands and not _overdue(client, root) and not anchor.behind(root, record.run_id, record.events):
             return ()
         with exclusive(root, "registry"):
-            record, said, _ = history.settled(client, root, where)
+            record, said, _ = history.reconcile(client, root, where)
             for version in _overdue(client, root):
                 until = minute(version.tags["kshot.waiting_until"])
                 after = without(record.aliases, version.version)
@@ -203,11 +203,11 @@ def _decided(
 ) -> Event:
     """Write what `decide` returns for version `name` as an event, unless the same command, killed, already did."""
     where = store.connect(root)
-    with store.told(where), exclusive(root, "registry"):
+    with store.translated_errors(where), exclusive(root, "registry"):
         client = store.client()
         who, named = person(promotion_checks.name(asked.by)), name or ""
         version = acts.version_of(root, asked.action, named, asked.why, who) or _asked_for(root, client, name)
-        record, _, finished = history.settled(client, root, where)
+        record, _, finished = history.reconcile(client, root, where)
         act = acts.Act(asked.action, named, version, asked.why, who)
         event = acts.repeated(root, act, record.events, finished)
         if event is None:
@@ -262,14 +262,14 @@ def _append(
         why=act.why,
         compared_with=decision.compared_with,
         rules="" if rolled_back else found.tags.get(model_versions.RULES, ""),
-        proof=_proof(record, found.version),
+        proof=_evidence_file(record, found.version),
         mark=mark,
         approval=decision_signature.setting(root),
         sign=sign,
     )
 
 
-def _proof(record: history.Record, version: str) -> Proof | None:
+def _evidence_file(record: history.Record, version: str) -> EvidenceFile | None:
     """The evidence of the gate's last judgement of the version."""
     return next((one.proof for one in reversed(record.events) if one.version == version and one.proof), None)
 

@@ -49,13 +49,13 @@ def accuracies(root: Path) -> Section | None:
     """Accuracy by protocol, with the protocol's task and the accuracy of guessing."""
     rows = []
     for protocol, score in read_json(root / layout.METRICS).get("accuracy", {}).items():
-        rows.append({"protocol": protocol, **score, **asked(root, protocol)})
+        rows.append({"protocol": protocol, **score, **task_of(root, protocol)})
     metrics = read_json(root / layout.METRICS)
     more = {name: metrics.get(name) for name in ("answering", "views", "unknown", "calibration", "stream")}
     return {"rows": rows, "scale": scale(rows), **more} if rows else None
 
 
-def asked(root: Path, protocol: str) -> Section:
+def task_of(root: Path, protocol: str) -> Section:
     """The task of an episode of `protocol` as text, and the accuracy of guessing."""
     try:
         with np.load(root / layout.EPISODES / f"test-{protocol}.npz", allow_pickle=False) as arrays:

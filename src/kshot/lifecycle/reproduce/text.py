@@ -9,7 +9,7 @@ from kshot.lifecycle.reproduce.reproduction import IDENTICAL, WITHIN, Reproducti
 SHOWN = 8  # differences of the environment that are listed; the rest is counted
 
 
-def words(found: Reproduction) -> str:
+def render_reproduction(found: Reproduction) -> str:
     """Weights, accuracies, differences of the environment, and the verdict."""
     lines = [f"  {'weights':<12} {_weights(found)}", f"  {'accuracies':<12} {_accuracies(found)}"]
     if found.surroundings:

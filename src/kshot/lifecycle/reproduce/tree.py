@@ -38,7 +38,7 @@ def as_it_was(subject: Subject) -> Iterator[Path]:
         if patch is not None:
             git(place, "apply", "--whitespace=nowarn", str(patch))
         tree = temporary_tree.project_in(subject.root, place)
-        _settle(subject, tree)
+        _restore_inputs(subject, tree)
         yield tree
 
 
@@ -54,7 +54,7 @@ def _not_whole(error: git_program.GitFailed) -> NotReproduced:
     return NotReproduced(f"{error}; `kshot audit` says whether the record is whole")
 
 
-def _settle(subject: Subject, tree: Path) -> None:
+def _restore_inputs(subject: Subject, tree: Path) -> None:
     """Restore the run's settings and data, and link files of the project that are in no commit."""
     for name in OF_THE_RUN:
         if subject.has(name):

@@ -169,14 +169,14 @@ def _judge_once(
         record["change_plan"] = planned
     record["decision"]["reasons"] = [*left, *record["decision"]["reasons"]]
     if fresh:
-        with store.told(store.connect(root)):
+        with store.translated_errors(store.connect(root)):
             client = store.client()
             record["answered_anew"] = {
                 name: stored_predictions.keep(client, version.run_id, results) for name, results in fresh.items()
             }
     waits = manual or decision.waits
     until = datetime.now(UTC) + timedelta(hours=params.gate.approval_timeout) if waits else None
-    _, said = model_versions.settle(root, version.version, record, rules, until if decision.promote else None)
+    _, said = model_versions.record_decision(root, version.version, record, rules, until if decision.promote else None)
     judged = _outcome(model_versions.find(root, version.version), origin, repeated=False, put_right=(*put_right, *said))
     return dataclasses.replace(judged, reasons=(*left, *gate_text.reasons(found, decision.findings)))
 
@@ -242,7 +242,7 @@ def write_report(root: Path, outcome: Outcome, times: Times | None = None) -> Pa
         times=times,
     )
     path = page.write_report(root, root / layout.REPORT, facts)
-    with store.told(store.connect(root)):
+    with store.translated_errors(store.connect(root)):
         client = store.client()
         # The run of an earlier retraining may lack it, if writing it failed.
         if not any(one.path == path.name for one in client.list_artifacts(outcome.run_id)):

@@ -30,7 +30,7 @@ def accuracy_table(root: Path) -> list[dict[str, str]]:
     ]
 
 
-def closing_words(root: Path, outcome: Outcome, times: Times) -> str:
+def closing_text(root: Path, outcome: Outcome, times: Times) -> str:
     """The text at the end of a retraining: accuracies, data, version, decision with its reasons, time, pages."""
     data = data_versions.current(root)
     assert data is not None

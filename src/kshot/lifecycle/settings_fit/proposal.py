@@ -143,7 +143,7 @@ def _short(value: Any) -> str:
     """A value for a table cell: a mapping of protocols by its names."""
     if isinstance(value, dict) and value and all(isinstance(one, dict) for one in value.values()):
         return ", ".join(value)
-    return settings.shown(value)
+    return settings.format_value(value)
 
 
 def _own_weights(root: Path, weights: Path, backbone: str) -> str:

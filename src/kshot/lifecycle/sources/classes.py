@@ -7,7 +7,7 @@ from pathlib import Path
 
 from kshot.data.split_folders import without_split_folders
 from kshot.data.splits import split_named
-from kshot.lifecycle.project.shown_names import shown
+from kshot.lifecycle.project.shown_names import printable
 from kshot.lifecycle.sources.source_image import normal
 
 
@@ -40,12 +40,12 @@ def classes_of(
     if top and packed:
         images = [Path(*path.parts[1:]) for path in images]
         leaves = [Path(*leaf.parts[1:]) if leaf.parts[:1] == (top,) else leaf for leaf in leaves]
-        notes.append(f"the folder {shown(top)}/ around all others is no part of the class names")
+        notes.append(f"the folder {printable(top)}/ around all others is no part of the class names")
     inner = _inside_each(images)
     if inner:
         images = [path.parent.parent / path.name for path in images]
         leaves = [leaf.parent if leaf.name == inner else leaf for leaf in leaves]
-        notes.append(f"the folder {shown(inner)}/ in each class folder is no part of the class names")
+        notes.append(f"the folder {printable(inner)}/ in each class folder is no part of the class names")
     folders = sorted({path.parent for path in images if len(path.parts) > 1})
     placed = None
     if not unlabelled or any(len(folder.parts) > 1 for folder in folders):
@@ -55,7 +55,7 @@ def classes_of(
     inside = _wrapping(images)  # of an archive, the second of two folders around all others
     if inside and (placed is None or placed.level > 0):
         apart = "unpack it and add that folder" if packed else "add that folder"
-        notes.append(f"all classes lie in {shown(inside)}/, a part of their names; {apart} to leave it out")
+        notes.append(f"all classes lie in {printable(inside)}/, a part of their names; {apart} to leave it out")
 
     def name_of(folder: Path) -> str:
         return placed.label(folder) if placed is not None else "/".join(folder.parts)
@@ -90,12 +90,12 @@ def _written_alike(names: set[str]) -> list[str]:
         forms[normal(name)].add(name)
         cases[normal(name).casefold()].add(normal(name))
     notes = [
-        f"{len(same)} folders are one class, {shown(name)}: their names differ in Unicode form alone"
+        f"{len(same)} folders are one class, {printable(name)}: their names differ in Unicode form alone"
         for name, same in sorted(forms.items())
         if len(same) > 1
     ]
     alike = sorted(sorted(same) for same in cases.values() if len(same) > 1)
     if alike:
-        example = " and ".join(shown(name) for name in alike[0])
+        example = " and ".join(printable(name) for name in alike[0])
         notes.append(f"class names that differ in case alone stay classes of their own, such as {example}")
     return notes

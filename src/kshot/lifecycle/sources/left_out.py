@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from kshot.first_few import first_few
-from kshot.lifecycle.project.shown_names import shown
+from kshot.lifecycle.project.shown_names import printable
 
 WIDTH = 80
 LARGEST_SHARE = 0.1  # of a source's files that may be left out without a person's agreement
@@ -34,7 +34,7 @@ def lines(files: int, left_out: Sequence[LeftOut], empty: Sequence[str]) -> list
         example = next(one for one in left_out if (one.reason, one.path.suffix) == (reason, ending))
         told += filled(f"{count:,} {ending or 'without ending'}: {reason}", "  ", "    ")
         detail = f" ({example.detail})" if example.detail else ""
-        told += filled(f"{'such as ' if count > 1 else ''}{shown(example.path.as_posix())}{detail}", "    ", "    ")
+        told += filled(f"{'such as ' if count > 1 else ''}{printable(example.path.as_posix())}{detail}", "    ", "    ")
     if empty:
         told += filled(empty_classes(empty, len(empty)), "", "  ")
     return told
@@ -48,7 +48,7 @@ def reasons(left_out: Sequence[LeftOut], empty: Sequence[str]) -> tuple[str, ...
         example = next(one for one in left_out if (one.reason, one.path.suffix) == (reason, ending))
         detail = f" ({example.detail})" if example.detail else ""
         such = "such as " if count > 1 else ""
-        path = shown(example.path.as_posix())
+        path = printable(example.path.as_posix())
         told.append(f"{count:,} {ending or 'without ending'}: {reason}; {such}{path}{detail}")
     return (*told, *([empty_classes(empty, 3)] if empty else []))
 
@@ -65,7 +65,7 @@ def consent_needed(files: int, left_out: Sequence[LeftOut], empty: Sequence[str]
         told = f"{count:,} {ending or 'without ending'}: {reason}{others}"
         reasons.append(f"{of_files(len(counted), of_all)} left out ({told})")
     elif archives := [one for one in counted if one.reason == ARCHIVE]:
-        reasons.append(f"{shown(archives[0].path.as_posix())} is {ARCHIVE}")
+        reasons.append(f"{printable(archives[0].path.as_posix())} is {ARCHIVE}")
     if empty:
         reasons.append(empty_classes(empty, 3))
     return "; ".join(reasons)
@@ -77,7 +77,7 @@ def summary(files: int, left_out: Sequence[LeftOut]) -> list[str]:
     if not counted:
         return []
     reason = counted[0].reason + (f" ({counted[0].detail})" if counted[0].detail else "")
-    return [f"{of_files(len(counted), files)} left out, such as {shown(str(counted[0].path))}: {reason}"]
+    return [f"{of_files(len(counted), files)} left out, such as {printable(str(counted[0].path))}: {reason}"]
 
 
 def of_files(part: int, whole: int) -> str:
@@ -87,7 +87,7 @@ def of_files(part: int, whole: int) -> str:
 
 def empty_classes(empty: Sequence[str], most: int) -> str:
     """A message that these classes have no image, naming at most `most` of them."""
-    names = first_few([shown(name) for name in empty], most)
+    names = first_few([printable(name) for name in empty], most)
     return f"class {names} comes out empty" if len(empty) == 1 else f"classes {names} come out empty"
 
 

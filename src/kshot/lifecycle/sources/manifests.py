@@ -7,7 +7,7 @@ from pathlib import Path
 
 from kshot.data.splits import SPLITS, split_named
 from kshot.errors import DataError
-from kshot.lifecycle.project.shown_names import shown
+from kshot.lifecycle.project.shown_names import printable
 from kshot.lifecycle.sources.source_image import SourceImage, check_name, group_of, normal
 from kshot.lifecycle.sources.tables import Row, read_rows
 
@@ -113,7 +113,7 @@ def _file(path: Path, row: Row, inside: Path | None) -> Path:
 
 def _other_case(file: Path) -> str:
     if not file.parent.is_dir():
-        return f": there is no folder {shown(str(file.parent))}"
+        return f": there is no folder {printable(str(file.parent))}"
     near = [one.name for one in file.parent.iterdir() if one.name.casefold() == file.name.casefold()]
     return f" (there is {near[0]!r}, written in another case)" if near else ""
 
@@ -138,7 +138,7 @@ def _check_splits(path: Path, images: Sequence[SourceImage], numbers: Sequence[i
 
 
 def _at(path: Path, row: Row) -> str:
-    return f"{path}, row {row.number}: {shown(row.values['path'])!r}"
+    return f"{path}, row {row.number}: {printable(row.values['path'])!r}"
 
 
 def _nearest(name: str, others: object) -> str:

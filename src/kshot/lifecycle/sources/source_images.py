@@ -6,10 +6,10 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from kshot.data.image_formats import Header
-from kshot.data.system_files import kept_by
+from kshot.data.system_files import written_by
 from kshot.errors import DataError
 from kshot.lifecycle.project import layout
-from kshot.lifecycle.project.shown_names import shown
+from kshot.lifecycle.project.shown_names import printable
 from kshot.lifecycle.sources import left_out
 from kshot.lifecycle.sources.archives import is_archive, unpack
 from kshot.lifecycle.sources.classes import classes_of
@@ -157,7 +157,7 @@ def decoded(source: Source, folder: Path) -> Source:
             f"{found.tried:,} of {len(files):,} images were decoded whole, of the larger ones the header alone"
         )
     if found.flat:
-        example = shown(_below(found.flat[0], folder).as_posix())
+        example = printable(_below(found.flat[0], folder).as_posix())
         notes.append(f"next to nothing is to be seen in {len(found.flat):,} of the images, such as {example}")
     return replace(source, notes=notes).without(lost)
 
@@ -225,7 +225,7 @@ def _own_manifest(folder: Path, packed: bool) -> Path | None:
     """The manifest of a folder in data/raw's layout, also inside the one folder that wraps an archive."""
     places = [folder]
     if packed:
-        inner = [path for path in folder.iterdir() if not kept_by(path.name)]
+        inner = [path for path in folder.iterdir() if not written_by(path.name)]
         places += inner if len(inner) == 1 else []
     for place in places:
         manifest = place / MANIFEST

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-from kshot.data.system_files import kept_by
+from kshot.data.system_files import written_by
 from kshot.errors import DataError
 from kshot.lifecycle.sources.left_out import LeftOut
 
@@ -43,7 +43,7 @@ def _walk(folder: Path, below: Path, above: set[tuple[int, int]], tree: Tree) ->
         raise DataError(f"the folder {folder} cannot be read ({error.strerror}); make it readable") from error
     for entry in entries:
         path, place = folder / entry.name, below / entry.name
-        owner = kept_by(entry.name)
+        owner = written_by(entry.name)
         if owner:
             tree.left_out.extend(LeftOut(below / name, owner, counts=False) for name in _files_of(path))
             continue

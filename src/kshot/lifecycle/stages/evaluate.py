@@ -17,7 +17,7 @@ from kshot.lifecycle.stages.chosen_views import chosen_views
 from kshot.lifecycle.stages.entry import stage_main
 from kshot.lifecycle.stages.held_out import read_held_out
 from kshot.lifecycle.stages.open_set import by_shots, unknown
-from kshot.lifecycle.stages.predictions import Predictions, answer, test_protocols
+from kshot.lifecycle.stages.predictions import Predictions, predict, test_protocols
 from kshot.methods.mann import Mann, stream_accuracies
 from kshot.methods.saving import METRIC, load_method, weights_hash
 from kshot.nets.embedding import load_settings
@@ -39,7 +39,7 @@ def run(root: Path, params: Params) -> None:
     inference = inference_of((settings.method or METRIC)["name"], params.evaluate.classifier, settings.batch_norm)
     seen = chosen_views(root, params, inference, test_protocols(root))
     inference = replace(inference, views=seen.views)
-    answers = answer(root, root / layout.MODEL, inference)
+    answers = predict(root, root / layout.MODEL, inference)
     folder = root / layout.EVALUATION
     folder.mkdir(parents=True, exist_ok=True)
     write_tables(folder, answers, params.evaluate.confused_pairs)

@@ -54,7 +54,7 @@ class Predictions(NamedTuple):
     points: Points
 
 
-def answer(root: Path, model: Path, inference: Inference, images: Path | None = None) -> Predictions:
+def predict(root: Path, model: Path, inference: Inference, images: Path | None = None) -> Predictions:
     """Evaluate the model in the folder `model`, with inference settings `inference`, on all test protocols.
 
     `images`: another .npy of the same images, for a model that was trained with another image size.

@@ -39,7 +39,7 @@ class SweepRuns:
         self.home = home
         self.identity = hashlib.sha256("".join(sorted(one.identity for one in trials)).encode()).hexdigest()[:16]
         self.where = store.connect(home)
-        with store.told(self.where):
+        with store.translated_errors(self.where):
             client = store.client()
             found = client.get_experiment_by_name(project_name.of(home))
             assert found is not None, "connecting makes it"
@@ -59,7 +59,7 @@ class SweepRuns:
 
     def record(self, trial: Trial, result: TrialResult) -> str:
         """The child run of a finished trial, created unless this sweep has it already."""
-        with store.told(self.where):
+        with store.translated_errors(self.where):
             client = store.client()
             wanted = f"tags.`{TRIAL}` = '{trial.identity}' and tags.`{PARENT}` = '{self.run_id}'"
             for run in self._search(client, wanted):
@@ -73,14 +73,14 @@ class SweepRuns:
 
     def record_failure(self, trial: Trial, trouble: str) -> None:
         """Create a failed child run with the reason."""
-        with store.told(self.where):
+        with store.translated_errors(self.where):
             client = store.client()
             run_id = self._child(client, trial, {FAILURE: redacted(trouble)[: store.LONGEST_TAG]})
             client.set_terminated(run_id, "FAILED")
 
     def end(self, status: str, chosen: Trial | None = None, page: Path | None = None) -> None:
         """Close the parent as FINISHED, FAILED or KILLED, with the chosen trial and the page."""
-        with store.told(self.where):
+        with store.translated_errors(self.where):
             client = store.client()
             if chosen is not None:
                 client.set_tag(self.run_id, "kshot.chosen", chosen.text[: store.LONGEST_TAG])

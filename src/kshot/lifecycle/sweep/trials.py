@@ -14,7 +14,7 @@ import yaml
 from kshot import plugins
 from kshot.errors import ParamsError
 from kshot.lifecycle.project import progress, settings
-from kshot.lifecycle.project.settings import Change, shown
+from kshot.lifecycle.project.settings import Change, format_value
 from kshot.lifecycle.tracking import installed
 from kshot.params.reader import parsed
 from kshot.params.schema import Params, params_from
@@ -65,7 +65,7 @@ def read(root: Path, file: Path, commit: str, data: str) -> tuple[Trial, ...]:
     protocol, code = protocol_of(root), _installed_code(root)
     for number, mapping in enumerate(asked, 1):
         progress.step(f"checking trial {number} of {len(asked)}")
-        sets = tuple(f"{key}={shown(value)}" for key, value in mapping.items())
+        sets = tuple(f"{key}={format_value(value)}" for key, value in mapping.items())
         try:
             text, changes = settings.plan(root, sets=sets)
             params = yaml.safe_load(text)
@@ -104,13 +104,14 @@ def combinations(file: Path, content: Mapping[str, Any]) -> Iterator[dict[str, A
     axes = _named(file, GRID, content.get(GRID, {}))
     for key, values in axes.items():
         if not isinstance(values, list) or not values:
-            raise ParamsError(f"{file}: {GRID} has {key}: {shown(values)}; needs a list of values, such as [0, 1]")
+            shown = format_value(values)
+            raise ParamsError(f"{file}: {GRID} has {key}: {shown}; needs a list of values, such as [0, 1]")
     count = 1
     for values in axes.values():
         count *= len(values)
     listed = content.get(TRIALS, [])
     if not isinstance(listed, list):
-        raise ParamsError(f"{file}: {TRIALS} holds {shown(listed)}; needs a list, such as [{{train.seed: 1}}]")
+        raise ParamsError(f"{file}: {TRIALS} holds {format_value(listed)}; needs a list, such as [{{train.seed: 1}}]")
     total = (count if axes else 0) + len(listed)
     if not 1 <= total <= MOST:
         what = "no trial" if not total else f"{total:,} trials"
@@ -122,7 +123,8 @@ def combinations(file: Path, content: Mapping[str, Any]) -> Iterator[dict[str, A
 
 def _named(file: Path, where: str, mapping: Any) -> dict[str, Any]:
     if not isinstance(mapping, Mapping) or not all(isinstance(key, str) for key in mapping):
-        raise ParamsError(f"{file}: {where} holds {shown(mapping)}; needs dotted names, such as {{train.seed: 1}}")
+        shown = format_value(mapping)
+        raise ParamsError(f"{file}: {where} holds {shown}; needs dotted names, such as {{train.seed: 1}}")
     return dict(mapping)
 
 

@@ -10,7 +10,7 @@ LONGEST = 60  # rows on a terminal; the page and --json show all
 NEAREST = 2
 
 
-def words(found: Survey) -> str:
+def render_survey(found: Survey) -> str:
     """The table of tasks, warnings, and how far predictions can be trusted."""
     new = [row for row in found.rows if row.split == NEW]
     rows = new or list(found.rows)

@@ -52,7 +52,7 @@ class LiveRun:
         with self._guard:
             if self.run_id is None:
                 where = store.connect(self.root)
-                with store.told(where):
+                with store.translated_errors(where):
                     self.run_id = self._create(store.client())
             return self.run_id
 
@@ -66,7 +66,7 @@ class LiveRun:
 
         self.stop()
         run_id = self.open()
-        with store.told(store.connect(self.root)):
+        with store.translated_errors(store.connect(self.root)):
             client = store.client()
             self._send_curves(client, run_id)
             tags = {**lineage.tags(), **self.code.tags()}
@@ -79,7 +79,7 @@ class LiveRun:
         self.stop()
         if self.run_id is None:
             return
-        with store.told(store.connect(self.root)):
+        with store.translated_errors(store.connect(self.root)):
             client = store.client()
             if reason is not None:
                 client.set_tag(self.run_id, "kshot.failure", redacted(reason)[: store.LONGEST_TAG])
@@ -96,7 +96,7 @@ class LiveRun:
             try:
                 if self._curves.is_training():
                     run_id = self.open()
-                    with store.told(store.connect(self.root)):
+                    with store.translated_errors(store.connect(self.root)):
                         self._send_curves(store.client(), run_id)
                     self.trouble = None
             except Exception as error:

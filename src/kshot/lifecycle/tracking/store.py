@@ -77,7 +77,7 @@ def connect(root: Path) -> str:
 
     with exclusive(root, "mlflow"):
         where, named = uri(root), "MLFLOW_TRACKING_URI" in os.environ
-        with told(where):
+        with translated_errors(where):
             if not named:
                 _make_database(root)
             elif (shared := sqlite_file(root)) is not None:
@@ -141,7 +141,7 @@ def restoring(kind: str, number: str) -> str:
 
 
 @contextmanager
-def told(where: str) -> Iterator[None]:
+def translated_errors(where: str) -> Iterator[None]:
     """Turn errors of MLflow, its database and its connection into one line that names the store."""
     from mlflow.exceptions import MlflowException
     from requests.exceptions import RequestException

@@ -117,7 +117,10 @@ def proposal(fit: ClassFit, params: Params) -> list[str]:
     if not fit.settings:
         return lines
     now = {key: f" ({text})" for key, text in fit.now.items() if text}
-    changes = [(k, shown(current(params, k)), shown(new) + now.get(k, "")) for k, new in fit.settings.items()]
+    changes = [
+        (key, format_value(current(params, key)), format_value(new) + now.get(key, ""))
+        for key, new in fit.settings.items()
+    ]
     wide = max(len(key) for key, _, _ in changes)
     lines.append("these settings fit the data:")
     lines += [f"  {key:<{wide}}  {before} -> {after}" for key, before, after in changes]
@@ -134,7 +137,7 @@ def current(params: Params, key: str) -> Any:
     return value
 
 
-def shown(value: Any) -> str:
+def format_value(value: Any) -> str:
     """A value on one line; protocols only by name, as the names describe them."""
     if isinstance(value, list | tuple):
         return f"[{', '.join(map(str, value))}]"

@@ -36,7 +36,7 @@ class Database:
     @contextmanager
     def reading(self) -> Iterator[Connection]:
         """One consistent state of the store, whatever is written meanwhile. Raises Refused if it cannot be reached."""
-        with told(), self.engine.connect() as connection:
+        with translated_errors(), self.engine.connect() as connection:
             if not self.is_sqlite:
                 connection = connection.execution_options(isolation_level="REPEATABLE READ")
             with connection.begin():
@@ -45,7 +45,7 @@ class Database:
     @contextmanager
     def writing(self) -> Iterator[Connection]:
         """The only writer, also among processes; commits at the end of the block. Raises Refused as `reading`."""
-        with told(), self.engine.connect() as connection:
+        with translated_errors(), self.engine.connect() as connection:
             if self.is_sqlite:
                 connection = connection.execution_options(kshot_writing=True)
             with connection.begin():
@@ -62,7 +62,7 @@ class Database:
             with self.reading() as connection:
                 found = connection.execute(statement, values).first()
                 return None if found is None else tuple(found)
-        with told():
+        with translated_errors():
             try:
                 held = self._idle.pop()
             except IndexError:
@@ -146,7 +146,7 @@ def _sqlite_text(statement: Select[Any]) -> str:
 
 
 @contextmanager
-def told() -> Iterator[None]:
+def translated_errors() -> Iterator[None]:
     """Turn errors of the database and of its disk into a Refused of one line."""
     try:
         yield

@@ -9,7 +9,7 @@ from sqlalchemy import Connection, Row, delete, insert, select
 
 from kshot.serve.refusals import Refused, unknown_example
 from kshot.serve.store import tables
-from kshot.serve.store.database import now, told
+from kshot.serve.store.database import now, translated_errors
 from kshot.serve.store.embeddings import Points, parts, remember, stored
 from kshot.serve.store.galleries import find, raise_revision
 from kshot.serve.store.gallery_store import GalleryStore, drop_refused_files, drop_unused_files, drop_unused_rows
@@ -85,7 +85,7 @@ def teach(store: GalleryStore, gallery: str, images: Sequence[NewImage], points:
     is full or gone; then no file of the images stays.
     """
     try:
-        with told():
+        with translated_errors():
             for image in images:
                 store.images.put(image.sha256, image.read())
         return _add(store, gallery, images, points)

@@ -17,7 +17,7 @@ from kshot.lifecycle.project.private_state import private_state
 from kshot.redaction import redacted
 from kshot.serve.refusals import Refused
 from kshot.serve.store import tables
-from kshot.serve.store.database import Database, open_database, told
+from kshot.serve.store.database import Database, open_database, translated_errors
 from kshot.serve.store.image_files import AddressImages, ImageFiles, open_images
 
 FOLDER = "serve"  # in .kshot
@@ -110,7 +110,7 @@ def _drop_files_without_row(store: GalleryStore, connection: Connection, candida
 
 def scratch(store: GalleryStore) -> Path:
     """A new folder for files of one request, which `sweep` deletes if this process is killed. Raises Refused."""
-    with told():
+    with translated_errors():
         return Path(tempfile.mkdtemp(dir=store.folder, prefix=f"{SCRATCH}{os.getpid()}-"))
 
 
