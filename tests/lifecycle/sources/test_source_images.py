@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from kshot.errors import DataError
-from kshot.lifecycle.data import data_versions
+from kshot.lifecycle.data import imported_images
 from kshot.lifecycle.sources import source_images
 from kshot.lifecycle.sources.left_out import LeftOut
 from kshot.lifecycle.sources.source_images import Source, check_argument, check_exists, check_given, read_source
@@ -185,7 +185,7 @@ def test_empty_text_is_no_source(tmp_path: Path, source: str) -> None:
     with pytest.raises(DataError, match="no source is given, only empty text"):
         check_argument(tmp_path, source)
     with pytest.raises(DataError, match="no source is given"):  # of `kshot tasks` and `kshot drift`
-        data_versions.read_images(source, tmp_path / "unpacked")
+        imported_images.read_images(source, tmp_path / "unpacked")
 
 
 @pytest.mark.parametrize(

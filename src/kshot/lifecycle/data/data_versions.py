@@ -5,16 +5,14 @@ import dataclasses
 import hashlib
 import json
 import shlex
-import shutil
 from collections.abc import Callable
 from datetime import UTC, datetime
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 import yaml
 
-from kshot.data.splits import SPLITS
 from kshot.errors import DataError
-from kshot.lifecycle.data import data_names, erasures, working_copy
+from kshot.lifecycle.data import data_names, erasures, imported_images, working_copy
 from kshot.lifecycle.data.data_diff import DataDiff, compare
 from kshot.lifecycle.data.dvc_cache import folder_md5, locate
 from kshot.lifecycle.project import layout
@@ -22,8 +20,7 @@ from kshot.lifecycle.project.broken import Broken
 from kshot.lifecycle.sources import left_out
 from kshot.lifecycle.sources.at_rest import at_rest
 from kshot.lifecycle.sources.manifests import with_split
-from kshot.lifecycle.sources.source_image import SourceImage, normal
-from kshot.lifecycle.sources.source_images import GLYPHS, Source, check_argument, check_given, decoded, read_source
+from kshot.lifecycle.sources.source_images import GLYPHS, check_argument, decoded
 
 FEWEST_CLASSES = 2
 
@@ -91,10 +88,12 @@ def add(
     with working_copy.workspace(root) as workspace:
         fresh = workspace / "raw"
         with at_rest(Path(source).expanduser()) if source != GLYPHS else contextlib.nullcontext():
-            found = read_images(source, workspace / "unpacked", seed, merge=merge)
+            found = imported_images.read_images(source, workspace / "unpacked", seed, merge=merge)
             if source != GLYPHS:
-                found = decoded(found, _folder_of(source, workspace / "unpacked"))
-                _tell(found, source, skip, say, command or f"kshot data add {shlex.quote(source)}")
+                found = decoded(found, imported_images.folder_of(source, workspace / "unpacked"))
+                imported_images.report_left_out(
+                    found, source, skip, say, command or f"kshot data add {shlex.quote(source)}"
+                )
             images = found.images
             if split is not None:
                 images = with_split(images, split, found.empty)
@@ -103,8 +102,8 @@ def add(
                     f"{source} has one class, {min(names)!r}; few-shot episodes need at least {FEWEST_CLASSES} to tell "
                     "apart, and training, validation and test each their own: give one folder a class"
                 )
-            _check_trainable(images, say)
-            _lay_out(images, fresh, own=workspace)
+            imported_images.require_training_classes(images, say)
+            imported_images.lay_out(images, fresh, own=workspace)
         with working_copy.replacing(root):
             fresh.rename(root / layout.RAW)
             working_copy.dvc(root, "add", "--quiet", str(layout.RAW))
@@ -230,81 +229,9 @@ def diff(root: Path, old: DataVersion, new: DataVersion) -> DataDiff:
     return compare(cache, old.md5, new.md5)
 
 
-def read_images(source: str, unpacked: Path, seed: int = 0, *, unlabelled: bool = False, merge: bool = False) -> Source:
-    """Read the images of a source as `add` does, unpacking and drawing into `unpacked`, without adding them.
-
-    `unlabelled`: also read a source without classes (`source_images.read_source`).
-    """
-    check_given(source)
-    if source == GLYPHS:
-        from kshot.glyphs.draw import draw
-
-        draw(unpacked, seed=seed)
-        return read_source(unpacked, unpacked)
-    return read_source(Path(source).expanduser(), unpacked, unlabelled=unlabelled, merge=merge)
-
-
 def _address(source: str) -> str:
     """Two sources of one name are told apart by it; the ledger is in git, where a path would say more than it must."""
     return hashlib.sha256(str(Path(source).expanduser().resolve()).encode(errors="replace")).hexdigest()[:16]
-
-
-def _folder_of(source: str, unpacked: Path) -> Path:
-    place = Path(source).expanduser()
-    if place.is_dir():
-        return place
-    return unpacked if unpacked.exists() else place.parent
-
-
-def _tell(found: Source, source: str, skip: bool, say: Callable[[str], None], command: str) -> None:
-    """Report what was left out. Raises DataError if nothing is left, or if a person has to agree first."""
-    for line in found.lines():
-        say(line)
-    why = left_out.consent_needed(found.files, found.left_out, found.empty)
-    if not found.images:
-        raise DataError(f"{source} holds no image that decodes: {why}")
-    if why and not skip:
-        raise DataError(f"{why}; mend that, or add the others alone with `{command} --skip`")
-
-
-def _check_trainable(images: list[SourceImage], say: Callable[[str], None]) -> None:
-    """Raise DataError for a split without a training class, and report other splits without a class."""
-    present = {image.split for image in images}
-    if present == {""}:
-        return
-    if "train" not in present:
-        raise DataError("no class is in split train; needs at least one")
-    absent = [name for name in SPLITS if name not in present]
-    if absent:
-        say(f"no class is in {' or '.join(absent)}: `kshot retrain` draws some from train's (split.val, split.test)")
-
-
-def _lay_out(images: list[SourceImage], fresh: Path, *, own: Path) -> None:
-    """Put the images into fresh/images/<class>/ and write fresh/manifest.csv, the same bytes for the same images.
-
-    Files in the folder `own` are moved, all others are copied.
-    """
-    rows, taken = [], set()
-    for image in images:
-        plain = PurePosixPath(normal(image.file.name))
-        name, number = plain.name, 1
-        while (target := f"images/{image.label}/{name}") in taken:
-            number += 1
-            name = f"{plain.stem}-{number}{plain.suffix}"
-        taken.add(target)
-        place = fresh / target
-        place.parent.mkdir(parents=True, exist_ok=True)
-        if image.file.is_relative_to(own):
-            image.file.rename(place)
-        else:
-            shutil.copyfile(image.file, place)
-        rows.append((target, image.label, image.group, image.split, image.drawer))
-    import pandas as pd  # here, because it takes half of the time of a command that reads only the ledger
-
-    table = pd.DataFrame(sorted(rows), columns=["path", "class", "group", "split", "drawer"])
-    if not (table["drawer"] != "").any():  # so that the versions of data without drawers do not change
-        del table["drawer"]
-    table.to_csv(fresh / "manifest.csv", index=False, lineterminator="\n")
 
 
 def enter(root: Path, version: DataVersion) -> None:

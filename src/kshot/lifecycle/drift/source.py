@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from kshot.drift.measures import Shape
 from kshot.errors import DataError
-from kshot.lifecycle.data import data_versions
+from kshot.lifecycle.data import imported_images
 from kshot.lifecycle.drift.reference import Facts, look_at
 from kshot.lifecycle.project.private_state import private_state
 from kshot.lifecycle.sources import left_out
@@ -57,7 +57,7 @@ def read_new(root: Path, source: str, method: Method) -> NewImages:
     """
     with tempfile.TemporaryDirectory(dir=private_state(root)) as name:
         scratch = Path(name)
-        found = data_versions.read_images(source, scratch / "unpacked", unlabelled=True)
+        found = imported_images.read_images(source, scratch / "unpacked", unlabelled=True)
         every = found.images
         chosen, notes = _some(every)
         notes += left_out.summary(found.files, found.left_out)

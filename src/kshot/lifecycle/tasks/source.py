@@ -11,7 +11,7 @@ from PIL import Image
 
 from kshot.data.images import Packed, pack
 from kshot.errors import DataError
-from kshot.lifecycle.data import data_versions
+from kshot.lifecycle.data import imported_images
 from kshot.lifecycle.project import progress
 from kshot.lifecycle.project.private_state import private_state
 from kshot.lifecycle.sources import left_out
@@ -39,7 +39,7 @@ def read_tasks(root: Path, source: str, method: Method) -> SourceTasks:
     """
     with tempfile.TemporaryDirectory(dir=private_state(root)) as name:
         scratch = Path(name)
-        found = data_versions.read_images(source, scratch / "unpacked")
+        found = imported_images.read_images(source, scratch / "unpacked")
         if found.empty:
             raise DataError(
                 f"class {found.empty[0]!r} has no image that can be read; needs one at least: mend it, or remove it"

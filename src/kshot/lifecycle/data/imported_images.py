@@ -1,0 +1,84 @@
+"""The images of a source, read, checked and laid out as the folder data/raw of a new data version."""
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path, PurePosixPath
+
+from kshot.data.splits import SPLITS
+from kshot.errors import DataError
+from kshot.lifecycle.sources import left_out
+from kshot.lifecycle.sources.source_image import SourceImage, normal
+from kshot.lifecycle.sources.source_images import GLYPHS, Source, check_given, read_source
+
+
+def read_images(source: str, unpacked: Path, seed: int = 0, *, unlabelled: bool = False, merge: bool = False) -> Source:
+    """Read the images of a source as `add` does, unpacking and drawing into `unpacked`, without adding them.
+
+    `unlabelled`: also read a source without classes (`source_images.read_source`).
+    """
+    check_given(source)
+    if source == GLYPHS:
+        from kshot.glyphs.draw import draw
+
+        draw(unpacked, seed=seed)
+        return read_source(unpacked, unpacked)
+    return read_source(Path(source).expanduser(), unpacked, unlabelled=unlabelled, merge=merge)
+
+
+def folder_of(source: str, unpacked: Path) -> Path:
+    """The folder that holds the images of a source: itself, where it was unpacked, or where its manifest lies."""
+    place = Path(source).expanduser()
+    if place.is_dir():
+        return place
+    return unpacked if unpacked.exists() else place.parent
+
+
+def report_left_out(found: Source, source: str, skip: bool, say: Callable[[str], None], command: str) -> None:
+    """Report what was left out. Raises DataError if nothing is left, or if a person has to agree first."""
+    for line in found.lines():
+        say(line)
+    why = left_out.consent_needed(found.files, found.left_out, found.empty)
+    if not found.images:
+        raise DataError(f"{source} holds no image that decodes: {why}")
+    if why and not skip:
+        raise DataError(f"{why}; mend that, or add the others alone with `{command} --skip`")
+
+
+def require_training_classes(images: list[SourceImage], say: Callable[[str], None]) -> None:
+    """Raise DataError for a split without a training class, and report other splits without a class."""
+    present = {image.split for image in images}
+    if present == {""}:
+        return
+    if "train" not in present:
+        raise DataError("no class is in split train; needs at least one")
+    absent = [name for name in SPLITS if name not in present]
+    if absent:
+        say(f"no class is in {' or '.join(absent)}: `kshot retrain` draws some from train's (split.val, split.test)")
+
+
+def lay_out(images: list[SourceImage], fresh: Path, *, own: Path) -> None:
+    """Put the images into fresh/images/<class>/ and write fresh/manifest.csv, the same bytes for the same images.
+
+    Files in the folder `own` are moved, all others are copied.
+    """
+    rows, taken = [], set()
+    for image in images:
+        plain = PurePosixPath(normal(image.file.name))
+        name, number = plain.name, 1
+        while (target := f"images/{image.label}/{name}") in taken:
+            number += 1
+            name = f"{plain.stem}-{number}{plain.suffix}"
+        taken.add(target)
+        place = fresh / target
+        place.parent.mkdir(parents=True, exist_ok=True)
+        if image.file.is_relative_to(own):
+            image.file.rename(place)
+        else:
+            shutil.copyfile(image.file, place)
+        rows.append((target, image.label, image.group, image.split, image.drawer))
+    import pandas as pd  # here, because it takes half of the time of a command that reads only the ledger
+
+    table = pd.DataFrame(sorted(rows), columns=["path", "class", "group", "split", "drawer"])
+    if not (table["drawer"] != "").any():  # so that the versions of data without drawers do not change
+        del table["drawer"]
+    table.to_csv(fresh / "manifest.csv", index=False, lineterminator="\n")
