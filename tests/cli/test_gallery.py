@@ -111,6 +111,19 @@ def test_what_cannot_be_meant_is_refused_before_anything_is_sent(
     assert server.requests == [] and (tmp_path / "there.zip").read_bytes() == b"mine"
 
 
+def test_an_export_names_taught_images_without_a_file(
+    server: Recorded, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    content = io.BytesIO()
+    with zipfile.ZipFile(content, "w") as archive:
+        archive.writestr("missing.csv", "class,name,example,sha256\nwren,1.jpg,4,ab\n")
+    server.answers["GET /v1/galleries/birds/export"] = (200, content.getvalue())
+    state = {"name": "birds", "classes": [], "unknown_threshold": None, "created": "2026-01-01T00:00:00Z"}
+    answer(server, "GET /v1/galleries/birds", 200, {**STATE, **state})
+    assert cli.main(["gallery", "export", "birds", "birds.zip"]) == 0
+    assert "1 taught image without a file: listed in its missing.csv" in capsys.readouterr().out
+
+
 def test_a_folder_is_sent_as_a_zip_without_its_hidden_files(
     server: Recorded, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

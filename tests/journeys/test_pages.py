@@ -35,6 +35,7 @@ NOT_RUN = {
     (README, ".*omniglot.*"): BENCHMARK,
     (OMNIGLOT, ".*"): BENCHMARK,
     ("docs/losses.md", "python benchmarks/.*"): BENCHMARK,
+    ("docs/scale.md", "python benchmarks/.*"): BENCHMARK,
     ("docs/tasks.md", ".*omniglot.*|.*rotations.*|python benchmarks/.*"): BENCHMARK,
     ("docs/drift.md", "kshot retrain|python benchmarks/.*"): BENCHMARK,
     ("docs/backbones.md", "npm .*|python benchmarks/.*|kshot data add emoji"): BENCHMARK,
@@ -58,7 +59,7 @@ NOT_RUN = {
         "docs/scale.md",
         "kshot retrain --set train.*",
     ): "tests/lifecycle/stages/test_train.py runs the stage in two processes",
-    ("docs/schedule.md", "export .*|prefect .*|docker .*"): "needs work pools: tests/test_prefect_yaml.py checks them",
+    ("docs/schedule.md", "export .*|prefect .*|docker .*"): "tests/services/test_process_pool.py, test_prefect_yaml.py",
     ("docs/schedule.md", "kshot schedule .*--on-new-data.*"): STORY,
     ("docs/schedule.md", "KSHOT_NOTIFY=.*"): "notifies addresses that it makes up: tests/journeys/test_scheduled.py",
 }

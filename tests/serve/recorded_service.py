@@ -31,7 +31,7 @@ class Recorded(http.server.ThreadingHTTPServer):
     daemon_threads = True
 
     def __init__(self) -> None:
-        super().__init__(("127.0.0.1", 0), Inference)
+        super().__init__(("127.0.0.1", 0), Replies)
         self.requests: list[tuple[str, str, dict[str, str], bytes]] = []
         self.answers: dict[str, tuple[int, bytes]] = {}
 
@@ -40,7 +40,7 @@ class Recorded(http.server.ThreadingHTTPServer):
         return f"http://127.0.0.1:{self.server_address[1]}"
 
 
-class Inference(http.server.BaseHTTPRequestHandler):
+class Replies(http.server.BaseHTTPRequestHandler):
     server: Recorded
 
     def do_GET(self) -> None:

@@ -1,6 +1,7 @@
 """The way of a person who teaches and asks, through every address."""
 
 import base64
+import csv
 import io
 import zipfile
 from collections.abc import Iterator
@@ -9,6 +10,7 @@ from pathlib import Path
 import pytest
 from fastapi.testclient import TestClient
 
+from kshot.serve.store.image_files import sha256_of
 from tests.serve import served_project
 from tests.serve.running import ask, files, refused, running, service_of, teach
 
@@ -141,6 +143,18 @@ def test_an_export_is_imported_into_another_gallery(client: TestClient, shop: st
     assert (again["taken"], again["already"], again["revision"]) == (0, 6, 2)
     counts = [client.get(f"/v1/galleries/{name}").json()["classes"] for name in (shop, f"{shop} copy")]
     assert counts[0] == counts[1]
+
+
+def test_an_export_lists_taught_images_whose_files_are_lost(client: TestClient, shop: str, classes: Classes) -> None:
+    (one, kept), (other, images) = first(classes, 2).items()
+    for name, taught in ((one, kept), (other, images)):
+        teach(client, shop, name, taught[:2])
+    stored, lost = service_of(client).store.images, sha256_of(images[1])
+    stored.delete(lost)
+    archive = zipfile.ZipFile(io.BytesIO(client.get(f"/v1/galleries/{shop}/export").content))
+    stored.put(lost, images[1])  # the other tests of this file use it
+    [row] = csv.DictReader(archive.read("missing.csv").decode().splitlines())
+    assert (row["class"], row["sha256"]) == (other, lost) and len(archive.namelist()) == 3 + 2
 
 
 def test_an_import_of_class_folders_says_what_it_left_out(client: TestClient, shop: str, classes: Classes) -> None:

@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -217,4 +218,10 @@ def run_export(client: "Client", options: argparse.Namespace) -> int:
     if target.exists():
         raise DataError(f"{target} exists; name a new file, or move that one away")
     target.write_bytes(client.export(options.gallery))
-    return answered(options, client.gallery(options.gallery), f"{options.gallery} is written to {target}")
+    from kshot.serve.messages import MISSING  # here, as it imports pydantic
+
+    with zipfile.ZipFile(target) as archive:
+        lost = archive.read(MISSING).decode().splitlines()[1:] if MISSING in archive.namelist() else []
+    notes = [f"{counted(len(lost), 'taught image')} without a file: listed in its {MISSING}; teach them again"]
+    lines = (f"{options.gallery} is written to {target}", *(notes if lost else []))
+    return answered(options, client.gallery(options.gallery), *lines)

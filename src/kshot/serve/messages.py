@@ -11,6 +11,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 Log = Literal["off", "all", "unknown", "sample"]
+MISSING = "missing.csv"  # in an export: the taught images whose files are lost
 
 
 class Request(BaseModel):

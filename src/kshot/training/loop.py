@@ -138,7 +138,7 @@ def meta_train(
                     stopped = f"stopped, as the last {schedule.patience} validations were below the best; "
                     break
             run.save_when_due()
-        kept = "kept the last step" if run.learns else "nothing in it learns"
+        kept = "kept the last step" if run.learns else "nothing to train"
         if run.best and schedule.patience:
             method.load_state_dict(run.best)
             kept = f"kept step {run.best_step}, the best on validation"

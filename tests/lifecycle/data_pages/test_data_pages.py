@@ -114,6 +114,19 @@ def test_a_version_without_a_model_shows_classes_sizes_and_copies(project: Any, 
     assert "1 pair is" in near and "same file, two classes blue 1.png and red copy.png" in near
 
 
+def test_copies_of_one_image_are_one_pair_on_the_page(tmp_path: Path) -> None:
+    root, source = raw_project.make(tmp_path / "root"), tmp_path / "shop"
+    for number, name in enumerate(("red", "blue")):
+        (source / name).mkdir(parents=True)
+        for image in range(3):
+            plain(number + 2 * image).save(source / name / f"{image}.png")
+    for copy in range(4):
+        shutil.copy(source / "red" / "0.png", source / "red" / f"copy{copy}.png")
+    [path] = write_version_page(root, data_versions.add(root, str(source)), tmp_path / "shown.html")
+    near = Shown(path).sections["duplicates"]
+    assert "10 pairs are" in near and "1 of them is shown" in near and near.count("same file") == 1
+
+
 def test_what_add_left_out_and_the_note_are_shown(project: Any, tmp_path: Path) -> None:
     root, old, _ = project
     [path] = write_version_page(root, old, tmp_path / "shown.html")

@@ -68,7 +68,7 @@ def test_every_image_and_every_turn_has_the_features_that_the_backbone_gives(roo
 def test_nothing_learns_in_a_frozen_network_and_its_answers_are_those_of_the_pixels(root, capsys):
     embed.run(root, params())
     train.run(root, params())
-    assert lines(root)[-1]["reason"] == "nothing in it learns"
+    assert lines(root)[-1]["reason"] == "nothing to train"
     printed = capsys.readouterr()
     assert "nothing to train: test_resnet is frozen and is measured as it is\n" in printed.out
     assert "step" not in printed.out + printed.err

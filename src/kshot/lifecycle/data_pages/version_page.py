@@ -30,7 +30,8 @@ def write_version_page(root: Path, version: DataVersion, out: Path) -> list[Path
     found = measure(root, version)
     near = nearest_images(found.points) if len(found.images) >= FEWEST else None
     names = sorted({image.label for image in found.images})
-    labels = np.array([names.index(image.label) for image in found.images], dtype=np.int64)
+    label_of = {name: label for label, name in enumerate(names)}
+    labels = np.array([label_of[image.label] for image in found.images], dtype=np.int64)
     duplicates = near_duplicates(near) if near is not None else []
     wrong = wrong_labels(found.points, labels, near) if near is not None and found.embedded else []
     progress.step("drawing the page")
@@ -68,7 +69,7 @@ def _content(
         "sizes": _sizes(found),
         "classes": _classes(found, names, side),
         "side": side,
-        "duplicates": [_pair(found, one, side) for one in _across_first(found, duplicates)[:DUPLICATES]],
+        "duplicates": [_pair(found, one, side) for one in _shown_pairs(found, duplicates)[:DUPLICATES]],
         "duplicate_count": len(duplicates),
         "wrong": [_wrong(found, one, names, side) for one in wrong[:WRONG]],
         "wrong_count": len(wrong),
@@ -122,9 +123,15 @@ def _image(found: Measured, row: int, side: int) -> dict[str, str]:
     return {"address": address(found.files[row], side), "file": PurePosixPath(image.path).name, "class": image.label}
 
 
-def _across_first(found: Measured, duplicates: list[Duplicate]) -> list[Duplicate]:
-    """Pairs in two classes first: one of the two labels is wrong."""
-    return sorted(duplicates, key=lambda one: found.images[one.first].label == found.images[one.second].label)
+def _shown_pairs(found: Measured, duplicates: list[Duplicate]) -> list[Duplicate]:
+    """Pairs in two classes first: one of the two labels is wrong. Of copies of the same files in the same classes one
+    pair, so that an image that was copied 50 times does not fill the page.
+    """
+    images, pairs = found.images, {}
+    for one in sorted(duplicates, key=lambda one: images[one.first].label == images[one.second].label):
+        ends = sorted((images[row].md5, images[row].label) for row in (one.first, one.second))
+        pairs.setdefault(tuple(ends), one)
+    return list(pairs.values())
 
 
 def _pair(found: Measured, one: Duplicate, side: int) -> dict[str, Any]:

@@ -1,6 +1,7 @@
 """Opens the store's database, and runs transactions on it: one writer at a time, on SQLite and on PostgreSQL."""
 
 import errno
+import logging
 import sqlite3
 from collections import deque
 from collections.abc import Iterator
@@ -22,7 +23,8 @@ from kshot.serve.refusals import Refused, store_unreachable
 from kshot.serve.store import tables
 
 WRITER = 0x6B73686F74  # PostgreSQL's advisory lock of this store: "kshot"
-BUSY_MS = 20_000  # how long SQLite waits for another writer
+BUSY_MS = 20_000  # how long SQLite waits for another writer, and a checkpoint for readers
+_LOG = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -82,7 +84,9 @@ class Database:
             with self.engine.connect() as connection:
                 driver = connection.connection.dbapi_connection
                 assert driver is not None
-                driver.cursor().execute("PRAGMA wal_checkpoint(TRUNCATE)")
+                held_by_a_reader, *_ = driver.cursor().execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+                if held_by_a_reader:
+                    _LOG.warning("deleted entries stay in the database's log until the next deletion: it is being read")
 
     def close(self) -> None:
         while self._idle:

@@ -132,6 +132,11 @@ def page(
     return [_row(row) for row in connection.execute(wanted)]
 
 
+def is_taught(connection: Connection, gallery: int, number: int) -> bool:
+    """Whether the gallery still has the example `number`."""
+    return connection.execute(select(_E.id).where(_E.gallery == gallery, _E.id == number)).first() is not None
+
+
 def one(connection: Connection, gallery: int, gallery_name: str, number: int) -> ExampleRow:
     """Raises Refused for an example that is not in the gallery."""
     row = connection.execute(_SELECT.where(_E.gallery == gallery, _E.id == number)).one_or_none()
