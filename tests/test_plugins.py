@@ -22,10 +22,10 @@ def plain(points: Tensor, labels: Tensor, *, scale: float = 2.0, count: int = 3)
 """
 METHOD = """
 from kshot.methods.method import Method
-from kshot.params.methods import Rate, Takes
+from kshot.params.methods import Rate, MethodOptions
 
 class Own(Method):
-    takes = Takes({"scale": Rate(1.0, 100.0)})
+    options = MethodOptions({"scale": Rate(1.0, 100.0)})
 
     def __init__(self, embedding, n_way, k_shot, scale=1.0):
         super().__init__(embedding, n_way, k_shot)

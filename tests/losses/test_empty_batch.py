@@ -4,11 +4,11 @@ import pytest
 import torch
 
 from kshot import losses
-from kshot.losses.peers import PeerLoss
+from kshot.losses.pml_loss import PmlLoss
 from kshot.losses.triplet import MININGS
 from kshot.mining.pairs import PAIR_MININGS
 from kshot.mining.triplets import Triplets
-from kshot.params.peer_losses import PEERS
+from kshot.params.pml_losses import PML_LOSSES
 
 NONE = torch.zeros(0, dtype=torch.int64)
 LOSSES = {
@@ -27,7 +27,7 @@ LOSSES = {
     "supervised contrastive": lambda x, y: losses.supervised_contrastive_loss(x, y, 0.1),
     "smooth_ap": lambda x, y: losses.smooth_ap_loss(x, y, 0.01),
     "prototypical": lambda x, y: losses.prototypical_loss(x, y, x, y),
-    **{name: PeerLoss(name, {}, n_classes=3, dim=4, seed=0) for name in PEERS},
+    **{name: PmlLoss(name, {}, n_classes=3, dim=4, seed=0) for name in PML_LOSSES},
 }
 
 

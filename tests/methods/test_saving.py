@@ -66,7 +66,7 @@ def test_a_loaded_method_answers_as_the_one_that_was_saved(tmp_path, name, argum
 @pytest.mark.parametrize("name", METHODS)
 def test_the_table_says_of_a_method_what_its_class_does(name):
     method = made(name)
-    assert METHODS[name].space == method.has_space
+    assert METHODS[name].space == method.has_fixed_embedding
     assert METHODS[name].answers == (type(method).scores is not Method.scores)
 
 

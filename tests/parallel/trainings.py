@@ -19,7 +19,7 @@ from kshot.nets.embedding_settings import EmbeddingSettings
 from kshot.parallel.share import ALONE, World
 from kshot.params.augment import Augment, TaskAugment
 from kshot.params.losses import LISTED_TRIPLETS, PAIRS, TRIPLETS
-from kshot.params.peer_losses import PEERS
+from kshot.params.pml_losses import PML_LOSSES
 from kshot.params.schema import Ingest, load_params
 from kshot.params.train import Train
 from kshot.training.loop import Step, Validation, meta_train
@@ -53,7 +53,7 @@ LOSSES: dict[str, dict[str, Any]] = {
     "supervised_contrastive": {"loss": "supervised_contrastive", "temperature": 0.1},
     "smooth_ap": {"loss": "smooth_ap", "temperature": 0.05},
 }
-PEER_LOSSES: dict[str, dict[str, Any]] = {name: {"loss": name} for name in PEERS}
+PEER_LOSSES: dict[str, dict[str, Any]] = {name: {"loss": name} for name in PML_LOSSES}
 METHODS: dict[str, dict[str, Any]] = {
     "prototypical": {"method": "prototypical", "method_arguments": {"learn_temperature": True}},
     "matching": {"method": "matching", "method_arguments": {"full_context": True}},

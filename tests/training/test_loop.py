@@ -16,7 +16,7 @@ from kshot.nets.embedding import Embedding
 from kshot.nets.embedding_settings import EmbeddingSettings
 from kshot.params.augment import Augment, TaskAugment
 from kshot.params.losses import LOSSES, PAIRS, TRIPLETS
-from kshot.params.peer_losses import PEERS
+from kshot.params.pml_losses import PML_LOSSES
 from kshot.params.schema import Ingest, load_params
 from kshot.training import loop
 from kshot.training.learning_rates import rate_share
@@ -92,7 +92,7 @@ OBJECTIVES = [
     {"loss": "nt_xent", "temperature": 0.1},
     {"loss": "supervised_contrastive", "temperature": 0.1},
     {"loss": "smooth_ap", "temperature": 0.05},
-    *({"loss": name} for name in PEERS),
+    *({"loss": name} for name in PML_LOSSES),
 ]
 
 
@@ -202,7 +202,7 @@ def test_records_tell_step_loss_speed_and_the_end():
 
 def test_every_loss_of_the_table_is_tried_and_has_its_function():
     assert {objective["loss"] for objective in OBJECTIVES} == set(LOSSES)
-    assert set(LOSSES) == set(OURS) | set(PEERS)
+    assert set(LOSSES) == set(OURS) | set(PML_LOSSES)
 
 
 def test_embeddings_that_are_no_numbers_stop_training_with_step_classes_and_rate():

@@ -157,5 +157,5 @@ def check_classifier(name: str | None, model: FewShotModel) -> None:
     if name not in known:
         near = "".join(f"; did you mean {near}?" for near in get_close_matches(str(name), known, n=1))
         raise ParamsError(f"classifier is {name!r}; needs None or one of {', '.join(known)}{near}")
-    if name != OWN and not model.method.has_space:
+    if name != OWN and not model.method.has_fixed_embedding:
         raise ParamsError(f"classifier is {name}; {model.inference.method} has no fixed embedding: leave it None")

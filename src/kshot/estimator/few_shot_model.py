@@ -73,7 +73,7 @@ class FewShotModel(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         Raises DataError for images that cannot be read, and for a method without a fixed embedding (maml, anil,
         reptile).
         """
-        if not self.method.has_space:
+        if not self.method.has_fixed_embedding:
             name = self.inference.method
             raise DataError(f"the model was trained by {name}, which adapts to each episode and has no fixed embedding")
         return self.embed(images)

@@ -34,7 +34,7 @@ def inference_settings(method: Method, params: Params, inputs: Pixels, held: Seq
         if (value := fit_temperature(*class_scores(points, episodes, classifier))) is not None:
             temperatures[n_way, k_shot] = Temperature(n_way, k_shot, value)
     limits = {}
-    if method.has_space:
+    if method.has_fixed_embedding:
         limits = {episodes.support.shape[2]: calibrate(points, episodes, evaluate.accept_known) for episodes in known}
     return replace(inference, thresholds=limits, temperatures=tuple(temperatures.values()))
 

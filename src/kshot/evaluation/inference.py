@@ -19,7 +19,7 @@ from kshot.evaluation.own_predictions import own_scorer
 from kshot.methods.method import Method
 from kshot.methods.saving import load_method, weights_hash
 from kshot.params.classifiers import plugin_classifier
-from kshot.params.methods import takes_of
+from kshot.params.methods import options_of
 
 INFERENCE_FILE = "answering.json"
 OF_WEIGHTS = "weights_sha256"  # `kshot.methods.saving.weights_hash`; absent in older files
@@ -99,7 +99,7 @@ def inference_of(method: str, classifier: str, batch_norm: str, views: int = 1) 
     found = plugin_classifier(classifier)
     return Inference(
         method,
-        "prototype" if classifier == OWN and not takes_of(method).answers else classifier,
+        "prototype" if classifier == OWN and not options_of(method).own_classifier else classifier,
         batch_norm,
         views=views,
         plugin=found[0].given_by if found else None,

@@ -12,15 +12,15 @@ from kshot.losses.contrastive import contrastive_terms
 from kshot.losses.lifted_structure import generalized_lifted_structure_terms, lifted_structure_terms
 from kshot.losses.n_pair import n_pair_loss
 from kshot.losses.nt_xent import nt_xent_loss
-from kshot.losses.peers import PeerLoss
 from kshot.losses.plugin_loss import PluginLoss
+from kshot.losses.pml_loss import PmlLoss
 from kshot.losses.prototypical import prototypical_loss
 from kshot.losses.smooth_ap import smooth_ap_loss
 from kshot.losses.supervised_contrastive import supervised_contrastive_loss
 from kshot.losses.terms import Terms
 from kshot.losses.triplet import triplet_terms
 from kshot.params.losses import LOSSES
-from kshot.params.peer_losses import PEERS
+from kshot.params.pml_losses import PML_LOSSES
 from kshot.params.train_sections import LossChoice
 
 
@@ -44,21 +44,21 @@ class Objective(nn.Module):
     def __init__(self, settings: LossSettings, n_classes: int, dim: int, seed: int) -> None:
         super().__init__()
         self.settings = settings
-        self.peer: PeerLoss | None = None
+        self.pml: PmlLoss | None = None
         self.others: PluginLoss | None = None
         loss, made_for = settings.loss, {"n_classes": n_classes, "dim": dim, "seed": seed}
         if plugin := plugins.find("losses", loss.name, LOSSES):
             self.others = PluginLoss(plugin, loss.arguments, **made_for)
-        elif loss.name in PEERS:
-            self.peer = PeerLoss(loss.name, loss.arguments, **made_for)
+        elif loss.name in PML_LOSSES:
+            self.pml = PmlLoss(loss.name, loss.arguments, **made_for)
 
     def forward(self, points: Tensor, labels: Tensor, generator: torch.Generator) -> Terms:
         """points (B, D) floating; labels (B,) int64 in [0, n_classes), the images of one class together."""
         if self.others is not None:
             found: Terms = self.others(points, labels)
             return found
-        if self.peer is not None:
-            return Terms(self.peer(points, labels), None)
+        if self.pml is not None:
+            return Terms(self.pml(points, labels), None)
         return OURS[self.settings.loss.name](points, labels, self.settings, generator)
 
 

@@ -42,7 +42,7 @@ class Maml(Method):
                      because convolutions with different weights for each task become grouped convolutions
     """
 
-    has_space = False
+    has_fixed_embedding = False
 
     def __init__(
         self,

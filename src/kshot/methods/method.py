@@ -21,7 +21,7 @@ class Method(nn.Module):
     """
 
     batch_norm = "eval"
-    has_space = True  # whether the embedding of an image is independent of the episode
+    has_fixed_embedding = True  # whether the embedding of an image is independent of the episode
     separate_queries = False  # whether no score depends on other queries, so that few at a time may be scored
     training_only: tuple[str, ...] = ()  # parts that prediction does not need: not saved with a model
     centre: Tensor

@@ -9,8 +9,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from kshot import plugins
-from kshot.params.peer_losses import PEERS
 from kshot.params.plugin_losses import chosen_arguments
+from kshot.params.pml_losses import PML_LOSSES
 from kshot.params.reader import need
 
 PAIRS = ("all_pairs", "random_pairs", "hard_pairs", "semi_hard_pairs")
@@ -20,8 +20,8 @@ FARTHEST = {"euclidean": 2.0, "squared_euclidean": 4.0, "cosine": 2.0}  # larges
 
 
 @dataclass(frozen=True)
-class Takes:
-    """The settings that a loss takes.
+class LossOptions:
+    """The settings that a loss options.
 
     minings: the allowed minings, of which one must be set, or none. distances: the first is the default.
     """
@@ -34,18 +34,18 @@ class Takes:
 
 EUCLIDEAN = ("euclidean", "squared_euclidean", "cosine")
 SQUARED = ("squared_euclidean", "euclidean", "cosine")
-LOSSES: dict[str, Takes] = {
-    "prototypical": Takes(distances=("squared_euclidean",)),
-    "contrastive": Takes(PAIRS, ("euclidean", "cosine"), margin=True),
-    "triplet": Takes(TRIPLETS, SQUARED, margin=True),
-    "soft_margin_triplet": Takes(LISTED_TRIPLETS, SQUARED),
-    "n_pair": Takes(),
-    "lifted_structure": Takes((), EUCLIDEAN, margin=True),
-    "generalized_lifted_structure": Takes((), EUCLIDEAN, margin=True),
-    "nt_xent": Takes((), ("cosine",), temperature=True),
-    "supervised_contrastive": Takes((), ("cosine",), temperature=True),
-    "smooth_ap": Takes((), ("cosine",), temperature=True),
-    **{name: Takes() for name in PEERS},
+LOSSES: dict[str, LossOptions] = {
+    "prototypical": LossOptions(distances=("squared_euclidean",)),
+    "contrastive": LossOptions(PAIRS, ("euclidean", "cosine"), margin=True),
+    "triplet": LossOptions(TRIPLETS, SQUARED, margin=True),
+    "soft_margin_triplet": LossOptions(LISTED_TRIPLETS, SQUARED),
+    "n_pair": LossOptions(),
+    "lifted_structure": LossOptions((), EUCLIDEAN, margin=True),
+    "generalized_lifted_structure": LossOptions((), EUCLIDEAN, margin=True),
+    "nt_xent": LossOptions((), ("cosine",), temperature=True),
+    "supervised_contrastive": LossOptions((), ("cosine",), temperature=True),
+    "smooth_ap": LossOptions((), ("cosine",), temperature=True),
+    **{name: LossOptions() for name in PML_LOSSES},
 }
 
 
@@ -65,18 +65,18 @@ def check_choice(
         known = (*LOSSES, *plugins.names("losses"))
         near = "".join(f"; did you mean {name}?" for name in difflib.get_close_matches(loss, known, n=1))
         need(loss in LOSSES, f"train.loss.name is {loss!r}; needs one of {', '.join(known)}{near}")
-    takes = Takes() if plugin else LOSSES[loss]
-    _number("margin", margin, takes.margin, loss, "needs 0 or more", "0.5", lowest=0.0)
-    _number("temperature", temperature, takes.temperature, loss, "needs 0.001 to 100", "0.1", 0.001, 100.0)
-    _one_of("mining", mining, takes.minings, loss)
+    options = LossOptions() if plugin else LOSSES[loss]
+    _number("margin", margin, options.margin, loss, "needs 0 or more", "0.5", lowest=0.0)
+    _number("temperature", temperature, options.temperature, loss, "needs 0.001 to 100", "0.1", 0.001, 100.0)
+    _one_of("mining", mining, options.minings, loss)
     if distance is not None:
-        need(bool(takes.distances), f"train.loss.distance is {distance}; the {loss} loss takes none: set null")
+        need(bool(options.distances), f"train.loss.distance is {distance}; the {loss} loss takes none: set null")
         need(
-            distance in takes.distances,
-            f"train.loss.distance is {distance!r}; the {loss} loss takes {', '.join(takes.distances)}, "
-            f"or null for {takes.distances[0] if takes.distances else 'its own'}",
+            distance in options.distances,
+            f"train.loss.distance is {distance!r}; the {loss} loss takes {', '.join(options.distances)}, "
+            f"or null for {options.distances[0] if options.distances else 'its own'}",
         )
-    used = distance or next(iter(takes.distances), None)
+    used = distance or next(iter(options.distances), None)
     if margin is not None and used is not None and (l2_normalize or used == "cosine"):
         need(
             margin <= FARTHEST[used],
@@ -91,8 +91,8 @@ def check_choice(
         )
     if plugin:
         chosen_arguments(plugin, plugins.load(plugin), arguments)
-    elif loss in PEERS:
-        wrong = PEERS[loss].check(loss, arguments)
+    elif loss in PML_LOSSES:
+        wrong = PML_LOSSES[loss].check(loss, arguments)
         need(not wrong, f"train.loss.arguments: {wrong}")
     else:
         need(not arguments, f"train.loss.arguments is {dict(arguments)}; the {loss} loss takes none: set {{}}")

@@ -64,19 +64,19 @@ class Choice:
 
 
 @dataclass(frozen=True)
-class Takes:
+class MethodOptions:
     """The properties of a method.
 
-    arguments  accepted arguments by name
-    episodes   whether a batch is cut into training episodes of n_way classes with k_shot support images
-    space      whether embeddings do not depend on the episode, so that any classifier can be used on them
-    answers    whether it has its own classifier instead of the nearest prototype
+    arguments        accepted arguments by name
+    episodic         whether a batch is cut into training episodes of n_way classes with k_shot support images
+    fixed_embedding  whether embeddings do not depend on the episode, so that any classifier can be used on them
+    own_classifier   whether it has its own classifier instead of the nearest prototype
     """
 
     arguments: Mapping[str, Whole | Rate | Flag | Choice] = field(default_factory=dict)
-    episodes: bool = True
-    space: bool = True
-    answers: bool = True
+    episodic: bool = True
+    fixed_embedding: bool = True
+    own_classifier: bool = True
 
 
 INNER: dict[str, Whole | Rate | Flag | Choice] = {
@@ -89,20 +89,20 @@ LEARNT: dict[str, Whole | Rate | Flag | Choice] = {
     "learn_rates": Flag(default=False),
     "start": Choice(("zero", "prototypes")),
 }
-METHODS: dict[str, Takes] = {
-    "metric": Takes(episodes=False, answers=False),
-    "prototypical": Takes(
+METHODS: dict[str, MethodOptions] = {
+    "metric": MethodOptions(episodic=False, own_classifier=False),
+    "prototypical": MethodOptions(
         {"distance": Choice(("squared_euclidean", "cosine")), "learn_temperature": Flag(default=False)}
     ),
-    "matching": Takes(
+    "matching": MethodOptions(
         {"full_context": Flag(default=False), "steps": Whole(5, 1, 100), "learn_temperature": Flag(default=False)}
     ),
-    "siamese": Takes(episodes=False),
-    "relation": Takes(),
-    "maml": Takes({**INNER, **LEARNT, "first_order": Flag(default=False)}, space=False),
-    "anil": Takes({**INNER, **LEARNT, "steps": Whole(5, 1, 100)}, space=False),
-    "reptile": Takes({**INNER, "test_steps": Whole(50, 1, 1000)}, space=False),
-    "mann": Takes(
+    "siamese": MethodOptions(episodic=False),
+    "relation": MethodOptions(),
+    "maml": MethodOptions({**INNER, **LEARNT, "first_order": Flag(default=False)}, fixed_embedding=False),
+    "anil": MethodOptions({**INNER, **LEARNT, "steps": Whole(5, 1, 100)}, fixed_embedding=False),
+    "reptile": MethodOptions({**INNER, "test_steps": Whole(50, 1, 1000)}, fixed_embedding=False),
+    "mann": MethodOptions(
         {
             "controller": Whole(200, 1, 10_000),
             "standardize": Flag(default=False),
@@ -110,17 +110,17 @@ METHODS: dict[str, Takes] = {
             "key_strength": Flag(default=False),
         }
     ),
-    "transfer": Takes({"classifier": Choice(("linear", "cosine"))}, episodes=False, answers=False),
+    "transfer": MethodOptions({"classifier": Choice(("linear", "cosine"))}, episodic=False, own_classifier=False),
 }
 
 
 def arguments_of(method: str, given: Mapping[str, Value]) -> dict[str, Value]:
     """Every argument of `method`: the given ones, and the defaults of the others."""
-    return {name: given.get(name, kind.default) for name, kind in takes_of(method).arguments.items()}
+    return {name: given.get(name, kind.default) for name, kind in options_of(method).arguments.items()}
 
 
-def takes_of(method: str) -> Takes:
-    """The properties of `method`: a row of METHODS, or the attribute `takes` of a plug-in's class.
+def options_of(method: str) -> MethodOptions:
+    """The properties of `method`: a row of METHODS, or the attribute `options` of a plug-in's class.
 
     Raises ParamsError for an unknown name, and for a plug-in that cannot be imported or is not a method.
     """
@@ -131,28 +131,29 @@ def takes_of(method: str) -> Takes:
         need(method in METHODS, f"train.method.name is {method!r}; needs one of {', '.join(known)}{near}")
         return METHODS[method]
     found = plugins.load(plugin)
-    takes = getattr(found, "takes", None)
+    options = getattr(found, "options", None)
     need(
-        isinstance(takes, Takes) and hasattr(found, "has_space"),
-        f"the {plugin} is no method; needs a class of kshot.methods.method.Method with `takes = Takes(...)` of "
-        "kshot.params.methods",
+        isinstance(options, MethodOptions) and hasattr(found, "has_fixed_embedding"),
+        f"the {plugin} is no method; needs a class of kshot.methods.method.Method with `options = MethodOptions(...)` "
+        "of kshot.params.methods",
     )
-    assert isinstance(takes, Takes)
-    need(takes.space == found.has_space, f"the {plugin} says takes.space {takes.space}, has_space {found.has_space}")
-    return takes
+    assert isinstance(options, MethodOptions)
+    said, found_so = options.fixed_embedding, found.has_fixed_embedding
+    need(said == found_so, f"the {plugin} says options.fixed_embedding {said}, has_fixed_embedding {found_so}")
+    return options
 
 
 def check_method(
     method: str, given: Mapping[str, Value], *, n_way: int | None, k_shot: int, classes: int, images: int
 ) -> None:
     """Raise ParamsError unless `method` takes these settings, for batches of classes x images."""
-    takes = takes_of(method)
+    options = options_of(method)
     for name, value in given.items():
-        known = ", ".join(takes.arguments) or "none"
-        need(name in takes.arguments, f"train.method.arguments.{name} is no argument of {method}; known are {known}")
-        wanted = takes.arguments[name].check(value)
+        known = ", ".join(options.arguments) or "none"
+        need(name in options.arguments, f"train.method.arguments.{name} is no argument of {method}; known are {known}")
+        wanted = options.arguments[name].check(value)
         need(not wanted, f"train.method.arguments.{name} is {value!r}; needs {wanted}")
-    if not takes.episodes:
+    if not options.episodic:
         need(n_way is None, f"train.method.n_way is {n_way}; {method} takes the whole batch: set null")
         return
     need(

@@ -15,7 +15,7 @@ from kshot.errors import ParamsError
 from kshot.params import project_name
 from kshot.params.classifiers import CLASSIFIERS, plugin_classifier
 from kshot.params.engine import Engine
-from kshot.params.methods import takes_of
+from kshot.params.methods import options_of
 from kshot.params.reader import MissingKeys, build, need, read_mapping
 from kshot.params.renamed import migrate
 from kshot.params.train import Train
@@ -276,13 +276,13 @@ class Params:
     def _check_answers(self) -> None:
         method, classifier = self.train.method.name, self.evaluate.classifier
         need(
-            takes_of(method).space or classifier == OWN,
+            options_of(method).fixed_embedding or classifier == OWN,
             f"evaluate.classifier is {classifier}; {method} adapts the network to each episode and has no space that "
             f"another classifier could answer on: set {OWN}",
         )
         views = self.evaluate.views
         need(
-            views in (1, AUTO) or takes_of(method).space,
+            views in (1, AUTO) or options_of(method).fixed_embedding,
             f"evaluate.views is {views}; {method} adapts the network to each episode and embeds nothing before: set 1",
         )
         if method == "mann" and self.episodes.protocols != AUTO and self.train.validation.protocol != AUTO:

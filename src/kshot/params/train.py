@@ -6,8 +6,8 @@ from typing import Literal
 from kshot.params.augment import Augment, TaskAugment
 from kshot.params.backbones import backbone_plugin
 from kshot.params.losses import check_choice
-from kshot.params.methods import check_method, takes_of
-from kshot.params.peer_losses import PEERS
+from kshot.params.methods import check_method, options_of
+from kshot.params.pml_losses import PML_LOSSES
 from kshot.params.reader import need
 from kshot.params.train_sections import (
     Batch,
@@ -66,7 +66,7 @@ class Train:
     @property
     def can_be_shared(self) -> bool:
         """Whether several processes can train the method: each embeds some rows of a batch."""
-        return takes_of(self.method.name).space
+        return options_of(self.method.name).fixed_embedding
 
     def _check_processes(self) -> None:
         count, rows = self.processes, self.batch.classes * self.batch.images
@@ -98,7 +98,7 @@ class Train:
         if adaptation == "full":
             return
         need(
-            takes_of(self.method.name).space,
+            options_of(self.method.name).fixed_embedding,
             f"{how}; {self.method.name} changes the whole network for each episode: set full",
         )
         need(
@@ -123,7 +123,7 @@ class Train:
             images=self.batch.images,
         )
         need(
-            takes_of(chosen.name).space or not self.batch.mine_every,
+            options_of(chosen.name).fixed_embedding or not self.batch.mine_every,
             f"train.batch.mine_every is {self.batch.mine_every}; {chosen.name} adapts the network to each episode and "
             "has no space in which classes are near each other: set 0",
         )
@@ -152,7 +152,7 @@ class Train:
                 "needs at least 1 and must leave a query: raise train.batch.images",
             )
         if chosen.name == "cross_batch_memory":
-            memory = chosen.arguments.get("memory_size", PEERS[chosen.name].arguments["memory_size"])
+            memory = chosen.arguments.get("memory_size", PML_LOSSES[chosen.name].arguments["memory_size"])
             batch = self.batch.classes * self.batch.images
             need(
                 memory >= batch,

@@ -64,7 +64,7 @@ def embedded(
     service: GalleryService, snapshot: Snapshot, images: Sequence[str], prepared: Sequence[Prepared]
 ) -> Points | None:
     """The embeddings of prepared images by their sha256; None for a model without a fixed embedding."""
-    if not snapshot.version.has_space:
+    if not snapshot.version.has_fixed_embedding:
         return None
     pixels = np.stack([one.pixels for one in prepared])
     points = service.queue.embed(snapshot.version.model.method, pixels)

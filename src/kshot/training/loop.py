@@ -142,7 +142,7 @@ def meta_train(
         if run.best and schedule.patience:
             method.load_state_dict(run.best)
             kept = f"kept step {run.best_step}, the best on validation"
-        if method.has_space:
+        if method.has_fixed_embedding:
             method.centre.copy_(centre(method, images, np.concatenate(members)))
         yield Done(run.step, True, stopped + kept, round(run.seconds, 1), round(peak_memory(run.device) / 1e6))
 

@@ -155,17 +155,17 @@ def test_every_method_goes_through_training_and_evaluation_by_its_name_alone(tmp
     train.run(tmp_path, params)
     evaluate.run(tmp_path, params)
     metrics = json.loads((tmp_path / layout.METRICS).read_text())
-    takes = METHODS[method]
+    options = METHODS[method]
     assert metrics["answering"]["method"] == method
-    assert metrics["answering"]["head"] == ("method" if takes.answers else "prototype")
-    assert metrics["answering"]["transductive"] == (not takes.space), (
+    assert metrics["answering"]["head"] == ("method" if options.own_classifier else "prototype")
+    assert metrics["answering"]["transductive"] == (not options.fixed_embedding), (
         "by default MAML and its kin are, as in the papers"
     )
     # Four steps teach no memory to bind labels; a guess that is always the same is right in a third.
     assert metrics["accuracy"]["3w2s"]["mean"] > (0.4 if method != "mann" else 0.2)
-    assert ("ratio" in metrics["geometry"]) == takes.space
+    assert ("ratio" in metrics["geometry"]) == options.fixed_embedding
     drawn = pd.read_csv(tmp_path / layout.EVALUATION / "projection.csv")
-    assert (len(drawn) > 0) == takes.space
+    assert (len(drawn) > 0) == options.fixed_embedding
 
 
 @pytest.mark.parametrize("classifier", ["simple_shot", "cosine_classifier", "logistic_regression", "laplacian_shot"])

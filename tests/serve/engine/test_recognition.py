@@ -81,7 +81,7 @@ def check_as_estimator(version: ServedVersion, support: Classes, queries: list[b
     for row, one in enumerate(found):
         by_name = dict(one.classes)
         assert [by_name[name] for name in oracle.classes_] == pytest.approx(shares[row], abs=1e-4)
-    if version.has_space:
+    if version.has_fixed_embedding:
         place = [list(oracle.classes_).index(one.label) for one in found]
         distances = oracle.distances(queries)[np.arange(len(queries)), place]
         assert [one.distance for one in found] == pytest.approx(distances, rel=1e-4)

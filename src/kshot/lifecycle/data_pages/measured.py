@@ -98,7 +98,7 @@ def _model(root: Path, scratch: Path) -> tuple[Method | None, str]:
     else:
         return None, f"{copies}, because there is no model yet"
     method = inference_method(folder, inference, project_device(root))
-    if not method.has_space:
+    if not method.has_fixed_embedding:
         return None, f"{copies}, because {name} adapts to each episode and gives an image no fixed embedding"
     return method, f"the embedding of {name}"
 

@@ -127,7 +127,8 @@ def _shown_pairs(found: Measured, duplicates: list[Duplicate]) -> list[Duplicate
     """Pairs in two classes first: one of the two labels is wrong. Of copies of the same files in the same classes one
     pair, so that an image that was copied 50 times does not fill the page.
     """
-    images, pairs = found.images, {}
+    images = found.images
+    pairs: dict[tuple[tuple[str, str], ...], Duplicate] = {}
     for one in sorted(duplicates, key=lambda one: images[one.first].label == images[one.second].label):
         ends = sorted((images[row].md5, images[row].label) for row in (one.first, one.second))
         pairs.setdefault(tuple(ends), one)

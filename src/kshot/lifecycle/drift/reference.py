@@ -118,7 +118,9 @@ def look_at(paths: list[Path], method: Method, scratch: Path) -> Facts:
     sides = np.array([(record.width * record.height) ** 0.5 for _, record in good])
     appearance_stats = np.stack(appearance(pixels, sides, ingest.invert), 1)
     progress.step(f"embedding {len(pixels):,} images")
-    points = embed(method, pixels, np.arange(len(pixels))) if method.has_space else torch.empty(len(pixels), 0)
+    points = (
+        embed(method, pixels, np.arange(len(pixels))) if method.has_fixed_embedding else torch.empty(len(pixels), 0)
+    )
     some = np.linspace(0, len(pixels) - 1, min(SHOWN, len(pixels))).round().astype(int)
     shown = tuple(png(255 - pixels[row] if ingest.invert else pixels[row]) for row in some)
     lost = tuple(record for record in records if isinstance(record, Unreadable))
@@ -205,7 +207,7 @@ def _reference(
         known_means=none,
         threshold=None,
     )
-    if not method.has_space:
+    if not method.has_fixed_embedding:
         return made
     made = dataclasses.replace(
         made,

@@ -121,7 +121,7 @@ def drift(root: Path, source: str, *, ignore: Collection[str] = ()) -> Verdict:
     ]
     measures = judge(statistics(sample, reference.trained, labelled=new.labelled), drawn)
     notes = [*new.notes]
-    if not reference.method.has_space:
+    if not reference.method.has_fixed_embedding:
         name = (reference.method.embedding.settings.method or METRIC)["name"]
         notes.append(f"the champion is trained by {name}, which has no one space: only the images are compared")
     elif reference.threshold is None:

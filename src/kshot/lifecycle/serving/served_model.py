@@ -126,7 +126,7 @@ class FewShot(PythonModel):
         return answers
 
     def _distance(self, known: torch.Tensor, places: torch.Tensor, asked: torch.Tensor, n_way: int) -> torch.Tensor:
-        if not self.method.has_space:
+        if not self.method.has_fixed_embedding:
             return torch.full((asked.shape[1], n_way), torch.nan)
         squared = -prototype_scores(known, places, asked, n_way)[0]
         return squared.clamp_min(0).sqrt()

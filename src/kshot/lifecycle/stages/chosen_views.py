@@ -12,7 +12,7 @@ from kshot.evaluation.evaluate import accuracies, predict_episodes
 from kshot.evaluation.inference import Inference
 from kshot.lifecycle.data.packed import read_episodes
 from kshot.lifecycle.stages.held_out import read_held_out
-from kshot.params.methods import takes_of
+from kshot.params.methods import options_of
 from kshot.params.schema import AUTO, Params
 from kshot.statistics import paired_difference
 
@@ -37,7 +37,7 @@ def chosen_views(root: Path, params: Params, inference: Inference, protocols: li
     """
     if params.evaluate.views != AUTO:
         return ChosenViews(params.evaluate.views, {}, "")
-    if "val" in params.train.splits or not takes_of(inference.method).space:
+    if "val" in params.train.splits or not options_of(inference.method).fixed_embedding:
         why = "trained on" if "val" in params.train.splits else "embedded only within an episode"
         return ChosenViews(1, {"chosen": 1}, f"evaluate.views: auto is 1, as the validation classes are {why}")
     name = hardest(root, protocols)

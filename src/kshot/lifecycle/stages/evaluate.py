@@ -23,7 +23,7 @@ from kshot.methods.saving import METRIC, load_method, weights_hash
 from kshot.nets.embedding import load_settings
 from kshot.nets.memory import keep_freed_memory
 from kshot.nets.points import Points
-from kshot.params.methods import takes_of
+from kshot.params.methods import options_of
 from kshot.params.schema import Params
 
 # Method of the intervals: 1, which no file names, is Student's t alone; 2 is kshot.statistics.mean_interval. An audit
@@ -45,8 +45,8 @@ def run(root: Path, params: Params) -> None:
     write_tables(folder, answers, params.evaluate.confused_pairs)
     classes = of_splits(read_classes(root), ["test"])
     upright = classes[classes["rotation"] == 0]
-    has_space = takes_of(inference.method).space
-    drawn = params.evaluate.projection_classes if has_space else 0
+    has_fixed_embedding = options_of(inference.method).fixed_embedding
+    drawn = params.evaluate.projection_classes if has_fixed_embedding else 0
     projection(root, answers, upright, drawn).to_csv(folder / "projection.csv", index=False)
     scores = accuracy(answers)
     metrics: dict[str, Any] = {"answering": described(inference), "intervals": INTERVALS, "accuracy": scores}
@@ -54,12 +54,12 @@ def run(root: Path, params: Params) -> None:
         metrics["episodes"] = json.loads((root / layout.RESOLVED).read_text(encoding="utf-8"))
     if seen.figures:
         metrics["views"] = seen.figures
-    metrics["geometry"], compared = space(root, answers, upright) if has_space else ({}, None)
+    metrics["geometry"], compared = space(root, answers, upright) if has_fixed_embedding else ({}, None)
     if compared:
         metrics["geometry_images"] = compared
     # A model that was trained on the validation classes recognises them better than any new class.
     held_out = None if "val" in params.train.splits else read_held_out(root, list(scores), inference)
-    if has_space:
+    if has_fixed_embedding:
         open_set = unknown(root, list(scores), answers.points, held_out, params.evaluate.accept_known)
         inference = replace(inference, thresholds=by_shots(root, open_set))
         metrics["unknown"] = open_set

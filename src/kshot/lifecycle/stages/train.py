@@ -189,7 +189,7 @@ def held_out(root: Path, splits: Sequence[str]) -> list[NDArray[np.int64]]:
 
 def space(method: Method, inputs: Pixels, members: Sequence[NDArray[np.int64]]) -> dict[str, float | None]:
     """Figures of the method's embedding space on these images; empty without a fixed embedding or without images."""
-    if not method.has_space or not members:
+    if not method.has_fixed_embedding or not members:
         return {}
     points = embed(method, inputs, np.concatenate(members))
     return rounded(geometry(points, labels_of(members)))

@@ -101,7 +101,7 @@ def read_task_model(root: Path, params: Params, further: Sequence[Ids] = ()) -> 
         )
     inference = load_inference(answers.parent)
     method = inference_method(root / layout.MODEL, inference, project_device(root))
-    if not method.has_space:
+    if not method.has_fixed_embedding:
         raise KshotError(
             f"the model is trained by {inference.method}, which adapts the network to each task, so there is no space "
             "to compare tasks in; needs a method with one, such as metric: "

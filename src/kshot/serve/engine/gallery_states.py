@@ -118,7 +118,7 @@ class GalleryStates:
             points: dict[str, Point] = {}
             if state is not None:
                 points = {one: state.points[place] for place, one in enumerate(state.images) if one in images}
-            if self.version.has_space:
+            if self.version.has_fixed_embedding:
                 points |= load(connection, self.version.key, sorted(images - points.keys()))
         return Changed(gallery, rows, points)
 
@@ -147,7 +147,7 @@ class GalleryStates:
         return lost
 
     def _remember(self, fresh: dict[str, Point]) -> None:
-        if not self.version.has_space:
+        if not self.version.has_fixed_embedding:
             return  # an embedding of pixels is not worth the room
         with self.store.database.writing() as connection:
             remember(connection, Points(self.version.key, fresh), stored(connection, sorted(fresh)))

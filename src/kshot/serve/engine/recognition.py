@@ -100,7 +100,7 @@ def verify(
     best, single = int(shares.argmax()), len(state.class_names) == 1
     distance = None
     near: tuple[NearExample, ...] = ()
-    if version.has_space:
+    if version.has_fixed_embedding:
         distance = float(np.sqrt(np.square(query[0].astype(np.float64) - state.means[place]).sum()))
         near = _near_of_class(state, query[0], place, n_nearest)
     close = None if threshold is None or distance is None else distance <= threshold
@@ -143,7 +143,7 @@ def _first(values: NDArray[np.floating[Any]], count: int) -> NDArray[np.int64]:
 def _near(
     version: ServedVersion, state: GalleryState, query: Array, count: int, to_means: Array | None
 ) -> list[tuple[NearExample, ...]]:
-    if not version.has_space or not count:
+    if not version.has_fixed_embedding or not count:
         return [()] * len(query)
     count = min(count, len(state.ids))
     if state.one_each and to_means is not None and count <= LEAST_EXACT:

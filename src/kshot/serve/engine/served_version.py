@@ -35,9 +35,9 @@ class ServedVersion:
     _scoring: threading.RLock = field(default_factory=threading.RLock)
 
     @property
-    def has_space(self) -> bool:
+    def has_fixed_embedding(self) -> bool:
         """Whether the embedding of an image is independent of the gallery."""
-        return self.model.method.has_space
+        return self.model.method.has_fixed_embedding
 
     @property
     def calibrated(self) -> bool:
@@ -61,14 +61,14 @@ class ServedVersion:
 
     def threshold(self, state: GalleryState) -> float | None:
         """The distance beyond which an image is unknown: the gallery's own, or else the model's for as many shots."""
-        if not self.has_space:
+        if not self.has_fixed_embedding:
             return None
         own = state.gallery.unknown_threshold
         return own if own is not None else self.model.inference.threshold(state.shots)
 
     def squared_distances(self, state: GalleryState, query: Array) -> Array | None:
         """Of embedded queries (Q, D) to each class's mean: (Q, C); None for methods without a fixed embedding."""
-        return state.mean_index.squared_distances(query) if self.has_space else None
+        return state.mean_index.squared_distances(query) if self.has_fixed_embedding else None
 
     def scores(self, state: GalleryState, query: Array, squared: Array | None) -> Array:
         """The classifier's scores (Q, C) of embedded queries (Q, D), for a gallery of two classes or more.

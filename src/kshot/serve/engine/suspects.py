@@ -54,7 +54,7 @@ def predictions_without_each(
         return np.empty(0, dtype=np.int64), []
     shots = np.bincount(state.labels, minlength=len(state.class_names))
     tested = np.flatnonzero(shots[state.labels] > 1)
-    if version.classifier is prototype_scores and version.has_space:
+    if version.classifier is prototype_scores and version.has_fixed_embedding:
         return tested, _by_prototypes(version, state, tested, shots)
     if len(tested) > MOST:
         raise Refused(

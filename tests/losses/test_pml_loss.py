@@ -6,8 +6,8 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch.nn.functional import cross_entropy, normalize
 
-from kshot.losses.peers import PeerLoss
-from kshot.params.peer_losses import PEERS
+from kshot.losses.pml_loss import PmlLoss
+from kshot.params.pml_losses import PML_LOSSES
 from tests.losses import batches
 
 LEARN = {
@@ -17,14 +17,14 @@ LEARN = {
 
 
 def loss(name, seed=0, **arguments):
-    return PeerLoss(name, arguments, n_classes=12, dim=16, seed=seed)
+    return PmlLoss(name, arguments, n_classes=12, dim=16, seed=seed)
 
 
 def batch(seed=0):
     return batches.balanced(seed, classes=12, dim=16, dtype=torch.float32)
 
 
-@pytest.mark.parametrize("name", PEERS)
+@pytest.mark.parametrize("name", PML_LOSSES)
 def test_every_name_gives_a_number_and_a_gradient(name):
     points, labels = batch()
     points.requires_grad_()
@@ -38,16 +38,18 @@ def test_every_name_gives_a_number_and_a_gradient(name):
     assert all(parameter.grad.abs().sum() > 0 for parameter in learned.values())
 
 
-@pytest.mark.parametrize(("name", "argument"), [(name, key) for name, peer in PEERS.items() for key in peer.arguments])
+@pytest.mark.parametrize(
+    ("name", "argument"), [(name, key) for name, peer in PML_LOSSES.items() for key in peer.arguments]
+)
 def test_every_argument_reaches_the_peer(name, argument):
-    default = PEERS[name].arguments[argument]
+    default = PML_LOSSES[name].arguments[argument]
     draws = 60 if argument == "memory_size" else 1  # a memory's size shows only once it is full
     usual, changed = loss(name), loss(name, **{argument: default * 2})
     assert [usual(*batch(s)).item() for s in range(draws)] != [changed(*batch(s)).item() for s in range(draws)]
 
 
 @pytest.mark.parametrize("labels", [[0, 0, 0, 0], [0, 1, 2, 3], [0, 0, 1, 1]])
-@pytest.mark.parametrize("name", PEERS)
+@pytest.mark.parametrize("name", PML_LOSSES)
 def test_identical_images_one_class_and_one_image_a_class_stay_finite(name, labels):
     for points in (torch.ones(4, 16), torch.randn(4, 16, generator=torch.Generator().manual_seed(0))):
         points.requires_grad_()
@@ -56,7 +58,7 @@ def test_identical_images_one_class_and_one_image_a_class_stay_finite(name, labe
         assert torch.isfinite(value) and torch.isfinite(points.grad).all()
 
 
-@pytest.mark.parametrize("name", PEERS)
+@pytest.mark.parametrize("name", PML_LOSSES)
 def test_autocast_changes_nothing(name):
     points, labels = batch()
     with torch.autocast("cpu", torch.bfloat16):

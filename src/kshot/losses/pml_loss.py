@@ -1,4 +1,4 @@
-"""Losses of pytorch-metric-learning, by the names in `kshot.params.peer_losses`. No other file imports it."""
+"""Losses of pytorch-metric-learning, by the names in `kshot.params.pml_losses`. No other file imports it."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -10,24 +10,25 @@ from torch.nn.functional import cross_entropy
 from kshot.distances import full_precision
 from kshot.losses.arguments import check_batch
 from kshot.losses.terms import empty_terms
-from kshot.params.peer_losses import PEERS
+from kshot.params.pml_losses import PML_LOSSES
 
 
-class PeerLoss(nn.Module):
+class PmlLoss(nn.Module):
     """A loss of pytorch-metric-learning as a module, with everything in its state that resuming a training needs.
 
-    `arguments` replace the defaults of PEERS. Proxies and class weights for `n_classes` classes and `dim` dimensions
-    are drawn from `seed`; the caller's random state is unchanged. Raises ValueError for an unknown name or argument.
+    `arguments` replace the defaults of PML_LOSSES. Proxies and class weights for `n_classes` classes and `dim`
+    dimensions are drawn from `seed`; the caller's random state is unchanged. Raises ValueError for an unknown name or
+    argument.
     """
 
     def __init__(self, name: str, arguments: Mapping[str, float], *, n_classes: int, dim: int, seed: int) -> None:
         super().__init__()
-        if name not in PEERS:
-            raise ValueError(f"the loss is {name!r}; needs one of {', '.join(PEERS)}")
-        if wrong := PEERS[name].check(name, arguments):
+        if name not in PML_LOSSES:
+            raise ValueError(f"the loss is {name!r}; needs one of {', '.join(PML_LOSSES)}")
+        if wrong := PML_LOSSES[name].check(name, arguments):
             raise ValueError(wrong)
         self.name = name
-        defaults = PEERS[name].arguments
+        defaults = PML_LOSSES[name].arguments
         chosen = {key: type(default)(arguments.get(key, default)) for key, default in defaults.items()}
         with torch.random.fork_rng(devices=[]):
             # Not torch.manual_seed: it also seeds every accelerator, which fork_rng(devices=[]) does not restore.
