@@ -21,7 +21,7 @@ SIZE = 16
 
 def made(name, **arguments):
     torch.manual_seed(0)
-    train = train_with(TRAIN, method=name, method_arguments=arguments, n_way=5 if METHODS[name].episodes else None)
+    train = train_with(TRAIN, method=name, method_arguments=arguments, n_way=5 if METHODS[name].episodic else None)
     settings = {"backbone": "conv4", "head_dim": None, "l2_normalize": False, "batch_norm": "eval"}
     settings |= {
         "ingest": {"size": SIZE, "channels": 1, "invert": True},
@@ -66,8 +66,8 @@ def test_a_loaded_method_answers_as_the_one_that_was_saved(tmp_path, name, argum
 @pytest.mark.parametrize("name", METHODS)
 def test_the_table_says_of_a_method_what_its_class_does(name):
     method = made(name)
-    assert METHODS[name].space == method.has_fixed_embedding
-    assert METHODS[name].answers == (type(method).scores is not Method.scores)
+    assert METHODS[name].fixed_embedding == method.has_fixed_embedding
+    assert METHODS[name].own_classifier == (type(method).scores is not Method.scores)
 
 
 def test_a_model_that_is_older_than_methods_is_answered_by_prototypes(tmp_path):
