@@ -31,8 +31,8 @@ install: .venv/installed
 retrain: install
 	$(BIN)/kshot retrain $(ARGS)
 
-# One thread a process, and three processes on two cores, because tests wait for servers too. Files lie in memory where it has room, and are removed;
-# `make test IN_MEMORY=` leaves those of failed tests in the usual temporary folder.
+# One thread a process, and three processes on two cores, because tests wait for servers too. Files lie in memory where
+# it has room, and are removed; `make test IN_MEMORY=` leaves those of failed tests in the usual temporary folder.
 IN_MEMORY ?= $(BIN)/python -m tests.memory_folder
 test: install
 	@folder="$$($(IN_MEMORY))"; trap 'rm -rf "$$folder"' EXIT; set -x; OMP_NUM_THREADS=1 $(BIN)/pytest \
