@@ -39,6 +39,13 @@ ROWS: dict[str, Mapping[str, str]] = {
         "train.steps": "60",
         "evaluate.views": "2",
     },
+    "lora, 200 steps": {
+        **TRAINED,
+        "train.network.adaptation": "lora",
+        "train.optimizer.learning_rate": "0.001",
+        "train.steps": "200",
+        "evaluate.views": "2",
+    },
     "full": {
         **TRAINED,
         "train.network.adaptation": "full",
