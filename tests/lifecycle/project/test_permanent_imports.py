@@ -32,7 +32,7 @@ def test_nothing_is_set_aside_where_nothing_new_was_imported() -> None:
     before = gc.get_freeze_count()
     with permanent_imports():
         import json  # noqa: F401
-    assert gc.get_freeze_count() == before
+    assert gc.get_freeze_count() <= before  # objects that were set aside earlier may be freed meanwhile
 
 
 def test_a_collector_that_was_off_stays_off_and_one_that_was_on_comes_back_after_an_error() -> None:
