@@ -2,7 +2,7 @@
 
     python benchmarks/serving.py PROJECT IMAGES                 IMAGES: class folders with 6 images or more each
     python benchmarks/serving.py letters letters/images photos photos/images      a table for each project
-    python benchmarks/serving.py PROJECT IMAGES --requests 500 --mlflow-requests 50 --out /tmp/serving.md
+    python benchmarks/serving.py PROJECT IMAGES --requests 500 --mlflow-requests 50 --out serving.md
 
 The two projects, once (the second needs kshot[photographs] and ../shared/data/groceries.zip):
 

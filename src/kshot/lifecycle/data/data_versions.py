@@ -230,7 +230,10 @@ def diff(root: Path, old: DataVersion, new: DataVersion) -> DataDiff:
 
 
 def _address(source: str) -> str:
-    """Two sources of one name are told apart by it; the ledger is in git, where a path would say more than it must."""
+    """A short hash of the source's path, which distinguishes sources of one name.
+
+    The ledger is in git, so that the path itself, which may name a person or a customer, stays out of it.
+    """
     return hashlib.sha256(str(Path(source).expanduser().resolve()).encode(errors="replace")).hexdigest()[:16]
 
 
