@@ -168,7 +168,7 @@ def _model_lines(models: Any) -> list[str]:
 def _told(root: Path, done: "Forgetting") -> str:
     from kshot.lifecycle.project.tables import columns, counted
 
-    versions = ", ".join(md5[:8] for md5 in done.erasure.versions)
+    versions = ", ".join(md5[:8] for md5 in done.incomplete)
     lines = [
         f"{counted(len(done.erasure.images), 'image')} erased",
         *columns(_rows(done.deleted)),

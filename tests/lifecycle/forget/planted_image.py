@@ -90,7 +90,7 @@ def make(folder: Path) -> Planted:
         shutil.rmtree(root / layout.PACKED, ignore_errors=True)
         ingest.run(root, params)
         packed.append(_keep_outputs(root, data[-1], number in WITH_IT))
-        _register(root, number, data[-1], folder)
+        register(root, number, data[-1], folder)
     (root / layout.REPORT.parent).mkdir(exist_ok=True)
     (root / layout.REPORT.parent / f"data-{data[2][:8]}.html").write_text(page(root, data[2]))
     _push_all(root, remote)
@@ -182,7 +182,7 @@ def _lock(root: Path, read: str, of: str, wrote: str, oid: str) -> None:
     path.write_text(yaml.safe_dump(entry))
 
 
-def _register(root: Path, number: int, data: str, scratch: Path) -> None:
+def register(root: Path, number: int, data: str, scratch: Path) -> None:
     """A version with a run that keeps a report, and a logged model with an input example and a manifest."""
     from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
 
@@ -190,7 +190,7 @@ def _register(root: Path, number: int, data: str, scratch: Path) -> None:
     experiment = client.get_experiment_by_name(project_name.of(root))
     assert experiment is not None
     run = client.create_run(experiment.experiment_id, tags={"kshot.data_version": data})
-    client.log_text(run.info.run_id, page(root, data) if number in WITH_IT else f"<p>{data}</p>", "report.html")
+    client.log_text(run.info.run_id, page(root, data) if number != WITHOUT_IT else f"<p>{data}</p>", "report.html")
     client.log_artifact(run.info.run_id, str(root / layout.RAW_DVC))
     client.set_terminated(run.info.run_id)
     model = client.create_logged_model(experiment.experiment_id, name="model", source_run_id=run.info.run_id)
@@ -198,7 +198,7 @@ def _register(root: Path, number: int, data: str, scratch: Path) -> None:
     (files / "artifacts/embedding").mkdir(parents=True)
     (files / "artifacts/embedding/embedding.json").write_text("{}")
     (files / "MLmodel").write_text("flavors: {}\n")
-    example = base64.b64encode(thumbnail(root)).decode() if number in WITH_IT else "none"
+    example = base64.b64encode(thumbnail(root)).decode() if number != WITHOUT_IT else "none"
     for name in ("input_example.json", "serving_input_example.json"):
         (files / name).write_text(json.dumps({"image": example}))
     get_artifact_repository(model.artifact_location).log_artifacts(str(files))
@@ -209,8 +209,8 @@ def _register(root: Path, number: int, data: str, scratch: Path) -> None:
     tags[model_manifest.TAG] = model_manifest.seal(client, str(model.model_id), run.info.run_id, tags, work)
     source = f"models:/{model.model_id}"
     client.create_model_version(project_name.of(root), source, run.info.run_id, tags=tags, model_id=model.model_id)
-    champion = {0: None, 1: "1", 2: "1"}[number]
-    model_versions.record_decision(root, str(number + 1), judgement(number != 1, champion), "r")
+    champion = {0: None, 1: "1", 2: "1", 3: "3"}[number]
+    model_versions.record_decision(root, str(number + 1), judgement(number in WITH_IT, champion), "r")
 
 
 def _push_all(root: Path, remote: Path) -> None:

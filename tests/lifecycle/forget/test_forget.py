@@ -162,6 +162,43 @@ def test_a_command_that_is_killed_at_each_step_goes_on(
     assert places == {"project folder", "DVC's cache", "remote store", "MLflow's artifacts"}
 
 
+KILLS: tuple[tuple[object, str], ...] = ((erase, "without_images"), (RunFiles, "delete"), (erase.receipt, "write"))
+
+
+@pytest.mark.parametrize(("place", "name"), KILLS)
+def test_a_model_that_was_registered_before_a_killed_command_goes_on_is_named(
+    planted: Planted,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    place: object,
+    name: str,
+) -> None:
+    root, asked = planted.root, ["forget", IMAGE, *WHY, "--yes"]
+    with monkeypatch.context() as patch:
+        patch.setattr(place, name, lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+        assert cli.main(asked) == 130
+    planted_image.register(root, 3, planted.data[0], tmp_path / "models")
+    # Data, too: another version with the image.
+    data_versions.add(root, str(raw_project.write_tree(tmp_path / "more", {"a": 2, "b": 3})))
+    between = data_versions.current(root)
+    capsys.readouterr()
+    assert cli.main(asked) == 0
+    assert "version 4" in capsys.readouterr().out
+    assert planted.traces() == []
+    model_versions.require_whole(root, "4")
+    assert between is not None and audit_data(root, between.md5).links[0].state == link.ERASED
+    (receipt,) = (root / "reports").glob("erasure-*.json")
+    found = json.loads(receipt.read_text())
+    assert [one["version"] for one in found["models_trained_on_them"]] == ["1", "3", "4"]
+    assert between.md5 in found["incomplete_data_versions"]
+    here = data_versions.current(root)
+    assert here is not None and found["new_data_version"] == here.md5
+    sealed = {one.why for one in history.history(root) if one.action == ERASED}
+    assert len(erasures.read(root)) == len(sealed) == 2
+    assert all(any(one["erasure"] in why for why in sealed) for one in (found, *found["later"]))
+
+
 def test_a_remote_that_cannot_be_reached_is_named_and_the_same_command_goes_on(
     planted: Planted, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -9,6 +9,7 @@ import hashlib
 import json
 from collections.abc import Collection
 from pathlib import Path
+from typing import Any
 
 from kshot.errors import DataError
 from kshot.lifecycle.project import layout
@@ -54,9 +55,14 @@ def read(root: Path) -> list[Erasure]:
         return []
     try:
         lines = path.read_text(encoding="utf-8").splitlines()
-        return [_erasure(line) for line in lines if line.strip()]
-    except (ValueError, TypeError) as error:
+        return [of_fields(json.loads(line)) for line in lines if line.strip()]
+    except (ValueError, KeyError, TypeError) as error:
         raise DataError(f"{path} is damaged ({error}); take it from git again") from error
+
+
+def of_fields(found: dict[str, Any]) -> Erasure:
+    """An erasure from its fields as JSON has them. Raises KeyError and TypeError for other fields."""
+    return Erasure(**{**found, "images": tuple(found["images"]), "versions": tuple(found["versions"])})
 
 
 def note(root: Path, erasure: Erasure) -> None:
@@ -106,8 +112,3 @@ def gone(lost: Collection[str], of: str, erasures: tuple[Erasure, ...]) -> Erase
 
 def _line(erasure: Erasure) -> str:
     return json.dumps(dataclasses.asdict(erasure), ensure_ascii=False, sort_keys=True)
-
-
-def _erasure(line: str) -> Erasure:
-    found = json.loads(line)
-    return Erasure(**{**found, "images": tuple(found["images"]), "versions": tuple(found["versions"])})

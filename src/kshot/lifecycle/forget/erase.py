@@ -1,7 +1,8 @@
 """Forgets images: a new data version without them, the record of their erasure, their deletion, and a receipt.
 
 The order makes a kill harmless: a note first; then the record, so that an audit never calls missing images a loss; then
-the deletion, computed things before what they came from. Every step finds what is done already.
+the deletion, computed things before what they came from. Every step finds what is done already. A resumed command
+looks again: a model that was registered meanwhile, or data that was added, gets a further line in the record.
 """
 
 import dataclasses
@@ -22,14 +23,18 @@ from kshot.lifecycle.forget.project_files import ProjectFiles
 from kshot.lifecycle.forget.run_files import TrainedOn
 from kshot.lifecycle.forget.selection import Asked
 from kshot.lifecycle.registry import erasure_event
-from kshot.lifecycle.registry.events import person
+from kshot.lifecycle.registry.events import Event, Person, person
 
 
 @dataclasses.dataclass(frozen=True)
 class Forgetting:
-    """What was done. `version`: md5 of the new data version, '' if the current one had none of the images."""
+    """What was done. `version`: md5 of the new data version, '' if the current one had none of the images.
+
+    incomplete  md5 of each data version that lacks one of the images since
+    """
 
     erasure: Erasure
+    incomplete: tuple[str, ...]
     version: str
     deleted: tuple[Holding, ...]
     models: tuple[TrainedOn, ...]
@@ -73,15 +78,14 @@ def finish(root: Path, noted: Intent, others: Sequence[Place] = ()) -> Forgettin
     same command goes on.
     """
     made = without_images(root, noted.erasure.images)
-    if made is not None and not noted.version:
+    if made is not None:
         noted = dataclasses.replace(noted, version=made.md5)
         intent.write(root, noted)
-    erasures.note(root, noted.erasure)
-    event = erasure_event.seal(root, noted.erasure, noted.who) if run_files.has_store(root) else None
     with inventory.of_images(root, noted.images, others) as found:
         holdings = tuple(dict.fromkeys((*noted.holdings, *found.holdings)))
-        noted = dataclasses.replace(noted, holdings=holdings)
+        noted = dataclasses.replace(noted, holdings=holdings, later=(*noted.later, *_later(root, noted, found)))
         intent.write(root, noted)
+        events = [_record(root, one, noted.who) for one in noted.erasures]
         left = dict(found.unreached)
         for place in found.places:
             if place.name not in left:
@@ -105,11 +109,35 @@ def finish(root: Path, noted: Intent, others: Sequence[Place] = ()) -> Forgettin
     version = data_versions.current(root)
     done = Forgetting(
         erasure=noted.erasure,
+        incomplete=noted.incomplete,
         version=noted.version if version is not None else "",
         deleted=noted.holdings,
         models=found.models,
         receipt=receipt.path_of(root, noted.erasure),
     )
-    receipt.write(root, done.receipt, noted, found.models, event)
+    receipt.write(root, done.receipt, noted, found.models, events)
     intent.end(root)
     return done
+
+
+def _later(root: Path, noted: Intent, found: Inventory) -> tuple[Erasure, ...]:
+    """An erasure of what holds the images and no line of this forgetting names: it came after the note."""
+    versions = found.wanted.versions - {md5 for one in noted.erasures for md5 in one.versions}
+    named = {manifest for one in noted.erasures for manifest in one.manifests}
+    manifests = {
+        before: after for before, after in run_files.new_manifests(root, found.wanted).items() if before not in named
+    }
+    if not versions and not manifests:
+        return ()
+    at = datetime.now(UTC).isoformat(timespec="seconds")
+    return (
+        dataclasses.replace(
+            noted.erasure, key=secrets.token_hex(8), at=at, versions=tuple(sorted(versions)), manifests=manifests
+        ),
+    )
+
+
+def _record(root: Path, erasure: Erasure, who: Person) -> Event | None:
+    """Note the erasure and seal its line; both once. None if no model was ever registered here."""
+    erasures.note(root, erasure)
+    return erasure_event.seal(root, erasure, who) if run_files.has_store(root) else None

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from kshot.errors import DataError
+from kshot.lifecycle.data import erasures
 from kshot.lifecycle.data.erasures import Erasure
 from kshot.lifecycle.forget.holding import ForgottenImage, Holding
 from kshot.lifecycle.forget.selection import Asked
@@ -25,6 +26,7 @@ class Intent:
     holdings  everything that was found to delete, also in earlier tries
     version   md5 of the new data version, '' if none is needed or it is not made yet
     unreached places that did not answer in the last try: they must be asked before it is done
+    later     further lines: of models and data versions that came between the first try and a later one
     """
 
     asked: Asked
@@ -34,6 +36,17 @@ class Intent:
     holdings: tuple[Holding, ...]
     version: str = ""
     unreached: tuple[str, ...] = ()
+    later: tuple[Erasure, ...] = ()
+
+    @property
+    def erasures(self) -> tuple[Erasure, ...]:
+        """Every line of data/erasures.jsonl that this forgetting writes."""
+        return (self.erasure, *self.later)
+
+    @property
+    def incomplete(self) -> tuple[str, ...]:
+        """md5 of each data version that lacks one of the images since."""
+        return tuple(sorted({md5 for one in self.erasures for md5 in one.versions}))
 
 
 def read(root: Path) -> Intent | None:
@@ -43,15 +56,16 @@ def read(root: Path) -> Intent | None:
         return None
     try:
         found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-        asked, erasure = found["asked"], found["erasure"]
+        asked = found["asked"]
         return Intent(
             asked=Asked(**{**asked, "images": tuple(asked["images"])}),
-            erasure=Erasure(**{**erasure, "images": tuple(erasure["images"]), "versions": tuple(erasure["versions"])}),
+            erasure=erasures.of_fields(found["erasure"]),
             who=Person(**found["who"]),
             images=tuple(ForgottenImage(**{**one, "pixels": tuple(one["pixels"])}) for one in found["images"]),
             holdings=tuple(Holding(**one) for one in found["holdings"]),
             version=found["version"],
             unreached=tuple(found.get("unreached", ())),
+            later=tuple(map(erasures.of_fields, found.get("later", ()))),
         )
     except (ValueError, KeyError, TypeError) as error:
         raise DataError(
