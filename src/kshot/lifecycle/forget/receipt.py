@@ -21,9 +21,7 @@ def path_of(root: Path, erasure: Erasure) -> Path:
     return root / layout.REPORT.parent / f"erasure-{erasure.key}.json"
 
 
-def write(
-    root: Path, path: Path, noted: Intent, models: Sequence[TrainedOn], events: Sequence[Event | None]
-) -> None:
+def write(root: Path, path: Path, noted: Intent, models: Sequence[TrainedOn], events: Sequence[Event | None]) -> None:
     """Write the receipt of a finished erasure. `events`: those that seal the lines of `noted.erasures`."""
     erasure = noted.erasure
     content = {
@@ -37,8 +35,7 @@ def write(
         "erasure": erasure.digest,
         "event": _shown(events[0]),
         "later": [
-            {"erasure": one.digest, "event": _shown(event)}
-            for one, event in zip(noted.later, events[1:], strict=True)
+            {"erasure": one.digest, "event": _shown(event)} for one, event in zip(noted.later, events[1:], strict=True)
         ],
         "images": [{"md5": one.md5, "sha256": one.sha256, "bytes": one.size} for one in noted.images],
         "deleted": [
