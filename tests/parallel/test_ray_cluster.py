@@ -103,7 +103,8 @@ def test_a_node_that_differs_is_named(read: str, other: Installed, text: str) ->
 
     from kshot.parallel import ray_nodes
 
-    ray = SimpleNamespace(get=lambda _: (read, other), exceptions=SimpleNamespace(RayError=RuntimeError))
+    known = SimpleNamespace(RayError=RuntimeError, TaskUnschedulableError=OSError, NodeDiedError=OSError)
+    ray = SimpleNamespace(get=lambda _: (read, other), exceptions=known)
     with pytest.raises(ParamsError, match=text) as told:
-        ray_nodes._require_same(ray, None, "10.0.0.3", "abc", Path("/project/.kshot"))  # type: ignore[arg-type]
+        ray_nodes._is_alike(ray, None, "10.0.0.3", "abc", Path("/project/.kshot"), 0.0)  # type: ignore[arg-type]
     assert str(told.value).startswith("node 10.0.0.3 of the Ray cluster")

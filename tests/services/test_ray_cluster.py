@@ -108,11 +108,14 @@ def test_a_training_loses_a_node_and_resumes_to_the_same_weights(nodes: Any, tmp
 
 
 def test_where_the_processes_run_changes_no_bit_of_the_model(nodes: Any, tmp_path: Path) -> None:
+    """Nor does a node that was lost a moment ago, which Ray still lists as alive."""
     packed_project.write(tmp_path)
     mapping = yaml.safe_load(packed_project.params((REPOSITORY / "params.yaml").read_text()))
     set_train(mapping, processes=2, precision="float32")
     (tmp_path / "params.yaml").write_text(yaml.safe_dump({**mapping, "engine": "ray"}))
     models = {}
+    nodes.remove_node(next(iter(nodes.worker_nodes)), allow_graceful=False)
+    ray_cluster.add_node(nodes)
     for engine in ("ray", "local"):
         names = {**environment(), **ray_cluster.names(nodes), "KSHOT_ENGINE": engine}
         stage = [sys.executable, "-m", "kshot.lifecycle.stages.train"]

@@ -4,6 +4,7 @@ import hashlib
 import os
 import platform
 import secrets
+import time
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
@@ -13,6 +14,7 @@ import kshot
 from kshot.errors import ParamsError
 
 ANSWER_IN = 180.0  # seconds: a node first starts a process for the question
+ASK_AGAIN_S = 1.0
 
 
 @dataclass(frozen=True)
@@ -30,37 +32,60 @@ class Installed:
 def require_alike(ray: ModuleType, folder: Path) -> None:
     """Raise ParamsError that names the first node which does not see `folder`, or has another kshot, torch or Python.
 
-    `folder` exists and can be written; a file is there for the time of the question.
+    `folder` exists and can be written; a file is there for the time of the question. A node that is lost meanwhile, or
+    was lost before and that Ray still lists, is left out.
     """
     from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
     token = secrets.token_hex(8)
     file = folder.resolve() / f"ray-{os.getpid()}-{token}"
     file.write_text(token, encoding="utf-8")
-    ask = ray.remote(num_cpus=0, max_retries=0)(seen_here)
+    # Ray asks a second time by itself if a process crashes, which is how a node that is being lost may look.
+    ask = ray.remote(num_cpus=0, max_retries=1)(seen_here)
+    deadline = time.monotonic() + ANSWER_IN
+    nodes = _alive(ray)
     try:
-        asked = {
-            ask.options(scheduling_strategy=NodeAffinitySchedulingStrategy(node["NodeID"], soft=False)).remote(
-                str(file)
-            ): node["NodeManagerAddress"]
-            for node in ray.nodes()
-            if node["Alive"]
-        }
-        answered, silent = ray.wait(list(asked), num_returns=len(asked), timeout=ANSWER_IN)
-        for reference in silent:
-            raise ParamsError(
-                f"node {asked[reference]} of the Ray cluster did not answer in {ANSWER_IN:.0f} s; remove it, or free "
-                "its memory and processors"
-            )
-        for reference in answered:
-            _require_same(ray, reference, asked[reference], token, file.parent)
+        while nodes:
+            there = {node: NodeAffinitySchedulingStrategy(node, soft=False) for node in nodes}
+            asked = {ask.options(scheduling_strategy=there[node]).remote(str(file)): node for node in nodes}
+            answered, silent = ray.wait(list(asked), num_returns=len(asked), timeout=_left(deadline))
+            for reference in silent:
+                raise ParamsError(
+                    f"node {nodes[asked[reference]]} of the Ray cluster did not answer in {ANSWER_IN:.0f} s; remove "
+                    "it, or free its memory and processors"
+                )
+            out_of_reach = [
+                asked[reference]
+                for reference in answered
+                if not _is_alike(ray, reference, nodes[asked[reference]], token, file.parent, deadline)
+            ]
+            # Ray lists a node that was lost as alive until its health check has failed, up to a minute.
+            time.sleep(ASK_AGAIN_S if out_of_reach else 0)
+            nodes = {node: address for node, address in _alive(ray).items() if node in out_of_reach}
     finally:
         file.unlink(missing_ok=True)
 
 
-def _require_same(ray: ModuleType, reference: object, node: str, token: str, folder: Path) -> None:
+def _alive(ray: ModuleType) -> dict[str, str]:
+    """Address by id of each node that Ray calls alive."""
+    return {node["NodeID"]: node["NodeManagerAddress"] for node in ray.nodes() if node["Alive"]}
+
+
+def _left(deadline: float) -> float:
+    return max(deadline - time.monotonic(), 0.0)
+
+
+def _is_alike(ray: ModuleType, reference: object, node: str, token: str, folder: Path, deadline: float) -> bool:
+    """Raise ParamsError if the node sees or has something else; False if Ray cannot reach it, until the deadline."""
     try:
         read, other = ray.get(reference)
+    except (ray.exceptions.TaskUnschedulableError, ray.exceptions.NodeDiedError) as error:
+        if _left(deadline):
+            return False
+        raise ParamsError(
+            f"Ray lists node {node} of the cluster as alive, but could not reach it for {ANSWER_IN:.0f} s; restart "
+            "Ray on that node, or remove it"
+        ) from error
     except ray.exceptions.RayError as error:
         first = next((line for line in reversed(str(error).splitlines()) if line.strip()), "")
         raise ParamsError(
@@ -79,6 +104,7 @@ def _require_same(ray: ModuleType, reference: object, node: str, token: str, fol
                 f"node {node} of the Ray cluster has another {name}: {there} instead of {here}; install there what is "
                 "installed here, or a record would name code that did not run"
             )
+    return True
 
 
 def seen_here(file: str) -> tuple[str, Installed]:
