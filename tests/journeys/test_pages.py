@@ -40,6 +40,10 @@ NOT_RUN = {
     ("docs/drift.md", "kshot retrain|python benchmarks/.*"): BENCHMARK,
     ("docs/backbones.md", "npm .*|python benchmarks/.*|kshot data add emoji"): BENCHMARK,
     ("docs/audit.md", "git clone .*|export .*|.venv/bin/kshot reproduce champion"): "tests/lifecycle/reproduce does it",
+    (
+        "docs/evidence.md",
+        "ssh-keygen -s .*|kshot attest .*-cert.pub|kshot attest .*--certificate .*|model_signing verify certificate .*",
+    ): "tests/lifecycle/evidence/test_certificates.py makes certificates and runs both kinds",
     ("docs/forget.md", "kshot forget .*"): "deletes images for good: tests/lifecycle/forget does it",
     ("docs/operations.md", ".*example.org.*|.*[.][.][.].*|.*our-bucket.*|createdb .*|export .*|.*dvc push.*"): TEAM,
     ("docs/operations.md", "prefect server start .*"): TEAM,

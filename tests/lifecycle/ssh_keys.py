@@ -13,6 +13,13 @@ def new_key(path: Path, kind: str = "ed25519", passphrase: str = "") -> Path:
     return path
 
 
+def certify(key: Path, authority: Path, name: str = ADA, valid: str = "-1d:+9d") -> Path:
+    """A certificate of the authority for the key, NAME-cert.pub beside it."""
+    command = ["ssh-keygen", "-q", "-s", str(authority), "-I", "a test", "-n", name, "-V", valid]
+    subprocess.run([*command, str(key.with_suffix(".pub"))], check=True)
+    return key.with_name(f"{key.name}-cert.pub")
+
+
 def line(key: Path, name: str = ADA, options: str = "") -> str:
     """The line of an allowed_signers file for this key."""
     return f"{name} {options} {key.with_suffix('.pub').read_text()}"

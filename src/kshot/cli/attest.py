@@ -4,6 +4,8 @@ import argparse
 from pathlib import Path
 from typing import Any
 
+from kshot.errors import ParamsError
+
 ATTEST = """\
 Audit a version and write what was verified into a folder that anybody can check alone: in-toto
 statements of the stages, the decision with its evidence and rules, predictions, the chain of
@@ -42,7 +44,12 @@ def add_parser(verbs: Any) -> None:
     )
     attest.add_argument("version", metavar="VERSION", help="a version's number, champion or challenger")
     attest.add_argument("--out", type=Path, required=True, metavar="FOLDER", help="a folder that is new or empty")
-    attest.add_argument("--key", type=Path, metavar="FILE", help="sign with this SSH private key")
+    attest.add_argument(
+        "--key", type=Path, metavar="FILE", help="sign with this SSH private key, or its certificate NAME-cert.pub"
+    )
+    attest.add_argument(
+        "--certificate", type=Path, metavar="FILE", help="X.509 certificates of the key, in PEM, for model.sig"
+    )
     attest.add_argument("--with-model", action="store_true", help="copy the served model's files too")
     attest.set_defaults(run=run)
     verify = verbs.add_parser(
@@ -57,6 +64,9 @@ def add_parser(verbs: Any) -> None:
         "--allowed-signers", type=Path, metavar="FILE", help="names and public keys, as ssh-keygen reads them"
     )
     verify.add_argument("--anchor", type=Path, metavar="FILE", help="the history's anchor: git show REF:events")
+    verify.add_argument(
+        "--at", default="", metavar="TIME", help="when the folder's key must be valid: ISO 8601 (default: now)"
+    )
     verify.set_defaults(run=check, outside=True)
 
 
@@ -65,7 +75,16 @@ def run(root: Path, options: argparse.Namespace) -> int:
     from kshot.lifecycle.evidence.attestation import attest
 
     key = options.key.expanduser() if options.key else None
-    print(attest(root, options.version, options.out.absolute(), key=key, with_model=options.with_model))
+    print(
+        attest(
+            root,
+            options.version,
+            options.out.absolute(),
+            key=key,
+            certificate=options.certificate,
+            with_model=options.with_model,
+        )
+    )
     return 0
 
 
@@ -73,6 +92,10 @@ def check(root: Path, options: argparse.Namespace) -> int:
     """Print one line a check; see VERIFY for the exit code."""
     from kshot.lifecycle.evidence import verify
 
+    try:
+        at = verify.moment(options.at) if options.at else ""
+    except ValueError as error:
+        raise ParamsError(f"--at {options.at} is no time; needs one such as 2026-11-29 or 2026-11-29T12:00") from error
     return verify.verify(
-        options.folder, model_dir=options.model, allowed=options.allowed_signers, anchored=options.anchor
+        options.folder, model_dir=options.model, allowed=options.allowed_signers, anchored=options.anchor, at=at
     )

@@ -3,6 +3,7 @@
 import base64
 import hashlib
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -204,7 +205,7 @@ def test_a_key_that_only_ssh_keygen_can_use_is_told(kind: str, passphrase: str, 
 
 def test_a_public_key_and_a_file_that_is_none_are_told(key: Path, tmp_path: Path) -> None:
     with pytest.raises(private_key.Unusable, match="is no private key"):
-        private_key.read(key.with_suffix(".pub"))
+        private_key.read(Path(shutil.copy(key.with_suffix(".pub"), tmp_path)))  # its private key is in an agent
     (tmp_path / "key").write_text("-----BEGIN OPENSSH PRIVATE KEY-----\nAAAA\n-----END OPENSSH PRIVATE KEY-----\n")
     with pytest.raises(private_key.Unusable, match="cannot read"):
         private_key.read(tmp_path / "key")

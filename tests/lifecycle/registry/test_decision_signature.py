@@ -20,7 +20,7 @@ from kshot.lifecycle.signatures import ssh_keygen
 from kshot.lifecycle.signatures.signing_key import SigningKey
 from tests.lifecycle import registered_versions
 from tests.lifecycle.registered_versions import judgement
-from tests.lifecycle.ssh_keys import ADA, commit_signers, line, new_key
+from tests.lifecycle.ssh_keys import ADA, certify, commit_signers, line, new_key
 
 RULES = "rules"
 
@@ -250,6 +250,19 @@ def test_a_key_counts_at_the_time_of_the_decision(root: Path, keys: Path) -> Non
     assert states(root) == {3: "valid"}
     commit_signers(root, line(keys / "ada", options='valid-before="20200101"'))
     assert states(root) == {3: "foreign"}
+
+
+def test_an_authoritys_certificate_signs_a_decision_at_its_time(root: Path, keys: Path, tmp_path: Path) -> None:
+    authority = new_key(tmp_path / "authority")
+    for name, valid in (("ada", "-1d:+9d"), ("bo", "-9d:-1d")):
+        certify(new_key(tmp_path / name), authority, f"{name}@example.org", valid)
+    commit_signers(root, line(authority, "*@example.org", "cert-authority"))
+    with pytest.raises(RegistryError, match=r"the key .*bo-cert.pub may not sign: .*time is over"):
+        promotion.approve(root, "2", key=SigningKey(tmp_path / "bo-cert.pub"))
+    with pytest.raises(RegistryError, match=r"the key .*ada may not sign"):  # without its certificate
+        promotion.approve(root, "2", key=SigningKey(tmp_path / "ada"))
+    assert promotion.approve(root, "2", key=SigningKey(tmp_path / "ada-cert.pub")).signer == ADA
+    assert states(root) == {3: "valid"}
 
 
 def test_a_signature_that_does_not_fit_into_the_store_is_refused(

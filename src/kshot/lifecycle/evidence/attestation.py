@@ -62,16 +62,28 @@ class Attestation:
         return "\n".join([written, *self.lacks])
 
 
-def attest(root: Path, name: str, out: Path, *, key: Path | None = None, with_model: bool = False) -> Attestation:
+def attest(
+    root: Path,
+    name: str,
+    out: Path,
+    *,
+    key: Path | None = None,
+    certificate: Path | None = None,
+    with_model: bool = False,
+) -> Attestation:
     """Write the folder `out`, completely or not at all; the same version gives the same bytes.
 
+    key          an SSH private key, or a certificate of OpenSSH beside it
+    certificate  the key's certificate of X.509 as PEM: it goes into model.sig
     Raises AuditFailed for a version with a link that does not hold, CheckFailed for a link that could not be checked,
-    DataError for a folder that is not empty and for a key that may not sign.
+    DataError for a folder that is not empty, for a key that may not sign, and for a certificate of another key.
     """
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise DataError(f"{out} is there and not an empty folder; give --out a new folder")
     if key is not None and not key.is_file():
         raise DataError(f"the key {key} is missing; needs an SSH private key: ssh-keygen -t ed25519 makes one")
+    if certificate is not None and (key is None or not certificate.is_file()):
+        raise DataError(f"the certificate {certificate} needs a --key whose certificate it is, and a file in PEM")
     out.parent.mkdir(parents=True, exist_ok=True)
     fresh = out.with_name(f".{out.name}.{os.getpid()}")
     try:
@@ -79,7 +91,8 @@ def attest(root: Path, name: str, out: Path, *, key: Path | None = None, with_mo
             subject = opened(root, name, Path(scratch))
             states = _audited(subject)
             found = collected.collect(subject)
-            lacks = _write(found, states, fresh, with_model, key)
+            signed, lacks = _signed(subject, key, certificate)
+            _write(found, states, fresh, with_model, signed)
             files = len(json.loads((fresh / verify.MANIFEST).read_text(encoding="utf-8"))["files"])
         signers = fresh / ALLOWED
         signer = ""
@@ -106,15 +119,10 @@ def _audited(subject: Subject) -> dict[str, str]:
     return {one.name: one.state for one in links}
 
 
-def _write(
-    found: Collected, states: dict[str, str], folder: Path, with_model: bool, key: Path | None
-) -> tuple[str, ...]:
-    """Write every file but the signature over the manifest. Returns what the key could not sign, with the reason."""
-    subject, files = found.subject, dict(found.files)
+def _write(found: Collected, states: dict[str, str], folder: Path, with_model: bool, signed: dict[str, bytes]) -> None:
+    """Write every file but the signature over the manifest. `signed`: statements, their envelopes, model.sig."""
+    subject, files = found.subject, {**found.files, **signed}
     project = project_name.of(subject.root)
-    stages = {name: _json(one) for name, one in _statements(subject).items()}
-    signed, lacks = _signed(subject, stages, key)
-    files |= stages | signed
     table = files["data/manifest.csv"]
     version = subject.tag("data_version")
     files["data/croissant.json"] = _json(croissant.croissant(project, version, found.images, table, found.known))
@@ -148,22 +156,22 @@ def _write(
         "files": _hashes(folder),
     }
     (folder / verify.MANIFEST).write_bytes(_json(about))
-    return lacks
 
 
-def _signed(subject: Subject, stages: dict[str, bytes], key: Path | None) -> tuple[dict[str, bytes], tuple[str, ...]]:
-    """The envelopes and model.sig, as far as the key can sign them; and what it could not, with the reason."""
+def _signed(subject: Subject, key: Path | None, certificate: Path | None) -> tuple[dict[str, bytes], tuple[str, ...]]:
+    """Statements, envelopes and model.sig, as far as the key can sign; and what it could not sign, with the reason."""
+    stages = {name: _json(one) for name, one in _statements(subject).items()}
     if key is None:
-        return {}, ()
+        return stages, ()
     try:
         found = private_key.read(key)
     except private_key.Unusable as reason:
-        return {}, (f"no {envelopes.FOLDER}/ and no {model_signature.FILE}: {reason}",)
-    signed = {name: _json(one) for name, one in envelopes.envelopes(stages, found).items()}
+        return stages, (f"no {envelopes.FOLDER}/ and no {model_signature.FILE}: {reason}",)
+    signed = stages | {name: _json(one) for name, one in envelopes.envelopes(stages, found).items()}
     try:
         with tempfile.TemporaryDirectory() as scratch:
             _copy_model(subject, Path(scratch) / MODEL)
-            signed[model_signature.FILE] = model_signature.signature(Path(scratch) / MODEL, found)
+            signed[model_signature.FILE] = model_signature.signature(Path(scratch) / MODEL, found, certificate)
     except private_key.Unusable as reason:
         return signed, (f"no {model_signature.FILE}: {reason}",)
     return signed, ()

@@ -1,7 +1,7 @@
 """Checks a folder that `kshot attest` wrote. It needs only Python 3.10 or newer and, for a signature, `ssh-keygen`; for
 the signatures in envelopes and in model.sig, the package `cryptography`.
 
-    python -I verify.py [FOLDER] [--allowed-signers FILE] [--model DIR] [--anchor FILE]
+    python -I verify.py [FOLDER] [--allowed-signers FILE] [--at TIME] [--model DIR] [--anchor FILE]
 
 Prints one line a check: `ok`, `FAILED` with the file and what is wrong, or `not checked` with the reason. The exit code
 is 0 if no check failed, 1 if one did, 2 if the folder cannot be read at all. One file on purpose: a stranger can read
@@ -173,7 +173,7 @@ def files(folder: Folder) -> str:
     return f"{len(listed)} files have the sha256 in {MANIFEST}, none is missing, none was added"
 
 
-def signature(folder: Folder, allowed: Path | None) -> str:
+def signature(folder: Folder, allowed: Path | None, at: str = "") -> str:
     if not folder.has(SIGNATURE):
         if allowed is not None:
             raise Wrong(f"{SIGNATURE} is missing: nobody signed this folder")
@@ -187,7 +187,8 @@ def signature(folder: Folder, allowed: Path | None) -> str:
         )
     if not allowed.is_file():
         raise Wrong(f"{allowed} is missing: --allowed-signers needs a file of names and public keys")
-    return f"signed by {signer(content, place, NAMESPACE, allowed)}, whose key is in {allowed.name}"
+    who, then = signer(content, place, NAMESPACE, allowed, when=at), f", valid at {at}" if at else ""
+    return f"signed by {who}, whose key is in {allowed.name}{then}"
 
 
 def signer(content: bytes, place: Path, namespace: str, allowed: Path, name: str = "", when: str = "") -> str:
@@ -1046,12 +1047,12 @@ class parsing:
 
 
 def checks(
-    folder: Folder, *, model_dir: Path | None, allowed: Path | None, anchored: Path | None
+    folder: Folder, *, model_dir: Path | None, allowed: Path | None, anchored: Path | None, at: str = ""
 ) -> Iterator[tuple[str, str, str]]:
     """Name, state and text of each check, in order."""
     every: dict[str, Callable[[], str]] = {
         "files": lambda: files(folder),
-        "signature": lambda: signature(folder, allowed),
+        "signature": lambda: signature(folder, allowed, at),
         "envelopes": lambda: envelopes(folder),
         "events": lambda: events(folder),
         "persons": lambda: persons(folder, allowed),
@@ -1077,8 +1078,11 @@ def checks(
             yield name, FAILED, f"a file of this check lacks a field or has one of another kind: {error!r}"
 
 
-def verify(folder: Path, *, model_dir: Path | None, allowed: Path | None, anchored: Path | None) -> int:
-    """Print a line a check; 0 if none failed, 1 if one did, 2 if the folder is no attestation."""
+def verify(folder: Path, *, model_dir: Path | None, allowed: Path | None, anchored: Path | None, at: str = "") -> int:
+    """Print a line a check; 0 if none failed, 1 if one did, 2 if the folder is no attestation.
+
+    `at`: ISO 8601, when the key of the folder's signature must be valid; '' for now.
+    """
     found = Folder(folder)
     try:
         about = found.manifest
@@ -1087,7 +1091,7 @@ def verify(folder: Path, *, model_dir: Path | None, allowed: Path | None, anchor
         print(printable(f"{folder}: {wrong}; needs a whole folder that `kshot attest` wrote"))
         return 2
     states = []
-    for name, state, text in checks(found, model_dir=model_dir, allowed=allowed, anchored=anchored):
+    for name, state, text in checks(found, model_dir=model_dir, allowed=allowed, anchored=anchored, at=at):
         states.append(state)
         print(f"  {name:<11} {state:<12} {printable(text)}")
     failed, left = states.count(FAILED), states.count(OPEN)
@@ -1102,6 +1106,12 @@ def printable(text: str) -> str:
     return re.sub(r"[^\x20-\x7e\xa1-\U0010ffff]", "?", text)
 
 
+def moment(text: str) -> str:
+    """The text if it is a time. Raises ValueError."""
+    datetime.fromisoformat(text)
+    return text
+
+
 def main(arguments: list[str] | None = None) -> int:
     """Run the command line."""
     parser = argparse.ArgumentParser(description="Check a folder that `kshot attest` wrote.")
@@ -1111,8 +1121,15 @@ def main(arguments: list[str] | None = None) -> int:
         "--allowed-signers", type=Path, metavar="FILE", help="names and public keys, as ssh-keygen reads"
     )
     parser.add_argument("--anchor", type=Path, metavar="FILE", help="hashes of events: git show REF:events")
+    parser.add_argument("--at", type=moment, metavar="TIME", help="when the folder's key must be valid: ISO 8601 (now)")
     options = parser.parse_args(arguments)
-    return verify(options.folder, model_dir=options.model, allowed=options.allowed_signers, anchored=options.anchor)
+    return verify(
+        options.folder,
+        model_dir=options.model,
+        allowed=options.allowed_signers,
+        anchored=options.anchor,
+        at=options.at or "",
+    )
 
 
 if __name__ == "__main__":

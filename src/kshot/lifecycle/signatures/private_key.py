@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
     PrivateKey = EllipticCurvePrivateKey | Ed25519PrivateKey
 
+PUBLIC = ("-cert.pub", ".pub")  # NAME-cert.pub and NAME.pub belong to the private key NAME
 CURVES = {"secp256r1": "SHA256", "secp384r1": "SHA384", "secp521r1": "SHA512"}  # the hash of each, as in RFC 5656
 
 
@@ -21,12 +22,16 @@ class Unusable(DataError):
 
 
 def read(path: Path) -> "PrivateKey":
-    """The ECDSA or Ed25519 private key in the file, in OpenSSH's form or PEM. Raises Unusable."""
+    """The ECDSA or Ed25519 private key in the file, in OpenSSH's form or PEM. Raises Unusable.
+
+    For a certificate or public key of OpenSSH the private key beside it, where `ssh-keygen -Y sign` looks, too.
+    """
     from cryptography.exceptions import UnsupportedAlgorithm
     from cryptography.hazmat.primitives import serialization
     from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
+    path = _private(path)
     content = path.read_bytes()
     openssh = b"BEGIN OPENSSH PRIVATE KEY" in content
     if not openssh and b"PRIVATE KEY" not in content:
@@ -43,6 +48,12 @@ def read(path: Path) -> "PrivateKey":
     if isinstance(key, EllipticCurvePrivateKey) and key.curve.name in CURVES:
         return key
     raise Unusable(f"{path} is neither an Ed25519 key nor an ECDSA key")
+
+
+def _private(path: Path) -> Path:
+    """The private key's file, where `path` is a public key or certificate that lies beside it; else `path`."""
+    beside = [path.with_name(path.name.removesuffix(end)) for end in PUBLIC if path.name.endswith(end)]
+    return next((one for one in beside if one.is_file()), path)
 
 
 def is_elliptic(key: "PrivateKey") -> bool:
