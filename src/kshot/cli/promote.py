@@ -1,6 +1,8 @@
 """`kshot promote`, `approve`, `reject`, `rollback`: a person's decisions about a version."""
 
 import argparse
+import sys
+import uuid
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -115,11 +117,17 @@ def tell(event: "Event") -> None:
 
 
 def _decide(root: Path, options: argparse.Namespace, decide: "Callable[[SigningKey], Event]") -> int:
+    from kshot.lifecycle.openlineage.announced import announced
+    from kshot.lifecycle.openlineage.run_events import Run
     from kshot.lifecycle.registry import promotion
     from kshot.lifecycle.signatures.signing_key import signing_key
 
-    key = signing_key(root, options.key)
-    for sentence in promotion.catch_up(root):
-        print(f"! {sentence}")
-    decide(key)
+    # One job for all four, as by Prefect's form.
+    run = Run("promote", str(uuid.uuid4()), measures=False, kind="COMMAND")
+    with announced(root, run, lambda line: print(f"! {line}", file=sys.stderr)) as events:
+        key = signing_key(root, options.key)
+        for sentence in promotion.catch_up(root):
+            print(f"! {sentence}")
+        event = decide(key)
+        events.decided(event.version, event.action, (event.why,))
     return 0

@@ -17,6 +17,7 @@ from kshot import plugins
 from kshot.flows import lineage_events, links
 from kshot.flows.output import listener
 from kshot.flows.output import say as say
+from kshot.lifecycle.openlineage.announced import Announced
 from kshot.lifecycle.pipeline import durations, graph
 from kshot.lifecycle.project import notify, project_lock
 from kshot.lifecycle.registry import promotion
@@ -38,7 +39,7 @@ class Retraining:
     root: Path
     live: live_run.LiveRun
     began: float
-    events: lineage_events.FlowEvents
+    events: Announced
 
 
 def tell_failure(flow: Any, flow_run: Any, state: Any) -> None:

@@ -1,4 +1,4 @@
-"""Events of flows are valid by OpenLineage's schema, are delivered to a file or an address, and fail no flow."""
+"""Events of flows and decisions are valid by OpenLineage's schema, reach a file or an address, and fail nothing."""
 
 import http.server
 import json
@@ -11,11 +11,16 @@ import pytest
 from openlineage.client import event_v2, facet_v2
 from openlineage.client.generated.base import BaseFacet
 
+from kshot import cli
 from kshot.flows import lineage_events
 from kshot.lifecycle.openlineage import delivery
-from kshot.lifecycle.openlineage.run_events import Decided, Flow, run_event
+from kshot.lifecycle.openlineage.run_events import Decided, Run, run_event
+from kshot.lifecycle.registry import model_versions
+from kshot.lifecycle.tracking import store
+from kshot.params import project_name
+from tests.lifecycle import registered_versions
 
-RETRAIN = Flow("retrain", "0190f5a2-0000-7000-8000-000000000001", True)
+RETRAIN = Run("retrain", "0190f5a2-0000-7000-8000-000000000001", True, "FLOW")
 MD5 = "7842eb36" + "0" * 24
 ACCURACY = {"mean": 0.9, "low": 0.8, "high": 0.95, "episodes": 20}
 FACETS = {
@@ -75,12 +80,33 @@ def test_a_finished_retraining_names_data_model_accuracy_and_decision(root: Path
     assert event["run"]["facets"]["kshot_decision"]["decision"] == "promoted"
 
 
-def test_a_decision_names_no_data_and_no_accuracy_because_others_may_be_in_the_project(root: Path) -> None:
-    flow = Flow("promote", RETRAIN.run_id, False)
-    event = run_event(root, flow, "COMPLETE", Decided("1", "rolled back", ("worse",)))
-    validated(event)
-    assert event["inputs"] == []
-    assert event["outputs"][0]["facets"].keys() == {"version"}
+def test_a_decision_by_a_command_names_what_the_version_was_registered_with(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not the project's own data and accuracies: they may be those of a later version."""
+    root = registered_versions.write(tmp_path / "project")
+    model_versions.record_decision(root, "1", registered_versions.judgement(True, None), "r")
+    client = store.client()
+    tags = {"kshot.data_version": MD5, model_versions.ACCURACY: json.dumps({"5w1s": [0.9, 0.8, 0.95]})}
+    for name, value in tags.items():
+        client.set_model_version_tag(project_name.of(root), "2", name, value)
+    monkeypatch.chdir(root)
+    monkeypatch.setenv(delivery.NAME, "events.jsonl")
+    assert cli.main(["promote", "2", "--reason", "sharp", "--allow-unrecorded"]) == 0
+    assert cli.main(["approve", "3"]) != 0
+    first, done, _, refused = (json.loads(line) for line in (root / "events.jsonl").read_text().splitlines())
+    for event in (first, done, refused):
+        validated(event)
+        assert event["job"]["name"] == "promote" and event["job"]["facets"]["jobType"]["jobType"] == "COMMAND"
+    assert first["run"]["runId"] == done["run"]["runId"] != refused["run"]["runId"]
+    assert (first["eventType"], first["inputs"], first["outputs"]) == ("START", [], [])
+    (data,), (model,) = done["inputs"], done["outputs"]
+    assert (data["name"], data["facets"]["version"]["datasetVersion"]) == ("data/raw", MD5)
+    assert model["facets"]["version"]["datasetVersion"] == "2"
+    assert model["facets"]["kshot_accuracy"]["accuracy"] == {"5w1s": {"mean": 0.9, "low": 0.8, "high": 0.95}}
+    decided = done["run"]["facets"]["kshot_decision"]
+    assert (decided["decision"], decided["reasons"]) == ("promoted by hand", ["sharp"])
+    assert refused["eventType"] == "FAIL" and "version 3" in refused["run"]["facets"]["errorMessage"]["message"]
 
 
 def test_a_failed_one_names_its_error_without_passwords(root: Path) -> None:

@@ -1,4 +1,4 @@
-"""OpenLineage run events (spec 2-0-2, https://openlineage.io/spec) of one flow run, as JSON values."""
+"""OpenLineage run events (spec 2-0-2, https://openlineage.io/spec) of flows and decisions, as JSON values."""
 
 import json
 from dataclasses import dataclass
@@ -9,9 +9,11 @@ from typing import Any, Literal
 
 from kshot.lifecycle.data import data_versions
 from kshot.lifecycle.project import layout
+from kshot.lifecycle.registry import model_versions
 from kshot.params import project_name
 from kshot.redaction import redacted
 
+Accuracies = dict[str, dict[str, float]]  # protocol to mean, low, high and, where measured now, episodes
 State = Literal["START", "COMPLETE", "FAIL", "ABORT"]
 SPEC = "https://openlineage.io/spec/2-0-2/OpenLineage.json#/$defs"
 FACETS = "https://openlineage.io/spec/facets"
@@ -22,7 +24,7 @@ ERROR = f"{FACETS}/1-0-1/ErrorMessageRunFacet.json#/$defs/ErrorMessageRunFacet"
 
 @dataclass(frozen=True)
 class Decided:
-    """The outcome of a flow: a registered version, what was decided about it, and why."""
+    """The outcome of a run: a registered version, what was decided about it, and why."""
 
     version: str
     decision: str
@@ -30,22 +32,27 @@ class Decided:
 
 
 @dataclass(frozen=True)
-class Flow:
-    """A run of a flow.
+class Run:
+    """A run of the job `name`.
 
     run_id    a UUID
     measures  whether it works on the project's data version and writes reports/metrics.json; else it only decides
+    kind      of the job
     """
 
     name: str
     run_id: str
     measures: bool
+    kind: Literal["FLOW", "COMMAND"]
 
 
 def run_event(
-    root: Path, flow: Flow, state: State, decided: Decided | None = None, error: BaseException | None = None
+    root: Path, run: Run, state: State, decided: Decided | None = None, error: BaseException | None = None
 ) -> dict[str, Any]:
-    """The event of the flow, redacted: data version as input, registered version with its accuracies as output."""
+    """The event of the run, redacted: data version as input, registered version with its accuracies as output.
+
+    A decision names those that the version was registered with: the project may have others by now.
+    """
     namespace = f"kshot:{project_name.of(root)}"
     run_facets: dict[str, Any] = {}
     if decided is not None:
@@ -54,38 +61,46 @@ def run_event(
     if error is not None:
         text = {"message": str(error) or type(error).__name__, "programmingLanguage": "python"}
         run_facets["errorMessage"] = _facet(ERROR, text)
-    kind = {"processingType": "BATCH", "integration": "KSHOT", "jobType": "FLOW"}
+    kind = {"processingType": "BATCH", "integration": "KSHOT", "jobType": run.kind}
+    data, accuracies = _measured(root, decided) if run.measures else _registered(root, decided)
     event = {
         "eventType": state,
         "eventTime": datetime.now(UTC).isoformat(),
         "producer": _producer(),
         "schemaURL": f"{SPEC}/RunEvent",
-        "run": {"runId": flow.run_id, "facets": run_facets},
-        "job": {"namespace": namespace, "name": flow.name, "facets": {"jobType": _facet(JOB_TYPE, kind)}},
-        "inputs": _inputs(root, namespace) if flow.measures else [],
-        "outputs": [_model(root, namespace, flow, decided.version)] if decided is not None else [],
+        "run": {"runId": run.run_id, "facets": run_facets},
+        "job": {"namespace": namespace, "name": run.name, "facets": {"jobType": _facet(JOB_TYPE, kind)}},
+        "inputs": [_dataset(namespace, layout.RAW.as_posix(), data, {})] if data else [],
+        "outputs": [_model(namespace, decided.version, accuracies)] if decided is not None else [],
     }
     found: dict[str, Any] = _redacted(event)
     return found
 
 
-def _inputs(root: Path, namespace: str) -> list[dict[str, Any]]:
-    """The data version, [] before there is one."""
+def _measured(root: Path, decided: Decided | None) -> tuple[str, Accuracies]:
+    """The project's data version, '' before there is one, and the accuracies of the model that was decided about."""
     data = data_versions.current(root)
-    return [] if data is None else [_dataset(namespace, layout.RAW.as_posix(), data.md5, {})]
-
-
-def _model(root: Path, namespace: str, flow: Flow, version: str) -> dict[str, Any]:
-    return _dataset(namespace, layout.MODEL.as_posix(), version, _accuracies(root) if flow.measures else {})
-
-
-def _accuracies(root: Path) -> dict[str, Any]:
+    if decided is None:
+        return data.md5 if data else "", {}
     metrics = json.loads((root / layout.METRICS).read_text(encoding="utf-8"))
-    figures = {
-        name: {key: one[key] for key in ("mean", "low", "high", "episodes")}
-        for name, one in metrics["accuracy"].items()
-    }
-    return {"kshot_accuracy": _facet(f"{SPEC}/DatasetFacet", {"accuracy": figures})}
+    keys = ("mean", "low", "high", "episodes")
+    figures = {name: {key: one[key] for key in keys} for name, one in metrics["accuracy"].items()}
+    return data.md5 if data else "", figures
+
+
+def _registered(root: Path, decided: Decided | None) -> tuple[str, Accuracies]:
+    """The data version and the accuracies that the version was registered with."""
+    if decided is None:
+        return "", {}
+    tags = model_versions.find(root, decided.version).tags
+    scores = json.loads(tags.get(model_versions.ACCURACY, "{}"))
+    figures = {name: dict(zip(("mean", "low", "high"), score, strict=True)) for name, score in scores.items()}
+    return tags.get("kshot.data_version", ""), figures
+
+
+def _model(namespace: str, version: str, accuracies: Accuracies) -> dict[str, Any]:
+    facets = {"kshot_accuracy": _facet(f"{SPEC}/DatasetFacet", {"accuracy": accuracies})} if accuracies else {}
+    return _dataset(namespace, layout.MODEL.as_posix(), version, facets)
 
 
 def _dataset(namespace: str, name: str, version: str, facets: dict[str, Any]) -> dict[str, Any]:

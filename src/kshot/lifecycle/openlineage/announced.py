@@ -1,0 +1,47 @@
+"""Announces a run by OpenLineage events: START, then COMPLETE, FAIL or ABORT. No run fails because of them."""
+
+import contextlib
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from kshot.lifecycle.openlineage import delivery
+from kshot.lifecycle.openlineage.run_events import Decided, Run, State, run_event
+from kshot.redaction import redacted
+
+
+class Announced:
+    """What the events of one run say, as far as it is known. `say`: prints a line about an event that was lost."""
+
+    def __init__(self, root: Path, run: Run, say: Callable[[str], None]) -> None:
+        self._root, self._run, self._say = root, run, say
+        self._decided: Decided | None = None
+
+    def decided(self, version: str, decision: str, reasons: tuple[str, ...]) -> None:
+        """Name the registered version, and what was decided about it, in the events to come."""
+        self._decided = Decided(version, decision, reasons)
+
+    def send(self, state: State, error: BaseException | None = None) -> None:
+        """Deliver an event, if KSHOT_OPENLINEAGE asks for any; a failure is said in one line."""
+        if not delivery.place():
+            return
+        try:
+            delivery.deliver(run_event(self._root, self._run, state, self._decided, error), self._root)
+        except Exception as trouble:
+            cause = " ".join(f"{type(trouble).__name__}: {trouble}".split())
+            self._say(redacted(f"the OpenLineage event {state} was not delivered to {delivery.place()} ({cause})"))
+
+
+@contextlib.contextmanager
+def announced(root: Path, run: Run, say: Callable[[str], None]) -> Iterator[Announced]:
+    """Send an event when the block begins, and one when it ends or fails."""
+    events = Announced(root, run, say)
+    events.send("START")
+    try:
+        yield events
+    except Exception as error:
+        events.send("FAIL", error)
+        raise
+    except BaseException as error:  # Ctrl-C, or cancelled
+        events.send("ABORT", error)
+        raise
+    events.send("COMPLETE")
