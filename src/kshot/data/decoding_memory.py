@@ -6,6 +6,7 @@ from contextlib import contextmanager
 
 BYTES_A_PIXEL = 20  # peak of Pillow's image, its copies in other modes, and numpy's array
 MOST = 2**30  # bytes; an image that needs more is decoded alone
+SMALL = 512  # an image that needs this fraction of the budget, or less, waits for no other
 
 
 class MemoryBudget:
@@ -18,9 +19,13 @@ class MemoryBudget:
 
     @contextmanager
     def holding(self, needed: int) -> Iterator[None]:
-        """Wait until `needed` bytes are free, or no other block runs, and reserve them during the block."""
+        """Wait until `needed` bytes are free, or no other block runs, and reserve them during the block.
+
+        A block that needs little waits for nothing: its thread may be one that many requests wait for.
+        """
         with self._changed:
-            self._changed.wait_for(lambda: self.taken == 0 or self.taken + needed <= self.most)
+            if needed * SMALL > self.most:
+                self._changed.wait_for(lambda: self.taken == 0 or self.taken + needed <= self.most)
             self.taken += needed
         try:
             yield

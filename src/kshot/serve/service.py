@@ -10,6 +10,7 @@ from kshot import plugins
 from kshot.params import project_name
 from kshot.serve.engine.embedding_queue import EmbeddingQueue
 from kshot.serve.engine.follower import Follower, Snapshot
+from kshot.serve.engine.loop_batch import LoopBatch
 from kshot.serve.engine.shadow import Shadow
 from kshot.serve.messages import Limits, ModelName, Service
 from kshot.serve.refusals import Refused
@@ -32,6 +33,7 @@ class GalleryService:
     follower: Follower
     log: RequestLog
     shadow: Shadow
+    loop_batch: LoopBatch
 
     @property
     def snapshot(self) -> Snapshot:
@@ -111,4 +113,6 @@ def open_service(root: Path, settings: ServeSettings) -> GalleryService:
         raise
     shadow = Shadow(root, settings, store, queue, pool, log.offer_challenger)
     follower.also_kept = lambda: {shadow.version.key} if shadow.version is not None else set()
-    return GalleryService(root, project_name.of(root), settings, store, queue, pool, follower, log, shadow)
+    return GalleryService(
+        root, project_name.of(root), settings, store, queue, pool, follower, log, shadow, LoopBatch(queue)
+    )

@@ -1,13 +1,15 @@
 import numpy as np
 import pytest
 
-from kshot.serve.engine.index import class_means, index_of
+from kshot.serve.engine.index import FEW_NUMBERS, class_means, index_of
 
 
+@pytest.mark.parametrize("count", [300, 3000])  # few numbers and more
 @pytest.mark.parametrize("offset", [0.0, 1000.0])
-def test_distances_are_those_of_a_slow_loop_also_far_from_the_origin(offset: float) -> None:
+def test_distances_are_those_of_a_slow_loop_also_far_from_the_origin(offset: float, count: int) -> None:
     rng = np.random.default_rng(0)
-    points = (rng.normal(size=(300, 8)) + offset).astype(np.float32)
+    points = (rng.normal(size=(count, 8)) + offset).astype(np.float32)
+    assert (points.size <= FEW_NUMBERS) == (count == 300)
     query = points[:5] + np.float32(0.125)
     slow = np.array(
         [[sum((a - b) ** 2 for a, b in zip(q, p, strict=True)) for p in points.tolist()] for q in query.tolist()]

@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from kshot.methods.method import Method
@@ -41,6 +42,7 @@ class EmbeddingQueue:
     def __init__(self, batch_images: int, wait_ms: float) -> None:
         self.batch_images, self.wait_s = batch_images, wait_ms / 1000
         self.batches = 0  # forward passes so far
+        self.threads = torch.get_num_threads()  # of a forward pass
         self._urgent: deque[_Job] = deque()
         self._background: deque[_Job] = deque()
         self._decoding = 0
@@ -74,7 +76,7 @@ class EmbeddingQueue:
         """Embed uint8 (N, size, size, channels): float32 (N, D). Raises what the forward pass raises."""
         if not background and self._begin_alone(len(pixels)):
             try:
-                return self._pass(method, pixels)
+                return self._pass(method, pixels, self.threads)
             finally:
                 self._end()
         size = BACKGROUND if background else self.batch_images
@@ -84,6 +86,15 @@ class EmbeddingQueue:
             (self._background if background else self._urgent).extend(jobs)
             self._changed.notify_all()
         return np.concatenate([job.found.result() for job in jobs])
+
+    def embed_at_once(self, method: Method, pixels: NDArray[np.uint8]) -> Points | None:
+        """As `embed`, on one core, for a small network; None, at once, if a forward pass is under way."""
+        if not self._begin_alone(len(pixels)):
+            return None
+        try:
+            return self._pass(method, pixels, 1)
+        finally:
+            self._end()
 
     def close(self) -> None:
         """Finish what waits and end the thread."""
@@ -111,7 +122,9 @@ class EmbeddingQueue:
         if self._closed:
             raise Refused(503, "stopping", "the service is stopping; ask again when it runs")
 
-    def _pass(self, method: Method, pixels: NDArray[np.uint8]) -> Points:
+    def _pass(self, method: Method, pixels: NDArray[np.uint8], threads: int) -> Points:
+        if torch.get_num_threads() != threads:  # the number is one of each thread, and of those that begin later
+            torch.set_num_threads(threads)
         points: Points = embed_pixels(method, pixels).numpy()
         self.batches += 1
         return points
@@ -119,7 +132,7 @@ class EmbeddingQueue:
     def _run(self) -> None:
         while batch := self._next():
             try:
-                points = self._pass(batch[0].method, np.concatenate([job.pixels for job in batch]))
+                points = self._pass(batch[0].method, np.concatenate([job.pixels for job in batch]), self.threads)
             except BaseException as error:  # the thread must outlive it: it is raised where the images came from
                 for job in batch:
                     job.found.set_exception(error)

@@ -57,6 +57,17 @@ class GalleryStates:
         state = self._states.get(row.id)
         return state if state is not None and state.gallery == row else self._build(row.id, name)
 
+    def in_memory(self, name: str) -> GalleryState | None:
+        """As `get`, where that is one look into the embedded database; None for anything that takes longer or fails."""
+        if not self.store.database.is_sqlite:
+            return None
+        try:
+            row = newest(self.store.database, name)
+        except Refused:
+            return None
+        state = self._states.get(row.id)
+        return state if state is not None and state.gallery == row else None
+
     def drop_deleted(self) -> None:
         """Forget the states that hold what is deleted, by whichever process. Raises Refused without the database."""
         with self.store.database.reading() as connection:

@@ -14,6 +14,7 @@ from kshot.lifecycle.registry import model_versions
 from kshot.lifecycle.serving import model_manifest
 from kshot.manifest import hashes
 from kshot.params import project_name
+from kshot.serve.engine.quick import is_quick
 from kshot.serve.engine.served_version import ServedVersion
 from kshot.serve.store.gallery_store import GalleryStore, scratch
 
@@ -56,7 +57,7 @@ def load(root: Path, store: GalleryStore, wanted: Standing, device: str) -> Serv
     key = json.loads((place / COPY).read_text(encoding="utf-8"))["key"]
     model = from_folder(place / EMBEDDING, device)
     write_text(_last_file(folder, wanted.alias), json.dumps([wanted.name, wanted.version, wanted.seal]))
-    return ServedVersion(wanted.name, wanted.version, wanted.alias, key, model)
+    return ServedVersion(wanted.name, wanted.version, wanted.alias, key, model, is_quick(model))
 
 
 def last(folder: Path, alias: str) -> Standing | None:

@@ -25,13 +25,16 @@ MOST_NUMBERS = 2**29  # that a method may hold at once while it adapts to a gall
 
 @dataclass(frozen=True, eq=False)
 class ServedVersion:
-    """key: the sha256 of the model's files, by which its embeddings are cached."""
+    """key    the sha256 of the model's files, by which its embeddings are cached
+    quick  whether a forward pass of one image takes so little time that the event loop runs it (`loop_batch`)
+    """
 
     name: str
     version: str
     alias: str
     key: str
     model: FewShotModel
+    quick: bool = False
     _scoring: threading.RLock = field(default_factory=threading.RLock)
 
     @property
@@ -88,6 +91,12 @@ class ServedVersion:
             by_distance: Array = scale * (cosines(state, query, squared) if distance == "cosine" else -squared)
             return by_distance
         return self._by_classifier(state, query)
+
+    @cached_property
+    def searches(self) -> bool:
+        """Whether scores follow from a search among embeddings, rather than from a computation over all examples."""
+        by_search = self.classifier in (prototype_scores, nearest_neighbour_scores)
+        return by_search or self.model.inference.classifier == "simple_shot" or self._prototypical is not None
 
     @cached_property
     def _prototypical(self) -> tuple[str, np.float32] | None:

@@ -8,10 +8,19 @@ from fastapi.responses import Response
 from starlette.concurrency import run_in_threadpool
 
 from kshot.serve.ask_messages import Recognise, Recognised, Verified, Verify
-from kshot.serve.asking import check_count, recognise_images, verify_image
+from kshot.serve.asking import check_count, recognise_images, recognise_promptly, verify_image
 from kshot.serve.engine.decoding import SentImage
 from kshot.serve.rest.access import needs
-from kshot.serve.rest.bodies import field_of, from_base64, images_of, is_form, number_of, read_form, read_json
+from kshot.serve.rest.bodies import (
+    SMALL_BYTES,
+    field_of,
+    from_base64,
+    images_of,
+    is_form,
+    number_of,
+    read_form,
+    read_json,
+)
 from kshot.serve.rest.openapi import FORM_RECOGNISE, FORM_VERIFY, body
 from kshot.serve.rest.record import record_of
 from kshot.serve.rest.service_router import service_of
@@ -41,14 +50,18 @@ async def recognise_answer(request: Request, gallery: str) -> Response:
         sent, n_next, n_nearest = message.images, message.next, message.nearest
         check_count(service, len(sent))
 
-    def work() -> tuple[Recognised, bytes]:
-        images = [
-            one if isinstance(one, SentImage) else from_base64(one, f"images[{at}]") for at, one in enumerate(sent)
-        ]
-        found = recognise_images(service, gallery, images, record.id, n_next=n_next, n_nearest=n_nearest)
-        return found, found.model_dump_json(by_alias=True).encode()
+    def images() -> list[SentImage]:
+        return [one if isinstance(one, SentImage) else from_base64(one, f"images[{at}]") for at, one in enumerate(sent)]
 
-    found, content = await run_in_threadpool(work)
+    def work() -> Recognised:
+        return recognise_images(service, gallery, images(), record.id, n_next=n_next, n_nearest=n_nearest)
+
+    found = None
+    if sum(len(one.content if isinstance(one, SentImage) else one) for one in sent) <= SMALL_BYTES:
+        found = await recognise_promptly(service, gallery, images(), record.id, n_next=n_next, n_nearest=n_nearest)
+    if found is None:
+        found = await run_in_threadpool(work)
+    content = found.model_dump_json(by_alias=True).encode()
     record.fields |= {"images": len(sent), "model_version": found.model_version, "revision": found.revision}
     request.app.state.metrics.count(found)
     return Response(content, media_type="application/json")
