@@ -464,7 +464,7 @@ def test_a_rollback_that_was_killed_and_is_repeated_goes_back_once(root: Path, w
         gate(root, version)
     before = len(history.history(root))
     if writes < 0:  # counted from the end: before the last write to MLflow is done, and before the act is forgotten
-        writes += 16
+        writes += 13
     assert ready_process.ended(ready_process.start(killed_rollback, root, writes)) == 9
     promotion.catch_up(root)
     event = promotion.rollback(root, "not in the field", by="Ada")

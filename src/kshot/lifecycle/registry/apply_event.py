@@ -79,12 +79,12 @@ def apply(client: "MlflowClient", root: Path, event: Event) -> None:
             client.set_registered_model_alias(name, alias, version)
         else:
             client.delete_registered_model_alias(name, alias)
-    for key, value in _tags(event).items():
-        client.set_model_version_tag(name, event.version, key, value)
-    replaced = event.before.get(CHAMPION)
-    if replaced is not None and replaced != event.after.get(CHAMPION):
-        for key, value in _tags_of_the_replaced(event).items():
-            client.set_model_version_tag(name, replaced, key, value)
+    for version, tags in tags_after([event]).items():
+        # MLflow asks for the model again with each tag that is written.
+        there = client.get_model_version(name, version).tags
+        for key, value in tags.items():
+            if there.get(key, "") != value:
+                client.set_model_version_tag(name, version, key, value)
 
 
 def _tags(event: Event) -> dict[str, str]:

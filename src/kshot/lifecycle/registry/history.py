@@ -136,8 +136,8 @@ def read(client: "MlflowClient", root: Path) -> Record:
 
 def standing(client: "MlflowClient", root: Path) -> dict[str, str]:
     """The versions of champion and challenger, even if the history cannot be read. Raises MlflowException."""
-    found = client.search_registered_models(store.of_project(root))
-    return _standing(found[0]) if found else {}
+    found = history_run.registered(client, root)
+    return _standing(found) if found else {}
 
 
 def _standing(model: "RegisteredModel") -> dict[str, str]:

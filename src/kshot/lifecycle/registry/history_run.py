@@ -30,8 +30,14 @@ def experiment(root: Path) -> str:
 
 def registered(client: "MlflowClient", root: Path) -> "RegisteredModel | None":
     """The registered model with the project's name, None if there is none."""
-    found = client.search_registered_models(store.of_project(root))
-    return found[0] if found else None
+    from mlflow.exceptions import MlflowException
+
+    try:
+        return client.get_registered_model(project_name.of(root))
+    except MlflowException as error:
+        if error.error_code != "RESOURCE_DOES_NOT_EXIST":
+            raise
+        return None
 
 
 def renamed(client: "MlflowClient", root: Path, run_id: str) -> "RegisteredModel | None":

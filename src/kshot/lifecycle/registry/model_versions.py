@@ -79,7 +79,7 @@ def register(root: Path, run_id: str, lineage: Lineage) -> Registered:
         address, sealed = package.log_model(root, root / layout.MODEL, run_id, tags)
         client = store.client()
         model_id = address.removeprefix("models:/") if address.startswith("models:/m-") else None
-        if not client.search_registered_models(store.of_project(root)):
+        if history_run.registered(client, root) is None:
             history_run.begin(client, root, where)
         erasure_event.seal_earlier(client, root)
         # The lock above holds on this folder alone; the claim holds on every machine.
