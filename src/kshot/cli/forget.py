@@ -68,6 +68,7 @@ def run(root: Path, options: argparse.Namespace) -> int:
             with inventory.asked_for(root, asked, Path.cwd(), others) as found:
                 selection.require_known(root, asked, found.wanted, found.is_held, found.unreached.values())
                 if options.yes:
+                    inventory.require_no_archive(found)
                     inventory.require_champion_agreed(root, found, options.champions_data)
                     noted = erase.begin(root, asked, found)
                 else:
@@ -124,7 +125,7 @@ def _fields(found: "Inventory") -> dict[str, Any]:
 
 def _shown(root: Path, found: "Inventory") -> str:
     from kshot.lifecycle.forget.holding import size_of
-    from kshot.lifecycle.forget.inventory import version_text
+    from kshot.lifecycle.forget.inventory import archive_text, version_text
     from kshot.lifecycle.project.tables import columns, counted
 
     rows = _rows(found.holdings)
@@ -136,6 +137,7 @@ def _shown(root: Path, found: "Inventory") -> str:
         "",
         *columns(rows),
         *(f"! {why}" for why in found.unreached.values()),
+        *([f"! {archive_text(found)}"] if found.archives else []),
         *_model_lines(found.models),
         "",
         f"{size(size_of(found.holdings))} in all: nothing was deleted; the same with --reason TEXT --yes deletes it",

@@ -55,6 +55,9 @@ class Planted:
     def md5(self) -> str:
         return hashlib.md5(self.file).hexdigest()
 
+    def receipts(self) -> list[Path]:
+        return sorted((self.root / "reports").glob("erasure-*.json"))
+
     def traces(self) -> list[str]:
         """Every file that has the image: its bytes, its packed pixels, its features, or a page's copy of them."""
         shown = thumbnail(self.root)

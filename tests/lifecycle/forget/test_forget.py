@@ -6,6 +6,7 @@ import json
 import shutil
 import subprocess
 import sys
+import zipfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -223,6 +224,50 @@ def test_a_remote_that_cannot_be_reached_is_named_and_the_same_command_goes_on(
     assert planted.traces() != []
     assert cli.main(asked) == 0
     assert planted.traces() == []
+
+
+def test_an_archive_with_the_image_is_named_and_nothing_is_forgotten_until_it_is_gone(
+    planted: Planted, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """One in the project's folder, and one that somebody gave to DVC: its object is in the cache and the remote."""
+    root, before = planted.root, planted.traces()
+    for name in ("photos.zip", "kept.zip"):
+        with zipfile.ZipFile(root / name, "w") as packed:
+            packed.writestr("others/1.txt", b"of another length")
+            packed.writestr("birds/3.png", planted.file, zipfile.ZIP_STORED)
+            packed.comment = name.encode()
+    oid = planted_image.keep(root, (root / "kept.zip").read_bytes())
+    (root / "kept.zip").unlink()
+    objects = [folder / oid[:2] / oid[2:] for folder in (root / planted_image.CACHE, planted.remote / "files/md5")]
+    objects[1].parent.mkdir(exist_ok=True)
+    shutil.copy(*objects)
+    asked = ["forget", IMAGE, *WHY]
+    assert cli.main(asked) == 0
+    assert "archive with the image" in capsys.readouterr().out
+    assert cli.main([*asked, "--yes"]) == DataError.exit_code
+    said = capsys.readouterr().err
+    assert "project folder: photos.zip (birds/3.png)" in said and "nothing was forgotten" in said
+    assert all(f"{path} (birds/3.png)" in said for path in objects)
+    assert set(before) < set(planted.traces()) and intent.read(root) is None
+    for path in (root / "photos.zip", *objects):
+        path.unlink()
+    assert cli.main([*asked, "--yes"]) == 0
+    assert planted.traces() == []
+
+
+def test_an_archive_that_came_after_a_kill_is_named_at_the_end(
+    planted: Planted, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with monkeypatch.context() as patch:
+        patch.setattr(erase, "finish", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+        assert cli.main(["forget", IMAGE, *WHY, "--yes"]) == 130
+    with zipfile.ZipFile(planted.root / "photos.zip", "w") as packed:
+        packed.writestr("birds/3.png", planted.file)
+    assert cli.main(["forget", IMAGE, *WHY, "--yes"]) == DataError.exit_code
+    assert "project folder still holds archive with the image photos.zip (birds/3.png)" in capsys.readouterr().err
+    (planted.root / "photos.zip").unlink()
+    assert cli.main(["forget", IMAGE, *WHY, "--yes"]) == 0
+    assert planted.traces() == [] and not any("photos.zip" in one.read_text() for one in planted.receipts())
 
 
 def test_bad_input_is_refused_with_nothing_changed(planted: Planted, capsys: pytest.CaptureFixture[str]) -> None:

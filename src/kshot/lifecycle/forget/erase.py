@@ -16,6 +16,7 @@ from kshot.lifecycle.data import data_versions, erasures, working_copy
 from kshot.lifecycle.data.erasures import Erasure
 from kshot.lifecycle.data.without_images import remaining, without_images
 from kshot.lifecycle.forget import intent, inventory, receipt, run_files
+from kshot.lifecycle.forget.archive_members import ARCHIVE
 from kshot.lifecycle.forget.holding import Holding, Place, Unreached
 from kshot.lifecycle.forget.intent import Intent
 from kshot.lifecycle.forget.inventory import Inventory
@@ -82,7 +83,7 @@ def finish(root: Path, noted: Intent, others: Sequence[Place] = ()) -> Forgettin
         noted = dataclasses.replace(noted, version=made.md5)
         intent.write(root, noted)
     with inventory.of_images(root, noted.images, others) as found:
-        holdings = tuple(dict.fromkeys((*noted.holdings, *found.holdings)))
+        holdings = tuple(dict.fromkeys((*noted.holdings, *(one for one in found.holdings if one.what != ARCHIVE))))
         noted = dataclasses.replace(noted, holdings=holdings, later=(*noted.later, *_later(root, noted, found)))
         intent.write(root, noted)
         events = [_record(root, one, noted.who) for one in noted.erasures]

@@ -8,6 +8,7 @@ from pathlib import Path
 from kshot.errors import DataError
 from kshot.lifecycle.data import data_versions
 from kshot.lifecycle.forget import object_stores, run_files, selection
+from kshot.lifecycle.forget.archive_members import ARCHIVE
 from kshot.lifecycle.forget.derived import holding_objects, read_locks
 from kshot.lifecycle.forget.holding import Forgotten, ForgottenImage, Holding, Place, Unreached
 from kshot.lifecycle.forget.object_stores import FOLDER, Stores
@@ -40,6 +41,11 @@ class Inventory:
         """Whether anything holds the images; drift's sample of training images counts only with something else."""
         return any(one.what != DRIFT for one in self.holdings)
 
+    @property
+    def archives(self) -> tuple[Holding, ...]:
+        """Archives with an image in them, which kshot never deletes."""
+        return tuple(one for one in self.holdings if one.what == ARCHIVE)
+
 
 @contextlib.contextmanager
 def asked_for(root: Path, asked: Asked, here: Path, others: Sequence[Place] = ()) -> Iterator[Inventory]:
@@ -53,6 +59,21 @@ def of_images(root: Path, images: tuple[ForgottenImage, ...], others: Sequence[P
     """What still holds these images, whose files may be gone."""
     with object_stores.opened(root) as stores:
         yield _look(root, selection.selected(images, stores), stores, others)
+
+
+def require_no_archive(found: Inventory) -> None:
+    """Raise DataError if an archive holds one of the images: it is a person's file, and may hold much else."""
+    if found.archives:
+        raise DataError(f"{archive_text(found)}; nothing was forgotten")
+
+
+def archive_text(found: Inventory) -> str:
+    """What a person has to do with the archives that hold an image, in one line."""
+    named = "; ".join(f"{one.place}: {one.name}" for one in found.archives)
+    return (
+        f"an archive holds it, and kshot deletes none: {named}. Delete it, or pack it again without the image (and "
+        "delete the old object, if DVC has it), then run the same command again"
+    )
 
 
 def require_champion_agreed(root: Path, found: Inventory, agreed: bool) -> None:
@@ -79,7 +100,9 @@ def _look(root: Path, wanted: Forgotten, stores: Stores, others: Sequence[Place]
     cache = Path(stores.known[0].must_exist)
     folders = {oid: files for store in stores.known for oid, files in store.folders.items()}
     oids = holding_objects(folders, wanted, stores.read, read_locks(root, cache))
-    places: list[Place] = [Objects(store, oids) for store in stores.known]
+    names = {oid: path for files in folders.values() for path, oid in files.items()}
+    members: dict[str, str] = {}
+    places: list[Place] = [Objects(store, oids, names, members) for store in stores.known]
     places += [UnreachedPlace(name, why) for name, why in stores.unreached.items()]
     places += [RunFiles(root), *others]
     apart = (cache, *(folder for place in places for folder in place.folders))

@@ -51,9 +51,19 @@ class ObjectStore:
 
     def read(self, oid: str) -> bytes:
         """The content of an object that is there. Raises Unreached."""
+        with self.open(oid) as file:
+            return bytes(file.read())
+
+    @contextlib.contextmanager
+    def open(self, oid: str) -> Iterator[Any]:
+        """An object that is there, as a file that can be searched. Raises Unreached."""
         part = self.objects[oid]
         with reached(self.name), part.fs.open(part.oid_to_path(oid), "rb") as file:
-            return bytes(file.read())
+            yield file
+
+    def path(self, oid: str) -> str:
+        """Where an object is."""
+        return str(self.objects[oid].oid_to_path(oid))
 
     def size(self, oid: str) -> int:
         part = self.objects[oid]

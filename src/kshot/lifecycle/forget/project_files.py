@@ -1,4 +1,4 @@
-"""The place "project folder": copies of the images, what the stages wrote from them, pages that show them."""
+"""The place "project folder": copies of the images, archives with them, what stages wrote from them, their pages."""
 
 import hashlib
 import os
@@ -13,6 +13,7 @@ from kshot.errors import Busy
 from kshot.lifecycle.data import data_versions
 from kshot.lifecycle.data.packed import JPEGS, PIXELS
 from kshot.lifecycle.forget import derived, page_images
+from kshot.lifecycle.forget.archive_members import ARCHIVE, member_of
 from kshot.lifecycle.forget.holding import Forgotten, Holding
 from kshot.lifecycle.project import layout
 from kshot.lifecycle.project.files import below, file_md5
@@ -35,13 +36,15 @@ class ProjectFiles:
     folders: tuple[Path, ...] = ()
 
     def find(self, wanted: Forgotten) -> list[Holding]:
-        """Copies, computed files and pages."""
+        """Copies, archives, computed files and pages."""
         found = [*self._copies(wanted), *self._computed(wanted), *self._pages(wanted), *self._trees()]
         return [*found, *(self._samples() if wanted.versions else ())]
 
     def delete(self, holdings: Sequence[Holding]) -> None:
-        """Delete the files; a page stays, without its images."""
+        """Delete the files; a page stays, without its images, and an archive as it is."""
         for one in holdings:
+            if one.what == ARCHIVE:
+                continue
             path = self.root / one.at
             if one.what == PAGE:
                 _strip(path)
@@ -57,6 +60,13 @@ class ProjectFiles:
             size = path.stat().st_size
             if (is_any or size in sizes) and (md5 := file_md5(path)) in wanted.md5s:
                 yield Holding(self.name, COPY, md5, path.relative_to(self.root).as_posix(), size)
+                continue
+            at = path.relative_to(self.root)
+            if layout.RAW not in at.parents:  # only images are in a data version
+                with path.open("rb") as file:
+                    member = member_of(file, wanted)
+                if member:
+                    yield Holding(self.name, ARCHIVE, f"{at.as_posix()} ({member})", at.as_posix(), size)
 
     def _computed(self, wanted: Forgotten) -> Iterator[Holding]:
         rows = self.root / layout.PACKED / derived.ROWS
