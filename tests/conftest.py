@@ -42,7 +42,7 @@ LONG_JOURNEYS = (
     "test_own_photographs.py",
     "test_evidence.py",
 )
-LONG_SERVICES = ("test_on_servers.py", "test_ray_cluster.py")
+LONG_SERVICES = ("test_on_servers.py", "test_ray_cluster.py", "test_ray_serve.py")
 
 gc.disable()  # while the test files are imported: `pytest_collection_finish` goes on
 

@@ -135,6 +135,23 @@ def test_a_wrong_variable_is_told_in_one_line(
     assert why in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(
+    ("options", "why"),
+    [(("--replicas", "2"), "--replicas needs --engine ray"), (("--engine", "ray"), "RAY_ADDRESS names no cluster")],
+)
+def test_replicas_need_a_cluster(
+    project: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    options: tuple[str, ...],
+    why: str,
+) -> None:
+    monkeypatch.chdir(project)
+    monkeypatch.delenv("RAY_ADDRESS", raising=False)
+    assert kshot.cli.main(["serve", *options]) == 2
+    assert why in capsys.readouterr().err
+
+
 @pytest.mark.skipif(not hasattr(socket, "TCP_USER_TIMEOUT"), reason="an option of Linux")
 def test_a_connection_whose_client_never_reads_is_ended(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(serve_process, "UNREAD_MS", 500)

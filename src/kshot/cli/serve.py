@@ -5,6 +5,7 @@ import os
 from pathlib import Path
 from typing import Any
 
+from kshot.errors import ParamsError
 from kshot.lifecycle.project.tables import columns
 
 DESCRIPTION = """\
@@ -51,6 +52,10 @@ def add_parser(verbs: Any) -> None:
     top.add_argument("--images", metavar="ADDRESS", help="an fsspec address, such as s3://bucket/galleries")
     top.add_argument("--device", metavar="DEVICE", help="auto, cpu, cuda or mps; default: auto")
     top.add_argument("--log", metavar="KIND", help="keep asked images: off, all, unknown or sample; default: off")
+    top.add_argument(
+        "--engine", choices=("local", "ray"), default="local", help="ray: by Ray Serve, on the cluster of RAY_ADDRESS"
+    )
+    top.add_argument("--replicas", type=int, metavar="N", help="with --engine ray; default: 1")
     top.set_defaults(run=run)
     keys = top.add_subparsers(title="commands", metavar="COMMAND").add_parser(
         "key", help="make, list and revoke the keys of clients"
@@ -73,6 +78,13 @@ def run(root: Path, options: argparse.Namespace) -> int:
     from kshot.serve import process
 
     process.require_installed()
+    if options.engine == "ray":
+        from kshot.serve.ray_serve import serve_on_ray
+
+        serve_on_ray(root, _settings(options), 1 if options.replicas is None else options.replicas)
+        return 0
+    if options.replicas is not None:
+        raise ParamsError("--replicas needs --engine ray: without it the service is one process")
     process.serve(root, _settings(options))
     return 0
 
