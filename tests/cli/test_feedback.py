@@ -2,9 +2,11 @@
 
 import json
 from collections.abc import Iterator
+from io import BytesIO
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 from kshot import cli
 from kshot.lifecycle.data import data_versions, feedback_ledger
@@ -48,14 +50,20 @@ def test_the_list_says_what_was_answered_and_saves_the_images(
     server: Recorded, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     listed(server, ITEM, GIVEN)
-    for item in (41, 42):
-        server.answers[f"GET /v1/feedback/{item}/image"] = (200, str(item).encode())
+    kinds = {41: "PNG", 42: "JPEG"}
+    for item, kind in kinds.items():
+        Image.new("L", (2, 2)).save(content := BytesIO(), kind)
+        server.answers[f"GET /v1/feedback/{item}/image"] = (200, content.getvalue())
     assert cli.main(["feedback", "list", "--order", "margin", "--gallery", "birds", "--save", "seen"]) == 0
     _, first, second = capsys.readouterr().out.splitlines()
-    assert first.split() == ["41", "2026-11-28", "10:00", "birds", "unknown", "(nearest", "wren)", "50.0", "%"]
+    assert first.split() == ["41", "2026-11-28", "10:00", "birds", "unknown", "(nearest", "wren)"]
     assert second.split() == ["42", "2026-11-28", "10:00", "birds", "wren", "50.0", "%", "owl", "by", "Ada"]
     assert server.requests[0][1] == "/v1/feedback?order=margin&limit=500&gallery=birds"
-    assert {file.name: file.read_text() for file in (tmp_path / "seen").iterdir()} == {"41": "41", "42": "42"}
+    saved = {file.name: file.read_bytes() for file in (tmp_path / "seen").iterdir()}
+    assert saved == {
+        "41.png": server.answers["GET /v1/feedback/41/image"][1],
+        "42.jpg": server.answers["GET /v1/feedback/42/image"][1],
+    }
 
 
 def test_an_empty_list_says_how_to_log(server: Recorded, capsys: pytest.CaptureFixture[str]) -> None:

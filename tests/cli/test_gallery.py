@@ -54,7 +54,7 @@ def test_each_image_is_one_line_and_an_unknown_one_says_so(
     assert lines == [
         ["image", "class", "probability", "nearest example", "next"],
         ["a.png", "robin", "91.0 %", "4 of robin", "wren"],
-        ["b.png", "unknown (nearest robin)", "50.0 %", "4 of robin", "wren"],
+        ["b.png", "unknown (nearest robin)", "4 of robin", "wren"],
         ["note: the probabilities are not calibrated"],
     ]
     answer(server, asked, 200, {**STATE, "request": "r", "calibrated": True, "results": [KNOWN]})

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kshot.cli.running_service import add_connection, connected
+from kshot.data.image_formats import suffix_of
 from kshot.errors import DataError, ParamsError
 from kshot.lifecycle.project import project_lock
 from kshot.lifecycle.project.tables import columns, counted
@@ -78,7 +79,7 @@ def run_list(client: "Client", options: argparse.Namespace) -> int:
     if options.save is not None:
         options.save.mkdir(parents=True, exist_ok=True)
         for one in found:
-            (options.save / f"{one.item}").write_bytes(client.feedback_image(one.item))
+            _save(client, one.item, options.save)
     if options.json:
         print(json.dumps([one.model_dump(mode="json", by_alias=True) for one in found], indent=2))
     elif not found:
@@ -99,7 +100,7 @@ def run_groups(client: "Client", options: argparse.Namespace) -> int:
             folder = options.save / f"{number}"
             folder.mkdir(parents=True, exist_ok=True)
             for item in items:
-                (folder / f"{item}").write_bytes(client.feedback_image(item))
+                _save(client, item, folder)
     if options.json:
         print(json.dumps(groups))
     elif not groups:
@@ -154,13 +155,19 @@ def run_add_data(root: Path, options: argparse.Namespace) -> int:
     return 0
 
 
+def _save(client: "Client", item: int, folder: Path) -> None:
+    """Write the image of an item as ITEM.png, or with the suffix of its kind, so that a viewer opens it."""
+    content = client.feedback_image(item)
+    (folder / f"{item}{suffix_of(content)}").write_bytes(content)
+
+
 def _row(one: "FeedbackItem") -> dict[str, str]:
     return {
         "item": str(one.item),
         "asked": f"{one.asked:%Y-%m-%d %H:%M}",
         "gallery": one.gallery,
         "answer": f"unknown (nearest {one.label})" if one.unknown else one.label,
-        "probability": "" if one.probability is None else f"{100 * one.probability:.1f} %",
+        "probability": "" if one.probability is None or one.unknown else f"{100 * one.probability:.1f} %",
         "shadow": one.challenger or "",
         "label": f"{one.given} by {one.by}" if one.given else "",
     }

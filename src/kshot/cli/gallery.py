@@ -169,7 +169,7 @@ def run_recognise(client: "Client", options: argparse.Namespace) -> int:
             {
                 "image": file.name,
                 "class": f"unknown (nearest {one.label})" if one.unknown else one.label,
-                "probability": "" if one.probability is None else f"{100 * one.probability:.1f} %",
+                "probability": "" if one.probability is None or one.unknown else f"{100 * one.probability:.1f} %",
                 "nearest example": f"{one.nearest[0].example} of {one.nearest[0].class_name}" if one.nearest else "",
                 "next": ", ".join(each.class_name for each in one.next),
             }

@@ -17,6 +17,13 @@ FORMATS = (
     *("PNG", "JPEG", "GIF", "BMP", "WEBP", "TIFF", "PPM", "AVIF", "JPEG2000"),
     *("ICO", "QOI", "SGI", "SUN", "PCX", "TGA"),
 )
+SUFFIXES = {
+    "JPEG": ".jpg",
+    "MPO": ".jpg",
+    "JPEG2000": ".jp2",
+    "TIFF": ".tif",
+    "SUN": ".ras",
+}  # others: the format's name
 LARGEST = 89_478_485  # pixels, where Pillow starts to warn of a decompression bomb
 
 
@@ -45,6 +52,15 @@ def header_of(image: Image.Image) -> Header:
     # A phone's JPEG may contain a second, smaller image (MPO), which is not an animation.
     frames = bool(getattr(image, "is_animated", False)) and image.format != "MPO"
     return Header(image.format or "", image.mode, image.width, image.height, frames)
+
+
+def suffix_of(content: bytes) -> str:
+    """The suffix of a file with this content, such as ".png"; "" for content that is no image."""
+    try:
+        found = read_header(content).format
+    except DataError:
+        return ""
+    return SUFFIXES.get(found, f".{found.lower()}")
 
 
 @contextmanager

@@ -240,7 +240,7 @@ def test_a_gallery_that_loses_waits_or_is_refused_and_the_audit_decides_the_same
     assert by_galleries(root, EQUAL, LOST).repeated, "nothing changed: nobody is asked twice"
     (event,) = [one for one in history.history(root) if one.version == "2"]
     assert recorded(event)["evidence"]["galleries"][1]["counts"] == [[5, 5, 1, 20]]
-    assert "2 of the galleries of then" in galleries_then(event, recorded(event))
+    assert "2 galleries by the counts that were recorded" in galleries_then(event, recorded(event))
     if loss == "wait":
         promotion.approve(root, "2", "the shop will be taught again")
         assert history.aliases(root) == {"champion": "2"}

@@ -18,4 +18,5 @@ def galleries_then(event: Event, record: dict[str, Any]) -> str:
     assert evidence.galleries is not None
     if gate_rules.decide(evidence, rules).waits and event.action == PROMOTED:
         raise Broken(f"{event} is the gate's own, although a gallery asks for a person", "a person", str(event))
-    return f"; {len(evidence.galleries):,} of the galleries of then, by their counts"
+    count = len(evidence.galleries)
+    return f"; {count:,} {'gallery' if count == 1 else 'galleries'} by the counts that were recorded"

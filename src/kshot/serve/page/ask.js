@@ -37,6 +37,10 @@ export function show() {
 }
 
 async function asked(files) {
+  if (!state.gallery) {
+    say("No gallery is open yet: wait a moment, or make one.");
+    return;
+  }
   const gallery = state.gallery.name;
   const { limits } = state.service;
   const images = await Promise.all(files.map((file) => fitted(file, limits)));
@@ -77,7 +81,7 @@ function answerCard(gallery, image, result, answer) {
         element("h3", { class: "name", tabindex: "-1" }, result.unknown ? "Unknown" : result.label),
         !result.unknown && result.probability !== null && probability(result.probability, answer.calibrated),
         ...facts.map((fact) => element("p", { class: "soft" }, fact)),
-        result.next.length > 0 && element("ul", { class: "next", "aria-label": "Classes that come next" },
+        !result.unknown && result.next.length > 0 && element("ul", { class: "next", "aria-label": "Classes that come next" },
           ...result.next.map((one) => element("li", {}, one.class, " ", element("span", { class: "soft" }, one.probability === null ? "" : percent(one.probability))))),
       ),
     ),
@@ -95,7 +99,7 @@ function probability(value, calibrated) {
 function nearestFigure(gallery, nearest) {
   const img = element("img", { alt: `The nearest example, of ${nearest.class}` });
   attempt(() => showImage(img, `v1/galleries/${at(gallery)}/examples/${nearest.example}/image`));
-  return element("figure", {}, img, element("figcaption", { class: "name" }, `nearest: ${nearest.class}`));
+  return element("figure", {}, img, element("figcaption", { class: "name" }, `nearest example: ${nearest.class}`));
 }
 
 // One button a likely class, and one for any other. A touch teaches the image to the class.

@@ -73,7 +73,7 @@ function itemCard(item) {
   attempt(() => showImage(img, `v1/feedback/${item.item}/image`));
   const answer = item.unknown ? `Unknown, nearest ${item.label}` : item.label;
   const facts = [
-    item.probability === null ? null : percent(item.probability),
+    item.unknown || item.probability === null ? null : percent(item.probability),
     item.challenger && item.challenger !== item.label ? `the shadow model says ${item.challenger}` : null,
     `version ${item.model_version}`,
     new Date(item.asked).toLocaleString(),

@@ -1,0 +1,47 @@
+"""On the page of a phone's width, in Chromium: an honest unknown, and nothing that is wider than the phone."""
+
+from pathlib import Path
+
+import pytest
+
+from kshot import Client
+from tests.browser import CHROMIUM, chromium
+from tests.serve.test_groups_on_page import served
+
+pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine: apt-get install chromium")
+WIDTH = 390
+
+
+def test_an_unknown_image_gets_no_percentages_and_nothing_is_wider_than_a_phone(
+    project: Path, tmp_path: Path, classes: dict[str, list[bytes]]
+) -> None:
+    names = list(classes)
+    (tmp_path / "stranger.png").write_bytes(classes[names[9]][0])
+    with served(project) as at, Client(at) as client, chromium() as page:
+        client.create("shop")
+        for name in names[:3]:
+            client.teach("shop", name, classes[name][:2])
+        client.set_unknown_threshold("shop", 1e-3)
+        page.size(WIDTH, 844)
+        page.open(f"{at}/")
+        page.wait("document.getElementById('ask-hint').textContent === 'Answers are one of 3 classes, or unknown.'")
+        page.choose("#ask-drop input", [tmp_path / "stranger.png"])
+        page.wait("document.querySelectorAll('.answer').length === 1")
+        text = page.run("document.querySelector('.answer').innerText")
+        assert "Unknown" in text and "Nearest class: " in text and "nearest example: " in text and "%" not in text
+        page.run("document.getElementById('again').click()")
+        logged = page.wait("document.querySelector('#items .item')?.innerText")
+        assert "Unknown, nearest " in logged and "%" not in logged
+        client.set_unknown_threshold("shop", 1e9)
+        page.choose("#ask-drop input", [tmp_path / "stranger.png"])
+        page.wait("document.querySelectorAll('.answer').length === 2")
+        assert page.run("document.querySelector('.answer').innerText").count("%") == 3
+        page.click("#open-settings")
+        dialog = page.wait(
+            "[...document.querySelectorAll('dialog[open]')].map((one) => [one.scrollWidth, one.clientWidth])[0]"
+        )
+        assert dialog[0] <= dialog[1]
+        assert page.run("document.documentElement.scrollWidth") == WIDTH
+        page.open(f"{at}/docs")
+        assert page.run("document.documentElement.scrollWidth") == WIDTH
+        assert page.errors == []
