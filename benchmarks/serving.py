@@ -147,7 +147,7 @@ def table(root: Path, images: Path, requests: int, mlflow_requests: int) -> str:
 def bare(model: kshot.FewShotModel, queries: list[Path], count: int) -> Load:
     """The network's forward pass on prepared images."""
     pixels = [prepare_image(SentImage(path.read_bytes(), path.name), model.ingest, 10**9).pixels for path in queries]
-    seconds = []
+    seconds: list[float] = []
     used = 0.0
     for number in range(count + 10):
         if number == 10:  # the first passes fill caches
