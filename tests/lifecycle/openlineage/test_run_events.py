@@ -14,13 +14,13 @@ from openlineage.client.generated.base import BaseFacet
 from kshot import cli
 from kshot.flows import lineage_events
 from kshot.lifecycle.openlineage import delivery
-from kshot.lifecycle.openlineage.run_events import Decided, Run, run_event
+from kshot.lifecycle.openlineage.run_events import Decided, LineageRun, run_event
 from kshot.lifecycle.registry import model_versions
 from kshot.lifecycle.tracking import store
 from kshot.params import project_name
 from tests.lifecycle import registered_versions
 
-RETRAIN = Run("retrain", "0190f5a2-0000-7000-8000-000000000001", True, "FLOW")
+RETRAIN = LineageRun("retrain", "0190f5a2-0000-7000-8000-000000000001", True, "FLOW")
 MD5 = "7842eb36" + "0" * 24
 ACCURACY = {"mean": 0.9, "low": 0.8, "high": 0.95, "episodes": 20}
 FACETS = {

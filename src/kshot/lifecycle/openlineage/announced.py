@@ -5,14 +5,14 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from kshot.lifecycle.openlineage import delivery
-from kshot.lifecycle.openlineage.run_events import Decided, Run, State, run_event
+from kshot.lifecycle.openlineage.run_events import Decided, LineageRun, State, run_event
 from kshot.redaction import redacted
 
 
 class Announced:
     """What the events of one run say, as far as it is known. `say`: prints a line about an event that was lost."""
 
-    def __init__(self, root: Path, run: Run, say: Callable[[str], None]) -> None:
+    def __init__(self, root: Path, run: LineageRun, say: Callable[[str], None]) -> None:
         self._root, self._run, self._say = root, run, say
         self._decided: Decided | None = None
 
@@ -32,7 +32,7 @@ class Announced:
 
 
 @contextlib.contextmanager
-def announced(root: Path, run: Run, say: Callable[[str], None]) -> Iterator[Announced]:
+def announced(root: Path, run: LineageRun, say: Callable[[str], None]) -> Iterator[Announced]:
     """Send an event when the block begins, and one when it ends or fails."""
     events = Announced(root, run, say)
     events.send("START")

@@ -32,7 +32,7 @@ class Decided:
 
 
 @dataclass(frozen=True)
-class Run:
+class LineageRun:
     """A run of the job `name`.
 
     run_id    a UUID
@@ -47,7 +47,7 @@ class Run:
 
 
 def run_event(
-    root: Path, run: Run, state: State, decided: Decided | None = None, error: BaseException | None = None
+    root: Path, run: LineageRun, state: State, decided: Decided | None = None, error: BaseException | None = None
 ) -> dict[str, Any]:
     """The event of the run, redacted: data version as input, registered version with its accuracies as output.
 
