@@ -104,3 +104,15 @@ def test_what_is_no_database_at_all_is_told(root: Path) -> None:
     path.write_text("a page of a proxy that said no\n" * 100)
     (finding,) = files.look(root)
     assert "file is not a database" in finding.found and "only the history of flow runs" in finding.mend
+
+
+def test_a_read_only_file_system_is_no_matter_of_its_owner(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (root / "mlruns").mkdir()
+
+    class Mounted:
+        f_flag = os.ST_RDONLY
+
+    monkeypatch.setattr("os.statvfs", lambda _: Mounted)
+    monkeypatch.setattr("os.access", lambda path, mode, **_: Path(path) != root / "mlruns" or not mode & os.W_OK)
+    (finding,) = files.look(root)
+    assert finding.found == f"{root}/mlruns lies on a read-only file system" and "chown" not in finding.mend

@@ -1,14 +1,18 @@
 """An unusable database is reported in one line without SQL, and no remedy loses an intact one."""
 
+import os
 import sqlite3
+from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import pytest
 import sqlalchemy
 
 from kshot.errors import RegistryError
-from kshot.lifecycle.tracking import sqlite_trouble, store
+from kshot.lifecycle.tracking import live_run, sqlite_trouble, store
+from tests.lifecycle import finished_project
 
 WHERE = "sqlite:////somewhere/project/mlruns/mlflow.db"
 
@@ -65,3 +69,41 @@ def test_a_file_system_that_can_only_be_read_is_named(database: Path, monkeypatc
     monkeypatch.setattr("os.statvfs", lambda _: Mounted)
     told = sqlite_trouble.sentence(f"sqlite:///{database}", "attempt to write a readonly database", 0.0)
     assert told == "mlruns/mlflow.db cannot be written (read-only file system); nothing was changed"
+
+
+@pytest.fixture
+def read_only_store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    """The address of a project's store in which every write fails, as in a database that can only be read."""
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    where = store.connect(finished_project.write(tmp_path))
+
+    def refuse_writes(connection: Any, record: Any, proxy: Any) -> None:
+        connection.execute("pragma query_only = on")
+
+    sqlalchemy.event.listen(sqlalchemy.pool.Pool, "checkout", refuse_writes)
+    yield where
+    sqlalchemy.event.remove(sqlalchemy.pool.Pool, "checkout", refuse_writes)
+
+
+def test_a_refused_write_prints_nothing_but_the_one_line(
+    read_only_store: str, capfd: pytest.CaptureFixture[str]
+) -> None:
+    refused = pytest.raises(RegistryError, match="mlruns/mlflow.db cannot be written")
+    with refused, store.translated_errors(read_only_store):
+        store.client().create_run("0", tags={"event": "a long event"})
+    out, err = capfd.readouterr()
+    assert (out, err) == ("", ""), "MLflow logs SQL, its parameters and a traceback"
+
+
+def test_a_training_does_not_begin_where_its_run_cannot_be_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    root = finished_project.write(tmp_path)
+    with live_run.live_run(root):
+        pass
+    mlruns = (root / "mlruns").resolve()
+    monkeypatch.setattr("os.access", lambda path, mode, **_: mode != os.W_OK or Path(path) != mlruns / "mlflow.db")
+    refused = pytest.raises(RegistryError, match="^mlruns/mlflow.db cannot be written .*; nothing was changed$")
+    with refused, live_run.live_run(root):
+        pytest.fail("hours of training")

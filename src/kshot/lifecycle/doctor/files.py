@@ -89,6 +89,8 @@ def _is_closed(folder: Path) -> bool:
 
 
 def _not_ours(path: Path, what: str) -> Finding:
+    if os.statvfs(path).f_flag & os.ST_RDONLY:
+        return Finding(CHECK, f"{path} lies on a read-only file system", "one that can be written", "mount it so")
     try:
         owner = path.owner()
     except KeyError:

@@ -139,7 +139,7 @@ def live_run(root: Path, tags: dict[str, str] | None = None) -> Iterator[LiveRun
     Ctrl-C gets one, KILLED, only if training had begun. Raises RegistryError at once if the store cannot be used,
     rather than after hours of training.
     """
-    store.connect(root)
+    store.require_writable(store.connect(root))
     run = LiveRun(root, tags or {})
     try:
         yield run

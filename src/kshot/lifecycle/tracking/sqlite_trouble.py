@@ -36,6 +36,14 @@ def sentence(where: str, said: str, waited_s: float) -> str:
     return f"{name} cannot be used: {_first(said)}; if it was damaged, bring it back from a copy"
 
 
+def read_only(where: str) -> str:
+    """One line about the database at address `where` if this process may only read it, else ''."""
+    path = Path(where.removeprefix("sqlite:///"))
+    if not where.startswith("sqlite:///") or (os.access(path, os.W_OK) and os.access(path.parent, os.W_OK)):
+        return ""
+    return f"{_short(path)} cannot be written ({_why_not(path)}); nothing was changed"
+
+
 def _why_not(path: Path | None) -> str:
     """Why a database cannot be written, as far as the file system shows."""
     if path is None:

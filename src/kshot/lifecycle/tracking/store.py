@@ -1,6 +1,7 @@
 """A project's MLflow store: sqlite and folders under mlruns/, or the server that MLFLOW_TRACKING_URI names."""
 
 import contextlib
+import logging
 import os
 import re
 import shlex
@@ -36,6 +37,10 @@ SETTINGS = {
     "MLFLOW_LOGGING_LEVEL": "WARNING",
     "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",  # the server's address contains its password
 }
+
+
+# MLflow logs each error of its database with SQL and traceback, and raises it too: `translated_errors` reports it.
+DATABASE_LOG = "mlflow.store.db.utils"
 
 
 class Unreachable(RegistryError):
@@ -75,6 +80,7 @@ def connect(root: Path) -> str:
     (root / layout.MLRUNS).mkdir(parents=True, exist_ok=True)
     import mlflow
 
+    logging.getLogger(DATABASE_LOG).setLevel(logging.CRITICAL)
     with exclusive(root, "mlflow"):
         where, named = uri(root), "MLFLOW_TRACKING_URI" in os.environ
         with translated_errors(where):
@@ -92,6 +98,12 @@ def connect(root: Path) -> str:
                 _require_own(client, root, where)
             experiment(client, root, where, project_name.of(root))
     return where
+
+
+def require_writable(where: str) -> None:
+    """Raise RegistryError for a database file that this process may only read; reading alone does not show it."""
+    if why := sqlite_trouble.read_only(where):
+        raise RegistryError(why)
 
 
 def _require_own(client: "MlflowClient", root: Path, where: str) -> None:
