@@ -179,5 +179,6 @@ def test_a_folder_without_git_is_told_with_what_to_do(tmp_path: Path) -> None:
     root = make(tmp_path)
     shutil.rmtree(root / ".git")
     (root / "data").mkdir()
-    with pytest.raises(KshotError, match="no git repository; run `git init` here"):
-        working_copy.dvc(root, "add", "--quiet", "data")
+    for arguments in (("add", "--quiet", "data"), ("status", "--json")):  # the first fails without a word of DVC's
+        with pytest.raises(KshotError, match="is in no git repository; run `git init` here and commit"):
+            working_copy.dvc(root, *arguments)

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 from kshot.errors import DataError
 from kshot.lifecycle.data import erasures
+from kshot.lifecycle.project.dvc_repository import dvc_repository
 
 
 class KeptImage(NamedTuple):
@@ -42,11 +43,10 @@ def files(root: Path, version: str, md5s: Iterable[str]) -> list[Path]:
     Raises DataError if the remote does not have them either, or there is no remote.
     """
     from dvc.exceptions import DvcException
-    from dvc.repo import Repo
 
     wanted = list(md5s)
     try:
-        with Repo(str(root)) as repo:
+        with dvc_repository(root) as repo:
             cache = Path(repo.cache.local.path)
             places = [cache / md5[:2] / md5[2:] for md5 in wanted]
             missing = [md5 for md5, place in zip(wanted, places, strict=True) if not place.exists()]

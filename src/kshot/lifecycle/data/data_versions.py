@@ -17,6 +17,7 @@ from kshot.lifecycle.data.data_diff import DataDiff, compare
 from kshot.lifecycle.data.dvc_cache import folder_md5, locate
 from kshot.lifecycle.project import layout
 from kshot.lifecycle.project.broken import Broken
+from kshot.lifecycle.project.dvc_repository import dvc_repository
 from kshot.lifecycle.sources import left_out
 from kshot.lifecycle.sources.at_rest import at_rest
 from kshot.lifecycle.sources.manifests import with_split
@@ -222,9 +223,7 @@ def diff(root: Path, old: DataVersion, new: DataVersion) -> DataDiff:
 
     Raises DataError if the cache no longer has a version's listing.
     """
-    from dvc.repo import Repo
-
-    with Repo(str(root)) as repo:
+    with dvc_repository(root) as repo:
         cache = Path(repo.cache.local.path)
     return compare(cache, old.md5, new.md5)
 

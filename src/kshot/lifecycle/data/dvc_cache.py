@@ -11,6 +11,7 @@ from typing import Any
 from kshot.first_few import first_few
 from kshot.lifecycle.data import erasures
 from kshot.lifecycle.project.broken import Broken
+from kshot.lifecycle.project.dvc_repository import dvc_repository
 from kshot.lifecycle.project.files import Advance, file_md5
 from kshot.redaction import redacted
 
@@ -94,15 +95,14 @@ def bar(total: int, quiet: bool) -> Iterator[Advance]:
 
 @contextlib.contextmanager
 def dvc_repo(root: Path, failure: type[Exception] = Broken) -> Iterator[Any]:
-    """DVC's own object of the project. Raises `failure` if DVC cannot be opened."""
+    """DVC's own object of the project. Raises `failure` if DVC cannot be opened, GitFailed if git refuses."""
     from dvc.exceptions import DvcException
-    from dvc.repo import Repo
 
-    try:
-        repo = Repo(str(root))
-    except DvcException as error:
-        raise failure(f"DVC cannot say where the data is kept: {error}; take .dvc from git again") from error
-    with repo:
+    with contextlib.ExitStack() as opened:
+        try:
+            repo = opened.enter_context(dvc_repository(root))
+        except DvcException as error:
+            raise failure(f"DVC cannot say where the data is kept: {error}; take .dvc from git again") from error
         yield repo
 
 

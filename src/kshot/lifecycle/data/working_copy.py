@@ -135,7 +135,7 @@ def dvc(root: Path, *arguments: str) -> str:
         told = " ".join([line for line in lines if line.startswith("ERROR")] or lines[-1:]).removeprefix("ERROR: ")
         if "No space left" in told or "File too large" in told:
             raise DataError(f"the disk is full (dvc {arguments[0]}: {told}); free some space and run again")
-        if not told:  # DVC prints nothing if git is missing; git does
+        if not told or "not a git repository" in told:  # DVC names no remedy, or nothing at all; git does
             git.text(root, "rev-parse", "--git-dir")
         raise DataError(f"dvc {arguments[0]} failed: {told or ended.returncode}; mend that and run again")
     return ended.stdout

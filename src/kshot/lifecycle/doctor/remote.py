@@ -5,10 +5,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from kshot.errors import DataError
+from kshot.errors import DataError, KshotError
 from kshot.first_few import first_few
 from kshot.lifecycle.data import data_versions, erasures
 from kshot.lifecycle.doctor.finding import Finding
+from kshot.lifecycle.project.dvc_repository import dvc_repository
 from kshot.redaction import redacted
 
 CHECK = "remote"
@@ -75,16 +76,15 @@ def _missing(remote: Any, known: list[str]) -> list[str]:
 def _remote(root: Path) -> Iterator[tuple[Any, Any]]:
     """DVC's repository and its default remote, None if there is none. Errors of a remote become a DataError."""
     from dvc.config import NoRemoteError
-    from dvc.repo import Repo
 
     try:
-        with Repo(str(root)) as repo:
+        with dvc_repository(root) as repo:
             try:
                 remote = repo.cloud.get_remote_odb()
             except NoRemoteError:
                 remote = None
             yield repo, remote
-    except DataError:
+    except KshotError:
         raise
     except Exception as error:  # every kind of remote raises its own errors
         what = redacted(" ".join(str(error).split()))[:200] or type(error).__name__

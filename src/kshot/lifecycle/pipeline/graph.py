@@ -18,6 +18,7 @@ from typing import Any, Literal
 from kshot.errors import StageFailed
 from kshot.lifecycle.pipeline import stage_inputs
 from kshot.lifecycle.project import processes
+from kshot.lifecycle.project.dvc_repository import dvc_repository
 from kshot.lifecycle.project.processes import OnOutput
 from kshot.lifecycle.stages import code_read
 
@@ -63,7 +64,7 @@ class StageRun:
 
 def stages(root: Path) -> list[Stage]:
     """Return the stages of dvc.yaml, each after those that it needs, otherwise in the file's order."""
-    with _repo(root) as repo:
+    with dvc_repository(root) as repo:
         graph = repo.index.graph  # edges lead from a stage to the stages it needs
         needs = {
             stage.name: tuple(need.name for need in graph.successors(stage) if _is_pipeline(need))
@@ -147,15 +148,6 @@ def stage_environment() -> dict[str, str]:
 
 
 @contextlib.contextmanager
-def _repo(root: Path) -> Iterator[Any]:
-    from dvc.repo import Repo
-
-    # Opened again each time, because a stage that ran has changed dvc.lock; that takes 0.03 s.
-    with Repo(str(root)) as repo:
-        yield repo
-
-
-@contextlib.contextmanager
 def loaded(root: Path, target: str) -> Iterator[Any]:
     """Load DVC's stage for a name in dvc.yaml or for a .dvc file, with up-to-date fingerprints of its code.
 
@@ -164,7 +156,8 @@ def loaded(root: Path, target: str) -> Iterator[Any]:
     from dvc.lock import LockError
 
     path, name = (root / target, None) if target.endswith(".dvc") else (root / "dvc.yaml", target)
-    with _repo(root) as repo:
+    # Opened again each time, because a stage that ran has changed dvc.lock; that takes 0.03 s.
+    with dvc_repository(root) as repo:
         try:
             with repo.lock:
                 # An absolute path: DVC looks for a relative one in the working directory, not in the repository.

@@ -13,6 +13,7 @@ from pathlib import Path
 from kshot.errors import DataError
 from kshot.lifecycle.data import data_names, data_versions
 from kshot.lifecycle.project import git, layout, settings
+from kshot.lifecycle.project.dvc_repository import dvc_repository
 from kshot.lifecycle.project.layout import LOCK_FILE
 from kshot.params import project_name, reader, renamed
 
@@ -68,9 +69,8 @@ def bring_back(home: Path, tree: Path) -> Path:
 def share_dvc(home: Path, tree: Path) -> None:
     """Configure DVC in `tree` to use the cache and the remotes of home; relative paths are relative to home."""
     from dvc.config import Config
-    from dvc.repo import Repo
 
-    with Repo(str(home)) as repo:
+    with dvc_repository(home) as repo:
         cache = repo.cache.legacy.path  # the whole folder: `local` is files/md5 in it, without the run cache
         remotes, core = repo.config["remote"], repo.config["core"]
         with Config(str(tree / ".dvc"), validate=False).edit("local", validate=False) as local:

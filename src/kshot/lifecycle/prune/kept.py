@@ -12,6 +12,7 @@ from kshot.lifecycle.data import data_names, data_versions, working_copy
 from kshot.lifecycle.data.dvc_cache import cache_of, cached_listing
 from kshot.lifecycle.pipeline import new_data, schedule
 from kshot.lifecycle.project.broken import Broken
+from kshot.lifecycle.project.dvc_repository import dvc_repository
 from kshot.lifecycle.project.settings import PARAMS
 from kshot.lifecycle.prune import unregistered
 from kshot.lifecycle.registry import history, history_run
@@ -169,12 +170,11 @@ def _locked(subject: Subject) -> frozenset[str]:
 def _used_by_git(root: Path) -> set[str]:
     """The objects named in .dvc files and dvc.lock, in the working tree and at the tip of every branch and tag."""
     from dvc.exceptions import DvcException
-    from dvc.repo import Repo
 
     # DVC warns about each output that a branch's dvc.lock does not name; nothing can be done about that.
     logging.getLogger("dvc").setLevel(logging.ERROR)
     try:
-        with Repo(str(root)) as repo:
+        with dvc_repository(root) as repo:
             git = not repo.config["core"].get("no_scm")
             # When asked for branches, DVC leaves out the working tree if there is no commit yet.
             asked = [repo.used_objs(), *([repo.used_objs(all_branches=True, all_tags=True)] if git else [])]
