@@ -1,5 +1,6 @@
 """Manifests and split tables: rows become images, and invalid rows are refused by number."""
 
+import unicodedata
 from pathlib import Path
 
 import pandas as pd
@@ -59,6 +60,7 @@ def test_a_repeated_row_counts_once_and_is_told(tmp_path: Path) -> None:
         ("path,class\nx/0.PNG,a\n", "row 2: 'x/0.PNG' is no file .there is '0.png', written in another case"),
         ("path,class\nnowhere/0.png,a\n", "row 2: .* is no file: there is no folder .*nowhere"),
         ("path,class\nx,a\n", "row 2: 'x' is a folder"),
+        ("path,class\nhttps://a.org/0.png,a\n", "row 2: 'https://a.org/0.png' is an address, and kshot downloads"),
         ("path,class\nx/0.png,../up\n", "row 2: class '../up' cannot be kept as a name"),
         ("path,class\nx/0.png,a\nx/0.png,b\n", "row 3: 'x/0.png' stands in row 2 too, with other values"),
         ("path,class,split\nx/0.png,a,dev\n", "row 2: 'x/0.png' has the split 'dev'; needs train, val, test"),
@@ -118,7 +120,7 @@ def test_a_split_table_may_name_a_class_that_came_out_empty(tmp_path: Path) -> N
     [
         ("class,split\nalpha,train\n", "leaves out class 'beta'; needs a line for each class"),
         ("class,split\nalpha,train\nbeta,val\ngamma,test\n", "row 4 names class 'gamma'; the images have no such"),
-        ("class,split\nalpha,train\nbetta,test\n", r"row 3 names class 'betta'; .* \(the nearest is 'beta'\)"),
+        ("class,split\nalpha,train\nbetta,test\n", r"row 3 names class 'betta'; .*: did you mean 'beta'\?"),
         ("class,split\nalpha,train\nbeta,dev\n", "row 3 has the split 'dev'; needs train, val, test"),
         ("class,split\nalpha,train\nalpha,val\nbeta,val\n", "row 3 names class 'alpha' twice"),
         ("name,split\nalpha,train\n", "has the columns name, split; needs class, split"),
@@ -127,3 +129,13 @@ def test_a_split_table_may_name_a_class_that_came_out_empty(tmp_path: Path) -> N
 def test_a_split_table_that_does_not_fit_is_refused(tmp_path: Path, text: str, message: str) -> None:
     with pytest.raises(DataError, match=message):
         with_split(images_of("alpha", "beta"), split_table(tmp_path, text))
+
+
+@pytest.mark.parametrize(("written", "named"), [("NFD", "NFC"), ("NFC", "NFD")])
+def test_a_path_in_another_unicode_form_than_the_files_is_followed(tmp_path: Path, written: str, named: str) -> None:
+    place = unicodedata.normalize(written, "Käse/é.png")
+    (tmp_path / place).parent.mkdir()
+    (tmp_path / place).write_bytes(b"x")
+    path = unicodedata.normalize(named, "Käse/é.png")
+    ((image,), _) = read_manifest(manifest(tmp_path, f"path,class\n{path},a\n"))
+    assert image.file == tmp_path / place

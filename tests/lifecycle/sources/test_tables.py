@@ -65,10 +65,19 @@ def test_a_parquet_column_of_any_type_is_text(tmp_path: Path, values: Any, expec
     assert [row[2] for row in rows(tmp_path / "m.parquet")] == expected
 
 
-def test_a_parquet_column_of_lists_is_refused(tmp_path: Path) -> None:
-    pd.DataFrame({"path": ["0.png"], "class": [["a", "b"]]}).to_parquet(tmp_path / "t.parquet")
-    with pytest.raises(DataError, match=r"it holds lists, such as \['a' 'b'\], where one value a row is needed"):
+@pytest.mark.parametrize(
+    ("value", "shown"), [(["a", "b"], r"\['a' 'b'\]"), ({"name": "a"}, r"{'name': 'a'}")], ids=["list", "struct"]
+)
+def test_a_parquet_column_of_several_values_a_row_is_refused(tmp_path: Path, value: Any, shown: str) -> None:
+    pd.DataFrame({"path": ["0.png"], "class": [value]}).to_parquet(tmp_path / "t.parquet")
+    with pytest.raises(DataError, match=f"column class: it holds {shown}, where one value a row is needed"):
         read_rows(tmp_path / "t.parquet", ("path", "class"))
+
+
+def test_columns_of_a_parquet_file_have_no_first_line(tmp_path: Path) -> None:
+    pd.DataFrame({"image": ["x"], "label": [0]}).to_parquet(tmp_path / "m.parquet")
+    with pytest.raises(DataError, match="has the columns image, label; needs path, class$"):
+        rows(tmp_path / "m.parquet")
 
 
 def test_a_column_that_pandas_made_the_index_is_a_column(tmp_path: Path) -> None:
@@ -85,6 +94,8 @@ def test_a_column_that_pandas_made_the_index_is_a_column(tmp_path: Path) -> None
         ("path,class\nx,a\ny,ä\n".encode("cp1252"), "row 3: no valid utf-8; save the table as CSV in UTF-8"),
         (b"", "cannot be read as a table .it has no header line.; needs the columns path, class"),
         (b"path,class\n\0", "it holds zero bytes"),
+        (b"path,class,class\nx,a,b\n", "has the column class twice; needs each once"),
+        (b"path,Class,CLASS\nx,a,b\n", "has the column class twice; needs each once"),
     ],
 )
 def test_a_csv_that_cannot_be_read_is_refused_with_row_and_cause(tmp_path: Path, content: bytes, message: str) -> None:

@@ -1,6 +1,7 @@
 """Reads manifests and split tables into images; an error names the row and the cause."""
 
 import difflib
+import re
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -13,6 +14,7 @@ from kshot.lifecycle.sources.tables import Row, read_rows
 
 COLUMNS = ("path", "class", "group", "split")
 OPTIONAL = ("class", "group", "split", "drawer")
+ADDRESS = re.compile(r"[a-z][a-z0-9+.-]+://", re.I)  # a drive, C:\\, has one letter; Path makes one slash of two
 NEEDS_SPLIT = f"needs {', '.join(SPLITS)}"
 
 
@@ -102,13 +104,27 @@ def _file(path: Path, row: Row, inside: Path | None) -> Path:
     file = path.parent / name
     if not file.exists() and "\\" in name:
         file = path.parent / name.replace("\\", "/")
+    file = _in_other_form(file)
     if not file.is_file():
+        if ADDRESS.match(name):
+            raise DataError(f"{_at(path, row)} is an address, and kshot downloads nothing; fetch the images first")
         if file.is_dir():
             raise DataError(f"{_at(path, row)} is a folder; needs the path of one image")
         raise DataError(f"{_at(path, row)} is no file{_other_case(file)}; needs paths from the manifest's own folder")
     if inside is not None and not file.resolve().is_relative_to(inside.resolve()):
         raise DataError(f"{_at(path, row)} leads out of the archive; needs paths inside it")
     return file
+
+
+def _in_other_form(file: Path) -> Path:
+    """The file of that name in another Unicode form, as macOS writes it, if there is no `file` and exactly one such."""
+    if file.exists() or file == file.parent:
+        return file
+    parent = _in_other_form(file.parent)
+    if not parent.is_dir() or normal(file.name).isascii():
+        return parent / file.name
+    same = [one for one in parent.iterdir() if normal(one.name) == normal(file.name)]
+    return same[0] if len(same) == 1 else parent / file.name
 
 
 def _other_case(file: Path) -> str:
@@ -143,4 +159,4 @@ def _at(path: Path, row: Row) -> str:
 
 def _nearest(name: str, others: object) -> str:
     near = difflib.get_close_matches(name, list(others), n=1)  # type: ignore[call-overload]
-    return f" (the nearest is {near[0]!r})" if near else ""
+    return f": did you mean {near[0]!r}?" if near else ""

@@ -16,13 +16,22 @@ def read_parquet(path: Path) -> pd.DataFrame:
 
 def text_columns(table: pd.DataFrame, places: Mapping[str, int]) -> dict[str, list[str]]:
     """The named columns, each at its position in the table, with their values as text."""
-    return {name: [_text(value) for value in table.iloc[:, at].astype(object)] for name, at in places.items()}
+    texts: dict[str, list[str]] = {}
+    for name, at in places.items():
+        try:
+            texts[name] = [_text(value) for value in table.iloc[:, at].astype(object)]
+        except ValueError as error:
+            raise ValueError(f"column {name}: {error}") from error
+    return texts
 
 
 def _text(value: Any) -> str:
-    """A value as text in a CSV: integral floats without a point, '' if it is missing. Raises ValueError for lists."""
+    """A value as text in a CSV: integral floats without a point, '' if it is missing.
+
+    Raises ValueError for a list or a struct.
+    """
     if isinstance(value, list | tuple | dict | np.ndarray):
-        raise ValueError(f"it holds lists, such as {str(value)[:40]}, where one value a row is needed")
+        raise ValueError(f"it holds {str(value)[:40]}, where one value a row is needed")
     if isinstance(value, bytes):
         return value.decode("utf-8").strip()
     if not isinstance(value, str) and pd.api.types.is_scalar(value) and pd.isna(value):

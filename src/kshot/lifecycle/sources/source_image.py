@@ -33,13 +33,20 @@ def normal(name: str) -> str:
 def check_name(kind: str, name: str) -> None:
     """Raise DataError for a class or file name (`kind`) that would not survive as a path, in CSV or in JSON."""
     for part in name.split("/"):
-        bad = (
-            part in ("", ".", "..")
-            or part != part.strip()
-            or any(unicodedata.category(sign) in ("Cc", "Cs") or sign == "\\" for sign in part)
-        )
-        if bad or len(part.encode("utf-8", "surrogateescape")) > LONGEST_NAME:
-            raise DataError(
-                f"{kind} {name!r} cannot be kept as a name; needs parts without control characters, backslashes or "
-                f"blanks at their ends, of at most {LONGEST_NAME} bytes: rename it"
-            )
+        if fault := _fault(part):
+            raise DataError(f"{kind} {name!r} cannot be kept as a name: {fault}; rename it")
+
+
+def _fault(part: str) -> str:
+    """Why a part of a name cannot be kept, '' if it can."""
+    kinds = {unicodedata.category(sign) for sign in part}
+    size = len(part.encode("utf-8", "surrogateescape"))
+    if "Cs" in kinds:  # bytes that Python could not decode
+        return "its bytes are no UTF-8"
+    if "Cc" in kinds or "\\" in part:
+        return "it has a backslash or a control character"
+    if part != part.strip():
+        return "it has a blank at an end"
+    if part in ("", ".", ".."):
+        return f"it has the part {part!r}"
+    return f"it has {size} bytes of at most {LONGEST_NAME}" if size > LONGEST_NAME else ""

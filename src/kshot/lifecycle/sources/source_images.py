@@ -1,6 +1,5 @@
 """Reads a source that a person imports (a folder tree, an archive, or a manifest) as one list of images."""
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -15,7 +14,7 @@ from kshot.lifecycle.sources.archives import is_archive, unpack
 from kshot.lifecycle.sources.classes import classes_of
 from kshot.lifecycle.sources.image_check import NO_IMAGE, Problem, check_decoding, check_headers, header_notes
 from kshot.lifecycle.sources.left_out import LeftOut, filled
-from kshot.lifecycle.sources.manifests import COLUMNS, read_manifest
+from kshot.lifecycle.sources.manifests import ADDRESS, COLUMNS, read_manifest
 from kshot.lifecycle.sources.source_image import SourceImage, check_name, group_of
 from kshot.lifecycle.sources.tables import TABLES, read_rows
 from kshot.lifecycle.sources.tree import walk
@@ -33,7 +32,6 @@ OTHER_KINDS = {
     **dict.fromkeys((".rar", ".7z", ".zst"), "an archive that cannot be opened here; unpack it and add the folder"),
     **dict.fromkeys((".json", ".jsonl", ".xml", ".yaml", ".yml"), f"a file {ANNOTATIONS}"),
 }
-ADDRESS = re.compile(r"[a-z][a-z0-9+.-]+://", re.I)  # a drive, C:\\, has one letter; Path makes one slash of two
 NEEDED = "a folder, a .zip or .tar, a .csv or .parquet"
 
 

@@ -109,6 +109,10 @@ def _places(path: Path, header: list[str], needed: tuple[str, ...], optional: tu
     missing = [column for column in needed if column not in folded]
     if missing:
         found = ", ".join(filter(None, names))
-        raise DataError(f"{path} has the columns {found}; needs {', '.join(needed)}, named in its first line")
+        where = "" if path.suffix.lower() == ".parquet" else ", named in its first line"
+        raise DataError(f"{path} has the columns {found}; needs {', '.join(needed)}{where}")
     every = [column for column in (*needed, *optional) if column in folded]
+    for column in every:
+        if names.count(column) > 1 or (column not in names and folded.count(column) > 1):
+            raise DataError(f"{path} has the column {column} twice; needs each once: rename or delete the other")
     return {column: names.index(column) if column in names else folded.index(column) for column in every}
