@@ -122,7 +122,9 @@ def test_a_comparison_shows_protocols_groups_and_the_classes_that_moved(
         and "intervals are over episodes of these classes" in told
     )
     assert (
-        "of 2 class figures 1 got worse for certain, 1 better (Holm's correction); 1 rose, 1 fell" in told
+        "1 of 2 classes got worse for certain, 1 better (Holm's correction);\n"
+        "  of 2 figures, one a class and protocol, 1 rose and 1 fell"
+        in told
         and "h/b" in told
     )
 

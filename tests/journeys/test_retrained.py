@@ -186,7 +186,7 @@ def test_a_retraining_that_failed_is_linked_too(root: Path, broken: tuple[Ended,
 
 def test_the_same_again_trains_nothing_and_says_so(again: Ended) -> None:
     assert again.code == 0, again.err
-    assert "nothing has changed" in again.out
+    assert "nothing changed: version" in again.out
     assert re.search(r"version 1\b", again.out)
     assert re.search(r"train +unchanged", again.out)
 
@@ -301,4 +301,4 @@ def test_the_first_data_version_can_be_had_back(root: Path, broken: tuple[Ended,
     shutil.rmtree(root / "data/packed")
     ended = kshot(root, "retrain", "--data", first_version[:6])
     assert ended.code == 0, ended.err
-    assert "nothing has changed" in ended.out
+    assert "nothing changed: version" in ended.out

@@ -114,17 +114,19 @@ def render_comparison(found: "Comparison") -> str:
 def class_lines(found: "Comparison", old: str, new: str) -> list[str]:
     """The classes that changed significantly, worse ones first, and how many figures rose and fell."""
     from kshot.lifecycle.gate.change import certainly_gained, certainly_lost, worst_first
-    from kshot.lifecycle.project.tables import columns
+    from kshot.lifecycle.project.tables import columns, counted
 
-    classes, count = worst_first(found.classes), len(found.classes)
+    classes, figures = worst_first(found.classes), counted(len(found.classes), "figure")
     worse = [one for one, lost in zip(classes, certainly_lost(classes, 0.0), strict=True) if lost]
     better = [one for one, gained in zip(classes, certainly_gained(classes), strict=True) if gained][::-1]
     rose, fell = (sum(sign * one.difference.mean > 0 for one in classes) for sign in (1, -1))
+    of_all, lost, gained = (len({one.name for one in part}) for part in (classes, worse, better))
     lines = [
-        f"  of {count:,} class figures {len(worse)} got worse for certain, {len(better)} better (Holm's correction); "
-        f"{rose} rose, {fell} fell"
+        f"  {lost} of {counted(of_all, 'class')} got worse for certain, {gained} better (Holm's correction);",
+        f"  of {figures}, one a class and protocol, {rose} rose and {fell} fell",
     ]
     for part, how in ((worse, "worse"), (better, "better")):
+        lines += [""] if part else []
         lines += columns([line(change, old, new, "class") for change in part[:CLASSES]])
         lines += [f"  and {len(part) - CLASSES} more that got {how}"] if len(part) > CLASSES else []
     return [*lines, "", f"  {CAVEAT}"]

@@ -67,3 +67,12 @@ def test_a_line_is_folded_between_words_below_its_value() -> None:
     assert fold("  name  the quick brown fox", 18, hanging=8) == ["  name  the quick", "        brown fox"]
     assert fold("short", 18, hanging=8) == ["short"]
     assert fold("x" * 30, 18) == ["x" * 30]
+
+
+def test_a_class_name_is_wrapped_after_a_slash_before_the_table_becomes_a_list() -> None:
+    row = {"class": "Vegetables/Brown-Cap-Mushroom", "95 % interval": "[-19.29, -16.54]", "note": "a/b"}
+    assert columns([row], 44) == [
+        "  class               95 % interval     note",
+        "  Vegetables/         [-19.29, -16.54]  a/b",
+        "  Brown-Cap-Mushroom",
+    ]

@@ -96,6 +96,7 @@ def test_an_approved_version_is_the_champion_of_the_next_retraining(root: Path) 
     again = judge(root)
     assert again.promoted and again.repeated and again.answer.startswith("approved by Ada")
     assert re.search(r"champion +yes: approved by Ada", said(root))
+    assert said(root).startswith(f"nothing changed: version {again.version} (run {again.run_id[:8]}) is the result ")
 
 
 def test_a_rejected_version_stays_rejected_whatever_the_rules(root: Path) -> None:

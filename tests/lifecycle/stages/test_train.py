@@ -1,4 +1,5 @@
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -133,3 +134,23 @@ def test_a_device_that_is_not_there_is_told(root):
     absent = "mps" if not torch.backends.mps.is_available() else "cuda"
     with pytest.raises(ParamsError, match=f"train.device is {absent}"):
         train.run(root, params(device=absent))
+
+
+@pytest.mark.parametrize(
+    ("steps", "text"),
+    [
+        (600, "600 steps in 118 s, 4.2 GB; kept step 500, the best on validation"),
+        (1, "1 step in 118 s, 4.2 GB; kept step 500, the best on validation"),
+    ],
+)
+def test_the_end_of_a_training_is_one_sentence(steps, text):
+    reason = "kept step 500, the best on validation"
+    assert train.finished({"step": steps, "seconds": 118.2, "peak_memory_mb": 4209, "reason": reason}) == text
+
+
+def test_the_start_of_a_training_says_what_learns_on_what(root, capsys):
+    train.run(root, params())
+    first = next(line for line in capsys.readouterr().out.splitlines() if line.startswith("training "))
+    assert re.fullmatch(
+        r"training \w+ \([\d,]+ parameters\) from scratch by prototypical loss on 6 classes, on cpu", first
+    )

@@ -9,13 +9,15 @@ NARROWEST = 40  # columns; lines for a narrower terminal are not wrapped further
 LEAST = 6  # minimum columns of a cell when a row is too wide
 GAP = 2
 GLUE = "\0"  # a blank that must not be wrapped; textwrap treats it as a letter
+BREAK = re.compile(r"(?<=\w/)(?=\w)")  # where a class name such as Fruit/Apple/Pink-Lady may be wrapped
 
 
 def columns(table: Sequence[dict[str, str]], width: int | None = None) -> list[str]:
     """Return `table` as lines of aligned columns, with the keys as a header.
 
     width: columns of the terminal; None asks the terminal (COLUMNS, 80 if there is none). In a row that does not fit,
-    cells are wrapped, the widest first; if even its single words do not fit, each row becomes a list of facts.
+    cells are wrapped, the widest first, a class name after a slash; if even its single words do not fit, each row
+    becomes a list of facts.
     """
     if not table:
         return []
@@ -69,7 +71,7 @@ def counted(number: int, thing: str) -> str:
 
 
 def _row(row: dict[str, str], wide: dict[str, int]) -> list[str]:
-    cells = {key: _wrapped(row[key], wide[key]) for key in wide}
+    cells = {key: _wrapped(row[key], wide[key], breaks=True) for key in wide}
     height = max(len(lines) for lines in cells.values())
     gap = " " * GAP
     return [
@@ -81,15 +83,27 @@ def _row(row: dict[str, str], wide: dict[str, int]) -> list[str]:
     ]
 
 
-def _wrapped(text: str, width: int) -> list[str]:
+def _wrapped(text: str, width: int, *, breaks: bool = False) -> list[str]:
     if len(text) <= width:
         return [text]  # unchanged: a figure's own blanks align it
-    wrapped = textwrap.wrap(_glued(text), width, break_long_words=False, break_on_hyphens=False)
+    wrapped = []
+    for line in textwrap.wrap(_glued(text), width, break_long_words=False, break_on_hyphens=False):
+        wrapped += _parts(line, width) if breaks and len(line) > width else [line]
     return [line.replace(GLUE, " ") for line in wrapped] or [""]
 
 
+def _parts(word: str, width: int) -> list[str]:
+    """A class name that is wider than `width` as lines that end after a slash."""
+    lines = [""]
+    for part in BREAK.split(word):
+        if lines[-1] and len(lines[-1]) + len(part) > width:
+            lines.append("")
+        lines[-1] += part
+    return lines
+
+
 def _longest_word(text: str) -> int:
-    return max((len(word) for word in _glued(text).split(" ")), default=0)
+    return max(len(part) for word in _glued(text).split(" ") for part in BREAK.split(word))
 
 
 def _glued(text: str) -> str:

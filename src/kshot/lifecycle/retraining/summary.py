@@ -48,7 +48,8 @@ def closing_text(root: Path, outcome: Outcome, times: Times) -> str:
         ("report", layout.REPORT.as_posix()),
         ("look further", "kshot ui"),
     ]
-    start = "nothing has changed; the result is that of an earlier run:\n\n" if outcome.repeated else ""
+    result = f"version {outcome.version} (run {outcome.run_id[:8]})"
+    start = f"nothing changed: {result} is the result\n\n" if outcome.repeated else ""
     return start + "\n".join([*columns(accuracy_table(root)), "", *(f"  {name:<14}{value}" for name, value in facts)])
 
 

@@ -5,7 +5,7 @@ import dataclasses
 import hashlib
 import json
 import shutil
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, is_dataclass
 from pathlib import Path
 from typing import Any
@@ -31,6 +31,7 @@ from kshot.lifecycle.data.packed import (
 from kshot.lifecycle.project import layout
 from kshot.lifecycle.project.no_telemetry import silence_telemetry
 from kshot.lifecycle.project.private_state import private_state
+from kshot.lifecycle.project.tables import counted
 from kshot.lifecycle.settings_fit.resolved import resolved_here
 from kshot.lifecycle.stages.entry import stage_main
 from kshot.lifecycle.stages.features import inputs_of
@@ -155,15 +156,20 @@ def train_model(world: World, root: Path, params: Params) -> None:
     save_method(method, root / layout.MODEL)
     shutil.rmtree(checkpoint.parent, ignore_errors=True)
     last = log[-1]
-    gigabytes = last["peak_memory_mb"] / 1000
     if learned:
-        print(f"{last['step']:,} steps in {last['seconds']:.0f} s, {gigabytes:.1f} GB; {last['reason']}", flush=True)
+        print(finished(last), flush=True)
 
 
 def trainable(manifest: pd.DataFrame, classes: pd.DataFrame) -> pd.DataFrame:
     """The classes with at least two different images (one alone has no pair); stage validate lists those left out."""
     images = manifest.groupby("class")["content"].nunique()
     return classes[classes["class"].map(images) >= FEWEST_IMAGES]
+
+
+def finished(last: Mapping[str, Any]) -> str:
+    """Text on a training that ended with this record of the training log."""
+    gigabytes = last["peak_memory_mb"] / 1000
+    return f"{counted(last['step'], 'step')} in {last['seconds']:.0f} s, {gigabytes:.1f} GB; {last['reason']}"
 
 
 def announced(train: Train, learning: str, learned: int, total: int) -> str:
