@@ -12,6 +12,7 @@ import pytest
 from kshot import cli, manifest
 from kshot.errors import RegistryError
 from kshot.lifecycle.audit import model
+from kshot.lifecycle.audit.data import audit_data
 from kshot.lifecycle.audit.limits import LIMITS
 from kshot.lifecycle.audit.link import BROKEN, Link, checked
 from kshot.lifecycle.audit.subject import opened
@@ -150,6 +151,39 @@ def rewritten_with_its_anchor(it: Project) -> None:
     anchor.keep(it.root, run_id, rewritten_history(it))
 
 
+def tag_more(name: str, value: str) -> Callable[[Project], None]:
+    """A tag that the version has not."""
+    return lambda it: it.plant.sql(
+        "insert into model_version_tags (key, value, name, version, workspace) select ?, ?, name, version, workspace "
+        "from model_version_tags where version = 1 and key = 'kshot.lineage'",
+        *(f"kshot.{name}", value),
+    )
+
+
+def alias_more(name: str) -> Callable[[Project], None]:
+    return lambda it: it.plant.sql(
+        "insert into registered_model_aliases (alias, version, name, workspace) "
+        "select ?, version, name, workspace from registered_model_aliases where alias = 'champion'",
+        name,
+    )
+
+
+def edited_as_if_pruned(it: Project) -> None:
+    tag_more("pruned", "2026-01-01T00:00:00+00:00")(it)
+    one_label(it)
+
+
+def rewritten_behind_a_replacement(it: Project) -> None:
+    """The anchor's ref is as it was, also on a remote; git is told to show another commit under its hash."""
+    run_id = history.record(it.root).run_id
+    ref = anchor.read(it.root, run_id).ref
+    before = git.text(it.root, "rev-parse", ref).strip()
+    rewritten_with_its_anchor(it)
+    forged = git.text(it.root, "rev-parse", ref).strip()
+    it.plant.ref(ref, before)
+    it.plant.ref(f"refs/replace/{before}", forged)
+
+
 PARAMS = "update params set value = '999' where key = 'train.steps' and run_uuid = ?"
 METRIC = "update latest_metrics set value = 0.999 where key = 'test/3w1s/accuracy'"
 RUN_TAG = "update tags set value = 'another' where key = ? and run_uuid = ?"
@@ -253,6 +287,36 @@ FOUND: dict[str, tuple[str, Callable[[Project], None]]] = {
     "the whole history, hash by hash": ("anchor", lambda it: rewritten_history(it) and None),
     "the history is empty": ("anchor", removed_history),
     "the history is another run": ("anchor", another_history),
+    # What MLflow's tables have too much, or no more.
+    "a metric that was never measured": ("accuracies", lambda it: it.plant.sql(
+        "insert into latest_metrics (key, value, timestamp, step, is_nan, run_uuid) select 'test/9w9s/accuracy', 1.0, "
+        "timestamp, step, 0, run_uuid from latest_metrics where key = 'test/3w1s/accuracy'")),
+    "a metric is no number": ("accuracies", lambda it: it.plant.sql(
+        "update latest_metrics set is_nan = 1 where key = 'test/3w1s/accuracy'")),
+    "a metric is gone": ("accuracies", lambda it: it.plant.sql(
+        "delete from latest_metrics where key = 'test/3w1s/accuracy'")),
+    "a param more": ("params", lambda it: it.plant.sql(
+        "insert into params (key, value, run_uuid) values ('train.more', '1', ?)", it.run_id)),
+    "a param is gone": ("params", lambda it: it.plant.sql(
+        "delete from params where key = 'train.steps' and run_uuid = ?", it.run_id)),
+    "a tag of kshot's more": ("tags", tag_more("best", "yes")),
+    "the decision's tag is gone": ("tags", lambda it: it.plant.sql(
+        "delete from model_version_tags where key = 'kshot.decision' and version = 1")),
+    "an edited model that is tagged as pruned": ("served", edited_as_if_pruned),
+    "the run's commit": ("run", lambda it: it.plant.sql(RUN_TAG, "kshot.git_commit", it.run_id)),
+    "the run is in another experiment": ("served", lambda it: it.plant.sql(
+        "update runs set experiment_id = 0 where run_uuid = ?", it.run_id)),
+    "the logged model is deleted": ("served", lambda it: it.plant.sql(
+        "update logged_models set lifecycle_stage = 'deleted'")),
+    "the version names another run": ("run", lambda it: it.plant.sql(
+        "update model_versions set run_id = ? where version = 1", history.record(it.root).run_id)),
+    "an event too many": ("history", lambda it: it.plant.sql(
+        "insert into params (key, value, run_uuid) select ?, value, run_uuid from params where key = ?",
+        event(3), event())),
+    "an event is not finished": ("history", lambda it: it.plant.sql(
+        "delete from params where key = ?", history.DONE.format(1))),
+    "an alias of kshot's more": ("history", alias_more("challenger")),
+    "the anchor's commit is replaced": ("anchor", rewritten_behind_a_replacement),
 }  # fmt: skip
 
 UNSEEN: dict[str, tuple[str, Callable[[Project], None]]] = {
@@ -261,6 +325,14 @@ UNSEEN: dict[str, tuple[str, Callable[[Project], None]]] = {
         "notes",
         lambda it: it.plant.sql("update model_versions set description = 'the best' where version = 1"),
     ),
+    "an alias that is not kshot's": ("notes", alias_more("production")),
+    "the version's stage": (
+        "notes", lambda it: it.plant.sql("update model_versions set current_stage = 'Archived' where version = 1")),
+    "when the version was registered": (
+        "clocks", lambda it: it.plant.sql("update model_versions set creation_time = 1000 where version = 1")),
+    "when the run began": (
+        "clocks", lambda it: it.plant.sql("update runs set start_time = 1000 where run_uuid = ?", it.run_id)),
+    "a file more in the run": ("later files", lambda it: it.plant.add(it.run / "evaluation/more.csv")),
     "one bit of an image": ("by size", lambda it: it.plant.flip(it.objects("data/raw")[3])),
     "packed images in the cache": ("between", lambda it: it.plant.flip(it.objects("data/packed")[0])),
     "weights in the working folder": ("folder", lambda it: it.plant.flip(it.root / "model/embedding.safetensors")),
@@ -294,6 +366,14 @@ def test_files_that_the_stored_difference_left_out_are_named(project: Project) -
 def test_one_bit_of_an_image_breaks_the_data_when_it_is_hashed_again(project: Project) -> None:
     project.plant.flip(project.objects("data/raw")[3])
     assert look(project.root, "data", deep=True).state == BROKEN
+
+
+def test_a_number_of_images_that_the_data_version_has_not_breaks_its_audit(project: Project) -> None:
+    md5 = json.loads((project.root / "data/versions.jsonl").read_text().splitlines()[0])["md5"]
+    assert audit_data(project.root, md5).failed == ()
+    project.plant.replace(project.root / "data/versions.jsonl", '"images": 144', '"images": 999')
+    (broken,) = audit_data(project.root, md5).failed
+    assert (broken.name, broken.state, broken.recorded, broken.found) == ("data", BROKEN, "999", "144")
 
 
 @pytest.mark.parametrize("fault", UNSEEN)

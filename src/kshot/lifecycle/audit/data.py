@@ -15,7 +15,7 @@ from kshot.lifecycle.audit.runs import RunOnData, runs_on
 from kshot.lifecycle.audit.subject import DELETED, read_history
 from kshot.lifecycle.data import data_versions, feedback_ledger, labelled_images
 from kshot.lifecycle.data.data_versions import DataVersion
-from kshot.lifecycle.data.dvc_cache import bar, locate
+from kshot.lifecycle.data.dvc_cache import bar, listing, locate
 from kshot.lifecycle.data.feedback_ledger import FeedbackImage
 from kshot.lifecycle.project.broken import Broken, Erased
 from kshot.lifecycle.project.tables import counted
@@ -28,6 +28,7 @@ from kshot.lifecycle.tracking import store
 if TYPE_CHECKING:
     from mlflow.entities.model_registry import ModelVersion
 
+IMAGES = "images/"  # of data/raw, beside manifest.csv
 FIRST = ("train.", "evaluate.", "ingest.", "split.")  # sections whose params are shown first
 
 
@@ -181,9 +182,14 @@ def _whole(root: Path, data: DataVersion, deep: bool, quiet: bool) -> str:
     )
     md5, size = f"{data.md5}.dir", data.size or None
     if not deep:
-        return str(locate(root, md5, size, gone=gone))
-    with bar(data.size, quiet) as advance:
-        return str(locate(root, md5, size, advance=advance, gone=gone))
+        found = locate(root, md5, size, gone=gone)
+    else:
+        with bar(data.size, quiet) as advance:
+            found = locate(root, md5, size, advance=advance, gone=gone)
+    listed = sum(entry["relpath"].startswith(IMAGES) for entry in listing(root, md5))
+    if data.added and listed != data.images:
+        raise Broken(f"the ledger says another number of images than {data.md5[:8]} has", f"{data.images}", f"{listed}")
+    return str(found)
 
 
 def _feedback(root: Path, data: DataVersion, into: list[FeedbackImage]) -> str:

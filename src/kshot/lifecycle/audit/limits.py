@@ -19,7 +19,10 @@ LIMITS = {
         "Files that were put into the run after its model was registered, such as report.html. Evidence of a "
         "decision is checked, because its event names it by hash."
     ),
-    "notes": "Descriptions, curves over the steps, data set notes and tags that are not kshot's, in MLflow.",
+    "notes": (
+        "Descriptions, curves over the steps, data set notes, stages, and tags and aliases that are not kshot's, in "
+        "MLflow, and run tags that are on no version."
+    ),
     "by size": (
         "Without --deep, the content of the data in DVC's cache: only that it is there, with its size. Objects that "
         "only a remote holds are never fetched."
@@ -37,7 +40,10 @@ LIMITS = {
         "Whether a person is who they say: name, user and machine are recorded as the machine gives them, and a "
         "signature shows whose key was used. Events of the gate are not signed."
     ),
-    "clocks": "Whether the clock was right when something was recorded.",
+    "clocks": (
+        "Whether the clock was right when something was recorded, and the times that MLflow keeps of runs and "
+        "versions: those of decisions are in the events."
+    ),
     "unpushed": (
         "A rewrite of both the database and this repository's refs, where no remote has the anchor. With a remote, "
         "--deep asks it what it anchors; events after the last push are anchored here alone."

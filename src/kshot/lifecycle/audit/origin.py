@@ -10,12 +10,12 @@ from kshot.first_few import first_few
 from kshot.lifecycle.audit import reading
 from kshot.lifecycle.audit.served import as_registered
 from kshot.lifecycle.audit.subject import DELETED, Subject
+from kshot.lifecycle.audit.tags import LATER, OURS
 from kshot.lifecycle.data import data_versions
 from kshot.lifecycle.data.dvc_cache import folder_md5, listing, locate
 from kshot.lifecycle.project import layout
 from kshot.lifecycle.project.broken import Broken, Erased, NotRecorded
 from kshot.lifecycle.project.files import Advance, file_md5
-from kshot.lifecycle.registry import model_versions
 from kshot.lifecycle.registry.erasure_event import require_sealed
 from kshot.lifecycle.tracking import store
 from kshot.lifecycle.tracking.lineage import chosen_params, digest, machine, stage_inputs
@@ -23,7 +23,7 @@ from kshot.lifecycle.tracking.run_content import LONGEST_PARAM, flat
 from kshot.params import renamed
 
 ADDED_LATER = "answering.json"  # registering adds it to the files of stage train
-SAME = ("lineage", "data_version", "params_hash", "dvc_lock_hash", "episodes_hash")  # equal on version and run
+SAME = ("lineage", "data_version", "params_hash", "dvc_lock_hash", "episodes_hash")  # on every version and run
 
 
 def model(subject: Subject) -> str:
@@ -47,10 +47,12 @@ def run(subject: Subject) -> str:
         raise Broken(f"{what} was deleted; bring it back with: {restore}")
     if subject.run.info.status != "FINISHED":
         raise Broken("the run did not finish", "FINISHED", subject.run.info.status)
-    for name in SAME:
-        ours, theirs = subject.tag(name), subject.run.data.tags.get(f"kshot.{name}", "")
-        if ours != theirs:
-            raise Broken(f"version and run {subject.run_id} differ in kshot.{name}", ours, theirs or "nothing")
+    theirs = subject.run.data.tags
+    needed = {f"{OURS}{name}": subject.tag(name) for name in SAME}
+    shared = {tag: subject.tags[tag] for tag in sorted(subject.tags.keys() & theirs.keys() - LATER)}
+    for tag, ours in {**needed, **shared}.items():
+        if tag.startswith(OURS) and ours != theirs.get(tag, ""):
+            raise Broken(f"version and run {subject.run_id} differ in {tag}", ours, theirs.get(tag, "") or "nothing")
     key = digest({name: stage_inputs(stage) for name, stage in subject.lock.items()})
     if key != subject.tag("lineage"):
         raise Broken("the lineage does not follow from dvc.lock", subject.tag("lineage"), key)
@@ -59,8 +61,10 @@ def run(subject: Subject) -> str:
 
 def weights(subject: Subject) -> str:
     """Check that the registered files are, byte for byte, those stage train wrote. Raises Broken, naming the file."""
-    if pruned := subject.tags.get(model_versions.PRUNED):
-        raise NotRecorded(f"the model's files were pruned, {pruned[:10]}; `kshot reproduce` may still build it again")
+    if subject.pruned:
+        raise NotRecorded(
+            f"the model's files were pruned, {subject.pruned[:10]}; `kshot reproduce` may still build it again"
+        )
     recorded = str(subject.output(layout.MODEL.as_posix())["md5"])
     folder = subject.model / "artifacts" / layout.EMBEDDING
     files = sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file())
@@ -122,7 +126,7 @@ def environment(subject: Subject) -> str:
     python, system = (reading.at(what, kept, key) for key in ("python", "system"))
     listed = reading.mapping(what, reading.at(what, kept, "packages"))
     packages = {name.lower(): version for name, version in listed.items()}
-    needs = {} if model_versions.PRUNED in subject.tags else _needs(subject.model / "requirements.txt")
+    needs = {} if subject.pruned else _needs(subject.model / "requirements.txt")
     for name, version in needs.items():
         if packages.get(name.lower()) != version:
             raise Broken(

@@ -8,6 +8,7 @@ from typing import Any
 
 import pandas as pd
 
+from kshot.first_few import first_few
 from kshot.lifecycle.audit import reading
 from kshot.lifecycle.audit.subject import Subject
 from kshot.lifecycle.data.dvc_cache import folder_md5
@@ -35,7 +36,11 @@ def accuracies(subject: Subject) -> str:
     compare(layout.METRICS.name, kept, found, ROUNDED)
     compare(f"tag {model_versions.ACCURACY} of version {subject.version}", _tagged(subject), found, ROUNDED)
     metrics = dict(subject.run.data.metrics) if subject.run else {}
-    for name, value in {**final_metrics(figures), **training_metrics(space)}.items():
+    expected = {**final_metrics(figures), **training_metrics(space)}
+    kinds = tuple({f"{name.partition('/')[0]}/" for name in expected})
+    if added := sorted(name for name in metrics.keys() - expected.keys() if name.startswith(kinds)):
+        raise Broken(f"MLflow has a metric of which run {subject.run_id} keeps no result: {first_few(added)}")
+    for name, value in expected.items():
         if metrics.get(name) != value:
             raise Broken(
                 f"metric {name} in MLflow does not follow from the results that run {subject.run_id} keeps",

@@ -18,8 +18,15 @@ from kshot.redaction import redacted
 
 def served(subject: Subject) -> str:
     """Check that every model file matches the manifest named by the events and is in its run's place. Raises Broken."""
-    if pruned := subject.tags.get(model_versions.PRUNED):
-        raise NotRecorded(f"the model's files were pruned, {pruned[:10]}; `kshot reproduce` may still build it again")
+    if subject.pruned:
+        raise NotRecorded(
+            f"the model's files were pruned, {subject.pruned[:10]}; `kshot reproduce` may still build it again"
+        )
+    if model_versions.PRUNED in subject.tags:
+        raise Broken(
+            f"the version bears the tag {model_versions.PRUNED}, and files of its model are there: `kshot prune` was "
+            "ended before it had deleted them, which it does when it is run again, or somebody set the tag by hand"
+        )
     sealed = subject.sealed
     _as_sealed("the model", sealed.model, manifest.hashes(subject.model))
     _in_its_place(subject)
@@ -81,6 +88,13 @@ def _in_its_place(subject: Subject) -> None:
         except MlflowException as error:
             raise Broken(f"the version names model {held.source}, which MLflow does not have") from error
         experiment = client.get_experiment(model.experiment_id)
+    moved = subject.run is not None and subject.run.info.experiment_id != model.experiment_id
+    if moved:
+        raise Broken(
+            "the run is in another experiment than its model, where nothing finds it by its data version",
+            model.experiment_id,
+            subject.run.info.experiment_id,
+        )
     if model.source_run_id != subject.run_id:
         raise Broken("the version's model was logged by another run", subject.run_id, model.source_run_id)
     recorded = f"{str(experiment.artifact_location).rstrip('/')}/models/{model_id}/artifacts"

@@ -103,10 +103,19 @@ class Subject:
             raise Broken(str(error)) from error
 
     @cached_property
+    def pruned(self) -> str:
+        """When `kshot prune` deleted the model's files, '' if they are there: the tag alone could hide an edit."""
+        tag = self.tags.get(model_versions.PRUNED, "")
+        try:
+            return tag if tag and not any(path.is_file() for path in self.model.rglob("*")) else ""
+        except Broken:
+            return tag
+
+    @cached_property
     def sealed(self) -> model_manifest.Sealed:
         """The manifest that the version's tag and events name. Raises Broken; NotRecorded if none is named."""
-        if pruned := self.tags.get(model_versions.PRUNED):
-            raise NotRecorded(f"the manifest was pruned with the model's files, {pruned[:10]}")
+        if self.pruned:
+            raise NotRecorded(f"the manifest was pruned with the model's files, {self.pruned[:10]}")
         try:
             expected = recorded_manifest(self.version, self.tags, self.events)
             if not expected and not self.is_ours:

@@ -2,7 +2,11 @@
 
 from kshot.lifecycle.audit.subject import Subject
 from kshot.lifecycle.project.broken import Broken, NotRecorded
-from kshot.lifecycle.registry import apply_event
+from kshot.lifecycle.registry import apply_event, model_versions
+from kshot.lifecycle.serving import model_manifest
+
+OURS = "kshot."
+LATER = apply_event.DECISION_TAGS | {model_manifest.TAG, model_versions.PRUNED}  # set after the registration
 
 
 def tags(subject: Subject) -> str:
@@ -20,6 +24,8 @@ def tags(subject: Subject) -> str:
         return f"{len(expected)} tags as the events say; what it was registered with was not sealed then"
     for name, value in sealed.items():
         _compare(subject, name, value, "it was registered with")
+    for name in sorted(tag for tag in subject.tags.keys() - sealed.keys() - LATER if tag.startswith(OURS)):
+        _compare(subject, name, "", "it was registered with")
     return f"{len(expected)} tags as the events say, {len(sealed)} as registered"
 
 

@@ -45,6 +45,8 @@ FOREIGN = (
 )
 # Reading takes no lock that another git command may need, and nothing asks for a password.
 FIXED = {"LC_ALL": "C", "LANGUAGE": "", "GIT_OPTIONAL_LOCKS": "0", "GIT_TERMINAL_PROMPT": "0"}
+# refs/replace would show other content under the hash of a commit, also of an anchor that a remote confirms.
+FIXED |= {"GIT_NO_REPLACE_OBJECTS": "1"}
 
 
 class GitFailed(KshotError):

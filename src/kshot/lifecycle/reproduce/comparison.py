@@ -13,7 +13,6 @@ from kshot.lifecycle.audit.subject import Subject
 from kshot.lifecycle.data.dvc_cache import folder_md5
 from kshot.lifecycle.project import layout
 from kshot.lifecycle.project.files import file_md5
-from kshot.lifecycle.registry import model_versions
 
 WEIGHTS = ".safetensors"
 EXACT = 5e-7  # an accuracy has six digits
@@ -61,7 +60,7 @@ def weights(subject: Subject, tree: Path) -> Weights:
     If `kshot prune` deleted it, the rebuilt files are compared with the md5 in dvc.lock.
     """
     as_trained = folder_md5(tree / layout.MODEL, _names(tree / layout.MODEL)) == _trained(subject)
-    if model_versions.PRUNED in subject.tags:
+    if subject.pruned:
         names = tuple(sorted(_names(tree / layout.MODEL)))
         return Weights(names, () if as_trained else names, 0, 0, None, as_trained)
     registered = subject.model / "artifacts" / layout.EMBEDDING  # only compared, never run, so it may be altered
