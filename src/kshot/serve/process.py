@@ -8,7 +8,7 @@ from pathlib import Path
 from kshot.errors import KshotError
 from kshot.serve.settings import ServeSettings
 
-MODULES = ("fastapi", "uvicorn", "python_multipart", "prometheus_client", "fsspec")
+MODULES = ("fastapi", "uvicorn", "httptools", "python_multipart", "prometheus_client", "fsspec")
 BACKLOG = 2048
 UNREAD_MS = 60_000  # how long what was sent may stay unread; then the kernel ends the connection
 
@@ -31,6 +31,7 @@ def serve(root: Path, settings: ServeSettings) -> None:
     import uvicorn
 
     from kshot.serve.app import create_app
+    from kshot.serve.rest.joined_writes import JoinedProtocol
     from kshot.serve.rest.json_log import log_to_stderr
     from kshot.serve.service import open_service
 
@@ -39,6 +40,7 @@ def serve(root: Path, settings: ServeSettings) -> None:
         log_to_stderr()
         config = uvicorn.Config(
             create_app(service),
+            http=JoinedProtocol,
             log_config=None,
             access_log=False,  # the service writes its own, with the request's id
             proxy_headers=False,  # a client could name itself as it likes
