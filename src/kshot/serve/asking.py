@@ -3,7 +3,7 @@
 import numpy as np
 
 from kshot.serve.ask_messages import NearestExample, NextClass, Recognised, Result, Verified
-from kshot.serve.engine.decoding import SentImage, prepare_image, prepare_images
+from kshot.serve.engine.decoding import SentImage, prepare_images
 from kshot.serve.engine.embedding_queue import Points
 from kshot.serve.engine.follower import Snapshot
 from kshot.serve.engine.gallery_state import GalleryState
@@ -14,12 +14,6 @@ from kshot.serve.refusals import Refused, empty_gallery
 from kshot.serve.request_log import Answered
 from kshot.serve.service import GalleryService
 
-# Of a request that the event loop answers: each takes less than a millisecond.
-PROMPT_IMAGES = 4
-PROMPT_BYTES = 64 * 1024
-PROMPT_PIXELS = 256 * 256  # of an image
-PROMPT_NUMBERS = 2**20  # of all the gallery's embeddings
-
 
 def recognise_images(
     service: GalleryService, gallery: str, images: list[SentImage], request: str, *, n_next: int, n_nearest: int
@@ -28,34 +22,10 @@ def recognise_images(
     snapshot = service.snapshot
     state = snapshot.states.get(normal(gallery))
     points = _embedded(service, snapshot, state, images)
-    return _recognised(service, snapshot, state, points, images, request, n_next=n_next, n_nearest=n_nearest)
+    return answered(service, snapshot, state, points, images, request, n_next=n_next, n_nearest=n_nearest)
 
 
-async def recognise_promptly(
-    service: GalleryService, gallery: str, images: list[SentImage], request: str, *, n_next: int, n_nearest: int
-) -> Recognised | None:
-    """As `recognise_images`, in the event loop; None, before anything is done, if that could hold up other requests.
-
-    To change threads takes as long as a small network does. What is refused is left to `recognise_images`, too.
-    """
-    snapshot = service.snapshot
-    if not snapshot.version.quick or not 0 < len(images) <= PROMPT_IMAGES:
-        return None
-    if sum(len(image.content) for image in images) > PROMPT_BYTES:
-        return None
-    state = snapshot.states.in_memory(normal(gallery))
-    if state is None or not 0 < state.points.size <= PROMPT_NUMBERS or not snapshot.version.searches:
-        return None
-    model, most = snapshot.version.model, min(PROMPT_PIXELS, service.settings.image_pixels)
-    try:
-        pixels = np.stack([prepare_image(one, model.ingest, most).pixels for one in images])
-    except Refused:
-        return None
-    points = await service.loop_batch.embed(model.method, pixels)
-    return _recognised(service, snapshot, state, points, images, request, n_next=n_next, n_nearest=n_nearest)
-
-
-def _recognised(
+def answered(
     service: GalleryService,
     snapshot: Snapshot,
     state: GalleryState,
@@ -66,6 +36,7 @@ def _recognised(
     n_next: int,
     n_nearest: int,
 ) -> Recognised:
+    """The answer for embedded images (`points`), which is also offered to the log and the shadow."""
     # The log needs the difference to the class that comes next, whatever was asked for.
     found = recognise(snapshot.version, state, points, n_next=max(n_next, 1), n_nearest=n_nearest)
     results = [_result(one) for one in found]
@@ -86,7 +57,7 @@ def _recognised(
         model_version=snapshot.version.version,
         revision=state.gallery.revision,
         calibrated=snapshot.version.calibrated,
-        results=[one.model_copy(update={"next": one.next[:n_next]}) for one in results],
+        results=results if n_next else [one.model_copy(update={"next": []}) for one in results],
     )
 
 

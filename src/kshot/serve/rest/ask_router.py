@@ -8,8 +8,9 @@ from fastapi.responses import Response
 from starlette.concurrency import run_in_threadpool
 
 from kshot.serve.ask_messages import Recognise, Recognised, Verified, Verify
-from kshot.serve.asking import check_count, recognise_images, recognise_promptly, verify_image
+from kshot.serve.asking import check_count, recognise_images, verify_image
 from kshot.serve.engine.decoding import SentImage
+from kshot.serve.prompt_answers import recognise_promptly
 from kshot.serve.rest.access import needs
 from kshot.serve.rest.bodies import (
     SMALL_BYTES,
