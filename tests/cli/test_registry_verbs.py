@@ -110,6 +110,17 @@ def test_a_comparison_shows_how_often_the_shadow_disagreed(root: Path, capsys: p
         ]
 
 
+def test_a_champion_that_mlflow_has_no_more_is_not_advised(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with store.translated_errors(store.connect(root)):
+        store.client().delete_model_version("kshot", "1")
+    assert cli.main(["models"]) == 0
+    capsys.readouterr()
+    assert cli.main(["history"]) == 1
+    told = capsys.readouterr().out
+    assert "the alias was taken from version 1 outside kshot; `kshot approve` or `kshot promote` names another" in told
+    assert "kshot promote 1" not in told
+
+
 def test_a_comparison_shows_protocols_groups_and_the_classes_that_moved(
     root: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

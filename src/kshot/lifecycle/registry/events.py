@@ -6,7 +6,7 @@ import hashlib
 import json
 import os
 import socket
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from itertools import accumulate, pairwise
@@ -236,8 +236,11 @@ def taken_outside(events: Sequence[Event]) -> str:
     return ""
 
 
-def undecided(events: Sequence[Event]) -> str:
-    """A sentence if the last move of the alias champion was made outside kshot, and nobody decided since; else ''."""
+def undecided(events: Sequence[Event], registered: Collection[str]) -> str:
+    """A sentence if the last move of the alias champion was made outside kshot, and nobody decided since; else ''.
+
+    `registered`: the versions that MLflow still has, of which alone one can be promoted.
+    """
     now = events[-1].after.get(CHAMPION, "") if events else ""
     if now and was_given_outside(events, now):
         return (
@@ -245,9 +248,10 @@ def undecided(events: Sequence[Event]) -> str:
             f"`kshot promote {now}` or `kshot rollback` makes it one"
         )
     if lost := taken_outside(events):
+        back = f"`kshot promote {lost}` gives it back, " if lost in registered else ""
         return (
             f"there is no champion by no decision: the alias was taken from version {lost} outside kshot; "
-            f"`kshot promote {lost}` gives it back, `kshot approve` or `kshot promote` names another"
+            f"{back}`kshot approve` or `kshot promote` names another"
         )
     return ""
 
