@@ -60,3 +60,11 @@ def test_images_that_were_added_before_are_named_by_their_first_source(
     told = [line for line in capsys.readouterr().out.splitlines() if line.startswith("data version")]
     assert told[0].endswith(": 4 images, 2 classes from birds")
     assert told[2] == told[0].replace(" from birds", ", first added from birds; current again")
+
+
+def test_the_name_of_a_source_moves_no_cursor(root: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    source = raw_project.write_tree(tmp_path / "birds\n\x1b[2J", {"robin": 2, "wren": 2})
+    assert cli.main(["data", "add", str(source)]) == 0
+    assert cli.main(["data", "versions"]) == 0
+    told = capsys.readouterr().out
+    assert "\x1b" not in told and len([line for line in told.splitlines() if "birds" in line]) == 2

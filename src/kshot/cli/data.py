@@ -97,6 +97,7 @@ def add_parser(verbs: Any) -> None:
 def run_add(root: Path, options: argparse.Namespace) -> int:
     """Add a source and print the resulting version."""
     from kshot.lifecycle.data import data_versions
+    from kshot.lifecycle.project.shown_names import printable
     from kshot.lifecycle.project.tables import counted
     from kshot.lifecycle.settings_fit import proposal
     from kshot.lifecycle.sources.source_images import GLYPHS
@@ -119,7 +120,7 @@ def run_add(root: Path, options: argparse.Namespace) -> int:
         images, classes = counted(version.images, "image"), counted(version.classes, "class")
         # The record keeps the source that it was first added from, which may not be the one just given.
         origin = ", first added from {}; current again" if version.md5 in earlier else " from {}"
-        print(f"data version {version.short}: {images}, {classes}{origin.format(version.source)}")
+        print(f"data version {version.short}: {images}, {classes}{origin.format(printable(version.source))}")
     if version.source != GLYPHS and proposal.is_template(root):
         print("the settings are those for the built-in letters; for settings that fit these images: kshot fit-settings")
     elif before is not None and before.md5 != version.md5 and proposal.is_auto(root):
@@ -130,6 +131,7 @@ def run_add(root: Path, options: argparse.Namespace) -> int:
 def run_versions(root: Path, options: argparse.Namespace) -> int:
     """Print one line a data version; a star marks the one in data/raw."""
     from kshot.lifecycle.data import data_names, data_versions
+    from kshot.lifecycle.project.shown_names import printable
     from kshot.lifecycle.project.tables import columns
 
     known = data_versions.versions(root)
@@ -144,7 +146,7 @@ def run_versions(root: Path, options: argparse.Namespace) -> int:
             "added": str(version.added)[:16].replace("T", " "),
             "images": f"{version.images:,}",
             "classes": f"{version.classes:,}",
-            "names, note": ", ".join([*data_names.of(root, version.md5), version.note or version.source]),
+            "names, note": ", ".join([*data_names.of(root, version.md5), version.note or printable(version.source)]),
         }
         for version in known
     ]

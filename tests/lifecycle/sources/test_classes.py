@@ -65,3 +65,17 @@ def test_the_second_of_two_folders_around_an_archive_is_a_part_of_the_names_and_
         "all classes lie in images/, a part of their names; unpack it and add that folder to leave it out"
     )
     assert len(of("shop/train/apple/1.png", "shop/train/pear/2.png", packed=True).notes) == 2
+
+
+def test_a_split_beside_a_folder_that_is_named_otherwise_is_told() -> None:
+    found = of("train/a/0.png", "train/b/0.png", "eval/c/0.png")
+    assert found.labels == ["train/a", "train/b", "eval/c"]
+    (note,) = found.notes
+    assert note.startswith(
+        "train/ is named like a split, and eval/ beside it is not: both are parts of the class names"
+    )
+
+
+def test_a_class_that_is_named_train_is_one() -> None:
+    found = of("train/0.png", "bus/0.png", "car/0.png")
+    assert (found.labels, found.notes) == (["train", "bus", "car"], [])

@@ -1,6 +1,7 @@
 """Sources: a tree, an archive and a manifest give the same images; files that are left out are reported."""
 
 import os
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -163,6 +164,10 @@ def test_a_source_without_an_image_is_refused(tmp_path: Path) -> None:
     refused(write_zip(tmp_path / "loose.zip", {"1.png": image("1")}), "in no class folder")
     (tmp_path / "m.csv").write_text("path,class\n")
     refused(tmp_path / "m.csv", "holds no image; needs a row for each image")
+    hidden = write_tree(tmp_path / "hidden", {".a": 2, ".b": 1})
+    refused(
+        hidden, r"holds no image: all 3 files are left out \(hidden \(a name that begins with a dot\)\); needs class"
+    )
 
 
 def test_what_is_no_source_is_refused(tmp_path: Path) -> None:
@@ -225,3 +230,22 @@ def test_an_address_is_refused_as_one_and_whole(tmp_path: Path, address: str) ->
             check(address)
     check_given("C:\\images")
     check_given("a:b/c")
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another user")
+def test_a_file_or_folder_of_another_user_is_named(tmp_path: Path) -> None:
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        folder.chmod(0o755)  # pytest's folders let nobody else through
+        for closed in ("file", "folder"):
+            write_tree(folder / closed, {"a": 2, "b": 2})
+        (folder / "file/a/0.png").chmod(0)
+        (folder / "folder/a").chmod(0)
+        os.seteuid(65534)
+        try:
+            found = read_source(folder / "file", tmp_path)
+            refused(folder / "folder", r"the folder .*/a cannot be read \(Permission denied\); make it readable")
+        finally:
+            os.seteuid(0)
+    (lost,) = found.left_out
+    assert (str(lost.path), lost.reason, lost.detail) == ("a/0.png", "cannot be read", "Permission denied")

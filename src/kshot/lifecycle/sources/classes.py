@@ -52,6 +52,8 @@ def classes_of(
         placed = without_split_folders(folders, merge=merge)
     if placed is not None:
         notes.append(placed.note)
+    elif not unlabelled:
+        notes += _split_beside_others(folders)
     inside = _wrapping(images)  # of an archive, the second of two folders around all others
     if inside and (placed is None or placed.level > 0):
         apart = "unpack it and add that folder" if packed else "add that folder"
@@ -65,6 +67,19 @@ def classes_of(
     splits = {normal(name): split for name, split in placed.splits.items()} if placed is not None else {}
     notes += _written_alike({name_of(folder) for folder in folders})
     return Classes(labels, splits, sorted(empty - set(labels)), notes)
+
+
+def _split_beside_others(folders: Sequence[Path]) -> list[str]:
+    """A note on train/ with classes in it beside a folder that is named like no split, such as eval/."""
+    tops = {folder.parts[0] for folder in folders if len(folder.parts) > 1}
+    named = sorted(top for top in tops if split_named(top))
+    if not named:
+        return []
+    other = min({folder.parts[0] for folder in folders} - set(named))
+    return [
+        f"{printable(named[0])}/ is named like a split, and {printable(other)}/ beside it is not: both are parts of "
+        "the class names, and all may be trained on; for a split name the folders train/, val/ and test/"
+    ]
 
 
 def _wrapping(images: Sequence[Path]) -> str:

@@ -164,6 +164,8 @@ def _refuse(source: Path, found: Source, unlabelled: bool) -> None:
     """Raise DataError for a source that cannot be used."""
     if not found.images:
         why = left_out.consent_needed(found.files, found.left_out, found.empty)
+        if not why and found.left_out:  # a system's own files alone, which need no consent
+            why = f"all {found.files:,} files are left out ({found.left_out[0].reason})"
         needed = "a row for each image" if source.suffix.lower() in TABLES else "class folders with images"
         raise DataError(f"{source} holds no image{': ' if why else ''}{why}; needs {needed}")
     for image in found.images:
