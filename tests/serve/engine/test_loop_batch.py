@@ -63,6 +63,28 @@ def test_requests_that_are_ready_together_are_embedded_in_one_pass(method: Watch
         assert points == pytest.approx(embed(method, images(count), np.arange(count)).numpy(), abs=1e-5)
 
 
+def test_requests_that_come_a_turn_of_the_loop_later_share_the_pass(method: Watched, queue: EmbeddingQueue) -> None:
+    batch = LoopBatch(queue)
+
+    async def requests() -> None:
+        first = asyncio.ensure_future(batch.embed(method, images(1)))
+        await asyncio.sleep(0)
+        await asyncio.gather(first, batch.embed(method, images(2)))
+
+    asyncio.run(requests())
+    assert [count for _, count in method.passes] == [3]
+
+
+def test_a_pass_has_at_most_as_many_images_as_one_of_the_queue(method: Watched, queue: EmbeddingQueue) -> None:
+    batch = LoopBatch(queue)
+
+    async def requests() -> list[np.ndarray]:
+        return list(await asyncio.gather(*(batch.embed(method, images(3)) for _ in range(5))))
+
+    assert [len(points) for points in asyncio.run(requests())] == [3] * 5
+    assert method.passes == [(threading.current_thread().name, count) for count in (6, 6, 3)]
+
+
 def test_an_error_reaches_its_requests_and_the_next_one_is_answered(method: Watched, queue: EmbeddingQueue) -> None:
     batch = LoopBatch(queue)
 
