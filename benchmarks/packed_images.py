@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from kshot.data.images import Packed, pack, pack_jpegs
-from kshot.data.jpeg_images import OFFSETS, JpegImages
+from kshot.data.jpeg_images import JpegImages
 from kshot.params.schema import Ingest
 
 IMAGES, BATCH, BATCHES = 1000, 80, 25
@@ -34,8 +34,7 @@ def main(folder: Path, sizes: list[int]) -> None:
                 count = sum(isinstance(record, Packed) for record in write(chosen, file, ingest))
                 packing = len(chosen) / (time.perf_counter() - began)
                 images = np.load(file, mmap_mode="r") if store == "pixels" else JpegImages(file)
-                held = file.stat().st_size + ((file.parent / OFFSETS).stat().st_size if store == "jpeg" else 0)
-                each = held / count
+                each = file.stat().st_size / count
                 print(
                     f"| {size} | {store} | {each:,.0f} | {packing:.0f} | {reading(images):,.0f} | {each / 1e3:.0f} GB |"
                 )

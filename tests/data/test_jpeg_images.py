@@ -9,7 +9,7 @@ from PIL import Image
 
 from kshot.data.batches import gather, resident
 from kshot.data.images import Packed, decode, pack, pack_jpegs, prepare
-from kshot.data.jpeg_images import JpegImages
+from kshot.data.jpeg_images import OFFSETS, JpegImages
 from kshot.errors import DataError
 from kshot.params.schema import Ingest
 
@@ -60,8 +60,17 @@ def test_the_same_images_give_the_same_bytes(tmp_path: Path) -> None:
     assert stored(tmp_path, 3)[0].file.read_bytes() == first
 
 
-def test_files_of_two_runs_are_refused(tmp_path: Path) -> None:
+def test_a_file_that_was_cut_short_or_changed_is_refused(tmp_path: Path) -> None:
     images = stored(tmp_path, 3)[0]
-    images.file.write_bytes(images.file.read_bytes()[:-1])
-    with pytest.raises(DataError, match="its offsets end at .* `dvc checkout --force`"):
-        JpegImages(images.file)
+    content = images.file.read_bytes()
+    for changed, told in ((content[:-1], "does not end with its offsets"), (content[1:], "its offsets end at")):
+        images.file.write_bytes(changed)
+        with pytest.raises(DataError, match=f"{told}.* `dvc checkout --force`"):
+            JpegImages(images.file)
+
+
+def test_a_file_of_an_older_kshot_has_its_offsets_beside_it(tmp_path: Path) -> None:
+    images, expected, _ = stored(tmp_path, 3)
+    np.save(tmp_path / OFFSETS, images.offsets)
+    images.file.write_bytes(images.file.read_bytes()[: images.offsets[-1]])
+    np.testing.assert_array_equal(JpegImages(images.file)[:], expected)

@@ -18,13 +18,14 @@ from kshot.data.crop import crop_to_ink
 from kshot.data.decoding_memory import BYTES_A_PIXEL, DECODING
 from kshot.data.fit import fitted
 from kshot.data.image_formats import LARGEST, Header, header_of, opened
-from kshot.data.jpeg_images import OFFSETS, from_jpeg, jpeg
+from kshot.data.jpeg_images import from_jpeg, jpeg, offsets_block
 from kshot.errors import DataError
 from kshot.params.schema import Ingest
 
 Pixels = NDArray[np.uint8]
 MODES = {1: "L", 3: "RGB"}
 WINDOW = 512  # images in progress at once: limits the memory and keeps every core busy
+READ_WHOLE = 1 << 22  # bytes; a larger file is hashed and decoded in parts, which bounds the memory
 DEPTHS = (8, 12, 16)  # possible bit depths of the values in a 16-bit image
 
 
@@ -35,6 +36,7 @@ class Packed(NamedTuple):
     content: str  # md5 of size, mode and pixels at the original resolution: finds the same image in another file
     width: int
     height: int
+    file: str  # md5 of the file
 
 
 class Unreadable(NamedTuple):
@@ -42,6 +44,7 @@ class Unreadable(NamedTuple):
 
     path: Path
     reason: str
+    file: str = ""  # md5 of the file; empty if its bytes cannot be read
 
 
 def decode(source: bytes | Path, channels: int) -> Pixels:
@@ -156,7 +159,7 @@ def pack(paths: Iterable[Path], file: Path, ingest: Ingest) -> Iterator[Packed |
 
 
 def pack_jpegs(paths: Iterable[Path], file: Path, ingest: Ingest) -> Iterator[Packed | Unreadable]:
-    """As `pack`, into a file of JPEGs that `JpegImages` reads; its offsets are written at the end."""
+    """As `pack`, into a file of JPEGs that `JpegImages` reads."""
     ends = [0]
     with file.open("wb") as out:
         for record, content in _read(paths, ingest, lambda pixels: jpeg(_square(pixels, ingest))):
@@ -164,7 +167,7 @@ def pack_jpegs(paths: Iterable[Path], file: Path, ingest: Ingest) -> Iterator[Pa
                 out.write(content)
                 ends.append(ends[-1] + len(content))
             yield record
-    np.save(file.parent / OFFSETS, np.array(ends, dtype=np.int64))
+        out.write(offsets_block(ends))
 
 
 def _read(
@@ -173,17 +176,28 @@ def _read(
     """Decode each image in a thread, and yield its record with what `pack_one` makes of it, None if unreadable."""
 
     def read(path: Path) -> tuple[Packed | Unreadable, bytes | None]:
+        file = ""
         try:
-            with decoded(path, ingest.channels) as pixels:
+            source, file = _opened_once(path)
+            with decoded(source, ingest.channels) as pixels:
                 height, width = pixels.shape[:2]
-                return Packed(path, content_hash(pixels), width, height), pack_one(pixels)
+                return Packed(path, content_hash(pixels), width, height, file), pack_one(pixels)
         except (DataError, OSError) as error:
-            return Unreadable(path, str(error)), None
+            return Unreadable(path, str(error), file), None
 
     rest = iter(paths)
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         while window := list(itertools.islice(rest, WINDOW)):
             yield from pool.map(read, window)
+
+
+def _opened_once(path: Path) -> tuple[bytes | Path, str]:
+    """What to decode, the bytes of a file unless it is large, and the md5 of the file."""
+    with path.open("rb") as file:
+        if os.fstat(file.fileno()).st_size < READ_WHOLE:
+            content = file.read()
+            return content, hashlib.md5(content, usedforsecurity=False).hexdigest()
+        return path, hashlib.file_digest(file, "md5").hexdigest()
 
 
 def _write_header(out: io.BufferedWriter, count: int, ingest: Ingest) -> None:

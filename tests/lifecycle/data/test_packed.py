@@ -33,3 +33,14 @@ def test_an_array_of_another_form_is_named_with_the_remedy(packed, other):
     np.save(packed / layout.PACKED / PIXELS, other)
     with pytest.raises(DataError, match=r"packed images are uint8 \(N, S, S, C\); bring it back"):
         read_images(packed)
+
+
+def test_shards_without_their_table_are_named_with_the_remedy(packed):
+    (packed / layout.PACKED / PIXELS).rename(packed / layout.PACKED / "0123.npy")
+    with pytest.raises(DataError, match=r"shards.json, the table of the packed images, is missing; bring it back"):
+        read_images(packed)
+
+
+def test_no_packed_images_are_a_missing_file(tmp_path):
+    with pytest.raises(FileNotFoundError):
+        read_images(tmp_path)

@@ -10,6 +10,7 @@ import zipfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import pandas as pd
 import pytest
 
 from kshot import cli
@@ -18,7 +19,8 @@ from kshot.lifecycle.audit import link, origin
 from kshot.lifecycle.audit.data import audit_data
 from kshot.lifecycle.audit.subject import opened
 from kshot.lifecycle.data import data_versions, dvc_cache, erasures
-from kshot.lifecycle.forget import erase, intent, object_stores
+from kshot.lifecycle.forget import derived, erase, intent, object_stores
+from kshot.lifecycle.forget.holding import Forgotten, ForgottenImage
 from kshot.lifecycle.forget.project_files import ProjectFiles
 from kshot.lifecycle.forget.run_files import RunFiles
 from kshot.lifecycle.project import layout, project_lock
@@ -322,6 +324,37 @@ def test_the_same_picture_in_another_file_goes_too(planted: Planted, tmp_path: P
     planted_image.keep_folder(planted.root, raw_project.files_below(planted.root / layout.PACKED))
     assert cli.main(["forget", IMAGE, *WHY, "--yes"]) == 0
     assert not (planted.root / "data/raw/images/b/copy.png").exists()
+    assert planted.traces() == []
+
+
+def test_a_shard_that_a_data_version_without_the_image_shares_stays_and_all_others_go(tmp_path: Path) -> None:
+    """A shard that no listing names could not be found by a later forgetting: it goes although it lacks the image."""
+    rows = {}
+    for name, contents in (("with", ["f" * 32, "a" * 32]), ("without", ["a" * 32])):
+        pd.DataFrame({"path": [f"{one}.png" for one in contents], "content": contents}).to_parquet(tmp_path / name)
+        rows[name] = (tmp_path / name).read_bytes()
+    folders = {
+        "1.dir": {"shards.json": "t1", "aa.npy": "aa", "bb.npy": "bb", "cc.npy": "cc", "manifest.parquet": "with"},
+        "2.dir": {"shards.json": "t2", "aa.npy": "aa", "manifest.parquet": "without"},
+    }
+    image = ForgottenImage("0" * 32, "", 1, ("f" * 32,))
+    wanted = Forgotten((image,), frozenset(), frozenset())
+    found = derived.holding_objects(folders, wanted, rows.get, [])
+    assert {oid for oid, what in found.items() if what == derived.PACKED} == {"bb", "cc", "with"}
+    assert found["1.dir"] == derived.LISTING and "2.dir" not in found
+
+
+def test_shards_of_a_killed_ingest_go_too(planted: Planted) -> None:
+    from kshot.lifecycle.stages import finished_shards, ingest
+    from kshot.params.schema import load_params
+
+    ingest.run(planted.root, load_params(planted.root / "params.yaml"))
+    stored = finished_shards.folder_of(planted.root)
+    assert any(layout.UNFINISHED.as_posix() in trace for trace in planted.traces())
+    left = planted.root / ".kshot/sweep-1/trial" / layout.UNFINISHED / "ingest"
+    shutil.copytree(stored, left)
+    assert cli.main(["forget", IMAGE, *WHY, "--yes"]) == 0
+    assert not stored.exists() and not left.exists()
     assert planted.traces() == []
 
 

@@ -12,6 +12,7 @@ import pytest
 
 from kshot.errors import StageFailed
 from kshot.lifecycle.pipeline import graph
+from kshot.lifecycle.project import layout
 from kshot.lifecycle.stages import code_read
 
 REPOSITORY = Path(__file__).parents[3]
@@ -79,6 +80,18 @@ def test_a_stage_runs_once_is_restored_and_is_left_alone(root: Path) -> None:
     assert (root / "data/first").read_text() == "one"
     (root / "source").write_text("two")
     assert run(root, "first")[0].outcome == "ran"
+
+
+def test_parts_that_a_stage_finished_are_deleted_when_dvc_has_its_outputs(root: Path) -> None:
+    ours, others = (root / layout.UNFINISHED / stage for stage in ("first", "killed"))
+    for _ in ("ran", "restored or unchanged"):
+        for folder in (ours, others):
+            folder.mkdir(parents=True, exist_ok=True)
+        run(root, "first")
+        assert not ours.exists() and others.exists()
+    with pytest.raises(graph.StageKilled):
+        run(root, "killed")
+    assert others.exists()
 
 
 def test_a_stage_that_refuses_fails_with_its_own_words_and_exit_code(root: Path) -> None:

@@ -117,15 +117,3 @@ def test_memory_does_not_grow_with_the_number_of_images(tmp_path: Path) -> None:
         ended = subprocess.run([sys.executable, "-c", code], cwd=root, capture_output=True, text=True, check=True)
         peaks.append(int(ended.stdout.split()[-1]) * (1 if sys.platform == "darwin" else 1024))
     assert peaks[1] - peaks[0] < 20e6, peaks
-
-
-@pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no /dev/full")
-def test_a_full_disk_is_one_line(root: Path) -> None:
-    (root / "params.yaml").write_text((REPOSITORY / "params.yaml").read_text(encoding="utf-8"), encoding="utf-8")
-    (root / layout.PACKED).mkdir()
-    (root / layout.PACKED / "images.npy").symlink_to("/dev/full")
-    ended = subprocess.run(
-        [sys.executable, "-m", "kshot.lifecycle.stages.ingest"], cwd=root, capture_output=True, text=True, check=False
-    )
-    assert ended.returncode == 1
-    assert ended.stderr == "kshot: error: the disk is full; free some space and run again, nothing was lost\n"

@@ -1,7 +1,7 @@
 """Reads the output of stages ingest, split and episodes for training and evaluation."""
 
 from collections.abc import Collection
-from pathlib import Path
+from pathlib import Path, PurePath
 
 import numpy as np
 import pandas as pd
@@ -9,23 +9,39 @@ from numpy.typing import NDArray
 
 from kshot.data.drawers import NOBODY
 from kshot.data.episodes import EpisodeSet
-from kshot.data.jpeg_images import JpegImages
+from kshot.data.jpeg_images import REMEDY, JpegImages
+from kshot.data.shards import SUFFIXES, TABLE, ShardedImages, open_shards
 from kshot.errors import DataError
 from kshot.lifecycle.project import layout
 
-PIXELS, JPEGS = "images.npy", "images.jpegs"  # one of them, as `ingest.store` says
-REMEDY = "bring it back with `dvc checkout --force`, or run stage ingest"
-PackedImages = NDArray[np.uint8] | JpegImages
+PIXELS, JPEGS = "images.npy", "images.jpegs"  # one of them, where an older kshot packed all images into one file
+PackedImages = NDArray[np.uint8] | JpegImages | ShardedImages
+
+
+def is_packed(names: Collection[str]) -> bool:
+    """Whether a folder with files of these names holds packed images."""
+    return not {TABLE, PIXELS, JPEGS}.isdisjoint(names)
+
+
+def has_pixels(name: str) -> bool:
+    """Whether the file of this name, in a folder of packed images, holds images."""
+    return PurePath(name).suffix in SUFFIXES.values()
 
 
 def read_images(root: Path) -> PackedImages:
     """The packed images (N, S, S, C): pixels, memory-mapped, or JPEGs, decoded where they are indexed.
 
-    Raises DataError if the file is cut short or is no array of pixels, FileNotFoundError if there is none.
+    Images that an older kshot packed into one file are read, too. Raises DataError if a file is missing, cut short or
+    no array of pixels, FileNotFoundError if no images are packed.
     """
-    if (root / layout.PACKED / JPEGS).is_file():
-        return JpegImages(root / layout.PACKED / JPEGS)
-    file = root / layout.PACKED / PIXELS
+    folder = root / layout.PACKED
+    if (folder / TABLE).is_file():
+        return open_shards(folder)
+    if (folder / JPEGS).is_file():
+        return JpegImages(folder / JPEGS)
+    file = folder / PIXELS
+    if not file.exists() and any(has_pixels(path.name) for path in folder.glob("*")):
+        raise DataError(f"{folder / TABLE}, the table of the packed images, is missing; {REMEDY}")
     try:
         images: NDArray[np.uint8] = np.load(file, mmap_mode="r", allow_pickle=False)
     except (ValueError, EOFError) as error:

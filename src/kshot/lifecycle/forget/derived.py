@@ -1,6 +1,7 @@
 """Which objects of DVC hold an image, or were computed from its pixels: files, packed images, features, pages.
 
-A packed array is one object, so the whole object goes, with those of stages that stored pixels or features from it.
+All shards of packed images that were made from the image go, with those of stages that stored pixels or features from
+them. A shard that packed images without the image share stays: a shard that nothing lists could not be found later.
 In doubt an object counts as holding the image: DVC can compute it again, from the images that are left.
 """
 
@@ -12,7 +13,7 @@ from typing import Any
 import pandas as pd
 import yaml
 
-from kshot.lifecycle.data.packed import JPEGS, PIXELS
+from kshot.lifecycle.data.packed import has_pixels, is_packed
 from kshot.lifecycle.forget.holding import Forgotten
 from kshot.lifecycle.forget.object_stores import FOLDER
 from kshot.lifecycle.project import layout
@@ -45,10 +46,12 @@ def holding_objects(
     read     reads an object, None if no store has it
     locks    the stages of dvc.lock and of DVC's run cache: which output was computed from which input
     """
-    packed = {oid: files for oid, files in folders.items() if _is_packed(files)}
+    packed = {oid: files for oid, files in folders.items() if is_packed(files)}
     pixels = {oid for oid, files in packed.items() if _shows(files, wanted, read)}
     tainted = {f"{version}{FOLDER}" for version in wanted.versions} | pixels
-    tainted |= {packed[oid][name] for oid in pixels for name in (ROWS, PIXELS, JPEGS) if name in packed[oid]}
+    shared = {object_ for oid in packed.keys() - pixels for object_ in packed[oid].values()}
+    shown = [_pixels_and_rows(packed[oid]) - shared for oid in sorted(pixels)]
+    tainted = tainted.union(*shown)
     entries = list(locks)
     found: dict[str, str] = {}
     for oid, files in folders.items():
@@ -61,8 +64,8 @@ def holding_objects(
             label = what if made else f"{what}, origin not recorded"
             found |= {files[name]: label for name in names if name != "embedded.json"}
             found[oid] = LISTING
-    for oid in sorted(pixels):
-        found |= {packed[oid][name]: PACKED for name in (PIXELS, JPEGS, ROWS) if name in packed[oid]}
+    for oid, objects in zip(sorted(pixels), shown, strict=True):
+        found |= dict.fromkeys(sorted(objects), PACKED)
         found[oid] = LISTING
     return found | dict.fromkeys(sorted(wanted.md5s), IMAGE)
 
@@ -99,8 +102,8 @@ def paths_of(rows: bytes, pixels: set[str]) -> set[str]:
         return set()
 
 
-def _is_packed(files: Mapping[str, str]) -> bool:
-    return PIXELS in files or JPEGS in files
+def _pixels_and_rows(files: Mapping[str, str]) -> set[str]:
+    return {oid for name, oid in files.items() if has_pixels(name) or name == ROWS}
 
 
 def _shows(files: Mapping[str, str], wanted: Forgotten, read: Read) -> bool:

@@ -13,7 +13,7 @@ from kshot.lifecycle.forget.derived import holding_objects, read_locks
 from kshot.lifecycle.forget.holding import Forgotten, ForgottenImage, Holding, Place, Unreached
 from kshot.lifecycle.forget.object_stores import FOLDER, Stores
 from kshot.lifecycle.forget.objects import Objects, UnreachedPlace
-from kshot.lifecycle.forget.project_files import DRIFT, ProjectFiles
+from kshot.lifecycle.forget.project_files import DRIFT, UNFINISHED, ProjectFiles
 from kshot.lifecycle.forget.run_files import RunFiles, TrainedOn
 from kshot.lifecycle.forget.selection import Asked
 from kshot.lifecycle.registry.events import CHAMPION
@@ -38,8 +38,8 @@ class Inventory:
 
     @property
     def is_held(self) -> bool:
-        """Whether anything holds the images; drift's sample of training images counts only with something else."""
-        return any(one.what != DRIFT for one in self.holdings)
+        """Whether anything holds the images; caches that do not tell of which images count only with something else."""
+        return any(one.what not in (DRIFT, UNFINISHED) for one in self.holdings)
 
     @property
     def archives(self) -> tuple[Holding, ...]:

@@ -11,7 +11,7 @@ import psutil
 
 from kshot.errors import Busy
 from kshot.lifecycle.data import data_versions
-from kshot.lifecycle.data.packed import JPEGS, PIXELS
+from kshot.lifecycle.data.packed import has_pixels
 from kshot.lifecycle.forget import derived, page_images
 from kshot.lifecycle.forget.archive_members import ARCHIVE, member_of
 from kshot.lifecycle.forget.holding import Forgotten, Holding
@@ -23,6 +23,8 @@ from kshot.lifecycle.tracking.lineage import ingested
 LEFT_OUT = (".git", ".venv", "__pycache__", "node_modules")
 TREES = (layout.STATE / "worktree", "rebuild-*", "sweep-*")  # of schedules, `kshot reproduce` and `kshot sweep`
 DRIFT = "drift's sample of training images"  # .kshot/drift: a cache
+UNFINISHED = "parts of a killed stage"  # .kshot/unfinished: nothing tells of which images a part was made
+KNOWN = frozenset({FEATURES, "index.html", derived.ROWS})  # of the stages that read pixels
 COPY, PAGE, COMPUTED, TREE = "copy of the image", "page: its images", "computed from it", "checked-out data"
 
 
@@ -38,7 +40,7 @@ class ProjectFiles:
     def find(self, wanted: Forgotten) -> list[Holding]:
         """Copies, archives, computed files and pages."""
         found = [*self._copies(wanted), *self._computed(wanted), *self._pages(wanted), *self._trees()]
-        return [*found, *(self._samples() if wanted.versions else ())]
+        return [*found, *((*self._samples(), *self._unfinished()) if wanted.versions else ())]
 
     def delete(self, holdings: Sequence[Holding]) -> None:
         """Delete the files; a page stays, without its images, and an archive as it is."""
@@ -74,15 +76,18 @@ class ProjectFiles:
         if not is_packed and ingested(self.root) not in wanted.versions:
             return
         for folder in (layout.EMBEDDED, layout.VALIDATION, layout.PACKED):  # the last one tells what the others are of
-            if any(
-                (self.root / folder / name).exists() for name in (PIXELS, JPEGS, FEATURES, "index.html", derived.ROWS)
-            ):
-                size = sum(path.stat().st_size for path in below(self.root / folder))
-                yield Holding(self.name, COMPUTED, folder.as_posix(), folder.as_posix(), size)
+            files = below(self.root / folder)
+            names = {path.name for path in files}
+            if any(has_pixels(name) for name in names) or not KNOWN.isdisjoint(names):
+                yield self._folder(COMPUTED, folder, files)
 
     def _has_pixels(self) -> bool:
         """Whether there are packed images; without their table nobody can say of what."""
-        return any((self.root / layout.PACKED / name).exists() for name in (PIXELS, JPEGS))
+        return any(has_pixels(path.name) for path in below(self.root / layout.PACKED))
+
+    def _unfinished(self) -> Iterator[Holding]:
+        for folder in sorted((self.root / layout.UNFINISHED).glob("*")):
+            yield self._folder(UNFINISHED, folder.relative_to(self.root), below(folder))
 
     def _pages(self, wanted: Forgotten) -> Iterator[Holding]:
         others = {version.md5 for version in data_versions.versions(self.root)} - wanted.versions
@@ -104,13 +109,18 @@ class ProjectFiles:
         for tree in (self.root / TREES[0], *left):
             for folder in sorted(tree.rglob("data")) if tree.is_dir() else []:
                 if (folder / layout.RAW.name).exists() or (folder / layout.PACKED.name).exists():
-                    at = folder.relative_to(self.root).as_posix()
-                    yield Holding(self.name, TREE, at, at, sum(path.stat().st_size for path in below(folder)))
+                    yield self._folder(TREE, folder.relative_to(self.root), below(folder))
+            for folder in sorted(tree.rglob(layout.UNFINISHED.as_posix())):
+                yield self._folder(UNFINISHED, folder.relative_to(self.root), below(folder))
 
     def _samples(self) -> Iterator[Holding]:
         for path in below(self.root / layout.STATE / "drift"):
             at = path.relative_to(self.root).as_posix()
             yield Holding(self.name, DRIFT, at, at, path.stat().st_size)
+
+    def _folder(self, what: str, folder: Path, files: Sequence[Path]) -> Holding:
+        at = folder.as_posix()
+        return Holding(self.name, what, at, at, sum(path.stat().st_size for path in files))
 
     def _files(self) -> Iterator[Path]:
         """Every file that is not another place's."""

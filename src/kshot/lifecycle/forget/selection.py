@@ -9,7 +9,7 @@ from pathlib import Path
 from kshot.data.images import content_hash, decode
 from kshot.errors import DataError
 from kshot.lifecycle.data import data_versions, erasures
-from kshot.lifecycle.data.packed import JPEGS, PIXELS
+from kshot.lifecycle.data.packed import is_packed
 from kshot.lifecycle.forget import derived
 from kshot.lifecycle.forget.derived import RAW_ROWS, ROWS, versions_with
 from kshot.lifecycle.forget.holding import Forgotten, ForgottenImage
@@ -154,7 +154,7 @@ def _same_pixels(raw: Mapping[str, Mapping[str, str]], stores: Stores, pixels: s
     paths: set[str] = set()
     for store in stores.known:
         for files in store.folders.values():
-            rows = stores.read(files[ROWS]) if ROWS in files and (PIXELS in files or JPEGS in files) else None
+            rows = stores.read(files[ROWS]) if ROWS in files and is_packed(files) else None
             if rows is not None:
                 paths |= derived.paths_of(rows, pixels)
     candidates = {files[path] for files in raw.values() for path in paths if path in files}

@@ -1,35 +1,39 @@
 """Stage ingest: decodes and packs every image once, with a manifest of the originals."""
 
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pandas as pd
 
-from kshot.data.images import Packed, pack, pack_jpegs
+from kshot.data import pack_shards
+from kshot.data.pack_shards import Origin
+from kshot.data.shard_plan import SIZES, ShardSizes, shards_of
+from kshot.data.shards import TABLE, Shard
 from kshot.errors import DataError
-from kshot.lifecycle.data.packed import JPEGS, PIXELS
+from kshot.lifecycle.data.packed import has_pixels
 from kshot.lifecycle.project import layout
+from kshot.lifecycle.stages import finished_shards
 from kshot.lifecycle.stages.entry import stage_main
-from kshot.params.schema import Params
+from kshot.params.schema import Ingest, Params
 
 
-def run(root: Path, params: Params) -> None:
-    """Write the packed pixels, their manifest, and the list of unreadable files."""
+def run(root: Path, params: Params, sizes: ShardSizes = SIZES) -> None:
+    """Write the packed pixels as shards, their table, their manifest, and the list of unreadable files."""
     raw, packed = root / layout.RAW, root / layout.PACKED
     source = read_raw_manifest(raw / "manifest.csv")
     packed.mkdir(parents=True, exist_ok=True)
-    files = (raw / path for path in source["path"])
-    jpegs = params.ingest.store == "jpeg"
-    (packed / (PIXELS if jpegs else JPEGS)).unlink(missing_ok=True)
-    written = pack_jpegs(files, packed / JPEGS, params.ingest) if jpegs else pack(files, packed / PIXELS, params.ingest)
+    written: list[Shard] = []
     # Texts and numbers, and not records: the parts of a million paths would take a gigabyte.
     good: list[tuple[str, str, int, int]] = []
     bad: list[tuple[str, str]] = []
-    for record in written:
-        name = record.path.relative_to(raw).as_posix()
-        if isinstance(record, Packed):
-            good.append((name, record.content, record.width, record.height))
-        else:
-            bad.append((name, record.reason))
+    names = iter(source["path"].tolist())
+    for shard, origins in _packed(root, source, params.ingest, sizes):
+        written += [shard] if shard else []
+        for origin, name in zip(origins, names, strict=False):
+            if origin.is_readable:
+                good.append((name, origin.content, origin.width, origin.height))
+            else:
+                bad.append((name, origin.reason))
     if not good:
         first = f", the first {bad[0][0]}: {bad[0][1]}" if bad else ""
         raise DataError(f"none of the {len(bad)} files can be read as an image{first}; add data with `kshot data add`")
@@ -41,9 +45,39 @@ def run(root: Path, params: Params) -> None:
     table = pd.DataFrame(bad, columns=["path", "reason"])
     table.insert(1, "class", source.loc[table["path"], "class"].to_numpy())
     table.to_csv(packed / "unreadable.csv", index=False)
+    _put(root, written, params.ingest)
     print(
         f"{len(manifest)} images of {manifest['class'].nunique()} classes packed, {len(table)} unreadable", flush=True
     )
+
+
+def _packed(
+    root: Path, source: pd.DataFrame, ingest: Ingest, sizes: ShardSizes
+) -> Iterator[tuple[Shard | None, list[Origin]]]:
+    """Each shard, finished by an earlier ingest that was killed or written now, with the origins of its images."""
+    paths, folder = source["path"].tolist(), finished_shards.folder_of(root)
+    plan = shards_of(paths, source["class"].tolist(), pack_shards.row_bytes(ingest), sizes)
+    packer = finished_shards.packer(root, ingest)
+    names = [finished_shards.made_from(packer, paths[rows.start : rows.stop]) for rows in plan]
+    finished_shards.delete_others(folder, names)
+    for rows, name in zip(plan, names, strict=True):
+        files = [root / layout.RAW / path for path in paths[rows.start : rows.stop]]
+        found = finished_shards.find(folder, name, files)
+        if found is None:
+            found = pack_shards.write_shard(files, folder, ingest)
+            finished_shards.note(folder, name, *found)
+        yield found
+
+
+def _put(root: Path, written: Sequence[Shard], ingest: Ingest) -> None:
+    """Put the shards and their table among the packed images, in place of others."""
+    packed = root / layout.PACKED
+    for path in packed.iterdir():
+        if has_pixels(path.name) or path.name == TABLE:
+            path.unlink()
+    for shard in dict.fromkeys(written):  # two shards of equal images are one file
+        finished_shards.put(finished_shards.folder_of(root), shard, packed)
+    pack_shards.write_table(packed, written, ingest)
 
 
 def read_raw_manifest(path: Path) -> pd.DataFrame:

@@ -1,0 +1,71 @@
+"""Packs images into shards, which `kshot.data.shards` reads."""
+
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import NamedTuple
+
+from kshot.data.images import Packed, Unreadable, pack, pack_jpegs
+from kshot.data.shards import LAYOUT, SUFFIXES, TABLE, Shard, md5_of
+from kshot.params.schema import Ingest
+
+JPEG_SHARE = 10  # pixels are about so many times as large as their JPEGs
+
+
+class Origin(NamedTuple):
+    """The file of an image: its md5 and, of a readable one, what `Packed` says; else the reason. Small in memory."""
+
+    file: str
+    content: str = ""
+    width: int = 0
+    height: int = 0
+    reason: str = ""
+
+    @property
+    def is_readable(self) -> bool:
+        """Whether the image is in the shard."""
+        return bool(self.content)
+
+
+def row_bytes(ingest: Ingest) -> int:
+    """About how many bytes a packed image takes."""
+    pixels = ingest.size**2 * ingest.channels
+    return max(1, pixels // JPEG_SHARE) if ingest.store == "jpeg" else pixels
+
+
+def write_shard(paths: Iterable[Path], folder: Path, ingest: Ingest) -> tuple[Shard | None, list[Origin]]:
+    """Decode images and write the readable ones, in order, as a shard into `folder`; the origin of every image.
+
+    The shard is None if no image is readable. A shard that has its name is complete.
+    """
+    suffix = SUFFIXES[ingest.store]
+    part = folder / f"part{suffix}"
+    try:
+        origins = [_origin(one) for one in (pack_jpegs if ingest.store == "jpeg" else pack)(paths, part, ingest)]
+    except OSError:  # a full disk: what is left of the shard is of no use
+        part.unlink(missing_ok=True)
+        raise
+    rows = sum(origin.is_readable for origin in origins)
+    if not rows:
+        part.unlink()
+        return None, origins
+    written = part.rename(folder / f"{md5_of(part)}{suffix}")
+    return Shard(written.name, rows, written.stat().st_size), origins
+
+
+def _origin(record: Packed | Unreadable) -> Origin:
+    if isinstance(record, Unreadable):
+        return Origin(record.file, reason=record.reason)
+    return Origin(record.file, record.content, record.width, record.height)
+
+
+def write_table(folder: Path, shards: Sequence[Shard], ingest: Ingest) -> None:
+    """Write the table of the shards in `folder`, in the order of their rows."""
+    first, listed = 0, []
+    for shard in shards:
+        listed.append({"first": first, **asdict(shard)})
+        first += shard.rows
+    shape = [ingest.size, ingest.size, ingest.channels]
+    table = {"layout": LAYOUT, "store": ingest.store, "rows": first, "shape": shape, "shards": listed}
+    (folder / TABLE).write_text(json.dumps(table, indent=1) + "\n", encoding="utf-8")
