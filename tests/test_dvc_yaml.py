@@ -60,7 +60,7 @@ def test_layout_and_dvc_yaml_name_the_same_places() -> None:
     assert outputs <= places, f"dvc.yaml writes what layout.py does not know: {sorted(outputs - places)}"
     written_elsewhere = {layout.RAW, layout.RAW_DVC, layout.VERSIONS, layout.NAMES, layout.REPORT, layout.STATE}
     written_elsewhere |= {layout.MLRUNS, layout.FINGERPRINTS, layout.RESOLVED, layout.FEEDBACK}
-    written_elsewhere |= {layout.ERASURES, layout.FORGETTING}
+    written_elsewhere |= {layout.ERASURES, layout.FORGETTING, layout.UNFINISHED}
     assert places - outputs == {path.as_posix() for path in written_elsewhere}
 
 
