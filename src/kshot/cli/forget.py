@@ -44,6 +44,7 @@ def add_parser(verbs: Any) -> None:
     top.add_argument("--source", default="", metavar="NAME", help="all images that `kshot data add` took from it")
     top.add_argument("--reason", default="", metavar="TEXT", help="why, for the record; needed with --yes")
     top.add_argument("--by", default="", metavar="NAME", help="who asks (default: your name on this machine)")
+    top.add_argument("--key", type=Path, metavar="FILE", help="an SSH key that signs the receipt (default: $KSHOT_KEY)")
     top.add_argument("--champions-data", action="store_true", help="agree to forget all that the champion learned from")
     top.add_argument("--database", metavar="URL", help="the galleries' database, as `kshot serve` was given")
     top.add_argument("--images", metavar="ADDRESS", help="the galleries' images, likewise")
@@ -54,9 +55,12 @@ def add_parser(verbs: Any) -> None:
 
 def run(root: Path, options: argparse.Namespace) -> int:
     """Print what holds the images, and delete it if asked."""
-    from kshot.lifecycle.forget import erase, inventory, selection
+    from kshot.lifecycle.forget import erase, inventory, receipt, selection
+    from kshot.lifecycle.signatures.signing_key import signing_key
 
-    asked = _asked(options)
+    asked, key = _asked(options), signing_key(root, options.key).given
+    if key is not None and options.yes:
+        receipt.require_able(root, key)
     # Both locks: a retraining reads the images, and its outputs are in the cache before any version names them.
     with contextlib.ExitStack() as stack:
         stack.enter_context(project_lock.hold(root, "kshot forget"))
@@ -80,7 +84,7 @@ def run(root: Path, options: argparse.Namespace) -> int:
                 )
             return 0
         assert noted is not None
-        done = erase.finish(root, noted, others)
+        done = erase.finish(root, noted, others, key)
     print(
         json.dumps(json.loads(done.receipt.read_text(encoding="utf-8")), indent=2)
         if options.json
@@ -171,6 +175,7 @@ def _told(root: Path, done: "Forgetting") -> str:
     from kshot.lifecycle.project.tables import columns, counted
 
     versions = ", ".join(md5[:8] for md5 in done.incomplete)
+    signed = f", signed{f' by {done.signer}' if done.signer else ''}" if done.signed else ""
     lines = [
         f"{counted(len(done.erasure.images), 'image')} erased",
         *columns(_rows(done.deleted)),
@@ -178,6 +183,7 @@ def _told(root: Path, done: "Forgetting") -> str:
         f"data version {done.version[:8]} is without it" if done.version else "the current data version had none of it",
         *([f"incomplete on purpose since: data version {versions}"] if versions else []),
         *_model_lines(done.models)[1:],
-        f"receipt: {done.receipt.relative_to(root)}; commit data/erasures.jsonl, data/raw.dvc and data/versions.jsonl",
+        f"receipt: {done.receipt.relative_to(root)}{signed}; commit data/erasures.jsonl, data/raw.dvc and "
+        "data/versions.jsonl",
     ]
     return "\n".join(lines)

@@ -31,6 +31,7 @@ from kshot.lifecycle.serving import model_manifest
 from tests.lifecycle import audited_project, raw_project
 from tests.lifecycle.forget import planted_image
 from tests.lifecycle.forget.planted_image import Planted
+from tests.lifecycle.ssh_keys import ADA, commit_signers, line, new_key
 
 WHY = ("--reason", "taken back", "--by", "Ada")
 IMAGE = "data/raw/images/a/0.png"
@@ -226,6 +227,29 @@ def test_a_remote_that_cannot_be_reached_is_named_and_the_same_command_goes_on(
     assert planted.traces() != []
     assert cli.main(asked) == 0
     assert planted.traces() == []
+
+
+def test_a_stranger_checks_the_signed_receipt_and_a_key_without_the_right_forgets_nothing(
+    planted: Planted, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ada, eve, before = new_key(tmp_path / "ada"), new_key(tmp_path / "eve"), planted.traces()
+    commit_signers(planted.root, line(ada))
+    asked = ["forget", IMAGE, *WHY, "--yes", "--key"]
+    for key, said in ((eve, "eve may not sign the receipt"), (tmp_path / "none", "none is missing")):
+        assert cli.main([*asked, str(key)]) == DataError.exit_code
+        assert said in capsys.readouterr().err
+    assert planted.traces() == before and intent.read(planted.root) is None
+    with monkeypatch.context() as patch:
+        patch.setattr(erase.receipt, "sign", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+        assert cli.main([*asked, str(ada)]) == 130
+    assert cli.main([*asked, str(ada)]) == 0
+    assert "signed by ada@example.org" in capsys.readouterr().out
+    (receipt,) = planted.receipts()
+    signers = tmp_path / "signers"
+    signers.write_text(line(ada))
+    check = ["ssh-keygen", "-Y", "verify", "-f", signers, "-I", ADA, "-n", "kshot-erasure", "-s", f"{receipt}.sig"]
+    for content, code in ((receipt.read_bytes(), 0), (receipt.read_bytes().replace(b"taken", b"token"), 255)):
+        assert subprocess.run(check, input=content, capture_output=True, check=False).returncode == code
 
 
 def test_an_archive_with_the_image_is_named_and_nothing_is_forgotten_until_it_is_gone(

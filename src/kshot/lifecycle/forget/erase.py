@@ -32,6 +32,7 @@ class Forgetting:
     """What was done. `version`: md5 of the new data version, '' if the current one had none of the images.
 
     incomplete  md5 of each data version that lacks one of the images since
+    signer      the name that `allowed_signers` gives the key of the receipt's signature, '' if it names none
     """
 
     erasure: Erasure
@@ -40,6 +41,8 @@ class Forgetting:
     deleted: tuple[Holding, ...]
     models: tuple[TrainedOn, ...]
     receipt: Path
+    signed: bool = False
+    signer: str = ""
 
 
 def under_way(root: Path, asked: Asked) -> Intent | None:
@@ -72,8 +75,8 @@ def begin(root: Path, asked: Asked, found: Inventory) -> Intent:
     return noted
 
 
-def finish(root: Path, noted: Intent, others: Sequence[Place] = ()) -> Forgetting:
-    """Do what the note says, from wherever it stands, and write the receipt.
+def finish(root: Path, noted: Intent, others: Sequence[Place] = (), key: Path | None = None) -> Forgetting:
+    """Do what the note says, from wherever it stands, and write the receipt; `key` signs it.
 
     Raises DataError if a place did not answer: everything else is done then, the message names what is left, and the
     same command goes on.
@@ -117,6 +120,8 @@ def finish(root: Path, noted: Intent, others: Sequence[Place] = ()) -> Forgettin
         receipt=receipt.path_of(root, noted.erasure),
     )
     receipt.write(root, done.receipt, noted, found.models, events)
+    if key is not None:
+        done = dataclasses.replace(done, signed=True, signer=receipt.sign(root, done.receipt, key))
     intent.end(root)
     return done
 
