@@ -44,4 +44,6 @@ def test_an_unknown_image_gets_no_percentages_and_nothing_is_wider_than_a_phone(
         assert page.run("document.documentElement.scrollWidth") == WIDTH
         page.open(f"{at}/docs")
         assert page.run("document.documentElement.scrollWidth") == WIDTH
+        lines = page.run("[...document.querySelectorAll('code')].map((one) => one.getClientRects().length)")
+        assert len(lines) > 40 and lines.count(1) > 0.8 * len(lines) and max(lines) == 2  # one long address has two
         assert page.errors == []

@@ -15,7 +15,10 @@ PROMETHEUS = "text/plain; version=0.0.4; charset=utf-8"
 STYLE = (
     "body{font:16px/1.5 sans-serif;margin:2rem auto;max-width:60rem;padding:0 1rem;color-scheme:light dark}"
     "table{border-collapse:collapse;width:100%}td{padding:.3rem .6rem;border-top:1px solid #8884;vertical-align:top}"
-    "code{font-size:.95em}td:nth-child(2){overflow-wrap:anywhere}"
+    "code{font-size:.95em}"
+    # On a phone the columns are lines, one below the other.
+    "@media(max-width:40rem){td{display:block;border:0;padding:0;overflow-wrap:anywhere}tr{display:block;"
+    "border-top:1px solid #8884;padding:.3rem 0}}"
 )
 
 
