@@ -5,8 +5,11 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from kshot.data.pack_shards import write_table
+from kshot.data.shards import Shard, md5_of
 from kshot.evaluation.inference import Inference
 from kshot.lifecycle.project import layout
+from kshot.params.schema import Ingest
 
 PROTOTYPE = Inference("metric", "prototype", "eval")
 SIZE, IMAGES = 16, 8
@@ -51,6 +54,19 @@ def write(root: Path, rotations: bool = False, n_episodes: int = 20) -> None:
             ids = (first[:, :, None] + order).astype(np.int32)
             path = root / layout.EPISODES / f"{split}-{protocol}.npz"
             np.savez(path, support=ids[:, :, :k_shot], query=ids[:, :, k_shot:], classes=chosen)
+
+
+def split_into_shards(root: Path, rows: int) -> None:
+    """The same images in shards of so many rows, as stage ingest writes those of a large data set."""
+    file = root / layout.PACKED / "images.npy"
+    images, shards = np.load(file), []
+    for first in range(0, len(images), rows):
+        part = file.with_name("part.npy")
+        np.save(part, images[first : first + rows])
+        named = part.rename(file.with_name(f"{md5_of(part)}.npy"))
+        shards.append(Shard(named.name, len(images[first : first + rows]), named.stat().st_size))
+    write_table(file.parent, shards, Ingest(SIZE, 1, invert=True, crop="none"))
+    file.unlink()
 
 
 def params(text: str) -> str:

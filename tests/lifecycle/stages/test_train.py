@@ -5,9 +5,10 @@ from pathlib import Path
 import pytest
 import yaml
 
+from kshot.data.shards import read_table
 from kshot.errors import DataError, ParamsError
 from kshot.lifecycle.project import layout
-from kshot.lifecycle.stages import train
+from kshot.lifecycle.stages import evaluate, train
 from kshot.lifecycle.tracking import lineage
 from kshot.nets.embedding import load_embedding
 from kshot.params.schema import Ingest, params_from
@@ -54,6 +55,18 @@ def test_the_same_seed_writes_the_same_bytes(root):
         (root / layout.MODEL).rename(root / folder)
     for name in ("embedding.safetensors", "embedding.json"):
         assert (root / "first" / name).read_bytes() == (root / "second" / name).read_bytes()
+
+
+def test_images_in_many_shards_or_in_the_one_file_of_an_older_kshot_train_the_same_bytes_and_figures(root):
+    found = []
+    for _ in range(2):
+        train.run(root, params())
+        evaluate.run(root, params())
+        figures = json.loads((root / layout.METRICS).read_text())
+        found.append(((root / layout.MODEL / "embedding.safetensors").read_bytes(), figures["accuracy"]))
+        if len(found) == 1:
+            packed_project.split_into_shards(root, rows=7)
+    assert len(read_table(root / layout.PACKED)) == 21 and found[0] == found[1]
 
 
 def test_an_interrupted_training_resumes_and_a_finished_one_leaves_no_checkpoint(root, monkeypatch):
