@@ -12,8 +12,13 @@ class Sent:
 
     def __init__(self) -> None:
         self.pieces: list[bytes] = []
+        self.lost = False
+
+    def is_closing(self) -> bool:
+        return self.lost
 
     def write(self, data: bytes) -> None:
+        assert not self.lost
         self.pieces.append(data)
 
     def close(self) -> None:
@@ -46,6 +51,10 @@ def test_headers_and_body_are_sent_in_one_piece() -> None:
 
 def test_what_was_written_before_a_close_is_sent() -> None:
     assert pieces(lambda to: (to.write(b"head "), to.write(b"body"), to.close())) == [b"head body", b"closed"]
+
+
+def test_nothing_is_sent_to_a_client_that_has_gone_since() -> None:
+    assert pieces(lambda to: (to.write(b"head "), setattr(to._transport, "lost", True))) == []
 
 
 def test_much_is_sent_at_once_so_that_the_transport_can_ask_for_a_pause() -> None:

@@ -36,7 +36,7 @@ class JoinedWrites:
 
     def _flush(self) -> None:
         parts, self._parts, self._size = self._parts, [], 0
-        if parts:
+        if parts and not self._transport.is_closing():  # the client may have gone since
             self._transport.write(b"".join(parts))
 
     def __getattr__(self, name: str) -> Any:
