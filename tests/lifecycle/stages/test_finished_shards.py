@@ -135,7 +135,7 @@ def test_finished_shards_of_other_images_are_deleted(root: Path) -> None:
     assert stored == {shard.file for shard in read_table(root / layout.PACKED)}
 
 
-def test_a_finished_shard_takes_no_disk_twice(root: Path) -> None:
+def test_a_finished_shard_is_linked_and_takes_no_disk_twice(root: Path) -> None:
     pack(root)
     for shard in read_table(root / layout.PACKED):
         assert (root / layout.PACKED / shard.file).samefile(finished_shards.folder_of(root) / shard.file)

@@ -77,7 +77,7 @@ def find(folder: Path, name: str, paths: Sequence[Path]) -> tuple[Shard | None, 
 
 
 def put(folder: Path, shard: Shard, packed: Path) -> None:
-    """Put a finished shard among the packed images; it takes no more disk where the file system has hard links."""
+    """Put a finished shard among the packed images, as a hard link where the file system has them."""
     target = packed / shard.file
     target.unlink(missing_ok=True)
     try:
