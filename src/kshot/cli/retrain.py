@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from kshot.lifecycle.project import project_lock, state_place
-from kshot.lifecycle.tracking import own_database
+from kshot.lifecycle.tracking import sqlite_trouble
 
 DESCRIPTION = """\
 Run one retraining: ingest, split, validate, episodes, train and evaluate, then register the
@@ -54,7 +54,7 @@ def add_parser(verbs: Any) -> None:
 
 def run(root: Path, options: argparse.Namespace) -> int:
     """Change params.yaml and data/raw as asked, then run the flow here."""
-    own_database.require_place(root)
+    sqlite_trouble.require_place(root)
     state_place.require_here(root)
     with project_lock.hold(root, "kshot retrain"):
         change_settings(root, options)

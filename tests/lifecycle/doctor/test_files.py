@@ -2,8 +2,10 @@
 
 import os
 import shutil
+import sqlite3
 import tempfile
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -116,3 +118,15 @@ def test_a_read_only_file_system_is_no_matter_of_its_owner(root: Path, monkeypat
     monkeypatch.setattr("os.access", lambda path, mode, **_: Path(path) != root / "mlruns" or not mode & os.W_OK)
     (finding,) = files.look(root)
     assert finding.found == f"{root}/mlruns lies on a read-only file system" and "chown" not in finding.mend
+
+
+def test_a_database_that_is_in_use_is_not_called_damaged(
+    root: Path, template: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(files, "PATIENCE_S", 0.1)
+    shutil.copytree(template / "mlruns", root / "mlruns")
+    with closing(sqlite3.connect(root / store.DATABASE, isolation_level=None)) as other:
+        other.execute("begin exclusive")
+        (finding,) = files.look(root)
+    assert "is in use by another process" in finding.found and not finding.must
+    assert "copy" not in finding.mend and finding.mend.startswith("`fuser ")

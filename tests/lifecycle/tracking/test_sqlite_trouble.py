@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 import sqlalchemy
 
+from kshot import cli
 from kshot.errors import RegistryError
 from kshot.lifecycle.tracking import live_run, sqlite_trouble, store
 from tests.lifecycle import finished_project
@@ -107,3 +108,19 @@ def test_a_training_does_not_begin_where_its_run_cannot_be_written(
     refused = pytest.raises(RegistryError, match="^mlruns/mlflow.db cannot be written .*; nothing was changed$")
     with refused, live_run.live_run(root):
         pytest.fail("hours of training")
+
+
+@pytest.mark.parametrize("verb", [["retrain"], ["sweep", "sweep.yaml"]], ids=["retrain", "sweep"])
+def test_a_database_in_use_at_the_start_is_one_line_and_no_defect(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], verb: list[str]
+) -> None:
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    root = finished_project.write(tmp_path)
+    store.connect(root)
+    monkeypatch.chdir(root)
+    connect = sqlite3.connect
+    monkeypatch.setattr("sqlite3.connect", lambda *names, **options: connect(*names, **{**options, "timeout": 0.1}))
+    with closing(connect(root / store.DATABASE, isolation_level=None)) as other:
+        other.execute("begin exclusive")
+        assert cli.main(verb) == RegistryError.exit_code
+    assert "kshot: error: mlruns/mlflow.db is in use by another process" in capsys.readouterr().err

@@ -12,7 +12,7 @@ from kshot.errors import KshotError
 from kshot.lifecycle.doctor.finding import Finding
 from kshot.lifecycle.pipeline import new_data, schedule
 from kshot.lifecycle.project import layout, no_telemetry
-from kshot.lifecycle.tracking import store
+from kshot.lifecycle.tracking import sqlite_trouble, store
 
 CHECK = "files"
 PATIENCE_S = 5.0  # timeout while another process writes to a database
@@ -61,7 +61,15 @@ def databases(root: Path) -> Iterator[Finding]:
     ):
         trouble = unreadable(path)
         told = path.is_relative_to(root / layout.STATE) and _is_closed(root / layout.STATE)  # in the folder's finding
-        if trouble and not told:
+        if trouble and any(one in trouble for one in sqlite_trouble.LOCKED):  # it may be sound
+            yield Finding(
+                CHECK,
+                f"the database {path} is in use by another process, waited for {PATIENCE_S:.0f} s",
+                "the end of that process",
+                f"`fuser {path}` names it",
+                must=False,
+            )
+        elif trouble and not told:
             yield Finding(CHECK, f"the database {path} cannot be used: {trouble}", "a whole sqlite database", loss)
 
 

@@ -2,8 +2,12 @@
 
 import os
 import re
+import sqlite3
+import time
 from pathlib import Path
 
+from kshot.errors import RegistryError
+from kshot.lifecycle.tracking import own_database
 from kshot.lifecycle.tracking.own_database import damage
 
 LONGEST = 160  # characters of MLflow's message
@@ -34,6 +38,16 @@ def sentence(where: str, said: str, waited_s: float) -> str:
             f"copy it, then bring it up to date with: mlflow db upgrade {where}"
         )
     return f"{name} cannot be used: {_first(said)}; if it was damaged, bring it back from a copy"
+
+
+def require_place(root: Path) -> None:
+    """As `own_database.require_place`, with a database that cannot be read as one line."""
+    began = time.monotonic()
+    try:
+        own_database.require_place(root)
+    except sqlite3.Error as error:
+        where = f"sqlite:///{root / own_database.DATABASE}"
+        raise RegistryError(sentence(where, str(error), time.monotonic() - began)) from error
 
 
 def read_only(where: str) -> str:
