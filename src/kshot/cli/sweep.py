@@ -50,7 +50,7 @@ def run(root: Path, options: argparse.Namespace) -> int:
     """Run the sweep, print its table and write its page. Raises KshotError."""
     if options.processes is not None and options.processes < 1:
         raise ParamsError(f"--processes is {options.processes}; needs 1 or more")
-    sqlite_trouble.require_place(root)
+    sqlite_trouble.require_usable(root)
     state_place.require_here(root)
     from kshot.lifecycle.project import old_names
     from kshot.lifecycle.sweep import sweep

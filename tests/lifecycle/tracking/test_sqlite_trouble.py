@@ -108,6 +108,10 @@ def test_a_training_does_not_begin_where_its_run_cannot_be_written(
     refused = pytest.raises(RegistryError, match="^mlruns/mlflow.db cannot be written .*; nothing was changed$")
     with refused, live_run.live_run(root):
         pytest.fail("hours of training")
+    monkeypatch.chdir(root)
+    before = (root / "params.yaml").read_bytes()
+    assert cli.main(["retrain", "--set", "train.seed=5"]) == RegistryError.exit_code
+    assert (root / "params.yaml").read_bytes() == before, "nothing was changed"
 
 
 @pytest.mark.parametrize("verb", [["retrain"], ["sweep", "sweep.yaml"]], ids=["retrain", "sweep"])

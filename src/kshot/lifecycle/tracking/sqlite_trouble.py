@@ -40,14 +40,17 @@ def sentence(where: str, said: str, waited_s: float) -> str:
     return f"{name} cannot be used: {_first(said)}; if it was damaged, bring it back from a copy"
 
 
-def require_place(root: Path) -> None:
-    """As `own_database.require_place`, with a database that cannot be read as one line."""
-    began = time.monotonic()
+def require_usable(root: Path) -> None:
+    """Raise RegistryError, before anything is written, if the project's own database cannot be read or written, or is
+    of another place (`own_database.require_place`)."""
+    where, began = f"sqlite:///{root / own_database.DATABASE}", time.monotonic()
     try:
         own_database.require_place(root)
     except sqlite3.Error as error:
-        where = f"sqlite:///{root / own_database.DATABASE}"
         raise RegistryError(sentence(where, str(error), time.monotonic() - began)) from error
+    used = "MLFLOW_TRACKING_URI" not in os.environ and (root / own_database.DATABASE).exists()
+    if used and (why := read_only(where)):
+        raise RegistryError(why)
 
 
 def read_only(where: str) -> str:
