@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kshot.cli.running_service import add_connection, connected
-from kshot.data.image_formats import suffix_of
 from kshot.errors import DataError, ParamsError
 from kshot.lifecycle.project import project_lock
 from kshot.lifecycle.project.tables import columns, counted
@@ -157,6 +156,8 @@ def run_add_data(root: Path, options: argparse.Namespace) -> int:
 
 def _save(client: "Client", item: int, folder: Path) -> None:
     """Write the image of an item as ITEM.png, or with the suffix of its kind, so that a viewer opens it."""
+    from kshot.data.image_formats import suffix_of
+
     content = client.feedback_image(item)
     (folder / f"{item}{suffix_of(content)}").write_bytes(content)
 
