@@ -40,14 +40,14 @@ test: install
 
 # The default paths of a new user, from a fresh clone of the last commit with the settings as shipped.
 journeys: install
-	OMP_NUM_THREADS=1 $(BIN)/pytest tests/journeys -m journeys --numprocesses=2 --dist=loadfile \
+	OMP_NUM_THREADS=1 $(BIN)/pytest tests/journeys -m journeys --numprocesses=3 --dist=loadfile \
 		--no-loadscope-reorder $(ARGS)
 
 # The story of docs/operations.md on the embedded default and on real servers (which need PostgreSQL's programs), and
 # kill -9 at the n-th write of each decision; training in several processes; the gallery store on PostgreSQL.
 STORIES ?= tests/services tests/parallel tests/serve/store
 test-services: install
-	OMP_NUM_THREADS=1 $(BIN)/pytest $(STORIES) -m services --numprocesses=2 --dist=loadfile \
+	OMP_NUM_THREADS=1 $(BIN)/pytest $(STORIES) -m services --numprocesses=3 --dist=loadfile \
 		--no-loadscope-reorder $(ARGS)
 
 check: install
