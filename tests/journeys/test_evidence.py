@@ -96,7 +96,16 @@ AUDITED = (
     ),
 )
 FORGOTTEN = (
-    Step(f"kshot forget {IMAGE} --reason 'Ada took it back' --yes", needed=True),
+    Step(
+        f"kshot forget {IMAGE} --reason 'Ada took it back' --key ../ada --yes",
+        shows=(f"signed by {ADA}",),
+        needed=True,
+    ),
+    Step(
+        f"ssh-keygen -Y verify -f ../auditor/signers -I {ADA} -n kshot-erasure -s reports/erasure-*.json.sig "
+        "< $(ls reports/erasure-*.json)",
+        shows=(f'Good "kshot-erasure" signature for {ADA}',),
+    ),
     Step("kshot audit --model 1", shows=("erased", "version 1: all .* hold")),
     Step("kshot audit --model 2", shows=("erased", "version 2: all .* hold"), hides=("BROKEN",)),
     Step("kshot history", shows=("erased", f"signed by {ADA}", "as they were written")),
