@@ -75,6 +75,7 @@ TEXT = (
     "  where               what ",
     "  data         erased ",
     "  feedback     ok ",
+    '{"layout": 1, "store": "pixels", ',
     "pip install 'kshot[pipeline,photographs]'",
     "pip install 'kshot[pipeline,serve]'",
     "pip install 'kshot[pipeline,serve,ray-serve]'",
