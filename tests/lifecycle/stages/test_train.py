@@ -1,5 +1,6 @@
 import json
 import re
+from dataclasses import asdict
 from pathlib import Path
 
 import pytest
@@ -159,6 +160,26 @@ def test_a_device_that_is_not_there_is_told(root):
 def test_the_end_of_a_training_is_one_sentence(steps, text):
     reason = "kept step 500, the best on validation"
     assert train.finished({"step": steps, "seconds": 118.2, "peak_memory_mb": 4209, "reason": reason}) == text
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [
+        (0.1, ""),
+        (0.2, "about 10 s of training left, less if validation ends it early"),
+        (1.3, "about 80 s of training left, less if validation ends it early"),
+        (2.0, "about 2 min of training left, less if validation ends it early"),
+    ],
+)
+def test_the_first_steps_tell_how_long_a_training_takes(seconds, text):
+    assert train.outlook((10, 5.0), (20, 5.0 + seconds), 600) == text
+
+
+def test_the_time_left_is_told_once_also_after_a_resumption(tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr(train, "WORTH_A_LINE_S", 0.0)
+    steps = [loop.Step(number, 1.0, None, 0.1, 100.0) for number in range(10, 60, 10)]
+    train.write_log(tmp_path / "log.jsonl", [asdict(steps[0]), *steps[1:]], 600, "images")
+    assert capsys.readouterr().out == "about 0 s of training left, less if validation ends it early\n"
 
 
 def test_the_start_of_a_training_says_what_learns_on_what(root, capsys):

@@ -5,6 +5,7 @@ import dataclasses
 import hashlib
 import json
 import shutil
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, is_dataclass
 from pathlib import Path
@@ -55,6 +56,7 @@ from kshot.training.random_state import make_deterministic
 from kshot.training.reduction import fit_reduction
 
 SHOWN_IMAGES = 2000  # images whose space is measured before and after training
+WORTH_A_LINE_S = 10.0  # a shorter training ends before anybody asks how long it takes
 
 
 def run(root: Path, params: Params) -> None:
@@ -172,6 +174,16 @@ def finished(last: Mapping[str, Any]) -> str:
     return f"{counted(last['step'], 'step')} in {last['seconds']:.0f} s, {gigabytes:.1f} GB; {last['reason']}"
 
 
+def outlook(first: tuple[int, float], second: tuple[int, float], steps: int) -> str:
+    """Text on how long the rest of `steps` takes, from two steps and their times in seconds; '' for a short rest."""
+    (step, began), (later, ended) = first, second
+    seconds = (steps - later) * (ended - began) / (later - step)
+    if seconds < WORTH_A_LINE_S:
+        return ""
+    about = f"{10 * round(seconds / 10)} s" if seconds < 90 else f"{round(seconds / 60):,} min"
+    return f"about {about} of training left, less if validation ends it early"
+
+
 def announced(train: Train, learning: str, learned: int, total: int) -> str:
     """Text on what is trained from what, and by which method; `learning` is from `kshot.nets.adaptation.adapt`."""
     method = f"by {train.loss.name} loss" if train.method.name == "metric" else f"by {train.method.name}"
@@ -208,6 +220,7 @@ def write_log(path: Path, records: Any, steps: int, unit: str) -> list[dict[str,
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     log: list[dict[str, Any]] = []
+    timed: list[tuple[int, float]] = []
     with (
         path.open("w", encoding="utf-8") as file,
         tqdm(total=steps, desc="train", unit="step", disable=not steps) as bar,
@@ -221,6 +234,10 @@ def write_log(path: Path, records: Any, steps: int, unit: str) -> list[dict[str,
             file.flush()
             bar.update(line["step"] - bar.n)
             if "loss" in line:
+                if len(timed) < 2 and not isinstance(record, Mapping):  # a mapping is from before a resumption
+                    timed.append((line["step"], time.monotonic()))
+                    if len(timed) == 2 and (text := outlook(timed[0], timed[1], steps)):
+                        bar.write(text)
                 shown = {"loss": f"{line['loss']:.4f}", f"{unit}_per_s": f"{line[f'{unit}_per_s']:.0f}"}
                 if line["active"] is not None:
                     shown["active"] = f"{line['active']:.1%}"
