@@ -47,7 +47,7 @@ def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def root(template: Path, keys: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     monkeypatch.setenv("GIT_CONFIG_GLOBAL", "/dev/null")
-    monkeypatch.delenv("KSHOT_KEY", raising=False)
+    monkeypatch.delenv("KSHOT_SIGNING_KEY", raising=False)
     found = registered_versions.copy(template, tmp_path / "project")
     commit_signers(found, line(keys / "ada"))
     return found

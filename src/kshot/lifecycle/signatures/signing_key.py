@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from kshot.lifecycle.project import git
 
-VARIABLE = "KSHOT_KEY"
+VARIABLE = "KSHOT_SIGNING_KEY"
 
 
 class SigningKey(NamedTuple):
@@ -24,7 +24,7 @@ NO_KEY = SigningKey()
 
 
 def signing_key(root: Path, option: Path | None) -> SigningKey:
-    """The key of `--key`, else of the environment variable KSHOT_KEY; and git's, if it signs with SSH."""
+    """The key of `--key`, else of the environment variable KSHOT_SIGNING_KEY; and git's, if it signs with SSH."""
     variable = os.environ.get(VARIABLE, "").strip()
     given = option or (Path(variable) if variable else None)
     return SigningKey(given.expanduser() if given else None, _of_git(root))
