@@ -44,7 +44,9 @@ def add_parser(verbs: Any) -> None:
     top.add_argument("--source", default="", metavar="NAME", help="all images that `kshot data add` took from it")
     top.add_argument("--reason", default="", metavar="TEXT", help="why, for the record; needed with --yes")
     top.add_argument("--by", default="", metavar="NAME", help="who asks (default: your name on this machine)")
-    top.add_argument("--key", type=Path, metavar="FILE", help="an SSH key that signs the receipt (default: $KSHOT_SIGNING_KEY)")
+    top.add_argument(
+        "--key", type=Path, metavar="FILE", help="an SSH key that signs the receipt (default: $KSHOT_SIGNING_KEY)"
+    )
     top.add_argument("--champions-data", action="store_true", help="agree to forget all that the champion learned from")
     top.add_argument("--database", metavar="URL", help="the galleries' database, as `kshot serve` was given")
     top.add_argument("--images", metavar="ADDRESS", help="the galleries' images, likewise")

@@ -13,7 +13,10 @@ if TYPE_CHECKING:
 
 VERSION = "a version's number, champion or challenger"
 
-KEY = "sign the decision with this SSH key (default: $KSHOT_SIGNING_KEY; with gate.approval: signed also git's user.signingkey)"
+KEY = (
+    "sign the decision with this SSH key (default: $KSHOT_SIGNING_KEY; with gate.approval: signed also git's "
+    "user.signingkey)"
+)
 
 ROLLBACK = """\
 Give the alias champion back to the version that bore it before. The version that is left does
