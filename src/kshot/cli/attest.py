@@ -67,6 +67,7 @@ def add_parser(verbs: Any) -> None:
     verify.add_argument(
         "--at", default="", metavar="TIME", help="when the folder's key must be valid: ISO 8601 (default: now)"
     )
+    verify.add_argument("--expect", default="", metavar="PROJECT[/VERSION]", help="what the folder must be about")
     verify.set_defaults(run=check, outside=True)
 
 
@@ -97,5 +98,10 @@ def check(root: Path, options: argparse.Namespace) -> int:
     except ValueError as error:
         raise ParamsError(f"--at {options.at} is no time; needs one such as 2026-11-29 or 2026-11-29T12:00") from error
     return verify.verify(
-        options.folder, model_dir=options.model, allowed=options.allowed_signers, anchored=options.anchor, at=at
+        options.folder,
+        model_dir=options.model,
+        allowed=options.allowed_signers,
+        anchored=options.anchor,
+        at=at,
+        expected=options.expect,
     )

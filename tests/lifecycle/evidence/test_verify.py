@@ -184,6 +184,16 @@ def test_an_edited_event_is_named_even_if_the_manifest_was_rewritten(folder: Pat
     assert failed(folder)["events"] == "events.jsonl: event 1 was changed, its content does not have its hash"
 
 
+def test_the_folder_of_another_project_or_version_is_named(signed: Path) -> None:
+    for expected in ("kshot", "kshot/1"):
+        ended = run_alone(signed, "--expect", expected)
+        assert ended.returncode == 0 and "subject     ok           about kshot/1, as expected" in ended.stdout
+    for expected in ("shop", "kshot/2", "shop/1"):
+        ended = run_alone(signed, "--expect", expected)
+        assert ended.returncode == 1 and f"about kshot/1, and {expected} was expected" in ended.stdout
+        assert cli.main(["verify", str(signed), "--expect", expected]) == 1
+
+
 def test_a_chain_rewritten_consistently_is_found_by_the_signature_and_by_the_anchor(
     made: Path, folder: Path, signers: Path, tmp_path: Path
 ) -> None:

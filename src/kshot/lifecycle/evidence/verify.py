@@ -148,6 +148,15 @@ class Folder:
 # 1. Files and signatures.
 
 
+def subject(folder: Folder, expected: str) -> str:
+    """The folder is about the project, or the project/version, that the reader expects."""
+    about = folder.manifest
+    found = f"{about['project']}/{about['version']}"
+    if expected not in (about["project"], found):
+        raise Wrong(f"the folder is about {found}, and {expected} was expected")
+    return f"about {found}, as expected"
+
+
 def files(folder: Folder) -> str:
     listed = {str(name): str(value) for name, value in folder.manifest["files"].items()}
     there = {
@@ -1047,10 +1056,17 @@ class parsing:
 
 
 def checks(
-    folder: Folder, *, model_dir: Path | None, allowed: Path | None, anchored: Path | None, at: str = ""
+    folder: Folder,
+    *,
+    model_dir: Path | None,
+    allowed: Path | None,
+    anchored: Path | None,
+    at: str = "",
+    expected: str = "",
 ) -> Iterator[tuple[str, str, str]]:
     """Name, state and text of each check, in order."""
     every: dict[str, Callable[[], str]] = {
+        **({"subject": lambda: subject(folder, expected)} if expected else {}),
         "files": lambda: files(folder),
         "signature": lambda: signature(folder, allowed, at),
         "envelopes": lambda: envelopes(folder),
@@ -1078,10 +1094,19 @@ def checks(
             yield name, FAILED, f"a file of this check lacks a field or has one of another kind: {error!r}"
 
 
-def verify(folder: Path, *, model_dir: Path | None, allowed: Path | None, anchored: Path | None, at: str = "") -> int:
+def verify(
+    folder: Path,
+    *,
+    model_dir: Path | None,
+    allowed: Path | None,
+    anchored: Path | None,
+    at: str = "",
+    expected: str = "",
+) -> int:
     """Print a line a check; 0 if none failed, 1 if one did, 2 if the folder is no attestation.
 
-    `at`: ISO 8601, when the key of the folder's signature must be valid; '' for now.
+    `at`: ISO 8601, when the key of the folder's signature must be valid; '' for now. `expected`: the project, or
+    project/version, that the folder must be about; '' for any.
     """
     found = Folder(folder)
     try:
@@ -1091,7 +1116,9 @@ def verify(folder: Path, *, model_dir: Path | None, allowed: Path | None, anchor
         print(printable(f"{folder}: {wrong}; needs a whole folder that `kshot attest` wrote"))
         return 2
     states = []
-    for name, state, text in checks(found, model_dir=model_dir, allowed=allowed, anchored=anchored, at=at):
+    for name, state, text in checks(
+        found, model_dir=model_dir, allowed=allowed, anchored=anchored, at=at, expected=expected
+    ):
         states.append(state)
         print(f"  {name:<11} {state:<12} {printable(text)}")
     failed, left = states.count(FAILED), states.count(OPEN)
@@ -1122,6 +1149,7 @@ def main(arguments: list[str] | None = None) -> int:
     )
     parser.add_argument("--anchor", type=Path, metavar="FILE", help="hashes of events: git show REF:events")
     parser.add_argument("--at", type=moment, metavar="TIME", help="when the folder's key must be valid: ISO 8601 (now)")
+    parser.add_argument("--expect", default="", metavar="PROJECT[/VERSION]", help="what the folder must be about")
     options = parser.parse_args(arguments)
     return verify(
         options.folder,
@@ -1129,6 +1157,7 @@ def main(arguments: list[str] | None = None) -> int:
         allowed=options.allowed_signers,
         anchored=options.anchor,
         at=options.at or "",
+        expected=options.expect,
     )
 
 
