@@ -6,7 +6,7 @@ from typing import Any
 
 from kshot.lifecycle.pipeline.schedule import duration
 
-FIRST_RUN = "first run: nothing has run here yet, so its time is not known; `kshot retrain` shows it stage by stage"
+NOT_KNOWN = "first run: nothing has run here yet, so its time is not known; `kshot retrain` shows it stage by stage"
 WORDS = {"unchanged": "unchanged", "restored": "restored", "runs": "runs", "follows": "runs if needed"}
 
 
@@ -16,7 +16,8 @@ def add_parser(verbs: Any) -> None:
         "plan",
         help="say what would be retrained now, why, and what it is likely to take",
         description="Say for each stage whether `kshot retrain` would run it, which data, settings or code changed, "
-        "and what it is likely to take, from the runs before. Nothing is run and nothing is changed.",
+        "and what it is likely to take, from the runs before; before the first run, by timing the network on a few of "
+        "the images. Nothing is run and nothing is changed.",
     )
     top.set_defaults(run=run)
 
@@ -36,7 +37,7 @@ def run(root: Path, options: argparse.Namespace) -> int:
     print("\n".join(facts([line for step in steps for line in _lines(step)])))
     if line := plan.resolved_text(root, steps):
         print(line)
-    print(_sum(steps))
+    print(_sum(root, steps))
     return 0
 
 
@@ -48,15 +49,26 @@ def _lines(step: Any) -> list[tuple[str, str]]:
     return [(what, first), *(("", reason) for reason in others)]
 
 
-def _sum(steps: list[Any]) -> str:
+def _sum(root: Path, steps: list[Any]) -> str:
     at_work = [step for step in steps if step.outlook in ("runs", "follows")]
     if not at_work:
         return "nothing would be trained: the results of these inputs are here already"
     unknown = [step.stage for step in at_work if step.seconds is None]
     total = duration(sum(step.seconds or 0 for step in at_work))
     if len(unknown) == len(at_work):
-        return FIRST_RUN
+        return _first_run(root)
     return f"about {total}" + (f", and {', '.join(unknown)}, which never ran here" if unknown else " of work")
+
+
+def _first_run(root: Path) -> str:
+    from kshot.lifecycle.pipeline import durations, first_run
+
+    found = first_run.expected(root)
+    if found is None:
+        return NOT_KNOWN
+    images, seconds = found
+    about = durations.readable(round(seconds, -1) if seconds < 300 else 60 * round(seconds / 60))
+    return f"first run: about {about} for {images:,} images, by timing {min(images, first_run.IMAGES)} of them here"
 
 
 def _about(seconds: float | None) -> str:
