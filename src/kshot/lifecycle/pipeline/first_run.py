@@ -6,16 +6,16 @@ What is timed on a CPU is the processor time of one core, divided by the cores: 
 import os
 import time
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import numpy as np
-import pandas as pd
-
-from kshot.data.images import Pixels, decode, prepare
 from kshot.errors import KshotError
 from kshot.lifecycle.data import data_versions
 from kshot.lifecycle.project import layout
 from kshot.params.methods import options_of
 from kshot.params.schema import Params, load_params
+
+if TYPE_CHECKING:
+    from kshot.data.images import Pixels
 
 IMAGES = 16  # that are decoded and embedded to be timed
 PASSES = 3
@@ -34,6 +34,11 @@ def expected(root: Path) -> tuple[int, float] | None:
     data, params = data_versions.current(root), load_params(root / "params.yaml")
     if data is None or not options_of(params.train.method.name).fixed_embedding:
         return None
+    import numpy as np
+    import pandas as pd
+
+    from kshot.data.images import decode, prepare
+
     paths = pd.read_csv(root / layout.RAW / "manifest.csv", usecols=["path"])["path"]
     sample = [root / layout.RAW / path for path in paths.iloc[:: max(1, len(paths) // IMAGES)][:IMAGES]]
     try:
@@ -59,7 +64,7 @@ def estimate(images: int, params: Params, decoding: float, forward: float) -> fl
     return STAGES_S + PREDICTIONS_S + ingest + (batches + validations + images * split.test) * forward
 
 
-def _forward(root: Path, params: Params, pixels: Pixels) -> float:
+def _forward(root: Path, params: Params, pixels: "Pixels") -> float:
     """Seconds of an image in a forward pass of a few, without the first pass."""
     import torch
 
