@@ -62,6 +62,16 @@ def test_images_that_were_added_before_are_named_by_their_first_source(
     assert told[2] == told[0].replace(" from birds", ", first added from birds; current again")
 
 
+def test_what_a_source_replaces_is_counted(root: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    first = raw_project.write_tree(tmp_path / "birds", {"robin": 2, "wren": 3, "owl": 1})
+    less = raw_project.write_tree(tmp_path / "less", {"robin": 2, "wren": 1})
+    for source in (first, less, first):
+        assert cli.main(["data", "add", str(source)]) == 0
+    said = [line for line in capsys.readouterr().out.splitlines() if line.startswith("a source replaces")]
+    assert len(said) == 1  # nothing is lost when the whole comes back
+    assert "whole: 3 images and 1 class of version " in said[0]
+
+
 def test_the_name_of_a_source_moves_no_cursor(root: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     source = raw_project.write_tree(tmp_path / "birds\n\x1b[2J", {"robin": 2, "wren": 2})
     assert cli.main(["data", "add", str(source)]) == 0

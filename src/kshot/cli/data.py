@@ -2,9 +2,13 @@
 
 import argparse
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from kshot.errors import DataError
 from kshot.lifecycle.project import project_lock
+
+if TYPE_CHECKING:
+    from kshot.lifecycle.data.data_versions import DataVersion
 
 ADD = """\
 Bring images in as a new data version. SOURCE is
@@ -15,6 +19,8 @@ Bring images in as a new data version. SOURCE is
 
 Every file is looked at, whatever its name; what is left out is printed with the reason. Where that
 is more than a tenth of the files, or a whole class, nothing is added unless --skip agrees to it.
+
+A source replaces the data whole: to add images to those that are there, give a folder with all.
 
 The images are copied to data/raw and tracked by DVC. The version's name is the start of the
 content's md5, so that the same images always bear the same name.
@@ -121,11 +127,33 @@ def run_add(root: Path, options: argparse.Namespace) -> int:
         # The record keeps the source that it was first added from, which may not be the one just given.
         origin = ", first added from {}; current again" if version.md5 in earlier else " from {}"
         print(f"data version {version.short}: {images}, {classes}{origin.format(printable(version.source))}")
+        if before is not None and (line := _left(root, before, version)):
+            print(line)
     if version.source != GLYPHS and proposal.is_template(root):
         print("the settings are those for the built-in letters; for settings that fit these images: kshot fit-settings")
     elif before is not None and before.md5 != version.md5 and proposal.is_auto(root):
         print("protocols and queries follow the classes; what else would fit these images: kshot fit-settings")
     return 0
+
+
+def _left(root: Path, before: "DataVersion", version: "DataVersion") -> str:
+    """Text on what the version before had and the new one has not; '' for nothing, and where DVC's cache lost it."""
+    from kshot.lifecycle.data import data_versions
+    from kshot.lifecycle.project.tables import counted
+
+    try:
+        found = data_versions.diff(root, before, version)
+    except DataError:
+        return ""
+    images, classes = len(found.images_removed), len(found.classes_removed)
+    if not images:
+        return ""
+    what = counted(images, "image") + (f" and {counted(classes, 'class')}" if classes else "")
+    return (
+        f"a source replaces the data whole: {what} of version {before.short} are not in it; to keep them, add one "
+        f"folder that holds all images. `kshot data diff {before.short} {version.short}` names them, `kshot data "
+        f"restore {before.short}` goes back"
+    )
 
 
 def run_versions(root: Path, options: argparse.Namespace) -> int:

@@ -177,6 +177,7 @@ def test_the_first_steps_tell_how_long_a_training_takes(seconds, text):
 
 def test_the_time_left_is_told_once_also_after_a_resumption(tmp_path, capsys, monkeypatch):
     monkeypatch.setattr(train, "WORTH_A_LINE_S", 0.0)
+    monkeypatch.setattr(train, "TIMED_S", 1e-9)
     steps = [loop.Step(number, 1.0, None, 0.1, 100.0) for number in range(10, 60, 10)]
     train.write_log(tmp_path / "log.jsonl", [asdict(steps[0]), *steps[1:]], 600, "images")
     assert capsys.readouterr().out == "about 0 s of training left, less if validation ends it early\n"

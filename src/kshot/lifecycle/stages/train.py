@@ -56,6 +56,7 @@ from kshot.training.random_state import make_deterministic
 from kshot.training.reduction import fit_reduction
 
 SHOWN_IMAGES = 2000  # images whose space is measured before and after training
+TIMED_S = 2.0  # of training, before its end is predicted
 WORTH_A_LINE_S = 10.0  # a shorter training ends before anybody asks how long it takes
 
 
@@ -221,6 +222,7 @@ def write_log(path: Path, records: Any, steps: int, unit: str) -> list[dict[str,
     path.parent.mkdir(parents=True, exist_ok=True)
     log: list[dict[str, Any]] = []
     timed: list[tuple[int, float]] = []
+    told = False
     with (
         path.open("w", encoding="utf-8") as file,
         tqdm(total=steps, desc="train", unit="step", disable=not steps) as bar,
@@ -234,9 +236,11 @@ def write_log(path: Path, records: Any, steps: int, unit: str) -> list[dict[str,
             file.flush()
             bar.update(line["step"] - bar.n)
             if "loss" in line:
-                if len(timed) < 2 and not isinstance(record, Mapping):  # a mapping is from before a resumption
+                if not isinstance(record, Mapping):  # a mapping is from before a resumption
                     timed.append((line["step"], time.monotonic()))
-                    if len(timed) == 2 and (text := outlook(timed[0], timed[1], steps)):
+                if not told and timed and timed[-1][1] - timed[0][1] >= TIMED_S:
+                    told = True
+                    if text := outlook(timed[0], timed[-1], steps):
                         bar.write(text)
                 shown = {"loss": f"{line['loss']:.4f}", f"{unit}_per_s": f"{line[f'{unit}_per_s']:.0f}"}
                 if line["active"] is not None:
