@@ -66,5 +66,14 @@ def test_what_cannot_be_timed_is_not_made_up(
     assert "so its time is not known" in capsys.readouterr().out
 
 
+def test_in_a_fresh_clone_without_its_images_the_plan_is_whole(
+    root: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shutil.rmtree(root / "data" / "raw")
+    monkeypatch.chdir(root)
+    assert cli.main(["plan"]) == 0
+    assert "so its time is not known" in capsys.readouterr().out
+
+
 def test_without_images_of_ones_own_nothing_is_timed(tmp_path: Path) -> None:
     assert first_run.expected(raw_project.make(tmp_path / "root")) is None
