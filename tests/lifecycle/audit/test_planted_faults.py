@@ -174,7 +174,7 @@ def edited_as_if_pruned(it: Project) -> None:
 
 
 def rewritten_behind_a_replacement(it: Project) -> None:
-    """The anchor's ref is as it was, also on a remote; git is told to show another commit under its hash."""
+    """The anchor's ref is unchanged, also on a remote, but `git replace` puts another commit in its place."""
     run_id = history.record(it.root).run_id
     ref = anchor.read(it.root, run_id).ref
     before = git.text(it.root, "rev-parse", ref).strip()

@@ -20,7 +20,6 @@ from kshot.lifecycle.registry.events import (
     MOVED_OUTSIDE,
     PROMOTED,
     REFUSED,
-    ROLLED_BACK,
     SIGNED,
     WAITING,
     Event,
@@ -55,8 +54,7 @@ def decision(subject: Subject) -> str:
     if word != DECISIONS[last.action] and word not in OF_THE_REPLACED.values():
         raise Broken("the version says another decision than its last event", DECISIONS[last.action], word or "nothing")
     if last is not judged:
-        did = "rolled back to" if last.action == ROLLED_BACK else last.action  # the event names the version of before
-        words += f"; then {did} by {last.who}, {minute(last.when)}: {last.why}"
+        words += f"; then {last.what} by {last.who}, {minute(last.when)}: {last.why}"
     signed, known = _signatures(subject)
     words, whole = words + signed, whole and known
     if not whole:

@@ -221,8 +221,8 @@ def write_log(path: Path, records: Any, steps: int, unit: str) -> list[dict[str,
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     log: list[dict[str, Any]] = []
-    timed: list[tuple[int, float]] = []
-    told = False
+    first: tuple[int, float] | None = None  # step and time of this process's first record
+    is_predicted = False
     with (
         path.open("w", encoding="utf-8") as file,
         tqdm(total=steps, desc="train", unit="step", disable=not steps) as bar,
@@ -236,11 +236,11 @@ def write_log(path: Path, records: Any, steps: int, unit: str) -> list[dict[str,
             file.flush()
             bar.update(line["step"] - bar.n)
             if "loss" in line:
-                if not isinstance(record, Mapping):  # a mapping is from before a resumption
-                    timed.append((line["step"], time.monotonic()))
-                if not told and timed and timed[-1][1] - timed[0][1] >= TIMED_S:
-                    told = True
-                    if text := outlook(timed[0], timed[-1], steps):
+                if not is_predicted and not isinstance(record, Mapping):  # a mapping is from before a resumption
+                    now = (line["step"], time.monotonic())
+                    first = first or now
+                    is_predicted = now[1] - first[1] >= TIMED_S
+                    if is_predicted and (text := outlook(first, now, steps)):
                         bar.write(text)
                 shown = {"loss": f"{line['loss']:.4f}", f"{unit}_per_s": f"{line[f'{unit}_per_s']:.0f}"}
                 if line["active"] is not None:
