@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from kshot import cli
-from kshot.lifecycle.registry import history, model_versions
+from kshot.lifecycle.history import history
+from kshot.lifecycle.registry import model_versions
 from kshot.lifecycle.tracking import store
 from kshot.serve.store import disagreements
 from kshot.serve.store.gallery_store import open_store

@@ -12,7 +12,8 @@ import pytest
 from kshot.errors import KshotError, RegistryError
 from kshot.flows.at_commit import SERVED
 from kshot.flows.promote import promote
-from kshot.lifecycle.registry import events, history, model_versions
+from kshot.lifecycle.history import events, history
+from kshot.lifecycle.registry import model_versions
 from tests.flows.project import REPOSITORY, environment
 from tests.lifecycle import registered_versions
 from tests.lifecycle.registered_versions import judgement

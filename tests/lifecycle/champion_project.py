@@ -8,8 +8,8 @@ import yaml
 
 from kshot.glyphs.draw import draw
 from kshot.lifecycle.data import data_versions
+from kshot.lifecycle.history import events, history
 from kshot.lifecycle.project import layout
-from kshot.lifecycle.registry import events, history
 from kshot.lifecycle.serving import model_manifest, package
 from kshot.lifecycle.stages import embed, episodes, evaluate, ingest, split, train
 from kshot.lifecycle.tracking import store

@@ -10,7 +10,8 @@ from typing import Any
 import pandas as pd
 from mlflow import MlflowClient
 
-from kshot.lifecycle.registry import history, model_versions
+from kshot.lifecycle.history import history
+from kshot.lifecycle.registry import model_versions
 from kshot.lifecycle.tracking import store
 
 DATA = "0123456789abcdef0123456789abcdef"

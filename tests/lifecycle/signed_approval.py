@@ -9,8 +9,8 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from kshot.lifecycle.gate import decision_record, gate_rules, paired
+from kshot.lifecycle.history.events import Event
 from kshot.lifecycle.registry import model_versions, promotion
-from kshot.lifecycle.registry.events import Event
 from kshot.lifecycle.signatures.signing_key import SigningKey
 from kshot.lifecycle.tracking import store
 from tests.lifecycle.registered_versions import judgement

@@ -12,10 +12,11 @@ from kshot.lifecycle.audit.data import audit_data, champions
 from kshot.lifecycle.audit.subject import opened
 from kshot.lifecycle.data import data_versions
 from kshot.lifecycle.doctor import runs as doctor_runs
+from kshot.lifecycle.history import anchor, history, history_run
 from kshot.lifecycle.project.first_commits import SETTING, first_commits
 from kshot.lifecycle.prune import kept
 from kshot.lifecycle.prune.proposal import delete, propose
-from kshot.lifecycle.registry import anchor, history, history_run, model_versions, promotion
+from kshot.lifecycle.registry import model_versions, promotion
 from kshot.lifecycle.registry.listing import listing
 from kshot.lifecycle.tracking import store
 from kshot.params import project_name

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import kshot
 from kshot.evaluation.inference import Inference, save_inference
+from kshot.lifecycle.history import events, history
 from kshot.lifecycle.project import layout
-from kshot.lifecycle.registry import events, history
 from kshot.lifecycle.serving import model_manifest, package
 from kshot.lifecycle.tracking import store
 from tests.lifecycle import packed_project

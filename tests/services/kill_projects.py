@@ -10,10 +10,11 @@ import yaml
 from kshot.lifecycle.data import data_versions, dvc_cache, working_copy
 from kshot.lifecycle.data.data_versions import DataVersion
 from kshot.lifecycle.doctor import copied_state, moved
+from kshot.lifecycle.history import history
 from kshot.lifecycle.pipeline import schedule
 from kshot.lifecycle.project import no_telemetry, project_lock, state_place
 from kshot.lifecycle.prune import proposal
-from kshot.lifecycle.registry import history, model_versions
+from kshot.lifecycle.registry import model_versions
 from kshot.lifecycle.tracking import store
 from tests.lifecycle import raw_project, registered_versions
 from tests.lifecycle.pipeline.test_schedule import ALL

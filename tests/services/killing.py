@@ -28,7 +28,8 @@ import mlflow.store.tracking.sqlalchemy_store  # noqa: F401
 from sqlalchemy import event
 from sqlalchemy.engine import Engine
 
-from kshot.lifecycle.registry import events, model_versions, promotion
+from kshot.lifecycle.history import events
+from kshot.lifecycle.registry import model_versions, promotion
 from kshot.lifecycle.tracking.own_database import DATABASE
 from tests.lifecycle import registered_versions
 from tests.lifecycle.registered_versions import judgement

@@ -86,7 +86,7 @@ def _whole(root: Path, options: argparse.Namespace) -> int:
 
 def _at(root: Path, options: argparse.Namespace) -> int:
     from kshot.lifecycle.audit import data, text
-    from kshot.lifecycle.registry import history
+    from kshot.lifecycle.history import history
 
     found = data.champions(root, options.at)
     _print(found, lambda champions: text.champion_text(options.at, champions), options)

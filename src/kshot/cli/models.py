@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from kshot.lifecycle.gate.change import Change
     from kshot.lifecycle.gate.comparison import Comparison
-    from kshot.lifecycle.registry.events import Event
+    from kshot.lifecycle.history.events import Event
     from kshot.lifecycle.registry.listing import Model
 
 CLASSES = 10  # shown of those that got worse, and of those that improved
@@ -152,7 +152,7 @@ def line(change: "Change", old: str, new: str, kind: str) -> dict[str, str]:
 def event_lines(event: "Event", signature: str = "") -> list[tuple[str, str]]:
     """The lines of an event with its number: what happened, by whom, whose signature it has, the aliases afterwards,
     and the first reasons."""
-    from kshot.lifecycle.registry.events import CHALLENGER, CHAMPION, minute
+    from kshot.lifecycle.history.events import CHALLENGER, CHAMPION, minute
 
     aliases = [f"{alias} {event.after[alias]}" for alias in (CHAMPION, CHALLENGER) if alias in event.after]
     reasons = [one for one in event.why.split(" | ") if one]
@@ -167,8 +167,9 @@ def event_lines(event: "Event", signature: str = "") -> list[tuple[str, str]]:
 
 def run_history(root: Path, options: argparse.Namespace) -> int:
     """Print every event, oldest first; exit code 1 if something is inconsistent."""
+    from kshot.lifecycle.history import anchor, decision_signature, events, history
     from kshot.lifecycle.project import tables
-    from kshot.lifecycle.registry import anchor, decision_signature, events, history, model_versions
+    from kshot.lifecycle.registry import model_versions
 
     record = history.record(root)
     found = record.events

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from kshot.lifecycle.registry.events import Event
+    from kshot.lifecycle.history.events import Event
     from kshot.lifecycle.signatures.signing_key import SigningKey
 
 VERSION = "a version's number, champion or challenger"
@@ -114,7 +114,7 @@ def run_rollback(root: Path, options: argparse.Namespace) -> int:
 
 def tell(event: "Event") -> None:
     """Print the outcome at once: until then the command counts as unfinished, and repeating it finishes it."""
-    from kshot.lifecycle.registry import events
+    from kshot.lifecycle.history import events
 
     print(events.outcome_text(event), flush=True)
 

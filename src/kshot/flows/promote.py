@@ -15,7 +15,8 @@ from kshot.flows import lineage_events
 from kshot.flows.at_commit import SERVED
 from kshot.flows.deployment_names import ANSWER, deployment_name, tags
 from kshot.flows.output import say
-from kshot.lifecycle.registry import events, promotion
+from kshot.lifecycle.history import events
+from kshot.lifecycle.registry import promotion
 from kshot.redaction import guard
 
 Answer = Literal["approve", "reject", "promote", "rollback"]

@@ -7,7 +7,8 @@ import pytest
 
 from kshot.errors import AuditFailed, DataError, ParamsError
 from kshot.lifecycle.audit import data, runs
-from kshot.lifecycle.registry import history, model_versions, promotion
+from kshot.lifecycle.history import history
+from kshot.lifecycle.registry import model_versions, promotion
 from kshot.lifecycle.tracking import store
 from tests.lifecycle import registered_versions
 from tests.lifecycle.registered_versions import DATA, fill, judgement, without_git

@@ -16,8 +16,9 @@ from kshot.lifecycle.audit.data import audit_data
 from kshot.lifecycle.audit.limits import LIMITS
 from kshot.lifecycle.audit.link import BROKEN, Link, checked
 from kshot.lifecycle.audit.subject import opened
+from kshot.lifecycle.history import anchor, events, history
 from kshot.lifecycle.project import git
-from kshot.lifecycle.registry import anchor, events, history, model_versions
+from kshot.lifecycle.registry import model_versions
 from kshot.lifecycle.tracking import store
 from tests.lifecycle.planted import Planter, planter
 

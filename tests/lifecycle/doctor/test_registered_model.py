@@ -8,7 +8,8 @@ import pytest
 from kshot import cli
 from kshot.lifecycle.doctor import registered_model
 from kshot.lifecycle.doctor.checkup import findings_of
-from kshot.lifecycle.registry import anchor, model_versions, promotion
+from kshot.lifecycle.history import anchor
+from kshot.lifecycle.registry import model_versions, promotion
 from kshot.lifecycle.tracking import store
 from tests.lifecycle import registered_versions
 from tests.lifecycle.registered_versions import judgement

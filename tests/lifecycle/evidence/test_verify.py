@@ -19,7 +19,8 @@ from kshot.lifecycle.evidence import verify
 from kshot.lifecycle.gate import decision_record, gate_rules, paired
 from kshot.lifecycle.gate.change import Change
 from kshot.lifecycle.gate.gallery_evidence import GalleryEvidence
-from kshot.lifecycle.registry import anchor, model_versions
+from kshot.lifecycle.history import anchor
+from kshot.lifecycle.registry import model_versions
 from kshot.params.schema import Gate
 from kshot.statistics import Interval
 from tests.lifecycle.audited_project import flip

@@ -17,9 +17,10 @@ from PIL import Image
 
 from kshot.data.images import decode, prepare
 from kshot.lifecycle.data import data_versions
+from kshot.lifecycle.history import history
 from kshot.lifecycle.pages.render import jpeg_address, png_address
 from kshot.lifecycle.project import layout
-from kshot.lifecycle.registry import history, model_versions
+from kshot.lifecycle.registry import model_versions
 from kshot.lifecycle.serving import model_manifest
 from kshot.lifecycle.stages import ingest
 from kshot.lifecycle.tracking import store

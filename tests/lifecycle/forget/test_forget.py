@@ -23,10 +23,11 @@ from kshot.lifecycle.forget import derived, erase, intent, object_stores
 from kshot.lifecycle.forget.holding import Forgotten, ForgottenImage
 from kshot.lifecycle.forget.project_files import ProjectFiles
 from kshot.lifecycle.forget.run_files import RunFiles
+from kshot.lifecycle.history import history
+from kshot.lifecycle.history.events import ERASED
 from kshot.lifecycle.project import layout, project_lock
 from kshot.lifecycle.project.broken import Broken
-from kshot.lifecycle.registry import history, model_versions
-from kshot.lifecycle.registry.events import ERASED
+from kshot.lifecycle.registry import model_versions
 from kshot.lifecycle.serving import model_manifest
 from tests.lifecycle import audited_project, raw_project
 from tests.lifecycle.forget import planted_image

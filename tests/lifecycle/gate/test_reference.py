@@ -10,8 +10,8 @@ import pytest
 from kshot.lifecycle.gate import gate_rules
 from kshot.lifecycle.gate.paired import Results, compared
 from kshot.lifecycle.gate.reference import best, champions
-from kshot.lifecycle.registry import events
-from kshot.lifecycle.registry.events import CHAMPION, Event
+from kshot.lifecycle.history import events
+from kshot.lifecycle.history.events import CHAMPION, Event
 from tests.lifecycle.gate.test_gate_rules import RULES
 
 WHO = events.Person("Ada", "ada", "host")

@@ -18,13 +18,14 @@ from kshot.errors import Busy, RegistryError
 from kshot.lifecycle.audit.origin import weights
 from kshot.lifecycle.audit.subject import opened
 from kshot.lifecycle.data import data_names, data_versions, dvc_cache
+from kshot.lifecycle.history import history
 from kshot.lifecycle.pipeline import new_data, schedule
 from kshot.lifecycle.pipeline.schedule_changes import Changes, changed
 from kshot.lifecycle.project import layout, project_lock
 from kshot.lifecycle.project.broken import NotRecorded
 from kshot.lifecycle.prune import kept, proposal
 from kshot.lifecycle.prune.proposal import delete, propose
-from kshot.lifecycle.registry import history, model_versions, promotion
+from kshot.lifecycle.registry import model_versions, promotion
 from kshot.lifecycle.tracking import lineage, store
 from kshot.params import project_name
 from tests.lifecycle import audited_project, raw_project

@@ -3,8 +3,8 @@
 import json
 from pathlib import Path
 
+from kshot.lifecycle.history.events import REJECTED, Person
 from kshot.lifecycle.registry import acts
-from kshot.lifecycle.registry.events import REJECTED, Person
 
 ADA, GRACE = Person("Ada", "ada", "here"), Person("Grace", "ada", "here")
 

@@ -9,7 +9,8 @@ import pytest
 from sqlalchemy import event
 from sqlalchemy.engine import Engine
 
-from kshot.lifecycle.registry import history, listing, model_versions, promotion
+from kshot.lifecycle.history import history
+from kshot.lifecycle.registry import listing, model_versions, promotion
 from kshot.lifecycle.tracking import store
 from tests.lifecycle import registered_versions
 from tests.lifecycle.registered_versions import judgement

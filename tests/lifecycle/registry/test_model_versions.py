@@ -13,8 +13,9 @@ from mlflow import MlflowClient
 from kshot.errors import RegistryError
 from kshot.lifecycle.data import erasures
 from kshot.lifecycle.data.erasures import Erasure
+from kshot.lifecycle.history import erasure_event, history
 from kshot.lifecycle.project import layout
-from kshot.lifecycle.registry import erasure_event, history, model_versions, promotion
+from kshot.lifecycle.registry import model_versions, promotion
 from kshot.lifecycle.registry.model_versions import Registered
 from kshot.lifecycle.tracking import live_run, own_database, store
 from kshot.lifecycle.tracking.lineage import lineage

@@ -17,8 +17,9 @@ from mlflow import MlflowClient
 from mlflow.cli import cli as mlflow_program
 
 from kshot.errors import RegistryError
-from kshot.lifecycle.registry import acts, events, history, history_run, model_versions, promotion
-from kshot.lifecycle.registry.events import Event
+from kshot.lifecycle.history import events, history, history_run
+from kshot.lifecycle.history.events import Event
+from kshot.lifecycle.registry import acts, model_versions, promotion
 from kshot.lifecycle.tracking import store
 from tests import ready_process
 from tests.lifecycle import registered_versions

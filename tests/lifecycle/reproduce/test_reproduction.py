@@ -15,8 +15,9 @@ from safetensors.numpy import load_file, save_file
 from kshot.errors import NotReproduced, ParamsError, RegistryError
 from kshot.lifecycle.audit.subject import Subject, opened
 from kshot.lifecycle.data import working_copy
+from kshot.lifecycle.history import history
 from kshot.lifecycle.project import layout
-from kshot.lifecycle.registry import history, model_versions
+from kshot.lifecycle.registry import model_versions
 from kshot.lifecycle.reproduce import comparison, difference, reproduction, text, tree
 from kshot.lifecycle.reproduce.comparison import Accuracy, Weights
 from kshot.lifecycle.reproduce.difference import Difference

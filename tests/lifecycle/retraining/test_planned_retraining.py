@@ -17,10 +17,11 @@ from kshot.lifecycle.audit.subject import opened
 from kshot.lifecycle.doctor import moved
 from kshot.lifecycle.gate import gate_rules
 from kshot.lifecycle.gate.gallery_evidence import GalleryEvidence
+from kshot.lifecycle.history import history
+from kshot.lifecycle.history.events import Event
 from kshot.lifecycle.project import layout
 from kshot.lifecycle.project.broken import Broken
-from kshot.lifecycle.registry import history, model_versions, promotion
-from kshot.lifecycle.registry.events import Event
+from kshot.lifecycle.registry import model_versions, promotion
 from kshot.lifecycle.retraining import steps as retraining
 from kshot.lifecycle.retraining.steps import Outcome
 from kshot.lifecycle.tracking import store

@@ -9,9 +9,10 @@ import pytest
 
 from kshot.errors import RegistryError
 from kshot.lifecycle.doctor import moved
+from kshot.lifecycle.history import history
 from kshot.lifecycle.pipeline.durations import StageTime, Times
 from kshot.lifecycle.project import layout
-from kshot.lifecycle.registry import history, model_versions, promotion
+from kshot.lifecycle.registry import model_versions, promotion
 from kshot.lifecycle.retraining import steps as retraining
 from kshot.lifecycle.retraining import summary
 from kshot.lifecycle.retraining.steps import Outcome

@@ -11,7 +11,8 @@ import pytest
 
 from kshot.errors import RegistryError
 from kshot.lifecycle.doctor import moved
-from kshot.lifecycle.registry import history, model_versions, promotion
+from kshot.lifecycle.history import history
+from kshot.lifecycle.registry import model_versions, promotion
 from kshot.lifecycle.tracking import own_database, store
 from tests.lifecycle import registered_versions
 from tests.lifecycle.raw_project import files_below

@@ -1,10 +1,10 @@
 """Checks that the history in the database is the one anchored in git."""
 
 from kshot.lifecycle.audit.subject import Subject
+from kshot.lifecycle.history import anchor as anchors
 from kshot.lifecycle.project import git
 from kshot.lifecycle.project.broken import Broken, NotChecked, NotRecorded
 from kshot.lifecycle.project.tables import counted
-from kshot.lifecycle.registry import anchor as anchors
 
 
 def anchor(subject: Subject, *, deep: bool) -> str:

@@ -96,7 +96,7 @@ def _counts(root: Path, md5: str) -> dict[str, int] | None:
 
 
 def _models(root: Path, name: str, counts: dict[str, dict[str, int] | None]) -> tuple[InModel, ...]:
-    from kshot.lifecycle.registry import history
+    from kshot.lifecycle.history import history
 
     with store.translated_errors(store.connect(root)):
         client = store.client()

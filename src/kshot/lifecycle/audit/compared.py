@@ -14,9 +14,9 @@ from kshot.lifecycle.audit.subject import Subject, opened
 from kshot.lifecycle.gate import gate_rules, reference, stored_predictions
 from kshot.lifecycle.gate import paired as pairs
 from kshot.lifecycle.gate.change import Change
+from kshot.lifecycle.history.events import CHAMPION, Event
 from kshot.lifecycle.project.broken import Broken
 from kshot.lifecycle.registry import model_versions
-from kshot.lifecycle.registry.events import CHAMPION, Event
 from kshot.lifecycle.tracking import store
 from kshot.params.schema import Gate
 from kshot.statistics import Interval

@@ -17,12 +17,13 @@ from kshot.lifecycle.data import data_versions, feedback_ledger, labelled_images
 from kshot.lifecycle.data.data_versions import DataVersion
 from kshot.lifecycle.data.dvc_cache import bar, listing, locate
 from kshot.lifecycle.data.feedback_ledger import FeedbackImage
+from kshot.lifecycle.history import history
+from kshot.lifecycle.history.erasure_event import require_sealed
+from kshot.lifecycle.history.events import CHAMPION, ChampionPeriod, Event, broken, champion_periods
 from kshot.lifecycle.project.broken import Broken, Erased
 from kshot.lifecycle.project.tables import counted
-from kshot.lifecycle.registry import history, model_versions
 from kshot.lifecycle.registry import listing as models
-from kshot.lifecycle.registry.erasure_event import require_sealed
-from kshot.lifecycle.registry.events import CHAMPION, ChampionPeriod, Event, broken, champion_periods
+from kshot.lifecycle.registry import model_versions
 from kshot.lifecycle.tracking import store
 
 if TYPE_CHECKING:

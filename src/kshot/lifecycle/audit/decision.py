@@ -11,11 +11,9 @@ from kshot.lifecycle.audit.planned import planned
 from kshot.lifecycle.audit.subject import Subject
 from kshot.lifecycle.gate import decision_record, gate_rules
 from kshot.lifecycle.gate.gate_text import reasons
-from kshot.lifecycle.project.broken import Broken, NotChecked, NotRecorded
-from kshot.lifecycle.project.tables import counted
-from kshot.lifecycle.registry import decision_signature
-from kshot.lifecycle.registry.apply_event import DECISIONS, OF_THE_REPLACED
-from kshot.lifecycle.registry.events import (
+from kshot.lifecycle.history import decision_signature
+from kshot.lifecycle.history.apply_event import DECISIONS, OF_THE_REPLACED
+from kshot.lifecycle.history.events import (
     CHAMPION,
     MOVED_OUTSIDE,
     PROMOTED,
@@ -27,6 +25,8 @@ from kshot.lifecycle.registry.events import (
     champion_periods,
     minute,
 )
+from kshot.lifecycle.project.broken import Broken, NotChecked, NotRecorded
+from kshot.lifecycle.project.tables import counted
 
 DECIDES = {PROMOTED: True, WAITING: True, REFUSED: False}  # events of the gate, and the decision that each requires
 

@@ -7,8 +7,8 @@ from kshot.lifecycle.audit import results
 from kshot.lifecycle.audit.compared import fresh_tables, opponent
 from kshot.lifecycle.audit.subject import Subject
 from kshot.lifecycle.gate import first_decisions
+from kshot.lifecycle.history.events import Event
 from kshot.lifecycle.project.broken import Broken
-from kshot.lifecycle.registry.events import Event
 
 
 def check(subject: Subject, event: Event, record: dict[str, Any], *, promoted: bool) -> tuple[str, bool]:

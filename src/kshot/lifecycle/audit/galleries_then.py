@@ -6,8 +6,8 @@ The galleries have changed since, so that their counts cannot be had again; ever
 from typing import Any
 
 from kshot.lifecycle.gate import decision_record, gate_rules
+from kshot.lifecycle.history.events import PROMOTED, Event
 from kshot.lifecycle.project.broken import Broken
-from kshot.lifecycle.registry.events import PROMOTED, Event
 
 
 def galleries_then(event: Event, record: dict[str, Any]) -> str:

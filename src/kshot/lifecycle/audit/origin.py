@@ -13,10 +13,10 @@ from kshot.lifecycle.audit.subject import DELETED, Subject
 from kshot.lifecycle.audit.tags import LATER, OURS
 from kshot.lifecycle.data import data_versions
 from kshot.lifecycle.data.dvc_cache import folder_md5, listing, locate
+from kshot.lifecycle.history.erasure_event import require_sealed
 from kshot.lifecycle.project import layout
 from kshot.lifecycle.project.broken import Broken, Erased, NotRecorded
 from kshot.lifecycle.project.files import Advance, file_md5
-from kshot.lifecycle.registry.erasure_event import require_sealed
 from kshot.lifecycle.tracking import store
 from kshot.lifecycle.tracking.lineage import chosen_params, digest, machine, stage_inputs
 from kshot.lifecycle.tracking.run_content import LONGEST_PARAM, flat

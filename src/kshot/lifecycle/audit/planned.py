@@ -5,10 +5,10 @@ from typing import Any
 from kshot.errors import RegistryError
 from kshot.lifecycle.audit.subject import Subject
 from kshot.lifecycle.gate import change_plan, planned_changes
+from kshot.lifecycle.history.events import CHAMPION, PROMOTED, Event
 from kshot.lifecycle.project.broken import Broken
 from kshot.lifecycle.project.tables import counted
 from kshot.lifecycle.registry import model_versions
-from kshot.lifecycle.registry.events import CHAMPION, PROMOTED, Event
 
 
 def planned(subject: Subject, event: Event, record: dict[str, Any]) -> tuple[str, bool]:

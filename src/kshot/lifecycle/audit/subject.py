@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING, Any
 from kshot.errors import RegistryError
 from kshot.lifecycle.audit import reading
 from kshot.lifecycle.data.erasures import Erasure
+from kshot.lifecycle.history import history
+from kshot.lifecycle.history.erasure_event import manifest_now
+from kshot.lifecycle.history.events import Event
 from kshot.lifecycle.project.broken import Broken, NotRecorded
 from kshot.lifecycle.project.layout import LOCK_FILE
-from kshot.lifecycle.registry import history, model_versions
-from kshot.lifecycle.registry.erasure_event import manifest_now
-from kshot.lifecycle.registry.events import Event
+from kshot.lifecycle.registry import model_versions
 from kshot.lifecycle.registry.recorded_manifest import recorded_manifest
 from kshot.lifecycle.serving import model_manifest
 from kshot.lifecycle.tracking import store

@@ -1,8 +1,9 @@
 """Checks that the version's tags agree with the events and the manifest."""
 
 from kshot.lifecycle.audit.subject import Subject
+from kshot.lifecycle.history import apply_event
 from kshot.lifecycle.project.broken import Broken, NotRecorded
-from kshot.lifecycle.registry import apply_event, model_versions
+from kshot.lifecycle.registry import model_versions
 from kshot.lifecycle.serving import model_manifest
 
 OURS = "kshot."

@@ -14,8 +14,8 @@ from typing import NamedTuple
 from kshot.errors import RegistryError
 from kshot.lifecycle.doctor.files import unreadable
 from kshot.lifecycle.doctor.finding import Finding
+from kshot.lifecycle.history import anchor
 from kshot.lifecycle.project import project_lock
-from kshot.lifecycle.registry import anchor
 from kshot.lifecycle.tracking import store
 from kshot.lifecycle.tracking.own_database import artifacts_of
 

@@ -5,8 +5,8 @@ from pathlib import Path
 
 from kshot.lifecycle.doctor.files import unreadable
 from kshot.lifecycle.doctor.finding import Finding
-from kshot.lifecycle.registry import anchor, history
-from kshot.lifecycle.registry.events import CHAMPION
+from kshot.lifecycle.history import anchor, history
+from kshot.lifecycle.history.events import CHAMPION
 from kshot.lifecycle.tracking import store
 
 CHECK = "registry"

@@ -27,8 +27,8 @@ from kshot.lifecycle.evidence import (
 from kshot.lifecycle.evidence.bill_of_material import bill_of_material
 from kshot.lifecycle.evidence.collected import Collected
 from kshot.lifecycle.gate.gate_rules import ordered_protocols
+from kshot.lifecycle.history.events import minute
 from kshot.lifecycle.project.tables import counted
-from kshot.lifecycle.registry.events import minute
 from kshot.lifecycle.serving import model_manifest
 from kshot.lifecycle.signatures import private_key
 from kshot.lifecycle.signatures.allowed_signers import ALLOWED, committed_signers

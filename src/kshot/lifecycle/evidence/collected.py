@@ -17,9 +17,9 @@ from kshot.lifecycle.audit.subject import Subject
 from kshot.lifecycle.data import cached_images, data_versions
 from kshot.lifecycle.data.cached_images import KeptImage
 from kshot.lifecycle.data.data_versions import DataVersion
+from kshot.lifecycle.history.events import GATE_ACTIONS, Event, signed_text, to_text
 from kshot.lifecycle.project import layout
 from kshot.lifecycle.project.broken import Broken, NotRecorded
-from kshot.lifecycle.registry.events import GATE_ACTIONS, Event, signed_text, to_text
 from kshot.lifecycle.serving import model_manifest
 
 # Files of the run that are repeated. Not params.yaml and the uncommitted code: a person may have put a password there.

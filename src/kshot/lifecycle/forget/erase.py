@@ -23,8 +23,8 @@ from kshot.lifecycle.forget.inventory import Inventory
 from kshot.lifecycle.forget.project_files import ProjectFiles
 from kshot.lifecycle.forget.run_files import TrainedOn
 from kshot.lifecycle.forget.selection import Asked
-from kshot.lifecycle.registry import erasure_event
-from kshot.lifecycle.registry.events import Event, Person, person
+from kshot.lifecycle.history import erasure_event
+from kshot.lifecycle.history.events import Event, Person, person
 
 
 @dataclasses.dataclass(frozen=True)

@@ -11,9 +11,9 @@ from kshot.lifecycle.data import erasures
 from kshot.lifecycle.data.erasures import Erasure
 from kshot.lifecycle.forget.holding import ForgottenImage, Holding
 from kshot.lifecycle.forget.selection import Asked
+from kshot.lifecycle.history.events import Person
 from kshot.lifecycle.project import layout
 from kshot.lifecycle.project.files import write_text
-from kshot.lifecycle.registry.events import Person
 
 
 @dataclass(frozen=True)

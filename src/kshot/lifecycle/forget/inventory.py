@@ -16,7 +16,7 @@ from kshot.lifecycle.forget.objects import Objects, UnreachedPlace
 from kshot.lifecycle.forget.project_files import DRIFT, UNFINISHED, ProjectFiles
 from kshot.lifecycle.forget.run_files import RunFiles, TrainedOn
 from kshot.lifecycle.forget.selection import Asked
-from kshot.lifecycle.registry.events import CHAMPION
+from kshot.lifecycle.history.events import CHAMPION
 
 
 @dataclass(frozen=True)

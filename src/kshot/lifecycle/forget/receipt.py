@@ -12,9 +12,9 @@ from kshot.errors import DataError
 from kshot.lifecycle.data.erasures import Erasure
 from kshot.lifecycle.forget.intent import Intent
 from kshot.lifecycle.forget.run_files import TrainedOn
+from kshot.lifecycle.history.events import Event
 from kshot.lifecycle.project import layout
 from kshot.lifecycle.project.files import write_text
-from kshot.lifecycle.registry.events import Event
 from kshot.lifecycle.signatures import ssh_keygen
 from kshot.lifecycle.signatures.allowed_signers import committed_file
 from kshot.params import project_name

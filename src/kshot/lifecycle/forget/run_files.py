@@ -12,7 +12,7 @@ from kshot import manifest
 from kshot.lifecycle.audit.runs import runs_on
 from kshot.lifecycle.forget import page_images
 from kshot.lifecycle.forget.holding import Forgotten, Holding
-from kshot.lifecycle.registry import history
+from kshot.lifecycle.history import history
 from kshot.lifecycle.serving import model_manifest
 from kshot.lifecycle.tracking import store
 

@@ -12,8 +12,9 @@ from kshot.lifecycle.data.packed import of_splits, read_classes, read_manifest
 from kshot.lifecycle.gate import reference
 from kshot.lifecycle.gate.gate_rules import BEST, CHAMPION, FIXED, Comparison, Evidence, ordered_protocols
 from kshot.lifecycle.gate.paired import Results, compared, read_results
+from kshot.lifecycle.history import history
 from kshot.lifecycle.project import layout
-from kshot.lifecycle.registry import history, model_versions
+from kshot.lifecycle.registry import model_versions
 from kshot.lifecycle.registry.model_versions import Registered
 from kshot.lifecycle.stages.predictions import Predictions, predict
 from kshot.lifecycle.tracking import store

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from kshot.errors import RegistryError
-from kshot.lifecycle.registry.events import GATE_ACTIONS, Event
+from kshot.lifecycle.history.events import GATE_ACTIONS, Event
 from kshot.lifecycle.tracking import store
 
 

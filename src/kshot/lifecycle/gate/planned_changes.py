@@ -12,7 +12,7 @@ from kshot.lifecycle.data.data_versions import DataVersion
 from kshot.lifecycle.gate import change_plan
 from kshot.lifecycle.gate.change_plan import ELSEWHERE, NOTHING, SOURCE, ChangePlan, PlannedChange
 from kshot.lifecycle.gate.judgements import is_judgement, last_judgement, record_of, run_text
-from kshot.lifecycle.registry.events import APPROVED, PROMOTED_BY_HAND, Event
+from kshot.lifecycle.history.events import APPROVED, PROMOTED_BY_HAND, Event
 from kshot.lifecycle.registry.model_versions import Registered
 from kshot.params.renamed import migrate
 

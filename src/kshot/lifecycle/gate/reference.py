@@ -4,7 +4,7 @@ import json
 from collections.abc import Mapping, Sequence
 
 from kshot.lifecycle.gate.gate_rules import ordered_protocols
-from kshot.lifecycle.registry.events import CHAMPION, MOVED_OUTSIDE, REJECTED, ROLLED_BACK, Event
+from kshot.lifecycle.history.events import CHAMPION, MOVED_OUTSIDE, REJECTED, ROLLED_BACK, Event
 
 EPISODES = ("kshot.data_version", "kshot.episodes_hash")  # tags: equal ones mean the same test episodes
 ACCURACY = "kshot.accuracy"

@@ -10,13 +10,13 @@ from kshot.errors import KshotError, RegistryError
 from kshot.lifecycle.audit.subject import Subject, of
 from kshot.lifecycle.data import data_names, data_versions, working_copy
 from kshot.lifecycle.data.dvc_cache import cache_of, cached_listing
+from kshot.lifecycle.history import history, history_run
+from kshot.lifecycle.history.events import CHALLENGER, CHAMPION, broken, champion_periods
 from kshot.lifecycle.pipeline import new_data, schedule
 from kshot.lifecycle.project.broken import Broken
 from kshot.lifecycle.project.dvc_repository import dvc_repository
 from kshot.lifecycle.project.settings import PARAMS
 from kshot.lifecycle.prune import unregistered
-from kshot.lifecycle.registry import history, history_run
-from kshot.lifecycle.registry.events import CHALLENGER, CHAMPION, broken, champion_periods
 from kshot.lifecycle.tracking import store
 from kshot.params.schema import load_params
 

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any
 import yaml
 
 from kshot.errors import RegistryError
+from kshot.lifecycle.history import history, history_run
+from kshot.lifecycle.history.events import CHAMPION
 from kshot.lifecycle.project import layout
 from kshot.lifecycle.project.layout import LOCK_FILE
-from kshot.lifecycle.registry import history, history_run
-from kshot.lifecycle.registry.events import CHAMPION
 from kshot.lifecycle.tracking import store
 
 if TYPE_CHECKING:

@@ -14,9 +14,9 @@ from pathlib import Path
 
 import psutil
 
+from kshot.lifecycle.history.events import Event, Person
 from kshot.lifecycle.project import layout
 from kshot.lifecycle.project.files import write_text
-from kshot.lifecycle.registry.events import Event, Person
 
 NOTE = layout.STATE / "act.json"
 

@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from kshot.errors import RegistryError
-from kshot.lifecycle.registry.events import may_be_writing, person
+from kshot.lifecycle.history.events import may_be_writing, person
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient

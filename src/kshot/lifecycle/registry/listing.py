@@ -5,8 +5,9 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from kshot.lifecycle.registry import history, model_versions
-from kshot.lifecycle.registry.events import CHAMPION, minute, verify
+from kshot.lifecycle.history import history
+from kshot.lifecycle.history.events import CHAMPION, minute, verify
+from kshot.lifecycle.registry import model_versions
 from kshot.lifecycle.tracking import store
 
 

@@ -10,11 +10,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kshot.errors import RegistryError
-from kshot.lifecycle.project import layout
-from kshot.lifecycle.project.files import exclusive
-from kshot.lifecycle.registry import erasure_event, history, history_run, lineage_claim
-from kshot.lifecycle.registry.erasure_event import manifest_now
-from kshot.lifecycle.registry.events import (
+from kshot.lifecycle.history import erasure_event, history, history_run
+from kshot.lifecycle.history.erasure_event import manifest_now
+from kshot.lifecycle.history.events import (
     CHALLENGER,
     CHAMPION,
     PROMOTED,
@@ -26,6 +24,9 @@ from kshot.lifecycle.registry.events import (
     person,
     with_champion,
 )
+from kshot.lifecycle.project import layout
+from kshot.lifecycle.project.files import exclusive
+from kshot.lifecycle.registry import lineage_claim
 from kshot.lifecycle.registry.recorded_manifest import recorded_manifest
 from kshot.lifecycle.serving import model_manifest
 from kshot.lifecycle.tracking import store

@@ -13,9 +13,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from kshot.errors import KshotError, RegistryError
-from kshot.lifecycle.project.files import exclusive
-from kshot.lifecycle.registry import acts, anchor, decision_signature, history, model_versions, promotion_checks
-from kshot.lifecycle.registry.events import (
+from kshot.lifecycle.history import anchor, decision_signature, history
+from kshot.lifecycle.history.events import (
     APPROVED,
     CHAMPION,
     EXPIRED,
@@ -30,6 +29,8 @@ from kshot.lifecycle.registry.events import (
     with_champion,
     without,
 )
+from kshot.lifecycle.project.files import exclusive
+from kshot.lifecycle.registry import acts, model_versions, promotion_checks
 from kshot.lifecycle.registry.model_versions import Registered
 from kshot.lifecycle.signatures.signing_key import NO_KEY, SigningKey
 from kshot.lifecycle.tracking import store

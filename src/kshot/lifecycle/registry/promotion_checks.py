@@ -5,8 +5,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from kshot.errors import RegistryError
-from kshot.lifecycle.registry import history, model_versions
-from kshot.lifecycle.registry.events import CHAMPION, earlier_champions, minute
+from kshot.lifecycle.history import history
+from kshot.lifecycle.history.events import CHAMPION, earlier_champions, minute
+from kshot.lifecycle.registry import model_versions
 from kshot.lifecycle.registry.model_versions import Registered
 
 if TYPE_CHECKING:

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 
-from kshot.lifecycle.registry.events import Event
+from kshot.lifecycle.history.events import Event
 from kshot.lifecycle.serving.model_manifest import TAG, Altered
 
 

@@ -7,7 +7,7 @@ from kshot.errors import RegistryError
 from kshot.lifecycle.gate import decision_record
 from kshot.lifecycle.gate.gallery_evidence import GalleryEvidence
 from kshot.lifecycle.gate.judgements import last_judgement, record_of
-from kshot.lifecycle.registry import history
+from kshot.lifecycle.history import history
 from kshot.lifecycle.registry.model_versions import Registered
 from kshot.params.schema import Gate
 

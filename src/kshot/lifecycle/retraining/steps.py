@@ -18,11 +18,12 @@ from kshot.lifecycle.gate import (
     planned_changes,
     stored_predictions,
 )
+from kshot.lifecycle.history import decision_signature, events, history
+from kshot.lifecycle.history.history import Overtaken
 from kshot.lifecycle.pipeline import graph
 from kshot.lifecycle.pipeline.durations import Times
 from kshot.lifecycle.project import layout
-from kshot.lifecycle.registry import decision_signature, events, history, model_versions, promotion
-from kshot.lifecycle.registry.history import Overtaken
+from kshot.lifecycle.registry import model_versions, promotion
 from kshot.lifecycle.registry.model_versions import Registered
 from kshot.lifecycle.report import page
 from kshot.lifecycle.retraining.judged_galleries import CompareGalleries, galleries_of, waits_for_galleries

@@ -14,9 +14,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from kshot.errors import KshotError
+from kshot.lifecycle.history.events import Event
 from kshot.lifecycle.project import git
 from kshot.lifecycle.project.tables import counted
-from kshot.lifecycle.registry.events import Event
 from kshot.lifecycle.tracking import store
 from kshot.params import project_name
 from kshot.redaction import redacted

@@ -13,9 +13,10 @@ import pytest
 
 from kshot import cli
 from kshot.errors import KshotError, RegistryError
+from kshot.lifecycle.history import anchor, decision_signature, events, history
+from kshot.lifecycle.history.events import Event
 from kshot.lifecycle.project import git
-from kshot.lifecycle.registry import anchor, decision_signature, events, history, listing, model_versions, promotion
-from kshot.lifecycle.registry.events import Event
+from kshot.lifecycle.registry import listing, model_versions, promotion
 from kshot.lifecycle.signatures import ssh_keygen
 from kshot.lifecycle.signatures.signing_key import SigningKey
 from tests.lifecycle import registered_versions

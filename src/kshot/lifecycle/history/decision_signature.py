@@ -9,8 +9,8 @@ from typing import NamedTuple
 import yaml
 
 from kshot.errors import RegistryError
+from kshot.lifecycle.history.events import GATE_ACTIONS, PERSONAL, SIGNED, Event, signed_text
 from kshot.lifecycle.project import git
-from kshot.lifecycle.registry.events import GATE_ACTIONS, PERSONAL, SIGNED, Event, signed_text
 from kshot.lifecycle.signatures import ssh_keygen
 from kshot.lifecycle.signatures.allowed_signers import ALLOWED, committed_file
 from kshot.lifecycle.signatures.signing_key import VARIABLE, SigningKey

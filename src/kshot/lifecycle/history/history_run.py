@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from mlflow.entities import Run
     from mlflow.entities.model_registry import RegisteredModel
 
-    from kshot.lifecycle.registry.events import Event
+    from kshot.lifecycle.history.events import Event
 
 RUN = "kshot.history"  # tag on the registered model: the run that stores its events
 PREFIX = "event."  # of the params that store events

@@ -7,9 +7,10 @@ from pathlib import Path
 import pytest
 
 from kshot.cli import ui
+from kshot.lifecycle.history import events, history
+from kshot.lifecycle.history.events import person
 from kshot.lifecycle.project.private_state import private_state
-from kshot.lifecycle.registry import events, history, model_versions, promotion
-from kshot.lifecycle.registry.events import person
+from kshot.lifecycle.registry import model_versions, promotion
 from kshot.lifecycle.servers.server_token import token
 from kshot.lifecycle.tracking import store
 from tests.lifecycle import registered_versions

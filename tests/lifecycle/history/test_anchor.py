@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from kshot.lifecycle.history import anchor
+from kshot.lifecycle.history.events import Event, person, seal
 from kshot.lifecycle.project import git
-from kshot.lifecycle.registry import anchor
-from kshot.lifecycle.registry.events import Event, person, seal
 
 RUN = "0123456789abcdef0123456789abcdef"
 

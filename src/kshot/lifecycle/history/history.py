@@ -17,8 +17,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from kshot.errors import RegistryError
-from kshot.lifecycle.registry import anchor, apply_event, history_run, unfinished
-from kshot.lifecycle.registry.events import (
+from kshot.lifecycle.history import anchor, apply_event, history_run, unfinished
+from kshot.lifecycle.history.events import (
     CHALLENGER,
     CHAMPION,
     MOVED_OUTSIDE,
@@ -34,8 +34,8 @@ from kshot.lifecycle.registry.events import (
     seal,
     to_text,
 )
-from kshot.lifecycle.registry.history_run import RUN as RUN
-from kshot.lifecycle.registry.history_run import begin as begin
+from kshot.lifecycle.history.history_run import RUN as RUN
+from kshot.lifecycle.history.history_run import begin as begin
 from kshot.lifecycle.serving import model_manifest
 from kshot.lifecycle.tracking import own_database, store
 from kshot.params import project_name

@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from kshot.errors import RegistryError
-from kshot.lifecycle.registry import decision_signature
-from kshot.lifecycle.registry.events import (
+from kshot.lifecycle.history import decision_signature
+from kshot.lifecycle.history.events import (
     APPROVED,
     CHALLENGER,
     CHAMPION,

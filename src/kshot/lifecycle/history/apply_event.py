@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from kshot.lifecycle.registry.events import (
+from kshot.lifecycle.history.events import (
     APPROVED,
     CHALLENGER,
     CHAMPION,

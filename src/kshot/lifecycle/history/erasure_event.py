@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING
 
 from kshot.lifecycle.data import erasures
 from kshot.lifecycle.data.erasures import Erasure
+from kshot.lifecycle.history import history, history_run
+from kshot.lifecycle.history.events import ERASED, Event, Person, person
+from kshot.lifecycle.history.history import Record
 from kshot.lifecycle.project.broken import Broken, Erased
 from kshot.lifecycle.project.files import exclusive
 from kshot.lifecycle.project.tables import counted
-from kshot.lifecycle.registry import history, history_run
-from kshot.lifecycle.registry.events import ERASED, Event, Person, person
-from kshot.lifecycle.registry.history import Record
 from kshot.lifecycle.tracking import store
 
 if TYPE_CHECKING:

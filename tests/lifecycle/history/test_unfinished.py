@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 
 from kshot.errors import RegistryError
-from kshot.lifecycle.registry import events, history, model_versions, promotion
-from kshot.lifecycle.registry.events import Event
+from kshot.lifecycle.history import events, history
+from kshot.lifecycle.history.events import Event
+from kshot.lifecycle.registry import model_versions, promotion
 from kshot.lifecycle.tracking import store
 from tests.lifecycle import registered_versions
 from tests.lifecycle.registered_versions import judgement

@@ -6,8 +6,8 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from kshot.lifecycle.registry import events
-from kshot.lifecycle.registry.events import ChampionPeriod, Event, EvidenceFile, Person
+from kshot.lifecycle.history import events
+from kshot.lifecycle.history.events import ChampionPeriod, Event, EvidenceFile, Person
 
 ADA = Person("Ada", "ada", "here")
 START = datetime(2026, 1, 31, 12, 0, tzinfo=UTC)
