@@ -28,7 +28,7 @@ import mlflow.store.tracking.sqlalchemy_store  # noqa: F401
 from sqlalchemy import event
 from sqlalchemy.engine import Engine
 
-from kshot.lifecycle.history import events
+from kshot.lifecycle.history import event_chain, events
 from kshot.lifecycle.registry import model_versions, promotion
 from kshot.lifecycle.tracking.own_database import DATABASE
 from tests.lifecycle import registered_versions
@@ -130,7 +130,7 @@ def look(root: Path) -> dict[str, Any]:
     return {
         "actions": [one.action for one in found],
         "aliases": aliases,
-        "problems": events.broken(found, aliases),
+        "problems": event_chain.broken(found, aliases),
         "elsewhere": sum(not place.startswith(root.resolve().as_uri()) for place in places),
     }
 

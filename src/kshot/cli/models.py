@@ -167,17 +167,17 @@ def event_lines(event: "Event", signature: str = "") -> list[tuple[str, str]]:
 
 def run_history(root: Path, options: argparse.Namespace) -> int:
     """Print every event, oldest first; exit code 1 if something is inconsistent."""
-    from kshot.lifecycle.history import anchor, decision_signature, events, history
+    from kshot.lifecycle.history import anchor, champions, decision_signature, event_chain, history
     from kshot.lifecycle.project import tables
     from kshot.lifecycle.registry import model_versions
 
     record = history.record(root)
     found = record.events
-    registered = model_versions.versions(root) if events.taken_outside(found) else ()
+    registered = model_versions.versions(root) if champions.taken_outside(found) else ()
     signed = decision_signature.signatures(root, found)
     problems = [
-        *filter(None, [record.trouble, events.undecided(found, registered)]),
-        *events.verify(found, record.aliases),
+        *filter(None, [record.trouble, champions.undecided(found, registered)]),
+        *event_chain.verify(found, record.aliases),
         *anchor.problems(root, record.run_id, found),
         *(
             f"{event}: {signed[event.number].says}"

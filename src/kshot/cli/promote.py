@@ -114,9 +114,9 @@ def run_rollback(root: Path, options: argparse.Namespace) -> int:
 
 def tell(event: "Event") -> None:
     """Print the outcome at once: until then the command counts as unfinished, and repeating it finishes it."""
-    from kshot.lifecycle.history import events
+    from kshot.lifecycle.history import event_text
 
-    print(events.outcome_text(event), flush=True)
+    print(event_text.outcome_text(event), flush=True)
 
 
 def _decide(root: Path, options: argparse.Namespace, decide: "Callable[[SigningKey], Event]") -> int:

@@ -15,7 +15,7 @@ from kshot.flows import lineage_events
 from kshot.flows.at_commit import SERVED
 from kshot.flows.deployment_names import ANSWER, deployment_name, tags
 from kshot.flows.output import say
-from kshot.lifecycle.history import events
+from kshot.lifecycle.history import event_text, events
 from kshot.lifecycle.registry import promotion
 from kshot.redaction import guard
 
@@ -45,7 +45,7 @@ def promote(answer: Answer, by: str, version: str = "challenger", reason: str = 
     with lineage_events.of_flow(project, "promote", measures=False) as told:
         event = _decide(project, answer, version, reason, by)
         told.decided(event.version, event.action, (event.why,))
-    say(f"{events.outcome_text(event)} (flow run {runtime.flow_run.name})")
+    say(f"{event_text.outcome_text(event)} (flow run {runtime.flow_run.name})")
 
 
 def _decide(project: Path, answer: Answer, version: str, reason: str, by: str) -> events.Event:

@@ -13,7 +13,7 @@ import pytest
 
 from kshot import cli
 from kshot.errors import KshotError, RegistryError
-from kshot.lifecycle.history import anchor, decision_signature, events, history
+from kshot.lifecycle.history import anchor, decision_signature, event_chain, events, history
 from kshot.lifecycle.history.events import Event
 from kshot.lifecycle.project import git
 from kshot.lifecycle.registry import listing, model_versions, promotion
@@ -77,7 +77,7 @@ def test_an_allowed_key_signs_the_decision_and_the_hash_covers_the_signature(roo
     assert (event.approval, event.signer) == ("signed", ADA)
     assert history.aliases(root) == {"champion": "2"}
     found = history.history(root)
-    assert found[-1] == event and events.verify(found, history.aliases(root)) == []
+    assert found[-1] == event and event_chain.verify(found, history.aliases(root)) == []
     assert events.from_text(events.to_text(event)) == event
     assert event.hash != events.seal(dataclasses.replace(event, signature="")).hash
     assert decision_signature.signatures(root, found) == {3: ("valid", f"signed by {ADA}", True)}

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from kshot.cli import ui
-from kshot.lifecycle.history import events, history
+from kshot.lifecycle.history import event_chain, history
 from kshot.lifecycle.history.events import person
 from kshot.lifecycle.project.private_state import private_state
 from kshot.lifecycle.registry import model_versions, promotion
@@ -49,7 +49,7 @@ def test_the_whole_life_of_a_promotion_on_a_server(root: Path) -> None:
     client = store.client()
     seen = history.read(client, root)
     assert [event.action for event in seen.events] == ["promoted", "refused", "promoted by hand", "rolled back"]
-    assert seen.aliases == {"champion": "1"} and events.verify(seen.events, seen.aliases) == []
+    assert seen.aliases == {"champion": "1"} and event_chain.verify(seen.events, seen.aliases) == []
 
     # Two that saw the same state: the second is refused by the database behind the server.
     move = {"action": "promoted by hand", "version": "3", "after": {"champion": "3"}, "why": "rivals"}

@@ -17,7 +17,7 @@ from mlflow import MlflowClient
 from mlflow.cli import cli as mlflow_program
 
 from kshot.errors import RegistryError
-from kshot.lifecycle.history import events, history, history_run
+from kshot.lifecycle.history import champions, event_chain, events, history, history_run
 from kshot.lifecycle.history.events import Event
 from kshot.lifecycle.registry import acts, model_versions, promotion
 from kshot.lifecycle.tracking import store
@@ -57,7 +57,7 @@ def is_settled(root: Path, version: str, rules: str = RULES, manual: bool = True
 
 
 def fits(root: Path) -> bool:
-    return events.verify(history.history(root), history.aliases(root)) == []
+    return event_chain.verify(history.history(root), history.aliases(root)) == []
 
 
 def test_the_gates_own_decisions_are_events_with_their_evidence(root: Path) -> None:
@@ -176,7 +176,7 @@ def test_a_rollback_goes_back_and_what_was_left_does_not_return(root: Path) -> N
         promotion.rollback(root, "again")
     promotion.rollback(root, "it was not the model", to="3")
     assert history.aliases(root) == {"champion": "3"} and fits(root)
-    assert events.champion_at(history.history(root), datetime.now(UTC)) == "3"
+    assert champions.champion_at(history.history(root), datetime.now(UTC)) == "3"
 
 
 def test_rolling_back_to_what_never_was_champion_is_told(root: Path) -> None:
@@ -274,7 +274,7 @@ def test_an_alias_moved_by_hand_shows_and_becomes_an_event(root: Path) -> None:
     gate(root, "1")
     gate(root, "2")
     store.client().set_registered_model_alias("kshot", "champion", "1")
-    assert events.verify(history.history(root), history.aliases(root)) == [
+    assert event_chain.verify(history.history(root), history.aliases(root)) == [
         "alias champion was moved from version 2 to version 1, outside kshot"
     ]
     assert promotion.catch_up(root) == (
@@ -291,7 +291,7 @@ def test_an_edit_in_the_database_names_the_event(root: Path) -> None:
     with closing(sqlite3.connect(root / "mlruns/mlflow.db")) as database:
         database.execute("update params set value = replace(value, 'it is so', 'it was so') where key = 'event.000002'")
         database.commit()
-    (found,) = events.verify(history.history(root), history.aliases(root))
+    (found,) = event_chain.verify(history.history(root), history.aliases(root))
     assert found.startswith("event 2 is not as it was written")
 
 
@@ -517,7 +517,7 @@ def test_a_clock_set_back_is_recorded_and_the_times_go_on(root: Path, monkeypatc
     monkeypatch.setattr(history, "datetime", Behind)
     second = gate(root, "2")
     assert second.when > first.when and second.clock < first.when and fits(root)
-    assert events.champion_at(history.history(root), datetime.fromisoformat(second.when)) == "2"
+    assert champions.champion_at(history.history(root), datetime.fromisoformat(second.when)) == "2"
 
 
 def test_a_deleted_model_is_told_and_its_history_goes_on_with_new_numbers(root: Path) -> None:

@@ -9,7 +9,7 @@ import pytest
 from kshot import manifest
 from kshot.lifecycle.registry.recorded_manifest import recorded_manifest
 from kshot.lifecycle.serving.model_manifest import TAG, Altered, digest, read, require
-from tests.lifecycle.history.test_events import HISTORY
+from tests.lifecycle.history.event_chains import HISTORY
 
 
 @pytest.fixture

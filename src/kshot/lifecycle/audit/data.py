@@ -18,8 +18,10 @@ from kshot.lifecycle.data.data_versions import DataVersion
 from kshot.lifecycle.data.dvc_cache import bar, listing, locate
 from kshot.lifecycle.data.feedback_ledger import FeedbackImage
 from kshot.lifecycle.history import history
+from kshot.lifecycle.history.champions import ChampionPeriod, champion_periods
 from kshot.lifecycle.history.erasure_event import require_sealed
-from kshot.lifecycle.history.events import CHAMPION, ChampionPeriod, Event, broken, champion_periods
+from kshot.lifecycle.history.event_chain import broken
+from kshot.lifecycle.history.events import CHAMPION, Event
 from kshot.lifecycle.project.broken import Broken, Erased
 from kshot.lifecycle.project.tables import counted
 from kshot.lifecycle.registry import listing as models

@@ -13,18 +13,9 @@ from kshot.lifecycle.gate import decision_record, gate_rules
 from kshot.lifecycle.gate.gate_text import reasons
 from kshot.lifecycle.history import decision_signature
 from kshot.lifecycle.history.apply_event import DECISIONS, OF_THE_REPLACED
-from kshot.lifecycle.history.events import (
-    CHAMPION,
-    MOVED_OUTSIDE,
-    PROMOTED,
-    REFUSED,
-    SIGNED,
-    WAITING,
-    Event,
-    broken,
-    champion_periods,
-    minute,
-)
+from kshot.lifecycle.history.champions import champion_periods
+from kshot.lifecycle.history.event_chain import broken
+from kshot.lifecycle.history.events import CHAMPION, MOVED_OUTSIDE, PROMOTED, REFUSED, SIGNED, WAITING, Event, minute
 from kshot.lifecycle.project.broken import Broken, NotChecked, NotRecorded
 from kshot.lifecycle.project.tables import counted
 

@@ -10,7 +10,7 @@ from typing import Any
 from kshot.lifecycle.audit.classes import ClassAudit
 from kshot.lifecycle.audit.data import DataAudit
 from kshot.lifecycle.audit.model import ModelAudit
-from kshot.lifecycle.history.events import ChampionPeriod
+from kshot.lifecycle.history.champions import ChampionPeriod
 
 Audit = ModelAudit | DataAudit | ClassAudit
 

@@ -12,7 +12,8 @@ from kshot.lifecycle.audit.model import ModelAudit
 from kshot.lifecycle.audit.runs import RunOnData
 from kshot.lifecycle.data.feedback_ledger import FeedbackImage
 from kshot.lifecycle.gate.gate_rules import percent
-from kshot.lifecycle.history.events import ChampionPeriod, minute
+from kshot.lifecycle.history.champions import ChampionPeriod
+from kshot.lifecycle.history.events import minute
 from kshot.lifecycle.project.tables import columns, terminal_width
 
 MARKS = {

@@ -6,10 +6,9 @@ import hashlib
 import json
 import os
 import socket
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from itertools import accumulate, pairwise
 from typing import Any, Final
 
 CHAMPION, CHALLENGER = "champion", "challenger"
@@ -115,15 +114,6 @@ class Event:
         return f"{self.who}{signed}"
 
 
-@dataclass(frozen=True)
-class ChampionPeriod:
-    """The period of one champion; `until` is None for the current one."""
-
-    version: str
-    since: datetime
-    until: datetime | None
-
-
 def person(name: str = "") -> Person:
     """The person at this machine; `name` overrides the user's name."""
     try:
@@ -144,7 +134,7 @@ def may_be_writing(host: str, process: int, since: str) -> bool:
 
 def seal(event: Event) -> Event:
     """The event with its hash."""
-    return dataclasses.replace(event, hash=_digest(event))
+    return dataclasses.replace(event, hash=digest(event))
 
 
 def to_text(event: Event) -> str:
@@ -181,140 +171,6 @@ def later_than(last: Event | None, now: datetime) -> tuple[str, str]:
     return after.isoformat(timespec="microseconds"), now.isoformat(timespec="microseconds")
 
 
-def moments(events: Sequence[Event]) -> list[datetime]:
-    """When each event took effect: never earlier than the previous event, even if an older kshot wrote the time of a
-    clock that had been set back."""
-    return list(accumulate((datetime.fromisoformat(event.when) for event in events), max))
-
-
-def backwards(events: Sequence[Event]) -> list[str]:
-    """Where the times of the events run backwards, one sentence each."""
-    return [
-        f"event {event.number} ({event.when}) is dated before event {last.number} ({last.when}): the clock had been "
-        f"set back; who was champion is told by the order of the events"
-        for last, event in pairwise(events)
-        if datetime.fromisoformat(event.when) < datetime.fromisoformat(last.when)
-    ]
-
-
-def champion_at(events: Sequence[Event], when: datetime) -> str | None:
-    """The version that was champion at `when` (with a time zone), None if there was none."""
-    past = [event for event, moment in zip(events, moments(events), strict=True) if moment <= when]
-    return past[-1].after.get(CHAMPION) if past else None
-
-
-def champion_periods(events: Sequence[Event]) -> list[ChampionPeriod]:
-    """The periods of all champions, oldest first; a version that came back has several."""
-    found: list[ChampionPeriod] = []
-    for event, moment in zip(events, moments(events), strict=True):
-        now = event.after.get(CHAMPION)
-        if found and found[-1].until is None:
-            if found[-1].version == now:
-                continue
-            found[-1] = dataclasses.replace(found[-1], until=moment)
-        if now is not None:
-            found.append(ChampionPeriod(now, moment, None))
-    return found
-
-
-def was_given_outside(events: Sequence[Event], version: str) -> bool:
-    """Whether `version` is champion by an alias moved outside kshot, and no person has decided about it since."""
-    for event in reversed(events):
-        if event.version == version and event.action in PERSONAL:
-            return False
-        if event.before.get(CHAMPION) != event.after.get(CHAMPION):
-            return event.action == MOVED_OUTSIDE and event.after.get(CHAMPION) == version
-    return False
-
-
-def taken_outside(events: Sequence[Event]) -> str:
-    """The last champion, if its alias was taken away outside kshot and no version has it now; '' otherwise."""
-    for event in reversed(events):
-        before, after = event.before.get(CHAMPION), event.after.get(CHAMPION)
-        if before != after:
-            return before or "" if event.action == MOVED_OUTSIDE and after is None else ""
-    return ""
-
-
-def undecided(events: Sequence[Event], registered: Collection[str]) -> str:
-    """A sentence if the last move of the alias champion was made outside kshot, and nobody decided since; else ''.
-
-    `registered`: the versions that MLflow still has, of which alone one can be promoted.
-    """
-    now = events[-1].after.get(CHAMPION, "") if events else ""
-    if now and was_given_outside(events, now):
-        return (
-            f"version {now} is champion by no decision: its alias was moved outside kshot; "
-            f"`kshot promote {now}` or `kshot rollback` makes it one"
-        )
-    if lost := taken_outside(events):
-        back = f"`kshot promote {lost}` gives it back, " if lost in registered else ""
-        return (
-            f"there is no champion by no decision: the alias was taken from version {lost} outside kshot; "
-            f"{back}`kshot approve` or `kshot promote` names another"
-        )
-    return ""
-
-
-def earlier_champions(events: Sequence[Event]) -> list[str]:
-    """The versions that a rollback may go back to, most recent first.
-
-    A version that was itself rolled back is excluded: rolling back twice goes two champions back.
-    """
-    line: list[str] = []
-    for event in events:
-        now = event.after.get(CHAMPION)
-        if now is None or (line and line[-1] == now):
-            continue
-        if event.action == ROLLED_BACK:
-            line = line[: line.index(now)] if now in line else line[:-1]
-        line.append(now)
-    unique = dict.fromkeys(reversed(line[:-1]))
-    return [version for version in unique if version != line[-1]]
-
-
-def verify(events: Sequence[Event], aliases: Mapping[str, str]) -> list[str]:
-    """Problems of the history, one sentence each: those of `broken`, and times of older events that run backwards.
-
-    An empty list means that every event is as it was written and that kshot moved the aliases to where they are.
-    """
-    sound, _ = _sound(events)
-    return [*broken(events, aliases), *backwards(sound)]
-
-
-def broken(events: Sequence[Event], aliases: Mapping[str, str]) -> list[str]:
-    """The first event that was changed, and aliases that do not follow from the last event, one sentence each."""
-    _, trouble = _sound(events)
-    problems = [trouble] if trouble else []
-    left = events[-1].after if events else {}
-    if events and not events[-1].done:
-        return [*problems, f"{events[-1]} was begun and not finished; the next kshot retrain, promote or models will"]
-    return problems + [f"{move}, outside kshot" for move in moves(left, aliases)]
-
-
-def moves(before: Mapping[str, str], after: Mapping[str, str]) -> list[str]:
-    """Describe how the aliases moved."""
-    words = []
-    for alias in (CHAMPION, CHALLENGER):
-        old, new = before.get(alias), after.get(alias)
-        if old != new:
-            how = "was moved" if old and new else "was set" if new else "was taken away"
-            words.append(
-                f"alias {alias} {how}{f' from version {old}' if old else ''}{f' to version {new}' if new else ''}"
-            )
-    return words
-
-
-def outcome_text(event: Event) -> str:
-    """Describe a decision's outcome to the person who made it."""
-    champion, before = event.after.get(CHAMPION), event.before.get(CHAMPION)
-    if champion != before:
-        instead = f" instead of version {before}" if before else ""
-        return f"version {champion} is champion now{instead}; kept as event {event.number}"
-    serves = f"version {champion} stays champion" if champion else "there is no champion"
-    return f"version {event.version} is {event.action}, {serves}; kept as event {event.number}"
-
-
 def with_champion(aliases: Mapping[str, str], version: str) -> dict[str, str]:
     """The aliases after `version` becomes champion; it stops being challenger."""
     return {**without(aliases, version), CHAMPION: version}
@@ -330,33 +186,11 @@ def minute(moment: str) -> str:
     return f"{datetime.fromisoformat(moment).astimezone(UTC):%Y-%m-%d %H:%M} UTC"
 
 
-def _sound(events: Sequence[Event]) -> tuple[Sequence[Event], str | None]:
-    """The events before the first that was changed, and what is wrong with that one."""
-    last: Event | None = None
-    for place, event in enumerate(events, 1):
-        if trouble := _trouble(event, place, last):
-            return events[: place - 1], trouble
-        last = event
-    return events, None
-
-
-def _trouble(event: Event, place: int, last: Event | None) -> str | None:
-    if event.number != place:
-        return f"event {place} is missing: event {event.number} stands in its place"
-    if event.hash != _digest(event):
-        return f"event {place} is not as it was written: its content does not have its hash"
-    if event.previous != (last.hash if last else ""):
-        return f"event {place} does not follow from the one before: another one stood there when it was written"
-    if event.before != (last.after if last else {}):
-        return f"event {place} begins with {event.before}, the one before left {last.after if last else {}}"
-    return None
-
-
 def _content(event: Event) -> dict[str, Any]:
     content = dataclasses.asdict(event)
     del content["hash"], content["done"]
     return {key: value for key, value in content.items() if value or key not in OPTIONAL}
 
 
-def _digest(event: Event) -> str:
+def digest(event: Event) -> str:
     return hashlib.sha256(json.dumps(_content(event), sort_keys=True, ensure_ascii=False).encode()).hexdigest()

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from kshot.errors import RegistryError
 from kshot.lifecycle.history import anchor, apply_event, history_run, unfinished
+from kshot.lifecycle.history.event_text import moves
 from kshot.lifecycle.history.events import (
     CHALLENGER,
     CHAMPION,
@@ -29,7 +30,6 @@ from kshot.lifecycle.history.events import (
     from_text,
     later_than,
     may_be_writing,
-    moves,
     person,
     seal,
     to_text,

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from kshot.errors import RegistryError
 from kshot.lifecycle.history import decision_signature
+from kshot.lifecycle.history.event_chain import broken
 from kshot.lifecycle.history.events import (
     APPROVED,
     CHALLENGER,
@@ -27,7 +28,6 @@ from kshot.lifecycle.history.events import (
     SIGNED,
     WAITING,
     Event,
-    broken,
     with_champion,
     without,
 )

@@ -11,7 +11,9 @@ from kshot.lifecycle.audit.subject import Subject, of
 from kshot.lifecycle.data import data_names, data_versions, working_copy
 from kshot.lifecycle.data.dvc_cache import cache_of, cached_listing
 from kshot.lifecycle.history import history, history_run
-from kshot.lifecycle.history.events import CHALLENGER, CHAMPION, broken, champion_periods
+from kshot.lifecycle.history.champions import champion_periods
+from kshot.lifecycle.history.event_chain import broken
+from kshot.lifecycle.history.events import CHALLENGER, CHAMPION
 from kshot.lifecycle.pipeline import new_data, schedule
 from kshot.lifecycle.project.broken import Broken
 from kshot.lifecycle.project.dvc_repository import dvc_repository

@@ -6,7 +6,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from kshot.lifecycle.history import history
-from kshot.lifecycle.history.events import CHAMPION, minute, verify
+from kshot.lifecycle.history.event_chain import verify
+from kshot.lifecycle.history.events import CHAMPION, minute
 from kshot.lifecycle.registry import model_versions
 from kshot.lifecycle.tracking import store
 

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from kshot.errors import KshotError, RegistryError
 from kshot.lifecycle.history import anchor, decision_signature, history
+from kshot.lifecycle.history.champions import was_given_outside
 from kshot.lifecycle.history.events import (
     APPROVED,
     CHAMPION,
@@ -25,7 +26,6 @@ from kshot.lifecycle.history.events import (
     EvidenceFile,
     minute,
     person,
-    was_given_outside,
     with_champion,
     without,
 )

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 from kshot.errors import RegistryError
 from kshot.lifecycle.history import history
-from kshot.lifecycle.history.events import CHAMPION, earlier_champions, minute
+from kshot.lifecycle.history.champions import earlier_champions
+from kshot.lifecycle.history.events import CHAMPION, minute
 from kshot.lifecycle.registry import model_versions
 from kshot.lifecycle.registry.model_versions import Registered
 

@@ -18,7 +18,7 @@ from kshot.lifecycle.gate import (
     planned_changes,
     stored_predictions,
 )
-from kshot.lifecycle.history import decision_signature, events, history
+from kshot.lifecycle.history import champions, decision_signature, events, history
 from kshot.lifecycle.history.history import Overtaken
 from kshot.lifecycle.pipeline import graph
 from kshot.lifecycle.pipeline.durations import Times
@@ -139,7 +139,7 @@ def _judge_once(
     champion, rules = model_versions.champion(root), gate_rules.rules_hash(params.gate)
     version = model_versions.find(root, version.version)  # read again after the repairs
     model_versions.require_recorded(version)
-    if events.was_given_outside(history.history(root), version.version):
+    if champions.was_given_outside(history.history(root), version.version):
         told = (
             f"the alias champion was given to version {version.version} outside kshot, and the gate does not judge it "
             f"against itself: kshot promote {version.version} or kshot rollback decides"
@@ -147,7 +147,7 @@ def _judge_once(
         return _outcome(version, origin, repeated=True, put_right=(*put_right, told))
     planned = _planned(root, version, champion, params)
     left = change_plan.in_brief(planned["outside"]) if planned else []
-    if champion is None and (lost := events.taken_outside(history.history(root))):
+    if champion is None and (lost := champions.taken_outside(history.history(root))):
         left = [f"the alias champion was taken from version {lost} outside kshot: a person decides what follows", *left]
     manual = params.gate.approval != "automatic" or bool(left)
     # Another plan asks the person another question, and what they approve brings it into force.
