@@ -11,7 +11,7 @@ import pytest
 
 from kshot import cli
 from kshot.lifecycle.history import history
-from kshot.lifecycle.registry import model_versions
+from kshot.lifecycle.registry import gate_decision
 from kshot.lifecycle.tracking import store
 from kshot.serve.store import disagreements
 from kshot.serve.store.gallery_store import open_store
@@ -25,7 +25,7 @@ REPOSITORY = Path(__file__).parents[2]
 def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Version 1 is champion; 2, 3 and 4 wait for somebody to decide."""
     root = registered_versions.write(tmp_path_factory.mktemp("template"))
-    model_versions.record_decision(root, "1", judgement(True), "r")
+    gate_decision.record_decision(root, "1", judgement(True), "r")
     return root
 
 

@@ -13,7 +13,7 @@ from kshot.errors import KshotError, RegistryError
 from kshot.flows.at_commit import SERVED
 from kshot.flows.promote import promote
 from kshot.lifecycle.history import events, history
-from kshot.lifecycle.registry import model_versions
+from kshot.lifecycle.registry import gate_decision
 from tests.flows.project import REPOSITORY, environment
 from tests.lifecycle import registered_versions
 from tests.lifecycle.registered_versions import judgement
@@ -69,8 +69,8 @@ finally:
 def waiting(root: Path) -> Path:
     """Version 1 is champion, version 2 waits for a person."""
     registered_versions.write(root, 2)
-    model_versions.record_decision(root, "1", judgement(True), "r")
-    model_versions.record_decision(root, "2", judgement(True, "1"), "r", datetime.now(UTC) + timedelta(hours=1))
+    gate_decision.record_decision(root, "1", judgement(True), "r")
+    gate_decision.record_decision(root, "2", judgement(True, "1"), "r", datetime.now(UTC) + timedelta(hours=1))
     return root
 
 

@@ -8,7 +8,7 @@ import yaml
 
 from kshot.glyphs.draw import draw
 from kshot.lifecycle.data import data_versions
-from kshot.lifecycle.history import events, history
+from kshot.lifecycle.history import events, history_run
 from kshot.lifecycle.project import layout
 from kshot.lifecycle.serving import model_manifest, package
 from kshot.lifecycle.stages import embed, episodes, evaluate, ingest, split, train
@@ -49,7 +49,7 @@ def make(root: Path, source: Path, *, n_episodes: int = 40, **changes: Any) -> P
         stage.run(root, params)
     where = store.connect(root)
     client = store.client()
-    history.begin(client, root, where)
+    history_run.begin(client, root, where)
     experiment = client.get_experiment_by_name("kshot")
     assert experiment is not None
     run = client.create_run(experiment.experiment_id)

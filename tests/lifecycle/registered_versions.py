@@ -10,8 +10,8 @@ from typing import Any
 import pandas as pd
 from mlflow import MlflowClient
 
-from kshot.lifecycle.history import history
-from kshot.lifecycle.registry import model_versions
+from kshot.lifecycle.history import history_run
+from kshot.lifecycle.registry import registration
 from kshot.lifecycle.tracking import store
 
 DATA = "0123456789abcdef0123456789abcdef"
@@ -25,7 +25,7 @@ def write(root: Path, count: int = 4) -> Path:
         shutil.copy(REPOSITORY / name, root)
     where = store.connect(root)
     client = store.client()
-    history.begin(client, root, where)
+    history_run.begin(client, root, where)
     for number in range(1, count + 1):
         add(root, client, number)
     return root
@@ -50,7 +50,7 @@ def add(root: Path, client: MlflowClient, number: int, data: str = DATA) -> str:
         "kshot.data_version": data,
         "kshot.git_commit": "c" * 40,
         "kshot.episodes_hash": "e.dir",
-        model_versions.ACCURACY: json.dumps({"3w1s": [0.5 + number / 100, 0.4, 0.9]}),
+        registration.ACCURACY: json.dumps({"3w1s": [0.5 + number / 100, 0.4, 0.9]}),
     }
     made = client.create_model_version("kshot", f"{run.info.artifact_uri}/model", run.info.run_id, tags=tags)
     return str(made.version)

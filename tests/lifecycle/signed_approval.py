@@ -10,7 +10,7 @@ from pathlib import Path
 
 from kshot.lifecycle.gate import decision_record, gate_rules, paired
 from kshot.lifecycle.history.events import Event
-from kshot.lifecycle.registry import model_versions, promotion
+from kshot.lifecycle.registry import gate_decision, model_versions, promotion
 from kshot.lifecycle.signatures.signing_key import SigningKey
 from kshot.lifecycle.tracking import store
 from tests.lifecycle.registered_versions import judgement
@@ -37,13 +37,13 @@ def make(root: Path, key: Path, *signers: str) -> Event:
     run = root / "mlruns/artifacts" / ours.run_id / "artifacts"
     evidence, rules, _ = decision_record.from_json(json.loads((run / "decision.json").read_text()))
     store.client().create_model_version("kshot", "nowhere", ours.run_id, tags=ours.tags)
-    model_versions.record_decision(root, "2", judgement(True, "1"), "r")
+    gate_decision.record_decision(root, "2", judgement(True, "1"), "r")
     mine = paired.read_results(run / "evaluation")
     rules = dataclasses.replace(rules, approval="signed")
     found = paired.compared("2", gate_rules.CHAMPION, (), mine, mine, rules.group_protocol)
     evidence = dataclasses.replace(evidence, champion="2", comparisons=(found,))
     record = decision_record.to_json(evidence, rules, gate_rules.decide(evidence, rules))
     soon = datetime.now(UTC) + timedelta(hours=1)
-    waiting, _ = model_versions.record_decision(root, "1", record, gate_rules.rules_hash(rules), soon)
+    waiting, _ = gate_decision.record_decision(root, "1", record, gate_rules.rules_hash(rules), soon)
     assert (waiting.action, waiting.approval) == ("waiting", "signed")
     return promotion.approve(root, "1", "as expected", "Ada", key=SigningKey(key))

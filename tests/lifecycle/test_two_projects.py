@@ -16,7 +16,7 @@ from kshot.lifecycle.history import anchor, history, history_run
 from kshot.lifecycle.project.first_commits import SETTING, first_commits
 from kshot.lifecycle.prune import kept
 from kshot.lifecycle.prune.proposal import delete, propose
-from kshot.lifecycle.registry import model_versions, promotion
+from kshot.lifecycle.registry import catch_up, gate_decision, model_versions, promotion, registered_files
 from kshot.lifecycle.registry.listing import listing
 from kshot.lifecycle.tracking import store
 from kshot.params import project_name
@@ -45,14 +45,14 @@ def project(root: Path, name: str, first_commit: str = "") -> Path:
 def retrained(root: Path, *numbers: int) -> Path:
     """Versions that were registered, and no more; the first is champion by the gate's word."""
     where = store.connect(root)
-    history.begin(store.client(), root, where)
+    history_run.begin(store.client(), root, where)
     data = data_versions.versions(root)[-1].md5
     for number in numbers:
         (scratch := root.parent / f"{root.name} scratch {number}").mkdir()
         registered(root, number, data, scratch)
         why = f"{project_name.of(root)} {number}"
         decided = judgement(number == 1, None if number == 1 else "1", why)
-        model_versions.record_decision(root, str(number), decided, "r")
+        gate_decision.record_decision(root, str(number), decided, "r")
     return root
 
 
@@ -95,7 +95,7 @@ def test_each_has_its_versions_its_champion_and_its_history(both: tuple[Path, Pa
     assert len(history.history(shop)) == 5
     assert listing(shop).problems == listing(letters).problems == ()
     for root in both:
-        assert promotion.catch_up(root) == ()
+        assert catch_up.catch_up(root) == ()
         record = history.record(root)
         assert record.model == project_name.of(root)
         assert anchor.problems(root, record.run_id, record.events) == []
@@ -124,7 +124,7 @@ def test_pruning_one_keeps_and_deletes_nothing_of_the_other(both: tuple[Path, Pa
     assert [item.weights.version for item in proposed.items if item.weights] == ["2"]
     delete(shop, proposed)
     assert "kshot.pruned" in model_versions.find(shop, "2").tags
-    model_versions.fetched(letters, "1", letters / "scratch")
+    registered_files.fetched(letters, "1", letters / "scratch")
     assert [item for item in propose(letters).items if item.weights] == []
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import kshot
 from kshot.evaluation.inference import Inference, save_inference
-from kshot.lifecycle.history import events, history
+from kshot.lifecycle.history import events, history_run
 from kshot.lifecycle.project import layout
 from kshot.lifecycle.serving import model_manifest, package
 from kshot.lifecycle.tracking import store
@@ -29,7 +29,7 @@ def make(root: Path, letters: Path) -> Path:
     for name in ("params.yaml", "dvc.yaml"):
         shutil.copy(REPOSITORY / name, root)
     where = store.connect(root)
-    history.begin(store.client(), root, where)
+    history_run.begin(store.client(), root, where)
     for steps in (10, 20):
         register(root, train(letters, steps))
     name_champion(root, "1")

@@ -10,11 +10,11 @@ import yaml
 from kshot.lifecycle.data import data_versions, dvc_cache, working_copy
 from kshot.lifecycle.data.data_versions import DataVersion
 from kshot.lifecycle.doctor import copied_state, moved
-from kshot.lifecycle.history import history
+from kshot.lifecycle.history import history_run
 from kshot.lifecycle.pipeline import schedule
 from kshot.lifecycle.project import no_telemetry, project_lock, state_place
 from kshot.lifecycle.prune import proposal
-from kshot.lifecycle.registry import model_versions
+from kshot.lifecycle.registry import gate_decision
 from kshot.lifecycle.tracking import store
 from tests.lifecycle import raw_project, registered_versions
 from tests.lifecycle.pipeline.test_schedule import ALL
@@ -31,7 +31,7 @@ def write(folder: Path) -> None:
     raw_project.write_tree(data / SOURCE, {"a": 2, "c": 1})
     write_prunable(folder / "prunable", folder / "scratch")
     placed = registered_versions.write(folder / "placed", count=2)
-    model_versions.record_decision(placed, "1", judgement(True), "r")
+    gate_decision.record_decision(placed, "1", judgement(True), "r")
     (placed / no_telemetry.PREFECT_HOME).mkdir(parents=True)
     (placed / no_telemetry.PREFECT_HOME / "prefect.db").write_text("planned runs of the original")
     schedule.write(placed, ALL)
@@ -48,11 +48,11 @@ def write_prunable(root: Path, scratch: Path) -> None:
         (root / "data").mkdir(exist_ok=True)
         data_versions.enter(root, DataVersion(md5, "2026-01-01", 2, 1, 2, 2, "a folder", ""))
     where = store.connect(root)
-    history.begin(store.client(), root, where)
+    history_run.begin(store.client(), root, where)
     for number, place in ((1, 0), (2, 1), (3, 0)):
         test_prune.registered(root, number, data[place], scratch)
     for version, promote, champion in (("1", True, None), ("2", False, "1"), ("3", False, "1")):
-        model_versions.record_decision(root, version, judgement(promote, champion), "r")
+        gate_decision.record_decision(root, version, judgement(promote, champion), "r")
     for command in (["add", "."], ["commit", "-qm", "one"]):
         identity = ["-c", "user.name=Ada", "-c", "user.email=ada@example.org"]
         subprocess.run(["git", *identity, *command], cwd=root, check=True)

@@ -29,7 +29,7 @@ from sqlalchemy import event
 from sqlalchemy.engine import Engine
 
 from kshot.lifecycle.history import event_chain, events
-from kshot.lifecycle.registry import model_versions, promotion
+from kshot.lifecycle.registry import catch_up, gate_decision, model_versions, promotion
 from kshot.lifecycle.tracking.own_database import DATABASE
 from tests.lifecycle import registered_versions
 from tests.lifecycle.registered_versions import judgement
@@ -42,11 +42,11 @@ FILES = ("os.rename", "os.remove", "os.rmdir", "os.mkdir", "os.truncate")
 
 def decide(root: Path) -> None:
     """What the gate does at the end of a retraining."""
-    promotion.catch_up(root)
+    catch_up.catch_up(root)
     found, now = model_versions.find(root, "4"), model_versions.champion(root)
     assert now is not None
-    if not model_versions.is_settled(found, now, "stricter"):
-        model_versions.record_decision(root, "4", judgement(True, now.version), "stricter")
+    if not gate_decision.is_decided(found, now, "stricter"):
+        gate_decision.record_decision(root, "4", judgement(True, now.version), "stricter")
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from kshot.lifecycle.registry import model_versions
+from kshot.lifecycle.registry import gate_decision
 from tests.lifecycle import registered_versions
 from tests.lifecycle.raw_project import files_below
 from tests.lifecycle.registered_versions import judgement
@@ -44,8 +44,8 @@ def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
     kill_projects.write(folder)
     root = registered_versions.write(folder / "registry")
     for version, champion in (("1", None), ("2", "1"), ("3", "2")):
-        model_versions.record_decision(root, version, judgement(True, champion), "r")
-    model_versions.record_decision(root, "4", judgement(True, "3"), "r", datetime.now(UTC) + timedelta(days=1))
+        gate_decision.record_decision(root, version, judgement(True, champion), "r")
+    gate_decision.record_decision(root, "4", judgement(True, "3"), "r", datetime.now(UTC) + timedelta(days=1))
     return folder
 
 

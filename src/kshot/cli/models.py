@@ -51,10 +51,10 @@ def add_parser(verbs: Any) -> None:
 def run_models(root: Path, options: argparse.Namespace) -> int:
     """Print one line a version, and any repairs and inconsistencies."""
     from kshot.lifecycle.project import tables
+    from kshot.lifecycle.registry import catch_up
     from kshot.lifecycle.registry import listing as models
-    from kshot.lifecycle.registry import promotion
 
-    said = promotion.catch_up(root)
+    said = catch_up.catch_up(root)
     found = models.listing(root)
     if options.json:
         print(json.dumps([dataclasses.asdict(model) for model in found.models], default=str, indent=2))

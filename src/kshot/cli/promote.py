@@ -122,14 +122,14 @@ def tell(event: "Event") -> None:
 def _decide(root: Path, options: argparse.Namespace, decide: "Callable[[SigningKey], Event]") -> int:
     from kshot.lifecycle.openlineage.announced import announced
     from kshot.lifecycle.openlineage.run_events import LineageRun
-    from kshot.lifecycle.registry import promotion
+    from kshot.lifecycle.registry import catch_up
     from kshot.lifecycle.signatures.signing_key import signing_key
 
     # One job for all four, as by Prefect's form.
     run = LineageRun("promote", str(uuid.uuid4()), measures=False, kind="COMMAND")
     with announced(root, run, lambda line: print(f"! {line}", file=sys.stderr)) as events:
         key = signing_key(root, options.key)
-        for sentence in promotion.catch_up(root):
+        for sentence in catch_up.catch_up(root):
             print(f"! {sentence}")
         event = decide(key)
         events.decided(event.version, event.action, (event.why,))

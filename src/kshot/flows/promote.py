@@ -16,7 +16,7 @@ from kshot.flows.at_commit import SERVED
 from kshot.flows.deployment_names import ANSWER, deployment_name, tags
 from kshot.flows.output import say
 from kshot.lifecycle.history import event_text, events
-from kshot.lifecycle.registry import promotion
+from kshot.lifecycle.registry import catch_up, promotion
 from kshot.redaction import guard
 
 Answer = Literal["approve", "reject", "promote", "rollback"]
@@ -49,7 +49,7 @@ def promote(answer: Answer, by: str, version: str = "challenger", reason: str = 
 
 
 def _decide(project: Path, answer: Answer, version: str, reason: str, by: str) -> events.Event:
-    for sentence in promotion.catch_up(project):
+    for sentence in catch_up.catch_up(project):
         say(sentence)
     if answer == "approve":
         return promotion.approve(project, version, reason, by)

@@ -20,7 +20,7 @@ from kshot.flows.output import say as say
 from kshot.lifecycle.openlineage.announced import Announced
 from kshot.lifecycle.pipeline import durations, graph
 from kshot.lifecycle.project import notify, project_lock
-from kshot.lifecycle.registry import promotion
+from kshot.lifecycle.registry import catch_up
 from kshot.lifecycle.registry.model_versions import Registered
 from kshot.lifecycle.retraining import steps, summary
 from kshot.lifecycle.retraining.steps import Outcome
@@ -63,7 +63,7 @@ def retraining(root: str, allow_unrecorded: bool = False) -> Iterator[Retraining
         links.linked_run(project) as live,
     ):
         lineage.require_recorded(live.code, allow_unrecorded)
-        for sentence in promotion.catch_up(project):
+        for sentence in catch_up.catch_up(project):
             say(sentence)
         yield Retraining(project, live, began, events)
 

@@ -8,7 +8,7 @@ import pytest
 from kshot.errors import AuditFailed, DataError, ParamsError
 from kshot.lifecycle.audit import data, runs
 from kshot.lifecycle.history import history
-from kshot.lifecycle.registry import model_versions, promotion
+from kshot.lifecycle.registry import gate_decision, model_versions, promotion
 from kshot.lifecycle.tracking import store
 from tests.lifecycle import registered_versions
 from tests.lifecycle.registered_versions import DATA, fill, judgement, without_git
@@ -24,8 +24,8 @@ def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
         store.client().set_tag(run_id, "kshot.data_version", DATA)
         store.client().log_param(run_id, "train.steps", str(10 * int(version)))
         store.client().log_param(run_id, "train.seed", "0")
-    model_versions.record_decision(root, "1", judgement(True), "r")
-    model_versions.record_decision(root, "2", judgement(True, "1"), "r")
+    gate_decision.record_decision(root, "1", judgement(True), "r")
+    gate_decision.record_decision(root, "2", judgement(True, "1"), "r")
     promotion.rollback(root, "not in the field")
     return root
 

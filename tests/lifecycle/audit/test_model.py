@@ -20,7 +20,7 @@ from kshot.lifecycle.audit import text as words
 from kshot.lifecycle.audit.link import Link
 from kshot.lifecycle.data import working_copy
 from kshot.lifecycle.gate import decision_record, first_decisions, gate_rules, paired, stored_predictions
-from kshot.lifecycle.registry import model_versions
+from kshot.lifecycle.registry import gate_decision, model_versions, registration
 from kshot.lifecycle.tracking import store
 from kshot.statistics import Interval
 from tests.lifecycle import audited_project
@@ -105,7 +105,7 @@ def accuracy_tag(root: Path) -> None:
     execute(
         root,
         "update model_version_tags set value = replace(value, '[0.', '[0.0') where key = ?",
-        model_versions.ACCURACY,
+        registration.ACCURACY,
     )
 
 
@@ -217,7 +217,7 @@ def test_a_decision_that_its_evidence_does_not_bear_out_is_found(root: Path) -> 
         kept, champion="1", comparisons=(gate_rules.Comparison("1", gate_rules.CHAMPION, worse),)
     )
     claimed = decision_record.to_json(kept, rules, gate_rules.Decision(True, ()))
-    model_versions.record_decision(root, "1", claimed, gate_rules.rules_hash(rules))
+    gate_decision.record_decision(root, "1", claimed, gate_rules.rules_hash(rules))
     found = broken(root)
     assert list(found) == ["decision"] and "does not follow from its evidence by its rules" in found["decision"]
 
@@ -238,11 +238,11 @@ def test_a_comparison_on_other_data_is_told_to_be_not_checked(root: Path) -> Non
     tags = {**ours.tags, "kshot.data_version": "another"}
     client.create_model_version("kshot", "nowhere", ours.run_id, tags=tags)
     kept, rules, _ = decision_record.from_json(json.loads(run_file(root, "decision.json").read_text()))
-    model_versions.record_decision(root, "2", judgement(True, "1"), "r")
+    gate_decision.record_decision(root, "2", judgement(True, "1"), "r")
     same = {name: Interval(0.0, 0.0, 0.0) for name in kept.accuracy}
     kept = dataclasses.replace(kept, champion="2", comparisons=(gate_rules.Comparison("2", gate_rules.CHAMPION, same),))
     decided = decision_record.to_json(kept, rules, gate_rules.decide(kept, rules))
-    model_versions.record_decision(root, "1", decided, gate_rules.rules_hash(rules))
+    gate_decision.record_decision(root, "1", decided, gate_rules.rules_hash(rules))
     found = model.audit_model(root, "1")
     link = next(link for link in found.links if link.name == "decision")
     assert link.state == "not checked" and link.holds, link
@@ -256,7 +256,7 @@ def compared_with_answers_given_anew(root: Path) -> str:
     client, ours = store.client(), model_versions.find(root, "1")
     kept, rules, _ = decision_record.from_json(json.loads(run_file(root, "decision.json").read_text()))
     client.create_model_version("kshot", "nowhere", ours.run_id, tags={**ours.tags, "kshot.data_version": "another"})
-    model_versions.record_decision(root, "2", judgement(True, "1"), "r")
+    gate_decision.record_decision(root, "2", judgement(True, "1"), "r")
     mine = paired.read_results(run_file(root, "evaluation"))
     theirs = paired.Results(
         mine.episodes.assign(accuracy=mine.episodes["accuracy"] * 0.9),
@@ -269,7 +269,7 @@ def compared_with_answers_given_anew(root: Path) -> str:
     )
     answered = stored_predictions.keep(client, ours.run_id, theirs)
     record = {**decision_record.to_json(kept, rules, gate_rules.decide(kept, rules)), "answered_anew": {"2": answered}}
-    model_versions.record_decision(root, "1", record, gate_rules.rules_hash(rules))
+    gate_decision.record_decision(root, "1", record, gate_rules.rules_hash(rules))
     return answered["folder"]
 
 
@@ -290,8 +290,8 @@ def test_a_difference_that_does_not_follow_from_what_the_champion_answered_anew_
     kept, rules, _ = decision_record.from_json(record)
     claimed = {name: Interval(0.5, 0.4, 0.6) for name in kept.accuracy}
     kept = dataclasses.replace(kept, comparisons=(dataclasses.replace(kept.comparisons[0], difference=claimed),))
-    model_versions.record_decision(root, "2", judgement(True, "1"), "r")
-    model_versions.record_decision(
+    gate_decision.record_decision(root, "2", judgement(True, "1"), "r")
+    gate_decision.record_decision(
         root,
         "1",
         {**record, **decision_record.to_json(kept, rules, gate_rules.decide(kept, rules))},
@@ -324,7 +324,7 @@ def first_format(root: Path, promote: bool | None = None) -> None:
     decision = {"promote": said if promote is None else promote, "reasons": reasons}
     record = {"evidence": evidence, "rules": rules, "decision": decision}
     store.connect(root)
-    model_versions.record_decision(root, "1", record, gate_rules.rules_digest(rules))
+    gate_decision.record_decision(root, "1", record, gate_rules.rules_digest(rules))
 
 
 def test_an_honest_record_of_the_first_format_holds(root: Path) -> None:

@@ -16,9 +16,9 @@ from kshot.lifecycle.audit.data import audit_data
 from kshot.lifecycle.audit.limits import LIMITS
 from kshot.lifecycle.audit.link import BROKEN, Link, checked
 from kshot.lifecycle.audit.subject import opened
-from kshot.lifecycle.history import anchor, events, history
+from kshot.lifecycle.history import anchor, events, history, history_run
 from kshot.lifecycle.project import git
-from kshot.lifecycle.registry import model_versions
+from kshot.lifecycle.registry import registered_files
 from kshot.lifecycle.tracking import store
 from tests.lifecycle.planted import Planter, planter
 
@@ -142,7 +142,7 @@ def another_history(it: Project) -> None:
     (experiment,) = it.plant.query("select experiment_id from experiments where name = ?", "kshot promotions")
     it.plant.sql("update experiments set last_update_time = last_update_time + 1")  # the copy is taken first
     run = client.create_run(str(experiment))
-    it.plant.sql("update registered_model_tags set value = ? where key = ?", run.info.run_id, history.RUN)
+    it.plant.sql("update registered_model_tags set value = ? where key = ?", run.info.run_id, history_run.RUN)
 
 
 def rewritten_with_its_anchor(it: Project) -> None:
@@ -391,9 +391,9 @@ def test_an_altered_model_is_not_promoted_compared_or_served_by_kshot(project: P
     one_label(project)
     told = "the model of version 1 is not as it was registered: served_model.py was changed; nothing of it was run"
     with pytest.raises(RegistryError, match=told):
-        model_versions.model_files(project.root, "1", tmp_path)
+        registered_files.model_files(project.root, "1", tmp_path)
     with pytest.raises(RegistryError, match=told):
-        model_versions.require_whole(project.root, "1")
+        registered_files.require_whole(project.root, "1")
 
 
 def test_the_history_verb_names_the_first_event_that_git_anchors_otherwise(

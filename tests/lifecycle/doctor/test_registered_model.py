@@ -9,7 +9,7 @@ from kshot import cli
 from kshot.lifecycle.doctor import registered_model
 from kshot.lifecycle.doctor.checkup import findings_of
 from kshot.lifecycle.history import anchor
-from kshot.lifecycle.registry import model_versions, promotion
+from kshot.lifecycle.registry import catch_up, gate_decision, promotion
 from kshot.lifecycle.tracking import store
 from tests.lifecycle import registered_versions
 from tests.lifecycle.registered_versions import judgement
@@ -19,7 +19,7 @@ from tests.lifecycle.registered_versions import judgement
 def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Version 1 is champion."""
     root = registered_versions.write(tmp_path_factory.mktemp("template"), count=2)
-    model_versions.record_decision(root, "1", judgement(True), "r")
+    gate_decision.record_decision(root, "1", judgement(True), "r")
     return root
 
 
@@ -41,7 +41,7 @@ def test_an_event_that_a_kill_kept_from_git_is_anchored_by_mend_and_by_the_next_
     root: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     subprocess.run(["git", "init", "-q"], cwd=root, check=True)
-    model_versions.record_decision(root, "2", judgement(False, "1"), "r")
+    gate_decision.record_decision(root, "2", judgement(False, "1"), "r")
     assert registered_model.look(root) == []
     with monkeypatch.context() as patch:
         patch.setattr(anchor, "keep", lambda *_: None)  # what a kill right after `done` leaves
@@ -51,9 +51,9 @@ def test_an_event_that_a_kill_kept_from_git_is_anchored_by_mend_and_by_the_next_
     with monkeypatch.context() as patch:
         patch.setattr(anchor, "keep", lambda *_: None)
         assert finding.by_itself is not None and finding.by_itself() == "git anchors no more than before"
-    (said,) = promotion.catch_up(root)
+    (said,) = catch_up.catch_up(root)
     assert said.startswith("the last 1 of 3 events had not been anchored in git") and registered_model.look(root) == []
-    assert finding.by_itself() == "git anchors no more than before" and promotion.catch_up(root) == ()
+    assert finding.by_itself() == "git anchors no more than before" and catch_up.catch_up(root) == ()
 
 
 def test_a_deleted_model_is_found_and_the_audit_of_a_day_warns(root: Path, capsys: pytest.CaptureFixture[str]) -> None:

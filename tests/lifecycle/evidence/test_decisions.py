@@ -11,7 +11,7 @@ import pytest
 
 from kshot.lifecycle.evidence import attestation, verify
 from kshot.lifecycle.gate import decision_record, first_decisions, gate_rules, paired, stored_predictions
-from kshot.lifecycle.registry import model_versions, promotion
+from kshot.lifecycle.registry import gate_decision, model_versions, promotion
 from kshot.lifecycle.tracking import store
 from kshot.params.schema import Gate
 from tests.lifecycle import audited_project
@@ -47,7 +47,7 @@ def champion(root: Path, **tags: str) -> None:
     """Version 2 is another registration of version 1's run, with other tags, and champion."""
     ours = model_versions.find(root, "1")
     store.client().create_model_version("kshot", "nowhere", ours.run_id, tags={**ours.tags, **tags})
-    model_versions.record_decision(root, "2", judgement(True, "1"), "r")
+    gate_decision.record_decision(root, "2", judgement(True, "1"), "r")
 
 
 def settle(
@@ -65,7 +65,7 @@ def settle(
     record: dict[str, Any] = decision_record.to_json(evidence, rules, decision)
     if answered:
         record["answered_anew"] = answered
-    model_versions.record_decision(root, "1", record, gate_rules.rules_hash(rules))
+    gate_decision.record_decision(root, "1", record, gate_rules.rules_hash(rules))
     return decision
 
 
@@ -148,7 +148,7 @@ def test_a_decision_of_the_first_format_is_not_decided_again(root: Path, out: Pa
     }
     promote, reasons = first_decisions.decided(evidence, rules, "3w1s")
     record = {"evidence": evidence, "rules": rules, "decision": {"promote": promote, "reasons": reasons}}
-    model_versions.record_decision(root, "1", record, gate_rules.rules_digest(rules))
+    gate_decision.record_decision(root, "1", record, gate_rules.rules_digest(rules))
     attestation.attest(root, "1", out)
     assert lines(out)["decision"] == (
         verify.OPEN,

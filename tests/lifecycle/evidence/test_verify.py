@@ -20,7 +20,7 @@ from kshot.lifecycle.gate import decision_record, gate_rules, paired
 from kshot.lifecycle.gate.change import Change
 from kshot.lifecycle.gate.gallery_evidence import GalleryEvidence
 from kshot.lifecycle.history import anchor
-from kshot.lifecycle.registry import model_versions
+from kshot.lifecycle.registry import registered_files
 from kshot.params.schema import Gate
 from kshot.statistics import Interval
 from tests.lifecycle.audited_project import flip
@@ -303,7 +303,7 @@ def test_a_statement_that_was_left_out_with_its_name_in_the_manifest_is_found(fo
 
 
 def test_a_model_is_compared_with_the_manifest_of_the_served_one(made: Path, folder: Path, tmp_path: Path) -> None:
-    served = model_versions.fetched(made, "1", tmp_path / "fetched")
+    served = registered_files.fetched(made, "1", tmp_path / "fetched")
     shutil.rmtree(folder / "model")
     resealed(folder)
     assert checked(folder)["model"][0] == verify.OPEN

@@ -17,10 +17,10 @@ from PIL import Image
 
 from kshot.data.images import decode, prepare
 from kshot.lifecycle.data import data_versions
-from kshot.lifecycle.history import history
+from kshot.lifecycle.history import history_run
 from kshot.lifecycle.pages.render import jpeg_address, png_address
 from kshot.lifecycle.project import layout
-from kshot.lifecycle.registry import model_versions
+from kshot.lifecycle.registry import gate_decision
 from kshot.lifecycle.serving import model_manifest
 from kshot.lifecycle.stages import ingest
 from kshot.lifecycle.tracking import store
@@ -86,7 +86,7 @@ def make(folder: Path) -> Planted:
     root, remote = raw_project.make(folder / "project"), folder / "remote"
     dvc(root, "remote", "add", "-q", "-d", "store", str(remote))
     where = store.connect(root)
-    history.begin(store.client(), root, where)
+    history_run.begin(store.client(), root, where)
     params = load_params(root / "params.yaml")
     data, packed = [], []
     for number, classes in enumerate(VERSIONS):
@@ -214,7 +214,7 @@ def register(root: Path, number: int, data: str, scratch: Path) -> None:
     source = f"models:/{model.model_id}"
     client.create_model_version(project_name.of(root), source, run.info.run_id, tags=tags, model_id=model.model_id)
     champion = {0: None, 1: "1", 2: "1", 3: "3"}[number]
-    model_versions.record_decision(root, str(number + 1), judgement(number in WITH_IT, champion), "r")
+    gate_decision.record_decision(root, str(number + 1), judgement(number in WITH_IT, champion), "r")
 
 
 def _push_all(root: Path, remote: Path) -> None:

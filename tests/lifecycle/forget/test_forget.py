@@ -27,7 +27,7 @@ from kshot.lifecycle.history import history
 from kshot.lifecycle.history.events import ERASED
 from kshot.lifecycle.project import layout, project_lock
 from kshot.lifecycle.project.broken import Broken
-from kshot.lifecycle.registry import model_versions
+from kshot.lifecycle.registry import registered_files
 from kshot.lifecycle.serving import model_manifest
 from tests.lifecycle import audited_project, raw_project
 from tests.lifecycle.forget import planted_image
@@ -191,7 +191,7 @@ def test_a_model_that_was_registered_before_a_killed_command_goes_on_is_named(
     assert cli.main(asked) == 0
     assert "version 4" in capsys.readouterr().out
     assert planted.traces() == []
-    model_versions.require_whole(root, "4")
+    registered_files.require_whole(root, "4")
     assert between is not None and audit_data(root, between.md5).links[0].state == link.ERASED
     (receipt,) = (root / "reports").glob("erasure-*.json")
     found = json.loads(receipt.read_text())
@@ -423,7 +423,7 @@ class TestForgotten:
 
     def test_a_registered_model_stays_whole_without_its_input_example(self, forgotten: Planted, tmp_path: Path) -> None:
         for version in ("1", "2", "3"):
-            model_versions.require_whole(forgotten.root, version)
+            registered_files.require_whole(forgotten.root, version)
         subject = opened(forgotten.root, "3", tmp_path)
         assert "input_example.json" not in subject.sealed.model and "taken back" in str(subject.erased_example)
         before = (subject.model / model_manifest.AS_REGISTERED).read_bytes()

@@ -17,7 +17,7 @@ from kshot.errors import DataError, RegistryError
 from kshot.lifecycle.data.packed import read_images, read_manifest
 from kshot.lifecycle.gate import decision_record, evidence, gate_rules, gate_text
 from kshot.lifecycle.project import layout
-from kshot.lifecycle.registry import model_versions
+from kshot.lifecycle.registry import registered_files, registration
 from kshot.lifecycle.registry.model_versions import Registered
 from kshot.lifecycle.stages.predictions import predict
 from kshot.lifecycle.tracking import store
@@ -63,7 +63,7 @@ def register(root: Path, folder: Path) -> Registered:
     client, experiment = mlflow.MlflowClient(), mlflow.get_experiment_by_name("kshot")
     run_id = client.create_run(experiment.experiment_id).info.run_id
     client.log_artifacts(run_id, str(folder), "evaluation")
-    return model_versions.register(root, run_id, lineage(root))
+    return registration.register(root, run_id, lineage(root))
 
 
 @pytest.fixture(scope="module")
@@ -111,7 +111,7 @@ def cells(project: Project) -> pd.DataFrame:
 
 
 def model_of(project: Project, which: Registered, folder: Path) -> Path:
-    return model_versions.model_files(project.root, which.version, folder)
+    return registered_files.model_files(project.root, which.version, folder)
 
 
 def assert_paired(project: Project, gathered: gate_rules.Evidence, theirs: pd.DataFrame, place: int = 0) -> None:

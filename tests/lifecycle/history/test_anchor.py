@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from kshot.lifecycle.history import anchor
+from kshot.lifecycle.history import anchor, anchor_ref, anchor_remote
 from kshot.lifecycle.history.events import Event, person, seal
 from kshot.lifecycle.project import git
 
@@ -95,10 +95,10 @@ def test_a_moved_project_still_finds_that_its_history_was_replaced(root: Path, t
     moved = tmp_path / "moved"
     shutil.copytree(root, moved)
     assert anchor.read(moved, "f" * 32).others == ()
-    anchor.copy_from(moved, root)
+    anchor_ref.copy_from(moved, root)
     assert anchor.read(moved, "f" * 32).others == (anchor.read(moved, RUN).ref,)
     assert len(anchor.read(moved, RUN).hashes) == 2 and anchor.read(moved, RUN).ref != anchor.read(root, RUN).ref
-    anchor.copy_from(tmp_path, root)  # without git
+    anchor_ref.copy_from(tmp_path, root)  # without git
 
 
 def test_two_machines_anchor_one_history_on_one_remote(
@@ -130,7 +130,7 @@ def test_a_remote_that_cannot_be_reached_is_one_line_and_the_anchor_is_kept_here
     assert "(remote origin)" in record.getMessage() and "\n" not in record.getMessage()
     assert len(anchor.read(root, RUN).hashes) == 1
     caplog.clear()
-    subprocess.run(["git", "config", anchor.PUSH, "false"], cwd=root, check=True)
+    subprocess.run(["git", "config", anchor_remote.PUSH, "false"], cwd=root, check=True)
     anchor.keep(root, RUN, chain(2))
     assert not caplog.records and len(anchor.read(root, RUN).hashes) == 2
 
@@ -152,7 +152,7 @@ def test_a_project_that_was_moved_keeps_its_anchor(root: Path, tmp_path: Path) -
     moved = root.rename(tmp_path / "moved")
     anchor.keep(moved, RUN, chain(2))
     assert len(anchor.read(moved, RUN).hashes) == 2
-    assert len(git.text(moved, "for-each-ref", anchor.REFS).splitlines()) == 1
+    assert len(git.text(moved, "for-each-ref", anchor_ref.REFS).splitlines()) == 1
 
 
 def test_outside_of_a_repository_nothing_is_anchored_and_nothing_fails(tmp_path: Path) -> None:

@@ -13,10 +13,10 @@ import pytest
 
 from kshot import cli
 from kshot.errors import KshotError, RegistryError
-from kshot.lifecycle.history import anchor, decision_signature, event_chain, events, history
+from kshot.lifecycle.history import anchor, append_event, decision_signature, event_chain, events, history
 from kshot.lifecycle.history.events import Event
 from kshot.lifecycle.project import git
-from kshot.lifecycle.registry import listing, model_versions, promotion
+from kshot.lifecycle.registry import gate_decision, listing, model_versions, promotion
 from kshot.lifecycle.signatures import ssh_keygen
 from kshot.lifecycle.signatures.signing_key import SigningKey
 from tests.lifecycle import registered_versions
@@ -65,7 +65,7 @@ def gate(root: Path, version: str, approval: str) -> Event:
     record: dict[str, Any] = judgement(True, champion.version if champion else None)
     record["rules"] = {"approval": approval}
     until = None if approval == "automatic" else datetime.now(UTC) + timedelta(hours=48)
-    return model_versions.record_decision(root, version, record, RULES, until)[0]
+    return gate_decision.record_decision(root, version, record, RULES, until)[0]
 
 
 def states(root: Path) -> dict[int, str]:
@@ -269,7 +269,7 @@ def test_an_authoritys_certificate_signs_a_decision_at_its_time(root: Path, keys
 def test_a_signature_that_does_not_fit_into_the_store_is_refused(
     root: Path, keys: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(history, "LONGEST_PARAM", 500)
+    monkeypatch.setattr(append_event, "LONGEST_PARAM", 500)
     with pytest.raises(RegistryError, match=r"with its signature the event has .* characters, and MLflow stores 500"):
         promotion.approve(root, "2", key=SigningKey(keys / "ada"))
     assert len(history.history(root)) == 2

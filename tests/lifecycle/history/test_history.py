@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 
 from kshot.cli import ui
-from kshot.lifecycle.history import event_chain, history
+from kshot.lifecycle.history import append_event, event_chain, history, history_run
 from kshot.lifecycle.history.events import person
 from kshot.lifecycle.project.private_state import private_state
-from kshot.lifecycle.registry import model_versions, promotion
+from kshot.lifecycle.registry import gate_decision, promotion
 from kshot.lifecycle.servers.server_token import token
 from kshot.lifecycle.tracking import store
 from tests.lifecycle import registered_versions
@@ -42,8 +42,8 @@ def root(served: tuple[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatc
 
 
 def test_the_whole_life_of_a_promotion_on_a_server(root: Path) -> None:
-    model_versions.record_decision(root, "1", judgement(True, why="ü " * 3000), "r")
-    model_versions.record_decision(root, "2", judgement(False, "1"), "r")
+    gate_decision.record_decision(root, "1", judgement(True, why="ü " * 3000), "r")
+    gate_decision.record_decision(root, "2", judgement(False, "1"), "r")
     promotion.promote(root, "2", "needed now", "Ada")
     promotion.rollback(root, "not in the field", by="Grace")
     client = store.client()
@@ -53,11 +53,11 @@ def test_the_whole_life_of_a_promotion_on_a_server(root: Path) -> None:
 
     # Two that saw the same state: the second is refused by the database behind the server.
     move = {"action": "promoted by hand", "version": "3", "after": {"champion": "3"}, "why": "rivals"}
-    history.append(root, client, seen, who=person("Ada"), **move)
-    with pytest.raises(history.Overtaken, match=r"recorded first \(event 5 \(version 3 promoted by hand by Ada"):
-        history.append(root, client, seen, who=person("Grace"), **move)
+    append_event.append(root, client, seen, who=person("Ada"), **move)
+    with pytest.raises(append_event.Overtaken, match=r"recorded first \(event 5 \(version 3 promoted by hand by Ada"):
+        append_event.append(root, client, seen, who=person("Grace"), **move)
     assert len(history.history(root)) == 5
 
     # Another machine that finds the model made already keeps the one history.
-    history.begin(client, root, store.connect(root))
+    history_run.begin(client, root, store.connect(root))
     assert len(history.history(root)) == 5

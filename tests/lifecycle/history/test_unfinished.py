@@ -9,7 +9,7 @@ import pytest
 from kshot.errors import RegistryError
 from kshot.lifecycle.history import events, history
 from kshot.lifecycle.history.events import Event
-from kshot.lifecycle.registry import model_versions, promotion
+from kshot.lifecycle.registry import catch_up, gate_decision
 from kshot.lifecycle.tracking import store
 from tests.lifecycle import registered_versions
 from tests.lifecycle.registered_versions import judgement
@@ -19,8 +19,8 @@ from tests.lifecycle.registered_versions import judgement
 def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Version 1 is champion, and the gate refused version 2."""
     root = registered_versions.write(tmp_path_factory.mktemp("template"))
-    model_versions.record_decision(root, "1", judgement(True), "rules")
-    model_versions.record_decision(root, "2", judgement(False, "1"), "rules")
+    gate_decision.record_decision(root, "1", judgement(True), "rules")
+    gate_decision.record_decision(root, "2", judgement(False, "1"), "rules")
     return root
 
 
@@ -48,7 +48,7 @@ def begin(root: Path, change: Callable[[Event], Event]) -> None:
 
 def test_one_that_kshot_would_have_written_is_finished(root: Path) -> None:
     begin(root, events.seal)
-    (said,) = promotion.catch_up(root)
+    (said,) = catch_up.catch_up(root)
     assert said.endswith("had not been finished, and is now") and history.aliases(root) == {"champion": "2"}
 
 
@@ -69,7 +69,7 @@ def test_one_that_kshot_would_not_have_written_moves_nothing(root: Path, fields:
     begin(root, lambda event: events.seal(dataclasses.replace(event, **fields)))  # type: ignore[arg-type]
     for _ in range(2):
         with pytest.raises(RegistryError, match="was begun and not finished, and is not carried out") as error:
-            promotion.catch_up(root)
+            catch_up.catch_up(root)
         assert told in str(error.value) and "\n" not in str(error.value)
     assert history.aliases(root) == {"champion": "1", "challenger": "2"}
 
@@ -82,10 +82,10 @@ def test_evidence_that_was_changed_moves_nothing(root: Path) -> None:
 
     begin(root, change)
     with pytest.raises(RegistryError, match="is not the one that it names"):
-        promotion.catch_up(root)
+        catch_up.catch_up(root)
 
 
 def test_one_without_its_hash_moves_nothing(root: Path) -> None:
     begin(root, lambda event: event)
     with pytest.raises(RegistryError, match="event 3 is not as it was written"):
-        promotion.catch_up(root)
+        catch_up.catch_up(root)

@@ -15,7 +15,7 @@ from kshot import cli
 from kshot.flows import lineage_events
 from kshot.lifecycle.openlineage import delivery
 from kshot.lifecycle.openlineage.run_events import Decided, LineageRun, run_event
-from kshot.lifecycle.registry import model_versions
+from kshot.lifecycle.registry import gate_decision, registration
 from kshot.lifecycle.tracking import store
 from kshot.params import project_name
 from tests.lifecycle import registered_versions
@@ -85,9 +85,9 @@ def test_a_decision_by_a_command_names_what_the_version_was_registered_with(
 ) -> None:
     """Not the project's own data and accuracies: they may be those of a later version."""
     root = registered_versions.write(tmp_path / "project")
-    model_versions.record_decision(root, "1", registered_versions.judgement(True, None), "r")
+    gate_decision.record_decision(root, "1", registered_versions.judgement(True, None), "r")
     client = store.client()
-    tags = {"kshot.data_version": MD5, model_versions.ACCURACY: json.dumps({"5w1s": [0.9, 0.8, 0.95]})}
+    tags = {"kshot.data_version": MD5, registration.ACCURACY: json.dumps({"5w1s": [0.9, 0.8, 0.95]})}
     for name, value in tags.items():
         client.set_model_version_tag(project_name.of(root), "2", name, value)
     monkeypatch.chdir(root)

@@ -18,14 +18,14 @@ from kshot.errors import Busy, RegistryError
 from kshot.lifecycle.audit.origin import weights
 from kshot.lifecycle.audit.subject import opened
 from kshot.lifecycle.data import data_names, data_versions, dvc_cache
-from kshot.lifecycle.history import history
+from kshot.lifecycle.history import history_run
 from kshot.lifecycle.pipeline import new_data, schedule
 from kshot.lifecycle.pipeline.schedule_changes import Changes, changed
 from kshot.lifecycle.project import layout, project_lock
 from kshot.lifecycle.project.broken import NotRecorded
 from kshot.lifecycle.prune import kept, proposal
 from kshot.lifecycle.prune.proposal import delete, propose
-from kshot.lifecycle.registry import model_versions, promotion
+from kshot.lifecycle.registry import catch_up, gate_decision, model_versions, registration
 from kshot.lifecycle.tracking import lineage, store
 from kshot.params import project_name
 from tests.lifecycle import audited_project, raw_project
@@ -98,11 +98,11 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
         data_versions.add(root, str(raw_project.write_tree(folder / name, classes)))
     data = [version.md5 for version in data_versions.versions(root)]
     where = store.connect(root)
-    history.begin(store.client(), root, where)
+    history_run.begin(store.client(), root, where)
     for number, place in ON.items():
         registered(root, number, data[place], folder)
     for version, promote, champion in (("1", True, None), ("2", False, "1"), ("3", True, "1"), ("4", False, "3")):
-        model_versions.record_decision(root, version, judgement(promote, champion), "r")
+        gate_decision.record_decision(root, version, judgement(promote, champion), "r")
     keep(root, b"an output of a stage that was run by hand")
     git(root, "add", ".")
     git(root, "commit", "-qm", "three")
@@ -187,7 +187,7 @@ def test_a_version_whose_files_were_pruned_says_so_and_is_no_result_to_come_back
     with pytest.raises(NotRecorded, match=r"the model's files were pruned, \d{4}-"):
         weights(opened(root, "2", tmp_path / "scratch"))
     origin = lineage.Lineage("lineage2", "", lineage.Code("", False), "", "", "", "")
-    assert model_versions.find_registered(root, origin) is None
+    assert registration.find_registered(root, origin) is None
 
 
 def test_a_named_data_version_stays(root: Path) -> None:
@@ -343,7 +343,7 @@ def test_champions_of_a_deleted_model_keep_what_they_were_made_from(root: Path) 
     store.client().delete_registered_model("kshot")
     with pytest.raises(RegistryError, match="was deleted in MLflow.*; nothing is deleted before"):
         propose(root)
-    promotion.catch_up(root)
+    catch_up.catch_up(root)
     found = propose(root)
     assert found.items and not listed(found) & needs
     assert list(found.kept.values()) == ["a champion once, registered no more"] * 2

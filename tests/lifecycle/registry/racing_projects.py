@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from multiprocessing.connection import Connection
 from pathlib import Path
 
-from kshot.lifecycle.registry import model_versions
+from kshot.lifecycle.registry import registration
 from kshot.lifecycle.tracking import live_run
 from kshot.lifecycle.tracking.lineage import lineage
 from tests import ready_process
@@ -19,7 +19,7 @@ def register(found: Connection, root: Path, rounds: int, other: Path) -> None:
         with live_run.live_run(root) as live:
             run_id = live.open()
         meet(root, other, f"round{number}")
-        made = model_versions.register(root, run_id, lineage(root))
+        made = registration.register(root, run_id, lineage(root))
         found.send((made.version, made.is_new))
 
 

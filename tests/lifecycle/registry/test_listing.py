@@ -10,7 +10,7 @@ from sqlalchemy import event
 from sqlalchemy.engine import Engine
 
 from kshot.lifecycle.history import history
-from kshot.lifecycle.registry import listing, model_versions, promotion
+from kshot.lifecycle.registry import catch_up, gate_decision, listing, promotion
 from kshot.lifecycle.tracking import store
 from tests.lifecycle import registered_versions
 from tests.lifecycle.registered_versions import judgement
@@ -20,9 +20,9 @@ from tests.lifecycle.registered_versions import judgement
 def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Version 1 was champion, 2 is, 3 waits, 4 was rejected; nobody decided about 5."""
     root = registered_versions.write(tmp_path_factory.mktemp("project"), 5)
-    model_versions.record_decision(root, "1", judgement(True), "r")
-    model_versions.record_decision(root, "2", judgement(True, "1"), "r")
-    model_versions.record_decision(root, "3", judgement(True, "2"), "r", datetime(2999, 1, 2, 3, 4, tzinfo=UTC))
+    gate_decision.record_decision(root, "1", judgement(True), "r")
+    gate_decision.record_decision(root, "2", judgement(True, "1"), "r")
+    gate_decision.record_decision(root, "3", judgement(True, "2"), "r", datetime(2999, 1, 2, 3, 4, tzinfo=UTC))
     promotion.reject(root, "4", "too slow", "Ada")
     return root
 
@@ -81,7 +81,7 @@ def test_a_thousand_runs_and_two_hundred_versions_cost_no_more_queries_than_five
         store.connect(project)
         listing.listing(project)  # the first one opens the store
         with queries() as sent:
-            assert promotion.catch_up(project) == ()
+            assert catch_up.catch_up(project) == ()
             sizes.append(len(listing.listing(project).models))
         counts.append(len(sent))
         assert not [one for one in sent if "latest_metrics" in one and "run_uuid" not in one]

@@ -15,7 +15,7 @@ from kshot.lifecycle.data import erasures
 from kshot.lifecycle.data.erasures import Erasure
 from kshot.lifecycle.history import erasure_event, history
 from kshot.lifecycle.project import layout
-from kshot.lifecycle.registry import model_versions, promotion
+from kshot.lifecycle.registry import catch_up, gate_decision, model_versions, registered_files, registration
 from kshot.lifecycle.registry.model_versions import Registered
 from kshot.lifecycle.tracking import live_run, own_database, store
 from kshot.lifecycle.tracking.lineage import lineage
@@ -27,7 +27,7 @@ from tests.lifecycle.registry.interrupted_writes import crash_after
 
 
 def register(said: Connection, root: Path, run_id: str) -> None:
-    found = model_versions.register(root, run_id, lineage(root))
+    found = registration.register(root, run_id, lineage(root))
     said.send(f"{found.version} {found.is_new}")
 
 
@@ -42,7 +42,7 @@ def registered(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[Reg
         with live_run.live_run(root) as live:
             run_id = live.open()
         if number == 0:
-            assert model_versions.find_registered(root, lineage(root)) is None and model_versions.champion(root) is None
+            assert registration.find_registered(root, lineage(root)) is None and model_versions.champion(root) is None
             channels = []
             for _ in range(2):
                 ours, theirs = ready_process.CONTEXT.Pipe()
@@ -50,7 +50,7 @@ def registered(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[Reg
                 theirs.close()  # so that the end of the process ends the wait
                 channels.append(ours)
             said = sorted(channel.recv() for channel in channels)
-        found.append(model_versions.register(root, run_id, lineage(root)))
+        found.append(registration.register(root, run_id, lineage(root)))
     with (
         closing(sqlite3.connect(root / store.DATABASE)) as now,
         closing(sqlite3.connect(root / "undecided.db")) as kept,
@@ -76,7 +76,7 @@ def root(registered: tuple[Path, list[Registered], list[str]]) -> Path:
 def version(root: Path, number: str) -> Registered:
     """The version as the registry has it now."""
     write_lock(root, steps=19 + int(number))
-    found = model_versions.find_registered(root, lineage(root))
+    found = registration.find_registered(root, lineage(root))
     assert found is not None and found.version == number
     return found
 
@@ -104,10 +104,10 @@ def test_an_erasure_from_before_the_first_decision_is_sealed_once_and_one_from_a
         for number in (40, 41):
             write_lock(root, steps=number)
             with live_run.live_run(root) as live:
-                model_versions.register(root, live.open(), lineage(root))
+                registration.register(root, live.open(), lineage(root))
             if number == 40:
                 assert [erasure_event.digest_of(event) for event in history.history(root)] == [first.digest]
-                model_versions.record_decision(root, "4", judgement(True), "rules")
+                gate_decision.record_decision(root, "4", judgement(True), "rules")
                 erasures.note(root, later)
         assert [event.action for event in history.history(root)] == ["images erased", "promoted"]
     finally:
@@ -122,19 +122,19 @@ def test_a_version_bears_its_lineage_and_run(root: Path, registered: tuple[Path,
 
 def test_other_inputs_are_not_found(root: Path) -> None:
     write_lock(root, steps=77)
-    assert model_versions.find_registered(root, lineage(root)) is None
+    assert registration.find_registered(root, lineage(root)) is None
 
 
 def test_a_promotion_moves_the_alias_and_keeps_the_decision(root: Path) -> None:
-    model_versions.record_decision(root, "1", judgement(True), "rules")
+    gate_decision.record_decision(root, "1", judgement(True), "rules")
     now = model_versions.champion(root)
     assert now is not None and now.version == "1"
-    assert model_versions.is_settled(version(root, "1"), now, "rules")
+    assert gate_decision.is_decided(version(root, "1"), now, "rules")
     assert model_versions.decision_of(now) == ("promoted", ("it is so", "and so"))
     kept = json.loads(mlflow.artifacts.load_text(f"runs:/{now.run_id}/decision.json"))
     about = kept.pop("about")
     assert kept == judgement(True)
-    assert about == {name: now.tags[f"kshot.{name}"] for name in model_versions.ABOUT} and about["lineage"]
+    assert about == {name: now.tags[f"kshot.{name}"] for name in gate_decision.ABOUT} and about["lineage"]
 
 
 def test_the_only_version_is_not_called_the_nearest() -> None:
@@ -142,42 +142,42 @@ def test_the_only_version_is_not_called_the_nearest() -> None:
 
 
 def test_the_old_champion_stays_findable(root: Path) -> None:
-    model_versions.record_decision(root, "1", judgement(True), "rules")
-    model_versions.record_decision(root, "2", judgement(True, "1"), "rules")
+    gate_decision.record_decision(root, "1", judgement(True), "rules")
+    gate_decision.record_decision(root, "2", judgement(True, "1"), "rules")
     assert aliases(root) == {"champion": "2"}
     assert version(root, "1").tags["kshot.replaced_by"] == "2"
     assert version(root, "2").tags["kshot.compared_with"] == "1"
 
 
 def test_a_refused_model_is_challenger_beside_the_champion(root: Path) -> None:
-    model_versions.record_decision(root, "1", judgement(True), "rules")
-    model_versions.record_decision(root, "2", judgement(False, "1"), "rules")
+    gate_decision.record_decision(root, "1", judgement(True), "rules")
+    gate_decision.record_decision(root, "2", judgement(False, "1"), "rules")
     assert aliases(root) == {"champion": "1", "challenger": "2"}
     now = model_versions.champion(root)
-    assert model_versions.is_settled(version(root, "2"), now, "rules")
+    assert gate_decision.is_decided(version(root, "2"), now, "rules")
     assert model_versions.decision_of(version(root, "2"))[0] == "refused"
 
 
 def test_a_challenger_that_is_promoted_is_challenger_no_longer(root: Path) -> None:
-    model_versions.record_decision(root, "1", judgement(False), "strict")
-    model_versions.record_decision(root, "1", judgement(True), "rules")
+    gate_decision.record_decision(root, "1", judgement(False), "strict")
+    gate_decision.record_decision(root, "1", judgement(True), "rules")
     assert aliases(root) == {"champion": "1"}
 
 
 def test_other_rules_or_another_champion_ask_for_a_new_decision(root: Path) -> None:
-    model_versions.record_decision(root, "1", judgement(True), "rules")
-    model_versions.record_decision(root, "2", judgement(False, "1"), "rules")
-    assert not model_versions.is_settled(version(root, "2"), model_versions.champion(root), "other rules")
-    model_versions.record_decision(root, "3", judgement(True, "1"), "rules")
+    gate_decision.record_decision(root, "1", judgement(True), "rules")
+    gate_decision.record_decision(root, "2", judgement(False, "1"), "rules")
+    assert not gate_decision.is_decided(version(root, "2"), model_versions.champion(root), "other rules")
+    gate_decision.record_decision(root, "3", judgement(True, "1"), "rules")
     now = model_versions.champion(root)
-    assert not model_versions.is_settled(version(root, "2"), now, "rules")  # refused beside version 1
-    assert not model_versions.is_settled(version(root, "1"), now, "rules")  # replaced: it may come back by the rules
-    assert model_versions.is_settled(version(root, "3"), now, "other rules")  # a champion stays champion
+    assert not gate_decision.is_decided(version(root, "2"), now, "rules")  # refused beside version 1
+    assert not gate_decision.is_decided(version(root, "1"), now, "rules")  # replaced: it may come back by the rules
+    assert gate_decision.is_decided(version(root, "3"), now, "other rules")  # a champion stays champion
 
 
 def test_the_champion_that_is_refused_stays_champion(root: Path) -> None:
-    model_versions.record_decision(root, "1", judgement(True), "rules")
-    model_versions.record_decision(root, "1", judgement(False, "1"), "strict")
+    gate_decision.record_decision(root, "1", judgement(True), "rules")
+    gate_decision.record_decision(root, "1", judgement(False, "1"), "strict")
     assert aliases(root) == {"champion": "1"}
 
 
@@ -185,24 +185,24 @@ def test_the_champion_that_is_refused_stays_champion(root: Path) -> None:
 def test_a_crash_between_two_writes_leaves_old_or_new_and_the_next_call_heals(
     root: Path, monkeypatch: pytest.MonkeyPatch, writes: int
 ) -> None:
-    model_versions.record_decision(root, "1", judgement(True), "rules")
-    model_versions.record_decision(root, "2", judgement(False, "1"), "strict")
+    gate_decision.record_decision(root, "1", judgement(True), "rules")
+    gate_decision.record_decision(root, "2", judgement(False, "1"), "strict")
     with monkeypatch.context() as patch:
         crash_after(patch, writes, ("log_text", "log_param", "set_model_version_tag", "set_registered_model_alias"))
         with pytest.raises(KeyboardInterrupt):
-            model_versions.record_decision(root, "2", judgement(True, "1"), "rules")
+            gate_decision.record_decision(root, "2", judgement(True, "1"), "rules")
     assert aliases(root)["champion"] == ("1" if writes <= 3 else "2")
-    said = promotion.catch_up(root)
+    said = catch_up.catch_up(root)
     assert bool(said) == (writes > 2)  # two files of evidence come before the event, and nobody misses them
     now = model_versions.champion(root)
-    if not model_versions.is_settled(version(root, "2"), now, "rules"):
-        model_versions.record_decision(root, "2", judgement(True, "1"), "rules")
+    if not gate_decision.is_decided(version(root, "2"), now, "rules"):
+        gate_decision.record_decision(root, "2", judgement(True, "1"), "rules")
     assert aliases(root) == {"champion": "2"}
-    assert model_versions.is_settled(version(root, "2"), model_versions.champion(root), "rules")
+    assert gate_decision.is_decided(version(root, "2"), model_versions.champion(root), "rules")
 
 
 def test_the_embedding_comes_back_as_it_was_registered(root: Path, tmp_path: Path) -> None:
-    folder = model_versions.model_files(root, "1", tmp_path)
+    folder = registered_files.model_files(root, "1", tmp_path)
     for name in ("embedding.safetensors", "embedding.json"):
         assert (folder / name).read_bytes() == (root / "model" / name).read_bytes()
 
@@ -215,5 +215,5 @@ def test_artifacts_that_are_gone_are_told_in_one_line(root: Path, tmp_path: Path
     assert place.is_dir() and place.is_relative_to(root / "mlruns/artifacts")
     shutil.rmtree(place)
     with pytest.raises(RegistryError, match=r"the artifacts of version 3 \(run \w+\) are gone") as caught:
-        model_versions.model_files(root, "3", tmp_path)
+        registered_files.model_files(root, "3", tmp_path)
     assert "\n" not in str(caught.value)

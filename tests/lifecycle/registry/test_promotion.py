@@ -17,9 +17,9 @@ from mlflow import MlflowClient
 from mlflow.cli import cli as mlflow_program
 
 from kshot.errors import RegistryError
-from kshot.lifecycle.history import champions, event_chain, events, history, history_run
+from kshot.lifecycle.history import append_event, champions, event_chain, events, history, history_run
 from kshot.lifecycle.history.events import Event
-from kshot.lifecycle.registry import acts, model_versions, promotion
+from kshot.lifecycle.registry import acts, catch_up, gate_decision, model_versions, promotion
 from kshot.lifecycle.tracking import store
 from tests import ready_process
 from tests.lifecycle import registered_versions
@@ -45,15 +45,15 @@ def gate(root: Path, version: str, promote: bool = True, hours: float | None = N
     champion = model_versions.champion(root)
     record = judgement(promote, champion.version if champion else None)
     until = None if hours is None else datetime.now(UTC) + timedelta(hours=hours)
-    return model_versions.record_decision(root, version, record, RULES, until)[0]
+    return gate_decision.record_decision(root, version, record, RULES, until)[0]
 
 
 def tags(root: Path, version: str) -> dict[str, str]:
     return model_versions.find(root, version).tags
 
 
-def is_settled(root: Path, version: str, rules: str = RULES, manual: bool = True) -> bool:
-    return model_versions.is_settled(model_versions.find(root, version), model_versions.champion(root), rules, manual)
+def is_decided(root: Path, version: str, rules: str = RULES, manual: bool = True) -> bool:
+    return gate_decision.is_decided(model_versions.find(root, version), model_versions.champion(root), rules, manual)
 
 
 def fits(root: Path) -> bool:
@@ -86,9 +86,9 @@ def test_a_promotion_that_waits_leaves_the_champion_and_says_so(root: Path) -> N
     found = tags(root, "2")
     assert found["kshot.decision"] == "waiting"
     assert found["kshot.approval"] == f"waiting for approval until {events.minute(event.until)}"
-    assert is_settled(root, "2")  # a second retraining does not ask again
-    assert not is_settled(root, "2", manual=False)  # but decides, once approval is automatic
-    assert not is_settled(root, "2", "other rules")
+    assert is_decided(root, "2")  # a second retraining does not ask again
+    assert not is_decided(root, "2", manual=False)  # but decides, once approval is automatic
+    assert not is_decided(root, "2", "other rules")
 
 
 def test_an_approval_promotes_and_keeps_who_and_on_which_evidence(root: Path) -> None:
@@ -100,7 +100,7 @@ def test_an_approval_promotes_and_keeps_who_and_on_which_evidence(root: Path) ->
     assert event.proof == asked.proof and event.compared_with == "1"
     assert tags(root, "2")["kshot.decision"] == "promoted" and tags(root, "2")["kshot.reasons"] == "it is so | and so"
     assert tags(root, "1")["kshot.replaced_by"] == "2"
-    assert is_settled(root, "2") and fits(root)
+    assert is_decided(root, "2") and fits(root)
 
 
 def test_a_rejected_version_is_no_challenger_and_is_never_asked_about_again(root: Path) -> None:
@@ -108,7 +108,7 @@ def test_a_rejected_version_is_no_challenger_and_is_never_asked_about_again(root
     gate(root, "2", hours=48)
     promotion.reject(root, "2", "too slow", "Ada")
     assert history.aliases(root) == {"champion": "1"}
-    assert is_settled(root, "2", "other rules", manual=False)
+    assert is_decided(root, "2", "other rules", manual=False)
     with pytest.raises(RegistryError, match="version 2 does not wait for approval, its decision is: rejected"):
         promotion.approve(root, "2")
 
@@ -118,11 +118,11 @@ def test_what_nobody_answers_in_time_is_rejected_by_whoever_comes_next(root: Pat
     gate(root, "2", hours=-1)
     with pytest.raises(RegistryError, match=r"version 2 is rejected: nobody answered until \d{4}-.*UTC"):
         promotion.approve(root, "2")
-    (said,) = promotion.catch_up(root)
+    (said,) = catch_up.catch_up(root)
     assert said.startswith("version 2 is rejected: nobody answered until")
-    assert promotion.catch_up(root) == ()
+    assert catch_up.catch_up(root) == ()
     assert history.aliases(root) == {"champion": "1"}
-    assert is_settled(root, "2") and not is_settled(root, "2", "other rules")
+    assert is_decided(root, "2") and not is_decided(root, "2", "other rules")
     assert history.history(root)[-1].action == "expired" and fits(root)
 
 
@@ -131,7 +131,7 @@ def test_a_champion_by_hand_stays_champion_when_nobody_answers_in_time(root: Pat
     gate(root, "2", hours=-1)
     client = store.client()
     client.set_registered_model_alias("kshot", "champion", "2")
-    promotion.catch_up(root)
+    catch_up.catch_up(root)
     assert history.aliases(root)["champion"] == "2" and fits(root)
 
 
@@ -141,7 +141,7 @@ def test_approval_refuses_where_another_champion_came(root: Path) -> None:
     gate(root, "3")
     with pytest.raises(RegistryError, match="version 2 was compared with champion 1, and now there is champion 3; run"):
         promotion.approve(root, "2")
-    assert not is_settled(root, "2")  # so that the next retraining judges it again
+    assert not is_decided(root, "2")  # so that the next retraining judges it again
     assert history.aliases(root)["champion"] == "3"
 
 
@@ -149,7 +149,7 @@ def test_the_gate_refuses_evidence_against_another_champion(root: Path) -> None:
     gate(root, "1")
     gate(root, "2")
     with pytest.raises(RegistryError, match="version 3 was compared with champion 1, and now there is champion 2"):
-        model_versions.record_decision(root, "3", judgement(True, "1"), RULES)
+        gate_decision.record_decision(root, "3", judgement(True, "1"), RULES)
     assert history.aliases(root) == {"champion": "2"}
 
 
@@ -158,9 +158,9 @@ def test_a_person_may_promote_what_the_gate_refused_and_the_gate_does_not_undo_i
     gate(root, "2", promote=False)
     event = promotion.promote(root, "2", "needed now", "Ada")
     assert event.action == "promoted by hand" and history.aliases(root) == {"champion": "2"}
-    assert is_settled(root, "2") and is_settled(root, "1")
+    assert is_decided(root, "2") and is_decided(root, "1")
     gate(root, "3")
-    assert not is_settled(root, "1")  # another champion than the one that the person chose
+    assert not is_decided(root, "1")  # another champion than the one that the person chose
 
 
 def test_a_rollback_goes_back_and_what_was_left_does_not_return(root: Path) -> None:
@@ -169,7 +169,7 @@ def test_a_rollback_goes_back_and_what_was_left_does_not_return(root: Path) -> N
     promotion.rollback(root, "false accepts", by="Ada")
     assert history.aliases(root) == {"champion": "2"}
     assert tags(root, "3")["kshot.decision"] == "rolled back"
-    assert is_settled(root, "3", "other rules", manual=False)
+    assert is_decided(root, "3", "other rules", manual=False)
     promotion.rollback(root, "still")
     assert history.aliases(root) == {"champion": "1"}
     with pytest.raises(RegistryError, match="version 1 is the first champion, so there is none to go back to"):
@@ -227,8 +227,8 @@ def test_the_longest_reason_and_name_fit_into_an_event(root: Path) -> None:
     assert history.history(root)[-1] == event and event.why == '"\\' * 500
     gate(root, "2")
     record = judgement(False, "2", "\N{SNOWMAN}\n" * 9000)
-    model_versions.record_decision(root, "3", record, RULES)
-    assert len(events.to_text(history.history(root)[-1])) <= history.LONGEST and fits(root)
+    gate_decision.record_decision(root, "3", record, RULES)
+    assert len(events.to_text(history.history(root)[-1])) <= append_event.LONGEST and fits(root)
 
 
 @pytest.mark.parametrize("status", ["FAILED", "KILLED"])
@@ -277,7 +277,7 @@ def test_an_alias_moved_by_hand_shows_and_becomes_an_event(root: Path) -> None:
     assert event_chain.verify(history.history(root), history.aliases(root)) == [
         "alias champion was moved from version 2 to version 1, outside kshot"
     ]
-    assert promotion.catch_up(root) == (
+    assert catch_up.catch_up(root) == (
         "alias champion was moved from version 2 to version 1, outside kshot; kept as event 3",
     )
     last = history.history(root)[-1]
@@ -297,7 +297,7 @@ def test_an_edit_in_the_database_names_the_event(root: Path) -> None:
 
 def test_no_call_of_mlflow_changes_an_event(root: Path) -> None:
     event = gate(root, "1")
-    run_id = store.client().get_registered_model("kshot").tags[history.RUN]
+    run_id = store.client().get_registered_model("kshot").tags[history_run.RUN]
     with pytest.raises(mlflow.MlflowException, match="Changing param values is not allowed"):
         store.client().log_param(run_id, "event.000001", "{}")
     assert history.history(root) == [event]
@@ -319,7 +319,7 @@ def test_a_history_that_was_deleted_comes_back_by_the_command_that_is_told(
     root: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     gate(root, "1")
-    run_id = store.client().get_registered_model("kshot").tags[history.RUN]
+    run_id = store.client().get_registered_model("kshot").tags[history_run.RUN]
     store.client().delete_run(run_id)
     with pytest.raises(RegistryError, match=f"was deleted; bring it back with: .* --run-id {run_id}") as of_run:
         history.history(root)
@@ -344,7 +344,7 @@ def test_a_deleted_experiment_of_the_runs_is_told_with_the_way_back(root: Path) 
 
 def test_a_history_whose_tag_was_removed_is_found_again(root: Path) -> None:
     gate(root, "1")
-    store.client().delete_registered_model_tag("kshot", history.RUN)
+    store.client().delete_registered_model_tag("kshot", history_run.RUN)
     gate(root, "2")
     assert [event.version for event in history.history(root)] == ["1", "2"] and fits(root)
 
@@ -363,7 +363,7 @@ def test_a_crash_between_two_writes_leaves_old_or_new_and_the_next_one_heals_and
         with pytest.raises(KeyboardInterrupt):
             promotion.approve(root, "2", by="Ada")
     champion = history.aliases(root)["champion"]
-    said = promotion.catch_up(root)
+    said = catch_up.catch_up(root)
     if writes == 0:
         assert champion == "1" and said == () and len(history.history(root)) == 2
         promotion.approve(root, "2", by="Ada")
@@ -371,7 +371,7 @@ def test_a_crash_between_two_writes_leaves_old_or_new_and_the_next_one_heals_and
         assert champion == ("1" if writes == 1 else "2")
         assert len(said) == 1 and "version 2 approved by Ada" in said[0] and said[0].endswith("is now")
     assert history.aliases(root) == {"champion": "2"} and tags(root, "2")["kshot.decision"] == "promoted"
-    assert tags(root, "1")["kshot.replaced_by"] == "2" and fits(root) and promotion.catch_up(root) == ()
+    assert tags(root, "1")["kshot.replaced_by"] == "2" and fits(root) and catch_up.catch_up(root) == ()
 
 
 def test_an_unfinished_event_of_another_machine_is_waited_for_and_then_finished(
@@ -385,7 +385,7 @@ def test_an_unfinished_event_of_another_machine_is_waited_for_and_then_finished(
         with pytest.raises(KeyboardInterrupt):
             promotion.promote(root, "2", "why")
     monkeypatch.setattr(events, "PATIENCE_S", 3.0)
-    (said,) = promotion.catch_up(root)
+    (said,) = catch_up.catch_up(root)
     age = datetime.now(UTC) - datetime.fromisoformat(history.history(root)[-1].when)
     assert "by Grace (grace@another-machine)" in said and age > timedelta(seconds=3)
     assert history.aliases(root) == {"champion": "2"}
@@ -399,11 +399,11 @@ def rival(channel: Connection, root: Path, version: str, name: str) -> None:
     channel.recv()
     who, after = events.person(name), {"champion": version}
     try:
-        history.append(
+        append_event.append(
             root, store.client(), seen, action="promoted by hand", version=version, after=after, who=who, why="rivals"
         )
         channel.send("won")
-    except history.Overtaken as error:
+    except append_event.Overtaken as error:
         channel.send(f"told: {error}")
 
 
@@ -428,11 +428,11 @@ def test_of_two_machines_that_promote_at_once_one_wins_and_the_other_is_told(roo
 def test_nothing_to_catch_up_with_writes_nothing(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     gate(root, "1")
     crash_after(monkeypatch, 0, WRITES)
-    assert promotion.catch_up(root) == ()
+    assert catch_up.catch_up(root) == ()
 
 
 def test_a_registry_without_models_has_no_history(tmp_path: Path) -> None:
-    assert history.history(tmp_path) == [] and promotion.catch_up(tmp_path) == ()
+    assert history.history(tmp_path) == [] and catch_up.catch_up(tmp_path) == ()
     with pytest.raises(RegistryError, match="no model is registered yet"):
         promotion.promote(tmp_path, "1", "why")
     with pytest.raises(RegistryError, match="no model is registered yet"):
@@ -467,7 +467,7 @@ def test_a_rollback_that_was_killed_and_is_repeated_goes_back_once(root: Path, w
     if writes < 0:  # counted from the end: before the last write to MLflow is done, and before the act is forgotten
         writes += 13
     assert ready_process.ended(ready_process.start(killed_rollback, root, writes)) == 9
-    promotion.catch_up(root)
+    catch_up.catch_up(root)
     event = promotion.rollback(root, "not in the field", by="Ada")
     assert len(history.history(root)) == before + 1 and event == history.history(root)[-1]
     assert history.aliases(root)["champion"] == "2" and fits(root)
@@ -514,7 +514,7 @@ def test_a_clock_set_back_is_recorded_and_the_times_go_on(root: Path, monkeypatc
             return datetime.now(tz) - timedelta(days=2)
 
     first = gate(root, "1")
-    monkeypatch.setattr(history, "datetime", Behind)
+    monkeypatch.setattr(append_event, "datetime", Behind)
     second = gate(root, "2")
     assert second.when > first.when and second.clock < first.when and fits(root)
     assert champions.champion_at(history.history(root), datetime.fromisoformat(second.when)) == "2"
@@ -528,10 +528,10 @@ def test_a_deleted_model_is_told_and_its_history_goes_on_with_new_numbers(root: 
     assert "was deleted in MLflow" in history.record(root).trouble
     with pytest.raises(RegistryError, match="was deleted in MLflow, and its versions with it"):
         promotion.promote(root, "1", "why")
-    (said,) = promotion.catch_up(root)
+    (said,) = catch_up.catch_up(root)
     assert said.startswith("the registered model kshot was deleted; alias champion was taken away from version 2")
-    assert promotion.catch_up(root) == () and fits(root)
-    history.begin(store.client(), root, store.connect(root))
+    assert catch_up.catch_up(root) == () and fits(root)
+    history_run.begin(store.client(), root, store.connect(root))
     history_run.require_new_numbers(store.client(), root, history.history(root))
     version = registered_versions.add(root, store.client(), 5)
     assert int(version) > 2
@@ -549,7 +549,7 @@ def test_a_renamed_model_gets_its_name_back(root: Path) -> None:
     gate(root, "1")
     store.client().rename_registered_model("kshot", "ours")
     assert "was renamed to ours" in history.record(root).trouble
-    (said,) = promotion.catch_up(root)
+    (said,) = catch_up.catch_up(root)
     assert "had been renamed to ours" in said
     assert history.aliases(root) == {"champion": "1"} and fits(root)
     promotion.promote(root, "2", "needed now", "Ada")

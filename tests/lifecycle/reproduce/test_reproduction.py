@@ -17,7 +17,7 @@ from kshot.lifecycle.audit.subject import Subject, opened
 from kshot.lifecycle.data import working_copy
 from kshot.lifecycle.history import history
 from kshot.lifecycle.project import layout
-from kshot.lifecycle.registry import model_versions
+from kshot.lifecycle.registry import model_versions, registered_files
 from kshot.lifecycle.reproduce import comparison, difference, reproduction, text, tree
 from kshot.lifecycle.reproduce.comparison import Accuracy, Weights
 from kshot.lifecycle.reproduce.difference import Difference
@@ -147,7 +147,7 @@ def test_data_that_is_gone_everywhere_is_told_and_nothing_is_left(root: Path, tm
 def test_weights_are_compared_with_what_is_registered_and_with_what_was_trained(root: Path, tmp_path: Path) -> None:
     found = subject(root, tmp_path / "one")
     rebuilt = tmp_path / "tree" / layout.MODEL
-    shutil.copytree(model_versions.model_files(root, "1", tmp_path / "registered"), rebuilt)
+    shutil.copytree(registered_files.model_files(root, "1", tmp_path / "registered"), rebuilt)
     (rebuilt / comparison.ADDED_LATER).unlink()
     same = comparison.weights(found, tmp_path / "tree")
     assert same.unlike == () and same.largest == 0 and same.as_trained
@@ -162,7 +162,7 @@ def test_weights_are_compared_with_what_is_registered_and_with_what_was_trained(
 
 def test_a_model_whose_files_were_pruned_is_compared_by_what_was_trained(root: Path, tmp_path: Path) -> None:
     rebuilt = tmp_path / "tree" / layout.MODEL
-    shutil.copytree(model_versions.model_files(root, "1", tmp_path / "registered"), rebuilt)
+    shutil.copytree(registered_files.model_files(root, "1", tmp_path / "registered"), rebuilt)
     (rebuilt / comparison.ADDED_LATER).unlink()
     store.client().set_model_version_tag("kshot", "1", model_versions.PRUNED, "2026-01-01")
     assert comparison.weights(subject(root, tmp_path / "one"), tmp_path / "tree").unlike == ()
@@ -173,7 +173,7 @@ def test_a_model_whose_files_were_pruned_is_compared_by_what_was_trained(root: P
 
 def test_a_registered_file_that_was_changed_is_told_from_a_training_that_was(root: Path, tmp_path: Path) -> None:
     rebuilt = tmp_path / "tree" / layout.MODEL
-    place = model_versions.model_files(root, "1", tmp_path / "registered")
+    place = registered_files.model_files(root, "1", tmp_path / "registered")
     shutil.copytree(place, rebuilt)
     (rebuilt / comparison.ADDED_LATER).unlink()
     store.connect(root)

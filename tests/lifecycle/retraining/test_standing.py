@@ -10,7 +10,7 @@ import pytest
 from kshot import cli
 from kshot.lifecycle.pipeline import schedule
 from kshot.lifecycle.project import layout, project_lock
-from kshot.lifecycle.registry import model_versions
+from kshot.lifecycle.registry import gate_decision
 from kshot.lifecycle.retraining.standing import Registry, standing
 from kshot.lifecycle.tracking import store
 from tests.lifecycle import raw_project, registered_versions
@@ -39,8 +39,8 @@ def test_a_folder_in_no_repository_begins_with_git(tmp_path: Path) -> None:
 
 def test_what_waits_comes_first_and_the_champion_is_named(tmp_path: Path) -> None:
     root = registered_versions.write(tmp_path / "project", 2)
-    model_versions.record_decision(root, "1", judgement(True), "r")
-    model_versions.record_decision(root, "2", judgement(True, "1"), "r", datetime.now(UTC) + timedelta(hours=1))
+    gate_decision.record_decision(root, "1", judgement(True), "r")
+    gate_decision.record_decision(root, "2", judgement(True, "1"), "r", datetime.now(UTC) + timedelta(hours=1))
     models = dict(standing(root).facts)["models"]
     assert "champion is version 1" in models and "version 2 waits for approval" in models
     assert [one for one in commands(root) if "2" in one] == ["kshot compare champion 2", "kshot approve 2"]
@@ -51,7 +51,7 @@ def test_a_refused_challenger_is_told_with_the_setting_that_refused(tmp_path: Pa
     (root / "data").mkdir()
     (root / "data/raw.dvc").write_text(f"outs: [{{md5: {registered_versions.DATA}.dir, size: 1, path: raw}}]\n")
     refused = judgement(False, why="5w1s 56.0 % < required 80 % (gate.min_accuracy.5w1s)")
-    model_versions.record_decision(root, "1", refused, "r")
+    gate_decision.record_decision(root, "1", refused, "r")
     assert dict(standing(root).facts)["refused"] == ("version 1: 5w1s 56.0 % < required 80 % (gate.min_accuracy.5w1s)")
     assert commands(root)[:3] == ["git init", "kshot retrain", "kshot plan"]
 

@@ -12,7 +12,7 @@ from kshot.lifecycle.doctor import moved
 from kshot.lifecycle.history import history
 from kshot.lifecycle.pipeline.durations import StageTime, Times
 from kshot.lifecycle.project import layout
-from kshot.lifecycle.registry import model_versions, promotion
+from kshot.lifecycle.registry import gate_decision, model_versions, promotion
 from kshot.lifecycle.retraining import steps as retraining
 from kshot.lifecycle.retraining import summary
 from kshot.lifecycle.retraining.steps import Outcome
@@ -139,7 +139,7 @@ def test_evidence_against_a_replaced_champion_is_judged_again(root: Path) -> Non
 
 def test_a_decision_of_another_machine_in_between_is_judged_again(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     change(root, "approval: manual", "approval: automatic")
-    registered, origin, settle, seen = register(root, 20), lineage(root), model_versions.record_decision, []
+    registered, origin, settle, seen = register(root, 20), lineage(root), gate_decision.record_decision, []
 
     def settle_after_another(*arguments: Any) -> Any:
         seen.append(arguments[1])
@@ -147,7 +147,7 @@ def test_a_decision_of_another_machine_in_between_is_judged_again(root: Path, mo
             settle(*arguments)
         return settle(*arguments)
 
-    monkeypatch.setattr(model_versions, "record_decision", settle_after_another)
+    monkeypatch.setattr(gate_decision, "record_decision", settle_after_another)
     outcome = retraining.judge(root, registered, origin)
     assert outcome.promoted and outcome.repeated and seen == ["1"]
     assert [event.action for event in history.history(root)] == ["promoted"]

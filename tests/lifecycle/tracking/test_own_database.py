@@ -12,7 +12,7 @@ import pytest
 from kshot.errors import RegistryError
 from kshot.lifecycle.doctor import moved
 from kshot.lifecycle.history import history
-from kshot.lifecycle.registry import model_versions, promotion
+from kshot.lifecycle.registry import catch_up, gate_decision, registered_files
 from kshot.lifecycle.tracking import own_database, store
 from tests.lifecycle import registered_versions
 from tests.lifecycle.raw_project import files_below
@@ -33,7 +33,7 @@ registered_versions.add(Path(sys.argv[1]), store.client(), 3)
 @pytest.fixture(scope="module")
 def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = registered_versions.write(tmp_path_factory.mktemp("template"), 2)
-    model_versions.record_decision(root, "1", judgement(True), "r")
+    gate_decision.record_decision(root, "1", judgement(True), "r")
     return root
 
 
@@ -63,7 +63,7 @@ def test_a_new_project_has_none(tmp_path: Path) -> None:
 def test_what_is_no_database_is_refused_and_left_alone(root: Path, content: bytes, told: str) -> None:
     (root / store.DATABASE).write_bytes(content)
     with pytest.raises(RegistryError, match=told):
-        promotion.catch_up(root)
+        catch_up.catch_up(root)
     assert (root / store.DATABASE).read_bytes() == content
 
 
@@ -108,7 +108,7 @@ def test_a_copy_says_so_before_it_writes_and_leaves_the_original_as_it_was(templ
     copy = Path(shutil.copytree(template, tmp_path / "copy"))
     before, ours = files_below(template), files_below(copy)
     with pytest.raises(RegistryError, match=rf"was copied from {template}, and would write its runs and models there"):
-        model_versions.record_decision(copy, "2", judgement(True, "1"), "r")
+        gate_decision.record_decision(copy, "2", judgement(True, "1"), "r")
     assert files_below(copy) == ours
     moved.rewrite(copy, (template / store.ARTIFACTS).resolve())
     # In a process of its own: MLflow remembers in each where the files of a run are.
@@ -134,4 +134,4 @@ def test_mending_a_copy_keeps_the_links_to_files_that_it_lacks(template: Path, t
     (finding,) = moved.look(copy)
     assert not finding.must and finding.by_itself is None and "and not in this project" in finding.found
     for version in ("1", "2"):
-        model_versions.require_whole(copy, version)
+        registered_files.require_whole(copy, version)

@@ -2,6 +2,7 @@
 
 from kshot.lifecycle.audit.subject import Subject
 from kshot.lifecycle.history import anchor as anchors
+from kshot.lifecycle.history import anchor_remote
 from kshot.lifecycle.project import git
 from kshot.lifecycle.project.broken import Broken, NotChecked, NotRecorded
 from kshot.lifecycle.project.tables import counted
@@ -14,7 +15,7 @@ def anchor(subject: Subject, *, deep: bool) -> str:
     events, run_id, root = subject.record.events, subject.record.run_id, subject.root
     try:
         found = anchors.read(root, run_id)
-        asked = anchors.remote_of(root) if deep or not found.commit else ""
+        asked = anchor_remote.remote_of(root) if deep or not found.commit else ""
     except git.GitFailed as error:
         raise NotRecorded(f"git anchors nothing, so a history that was rewritten whole passes: {error}") from error
     trouble, known, where, behind = "", list(found.hashes), "git", ""

@@ -25,7 +25,7 @@ from kshot.lifecycle.history.events import CHAMPION, Event
 from kshot.lifecycle.project.broken import Broken, Erased
 from kshot.lifecycle.project.tables import counted
 from kshot.lifecycle.registry import listing as models
-from kshot.lifecycle.registry import model_versions
+from kshot.lifecycle.registry import registration
 from kshot.lifecycle.tracking import store
 
 if TYPE_CHECKING:
@@ -160,7 +160,7 @@ def _described(runs: Sequence[RunOnData], of_run: dict[str, str]) -> tuple[RunOn
 
 def _model(one: "ModelVersion", events: Sequence[Event], aliases: dict[str, str]) -> ModelOnData:
     version = str(one.version)
-    scores = json.loads(one.tags.get(model_versions.ACCURACY, "{}"))
+    scores = json.loads(one.tags.get(registration.ACCURACY, "{}"))
     return ModelOnData(
         version=version,
         run_id=str(one.run_id),

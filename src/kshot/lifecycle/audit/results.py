@@ -16,7 +16,7 @@ from kshot.lifecycle.gate import first_decisions
 from kshot.lifecycle.project import layout
 from kshot.lifecycle.project.broken import Broken
 from kshot.lifecycle.project.files import file_md5
-from kshot.lifecycle.registry import model_versions
+from kshot.lifecycle.registry import registration
 from kshot.lifecycle.tracking.run_content import final_metrics, training_metrics
 from kshot.statistics import Interval, mean_interval
 
@@ -34,7 +34,7 @@ def accuracies(subject: Subject) -> str:
     found = means(table, figures.get("intervals", 1))
     kept = {name: [score["mean"], score["low"], score["high"]] for name, score in figures["accuracy"].items()}
     compare(layout.METRICS.name, kept, found, ROUNDED)
-    compare(f"tag {model_versions.ACCURACY} of version {subject.version}", _tagged(subject), found, ROUNDED)
+    compare(f"tag {registration.ACCURACY} of version {subject.version}", _tagged(subject), found, ROUNDED)
     metrics = dict(subject.run.data.metrics) if subject.run else {}
     expected = {**final_metrics(figures), **training_metrics(space)}
     kinds = tuple({f"{name.partition('/')[0]}/" for name in expected})
@@ -85,7 +85,7 @@ def compare(what: str, recorded: Mapping[str, Any], found: Mapping[str, Interval
 
 def _tagged(subject: Subject) -> dict[str, Any]:
     """The accuracies on the version. Raises Broken for a tag without three numbers per protocol."""
-    what, text = f"tag {model_versions.ACCURACY} of version {subject.version}", subject.tag("accuracy")
+    what, text = f"tag {registration.ACCURACY} of version {subject.version}", subject.tag("accuracy")
     found = reading.mapping(what, reading.json_of(what, text))
     for score in found.values():
         if not (isinstance(score, list) and len(score) == 3 and all(isinstance(one, int | float) for one in score)):

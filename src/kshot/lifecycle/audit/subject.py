@@ -15,7 +15,7 @@ from kshot.lifecycle.history.erasure_event import manifest_now
 from kshot.lifecycle.history.events import Event
 from kshot.lifecycle.project.broken import Broken, NotRecorded
 from kshot.lifecycle.project.layout import LOCK_FILE
-from kshot.lifecycle.registry import model_versions
+from kshot.lifecycle.registry import model_versions, registered_files
 from kshot.lifecycle.registry.recorded_manifest import recorded_manifest
 from kshot.lifecycle.serving import model_manifest
 from kshot.lifecycle.tracking import store
@@ -97,7 +97,7 @@ class Subject:
     def model(self) -> Path:
         """The model's folder as stored in MLflow, unchecked. Raises Broken if it is gone."""
         try:
-            return model_versions.fetched(self.root, self.version, self.scratch / "registered")
+            return registered_files.fetched(self.root, self.version, self.scratch / "registered")
         except store.Unreachable:
             raise
         except RegistryError as error:

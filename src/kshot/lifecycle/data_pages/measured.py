@@ -19,7 +19,7 @@ from kshot.lifecycle.data.data_versions import DataVersion
 from kshot.lifecycle.data.packed import read_manifest
 from kshot.lifecycle.project import layout, progress
 from kshot.lifecycle.project.private_state import private_state
-from kshot.lifecycle.registry import model_versions
+from kshot.lifecycle.registry import model_versions, registered_files
 from kshot.lifecycle.stages.device import project_device
 from kshot.lifecycle.stages.features import inputs_of
 from kshot.methods.method import Method
@@ -93,7 +93,7 @@ def _model(root: Path, scratch: Path) -> tuple[Method | None, str]:
         folder, name = root / layout.MODEL, "the model in this folder"
         inference = load_inference(root / layout.EVALUATION)
     elif (champion := model_versions.champion(root)) is not None:
-        folder = model_versions.model_files(root, champion.version, scratch)
+        folder = registered_files.model_files(root, champion.version, scratch)
         name, inference = f"champion version {champion.version}", load_inference(folder)
     else:
         return None, f"{copies}, because there is no model yet"

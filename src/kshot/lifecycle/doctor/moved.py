@@ -14,7 +14,7 @@ from typing import NamedTuple
 from kshot.errors import RegistryError
 from kshot.lifecycle.doctor.files import unreadable
 from kshot.lifecycle.doctor.finding import Finding
-from kshot.lifecycle.history import anchor
+from kshot.lifecycle.history import anchor_ref
 from kshot.lifecycle.project import project_lock
 from kshot.lifecycle.tracking import store
 from kshot.lifecycle.tracking.own_database import artifacts_of
@@ -89,7 +89,7 @@ def rewrite(root: Path, old: Path) -> str:
             connection.execute("commit")
     except sqlite3.Error as error:
         raise RegistryError(f"{database} could not be changed: {error}; nothing of it was, try again") from error
-    anchor.copy_from(root, old.parents[1])
+    anchor_ref.copy_from(root, old.parents[1])
     left = len(places) - len(ours)
     also = f"; {left:,} stay, because their files are only there" if left else ""
     words = f"{len(ours):,} places below {old} are now below {here}{also}"

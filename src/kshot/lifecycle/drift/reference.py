@@ -27,7 +27,7 @@ from kshot.evaluation.inference import Inference, inference_method, load_inferen
 from kshot.lifecycle.data.cached_images import KeptImage, files, images
 from kshot.lifecycle.project import layout, progress
 from kshot.lifecycle.project.files import exclusive
-from kshot.lifecycle.registry import model_versions
+from kshot.lifecycle.registry import registered_files
 from kshot.lifecycle.registry.model_versions import Registered
 from kshot.lifecycle.serving.package import png
 from kshot.lifecycle.stages.device import project_device
@@ -90,7 +90,7 @@ def read_reference(root: Path, champion: Registered) -> Reference:
     Raises RegistryError if the model is gone or does not say what it was trained on, DataError if its data is gone.
     """
     with tempfile.TemporaryDirectory() as scratch:
-        folder = model_versions.model_files(root, champion.version, Path(scratch))
+        folder = registered_files.model_files(root, champion.version, Path(scratch))
         inference = load_inference(folder)
         method = inference_method(folder, inference, project_device(root))
         weights = b"".join(file.read_bytes() for file in sorted(folder.iterdir()) if file.is_file())

@@ -11,7 +11,7 @@ from kshot.errors import DataError, RegistryError
 from kshot.lifecycle.gate import paired
 from kshot.lifecycle.gate.change import Change
 from kshot.lifecycle.project import layout
-from kshot.lifecycle.registry import model_versions
+from kshot.lifecycle.registry import model_versions, registered_files
 from kshot.lifecycle.registry.model_versions import Registered
 from kshot.lifecycle.tracking import store
 
@@ -95,6 +95,6 @@ def _predicted_again(root: Path, version: Registered, scratch: Path) -> pd.DataF
 
     scratch.mkdir(exist_ok=True)
     cells: Any = evidence.recomputed_predictions(
-        root, model_versions.model_files(root, version.version, scratch), scratch
+        root, registered_files.model_files(root, version.version, scratch), scratch
     ).cells
     return pd.DataFrame(cells)

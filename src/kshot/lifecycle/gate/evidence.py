@@ -14,7 +14,7 @@ from kshot.lifecycle.gate.gate_rules import BEST, CHAMPION, FIXED, Comparison, E
 from kshot.lifecycle.gate.paired import Results, compared, read_results
 from kshot.lifecycle.history import history
 from kshot.lifecycle.project import layout
-from kshot.lifecycle.registry import model_versions
+from kshot.lifecycle.registry import model_versions, registered_files
 from kshot.lifecycle.registry.model_versions import Registered
 from kshot.lifecycle.stages.predictions import Predictions, predict
 from kshot.lifecycle.tracking import store
@@ -102,7 +102,7 @@ def _predictions(
     """A version's predictions, whether they were made now, and notes about it for a person."""
     version, who = opponent.version, f"{opponent.role} {opponent.version.version}"
     try:
-        model = model_versions.model_files(root, version.version, scratch)
+        model = registered_files.model_files(root, version.version, scratch)
         settings = load_method(model).embedding.settings
     except KshotError as error:
         remedy = (

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from kshot.lifecycle.data import erasures
 from kshot.lifecycle.data.erasures import Erasure
-from kshot.lifecycle.history import history, history_run
+from kshot.lifecycle.history import append_event, history, history_run
 from kshot.lifecycle.history.events import ERASED, Event, Person, person
 from kshot.lifecycle.history.history import Record
 from kshot.lifecycle.project.broken import Broken, Erased
@@ -31,7 +31,7 @@ def seal(root: Path, erasure: Erasure, who: Person) -> Event | None:
         client = store.client()
         if history_run.registered(client, root) is None:
             return None
-        record, _, _ = history.reconcile(client, root, where)
+        record, _, _ = append_event.reconcile(client, root, where)
         return _sealed(client, root, record, erasure, who)
 
 
@@ -48,7 +48,7 @@ def seal_earlier(client: "MlflowClient", root: Path) -> None:
 
 def _sealed(client: "MlflowClient", root: Path, record: Record, erasure: Erasure, who: Person) -> Event:
     known = next((event for event in record.events if digest_of(event) == erasure.digest), None)
-    return known or history.append(
+    return known or append_event.append(
         root,
         client,
         record,

@@ -1,43 +1,23 @@
-"""Stores the promotion history as params of one MLflow run, because MLflow never changes a param.
+"""Reads the history of promotions: params of one MLflow run, because MLflow never changes a param.
 
-A param is written once: the database itself refuses a second writer of the same number with another text. So the
-number of an event is a claim that only one of two machines can get, and neither MLflow's pages nor its API can edit an
-event.
+Neither MLflow's pages nor its API can edit an event.
 """
 
 import dataclasses
-import json
-import os
-import secrets
-import time
-from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from kshot.errors import RegistryError
-from kshot.lifecycle.history import anchor, apply_event, history_run, unfinished
-from kshot.lifecycle.history.event_text import moves
+from kshot.lifecycle.history import history_run
 from kshot.lifecycle.history.events import (
     CHALLENGER,
     CHAMPION,
-    MOVED_OUTSIDE,
-    NO_DECISION,
     Event,
-    EvidenceFile,
-    Person,
     from_text,
-    later_than,
-    may_be_writing,
-    person,
-    seal,
-    to_text,
 )
-from kshot.lifecycle.history.history_run import RUN as RUN
-from kshot.lifecycle.history.history_run import begin as begin
-from kshot.lifecycle.serving import model_manifest
-from kshot.lifecycle.tracking import own_database, store
+from kshot.lifecycle.tracking import store
 from kshot.params import project_name
 
 if TYPE_CHECKING:
@@ -45,13 +25,6 @@ if TYPE_CHECKING:
     from mlflow.entities.model_registry import RegisteredModel
 
 EVENT, DONE = "event.{:06d}", "event.{:06d}.done"
-LONGEST = 5000  # characters of an event without its signature
-LONGEST_PARAM = 6000  # characters that MLflow stores
-LONGEST_WHY = 2500
-
-
-class Overtaken(RegistryError):
-    """Another decision was recorded first; nothing was changed."""
 
 
 @dataclass(frozen=True)
@@ -75,7 +48,7 @@ class Record:
         return self.events[-1] if self.events else None
 
     @property
-    def stands(self) -> bool:
+    def is_consistent(self) -> bool:
         """Whether nothing is unfinished and nobody moved an alias outside kshot."""
         done = self.last is None or self.last.done
         return done and self.model in ("", self.name) and self.aliases == (self.last.after if self.last else {})
@@ -91,14 +64,6 @@ class Record:
     def trouble(self) -> str:
         """What happened to the registered model; '' if it is in order."""
         return history_run.trouble(self.name, self.model, self.events)
-
-
-class Reconciled(NamedTuple):
-    """The record in order, sentences about the repairs made, and the event that was found unfinished."""
-
-    record: Record
-    said: tuple[str, ...]
-    finished: Event | None
 
 
 def history(root: Path) -> list[Event]:
@@ -125,7 +90,7 @@ def read(client: "MlflowClient", root: Path) -> Record:
     A history is found even if its registered model was deleted or renamed.
     """
     name, model = project_name.of(root), history_run.registered(client, root)
-    run_id = (model.tags.get(RUN, "") if model else "") or history_run.latest(client, root)
+    run_id = (model.tags.get(history_run.RUN, "") if model else "") or history_run.latest(client, root)
     if model is None and run_id:
         model = history_run.renamed(client, root, run_id)
     if model is None:
@@ -144,152 +109,6 @@ def _standing(model: "RegisteredModel") -> dict[str, str]:
     return {name: str(version) for name, version in model.aliases.items() if name in (CHAMPION, CHALLENGER)}
 
 
-def reconcile(client: "MlflowClient", root: Path, where: str) -> Reconciled:
-    """Put the record in order and return it with the repairs made.
-
-    An event that a crash left unfinished is finished, and a renamed model gets its name back. Aliases that were moved
-    outside kshot, or disappeared with a deleted model, are recorded as an event of their own.
-    """
-    said = list(history_run.regain(client, root, where))
-    record, finished = read(client, root), None
-    own_database.remember(root, record.run_id)
-    if record.last is not None and not record.last.done:
-        record = _waited_for(client, root, record)
-        if record.last is not None and not record.last.done:
-            unfinished.require_own_kind(client, root, record.events)
-            if record.model:
-                apply_event.apply(client, root, record.last)
-            _mark_done(client, record.run_id, record.last)
-            said.append(f"{record.last} had not been finished, and is now")
-            record = read(client, root)
-            finished = record.last
-    if not record.stands:
-        what = moves(record.last.after if record.last else {}, record.aliases)
-        if record.was_deleted:
-            what = [f"the registered model {record.name} was deleted", *what]
-        event = append(
-            root,
-            client,
-            record,
-            action=MOVED_OUTSIDE,
-            version=record.aliases.get(CHAMPION, ""),
-            after=record.aliases,
-            who=person(),
-            why="found: " + "; ".join(what),
-        )
-        said.append(f"{event.why.removeprefix('found: ')}, outside kshot; kept as event {event.number}")
-        record = read(client, root)
-    anchored = anchor.catch_up(root, record.run_id, record.events)
-    return Reconciled(record, (*said, *([anchored] if anchored else [])), finished)
-
-
-def append(
-    root: Path,
-    client: "MlflowClient",
-    record: Record,
-    *,
-    action: str,
-    version: str,
-    after: dict[str, str],
-    who: Person,
-    why: str,
-    compared_with: str = "",
-    rules: str = "",
-    until: str = "",
-    proof: EvidenceFile | None = None,
-    mark: str = "",
-    approval: str = "",
-    sign: Callable[[Event], Event] = lambda event: event,
-) -> Event:
-    """Write an event after the last one of `record`, update aliases and tags, and anchor the event in git if possible.
-
-    mark      mark of an act that was noted before (`acts`); '' makes a new one
-    approval  of the event
-    sign      returns the event with its signature, before anything is written
-    Raises Overtaken, RegistryError for a signature that is too long, and what `sign` raises.
-    """
-    last = record.last
-    when, clock = later_than(last, datetime.now(UTC))
-    event = sign(
-        Event(
-            number=len(record.events) + 1,
-            when=when,
-            clock=clock,
-            action=action,
-            version=version,
-            before=last.after if last else {},
-            after=after,
-            who=who,
-            process=os.getpid(),
-            why=_fitting(why),
-            compared_with=compared_with,
-            rules=rules,
-            until=until,
-            proof=proof,
-            mark=mark or secrets.token_hex(8),
-            previous=last.hash if last else "",
-            manifest=_manifest(client, root, version) if action not in NO_DECISION else "",
-            approval=approval,
-        )
-    )
-    event = seal(event)
-    _claim(client, record.run_id, event)
-    apply_event.apply(client, root, event)
-    _mark_done(client, record.run_id, event)
-    anchor.keep(root, record.run_id, (*record.events, event))
-    return event
-
-
-def _manifest(client: "MlflowClient", root: Path, version: str) -> str:
-    """The manifest recorded on the version, which the event seals."""
-    return str(client.get_model_version(project_name.of(root), version).tags.get(model_manifest.TAG, ""))
-
-
-def _claim(client: "MlflowClient", run_id: str, event: Event) -> None:
-    from mlflow.exceptions import MlflowException
-
-    text = to_text(event)
-    assert len(text) - len(event.signature) <= LONGEST, "why is bounded, and the rest is short"
-    if len(text) > LONGEST_PARAM:
-        raise RegistryError(
-            f"with its signature the event has {len(text):,} characters, and MLflow stores {LONGEST_PARAM:,}; sign "
-            "with a key of another kind (ssh-keygen -t ed25519 makes one), or shorten the reason"
-        )
-    try:
-        client.log_param(run_id, EVENT.format(event.number), text)
-    except MlflowException as error:
-        other = next((one for one in events_of(client, run_id) if one.number == event.number), None)
-        if other is None or other.hash == event.hash:
-            raise
-        raise Overtaken(
-            f"another decision was recorded first ({other}), so nothing was changed; "
-            "look at it with `kshot models`, then ask again"
-        ) from error
-
-
-def _mark_done(client: "MlflowClient", run_id: str, event: Event) -> None:
-    # The hash rather than a time: two processes that finish the same event write the same value.
-    client.log_param(run_id, DONE.format(event.number), event.hash)
-
-
-def _waited_for(client: "MlflowClient", root: Path, record: Record) -> Record:
-    """Wait for the process that writes the last event to finish it, unless no process can be writing it."""
-    while record.last is not None and not record.last.done and _may_be_finishing(record.last):
-        time.sleep(0.5)
-        record = read(client, root)
-    return record
-
-
-def _may_be_finishing(event: Event) -> bool:
-    return may_be_writing(event.who.host, event.process, event.when)
-
-
-def _fitting(why: str) -> str:
-    while len(json.dumps(why, ensure_ascii=False)) > LONGEST_WHY:
-        why = why[:-50]
-    return why
-
-
 def events_of(client: "MlflowClient", run_id: str) -> tuple[Event, ...]:
     """The events in a run. Raises RegistryError for a run that is gone or deleted, and for a changed event."""
     from mlflow.exceptions import MlflowException
@@ -300,8 +119,8 @@ def events_of(client: "MlflowClient", run_id: str) -> tuple[Event, ...]:
         if error.error_code != "RESOURCE_DOES_NOT_EXIST":
             raise
         raise RegistryError(
-            f"run {run_id}, which keeps the history of promotions, is gone from MLflow's store; bring the database "
-            f"back from a copy, or begin a new history by deleting the tag {RUN} of the project's registered model"
+            f"run {run_id}, which stores the history of promotions, is gone from MLflow's store; restore the "
+            f"database from a copy, or begin a new history: delete the tag {history_run.RUN} of the registered model"
         ) from error
     history_run.require_active(run)
     params = run.data.params

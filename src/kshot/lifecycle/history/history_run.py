@@ -135,7 +135,7 @@ def require_active(run: "Run") -> None:
     if run.info.lifecycle_stage != "active":
         what, restore = store.deleted(run)
         raise RegistryError(
-            f"{what}, which keeps the history of promotions, was deleted; bring it back with: {restore}"
+            f"{what}, which stores the history of promotions, was deleted; bring it back with: {restore}"
         )
 
 

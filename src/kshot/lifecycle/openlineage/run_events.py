@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 from kshot.lifecycle.data import data_versions
 from kshot.lifecycle.project import layout
-from kshot.lifecycle.registry import model_versions
+from kshot.lifecycle.registry import model_versions, registration
 from kshot.params import project_name
 from kshot.redaction import redacted
 
@@ -93,7 +93,7 @@ def _registered(root: Path, decided: Decided | None) -> tuple[str, Accuracies]:
     if decided is None:
         return "", {}
     tags = model_versions.find(root, decided.version).tags
-    scores = json.loads(tags.get(model_versions.ACCURACY, "{}"))
+    scores = json.loads(tags.get(registration.ACCURACY, "{}"))
     figures = {name: dict(zip(("mean", "low", "high"), score, strict=True)) for name, score in scores.items()}
     return tags.get("kshot.data_version", ""), figures
 

@@ -53,7 +53,7 @@ def versions(root: Path) -> tuple[Version, ...]:
     with store.translated_errors(store.connect(root)):
         client = store.client()
         record = history.read(client, root)
-    unsettled = "" if record.stands else record.trouble
+    unsettled = "" if record.is_consistent else record.trouble
     if problems := [*filter(None, [unsettled]), *broken(record.events, record.aliases)]:
         raise RegistryError(
             f"the history of promotions does not say which models were champion: {problems[0]}; nothing is deleted "

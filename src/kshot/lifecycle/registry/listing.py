@@ -8,7 +8,7 @@ from pathlib import Path
 from kshot.lifecycle.history import history
 from kshot.lifecycle.history.event_chain import verify
 from kshot.lifecycle.history.events import CHAMPION, minute
-from kshot.lifecycle.registry import model_versions
+from kshot.lifecycle.registry import registration
 from kshot.lifecycle.tracking import store
 
 
@@ -49,7 +49,7 @@ def listing(root: Path) -> Listing:
             aliases=tuple(sorted(names.get(str(one.version), []))),
             data_version=one.tags.get("kshot.data_version", ""),
             accuracy={
-                name: tuple(score) for name, score in json.loads(one.tags.get(model_versions.ACCURACY, "{}")).items()
+                name: tuple(score) for name, score in json.loads(one.tags.get(registration.ACCURACY, "{}")).items()
             },
             decision=decision(one.tags, str(one.version), champion),
             registered_at=datetime.fromtimestamp(one.creation_timestamp / 1000, UTC),

@@ -8,7 +8,7 @@ from kshot.errors import RegistryError
 from kshot.lifecycle.history import history
 from kshot.lifecycle.history.champions import earlier_champions
 from kshot.lifecycle.history.events import CHAMPION, minute
-from kshot.lifecycle.registry import model_versions
+from kshot.lifecycle.registry import model_versions, registered_files
 from kshot.lifecycle.registry.model_versions import Registered
 
 if TYPE_CHECKING:
@@ -53,7 +53,7 @@ def require_sound(root: Path, client: "MlflowClient", found: Registered) -> None
             f"run {found.run_id} of version {found.version} is {status.lower()}, so that its record may not be whole; "
             f"{JUDGE_AGAIN}, or choose another version"
         )
-    model_versions.require_whole(root, found.version)
+    registered_files.require_whole(root, found.version)
 
 
 def earlier(root: Path, record: history.Record, to: str | None) -> str:

@@ -19,11 +19,11 @@ from kshot.lifecycle.gate import (
     stored_predictions,
 )
 from kshot.lifecycle.history import champions, decision_signature, events, history
-from kshot.lifecycle.history.history import Overtaken
+from kshot.lifecycle.history.append_event import Overtaken
 from kshot.lifecycle.pipeline import graph
 from kshot.lifecycle.pipeline.durations import Times
 from kshot.lifecycle.project import layout
-from kshot.lifecycle.registry import model_versions, promotion
+from kshot.lifecycle.registry import catch_up, gate_decision, model_versions, registration
 from kshot.lifecycle.registry.model_versions import Registered
 from kshot.lifecycle.report import page
 from kshot.lifecycle.retraining.judged_galleries import CompareGalleries, galleries_of, waits_for_galleries
@@ -104,11 +104,11 @@ def ready_data(root: Path) -> data_versions.DataVersion:
 
 def register(root: Path, live: live_run.LiveRun, origin: Lineage) -> Registered:
     """Return the version with the results of `origin`; if there is none, record the run and register a new one."""
-    found = model_versions.find_registered(root, origin)
+    found = registration.find_registered(root, origin)
     if found is not None:
         return found
     run_id = live.record(origin, read_mapping(root / "params.yaml"))
-    return model_versions.register(root, run_id, origin)
+    return registration.register(root, run_id, origin)
 
 
 def judge(
@@ -131,7 +131,7 @@ def judge(
 def _judge_once(
     root: Path, version: Registered, origin: Lineage, compare_galleries: CompareGalleries | None
 ) -> Outcome:
-    put_right = promotion.catch_up(root)
+    put_right = catch_up.catch_up(root)
     asked = load_params(root / "params.yaml")
     params = resolved_here(root, asked)
     if decision_signature.setting(root) == events.SIGNED:
@@ -155,7 +155,7 @@ def _judge_once(
     before = planned_changes.judged_by(root, version.version, history.history(root)) if asks else {}
     same_plan = not asks or (before.get("text"), before.get("outside")) == (planned["text"], planned["outside"])
     stays = manual or waits_for_galleries(root, version, params.gate)
-    if same_plan and model_versions.is_settled(version, champion, rules, stays):
+    if same_plan and gate_decision.is_decided(version, champion, rules, stays):
         return _outcome(version, origin, repeated=True, put_right=put_right)
     from kshot.lifecycle.gate import (
         evidence,  # here, because importing torch takes seconds and a repeated retraining does not need it
@@ -177,7 +177,7 @@ def _judge_once(
             }
     waits = manual or decision.waits
     until = datetime.now(UTC) + timedelta(hours=params.gate.approval_timeout) if waits else None
-    _, said = model_versions.record_decision(root, version.version, record, rules, until if decision.promote else None)
+    _, said = gate_decision.record_decision(root, version.version, record, rules, until if decision.promote else None)
     judged = _outcome(model_versions.find(root, version.version), origin, repeated=False, put_right=(*put_right, *said))
     return dataclasses.replace(judged, reasons=(*left, *gate_text.reasons(found, decision.findings)))
 

@@ -10,7 +10,7 @@ from urllib.parse import quote
 from kshot.errors import RegistryError
 from kshot.estimator.load_model import from_folder
 from kshot.lifecycle.project.files import write_text
-from kshot.lifecycle.registry import model_versions
+from kshot.lifecycle.registry import model_versions, registered_files
 from kshot.lifecycle.serving import model_manifest
 from kshot.manifest import hashes
 from kshot.params import project_name
@@ -81,7 +81,7 @@ def _copy(root: Path, store: GalleryStore, wanted: Standing, place: Path) -> Non
     place.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     folder = scratch(store)
     try:
-        found = model_versions.model_files(root, wanted.version, folder / "model")
+        found = registered_files.model_files(root, wanted.version, folder / "model")
         whole = folder / "copy"
         shutil.copytree(found, whole / EMBEDDING)
         (whole / COPY).write_text(json.dumps({"key": _key(whole / EMBEDDING)}), encoding="utf-8")
