@@ -19,7 +19,7 @@ from mlflow.cli import cli as mlflow_program
 from kshot.errors import RegistryError
 from kshot.lifecycle.history import append_event, champions, event_chain, events, history, history_run
 from kshot.lifecycle.history.events import Event
-from kshot.lifecycle.registry import acts, catch_up, gate_decision, model_versions, promotion
+from kshot.lifecycle.registry import acts, catch_up, gate_decision, model_versions, person_decision, promotion
 from kshot.lifecycle.tracking import store
 from tests import ready_process
 from tests.lifecycle import registered_versions
@@ -325,7 +325,7 @@ def test_a_history_that_was_deleted_comes_back_by_the_command_that_is_told(
         history.history(root)
     restored(root, str(of_run.value), monkeypatch)
     store.client().delete_experiment(store.client().get_run(run_id).info.experiment_id)
-    with pytest.raises(RegistryError, match="experiment 'kshot promotions', which keeps .* was deleted") as of_all:
+    with pytest.raises(RegistryError, match="experiment 'kshot promotions', which stores .* was deleted") as of_all:
         promotion.promote(root, "2", "needed now")
     restored(root, str(of_all.value), monkeypatch)
     assert [event.version for event in history.history(root)] == ["1"] and fits(root)
@@ -380,7 +380,7 @@ def test_an_unfinished_event_of_another_machine_is_waited_for_and_then_finished(
     gate(root, "1")
     elsewhere = events.Person("Grace", "grace", "another-machine")
     with monkeypatch.context() as patch:
-        patch.setattr(promotion, "person", lambda name="": elsewhere)
+        patch.setattr(person_decision, "person", lambda name="": elsewhere)
         crash_after(patch, 1, WRITES)
         with pytest.raises(KeyboardInterrupt):
             promotion.promote(root, "2", "why")
