@@ -72,6 +72,19 @@ def test_what_a_source_replaces_is_counted(root: Path, tmp_path: Path, capsys: p
     assert "whole: 3 images and 1 class of version " in said[0]
 
 
+def test_an_extension_counts_what_was_there_and_what_came(
+    root: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    first = raw_project.write_tree(tmp_path / "birds", {"robin": 2, "wren": 3})
+    more = raw_project.write_tree(tmp_path / "more", {"wren": 4, "owl": 2})
+    assert cli.main(["data", "add", str(first)]) == 0
+    assert cli.main(["data", "add", str(more), "--extend"]) == 0
+    assert "3 .png: in the data already" in (printed := capsys.readouterr().out)
+    assert "5 images and 2 classes were there" in printed and "3 images and 1 class came" in printed
+    assert cli.main(["data", "add", str(more), "--extend"]) == 0
+    assert "are the current version already, nothing changed" in capsys.readouterr().out
+
+
 def test_the_name_of_a_source_moves_no_cursor(root: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     source = raw_project.write_tree(tmp_path / "birds\n\x1b[2J", {"robin": 2, "wren": 2})
     assert cli.main(["data", "add", str(source)]) == 0

@@ -35,9 +35,9 @@ STEPS = (
         needed=True,
     ),
     Step(
-        "cd shop && kshot data add ../groceries.zip",
-        page=HOUR,
-        printed="kshot data add NEW_IMAGES",
+        "cd shop && kshot data add ../groceries.zip --extend",
+        page=(HOUR, "docs/data.md"),
+        printed="kshot data add NEW_IMAGES --extend",
         shows=("these images are the current version already",),
     ),
     Step("cd shop && kshot fit-settings", page=HOUR, printed="kshot fit-settings", shows=("says all of this already",)),

@@ -20,7 +20,8 @@ Bring images in as a new data version. SOURCE is
 Every file is looked at, whatever its name; what is left out is printed with the reason. Where that
 is more than a tenth of the files, or a whole class, nothing is added unless --skip agrees to it.
 
-A source replaces the data whole: to add images to those that are there, give a folder with all.
+A source replaces the data whole. With --extend its images come to those that are there: a class
+of the same name gets more images, images that are there already are left out and counted.
 
 The images are copied to data/raw and tracked by DVC. The version's name is the start of the
 content's md5, so that the same images always bear the same name.
@@ -54,6 +55,7 @@ def add_parser(verbs: Any) -> None:
     add.add_argument("--split", type=Path, metavar="FILE", help="a CSV with the columns class,split (train, val, test)")
     add.add_argument("--skip", action="store_true", help="leave out what cannot be taken, also whole classes")
     add.add_argument("--merge", action="store_true", help="put a class's images of train/ and test/ folders together")
+    add.add_argument("--extend", action="store_true", help="keep the images of the current version, and add these")
     add.add_argument("--note", default="", metavar="TEXT", help="a remark to find this version by")
     add.set_defaults(run=run_add)
 
@@ -118,6 +120,7 @@ def run_add(root: Path, options: argparse.Namespace) -> int:
             note=options.note,
             skip=options.skip,
             merge=options.merge,
+            extend=options.extend,
             say=lambda line: print(line, flush=True),
         )
     if before is not None and before.md5 == version.md5:
@@ -127,6 +130,12 @@ def run_add(root: Path, options: argparse.Namespace) -> int:
         # The record keeps the source that it was first added from, which may not be the one just given.
         origin = ", first added from {}; current again" if version.md5 in earlier else " from {}"
         print(f"data version {version.short}: {images}, {classes}{origin.format(printable(version.source))}")
+        if before is not None and options.extend:
+            came, fresh = version.images - before.images, version.classes - before.classes
+            print(
+                f"{counted(before.images, 'image')} and {counted(before.classes, 'class')} were there "
+                f"(data version {before.short}); {counted(came, 'image')} and {counted(fresh, 'class')} came"
+            )
         if before is not None and (line := _left(root, before, version)):
             print(line)
     if version.source != GLYPHS and proposal.is_template(root):
@@ -150,9 +159,9 @@ def _left(root: Path, before: "DataVersion", version: "DataVersion") -> str:
         return ""
     what = counted(images, "image") + (f" and {counted(classes, 'class')}" if classes else "")
     return (
-        f"a source replaces the data whole: {what} of version {before.short} are not in it; to keep them, add one "
-        f"folder that holds all images. `kshot data diff {before.short} {version.short}` names them, `kshot data "
-        f"restore {before.short}` goes back"
+        f"a source replaces the data whole: {what} of version {before.short} are not in it (`kshot data diff "
+        f"{before.short} {version.short}` names them); to keep them: kshot data restore {before.short}, then add "
+        "SOURCE with --extend"
     )
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import yaml
 
 from kshot.errors import DataError
-from kshot.lifecycle.data import data_names, erasures, imported_images, working_copy
+from kshot.lifecycle.data import data_names, erasures, extension, imported_images, working_copy
 from kshot.lifecycle.data.data_diff import DataDiff, compare
 from kshot.lifecycle.data.dvc_cache import folder_md5, locate
 from kshot.lifecycle.project import layout
@@ -32,7 +32,7 @@ class DataVersion:
 
     left_out  the files of the source that were left out, and why, as lines for a person
     address   16 hex digits of the sha256 of the source's absolute path; '' for none, and where nobody recorded it
-    base      md5 of the version that this one was made from, by `kshot feedback add-data` or `kshot forget`; else ''
+    base      md5 of the version that this one was made from, by `--extend`, `kshot feedback add-data` or `kshot forget`
     """
 
     md5: str
@@ -62,6 +62,7 @@ def add(
     seed: int = 0,
     skip: bool = False,
     merge: bool = False,
+    extend: bool = False,
     say: Callable[[str], None] = lambda line: None,
     named: str = "",
     base: str = "",
@@ -70,9 +71,10 @@ def add(
     """Import `source` into data/raw as the current version; the same images always give the same version.
 
     source  a folder, an archive, a manifest, or "glyphs", which are drawn from `seed`
-    split   a CSV of class,split
+    split   a CSV of class,split; with `extend` it may leave out classes that are there
     skip    agree to leaving files out
     merge   put together the images of a class from train/ and test/ (`split_folders`)
+    extend  keep the images of the current version, which is then the new one's base (`extension`)
     say     called with lines about what was read and what was left out
     named   the source's name in the record, where kshot wrote the source itself; default: that of its file or folder
     base    md5 of the version whose images `source` has, too
@@ -86,28 +88,37 @@ def add(
     working_copy.mend(root)
     known = {version.md5: version for version in versions(root)}
     refuse_unsaved(root)
+    former = extension.current_images(root) if extend else []
+    before = current(root) if former else None
     with working_copy.workspace(root) as workspace:
         fresh = workspace / "raw"
         with at_rest(Path(source).expanduser()) if source != GLYPHS else contextlib.nullcontext():
             found = imported_images.read_images(source, workspace / "unpacked", seed, merge=merge)
+            place = imported_images.folder_of(source, workspace / "unpacked")
             if source != GLYPHS:
-                found = decoded(found, imported_images.folder_of(source, workspace / "unpacked"))
-                imported_images.report_left_out(
-                    found, source, skip, say, command or f"kshot data add {shlex.quote(source)}"
-                )
-            images = found.images
+                found = decoded(found, place)
+            if former:
+                found = extension.joined(former, found, place)
+            if source != GLYPHS or former:
+                again = command or f"kshot data add {shlex.quote(source)}{' --extend' if extend else ''}"
+                imported_images.report_left_out(found, source, skip, say, again)
+            if before is not None and not found.images and split is None:
+                return before
+            images = [*former, *found.images]
             if split is not None:
-                images = with_split(images, split, found.empty)
+                images = with_split(images, split, found.empty, optional={image.label for image in former})
+            images = extension.in_splits(images, former, say)
             if len(names := {image.label for image in images}) < FEWEST_CLASSES:
                 raise DataError(
                     f"{source} has one class, {min(names)!r}; few-shot episodes need at least {FEWEST_CLASSES} to tell "
                     "apart, and training, validation and test each their own: give one folder a class"
                 )
             imported_images.require_training_classes(images, say)
-            imported_images.lay_out(images, fresh, own=workspace)
+            imported_images.lay_out(images, fresh, own=workspace, kept=root / layout.RAW if former else None)
         with working_copy.replacing(root):
             fresh.rename(root / layout.RAW)
-            working_copy.dvc(root, "add", "--quiet", str(layout.RAW))
+            # Images that were there are linked: DVC would copy every one of them out of its cache again.
+            working_copy.dvc(root, "add", "--quiet", *(["--no-relink"] if former else []), str(layout.RAW))
             out = working_copy.tracked(root)
             assert out is not None
             if out.files != len(images) + 1:  # plus the manifest
@@ -128,7 +139,7 @@ def add(
                 note=note,
                 left_out=left_out.reasons(found.left_out, found.empty),
                 address="" if named or source == GLYPHS else _address(source),
-                base=base,
+                base=base or (before.md5 if before is not None else ""),
             )
             enter(root, version)
     return version

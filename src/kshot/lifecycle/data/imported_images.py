@@ -1,5 +1,7 @@
 """The images of a source, read, checked and laid out as the folder data/raw of a new data version."""
 
+import contextlib
+import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path, PurePosixPath
@@ -9,6 +11,8 @@ from kshot.errors import DataError
 from kshot.lifecycle.sources import left_out
 from kshot.lifecycle.sources.source_image import SourceImage, normal
 from kshot.lifecycle.sources.source_images import GLYPHS, Source, check_given, read_source
+
+PRESENT = "in the data already"  # how the reason begins for an image that an extension leaves out
 
 
 def read_images(source: str, unpacked: Path, seed: int = 0, *, unlabelled: bool = False, merge: bool = False) -> Source:
@@ -38,7 +42,7 @@ def report_left_out(found: Source, source: str, skip: bool, say: Callable[[str],
     for line in found.lines():
         say(line)
     why = left_out.consent_needed(found.files, found.left_out, found.empty)
-    if not found.images:
+    if not found.images and not any(one.reason.startswith(PRESENT) for one in found.left_out):
         raise DataError(f"{source} holds no image that decodes: {why}")
     if why and not skip:
         raise DataError(f"{why}; mend that, or add the others alone with `{command} --skip`")
@@ -56,10 +60,20 @@ def require_training_classes(images: list[SourceImage], say: Callable[[str], Non
         say(f"no class is in {' or '.join(absent)}: `kshot retrain` draws some from train's (split.val, split.test)")
 
 
-def lay_out(images: list[SourceImage], fresh: Path, *, own: Path) -> None:
+def link(old: Path, new: Path) -> None:
+    """Make `new` a hard link to the file `old`, or a copy where the disk has no links."""
+    new.parent.mkdir(parents=True, exist_ok=True)
+    with contextlib.suppress(OSError):
+        os.link(old, new)
+        return
+    shutil.copy2(old, new)
+
+
+def lay_out(images: list[SourceImage], fresh: Path, *, own: Path, kept: Path | None = None) -> None:
     """Put the images into fresh/images/<class>/ and write fresh/manifest.csv, the same bytes for the same images.
 
-    Files in the folder `own` are moved, all others are copied.
+    Files in the folder `own` are moved, those in the folder `kept` are linked, all others are copied. Of two images of
+    one class and file name the first keeps the name.
     """
     rows, taken = [], set()
     for image in images:
@@ -73,6 +87,8 @@ def lay_out(images: list[SourceImage], fresh: Path, *, own: Path) -> None:
         place.parent.mkdir(parents=True, exist_ok=True)
         if image.file.is_relative_to(own):
             image.file.rename(place)
+        elif kept is not None and image.file.is_relative_to(kept):
+            link(image.file, place)
         else:
             shutil.copyfile(image.file, place)
         rows.append((target, image.label, image.group, image.split, image.drawer))

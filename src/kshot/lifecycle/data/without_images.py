@@ -1,8 +1,5 @@
 """Makes a data version of the current one without some of its images: what `kshot forget` does first."""
 
-import contextlib
-import os
-import shutil
 from collections.abc import Collection
 from datetime import UTC, datetime
 from pathlib import Path
@@ -10,7 +7,7 @@ from pathlib import Path
 import pandas as pd
 
 from kshot.errors import DataError
-from kshot.lifecycle.data import data_versions, working_copy
+from kshot.lifecycle.data import data_versions, imported_images, working_copy
 from kshot.lifecycle.data.data_versions import FEWEST_CLASSES, DataVersion
 from kshot.lifecycle.data.dvc_cache import listing
 from kshot.lifecycle.project import layout
@@ -57,7 +54,7 @@ def without_images(root: Path, md5s: Collection[str]) -> DataVersion | None:
     with working_copy.workspace(root) as workspace:
         fresh = workspace / layout.RAW.name
         for path in left["path"]:
-            _link(root / layout.RAW / path, fresh / path)
+            imported_images.link(root / layout.RAW / path, fresh / path)
         if "drawer" in left and not (left["drawer"] != "").any():  # as an addition of the same images writes it
             left = left.drop(columns="drawer")
         left.to_csv(fresh / MANIFEST, index=False, lineterminator="\n")
@@ -84,11 +81,3 @@ def without_images(root: Path, md5s: Collection[str]) -> DataVersion | None:
             )
             data_versions.enter(root, version)
     return version
-
-
-def _link(old: Path, new: Path) -> None:
-    new.parent.mkdir(parents=True, exist_ok=True)
-    with contextlib.suppress(OSError):
-        os.link(old, new)
-        return
-    shutil.copy2(old, new)

@@ -2,7 +2,7 @@
 
 import difflib
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -53,10 +53,13 @@ def read_manifest(
     return images, notes
 
 
-def with_split(images: Sequence[SourceImage], table: Path, empty: Sequence[str] = ()) -> list[SourceImage]:
+def with_split(
+    images: Sequence[SourceImage], table: Path, empty: Sequence[str] = (), optional: Collection[str] = ()
+) -> list[SourceImage]:
     """The images with the split that a table of class,split gives each class; classes in `empty` may be in it too.
 
-    Raises DataError if the table is not one of class,split, omits a class, or names one that does not exist.
+    It may leave out the classes in `optional`, which are then as they were. Raises DataError if the table is not one of
+    class,split, omits a class, or names one that does not exist.
     """
     known = {image.label for image in images}
     place: dict[str, str] = {}
@@ -71,13 +74,13 @@ def with_split(images: Sequence[SourceImage], table: Path, empty: Sequence[str] 
         if name not in known and name not in empty:
             raise DataError(f"{where} names class {name!r}; the images have no such class{_nearest(name, known)}")
         place[name] = split
-    absent = sorted(known - place.keys())
+    absent = sorted(known - place.keys() - set(optional))
     if absent:
         more = f" and {len(absent) - 1} more" if len(absent) > 1 else ""
         raise DataError(
             f"{table} leaves out class {absent[0]!r}{more}; needs a line for each class{_nearest(absent[0], place)}"
         )
-    return [replace(image, split=place[image.label]) for image in images]
+    return [replace(image, split=place.get(image.label, image.split)) for image in images]
 
 
 def _image(path: Path, row: Row, unlabelled: bool, inside: Path | None) -> SourceImage:
