@@ -69,6 +69,17 @@ def test_a_process_serves_and_finishes_what_is_under_way_when_it_is_told_to_stop
         assert len(lines) >= 4 and all('"event": "request"' in line for line in lines), lines
 
 
+def test_a_stopped_service_ends_without_the_interpreters_own_clean_up(
+    project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ended: list[int] = []
+    monkeypatch.chdir(project)
+    monkeypatch.setattr(serve_process, "serve", lambda *_: None)
+    monkeypatch.setattr("os._exit", ended.append)
+    kshot.cli.main(["serve"])
+    assert ended == [0]
+
+
 def test_a_taken_port_and_a_missing_champion_are_told_in_one_line(
     project: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
