@@ -11,7 +11,7 @@ from PIL import Image
 from kshot import cli
 from kshot.lifecycle.data import data_versions, feedback_ledger
 from tests.lifecycle import raw_project
-from tests.serve.recorded_service import Recorded, recorded
+from tests.serve.recorded_service import STATE, Recorded, recorded
 
 ITEM = {
     "item": 41,
@@ -44,6 +44,12 @@ def server(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Recorded
 
 def listed(server: Recorded, *items: dict[str, object]) -> None:
     server.answers["GET /v1/feedback"] = (200, json.dumps({"items": items, "next": None}).encode())
+
+
+def taught(server: Recorded, *names: str) -> None:
+    classes = [{"name": name, "examples": 1} for name in names]
+    gallery = STATE | {"name": "birds", "classes": classes, "unknown_threshold": None, "created": ITEM["asked"]}
+    server.answers["GET /v1/galleries"] = (200, json.dumps({"galleries": [gallery]}).encode())
 
 
 def test_the_list_says_what_was_answered_and_saves_the_images(
@@ -79,6 +85,7 @@ def test_groups_of_unknown_images_are_listed_saved_and_labelled_in_one_go(
     server.answers["GET /v1/galleries/birds/unknown"] = (200, json.dumps(found).encode())
     for item in (41, 42, 43):
         server.answers[f"GET /v1/feedback/{item}/image"] = (200, str(item).encode())
+    taught(server, "owl")
     assert cli.main(["feedback", "groups", "birds", "--save", "seen"]) == 0
     assert capsys.readouterr().out.splitlines() == ["group 1, 2 images: 41,43", "group 2, 1 image: 42"]
     saved = {file.relative_to(tmp_path / "seen").as_posix() for file in (tmp_path / "seen").glob("*/*")}
@@ -93,11 +100,12 @@ def test_labels_come_from_the_line_and_from_a_table(
     server: Recorded, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     server.answers["POST /v1/feedback/labels"] = (200, b'{"labelled": 3}')
+    taught(server, "a/b", "wren", "c=d")
     (tmp_path / "labels.csv").write_text("item,class\n1,a/b\n2,wren\n")
     assert cli.main(["feedback", "label", "3=c=d", "--from", "labels.csv", "--by", "Ada"]) == 0
     assert capsys.readouterr().out == "3 images labelled\n"
     labels = [{"item": 1, "class": "a/b"}, {"item": 2, "class": "wren"}, {"item": 3, "class": "c=d"}]
-    assert json.loads(server.requests[0][3]) == {"labels": labels, "by": "Ada"}
+    assert json.loads(server.requests[-1][3]) == {"labels": labels, "by": "Ada"}
 
 
 @pytest.mark.parametrize(

@@ -179,7 +179,7 @@ def labelled(asked: Person, at: str, letters: list[list[Path]]) -> dict[str, str
             time.sleep(0.1)
         strangers = sorted(one.item for one in items)[ASKED:]
         first, rest = strangers[:5], strangers[5:]
-        line = f"kshot feedback label {','.join(map(str, first))}=asked/letter --by Ada"
+        line = f"kshot feedback label {','.join(map(str, first))}=asked/letter --by Ada --new-class"
         assert asked.types(line).code == 0
         assert client.label(dict.fromkeys(rest, "asked/letter"), by="Grace") == len(rest)
         by = {item: "Ada" if item in first else "Grace" for item in strangers}

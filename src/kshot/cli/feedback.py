@@ -8,6 +8,7 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from kshot.cli.feedback_labels import check_known, known_classes, parse_labels
 from kshot.cli.running_service import add_connection, connected
 from kshot.errors import DataError, ParamsError
 from kshot.lifecycle.project import project_lock
@@ -24,7 +25,7 @@ look, say which class each shows, and add them to the data.
 
   kshot feedback list --order margin --save looked-at/
   kshot feedback groups birds --save groups/     unknown images that look alike
-  kshot feedback label 41=robin 42,57,60=wren
+  kshot feedback label 41=robin 42,57,60=wren    --new-class for a class that nothing has yet
   kshot feedback add-data           a new data version: the current one and every labelled image
 
 The page of the service shows and labels them too. docs/serve.md
@@ -57,6 +58,7 @@ def add_parser(verbs: Any) -> None:
     label = below.add_parser("label", help="say which class logged images show")
     label.add_argument("labels", nargs="*", metavar="ITEMS=CLASS", help="an item or several, and their class")
     label.add_argument("--from", dest="table", type=Path, metavar="FILE", help="a CSV with the columns item,class")
+    label.add_argument("--new-class", action="store_true", help="make classes that no gallery and no data has")
     label.add_argument("--by", metavar="NAME", help="who says so (default: your name on this machine)")
     label.set_defaults(run=connected(run_label), outside=True)
 
@@ -112,13 +114,11 @@ def run_groups(client: "Client", options: argparse.Namespace) -> int:
 def run_label(client: "Client", options: argparse.Namespace) -> int:
     """Label items: all of them or none."""
     labels = _from_table(options.table) if options.table is not None else {}
-    for text in options.labels:
-        items, equals, name = text.partition("=")
-        if not (equals and name and all(item.isdecimal() for item in items.split(","))):
-            raise ParamsError(f"{text!r} is no label; needs an item and its class, such as 41=robin or 41,42=robin")
-        labels |= {int(item): name for item in items.split(",")}
+    labels |= parse_labels(options.labels)
     if not labels:
         raise ParamsError("no label is given; needs ITEM=CLASS, such as 41=robin, or --from FILE")
+    if not options.new_class:
+        check_known(labels.values(), known_classes(client, Path.cwd()))
     count = client.label(labels, options.by or getpass.getuser())
     print(json.dumps({"labelled": count}) if options.json else f"{counted(count, 'image')} labelled")
     return 0
