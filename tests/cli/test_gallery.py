@@ -75,6 +75,36 @@ def test_verify_answers_by_its_exit_code_too(
     assert capsys.readouterr().out.startswith(line)
 
 
+def test_verify_names_no_class_for_an_image_that_recognise_calls_unknown(
+    server: Recorded, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "a.png").write_bytes(b"x")
+    content = UNKNOWN | STATE | {"request": "r", "calibrated": True, "class": "wren", "same": False, "best": "wren"}
+    answer(server, "POST /v1/galleries/birds/verify", 200, content)
+    assert cli.main(["gallery", "verify", "birds", "wren", "a.png"]) == 1
+    assert capsys.readouterr().out == "no: unknown, farther than 2 from every class\n"
+
+
+@pytest.mark.parametrize(
+    ("line", "code", "remedy"),
+    [
+        ("recognise x a.png", "unknown_gallery", "`kshot gallery list` lists them"),
+        ("verify x wren a.png", "unknown_class", "`kshot gallery examples x` lists the classes with their images"),
+        ("rename x wren --class robin", "class_exists", "add --merge to join the two"),
+    ],
+)
+def test_a_refusal_says_what_to_type_in_a_shell(
+    server: Recorded, tmp_path: Path, capsys: pytest.CaptureFixture[str], line: str, code: str, remedy: str
+) -> None:
+    (tmp_path / "a.png").write_bytes(b"x")
+    content = {"error": {"code": code, "message": "no such thing; GET /v1/galleries"}, "request": "r"}
+    paths = ("POST %s/recognise", "POST %s/verify", "PATCH %s/classes/robin")
+    for one in paths:
+        answer(server, one % "/v1/galleries/x", 404, content)
+    assert cli.main(["gallery", *line.split()]) == 15
+    assert capsys.readouterr().err == f"kshot: error: no such thing; {remedy}\n"
+
+
 def test_a_refusal_and_a_missing_service_have_an_exit_code_of_their_own(
     server: Recorded, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -141,6 +171,7 @@ def test_a_folder_is_sent_as_a_zip_without_its_hidden_files(
     ]
     with zipfile.ZipFile(io.BytesIO(server.requests[-1][3])) as archive:
         assert sorted(archive.namelist()) == ["robin/1.jpg", "wren/1.jpg"]
+    assert server.requests[-1][1].endswith("/import?whole_names=true"), "as `kshot data add` names a folder's classes"
 
 
 def test_a_class_is_joined_to_another_only_if_told_so(server: Recorded) -> None:

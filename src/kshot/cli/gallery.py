@@ -185,9 +185,10 @@ def run_verify(client: "Client", options: argparse.Namespace) -> int:
     name = vars(options)["class"]
     found = client.verify(options.gallery, name, *files_named([options.image]))
     score = "" if found.probability is None else f", probability {100 * found.probability:.1f} %"
+    far = f"no: unknown, farther than {found.threshold:.3g} from every class" if found.unknown else ""
     line = {
         True: f"yes: {name}{score}",
-        False: f"no: not {name}{score}; the best class is {found.best}",
+        False: far or f"no: not {name}{score}; the best class is {found.best}",
         None: f"open: with one class and without a threshold nothing decides whether it is {name}",
     }[found.same]
     answered(options, found, line)
@@ -206,7 +207,8 @@ def run_import(client: "Client", options: argparse.Namespace) -> int:
     from kshot.serve.class_folders_zip import zipped
 
     (source,) = files_named([options.source], folders=True)
-    found = client.import_zip(options.gallery, zipped(source) if source.is_dir() else source)
+    is_folder = source.is_dir()
+    found = client.import_zip(options.gallery, zipped(source) if is_folder else source, whole_names=is_folder)
     lines = [f"{counted(found.taken, 'image')} taken, {found.already:,} were there before"]
     lines += [f"left out {counted(one.count, 'file')}: {one.reason}: {', '.join(one.files)}" for one in found.left_out]
     return answered(options, found, *lines, *(f"note: {note}" for note in found.notes))

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from kshot.errors import DataError
+from kshot.errors import DataError, ServiceError
 
 if TYPE_CHECKING:
     from pydantic import BaseModel
@@ -14,6 +14,16 @@ if TYPE_CHECKING:
     from kshot.serve.client import Client
 
 AT = "http://127.0.0.1:8000"
+# What to do about a refusal, where the service's own line names an address or a field of a request.
+REMEDIES = {
+    "unknown_gallery": "`kshot gallery list` lists them",
+    "unknown_class": "`kshot gallery examples {gallery}` lists the classes with their images",
+    "unknown_example": "`kshot gallery examples {gallery}` lists those that are there",
+    "unknown_item": "`kshot feedback list --order newest` lists those that are there",
+    "class_exists": "add --merge to join the two",
+    "empty_gallery": "teach it first: `kshot gallery teach {gallery} CLASS IMAGE ...`",
+    "no_threshold": "set one: `kshot gallery threshold {gallery} DISTANCE`",
+}
 
 
 def add_connection(one: argparse.ArgumentParser) -> None:
@@ -28,9 +38,21 @@ def connected(run: Callable[["Client", argparse.Namespace], int]) -> Callable[[P
         from kshot.serve.client import Client
 
         with Client(options.at) as client:
-            return run(client, options)
+            try:
+                return run(client, options)
+            except ServiceError as error:
+                raise for_shell(error, getattr(options, "gallery", None)) from error
 
     return with_client
+
+
+def for_shell(error: ServiceError, gallery: str | None) -> ServiceError:
+    """The same refusal with a remedy that a person in a shell can type, if there is one."""
+    remedy = REMEDIES.get(error.code)
+    if remedy is None:
+        return error
+    text = f"{str(error).partition('; ')[0]}; {remedy.format(gallery=gallery or 'GALLERY')}"
+    return ServiceError(text, status=error.status, code=error.code, request=error.request)
 
 
 def answered(options: argparse.Namespace, message: "BaseModel", *lines: str) -> int:

@@ -61,8 +61,9 @@ class Verify(Request):
 
 
 class Verified(GalleryAnswer):
-    """same         whether the image is of the class: it is the best class, and not farther than the threshold
-    best         the class that fits best
+    """same         whether the image is of the class: it is the best class, and the image is not unknown
+    best         the class that fits best, also if the image is unknown
+    unknown      whether the image is farther than `threshold` from every class, as recognise says; None without one
     probability  of the class among the gallery's classes; None if the gallery has one class
     distance     Euclidean, to the mean of the class; None for a method without a fixed embedding
     nearest      the nearest examples of the class
@@ -75,6 +76,7 @@ class Verified(GalleryAnswer):
     class_name: str = Field(validation_alias="class", serialization_alias="class")
     same: bool | None
     best: str
+    unknown: bool | None = None
     probability: float | None
     distance: float | None
     threshold: float | None

@@ -77,6 +77,7 @@ def verify_image(
         class_name=class_name,
         same=found.same,
         best=found.best,
+        unknown=found.unknown,
         probability=found.probability,
         distance=found.distance,
         threshold=found.threshold,

@@ -151,10 +151,14 @@ class Client(AbstractContextManager["Client"]):
         """Delete a class with its examples."""
         return self._to.ask(Changed, "DELETE", path("galleries", gallery, "classes", class_name))
 
-    def import_zip(self, gallery: str, archive: str | os.PathLike[str] | bytes) -> Imported:
-        """Take in a zip of class folders, or one that `export` wrote; what was left out is listed by reason."""
+    def import_zip(self, gallery: str, archive: Image, *, whole_names: bool = False) -> Imported:
+        """Take in a zip of class folders, or one that `export` wrote; what was left out is listed by reason.
+
+        whole_names: one folder around all others is a part of the class names.
+        """
         content = archive if isinstance(archive, bytes) else Path(archive).read_bytes()
-        return self._to.ask(Imported, "POST", path("galleries", gallery, "import"), content=content)
+        query = {"whole_names": True} if whole_names else None
+        return self._to.ask(Imported, "POST", path("galleries", gallery, "import"), query=query, content=content)
 
     def export(self, gallery: str) -> bytes:
         """A zip of the gallery: class folders and manifest.csv."""

@@ -21,8 +21,10 @@ AT_ONCE = 64  # images that are decoded and embedded together
 NAMED = 5  # files that an answer names for a reason
 
 
-def take_in(service: GalleryService, gallery: str, archive: Path, folder: Path) -> Imported:
+def take_in(service: GalleryService, gallery: str, archive: Path, folder: Path, whole_names: bool = False) -> Imported:
     """The answer to POST import. `archive` is unpacked below `folder`, which the caller deletes.
+
+    whole_names: one folder around all others is a part of the class names, as of a folder that `kshot data add` reads.
 
     A file that cannot be used is left out and named by its reason. Raises Refused for an archive that is damaged, is
     not safe to unpack or has no image.
@@ -30,7 +32,7 @@ def take_in(service: GalleryService, gallery: str, archive: Path, folder: Path) 
     gallery, snapshot = normal(gallery), service.snapshot
     with service.store.database.reading() as connection:
         galleries.find(connection, gallery)
-    source = _read(archive, folder / "unpacked")
+    source = _read(archive, folder / "unpacked", whole_names)
     left_out: defaultdict[str, list[str]] = defaultdict(list)
     for one in source.left_out:
         left_out[one.reason].append(one.path.as_posix())
@@ -47,9 +49,9 @@ def take_in(service: GalleryService, gallery: str, archive: Path, folder: Path) 
     )
 
 
-def _read(archive: Path, folder: Path) -> Source:
+def _read(archive: Path, folder: Path, whole_names: bool) -> Source:
     try:
-        return read_source(archive, folder)
+        return read_source(archive, folder, whole_names=whole_names)
     except DataError as error:
         text = str(error).replace(str(archive), "the archive").replace(f"{folder}/", "")
         raise Refused(422, "bad_archive", text) from None

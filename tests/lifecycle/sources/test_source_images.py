@@ -50,6 +50,12 @@ def test_an_archive_gives_what_its_tree_gives_with_a_folder_around_all_or_withou
     assert told(read_source(archive, tmp_path / "unpacked")) == told(read_source(tree, tmp_path))
 
 
+def test_an_archive_can_have_the_names_of_the_folder_that_it_was_made_of(tmp_path: Path) -> None:
+    tree = write_tree(tmp_path / "tree", {"Fruit/Apple": 1, "Fruit/Kiwi": 1})
+    archive = write_zip(tmp_path / "a.zip", files_below(tree))
+    assert told(read_source(archive, tmp_path / "unpacked", whole_names=True)) == told(read_source(tree, tmp_path))
+
+
 def test_a_folder_inside_each_class_folder_is_no_part_of_the_names_in_a_folder_or_an_archive(tmp_path: Path) -> None:
     plain = read_source(write_tree(tmp_path / "plain", {"n00": 2, "n01": 1}), tmp_path)
     tree = write_tree(tmp_path / "tree", {"n00/images": 2, "n01/images": 1})

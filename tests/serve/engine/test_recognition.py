@@ -232,6 +232,18 @@ def test_an_image_is_verified_by_the_best_class_and_the_threshold(classes: Class
         verify(version, gallery, point, "x")
 
 
+@pytest.mark.parametrize("threshold", [0.0, 1e9])
+def test_an_image_is_of_a_class_only_if_recognition_says_so(classes: Classes, threshold: float) -> None:
+    version = by_classifier("simple_shot", {1: 1e9})  # whose best class need not have the nearest mean
+    support, _ = unequal(classes, 3)
+    gallery = state(version, support, threshold=threshold)
+    point = version.model.embed([classes[next(iter(support))][4]])
+    (seen,) = recognise(version, gallery, point)
+    for name in support:
+        found = verify(version, gallery, point, name)
+        assert (found.same, found.unknown) == (name == seen.label and not seen.unknown, seen.unknown)
+
+
 def test_an_empty_gallery_is_refused_with_the_reason() -> None:
     version = by_classifier("prototype")
     empty = gallery_state(GalleryRow(1, "shop", 1, None, ""), [], np.empty((0, 64), np.float32), version.centre)

@@ -106,15 +106,16 @@ def read_source(
     *,
     unlabelled: bool = False,
     merge: bool = False,
+    whole_names: bool = False,
 ) -> Source:
     """The images of a folder, an archive (unpacked into `workspace`) or a manifest, and the files left out.
 
     A file is an image by its header, whatever its name. Its class is the folders above it, joined by /, without one
-    folder that wraps a whole archive and without folders named train, val and test (`split_folders`, which explains
-    `merge`); its group is the class without its last part. A folder with manifest.csv and images/, the layout of
-    data/raw, is read by its manifest. With `unlabelled`, files in no folder, and a manifest without the column class,
-    are images of class '': either all of them or none. Raises DataError for a source that is missing, has no image, is
-    of no known kind, or whose classes cannot be determined.
+    folder that wraps a whole archive (`whole_names`: with it) and without folders named train, val and test
+    (`split_folders`, which explains `merge`); its group is the class without its last part. A folder with manifest.csv
+    and images/, the layout of data/raw, is read by its manifest. With `unlabelled`, files in no folder, and a manifest
+    without the column class, are images of class '': either all of them or none. Raises DataError for a source that is
+    missing, has no image, is of no known kind, or whose classes cannot be determined.
     """
     if not source.exists():
         raise DataError(f"{source} does not exist; needs {NEEDED}, or the word {GLYPHS}")
@@ -129,7 +130,7 @@ def read_source(
         raise DataError(f"{source} is a spreadsheet; save it as .csv")
     elif is_archive(source):
         notes = unpack(source, workspace)
-        found = _read_folder(workspace, packed=True, unlabelled=unlabelled, merge=merge)
+        found = _read_folder(workspace, packed=True, unlabelled=unlabelled, merge=merge, whole_names=whole_names)
         found = replace(found, notes=[*notes, *found.notes])
     else:
         raise DataError(f"{source} is {OTHER_KINDS.get(source.suffix.lower(), f'of no known kind; needs {NEEDED}')}")
@@ -180,7 +181,7 @@ def _refuse(source: Path, found: Source, unlabelled: bool) -> None:
         )
 
 
-def _read_folder(folder: Path, *, packed: bool, unlabelled: bool, merge: bool) -> Source:
+def _read_folder(folder: Path, *, packed: bool, unlabelled: bool, merge: bool, whole_names: bool = False) -> Source:
     tree = walk(folder)
     files = len(tree.files) + len(tree.left_out)
     manifest = _own_manifest(folder, packed)
@@ -202,7 +203,7 @@ def _read_folder(folder: Path, *, packed: bool, unlabelled: bool, merge: bool) -
     paths = [_below(image.file, folder) for image in found.images]
     # A folder without subfolders, and one with a file left out other than as no image, may be meant as a class.
     meant = {*tree.leaves, *(one.path.parent for one in found.left_out if one.counts and one.reason != NO_IMAGE)}
-    classes = classes_of(paths, sorted(meant), packed=packed, unlabelled=unlabelled, merge=merge)
+    classes = classes_of(paths, sorted(meant), packed=packed and not whole_names, unlabelled=unlabelled, merge=merge)
     images = [
         replace(image, label=label, group=group_of(label), split=classes.splits.get(label, ""))
         for image, label in zip(found.images, classes.labels, strict=True)

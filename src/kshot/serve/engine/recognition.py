@@ -48,6 +48,7 @@ class Verification:
 
     same: bool | None
     best: str
+    unknown: bool | None
     probability: float | None
     distance: float | None
     threshold: float | None
@@ -77,7 +78,7 @@ def recognise(
                 distance=None if squared is None else float(np.sqrt(squared[row, places[0]])),
                 smallest=smallest,
                 threshold=threshold,
-                unknown=None if threshold is None or smallest is None else smallest > threshold,
+                unknown=_is_unknown(smallest, threshold),
                 nearest=near[row],
                 classes=tuple((names[place], share[at]) for at, place in enumerate(places))[: n_next + 1],
                 margin=share[0] - share[1] if n_classes > 1 and share[0] is not None and share[1] is not None else None,
@@ -91,28 +92,34 @@ def verify(
 ) -> Verification:
     """Whether the image `query` (1, D) is of a class. Raises Refused for an empty gallery and an unknown class.
 
-    It is if the class fits best and the image is not farther from its mean than the threshold.
+    It is if `recognise` gives the image this class and does not call it unknown.
     """
     _require_examples(state)
     if class_name not in state.class_names:
         raise unknown_class(state.gallery.name, class_name)
     place, threshold = state.class_names.index(class_name), version.threshold(state)
-    shares = _shares(version, state, query, version.squared_distances(state, query))[0]
+    squared = version.squared_distances(state, query)
+    shares = _shares(version, state, query, squared)[0]
     best, single = int(shares.argmax()), len(state.class_names) == 1
     distance = None
     near: tuple[NearExample, ...] = ()
     if version.has_fixed_embedding:
         distance = float(np.sqrt(np.square(query[0].astype(np.float64) - state.means[place]).sum()))
         near = _near_of_class(state, query[0], place, n_nearest)
-    close = None if threshold is None or distance is None else distance <= threshold
+    unknown = _is_unknown(None if squared is None else float(np.sqrt(squared[0].min())), threshold)
     return Verification(
-        same=close if single else (best == place and close is not False),
+        same=(None if unknown is None else not unknown) if single else (best == place and not unknown),
         best=state.class_names[best],
+        unknown=unknown,
         probability=None if single else float(shares[place]),
         distance=distance,
         threshold=threshold,
         nearest=near,
     )
+
+
+def _is_unknown(smallest: float | None, threshold: float | None) -> bool | None:
+    return None if threshold is None or smallest is None else smallest > threshold
 
 
 def _require_examples(state: GalleryState) -> None:

@@ -26,14 +26,19 @@ CHUNK = 2**20
 
 
 @router.post("/import", openapi_extra=archive_body())
-async def import_archive(request: Request, gallery: str, _: Annotated[object, Depends(needs("teach"))]) -> Imported:
-    """Teach the images of a zip: a folder a class, or the zip of an export. Files that cannot be used are listed."""
+async def import_archive(
+    request: Request, gallery: str, _: Annotated[object, Depends(needs("teach"))], whole_names: bool = False
+) -> Imported:
+    """Teach the images of a zip: a folder a class, or the zip of an export. Files that cannot be used are listed.
+
+    One folder around all others is a part of the class names with `whole_names` alone.
+    """
     service = service_of(request)
     folder = scratch(service.store)
     try:
         sent = folder / "sent.zip"
         await _receive(request, sent)
-        return await run_in_threadpool(take_in, service, gallery, sent, folder)
+        return await run_in_threadpool(take_in, service, gallery, sent, folder, whole_names)
     finally:
         await run_in_threadpool(shutil.rmtree, folder, ignore_errors=True)
 
