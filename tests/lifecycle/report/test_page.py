@@ -243,6 +243,10 @@ def test_accuracies_stand_with_interval_question_and_chance(project: Path) -> No
     assert "98.61 % [98.50, 98.72]" in text and "[98.50, 98.72] 1,000" in text
     assert "5 classes, 1 example each, guessing 20 %" in text
     assert "10 classes, 1 example each, guessing 10 %" in text
+    metrics = json.loads((project / layout.METRICS).read_text())
+    metrics["episodes"] = {"protocols": {"10w1s": {"within_group": True}}}
+    (project / layout.METRICS).write_text(json.dumps(metrics))
+    assert "10 classes of one group, 1 example each" in page(project).text
 
 
 def test_how_episodes_were_answered_and_unknown_queries_told_stands_beside_the_accuracies(project: Path) -> None:
@@ -263,6 +267,19 @@ def test_calibration_stands_with_and_without_the_temperature(project: Path) -> N
     section = page(project).text
     assert "5w1s 15,000 queries 0.58 % 7.31 % 12.5" in section
     assert "10w1s 30,000 queries none 1.23 % none: no temperature fits best" in section
+
+
+def test_what_not_to_trust_of_unknown_queries_and_probabilities_is_said_with_what_to_do(project: Path) -> None:
+    plain = page(project).text
+    assert "Of 100 images" not in plain and "makes the error larger" not in plain
+    metrics = json.loads((project / layout.METRICS).read_text())
+    metrics["unknown"]["10w1s"] |= {"false_accept": 0.8702}
+    metrics["calibration"]["5w1s"] |= {"before": 0.0271, "after": 0.0541}
+    (project / layout.METRICS).write_text(json.dumps(metrics))
+    text = page(project).text
+    assert "Of 100 images of none of the classes, 87 are taken for one of them at 10w1s: " in text
+    assert "kshot gallery threshold GALLERY DISTANCE" in text and "evaluate.accept_known" in text
+    assert "5w1s: the temperature makes the error larger" in text
 
 
 def test_curves_say_how_the_training_ended(project: Path) -> None:

@@ -17,6 +17,7 @@ from kshot.lifecycle.report.wrong_predictions import wrong_predictions
 
 HARDEST = 12  # classes shown with images
 LISTED = 300  # classes shown in all
+MANY_ACCEPTED = 0.2  # share of unknown queries that are accepted, above which a reader is warned
 SIDE = 64  # pixels of the thumbnails of a class
 PROJECTED = ("x", "y", "class", "group", "image")
 NAMES = ("protocol", "class", "group", "predicted")  # text columns; all others are numbers
@@ -48,14 +49,30 @@ def read_sections(root: Path) -> dict[str, Any]:
 def accuracies(root: Path) -> Section | None:
     """Accuracy by protocol, with the protocol's task and the accuracy of guessing."""
     rows = []
-    for protocol, score in read_json(root / layout.METRICS).get("accuracy", {}).items():
-        rows.append({"protocol": protocol, **score, **task_of(root, protocol)})
     metrics = read_json(root / layout.METRICS)
+    resolved = metrics.get("episodes", {}).get("protocols", {})
+    for protocol, score in metrics.get("accuracy", {}).items():
+        within_group = resolved.get(protocol, {}).get("within_group", False)
+        rows.append({"protocol": protocol, **score, **task_of(root, protocol, within_group)})
     more = {name: metrics.get(name) for name in ("answering", "views", "unknown", "calibration", "stream")}
-    return {"rows": rows, "scale": scale(rows), **more} if rows else None
+    return {"rows": rows, "scale": scale(rows), **more, **warnings(metrics)} if rows else None
 
 
-def task_of(root: Path, protocol: str) -> Section:
+def warnings(metrics: Section) -> Section:
+    """What a reader should not trust: protocols that accept many unknown queries, and those worse with a temperature.
+
+    accepted_unknown: the rows of more than MANY_ACCEPTED, the most first.
+    """
+    unknown = [{"protocol": name, **row} for name, row in (metrics.get("unknown") or {}).items()]
+    many = [row for row in unknown if (row["false_accept"] or 0) > MANY_ACCEPTED]
+    calibration = (metrics.get("calibration") or {}).items()
+    return {
+        "accepted_unknown": sorted(many, key=lambda row: -row["false_accept"]),
+        "worse_calibrated": [name for name, row in calibration if (row["after"] or 0) > row["before"]],
+    }
+
+
+def task_of(root: Path, protocol: str, within_group: bool) -> Section:
     """The task of an episode of `protocol` as text, and the accuracy of guessing."""
     try:
         with np.load(root / layout.EPISODES / f"test-{protocol}.npz", allow_pickle=False) as arrays:
@@ -63,7 +80,8 @@ def task_of(root: Path, protocol: str) -> Section:
     except FileNotFoundError:
         return {"asks": "", "chance": None}
     images = "1 example each" if k_shot == 1 else f"{k_shot} examples each"
-    return {"asks": f"{n_way} classes, {images}", "chance": 1 / n_way}
+    group = " of one group" if within_group else ""
+    return {"asks": f"{n_way} classes{group}, {images}", "chance": 1 / n_way}
 
 
 def training(root: Path) -> Section | None:
