@@ -22,8 +22,9 @@ from kshot.params.losses import LISTED_TRIPLETS, PAIRS, TRIPLETS
 from kshot.params.pml_losses import PML_LOSSES
 from kshot.params.schema import Ingest, load_params
 from kshot.params.train import Train
-from kshot.training.loop import Step, Validation, meta_train
+from kshot.training.loop import meta_train
 from kshot.training.random_state import seed_everything
+from kshot.training.records import Step, Validation
 from tests.short_names import train_with
 
 TRAIN = load_params(Path(__file__).parents[2] / "params.yaml").train

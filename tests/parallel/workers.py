@@ -32,13 +32,13 @@ def wait(world: World, folder: str) -> None:
 
 def train_until_killed(world: World, folder: str) -> None:
     """The last process is killed at step 15, after the first has written a checkpoint."""
-    from kshot.training import loop
+    from kshot.training import training_run
     from tests.parallel import trainings
 
     write_process(world, Path(folder))
-    loop.SAVE_EVERY = 0.0
+    training_run.SAVE_EVERY = 0.0
     path = Path(folder) / "checkpoint.safetensors"
-    keep = loop.gathering
+    keep = training_run.gathering
 
     def killed_at(*arguments):
         if world.rank == world.size - 1 and killed_at.step == 15:
@@ -47,7 +47,7 @@ def train_until_killed(world: World, folder: str) -> None:
         return keep(*arguments)
 
     killed_at.step = 0
-    loop.gathering = killed_at
+    training_run.gathering = killed_at
     trainings.trained("setting mined batches", torch.float64, world, path)
 
 
@@ -71,13 +71,13 @@ def train_through_a_loss(world: World, folder: str) -> None:
     """
     import ray
 
-    from kshot.training import loop
+    from kshot.training import training_run
     from tests.parallel import trainings
 
     name, path = "setting mined batches", Path(folder) / "checkpoint.safetensors"
-    node, gather, batches = Path(folder) / "node", loop.gathering, [0]
+    node, gather, batches = Path(folder) / "node", training_run.gathering, [0]
     lost_before = node.exists()
-    loop.SAVE_EVERY = 0.0
+    training_run.SAVE_EVERY = 0.0
 
     def counted(*arguments):
         batches[0] += 1
@@ -86,7 +86,7 @@ def train_through_a_loss(world: World, folder: str) -> None:
             time.sleep(600)
         return gather(*arguments)
 
-    loop.gathering = counted
+    training_run.gathering = counted
     resumed, _ = trainings.trained(name, torch.float64, world, path)
     taken, batches[0] = batches[0], 0
     whole, _ = trainings.trained(name, torch.float64, world)

@@ -18,10 +18,11 @@ from kshot.params.augment import Augment, TaskAugment
 from kshot.params.losses import LOSSES, PAIRS, TRIPLETS
 from kshot.params.pml_losses import PML_LOSSES
 from kshot.params.schema import Ingest, load_params
-from kshot.training import loop
+from kshot.training import training_run
 from kshot.training.learning_rates import rate_share
-from kshot.training.loop import Done, Step, Validation, meta_train
+from kshot.training.loop import meta_train
 from kshot.training.random_state import seed_everything
+from kshot.training.records import Done, Step, Validation
 from tests.short_names import train_with
 
 TRAIN = load_params(Path(__file__).parents[2] / "params.yaml").train
@@ -115,7 +116,7 @@ def test_the_same_seed_gives_the_same_weights_and_another_does_not():
 
 @pytest.mark.parametrize("augment", [TRAIN.augment, Augment(preset="photographs")], ids=["drawings", "photographs"])
 def test_a_killed_training_goes_on_to_the_same_weights(tmp_path, monkeypatch, augment):
-    monkeypatch.setattr(loop, "SAVE_EVERY", 0.0)
+    monkeypatch.setattr(training_run, "SAVE_EVERY", 0.0)
     whole, wanted = train(params(patience=9, augment=augment), validation=episodes())
     path = tmp_path / "checkpoint.safetensors"
     train(params(patience=9, augment=augment), validation=episodes(), checkpoint=path, stop_after=20)
@@ -132,7 +133,7 @@ def test_a_killed_training_goes_on_to_the_same_weights(tmp_path, monkeypatch, au
 
 def test_early_stopping_keeps_the_best_weights(monkeypatch):
     scores = iter([0.5, 0.9, 0.8, 0.7, 0.6, 0.6])
-    monkeypatch.setattr(loop, "accuracies", lambda _: np.array([score := next(scores), score]))
+    monkeypatch.setattr(training_run, "accuracies", lambda _: np.array([score := next(scores), score]))
     kept, records = train(params(steps=100, patience=2), validation=episodes())
     assert [record.best for record in records if isinstance(record, Validation)] == [True, True, False, False]
     told = "stopped, as the last 2 validations were below the best; kept step 20, the best on validation"
@@ -152,7 +153,7 @@ def test_early_stopping_keeps_the_best_weights(monkeypatch):
 )
 def test_the_later_of_equals_is_kept_and_equals_are_not_stale(monkeypatch, scores, best, kept):
     given = iter(scores)
-    monkeypatch.setattr(loop, "accuracies", lambda _: np.array([score := next(given), score]))
+    monkeypatch.setattr(training_run, "accuracies", lambda _: np.array([score := next(given), score]))
     _, records = train(params(steps=65, patience=2), validation=episodes())
     found = [record for record in records if isinstance(record, Validation)]
     assert [record.step for record in found] == [10, 20, 30, 40, 50, 60, 65], "the last step is validated too"
@@ -181,7 +182,7 @@ class Noisy(torch.nn.Module):
 
 
 def test_a_resumed_training_draws_what_an_uninterrupted_one_draws(tmp_path, monkeypatch):
-    monkeypatch.setattr(loop, "SAVE_EVERY", 0.0)
+    monkeypatch.setattr(training_run, "SAVE_EVERY", 0.0)
     path = tmp_path / "checkpoint.safetensors"
     whole, _ = train(params(), head=Noisy())
     train(params(), checkpoint=path, stop_after=20, head=Noisy())
@@ -212,7 +213,7 @@ def test_embeddings_that_are_no_numbers_stop_training_with_step_classes_and_rate
 
 
 def test_a_training_that_diverges_keeps_its_last_good_checkpoint(tmp_path, monkeypatch):
-    monkeypatch.setattr(loop, "SAVE_EVERY", 0.0)
+    monkeypatch.setattr(training_run, "SAVE_EVERY", 0.0)
     path = tmp_path / "checkpoint.safetensors"
     train(params(steps=20), checkpoint=path, stop_after=20)
     before = path.read_bytes()
@@ -227,7 +228,7 @@ def test_a_training_that_diverges_keeps_its_last_good_checkpoint(tmp_path, monke
     {"loss": "triplet", "mining": "random_triplets", "margin": 1.0, "mine_every": 8, "mine_neighbours": 2},
 ], ids=lambda c: c["loss"])  # fmt: skip
 def test_what_a_loss_learns_or_remembers_and_what_was_mined_survive_a_kill(tmp_path, monkeypatch, changes):
-    monkeypatch.setattr(loop, "SAVE_EVERY", 0.0)
+    monkeypatch.setattr(training_run, "SAVE_EVERY", 0.0)
     whole, wanted = train(params(**changes))
     path = tmp_path / "checkpoint.safetensors"
     train(params(**changes), checkpoint=path, stop_after=20)

@@ -32,9 +32,10 @@ from kshot.nets.devices import choose_device
 from kshot.nets.embedding import Embedding, in_precision
 from kshot.nets.new_embedding import new_embedding
 from kshot.params.schema import Params
-from kshot.training.loop import Done, Step, Validation, meta_train
+from kshot.training.loop import meta_train
 from kshot.training.new_method import new_method
 from kshot.training.random_state import deterministic
+from kshot.training.records import Done, Step, Validation
 from kshot.training.reduction import fit_reduction
 
 LEAST_HELD_OUT = 5  # classes: with fewer, validation would be 4-way at most; no other number was tried

@@ -1,6 +1,5 @@
 import json
 import re
-from dataclasses import asdict
 from pathlib import Path
 
 import pytest
@@ -13,7 +12,7 @@ from kshot.lifecycle.stages import evaluate, train
 from kshot.lifecycle.tracking import lineage
 from kshot.nets.embedding import load_embedding
 from kshot.params.schema import Ingest, params_from
-from kshot.training import loop
+from kshot.training import records, training_run
 from tests.lifecycle import packed_project
 from tests.short_names import set_train
 
@@ -71,19 +70,21 @@ def test_images_in_many_shards_or_in_the_one_file_of_an_older_kshot_train_the_sa
 
 
 def test_an_interrupted_training_resumes_and_a_finished_one_leaves_no_checkpoint(root, monkeypatch):
-    monkeypatch.setattr(loop, "SAVE_EVERY", 0.0)
+    monkeypatch.setattr(training_run, "SAVE_EVERY", 0.0)
     train.run(root, params())
     wanted = (root / layout.MODEL / "embedding.safetensors").read_bytes()
     checkpoints = root / layout.STATE / "checkpoints"
     assert not list(checkpoints.rglob("*.safetensors"))
 
-    original = loop.Validation
-    monkeypatch.setattr(loop, "Validation", lambda step, *rest: interrupt() if step == 20 else original(step, *rest))
+    original = records.Validation
+    monkeypatch.setattr(
+        training_run, "Validation", lambda step, *rest: interrupt() if step == 20 else original(step, *rest)
+    )
     with pytest.raises(KeyboardInterrupt):
         train.run(root, params())
     assert len(list(checkpoints.rglob("*.safetensors"))) == 1
 
-    monkeypatch.setattr(loop, "Validation", original)
+    monkeypatch.setattr(training_run, "Validation", original)
     train.run(root, params())
     assert (root / layout.MODEL / "embedding.safetensors").read_bytes() == wanted
     assert [line["step"] for line in lines(root) if "loss" in line] == [10, 20]
@@ -148,39 +149,6 @@ def test_a_device_that_is_not_there_is_told(root):
     absent = "mps" if not torch.backends.mps.is_available() else "cuda"
     with pytest.raises(ParamsError, match=f"train.device is {absent}"):
         train.run(root, params(device=absent))
-
-
-@pytest.mark.parametrize(
-    ("steps", "text"),
-    [
-        (600, "600 steps in 118 s, 4.2 GB; kept step 500, the best on validation"),
-        (1, "1 step in 118 s, 4.2 GB; kept step 500, the best on validation"),
-    ],
-)
-def test_the_end_of_a_training_is_one_sentence(steps, text):
-    reason = "kept step 500, the best on validation"
-    assert train.finished({"step": steps, "seconds": 118.2, "peak_memory_mb": 4209, "reason": reason}) == text
-
-
-@pytest.mark.parametrize(
-    ("seconds", "text"),
-    [
-        (0.1, ""),
-        (0.2, "about 10 s of training left, less if validation ends it early"),
-        (1.3, "about 80 s of training left, less if validation ends it early"),
-        (2.0, "about 2 min of training left, less if validation ends it early"),
-    ],
-)
-def test_the_first_steps_tell_how_long_a_training_takes(seconds, text):
-    assert train.outlook((10, 5.0), (20, 5.0 + seconds), 600) == text
-
-
-def test_the_time_left_is_told_once_also_after_a_resumption(tmp_path, capsys, monkeypatch):
-    monkeypatch.setattr(train, "WORTH_A_LINE_S", 0.0)
-    monkeypatch.setattr(train, "TIMED_S", 1e-9)
-    steps = [loop.Step(number, 1.0, None, 0.1, 100.0) for number in range(10, 60, 10)]
-    train.write_log(tmp_path / "log.jsonl", [asdict(steps[0]), *steps[1:]], 600, "images")
-    assert capsys.readouterr().out == "about 0 s of training left, less if validation ends it early\n"
 
 
 def test_the_start_of_a_training_says_what_learns_on_what(root, capsys):
