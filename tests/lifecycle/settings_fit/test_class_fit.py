@@ -13,7 +13,7 @@ from kshot.data.class_supply import ClassSupply
 from kshot.data.splits import choose_by, split_classes
 from kshot.lifecycle.settings_fit.class_fit import class_fit
 from kshot.lifecycle.settings_fit.resolved import resolved
-from kshot.lifecycle.validation.checks import tables
+from kshot.lifecycle.validation.checked_tables import tables
 from kshot.params.schema import Params, params_from
 from tests.short_names import set_train
 

@@ -6,7 +6,8 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from kshot.lifecycle.validation.checks import checks, survives, tables
+from kshot.lifecycle.validation.checked_tables import survives, tables
+from kshot.lifecycle.validation.checks import checks
 from kshot.params.schema import Params, Protocol, load_params
 from tests.short_names import train_with
 

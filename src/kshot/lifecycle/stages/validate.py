@@ -15,7 +15,8 @@ from kshot.lifecycle.project.tables import counted
 from kshot.lifecycle.settings_fit.class_fit import class_fit
 from kshot.lifecycle.settings_fit.resolved import resolved_here
 from kshot.lifecycle.stages.entry import stage_main
-from kshot.lifecycle.validation.checks import checks, tables
+from kshot.lifecycle.validation.checked_tables import tables
+from kshot.lifecycle.validation.checks import checks
 from kshot.lifecycle.validation.class_demands import left_out_lines
 from kshot.lifecycle.validation.expectations import Finding, validate
 from kshot.lifecycle.validation.page import write_validation_page
