@@ -21,8 +21,9 @@ from kshot.lifecycle.stages import evaluate, train
 from kshot.lifecycle.tasks import task_model
 from kshot.lifecycle.tasks.disagreement import disagreement
 from kshot.lifecycle.tasks.page import PAGE, write_task_page
-from kshot.lifecycle.tasks.survey import TaskRow, Trust, survey, write_json
+from kshot.lifecycle.tasks.survey import survey, write_json
 from kshot.lifecycle.tasks.task_model import WIDEST, narrowed
+from kshot.lifecycle.tasks.task_row import TaskRow, Trust
 from kshot.lifecycle.tasks.text import render_survey
 from kshot.params.schema import Params, params_from
 from kshot.statistics import Interval

@@ -1,12 +1,8 @@
 """Withholds predicted accuracies that differ too much from what was measured in the same project."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from kshot.lifecycle.tasks.survey import TaskRow, Trust
+from kshot.lifecycle.tasks.task_row import TaskRow, Trust
 
 FARTHEST = 0.05  # largest mean difference between predicted and measured accuracies
 FEWEST_TASKS = 3  # of the project's own: two small tasks can differ by that much by chance

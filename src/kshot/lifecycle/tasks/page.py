@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 from kshot.lifecycle.pages.render import pages, write_page
 from kshot.lifecycle.pages.svg import WIDTH, drawing
 from kshot.lifecycle.project import layout
-from kshot.lifecycle.tasks.survey import NEW, Survey, TaskRow
+from kshot.lifecycle.tasks.survey import NEW, Survey
+from kshot.lifecycle.tasks.task_row import TaskRow
 from kshot.lifecycle.tasks.text import correlation, no_prediction, warning
 
 PAGE = layout.REPORT.with_name("tasks.html")

@@ -17,6 +17,7 @@ from kshot.lifecycle.stages.predictions import test_protocols
 from kshot.lifecycle.tasks.disagreement import disagreement
 from kshot.lifecycle.tasks.source import read_tasks
 from kshot.lifecycle.tasks.task_model import LIMIT_WAYS, TaskModel, limit, read_task_model
+from kshot.lifecycle.tasks.task_row import TaskRow, Trust
 from kshot.params.schema import Params
 from kshot.statistics import Interval, rank_correlation
 from kshot.tasks.difficulty import views
@@ -28,49 +29,6 @@ NEW = "new"
 JUDGED = 200  # test episodes of each protocol that predictions are compared with
 SETS = 12  # tasks per split if the data has no groups
 MOST_WAYS, MOST_QUERIES = 20, 15  # of those tasks
-
-
-@dataclass(frozen=True)
-class TaskRow:
-    """One task.
-
-    split      train, val, test or new
-    shots      images per class, on average
-    predicted  predicted accuracy of the model, None if it cannot be trusted
-    measured   measured accuracy, None if there is nothing to measure it on
-    outside    as defined by `outsideness`
-    limit      what most validation tasks stay below, None if no limit could be set
-    x, y       position on the map
-    """
-
-    name: str
-    split: str
-    classes: int
-    images: int
-    shots: float
-    predicted: float | None
-    measured: float | None
-    nearest: tuple[tuple[str, float], ...]
-    outside: float
-    limit: float | None
-    x: float
-    y: float
-
-    @property
-    def is_outside(self) -> bool:
-        """Whether it is outside what the model was trained for, so that every figure about it is doubtful."""
-        return self.limit is not None and self.outside > self.limit
-
-
-@dataclass(frozen=True)
-class Trust:
-    """Predicted and measured accuracy on test episodes of one protocol: means, and Spearman's correlation."""
-
-    protocol: str
-    episodes: int
-    predicted: float | None
-    measured: float
-    correlation: Interval
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,8 @@ import math
 
 from kshot.lifecycle.pages.render import NONE, percent
 from kshot.lifecycle.project.tables import columns
-from kshot.lifecycle.tasks.survey import NEW, Survey, TaskRow, Trust
+from kshot.lifecycle.tasks.survey import NEW, Survey
+from kshot.lifecycle.tasks.task_row import TaskRow, Trust
 
 LONGEST = 60  # rows on a terminal; the page and --json show all
 NEAREST = 2
