@@ -97,11 +97,5 @@ def check(root: Path, options: argparse.Namespace) -> int:
         at = verify.moment(options.at) if options.at else ""
     except ValueError as error:
         raise ParamsError(f"--at {options.at} is no time; needs one such as 2026-11-29 or 2026-11-29T12:00") from error
-    return verify.verify(
-        options.folder,
-        model_dir=options.model,
-        allowed=options.allowed_signers,
-        anchored=options.anchor,
-        at=at,
-        expected=options.expect,
-    )
+    given = verify.Given(options.model, options.allowed_signers, options.anchor, at, options.expect)
+    return verify.verify(options.folder, given)

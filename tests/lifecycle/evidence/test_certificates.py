@@ -74,7 +74,7 @@ def whole(made: Path, keys: Path, tmp_path_factory: pytest.TempPathFactory) -> P
 
 
 def states(folder: Path, allowed: Path, at: str = "") -> dict[str, tuple[str, str]]:
-    found = verify.checks(verify.Folder(folder), model_dir=None, allowed=allowed, anchored=None, at=at)
+    found = verify.checks(verify.Folder(folder), verify.Given(allowed=allowed, at=at))
     return {name: (state, text) for name, state, text in found}
 
 

@@ -32,7 +32,7 @@ def out(tmp_path: Path) -> Path:
 
 
 def lines(out: Path) -> dict[str, tuple[str, str]]:
-    found = verify.checks(verify.Folder(out), model_dir=None, allowed=None, anchored=None)
+    found = verify.checks(verify.Folder(out), verify.Given())
     return {name: (state, text) for name, state, text in found}
 
 

@@ -40,7 +40,7 @@ def folder(attested: Path, tmp_path: Path) -> Path:
 
 
 def persons(folder: Path, allowed: Path | None) -> tuple[str, str]:
-    found = verify.checks(verify.Folder(folder), model_dir=None, allowed=allowed, anchored=None)
+    found = verify.checks(verify.Folder(folder), verify.Given(allowed=allowed))
     return next((state, text) for name, state, text in found if name == "persons")
 
 

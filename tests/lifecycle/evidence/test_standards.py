@@ -65,7 +65,7 @@ def public(key: Path, keyid: str) -> SSlibKey:
 
 
 def checked(folder: Path, allowed: Path | None = None) -> tuple[str, str]:
-    found = verify.checks(verify.Folder(folder), model_dir=None, allowed=allowed, anchored=None)
+    found = verify.checks(verify.Folder(folder), verify.Given(allowed=allowed))
     return next((state, text) for name, state, text in found if name == "envelopes")
 
 
@@ -189,7 +189,7 @@ def test_nothing_but_the_input_example_can_be_said_to_be_erased(folder: Path) ->
     (folder / "model" / name).unlink()
     about = {"files": [name], "manifest": hashlib.sha256((folder / "model/manifest.json").read_bytes()).hexdigest()}
     edit(folder / "manifest.json", lambda manifest: manifest.update(erased=about))
-    found = verify.checks(verify.Folder(folder), model_dir=None, allowed=None, anchored=None)
+    found = verify.checks(verify.Folder(folder), verify.Given())
     said = {name: (state, text) for name, state, text in found}
     assert said["model"] == (verify.FAILED, "manifest.json says that more was erased than a model's input example")
 

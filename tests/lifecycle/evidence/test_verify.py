@@ -44,7 +44,7 @@ def checked(
     folder: Path, *, allowed: Path | None = None, model: Path | None = None, anchored: Path | None = None
 ) -> Any:
     """Check name to state and text."""
-    found = verify.checks(verify.Folder(folder), model_dir=model, allowed=allowed, anchored=anchored)
+    found = verify.checks(verify.Folder(folder), verify.Given(model_dir=model, allowed=allowed, anchored=anchored))
     return {name: (state, text) for name, state, text in found}
 
 

@@ -8,11 +8,10 @@ import shutil
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from kshot import manifest
 from kshot.errors import AuditFailed, CheckFailed, DataError
-from kshot.lifecycle.audit import code, limits, link, model
+from kshot.lifecycle.audit import link, model
 from kshot.lifecycle.audit.subject import Subject, opened
 from kshot.lifecycle.evidence import (
     collected,
@@ -21,15 +20,11 @@ from kshot.lifecycle.evidence import (
     model_card,
     model_signature,
     signing,
-    statements,
     verify,
 )
-from kshot.lifecycle.evidence.bill_of_material import bill_of_material
+from kshot.lifecycle.evidence.attested_files import bill, card, erased, stage_statements
 from kshot.lifecycle.evidence.collected import Collected
-from kshot.lifecycle.gate.gate_rules import ordered_protocols
-from kshot.lifecycle.history.events import minute
 from kshot.lifecycle.project.tables import counted
-from kshot.lifecycle.serving import model_manifest
 from kshot.lifecycle.signatures import private_key
 from kshot.lifecycle.signatures.allowed_signers import ALLOWED, committed_signers
 from kshot.params import project_name
@@ -38,7 +33,6 @@ from kshot.params import project_name
 NEEDED = ("model", "run", "record", "weights", "served", "data", "accuracies", "decision", "history")
 ODD = "backslashreplace"  # a file name that is not text is written as an escape, in JSON too
 MODEL = "model"  # folder with the served model, where it is asked for
-LIMITS = ("source", "between", "packages", "persons", "clocks")  # of an audit, that concern a reader of the card
 
 
 @dataclass(frozen=True)
@@ -126,8 +120,8 @@ def _write(found: Collected, states: dict[str, str], folder: Path, with_model: b
     table = files["data/manifest.csv"]
     version = subject.tag("data_version")
     files["data/croissant.json"] = _json(croissant.croissant(project, version, found.images, table, found.known))
-    files["bom.json"] = _json(_bill(found, project))
-    title, parts = f"{project}, version {subject.version}", _card(found)
+    files["bom.json"] = _json(bill(found, project))
+    title, parts = f"{project}, version {subject.version}", card(found)
     files["card.md"] = model_card.markdown(title, parts).encode(errors=ODD)
     files["card.html"] = model_card.html(title, parts).encode(errors=ODD)
     files["verify.py"] = Path(verify.__file__).read_bytes()
@@ -152,7 +146,7 @@ def _write(found: Collected, states: dict[str, str], folder: Path, with_model: b
         "history": subject.record.run_id if subject.record else "",
         "head": {"number": last.number, "hash": last.hash},
         "audit": states,
-        **_erased(found),
+        **erased(found),
         "files": _hashes(folder),
     }
     (folder / verify.MANIFEST).write_bytes(_json(about))
@@ -160,7 +154,7 @@ def _write(found: Collected, states: dict[str, str], folder: Path, with_model: b
 
 def _signed(subject: Subject, key: Path | None, certificate: Path | None) -> tuple[dict[str, bytes], tuple[str, ...]]:
     """Statements, envelopes and model.sig, as far as the key can sign; and what it could not sign, with the reason."""
-    stages = {name: _json(one) for name, one in _statements(subject).items()}
+    stages = {name: _json(one) for name, one in stage_statements(subject).items()}
     if key is None:
         return stages, ()
     try:
@@ -177,15 +171,6 @@ def _signed(subject: Subject, key: Path | None, certificate: Path | None) -> tup
     return signed, ()
 
 
-def _erased(found: Collected) -> dict[str, Any]:
-    """Files of the served model that were erased since it was registered, and the sha256 of its manifest now."""
-    subject = found.subject
-    if not subject.erased_example:
-        return {}
-    gone = sorted(found.served[manifest.MODEL].keys() - subject.sealed.model.keys())
-    return {"erased": {"files": gone, "manifest": manifest.file_sha256(subject.model / manifest.FILE)}}
-
-
 def _hashes(folder: Path) -> dict[str, str]:
     names = sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file())
     return {name: manifest.file_sha256(folder / name) for name in names}
@@ -199,72 +184,6 @@ def _copy_model(subject: Subject, folder: Path) -> None:
         shutil.copyfile(subject.model / name, place)
 
 
-def _statements(subject: Subject) -> dict[str, dict[str, Any]]:
-    commit = subject.tags.get("kshot.git_commit", "")
-    return statements.statements(subject.lock, subject.run_id, commit, code.made_by(subject).version)
-
-
-def _bill(found: Collected, project: str) -> dict[str, Any]:
-    subject = found.subject
-    served = found.served[manifest.MODEL]
-    return bill_of_material(
-        project=project,
-        version=subject.version,
-        decided=found.events[-1].when,
-        manifest_sha256=model_manifest.digest(found.files["served-model.json"]),
-        served=served,
-        weights=sorted(name for name in served if name.startswith("artifacts/embedding/")),
-        metrics=found.json("run/metrics.json"),
-        groups=found.table("run/evaluation/groups.csv"),
-        data_version=subject.tag("data_version"),
-        images=len(found.images),
-        classes=len({image.label for image in found.images}),
-        packages=found.json("run/environment.json")["packages"],
-        network=_network(subject)["backbone"],
-        limits=_limits(),
-    )
-
-
-def _card(found: Collected) -> list[model_card.Section]:
-    subject, last = found.subject, found.events[-1]
-    metrics, network, known = found.json("run/metrics.json"), _network(subject), found.known
-    source = f"added from {known.source} on {known.added[:10]}" if known else "whose source is not recorded"
-    classes = len({image.label for image in found.images})
-    protocol = found.decision.get("rules", {}).get("group_protocol", "")
-    signed = f" (signed by {last.signer})" if last.signer else ""
-    return model_card.sections(
-        metrics=metrics,
-        groups=found.table("run/evaluation/groups.csv"),
-        classes=found.table("run/evaluation/classes.csv"),
-        splits=collected.classes_by_split(found),
-        data=(
-            f"{len(found.images):,} images of {classes:,} classes, data version {subject.tag('data_version')}, "
-            f"{source}. Licence and rights of the images are not recorded."
-        ),
-        training=f"{network['adaptation']} training, {network['ingest']['size']} x {network['ingest']['size']} pixels",
-        network=network["backbone"],
-        decision=f"{last.action} by {last.who.name}{signed}, {minute(last.when)}, event {last.number} of the history.",
-        reasons=list(found.decision.get("decision", {}).get("reasons", ())),
-        protocol=protocol if protocol in metrics["accuracy"] else ordered_protocols(metrics["accuracy"])[0],
-        limits=_limits(),
-    )
-
-
-def _network(subject: Subject) -> dict[str, Any]:
-    """The settings of the embedding, from the served model."""
-    path = subject.model / "artifacts" / "embedding" / "embedding.json"
-    found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    return found
-
-
-def _limits() -> list[str]:
-    measured = (
-        "All accuracies are those of the test episodes of one data version, drawn once. Other images, and tasks with "
-        "more classes or fewer support images, give others: kshot drift and kshot tasks measure that."
-    )
-    return [measured, *(f"Not verified: {limits.LIMITS[name].replace('`', '')}" for name in LIMITS)]
-
-
 def _json(value: object) -> bytes:
     return (json.dumps(value, indent=1, ensure_ascii=False, default=str) + "\n").encode(errors=ODD)
 
@@ -272,7 +191,7 @@ def _json(value: object) -> bytes:
 def _checked(folder: Path, signers: Path | None) -> None:
     """Verify the written folder as a stranger would. Raises CheckFailed, and then nothing is left behind."""
     with contextlib.redirect_stdout(io.StringIO()) as said:
-        code_ = verify.verify(folder, model_dir=None, allowed=signers, anchored=None)
+        code_ = verify.verify(folder, verify.Given(allowed=signers))
     if code_:
         failed = [line.strip() for line in said.getvalue().splitlines() if verify.FAILED in line] or [said.getvalue()]
         raise CheckFailed(f"the folder does not verify, so it was not kept: {' | '.join(failed)} -- a defect of kshot")

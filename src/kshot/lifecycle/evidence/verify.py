@@ -25,7 +25,7 @@ import sys
 from collections.abc import Callable, Iterator
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 KIND, FORMAT = "kshot attestation", 1
 MANIFEST, SIGNATURE, NAMESPACE = "manifest.json", "manifest.json.sig", "kshot-attestation"
@@ -1055,24 +1055,33 @@ class parsing:
 # The list of checks, and the command line.
 
 
-def checks(
-    folder: Folder,
-    *,
-    model_dir: Path | None,
-    allowed: Path | None,
-    anchored: Path | None,
-    at: str = "",
-    expected: str = "",
-) -> Iterator[tuple[str, str, str]]:
+class Given(NamedTuple):
+    """What the reader gives in addition to the folder.
+
+    model_dir  the served model's folder, to compare with
+    allowed    names and public keys, as ssh-keygen reads them
+    anchored   the hashes of the events, from git
+    at         ISO 8601, when the key of the folder's signature must be valid; '' for now
+    expected   the project, or project/version, that the folder must be about; '' for any
+    """
+
+    model_dir: Path | None = None
+    allowed: Path | None = None
+    anchored: Path | None = None
+    at: str = ""
+    expected: str = ""
+
+
+def checks(folder: Folder, given: Given) -> Iterator[tuple[str, str, str]]:
     """Name, state and text of each check, in order."""
     every: dict[str, Callable[[], str]] = {
-        **({"subject": lambda: subject(folder, expected)} if expected else {}),
+        **({"subject": lambda: subject(folder, given.expected)} if given.expected else {}),
         "files": lambda: files(folder),
-        "signature": lambda: signature(folder, allowed, at),
+        "signature": lambda: signature(folder, given.allowed, given.at),
         "envelopes": lambda: envelopes(folder),
         "events": lambda: events(folder),
-        "persons": lambda: persons(folder, allowed),
-        "anchor": lambda: anchor(folder, anchored),
+        "persons": lambda: persons(folder, given.allowed),
+        "anchor": lambda: anchor(folder, given.anchored),
         "record": lambda: record(folder),
         "stages": lambda: statements(folder),
         "data": lambda: data(folder),
@@ -1080,7 +1089,7 @@ def checks(
         "comparison": lambda: comparisons(folder),
         "decision": lambda: decision(folder),
         "card": lambda: card(folder),
-        "model": lambda: model(folder, model_dir),
+        "model": lambda: model(folder, given.model_dir),
         "limits": lambda: limits(folder),
     }
     for name, check in every.items():
@@ -1094,20 +1103,8 @@ def checks(
             yield name, FAILED, f"a file of this check lacks a field or has one of another kind: {error!r}"
 
 
-def verify(
-    folder: Path,
-    *,
-    model_dir: Path | None,
-    allowed: Path | None,
-    anchored: Path | None,
-    at: str = "",
-    expected: str = "",
-) -> int:
-    """Print a line a check; 0 if none failed, 1 if one did, 2 if the folder is no attestation.
-
-    `at`: ISO 8601, when the key of the folder's signature must be valid; '' for now. `expected`: the project, or
-    project/version, that the folder must be about; '' for any.
-    """
+def verify(folder: Path, given: Given) -> int:
+    """Print a line a check; 0 if none failed, 1 if one did, 2 if the folder is no attestation."""
     found = Folder(folder)
     try:
         about = found.manifest
@@ -1116,9 +1113,7 @@ def verify(
         print(printable(f"{folder}: {wrong}; needs a whole folder that `kshot attest` wrote"))
         return 2
     states = []
-    for name, state, text in checks(
-        found, model_dir=model_dir, allowed=allowed, anchored=anchored, at=at, expected=expected
-    ):
+    for name, state, text in checks(found, given):
         states.append(state)
         print(f"  {name:<11} {state:<12} {printable(text)}")
     failed, left = states.count(FAILED), states.count(OPEN)
@@ -1151,14 +1146,8 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--at", type=moment, metavar="TIME", help="when the folder's key must be valid: ISO 8601 (now)")
     parser.add_argument("--expect", default="", metavar="PROJECT[/VERSION]", help="what the folder must be about")
     options = parser.parse_args(arguments)
-    return verify(
-        options.folder,
-        model_dir=options.model,
-        allowed=options.allowed_signers,
-        anchored=options.anchor,
-        at=options.at or "",
-        expected=options.expect,
-    )
+    given = Given(options.model, options.allowed_signers, options.anchor, options.at or "", options.expect)
+    return verify(options.folder, given)
 
 
 if __name__ == "__main__":
