@@ -21,10 +21,10 @@ from kshot.methods.method import Method
 from kshot.nets.embedding import Embedding
 from kshot.nets.new_embedding import new_embedding, settings
 from kshot.params.schema import Params, Protocol
-from kshot.training.records import Step
 from kshot.training.loop import meta_train
 from kshot.training.new_method import new_method
 from kshot.training.random_state import deterministic
+from kshot.training.records import Step
 
 QUERIES = 3
 

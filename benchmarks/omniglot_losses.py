@@ -37,9 +37,9 @@ from kshot.params import renamed
 from kshot.params.reader import read_mapping
 from kshot.params.schema import Params, params_from
 from kshot.statistics import mean_interval
-from kshot.training.records import Validation
 from kshot.training.loop import meta_train
 from kshot.training.random_state import make_deterministic
+from kshot.training.records import Validation
 
 STEPS, FINAL_STEPS, SPEED_STEPS, SEEDS = 2500, 5000, 60, (0, 1, 2)
 UNIT = {"l2_normalize": True, "distance": "euclidean"}

@@ -25,9 +25,9 @@ from kshot.nets.embedding_settings import EmbeddingSettings
 from kshot.parallel.launch import run_in_processes
 from kshot.parallel.share import ALONE, World
 from kshot.params.schema import load_params
-from kshot.training.records import Step
 from kshot.training.loop import meta_train
 from kshot.training.random_state import make_deterministic
+from kshot.training.records import Step
 from tests.parallel import trainings
 from tests.short_names import train_with
 

@@ -22,9 +22,9 @@ from kshot.distances import euclidean
 from kshot.evaluation.evaluate import predict_episodes
 from kshot.lifecycle.data.packed import image_ids, read_classes, read_episodes, read_images, read_manifest
 from kshot.lifecycle.stages.predictions import test_protocols
-from kshot.lifecycle.tasks.task_row import Trust
 from kshot.lifecycle.tasks.survey import survey
 from kshot.lifecycle.tasks.task_model import TaskModel, limit, narrowed, read_task_model
+from kshot.lifecycle.tasks.task_row import Trust
 from kshot.lifecycle.tasks.text import correlation
 from kshot.nets.embedding import embed
 from kshot.params.schema import Protocol, load_params
