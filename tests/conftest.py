@@ -25,7 +25,7 @@ LONG = (
     "lifecycle/audit/test_planted_faults.py",
     "lifecycle/stages/test_evaluate.py",
     "methods/test_mann.py",
-    "flows/test_serving.py",
+    "flows/schedules/test_scheduler_process.py",
     "lifecycle/evidence/test_attestation.py",
     "flows/test_at_commit.py",
 )

@@ -15,10 +15,10 @@ from prefect.states import Cancelled, Completed, Crashed, Failed, Running, Sched
 from prefect.testing.utilities import prefect_test_harness
 
 from kshot.errors import KshotError
-from kshot.flows import schedule as times
-from kshot.flows import scheduled_runs, serving
 from kshot.flows.at_commit import alone
-from kshot.flows.deployment_holder import Holder, holder_of, is_another
+from kshot.flows.schedules import own_server, scheduled_runs
+from kshot.flows.schedules import schedule as times
+from kshot.flows.schedules.deployment_holder import Holder, holder_of, is_another
 from kshot.lifecycle.doctor import copied_state
 from kshot.lifecycle.pipeline import new_data, schedule
 from kshot.lifecycle.pipeline.new_data import Seen, Version
@@ -209,9 +209,9 @@ def test_another_project_of_one_name_at_the_server_is_told(tmp_path: Path) -> No
         subprocess.run(["git", *identity, "commit", "-qm", root.name, "--allow-empty"], cwd=root, check=True)
     for deployment in times.deployments(roots[1], ALL):
         deployment.apply()
-    serving.require_own(roots[1], "http://127.0.0.1/api")
+    own_server.require_own(roots[1], "http://127.0.0.1/api")
     with pytest.raises(KshotError, match=r"^another project called one-name is at http[^\n]*another name[^\n]*$"):
-        serving.require_own(roots[0], "http://127.0.0.1/api")
+        own_server.require_own(roots[0], "http://127.0.0.1/api")
 
 
 def one_project_twice(folder: Path) -> list[Path]:
@@ -229,19 +229,19 @@ def test_a_clone_does_not_replace_nor_remove_the_schedule_of_the_other(tmp_path:
     ours, clone = one_project_twice(tmp_path)
     for deployment in times.deployments(ours, ALL):
         deployment.apply()
-    serving.require_own(ours, "http://127.0.0.1/api")
+    own_server.require_own(ours, "http://127.0.0.1/api")
     told = (
         rf"^http\S* has a schedule of another copy of this project, in {ours} on [^\n]* `kshot schedule remove` there"
     )
     with pytest.raises(KshotError, match=told):
-        serving.require_own(clone, "http://127.0.0.1/api")
+        own_server.require_own(clone, "http://127.0.0.1/api")
 
     scheduled_runs.tell_server(clone, ALL.names(), "remove")
     with get_client(sync_client=True) as client:
         assert len(client.read_deployment_by_name("retrain/cloned-scheduled").schedules) == 2
         assert not client.read_deployment_by_name("retrain/cloned-new-data").paused
     scheduled_runs.tell_server(ours, ALL.names(), "remove")
-    serving.require_own(clone, "http://127.0.0.1/api")
+    own_server.require_own(clone, "http://127.0.0.1/api")
 
 
 def test_a_moved_project_has_its_schedule_and_a_clone_has_that_of_a_folder_that_is_gone(tmp_path: Path) -> None:
@@ -250,8 +250,8 @@ def test_a_moved_project_has_its_schedule_and_a_clone_has_that_of_a_folder_that_
         deployment.apply()
     moved = ours.rename(tmp_path / "moved")
     copied_state.adopt(moved)  # kshot doctor --mend
-    serving.require_own(moved, "http://127.0.0.1/api")
-    serving.require_own(clone, "http://127.0.0.1/api")
+    own_server.require_own(moved, "http://127.0.0.1/api")
+    own_server.require_own(clone, "http://127.0.0.1/api")
 
 
 def test_the_same_folder_of_another_machine_is_ours_unless_it_is_served(tmp_path: Path) -> None:

@@ -110,13 +110,13 @@ def run_serve(root: Path, options: argparse.Namespace) -> int:
         _check(root, schedule_changes.changed(schedule.read(root), asked))
         say = _on(sys.stdout)
         say("starting ...")
-        from kshot.flows import serving
+        from kshot.flows.schedules import scheduler_process
 
         # The output of Prefect and of the runs' processes is only needed for debugging.
         with (root / LOG).open("a", encoding="utf-8") as log:
             try:
                 with contextlib.redirect_stdout(log), contextlib.redirect_stderr(log):
-                    serving.serve(root, asked, say)
+                    scheduler_process.serve(root, asked, say)
             except KeyboardInterrupt:
                 say("ended; the schedule is kept: `kshot schedule` serves it again")
     return 0
@@ -129,7 +129,7 @@ def run_list(root: Path, options: argparse.Namespace) -> int:
     if kept is None or not kept.names():
         print(f"nothing is scheduled; {BEGIN}")
         return 0
-    from kshot.flows.schedule_text import whole
+    from kshot.flows.schedules.schedule_text import whole
 
     print(whole(root, kept))
     by = project_lock.holder(root, project_lock.SERVING)
@@ -153,7 +153,7 @@ def run_change(root: Path, options: argparse.Namespace) -> int:
 
     with exclusive(root, "schedule"):
         if server.find(home) and set(names) & set(kept.names()):
-            from kshot.flows.scheduled_runs import tell_server
+            from kshot.flows.schedules.scheduled_runs import tell_server
 
             tell_server(root, names, options.action)
         kept = schedule.read(root) or kept
@@ -175,7 +175,7 @@ def _check(root: Path, wanted: Schedule) -> None:
 
     settings.plan(root, sets=wanted.settings)
     if wanted.cron is not None:
-        from kshot.flows import schedule as times
+        from kshot.flows.schedules import schedule as times
 
         times.timetable(wanted)
         times.next_start(wanted, CRON)

@@ -2,7 +2,6 @@
 
 import tempfile
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from kshot.errors import RegistryError
 from kshot.lifecycle.history import history
@@ -12,9 +11,6 @@ from kshot.lifecycle.registry.recorded_manifest import recorded_manifest
 from kshot.lifecycle.serving import model_manifest
 from kshot.lifecycle.tracking import store
 from kshot.params import project_name
-
-if TYPE_CHECKING:
-    pass
 
 
 def model_files(root: Path, version: str, folder: Path) -> Path:

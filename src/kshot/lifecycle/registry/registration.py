@@ -2,7 +2,6 @@
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from kshot.lifecycle.history import erasure_event, history, history_run
 from kshot.lifecycle.project import layout
@@ -13,9 +12,6 @@ from kshot.lifecycle.serving import model_manifest
 from kshot.lifecycle.tracking import store
 from kshot.lifecycle.tracking.lineage import Lineage
 from kshot.params import project_name
-
-if TYPE_CHECKING:
-    pass
 
 ACCURACY = "kshot.accuracy"  # on a version: protocol to mean, low and high, so that a list needs no run
 

@@ -14,9 +14,10 @@ from prefect.exceptions import ObjectNotFound
 
 from kshot import cli
 from kshot.errors import Busy, DataError, KshotError
-from kshot.flows import schedule as times
-from kshot.flows import server, serving
-from kshot.flows.schedule_text import whole
+from kshot.flows import server
+from kshot.flows.schedules import new_data_watch, own_server, prefect_runner, scheduler_process
+from kshot.flows.schedules import schedule as times
+from kshot.flows.schedules.schedule_text import whole
 from kshot.lifecycle.pipeline import new_data, schedule, schedule_changes
 from kshot.lifecycle.pipeline.schedule_changes import Changes, changed
 from kshot.lifecycle.project import project_lock
@@ -108,11 +109,11 @@ def test_uncommitted_changes_are_told_before_a_schedule_is_served(root: Path) ->
 
 
 def test_a_server_that_is_down_is_named_with_how_long_it_was_tried(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(serving, "PATIENCE_S", 0.5)
+    monkeypatch.setattr(own_server, "PATIENCE_S", 0.5)
     with pytest.raises(
         KshotError, match=r"http://127\.0\.0\.1:1/api did not answer, tried for \d+ s; start it, or unset"
     ):
-        serving.wait_for("http://127.0.0.1:1/api")
+        own_server.wait_for("http://127.0.0.1:1/api")
 
 
 def test_the_times_bear_the_zone_the_interval_its_beginning_and_pauses_hold() -> None:
@@ -169,14 +170,14 @@ def test_what_is_removed_while_the_server_starts_stays_removed(root: Path, monke
     schedule.write(root, changed(None, Changes(every="6h", cron="0 3 * * 1")))
 
     @contextlib.contextmanager
-    def slow(root: Path) -> Iterator[Callable[[serving.Say], None]]:
+    def slow(root: Path) -> Iterator[Callable[[scheduler_process.Say], None]]:
         schedule.write(root, schedule_changes.without(schedule_of(root), "every"))  # meanwhile, in another terminal
         yield lambda say: (_ for _ in ()).throw(KeyboardInterrupt)
 
-    monkeypatch.setattr(serving, "one_server", slow)
+    monkeypatch.setattr(scheduler_process, "one_server", slow)
     monkeypatch.setattr(times, "check", lambda *_: [])
     with pytest.raises(KeyboardInterrupt):
-        serving.serve(root, Changes(overlap="skip"), lambda _: None)
+        scheduler_process.serve(root, Changes(overlap="skip"), lambda _: None)
     assert (schedule_of(root).names(), schedule_of(root).overlap) == (("cron",), "skip")
 
 
@@ -195,14 +196,14 @@ def test_a_branch_with_a_slash_is_fetched_only_from_a_remote(root: Path) -> None
 
 def test_the_scheduler_survives_a_deployment_that_is_gone_and_a_process_that_ended() -> None:
     said: list[str] = []
-    with serving.told_once(said.append):
+    with scheduler_process.told_once(said.append):
         raise ObjectNotFound(Exception("404"))
-    with serving.told_once(said.append):
+    with scheduler_process.told_once(said.append):
         pass
     assert len(said) == 2 and said[0].endswith("tried again")
     with subprocess.Popen([sys.executable, "-c", ""]) as ended:
         os.waitid(os.P_PID, ended.pid, os.WEXITED | os.WNOWAIT)  # a zombie, as nobody has asked for its status
-        serving.end_runs()
+        prefect_runner.end_runs()
 
 
 def test_a_second_scheduler_is_told_who_serves(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -224,7 +225,7 @@ def _from_another_process(root: Path) -> None:
 
 def test_content_is_added_only_once_it_rests_and_only_once(root: Path, tmp_path: Path) -> None:
     source = raw_project.write_tree(tmp_path / "source", {"a": 2, "b": 2})
-    watch = serving.Watch(root, print)
+    watch = new_data_watch.Watch(root, print)
     watch.add(source)
     raw_project.write_tree(source, {"c": 2})  # the copy goes on
     watch.add(source)
@@ -233,7 +234,7 @@ def test_content_is_added_only_once_it_rests_and_only_once(root: Path, tmp_path:
     (version,) = watch.seen.versions
     assert version.md5 == new_data.of_project(root) and version.run is None
     # A new process knows it, and the same content is no news.
-    again = serving.Watch(root, print)
+    again = new_data_watch.Watch(root, print)
     again.add(source)
     again.add(source)
     assert again.seen == watch.seen
@@ -250,12 +251,12 @@ def test_where_only_drift_counts_other_content_is_not_added_and_looked_at_once(
 
     monkeypatch.setattr(new_data, "drifted", drifted)
     source, said = raw_project.write_tree(tmp_path / "source", {"a": 2, "b": 2}), []
-    watch = serving.Watch(root, said.append)
+    watch = new_data_watch.Watch(root, said.append)
     for _ in range(4):
         watch.add(source, if_drifted=True)
     assert len(asked) == 1 and said == [f"{source}: words"]
     assert watch.seen.versions == () and new_data.of_project(root) is None
-    again = serving.Watch(root, said.append)  # a restart asks no second time
+    again = new_data_watch.Watch(root, said.append)  # a restart asks no second time
     for _ in range(2):
         again.add(source, if_drifted=True)
     assert len(asked) == 1
@@ -274,7 +275,7 @@ def test_content_that_is_refused_is_tried_again_when_it_changes(root: Path, tmp_
     source = tmp_path / "source"
     source.mkdir()
     (source / "notes.txt").write_text("no image")
-    watch = serving.Watch(root, print)
+    watch = new_data_watch.Watch(root, print)
     watch.add(source)
     with pytest.raises(DataError):
         watch.add(source)
@@ -326,7 +327,7 @@ def test_a_server_that_ends_while_it_is_asked_is_started_again_and_one_that_neve
     said: list[str] = []
     monkeypatch.setattr(server, "start_lasting", start)
     monkeypatch.setattr(server, "answers", ends_while_asked)
-    with serving.one_server(tmp_path) as keep:
+    with own_server.one_server(tmp_path) as keep:
         keep(said.append)
         assert said == []
         keep(said.append)
@@ -334,6 +335,9 @@ def test_a_server_that_ends_while_it_is_asked_is_started_again_and_one_that_neve
     assert ["starting it again" in line for line in said] == [True]
     monkeypatch.setenv("PREFECT_API_URL", "")
     monkeypatch.setattr(server, "answers", lambda api: started[-1].process.kill() or started[-1].process.wait() == 0)
-    with serving.one_server(tmp_path) as keep, pytest.raises(KshotError, match="server did not start; its last words"):
+    with (
+        own_server.one_server(tmp_path) as keep,
+        pytest.raises(KshotError, match="server did not start; its last words"),
+    ):
         keep(said.append)
     assert len(started) == 3 and len(said) == 1

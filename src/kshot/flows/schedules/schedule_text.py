@@ -14,7 +14,7 @@ SHOWN = 3  # next starts
 
 def whole(root: Path, kept: Schedule, width: int | None = None) -> str:
     """The text of the whole schedule; `width` columns (None: of the terminal)."""
-    from kshot.flows.schedule import both_days, next_starts
+    from kshot.flows.schedules.schedule import both_days, next_starts
 
     found: list[tuple[str, str]] = []
     for name in kept.names():

@@ -1,0 +1,1 @@
+"""Schedules and deployments of a project, and the process that serves them."""
