@@ -8,7 +8,8 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from kshot.lifecycle.data import working_copy
-from kshot.lifecycle.project import notify, settings
+from kshot.lifecycle.params_file import settings
+from kshot.lifecycle.project import notify
 from tests.flows.project import SETTINGS, Ended, draw_classes, kshot, make_project, stretch
 from tests.flows.served import serving, webhook
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from kshot.lifecycle.project import settings
+from kshot.lifecycle.params_file import settings
 from tests.flows.project import REPOSITORY, SETTINGS, draw_classes, kshot, make_project
 from tests.services.processes import PATIENCE_S, free_port, process, wait_for
 

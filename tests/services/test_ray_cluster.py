@@ -14,7 +14,7 @@ import pytest
 import torch
 import yaml
 
-from kshot.lifecycle.project import settings
+from kshot.lifecycle.params_file import settings
 from tests.flows.project import REPOSITORY, SETTINGS, draw_classes, environment, kshot, make_project, start
 from tests.lifecycle import packed_project, raw_project
 from tests.services import ray_cluster

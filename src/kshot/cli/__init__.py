@@ -184,7 +184,7 @@ def project_root(start: Path) -> Path:
     """Return the nearest folder at or above `start` with dvc.yaml and params.yaml. Raises KshotError."""
     for folder in (start, *start.parents):
         if _is_project(folder):
-            from kshot.lifecycle.project import kshot_version
+            from kshot.lifecycle.params_file import kshot_version
 
             kshot_version.require_not_older(folder)
             return folder

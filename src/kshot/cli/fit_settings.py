@@ -47,7 +47,7 @@ def add_start(parser: Any) -> None:
 
 def run(root: Path, options: argparse.Namespace) -> int:
     """Print the proposal and its changes; write it with --yes."""
-    from kshot.lifecycle.project import settings
+    from kshot.lifecycle.params_file import settings, settings_change
     from kshot.lifecycle.settings_fit import proposal
 
     with project_lock.hold(root, "kshot fit-settings"):
@@ -60,6 +60,6 @@ def run(root: Path, options: argparse.Namespace) -> int:
         if options.yes:
             settings.write(root, found.text)
     print("\n".join(["", f"params.yaml, {'changed' if options.yes else 'would change'}:"]))
-    print("\n".join(settings.changes_text(found.changes)))
+    print("\n".join(settings_change.changes_text(found.changes)))
     print(f"\n{'train with them: kshot retrain' if options.yes else 'write them: kshot fit-settings --yes'}")
     return 0

@@ -67,7 +67,8 @@ def _fill(root: Path, options: argparse.Namespace) -> list[Exception]:
     import shlex
 
     from kshot.lifecycle.data import data_versions
-    from kshot.lifecycle.project import project_lock, settings
+    from kshot.lifecycle.params_file import settings
+    from kshot.lifecycle.project import project_lock
     from kshot.lifecycle.project.tables import counted
     from kshot.lifecycle.settings_fit import proposal
     from kshot.lifecycle.settings_fit.fitted_settings import NoWeights

@@ -24,8 +24,8 @@ def add_parser(verbs: Any) -> None:
 
 def run(root: Path, options: argparse.Namespace) -> int:
     """Print one line a stage, and the total."""
+    from kshot.lifecycle.params_file import old_names
     from kshot.lifecycle.pipeline import plan
-    from kshot.lifecycle.project import old_names
     from kshot.lifecycle.project.tables import facts
 
     if line := old_names.notice(root):

@@ -95,7 +95,7 @@ def change_settings(root: Path, options: argparse.Namespace) -> None:
     """
     import yaml
 
-    from kshot.lifecycle.project import old_names, settings
+    from kshot.lifecycle.params_file import old_names, settings, settings_change
     from kshot.lifecycle.settings_fit import packaged_weights
     from kshot.params.schema import params_from
 
@@ -106,7 +106,7 @@ def change_settings(root: Path, options: argparse.Namespace) -> None:
     packaged_weights.bring_back(root, params_from(yaml.safe_load(text)).train.network.checkpoint)
     if changes:
         settings.write(root, text)
-        print("\n".join(["params.yaml, changed:", *settings.changes_text(changes)]))
+        print("\n".join(["params.yaml, changed:", *settings_change.changes_text(changes)]))
 
 
 def choose_data(root: Path, wanted: str | None) -> None:

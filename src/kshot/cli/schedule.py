@@ -171,7 +171,7 @@ def run_change(root: Path, options: argparse.Namespace) -> int:
 
 def _check(root: Path, wanted: Schedule) -> None:
     """Raise KshotError for an invalid setting, data version or source, before anything is started."""
-    from kshot.lifecycle.project import settings
+    from kshot.lifecycle.params_file import settings
 
     settings.plan(root, sets=wanted.settings)
     if wanted.cron is not None:

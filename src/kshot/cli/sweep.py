@@ -52,7 +52,7 @@ def run(root: Path, options: argparse.Namespace) -> int:
         raise ParamsError(f"--processes is {options.processes}; needs 1 or more")
     sqlite_trouble.require_usable(root)
     state_place.require_here(root)
-    from kshot.lifecycle.project import old_names
+    from kshot.lifecycle.params_file import old_names
     from kshot.lifecycle.sweep import sweep
     from kshot.lifecycle.sweep.sweep_page import write_sweep_page
     from kshot.lifecycle.sweep.sweep_text import text

@@ -246,7 +246,7 @@ class Params:
     record: Record
     project: str = project_name.BEFORE
     engine: Engine = "local"  # see kshot.params.engine; settings recorded by older versions lack it
-    kshot: str = ""  # the oldest version that the project accepts (kshot.lifecycle.project.kshot_version)
+    kshot: str = ""  # the oldest version that the project accepts (kshot.lifecycle.params_file.kshot_version)
 
     def __post_init__(self) -> None:
         project_name.checked(self.project)

@@ -9,7 +9,8 @@ import pytest
 import yaml
 
 from kshot import cli
-from kshot.lifecycle.project import git, kshot_version, new_project
+from kshot.lifecycle.params_file import kshot_version
+from kshot.lifecycle.project import git, new_project
 from kshot.params import project_name
 from kshot.params.schema import load_params
 

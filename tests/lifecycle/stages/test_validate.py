@@ -14,8 +14,8 @@ from PIL import Image
 
 from kshot.errors import ValidationFailed
 from kshot.lifecycle.data.packed import read_classes
+from kshot.lifecycle.params_file import settings as settings_file
 from kshot.lifecycle.project import layout
-from kshot.lifecycle.project import settings as settings_file
 from kshot.lifecycle.stages import ingest, split, validate
 from kshot.lifecycle.validation.text import FITTING, PAGE
 from kshot.params.schema import params_from

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from kshot.first_few import first_few
 from kshot.lifecycle.doctor.finding import Finding
-from kshot.lifecycle.project import old_names
+from kshot.lifecycle.params_file import old_names
 
 CHECK = "settings"
 

@@ -9,9 +9,10 @@ from typing import Any, Literal
 
 from kshot.first_few import first_few
 from kshot.lifecycle.data import data_versions
+from kshot.lifecycle.params_file import settings
+from kshot.lifecycle.params_file.settings_change import differences, format_value
 from kshot.lifecycle.pipeline import durations, graph
-from kshot.lifecycle.project import layout, settings
-from kshot.lifecycle.project.settings import differences, format_value
+from kshot.lifecycle.project import layout
 from kshot.lifecycle.stages import code_read
 from kshot.lifecycle.tracking import lineage
 from kshot.params import reader, renamed

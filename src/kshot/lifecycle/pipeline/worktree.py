@@ -12,7 +12,8 @@ from pathlib import Path
 
 from kshot.errors import DataError
 from kshot.lifecycle.data import data_names, data_versions
-from kshot.lifecycle.project import git, layout, settings
+from kshot.lifecycle.params_file import settings
+from kshot.lifecycle.project import git, layout
 from kshot.lifecycle.project.dvc_repository import dvc_repository
 from kshot.lifecycle.project.layout import LOCK_FILE
 from kshot.params import project_name, reader, renamed

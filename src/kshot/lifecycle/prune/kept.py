@@ -14,10 +14,10 @@ from kshot.lifecycle.history import history, history_run
 from kshot.lifecycle.history.champions import champion_periods
 from kshot.lifecycle.history.event_chain import broken
 from kshot.lifecycle.history.events import CHALLENGER, CHAMPION
+from kshot.lifecycle.params_file.settings import PARAMS
 from kshot.lifecycle.pipeline import new_data, schedule
 from kshot.lifecycle.project.broken import Broken
 from kshot.lifecycle.project.dvc_repository import dvc_repository
-from kshot.lifecycle.project.settings import PARAMS
 from kshot.lifecycle.prune import unregistered
 from kshot.lifecycle.tracking import store
 from kshot.params.schema import load_params

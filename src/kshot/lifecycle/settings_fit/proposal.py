@@ -12,9 +12,10 @@ import yaml
 from kshot.errors import CheckpointError
 from kshot.first_few import first_few
 from kshot.lifecycle.data.data_versions import DataVersion
-from kshot.lifecycle.project import layout, settings
+from kshot.lifecycle.params_file import settings, settings_change
+from kshot.lifecycle.params_file.settings_change import Change
+from kshot.lifecycle.project import layout
 from kshot.lifecycle.project.private_state import private_state
-from kshot.lifecycle.project.settings import Change
 from kshot.lifecycle.project.tables import counted, facts
 from kshot.lifecycle.settings_fit import packaged_weights
 from kshot.lifecycle.settings_fit.data_profile import DataProfile, profile_data
@@ -143,7 +144,7 @@ def _short(value: Any) -> str:
     """A value for a table cell: a mapping of protocols by its names."""
     if isinstance(value, dict) and value and all(isinstance(one, dict) for one in value.values()):
         return ", ".join(value)
-    return settings.format_value(value)
+    return settings_change.format_value(value)
 
 
 def _own_weights(root: Path, weights: Path, backbone: str) -> str:

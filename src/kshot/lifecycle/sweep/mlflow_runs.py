@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 
 import yaml
 
+from kshot.lifecycle.params_file.settings import PARAMS
 from kshot.lifecycle.project import layout
-from kshot.lifecycle.project.settings import PARAMS
 from kshot.lifecycle.sweep import trial_result
 from kshot.lifecycle.sweep.trial_result import RESULT, TrialResult
 from kshot.lifecycle.sweep.trials import Trial

@@ -8,8 +8,9 @@ from pathlib import Path
 
 from kshot.errors import KshotError, RegistryError
 from kshot.first_few import first_few
+from kshot.lifecycle.params_file import settings
 from kshot.lifecycle.pipeline.durations import readable
-from kshot.lifecycle.project import git, layout, progress, settings
+from kshot.lifecycle.project import git, layout, progress
 from kshot.lifecycle.retraining import steps
 from kshot.lifecycle.sweep import choice, local_trials, trial_process, trial_queue, trial_result, trials
 from kshot.lifecycle.sweep.choice import Compared

@@ -12,8 +12,9 @@ from pathlib import Path
 from typing import Protocol
 
 from kshot.errors import KshotError
+from kshot.lifecycle.params_file import settings
 from kshot.lifecycle.pipeline import graph, temporary_tree, worktree
-from kshot.lifecycle.project import git, layout, settings
+from kshot.lifecycle.project import git, layout
 from kshot.lifecycle.sweep import trial_result
 from kshot.lifecycle.sweep.trials import Trial
 

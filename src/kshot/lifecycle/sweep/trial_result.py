@@ -7,8 +7,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from kshot.errors import KshotError
+from kshot.lifecycle.params_file.settings import PARAMS
 from kshot.lifecycle.project import layout
-from kshot.lifecycle.project.settings import PARAMS
 
 PLACE = layout.STATE / "sweep"
 RESULT = "trial.json"

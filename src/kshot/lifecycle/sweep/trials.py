@@ -13,8 +13,9 @@ import yaml
 
 from kshot import plugins
 from kshot.errors import ParamsError
-from kshot.lifecycle.project import progress, settings
-from kshot.lifecycle.project.settings import Change, format_value
+from kshot.lifecycle.params_file import settings
+from kshot.lifecycle.params_file.settings_change import Change, format_value
+from kshot.lifecycle.project import progress
 from kshot.lifecycle.tracking import installed
 from kshot.params.reader import parsed
 from kshot.params.schema import Params, params_from

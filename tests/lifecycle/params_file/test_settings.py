@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from kshot.errors import ParamsError
-from kshot.lifecycle.project import settings
+from kshot.lifecycle.params_file import settings, settings_change
 from kshot.params.schema import load_params
 
 SHIPPED = Path(__file__).parents[3] / "params.yaml"
@@ -83,7 +83,7 @@ def test_changes_are_one_block_and_names_that_went_are_no_null(root: Path, tmp_p
         "gate: {min_accuracy: {2w1s: 0.88}, group_protocol: 2w1s}\n"
     )
     _, changes = settings.plan(root, overlay=overlay)
-    assert settings.changes_text(changes) == [
+    assert settings_change.changes_text(changes) == [
         "  episodes.protocols         without 5w1s, 5w5s, 20w1s, 20w5s; new 2w1s",
         "  train.projection.dim       null -> 32",
         "  train.validation.protocol  20w1s -> 2w1s",
@@ -91,7 +91,7 @@ def test_changes_are_one_block_and_names_that_went_are_no_null(root: Path, tmp_p
         "  gate.group_protocol        5w1s -> 2w1s",
     ]
     _, changes = settings.plan(root, sets=["episodes.protocols.5w1s.n_way=6", "gate.min_accuracy.5w1s=0.7"])
-    assert settings.changes_text(changes) == [
+    assert settings_change.changes_text(changes) == [
         "  episodes.protocols  5w1s.n_way 5 -> 6",
         "  gate.min_accuracy   5w1s 0.8 -> 0.7",
     ]

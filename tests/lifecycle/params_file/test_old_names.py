@@ -10,7 +10,7 @@ import yaml
 from kshot.cli.retrain import change_settings
 from kshot.errors import ParamsError
 from kshot.lifecycle.doctor import setting_names
-from kshot.lifecycle.project import old_names, settings
+from kshot.lifecycle.params_file import old_names, settings
 from kshot.params import renamed
 from kshot.params.reader import read_mapping
 from kshot.params.schema import load_params

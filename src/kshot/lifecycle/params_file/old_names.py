@@ -10,7 +10,7 @@ import yaml
 
 from kshot.errors import ParamsError
 from kshot.first_few import first_few
-from kshot.lifecycle.project import settings
+from kshot.lifecycle.params_file import settings, yaml_document
 from kshot.params import reader, renamed
 
 GRAPH = "dvc.yaml"
@@ -101,7 +101,7 @@ def mend(root: Path) -> str:
 
 def rewritten(text: str) -> str:
     """The text of a params.yaml, or of a file for `--params`, with current names and its comments preserved."""
-    document = settings.round_trip().load(text)
+    document = yaml_document.round_trip().load(text)
     renamed.migrate(document)
     for name in dict.fromkeys(old.partition(".")[0] for old in renamed.RENAMED):
         if isinstance(document.get(name), Mapping):
@@ -111,7 +111,7 @@ def rewritten(text: str) -> str:
         value = renamed.at(document, key)
         if isinstance(value, str) and value in names:
             renamed.at(document, section)[last] = names[value]
-    return settings.text_of(document)
+    return yaml_document.text_of(document)
 
 
 def _section(name: str, section: Any) -> Any:
