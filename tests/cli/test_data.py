@@ -75,12 +75,13 @@ def test_what_a_source_replaces_is_counted(root: Path, tmp_path: Path, capsys: p
 def test_an_extension_counts_what_was_there_and_what_came(
     root: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    first = raw_project.write_tree(tmp_path / "birds", {"robin": 2, "wren": 3})
+    first = raw_project.write_tree(tmp_path / "birds", {"robin": 2, "wren": 3, "jay": 1})
     more = raw_project.write_tree(tmp_path / "more", {"wren": 4, "owl": 2})
     assert cli.main(["data", "add", str(first)]) == 0
     assert cli.main(["data", "add", str(more), "--extend"]) == 0
     assert "3 .png: in the data already" in (printed := capsys.readouterr().out)
-    assert "5 images and 2 classes were there" in printed and "3 images and 1 class came" in printed
+    assert "1 new class: in " in printed  # by the letters' settings
+    assert "6 images and 3 classes were there" in printed and "3 images and 1 class came" in printed
     assert cli.main(["data", "add", str(more), "--extend"]) == 0
     assert "are the current version already, nothing changed" in capsys.readouterr().out
 

@@ -67,8 +67,9 @@ def test_fit_settings_shows_what_new_data_changes_and_writes_it_when_agreed(
     code, out, _ = kshot(capsys, "fit-settings", "--from-scratch", "--yes")
     assert code == 0 and out.endswith("train with them: kshot retrain\n")
     assert load_params(here / "shop/params.yaml").train.batch.classes == 2
-    raw_project.write_tree(here / "photos", {"class12": 6})
+    raw_project.write_tree(here / "photos", {f"class{number}": 6 for number in range(12, 20)})
     added = kshot(capsys, "data", "add", "../photos")[1]
+    assert "8 new classes: in train (class" in added and "another split" not in added
     assert "built-in letters" not in added and "protocols and queries follow the classes" in added
     assert "train.batch.classes" in kshot(capsys, "fit-settings", "--from-scratch")[1].split("would change")[1]
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from kshot.data.splits import SPLITS, choose_by, rank, split_classes, split_named
+from kshot.data.splits import SPLITS, choose_by, hash_shares, hashed, rank, split_classes, split_named
 from kshot.errors import DataError
 
 
@@ -124,6 +124,41 @@ def test_what_the_data_has_not_is_refused() -> None:
         choose_by("table", groups, no_table(groups))
     with pytest.raises(DataError, match="has 2 groups; needs at least 3"):
         choose_by("group", groups, no_table(groups))
+
+
+def test_a_class_that_is_added_moves_no_other_where_hashes_assign() -> None:
+    groups = dict.fromkeys((str(i) for i in range(200)), "")
+    shares = {"test": 0.25, "val": 0.15}
+
+    def by_hash(names: dict[str, str], seed: int = 0, **shares: float) -> dict[str, str]:
+        return split_classes(names, no_table(names), by="class", seed=seed, assign="hash", **shares)
+
+    before = by_hash(groups, **shares)
+    grown = by_hash(dict.fromkeys((str(i) for i in range(50, 400)), ""), **shares)
+    assert all(before[name] == grown[name] for name in before.keys() & grown.keys())
+    assert all((place == "test") == (hashed(name, 0) < 0.25) for name, place in before.items())
+    assert counts(grown)[2] / len(grown) == pytest.approx(0.25, abs=0.07)
+
+
+@pytest.mark.parametrize("size", [5, 18, 51, 2000])
+def test_the_hashes_assign_as_the_ranks_do_with_the_shares_that_give_as_many(size: int) -> None:
+    groups = dict.fromkeys((f"class {i}" for i in range(size)), "")
+    ranked = split(groups, "class", val=0.2, test=0.25)
+    wanted = {"test": 0.25, "val": 0.2}
+    shares = hash_shares(list(groups), {name: counts(ranked)[SPLITS.index(name)] for name in wanted}, wanted, 0)
+    assert split_classes(groups, no_table(groups), by="class", seed=0, assign="hash", **shares) == ranked
+
+
+def test_a_table_without_test_classes_is_completed_by_the_hashes() -> None:
+    table = {**dict.fromkeys((str(i) for i in range(80)), "train"), "v": "val"}
+    found = split_classes(dict.fromkeys(table, ""), table, by="table", val=0.15, test=0.25, seed=0, assign="hash")
+    assert found["v"] == "val"
+    assert {name for name in found if found[name] == "test"} == {n for n in table if hashed(n, 0) < 0.25} - {"v"}
+
+
+def test_hashes_that_leave_a_split_empty_are_refused() -> None:
+    with pytest.raises(DataError, match=r"split.test 1e-05 gives test none of the 3 names"):
+        split_classes(dict.fromkeys("abc", ""), {}, by="class", val=0.5, test=1e-5, seed=0, assign="hash")
 
 
 def test_rank_follows_from_seed_and_name_alone() -> None:

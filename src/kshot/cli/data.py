@@ -107,7 +107,7 @@ def run_add(root: Path, options: argparse.Namespace) -> int:
     from kshot.lifecycle.data import data_versions
     from kshot.lifecycle.project.shown_names import printable
     from kshot.lifecycle.project.tables import counted
-    from kshot.lifecycle.settings_fit import proposal
+    from kshot.lifecycle.settings_fit import proposal, split_moves
     from kshot.lifecycle.sources.source_images import GLYPHS
 
     with project_lock.hold(root, "kshot data add"):
@@ -137,6 +137,8 @@ def run_add(root: Path, options: argparse.Namespace) -> int:
                 f"(data version {before.short}); {counted(came, 'image')} and {counted(fresh, 'class')} came"
             )
         if before is not None and (line := _left(root, before, version)):
+            print(line)
+        for line in split_moves.split_moves(root, before.md5, version.md5) if before is not None else []:
             print(line)
     if version.source != GLYPHS and proposal.is_template(root):
         print("the settings are those for the built-in letters; for settings that fit these images: kshot fit-settings")

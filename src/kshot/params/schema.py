@@ -49,11 +49,14 @@ class Ingest:
 
 @dataclasses.dataclass(frozen=True)
 class Split:
+    """Which classes are for training, validation and test. Settings recorded by older versions lack `assign`."""
+
     by: Literal["auto", "table", "group", "class"]
     val: float
     test: float
     seed: int
     rotations: Literal["none", "train", "all"]
+    assign: Literal["rank", "hash"] = "rank"
 
     def __post_init__(self) -> None:
         need(

@@ -119,6 +119,7 @@ def test_whatever_the_data_the_settings_are_sound_and_every_check_on_counts_hold
         val=fitting.split.val,
         test=fitting.split.test,
         seed=fitting.split.seed,
+        assign=fitting.split.assign,
     )
     turned = {"none": (), "train": ("train",), "all": ("train", "val", "test")}[fitting.split.rotations]
     rows = [

@@ -7,11 +7,13 @@ from typing import Any
 import pytest
 
 from kshot.data.class_supply import ClassSupply
+from kshot.data.splits import split_classes
 from kshot.errors import DataError
 from kshot.lifecycle.settings_fit.data_profile import DataProfile, shared_files
 from kshot.lifecycle.settings_fit.fitted_settings import FittedSettings, NoWeights, Start
 from kshot.lifecycle.settings_fit.image_traits import ImageTraits
 from kshot.lifecycle.settings_fit.settings_rules import fit_settings
+from kshot.params.schema import Split
 
 WEIGHTS = Start(".kshot/weights/tf_efficientnet_lite0.safetensors")
 PHOTOGRAPHS = ImageTraits(256, 348, 1.5, colour=1.0, plain=0.05, light=1.0, extent=0.9)
@@ -98,6 +100,33 @@ ROWS: dict[str, tuple[DataProfile, list[str], dict[str, Any]]] = {
         {"split.by": "table", "train.batch.classes": 10},
     ),
 }
+
+
+def as_split(fitted: FittedSettings) -> Split:
+    return Split(**{key.removeprefix("split."): v for key, v in fitted.values().items() if key.startswith("split.")})
+
+
+def places(data: DataProfile, now: Split) -> dict[str, str]:
+    names = {one.name: "" for one in data.classes}
+    return split_classes(names, names, by=now.by, val=now.val, test=now.test, seed=now.seed, assign=now.assign)
+
+
+@pytest.mark.parametrize(("first", "then"), [(51, 52), (18, 23), (51, 76), (12, 200)])
+def test_classes_keep_their_split_as_the_data_grows(first: int, then: int) -> None:
+    small, large = profile([30] * first), profile([30] * then)
+    now = as_split(fit_settings(small, WEIGHTS))
+    assert now.assign == "hash"
+    later = as_split(fit_settings(large, WEIGHTS, now))
+    before, after = places(small, now), places(large, later)
+    moved = [(before[name], after[name]) for name in before if before[name] != after[name]]
+    assert (later == now and not moved) or then >= 10 * first
+    assert ("train", "test") not in moved  # what the champion has learned would be asked
+
+
+def test_an_exact_split_of_ranks_becomes_that_of_hashes_without_a_move() -> None:
+    data = profile(GROCERIES)
+    old = Split("class", val=0.2, test=0.25, seed=3, rotations="none", assign="rank")
+    assert places(data, as_split(fit_settings(data, WEIGHTS, old))) == places(data, old)
 
 
 @pytest.mark.parametrize("name", ROWS)

@@ -291,8 +291,9 @@ test has 2 classes; 20w1s needs 20, 5w1s needs 5
 
 these settings fit the data:
   split.by                     auto -> class
-  split.val                    0.15 -> 0.38
-  split.test                   0.25 -> 0.38
+  split.val                    0.15 -> 0.325
+  split.test                   0.25 -> 0.28
+  split.assign                 rank -> hash
   train.batch.classes          60 -> 2
   train.batch.mine_neighbours  3 -> 1
   episodes.n_query             15 -> auto (7)

@@ -4,7 +4,7 @@ import csv
 import hashlib
 import io
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -23,8 +23,27 @@ class KeptImage(NamedTuple):
     path: str = ""
 
 
+class KeptClass(NamedTuple):
+    """Group and split of a class from the data's own table, '' for none."""
+
+    group: str
+    split: str
+
+
+def classes(root: Path, version: str) -> dict[str, KeptClass]:
+    """The classes of the data version with that md5. Raises DataError if it is gone."""
+    return {row["class"]: KeptClass(row["group"], row["split"]) for row in _manifest(root, version)[0]}
+
+
 def images(root: Path, version: str) -> list[KeptImage]:
     """Every image of the data version with that md5, by class and path. Raises DataError if it is gone."""
+    manifest, content = _manifest(root, version)
+    rows = sorted(manifest, key=lambda row: (row["class"], row["path"]))
+    return [KeptImage(content[row["path"]], row["class"], row["group"], row["split"], row["path"]) for row in rows]
+
+
+def _manifest(root: Path, version: str) -> tuple[Iterator[dict[str, str]], dict[str, str]]:
+    """The rows of a data version's manifest, and the md5 of each of its files by path."""
     listing = files(root, version, [f"{version}.dir"])[0].read_bytes()
     if hashlib.md5(listing, usedforsecurity=False).hexdigest() != version:
         raise DataError(
@@ -33,8 +52,7 @@ def images(root: Path, version: str) -> list[KeptImage]:
         )
     content = {entry["relpath"]: entry["md5"] for entry in json.loads(listing)}
     manifest = files(root, version, [content["manifest.csv"]])[0].read_text(encoding="utf-8")
-    rows = sorted(csv.DictReader(io.StringIO(manifest)), key=lambda row: (row["class"], row["path"]))
-    return [KeptImage(content[row["path"]], row["class"], row["group"], row["split"], row["path"]) for row in rows]
+    return csv.DictReader(io.StringIO(manifest)), content
 
 
 def files(root: Path, version: str, md5s: Iterable[str]) -> list[Path]:

@@ -48,7 +48,7 @@ def _fit(classes: Sequence[ClassSupply], params: Params, by: str) -> ClassFit:
     parts, splits = _parts(classes, params, by), list(params.train.splits)
     split: list[Setting] = []
     if min(len(part) for part in parts.values()) < FEWEST_CLASSES:
-        split, place = split_settings(classes)
+        split, place = split_settings(classes, params.split)
         parts = by_split(classes, place)
         splits = next(one.value for one in split if one.key == "train.splits")
     batch, method = params.train.batch, params.train.method
@@ -76,7 +76,9 @@ def _parts(classes: Sequence[ClassSupply], params: Params, by: str) -> Parts:
     groups, table = {one.name: one.group for one in classes}, {one.name: one.split for one in classes}
     asked = params.split
     try:
-        place = split_classes(groups, table, by=by, val=asked.val, test=asked.test, seed=asked.seed)
+        place = split_classes(
+            groups, table, by=by, val=asked.val, test=asked.test, seed=asked.seed, assign=asked.assign
+        )
     except KshotError:
         return dict.fromkeys(SPLITS, ())
     return by_split(classes, place)

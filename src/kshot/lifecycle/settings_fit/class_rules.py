@@ -3,16 +3,18 @@
 from collections.abc import Mapping, Sequence
 
 from kshot.data.class_supply import ClassSupply, share_of
-from kshot.data.splits import SPLITS, split_classes
+from kshot.data.splits import SPLITS, hash_shares, split_classes
 from kshot.errors import DataError
 from kshot.lifecycle.project.tables import counted
 from kshot.lifecycle.settings_fit.fitted_settings import Setting
 from kshot.lifecycle.settings_fit.protocol_rules import FEWEST_CLASSES, WAYS, FittedEpisodes, by_split, floor_of, tenth
 from kshot.lifecycle.validation.class_demands import named
+from kshot.params.schema import Split
 from kshot.params.train import FEWEST_IMAGES
 
 FEWEST_TO_START = 5  # classes with two images: two for test, and three others to train on
 VAL, TEST = 0.2, 0.25  # shares of the classes
+ENOUGH = 1.5  # times as many or as few classes as proposed that a split may have before it is proposed again
 SEEDS = 50  # tried where classes with one image take the places of others
 PHOTOGRAPH_BATCH, DRAWING_BATCH = (16, 5), (60, 6)  # classes and images
 
@@ -27,16 +29,21 @@ def require_classes(classes: Sequence[ClassSupply]) -> None:
         )
 
 
-def split_settings(classes: Sequence[ClassSupply]) -> tuple[list[Setting], dict[str, str]]:
+def split_settings(classes: Sequence[ClassSupply], now: Split | None = None) -> tuple[list[Setting], dict[str, str]]:
     """Settings of the split, and each class's split with them.
 
-    Validation and test get five classes each if two are left for training, otherwise as many as possible. With five
-    classes two are tested on; the three others are trained on, and nothing is validated.
+    The hash of its name decides where a class goes, so that it stays there as the data grows. The split of `now` stays
+    while it gives each part enough classes. Validation and test get five classes each if two are left for training,
+    otherwise as many as possible. With five classes two are tested on; the three others are trained on, and nothing is
+    validated.
     """
     by = "table" if any(one.split for one in classes) else "class"
     usable = sum(one.images >= FEWEST_IMAGES for one in classes)
     trained = min(FEWEST_CLASSES, usable - 2 * FEWEST_CLASSES)
-    val, test, seed, place = _counts(classes, by, max(1, trained))
+    val, test, seed, place = _counts(classes, by, max(1, trained), now.seed if now else 0)
+    shares = _shares(classes, by, val, test, seed)
+    if now is not None and (stays := _stays(classes, by, now, place)) is not None:
+        shares, seed, place = {"val": now.val, "test": now.test}, now.seed, stays
     found = {name: len(part) for name, part in by_split(classes, place).items()}
     both = found["train"] < FEWEST_CLASSES
     if both:
@@ -44,21 +51,49 @@ def split_settings(classes: Sequence[ClassSupply]) -> tuple[list[Setting], dict[
     else:
         used = f"{found['train']} classes to train on, {found['val']} to validate on, {found['test']} to test on"
     how = "the data's own split" if by == "table" else "no class is in two; groups are not kept together"
-    total = len(classes)
     return [
         Setting("split.by", by, f"{how}: {used}"),
-        Setting("split.val", share_of(val, total)),
-        Setting("split.test", share_of(test, total)),
+        Setting("split.val", shares["val"]),
+        Setting("split.test", shares["test"]),
         Setting("split.seed", seed),
+        Setting("split.assign", "hash", "a class keeps its split as the data grows"),
         Setting("split.rotations", "none"),
         Setting("train.splits", ["train", "val"] if both else ["train"], "too few classes to validate" if both else ""),
         Setting("train.validation.patience", 0 if both else 4),
     ], place
 
 
-def _counts(classes: Sequence[ClassSupply], by: str, trained: int) -> tuple[int, int, int, dict[str, str]]:
+def _shares(classes: Sequence[ClassSupply], by: str, val: int, test: int, seed: int) -> dict[str, float]:
+    """The shares with which the hashes of names give validation and test so many of the classes."""
+    shares, counts = {"test": TEST, "val": VAL}, {"test": test, "val": val}
+    names = [one.name for one in classes]
+    if by == "table":
+        names = [one.name for one in classes if one.split == "train"]
+        counts = {split: count for split, count in counts.items() if all(one.split != split for one in classes)}
+    return shares | hash_shares(names, counts, shares, seed)
+
+
+def _stays(classes: Sequence[ClassSupply], by: str, now: Split, place: Mapping[str, str]) -> dict[str, str] | None:
+    """Each class's split by the settings `now`; None if they do not give about the numbers of `place`."""
+    if now.assign != "hash" or now.by != by:
+        return None
+    groups, table = {one.name: one.group for one in classes}, {one.name: one.split for one in classes}
+    try:
+        stays = split_classes(groups, table, by=by, val=now.val, test=now.test, seed=now.seed, assign=now.assign)
+    except DataError:
+        return None
+    for name, part in by_split(classes, stays).items():
+        best = len(by_split(classes, place)[name])
+        least = max(min(best, WAYS[0] if name != "train" else FEWEST_CLASSES), best / ENOUGH)
+        if not least <= len(part) <= ENOUGH * max(best, FEWEST_CLASSES):
+            return None
+    return stays
+
+
+def _counts(classes: Sequence[ClassSupply], by: str, trained: int, first: int) -> tuple[int, int, int, dict[str, str]]:
     """How many classes validation and test get, the seed, and each class's split; `trained`: fewest to train on.
 
+    Seed `first` is tried first.
     Classes with one image do not count, whichever split they are in, so that more, or another seed, may be needed.
     """
     total = len(classes)
@@ -66,7 +101,7 @@ def _counts(classes: Sequence[ClassSupply], by: str, trained: int) -> tuple[int,
     if total - val - test < trained:
         val, test = (total - trained) // 2, (total - trained + 1) // 2
     best: tuple[tuple[int, int], tuple[int, int, int, dict[str, str]]] | None = None
-    for seed in range(SEEDS if by == "class" else 1):
+    for seed in [first, *(one for one in range(SEEDS) if one != first)][: SEEDS if by == "class" else 1]:
         found = _enlarged(classes, by, val, test, seed, trained)
         counts = {name: len(part) for name, part in by_split(classes, found[3]).items()}
         rank = (min(counts["train"], trained), min(counts["val"], counts["test"], WAYS[0]))

@@ -9,7 +9,7 @@ from typing import Any
 
 import yaml
 
-from kshot.errors import CheckpointError
+from kshot.errors import CheckpointError, ParamsError
 from kshot.first_few import first_few
 from kshot.lifecycle.data.data_versions import DataVersion
 from kshot.lifecycle.params_file import settings, settings_change
@@ -25,7 +25,7 @@ from kshot.lifecycle.settings_fit.settings_rules import fit_settings
 from kshot.lifecycle.sources.source_images import GLYPHS
 from kshot.params import reader
 from kshot.params.renamed import at, leaves
-from kshot.params.schema import AUTO
+from kshot.params.schema import AUTO, Split
 
 TEMPLATE = ("ingest", "split", "episodes", "train")  # if all are unchanged, settings were never fitted
 
@@ -48,9 +48,17 @@ def propose(root: Path, start: Start | None) -> Proposal:
     Raises DataError and NoWeights like `fit_settings`.
     """
     profile = profile_data(root)
-    fitted = fit_settings(profile, start)
+    fitted = fit_settings(profile, start, split_of(root))
     text, changes = settings.plan(root, values=fitted.values())
     return Proposal(profile, fitted, text, tuple(changes))
+
+
+def split_of(root: Path) -> Split | None:
+    """The settings of the split in params.yaml; None where they cannot be read, as in one that has to be mended."""
+    try:
+        return reader.build(Split, reader.read_mapping(root / settings.PARAMS).get("split"), "split")
+    except ParamsError:
+        return None
 
 
 def start_of(root: Path, weights: Path | None, backbone: str, *, from_scratch: bool) -> Start | None:

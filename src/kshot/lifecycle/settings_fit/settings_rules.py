@@ -19,10 +19,12 @@ from kshot.lifecycle.settings_fit.fitted_settings import FittedSettings, NoWeigh
 from kshot.lifecycle.settings_fit.image_rules import ingest_settings, pretrained_settings, scratch_settings
 from kshot.lifecycle.settings_fit.packaged_weights import EXTRA, PLACE
 from kshot.lifecycle.settings_fit.protocol_rules import by_split, fitted_episodes
+from kshot.params.schema import Split
 
 
-def fit_settings(profile: DataProfile, start: Start | None) -> FittedSettings:
-    """The settings for the data of `profile`. `start`: the weights to start from, None if there are none.
+def fit_settings(profile: DataProfile, start: Start | None, now: Split | None = None) -> FittedSettings:
+    """The settings for the data of `profile`. `start`: the weights to start from, None if there are none; `now`: the
+    present settings of the split, which stay while they suit.
 
     Raises DataError for fewer than five classes with two images, and NoWeights for photographs without a start, because
     training from random weights is a person's decision.
@@ -35,7 +37,7 @@ def fit_settings(profile: DataProfile, start: Start | None) -> FittedSettings:
             "with --weights FILE, or train from nothing with --from-scratch"
         )
     trained = start is not None and start.checkpoint is not None and not drawings
-    split, place = split_settings(profile.classes)
+    split, place = split_settings(profile.classes, now)
     parts = by_split(profile.classes, place)
     episodes = fitted_episodes([parts["val"], parts["test"]])
     both = next(one.value for one in split if one.key == "train.splits")

@@ -21,7 +21,15 @@ def run(root: Path, params: Params) -> None:
     table = dict(zip(classes["class"], classes["split"], strict=True))
     try:
         by = choose_by(settings.by, groups, table)
-        place = split_classes(groups, table, by=by, val=settings.val, test=settings.test, seed=settings.seed)
+        place = split_classes(
+            groups,
+            table,
+            by=by,
+            val=settings.val,
+            test=settings.test,
+            seed=settings.seed,
+            assign=settings.assign,
+        )
     except DataError as error:
         raise DataError(f"{error}; a split that fits: kshot fit-settings --yes") from error
     turned = {"none": (), "train": ("train",), "all": SPLITS}[settings.rotations]
