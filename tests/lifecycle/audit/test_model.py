@@ -374,7 +374,9 @@ def test_a_class_is_followed_to_data_and_models(made: Path) -> None:
     other = next(name for name in names if name not in settings["trained_on"])
     found = classes.audit_class(made, trained)
     assert [one.images for one in found.data] == [6] and [one.how for one in found.models] == [classes.TRAINED]
-    assert [one.how for one in classes.audit_class(made, other).models] == [classes.IN_DATA]
+    (unseen,) = classes.audit_class(made, other).models
+    assert unseen.how == classes.IN_DATA and unseen.split in ("val", "test")
+    assert [one.split for one in found.models] == ["train"]
     with pytest.raises(DataError, match="no class 'group0/clas'; did you mean group0/class0"):
         classes.audit_class(made, "group0/clas")
     with pytest.raises(DataError, match="did you mean group0/class03 or group1/class03 or group2/class03"):

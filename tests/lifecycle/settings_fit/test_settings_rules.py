@@ -148,8 +148,11 @@ def test_too_few_classes_stop_with_what_is_needed(few: int) -> None:
 
 
 def test_other_weights_get_the_size_that_they_were_trained_with() -> None:
-    found = fit_settings(profile(GROCERIES, LARGE), Start("vit.safetensors", "vit_small_patch16_224")).values()
+    fitted = fit_settings(profile(GROCERIES, LARGE), Start("vit.safetensors", "vit_small_patch16_224"))
+    found = fitted.values()
     assert (found["ingest.size"], found["train.network.input_size"]) == (224, None)
+    reason = next(one.reason for one in fitted.settings if one.key == "ingest.size")
+    assert "most published weights" in reason, "nobody knows what the weights of a file were trained with"
 
 
 def test_photographs_are_trained_from_nothing_only_where_somebody_says_so() -> None:

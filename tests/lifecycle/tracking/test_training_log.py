@@ -39,3 +39,11 @@ def test_the_time_left_is_told_once_also_after_a_resumption(tmp_path, capsys, mo
     steps = [records.Step(number, 1.0, None, 0.1, 100.0) for number in range(10, 60, 10)]
     training_log.write_log(tmp_path / "log.jsonl", [asdict(steps[0]), *steps[1:]], 600, "images")
     assert capsys.readouterr().out == "about 0 s of training left, less if validation ends it early\n"
+
+
+def test_the_progress_of_a_training_fits_into_80_columns(tmp_path, capsys):
+    steps = [records.Step(number, 12.3456, 0.123, 0.1, 123456.7) for number in range(1000, 11000, 1000)]
+    training_log.write_log(tmp_path / "log.jsonl", steps, 10000, "features")
+    rows = [row.strip() for row in capsys.readouterr().err.split("\r") if row.strip()]
+    assert rows and "loss 12.346, 123,457 features/s, 12% active" in rows[-1]
+    assert max(len(row.removeprefix("train: ")) for row in rows) <= 70, "`kshot retrain` puts 10 before it"

@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
+
 from kshot.errors import DataError, RegistryError
 from kshot.first_few import first_few
 from kshot.lifecycle.data import data_versions, dvc_cache
@@ -32,12 +34,18 @@ class InData:
 
 @dataclass(frozen=True)
 class InModel:
-    """How a version met the class: `how` is one of the constants above; `aliases` are its current ones."""
+    """How a version met the class.
+
+    how      one of the constants above
+    aliases  its current ones
+    split    of the class for this version: train, val or test; '' if its run does not say
+    """
 
     version: str
     data_version: str
     how: str
     aliases: tuple[str, ...]
+    split: str = ""
 
 
 @dataclass(frozen=True)
@@ -108,7 +116,7 @@ def _models(root: Path, name: str, counts: dict[str, dict[str, int] | None]) -> 
         how = _how(root, one, name, counts.get(data))
         if how:
             names = tuple(sorted(alias for alias, version in aliases.items() if version == str(one.version)))
-            found.append(InModel(str(one.version), data, how, names))
+            found.append(InModel(str(one.version), data, how, names, _split(client, one, name)))
     return tuple(found)
 
 
@@ -120,6 +128,19 @@ def _how(root: Path, version: Any, name: str, held: dict[str, int] | None) -> st
     if held is not None and name in held:
         return IN_DATA if trained_on is not None else UNKNOWN
     return UNKNOWN if trained_on is None or held is None else ""
+
+
+def _split(client: Any, version: Any, name: str) -> str:
+    """The split of the class in the table that the version's run stored; '' if that is gone or lacks the class."""
+    from mlflow.exceptions import MlflowException
+
+    try:
+        with tempfile.TemporaryDirectory() as scratch:
+            table = client.download_artifacts(version.run_id, f"{layout.SPLIT.name}/classes.parquet", scratch)
+            classes = pd.read_parquet(table, columns=["class", "split"])
+    except (OSError, MlflowException, ValueError):
+        return ""
+    return next(iter(classes["split"][classes["class"] == name]), "")
 
 
 def _trained_on(root: Path, version: Any) -> list[str] | None:

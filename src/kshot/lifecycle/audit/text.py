@@ -121,6 +121,7 @@ def class_text(found: ClassAudit) -> str:
             "version": one.version,
             "data": one.data_version[:8],
             "alias": " ".join(one.aliases),
+            "split": one.split,
             "class": one.how,
         }
         for one in found.models

@@ -9,6 +9,7 @@ from typing import Any
 import yaml
 
 from kshot.errors import ParamsError
+from kshot.lifecycle.params_file.named_protocols import named_protocols
 from kshot.lifecycle.params_file.settings_change import WHOLE
 from kshot.params import reader, renamed
 
@@ -60,9 +61,11 @@ def set_from_text(document: Any, text: str) -> None:
         parsed = yaml.safe_load(value)
     except yaml.YAMLError as error:
         raise ParamsError(f"--set {text!r}: the value is not YAML; quote it, or write it like [train, val]") from error
-    node = parsed if value.strip()[:1] in ("'", '"') else _node(parsed)  # '2024' is meant as a string
     try:
-        put(document, renamed.key_of(".".join(keys), parsed), node)
+        key = renamed.key_of(".".join(keys), parsed)
+        parsed = named_protocols(key, parsed)
+        node = parsed if value.strip()[:1] in ("'", '"') else _node(parsed)  # '2024' is meant as a string
+        put(document, key, node)
     except ParamsError as error:
         raise ParamsError(f"--set {text!r}: {error}") from None
 

@@ -64,8 +64,10 @@ def _packed_size(profile: DataProfile, start: Start | None) -> tuple[int, str]:
     if size < wanted:
         return size, f"pixels; {profile.images:,} images take {profile.images * size * size * JPEG_BYTES / 1e9:.0f} GB"
     if fine:
-        return size, f"pixels; whole images need more than the {PIXELS} of the crops that the weights were trained with"
-    return size, "pixels; the size that the weights were trained with" if start else "pixels; enough for a small net"
+        return size, f"pixels; whole images need more than the {PIXELS} of the crops that this network is trained with"
+    if start is None:
+        return size, "pixels; enough for a small net"
+    return size, "pixels, as most published weights were trained with; the network scales them to its own input"
 
 
 def _input_size(profile: DataProfile, start: Start) -> Setting:

@@ -14,6 +14,7 @@ from kshot.lifecycle.project.tables import counted
 from kshot.params.train import Train
 
 TIMED_S = 2.0  # of training, before its end is predicted
+BAR = "{desc}: {n_fmt}/{total_fmt} [{elapsed}<{remaining}{postfix}]"  # short: the row has 80 columns
 WORTH_A_LINE_S = 10.0  # a shorter training ends before anybody asks how long it takes
 
 
@@ -57,7 +58,7 @@ def write_log(path: Path, records: Any, steps: int, unit: str) -> list[dict[str,
     is_predicted = False
     with (
         path.open("w", encoding="utf-8") as file,
-        tqdm(total=steps, desc="train", unit="step", disable=not steps) as bar,
+        tqdm(total=steps, desc="train", bar_format=BAR, disable=not steps) as bar,
     ):
         for record in records:
             line = asdict(record) if is_dataclass(record) and not isinstance(record, type) else dict(record)
@@ -74,10 +75,10 @@ def write_log(path: Path, records: Any, steps: int, unit: str) -> list[dict[str,
                     is_predicted = now[1] - first[1] >= TIMED_S
                     if is_predicted and (text := outlook(first, now, steps)):
                         bar.write(text)
-                shown = {"loss": f"{line['loss']:.4f}", f"{unit}_per_s": f"{line[f'{unit}_per_s']:.0f}"}
+                shown = f"loss {line['loss']:.3f}, {line[f'{unit}_per_s']:,.0f} {unit}/s"
                 if line["active"] is not None:
-                    shown["active"] = f"{line['active']:.1%}"
-                bar.set_postfix(shown, refresh=False)
+                    shown += f", {line['active']:.0%} active"
+                bar.set_postfix_str(shown, refresh=False)
     return log
 
 
