@@ -35,6 +35,25 @@ STEPS = (
         needed=True,
     ),
     Step(
+        "cd shop && git add --all && git commit --message 'First model'",
+        page=HOUR,
+        printed='git add --all && git commit --message "First model"',
+        shows=("dvc.lock",),
+    ),
+    Step(
+        "cd shop && kshot data show $(kshot data versions | grep -Eo '[0-9a-f]{8}' | head -n 1)",
+        page=HOUR,
+        printed="kshot data show VERSION",
+        shows=("reports/data-",),
+    ),
+    Step("cd shop && kshot serve --port 0", page=HOUR, printed="kshot serve", until="serving shop version 1"),
+    Step(
+        "cd shop && kshot compare champion champion",
+        page=HOUR,
+        printed="kshot compare champion challenger",
+        shows=("0 rose",),
+    ),
+    Step(
         "cd shop && kshot data add ../groceries.zip --extend",
         page=(HOUR, "docs/data.md"),
         printed="kshot data add NEW_IMAGES --extend",
