@@ -72,7 +72,7 @@ def _whole(root: Path, options: argparse.Namespace) -> int:
     from kshot.lifecycle.audit import data, link, model, text
 
     ask: Any = model.audit_model if options.model else data.audit_data
-    told: Any = text.model_text if options.model else text.data_text
+    render: Any = text.model_text if options.model else text.data_text
     quiet = options.json or options.csv
     found = ask(root, options.model or options.data, deep=options.deep, quiet=quiet)
     if options.html:
@@ -80,7 +80,7 @@ def _whole(root: Path, options: argparse.Namespace) -> int:
 
         write: Any = page.write_model_page if options.model else page.write_data_page
         write(found, options.html)
-    _print(found, told, options)
+    _print(found, render, options)
     return link.exit_code(found.failed)
 
 
@@ -102,12 +102,12 @@ def _class(root: Path, options: argparse.Namespace) -> int:
     return 0
 
 
-def _print(found: Any, told: Callable[[Any], str], options: argparse.Namespace) -> None:
+def _print(found: Any, render: Callable[[Any], str], options: argparse.Namespace) -> None:
     if options.json or options.csv:
         from kshot.lifecycle.audit import forms
 
         print(forms.to_json(found) if options.json else forms.to_csv(found))
         return
-    print(told(found))
+    print(render(found))
     if options.html:
         print(f"page: {options.html}")

@@ -62,5 +62,5 @@ def _look(root: Path, options: argparse.Namespace) -> "list[Finding]":
 def _summary(must: int, may: int) -> str:
     if not must and not may:
         return "nothing is wrong"
-    told = f"{must} must be mended" if must else "nothing must be mended"
-    return told + (f", {may} worth knowing" if may else "")
+    text = f"{must} must be mended" if must else "nothing must be mended"
+    return text + (f", {may} worth knowing" if may else "")

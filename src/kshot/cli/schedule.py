@@ -125,13 +125,13 @@ def run_serve(root: Path, options: argparse.Namespace) -> int:
 def run_list(root: Path, options: argparse.Namespace) -> int:
     """Print the whole schedule, the next start of each entry, and the process that serves it."""
     state_place.require_here(root)
-    kept = schedule.read(root)
-    if kept is None or not kept.names():
+    current = schedule.read(root)
+    if current is None or not current.names():
         print(f"nothing is scheduled; {BEGIN}")
         return 0
     from kshot.flows.schedules.schedule_text import whole
 
-    print(whole(root, kept))
+    print(whole(root, current))
     by = project_lock.holder(root, project_lock.SERVING)
     print(f"served by process {by.pid} since {by.since}" if by else "not served now; `kshot schedule` serves it")
     return 0
@@ -140,11 +140,13 @@ def run_list(root: Path, options: argparse.Namespace) -> int:
 def run_change(root: Path, options: argparse.Namespace) -> int:
     """Pause, resume or remove scheduled starts, in the file and at the server that serves it."""
     state_place.require_here(root)
-    kept = schedule.read(root)
-    known = () if kept is None else schedule_changes.parts(kept) if options.action == "remove" else kept.names()
+    current = schedule.read(root)
+    known = (
+        () if current is None else schedule_changes.parts(current) if options.action == "remove" else current.names()
+    )
     names = tuple(options.names) or known
     missing = [name for name in names if name not in known]
-    if kept is None or not known:
+    if current is None or not known:
         raise KshotError(f"nothing is scheduled, so there is nothing to {options.action}; {BEGIN}")
     if missing:
         raise KshotError(f"{', '.join(missing)} is not scheduled; `kshot schedule list` shows {', '.join(known)}")
@@ -152,19 +154,19 @@ def run_change(root: Path, options: argparse.Namespace) -> int:
     from kshot.flows import server
 
     with exclusive(root, "schedule"):
-        if server.find(home) and set(names) & set(kept.names()):
+        if server.find(home) and set(names) & set(current.names()):
             from kshot.flows.schedules.scheduled_runs import tell_server
 
             tell_server(root, names, options.action)
-        kept = schedule.read(root) or kept
+        current = schedule.read(root) or current
         if options.action == "remove":
             for name in names:
-                kept = schedule_changes.without(kept, name)
+                current = schedule_changes.without(current, name)
         else:
-            kept = schedule.pause(kept, names, options.action == "pause")
-        schedule.write(root, kept)
+            current = schedule.pause(current, names, options.action == "pause")
+        schedule.write(root, current)
     print(f"{', '.join(names)}: {options.action.rstrip('e')}ed")
-    if set(names) - set(kept.names()) - {CRON, EVERY, NEW_DATA} and project_lock.holder(root, project_lock.SERVING):
+    if set(names) - set(current.names()) - {CRON, EVERY, NEW_DATA} and project_lock.holder(root, project_lock.SERVING):
         print("what is served now keeps it until `kshot schedule` is started again")
     return 0
 

@@ -137,10 +137,10 @@ def _by_group(names: Sequence[str], groups: Sequence[str], most: int, classes_pe
             )
         members.setdefault(group, []).append(label)
     found = [torch.tensor(labels) for labels in members.values()]
-    held = sum(min(most, len(labels)) for labels in found)
-    if held < classes_per_batch:
+    available = sum(min(most, len(labels)) for labels in found)
+    if available < classes_per_batch:
         raise DataError(
-            f"the training split has {len(found)} groups, {held} classes with {most} of each at most "
+            f"the training split has {len(found)} groups, {available} classes with {most} of each at most "
             f"(train.batch.classes_of_group); train.batch.classes is {classes_per_batch}: lower it, or raise the other"
         )
     return found

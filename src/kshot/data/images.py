@@ -72,9 +72,9 @@ def decoded(source: bytes | Path, channels: int, largest: int = LARGEST) -> Iter
 @contextmanager
 def decoded_with_header(source: bytes | Path, channels: int, largest: int = LARGEST) -> Iterator[tuple[Header, Pixels]]:
     """As `decoded`, with the image's header, of one opening of the file."""
-    with ExitStack() as held:
+    with ExitStack() as reserved:
         with opened(source, largest) as image:
-            held.enter_context(DECODING.holding(image.width * image.height * BYTES_A_PIXEL))
+            reserved.enter_context(DECODING.holding(image.width * image.height * BYTES_A_PIXEL))
             header = header_of(image)
             image.load()
             pixels = image_pixels(image, channels)

@@ -60,7 +60,7 @@ def _array(listed: list[Any]) -> NDArray[Any]:
     if found.ndim != 1 or found.dtype.kind not in "biuUSf" or (found.dtype.kind in "US" and kinds - {"bytes"}):
         found_kinds = ", ".join(sorted({type(label).__name__ for label in listed}))
         raise DataError(f"labels are of type {found_kinds}; {NEEDED}")
-    for place, (given, held) in enumerate(zip(plain, found.tolist(), strict=True)):
-        if given != held:
-            raise DataError(f"labels[{place}] is {given!r}, which beside the others becomes {held!r}; {NEEDED}")
+    for place, (given, converted) in enumerate(zip(plain, found.tolist(), strict=True)):
+        if given != converted:
+            raise DataError(f"labels[{place}] is {given!r}, which beside the others becomes {converted!r}; {NEEDED}")
     return found

@@ -29,9 +29,9 @@ def predict_episodes(points: Points, episodes: EpisodeSet, classifier: Classifie
     """
     # A faster implementation of the prototype classifier's predictions.
     fast = classifier is prototype_scores
-    answer = _nearest_prototype if fast else functools.partial(_by_classifier, classifier)
+    predict = _nearest_prototype if fast else functools.partial(_by_classifier, classifier)
     points = centred(points) if fast else points
-    return torch.cat([answer(points, part) for part in chunks(episodes)])
+    return torch.cat([predict(points, part) for part in chunks(episodes)])
 
 
 def centred(points: Points) -> Points:

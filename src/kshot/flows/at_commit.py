@@ -197,7 +197,7 @@ def git(home: Path, *arguments: str, tries: int = 1) -> str:
             return ended.stdout
         if left:
             time.sleep(10)
-    told = (ended.stderr.strip().splitlines() or [f"exit code {ended.returncode}"])[-1]
+    why = (ended.stderr.strip().splitlines() or [f"exit code {ended.returncode}"])[-1]
     if "not a git repository" in ended.stderr:  # not always in the last line: a file system may end above the folder
-        told = f"{home} is no git repository; needs one with a commit: git init && git add . && git commit"
-    raise CommitError(USER.sub("://***@", told))
+        why = f"{home} is no git repository; needs one with a commit: git init && git add . && git commit"
+    raise CommitError(USER.sub("://***@", why))

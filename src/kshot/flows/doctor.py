@@ -70,10 +70,10 @@ def look(root: Path) -> list[Finding]:
 
 def firing(root: Path, runs: list[Run]) -> Iterator[Finding]:
     """Timed starts that are late or not planned, although the schedule is served."""
-    kept, by = schedule.read(root), project_lock.holder(root, project_lock.SERVING)
-    if by is None or kept is None:
+    stored, by = schedule.read(root), project_lock.holder(root, project_lock.SERVING)
+    if by is None or stored is None:
         return
-    clocks = [name for name in kept.names() if name != schedule.NEW_DATA and name not in kept.paused]
+    clocks = [name for name in stored.names() if name != schedule.NEW_DATA and name not in stored.paused]
     if not clocks:
         return
     now = datetime.now(UTC)

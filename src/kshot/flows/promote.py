@@ -42,9 +42,9 @@ def promote(answer: Answer, by: str, version: str = "challenger", reason: str = 
         raise KshotError("the name is empty; write into `by` who answers")
     by = f"{by.strip()}, by the form"
     # No key: a form is filled in by somebody whose key is not here, so with gate.approval signed it is refused.
-    with lineage_events.of_flow(project, "promote", measures=False) as told:
+    with lineage_events.of_flow(project, "promote", measures=False) as announced:
         event = _decide(project, answer, version, reason, by)
-        told.decided(event.version, event.action, (event.why,))
+        announced.decided(event.version, event.action, (event.why,))
     say(f"{event_text.outcome_text(event)} (flow run {runtime.flow_run.name})")
 
 

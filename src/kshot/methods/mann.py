@@ -81,10 +81,10 @@ class MemoryNetwork(nn.Module):
 
     def run(self, points: Tensor, labels: Tensor) -> tuple[State, Tensor]:
         """The state after the streams, and the logits."""
-        told = one_hot(labels, self.n_labels).to(points.dtype)
-        told = torch.cat([torch.zeros_like(told[:, :1]), told[:, :-1]], 1)
+        previous_label = one_hot(labels, self.n_labels).to(points.dtype)
+        previous_label = torch.cat([torch.zeros_like(previous_label[:, :1]), previous_label[:, :-1]], 1)
         state, logits = self.start(points), []
-        for image, label in zip(points.unbind(1), told.unbind(1), strict=True):
+        for image, label in zip(points.unbind(1), previous_label.unbind(1), strict=True):
             state, found = self.step(state, image, label)
             logits.append(found)
         return state, torch.stack(logits, 1)
@@ -96,9 +96,9 @@ class MemoryNetwork(nn.Module):
             nothing, nothing, points.new_zeros(len(points), CLASSIFIERS * WIDTH), empty_memory(len(points), points)
         )
 
-    def step(self, state: State, image: Tensor, told: Tensor) -> tuple[State, Tensor]:
+    def step(self, state: State, image: Tensor, previous_label: Tensor) -> tuple[State, Tensor]:
         """One step: image (N, inputs); told (N, n_labels), the previous label, zeros for none; logits (N, n_labels)."""
-        hidden, cell = self.controller(torch.cat([image, told, state.found], 1), (state.hidden, state.cell))
+        hidden, cell = self.controller(torch.cat([image, previous_label, state.found], 1), (state.hidden, state.cell))
         keys = self.keys(hidden).tanh().reshape(len(image), CLASSIFIERS, WIDTH)
         # In the paper the key is both written and searched for (eq. 2 and 7).
         values = keys if self.values is None else self.values(hidden).tanh().reshape(keys.shape)
@@ -159,8 +159,8 @@ class Mann(Method):
 
     def _predict(self, state: State, last: Tensor, query: Tensor) -> Tensor:
         episodes, queries, dim = query.shape
-        told = one_hot(last, self.n_way).to(query.dtype).expand(episodes * queries, -1)
-        _, logits = self.network.step(state.repeated(queries), query.reshape(-1, dim), told)
+        previous_label = one_hot(last, self.n_way).to(query.dtype).expand(episodes * queries, -1)
+        _, logits = self.network.step(state.repeated(queries), query.reshape(-1, dim), previous_label)
         return logits.reshape(episodes, queries, -1)
 
 

@@ -23,8 +23,8 @@ class Reptile(Maml):
         apart = known.new_zeros(())
         for images in known:
             start = self._start(images, truth, self.n_way)
-            held: Weights = {name: value.detach() for name, value in start.items()}
-            reached = self._adapted(held, images, truth, self.steps)
+            detached: Weights = {name: value.detach() for name, value in start.items()}
+            reached = self._adapted(detached, images, truth, self.steps)
             apart = apart + sum(
                 ((start[name] - reached[name].detach()).square().sum() for name in self.adapted),
                 start=known.new_zeros(()),

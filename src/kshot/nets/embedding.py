@@ -231,7 +231,7 @@ def in_precision(embedding: Embedding, *, bf16: bool) -> Iterator[None]:
 
 def _in_parts(
     network: Embeds,
-    answer: Callable[[Tensor], Tensor],
+    function: Callable[[Tensor], Tensor],
     images: Pixels,
     ids: NDArray[np.integer[Any]],
 ) -> list[Tensor]:
@@ -242,7 +242,7 @@ def _in_parts(
         with torch.inference_mode():
             at_once = images_at_once(network, images)
             parts = torch.from_numpy(np.asarray(ids, dtype=np.int64)).split(at_once)  # type: ignore[no-untyped-call]
-            return [answer(gather(images, part).to(device)).cpu() for part in parts if len(part)]
+            return [function(gather(images, part).to(device)).cpu() for part in parts if len(part)]
     finally:
         if training:
             network.train()

@@ -30,8 +30,8 @@ def load_weights(network: nn.Module, path: Path, *, pickle: bool = False) -> lis
             # Summing over the colours gives a grey image the same output as three equal colours had (as timm does).
             grey = target.shape[1] == 1
             found[key] = tensor.sum(1, keepdim=True) if grey else tensor.expand(-1, 3, -1, -1) / 3
-            told = "of colour, was summed for grey" if grey else "of grey, was spread over colour"
-            notes.append(f"{path.name}: {key}, {told} images")
+            change = "of colour, was summed for grey" if grey else "of grey, was spread over colour"
+            notes.append(f"{path.name}: {key}, {change} images")
     missing = [key for key in wanted if key not in found and not key.endswith("num_batches_tracked")]
     misfits = [
         f"{key} {tuple(found[key].shape)} instead of {tuple(tensor.shape)}"

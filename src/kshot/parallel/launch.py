@@ -102,8 +102,8 @@ def _work(function: Callable[..., None], arguments: tuple[Any, ...], folder: str
 
 def _leave(folder: str, world: World, error: Exception) -> None:
     """Write down why this process ends, and end it at once: the others may never join in an orderly farewell."""
-    told = {"kind": type(error).__name__, "message": str(error), "trace": traceback.format_exc()}
-    _note(Path(folder), world.rank).write_text(json.dumps(told), encoding="utf-8")
+    description = {"kind": type(error).__name__, "message": str(error), "trace": traceback.format_exc()}
+    _note(Path(folder), world.rank).write_text(json.dumps(description), encoding="utf-8")
     os._exit(1)
 
 

@@ -256,13 +256,13 @@ class Params:
         self._check_answers()
         if self.episodes.protocols != AUTO:
             known, floors = [*self.episodes.protocols, AUTO], self.gate.min_accuracy
-            told = ", ".join(known)
+            allowed = ", ".join(known)
             name = self.train.validation.protocol
-            need(name in known, f"train.validation.protocol is {name!r}; needs one of {told}")
+            need(name in known, f"train.validation.protocol is {name!r}; needs one of {allowed}")
             for name in floors if isinstance(floors, dict) else ():
-                need(name in known[:-1], f"gate.min_accuracy names {name!r}; needs one of {told}")
+                need(name in known[:-1], f"gate.min_accuracy names {name!r}; needs one of {allowed}")
             name = self.gate.group_protocol
-            need(name in known, f"gate.group_protocol is {name!r}; needs one of {told}")
+            need(name in known, f"gate.group_protocol is {name!r}; needs one of {allowed}")
 
     @property
     def is_resolved(self) -> bool:

@@ -65,13 +65,13 @@ def meta_train(
                     stopped = f"stopped, as the last {schedule.patience} validations were below the best; "
                     break
             run.save_when_due()
-        kept = "kept the last step" if run.learns else "nothing to train"
+        chosen = "kept the last step" if run.learns else "nothing to train"
         if run.best and schedule.patience:
             method.load_state_dict(run.best)
-            kept = f"kept step {run.best_step}, the best on validation"
+            chosen = f"kept step {run.best_step}, the best on validation"
         if method.has_fixed_embedding:
             method.centre.copy_(centre(method, images, np.concatenate(members)))
-        yield Done(run.step, True, stopped + kept, round(run.seconds, 1), round(peak_memory(run.device) / 1e6))
+        yield Done(run.step, True, stopped + chosen, round(run.seconds, 1), round(peak_memory(run.device) / 1e6))
 
 
 def centre(method: Method, images: Pixels, ids: NDArray[np.integer[Any]]) -> Tensor:

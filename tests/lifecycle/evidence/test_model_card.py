@@ -58,7 +58,7 @@ def test_open_set_figures_without_a_threshold_are_dashes() -> None:
 
 
 def test_an_older_record_without_its_way_of_answering_says_so() -> None:
-    assert model_card.answered({"accuracy": {}}) == ("not recorded", "not recorded")
+    assert model_card.inference_of({"accuracy": {}}) == ("not recorded", "not recorded")
 
 
 def test_a_name_cannot_change_the_form_of_the_card() -> None:

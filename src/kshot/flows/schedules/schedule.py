@@ -57,10 +57,10 @@ def check(root: Path, schedule: Schedule) -> list[str]:
         commit = resolve(root, schedule.ref or HERE)
     except CommitError as error:
         raise KshotError(str(error)) from error
-    told = [f"each retraining works at {schedule.ref or 'the commit that is checked out'}, now {commit[:12]}"]
+    lines = [f"each retraining works at {schedule.ref or 'the commit that is checked out'}, now {commit[:12]}"]
     if schedule.ref is None and lineage.git_state(root)[1]:
-        told.append("uncommitted changes are not used by scheduled runs; commit them first")
-    return told
+        lines.append("uncommitted changes are not used by scheduled runs; commit them first")
+    return lines
 
 
 def timetable(schedule: Schedule) -> list[PrefectSchedule]:

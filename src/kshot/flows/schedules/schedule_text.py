@@ -12,41 +12,43 @@ from kshot.lifecycle.project.tables import facts
 SHOWN = 3  # next starts
 
 
-def whole(root: Path, kept: Schedule, width: int | None = None) -> str:
+def whole(root: Path, stored: Schedule, width: int | None = None) -> str:
     """The text of the whole schedule; `width` columns (None: of the terminal)."""
     from kshot.flows.schedules.schedule import both_days, next_starts
 
     found: list[tuple[str, str]] = []
-    for name in kept.names():
+    for name in stored.names():
         if name == NEW_DATA:
-            found += [(name, _source(kept)), ("", _last(root))]
+            found += [(name, _source(stored)), ("", _last(root))]
         else:
             clock = (
-                f"{kept.cron} in {kept.timezone}" if name == CRON else f"{duration(kept.every_s or 0)}, {_since(kept)}"
+                f"{stored.cron} in {stored.timezone}"
+                if name == CRON
+                else f"{duration(stored.every_s or 0)}, {_since(stored)}"
             )
             found.append((name, clock))
-            if name == CRON and both_days(kept.cron or ""):
+            if name == CRON and both_days(stored.cron or ""):
                 found.append(
                     ("", "starts on each day that either the day or the weekday names, not only where both do")
                 )
             found.append(
-                ("", "next " + ", ".join(f"{at:%Y-%m-%d %H:%M:%S %Z}" for at in next_starts(kept, name, SHOWN)))
+                ("", "next " + ", ".join(f"{at:%Y-%m-%d %H:%M:%S %Z}" for at in next_starts(stored, name, SHOWN)))
             )
-        if name in kept.paused:
+        if name in stored.paused:
             found[-1] = ("", f"paused; `kshot schedule resume {name}` goes on with it")
-    found.append(("commit", _commit(root, kept)))
-    if kept.data is not None:
-        found.append(("data", f"version {kept.data} at starts by the clock"))
-    if kept.settings:
-        found.append(("settings", ", ".join(kept.settings)))
-    if {CRON, EVERY} & set(kept.names()):
+    found.append(("commit", _commit(root, stored)))
+    if stored.data is not None:
+        found.append(("data", f"version {stored.data} at starts by the clock"))
+    if stored.settings:
+        found.append(("settings", ", ".join(stored.settings)))
+    if {CRON, EVERY} & set(stored.names()):
         found.append(
             (
                 "overlap",
                 {
                     "wait": "a start while a retraining goes on waits",
                     "skip": "a start while a retraining goes on is skipped",
-                }[kept.overlap],
+                }[stored.overlap],
             )
         )
         found.append(
@@ -55,29 +57,29 @@ def whole(root: Path, kept: Schedule, width: int | None = None) -> str:
                 {
                     "once": "one start makes up for all that were missed while nothing served",
                     "never": "starts that were missed while nothing served are dropped",
-                }[kept.catch_up],
+                }[stored.catch_up],
             )
         )
     return "\n".join(facts(found, width))
 
 
-def _since(kept: Schedule) -> str:
-    since = datetime.fromisoformat(kept.since).astimezone(ZoneInfo(kept.timezone))
+def _since(stored: Schedule) -> str:
+    since = datetime.fromisoformat(stored.since).astimezone(ZoneInfo(stored.timezone))
     return f"counted from {since:%Y-%m-%d %H:%M:%S %Z}"
 
 
-def _commit(root: Path, kept: Schedule) -> str:
-    if kept.ref is None:
+def _commit(root: Path, stored: Schedule) -> str:
+    if stored.ref is None:
         return "what is checked out when a run starts"
-    remote, slash, _ = kept.ref.partition("/")
+    remote, slash, _ = stored.ref.partition("/")
     is_fetched = slash and remote in git.text(root, "remote").split()
-    return f"{kept.ref}, fetched before each run" if is_fetched else kept.ref
+    return f"{stored.ref}, fetched before each run" if is_fetched else stored.ref
 
 
-def _source(kept: Schedule) -> str:
-    where = kept.source or (f"data/raw.dvc of {kept.ref}" if kept.ref else "data/raw.dvc of this project")
-    drifted = ", added and retrained only where it has drifted" if kept.if_drifted else ""
-    return f"{where}, looked at every {duration(kept.poll_s)}{drifted}"
+def _source(stored: Schedule) -> str:
+    where = stored.source or (f"data/raw.dvc of {stored.ref}" if stored.ref else "data/raw.dvc of this project")
+    drifted = ", added and retrained only where it has drifted" if stored.if_drifted else ""
+    return f"{where}, looked at every {duration(stored.poll_s)}{drifted}"
 
 
 def _last(root: Path) -> str:

@@ -65,12 +65,12 @@ def audit_class(root: Path, name: str) -> ClassAudit:
     counts = {version.md5: _counts(root, version.md5) for version in data_versions.versions(root)}
     models = _models(root, name, counts)
     data = tuple(
-        InData(md5, None if held is None else held[name])
-        for md5, held in counts.items()
-        if held is None or name in held
+        InData(md5, None if counts_here is None else counts_here[name])
+        for md5, counts_here in counts.items()
+        if counts_here is None or name in counts_here
     )
     if all(one.images is None for one in data) and all(one.how == UNKNOWN for one in models):
-        known = sorted({label for held in counts.values() for label in held or ()})
+        known = sorted({label for counts_here in counts.values() for label in counts_here or ()})
         raise DataError(f"no class {name!r}; {_likely(name, known)}")
     return ClassAudit(name, data, models)
 
@@ -120,14 +120,14 @@ def _models(root: Path, name: str, counts: dict[str, dict[str, int] | None]) -> 
     return tuple(found)
 
 
-def _how(root: Path, version: Any, name: str, held: dict[str, int] | None) -> str:
+def _how(root: Path, version: Any, name: str, counts_here: dict[str, int] | None) -> str:
     """How a version met the class, '' if it did not."""
     trained_on = _trained_on(root, version)
     if trained_on is not None and name in trained_on:
         return TRAINED
-    if held is not None and name in held:
+    if counts_here is not None and name in counts_here:
         return IN_DATA if trained_on is not None else UNKNOWN
-    return UNKNOWN if trained_on is None or held is None else ""
+    return UNKNOWN if trained_on is None or counts_here is None else ""
 
 
 def _split(client: Any, version: Any, name: str) -> str:

@@ -25,9 +25,9 @@ def check(subject: Subject, event: Event, record: dict[str, Any], *, promoted: b
     version = evidence["champion"]
     if version is None:
         return "there was no champion to compare with", True
-    folder, kept = results.predictions(subject), record.get("answered_anew")
-    if kept:
-        theirs = fresh_tables(subject, kept)
+    folder, fresh = results.predictions(subject), record.get("answered_anew")
+    if fresh:
+        theirs = fresh_tables(subject, fresh)
     else:
         with opponent(subject, "champion", version) as champion:
             if champion is None:
@@ -56,5 +56,5 @@ def check(subject: Subject, event: Event, record: dict[str, Any], *, promoted: b
         raise Broken(
             "the groups' accuracies in the evidence do not follow from what both models answered", recorded, found
         )
-    how = "its own predictions and the champion's recomputed ones" if kept else "both runs' answers"
+    how = "its own predictions and the champion's recomputed ones" if fresh else "both runs' answers"
     return f"the differences to champion {version} follow from {how}", True

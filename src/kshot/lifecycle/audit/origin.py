@@ -106,12 +106,12 @@ def params(subject: Subject) -> str:
     Each may use setting names of an older kshot.
     """
     name = "params.yaml of the run"
-    kept = reading.mapping(name, reading.yaml_of(name, subject.file("params.yaml")))
+    in_run = reading.mapping(name, reading.yaml_of(name, subject.file("params.yaml")))
     used = {name: chosen_params(stage) for name, stage in subject.lock.items()}
     if digest(used) != subject.tag("params_hash"):
         raise Broken("the params in dvc.lock have not their hash", subject.tag("params_hash"), digest(used))
     values = {key: value for files in used.values() for key, value in files.get("params.yaml", {}).items()}
-    today, then = _by_names_of_today(kept), _by_names_of_today(renamed.nested(values))
+    today, then = _by_names_of_today(in_run), _by_names_of_today(renamed.nested(values))
     keys = [renamed.key_of(key, value) for key, value in values.items()]
     _compare("params.yaml of the run", *({k: v for key in keys for k, v in _below(one, key)} for one in (today, then)))
     ours = {name: text[:LONGEST_PARAM] for name, text in flat(today).items()}
@@ -122,9 +122,9 @@ def params(subject: Subject) -> str:
 def environment(subject: Subject) -> str:
     """Check that the run stores its packages, and that the model requires the same versions. Raises Broken."""
     what = "environment.json of the run"
-    kept = reading.json_of(what, as_registered(subject, "environment.json").read_bytes())
-    python, system = (reading.at(what, kept, key) for key in ("python", "system"))
-    listed = reading.mapping(what, reading.at(what, kept, "packages"))
+    in_run = reading.json_of(what, as_registered(subject, "environment.json").read_bytes())
+    python, system = (reading.at(what, in_run, key) for key in ("python", "system"))
+    listed = reading.mapping(what, reading.at(what, in_run, "packages"))
     packages = {name.lower(): version for name, version in listed.items()}
     needs = {} if subject.pruned else _needs(subject.model / "requirements.txt")
     for name, version in needs.items():

@@ -32,8 +32,8 @@ def accuracies(subject: Subject) -> str:
     space = json.loads(_as_written(subject, layout.SPACE).read_text(encoding="utf-8"))
     table = pd.read_parquet(folder / EPISODES)
     found = means(table, figures.get("intervals", 1))
-    kept = {name: [score["mean"], score["low"], score["high"]] for name, score in figures["accuracy"].items()}
-    compare(layout.METRICS.name, kept, found, ROUNDED)
+    of_run = {name: [score["mean"], score["low"], score["high"]] for name, score in figures["accuracy"].items()}
+    compare(layout.METRICS.name, of_run, found, ROUNDED)
     compare(f"tag {registration.ACCURACY} of version {subject.version}", _tagged(subject), found, ROUNDED)
     metrics = dict(subject.run.data.metrics) if subject.run else {}
     expected = {**final_metrics(figures), **training_metrics(space)}

@@ -40,10 +40,10 @@ def served(subject: Subject) -> str:
 
 def record(subject: Subject) -> str:
     """Check that every file the run had at registration is unchanged. Raises Broken, naming the file."""
-    kept = subject.sealed.run
-    found = {name: _sha256(subject, name) for name in kept}
-    _as_sealed(f"run {subject.run_id}", kept, {name: sha256 for name, sha256 in found.items() if sha256})
-    return f"{counted(len(kept), 'file')} of the run are as they were when the model was registered"
+    run_files = subject.sealed.run
+    found = {name: _sha256(subject, name) for name in run_files}
+    _as_sealed(f"run {subject.run_id}", run_files, {name: sha256 for name, sha256 in found.items() if sha256})
+    return f"{counted(len(run_files), 'file')} of the run are as they were when the model was registered"
 
 
 def as_registered(subject: Subject, name: str) -> Path:
@@ -80,13 +80,13 @@ def _in_its_place(subject: Subject) -> None:
 
     with store.translated_errors(store.connect(subject.root)):
         client, name = store.client(), project_name.of(subject.root)
-        held = client.get_model_version(name, subject.version)
+        model_version = client.get_model_version(name, subject.version)
         loaded_from = str(client.get_model_version_download_uri(name, subject.version))
-        model_id = str(held.source).removeprefix("models:/")
+        model_id = str(model_version.source).removeprefix("models:/")
         try:
             model: Any = client.get_logged_model(model_id)
         except MlflowException as error:
-            raise Broken(f"the version names model {held.source}, which MLflow does not have") from error
+            raise Broken(f"the version names model {model_version.source}, which MLflow does not have") from error
         experiment = client.get_experiment(model.experiment_id)
     moved = subject.run is not None and subject.run.info.experiment_id != model.experiment_id
     if moved:

@@ -166,16 +166,16 @@ def opened(root: Path, name: str, scratch: Path) -> Subject:
     found = model_versions.find(root, name)
     with store.translated_errors(store.connect(root)):
         client = store.client()
-        held = client.get_model_version(project_name.of(root), found.version)
+        model_version = client.get_model_version(project_name.of(root), found.version)
         aliases = history.standing(client, root)
         record, trouble = read_history(root)
-        return of(root, client, held, aliases, record, scratch, trouble)
+        return of(root, client, model_version, aliases, record, scratch, trouble)
 
 
 def of(
     root: Path,
     client: "MlflowClient",
-    held: "ModelVersion",
+    model_version: "ModelVersion",
     aliases: dict[str, str],
     record: history.Record | None,
     scratch: Path,
@@ -184,11 +184,11 @@ def of(
     """A subject from a version, aliases and history that have already been read."""
     return Subject(
         root=root,
-        version=str(held.version),
-        tags=dict(held.tags),
-        run_id=held.run_id or "",
-        registered_at=datetime.fromtimestamp(held.creation_timestamp / 1000, UTC),
-        run=_run(client, held.run_id) if held.run_id else None,
+        version=str(model_version.version),
+        tags=dict(model_version.tags),
+        run_id=model_version.run_id or "",
+        registered_at=datetime.fromtimestamp(model_version.creation_timestamp / 1000, UTC),
+        run=_run(client, model_version.run_id) if model_version.run_id else None,
         aliases=aliases,
         record=record,
         trouble=trouble,

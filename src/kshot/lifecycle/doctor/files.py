@@ -60,7 +60,9 @@ def databases(root: Path) -> Iterator[Finding]:
         (home / "prefect.db", f"{_aside(home / 'prefect.db')}: only the history of flow runs is in it"),
     ):
         trouble = unreadable(path)
-        told = path.is_relative_to(root / layout.STATE) and _is_closed(root / layout.STATE)  # in the folder's finding
+        is_reported = path.is_relative_to(root / layout.STATE) and _is_closed(
+            root / layout.STATE
+        )  # in the folder's finding
         if trouble and any(one in trouble for one in sqlite_trouble.LOCKED):  # it may be sound
             yield Finding(
                 CHECK,
@@ -69,7 +71,7 @@ def databases(root: Path) -> Iterator[Finding]:
                 f"`fuser {path}` names it",
                 must=False,
             )
-        elif trouble and not told:
+        elif trouble and not is_reported:
             yield Finding(CHECK, f"the database {path} cannot be used: {trouble}", "a whole sqlite database", loss)
 
 

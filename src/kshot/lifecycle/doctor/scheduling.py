@@ -15,11 +15,11 @@ def look(root: Path) -> list[Finding]:
     try:
         if state_place.elsewhere(root) is not None:
             return []  # reported by the check of places
-        kept = schedule.read(root)
+        current = schedule.read(root)
         served = project_lock.holder(root, project_lock.SERVING)
     except (KshotError, OSError):
         return []  # reported by the check of files
-    active = [name for name in kept.names() if name not in kept.paused] if kept else []
+    active = [name for name in current.names() if name not in current.paused] if current else []
     if not active or served is not None:
         return []
     found = f"{', '.join(active)} is scheduled in {schedule.FILE}, and no process serves it: nothing is started"

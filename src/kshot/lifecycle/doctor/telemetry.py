@@ -102,8 +102,8 @@ def _profile(names: Environment) -> dict[str, str]:
     """The settings of Prefect's active profile, which apply when it is run by hand."""
     home = Path(names.get("PREFECT_HOME") or Path.home() / ".prefect")
     try:
-        kept = tomllib.loads((home / "profiles.toml").read_text(encoding="utf-8"))
-        values = kept["profiles"][names.get("PREFECT_PROFILE") or kept["active"]]
+        profiles = tomllib.loads((home / "profiles.toml").read_text(encoding="utf-8"))
+        values = profiles["profiles"][names.get("PREFECT_PROFILE") or profiles["active"]]
         return {str(name): str(value) for name, value in values.items()}
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return {}

@@ -4,7 +4,7 @@ import re
 import uuid
 from typing import Any
 
-from kshot.lifecycle.evidence.model_card import answered
+from kshot.lifecycle.evidence.model_card import inference_of
 
 SPEC = "1.6"
 MODEL, DATA = "model", "data"  # bom-refs
@@ -36,7 +36,7 @@ def bill_of_material(
     network   the backbone's name
     """
     seed = f"urn:kshot:{project}:{version}:{manifest_sha256}"
-    by, method = answered(metrics)
+    by, method = inference_of(metrics)
     model = {
         "type": "machine-learning-model",
         "bom-ref": MODEL,

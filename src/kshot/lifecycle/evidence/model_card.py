@@ -45,7 +45,7 @@ def sections(
     decision         what was decided; `reasons`: the gate's sentences
     protocol         the protocol of which groups and weak classes are shown
     """
-    by, method = answered(metrics)
+    by, method = inference_of(metrics)
     return [
         Section(
             "What it is for",
@@ -72,7 +72,7 @@ def sections(
     ]
 
 
-def answered(metrics: dict[str, Any]) -> tuple[str, str]:
+def inference_of(metrics: dict[str, Any]) -> tuple[str, str]:
     """How the model answers an episode, and its method; an older record may not say."""
     how = metrics.get("answering", {})
     return str(how.get("by", how.get("head", NOT_RECORDED))), str(how.get("method", NOT_RECORDED))

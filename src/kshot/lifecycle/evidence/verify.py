@@ -37,7 +37,7 @@ EXACT, ROUNDED, SIX_DIGITS = 1e-9, 1e-9, 0.51e-6  # metrics.json has six digits
 SIGNIFICANT = 0.05
 GALLERY_WAITS = "gallery_margin_waits"
 WORST = operator.itemgetter(0, 3)  # of `gallery`: the largest loss first, then by name
-TOLD = ("max_class_drop", GALLERY_WAITS)  # rules that refuse nothing
+REPORTED_ONLY = ("max_class_drop", GALLERY_WAITS)  # rules that refuse nothing
 GATE = {"promoted": True, "waiting": True, "refused": False}  # the gate's actions, and the decision that each needs
 PERSONAL, SIGNED, DECISION = ("approved", "rejected", "promoted by hand", "rolled back"), "signed", "kshot-decision"
 ADDED_LATER = "answering.json"  # registering a model adds it to the files that stage train wrote
@@ -725,7 +725,7 @@ def decision(folder: Folder) -> str:
         raise Wrong("decision.json compares with another champion than the event before left")
     findings = decide(evidence, recorded["rules"])
     facts = sorted(map(fact, findings)), sorted(map(fact, recorded["decision"]["findings"]))
-    promote = not any(not one["holds"] and one["rule"] not in TOLD for one in findings)
+    promote = not any(not one["holds"] and one["rule"] not in REPORTED_ONLY for one in findings)
     if event["action"] == "promoted" and any(not one["holds"] and one["rule"] == GALLERY_WAITS for one in findings):
         raise Wrong(f"event {event['number']} is the gate's own promotion, although a gallery asks for a person")
     if facts[0] != facts[1]:

@@ -118,8 +118,8 @@ def _predictions(
     results = _stored(root, version, scratch) if same else None
     if results is not None and _episodes_of(results) == _episodes_of(ours):
         return results, False, notes
-    answers = recomputed_predictions(root, model, scratch)
-    return Results(answers.episodes, answers.cells), True, notes
+    recomputed = recomputed_predictions(root, model, scratch)
+    return Results(recomputed.episodes, recomputed.cells), True, notes
 
 
 def _not_compared(opponent: Opponent, ours: Results, theirs: Results) -> list[str]:

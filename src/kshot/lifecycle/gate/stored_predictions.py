@@ -16,11 +16,11 @@ if TYPE_CHECKING:
 FOLDER = "champions"  # folder in the run, with a subfolder for each content
 
 
-def keep(client: "MlflowClient", run_id: str, answers: Results) -> dict[str, str]:
+def keep(client: "MlflowClient", run_id: str, results: Results) -> dict[str, str]:
     """Store the tables in the run. Returns the arguments of `read`: the folder, and each file's sha256."""
     with tempfile.TemporaryDirectory() as scratch:
         digests = {}
-        for name, table in answers._asdict().items():
+        for name, table in results._asdict().items():
             path = Path(scratch) / f"{name}.parquet"
             table.to_parquet(path, index=False)
             digests[name] = _sha256(path)

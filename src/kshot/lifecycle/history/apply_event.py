@@ -95,8 +95,8 @@ def _tags(event: Event) -> dict[str, str]:
         "kshot.event": str(event.number),
     }
     # A response to a waiting version does not change the gate's reasons, the champion compared with or the rules.
-    answers = event.action in (APPROVED, REJECTED, EXPIRED)
-    if not answers:
+    is_response = event.action in (APPROVED, REJECTED, EXPIRED)
+    if not is_response:
         tags |= {
             "kshot.reasons": event.why,
             "kshot.compared_with": event.compared_with,

@@ -74,8 +74,8 @@ def read(root: Path) -> Seen:
     """Read the watcher's state. Raises KshotError for a damaged file."""
     path = root / FILE
     try:
-        kept = json.loads(path.read_text(encoding="utf-8"))
-        return Seen(kept["fingerprint"], tuple(Version(**version) for version in kept["versions"]))
+        stored = json.loads(path.read_text(encoding="utf-8"))
+        return Seen(stored["fingerprint"], tuple(Version(**version) for version in stored["versions"]))
     except FileNotFoundError:
         return Seen()
     except (ValueError, TypeError, KeyError) as error:

@@ -82,8 +82,8 @@ def resolved_text(root: Path, steps: Sequence[Step]) -> str:
         return "episodes: auto, decided in stage episodes from the classes"
     found = json.loads((root / layout.RESOLVED).read_text(encoding="utf-8"))
     again = any(one.stage in ("ingest", "split", "episodes") and one.outlook != "unchanged" for one in steps)
-    told = f"{', '.join(found['protocols'])}; {found['n_query']} queries a class"
-    return f"episodes: auto, {'last time ' if again else ''}{told}{'; decided again' if again else ''}"
+    filled = f"{', '.join(found['protocols'])}; {found['n_query']} queries a class"
+    return f"episodes: auto, {'last time ' if again else ''}{filled}{'; decided again' if again else ''}"
 
 
 def _reasons(root: Path, stage: Any) -> tuple[str, ...]:

@@ -54,8 +54,8 @@ def read(root: Path) -> Schedule | None:
     """The schedule of the project, None if there is none. Raises KshotError for a damaged file."""
     path = root / FILE
     try:
-        kept = json.loads(path.read_text(encoding="utf-8"))
-        return Schedule(**{**kept, "settings": tuple(kept["settings"]), "paused": tuple(kept["paused"])})
+        content = json.loads(path.read_text(encoding="utf-8"))
+        return Schedule(**{**content, "settings": tuple(content["settings"]), "paused": tuple(content["paused"])})
     except FileNotFoundError:
         return None
     except (ValueError, TypeError, KeyError) as error:

@@ -39,7 +39,7 @@ class Changes:
         return [name for name, value in vars(self).items() if value not in (None, False)]
 
 
-def changed(kept: Schedule | None, asked: Changes) -> Schedule:
+def changed(current: Schedule | None, asked: Changes) -> Schedule:
     """The stored schedule with the changes. Raises KshotError for invalid changes."""
     for name in asked.named():
         value = getattr(asked, name)
@@ -47,7 +47,7 @@ def changed(kept: Schedule | None, asked: Changes) -> Schedule:
             raise KshotError(
                 f"{_option(name)} is empty: perhaps a variable in it is not set; name a value, or leave it out"
             )
-    before = kept or Schedule(
+    before = current or Schedule(
         cron=None,
         every_s=None,
         new_data=False,
@@ -83,23 +83,23 @@ def changed(kept: Schedule | None, asked: Changes) -> Schedule:
     return after
 
 
-def without(kept: Schedule, name: str) -> Schedule:
+def without(current: Schedule, name: str) -> Schedule:
     """The schedule without one of its parts: a trigger, or a setting of its runs."""
-    if name in kept.names():
-        return schedule.without(kept, name)
+    if name in current.names():
+        return schedule.without(current, name)
     gone: dict[str, Schedule] = {
-        IF_DRIFTED: dataclasses.replace(kept, if_drifted=False),
-        REF: dataclasses.replace(kept, ref=None),
-        DATA: dataclasses.replace(kept, data=None),
-        SET: dataclasses.replace(kept, settings=()),
+        IF_DRIFTED: dataclasses.replace(current, if_drifted=False),
+        REF: dataclasses.replace(current, ref=None),
+        DATA: dataclasses.replace(current, data=None),
+        SET: dataclasses.replace(current, settings=()),
     }
     return gone[name]
 
 
-def parts(kept: Schedule) -> tuple[str, ...]:
+def parts(current: Schedule) -> tuple[str, ...]:
     """The names of everything that can be removed."""
-    others = {IF_DRIFTED: kept.if_drifted, REF: kept.ref, DATA: kept.data, SET: kept.settings}
-    return (*kept.names(), *(name for name, value in others.items() if value))
+    others = {IF_DRIFTED: current.if_drifted, REF: current.ref, DATA: current.data, SET: current.settings}
+    return (*current.names(), *(name for name, value in others.items() if value))
 
 
 def _check(after: Schedule, asked: Changes) -> None:

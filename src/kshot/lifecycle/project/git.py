@@ -127,11 +127,11 @@ def commit(root: Path) -> str:
 def why(stderr: str, code: int) -> str:
     """Git's own reason, on one line: its last fatal or error line with the command it suggests, else its last line."""
     lines = [line.strip() for line in stderr.splitlines() if line.strip()]
-    told = [line.partition(":")[2].strip() for line in lines if line.startswith(("fatal:", "error:"))]
+    failures = [line.partition(":")[2].strip() for line in lines if line.startswith(("fatal:", "error:"))]
     advised = [line for line in lines if line.startswith("git ")]
-    if told and advised:
-        told[-1] += f"; needs: {advised[0]}"
-    return " ".join((told[-1] if told else lines[-1] if lines else f"exit code {code}").split())
+    if failures and advised:
+        failures[-1] += f"; needs: {advised[0]}"
+    return " ".join((failures[-1] if failures else lines[-1] if lines else f"exit code {code}").split())
 
 
 def _verb(arguments: tuple[str, ...]) -> str:

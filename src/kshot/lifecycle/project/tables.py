@@ -108,6 +108,6 @@ def _longest_word(text: str) -> int:
 
 def _glued(text: str) -> str:
     """`text` with non-breaking blanks within an interval, and before a unit."""
-    held = re.sub(r"\[[^][]{1,30}\]", lambda found: found[0].replace(" ", GLUE), text)
-    held = re.sub(r"(?<=\d{4}-\d\d-\d\d) (?=\d\d:\d\d)", GLUE, held)
-    return re.sub(r"(?<=\d) (?=(%|pp|ms|s|min|h|d|GB|MB)(?![\w]))", GLUE, held)
+    glued = re.sub(r"\[[^][]{1,30}\]", lambda found: found[0].replace(" ", GLUE), text)
+    glued = re.sub(r"(?<=\d{4}-\d\d-\d\d) (?=\d\d:\d\d)", GLUE, glued)
+    return re.sub(r"(?<=\d) (?=(%|pp|ms|s|min|h|d|GB|MB)(?![\w]))", GLUE, glued)

@@ -113,11 +113,11 @@ def _weights(root: Path, known: tuple[Version, ...]) -> list[Item]:
     with store.translated_errors(store.connect(root)):
         sources = registered.sources(root)
         for one in known:
-            held = None if one.why else registered.weights_of(sources, one.number)
-            if held is not None and held.files:
+            weight_files = None if one.why else registered.weights_of(sources, one.number)
+            if weight_files is not None and weight_files.files:
                 what = f"model files of version {one.number}"
                 why = f"{one.decision}, never champion; figures and answers stay"
-                found.append(Item(what, why, held.files, held.size, held))
+                found.append(Item(what, why, weight_files.files, weight_files.size, weight_files))
     return found
 
 

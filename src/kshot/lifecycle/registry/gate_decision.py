@@ -47,24 +47,24 @@ def record_decision(
     where = store.connect(root)
     with store.translated_errors(where), exclusive(root, "registry"):
         client = store.client()
-        held = client.get_model_version(project_name.of(root), version)
-        kept, said, _ = append_event.reconcile(client, root, where)
-        champion, compared_with = kept.aliases.get(CHAMPION, ""), record["evidence"]["champion"] or ""
+        registered = client.get_model_version(project_name.of(root), version)
+        history_record, said, _ = append_event.reconcile(client, root, where)
+        champion, compared_with = history_record.aliases.get(CHAMPION, ""), record["evidence"]["champion"] or ""
         if champion != compared_with:
             raise append_event.Overtaken(
                 f"version {version} was compared with {named(compared_with)}, and now there is "
                 f"{named(champion)}; run `kshot retrain` again: it trains nothing and judges again"
             )
         action = REFUSED if not promote else PROMOTED if until is None else WAITING
-        about = {name: held.tags[f"kshot.{name}"] for name in ABOUT if f"kshot.{name}" in held.tags}
-        after = with_champion(kept.aliases, version) if action == PROMOTED else dict(kept.aliases)
+        about = {name: registered.tags[f"kshot.{name}"] for name in ABOUT if f"kshot.{name}" in registered.tags}
+        after = with_champion(history_record.aliases, version) if action == PROMOTED else dict(history_record.aliases)
         if action != PROMOTED and champion != version:
             after[CHALLENGER] = version
-        assert held.run_id is not None
+        assert registered.run_id is not None
         event = append_event.append(
             root,
             client,
-            kept,
+            history_record,
             action=action,
             version=version,
             after=after,
@@ -73,7 +73,7 @@ def record_decision(
             compared_with=compared_with,
             rules=rules_hash,
             until=until.isoformat(timespec="seconds") if action == WAITING and until else "",
-            proof=_log_evidence(client, held.run_id, {**record, "about": about}),
+            proof=_log_evidence(client, registered.run_id, {**record, "about": about}),
             approval=SIGNED if record["rules"].get("approval") == SIGNED else "",
         )
     return event, said

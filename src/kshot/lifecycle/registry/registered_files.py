@@ -23,9 +23,9 @@ def model_files(root: Path, version: str, folder: Path) -> Path:
     where = store.connect(root)
     with store.translated_errors(where):
         client = store.client()
-        held = client.get_model_version(project_name.of(root), version)
+        found = client.get_model_version(project_name.of(root), version)
         events = history.read(client, root).events
-    expected, _ = manifest_now(root, recorded_manifest(version, held.tags, events), events)
+    expected, _ = manifest_now(root, recorded_manifest(version, found.tags, events), events)
     model_manifest.require(place, version, expected)
     return place / "artifacts" / layout.EMBEDDING
 
@@ -37,8 +37,8 @@ def fetched(root: Path, version: str, folder: Path) -> Path:
 
     where, address = store.connect(root), f"models:/{project_name.of(root)}/{version}"
     with store.translated_errors(where):
-        held = store.client().get_model_version(project_name.of(root), version)
-    gone = f"the artifacts of version {version} (run {held.run_id}) are gone from {where}; bring them back from a copy"
+        found = store.client().get_model_version(project_name.of(root), version)
+    gone = f"the artifacts of version {version} (run {found.run_id}) are gone from {where}; bring them back from a copy"
     try:
         folder.mkdir(parents=True, exist_ok=True)
         place = Path(mlflow.artifacts.download_artifacts(artifact_uri=address, dst_path=str(folder)))

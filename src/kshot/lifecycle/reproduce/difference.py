@@ -59,10 +59,10 @@ def inputs(
         here = file_md5(path)[:8] if path.exists() else NOTHING
         if here != md5[:8]:
             found.append(Difference(name, md5[:8], here))
-    kept = yaml.safe_load((tree / "params.yaml").read_text(encoding="utf-8"))
+    settings_now = yaml.safe_load((tree / "params.yaml").read_text(encoding="utf-8"))
     for stage in subject.lock.values():
         for key, value in stage.get("params", {}).get("params.yaml", {}).items():
-            found += [Difference(*pair) for pair in _values(key, value, at(kept, key))]
+            found += [Difference(*pair) for pair in _values(key, value, at(settings_now, key))]
     raw = tree / layout.RAW
     names = [path.relative_to(raw).as_posix() for path in raw.rglob("*") if path.is_file()]
     recorded, here = str(subject.input(layout.RAW.as_posix())["md5"]), folder_md5(raw, names)
@@ -152,8 +152,8 @@ def install(
     ):
         ended = subprocess.run(command, capture_output=True, text=True, check=False)
         if ended.returncode:
-            told = redacted(" ".join(ended.stderr.split()))[-300:]
-            raise NotReproduced(f"the recorded packages cannot be installed: {told}; try without --install")
+            output = redacted(" ".join(ended.stderr.split()))[-300:]
+            raise NotReproduced(f"the recorded packages cannot be installed: {output}; try without --install")
     variables["PATH"] = os.pathsep.join([str(python.parent), variables["PATH"]])
     # The tree's code may be too old to report it. A separate folder, because an installed kshot is next to other
     # packages.

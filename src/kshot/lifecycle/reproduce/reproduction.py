@@ -162,8 +162,8 @@ def _again(subject: Subject, place: Path, name: str, variables: dict[str, str], 
     command = ["/bin/sh", "-c", subject.lock[name]["cmd"]]
     code = processes.run(command, place, on_output=hear, env=variables)
     if code != 0:
-        told = said[-1].removeprefix(graph.ERROR_PREFIX)
-        raise NotReproduced(f"stage {name} of version {subject.version} ended with exit code {code}: {told}")
+        message = said[-1].removeprefix(graph.ERROR_PREFIX)
+        raise NotReproduced(f"stage {name} of version {subject.version} ended with exit code {code}: {message}")
     written = {out["path"]: out["md5"] for out in outs if out["path"] not in TIMED}
     for dep in (dep for stage in subject.lock.values() for dep in stage.get("deps", [])):
         if any(out["path"] in TIMED and dep["path"].startswith(f"{out['path']}/") for out in outs):

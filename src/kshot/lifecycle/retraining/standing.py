@@ -71,12 +71,12 @@ def standing(root: Path) -> Standing:
         facts.append(("working", f"`{working.command}` (process {working.pid}) since {working.since}"))
     if (root / layout.FORGETTING).exists():
         facts.append(("forgetting", "not finished: run the same `kshot forget ... --yes` again"))
-    kept = _schedule(root)
+    stored = _schedule(root)
     serving = project_lock.holder(root, project_lock.SERVING)
-    if kept is not None and kept.names():
-        paused = f" ({', '.join(kept.paused)} paused)" if kept.paused else ""
+    if stored is not None and stored.names():
+        paused = f" ({', '.join(stored.paused)} paused)" if stored.paused else ""
         served = f"served by process {serving.pid}" if serving else "not served now"
-        facts.append(("schedule", f"{', '.join(kept.names())}{paused}, {served}"))
+        facts.append(("schedule", f"{', '.join(stored.names())}{paused}, {served}"))
     steps = _steps(data, found, is_working=working is not None)
     was = _elsewhere(root)
     if was is not None:
@@ -84,7 +84,7 @@ def standing(root: Path) -> Standing:
         steps.insert(0, ("kshot doctor --mend", "gives the records, schedule and planned runs their place here"))
     if not any((folder / ".git").exists() for folder in (root, *root.parents)):
         steps.insert(0, ("git init", "then git add and git commit: a model's record names the commit of its code"))
-    if kept is not None and set(kept.names()) - set(kept.paused) and serving is None:
+    if stored is not None and set(stored.names()) - set(stored.paused) and serving is None:
         steps.append(("kshot schedule", "nothing starts by itself until it is served"))
     return Standing(tuple(facts), tuple(steps))
 

@@ -140,11 +140,11 @@ def _judge_once(
     version = model_versions.find(root, version.version)  # read again after the repairs
     model_versions.require_recorded(version)
     if champions.was_given_outside(history.history(root), version.version):
-        told = (
+        note = (
             f"the alias champion was given to version {version.version} outside kshot, and the gate does not judge it "
             f"against itself: kshot promote {version.version} or kshot rollback decides"
         )
-        return _outcome(version, origin, repeated=True, put_right=(*put_right, told))
+        return _outcome(version, origin, repeated=True, put_right=(*put_right, note))
     planned = _planned(root, version, champion, params)
     left = change_plan.in_brief(planned["outside"]) if planned else []
     if champion is None and (lost := champions.taken_outside(history.history(root))):

@@ -103,12 +103,12 @@ def science(folder: Path, others: Collection[Plugin] = (), copied: Mapping[str, 
     """
     source = Path(kshot.__file__).parent
     files = {file.relative_to(source): file.read_text(encoding="utf-8") for file in sorted(source.rglob("*.py"))}
-    kept = {place: text for place, text in files.items() if place.parts[0] not in SERVICES}
-    digest = hashlib.sha256("".join(f"{place.as_posix()}\n{text}" for place, text in kept.items()).encode())
+    own_files = {place: text for place, text in files.items() if place.parts[0] not in SERVICES}
+    digest = hashlib.sha256("".join(f"{place.as_posix()}\n{text}" for place, text in own_files.items()).encode())
     for name, path in (copied or {}).items():
         digest.update(name.encode() + path.read_bytes())
     package = folder / f"kshot_{digest.hexdigest()[:12]}"
-    for place, text in kept.items():
+    for place, text in own_files.items():
         (package / place).parent.mkdir(parents=True, exist_ok=True)
         (package / place).write_text(IMPORT.sub(rf"\1{package.name}", text), encoding="utf-8")
     if others:

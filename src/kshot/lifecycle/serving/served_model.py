@@ -113,7 +113,7 @@ class FewShot(PythonModel):
         score, nearest = (scores / (self.inference.temperature(len(names), shots) or 1)).softmax(1).max(1)
         distances = self._distance(known, places, asked, len(names))
         distance = distances.gather(1, nearest[:, None]).flatten()
-        answers = pd.DataFrame(
+        predictions = pd.DataFrame(
             {
                 "label": [names[place] for place in nearest.tolist()],
                 "score": score.double().numpy(),
@@ -122,8 +122,8 @@ class FewShot(PythonModel):
         )
         threshold = self.inference.threshold(shots)
         if threshold is not None:
-            answers["unknown"] = (distances.amin(1) > threshold).numpy()
-        return answers
+            predictions["unknown"] = (distances.amin(1) > threshold).numpy()
+        return predictions
 
     def _distance(self, known: torch.Tensor, places: torch.Tensor, asked: torch.Tensor, n_way: int) -> torch.Tensor:
         if not self.method.has_fixed_embedding:

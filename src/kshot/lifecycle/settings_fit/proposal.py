@@ -78,8 +78,8 @@ def start_of(root: Path, weights: Path | None, backbone: str, *, from_scratch: b
 def lines(proposal: Proposal) -> list[str]:
     """Lines about the images, the settings with their reasons, and the classes that are left out somewhere."""
     rows = [(one.key, f"{_short(one.value)} ({one.reason})") for one in proposal.fitted.settings if one.reason]
-    told = [*proposal.fitted.left_out, *_shared_lines(proposal.profile)]
-    out = ["", *told] if told else []
+    remarks = [*proposal.fitted.left_out, *_shared_lines(proposal.profile)]
+    out = ["", *remarks] if remarks else []
     return [*_data_lines(proposal.profile), "", *facts(rows), *out]
 
 

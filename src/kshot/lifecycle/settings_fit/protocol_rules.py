@@ -84,12 +84,12 @@ def fitted_episodes(
         )
     ordered = sorted(protocols.items(), key=lambda pair: (pair[1].n_way, pair[1].k_shot))
     within, why = _within_group(asked, n_query, most)
-    told = f"validation and test have {smaller} classes or more each"
+    class_count = f"validation and test have {smaller} classes or more each"
     return FittedEpisodes(
         n_query,
         dict([*ordered, *within.items()]),
         f"nine in ten evaluation classes have {usual} images or more",
-        f"{told}; {why}" if why else told,
+        f"{class_count}; {why}" if why else class_count,
     )
 
 

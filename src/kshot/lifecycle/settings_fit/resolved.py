@@ -55,13 +55,13 @@ def resolved(params: Params, classes: Sequence[ClassSupply], place: Mapping[str,
     if floors == AUTO:
         floors = {fitted.first: floor_of(fitted.protocols[fitted.first].n_way)}
     elif isinstance(floors, dict) and params.episodes.protocols == AUTO:
-        kept = {name: share for name, share in floors.items() if name in fitted.protocols}
-        if not kept:
+        possible = {name: share for name, share in floors.items() if name in fitted.protocols}
+        if not possible:
             raise ParamsError(
                 f"params.yaml: gate.min_accuracy names {', '.join(floors)}; the classes of this data version fill "
                 f"{names}: name one of these, or set gate.min_accuracy: auto"
             )
-        floors = kept
+        floors = possible
     group = fitted.first if gate.group_protocol == AUTO else gate.group_protocol
     validated = fitted.widest if train.validation.protocol == AUTO else train.validation.protocol
     for key, name in (("gate.group_protocol", group), ("train.validation.protocol", validated)):

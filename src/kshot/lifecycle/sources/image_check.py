@@ -117,10 +117,10 @@ def header_notes(headers: Iterable[Header]) -> list[str]:
     usual, most = modes.most_common(1)[0] if modes else ("", 0)
     others = {mode: count for mode, count in sorted(modes.items()) if mode != usual}
     if others:
-        told = ", ".join(f"{count:,} {MODES.get(mode, mode)}" for mode, count in others.items())
+        listed = ", ".join(f"{count:,} {MODES.get(mode, mode)}" for mode, count in others.items())
         notes.append(
             f"{_images(sum(others.values()))} of another mode than the other {most:,} ({MODES.get(usual, usual)}): "
-            f"{told}; all become grey or RGB"
+            f"{listed}; all become grey or RGB"
         )
     frames = sum(one.frames for one in headers)
     if frames:

@@ -26,31 +26,31 @@ class LeftOut:
 
 def lines(files: int, left_out: Sequence[LeftOut], empty: Sequence[str]) -> list[str]:
     """The files left out of `files` files, as lines of at most 80 columns except for long names; empty if none are."""
-    told = []
+    rows = []
     if left_out:
-        told.append(f"left out {len(left_out):,} of {files:,} files:")
+        rows.append(f"left out {len(left_out):,} of {files:,} files:")
     groups = Counter((one.reason, one.path.suffix) for one in left_out)
     for (reason, ending), count in groups.most_common():
         example = next(one for one in left_out if (one.reason, one.path.suffix) == (reason, ending))
-        told += filled(f"{count:,} {ending or 'without ending'}: {reason}", "  ", "    ")
+        rows += filled(f"{count:,} {ending or 'without ending'}: {reason}", "  ", "    ")
         detail = f" ({example.detail})" if example.detail else ""
-        told += filled(f"{'such as ' if count > 1 else ''}{printable(example.path.as_posix())}{detail}", "    ", "    ")
+        rows += filled(f"{'such as ' if count > 1 else ''}{printable(example.path.as_posix())}{detail}", "    ", "    ")
     if empty:
-        told += filled(empty_classes(empty, len(empty)), "", "  ")
-    return told
+        rows += filled(empty_classes(empty, len(empty)), "", "  ")
+    return rows
 
 
 def reasons(left_out: Sequence[LeftOut], empty: Sequence[str]) -> tuple[str, ...]:
     """One line per reason and ending, most files first, with an example; then the classes that come out empty."""
-    told = []
+    rows = []
     groups = Counter((one.reason, one.path.suffix) for one in left_out)
     for (reason, ending), count in groups.most_common():
         example = next(one for one in left_out if (one.reason, one.path.suffix) == (reason, ending))
         detail = f" ({example.detail})" if example.detail else ""
         such = "such as " if count > 1 else ""
         path = printable(example.path.as_posix())
-        told.append(f"{count:,} {ending or 'without ending'}: {reason}; {such}{path}{detail}")
-    return (*told, *([empty_classes(empty, 3)] if empty else []))
+        rows.append(f"{count:,} {ending or 'without ending'}: {reason}; {such}{path}{detail}")
+    return (*rows, *([empty_classes(empty, 3)] if empty else []))
 
 
 def consent_needed(files: int, left_out: Sequence[LeftOut], empty: Sequence[str]) -> str:
@@ -62,8 +62,8 @@ def consent_needed(files: int, left_out: Sequence[LeftOut], empty: Sequence[str]
         groups = Counter((one.reason, one.path.suffix) for one in counted)
         (reason, ending), count = groups.most_common(1)[0]
         others = ", and others" if len(groups) > 1 else ""
-        told = f"{count:,} {ending or 'without ending'}: {reason}{others}"
-        reasons.append(f"{of_files(len(counted), of_all)} left out ({told})")
+        rows = f"{count:,} {ending or 'without ending'}: {reason}{others}"
+        reasons.append(f"{of_files(len(counted), of_all)} left out ({rows})")
     elif archives := [one for one in counted if one.reason == ARCHIVE]:
         reasons.append(f"{printable(archives[0].path.as_posix())} is {ARCHIVE}")
     if empty:

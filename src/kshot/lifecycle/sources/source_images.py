@@ -56,13 +56,13 @@ class Source:
 
     def without(self, lost: Sequence[LeftOut | None]) -> "Source":
         """A copy without the images for which `lost`, in the same order, gives a reason."""
-        kept = [row for row, reason in enumerate(lost) if reason is None]
-        images = [self.images[row] for row in kept]
+        readable = [row for row, reason in enumerate(lost) if reason is None]
+        images = [self.images[row] for row in readable]
         gone = {image.label for image in self.images} - {image.label for image in images} - {""}
         return replace(
             self,
             images=images,
-            headers=[self.headers[row] for row in kept],
+            headers=[self.headers[row] for row in readable],
             left_out=[*self.left_out, *(reason for reason in lost if reason is not None)],
             empty=sorted({*self.empty, *gone}),
         )

@@ -48,9 +48,9 @@ def run(root: Path, params: Params) -> None:
         (root / layout.RESOLVED).write_text(text + "\n", encoding="utf-8")
     else:
         (root / layout.RESOLVED).unlink(missing_ok=True)
-    told = ", ".join(settings.by_name)
+    names = ", ".join(settings.by_name)
     queries = f", {settings.n_query} queries a class" if is_auto else ""
-    print(f"{settings.n_episodes} episodes each of {told}{queries}, for val and test", flush=True)
+    print(f"{settings.n_episodes} episodes each of {names}{queries}, for val and test", flush=True)
 
 
 if __name__ == "__main__":

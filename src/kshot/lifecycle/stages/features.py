@@ -26,7 +26,7 @@ from kshot.nets.new_embedding import new_embedding
 from kshot.nets.shifted_views import views
 from kshot.params.schema import AUTO, Params, recorded_ingest
 
-FEATURES, KEPT = "features.npy", "embedded.json"
+FEATURES, RECORD = "features.npy", "embedded.json"
 FROZEN = ("projection", "frozen")  # adaptations that freeze the backbone
 SAME = ("backbone", "features", "input", "base")  # settings that determine the features, besides ingest
 
@@ -57,8 +57,8 @@ def write_features(root: Path, params: Params) -> None:
         file.flush()
     seconds = time.perf_counter() - began
     content = content_of(embedding.settings)
-    kept = {key: content[key] for key in (*SAME, "ingest")} | ({"views": seen} if seen > 1 else {})
-    (folder / KEPT).write_text(json.dumps(kept, indent=2) + "\n", encoding="utf-8")
+    saved = {key: content[key] for key in (*SAME, "ingest")} | ({"views": seen} if seen > 1 else {})
+    (folder / RECORD).write_text(json.dumps(saved, indent=2) + "\n", encoding="utf-8")
     for note in embedding.backbone.notes:
         print(note, flush=True)
     size, of_views = embedding.input.size, f" in {seen} views" if seen > 1 else ""
@@ -84,14 +84,14 @@ def read_features(root: Path, settings: EmbeddingSettings, views: int = 1) -> ND
 
     None if there are none, or only those of another backbone or of other views.
     """
-    path = root / layout.EMBEDDED / KEPT
+    path = root / layout.EMBEDDED / RECORD
     if settings.adaptation not in FROZEN or not path.exists():
         return None
-    kept = json.loads(path.read_text(encoding="utf-8"))
+    saved = json.loads(path.read_text(encoding="utf-8"))
     ours = content_of(settings)
-    if any(_content(kept, key) != _content(ours, key) for key in SAME) or recorded_ingest(kept) != settings.ingest:
+    if any(_content(saved, key) != _content(ours, key) for key in SAME) or recorded_ingest(saved) != settings.ingest:
         return None
-    if views not in (1, kept.get("views", 1)):
+    if views not in (1, saved.get("views", 1)):
         return None
     found = [np.load(root / layout.EMBEDDED / file_of(view), mmap_mode="r") for view in range(views)]
     return FeatureViews(found) if views > 1 else found[0]

@@ -141,14 +141,14 @@ def train_model(world: World, root: Path, params: Params) -> None:
         print(f"{embedding.dim} principal components hold {kept:.1%} of the training classes' spread", flush=True)
     embedding.describe(device=device.type, processes=world.size if world.size > 1 else None)
     after = space(method, inputs, shown)
-    told = {
+    figures = {
         "parameters": {"learned": learned, "total": total},
         "adaptation": learning,
         "measured_on": "training classes" if "val" in train.splits else "validation classes",
         "before": before,
         "after": after,
     }
-    (root / layout.SPACE).write_text(json.dumps(told, indent=2) + "\n", encoding="utf-8")
+    (root / layout.SPACE).write_text(json.dumps(figures, indent=2) + "\n", encoding="utf-8")
     save_method(method, root / layout.MODEL)
     shutil.rmtree(checkpoint.parent, ignore_errors=True)
     last = log[-1]

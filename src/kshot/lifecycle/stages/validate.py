@@ -74,8 +74,10 @@ def one_line(broken: Sequence[Finding], found: Mapping[str, pd.DataFrame]) -> st
     if "images" in rows:
         rows = rows.sort_values(["images", "name"])  # the classes with the fewest images, as in the block
     more = f", and {len(rows) - 1:,} more" if len(rows) > 1 else ""
-    told = f"{first.check.name} ({first.check.told(rows.iloc[0])}{more})"
-    return f"the data fails {counted(len(broken), 'check')}: {'; '.join([told, *(one.check.name for one in others)])}"
+    example = f"{first.check.name} ({first.check.text(rows.iloc[0])}{more})"
+    return (
+        f"the data fails {counted(len(broken), 'check')}: {'; '.join([example, *(one.check.name for one in others)])}"
+    )
 
 
 def summary(findings: list[Finding], found: dict[str, pd.DataFrame]) -> dict[str, object]:
@@ -88,7 +90,7 @@ def summary(findings: list[Finding], found: dict[str, pd.DataFrame]) -> dict[str
                 "expectation": finding.check.expectation,
                 "arguments": dict(finding.check.arguments),
                 "passed": not finding.broken,
-                "broken_by": [finding.check.told(found[finding.check.table].iloc[row]) for row in finding.broken],
+                "broken_by": [finding.check.text(found[finding.check.table].iloc[row]) for row in finding.broken],
             }
             for finding in findings
         ],

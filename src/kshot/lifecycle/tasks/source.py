@@ -52,11 +52,11 @@ def read_tasks(root: Path, source: str, method: Method) -> SourceTasks:
         files = [image.file for image in images]
         notes = left_out.summary(found.files, found.left_out) + adapted(files, ingest.channels)
         records = list(progress.counted(pack(files, scratch / "images.npy", ingest), len(files), "reading images"))
-        kept = [image for image, record in zip(images, records, strict=True) if isinstance(record, Packed)]
+        usable = [image for image, record in zip(images, records, strict=True) if isinstance(record, Packed)]
         lost = [record for record in records if not isinstance(record, Packed)]
         if lost:
             notes.append(f"{len(lost)} of {len(files)} files cannot be read, such as {lost[0].path}: {lost[0].reason}")
-        missing = sorted(set(labels) - {image.label for image in kept})
+        missing = sorted(set(labels) - {image.label for image in usable})
         if missing:
             raise DataError(
                 f"class {missing[0]!r} has no image that can be read; needs one at least: mend it, or leave it out"
@@ -64,12 +64,12 @@ def read_tasks(root: Path, source: str, method: Method) -> SourceTasks:
         pixels = np.load(scratch / "images.npy")
     points = narrowed(embed(method, pixels, np.arange(len(pixels))))
     tasks, single = {}, []
-    for task, rows in _grouped(kept, Path(source).name or source).items():
-        names = sorted({kept[row].label for row in rows})
+    for task, rows in _grouped(usable, Path(source).name or source).items():
+        names = sorted({usable[row].label for row in rows})
         if len(names) < 2:
             single.append(task)
         else:
-            tasks[task] = Task(points[rows], torch.tensor([names.index(kept[row].label) for row in rows]))
+            tasks[task] = Task(points[rows], torch.tensor([names.index(usable[row].label) for row in rows]))
     if single:
         notes.append(f"{len(single)} groups of one class are left out, such as {single[0]!r}")
     return SourceTasks(tasks, tuple(notes))

@@ -93,13 +93,13 @@ def read_task_model(root: Path, params: Params, further: Sequence[Ids] = ()) -> 
 
     Raises DataError if nothing is trained and evaluated yet, and KshotError for a method without a fixed embedding.
     """
-    answers = root / layout.EVALUATION / INFERENCE_FILE
-    if not (root / layout.MODEL / WEIGHTS).exists() or not answers.exists():
+    settings_file = root / layout.EVALUATION / INFERENCE_FILE
+    if not (root / layout.MODEL / WEIGHTS).exists() or not settings_file.exists():
         raise DataError(
             "this folder has no trained and evaluated model yet, or a retraining is at it or was interrupted; tasks "
             "are compared in its space: `kshot retrain`"
         )
-    inference = load_inference(answers.parent)
+    inference = load_inference(settings_file.parent)
     method = inference_method(root / layout.MODEL, inference, project_device(root))
     if not method.has_fixed_embedding:
         raise KshotError(

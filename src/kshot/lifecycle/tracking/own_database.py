@@ -23,7 +23,7 @@ ARTIFACTS = layout.MLRUNS / "artifacts"
 REMEMBERED = layout.MLRUNS / "history.json"
 BELOW = f"/{ARTIFACTS.as_posix()}"
 COPY = "bring it back from a copy"
-ANEW = f"to start without the records, move the folder {layout.MLRUNS} away"
+NEW = f"to start without the records, move the folder {layout.MLRUNS} away"
 
 
 def require_sound(root: Path) -> bool:
@@ -32,11 +32,11 @@ def require_sound(root: Path) -> bool:
     if not path.exists():
         if run:
             raise RegistryError(
-                f"{DATABASE} is gone, and this project had a history of promotions (run {run[:8]}); {COPY}, or {ANEW}"
+                f"{DATABASE} is gone, and this project had a history of promotions (run {run[:8]}); {COPY}, or {NEW}"
             )
         return False
     if what := damage(path):
-        raise RegistryError(f"{DATABASE} {what}; {COPY}, or {ANEW}")
+        raise RegistryError(f"{DATABASE} {what}; {COPY}, or {NEW}")
     # MLflow would retry on a damaged file for over a minute.
     with closing(sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True, timeout=10)) as database:
         if run and not database.execute("select 1 from runs where run_uuid = ?", (run,)).fetchone():

@@ -20,7 +20,7 @@ class Check:
     table: str
     expectation: str
     arguments: Mapping[str, Any] = field(default_factory=dict)
-    told: Text = lambda row: str(row["name"])
+    text: Text = lambda row: str(row["name"])
     remedy: str = ""
 
 

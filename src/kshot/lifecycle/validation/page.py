@@ -75,7 +75,7 @@ def _thumbnails(root: Path, images: pd.DataFrame, inverted: bool) -> Thumbnails 
 def _broken(finding: Finding, tables: Mapping[str, pd.DataFrame], thumbnails: Thumbnails | None) -> BrokenCheck:
     table = tables[finding.check.table]
     rows = tuple(
-        BrokenRow(finding.check.told(table.iloc[row]), _images(finding, table.iloc[row], row, tables, thumbnails))
+        BrokenRow(finding.check.text(table.iloc[row]), _images(finding, table.iloc[row], row, tables, thumbnails))
         for row in finding.broken[:MOST_ROWS]
     )
     return BrokenCheck(finding, rows, len(finding.broken) - len(rows))

@@ -66,8 +66,8 @@ def block(
         elif finding.check.name == COUNTS[1]:
             lines += too_few_classes(rows)
         else:
-            told = first_few([finding.check.told(row) for _, row in rows.iterrows()], 2, "; ")
-            lines += [f"{finding.check.name}: no; {told}", f"  {finding.check.remedy}"]
+            examples = first_few([finding.check.text(row) for _, row in rows.iterrows()], 2, "; ")
+            lines += [f"{finding.check.name}: no; {examples}", f"  {finding.check.remedy}"]
     if fit is not None:
         lines += ["", *proposal(fit, params)]
     lines += ["", f"all of it, with images: {PAGE.as_posix()}"]

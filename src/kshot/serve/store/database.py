@@ -66,16 +66,16 @@ class Database:
                 return None if found is None else tuple(found)
         with translated_errors():
             try:
-                held = self._idle.pop()
+                raw = self._idle.pop()
             except IndexError:
-                held = self.engine.raw_connection()
-                held.detach()  # from the pool, whose connections are those of transactions
+                raw = self.engine.raw_connection()
+                raw.detach()  # from the pool, whose connections are those of transactions
             try:
-                found = held.cursor().execute(_sqlite_text(statement), values).fetchone()
+                found = raw.cursor().execute(_sqlite_text(statement), values).fetchone()
             except sqlite3.Error as error:
-                held.close()
+                raw.close()
                 raise store_unreachable(_line(error)) from error
-            self._idle.append(held)
+            self._idle.append(raw)
         return found if found is None else tuple(found)
 
     def forget(self) -> None:
