@@ -59,7 +59,7 @@ def ratio_interval(correct: ArrayLike, total: ArrayLike) -> Interval:
     c, n = np.asarray(correct, dtype=np.float64), np.asarray(total, dtype=np.float64)
     c, n = c[n > 0], n[n > 0]
     if not n.size:
-        raise ValueError("no answers; an interval needs at least 2 tasks with some")
+        raise ValueError("no predictions; an interval needs at least 2 tasks with some")
     ratio = min(1.0, max(0.0, float(c.sum() / n.sum())))
     if n.size == 1:
         return Interval(ratio, math.nan, math.nan)

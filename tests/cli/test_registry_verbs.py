@@ -44,9 +44,9 @@ def test_the_whole_life_of_a_promotion(
     assert cli.main(["rollback", "--reason", "not in the field"]) == 0
     assert cli.main(["reject", "3", "--reason", "too slow", "--by", "Grace"]) == 0
     assert capsys.readouterr().out.splitlines() == [
-        "version 2 is champion now instead of version 1; kept as event 2",
-        "version 1 is champion now instead of version 2; kept as event 3",
-        "version 3 is rejected, version 1 stays champion; kept as event 4",
+        "version 2 is champion now instead of version 1; recorded as event 2",
+        "version 1 is champion now instead of version 2; recorded as event 3",
+        "version 3 is rejected, version 1 stays champion; recorded as event 4",
     ]
     assert cli.main(["models"]) == 0
     rows = capsys.readouterr().out.splitlines()

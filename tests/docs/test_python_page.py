@@ -22,6 +22,6 @@ def test_every_block_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsy
     for block in blocks:
         exec(compile(block.replace(STEPS, "steps=10"), str(PAGE), "exec"), names)
     out = capsys.readouterr().out
-    assert "FewShotModel(conv4, trained by triplet loss, 28 x 28 grey, answers by prototype)" in out
+    assert "FewShotModel(conv4, trained by triplet loss, 28 x 28 grey, predicts by prototype)" in out
     assert re.search(r"^\d+\.\d% \[\d+\.\d%, \d+\.\d%\]$", out, re.MULTILINE)
     assert "did you mean triplet?" in out

@@ -178,10 +178,10 @@ def test_a_method_without_an_embedding_transforms_nothing(tmp_path, held_out) ->
         ([["a"], ["b"], ["a"], ["b"]], r"labels\[0\] is a list; needs one label an image"),
         (pd.Series(["a", pd.NA, "a", "b"]), r"labels\[1\] is (<NA>|nan); a support image needs a label"),
         ([pd.NA, "b", "a", "b"], r"labels\[0\] is <NA>; a support image needs a label"),
-        ([2**53 + 1, 2**53, 0.5, 1], r"labels\[0\] is 9007199254740993, which beside the others becomes 9007"),
-        ([2**63 + 1, 2**63, -1, 1], r"labels\[0\] is 9223372036854775809, which beside the others becomes 9\.2"),
-        (["a", b"a", "b", "b"], r"labels\[1\] is b'a', which beside the others becomes 'a'"),
-        (["a", "a\0", "b", "b"], r"labels\[1\] is 'a\\x00', which beside the others becomes 'a'"),
+        ([2**53 + 1, 2**53, 0.5, 1], r"labels\[0\] is 9007199254740993, which becomes, with the others, 9007"),
+        ([2**63 + 1, 2**63, -1, 1], r"labels\[0\] is 9223372036854775809, which becomes, with the others, 9\.2"),
+        (["a", b"a", "b", "b"], r"labels\[1\] is b'a', which becomes, with the others, 'a'"),
+        (["a", "a\0", "b", "b"], r"labels\[1\] is 'a\\x00', which becomes, with the others, 'a'"),
     ],
 )
 def test_labels_that_do_not_fit_are_told_in_one_line(model, held_out, labels, message) -> None:
@@ -210,7 +210,7 @@ def test_a_transductive_classifier_takes_all_queries_together(model, held_out) -
 def test_a_saved_classifier_of_a_model_says_how_it_answers(model, tmp_path) -> None:
     model.save(tmp_path)
     assert json.loads((tmp_path / "answering.json").read_text())["head"] == "prototype"
-    assert repr(model) == "FewShotModel(conv4, trained by triplet loss, 28 x 28 grey, answers by prototype)"
+    assert repr(model) == "FewShotModel(conv4, trained by triplet loss, 28 x 28 grey, predicts by prototype)"
 
 
 def test_a_model_is_saved_in_no_file(model, tmp_path) -> None:

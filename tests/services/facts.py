@@ -28,8 +28,10 @@ class Facts:
         assert (first["version"], first["aliases"]) == ("1", ["champion"])
         assert (second["version"], second["aliases"]) == ("2", ["challenger"])
         assert "waiting for approval until" in second["decision"]
-        assert told.steps["approve first"].out == "version 1 is champion now; kept as event 2\n"
-        assert told.steps["approve second"].out == "version 2 is champion now instead of version 1; kept as event 4\n"
+        assert told.steps["approve first"].out == "version 1 is champion now; recorded as event 2\n"
+        assert (
+            told.steps["approve second"].out == "version 2 is champion now instead of version 1; recorded as event 4\n"
+        )
 
     def test_the_broken_version_was_stopped_told_and_changed_nothing(self, told: Told) -> None:
         (news,) = told.heard
@@ -39,7 +41,7 @@ class Facts:
         assert set(versions) == {"1", "2"} and "champion" in versions["2"]
 
     def test_the_rollback_is_an_event_with_its_reason(self, told: Told) -> None:
-        assert told.steps["rollback"].out == "version 1 is champion now instead of version 2; kept as event 5\n"
+        assert told.steps["rollback"].out == "version 1 is champion now instead of version 2; recorded as event 5\n"
         assert "false accepts on the shop floor" in one_line(told.steps["history"].out)
         assert "all 5 events are as they were written" in one_line(told.steps["history"].out)
 

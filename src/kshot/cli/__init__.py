@@ -103,7 +103,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         plugins.use_project(root)
         code: int = options.run(root, options)
     except KeyboardInterrupt:
-        return _fail("interrupted; what was finished is kept, run the same command to go on", INTERRUPTED, options)
+        return _fail("interrupted; finished stages are stored, run the same command to continue", INTERRUPTED, options)
     except KshotError as error:
         return _fail(str(error), error.exit_code, options, error.block)
     except OSError as error:

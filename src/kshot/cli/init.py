@@ -8,8 +8,8 @@ from kshot.cli import fit_settings
 
 DESCRIPTION = """\
 Make the folder NAME with a project of that name: params.yaml, dvc.yaml, flows/retrain.py, a workflow
-for pull requests, and a git repository with a first commit. The name is that of its model, its runs
-and its schedules.
+for pull requests, and a git repository with a first commit. Its model, its runs and its schedules
+use this name.
 
   kshot init shop                                 then kshot data add, or the built-in letters
   kshot init shop --images groceries.zip          with the images, and settings that fit them

@@ -52,11 +52,11 @@ def add_parser(verbs: Any) -> None:
     rollback.set_defaults(run=run_rollback)
 
     for verb in (promote, reject, rollback):
-        verb.add_argument("--reason", required=True, metavar="TEXT", help="why; it is kept for good")
-    approve.add_argument("--reason", default="", metavar="TEXT", help="why; it is kept for good")
+        verb.add_argument("--reason", required=True, metavar="TEXT", help="why; recorded permanently")
+    approve.add_argument("--reason", default="", metavar="TEXT", help="why; recorded permanently")
     for verb in (promote, approve, reject, rollback):
         verb.add_argument(
-            "--by", default="", metavar="NAME", help="who decides (default: the user; user and machine are kept too)"
+            "--by", default="", metavar="NAME", help="who decides (default: the user); recorded with user and machine"
         )
         verb.add_argument("--key", type=Path, metavar="FILE", help=KEY)
 

@@ -118,7 +118,7 @@ def run_serve(root: Path, options: argparse.Namespace) -> int:
                 with contextlib.redirect_stdout(log), contextlib.redirect_stderr(log):
                     scheduler_process.serve(root, asked, say)
             except KeyboardInterrupt:
-                say("ended; the schedule is kept: `kshot schedule` serves it again")
+                say("ended; the schedule is stored: `kshot schedule` serves it again")
     return 0
 
 

@@ -38,7 +38,7 @@ def add_parser(verbs: Any) -> None:
     top.add_argument("file", type=Path, metavar="FILE", help="a YAML file with grid or trials")
     top.add_argument("--processes", type=int, metavar="N", help="trials at a time (1; on a Ray cluster as many as fit)")
     top.add_argument(
-        "--engine", choices=ENGINES, help="where the trials run (that of params.yaml): docs/scale.md says more"
+        "--engine", choices=ENGINES, help="where the trials run (default: engine in params.yaml); see docs/scale.md"
     )
     top.add_argument(
         "--retrain", action="store_true", help="then retrain with the best: evaluate, register, decide, as always"

@@ -125,7 +125,7 @@ class FewShotModel(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         colour = "grey" if ingest.channels == 1 else "RGB"
         return (
             f"FewShotModel({settings.backbone}, trained by {by}, {ingest.size} x {ingest.size} {colour}, "
-            f"answers by {self.inference.by})"
+            f"predicts by {self.inference.by})"
         )
 
     def _repr_mimebundle_(self, **kwargs: Any) -> dict[str, str]:

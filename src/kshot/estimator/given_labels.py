@@ -62,5 +62,5 @@ def _array(listed: list[Any]) -> NDArray[Any]:
         raise DataError(f"labels are of type {found_kinds}; {NEEDED}")
     for place, (given, converted) in enumerate(zip(plain, found.tolist(), strict=True)):
         if given != converted:
-            raise DataError(f"labels[{place}] is {given!r}, which beside the others becomes {converted!r}; {NEEDED}")
+            raise DataError(f"labels[{place}] is {given!r}, which becomes, with the others, {converted!r}; {NEEDED}")
     return found

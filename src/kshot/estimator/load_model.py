@@ -39,7 +39,7 @@ def load(model: str | Path, device: str = "auto") -> FewShotModel:
 
     >>> import kshot
     >>> kshot.load("model/")  # doctest: +SKIP
-    FewShotModel(conv4, trained by triplet loss, 28 x 28 grey, answers by prototype)
+    FewShotModel(conv4, trained by triplet loss, 28 x 28 grey, predicts by prototype)
     """
     if str(model).startswith(REGISTERED):
         with tempfile.TemporaryDirectory() as scratch:

@@ -26,4 +26,4 @@ def adapt(embedding: Embedding, network: Network, lora: Lora, *, gradient_checkp
     backbone.requires_grad_(requires_grad=False)
     if network.adaptation == "lora":
         return add_lora(backbone, lora.rank, lora.alpha)
-    return "the backbone is held"
+    return "the backbone is frozen"

@@ -253,7 +253,7 @@ class Params:
 
     def __post_init__(self) -> None:
         project_name.checked(self.project)
-        self._check_answers()
+        self._check_classifier()
         if self.episodes.protocols != AUTO:
             known, floors = [*self.episodes.protocols, AUTO], self.gate.min_accuracy
             allowed = ", ".join(known)
@@ -276,12 +276,12 @@ class Params:
             gate.group_protocol,
         )
 
-    def _check_answers(self) -> None:
+    def _check_classifier(self) -> None:
         method, classifier = self.train.method.name, self.evaluate.classifier
         need(
             options_of(method).fixed_embedding or classifier == OWN,
-            f"evaluate.classifier is {classifier}; {method} adapts the network to each episode and has no space that "
-            f"another classifier could answer on: set {OWN}",
+            f"evaluate.classifier is {classifier}; {method} adapts the network to each episode and has no fixed "
+            f"embedding for another classifier: set {OWN}",
         )
         views = self.evaluate.views
         need(

@@ -52,7 +52,7 @@ def serve_on_ray(root: Path, settings: ServeSettings, replicas: int) -> None:
     """
     if replicas < 1:
         raise ParamsError(f"--replicas is {replicas}; needs at least 1")
-    # Ray's proxy stands between client and service: who is on this machine cannot be told for certain.
+    # Ray's proxy stands between client and service: whether a client is on this machine is not certain.
     settings = dataclasses.replace(settings, require_key=True)
     name = project_name.of(root)
     with connected() as ray:

@@ -133,7 +133,7 @@ def test_the_same_version_with_other_files_is_broken_unless_they_were_edited_her
     (place / ERRORS).write_text("edited = 1\n")
     with pytest.raises(NotChecked, match=r"kshot 3.4.5 \(edited wheel\) is installed here"):
         code(subject(root, at, fingerprints(ERRORS), wheel("3.4.5")))
-    with pytest.raises(NotRecorded, match="whose files had been edited, and nobody kept them: kshot/errors.py"):
+    with pytest.raises(NotRecorded, match="whose files had been edited, and they were not stored: kshot/errors.py"):
         code(subject(root, at, fingerprints(ERRORS), installed.Package("3.4.5", installed.EDITED)))
 
 

@@ -297,7 +297,7 @@ def test_a_difference_that_does_not_follow_from_what_the_champion_answered_anew_
         {**record, **decision_record.to_json(kept, rules, gate_rules.decide(kept, rules))},
         gate_rules.rules_hash(rules),
     )
-    assert "the difference to champion 2 does not follow from the answered episodes" in broken(root)["decision"]
+    assert "the difference to champion 2 does not follow from the predicted episodes" in broken(root)["decision"]
 
 
 def first_format(root: Path, promote: bool | None = None) -> None:
@@ -330,7 +330,7 @@ def first_format(root: Path, promote: bool | None = None) -> None:
 def test_an_honest_record_of_the_first_format_holds(root: Path) -> None:
     first_format(root)
     link = audit(root)["decision"]
-    assert link.state == "verified" and "the differences to champion 1 follow from both runs' answers" in link.says
+    assert link.state == "verified" and "the differences to champion 1 follow from both runs' predictions" in link.says
 
 
 def test_a_record_of_the_first_format_that_claims_another_decision_is_found(root: Path) -> None:

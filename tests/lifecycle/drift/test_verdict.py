@@ -309,5 +309,5 @@ def test_the_watch_over_new_data_hears_the_same_verdict(root, fresh, tmp_path, m
     assert new_data.drifted(root, small) == found
     same = changed(fresh[1][0], tmp_path / "same", lambda image: image)
     assert new_data.drifted(root, same) == (False, "not drifted, so it is not added; reports/drift.html")
-    with pytest.raises(DataError, match="whether .*nowhere has drifted cannot be told: .* does not exist"):
+    with pytest.raises(DataError, match="whether .*nowhere has drifted cannot be determined: .* does not exist"):
         new_data.drifted(root, tmp_path / "nowhere")

@@ -93,7 +93,7 @@ def test_turned_classes_are_classes_of_their_own():
 def test_answers_of_the_same_episodes_come_from_the_runs(root: Path) -> None:
     found = comparison.compare(root, "1", "2")
     assert (found.old, found.new, found.episodes) == ("1", "2", 40)
-    assert found.on == "data version 01234567, as both runs answered them"
+    assert found.on == "data version 01234567, predictions stored by both runs"
     (whole,) = found.protocols
     a, b = (2 / 5, 3 / 5), (4.5 / 5, 4 / 5)  # of registered_versions.cells(1) and cells(2)
     assert (whole.old, whole.new) == pytest.approx(((a[0] + b[0]) / 2, (a[1] + b[1]) / 2))
@@ -105,5 +105,5 @@ def test_answers_of_the_same_episodes_come_from_the_runs(root: Path) -> None:
 
 
 def test_versions_of_other_data_need_episodes_to_answer_now(root: Path) -> None:
-    with pytest.raises(DataError, match="data/episodes has none to answer now; `kshot retrain` makes them"):
+    with pytest.raises(DataError, match="data/episodes has none to predict now; `kshot retrain` makes them"):
         comparison.compare(root, "1", "3")

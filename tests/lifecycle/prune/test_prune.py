@@ -274,8 +274,8 @@ def lost_listing(root: Path) -> None:
     ("plant", "told"),
     [
         (moved_alias, "does not say which models were champion: alias champion was moved from version 3 to version 2"),
-        (changed_lock, "it cannot be told what version 1, a champion once, was trained on"),
-        (lost_listing, "the data of version [14] cannot be told from the rest"),
+        (changed_lock, "it is not known what version 1, a champion once, was trained on"),
+        (lost_listing, "the data of version [14] cannot be distinguished from the rest"),
     ],
 )
 def test_where_nobody_can_know_what_a_champion_needs_nothing_is_proposed(root: Path, plant: Any, told: str) -> None:

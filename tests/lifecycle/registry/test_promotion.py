@@ -278,7 +278,7 @@ def test_an_alias_moved_by_hand_shows_and_becomes_an_event(root: Path) -> None:
         "alias champion was moved from version 2 to version 1, outside kshot"
     ]
     assert catch_up.catch_up(root) == (
-        "alias champion was moved from version 2 to version 1, outside kshot; kept as event 3",
+        "alias champion was moved from version 2 to version 1, outside kshot; recorded as event 3",
     )
     last = history.history(root)[-1]
     assert (last.action, last.before, last.after) == ("moved outside kshot", {"champion": "2"}, {"champion": "1"})

@@ -215,7 +215,7 @@ def test_a_tolerance_is_given_elsewhere_and_not_on_the_same_kind_of_machine() ->
 def test_the_words_name_what_differs() -> None:
     told = text.render_reproduction(result(APART, 0.005, OLDER))
     assert "2 of 3 tensors differ, by up to 2.5e-01" in told and "torch: 2.14.0 there, 2.15.0 here" in told
-    assert "not identical: 5w1s 90.50 % (+0.50 pp); 1 of 100 episodes otherwise" in told
+    assert "not identical: 5w1s 90.50 % (+0.50 pp); 1 of 100 episodes predicted differently" in told
     assert "reproduced within 1.00 pp of accuracy, not bit for bit" in told
     assert "differs, first in what stage train wrote (model), and the machine is of" in text.verdict(result(APART))
 

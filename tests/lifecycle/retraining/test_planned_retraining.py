@@ -213,7 +213,7 @@ def test_the_audit_finds_changes_that_the_record_leaves_out(
     with monkeypatch.context() as patch:
         patch.setattr(retraining.planned_changes, "gather", lambda *_: ())
         assert judge(root).promoted  # as somebody would write it who can write to the database
-    with pytest.raises(Broken, match="the changes kept with event 2 .* are not those of both runs"):
+    with pytest.raises(Broken, match="the changes recorded with event 2 .* differ from those of both runs"):
         audited(root, tmp_path / "scratch")
 
 

@@ -184,7 +184,7 @@ def test_it_answers_by_the_head_that_it_was_measured_with(project):
     assert found["label"].tolist() == [names[i] for i in scores.argmax(1)]
     np.testing.assert_allclose(found["score"], scores.amax(1), rtol=1e-4)
     assert len(by_transport.predict(REQUEST)) == 3  # three queries of three classes can be shared equally
-    with pytest.raises(MlflowException, match="head pt_map cannot answer this: .* 2 queries of 3 classes"):
+    with pytest.raises(MlflowException, match="classifier pt_map cannot predict this: .* 2 queries of 3 classes"):
         by_transport.predict(REQUEST.drop(index=1))
 
 

@@ -31,7 +31,7 @@ def test_two_ways_to_write_a_name_are_one() -> None:
     ],
 )
 def test_a_name_that_would_not_survive_is_refused_with_the_fault(name: str, fault: str) -> None:
-    with pytest.raises(DataError, match=f"cannot be kept as a name: .*{fault}; rename it$"):
+    with pytest.raises(DataError, match=f"cannot be stored as a name: .*{fault}; rename it$"):
         check_name("class", name)
 
 

@@ -188,7 +188,7 @@ def test_what_is_no_source_is_refused(tmp_path: Path) -> None:
 def test_a_file_name_that_would_not_survive_is_refused(tmp_path: Path) -> None:
     tree = write_tree(tmp_path / "tree", {"a": 1})
     (tree / "a" / "0.png").rename(tree / "a" / "line\nbreak.png")
-    refused(tree, r"file 'line\\nbreak.png' cannot be kept as a name")
+    refused(tree, r"file 'line\\nbreak.png' cannot be stored as a name")
 
 
 @pytest.mark.parametrize("source", ["", "  "])

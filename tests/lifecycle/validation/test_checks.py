@@ -140,7 +140,7 @@ def test_every_check_reads_a_table_and_a_column_that_are_there() -> None:
     found = tables(IMAGES, NONE, PLACES, settings())
     for check in checks(settings()):
         assert check.arguments["column"] in found[check.table], check.name
-        assert check.told(found[check.table].iloc[0])
+        assert check.text(found[check.table].iloc[0])
         assert check.remedy
 
 

@@ -86,7 +86,7 @@ def _installed(
         )
     if then.installed == installed.EDITED:
         raise NotRecorded(
-            f"it was made by an installed {what} {then.version} whose files had been edited, and nobody kept them: "
+            f"it was made by an installed {what} {then.version} whose files had been edited, and they were not stored: "
             f"{first_few(other)}"
         )
     if then == now and now.installed == installed.WHEEL:

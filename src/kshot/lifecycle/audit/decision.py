@@ -105,7 +105,7 @@ def _judged(subject: Subject, event: Event) -> tuple[str, bool]:
             f"{event} is the gate's own, although gate.approval was {SIGNED}", "a person's decision", str(event)
         )
     if (hashed := gate_rules.rules_digest(record["rules"])) != event.rules:
-        raise Broken(f"the rules kept with {event} have not the hash that it names", event.rules, hashed)
+        raise Broken(f"the rules recorded with {event} do not have the hash that it names", event.rules, hashed)
     if decision_record.format_of(record) == 1:
         compared, whole = first_decision.check(subject, event, record, promoted=DECIDES[event.action])
     else:

@@ -54,7 +54,7 @@ def check(subject: Subject, event: Event, record: dict[str, Any], *, promoted: b
         for one, other in zip(found[name], recorded[name], strict=True)
     ):
         raise Broken(
-            "the groups' accuracies in the evidence do not follow from what both models answered", recorded, found
+            "the groups' accuracies in the evidence do not follow from both models' predictions", recorded, found
         )
-    how = "its own predictions and the champion's recomputed ones" if fresh else "both runs' answers"
+    how = "its own predictions and the champion's recomputed ones" if fresh else "both runs' predictions"
     return f"the differences to champion {version} follow from {how}", True

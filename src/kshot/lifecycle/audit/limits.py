@@ -32,7 +32,8 @@ LIMITS = {
         "stages really computed what they wrote: `kshot reproduce` does it again."
     ),
     "other code": (
-        "Templates of pages that a stage reads beside its Python code, and files that the stored difference left out."
+        "Templates of pages that a stage reads in addition to its Python code, and files that the stored difference "
+        "left out."
     ),
     "folder": "The working folder: data/raw, model/, reports/, dvc.lock and params.yaml as they lie there now.",
     "source": "Whether images and labels are right, and whether they came from where the ledger says.",

@@ -18,7 +18,7 @@ def planned(subject: Subject, event: Event, record: dict[str, Any]) -> tuple[str
         return "", True
     plan = change_plan.parse(part["text"])
     if plan.sha256 != part["sha256"]:
-        raise Broken(f"the change plan kept with {event} has not its hash", part["sha256"], plan.sha256)
+        raise Broken(f"the change plan recorded with {event} does not have its hash", part["sha256"], plan.sha256)
     other = part.get("before")
     earlier = change_plan.parse(other["text"]) if other else None
     if earlier is not None and earlier.sha256 != other["sha256"]:
@@ -50,7 +50,8 @@ def planned(subject: Subject, event: Event, record: dict[str, Any]) -> tuple[str
         return f"{words}; not checked is whether these are all changes: {error}", False
     if found != changes:
         differ = sorted(one.name for one in {*map(_hashable, found)} ^ {*map(_hashable, changes)})
-        raise Broken(f"the changes kept with {event} are not those of both runs", len(changes), ", ".join(differ))
+        what = f"the changes recorded with {event} differ from those of both runs"
+        raise Broken(what, len(changes), ", ".join(differ))
     return words, True
 
 

@@ -48,7 +48,7 @@ def accuracies(subject: Subject) -> str:
                 value,
             )
     words = ", ".join(f"{name} {100 * score.mean:.2f} %" for name, score in found.items())
-    return f"{words}: from the {len(table):,} answered episodes that the run keeps, the same in MLflow"
+    return f"{words}: from the {len(table):,} predicted episodes that the run stores, the same in MLflow"
 
 
 def predictions(subject: Subject) -> Path:
@@ -77,7 +77,7 @@ def compare(what: str, recorded: Mapping[str, Any], found: Mapping[str, Interval
     for name in sorted(recorded.keys() | found.keys()):
         if name not in recorded or name not in found or not _same(recorded[name], found[name], tolerance):
             raise Broken(
-                f"{name} in {what} does not follow from the answered episodes",
+                f"{name} in {what} does not follow from the predicted episodes",
                 _words(recorded.get(name)),
                 _words(found.get(name)),
             )

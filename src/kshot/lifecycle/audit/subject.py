@@ -72,7 +72,7 @@ class Subject:
         if not self.run_id:
             raise NotRecorded(f"version {self.version} names no run")
         if self.run is None:
-            raise Broken(f"run {self.run_id}, which kept {name}, is gone from MLflow's store")
+            raise Broken(f"run {self.run_id}, which stored {name}, is gone from MLflow's store")
         import mlflow
         from mlflow.exceptions import MlflowException
 

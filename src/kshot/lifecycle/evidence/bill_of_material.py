@@ -42,7 +42,7 @@ def bill_of_material(
         "bom-ref": MODEL,
         "name": project,
         "version": version,
-        "description": f"A few-shot image classifier: it answers by {by} from embedded support images.",
+        "description": f"A few-shot image classifier: it predicts by {by} from embedded support images.",
         "hashes": [{"alg": "SHA-256", "content": manifest_sha256}],
         "components": [
             {"type": "file", "name": name, "hashes": [{"alg": "SHA-256", "content": served[name]}]} for name in weights

@@ -52,7 +52,7 @@ def sections(
             (
                 "It tells classes of images apart from a few labelled images of each (the support). The classes need "
                 "not be among those of training: all figures below are about classes that it never saw in training.",
-                f"It embeds images with {network} ({training}), and answers by {by} (method {method}).",
+                f"It embeds images with {network} ({training}), and predicts by {by} (method {method}).",
             ),
         ),
         Section("Data", (data,), (("split", "classes"), *((name, str(count)) for name, count in splits.items()))),

@@ -44,7 +44,7 @@ def compare(root: Path, old: str, new: str) -> Comparison:
     return Comparison(
         first.version,
         second.version,
-        f"data version {data}, as both runs answered them" if stored else "today's data, answered by both models now",
+        f"data version {data}, predictions stored by both runs" if stored else "today's data, predicted now by both",
         *changes(*tables),
     )
 
@@ -88,8 +88,8 @@ def _stored(root: Path, versions: list[Registered], scratch: Path) -> list[pd.Da
 def _predicted_again(root: Path, version: Registered, scratch: Path) -> pd.DataFrame:
     if not any((root / layout.EPISODES).glob("test-*.npz")):
         raise DataError(
-            f"the runs do not hold version {version.version}'s answers to the same episodes, and {layout.EPISODES} has "
-            "none to answer now; `kshot retrain` makes them"
+            f"the runs lack version {version.version}'s predictions of the same episodes, and {layout.EPISODES} has "
+            "none to predict now; `kshot retrain` makes them"
         )
     from kshot.lifecycle.gate import evidence  # here, because importing torch takes seconds and is often not needed
 

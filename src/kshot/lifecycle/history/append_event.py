@@ -87,7 +87,7 @@ def reconcile(client: "MlflowClient", root: Path, where: str) -> Reconciled:
             who=person(),
             why="found: " + "; ".join(what),
         )
-        said.append(f"{event.why.removeprefix('found: ')}, outside kshot; kept as event {event.number}")
+        said.append(f"{event.why.removeprefix('found: ')}, outside kshot; recorded as event {event.number}")
         record = read(client, root)
     anchored = anchor.catch_up(root, record.run_id, record.events)
     return Reconciled(record, (*said, *([anchored] if anchored else [])), finished)

@@ -18,7 +18,7 @@ def backwards(events: Sequence[Event]) -> list[str]:
     """Where the times of the events run backwards, one sentence each."""
     return [
         f"event {event.number} ({event.when}) is dated before event {last.number} ({last.when}): the clock had been "
-        f"set back; who was champion is told by the order of the events"
+        f"set back; the order of the events says who was champion"
         for last, event in pairwise(events)
         if datetime.fromisoformat(event.when) < datetime.fromisoformat(last.when)
     ]

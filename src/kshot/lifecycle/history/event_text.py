@@ -23,6 +23,6 @@ def outcome_text(event: Event) -> str:
     champion, before = event.after.get(CHAMPION), event.before.get(CHAMPION)
     if champion != before:
         instead = f" instead of version {before}" if before else ""
-        return f"version {champion} is champion now{instead}; kept as event {event.number}"
+        return f"version {champion} is champion now{instead}; recorded as event {event.number}"
     serves = f"version {champion} stays champion" if champion else "there is no champion"
-    return f"version {event.version} is {event.action}, {serves}; kept as event {event.number}"
+    return f"version {event.version} is {event.action}, {serves}; recorded as event {event.number}"

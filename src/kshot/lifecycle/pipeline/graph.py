@@ -109,7 +109,7 @@ def run_stage(root: Path, name: str, *, on_output: OnOutput, timeout_s: float) -
     if code is None:
         raise StageFailed(
             f"stage {name} ran longer than its limit of {timeout_s:.0f} s and was stopped; "
-            "what it had finished is kept: run again, or raise steps.LIMIT_S in flows/retrain.py"
+            "finished work is stored: run again, or raise steps.LIMIT_S in flows/retrain.py"
         )
     if code != 0:
         raise _failure(name, said)

@@ -142,7 +142,7 @@ def drifted(root: Path, source: Path) -> Drift:
     if ended.returncode not in (0, Drifted.exit_code):
         told = (ended.stderr.strip().splitlines() or [f"exit code {ended.returncode}"])[-1]
         kind = DataError if ended.returncode == DataError.exit_code else KshotError
-        raise kind(f"whether {source} has drifted cannot be told: {told.removeprefix('kshot: error: ')}")
+        raise kind(f"whether {source} has drifted cannot be determined: {told.removeprefix('kshot: error: ')}")
     measures = [one["name"] for one in json.loads(ended.stdout)["measures"] if one["drifted"]]
     words = f"drifted ({', '.join(measures)})" if measures else "not drifted, so it is not added; reports/drift.html"
     return Drift(bool(measures), words)

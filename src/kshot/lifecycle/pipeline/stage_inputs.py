@@ -60,8 +60,8 @@ def compare(root: Path, stage: Any, before: Before) -> None:
         return
     _take_back(root, stage, before)
     raise StageFailed(
-        f"{', '.join(edited)} changed while stage {before.stage} ran, so that its results follow from no version "
-        "of it and are not kept: run again and leave the files alone; `kshot schedule` works in its own tree"
+        f"{', '.join(edited)} changed while stage {before.stage} ran, so its results were "
+        "discarded: run again without editing these files; `kshot schedule` works in its own tree"
     )
 
 

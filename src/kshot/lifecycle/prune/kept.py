@@ -92,7 +92,7 @@ def needed(root: Path, cache: Path, known: tuple[Version, ...]) -> frozenset[str
             if oid in must:
                 lost = "its listing is gone from DVC's cache; `dvc fetch` brings it back where a remote has it"
                 raise RegistryError(
-                    f"the data of version {must[oid].number} cannot be told from the rest: "
+                    f"the data of version {must[oid].number} cannot be distinguished from the rest: "
                     f"{error if isinstance(error, Broken) else lost}; nothing is deleted before"
                 ) from error
     return frozenset(found)
@@ -149,7 +149,7 @@ def _version(
     except KshotError as error:
         if number in once:
             raise RegistryError(
-                f"it cannot be told what version {number}, {why}, was trained on: {error}; nothing is deleted before "
+                f"it is not known what version {number}, {why}, was trained on: {error}; nothing is deleted before "
                 "its run is whole again"
             ) from error
     return Version(number, one.tags.get("kshot.data_version", ""), decision, why, locked)

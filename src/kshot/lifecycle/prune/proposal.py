@@ -116,7 +116,7 @@ def _weights(root: Path, known: tuple[Version, ...]) -> list[Item]:
             weight_files = None if one.why else registered.weights_of(sources, one.number)
             if weight_files is not None and weight_files.files:
                 what = f"model files of version {one.number}"
-                why = f"{one.decision}, never champion; figures and answers stay"
+                why = f"{one.decision}, never champion; metrics and predictions stay"
                 found.append(Item(what, why, weight_files.files, weight_files.size, weight_files))
     return found
 

@@ -56,7 +56,7 @@ def locked(client: "MlflowClient", number: str, run_id: str, scratch: Path) -> t
         stages = yaml.safe_load(Path(place).read_bytes())["stages"]
     except (OSError, MlflowException, yaml.YAMLError, KeyError, TypeError) as error:
         raise RegistryError(
-            f"it cannot be told what version {number}, a champion once, was trained on: {LOCK_FILE} of run {run_id} is "
+            f"it is not known what version {number}, a champion once, was trained on: {LOCK_FILE} of run {run_id} is "
             "gone; nothing is deleted before its run is whole again"
         ) from error
     read = (dep for stage in stages.values() for dep in stage.get("deps", []) if dep["path"] == layout.RAW.as_posix())

@@ -71,7 +71,9 @@ def _accuracies(found: Reproduction) -> str:
         + (f" ({_points(one.difference, '+')})" if abs(one.difference) > 5e-7 else "")
         for one in found.accuracies
     )
-    same = f"all {count:,} episodes answered as then" if not moved else f"{moved:,} of {count:,} episodes otherwise"
+    same = f"all {count:,} episodes predicted as then"
+    if moved:
+        same = f"{moved:,} of {count:,} episodes predicted differently"
     return f"{'identical' if not moved else 'not identical'}: {figures}; {same}"
 
 

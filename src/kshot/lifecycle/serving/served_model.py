@@ -108,7 +108,7 @@ class FewShot(PythonModel):
         try:
             scores = self.scores(known, places, asked, len(names))[0]
         except (ValueError, NotConverged) as error:
-            raise DataError(f"head {self.inference.classifier} cannot answer this: {error}") from None
+            raise DataError(f"classifier {self.inference.classifier} cannot predict this: {error}") from None
         shots = len(support) / len(names)
         score, nearest = (scores / (self.inference.temperature(len(names), shots) or 1)).softmax(1).max(1)
         distances = self._distance(known, places, asked, len(names))

@@ -34,11 +34,11 @@ def check_name(kind: str, name: str) -> None:
     """Raise DataError for a class or file name (`kind`) that would not survive as a path, in CSV or in JSON."""
     for part in name.split("/"):
         if fault := _fault(part):
-            raise DataError(f"{kind} {name!r} cannot be kept as a name: {fault}; rename it")
+            raise DataError(f"{kind} {name!r} cannot be stored as a name: {fault}; rename it")
 
 
 def _fault(part: str) -> str:
-    """Why a part of a name cannot be kept, '' if it can."""
+    """Why a part of a name cannot be stored, '' if it can."""
     kinds = {unicodedata.category(sign) for sign in part}
     size = len(part.encode("utf-8", "surrogateescape"))
     if "Cs" in kinds:  # bytes that Python could not decode

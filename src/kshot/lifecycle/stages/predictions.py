@@ -82,9 +82,9 @@ def predict(root: Path, model: Path, inference: Inference, images: Path | None =
 
 
 def feasible_protocols(sets: Mapping[str, EpisodeSet], method: Method, inference: Inference) -> dict[str, EpisodeSet]:
-    """The protocols that the model can answer: a memory network by itself has a fixed number of labels.
+    """The protocols that the model can predict: a memory network by itself has a fixed number of labels.
 
-    Raises CheckpointError if it can answer none.
+    Raises CheckpointError if it can predict none.
     """
     most = method.n_way if isinstance(method, Mann) and inference.classifier == OWN else None
     found = {name: one for name, one in sets.items() if most is None or one.classes.shape[1] <= most}

@@ -93,7 +93,7 @@ class AddressImages:
             files, path = fsspec.core.url_to_fs(address)
         except (ImportError, ValueError) as error:
             raise KshotError(
-                f"images cannot be kept at {redacted(address)}: {' '.join(str(error).split())}; install what it names"
+                f"images cannot be stored at {redacted(address)}: {' '.join(str(error).split())}; install what it names"
             ) from error
         self.files: Any = files
         self.path = str(path).rstrip("/")
