@@ -9,13 +9,14 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from kshot.data.feature_shards import ShardedFeatures
 from kshot.data.feature_views import FeatureViews
 from kshot.data.jpeg_images import JpegImages
 from kshot.data.shards import ShardedImages
 from kshot.errors import DataError
 from kshot.params.train import FEWEST_IMAGES
 
-Pixels = Tensor | NDArray[np.uint8] | NDArray[np.float32] | FeatureViews | JpegImages | ShardedImages
+Pixels = Tensor | NDArray[np.uint8] | NDArray[np.float32] | ShardedFeatures | FeatureViews | JpegImages | ShardedImages
 
 
 def gather(images: Pixels, ids: Tensor) -> Tensor:
@@ -39,7 +40,7 @@ def gather(images: Pixels, ids: Tensor) -> Tensor:
 
 def resident(images: Pixels, device: torch.device) -> Pixels:
     """Copy an array to `device` if it fits into half of its free memory; else, and on a CPU, return `images` as is."""
-    if not isinstance(images, np.ndarray | ShardedImages):
+    if not isinstance(images, np.ndarray | ShardedImages | ShardedFeatures):
         return images
     if device.type == "cuda" and images.nbytes < torch.cuda.mem_get_info(device)[0] // 2:
         return torch.from_numpy(np.array(images)).to(device)

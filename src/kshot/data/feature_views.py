@@ -1,4 +1,4 @@
-"""Features of several views of each image, stored in one file a view, to index like one array."""
+"""Features of several views of each image, stored one view after another, to index like one array."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -6,13 +6,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from kshot.data.feature_shards import ShardedFeatures
+
 
 class FeatureViews:
     """Features (M, V, width) of V views of each image: `views` are arrays (M, width), memory-mapped or in memory."""
 
     ndim, dtype = 3, np.dtype(np.float32)
 
-    def __init__(self, views: Sequence[NDArray[np.float32]]) -> None:
+    def __init__(self, views: Sequence[NDArray[np.float32] | ShardedFeatures]) -> None:
         self.views = tuple(views)
 
     def __len__(self) -> int:

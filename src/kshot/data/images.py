@@ -47,6 +47,23 @@ class Unreadable(NamedTuple):
     file: str = ""  # md5 of the file; empty if its bytes cannot be read
 
 
+class Stored(NamedTuple):
+    """A packed image that an earlier run made from an equal file: fields as in `Packed`, and its bytes."""
+
+    content: str
+    width: int
+    height: int
+    packed: bytes
+
+
+FindStored = Callable[[str], Stored | None]  # by the md5 of the file
+
+
+def nothing_stored(md5: str) -> Stored | None:
+    """No image was packed before."""
+    return None
+
+
 def decode(source: bytes | Path, channels: int) -> Pixels:
     """The pixels of an image at its own size: uint8 (height, width, channels).
 
@@ -139,8 +156,10 @@ def content_hash(pixels: Pixels) -> str:
     return digest.hexdigest()
 
 
-def pack(paths: Iterable[Path], file: Path, ingest: Ingest) -> Iterator[Packed | Unreadable]:
-    """Decode each image once, in order, and append the readable ones to the .npy array at `file`.
+def pack(
+    paths: Iterable[Path], file: Path, ingest: Ingest, stored: FindStored = nothing_stored
+) -> Iterator[Packed | Unreadable]:
+    """Decode each image that is not `stored`, in order, and append the readable ones to the .npy array at `file`.
 
     The array is uint8 (readable, size, size, channels); it is complete when the iterator is exhausted. Memory does not
     grow with the number of images or of cores.
@@ -148,7 +167,7 @@ def pack(paths: Iterable[Path], file: Path, ingest: Ingest) -> Iterator[Packed |
     count = 0
     with file.open("wb") as out:
         _write_header(out, 0, ingest)
-        for record, content in _read(paths, ingest, lambda pixels: prepare(pixels, ingest).tobytes()):
+        for record, content in _read(paths, ingest, lambda pixels: prepare(pixels, ingest).tobytes(), stored):
             if content is not None:
                 out.write(content)
                 count += 1
@@ -158,11 +177,13 @@ def pack(paths: Iterable[Path], file: Path, ingest: Ingest) -> Iterator[Packed |
         _write_header(out, count, ingest)
 
 
-def pack_jpegs(paths: Iterable[Path], file: Path, ingest: Ingest) -> Iterator[Packed | Unreadable]:
+def pack_jpegs(
+    paths: Iterable[Path], file: Path, ingest: Ingest, stored: FindStored = nothing_stored
+) -> Iterator[Packed | Unreadable]:
     """As `pack`, into a file of JPEGs that `JpegImages` reads."""
     ends = [0]
     with file.open("wb") as out:
-        for record, content in _read(paths, ingest, lambda pixels: jpeg(_square(pixels, ingest))):
+        for record, content in _read(paths, ingest, lambda pixels: jpeg(_square(pixels, ingest)), stored):
             if content is not None:
                 out.write(content)
                 ends.append(ends[-1] + len(content))
@@ -171,14 +192,16 @@ def pack_jpegs(paths: Iterable[Path], file: Path, ingest: Ingest) -> Iterator[Pa
 
 
 def _read(
-    paths: Iterable[Path], ingest: Ingest, pack_one: Callable[[Pixels], bytes]
+    paths: Iterable[Path], ingest: Ingest, pack_one: Callable[[Pixels], bytes], stored: FindStored
 ) -> Iterator[tuple[Packed | Unreadable, bytes | None]]:
-    """Decode each image in a thread, and yield its record with what `pack_one` makes of it, None if unreadable."""
+    """Yield each image's record with its packed bytes, stored or decoded and packed in a thread; None if unreadable."""
 
     def read(path: Path) -> tuple[Packed | Unreadable, bytes | None]:
         file = ""
         try:
             source, file = _opened_once(path)
+            if (known := stored(file)) is not None:
+                return Packed(path, known.content, known.width, known.height, file), known.packed
             with decoded(source, ingest.channels) as pixels:
                 height, width = pixels.shape[:2]
                 return Packed(path, content_hash(pixels), width, height, file), pack_one(pixels)

@@ -95,5 +95,9 @@ class JpegImages:
         read_threads(lambda row: self._image(int(places[row])), found)
         return found
 
+    def encoded(self, place: int) -> bytes:
+        """The JPEG of an image."""
+        return self.content[self.offsets[place] : self.offsets[place + 1]].tobytes()
+
     def _image(self, place: int) -> NDArray[np.uint8]:
-        return from_jpeg(self.content[self.offsets[place] : self.offsets[place + 1]].tobytes())
+        return from_jpeg(self.encoded(place))

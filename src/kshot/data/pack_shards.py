@@ -6,7 +6,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import NamedTuple
 
-from kshot.data.images import Packed, Unreadable, pack, pack_jpegs
+from kshot.data.images import FindStored, Packed, Unreadable, nothing_stored, pack, pack_jpegs
 from kshot.data.shards import LAYOUT, SUFFIXES, TABLE, Shard, md5_of
 from kshot.params.schema import Ingest
 
@@ -34,23 +34,27 @@ def row_bytes(ingest: Ingest) -> int:
     return max(1, pixels // JPEG_SHARE) if ingest.store == "jpeg" else pixels
 
 
-def write_shard(paths: Iterable[Path], folder: Path, ingest: Ingest) -> tuple[Shard | None, list[Origin]]:
-    """Decode images and write the readable ones, in order, as a shard into `folder`; the origin of every image.
+def write_shard(
+    paths: Iterable[Path], folder: Path, ingest: Ingest, *, part: str = "part", stored: FindStored = nothing_stored
+) -> tuple[Shard | None, list[Origin]]:
+    """Write the readable images, in order, as a shard into `folder`; the origin of every image.
 
-    The shard is None if no image is readable. A shard that has its name is complete.
+    part: the name of the file until it is complete. stored: finds images that need not be decoded. The shard is None
+    if no image is readable.
     """
     suffix = SUFFIXES[ingest.store]
-    part = folder / f"part{suffix}"
+    file = folder / f"{part}{suffix}"
     try:
-        origins = [_origin(one) for one in (pack_jpegs if ingest.store == "jpeg" else pack)(paths, part, ingest)]
+        write = pack_jpegs if ingest.store == "jpeg" else pack
+        origins = [_origin(one) for one in write(paths, file, ingest, stored)]
     except OSError:  # a full disk: what is left of the shard is of no use
-        part.unlink(missing_ok=True)
+        file.unlink(missing_ok=True)
         raise
     rows = sum(origin.is_readable for origin in origins)
     if not rows:
-        part.unlink()
+        file.unlink()
         return None, origins
-    written = part.rename(folder / f"{md5_of(part)}{suffix}")
+    written = file.rename(folder / f"{md5_of(file)}{suffix}")
     return Shard(written.name, rows, written.stat().st_size), origins
 
 

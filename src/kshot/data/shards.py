@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from kshot.data.joined_rows import JoinedRows
+from kshot.data.joined_rows import JoinedRows, row_numbers
 from kshot.data.jpeg_images import REMEDY, JpegImages, read_threads
 from kshot.errors import DataError
 
@@ -53,8 +53,12 @@ def read_table(folder: Path) -> list[Shard]:
 
 def is_whole(folder: Path, shard: Shard) -> bool:
     """Whether the shard's file is there with the content that it was written with; reads all of it."""
-    path = folder / shard.file
-    return path.is_file() and path.stat().st_size == shard.bytes and md5_of(path) == path.stem
+    return is_content(folder / shard.file, shard)
+
+
+def is_content(path: Path, shard: Shard) -> bool:
+    """Whether the file at `path`, of any name, is there with the shard's content; reads all of it."""
+    return path.is_file() and path.stat().st_size == shard.bytes and md5_of(path) == Path(shard.file).stem
 
 
 def open_shards(folder: Path) -> "Images | ShardedImages":
@@ -128,22 +132,13 @@ class ShardedImages:
             row = range(len(self))[int(key)]
             part = int(np.searchsorted(self.ends, row, side="right"))
             return self.parts[part][row - int(self.ends[part])]  # counted from the shard's end
-        places = self._places(key)
+        places = row_numbers(key, len(self))
         if self.pixels is not None:
             return self.pixels[places]
         found = np.empty((len(places), *self.shape[1:]), dtype=np.uint8)
         of = np.searchsorted(self.ends, places, side="right")
         read_threads(lambda row: self.parts[of[row]][places[row] - self.ends[of[row]]], found)
         return found
-
-    def _places(self, key: Any) -> NDArray[np.int64]:
-        """The numbers of the rows of a slice or of numbers, none of them negative."""
-        if isinstance(key, slice):
-            return np.arange(*key.indices(len(self)))
-        places = np.asarray(key, dtype=np.int64)
-        if len(places) and not -len(self) <= places.min() <= places.max() < len(self):
-            raise IndexError(f"a number is not one of the {len(self):,} images")
-        return np.where(places < 0, places + len(self), places)
 
 
 def md5_of(path: Path) -> str:

@@ -369,12 +369,27 @@ def test_a_shard_that_a_data_version_without_the_image_shares_stays_and_all_othe
     assert found["1.dir"] == derived.LISTING and "2.dir" not in found
 
 
+def test_a_shard_of_features_that_a_data_version_without_the_image_shares_stays() -> None:
+    folders = {
+        "1.dir": {"features.json": "t1", "aa.npy": "aa", "bb.npy": "bb", "embedded.json": "e"},
+        "2.dir": {"features.json": "t2", "aa.npy": "aa", "embedded.json": "e"},
+    }
+    locks = [
+        {"deps": [{"path": "data/packed", "md5": packed}], "outs": [{"path": "data/embedded", "md5": oid}]}
+        for packed, oid in (("with.dir", "1.dir"), ("without.dir", "2.dir"))
+    ]
+    wanted = Forgotten((), frozenset(), versions=frozenset({"with"}))
+    found = derived.holding_objects(folders, wanted, lambda _: None, locks)
+    assert found == {"bb": derived.FEATURES_OF, "t1": derived.FEATURES_OF, "1.dir": derived.LISTING}
+
+
 def test_shards_of_a_killed_ingest_go_too(planted: Planted) -> None:
-    from kshot.lifecycle.stages import finished_shards, ingest
+    from kshot.lifecycle.stages import ingest
+    from kshot.lifecycle.stages.shard_store import ShardStore
     from kshot.params.schema import load_params
 
     ingest.run(planted.root, load_params(planted.root / "params.yaml"))
-    stored = finished_shards.folder_of(planted.root)
+    stored = ShardStore(planted.root, "ingest").folder
     assert any(layout.UNFINISHED.as_posix() in trace for trace in planted.traces())
     left = planted.root / ".kshot/sweep-1/trial" / layout.UNFINISHED / "ingest"
     shutil.copytree(stored, left)

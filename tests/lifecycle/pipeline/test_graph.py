@@ -82,16 +82,18 @@ def test_a_stage_runs_once_is_restored_and_is_left_alone(root: Path) -> None:
     assert run(root, "first")[0].outcome == "ran"
 
 
-def test_parts_that_a_stage_finished_are_deleted_when_dvc_has_its_outputs(root: Path) -> None:
+def test_shards_that_a_stage_finished_are_deleted_when_dvc_has_its_outputs_and_notes_stay(root: Path) -> None:
     ours, others = (root / layout.UNFINISHED / stage for stage in ("first", "killed"))
     for _ in ("ran", "restored or unchanged"):
         for folder in (ours, others):
             folder.mkdir(parents=True, exist_ok=True)
+            for name in ("shard.npy", "note.json"):
+                (folder / name).touch()
         run(root, "first")
-        assert not ours.exists() and others.exists()
+        assert [path.name for path in ours.iterdir()] == ["note.json"] and (others / "shard.npy").exists()
     with pytest.raises(graph.StageKilled):
         run(root, "killed")
-    assert others.exists()
+    assert (others / "shard.npy").exists()
 
 
 def test_a_stage_that_refuses_fails_with_its_own_words_and_exit_code(root: Path) -> None:

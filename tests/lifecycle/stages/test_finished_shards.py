@@ -1,6 +1,7 @@
 """Stage ingest in shards: what an added class rewrites, and what an ingest that was ended early does again."""
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -14,7 +15,10 @@ from kshot.data.shard_plan import ShardSizes
 from kshot.data.shards import TABLE, read_table
 from kshot.lifecycle.data.packed import read_images, read_manifest
 from kshot.lifecycle.project import layout
-from kshot.lifecycle.stages import finished_shards, ingest
+from kshot.lifecycle.stages import ingest
+from kshot.lifecycle.stages.shard_store import ShardStore
+from tests.lifecycle import raw_project
+from tests.lifecycle.dvc_outputs import save
 from tests.lifecycle.raw_project import REPOSITORY, SMALL, files_below, settings, write_manifest, write_raw
 
 SIZES = ShardSizes(least=8 * 64, most=32 * 64)  # of images of 8 x 8 pixels
@@ -55,6 +59,16 @@ def root(tmp_path: Path) -> Path:
 def pack(root: Path) -> dict[str, bytes]:
     ingest.run(root, settings(**SMALL), SIZES)
     return files_below(root / layout.PACKED)
+
+
+def store(root: Path) -> ShardStore:
+    return ShardStore(root, "ingest")
+
+
+def forget_all(root: Path) -> None:
+    """What earlier ingests finished."""
+    store(root).delete_notes(but=())
+    store(root).delete_shards(but=())
 
 
 def decode(root: Path, last: int = 0) -> tuple[int, list[str]]:
@@ -105,13 +119,13 @@ def test_an_ingest_that_was_killed_decodes_one_shard_again_at_most(root: Path, l
         path.relative_to(root).as_posix() for path in (root / layout.RAW / "images").rglob("*.png")
     }
     found = files_below(root / layout.PACKED)
-    finished_shards.delete_others(finished_shards.folder_of(root), [])
+    forget_all(root)
     assert found == pack(root)
 
 
 def test_a_changed_image_a_changed_setting_and_a_flipped_shard_are_packed_again(root: Path) -> None:
     decode(root, 150)
-    folder = finished_shards.folder_of(root)
+    folder = store(root).folder
     assert len(list(folder.glob("*.npy"))) > 4
     changed = root / layout.RAW / "images/c000/0.png"
     changed.write_bytes((root / layout.RAW / "images/c049/3.png").read_bytes())
@@ -120,7 +134,7 @@ def test_a_changed_image_a_changed_setting_and_a_flipped_shard_are_packed_again(
     content[-1] ^= 1
     flipped.write_bytes(content)
     found = pack(root)
-    finished_shards.delete_others(folder, [])
+    forget_all(root)
     assert found == pack(root)
     ingest.run(root, settings(ingest={**SMALL["ingest"], "invert": False}), SIZES)
     assert not files_below(root / layout.PACKED).keys() & found.keys() - {"manifest.parquet", "unreadable.csv", TABLE}
@@ -131,14 +145,14 @@ def test_finished_shards_of_other_images_are_deleted(root: Path) -> None:
     (root / layout.RAW / "images/c000/0.png").unlink()
     write_manifest(root)
     pack(root)
-    stored = {path.name for path in finished_shards.folder_of(root).glob("*.npy")}
+    stored = {path.name for path in store(root).folder.glob("*.npy")}
     assert stored == {shard.file for shard in read_table(root / layout.PACKED)}
 
 
 def test_a_finished_shard_is_linked_and_takes_no_disk_twice(root: Path) -> None:
     pack(root)
     for shard in read_table(root / layout.PACKED):
-        assert (root / layout.PACKED / shard.file).samefile(finished_shards.folder_of(root) / shard.file)
+        assert (root / layout.PACKED / shard.file).samefile(store(root).folder / shard.file)
 
 
 def test_a_file_system_without_hard_links_gets_the_shards_moved(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -164,12 +178,12 @@ from kshot.lifecycle.stages import entry, ingest
 
 write, number = pack_shards.write_shard, 0
 
-def seventh_is_full(paths, folder, ingest):
+def seventh_is_full(paths, folder, ingest, *, part, stored):
     global number
     number += 1
     if number == 7:
-        (folder / "part.npy").symlink_to("/dev/full")
-    return write(paths, folder, ingest)
+        (folder / f"{part}.npy").symlink_to("/dev/full")
+    return write(paths, folder, ingest, part=part, stored=stored)
 
 pack_shards.write_shard = seventh_is_full
 
@@ -183,8 +197,8 @@ entry.stage_main(run)
     ended = subprocess.run([sys.executable, "-c", code], cwd=root, capture_output=True, text=True, check=False)
     assert ended.returncode == 1
     assert ended.stderr == "kshot: error: the disk is full; free some space and run again, nothing was lost\n"
-    folder = finished_shards.folder_of(root)
-    assert len(list(folder.glob("*.npy"))) == 6 and not (folder / "part.npy").exists()
+    folder = store(root).folder
+    assert len(list(folder.glob("*.npy"))) == 6 and not any(path.is_symlink() for path in folder.iterdir())
 
 
 def test_unreadable_files_of_a_finished_shard_are_listed_again(root: Path) -> None:
@@ -197,3 +211,54 @@ def test_unreadable_files_of_a_finished_shard_are_listed_again(root: Path) -> No
     finally:
         images_module.decoded = decoded
     assert b"images/c001/0.png,c001,it is no image that can be read" in found["unreadable.csv"]
+
+
+@pytest.fixture
+def decoded(monkeypatch: pytest.MonkeyPatch) -> list[object]:
+    """Every image that is decoded."""
+    found: list[object] = []
+    decode_one = images_module.decoded
+    monkeypatch.setattr(images_module, "decoded", lambda *asked: (found.append(asked[0]), decode_one(*asked))[1])
+    return found
+
+
+@pytest.mark.parametrize("store", ["pixels", "jpeg"])
+def test_an_ingest_of_new_data_decodes_new_and_changed_images_alone(
+    tmp_path: Path, decoded: list[object], store: str
+) -> None:
+    root = raw_project.make(tmp_path / "project")
+    write_raw(root, CLASSES)
+    asked = settings(ingest={**SMALL["ingest"], "store": store})
+    sizes = SIZES if store == "pixels" else ShardSizes(8 * 6, 32 * 6)
+    ingest.run(root, asked, sizes)
+    assert len(decoded) == 200
+    save(root, "ingest", layout.PACKED)
+    write_raw(root, {"c025-new": 4, "c049": 5})
+    images = root / layout.RAW / "images"
+    shutil.copy(images / "c000/0.png", images / "c030/1.png")  # the same name, and the content of another shard's image
+    (images / "c040/2.png").write_bytes(raw_project.image("changed"))
+    (images / "c010").rename(images / "c010-renamed")
+    write_manifest(root)
+    decoded.clear()
+    ingest.run(root, asked, sizes)
+    found = files_below(root / layout.PACKED)
+    assert len(decoded) == 4 + 1 + 1 + 1  # the copy too: of an unchanged shard no row is looked up
+    forget_all(root)
+    ingest.run(root, asked, sizes)
+    assert found == files_below(root / layout.PACKED)
+    assert len(decoded) == 7 + 205
+
+
+def test_a_shard_that_was_changed_in_the_cache_is_packed_again_and_the_output_is_no_link_to_it(
+    tmp_path: Path, decoded: list[object]
+) -> None:
+    root = raw_project.make(tmp_path / "project")
+    write_raw(root, CLASSES)
+    expected = pack(root)
+    save(root, "ingest", layout.PACKED)
+    decoded.clear()
+    assert pack(root) == expected and not decoded
+    flipped = store(root).find(read_table(root / layout.PACKED)[0])
+    assert flipped is not None and flipped.stat().st_nlink == 1
+    flipped.write_bytes(flipped.read_bytes()[:-1] + b"?")
+    assert pack(root) == expected and 4 <= len(decoded) <= 32

@@ -1,7 +1,7 @@
 """Which objects of DVC hold an image, or were computed from its pixels: files, packed images, features, pages.
 
 All shards of packed images that were made from the image go, with those of stages that stored pixels or features from
-them. A shard that packed images without the image share stays: a shard that nothing lists could not be found later.
+them. A shard that a data version without the image shares stays: a shard that nothing lists could not be found later.
 In doubt an object counts as holding the image: DVC can compute it again, from the images that are left.
 """
 
@@ -18,7 +18,7 @@ from kshot.lifecycle.forget.holding import Forgotten
 from kshot.lifecycle.forget.object_stores import FOLDER
 from kshot.lifecycle.project import layout
 from kshot.lifecycle.project.layout import LOCK_FILE
-from kshot.lifecycle.stages.features import FEATURES
+from kshot.lifecycle.stages.features import are_features
 
 IMAGE, PACKED, FEATURES_OF, PAGE, LISTING = "image", "packed images", "features", "page", "listing of them"
 ROWS = "manifest.parquet"  # of packed images
@@ -54,6 +54,7 @@ def holding_objects(
     tainted = tainted.union(*shown)
     entries = list(locks)
     found: dict[str, str] = {}
+    staying: set[str] = set()  # features of data versions without the image
     for oid, files in folders.items():
         what = _computed(files)
         made = [one for one in entries if any(out.get("md5") == oid for out in one.get("outs", []))]
@@ -64,6 +65,9 @@ def holding_objects(
             label = what if made else f"{what}, origin not recorded"
             found |= {files[name]: label for name in names if name != "embedded.json"}
             found[oid] = LISTING
+        elif what == FEATURES_OF:
+            staying |= set(files.values())
+    found = {oid: what for oid, what in found.items() if oid not in staying}
     for oid, objects in zip(sorted(pixels), shown, strict=True):
         found |= dict.fromkeys(sorted(objects), PACKED)
         found[oid] = LISTING
@@ -112,6 +116,6 @@ def _shows(files: Mapping[str, str], wanted: Forgotten, read: Read) -> bool:
 
 
 def _computed(files: Mapping[str, str]) -> str:
-    if FEATURES in files:
+    if are_features(files):
         return FEATURES_OF
     return PAGE if layout.VALIDATION.with_suffix(".json").name in files and "index.html" in files else ""

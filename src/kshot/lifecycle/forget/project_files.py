@@ -17,14 +17,14 @@ from kshot.lifecycle.forget.archive_members import ARCHIVE, member_of
 from kshot.lifecycle.forget.holding import Forgotten, Holding
 from kshot.lifecycle.project import layout
 from kshot.lifecycle.project.files import below, file_md5
-from kshot.lifecycle.stages.features import FEATURES
+from kshot.lifecycle.stages.features import are_features
 from kshot.lifecycle.tracking.lineage import ingested
 
 LEFT_OUT = (".git", ".venv", "__pycache__", "node_modules")
 TREES = (layout.STATE / "worktree", "rebuild-*", "sweep-*")  # of schedules, `kshot reproduce` and `kshot sweep`
 DRIFT = "drift's sample of training images"  # .kshot/drift: a cache
-UNFINISHED = "parts of a killed stage"  # .kshot/unfinished: nothing tells of which images a part was made
-KNOWN = frozenset({FEATURES, "index.html", derived.ROWS})  # of the stages that read pixels
+UNFINISHED = "finished parts of stages"  # .kshot/unfinished: nothing tells of which images a part was made
+KNOWN = frozenset({"index.html", derived.ROWS})  # of the stages that read pixels
 COPY, PAGE, COMPUTED, TREE = "copy of the image", "page: its images", "computed from it", "checked-out data"
 
 
@@ -78,7 +78,7 @@ class ProjectFiles:
         for folder in (layout.EMBEDDED, layout.VALIDATION, layout.PACKED):  # the last one tells what the others are of
             files = below(self.root / folder)
             names = {path.name for path in files}
-            if any(has_pixels(name) for name in names) or not KNOWN.isdisjoint(names):
+            if any(has_pixels(name) for name in names) or are_features(names) or not KNOWN.isdisjoint(names):
                 yield self._folder(COMPUTED, folder, files)
 
     def _has_pixels(self) -> bool:

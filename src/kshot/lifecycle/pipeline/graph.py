@@ -9,7 +9,6 @@ import dataclasses
 import graphlib
 import os
 import re
-import shutil
 import sys
 import time
 from collections.abc import Iterator
@@ -18,10 +17,11 @@ from typing import Any, Literal
 
 from kshot.errors import StageFailed
 from kshot.lifecycle.pipeline import stage_inputs
-from kshot.lifecycle.project import layout, processes
+from kshot.lifecycle.project import processes
 from kshot.lifecycle.project.dvc_repository import dvc_repository
 from kshot.lifecycle.project.processes import OnOutput
 from kshot.lifecycle.stages import code_read
+from kshot.lifecycle.stages.shard_store import delete_parts
 
 Outcome = Literal["ran", "restored", "unchanged"]
 
@@ -91,7 +91,7 @@ def run_stage(root: Path, name: str, *, on_output: OnOutput, timeout_s: float) -
     started = time.monotonic()
     with loaded(root, name) as stage:
         if not stage.changed():
-            _delete_parts(root, name)
+            delete_parts(root, name)
             return StageRun(name, "unchanged", time.monotonic() - started)
         before = stage_inputs.take(root, stage)
     said: list[str] = []
@@ -115,14 +115,9 @@ def run_stage(root: Path, name: str, *, on_output: OnOutput, timeout_s: float) -
         raise _failure(name, said)
     with loaded(root, name) as stage:
         stage_inputs.compare(root, stage, before)
-    _delete_parts(root, name)
+    delete_parts(root, name)
     restored = any("is cached - skipping run" in line for line in said)
     return StageRun(name, "restored" if restored else "ran", time.monotonic() - started)
-
-
-def _delete_parts(root: Path, name: str) -> None:
-    """Delete the parts that a stage finished and stored in case it is killed: DVC has its outputs now."""
-    shutil.rmtree(root / layout.UNFINISHED / name, ignore_errors=True)
 
 
 def _failure(name: str, said: list[str]) -> StageFailed:

@@ -1,96 +1,113 @@
-"""Shards that stage ingest finished, stored until DVC has its outputs: an ingest that was killed finds them again.
+"""Shards that stage ingest finished: an ingest that was killed, or one of new data, finds them and their rows again.
 
-Each has a note beside it, MADE_FROM.json: the shard and the origin of each of its images. It is used again if settings,
-code, paths (`made_from`), all image files and the shard itself are what they were.
+The note of a shard has the shard and the origin of each of its images. A shard is used again if settings, code, paths
+(its name), all image files and the shard itself are what they were. Of one with other paths or files, the rows of those
+files that are the same are used.
 """
 
 import hashlib
 import json
 import os
-import shutil
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import PIL
 
+from kshot.data import pack_shards
+from kshot.data.images import Stored
+from kshot.data.jpeg_images import JpegImages
 from kshot.data.pack_shards import Origin
-from kshot.data.shards import Shard, is_whole
-from kshot.lifecycle.project import layout
+from kshot.data.shards import SUFFIXES, Shard
 from kshot.lifecycle.project.files import file_md5, write_text
-from kshot.lifecycle.project.private_state import private_state
-from kshot.lifecycle.stages import code_read
+from kshot.lifecycle.stages.shard_store import ShardStore
+from kshot.lifecycle.stages.stored_rows import Source, StoredRows
+from kshot.lifecycle.tracking.code_closure import closure, folders
 from kshot.params.schema import Ingest
 
 STAGE = "ingest"
 
 
-def folder_of(root: Path) -> Path:
-    """The folder of finished shards, created if missing."""
-    private_state(root)
-    folder = root / layout.UNFINISHED / STAGE
-    folder.mkdir(parents=True, exist_ok=True)
-    return folder
-
-
 def packer(root: Path, ingest: Ingest) -> str:
-    """What determines the shard of given files: the settings, the code of the stage, Pillow and numpy."""
-    path = root / code_read.place_of(STAGE)
-    code = path.read_text(encoding="utf-8") if path.is_file() else repr(code_read.fingerprints(root, STAGE))
-    return repr((asdict(ingest), code, PIL.__version__, np.__version__))
+    """A hash of what determines the packed image of a file: the settings, the code that packs, Pillow and numpy."""
+    code = closure(pack_shards.__name__, folders(root))
+    made_by = repr((asdict(ingest), code, PIL.__version__, np.__version__))
+    return hashlib.sha256(made_by.encode()).hexdigest()[:16]
 
 
 def made_from(packer: str, paths: Sequence[str]) -> str:
     """The name of the note of a shard of these images, whatever is in their files."""
-    digest = hashlib.sha256(packer.encode())
-    digest.update("\n".join(paths).encode())
-    return digest.hexdigest()
+    digest = hashlib.sha256("\n".join(paths).encode()).hexdigest()
+    return f"{packer}-{digest[:32]}"
 
 
-def delete_others(folder: Path, names: Collection[str]) -> None:
-    """Delete all but the shards with these notes: those of other images or settings, and one that was not finished."""
-    notes = [path for path in folder.glob("*.json") if path.stem in names]
-    found = {path.name for path in notes} | {shard.file for note in notes if (shard := _read(note)[0])}
-    for path in folder.iterdir():
-        if path.name not in found:
-            path.unlink()
+def finish(
+    store: ShardStore, name: str, files: Sequence[Path], ingest: Ingest, rows: StoredRows[Stored]
+) -> tuple[Shard | None, list[Origin]]:
+    """The shard of these images with their origins: a finished one, or one that is written now, with a note."""
+    found = find(store, name, files)
+    if found is None:
+        own = rows_of(store, [name])
+        found = pack_shards.write_shard(
+            files, store.folder, ingest, part=name, stored=lambda md5: rows.find(md5) or own.find(md5)
+        )
+        shard, origins = found
+        write_text(store.note(name), json.dumps([shard and asdict(shard), origins]))
+    return found
 
 
-def note(folder: Path, name: str, shard: Shard | None, origins: Sequence[Origin]) -> None:
-    """Write the note of a finished shard."""
-    write_text(folder / f"{name}.json", json.dumps([shard and asdict(shard), origins]))
-
-
-def find(folder: Path, name: str, paths: Sequence[Path]) -> tuple[Shard | None, list[Origin]] | None:
+def find(store: ShardStore, name: str, files: Sequence[Path]) -> tuple[Shard | None, list[Origin]] | None:
     """The finished shard of these images with their origins; None if there is none, or if a file has changed."""
-    note = folder / f"{name}.json"
-    if not note.exists():
+    if not store.note(name).exists():
         return None
-    shard, origins = _read(note)
+    shard, origins = _read(store.note(name))
     with ThreadPoolExecutor(os.cpu_count()) as pool:
-        same = all(pool.map(lambda path, origin: _has_md5(path, origin.file), paths, origins))
-    if len(origins) != len(paths) or not same or (shard is not None and not is_whole(folder, shard)):
+        same = all(pool.map(lambda path, origin: _has_md5(path, origin.file), files, origins))
+    if len(origins) != len(files) or not same or (shard is not None and store.find(shard) is None):
         return None
     return shard, origins
 
 
-def put(folder: Path, shard: Shard, packed: Path) -> None:
-    """Put a finished shard among the packed images, as a hard link where the file system has them."""
-    target = packed / shard.file
-    target.unlink(missing_ok=True)
-    try:
-        os.link(folder / shard.file, target)
-    except OSError:
-        shutil.move(folder / shard.file, target)
+def rows_of(store: ShardStore, names: Sequence[str]) -> StoredRows[Stored]:
+    """The packed images of the shards with these notes, by the md5 of the image file."""
+    return StoredRows(_sources(store, names))
+
+
+def _sources(store: ShardStore, names: Sequence[str]) -> Iterator[Source[Stored]]:
+    for name in names:
+        shard, origins = _read(store.note(name))
+        readable = [origin for origin in origins if origin.is_readable]
+        if shard is not None and len(readable) == shard.rows:
+            yield Source([origin.file for origin in readable], partial(_opened, store, shard, readable))
+
+
+def _opened(store: ShardStore, shard: Shard, origins: Sequence[Origin]) -> Callable[[int], Stored] | None:
+    path = store.find(shard)
+    if path is None:
+        return None
+    packed = _reader(path, shard)
+
+    def stored(row: int) -> Stored:
+        return Stored(origins[row].content, origins[row].width, origins[row].height, packed(row))
+
+    return stored
+
+
+def _reader(path: Path, shard: Shard) -> Callable[[int], bytes]:
+    if shard.file.endswith(SUFFIXES["jpeg"]):
+        return JpegImages(path).encoded
+    pixels = np.load(path, mmap_mode="r", allow_pickle=False)
+    return lambda row: pixels[row].tobytes()
 
 
 def _read(note: Path) -> tuple[Shard | None, list[Origin]]:
     try:
         shard, origins = json.loads(note.read_text(encoding="utf-8"))
         return Shard(**shard) if shard else None, [Origin(*origin) for origin in origins]
-    except (ValueError, TypeError):
+    except (OSError, ValueError, TypeError):
         return None, []  # damaged: the images are packed again
 
 

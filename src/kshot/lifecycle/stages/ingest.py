@@ -14,6 +14,7 @@ from kshot.lifecycle.data.packed import has_pixels
 from kshot.lifecycle.project import layout
 from kshot.lifecycle.stages import finished_shards
 from kshot.lifecycle.stages.entry import stage_main
+from kshot.lifecycle.stages.shard_store import ShardStore
 from kshot.params.schema import Ingest, Params
 
 
@@ -27,7 +28,8 @@ def run(root: Path, params: Params, sizes: ShardSizes = SIZES) -> None:
     good: list[tuple[str, str, int, int]] = []
     bad: list[tuple[str, str]] = []
     names = iter(source["path"].tolist())
-    for shard, origins in _packed(root, source, params.ingest, sizes):
+    store = ShardStore(root, finished_shards.STAGE)
+    for shard, origins in _packed(store, source, params.ingest, sizes):
         written += [shard] if shard else []
         for origin, name in zip(origins, names, strict=False):
             if origin.is_readable:
@@ -45,38 +47,36 @@ def run(root: Path, params: Params, sizes: ShardSizes = SIZES) -> None:
     table = pd.DataFrame(bad, columns=["path", "reason"])
     table.insert(1, "class", source.loc[table["path"], "class"].to_numpy())
     table.to_csv(packed / "unreadable.csv", index=False)
-    _put(root, written, params.ingest)
+    _put(store, written, params.ingest)
     print(
         f"{len(manifest)} images of {manifest['class'].nunique()} classes packed, {len(table)} unreadable", flush=True
     )
 
 
 def _packed(
-    root: Path, source: pd.DataFrame, ingest: Ingest, sizes: ShardSizes
+    store: ShardStore, source: pd.DataFrame, ingest: Ingest, sizes: ShardSizes
 ) -> Iterator[tuple[Shard | None, list[Origin]]]:
-    """Each shard, finished by an earlier ingest that was killed or written now, with the origins of its images."""
-    paths, folder = source["path"].tolist(), finished_shards.folder_of(root)
+    """Each shard, of an earlier ingest or written now, with the origins of its images."""
+    paths = source["path"].tolist()
     plan = shards_of(paths, source["class"].tolist(), pack_shards.row_bytes(ingest), sizes)
-    packer = finished_shards.packer(root, ingest)
+    packer = finished_shards.packer(store.root, ingest)
     names = [finished_shards.made_from(packer, paths[rows.start : rows.stop]) for rows in plan]
-    finished_shards.delete_others(folder, names)
+    former = finished_shards.rows_of(store, sorted({*store.begin(packer)} - {*names}))
     for rows, name in zip(plan, names, strict=True):
-        files = [root / layout.RAW / path for path in paths[rows.start : rows.stop]]
-        found = finished_shards.find(folder, name, files)
-        if found is None:
-            found = pack_shards.write_shard(files, folder, ingest)
-            finished_shards.note(folder, name, *found)
-        yield found
+        files = [store.root / layout.RAW / path for path in paths[rows.start : rows.stop]]
+        yield finished_shards.finish(store, name, files, ingest, former)
+    store.delete_notes(but=names)
 
 
-def _put(root: Path, written: Sequence[Shard], ingest: Ingest) -> None:
+def _put(store: ShardStore, written: Sequence[Shard], ingest: Ingest) -> None:
     """Put the shards and their table among the packed images, in place of others."""
-    packed = root / layout.PACKED
+    packed = store.root / layout.PACKED
+    store.delete_shards(but={shard.file for shard in written})
     for path in packed.iterdir():
         if has_pixels(path.name) or path.name == TABLE:
             path.unlink()
     for shard in dict.fromkeys(written):  # two shards of equal images are one file
-        finished_shards.put(finished_shards.folder_of(root), shard, packed)
+        store.put(shard, packed)
     pack_shards.write_table(packed, written, ingest)
 
 
