@@ -51,29 +51,29 @@ kshot trains few-shot image classifiers: it versions the images, checks them, tr
 embedding, measures it on fixed few-shot episodes, registers the model in MLflow and makes it
 the champion if it is not worse than the champion by more than a margin (0.5 points).
 
-  kshot                     where this project stands, and what to do next
+  kshot                     the state of this project, and the next command
   kshot init NAME           a project of your own in a new folder; --images FOLDER for your photographs
   kshot retrain             one retraining, from the images to the decision
   kshot sweep FILE          many retrainings, compared on the validation episodes
   kshot data add FOLDER     use your own images: one folder a class
-  kshot fit-settings        settings that fit the images, with a reason each
-  kshot models              the registered versions and what was decided about them
-  kshot audit --model 3     where a version came from, each link of it verified
-  kshot attest 3 --out DIR  the evidence about it as files that a stranger can check: kshot verify DIR
-  kshot reproduce 3         build it again, and compare
-  kshot forget IMAGE        what holds an image; delete it everywhere with --yes
-  kshot schedule --every 1d retrain by itself, by the clock or when new data comes
-  kshot tasks FOLDER        how hard these classes will be, and what they are near to
+  kshot fit-settings        settings that fit the images, each with a reason
+  kshot models              the registered versions and the decisions about them
+  kshot audit --model 3     the origin of a version, each link verified
+  kshot attest 3 --out DIR  the evidence about it as files that anybody can check: kshot verify DIR
+  kshot reproduce 3         rebuild it and compare
+  kshot forget IMAGE        every place with this image; --yes deletes it there
+  kshot schedule --every 1d retrain automatically, by the clock or when new data arrives
+  kshot tasks FOLDER        expected accuracy on these classes, and the nearest known tasks
   kshot drift FOLDER        whether new images are like those of training
   kshot serve               serve the champion: teach it classes once, ask it many times
   kshot gallery             teach and ask a running service from a shell
   kshot feedback            label what it was asked, and add that to the data
-  kshot doctor              find what goes wrong on this machine, and mend it
-  kshot ui                  look at runs, models and flows in the browser
+  kshot doctor              find problems on this machine, and repair them
+  kshot ui                  runs, models and flows in the browser
 """
 
 EPILOG = """\
-The settings stand in params.yaml, with a comment each. Run a command in the project's folder or below it.
+params.yaml has every setting, with a comment. Run a command in the project's folder or below it.
 `kshot COMMAND --help` says more about a command.
 """
 

@@ -7,7 +7,7 @@ from typing import Any
 from kshot.errors import ParamsError
 
 ATTEST = """\
-Audit a version and write what was verified into a folder that anybody can check alone: in-toto
+Audit a version and write the verified evidence into a folder that anybody can check alone: in-toto
 statements of the stages, the decision with its evidence and rules, predictions, the chain of
 events, a CycloneDX bill of material, Croissant metadata of the data (no image), a model card, the
 manifest of the served model, and verify.py, which needs only Python.
@@ -18,7 +18,7 @@ manifest of the served model, and verify.py, which needs only Python.
 
 The same version gives the same bytes, signatures of ECDSA keys apart. An ECDSA key signs the
 manifest (OpenSSH), each statement (DSSE) and the model (OpenSSF model signing); another SSH key
-signs what it can, and the last lines say what it could not. The file allowed_signers in the
+signs what it can, and the last lines list what it could not sign. The file allowed_signers in the
 project's git says whose keys may sign. A version with a link that does not hold is not attested
 (exit code 10).
 """
@@ -30,7 +30,7 @@ same without kshot.
   kshot verify evidence
   kshot verify evidence --allowed-signers signers --model served/
 
-Exit code 0 where no check failed, 1 where one did, 2 where it is no such folder.
+Exit code 0: no check failed. 1: a check failed. 2: the folder is no attestation.
 """
 
 
@@ -38,7 +38,7 @@ def add_parser(verbs: Any) -> None:
     """Add the verbs `attest` and `verify` to the command line."""
     attest = verbs.add_parser(
         "attest",
-        help="write the evidence about a version as files that a stranger can check",
+        help="write the evidence about a version as files that anybody can check",
         description=ATTEST,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
@@ -54,7 +54,7 @@ def add_parser(verbs: Any) -> None:
     attest.set_defaults(run=run)
     verify = verbs.add_parser(
         "verify",
-        help="check such a folder",
+        help="check a folder that attest wrote",
         description=VERIFY,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )

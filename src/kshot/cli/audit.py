@@ -11,19 +11,19 @@ from kshot.errors import ParamsError
 from kshot.redaction import redacted
 
 AUDIT = """\
-Say where a model came from, and verify each link of it: run, weights, all that is loaded when it
+Show the origin of a model and verify each link: run, weights, every file that is loaded when it
 is served, data, params, code, environment, episodes, accuracies, decision, and the history of its
 aliases, which git anchors. Ask from either end:
 
   kshot audit --model champion       the chain of one version
   kshot audit --model 3 --deep       and hash its data again
-  kshot audit --data 3f9a0c1e        runs, models and decisions that rest on a data version
-  kshot audit --at 2026-03-01        who was champion then (a day or a time, in UTC)
-  kshot audit --class robin          which data versions and models saw a class
+  kshot audit --data 3f9a0c1e        runs, models and decisions that depend on a data version
+  kshot audit --at 2026-03-01        the champion at that time (a day or a time, in UTC)
+  kshot audit --class robin          data versions and models that contain a class
   kshot audit --limits               what an audit does not check
 
-Exit code 10 where a link does not hold or was never recorded; 14 where all that was checked holds
-and kshot could not check a link (ERROR): --debug shows why.
+Exit code 10: a link does not hold or was never recorded. Exit code 14: every checked link holds, and
+kshot could not check one (ERROR): --debug shows why.
 """
 
 
@@ -31,7 +31,7 @@ def add_parser(verbs: Any) -> None:
     """Add the verb `audit` to the command line."""
     audit = verbs.add_parser(
         "audit",
-        help="verify where a model came from; what rests on a data version",
+        help="verify the origin of a model; list what depends on a data version",
         description=AUDIT,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
@@ -47,7 +47,7 @@ def add_parser(verbs: Any) -> None:
         help="with --model or --data: hash the data again; ask git's remote what it anchors of the history",
     )
     form = audit.add_mutually_exclusive_group()
-    form.add_argument("--json", action="store_true", help="the same for programs, every field")
+    form.add_argument("--json", action="store_true", help="print JSON with every field")
     form.add_argument("--csv", action="store_true", help="the same as a table")
     audit.add_argument("--html", type=Path, metavar="FILE", help="with --model or --data: write one page to send, too")
     audit.set_defaults(run=run)

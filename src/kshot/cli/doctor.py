@@ -11,11 +11,11 @@ if TYPE_CHECKING:
     from kshot.lifecycle.doctor.finding import Finding
 
 DESCRIPTION = """\
-Look for what goes wrong on people's machines: packages that do not go together, usage data that
-is sent, a project that was moved, a schedule that starts nothing, runs that hang as running, data
-that only this machine holds, locks and databases that cannot be used.
+Look for common problems: incompatible packages, usage data that is sent, a project that was moved,
+a schedule that starts nothing, runs that hang as running, data that is only on this machine, locks
+and databases that cannot be used.
 
-A line with ! must be mended, and the exit code is then 13; one with - is worth knowing.
+A line with ! must be repaired, and the exit code is then 13; one with - is a hint.
 """
 
 
@@ -23,14 +23,14 @@ def add_parser(verbs: Any) -> None:
     """Add the verb `doctor` to the command line."""
     top = verbs.add_parser(
         "doctor",
-        help="find what goes wrong here, and mend it",
+        help="find problems in this project and on this machine, and repair them",
         description=DESCRIPTION,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     top.add_argument(
         "--mend",
         action="store_true",
-        help="do what can be done without a person: artifact paths of a moved project (after a backup), runs that "
+        help="repair what needs no person: artifact paths of a moved project (after a backup), runs that "
         "hang, settings with old names, data pushed to the remote",
     )
     top.set_defaults(run=run)

@@ -7,8 +7,8 @@ from typing import Any
 from kshot.lifecycle.project import project_lock
 
 DESCRIPTION = """\
-Look at the current data version and propose the settings that suit it: how images are prepared,
-the split, the episodes, the network it begins from, the batches and the least accuracy of a champion.
+Examine the current data version and propose settings that suit it: image preparation, split,
+episodes, pretrained network, batches and the minimum accuracy of a champion.
 Nothing is written without --yes; settings that are not named in the table stay as they are.
 """
 

@@ -19,15 +19,15 @@ if TYPE_CHECKING:
     from kshot.lifecycle.forget.selection import Asked
 
 DESCRIPTION = """\
-Show what holds an image: data versions, DVC's cache and remotes, packed images, features, pages, input
+Show every place with an image: data versions, DVC's cache and remotes, packed images, features, pages, input
 examples of models, galleries and the log of `kshot serve`. With --yes make a data version without it,
 delete it there, and record who erased it, when and why:
 
   kshot forget data/raw/images/robin/3.jpg --reason "Ada took it back"
   kshot forget --class robin --reason "licence ended" --yes
 
-Data versions that held it stay, incomplete on purpose: `kshot audit` says so. Models that were trained on
-it stay, too, and are named. A killed or refused command goes on when it is run again. docs/forget.md
+Data versions with the image stay, incomplete on purpose: `kshot audit` says so. Models that were trained
+on it stay, too, and are listed. A killed or refused command continues when it is run again. docs/forget.md
 """
 
 
@@ -35,7 +35,7 @@ def add_parser(verbs: Any) -> None:
     """Add the verb `forget` to the command line."""
     top = verbs.add_parser(
         "forget",
-        help="show what holds an image, a class or a source; delete it everywhere with --yes",
+        help="show every place with an image, a class or a source; --yes deletes it there",
         description=DESCRIPTION,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )

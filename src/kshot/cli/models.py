@@ -30,7 +30,7 @@ found that they label an asked image differently. A and B are numbers or aliases
 def add_parser(verbs: Any) -> None:
     """Add the verbs that show the registry to the command line."""
     models = verbs.add_parser("models", help="list the registered versions: aliases, data, accuracies, decision, age")
-    models.add_argument("--json", action="store_true", help="the same for programs, with intervals and times")
+    models.add_argument("--json", action="store_true", help="print JSON, with intervals and times")
     models.set_defaults(run=run_models)
 
     compare = verbs.add_parser(
@@ -43,8 +43,8 @@ def add_parser(verbs: Any) -> None:
     compare.add_argument("new", metavar="B", help="the version to compare it with")
     compare.set_defaults(run=run_compare)
 
-    history = verbs.add_parser("history", help="list every decision and move of an alias, and say whether all fits")
-    history.add_argument("--json", action="store_true", help="the same for programs, every field")
+    history = verbs.add_parser("history", help="list every decision and move of an alias, and verify them")
+    history.add_argument("--json", action="store_true", help="print JSON with every field")
     history.set_defaults(run=run_history)
 
 

@@ -14,10 +14,10 @@ def add_parser(verbs: Any) -> None:
     """Add the verb `plan` to the command line."""
     top = verbs.add_parser(
         "plan",
-        help="say what would be retrained now, why, and what it is likely to take",
-        description="Say for each stage whether `kshot retrain` would run it, which data, settings or code changed, "
-        "and what it is likely to take, from the runs before; before the first run, by timing the network on a few of "
-        "the images. Nothing is run and nothing is changed.",
+        help="show which stages a retraining would run, why, and for how long",
+        description="Show for each stage whether `kshot retrain` would run it, which data, settings or code changed, "
+        "and the estimated time: from earlier runs or, before the first run, by timing the network on some of the "
+        "images. Runs no stage and changes nothing.",
     )
     top.set_defaults(run=run)
 

@@ -19,32 +19,31 @@ KEY = (
 )
 
 ROLLBACK = """\
-Give the alias champion back to the version that bore it before. The version that is left does
-not return by itself: the gate promotes it no more, only `kshot promote` does. Doing it twice
-goes two champions back.
+Make the previous champion champion again. The version that is replaced does not return by itself:
+the gate does not promote it again, only `kshot promote` does. Two rollbacks go two champions back.
 """
 
 
 def add_parser(verbs: Any) -> None:
     """Add the verbs for decisions to the command line."""
-    promote = verbs.add_parser("promote", help="make a version champion, whatever the gate said")
+    promote = verbs.add_parser("promote", help="make a version champion, whatever the gate decided")
     promote.add_argument("version", metavar="VERSION", help=VERSION)
     promote.add_argument(
-        "--allow-unrecorded", action="store_true", help="also where nobody can tell the code that made it (no commit)"
+        "--allow-unrecorded", action="store_true", help="also if the code that made it is unknown (no commit)"
     )
     promote.set_defaults(run=run_promote)
 
-    approve = verbs.add_parser("approve", help="let a version that waits for approval become champion")
+    approve = verbs.add_parser("approve", help="make a version that waits for approval champion")
     approve.add_argument("version", metavar="VERSION", help=VERSION)
     approve.set_defaults(run=run_approve)
 
-    reject = verbs.add_parser("reject", help="say that a version shall not be champion, whether it waits or not")
+    reject = verbs.add_parser("reject", help="exclude a version from becoming champion")
     reject.add_argument("version", metavar="VERSION", help=VERSION)
     reject.set_defaults(run=run_reject)
 
     rollback = verbs.add_parser(
         "rollback",
-        help="give the alias back to the champion before",
+        help="make the previous champion champion again",
         description=ROLLBACK,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )

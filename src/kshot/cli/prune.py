@@ -13,14 +13,14 @@ if TYPE_CHECKING:
     from kshot.lifecycle.prune.proposal import Proposal
 
 DESCRIPTION = """\
-List what no kept model needs, with its bytes, and delete it with --yes: data versions and stages'
-outputs in DVC's cache, the files of models that were refused, rejected or left unanswered, and
-checkpoints of trainings that were stopped a week ago or earlier.
+List files that no kept model needs, with their sizes, and delete them with --yes: data versions and
+stage outputs in DVC's cache, files of models that were refused, rejected or never decided in time,
+and checkpoints of trainings that were stopped a week ago or earlier.
 
-Kept are: champions past and present with all that they were trained on, the challenger, what
-waits, what is not decided about, what an alias or gate.reference names; data versions with a name,
-those that a schedule uses or that wait for their retraining; what the working tree, a branch or a tag
-names. Where it cannot be known what a champion was trained on, nothing is proposed.
+These are kept: every champion, past or present, with its training data; the challenger; versions that
+wait or have no decision; versions that an alias or gate.reference names; data versions with a name, in
+a schedule or waiting for a retraining; and whatever the working tree, a branch or a tag names. If the
+training data of a champion is unknown, nothing is proposed.
 """
 UNITS = ((1e9, "GB"), (1e6, "MB"), (1e3, "kB"))
 
@@ -29,12 +29,12 @@ def add_parser(verbs: Any) -> None:
     """Add the verb `prune` to the command line."""
     top = verbs.add_parser(
         "prune",
-        help="list what no kept model needs; delete it with --yes",
+        help="list files that no kept model needs; delete them with --yes",
         description=DESCRIPTION,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     top.add_argument("--yes", action="store_true", help="delete what is listed")
-    top.add_argument("--json", action="store_true", help="the same for programs, every file")
+    top.add_argument("--json", action="store_true", help="print JSON with every file")
     top.set_defaults(run=run)
 
 

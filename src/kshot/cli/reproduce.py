@@ -11,17 +11,16 @@ DESCRIPTION = """\
 Run the stages of a registered version again, from the recorded code, params, data and, with
 --install, packages, in a worktree of its own, and compare weights and accuracies with the
 registered ones. On the same kind of machine they must be identical, bit for bit; elsewhere the
-accuracies may differ by --tolerance. What is another here than it was there is named.
+accuracies may differ by --tolerance. Differences of the environment are listed.
 
   kshot reproduce champion
   kshot reproduce 3 --install        with the packages that it was made with
 
-It works in a bare clone too: with the project's git repository, DVC's remote and the MLflow
+It works in a bare clone, too: with the project's git repository, DVC's remote and the MLflow
 store (MLFLOW_TRACKING_URI). Project, registry and champion stay as they are. It runs the code
 that the record names: reproduce from a store that you trust.
 
-Exit code 0 where it came out the same or within the tolerance, and it says which; 11 where it
-did not or cannot be built again.
+Exit code 0: identical or within the tolerance. Exit code 11: different, or it cannot be rebuilt.
 """
 
 
@@ -29,7 +28,7 @@ def add_parser(verbs: Any) -> None:
     """Add the verb `reproduce` to the command line."""
     top = verbs.add_parser(
         "reproduce",
-        help="build a registered model again, and compare",
+        help="rebuild a registered model and compare",
         description=DESCRIPTION,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
@@ -41,7 +40,7 @@ def add_parser(verbs: Any) -> None:
         metavar="POINTS",
         help="percentage points by which an accuracy may differ on another kind of machine (1)",
     )
-    top.add_argument("--json", action="store_true", help="the same for programs, every field")
+    top.add_argument("--json", action="store_true", help="print JSON with every field")
     top.set_defaults(run=run)
 
 

@@ -11,13 +11,13 @@ from kshot.lifecycle.tracking import sqlite_trouble
 DESCRIPTION = """\
 Run one retraining: ingest, split, validate, episodes, train and evaluate, then register the
 model in MLflow and decide whether it becomes the champion. Without data it uses the built-in
-set of glyphs. What has not changed since the last time is not done again.
+set of letters. Stages whose inputs have not changed do not run again.
 
   kshot retrain --set train.steps=500               another number of steps, written to params.yaml
   kshot retrain --params benchmarks/omniglot/prototypical.yaml
   kshot retrain --data 3f9a0c1e                     on an earlier data version
 
-Ctrl-C stops it; the same command goes on where the last one stopped.
+Ctrl-C stops it; the same command continues from there.
 """
 
 
@@ -47,7 +47,7 @@ def add_parser(verbs: Any) -> None:
     top.add_argument(
         "--allow-unrecorded",
         action="store_true",
-        help="go on also where git cannot say which code it is (no git, no commit); the audit of the model says so",
+        help="continue even if git does not know the code (no git, no commit); the audit of the model says so",
     )
     top.set_defaults(run=run)
 

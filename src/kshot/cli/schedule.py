@@ -17,18 +17,18 @@ from kshot.lifecycle.project import layout, no_telemetry, project_lock, state_pl
 from kshot.lifecycle.project.files import exclusive
 
 DESCRIPTION = """\
-Retrain by the clock or when new data comes, until Ctrl-C. Any of the three together, in one
-command or one after the other: a command adds to the stored schedule or replaces the parts that
-it names, keeps the rest, and prints the whole.
+Retrain by the clock or when new data arrives, until Ctrl-C. --cron, --every and --on-new-data may be
+combined, in one command or in several: a command adds to the stored schedule or replaces the parts
+that it names, and prints the whole schedule.
 
   kshot schedule --cron "0 3 * * 1" --timezone Europe/Berlin
   kshot schedule --every 6h
   kshot schedule --on-new-data /data/incoming --poll 60s
-  kshot schedule                   serve again what was scheduled before
+  kshot schedule                   serve the stored schedule again
 
-Each retraining works at one commit, in a git worktree of its own: what you edit meanwhile is not
-in it. The schedule is stored: `list`, `pause`, `resume` and `remove` work on it whether it is
-served or not. docs/schedule.md says more.
+Each retraining works at one commit, in its own git worktree: edits meanwhile do not affect it. The
+schedule is stored: `list`, `pause`, `resume` and `remove` change it whether it is served or not.
+docs/schedule.md says more.
 """
 BEGIN = '`kshot schedule --cron "0 3 * * 1"` schedules a retraining, or --every 6h, or --on-new-data'
 LOG = layout.STATE / "scheduler.log"
@@ -39,7 +39,7 @@ def add_parser(verbs: Any) -> None:
     """Add the verb `schedule` with its own verbs to the command line."""
     top = verbs.add_parser(
         "schedule",
-        help="retrain by the clock or when new data comes",
+        help="retrain by the clock or when new data arrives",
         description=DESCRIPTION,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
@@ -56,19 +56,19 @@ def add_parser(verbs: Any) -> None:
     top.add_argument(
         "--if-drifted",
         action="store_true",
-        help="of --on-new-data SOURCE: add and retrain only what `kshot drift` says has drifted",
+        help="with --on-new-data SOURCE: add and retrain only if `kshot drift` says that it has drifted",
     )
-    top.add_argument("--poll", metavar="DURATION", help="from one look at the source to the next (60s)")
-    top.add_argument("--timezone", metavar="ZONE", help="of --cron and of what is shown, such as Europe/Berlin (UTC)")
+    top.add_argument("--poll", metavar="DURATION", help="time between checks of the source (60s)")
+    top.add_argument("--timezone", metavar="ZONE", help="for --cron and for printed times, such as Europe/Berlin (UTC)")
     top.add_argument(
         "--overlap",
         choices=("wait", "skip"),
-        help="a start by the clock while a retraining goes on waits for its end, or is skipped (wait)",
+        help="a start by the clock during a retraining waits for its end, or is skipped (wait)",
     )
     top.add_argument(
         "--catch-up",
         choices=("once", "never"),
-        help="starts by the clock that were missed while nothing served: one for all of them, or none (once)",
+        help="starts that were missed while the schedule was not served: one for all, or none (once)",
     )
     top.add_argument(
         "--ref", metavar="REF", help="the commit to work at: a branch, tag or hash; origin/main is fetched"
@@ -83,12 +83,12 @@ def add_parser(verbs: Any) -> None:
     )
     top.set_defaults(run=run_serve)
     below = top.add_subparsers(title="commands", metavar="COMMAND")
-    shown = below.add_parser("list", help="what is scheduled, when it is due next, and whether it is served")
+    shown = below.add_parser("list", help="list the schedule, its next starts, and whether it is served")
     shown.set_defaults(run=run_list)
     for verb, text in (
-        ("pause", "start nothing by it until it is resumed"),
-        ("resume", "go on with what was paused"),
-        ("remove", "take it off the schedule"),
+        ("pause", "pause starts until they are resumed"),
+        ("resume", "resume paused starts"),
+        ("remove", "remove parts of the schedule"),
     ):
         one = below.add_parser(verb, help=text)
         known = (CRON, EVERY, NEW_DATA, *(PARTS if verb == "remove" else ()))

@@ -11,8 +11,8 @@ from kshot.errors import ParamsError
 from kshot.lifecycle.project.tables import columns
 
 DESCRIPTION = """\
-Serve the champion: galleries of classes that are taught once, by images, and asked many times.
-The page is at the address that is printed; `kshot gallery` and kshot.Client ask from a shell and
+Serve the champion: galleries of classes, taught once by example images and recognised many times.
+The printed address shows a page; `kshot gallery` and kshot.Client use the service from a shell and
 from Python. The service follows the registry: when the champion changes, every gallery is embedded
 by the new model, and then both switch in one step.
 

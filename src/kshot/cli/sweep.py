@@ -11,7 +11,7 @@ from kshot.params.engine import ENGINES, engine_here
 
 DESCRIPTION = """\
 Train once for each trial of FILE, compare the trials on the validation episodes and name the
-best. The test episodes are predicted by the chosen one only, when it is retrained.
+best. Only the best trial predicts the test episodes, when it is retrained.
 
   kshot sweep losses.yaml                  grid: {train.loss.name: [...], train.seed: [0, 1]}
   kshot sweep losses.yaml --processes 2    two trials at a time
@@ -20,8 +20,8 @@ best. The test episodes are predicted by the chosen one only, when it is retrain
 
 FILE has a grid, of which every combination is a trial, or trials: a list of settings, with names
 as in --set. Each trial works in a git worktree of the commit that is checked out, with
-params.yaml as it is now; nothing is registered. After Ctrl-C or a crash the same command goes on
-and runs only what has not finished. docs/sweep.md says more.
+params.yaml as it is now; nothing is registered. After Ctrl-C or a crash the same command continues
+with the trials that have not finished. docs/sweep.md says more.
 
 Exit code 0 if every trial finished, 6 if one failed.
 """
@@ -41,7 +41,7 @@ def add_parser(verbs: Any) -> None:
         "--engine", choices=ENGINES, help="where the trials run (default: engine in params.yaml); see docs/scale.md"
     )
     top.add_argument(
-        "--retrain", action="store_true", help="then retrain with the best: evaluate, register, decide, as always"
+        "--retrain", action="store_true", help="then retrain with the best: evaluate, register and decide as usual"
     )
     top.set_defaults(run=run)
 

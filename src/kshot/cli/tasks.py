@@ -9,14 +9,14 @@ from kshot.errors import ParamsError
 DESCRIPTION = """\
 Compare whole tasks in the space of the project's model. Without SOURCE these are the project's
 own: its groups, such as alphabets, or sets of classes where it has none. SOURCE is what
-`kshot data add` takes; it is looked at and not added: each of its groups is a task.
+`kshot data add` takes; it is read and not added: each of its groups is a task.
 
-  classes, shots       what the task shows: its classes, and images of each
-  predicted, measured  the accuracy on further images of its classes: expected from the shown
-                       ones alone, and as it is
-  outside              how far its classes lie from those of training, 1 is as far as those of
-                       validation; with the limit that validation tasks set
-  nearest known tasks  of the project, with their distances
+  classes, shots       the number of classes of a task, and of images of each class
+  predicted, measured  the accuracy on further images of its classes: predicted from the task's own
+                       images, and measured
+  outside              the distance of its classes from the training classes, 1 for validation classes;
+                       with the limit that validation tasks set
+  nearest known tasks  tasks of the project, with their distances
 
 The map is drawn in reports/tasks.html. docs/tasks.md has the formulas and what was measured.
 """
@@ -26,7 +26,7 @@ def add_parser(verbs: Any) -> None:
     """Add the verb `tasks` to the command line."""
     top = verbs.add_parser(
         "tasks",
-        help="map tasks: how hard, how near to each other, and whether outside what the model was trained for",
+        help="map tasks: difficulty, distances, and whether they are outside the training range",
         description=DESCRIPTION,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
@@ -34,7 +34,7 @@ def add_parser(verbs: Any) -> None:
         "source", nargs="?", metavar="SOURCE", help="folder, archive, manifest, or the word glyphs; not added"
     )
     top.add_argument(
-        "--shots", type=int, default=5, metavar="N", help="images a class that the project's own tasks show (default 5)"
+        "--shots", type=int, default=5, metavar="N", help="images a class of the project's own tasks (default 5)"
     )
     top.add_argument("--json", type=Path, metavar="FILE", help="write everything to FILE too")
     top.set_defaults(run=run)

@@ -24,7 +24,7 @@ def add_parser(verbs: Any) -> None:
     """Add the verb `ui` to the command line."""
     top = verbs.add_parser(
         "ui",
-        help="look at runs, models and flows in the browser",
+        help="show runs, models and flows in the browser",
         description="Serve MLflow's pages (runs, curves, models, reports) and Prefect's (flows, logs, results) on this "
         "project's records. Prints both addresses, which sign your browser in; Ctrl-C ends both. Only this machine can "
         "reach them, and no other page or user of it.",
