@@ -25,6 +25,7 @@ from kshot.drift.measures import Sample, Trained, appearance_quantiles, image_wa
 from kshot.errors import DataError, RegistryError
 from kshot.evaluation.inference import Inference, inference_method, load_inference
 from kshot.lifecycle.data.cached_images import KeptImage, files, images
+from kshot.lifecycle.drift.stored_features import embedded, stored_features
 from kshot.lifecycle.project import layout, progress
 from kshot.lifecycle.project.files import exclusive
 from kshot.lifecycle.registry import registered_files
@@ -33,7 +34,6 @@ from kshot.lifecycle.serving.package import png
 from kshot.lifecycle.stages.device import project_device
 from kshot.lifecycle.tasks.task_model import narrowed
 from kshot.methods.method import Method
-from kshot.nets.embedding import embed
 from kshot.tasks.embedding import Task, embed_task
 from kshot.tasks.space import TaskSpace, learn_space
 
@@ -108,8 +108,8 @@ def read_reference(root: Path, champion: Registered) -> Reference:
     return _reference(champion.version, version, method, inference, facts, [chosen[row] for row in facts.read], shots)
 
 
-def look_at(paths: list[Path], method: Method, scratch: Path) -> Facts:
-    """Decode, prepare and embed images with the model's own settings."""
+def look_at(paths: list[Path], method: Method, scratch: Path, root: Path | None = None) -> Facts:
+    """Decode, prepare and embed images with the model's own settings. `root`: a project whose stored features count."""
     ingest = method.embedding.settings.ingest
     packed = scratch / "images.npy"
     records = list(progress.counted(pack(paths, packed, ingest), len(paths), "reading images"))
@@ -117,10 +117,10 @@ def look_at(paths: list[Path], method: Method, scratch: Path) -> Facts:
     pixels = np.load(packed)
     sides = np.array([(record.width * record.height) ** 0.5 for _, record in good])
     appearance_stats = np.stack(appearance(pixels, sides, ingest.invert), 1)
-    progress.step(f"embedding {len(pixels):,} images")
-    points = (
-        embed(method, pixels, np.arange(len(pixels))) if method.has_fixed_embedding else torch.empty(len(pixels), 0)
-    )
+    points = torch.empty(len(pixels), 0)
+    if method.has_fixed_embedding:
+        stored = stored_features(root, method) if root is not None else None
+        points = embedded(method, pixels, [record.content for _, record in good], stored)
     some = np.linspace(0, len(pixels) - 1, min(SHOWN, len(pixels))).round().astype(int)
     shown = tuple(png(255 - pixels[row] if ingest.invert else pixels[row]) for row in some)
     lost = tuple(record for record in records if isinstance(record, Unreadable))
@@ -158,7 +158,7 @@ def _kept_facts(root: Path, key: str, version: str, chosen: list[KeptImage], met
             shown = tuple(arrays[f"shown{number}"].tobytes() for number in range(int(arrays["count"])))
             return Facts(arrays["looks"], torch.from_numpy(arrays["points"]), arrays["read"], shown, ())
         with tempfile.TemporaryDirectory(dir=path.parent) as scratch:
-            facts = look_at(files(root, version, [image.md5 for image in chosen]), method, Path(scratch))
+            facts = look_at(files(root, version, [image.md5 for image in chosen]), method, Path(scratch), root)
             fresh = Path(scratch) / path.name
             arrays = {f"shown{number}": np.frombuffer(one, np.uint8) for number, one in enumerate(facts.shown)}
             arrays |= {"looks": facts.appearance_stats, "points": facts.points.numpy(), "read": facts.read}

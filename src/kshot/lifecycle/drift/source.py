@@ -62,7 +62,7 @@ def read_new(root: Path, source: str, method: Method) -> NewImages:
         chosen, notes = _some(every)
         notes += left_out.summary(found.files, found.left_out)
         notes += adapted([image.file for image in chosen], method.embedding.settings.ingest.channels)
-        facts = look_at([image.file for image in chosen], method, scratch)
+        facts = look_at([image.file for image in chosen], method, scratch, root)
     if facts.lost:
         first = facts.lost[0]
         notes.append(f"{len(facts.lost)} of {len(chosen)} files cannot be read, such as {first.path}: {first.reason}")

@@ -7,6 +7,8 @@ from collections.abc import Iterable, Iterator
 from typing import TypeVar
 
 EVERY_S = 0.2
+TIMED_S = 2.0  # of work, before the rest is predicted
+WORTH_SAYING_S = 5.0
 _Item = TypeVar("_Item")
 _drawn = False
 
@@ -21,11 +23,14 @@ def step(text: str) -> None:
 
 
 def counted(items: Iterable[_Item], total: int, text: str) -> Iterator[_Item]:
-    """Yield `items` and draw how many of `total` are done."""
-    drawn_at = 0.0
+    """Yield `items` and draw how many of `total` are done, and how long the others will take."""
+    drawn_at, began = 0.0, time.monotonic()
     for number, item in enumerate(items, 1):
         if (now := time.monotonic()) - drawn_at > EVERY_S:
-            step(f"{text} {number:,} of {total:,}")
+            left = (now - began) / max(number - 1, 1) * (total - number + 1)
+            shown = f"{left:.0f} s" if left < 100 else f"{left / 60:.0f} min"
+            rest = f", about {shown} left" if now - began > TIMED_S and left > WORTH_SAYING_S else ""
+            step(f"{text} {number:,} of {total:,}{rest}")
             drawn_at = now
         yield item
 
