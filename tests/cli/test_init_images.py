@@ -154,7 +154,7 @@ CASES = {
     ),
     "5 classes": Case(
         lambda here: tree(here / "x", 5),
-        (r"auto \(2w1s now", "3 classes to train on, none to validate on, 2 to test on"),
+        (r"auto \(2w1s now", "1 class in train, 2 in val, 2 in test"),
         settings=(("train.splits", ("train", "val")), ("train.validation.patience", 0)),
     ),
     "4 classes": Case(

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from kshot.lifecycle.sources.classes import Classes, classes_of
+from kshot.lifecycle.sources.classes import Classes, classes_of, of_one_name
 
 
 def of(*paths: str, leaves: tuple[str, ...] = (), packed: bool = False) -> Classes:
@@ -58,13 +58,26 @@ def test_names_that_differ_in_unicode_form_are_one_class_and_in_case_two() -> No
     assert ["Unicode form" in found.notes[0], "such as A and a" in found.notes[1]] == [True, True]
 
 
-def test_the_second_of_two_folders_around_an_archive_is_a_part_of_the_names_and_told() -> None:
-    found = of("shop/images/apple/1.png", "shop/images/pear/2.png", packed=True)
-    assert found.labels == ["images/apple", "images/pear"]
-    assert found.notes[1] == (
-        "all classes lie in images/, a part of their names; unpack it and add that folder to leave it out"
-    )
-    assert len(of("shop/train/apple/1.png", "shop/train/pear/2.png", packed=True).notes) == 2
+def test_all_folders_around_an_archive_are_no_part_of_the_names() -> None:
+    found = of("shop/images/apple/1.png", "shop/images/pear/2.png", leaves=("shop/images/plum",), packed=True)
+    assert (found.labels, found.empty) == (["apple", "pear"], ["plum"])
+    assert found.notes == ["the folder shop/images/ around all others is no part of the class names"]
+
+
+def test_a_folder_that_begins_the_names_of_classes_that_are_there_is_a_part_of_the_names() -> None:
+    paths = [Path("photos/Fruit/Kiwi/1.png"), Path("photos/Fruit/Lime/2.png")]
+    found = classes_of(paths, [], packed=True, there=["Fruit/Lime", "Nuts/Almond"])
+    assert found.labels == ["Fruit/Kiwi", "Fruit/Lime"]
+
+
+def test_classes_of_one_name_in_two_folders_are_named() -> None:
+    groceries = [f"Vegetables/{number}" for number in range(40)]
+    twice = ["Vegetables/Brown-Cap-Mushroom", "Vegetables/Mushroom/brown_cap_mushroom"]
+    (line,) = of_one_name([*groceries, *twice])
+    assert line.startswith(f"classes of one name in two folders: {' and '.join(twice)}; if they are the same, put")
+    assert of_one_name([*groceries, *twice], there=twice) == []
+    assert of_one_name(["Zucchini", "Vegetables/Zucchini"], there=["Vegetables/Zucchini"]) != []
+    assert of_one_name([f"{script}/character{number}" for script in ("Greek", "Latin") for number in range(20)]) == []
 
 
 def test_a_split_beside_a_folder_that_is_named_otherwise_is_told() -> None:

@@ -62,6 +62,10 @@ def test_a_repeated_row_counts_once_and_is_told(tmp_path: Path) -> None:
         ("path,class\nx,a\n", "row 2: 'x' is a folder"),
         ("path,class\nhttps://a.org/0.png,a\n", "row 2: 'https://a.org/0.png' is an address, and kshot downloads"),
         ("path,class\nx/0.png,../up\n", "row 2: class '../up' cannot be stored as a name"),
+        (
+            "path,class\nx/0.png,a/\nx/1.png,../b\n",
+            "row 2: class 'a/' .*; .*row 3: class '../b' cannot .*; rename them",
+        ),
         ("path,class\nx/0.png,a\nx/0.png,b\n", "row 3: 'x/0.png' stands in row 2 too, with other values"),
         ("path,class,split\nx/0.png,a,dev\n", "row 2: 'x/0.png' has the split 'dev'; needs train, val, test"),
         (

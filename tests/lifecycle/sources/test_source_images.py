@@ -1,5 +1,6 @@
 """Sources: a tree, an archive and a manifest give the same images; files that are left out are reported."""
 
+import gzip
 import os
 import tempfile
 from pathlib import Path
@@ -181,6 +182,9 @@ def test_what_is_no_source_is_refused(tmp_path: Path) -> None:
     for name, message in {"a.xlsx": "a spreadsheet; save it as .csv", "a.dat": "of no known kind"}.items():
         (tmp_path / name).write_bytes(b"PK\x03\x04" if name == "a.xlsx" else b"x")
         refused(tmp_path / name, message)
+    with gzip.open(tmp_path / "a.csv.gz", "wb") as table:
+        table.write(b"path,class\n")
+    refused(tmp_path / "a.csv.gz", "a.csv.gz is a compressed table; unpack it, and give .*a.csv$")
     os.mkfifo(tmp_path / "pipe")
     refused(tmp_path / "pipe", "a device, a pipe or a socket")
 

@@ -20,6 +20,7 @@ from kshot.lifecycle.project.broken import Broken
 from kshot.lifecycle.project.dvc_repository import dvc_repository
 from kshot.lifecycle.sources import left_out
 from kshot.lifecycle.sources.at_rest import at_rest
+from kshot.lifecycle.sources.classes import of_one_name
 from kshot.lifecycle.sources.manifests import with_split
 from kshot.lifecycle.sources.source_images import GLYPHS, check_argument, decoded
 
@@ -89,11 +90,11 @@ def add(
     known = {version.md5: version for version in versions(root)}
     refuse_unsaved(root)
     former = extension.current_images(root) if extend else []
-    before = current(root) if former else None
+    before, there = current(root) if former else None, {image.label for image in former}
     with working_copy.workspace(root) as workspace:
         fresh = workspace / "raw"
         with at_rest(Path(source).expanduser()) if source != GLYPHS else contextlib.nullcontext():
-            found = imported_images.read_images(source, workspace / "unpacked", seed, merge=merge)
+            found = imported_images.read_images(source, workspace / "unpacked", seed, merge=merge, there=there)
             place = imported_images.folder_of(source, workspace / "unpacked")
             if source != GLYPHS:
                 found = decoded(found, place)
@@ -106,9 +107,12 @@ def add(
                 return before
             images = [*former, *found.images]
             if split is not None:
-                images = with_split(images, split, found.empty, optional={image.label for image in former})
+                images = with_split(images, split, found.empty, optional=there)
             images = extension.in_splits(images, former, say)
-            if len(names := {image.label for image in images}) < FEWEST_CLASSES:
+            names = {image.label for image in images}
+            for line in of_one_name(names, there) if source != GLYPHS else []:
+                say(line)
+            if len(names) < FEWEST_CLASSES:
                 raise DataError(
                     f"{source} has one class, {min(names)!r}; few-shot episodes need at least {FEWEST_CLASSES} to tell "
                     "apart, and training, validation and test each their own: give one folder a class"

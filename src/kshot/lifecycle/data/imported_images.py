@@ -3,7 +3,7 @@
 import contextlib
 import os
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from pathlib import Path, PurePosixPath
 
 from kshot.data.splits import SPLITS
@@ -15,10 +15,19 @@ from kshot.lifecycle.sources.source_images import GLYPHS, Source, check_given, r
 PRESENT = "in the data already"  # how the reason begins for an image that an extension leaves out
 
 
-def read_images(source: str, unpacked: Path, seed: int = 0, *, unlabelled: bool = False, merge: bool = False) -> Source:
+def read_images(
+    source: str,
+    unpacked: Path,
+    seed: int = 0,
+    *,
+    unlabelled: bool = False,
+    merge: bool = False,
+    there: Collection[str] = (),
+) -> Source:
     """Read the images of a source as `add` does, unpacking and drawing into `unpacked`, without adding them.
 
-    `unlabelled`: also read a source without classes (`source_images.read_source`).
+    unlabelled  also read a source without classes (`source_images.read_source`)
+    there       the classes that the images come to
     """
     check_given(source)
     if source == GLYPHS:
@@ -26,7 +35,7 @@ def read_images(source: str, unpacked: Path, seed: int = 0, *, unlabelled: bool 
 
         draw(unpacked, seed=seed)
         return read_source(unpacked, unpacked)
-    return read_source(Path(source).expanduser(), unpacked, unlabelled=unlabelled, merge=merge)
+    return read_source(Path(source).expanduser(), unpacked, unlabelled=unlabelled, merge=merge, there=there)
 
 
 def folder_of(source: str, unpacked: Path) -> Path:

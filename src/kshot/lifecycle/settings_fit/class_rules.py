@@ -15,6 +15,7 @@ from kshot.params.train import FEWEST_IMAGES
 FEWEST_TO_START = 5  # classes with two images: two for test, and three others to train on
 VAL, TEST = 0.2, 0.25  # shares of the classes
 ENOUGH = 1.5  # times as many or as few classes as proposed that a split may have before it is proposed again
+FEW_TRAINED = "train alone has too few classes; those of val are trained on too, and nothing is validated"
 SEEDS = 50  # tried where classes with one image take the places of others
 PHOTOGRAPH_BATCH, DRAWING_BATCH = (16, 5), (60, 6)  # classes and images
 
@@ -47,7 +48,7 @@ def split_settings(classes: Sequence[ClassSupply], now: Split | None = None) -> 
     found = {name: len(part) for name, part in by_split(classes, place).items()}
     both = found["train"] < FEWEST_CLASSES
     if both:
-        used = f"{found['train'] + found['val']} classes to train on, none to validate on, {found['test']} to test on"
+        used = f"{counted(found['train'], 'class')} in train, {found['val']} in val, {found['test']} in test"
     else:
         used = f"{found['train']} classes to train on, {found['val']} to validate on, {found['test']} to test on"
     how = "the data's own split" if by == "table" else "no class is in two; groups are not kept together"
@@ -58,7 +59,7 @@ def split_settings(classes: Sequence[ClassSupply], now: Split | None = None) -> 
         Setting("split.seed", seed),
         Setting("split.assign", "hash", "a class keeps its split as the data grows"),
         Setting("split.rotations", "none"),
-        Setting("train.splits", ["train", "val"] if both else ["train"], "too few classes to validate" if both else ""),
+        Setting("train.splits", *((["train", "val"], FEW_TRAINED) if both else (["train"],))),
         Setting("train.validation.patience", 0 if both else 4),
     ], place
 

@@ -1,14 +1,18 @@
 """Determines the class and split of each image of a folder or archive from the folders above it."""
 
+import re
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from kshot.data.split_folders import without_split_folders
 from kshot.data.splits import split_named
+from kshot.first_few import first_few
 from kshot.lifecycle.project.shown_names import printable
 from kshot.lifecycle.sources.source_image import normal
+
+RARE = 0.1  # share of the classes whose last folder's name may recur by chance
 
 
 @dataclass(frozen=True)
@@ -28,19 +32,28 @@ class Classes:
 
 
 def classes_of(
-    images: Sequence[Path], leaves: Sequence[Path], *, packed: bool, unlabelled: bool = False, merge: bool = False
+    images: Sequence[Path],
+    leaves: Sequence[Path],
+    *,
+    packed: bool,
+    unlabelled: bool = False,
+    merge: bool = False,
+    there: Collection[str] = (),
 ) -> Classes:
     """The classes of images at these paths below a source; `leaves` are all its folders without subfolders.
 
-    `packed`: the source is an archive, and one folder around everything is not part of the class names. Neither is a
-    single folder inside each class folder that has the same name in all of them: n01443537/images.
+    `packed`: the source is an archive, and folders around everything are not part of the class names, unless those of
+    the classes that are `there` begin with them. Neither is a single folder inside each class folder that has the same
+    name in all of them: n01443537/images.
     """
     notes = []
-    top = _wrapping(images)
-    if top and packed:
+    around = ""
+    while packed and (top := _wrapping(images)) and not any(name.startswith(f"{normal(top)}/") for name in there):
         images = [Path(*path.parts[1:]) for path in images]
         leaves = [Path(*leaf.parts[1:]) if leaf.parts[:1] == (top,) else leaf for leaf in leaves]
-        notes.append(f"the folder {printable(top)}/ around all others is no part of the class names")
+        around += f"{top}/"
+    if around:
+        notes.append(f"the folder {printable(around)} around all others is no part of the class names")
     inner = _inside_each(images)
     if inner:
         images = [path.parent.parent / path.name for path in images]
@@ -54,10 +67,9 @@ def classes_of(
         notes.append(placed.note)
     elif not unlabelled:
         notes += _split_beside_others(folders)
-    inside = _wrapping(images)  # of an archive, the second of two folders around all others
-    if inside and (placed is None or placed.level > 0):
-        apart = "unpack it and add that folder" if packed else "add that folder"
-        notes.append(f"all classes lie in {printable(inside)}/, a part of their names; {apart} to leave it out")
+    inside = _wrapping(images)
+    if inside and not packed and (placed is None or placed.level > 0):
+        notes.append(f"all classes lie in {printable(inside)}/, a part of their names; add that folder to leave it out")
 
     def name_of(folder: Path) -> str:
         return placed.label(folder) if placed is not None else "/".join(folder.parts)
@@ -114,3 +126,27 @@ def _written_alike(names: set[str]) -> list[str]:
         example = " and ".join(printable(name) for name in alike[0])
         notes.append(f"class names that differ in case alone stay classes of their own, such as {example}")
     return notes
+
+
+def of_one_name(labels: Collection[str], there: Collection[str] = ()) -> list[str]:
+    """A line on classes whose last folders bear one name, of which at least one is not `there` yet.
+
+    Case and separators do not count. Classes at one depth are named only where this is rare: in other data the folders
+    of a class, such as character01, bear the same names in each group.
+    """
+    alike = defaultdict(list)
+    for label in sorted(labels):
+        alike[re.sub(r"[\W_]+", " ", label.rpartition("/")[2].casefold()).strip()].append(label)
+    same = [names for names in alike.values() if len(names) > 1]
+    rare = sum(map(len, same)) <= RARE * len(labels)
+    found = [
+        " and ".join(printable(name) for name in names)
+        for names in same
+        if (rare or len({name.count("/") for name in names}) > 1) and not set(names) <= set(there)
+    ]
+    if not found:
+        return []
+    return [
+        f"classes of one name in two folders: {first_few(found, 3, '; ')}; if they are the same, put their images in "
+        "one folder and add the source again, else one is asked against the other"
+    ]

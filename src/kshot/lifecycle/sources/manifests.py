@@ -9,7 +9,7 @@ from pathlib import Path
 from kshot.data.splits import SPLITS, split_named
 from kshot.errors import DataError
 from kshot.lifecycle.project.shown_names import printable
-from kshot.lifecycle.sources.source_image import SourceImage, check_name, group_of, normal
+from kshot.lifecycle.sources.source_image import SourceImage, check_names, group_of, normal
 from kshot.lifecycle.sources.tables import Row, read_rows
 
 COLUMNS = ("path", "class", "group", "split")
@@ -27,6 +27,7 @@ def read_manifest(
     DataError for a row that cannot be used, for a class in two splits, and for one without a split if others have one.
     """
     rows = read_rows(path, ("path",) if unlabelled else ("path", "class"), OPTIONAL)
+    _check_classes(path, rows)
     images: list[SourceImage] = []
     numbers: list[int] = []
     seen: dict[Path, tuple[int, SourceImage]] = {}
@@ -83,6 +84,15 @@ def with_split(
     return [replace(image, split=place.get(image.label, image.split)) for image in images]
 
 
+def _check_classes(path: Path, rows: Sequence[Row]) -> None:
+    """Raise DataError for class names that cannot be kept, each with its first row."""
+    first: dict[str, int] = {}
+    for row in rows:
+        if label := normal(row.values.get("class", "")):
+            first.setdefault(label, row.number)
+    check_names((f"{path}, row {number}: class", label) for label, number in first.items())
+
+
 def _image(path: Path, row: Row, unlabelled: bool, inside: Path | None) -> SourceImage:
     values = row.values
     if not values["path"]:
@@ -90,11 +100,6 @@ def _image(path: Path, row: Row, unlabelled: bool, inside: Path | None) -> Sourc
     label = normal(values.get("class", ""))
     if not label and not unlabelled:
         raise DataError(f"{_at(path, row)} has no class; needs one, or delete the row")
-    if label:
-        try:
-            check_name("class", label)
-        except DataError as error:
-            raise DataError(f"{path}, row {row.number}: {error}") from None
     split = split_named(values.get("split", ""))
     if values.get("split") and not split:
         raise DataError(f"{_at(path, row)} has the split {values['split']!r}; {NEEDS_SPLIT}, or nothing")

@@ -1,10 +1,12 @@
 """One image of a source: its file, its class, and checks that its names can be stored."""
 
 import unicodedata
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
 from kshot.errors import DataError
+from kshot.first_few import first_few
 
 LONGEST_NAME = 200  # bytes of one folder's name; file systems allow up to 255
 
@@ -30,11 +32,18 @@ def normal(name: str) -> str:
     return unicodedata.normalize("NFC", name)
 
 
-def check_name(kind: str, name: str) -> None:
-    """Raise DataError for a class or file name (`kind`) that would not survive as a path, in CSV or in JSON."""
-    for part in name.split("/"):
-        if fault := _fault(part):
-            raise DataError(f"{kind} {name!r} cannot be stored as a name: {fault}; rename it")
+def check_names(names: Iterable[tuple[str, str]]) -> None:
+    """Raise DataError if a class or file name, given as (kind, name), would not survive as a path, in CSV or in JSON.
+
+    The message names the first few, with the fault of each, and counts the others.
+    """
+    found = dict.fromkeys(
+        f"{kind} {name!r} cannot be stored as a name: {fault}"
+        for kind, name in names
+        if (fault := next(filter(None, map(_fault, name.split("/"))), ""))
+    )
+    if found:
+        raise DataError(f"{first_few(list(found), 3, '; ')}; rename {'it' if len(found) == 1 else 'them'}")
 
 
 def _fault(part: str) -> str:

@@ -1,7 +1,8 @@
 """Reads a source that a person imports (a folder tree, an archive, or a manifest) as one list of images."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import chain
 from pathlib import Path
 
 from kshot.data.image_formats import Header
@@ -15,8 +16,8 @@ from kshot.lifecycle.sources.classes import classes_of
 from kshot.lifecycle.sources.image_check import NO_IMAGE, Problem, check_decoding, check_headers, header_notes
 from kshot.lifecycle.sources.left_out import LeftOut, filled
 from kshot.lifecycle.sources.manifests import ADDRESS, COLUMNS, read_manifest
-from kshot.lifecycle.sources.source_image import SourceImage, check_name, group_of
-from kshot.lifecycle.sources.tables import TABLES, read_rows
+from kshot.lifecycle.sources.source_image import SourceImage, check_names, group_of
+from kshot.lifecycle.sources.tables import TABLES, is_compressed, read_rows
 from kshot.lifecycle.sources.tree import walk
 
 GLYPHS = "glyphs"
@@ -107,15 +108,16 @@ def read_source(
     unlabelled: bool = False,
     merge: bool = False,
     whole_names: bool = False,
+    there: Collection[str] = (),
 ) -> Source:
     """The images of a folder, an archive (unpacked into `workspace`) or a manifest, and the files left out.
 
-    A file is an image by its header, whatever its name. Its class is the folders above it, joined by /, without one
-    folder that wraps a whole archive (`whole_names`: with it) and without folders named train, val and test
-    (`split_folders`, which explains `merge`); its group is the class without its last part. A folder with manifest.csv
-    and images/, the layout of data/raw, is read by its manifest. With `unlabelled`, files in no folder, and a manifest
-    without the column class, are images of class '': either all of them or none. Raises DataError for a source that is
-    missing, has no image, is of no known kind, or whose classes cannot be determined.
+    A file is an image by its header, whatever its name. Its class is the folders above it, joined by /, without the
+    folders that wrap a whole archive (`whole_names`: with them; `classes_of` explains `there`) and without folders
+    named train, val and test (`split_folders`, which explains `merge`); its group is the class without its last part. A
+    folder with manifest.csv and images/, the layout of data/raw, is read by its manifest. With `unlabelled`, files in
+    no folder, and a manifest without the column class, are images of class '': either all of them or none. Raises
+    DataError for a source that is missing, has no image, is of no known kind, or whose classes cannot be determined.
     """
     if not source.exists():
         raise DataError(f"{source} does not exist; needs {NEEDED}, or the word {GLYPHS}")
@@ -123,14 +125,16 @@ def read_source(
         raise DataError(f"{source} is a device, a pipe or a socket; needs {NEEDED}")
     if source.is_dir():
         found = _read_folder(source, packed=False, unlabelled=unlabelled, merge=merge)
-    elif source.suffix.lower() in TABLES:
+    elif source.suffix.lower() in TABLES or is_compressed(source):
         images, notes = read_manifest(source, unlabelled=unlabelled)
         found = _with_headers(images, source.parent, len(images), [], notes)
     elif source.suffix.lower() in SPREADSHEETS:
         raise DataError(f"{source} is a spreadsheet; save it as .csv")
     elif is_archive(source):
         notes = unpack(source, workspace)
-        found = _read_folder(workspace, packed=True, unlabelled=unlabelled, merge=merge, whole_names=whole_names)
+        found = _read_folder(
+            workspace, packed=True, unlabelled=unlabelled, merge=merge, whole_names=whole_names, there=there
+        )
         found = replace(found, notes=[*notes, *found.notes])
     else:
         raise DataError(f"{source} is {OTHER_KINDS.get(source.suffix.lower(), f'of no known kind; needs {NEEDED}')}")
@@ -169,10 +173,8 @@ def _refuse(source: Path, found: Source, unlabelled: bool) -> None:
             why = f"all {found.files:,} files are left out ({found.left_out[0].reason})"
         needed = "a row for each image" if source.suffix.lower() in TABLES else "class folders with images"
         raise DataError(f"{source} holds no image{': ' if why else ''}{why}; needs {needed}")
-    for image in found.images:
-        if image.label or not unlabelled:
-            check_name("class", image.label)
-        check_name("file", image.file.name)
+    labels = sorted({image.label for image in found.images if image.label or not unlabelled})
+    check_names(chain((("class", label) for label in labels), (("file", image.file.name) for image in found.images)))
     without = [image for image in found.images if not image.label]
     if 0 < len(without) < len(found.images):
         raise DataError(
@@ -181,7 +183,15 @@ def _refuse(source: Path, found: Source, unlabelled: bool) -> None:
         )
 
 
-def _read_folder(folder: Path, *, packed: bool, unlabelled: bool, merge: bool, whole_names: bool = False) -> Source:
+def _read_folder(
+    folder: Path,
+    *,
+    packed: bool,
+    unlabelled: bool,
+    merge: bool,
+    whole_names: bool = False,
+    there: Collection[str] = (),
+) -> Source:
     tree = walk(folder)
     files = len(tree.files) + len(tree.left_out)
     manifest = _own_manifest(folder, packed)
@@ -203,7 +213,9 @@ def _read_folder(folder: Path, *, packed: bool, unlabelled: bool, merge: bool, w
     paths = [_below(image.file, folder) for image in found.images]
     # A folder without subfolders, and one with a file left out other than as no image, may be meant as a class.
     meant = {*tree.leaves, *(one.path.parent for one in found.left_out if one.counts and one.reason != NO_IMAGE)}
-    classes = classes_of(paths, sorted(meant), packed=packed and not whole_names, unlabelled=unlabelled, merge=merge)
+    classes = classes_of(
+        paths, sorted(meant), packed=packed and not whole_names, unlabelled=unlabelled, merge=merge, there=there
+    )
     images = [
         replace(image, label=label, group=group_of(label), split=classes.splits.get(label, ""))
         for image, label in zip(found.images, classes.labels, strict=True)

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 from kshot.errors import DataError
 
 TABLES = (".csv", ".tsv", ".parquet")
+COMPRESSED = (".gz", ".bz2", ".xz", ".zst", ".zip")
 SEPARATORS = (",", ";", "\t", "|")
 BYTE_ORDER_MARKS = {b"\xef\xbb\xbf": "utf-8-sig", b"\xff\xfe": "utf-16", b"\xfe\xff": "utf-16"}
 
@@ -26,6 +27,8 @@ def read_rows(path: Path, needed: tuple[str, ...], optional: tuple[str, ...] = (
     Case of column names, and blanks around names and values, are ignored. Raises DataError for a file that is not a
     table with these columns, naming the row and the cause.
     """
+    if is_compressed(path):
+        raise DataError(f"{path} is a compressed table; unpack it, and give {path.with_suffix('')}")
     try:
         if path.suffix.lower() == ".parquet":
             return _read_parquet(path, needed, optional)
@@ -33,6 +36,11 @@ def read_rows(path: Path, needed: tuple[str, ...], optional: tuple[str, ...] = (
     except (OSError, ValueError) as error:
         cause = getattr(error, "strerror", None) or " ".join(str(error).split())
         raise DataError(f"{path} cannot be read as a table ({cause}); needs the columns {', '.join(needed)}") from error
+
+
+def is_compressed(path: Path) -> bool:
+    """Whether `path` is named like a table that was compressed, such as birds.csv.gz."""
+    return path.suffix.lower() in COMPRESSED and path.with_suffix("").suffix.lower() in TABLES
 
 
 def _read_csv(path: Path, needed: tuple[str, ...], optional: tuple[str, ...]) -> Iterator[Row]:
