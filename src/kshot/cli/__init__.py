@@ -8,12 +8,13 @@ import atexit
 import errno
 import gc
 import os
+import select
 import signal
 import sys
 import textwrap
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NoReturn
+from typing import NoReturn, TextIO
 
 from kshot import plugins, redaction
 from kshot.cli import (
@@ -79,6 +80,7 @@ params.yaml has every setting, with a comment. Run a command in the project's fo
 
 PROJECT = ("dvc.yaml", "params.yaml")  # files that identify a project's folder
 INTERRUPTED = 130  # what shells report for a command that Ctrl-C ended
+READER_GONE = 141  # and for one whose reader ended, as `head` does
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -102,11 +104,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
         root = here if options.outside else project_root(here)
         plugins.use_project(root)
         code: int = options.run(root, options)
+        sys.stdout.flush()
     except KeyboardInterrupt:
         return _fail("interrupted; finished stages are stored, run the same command to continue", INTERRUPTED, options)
     except KshotError as error:
         return _fail(str(error), error.exit_code, options, error.block)
     except OSError as error:
+        if isinstance(error, BrokenPipeError) and _is_read_by_nobody(sys.stdout):
+            return READER_GONE
         if options.debug:
             raise
         if error.errno == errno.ENOSPC:
@@ -215,6 +220,16 @@ def _fail(message: str, code: int, options: argparse.Namespace, block: Sequence[
     lines = textwrap.wrap(line, 80, subsequent_indent="  ", break_long_words=False) if block else [line]
     print(*lines, *(redaction.redacted(f"  {one}".rstrip()) for one in block), sep="\n", file=sys.stderr)
     return code
+
+
+def _is_read_by_nobody(stream: TextIO) -> bool:
+    """Whether the reader of a pipe has gone; what is left for it then goes nowhere, at the interpreter's end too."""
+    pipe = select.poll()
+    pipe.register(stream.fileno(), 0)
+    if not any(event & select.POLLERR for _, event in pipe.poll(0)):
+        return False
+    os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+    return True
 
 
 def _interrupt(number: int, frame: object) -> NoReturn:
