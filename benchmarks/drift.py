@@ -18,7 +18,8 @@ from sklearn.datasets import load_digits, load_sample_images
 
 from kshot.drift.measures import Measure, Shape, held_samples, judge, statistics, take
 from kshot.glyphs.draw import draw
-from kshot.lifecycle.drift.reference import Reference, look_at, read_reference
+from kshot.lifecycle.drift.measured_images import measure_images
+from kshot.lifecycle.drift.reference import Reference, read_reference
 from kshot.lifecycle.drift.source import NewImages
 from kshot.lifecycle.registry import model_versions
 from kshot.lifecycle.sources.source_images import read_source
@@ -39,7 +40,7 @@ _drawn: dict[tuple[Shape, bool], list[dict[str, float]]] = {}
 
 def verdict(reference: Reference, new: NewImages) -> list[Measure]:
     """The measures of new pictures, as `kshot drift` takes them."""
-    held = reference.held
+    held = reference.held_out
     shape = new.shape(max(1, round(float(np.median(np.bincount(held.labels))))))
     if (shape, new.labelled) not in _drawn:
         rows = held_samples(held.labels, reference.groups, shape, np.random.default_rng(0))
@@ -55,7 +56,7 @@ def looked_at(folder: Path, reference: Reference, rows: Callable[[list[str]], np
         pictures = read_source(folder, Path(scratch) / "unpacked", unlabelled=True).images
         if rows is not None:
             pictures = [pictures[row] for row in rows([picture.label for picture in pictures])]
-        facts = look_at([picture.file for picture in pictures], reference.method, Path(scratch))
+        facts = measure_images([picture.file for picture in pictures], reference.method, Path(scratch))
     labels = [picture.label for picture in pictures]
     names = sorted(set(labels))
     groups = {picture.group for picture in pictures}

@@ -5,15 +5,15 @@ import pytest
 import torch
 
 from kshot.drift.measures import (
+    APPEARANCE,
     FALSE_ALARMS,
     FLOORS,
-    LOOKS,
     Sample,
     Shape,
     Trained,
     appearance_quantiles,
+    fourier_features,
     held_samples,
-    image_waves,
     judge,
     statistics,
     take,
@@ -44,7 +44,7 @@ def beside():
     assert trained.points is not None
     reference = Trained(
         appearance_stats=appearance_quantiles(trained.appearance_stats),
-        place=image_waves(trained.points, space).mean(0),
+        place=fourier_features(trained.points, space).mean(0),
         task=embed_task(Task(trained.points, torch.from_numpy(trained.labels)), space),
         space=space,
     )
@@ -52,7 +52,7 @@ def beside():
     def filled(bare):
         distance = torch.cdist(bare.points, means).amin(1).double().numpy()
         return bare._replace(
-            distance=distance, unknown=(distance > 1).astype(float), waves=image_waves(bare.points, space)
+            distance=distance, unknown=(distance > 1).astype(float), fourier=fourier_features(bare.points, space)
         )
 
     return reference, filled, filled(held)
@@ -86,7 +86,7 @@ def test_samples_of_one_class_count_as_one_and_not_as_its_images(beside):
 
 
 def test_what_is_shifted_or_moved_is_noticed_by_the_measures_that_can(beside):
-    assert drifted(verdict(beside, sample(10, 7, shift=0.5)[0])) == set(LOOKS)
+    assert drifted(verdict(beside, sample(10, 7, shift=0.5)[0])) == set(APPEARANCE)
     assert {"distance", "unknown", "place", "outside", "task"} <= drifted(verdict(beside, sample(10, 7, move=3.0)[0]))
 
 
@@ -94,14 +94,14 @@ def test_without_labels_there_is_no_task_and_the_rest_is_as_good(beside):
     bare, _ = sample(10, 7, move=3.0)
     unlabelled = bare._replace(labels=np.zeros(len(bare.labels), np.int64))
     found = verdict(beside, unlabelled, labelled=False, shape=Shape((IMAGES,) * 10))
-    assert {one.name for one in found} == {*LOOKS, "distance", "unknown", "place"}
+    assert {one.name for one in found} == {*APPEARANCE, "distance", "unknown", "place"}
     assert drifted(found) == {"distance", "unknown", "place"}
 
 
 def test_a_model_without_a_space_compares_the_looks_alone(beside):
     reference, _, held = beside
     bare = Sample(held.appearance_stats, held.labels)
-    assert set(statistics(bare, Trained(reference.appearance_stats), labelled=True)) == set(LOOKS)
+    assert set(statistics(bare, Trained(reference.appearance_stats), labelled=True)) == set(APPEARANCE)
 
 
 def test_statistics_by_hand():

@@ -28,7 +28,7 @@ DRAWS = 500  # held-out samples
 HIGH = 0.95  # their quantile that a measure is scaled by
 LEVELS = np.linspace(0, 1, 101)
 
-LOOKS = Appearance._fields
+APPEARANCE = Appearance._fields
 SPACE = ("distance", "unknown", "place")
 TASK = ("outside", "task")
 # Differences too small to report, whatever the statistics: in octaves, shares of the range, and shares of the median.
@@ -46,12 +46,12 @@ FLOORS = {
 class Sample(NamedTuple):
     """N images, described by the inputs of the measures.
 
-    looks     (N, 5) float64, the columns of `Appearance`
+    appearance_stats  (N, 5) float64, the columns of `Appearance`
     labels    (N,) int64 in [0, C)
     points    (N, D) float32, None for a model without a fixed embedding
     distance  (N,) float64 Euclidean distance to the nearest mean of a training class
     unknown   (N,) float64, 1 if the image is of no class known to the model, else 0; None without a threshold
-    waves     (N, 2 * FREQUENCIES) float32, `image_waves` of the points
+    fourier     (N, 2 * FREQUENCIES) float32, `fourier_features` of the points
     """
 
     appearance_stats: NDArray[np.float64]
@@ -59,13 +59,13 @@ class Sample(NamedTuple):
     points: Tensor | None = None
     distance: NDArray[np.float64] | None = None
     unknown: NDArray[np.float64] | None = None
-    waves: Tensor | None = None
+    fourier: Tensor | None = None
 
 
 class Trained(NamedTuple):
     """The reference for new images.
 
-    Quantiles of the training images' `appearance_stats` at LEVELS (101, 5) and the mean of their waves; the training
+    Quantiles of the training images' `appearance_stats` at LEVELS (101, 5) and the mean of their fourier; the training
     classes as one task; the space; and the mean distance of held-out images to the training classes.
     """
 
@@ -73,7 +73,7 @@ class Trained(NamedTuple):
     place: Tensor | None = None
     task: Embedded | None = None
     space: TaskSpace | None = None
-    usual_distance: float = 1.0
+    held_out_distance: float = 1.0
 
 
 class Shape(NamedTuple):
@@ -102,25 +102,25 @@ class Measure(NamedTuple):
 
 
 def appearance_quantiles(appearance_stats: NDArray[np.float64]) -> NDArray[np.float64]:
-    """The quantiles of the training images' looks (N, 5), as stored in `Trained`."""
+    """The quantiles of the training images' appearance statistics (N, 5), as stored in `Trained`."""
     found: NDArray[np.float64] = np.quantile(appearance_stats, LEVELS, axis=0)
     return found
 
 
-def image_waves(points: Tensor, space: TaskSpace) -> Tensor:
+def fourier_features(points: Tensor, space: TaskSpace) -> Tensor:
     """Random Fourier features of images (Rahimi and Recht 2007): points (N, D) to (N, 2 * FREQUENCIES) float32.
 
     The distance of two samples' means is the maximum mean discrepancy of a Gaussian kernel (Gretton et al. 2012).
     """
     phase = points.double() @ space.frequencies.T
-    waves: Tensor = torch.cat([phase.cos(), phase.sin()], 1) / len(space.frequencies) ** 0.5
-    return waves.float()
+    fourier: Tensor = torch.cat([phase.cos(), phase.sin()], 1) / len(space.frequencies) ** 0.5
+    return fourier.float()
 
 
 def statistics(sample: Sample, trained: Trained, *, labelled: bool) -> dict[str, float]:
     """The statistics of all measures that the sample allows; if `labelled`, with two classes or more, also the task's.
 
-    looks     mean distance of the quantiles, the Wasserstein distance of order 1, in each column's own unit
+    size ... sharpness  mean distance of the quantiles, the Wasserstein distance of order 1, in each column's own unit
     distance  mean distance to the nearest training class, divided by that of held-out images
     unknown   share of images of no known class
     place     maximum mean discrepancy to the training images
@@ -128,14 +128,14 @@ def statistics(sample: Sample, trained: Trained, *, labelled: bool) -> dict[str,
     task      squared distance of the task to the training classes as one task, `kshot.tasks.embedding`
     """
     apart = np.abs(np.quantile(sample.appearance_stats, LEVELS, axis=0) - trained.appearance_stats).mean(0)
-    found = dict(zip(LOOKS, apart.tolist(), strict=True))
-    if sample.points is None or sample.distance is None or sample.waves is None or trained.space is None:
+    found = dict(zip(APPEARANCE, apart.tolist(), strict=True))
+    if sample.points is None or sample.distance is None or sample.fourier is None or trained.space is None:
         return found
     assert trained.place is not None
-    found["distance"] = float(sample.distance.mean()) / trained.usual_distance
+    found["distance"] = float(sample.distance.mean()) / trained.held_out_distance
     if sample.unknown is not None:
         found["unknown"] = float(sample.unknown.mean())
-    found["place"] = float((sample.waves.mean(0) - trained.place).norm())
+    found["place"] = float((sample.fourier.mean(0) - trained.place).norm())
     names, labels = np.unique(sample.labels, return_inverse=True)
     if labelled and len(names) > 1 and trained.task is not None:
         task = Task(sample.points, torch.from_numpy(labels))

@@ -7,7 +7,7 @@ import pytest
 import torch
 from PIL import Image
 
-from kshot.lifecycle.drift.reference import look_at
+from kshot.lifecycle.drift.measured_images import measure_images
 from kshot.lifecycle.tasks.source import read_tasks
 from kshot.methods.method import Method
 from kshot.methods.metric import Metric
@@ -42,7 +42,8 @@ def model(crop: str) -> Method:
 @pytest.mark.parametrize("crop", ["ink", "none"])
 def test_drift_looks_at_cropped_images_where_the_model_does(tmp_path: Path, crop: str) -> None:
     points = [
-        look_at(write(tmp_path / str(left), 3, left), model(crop), tmp_path / str(left)).points for left in (5, 38)
+        measure_images(write(tmp_path / str(left), 3, left), model(crop), tmp_path / str(left)).points
+        for left in (5, 38)
     ]
     assert torch.equal(*points) == (crop == "ink")
 

@@ -18,19 +18,16 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from kshot.data.images import Packed, Unreadable, pack
 from kshot.distances import euclidean
-from kshot.drift.appearance import appearance
-from kshot.drift.measures import Sample, Trained, appearance_quantiles, image_waves
+from kshot.drift.measures import Sample, Trained, appearance_quantiles, fourier_features
 from kshot.errors import DataError, RegistryError
 from kshot.evaluation.inference import Inference, inference_method, load_inference
 from kshot.lifecycle.data.cached_images import KeptImage, files, images
-from kshot.lifecycle.drift.stored_features import embedded, stored_features
-from kshot.lifecycle.project import layout, progress
+from kshot.lifecycle.drift.measured_images import MeasuredImages, measure_images
+from kshot.lifecycle.project import layout
 from kshot.lifecycle.project.files import exclusive
 from kshot.lifecycle.registry import registered_files
 from kshot.lifecycle.registry.model_versions import Registered
-from kshot.lifecycle.serving.package import png
 from kshot.lifecycle.stages.device import project_device
 from kshot.lifecycle.tasks.task_model import narrowed
 from kshot.methods.method import Method
@@ -40,27 +37,8 @@ from kshot.tasks.space import TaskSpace, learn_space
 FOLDER = layout.STATE / "drift"
 LOOKED_AT = 3000  # images in total of the trained-on classes, and of the held-out classes
 FEWEST, MOST = 3, 100  # images per class, whatever the number of classes
-SHOWN = 12  # images shown on the page
 SHOTS = 5  # known images of a held-out class if no threshold gives a number
 FORM = "2"  # format of the cached file; a new number causes it to be computed again
-
-
-@dataclasses.dataclass(frozen=True)
-class Facts:
-    """Images as measured.
-
-    looks   (N, 5), appearance of the prepared images
-    points  (N, D) float32, or (N, 0) without a fixed embedding
-    read    (N,), positions of the images among the requested files
-    shown   some of them as PNG
-    lost    files that could not be read
-    """
-
-    appearance_stats: NDArray[np.float64]
-    points: Tensor
-    read: NDArray[np.int64]
-    shown: tuple[bytes, ...]
-    lost: tuple[Unreadable, ...]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -71,7 +49,7 @@ class Reference:
     data_version: str
     method: Method
     trained: Trained
-    held: Sample
+    held_out: Sample
     groups: tuple[str, ...]
     classes: tuple[int, int]
     shown: tuple[bytes, ...]
@@ -79,7 +57,7 @@ class Reference:
     known_means: Tensor
     threshold: float | None
 
-    def sample(self, facts: Facts, labels: NDArray[np.int64]) -> Sample:
+    def sample(self, facts: MeasuredImages, labels: NDArray[np.int64]) -> Sample:
         """Images in the form that measures compare with this version."""
         return _sample(facts.appearance_stats, facts.points, labels, self)
 
@@ -104,43 +82,24 @@ def read_reference(root: Path, champion: Registered) -> Reference:
     shots = max(inference.thresholds, default=SHOTS)
     chosen = _choose(images(root, version), trained_on, shots)
     key = hashlib.sha256(f"{FORM} {version} {LOOKED_AT} {shots} ".encode() + weights).hexdigest()[:16]
-    facts = _kept_facts(root, key, version, [image for image, _ in chosen], method)
+    facts = _cached_facts(root, key, version, [image for image, _ in chosen], method)
     return _reference(champion.version, version, method, inference, facts, [chosen[row] for row in facts.read], shots)
 
 
-def look_at(paths: list[Path], method: Method, scratch: Path, root: Path | None = None) -> Facts:
-    """Decode, prepare and embed images with the model's own settings. `root`: a project whose stored features count."""
-    ingest = method.embedding.settings.ingest
-    packed = scratch / "images.npy"
-    records = list(progress.counted(pack(paths, packed, ingest), len(paths), "reading images"))
-    good = [(row, record) for row, record in enumerate(records) if isinstance(record, Packed)]
-    pixels = np.load(packed)
-    sides = np.array([(record.width * record.height) ** 0.5 for _, record in good])
-    appearance_stats = np.stack(appearance(pixels, sides, ingest.invert), 1)
-    points = torch.empty(len(pixels), 0)
-    if method.has_fixed_embedding:
-        stored = stored_features(root, method) if root is not None else None
-        points = embedded(method, pixels, [record.content for _, record in good], stored)
-    some = np.linspace(0, len(pixels) - 1, min(SHOWN, len(pixels))).round().astype(int)
-    shown = tuple(png(255 - pixels[row] if ingest.invert else pixels[row]) for row in some)
-    lost = tuple(record for record in records if isinstance(record, Unreadable))
-    return Facts(appearance_stats, points, np.array([row for row, _ in good], dtype=np.int64), shown, lost)
-
-
-def _choose(kept: list[KeptImage], trained_on: set[str], shots: int) -> list[tuple[KeptImage, bool]]:
+def _choose(stored: list[KeptImage], trained_on: set[str], shots: int) -> list[tuple[KeptImage, bool]]:
     """A fixed sample of every class, each image with whether its class was trained on."""
     classes: dict[str, list[KeptImage]] = {}
-    for image in kept:
+    for image in stored:
         classes.setdefault(image.label, []).append(image)
-    held = [name for name in classes if name not in trained_on]
-    if len(held) < 2 or len(held) == len(classes):
+    held_out = [name for name in classes if name not in trained_on]
+    if len(held_out) < 2 or len(held_out) == len(classes):
         raise RegistryError(
-            f"of the {len(classes)} classes of the champion's data version {len(classes) - len(held)} were trained on; "
-            "needs two at least that were and two that were not: what is usual is learned from those"
+            f"of the {len(classes)} classes of the champion's data version {len(classes) - len(held_out)} were trained "
+            "on; needs at least two that were and two that were not: the limits are learned from those"
         )
     a_class = {
-        True: min(MOST, max(FEWEST, LOOKED_AT // (len(classes) - len(held)))),
-        False: min(MOST, max(FEWEST, LOOKED_AT // len(held))) + shots,
+        True: min(MOST, max(FEWEST, LOOKED_AT // (len(classes) - len(held_out)))),
+        False: min(MOST, max(FEWEST, LOOKED_AT // len(held_out))) + shots,
     }
     generator, chosen = np.random.default_rng(0), []
     for name, members in classes.items():
@@ -149,16 +108,16 @@ def _choose(kept: list[KeptImage], trained_on: set[str], shots: int) -> list[tup
     return chosen
 
 
-def _kept_facts(root: Path, key: str, version: str, chosen: list[KeptImage], method: Method) -> Facts:
+def _cached_facts(root: Path, key: str, version: str, chosen: list[KeptImage], method: Method) -> MeasuredImages:
     path = root / FOLDER / f"{key}.npz"
     path.parent.mkdir(parents=True, exist_ok=True)
     with exclusive(root, "drift"):
         # A damaged file is computed and written again.
         with contextlib.suppress(OSError, KeyError, ValueError, zipfile.BadZipFile), np.load(path) as arrays:
             shown = tuple(arrays[f"shown{number}"].tobytes() for number in range(int(arrays["count"])))
-            return Facts(arrays["looks"], torch.from_numpy(arrays["points"]), arrays["read"], shown, ())
+            return MeasuredImages(arrays["looks"], torch.from_numpy(arrays["points"]), arrays["read"], shown, ())
         with tempfile.TemporaryDirectory(dir=path.parent) as scratch:
-            facts = look_at(files(root, version, [image.md5 for image in chosen]), method, Path(scratch), root)
+            facts = measure_images(files(root, version, [image.md5 for image in chosen]), method, Path(scratch), root)
             fresh = Path(scratch) / path.name
             arrays = {f"shown{number}": np.frombuffer(one, np.uint8) for number, one in enumerate(facts.shown)}
             arrays |= {"looks": facts.appearance_stats, "points": facts.points.numpy(), "read": facts.read}
@@ -174,7 +133,7 @@ def _reference(
     version: str,
     method: Method,
     inference: Inference,
-    facts: Facts,
+    facts: MeasuredImages,
     chosen: list[tuple[KeptImage, bool]],
     shots: int,
 ) -> Reference:
@@ -186,8 +145,8 @@ def _reference(
     asked = ~trained_on & ~support
     if len(np.unique(labels[asked])) < 2:
         raise DataError(
-            f"data version {version[:8]} has not two held-back classes of more than {shots} images; "
-            "what is usual is learned from those: add images to its classes"
+            f"data version {version[:8]} has fewer than two held-out classes with more than {shots} images; the limits "
+            "are learned from those: add images to its classes"
         )
     _, at, first = np.unique(labels[asked], return_index=True, return_inverse=True)
     groups = tuple(chosen[row][0].group for row in np.flatnonzero(asked)[at])
@@ -199,7 +158,7 @@ def _reference(
         data_version=version,
         method=method,
         trained=Trained(appearance_stats),
-        held=Sample(facts.appearance_stats[asked], first),
+        held_out=Sample(facts.appearance_stats[asked], first),
         groups=groups,
         classes=classes,
         shown=facts.shown,
@@ -216,26 +175,26 @@ def _reference(
         known_means=_means(facts.points, labels, support),
         threshold=inference.threshold(shots),
     )
-    return _with_usual(made, facts, labels, trained_on, asked)
+    return _with_space(made, facts, labels, trained_on, asked)
 
 
-def _with_usual(
-    made: Reference, facts: Facts, labels: NDArray[np.int64], trained_on: NDArray[Any], asked: NDArray[Any]
+def _with_space(
+    made: Reference, facts: MeasuredImages, labels: NDArray[np.int64], trained_on: NDArray[Any], asked: NDArray[Any]
 ) -> Reference:
     space = made.trained.space
     assert space is not None
     narrow = narrowed(facts.points)
-    held = _sample(facts.appearance_stats[asked], facts.points[asked], made.held.labels, made)
-    assert held.distance is not None
+    held_out = _sample(facts.appearance_stats[asked], facts.points[asked], made.held_out.labels, made)
+    assert held_out.distance is not None
     task = Task(narrow[trained_on], torch.from_numpy(np.unique(labels[trained_on], return_inverse=True)[1]))
     trained = Trained(
         appearance_stats=made.trained.appearance_stats,
-        place=image_waves(narrow[trained_on], space).mean(0),
+        place=fourier_features(narrow[trained_on], space).mean(0),
         task=embed_task(task, space),
         space=space,
-        usual_distance=float(held.distance.mean()),
+        held_out_distance=float(held_out.distance.mean()),
     )
-    return dataclasses.replace(made, trained=trained, held=held)
+    return dataclasses.replace(made, trained=trained, held_out=held_out)
 
 
 def _sample(
@@ -249,7 +208,7 @@ def _sample(
     if made.threshold is not None:
         unknown = (euclidean(points, made.known_means).amin(1) > made.threshold).double().numpy()
     distance = euclidean(points, made.trained_means).amin(1).double().numpy()
-    return Sample(appearance_stats, labels, narrow, distance, unknown, image_waves(narrow, space))
+    return Sample(appearance_stats, labels, narrow, distance, unknown, fourier_features(narrow, space))
 
 
 def _space(narrow: Tensor, labels: NDArray[np.int64], trained_on: NDArray[Any]) -> TaskSpace:

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from kshot.drift.measures import Shape
 from kshot.errors import DataError
 from kshot.lifecycle.data import imported_images
-from kshot.lifecycle.drift.reference import Facts, look_at
+from kshot.lifecycle.drift.measured_images import MeasuredImages, measure_images
 from kshot.lifecycle.project.private_state import private_state
 from kshot.lifecycle.sources import left_out
 from kshot.lifecycle.sources.source_image import SourceImage
@@ -33,7 +33,7 @@ class NewImages:
     notes     notes on how the source was read
     """
 
-    facts: Facts
+    facts: MeasuredImages
     labels: NDArray[np.int64]
     labelled: bool
     names: tuple[str, ...]
@@ -62,7 +62,7 @@ def read_new(root: Path, source: str, method: Method) -> NewImages:
         chosen, notes = _some(every)
         notes += left_out.summary(found.files, found.left_out)
         notes += adapted([image.file for image in chosen], method.embedding.settings.ingest.channels)
-        facts = look_at([image.file for image in chosen], method, scratch, root)
+        facts = measure_images([image.file for image in chosen], method, scratch, root)
     if facts.lost:
         first = facts.lost[0]
         notes.append(f"{len(facts.lost)} of {len(chosen)} files cannot be read, such as {first.path}: {first.reason}")

@@ -10,8 +10,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from kshot.drift.measures import (
+    APPEARANCE,
     FALSE_ALARMS,
-    LOOKS,
     SPACE,
     TASK,
     Measure,
@@ -29,7 +29,7 @@ from kshot.lifecycle.project.files import write_text
 from kshot.lifecycle.registry import model_versions
 from kshot.methods.saving import METRIC
 
-NAMES = (*LOOKS, *SPACE, *TASK)
+NAMES = (*APPEARANCE, *SPACE, *TASK)
 
 
 class Range(NamedTuple):
@@ -112,7 +112,7 @@ def drift(root: Path, source: str, *, ignore: Collection[str] = ()) -> Verdict:
     reference = read_reference(root, champion)
     progress.step(f"looking through {source}")
     new = read_new(root, source, reference.method)
-    sample, held = reference.sample(new.facts, new.labels), reference.held
+    sample, held = reference.sample(new.facts, new.labels), reference.held_out
     progress.step(f"comparing {len(new.labels):,} images")
     usual = max(1, round(float(np.median(np.bincount(held.labels)))))
     drawn = [
@@ -167,8 +167,8 @@ def _fields(row: Row) -> dict[str, Any]:
 def _row(measure: Measure, reference: Reference, old: Sample, new: Sample, ignored: bool) -> Row:
     """`old` are the version's held-out images."""
     name = measure.name
-    if name in LOOKS:
-        column = LOOKS.index(name)
+    if name in APPEARANCE:
+        column = APPEARANCE.index(name)
         before, now = reference.trained.appearance_stats[:, column], new.appearance_stats[:, column]
         # A size is shown in pixels.
         both = (np.exp2(before), np.exp2(now)) if name == "size" else (before, now)
