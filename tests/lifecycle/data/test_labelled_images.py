@@ -113,3 +113,15 @@ def test_a_damaged_ledger_is_named(root: Path) -> None:
     (root / "data/feedback.jsonl").write_text("{}\n")
     with pytest.raises(DataError, match=r"feedback.jsonl is damaged .*; take it from git again"):
         add_labelled(root, [labelled(1, "owl")])
+
+
+def test_data_of_another_branch_gets_no_images(root: Path) -> None:
+    first = data_versions.current(root)
+    assert first is not None
+    add_labelled(root, [labelled(1, "owl")])
+    pointer = root / "data/raw.dvc"
+    now = data_versions.current(root)
+    assert now is not None
+    pointer.write_text(pointer.read_text().replace(now.md5, first.md5))
+    with pytest.raises(DataError, match="another branch's data"):
+        add_labelled(root, [labelled(2, "owl")])

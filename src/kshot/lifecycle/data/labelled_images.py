@@ -8,20 +8,16 @@ from pathlib import Path
 
 from kshot.data.image_formats import read_header
 from kshot.errors import DataError
-from kshot.lifecycle.data import data_versions, feedback_ledger
+from kshot.lifecycle.data import data_versions, extension, feedback_ledger
 from kshot.lifecycle.data.data_versions import DataVersion
 from kshot.lifecycle.data.feedback_ledger import FeedbackImage
-from kshot.lifecycle.project import layout
 from kshot.lifecycle.project.files import file_md5
 from kshot.lifecycle.project.private_state import private_state
 from kshot.lifecycle.project.tables import counted
-from kshot.lifecycle.sources.source_image import normal
+from kshot.lifecycle.sources.source_image import SourceImage, normal
 
 SOURCE = "feedback"  # the source of such a data version
-COLUMNS = ("path", "class", "group", "split", "drawer")
-TRAIN = "train"
 SUFFIX = {"JPEG": ".jpg", "MPO": ".jpg", "TIFF": ".tif"}
-Row = dict[str, str]
 
 
 def add_labelled(
@@ -37,44 +33,26 @@ def add_labelled(
     An image that two persons, or data/raw and a person, say different classes of is left out, with a line to `say`. A
     new class goes to split train where the data has splits of its own. Raises DataError as `data_versions.add`.
     """
-    rows = _current_rows(root)
-    fresh = _agreed(images, _known(root, rows, {len(content) for _, content in images}), say)
+    former = extension.current_images(root)
+    fresh = _agreed(images, _known(former, {len(content) for _, content in images}), say)
     if not fresh:
         return None
     feedback_ledger.append(root, (one for one, _ in fresh))
     with tempfile.TemporaryDirectory(dir=private_state(root)) as workspace:
-        folder = Path(workspace)
-        rows += [_row(folder, one, content, rows) for one, content in fresh]
-        source = folder / f"{SOURCE}.csv"
+        source = Path(workspace) / f"{SOURCE}.csv"
         with source.open("w", encoding="utf-8", newline="") as file:
-            writer = csv.DictWriter(file, COLUMNS, lineterminator="\n")
-            writer.writeheader()
-            writer.writerows(rows)
-        here = data_versions.current(root)
-        base = here.md5 if here is not None else ""
-        return data_versions.add(root, str(source), note=note, skip=skip, say=say, named=SOURCE, base=base)
+            writer = csv.writer(file, lineterminator="\n")
+            writer.writerow(("path", "class"))
+            writer.writerows((_written(source.parent, *image), normal(image[0].class_name)) for image in fresh)
+        command = "kshot feedback add-data"
+        return data_versions.add(
+            root, str(source), note=note, skip=skip, extend=True, say=say, named=SOURCE, command=command
+        )
 
 
-def _current_rows(root: Path) -> list[Row]:
-    """The manifest of the current data version, with whole paths; empty if there is no version yet."""
-    here = data_versions.current(root)
-    if here is None:
-        return []
-    raw = root / layout.RAW
-    manifest = raw / "manifest.csv"
-    if not manifest.exists():
-        raise DataError(f"{layout.RAW} is not here; bring it first: kshot data restore {here.short}")
-    with manifest.open(encoding="utf-8", newline="") as file:
-        return [
-            {name: row.get(name) or "" for name in COLUMNS} | {"path": str((raw / row["path"]).resolve())}
-            for row in csv.DictReader(file)
-        ]
-
-
-def _known(root: Path, rows: Sequence[Row], sizes: set[int]) -> dict[str, str]:
+def _known(former: Sequence[SourceImage], sizes: set[int]) -> dict[str, str]:
     """The class of each image in data/raw by md5; only those of these sizes are read."""
-    files = [(Path(row["path"]), row["class"]) for row in rows]
-    return {file_md5(file): name for file, name in files if file.stat().st_size in sizes}
+    return {file_md5(image.file): image.label for image in former if image.file.stat().st_size in sizes}
 
 
 def _agreed(
@@ -92,17 +70,14 @@ def _agreed(
     return list(wanted.values())
 
 
-def _row(folder: Path, one: FeedbackImage, content: bytes, rows: Sequence[Row]) -> Row:
+def _written(folder: Path, one: FeedbackImage, content: bytes) -> str:
+    """The name of the file in `folder` that now holds the image. Raises DataError if it is not the one labelled."""
     if hashlib.md5(content).hexdigest() != one.md5:
         raise DataError(f"the image of item {one.item} is not the one that was labelled; nothing was added")
     kind = read_header(content).format
-    file = folder / f"{one.md5}{SUFFIX.get(kind, f'.{kind.lower()}')}"
-    file.write_bytes(content)
-    name = normal(one.class_name)
-    same = next((row for row in rows if row["class"] == name), None)
-    has_splits = any(row["split"] for row in rows)
-    group, split = (same["group"], same["split"]) if same else ("", TRAIN if has_splits else "")
-    return {"path": str(file.resolve()), "class": name, "group": group, "split": split, "drawer": ""}
+    name = f"{one.md5}{SUFFIX.get(kind, f'.{kind.lower()}')}"
+    (folder / name).write_bytes(content)
+    return name
 
 
 def summary(images: Sequence[FeedbackImage]) -> str:
