@@ -1,4 +1,4 @@
-"""`kshot forget`: shows what holds an image, and deletes it everywhere with --yes."""
+"""`kshot forget`: lists every place with an image, and deletes the image there with --yes."""
 
 import argparse
 import contextlib

@@ -1,4 +1,4 @@
-"""What a decision means for the galleries of `kshot serve`, printed before it is made."""
+"""Prints how a decision would change the accuracy of the galleries of `kshot serve`, before it is made."""
 
 from pathlib import Path
 

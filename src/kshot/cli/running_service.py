@@ -1,4 +1,4 @@
-"""What the verbs of a running service share: its address and key, the printed answer, and the files that are sent."""
+"""Options and output shared by the verbs of a running service: its address, its key, and the files to send."""
 
 import argparse
 import os

@@ -1,4 +1,4 @@
-"""`kshot serve`: serves the champion to clients that teach classes once and ask many times; `kshot serve key ...`."""
+"""`kshot serve`: serves the champion to clients that teach classes once and send images to recognise."""
 
 import argparse
 import logging

@@ -1,4 +1,4 @@
-"""What the shadow of `kshot serve` found about two versions: how often they gave an asked image different labels."""
+"""Shows how often two versions gave the same image different labels, as counted by the shadow of `kshot serve`."""
 
 import contextlib
 import os

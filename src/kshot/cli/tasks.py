@@ -1,4 +1,4 @@
-"""`kshot tasks`: compares tasks in the model's space: difficulty, distances, and whether they are out of range."""
+"""`kshot tasks`: compares tasks in the model's space: difficulty, distances, outliers."""
 
 import argparse
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""A class of the data as the rules for splits, episodes and batches see it."""
+"""The figures of a class that the rules for splits, episodes and batches use."""
 
 from typing import NamedTuple
 

@@ -1,4 +1,4 @@
-"""Views of an image, mirrored or shifted: the mean of their points is more stable than the point of the image alone."""
+"""Views of an image, mirrored or shifted: the mean of their embeddings is more stable than one embedding."""
 
 from torch import Tensor
 from torch.nn.functional import pad

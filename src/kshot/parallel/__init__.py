@@ -1,1 +1,1 @@
-"""Several processes that train one model: each embeds some rows of a batch, and the result is that of one."""
+"""Several processes that train one model: each embeds some rows of a batch, with the result of a single process."""

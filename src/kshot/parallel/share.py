@@ -1,4 +1,4 @@
-"""Which process this is, of how many, and which rows of a batch are its own."""
+"""The rank of this process, the number of processes, and its rows of a batch."""
 
 from dataclasses import dataclass
 

@@ -1,1 +1,1 @@
-"""The gallery service: classes taught once, and asked many times."""
+"""The gallery service: stores taught classes and recognises images among them."""

@@ -1,4 +1,4 @@
-"""Requests and answers of recognise and verify."""
+"""Requests and responses of recognise and verify."""
 
 from pydantic import Field
 

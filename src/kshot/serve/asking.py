@@ -1,4 +1,4 @@
-"""Answers a request about images: each is decoded and embedded once, and answered from one model and one revision."""
+"""Recognises the images of a request: each is decoded and embedded once, by one model and for one revision."""
 
 import numpy as np
 

@@ -1,4 +1,4 @@
-"""The client's connection: sends one request to a gallery service and reads its answer or its refusal."""
+"""The client's connection: sends one request to a gallery service and reads the response or the refusal."""
 
 import json
 import os

@@ -1,4 +1,4 @@
-"""Deletes what was taught, everywhere that the service keeps it: rows, files, embeddings, memory, the log of requests.
+"""Deletes taught images from rows, files, embeddings, memory and the log of requests.
 
 The log goes first. A process that is killed in between has lost logged images of an example that still exists; the
 other way round, a deleted example's image would stay in the log, and nobody would delete it.

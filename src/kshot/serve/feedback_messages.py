@@ -1,4 +1,4 @@
-"""Requests and answers about logged requests, their labels, and taught examples that cause errors."""
+"""Messages about logged requests, their labels, and taught examples that cause errors."""
 
 from datetime import datetime
 

@@ -1,4 +1,4 @@
-"""/v1/feedback: logged requests that are worth a person's look, and the labels that persons give them."""
+"""/v1/feedback: logged requests to review, and the labels that persons give them."""
 
 from collections.abc import Sequence
 from typing import Annotated

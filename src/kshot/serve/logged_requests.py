@@ -1,4 +1,4 @@
-"""Logged requests for a person: listed by what is worth a look, shown, labelled and deleted."""
+"""Lists logged requests by how much a review is worth, and shows, labels and deletes them."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal

@@ -1,4 +1,4 @@
-"""Requests and answers of the gallery service's REST interface, as pydantic models; /openapi.json is made from them.
+"""Messages of the gallery service's REST interface, as pydantic models; /openapi.json is made from them.
 
 A field named `class` on the wire is `class_name` in Python. A request with an unknown field is refused, so that a
 typing error is not ignored; a client ignores the fields of an answer that it does not know, so that an older one works.

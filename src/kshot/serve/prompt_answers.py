@@ -1,4 +1,4 @@
-"""Answers a few small images in the event loop, where a small network takes less time than a change of threads."""
+"""Recognises a few small images in the event loop, if a small network takes less time than a thread switch."""
 
 import numpy as np
 

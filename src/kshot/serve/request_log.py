@@ -1,4 +1,4 @@
-"""The log of asked images: those that the setting `log` names are stored with their answers, bounded by number and age.
+"""The log of requests: stores images that the setting `log` selects with their predictions, bounded by number and age.
 
 The service calls `RequestLog.offer` after it has answered; a thread of the log writes, so that no request waits for it.
 Tables and image files are the log's own. A deleted gallery takes all that it was asked with it, a deleted example its

@@ -1,4 +1,4 @@
-"""The gallery service of one project, opened: store, model, galleries, and the threads that keep them up to date."""
+"""The opened gallery service of a project: store, model, galleries, and the threads that update them."""
 
 import os
 from concurrent.futures import ThreadPoolExecutor

@@ -1,4 +1,4 @@
-"""Teaches images: each is decoded and embedded before it is stored, so that what is stored can be answered from."""
+"""Teaches images: each is decoded and embedded before it is stored, so that every stored image is usable."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

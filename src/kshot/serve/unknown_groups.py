@@ -1,4 +1,4 @@
-"""Groups the logged images that no class of a gallery fits, so that a person names a whole group at once."""
+"""Groups logged images of no known class, so that a person can label a whole group at once."""
 
 import numpy as np
 

@@ -1,4 +1,4 @@
-"""Which folder holds a deployment at a Prefect server: two clones of one project have deployments of one name there.
+"""Finds the folder that owns a deployment at a Prefect server: clones of a project share deployment names.
 
 A clone and a copy have the name and the first commit of the original, so that these do not tell them apart. The
 identity of the state in .kshot does: a moved project keeps it.

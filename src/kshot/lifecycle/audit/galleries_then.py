@@ -1,4 +1,4 @@
-"""Checks what a decision says about the galleries of `kshot serve`: none that asks for a person was passed over.
+"""Checks what a decision says about the galleries of `kshot serve`: no gallery that required a person was ignored.
 
 The galleries have changed since, so that their counts cannot be had again; every figure follows from the counts.
 """

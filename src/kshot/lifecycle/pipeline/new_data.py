@@ -1,4 +1,4 @@
-"""Tracks data versions that arrive by themselves: the source's current content, and which were already retrained.
+"""Tracks data versions that arrive automatically: the source's current content, and the versions already retrained.
 
 The source is one of
   a folder, archive or manifest   added by `data add` when its content has changed and is stable

@@ -1,4 +1,4 @@
-"""When retrainings start by themselves: the settings of `kshot schedule`, stored in .kshot/schedule.json."""
+"""The stored settings of `kshot schedule`: when retrainings start, in .kshot/schedule.json."""
 
 import dataclasses
 import difflib

@@ -1,4 +1,4 @@
-"""Keeps the garbage collector away from what imports create, which stays until the process ends."""
+"""Excludes objects that imports create from garbage collection: they stay until the process ends."""
 
 import contextlib
 import gc

@@ -1,1 +1,1 @@
-"""Registered versions, aliases, promotion and the history of both."""
+"""Registered versions, aliases, and decisions about them."""

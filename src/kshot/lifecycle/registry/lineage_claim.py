@@ -1,4 +1,4 @@
-"""One version a lineage, on any number of machines: the right to register it is a claim in the history's run.
+"""Ensures one version per lineage on any number of machines, by a claim in the history's run.
 
 A claim is a param, which MLflow writes once: the database refuses a second writer of the same number. A claim whose
 process is gone, or whose version was pruned since, is followed by the claim with the next number.

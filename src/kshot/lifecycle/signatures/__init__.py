@@ -1,1 +1,1 @@
-"""Signatures of persons: SSH keys, through `ssh-keygen -Y`, and the file in git that says whose keys may sign."""
+"""Signatures of persons: SSH keys, through `ssh-keygen -Y`, and the file in git with the keys that may sign."""

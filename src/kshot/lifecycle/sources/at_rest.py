@@ -1,4 +1,4 @@
-"""Notices that a source changes while it is read: half a copy would become a data version without a word."""
+"""Detects a source that changes while it is read, so that half a copy never becomes a data version."""
 
 import contextlib
 import hashlib

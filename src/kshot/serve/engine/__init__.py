@@ -1,1 +1,1 @@
-"""The engine of the gallery service: a registered model, the galleries embedded by it, and their answers."""
+"""The engine of the gallery service: a registered model, the galleries embedded by it, and recognition."""

@@ -1,4 +1,4 @@
-"""Embeds the images of concurrent requests together: one forward pass at a time, for whatever waits.
+"""Embeds the images of concurrent requests together: one forward pass at a time, for all that wait.
 
 A request that comes while nothing runs and nothing waits is embedded in its own thread: to hand it to another thread
 and back costs as much as a small network's forward pass.

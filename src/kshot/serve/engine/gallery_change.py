@@ -1,4 +1,4 @@
-"""What a promotion means for the galleries: how often each is right under the champion and under the next version."""
+"""Counts how often each gallery is right under the champion and under the next version, before a promotion."""
 
 import os
 from collections import Counter

@@ -1,4 +1,4 @@
-"""Finds out whether a model's forward pass is so short that the event loop can run it itself."""
+"""Measures whether a model's forward pass is short enough for the event loop to run it."""
 
 import statistics
 import time

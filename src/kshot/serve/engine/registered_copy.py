@@ -1,4 +1,4 @@
-"""Copies of registered versions that the service was given: it starts and goes back without the registry."""
+"""Local copies of registered versions, so that the service can start and roll back without the registry."""
 
 import hashlib
 import json

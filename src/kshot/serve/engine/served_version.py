@@ -1,4 +1,4 @@
-"""A registered version that the service asks: its network, its inference settings, and its classifier's scores."""
+"""A registered version in the service: its network, its inference settings, and its classifier's scores."""
 
 import threading
 from dataclasses import dataclass, field

@@ -1,4 +1,4 @@
-"""Asks another registered version the same images, off the request's path, and counts where the two disagree."""
+"""Recognises the same images with another version, outside the request, and counts disagreements."""
 
 import queue
 import threading

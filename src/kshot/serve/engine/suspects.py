@@ -1,4 +1,4 @@
-"""Taught examples that cause errors: each is asked of its own gallery without it."""
+"""Finds taught examples that cause errors: each is recognised by its own gallery without it."""
 
 from dataclasses import dataclass, replace
 

@@ -1,4 +1,4 @@
-"""Who may do what: a key with its scope, or a client on this machine; and how often."""
+"""Access control: keys with scopes, clients on this machine, and the limit of requests."""
 
 import threading
 import time

@@ -1,4 +1,4 @@
-"""Sends the headers and the body of an answer together.
+"""Sends the headers and the body of a response together.
 
 uvicorn writes them one after the other, and uvloop sends what is written first at once: two packets, for which the
 client is woken twice. Read in uvicorn 0.54 and uvloop 0.23; with others nothing but the time could change.

@@ -1,4 +1,4 @@
-"""Reads the form of a small request in one go, where its shape is the one that browsers and HTTP clients send.
+"""Reads the form of a small request at once, if it has the usual form of browsers and HTTP clients.
 
 The general parser reads a body part by part through several layers, which for one small image costs as much as
 decoding it. What this reader does not know at first sight is left to the general one, which also words the errors.

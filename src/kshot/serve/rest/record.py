@@ -1,4 +1,4 @@
-"""What is known of one request: its id, and the fields of its log line. It lives in the ASGI scope."""
+"""The record of one request: its id, and the fields of its log line. It is stored in the ASGI scope."""
 
 import uuid
 from collections.abc import MutableMapping

@@ -1,4 +1,4 @@
-"""Errors as answers: one shape for all of them."""
+"""Turns errors into responses of one form."""
 
 from collections.abc import Mapping
 

@@ -1,4 +1,4 @@
-"""How often the served version and its shadow gave the same image another label: one row a pair of versions."""
+"""Counts how often the served version and its shadow gave the same image different labels, by pair of versions."""
 
 from dataclasses import dataclass
 

@@ -1,4 +1,4 @@
-"""Cached embeddings of stored images: a row an image and model. They can be deleted at any time and computed again."""
+"""Cached embeddings of stored images: one row per image and model. They can be deleted and computed again."""
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass

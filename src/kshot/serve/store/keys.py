@@ -1,4 +1,4 @@
-"""Keys: who may ask, teach or administer. A key is shown once, when it is made; the store has its sha256 alone."""
+"""Keys of clients, with the scope ask, teach or admin. A key is shown once; the store has only its sha256."""
 
 import hashlib
 import secrets
