@@ -95,7 +95,7 @@ class FewShotClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
 
     @property
     def temperature(self) -> float | None:
-        """What `predict_proba` divides scores by; None if its shares are not calibrated."""
+        """The divisor of scores in `predict_proba`; None if probabilities are not calibrated."""
         self._check_fitted()
         inference = self.model_.inference
         if self.classifier not in (None, inference.classifier):

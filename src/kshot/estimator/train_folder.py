@@ -43,7 +43,7 @@ LARGEST_SHARE = 1 / 3  # largest share of the classes for validation; if 5 excee
 
 
 class Divided(NamedTuple):
-    """The classes for training and for validation, and those of a test folder, which are not used."""
+    """The classes for training and for validation, and the unused classes of a test folder."""
 
     train: tuple[str, ...]
     val: tuple[str, ...]

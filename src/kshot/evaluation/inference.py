@@ -27,7 +27,7 @@ OF_WEIGHTS = "weights_sha256"  # `kshot.methods.saving.weights_hash`; absent in 
 
 @dataclass(frozen=True)
 class Temperature:
-    """What scores are divided by before the softmax, for episodes of `n_way` classes with `k_shot` support images."""
+    """The divisor of scores before the softmax, for episodes of `n_way` classes with `k_shot` support images."""
 
     n_way: int
     k_shot: int

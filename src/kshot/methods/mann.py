@@ -97,7 +97,7 @@ class MemoryNetwork(nn.Module):
         )
 
     def step(self, state: State, image: Tensor, previous_label: Tensor) -> tuple[State, Tensor]:
-        """One step: image (N, inputs); told (N, n_labels), the previous label, zeros for none; logits (N, n_labels)."""
+        """One step: image (N, inputs); previous_label (N, n_labels), zeros for none; logits (N, n_labels)."""
         hidden, cell = self.controller(torch.cat([image, previous_label, state.found], 1), (state.hidden, state.cell))
         keys = self.keys(hidden).tanh().reshape(len(image), CLASSIFIERS, WIDTH)
         # In the paper the key is both written and searched for (eq. 2 and 7).

@@ -41,12 +41,12 @@ class Wanted:
 
     @property
     def each(self) -> dict[str, float]:
-        """What one process takes of the cluster."""
+        """The resources of one process on the cluster."""
         return {"CPU": self.threads, **({"GPU": 1} if self.on_gpus else {})}
 
     @property
     def backend(self) -> Literal["gloo", "nccl"]:
-        """How the processes talk."""
+        """The backend of the processes' communication."""
         return "nccl" if self.on_gpus else "gloo"
 
 

@@ -19,7 +19,7 @@ ASK_AGAIN_S = 1.0
 
 @dataclass(frozen=True)
 class Installed:
-    """What has to be equal on all nodes, or a record would name code that did not run.
+    """The properties that must be equal on all nodes, or a record would name code that did not run.
 
     kshot: a hash of the package's files; torch and python: their versions.
     """
@@ -117,7 +117,7 @@ def seen_here(file: str) -> tuple[str, Installed]:
 
 
 def installed_here() -> Installed:
-    """What this process runs."""
+    """The code and packages of this process."""
     package = Path(kshot.__file__).parent
     digest = hashlib.sha256()
     for path in sorted(package.rglob("*.py")):

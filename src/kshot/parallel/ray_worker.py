@@ -23,7 +23,7 @@ class MeetingPoint:
 
 @dataclass(frozen=True)
 class Job:
-    """What all processes know.
+    """The job that all processes share.
 
     size     their number
     backend  how they talk
@@ -54,7 +54,7 @@ class Worker:
     """The process, as Ray's actor."""
 
     def place(self) -> MeetingPoint:
-        """Where this process is."""
+        """The node and port of this process."""
         import ray
 
         address = ray.util.get_node_ip_address()

@@ -14,7 +14,7 @@ VARIABLE = "KSHOT_ENGINE"
 
 
 def engine_here(written: Engine) -> Engine:
-    """The engine that the variable KSHOT_ENGINE names, else `written`, that of params.yaml.
+    """The engine that the variable KSHOT_ENGINE names, else `written`, the one in params.yaml.
 
     Raises ParamsError for a variable with another value.
     """

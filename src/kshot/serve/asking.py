@@ -18,7 +18,7 @@ from kshot.serve.service import GalleryService
 def recognise_images(
     service: GalleryService, gallery: str, images: list[SentImage], request: str, *, n_next: int, n_nearest: int
 ) -> Recognised:
-    """The answer to POST recognise. Raises Refused for images that cannot be used and a gallery that is empty."""
+    """The response to POST recognise. Raises Refused for images that cannot be used and a gallery that is empty."""
     snapshot = service.snapshot
     state = snapshot.states.get(normal(gallery))
     points = _embedded(service, snapshot, state, images)
@@ -36,7 +36,7 @@ def answered(
     n_next: int,
     n_nearest: int,
 ) -> Recognised:
-    """The answer for embedded images (`points`), which is also offered to the log and the shadow."""
+    """The response for embedded images (`points`), which is also offered to the log and the shadow."""
     # The log needs the difference to the class that comes next, whatever was asked for.
     found = recognise(snapshot.version, state, points, n_next=max(n_next, 1), n_nearest=n_nearest)
     results = [_result(one) for one in found]
@@ -64,7 +64,7 @@ def answered(
 def verify_image(
     service: GalleryService, gallery: str, class_name: str, image: SentImage, request: str, *, n_nearest: int
 ) -> Verified:
-    """The answer to POST verify. Raises Refused as `recognise_images`, and for an unknown class."""
+    """The response to POST verify. Raises Refused as `recognise_images`, and for an unknown class."""
     snapshot, class_name = service.snapshot, normal(class_name)
     state = snapshot.states.get(normal(gallery))
     points = _embedded(service, snapshot, state, [image])

@@ -13,7 +13,7 @@ def may_have_galleries(root: Path) -> bool:
 
 
 def compared_galleries(root: Path, before: str, after: str) -> list[GalleryEvidence]:
-    """What version `after` instead of `before` means for each gallery; [] if there is no gallery store.
+    """The effect of version `after` instead of `before` on each gallery; [] if there is no gallery store.
 
     Raises KshotError: if the store or a model cannot be opened, or the extra `serve` is not installed.
     """

@@ -22,7 +22,7 @@ NAMED = 5  # files that an answer names for a reason
 
 
 def take_in(service: GalleryService, gallery: str, archive: Path, folder: Path, whole_names: bool = False) -> Imported:
-    """The answer to POST import. `archive` is unpacked below `folder`, which the caller deletes.
+    """The response to POST import. `archive` is unpacked below `folder`, which the caller deletes.
 
     whole_names: one folder around all others is a part of the class names, as of a folder that `kshot data add` reads.
 

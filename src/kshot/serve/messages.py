@@ -128,7 +128,7 @@ class ClassChange(Request):
 
 
 class Changed(GalleryAnswer):
-    """The answer to a change that leaves nothing to describe."""
+    """The response to a change that leaves nothing to describe."""
 
 
 class Example(Answer):

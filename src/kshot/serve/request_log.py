@@ -76,7 +76,7 @@ _LOG = logging.getLogger(__name__)
 
 
 class LogSettings(Protocol):
-    """What the log reads of the service's settings."""
+    """The settings of the service that the log reads."""
 
     @property
     def log(self) -> Literal["off", "all", "unknown", "sample"]: ...
@@ -207,7 +207,7 @@ class RequestLog:
 
 
 def open_log(store: GalleryStore, settings: LogSettings) -> RequestLog:
-    """The log in the store's database, with its images beside the store's."""
+    """The log in the store's database, with its images next to the store's."""
     with store.database.writing() as connection:
         METADATA.create_all(connection)
     address = f"{settings.images.rstrip('/')}-{FOLDER}" if settings.images else None

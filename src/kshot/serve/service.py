@@ -22,7 +22,7 @@ from kshot.serve.store.gallery_store import GalleryStore, open_store, sweep
 
 @dataclass(frozen=True, eq=False)
 class GalleryService:
-    """What the routers answer from. `pool` decodes images."""
+    """The opened service that the routers use. `pool` decodes images."""
 
     root: Path
     project: str
@@ -50,7 +50,7 @@ class GalleryService:
         ]
 
     def describe(self) -> Service:
-        """The answer to GET /v1/service."""
+        """The response to GET /v1/service."""
         version, settings, notes = self.snapshot.version, self.settings, self.notes()
         other = self.shadow.version
         return Service(

@@ -20,7 +20,7 @@ ORIGIN = re.compile(r"https?://[a-z0-9.\-]+(:[0-9]+)?|https?://\[[0-9a-f:]+\](:[
 
 @dataclass(frozen=True)
 class ServeSettings:
-    """Where the service listens, what it serves, what a request may hold.
+    """The address of the service, the served alias, and the limits of a request.
 
     host, port           the address; other than loopback, every client needs a key
     hosts                names by which clients may address it, besides loopback and plain IP addresses

@@ -45,7 +45,7 @@ def deterministic(seed: int, device: torch.device) -> Iterator[None]:
 
 
 def random_state(device: torch.device) -> tuple[dict[str, Tensor], str]:
-    """The states of torch's generators for the CPU and `device`, and those of Python and numpy as JSON."""
+    """The states of torch's generators for the CPU and `device`, and of Python and numpy as JSON."""
     tensors = {"cpu": torch.get_rng_state()}
     if device.type == "cuda":
         tensors["cuda"] = torch.cuda.get_rng_state(device)

@@ -34,7 +34,7 @@ class InData:
 
 @dataclass(frozen=True)
 class InModel:
-    """How a version met the class.
+    """How a version used the class.
 
     how      one of the constants above
     aliases  its current ones

@@ -103,7 +103,7 @@ def audit_data(root: Path, prefix: str, *, deep: bool = False, quiet: bool = Tru
 
 
 def champions(root: Path, moment: str) -> tuple[ChampionPeriod, ...]:
-    """Who was champion on a day, or at a time (ISO 8601, UTC if it names no zone).
+    """The champions on a day, or at a time (ISO 8601, UTC if it names no zone).
 
     For a day, everyone who was champion during part of it. Raises ParamsError for text that is not a time, and
     AuditFailed for a history that does not hold, because its answer could not be trusted.

@@ -99,7 +99,7 @@ def run_row(run: RunOnData, names: Sequence[str]) -> dict[str, str]:
 
 
 def champion_text(moment: str, found: Sequence[ChampionPeriod]) -> str:
-    """Who was champion then, one line each."""
+    """The champions at that time, one line each."""
     if not found:
         return f"{moment}: there was no champion"
     return "\n".join(f"{moment}: version {one.version}, champion {period_text(one)}" for one in found)

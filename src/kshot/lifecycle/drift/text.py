@@ -36,7 +36,7 @@ def headline(found: Verdict) -> str:
 
 
 def against(found: Verdict) -> str:
-    """What was compared with what, and the false-alarm rate."""
+    """The compared versions and classes, and the false-alarm rate."""
     of = f" of {found.classes:,} classes" if found.classes is not None else ", unlabelled"
     return (
         f"{found.looked_at:,} images{of}, against champion {found.version}, trained on {found.trained_classes:,} "

@@ -90,7 +90,7 @@ class Verdict:
 
     @property
     def drifted(self) -> tuple[Row, ...]:
-        """The measures that drifted; empty: the images are like those of training."""
+        """The measures that drifted; empty: the images are like the training images."""
         return tuple(row for row in self.rows if row.drifted)
 
 

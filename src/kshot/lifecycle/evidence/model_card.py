@@ -73,7 +73,7 @@ def sections(
 
 
 def inference_of(metrics: dict[str, Any]) -> tuple[str, str]:
-    """How the model answers an episode, and its method; an older record may not say."""
+    """The classifier of the model and its method; an older record may lack them."""
     how = metrics.get("answering", {})
     return str(how.get("by", how.get("head", NOT_RECORDED))), str(how.get("method", NOT_RECORDED))
 

@@ -29,7 +29,7 @@ from kshot.lifecycle.history.events import Event, Person, person
 
 @dataclasses.dataclass(frozen=True)
 class Forgetting:
-    """What was done. `version`: md5 of the new data version, '' if the current one had none of the images.
+    """The result. `version`: md5 of the new data version, '' if the current one had none of the images.
 
     incomplete  md5 of each data version that lacks one of the images since
     signer      the name that `allowed_signers` gives the key of the receipt's signature, '' if it names none

@@ -18,7 +18,7 @@ from kshot.lifecycle.project.files import write_text
 
 @dataclass(frozen=True)
 class Intent:
-    """What was asked and what it means.
+    """A request to forget images, and its consequences.
 
     erasure   the line of data/erasures.jsonl
     who       the person

@@ -21,7 +21,7 @@ from kshot.lifecycle.history.events import CHAMPION
 
 @dataclass(frozen=True)
 class Inventory:
-    """What was found.
+    """The places with the images.
 
     wanted     the images
     holdings   everything that has to go
@@ -49,14 +49,14 @@ class Inventory:
 
 @contextlib.contextmanager
 def asked_for(root: Path, asked: Asked, here: Path, others: Sequence[Place] = ()) -> Iterator[Inventory]:
-    """What holds the images that a person asks to forget. `others`: places outside the record, such as galleries."""
+    """The places with the images to forget. `others`: places outside the record, such as galleries."""
     with object_stores.opened(root) as stores:
         yield _look(root, selection.select(root, asked, stores, here), stores, others)
 
 
 @contextlib.contextmanager
 def of_images(root: Path, images: tuple[ForgottenImage, ...], others: Sequence[Place] = ()) -> Iterator[Inventory]:
-    """What still holds these images, whose files may be gone."""
+    """The places that still have these images, whose files may be gone."""
     with object_stores.opened(root) as stores:
         yield _look(root, selection.selected(images, stores), stores, others)
 

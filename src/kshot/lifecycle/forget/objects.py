@@ -64,7 +64,7 @@ class Objects:
 
 @dataclass(frozen=True)
 class UnreachedPlace:
-    """A place that did not answer; finding and deleting say so again."""
+    """An unreachable place; finding and deleting report it again."""
 
     name: str
     why: str

@@ -23,7 +23,7 @@ MD5, SHA256 = re.compile(r"[0-9a-f]{32}"), re.compile(r"[0-9a-f]{64}")
 
 @dataclass(frozen=True)
 class Asked:
-    """What a person asks to forget: images (files, paths below data/raw, hashes), or a class, or a source; and why."""
+    """A request to forget: images (files, paths below data/raw, hashes), or a class, or a source; and why."""
 
     images: tuple[str, ...]
     label: str
@@ -162,7 +162,7 @@ def _same_pixels(raw: Mapping[str, Mapping[str, str]], stores: Stores, pixels: s
 
 
 def require_known(root: Path, asked: Asked, wanted: Forgotten, is_held: bool, unreached: Iterable[str]) -> None:
-    """Raise DataError if nothing that answered holds the images. `unreached`: why others did not answer."""
+    """Raise DataError if no reachable place has the images. `unreached`: why others did not answer."""
     if is_held:
         return
     done = erasures.of_images(root, wanted.md5s)

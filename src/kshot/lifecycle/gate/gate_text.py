@@ -114,7 +114,7 @@ def _worst(finding: Finding) -> str:
 
 
 def galleries_text(galleries: Sequence[GalleryEvidence]) -> str:
-    """What the new model means for the galleries, the worst first, and why some were not compared."""
+    """The effect of the new model on the galleries, the worst first, and why some were not compared."""
     if not galleries:
         return "no gallery to compare (gate.gallery_margin)"
     found = [(one, change) for one in galleries if (change := one.change()) is not None]

@@ -20,7 +20,7 @@ VALID, MISSING, FOREIGN, INVALID, UNCHECKED = "valid", "missing", "foreign", "in
 
 
 class Signature(NamedTuple):
-    """What a person's decision bears.
+    """The signature of a person's decision.
 
     state     one of:
               valid        of the person whom `allowed_signers` in the project's git names

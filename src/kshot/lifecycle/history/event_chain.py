@@ -25,7 +25,7 @@ def backwards(events: Sequence[Event]) -> list[str]:
 
 
 def verify(events: Sequence[Event], aliases: Mapping[str, str]) -> list[str]:
-    """Problems of the history, one sentence each: those of `broken`, and times of older events that run backwards.
+    """Problems of the history, one sentence each: from `broken`, and times of older events that run backwards.
 
     An empty list means that every event is as it was written and that kshot moved the aliases to where they are.
     """

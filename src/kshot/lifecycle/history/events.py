@@ -143,7 +143,7 @@ def to_text(event: Event) -> str:
 
 
 def signed_text(event: Event) -> str:
-    """What a person signs: every field but the signature, the signer's name and the hash, in a fixed order.
+    """The text that a person signs: every field but the signature, the signer's name and the hash, in a fixed order.
 
     It contains the hash of the previous event, so that it is of no use anywhere else.
     """

@@ -10,7 +10,7 @@ from kshot.redaction import redacted
 
 
 class Announced:
-    """What the events of one run say, as far as it is known. `say`: prints a line about an event that was lost."""
+    """The content of a run's events, as far as it is known. `say`: prints a line about an event that was lost."""
 
     def __init__(self, root: Path, run: LineageRun, say: Callable[[str], None]) -> None:
         self._root, self._run, self._say = root, run, say

@@ -25,7 +25,7 @@ class Change:
 
 
 def changes_text(changes: Sequence[Change]) -> list[str]:
-    """The changes as aligned lines of key and values; those of one mapping of WHOLE on one line, by name."""
+    """The changes as aligned lines of key and values; changes of one mapping of WHOLE are on one line, by name."""
     lines: dict[str, str] = {}
     for one in changes:
         whole = next((whole for whole in WHOLE if one.key.startswith(f"{whole}.")), "")

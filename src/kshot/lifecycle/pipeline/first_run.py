@@ -51,7 +51,7 @@ def expected(root: Path) -> tuple[int, float] | None:
 
 
 def estimate(images: int, params: Params, decoding: float, forward: float) -> float:
-    """Seconds of all stages, from those of decoding an image and of its forward pass, on all cores.
+    """Seconds of all stages, from the seconds of decoding an image and of its forward pass, on all cores.
 
     A network that is trained embeds the validation images at each validation, and the test images at the end.
     """

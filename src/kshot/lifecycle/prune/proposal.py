@@ -34,7 +34,7 @@ class Item:
 
 @dataclass(frozen=True)
 class Proposal:
-    """What to delete, and which versions are kept and why. `note`: what was not considered, '' for nothing."""
+    """The files to delete, and the kept versions with the reason. `note`: what was not considered, '' for nothing."""
 
     items: tuple[Item, ...]
     kept: dict[str, str]

@@ -50,7 +50,7 @@ class Request(NamedTuple):
 
 
 class Decision(NamedTuple):
-    """What to write: the version that the event is about, the aliases after it, the champion it was compared with."""
+    """The content of the event: its version, the aliases after it, and the champion it was compared with."""
 
     found: Registered
     after: dict[str, str]

@@ -81,7 +81,7 @@ def weights(subject: Subject, tree: Path) -> Weights:
 
 
 def accuracies(subject: Subject, tree: Path) -> tuple[Accuracy, ...]:
-    """Compare the registered accuracies with those of `tree`, in total and per episode."""
+    """Compare the registered accuracies with the accuracies in `tree`, in total and per episode."""
     registered = json.loads(subject.tag("accuracy"))
     rebuilt = json.loads((tree / layout.METRICS).read_text(encoding="utf-8"))["accuracy"]
     then = pd.read_parquet(subject.file(layout.EVALUATION.name) / EPISODES)

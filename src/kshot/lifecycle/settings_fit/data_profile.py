@@ -13,7 +13,7 @@ from kshot.lifecycle.settings_fit.image_traits import ImageTraits, image_traits,
 
 @dataclass(frozen=True)
 class DataProfile:
-    """What determines settings.
+    """The figures of the data that determine settings.
 
     traits   of a sample of images
     classes  with different images, group and split

@@ -52,7 +52,7 @@ class RayAttempt:
 
 @contextlib.contextmanager
 def trials_on_ray(home: Path, train: Train) -> Iterator[tuple[StartTrial, int]]:
-    """What starts a trial on the cluster, and how many the cluster runs at a time; it is connected in the block.
+    """A function that starts a trial on the cluster, and how many run at a time; it is connected in the block.
 
     A trial of `train` takes as many processors as it has processes, or a GPU if the cluster has any. Raises ParamsError
     for a cluster that is not there, whose nodes do not see the project, or that is too small for a trial.
@@ -75,7 +75,7 @@ def trials_on_ray(home: Path, train: Train) -> Iterator[tuple[StartTrial, int]]:
 
 
 def resources(train: Train, has: dict[str, float]) -> dict[str, float]:
-    """What a trial takes of a cluster that `has` this: processors, and GPUs if there are any that it would use."""
+    """The resources of a trial on a cluster that `has` these: processors, and GPUs if it would use them."""
     processes = 1 if train.processes == "auto" else train.processes
     if train.device in ("auto", "cuda") and has.get("GPU"):
         return {"CPU": 1, "GPU": processes}

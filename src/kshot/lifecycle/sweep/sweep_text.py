@@ -48,7 +48,7 @@ def text(found: Sweep) -> str:
 
 
 def measured(found: Sweep) -> str:
-    """What the accuracies are of."""
+    """The episodes that the accuracies were measured on."""
     result = found.rows[0].result
     return (
         f"Accuracy on the {len(result.accuracies):,} validation episodes of {result.protocol}, by {result.by}; "
@@ -85,5 +85,5 @@ def bounds(low: float, high: float, sign: str = "") -> str:
 
 
 def note(one: Compared) -> str:
-    """What the verdict means where it is not plain, for the mouse pointer."""
+    """An explanation of the verdict, as a tooltip."""
     return "the interval excludes 0, but not after the correction" if one.verdict == SAME_BY_HOLM else ""

@@ -26,7 +26,7 @@ TRIES = 3  # of a trial whose machine is lost
 
 @dataclass(frozen=True)
 class TrialInputs:
-    """What every trial of a sweep begins with: the project, its commit, its data version, the protocol of the choice.
+    """The common inputs of a sweep's trials: the project, its commit, its data version, the protocol of the choice.
 
     `params` is the text of the project's params.yaml when the sweep began.
     """

@@ -98,7 +98,7 @@ def _installed_code(root: Path) -> list[str]:
 
 
 def combinations(file: Path, content: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
-    """The settings of each trial in the file's order, those of the grid first. Raises ParamsError."""
+    """The settings of each trial in the file's order, the grid first. Raises ParamsError."""
     unknown = [str(key) for key in content if key not in (GRID, TRIALS)]
     if unknown or not content:
         raise ParamsError(f"{file} holds {', '.join(unknown) or 'nothing'}; needs grid or trials, such as {EXAMPLE}")

@@ -124,7 +124,7 @@ def read_task_model(root: Path, params: Params, further: Sequence[Ids] = ()) -> 
 
 
 def narrowed(values: Tensor) -> Tensor:
-    """Points (N, D) as (N, WIDEST) if D is larger, distances approximately kept (Johnson, Lindenstrauss 1984)."""
+    """Points (N, D) as (N, WIDEST) if D is larger, distances approximately preserved (Johnson, Lindenstrauss 1984)."""
     wide = values.shape[1]
     if wide <= WIDEST:
         return values

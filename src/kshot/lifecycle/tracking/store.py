@@ -134,7 +134,7 @@ def experiment(client: "MlflowClient", root: Path, where: str, name: str) -> str
 
 
 def deleted(run: "Run") -> tuple[str, str]:
-    """What was deleted on MLflow's page, the run or its whole experiment, and the command to restore it."""
+    """The deleted object, a run or its whole experiment, and the command to restore it."""
     experiment = client().get_experiment(run.info.experiment_id)
     if experiment.lifecycle_stage == "active":
         return f"run {run.info.run_id}", restoring("run", run.info.run_id)

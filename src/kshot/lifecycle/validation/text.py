@@ -53,7 +53,7 @@ def supplies(manifest: pd.DataFrame) -> list[ClassSupply]:
 def block(
     broken: Sequence[Finding], tables: Mapping[str, pd.DataFrame], fit: ClassFit | None, params: Params
 ) -> list[str]:
-    """What fails, the settings that fit and the command that sets them, and the path of the page.
+    """The failed checks, settings that fit, the command that sets them, and the path of the page.
 
     `fit` is None if no check on counts failed.
     """

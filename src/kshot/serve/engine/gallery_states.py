@@ -26,7 +26,7 @@ _E = tables.EXAMPLES.c
 
 @dataclass(frozen=True)
 class Changed:
-    """What a gallery holds now. rows: (id, class, sha256) of its examples."""
+    """The current content of a gallery. rows: (id, class, sha256) of its examples."""
 
     gallery: GalleryRow
     rows: list[tuple[int, str, str]]

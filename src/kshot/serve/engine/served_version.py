@@ -48,7 +48,7 @@ class ServedVersion:
         return bool(self.model.inference.temperatures)
 
     def temperature(self, state: GalleryState) -> float:
-        """What scores are divided by before the softmax: 1 for a model that is not calibrated."""
+        """The divisor of scores before the softmax: 1 for a model that is not calibrated."""
         return self.model.inference.temperature(len(state.class_names), state.shots) or 1.0
 
     @cached_property

@@ -38,7 +38,7 @@ async def recognise(request: Request, gallery: str) -> Response:
 
 
 async def recognise_answer(request: Request, gallery: str) -> Response:
-    """The answer to POST recognise, with its access check: `front` calls it without the router. Raises Refused."""
+    """The response to POST recognise, with its access check: `front` calls it without the router. Raises Refused."""
     await ASKER(request)
     service, record = service_of(request), record_of(request)
     sent: Sequence[SentImage | str]

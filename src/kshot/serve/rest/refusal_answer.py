@@ -11,11 +11,11 @@ from kshot.serve.refusals import Refused
 def error_answer(
     status: int, code: str, message: str, request: str, headers: Mapping[str, str] | None = None
 ) -> JSONResponse:
-    """The answer of a request that failed."""
+    """The response to a request that failed."""
     body = ErrorAnswer(error=Problem(code=code, message=" ".join(message.split())), request=request)
     return JSONResponse(body.model_dump(), status_code=status, headers=dict(headers or {}))
 
 
 def refusal_answer(refused: Refused, request: str) -> JSONResponse:
-    """The answer of a request that was refused."""
+    """The response to a request that was refused."""
     return error_answer(refused.status, refused.code, str(refused), request, refused.headers)
