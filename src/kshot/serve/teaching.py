@@ -32,7 +32,7 @@ class Lesson:
 
 
 def teach(service: GalleryService, gallery: str, lessons: Sequence[Lesson]) -> Taught:
-    """The response to POST examples: all images or none. Raises Refused that names the first one that cannot be used."""
+    """The response to POST examples: all images or none. Raises Refused naming the first unusable one."""
     check_count(service, len(lessons))
     gallery, snapshot = normal(gallery), service.snapshot
     names = [check_name("class", one.class_name, service.settings.name_characters) for one in lessons]
