@@ -154,7 +154,7 @@ class Client(AbstractContextManager["Client"]):
     def import_zip(self, gallery: str, archive: Image, *, whole_names: bool = False) -> Imported:
         """Take in a zip of class folders, or one that `export` wrote; what was left out is listed by reason.
 
-        whole_names: one folder around all others is a part of the class names.
+        whole_names: folders around all others are a part of the class names.
         """
         content = archive if isinstance(archive, bytes) else Path(archive).read_bytes()
         query = {"whole_names": True} if whole_names else None

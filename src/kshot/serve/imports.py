@@ -24,7 +24,7 @@ NAMED = 5  # files that an answer names for a reason
 def take_in(service: GalleryService, gallery: str, archive: Path, folder: Path, whole_names: bool = False) -> Imported:
     """The response to POST import. `archive` is unpacked below `folder`, which the caller deletes.
 
-    whole_names: one folder around all others is a part of the class names, as of a folder that `kshot data add` reads.
+    whole_names: folders around all others are a part of the class names, as of a folder that `kshot data add` reads.
 
     A file that cannot be used is left out and named by its reason. Raises Refused for an archive that is damaged, is
     not safe to unpack or has no image.

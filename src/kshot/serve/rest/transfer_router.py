@@ -31,7 +31,7 @@ async def import_archive(
 ) -> Imported:
     """Teach the images of a zip: a folder a class, or the zip of an export. Files that cannot be used are listed.
 
-    One folder around all others is a part of the class names with `whole_names` alone.
+    Folders around all others are a part of the class names with `whole_names` alone.
     """
     service = service_of(request)
     folder = scratch(service.store)
