@@ -93,3 +93,19 @@ def train_through_a_loss(world: World, folder: str) -> None:
     if world.is_first:
         print("the first process says hello")
         torch.save({"resumed": resumed, "whole": whole, "taken": taken, "all": batches[0]}, Path(folder) / "weights.pt")
+
+
+def finish_features_and_wait(root: Path, name: str, *arguments):
+    """The task of stage embed; the first one that is finished notes its node, and waits for its end."""
+    import ray
+
+    from kshot.lifecycle.stages import embed_on_ray
+
+    found = embed_on_ray.finish_on_node(root, name, *arguments)
+    try:
+        with (root / "node").open("x") as file:
+            file.write(ray.get_runtime_context().get_node_id())
+        time.sleep(600)
+    except FileExistsError:
+        pass
+    return found

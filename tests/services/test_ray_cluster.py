@@ -1,4 +1,4 @@
-"""A sweep and a training on a Ray cluster of three nodes on this machine, with nodes and the command killed."""
+"""A sweep, a training and shards on a Ray cluster of three nodes on this machine, with nodes and the command killed."""
 
 import os
 import re
@@ -13,8 +13,10 @@ from typing import Any
 import pytest
 import torch
 import yaml
+from safetensors.torch import save_file
 
 from kshot.lifecycle.params_file import settings
+from kshot.nets.backbones import create_backbone
 from tests.flows.project import REPOSITORY, SETTINGS, draw_classes, environment, kshot, make_project, start
 from tests.lifecycle import packed_project, raw_project
 from tests.services import ray_cluster
@@ -138,3 +140,53 @@ def test_a_cluster_that_is_too_small_is_named(nodes: Any, tmp_path: Path) -> Non
     assert ended.returncode == 2
     (line,) = ended.stderr.splitlines()
     assert line.startswith("kshot: error: train.processes is 9, which needs 9 CPUs of the Ray cluster; it has 2: ")
+
+
+SHARDS = """
+import os, sys
+from pathlib import Path
+from kshot.data.shard_plan import ShardSizes
+from kshot.lifecycle.stages import embed_images, ingest
+from kshot.lifecycle.stages.shard_store import ShardStore
+from kshot.params.schema import load_params
+from tests.lifecycle.raw_project import SMALL, files_below, settings
+from tests.parallel import workers
+
+root, raw = Path(sys.argv[1]), Path(sys.argv[1], "raw")
+embed_images.embed_on_ray.finish_on_node = workers.finish_features_and_wait
+found = {}
+for engine in ("ray", "local"):
+    os.environ["KSHOT_ENGINE"] = engine
+    ingest.run(raw, settings(**SMALL), ShardSizes(8 * 64, 32 * 64))
+    embed_images.write_features(root, load_params(root / "params.yaml"), ShardSizes(64, 128))
+    found[engine] = {**files_below(raw / "data/packed"), **files_below(root / "data/embedded")}
+    for store in (ShardStore(raw, "ingest"), ShardStore(root, "embed")):
+        store.delete_notes(but=())
+        store.delete_shards(but=())
+assert found["ray"] == found["local"]
+print(len(found["ray"]), "files are the same")
+"""
+
+
+def test_shards_are_packed_and_embedded_on_nodes_and_one_that_is_lost_changes_no_bit(
+    nodes: Any, tmp_path: Path
+) -> None:
+    packed_project.write(tmp_path, rotations=True)
+    torch.manual_seed(0)
+    save_file(create_backbone("test_resnet", channels=3, size=32).state_dict(), tmp_path / "w.safetensors")
+    mapping = yaml.safe_load(packed_project.params((REPOSITORY / "params.yaml").read_text()))
+    set_train(mapping, backbone="test_resnet", checkpoint="w.safetensors", input_size=32, adaptation="frozen")
+    (tmp_path / "params.yaml").write_text(yaml.safe_dump(mapping))
+    raw_project.write_raw(tmp_path / "raw", {f"c{number:02}": 4 for number in range(20)})
+    names = {**environment(), **ray_cluster.names(nodes)}
+    log, node = tmp_path / "log", tmp_path / "node"
+    with process([sys.executable, "-c", SHARDS, str(tmp_path)], names, log) as launched:
+        wait_for(lambda: launched.poll() is not None or (node.exists() and node.read_text()), "a shard is finished")
+        assert launched.poll() is None, log.read_text()
+        (lost,) = [one for one in nodes.worker_nodes if one.node_id == node.read_text()]
+        nodes.remove_node(lost, allow_graceful=False)
+        ray_cluster.add_node(nodes)
+        assert launched.wait(3 * PATIENCE_S) == 0, log.read_text()
+    out = log.read_text()
+    assert "80 images of 20 classes packed" in out and "576 images to 96 numbers each" in out
+    assert "files are the same" in out

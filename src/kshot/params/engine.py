@@ -1,4 +1,4 @@
-"""Where trainings and the trials of a sweep run: the line `engine` of params.yaml, or the variable KSHOT_ENGINE.
+"""Where stages ingest, embed and train and a sweep's trials run: `engine` of params.yaml, or the variable KSHOT_ENGINE.
 
 It stands outside of the sections because no stage depends on it: where a model is trained must not change what it is.
 """

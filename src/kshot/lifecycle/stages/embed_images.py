@@ -2,31 +2,30 @@
 
 import json
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple, cast
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from kshot.data.batches import resident
 from kshot.data.feature_shards import SUFFIX, TABLE, Features, write_features_table
 from kshot.data.row_digests import row_digests
 from kshot.data.shard_plan import ShardSizes, shards_of
 from kshot.data.shards import Shard
 from kshot.lifecycle.data.packed import read_classes, read_images, read_manifest
 from kshot.lifecycle.project import layout
-from kshot.lifecycle.stages import finished_features
+from kshot.lifecycle.stages import embed_on_ray, finished_features, ray_engine
 from kshot.lifecycle.stages.features import RECORD, SAME
+from kshot.lifecycle.stages.frozen_network import opened, views_of
 from kshot.lifecycle.stages.shard_store import ShardStore
-from kshot.lifecycle.stages.stored_rows import StoredRows
-from kshot.nets.devices import choose_device
 from kshot.nets.embedding_settings import content_of
-from kshot.nets.frozen_features import FrozenFeatures
 from kshot.nets.new_embedding import new_embedding
-from kshot.params.schema import AUTO, Params
+from kshot.params.engine import engine_here
+from kshot.params.schema import Params
 
 # Images of a shard, and not bytes: a shard is what a killed embed computes again, and time goes into images.
 IMAGES = ShardSizes(least=2048, most=8192)
@@ -41,55 +40,82 @@ class Part:
     name: str
 
 
+class Work(NamedTuple):
+    """How the features are computed, here or on a Ray cluster.
+
+    device  the kind of device that computes
+    make    computes the features (V, M, width) of the images with these ids
+    finish  yields the shards of each part and how many of its images it computed; it may use rows of shards with these
+            notes
+    """
+
+    device: str
+    make: Callable[[NDArray[np.int64]], Features]
+    finish: Callable[[Sequence[Part], tuple[str, ...]], Iterator[tuple[list[Shard], int]]]
+
+
 def write_features(root: Path, params: Params, sizes: ShardSizes = IMAGES) -> None:
     """Write the features of every packed image, and of its rotations if classes are rotated."""
-    make = opened(root, params)
-    embedding = make.embedding
     store = ShardStore(root, finished_features.STAGE)
-    model = finished_features.model_of(root, make)
-    parts, former = list(planned(root, model, sizes)), store.begin(model)
-    rows = finished_features.rows_of(store, sorted({*former} - {part.name for part in parts}))
-    if former and not is_repeated(store, parts, make, rows):
-        print("embed: this machine computes other features than the stored ones; it embeds all images", flush=True)
-        store.delete_notes(but=())
-        rows = StoredRows([])
-    began, computed, written = time.perf_counter(), 0, []
-    with tqdm(total=sum(len(part.ids) for part in parts), desc="embed", unit="image") as bar:
-        for part in parts:
-            shards, new = finished_features.finish(store, part.name, part.ids, part.keys, make, rows)
-            written.append(shards)
-            computed += new
-            bar.update(len(part.ids))
+    embedding = new_embedding(params, root)
+    with _on_ray(store, params) if engine_here(params.engine) == "ray" else _here(store, params) as work:
+        model = finished_features.model_of(root, params, embedding, work.device)
+        parts, notes = list(planned(root, model, sizes)), store.begin(model)
+        former = tuple(sorted({*notes} - {part.name for part in parts}))
+        if notes and not is_repeated(store, parts, former, work.make, params.embed.batch_size):
+            print("embed: this machine computes other features than the stored ones; it embeds all images", flush=True)
+            store.delete_notes(but=())
+            former = ()
+        began, computed, written = time.perf_counter(), 0, []
+        with tqdm(total=sum(len(part.ids) for part in parts), desc="embed", unit="image") as bar:
+            for part, (shards, new) in zip(parts, work.finish(parts, former), strict=True):
+                written.append(shards)
+                computed += new
+                bar.update(len(part.ids))
     seconds = time.perf_counter() - began
     store.delete_notes(but={part.name for part in parts})
     _put(store, written)
-    content = content_of(embedding.settings)
-    saved = {key: content[key] for key in (*SAME, "ingest")} | ({"views": make.seen} if make.seen > 1 else {})
+    content, seen = content_of(embedding.settings), views_of(params)
+    saved = {key: content[key] for key in (*SAME, "ingest")} | ({"views": seen} if seen > 1 else {})
     (root / layout.EMBEDDED / RECORD).write_text(json.dumps(saved, indent=2) + "\n", encoding="utf-8")
     for note in embedding.backbone.notes:  # type: ignore[union-attr]
         print(note, flush=True)
-    size, of_views = embedding.input.size, f" in {make.seen} views" if make.seen > 1 else ""
-    count, device = sum(len(part.ids) for part in parts), embedding.mean.device.type
+    size, of_views = embedding.input.size, f" in {seen} views" if seen > 1 else ""
+    count = sum(len(part.ids) for part in parts)
     stored = f", {count - computed:,} of them stored before" if computed < count else ""
     print(
         f"{params.train.network.backbone} at {size} x {size} pixels: {count:,} images{of_views} to "
         f"{embedding.width:,} numbers each{stored}, {computed:,} in {seconds:.0f} s, "
-        f"{computed / seconds:.0f} images/s on {device}",
+        f"{computed / seconds:.0f} images/s on {work.device}",
         flush=True,
     )
 
 
-def opened(root: Path, params: Params) -> FrozenFeatures:
-    """The frozen backbone on its device, with the packed images."""
-    embedding, device = new_embedding(params, root), choose_device(params.train.device)
-    embedding = embedding.to(device=device, memory_format=torch.channels_last).eval()  # type: ignore[call-overload]
-    pixels, bf16 = resident(read_images(root), device), params.embed.precision == "bf16"
-    return FrozenFeatures(embedding, pixels, seen=views_of(params), batch_size=params.embed.batch_size, bf16=bf16)
+@contextmanager
+def _here(store: ShardStore, params: Params) -> Iterator[Work]:
+    make = opened(store.root, params)
+
+    def finish(parts: Sequence[Part], former: tuple[str, ...]) -> Iterator[tuple[list[Shard], int]]:
+        rows = finished_features.rows_of(store, former)
+        for part in parts:
+            yield finished_features.finish(store, part.name, part.ids, part.keys, make, rows)
+
+    yield Work(make.embedding.mean.device.type, make, finish)
 
 
-def views_of(params: Params) -> int:
-    """How many views of each image evaluation may need: `auto` measures one and two."""
-    return 2 if params.evaluate.views == AUTO else params.evaluate.views
+@contextmanager
+def _on_ray(store: ShardStore, params: Params) -> Iterator[Work]:
+    root = store.root.resolve()
+    with ray_engine.tasks(root, device=params.train.device) as (run, device):
+
+        def make(ids: NDArray[np.int64]) -> Features:
+            (made,) = run(embed_on_ray.make_on_node, [(root, ids)])
+            return cast("Features", made)
+
+        def finish(parts: Sequence[Part], former: tuple[str, ...]) -> Iterator[tuple[list[Shard], int]]:
+            return run(embed_on_ray.finish_on_node, ((root, part.name, part.ids, part.keys, former) for part in parts))
+
+        yield Work(device, make, finish)
 
 
 def planned(root: Path, model: str, sizes: ShardSizes) -> Iterator[Part]:
@@ -104,11 +130,18 @@ def planned(root: Path, model: str, sizes: ShardSizes) -> Iterator[Part]:
             yield Part(ids, keys, finished_features.made_from(model, keys))
 
 
-def is_repeated(store: ShardStore, parts: Sequence[Part], make: FrozenFeatures, rows: StoredRows[Features]) -> bool:
-    """Whether this machine computes the stored features of a batch of images again, bit for bit.
+def is_repeated(
+    store: ShardStore,
+    parts: Sequence[Part],
+    former: Sequence[str],
+    make: Callable[[NDArray[np.int64]], Features],
+    count: int,
+) -> bool:
+    """Whether `make` computes the stored features of so many images again, bit for bit.
 
     Processors and numbers of threads may round differently, and one set of features has to come from one arithmetic.
     """
+    rows = finished_features.rows_of(store, former)
     ids: list[int] = []
     stored: list[Features] = []
     for part in parts:
@@ -118,9 +151,9 @@ def is_repeated(store: ShardStore, parts: Sequence[Part], make: FrozenFeatures, 
             if (row := rows.find(key) if row is None else row) is not None:
                 ids.append(int(id_))
                 stored.append(row)
-            if len(ids) == make.batch_size:
+            if len(ids) == count:
                 break
-        if len(ids) == make.batch_size:
+        if len(ids) == count:
             break
     return not ids or np.array_equal(make(np.array(ids)), np.stack(stored, 1))
 

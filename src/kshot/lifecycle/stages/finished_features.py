@@ -6,6 +6,7 @@ name follows from the model and these keys. A shard with other images gives the 
 
 import hashlib
 import json
+import secrets
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict
 from functools import partial
@@ -18,27 +19,28 @@ from numpy.typing import NDArray
 from kshot.data.feature_shards import Features, write_features_shard
 from kshot.data.shards import Shard
 from kshot.lifecycle.project.files import write_text
+from kshot.lifecycle.stages.frozen_network import views_of
 from kshot.lifecycle.stages.shard_store import ShardStore
 from kshot.lifecycle.stages.stored_rows import Source, StoredRows
 from kshot.lifecycle.tracking import plugin_code
 from kshot.lifecycle.tracking.code_closure import closure, folders
 from kshot.nets import frozen_features
-from kshot.nets.frozen_features import FrozenFeatures
+from kshot.nets.embedding import Embedding
 from kshot.nets.new_embedding import weights_hash
+from kshot.params.schema import Params
 
 STAGE = "embed"
 LIBRARIES = ("torch", "timm", "numpy", "pillow")  # that compute features from packed images
 
 
-def model_of(root: Path, make: FrozenFeatures) -> str:
+def model_of(root: Path, params: Params, embedding: Embedding, device: str) -> str:
     """A hash of what determines the features of a packed image: weights, settings, code, libraries, kind of device."""
-    embedding = make.embedding
     made_by = (
         weights_hash(embedding.backbone),
         embedding.settings.backbone,
         embedding.settings.features,
         embedding.input,
-        (make.seen, make.batch_size, make.bf16, embedding.mean.device.type),
+        (views_of(params), params.embed.batch_size, params.embed.precision, device),
         closure(frozen_features.__name__, folders(root)) | plugin_code.fingerprints(root, STAGE),
         [metadata.version(name) for name in LIBRARIES],
     )
@@ -71,7 +73,8 @@ def finish(
     for place, row in enumerate(known):
         if row is not None:
             features[:, place] = row
-    shards = [write_features_shard(view, store.folder, name) for view in features]
+    part = f"{name}-{secrets.token_hex(4)}"  # a node that counts as lost may still write its own
+    shards = [write_features_shard(view, store.folder, part) for view in features]
     write_text(store.note(name), json.dumps([[asdict(shard) for shard in shards], list(keys)]))
     return shards, len(todo)
 

@@ -8,6 +8,7 @@ files that are the same are used.
 import hashlib
 import json
 import os
+import secrets
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
@@ -51,8 +52,9 @@ def finish(
     found = find(store, name, files)
     if found is None:
         own = rows_of(store, [name])
+        part = f"{name}-{secrets.token_hex(4)}"  # a node that counts as lost may still write its own
         found = pack_shards.write_shard(
-            files, store.folder, ingest, part=name, stored=lambda md5: rows.find(md5) or own.find(md5)
+            files, store.folder, ingest, part=part, stored=lambda md5: rows.find(md5) or own.find(md5)
         )
         shard, origins = found
         write_text(store.note(name), json.dumps([shard and asdict(shard), origins]))

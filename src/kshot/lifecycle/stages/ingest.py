@@ -1,21 +1,26 @@
 """Stage ingest: decodes and packs every image once, with a manifest of the originals."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 import pandas as pd
 
 from kshot.data import pack_shards
+from kshot.data.images import Stored
 from kshot.data.pack_shards import Origin
 from kshot.data.shard_plan import SIZES, ShardSizes, shards_of
 from kshot.data.shards import TABLE, Shard
 from kshot.errors import DataError
 from kshot.lifecycle.data.packed import has_pixels
 from kshot.lifecycle.project import layout
-from kshot.lifecycle.stages import finished_shards
+from kshot.lifecycle.stages import finished_shards, ingest_on_ray, ray_engine
 from kshot.lifecycle.stages.entry import stage_main
 from kshot.lifecycle.stages.shard_store import ShardStore
+from kshot.lifecycle.stages.stored_rows import StoredRows
+from kshot.params.engine import engine_here
 from kshot.params.schema import Ingest, Params
+
+Call = tuple[Path, str, list[str], Ingest, tuple[str, ...]]  # arguments of `ingest_on_ray.finish_on_node`
 
 
 def run(root: Path, params: Params, sizes: ShardSizes = SIZES) -> None:
@@ -29,7 +34,7 @@ def run(root: Path, params: Params, sizes: ShardSizes = SIZES) -> None:
     bad: list[tuple[str, str]] = []
     names = iter(source["path"].tolist())
     store = ShardStore(root, finished_shards.STAGE)
-    for shard, origins in _packed(store, source, params.ingest, sizes):
+    for shard, origins in _packed(store, source, params, sizes):
         written += [shard] if shard else []
         for origin, name in zip(origins, names, strict=False):
             if origin.is_readable:
@@ -54,18 +59,32 @@ def run(root: Path, params: Params, sizes: ShardSizes = SIZES) -> None:
 
 
 def _packed(
-    store: ShardStore, source: pd.DataFrame, ingest: Ingest, sizes: ShardSizes
+    store: ShardStore, source: pd.DataFrame, params: Params, sizes: ShardSizes
 ) -> Iterator[tuple[Shard | None, list[Origin]]]:
     """Each shard, of an earlier ingest or written now, with the origins of its images."""
-    paths = source["path"].tolist()
+    paths, ingest = source["path"].tolist(), params.ingest
     plan = shards_of(paths, source["class"].tolist(), pack_shards.row_bytes(ingest), sizes)
     packer = finished_shards.packer(store.root, ingest)
     names = [finished_shards.made_from(packer, paths[rows.start : rows.stop]) for rows in plan]
-    former = finished_shards.rows_of(store, sorted({*store.begin(packer)} - {*names}))
-    for rows, name in zip(plan, names, strict=True):
-        files = [store.root / layout.RAW / path for path in paths[rows.start : rows.stop]]
-        yield finished_shards.finish(store, name, files, ingest, former)
+    former = tuple(sorted({*store.begin(packer)} - {*names}))
+    is_on_ray = engine_here(params.engine) == "ray"
+    root = store.root.resolve() if is_on_ray else store.root
+    calls = (
+        (root, name, paths[rows.start : rows.stop], ingest, former) for rows, name in zip(plan, names, strict=True)
+    )
+    if is_on_ray:
+        with ray_engine.tasks(root) as (run, _):
+            yield from run(ingest_on_ray.finish_on_node, calls)
+    else:
+        yield from _here(store, calls)
     store.delete_notes(but=names)
+
+
+def _here(store: ShardStore, calls: Iterable[Call]) -> Iterator[tuple[Shard | None, list[Origin]]]:
+    stored: StoredRows[Stored] | None = None
+    for root, name, paths, ingest, former in calls:
+        stored = stored or finished_shards.rows_of(store, former)
+        yield finished_shards.finish(store, name, [root / layout.RAW / path for path in paths], ingest, stored)
 
 
 def _put(store: ShardStore, written: Sequence[Shard], ingest: Ingest) -> None:
