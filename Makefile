@@ -10,7 +10,7 @@ ARGS ?=
 # As on a user's machine: with it set, what Python leaves beside its sources would never be met in a test.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: install retrain test journeys test-services check docs bench lock clean
+.PHONY: install retrain test journeys test-services walks check docs bench lock clean
 
 install: .venv/installed
 
@@ -39,16 +39,19 @@ test: install
 		--numprocesses=3 --dist=loadfile --no-loadscope-reorder $${folder:+--basetemp="$$folder"} $(ARGS)
 
 # The default paths of a new user, from a fresh clone of the last commit with the settings as shipped.
+FILES = OMP_NUM_THREADS=1 $(BIN)/pytest --dist=loadfile --no-loadscope-reorder
 journeys: install
-	OMP_NUM_THREADS=1 $(BIN)/pytest tests/journeys -m journeys --numprocesses=3 --dist=loadfile \
-		--no-loadscope-reorder $(ARGS)
+	$(FILES) tests/journeys -m journeys --numprocesses=3 $(ARGS)
 
 # The story of docs/operations.md on the embedded default and on real servers (which need PostgreSQL's programs), and
 # kill -9 at the n-th write of each decision; training in several processes; the gallery store on PostgreSQL.
 STORIES ?= tests/services tests/parallel tests/serve/store
 test-services: install
-	OMP_NUM_THREADS=1 $(BIN)/pytest $(STORIES) -m services --numprocesses=3 --dist=loadfile \
-		--no-loadscope-reorder $(ARGS)
+	$(FILES) $(STORIES) -m services --numprocesses=3 $(ARGS)
+
+# Both at once, quicker than one after the other: journeys compute, services wait for servers.
+walks: install
+	$(FILES) tests/journeys $(STORIES) -m "journeys or services" --numprocesses=4 $(ARGS)
 
 check: install
 	$(BIN)/ruff check .

@@ -10,7 +10,7 @@ from tests.journeys.steps import Step
 AUDIT, BACKBONES, DRIFT, METHODS = "docs/audit.md", "docs/backbones.md", "docs/drift.md", "docs/methods.md"
 PROMOTION, SCHEDULE, TASKS = "docs/promotion.md", "docs/schedule.md", "docs/tasks.md"
 WEIGHTS = ARCHIVE.parents[1] / "weights/tf_efficientnet_lite0.safetensors"
-SHORT = "--set train.steps=5 --set train.validation.patience=0 --set episodes.n_episodes=20"
+SHORT = "--set train.steps=5 --set train.validation.patience=0 --set episodes.n_episodes=8"
 SERVES = "Prefect  http"  # printed when the schedule is served
 LOOKED = (0, 12)  # nothing has drifted, or something has
 
