@@ -7,6 +7,7 @@ from typing import Any
 
 from kshot.lifecycle.project import project_lock, state_place
 from kshot.lifecycle.tracking import sqlite_trouble
+from kshot.load_yaml import load_yaml
 
 DESCRIPTION = """\
 Run one retraining: ingest, split, validate, episodes, train and evaluate, then register the
@@ -93,7 +94,6 @@ def change_settings(root: Path, options: argparse.Namespace) -> None:
 
     Weights of the extra `photographs` that the project lost, or that a clone never had, are written again.
     """
-    import yaml
 
     from kshot.lifecycle.params_file import old_names, settings, settings_change
     from kshot.lifecycle.settings_fit import packaged_weights
@@ -103,7 +103,7 @@ def change_settings(root: Path, options: argparse.Namespace) -> None:
         if line:
             print(line)
     text, changes = settings.plan(root, overlay=options.params, sets=options.sets)
-    packaged_weights.bring_back(root, params_from(yaml.safe_load(text)).train.network.checkpoint)
+    packaged_weights.bring_back(root, params_from(load_yaml(text)).train.network.checkpoint)
     if changes:
         settings.write(root, text)
         print("\n".join(["params.yaml, changed:", *settings_change.changes_text(changes)]))

@@ -7,6 +7,7 @@ from typing import Any
 import yaml
 
 from kshot.errors import ParamsError
+from kshot.load_yaml import load_yaml
 
 KEY = "project"
 BEFORE = "kshot"  # name of a project whose params.yaml has no such line: older projects all had this name
@@ -31,7 +32,7 @@ def of(root: Path) -> str:
     if len(lines) > 1:
         raise ParamsError(f"params.yaml: {KEY} stands there {len(lines)} times; leave the one line that names it")
     try:
-        mapping = yaml.safe_load(lines[0]) if lines else {}
+        mapping = load_yaml(lines[0]) if lines else {}
     except yaml.YAMLError as error:
         raise ParamsError(f"params.yaml: the line {lines[0]!r} is not YAML; write {KEY}: NAME") from error
     return checked(mapping[KEY]) if mapping else BEFORE

@@ -13,6 +13,7 @@ import yaml
 
 from kshot.errors import ParamsError
 from kshot.first_few import first_few
+from kshot.load_yaml import load_yaml
 from kshot.params.renamed import migrate
 
 Section = TypeVar("Section")
@@ -52,7 +53,7 @@ def parsed(path: Path) -> dict[str, Any]:
         place = "params.yaml in the project's root" if path.name == "params.yaml" else "file of settings, in YAML"
         raise ParamsError(f"{path}: {error.strerror}; needs a readable {place}") from error
     try:
-        mapping = yaml.safe_load(text)
+        mapping = load_yaml(text)
     except yaml.YAMLError as error:
         raise ParamsError(f"{path} is not YAML: {' '.join(str(error).split())}; mend that line") from error
     if not isinstance(mapping, dict):

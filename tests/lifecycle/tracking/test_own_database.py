@@ -21,11 +21,12 @@ from tests.lifecycle.registered_versions import judgement
 GO_ON = """
 import sys
 from pathlib import Path
-from kshot.lifecycle.registry import model_versions as registry; from kshot.lifecycle.tracking import store
+from kshot.lifecycle.registry import gate_decision
+from kshot.lifecycle.tracking import store
 from tests.lifecycle import registered_versions
 from tests.lifecycle.registered_versions import judgement
 
-registry.record_decision(Path(sys.argv[1]), "2", judgement(True, "1"), "r")
+gate_decision.record_decision(Path(sys.argv[1]), "2", judgement(True, "1"), "r")
 registered_versions.add(Path(sys.argv[1]), store.client(), 3)
 """
 

@@ -7,6 +7,7 @@ from typing import Any
 import yaml
 
 from kshot.lifecycle.project.broken import Broken
+from kshot.load_yaml import load_yaml
 
 SHOWN = 60  # characters of the content shown in a message
 
@@ -23,7 +24,7 @@ def yaml_of(what: str, path: Path) -> Any:
     """Parse a YAML file. Raises Broken, naming `what`."""
     content = path.read_bytes()
     try:
-        return yaml.safe_load(content)
+        return load_yaml(content)
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise Broken(f"{what} is no YAML any more: {' '.join(str(error).split())}", "YAML", _start(content)) from error
 

@@ -15,6 +15,7 @@ import yaml
 
 from kshot.errors import DataError
 from kshot.lifecycle.project import git, layout
+from kshot.load_yaml import load_yaml
 
 # During a change this folder contains the previous state; if it exists, the change must be undone.
 JOURNAL = layout.RAW.with_name(".before")
@@ -36,7 +37,7 @@ def tracked(root: Path) -> Tracked | None:
     if not path.exists():
         return None
     try:
-        out = yaml.safe_load(path.read_text(encoding="utf-8"))["outs"][0]
+        out = load_yaml(path.read_text(encoding="utf-8"))["outs"][0]
         return Tracked(out["md5"].removesuffix(".dir"), out["size"], out.get("nfiles", 1))
     except (yaml.YAMLError, UnicodeDecodeError, KeyError, IndexError, TypeError) as error:
         raise DataError(f"{path} is damaged ({error!r}); take it from git again, or add the data again") from error

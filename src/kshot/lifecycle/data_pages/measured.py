@@ -7,7 +7,6 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import torch
-import yaml
 from numpy.typing import NDArray
 from torch import Tensor
 
@@ -22,6 +21,7 @@ from kshot.lifecycle.project.private_state import private_state
 from kshot.lifecycle.registry import model_versions, registered_files
 from kshot.lifecycle.stages.device import project_device
 from kshot.lifecycle.stages.features import inputs_of
+from kshot.load_yaml import load_yaml
 from kshot.methods.method import Method
 from kshot.nets.embedding import WEIGHTS, embed
 from kshot.params.schema import Ingest
@@ -110,7 +110,7 @@ def _packed(
     lock = root / layout.LOCK_FILE
     if not lock.exists() or not (root / layout.PACKED / "manifest.parquet").exists():
         return None
-    stage = yaml.safe_load(lock.read_text(encoding="utf-8"))["stages"].get("ingest", {})
+    stage = load_yaml(lock.read_text(encoding="utf-8"))["stages"].get("ingest", {})
     used = {dep["path"]: dep.get("md5") for dep in stage.get("deps", [])}
     settings = method.embedding.settings
     packed_by = {**NEW_KEYS, **stage.get("params", {}).get("params.yaml", {})}

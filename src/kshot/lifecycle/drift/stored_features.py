@@ -15,6 +15,7 @@ from kshot.lifecycle.data.packed import read_manifest
 from kshot.lifecycle.project import layout, progress
 from kshot.lifecycle.project.files import file_md5
 from kshot.lifecycle.stages.features import read_features
+from kshot.load_yaml import load_yaml
 from kshot.methods.method import Method
 from kshot.nets.embedding import embed
 
@@ -57,7 +58,7 @@ def embedded(
 def _are_of_packed_images(root: Path) -> bool:
     """Whether, by dvc.lock, stage embed read the packed images that stage ingest wrote last and whose table is here."""
     try:
-        stages = yaml.safe_load((root / LOCK).read_text(encoding="utf-8"))["stages"]
+        stages = load_yaml((root / LOCK).read_text(encoding="utf-8"))["stages"]
         written = _md5(stages["ingest"]["outs"], layout.PACKED)
         read, table = _md5(stages["embed"]["deps"], layout.PACKED), _md5(stages["split"]["deps"], MANIFEST)
         return read == written and table == file_md5(root / MANIFEST)

@@ -19,6 +19,7 @@ from kshot.lifecycle.forget.object_stores import FOLDER
 from kshot.lifecycle.project import layout
 from kshot.lifecycle.project.layout import LOCK_FILE
 from kshot.lifecycle.stages.features import are_features
+from kshot.load_yaml import load_yaml
 
 IMAGE, PACKED, FEATURES_OF, PAGE, LISTING = "image", "packed images", "features", "page", "listing of them"
 ROWS = "manifest.parquet"  # of packed images
@@ -79,7 +80,7 @@ def read_locks(root: Path, cache: Path) -> list[dict[str, Any]]:
     found: list[dict[str, Any]] = []
     for path in (root / LOCK_FILE, *sorted(cache.glob("runs/*/*/*"))):
         try:
-            content = yaml.safe_load(path.read_text(encoding="utf-8"))
+            content = load_yaml(path.read_text(encoding="utf-8"))
             found += list(content["stages"].values()) if path.name == LOCK_FILE else [content]
         except (OSError, UnicodeDecodeError, yaml.YAMLError, KeyError, TypeError, AttributeError):
             continue  # an output that no lock explains counts as computed from the image

@@ -24,6 +24,7 @@ import yaml
 
 from kshot.errors import ParamsError
 from kshot.lifecycle.project import git
+from kshot.load_yaml import load_yaml
 
 FILE = "change_plan.yaml"
 ANY = "any"
@@ -77,7 +78,7 @@ def committed(root: Path) -> ChangePlan | None:
 def parse(text: str) -> ChangePlan:
     """Parse the content of the file. Raises ParamsError that names the entry that is wrong."""
     try:
-        found = yaml.safe_load(text)
+        found = load_yaml(text)
     except yaml.YAMLError as error:
         raise ParamsError(f"{FILE} is not YAML: {' '.join(str(error).split())}; mend that line and commit") from error
     _need(isinstance(found, dict), f"holds {type(found).__name__}; needs the sections settings, data, gate")

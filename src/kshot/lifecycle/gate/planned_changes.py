@@ -5,8 +5,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from kshot.lifecycle.data import data_versions
 from kshot.lifecycle.data.data_versions import DataVersion
 from kshot.lifecycle.gate import change_plan
@@ -14,6 +12,7 @@ from kshot.lifecycle.gate.change_plan import ELSEWHERE, NOTHING, SOURCE, ChangeP
 from kshot.lifecycle.gate.judgements import is_judgement, last_judgement, record_of, run_text
 from kshot.lifecycle.history.events import APPROVED, PROMOTED_BY_HAND, Event
 from kshot.lifecycle.registry.model_versions import Registered
+from kshot.load_yaml import load_yaml
 from kshot.params.renamed import migrate
 
 DATA = "kshot.data_version"
@@ -105,7 +104,7 @@ def _recorded(root: Path, event: Event | None) -> Mapping[str, Any]:
 
 def _settings(root: Path, run_id: str) -> dict[str, Any]:
     """Dotted name to value in the params.yaml that the run stores, by the names of today."""
-    found = yaml.safe_load(run_text(root, run_id, "params.yaml"))
+    found = load_yaml(run_text(root, run_id, "params.yaml"))
     mapping = {name: section for name, section in migrate(found).items() if name not in APART}
     return dict(_flat(_plain(mapping)))
 

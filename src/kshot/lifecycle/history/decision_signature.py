@@ -14,6 +14,7 @@ from kshot.lifecycle.project import git
 from kshot.lifecycle.signatures import ssh_keygen
 from kshot.lifecycle.signatures.allowed_signers import ALLOWED, committed_file
 from kshot.lifecycle.signatures.signing_key import VARIABLE, SigningKey
+from kshot.load_yaml import load_yaml
 
 NAMESPACE = "kshot-decision"
 VALID, MISSING, FOREIGN, INVALID, UNCHECKED = "valid", "missing", "foreign", "invalid", "not checked"
@@ -58,7 +59,7 @@ def setting(root: Path) -> str:
 
 def _approval(params: str) -> str:
     try:
-        return str(yaml.safe_load(params)["gate"]["approval"])
+        return str(load_yaml(params)["gate"]["approval"])
     except (ValueError, LookupError, TypeError, yaml.YAMLError):
         return ""
 

@@ -11,6 +11,7 @@ import yaml
 from kshot.errors import ParamsError
 from kshot.first_few import first_few
 from kshot.lifecycle.params_file import settings, yaml_document
+from kshot.load_yaml import load_yaml
 from kshot.params import reader, renamed
 
 GRAPH = "dvc.yaml"
@@ -148,7 +149,7 @@ def _today(key: str) -> str:
 def _value(text: str) -> Any:
     """The value of a text like `train.steps=500`; None if it is not YAML, which another check reports."""
     with contextlib.suppress(yaml.YAMLError):
-        return yaml.safe_load(text.partition("=")[2])
+        return load_yaml(text.partition("=")[2])
     return None
 
 

@@ -6,12 +6,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from kshot import plugins
 from kshot.lifecycle.params_file.settings_change import Change, differences
 from kshot.lifecycle.params_file.yaml_document import fit, merge, put, read_with_comments, set_from_text, text_of
 from kshot.lifecycle.project.files import file_md5
+from kshot.load_yaml import load_yaml
 from kshot.params import reader, renamed, schema
 
 PARAMS = "params.yaml"
@@ -48,7 +47,7 @@ def plan(
         set_from_text(document, text)
     _note_weights(root, document, old)
     written = text_of(document)
-    new = yaml.safe_load(written)  # what a stage will read, not what we meant to write
+    new = load_yaml(written)  # what a stage will read, not what we meant to write
     schema.params_from(new)
     return written, [Change(key, *values) for key, values in differences(old, renamed.migrate(new))]
 

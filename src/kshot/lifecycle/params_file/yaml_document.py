@@ -11,6 +11,7 @@ import yaml
 from kshot.errors import ParamsError
 from kshot.lifecycle.params_file.named_protocols import named_protocols
 from kshot.lifecycle.params_file.settings_change import WHOLE
+from kshot.load_yaml import load_yaml
 from kshot.params import reader, renamed
 
 
@@ -58,7 +59,7 @@ def set_from_text(document: Any, text: str) -> None:
     if not equals or not all(keys):
         raise ParamsError(f"--set {text!r} has no key and value; write it like --set train.steps=500")
     try:
-        parsed = yaml.safe_load(value)
+        parsed = load_yaml(value)
     except yaml.YAMLError as error:
         raise ParamsError(f"--set {text!r}: the value is not YAML; quote it, or write it like [train, val]") from error
     try:

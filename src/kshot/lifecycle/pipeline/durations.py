@@ -12,6 +12,7 @@ import yaml
 from kshot.lifecycle.pipeline.graph import Outcome, StageRun
 from kshot.lifecycle.project import layout
 from kshot.lifecycle.project.files import exclusive
+from kshot.load_yaml import load_yaml
 from kshot.params.reader import read_mapping
 
 FILE = layout.STATE / "stages.jsonl"
@@ -88,7 +89,7 @@ def readable(seconds: float) -> str:
 def _results(root: Path, stage: str) -> str:
     """A hash of the entry of `stage` in dvc.lock (inputs and outputs); '' if there is none."""
     try:
-        entry = yaml.safe_load((root / "dvc.lock").read_text(encoding="utf-8"))["stages"][stage]
+        entry = load_yaml((root / "dvc.lock").read_text(encoding="utf-8"))["stages"][stage]
     except (OSError, yaml.YAMLError, KeyError, TypeError):
         return ""
     return hashlib.md5(json.dumps(entry, sort_keys=True).encode()).hexdigest()

@@ -24,6 +24,7 @@ from kshot.lifecycle.project import git, layout, project_lock
 from kshot.lifecycle.project.files import write_text
 from kshot.lifecycle.registry import model_versions
 from kshot.lifecycle.sources import at_rest, source_images
+from kshot.load_yaml import load_yaml
 
 FILE = layout.STATE / "new-data.json"
 ATTEMPTS = 3  # of a run that was ended from outside: a power failure, a stop of the scheduler
@@ -163,7 +164,7 @@ def of_commit(root: Path, ref: str) -> str | None:
         return None
     text = _git(root, "show", f"{ref}:{layout.RAW_DVC.as_posix()}")
     try:
-        return str(yaml.safe_load(text)["outs"][0]["md5"]).removesuffix(".dir")
+        return str(load_yaml(text)["outs"][0]["md5"]).removesuffix(".dir")
     except (yaml.YAMLError, KeyError, IndexError, TypeError) as error:
         why = " ".join(repr(error).split())[:200]
         raise DataError(f"{layout.RAW_DVC} of {ref} is damaged ({why}); commit it again") from error

@@ -11,11 +11,10 @@ import time
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from kshot.errors import StageFailed
 from kshot.lifecycle.project.layout import LOCK_FILE
 from kshot.lifecycle.stages import code_read
+from kshot.load_yaml import load_yaml
 
 
 @dataclasses.dataclass(frozen=True)
@@ -78,7 +77,7 @@ def _take_back(root: Path, stage: Any, before: Before) -> None:
         (root / LOCK_FILE).write_bytes(before.lock)
     for entry in Path(stage.repo.stage_cache.cache_dir).glob("*/*/*"):
         # An entry is the stage's part of dvc.lock. Deleting one too many costs a run; leaving one gives a wrong result.
-        if entry.stat().st_mtime >= before.at - 1 and yaml.safe_load(entry.read_bytes())["cmd"] == stage.cmd:
+        if entry.stat().st_mtime >= before.at - 1 and load_yaml(entry.read_bytes())["cmd"] == stage.cmd:
             entry.unlink()
             with contextlib.suppress(OSError):  # other results of the same inputs may be next to it
                 entry.parent.rmdir()  # an empty folder makes DVC fail

@@ -8,10 +8,9 @@ from importlib.metadata import version
 from importlib.resources.abc import Traversable
 from pathlib import Path
 
-import yaml
-
 from kshot.errors import KshotError, ParamsError
 from kshot.lifecycle.project import git, layout, project_lock
+from kshot.load_yaml import load_yaml
 from kshot.params import project_name
 
 DOTTED = ("gitignore", "dvcignore", "dvc", "github")  # names that get a leading dot in a project
@@ -91,7 +90,7 @@ def files(name: str) -> dict[str, str]:
     """Path and text of each file of a project called `name`."""
     found = dict(_below("", resources.files("kshot") / "template"))
     found[FLOW] = (resources.files("kshot") / FLOW).read_text(encoding="utf-8")
-    text = name if yaml.safe_load(name) == name else f"'{name}'"  # 2024 and null are valid names, too
+    text = name if load_yaml(name) == name else f"'{name}'"  # 2024 and null are valid names, too
     lines = (f"kshot: '{version('kshot')}'".ljust(27) + " # or newer", f"project: {text}".ljust(27) + " ")
     found["params.yaml"] = found["params.yaml"].replace(SHIPPED_NAME.ljust(28), "\n".join(lines), 1)
     readme = found["README.md"].replace(f"# {project_name.BEFORE}", f"# {name}", 1)

@@ -15,6 +15,7 @@ from kshot.lifecycle.history.events import CHAMPION
 from kshot.lifecycle.project import layout
 from kshot.lifecycle.project.layout import LOCK_FILE
 from kshot.lifecycle.tracking import store
+from kshot.load_yaml import load_yaml
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -53,7 +54,7 @@ def locked(client: "MlflowClient", number: str, run_id: str, scratch: Path) -> t
         place = mlflow.artifacts.download_artifacts(
             artifact_uri=f"{run.info.artifact_uri}/{LOCK_FILE}", dst_path=str(scratch)
         )
-        stages = yaml.safe_load(Path(place).read_bytes())["stages"]
+        stages = load_yaml(Path(place).read_bytes())["stages"]
     except (OSError, MlflowException, yaml.YAMLError, KeyError, TypeError) as error:
         raise RegistryError(
             f"it is not known what version {number}, a champion once, was trained on: {LOCK_FILE} of run {run_id} is "

@@ -9,8 +9,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from kshot.errors import NotReproduced
 from kshot.lifecycle.audit import code
 from kshot.lifecycle.audit.subject import Subject
@@ -20,6 +18,7 @@ from kshot.lifecycle.project import layout
 from kshot.lifecycle.project.files import file_md5
 from kshot.lifecycle.tracking import code_closure, installed, lineage, plugin_code
 from kshot.lifecycle.tracking.code_closure import PACKAGE
+from kshot.load_yaml import load_yaml
 from kshot.params import engine
 from kshot.params.renamed import at
 from kshot.redaction import redacted
@@ -59,7 +58,7 @@ def inputs(
         here = file_md5(path)[:8] if path.exists() else NOTHING
         if here != md5[:8]:
             found.append(Difference(name, md5[:8], here))
-    settings_now = yaml.safe_load((tree / "params.yaml").read_text(encoding="utf-8"))
+    settings_now = load_yaml((tree / "params.yaml").read_text(encoding="utf-8"))
     for stage in subject.lock.values():
         for key, value in stage.get("params", {}).get("params.yaml", {}).items():
             found += [Difference(*pair) for pair in _values(key, value, at(settings_now, key))]

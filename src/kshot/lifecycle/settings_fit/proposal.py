@@ -7,8 +7,6 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from kshot.errors import CheckpointError, ParamsError
 from kshot.first_few import first_few
 from kshot.lifecycle.data.data_versions import DataVersion
@@ -23,6 +21,7 @@ from kshot.lifecycle.settings_fit.fitted_settings import FittedSettings, NoWeigh
 from kshot.lifecycle.settings_fit.image_traits import MOST_COLOUR, ImageTraits
 from kshot.lifecycle.settings_fit.settings_rules import fit_settings
 from kshot.lifecycle.sources.source_images import GLYPHS
+from kshot.load_yaml import load_yaml
 from kshot.params import reader
 from kshot.params.renamed import at, leaves
 from kshot.params.schema import AUTO, Split
@@ -88,7 +87,7 @@ def is_template(root: Path) -> bool:
 
     A project of an older kshot may have them by their old names, and may lack later ones.
     """
-    shipped = yaml.safe_load((resources.files("kshot") / "template/params.yaml").read_text(encoding="utf-8"))
+    shipped = load_yaml((resources.files("kshot") / "template/params.yaml").read_text(encoding="utf-8"))
     ours = reader.read_mapping(root / settings.PARAMS)
     expected, found = ({k: v for k, v in leaves(one).items() if k.split(".")[0] in TEMPLATE} for one in (shipped, ours))
     return bool(found) and all(key in expected and expected[key] == value for key, value in found.items())

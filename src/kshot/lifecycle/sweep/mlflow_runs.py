@@ -7,8 +7,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import yaml
-
 from kshot.lifecycle.params_file.settings import PARAMS
 from kshot.lifecycle.project import layout
 from kshot.lifecycle.sweep import trial_result
@@ -17,6 +15,7 @@ from kshot.lifecycle.sweep.trials import Trial
 from kshot.lifecycle.tracking import run_content, store
 from kshot.lifecycle.tracking.curves import Curves
 from kshot.lifecycle.tracking.lineage import environment
+from kshot.load_yaml import load_yaml
 from kshot.params import project_name
 from kshot.redaction import redacted
 from kshot.statistics import mean_interval
@@ -102,7 +101,7 @@ class SweepRuns:
 
         texts = [
             Param(name, value[: run_content.LONGEST_PARAM])
-            for name, value in run_content.flat(yaml.safe_load(trial.params)).items()
+            for name, value in run_content.flat(load_yaml(trial.params)).items()
         ]
         for start in range(0, len(texts), run_content.PARAMS_AT_ONCE):
             client.log_batch(run_id, params=texts[start : start + run_content.PARAMS_AT_ONCE])

@@ -9,14 +9,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from kshot import plugins
 from kshot.errors import ParamsError
 from kshot.lifecycle.params_file import settings
 from kshot.lifecycle.params_file.settings_change import Change, format_value
 from kshot.lifecycle.project import progress
 from kshot.lifecycle.tracking import installed
+from kshot.load_yaml import load_yaml
 from kshot.params.reader import parsed
 from kshot.params.schema import Params, params_from
 
@@ -69,7 +68,7 @@ def read(root: Path, file: Path, commit: str, data: str) -> tuple[Trial, ...]:
         sets = tuple(f"{key}={format_value(value)}" for key, value in mapping.items())
         try:
             text, changes = settings.plan(root, sets=sets)
-            params = yaml.safe_load(text)
+            params = load_yaml(text)
             _require_comparable(changes, params_from(params))
         except ParamsError as error:
             raise ParamsError(f"{file}, trial {number} ({', '.join(sets) or 'no settings'}): {error}") from None
@@ -88,7 +87,7 @@ def read(root: Path, file: Path, commit: str, data: str) -> tuple[Trial, ...]:
 
 def protocol_of(root: Path) -> str:
     """The protocol that trials are compared on: train.validation.protocol of params.yaml, a name or auto."""
-    return params_from(yaml.safe_load(settings.plan(root)[0])).train.validation.protocol
+    return params_from(load_yaml(settings.plan(root)[0])).train.validation.protocol
 
 
 def _installed_code(root: Path) -> list[str]:

@@ -1,9 +1,11 @@
 """The origin of a model: data version, code, params, stages, episodes, machine."""
 
+import functools
 import hashlib
 import json
 import os
 import platform
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from importlib import metadata
@@ -17,6 +19,7 @@ from kshot.lifecycle.data import data_versions
 from kshot.lifecycle.project import git, layout
 from kshot.lifecycle.project.layout import LOCK_FILE
 from kshot.lifecycle.tracking import installed, plugin_code, uncommitted
+from kshot.load_yaml import load_yaml
 
 # Files in which Linux and NVIDIA's driver name the hardware; they do not exist elsewhere.
 PROCESSOR, ACCELERATORS = Path("/proc/cpuinfo"), Path("/proc/driver/nvidia/gpus")
@@ -132,7 +135,7 @@ def git_state(root: Path) -> tuple[str, bool]:
 
 def environment() -> dict[str, Any]:
     """The installed packages and their versions, interpreter, system, processors and threads."""
-    packages = {dist.metadata["Name"]: dist.version for dist in metadata.distributions()}
+    packages = _packages(tuple(sys.path))
     return {
         "python": platform.python_version(),
         "system": platform.platform(),
@@ -143,6 +146,13 @@ def environment() -> dict[str, Any]:
         "threads": os.environ.get("OMP_NUM_THREADS", ""),
         "packages": dict(sorted(packages.items(), key=lambda pair: pair[0].lower())),
     }
+
+
+@functools.cache
+def _packages(_places: tuple[str, ...]) -> dict[str, str]:
+    """The version of each installed distribution; hundreds of files, which are read once for each `sys.path`."""
+    described = [one.metadata for one in metadata.distributions()]
+    return {one["Name"]: one["Version"] for one in described}
 
 
 def _named(path: Path, key: str) -> str:
@@ -180,7 +190,7 @@ def ingested(root: Path) -> str:
 
 def _stages(path: Path) -> dict[str, Any]:
     try:
-        stages: dict[str, Any] = yaml.safe_load(path.read_text(encoding="utf-8"))["stages"]
+        stages: dict[str, Any] = load_yaml(path.read_text(encoding="utf-8"))["stages"]
     except (yaml.YAMLError, UnicodeDecodeError, KeyError, TypeError) as error:
         raise RegistryError(f"{path} is damaged; take it from git again, or remove it and run again") from error
     return stages
