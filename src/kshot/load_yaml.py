@@ -11,4 +11,4 @@ def load_yaml(text: str | bytes) -> Any:
     """
     import yaml  # not for every command
 
-    return yaml.load(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))  # noqa: S506 - plain types only
+    return yaml.load(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
