@@ -97,7 +97,7 @@ def test_one_value_has_a_mean_and_no_interval():
 
 
 def test_no_value_is_an_error():
-    with pytest.raises(ValueError, match="no answers"):
+    with pytest.raises(ValueError, match="no predictions"):
         mean_interval([])
 
 

@@ -4,7 +4,7 @@ import textwrap
 
 LIMITS = {
     "machine": (
-        "Python, kshot, git, DVC and MLflow as they are installed where the audit runs. Who can change them can "
+        "Python, kshot, git, DVC and MLflow as they are installed where the audit runs. Whoever can change them can "
         "change what it prints: audit on a machine of your own, from a clone."
     ),
     "loading": (
@@ -13,7 +13,7 @@ LIMITS = {
         "runs anything (compare, drift, tasks, retrain, promote, approve, rollback): run `kshot audit` before you "
         "serve."
     ),
-    "running": "A server that loaded the model earlier: what it holds in memory is not looked at.",
+    "running": "A server that loaded the model earlier: its memory is not checked.",
     "packages": "The content of installed packages: a model names them by version and not by hash.",
     "later files": (
         "Files that were put into the run after its model was registered, such as report.html. Evidence of a "
