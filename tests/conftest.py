@@ -29,20 +29,25 @@ LONG = (
     "lifecycle/evidence/test_attestation.py",
     "flows/test_at_commit.py",
 )
-LONG_JOURNEYS = (
-    "test_own_images.py",
-    "test_new_project.py",  # makes what those further below copy
-    "test_scheduled.py",
-    "test_notebooks.py",
-    "test_retrained.py",
-    "test_sweep.py",
-    "test_plugins.py",
-    "test_default_path.py",
-    "test_serve.py",
-    "test_own_photographs.py",
-    "test_evidence.py",
+# Journeys and services, which `make walks` runs together: those that wait and those that compute by turns.
+LONG_WALKS = (
+    "services/test_on_servers.py",
+    "journeys/test_own_images.py",
+    "journeys/test_new_project.py",  # makes what those further below copy
+    "journeys/test_scheduled.py",
+    "services/test_ray_cluster.py",
+    "journeys/test_retrained.py",
+    "journeys/test_sweep.py",
+    "journeys/test_default_path.py",
+    "journeys/test_own_photographs.py",
+    "journeys/test_plugins.py",
+    "journeys/test_serve.py",
+    "journeys/test_notebooks.py",
+    "services/test_process_pool.py",
+    "services/test_kills.py",
+    "journeys/test_evidence.py",
+    "services/test_ray_serve.py",
 )
-LONG_SERVICES = ("test_on_servers.py", "test_ray_cluster.py", "test_ray_serve.py")
 
 gc.disable()  # while the test files are imported: `pytest_collection_finish` goes on
 
@@ -56,9 +61,7 @@ def pytest_collection_finish() -> None:
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Long files first, the others in their order; the Makefile lets pytest-xdist keep it."""
-    folders = {"services": LONG_SERVICES, "journeys": LONG_JOURNEYS, "": LONG}
-    names = [Path(__file__).parent / folder / name for folder, long in folders.items() for name in long]
-    order = {name: place for place, name in enumerate(names)}
+    order = {Path(__file__).parent / name: place for place, name in enumerate((*LONG_WALKS, *LONG))}
     items.sort(key=lambda item: order.get(item.path, len(order)))
 
 
