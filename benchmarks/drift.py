@@ -1,4 +1,4 @@
-"""How often `kshot drift` calls what is no drift one, and which changes of the pictures it notices.
+"""How often `kshot drift` calls what is no drift one, and which changes of the images it notices.
 
     python benchmarks/drift.py PROJECT [FOLDER ...]     # print both tables for the champion of a project
 
@@ -31,7 +31,7 @@ SHAPES = {  # classes, images of each
     "10 letters, 5 images each": (10, 5),
     "5 letters, 2 images each": (5, 2),
 }
-IMAGES = (20, 100)  # unlabelled pictures, drawn from all letters
+IMAGES = (20, 100)  # unlabelled images, drawn from all letters
 CLASSES, OF_EACH, REPEATS = 20, 10, 3  # of a sample that has drifted
 
 
@@ -39,7 +39,7 @@ _drawn: dict[tuple[Shape, bool], list[dict[str, float]]] = {}
 
 
 def verdict(reference: Reference, new: NewImages) -> list[Measure]:
-    """The measures of new pictures, as `kshot drift` takes them."""
+    """The measures of new images, as `kshot drift` takes them."""
     held = reference.held_out
     shape = new.shape(max(1, round(float(np.median(np.bincount(held.labels))))))
     if (shape, new.labelled) not in _drawn:
@@ -51,21 +51,21 @@ def verdict(reference: Reference, new: NewImages) -> list[Measure]:
 
 
 def looked_at(folder: Path, reference: Reference, rows: Callable[[list[str]], np.ndarray] | None = None) -> NewImages:
-    """All pictures of a folder of classes, or those whose places `rows` of their labels are."""
+    """All images of a folder of classes, or those whose places `rows` of their labels are."""
     with tempfile.TemporaryDirectory() as scratch:
-        pictures = read_source(folder, Path(scratch) / "unpacked", unlabelled=True).images
+        images = read_source(folder, Path(scratch) / "unpacked", unlabelled=True).images
         if rows is not None:
-            pictures = [pictures[row] for row in rows([picture.label for picture in pictures])]
-        facts = measure_images([picture.file for picture in pictures], reference.method, Path(scratch))
-    labels = [picture.label for picture in pictures]
+            images = [images[row] for row in rows([image.label for image in images])]
+        facts = measure_images([image.file for image in images], reference.method, Path(scratch))
+    labels = [image.label for image in images]
     names = sorted(set(labels))
-    groups = {picture.group for picture in pictures}
+    groups = {image.group for image in images}
     numbers = np.array([names.index(label) for label in labels])
     return NewImages(facts, numbers, names != [""], tuple(names), len(groups), len(labels), ())
 
 
 def part(new: NewImages, rows: np.ndarray, labelled: bool = True) -> NewImages:
-    """Some of the pictures, with or without their labels."""
+    """Some of the images, with or without their labels."""
     facts = type(new.facts)(new.facts.appearance_stats[rows], new.facts.points[rows], np.arange(len(rows)), (), ())
     names, labels = np.unique(new.labels[rows], return_inverse=True)
     if not labelled:
@@ -98,7 +98,7 @@ def false_alarms(reference: Reference, drawings: dict[int, NewImages]) -> None:
         *SHAPES,
         "15 letters of one alphabet, 10 images each",
         "15 letters of one alphabet, 10 images each, no labels",
-        *(f"{size} pictures of all letters, unlabelled" for size in IMAGES),
+        *(f"{size} images of all letters, unlabelled" for size in IMAGES),
     ]
     print("| fresh drawings | samples | called drifted | by |\n|---|---|---|---|")
     for kind in kinds:
@@ -115,25 +115,25 @@ def false_alarms(reference: Reference, drawings: dict[int, NewImages]) -> None:
 
 
 def dimmed(share: float) -> Callable[[Image.Image], Image.Image]:
-    return lambda picture: picture.point(lambda value: round(value * share))
+    return lambda image: image.point(lambda value: round(value * share))
 
 
 CHANGES: dict[str, Callable[[Image.Image], Image.Image]] = {
-    "light and dark exchanged": lambda picture: ImageOps.invert(picture),
+    "light and dark exchanged": lambda image: ImageOps.invert(image),
     "at 95 % of the light": dimmed(0.95),
     "at 80 % of the light": dimmed(0.8),
     "at 50 % of the light": dimmed(0.5),
-    "half the contrast": lambda picture: picture.point(lambda value: 128 + (value - 128) // 2),
-    "blurred, 1 pixel of 105": lambda picture: picture.filter(ImageFilter.GaussianBlur(1)),
-    "blurred, 2 pixels of 105": lambda picture: picture.filter(ImageFilter.GaussianBlur(2)),
-    "blurred, 4 pixels of 105": lambda picture: picture.filter(ImageFilter.GaussianBlur(4)),
-    "noise of 10 % of the range": lambda picture: Image.fromarray(
-        (np.asarray(picture) + np.random.default_rng(0).normal(0, 25, picture.size[::-1])).clip(0, 255).astype(np.uint8)
+    "half the contrast": lambda image: image.point(lambda value: 128 + (value - 128) // 2),
+    "blurred, 1 pixel of 105": lambda image: image.filter(ImageFilter.GaussianBlur(1)),
+    "blurred, 2 pixels of 105": lambda image: image.filter(ImageFilter.GaussianBlur(2)),
+    "blurred, 4 pixels of 105": lambda image: image.filter(ImageFilter.GaussianBlur(4)),
+    "noise of 10 % of the range": lambda image: Image.fromarray(
+        (np.asarray(image) + np.random.default_rng(0).normal(0, 25, image.size[::-1])).clip(0, 255).astype(np.uint8)
     ),
-    "of 52 pixels instead of 105": lambda picture: picture.resize((52, 52)),
-    "of 120 pixels instead of 105": lambda picture: picture.resize((120, 120)),
-    "turned by 90 degrees": lambda picture: picture.transpose(Image.Transpose.ROTATE_90),
-    "mirrored": lambda picture: ImageOps.mirror(picture),
+    "of 52 pixels instead of 105": lambda image: image.resize((52, 52)),
+    "of 120 pixels instead of 105": lambda image: image.resize((120, 120)),
+    "turned by 90 degrees": lambda image: image.transpose(Image.Transpose.ROTATE_90),
+    "mirrored": lambda image: ImageOps.mirror(image),
 }
 
 
@@ -145,15 +145,15 @@ def name(place: Path) -> str:
 def write_changed(
     source: Path, folder: Path, known: set[str], change: Callable[[Image.Image], Image.Image], seed: int
 ) -> Path:
-    """Some classes of a drawing that are `known`, each picture changed."""
+    """Some classes of a drawing that are `known`, each image changed."""
     generator = np.random.default_rng(seed)
     classes = [place for place in sorted({file.parent for file in source.rglob("*.png")}) if name(place) in known]
     for place in generator.permutation(len(classes))[:CLASSES]:
         for file in generator.permutation(sorted(classes[place].glob("*.png")))[:OF_EACH]:
             target = folder / file.relative_to(source)
             target.parent.mkdir(parents=True, exist_ok=True)
-            with Image.open(file) as picture:
-                change(picture.convert("L")).save(target)
+            with Image.open(file) as image:
+                change(image.convert("L")).save(target)
     return folder
 
 
@@ -178,8 +178,8 @@ def write_strange(folder: Path) -> dict[str, Path]:
 
 
 def noticed(reference: Reference, drawings: dict[int, Path], known: set[str], others: list[Path]) -> None:
-    """Which measures say that changed pictures have drifted, with labels and without."""
-    print(f"\n| {CLASSES} x {OF_EACH} pictures | labelled | unlabelled | measures, in how many labelled ones |")
+    """Which measures say that changed images have drifted, with labels and without."""
+    print(f"\n| {CLASSES} x {OF_EACH} images | labelled | unlabelled | measures, in how many labelled ones |")
     print("|---|---|---|---|")
     seeds = list(drawings)[:REPEATS]
 
@@ -221,7 +221,7 @@ def main(root: Path, others: list[Path]) -> None:
         if not (place / str(seed)).exists():
             draw(place / str(seed), seed=seed)
     drawings = {seed: place / str(seed) for seed in SEEDS}
-    known = {picture.label for picture in read_source(root / "data/raw/images", place).images}
+    known = {image.label for image in read_source(root / "data/raw/images", place).images}
 
     def of_the_data(labels: list[str]) -> np.ndarray:
         return np.array([row for row, label in enumerate(labels) if label in known])

@@ -1,4 +1,4 @@
-"""Draws the table of `benchmarks/million.py` in docs/scale.md as a picture: seconds and memory against images.
+"""Draws the table of `benchmarks/million.py` in docs/scale.md as a chart: seconds and memory against images.
 
 python benchmarks/million_chart.py    # writes docs/scale.svg
 """
@@ -27,7 +27,7 @@ text { font: 12px system-ui, sans-serif; fill: #24292f } .title { font-weight: 6
 
 
 class Panel(NamedTuple):
-    """A picture of one quantity. x: its left edge; low, high: the range of the axis; at: where the dashed line is."""
+    """A chart of one quantity. x: its left edge; low, high: the range of the axis; at: where the dashed line is."""
 
     title: str
     unit: str

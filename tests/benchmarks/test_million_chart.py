@@ -1,4 +1,4 @@
-"""The picture of docs/scale.md is the one that its table gives."""
+"""The chart in docs/scale.md is drawn from the table there."""
 
 import runpy
 from pathlib import Path
@@ -14,7 +14,7 @@ def chart() -> dict[str, Any]:
     return runpy.run_path(str(SCRIPT))
 
 
-def test_the_picture_is_that_of_the_table(chart: dict[str, Any], tmp_path: Path) -> None:
+def test_the_chart_in_the_docs_is_drawn_from_their_table(chart: dict[str, Any], tmp_path: Path) -> None:
     page = chart["PAGE"]
     copy = tmp_path / "scale.md"
     copy.write_text(page.read_text(encoding="utf-8"), encoding="utf-8")

@@ -91,17 +91,25 @@ with connected() as ray:
 """
 
 
-def test_a_training_loses_a_node_and_resumes_to_the_same_weights(nodes: Any, tmp_path: Path) -> None:
+def output_without_a_node(nodes: Any, code: str, folder: Path, what: str) -> str:
+    """The output of `code`, run with `folder`. The node that it names in the file `node` there is lost and replaced.
+
+    `what`: what has happened when that file is there.
+    """
     names = {**environment(), **ray_cluster.names(nodes)}
-    log, node = tmp_path / "log", tmp_path / "node"
-    with process([sys.executable, "-c", LAUNCH, str(tmp_path)], names, log) as launched:
-        wait_for(lambda: launched.poll() is not None or (node.exists() and node.read_text()), "the training began")
+    log, node = folder / "log", folder / "node"
+    with process([sys.executable, "-c", code, str(folder)], names, log) as launched:
+        wait_for(lambda: launched.poll() is not None or (node.exists() and node.read_text()), what)
         assert launched.poll() is None, log.read_text()
         (lost,) = [one for one in nodes.worker_nodes if one.node_id == node.read_text()]
         nodes.remove_node(lost, allow_graceful=False)
         ray_cluster.add_node(nodes)
         assert launched.wait(3 * PATIENCE_S) == 0, log.read_text()
-    out = log.read_text()
+    return log.read_text()
+
+
+def test_a_training_loses_a_node_and_resumes_to_the_same_weights(nodes: Any, tmp_path: Path) -> None:
+    out = output_without_a_node(nodes, LAUNCH, tmp_path, "the training began")
     assert re.search(r"^process 1 of 2 of the training \(counted from 0\), on node [\d.]+, was lost \(", out, re.M), out
     assert "all processes begin again from the last checkpoint\n" in out and "the first process says hello" in out
     found = torch.load(tmp_path / "weights.pt", weights_only=True)
@@ -178,15 +186,6 @@ def test_shards_are_packed_and_embedded_on_nodes_and_one_that_is_lost_changes_no
     set_train(mapping, backbone="test_resnet", checkpoint="w.safetensors", input_size=32, adaptation="frozen")
     (tmp_path / "params.yaml").write_text(yaml.safe_dump(mapping))
     raw_project.write_raw(tmp_path / "raw", {f"c{number:02}": 4 for number in range(20)})
-    names = {**environment(), **ray_cluster.names(nodes)}
-    log, node = tmp_path / "log", tmp_path / "node"
-    with process([sys.executable, "-c", SHARDS, str(tmp_path)], names, log) as launched:
-        wait_for(lambda: launched.poll() is not None or (node.exists() and node.read_text()), "a shard is finished")
-        assert launched.poll() is None, log.read_text()
-        (lost,) = [one for one in nodes.worker_nodes if one.node_id == node.read_text()]
-        nodes.remove_node(lost, allow_graceful=False)
-        ray_cluster.add_node(nodes)
-        assert launched.wait(3 * PATIENCE_S) == 0, log.read_text()
-    out = log.read_text()
+    out = output_without_a_node(nodes, SHARDS, tmp_path, "a shard is finished")
     assert "80 images of 20 classes packed" in out and "576 images to 96 numbers each" in out
     assert "files are the same" in out

@@ -64,7 +64,7 @@ def known_classes(client: "Client", root: Path) -> list[str]:
     names = {one.name for gallery in client.galleries() for one in gallery.classes}
     try:
         version = data_versions.current(root)
-        names |= {image.label for image in cached_images.images(root, version.md5)} if version is not None else set()
+        names |= cached_images.classes(root, version.md5).keys() if version is not None else set()
     except DataError:
         pass  # the images lie elsewhere: the galleries alone say which classes there are
     return sorted(names)

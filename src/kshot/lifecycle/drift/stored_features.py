@@ -1,4 +1,4 @@
-"""Embeds images for drift: from the features that stage embed has stored where the image is among them, else anew."""
+"""Embeds images for drift: stored features are used where an image has them, and computed otherwise."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
