@@ -280,6 +280,9 @@ def test_what_not_to_trust_of_unknown_queries_and_probabilities_is_said_with_wha
     assert "Of 100 images of none of the classes, 87 are taken for one of them at 10w1s: " in text
     assert "kshot gallery threshold GALLERY DISTANCE" in text and "evaluate.accept_known" in text
     assert "5w1s: the temperature makes the error larger" in text
+    metrics["calibration"]["5w1s"] |= {"before": 0.0017, "after": 0.0094}
+    (project / layout.METRICS).write_text(json.dumps(metrics))
+    assert "makes the error larger" not in page(project).text, "an error below 2 % is no reason for a warning"
 
 
 def test_curves_say_how_the_training_ended(project: Path) -> None:

@@ -18,6 +18,7 @@ from kshot.lifecycle.report.wrong_predictions import wrong_predictions
 HARDEST = 12  # classes shown with images
 LISTED = 300  # classes shown in all
 MANY_ACCEPTED = 0.2  # share of unknown queries that are accepted, above which a reader is warned
+MISCALIBRATED = 0.02  # calibration error above which a reader is warned of a temperature that made it larger
 SIDE = 64  # pixels of the thumbnails of a class
 PROJECTED = ("x", "y", "class", "group", "image")
 NAMES = ("protocol", "class", "group", "predicted")  # text columns; all others are numbers
@@ -59,16 +60,17 @@ def accuracies(root: Path) -> Section | None:
 
 
 def warnings(metrics: Section) -> Section:
-    """What a reader should not trust: protocols that accept many unknown queries, and those worse with a temperature.
+    """Protocols that a reader should not trust.
 
-    accepted_unknown: the rows of more than MANY_ACCEPTED, the most first.
+    accepted_unknown   the rows that accept more than MANY_ACCEPTED of the unknown queries, the most first
+    worse_calibrated   those with an error above MISCALIBRATED that the temperature made larger
     """
     unknown = [{"protocol": name, **row} for name, row in (metrics.get("unknown") or {}).items()]
     many = [row for row in unknown if (row["false_accept"] or 0) > MANY_ACCEPTED]
-    calibration = (metrics.get("calibration") or {}).items()
+    calibration = [(name, row, row["after"] or 0) for name, row in (metrics.get("calibration") or {}).items()]
     return {
         "accepted_unknown": sorted(many, key=lambda row: -row["false_accept"]),
-        "worse_calibrated": [name for name, row in calibration if (row["after"] or 0) > row["before"]],
+        "worse_calibrated": [name for name, row, error in calibration if error > max(MISCALIBRATED, row["before"])],
     }
 
 
