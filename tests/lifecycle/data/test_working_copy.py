@@ -1,5 +1,7 @@
 """data/raw and its pointer change together: if a change is interrupted, the previous state is restored."""
 
+import json
+import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -7,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from kshot.errors import DataError, KshotError
+from kshot.errors import Busy, DataError, KshotError
 from kshot.lifecycle.data import working_copy
 from kshot.lifecycle.project import layout
 from tests.lifecycle.raw_project import files_below, make
@@ -182,3 +184,15 @@ def test_a_folder_without_git_is_told_with_what_to_do(tmp_path: Path) -> None:
     for arguments in (("add", "--quiet", "data"), ("status", "--json")):  # the first fails without a word of DVC's
         with pytest.raises(KshotError, match="is in no git repository; run `git init` here and commit"):
             working_copy.dvc(root, *arguments)
+
+
+def test_another_dvc_command_with_the_same_files_is_named(tmp_path: Path) -> None:
+    root = make(tmp_path)
+    (root / layout.RAW).mkdir(parents=True)
+    (root / layout.RAW / "image").write_text("new")
+    (root / layout.RAW_DVC).write_text(POINTER)
+    (root / ".dvc/tmp").mkdir()
+    blocker = {str(root / layout.RAW): {"pid": os.getpid(), "cmd": "dvc add"}}
+    (root / ".dvc/tmp/rwlock").write_text(json.dumps({"write": blocker, "read": {}}))
+    with pytest.raises(Busy, match=rf"process {os.getpid()}\) works with data/raw; run the same command again"):
+        working_copy.dvc(root, "status", "--json", str(layout.RAW_DVC))

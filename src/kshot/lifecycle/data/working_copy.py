@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -13,7 +14,7 @@ from typing import NamedTuple
 
 import yaml
 
-from kshot.errors import DataError
+from kshot.errors import Busy, DataError
 from kshot.lifecycle.project import git, layout
 from kshot.load_yaml import load_yaml
 
@@ -21,6 +22,8 @@ from kshot.load_yaml import load_yaml
 JOURNAL = layout.RAW.with_name(".before")
 NOTHING = "nothing"  # marker file in it: there was no data/raw
 WORKSPACES = ".incoming-"
+# DVC's message, as of 3.67; of another one the last line is shown.
+BLOCKED = re.compile(r"is busy, it is being blocked by:\s*\(PID (\d+)\)")
 
 
 class Tracked(NamedTuple):
@@ -122,7 +125,10 @@ def mend(root: Path) -> None:
 
 
 def dvc(root: Path, *arguments: str) -> str:
-    """Run DVC quietly in the project and return its output. Raises DataError with DVC's own last line."""
+    """Run DVC quietly in the project and return its output.
+
+    Raises DataError with DVC's own last line, and Busy while another DVC command works with the same files.
+    """
     ended = subprocess.run(
         [sys.executable, "-m", "dvc", *arguments],
         cwd=root,
@@ -134,6 +140,11 @@ def dvc(root: Path, *arguments: str) -> str:
     if ended.returncode:
         lines = ended.stderr.splitlines()
         told = " ".join([line for line in lines if line.startswith("ERROR")] or lines[-1:]).removeprefix("ERROR: ")
+        if blocked := BLOCKED.search(ended.stderr):
+            raise Busy(
+                f"another DVC command (process {blocked[1]}) works with {layout.RAW}; run the same command again "
+                "when it has ended"
+            )
         if "No space left" in told or "File too large" in told:
             raise DataError(f"the disk is full (dvc {arguments[0]}: {told}); free some space and run again")
         if not told or "not a git repository" in told:  # DVC names no remedy, or nothing at all; git does
