@@ -125,14 +125,6 @@ def test_a_source_that_is_not_there_is_told_before_any_model_is_asked_for(
     assert capsys.readouterr().err.startswith("kshot: error: nope does not exist; needs a folder, ")
 
 
-def test_a_reader_that_has_enough_is_no_error() -> None:
-    command = [sys.executable, "-m", "kshot.cli", "data", "versions"]
-    with subprocess.Popen(command, cwd=REPOSITORY, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
-        assert process.stdout is not None and process.stderr is not None
-        process.stdout.close()
-        assert (process.stderr.read(), process.wait()) == (b"", cli.READER_GONE)
-
-
 def test_outside_a_project_one_line_says_what_is_needed(tmp_path: Path) -> None:
     ended = kshot("data", "versions", cwd=tmp_path)
     assert ended.returncode == 1

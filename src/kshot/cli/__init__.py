@@ -5,16 +5,16 @@ Each verb has a module here. Heavy modules are imported only when a verb runs, s
 
 import argparse
 import atexit
+import contextlib
 import errno
 import gc
 import os
-import select
 import signal
 import sys
 import textwrap
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NoReturn, TextIO
+from typing import NoReturn
 
 from kshot import plugins, redaction
 from kshot.cli import (
@@ -36,6 +36,7 @@ from kshot.cli import (
     retrain,
     schedule,
     serve,
+    standard_streams,
     standing,
     sweep,
     tasks,
@@ -86,20 +87,22 @@ READER_GONE = 141  # and for one whose reader ended, as `head` does
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line `arguments` (default: the process's own) and return the exit code."""
     if arguments is None:
+        standard_streams.open_closed()
         _collect_rarely()
         terminal.install()
     redaction.guard()
     set_by_kshot = no_telemetry.silence_telemetry()
     loopback.reach_directly()
-    options = parser().parse_args(arguments)
-    options.set_by_kshot = set_by_kshot  # the doctor distinguishes the user's own variables from these
-    if options.debug:
-        os.environ["KSHOT_DEBUG"] = "1"  # so that the stages, which are separate processes, show tracebacks too
-    # SIGTERM ends a command as Ctrl-C does: stages ended, lock released, nothing half-written.
-    signal.signal(signal.SIGTERM, _interrupt)
-    # A script's background jobs start with SIGINT ignored; `kill -INT`, which Busy recommends, must work there too.
-    signal.signal(signal.SIGINT, signal.default_int_handler)
+    options = argparse.Namespace(debug=False)
     try:
+        options = parser().parse_args(arguments)
+        options.set_by_kshot = set_by_kshot  # the doctor distinguishes the user's own variables from these
+        if options.debug:
+            os.environ["KSHOT_DEBUG"] = "1"  # so that the stages, which are separate processes, show tracebacks too
+        # SIGTERM ends a command as Ctrl-C does: stages ended, lock released, nothing half-written.
+        signal.signal(signal.SIGTERM, _interrupt)
+        # A script's background jobs start with SIGINT ignored; `kill -INT`, which Busy recommends, must work there too.
+        signal.signal(signal.SIGINT, signal.default_int_handler)
         here = Path.cwd()
         root = here if options.outside else project_root(here)
         plugins.use_project(root)
@@ -110,7 +113,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KshotError as error:
         return _fail(str(error), error.exit_code, options, error.block)
     except OSError as error:
-        if isinstance(error, BrokenPipeError) and _is_read_by_nobody(sys.stdout):
+        if isinstance(error, BrokenPipeError) and standard_streams.unread():
             return READER_GONE
         if options.debug:
             raise
@@ -123,6 +126,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             raise
         kind = type(error).__name__
         return _fail(f"{kind}: {error} -- a defect of kshot or of its environment; --debug shows where", 1, options)
+    finally:
+        standard_streams.drop_unwritten()
     return code
 
 
@@ -218,18 +223,9 @@ def _fail(message: str, code: int, options: argparse.Namespace, block: Sequence[
     line = f"kshot: error: {' '.join(redaction.redacted(message).split())}"
     # Wrap at 80 columns only above a block, which has that width; a message alone stays one line, for scripts.
     lines = textwrap.wrap(line, 80, subsequent_indent="  ", break_long_words=False) if block else [line]
-    print(*lines, *(redaction.redacted(f"  {one}".rstrip()) for one in block), sep="\n", file=sys.stderr)
+    with contextlib.suppress(BrokenPipeError):  # nobody reads it; the exit code still says what happened
+        print(*lines, *(redaction.redacted(f"  {one}".rstrip()) for one in block), sep="\n", file=sys.stderr)
     return code
-
-
-def _is_read_by_nobody(stream: TextIO) -> bool:
-    """Whether the reader of a pipe has gone; what is left for it then goes nowhere, at the interpreter's end too."""
-    pipe = select.poll()
-    pipe.register(stream.fileno(), 0)
-    if not any(event & select.POLLERR for _, event in pipe.poll(0)):
-        return False
-    os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
-    return True
 
 
 def _interrupt(number: int, frame: object) -> NoReturn:

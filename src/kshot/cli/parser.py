@@ -30,6 +30,17 @@ class Parser(argparse.ArgumentParser):
             self.error(f"unrecognized arguments: {' '.join(rest)}")
         return found, rest
 
+    def exit(self, status: int = 0, message: str | None = None) -> NoReturn:
+        """Exit as argparse does, after standard output is written: of that, `main` catches the error."""
+        sys.stdout.flush()
+        super().exit(status, message)
+
+    def _print_message(self, message: str, file: Any = None) -> None:
+        if file is sys.stdout:  # argparse ignores an error there, and `kshot --help > FILE` would say nothing of it
+            print(message, end="", file=file)
+        else:
+            super()._print_message(message, file)
+
     def error(self, message: str) -> NoReturn:
         """Print in one line what is wrong and what to type, and exit with code 2."""
         self.exit(2, f"kshot: error: {self._told(message)} (`{self.prog} --help` explains all)\n")
