@@ -11,12 +11,13 @@ Compare whole tasks in the space of the project's model. Without SOURCE these ar
 own: its groups, such as alphabets, or sets of classes where it has none. SOURCE is what
 `kshot data add` takes; it is read and not added: each of its groups is a task.
 
-  classes, shots       the number of classes of a task, and of images of each class
+  classes, shots       the number of classes of a task, and of images of each class; of the project's
+                       own tasks as a protocol, such as 5w1s
   predicted, measured  the accuracy on further images of its classes: predicted from the task's own
                        images, and measured
   outside              the distance of its classes from the training classes, 1 for validation classes;
                        with the limit that validation tasks set
-  nearest known tasks  tasks of the project, with their distances
+  nearest known task   a task of the project, with its distance; the page and --json have more
 
 The map is drawn in reports/tasks.html. docs/tasks.md has the formulas and what was measured.
 """

@@ -189,7 +189,7 @@ def test_the_command_prints_writes_the_page_and_the_json(root, tmp_path, monkeyp
     monkeypatch.chdir(root)
     assert cli.main(["tasks", str(source), "--json", str(tmp_path / "out" / "tasks.json")]) == 0
     out = capsys.readouterr().out
-    assert "letters" in out and "c 0.00" in out and "reports/tasks.html" in out
+    assert "letters" in out and "c, 0.00" in out and "reports/tasks.html" in out
     assert "rank correlation" in out
     content = json.loads((tmp_path / "out" / "tasks.json").read_text())
     assert content["rows"][0]["name"] == "letters" and content["rows"][0]["shots"] == 1

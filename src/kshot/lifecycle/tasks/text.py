@@ -7,15 +7,16 @@ from kshot.lifecycle.project.tables import columns
 from kshot.lifecycle.tasks.survey import NEW, Survey
 from kshot.lifecycle.tasks.task_row import TaskRow, Trust
 
-LONGEST = 60  # rows on a terminal; the page and --json show all
-NEAREST = 2
+LONGEST = 60  # rows on a terminal; the page and --json show all, and more than one known task each
 
 
 def render_survey(found: Survey) -> str:
     """The table of tasks, warnings, and how far predictions can be trusted."""
     new = [row for row in found.rows if row.split == NEW]
     rows = new or list(found.rows)
-    parts = ["\n".join(columns([_line(row) for row in rows[:LONGEST]]))]
+    limits = {row.limit for row in rows if row.limit is not None}
+    limit = limits.pop() if len(limits) == 1 else None  # one for all tasks: the header names it
+    parts = ["\n".join(columns([_line(row, limit) for row in rows[:LONGEST]]))]
     if len(rows) > LONGEST:
         parts[0] += f"\n  and {len(rows) - LONGEST} more, all of them on the page"
     parts += [f"note: {note}" for note in found.notes]
@@ -57,28 +58,21 @@ def correlation(trust: Trust) -> str:
     return f"{mean:.2f}" if math.isnan(low) else f"{mean:.2f} [{low:.2f}, {high:.2f}]"
 
 
-def place(row: TaskRow) -> str:
-    """The outsideness of a task, and its limit."""
-    if row.limit is None:
-        return f"{row.outside:.2f}"
-    return f"{'YES, ' if row.is_outside else ''}{row.outside:.2f} of {row.limit:.2f}"
-
-
-def nearest(row: TaskRow, count: int) -> str:
-    """The nearest known tasks with their distances."""
-    return ", ".join(f"{name.rpartition('/')[2]} {distance:.2f}" for name, distance in row.nearest[:count])
-
-
-def _line(row: TaskRow) -> dict[str, str]:
+def _line(row: TaskRow, limit: float | None) -> dict[str, str]:
+    name, distance = row.nearest[0] if row.nearest else ("", None)
+    size = {"split": row.split, "protocol": f"{row.classes}w{row.shots:g}s"}
+    if row.split == NEW:  # of any sizes: shots are a mean
+        size = {"classes": str(row.classes), "shots": f"{row.shots:g}"}
+    own_limit = f" of {row.limit:.2f}" if row.limit is not None and limit is None else ""
     return {
         "task": row.name.rpartition("/")[2],
-        **({} if row.split == NEW else {"split": row.split}),
-        "classes": str(row.classes),
-        "shots": f"{row.shots:g}",
+        **size,
         "predicted": percent(row.predicted, 1),
         **({} if row.split == NEW else {"measured": percent(row.measured, 1)}),
-        "outside": place(row),
-        "nearest known tasks": nearest(row, NEAREST),
+        "outside" if limit is None else f"outside (limit {limit:.2f})": (
+            f"{'YES, ' if row.is_outside else ''}{row.outside:.2f}{own_limit}"
+        ),
+        "nearest known task": NONE if distance is None else f"{name.rpartition('/')[2]}, {distance:.2f}",
     }
 
 
