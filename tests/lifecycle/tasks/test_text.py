@@ -1,3 +1,4 @@
+from kshot.lifecycle.pages.render import NONE
 from kshot.lifecycle.tasks.survey import NEW, Survey
 from kshot.lifecycle.tasks.task_row import TaskRow
 from kshot.lifecycle.tasks.text import render_survey
@@ -32,4 +33,4 @@ def test_one_limit_stands_in_the_header_and_different_ones_in_the_rows(monkeypat
 
 def test_a_task_without_a_known_one_has_a_dash(monkeypatch):
     monkeypatch.setenv("COLUMNS", "200")
-    assert "–" in text(row("a", NEW, 0.1, None, nearest=())).splitlines()[1]
+    assert NONE in text(row("a", NEW, 0.1, None, nearest=())).splitlines()[1]
