@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from kshot.serve.ask_messages import Result
+from kshot.serve.messages.ask_messages import Result
 from kshot.serve.request_log import Answered, RequestLog, open_log
 from kshot.serve.store import galleries
 from kshot.serve.store.gallery_store import GalleryStore, open_store

@@ -17,7 +17,7 @@ from kshot.lifecycle.project.tables import columns, counted
 if TYPE_CHECKING:
     from kshot.lifecycle.data.feedback_ledger import FeedbackImage
     from kshot.serve.client import Client
-    from kshot.serve.feedback_messages import FeedbackItem
+    from kshot.serve.messages.feedback_messages import FeedbackItem
 
 DESCRIPTION = """\
 Images that were asked and that the service logged (`kshot serve --log`): list them by what is worth a

@@ -112,7 +112,7 @@ def _others(root: Path, options: argparse.Namespace) -> "list[Place]":
 
     if find_spec("fsspec") is None and not options.database:
         return []
-    from kshot.serve.forgetting import Galleries
+    from kshot.serve.actions.forgetting import Galleries
     from kshot.serve.settings import settings_from
 
     given = {"database": options.database, "images": options.images}

@@ -220,7 +220,7 @@ def run_export(client: "Client", options: argparse.Namespace) -> int:
     if target.exists():
         raise DataError(f"{target} exists; name a new file, or move that one away")
     target.write_bytes(client.export(options.gallery))
-    from kshot.serve.messages import MISSING  # here, as it imports pydantic
+    from kshot.serve.messages.gallery_messages import MISSING  # here, as it imports pydantic
 
     with zipfile.ZipFile(target) as archive:
         lost = archive.read(MISSING).decode().splitlines()[1:] if MISSING in archive.namelist() else []

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from kshot.errors import KshotError
 from kshot.lifecycle.gate.gallery_evidence import GalleryEvidence
-from kshot.serve.compared_galleries import compared_galleries, may_have_galleries
+from kshot.serve.actions.compared_galleries import compared_galleries, may_have_galleries
 
 
 def print_gallery_changes(root: Path, version: str) -> None:

@@ -5,7 +5,7 @@ import os
 from pathlib import Path
 
 from kshot.errors import KshotError
-from kshot.serve.compared_galleries import may_have_galleries
+from kshot.serve.actions.compared_galleries import may_have_galleries
 
 
 def disagreement_lines(root: Path, old: str, new: str) -> list[str]:

@@ -25,7 +25,7 @@ from kshot.lifecycle.registry.model_versions import Registered
 from kshot.lifecycle.retraining import steps, summary
 from kshot.lifecycle.retraining.steps import Outcome
 from kshot.lifecycle.tracking import lineage, live_run, store
-from kshot.serve.compared_galleries import compared_galleries
+from kshot.serve.actions.compared_galleries import compared_galleries
 
 HOUR_S = 3600.0
 LONGEST_CAUSE = 300  # characters of an error reported in one line

@@ -9,23 +9,23 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
-from kshot.serve import page_router
-from kshot.serve.feedback_router import feedback_router
-from kshot.serve.refusals import Refused
-from kshot.serve.rest import (
+from kshot.serve.messages.refusals import Refused
+from kshot.serve.rest.access import Access
+from kshot.serve.rest.front import Front
+from kshot.serve.rest.metrics import Metrics
+from kshot.serve.rest.record import record_of
+from kshot.serve.rest.refusal_answer import error_answer, refusal_answer
+from kshot.serve.rest.routes import (
     ask_router,
     examples_router,
     galleries_router,
     inference_router,
+    page_router,
     service_router,
     transfer_router,
 )
-from kshot.serve.rest.access import Access
-from kshot.serve.rest.front import Front
-from kshot.serve.rest.galleries_router import TEACH
-from kshot.serve.rest.metrics import Metrics
-from kshot.serve.rest.record import record_of
-from kshot.serve.rest.refusal_answer import error_answer, refusal_answer
+from kshot.serve.rest.routes.feedback_router import feedback_router
+from kshot.serve.rest.routes.galleries_router import TEACH
 from kshot.serve.service import GalleryService
 
 # Fixed addresses first: a class name may hold any path.

@@ -6,9 +6,9 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Self
 
-from kshot.serve.ask_messages import Recognised, Verified
 from kshot.serve.connection import Connection, path
-from kshot.serve.feedback_messages import (
+from kshot.serve.messages.ask_messages import Recognised, Verified
+from kshot.serve.messages.feedback_messages import (
     Feedback,
     FeedbackItem,
     GivenLabel,
@@ -17,7 +17,7 @@ from kshot.serve.feedback_messages import (
     Suspects,
     UnknownGroups,
 )
-from kshot.serve.messages import (
+from kshot.serve.messages.gallery_messages import (
     Changed,
     ClassChange,
     Example,

@@ -12,7 +12,7 @@ try:
     import httpx
     from pydantic import BaseModel, ValidationError
 
-    from kshot.serve.messages import ErrorAnswer
+    from kshot.serve.messages.gallery_messages import ErrorAnswer
 except ImportError as error:  # the science alone is installed
     raise KshotError(f"kshot.Client needs {error.name}, which is not here: pip install 'kshot[serve]'") from error
 

@@ -2,7 +2,7 @@
 
 The service calls `RequestLog.offer` after it has answered; a thread of the log writes, so that no request waits for it.
 Tables and image files are the log's own. A deleted gallery takes all that it was asked with it, a deleted example its
-own image (`kshot.serve.deleting`).
+own image (`kshot.serve.actions.deleting`).
 """
 
 import contextlib
@@ -33,8 +33,8 @@ from sqlalchemy import (
     update,
 )
 
-from kshot.serve.ask_messages import Result
-from kshot.serve.refusals import Refused
+from kshot.serve.messages.ask_messages import Result
+from kshot.serve.messages.refusals import Refused
 from kshot.serve.store import tables
 from kshot.serve.store.database import Database, now
 from kshot.serve.store.embeddings import parts

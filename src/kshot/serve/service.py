@@ -12,8 +12,8 @@ from kshot.serve.engine.embedding_queue import EmbeddingQueue
 from kshot.serve.engine.follower import Follower, Snapshot
 from kshot.serve.engine.loop_batch import LoopBatch
 from kshot.serve.engine.shadow import Shadow
-from kshot.serve.messages import Limits, ModelName, Service
-from kshot.serve.refusals import Refused
+from kshot.serve.messages.gallery_messages import Limits, ModelName, Service
+from kshot.serve.messages.refusals import Refused
 from kshot.serve.request_log import RequestLog, open_log
 from kshot.serve.settings import ServeSettings
 from kshot.serve.store.database import is_reachable

@@ -17,7 +17,7 @@ from kshot.lifecycle.project import layout
 from kshot.lifecycle.tracking import lineage, store
 from kshot.params import project_name
 from kshot.params.schema import load_params
-from kshot.serve.compared_galleries import may_have_galleries
+from kshot.serve.actions.compared_galleries import may_have_galleries
 from tests.lifecycle import raw_project
 
 

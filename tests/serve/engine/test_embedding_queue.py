@@ -11,7 +11,7 @@ from kshot.methods.method import Method
 from kshot.nets.embedding import Embedding, embed
 from kshot.nets.embedding_settings import settings_of
 from kshot.serve.engine.embedding_queue import EmbeddingQueue
-from kshot.serve.refusals import Refused
+from kshot.serve.messages.refusals import Refused
 
 SIZE = 16
 

@@ -4,7 +4,7 @@ import pytest
 
 from kshot.cli.gallery_changes import line, print_gallery_changes
 from kshot.lifecycle.gate.gallery_evidence import GalleryEvidence
-from kshot.serve.compared_galleries import compared_galleries
+from kshot.serve.actions.compared_galleries import compared_galleries
 from kshot.serve.engine.gallery_change import gallery_changes
 from kshot.serve.settings import ServeSettings
 from tests.serve.engine.test_recognition import Classes

@@ -19,7 +19,7 @@ from kshot.serve.engine.embedding_queue import EmbeddingQueue
 from kshot.serve.engine.gallery_state import GalleryState, gallery_state
 from kshot.serve.engine.recognition import Recognition, recognise, verify
 from kshot.serve.engine.served_version import ServedVersion, cosines
-from kshot.serve.refusals import Refused
+from kshot.serve.messages.refusals import Refused
 from kshot.serve.store.galleries import GalleryRow
 
 CLASSIFIERS = (

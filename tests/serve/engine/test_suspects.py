@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from kshot.serve.engine.suspects import MOST, leave_one_out
-from kshot.serve.refusals import Refused
+from kshot.serve.messages.refusals import Refused
 from tests.serve.engine.test_recognition import Classes, by_classifier, state
 
 

@@ -7,7 +7,7 @@ import pytest
 from fastapi.testclient import TestClient
 
 from kshot.errors import ParamsError
-from kshot.serve.refusals import Refused
+from kshot.serve.messages.refusals import Refused
 from kshot.serve.rest.access import Rates
 from kshot.serve.settings import settings_from
 from kshot.serve.store import keys

@@ -6,7 +6,7 @@ from contextlib import closing
 import numpy as np
 import pytest
 
-from kshot.serve.refusals import Refused
+from kshot.serve.messages.refusals import Refused
 from kshot.serve.store import classes, examples, galleries
 from kshot.serve.store.embeddings import Points, load, remember, stored
 from kshot.serve.store.examples import NewImage, TaughtRows

@@ -2,7 +2,7 @@ from dataclasses import replace
 
 import pytest
 
-from kshot.serve.refusals import Refused
+from kshot.serve.messages.refusals import Refused
 from kshot.serve.store import galleries
 from kshot.serve.store.database import open_database
 from kshot.serve.store.galleries import NewThreshold

@@ -12,7 +12,7 @@ from kshot.data.image_formats import LARGEST
 from kshot.data.images import decoded_with_header, prepare
 from kshot.errors import DataError
 from kshot.params.schema import Ingest
-from kshot.serve.refusals import Refused
+from kshot.serve.messages.refusals import Refused
 
 Pixels = NDArray[np.uint8]
 FORMATS = "PNG, JPEG, WEBP, GIF, BMP, TIFF"

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from kshot.methods.method import Method
 from kshot.nets.embedding import embed_pixels
-from kshot.serve.refusals import Refused
+from kshot.serve.messages.refusals import Refused
 
 Points = NDArray[np.float32]
 FAIR = 4  # batches of requests in a row, while images of a gallery wait that is embedded in the background

@@ -14,7 +14,7 @@ from kshot.serve.engine.embedding_queue import EmbeddingQueue
 from kshot.serve.engine.gallery_states import GalleryStates
 from kshot.serve.engine.registered_copy import Standing
 from kshot.serve.engine.served_version import ServedVersion
-from kshot.serve.refusals import Refused
+from kshot.serve.messages.refusals import Refused
 from kshot.serve.settings import ServeSettings
 from kshot.serve.store.embeddings import forget_others
 from kshot.serve.store.gallery_store import GalleryStore

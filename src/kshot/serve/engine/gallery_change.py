@@ -22,7 +22,7 @@ from kshot.serve.engine.gallery_states import GalleryStates
 from kshot.serve.engine.registered_copy import Standing
 from kshot.serve.engine.served_version import ServedVersion
 from kshot.serve.engine.suspects import predictions_without_each
-from kshot.serve.refusals import Refused
+from kshot.serve.messages.refusals import Refused
 from kshot.serve.settings import ServeSettings
 from kshot.serve.store.galleries import listed
 from kshot.serve.store.gallery_store import GalleryStore, open_store

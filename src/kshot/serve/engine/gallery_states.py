@@ -13,7 +13,7 @@ from kshot.serve.engine.decoding import SentImage, prepare_images
 from kshot.serve.engine.embedding_queue import EmbeddingQueue
 from kshot.serve.engine.gallery_state import GalleryState, gallery_state
 from kshot.serve.engine.served_version import ServedVersion
-from kshot.serve.refusals import Refused, store_unreachable
+from kshot.serve.messages.refusals import Refused, store_unreachable
 from kshot.serve.store import tables
 from kshot.serve.store.embeddings import Point, Points, load, remember, stored
 from kshot.serve.store.galleries import GalleryRow, find, listed, newest

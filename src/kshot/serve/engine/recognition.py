@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from kshot.serve.engine.gallery_state import GalleryState
 from kshot.serve.engine.index import LEAST_EXACT, nearest
 from kshot.serve.engine.served_version import ServedVersion
-from kshot.serve.refusals import Refused, empty_gallery, unknown_class
+from kshot.serve.messages.refusals import Refused, empty_gallery, unknown_class
 
 Array = NDArray[np.float32]
 SORTED_AT_ONCE = 256  # so few values are sorted in less time than their smallest are found

@@ -17,7 +17,7 @@ from kshot.estimator.few_shot_model import FewShotModel
 from kshot.evaluation.inference import scorer
 from kshot.methods.prototypical import Prototypical
 from kshot.serve.engine.gallery_state import GalleryState, centred
-from kshot.serve.refusals import Refused
+from kshot.serve.messages.refusals import Refused
 
 Array = NDArray[np.float32]
 MOST_NUMBERS = 2**29  # that a method may hold at once while it adapts to a gallery: 2 GiB of float32

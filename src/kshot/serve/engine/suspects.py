@@ -9,7 +9,7 @@ from kshot.classifiers.prototype import prototype_scores
 from kshot.serve.engine.gallery_state import GalleryState
 from kshot.serve.engine.recognition import recognise
 from kshot.serve.engine.served_version import ServedVersion
-from kshot.serve.refusals import Refused
+from kshot.serve.messages.refusals import Refused
 
 MOST = 500  # examples of a gallery that a classifier other than the nearest prototype is asked for one by one
 AT_ONCE = 64

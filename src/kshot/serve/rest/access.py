@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from fastapi import Request
 from starlette.concurrency import run_in_threadpool
 
-from kshot.serve.refusals import Refused
+from kshot.serve.messages.refusals import Refused
 from kshot.serve.rest.hosts import is_loopback
 from kshot.serve.rest.record import record_of
 from kshot.serve.service import GalleryService

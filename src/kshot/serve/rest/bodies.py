@@ -12,7 +12,7 @@ from starlette.datastructures import UploadFile
 from starlette.exceptions import HTTPException
 
 from kshot.serve.engine.decoding import SentImage
-from kshot.serve.refusals import Refused
+from kshot.serve.messages.refusals import Refused
 from kshot.serve.rest.plain_form import MOST_BYTES, Parts, plain_form
 
 BodyT = TypeVar("BodyT", bound=BaseModel)

@@ -10,7 +10,7 @@ from typing import Any
 from fastapi import Request
 from fastapi.responses import Response
 
-from kshot.serve.refusals import Refused
+from kshot.serve.messages.refusals import Refused
 from kshot.serve.rest.hosts import refuse_foreign
 from kshot.serve.rest.json_log import LOG, REQUEST
 from kshot.serve.rest.metrics import Metrics

@@ -4,7 +4,7 @@ import ipaddress
 from functools import lru_cache
 from urllib.parse import urlsplit
 
-from kshot.serve.refusals import Refused
+from kshot.serve.messages.refusals import Refused
 from kshot.serve.rest.record import Scope
 
 READS = ("GET", "HEAD", "OPTIONS")

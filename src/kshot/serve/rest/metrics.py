@@ -4,8 +4,8 @@ from contextlib import suppress
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
-from kshot.serve.ask_messages import Recognised
-from kshot.serve.refusals import Refused
+from kshot.serve.messages.ask_messages import Recognised
+from kshot.serve.messages.refusals import Refused
 from kshot.serve.service import GalleryService
 from kshot.serve.store import disagreements
 

@@ -4,8 +4,8 @@ from collections.abc import Mapping
 
 from fastapi.responses import JSONResponse
 
-from kshot.serve.messages import ErrorAnswer, Problem
-from kshot.serve.refusals import Refused
+from kshot.serve.messages.gallery_messages import ErrorAnswer, Problem
+from kshot.serve.messages.refusals import Refused
 
 
 def error_answer(

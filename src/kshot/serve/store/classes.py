@@ -2,7 +2,7 @@
 
 from sqlalchemy import Connection, delete, select, update
 
-from kshot.serve.refusals import Refused, unknown_class
+from kshot.serve.messages.refusals import Refused, unknown_class
 from kshot.serve.store import tables
 from kshot.serve.store.galleries import find, raise_revision
 from kshot.serve.store.gallery_store import GalleryStore, drop_unused_files, drop_unused_rows

@@ -19,7 +19,7 @@ from sqlalchemy.pool import PoolProxiedConnection
 from kshot.errors import KshotError
 from kshot.lifecycle.project.private_state import private_database
 from kshot.redaction import redacted
-from kshot.serve.refusals import Refused, store_unreachable
+from kshot.serve.messages.refusals import Refused, store_unreachable
 from kshot.serve.store import tables
 
 WRITER = 0x6B73686F74  # PostgreSQL's advisory lock of this store: "kshot"

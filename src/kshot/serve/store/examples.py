@@ -7,7 +7,7 @@ from pathlib import Path
 
 from sqlalchemy import Connection, Row, delete, insert, select
 
-from kshot.serve.refusals import Refused, unknown_example
+from kshot.serve.messages.refusals import Refused, unknown_example
 from kshot.serve.store import tables
 from kshot.serve.store.database import now, translated_errors
 from kshot.serve.store.embeddings import Points, parts, remember, stored

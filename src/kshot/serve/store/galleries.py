@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection, bindparam, delete, func, insert, select, update
 
-from kshot.serve.refusals import Refused, unknown_gallery
+from kshot.serve.messages.refusals import Refused, unknown_gallery
 from kshot.serve.store import tables
 from kshot.serve.store.database import Database, now
 from kshot.serve.store.gallery_store import GalleryStore, drop_unused_files, drop_unused_rows

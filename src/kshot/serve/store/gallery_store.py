@@ -15,7 +15,7 @@ from sqlalchemy import Connection, delete, exists, insert, select
 from kshot.errors import KshotError
 from kshot.lifecycle.project.private_state import private_state
 from kshot.redaction import redacted
-from kshot.serve.refusals import Refused
+from kshot.serve.messages.refusals import Refused
 from kshot.serve.store import tables
 from kshot.serve.store.database import Database, open_database, translated_errors
 from kshot.serve.store.image_files import AddressImages, ImageFiles, open_images

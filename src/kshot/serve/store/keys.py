@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from sqlalchemy import Connection, bindparam, insert, select, update
 
 from kshot.errors import KshotError
-from kshot.serve.names import check_name
+from kshot.serve.messages.names import check_name
 from kshot.serve.store import tables
 from kshot.serve.store.database import Database, now
 from kshot.serve.store.gallery_store import GalleryStore

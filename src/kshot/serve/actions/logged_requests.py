@@ -5,9 +5,9 @@ from typing import Any, Literal
 
 from sqlalchemy import ColumnElement, RowMapping, case, delete, func, select, tuple_, update
 
-from kshot.serve.feedback_messages import Feedback, FeedbackItem
-from kshot.serve.names import check_name, normal
-from kshot.serve.refusals import Refused, unknown_gallery
+from kshot.serve.messages.feedback_messages import Feedback, FeedbackItem
+from kshot.serve.messages.names import check_name, normal
+from kshot.serve.messages.refusals import Refused, unknown_gallery
 from kshot.serve.request_log import ASKED, RequestLog, drop_files
 from kshot.serve.store import tables
 from kshot.serve.store.database import now

@@ -6,11 +6,11 @@ from datetime import datetime
 
 import numpy as np
 
-from kshot.serve.asking import check_count
+from kshot.serve.actions.asking import check_count
 from kshot.serve.engine.decoding import Prepared, SentImage, prepare_images
 from kshot.serve.engine.follower import Snapshot
-from kshot.serve.messages import Example, Taught
-from kshot.serve.names import check_name, normal
+from kshot.serve.messages.gallery_messages import Example, Taught
+from kshot.serve.messages.names import check_name, normal
 from kshot.serve.service import GalleryService
 from kshot.serve.store import examples, galleries
 from kshot.serve.store.embeddings import Points

@@ -8,7 +8,7 @@ from fastapi import FastAPI
 from fastapi.testclient import TestClient
 
 import kshot
-from kshot.serve import page_router
+from kshot.serve.rest.routes import page_router
 from tests.lifecycle.page_loads import in_style, loads
 
 FOLDER = Path(kshot.__file__).parent / "serve/page"

@@ -10,7 +10,7 @@ from sqlalchemy import Connection, delete, select
 from kshot.errors import KshotError
 from kshot.lifecycle.forget.holding import Forgotten, Holding, Unreached
 from kshot.lifecycle.project import layout
-from kshot.serve.refusals import Refused
+from kshot.serve.messages.refusals import Refused
 from kshot.serve.request_log import ASKED, FOLDER, RequestLog, drop_files, open_log
 from kshot.serve.settings import ServeSettings
 from kshot.serve.store import gallery_store, tables

@@ -7,10 +7,10 @@ from fastapi import APIRouter, Depends, Request
 from fastapi.responses import Response
 from starlette.concurrency import run_in_threadpool
 
-from kshot.serve.ask_messages import Recognise, Recognised, Verified, Verify
-from kshot.serve.asking import check_count, recognise_images, verify_image
+from kshot.serve.actions.asking import check_count, recognise_images, verify_image
+from kshot.serve.actions.prompt_answers import recognise_promptly
 from kshot.serve.engine.decoding import SentImage
-from kshot.serve.prompt_answers import recognise_promptly
+from kshot.serve.messages.ask_messages import Recognise, Recognised, Verified, Verify
 from kshot.serve.rest.access import needs
 from kshot.serve.rest.bodies import (
     SMALL_BYTES,
@@ -24,7 +24,7 @@ from kshot.serve.rest.bodies import (
 )
 from kshot.serve.rest.openapi import FORM_RECOGNISE, FORM_VERIFY, body
 from kshot.serve.rest.record import record_of
-from kshot.serve.rest.service_router import service_of
+from kshot.serve.rest.routes.service_router import service_of
 
 router = APIRouter(prefix="/v1/galleries/{gallery}", tags=["ask"])
 ASKER = needs("ask")

@@ -2,15 +2,15 @@
 
 import numpy as np
 
-from kshot.serve.ask_messages import NearestExample, NextClass, Recognised, Result, Verified
 from kshot.serve.engine.decoding import SentImage, prepare_images
 from kshot.serve.engine.embedding_queue import Points
 from kshot.serve.engine.follower import Snapshot
 from kshot.serve.engine.gallery_state import GalleryState
 from kshot.serve.engine.recognition import NearExample, Recognition, recognise, verify
 from kshot.serve.engine.shadow import AskedAgain
-from kshot.serve.names import normal
-from kshot.serve.refusals import Refused, empty_gallery
+from kshot.serve.messages.ask_messages import NearestExample, NextClass, Recognised, Result, Verified
+from kshot.serve.messages.names import normal
+from kshot.serve.messages.refusals import Refused, empty_gallery
 from kshot.serve.request_log import Answered
 from kshot.serve.service import GalleryService
 

@@ -10,14 +10,14 @@ from fastapi.responses import JSONResponse
 from pydantic import BaseModel, ConfigDict
 from starlette.concurrency import run_in_threadpool
 
-from kshot.serve.ask_messages import Recognised
-from kshot.serve.asking import check_count, recognise_images
-from kshot.serve.refusals import Refused
+from kshot.serve.actions.asking import check_count, recognise_images
+from kshot.serve.messages.ask_messages import Recognised
+from kshot.serve.messages.refusals import Refused
 from kshot.serve.rest.access import needs
 from kshot.serve.rest.bodies import from_base64, read_json
-from kshot.serve.rest.galleries_router import ASK
 from kshot.serve.rest.record import record_of
-from kshot.serve.rest.service_router import service_of
+from kshot.serve.rest.routes.galleries_router import ASK
+from kshot.serve.rest.routes.service_router import service_of
 from kshot.serve.service import GalleryService
 
 router = APIRouter(prefix="/v2", tags=["Open Inference Protocol"])

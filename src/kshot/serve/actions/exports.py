@@ -13,8 +13,8 @@ from PIL import Image
 
 from kshot.lifecycle.sources import manifests
 from kshot.lifecycle.sources.source_image import group_of
-from kshot.serve.messages import MISSING
-from kshot.serve.refusals import Refused
+from kshot.serve.messages.gallery_messages import MISSING
+from kshot.serve.messages.refusals import Refused
 from kshot.serve.service import GalleryService
 from kshot.serve.store import examples, galleries
 from kshot.serve.store.examples import ExampleRow

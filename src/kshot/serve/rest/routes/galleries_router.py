@@ -5,10 +5,11 @@ from datetime import datetime
 from fastapi import APIRouter, Depends, Request
 from fastapi.responses import Response
 
-from kshot.serve import deleting
+from kshot.serve.actions import deleting
+from kshot.serve.actions.unknown_groups import unknown_groups
 from kshot.serve.engine.suspects import leave_one_out
-from kshot.serve.feedback_messages import Suspect, Suspects, UnknownGroups
-from kshot.serve.messages import (
+from kshot.serve.messages.feedback_messages import Suspect, Suspects, UnknownGroups
+from kshot.serve.messages.gallery_messages import (
     Changed,
     ClassChange,
     ClassCount,
@@ -17,13 +18,12 @@ from kshot.serve.messages import (
     GalleryChange,
     NewGallery,
 )
-from kshot.serve.names import check_gallery_name, check_name, normal
+from kshot.serve.messages.names import check_gallery_name, check_name, normal
 from kshot.serve.rest.access import needs
-from kshot.serve.rest.service_router import service_of
+from kshot.serve.rest.routes.service_router import service_of
 from kshot.serve.service import GalleryService
 from kshot.serve.store import classes, galleries
 from kshot.serve.store.galleries import GalleryRow, NewThreshold
-from kshot.serve.unknown_groups import unknown_groups
 
 router = APIRouter(prefix="/v1/galleries", tags=["galleries"])
 ASK, TEACH, ADMIN = ([Depends(needs(scope))] for scope in ("ask", "teach", "admin"))

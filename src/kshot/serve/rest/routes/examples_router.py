@@ -6,20 +6,20 @@ from fastapi import APIRouter, Depends, Query, Request
 from fastapi.responses import Response
 from starlette.concurrency import run_in_threadpool
 
-from kshot.serve import deleting
-from kshot.serve.asking import check_count
-from kshot.serve.messages import Changed, ExampleAnswer, Examples, NewExamples, Taught
-from kshot.serve.names import normal
-from kshot.serve.refusals import Refused, unknown_example
+from kshot.serve.actions import deleting
+from kshot.serve.actions.asking import check_count
+from kshot.serve.actions.teaching import Lesson, message_of, teach
+from kshot.serve.messages.gallery_messages import Changed, ExampleAnswer, Examples, NewExamples, Taught
+from kshot.serve.messages.names import normal
+from kshot.serve.messages.refusals import Refused, unknown_example
 from kshot.serve.rest.access import needs
 from kshot.serve.rest.bodies import field_of, from_base64, images_of, is_form, read_form, read_json
-from kshot.serve.rest.galleries_router import ASK, TEACH, changed
 from kshot.serve.rest.openapi import FORM_TEACH, body
-from kshot.serve.rest.service_router import service_of
+from kshot.serve.rest.routes.galleries_router import ASK, TEACH, changed
+from kshot.serve.rest.routes.service_router import service_of
 from kshot.serve.service import GalleryService
 from kshot.serve.store import examples, galleries
 from kshot.serve.store.examples import ExampleRow
-from kshot.serve.teaching import Lesson, message_of, teach
 
 router = APIRouter(prefix="/v1/galleries/{gallery}/examples", tags=["examples"])
 SANDBOX = {"Content-Security-Policy": "default-src 'none'; sandbox"}  # an image is never a page

@@ -2,12 +2,12 @@
 
 import numpy as np
 
-from kshot.serve import logged_requests
+from kshot.serve.actions import logged_requests
 from kshot.serve.engine.clusters import clusters
 from kshot.serve.engine.decoding import SentImage, prepare_images
-from kshot.serve.feedback_messages import UnknownGroup, UnknownGroups
-from kshot.serve.names import normal
-from kshot.serve.refusals import Refused
+from kshot.serve.messages.feedback_messages import UnknownGroup, UnknownGroups
+from kshot.serve.messages.names import normal
+from kshot.serve.messages.refusals import Refused
 from kshot.serve.service import GalleryService
 
 MOST = 500  # images, the newest: their distances take 2 MiB, and more no person looks through at once

@@ -2,7 +2,7 @@
 
 from pydantic import Field
 
-from kshot.serve.messages import Answer, GalleryAnswer, Request
+from kshot.serve.messages.gallery_messages import Answer, GalleryAnswer, Request
 
 
 class Recognise(Request):

@@ -10,7 +10,7 @@ import pytest
 from fastapi.testclient import TestClient
 from PIL import Image
 
-from kshot.serve import prompt_answers
+from kshot.serve.actions import prompt_answers
 from kshot.serve.engine.decoding import prepare_image
 from tests.serve import served_project
 from tests.serve.running import ask, refused, running, service_of, teach

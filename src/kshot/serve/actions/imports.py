@@ -5,17 +5,17 @@ from pathlib import Path
 
 from kshot.errors import DataError
 from kshot.lifecycle.sources.source_images import Source, read_source
+from kshot.serve.actions.teaching import embedded, file_name, notes_of
 from kshot.serve.engine.decoding import SentImage, prepare_image
 from kshot.serve.engine.follower import Snapshot
-from kshot.serve.messages import Imported, LeftOut
-from kshot.serve.names import check_name, normal
-from kshot.serve.refusals import Refused
+from kshot.serve.messages.gallery_messages import Imported, LeftOut
+from kshot.serve.messages.names import check_name, normal
+from kshot.serve.messages.refusals import Refused
 from kshot.serve.service import GalleryService
 from kshot.serve.store import examples, galleries
 from kshot.serve.store.embeddings import Point, Points
 from kshot.serve.store.examples import NewImage
 from kshot.serve.store.image_files import sha256_of
-from kshot.serve.teaching import embedded, file_name, notes_of
 
 AT_ONCE = 64  # images that are decoded and embedded together
 NAMED = 5  # files that an answer names for a reason

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from kshot.serve.unknown_groups import unknown_groups
+from kshot.serve.actions.unknown_groups import unknown_groups
 from tests.serve.running import ask, refused, running, service_of, teach
 
 

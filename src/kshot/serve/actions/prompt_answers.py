@@ -2,11 +2,11 @@
 
 import numpy as np
 
-from kshot.serve.ask_messages import Recognised
-from kshot.serve.asking import answered
+from kshot.serve.actions.asking import answered
 from kshot.serve.engine.decoding import SentImage, prepare_image
-from kshot.serve.names import normal
-from kshot.serve.refusals import Refused
+from kshot.serve.messages.ask_messages import Recognised
+from kshot.serve.messages.names import normal
+from kshot.serve.messages.refusals import Refused
 from kshot.serve.service import GalleryService
 
 # Of a request that is answered here: each takes less than a millisecond.

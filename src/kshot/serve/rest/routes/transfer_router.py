@@ -10,15 +10,15 @@ from starlette.background import BackgroundTask
 from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import UploadFile
 
-from kshot.serve.exports import export
-from kshot.serve.imports import take_in
-from kshot.serve.messages import Imported
-from kshot.serve.names import normal
-from kshot.serve.refusals import Refused
+from kshot.serve.actions.exports import export
+from kshot.serve.actions.imports import take_in
+from kshot.serve.messages.gallery_messages import Imported
+from kshot.serve.messages.names import normal
+from kshot.serve.messages.refusals import Refused
 from kshot.serve.rest.access import needs
-from kshot.serve.rest.galleries_router import TEACH
 from kshot.serve.rest.openapi import archive as archive_body
-from kshot.serve.rest.service_router import service_of
+from kshot.serve.rest.routes.galleries_router import TEACH
+from kshot.serve.rest.routes.service_router import service_of
 from kshot.serve.store.gallery_store import scratch
 
 router = APIRouter(prefix="/v1/galleries/{gallery}", tags=["import and export"])

@@ -4,7 +4,7 @@ from datetime import datetime
 
 from pydantic import Field
 
-from kshot.serve.messages import Answer, GalleryAnswer, Request
+from kshot.serve.messages.gallery_messages import Answer, GalleryAnswer, Request
 
 
 class FeedbackItem(Answer):

@@ -1,7 +1,7 @@
 import pytest
 
-from kshot.serve.names import check_gallery_name, check_name
-from kshot.serve.refusals import Refused
+from kshot.serve.messages.names import check_gallery_name, check_name
+from kshot.serve.messages.refusals import Refused
 
 
 @pytest.mark.parametrize("name", ["apple", "Lao/ໄກ່", "<b>bold</b>", "\u0645\u06cc\u200c\u062e", "a b", "1"])

@@ -2,7 +2,7 @@
 
 import unicodedata
 
-from kshot.serve.refusals import Refused
+from kshot.serve.messages.refusals import Refused
 
 LONGEST = 200  # characters
 JOINERS = "\u200c\u200d"  # Persian, Hindi and others are written with them

@@ -6,7 +6,7 @@ from typing import Any
 from fastapi import APIRouter, Depends, Request
 from fastapi.responses import HTMLResponse, Response
 
-from kshot.serve.messages import Service
+from kshot.serve.messages.gallery_messages import Service
 from kshot.serve.rest.access import needs
 from kshot.serve.service import GalleryService
 

@@ -9,10 +9,10 @@ import pytest
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
 
-from kshot.serve.feedback_router import feedback_router
-from kshot.serve.logged_requests import Order, give_labels, items
-from kshot.serve.refusals import Refused
+from kshot.serve.actions.logged_requests import Order, give_labels, items
+from kshot.serve.messages.refusals import Refused
 from kshot.serve.request_log import RequestLog, open_log
+from kshot.serve.rest.routes.feedback_router import feedback_router
 from kshot.serve.store.gallery_store import open_store
 from tests.serve.logged import Settings, answered, opened, put, result
 
@@ -102,7 +102,7 @@ def test_the_endpoints_list_show_label_and_delete(log: RequestLog) -> None:
 LABEL = """
 import os, signal, sys
 from pathlib import Path
-from kshot.serve import logged_requests
+from kshot.serve.actions import logged_requests
 from kshot.serve.request_log import open_log
 from kshot.serve.store.gallery_store import open_store
 from tests.serve.logged import Settings

@@ -7,9 +7,9 @@ from fastapi import APIRouter, Query, Response
 from fastapi.params import Depends
 
 from kshot.errors import DataError
-from kshot.serve import logged_requests
-from kshot.serve.feedback_messages import Feedback, GivenLabels, Labelled
-from kshot.serve.logged_requests import Order
+from kshot.serve.actions import logged_requests
+from kshot.serve.actions.logged_requests import Order
+from kshot.serve.messages.feedback_messages import Feedback, GivenLabels, Labelled
 from kshot.serve.request_log import RequestLog
 
 LARGEST_PAGE = 500

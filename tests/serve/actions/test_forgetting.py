@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from kshot.lifecycle.forget.holding import Forgotten, ForgottenImage, Unreached
-from kshot.serve import forgetting
-from kshot.serve.forgetting import EXAMPLE, FILE, REQUEST, Galleries
+from kshot.serve.actions import forgetting
+from kshot.serve.actions.forgetting import EXAMPLE, FILE, REQUEST, Galleries
 from kshot.serve.request_log import Answered, RequestLog
 from kshot.serve.settings import ServeSettings
 from kshot.serve.store import examples, galleries

@@ -1,0 +1,1 @@
+"""The actions of the gallery service: recognise, teach, import, export, delete, label."""

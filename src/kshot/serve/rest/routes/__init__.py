@@ -1,0 +1,1 @@
+"""The REST interface, one router for each part of it."""
