@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kshot.cli.feedback_labels import check_known, known_classes, parse_labels
-from kshot.cli.running_service import add_connection, connected
+from kshot.cli.running_service import add_connection, address, connected
 from kshot.errors import DataError, ParamsError
 from kshot.lifecycle.project import project_lock
 from kshot.lifecycle.project.tables import columns, counted
@@ -137,7 +137,7 @@ def run_add_data(root: Path, options: argparse.Namespace) -> int:
     from kshot.lifecycle.data import labelled_images
     from kshot.serve.client import Client
 
-    with Client(options.at) as client:
+    with Client(address(root, options)) as client:
         items = client.feedback(order="newest", labelled=True)
         images = [(_image(one, content), content) for one in items for content in [client.feedback_image(one.item)]]
     if not images:

@@ -22,7 +22,8 @@ Galleries of the service that `kshot serve` runs: named sets of classes with exa
   kshot gallery import birds FOLDER_OR_ZIP        one folder a class
   kshot gallery recognise birds garden.jpg
 
-The service is at --at, or where KSHOT_AT says; a key is read from KSHOT_KEY. docs/serve.md
+The service is that of this project, or the one at --at or KSHOT_AT; a key is read from KSHOT_KEY.
+docs/serve.md
 """
 
 

@@ -28,16 +28,26 @@ REMEDIES = {
 
 def add_connection(one: argparse.ArgumentParser) -> None:
     """Add the options that say which service is meant, and how the answer is printed."""
-    at = os.environ.get("KSHOT_AT", AT)
-    one.add_argument("--at", default=at, metavar="ADDRESS", help=f"of the service; default {AT}, or KSHOT_AT")
+    one.add_argument(
+        "--at",
+        metavar="ADDRESS",
+        help=f"of the service; default: KSHOT_AT, else that of the service that runs in this project, else {AT}",
+    )
     one.add_argument("--json", action="store_true", help="print the service's answer as JSON")
+
+
+def address(root: Path, options: argparse.Namespace) -> str:
+    """The service that is meant: by --at, by KSHOT_AT, the one that runs in the project at `root`, or the usual one."""
+    from kshot.serve.running_address import running_at
+
+    return options.at or os.environ.get("KSHOT_AT") or running_at(root) or AT
 
 
 def connected(run: Callable[["Client", argparse.Namespace], int]) -> Callable[[Path, argparse.Namespace], int]:
     def with_client(root: Path, options: argparse.Namespace) -> int:
         from kshot.serve.client import Client
 
-        with Client(options.at) as client:
+        with Client(address(root, options)) as client:
             try:
                 return run(client, options)
             except ServiceError as error:

@@ -6,6 +6,7 @@ import socket
 from pathlib import Path
 
 from kshot.errors import KshotError
+from kshot.serve.running_address import http_address, recorded
 from kshot.serve.settings import ServeSettings
 
 MODULES = ("fastapi", "uvicorn", "httptools", "python_multipart", "prometheus_client", "fsspec")
@@ -48,15 +49,15 @@ def serve(root: Path, settings: ServeSettings) -> None:
             timeout_graceful_shutdown=settings.stop_seconds,
         )
         host, port = at.getsockname()[:2]
-        shown = f"[{host}]" if ":" in host else host
         version = service.snapshot.version
-        print(
-            f"serving {version.name} version {version.version} ({version.alias}) at http://{shown}:{port}, process "
-            f"{os.getpid()}; Ctrl-C stops it",
-            flush=True,
-        )
-        with contextlib.suppress(KeyboardInterrupt):  # uvicorn raises it again when it has stopped
-            uvicorn.Server(config).run(sockets=[at])
+        with recorded(root, host, port):
+            print(
+                f"serving {version.name} version {version.version} ({version.alias}) at "
+                f"{http_address(host, port)}, process {os.getpid()}; Ctrl-C stops it",
+                flush=True,
+            )
+            with contextlib.suppress(KeyboardInterrupt):  # uvicorn raises it again when it has stopped
+                uvicorn.Server(config).run(sockets=[at])
 
 
 def listening(host: str, port: int) -> socket.socket:
