@@ -7,8 +7,6 @@ from kshot.errors import CheckpointError
 from kshot.training.checkpoint import (
     Checkpoint,
     load_checkpoint,
-    optimizer_tensors,
-    restore_optimizer,
     save_checkpoint,
 )
 
@@ -61,21 +59,3 @@ def test_one_of_an_older_version_is_told(tmp_path):
     save_checkpoint(dataclasses.replace(checkpoint(), generators={}), path)
     with pytest.raises(CheckpointError, match="no states of random generators, .*; delete it to train from the start"):
         load_checkpoint(path)
-
-
-def test_an_optimizer_goes_on_as_if_nothing_had_happened():
-    def steps(optimizer, parameter, count):
-        for k in range(count):
-            parameter.grad = torch.tensor([1.0 + k, -2.0])
-            optimizer.step()
-
-    whole = torch.nn.Parameter(torch.ones(2))
-    steps(torch.optim.AdamW([whole], lr=0.1), whole, 2)
-    optimizer = torch.optim.AdamW([whole], lr=0.1)
-    steps(optimizer, whole, 3)
-    copy = torch.nn.Parameter(whole.detach().clone())
-    resumed = torch.optim.AdamW([copy], lr=0.1)
-    restore_optimizer(resumed, optimizer_tensors(optimizer))
-    steps(optimizer, whole, 3)
-    steps(resumed, copy, 3)
-    assert torch.equal(whole, copy)

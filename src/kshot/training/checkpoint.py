@@ -9,7 +9,6 @@ import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
-from torch.optim import Optimizer
 
 from kshot.errors import CheckpointError
 
@@ -67,21 +66,6 @@ def load_checkpoint(path: Path) -> Checkpoint | None:
             f"{path} is no checkpoint of kshot: {error}; delete it to train from the start"
         ) from error
     return Checkpoint(**parts, notes=notes)
-
-
-def optimizer_tensors(optimizer: Optimizer) -> dict[str, Tensor]:
-    """The moments of `optimizer` as a flat mapping: "3/exp_avg" belongs to its fourth parameter."""
-    states = optimizer.state_dict()["state"]
-    return {f"{index}/{name}": value for index, state in states.items() for name, value in state.items()}
-
-
-def restore_optimizer(optimizer: Optimizer, tensors: dict[str, Tensor]) -> None:
-    """Restore the moments from `optimizer_tensors`; the settings of `optimizer` do not change."""
-    state: dict[int, dict[str, Tensor]] = {}
-    for key, tensor in tensors.items():
-        index, _, name = key.partition("/")
-        state.setdefault(int(index), {})[name] = tensor.clone()
-    optimizer.load_state_dict({"state": state, "param_groups": optimizer.state_dict()["param_groups"]})
 
 
 def copy_weights(module: torch.nn.Module) -> dict[str, Tensor]:

@@ -25,12 +25,11 @@ from kshot.parallel.share import Share, World
 from kshot.parallel.whole_batch import as_one_batch
 from kshot.params.train import Train
 from kshot.statistics import mean_interval
+from kshot.training.adamw import AdamW
 from kshot.training.checkpoint import (
     Checkpoint,
     copy_weights,
     load_checkpoint,
-    optimizer_tensors,
-    restore_optimizer,
     save_checkpoint,
 )
 from kshot.training.learning_rates import parameter_groups, rate_share
@@ -58,8 +57,7 @@ class TrainingRun:
         method.to(self.device)
         groups = parameter_groups(method, params.optimizer, params.loss.proxy_learning_rate)
         self.learns = bool(groups)
-        # AdamW refuses an empty list of parameters; a parameter without a gradient makes it do nothing.
-        self.optimizer = torch.optim.AdamW(groups or [{"params": torch.zeros(1, requires_grad=True)}])
+        self.optimizer = AdamW(groups)
         self.rates = [group["lr"] for group in groups]
         self.generator = torch.Generator().manual_seed(params.seed)
         self.step, self.seconds, self.stale = 0, 0.0, 0
@@ -86,13 +84,13 @@ class TrainingRun:
             if batch.mine_every and self.step and self.step % batch.mine_every == 0:
                 self.mine(images, batches)
             share = rate_share(self.step, params.steps, params.optimizer.warmup_steps)
-            for group, rate in zip(self.optimizer.param_groups, self.rates, strict=True):
+            for group, rate in zip(self.optimizer.groups, self.rates, strict=True):
                 group["lr"] = rate * share
             ids, labels = batches.draw(self.generator, self.mined.get("neighbours"))
             pixels = self.inputs(images, ids)
             with gathering(self.method.embedding, self.share):
                 terms = self.method.loss(pixels, labels.to(self.device), self.generator)
-            self.optimizer.zero_grad(set_to_none=True)
+            self.optimizer.zero_grad()
             terms.loss.backward()  # type: ignore[no-untyped-call]
             add_up_gradients(self.method.embedding, self.method.parameters(), self.share.world)
             self.optimizer.step()
@@ -176,7 +174,7 @@ class TrainingRun:
         found = Checkpoint(
             weights=self.method.state_dict(),
             best=self.best,
-            optimizer=optimizer_tensors(self.optimizer),
+            optimizer=self.optimizer.tensors(),
             mined=self.mined,
             generators={"batches": self.generator.get_state(), **generators},
             notes=notes,
@@ -185,7 +183,7 @@ class TrainingRun:
 
     def _resume(self, found: Checkpoint) -> None:
         self.method.load_state_dict(found.weights)
-        restore_optimizer(self.optimizer, found.optimizer)
+        self.optimizer.restore(found.optimizer)
         self.mined = found.mined
         self.generator.set_state(found.generators["batches"])
         restore_random_state(found.generators, found.notes["random"], self.device)
