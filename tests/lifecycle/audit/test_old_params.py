@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 import yaml
 
-from kshot.lifecycle.audit import origin
 from kshot.lifecycle.audit.data import _described
+from kshot.lifecycle.audit.links import origin
 from kshot.lifecycle.audit.runs import _run
 from kshot.lifecycle.project.broken import Broken
 from kshot.lifecycle.tracking.lineage import digest

@@ -15,8 +15,9 @@ import pytest
 
 from kshot import cli
 from kshot.errors import Busy, DataError, ParamsError
-from kshot.lifecycle.audit import link, origin
+from kshot.lifecycle.audit import link
 from kshot.lifecycle.audit.data import audit_data
+from kshot.lifecycle.audit.links import origin
 from kshot.lifecycle.audit.subject import opened
 from kshot.lifecycle.data import data_versions, dvc_cache, erasures
 from kshot.lifecycle.forget import derived, erase, intent, object_stores

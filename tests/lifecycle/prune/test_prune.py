@@ -15,7 +15,7 @@ import yaml
 
 from kshot import cli
 from kshot.errors import Busy, RegistryError
-from kshot.lifecycle.audit.origin import weights
+from kshot.lifecycle.audit.links.origin import weights
 from kshot.lifecycle.audit.subject import opened
 from kshot.lifecycle.data import data_names, data_versions, dvc_cache
 from kshot.lifecycle.history import history_run

@@ -11,8 +11,8 @@ import mlflow
 import pytest
 
 from kshot.errors import ParamsError, RegistryError
-from kshot.lifecycle.audit.galleries_then import galleries_then
-from kshot.lifecycle.audit.planned import planned
+from kshot.lifecycle.audit.decision.galleries_then import galleries_then
+from kshot.lifecycle.audit.decision.planned import planned
 from kshot.lifecycle.audit.subject import opened
 from kshot.lifecycle.doctor import moved
 from kshot.lifecycle.gate import gate_rules

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from kshot.errors import AuditFailed, DataError, ParamsError, RegistryError
 from kshot.first_few import first_few
-from kshot.lifecycle.audit.decision import standing
+from kshot.lifecycle.audit.decision.decision import standing
 from kshot.lifecycle.audit.link import Link, checked
 from kshot.lifecycle.audit.runs import RunOnData, runs_on
 from kshot.lifecycle.audit.subject import DELETED, read_history

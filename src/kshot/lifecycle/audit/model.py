@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from kshot.lifecycle.audit import anchor, code, decision, origin, results, served, tags
+from kshot.lifecycle.audit.decision import decision
 from kshot.lifecycle.audit.link import Link, checked
+from kshot.lifecycle.audit.links import anchor, code, origin, results, served, tags
 from kshot.lifecycle.audit.subject import Subject, opened
 from kshot.lifecycle.data.dvc_cache import bar
 from kshot.lifecycle.project import layout

@@ -4,7 +4,8 @@ import json
 from typing import Any
 
 from kshot import manifest
-from kshot.lifecycle.audit import code, limits
+from kshot.lifecycle.audit import limits
+from kshot.lifecycle.audit.links import code
 from kshot.lifecycle.audit.subject import Subject
 from kshot.lifecycle.evidence import (
     collected,

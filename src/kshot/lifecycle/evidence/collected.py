@@ -12,7 +12,8 @@ import pandas as pd
 
 from kshot import manifest
 from kshot.errors import DataError, RegistryError
-from kshot.lifecycle.audit import compared, results
+from kshot.lifecycle.audit.decision import compared
+from kshot.lifecycle.audit.links import results
 from kshot.lifecycle.audit.subject import Subject
 from kshot.lifecycle.data import cached_images, data_versions
 from kshot.lifecycle.data.cached_images import KeptImage

@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from kshot.lifecycle.audit.origin import ADDED_LATER
-from kshot.lifecycle.audit.results import EPISODES
+from kshot.lifecycle.audit.links.origin import ADDED_LATER
+from kshot.lifecycle.audit.links.results import EPISODES
 from kshot.lifecycle.audit.subject import Subject
 from kshot.lifecycle.data.dvc_cache import folder_md5
 from kshot.lifecycle.project import layout

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from kshot.errors import NotReproduced
-from kshot.lifecycle.audit import code
+from kshot.lifecycle.audit.links import code
 from kshot.lifecycle.audit.subject import Subject
 from kshot.lifecycle.data.dvc_cache import folder_md5
 from kshot.lifecycle.pipeline import graph

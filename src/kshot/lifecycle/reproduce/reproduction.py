@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from kshot.errors import KshotError, NotReproduced
-from kshot.lifecycle.audit import code
 from kshot.lifecycle.audit.link import BROKEN, checked
-from kshot.lifecycle.audit.served import served
+from kshot.lifecycle.audit.links import code
+from kshot.lifecycle.audit.links.served import served
 from kshot.lifecycle.audit.subject import Subject, opened
 from kshot.lifecycle.data.dvc_cache import folder_md5
 from kshot.lifecycle.pipeline import graph

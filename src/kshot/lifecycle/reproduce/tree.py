@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from kshot.errors import DataError, NotReproduced
-from kshot.lifecycle.audit import code
+from kshot.lifecycle.audit.links import code
 from kshot.lifecycle.audit.subject import Subject
 from kshot.lifecycle.data import data_versions, erasures
 from kshot.lifecycle.pipeline import temporary_tree, worktree

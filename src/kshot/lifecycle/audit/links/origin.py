@@ -8,9 +8,9 @@ from typing import Any
 from kshot.errors import ParamsError
 from kshot.first_few import first_few
 from kshot.lifecycle.audit import reading
-from kshot.lifecycle.audit.served import as_registered
+from kshot.lifecycle.audit.links.served import as_registered
+from kshot.lifecycle.audit.links.tags import LATER, OURS
 from kshot.lifecycle.audit.subject import DELETED, Subject
-from kshot.lifecycle.audit.tags import LATER, OURS
 from kshot.lifecycle.data import data_versions
 from kshot.lifecycle.data.dvc_cache import folder_md5, listing, locate
 from kshot.lifecycle.history.erasure_event import require_sealed

@@ -3,8 +3,8 @@
 import math
 from typing import Any
 
-from kshot.lifecycle.audit import results
-from kshot.lifecycle.audit.compared import fresh_tables, opponent
+from kshot.lifecycle.audit.decision.compared import fresh_tables, opponent
+from kshot.lifecycle.audit.links import results
 from kshot.lifecycle.audit.subject import Subject
 from kshot.lifecycle.gate import first_decisions
 from kshot.lifecycle.history.events import Event

@@ -9,7 +9,7 @@ from pathlib import Path
 import pandas as pd
 
 from kshot.errors import DataError, RegistryError
-from kshot.lifecycle.audit import results
+from kshot.lifecycle.audit.links import results
 from kshot.lifecycle.audit.subject import Subject, opened
 from kshot.lifecycle.gate import gate_rules, reference, stored_predictions
 from kshot.lifecycle.gate import paired as pairs

@@ -4,7 +4,7 @@ import hashlib
 from pathlib import Path
 
 from kshot.first_few import first_few
-from kshot.lifecycle.audit.served import as_registered
+from kshot.lifecycle.audit.links.served import as_registered
 from kshot.lifecycle.audit.subject import Subject
 from kshot.lifecycle.project import git
 from kshot.lifecycle.project.broken import Broken, NotChecked, NotRecorded

@@ -5,7 +5,7 @@ import math
 
 import pytest
 
-from kshot.lifecycle.audit import compared
+from kshot.lifecycle.audit.decision import compared
 from kshot.lifecycle.evidence import verify
 from kshot.lifecycle.gate.change import Change
 from kshot.lifecycle.project.broken import Broken

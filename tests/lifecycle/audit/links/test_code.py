@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from kshot.lifecycle.audit.code import code
+from kshot.lifecycle.audit.links.code import code
 from kshot.lifecycle.audit.subject import Subject
 from kshot.lifecycle.project.broken import Broken, NotChecked, NotRecorded
 from kshot.lifecycle.tracking import installed

@@ -4,10 +4,11 @@ import hashlib
 import json
 from typing import Any
 
-from kshot.lifecycle.audit import first_decision, results
-from kshot.lifecycle.audit.compared import compared
-from kshot.lifecycle.audit.galleries_then import galleries_then
-from kshot.lifecycle.audit.planned import planned
+from kshot.lifecycle.audit.decision import first_decision
+from kshot.lifecycle.audit.decision.compared import compared
+from kshot.lifecycle.audit.decision.galleries_then import galleries_then
+from kshot.lifecycle.audit.decision.planned import planned
+from kshot.lifecycle.audit.links import results
 from kshot.lifecycle.audit.subject import Subject
 from kshot.lifecycle.gate import decision_record, gate_rules
 from kshot.lifecycle.gate.gate_text import reasons

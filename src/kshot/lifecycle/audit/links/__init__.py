@@ -1,0 +1,1 @@
+"""Links of an audit that one version is checked by, each in its own module."""
