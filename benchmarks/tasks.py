@@ -21,7 +21,7 @@ from kshot.data.episodes import EpisodeSet, draw_episodes
 from kshot.distances import euclidean
 from kshot.evaluation.evaluate import predict_episodes
 from kshot.lifecycle.data.packed import image_ids, read_classes, read_episodes, read_images, read_manifest
-from kshot.lifecycle.stages.predictions import test_protocols
+from kshot.lifecycle.stages.evaluation.predictions import test_protocols
 from kshot.lifecycle.tasks.survey import survey
 from kshot.lifecycle.tasks.task_model import TaskModel, limit, narrowed, read_task_model
 from kshot.lifecycle.tasks.task_row import Trust

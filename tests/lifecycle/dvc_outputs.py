@@ -5,7 +5,7 @@ from pathlib import Path
 
 from kshot.lifecycle.data.dvc_cache import cache_of, place
 from kshot.lifecycle.project.files import file_md5
-from kshot.lifecycle.stages.shard_store import delete_parts
+from kshot.lifecycle.stages.shards.shard_store import delete_parts
 
 
 def save(root: Path, stage: str, output: Path) -> None:

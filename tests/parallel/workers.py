@@ -99,7 +99,7 @@ def finish_features_and_wait(root: Path, name: str, *arguments):
     """The task of stage embed; the first one that is finished notes its node, and waits for its end."""
     import ray
 
-    from kshot.lifecycle.stages import embed_on_ray
+    from kshot.lifecycle.stages.shards import embed_on_ray
 
     found = embed_on_ray.finish_on_node(root, name, *arguments)
     try:

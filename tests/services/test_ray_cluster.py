@@ -154,8 +154,9 @@ SHARDS = """
 import os, sys
 from pathlib import Path
 from kshot.data.shard_plan import ShardSizes
-from kshot.lifecycle.stages import embed_images, ingest
-from kshot.lifecycle.stages.shard_store import ShardStore
+from kshot.lifecycle.stages import ingest
+from kshot.lifecycle.stages.shards import embed_images
+from kshot.lifecycle.stages.shards.shard_store import ShardStore
 from kshot.params.schema import load_params
 from tests.lifecycle.raw_project import SMALL, files_below, settings
 from tests.parallel import workers

@@ -386,7 +386,7 @@ def test_a_shard_of_features_that_a_data_version_without_the_image_shares_stays(
 
 def test_shards_of_a_killed_ingest_go_too(planted: Planted) -> None:
     from kshot.lifecycle.stages import ingest
-    from kshot.lifecycle.stages.shard_store import ShardStore
+    from kshot.lifecycle.stages.shards.shard_store import ShardStore
     from kshot.params.schema import load_params
 
     ingest.run(planted.root, load_params(planted.root / "params.yaml"))

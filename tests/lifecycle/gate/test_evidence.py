@@ -19,7 +19,7 @@ from kshot.lifecycle.gate import decision_record, evidence, gate_rules, gate_tex
 from kshot.lifecycle.project import layout
 from kshot.lifecycle.registry import registered_files, registration
 from kshot.lifecycle.registry.model_versions import Registered
-from kshot.lifecycle.stages.predictions import predict
+from kshot.lifecycle.stages.evaluation.predictions import predict
 from kshot.lifecycle.tracking import store
 from kshot.lifecycle.tracking.lineage import Lineage, lineage
 from kshot.nets.embedding import Embedding, save_embedding

@@ -17,7 +17,7 @@ from kshot.lifecycle.project import layout
 from kshot.lifecycle.report.page import ReportFacts, render
 from kshot.lifecycle.report.sections import read_sections
 from kshot.lifecycle.stages import evaluate
-from kshot.lifecycle.stages.predictions import Predictions, tables_of, wrong_table
+from kshot.lifecycle.stages.evaluation.predictions import Predictions, tables_of, wrong_table
 from kshot.nets.points import Points
 
 

@@ -15,8 +15,8 @@ from kshot.evaluation.inference import Inference
 from kshot.lifecycle.data.packed import read_images
 from kshot.lifecycle.project import layout
 from kshot.lifecycle.stages import embed, train
+from kshot.lifecycle.stages.evaluation.predictions import predict
 from kshot.lifecycle.stages.features import read_features
-from kshot.lifecycle.stages.predictions import predict
 from kshot.nets.backbones import create_backbone
 from kshot.nets.embedding import load_embedding
 from kshot.nets.embedding_settings import settings_of

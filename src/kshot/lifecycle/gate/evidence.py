@@ -16,7 +16,7 @@ from kshot.lifecycle.history import history
 from kshot.lifecycle.project import layout
 from kshot.lifecycle.registry import model_versions, registered_files
 from kshot.lifecycle.registry.model_versions import Registered
-from kshot.lifecycle.stages.predictions import Predictions, predict
+from kshot.lifecycle.stages.evaluation.predictions import Predictions, predict
 from kshot.lifecycle.tracking import store
 from kshot.lifecycle.tracking.lineage import Lineage
 from kshot.methods.saving import load_method

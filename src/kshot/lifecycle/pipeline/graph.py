@@ -21,7 +21,7 @@ from kshot.lifecycle.project import processes
 from kshot.lifecycle.project.dvc_repository import dvc_repository
 from kshot.lifecycle.project.processes import OnOutput
 from kshot.lifecycle.stages import code_read
-from kshot.lifecycle.stages.shard_store import delete_parts
+from kshot.lifecycle.stages.shards.shard_store import delete_parts
 
 Outcome = Literal["ran", "restored", "unchanged"]
 

@@ -11,7 +11,9 @@ from kshot.params.schema import Params
 def run(root: Path, params: Params) -> None:
     """Write the features; if the backbone is trained, write only a note."""
     if params.train.network.is_frozen:
-        from kshot.lifecycle.stages.embed_images import write_features  # here, as a trained backbone needs no torch
+        from kshot.lifecycle.stages.shards.embed_images import (
+            write_features,  # here, as a trained backbone needs no torch
+        )
         from kshot.nets.memory import keep_freed_memory
 
         keep_freed_memory()

@@ -12,12 +12,12 @@ from kshot.evaluation.inference import Inference, inference_of, save_inference
 from kshot.evaluation.space import geometry, labels_of, project, random_classes, rounded
 from kshot.lifecycle.data.packed import image_ids, of_splits, read_classes, read_episodes, read_manifest
 from kshot.lifecycle.project import layout
-from kshot.lifecycle.stages.calibration import calibration, temperatures
-from kshot.lifecycle.stages.chosen_views import chosen_views
 from kshot.lifecycle.stages.entry import stage_main
-from kshot.lifecycle.stages.held_out import read_held_out
-from kshot.lifecycle.stages.open_set import by_shots, unknown
-from kshot.lifecycle.stages.predictions import Predictions, predict, test_protocols
+from kshot.lifecycle.stages.evaluation.calibration import calibration, temperatures
+from kshot.lifecycle.stages.evaluation.chosen_views import chosen_views
+from kshot.lifecycle.stages.evaluation.held_out import read_held_out
+from kshot.lifecycle.stages.evaluation.open_set import by_shots, unknown
+from kshot.lifecycle.stages.evaluation.predictions import Predictions, predict, test_protocols
 from kshot.methods.mann import Mann, stream_accuracies
 from kshot.methods.saving import METRIC, load_method, weights_hash
 from kshot.nets.embedding import load_settings

@@ -13,10 +13,10 @@ from kshot.data.shards import TABLE, Shard
 from kshot.errors import DataError
 from kshot.lifecycle.data.packed import has_pixels
 from kshot.lifecycle.project import layout
-from kshot.lifecycle.stages import finished_shards, ingest_on_ray, ray_engine
 from kshot.lifecycle.stages.entry import stage_main
-from kshot.lifecycle.stages.shard_store import ShardStore
-from kshot.lifecycle.stages.stored_rows import StoredRows
+from kshot.lifecycle.stages.shards import finished_shards, ingest_on_ray, ray_engine
+from kshot.lifecycle.stages.shards.shard_store import ShardStore
+from kshot.lifecycle.stages.shards.stored_rows import StoredRows
 from kshot.params.engine import engine_here
 from kshot.params.schema import Ingest, Params
 

@@ -12,9 +12,9 @@ from kshot.evaluation.inference import inference_of
 from kshot.lifecycle.data.packed import read_manifest
 from kshot.lifecycle.project import layout
 from kshot.lifecycle.settings_fit.resolved import resolved_here
-from kshot.lifecycle.stages.chosen_views import chosen_views
-from kshot.lifecycle.stages.held_out import read_held_out
-from kshot.lifecycle.stages.predictions import test_protocols
+from kshot.lifecycle.stages.evaluation.chosen_views import chosen_views
+from kshot.lifecycle.stages.evaluation.held_out import read_held_out
+from kshot.lifecycle.stages.evaluation.predictions import test_protocols
 from kshot.methods.saving import METRIC
 from kshot.nets.embedding import load_settings
 from kshot.params.schema import Params

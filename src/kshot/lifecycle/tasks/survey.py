@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from kshot.data.episodes import EpisodeSet
 from kshot.lifecycle.data.packed import read_episodes
 from kshot.lifecycle.project import layout, progress
-from kshot.lifecycle.stages.predictions import test_protocols
+from kshot.lifecycle.stages.evaluation.predictions import test_protocols
 from kshot.lifecycle.tasks.disagreement import disagreement
 from kshot.lifecycle.tasks.source import read_tasks
 from kshot.lifecycle.tasks.task_model import LIMIT_WAYS, TaskModel, limit, read_task_model

@@ -7,7 +7,7 @@ from kshot.data.episodes import EpisodeSet
 from kshot.errors import CheckpointError
 from kshot.lifecycle.data.packed import image_ids, label_names, read_classes, read_episodes, read_images, read_manifest
 from kshot.lifecycle.project import layout
-from kshot.lifecycle.stages.predictions import feasible_protocols, predict, tables_of
+from kshot.lifecycle.stages.evaluation.predictions import feasible_protocols, predict, tables_of
 from kshot.nets.embedding import Embedding, save_embedding
 from kshot.nets.embedding_settings import settings_of
 from kshot.statistics import mean_interval

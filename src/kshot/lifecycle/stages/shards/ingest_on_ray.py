@@ -8,9 +8,9 @@ from kshot.data.images import Stored
 from kshot.data.pack_shards import Origin
 from kshot.data.shards import Shard
 from kshot.lifecycle.project import layout
-from kshot.lifecycle.stages import finished_shards
-from kshot.lifecycle.stages.shard_store import ShardStore
-from kshot.lifecycle.stages.stored_rows import StoredRows
+from kshot.lifecycle.stages.shards import finished_shards
+from kshot.lifecycle.stages.shards.shard_store import ShardStore
+from kshot.lifecycle.stages.shards.stored_rows import StoredRows
 from kshot.params.schema import Ingest
 
 

@@ -19,9 +19,9 @@ from numpy.typing import NDArray
 from kshot.data.feature_shards import Features, write_features_shard
 from kshot.data.shards import Shard
 from kshot.lifecycle.project.files import write_text
-from kshot.lifecycle.stages.frozen_network import views_of
-from kshot.lifecycle.stages.shard_store import ShardStore
-from kshot.lifecycle.stages.stored_rows import Source, StoredRows
+from kshot.lifecycle.stages.shards.frozen_network import views_of
+from kshot.lifecycle.stages.shards.shard_store import ShardStore
+from kshot.lifecycle.stages.shards.stored_rows import Source, StoredRows
 from kshot.lifecycle.tracking import plugin_code
 from kshot.lifecycle.tracking.code_closure import closure, folders
 from kshot.nets import frozen_features

@@ -24,8 +24,8 @@ from kshot.data.jpeg_images import JpegImages
 from kshot.data.pack_shards import Origin
 from kshot.data.shards import SUFFIXES, Shard
 from kshot.lifecycle.project.files import file_md5, write_text
-from kshot.lifecycle.stages.shard_store import ShardStore
-from kshot.lifecycle.stages.stored_rows import Source, StoredRows
+from kshot.lifecycle.stages.shards.shard_store import ShardStore
+from kshot.lifecycle.stages.shards.stored_rows import Source, StoredRows
 from kshot.lifecycle.tracking.code_closure import closure, folders
 from kshot.params.schema import Ingest
 

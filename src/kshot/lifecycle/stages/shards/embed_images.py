@@ -18,10 +18,10 @@ from kshot.data.shard_plan import ShardSizes, shards_of
 from kshot.data.shards import Shard
 from kshot.lifecycle.data.packed import read_classes, read_images, read_manifest
 from kshot.lifecycle.project import layout
-from kshot.lifecycle.stages import embed_on_ray, finished_features, ray_engine
 from kshot.lifecycle.stages.features import RECORD, SAME
-from kshot.lifecycle.stages.frozen_network import opened, views_of
-from kshot.lifecycle.stages.shard_store import ShardStore
+from kshot.lifecycle.stages.shards import embed_on_ray, finished_features, ray_engine
+from kshot.lifecycle.stages.shards.frozen_network import opened, views_of
+from kshot.lifecycle.stages.shards.shard_store import ShardStore
 from kshot.nets.embedding_settings import content_of
 from kshot.nets.new_embedding import new_embedding
 from kshot.params.engine import engine_here

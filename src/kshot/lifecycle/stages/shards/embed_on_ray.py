@@ -10,10 +10,10 @@ from numpy.typing import NDArray
 from kshot.data.feature_shards import Features
 from kshot.data.shards import Shard
 from kshot.lifecycle.project.no_telemetry import silence_telemetry
-from kshot.lifecycle.stages import finished_features
-from kshot.lifecycle.stages.frozen_network import opened
-from kshot.lifecycle.stages.shard_store import ShardStore
-from kshot.lifecycle.stages.stored_rows import StoredRows
+from kshot.lifecycle.stages.shards import finished_features
+from kshot.lifecycle.stages.shards.frozen_network import opened
+from kshot.lifecycle.stages.shards.shard_store import ShardStore
+from kshot.lifecycle.stages.shards.stored_rows import StoredRows
 from kshot.nets.frozen_features import FrozenFeatures
 from kshot.params.schema import load_params
 from kshot.redaction import guard

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 from kshot.evaluation.evaluate import accuracies, predict_episodes
 from kshot.evaluation.inference import Inference
 from kshot.lifecycle.data.packed import read_episodes
-from kshot.lifecycle.stages.held_out import read_held_out
+from kshot.lifecycle.stages.evaluation.held_out import read_held_out
 from kshot.params.methods import options_of
 from kshot.params.schema import AUTO, Params
 from kshot.statistics import paired_difference

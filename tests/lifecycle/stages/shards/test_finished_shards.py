@@ -16,7 +16,7 @@ from kshot.data.shards import TABLE, read_table
 from kshot.lifecycle.data.packed import read_images, read_manifest
 from kshot.lifecycle.project import layout
 from kshot.lifecycle.stages import ingest
-from kshot.lifecycle.stages.shard_store import ShardStore
+from kshot.lifecycle.stages.shards.shard_store import ShardStore
 from tests.lifecycle import raw_project
 from tests.lifecycle.dvc_outputs import save
 from tests.lifecycle.raw_project import REPOSITORY, SMALL, files_below, settings, write_manifest, write_raw

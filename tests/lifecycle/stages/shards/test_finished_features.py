@@ -16,9 +16,9 @@ from kshot.data.feature_shards import ShardedFeatures
 from kshot.data.shard_plan import ShardSizes
 from kshot.lifecycle.project import layout
 from kshot.lifecycle.stages import train
-from kshot.lifecycle.stages.embed_images import IMAGES, write_features
 from kshot.lifecycle.stages.features import FEATURES, read_features
-from kshot.lifecycle.stages.shard_store import ShardStore
+from kshot.lifecycle.stages.shards.embed_images import IMAGES, write_features
+from kshot.lifecycle.stages.shards.shard_store import ShardStore
 from kshot.nets.backbones import create_backbone
 from kshot.nets.embedding import load_settings
 from kshot.nets.frozen_features import FrozenFeatures

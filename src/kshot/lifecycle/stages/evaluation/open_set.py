@@ -5,7 +5,7 @@ from typing import Any
 
 from kshot.evaluation.open_set import calibrate, open_set
 from kshot.lifecycle.data.packed import read_episodes
-from kshot.lifecycle.stages.held_out import HeldOut
+from kshot.lifecycle.stages.evaluation.held_out import HeldOut
 from kshot.nets.points import Points
 
 Figures = dict[str, dict[str, Any]]

@@ -6,7 +6,7 @@ from typing import Any
 from kshot.evaluation.calibration import class_scores, fit_temperature, measured
 from kshot.evaluation.inference import Temperature
 from kshot.lifecycle.data.packed import read_episodes
-from kshot.lifecycle.stages.held_out import HeldOut
+from kshot.lifecycle.stages.evaluation.held_out import HeldOut
 from kshot.nets.points import Points
 
 Figures = dict[str, dict[str, Any]]

@@ -10,12 +10,12 @@ import yaml
 from kshot.evaluation.inference import load_inference
 from kshot.lifecycle.project import layout
 from kshot.lifecycle.stages import evaluate, train
-from kshot.lifecycle.stages.chosen_views import hardest
+from kshot.lifecycle.stages.evaluation.chosen_views import hardest
 from kshot.params.schema import params_from
 from tests.lifecycle import packed_project
 from tests.short_names import set_train
 
-DEFAULTS = Path(__file__).parents[3] / "params.yaml"
+DEFAULTS = Path(__file__).parents[4] / "params.yaml"
 
 
 def params(**changes):

@@ -1,0 +1,1 @@
+"""Ingest and embed shard by shard, here or on Ray; finished shards are stored and used again."""
