@@ -15,8 +15,8 @@ from pathlib import Path
 import numpy as np
 from numpy.lib.format import open_memmap
 
-from kshot.data.shard_plan import SIZES, ShardSizes, shards_of
-from kshot.data.shards import ShardedImages
+from kshot.data.shards.packed_shards import ShardedImages
+from kshot.data.shards.shard_plan import SIZES, ShardSizes, shards_of
 
 BATCH, BATCHES, ROUNDS = 360, 40, 9
 MB = 1_000_000

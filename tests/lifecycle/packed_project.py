@@ -5,8 +5,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from kshot.data.pack_shards import write_table
-from kshot.data.shards import Shard, md5_of
+from kshot.data.shards.pack_shards import write_table
+from kshot.data.shards.packed_shards import Shard, md5_of
 from kshot.evaluation.inference import Inference
 from kshot.lifecycle.project import layout
 from kshot.params.schema import Ingest

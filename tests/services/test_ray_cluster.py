@@ -153,7 +153,7 @@ def test_a_cluster_that_is_too_small_is_named(nodes: Any, tmp_path: Path) -> Non
 SHARDS = """
 import os, sys
 from pathlib import Path
-from kshot.data.shard_plan import ShardSizes
+from kshot.data.shards.shard_plan import ShardSizes
 from kshot.lifecycle.stages import ingest
 from kshot.lifecycle.stages.shards import embed_images
 from kshot.lifecycle.stages.shards.shard_store import ShardStore

@@ -9,10 +9,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from kshot.data.feature_shards import ShardedFeatures
-from kshot.data.feature_views import FeatureViews
 from kshot.data.jpeg_images import JpegImages
-from kshot.data.shards import ShardedImages
+from kshot.data.shards.feature_shards import ShardedFeatures
+from kshot.data.shards.feature_views import FeatureViews
+from kshot.data.shards.packed_shards import ShardedImages
 from kshot.errors import DataError
 from kshot.params.train import FEWEST_IMAGES
 

@@ -2,8 +2,8 @@ from pathlib import Path
 
 import pytest
 
-from kshot.data.shard_plan import ShardSizes
-from kshot.data.shards import read_table
+from kshot.data.shards.packed_shards import read_table
+from kshot.data.shards.shard_plan import ShardSizes
 from kshot.errors import DataError
 from kshot.lifecycle.doctor import packed_images
 from kshot.lifecycle.project import layout

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from kshot.data.shards import read_table
+from kshot.data.shards.packed_shards import read_table
 from kshot.errors import DataError, ParamsError
 from kshot.lifecycle.project import layout
 from kshot.lifecycle.stages import evaluate, train

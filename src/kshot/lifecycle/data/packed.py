@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from kshot.data.drawers import NOBODY
 from kshot.data.episodes import EpisodeSet
 from kshot.data.jpeg_images import REMEDY, JpegImages
-from kshot.data.shards import SUFFIXES, TABLE, ShardedImages, open_shards
+from kshot.data.shards.packed_shards import SUFFIXES, TABLE, ShardedImages, open_shards
 from kshot.errors import DataError
 from kshot.lifecycle.project import layout
 

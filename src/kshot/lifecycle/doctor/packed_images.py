@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from kshot.data.jpeg_images import REMEDY
-from kshot.data.shards import TABLE, is_whole, read_table
+from kshot.data.shards.packed_shards import TABLE, is_whole, read_table
 from kshot.lifecycle.doctor.finding import Finding
 from kshot.lifecycle.project import layout
 

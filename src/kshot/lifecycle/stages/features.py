@@ -13,8 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kshot.data.batches import Pixels
-from kshot.data.feature_shards import TABLE, ShardedFeatures, open_features
-from kshot.data.feature_views import FeatureViews
+from kshot.data.shards.feature_shards import TABLE, ShardedFeatures, open_features
+from kshot.data.shards.feature_views import FeatureViews
 from kshot.lifecycle.data.packed import read_images
 from kshot.lifecycle.project import layout
 from kshot.nets.embedding import Embedding

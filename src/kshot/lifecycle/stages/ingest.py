@@ -5,11 +5,11 @@ from pathlib import Path
 
 import pandas as pd
 
-from kshot.data import pack_shards
 from kshot.data.images import Stored
-from kshot.data.pack_shards import Origin
-from kshot.data.shard_plan import SIZES, ShardSizes, shards_of
-from kshot.data.shards import TABLE, Shard
+from kshot.data.shards import pack_shards
+from kshot.data.shards.pack_shards import Origin
+from kshot.data.shards.packed_shards import TABLE, Shard
+from kshot.data.shards.shard_plan import SIZES, ShardSizes, shards_of
 from kshot.errors import DataError
 from kshot.lifecycle.data.packed import has_pixels
 from kshot.lifecycle.project import layout

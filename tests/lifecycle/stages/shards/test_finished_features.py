@@ -12,8 +12,8 @@ import torch
 import yaml
 from safetensors.torch import save_file
 
-from kshot.data.feature_shards import ShardedFeatures
-from kshot.data.shard_plan import ShardSizes
+from kshot.data.shards.feature_shards import ShardedFeatures
+from kshot.data.shards.shard_plan import ShardSizes
 from kshot.lifecycle.project import layout
 from kshot.lifecycle.stages import train
 from kshot.lifecycle.stages.features import FEATURES, read_features

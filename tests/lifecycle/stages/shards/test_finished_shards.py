@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 
 from kshot.data import images as images_module
-from kshot.data.shard_plan import ShardSizes
-from kshot.data.shards import TABLE, read_table
+from kshot.data.shards.packed_shards import TABLE, read_table
+from kshot.data.shards.shard_plan import ShardSizes
 from kshot.lifecycle.data.packed import read_images, read_manifest
 from kshot.lifecycle.project import layout
 from kshot.lifecycle.stages import ingest
@@ -29,7 +29,7 @@ RUN = """
 import os, signal, sys
 from pathlib import Path
 from kshot.data import images
-from kshot.data.shard_plan import ShardSizes
+from kshot.data.shards.shard_plan import ShardSizes
 from kshot.lifecycle.stages import ingest
 from tests.lifecycle.raw_project import SMALL, settings
 
@@ -172,8 +172,8 @@ def test_a_disk_that_fills_in_the_seventh_shard_is_one_line_and_loses_nothing(ro
     code = """
 import io, sys
 from pathlib import Path
-from kshot.data import pack_shards
-from kshot.data.shard_plan import ShardSizes
+from kshot.data.shards import pack_shards
+from kshot.data.shards.shard_plan import ShardSizes
 from kshot.lifecycle.stages import entry, ingest
 
 write, number = pack_shards.write_shard, 0

@@ -12,10 +12,10 @@ import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from kshot.data.feature_shards import SUFFIX, TABLE, Features, write_features_table
-from kshot.data.row_digests import row_digests
-from kshot.data.shard_plan import ShardSizes, shards_of
-from kshot.data.shards import Shard
+from kshot.data.shards.feature_shards import SUFFIX, TABLE, Features, write_features_table
+from kshot.data.shards.packed_shards import Shard
+from kshot.data.shards.row_digests import row_digests
+from kshot.data.shards.shard_plan import ShardSizes, shards_of
 from kshot.lifecycle.data.packed import read_classes, read_images, read_manifest
 from kshot.lifecycle.project import layout
 from kshot.lifecycle.stages.features import RECORD, SAME

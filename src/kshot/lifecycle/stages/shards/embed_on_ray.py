@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from kshot.data.feature_shards import Features
-from kshot.data.shards import Shard
+from kshot.data.shards.feature_shards import Features
+from kshot.data.shards.packed_shards import Shard
 from kshot.lifecycle.project.no_telemetry import silence_telemetry
 from kshot.lifecycle.stages.shards import finished_features
 from kshot.lifecycle.stages.shards.frozen_network import opened

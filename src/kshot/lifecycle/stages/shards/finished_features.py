@@ -16,8 +16,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from kshot.data.feature_shards import Features, write_features_shard
-from kshot.data.shards import Shard
+from kshot.data.shards.feature_shards import Features, write_features_shard
+from kshot.data.shards.packed_shards import Shard
 from kshot.lifecycle.project.files import write_text
 from kshot.lifecycle.stages.shards.frozen_network import views_of
 from kshot.lifecycle.stages.shards.shard_store import ShardStore

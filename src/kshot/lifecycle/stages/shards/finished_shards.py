@@ -18,11 +18,11 @@ from pathlib import Path
 import numpy as np
 import PIL
 
-from kshot.data import pack_shards
 from kshot.data.images import Stored
 from kshot.data.jpeg_images import JpegImages
-from kshot.data.pack_shards import Origin
-from kshot.data.shards import SUFFIXES, Shard
+from kshot.data.shards import pack_shards
+from kshot.data.shards.pack_shards import Origin
+from kshot.data.shards.packed_shards import SUFFIXES, Shard
 from kshot.lifecycle.project.files import file_md5, write_text
 from kshot.lifecycle.stages.shards.shard_store import ShardStore
 from kshot.lifecycle.stages.shards.stored_rows import Source, StoredRows

@@ -5,8 +5,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from kshot.data.images import Stored
-from kshot.data.pack_shards import Origin
-from kshot.data.shards import Shard
+from kshot.data.shards.pack_shards import Origin
+from kshot.data.shards.packed_shards import Shard
 from kshot.lifecycle.project import layout
 from kshot.lifecycle.stages.shards import finished_shards
 from kshot.lifecycle.stages.shards.shard_store import ShardStore

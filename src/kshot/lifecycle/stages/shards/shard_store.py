@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-from kshot.data.shards import Shard, is_content
+from kshot.data.shards.packed_shards import Shard, is_content
 from kshot.errors import KshotError
 from kshot.lifecycle.data.dvc_cache import cache_of, place
 from kshot.lifecycle.project import layout

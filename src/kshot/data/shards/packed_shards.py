@@ -14,8 +14,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from kshot.data.joined_rows import JoinedRows, row_numbers
 from kshot.data.jpeg_images import REMEDY, JpegImages, read_threads
+from kshot.data.shards.joined_rows import JoinedRows, row_numbers
 from kshot.errors import DataError
 
 TABLE = "shards.json"

@@ -7,10 +7,16 @@ import pytest
 import torch
 
 from kshot.data.batches import gather, resident
-from kshot.data.feature_shards import TABLE, ShardedFeatures, open_features, write_features_shard, write_features_table
 from kshot.data.jpeg_images import JpegImages, jpeg, offsets_block
-from kshot.data.row_digests import row_digests
-from kshot.data.shards import ShardedImages
+from kshot.data.shards.feature_shards import (
+    TABLE,
+    ShardedFeatures,
+    open_features,
+    write_features_shard,
+    write_features_table,
+)
+from kshot.data.shards.packed_shards import ShardedImages
+from kshot.data.shards.row_digests import row_digests
 from kshot.errors import DataError
 
 ROWS = np.random.default_rng(0).normal(size=(20, 5)).astype(np.float32)

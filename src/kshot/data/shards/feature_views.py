@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from kshot.data.feature_shards import ShardedFeatures
+from kshot.data.shards.feature_shards import ShardedFeatures
 
 
 class FeatureViews:

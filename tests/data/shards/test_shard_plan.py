@@ -4,7 +4,7 @@ import itertools
 
 import pytest
 
-from kshot.data.shard_plan import SIZES, ShardSizes, shards_of
+from kshot.data.shards.shard_plan import SIZES, ShardSizes, shards_of
 
 SMALL = ShardSizes(least=300, most=1200)
 

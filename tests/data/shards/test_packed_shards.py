@@ -11,8 +11,8 @@ from PIL import Image
 from kshot.data.batches import gather, resident
 from kshot.data.images import decode, prepare
 from kshot.data.jpeg_images import JpegImages
-from kshot.data.pack_shards import write_shard, write_table
-from kshot.data.shards import TABLE, ShardedImages, is_whole, open_shards, read_table
+from kshot.data.shards.pack_shards import write_shard, write_table
+from kshot.data.shards.packed_shards import TABLE, ShardedImages, is_whole, open_shards, read_table
 from kshot.errors import DataError
 from kshot.params.schema import Ingest
 

@@ -1,4 +1,4 @@
-"""Packs images into shards, which `kshot.data.shards` reads."""
+"""Packs images into shards, which `kshot.data.shards.packed_shards` reads."""
 
 import json
 from collections.abc import Iterable, Sequence
@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from kshot.data.images import FindStored, Packed, Unreadable, nothing_stored, pack, pack_jpegs
-from kshot.data.shards import LAYOUT, SUFFIXES, TABLE, Shard, md5_of
+from kshot.data.shards.packed_shards import LAYOUT, SUFFIXES, TABLE, Shard, md5_of
 from kshot.params.schema import Ingest
 
 JPEG_SHARE = 10  # pixels are about so many times as large as their JPEGs

@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from kshot.data.joined_rows import JoinedRows, row_numbers
-from kshot.data.shards import Shard, md5_of
+from kshot.data.shards.joined_rows import JoinedRows, row_numbers
+from kshot.data.shards.packed_shards import Shard, md5_of
 from kshot.errors import DataError
 
 TABLE = "features.json"

@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
-from kshot.data import joined_rows
-from kshot.data.joined_rows import JoinedRows
+from kshot.data.shards import joined_rows
+from kshot.data.shards.joined_rows import JoinedRows
 
 COUNTS = (3, 1, 40_000, 7)
 

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kshot.data.jpeg_images import JpegImages
-from kshot.data.shards import ShardedImages
+from kshot.data.shards.packed_shards import ShardedImages
 
 BYTES = 16
 
