@@ -20,7 +20,7 @@ from tests.journeys.blocks import REPOSITORY, blocks
 from tests.serve.conftest import classes, letters, project, template  # noqa: F401
 
 PAGE = REPOSITORY / "docs/serve.md"
-# Run elsewhere: tests/journeys/test_serve.py starts the process, tests/cli/test_feedback.py adds data.
+# Run elsewhere: tests/journeys/test_serve.py starts the process, tests/cli/service/test_feedback.py adds data.
 ELSEWHERE = re.compile(r"pip install .*|kshot serve( --allow-host .*)?|kshot feedback add-data .*")
 
 

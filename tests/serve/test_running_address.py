@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from kshot.cli.running_service import AT, address
+from kshot.cli.service.running_service import AT, address
 from kshot.serve.running_address import FILE, http_address, recorded, running_at
 
 NEVER = 2**22 + 1  # above Linux's largest process number

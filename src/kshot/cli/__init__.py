@@ -17,33 +17,11 @@ from pathlib import Path
 from typing import NoReturn
 
 from kshot import plugins, redaction
-from kshot.cli import (
-    attest,
-    audit,
-    data,
-    doctor,
-    drift,
-    feedback,
-    fit_settings,
-    forget,
-    gallery,
-    init,
-    models,
-    plan,
-    promote,
-    prune,
-    reproduce,
-    retrain,
-    schedule,
-    serve,
-    standard_streams,
-    standing,
-    sweep,
-    tasks,
-    terminal,
-    ui,
-)
+from kshot.cli import doctor, init, plan, retrain, schedule, standard_streams, standing, sweep, terminal, ui
+from kshot.cli.images import data, drift, fit_settings, tasks
 from kshot.cli.parser import Parser
+from kshot.cli.service import feedback, gallery, serve
+from kshot.cli.versions import attest, audit, forget, models, promote, prune, reproduce
 from kshot.errors import KshotError
 from kshot.lifecycle.project import no_telemetry, progress
 from kshot.lifecycle.servers import loopback

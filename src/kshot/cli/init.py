@@ -4,7 +4,7 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from kshot.cli import fit_settings
+from kshot.cli.images import fit_settings
 
 DESCRIPTION = """\
 Make the folder NAME with a project of that name: params.yaml, dvc.yaml, flows/retrain.py, a workflow

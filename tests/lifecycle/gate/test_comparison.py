@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from kshot.cli.models import line
+from kshot.cli.versions.models import line
 from kshot.errors import DataError
 from kshot.lifecycle.gate import comparison
 from kshot.lifecycle.gate.change import certainly_gained, certainly_lost

@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from kshot.cli.gallery_changes import line, print_gallery_changes
+from kshot.cli.versions.gallery_changes import line, print_gallery_changes
 from kshot.lifecycle.gate.gallery_evidence import GalleryEvidence
 from kshot.serve.actions.compared_galleries import compared_galleries
 from kshot.serve.engine.gallery_change import gallery_changes

@@ -8,8 +8,8 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from kshot.cli.feedback_labels import check_known, known_classes, parse_labels
-from kshot.cli.running_service import add_connection, address, connected
+from kshot.cli.service.feedback_labels import check_known, known_classes, parse_labels
+from kshot.cli.service.running_service import add_connection, address, connected
 from kshot.errors import DataError, ParamsError
 from kshot.lifecycle.project import project_lock
 from kshot.lifecycle.project.tables import columns, counted

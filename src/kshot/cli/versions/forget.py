@@ -8,7 +8,7 @@ from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from kshot.cli.prune import size
+from kshot.cli.versions.prune import size
 from kshot.errors import DataError, ParamsError
 from kshot.lifecycle.project import project_lock
 

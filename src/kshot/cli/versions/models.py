@@ -88,7 +88,7 @@ def row(model: "Model", protocols: list[str], now: datetime) -> dict[str, str]:
 
 def run_compare(root: Path, options: argparse.Namespace) -> int:
     """Print what changed from version A to version B."""
-    from kshot.cli.shadow_disagreement import disagreement_lines
+    from kshot.cli.versions.shadow_disagreement import disagreement_lines
     from kshot.lifecycle.gate import comparison
 
     found = comparison.compare(root, options.old, options.new)

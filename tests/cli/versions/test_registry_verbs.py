@@ -18,7 +18,7 @@ from kshot.serve.store.gallery_store import open_store
 from tests.lifecycle import registered_versions
 from tests.lifecycle.registered_versions import judgement
 
-REPOSITORY = Path(__file__).parents[2]
+REPOSITORY = Path(__file__).parents[3]
 
 
 @pytest.fixture(scope="module")

@@ -62,7 +62,7 @@ def add_parser(verbs: Any) -> None:
 
 def run_promote(root: Path, options: argparse.Namespace) -> int:
     """Promote a version and print the outcome; before, what it means for the galleries."""
-    from kshot.cli.gallery_changes import print_gallery_changes
+    from kshot.cli.versions.gallery_changes import print_gallery_changes
     from kshot.lifecycle.registry import promotion
 
     print_gallery_changes(root, options.version)
@@ -79,7 +79,7 @@ def run_promote(root: Path, options: argparse.Namespace) -> int:
 
 def run_approve(root: Path, options: argparse.Namespace) -> int:
     """Approve a version and print the outcome; before, what it means for the galleries."""
-    from kshot.cli.gallery_changes import print_gallery_changes
+    from kshot.cli.versions.gallery_changes import print_gallery_changes
     from kshot.lifecycle.registry import promotion
 
     print_gallery_changes(root, options.version)

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from kshot.cli.running_service import add_connection, answered, connected, files_named
+from kshot.cli.service.running_service import add_connection, answered, connected, files_named
 from kshot.errors import DataError, ParamsError
 from kshot.lifecycle.project.tables import columns, counted
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from kshot import cli
-from kshot.cli.feedback_labels import nearest_names, parse_labels
+from kshot.cli.service.feedback_labels import nearest_names, parse_labels
 from kshot.errors import ParamsError
 from tests.cli.test_feedback import server, taught
 from tests.serve.recorded_service import Recorded

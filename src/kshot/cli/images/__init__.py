@@ -1,0 +1,1 @@
+"""Verbs about images: add them, describe them, measure them, find settings that fit them."""

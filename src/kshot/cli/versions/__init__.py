@@ -1,0 +1,1 @@
+"""Verbs about registered versions: list, promote, audit, attest, reproduce, prune, forget."""
