@@ -19,7 +19,7 @@ def measure(keep: bool) -> float:
         keep_freed_memory()
     import torch
 
-    from kshot.nets.conv import conv4
+    from kshot.nets.backbones.conv import conv4
 
     torch.manual_seed(0)
     network = conv4(channels=1, size=SIZE).to(memory_format=torch.channels_last)

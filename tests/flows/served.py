@@ -15,7 +15,7 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from typing import Any
 
-from kshot.lifecycle.project import notify
+from kshot.flows import notify
 from tests.flows import project
 
 POLL = {"PREFECT_RUNNER_POLL_FREQUENCY": "2"}  # Prefect's runner looks every 10 s for runs that are due

@@ -14,9 +14,9 @@ import psutil
 import pytest
 from mlflow.tracking import MlflowClient
 
+from kshot.flows import notify
 from kshot.lifecycle.params_file import settings
 from kshot.lifecycle.pipeline import new_data
-from kshot.lifecycle.project import notify
 from tests.flows.project import REPOSITORY, SETTINGS, Ended, draw_classes, kshot, make_project, stretch
 from tests.flows.served import serving, webhook
 

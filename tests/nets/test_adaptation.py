@@ -6,7 +6,7 @@ import torch
 from kshot.errors import ParamsError
 from kshot.methods.table import build_method
 from kshot.nets import adaptation
-from kshot.nets.backbones import create_backbone, parameter_count
+from kshot.nets.backbones.backbone import create_backbone, parameter_count
 from kshot.nets.embedding import Embedding, load_embedding, save_embedding
 from kshot.nets.embedding_settings import settings_of
 from kshot.nets.lora import lora_targets, merged

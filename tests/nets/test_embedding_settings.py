@@ -5,7 +5,7 @@ import json
 
 import pytest
 
-from kshot.nets.backbones import Input
+from kshot.nets.backbones.backbone import Input
 from kshot.nets.embedding_settings import Base, EmbeddingSettings, content_of, settings_of
 from kshot.params.schema import Ingest
 

@@ -7,9 +7,9 @@ import time
 from collections.abc import Mapping
 from pathlib import Path
 
+from kshot.flows import notify
 from kshot.lifecycle.data import working_copy
 from kshot.lifecycle.params_file import settings
-from kshot.lifecycle.project import notify
 from tests.flows.project import SETTINGS, Ended, draw_classes, kshot, make_project, stretch
 from tests.flows.served import serving, webhook
 

@@ -16,7 +16,7 @@ import yaml
 from safetensors.torch import save_file
 
 from kshot.lifecycle.params_file import settings
-from kshot.nets.backbones import create_backbone
+from kshot.nets.backbones.backbone import create_backbone
 from tests.flows.project import REPOSITORY, SETTINGS, draw_classes, environment, kshot, make_project, start
 from tests.lifecycle import packed_project, raw_project
 from tests.services import ray_cluster

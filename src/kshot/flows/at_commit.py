@@ -40,7 +40,7 @@ class CommitError(Exception):
 def tell_failure(flow: Any, flow_run: Any, state: Any) -> None:
     """Notify the addresses in KSHOT_NOTIFY of a failed retraining."""
     from kshot import plugins
-    from kshot.lifecycle.project import notify
+    from kshot.flows import notify
 
     plugins.use_project(Path(flow_run.parameters["project"]))  # whose notifiers are used
     for trouble in notify.failed(flow_run.name, state.message or state.name):

@@ -14,12 +14,12 @@ from prefect.cache_policies import NO_CACHE
 from prefect.logging.loggers import flow_run_logger
 
 from kshot import plugins
-from kshot.flows import lineage_events, links
+from kshot.flows import lineage_events, links, notify
 from kshot.flows.output import listener
 from kshot.flows.output import say as say
 from kshot.lifecycle.openlineage.announced import Announced
 from kshot.lifecycle.pipeline import durations, graph
-from kshot.lifecycle.project import notify, project_lock
+from kshot.lifecycle.project import project_lock
 from kshot.lifecycle.registry import catch_up
 from kshot.lifecycle.registry.model_versions import Registered
 from kshot.lifecycle.retraining import steps, summary

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from kshot.data.batches import Pixels, gather
 from kshot.distances import full_precision
 from kshot.errors import CheckpointError
-from kshot.nets.backbones import RANDOM, Input, Start, create_backbone, pixel_statistics
+from kshot.nets.backbones.backbone import RANDOM, Input, Start, create_backbone, pixel_statistics
 from kshot.nets.embedding_settings import EmbeddingSettings, content_of, settings_of
 from kshot.nets.lora import merged
 from kshot.nets.shifted_views import views

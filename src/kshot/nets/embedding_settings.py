@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any
 
-from kshot.nets.backbones import Input
+from kshot.nets.backbones.backbone import Input
 from kshot.params.renamed import VALUES
 from kshot.params.schema import Ingest, recorded_ingest
 
@@ -23,7 +23,7 @@ class Base:
 class EmbeddingSettings:
     """Everything needed to rebuild an embedding, and the classes it was trained on.
 
-    backbone      its name in `kshot.nets.backbones`
+    backbone      its name in `kshot.nets.backbones.backbone`
     ingest        how images are prepared for it
     features      stages of a timm model whose mean maps are the features; (): the model's own output
     input         size and interpolation of the network's input; None: the packed images

@@ -6,7 +6,7 @@ from pathlib import Path
 from torch import nn
 
 from kshot.errors import CheckpointError
-from kshot.nets.backbones import Start, input_of
+from kshot.nets.backbones.backbone import Start, input_of
 from kshot.nets.embedding import Embedding
 from kshot.nets.embedding_settings import Base, EmbeddingSettings
 from kshot.params.backbones import backbone_plugin

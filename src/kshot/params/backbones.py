@@ -1,4 +1,4 @@
-"""The names of kshot's own networks, which a plug-in must not use; `kshot.nets.conv` creates them."""
+"""The names of kshot's own networks, which a plug-in must not use; `kshot.nets.backbones.conv` creates them."""
 
 from typing import Any
 

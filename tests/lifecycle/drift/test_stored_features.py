@@ -15,7 +15,7 @@ from kshot.lifecycle.project import layout
 from kshot.lifecycle.project.files import file_md5
 from kshot.lifecycle.stages import embed, train
 from kshot.methods.method import Method
-from kshot.nets.backbones import create_backbone
+from kshot.nets.backbones.backbone import create_backbone
 from kshot.nets.embedding import Embedding
 from tests.lifecycle import packed_project
 from tests.lifecycle.packed_project import PROTOTYPE

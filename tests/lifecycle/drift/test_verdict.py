@@ -278,7 +278,7 @@ def test_a_method_without_a_space_compares_the_images_and_says_so(fresh, folder,
 def test_a_champion_on_a_held_timm_backbone_is_compared_with_in_its_own_space(fresh, folder, tmp_path):
     from safetensors.torch import save_file
 
-    from kshot.nets.backbones import create_backbone
+    from kshot.nets.backbones.backbone import create_backbone
 
     weights = tmp_path / "base.safetensors"
     save_file(create_backbone("test_resnet", channels=3, size=32).state_dict(), weights)

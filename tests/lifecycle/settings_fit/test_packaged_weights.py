@@ -6,7 +6,7 @@ import pytest
 
 from kshot.errors import CheckpointError
 from kshot.lifecycle.settings_fit import packaged_weights
-from kshot.nets.backbones import Start, create_backbone
+from kshot.nets.backbones.backbone import Start, create_backbone
 
 MD5 = "f6788068827f236ecaee1f05af9d4fb9"  # of the file in the project, so that a clone's file is the same
 SHARED = Path(__file__).parents[4] / "shared/weights/tf_efficientnet_lite0.safetensors"

@@ -53,7 +53,7 @@ def changed(root: Path, edit: Callable[[], object]) -> dict[str, list[str]]:
         ("data/augment.py", ["train"]),
         ("data/crop.py", ["ingest"]),
         ("lifecycle/validation/text.py", ["validate"]),
-        ("nets/conv.py", ["embed", "train", "evaluate"]),
+        ("nets/backbones/conv.py", ["embed", "train", "evaluate"]),
         ("lifecycle/stages/entry.py", list(STAGES)),
         ("lifecycle/gate/gate_text.py", []),
         ("cli/plan.py", []),

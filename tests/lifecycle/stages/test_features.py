@@ -17,7 +17,7 @@ from kshot.lifecycle.project import layout
 from kshot.lifecycle.stages import embed, train
 from kshot.lifecycle.stages.evaluation.predictions import predict
 from kshot.lifecycle.stages.features import read_features
-from kshot.nets.backbones import create_backbone
+from kshot.nets.backbones.backbone import create_backbone
 from kshot.nets.embedding import load_embedding
 from kshot.nets.embedding_settings import settings_of
 from kshot.nets.new_embedding import settings as new_settings

@@ -105,9 +105,9 @@ def add_parser(verbs: Any) -> None:
 def run_add(root: Path, options: argparse.Namespace) -> int:
     """Add a source and print the resulting version."""
     from kshot.lifecycle.data import data_versions
-    from kshot.lifecycle.project.shown_names import printable
     from kshot.lifecycle.project.tables import counted
     from kshot.lifecycle.settings_fit import proposal, split_moves
+    from kshot.lifecycle.sources.shown_names import printable
     from kshot.lifecycle.sources.source_images import GLYPHS
 
     with project_lock.hold(root, "kshot data add"):
@@ -170,8 +170,8 @@ def _left(root: Path, before: "DataVersion", version: "DataVersion") -> str:
 def run_versions(root: Path, options: argparse.Namespace) -> int:
     """Print one line a data version; a star marks the one in data/raw."""
     from kshot.lifecycle.data import data_names, data_versions
-    from kshot.lifecycle.project.shown_names import printable
     from kshot.lifecycle.project.tables import columns
+    from kshot.lifecycle.sources.shown_names import printable
 
     known = data_versions.versions(root)
     if not known:

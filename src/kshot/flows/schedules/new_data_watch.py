@@ -5,9 +5,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 from kshot.errors import Busy, DataError
+from kshot.flows import notify
 from kshot.lifecycle.pipeline import new_data
 from kshot.lifecycle.pipeline.schedule import NEW_DATA, Schedule
-from kshot.lifecycle.project import notify
 from kshot.params import project_name
 
 Say = Callable[[str], None]

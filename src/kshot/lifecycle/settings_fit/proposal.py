@@ -158,8 +158,8 @@ def _own_weights(root: Path, weights: Path, backbone: str) -> str:
     """Copy a weights file into the project's state, after checking that it fits. Returns its path there."""
     if not weights.is_file():
         raise CheckpointError(f"{weights} is no file; needs the weights of {backbone} as .safetensors")
-    from kshot.nets.backbones import Start as Weights
-    from kshot.nets.backbones import create_backbone
+    from kshot.nets.backbones.backbone import Start as Weights
+    from kshot.nets.backbones.backbone import create_backbone
 
     create_backbone(backbone, channels=3, size=packaged_weights.PIXELS, start=Weights(checkpoint=weights))
     md5 = hashlib.md5(weights.read_bytes(), usedforsecurity=False).hexdigest()

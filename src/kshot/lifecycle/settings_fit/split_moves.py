@@ -8,9 +8,9 @@ from kshot.errors import DataError
 from kshot.first_few import first_few
 from kshot.lifecycle.data import cached_images
 from kshot.lifecycle.data.cached_images import KeptClass
-from kshot.lifecycle.project.shown_names import printable
 from kshot.lifecycle.project.tables import counted
 from kshot.lifecycle.settings_fit.proposal import split_of
+from kshot.lifecycle.sources.shown_names import printable
 from kshot.params.schema import Split
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from kshot.data.split_folders import without_split_folders
 from kshot.data.splits import split_named
 from kshot.first_few import first_few
-from kshot.lifecycle.project.shown_names import printable
+from kshot.lifecycle.sources.shown_names import printable
 from kshot.lifecycle.sources.source_image import normal
 
 RARE = 0.1  # share of the classes whose last folder's name may recur by chance

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from kshot.first_few import first_few
-from kshot.lifecycle.project.shown_names import printable
+from kshot.lifecycle.sources.shown_names import printable
 
 WIDTH = 80
 LARGEST_SHARE = 0.1  # of a source's files that may be left out without a person's agreement

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from kshot.data.splits import SPLITS, split_named
 from kshot.errors import DataError
-from kshot.lifecycle.project.shown_names import printable
+from kshot.lifecycle.sources.shown_names import printable
 from kshot.lifecycle.sources.source_image import SourceImage, check_names, group_of, normal
 from kshot.lifecycle.sources.tables import Row, read_rows
 

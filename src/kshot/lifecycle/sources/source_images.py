@@ -9,13 +9,13 @@ from kshot.data.image_formats import Header
 from kshot.data.system_files import written_by
 from kshot.errors import DataError
 from kshot.lifecycle.project import layout
-from kshot.lifecycle.project.shown_names import printable
 from kshot.lifecycle.sources import left_out
 from kshot.lifecycle.sources.archives import is_archive, unpack
 from kshot.lifecycle.sources.classes import classes_of
 from kshot.lifecycle.sources.image_check import NO_IMAGE, Problem, check_decoding, check_headers, header_notes
 from kshot.lifecycle.sources.left_out import LeftOut, filled
 from kshot.lifecycle.sources.manifests import ADDRESS, COLUMNS, read_manifest
+from kshot.lifecycle.sources.shown_names import printable
 from kshot.lifecycle.sources.source_image import SourceImage, check_names, group_of
 from kshot.lifecycle.sources.tables import TABLES, is_compressed, read_rows
 from kshot.lifecycle.sources.tree import walk

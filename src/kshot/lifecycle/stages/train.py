@@ -34,7 +34,7 @@ from kshot.lifecycle.tracking import plugin_code
 from kshot.lifecycle.tracking.training_log import announced, finished, write_curves, write_log
 from kshot.methods.method import Method
 from kshot.methods.saving import save_method
-from kshot.nets.backbones import parameter_count
+from kshot.nets.backbones.backbone import parameter_count
 from kshot.nets.devices import choose_device
 from kshot.nets.embedding import embed
 from kshot.nets.memory import keep_freed_memory

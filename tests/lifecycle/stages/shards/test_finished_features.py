@@ -19,7 +19,7 @@ from kshot.lifecycle.stages import train
 from kshot.lifecycle.stages.features import FEATURES, read_features
 from kshot.lifecycle.stages.shards.embed_images import IMAGES, write_features
 from kshot.lifecycle.stages.shards.shard_store import ShardStore
-from kshot.nets.backbones import create_backbone
+from kshot.nets.backbones.backbone import create_backbone
 from kshot.nets.embedding import load_settings
 from kshot.nets.frozen_features import FrozenFeatures
 from kshot.params.schema import Params, params_from

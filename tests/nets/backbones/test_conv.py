@@ -2,8 +2,8 @@ import pytest
 import torch
 
 from kshot.errors import ParamsError
-from kshot.nets.backbones import create_backbone, parameter_count
-from kshot.nets.conv import ResidualBlock, conv4
+from kshot.nets.backbones.backbone import create_backbone, parameter_count
+from kshot.nets.backbones.conv import ResidualBlock, conv4
 
 
 def test_conv4_is_the_papers():

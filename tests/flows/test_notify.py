@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from kshot.lifecycle.project import notify
+from kshot.flows import notify
 from tests import plugin_distribution
 
 

@@ -3,11 +3,11 @@ import torch
 from safetensors.torch import save_file
 
 from kshot.errors import CheckpointError
-from kshot.nets.backbones import Start, create_backbone
-from kshot.nets.conv import conv4
+from kshot.nets.backbones.backbone import Start, create_backbone
+from kshot.nets.backbones.conv import conv4
+from kshot.nets.backbones.pretrained import load_weights
 from kshot.nets.embedding import Embedding, save_embedding
 from kshot.nets.embedding_settings import settings_of
-from kshot.nets.pretrained import load_weights
 
 
 def test_weights_of_another_network_are_told_tensor_by_tensor(tmp_path):

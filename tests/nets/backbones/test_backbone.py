@@ -5,9 +5,9 @@ import pytest
 import torch
 
 from kshot.errors import CheckpointError, ParamsError
-from kshot.nets.backbones import Input, Start, create_backbone, input_of, parameter_count, pixel_statistics
+from kshot.nets.backbones.backbone import Input, Start, create_backbone, input_of, parameter_count, pixel_statistics
 
-LITE0 = Path(__file__).parents[3] / "shared/weights/tf_efficientnet_lite0.safetensors"
+LITE0 = Path(__file__).parents[4] / "shared/weights/tf_efficientnet_lite0.safetensors"
 
 
 def test_a_timm_model_is_made_by_name():

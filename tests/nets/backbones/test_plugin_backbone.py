@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from kshot.errors import ParamsError
-from kshot.nets.backbones import Start, create_backbone, input_of
+from kshot.nets.backbones.backbone import Start, create_backbone, input_of
 from tests.plugin_distribution import install
 
 NETS = """

@@ -1,4 +1,4 @@
-"""Networks that turn pixels into features: those of `kshot.nets.conv`, of plug-ins, and any timm model by name."""
+"""Networks that turn pixels into features: kshot's own, those of plug-ins, and any timm model by name."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -7,9 +7,9 @@ from pathlib import Path
 from torch import nn
 
 from kshot.errors import ParamsError
-from kshot.nets.conv import create_network
-from kshot.nets.plugin_backbone import create_plugin_backbone
-from kshot.nets.pretrained import load_weights
+from kshot.nets.backbones.conv import create_network
+from kshot.nets.backbones.plugin_backbone import create_plugin_backbone
+from kshot.nets.backbones.pretrained import load_weights
 from kshot.params.backbones import NETWORKS, backbone_plugin
 
 PLAIN = "bilinear"  # interpolation for a network whose own is unknown
@@ -60,7 +60,7 @@ def create_backbone(
             )
         network = create_plugin_backbone(*plugin, channels, size) if plugin else create_network(name, channels, size)
     else:
-        from kshot.nets.timm_models import (
+        from kshot.nets.backbones.timm_models import (
             create_timm_model,  # imported here: timm takes seconds, and conv4 does not need it
         )
 
@@ -70,7 +70,7 @@ def create_backbone(
     if start.checkpoint is not None:
         notes += load_weights(network, start.checkpoint, pickle=start.pickle)
     if features:
-        from kshot.nets.timm_models import Stages
+        from kshot.nets.backbones.timm_models import Stages
 
         network = Stages(network, features)
     network.notes = notes  # type: ignore[assignment]
@@ -85,7 +85,7 @@ def input_of(name: str, *, packed: int, wanted: int | None, trained: bool) -> In
     """
     if name in NETWORKS or backbone_plugin(name):
         return Input(wanted or packed)
-    from kshot.nets.timm_models import native_input
+    from kshot.nets.backbones.timm_models import native_input
 
     size, interpolation = native_input(name)
     return Input(wanted or (size if trained and size else packed), interpolation or PLAIN)

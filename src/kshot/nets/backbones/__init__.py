@@ -1,0 +1,1 @@
+"""Backbones by name: kshot's own networks, timm's, plug-ins, and their pretrained weights."""
