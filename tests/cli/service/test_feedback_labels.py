@@ -8,7 +8,7 @@ import pytest
 from kshot import cli
 from kshot.cli.service.feedback_labels import nearest_names, parse_labels
 from kshot.errors import ParamsError
-from tests.cli.test_feedback import server, taught
+from tests.cli.service.test_feedback import server, taught
 from tests.serve.recorded_service import Recorded
 
 __all__ = ["server"]  # the fixture
