@@ -13,7 +13,7 @@ import pytest
 from prefect.exceptions import ObjectNotFound
 
 from kshot import cli
-from kshot.errors import Busy, DataError, KshotError
+from kshot.errors import Busy, KshotError
 from kshot.flows import server
 from kshot.flows.schedules import new_data_watch, own_server, prefect_runner, scheduler_process
 from kshot.flows.schedules import schedule as times
@@ -271,20 +271,22 @@ def test_without_a_champion_all_is_new(root: Path, tmp_path: Path) -> None:
     assert new_data.drifted(root, tmp_path) == (True, "there is no champion yet, so all of it is new")
 
 
-def test_content_that_is_refused_is_tried_again_when_it_changes(root: Path, tmp_path: Path) -> None:
-    source = tmp_path / "source"
-    source.mkdir()
-    (source / "notes.txt").write_text("no image")
-    watch = new_data_watch.Watch(root, print)
+def test_content_that_is_refused_is_said_once_and_looked_at_again_when_it_changes(root: Path, tmp_path: Path) -> None:
+    source, said = raw_project.write_tree(tmp_path / "source", {"a": 2, "b": 2}), []
+    (source / "empty").mkdir()
+    watch = new_data_watch.Watch(root, said.append)
+    for _ in range(3):
+        with scheduler_process.told_once(said.append):
+            watch.add(source)
+    (line,) = said
+    assert line.startswith("new data is refused, and looked at again when") and "class empty comes out empty" in line
+    watching = changed(None, Changes(on_new_data=str(source)))
+    assert "its content is refused: class empty comes out empty" in " ".join(whole(root, watching).split())
+    (source / "empty").rmdir()  # no file changes, and yet the source is another one
     watch.add(source)
-    with pytest.raises(DataError):
-        watch.add(source)
-    watch.add(source)  # quiet: it is known
-    raw_project.write_tree(source, {"a": 2, "b": 2})
-    (source / "notes.txt").unlink()
     watch.add(source)
-    watch.add(source)
-    assert len(watch.seen.versions) == 1
+    assert len(watch.seen.versions) == 1 and len(said) == 1
+    assert "refused" not in whole(root, watching)
 
 
 def test_a_note_of_a_server_that_is_gone_leads_nowhere(tmp_path: Path) -> None:

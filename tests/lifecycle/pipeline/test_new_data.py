@@ -76,6 +76,19 @@ def test_a_fingerprint_follows_links_as_adding_does(tmp_path: Path) -> None:
         new_data.fingerprint(source)
 
 
+def test_a_fingerprint_of_a_table_follows_the_files_that_it_names(tmp_path: Path) -> None:
+    table = tmp_path / "birds.csv"
+    table.write_text("path,class\n1.png,a\n2.png,a\n")
+    (tmp_path / "1.png").write_text("one")
+    found = {new_data.fingerprint(table)}
+    (tmp_path / "1.png").write_text("another")
+    found.add(new_data.fingerprint(table))
+    (tmp_path / "2.png").write_text("was missing")
+    found.add(new_data.fingerprint(table))
+    (tmp_path / "3.png").write_text("not in the table")
+    assert new_data.fingerprint(table) in found and len(found) == 3
+
+
 def test_a_source_that_vanished_is_named_with_the_remedy(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"the source .*nowhere is not there .*name another with"):
         new_data.fingerprint(tmp_path / "nowhere")

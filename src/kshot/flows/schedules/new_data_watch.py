@@ -1,5 +1,6 @@
 """Watches the data source, and starts a retraining for each new version."""
 
+import dataclasses
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -64,9 +65,11 @@ class Watch:
             raise  # reported, and tried again at the next check
         except DataError as error:
             self.refused = found
+            self.seen = dataclasses.replace(self.seen, refusal=str(error))
+            new_data.write(self.root, self.seen)
             name = project_name.of(self.root)
             notify.send(f"{name}: new data was refused", f"{source}: {error}", {"source": str(source)})
-            raise
+            self.say(f"new data is refused, and looked at again when {source} changes: {error}")
 
     def note(self, md5: str | None, fingerprint: str) -> None:
         """Store a version that was not seen before."""

@@ -83,8 +83,10 @@ def _source(stored: Schedule) -> str:
 
 
 def _last(root: Path) -> str:
-    versions = new_data.read(root).versions
-    if not versions:
-        return "no version yet"
-    last = versions[-1]
+    seen = new_data.read(root)
+    if seen.refusal:
+        return f"its content is refused: {seen.refusal}"
+    if not seen.versions:
+        return "nothing new yet"
+    last = seen.versions[-1]
     return f"last {last.md5[:8]}: {last.ended.lower() if last.ended else 'under way' if last.run else 'waits'}"

@@ -54,10 +54,16 @@ class Version:
 
 @dataclasses.dataclass(frozen=True)
 class Seen:
-    """The watcher's state: fingerprint of the source that was added last, and every version by its md5."""
+    """The watcher's state.
+
+    fingerprint  of the source that was added last
+    versions     every version, each with its retraining
+    refusal      why the source's present content is not added; "" if it is
+    """
 
     fingerprint: str = ""
     versions: tuple[Version, ...] = ()
+    refusal: str = ""
 
     def find(self, md5: str) -> Version | None:
         return next((version for version in self.versions if version.md5 == md5), None)
@@ -76,7 +82,9 @@ def read(root: Path) -> Seen:
     path = root / FILE
     try:
         stored = json.loads(path.read_text(encoding="utf-8"))
-        return Seen(stored["fingerprint"], tuple(Version(**version) for version in stored["versions"]))
+        return Seen(
+            stored["fingerprint"], tuple(Version(**one) for one in stored["versions"]), stored.get("refusal", "")
+        )
     except FileNotFoundError:
         return Seen()
     except (ValueError, TypeError, KeyError) as error:

@@ -3,7 +3,7 @@
 import contextlib
 import hashlib
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from kshot.errors import DataError
@@ -12,12 +12,20 @@ from kshot.lifecycle.sources.tables import TABLES, read_rows
 
 
 def fingerprint(source: Path) -> str:
-    """16 hex digits over names, sizes and times of the files of `source`, following links.
+    """16 hex digits over names, sizes and times of what `data add` reads of `source`, following links.
 
-    Raises OSError if it is missing or cannot be read, and DataError for a loop of links.
+    A folder: its files, and the folders without one, which are refused as empty classes. A table: itself, and the files
+    that it names. Raises OSError if `source` is missing or cannot be read, and DataError for a loop of links.
     """
-    names = [Path()] if source.is_file() else tree.walk(source).files
-    return _digest(source, [str(name) for name in names])
+    if source.is_dir():
+        found = tree.walk(source)
+        return _digest(source, map(str, found.files), map(str, found.leaves))
+    named: list[str] = []
+    if source.suffix.lower() in TABLES:
+        with contextlib.suppress(DataError):  # no table: `data add` says why
+            named = [row.values["path"] for row in read_rows(source, ("path",))]
+    source.stat()  # raises OSError; a file that a table names may be missing
+    return _digest(source.parent, [source.name, *named])
 
 
 @contextlib.contextmanager
@@ -42,19 +50,19 @@ def _changed(source: Path) -> str:
 
 
 def _state(source: Path) -> str:
-    """A fingerprint, with the files that a manifest names; '' where there is none to take."""
+    """The fingerprint; '' where there is none to take."""
     try:
-        found = fingerprint(source)
-        if source.is_file() and source.suffix.lower() in TABLES:
-            found += _digest(source.parent, [row.values["path"] for row in read_rows(source, ("path",))])
+        return fingerprint(source)
     except (OSError, DataError):
         return ""
-    return found
 
 
-def _digest(folder: Path, names: list[str]) -> str:
-    facts = []
-    for name in names:
-        file = (folder / name).stat()
-        facts.append((name, file.st_size, file.st_mtime_ns))
+def _digest(folder: Path, files: Iterable[str], folders: Iterable[str] = ()) -> str:
+    facts: list[tuple[str, int, int]] = [(name, 0, 0) for name in folders]
+    for name in files:
+        try:
+            file = (folder / name).stat()
+            facts.append((name, file.st_size, file.st_mtime_ns))
+        except FileNotFoundError:
+            facts.append((name, -1, 0))
     return hashlib.sha256(json.dumps(facts).encode()).hexdigest()[:16]
