@@ -286,7 +286,7 @@ def test_content_that_is_refused_is_said_once_and_looked_at_again_when_it_change
     watch.add(source)
     watch.add(source)
     assert len(watch.seen.versions) == 1 and len(said) == 1
-    assert "refused" not in whole(root, watching)
+    assert "its content is refused" not in whole(root, watching)
 
 
 def test_a_note_of_a_server_that_is_gone_leads_nowhere(tmp_path: Path) -> None:
