@@ -29,7 +29,8 @@ from kshot.evaluation.evaluate import accuracies, embed_once, predict_episodes
 from kshot.nets.embedding import Embedding
 from kshot.nets.embedding_settings import settings_of
 from kshot.nets.memory import keep_freed_memory
-from kshot.params.schema import Ingest, Protocol
+from kshot.params.sections.episodes import Protocol
+from kshot.params.sections.ingest import Ingest
 
 EPISODES, ROUNDS = 10_000, 3
 PEER_EPISODES = {"5w1s": 400, "20w5s": 80}

@@ -20,7 +20,8 @@ from kshot.methods.maml import Maml
 from kshot.methods.method import Method
 from kshot.nets.embedding import Embedding
 from kshot.nets.new_embedding import new_embedding, settings
-from kshot.params.schema import Params, Protocol
+from kshot.params.schema import Params
+from kshot.params.sections.episodes import Protocol
 from kshot.training.loop import meta_train
 from kshot.training.new_method import new_method
 from kshot.training.random_state import deterministic

@@ -15,7 +15,7 @@ import numpy as np
 
 from kshot.data.images import Packed, pack, pack_jpegs
 from kshot.data.jpeg_images import JpegImages
-from kshot.params.schema import Ingest
+from kshot.params.sections.ingest import Ingest
 
 IMAGES, BATCH, BATCHES = 1000, 80, 25
 

@@ -27,7 +27,8 @@ from kshot.lifecycle.tasks.task_model import TaskModel, limit, narrowed, read_ta
 from kshot.lifecycle.tasks.task_row import Trust
 from kshot.lifecycle.tasks.text import correlation
 from kshot.nets.embedding import embed
-from kshot.params.schema import Protocol, load_params
+from kshot.params.schema import load_params
+from kshot.params.sections.episodes import Protocol
 from kshot.statistics import Interval, rank_correlation
 from kshot.tasks.difficulty import views
 from kshot.tasks.embedding import Embedded, Task, embed_task, squared_distances

@@ -20,7 +20,7 @@ from torch import Tensor, nn
 from kshot.classifiers.pt_map import STEPS, power_transform, pt_map_scores
 from kshot.evaluation.evaluate import embed_once
 from kshot.nets.memory import keep_freed_memory
-from kshot.params.schema import Protocol
+from kshot.params.sections.episodes import Protocol
 
 EPISODES, PEER_EPISODES, ROUNDS = 64, 4, 3
 PROTOCOLS = {"5w1s": Protocol(5, 1, False), "20w1s": Protocol(20, 1, False)}

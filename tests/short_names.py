@@ -5,7 +5,7 @@ from typing import Any
 
 from kshot.estimator.train_settings import SHIPPED, places
 from kshot.params.reader import read_mapping
-from kshot.params.train import Train
+from kshot.params.sections.train import Train
 
 PLACES = places(read_mapping(SHIPPED))
 

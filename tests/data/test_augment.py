@@ -2,7 +2,7 @@ import pytest
 import torch
 
 from kshot.data.augment import random_affine
-from kshot.params.augment import Augment, TaskAugment
+from kshot.params.sections.augment import Augment, TaskAugment
 
 NONE = Augment(degrees=0.0, translate=0.0, scale=0.0, shear=0.0)
 

@@ -4,8 +4,8 @@ import pytest
 import torch
 
 from kshot.data.augment_photographs import random_photographs
-from kshot.params.augment import PHOTOGRAPHS, Augment
 from kshot.params.reader import build
+from kshot.params.sections.augment import PHOTOGRAPHS, Augment
 
 OFF = dict.fromkeys(PHOTOGRAPHS, 0.0)
 ALL = Augment(preset="photographs")

@@ -5,7 +5,7 @@ import pytest
 
 from kshot.data.crop import CONTRAST, MARGIN, crop_to_ink
 from kshot.data.images import prepare
-from kshot.params.schema import Ingest
+from kshot.params.sections.ingest import Ingest
 
 
 def paper(height: int, width: int, colour: tuple[int, ...] = (255,)) -> np.ndarray:

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 from kshot.data.drawers import NOBODY, pairs_of_drawers
 from kshot.data.episodes import EpisodeSet, draw_episodes
 from kshot.errors import DataError
-from kshot.params.schema import Protocol
+from kshot.params.sections.episodes import Protocol
 
 # Class by class the drawer of each image: drawer 3 has the first class alone, and one image names nobody.
 DRAWERS = [

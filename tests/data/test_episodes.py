@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from kshot.data import episodes
 from kshot.data.episodes import EpisodeSet, draw_episodes
 from kshot.errors import DataError
-from kshot.params.schema import Protocol
+from kshot.params.sections.episodes import Protocol
 
 GROUPS = ["Ἀ", "Ἀ", "Ἀ", "Ἀ", "two words", "two words", "two words", "small", ""]
 SIZES = [6, 7, 8, 6, 6, 9, 6, 6, 10]

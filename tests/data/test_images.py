@@ -15,7 +15,7 @@ from PIL import Image
 from kshot.data import images
 from kshot.data.image_formats import read_header
 from kshot.errors import DataError
-from kshot.params.schema import Ingest
+from kshot.params.sections.ingest import Ingest
 
 
 def png(pixels: NDArray[Any], **options: Any) -> bytes:

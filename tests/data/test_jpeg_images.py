@@ -11,7 +11,7 @@ from kshot.data.batches import gather, resident
 from kshot.data.images import Packed, decode, pack, pack_jpegs, prepare
 from kshot.data.jpeg_images import OFFSETS, JpegImages
 from kshot.errors import DataError
-from kshot.params.schema import Ingest
+from kshot.params.sections.ingest import Ingest
 
 
 def stored(folder: Path, channels: int) -> tuple[JpegImages, np.ndarray, Ingest]:

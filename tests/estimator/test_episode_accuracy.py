@@ -11,7 +11,7 @@ from kshot.estimator.episode_accuracy import members_of
 from kshot.estimator.image_arrays import prepared
 from kshot.evaluation.evaluate import accuracies, embed_once, predict_episodes
 from kshot.evaluation.inference import Inference
-from kshot.params.schema import Protocol
+from kshot.params.sections.episodes import Protocol
 from kshot.statistics import Interval, mean_interval
 from tests.estimator.labelled import labelled
 from tests.estimator.test_few_shot_classifier import untrained

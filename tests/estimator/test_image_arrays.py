@@ -10,7 +10,7 @@ from PIL import Image
 from kshot.data.images import decode, prepare
 from kshot.errors import DataError
 from kshot.estimator.image_arrays import prepared, prepared_and_hashed
-from kshot.params.schema import Ingest
+from kshot.params.sections.ingest import Ingest
 
 GREY = Ingest(size=12, channels=1, invert=True, crop="ink")
 COLOUR = Ingest(size=12, channels=3, invert=False, crop="none")

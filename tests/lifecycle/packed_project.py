@@ -9,7 +9,7 @@ from kshot.data.shards.pack_shards import write_table
 from kshot.data.shards.packed_shards import Shard, md5_of
 from kshot.evaluation.inference import Inference
 from kshot.lifecycle.project import layout
-from kshot.params.schema import Ingest
+from kshot.params.sections.ingest import Ingest
 
 PROTOTYPE = Inference("metric", "prototype", "eval")
 SIZE, IMAGES = 16, 8

@@ -4,7 +4,7 @@ import torch
 from torch import nn
 
 from kshot.nets.embedding_settings import EmbeddingSettings
-from kshot.params.schema import Ingest
+from kshot.params.sections.ingest import Ingest
 
 CLASSES, SIZE = 20, 8
 

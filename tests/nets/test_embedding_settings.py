@@ -7,7 +7,7 @@ import pytest
 
 from kshot.nets.backbones.backbone import Input
 from kshot.nets.embedding_settings import Base, EmbeddingSettings, content_of, settings_of
-from kshot.params.schema import Ingest
+from kshot.params.sections.ingest import Ingest
 
 INGEST = Ingest(size=28, channels=1, invert=True, crop="ink")
 WHOLE = EmbeddingSettings(

@@ -17,11 +17,12 @@ from kshot.nets import embedding as embedding_module
 from kshot.nets.embedding import Embedding
 from kshot.nets.embedding_settings import EmbeddingSettings
 from kshot.parallel.share import ALONE, World
-from kshot.params.augment import Augment, TaskAugment
 from kshot.params.losses import LISTED_TRIPLETS, PAIRS, TRIPLETS
 from kshot.params.pml_losses import PML_LOSSES
-from kshot.params.schema import Ingest, load_params
-from kshot.params.train import Train
+from kshot.params.schema import load_params
+from kshot.params.sections.augment import Augment, TaskAugment
+from kshot.params.sections.ingest import Ingest
+from kshot.params.sections.train import Train
 from kshot.training.loop import meta_train
 from kshot.training.random_state import seed_everything
 from kshot.training.records import Step, Validation

@@ -4,7 +4,8 @@ import pytest
 import yaml
 
 from kshot.errors import ParamsError
-from kshot.params.schema import ADDED, Protocol, load_params, params_from
+from kshot.params.schema import ADDED, load_params, params_from
+from kshot.params.sections.episodes import Protocol
 from tests.short_names import set_train
 
 DEFAULTS = Path(__file__).parents[2] / "params.yaml"

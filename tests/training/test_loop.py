@@ -14,10 +14,11 @@ from kshot.losses.objective import OURS
 from kshot.methods.table import build_method, describe
 from kshot.nets.embedding import Embedding
 from kshot.nets.embedding_settings import EmbeddingSettings
-from kshot.params.augment import Augment, TaskAugment
 from kshot.params.losses import LOSSES, PAIRS, TRIPLETS
 from kshot.params.pml_losses import PML_LOSSES
-from kshot.params.schema import Ingest, load_params
+from kshot.params.schema import load_params
+from kshot.params.sections.augment import Augment, TaskAugment
+from kshot.params.sections.ingest import Ingest
 from kshot.training import training_run
 from kshot.training.learning_rates import rate_share
 from kshot.training.loop import meta_train

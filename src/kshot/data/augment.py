@@ -7,7 +7,7 @@ from torch import Tensor
 from torch.nn.functional import affine_grid, grid_sample
 
 from kshot.parallel.share import Share
-from kshot.params.augment import Augment, TaskAugment
+from kshot.params.sections.augment import Augment, TaskAugment
 
 NONE_TOGETHER = TaskAugment(mirror=0.0, degrees=0.0, scale=0.0, shear=0.0)
 

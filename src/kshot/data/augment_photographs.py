@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from kshot.params.augment import Augment
+from kshot.params.sections.augment import Augment
 
 if TYPE_CHECKING:
     from torchvision.transforms import v2

@@ -14,7 +14,7 @@ from kshot.data.shards.feature_shards import ShardedFeatures
 from kshot.data.shards.feature_views import FeatureViews
 from kshot.data.shards.packed_shards import ShardedImages
 from kshot.errors import DataError
-from kshot.params.train import FEWEST_IMAGES
+from kshot.params.sections.train import FEWEST_IMAGES
 
 Pixels = Tensor | NDArray[np.uint8] | NDArray[np.float32] | ShardedFeatures | FeatureViews | JpegImages | ShardedImages
 

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from kshot.data.drawers import draw_by_drawer
 from kshot.errors import DataError
-from kshot.params.schema import Protocol
+from kshot.params.sections.episodes import Protocol
 
 Ids = NDArray[np.integer[Any]]
 KEYS = 2**24  # random keys in memory at once, 128 MiB

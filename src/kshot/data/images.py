@@ -20,7 +20,7 @@ from kshot.data.fit import fitted
 from kshot.data.image_formats import LARGEST, Header, header_of, opened
 from kshot.data.jpeg_images import from_jpeg, jpeg, offsets_block
 from kshot.errors import DataError
-from kshot.params.schema import Ingest
+from kshot.params.sections.ingest import Ingest
 
 Pixels = NDArray[np.uint8]
 MODES = {1: "L", 3: "RGB"}

@@ -15,7 +15,7 @@ from kshot.estimator.image_arrays import Images, prepared_and_hashed
 from kshot.estimator.train_settings import shipped
 from kshot.evaluation.evaluate import accuracies, embed_once, predict_episodes
 from kshot.evaluation.inference import scorer
-from kshot.params.schema import Protocol
+from kshot.params.sections.episodes import Protocol
 from kshot.statistics import Interval, mean_interval
 
 

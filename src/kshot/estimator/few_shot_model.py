@@ -16,7 +16,7 @@ from kshot.evaluation.inference import Inference, save_inference
 from kshot.methods.method import Method
 from kshot.methods.saving import save_method
 from kshot.nets.embedding import embed
-from kshot.params.schema import Ingest
+from kshot.params.sections.ingest import Ingest
 
 if TYPE_CHECKING:
     from kshot.estimator.few_shot_classifier import FewShotClassifier

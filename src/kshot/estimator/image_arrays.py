@@ -12,7 +12,7 @@ from PIL import Image
 
 from kshot.data.images import Pixels, content_hash, decoded, image_pixels, prepare
 from kshot.errors import DataError
-from kshot.params.schema import Ingest
+from kshot.params.sections.ingest import Ingest
 
 Images = Iterable[Any]  # paths, bytes of image files, PIL images or uint8 arrays; or one array (N, H, W, C)
 KINDS = "a path, the bytes of an image file, a PIL image or a uint8 array (H, W) or (H, W, C)"

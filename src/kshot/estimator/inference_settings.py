@@ -13,7 +13,8 @@ from kshot.evaluation.evaluate import embed_once
 from kshot.evaluation.inference import Inference, Temperature, inference_of, scorer
 from kshot.evaluation.open_set import calibrate
 from kshot.methods.method import Method
-from kshot.params.schema import Params, Protocol
+from kshot.params.schema import Params
+from kshot.params.sections.episodes import Protocol
 
 
 def inference_settings(method: Method, params: Params, inputs: Pixels, held: Sequence[NDArray[np.int64]]) -> Inference:

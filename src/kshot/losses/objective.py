@@ -21,7 +21,7 @@ from kshot.losses.terms import Terms
 from kshot.losses.triplet import triplet_terms
 from kshot.params.losses import LOSSES
 from kshot.params.pml_losses import PML_LOSSES
-from kshot.params.train_sections import LossChoice
+from kshot.params.sections.train_sections import LossChoice
 
 
 class LossSettings(NamedTuple):

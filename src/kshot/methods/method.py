@@ -10,7 +10,7 @@ from kshot.classifiers.prototype import prototype_scores
 from kshot.distances import full_precision
 from kshot.losses.terms import Terms
 from kshot.nets.embedding import Embedding
-from kshot.params.train import Train
+from kshot.params.sections.train import Train
 
 
 class Method(nn.Module):

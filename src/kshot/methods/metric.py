@@ -7,7 +7,7 @@ from kshot.losses.objective import LossSettings, Objective
 from kshot.losses.terms import Terms
 from kshot.methods.method import Method
 from kshot.nets.embedding import Embedding
-from kshot.params.train import Train
+from kshot.params.sections.train import Train
 
 
 class Metric(Method):

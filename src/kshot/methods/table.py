@@ -19,7 +19,7 @@ from kshot.methods.siamese import Siamese
 from kshot.methods.transfer import Transfer
 from kshot.nets.embedding import Embedding
 from kshot.params.methods import arguments_of
-from kshot.params.train_sections import MethodChoice
+from kshot.params.sections.train_sections import MethodChoice
 
 
 def describe(chosen: MethodChoice, classes: int) -> dict[str, Any]:

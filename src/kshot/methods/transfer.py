@@ -11,7 +11,7 @@ from kshot.losses.terms import Terms
 from kshot.methods.method import Method
 from kshot.methods.prototypical import COSINE_SCALE
 from kshot.nets.embedding import Embedding
-from kshot.params.train import Train
+from kshot.params.sections.train import Train
 
 
 class Transfer(Method):

@@ -5,7 +5,7 @@ from typing import Any
 from kshot.errors import ParamsError
 from kshot.nets.embedding import Embedding
 from kshot.nets.lora import add_lora
-from kshot.params.train_sections import Lora, Network
+from kshot.params.sections.train_sections import Lora, Network
 
 
 def adapt(embedding: Embedding, network: Network, lora: Lora, *, gradient_checkpointing: bool) -> str:

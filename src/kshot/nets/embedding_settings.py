@@ -6,7 +6,7 @@ from typing import Any
 
 from kshot.nets.backbones.backbone import Input
 from kshot.params.renamed import VALUES
-from kshot.params.schema import Ingest, recorded_ingest
+from kshot.params.sections.ingest import Ingest, recorded_ingest
 
 OPTIONAL = ("input", "base", "method", "reduced", "device", "processes", "plugins")  # left out of the file if None
 

@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from kshot.methods.method import Method
 from kshot.methods.table import training_parameters
-from kshot.params.train_sections import Optimizer
+from kshot.params.sections.train_sections import Optimizer
 
 
 def parameter_groups(method: Method, optimizer: Optimizer, proxy_learning_rate: float) -> list[dict[str, Any]]:

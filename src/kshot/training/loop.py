@@ -14,7 +14,7 @@ from kshot.methods.method import Method
 from kshot.nets.embedding import embed, in_precision
 from kshot.nets.memory import peak_memory
 from kshot.parallel.share import ALONE, World
-from kshot.params.train import Train
+from kshot.params.sections.train import Train
 from kshot.training.records import Done, Record
 from kshot.training.training_run import TrainingRun
 

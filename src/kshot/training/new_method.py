@@ -8,7 +8,7 @@ from kshot.methods.method import Method
 from kshot.methods.table import build_method, describe
 from kshot.nets.adaptation import adapt
 from kshot.nets.embedding import Embedding
-from kshot.params.train import Train
+from kshot.params.sections.train import Train
 
 
 class NewMethod(NamedTuple):

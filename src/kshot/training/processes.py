@@ -3,7 +3,7 @@
 import torch
 
 from kshot.errors import ParamsError
-from kshot.params.train import Train
+from kshot.params.sections.train import Train
 
 
 def process_count(train: Train, device: torch.device) -> int:

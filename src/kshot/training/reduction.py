@@ -7,7 +7,7 @@ from kshot.data.batches import Pixels
 from kshot.methods.method import Method
 from kshot.nets.embedding import projected
 from kshot.nets.pca import principal_axes
-from kshot.params.train_sections import Reduce
+from kshot.params.sections.train_sections import Reduce
 from kshot.training.loop import centre
 
 

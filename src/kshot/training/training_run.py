@@ -23,7 +23,7 @@ from kshot.mining.offline import nearest_classes
 from kshot.parallel.gathered import add_up_gradients, gathering
 from kshot.parallel.share import Share, World
 from kshot.parallel.whole_batch import as_one_batch
-from kshot.params.train import Train
+from kshot.params.sections.train import Train
 from kshot.statistics import mean_interval
 from kshot.training.adamw import AdamW
 from kshot.training.checkpoint import (

@@ -14,7 +14,7 @@ from kshot.data.jpeg_images import JpegImages
 from kshot.data.shards.pack_shards import write_shard, write_table
 from kshot.data.shards.packed_shards import TABLE, ShardedImages, is_whole, open_shards, read_table
 from kshot.errors import DataError
-from kshot.params.schema import Ingest
+from kshot.params.sections.ingest import Ingest
 
 SIDE, COUNTS = 8, (3, 5, 1, 4)
 

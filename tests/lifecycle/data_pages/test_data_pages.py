@@ -24,7 +24,8 @@ from kshot.lifecycle.project import layout
 from kshot.lifecycle.stages import ingest
 from kshot.nets.embedding import Embedding, save_embedding
 from kshot.nets.embedding_settings import settings_of
-from kshot.params.schema import Ingest, load_params
+from kshot.params.schema import load_params
+from kshot.params.sections.ingest import Ingest
 from tests.lifecycle import raw_project
 from tests.lifecycle.page_loads import loads
 from tests.lifecycle.raw_project import REPOSITORY

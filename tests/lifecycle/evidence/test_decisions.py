@@ -13,7 +13,7 @@ from kshot.lifecycle.evidence import attestation, verify
 from kshot.lifecycle.gate import decision_record, first_decisions, gate_rules, paired, stored_predictions
 from kshot.lifecycle.registry import gate_decision, model_versions, promotion
 from kshot.lifecycle.tracking import store
-from kshot.params.schema import Gate
+from kshot.params.sections.gate import Gate
 from tests.lifecycle import audited_project
 from tests.lifecycle.registered_versions import judgement
 

@@ -21,7 +21,7 @@ from kshot.lifecycle.gate.change import Change
 from kshot.lifecycle.gate.gallery_evidence import GalleryEvidence
 from kshot.lifecycle.history import anchor
 from kshot.lifecycle.registry import registered_files
-from kshot.params.schema import Gate
+from kshot.params.sections.gate import Gate
 from kshot.statistics import Interval
 from tests.lifecycle.audited_project import flip
 from tests.lifecycle.evidence.folders import edit, resealed, unsign

@@ -15,7 +15,7 @@ from kshot.lifecycle.gate.decision_record import from_json, same_facts, to_json
 from kshot.lifecycle.gate.gallery_evidence import GalleryEvidence
 from kshot.lifecycle.gate.gate_rules import Comparison, Evidence
 from kshot.lifecycle.gate.gate_text import reasons
-from kshot.params.schema import Gate
+from kshot.params.sections.gate import Gate
 from kshot.statistics import Interval
 
 shares = st.floats(0, 1)

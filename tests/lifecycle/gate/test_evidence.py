@@ -24,7 +24,8 @@ from kshot.lifecycle.tracking import store
 from kshot.lifecycle.tracking.lineage import Lineage, lineage
 from kshot.nets.embedding import Embedding, save_embedding
 from kshot.nets.embedding_settings import settings_of
-from kshot.params.schema import Params, load_params, recorded_ingest
+from kshot.params.schema import Params, load_params
+from kshot.params.sections.ingest import recorded_ingest
 from kshot.statistics import mean_interval, paired_difference
 from tests.lifecycle import finished_project, packed_project
 from tests.lifecycle.packed_project import PROTOTYPE

@@ -8,7 +8,7 @@ from kshot.lifecycle.gate import gate_rules
 from kshot.lifecycle.gate.change import Change
 from kshot.lifecycle.gate.gallery_evidence import GalleryEvidence
 from kshot.lifecycle.gate.gate_rules import Comparison, Decision, Evidence, Finding, decide
-from kshot.params.schema import Gate
+from kshot.params.sections.gate import Gate
 from kshot.statistics import Interval, ratio_difference
 
 RULES = Gate(

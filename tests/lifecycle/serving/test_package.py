@@ -32,7 +32,7 @@ from kshot.methods.saving import save_method
 from kshot.methods.table import build_method
 from kshot.nets.embedding import Embedding, embed, load_embedding, save_embedding
 from kshot.nets.embedding_settings import settings_of
-from kshot.params.schema import recorded_ingest
+from kshot.params.sections.ingest import recorded_ingest
 from tests.lifecycle import packed_project
 
 # kshot is installed editable where these tests run: whatever leads to it is removed before anything is loaded.

@@ -23,7 +23,8 @@ from kshot.lifecycle.stages import train
 from kshot.lifecycle.tracking import store
 from kshot.nets.embedding import embed
 from kshot.nets.embedding_settings import EmbeddingSettings
-from kshot.params.schema import Ingest, load_params
+from kshot.params.schema import load_params
+from kshot.params.sections.ingest import Ingest
 from kshot.plugins import Plugin
 from tests.lifecycle import packed_project
 from tests.lifecycle.raw_project import REPOSITORY

@@ -5,7 +5,7 @@ import pytest
 from kshot.data.class_supply import ClassSupply
 from kshot.errors import DataError
 from kshot.lifecycle.settings_fit.protocol_rules import fitted_episodes, fitted_queries, floor_of
-from kshot.params.schema import Protocol
+from kshot.params.sections.episodes import Protocol
 
 
 def part(*images: int, groups: tuple[str, ...] = ("",)) -> list[ClassSupply]:

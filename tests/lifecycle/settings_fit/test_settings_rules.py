@@ -14,7 +14,7 @@ from kshot.lifecycle.settings_fit.data_profile import DataProfile, shared_files
 from kshot.lifecycle.settings_fit.fitted_settings import FittedSettings, NoWeights, Start
 from kshot.lifecycle.settings_fit.image_traits import ImageTraits
 from kshot.lifecycle.settings_fit.settings_rules import fit_settings
-from kshot.params.schema import Split
+from kshot.params.sections.split import Split
 
 WEIGHTS = Start(".kshot/weights/tf_efficientnet_lite0.safetensors")
 PHOTOGRAPHS = ImageTraits(256, 348, 1.5, colour=1.0, plain=0.05, light=1.0, extent=0.9)

@@ -11,7 +11,8 @@ from kshot.lifecycle.project import layout
 from kshot.lifecycle.stages import evaluate, train
 from kshot.lifecycle.tracking import lineage
 from kshot.nets.embedding import load_embedding
-from kshot.params.schema import Ingest, params_from
+from kshot.params.schema import params_from
+from kshot.params.sections.ingest import Ingest
 from kshot.training import records, training_run
 from tests.lifecycle import packed_project
 from tests.short_names import set_train

@@ -8,7 +8,8 @@ import pytest
 
 from kshot.lifecycle.validation.checked_tables import survives, tables
 from kshot.lifecycle.validation.checks import checks
-from kshot.params.schema import Params, Protocol, load_params
+from kshot.params.schema import Params, load_params
+from kshot.params.sections.episodes import Protocol
 from tests.short_names import train_with
 
 REPOSITORY = Path(__file__).parents[3]

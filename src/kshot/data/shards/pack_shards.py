@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from kshot.data.images import FindStored, Packed, Unreadable, nothing_stored, pack, pack_jpegs
 from kshot.data.shards.packed_shards import LAYOUT, SUFFIXES, TABLE, Shard, md5_of
-from kshot.params.schema import Ingest
+from kshot.params.sections.ingest import Ingest
 
 JPEG_SHARE = 10  # pixels are about so many times as large as their JPEGs
 

@@ -24,7 +24,7 @@ from kshot.lifecycle.stages.features import inputs_of
 from kshot.load_yaml import load_yaml
 from kshot.methods.method import Method
 from kshot.nets.embedding import WEIGHTS, embed
-from kshot.params.schema import Ingest
+from kshot.params.sections.ingest import Ingest
 
 NEW_KEYS = {"ingest.fit": Ingest.fit, "ingest.store": Ingest.store}  # missing where an older kshot packed
 COPY = Ingest(size=16, channels=1, invert=False, crop="none")  # of an image, compared where there is no model

@@ -8,7 +8,7 @@ from kshot.lifecycle.gate.change import Change
 from kshot.lifecycle.gate.gallery_evidence import GalleryEvidence
 from kshot.lifecycle.gate.gate_rules import Comparison, Decision, Evidence, Finding, rules_as_recorded
 from kshot.lifecycle.gate.gate_text import reasons
-from kshot.params.schema import Gate
+from kshot.params.sections.gate import Gate
 from kshot.statistics import Interval
 
 # Format 1, not named in its records: reasons are sentences, in the order of a mapping, which JSON does not preserve;

@@ -9,7 +9,7 @@ from typing import Any
 
 from kshot.lifecycle.gate.change import ROUNDING, Change, certainly_lost, worst_first
 from kshot.lifecycle.gate.gallery_evidence import GalleryEvidence
-from kshot.params.schema import Gate
+from kshot.params.sections.gate import Gate
 from kshot.statistics import Interval
 
 CHAMPION, BEST, FIXED = "champion", "best champion", "reference"  # role of the version compared with

@@ -9,7 +9,7 @@ from kshot.lifecycle.gate.gallery_evidence import GalleryEvidence
 from kshot.lifecycle.gate.judgements import last_judgement, record_of
 from kshot.lifecycle.history import history
 from kshot.lifecycle.registry.model_versions import Registered
-from kshot.params.schema import Gate
+from kshot.params.sections.gate import Gate
 
 # The galleries under two versions, by their numbers. The ring that knows the service passes it in. Raises KshotError.
 CompareGalleries = Callable[[str, str], Sequence[GalleryEvidence]]

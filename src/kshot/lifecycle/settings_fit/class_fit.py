@@ -22,7 +22,7 @@ from kshot.lifecycle.settings_fit.fitted_settings import Setting
 from kshot.lifecycle.settings_fit.protocol_rules import FEWEST_CLASSES, by_split, fitted_episodes
 from kshot.lifecycle.validation.text import ClassFit
 from kshot.params.schema import Params
-from kshot.params.train import FEWEST_IMAGES
+from kshot.params.sections.train import FEWEST_IMAGES
 
 Parts = Mapping[str, Sequence[ClassSupply]]
 

@@ -9,8 +9,8 @@ from kshot.lifecycle.project.tables import counted
 from kshot.lifecycle.settings_fit.fitted_settings import Setting
 from kshot.lifecycle.settings_fit.protocol_rules import FEWEST_CLASSES, WAYS, FittedEpisodes, by_split, floor_of, tenth
 from kshot.lifecycle.validation.class_demands import named
-from kshot.params.schema import Split
-from kshot.params.train import FEWEST_IMAGES
+from kshot.params.sections.split import Split
+from kshot.params.sections.train import FEWEST_IMAGES
 
 FEWEST_TO_START = 5  # classes with two images: two for test, and three others to train on
 VAL, TEST = 0.2, 0.25  # shares of the classes

@@ -24,7 +24,8 @@ from kshot.lifecycle.sources.source_images import GLYPHS
 from kshot.load_yaml import load_yaml
 from kshot.params import reader
 from kshot.params.renamed import at, leaves
-from kshot.params.schema import AUTO, Split
+from kshot.params.schema import AUTO
+from kshot.params.sections.split import Split
 
 TEMPLATE = ("ingest", "split", "episodes", "train")  # if all are unchanged, settings were never fitted
 

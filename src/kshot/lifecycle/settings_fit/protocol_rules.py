@@ -10,8 +10,8 @@ from typing import NamedTuple
 from kshot.data.class_supply import ClassSupply
 from kshot.data.episodes import innermost
 from kshot.errors import DataError
-from kshot.params.schema import Protocol
-from kshot.params.train import FEWEST_IMAGES
+from kshot.params.sections.episodes import Protocol
+from kshot.params.sections.train import FEWEST_IMAGES
 
 FEWEST_CLASSES = 2  # of an episode
 WAYS, SHOTS, MOST_QUERIES = (5, 10, 20), (1, 5), 15

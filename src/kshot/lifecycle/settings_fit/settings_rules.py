@@ -19,7 +19,7 @@ from kshot.lifecycle.settings_fit.fitted_settings import FittedSettings, NoWeigh
 from kshot.lifecycle.settings_fit.image_rules import ingest_settings, pretrained_settings, scratch_settings
 from kshot.lifecycle.settings_fit.packaged_weights import EXTRA, PLACE
 from kshot.lifecycle.settings_fit.protocol_rules import by_split, fitted_episodes
-from kshot.params.schema import Split
+from kshot.params.sections.split import Split
 
 
 def fit_settings(profile: DataProfile, start: Start | None, now: Split | None = None) -> FittedSettings:

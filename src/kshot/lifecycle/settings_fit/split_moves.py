@@ -11,7 +11,7 @@ from kshot.lifecycle.data.cached_images import KeptClass
 from kshot.lifecycle.project.tables import counted
 from kshot.lifecycle.settings_fit.proposal import split_of
 from kshot.lifecycle.sources.shown_names import printable
-from kshot.params.schema import Split
+from kshot.params.sections.split import Split
 
 
 def split_moves(root: Path, before: str, version: str) -> list[str]:

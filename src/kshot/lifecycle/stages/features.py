@@ -19,7 +19,7 @@ from kshot.lifecycle.data.packed import read_images
 from kshot.lifecycle.project import layout
 from kshot.nets.embedding import Embedding
 from kshot.nets.embedding_settings import EmbeddingSettings, content_of
-from kshot.params.schema import recorded_ingest
+from kshot.params.sections.ingest import recorded_ingest
 
 FEATURES = "features.npy"  # of the first view, where an older kshot wrote one file a view
 RECORD = "embedded.json"

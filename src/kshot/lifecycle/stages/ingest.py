@@ -18,7 +18,8 @@ from kshot.lifecycle.stages.shards import finished_shards, ingest_on_ray, ray_en
 from kshot.lifecycle.stages.shards.shard_store import ShardStore
 from kshot.lifecycle.stages.shards.stored_rows import StoredRows
 from kshot.params.engine import engine_here
-from kshot.params.schema import Ingest, Params
+from kshot.params.schema import Params
+from kshot.params.sections.ingest import Ingest
 
 Call = tuple[Path, str, list[str], Ingest, tuple[str, ...]]  # arguments of `ingest_on_ray.finish_on_node`
 

@@ -42,7 +42,7 @@ from kshot.nets.new_embedding import new_embedding
 from kshot.parallel.share import ALONE, World
 from kshot.params.engine import engine_here
 from kshot.params.schema import AUTO, Params, load_params
-from kshot.params.train import FEWEST_IMAGES, Train
+from kshot.params.sections.train import FEWEST_IMAGES, Train
 from kshot.redaction import guard
 from kshot.training.loop import meta_train
 from kshot.training.new_method import new_method

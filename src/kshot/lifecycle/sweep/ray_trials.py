@@ -22,7 +22,7 @@ from kshot.lifecycle.sweep.trial_queue import StartTrial, TrialInputs, TrialLost
 from kshot.lifecycle.sweep.trials import Trial
 from kshot.parallel.ray_cluster import connected
 from kshot.parallel.ray_nodes import require_alike
-from kshot.params.train import Train
+from kshot.params.sections.train import Train
 
 POLL_S = 0.1
 

@@ -23,7 +23,8 @@ from kshot.methods.mann import Mann
 from kshot.methods.method import Method
 from kshot.nets.embedding import WEIGHTS
 from kshot.nets.points import Points
-from kshot.params.schema import Params, Protocol
+from kshot.params.schema import Params
+from kshot.params.sections.episodes import Protocol
 from kshot.tasks.difficulty import Difficulty, DifficultyFeatures, fit_difficulty, predicted_accuracy, views
 from kshot.tasks.embedding import Task
 from kshot.tasks.space import TaskSpace, learn_space, outsideness

@@ -11,7 +11,7 @@ from typing import Any
 from tqdm import tqdm
 
 from kshot.lifecycle.project.tables import counted
-from kshot.params.train import Train
+from kshot.params.sections.train import Train
 
 TIMED_S = 2.0  # of training, before its end is predicted
 BAR = "{desc}: {n_fmt}/{total_fmt} [{elapsed}<{remaining}{postfix}]"  # short: the row has 80 columns

@@ -19,7 +19,8 @@ from kshot.lifecycle.validation.class_demands import (
     evaluation_demands,
     unfilled_demands,
 )
-from kshot.params.schema import Params, Protocol
+from kshot.params.schema import Params
+from kshot.params.sections.episodes import Protocol
 
 
 def tables(

@@ -10,8 +10,9 @@ import pandas as pd
 from kshot.data.splits import SPLITS
 from kshot.first_few import first_few
 from kshot.lifecycle.project.tables import counted
-from kshot.params.schema import Params, Protocol
-from kshot.params.train import FEWEST_IMAGES
+from kshot.params.schema import Params
+from kshot.params.sections.episodes import Protocol
+from kshot.params.sections.train import FEWEST_IMAGES
 
 ANSWERED, TRAINED = "k_shot + n_query", "a batch"  # names of the demands for a person
 FEWEST_TRAINED = FEWEST_IMAGES

@@ -11,7 +11,7 @@ from PIL import Image
 from kshot.data.image_formats import LARGEST
 from kshot.data.images import decoded_with_header, prepare
 from kshot.errors import DataError
-from kshot.params.schema import Ingest
+from kshot.params.sections.ingest import Ingest
 from kshot.serve.messages.refusals import Refused
 
 Pixels = NDArray[np.uint8]

@@ -18,7 +18,7 @@ from kshot.lifecycle.history.events import CHAMPION, Event
 from kshot.lifecycle.project.broken import Broken
 from kshot.lifecycle.registry import model_versions
 from kshot.lifecycle.tracking import store
-from kshot.params.schema import Gate
+from kshot.params.sections.gate import Gate
 from kshot.statistics import Interval
 
 

@@ -27,7 +27,7 @@ from kshot.lifecycle.project.files import file_md5, write_text
 from kshot.lifecycle.stages.shards.shard_store import ShardStore
 from kshot.lifecycle.stages.shards.stored_rows import Source, StoredRows
 from kshot.lifecycle.tracking.code_closure import closure, folders
-from kshot.params.schema import Ingest
+from kshot.params.sections.ingest import Ingest
 
 STAGE = "ingest"
 

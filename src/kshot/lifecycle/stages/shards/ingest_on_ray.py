@@ -11,7 +11,7 @@ from kshot.lifecycle.project import layout
 from kshot.lifecycle.stages.shards import finished_shards
 from kshot.lifecycle.stages.shards.shard_store import ShardStore
 from kshot.lifecycle.stages.shards.stored_rows import StoredRows
-from kshot.params.schema import Ingest
+from kshot.params.sections.ingest import Ingest
 
 
 def finish_on_node(

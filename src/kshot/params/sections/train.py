@@ -3,13 +3,13 @@
 import dataclasses
 from typing import Literal
 
-from kshot.params.augment import Augment, TaskAugment
 from kshot.params.backbones import backbone_plugin
 from kshot.params.losses import check_choice
 from kshot.params.methods import check_method, options_of
 from kshot.params.pml_losses import PML_LOSSES
 from kshot.params.reader import need
-from kshot.params.train_sections import (
+from kshot.params.sections.augment import Augment, TaskAugment
+from kshot.params.sections.train_sections import (
     Batch,
     Lora,
     LossChoice,
