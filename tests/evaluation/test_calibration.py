@@ -8,6 +8,7 @@ from scipy.special import log_softmax
 from kshot.classifiers.prototype import prototype_scores
 from kshot.data.episodes import EpisodeSet
 from kshot.evaluation.calibration import (
+    chosen_temperature,
     class_scores,
     expected_calibration_error,
     fit_temperature,
@@ -53,6 +54,19 @@ def test_a_constant_added_to_all_scores_of_a_query_changes_nothing():
 )
 def test_there_is_no_temperature_where_the_likelihood_has_no_maximum(scores, truth):
     assert fit_temperature(scores.double(), truth) is None
+
+
+def test_a_temperature_is_chosen_only_where_it_helps_on_episodes_that_it_was_not_fitted_on():
+    scores, truth = sampled(4_000, 5, 3.0)
+    assert chosen_temperature(scores, truth, 100) == fit_temperature(scores, truth) == pytest.approx(3.0, rel=0.1)
+    calibrated, truth = sampled(4_000, 5, 1.0)
+    assert fit_temperature(calibrated, truth) != 1.0 == chosen_temperature(calibrated, truth, 100)
+
+
+def test_there_is_no_choice_where_there_is_no_fit():
+    assert (
+        chosen_temperature(torch.tensor([[3.0, 0.0], [0.0, 2.0]], dtype=torch.float64), torch.tensor([0, 1]), 1) is None
+    )
 
 
 def test_the_calibration_error_is_the_weighted_gap_of_its_bins():

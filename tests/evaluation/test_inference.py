@@ -6,6 +6,7 @@ from kshot.classifiers.table import CLASSIFIERS
 from kshot.evaluation import own_predictions
 from kshot.evaluation.inference import (
     Inference,
+    Temperature,
     inference_method,
     inference_of,
     load_inference,
@@ -113,3 +114,19 @@ def test_the_views_that_a_model_was_measured_with_are_kept_and_taken_again(tmp_p
 
 def test_a_model_without_a_word_is_answered_by_prototypes(tmp_path):
     assert load_inference(tmp_path) == Inference("metric", "prototype", "eval")
+
+
+def test_the_nearest_protocol_across_groups_gives_the_temperature_and_one_within_a_group_only_without_others():
+    within, across = Temperature(2, 1, 9.0, within_group=True), [Temperature(5, 1, 2.0), Temperature(5, 5, 3.0)]
+    found = Inference("metric", "prototype", "eval", temperatures=(within, *across))
+    assert (found.temperature(2, 1), found.temperature(4, 6)) == (2.0, 3.0)
+    assert Inference("metric", "prototype", "eval", temperatures=(within,)).temperature(2, 1) == 9.0
+
+
+def test_whether_a_temperature_is_of_one_group_is_stored_where_it_is(tmp_path):
+    stored = Inference(
+        "metric", "prototype", "eval", temperatures=(Temperature(2, 1, 9.0, True), Temperature(5, 1, 2.0))
+    )
+    save_inference(stored, tmp_path)
+    assert load_inference(tmp_path) == stored
+    assert (tmp_path / "answering.json").read_text().count("within_group") == 1

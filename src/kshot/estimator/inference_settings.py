@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from kshot.data.batches import Pixels
 from kshot.data.episodes import EpisodeSet, draw_episodes
-from kshot.evaluation.calibration import class_scores, fit_temperature
+from kshot.evaluation.calibration import EPISODES, chosen_temperature, class_scores
 from kshot.evaluation.evaluate import embed_once
 from kshot.evaluation.inference import Inference, Temperature, inference_of, scorer
 from kshot.evaluation.open_set import calibrate
@@ -32,7 +32,8 @@ def inference_settings(method: Method, params: Params, inputs: Pixels, held: Seq
     temperatures = {}
     for episodes in known:
         n_way, k_shot = episodes.support.shape[1:]
-        if (value := fit_temperature(*class_scores(points, episodes, classifier))) is not None:
+        scores, truth = class_scores(points, episodes, classifier)
+        if (value := chosen_temperature(scores, truth, min(EPISODES, len(episodes.support)))) is not None:
             temperatures[n_way, k_shot] = Temperature(n_way, k_shot, value)
     limits = {}
     if method.has_fixed_embedding:

@@ -20,6 +20,7 @@ EPISODES = (
     200  # of a protocol: 15,000 queries for 5 classes of 15, whose calibration error has a standard error of 0.3 %
 )
 BINS = 15  # of the calibration error, as in the paper
+FOLDS = 5  # parts of the validation episodes, of which each is scored with the temperature of the other four
 WIDEST = 12.0  # natural logarithm of the largest factor between the temperature and the spread of the scores
 
 
@@ -77,6 +78,24 @@ def fit_temperature(scores: Tensor, truth: Tensor) -> float | None:
         return None
     found: float = brentq(slope, low, high, xtol=1e-9)
     return spread / math.exp(found)
+
+
+def chosen_temperature(scores: Tensor, truth: Tensor, episodes: int) -> float | None:
+    """The temperature of `fit_temperature`, or 1.0 where that has no larger calibration error on other episodes.
+
+    scores (Q, n_way) and truth (Q,) of as many validation `episodes`, one after the other. In `FOLDS` parts of the
+    episodes, each part is scored with the temperature fitted on the other parts. None as for `fit_temperature`.
+    """
+    fitted = fit_temperature(scores, truth)
+    if fitted is None:
+        return None
+    part = torch.arange(episodes).repeat_interleave(len(truth) // episodes) % FOLDS
+    scaled = scores.clone()
+    for one in range(min(FOLDS, episodes)):
+        others = part != one
+        scaled[~others] /= fit_temperature(scores[others], truth[others]) or 1.0
+    is_better = expected_calibration_error(scaled, truth) < expected_calibration_error(scores, truth)
+    return fitted if is_better else 1.0
 
 
 def expected_calibration_error(scores: Tensor, truth: Tensor, temperature: float = 1.0) -> float:

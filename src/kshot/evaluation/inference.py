@@ -27,11 +27,15 @@ OF_WEIGHTS = "weights_sha256"  # `kshot.methods.saving.weights_hash`; absent in 
 
 @dataclass(frozen=True)
 class Temperature:
-    """The divisor of scores before the softmax, for episodes of `n_way` classes with `k_shot` support images."""
+    """The divisor of scores before the softmax, for episodes of `n_way` classes with `k_shot` support images.
+
+    within_group  whether the classes of an episode are of one group, and so harder to tell apart than others
+    """
 
     n_way: int
     k_shot: int
     value: float
+    within_group: bool = False
 
 
 @dataclass(frozen=True)
@@ -67,7 +71,11 @@ class Inference:
     @property
     def record(self) -> dict[str, Any]:
         """All settings, for a file. The classifier is called `head` there, as in models of earlier versions."""
-        return {"head" if name == "classifier" else name: value for name, value in asdict(self).items()}
+        found = {"head" if name == "classifier" else name: value for name, value in asdict(self).items()}
+        for one in found["temperatures"]:
+            if not one["within_group"]:  # so that an older kshot reads the file
+                del one["within_group"]
+        return found
 
     @property
     def by(self) -> str:
@@ -82,10 +90,13 @@ class Inference:
         return None if nearest is None else self.thresholds[nearest]
 
     def temperature(self, n_way: float, k_shot: float) -> float | None:
-        """The temperature of the protocol nearest to `n_way` and `k_shot`, by their ratios; None if there is none."""
+        """The temperature of the protocol nearest to `n_way` and `k_shot`, by their ratios; None if there is none.
 
-        def distance(one: Temperature) -> float:
-            return abs(math.log(one.k_shot / k_shot)) + abs(math.log(one.n_way / n_way))
+        Protocols within a group are considered only if there are no others.
+        """
+
+        def distance(one: Temperature) -> tuple[bool, float]:
+            return one.within_group, abs(math.log(one.k_shot / k_shot)) + abs(math.log(one.n_way / n_way))
 
         nearest = min(self.temperatures, key=distance, default=None)
         return None if nearest is None else nearest.value

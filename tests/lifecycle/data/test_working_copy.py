@@ -3,6 +3,7 @@
 import json
 import os
 import shutil
+import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,6 +15,7 @@ from kshot.lifecycle.data import working_copy
 from kshot.lifecycle.project import layout
 from tests.lifecycle.raw_project import files_below, make
 
+SOURCE = Path(working_copy.__file__).parents[2]
 POINTER = "outs:\n- {md5: 0123456789abcdef0123456789abcdef.dir, size: 3, nfiles: 1, hash: md5, path: raw}\n"
 
 
@@ -161,7 +163,7 @@ def test_what_is_in_no_version_is_not_thrown_away(tmp_path: Path) -> None:
         DataError, match="in no data version, and this branch names none; move it away .*: kshot data add"
     ):
         working_copy.refuse_unsaved(root)
-    working_copy.dvc(root, "add", "--quiet", str(layout.RAW))
+    working_copy.dvc(root, "add", str(layout.RAW))
     working_copy.refuse_unsaved(root)
     (root / layout.RAW / "b").write_text("b")
     found = working_copy.tracked(root)
@@ -177,11 +179,41 @@ def test_an_error_of_dvc_is_told_in_one_line(tmp_path: Path) -> None:
     assert "\n" not in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    ("cause", "told"),
+    [
+        ("echo data > .gitignore", "bad DVC file name 'data/raw.dvc' is git-ignored; mend that"),
+        ("touch .dvc/cache", "Not a directory: '.*'; mend that"),
+        (
+            "git add -f data/raw/image",
+            "already tracked by SCM .* git rm -r --cached 'data/raw' git commit .*; mend that",
+        ),
+        (
+            "rm data/raw/image && ln -s nowhere data/raw/image",
+            "No such file or directory: '.*/data/raw/image'; mend that",
+        ),
+    ],
+)
+def test_a_version_that_dvc_does_not_take_is_told_with_the_reason(tmp_path: Path, cause: str, told: str) -> None:
+    root = make(tmp_path)
+    (root / layout.RAW).mkdir(parents=True)
+    (root / layout.RAW / "image").write_text("new")
+    subprocess.run(cause, shell=True, cwd=root, check=True)
+    with pytest.raises(DataError, match=f"dvc add failed: .*{told}") as caught:
+        working_copy.dvc(root, "add", str(layout.RAW))
+    assert "\n" not in str(caught.value) and "https" not in str(caught.value)
+
+
+def test_no_command_asks_dvc_to_hide_its_reason() -> None:
+    calls = [line for file in SOURCE.rglob("*.py") for line in file.read_text().splitlines() if "dvc(root, " in line]
+    assert calls and not [line for line in calls if "--quiet" in line]
+
+
 def test_a_folder_without_git_is_told_with_what_to_do(tmp_path: Path) -> None:
     root = make(tmp_path)
     shutil.rmtree(root / ".git")
     (root / "data").mkdir()
-    for arguments in (("add", "--quiet", "data"), ("status", "--json")):  # the first fails without a word of DVC's
+    for arguments in (("add", "data"), ("status", "--json")):
         with pytest.raises(KshotError, match="is in no git repository; run `git init` here and commit"):
             working_copy.dvc(root, *arguments)
 

@@ -136,7 +136,8 @@ def test_data_that_is_gone_everywhere_is_told_and_nothing_is_left(root: Path, tm
     shutil.rmtree(root / ".dvc/cache")
     (root.parent / "far").rename(tmp_path / "far")
     try:
-        with pytest.raises(NotReproduced, match="is neither in DVC's cache nor in a remote; add it again from images"):
+        told = "is neither in DVC's cache nor in a remote; it came from images, .*: `kshot data add .../images`"
+        with pytest.raises(NotReproduced, match=told):
             reproduce(root, "1")
     finally:
         (tmp_path / "far").rename(root.parent / "far")

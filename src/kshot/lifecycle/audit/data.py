@@ -1,5 +1,6 @@
 """`kshot audit --data` and `--at`: from a data version to the models based on it, and from a time to the champion."""
 
+import functools
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -13,7 +14,7 @@ from kshot.lifecycle.audit.decision.decision import standing
 from kshot.lifecycle.audit.link import Link, checked
 from kshot.lifecycle.audit.runs import RunOnData, runs_on
 from kshot.lifecycle.audit.subject import DELETED, read_history
-from kshot.lifecycle.data import data_versions, feedback_ledger, labelled_images
+from kshot.lifecycle.data import data_versions, feedback_ledger, labelled_images, lost_content
 from kshot.lifecycle.data.data_versions import DataVersion
 from kshot.lifecycle.data.dvc_cache import bar, listing, locate
 from kshot.lifecycle.data.feedback_ledger import FeedbackImage
@@ -180,9 +181,7 @@ def _content(root: Path, data: DataVersion, deep: bool, quiet: bool, events: Seq
 
 
 def _whole(root: Path, data: DataVersion, deep: bool, quiet: bool) -> str:
-    gone = f"it came from {data.source or 'a source that is not in the ledger'}" + (
-        f", added {data.added[:10]}: add it again" if data.added else ""
-    )
+    gone = functools.partial(lost_content.way_back, root, data_versions.versions(root), data.md5)
     md5, size = f"{data.md5}.dir", data.size or None
     if not deep:
         found = locate(root, md5, size, gone=gone)

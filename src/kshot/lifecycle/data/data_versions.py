@@ -12,7 +12,7 @@ from pathlib import Path
 import yaml
 
 from kshot.errors import DataError
-from kshot.lifecycle.data import data_names, erasures, extension, imported_images, working_copy
+from kshot.lifecycle.data import data_names, erasures, extension, imported_images, lost_content, working_copy
 from kshot.lifecycle.data.data_diff import DataDiff, compare
 from kshot.lifecycle.data.dvc_cache import folder_md5, locate
 from kshot.lifecycle.project import layout
@@ -122,7 +122,7 @@ def add(
         with working_copy.replacing(root):
             fresh.rename(root / layout.RAW)
             # Images that were there are linked: DVC would copy every one of them out of its cache again.
-            working_copy.dvc(root, "add", "--quiet", *(["--no-relink"] if former else []), str(layout.RAW))
+            working_copy.dvc(root, "add", *(["--no-relink"] if former else []), str(layout.RAW))
             out = working_copy.tracked(root)
             assert out is not None
             if out.files != len(images) + 1:  # plus the manifest
@@ -306,11 +306,8 @@ def _keep_present(root: Path) -> None:
     here = current(root)
     if here is None:
         return
-    folder = root / layout.RAW
-    if folder.exists() and not _is_cached(root, here):
-        files = [path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()]
-        if folder_md5(folder, files) == f"{here.md5}.dir":  # otherwise data/raw has changes, which the caller reports
-            working_copy.dvc(root, "add", "--quiet", str(layout.RAW))
+    if (root / layout.RAW).exists() and not _is_cached(root, here):
+        working_copy.stored_again(root)  # unless data/raw has changes, which the caller reports
     if here not in versions(root):
         now = datetime.now(UTC).isoformat(timespec="seconds")
         enter(root, dataclasses.replace(here, added=now, note="found in data/raw"))
@@ -325,12 +322,12 @@ def _is_cached(root: Path, version: DataVersion) -> bool:
 
 def _bring(root: Path, version: DataVersion) -> None:
     try:
-        working_copy.dvc(root, "checkout", "--quiet", "--force", str(layout.RAW_DVC))
+        working_copy.dvc(root, "checkout", "--force", str(layout.RAW_DVC))
     except DataError as missing:
         try:
-            working_copy.dvc(root, "pull", "--quiet", "--force", str(layout.RAW_DVC))
+            working_copy.dvc(root, "pull", "--force", str(layout.RAW_DVC))
         except DataError:
             raise DataError(
                 f"the content of data version {version.short} is neither in DVC's cache nor in a remote; "
-                f"add it again from {version.source or 'its source'}"
+                f"{lost_content.way_back(root, [version, *versions(root)], version.md5)}"
             ) from missing

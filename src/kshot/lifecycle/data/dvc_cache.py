@@ -3,7 +3,7 @@
 import contextlib
 import hashlib
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,8 @@ from kshot.lifecycle.project.broken import Broken
 from kshot.lifecycle.project.dvc_repository import dvc_repository
 from kshot.lifecycle.project.files import Advance, file_md5
 from kshot.redaction import redacted
+
+Remedy = Callable[[], str]  # asked only where something is lost, because it looks through other versions
 
 
 @dataclass(frozen=True)
@@ -31,11 +33,13 @@ class Located:
         return f"{self.files:,} files, {self.size / 1e6:,.1f} MB, {where}, {how}"
 
 
-def locate(root: Path, md5: str, size: int | None, *, advance: Advance | None = None, gone: str = "") -> Located:
+def locate(
+    root: Path, md5: str, size: int | None, *, advance: Advance | None = None, gone: Remedy | None = None
+) -> Located:
     """Find the folder with DVC's `md5` (ending in .dir) and `size` in bytes; with `advance`, hash each object.
 
-    Raises Broken for content that is neither in the cache nor in the remote, with `gone` as the remedy, and for
-    content that does not match its hash; Erased if all that is missing was erased on purpose and the rest is whole.
+    Raises Broken for content that is neither in the cache nor in the remote, with the remedy that `gone` returns, and
+    for content that does not match its hash; Erased if all that is missing was erased on purpose and the rest is whole.
     """
     with dvc_repo(root) as repo:
         cache = Path(repo.cache.local.path)
@@ -48,14 +52,14 @@ def locate(root: Path, md5: str, size: int | None, *, advance: Advance | None = 
     if lost and not erased:
         names_lost, verb = first_few(sorted(lost.values())), "is" if len(lost) == 1 else "are"
         raise Broken(
-            f"{names_lost} of {md5[:8]} {verb} neither in DVC's cache nor in {where}; {gone}",
+            f"{names_lost} of {md5[:8]} {verb} neither in DVC's cache nor in {where}{_told(gone)}",
             f"{len(entries)} files",
             f"{len(entries) - len(lost)} files",
         )
     here = [entry for entry in entries if entry["md5"] not in {*remote, *lost}]
     sizes = sum(place(cache, entry["md5"]).stat().st_size for entry in here)
     if advance is not None:
-        _rehash(cache, {oid: name for oid, name in names.items() if oid not in {*remote, *lost}}, md5, advance)
+        _rehash(cache, {oid: name for oid, name in names.items() if oid not in {*remote, *lost}}, md5, advance, gone)
     if erased:
         raise erasures.gone(lost, md5[:8], erased)
     if not remote and size is not None and sizes != size:
@@ -70,7 +74,7 @@ def locate(root: Path, md5: str, size: int | None, *, advance: Advance | None = 
 def listing(root: Path, md5: str) -> list[dict[str, str]]:
     """The files in a folder according to DVC's cache: md5 and relpath of each. Raises Broken."""
     with dvc_repo(root) as repo:
-        return _listing(repo, Path(repo.cache.local.path), md5, "")
+        return _listing(repo, Path(repo.cache.local.path), md5, None)
 
 
 def place(cache: Path, oid: str) -> Path:
@@ -112,12 +116,18 @@ def cache_of(root: Path) -> Path:
         return Path(repo.cache.local.path)
 
 
-def _listing(repo: Any, cache: Path, md5: str, gone: str) -> list[dict[str, str]]:
+def _told(remedy: Remedy | None) -> str:
+    return f"; {remedy()}" if remedy is not None else ""
+
+
+def _listing(repo: Any, cache: Path, md5: str, gone: Remedy | None) -> list[dict[str, str]]:
     path = place(cache, md5)
     if not path.exists():
         remote, where = _in_remote(repo, [md5])
         if not remote:
-            raise Broken(f"the listing of {md5[:8]} is neither in DVC's cache nor in {where}; {gone}", md5, "nothing")
+            raise Broken(
+                f"the listing of {md5[:8]} is neither in DVC's cache nor in {where}{_told(gone)}", md5, "nothing"
+            )
         raise Broken(f"{md5[:8]} is only in {where}; bring it here with `dvc fetch`, then ask again", md5, where)
     return cached_listing(cache, md5)
 
@@ -150,12 +160,14 @@ def _in_remote(repo: Any, oids: list[str]) -> tuple[set[str], str]:
         return set(), f"{where}, which did not answer ({redacted(' '.join(str(error).split()))[:100]})"
 
 
-def _rehash(cache: Path, names: dict[str, str], md5: str, advance: Advance) -> None:
-    changed = sorted(name for oid, name in names.items() if file_md5(place(cache, oid), advance) != oid)
+def _rehash(cache: Path, names: dict[str, str], md5: str, advance: Advance, gone: Remedy | None) -> None:
+    places = {name: place(cache, oid) for oid, name in names.items()}
+    changed = sorted(name for oid, name in names.items() if file_md5(places[name], advance) != oid)
     if changed:
+        where = first_few([str(places[name]) for name in changed])
         raise Broken(
-            f"{first_few(changed)} of {md5[:8]} changed in DVC's cache; delete the objects there and bring them back "
-            "with `dvc fetch`, or add that data again",
+            f"{first_few(changed)} of {md5[:8]} changed in DVC's cache; delete {where}, then `dvc fetch` where a "
+            f"remote has it{_told(gone)}",
             "content with its md5",
             f"{len(changed)} files with other content",
         )

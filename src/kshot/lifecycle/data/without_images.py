@@ -61,7 +61,7 @@ def without_images(root: Path, md5s: Collection[str]) -> DataVersion | None:
         with working_copy.replacing(root):
             fresh.rename(root / layout.RAW)
             # The files are those that were there: DVC would copy every one of them out of its cache again.
-            working_copy.dvc(root, "add", "--quiet", "--no-relink", str(layout.RAW))
+            working_copy.dvc(root, "add", "--no-relink", str(layout.RAW))
             out = working_copy.tracked(root)
             assert out is not None
             known = next((one for one in data_versions.versions(root) if one.md5 == out.md5), None)

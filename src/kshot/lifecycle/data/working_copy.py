@@ -15,6 +15,8 @@ from typing import NamedTuple
 import yaml
 
 from kshot.errors import Busy, DataError
+from kshot.lifecycle.data import erasures
+from kshot.lifecycle.data.dvc_cache import folder_md5
 from kshot.lifecycle.project import git, layout
 from kshot.load_yaml import load_yaml
 
@@ -22,7 +24,8 @@ from kshot.load_yaml import load_yaml
 JOURNAL = layout.RAW.with_name(".before")
 NOTHING = "nothing"  # marker file in it: there was no data/raw
 WORKSPACES = ".incoming-"
-# DVC's message, as of 3.67; of another one the last line is shown.
+# DVC's messages, as of 3.67; of another one the last line is shown.
+ERROR = "ERROR: "
 BLOCKED = re.compile(r"is busy, it is being blocked by:\s*\(PID (\d+)\)")
 
 
@@ -51,6 +54,28 @@ def is_current(root: Path) -> bool:
     return not json.loads(dvc(root, "status", "--json", str(layout.RAW_DVC)))
 
 
+def is_whole(root: Path, md5: str) -> bool:
+    """Whether the files in data/raw are, byte for byte, those of data version `md5`; it reads every file."""
+    raw = root / layout.RAW
+    now = tracked(root)
+    if now is None or now.md5 != md5 or not raw.exists():
+        return False
+    files = [path.relative_to(raw).as_posix() for path in raw.rglob("*") if path.is_file()]
+    return len(files) == now.files and folder_md5(raw, files) == f"{md5}.dir"
+
+
+def stored_again(root: Path) -> bool:
+    """Store data/raw in DVC's cache again if it is the version that data/raw.dvc names and the cache lost a part of it.
+
+    Returns whether it is that version. Erased images are not stored again.
+    """
+    now = tracked(root)
+    if now is None or not is_whole(root, now.md5) or erasures.of_version(root, now.md5):
+        return False
+    dvc(root, "add", str(layout.RAW))
+    return True
+
+
 def refuse_unsaved(root: Path) -> None:
     """Raise DataError if data/raw contains something that is in no data version and would be lost.
 
@@ -66,7 +91,7 @@ def refuse_unsaved(root: Path) -> None:
             f"{layout.RAW} is in no data version, and this branch names none; move it away (mv {layout.RAW} FOLDER), "
             "and where it is this branch's data: kshot data add FOLDER"
         )
-    if not is_current(root):
+    if not is_current(root) and not stored_again(root):
         restore = f"kshot data restore {now.md5[:8]}"
         raise DataError(
             f"{layout.RAW} holds changes that are in no data version, or another branch's data; move it away "
@@ -125,9 +150,9 @@ def mend(root: Path) -> None:
 
 
 def dvc(root: Path, *arguments: str) -> str:
-    """Run DVC quietly in the project and return its output.
+    """Run DVC in the project and return its output; not with its option --quiet, which hides the reason of a failure.
 
-    Raises DataError with DVC's own last line, and Busy while another DVC command works with the same files.
+    Raises DataError with DVC's own reason, and Busy while another DVC command works with the same files.
     """
     ended = subprocess.run(
         [sys.executable, "-m", "dvc", *arguments],
@@ -138,8 +163,7 @@ def dvc(root: Path, *arguments: str) -> str:
         check=False,
     )
     if ended.returncode:
-        lines = ended.stderr.splitlines()
-        told = " ".join([line for line in lines if line.startswith("ERROR")] or lines[-1:]).removeprefix("ERROR: ")
+        told = _reason(ended.stderr)
         if blocked := BLOCKED.search(ended.stderr):
             raise Busy(
                 f"another DVC command (process {blocked[1]}) works with {layout.RAW}; run the same command again "
@@ -151,6 +175,14 @@ def dvc(root: Path, *arguments: str) -> str:
             git.text(root, "rev-parse", "--git-dir")
         raise DataError(f"dvc {arguments[0]} failed: {told or ended.returncode}; mend that and run again")
     return ended.stdout
+
+
+def _reason(stderr: str) -> str:
+    """DVC's reason for a failure, in one line without its links; '' if it gives none."""
+    lines = stderr.splitlines()
+    first = next((number for number, line in enumerate(lines) if line.startswith(ERROR)), len(lines) - 1)
+    said = [line for line in lines[max(first, 0) :] if "https://" not in line]
+    return " ".join(" ".join(said).replace(ERROR, "").split()).rstrip(".")
 
 
 def _discard(journal: Path) -> None:

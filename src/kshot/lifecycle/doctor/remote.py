@@ -7,7 +7,7 @@ from typing import Any
 
 from kshot.errors import DataError, KshotError
 from kshot.first_few import first_few
-from kshot.lifecycle.data import data_versions, erasures
+from kshot.lifecycle.data import data_versions, erasures, lost_content
 from kshot.lifecycle.doctor.finding import Finding
 from kshot.lifecycle.project.dvc_repository import dvc_repository
 from kshot.redaction import redacted
@@ -39,7 +39,7 @@ def look(root: Path) -> list[Finding]:
         )
     if lost:
         what = f"neither in DVC's cache nor in {where}: data version {_short(lost)}"
-        mend = "add it again from its source (`kshot data versions` names it), or do without"
+        mend = f"{lost_content.way_back(root, data_versions.versions(root), lost[0])}; or do without"
         found.append(Finding(CHECK, what, "the images, to bring it back", mend, must=False))
     return found
 

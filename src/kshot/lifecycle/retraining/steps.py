@@ -96,7 +96,7 @@ def ready_data(root: Path) -> data_versions.DataVersion:
         )
     if not (root / layout.RAW).exists():
         data_versions.checkout(root, version)
-    if not graph.is_current(root, layout.RAW_DVC.as_posix()):
+    if not graph.is_current(root, layout.RAW_DVC.as_posix()) and not working_copy.stored_again(root):
         raise DataError(data_versions.difference(root, version))
     proposal.require_fitted(root, version)
     return version

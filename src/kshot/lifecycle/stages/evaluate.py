@@ -12,6 +12,7 @@ from kshot.evaluation.inference import Inference, inference_of, save_inference
 from kshot.evaluation.space import geometry, labels_of, project, random_classes, rounded
 from kshot.lifecycle.data.packed import image_ids, of_splits, read_classes, read_episodes, read_manifest
 from kshot.lifecycle.project import layout
+from kshot.lifecycle.settings_fit.resolved import resolved_here
 from kshot.lifecycle.stages.entry import stage_main
 from kshot.lifecycle.stages.evaluation.calibration import calibration, temperatures
 from kshot.lifecycle.stages.evaluation.chosen_views import chosen_views
@@ -64,7 +65,8 @@ def run(root: Path, params: Params) -> None:
         inference = replace(inference, thresholds=by_shots(root, open_set))
         metrics["unknown"] = open_set
     if held_out:
-        fitted = temperatures(held_out)
+        protocols = resolved_here(root, params).episodes.by_name
+        fitted = temperatures(held_out, [name for name, protocol in protocols.items() if protocol.within_group])
         metrics["calibration"] = calibration(root, held_out, answers.points, fitted)
         inference = replace(inference, temperatures=tuple(fitted.values()))
     if inference.method == "mann":

@@ -1,5 +1,6 @@
 """Checks of the links from a version to its origin: run, weights, data version, params, environment, episodes."""
 
+import functools
 import re
 from collections.abc import Iterable
 from pathlib import Path
@@ -11,7 +12,7 @@ from kshot.lifecycle.audit import reading
 from kshot.lifecycle.audit.links.served import as_registered
 from kshot.lifecycle.audit.links.tags import LATER, OURS
 from kshot.lifecycle.audit.subject import DELETED, Subject
-from kshot.lifecycle.data import data_versions
+from kshot.lifecycle.data import data_versions, lost_content
 from kshot.lifecycle.data.dvc_cache import folder_md5, listing, locate
 from kshot.lifecycle.history.erasure_event import require_sealed
 from kshot.lifecycle.project import layout
@@ -89,9 +90,10 @@ def data(subject: Subject, advance: Advance | None) -> str:
     pointer = reading.at(name, reading.yaml_of(name, subject.file(layout.RAW_DVC.name)), "outs", 0, "md5")
     if pointer != entry["md5"]:
         raise Broken(f"{layout.RAW_DVC.name} of the run names other data than dvc.lock", entry["md5"], pointer)
-    known = next((one for one in data_versions.versions(subject.root) if one.md5 == version), None)
+    versions = data_versions.versions(subject.root)
+    known = next((one for one in versions if one.md5 == version), None)
     source = f"from {known.source}, added {known.added[:10]}" if known else "from a source that is not in the ledger"
-    gone = f"it came {source}: add it again, or `dvc fetch` where a remote has it"
+    gone = functools.partial(lost_content.way_back, subject.root, versions, version)
     try:
         words = locate(subject.root, entry["md5"], entry.get("size"), advance=advance, gone=gone)
     except Erased as erased:
@@ -148,12 +150,15 @@ def episodes(subject: Subject) -> str:
     if entry["md5"] != subject.tag("episodes_hash"):
         raise Broken("the version names other episodes than its dvc.lock", subject.tag("episodes_hash"), entry["md5"])
     # They are few and small, so their content is hashed every time.
-    again = "`dvc repro episodes` draws the same again"
     try:
-        words = locate(subject.root, entry["md5"], entry.get("size"), advance=lambda _: None, gone=again)
+        words = locate(subject.root, entry["md5"], entry.get("size"), advance=lambda _: None, gone=_drawn_again)
     except Erased as error:  # episodes hold no image, and are never erased
         raise Broken(str(error)) from error
     return f"episodes {entry['md5'][:8]}: {words}"
+
+
+def _drawn_again() -> str:
+    return "`dvc repro episodes` draws the same again"
 
 
 def _needs(path: Path) -> dict[str, str]:

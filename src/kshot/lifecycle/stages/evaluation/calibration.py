@@ -1,9 +1,10 @@
-"""Temperatures of the project's model: fitted on the validation episodes, measured on the test episodes."""
+"""Temperatures of the project's model: chosen on the validation episodes, measured on the test episodes."""
 
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
-from kshot.evaluation.calibration import class_scores, fit_temperature, measured
+from kshot.evaluation.calibration import EPISODES, chosen_temperature, class_scores, measured
 from kshot.evaluation.inference import Temperature
 from kshot.lifecycle.data.packed import read_episodes
 from kshot.lifecycle.stages.evaluation.held_out import HeldOut
@@ -13,14 +14,15 @@ Figures = dict[str, dict[str, Any]]
 DIGITS = 9  # of a temperature, whose scale is the model's own
 
 
-def temperatures(held_out: HeldOut) -> dict[str, Temperature]:
-    """The temperature of each protocol that has one."""
+def temperatures(held_out: HeldOut, within_group: Collection[str]) -> dict[str, Temperature]:
+    """The temperature of each protocol that has one; `within_group` names those whose classes are of one group."""
     found = {}
     for name, episodes in held_out.episodes.items():
-        value = fit_temperature(*class_scores(held_out.points, episodes, held_out.classifier))
+        scores, truth = class_scores(held_out.points, episodes, held_out.classifier)
+        value = chosen_temperature(scores, truth, min(EPISODES, len(episodes.support)))
         if value is not None:
             n_way, k_shot = episodes.support.shape[1:]
-            found[name] = Temperature(n_way, k_shot, float(f"{value:.{DIGITS}g}"))
+            found[name] = Temperature(n_way, k_shot, float(f"{value:.{DIGITS}g}"), name in within_group)
     return found
 
 
