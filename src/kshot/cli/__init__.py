@@ -4,10 +4,8 @@ Each verb has a module here. Heavy modules are imported only when a verb runs, s
 """
 
 import argparse
-import atexit
 import contextlib
 import errno
-import gc
 import os
 import signal
 import sys
@@ -23,7 +21,7 @@ from kshot.cli.parser import Parser
 from kshot.cli.service import feedback, gallery, serve
 from kshot.cli.versions import attest, audit, forget, models, promote, prune, reproduce
 from kshot.errors import KshotError
-from kshot.lifecycle.project import no_telemetry, progress
+from kshot.lifecycle.project import no_telemetry, progress, quick_end
 from kshot.lifecycle.servers import loopback
 
 DESCRIPTION = """\
@@ -64,10 +62,15 @@ READER_GONE = 141  # and for one whose reader ended, as `head` does
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line `arguments` (default: the process's own) and return the exit code."""
-    if arguments is None:
-        standard_streams.open_closed()
-        _collect_rarely()
-        terminal.install()
+    if arguments is not None:
+        return _run(arguments)
+    standard_streams.open_closed()
+    quick_end.prepare()
+    terminal.install()
+    return quick_end.noted(_run(None))
+
+
+def _run(arguments: Sequence[str] | None) -> int:
     redaction.guard()
     set_by_kshot = no_telemetry.silence_telemetry()
     loopback.reach_directly()
@@ -107,22 +110,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
     finally:
         standard_streams.drop_unwritten()
     return code
-
-
-def _collect_rarely() -> None:
-    """Keep the garbage collector from running during imports and at exit.
-
-    Importing MLflow's store creates some 260,000 permanent objects: scanning them repeatedly took a fifth of the time
-    of a command such as `kshot models`.
-    """
-    gc.set_threshold(100_000, 20, 100)
-    atexit.register(_leave_the_rest)
-
-
-def _leave_the_rest() -> None:
-    """Leave nothing to scan for the interpreter's last garbage collection, unless torch is imported."""
-    if "torch" not in sys.modules:  # otherwise its triton prints long warnings about leaks
-        gc.freeze()
 
 
 def parser() -> argparse.ArgumentParser:

@@ -12,6 +12,7 @@ import sys
 import threading
 from pathlib import Path
 
+from kshot.lifecycle.project import quick_end
 from kshot.lifecycle.project.permanent_imports import permanent_imports
 from kshot.lifecycle.servers.guard import App, guarded
 from kshot.lifecycle.servers.server_token import CLIENT, SERVER, token
@@ -47,4 +48,6 @@ def _end_with_parent() -> None:
 if __name__ == "__main__":
     if ENDS_WITH_PARENT in sys.argv:
         threading.Thread(target=_end_with_parent, daemon=True).start()
+    quick_end.prepare()
     main(int(sys.argv[1]), Path(sys.argv[2]))
+    quick_end.noted(0)

@@ -10,6 +10,7 @@ from typing import NoReturn
 
 from kshot.errors import KshotError
 from kshot.lifecycle.project.no_telemetry import silence_telemetry
+from kshot.lifecycle.project.quick_end import noted
 from kshot.lifecycle.stages import code_read
 from kshot.params.schema import Params, load_params
 from kshot.redaction import guard, redacted
@@ -38,7 +39,7 @@ def stage_main(run: Callable[[Path, Params], None]) -> NoReturn:
             raise
         where = f" while writing {error.filename}" if error.filename else ""
         _fail(error, f"the disk is full{where}; free some space and run again, nothing was lost", 1)
-    sys.exit(0)
+    sys.exit(noted(0))
 
 
 def _fail(error: BaseException, message: str, code: int, block: tuple[str, ...] = ()) -> NoReturn:
@@ -46,4 +47,4 @@ def _fail(error: BaseException, message: str, code: int, block: tuple[str, ...] 
         raise error
     lines = [f"kshot: error: {message}", *(f"{BLOCK_PREFIX}{line}" for line in block)]
     print(redacted("\n".join(lines)), file=sys.stderr, flush=True)
-    sys.exit(code)
+    sys.exit(noted(code))
