@@ -18,9 +18,20 @@ for _ in range(20):
 print(kept, faults() - before)
 """
 
+FREED_AGAIN = """
+from kshot.nets.memory import keep_freed_memory
+import numpy as np
+kept = keep_freed_memory(2**25)
+def megabytes():
+    return int(open("/proc/self/statm").read().split()[1]) * 4096 // 10**6
+before = megabytes()
+np.ones(50_000_000)
+print(kept, megabytes() - before)
+"""
 
-def run(mode):
-    out = subprocess.run([sys.executable, "-c", PROGRAM, mode], capture_output=True, text=True, check=True).stdout
+
+def run(mode, program=PROGRAM):
+    out = subprocess.run([sys.executable, "-c", program, mode], capture_output=True, text=True, check=True).stdout
     kept, faults = out.split()
     return kept, int(faults)
 
@@ -32,3 +43,11 @@ def test_freed_memory_is_not_faulted_in_again():
         pytest.skip("this C library has no mallopt")
     _, default = run("default")
     assert faults < default / 10
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="glibc's malloc is told; other systems have another")
+def test_what_is_free_beyond_the_limit_goes_back_to_the_system():
+    kept, megabytes = run("", FREED_AGAIN)
+    if kept == "False":
+        pytest.skip("this C library has no mallopt")
+    assert megabytes < 150  # of 400

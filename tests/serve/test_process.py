@@ -7,7 +7,7 @@ import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -15,7 +15,10 @@ import httpx
 import pytest
 
 import kshot.cli
+from kshot.errors import KshotError
 from kshot.serve import process as serve_process
+from kshot.serve.ray_serve import Replica
+from kshot.serve.settings import ServeSettings
 from tests.serve.running import files
 
 STARTED = re.compile(r"serving (\S+) version (\d+) \(champion\) at (\S+), process (\d+)")
@@ -173,3 +176,24 @@ def test_a_connection_whose_client_never_reads_is_ended(monkeypatch: pytest.Monk
             while True:
                 accepted.sendall(b"x" * 2**20)
         assert ended.value.errno == errno.ETIMEDOUT, "the kernel's, not that of `settimeout`"
+
+
+@pytest.mark.parametrize(
+    "serve",
+    [serve_process.serve, lambda root, settings: Replica(str(root), settings).__serve_build_asgi_app__()],
+    ids=["process", "replica"],
+)
+def test_a_process_that_serves_keeps_freed_memory_for_the_next_forward_pass(
+    serve: Callable[[Path, ServeSettings], object], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kept: list[int] = []
+
+    def no_service(root: Path, settings: ServeSettings) -> None:
+        raise KshotError("no version is champion")
+
+    monkeypatch.setattr("kshot.nets.memory.keep_freed_memory", kept.append)
+    monkeypatch.setattr("kshot.serve.service.open_service", no_service)
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(KshotError, match="no version"):
+        serve(tmp_path, ServeSettings(port=0))
+    assert kept == [serve_process.FREED_BYTES]

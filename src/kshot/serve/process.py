@@ -11,6 +11,7 @@ from kshot.serve.settings import ServeSettings
 
 MODULES = ("fastapi", "uvicorn", "httptools", "python_multipart", "prometheus_client", "fsspec")
 BACKLOG = 2048
+FREED_BYTES = 256 * 2**20  # of memory that stay for the next request; what one unusual request took goes back
 UNREAD_MS = 60_000  # how long what was sent may stay unread; then the kernel ends the connection
 
 
@@ -31,11 +32,14 @@ def serve(root: Path, settings: ServeSettings) -> None:
     require_installed()
     import uvicorn
 
+    from kshot.nets.memory import keep_freed_memory
     from kshot.serve.app import create_app
     from kshot.serve.rest.joined_writes import JoinedProtocol
     from kshot.serve.rest.json_log import log_to_stderr
     from kshot.serve.service import open_service
 
+    # Else each forward pass maps its activations again, and the kernel clears them page by page.
+    keep_freed_memory(FREED_BYTES)
     with listening(settings.host, settings.port) as at:
         service = open_service(root, settings)
         log_to_stderr()

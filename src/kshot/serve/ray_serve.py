@@ -19,7 +19,7 @@ from kshot.lifecycle.project.private_state import private_state
 from kshot.parallel.ray_cluster import connected
 from kshot.parallel.ray_nodes import require_alike
 from kshot.params import project_name
-from kshot.serve.process import listening
+from kshot.serve.process import FREED_BYTES, listening
 from kshot.serve.settings import PREFIX, ServeSettings
 
 # What a replica takes over from this process, besides the settings: where the registry and the project's code are.
@@ -34,10 +34,12 @@ class Replica:
         self.root, self.settings = root, settings
 
     def __serve_build_asgi_app__(self) -> Any:
+        from kshot.nets.memory import keep_freed_memory
         from kshot.serve.app import create_app
         from kshot.serve.rest.json_log import log_to_stderr
         from kshot.serve.service import open_service
 
+        keep_freed_memory(FREED_BYTES)
         os.chdir(self.root)
         service = open_service(Path(self.root), self.settings)
         log_to_stderr()
