@@ -23,7 +23,8 @@ that it names, and prints the whole schedule.
 
   kshot schedule --cron "0 3 * * 1" --timezone Europe/Berlin
   kshot schedule --every 6h
-  kshot schedule --on-new-data /data/incoming --poll 60s
+  kshot schedule --on-new-data /data/all --poll 60s           a folder with all images: it replaces the data
+  kshot schedule --on-new-data /data/incoming --extend        one with further images: they come to the data
   kshot schedule                   serve the stored schedule again
 
 Each retraining works at one commit, in its own git worktree: edits meanwhile do not affect it. The
@@ -32,7 +33,13 @@ docs/schedule.md says more.
 """
 BEGIN = '`kshot schedule --cron "0 3 * * 1"` schedules a retraining, or --every 6h, or --on-new-data'
 LOG = layout.STATE / "scheduler.log"
-PARTS = (schedule_changes.IF_DRIFTED, schedule_changes.REF, schedule_changes.DATA, schedule_changes.SET)
+PARTS = (
+    schedule_changes.IF_DRIFTED,
+    schedule_changes.EXTEND,
+    schedule_changes.REF,
+    schedule_changes.DATA,
+    schedule_changes.SET,
+)
 
 
 def add_parser(verbs: Any) -> None:
@@ -57,6 +64,11 @@ def add_parser(verbs: Any) -> None:
         "--if-drifted",
         action="store_true",
         help="with --on-new-data SOURCE: add and retrain only if `kshot drift` says that it has drifted",
+    )
+    top.add_argument(
+        "--extend",
+        action="store_true",
+        help="with --on-new-data SOURCE: add its images to the current data version; otherwise it replaces that",
     )
     top.add_argument("--poll", metavar="DURATION", help="time between checks of the source (60s)")
     top.add_argument("--timezone", metavar="ZONE", help="for --cron and for printed times, such as Europe/Berlin (UTC)")

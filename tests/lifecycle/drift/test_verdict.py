@@ -248,7 +248,8 @@ def test_drifted_images_become_the_data_version_and_are_retrained_on(root, fresh
     asked = []
     monkeypatch.chdir(root)
     monkeypatch.setattr(
-        "kshot.lifecycle.data.data_versions.add", lambda root, source, note: asked.append((source, note))
+        "kshot.lifecycle.pipeline.added_data.add",
+        lambda root, source, extend, note, say: asked.append((source, note, extend)),
     )
     monkeypatch.setattr("kshot.cli.retrain.start", lambda root, debug: asked.append(debug))
     same = changed(fresh[1][0], tmp_path / "same", lambda image: image)
@@ -256,6 +257,9 @@ def test_drifted_images_become_the_data_version_and_are_retrained_on(root, fresh
     source = changed(fresh[1][0], tmp_path / "small", lambda image: image.resize((40, 40)))
     assert cli.main(["drift", str(source), "--retrain", "--ignore", "sharpness"]) == 0
     assert asked[0][0] == str(source) and asked[0][1].startswith("drifted: size") and asked[1] is False
+    assert cli.main(["drift", str(source), "--retrain", "--extend"]) == 0
+    assert [one[2] for one in asked[::2]] == [False, True]
+    assert cli.main(["drift", str(source), "--extend"]) == 2  # how it is added, of what is not added
 
 
 def test_files_that_cannot_be_read_are_told_and_left_out(root, fresh, tmp_path):

@@ -44,8 +44,8 @@ def test_how_alone_is_no_schedule_and_changes_one_that_is_there() -> None:
 
 
 def test_each_part_can_be_removed_by_its_name() -> None:
-    whole = dataclasses.replace(ALL, if_drifted=True, data="v1")
-    assert parts(whole) == (CRON, EVERY, NEW_DATA, "if-drifted", "ref", "data", "set")
+    whole = dataclasses.replace(ALL, if_drifted=True, extend=True, data="v1")
+    assert parts(whole) == (CRON, EVERY, NEW_DATA, "if-drifted", "extend", "ref", "data", "set")
     left = whole
     for name in parts(whole):
         left = without(left, name)
@@ -56,3 +56,13 @@ def test_the_own_data_is_watched_whatever_has_drifted() -> None:
     watched = changed(None, Changes(on_new_data="photos", if_drifted=True))
     assert watched.if_drifted and changed(watched, Changes(poll="5m")).if_drifted
     assert not changed(watched, Changes(on_new_data=PROJECT)).if_drifted
+
+
+def test_how_new_data_is_added_is_stored_with_its_source() -> None:
+    watched = changed(None, Changes(on_new_data="photos", extend=True))
+    assert watched.extend and changed(watched, Changes(poll="5m")).extend
+    assert not changed(watched, Changes(on_new_data=PROJECT)).extend
+    assert not schedule.without(watched, NEW_DATA).extend and not changed(None, Changes(on_new_data="photos")).extend
+    for asked in (Changes(on_new_data=PROJECT, extend=True), Changes(cron="0 3 * * 1", extend=True)):
+        with pytest.raises(KshotError, match="--extend says how new data is added; needs --on-new-data SOURCE"):
+            changed(None, asked)

@@ -4,11 +4,10 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from kshot.errors import DataError
 from kshot.lifecycle.project import project_lock
 
 if TYPE_CHECKING:
-    from kshot.lifecycle.data.data_versions import DataVersion
+    pass
 
 ADD = """\
 Bring images in as a new data version. SOURCE is
@@ -105,15 +104,13 @@ def add_parser(verbs: Any) -> None:
 def run_add(root: Path, options: argparse.Namespace) -> int:
     """Add a source and print the resulting version."""
     from kshot.lifecycle.data import data_versions
-    from kshot.lifecycle.project.tables import counted
-    from kshot.lifecycle.settings_fit import proposal, split_moves
-    from kshot.lifecycle.sources.shown_names import printable
+    from kshot.lifecycle.pipeline import added_data
+    from kshot.lifecycle.settings_fit import proposal
     from kshot.lifecycle.sources.source_images import GLYPHS
 
     with project_lock.hold(root, "kshot data add"):
         before = data_versions.current(root)
-        earlier = {one.md5 for one in data_versions.versions(root)}
-        version = data_versions.add(
+        version = added_data.add(
             root,
             options.source,
             split=options.split,
@@ -123,48 +120,11 @@ def run_add(root: Path, options: argparse.Namespace) -> int:
             extend=options.extend,
             say=lambda line: print(line, flush=True),
         )
-    if before is not None and before.md5 == version.md5:
-        print(f"data version {version.short}: these images are the current version already, nothing changed")
-    else:
-        images, classes = counted(version.images, "image"), counted(version.classes, "class")
-        # The record keeps the source that it was first added from, which may not be the one just given.
-        origin = ", first added from {}; current again" if version.md5 in earlier else " from {}"
-        print(f"data version {version.short}: {images}, {classes}{origin.format(printable(version.source))}")
-        if before is not None and options.extend:
-            came, fresh = version.images - before.images, version.classes - before.classes
-            print(
-                f"{counted(before.images, 'image')} and {counted(before.classes, 'class')} were there "
-                f"(data version {before.short}); {counted(came, 'image')} and {counted(fresh, 'class')} came"
-            )
-        if before is not None and (line := _left(root, before, version)):
-            print(line)
-        for line in split_moves.split_moves(root, before.md5, version.md5) if before is not None else []:
-            print(line)
     if version.source != GLYPHS and proposal.is_template(root):
         print("the settings are those for the built-in letters; for settings that fit these images: kshot fit-settings")
     elif before is not None and before.md5 != version.md5 and proposal.is_auto(root):
         print("protocols and queries follow the classes; what else would fit these images: kshot fit-settings")
     return 0
-
-
-def _left(root: Path, before: "DataVersion", version: "DataVersion") -> str:
-    """Text on what the version before had and the new one has not; '' for nothing, and where DVC's cache lost it."""
-    from kshot.lifecycle.data import data_versions
-    from kshot.lifecycle.project.tables import counted
-
-    try:
-        found = data_versions.diff(root, before, version)
-    except DataError:
-        return ""
-    images, classes = len(found.images_removed), len(found.classes_removed)
-    if not images:
-        return ""
-    what = counted(images, "image") + (f" and {counted(classes, 'class')}" if classes else "")
-    return (
-        f"a source replaces the data whole: {what} of version {before.short} are not in it (`kshot data diff "
-        f"{before.short} {version.short}` names them); to keep them: kshot data restore {before.short}, then add "
-        "SOURCE with --extend"
-    )
 
 
 def run_versions(root: Path, options: argparse.Namespace) -> int:

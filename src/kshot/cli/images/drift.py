@@ -1,10 +1,11 @@
 """`kshot drift`: compares new images with the champion's training images, and says whether they have drifted."""
 
 import argparse
+import sys
 from pathlib import Path
 from typing import Any
 
-from kshot.errors import DataError, Drifted
+from kshot.errors import DataError, Drifted, ParamsError
 
 DESCRIPTION = """\
 Compare new images with those that the champion was trained on: the champion's own data version
@@ -46,6 +47,12 @@ def add_parser(verbs: Any) -> None:
         action="store_true",
         help="where it has drifted, add SOURCE as the data version, as `kshot data add` does, and retrain on it",
     )
+    top.add_argument(
+        "--extend",
+        action="store_true",
+        help="with --retrain: keep the images of the current version, and add those of SOURCE; otherwise SOURCE "
+        "replaces them",
+    )
     top.set_defaults(run=run)
 
 
@@ -58,6 +65,8 @@ def run(root: Path, options: argparse.Namespace) -> int:
     from kshot.lifecycle.sources.source_images import check_exists
     from kshot.nets.memory import keep_freed_memory
 
+    if options.extend and not options.retrain:
+        raise ParamsError("--extend says how SOURCE is added; needs --retrain too")
     check_exists(options.source)  # before the model is looked up, which may be missing too
     keep_freed_memory()
     found = drift(root, options.source, ignore=options.ignore)
@@ -76,13 +85,20 @@ def run(root: Path, options: argparse.Namespace) -> int:
     if found.classes is None:
         raise DataError(
             f"{options.source} has drifted and says no classes, so that it cannot be trained on; "
-            "needs one folder a class: sort the images, then `kshot data add` and `kshot retrain`"
+            "needs one folder a class: sort the images, then `kshot data add` (with --extend to keep the images that "
+            "are there) and `kshot retrain`"
         )
     from kshot.cli import retrain
-    from kshot.lifecycle.data import data_versions
+    from kshot.lifecycle.pipeline import added_data
     from kshot.lifecycle.project import project_lock
 
     with project_lock.hold(root, "kshot drift --retrain"):
-        data_versions.add(root, options.source, note=f"drifted: {', '.join(row.measure.name for row in found.drifted)}")
+        added_data.add(
+            root,
+            options.source,
+            extend=options.extend,
+            note=f"drifted: {', '.join(row.measure.name for row in found.drifted)}",
+            say=lambda line: print(line, file=sys.stderr if options.json else sys.stdout, flush=True),
+        )
         retrain.start(root, debug=options.debug)
     return 0

@@ -38,16 +38,17 @@ class Watch:
     def find(self, schedule: Schedule) -> None:
         """Record the source's current version, on disk before anything is started."""
         if schedule.source is not None:
-            self.add(Path(schedule.source), schedule.if_drifted)
+            self.add(Path(schedule.source), schedule.if_drifted, schedule.extend)
         elif schedule.ref is not None:
             self.note(new_data.of_commit(self.root, schedule.ref), self.seen.fingerprint)
         else:
             self.note(new_data.of_project(self.root), self.seen.fingerprint)
 
-    def add(self, source: Path, if_drifted: bool = False) -> None:
+    def add(self, source: Path, if_drifted: bool = False, extend: bool = False) -> None:
         """Add the source if its content is new and unchanged since the last check, as copying may be in progress.
 
         `if_drifted`: only if it has drifted from the champion's training data; without a champion, always.
+        `extend`: to the images of the current data version, which it otherwise replaces.
         """
         found = new_data.fingerprint(source)
         before, self.resting = self.resting, found
@@ -60,7 +61,7 @@ class Watch:
                 if not verdict.drifted:
                     self.note(None, found)
                     return
-            self.note(new_data.add(self.root, source), found)
+            self.note(new_data.add(self.root, source, extend=extend, say=self.say), found)
         except Busy:
             raise  # reported, and tried again at the next check
         except DataError as error:

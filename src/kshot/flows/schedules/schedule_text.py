@@ -79,7 +79,8 @@ def _commit(root: Path, stored: Schedule) -> str:
 def _source(stored: Schedule) -> str:
     where = stored.source or (f"data/raw.dvc of {stored.ref}" if stored.ref else "data/raw.dvc of this project")
     drifted = ", added and retrained only where it has drifted" if stored.if_drifted else ""
-    return f"{where}, looked at every {duration(stored.poll_s)}{drifted}"
+    extends = "; it is added to the images that are there" if stored.extend else "; it replaces the data whole"
+    return f"{where}, looked at every {duration(stored.poll_s)}{drifted}{extends if stored.source else ''}"
 
 
 def _last(root: Path) -> str:

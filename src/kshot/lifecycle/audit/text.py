@@ -40,6 +40,7 @@ def data_text(found: DataAudit) -> str:
     lines = [
         f"data version {data.short}: {data.images:,} images of {data.classes:,} classes"
         + (f" from {data.source}, added {data.added[:10]}" if data.added else "")
+        + (f" to data version {data.base[:8]}" if data.base else "")
         + (f", {data.note}" if data.note else ""),
         "",
         *(line for link in found.links for line in _link(link)),

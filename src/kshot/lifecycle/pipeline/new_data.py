@@ -19,7 +19,8 @@ from typing import NamedTuple
 import yaml
 
 from kshot.errors import DataError, Drifted, KshotError
-from kshot.lifecycle.data import data_versions, working_copy
+from kshot.lifecycle.data import working_copy
+from kshot.lifecycle.pipeline import added_data
 from kshot.lifecycle.project import git, layout, project_lock
 from kshot.lifecycle.project.files import write_text
 from kshot.lifecycle.registry import model_versions
@@ -125,10 +126,13 @@ def fingerprint(source: Path) -> str:
         ) from error
 
 
-def add(root: Path, source: Path) -> str:
-    """Add the source as a data version; returns its md5. Raises DataError, and Busy while another command works."""
+def add(root: Path, source: Path, *, extend: bool, say: added_data.Say) -> str:
+    """Add the source as a data version; returns its md5. Raises DataError, and Busy while another command works.
+
+    `extend`: to the images of the current version; otherwise it replaces them, and `say` gets a line on what is left.
+    """
     with project_lock.hold(root, "kshot schedule --on-new-data"):
-        return data_versions.add(root, str(source), note="came by itself").md5
+        return added_data.add(root, str(source), note="came by itself", extend=extend, say=say).md5
 
 
 class Drift(NamedTuple):

@@ -27,6 +27,7 @@ class Schedule:
     source      None with new_data watches the project's own data version
     ref         None uses the commit that is checked out, with the project's data version
     if_drifted  the content of `source` is added and retrained only if `kshot drift` reports drift
+    extend      the content of `source` is added to the images of the current data version; otherwise it replaces them
     """
 
     cron: str | None
@@ -43,6 +44,7 @@ class Schedule:
     since: str
     paused: tuple[str, ...] = ()
     if_drifted: bool = False
+    extend: bool = False
 
     def names(self) -> tuple[str, ...]:
         """Which of the three triggers are used."""
@@ -71,7 +73,7 @@ def write(root: Path, schedule: Schedule) -> None:
 
 def without(schedule: Schedule, name: str) -> Schedule:
     """The schedule without one of its triggers."""
-    new_data = {"new_data": False, "source": None, "if_drifted": False}
+    new_data = {"new_data": False, "source": None, "if_drifted": False, "extend": False}
     gone = {CRON: {"cron": None}, EVERY: {"every_s": None}, NEW_DATA: new_data}[name]
     paused = tuple(other for other in schedule.paused if other != name)
     return dataclasses.replace(schedule, paused=paused, **gone)  # type: ignore[arg-type]

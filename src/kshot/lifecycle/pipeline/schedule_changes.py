@@ -15,7 +15,8 @@ from kshot.lifecycle.pipeline.schedule import CRON, EVERY, Schedule
 PROJECT = "the project's own data version"  # --on-new-data without a source
 POLL_S = 60.0
 LONGEST_S = 366 * 86400.0  # a longer interval is a typing error
-IF_DRIFTED, REF, DATA, SET = "if-drifted", "ref", "data", "set"  # parts that can be removed, besides the triggers
+# Parts that can be removed, besides the triggers.
+IF_DRIFTED, EXTEND, REF, DATA, SET = "if-drifted", "extend", "ref", "data", "set"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -26,6 +27,7 @@ class Changes:
     every: str | None = None
     on_new_data: str | None = None
     if_drifted: bool = False
+    extend: bool = False
     poll: str | None = None
     timezone: str | None = None
     overlap: Literal["wait", "skip"] | None = None
@@ -71,6 +73,7 @@ def changed(current: Schedule | None, asked: Changes) -> Schedule:
         new_data=before.new_data or asked.on_new_data is not None,
         source=_source(asked.on_new_data) if asked.on_new_data is not None else before.source,
         if_drifted=asked.if_drifted or (before.if_drifted and asked.on_new_data != PROJECT),
+        extend=asked.extend or (before.extend and asked.on_new_data != PROJECT),
         poll_s=_poll(asked.poll) if asked.poll is not None else before.poll_s,
         timezone=schedule.need_zone(asked.timezone) if asked.timezone is not None else before.timezone,
         overlap=asked.overlap or before.overlap,
@@ -89,6 +92,7 @@ def without(current: Schedule, name: str) -> Schedule:
         return schedule.without(current, name)
     gone: dict[str, Schedule] = {
         IF_DRIFTED: dataclasses.replace(current, if_drifted=False),
+        EXTEND: dataclasses.replace(current, extend=False),
         REF: dataclasses.replace(current, ref=None),
         DATA: dataclasses.replace(current, data=None),
         SET: dataclasses.replace(current, settings=()),
@@ -98,7 +102,13 @@ def without(current: Schedule, name: str) -> Schedule:
 
 def parts(current: Schedule) -> tuple[str, ...]:
     """The names of everything that can be removed."""
-    others = {IF_DRIFTED: current.if_drifted, REF: current.ref, DATA: current.data, SET: current.settings}
+    others = {
+        IF_DRIFTED: current.if_drifted,
+        EXTEND: current.extend,
+        REF: current.ref,
+        DATA: current.data,
+        SET: current.settings,
+    }
     return (*current.names(), *(name for name, value in others.items() if value))
 
 
@@ -110,6 +120,8 @@ def _check(after: Schedule, asked: Changes) -> None:
         raise KshotError("nothing is scheduled yet; needs --cron LINE, --every DURATION or --on-new-data [SOURCE]")
     if asked.if_drifted and after.source is None:
         raise KshotError("--if-drifted says which new data is retrained; needs --on-new-data SOURCE, what to look at")
+    if asked.extend and after.source is None:
+        raise KshotError("--extend says how new data is added; needs --on-new-data SOURCE, what to add")
     if asked.poll is not None and not after.new_data:
         raise KshotError("--poll says how often to look for new data; needs --on-new-data too")
     by_clock = {CRON, EVERY} & set(after.names())

@@ -46,7 +46,9 @@ def moves(before: Mapping[str, str], after: Mapping[str, str]) -> list[str]:
         )
     tested, tests = ({name for name, split in place.items() if split == "test"} for place in (before, after))
     if tested != tests:
-        lines.append("the test classes are others, so the test episodes are drawn again; the champion answers them too")
+        lines.append(
+            "the test classes change, so the test episodes are drawn again, and a champion is measured on them"
+        )
     return lines
 
 

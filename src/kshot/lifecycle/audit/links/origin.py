@@ -93,6 +93,7 @@ def data(subject: Subject, advance: Advance | None) -> str:
     versions = data_versions.versions(subject.root)
     known = next((one for one in versions if one.md5 == version), None)
     source = f"from {known.source}, added {known.added[:10]}" if known else "from a source that is not in the ledger"
+    source += f" to data version {known.base[:8]}" if known and known.base else ""
     gone = functools.partial(lost_content.way_back, subject.root, versions, version)
     try:
         words = locate(subject.root, entry["md5"], entry.get("size"), advance=advance, gone=gone)
