@@ -65,7 +65,7 @@ def test_a_file_that_was_cut_short_or_changed_is_refused(tmp_path: Path) -> None
     content = images.file.read_bytes()
     for changed, told in ((content[:-1], "does not end with its offsets"), (content[1:], "its offsets end at")):
         images.file.write_bytes(changed)
-        with pytest.raises(DataError, match=f"{told}.* `dvc checkout --force`"):
+        with pytest.raises(DataError, match=f"{told}.* `dvc checkout --force ingest`"):
             JpegImages(images.file)
 
 

@@ -60,7 +60,7 @@ def test_one_shard_is_the_mapped_file_itself(tmp_path: Path) -> None:
 def test_what_is_missing_or_damaged_is_named(folder: Path, damage, message: str) -> None:
     first = next(path for path in folder.glob("*.npy") if len(np.load(path)) == 7)
     damage(first, folder / TABLE)
-    with pytest.raises(DataError, match=f"{message}.*stage embed|{message}.*update kshot"):
+    with pytest.raises(DataError, match=f"{message}.*`dvc repro embed`|{message}.*update kshot"):
         open_features(folder, 0)
 
 

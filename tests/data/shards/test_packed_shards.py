@@ -102,7 +102,9 @@ def test_a_shard_that_is_missing_or_cut_is_named_with_the_remedy(
     packed(tmp_path, store)
     shard = read_table(tmp_path)[2]
     harm(tmp_path / shard.file)  # type: ignore[operator]
-    with pytest.raises(DataError, match=rf"{shard.file}.*({told}).*`dvc checkout --force`, or run stage ingest"):
+    with pytest.raises(
+        DataError, match=rf"{shard.file}.*({told}).*`dvc checkout --force ingest`, or make it again with"
+    ):
         open_shards(tmp_path)
 
 
@@ -119,7 +121,7 @@ def test_a_flipped_byte_is_found_in_the_shard_that_has_it(tmp_path: Path) -> Non
     ("text", "told"),
     [
         ('{"layout": 2, "parts": []}', "has layout 2, and this kshot reads 1; update kshot, or run stage ingest"),
-        ("{", "is damaged .* `dvc checkout --force`"),
+        ("{", "is damaged .* `dvc checkout --force ingest`"),
         ("[]", "is damaged"),
         ('{"layout": 1, "shards": [{"file": "a.npy"}]}', "is damaged"),
         ('{"layout": 1, "shards": []}', "lists no shard"),

@@ -24,7 +24,9 @@ def test_pixels_are_mapped_and_not_read(packed):
 def test_a_file_that_was_cut_short_is_named_with_the_remedy(packed, left):
     file = packed / layout.PACKED / PIXELS
     file.write_bytes(file.read_bytes()[:left])
-    with pytest.raises(DataError, match=r"images.npy is damaged .*; bring it back with `dvc checkout --force`, or run"):
+    with pytest.raises(
+        DataError, match=r"images.npy is damaged .*; bring it back with `dvc checkout --force ingest`, or make"
+    ):
         read_images(packed)
 
 

@@ -32,7 +32,7 @@ def test_a_flipped_and_a_missing_shard_are_named_with_the_remedy(root: Path) -> 
     assert first.startswith(
         f"the shard {flipped} of packed images was changed; needs the shard that stage ingest wrote"
     )
-    assert f"{missing} of packed images is missing" in second and "`dvc checkout --force`" in second
+    assert f"{missing} of packed images is missing" in second and "`dvc checkout --force ingest`" in second
 
 
 def test_a_table_of_a_newer_kshot_is_an_error_with_its_remedy(root: Path) -> None:

@@ -17,7 +17,7 @@ from kshot.errors import DataError
 TABLE = "features.json"
 LAYOUT = 1  # of the table; a reader refuses a number that it does not know
 SUFFIX = ".npy"
-REMEDY = "bring it back with `dvc checkout --force`, or run stage embed"
+REMEDY = "bring it back with `dvc checkout --force embed`, or make it again with `dvc repro embed`"
 Features = NDArray[np.float32]
 
 
@@ -71,21 +71,28 @@ def write_features_table(folder: Path, views: Sequence[Sequence[Shard]]) -> None
     (folder / TABLE).write_text(json.dumps(table, indent=1) + "\n", encoding="utf-8")
 
 
+def read_features_table(folder: Path) -> list[list[Shard]]:
+    """The shards of each view by the table in `folder`. Raises DataError for a damaged one or another kshot's."""
+    path = folder / TABLE
+    try:
+        table = json.loads(path.read_text(encoding="utf-8"))
+        layout = table["layout"]
+        if layout == LAYOUT:
+            return [[Shard(**one) for one in view] for view in table["views"]]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise DataError(f"{path} is damaged ({type(error).__name__}: {error}); {REMEDY}") from error
+    raise DataError(f"{path} has layout {layout}, and this kshot reads {LAYOUT}; update kshot, or run stage embed")
+
+
 def open_features(folder: Path, view: int) -> Features | ShardedFeatures:
     """The features of a view, memory-mapped: one array if there is one shard.
 
     Raises DataError that names a table or shard which is missing, damaged or of another kshot.
     """
-    path = folder / TABLE
-    try:
-        table = json.loads(path.read_text(encoding="utf-8"))
-        layout = table["layout"]
-        shards = [Shard(**one) for one in table["views"][view]] if layout == LAYOUT else []
-    except (OSError, ValueError, KeyError, TypeError, IndexError) as error:
-        raise DataError(f"{path} is damaged ({type(error).__name__}: {error}); {REMEDY}") from error
-    if layout != LAYOUT:
-        raise DataError(f"{path} has layout {layout}, and this kshot reads {LAYOUT}; update kshot, or run stage embed")
-    parts = [_opened(folder / shard.file, shard) for shard in shards]
+    views = read_features_table(folder)
+    if not 0 <= view < len(views):
+        raise DataError(f"{folder / TABLE} has {len(views)} views and not view {view}; {REMEDY}")
+    parts = [_opened(folder / shard.file, shard) for shard in views[view]]
     return parts[0] if len(parts) == 1 else ShardedFeatures(parts)
 
 

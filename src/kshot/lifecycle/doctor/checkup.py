@@ -15,6 +15,7 @@ from kshot.lifecycle.doctor import (
     runs,
     scheduling,
     setting_names,
+    stored_features,
     telemetry,
     versions,
 )
@@ -31,6 +32,7 @@ def checkup(root: Path, set_by_kshot: frozenset[str], more: dict[str, Callable[[
         copied_state.CHECK: lambda: copied_state.look(root),
         moved.CHECK: lambda: moved.look(root),
         packed_images.CHECK: lambda: packed_images.look(root),
+        stored_features.CHECK: lambda: stored_features.look(root),
         runs.CHECK: lambda: runs.look(root),
         registered_model.CHECK: lambda: registered_model.look(root),
         scheduling.CHECK: lambda: scheduling.look(root),

@@ -7,7 +7,7 @@ from kshot.data.shards.packed_shards import TABLE, is_whole, read_table
 from kshot.lifecycle.doctor.finding import Finding
 from kshot.lifecycle.project import layout
 
-CHECK = "packed images"
+CHECK = "packed"
 
 
 def look(root: Path) -> list[Finding]:
