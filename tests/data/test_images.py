@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from PIL import Image
+from PIL import ExifTags, Image, ImageOps
 
 from kshot.data import images
 from kshot.data.image_formats import read_header
@@ -282,3 +282,31 @@ def test_one_opening_gives_the_header_and_the_pixels_of_the_first_frame(kind: st
 def test_an_error_of_the_block_is_no_error_of_the_image() -> None:
     with pytest.raises(OSError, match="full"), images.decoded(png(grey(4, 5)), 1):
         raise OSError("full")
+
+
+def test_an_image_that_need_not_be_turned_or_converted_is_not_copied(monkeypatch: pytest.MonkeyPatch) -> None:
+    rng = np.random.default_rng(0)
+    pixels = rng.integers(0, 256, (30, 50, 3), dtype=np.uint8)
+    file = io.BytesIO()
+    Image.fromarray(pixels).save(file, "PNG")
+    monkeypatch.delattr(Image.Image, "copy")
+    monkeypatch.delattr(Image.Image, "crop")
+    decoded = images.decode(file.getvalue(), 3)
+    assert np.array_equal(decoded, pixels)
+    square = images.prepare(decoded, Ingest(size=20, channels=3, invert=False, crop="none", fit="crop"))
+    assert np.array_equal(
+        square, images.prepare(pixels[:, 10:40], Ingest(size=20, channels=3, invert=False, crop="none", fit="squash"))
+    )
+
+
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "TIFF", "WEBP"])
+@pytest.mark.parametrize("orientation", range(10))
+def test_every_orientation_is_applied_as_pillow_does(kind: str, orientation: int) -> None:
+    exif = Image.Exif()
+    exif[ExifTags.Base.Orientation] = orientation
+    file = io.BytesIO()
+    gradient = np.add.outer(np.arange(12) * 9, np.arange(20) * 5).astype(np.uint8)
+    Image.fromarray(gradient).convert("RGB").save(file, kind, exif=exif)
+    with Image.open(file) as image:
+        expected = np.asarray(ImageOps.exif_transpose(image).convert("RGB"))
+    assert np.array_equal(images.decode(file.getvalue(), 3), expected)

@@ -18,6 +18,10 @@ def fitted(pixels: NDArray[np.uint8], size: int, fit: str) -> NDArray[np.uint8]:
     A square image gives the same pixels with each.
     """
     height, width, channels = pixels.shape
+    if fit == "crop":
+        side = min(height, width)
+        left, top = (width - side) // 2, (height - side) // 2
+        pixels = pixels[top : top + side, left : left + side]
     image = Image.fromarray(pixels[:, :, 0] if channels == 1 else pixels)
     if fit == "pad" and height != width:
         shape = (max(1, round(size * width / max(height, width))), max(1, round(size * height / max(height, width))))
@@ -26,8 +30,4 @@ def fitted(pixels: NDArray[np.uint8], size: int, fit: str) -> NDArray[np.uint8]:
         top, left = (size - shape[1]) // 2, (size - shape[0]) // 2
         square[top : top + shape[1], left : left + shape[0]] = small
         return square
-    if fit == "crop":
-        side = min(height, width)
-        left, top = (width - side) // 2, (height - side) // 2
-        image = image.crop((left, top, left + side, top + side))
     return np.asarray(image.resize((size, size), FILTER)).reshape(size, size, channels)

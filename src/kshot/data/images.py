@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageOps
+from PIL import ExifTags, Image, ImageOps
 
 from kshot.data.crop import crop_to_ink
 from kshot.data.decoding_memory import BYTES_A_PIXEL, DECODING
@@ -101,12 +101,17 @@ def decoded_with_header(source: bytes | Path, channels: int, largest: int = LARG
 
 def image_pixels(image: Image.Image, channels: int) -> Pixels:
     """The pixels of an image that Pillow has opened, converted as by `decode`."""
-    image, kind = ImageOps.exif_transpose(image), image.format
+    kind = image.format
+    image.load()  # some formats hold the orientation behind the pixels
+    # Pillow copies an image that it need not turn or convert: of a camera's 12 megapixels, 24 ms each time.
+    if image.getexif().get(ExifTags.Base.Orientation, 1) != 1:
+        image = ImageOps.exif_transpose(image)
     image = _to_8_bits(image, kind)
     if image.has_transparency_data:
         image = image.convert("RGBA")
         image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
-    pixels: Pixels = np.asarray(image.convert(MODES[channels]))
+    mode = MODES[channels]
+    pixels: Pixels = np.asarray(image if image.mode == mode else image.convert(mode))
     return pixels.reshape(*pixels.shape[:2], channels)
 
 
