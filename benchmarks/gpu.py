@@ -16,7 +16,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import torch
-from gpu_parts import GPU, PARTS, TINY, Row, Scale
+from gpu_parts import PARTS
+from gpu_scale import GPU, TINY, Row, Scale
 
 LIMIT_S = 460.0  # no part starts later, so that all end within 8 minutes
 

@@ -10,10 +10,11 @@ import functools
 import importlib.util
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 import torch
+from gpu_scale import Row, Scale
 from gpu_training import (
     Data,
     Trained,
@@ -39,38 +40,6 @@ from kshot.params.methods import METHODS
 LOSS, POINTS, VALUE, GRADIENT = 0.02, 0.02, 1e-4, 0.01
 GOAL = 0.9  # of the bare forward and backward passes
 VIT = "vit_tiny_patch16_224"
-
-
-@dataclass(frozen=True)
-class Scale:
-    """How much is measured. classes and images of the small data; batch: classes x images of a training batch."""
-
-    steps: int
-    classes: int
-    images: int
-    size: int
-    batch: tuple[int, int]
-    speed_steps: int
-    calls: int
-    losses: tuple[int, ...]
-    vit_size: int
-    vit_batch: tuple[int, int]
-    tasks: tuple[int, ...]
-    episodes: int
-
-
-GPU = Scale(20, 80, 20, 28, (60, 6), 100, 30, (512, 2048), 224, (16, 4), (4, 32), 10_000)
-TINY = Scale(4, 8, 6, 16, (5, 4), 12, 1, (32,), 32, (2, 2), (2,), 8)
-
-
-@dataclass(frozen=True)
-class Row:
-    """One line of the table. verdict: ok, BEYOND (its tolerance), FAILED, skipped, or '' for a figure alone."""
-
-    case: str
-    figure: str
-    reference: str = ""
-    verdict: str = ""
 
 
 BatchLoss = Callable[[Tensor, Tensor, torch.Generator], Tensor]

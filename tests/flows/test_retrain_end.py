@@ -14,7 +14,7 @@ from kshot.flows import steps as tasks
 from kshot.lifecycle.pipeline import graph
 from kshot.lifecycle.project import project_lock
 from kshot.lifecycle.retraining import steps, summary
-from kshot.lifecycle.retraining.steps import Outcome
+from kshot.lifecycle.retraining.outcome import Outcome
 from kshot.lifecycle.tracking import lineage, live_run
 
 

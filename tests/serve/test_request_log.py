@@ -10,8 +10,9 @@ from sqlalchemy import update
 from kshot.serve import request_log
 from kshot.serve.actions.logged_requests import forget, give_labels, image, items
 from kshot.serve.messages.refusals import Refused
-from kshot.serve.request_log import ASKED, drop_files, open_log
+from kshot.serve.request_log import drop_files, open_log
 from kshot.serve.store import galleries
+from kshot.serve.store.asked_table import ASKED
 from kshot.serve.store.image_files import sha256_of
 from tests.serve.logged import Settings, answered, opened, put, result
 

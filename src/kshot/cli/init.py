@@ -45,7 +45,7 @@ def run(here: Path, options: argparse.Namespace) -> int:
         print("\n".join([*notes, f"project {root.name} is in {root}", "", f"  cd {shlex.quote(options.name)}"]))
         print("  kshot retrain     on the built-in letters; on your own images after: kshot data add FOLDER")
         return 0
-    from kshot.lifecycle.sources.source_images import check_exists
+    from kshot.lifecycle.sources.source_argument import check_exists
 
     check_exists(options.images)
     missing: list[Exception] = []

@@ -23,7 +23,7 @@ from kshot.lifecycle.project import project_lock
 from kshot.lifecycle.registry import catch_up
 from kshot.lifecycle.registry.model_versions import Registered
 from kshot.lifecycle.retraining import steps, summary
-from kshot.lifecycle.retraining.steps import Outcome
+from kshot.lifecycle.retraining.outcome import Outcome, verdict, write_report
 from kshot.lifecycle.tracking import lineage, live_run, store
 from kshot.serve.actions.compared_galleries import compared_galleries
 
@@ -158,9 +158,9 @@ def _decide_and_promote(root: Path, live: live_run.LiveRun, version: Registered)
 
 @task(name="report", cache_policy=NO_CACHE, retries=2, **AGAIN)
 def _report(root: Path, outcome: Outcome, times: durations.Times) -> None:
-    steps.write_report(root, outcome, times)
+    write_report(root, outcome, times)
     table = summary.accuracy_table(root)
-    words = f"version {outcome.version}: {steps.verdict(outcome)}; {'; '.join(outcome.reasons)}"
+    words = f"version {outcome.version}: {verdict(outcome)}; {'; '.join(outcome.reasons)}"
     create_table_artifact(key="retrain-result", table=[dict(row) for row in table], description=words)
 
 

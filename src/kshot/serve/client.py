@@ -1,6 +1,5 @@
 """`kshot.Client`: the gallery service from Python. Every call is one of /v1's, with its messages as values."""
 
-import os
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
@@ -27,14 +26,14 @@ from kshot.serve.messages.gallery_messages import (
     Gallery,
     GalleryChange,
     Imported,
+    Limits,
     NewGallery,
     Service,
     Taught,
 )
+from kshot.serve.sent_images import Image, named_images, portions
 
-Image = str | os.PathLike[str] | bytes  # the path of an image file, or its bytes
 PAGE = 500  # examples or logged requests asked for at once
-ROOM = 0.9  # of the largest body is images; the rest are a form's own lines
 
 
 class Client(AbstractContextManager["Client"]):
@@ -57,7 +56,7 @@ class Client(AbstractContextManager["Client"]):
 
     def __init__(self, at: str = "http://127.0.0.1:8000", key: str | None = None, timeout: float = 120.0) -> None:
         self._to = Connection(at, key, timeout)
-        self._limits: tuple[int, int] | None = None
+        self._limits: Limits | None = None
 
     def __enter__(self) -> Self:
         return self
@@ -109,8 +108,11 @@ class Client(AbstractContextManager["Client"]):
         """
         place = path("galleries", gallery, "examples")
         taught: list[Taught] = []
-        for files in self._portions(_named(images)):
-            form = [("images", file) for file in files]
+        files = named_images(images)
+        if len(files) > 1 and self._limits is None:
+            self._limits = self.service().limits
+        for portion in portions(files, self._limits):
+            form = [("images", file) for file in portion]
             taught.append(self._to.ask(Taught, "POST", place, form={"class": class_name}, files=form))
         return Taught(
             model_version=taught[-1].model_version,
@@ -173,14 +175,14 @@ class Client(AbstractContextManager["Client"]):
 
         next, nearest: how many other classes and how many nearest examples each result lists.
         """
-        files = [("images", file) for file in _named(images)]
+        files = [("images", file) for file in named_images(images)]
         form = {"next": next, "nearest": nearest}
         return self._to.ask(Recognised, "POST", path("galleries", gallery, "recognise"), form=form, files=files)
 
     def verify(self, gallery: str, class_name: str, image: Image, *, nearest: int = 3) -> Verified:
         """Whether an image shows that class."""
         form = {"class": class_name, "nearest": nearest}
-        files = [("image", *_named(image))]
+        files = [("image", *named_images(image))]
         return self._to.ask(Verified, "POST", path("galleries", gallery, "verify"), form=form, files=files)
 
     # What was asked
@@ -229,26 +231,3 @@ class Client(AbstractContextManager["Client"]):
     def suspects(self, gallery: str) -> Suspects:
         """Taught examples that their own gallery without them takes for another class."""
         return self._to.ask(Suspects, "GET", path("galleries", gallery, "suspects"))
-
-    def _portions(self, files: list[tuple[str, bytes]]) -> Iterator[list[tuple[str, bytes]]]:
-        """The files in lists that one request each can hold."""
-        if len(files) > 1 and self._limits is None:
-            limits = self.service().limits
-            self._limits = limits.images, int(limits.body_bytes * ROOM)
-        most, most_bytes = self._limits or (1, 0)
-        portion: list[tuple[str, bytes]] = []
-        size = 0
-        for file in files:
-            if portion and (len(portion) == most or size + len(file[1]) > most_bytes):
-                yield portion
-                portion, size = [], 0
-            portion.append(file)
-            size += len(file[1])
-        yield portion
-
-
-def _named(images: Image | Sequence[Image]) -> list[tuple[str, bytes]]:
-    """The name and the bytes of each image; bytes have the name `image`."""
-    if isinstance(images, str | os.PathLike | bytes):
-        images = [images]
-    return [("image", one) if isinstance(one, bytes) else (Path(one).name, Path(one).read_bytes()) for one in images]

@@ -1,8 +1,8 @@
 """The log of requests: stores images that the setting `log` selects with their predictions, bounded by number and age.
 
 The service calls `RequestLog.offer` after it has answered; a thread of the log writes, so that no request waits for it.
-Tables and image files are the log's own. A deleted gallery takes all that it was asked with it, a deleted example its
-own image (`kshot.serve.actions.deleting`).
+Its table (`kshot.serve.store.asked_table`) and image files are its own. A deleted gallery takes its logged requests
+with it, a deleted example its own image (`kshot.serve.actions.deleting`).
 """
 
 import contextlib
@@ -15,27 +15,12 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Literal, Protocol
 
-from sqlalchemy import (
-    Boolean,
-    Column,
-    ColumnElement,
-    Float,
-    Index,
-    Integer,
-    MetaData,
-    String,
-    Table,
-    Text,
-    delete,
-    func,
-    insert,
-    select,
-    update,
-)
+from sqlalchemy import ColumnElement, delete, func, insert, select, update
 
 from kshot.serve.messages.ask_messages import Result
 from kshot.serve.messages.refusals import Refused
 from kshot.serve.store import tables
+from kshot.serve.store.asked_table import ASKED, METADATA
 from kshot.serve.store.database import Database, now
 from kshot.serve.store.embeddings import parts
 from kshot.serve.store.gallery_store import GalleryStore
@@ -44,33 +29,6 @@ from kshot.serve.store.image_files import ImageFiles, open_images, sha256_of
 FOLDER = "asked"  # in the service's folder
 WAITING_BYTES = 256 * 2**20  # of images that wait to be written; what comes beyond is not logged
 PRUNE_EVERY = 50  # recorded requests between two looks at the bounds
-METADATA = MetaData()
-
-# `gallery` is the id in the galleries table: a renamed gallery keeps its log.
-ASKED = Table(
-    "asked",
-    METADATA,
-    Column("item", Integer, primary_key=True, autoincrement=True),
-    Column("request", String(64), nullable=False),
-    Column("place", Integer, nullable=False),  # of the image in its request
-    Column("gallery", Integer, nullable=False),
-    Column("asked", String(32), nullable=False),
-    Column("model_version", Text, nullable=False),
-    Column("revision", Integer, nullable=False),
-    Column("label", Text, nullable=False),
-    Column("probability", Float),
-    Column("margin", Float),
-    Column("distance", Float),
-    Column("unknown", Boolean),
-    Column("challenger", Text),
-    Column("sha256", String(64), nullable=False),
-    Column("given", Text),
-    Column("by", Text),
-    Column("at", String(32)),
-    Index("asked_by_request", "request", "place"),
-    Index("asked_by_image", "sha256"),
-    sqlite_autoincrement=True,
-)
 _A = ASKED.c
 _LOG = logging.getLogger(__name__)
 

@@ -23,7 +23,7 @@ from kshot.lifecycle.project import layout
 from kshot.lifecycle.project.broken import Broken
 from kshot.lifecycle.registry import model_versions, promotion
 from kshot.lifecycle.retraining import steps as retraining
-from kshot.lifecycle.retraining.steps import Outcome
+from kshot.lifecycle.retraining.outcome import Outcome
 from kshot.lifecycle.tracking import store
 from kshot.lifecycle.tracking.lineage import lineage
 from tests.lifecycle import finished_project

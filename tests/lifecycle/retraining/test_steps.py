@@ -15,7 +15,7 @@ from kshot.lifecycle.project import layout
 from kshot.lifecycle.registry import gate_decision, model_versions, promotion
 from kshot.lifecycle.retraining import steps as retraining
 from kshot.lifecycle.retraining import summary
-from kshot.lifecycle.retraining.steps import Outcome
+from kshot.lifecycle.retraining.outcome import Outcome, write_report
 from kshot.lifecycle.tracking import live_run, store
 from kshot.lifecycle.tracking.lineage import lineage
 from tests.lifecycle import finished_project
@@ -69,7 +69,7 @@ def test_a_promotion_waits_says_so_and_is_not_asked_for_twice(root: Path) -> Non
     assert re.search(r"champion +" + re.escape(f"{words}: 3w1s "), told)
     assert re.search(r"answer with +kshot approve 1, or kshot reject 1 --reason", told)
     assert re.search(r"time +1 min 15 s: train 1 min 1 s ", told)
-    assert words in retraining.write_report(root, asked).read_text(encoding="utf-8")
+    assert words in write_report(root, asked).read_text(encoding="utf-8")
     assert model_versions.find(root, "challenger").tags["kshot.approval"] == words
     again = judge(root)
     assert (again.repeated, again.decision, again.until) == (True, "waiting", asked.until)

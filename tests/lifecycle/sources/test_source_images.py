@@ -11,7 +11,8 @@ from kshot.errors import DataError
 from kshot.lifecycle.data import imported_images
 from kshot.lifecycle.sources import source_images
 from kshot.lifecycle.sources.left_out import LeftOut
-from kshot.lifecycle.sources.source_images import Source, check_argument, check_exists, check_given, read_source
+from kshot.lifecycle.sources.source_argument import check_argument, check_exists, check_given
+from kshot.lifecycle.sources.source_images import Source, read_source
 from tests.lifecycle.raw_project import files_below, image, write_tree, write_zip
 
 CLASSES = {"Ελληνικά/άλφα": 2, "Ελληνικά/two words": 1, "한글": 1, 'quote " and, comma': 1}

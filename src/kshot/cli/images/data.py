@@ -2,12 +2,9 @@
 
 import argparse
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from kshot.lifecycle.project import project_lock
-
-if TYPE_CHECKING:
-    pass
 
 ADD = """\
 Bring images in as a new data version. SOURCE is
@@ -106,7 +103,7 @@ def run_add(root: Path, options: argparse.Namespace) -> int:
     from kshot.lifecycle.data import data_versions
     from kshot.lifecycle.pipeline import added_data
     from kshot.lifecycle.settings_fit import proposal
-    from kshot.lifecycle.sources.source_images import GLYPHS
+    from kshot.lifecycle.sources.source_argument import GLYPHS
 
     with project_lock.hold(root, "kshot data add"):
         before = data_versions.current(root)

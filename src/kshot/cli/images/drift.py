@@ -62,7 +62,7 @@ def run(root: Path, options: argparse.Namespace) -> int:
     from kshot.lifecycle.drift.text import render_verdict
     from kshot.lifecycle.drift.verdict import drift, to_json
     from kshot.lifecycle.project import progress
-    from kshot.lifecycle.sources.source_images import check_exists
+    from kshot.lifecycle.sources.source_argument import check_exists
     from kshot.nets.memory import keep_freed_memory
 
     if options.extend and not options.retrain:

@@ -45,7 +45,7 @@ def run(root: Path, options: argparse.Namespace) -> int:
     """Print the tasks, and draw them in reports/tasks.html."""
     if options.shots < 1:
         raise ParamsError(f"--shots is {options.shots}; needs at least 1 image a class")
-    from kshot.lifecycle.sources.source_images import check_exists
+    from kshot.lifecycle.sources.source_argument import check_exists
 
     if options.source is not None:
         check_exists(options.source)  # before the model is looked up, which may be missing too

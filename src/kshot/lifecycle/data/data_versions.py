@@ -22,7 +22,8 @@ from kshot.lifecycle.sources import left_out
 from kshot.lifecycle.sources.at_rest import at_rest
 from kshot.lifecycle.sources.classes import of_one_name
 from kshot.lifecycle.sources.manifests import with_split
-from kshot.lifecycle.sources.source_images import GLYPHS, check_argument, decoded
+from kshot.lifecycle.sources.source_argument import GLYPHS, check_argument
+from kshot.lifecycle.sources.source_images import decoded
 
 FEWEST_CLASSES = 2
 

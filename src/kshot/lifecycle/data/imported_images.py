@@ -9,8 +9,9 @@ from pathlib import Path, PurePosixPath
 from kshot.data.splits import SPLITS
 from kshot.errors import DataError
 from kshot.lifecycle.sources import left_out
+from kshot.lifecycle.sources.source_argument import GLYPHS, check_given
 from kshot.lifecycle.sources.source_image import SourceImage, normal
-from kshot.lifecycle.sources.source_images import GLYPHS, Source, check_given, read_source
+from kshot.lifecycle.sources.source_images import Source, read_source
 
 PRESENT = "in the data already"  # how the reason begins for an image that an extension leaves out
 

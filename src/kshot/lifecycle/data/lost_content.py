@@ -8,7 +8,7 @@ from kshot.lifecycle.data import working_copy
 from kshot.lifecycle.data.dvc_cache import locate
 from kshot.lifecycle.project.broken import Broken
 from kshot.lifecycle.sources.shown_names import printable
-from kshot.lifecycle.sources.source_images import GLYPHS
+from kshot.lifecycle.sources.source_argument import GLYPHS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -24,7 +24,7 @@ from kshot.lifecycle.pipeline import added_data
 from kshot.lifecycle.project import git, layout, project_lock
 from kshot.lifecycle.project.files import write_text
 from kshot.lifecycle.registry import model_versions
-from kshot.lifecycle.sources import at_rest, source_images
+from kshot.lifecycle.sources import at_rest, source_argument
 from kshot.load_yaml import load_yaml
 
 FILE = layout.STATE / "new-data.json"
@@ -101,7 +101,7 @@ def write(root: Path, seen: Seen) -> None:
 
 def check_source(root: Path, source: Path) -> None:
     """Raise DataError for a source that is missing, or that is the project or contains it, as it would add itself."""
-    source_images.check_argument(root, str(source))
+    source_argument.check_argument(root, str(source))
     if source.resolve().is_relative_to(root.resolve() / layout.RAW.parent):
         raise DataError(
             f"the source {source} is where the project keeps its data; "

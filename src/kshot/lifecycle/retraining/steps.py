@@ -21,12 +21,11 @@ from kshot.lifecycle.gate import (
 from kshot.lifecycle.history import champions, decision_signature, events, history
 from kshot.lifecycle.history.append_event import Overtaken
 from kshot.lifecycle.pipeline import graph
-from kshot.lifecycle.pipeline.durations import Times
 from kshot.lifecycle.project import layout
 from kshot.lifecycle.registry import catch_up, gate_decision, model_versions, registration
 from kshot.lifecycle.registry.model_versions import Registered
-from kshot.lifecycle.report import page
 from kshot.lifecycle.retraining.judged_galleries import CompareGalleries, galleries_of, waits_for_galleries
+from kshot.lifecycle.retraining.outcome import Outcome, outcome_of
 from kshot.lifecycle.settings_fit import proposal
 from kshot.lifecycle.settings_fit.resolved import not_asked, resolved_here
 from kshot.lifecycle.tracking import live_run, store
@@ -35,36 +34,6 @@ from kshot.params.reader import read_mapping
 from kshot.params.schema import Params, load_params
 
 TRIES = 3  # decisions of other machines between the evidence and the decision, before a person is asked to try again
-
-
-@dataclasses.dataclass(frozen=True)
-class Outcome:
-    """The result of a retraining.
-
-    decision   value of kshot.decision: promoted, refused, waiting, or a person's decision
-    reasons    the gate's reasons
-    repeated   these inputs had already been registered and judged
-    until      when a waiting decision expires, as text, '' for others
-    answer     a person's decision, and who made it, '' if nobody was asked
-    put_right  what an earlier command left unfinished and this one finished, one sentence each
-    decided    when the decision was made, ISO 8601 in UTC, '' if no decision is recorded
-    """
-
-    version: str
-    run_id: str
-    origin: Lineage
-    decision: str
-    reasons: tuple[str, ...]
-    repeated: bool
-    until: str = ""
-    answer: str = ""
-    put_right: tuple[str, ...] = ()
-    decided: str = ""
-
-    @property
-    def promoted(self) -> bool:
-        """Whether the version is the champion."""
-        return self.decision == "promoted"
 
 
 def warm_up(root: Path) -> None:
@@ -144,7 +113,7 @@ def _judge_once(
             f"the alias champion was given to version {version.version} outside kshot, and the gate does not judge it "
             f"against itself: kshot promote {version.version} or kshot rollback decides"
         )
-        return _outcome(version, origin, repeated=True, put_right=(*put_right, note))
+        return outcome_of(version, origin, repeated=True, put_right=(*put_right, note))
     planned = _planned(root, version, champion, params)
     left = change_plan.in_brief(planned["outside"]) if planned else []
     if champion is None and (lost := champions.taken_outside(history.history(root))):
@@ -156,7 +125,7 @@ def _judge_once(
     same_plan = not asks or (before.get("text"), before.get("outside")) == (planned["text"], planned["outside"])
     stays = manual or waits_for_galleries(root, version, params.gate)
     if same_plan and gate_decision.is_decided(version, champion, rules, stays):
-        return _outcome(version, origin, repeated=True, put_right=put_right)
+        return outcome_of(version, origin, repeated=True, put_right=put_right)
     from kshot.lifecycle.gate import (
         evidence,  # here, because importing torch takes seconds and a repeated retraining does not need it
     )
@@ -178,7 +147,9 @@ def _judge_once(
     waits = manual or decision.waits
     until = datetime.now(UTC) + timedelta(hours=params.gate.approval_timeout) if waits else None
     _, said = gate_decision.record_decision(root, version.version, record, rules, until if decision.promote else None)
-    judged = _outcome(model_versions.find(root, version.version), origin, repeated=False, put_right=(*put_right, *said))
+    judged = outcome_of(
+        model_versions.find(root, version.version), origin, repeated=False, put_right=(*put_right, *said)
+    )
     return dataclasses.replace(judged, reasons=(*left, *gate_text.reasons(found, decision.findings)))
 
 
@@ -203,49 +174,3 @@ def _planned(root: Path, version: Registered, champion: Registered | None, param
         rules = gate_rules.rules_as_recorded(params.gate)
         changes = planned_changes.gather(root, version, champion, known, rules)
     return change_plan.to_json(plan, changes, before)
-
-
-def _outcome(version: Registered, origin: Lineage, *, repeated: bool, put_right: tuple[str, ...]) -> Outcome:
-    decision, reasons = model_versions.decision_of(version)
-    until = version.tags.get("kshot.waiting_until", "") if decision == "waiting" else ""
-    return Outcome(
-        version.version,
-        version.run_id,
-        origin,
-        decision,
-        reasons,
-        repeated,
-        until=events.minute(until) if until else "",
-        answer="" if decision == "waiting" else version.tags.get("kshot.approval", ""),
-        put_right=put_right,
-        decided=version.tags.get("kshot.decided_at", ""),
-    )
-
-
-def verdict(outcome: Outcome) -> str:
-    """The version's status, for the report and Prefect's page."""
-    if outcome.until:
-        return f"waiting for approval until {outcome.until}"
-    words = {"promoted": "champion", "refused": "challenger", "expired": "rejected: nobody answered in time"}
-    return words.get(outcome.decision, outcome.decision)
-
-
-def write_report(root: Path, outcome: Outcome, times: Times | None = None) -> Path:
-    """Write reports/report.html and store a copy in the run, unless the run has one. Returns its path."""
-    origin = {name.removeprefix("kshot.").replace("_", " "): value for name, value in outcome.origin.tags().items()}
-    decided = {"decided": events.minute(outcome.decided)} if outcome.decided else {}
-    facts = page.ReportFacts(
-        lineage={**decided, **origin, "MLflow run": outcome.run_id},
-        decision=verdict(outcome),
-        reasons=(*([outcome.answer] if outcome.answer else []), *outcome.reasons),
-        version=outcome.version,
-        on=outcome.decided[:10],
-        times=times,
-    )
-    path = page.write_report(root, root / layout.REPORT, facts)
-    with store.translated_errors(store.connect(root)):
-        client = store.client()
-        # The run of an earlier retraining may lack it, if writing it failed.
-        if not any(one.path == path.name for one in client.list_artifacts(outcome.run_id)):
-            client.log_artifact(outcome.run_id, str(path))
-    return path

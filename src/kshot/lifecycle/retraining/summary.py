@@ -8,7 +8,7 @@ from kshot.lifecycle.data import data_versions
 from kshot.lifecycle.pipeline.durations import Times, readable
 from kshot.lifecycle.project import layout
 from kshot.lifecycle.project.tables import columns
-from kshot.lifecycle.retraining.steps import Outcome
+from kshot.lifecycle.retraining.outcome import Outcome
 from kshot.params import project_name
 
 REFUSED = "the settings in brackets stand in params.yaml; `kshot retrain` judges again"

@@ -20,7 +20,7 @@ from kshot.lifecycle.settings_fit.data_profile import DataProfile, profile_data
 from kshot.lifecycle.settings_fit.fitted_settings import FittedSettings, NoWeights, Start
 from kshot.lifecycle.settings_fit.image_traits import MOST_COLOUR, ImageTraits
 from kshot.lifecycle.settings_fit.settings_rules import fit_settings
-from kshot.lifecycle.sources.source_images import GLYPHS
+from kshot.lifecycle.sources.source_argument import GLYPHS
 from kshot.load_yaml import load_yaml
 from kshot.params import reader
 from kshot.params.renamed import at, leaves

@@ -8,19 +8,18 @@ from pathlib import Path
 from kshot.data.image_formats import Header
 from kshot.data.system_files import written_by
 from kshot.errors import DataError
-from kshot.lifecycle.project import layout
 from kshot.lifecycle.sources import left_out
 from kshot.lifecycle.sources.archives import is_archive, unpack
 from kshot.lifecycle.sources.classes import classes_of
 from kshot.lifecycle.sources.image_check import NO_IMAGE, Problem, check_decoding, check_headers, header_notes
 from kshot.lifecycle.sources.left_out import LeftOut, filled
-from kshot.lifecycle.sources.manifests import ADDRESS, COLUMNS, read_manifest
+from kshot.lifecycle.sources.manifests import COLUMNS, read_manifest
 from kshot.lifecycle.sources.shown_names import printable
+from kshot.lifecycle.sources.source_argument import GLYPHS, NEEDED
 from kshot.lifecycle.sources.source_image import SourceImage, check_names, group_of
 from kshot.lifecycle.sources.tables import TABLES, is_compressed, read_rows
 from kshot.lifecycle.sources.tree import walk
 
-GLYPHS = "glyphs"
 MANIFEST = "manifest.csv"  # next to images/: the layout of data/raw
 IN_NO_CLASS = "in no class folder"
 NO_HEADER = Header("", "", 0, 0, False)
@@ -33,7 +32,6 @@ OTHER_KINDS = {
     **dict.fromkeys((".rar", ".7z", ".zst"), "an archive that cannot be opened here; unpack it and add the folder"),
     **dict.fromkeys((".json", ".jsonl", ".xml", ".yaml", ".yml"), f"a file {ANNOTATIONS}"),
 }
-NEEDED = "a folder, a .zip or .tar, a .csv or .parquet"
 
 
 @dataclass(frozen=True)
@@ -72,33 +70,6 @@ class Source:
         """The files left out, and the notes, as lines for a terminal."""
         notes = [line for note in [*self.notes, *header_notes(self.headers)] for line in filled(note)]
         return [*left_out.lines(self.files, self.left_out, self.empty), *notes]
-
-
-def check_given(source: str) -> None:
-    """Raise DataError for what is no path: an address, and empty text, which as a path is the working folder."""
-    if not source.strip():
-        raise DataError(f"no source is given, only empty text; needs {NEEDED}, or the word {GLYPHS}")
-    if ADDRESS.match(source):
-        raise DataError(f"{source} is an address, and kshot downloads nothing; fetch it, then add {NEEDED}")
-
-
-def check_exists(source: str) -> None:
-    """Raise DataError for a source that does not exist, before anything is read."""
-    check_given(source)
-    if source != GLYPHS and not Path(source).expanduser().exists():
-        raise DataError(f"{source} does not exist; needs {NEEDED}, or the word {GLYPHS}")
-
-
-def check_argument(root: Path, source: str) -> None:
-    """Raise DataError for a source that is empty text, or a folder that contains the project at `root` itself."""
-    check_given(source)
-    if source == GLYPHS:
-        return
-    place, project = Path(source).expanduser().resolve(), root.resolve()
-    if project == place or place in project.parents:
-        raise DataError(f"{source} holds this project itself; needs a folder of images alone")
-    if place == project / layout.RAW / "images":
-        raise DataError(f"{source} is a part of the data version, without its manifest; add {layout.RAW} instead")
 
 
 def read_source(

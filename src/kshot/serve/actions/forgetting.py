@@ -11,9 +11,10 @@ from kshot.errors import KshotError
 from kshot.lifecycle.forget.holding import Forgotten, Holding, Unreached
 from kshot.lifecycle.project import layout
 from kshot.serve.messages.refusals import Refused
-from kshot.serve.request_log import ASKED, FOLDER, RequestLog, drop_files, open_log
+from kshot.serve.request_log import FOLDER, RequestLog, drop_files, open_log
 from kshot.serve.settings import ServeSettings
 from kshot.serve.store import gallery_store, tables
+from kshot.serve.store.asked_table import ASKED
 from kshot.serve.store.embeddings import parts
 from kshot.serve.store.galleries import raise_revision
 from kshot.serve.store.gallery_store import GalleryStore, drop_unused_files, drop_unused_rows, open_store

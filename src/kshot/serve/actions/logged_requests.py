@@ -8,8 +8,9 @@ from sqlalchemy import ColumnElement, RowMapping, case, delete, func, select, tu
 from kshot.serve.messages.feedback_messages import Feedback, FeedbackItem
 from kshot.serve.messages.names import check_name, normal
 from kshot.serve.messages.refusals import Refused, unknown_gallery
-from kshot.serve.request_log import ASKED, RequestLog, drop_files
+from kshot.serve.request_log import RequestLog, drop_files
 from kshot.serve.store import tables
+from kshot.serve.store.asked_table import ASKED
 from kshot.serve.store.database import now
 
 Order = Literal["unknown", "margin", "disagreement", "newest"]

@@ -1,0 +1,37 @@
+"""Checks the source that a person names, before anything of it is read."""
+
+from pathlib import Path
+
+from kshot.errors import DataError
+from kshot.lifecycle.project import layout
+from kshot.lifecycle.sources.manifests import ADDRESS
+
+GLYPHS = "glyphs"  # the built-in letters, drawn on this machine
+NEEDED = "a folder, a .zip or .tar, a .csv or .parquet"
+
+
+def check_given(source: str) -> None:
+    """Raise DataError for what is no path: an address, and empty text, which as a path is the working folder."""
+    if not source.strip():
+        raise DataError(f"no source is given, only empty text; needs {NEEDED}, or the word {GLYPHS}")
+    if ADDRESS.match(source):
+        raise DataError(f"{source} is an address, and kshot downloads nothing; fetch it, then add {NEEDED}")
+
+
+def check_exists(source: str) -> None:
+    """Raise DataError for a source that does not exist, before anything is read."""
+    check_given(source)
+    if source != GLYPHS and not Path(source).expanduser().exists():
+        raise DataError(f"{source} does not exist; needs {NEEDED}, or the word {GLYPHS}")
+
+
+def check_argument(root: Path, source: str) -> None:
+    """Raise DataError for a source that is empty text, or a folder that contains the project at `root` itself."""
+    check_given(source)
+    if source == GLYPHS:
+        return
+    place, project = Path(source).expanduser().resolve(), root.resolve()
+    if project == place or place in project.parents:
+        raise DataError(f"{source} holds this project itself; needs a folder of images alone")
+    if place == project / layout.RAW / "images":
+        raise DataError(f"{source} is a part of the data version, without its manifest; add {layout.RAW} instead")
