@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from kshot import cli
-from kshot.lifecycle.data import data_versions
+from kshot.lifecycle.data import add_version
 from tests.lifecycle import raw_project
 
 
@@ -15,7 +15,7 @@ def test_before_the_first_run_no_stage_has_a_time(
 ) -> None:
     root = raw_project.make(tmp_path / "root")
     monkeypatch.chdir(root)
-    data_versions.add(root, str(raw_project.write_tree(tmp_path / "birds", {"robin": 2, "wren": 2})))
+    add_version.add(root, str(raw_project.write_tree(tmp_path / "birds", {"robin": 2, "wren": 2})))
     assert cli.main(["plan"]) == 0
     told = capsys.readouterr().out.splitlines()
     assert re.fullmatch("first run: about .* for 4 images, by timing 4 of them here", told[-1])

@@ -7,7 +7,7 @@ from typing import Any
 import yaml
 
 from kshot.glyphs.draw import draw
-from kshot.lifecycle.data import data_versions
+from kshot.lifecycle.data import add_version
 from kshot.lifecycle.history import events, history_run
 from kshot.lifecycle.project import layout
 from kshot.lifecycle.serving import model_manifest, package
@@ -43,7 +43,7 @@ def make(root: Path, source: Path, *, n_episodes: int = 40, **changes: Any) -> P
     (root / "params.yaml").write_text(yaml.safe_dump(mapping))
     subprocess.run(["git", "add", "."], cwd=root, check=True)
     subprocess.run(["git", *IDENTITY, "commit", "-qm", "all"], cwd=root, check=True)
-    added = data_versions.add(root, str(source))
+    added = add_version.add(root, str(source))
     params = params_from(mapping)
     for stage in (ingest, split, episodes, embed, train, evaluate):
         stage.run(root, params)

@@ -10,7 +10,7 @@ import pytest
 from kshot.errors import RegistryError
 from kshot.lifecycle.audit.data import audit_data, champions
 from kshot.lifecycle.audit.subject import opened
-from kshot.lifecycle.data import data_versions
+from kshot.lifecycle.data import add_version, data_versions
 from kshot.lifecycle.doctor import runs as doctor_runs
 from kshot.lifecycle.history import anchor, history, history_run
 from kshot.lifecycle.project.first_commits import SETTING, first_commits
@@ -38,7 +38,7 @@ def project(root: Path, name: str, first_commit: str = "") -> Path:
     params.write_text(params.read_text().replace("project: kshot ", f"project: {name} "))
     git(root, "add", ".")
     git(root, "commit", "-qm", first_commit or name)
-    data_versions.add(root, str(raw_project.write_tree(root.parent / f"{root.name} images", {"a": 2, "b": 2})))
+    add_version.add(root, str(raw_project.write_tree(root.parent / f"{root.name} images", {"a": 2, "b": 2})))
     return root
 
 

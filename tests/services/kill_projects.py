@@ -7,7 +7,7 @@ from typing import Any
 
 import yaml
 
-from kshot.lifecycle.data import data_versions, dvc_cache, working_copy
+from kshot.lifecycle.data import add_version, data_versions, dvc_cache, working_copy
 from kshot.lifecycle.data.data_versions import DataVersion
 from kshot.lifecycle.doctor import copied_state, moved
 from kshot.lifecycle.history import history_run
@@ -27,7 +27,7 @@ SOURCE = "brought"  # in the project that is killed while it adds it
 def write(folder: Path) -> None:
     """Make the templates: `data` has one data version, `prunable` what version 2 alone needs, `placed` a schedule."""
     data = raw_project.make(folder / "data")
-    data_versions.add(data, str(raw_project.write_tree(folder / "one", {"a": 2, "b": 2})))
+    add_version.add(data, str(raw_project.write_tree(folder / "one", {"a": 2, "b": 2})))
     raw_project.write_tree(data / SOURCE, {"a": 2, "c": 1})
     write_prunable(folder / "prunable", folder / "scratch")
     placed = registered_versions.write(folder / "placed", count=2)
@@ -71,7 +71,7 @@ def copied_and_mended(template: Path, root: Path) -> Path:
 
 def add(root: Path) -> None:
     with project_lock.hold(root, "kshot data add"):
-        data_versions.add(root, str(root / SOURCE))
+        add_version.add(root, str(root / SOURCE))
 
 
 def prune(root: Path) -> None:

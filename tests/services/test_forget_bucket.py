@@ -8,7 +8,7 @@ import pytest
 
 from kshot import cli
 from kshot.errors import DataError
-from kshot.lifecycle.data import data_versions
+from kshot.lifecycle.data import add_version
 from kshot.lifecycle.doctor import remote
 from tests.lifecycle import raw_project
 from tests.lifecycle.forget.planted_image import dvc
@@ -34,7 +34,7 @@ def test_no_object_of_a_bucket_has_a_forgotten_image(
         dvc(root, "remote", "add", "-q", "-d", "bucket", f"s3://{BUCKET}/dvc")
         dvc(root, "remote", "modify", "bucket", "endpointurl", address)
         for number, classes in enumerate(({"a": 2, "b": 2}, {"a": 3, "b": 2})):
-            data_versions.add(root, str(raw_project.write_tree(tmp_path / str(number), classes)))
+            add_version.add(root, str(raw_project.write_tree(tmp_path / str(number), classes)))
         remote.push(root)
         planted = raw_project.image("a/0")
 

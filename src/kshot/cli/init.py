@@ -66,7 +66,7 @@ def _fill(root: Path, options: argparse.Namespace) -> list[Exception]:
     """Add the images and write the settings that fit them; returns the errors that prevented the fit."""
     import shlex
 
-    from kshot.lifecycle.data import data_versions
+    from kshot.lifecycle.data import add_version
     from kshot.lifecycle.params_file import settings
     from kshot.lifecycle.project import project_lock
     from kshot.lifecycle.project.tables import counted
@@ -75,7 +75,7 @@ def _fill(root: Path, options: argparse.Namespace) -> list[Exception]:
 
     again = f"kshot init {shlex.quote(options.name)} --images {shlex.quote(options.images)}"
     with project_lock.hold(root, "kshot init"):
-        version = data_versions.add(
+        version = add_version.add(
             root, options.images, skip=options.skip, say=lambda line: print(line, flush=True), command=again
         )
         images, classes = counted(version.images, "image"), counted(version.classes, "class")

@@ -111,10 +111,10 @@ def change_settings(root: Path, options: argparse.Namespace) -> None:
 
 def choose_data(root: Path, wanted: str | None) -> None:
     """Restore the data version `wanted` to data/raw; if there is no version yet, add the built-in set."""
-    from kshot.lifecycle.data import data_versions
+    from kshot.lifecycle.data import add_version, data_versions, restore
 
     if wanted is not None:
-        data_versions.checkout(root, data_versions.find(root, wanted))
+        restore.checkout(root, data_versions.find(root, wanted))
     elif data_versions.current(root) is None:
         print("no data yet: adding the built-in set, letters of many scripts (your own: `kshot data add FOLDER`)")
-        data_versions.add(root, "glyphs", note="the built-in set")
+        add_version.add(root, "glyphs", note="the built-in set")

@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from kshot import cli
-from kshot.lifecycle.data import data_versions, feedback_ledger
+from kshot.lifecycle.data import add_version, data_versions, feedback_ledger
 from tests.lifecycle import raw_project
 from tests.serve.recorded_service import STATE, Recorded, recorded
 
@@ -132,7 +132,7 @@ def test_labelled_images_become_a_data_version_that_says_who_labelled_them(
     server: Recorded, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     root = raw_project.make(tmp_path / "root")
-    data_versions.add(root, str(raw_project.write_tree(tmp_path / "birds", {"robin": 2, "wren": 2})))
+    add_version.add(root, str(raw_project.write_tree(tmp_path / "birds", {"robin": 2, "wren": 2})))
     monkeypatch.chdir(root)
     listed(server)
     assert cli.main(["feedback", "add-data"]) == 3

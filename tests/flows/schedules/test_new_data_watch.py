@@ -5,14 +5,14 @@ from pathlib import Path
 
 from kshot.flows.schedules.new_data_watch import Watch
 from kshot.flows.schedules.schedule_text import whole
-from kshot.lifecycle.data import data_versions
+from kshot.lifecycle.data import add_version, data_versions
 from kshot.lifecycle.pipeline.schedule_changes import Changes, changed
 from tests.lifecycle import raw_project
 
 
 def test_a_watched_folder_replaces_the_data_or_extends_it_as_the_schedule_says(tmp_path: Path) -> None:
     root = raw_project.make(tmp_path / "project")
-    first = data_versions.add(root, str(raw_project.write_tree(tmp_path / "first", {"a": 1, "b": 1})))
+    first = add_version.add(root, str(raw_project.write_tree(tmp_path / "first", {"a": 1, "b": 1})))
     incoming = raw_project.write_tree(tmp_path / "incoming", {"b": 2, "c": 1})
     replaces = changed(None, Changes(on_new_data=str(incoming), poll="1s"))
     extends = dataclasses.replace(replaces, extend=True)

@@ -7,7 +7,7 @@ import pytest
 
 from kshot import cli
 from kshot.errors import DataError
-from kshot.lifecycle.data import data_names, data_versions
+from kshot.lifecycle.data import add_version, data_names, data_versions, restore
 from kshot.lifecycle.project import layout
 from tests.lifecycle import raw_project
 
@@ -18,7 +18,7 @@ def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("named")
     root = raw_project.make(folder / "project")
     for name, images in (("one", 2), ("two", 3)):
-        data_versions.add(root, str(raw_project.write_tree(folder / name, {"a": images, "b": 2})))
+        add_version.add(root, str(raw_project.write_tree(folder / name, {"a": images, "b": 2})))
     return root
 
 
@@ -92,7 +92,7 @@ def test_changes_that_no_version_has_are_not_lost(root: Path) -> None:
     with pytest.raises(
         DataError, match="holds changes that are in no data version, or another branch's data; move it away"
     ):
-        data_versions.checkout(root, data_versions.versions(root)[0])
+        restore.checkout(root, data_versions.versions(root)[0])
     assert pictures(root) == before
 
 
@@ -103,9 +103,9 @@ def test_a_present_version_that_the_cache_lost_is_kept_before_it_is_replaced(roo
     assert ours
     lost = next(path for path in sorted(ours) if b"images/a/2.png" in path.read_bytes())  # the manifest of two alone
     lost.unlink()
-    data_versions.checkout(root, one)
+    restore.checkout(root, one)
     assert data_versions.current(root) == one and lost.exists()
-    data_versions.checkout(root, two)
+    restore.checkout(root, two)
     assert pictures(root) == before
 
 
@@ -113,7 +113,7 @@ def test_a_present_version_that_the_ledger_lost_is_entered_again(root: Path) -> 
     one, two = data_versions.versions(root)
     ledger = root / layout.VERSIONS
     ledger.write_text(ledger.read_text().splitlines()[0] + "\n")
-    data_versions.checkout(root, one)
+    restore.checkout(root, one)
     known = data_versions.versions(root)
     assert [version.md5 for version in known] == [one.md5, two.md5] and known[1].note == "found in data/raw"
-    data_versions.checkout(root, known[1])
+    restore.checkout(root, known[1])

@@ -15,7 +15,7 @@ import pandas as pd
 import pytest
 
 from kshot.errors import DataError
-from kshot.lifecycle.data import data_versions, working_copy
+from kshot.lifecycle.data import add_version, data_versions, restore, working_copy
 from kshot.lifecycle.data.data_versions import DataVersion
 from kshot.lifecycle.project import layout
 from kshot.lifecycle.retraining import steps
@@ -30,12 +30,12 @@ def history(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, DataVersion
     root = make(tmp_path_factory.mktemp("history") / "project")
     source = write_tree(root.parent / "source", CLASSES)
     (source / "한글" / "odd name 😀").write_bytes(image("odd"))
-    first = data_versions.add(root, str(source), note="the first")
+    first = add_version.add(root, str(source), note="the first")
     grown = root.parent / "grown"
     shutil.copytree(source, grown)
     write_tree(grown, {"new": 2})
     (grown / "한글" / "0.png").write_bytes(image("changed"))
-    return root, first, data_versions.add(root, str(grown))
+    return root, first, add_version.add(root, str(grown))
 
 
 @pytest.fixture
@@ -112,7 +112,7 @@ def test_the_same_images_from_an_archive_are_the_same_version(
 ) -> None:
     archive = write_zip(project.parent / "a.zip", files_below(project.parent / "source"))
     ledger = (project / layout.VERSIONS).read_bytes()
-    assert data_versions.add(project, str(archive), note="another word") == history[1]
+    assert add_version.add(project, str(archive), note="another word") == history[1]
     assert (project / layout.VERSIONS).read_bytes() == ledger
     assert data_versions.current(project) == history[1]
 
@@ -120,7 +120,7 @@ def test_the_same_images_from_an_archive_are_the_same_version(
 def test_a_split_table_makes_another_version(project: Path) -> None:
     table = project.parent / "split.csv"
     table.write_text("class,split\nქართული/ანი,train\nქართული/two words,val\n한글,test\n", encoding="utf-8")
-    version = data_versions.add(project, str(project.parent / "source"), split=table)
+    version = add_version.add(project, str(project.parent / "source"), split=table)
     assert version.md5 not in {known.md5 for known in data_versions.versions(project)[:-1]}
     manifest = pd.read_csv(project / layout.RAW / "manifest.csv", keep_default_na=False)
     assert set(zip(manifest["class"], manifest["split"], strict=True)) == {
@@ -131,12 +131,12 @@ def test_a_split_table_makes_another_version(project: Path) -> None:
 
 
 def test_checkout_brings_a_version_back(project: Path, history: tuple[Path, DataVersion, DataVersion]) -> None:
-    data_versions.checkout(project, history[1])
+    restore.checkout(project, history[1])
     assert data_versions.current(project) == history[1]
     assert (project / layout.RAW / "images/한글/0.png").read_bytes() == image("한글/0")
     assert not (project / layout.RAW / "images/new").exists()
     before = kept(project)
-    data_versions.checkout(project, history[1])
+    restore.checkout(project, history[1])
     assert kept(project) == before
 
 
@@ -146,9 +146,9 @@ def test_neither_checkout_nor_add_drops_a_change_that_nobody_added(
     (project / layout.RAW / "images/new/mine.png").write_bytes(b"mine")
     before = kept(project)
     with pytest.raises(DataError, match="changes that are in no data version, .*; move it away"):
-        data_versions.checkout(project, history[1])
+        restore.checkout(project, history[1])
     with pytest.raises(DataError, match="data/raw holds changes that are in no data version"):
-        data_versions.add(project, str(project.parent / "source"))
+        add_version.add(project, str(project.parent / "source"))
     assert kept(project) == before
 
 
@@ -157,9 +157,9 @@ def test_after_a_change_of_branch_nothing_is_unsaved(
 ) -> None:
     pointer = project / layout.RAW_DVC
     of_second = pointer.read_text()
-    data_versions.checkout(project, history[1])
+    restore.checkout(project, history[1])
     pointer.write_text(of_second)  # what git leaves of the other branch, beside the images of this one
-    data_versions.checkout(project, history[1])
+    restore.checkout(project, history[1])
     assert data_versions.current(project) == history[1]
     assert (project / layout.RAW / "images/한글/0.png").read_bytes() == image("한글/0")
 
@@ -169,14 +169,14 @@ def test_a_retraining_after_a_change_of_branch_is_refused_with_the_restore_that_
 ) -> None:
     _, first, second = history
     of_second = (project / layout.RAW_DVC).read_text()
-    data_versions.checkout(project, first)
+    restore.checkout(project, first)
     assert steps.ready_data(project) == first
     (project / layout.RAW_DVC).write_text(of_second)
     advice = f"holds data version {first.short}, and .* names data version {second.short}, .*; bring that with `kshot "
     with pytest.raises(DataError, match=f"{advice}data restore {second.short}`, {first.short} stays in DVC's"):
         steps.ready_data(project)
-    assert data_versions.checkout(project, data_versions.find(project, second.short))
-    assert steps.ready_data(project) == second and not data_versions.checkout(project, second)
+    assert restore.checkout(project, data_versions.find(project, second.short))
+    assert steps.ready_data(project) == second and not restore.checkout(project, second)
     assert (project / layout.RAW / "images/한글/0.png").read_bytes() == image("changed")
 
 
@@ -187,7 +187,7 @@ def test_a_retraining_of_changes_by_hand_is_refused_and_they_can_be_moved_away(
     with pytest.raises(DataError, match=f"in no data version, .*; move .* `kshot data restore {history[2].short}`"):
         steps.ready_data(project)
     (project / layout.RAW).rename(project / "moved")
-    assert data_versions.checkout(project, history[2])
+    assert restore.checkout(project, history[2])
     assert steps.ready_data(project) == history[2]
 
 
@@ -197,7 +197,7 @@ def test_checkout_of_content_that_is_not_to_be_had_changes_nothing(project: Path
     with pytest.raises(
         DataError, match="data version 00000000 is neither in DVC's cache nor in a remote; add it again"
     ):
-        data_versions.checkout(project, lost)
+        restore.checkout(project, lost)
     assert kept(project) == before
 
 
@@ -217,7 +217,7 @@ def test_files_of_one_name_in_one_class_are_both_kept(tmp_path: Path) -> None:
     root = make(tmp_path / "project")
     write_tree(tmp_path, {"x": 1, "y": 1, "z": 1})
     (tmp_path / "m.csv").write_text("path,class\nx/0.png,a\ny/0.png,a\nz/0.png,b\n")
-    assert data_versions.add(root, str(tmp_path / "m.csv")).images == 3
+    assert add_version.add(root, str(tmp_path / "m.csv")).images == 3
     found = files_below(root / layout.RAW / "images")
     assert found == {"a/0.png": image("x/0"), "a/0-2.png": image("y/0"), "b/0.png": image("z/0")}
 
@@ -228,7 +228,7 @@ def test_the_built_in_set_is_drawn(tmp_path: Path, monkeypatch: pytest.MonkeyPat
 
     monkeypatch.setattr("kshot.glyphs.draw.draw", draw)  # all of it takes long, and has tests of its own
     root = make(tmp_path / "project")
-    version = data_versions.add(root, "glyphs", seed=7)
+    version = add_version.add(root, "glyphs", seed=7)
     assert (version.source, version.images) == ("glyphs", 3)
     assert (root / layout.RAW / "images/Greek/letter 7/1.png").exists()
 
@@ -237,7 +237,7 @@ def test_a_class_that_dvc_would_ignore_is_refused(tmp_path: Path) -> None:
     root = make(tmp_path / "project")
     source = write_tree(tmp_path / "source", {"a": 1, "mlruns": 1})
     with pytest.raises(DataError, match="DVC tracks 2 of 3 files; needs all"):
-        data_versions.add(root, str(source))
+        add_version.add(root, str(source))
     assert data_versions.current(root) is None
     assert not (root / layout.RAW).exists()
 
@@ -248,9 +248,9 @@ def test_the_raw_data_added_again_keeps_groups_split_and_drawers(project: Path) 
         for name, split in zip(CLASSES, ("train", "val", "test"), strict=True)
     )
     (project.parent / "m.csv").write_text(rows, encoding="utf-8")
-    version = data_versions.add(project, str(project.parent / "m.csv"))
+    version = add_version.add(project, str(project.parent / "m.csv"))
     assert ",of its own,train,Ada" in (project / layout.RAW / "manifest.csv").read_text(encoding="utf-8")
-    assert data_versions.add(project, str(project / layout.RAW)) == version
+    assert add_version.add(project, str(project / layout.RAW)) == version
 
 
 def test_what_is_left_out_is_told_and_much_of_it_needs_consent(project: Path) -> None:
@@ -259,21 +259,21 @@ def test_what_is_left_out_is_told_and_much_of_it_needs_consent(project: Path) ->
     (source / "b" / "1.png").write_bytes(image("cut", 100, 100)[:2000])
     before, heard = kept(project), []
     with pytest.raises(DataError, match=r"2 of 5 files are left out .*; class b comes out empty; .*some --skip`"):
-        data_versions.add(project, str(source), say=heard.append)
+        add_version.add(project, str(source), say=heard.append)
     assert kept(project) == before
     assert heard[0] == "left out 2 of 5 files:"
     assert heard[-1] == "class b comes out empty"
-    assert data_versions.add(project, str(source), skip=True).images == 3
+    assert add_version.add(project, str(source), skip=True).images == 3
 
 
 def test_a_split_without_a_class_is_told_at_once(project: Path) -> None:
     source = write_tree(project.parent / "parts", {"train/a": 1, "train/b": 1, "test/c": 1})
     heard: list[str] = []
-    data_versions.add(project, str(source), say=heard.append)
+    add_version.add(project, str(source), say=heard.append)
     assert "no class is in val: `kshot retrain` draws some from train's" in heard[-1]
     (source / "train").rename(source / "val")
     with pytest.raises(DataError, match="no class is in split train"):
-        data_versions.add(project, str(source))
+        add_version.add(project, str(source))
 
 
 def test_the_two_ways_to_write_a_files_name_are_one_version(tmp_path: Path) -> None:
@@ -284,7 +284,7 @@ def test_the_two_ways_to_write_a_files_name_are_one_version(tmp_path: Path) -> N
         write_tree(source, {"a": 0, "b": 1})
         (source / "a").mkdir(exist_ok=True)
         (source / "a" / name).write_bytes(image("a"))
-        found.append(data_versions.add(root, str(source)).md5)
+        found.append(add_version.add(root, str(source)).md5)
     assert found[0] == found[1]
 
 
@@ -301,7 +301,7 @@ def test_a_bad_source_leaves_the_version_as_it_was(project: Path, bad: str) -> N
     (folder / "no image" / "a" / "1.png").write_bytes(image("cut", 100, 100)[:2000])
     before = kept(project)
     with pytest.raises(DataError):
-        data_versions.add(project, str(folder / bad) if bad else "", skip=True)
+        add_version.add(project, str(folder / bad) if bad else "", skip=True)
     assert kept(project) == before
 
 
@@ -326,7 +326,7 @@ def test_a_source_that_changes_while_it_is_read_is_refused(project: Path, kind: 
     (source / "한글" / "no image.txt").write_text("")  # said before the images are copied, as the row that stands twice
     given = source if kind == "folder" else table
     with pytest.raises(DataError, match=r"changed while it was read, .* run the same command when it is complete$"):
-        data_versions.add(project, str(given), skip=True, say=meanwhile)
+        add_version.add(project, str(given), skip=True, say=meanwhile)
     assert kept(project) == before
 
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from kshot.errors import DataError
-from kshot.lifecycle.data import data_versions, working_copy
+from kshot.lifecycle.data import add_version, data_versions, restore, working_copy
 from kshot.lifecycle.project import layout
 from tests.lifecycle.raw_project import files_below, image, make, write_tree, write_zip
 
@@ -15,13 +15,13 @@ from tests.lifecycle.raw_project import files_below, image, make, write_tree, wr
 @pytest.fixture
 def root(tmp_path: Path) -> Path:
     made = make(tmp_path / "root")
-    data_versions.add(made, str(write_tree(tmp_path / "birds", {"robin": 2, "wren": 1})))
+    add_version.add(made, str(write_tree(tmp_path / "birds", {"robin": 2, "wren": 1})))
     return made
 
 
 def extend(root: Path, source: Path, **options: Any) -> tuple[data_versions.DataVersion, str]:
     said: list[str] = []
-    return data_versions.add(root, str(source), extend=True, say=said.append, **options), "\n".join(said)
+    return add_version.add(root, str(source), extend=True, say=said.append, **options), "\n".join(said)
 
 
 def manifest(root: Path) -> dict[str, dict[str, str]]:
@@ -44,8 +44,8 @@ def test_the_version_is_that_of_one_folder_with_all_images(root: Path, tmp_path:
     assert found.classes_added == ("owl",) and not found.images_removed and len(found.images_added) == 3
     both = write_tree(tmp_path / "both", {"robin": 2, "wren": 1, "owl": 2})
     (both / "wren" / "9.png").write_bytes(image("another wren"))
-    assert data_versions.add(root, str(both)) == grown
-    assert data_versions.checkout(root, before) and files_below(root / layout.RAW) == files
+    assert add_version.add(root, str(both)) == grown
+    assert restore.checkout(root, before) and files_below(root / layout.RAW) == files
 
 
 def test_an_image_that_is_there_counts_once(root: Path, tmp_path: Path) -> None:
@@ -73,7 +73,7 @@ def test_a_class_keeps_its_group_and_split_and_a_new_one_is_trained_on(tmp_path:
     source = write_tree(tmp_path / "birds", {"robin": 1, "wren": 1})
     table = source / "birds.csv"
     table.write_text("path,class,group,split\nrobin/0.png,robin,song,train\nwren/0.png,wren,song,test\n")
-    data_versions.add(root, str(table))
+    add_version.add(root, str(table))
     more = write_zip(tmp_path / "more.zip", {"wren/1.png": image("wren/1"), "owl/1.png": image("owl/1")})
     _, said = extend(root, more)
     rows = manifest(root)

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from kshot.errors import DataError
-from kshot.lifecycle.data import data_versions, feedback_ledger
+from kshot.lifecycle.data import add_version, data_versions, feedback_ledger
 from kshot.lifecycle.data.feedback_ledger import FeedbackImage
 from kshot.lifecycle.data.labelled_images import add_labelled, summary
 from tests.lifecycle.raw_project import files_below, image, make, write_tree
@@ -18,7 +18,7 @@ Labelled = tuple[FeedbackImage, bytes]
 @pytest.fixture
 def root(tmp_path: Path) -> Path:
     made = make(tmp_path / "root")
-    data_versions.add(made, str(write_tree(tmp_path / "birds", {"a/robin": 2, "a/wren": 2})))
+    add_version.add(made, str(write_tree(tmp_path / "birds", {"a/robin": 2, "a/wren": 2})))
     return made
 
 
@@ -83,7 +83,7 @@ def test_a_new_class_is_for_training_where_the_data_has_splits(tmp_path: Path) -
     root = make(tmp_path / "root")
     split = tmp_path / "split.csv"
     split.write_text("class,split\nrobin,train\nwren,val\nowl,test\n")
-    data_versions.add(root, str(write_tree(tmp_path / "birds", {"robin": 2, "wren": 2, "owl": 2})), split=split)
+    add_version.add(root, str(write_tree(tmp_path / "birds", {"robin": 2, "wren": 2, "owl": 2})), split=split)
     assert add_labelled(root, [labelled(1, "hawk"), labelled(2, "wren")]) is not None
     assert {row["class"]: row["split"] for row in manifest(root)} == {
         "robin": "train",

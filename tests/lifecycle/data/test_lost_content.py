@@ -9,7 +9,7 @@ import pytest
 
 from kshot import cli
 from kshot.errors import DataError
-from kshot.lifecycle.data import data_versions, lost_content
+from kshot.lifecycle.data import add_version, data_versions, lost_content, restore
 from kshot.lifecycle.data.data_versions import DataVersion
 from kshot.lifecycle.data.dvc_cache import cache_of, listing, locate, place
 from kshot.lifecycle.project import layout
@@ -69,15 +69,15 @@ def test_the_remedy_works_as_typed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     root = make(tmp_path / "project")
-    first = data_versions.add(root, str(write_tree(tmp_path / "first", {"a": 1, "b": 1})))
-    second = data_versions.add(root, str(write_tree(tmp_path / "second", {"c": 1})), extend=True)
+    first = add_version.add(root, str(write_tree(tmp_path / "first", {"a": 1, "b": 1})))
+    second = add_version.add(root, str(write_tree(tmp_path / "second", {"c": 1})), extend=True)
     assert lost_content.way_back(root, [second], second.md5) == (
         f"data/raw still has it, and `kshot data restore {second.short}` stores it again"
     )
-    data_versions.checkout(root, first)
+    restore.checkout(root, first)
     _lose(root, second, "images/c/0.png")
     with pytest.raises(DataError, match=rf"nor in a remote; it came from second, .* {first.short}") as caught:
-        data_versions.checkout(root, second)
+        restore.checkout(root, second)
     commands = re.findall(r"`kshot ([^`]+)`", str(caught.value))
     assert len(commands) == 2
     monkeypatch.chdir(root)
@@ -90,16 +90,16 @@ def test_the_remedy_works_as_typed(
 
 def test_a_lost_file_that_data_raw_still_has_stops_no_command(tmp_path: Path) -> None:
     root = make(tmp_path / "project")
-    first = data_versions.add(root, str(write_tree(tmp_path / "first", {"a": 2, "b": 2})))
+    first = add_version.add(root, str(write_tree(tmp_path / "first", {"a": 2, "b": 2})))
     _lose(root, first, "images/a/0.png")
     with pytest.raises(Broken):
         locate(root, f"{first.md5}.dir", first.size)
-    data_versions.refuse_unsaved(root)
+    restore.refuse_unsaved(root)
     locate(root, f"{first.md5}.dir", first.size)
     (root / layout.RAW / "images/a/0.png").write_bytes(b"changed")
     shutil.rmtree(cache_of(root))
     with pytest.raises(DataError, match="holds changes that are in no data version"):
-        data_versions.refuse_unsaved(root)
+        restore.refuse_unsaved(root)
 
 
 def _lose(root: Path, version: DataVersion, name: str) -> None:

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from kshot.lifecycle.data import data_versions
+from kshot.lifecycle.data import add_version, restore
 from kshot.lifecycle.data.without_images import without_images
 from kshot.lifecycle.project.files import file_md5
 from tests.lifecycle.raw_project import make, write_tree
@@ -10,7 +10,7 @@ from tests.lifecycle.raw_project import make, write_tree
 
 def test_no_file_that_stays_is_written_again(tmp_path: Path) -> None:
     root = make(tmp_path / "root")
-    before = data_versions.add(root, str(write_tree(tmp_path / "birds", {"robin": 3, "wren": 3})))
+    before = add_version.add(root, str(write_tree(tmp_path / "birds", {"robin": 3, "wren": 3})))
     files = {path: path.stat() for path in sorted((root / "data/raw/images").rglob("*.png"))}
     gone = next(iter(files))
     made = without_images(root, [file_md5(gone)])
@@ -18,4 +18,4 @@ def test_no_file_that_stays_is_written_again(tmp_path: Path) -> None:
     assert not gone.exists()
     for path, stat in list(files.items())[1:]:
         assert (path.stat().st_ino, path.stat().st_mtime_ns) == (stat.st_ino, stat.st_mtime_ns)
-    data_versions.refuse_unsaved(root)
+    restore.refuse_unsaved(root)

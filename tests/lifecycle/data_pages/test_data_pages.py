@@ -14,7 +14,7 @@ import yaml
 from PIL import Image
 
 from kshot import cli
-from kshot.lifecycle.data import data_versions
+from kshot.lifecycle.data import add_version
 from kshot.lifecycle.data.data_versions import DataVersion
 from kshot.lifecycle.data_pages import measured, shown_images
 from kshot.lifecycle.data_pages.difference_page import write_difference_page
@@ -71,13 +71,13 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, DataVersion, D
         folder.mkdir(parents=True, exist_ok=True)
         plain(number).save(folder / f"{number}.png")
     (source / "red" / "notes.txt").write_text("no image")
-    old = data_versions.add(root, str(source), note="<b>first</b>")
+    old = add_version.add(root, str(source), note="<b>first</b>")
     (source / "red" / "0.png").rename(source / "blue" / "0.png")
     (source / "red" / "2.png").unlink()
     plain(100, (40, 10)).save(source / "red" / "4.png")
     plain(101).save(source / "blue" / "new & <i>.png")
     shutil.copy(source / "blue" / "1.png", source / "red" / "copy.png")
-    return root, old, data_versions.add(root, str(source))
+    return root, old, add_version.add(root, str(source))
 
 
 @pytest.fixture
@@ -123,7 +123,7 @@ def test_copies_of_one_image_are_one_pair_on_the_page(tmp_path: Path) -> None:
             plain(number + 2 * image).save(source / name / f"{image}.png")
     for copy in range(4):
         shutil.copy(source / "red" / "0.png", source / "red" / f"copy{copy}.png")
-    [path] = write_version_page(root, data_versions.add(root, str(source)), tmp_path / "shown.html")
+    [path] = write_version_page(root, add_version.add(root, str(source)), tmp_path / "shown.html")
     near = Shown(path).sections["duplicates"]
     assert "10 pairs are" in near and "1 of them is shown" in near and near.count("same file") == 1
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from kshot.errors import DataError
-from kshot.lifecycle.data import data_versions, working_copy
+from kshot.lifecycle.data import add_version, data_versions, restore, working_copy
 from kshot.lifecycle.doctor import remote
 from tests.lifecycle import raw_project
 
@@ -16,7 +16,7 @@ def root(tmp_path: Path) -> Path:
     """A project with two data versions."""
     made = raw_project.make(tmp_path / "root")
     for number in (1, 2):
-        data_versions.add(made, str(raw_project.write_tree(tmp_path / f"source{number}", {"a": 2, "b": number})))
+        add_version.add(made, str(raw_project.write_tree(tmp_path / f"source{number}", {"a": 2, "b": number})))
     return made
 
 
@@ -37,7 +37,7 @@ def test_what_only_this_machine_holds_is_told_and_pushed(root: Path, tmp_path: P
     assert remote.look(root) == []
     for place in (root / ".dvc/cache", root / "data/raw"):
         shutil.rmtree(place)
-    data_versions.checkout(root, first)  # every file of it is there, not its listing alone
+    restore.checkout(root, first)  # every file of it is there, not its listing alone
     assert len(list((root / "data/raw/images").rglob("*.png"))) == 3
 
 

@@ -16,7 +16,7 @@ import yaml
 from PIL import Image
 
 from kshot.data.images import decode, prepare
-from kshot.lifecycle.data import data_versions
+from kshot.lifecycle.data import add_version
 from kshot.lifecycle.history import history_run
 from kshot.lifecycle.pages.render import jpeg_address, png_address
 from kshot.lifecycle.project import layout
@@ -90,7 +90,7 @@ def make(folder: Path) -> Planted:
     params = load_params(root / "params.yaml")
     data, packed = [], []
     for number, classes in enumerate(VERSIONS):
-        data.append(data_versions.add(root, str(raw_project.write_tree(folder / str(number), classes))).md5)
+        data.append(add_version.add(root, str(raw_project.write_tree(folder / str(number), classes))).md5)
         shutil.rmtree(root / layout.PACKED, ignore_errors=True)
         ingest.run(root, params)
         packed.append(_keep_outputs(root, data[-1], number in WITH_IT))

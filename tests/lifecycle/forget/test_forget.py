@@ -19,7 +19,7 @@ from kshot.lifecycle.audit import link
 from kshot.lifecycle.audit.data import audit_data
 from kshot.lifecycle.audit.links import origin
 from kshot.lifecycle.audit.subject import opened
-from kshot.lifecycle.data import data_versions, dvc_cache, erasures
+from kshot.lifecycle.data import add_version, data_versions, dvc_cache, erasures, restore
 from kshot.lifecycle.forget import derived, erase, intent, object_stores
 from kshot.lifecycle.forget.holding import Forgotten, ForgottenImage
 from kshot.lifecycle.forget.project_files import ProjectFiles
@@ -84,7 +84,7 @@ def test_a_file_that_took_the_place_of_the_image_meanwhile_stays(
         assert cli.main(["forget", IMAGE, *WHY, "--yes"]) == 130
     other = planted.root.parent / "0"
     (other / "a/0.png").write_bytes(raw_project.image("another"))
-    data_versions.add(planted.root, str(other))
+    add_version.add(planted.root, str(other))
     assert cli.main(["forget", IMAGE, *WHY, "--yes"]) == 0
     assert (planted.root / IMAGE).read_bytes() == raw_project.image("another")
     (other / "a/0.png").write_bytes(planted.file)
@@ -186,7 +186,7 @@ def test_a_model_that_was_registered_before_a_killed_command_goes_on_is_named(
         assert cli.main(asked) == 130
     planted_image.register(root, 3, planted.data[0], tmp_path / "models")
     # Data, too: another version with the image.
-    data_versions.add(root, str(raw_project.write_tree(tmp_path / "more", {"a": 2, "b": 3})))
+    add_version.add(root, str(raw_project.write_tree(tmp_path / "more", {"a": 2, "b": 3})))
     between = data_versions.current(root)
     capsys.readouterr()
     assert cli.main(asked) == 0
@@ -330,7 +330,7 @@ def test_bad_input_is_refused_with_nothing_changed(planted: Planted, capsys: pyt
 def test_all_of_the_champions_data_needs_a_word_more(
     planted: Planted, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    data_versions.add(planted.root, str(raw_project.write_tree(tmp_path / "new", {"x": 2, "y": 2})))
+    add_version.add(planted.root, str(raw_project.write_tree(tmp_path / "new", {"x": 2, "y": 2})))
     asked = ["forget", *(f"images/{name}.png" for name in ("a/0", "a/1", "a/2", "b/0", "b/1")), *WHY, "--yes"]
     assert cli.main(asked) == DataError.exit_code
     assert "all that champion 3 was trained on" in capsys.readouterr().err
@@ -342,7 +342,7 @@ def test_the_same_picture_in_another_file_goes_too(planted: Planted, tmp_path: P
     """Stage ingest notes each image's decoded pixels; another file of the same pixels has another md5."""
     source = raw_project.write_tree(tmp_path / "new", {"a": 2, "b": 2})
     (source / "b" / "copy.png").write_bytes(planted.file + b"\0")
-    data_versions.add(planted.root, str(source))
+    add_version.add(planted.root, str(source))
     from kshot.lifecycle.stages import ingest
     from kshot.params.schema import load_params
 
@@ -458,7 +458,7 @@ class TestForgotten:
     ) -> None:
         first = data_versions.find(forgotten.root, forgotten.data[0])
         with pytest.raises(DataError, match="incomplete on purpose .* erased by Ada .* taken back"):
-            data_versions.checkout(forgotten.root, first)
+            restore.checkout(forgotten.root, first)
         assert cli.main(["forget", forgotten.md5, *WHY, "--yes"]) == DataError.exit_code
         assert "they were erased by Ada" in capsys.readouterr().err
 

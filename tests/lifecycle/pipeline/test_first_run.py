@@ -7,7 +7,7 @@ import pytest
 import yaml
 
 from kshot import cli
-from kshot.lifecycle.data import data_versions
+from kshot.lifecycle.data import add_version
 from kshot.lifecycle.pipeline import first_run
 from kshot.params.schema import load_params
 from tests.lifecycle import raw_project
@@ -19,7 +19,7 @@ REPOSITORY = Path(__file__).parents[3]
 @pytest.fixture
 def root(tmp_path: Path) -> Path:
     root = raw_project.make(tmp_path / "root")
-    data_versions.add(root, str(raw_project.write_tree(tmp_path / "birds", {"robin": 3, "wren": 2})))
+    add_version.add(root, str(raw_project.write_tree(tmp_path / "birds", {"robin": 3, "wren": 2})))
     return root
 
 

@@ -11,7 +11,7 @@ import yaml
 
 from kshot.errors import DataError, ParamsError
 from kshot.flows import at_commit
-from kshot.lifecycle.data import data_versions
+from kshot.lifecycle.data import add_version, data_versions
 from kshot.lifecycle.pipeline import worktree
 from kshot.lifecycle.project import layout
 from kshot.lifecycle.tracking import lineage, store
@@ -37,10 +37,10 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (home / ".dvc/config").write_text(
         "[core]\n    analytics = false\n    remote = far\n['remote \"far\"']\n    url = ../far\n"
     )
-    data_versions.add(home, str(raw_project.write_tree(folder / "one", {"a": 2, "b": 2})))
+    add_version.add(home, str(raw_project.write_tree(folder / "one", {"a": 2, "b": 2})))
     git(home, "add", ".")
     git(home, "commit", "-qm", "one")
-    data_versions.add(home, str(raw_project.write_tree(folder / "two", {"a": 3, "b": 3})))
+    add_version.add(home, str(raw_project.write_tree(folder / "two", {"a": 3, "b": 3})))
     return home
 
 

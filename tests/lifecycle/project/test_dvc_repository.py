@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from kshot import cli
-from kshot.lifecycle.data import data_versions
+from kshot.lifecycle.data import add_version, data_versions
 from tests.lifecycle import raw_project
 
 REMEDY = "is in no git repository; run `git init` here and commit, then the same command"
@@ -19,7 +19,7 @@ def without_git(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("without_git")
     root = raw_project.make(folder / "project")
     for number in (2, 3):
-        data_versions.add(root, str(raw_project.write_tree(folder / f"{number}", {"a": number, "b": number})))
+        add_version.add(root, str(raw_project.write_tree(folder / f"{number}", {"a": number, "b": number})))
     shutil.rmtree(root / ".git")
     return root
 

@@ -17,7 +17,7 @@ from kshot import cli
 from kshot.errors import Busy, RegistryError
 from kshot.lifecycle.audit.links.origin import weights
 from kshot.lifecycle.audit.subject import opened
-from kshot.lifecycle.data import data_names, data_versions, dvc_cache
+from kshot.lifecycle.data import add_version, data_names, data_versions, dvc_cache, restore
 from kshot.lifecycle.history import history_run
 from kshot.lifecycle.pipeline import new_data, schedule
 from kshot.lifecycle.pipeline.schedule_changes import Changes, changed
@@ -95,7 +95,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("pruned")
     root = raw_project.make(folder / "project")
     for name, classes in (("one", {"a": 2, "b": 2}), ("two", {"a": 3, "b": 2}), ("three", {"b": 2, "c": 2})):
-        data_versions.add(root, str(raw_project.write_tree(folder / name, classes)))
+        add_version.add(root, str(raw_project.write_tree(folder / name, classes)))
     data = [version.md5 for version in data_versions.versions(root)]
     where = store.connect(root)
     history_run.begin(store.client(), root, where)
@@ -176,9 +176,9 @@ def test_what_is_deleted_is_what_was_listed_and_the_champions_data_comes_back(ro
     gone = {name: text for name, text in models.items() if name not in model_files(root)}
     assert list(gone.values()) == [b"weights 2"]
     assert propose(root).items == ()
-    data_versions.checkout(root, one)
+    restore.checkout(root, one)
     assert len(raw_project.files_below(root / layout.RAW)) == 5
-    data_versions.checkout(root, three)
+    restore.checkout(root, three)
 
 
 def test_a_version_whose_files_were_pruned_says_so_and_is_no_result_to_come_back_to(root: Path, tmp_path: Path) -> None:
@@ -226,11 +226,11 @@ def test_versions_that_a_person_chose_stay(root: Path) -> None:
 
 
 def test_a_data_version_that_a_branch_or_a_tag_names_stays(root: Path) -> None:
-    data_versions.checkout(root, data_versions.versions(root)[1])
+    restore.checkout(root, data_versions.versions(root)[1])
     git(root, "commit", "-qam", "two")
     git(root, "tag", "second")
     git(root, "reset", "-q", "--soft", "HEAD~1")
-    data_versions.checkout(root, data_versions.versions(root)[2])
+    restore.checkout(root, data_versions.versions(root)[2])
     try:
         assert not [item for item in propose(root).items if item.what.startswith("data version")]
     finally:
@@ -243,7 +243,7 @@ def test_a_data_version_that_a_branch_or_a_tag_names_stays(root: Path) -> None:
 def test_the_data_that_is_there_now_stays_whether_anything_is_committed_or_not(tmp_path: Path, commits: bool) -> None:
     root = raw_project.make(tmp_path / "project")
     for name, images in (("one", 2), ("two", 3)):
-        data_versions.add(root, str(raw_project.write_tree(tmp_path / name, {"a": images, "b": 2})))
+        add_version.add(root, str(raw_project.write_tree(tmp_path / name, {"a": images, "b": 2})))
         if commits and name == "one":
             git(root, "add", ".")
             git(root, "commit", "-qm", "one")

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from kshot.errors import DataError
-from kshot.lifecycle.data import data_versions
+from kshot.lifecycle.data import add_version
 from kshot.lifecycle.data.data_versions import DataVersion
 from kshot.lifecycle.project import layout
 from tests.lifecycle.raw_project import files_below, make
@@ -95,7 +95,7 @@ def _added(root: Path, source: str, *, skip: bool = False) -> Outcome:
     """What comes of one source; a refused one leaves the data as it was."""
     outcome, before = Outcome(), files_below(root / "data")
     try:
-        outcome.version = data_versions.add(root, source, skip=skip, say=outcome.lines.append)
+        outcome.version = add_version.add(root, source, skip=skip, say=outcome.lines.append)
         outcome.table = (root / layout.RAW / "manifest.csv").read_text(encoding="utf-8")
     except DataError as error:
         outcome.refusal = str(error)

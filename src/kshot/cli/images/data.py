@@ -204,11 +204,11 @@ def run_untag(root: Path, options: argparse.Namespace) -> int:
 
 def run_restore(root: Path, options: argparse.Namespace) -> int:
     """Restore a version to data/raw, and print which one it replaced."""
-    from kshot.lifecycle.data import data_versions
+    from kshot.lifecycle.data import data_versions, restore
 
     with project_lock.hold(root, "kshot data restore"):
         version, before = data_versions.find(root, options.version), data_versions.current(root)
-        changed = data_versions.checkout(root, version)
+        changed = restore.checkout(root, version)
     if not changed:
         print(f"data/raw is data version {version.short} already")
         return 0

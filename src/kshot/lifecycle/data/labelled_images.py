@@ -8,7 +8,7 @@ from pathlib import Path
 
 from kshot.data.image_formats import read_header
 from kshot.errors import DataError
-from kshot.lifecycle.data import data_versions, extension, feedback_ledger
+from kshot.lifecycle.data import add_version, extension, feedback_ledger
 from kshot.lifecycle.data.data_versions import DataVersion
 from kshot.lifecycle.data.feedback_ledger import FeedbackImage
 from kshot.lifecycle.project.files import file_md5
@@ -31,7 +31,7 @@ def add_labelled(
     """Make a data version of the current one and these images; None if it has them all already.
 
     An image that two persons, or data/raw and a person, say different classes of is left out, with a line to `say`. A
-    new class goes to split train where the data has splits of its own. Raises DataError as `data_versions.add`.
+    new class goes to split train where the data has splits of its own. Raises DataError as `add_version.add`.
     """
     former = extension.current_images(root)
     fresh = _agreed(images, _known(former, {len(content) for _, content in images}), say)
@@ -45,7 +45,7 @@ def add_labelled(
             writer.writerow(("path", "class"))
             writer.writerows((_written(source.parent, *image), normal(image[0].class_name)) for image in fresh)
         command = "kshot feedback add-data"
-        return data_versions.add(
+        return add_version.add(
             root, str(source), note=note, skip=skip, extend=True, say=say, named=SOURCE, command=command
         )
 

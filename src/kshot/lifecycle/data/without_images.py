@@ -8,7 +8,8 @@ import pandas as pd
 
 from kshot.errors import DataError
 from kshot.lifecycle.data import data_versions, imported_images, working_copy
-from kshot.lifecycle.data.data_versions import FEWEST_CLASSES, DataVersion
+from kshot.lifecycle.data.add_version import FEWEST_CLASSES
+from kshot.lifecycle.data.data_versions import DataVersion
 from kshot.lifecycle.data.dvc_cache import listing
 from kshot.lifecycle.project import layout
 from kshot.lifecycle.project.tables import counted

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from kshot.errors import DataError
-from kshot.lifecycle.data import data_versions
+from kshot.lifecycle.data import add_version, data_versions
 from kshot.lifecycle.data.data_versions import DataVersion
 from kshot.lifecycle.project.tables import counted
 from kshot.lifecycle.settings_fit import split_moves
@@ -25,10 +25,10 @@ def add(
     skip: bool = False,
     merge: bool = False,
 ) -> DataVersion:
-    """Add `source` as `data_versions.add` does, and call `say` with lines for a person. Raises as it does."""
+    """Add `source` as `add_version.add` does, and call `say` with lines for a person. Raises as it does."""
     before = data_versions.current(root)
     earlier = {one.md5 for one in data_versions.versions(root)}
-    version = data_versions.add(root, source, split=split, note=note, skip=skip, merge=merge, extend=extend, say=say)
+    version = add_version.add(root, source, split=split, note=note, skip=skip, merge=merge, extend=extend, say=say)
     if before is not None and before.md5 == version.md5:
         say(f"data version {version.short}: these images are the current version already, nothing changed")
         return version

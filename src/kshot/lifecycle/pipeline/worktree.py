@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from kshot.errors import DataError
-from kshot.lifecycle.data import data_names, data_versions
+from kshot.lifecycle.data import data_names, data_versions, restore
 from kshot.lifecycle.params_file import settings
 from kshot.lifecycle.project import git, layout
 from kshot.lifecycle.project.dvc_repository import dvc_repository
@@ -133,4 +133,4 @@ def _choose_data(home: Path, tree: Path, wanted: str | None, from_commit: bool) 
             "there is no data yet; `kshot data add SOURCE` brings your images, `kshot data add glyphs` letters"
         )
     # The commit's data/raw.dvc has no folder here; its version is restored or replaced the same way.
-    data_versions.checkout(tree, version)
+    restore.checkout(tree, version)

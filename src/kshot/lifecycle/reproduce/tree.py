@@ -8,7 +8,7 @@ from pathlib import Path
 from kshot.errors import DataError, NotReproduced
 from kshot.lifecycle.audit.links import code
 from kshot.lifecycle.audit.subject import Subject
-from kshot.lifecycle.data import data_versions, erasures
+from kshot.lifecycle.data import data_versions, erasures, restore
 from kshot.lifecycle.pipeline import temporary_tree, worktree
 from kshot.lifecycle.project import git as git_program
 from kshot.lifecycle.project import layout
@@ -71,7 +71,7 @@ def _restore_inputs(subject: Subject, tree: Path) -> None:
     )
     try:
         erasures.require_whole(subject.root, md5)  # the commit of then does not know of a later erasure
-        data_versions.checkout(tree, version)
+        restore.checkout(tree, version)
     except DataError as error:
         raise NotReproduced(f"version {subject.version} cannot be built again: {error}") from error
     worktree.link_weights(subject.root, tree)

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from kshot.errors import DataError, RegistryError
-from kshot.lifecycle.data import data_versions, working_copy
+from kshot.lifecycle.data import data_versions, restore, working_copy
 from kshot.lifecycle.gate import (
     change_plan,
     decision_record,
@@ -64,9 +64,9 @@ def ready_data(root: Path) -> data_versions.DataVersion:
             "there is no data yet; `kshot data add SOURCE` brings your images, `kshot data add glyphs` letters"
         )
     if not (root / layout.RAW).exists():
-        data_versions.checkout(root, version)
+        restore.checkout(root, version)
     if not graph.is_current(root, layout.RAW_DVC.as_posix()) and not working_copy.stored_again(root):
-        raise DataError(data_versions.difference(root, version))
+        raise DataError(restore.difference(root, version))
     proposal.require_fitted(root, version)
     return version
 
