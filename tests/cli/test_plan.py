@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from kshot import cli
-from kshot.lifecycle.data import add_version
+from kshot.lifecycle.data.changes import add_version
 from tests.lifecycle import raw_project
 
 

@@ -7,7 +7,7 @@ from typing import Any
 import yaml
 
 from kshot.glyphs.draw import draw
-from kshot.lifecycle.data import add_version
+from kshot.lifecycle.data.changes import add_version
 from kshot.lifecycle.history import events, history_run
 from kshot.lifecycle.project import layout
 from kshot.lifecycle.serving import model_manifest, package

@@ -10,7 +10,8 @@ import pytest
 from kshot.errors import RegistryError
 from kshot.lifecycle.audit.data import audit_data, champions
 from kshot.lifecycle.audit.subject import opened
-from kshot.lifecycle.data import add_version, data_versions
+from kshot.lifecycle.data import data_versions
+from kshot.lifecycle.data.changes import add_version
 from kshot.lifecycle.doctor import runs as doctor_runs
 from kshot.lifecycle.history import anchor, history, history_run
 from kshot.lifecycle.project.first_commits import SETTING, first_commits

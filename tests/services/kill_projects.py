@@ -7,7 +7,8 @@ from typing import Any
 
 import yaml
 
-from kshot.lifecycle.data import add_version, data_versions, dvc_cache, working_copy
+from kshot.lifecycle.data import data_versions, dvc_cache, working_copy
+from kshot.lifecycle.data.changes import add_version
 from kshot.lifecycle.data.data_versions import DataVersion
 from kshot.lifecycle.doctor import copied_state, moved
 from kshot.lifecycle.history import history_run

@@ -8,7 +8,7 @@ import pytest
 
 from kshot import cli
 from kshot.errors import DataError
-from kshot.lifecycle.data import add_version
+from kshot.lifecycle.data.changes import add_version
 from kshot.lifecycle.doctor import remote
 from tests.lifecycle import raw_project
 from tests.lifecycle.forget.planted_image import dvc

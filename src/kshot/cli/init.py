@@ -66,7 +66,7 @@ def _fill(root: Path, options: argparse.Namespace) -> list[Exception]:
     """Add the images and write the settings that fit them; returns the errors that prevented the fit."""
     import shlex
 
-    from kshot.lifecycle.data import add_version
+    from kshot.lifecycle.data.changes import add_version
     from kshot.lifecycle.params_file import settings
     from kshot.lifecycle.project import project_lock
     from kshot.lifecycle.project.tables import counted

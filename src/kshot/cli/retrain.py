@@ -111,7 +111,8 @@ def change_settings(root: Path, options: argparse.Namespace) -> None:
 
 def choose_data(root: Path, wanted: str | None) -> None:
     """Restore the data version `wanted` to data/raw; if there is no version yet, add the built-in set."""
-    from kshot.lifecycle.data import add_version, data_versions, restore
+    from kshot.lifecycle.data import data_versions
+    from kshot.lifecycle.data.changes import add_version, restore
 
     if wanted is not None:
         restore.checkout(root, data_versions.find(root, wanted))

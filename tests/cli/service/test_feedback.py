@@ -9,7 +9,8 @@ import pytest
 from PIL import Image
 
 from kshot import cli
-from kshot.lifecycle.data import add_version, data_versions, feedback_ledger
+from kshot.lifecycle.data import data_versions, feedback_ledger
+from kshot.lifecycle.data.changes import add_version
 from tests.lifecycle import raw_project
 from tests.serve.recorded_service import STATE, Recorded, recorded
 

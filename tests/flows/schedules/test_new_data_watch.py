@@ -5,7 +5,8 @@ from pathlib import Path
 
 from kshot.flows.schedules.new_data_watch import Watch
 from kshot.flows.schedules.schedule_text import whole
-from kshot.lifecycle.data import add_version, data_versions
+from kshot.lifecycle.data import data_versions
+from kshot.lifecycle.data.changes import add_version
 from kshot.lifecycle.pipeline.schedule_changes import Changes, changed
 from tests.lifecycle import raw_project
 

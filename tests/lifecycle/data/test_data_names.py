@@ -7,7 +7,8 @@ import pytest
 
 from kshot import cli
 from kshot.errors import DataError
-from kshot.lifecycle.data import add_version, data_names, data_versions, restore
+from kshot.lifecycle.data import data_names, data_versions
+from kshot.lifecycle.data.changes import add_version, restore
 from kshot.lifecycle.project import layout
 from tests.lifecycle import raw_project
 

@@ -15,7 +15,8 @@ import pandas as pd
 import pytest
 
 from kshot.errors import DataError
-from kshot.lifecycle.data import add_version, data_versions, restore, working_copy
+from kshot.lifecycle.data import data_versions, working_copy
+from kshot.lifecycle.data.changes import add_version, restore
 from kshot.lifecycle.data.data_versions import DataVersion
 from kshot.lifecycle.project import layout
 from kshot.lifecycle.retraining import steps

@@ -9,7 +9,8 @@ import pytest
 
 from kshot import cli
 from kshot.errors import DataError
-from kshot.lifecycle.data import add_version, data_versions, lost_content, restore
+from kshot.lifecycle.data import data_versions, lost_content
+from kshot.lifecycle.data.changes import add_version, restore
 from kshot.lifecycle.data.data_versions import DataVersion
 from kshot.lifecycle.data.dvc_cache import cache_of, listing, locate, place
 from kshot.lifecycle.project import layout

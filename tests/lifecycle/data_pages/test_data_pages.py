@@ -14,7 +14,7 @@ import yaml
 from PIL import Image
 
 from kshot import cli
-from kshot.lifecycle.data import add_version
+from kshot.lifecycle.data.changes import add_version
 from kshot.lifecycle.data.data_versions import DataVersion
 from kshot.lifecycle.data_pages import measured, shown_images
 from kshot.lifecycle.data_pages.difference_page import write_difference_page

@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from kshot.errors import DataError
-from kshot.lifecycle.data import add_version, data_versions, restore, working_copy
+from kshot.lifecycle.data import data_versions, working_copy
+from kshot.lifecycle.data.changes import add_version, restore
 from kshot.lifecycle.doctor import remote
 from tests.lifecycle import raw_project
 

@@ -16,7 +16,7 @@ import yaml
 from PIL import Image
 
 from kshot.data.images import decode, prepare
-from kshot.lifecycle.data import add_version
+from kshot.lifecycle.data.changes import add_version
 from kshot.lifecycle.history import history_run
 from kshot.lifecycle.pages.render import jpeg_address, png_address
 from kshot.lifecycle.project import layout

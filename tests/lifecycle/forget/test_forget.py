@@ -19,7 +19,8 @@ from kshot.lifecycle.audit import link
 from kshot.lifecycle.audit.data import audit_data
 from kshot.lifecycle.audit.links import origin
 from kshot.lifecycle.audit.subject import opened
-from kshot.lifecycle.data import add_version, data_versions, dvc_cache, erasures, restore
+from kshot.lifecycle.data import data_versions, dvc_cache, erasures
+from kshot.lifecycle.data.changes import add_version, restore
 from kshot.lifecycle.forget import derived, erase, intent, object_stores
 from kshot.lifecycle.forget.holding import Forgotten, ForgottenImage
 from kshot.lifecycle.forget.project_files import ProjectFiles

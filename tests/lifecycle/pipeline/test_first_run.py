@@ -7,7 +7,7 @@ import pytest
 import yaml
 
 from kshot import cli
-from kshot.lifecycle.data import add_version
+from kshot.lifecycle.data.changes import add_version
 from kshot.lifecycle.pipeline import first_run
 from kshot.params.schema import load_params
 from tests.lifecycle import raw_project

@@ -11,7 +11,8 @@ import yaml
 
 from kshot.errors import DataError, ParamsError
 from kshot.flows import at_commit
-from kshot.lifecycle.data import add_version, data_versions
+from kshot.lifecycle.data import data_versions
+from kshot.lifecycle.data.changes import add_version
 from kshot.lifecycle.pipeline import worktree
 from kshot.lifecycle.project import layout
 from kshot.lifecycle.tracking import lineage, store

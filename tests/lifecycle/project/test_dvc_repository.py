@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from kshot import cli
-from kshot.lifecycle.data import add_version, data_versions
+from kshot.lifecycle.data import data_versions
+from kshot.lifecycle.data.changes import add_version
 from tests.lifecycle import raw_project
 
 REMEDY = "is in no git repository; run `git init` here and commit, then the same command"

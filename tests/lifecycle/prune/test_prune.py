@@ -17,7 +17,8 @@ from kshot import cli
 from kshot.errors import Busy, RegistryError
 from kshot.lifecycle.audit.links.origin import weights
 from kshot.lifecycle.audit.subject import opened
-from kshot.lifecycle.data import add_version, data_names, data_versions, dvc_cache, restore
+from kshot.lifecycle.data import data_names, data_versions, dvc_cache
+from kshot.lifecycle.data.changes import add_version, restore
 from kshot.lifecycle.history import history_run
 from kshot.lifecycle.pipeline import new_data, schedule
 from kshot.lifecycle.pipeline.schedule_changes import Changes, changed

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from kshot.errors import DataError
-from kshot.lifecycle.data import add_version
+from kshot.lifecycle.data.changes import add_version
 from kshot.lifecycle.data.data_versions import DataVersion
 from kshot.lifecycle.project import layout
 from tests.lifecycle.raw_project import files_below, make

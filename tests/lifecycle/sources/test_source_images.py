@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from kshot.errors import DataError
-from kshot.lifecycle.data import imported_images
+from kshot.lifecycle.data.changes import imported_images
 from kshot.lifecycle.sources import source_images
 from kshot.lifecycle.sources.left_out import LeftOut
 from kshot.lifecycle.sources.source_argument import check_argument, check_exists, check_given

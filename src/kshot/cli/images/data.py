@@ -204,7 +204,8 @@ def run_untag(root: Path, options: argparse.Namespace) -> int:
 
 def run_restore(root: Path, options: argparse.Namespace) -> int:
     """Restore a version to data/raw, and print which one it replaced."""
-    from kshot.lifecycle.data import data_versions, restore
+    from kshot.lifecycle.data import data_versions
+    from kshot.lifecycle.data.changes import restore
 
     with project_lock.hold(root, "kshot data restore"):
         version, before = data_versions.find(root, options.version), data_versions.current(root)

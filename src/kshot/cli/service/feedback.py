@@ -134,7 +134,7 @@ def run_forget(client: "Client", options: argparse.Namespace) -> int:
 
 def run_add_data(root: Path, options: argparse.Namespace) -> int:
     """Add every labelled image to the current data version, as a new one."""
-    from kshot.lifecycle.data import labelled_images
+    from kshot.lifecycle.data.changes import labelled_images
     from kshot.serve.client import Client
 
     with Client(address(root, options)) as client:

@@ -14,7 +14,8 @@ from kshot.lifecycle.audit.decision.decision import standing
 from kshot.lifecycle.audit.link import Link, checked
 from kshot.lifecycle.audit.runs import RunOnData, runs_on
 from kshot.lifecycle.audit.subject import DELETED, read_history
-from kshot.lifecycle.data import data_versions, feedback_ledger, labelled_images, lost_content
+from kshot.lifecycle.data import data_versions, feedback_ledger, lost_content
+from kshot.lifecycle.data.changes import labelled_images
 from kshot.lifecycle.data.data_versions import DataVersion
 from kshot.lifecycle.data.dvc_cache import bar, listing, locate
 from kshot.lifecycle.data.feedback_ledger import FeedbackImage

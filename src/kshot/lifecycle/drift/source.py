@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from kshot.drift.measures import Shape
 from kshot.errors import DataError
-from kshot.lifecycle.data import imported_images
+from kshot.lifecycle.data.changes import imported_images
 from kshot.lifecycle.drift.measured_images import MeasuredImages, measure_images
 from kshot.lifecycle.project.private_state import private_state
 from kshot.lifecycle.sources import left_out

@@ -13,8 +13,8 @@ from pathlib import Path
 
 from kshot.errors import DataError
 from kshot.lifecycle.data import data_versions, erasures, working_copy
+from kshot.lifecycle.data.changes.without_images import remaining, without_images
 from kshot.lifecycle.data.erasures import Erasure
-from kshot.lifecycle.data.without_images import remaining, without_images
 from kshot.lifecycle.forget import intent, inventory, receipt, run_files
 from kshot.lifecycle.forget.archive_members import ARCHIVE
 from kshot.lifecycle.forget.holding import Holding, Place, Unreached

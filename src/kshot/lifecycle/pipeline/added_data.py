@@ -5,7 +5,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 from kshot.errors import DataError
-from kshot.lifecycle.data import add_version, data_versions
+from kshot.lifecycle.data import data_versions
+from kshot.lifecycle.data.changes import add_version
 from kshot.lifecycle.data.data_versions import DataVersion
 from kshot.lifecycle.project.tables import counted
 from kshot.lifecycle.settings_fit import split_moves

@@ -11,7 +11,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from kshot.errors import DataError
-from kshot.lifecycle.data import data_names, data_versions, restore
+from kshot.lifecycle.data import data_names, data_versions
+from kshot.lifecycle.data.changes import restore
 from kshot.lifecycle.params_file import settings
 from kshot.lifecycle.project import git, layout
 from kshot.lifecycle.project.dvc_repository import dvc_repository

@@ -8,7 +8,8 @@ from pathlib import Path
 from kshot.errors import DataError, NotReproduced
 from kshot.lifecycle.audit.links import code
 from kshot.lifecycle.audit.subject import Subject
-from kshot.lifecycle.data import data_versions, erasures, restore
+from kshot.lifecycle.data import data_versions, erasures
+from kshot.lifecycle.data.changes import restore
 from kshot.lifecycle.pipeline import temporary_tree, worktree
 from kshot.lifecycle.project import git as git_program
 from kshot.lifecycle.project import layout

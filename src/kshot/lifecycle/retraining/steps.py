@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from kshot.errors import DataError, RegistryError
-from kshot.lifecycle.data import data_versions, restore, working_copy
+from kshot.lifecycle.data import data_versions, working_copy
+from kshot.lifecycle.data.changes import restore
 from kshot.lifecycle.gate import (
     change_plan,
     decision_record,

@@ -11,7 +11,7 @@ from PIL import Image
 
 from kshot.data.images import Packed, pack
 from kshot.errors import DataError
-from kshot.lifecycle.data import imported_images
+from kshot.lifecycle.data.changes import imported_images
 from kshot.lifecycle.project import progress
 from kshot.lifecycle.project.private_state import private_state
 from kshot.lifecycle.sources import left_out

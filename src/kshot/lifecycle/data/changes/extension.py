@@ -7,7 +7,7 @@ from pathlib import Path
 from kshot.errors import DataError
 from kshot.first_few import first_few
 from kshot.lifecycle.data import working_copy
-from kshot.lifecycle.data.imported_images import PRESENT
+from kshot.lifecycle.data.changes.imported_images import PRESENT
 from kshot.lifecycle.project import layout
 from kshot.lifecycle.project.files import file_md5
 from kshot.lifecycle.project.tables import counted

@@ -8,7 +8,8 @@ from pathlib import Path
 
 from kshot.data.image_formats import read_header
 from kshot.errors import DataError
-from kshot.lifecycle.data import add_version, extension, feedback_ledger
+from kshot.lifecycle.data import feedback_ledger
+from kshot.lifecycle.data.changes import add_version, extension
 from kshot.lifecycle.data.data_versions import DataVersion
 from kshot.lifecycle.data.feedback_ledger import FeedbackImage
 from kshot.lifecycle.project.files import file_md5

@@ -7,9 +7,10 @@ from pathlib import Path
 import pytest
 
 from kshot.errors import DataError
-from kshot.lifecycle.data import add_version, data_versions, feedback_ledger
+from kshot.lifecycle.data import data_versions, feedback_ledger
+from kshot.lifecycle.data.changes import add_version
+from kshot.lifecycle.data.changes.labelled_images import add_labelled, summary
 from kshot.lifecycle.data.feedback_ledger import FeedbackImage
-from kshot.lifecycle.data.labelled_images import add_labelled, summary
 from tests.lifecycle.raw_project import files_below, image, make, write_tree
 
 Labelled = tuple[FeedbackImage, bytes]

@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from kshot.errors import DataError
-from kshot.lifecycle.data import add_version, data_versions, restore, working_copy
+from kshot.lifecycle.data import data_versions, working_copy
+from kshot.lifecycle.data.changes import add_version, restore
 from kshot.lifecycle.project import layout
 from tests.lifecycle.raw_project import files_below, image, make, write_tree, write_zip
 

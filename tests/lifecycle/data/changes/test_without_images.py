@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-from kshot.lifecycle.data import add_version, restore
-from kshot.lifecycle.data.without_images import without_images
+from kshot.lifecycle.data.changes import add_version, restore
+from kshot.lifecycle.data.changes.without_images import without_images
 from kshot.lifecycle.project.files import file_md5
 from tests.lifecycle.raw_project import make, write_tree
 

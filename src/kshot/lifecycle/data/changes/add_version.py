@@ -8,12 +8,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from kshot.errors import DataError
-from kshot.lifecycle.data import (
-    extension,
-    imported_images,
-    restore,
-    working_copy,
-)
+from kshot.lifecycle.data import working_copy
+from kshot.lifecycle.data.changes import extension, imported_images, restore
 from kshot.lifecycle.data.data_versions import DataVersion, current, enter, versions
 from kshot.lifecycle.project import layout
 from kshot.lifecycle.sources import left_out

@@ -7,8 +7,9 @@ from pathlib import Path
 import pandas as pd
 
 from kshot.errors import DataError
-from kshot.lifecycle.data import data_versions, imported_images, working_copy
-from kshot.lifecycle.data.add_version import FEWEST_CLASSES
+from kshot.lifecycle.data import data_versions, working_copy
+from kshot.lifecycle.data.changes import imported_images
+from kshot.lifecycle.data.changes.add_version import FEWEST_CLASSES
 from kshot.lifecycle.data.data_versions import DataVersion
 from kshot.lifecycle.data.dvc_cache import listing
 from kshot.lifecycle.project import layout

@@ -1,0 +1,1 @@
+"""Changes of data/raw: images added, labelled or left out, and an earlier version restored."""
