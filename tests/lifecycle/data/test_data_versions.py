@@ -196,7 +196,7 @@ def test_checkout_of_content_that_is_not_to_be_had_changes_nothing(project: Path
     before = kept(project)
     lost = DataVersion("0" * 32, "", 1, 1, 1, 1, "a folder", "")
     with pytest.raises(
-        DataError, match="data version 00000000 is neither in DVC's cache nor in a remote; add it again"
+        DataError, match="data version 00000000 is neither in DVC's cache nor in a remote; it came from a folder"
     ):
         restore.checkout(project, lost)
     assert kept(project) == before
