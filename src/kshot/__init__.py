@@ -14,7 +14,7 @@ _MODULES = {
 _NAMES = {
     "Client": "serve.client",
     "FewShotClassifier": "estimator.few_shot_classifier",
-    "FewShotModel": "estimator.few_shot_model",
+    "FewShotModel": "estimator.few_shot_classifier",
     "Interval": "statistics",
     "KshotError": "errors",
     "evaluate": "estimator.episode_accuracy",

@@ -7,7 +7,7 @@ from kshot.data import episodes as episodes
 from kshot.errors import KshotError as KshotError
 from kshot.estimator.episode_accuracy import evaluate as evaluate
 from kshot.estimator.few_shot_classifier import FewShotClassifier as FewShotClassifier
-from kshot.estimator.few_shot_model import FewShotModel as FewShotModel
+from kshot.estimator.few_shot_classifier import FewShotModel as FewShotModel
 from kshot.estimator.load_model import load as load
 from kshot.estimator.train_folder import train as train
 from kshot.serve.client import Client as Client

@@ -16,9 +16,9 @@ from prefect.testing.utilities import prefect_test_harness
 
 from kshot.errors import KshotError
 from kshot.flows.at_commit import alone
+from kshot.flows.deployment_holder import Holder, holder_of, is_another
 from kshot.flows.schedules import own_server, scheduled_runs
 from kshot.flows.schedules import schedule as times
-from kshot.flows.schedules.deployment_holder import Holder, holder_of, is_another
 from kshot.lifecycle.doctor import copied_state
 from kshot.lifecycle.pipeline import new_data, schedule
 from kshot.lifecycle.pipeline.new_data import Seen, Version

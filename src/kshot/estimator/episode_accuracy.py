@@ -8,8 +8,8 @@ from numpy.typing import ArrayLike, NDArray
 
 from kshot.data.episodes import EpisodeSet, draw_episodes
 from kshot.errors import DataError, NotConverged, ParamsError
-from kshot.estimator.few_shot_classifier import FewShotClassifier, check_classifier
-from kshot.estimator.few_shot_model import FewShotModel
+from kshot.estimator.chosen_classifier import check_classifier
+from kshot.estimator.few_shot_classifier import FewShotClassifier, FewShotModel
 from kshot.estimator.given_labels import checked_labels
 from kshot.estimator.image_arrays import Images, prepared_and_hashed
 from kshot.estimator.train_settings import shipped
@@ -119,7 +119,7 @@ def _unfitted(model: FewShotModel | FewShotClassifier) -> tuple[FewShotModel, st
     """The model, and the name of the classifier that is measured."""
     if isinstance(model, FewShotClassifier):
         unfitted = model.unfitted()
-        check_classifier(model.classifier, unfitted)
+        check_classifier(model.classifier, unfitted.method, unfitted.inference)
         return unfitted, model.classifier or unfitted.inference.classifier
     if not isinstance(model, FewShotModel):
         raise ParamsError(f"model is {type(model).__name__}; needs what kshot.load or kshot.train returns")

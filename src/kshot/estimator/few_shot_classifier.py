@@ -1,28 +1,140 @@
-"""A few-shot classifier by scikit-learn's conventions: a trained model and the classes it was fitted to."""
+"""A trained model, and a classifier by scikit-learn's conventions of the classes that it was fitted to.
+
+One file, because each makes the other: `FewShotModel.fit` a classifier, `FewShotClassifier("model/")` a model.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
-from sklearn.base import BaseEstimator, ClassifierMixin
+from safetensors import SafetensorError
+from sklearn.base import BaseEstimator, ClassifierMixin, TransformerMixin
 from sklearn.utils.validation import check_is_fitted
 
-from kshot import plugins
-from kshot.classifiers import OWN, SIMPLE_SHOT
 from kshot.classifiers.prototype import prototype_scores
-from kshot.classifiers.table import CLASSIFIERS
-from kshot.errors import DataError, NotConverged, ParamsError
-from kshot.estimator.few_shot_model import FewShotModel
+from kshot.errors import CheckpointError, DataError, NotConverged
+from kshot.estimator.chosen_classifier import check_classifier
 from kshot.estimator.given_labels import checked_labels
-from kshot.estimator.image_arrays import Images, as_list
-from kshot.estimator.load_model import load
-from kshot.evaluation.inference import scorer
+from kshot.estimator.image_arrays import Images, as_list, prepared
+from kshot.estimator.stored_model import stored_model
+from kshot.evaluation.inference import Inference, save_inference, scorer
+from kshot.methods.method import Method
+from kshot.methods.saving import save_method
+from kshot.nets.embedding import embed
+from kshot.params.sections.ingest import Ingest
+
+FITTED_ONLY = ("predict", "predict_proba", "is_unknown", "score", "classes_")
+
+
+class FewShotModel(TransformerMixin, BaseEstimator):  # type: ignore[misc]
+    """A trained embedding with its inference settings; `kshot.load` and `kshot.train` return one.
+
+    It is immutable. `fit` returns a new `FewShotClassifier`, so that one model serves any number of sets of classes. In
+    scikit-learn it is a transformer that needs no fitting: a step before any classifier. As the last step of a Pipeline
+    use `FewShotClassifier(model)`, whose `fit` follows scikit-learn and changes the object itself.
+
+    method:    the trained network, in evaluation mode
+    inference: the classifier that it was evaluated with, and its thresholds for unknown images
+
+    >>> import kshot
+    >>> model = kshot.load("model/")  # doctest: +SKIP
+    >>> shop = model.fit(["apple.jpg", "pear.jpg"], ["apple", "pear"])  # doctest: +SKIP
+    >>> shop.predict(["what_is_it.jpg"])  # doctest: +SKIP
+    array(['pear'], dtype='<U5')
+    """
+
+    def __init__(self, method: Method, inference: Inference) -> None:
+        self.method = method
+        self.inference = inference
+
+    @property
+    def ingest(self) -> Ingest:
+        """How images are prepared: size, channels, invert, crop."""
+        return self.method.embedding.settings.ingest
+
+    @property
+    def trained_on(self) -> tuple[str, ...]:
+        """The names of the training classes; () for an old model that does not store them."""
+        return self.method.embedding.settings.trained_on
+
+    def fit(self, images: Images, labels: ArrayLike) -> FewShotClassifier:
+        """Return a classifier of the classes in `labels`; the model does not change.
+
+        images: N paths, bytes of image files, PIL images or uint8 arrays, or one uint8 array (N, H, W, C).
+        labels: (N,), text or whole numbers, two classes or more. Raises DataError for images that cannot be read, and
+        for labels that do not fit them.
+        """
+        fitted: FewShotClassifier = FewShotClassifier(self).fit(images, labels)
+        return fitted
+
+    def transform(self, images: Images) -> NDArray[np.float32]:
+        """The embeddings of N images: float32 (N, D).
+
+        Raises DataError for images that cannot be read, and for a method without a fixed embedding (maml, anil,
+        reptile).
+        """
+        if not self.method.has_fixed_embedding:
+            name = self.inference.method
+            raise DataError(f"the model was trained by {name}, which adapts to each episode and has no fixed embedding")
+        return self.embed(images)
+
+    def fit_transform(self, images: Images, labels: ArrayLike | None = None) -> NDArray[np.float32]:
+        """As `transform`; a trained embedding needs no fitting."""
+        return self.transform(images)
+
+    def embed(self, images: Images) -> NDArray[np.float32]:
+        """The input of the classifier: embeddings, or pixels for methods without a fixed embedding."""
+        pixels = prepared(images, self.ingest)
+        points: NDArray[np.float32] = embed(self.method, pixels, np.arange(len(pixels))).numpy()
+        return points
+
+    def save(self, folder: str | Path) -> None:
+        """Write the model into `folder`, which `kshot.load` reads; files of the same names are replaced.
+
+        Raises CheckpointError for a folder that cannot be written.
+        """
+        try:
+            save_method(self.method, Path(folder))
+            save_inference(self.inference, Path(folder))
+        except (OSError, SafetensorError) as error:
+            raise CheckpointError(
+                f"the model cannot be saved in {folder} ({getattr(error, 'strerror', None) or error}); needs a folder "
+                "that can be written, new or there already"
+            ) from None
+
+    def __getattr__(self, name: str) -> Any:
+        # Python calls this for missing attributes: an unfitted model says what to do instead.
+        hint = "; the model is not fitted: classifier = model.fit(images, labels)" if name in FITTED_ONLY else ""
+        if hint:
+            hint += ", or kshot.FewShotClassifier(model) in a Pipeline"
+        raise AttributeError(f"FewShotModel has no {name}{hint}")
+
+    def get_params(self, deep: bool = True) -> dict[str, Any]:
+        """Return {}: a trained model has no parameters to set."""
+        return {}
+
+    def __sklearn_clone__(self) -> FewShotModel:
+        return FewShotModel(self.method, self.inference)  # the network never changes, so it is shared
+
+    def __sklearn_is_fitted__(self) -> bool:
+        return True
+
+    def __repr__(self) -> str:
+        settings, ingest = self.method.embedding.settings, self.ingest
+        by = f"{settings.loss} loss" if settings.loss else self.inference.method
+        colour = "grey" if ingest.channels == 1 else "RGB"
+        return (
+            f"FewShotModel({settings.backbone}, trained by {by}, {ingest.size} x {ingest.size} {colour}, "
+            f"predicts by {self.inference.by})"
+        )
+
+    def _repr_mimebundle_(self, **kwargs: Any) -> dict[str, str]:
+        return {"text/plain": repr(self)}  # scikit-learn would draw the whole network
 
 
 class FewShotClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
@@ -61,7 +173,7 @@ class FewShotClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         images = as_list(X)
         labels = checked_labels(y, len(images))
         model = self.unfitted()
-        check_classifier(self.classifier, model)
+        check_classifier(self.classifier, model.method, model.inference)
         classes, of_image = np.unique(labels, return_inverse=True)
         if len(classes) < 2:
             raise DataError(f"labels names one class, {labels.tolist()[0]!r}; needs two or more to tell apart")
@@ -72,7 +184,7 @@ class FewShotClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
 
     def unfitted(self) -> FewShotModel:
         """The underlying model, loaded if it was given as a folder or an address."""
-        return self.model if isinstance(self.model, FewShotModel) else load(self.model)
+        return self.model if isinstance(self.model, FewShotModel) else FewShotModel(*stored_model(self.model))
 
     def predict(self, X: Images) -> NDArray[Any]:
         """Predict the class of each query: (N,), of the labels' dtype. Kinds of images and errors as in `fit`."""
@@ -147,15 +259,3 @@ class FewShotClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
 
     def __sklearn_clone__(self) -> FewShotClassifier:
         return type(self)(**self.get_params(deep=False))
-
-
-def check_classifier(name: str | None, model: FewShotModel) -> None:
-    """Raise ParamsError for a classifier that is unknown, or needs a fixed embedding that `model` does not have."""
-    if name is None:
-        return
-    known = (OWN, SIMPLE_SHOT, *CLASSIFIERS, *plugins.names("classifiers"))
-    if name not in known:
-        near = "".join(f"; did you mean {near}?" for near in get_close_matches(str(name), known, n=1))
-        raise ParamsError(f"classifier is {name!r}; needs None or one of {', '.join(known)}{near}")
-    if name != OWN and not model.method.has_fixed_embedding:
-        raise ParamsError(f"classifier is {name}; {model.inference.method} has no fixed embedding: leave it None")

@@ -1,31 +1,9 @@
-"""Loads a trained model from a folder, or a registered version from an MLflow registry."""
+"""`kshot.load`: a trained model from a folder, or a registered version from an MLflow registry."""
 
-import importlib
-import tempfile
 from pathlib import Path
 
-import torch
-
-from kshot import plugins
-from kshot.classifiers import OWN
-from kshot.errors import CheckpointError, ParamsError
-from kshot.estimator.few_shot_model import FewShotModel
-from kshot.evaluation.inference import (
-    INFERENCE_FILE,
-    Inference,
-    evaluates,
-    inference_method,
-    inference_of,
-    load_inference,
-)
-from kshot.methods.saving import METRIC, require_plugins
-from kshot.nets.devices import choose_device
-from kshot.nets.embedding import SETTINGS, load_settings
-from kshot.params.methods import METHODS
-
-REGISTERED = "models:/"
-INSIDE = Path("artifacts/embedding")  # of the folder that MLflow keeps a registered model in
-EVALUATED = Path("reports/evaluation")  # of a project, beside its folder model/
+from kshot.estimator.few_shot_classifier import FewShotModel
+from kshot.estimator.stored_model import stored_model
 
 
 def load(model: str | Path, device: str = "auto") -> FewShotModel:
@@ -41,55 +19,4 @@ def load(model: str | Path, device: str = "auto") -> FewShotModel:
     >>> kshot.load("model/")  # doctest: +SKIP
     FewShotModel(conv4, trained by triplet loss, 28 x 28 grey, predicts by prototype)
     """
-    if str(model).startswith(REGISTERED):
-        with tempfile.TemporaryDirectory() as scratch:
-            return from_folder(_fetched(str(model), Path(scratch)), device)
-    return from_folder(Path(model), device)
-
-
-def from_folder(folder: Path, device: str = "auto") -> FewShotModel:
-    """The model in `folder`; see `load`."""
-    if not (folder / SETTINGS).is_file() and (folder / INSIDE / SETTINGS).is_file():
-        folder = folder / INSIDE
-    if not folder.is_dir():
-        raise CheckpointError(f"{folder} is no folder; needs a model's folder, such as model/ of a project")
-    if not (folder / SETTINGS).is_file():
-        raise CheckpointError(f"{folder} holds no {SETTINGS}; needs a model's folder, such as model/ of a project")
-    try:
-        inference = _inference(folder)
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise CheckpointError(
-            f"{folder}: {INFERENCE_FILE} or {SETTINGS} cannot be read ({error}); save the model again"
-        ) from None
-    return FewShotModel(inference_method(folder, inference, _device(device)), inference)
-
-
-def _device(name: str) -> torch.device:
-    try:
-        return choose_device(name)
-    except ParamsError as error:
-        raise ParamsError(str(error).removeprefix("params.yaml: train.")) from None
-
-
-def _inference(folder: Path) -> Inference:
-    """The inference settings stored with the model, or else of its evaluation in a project, or else of its method."""
-    if (folder / INFERENCE_FILE).is_file():
-        return load_inference(folder)
-    settings = load_settings(folder)
-    name = (settings.method or METRIC)["name"]
-    evaluated = folder.resolve().parent / EVALUATED
-    # After a training and before its evaluation, the thresholds there are those of the weights before.
-    if evaluates(evaluated, folder) and (found := load_inference(evaluated)).method == name:
-        return found
-    require_plugins(folder, settings)
-    if name not in METHODS and plugins.find("methods", name) is None:
-        raise ValueError(f"unknown method {name}")
-    return inference_of(name, OWN, settings.batch_norm)
-
-
-def _fetched(address: str, scratch: Path) -> Path:
-    """Download a registered model into `scratch` and return its folder."""
-    # The registry code is in kshot.lifecycle, which this layer must not import: it is imported by name when needed.
-    fetched = importlib.import_module(f"{__name__.partition('.')[0]}.lifecycle.serving.fetched_model")
-    found: Path = fetched.fetch(address, scratch)
-    return found
+    return FewShotModel(*stored_model(model, device))

@@ -19,10 +19,10 @@ from kshot.data.splits import rank
 from kshot.errors import DataError, ParamsError
 from kshot.estimator.class_folders import ClassFolders, read_class_folders
 from kshot.estimator.episode_accuracy import members_of
-from kshot.estimator.few_shot_model import FewShotModel
+from kshot.estimator.few_shot_classifier import FewShotModel
 from kshot.estimator.image_arrays import prepared
 from kshot.estimator.inference_settings import held_out_episodes, inference_settings
-from kshot.estimator.load_model import from_folder
+from kshot.estimator.stored_model import stored_in
 from kshot.estimator.train_settings import shipped, train_settings
 from kshot.evaluation.inference import Inference, save_inference
 from kshot.first_few import first_few
@@ -206,7 +206,7 @@ def _as_saved(method: Method, inference: Inference, device: torch.device) -> Few
     with tempfile.TemporaryDirectory() as scratch:
         save_method(method, Path(scratch))
         save_inference(inference, Path(scratch))
-        return from_folder(Path(scratch), device.type)
+        return FewShotModel(*stored_in(Path(scratch), device.type))
 
 
 def _check_settings(changes: Mapping[str, Any]) -> None:

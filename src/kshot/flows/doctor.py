@@ -18,7 +18,7 @@ from uuid import UUID
 from kshot.errors import KshotError
 from kshot.first_few import first_few
 from kshot.flows import run_processes, server
-from kshot.flows.schedules.deployment_names import BY_TIME, deployment_name
+from kshot.flows.deployment_names import BY_TIME, deployment_name
 from kshot.lifecycle.doctor.files import unreadable
 from kshot.lifecycle.doctor.finding import Finding
 from kshot.lifecycle.pipeline import schedule

@@ -13,8 +13,8 @@ from prefect.deployments.runner import RunnerDeployment
 from kshot.errors import KshotError
 from kshot.flows import lineage_events
 from kshot.flows.at_commit import SERVED
+from kshot.flows.deployment_names import ANSWER, deployment_name, tags
 from kshot.flows.output import say
-from kshot.flows.schedules.deployment_names import ANSWER, deployment_name, tags
 from kshot.lifecycle.history import event_text, events
 from kshot.lifecycle.registry import catch_up, promotion
 from kshot.redaction import guard

@@ -34,8 +34,8 @@ from prefect.states import Cancelled, Crashed
 from kshot.errors import KshotError
 from kshot.flows import promote
 from kshot.flows.at_commit import HERE, CommitError, resolve, retrain_at_commit
+from kshot.flows.deployment_names import BY_DATA, BY_TIME, deployment_name, tags
 from kshot.flows.run_processes import alive
-from kshot.flows.schedules.deployment_names import BY_DATA, BY_TIME, deployment_name, tags
 from kshot.lifecycle.pipeline.schedule import CRON, EVERY, NEW_DATA, Schedule
 from kshot.lifecycle.tracking import lineage
 from kshot.params import project_name

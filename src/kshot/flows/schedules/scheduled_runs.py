@@ -22,9 +22,9 @@ from prefect.exceptions import ObjectNotFound
 from prefect.types import DateTime
 
 from kshot.flows.at_commit import SKIPPED
+from kshot.flows.deployment_holder import Holder, holder_of, is_another
+from kshot.flows.deployment_names import ANSWER, BY_DATA, BY_TIME, deployment_name, kinds
 from kshot.flows.run_processes import holder
-from kshot.flows.schedules.deployment_holder import Holder, holder_of, is_another
-from kshot.flows.schedules.deployment_names import ANSWER, BY_DATA, BY_TIME, deployment_name, kinds
 from kshot.lifecycle.pipeline import new_data
 from kshot.lifecycle.pipeline.schedule import CRON, EVERY, NEW_DATA, read, write
 from kshot.lifecycle.project.files import exclusive

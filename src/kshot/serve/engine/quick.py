@@ -6,7 +6,7 @@ import time
 import numpy as np
 import torch
 
-from kshot.estimator.few_shot_model import FewShotModel
+from kshot.estimator.few_shot_classifier import FewShotModel
 from kshot.nets.embedding import embed_pixels
 
 QUICK_S = 0.001  # processor time of one image on one core: so long every other request waits

@@ -8,7 +8,8 @@ from pathlib import Path
 from urllib.parse import quote
 
 from kshot.errors import RegistryError
-from kshot.estimator.load_model import from_folder
+from kshot.estimator.few_shot_classifier import FewShotModel
+from kshot.estimator.stored_model import stored_in
 from kshot.lifecycle.project.files import write_text
 from kshot.lifecycle.registry import model_versions, registered_files
 from kshot.lifecycle.serving import model_manifest
@@ -55,7 +56,7 @@ def load(root: Path, store: GalleryStore, wanted: Standing, device: str) -> Serv
         shutil.rmtree(place, ignore_errors=True)
         _copy(root, store, wanted, place)
     key = json.loads((place / COPY).read_text(encoding="utf-8"))["key"]
-    model = from_folder(place / EMBEDDING, device)
+    model = FewShotModel(*stored_in(place / EMBEDDING, device))
     write_text(_last_file(folder, wanted.alias), json.dumps([wanted.name, wanted.version, wanted.seal]))
     return ServedVersion(wanted.name, wanted.version, wanted.alias, key, model, is_quick(model))
 

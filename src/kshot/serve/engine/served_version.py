@@ -13,7 +13,7 @@ from kshot.classifiers.classifier import Classifier
 from kshot.classifiers.nearest_neighbour import nearest_neighbour_scores
 from kshot.classifiers.prototype import prototype_scores
 from kshot.errors import NotConverged
-from kshot.estimator.few_shot_model import FewShotModel
+from kshot.estimator.few_shot_classifier import FewShotModel
 from kshot.evaluation.inference import scorer
 from kshot.methods.prototypical import Prototypical
 from kshot.serve.engine.gallery_state import GalleryState, centred

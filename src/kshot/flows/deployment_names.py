@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from kshot.flows.schedules.deployment_holder import holder_tag
+from kshot.flows.deployment_holder import holder_tag
 from kshot.lifecycle.project.first_commits import first_commits
 from kshot.params import project_name
 
