@@ -110,7 +110,7 @@ def train(
         embedding = embedding or new_embedding(params, Path())
         method, _ = new_method(embedding, params.train, data.names)
         method = method.to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-        per_batch = params.train.batch.classes * params.train.batch.images
+        per_batch = params.train.batch.size
         losses, rates, step, began = [], [], 0, time.perf_counter()
         pixels = data.images if inputs is None else inputs
         for record in meta_train(method, pixels, data.members, data.names, params.train, validation=None):

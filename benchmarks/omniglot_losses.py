@@ -82,7 +82,7 @@ def trained(root: Path, params: Params) -> tuple[Embedding, list[Validation], fl
     make_deterministic(params.train.seed)
     classes = of_splits(read_classes(root), params.train.splits)
     embedding = new_embedding(params, root)
-    method = build_method(describe(params.train.method, params.train.batch.classes), embedding)
+    method = build_method(describe(params.train.method, params.train.batch.class_count), embedding)
     method = method.to(memory_format=torch.channels_last)
     validation = None if "val" in params.train.splits else read_episodes(root, "val", "20w1s")
     records = meta_train(

@@ -56,14 +56,14 @@ def seconds_a_step(world: World, out: str) -> None:
     train = train_with(PARAMS.train, steps=STEPS, precision="float32", patience=0)
     make_deterministic(0)
     embedding = Embedding(EmbeddingSettings(backbone="conv4", ingest=PARAMS.ingest))
-    method = build_method(describe(train.method, train.batch.classes), embedding)
+    method = build_method(describe(train.method, train.batch.class_count), embedding)
     images = np.random.default_rng(0).integers(0, 255, (1200, 28, 28, 1), dtype=np.uint8)
     members, names = np.arange(1200).reshape(60, 20), [str(label) for label in range(60)]
     records = meta_train(method, images, list(members), names, train, validation=None, world=world)
     speeds = [record.images_per_s for record in records if isinstance(record, Step)][1:]
     if world.is_first:
         with Path(out).open("a", encoding="utf-8") as file:
-            file.write(f"{train.batch.classes * train.batch.images / statistics.median(speeds)}\n")
+            file.write(f"{train.batch.size / statistics.median(speeds)}\n")
 
 
 def times() -> str:

@@ -63,7 +63,7 @@ def test_what_is_named_wins_and_a_mapping_changes_its_keys() -> None:
         ),
         ({"method": "mamml"}, r"^train.method.name is 'mamml'; needs one of .* did you mean maml\?$"),
         ({"steps": 0}, "^train.steps is 0; needs at least 1$"),
-        ({"classes_per_batch": "many"}, "^train.batch.classes is 'many'; needs a value of type int$"),
+        ({"classes_per_batch": "many"}, "^train.batch.classes is 'many'; needs a whole number, or auto$"),
         ({"loss": "triplet", "l2_normalize": True}, "^train.loss.margin is 20; two unit vectors are at most 4 apart"),
     ],
 )

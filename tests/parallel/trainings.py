@@ -130,7 +130,7 @@ def new_method(name: str, train: Train, dtype: torch.dtype) -> Method:
     embedding.head = nn.Sequential(
         nn.Linear(64, 16, bias=False), nn.BatchNorm1d(16), nn.ReLU(), *last, nn.Linear(16, DIM, bias=False)
     )
-    return build_method(describe(train.method, train.batch.classes), embedding).to(dtype)
+    return build_method(describe(train.method, train.batch.class_count), embedding).to(dtype)
 
 
 def trained(name: str, dtype: torch.dtype, world: World, checkpoint: Path | None = None) -> tuple[State, list[float]]:

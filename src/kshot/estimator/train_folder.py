@@ -211,7 +211,7 @@ def _as_saved(method: Method, inference: Inference, device: torch.device) -> Few
 
 def _check_settings(changes: Mapping[str, Any]) -> None:
     """Raise ParamsError for an unknown setting before any image is read."""
-    train_settings(changes, n_classes=shipped().train.batch.classes, smallest=shipped().train.batch.images)
+    train_settings(changes, n_classes=shipped().train.batch.class_count, smallest=shipped().train.batch.images)
     if changes.get("splits") is not None:
         raise ParamsError("splits is a setting of projects; here the folder says which classes are trained on")
 

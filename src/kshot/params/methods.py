@@ -144,9 +144,9 @@ def options_of(method: str) -> MethodOptions:
 
 
 def check_method(
-    method: str, given: Mapping[str, Value], *, n_way: int | None, k_shot: int, classes: int, images: int
+    method: str, given: Mapping[str, Value], *, n_way: int | None, k_shot: int, classes: int | None, images: int
 ) -> None:
-    """Raise ParamsError unless `method` takes these settings, for batches of classes x images."""
+    """Raise ParamsError unless `method` takes these settings, for batches of classes (None: not known yet) x images."""
     options = options_of(method)
     for name, value in given.items():
         known = ", ".join(options.arguments) or "none"
@@ -157,7 +157,7 @@ def check_method(
         need(n_way is None, f"train.method.n_way is {n_way}; {method} takes the whole batch: set null")
         return
     need(
-        n_way is None or 2 <= n_way <= classes,
+        n_way is None or (n_way >= 2 and (classes is None or n_way <= classes)),
         f"train.method.n_way is {n_way} of train.batch.classes {classes}; needs 2 up to that, or null for all of them",
     )
     need(

@@ -69,6 +69,11 @@ class Params:
 
     @property
     def is_resolved(self) -> bool:
+        """Whether no setting is `auto` that the classes of a data version decide."""
+        return self.has_fixed_episodes and self.train.batch.classes != AUTO
+
+    @property
+    def has_fixed_episodes(self) -> bool:
         """Whether no setting about episodes is `auto`."""
         episodes, gate = self.episodes, self.gate
         return AUTO not in (
@@ -91,8 +96,9 @@ class Params:
             views in (1, AUTO) or options_of(method).fixed_embedding,
             f"evaluate.views is {views}; {method} adapts the network to each episode and embeds nothing before: set 1",
         )
-        if method == "mann" and self.episodes.protocols != AUTO and self.train.validation.protocol != AUTO:
-            n_way = self.train.method.n_way or self.train.batch.classes
+        n_way = self.train.method.n_way or self.train.batch.classes
+        fixed = AUTO not in (n_way, self.episodes.protocols, self.train.validation.protocol)
+        if method == "mann" and fixed and isinstance(n_way, int):
             # Validation in training uses the method's own scores, whatever the classifier.
             asked = self.episodes.by_name if classifier == OWN else [self.train.validation.protocol]
             for name in asked:

@@ -50,7 +50,7 @@ def meta_train(
     Raises TrainingDiverged if an embedding or the loss is not finite.
     """
     batches = ClassBalanced(
-        members, names, params.batch.classes, params.batch.images, groups, params.batch.classes_of_group
+        members, names, params.batch.class_count, params.batch.images, groups, params.batch.classes_of_group
     )
     with in_precision(method.embedding, bf16=params.precision == "bf16"):
         run, schedule = TrainingRun(method, params, checkpoint, names, world), params.validation

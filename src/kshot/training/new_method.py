@@ -26,7 +26,7 @@ def new_method(embedding: Embedding, train: Train, trained_on: Collection[str]) 
     learning = adapt(
         embedding, train.network, train.lora, gradient_checkpointing=train.optimizer.gradient_checkpointing
     )
-    described = describe(train.method, train.batch.classes)
+    described = describe(train.method, train.batch.class_count)
     method = build_method(described, embedding)
     plugin = plugins.find("methods", train.method.name)
     embedding.describe(

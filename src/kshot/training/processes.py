@@ -29,5 +29,4 @@ def process_count(train: Train, device: torch.device) -> int:
 def most_processes(train: Train, gpus: int) -> int:
     """The number of processes for `train.processes: auto` with so many GPUs, at least 1."""
     learns = train.network.adaptation != "frozen"
-    rows = train.batch.classes * train.batch.images
-    return max(1, min(gpus, rows)) if train.can_be_shared and learns else 1
+    return max(1, min(gpus, train.batch.size)) if train.can_be_shared and learns else 1

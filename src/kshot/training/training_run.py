@@ -51,7 +51,7 @@ class TrainingRun:
     ) -> None:
         self.method, self.params, self.path, self.names = method, params, checkpoint, names
         self.device = method.centre.device
-        self.share = Share(world, params.batch.classes * params.batch.images)
+        self.share = Share(world, params.batch.size)
         method.prepare(params, len(names))
         as_one_batch(method.embedding, self.share)
         method.to(self.device)
@@ -103,9 +103,8 @@ class TrainingRun:
         self._check_finite(taken)
         shares = [terms.active for terms, _ in taken if terms.active is not None]
         still = round(float(torch.stack(shares).mean()), 6) if shares else None
-        per_batch = batch.classes * batch.images
         rate = params.optimizer.learning_rate * share
-        return [Step(self.step, round(mean, 6), still, rate, round(len(taken) * per_batch / elapsed, 1))]
+        return [Step(self.step, round(mean, 6), still, rate, round(len(taken) * batch.size / elapsed, 1))]
 
     def inputs(self, images: Pixels, ids: Tensor) -> Tensor:
         """This process's rows of the batch `ids`: images changed at random, floating, or features as they are."""

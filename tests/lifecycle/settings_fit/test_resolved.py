@@ -46,6 +46,40 @@ def test_auto_grows_with_the_data(
     assert found.train.validation.protocol == max(protocols, key=lambda name: (name.endswith("1s"), len(name), name))
 
 
+@pytest.mark.parametrize(
+    ("of_each", "changes", "classes", "neighbours"),
+    [
+        (3, {}, 3, 2),
+        (100, {}, 60, 3),
+        (100, {"pretrained": True}, 16, 3),
+        (20, {"pretrained": True, "splits": ["train", "val"], "patience": 0}, 16, 3),
+        (2, {"splits": ["train", "val"], "patience": 0}, 4, 3),
+    ],
+)
+def test_an_automatic_batch_has_the_training_classes_up_to_a_limit(
+    of_each: int, changes: dict[str, Any], classes: int, neighbours: int
+) -> None:
+    found = at(params(train={"classes_per_batch": "auto", **changes}), of_each).train.batch
+    assert (found.classes, found.mine_neighbours) == (classes, neighbours)
+
+
+def test_an_automatic_batch_alone_is_resolved_and_leaves_the_episodes_as_they_are() -> None:
+    asked = settings(train={"classes_per_batch": "auto"})
+    assert not asked.is_resolved and asked.has_fixed_episodes
+    found = at(asked, 5)
+    assert found.train.batch.classes == 5 and found.is_resolved and found.episodes == asked.episodes
+
+
+def test_a_rotation_is_a_class_of_a_batch() -> None:
+    asked = settings(train={"classes_per_batch": "auto"}, split={"rotations": "train"})
+    assert at(asked, 5).train.batch.classes == 20
+
+
+def test_a_batch_of_one_class_is_refused() -> None:
+    with pytest.raises(ParamsError, match="batch.classes is auto, and 1 of the training classes has two images"):
+        at(settings(train={"classes_per_batch": "auto"}), 1)
+
+
 def test_classes_that_fill_no_episode_stop_with_the_command_that_fits_the_settings() -> None:
     with pytest.raises(DataError, match="fewer than two classes .*: kshot fit-settings --yes$"):
         at(params(), 1)

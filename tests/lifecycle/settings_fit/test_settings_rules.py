@@ -59,18 +59,18 @@ ROWS: dict[str, tuple[DataProfile, list[str], dict[str, Any]]] = {
             "ingest.channels": 3,
             "train.network.adaptation": "projection",
         }
-        | {"train.batch.classes": 16, "train.batch.images": 5, "gate.min_accuracy": "auto"},
+        | {"train.batch.classes": "auto", "train.batch.images": 5, "gate.min_accuracy": "auto"},
     ),
     "8 classes of 12": (
         profile([12] * 8),
         ["3w1s", "3w5s"],
-        {**PRETRAINED, "train.network.adaptation": "frozen", "train.batch.classes": 2, "train.splits": ["train"]}
+        {**PRETRAINED, "train.network.adaptation": "frozen", "train.batch.classes": "auto", "train.splits": ["train"]}
         | {"train.batch.mine_neighbours": 1, "train.validation.protocol": "auto"},
     ),
     "12 classes": (
         profile([40] * 12),
         ["5w1s", "5w5s"],
-        {"train.batch.classes": 2, "train.network.adaptation": "frozen"},
+        {"train.batch.classes": "auto", "train.network.adaptation": "frozen"},
     ),
     "2,000 classes of 3": (
         profile([3] * 2000),
@@ -81,7 +81,7 @@ ROWS: dict[str, tuple[DataProfile, list[str], dict[str, Any]]] = {
         profile([20] * 200, ON_WHITE),
         ALL,
         {**FROM_NOTHING, "ingest.invert": True, "ingest.crop": "ink", "ingest.channels": 1}
-        | {"train.batch.classes": 60, "train.batch.images": 6, "train.method.name": "metric"},
+        | {"train.batch.classes": "auto", "train.batch.images": 6, "train.method.name": "metric"},
     ),
     "drawings on black": (profile([20] * 200, ON_BLACK), ALL, {"ingest.invert": False, "ingest.fit": "squash"}),
     "photographs of 30 pixels": (profile(GROCERIES, SMALL), FOUR, {"ingest.size": 30, "train.network.input_size": 96}),
@@ -98,9 +98,27 @@ ROWS: dict[str, tuple[DataProfile, list[str], dict[str, Any]]] = {
     "a split of its own": (
         profile([30] * 30, splits=["train"] * 10 + ["val"] * 9 + ["test"] * 11),
         ["5w1s", "5w5s"],
-        {"split.by": "table", "train.batch.classes": 10},
+        {"split.by": "table", "train.batch.classes": "auto"},
     ),
 }
+
+
+@pytest.mark.parametrize(
+    ("data", "now"),
+    [
+        (profile(GROCERIES), "16 now, of 28 training classes"),
+        (profile([40] * 12), "2 now, of 2 training classes"),
+        (profile([20] * 200, ON_WHITE), "60 now, of 110 training classes"),
+    ],
+)
+def test_a_batch_follows_the_training_classes_and_the_reason_says_how_many_now(data: DataProfile, now: str) -> None:
+    (batch,) = (one for one in fit_settings(data, WEIGHTS).settings if one.key == "train.batch.classes")
+    assert batch.value == "auto" and batch.reason == now
+
+
+def test_the_batch_of_photographs_from_scratch_is_a_number() -> None:
+    from_scratch = fit_settings(profile(GROCERIES), Start(None))
+    assert from_scratch.values()["train.batch.classes"] == 16, "auto has 60 classes where nothing is pretrained"
 
 
 def as_split(fitted: FittedSettings) -> Split:
@@ -205,7 +223,7 @@ def test_the_gate_asks_with_one_shot_where_more_shots_have_fewer_ways() -> None:
 def test_five_classes_test_two_and_train_the_others_without_validation() -> None:
     fitted = fit_settings(profile([9] * 5), WEIGHTS)
     found = fitted.values()
-    assert protocols(fitted) == ["2w1s", "2w5s"] and found["train.batch.classes"] == 3
+    assert protocols(fitted) == ["2w1s", "2w5s"] and found["train.batch.classes"] == "auto"
     assert (found["train.splits"], found["train.validation.patience"]) == (["train", "val"], 0)
     how = next(one.reason for one in fitted.settings if one.key == "split.by")
     counts = Counter(places(profile([9] * 5), as_split(fitted)).values())  # as stage split prints them

@@ -144,6 +144,13 @@ def test_more_classes_a_batch_than_there_are_is_told(root):
         train.run(root, params(classes_per_batch=7))
 
 
+def test_an_automatic_batch_takes_the_classes_that_there_are_and_is_recorded(root, capsys):
+    train.run(root, params(classes_per_batch="auto"))
+    assert "batches of 6 classes x 4 images" in capsys.readouterr().out
+    space = json.loads((root / layout.SPACE).read_text())
+    assert space["batch"] == {"classes": 6, "images": 4}
+
+
 def test_a_device_that_is_not_there_is_told(root):
     import torch
 

@@ -13,6 +13,7 @@ from kshot.lifecycle.data import data_versions
 from kshot.lifecycle.project import layout
 from kshot.params.methods import options_of
 from kshot.params.schema import Params, load_params
+from kshot.params.sections.train import MOST_CLASSES
 
 if TYPE_CHECKING:
     from kshot.data.images import Pixels
@@ -55,11 +56,11 @@ def estimate(images: int, params: Params, decoding: float, forward: float) -> fl
 
     A network that is trained embeds the validation images at each validation, and the test images at the end.
     """
-    train, split = params.train, params.split
+    train, split = params.train.for_classes(MOST_CLASSES), params.split
     ingest = images * decoding
     if train.network.is_frozen:
         return STAGES_S + PREDICTIONS_S + ingest + images * forward + train.steps * PROJECTION_STEP_S
-    batches = train.steps * train.batch.classes * train.batch.images * TRAINING
+    batches = train.steps * train.batch.size * TRAINING
     validations = train.steps / train.validation.every * images * split.val
     return STAGES_S + PREDICTIONS_S + ingest + (batches + validations + images * split.test) * forward
 

@@ -53,7 +53,7 @@ def _fit(classes: Sequence[ClassSupply], params: Params, by: str) -> ClassFit:
         splits = next(one.value for one in split if one.key == "train.splits")
     batch, method = params.train.batch, params.train.method
     counts = [one.images for name in splits for one in parts[name]]
-    sizes = {one.key: one.value for one in batch_settings(counts, (batch.classes, batch.images), method.n_way)}
+    sizes = {one.key: one.value for one in batch_settings(counts, (batch.class_count, batch.images), method.n_way)}
     found = {one.key: one.value for one in split} | {
         "train.batch.classes": sizes["train.batch.classes"],
         "train.batch.images": sizes["train.batch.images"],
@@ -63,7 +63,8 @@ def _fit(classes: Sequence[ClassSupply], params: Params, by: str) -> ClassFit:
     }
     now = {}
     if not _fills(parts, params):
-        labels = min(method.n_way or batch.classes, batch.classes, len(counts)) if method.name == "mann" else None
+        most = batch.class_count
+        labels = min(method.n_way or most, most, len(counts)) if method.name == "mann" else None
         fitted = fitted_episodes([parts["val"], parts["test"]], most_ways=labels)
         fills = [*episode_settings(fitted), *gate_settings(fitted)]
         found |= {one.key: one.value for one in fills}

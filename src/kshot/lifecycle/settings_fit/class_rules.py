@@ -10,14 +10,14 @@ from kshot.lifecycle.settings_fit.fitted_settings import Setting
 from kshot.lifecycle.settings_fit.protocol_rules import FEWEST_CLASSES, WAYS, FittedEpisodes, by_split, floor_of, tenth
 from kshot.lifecycle.validation.class_demands import named
 from kshot.params.sections.split import Split
-from kshot.params.sections.train import FEWEST_IMAGES
+from kshot.params.sections.train import FEWEST_IMAGES, MOST_CLASSES, MOST_CLASSES_PRETRAINED
 
 FEWEST_TO_START = 5  # classes with two images: two for test, and three others to train on
 VAL, TEST = 0.2, 0.25  # shares of the classes
 ENOUGH = 1.5  # times as many or as few classes as proposed that a split may have before it is proposed again
 FEW_TRAINED = "train alone has too few classes; those of val are trained on too, and nothing is validated"
 SEEDS = 50  # tried where classes with one image take the places of others
-PHOTOGRAPH_BATCH, DRAWING_BATCH = (16, 5), (60, 6)  # classes and images
+PHOTOGRAPH_BATCH, DRAWING_BATCH = (MOST_CLASSES_PRETRAINED, 5), (MOST_CLASSES, 6)  # classes and images
 
 
 def require_classes(classes: Sequence[ClassSupply]) -> None:
@@ -151,12 +151,21 @@ def episode_settings(fitted: FittedEpisodes) -> list[Setting]:
     ]
 
 
-def batch_settings(counts: Sequence[int], most: tuple[int, int], n_way: int | None = None) -> list[Setting]:
-    """The classes and images of a batch, `most` at most; counts: different images of each training class."""
+def batch_settings(
+    counts: Sequence[int], most: tuple[int, int], n_way: int | None = None, *, auto: bool = False
+) -> list[Setting]:
+    """The classes and images of a batch, `most` at most; counts: different images of each training class.
+
+    auto: `most` classes are those of `train.batch.classes: auto`, which follows the classes as the data changes.
+    """
     classes = min(most[0], len(counts))
     images = max(FEWEST_IMAGES, min(most[1], tenth(counts)))
     return [
-        Setting("train.batch.classes", classes, f"of {len(counts)} training classes"),
+        Setting(
+            "train.batch.classes",
+            "auto" if auto else classes,
+            f"{classes} now, of {len(counts)} training classes" if auto else f"of {len(counts)} training classes",
+        ),
         Setting("train.batch.images", images, "one for the support, the others queries"),
         Setting("train.method.k_shot", 1),
         Setting("train.method.n_way", None if n_way is None else min(n_way, classes)),

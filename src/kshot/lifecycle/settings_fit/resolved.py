@@ -1,4 +1,4 @@
-"""Replaces `auto` in the settings of episodes, validation and gate by what the classes of the data version can fill.
+"""Replaces `auto` in the settings of episodes, batches, validation and gate by what the classes can fill.
 
 Stages, gate and `kshot plan` all read these params, so that no other code knows `auto`. The result is a function of the
 params and of stage split's classes: it is the same wherever it is computed again.
@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from kshot.data.class_supply import ClassSupply
+from kshot.data.splits import SPLITS
 from kshot.errors import DataError, ParamsError
 from kshot.lifecycle.data.packed import read_classes, read_manifest
 from kshot.lifecycle.settings_fit.protocol_rules import (
@@ -46,6 +47,9 @@ def resolved(params: Params, classes: Sequence[ClassSupply], place: Mapping[str,
         return params
     parts = by_split(classes, place)
     asked = [parts["val"], parts["test"]]
+    params = dataclasses.replace(params, train=params.train.for_classes(_training_classes(params, parts)))
+    if params.is_resolved:
+        return params
     try:
         fitted = _fitted(params, asked)
     except DataError as error:
@@ -96,10 +100,16 @@ def not_asked(params: Params, found: Params) -> list[str]:
     return [f"gate.min_accuracy names {', '.join(gone)}: not asked, the classes of this data version cannot fill it"]
 
 
+def _training_classes(params: Params, parts: Mapping[str, Sequence[ClassSupply]]) -> int:
+    """The number of classes that training may use; a rotation counts as a class."""
+    turned = {"none": (), "train": ("train",), "all": SPLITS}[params.split.rotations]
+    return sum(len(parts[name]) * (4 if name in turned else 1) for name in params.train.splits)
+
+
 def _fitted(params: Params, asked: Sequence[Sequence[ClassSupply]]) -> FittedEpisodes:
     """The episodes, with those that params.yaml gives."""
     episodes, method = params.episodes, params.train.method
-    labels = (method.n_way or params.train.batch.classes) if method.name == "mann" else None
+    labels = (method.n_way or params.train.batch.class_count) if method.name == "mann" else None
     n_query = episodes.n_query if isinstance(episodes.n_query, int) else None
     if episodes.protocols == AUTO:
         return fitted_episodes(asked, n_query=n_query, most_ways=labels)

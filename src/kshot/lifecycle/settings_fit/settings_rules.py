@@ -51,7 +51,7 @@ def fit_settings(profile: DataProfile, start: Start | None, now: Split | None = 
             *split,
             *episode_settings(episodes),
             *network,
-            *batch_settings(counts, DRAWING_BATCH if drawings else PHOTOGRAPH_BATCH),
+            *batch_settings(counts, DRAWING_BATCH if drawings else PHOTOGRAPH_BATCH, auto=trained or drawings),
             *gate_settings(episodes),
         ),
         (*_unused_weights(start, drawings), *left_out_lines(profile.classes, place, episodes)),

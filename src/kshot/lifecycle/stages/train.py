@@ -55,7 +55,7 @@ SHOWN_IMAGES = 2000  # images whose space is measured before and after training
 
 def run(root: Path, params: Params) -> None:
     """Write the model, its training log and curves, in as many processes as `train.processes` says, here or on Ray."""
-    train = params.train
+    train = resolved_here(root, params).train
     if engine_here(params.engine) == "ray":
         _run_on_ray(root, train)
         return
@@ -93,8 +93,7 @@ def one_of_several(world: World, root: Path) -> None:
 def train_model(world: World, root: Path, params: Params) -> None:
     """Train, and write everything if this is the first process of `world`."""
     keep_freed_memory()
-    params = resolved_here(root, params)
-    train = params.train
+    train = resolved_here(root, params).train
     device = choose_device(train.device)
     make_deterministic(train.seed)
     manifest = read_manifest(root)
@@ -128,6 +127,8 @@ def train_model(world: World, root: Path, params: Params) -> None:
     where = f"{device.type}, {world.size} processes" if world.size > 1 else device.type
     on = f" on {len(classes):,} classes, on {where}" if learned else ""
     print(f"{announced(train, learning, learned, total)}{on}", flush=True)
+    if learned and params.train.batch.classes == AUTO:
+        print(f"batches of {train.batch.class_count} classes x {train.batch.images} images", flush=True)
     for name, changes in (("augment", train.augment), ("task_augment", train.task_augment)):
         if train.network.is_frozen and changes.is_on:
             print(f"train.{name} is ignored: the backbone is frozen, so its features are computed once", flush=True)
@@ -144,6 +145,7 @@ def train_model(world: World, root: Path, params: Params) -> None:
     figures = {
         "parameters": {"learned": learned, "total": total},
         "adaptation": learning,
+        "batch": {"classes": train.batch.class_count, "images": train.batch.images},
         "measured_on": "training classes" if "val" in train.splits else "validation classes",
         "before": before,
         "after": after,

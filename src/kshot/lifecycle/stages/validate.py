@@ -22,7 +22,7 @@ from kshot.lifecycle.validation.expectations import Finding, validate
 from kshot.lifecycle.validation.page import write_validation_page
 from kshot.lifecycle.validation.text import COUNTS, FITTING, PAGE, ClassFit, block, proposal, supplies
 from kshot.params.renamed import nested
-from kshot.params.schema import Params
+from kshot.params.schema import AUTO, Params
 
 
 def run(root: Path, params: Params) -> None:
@@ -36,7 +36,7 @@ def run(root: Path, params: Params) -> None:
     manifest = read_manifest(root)
     unreadable = pd.read_csv(root / layout.PACKED / "unreadable.csv", dtype=str, keep_default_na=False)
     classes = read_classes(root)
-    params = resolved_here(root, params)
+    given, params = params, resolved_here(root, params)
     found = tables(manifest, unreadable, classes, params)
     findings = validate(found, checks(params))
     left_out = left_out_lines(manifest, classes[classes["rotation"] == 0], params)
@@ -45,6 +45,9 @@ def run(root: Path, params: Params) -> None:
     (folder / "validation.json").write_text(text + "\n", encoding="utf-8")
     broken = [finding for finding in findings if finding.broken]
     fitted = fitting(root, manifest, params) if any(one.check.name in COUNTS for one in broken) else None
+    if fitted is not None and given.train.batch.classes == AUTO:
+        for key in ("train.batch.classes", "train.batch.mine_neighbours"):
+            fitted.settings.pop(key, None)
     if fitted is not None and fitted.settings:
         settings = yaml.safe_dump(nested(fitted.settings), sort_keys=False)
         (root / FITTING).write_text(settings, encoding="utf-8")

@@ -15,6 +15,7 @@ from kshot.lifecycle.project.layout import LOCK_FILE
 from kshot.lifecycle.tracking.curves import is_number
 from kshot.lifecycle.tracking.lineage import environment, ingested
 from kshot.lifecycle.tracking.uncommitted import LEFT_OUT, PATCH, Uncommitted
+from kshot.params.schema import AUTO
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -66,6 +67,8 @@ def log_results(client: "MlflowClient", run_id: str, root: Path, tags: dict[str,
     if "episodes" in figures:  # params.yaml says auto
         tags["kshot.protocols"] = ", ".join(figures["episodes"]["protocols"])
         tags["kshot.n_query"] = str(figures["episodes"]["n_query"])
+    if params["train"].get("batch", {}).get("classes") == AUTO:
+        tags["kshot.batch_classes"] = str(space["batch"]["classes"])
     client.log_batch(run_id, tags=[RunTag(name, value) for name, value in tags.items()])
     texts = [Param(name, value[:LONGEST_PARAM]) for name, value in flat(params).items()]
     for start in range(0, len(texts), PARAMS_AT_ONCE):

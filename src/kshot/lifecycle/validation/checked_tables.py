@@ -109,7 +109,7 @@ def _splits(manifest: pd.DataFrame, classes: pd.DataFrame, params: Params) -> pd
 
     trained = params.train.splits
     name = " and ".join(f"split {split!r}" for split in trained)
-    demand(name, "train.batch.classes", int(classes["split"].isin(trained).sum()), params.train.batch.classes)
+    demand(name, "train.batch.classes", int(classes["split"].isin(trained).sum()), params.train.batch.class_count)
     for split in SPLITS[1:]:
         part = classes[classes["split"] == split]
         groups = part.loc[part["group"] != "", "group"].value_counts()

@@ -41,7 +41,7 @@ def unfilled_demands(manifest: pd.DataFrame, base: pd.DataFrame, params: Params)
         for name, split in zip(trained["class"], trained["split"], strict=True)
         if images.get(name, 0) >= FEWEST_TRAINED
     )
-    if enough < params.train.batch.classes:
+    if enough < params.train.batch.class_count:
         for split in params.train.splits:
             found[split].append((TRAINED, FEWEST_TRAINED))
     for split in SPLITS[1:]:

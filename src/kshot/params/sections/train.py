@@ -22,6 +22,8 @@ from kshot.params.sections.train_sections import (
 
 FEWEST_IMAGES = 2  # of a class in a batch: with fewer there is no pair to compare
 # Methods that predict from the geometry of the embedding alone, without other learned parts.
+# Classes of a batch for `train.batch.classes: auto`, at most: with pretrained weights, and from scratch.
+MOST_CLASSES_PRETRAINED, MOST_CLASSES = 16, 60
 REDUCIBLE = ("metric", "prototypical", "matching", "transfer")
 
 
@@ -51,6 +53,8 @@ class Train:
         self._check_projection()
         self._check_adaptation()
         self._check_processes()
+        if isinstance(self.batch.classes, int):
+            self._check_batch(self.batch.size)
         need(self.steps >= 1, f"train.steps is {self.steps}; needs at least 1")
         need(
             self.splits in (("train",), ("train", "val")),
@@ -68,8 +72,19 @@ class Train:
         """Whether several processes can train the method: each embeds some rows of a batch."""
         return options_of(self.method.name).fixed_embedding
 
+    def for_classes(self, count: int) -> "Train":
+        """These settings without `auto`, for so many training classes. Raises ParamsError if the others do not fit."""
+        if isinstance(self.batch.classes, int):
+            return self
+        need(count >= 2, f"train.batch.classes is auto, and {count} of the training classes has two images; needs 2")
+        classes = min(count, MOST_CLASSES_PRETRAINED if self.network.is_trained else MOST_CLASSES)
+        batch = dataclasses.replace(
+            self.batch, classes=classes, mine_neighbours=min(self.batch.mine_neighbours, classes - 1)
+        )
+        return dataclasses.replace(self, batch=batch)
+
     def _check_processes(self) -> None:
-        count, rows = self.processes, self.batch.classes * self.batch.images
+        count = self.processes
         if count == "auto" or count == 1:
             return
         need(count >= 1, f"train.processes is {count}; needs at least 1, or auto")
@@ -77,11 +92,6 @@ class Train:
             self.can_be_shared,
             f"train.processes is {count}; {self.method.name} changes the network for each episode, so that a batch has "
             "no embeddings that several processes could compute: set 1",
-        )
-        need(
-            count <= rows,
-            f"train.processes is {count} and a batch has {rows} images (train.batch.classes x train.batch.images); "
-            "needs an image for each process: lower it, or raise the batch",
         )
 
     def _check_projection(self) -> None:
@@ -119,7 +129,7 @@ class Train:
             chosen.arguments,
             n_way=chosen.n_way,
             k_shot=chosen.k_shot,
-            classes=self.batch.classes,
+            classes=None if isinstance(self.batch.classes, str) else self.batch.classes,
             images=self.batch.images,
         )
         need(
@@ -151,10 +161,18 @@ class Train:
                 f"train.method.k_shot is {self.method.k_shot} of train.batch.images {self.batch.images}; "
                 "needs at least 1 and must leave a query: raise train.batch.images",
             )
+
+    def _check_batch(self, rows: int) -> None:
+        """The settings that depend on the number of images in a batch."""
+        count, chosen = self.processes, self.loss
+        need(
+            count == "auto" or count <= rows,
+            f"train.processes is {count} and a batch has {rows} images (train.batch.classes x train.batch.images); "
+            "needs an image for each process: lower it, or raise the batch",
+        )
         if chosen.name == "cross_batch_memory":
             memory = chosen.arguments.get("memory_size", PML_LOSSES[chosen.name].arguments["memory_size"])
-            batch = self.batch.classes * self.batch.images
             need(
-                memory >= batch,
-                f"train.loss.arguments.memory_size is {memory:g}; needs to hold a batch of {batch} images at least",
+                memory >= rows,
+                f"train.loss.arguments.memory_size is {memory:g}; needs to hold a batch of {rows} images at least",
             )

@@ -3,6 +3,7 @@
 import dataclasses
 from typing import Literal
 
+from kshot.errors import ParamsError
 from kshot.params.methods import Value
 from kshot.params.reader import need
 
@@ -122,21 +123,26 @@ class LossChoice:
 
 @dataclasses.dataclass(frozen=True)
 class Batch:
-    """A batch of `classes` x `images`, and the choice of classes that are drawn together."""
+    """A batch of `classes` x `images`, and the choice of classes that are drawn together.
 
-    classes: int
+    The stages replace `auto` (kshot.lifecycle.settings_fit.resolved) before they read `class_count` and `size`.
+    """
+
+    classes: int | Literal["auto"]
     images: int
     classes_of_group: int | None
     mine_every: int
     mine_neighbours: int
 
     def __post_init__(self) -> None:
-        for key in ("classes", "images"):
-            value = getattr(self, key)
-            need(value >= 2, f"train.batch.{key} is {value}; needs at least 2, or a batch has no pair to compare")
+        for key, value in (("classes", self.classes), ("images", self.images)):
+            need(
+                isinstance(value, str) or value >= 2,
+                f"train.batch.{key} is {value}; needs at least 2, or a batch has no pair to compare",
+            )
         need(self.mine_every >= 0, f"train.batch.mine_every is {self.mine_every}; needs 0 or more")
         need(
-            1 <= self.mine_neighbours < self.classes,
+            self.mine_neighbours >= 1 and (isinstance(self.classes, str) or self.mine_neighbours < self.classes),
             f"train.batch.mine_neighbours is {self.mine_neighbours} of train.batch.classes {self.classes}; "
             "needs at least 1 and fewer than the batch has classes",
         )
@@ -150,6 +156,18 @@ class Batch:
             f"train.batch.classes_of_group is {of_group} and train.batch.mine_every {self.mine_every}; only one can "
             "say which classes are drawn together: set classes_of_group: null, or mine_every: 0",
         )
+
+    @property
+    def class_count(self) -> int:
+        """The number of classes. Raises ParamsError for `auto`."""
+        if isinstance(self.classes, str):
+            raise ParamsError("params.yaml: train.batch.classes is auto, and no data version says what that is")
+        return self.classes
+
+    @property
+    def size(self) -> int:
+        """The number of images. Raises ParamsError for `auto`."""
+        return self.class_count * self.images
 
 
 @dataclasses.dataclass(frozen=True)
