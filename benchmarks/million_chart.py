@@ -9,10 +9,13 @@ import re
 from pathlib import Path
 from typing import NamedTuple
 
+import numpy as np
+
 PAGE = Path(__file__).parents[1] / "docs" / "scale.md"
 COUNTS = (10_000, 100_000, 1_000_000)
 CELL = re.compile(r"(?P<seconds>[\d,.]+) s, (?P<memory>[\d.]+) GB")
 WIDTH, HEIGHT, TOP, BOTTOM, LEFT, PLOT, LABELS = 920, 400, 54, 48, 52, 230, 150  # pixels
+LETTER = 6.5  # width of a letter in a label of 12 pixels
 GAP = 15  # between the labels of two lines
 COLOURS = ("#2a6fb0", "#c2571a", "#2f8a4c", "#8a4fa3", "#b03a55", "#6b7a1f", "#1f8a8a", "#a0761c", "#7a6a5a")
 STYLE = """
@@ -83,7 +86,8 @@ def panel(of: Panel, lines: dict[str, list[float]], ticks: tuple[float, ...]) ->
     ]
     first, last = (height(of, value) for value in of.at)
     drawn.append(f'<line class="guide" x1="{of.x}" x2="{of.x + PLOT}" y1="{first:.1f}" y2="{last:.1f}"/>')
-    drawn.append(f'<text class="small" x="{of.x + 4}" y="{first - 5:.1f}">{of.at_label}</text>')
+    x, y = free_place(of, (first, last), [[height(of, value) for value in values] for values in lines.values()])
+    drawn.append(f'<text class="small" x="{x:.1f}" y="{y:.1f}">{of.at_label}</text>')
     places = spread({name: height(of, values[-1]) for name, values in lines.items()})
     for (name, values), colour in zip(lines.items(), COLOURS, strict=True):
         points = [(across(of, count), height(of, value)) for count, value in zip(COUNTS, values, strict=True)]
@@ -107,6 +111,25 @@ def height(of: Panel, value: float) -> float:
     """The y of a value."""
     share = math.log(max(value, of.low) / of.low) / math.log(of.high / of.low)
     return HEIGHT - BOTTOM - share * (HEIGHT - TOP - BOTTOM)
+
+
+def free_place(of: Panel, guide: tuple[float, float], lines: list[list[float]]) -> tuple[float, float]:
+    """Where the label of the dashed line stands: at or below it, where its box holds the fewest points of other lines.
+
+    guide: its y at both ends; lines: y at each number of images.
+    """
+    wide = LETTER * len(of.at_label)
+    knots = [across(of, count) for count in COUNTS]
+    sampled = [(x, float(np.interp(x, knots, line))) for line in lines for x in np.arange(knots[0], knots[-1])]
+
+    def crossings(x: float, y: float) -> int:
+        return sum(x - 3 < at < x + wide + 3 and y - 13 < height_there < y + 4 for at, height_there in sampled)
+
+    starts = np.arange(of.x + 4, of.x + PLOT - wide, 4)
+    slope = (guide[1] - guide[0]) / PLOT
+    above = [(float(x), guide[0] + slope * (x - of.x + (wide if slope < 0 else 0)) - 6) for x in starts]
+    below = [(float(x), guide[0] + slope * (x - of.x + (0 if slope < 0 else wide)) + 16) for x in starts]
+    return min([*above, *below], key=lambda place: crossings(*place))
 
 
 def spread(wanted: dict[str, float]) -> dict[str, float]:

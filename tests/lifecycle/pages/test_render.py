@@ -44,3 +44,7 @@ def test_missing_figures_are_dashes() -> None:
         "1,004",
         "[98.50, 98.72]",
     ]
+
+
+def test_a_date_is_not_broken_and_its_sentence_is_escaped() -> None:
+    assert render.whole_dates("<b> on 2026-11-28") == '&lt;b&gt; on <span class="together">2026-11-28</span>'

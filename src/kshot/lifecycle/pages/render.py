@@ -2,12 +2,14 @@
 
 import base64
 import os
+import re
 from pathlib import Path
 from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup, escape
 
+DATE = re.compile(r"\d{4}-\d\d-\d\d")
 NONE = "\N{EN DASH}"  # shown for a missing figure
 
 # In every page's head: a browser loads only content of the page itself, whatever a name or a template contains.
@@ -26,7 +28,9 @@ def pages() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters.update(percent=percent, figure=figure, bounds=bounds, whole=whole, breakable=breakable)
+    environment.filters.update(
+        percent=percent, figure=figure, bounds=bounds, whole=whole, breakable=breakable, whole_dates=whole_dates
+    )
     environment.globals["policy"] = POLICY
     return environment
 
@@ -75,6 +79,11 @@ def whole(value: Any) -> str:
 def is_missing(value: Any) -> bool:
     """Whether `value` is None or not a number."""
     return value is None or value != value
+
+
+def whole_dates(text: str) -> Markup:
+    """Text, escaped, that is not broken within a date such as 2026-11-28."""
+    return Markup(DATE.sub(r'<span class="together">\g<0></span>', str(escape(text))))
 
 
 def breakable(name: str) -> Markup:
