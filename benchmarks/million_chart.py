@@ -120,7 +120,9 @@ def free_place(of: Panel, guide: tuple[float, float], lines: list[list[float]]) 
     """
     wide = LETTER * len(of.at_label)
     knots = [across(of, count) for count in COUNTS]
-    sampled = [(x, float(np.interp(x, knots, line))) for line in lines for x in np.arange(knots[0], knots[-1])]
+    sampled = [
+        (x, float(np.interp(x, knots, line))) for line in lines for x in map(float, np.arange(knots[0], knots[-1]))
+    ]
 
     def crossings(x: float, y: float) -> int:
         return sum(x - 3 < at < x + wide + 3 and y - 13 < height_there < y + 4 for at, height_there in sampled)

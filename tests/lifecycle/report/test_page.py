@@ -269,6 +269,13 @@ def test_calibration_stands_with_and_without_the_temperature(project: Path) -> N
     assert "10w1s 30,000 queries none 1.23 % none: no temperature fits best" in section
 
 
+def test_unknown_queries_that_were_not_measured_are_said_to_be(project: Path) -> None:
+    metrics = json.loads((project / layout.METRICS).read_text())
+    metrics["unknown"] = {}
+    (project / layout.METRICS).write_text(json.dumps(metrics))
+    assert "was not measured: every test episode asks all test classes" in page(project).text
+
+
 def test_what_not_to_trust_of_unknown_queries_and_probabilities_is_said_with_what_to_do(project: Path) -> None:
     plain = page(project).text
     assert "Of 100 images" not in plain and "makes the error larger" not in plain

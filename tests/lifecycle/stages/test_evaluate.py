@@ -11,6 +11,7 @@ import yaml
 from kshot.evaluation.inference import load_inference
 from kshot.lifecycle.project import layout
 from kshot.lifecycle.stages import evaluate, train
+from kshot.lifecycle.stages.evaluation import open_set
 from kshot.methods.saving import load_method
 from kshot.nets.embedding import embed
 from kshot.params.methods import METHODS
@@ -69,6 +70,17 @@ def test_unknown_queries_are_measured_by_a_threshold_of_the_validation_classes(r
         assert figures["auroc"] > 0.6 and 0 <= figures["false_accept"] < figures["accepted"] <= 1
     kept = load_inference(root / layout.EVALUATION)
     assert kept.thresholds == {1: metrics["unknown"]["3w1s"]["threshold"], 2: metrics["unknown"]["3w2s"]["threshold"]}
+
+
+def test_a_model_has_thresholds_where_every_test_episode_asks_all_classes_and_none_is_unknown(
+    root, tmp_path, monkeypatch
+):
+    before = load_inference(root / layout.EVALUATION).thresholds
+    shutil.copytree(root, tmp_path, dirs_exist_ok=True)
+    monkeypatch.setattr(open_set, "open_set", lambda *_: None)
+    evaluate.run(tmp_path, params_from(yaml.safe_load(packed_project.params(DEFAULTS.read_text()))))
+    assert json.loads((tmp_path / layout.METRICS).read_text())["unknown"] == {}
+    assert load_inference(tmp_path / layout.EVALUATION).thresholds == before != {}
 
 
 def test_a_temperature_of_the_validation_classes_brings_probabilities_nearer_to_the_shares_that_are_right(tmp_path):

@@ -125,7 +125,7 @@ def drift(root: Path, source: str, *, ignore: Collection[str] = ()) -> Verdict:
         name = (reference.method.embedding.settings.method or METRIC)["name"]
         notes.append(f"the champion is trained by {name}, which has no one space: only the images are compared")
     elif reference.threshold is None:
-        notes.append("the champion was trained on the validation classes and has no threshold for unknown images")
+        notes.append("the champion has no threshold for unknown images, as after training on the validation classes")
     return Verdict(
         version=reference.version,
         data_version=reference.data_version,

@@ -17,7 +17,7 @@ from kshot.lifecycle.stages.entry import stage_main
 from kshot.lifecycle.stages.evaluation.calibration import calibration, temperatures
 from kshot.lifecycle.stages.evaluation.chosen_views import chosen_views
 from kshot.lifecycle.stages.evaluation.held_out import read_held_out
-from kshot.lifecycle.stages.evaluation.open_set import by_shots, unknown
+from kshot.lifecycle.stages.evaluation.open_set import by_shots, thresholds, unknown
 from kshot.lifecycle.stages.evaluation.predictions import Predictions, predict, test_protocols
 from kshot.methods.mann import Mann, stream_accuracies
 from kshot.methods.saving import METRIC, load_method, weights_hash
@@ -61,9 +61,9 @@ def run(root: Path, params: Params) -> None:
     # A model that was trained on the validation classes recognises them better than any new class.
     held_out = None if "val" in params.train.splits else read_held_out(root, list(scores), inference)
     if has_fixed_embedding:
-        open_set = unknown(root, list(scores), answers.points, held_out, params.evaluate.accept_known)
-        inference = replace(inference, thresholds=by_shots(root, open_set))
-        metrics["unknown"] = open_set
+        limits = thresholds(held_out, params.evaluate.accept_known)
+        metrics["unknown"] = unknown(root, list(scores), answers.points, limits)
+        inference = replace(inference, thresholds=by_shots(root, limits))
     if held_out:
         protocols = resolved_here(root, params).episodes.by_name
         fitted = temperatures(held_out, [name for name, protocol in protocols.items() if protocol.within_group])
