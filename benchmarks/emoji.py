@@ -1,11 +1,11 @@
-"""Few-shot on colour pictures: emoji drawn by several makers, and four ways to adapt ImageNet's weights to them.
+"""Few-shot on colour images: emoji drawn by several makers, and four ways to adapt ImageNet's weights to them.
 
-    python benchmarks/emoji.py pictures FOLDER              # download from npm's registry; needs npm and resvg-py
+    python benchmarks/emoji.py images FOLDER                # download from npm's registry; needs npm and resvg-py
     python benchmarks/emoji.py compare PROJECT WEIGHTS OUT  # frozen, head, LoRA, full: one retraining each
     python benchmarks/emoji.py compress PROJECT OUT.svg     # accuracy against numbers and bytes of a stored class
 
 A class is an emoji, its images are the makers' drawings of it, its group what the Unicode tables sort it under. PROJECT
-is a project with them: docs/backbones.md has the commands. Nothing of the pictures is part of kshot; each maker's own
+is a project with them: docs/backbones.md has the commands. Nothing of the images is part of kshot; each maker's own
 licence holds for them.
 """
 
@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Any
 
 SIZE = 64  # pixels
-# Package of npm's registry, where its pictures lie, and the maker's name.
+# Package of npm's registry, where its images are, and the maker's name.
 MAKERS = (
     ("emoji-datasource-twitter@16.0.0", r"package/img/twitter/64/(.+)\.png", "twitter"),
     ("emoji-datasource-google@16.0.0", r"package/img/google/64/(.+)\.png", "google"),
@@ -48,7 +48,7 @@ WAYS: dict[str, list[str]] = {
 }
 
 
-def pictures(folder: Path) -> None:
+def images(folder: Path) -> None:
     """Write FOLDER/group/words/maker.png for every emoji that all makers drew."""
     found: dict[str, dict[str, bytes]] = {}
     with tempfile.TemporaryDirectory() as scratch:
@@ -69,10 +69,10 @@ def pictures(folder: Path) -> None:
         seen |= new
         place = folder / row["group"] / f"{re.sub(r'[^a-z0-9]+', ' ', row['annotation'].lower()).strip()} {code}"
         place.mkdir(parents=True, exist_ok=True)
-        for maker, picture in drawings.items():
-            (place / f"{maker}.png").write_bytes(picture)
+        for maker, image in drawings.items():
+            (place / f"{maker}.png").write_bytes(image)
         kept += 1
-    print(f"{kept} classes, {kept * len(MAKERS)} pictures of {len(MAKERS)} makers")
+    print(f"{kept} classes, {kept * len(MAKERS)} images of {len(MAKERS)} makers")
 
 
 def packed(package: str, pattern: str, scratch: Path) -> list[tuple[str, bytes]]:
@@ -143,7 +143,7 @@ def show(out: Path) -> None:
         print(f"| {row['way']} | {' | '.join(scores)} | {training} | {learned} |")
 
 
-def compress(project: Path, picture: Path) -> None:
+def compress(project: Path, chart: Path) -> None:
     """Accuracy on the test episodes of the project's model with d principal axes, in 32 and in 8 bits a number."""
     import matplotlib
 
@@ -192,13 +192,13 @@ def compress(project: Path, picture: Path) -> None:
     axis.grid(alpha=0.3)
     axis.legend()
     figure.tight_layout()
-    figure.savefig(picture)
+    figure.savefig(chart)
 
 
 if __name__ == "__main__":
     command, *places = sys.argv[1:] or ["help"]
     known: dict[str, tuple[Callable[..., None], int]] = {
-        "pictures": (pictures, 1),
+        "images": (images, 1),
         "compare": (compare, 3),
         "compress": (compress, 2),
     }

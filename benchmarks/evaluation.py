@@ -2,7 +2,7 @@
 
     python benchmarks/evaluation.py OMNIGLOT.zip [cpu|cuda]
 
-10,000 episodes with 15 queries a class over the pictures of `images_evaluation`, embedding them included, with a Conv-4
+10,000 episodes with 15 queries a class over the images of `images_evaluation`, embedding them included, with a Conv-4
 whose weights are drawn once: any accuracy will do to compare with. easyfsl decodes its PNGs, here from memory, as its
 own data sets do from disk, and answers the first episodes only, because thousands would take it many minutes.
 """
@@ -52,8 +52,8 @@ class Pngs(Dataset[tuple[Tensor, int]]):
         return torch.from_numpy(pixels).permute(2, 0, 1).float(), int(self.labels[place])
 
 
-def pictures(archive: Path) -> Pngs:
-    """The pictures of `images_evaluation`, each labelled with its character."""
+def evaluation_images(archive: Path) -> Pngs:
+    """The images of `images_evaluation`, each labelled with its character."""
     with zipfile.ZipFile(archive) as file:
         names = sorted(n for n in file.namelist() if "images_evaluation/" in n and n.endswith(".png"))
         contents = [file.read(name) for name in names]
@@ -62,7 +62,7 @@ def pictures(archive: Path) -> Pngs:
 
 
 def packed(data: Pngs) -> NDArray[np.uint8]:
-    """All pictures, (N, 28, 28, 1), as stage ingest packs them once: it is no part of an evaluation."""
+    """All images, (N, 28, 28, 1), as stage ingest packs them once: it is no part of an evaluation."""
     return np.stack([prepare(decode(content, 1), INGEST) for content in data.contents])
 
 
@@ -108,11 +108,9 @@ def main(archive: Path, device: str) -> None:
     """Measure both by turns and print the comparison."""
     keep_freed_memory()
     torch.manual_seed(0)
-    data = pictures(archive)
+    data = evaluation_images(archive)
     images, embedding = packed(data), untrained(device)
-    print(
-        f"{len(images):,} pictures of {len(set(data.labels))} characters, {device}, {torch.get_num_threads()} threads"
-    )
+    print(f"{len(images):,} images of {len(set(data.labels))} characters, {device}, {torch.get_num_threads()} threads")
     print("| protocol | ours, episodes/s | easyfsl, episodes/s | ratio | accuracy of the same episodes |")
     print("|---|---|---|---|---|")
     for name, protocol in PROTOCOLS.items():

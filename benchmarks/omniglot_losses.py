@@ -3,7 +3,7 @@
     python benchmarks/omniglot_losses.py compare PROJECT OUT [ROW ...]   # train, then measure on validation classes
     python benchmarks/omniglot_losses.py final PROJECT OUT [ROW ...]     # train on both, three seeds; test classes
     python benchmarks/omniglot_losses.py speed PROJECT OUT [ROW ...]     # milliseconds a step, on a machine left alone
-    python benchmarks/omniglot_losses.py show OUT                        # print the tables, draw the picture
+    python benchmarks/omniglot_losses.py show OUT                        # print the tables, draw the chart
 
 PROJECT is a project with Omniglot in it, as benchmarks/omniglot/README.md makes it, after `dvc repro episodes`. Each
 row leaves one JSON file in OUT and is not measured again while that file is there. The number of steps is fixed, so

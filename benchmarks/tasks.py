@@ -1,10 +1,10 @@
 """Tasks compared: are near ones alike, are predicted accuracies the measured ones, are strange tasks noticed.
 
     python benchmarks/tasks.py measure PROJECT          # print the tables of a project with a trained model
-    python benchmarks/tasks.py draw PROJECT PICTURE.svg # its map, and its alphabets' accuracies against the predicted
+    python benchmarks/tasks.py draw PROJECT CHART.svg   # its map, and its alphabets' accuracies against the predicted
 
 PROJECT is a finished retraining of data with groups, whose validation classes were not trained on. What lies outside
-is made here: the project's own test pictures with dark and light exchanged, scikit-learn's digits and photographs.
+is made here: the project's own test images with dark and light exchanged, scikit-learn's digits and photographs.
 """
 
 import sys

@@ -2,7 +2,7 @@
 
     python benchmarks/transductive.py OMNIGLOT.zip [cpu|cuda]
 
-Episodes with 15 queries a class over the pictures of `images_evaluation`, embedded before the clock starts by a Conv-4
+Episodes with 15 queries a class over the images of `images_evaluation`, embedded before the clock starts by a Conv-4
 whose weights are drawn once; easyfsl answers the first of them, one after another, as it does. Both get the points
 after the power transform, whose results easyfsl neither scales nor centres: the moves and the transport are compared.
 """
@@ -14,7 +14,7 @@ from pathlib import Path
 
 import torch
 from easyfsl.methods import PTMAP
-from evaluation import episodes_of, packed, pictures, untrained
+from evaluation import episodes_of, evaluation_images, packed, untrained
 from torch import Tensor, nn
 
 from kshot.classifiers.pt_map import STEPS, power_transform, pt_map_scores
@@ -48,10 +48,10 @@ def main(archive: Path, device: str) -> None:
     """Measure both by turns and print the comparison."""
     keep_freed_memory()
     torch.manual_seed(0)
-    data = pictures(archive)
+    data = evaluation_images(archive)
     images, embedding = packed(data), untrained("cpu")
     print(f"{device}, {torch.get_num_threads()} threads")
-    print("| protocol | ours, episodes/s | easyfsl, episodes/s | ratio | queries answered alike |")
+    print("| protocol | ours, episodes/s | easyfsl, episodes/s | ratio | queries predicted alike |")
     print("|---|---|---|---|---|")
     for name, protocol in PROTOCOLS.items():
         episodes = episodes_of(data, protocol, EPISODES)

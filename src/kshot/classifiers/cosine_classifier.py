@@ -16,17 +16,17 @@ def cosine_classifier_scores(support: Tensor, labels: Tensor, query: Tensor, n_w
     Baseline++ of Chen et al. 2019 (arXiv:1904.04232, section 3.2), initialised as by Qi et al. 2018 (arXiv:1712.07136).
     Every class has the same weight, whatever its shots. Shapes as in `kshot.classifiers`.
     """
-    known, asked = unit_length(support.detach()), unit_length(query.detach())
-    balance = 1 / one_hot(labels, n_way).sum(0).to(known.dtype)
-    truth = labels.expand(len(known), -1)
+    support, query = unit_length(support.detach()), unit_length(query.detach())
+    balance = 1 / one_hot(labels, n_way).sum(0).to(support.dtype)
+    truth = labels.expand(len(support), -1)
     with torch.enable_grad():
-        weights = prototypes(known, labels, n_way).requires_grad_()
+        weights = prototypes(support, labels, n_way).requires_grad_()
         optimizer = torch.optim.SGD([weights], lr=RATE, momentum=0.9)
         for _ in range(STEPS):
-            logits = SCALE * cosine_similarity(known, weights)
+            logits = SCALE * cosine_similarity(support, weights)
             # Summed over episodes: each has its own weights, and a mean would shrink each one's step.
             loss = cross_entropy(logits.transpose(1, 2), truth, weight=balance, reduction="none").sum(1).sum() / n_way
             optimizer.zero_grad()
             loss.backward()  # type: ignore[no-untyped-call]
             optimizer.step()
-    return SCALE * cosine_similarity(asked, weights.detach())
+    return SCALE * cosine_similarity(query, weights.detach())

@@ -23,23 +23,24 @@ def logistic_regression_scores(support: Tensor, labels: Tensor, query: Tensor, n
     """
     from sklearn.linear_model import LogisticRegression  # here, because its import takes a second
 
-    known = labels.cpu().numpy()
+    classes = labels.cpu().numpy()
     scores = []
-    for few, asked in zip(unit_length(support).cpu().numpy(), unit_length(query).cpu().numpy(), strict=True):
-        fitted = _fitted(LogisticRegression(C=c, max_iter=STEPS, class_weight="balanced"), few, known)
-        found = fitted.decision_function(asked)
+    pairs = zip(unit_length(support).cpu().numpy(), unit_length(query).cpu().numpy(), strict=True)
+    for episode_support, episode_query in pairs:
+        regression = LogisticRegression(C=c, max_iter=STEPS, class_weight="balanced")
+        found = _fitted(regression, episode_support, classes).decision_function(episode_query)
         # With two classes there is one number, positive for the second.
         scores.append(np.stack([-found, found], 1) / 2 if n_way == 2 else found)
     return torch.from_numpy(np.stack(scores)).to(support)
 
 
-def _fitted(regression: Any, few: NDArray[Any], known: NDArray[Any]) -> Any:
+def _fitted(regression: Any, support: NDArray[Any], labels: NDArray[Any]) -> Any:
     from sklearn.exceptions import ConvergenceWarning
 
     with warnings.catch_warnings():
         warnings.simplefilter("error", ConvergenceWarning)
         try:
-            return regression.fit(few, known)
+            return regression.fit(support, labels)
         except ConvergenceWarning:
             raise NotConverged(
                 f"logistic_regression did not reach its tolerance in {STEPS} steps; take another classifier in "

@@ -166,9 +166,9 @@ def held_samples(
     for label in rows:
         members.setdefault(groups[label], []).append(label)
     named = [group for group in members if group and len(members[group]) > 1]
-    asked = len(shape.counts)
+    new = len(shape.counts)
     # Never below two classes: a task needs at least two.
-    n_way = max(min(asked, 2), int(asked * len(rows) / (len(rows) + 2 * asked)))
+    n_way = max(min(new, 2), int(new * len(rows) / (len(rows) + 2 * new)))
     for number in range(draws):
         wanted = shape.groups or (1 if number % 2 else 0)
         pool = list(rows)

@@ -30,7 +30,7 @@ class Calibration(NamedTuple):
     temperature  that the scores are divided by; None if it could not be fitted
     before       expected calibration error at temperature 1, in [0, 1]
     after        expected calibration error at `temperature`; None without one
-    queries      how many test queries were asked
+    queries      number of test queries
     """
 
     temperature: float | None

@@ -125,7 +125,7 @@ def inference_method(folder: Path, inference: Inference, device: str | torch.dev
     """
     if inference.plugin is not None and plugins.find("classifiers", inference.classifier) is None:
         needed = plugins.missing("classifiers", inference.classifier, inference.plugin)
-        raise CheckpointError(f"{folder} holds a model that cannot be asked here: {needed}")
+        raise CheckpointError(f"{folder} holds a model that cannot predict here: {needed}")
     return load_method(folder, device, views=inference.views)
 
 

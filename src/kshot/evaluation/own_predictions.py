@@ -31,10 +31,16 @@ def _own_scores(method: Method, support: Tensor, labels: Tensor, query: Tensor, 
     device = method.centre.device
     labels = labels.to(device)
     parts = [
-        torch.cat([method.scores(few.to(device), labels, part.to(device), n_way).to(query.device) for part in asked], 1)
-        for few, asked in zip(
+        torch.cat(
+            [
+                method.scores(block_support.to(device), labels, part.to(device), n_way).to(query.device)
+                for part in block_query.split(queries, 1)
+            ],
+            1,
+        )
+        for block_support, block_query in zip(
             support.split(size),  # type: ignore[no-untyped-call]
-            (some.split(queries, 1) for some in query.split(size)),  # type: ignore[no-untyped-call]
+            query.split(size),  # type: ignore[no-untyped-call]
             strict=True,
         )
     ]

@@ -95,18 +95,18 @@ class _Sums:
         squared (b, M): squared distances, infinite from an image to itself; others (b,): how many other images the
         class of each row has.
         """
-        asked, most = others > 0, int(others.max()) if len(others) else 0
+        is_query, most = others > 0, int(others.max()) if len(others) else 0
         order = squared.topk(min(max(most, HUB_NEIGHBOURS), self.images - 1), largest=False).indices
         self.occurrences += order[:, :HUB_NEIGHBOURS].flatten().bincount(minlength=self.images)
-        if not asked.any():
+        if not is_query.any():
             return
-        hits = (labels[order[:, :most]] == labels[rows][:, None])[asked]
+        hits = (labels[order[:, :most]] == labels[rows][:, None])[is_query]
         rank = torch.arange(1, most + 1)
-        inside = rank[None, :] <= others[asked][:, None]
+        inside = rank[None, :] <= others[is_query][:, None]
         precise = hits.cumsum(1) / rank * (hits & inside)
-        self.precision += float((precise.sum(1) / others[asked]).sum())
+        self.precision += float((precise.sum(1) / others[is_query]).sum())
         self.nearest += float(hits[:, 0].sum())
-        self.queries += int(asked.sum())
+        self.queries += int(is_query.sum())
 
     def figures(self, rank: float) -> Geometry:
         within, between = _ratio(self.distances, self.pairs)

@@ -67,4 +67,4 @@ def require_plugins(folder: Path, settings: EmbeddingSettings) -> None:
     for kind, given_by in settings.plugins.items():
         if plugins.find(kind, names[kind]) is None:
             needed = plugins.missing(kind, names[kind], given_by)
-            raise CheckpointError(f"{folder} holds a model that cannot be asked here: {needed}")
+            raise CheckpointError(f"{folder} holds a model that cannot predict here: {needed}")

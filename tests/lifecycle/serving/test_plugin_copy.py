@@ -128,10 +128,10 @@ def test_a_model_without_its_plugins_says_which_distribution_is_needed(
     plugins.use_project(root)
     monkeypatch.setattr(sys, "path", [place for place in sys.path if not place.endswith("/site-packages")])
     needed = "closest comes from kshot-extra 1.2.0, which is not installed here; pip install kshot-extra==1.2.0"
-    with pytest.raises(CheckpointError, match=f"cannot be asked here: the classifier {needed}"):
+    with pytest.raises(CheckpointError, match=f"cannot predict here: the classifier {needed}"):
         load(root / layout.MODEL)
     (root / layout.EVALUATION / "answering.json").unlink()
-    with pytest.raises(CheckpointError, match="cannot be asked here: the backbone small comes from kshot-extra 1.2.0"):
+    with pytest.raises(CheckpointError, match="cannot predict here: the backbone small comes from kshot-extra 1.2.0"):
         load(root / layout.MODEL)
 
 

@@ -13,7 +13,7 @@ from kshot.lifecycle.data import erasures
 from kshot.lifecycle.project.dvc_repository import dvc_repository
 
 
-class KeptImage(NamedTuple):
+class CachedImage(NamedTuple):
     """One image: md5 of its file, class, group and split from the data's own table ('' for none), path in data/raw."""
 
     md5: str
@@ -23,23 +23,23 @@ class KeptImage(NamedTuple):
     path: str = ""
 
 
-class KeptClass(NamedTuple):
+class CachedClass(NamedTuple):
     """Group and split of a class from the data's own table, '' for none."""
 
     group: str
     split: str
 
 
-def classes(root: Path, version: str) -> dict[str, KeptClass]:
+def classes(root: Path, version: str) -> dict[str, CachedClass]:
     """The classes of the data version with that md5. Raises DataError if it is gone."""
-    return {row["class"]: KeptClass(row["group"], row["split"]) for row in _manifest(root, version)[0]}
+    return {row["class"]: CachedClass(row["group"], row["split"]) for row in _manifest(root, version)[0]}
 
 
-def images(root: Path, version: str) -> list[KeptImage]:
+def images(root: Path, version: str) -> list[CachedImage]:
     """Every image of the data version with that md5, by class and path. Raises DataError if it is gone."""
     manifest, content = _manifest(root, version)
     rows = sorted(manifest, key=lambda row: (row["class"], row["path"]))
-    return [KeptImage(content[row["path"]], row["class"], row["group"], row["split"], row["path"]) for row in rows]
+    return [CachedImage(content[row["path"]], row["class"], row["group"], row["split"], row["path"]) for row in rows]
 
 
 def _manifest(root: Path, version: str) -> tuple[Iterator[dict[str, str]], dict[str, str]]:

@@ -5,7 +5,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from kshot.lifecycle.data import cached_images, data_versions
-from kshot.lifecycle.data.cached_images import KeptImage
+from kshot.lifecycle.data.cached_images import CachedImage
 from kshot.lifecycle.data.data_diff import DataDiff
 from kshot.lifecycle.data.data_versions import DataVersion
 from kshot.lifecycle.data_pages.shown_images import LARGE_SIDE, address
@@ -17,7 +17,7 @@ SHOWN = 120  # images of a section; the table has all
 TABLE = "changes.csv"
 CHANGES = ("change", "path", "class", "before", "class_before")
 
-Images = dict[str, KeptImage]
+Images = dict[str, CachedImage]
 
 
 def write_difference_page(root: Path, old: DataVersion, new: DataVersion, out: Path) -> list[Path]:

@@ -13,7 +13,7 @@ from torch import Tensor
 from kshot.data.images import Packed, pack
 from kshot.evaluation.inference import inference_method, load_inference
 from kshot.lifecycle.data import cached_images
-from kshot.lifecycle.data.cached_images import KeptImage
+from kshot.lifecycle.data.cached_images import CachedImage
 from kshot.lifecycle.data.data_versions import DataVersion
 from kshot.lifecycle.data.packed import read_manifest
 from kshot.lifecycle.project import layout, progress
@@ -43,7 +43,7 @@ class Measured:
     unreadable  path and reason of the others
     """
 
-    images: list[KeptImage]
+    images: list[CachedImage]
     files: list[Path]
     sizes: NDArray[np.int64]
     points: Tensor
@@ -104,7 +104,7 @@ def _model(root: Path, scratch: Path) -> tuple[Method | None, str]:
 
 
 def _packed(
-    root: Path, version: DataVersion, images: list[KeptImage], files: list[Path], method: Method
+    root: Path, version: DataVersion, images: list[CachedImage], files: list[Path], method: Method
 ) -> Measured | None:
     """The version from the output of the stages, if that is of this version and suits the model; else None."""
     lock = root / layout.LOCK_FILE

@@ -22,7 +22,7 @@ from kshot.distances import euclidean
 from kshot.drift.measures import Sample, Trained, appearance_quantiles, fourier_features
 from kshot.errors import DataError, RegistryError
 from kshot.evaluation.inference import Inference, inference_method, load_inference
-from kshot.lifecycle.data.cached_images import KeptImage, files, images
+from kshot.lifecycle.data.cached_images import CachedImage, files, images
 from kshot.lifecycle.drift.measured_images import MeasuredImages, measure_images
 from kshot.lifecycle.project import layout
 from kshot.lifecycle.project.files import exclusive
@@ -86,9 +86,9 @@ def read_reference(root: Path, champion: Registered) -> Reference:
     return _reference(champion.version, version, method, inference, facts, [chosen[row] for row in facts.read], shots)
 
 
-def _choose(stored: list[KeptImage], trained_on: set[str], shots: int) -> list[tuple[KeptImage, bool]]:
+def _choose(stored: list[CachedImage], trained_on: set[str], shots: int) -> list[tuple[CachedImage, bool]]:
     """A fixed sample of every class, each image with whether its class was trained on."""
-    classes: dict[str, list[KeptImage]] = {}
+    classes: dict[str, list[CachedImage]] = {}
     for image in stored:
         classes.setdefault(image.label, []).append(image)
     held_out = [name for name in classes if name not in trained_on]
@@ -108,7 +108,7 @@ def _choose(stored: list[KeptImage], trained_on: set[str], shots: int) -> list[t
     return chosen
 
 
-def _cached_facts(root: Path, key: str, version: str, chosen: list[KeptImage], method: Method) -> MeasuredImages:
+def _cached_facts(root: Path, key: str, version: str, chosen: list[CachedImage], method: Method) -> MeasuredImages:
     path = root / FOLDER / f"{key}.npz"
     path.parent.mkdir(parents=True, exist_ok=True)
     with exclusive(root, "drift"):
@@ -134,7 +134,7 @@ def _reference(
     method: Method,
     inference: Inference,
     facts: MeasuredImages,
-    chosen: list[tuple[KeptImage, bool]],
+    chosen: list[tuple[CachedImage, bool]],
     shots: int,
 ) -> Reference:
     names = [image.label for image, _ in chosen]

@@ -16,7 +16,7 @@ from kshot.lifecycle.audit.decision import compared
 from kshot.lifecycle.audit.links import results
 from kshot.lifecycle.audit.subject import Subject
 from kshot.lifecycle.data import cached_images, data_versions
-from kshot.lifecycle.data.cached_images import KeptImage
+from kshot.lifecycle.data.cached_images import CachedImage
 from kshot.lifecycle.data.data_versions import DataVersion
 from kshot.lifecycle.history.events import GATE_ACTIONS, Event, signed_text, to_text
 from kshot.lifecycle.project import layout
@@ -46,7 +46,7 @@ class Collected:
     judged: Event | None
     decision: dict[str, Any]
     served: dict[str, Any]
-    images: list[KeptImage]
+    images: list[CachedImage]
     known: DataVersion | None
     files: dict[str, bytes]
 

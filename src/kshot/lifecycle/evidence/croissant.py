@@ -3,7 +3,7 @@
 import hashlib
 from typing import Any
 
-from kshot.lifecycle.data.cached_images import KeptImage
+from kshot.lifecycle.data.cached_images import CachedImage
 from kshot.lifecycle.data.data_versions import DataVersion
 
 CONFORMS = "http://mlcommons.org/croissant/1.0"
@@ -46,7 +46,7 @@ CONTEXT: dict[str, Any] = {
 
 
 def croissant(
-    project: str, md5: str, images: list[KeptImage], table: bytes, known: DataVersion | None
+    project: str, md5: str, images: list[CachedImage], table: bytes, known: DataVersion | None
 ) -> dict[str, Any]:
     """The metadata of the data version `md5`. `table`: its manifest.csv; `known`: its line in the ledger, if any."""
     classes: dict[str, int] = {}

@@ -7,7 +7,7 @@ from kshot.data.splits import SPLITS, choose_by, split_classes
 from kshot.errors import DataError
 from kshot.first_few import first_few
 from kshot.lifecycle.data import cached_images
-from kshot.lifecycle.data.cached_images import KeptClass
+from kshot.lifecycle.data.cached_images import CachedClass
 from kshot.lifecycle.project.tables import counted
 from kshot.lifecycle.settings_fit.proposal import split_of
 from kshot.lifecycle.sources.shown_names import printable
@@ -52,7 +52,7 @@ def moves(before: Mapping[str, str], after: Mapping[str, str]) -> list[str]:
     return lines
 
 
-def _places(settings: Split, classes: Mapping[str, KeptClass]) -> dict[str, str]:
+def _places(settings: Split, classes: Mapping[str, CachedClass]) -> dict[str, str]:
     groups = {name: one.group for name, one in classes.items()}
     table = {name: one.split for name, one in classes.items()}
     by = choose_by(settings.by, groups, table)
