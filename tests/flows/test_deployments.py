@@ -187,6 +187,10 @@ def test_two_projects_at_one_server_plan_pause_and_tell_their_own(tmp_path: Path
         run = begin(by_time.id, Running())
         name = client.read_flow_run(run).name
     assert news.look(shop) == [] and news.look(letters) == [f"retraining {name}: running"]
+    with get_client(sync_client=True) as client:
+        failed = Failed(message="Flow run encountered an exception: StageFailed: the data fails 1 check: few\nimages")
+        client.set_flow_run_state(run, failed, force=True)
+    assert news.look(letters) == [f"retraining {name}: failed: the data fails 1 check: few images"]
 
     scheduled_runs.tell_server(shop, (schedule.EVERY, schedule.NEW_DATA), "pause")
     asyncio.run(times.tidy(shop, schedule.without(ALL, schedule.CRON), by_root[shop]))  # type: ignore[arg-type]

@@ -65,7 +65,7 @@ ROWS: dict[str, tuple[DataProfile, list[str], dict[str, Any]]] = {
         profile([12] * 8),
         ["3w1s", "3w5s"],
         {**PRETRAINED, "train.network.adaptation": "frozen", "train.batch.classes": "auto", "train.splits": ["train"]}
-        | {"train.batch.mine_neighbours": 1, "train.validation.protocol": "auto"},
+        | {"train.batch.mine_neighbours": 3, "train.validation.protocol": "auto"},
     ),
     "12 classes": (
         profile([40] * 12),

@@ -1,6 +1,7 @@
 """The runs of a schedule at Prefect's server: starts them for new data, reports, pauses and removes them."""
 
 import dataclasses
+import re
 from collections.abc import Sequence
 from datetime import UTC
 from pathlib import Path
@@ -116,10 +117,15 @@ class News:
             if state is None or not (state.is_running() or state.is_final()) or self.known.get(run.id) == state.name:
                 continue
             name = self.known[run.id] = str(state.name)
-            why = f": {' '.join(state.message.split())}" if state.message and not state.is_completed() else ""
+            why = f": {_reason(state.message)}" if state.message and not state.is_completed() else ""
             what = "answer" if names.get(run.deployment_id) == ANSWER else "retraining"
             said.append(f"{what} {run.name}: {name.lower()}{why}")
         return said
+
+
+def _reason(message: str) -> str:
+    """The message of a run's state in one line, without Prefect's words before the message of a KshotError."""
+    return re.sub(r"^Flow run encountered an exception: \w+: ", "", " ".join(message.split()))
 
 
 def keep_pauses(root: Path, found: dict[str, Any]) -> None:

@@ -171,7 +171,7 @@ def batch_settings(
         Setting("train.method.n_way", None if n_way is None else min(n_way, classes)),
         Setting("train.batch.classes_of_group", None),
         Setting("train.batch.mine_every", 0),
-        Setting("train.batch.mine_neighbours", min(3, classes - 1)),
+        Setting("train.batch.mine_neighbours", 3 if auto else min(3, classes - 1)),
     ]
 
 
