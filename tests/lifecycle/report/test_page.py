@@ -251,7 +251,7 @@ def test_accuracies_stand_with_interval_question_and_chance(project: Path) -> No
 
 def test_how_episodes_were_answered_and_unknown_queries_told_stands_beside_the_accuracies(project: Path) -> None:
     section = page(project).text
-    assert "Answered by maml, transductive" in section and "depends on the other queries" in section
+    assert "Predicted by maml, transductive" in section and "depends on the other queries" in section
     assert "0.988" in section and "70,123 unknown queries" in section and "12.34" in section
     assert "none: trained on the validation classes" in section
     assert "36.25" in section and "82.75" in section, "the stream's first and second instance"
