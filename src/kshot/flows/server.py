@@ -35,6 +35,14 @@ PAGES = "http://127.0.0.1:4200"  # of `kshot schedule` and `kshot ui`
 # Started by its path, because a project may have a package called flows in its folder.
 SCRIPT = Path(__file__).with_name("prefect_server.py")
 ENDS_WITH_PARENT = "--ends-with-parent"
+TEMPORARY = {
+    # The switches of prefect.server.api.server.SubprocessASGIServer.
+    "PREFECT_UI_ENABLED": "0",
+    "PREFECT__SERVER_EPHEMERAL": "1",
+    "PREFECT__SERVER_FINAL": "1",
+    # No flow here uses a block; a server with pages writes the kinds of blocks, for its page of them (1 s).
+    "PREFECT_SERVER_REGISTER_BLOCKS_ON_START": "0",
+}
 START_S = 600.0  # 3 s on an idle machine, 3 min on two cores with ten other processes that also created the database
 
 
@@ -74,8 +82,7 @@ def launch(root: Path) -> Server | None:
     log = home / "temporary-server.log"
     process = _start(
         [*command(home, port)[0], ENDS_WITH_PARENT],
-        # The switches of prefect.server.api.server.SubprocessASGIServer.
-        {"PREFECT_UI_ENABLED": "0", "PREFECT__SERVER_EPHEMERAL": "1", "PREFECT__SERVER_FINAL": "1"},
+        TEMPORARY,
         log,
         stdin=subprocess.PIPE,  # kept open by this process, and closed when it ends
     )
