@@ -8,7 +8,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import NamedTuple
 
@@ -18,6 +18,7 @@ from kshot.errors import Busy, DataError
 from kshot.lifecycle.data import erasures
 from kshot.lifecycle.data.dvc_cache import folder_md5
 from kshot.lifecycle.project import git, layout
+from kshot.lifecycle.project.dvc_repository import dvc_repository
 from kshot.load_yaml import load_yaml
 
 # During a change this folder contains the previous state; if it exists, the change must be undone.
@@ -50,8 +51,15 @@ def tracked(root: Path) -> Tracked | None:
 
 
 def is_current(root: Path) -> bool:
-    """Whether data/raw is the version that data/raw.dvc names, according to DVC."""
-    return not json.loads(dvc(root, "status", "--json", str(layout.RAW_DVC)))
+    """Whether data/raw is the version that data/raw.dvc names, according to DVC.
+
+    Asked in this process: a process of DVC's own takes half a second to start, and a command asks several times.
+    """
+    from dvc.exceptions import DvcException
+
+    with suppress(DvcException), dvc_repository(root) as repo:
+        return not repo.status(targets=[str((root / layout.RAW_DVC).resolve())])
+    return not json.loads(dvc(root, "status", "--json", str(layout.RAW_DVC)))  # which reports what is wrong
 
 
 def is_whole(root: Path, md5: str) -> bool:
