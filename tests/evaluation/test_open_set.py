@@ -1,9 +1,10 @@
 import numpy as np
 import pytest
 import torch
+from sklearn.metrics import roc_auc_score
 
 from kshot.data.episodes import EpisodeSet
-from kshot.evaluation.open_set import OpenSet, calibrate, nearest_distance, open_set
+from kshot.evaluation.open_set import OpenSet, area_under_roc, calibrate, nearest_distance, open_set
 from kshot.nets.points import Points
 
 
@@ -32,6 +33,19 @@ def test_unknown_queries_are_those_of_the_next_episodes_classes_that_are_not_its
     # (1, -2, 11, 8: 19, 22, 9, 12 from 20). Known ones lie 1, 2, 1, 2, 1, 2, 1, 3, 1, 3, 1, 2 away.
     found = open_set(POINTS, PAIRS, threshold=9.0)
     assert found == OpenSet(9.0, 1.0, 2 / 8, 1.0, 8)
+
+
+def test_equal_distances_count_half():
+    assert area_under_roc(torch.tensor([1.0, 2.0]), torch.tensor([2.0, 0.0, 3.0])) == pytest.approx(3.5 / 6)
+
+
+@pytest.mark.parametrize("steps", [5, 1000])  # many equal distances, and few
+def test_the_area_is_that_of_scikit_learn(steps):
+    random = torch.Generator().manual_seed(0)
+    known, unknown = (torch.randint(steps, (n,), generator=random).double() / 7 + n / 9000 for n in (300, 1200))
+    truth = np.repeat([0, 1], [len(known), len(unknown)])
+    wanted = roc_auc_score(truth, torch.cat([known, unknown]).numpy())
+    assert area_under_roc(known, unknown) == pytest.approx(wanted, abs=1e-12)
 
 
 def test_auroc_is_the_chance_that_an_unknown_query_is_farther():
