@@ -40,7 +40,11 @@ LOOKING = (
     ),
     Step("kshot drift ../others --json", DRIFT, "kshot drift SOURCE --json", LOOKED),
     # What the champion was trained on has not drifted, so that nothing is retrained.
-    Step("kshot drift birds --retrain", DRIFT, "kshot drift SOURCE --retrain"),
+    Step(
+        "kshot drift birds --retrain --extend",
+        DRIFT,
+        ("kshot drift SOURCE --retrain", "kshot drift SOURCE --retrain --extend"),
+    ),
 )
 
 DECIDING = (
