@@ -19,6 +19,12 @@ def test_output_and_exit_handlers_come_before_the_end_and_no_clean_up(code):
     assert (found.returncode, found.stdout) == (code, "said\nhandled\n")
 
 
+def test_log_records_that_wait_are_written():
+    program = "import logging.handlers as handlers; print_it = handlers.logging.StreamHandler(sys.stdout); "
+    program += "handlers.logging.getLogger().addHandler(handlers.MemoryHandler(9, target=print_it)); "
+    assert ended(f"{program}handlers.logging.warning('logged'); quick_end.noted(0)").stdout == "logged\n"
+
+
 def test_a_thread_ends_first():
     program = "import threading, time; threading.Thread(target=lambda: (time.sleep(0.2), print('done'))).start(); "
     assert ended(f"{program}quick_end.noted(0)").stdout == "done\n"

@@ -6,6 +6,7 @@ That took 1 s of each stage that imports torch and 2 s of `kshot retrain`, and l
 import atexit
 import contextlib
 import gc
+import logging
 import os
 import sys
 
@@ -35,6 +36,7 @@ def _end() -> None:
         if "torch" not in sys.modules:  # otherwise its triton prints long warnings about leaks
             gc.freeze()
         return
+    logging.shutdown()  # its own exit handler is older than this one
     with contextlib.suppress(OSError, ValueError):  # the interpreter reports what cannot be written
         for stream in (sys.stdout, sys.stderr):
             if stream is not None:
