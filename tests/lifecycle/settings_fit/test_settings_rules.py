@@ -162,8 +162,13 @@ def test_a_shape_of_data_gets_its_settings(name: str) -> None:
 
 @pytest.mark.parametrize("few", [2, 4])
 def test_too_few_classes_stop_with_what_is_needed(few: int) -> None:
-    with pytest.raises(DataError, match=f"{few} classes have two images or more; needs at least 5"):
+    needed = f"{few} classes have two images or more; needs at least 5, two to test on and three to train on: add"
+    with pytest.raises(DataError, match=f"{needed} images to the 20 classes with one"):
         fit_settings(profile([9] * few + [1] * 20), WEIGHTS)
+    with pytest.raises(DataError, match=f"{needed} classes"):
+        fit_settings(profile([9] * few), WEIGHTS)
+    with pytest.raises(DataError, match="no class has two images or more; .* add images to the 30 classes with one"):
+        fit_settings(profile([1] * 30), WEIGHTS)
 
 
 def test_other_weights_get_the_size_that_they_were_trained_with() -> None:

@@ -76,7 +76,14 @@ def test_a_parquet_column_of_several_values_a_row_is_refused(tmp_path: Path, val
 
 def test_columns_of_a_parquet_file_have_no_first_line(tmp_path: Path) -> None:
     pd.DataFrame({"image": ["x"], "label": [0]}).to_parquet(tmp_path / "m.parquet")
-    with pytest.raises(DataError, match="has the columns image, label; needs path, class$"):
+    with pytest.raises(DataError, match="has the columns image, label; needs path, class: rename image to path"):
+        rows(tmp_path / "m.parquet")
+
+
+@pytest.mark.parametrize("image", [b"\x89PNG", {"bytes": b"\x89PNG", "path": "0.png"}], ids=["bytes", "struct"])
+def test_a_parquet_file_of_images_is_refused_with_what_to_do(tmp_path: Path, image: Any) -> None:
+    pd.DataFrame({"image": [image], "label": [0]}).to_parquet(tmp_path / "m.parquet")
+    with pytest.raises(DataError, match=r"holds the images themselves .column image.*write each image into a file of"):
         rows(tmp_path / "m.parquet")
 
 
@@ -88,7 +95,9 @@ def test_a_column_that_pandas_made_the_index_is_a_column(tmp_path: Path) -> None
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        (b"file,class\nx,a\n", "has the columns file, class; needs path, class"),
+        (b"file,class\nx,a\n", "has the columns file, class; needs path, class, .* first line: rename file to path$"),
+        (b"Filename,Label\nx,a\n", "first line: rename Filename to path, Label to class$"),
+        (b"id,kind\nx,a\n", "needs path, class, named in its first line$"),
         (b"path,class\nx,a, red\n", "row 2: 3 values for 2 columns; .* in double quotes"),
         (b'path,class\nx,a\ny,"b"c\n', "row 3: .*; mend the quotes there"),
         ("path,class\nx,a\ny,ä\n".encode("cp1252"), "row 3: no valid utf-8; save the table as CSV in UTF-8"),

@@ -24,9 +24,13 @@ def require_classes(classes: Sequence[ClassSupply]) -> None:
     """Raise DataError for fewer than five classes with two images."""
     usable = sum(one.images >= FEWEST_IMAGES for one in classes)
     if usable < FEWEST_TO_START:
+        single = len(classes) - usable
+        what = "classes" if len(classes) < FEWEST_TO_START else "images"
+        where = f" to the {counted(single, 'class')} with one" if what == "images" else ""
+        found = f"{counted(usable, 'class')} have" if usable > 1 else "1 class has" if usable else "no class has"
         raise DataError(
-            f"{counted(usable, 'class')} {'has' if usable == 1 else 'have'} two images or more; needs at least "
-            f"{FEWEST_TO_START}, two to test on and three to train on: add classes"
+            f"{found} two images or more; needs at least {FEWEST_TO_START}, two to test on and three to train on: "
+            f"add {what}{where}"
         )
 
 
@@ -50,7 +54,7 @@ def split_settings(classes: Sequence[ClassSupply], now: Split | None = None) -> 
     if both:
         used = f"{counted(found['train'], 'class')} in train, {found['val']} in val, {found['test']} in test"
     else:
-        used = f"{found['train']} classes to train on, {found['val']} to validate on, {found['test']} to test on"
+        used = f"{found['train']:,} classes to train on, {found['val']:,} to validate on, {found['test']:,} to test on"
     how = "the data's own split" if by == "table" else "no class is in two; groups are not kept together"
     return [
         Setting("split.by", by, f"{how}: {used}"),

@@ -124,7 +124,7 @@ def _data_lines(profile: DataProfile) -> list[str]:
     traits = profile.traits
     counts = sorted(one.images for one in profile.classes)
     kind = "drawings on a plain background" if traits.are_drawings else "photographs"
-    each = f"{counts[0]} to {counts[-1]}" if counts[0] < counts[-1] else str(counts[0])
+    each = f"{counts[0]:,} to {counts[-1]:,}" if counts[0] < counts[-1] else f"{counts[0]:,}"
     return facts(
         [
             ("images", f"{profile.images:,} of {counted(len(counts), 'class')}, {each} different ones a class"),

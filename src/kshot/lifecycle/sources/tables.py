@@ -12,6 +12,12 @@ TABLES = (".csv", ".tsv", ".parquet")
 COMPRESSED = (".gz", ".bz2", ".xz", ".zst", ".zip")
 SEPARATORS = (",", ";", "\t", "|")
 BYTE_ORDER_MARKS = {b"\xef\xbb\xbf": "utf-8-sig", b"\xff\xfe": "utf-16", b"\xfe\xff": "utf-16"}
+# Names of these columns in other programs' tables.
+ELSEWHERE = {
+    "path": ("file", "filename", "file_name", "filepath", "file_path", "image", "image_path", "img", "img_path"),
+    "class": ("label", "class_name", "category", "species", "target"),
+    "split": ("set", "subset", "partition", "fold"),
+}
 
 
 class Row(NamedTuple):
@@ -105,6 +111,12 @@ def _read_parquet(path: Path, needed: tuple[str, ...], optional: tuple[str, ...]
     from kshot.lifecycle.sources.parquet_table import read_parquet, text_columns  # here, as it imports pandas
 
     table = read_parquet(path)
+    images = next((str(name) for name in table if len(table) and isinstance(table[name].iloc[0], bytes | dict)), "")
+    if images and "path" in needed and "path" not in {str(name).strip().casefold() for name in table}:
+        raise DataError(
+            f"{path} holds the images themselves (column {images}), which are not read; needs a column path: write each "
+            "image into a file of its class's folder, and give that folder"
+        )
     places = _places(path, [str(name) for name in table.columns], needed, optional)
     columns = text_columns(table, places)
     return [Row(row + 1, {name: values[row] for name, values in columns.items()}) for row in range(len(table))]
@@ -118,7 +130,14 @@ def _places(path: Path, header: list[str], needed: tuple[str, ...], optional: tu
     if missing:
         found = ", ".join(filter(None, names))
         where = "" if path.suffix.lower() == ".parquet" else ", named in its first line"
-        raise DataError(f"{path} has the columns {found}; needs {', '.join(needed)}{where}")
+        other = {
+            column: next((name for name in names if name.casefold() in ELSEWHERE.get(column, ())), "")
+            for column in missing
+        }
+        rename = ", ".join(f"{name} to {column}" for column, name in other.items() if name)
+        raise DataError(
+            f"{path} has the columns {found}; needs {', '.join(needed)}{where}{f': rename {rename}' if rename else ''}"
+        )
     every = [column for column in (*needed, *optional) if column in folded]
     for column in every:
         if names.count(column) > 1 or (column not in names and folded.count(column) > 1):
