@@ -114,8 +114,8 @@ def _read_parquet(path: Path, needed: tuple[str, ...], optional: tuple[str, ...]
     images = next((str(name) for name in table if len(table) and isinstance(table[name].iloc[0], bytes | dict)), "")
     if images and "path" in needed and "path" not in {str(name).strip().casefold() for name in table}:
         raise DataError(
-            f"{path} holds the images themselves (column {images}), which are not read; needs a column path: write each "
-            "image into a file of its class's folder, and give that folder"
+            f"{path} holds the images themselves (column {images}), which are not read; needs a column path: write "
+            "each image into a file of its class's folder, and give that folder"
         )
     places = _places(path, [str(name) for name in table.columns], needed, optional)
     columns = text_columns(table, places)
