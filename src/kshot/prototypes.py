@@ -12,6 +12,10 @@ def prototypes(support: Tensor, labels: Tensor, n_way: int) -> Tensor:
     """Mean embedding of each class (Snell et al. 2017, eq. 1, arXiv:1703.05175).
 
     support (..., N, D); labels (N,) int64 in [0, n_way), every class present. Returns (..., n_way, D).
+
+    >>> prototypes(torch.tensor([[0.0], [2.0], [5.0]]), torch.tensor([0, 0, 1]), 2)
+    tensor([[1.],
+            [5.]])
     """
     if labels.numel() * n_way > MOST_MEMBERS:
         sums = support.new_zeros(*support.shape[:-2], n_way, support.shape[-1]).index_add(-2, labels, support)

@@ -24,6 +24,10 @@ def contrastive_loss(
     distance="cosine", 1 - cos. `mining` is one of `kshot.mining.pairs.PAIR_MININGS`. The mean includes mined pairs
     whose loss is zero, so that its scale does not change as training clears the margin. Returns a scalar, 0 if there is
     no pair. Raises ValueError for shapes that do not match, a negative margin, and an unknown mining or distance.
+
+    >>> points, labels = torch.tensor([[0.0], [1.0], [3.0]]), torch.tensor([0, 0, 1])
+    >>> contrastive_loss(points, labels, margin=4.0)  # (1² + 1² + 2²) / 3
+    tensor(2.)
     """
     return contrastive_terms(embeddings, labels, margin, mining, distance, generator).loss
 

@@ -18,6 +18,10 @@ def lifted_structure_loss(embeddings: Tensor, labels: Tensor, margin: float, dis
     embeddings (B, D) floating; labels (B,) integer; d is Euclidean in the paper. One log-sum-exp a row: O(B²) memory.
     Returns a scalar, 0 if there is no positive pair or no negative. Raises ValueError for shapes that do not match, a
     negative margin and an unknown distance.
+
+    >>> points, labels = torch.tensor([[0.0], [1.0], [3.0]]), torch.tensor([0, 0, 1])
+    >>> lifted_structure_loss(points, labels, margin=1.0)  # (log(exp(1 - 3) + exp(1 - 2)) + 1)² / 2
+    tensor(0.0491)
     """
     return lifted_structure_terms(embeddings, labels, margin, distance).loss
 
@@ -29,6 +33,10 @@ def generalized_lifted_structure_loss(
 
     Hermans et al. 2017, arXiv:1703.07737, eq. 7: batch-hard with a soft maximum and minimum. Anchors that have no
     positive or no negative are left out of the mean. Arguments, result and errors as `lifted_structure_loss`.
+
+    >>> points, labels = torch.tensor([[0.0], [1.0], [3.0]]), torch.tensor([0, 0, 1])
+    >>> generalized_lifted_structure_loss(points, labels, margin=2.0)  # (max(0, 1 + 2 - 3) + max(0, 1 + 2 - 2)) / 2
+    tensor(0.5000)
     """
     return generalized_lifted_structure_terms(embeddings, labels, margin, distance).loss
 

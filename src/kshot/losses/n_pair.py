@@ -17,6 +17,10 @@ def n_pair_loss(embeddings: Tensor, labels: Tensor) -> Tensor:
 
     embeddings (B, D) floating; labels (B,) integer. Returns a scalar, 0 if no class has two images. Raises
     ValueError for shapes that do not match.
+
+    >>> points = torch.tensor([[1.0, 0.0], [1.0, 0.0], [0.0, 1.0], [0.0, 1.0]])
+    >>> n_pair_loss(points, torch.tensor([0, 0, 1, 1]))  # log(1 + exp(0 - 1))
+    tensor(0.3133)
     """
     check_batch(embeddings, labels)
     order = labels.argsort(stable=True)

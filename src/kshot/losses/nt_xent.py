@@ -20,6 +20,10 @@ def nt_xent_loss(embeddings: Tensor, labels: Tensor, temperature: float) -> Tens
 
     embeddings (B, D) floating; labels (B,) integer. Returns a scalar, 0 if there is no positive pair. Raises
     ValueError for shapes that do not match or a temperature that is not above zero.
+
+    >>> points, labels = torch.tensor([[1.0, 0.0], [1.0, 0.0], [0.0, 1.0]]), torch.tensor([0, 0, 1])
+    >>> nt_xent_loss(points, labels, temperature=1.0)  # -log(e / (e + 1))
+    tensor(0.3133)
     """
     check_batch(embeddings, labels)
     check_temperature(temperature)

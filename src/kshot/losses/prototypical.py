@@ -15,6 +15,10 @@ def prototypical_loss(support: Tensor, support_labels: Tensor, query: Tensor, qu
     support (S, D) and query (Q, D) floating; labels (S,) and (Q,) integer, any values, every query label among the
     support's. Shots may differ from class to class. Returns a scalar, 0 without queries. Raises ValueError for shapes
     that do not match and for a query whose class has no support.
+
+    >>> support, query = torch.tensor([[0.0], [2.0]]), torch.tensor([[0.0]])
+    >>> prototypical_loss(support, torch.tensor([0, 1]), query, torch.tensor([0]))  # log(1 + exp(-4))
+    tensor(0.0181)
     """
     check_batch(support, support_labels)
     check_batch(query, query_labels)

@@ -21,6 +21,10 @@ def smooth_ap_loss(embeddings: Tensor, labels: Tensor, temperature: float) -> Te
 
     embeddings (B, D) floating; labels (B,) integer. Returns a scalar in [0, 1), 0 for one class and for no image.
     Raises ValueError for shapes that do not match or a temperature that is not above zero.
+
+    >>> points = torch.tensor([[1.0, 0.0], [0.0, 1.0], [0.8, 0.6]])
+    >>> smooth_ap_loss(points, torch.tensor([0, 0, 1]), temperature=0.01)  # 1 - ((1 + 2/3) / 2 + (1 + 2/3) / 2 + 1) / 3
+    tensor(0.1111)
     """
     check_batch(embeddings, labels)
     check_temperature(temperature)

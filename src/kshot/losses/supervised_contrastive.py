@@ -18,6 +18,10 @@ def supervised_contrastive_loss(embeddings: Tensor, labels: Tensor, temperature:
 
     embeddings (B, D) floating; labels (B,) integer. Returns a scalar, 0 if there is no positive pair. Raises
     ValueError for shapes that do not match or a temperature that is not above zero.
+
+    >>> points = torch.tensor([[1.0, 0.0], [1.0, 0.0], [1.0, 0.0], [0.0, 1.0]])
+    >>> supervised_contrastive_loss(points, torch.tensor([0, 0, 0, 1]), temperature=1.0)  # -log(e / (2 e + 1))
+    tensor(0.8620)
     """
     check_batch(embeddings, labels)
     check_temperature(temperature)

@@ -36,6 +36,10 @@ def triplet_loss(
     margin=None is the soft margin `log(1 + exp(d(a,p) - d(a,n)))` (Hermans et al. 2017), for minings that list their
     triplets. distance_weighted needs Euclidean distance and rows of unit length. Returns a scalar, 0 if nothing is
     mined. Raises ValueError for an unknown mining or distance, a negative margin, or shapes that do not match.
+
+    >>> points, labels = torch.tensor([[0.0], [1.0], [3.0]]), torch.tensor([0, 0, 1])
+    >>> triplet_loss(points, labels, 2.0, "batch_all", "euclidean")  # (max(0, 1 - 3 + 2) + max(0, 1 - 2 + 2)) / 2
+    tensor(0.5000)
     """
     return triplet_terms(embeddings, labels, margin, mining, distance, generator).loss
 
@@ -87,6 +91,11 @@ def given_triplets_loss(
 
     embeddings (B, D) floating; triplets: positions in it, each (T,) int64. Returns a scalar, 0 for no triplet. Raises
     ValueError for positions that do not match, a negative margin and an unknown distance.
+
+    >>> points = torch.tensor([[0.0], [1.0], [3.0]])
+    >>> first = Triplets(torch.tensor([1]), torch.tensor([0]), torch.tensor([2]))
+    >>> given_triplets_loss(points, first, 2.0, "euclidean")  # 1 - 2 + 2
+    tensor(1.)
     """
     return given_triplets_terms(embeddings, triplets, margin, distance).loss
 

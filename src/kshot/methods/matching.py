@@ -56,13 +56,13 @@ class Matching(Method):
 
     def _of_queries(self, query: Tensor, support: Tensor) -> Tensor:
         episodes, queries, dim = query.shape
-        asked = query.flatten(0, 1)
-        known = support.repeat_interleave(queries, 0)
-        hidden, cell = torch.zeros_like(asked), torch.zeros_like(asked)
-        read = torch.zeros_like(asked)
+        flat = query.flatten(0, 1)
+        of_query = support.repeat_interleave(queries, 0)  # the support of each query's episode
+        hidden, cell = torch.zeros_like(flat), torch.zeros_like(flat)
+        read = torch.zeros_like(flat)
         for _ in range(self.steps):
-            hidden, cell = self.reader(torch.cat([asked, read], 1), (hidden, cell))
-            hidden = hidden + asked
-            weight = (known @ hidden[:, :, None]).softmax(1)
-            read = (weight * known).sum(1)
+            hidden, cell = self.reader(torch.cat([flat, read], 1), (hidden, cell))
+            hidden = hidden + flat
+            weight = (of_query @ hidden[:, :, None]).softmax(1)
+            read = (weight * of_query).sum(1)
         return hidden.reshape(episodes, queries, dim)

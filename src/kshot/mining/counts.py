@@ -31,6 +31,13 @@ def count_triplets(distances: Tensor, positive: Tensor, negative: Tensor, margin
 
     distances (B, B) without gradients; positive, negative (B, B) bool, row = anchor. The sum of their hinges is
     `(multiplicity * distances).sum() + margin * active`.
+
+    >>> distances = torch.tensor([[0.0, 1.0, 3.0], [1.0, 0.0, 2.0], [3.0, 2.0, 0.0]])
+    >>> same = torch.tensor([[0, 1, 0], [1, 0, 0], [0, 0, 0]]).bool()
+    >>> other = torch.tensor([[0, 0, 1], [0, 0, 1], [1, 1, 0]]).bool()
+    >>> found = count_triplets(distances, same, other, margin=1.5, semi_hard=False)
+    >>> found.active.item(), found.valid.item()
+    (1.0, 2.0)
     """
     size = positive.sum(1)
     columns, present = _positives(positive, int(size.max()) if len(size) else 0)

@@ -25,6 +25,14 @@ def hardest_negatives(points: Tensor, labels: Tensor, k: int, block: int = 1024)
 
     points (M, D) floating and finite; labels (M,) integer. Exact, in O(block x M) memory. Raises ValueError if an image
     has fewer than k negatives.
+
+    >>> points, labels = torch.tensor([[0.0], [1.0], [3.0]]), torch.tensor([0, 0, 1])
+    >>> hardest_negatives(points, labels, k=1)
+    HardNegatives(indices=tensor([[2],
+            [2],
+            [1]]), squared=tensor([[9.],
+            [4.],
+            [4.]]))
     """
     most = len(labels) - int(labels.unique(return_counts=True)[1].max()) if len(labels) else 0  # type: ignore[no-untyped-call]
     if not 1 <= k <= most:
@@ -43,6 +51,9 @@ def nearest_classes(points: Tensor, labels: Tensor, k: int, block: int = 1024) -
     classes (Sohn 2016, "Improved deep metric learning with multi-class N-pair loss objective", hard negative class
     mining, puts classes that are confused into one batch). points (M, D) floating; labels (M,) int64, every class in
     [0, C) present. Returns (C, k) int64. Raises ValueError for a class without an image or k outside [1, C).
+
+    >>> nearest_classes(torch.tensor([[0.0], [2.0], [3.0]]), torch.tensor([0, 1, 2]), k=1).flatten()
+    tensor([1, 2, 1])
     """
     counts = labels.bincount()
     absent = (counts == 0).nonzero().flatten().tolist()

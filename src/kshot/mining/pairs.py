@@ -12,7 +12,7 @@ from torch import Tensor
 
 from kshot.mining.relations import Relations
 
-Miner = Callable[[Tensor, Tensor, Tensor, torch.Generator | None], Relations]
+PairMiner = Callable[[Tensor, Tensor, Tensor, torch.Generator | None], Relations]
 
 
 def all_pairs(distances: Tensor, positive: Tensor, negative: Tensor, generator: torch.Generator | None) -> Relations:
@@ -42,7 +42,7 @@ def semi_hard_pairs(
     return Relations(positive, _smallest(distances, negative & (distances > farthest), positive.sum(1)))
 
 
-PAIR_MININGS: dict[str, Miner] = {
+PAIR_MININGS: dict[str, PairMiner] = {
     "all_pairs": all_pairs,
     "random_pairs": random_pairs,
     "hard_pairs": hard_pairs,

@@ -21,7 +21,7 @@ class Triplets(NamedTuple):
     negative: Tensor
 
 
-Miner = Callable[[Tensor, Tensor, Tensor, torch.Generator | None], Triplets]
+TripletMiner = Callable[[Tensor, Tensor, Tensor, torch.Generator | None], Triplets]
 
 
 def batch_hard(distances: Tensor, positive: Tensor, negative: Tensor, generator: torch.Generator | None) -> Triplets:
@@ -75,7 +75,7 @@ def distance_weighted(
     return _drawn(positive, negative, weight, generator)
 
 
-TRIPLET_MININGS: dict[str, Miner] = {
+TRIPLET_MININGS: dict[str, TripletMiner] = {
     "batch_hard": batch_hard,
     "easy_positive": easy_positive,
     "semi_hard_nearest": semi_hard_nearest,
