@@ -39,8 +39,8 @@ class OpenSet(NamedTuple):
 def open_set(points: Points, episodes: EpisodeSet, threshold: float | None) -> OpenSet | None:
     """Measure how well distance separates known queries from unknown ones; None if there are no unknown queries."""
     known = nearest_distance(points, episodes).flatten()
-    strangers = unknown_queries(episodes)
-    unknown = nearest_distance(points, strangers)[_is_strange(strangers, episodes)].flatten()
+    borrowed = unknown_queries(episodes)
+    unknown = nearest_distance(points, borrowed)[_is_unknown(borrowed, episodes)].flatten()
     if not len(unknown):
         return None
     auroc = area_under_roc(known, unknown)
@@ -84,6 +84,6 @@ def nearest_distance(points: Points, episodes: EpisodeSet) -> Tensor:
     return torch.cat(found)
 
 
-def _is_strange(strangers: EpisodeSet, episodes: EpisodeSet) -> Tensor:
-    """(E, n_way): whether a class of `strangers` is missing from the episode's classes."""
-    return torch.from_numpy((strangers.classes[:, :, None] != episodes.classes[:, None, :]).all(-1))
+def _is_unknown(borrowed: EpisodeSet, episodes: EpisodeSet) -> Tensor:
+    """(E, n_way): whether a class of `borrowed` is missing from the episode's classes."""
+    return torch.from_numpy((borrowed.classes[:, :, None] != episodes.classes[:, None, :]).all(-1))

@@ -104,14 +104,14 @@ class FewShot(PythonModel):
         points = self._embed(model_input["image"].tolist())
         names = sorted({labels[row] for row in support})
         places = torch.tensor([names.index(labels[row]) for row in support])
-        known, asked = points[support][None], points[queries][None]
+        support_points, query_points = points[support][None], points[queries][None]
         try:
-            scores = self.scores(known, places, asked, len(names))[0]
+            scores = self.scores(support_points, places, query_points, len(names))[0]
         except (ValueError, NotConverged) as error:
             raise DataError(f"classifier {self.inference.classifier} cannot predict this: {error}") from None
         shots = len(support) / len(names)
         score, nearest = (scores / (self.inference.temperature(len(names), shots) or 1)).softmax(1).max(1)
-        distances = self._distance(known, places, asked, len(names))
+        distances = self._distance(support_points, places, query_points, len(names))
         distance = distances.gather(1, nearest[:, None]).flatten()
         predictions = pd.DataFrame(
             {
