@@ -14,12 +14,12 @@ from kshot.lifecycle.data import data_versions
 from kshot.lifecycle.data.changes import add_version
 from kshot.lifecycle.doctor import runs as doctor_runs
 from kshot.lifecycle.history import anchor, history, history_run
-from kshot.lifecycle.project.first_commits import SETTING, first_commits
 from kshot.lifecycle.prune import kept
 from kshot.lifecycle.prune.proposal import delete, propose
 from kshot.lifecycle.registry import catch_up, gate_decision, model_versions, promotion, registered_files
 from kshot.lifecycle.registry.listing import listing
 from kshot.lifecycle.tracking import store
+from kshot.lifecycle.tracking.first_commits import SETTING, first_commits
 from kshot.params import project_name
 from tests.lifecycle import raw_project
 from tests.lifecycle.prune.test_prune import registered

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from kshot.flows.deployment_holder import holder_tag
-from kshot.lifecycle.project.first_commits import first_commits
+from kshot.lifecycle.tracking.first_commits import first_commits
 from kshot.params import project_name
 
 BY_TIME, BY_DATA, ANSWER = "scheduled", "new-data", "answer"

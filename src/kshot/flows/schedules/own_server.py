@@ -10,7 +10,7 @@ from kshot.errors import KshotError
 from kshot.flows import server
 from kshot.flows.deployment_names import OWNER
 from kshot.lifecycle.project import no_telemetry, processes
-from kshot.lifecycle.project.first_commits import another, first_commits
+from kshot.lifecycle.tracking.first_commits import another, first_commits
 from kshot.params import project_name
 from kshot.redaction import shareable
 

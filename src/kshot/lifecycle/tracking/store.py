@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING
 from kshot.errors import RegistryError
 from kshot.lifecycle.project import layout
 from kshot.lifecycle.project.files import exclusive
-from kshot.lifecycle.project.first_commits import another, first_commits
 from kshot.lifecycle.tracking import own_database, sqlite_trouble
+from kshot.lifecycle.tracking.first_commits import another, first_commits
 from kshot.lifecycle.tracking.own_database import ARTIFACTS as ARTIFACTS
 from kshot.lifecycle.tracking.own_database import DATABASE as DATABASE
 from kshot.params import project_name
