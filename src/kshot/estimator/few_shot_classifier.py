@@ -12,19 +12,17 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
-from safetensors import SafetensorError
 from sklearn.base import BaseEstimator, ClassifierMixin, TransformerMixin
 from sklearn.utils.validation import check_is_fitted
 
 from kshot.classifiers.prototype import prototype_scores
-from kshot.errors import CheckpointError, DataError, NotConverged
+from kshot.errors import DataError, NotConverged
 from kshot.estimator.chosen_classifier import check_classifier
 from kshot.estimator.given_labels import checked_labels
 from kshot.estimator.image_arrays import Images, as_list, prepared
-from kshot.estimator.stored_model import stored_model
-from kshot.evaluation.inference import Inference, save_inference, scorer
+from kshot.estimator.stored_model import store_model, stored_model
+from kshot.evaluation.inference import Inference, scorer
 from kshot.methods.method import Method
-from kshot.methods.saving import save_method
 from kshot.nets.embedding import embed
 from kshot.params.sections.ingest import Ingest
 
@@ -69,8 +67,7 @@ class FewShotModel(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         labels: (N,), text or whole numbers, two classes or more. Raises DataError for images that cannot be read, and
         for labels that do not fit them.
         """
-        fitted: FewShotClassifier = FewShotClassifier(self).fit(images, labels)
-        return fitted
+        return FewShotClassifier(self).fit(images, labels)
 
     def transform(self, images: Images) -> NDArray[np.float32]:
         """The embeddings of N images: float32 (N, D).
@@ -98,14 +95,7 @@ class FewShotModel(TransformerMixin, BaseEstimator):  # type: ignore[misc]
 
         Raises CheckpointError for a folder that cannot be written.
         """
-        try:
-            save_method(self.method, Path(folder))
-            save_inference(self.inference, Path(folder))
-        except (OSError, SafetensorError) as error:
-            raise CheckpointError(
-                f"the model cannot be saved in {folder} ({getattr(error, 'strerror', None) or error}); needs a folder "
-                "that can be written, new or there already"
-            ) from None
+        store_model(self.method, self.inference, Path(folder))
 
     def __getattr__(self, name: str) -> Any:
         # Python calls this for missing attributes: an unfitted model says what to do instead.
@@ -222,8 +212,7 @@ class FewShotClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         or its method has no fixed embedding.
         """
         self._check_fitted()
-        shots = len(self.support_) / len(self.classes_)
-        threshold = self.model_.inference.threshold(shots)
+        threshold = self.model_.inference.threshold(len(self.support_) / len(self.classes_))
         if threshold is None:
             raise DataError(
                 "the model stores no threshold for unknown images; needs a model that was evaluated on held-out classes"

@@ -1,10 +1,11 @@
-"""Reads the parts of a trained model: from a folder, or from a registered version in an MLflow registry."""
+"""Reads the parts of a trained model from a folder or an MLflow registry, and writes them into a folder."""
 
 import importlib
 import tempfile
 from pathlib import Path
 
 import torch
+from safetensors import SafetensorError
 
 from kshot import plugins
 from kshot.classifiers import OWN
@@ -16,9 +17,10 @@ from kshot.evaluation.inference import (
     inference_method,
     inference_of,
     load_inference,
+    save_inference,
 )
 from kshot.methods.method import Method
-from kshot.methods.saving import METRIC, require_plugins
+from kshot.methods.saving import METRIC, require_plugins, save_method
 from kshot.nets.devices import choose_device
 from kshot.nets.embedding import SETTINGS, load_settings
 from kshot.params.methods import METHODS
@@ -51,6 +53,18 @@ def stored_in(folder: Path, device: str = "auto") -> tuple[Method, Inference]:
             f"{folder}: {INFERENCE_FILE} or {SETTINGS} cannot be read ({error}); save the model again"
         ) from None
     return inference_method(folder, inference, _device(device)), inference
+
+
+def store_model(method: Method, inference: Inference, folder: Path) -> None:
+    """Write both into `folder`. Raises CheckpointError for a folder that cannot be written."""
+    try:
+        save_method(method, folder)
+        save_inference(inference, folder)
+    except (OSError, SafetensorError) as error:
+        raise CheckpointError(
+            f"the model cannot be saved in {folder} ({getattr(error, 'strerror', None) or error}); needs a folder "
+            "that can be written, new or there already"
+        ) from None
 
 
 def _device(name: str) -> torch.device:
