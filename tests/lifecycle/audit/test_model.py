@@ -171,7 +171,7 @@ FROM_LOCK = {"run", "weights", "data", "params", "code", "episodes", "accuracies
     ("plant", "links", "told"),
     [
         (weights, {"weights", "served"}, "embedding.safetensors of the registered model is not what was trained"),
-        (data_is_gone, {"data"}, "neither in DVC's cache nor in a remote (none is set up); it came from ima"),
+        (data_is_gone, {"data"}, "neither in DVC's cache nor in a remote (none is set up); data/raw still has it"),
         (data_has_another_size, {"data"}, "have not the size they had"),
         (metric, {"accuracies"}, "metric test/3w1s/accuracy in MLflow does not follow"),
         (another_metric, {"accuracies"}, "metric geometry/ratio in MLflow does not follow"),
