@@ -183,7 +183,8 @@ def test_the_server_that_ended_is_started_again_and_none_is_left(story: Story) -
 
 def test_the_list_says_what_is_due_and_who_serves(story: Story) -> None:
     assert re.search(r"every +1m, counted from .*\n +next \d{4}-\d\d-\d\d \d\d:\d\d:\d\d UTC", story.listed)
-    assert re.search(r"new-data\s+\S+incoming,\s+looked\s+at\s+every\s+1s\s+last\s+\w{8}", story.listed)
+    listed = " ".join(story.listed.split())
+    assert re.search(r"new-data \S+incoming, looked at every 1s; it replaces the data whole last \w{8}", listed)
     assert "served by process" in story.listed
 
 
