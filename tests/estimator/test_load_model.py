@@ -98,6 +98,7 @@ def test_a_registered_model_is_loaded_by_its_alias_and_predicts_as_it_is_served(
     mlflow.set_tracking_uri(None)
     mlflow.set_registry_uri(None)
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    monkeypatch.delenv("MLFLOW_REGISTRY_URI", raising=False)
     (tmp_path / "notebooks").mkdir()
     monkeypatch.chdir(tmp_path / "notebooks")
     loaded = kshot.load("models:/shop@champion", device="cpu").fit(few.support, few.labels)

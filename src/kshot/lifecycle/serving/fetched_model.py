@@ -27,6 +27,8 @@ def fetch(address: str, scratch: Path) -> Path:
     is_set: bool = mlflow.is_tracking_uri_set()  # type: ignore[no-untyped-call]
     where = mlflow.get_tracking_uri() if is_set else _own_store(Path.cwd())
     try:
+        if not is_set:  # mlflow 3.17.2 looks an address up in the global store, whatever store the call names
+            mlflow.set_tracking_uri(where)
         found = Path(
             mlflow.artifacts.download_artifacts(
                 artifact_uri=address, dst_path=str(scratch), tracking_uri=where, registry_uri=where
@@ -36,6 +38,9 @@ def fetch(address: str, scratch: Path) -> Path:
         raise RegistryError(
             f"{address} cannot be loaded from {redacted(str(where))}: {' '.join(str(error).split())}"
         ) from None
+    finally:
+        if not is_set:
+            mlflow.set_tracking_uri(None)  # type: ignore[arg-type]
     if other := own_difference(found):
         raise RegistryError(f"{address} is not as it was registered: {other[0]}; `kshot audit` says more")
     folder = found / "artifacts" / layout.EMBEDDING
