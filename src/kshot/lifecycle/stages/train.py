@@ -70,6 +70,8 @@ def run(root: Path, params: Params) -> None:
 
 
 def _run_on_ray(root: Path, train: Train) -> None:
+    # By the module's own name: Ray would copy a function of __main__ with all that its code seems to name.
+    from kshot.lifecycle.stages.train import one_of_several
     from kshot.parallel.ray_cluster import connected
     from kshot.parallel.ray_launch import Wanted, run_on_ray, threads_here
     from kshot.parallel.ray_nodes import require_alike
