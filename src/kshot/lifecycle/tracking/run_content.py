@@ -67,7 +67,7 @@ def log_results(client: "MlflowClient", run_id: str, root: Path, tags: dict[str,
     if "episodes" in figures:  # params.yaml says auto
         tags["kshot.protocols"] = ", ".join(figures["episodes"]["protocols"])
         tags["kshot.n_query"] = str(figures["episodes"]["n_query"])
-    if params["train"].get("batch", {}).get("classes") == AUTO:
+    if params.get("train", {}).get("batch", {}).get("classes") == AUTO:
         tags["kshot.batch_classes"] = str(space["batch"]["classes"])
     client.log_batch(run_id, tags=[RunTag(name, value) for name, value in tags.items()])
     texts = [Param(name, value[:LONGEST_PARAM]) for name, value in flat(params).items()]
