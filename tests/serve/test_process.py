@@ -13,11 +13,13 @@ from pathlib import Path
 
 import httpx
 import pytest
+import torch
 
 import kshot.cli
 from kshot.errors import KshotError
 from kshot.serve import process as serve_process
 from kshot.serve.ray_serve import Replica
+from kshot.serve.service import open_service
 from kshot.serve.settings import ServeSettings
 from tests.serve.running import files
 
@@ -197,3 +199,17 @@ def test_a_process_that_serves_keeps_freed_memory_for_the_next_forward_pass(
     with pytest.raises(KshotError, match="no version"):
         serve(tmp_path, ServeSettings(port=0))
     assert kept == [serve_process.FREED_BYTES]
+
+
+def test_only_the_queue_computes_on_several_cores(project: Path) -> None:
+    """Two threads with OpenMP's threads of their own on two cores: a forward pass took twice as long."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    try:
+        service = open_service(project, ServeSettings(device="cpu"))
+        try:
+            assert (torch.get_num_threads(), service.queue.threads) == (1, 2)
+        finally:
+            service.close()
+    finally:
+        torch.set_num_threads(before)

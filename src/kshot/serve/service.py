@@ -6,6 +6,8 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+import torch
+
 from kshot import plugins
 from kshot.params import project_name
 from kshot.serve.engine.embedding_queue import EmbeddingQueue
@@ -102,6 +104,9 @@ def open_service(root: Path, settings: ServeSettings) -> GalleryService:
     plugins.use_project(root)
     store = open_store(root, settings.database, settings.images)
     queue = EmbeddingQueue(settings.batch_images, settings.batch_wait_ms)
+    # Only the queue's thread computes on several cores: where the teams of two threads have more members than there are
+    # cores, OpenMP's threads sleep between the layers of a network, and a forward pass takes twice as long.
+    torch.set_num_threads(1)
     pool = ThreadPoolExecutor(max(2, os.cpu_count() or 1), thread_name_prefix="kshot-decoding")
     try:
         sweep(store)
