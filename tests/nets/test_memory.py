@@ -36,7 +36,7 @@ def run(mode, program=PROGRAM):
     return kept, int(faults)
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="glibc's malloc is told; other systems have another")
+@pytest.mark.skipif(sys.platform != "linux", reason="sets a limit of glibc's malloc, which other systems lack")
 def test_freed_memory_is_not_faulted_in_again():
     kept, faults = run("keep")
     if kept == "False":
@@ -45,7 +45,7 @@ def test_freed_memory_is_not_faulted_in_again():
     assert faults < default / 10
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="glibc's malloc is told; other systems have another")
+@pytest.mark.skipif(sys.platform != "linux", reason="sets a limit of glibc's malloc, which other systems lack")
 def test_what_is_free_beyond_the_limit_goes_back_to_the_system():
     kept, megabytes = run("", FREED_AGAIN)
     if kept == "False":

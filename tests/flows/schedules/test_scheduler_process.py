@@ -287,6 +287,16 @@ def test_content_that_is_refused_is_said_once_and_looked_at_again_when_it_change
     watch.add(source)
     assert len(watch.seen.versions) == 1 and said[-1].endswith(": 4 images, 2 classes from source")
     assert "its content is refused" not in whole(root, watching)
+    for count in (2, 3):  # content that was refused, and the content before it again
+        (source / "empty").mkdir()
+        watch.add(source)
+        watch.add(source)
+        assert "its content is refused" in whole(root, watching)
+        assert sum(line.startswith("new data is refused") for line in said) == count
+        (source / "empty").rmdir()
+        watch.add(source)
+        watch.add(source)
+        assert "its content is refused" not in whole(root, watching) and len(watch.seen.versions) == 1
 
 
 def test_a_note_of_a_server_that_is_gone_leads_nowhere(tmp_path: Path) -> None:

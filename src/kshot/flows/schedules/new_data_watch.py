@@ -52,7 +52,10 @@ class Watch:
         """
         found = new_data.fingerprint(source)
         before, self.resting = self.resting, found
-        if found in (self.seen.fingerprint, self.refused) or found != before:
+        if found == self.refused or found != before:
+            return
+        if found == self.seen.fingerprint:
+            self.note(None, found)  # what was refused in between is gone again
             return
         try:
             if if_drifted:
@@ -78,6 +81,6 @@ class Watch:
         versions = self.seen
         if md5 is not None and self.seen.find(md5) is None:
             versions = self.seen.put(new_data.Version(md5))
-        self.seen = new_data.Seen(fingerprint, versions.versions)
+        self.seen, self.refused = new_data.Seen(fingerprint, versions.versions), ""
         if self.seen != before:
             new_data.write(self.root, self.seen)
