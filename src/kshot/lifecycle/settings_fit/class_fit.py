@@ -88,13 +88,12 @@ def _parts(classes: Sequence[ClassSupply], params: Params, by: str) -> Parts:
 def _fills(parts: Parts, params: Params) -> bool:
     """Whether validation and test have the classes and images for every protocol; a rotation counts as a class."""
     episodes = params.episodes
-    turns = 4 if params.split.rotations == "all" else 1
     for protocol in episodes.by_name.values():
         for split in SPLITS[1:]:
             large = [one for one in parts[split] if one.images >= protocol.k_shot + episodes.queries(protocol)]
             of_group = Counter(one.group for one in large if one.group)
             found = max(of_group.values(), default=0) if protocol.within_group else len(large)
-            if turns * found < protocol.n_way:
+            if params.split.turns(split) * found < protocol.n_way:
                 return False
     return True
 

@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 from kshot.data.class_supply import ClassSupply
-from kshot.data.splits import SPLITS
 from kshot.errors import DataError, ParamsError
 from kshot.lifecycle.data.packed import read_classes, read_manifest
 from kshot.lifecycle.settings_fit.protocol_rules import (
@@ -102,8 +101,7 @@ def not_asked(params: Params, found: Params) -> list[str]:
 
 def _training_classes(params: Params, parts: Mapping[str, Sequence[ClassSupply]]) -> int:
     """The number of classes that training may use; a rotation counts as a class."""
-    turned = {"none": (), "train": ("train",), "all": SPLITS}[params.split.rotations]
-    return sum(len(parts[name]) * (4 if name in turned else 1) for name in params.train.splits)
+    return sum(len(parts[name]) * params.split.turns(name) for name in params.train.splits)
 
 
 def _fitted(params: Params, asked: Sequence[Sequence[ClassSupply]]) -> FittedEpisodes:

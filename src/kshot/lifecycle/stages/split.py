@@ -32,11 +32,10 @@ def run(root: Path, params: Params) -> None:
         )
     except DataError as error:
         raise DataError(f"{error}; a split that fits: kshot fit-settings --yes") from error
-    turned = {"none": (), "train": ("train",), "all": SPLITS}[settings.rotations]
     rows = [
         {"class": name, "group": groups[name], "rotation": turn, "split": place[name]}
         for name in groups
-        for turn in range(4 if place[name] in turned else 1)
+        for turn in range(settings.turns(place[name]))
     ]
     folder = root / layout.SPLIT
     folder.mkdir(parents=True, exist_ok=True)

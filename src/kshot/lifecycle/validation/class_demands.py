@@ -34,7 +34,7 @@ def unfilled_demands(manifest: pd.DataFrame, base: pd.DataFrame, params: Params)
     """By split, demands (name, images per class) that too few of its classes meet; base: the upright classes."""
     images = different_images(manifest)
     found: dict[str, list[tuple[str, int]]] = {split: [] for split in SPLITS}
-    turns = dict.fromkeys(SPLITS, 1) | dict.fromkeys(_turned(params), 4)
+    turns = {split: params.split.turns(split) for split in SPLITS}
     trained = base[base["split"].isin(params.train.splits)]
     enough = sum(
         turns[split]
@@ -84,7 +84,3 @@ def named(classes: list[str], images: Mapping[str, int]) -> str:
     fewest = sorted(classes, key=lambda name: (images.get(name, 0), name))
     each = [f"{name} ({images.get(name, 0)})" for name in fewest]
     return f"{counted(len(fewest), 'class')}, {first_few(each, NAMED)}"
-
-
-def _turned(params: Params) -> tuple[str, ...]:
-    return {"none": (), "train": ("train",), "all": SPLITS}[params.split.rotations]

@@ -23,3 +23,7 @@ class Split:
             f"split.val is {self.val} and split.test {self.test}; each needs to lie between 0 and 1 "
             "and their sum below 1, so that classes are left to train on",
         )
+
+    def turns(self, split: str) -> int:
+        """How many classes a class of `split` is: 4, one for each quarter turn, or 1."""
+        return 4 if self.rotations == "all" or self.rotations == split else 1
