@@ -1,21 +1,24 @@
-"""Projects in which `data add`, `prune` and `doctor --mend` are killed, and the expected state of each after."""
+"""Projects in which `data add`, a watched folder, `prune` and `doctor --mend` are killed, and the expected state of each after."""
 
 import shutil
 import subprocess
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
 import yaml
 
+from kshot.flows.schedules.new_data_watch import Watch
 from kshot.lifecycle.data import data_versions, dvc_cache, working_copy
 from kshot.lifecycle.data.changes import add_version
 from kshot.lifecycle.data.data_versions import DataVersion
 from kshot.lifecycle.doctor import copied_state, moved
 from kshot.lifecycle.history import history_run
-from kshot.lifecycle.pipeline import schedule
+from kshot.lifecycle.pipeline import new_data, schedule
 from kshot.lifecycle.project import no_telemetry, project_lock, state_place
 from kshot.lifecycle.prune import proposal
 from kshot.lifecycle.registry import gate_decision
+from kshot.lifecycle.sources.manifests import read_manifest
 from kshot.lifecycle.tracking import store
 from tests.lifecycle import raw_project, registered_versions
 from tests.lifecycle.pipeline.test_schedule import ALL
@@ -29,7 +32,7 @@ def write(folder: Path) -> None:
     """Make the templates: `data` has one data version, `prunable` what version 2 alone needs, `placed` a schedule."""
     data = raw_project.make(folder / "data")
     add_version.add(data, str(raw_project.write_tree(folder / "one", {"a": 2, "b": 2})))
-    raw_project.write_tree(data / SOURCE, {"a": 2, "c": 1})
+    raw_project.write_tree(data / SOURCE, {"a": 3, "c": 1})
     write_prunable(folder / "prunable", folder / "scratch")
     placed = registered_versions.write(folder / "placed", count=2)
     gate_decision.record_decision(placed, "1", judgement(True), "r")
@@ -75,6 +78,13 @@ def add(root: Path) -> None:
         add_version.add(root, str(root / SOURCE))
 
 
+def watch(root: Path) -> None:
+    """Extend the data by the watched folder, as `kshot schedule --on-new-data SOURCE --extend` does at its second look."""
+    watched = Watch(root, lambda line: None)
+    for _ in range(2):
+        watched.add(root / SOURCE, extend=True)
+
+
 def prune(root: Path) -> None:
     proposal.delete(root, proposal.propose(root))
 
@@ -91,6 +101,14 @@ def look_at_data(root: Path) -> dict[str, Any]:
     left = [path.name for path in (root / "data").iterdir() if path.name.startswith(".") and path.name != ".gitignore"]
     whole = (root / "data/raw").is_dir() and working_copy.is_current(root)
     return {"versions": len(known), "last": bool(now and now.md5 == known[-1].md5 and whole), "left": left}
+
+
+def look_at_watched(root: Path) -> dict[str, Any]:
+    """`look_at_data`, the images of each class, and the place in the ledger of each version that is to be retrained."""
+    images, _ = read_manifest(root / "data/raw/manifest.csv")
+    known = [version.md5 for version in data_versions.versions(root)]
+    seen = [known.index(version.md5) + 1 for version in new_data.read(root).versions]
+    return {**look_at_data(root), "images": Counter(image.label for image in images), "seen": seen}
 
 
 def look_at_pruned(root: Path) -> dict[str, Any]:

@@ -178,6 +178,7 @@ VERBS = {
     "promote": of_registry(lambda root: promotion.promote(root, "1", "needed now", "Ada")),
     "rollback": of_registry(lambda root: promotion.rollback(root, "not in the field", by="Ada")),
     "add": Verb(kill_projects.add, "data", kill_projects.copied, nothing, kill_projects.look_at_data),
+    "watch": Verb(kill_projects.watch, "data", kill_projects.copied, nothing, kill_projects.look_at_watched),
     "prune": Verb(
         kill_projects.prune, "prunable", kill_projects.copied_and_mended, nothing, kill_projects.look_at_pruned
     ),

@@ -32,6 +32,7 @@ VERBS = [
 # The verb, how many points, and what is to be seen after the same command again.
 OTHERS: list[tuple[str, int, dict[str, Any]]] = [
     ("add", 4, {"versions": 2, "last": True, "left": []}),
+    ("watch", 3, {"versions": 2, "last": True, "left": [], "images": {"a": 3, "b": 2, "c": 1}, "seen": [2]}),
     ("prune", 4, {"items": 0, "gone": [], "weights": ["weights 1", "weights 3"]}),
     ("mend", 5, {"found": 0, "schedule": False, "aside": ["planned runs of the original"]}),
 ]
