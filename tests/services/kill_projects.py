@@ -1,4 +1,4 @@
-"""Projects in which `data add`, a watched folder, `prune` and `doctor --mend` are killed, and the expected state of each after."""
+"""Projects in which `data add`, a watched folder, `prune` and `doctor --mend` are killed, and their state after."""
 
 import shutil
 import subprocess
@@ -79,7 +79,7 @@ def add(root: Path) -> None:
 
 
 def watch(root: Path) -> None:
-    """Extend the data by the watched folder, as `kshot schedule --on-new-data SOURCE --extend` does at its second look."""
+    """Extend the data as `kshot schedule --on-new-data SOURCE --extend` does at its second look."""
     watched = Watch(root, lambda line: None)
     for _ in range(2):
         watched.add(root / SOURCE, extend=True)

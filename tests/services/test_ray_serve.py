@@ -1,6 +1,7 @@
 """`kshot serve --engine ray`: two replicas on a Ray cluster, while a node is lost and the champion changes."""
 
 import signal
+import subprocess
 import sys
 import time
 from collections.abc import Iterator
@@ -81,6 +82,9 @@ def test_replicas_on_a_cluster_share_galleries_survive_a_node_and_follow_the_cha
                 return client.recognise("letters", queries)
 
             first = answered(ask)
+            second = subprocess.run(command, cwd=root, env=names, capture_output=True, text=True)
+            assert second.returncode != 0 and f"by process {served.pid} on " in second.stderr, second.stderr
+            assert len(second.stderr.splitlines()) == 1
             assert {answered(ask).model_version for _ in range(10)} == {first.model_version} == {"1"}
             nodes.remove_node(next(iter(nodes.worker_nodes)), allow_graceful=False)
             ray_cluster.add_node(nodes)

@@ -4,12 +4,15 @@ Every replica is a service of its own on the shared gallery store: it follows th
 itself, as several `kshot serve` on one database do. Ray Serve starts a lost replica again and shares the requests out.
 """
 
+import contextlib
 import dataclasses
 import importlib
 import logging
 import os
 import signal
+import socket
 import threading
+import time
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -25,6 +28,8 @@ from kshot.serve.settings import PREFIX, ServeSettings
 # What a replica takes over from this process, besides the settings: where the registry and the project's code are.
 # Credentials of a bucket or a server are each node's own.
 VARIABLES = ("MLFLOW_TRACKING_URI", "PYTHONPATH", "OMP_NUM_THREADS")
+ACTOR = "kshot-serve"  # its name, and its namespace
+ENDED_IN = 5.0  # seconds for a command that ended a moment ago to leave the cluster
 
 
 class Replica:
@@ -62,6 +67,8 @@ def serve_on_ray(root: Path, settings: ServeSettings, replicas: int) -> None:
         require_alike(ray, private_state(root))
         _require_shared_store(ray, settings)
         _require_model(root, settings)
+        # It ends with this command, whatever ends that: Ray ends the actors of a driver that is gone.
+        command = _only_command(ray, name)
         _require_free(serve, settings, name)
         stop = threading.Event()
         before = {number: signal.signal(number, lambda *_: stop.set()) for number in (signal.SIGINT, signal.SIGTERM)}
@@ -75,7 +82,8 @@ def serve_on_ray(root: Path, settings: ServeSettings, replicas: int) -> None:
             )
             stop.wait()
         finally:
-            serve.shutdown()
+            _end(serve, name)
+            ray.kill(command)
             for number, handler in before.items():
                 signal.signal(number, handler)
 
@@ -104,6 +112,54 @@ def _require_model(root: Path, settings: ServeSettings) -> None:
     from kshot.serve.service import open_service
 
     open_service(root, settings).close()
+
+
+class ServingCommand:
+    """The actor that marks the cluster as served by a running command."""
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+
+    def description(self) -> str:
+        """Return which project is served, by which process of which machine."""
+        return self.text
+
+
+def _only_command(ray: ModuleType, name: str) -> Any:
+    """The actor of this command, the only one on the cluster. Raises KshotError while another command serves there.
+
+    Ray gives the actor's name once, so that of two commands that begin at the same moment one is refused.
+    """
+    made = ray.remote(num_cpus=0, max_restarts=-1)(ServingCommand).options(name=ACTOR, namespace=ACTOR)
+    text = f"{name}, by process {os.getpid()} on {socket.gethostname()}"
+    deadline = time.monotonic() + ENDED_IN
+    while True:
+        try:
+            return made.remote(text)
+        except ValueError as error:  # the name is taken; Ray frees that of a killed command within a second
+            if time.monotonic() > deadline:
+                raise KshotError(
+                    f"this Ray cluster serves {_description(ray)}; a cluster serves one project, by one command: end "
+                    "that one first, with Ctrl-C where it runs"
+                ) from error
+        time.sleep(0.5)
+
+
+def _description(ray: ModuleType) -> str:
+    try:
+        found = ray.get_actor(ACTOR, namespace=ACTOR)
+        return str(ray.get(found.description.remote(), timeout=ENDED_IN))
+    except (ValueError, ray.exceptions.RayError):  # it ended a moment ago, or its node was lost
+        return "a project already"
+
+
+def _end(serve: ModuleType, name: str) -> None:
+    """End the replicas, and Ray Serve itself unless the cluster has applications of others."""
+    if set(serve.status().applications) - {name}:
+        with contextlib.suppress(TimeoutError):  # Ray ends them in the background
+            serve.delete(name)
+    else:
+        serve.shutdown()
 
 
 def _require_free(serve: ModuleType, settings: ServeSettings, name: str) -> None:
