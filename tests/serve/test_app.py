@@ -172,7 +172,8 @@ def test_an_import_of_class_folders_says_what_it_left_out(client: TestClient, sh
     taken = client.post(f"/v1/galleries/{shop}/import", content=buffer.getvalue()).json()
     assert taken["taken"] == 3
     assert {file for one in taken["left_out"] for file in one["files"]} == {"a/2.png", "b/notes.txt"}
-    assert any("is in class 'a' too" in note for note in taken["notes"])
+    both = [f"1.png, taught as {one!r}, is in class {other!r} too" for one, other in (("a", "c"), ("c", "a"))]
+    assert sorted(note for note in taken["notes"] if " too" in note) == both
 
 
 def test_the_open_inference_protocol_is_spoken(client: TestClient, shop: str, classes: Classes) -> None:
@@ -192,6 +193,31 @@ def test_the_open_inference_protocol_is_spoken(client: TestClient, shop: str, cl
     assert found["outputs"][0] == {"name": "label", "datatype": "BYTES", "shape": [2], "data": list(few)}
     wrong = {**tensor, "shape": [3]}
     refused(client.post("/v2/models/kshot/infer", json={**sent, "inputs": [wrong]}), 422, "bad_request")
+
+
+def test_an_inference_request_may_name_the_version_and_the_outputs(
+    client: TestClient, shop: str, classes: Classes
+) -> None:
+    (name, images), *_ = classes.items()
+    teach(client, shop, name, images[:1])
+    data = [base64.b64encode(images[1]).decode()]
+    sent = {
+        "parameters": {"gallery": shop},
+        "inputs": [{"name": "images", "datatype": "BYTES", "shape": [1], "data": data}],
+    }
+    assert client.get("/v2/models/kshot/versions/1").json()["versions"] == ["1"]
+    assert client.get("/v2/models/kshot/versions/1/ready").json()["ready"] is True
+    answer = client.post("/v2/models/kshot/versions/1/infer", json={**sent, "outputs": [{"name": "label"}]}).json()
+    assert answer["outputs"] == [{"name": "label", "datatype": "BYTES", "shape": [1], "data": [name]}]
+    refused(client.post("/v2/models/kshot/versions/2/infer", json=sent), 404, "unknown_version")
+    unknown = {**sent, "outputs": [{"name": "label"}, {"name": "logits"}]}
+    assert "'logits'" in refused(client.post("/v2/models/kshot/infer", json=unknown), 422, "bad_request")
+
+
+def test_binary_tensors_are_refused_with_the_form_that_is_read(client: TestClient) -> None:
+    headers = {"Inference-Header-Content-Length": "2", "Content-Type": "application/octet-stream"}
+    answer = client.post("/v2/models/kshot/infer", content=b"{}\x00\x01", headers=headers)
+    assert "binary_data=False" in refused(answer, 415, "binary_tensors")
 
 
 def test_the_service_describes_itself_and_counts(client: TestClient, shop: str, classes: Classes) -> None:

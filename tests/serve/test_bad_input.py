@@ -132,6 +132,7 @@ def test_a_body_over_the_limit_is_refused_by_its_length_or_by_what_comes(client:
         ({"Content-Type": "text/plain"}, b"AAAA", 415, "unsupported_body"),
         ({}, b"", 415, "unsupported_body"),
         ({"Content-Type": "multipart/form-data"}, b"AAAA", 400, "bad_form"),
+        ({"Content-Type": "application/json", "Content-Encoding": "gzip"}, b"\x1f\x8b", 415, "encoded_body"),
         ({"Content-Type": "multipart/form-data; boundary=x"}, b"--y\r\n\r\nAAAA", 400, "bad_form"),
     ],
 )

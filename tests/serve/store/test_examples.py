@@ -40,7 +40,7 @@ def shop(store: GalleryStore) -> None:
 def test_images_are_added_in_one_change_and_stored_once_each(store: GalleryStore) -> None:
     taught = teach(store, image("a"), image("b"), image("b", b"pear"))
     assert (taught.revision, [row.class_name for row in taught.added]) == (2, ["a", "b", "b"])
-    assert taught.elsewhere == {sha256_of(b"apple"): ["a"]}
+    assert taught.several == {sha256_of(b"apple"): ["a", "b"]}
     assert counts(store) == (2, [("a", 1), ("b", 2)])
     assert sorted(files(store)) == sorted([sha256_of(b"apple"), sha256_of(b"pear")])
 

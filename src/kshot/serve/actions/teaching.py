@@ -75,8 +75,8 @@ def notes_of(rows: TaughtRows, images: Sequence[NewImage], frames: Sequence[bool
     """Lines for a person: images that are in another class too, and animations; `frames`: whether each is one."""
     notes = []
     for image in images:
-        if others := rows.elsewhere.get(image.sha256):
-            named = " and ".join(repr(name) for name in others)
+        if others := [name for name in rows.several.get(image.sha256, ()) if name != image.class_name]:
+            named = " and ".join(map(repr, others))
             notes.append(f"{image.name or 'an image'}, taught as {image.class_name!r}, is in class {named} too")
     animated = [image.name or "an image" for image, several in zip(images, frames, strict=True) if several]
     if animated:

@@ -27,6 +27,7 @@ Recogniser = Callable[[Request, str], Awaitable[Response]]
 BODY_S = 30.0  # between two parts of a body: a client that stops sending is not waited for longer
 SEND_S = 60.0  # for one part of an answer: a client that does not read is cut off
 IMPORT = "/import"
+PLAIN = b"identity"
 RECOGNISE = re.compile("/v1/galleries/([^/]+)/recognise")
 ROUTE = SimpleNamespace(path="/v1/galleries/{gallery}/recognise")  # for the metrics, as the router names it
 HEADERS = (
@@ -85,10 +86,15 @@ class Front:
         return await answer(scope, receive, answered)
 
     def _bounded(self, scope: Scope, receive: Receive) -> Receive:
-        """`receive`, which raises Refused for a body that is too large or too slow."""
+        """`receive`, which raises Refused for a body that is compressed, too large or too slow."""
         settings = self.settings
         most = settings.import_bytes if scope["path"].endswith(IMPORT) else settings.body_bytes
-        announced = dict(scope["headers"]).get(b"content-length", b"0")
+        headers = dict(scope["headers"])
+        encoding, announced = headers.get(b"content-encoding", PLAIN), headers.get(b"content-length", b"0")
+        if encoding.lower() != PLAIN:
+            raise Refused(
+                415, "encoded_body", "the body has a Content-Encoding; needs it as it is, without that header"
+            )
         if announced.isdigit() and int(announced) > most:
             raise _too_large(most)
         got, whole = 0, False

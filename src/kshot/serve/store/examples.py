@@ -62,13 +62,13 @@ class TaughtRows:
     """revision   after the change; the old one if every image was there before
     added      one row a new example, in their order
     already    images that their class held before
-    elsewhere  image to the other classes of the gallery that hold it
+    several    image to the classes of the gallery that hold it, of each image that is in more than one
     """
 
     revision: int
     added: list[ExampleRow]
     already: list[ExampleRow]
-    elsewhere: dict[str, list[str]] = field(default_factory=dict)
+    several: dict[str, list[str]] = field(default_factory=dict)
 
 
 _COLUMNS = (
@@ -97,14 +97,12 @@ def teach(store: GalleryStore, gallery: str, images: Sequence[NewImage], points:
 def _add(store: GalleryStore, gallery: str, images: Sequence[NewImage], points: Points | None) -> TaughtRows:
     """Add rows for the images, whose files are stored."""
     digests = sorted({image.sha256 for image in images})
-    added, already, elsewhere = [], [], dict[str, list[str]]()
+    added, already = [], []
     with store.database.writing() as connection:
         found = find(connection, gallery)
         held, rows = _held(connection, found.id, digests), stored(connection, digests)
         for image in images:
             known = held[image.sha256]
-            if others := sorted(known.keys() - {image.class_name}):
-                elsewhere[image.sha256] = others
             if image.class_name in known:
                 already.append(known[image.class_name])
                 continue
@@ -119,7 +117,8 @@ def _add(store: GalleryStore, gallery: str, images: Sequence[NewImage], points: 
         if points is not None:
             remember(connection, points, {row.sha256 for row in added})
         revision = raise_revision(connection, found.id) if added else found.revision
-    return TaughtRows(revision, added, already, elsewhere)
+    several = {digest: sorted(classes) for digest, classes in held.items() if len(classes) > 1}
+    return TaughtRows(revision, added, already, several)
 
 
 def page(

@@ -1,6 +1,7 @@
 """The Open Inference Protocol, version 2: health, metadata and infer, for platforms that speak it.
 
-https://github.com/open-inference/open-inference-protocol. An infer request names its gallery in `parameters`.
+https://github.com/open-inference/open-inference-protocol. An infer request names its gallery in `parameters`. An
+address may name the served version, too: /v2/models/NAME/versions/VERSION. Tensors are JSON, not Triton's binary data.
 """
 
 from typing import Annotated, Any
@@ -18,7 +19,6 @@ from kshot.serve.rest.bodies import from_base64, read_json
 from kshot.serve.rest.record import record_of
 from kshot.serve.rest.routes.galleries_router import ASK
 from kshot.serve.rest.routes.service_router import service_of
-from kshot.serve.service import GalleryService
 
 router = APIRouter(prefix="/v2", tags=["Open Inference Protocol"])
 INPUT = {"name": "images", "datatype": "BYTES", "shape": [-1]}
@@ -28,6 +28,10 @@ OUTPUTS = [
     {"name": "distance", "datatype": "FP64", "shape": [-1]},
     {"name": "unknown", "datatype": "BOOL", "shape": [-1]},
 ]
+
+
+BINARY = "inference-header-content-length"  # of Triton's binary tensor data extension
+VERSION = "/models/{name}/versions/{version}"
 
 
 class Tensor(BaseModel):
@@ -40,13 +44,19 @@ class Tensor(BaseModel):
     data: list[str]
 
 
+class Output(BaseModel):
+    model_config = ConfigDict(extra="ignore")
+    name: str
+
+
 class Infer(BaseModel):
-    """parameters: {"gallery": NAME}."""
+    """parameters: {"gallery": NAME}; outputs: those to return, [] for all."""
 
     model_config = ConfigDict(extra="ignore")
     id: str | None = None
     parameters: dict[str, Any] = {}
     inputs: list[Tensor]
+    outputs: list[Output] = []
 
 
 @router.get("")
@@ -69,23 +79,29 @@ def ready(request: Request) -> JSONResponse:
 
 
 @router.get("/models/{name}", dependencies=ASK)
+@router.get(VERSION, dependencies=ASK, include_in_schema=False)
 def model(request: Request, name: str) -> dict[str, Any]:
     """The model's versions, inputs and outputs."""
-    version = _require_model(service_of(request), name)
+    version = _require_model(request, name)
     return {"name": name, "versions": [version], "platform": "kshot", "inputs": [INPUT], "outputs": OUTPUTS}
 
 
 @router.get("/models/{name}/ready", dependencies=ASK)
+@router.get(f"{VERSION}/ready", dependencies=ASK, include_in_schema=False)
 def model_ready(request: Request, name: str) -> dict[str, Any]:
     """200 if the model is served."""
-    return {"name": name, "version": _require_model(service_of(request), name), "ready": True}
+    return {"name": name, "version": _require_model(request, name), "ready": True}
 
 
 @router.post("/models/{name}/infer")
+@router.post(f"{VERSION}/infer", include_in_schema=False)
 async def infer(request: Request, name: str, _: Annotated[object, Depends(needs("ask"))]) -> dict[str, Any]:
     """Recognise images in the gallery that `parameters` names."""
     service, record = service_of(request), record_of(request)
-    _require_model(service, name)
+    _require_model(request, name)
+    if BINARY in request.headers:
+        text = "the tensors are binary data, which is not read here; needs JSON: binary_data=False in tritonclient"
+        raise Refused(415, "binary_tensors", text)
     sent = await read_json(request, Infer)
     gallery = sent.parameters.get("gallery")
     if not isinstance(gallery, str):
@@ -93,7 +109,9 @@ async def infer(request: Request, name: str, _: Annotated[object, Depends(needs(
     tensor = next((one for one in sent.inputs if one.name == INPUT["name"]), None)
     if tensor is None or tensor.datatype != "BYTES" or tensor.shape != [len(tensor.data)]:
         raise Refused(422, "bad_request", "inputs has no tensor images of BYTES and shape [N] with N data; needs it")
-
+    asked = [one.name for one in sent.outputs] or [str(one["name"]) for one in OUTPUTS]
+    if unknown := set(asked) - {str(one["name"]) for one in OUTPUTS}:
+        raise Refused(422, "bad_request", f"there is no output {min(unknown)!r}; GET /v2/models/{name} lists them")
     check_count(service, len(tensor.data))
 
     def work() -> Recognised:
@@ -113,12 +131,17 @@ async def infer(request: Request, name: str, _: Annotated[object, Depends(needs(
         "outputs": [
             {**about, "shape": shape, "data": data}
             for about, data in zip(OUTPUTS, zip(*rows, strict=True), strict=True)
+            if about["name"] in asked
         ],
     }
 
 
-def _require_model(service: GalleryService, name: str) -> str:
-    version = service.snapshot.version
-    if name != version.name:
-        raise Refused(404, "unknown_model", f"there is no model {name!r}; this service serves {version.name!r}")
-    return version.version
+def _require_model(request: Request, name: str) -> str:
+    """The served version. Raises Refused if the address names another model or version."""
+    served = service_of(request).snapshot.version
+    if name != served.name:
+        raise Refused(404, "unknown_model", f"there is no model {name!r}; this service serves {served.name!r}")
+    version = request.path_params.get("version", served.version)
+    if version != served.version:
+        raise Refused(404, "unknown_version", f"version {version} is not served; version {served.version} is")
+    return served.version
