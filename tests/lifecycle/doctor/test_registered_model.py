@@ -79,6 +79,18 @@ def test_a_renamed_model_is_found_and_the_advice_gives_the_name_back(
     assert capsys.readouterr().err == ""
 
 
+def test_a_champion_that_was_deleted_is_found_until_a_person_decides(root: Path) -> None:
+    gate_decision.record_decision(root, "2", judgement(True, "1"), "r")
+    store.client().delete_model_version("kshot", "2")
+    (unrecorded,) = registered_model.look(root)
+    assert unrecorded.must and unrecorded.found == "alias champion was taken away from version 2, outside kshot"
+    assert cli.main(["models"]) == 0
+    (recorded,) = registered_model.look(root)
+    assert recorded.must and recorded.found.startswith("there is no champion by no decision")
+    promotion.rollback(root, "2 was deleted", by="Ada")
+    assert registered_model.look(root) == []
+
+
 def test_a_deleted_history_is_a_finding(root: Path) -> None:
     experiment = store.client().get_experiment_by_name("kshot promotions")
     assert experiment is not None

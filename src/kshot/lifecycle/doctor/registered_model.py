@@ -1,12 +1,14 @@
-"""Finds a registered model that was deleted or renamed on MLflow's page, and a history only partly anchored in git."""
+"""Finds what was done to the registered model on MLflow's page, and a history that is only partly anchored in git."""
 
 import os
 from pathlib import Path
 
 from kshot.lifecycle.doctor.files import unreadable
 from kshot.lifecycle.doctor.finding import Finding
-from kshot.lifecycle.history import anchor, history
+from kshot.lifecycle.history import anchor, champions, history
+from kshot.lifecycle.history.event_text import moves
 from kshot.lifecycle.history.events import CHAMPION
+from kshot.lifecycle.registry import model_versions
 from kshot.lifecycle.tracking import store
 
 CHECK = "registry"
@@ -19,11 +21,24 @@ def look(root: Path) -> list[Finding]:
         return []
     record = history.record(root)
     if not record.trouble:
-        return _anchor(root, record)
+        return [*_undecided(root, record), *_anchor(root, record)]
     champion = record.last.after.get(CHAMPION, "") if record.last else ""
     found, _, mend = record.trouble.partition("; ")
     need = f"the model of that name, with version {champion} as champion" if champion else "the model of that name"
     return [Finding(CHECK, found, need, mend)]
+
+
+def _undecided(root: Path, record: history.Record) -> list[Finding]:
+    """A champion that nobody decided, or none: the alias was moved, or its version deleted, outside kshot."""
+    last = record.last
+    if last is None or not last.done:
+        return []
+    registered = model_versions.versions(root) if champions.taken_outside(record.events) else ()
+    found, _, mend = champions.undecided(record.events, registered).partition("; ")
+    if moved := [move for move in moves(last.after, record.aliases) if move.startswith(f"alias {CHAMPION} ")]:
+        found = f"{moved[0]}, outside kshot"
+        mend = "`kshot history` and `kshot models` show what there is; `kshot promote` or `kshot rollback` decides"
+    return [Finding(CHECK, found, "a decision", mend)] if found else []
 
 
 def _anchor(root: Path, record: history.Record) -> list[Finding]:
