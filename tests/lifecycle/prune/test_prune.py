@@ -240,6 +240,36 @@ def test_a_data_version_that_a_branch_or_a_tag_names_stays(root: Path) -> None:
     assert [item for item in propose(root).items if item.what.startswith("data version")]
 
 
+def test_an_output_whose_listing_was_erased_hinders_nothing(root: Path) -> None:
+    """`kshot forget` deletes the listing of packed images, which dvc.lock and branches still name."""
+    before = listed(propose(root))
+    pixels = hashlib.md5(b"pixels").hexdigest()
+    packed = keep_folder(root, {"images.npy": b"pixels"})
+    lock = {"schema": "2.0", "stages": {"ingest": {"cmd": "x", "outs": [{"path": "data/packed", "md5": packed}]}}}
+    (root / "dvc.lock").write_text(yaml.safe_dump(lock))
+    try:
+        assert listed(propose(root)) == before
+        (root / CACHE / packed[:2] / packed[2:]).unlink()
+        assert listed(propose(root)) == {*before, (CACHE / pixels[:2] / pixels[2:]).as_posix()}
+    finally:
+        (root / "dvc.lock").unlink()
+
+
+def test_data_that_a_tag_names_and_whose_listing_is_gone_is_named(root: Path) -> None:
+    second = data_versions.versions(root)[1]
+    restore.checkout(root, second)
+    git(root, "commit", "-qam", "two")
+    git(root, "tag", "second")
+    git(root, "reset", "-q", "--hard", "HEAD~1")
+    try:
+        oid = f"{second.md5}.dir"
+        (root / CACHE / oid[:2] / oid[2:]).unlink()
+        with pytest.raises(RegistryError, match=f"data version {second.short}, which git's second names"):
+            propose(root)
+    finally:
+        git(root, "tag", "-d", "second")
+
+
 @pytest.mark.parametrize("commits", [True, False])
 def test_the_data_that_is_there_now_stays_whether_anything_is_committed_or_not(tmp_path: Path, commits: bool) -> None:
     root = raw_project.make(tmp_path / "project")

@@ -1,6 +1,5 @@
 """Decides which versions are kept, and which objects of DVC's cache they and git need. In doubt, nothing is deleted."""
 
-import logging
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,6 +27,7 @@ if TYPE_CHECKING:
 
 SETTLED = ("refused", "rejected", "expired")  # decisions after which a version that was never champion can go
 FOLDER = ".dir"
+HERE = "the working tree"
 
 
 @dataclass(frozen=True)
@@ -75,14 +75,17 @@ def needed(root: Path, cache: Path, known: tuple[Version, ...]) -> frozenset[str
 
     Raises RegistryError if it cannot be determined which objects are a kept version's data.
     """
-    here = working_copy.tracked(root)
+    here, named = working_copy.tracked(root), _named_by_git(root)
     data = {*data_names.names(root).values(), *([here.md5] if here else []), *_scheduled(root)}
-    roots = _used_by_git(root) | {f"{md5}{FOLDER}" for md5 in data}
+    roots = {*named, *(f"{md5}{FOLDER}" for md5 in data)}
     for version in known:
         if version.why:
             roots |= version.locked or frozenset()
             roots |= {f"{version.data_version}{FOLDER}"} if version.data_version else set()
-    must = {f"{version.data_version}{FOLDER}": version for version in known if version.why and version.data_version}
+    must = {oid: f"data version {oid[:8]}, which {by} names," for oid, by in named.items() if by}
+    for version in known:
+        if version.why and version.data_version:
+            must[f"{version.data_version}{FOLDER}"] = f"the data of version {version.number}"
     found = set()
     for oid in roots:
         try:
@@ -92,7 +95,7 @@ def needed(root: Path, cache: Path, known: tuple[Version, ...]) -> frozenset[str
             if oid in must:
                 lost = "its listing is gone from DVC's cache; `dvc fetch` brings it back where a remote has it"
                 raise RegistryError(
-                    f"the data of version {must[oid].number} cannot be distinguished from the rest: "
+                    f"{must[oid]} cannot be distinguished from the rest: "
                     f"{error if isinstance(error, Broken) else lost}; nothing is deleted before"
                 ) from error
     return frozenset(found)
@@ -169,22 +172,32 @@ def _locked(subject: Subject) -> frozenset[str]:
     return unregistered.named_by(subject.lock)
 
 
-def _used_by_git(root: Path) -> set[str]:
-    """The objects named in .dvc files and dvc.lock, in the working tree and at the tip of every branch and tag."""
+def _named_by_git(root: Path) -> dict[str, str]:
+    """The objects named in .dvc files and dvc.lock, in the working tree and at the tip of every branch and tag.
+
+    For data the value is who names it; '' for outputs of stages, which can be made again. DVC's own `used_objs` ends
+    with an error where the listing of one output is gone, as `kshot forget` leaves it. Read in DVC 3.67.
+    """
     from dvc.exceptions import DvcException
 
-    # DVC warns about each output that a branch's dvc.lock does not name; nothing can be done about that.
-    logging.getLogger("dvc").setLevel(logging.ERROR)
+    found: dict[str, str] = {}
+    by = HERE
     try:
         with dvc_repository(root) as repo:
             git = not repo.config["core"].get("no_scm")
             # When asked for branches, DVC leaves out the working tree if there is no commit yet.
-            asked = [repo.used_objs(), *([repo.used_objs(all_branches=True, all_tags=True)] if git else [])]
-            return {obj.value for used in asked for objs in used.values() for obj in objs if obj.value}
+            for asked in ({}, {"all_branches": True, "all_tags": True}) if git else ({},):
+                for revision in repo.brancher(**asked):
+                    by = f"git's {revision}" if revision not in ("", "workspace") else HERE
+                    for out in repo.index.outs:
+                        if out.use_cache and out.hash_info and out.hash_info.value:
+                            is_data = out.stage.is_data_source
+                            found[out.hash_info.value] = found.get(out.hash_info.value) or (by if is_data else "")
     except DvcException as error:
         raise RegistryError(
-            f"DVC cannot say what branches and tags need: {' '.join(str(error).split())}; nothing is deleted"
+            f"DVC cannot say what {by} needs: {' '.join(str(error).split())}; nothing is deleted before that is mended"
         ) from error
+    return found
 
 
 def own_cache(root: Path) -> Path | None:
