@@ -5,7 +5,7 @@ import difflib
 import math
 import types
 import typing
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
@@ -99,42 +99,70 @@ def _missing(kind: Any, value: Mapping[str, Any], where: str) -> Iterator[str]:
 
 
 def _convert(hint: Any, value: Any, where: str) -> Any:
-    origin, arguments = typing.get_origin(hint), typing.get_args(hint)
+    """The value of a field with the type `hint`."""
     if isinstance(hint, type) and dataclasses.is_dataclass(hint):
         return build(hint, value, where)
-    if origin in (types.UnionType, typing.Union):
-        if value is None and types.NoneType in arguments:
-            return None
-        words = [word for kind in arguments if typing.get_origin(kind) is Literal for word in typing.get_args(kind)]
-        if isinstance(value, str) and value in words:
-            return value
-        kinds = [kind for kind in arguments if kind is not types.NoneType and typing.get_origin(kind) is not Literal]
-        if len(kinds) == 1 and words and not isinstance(value, Mapping):
-            if type(value) is kinds[0]:
-                return value
-            name = "mapping" if typing.get_origin(kinds[0]) is dict else "whole number"
-            raise ParamsError(f"params.yaml: {where} is {value!r}; needs a {name}, or {' or '.join(words)}")
-        if len(kinds) == 1:
-            return _convert(kinds[0], value, where)
-        if type(value) in kinds:
-            return value
-        names = " or ".join(kind.__name__ for kind in kinds)
-        raise ParamsError(f"params.yaml: {where} is {value!r}; needs a value of type {names}")
-    if origin is Literal:
-        if value not in arguments:
-            raise ParamsError(f"params.yaml: {where} is {value!r}; needs one of {', '.join(map(str, arguments))}")
+    return CONVERTERS.get(typing.get_origin(hint), _scalar)(hint, value, where)
+
+
+def _union(hint: Any, value: Any, where: str) -> Any:
+    """A value that may be None or one of some words, beside one or more types."""
+    arguments = typing.get_args(hint)
+    if value is None and types.NoneType in arguments:
+        return None
+    words = [word for kind in arguments if typing.get_origin(kind) is Literal for word in typing.get_args(kind)]
+    if isinstance(value, str) and value in words:
         return value
-    if origin is tuple and isinstance(value, list):
-        return tuple(_convert(arguments[0], item, where) for item in value)
-    if origin is dict and isinstance(value, Mapping):
-        return {str(key): _convert(arguments[1], item, _join(where, key)) for key, item in value.items()}
+    kinds = [kind for kind in arguments if kind is not types.NoneType and typing.get_origin(kind) is not Literal]
+    if len(kinds) == 1 and (not words or isinstance(value, Mapping)):
+        return _convert(kinds[0], value, where)
+    if type(value) in kinds:
+        return value
+    if len(kinds) == 1:
+        name = "mapping" if typing.get_origin(kinds[0]) is dict else "whole number"
+        raise _invalid(where, value, f"a {name}, or {' or '.join(words)}")
+    raise _invalid(where, value, f"a value of type {' or '.join(kind.__name__ for kind in kinds)}")
+
+
+def _one_of(hint: Any, value: Any, where: str) -> Any:
+    words = typing.get_args(hint)
+    if value not in words:
+        raise _invalid(where, value, f"one of {', '.join(map(str, words))}")
+    return value
+
+
+def _list(hint: Any, value: Any, where: str) -> tuple[Any, ...]:
+    if not isinstance(value, list):
+        raise _invalid(where, value, "a value of type list")
+    return tuple(_convert(typing.get_args(hint)[0], item, where) for item in value)
+
+
+def _mapping(hint: Any, value: Any, where: str) -> dict[str, Any]:
+    if not isinstance(value, Mapping):
+        raise _invalid(where, value, "a value of type mapping")
+    kind = typing.get_args(hint)[1]
+    return {str(key): _convert(kind, item, _join(where, key)) for key, item in value.items()}
+
+
+def _scalar(hint: Any, value: Any, where: str) -> Any:
     if hint is float and type(value) in (int, float) and math.isfinite(value):
         return float(value)
     if hint in (int, bool, str) and type(value) is hint:
         return value
-    name = getattr(hint, "__name__", str(hint)) if origin is None else origin.__name__
-    wanted = {"tuple": "list", "dict": "mapping", "float": "finite number"}.get(name, name)
-    raise ParamsError(f"params.yaml: {where} is {value!r}; needs a value of type {wanted}")
+    raise _invalid(where, value, f"a value of type {'finite number' if hint is float else hint.__name__}")
+
+
+CONVERTERS: dict[Any, Callable[[Any, Any, str], Any]] = {
+    types.UnionType: _union,
+    typing.Union: _union,
+    Literal: _one_of,
+    tuple: _list,
+    dict: _mapping,
+}
+
+
+def _invalid(where: str, value: Any, needs: str) -> ParamsError:
+    return ParamsError(f"params.yaml: {where} is {value!r}; needs {needs}")
 
 
 def _join(where: str, key: object) -> str:
