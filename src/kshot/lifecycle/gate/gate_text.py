@@ -1,7 +1,7 @@
 """Renders the gate's findings as sentences for a person."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from kshot.lifecycle.gate.change import ROUNDING, Change
 from kshot.lifecycle.gate.gallery_evidence import GalleryEvidence
@@ -34,43 +34,51 @@ ENDS = {
     GALLERY_REFUSES: "; gate.gallery_margin",
     GALLERY_WAITS: "; gate.gallery_margin: a person decides",
 }
+REFUSED, WARNED, HOLDS, UNCERTAIN = range(4)  # the order of the sentences
+Ranked = tuple[int, str]
 
 
 def reasons(evidence: Evidence, findings: Sequence[Finding]) -> tuple[str, ...]:
     """One sentence each: refusals with their setting; certain losses; rules that hold; uncertain losses; notes."""
-    refused: list[str] = []
-    warned: list[str] = []
-    held: list[str] = []
-    uncertain: list[str] = []
+    ranked = [*_accuracies(findings), *_comparisons(findings), *_all_drops(findings)]
+    if evidence.galleries is not None and evidence.champion is not None:
+        ranked.append((HOLDS, galleries_text(evidence.galleries)))
+    if evidence.champion is None:
+        # A note names the champion if there was one.
+        ranked.append((HOLDS, f"no champion{'' if evidence.notes else ' yet'} to compare with"))
+    ranked.sort(key=lambda pair: pair[0])  # stable: the order of the findings within a rank
+    return (*(sentence for _, sentence in ranked), *evidence.notes)
+
+
+def _accuracies(findings: Sequence[Finding]) -> Iterator[Ranked]:
     for one in findings:
         if one.rule == MIN_ACCURACY:
-            (held if one.holds else refused).append(_enough(one))
-    for first, second in _pairs(findings):
-        (held if first.holds and second.holds else refused).append(_compared(first, second))
+            yield HOLDS if one.holds else REFUSED, _enough(one)
+
+
+def _comparisons(findings: Sequence[Finding]) -> Iterator[Ranked]:
+    """Both rules on the same difference: one sentence."""
+    found = {(one.rule, one.protocol, one.against): one for one in findings}
+    for one in findings:
+        if one.rule == NON_INFERIORITY:
+            other = found[NOT_WORSE, one.protocol, one.against]
+            yield HOLDS if one.holds and other.holds else REFUSED, _compared(one, other)
+
+
+def _all_drops(findings: Sequence[Finding]) -> Iterator[Ranked]:
+    """The groups, classes and galleries that lost accuracy, for each rule and each model compared with."""
     for rule in KINDS:
         for against in dict.fromkeys(one.against for one in findings if one.rule == rule):
             drops = [one for one in findings if one.rule == rule and one.against == against]
             certain = [one for one in drops if not one.holds]
             unsure = [one for one in drops if one.holds and _lost(one)]
             if certain:
-                listed = refused if any(one.refuses for one in certain) else warned
-                listed.append(_drops(certain, "for certain more than", ENDS[rule]))
+                rank = REFUSED if any(one.refuses for one in certain) else WARNED
+                yield rank, _drops(certain, "for certain more than", ENDS[rule])
             if unsure:
-                uncertain.append(_drops(unsure, "more than", f"; not certain among {unsure[0].family}"))
+                yield UNCERTAIN, _drops(unsure, "more than", f"; not certain among {unsure[0].family}")
             if not certain and not unsure:
-                held.append(_worst(drops[0]))
-    if evidence.galleries is not None and evidence.champion is not None:
-        held.append(galleries_text(evidence.galleries))
-    if evidence.champion is None:
-        # A note names the champion if there was one.
-        held.append("no champion to compare with" if evidence.notes else "no champion yet to compare with")
-    return (*refused, *warned, *held, *uncertain, *evidence.notes)
-
-
-def _pairs(findings: Sequence[Finding]) -> list[tuple[Finding, Finding]]:
-    """Both rules on the same difference: one sentence."""
-    found = {(one.rule, one.protocol, one.against): one for one in findings}
-    return [(one, found[NOT_WORSE, one.protocol, one.against]) for one in findings if one.rule == NON_INFERIORITY]
+                yield HOLDS, _worst(drops[0])
 
 
 def _enough(finding: Finding) -> str:
