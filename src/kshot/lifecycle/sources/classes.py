@@ -46,39 +46,53 @@ def classes_of(
     the classes that are `there` begin with them. Neither is a single folder inside each class folder that has the same
     name in all of them: n01443537/images.
     """
-    notes = []
-    around = ""
-    while packed and (top := _wrapping(images)) and not any(name.startswith(f"{normal(top)}/") for name in there):
-        images = [Path(*path.parts[1:]) for path in images]
-        leaves = [Path(*leaf.parts[1:]) if leaf.parts[:1] == (top,) else leaf for leaf in leaves]
-        around += f"{top}/"
-    if around:
-        notes.append(f"the folder {printable(around)} around all others is no part of the class names")
-    inner = _inside_each(images)
-    if inner:
-        images = [path.parent.parent / path.name for path in images]
-        leaves = [leaf.parent if leaf.name == inner else leaf for leaf in leaves]
-        notes.append(f"the folder {printable(inner)}/ in each class folder is no part of the class names")
+    images, leaves, around = _unwrapped(images, leaves, there) if packed else (images, leaves, [])
+    images, leaves, inside = _without_inner_folder(images, leaves)
     folders = sorted({path.parent for path in images if len(path.parts) > 1})
     placed = None
     if not unlabelled or any(len(folder.parts) > 1 for folder in folders):
         placed = without_split_folders(folders, merge=merge)
-    if placed is not None:
-        notes.append(placed.note)
-    elif not unlabelled:
-        notes += _split_beside_others(folders)
-    inside = _wrapping(images)
-    if inside and not packed and (placed is None or placed.level > 0):
-        notes.append(f"all classes lie in {printable(inside)}/, a part of their names; add that folder to leave it out")
 
     def name_of(folder: Path) -> str:
         return placed.label(folder) if placed is not None else "/".join(folder.parts)
 
+    notes = [*around, *inside]
+    if placed is not None:
+        notes.append(placed.note)
+    elif not unlabelled:
+        notes += _split_beside_others(folders)
+    if not packed and (placed is None or placed.level > 0) and (top := _wrapping(images)):
+        notes.append(f"all classes lie in {printable(top)}/, a part of their names; add that folder to leave it out")
     labels = [normal(name_of(path.parent)) for path in images]
     empty = set() if unlabelled else {normal(name_of(leaf)) for leaf in leaves} - {""}
     splits = {normal(name): split for name, split in placed.splits.items()} if placed is not None else {}
     notes += _written_alike({name_of(folder) for folder in folders})
     return Classes(labels, splits, sorted(empty - set(labels)), notes)
+
+
+def _unwrapped(
+    images: Sequence[Path], leaves: Sequence[Path], there: Collection[str]
+) -> tuple[Sequence[Path], Sequence[Path], list[str]]:
+    """The paths of an archive below the folders around everything, and a note on these; classes `there` keep theirs."""
+    around = ""
+    while (top := _wrapping(images)) and not any(name.startswith(f"{normal(top)}/") for name in there):
+        images = [Path(*path.parts[1:]) for path in images]
+        leaves = [Path(*leaf.parts[1:]) if leaf.parts[:1] == (top,) else leaf for leaf in leaves]
+        around += f"{top}/"
+    note = f"the folder {printable(around)} around all others is no part of the class names"
+    return images, leaves, [note] if around else []
+
+
+def _without_inner_folder(
+    images: Sequence[Path], leaves: Sequence[Path]
+) -> tuple[Sequence[Path], Sequence[Path], list[str]]:
+    """The paths without the one folder inside each class folder, such as n01443537/images, and a note on it."""
+    inner = _inside_each(images)
+    if not inner:
+        return images, leaves, []
+    images = [path.parent.parent / path.name for path in images]
+    leaves = [leaf.parent if leaf.name == inner else leaf for leaf in leaves]
+    return images, leaves, [f"the folder {printable(inner)}/ in each class folder is no part of the class names"]
 
 
 def _split_beside_others(folders: Sequence[Path]) -> list[str]:
