@@ -3,7 +3,7 @@
 import contextlib
 import hashlib
 import shlex
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -17,7 +17,8 @@ from kshot.lifecycle.sources.at_rest import at_rest
 from kshot.lifecycle.sources.classes import of_one_name
 from kshot.lifecycle.sources.manifests import with_split
 from kshot.lifecycle.sources.source_argument import GLYPHS, check_argument
-from kshot.lifecycle.sources.source_images import decoded
+from kshot.lifecycle.sources.source_image import SourceImage
+from kshot.lifecycle.sources.source_images import Source, decoded
 
 FEWEST_CLASSES = 2
 
@@ -58,46 +59,24 @@ def add(
     known = {version.md5: version for version in versions(root)}
     restore.refuse_unsaved(root)
     former = extension.current_images(root) if extend else []
-    before, there = current(root) if former else None, {image.label for image in former}
+    before = current(root) if former else None
+    drawn = source == GLYPHS
     with working_copy.workspace(root) as workspace:
         fresh = workspace / "raw"
-        with at_rest(Path(source).expanduser()) if source != GLYPHS else contextlib.nullcontext():
-            found = imported_images.read_images(source, workspace / "unpacked", seed, merge=merge, there=there)
-            place = imported_images.folder_of(source, workspace / "unpacked")
-            if source != GLYPHS:
-                found = decoded(found, place)
-            if former:
-                found = extension.joined(former, found, place)
-            if source != GLYPHS or former:
+        with contextlib.nullcontext() if drawn else at_rest(Path(source).expanduser()):
+            found = _read(source, workspace / "unpacked", seed, merge, former)
+            if former or not drawn:
                 again = command or f"kshot data add {shlex.quote(source)}{' --extend' if extend else ''}"
                 imported_images.report_left_out(found, source, skip, say, again)
             if before is not None and not found.images and split is None:
                 return before
-            images = [*former, *found.images]
-            if split is not None:
-                images = with_split(images, split, found.empty, optional=there)
-            images = extension.in_splits(images, former, say)
-            names = {image.label for image in images}
-            for line in of_one_name(names, there) if source != GLYPHS else []:
-                say(line)
-            if len(names) < FEWEST_CLASSES:
-                raise DataError(
-                    f"{source} has one class, {min(names)!r}; few-shot episodes need at least {FEWEST_CLASSES} to tell "
-                    "apart, and training, validation and test each their own: give one folder a class"
-                )
+            images = _all_images(former, found, split, say)
+            _check_class_names(source, {image.label for image in images}, former, say)
             imported_images.require_training_classes(images, say)
             imported_images.lay_out(images, fresh, own=workspace, kept=root / layout.RAW if former else None)
         with working_copy.replacing(root):
             fresh.rename(root / layout.RAW)
-            # Images that were there are linked: DVC would copy every one of them out of its cache again.
-            working_copy.dvc(root, "add", *(["--no-relink"] if former else []), str(layout.RAW))
-            out = working_copy.tracked(root)
-            assert out is not None
-            if out.files != len(images) + 1:  # plus the manifest
-                raise DataError(
-                    f"DVC tracks {out.files} of {len(images) + 1} files; needs all: rename the classes "
-                    "that a line of .dvcignore matches, or change that line"
-                )
+            out = _track(root, len(images) + 1, linked=bool(former))  # plus the manifest
             if out.md5 in known:
                 return known[out.md5]
             version = DataVersion(
@@ -107,14 +86,62 @@ def add(
                 classes=len({image.label for image in images}),
                 files=out.files,
                 size=out.size,
-                source=named or (source if source == GLYPHS else Path(source).name),
+                source=named or (source if drawn else Path(source).name),
                 note=note,
                 left_out=left_out.reasons(found.left_out, found.empty),
-                address="" if named or source == GLYPHS else _address(source),
+                address="" if named or drawn else _address(source),
                 base=base or (before.md5 if before is not None else ""),
             )
             enter(root, version)
     return version
+
+
+def _read(source: str, unpacked: Path, seed: int, merge: bool, former: Sequence[SourceImage]) -> Source:
+    """The images of the source that decode, without those of `former`."""
+    there = {image.label for image in former}
+    found = imported_images.read_images(source, unpacked, seed, merge=merge, there=there)
+    place = imported_images.folder_of(source, unpacked)
+    if source != GLYPHS:
+        found = decoded(found, place)
+    return extension.joined(former, found, place) if former else found
+
+
+def _all_images(
+    former: Sequence[SourceImage], found: Source, split: Path | None, say: Callable[[str], None]
+) -> list[SourceImage]:
+    """The images of the new version, each in the split that the table `split` or the data names."""
+    images = [*former, *found.images]
+    if split is not None:
+        images = with_split(images, split, found.empty, optional={image.label for image in former})
+    return extension.in_splits(images, former, say)
+
+
+def _check_class_names(source: str, names: set[str], former: Sequence[SourceImage], say: Callable[[str], None]) -> None:
+    """Report classes of one name in two folders. Raises DataError for a single class."""
+    if source != GLYPHS:
+        for line in of_one_name(names, {image.label for image in former}):
+            say(line)
+    if len(names) < FEWEST_CLASSES:
+        raise DataError(
+            f"{source} has one class, {min(names)!r}; few-shot episodes need at least {FEWEST_CLASSES} to tell "
+            "apart, and training, validation and test each their own: give one folder a class"
+        )
+
+
+def _track(root: Path, files: int, *, linked: bool) -> working_copy.Tracked:
+    """Give data/raw to DVC. Raises DataError unless it tracks that many files.
+
+    `linked`: images that were there are linked already; DVC would copy every one of them out of its cache again.
+    """
+    working_copy.dvc(root, "add", *(["--no-relink"] if linked else []), str(layout.RAW))
+    out = working_copy.tracked(root)
+    assert out is not None
+    if out.files != files:
+        raise DataError(
+            f"DVC tracks {out.files} of {files} files; needs all: rename the classes "
+            "that a line of .dvcignore matches, or change that line"
+        )
+    return out
 
 
 def _address(source: str) -> str:
