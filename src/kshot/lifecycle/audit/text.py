@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from kshot.lifecycle.audit.classes import ClassAudit
 from kshot.lifecycle.audit.data import DataAudit, ModelOnData
-from kshot.lifecycle.audit.link import ERASED, ERROR, NOT_CHECKED, Link
+from kshot.lifecycle.audit.link import BROKEN, ERASED, ERROR, NOT_CHECKED, NOT_RECORDED, VERIFIED, Link
 from kshot.lifecycle.audit.model import ModelAudit
 from kshot.lifecycle.audit.runs import RunOnData
 from kshot.lifecycle.data.feedback_ledger import FeedbackImage
@@ -17,12 +17,12 @@ from kshot.lifecycle.history.events import minute
 from kshot.lifecycle.project.tables import columns, terminal_width
 
 MARKS = {
-    "verified": "ok",
-    "broken": "BROKEN",
-    "not recorded": "?",
-    "not checked": "in part",
-    "erased": "erased",
-    "error": "ERROR",
+    VERIFIED: "ok",
+    BROKEN: "BROKEN",
+    NOT_RECORDED: "?",
+    NOT_CHECKED: "in part",
+    ERASED: "erased",
+    ERROR: "ERROR",
 }
 WIDTH = 110
 RUNS, PARAMS = 20, 6  # how many are shown; --csv and --html show all
@@ -36,31 +36,40 @@ def model_text(found: ModelAudit) -> str:
 
 def data_text(found: DataAudit) -> str:
     """The data, the versions that were trained on it and the runs that used it."""
-    data = found.data
-    lines = [
-        f"data version {data.short}: {data.images:,} images of {data.classes:,} classes"
-        + (f" from {data.source}, added {data.added[:10]}" if data.added else "")
-        + (f" to data version {data.base[:8]}" if data.base else "")
-        + (f", {data.note}" if data.note else ""),
-        "",
-        *(line for link in found.links for line in _link(link)),
-    ]
+    lines = [_data_heading(found), "", *(line for link in found.links for line in _link(link))]
     if found.models:
         lines += ["", *columns([model_row(one) for one in found.models])]
     if found.runs:
-        shown = found.runs[-RUNS:]
-        names = list(dict.fromkeys(name for run in found.runs for name in run.params))
-        lines += ["", *columns([run_row(run, names[:PARAMS]) for run in shown])]
-        left = [f"{len(found.runs) - len(shown)} earlier runs"] if len(shown) < len(found.runs) else []
-        left += [f"{len(names) - PARAMS} more params that differ"] if len(names) > PARAMS else []
-        lines += [f"  and {' and '.join(left)}, all with --csv"] if left else []
-    failed = ", ".join(link.name for link in found.failed if link.state != ERROR)
-    errors = ", ".join(link.name for link in found.failed if link.state == ERROR)
-    said = [f"does not hold: {failed}"] if failed else []
-    said += [f"kshot could not check: {errors}"] if errors else []
-    erased = any(link.state == ERASED for link in found.links)
-    whole = "all of it holds, without the images that were erased" if erased else "all of it holds"
-    return "\n".join([*lines, "", "; ".join(said) or whole])
+        lines += ["", *_run_lines(found.runs)]
+    return "\n".join([*lines, "", _data_verdict(found.links)])
+
+
+def _data_heading(found: DataAudit) -> str:
+    data = found.data
+    return (
+        f"data version {data.short}: {data.images:,} images of {data.classes:,} classes"
+        + (f" from {data.source}, added {data.added[:10]}" if data.added else "")
+        + (f" to data version {data.base[:8]}" if data.base else "")
+        + (f", {data.note}" if data.note else "")
+    )
+
+
+def _run_lines(runs: Sequence[RunOnData]) -> list[str]:
+    """The last runs with the first of their params, and how many of both are left out."""
+    names = list(dict.fromkeys(name for run in runs for name in run.params))
+    left = [f"{len(runs) - RUNS} earlier runs"] if len(runs) > RUNS else []
+    left += [f"{len(names) - PARAMS} more params that differ"] if len(names) > PARAMS else []
+    lines = columns([run_row(run, names[:PARAMS]) for run in runs[-RUNS:]])
+    return [*lines, *([f"  and {' and '.join(left)}, all with --csv"] if left else [])]
+
+
+def _data_verdict(links: Sequence[Link]) -> str:
+    failed = _names(links, BROKEN, NOT_RECORDED)
+    errors = _names(links, ERROR)
+    troubles = [f"does not hold: {failed}"] if failed else []
+    troubles += [f"kshot could not check: {errors}"] if errors else []
+    erased = ", without the images that were erased" if _names(links, ERASED) else ""
+    return "; ".join(troubles) or f"all of it holds{erased}"
 
 
 def model_row(one: ModelOnData) -> dict[str, str]:
@@ -142,25 +151,24 @@ def verdict(found: ModelAudit) -> str:
 def sentence(found: ModelAudit) -> str:
     """The audit's result."""
     subject = f"version {found.version}"
-    broken = [link.name for link in found.failed if link.state == "broken"]
-    unsaid = [link.name for link in found.failed if link.state == "not recorded"]
-    errors = [link.name for link in found.failed if link.state == ERROR]
-    also = f"; kshot could not check {', '.join(errors)}: an error of its own" if errors else ""
+    broken, unsaid = _names(found.links, BROKEN), _names(found.links, NOT_RECORDED)
+    errors, part, erased = (_names(found.links, state) for state in (ERROR, NOT_CHECKED, ERASED))
+    also = f"; kshot could not check {errors}: an error of its own" if errors else ""
     if broken:
-        also = (f"; not recorded: {', '.join(unsaid)}" if unsaid else "") + also
-        count = (
-            f"{len(broken)} of {len(found.links)} links do not hold" if len(broken) > 1 else "one link does not hold"
-        )
-        return f"{subject}: {count}: {', '.join(broken)}{also}"
+        failed = sum(link.state == BROKEN for link in found.links)
+        count = f"{failed} of {len(found.links)} links do not hold" if failed > 1 else "one link does not hold"
+        return f"{subject}: {count}: {broken}{f'; not recorded: {unsaid}' if unsaid else ''}{also}"
     if unsaid:
-        return f"{subject}: not all of it was recorded: {', '.join(unsaid)}; what was holds{also}"
+        return f"{subject}: not all of it was recorded: {unsaid}; what was holds{also}"
     if errors:
         return f"{subject}: nothing that was checked is broken{also}"
-    part = [link.name for link in found.links if link.state == NOT_CHECKED]
-    left = f", as far as they could be checked: of {', '.join(part)} not all could" if part else ""
-    erased = [link.name for link in found.links if link.state == ERASED]
-    left += f"; images were erased on purpose: {', '.join(erased)}" if erased else ""
+    left = f", as far as they could be checked: of {part} not all could" if part else ""
+    left += f"; images were erased on purpose: {erased}" if erased else ""
     return f"{subject}: all {len(found.links)} links hold{left}"
+
+
+def _names(links: Sequence[Link], *states: str) -> str:
+    return ", ".join(link.name for link in links if link.state in states)
 
 
 def _link(link: Link) -> list[str]:

@@ -28,35 +28,47 @@ def code(subject: Subject) -> str:
             f"`git tag model-{subject.version} {commit[:10]}`",
             commit,
         )
-    read, installed_plugins = _apart(recorded(subject))
-    found = _hashes(subject, commit, patch, [in_project(name) for name in read])
-    packaged = [name for name in read if is_packaged(name)]
-    if made_by(subject).installed == installed.SOURCE and any(in_project(name) in found for name in packaged):
-        packaged = []
+    read, plugin_files = _apart(recorded(subject))
+    hashes = _hashes(subject, commit, patch, [in_project(name) for name in read])
+    found = {name: hashes.get(in_project(name), MISSING) for name in read}
+    packaged = {name: md5 for name, md5 in read.items() if is_packaged(name)}
+    if made_by(subject).installed == installed.SOURCE and any(found[name] != MISSING for name in packaged):
+        packaged = {}
     own = {name: md5 for name, md5 in read.items() if name not in packaged}
-    other = sorted(name for name, md5 in own.items() if found.get(in_project(name)) != md5)
     how = f"commit {commit[:7]}" + (" plus uncommitted changes (stored)" if patch else "")
-    if other:
-        raise Broken(
-            f"{how} does not give the code that the stages read: {first_few(other)} "
-            f"{'is' if len(other) == 1 else 'are'} not as recorded",
-            ", ".join(f"{name} {own[name][:8]}" for name in other[:3]),
-            ", ".join(f"{name} {found.get(in_project(name), 'missing')[:8]}" for name in other[:3]),
-        )
+    if other := _differing(own, found):
+        raise _not_as_recorded(how, other, own, found)
+    match = f": all {len(own)} code files match" if own or not packaged else ""
     out = left_out(subject)
-    not_stored = f"; uncommitted and not stored: {first_few(out)}" if out else ""
-    words = f"{how}: all {len(own)} code files match{not_stored}" if own or not packaged else f"{how}{not_stored}"
+    texts = [f"{how}{match}", *([f"uncommitted and not stored: {first_few(out)}"] if out else [])]
     if packaged:
-        files = {name: read[name] for name in packaged}
-        here = {name: _md5(code_closure.folders(Path())[0] / name) for name in files}
-        words = f"{words}; {_installed(PACKAGE, made_by(subject), installed.package(files), files, here)}"
+        here = {name: _md5(code_closure.folders(Path())[0] / name) for name in packaged}
+        texts.append(_installed(PACKAGE, made_by(subject), installed.package(packaged), packaged, here))
     made_with = installed.plugins_of(subject.tags)
-    for name, files in installed_plugins.items():
-        now = installed.plugins(f"{name}{plugin_code.BETWEEN}{file}" for file in files)[name]
-        places = plugin_code.installed_files(name, files)
-        here = {file: _md5(places[file]) if file in places else MISSING for file in files}
-        words = f"{words}; {_installed(name, made_with.get(name, installed.UNKNOWN), now, files, here)}"
-    return words
+    texts += [_plugin(name, made_with.get(name, installed.UNKNOWN), files) for name, files in plugin_files.items()]
+    return "; ".join(texts)
+
+
+def _plugin(name: str, then: installed.Package, files: dict[str, str]) -> str:
+    """Check the files of an installed plug-in. Raises as `_installed`."""
+    now = installed.plugins(f"{name}{plugin_code.BETWEEN}{file}" for file in files)[name]
+    places = plugin_code.installed_files(name, files)
+    return _installed(
+        name, then, now, files, {file: _md5(places[file]) if file in places else MISSING for file in files}
+    )
+
+
+def _differing(read: dict[str, str], found: dict[str, str]) -> list[str]:
+    return sorted(name for name, md5 in read.items() if found[name] != md5)
+
+
+def _not_as_recorded(what: str, other: list[str], read: dict[str, str], found: dict[str, str]) -> Broken:
+    return Broken(
+        f"{what} does not give the code that the stages read: {first_few(other)} "
+        f"{'is' if len(other) == 1 else 'are'} not as recorded",
+        ", ".join(f"{name} {read[name][:8]}" for name in other[:3]),
+        ", ".join(f"{name} {found[name][:8]}" for name in other[:3]),
+    )
 
 
 def _apart(read: dict[str, str]) -> tuple[dict[str, str], dict[str, dict[str, str]]]:
@@ -75,7 +87,7 @@ def _installed(
     what: str, then: installed.Package, now: installed.Package, read: dict[str, str], here: dict[str, str]
 ) -> str:
     """Check that distribution `what` has the files that the stages read. Raises Broken, NotChecked, NotRecorded."""
-    other = sorted(name for name, md5 in read.items() if here[name] != md5)
+    other = _differing(read, here)
     if not other:
         whole = ", which are those of its wheel" if now.installed == installed.WHEEL else ""
         return f"{what} {then.version}: all {len(read)} code files match those installed here{whole}"
@@ -90,12 +102,7 @@ def _installed(
             f"{first_few(other)}"
         )
     if then == now and now.installed == installed.WHEEL:
-        raise Broken(
-            f"the wheel of {what} {then.version} that is installed here does not give the code that the stages read: "
-            f"{first_few(other)} {'is' if len(other) == 1 else 'are'} not as recorded",
-            ", ".join(f"{name} {read[name][:8]}" for name in other[:3]),
-            ", ".join(f"{name} {here[name][:8]}" for name in other[:3]),
-        )
+        raise _not_as_recorded(f"the wheel of {what} {then.version} that is installed here", other, read, here)
     raise NotChecked(
         f"{what} {then.version} ({then.installed}) made it, and {what} {now.version} ({now.installed}) is installed "
         f"here, where {first_few(other)} {'differs' if len(other) == 1 else 'differ'}; audit with {what} "
