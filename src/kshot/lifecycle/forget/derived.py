@@ -6,7 +6,7 @@ In doubt an object counts as holding the image: DVC can compute it again, from t
 """
 
 import io
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -48,12 +48,19 @@ def holding_objects(
     locks    the stages of dvc.lock and of DVC's run cache: which output was computed from which input
     """
     packed = {oid: files for oid, files in folders.items() if is_packed(files)}
-    pixels = {oid for oid, files in packed.items() if _shows(files, wanted, read)}
-    tainted = {f"{version}{FOLDER}" for version in wanted.versions} | pixels
-    shared = {object_ for oid in packed.keys() - pixels for object_ in packed[oid].values()}
-    shown = [_pixels_and_rows(packed[oid]) - shared for oid in sorted(pixels)]
-    tainted = tainted.union(*shown)
-    entries = list(locks)
+    pixels = sorted(oid for oid, files in packed.items() if _shows(files, wanted, read))
+    shared = {object_ for oid in packed.keys() - set(pixels) for object_ in packed[oid].values()}
+    shown = {oid: _pixels_and_rows(packed[oid]) - shared for oid in pixels}
+    tainted = {f"{version}{FOLDER}" for version in wanted.versions}.union(pixels, *shown.values())
+    found = _computed_from(folders, tainted, list(locks))
+    for oid, objects in shown.items():
+        found |= dict.fromkeys(sorted(objects), PACKED)
+        found[oid] = LISTING
+    return found | dict.fromkeys(sorted(wanted.md5s), IMAGE)
+
+
+def _computed_from(folders: Folders, tainted: set[str], entries: Sequence[Mapping[str, Any]]) -> dict[str, str]:
+    """The features and pages that a stage computed from `tainted` objects, or of which no stage is known."""
     found: dict[str, str] = {}
     staying: set[str] = set()  # features of data versions without the image
     for oid, files in folders.items():
@@ -68,11 +75,7 @@ def holding_objects(
             found[oid] = LISTING
         elif what == FEATURES_OF:
             staying |= set(files.values())
-    found = {oid: what for oid, what in found.items() if oid not in staying}
-    for oid, objects in zip(sorted(pixels), shown, strict=True):
-        found |= dict.fromkeys(sorted(objects), PACKED)
-        found[oid] = LISTING
-    return found | dict.fromkeys(sorted(wanted.md5s), IMAGE)
+    return {oid: what for oid, what in found.items() if oid not in staying}
 
 
 def read_locks(root: Path, cache: Path) -> list[dict[str, Any]]:
