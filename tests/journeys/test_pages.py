@@ -83,7 +83,7 @@ TEXT = (
     "ada@example.org ssh-ed25519 ",
     "settings:                                   # of params.yaml",
     "train.optimizer.learning_rate 0.001 -> ",
-    "galleries, each example asked without itself",
+    "galleries, each example classified without itself",
     "cd evidence && python3 -c ",
     "server {",
     "[Service]",

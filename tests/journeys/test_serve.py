@@ -211,7 +211,7 @@ def test_the_retraining_on_what_was_asked_waits_and_says_what_it_means_for_the_g
 ) -> None:
     assert f"data version {data[:8]}" in retrained and "from the shop floor" in retrained
     assert re.search("model shop version 2, .* champion waiting for approval until", retrained)
-    assert "galleries, each example asked without itself: " in retrained
+    assert "galleries, each example classified without itself: " in retrained
     assert re.search(
         r"no gallery lost more than 2 points against champion 1 \(the worst: (asked|letters <b>) ", retrained
     )

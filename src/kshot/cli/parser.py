@@ -31,7 +31,7 @@ class Parser(argparse.ArgumentParser):
         return found, rest
 
     def exit(self, status: int = 0, message: str | None = None) -> NoReturn:
-        """Exit as argparse does, after standard output is written: of that, `main` catches the error."""
+        """Exit as argparse does, but write standard output first: `main` catches the error of that."""
         sys.stdout.flush()
         super().exit(status, message)
 

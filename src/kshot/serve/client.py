@@ -71,7 +71,7 @@ class Client(AbstractContextManager["Client"]):
     # The service and its galleries
 
     def service(self) -> Service:
-        """The project, the model that answers, and the limits."""
+        """The project, the served model, and the limits."""
         return self._to.ask(Service, "GET", path("service"))
 
     def galleries(self) -> list[Gallery]:
@@ -154,7 +154,7 @@ class Client(AbstractContextManager["Client"]):
         return self._to.ask(Changed, "DELETE", path("galleries", gallery, "classes", class_name))
 
     def import_zip(self, gallery: str, archive: Image, *, whole_names: bool = False) -> Imported:
-        """Take in a zip of class folders, or one that `export` wrote; what was left out is listed by reason.
+        """Import a zip of class folders, or one that `export` wrote; what was left out is listed by reason.
 
         whole_names: folders around all others are a part of the class names.
         """
@@ -218,7 +218,7 @@ class Client(AbstractContextManager["Client"]):
         self._to.send("DELETE", path("feedback", item))
 
     def label(self, items: dict[int, str], by: str) -> int:
-        """Say which class each logged image shows; `by`: who says so. Returns how many were labelled."""
+        """Label logged images with their classes; `by`: who labels. Returns how many were labelled."""
         labels = [GivenLabel.model_validate({"item": item, "class": name}) for item, name in items.items()]
         body = GivenLabels(labels=labels, by=by)
         return self._to.ask(Labelled, "POST", path("feedback", "labels"), body=body).labelled

@@ -1,6 +1,6 @@
 """The log of requests: stores images that the setting `log` selects with their predictions, bounded by number and age.
 
-The service calls `RequestLog.offer` after it has answered; a thread of the log writes, so that no request waits for it.
+The service calls `RequestLog.offer` after its response; a thread of the log writes, so that no request waits for it.
 Its table (`kshot.serve.store.asked_table`) and image files are its own. A deleted gallery takes its logged requests
 with it, a deleted example its own image (`kshot.serve.actions.deleting`).
 """
@@ -88,17 +88,17 @@ class RequestLog:
         self._submit(lambda: self._record(answered, places, size))
 
     def offer_challenger(self, request: str, labels: Sequence[str]) -> None:
-        """Record what the shadow model said to a request, one label an image, unless the request was not logged."""
+        """Record the shadow model's labels of a request, one an image, unless the request was not logged."""
         if self.settings.log != "off":
             self._submit(lambda: self._record_challenger(request, labels))
 
     def forget_later(self, gallery: int, images: Collection[str] | None) -> None:
-        """As `forget_images`, once more after the requests that wait to be written: they were asked before."""
+        """As `forget_images`, once more after the requests that still wait to be written."""
         if self.settings.log != "off":
             self._submit(lambda: forget_images(self, gallery, images))
 
     def stop(self) -> None:
-        """Write what waits, and end the thread."""
+        """Write the waiting requests, and end the thread."""
         with self._lock:
             thread, self._thread = self._thread, None
         if thread is not None:

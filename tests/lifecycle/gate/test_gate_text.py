@@ -95,7 +95,7 @@ def test_galleries_are_named_with_both_accuracies_and_the_setting_that_asks() ->
         "gate.gallery_margin: a person decides)"
     )
     assert each == (
-        "galleries, each example asked without itself: shop -80.0 points, -81.8 to -75.4 (100.0 % -> 20.0 %); "
+        "galleries, each example classified without itself: shop -80.0 points, -81.8 to -75.4 (100.0 % -> 20.0 %); "
         "equal +0.0 points, -55.2 to +55.2 (83.3 % -> 83.3 %); one not compared: it has one class, so that nothing can "
         "be confused"
     )

@@ -62,7 +62,7 @@ def test_a_version_against_itself_differs_by_nothing(taught: Path) -> None:
 def test_promote_says_beforehand_what_it_means(taught: Path, capsys: pytest.CaptureFixture[str]) -> None:
     print_gallery_changes(taught, "2")
     first, second = capsys.readouterr().out.splitlines()
-    assert first.startswith("gallery letters: 12 examples of 4 classes, each asked without itself: version 1 ")
+    assert first.startswith("gallery letters: 12 examples of 4 classes, each classified without itself: version 1 ")
     assert second == "gallery single: not compared: it has one class, so that nothing can be confused"
     print_gallery_changes(taught, "1")
     assert capsys.readouterr().out == "", "the champion changes nothing"
@@ -79,6 +79,6 @@ def test_the_line_gives_points_with_their_interval() -> None:
     assert change is not None
     low, high = (100 * end for end in change.difference[1:])
     assert line(found, "1", "2") == (
-        "gallery shop: 25 examples of 5 classes, each asked without itself: version 1 88.0 %, version 2 100.0 %, "
+        "gallery shop: 25 examples of 5 classes, each classified without itself: version 1 88.0 %, version 2 100.0 %, "
         f"difference +12.0 points [{low:+.1f}, {high:+.1f}]"
     )

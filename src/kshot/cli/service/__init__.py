@@ -1,1 +1,1 @@
-"""Verbs of the gallery service: run it, teach and ask it, label what it was asked."""
+"""Verbs of the gallery service: run it, teach and query it, label the images of requests."""

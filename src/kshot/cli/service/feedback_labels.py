@@ -1,4 +1,4 @@
-"""Reads the labels that a person types, and refuses a class name that nothing else has: it may be a slip."""
+"""Reads the labels that a person types, and refuses a class name that is new: it may be misspelt."""
 
 import difflib
 import re
@@ -48,7 +48,7 @@ def check_known(names: Iterable[str], known: Sequence[str]) -> None:
 
 
 def nearest_names(name: str, known: Sequence[str]) -> list[str]:
-    """Class names that `name` may be meant for: the same last part or case, else those written alike."""
+    """Known class names that `name` may be a misspelling of: the same last part or case, else those written alike."""
     folded = name.casefold()
     same = [one for one in known if folded in (one.casefold(), one.casefold().rpartition("/")[2])]
     ends = {one.casefold().rpartition("/")[2]: one for one in known} | {one.casefold(): one for one in known}

@@ -1,4 +1,4 @@
-"""`kshot gallery`: makes, teaches and asks the galleries of a running service, through `kshot.Client`."""
+"""`kshot gallery`: creates, teaches and queries the galleries of a running service, through `kshot.Client`."""
 
 import argparse
 import json
@@ -108,7 +108,7 @@ def run_rename(client: "Client", options: argparse.Namespace) -> int:
 
 
 def run_delete(client: "Client", options: argparse.Namespace) -> int:
-    """Delete a gallery or a class, and say what went."""
+    """Delete a gallery or a class, and print what was deleted."""
     if options.of_class is not None:
         changed = client.delete_class(options.gallery, options.of_class)
         return answered(options, changed, f"class {options.of_class} of {options.gallery} is deleted")
@@ -123,7 +123,7 @@ def run_delete(client: "Client", options: argparse.Namespace) -> int:
 
 
 def run_threshold(client: "Client", options: argparse.Namespace) -> int:
-    """Set or take back a gallery's own threshold."""
+    """Set or remove a gallery's own threshold."""
     try:
         distance = None if options.distance == "model" else float(options.distance)
     except ValueError as error:
@@ -134,7 +134,7 @@ def run_threshold(client: "Client", options: argparse.Namespace) -> int:
 
 
 def run_teach(client: "Client", options: argparse.Namespace) -> int:
-    """Teach images, and say which were there before."""
+    """Teach images, and print which were there already."""
     name = vars(options)["class"]
     taught = client.teach(options.gallery, name, files_named(options.image))
     lines = [f"{counted(len(taught.examples), 'image')} taught to {name}"]
@@ -204,7 +204,7 @@ def run_suspects(client: "Client", options: argparse.Namespace) -> int:
 
 
 def run_import(client: "Client", options: argparse.Namespace) -> int:
-    """Take in a zip or a folder, and say what was left out, by reason."""
+    """Import a zip or a folder, and print what was left out, by reason."""
     from kshot.serve.class_folders_zip import zipped
 
     (source,) = files_named([options.source], folders=True)

@@ -27,7 +27,7 @@ REMEDIES = {
 
 
 def add_connection(one: argparse.ArgumentParser) -> None:
-    """Add the options that say which service is meant, and how the answer is printed."""
+    """Add the options for the service's address and for the form of its output."""
     one.add_argument(
         "--at",
         metavar="ADDRESS",
@@ -37,7 +37,7 @@ def add_connection(one: argparse.ArgumentParser) -> None:
 
 
 def address(root: Path, options: argparse.Namespace) -> str:
-    """The service that is meant: by --at, by KSHOT_AT, the one that runs in the project at `root`, or the usual one."""
+    """The service's address: from --at, KSHOT_AT, the service that runs in the project at `root`, or the default."""
     from kshot.serve.running_address import running_at
 
     return options.at or os.environ.get("KSHOT_AT") or running_at(root) or AT
@@ -66,7 +66,7 @@ def for_shell(error: ServiceError, gallery: str | None) -> ServiceError:
 
 
 def answered(options: argparse.Namespace, message: "BaseModel", *lines: str) -> int:
-    """Print the service's answer: its JSON with --json, else the lines."""
+    """Print the service's response: its JSON with --json, else the lines."""
     print(message.model_dump_json(by_alias=True, indent=2) if options.json else "\n".join(lines))
     return 0
 

@@ -33,7 +33,7 @@ def print_gallery_changes(root: Path, version: str) -> None:
 def line(one: GalleryEvidence, before: str, after: str) -> str:
     """One line about a gallery.
 
-    gallery shop: 25 examples of 5 classes, each asked without itself: version 1 88.0 %, version 2 96.0 %,
+    gallery shop: 25 examples of 5 classes, each classified without itself: version 1 88.0 %, version 2 96.0 %,
     difference +8.0 points [-1.2, +17.1]
     """
     head, change = f"gallery {one.gallery}: ", one.change()
@@ -41,7 +41,7 @@ def line(one: GalleryEvidence, before: str, after: str) -> str:
         return f"{head}not compared: {one.why}"
     mean, low, high = (100 * value for value in change.difference)
     return (
-        f"{head}{one.tested:,} examples of {one.classes:,} classes, each asked without itself: "
+        f"{head}{one.tested:,} examples of {one.classes:,} classes, each classified without itself: "
         f"version {before} {100 * change.old:.1f} %, version {after} {100 * change.new:.1f} %, "
         f"difference {mean:+.1f} points [{low:+.1f}, {high:+.1f}]"
     )

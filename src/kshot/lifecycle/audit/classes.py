@@ -76,7 +76,7 @@ def audit_class(root: Path, name: str) -> ClassAudit:
 
 
 def _likely(name: str, known: Sequence[str]) -> str:
-    """The class names that `name` may stand for, else the first ones that there are.
+    """The known class names closest to `name`, else the first few.
 
     A name matches its class in whatever group; among `difflib`'s, 0.6 keeps a name from being taken for any short one.
     """
@@ -121,7 +121,7 @@ def _models(root: Path, name: str, counts: dict[str, dict[str, int] | None]) -> 
 
 
 def _how(root: Path, version: Any, name: str, counts_here: dict[str, int] | None) -> str:
-    """How a version met the class, '' if it did not."""
+    """How a version used the class, '' if it did not."""
     trained_on = _trained_on(root, version)
     if trained_on is not None and name in trained_on:
         return TRAINED

@@ -121,7 +121,7 @@ def period_text(period: ChampionPeriod) -> str:
 
 
 def class_text(found: ClassAudit) -> str:
-    """Which data versions and models met a class."""
+    """The data versions that contain a class, and the models that saw it."""
     data = [
         {"data version": one.md5[:8], "images": "its listing is gone" if one.images is None else str(one.images)}
         for one in found.data

@@ -86,7 +86,7 @@ def compare(cache: Path, old: str, new: str) -> DataDiff:
 
 
 def _differ(before: dict[str, str], after: dict[str, str]) -> tuple[str, ...]:
-    """The names that both have, with another value."""
+    """The names in both whose values differ."""
     return tuple(sorted(name for name in before.keys() & after.keys() if before[name] != after[name]))
 
 

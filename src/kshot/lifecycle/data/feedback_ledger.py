@@ -1,4 +1,4 @@
-"""data/feedback.jsonl: which images came from requests to the service, and who said which class they show.
+"""data/feedback.jsonl: which images came from requests to the service, and who labelled them.
 
 A line names an image by its content, so that it holds for every data version that has the image.
 """
@@ -17,7 +17,7 @@ from kshot.lifecycle.sources.source_image import normal
 
 @dataclasses.dataclass(frozen=True)
 class FeedbackImage:
-    """An asked image that a person labelled.
+    """An image from a request that a person labelled.
 
     md5             of the image file, as DVC lists it
     class_name      that the person gave

@@ -1,4 +1,4 @@
-"""How a data version is brought back whose content neither DVC's cache nor its remote has any more."""
+"""How to restore a data version whose content is in neither DVC's cache nor its remote."""
 
 import re
 from pathlib import Path
@@ -20,7 +20,7 @@ ERASED = re.compile(r"[0-9a-f]{8} without .* erased image")  # the note of one t
 
 
 def way_back(root: Path, known: "Sequence[DataVersion]", md5: str) -> str:
-    """Where data version `md5` came from, and the commands that add it again, in their order.
+    """Where data version `md5` came from, and the commands that add it again, in order.
 
     known   the versions of the ledger; one that was made from another, its base, needs that one first
     """
@@ -43,7 +43,7 @@ def way_back(root: Path, known: "Sequence[DataVersion]", md5: str) -> str:
 
 
 def _command(version: "DataVersion") -> str:
-    """What adds the images of a version to its base; its source's folder is not in the ledger, which is in git."""
+    """The command that adds the images of a version to its base; the ledger, which is in git, omits the folder."""
     if version.base and ERASED.match(version.note):
         return f"`kshot forget` for the images that were erased ({version.note})"
     if version.base and version.source == FEEDBACK and not version.address:

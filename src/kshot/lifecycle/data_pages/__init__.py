@@ -1,1 +1,1 @@
-"""Pages of data versions: their classes in thumbnails, what is likely wrong in them, and what changed between two."""
+"""Pages of data versions: classes in thumbnails, likely mistakes, and the changes between two versions."""

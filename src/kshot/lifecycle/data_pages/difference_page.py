@@ -49,7 +49,7 @@ def write_difference_page(root: Path, old: DataVersion, new: DataVersion, out: P
 
 
 def _changes(found: DataDiff, before: Images, after: Images) -> Iterator[tuple[str, str, str]]:
-    """Kind, path before and path after of every change; '' for a path that there is not."""
+    """Kind, path before and path after of every change; '' for a missing path."""
     for earlier, path in found.images_moved:
         same = before[earlier].label == after[path].label
         yield "renamed" if same else "moved to another class", earlier, path

@@ -87,7 +87,7 @@ def measure(root: Path, version: DataVersion) -> Measured:
 
 
 def _model(root: Path, scratch: Path) -> tuple[Method | None, str]:
-    """This folder's model, else the champion, with a fixed embedding; else None. And what images are compared by."""
+    """This folder's model, else the champion, if its embedding is fixed, else None; and what images are compared by."""
     copies = f"small grey copies of the images ({COPY.size} x {COPY.size} pixels)"
     if (root / layout.MODEL / WEIGHTS).exists():
         folder, name = root / layout.MODEL, "the model in this folder"
@@ -106,7 +106,7 @@ def _model(root: Path, scratch: Path) -> tuple[Method | None, str]:
 def _packed(
     root: Path, version: DataVersion, images: list[CachedImage], files: list[Path], method: Method
 ) -> Measured | None:
-    """The version from the output of the stages, if that is of this version and suits the model; else None."""
+    """The version's images as the stages packed them, if they packed this version for this model; else None."""
     lock = root / layout.LOCK_FILE
     if not lock.exists() or not (root / layout.PACKED / "manifest.parquet").exists():
         return None

@@ -29,7 +29,7 @@ def look(root: Path) -> list[Finding]:
 
 
 def _undecided(root: Path, record: history.Record) -> list[Finding]:
-    """A champion that nobody decided, or none: the alias was moved, or its version deleted, outside kshot."""
+    """A champion without a decision, or a missing one: the alias was moved, or its version deleted, outside kshot."""
     last = record.last
     if last is None or not last.done:
         return []

@@ -1,4 +1,4 @@
-"""Finds a stored schedule that no process serves, so that nothing starts and nothing says so."""
+"""Finds a stored schedule that no process serves: no retraining starts, and no message says so."""
 
 from pathlib import Path
 

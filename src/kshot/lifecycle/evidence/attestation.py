@@ -189,7 +189,7 @@ def _json(value: object) -> bytes:
 
 
 def _checked(folder: Path, signers: Path | None) -> None:
-    """Verify the written folder as a stranger would. Raises CheckFailed, and then nothing is left behind."""
+    """Verify the written folder as its recipient would. Raises CheckFailed, and then nothing is left behind."""
     with contextlib.redirect_stdout(io.StringIO()) as said:
         code_ = verify.verify(folder, verify.Given(allowed=signers))
     if code_:

@@ -132,7 +132,7 @@ def _run(subject: Subject) -> dict[str, bytes]:
 
 
 def _opponent(subject: Subject, role: str, version: str, fresh: dict[str, dict[str, str]]) -> dict[str, bytes]:
-    """The predictions of a version that this one was compared with; {} if nobody has them any more."""
+    """The predictions of a version that this one was compared with; {} if they are gone."""
     found: dict[str, bytes] = {}
     if version in fresh:
         compared.fresh_tables(subject, fresh[version])

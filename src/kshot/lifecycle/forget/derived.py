@@ -41,7 +41,7 @@ def versions_with(folders: Folders, md5s: Iterable[str]) -> set[str]:
 def holding_objects(
     folders: Folders, wanted: Forgotten, read: Read, locks: Iterable[Mapping[str, Any]]
 ) -> dict[str, str]:
-    """Object to what it is, for every object that has to go; what was computed comes before what it came from.
+    """Every object to delete, with its kind; computed objects come before the objects that they came from.
 
     folders  every folder object of every store
     read     reads an object, None if no store has it

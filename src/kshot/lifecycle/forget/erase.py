@@ -57,7 +57,7 @@ def under_way(root: Path, asked: Asked) -> Intent | None:
 
 
 def begin(root: Path, asked: Asked, found: Inventory) -> Intent:
-    """Note what will be done. Raises DataError if too little data would be left, or data/raw holds changes."""
+    """Write the note of the request. Raises DataError if too little data would be left, or data/raw holds changes."""
     if remaining(root, found.wanted.md5s) is not None:
         working_copy.refuse_unsaved(root)
     who = person(asked.by)
@@ -76,7 +76,7 @@ def begin(root: Path, asked: Asked, found: Inventory) -> Intent:
 
 
 def finish(root: Path, noted: Intent, others: Sequence[Place] = (), key: Path | None = None) -> Forgetting:
-    """Do what the note says, from wherever it stands, and write the receipt; `key` signs it.
+    """Carry out the noted request, also after an interruption, and write the receipt; `key` signs it.
 
     Raises DataError if a place did not answer: everything else is done then, the message names what is left, and the
     same command goes on.
@@ -127,7 +127,7 @@ def finish(root: Path, noted: Intent, others: Sequence[Place] = (), key: Path | 
 
 
 def _later(root: Path, noted: Intent, found: Inventory) -> tuple[Erasure, ...]:
-    """An erasure of what holds the images and no line of this forgetting names: it came after the note."""
+    """An erasure of the versions and manifests that were made after the note and hold the images; () without any."""
     versions = found.wanted.versions - {md5 for one in noted.erasures for md5 in one.versions}
     named = {manifest for one in noted.erasures for manifest in one.manifests}
     manifests = {

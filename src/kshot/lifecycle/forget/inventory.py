@@ -1,4 +1,4 @@
-"""What holds the images to forget: every place asked, and the models that were trained on them."""
+"""Finds everything that holds the images to forget, place by place, and the models that were trained on them."""
 
 import contextlib
 from collections.abc import Iterator, Sequence
@@ -38,7 +38,7 @@ class Inventory:
 
     @property
     def is_held(self) -> bool:
-        """Whether anything holds the images; caches that do not tell of which images count only with something else."""
+        """Whether anything holds the images; caches that do not record their images count only with something else."""
         return any(one.what not in (DRIFT, UNFINISHED) for one in self.holdings)
 
     @property
@@ -91,7 +91,7 @@ def require_champion_agreed(root: Path, found: Inventory, agreed: bool) -> None:
 
 
 def version_text(root: Path, md5: str) -> str:
-    """A data version with where it came from, as text."""
+    """A data version and its source, as text."""
     known = next((one for one in data_versions.versions(root) if one.md5 == md5), None)
     return f"{md5[:8]} ({known.source}, added {known.added[:10]})" if known else f"{md5[:8]} (not in the ledger)"
 

@@ -83,7 +83,7 @@ class ObjectStore:
 
 @dataclass(frozen=True)
 class Stores:
-    """The stores that answered, the cache first; `unreached`: name to why, of the others."""
+    """The stores that answered, the cache first; `unreached`: name of each other store to the reason."""
 
     known: tuple[ObjectStore, ...]
     unreached: dict[str, str] = field(default_factory=dict)

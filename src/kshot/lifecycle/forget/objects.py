@@ -33,7 +33,7 @@ class Objects:
         return ()
 
     def find(self, wanted: Forgotten) -> list[Holding]:
-        """Those of the objects that this store has, and archives with an image in them."""
+        """The objects to delete that this store has, and archives that contain an image."""
         found = [(what, oid, oid) for oid, what in self.oids.items() if oid in self.store.objects]
         found += [
             (ARCHIVE, f"{self.store.path(oid)} ({member})", oid)
@@ -43,7 +43,7 @@ class Objects:
         return [Holding(self.name, what, name, oid, self.store.size(oid)) for what, name, oid in found]
 
     def _may_be_archive(self, oid: str) -> bool:
-        """By the name of a file of a folder; a file that somebody gave to DVC alone has none here."""
+        """Whether a file name in a folder is that of an archive; a file that DVC tracks alone has no name here."""
         if oid in self.oids or oid.endswith(FOLDER):
             return False
         return oid not in self.names or self.names[oid].lower().endswith(SUFFIXES)

@@ -1,4 +1,4 @@
-"""Pages with images in them: which of them are about a data version, and how their images are taken out."""
+"""Finds the pages that show images of a data version, and removes the images from them."""
 
 import re
 from collections.abc import Collection
@@ -9,7 +9,7 @@ SHORT = re.compile(rb"\b[0-9a-f]{8}\b|\b[0-9a-f]{32}\b")
 
 
 def is_about(page: bytes, versions: Collection[str], others: Collection[str]) -> bool:
-    """Whether a page shows images and names one of these data versions, or none of the others either."""
+    """Whether a page shows images and names one of these data versions, or at least none of the others."""
     if not IN_PAGE.search(page):
         return False
     named = {found.decode()[:8] for found in SHORT.findall(page)}

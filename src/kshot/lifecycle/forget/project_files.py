@@ -82,7 +82,7 @@ class ProjectFiles:
                 yield self._folder(COMPUTED, folder, files)
 
     def _has_pixels(self) -> bool:
-        """Whether there are packed images; without their table nobody can say of what."""
+        """Whether there are packed images; without their table nobody can say of which files."""
         return any(has_pixels(path.name) for path in below(self.root / layout.PACKED))
 
     def _unfinished(self) -> Iterator[Holding]:
@@ -123,7 +123,7 @@ class ProjectFiles:
         return Holding(self.name, what, at, at, sum(path.stat().st_size for path in files))
 
     def _files(self) -> Iterator[Path]:
-        """Every file that is not another place's."""
+        """Every file that belongs to no other place."""
         others = {folder.resolve() for folder in self.apart}
         for folder, folders, names in os.walk(self.root):
             place = Path(folder)

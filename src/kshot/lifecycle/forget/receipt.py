@@ -63,7 +63,7 @@ def sign(root: Path, path: Path, key: Path) -> str:
 
 
 def require_able(root: Path, key: Path) -> None:
-    """Raise DataError for a key that is missing, cannot sign or may not, before anything is forgotten."""
+    """Raise DataError for a key that is missing, cannot sign or may not sign, before anything is forgotten."""
     _signed(root, b"", key)
 
 

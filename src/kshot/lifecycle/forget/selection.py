@@ -150,7 +150,7 @@ def _image(md5: str, content: bytes | None) -> ForgottenImage:
 
 
 def _same_pixels(raw: Mapping[str, Mapping[str, str]], stores: Stores, pixels: set[str]) -> set[str]:
-    """The md5s of image files that decode to these pixels, as far as a packed data version has them."""
+    """The md5s of image files that decode to these pixels, among the packed data versions."""
     paths: set[str] = set()
     for store in stores.known:
         for files in store.folders.values():

@@ -135,7 +135,7 @@ def _outside(plan: ChangePlan, change: PlannedChange, name: str) -> str:
 
 
 def in_brief(sentences: Sequence[str]) -> list[str]:
-    """The first of them, and how many more there are: the reasons of an event are bounded."""
+    """The first sentences, and how many more there are: an event stores only a few reasons."""
     more = len(sentences) - NAMED
     return [*sentences[:NAMED], *([f"and {more} more changes lie outside {FILE}"] if more > 0 else [])]
 

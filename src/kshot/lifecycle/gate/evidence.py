@@ -123,7 +123,7 @@ def _predictions(
 
 
 def _not_compared(opponent: Opponent, ours: Results, theirs: Results) -> list[str]:
-    """Notes on protocols that the champion was evaluated on and that are not asked now, or that it cannot answer."""
+    """Notes on protocols that only the champion was evaluated on, and on those that it cannot predict."""
     if opponent.role != CHAMPION:
         return []
     who, asked = f"{opponent.role} {opponent.version.version}", set(ours.episodes["protocol"])

@@ -12,7 +12,7 @@ from kshot.statistics import Interval, ratio_difference
 
 @dataclass(frozen=True)
 class GalleryEvidence:
-    """Each example of a gallery, asked of the gallery without it, under the version before and after.
+    """Leave-one-out counts of a gallery: each example classified without itself, under the old and the new version.
 
     classes   of the gallery
     counts    (examples, right before, right after, classes with these three), of the classes with two examples or more
@@ -28,7 +28,7 @@ class GalleryEvidence:
 
     @property
     def tested(self) -> int:
-        """The number of examples that were asked."""
+        """The number of examples that were classified."""
         return sum(examples * classes for examples, _, _, classes in self.counts)
 
     def change(self) -> Change | None:

@@ -131,7 +131,7 @@ def galleries_text(galleries: Sequence[GalleryEvidence]) -> str:
     left = [f"{_short(one.gallery)} not compared: {one.why}" for one in galleries if one.why][:NAMED]
     more = len(galleries) - len(each) - len(left)
     named = "; ".join([*each, *left, *([f"and {more} more"] if more else [])])
-    return f"galleries, each example asked without itself: {named}"
+    return f"galleries, each example classified without itself: {named}"
 
 
 def _on(finding: Finding) -> str:
@@ -157,7 +157,7 @@ def difference_text(interval: Interval, against: str) -> str:
 
 
 def _rounded(interval: Interval) -> tuple[float, str, int]:
-    """The mean in points, the ends as text, signed unless both are above zero, and the digits that they bear."""
+    """The mean in points, the ends as text, signed unless both are above zero, and the number of decimals."""
     digits = 1 if interval.high - interval.low >= 0.01 else 2
     mean, low, high = (round(100 * value, digits) + 0.0 for value in interval)  # + 0.0: no "-0.0"
     if math.isnan(low):
@@ -167,7 +167,7 @@ def _rounded(interval: Interval) -> tuple[float, str, int]:
 
 
 def share_beside(value: float, limit: float) -> str:
-    """A share with the fewest digits that tell it from `limit` on its own side: 81.9 %, 79.996 %."""
+    """A share with the fewest digits that leave it on its side of `limit`: 81.9 %, 79.996 %."""
     for digits in range(1, 10):
         shown = round(100 * value, digits)
         if (shown < round(100 * limit, 9)) == (value < limit - ROUNDING):

@@ -39,12 +39,12 @@ class Signature(NamedTuple):
 
     @property
     def fails(self) -> bool:
-        """Whether the decision had to be signed, and is not, by somebody who may."""
+        """Whether the decision lacks a required signature by a person who may sign."""
         return self.required and self.state not in (VALID, UNCHECKED)
 
 
 def setting(root: Path) -> str:
-    """`signed` if gate.approval of params.yaml is, as it is here or in the checked-out commit, else ''.
+    """`signed` if gate.approval is, in the params.yaml here or in the checked-out commit, else ''.
 
     With the commit, because `--set gate.approval=automatic` would otherwise be enough to do without a signature. Only
     this value is read: a mistake elsewhere in the file must not prevent a rollback, and events say it too.

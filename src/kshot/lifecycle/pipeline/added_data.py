@@ -1,4 +1,4 @@
-"""Adds a source as a data version and reports it: what came, what was there, and what is not in the new version."""
+"""Adds a source as a data version and reports which images are new, known, or not in it."""
 
 import shlex
 from collections.abc import Callable
@@ -51,7 +51,7 @@ def add(
 
 
 def _left(root: Path, before: DataVersion, version: DataVersion, source: str) -> list[str]:
-    """A line on the images that only the version before has; none for none, and where DVC's cache lost it."""
+    """A line on the images that only the version before has; [] for none, and for a listing that DVC's cache lost."""
     try:
         found = data_versions.diff(root, before, version)
     except DataError:

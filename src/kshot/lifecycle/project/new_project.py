@@ -77,7 +77,7 @@ def _clear_unfinished(root: Path) -> None:
 
 
 def _occupied(root: Path) -> str:
-    """Why no project is made in `root`, and what to do; of a project, how to go on in it."""
+    """Why no project can be made in `root`, and what to do; for an existing project, how to continue in it."""
     if not (root / UNFINISHED).is_file() and (root / "params.yaml").is_file() and (root / "dvc.yaml").is_file():
         return (
             f"{root} is a project already; go on in it: cd {shlex.quote(str(root))} && kshot data add FOLDER && "

@@ -29,7 +29,7 @@ Tell = Callable[[Event], object]
 
 
 def silent(event: Event) -> None:
-    """Tell nobody: the caller reports the event."""
+    """Report nothing: the caller reports the event."""
 
 
 class Request(NamedTuple):

@@ -43,7 +43,7 @@ def delete_class(service: GalleryService, gallery: str, class_name: str) -> int:
 
 
 def delete_gallery(service: GalleryService, gallery: str) -> None:
-    """Delete a gallery with everything in it, and all that it was asked. Raises Refused."""
+    """Delete a gallery with everything in it, and its logged requests. Raises Refused."""
     with service.store.database.reading() as connection:
         found = galleries.find(connection, gallery)
     request_log.forget_images(service.log, found.id, None)

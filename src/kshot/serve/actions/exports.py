@@ -25,7 +25,7 @@ PAGE = 1000
 
 
 def export(service: GalleryService, gallery: str, file: Path) -> int:
-    """Write a gallery to `file`; returns its revision. An image that is deleted meanwhile is in no part of it.
+    """Write a gallery to `file`; returns its revision. An image that is deleted meanwhile is left out of all its parts.
 
     Raises Refused for an unknown gallery, and for a database that cannot be reached.
     """

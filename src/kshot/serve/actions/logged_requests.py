@@ -36,7 +36,7 @@ def items(
     limit: int = 50,
     labelled: bool | None = None,
 ) -> Feedback:
-    """One page of the log, by what is worth a look. `labelled`: only items with, or without, a person's label.
+    """One page of the log, most worth a review first. `labelled`: only items with, or without, a person's label.
 
     after: the last item of the page before. Raises Refused for an unknown gallery, or if that item is deleted.
     """
@@ -63,7 +63,7 @@ def items(
 
 
 def image(log: RequestLog, item: int) -> bytes:
-    """The image of an item, as it was asked. Raises Refused."""
+    """The image of an item, as it was sent. Raises Refused."""
     _require_storable(item)
     with log.database.reading() as connection:
         sha256 = connection.scalar(select(_A.sha256).where(_A.item == item))

@@ -95,7 +95,7 @@ class EmbeddingQueue:
             self._end()
 
     def close(self) -> None:
-        """Finish what waits and end the thread."""
+        """Finish the waiting requests and end the thread."""
         with self._changed:
             self._closed = True
             self._changed.notify_all()

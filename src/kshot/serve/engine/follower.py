@@ -25,7 +25,7 @@ RETRY_S = 30.0  # after a version that could not be loaded
 
 @dataclass(frozen=True, eq=False)
 class Snapshot:
-    """A model and the galleries embedded by it. A request takes one and answers from it alone."""
+    """A model and the galleries embedded by it. A request uses one snapshot throughout."""
 
     version: ServedVersion
     states: GalleryStates
@@ -57,12 +57,12 @@ class Follower:
         self._recent.append((self._standing, self.current))
 
     def start(self) -> None:
-        """Look at the registry from now on, every `poll_seconds`."""
+        """Start to look at the registry every `poll_seconds`."""
         self._thread = threading.Thread(target=self._run, name="kshot-follower", daemon=True)
         self._thread.start()
 
     def stop(self) -> None:
-        """Look no more; a switch that is under way ends first."""
+        """Stop looking at the registry; a switch that is under way ends first."""
         self._stop.set()
         if self._thread is not None:
             self._thread.join()
@@ -104,7 +104,7 @@ class Follower:
                 self.trouble = f"{type(error).__name__}: {error}; version {self.current.version.version} is served"
 
     def _first(self) -> Standing:
-        """The version to begin with: the one that the alias names, or the last one if the registry does not answer."""
+        """The first version to serve: the one that the alias names, or the last one if the registry does not answer."""
         alias = self.settings.alias
         try:
             wanted = registered_copy.standing(self.root, alias)
@@ -122,7 +122,7 @@ class Follower:
         return wanted
 
     def _switch(self, wanted: Standing) -> None:
-        """Embed every gallery by the new model, then answer from it. Requests go on with the current one meanwhile."""
+        """Embed every gallery by the new model, then serve it. Requests use the current one meanwhile."""
         fresh = self._loaded(wanted)
         fresh.states.follow_changes()
         # One assignment: a request sees the old model with its galleries or the new one with its. A gallery that

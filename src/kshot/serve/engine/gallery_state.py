@@ -95,6 +95,6 @@ def gallery_state(
 
 
 def centred(points: Array, centre: Array) -> Array:
-    """Points (N, D) less `centre`, at unit length ("CL2N", Wang et al. 2019, section 3.1)."""
+    """Points (N, D) minus `centre`, at unit length ("CL2N", Wang et al. 2019, section 3.1)."""
     found: Array = unit_length(torch.from_numpy(points - centre)).numpy()
     return found

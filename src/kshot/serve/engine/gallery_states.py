@@ -1,4 +1,4 @@
-"""The galleries as one model sees them: each is embedded when it is first asked for, and again when it has changed."""
+"""The galleries as one model sees them: each is embedded at its first use, and again after a change."""
 
 import threading
 from collections import defaultdict

@@ -64,7 +64,7 @@ class Shadow:
 
     @property
     def version(self) -> ServedVersion | None:
-        """The version that is asked, too; None if none is."""
+        """The shadow version; None if there is none."""
         return self._states.version if self._states is not None else None
 
     def start(self) -> None:
@@ -73,7 +73,7 @@ class Shadow:
             self._thread.start()
 
     def stop(self) -> None:
-        """Ask no more; a request that is being asked again ends first."""
+        """Stop; a request that is under way ends first."""
         if self._thread is not None:
             with suppress(queue.Empty):  # the thread may take the last one
                 while True:
@@ -82,7 +82,7 @@ class Shadow:
             self._thread.join()
 
     def offer(self, asked: AskedAgain) -> None:
-        """Ask the shadow soon. Returns at once and raises nothing."""
+        """Queue the request for the shadow. Returns at once and raises nothing."""
         if self._thread is None:
             return
         try:

@@ -34,7 +34,7 @@ class LeftOneOut:
 
 
 def leave_one_out(version: ServedVersion, state: GalleryState) -> LeftOneOut:
-    """Ask each example of a class with two or more. Raises Refused for a gallery too large to ask one by one."""
+    """Classify each example of a class with two or more without itself. Raises Refused for too large a gallery."""
     tested, found = predictions_without_each(version, state)
     wrong = [
         SuspectExample(int(state.ids[place]), state.class_names[state.labels[place]], state.class_names[best], share)

@@ -14,7 +14,7 @@ class Recognise(Request):
 
 
 class NearestExample(Answer):
-    """distance: Euclidean, from the asked image to this example."""
+    """distance: Euclidean, from the query image to this example."""
 
     example: int
     class_name: str = Field(validation_alias="class", serialization_alias="class")

@@ -8,7 +8,7 @@ from kshot.serve.messages.gallery_messages import Answer, GalleryAnswer, Request
 
 
 class FeedbackItem(Answer):
-    """One asked image that was logged, with its answer.
+    """One logged image of a request, with its prediction.
 
     margin     difference between the two highest probabilities; None for one class
     challenger the shadow model's label; None without a shadow

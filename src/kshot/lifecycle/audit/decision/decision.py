@@ -132,8 +132,10 @@ def _decided_again(subject: Subject, event: Event, record: dict[str, Any]) -> tu
 
 
 def _signatures(subject: Subject) -> tuple[str, bool]:
-    """Text about the signatures of persons, and whether all could be checked. Raises Broken for one that must be
-    there, and is not, or of somebody who may not sign."""
+    """Text about the signatures of persons, and whether all could be checked.
+
+    Raises Broken for a required signature that is missing, and for one by somebody who may not sign.
+    """
     assert subject.record is not None
     every = subject.record.events
     found = decision_signature.signatures(subject.root, every)

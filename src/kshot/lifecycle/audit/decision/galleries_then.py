@@ -1,6 +1,6 @@
 """Checks what a decision says about the galleries of `kshot serve`: no gallery that required a person was ignored.
 
-The galleries have changed since, so that their counts cannot be had again; every figure follows from the counts.
+The galleries have changed since, so that their counts cannot be measured again; every figure follows from the counts.
 """
 
 from typing import Any

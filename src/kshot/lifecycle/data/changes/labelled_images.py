@@ -29,7 +29,7 @@ def add_labelled(
     skip: bool = False,
     say: Callable[[str], None] = lambda line: None,
 ) -> DataVersion | None:
-    """Make a data version of the current one and these images; None if it has them all already.
+    """Add these images to the current data version, as a new one; None if it has them all already.
 
     An image that two persons, or data/raw and a person, say different classes of is left out, with a line to `say`. A
     new class goes to split train where the data has splits of its own. Raises DataError as `add_version.add`.
@@ -59,7 +59,7 @@ def _known(former: Sequence[SourceImage], sizes: set[int]) -> dict[str, str]:
 def _agreed(
     images: Sequence[tuple[FeedbackImage, bytes]], known: dict[str, str], say: Callable[[str], None]
 ) -> list[tuple[FeedbackImage, bytes]]:
-    """Those images that data/raw lacks, once each, and about whose class nobody disagrees."""
+    """The images that data/raw lacks, once each, without those whose labels disagree."""
     names: dict[str, set[str]] = {md5: {name} for md5, name in known.items()}
     for one, _ in images:
         names.setdefault(one.md5, set()).add(normal(one.class_name))
