@@ -1,20 +1,14 @@
-from pathlib import Path
-
 import pytest
-import yaml
 
 from kshot.errors import ParamsError
 from kshot.methods import table
 from kshot.params.methods import METHODS, arguments_of
 from kshot.params.schema import params_from
-from tests.short_names import set_train
-
-DEFAULTS = Path(__file__).parents[2] / "params.yaml"
+from tests.params.changed_settings import trained_with
 
 
 def params(evaluate=None, **train):
-    mapping = yaml.safe_load(DEFAULTS.read_text())
-    set_train(mapping, **train)
+    mapping = trained_with(**train)
     mapping["evaluate"].update(evaluate or {})
     return params_from(mapping)
 
