@@ -26,11 +26,6 @@ class DataProfile:
     images: int
     shared: tuple[tuple[str, str, int], ...] = ()
 
-    @property
-    def has_split(self) -> bool:
-        """Whether the data assigns classes to training, validation and test."""
-        return any(one.split for one in self.classes)
-
 
 def profile_data(root: Path) -> DataProfile:
     """The profile of the data version in data/raw.dvc. Raises DataError if there is none, or its data is gone."""

@@ -21,7 +21,6 @@ from kshot.lifecycle.sources.tables import TABLES, is_compressed, read_rows
 from kshot.lifecycle.sources.tree import walk
 
 MANIFEST = "manifest.csv"  # next to images/: the layout of data/raw
-IN_NO_CLASS = "in no class folder"
 NO_HEADER = Header("", "", 0, 0, False)
 SPREADSHEETS = (".xlsx", ".xls", ".ods", ".numbers")
 ANNOTATIONS = (
