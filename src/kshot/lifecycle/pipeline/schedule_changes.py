@@ -5,8 +5,9 @@ never start a run.
 """
 
 import dataclasses
+from collections.abc import Callable
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from kshot.errors import KshotError
 from kshot.lifecycle.pipeline import schedule
@@ -41,49 +42,57 @@ class Changes:
         return [name for name, value in vars(self).items() if value not in (None, False)]
 
 
+DEFAULTS = Schedule(
+    cron=None,
+    every_s=None,
+    new_data=False,
+    source=None,
+    poll_s=POLL_S,
+    timezone="UTC",
+    catch_up="once",
+    overlap="wait",
+    ref=None,
+    data=None,
+    settings=(),
+    since="",
+)
+
+
 def changed(current: Schedule | None, asked: Changes) -> Schedule:
     """The stored schedule with the changes. Raises KshotError for invalid changes."""
+    _refuse_empty(asked)
+    before = current or dataclasses.replace(DEFAULTS, since=schedule.now())
+    after = dataclasses.replace(before, **_plain_changes(asked), settings=_settings(before.settings, asked.sets or []))
+    if asked.on_new_data is not None:
+        watches_project = asked.on_new_data == PROJECT  # to which a source's options no longer apply
+        after = dataclasses.replace(
+            after,
+            new_data=True,
+            source=None if watches_project else str(Path(asked.on_new_data).expanduser().resolve()),
+            if_drifted=asked.if_drifted or (before.if_drifted and not watches_project),
+            extend=asked.extend or (before.extend and not watches_project),
+        )
+    if after.every_s != before.every_s:  # the same interval continues to count from where it began
+        after = dataclasses.replace(after, since=schedule.now())
+    _check(after, asked)
+    return after
+
+
+def _refuse_empty(asked: Changes) -> None:
     for name in asked.named():
         value = getattr(asked, name)
         if any(not text.strip() for text in (value if isinstance(value, list) else [value]) if isinstance(text, str)):
             raise KshotError(
                 f"{_option(name)} is empty: perhaps a variable in it is not set; name a value, or leave it out"
             )
-    before = current or Schedule(
-        cron=None,
-        every_s=None,
-        new_data=False,
-        source=None,
-        poll_s=POLL_S,
-        timezone="UTC",
-        catch_up="once",
-        overlap="wait",
-        ref=None,
-        data=None,
-        settings=(),
-        since=schedule.now(),
-    )
-    every_s = _every(asked.every) if asked.every is not None else before.every_s
-    after = dataclasses.replace(
-        before,
-        cron=asked.cron or before.cron,
-        every_s=every_s,
-        # The same interval continues to count from where it began.
-        since=before.since if every_s == before.every_s else schedule.now(),
-        new_data=before.new_data or asked.on_new_data is not None,
-        source=_source(asked.on_new_data) if asked.on_new_data is not None else before.source,
-        if_drifted=asked.if_drifted or (before.if_drifted and asked.on_new_data != PROJECT),
-        extend=asked.extend or (before.extend and asked.on_new_data != PROJECT),
-        poll_s=_poll(asked.poll) if asked.poll is not None else before.poll_s,
-        timezone=schedule.need_zone(asked.timezone) if asked.timezone is not None else before.timezone,
-        overlap=asked.overlap or before.overlap,
-        catch_up=asked.catch_up or before.catch_up,
-        ref=asked.ref or before.ref,
-        data=asked.data or before.data,
-        settings=_settings(before.settings, asked.sets or []),
-    )
-    _check(after, asked)
-    return after
+
+
+def _plain_changes(asked: Changes) -> dict[str, Any]:
+    """The fields of the schedule that one option each replaces, checked and converted."""
+    convert: dict[str, Callable[[str], Any]] = {"every": _every, "poll": _poll, "timezone": schedule.need_zone}
+    in_seconds = {"every": "every_s", "poll": "poll_s"}
+    found = {name: getattr(asked, name) for name in asked.named() if name not in ("on_new_data", "sets")}
+    return {in_seconds.get(name, name): convert[name](v) if name in convert else v for name, v in found.items()}
 
 
 def without(current: Schedule, name: str) -> Schedule:
@@ -150,10 +159,6 @@ def _poll(text: str) -> float:
     if poll_s > LONGEST_S:
         raise KshotError(f"--poll {text} is over a year; needs {schedule.duration(LONGEST_S)} or less")
     return poll_s
-
-
-def _source(named: str) -> str | None:
-    return None if named == PROJECT else str(Path(named).expanduser().resolve())
 
 
 def _settings(before: tuple[str, ...], lines: list[str]) -> tuple[str, ...]:

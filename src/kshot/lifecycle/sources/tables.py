@@ -126,20 +126,23 @@ def _places(path: Path, header: list[str], needed: tuple[str, ...], optional: tu
     """Each column with its position; an exact name takes precedence over one in another case."""
     names = [name.strip() for name in header]
     folded = [name.casefold() for name in names]
-    missing = [column for column in needed if column not in folded]
-    if missing:
-        found = ", ".join(filter(None, names))
-        where = "" if path.suffix.lower() == ".parquet" else ", named in its first line"
-        other = {
-            column: next((name for name in names if name.casefold() in ELSEWHERE.get(column, ())), "")
-            for column in missing
-        }
-        rename = ", ".join(f"{name} to {column}" for column, name in other.items() if name)
-        raise DataError(
-            f"{path} has the columns {found}; needs {', '.join(needed)}{where}{f': rename {rename}' if rename else ''}"
-        )
+    if missing := [column for column in needed if column not in folded]:
+        raise DataError(_without_columns(path, names, needed, missing))
     every = [column for column in (*needed, *optional) if column in folded]
     for column in every:
         if names.count(column) > 1 or (column not in names and folded.count(column) > 1):
             raise DataError(f"{path} has the column {column} twice; needs each once: rename or delete the other")
     return {column: names.index(column) if column in names else folded.index(column) for column in every}
+
+
+def _without_columns(path: Path, names: list[str], needed: tuple[str, ...], missing: list[str]) -> str:
+    """The message for missing columns, with the columns that other programs give these names."""
+    where = "" if path.suffix.lower() == ".parquet" else ", named in its first line"
+    found = {
+        column: next((name for name in names if name.casefold() in ELSEWHERE.get(column, ())), "") for column in missing
+    }
+    renamed = ", ".join(f"{name} to {column}" for column, name in found.items() if name)
+    return (
+        f"{path} has the columns {', '.join(filter(None, names))}; needs {', '.join(needed)}{where}"
+        f"{f': rename {renamed}' if renamed else ''}"
+    )
