@@ -44,6 +44,23 @@ def test_a_constant_added_to_all_scores_of_a_query_changes_nothing():
     assert fit_temperature(scores - 1e6, truth) == pytest.approx(fit_temperature(scores, truth), rel=1e-4)
 
 
+@pytest.mark.parametrize("guess", [0.001, 1.9, 2.1, 1000.0])
+def test_a_guess_near_or_far_changes_no_temperature(guess):
+    scores, truth = sampled(1000, 5, 2.0)
+    assert fit_temperature(scores, truth, near=guess) == pytest.approx(fit_temperature(scores, truth), rel=1e-8)
+
+
+def test_a_near_guess_takes_half_of_the_steps(monkeypatch):
+    steps = []
+    softmax = torch.Tensor.softmax
+    monkeypatch.setattr(torch.Tensor, "softmax", lambda self, dim: steps.append(dim) or softmax(self, dim))
+    scores, truth = sampled(1000, 5, 2.0)
+    found = fit_temperature(scores, truth)
+    whole = len(steps)
+    fit_temperature(scores, truth, near=found)
+    assert 0 < len(steps) - whole <= whole / 2
+
+
 @pytest.mark.parametrize(
     "scores, truth",
     [

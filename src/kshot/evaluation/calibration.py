@@ -4,6 +4,7 @@ Guo et al. 2017, "On calibration of modern neural networks", arXiv:1706.04599: s
 equation 3 (expected calibration error).
 """
 
+import functools
 import math
 from typing import NamedTuple
 
@@ -22,6 +23,7 @@ EPISODES = (
 BINS = 15  # of the calibration error, as in the paper
 FOLDS = 5  # parts of the validation episodes, of which each is scored with the temperature of the other four
 WIDEST = 12.0  # natural logarithm of the largest factor between the temperature and the spread of the scores
+NEAR = 0.1  # the same between the temperatures of all episodes and of four folds, nearly always: a shorter search
 
 
 class Calibration(NamedTuple):
@@ -55,12 +57,13 @@ def class_scores(points: Points, episodes: EpisodeSet, classifier: Classifier) -
     return scores, truth.repeat(len(scores) // len(truth))
 
 
-def fit_temperature(scores: Tensor, truth: Tensor) -> float | None:
+def fit_temperature(scores: Tensor, truth: Tensor, near: float | None = None) -> float | None:
     """The temperature T > 0 with the largest likelihood of `truth` (Q,) under softmax(scores / T), scores (Q, n_way).
 
     The negative log-likelihood is convex in 1 / T; its slope is the mean expected score minus the mean score of the
     right class, and the temperature is where that is zero. None where it is zero for no T: all queries are predicted
-    right, so that the smallest T fits best, or the right classes score no higher than the others.
+    right, so that the smallest T fits best, or the right classes score no higher than the others. `near` is where the
+    search begins; it finds the same T sooner if that is near.
     """
     centred = scores - scores.mean(1, keepdim=True)
     spread = float(centred.square().mean().sqrt())
@@ -69,11 +72,17 @@ def fit_temperature(scores: Tensor, truth: Tensor) -> float | None:
     if not 0 < right < best:
         return None
 
+    @functools.cache  # `brentq` asks for the ends again
     def slope(log_inverse: float) -> float:
         shares = (centred * (math.exp(log_inverse) / spread)).softmax(1)
         return float((shares * centred).sum(1).mean()) - right
 
     low, high = -WIDEST, WIDEST
+    if near is not None:
+        guess = math.log(spread / near)
+        low, high = guess - NEAR, guess + NEAR
+        if not slope(low) < 0 < slope(high):
+            low, high = -WIDEST, WIDEST
     if not slope(low) < 0 < slope(high):  # so near to all right that float64 cannot tell
         return None
     found: float = brentq(slope, low, high, xtol=1e-9)
@@ -93,7 +102,7 @@ def chosen_temperature(scores: Tensor, truth: Tensor, episodes: int) -> float | 
     scaled = scores.clone()
     for one in range(min(FOLDS, episodes)):
         others = part != one
-        scaled[~others] /= fit_temperature(scores[others], truth[others]) or 1.0
+        scaled[~others] /= fit_temperature(scores[others], truth[others], near=fitted) or 1.0
     is_better = expected_calibration_error(scaled, truth) < expected_calibration_error(scores, truth)
     return fitted if is_better else 1.0
 
