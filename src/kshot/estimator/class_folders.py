@@ -42,15 +42,7 @@ def read_class_folders(folder: Path) -> ClassFolders:
     if not folder.is_dir():
         kind = "a file" if folder.exists() else "missing"
         raise DataError(f"{folder} is {kind}; needs a folder with one folder of images a class")
-    endings = {ending for ending, name in Image.registered_extensions().items() if name in FORMATS}
-    images: list[Path] = []
-    left_out: list[Path] = []
-    for path in _files(folder):
-        place = path.relative_to(folder)
-        (images if path.suffix.lower() in endings and len(place.parts) > 1 else left_out).append(place)
-    if not images:
-        found = f"{len(left_out)} file{'s' if len(left_out) > 1 else ''}" if left_out else "no file"
-        raise DataError(f"{folder} holds {found} and no image in a class folder; needs folder/CLASS/image.png")
+    images, left_out = _images_below(folder)
     strays = _beside_classes(images)
     images = [place for place in images if place not in strays]
     placed = without_split_folders(sorted({place.parent for place in images}), remedy=TRAIN_ALONE)
@@ -72,6 +64,20 @@ def read_class_folders(folder: Path) -> ClassFolders:
     return ClassFolders(
         _by_class(folder, used, lambda parts: placed.label(Path(*parts))), dict(placed.splits), left, note
     )
+
+
+def _images_below(folder: Path) -> tuple[list[Path], list[Path]]:
+    """The images in class folders, and all other files, relative to `folder`. Raises DataError without an image."""
+    endings = {ending for ending, name in Image.registered_extensions().items() if name in FORMATS}
+    images: list[Path] = []
+    left_out: list[Path] = []
+    for path in _files(folder):
+        place = path.relative_to(folder)
+        (images if path.suffix.lower() in endings and len(place.parts) > 1 else left_out).append(place)
+    if not images:
+        found = f"{len(left_out)} file{'s' if len(left_out) > 1 else ''}" if left_out else "no file"
+        raise DataError(f"{folder} holds {found} and no image in a class folder; needs folder/CLASS/image.png")
+    return images, left_out
 
 
 def _beside_classes(images: Sequence[Path]) -> set[Path]:

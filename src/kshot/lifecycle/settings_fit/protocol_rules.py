@@ -71,12 +71,7 @@ def fitted_episodes(
         n_query = min(MOST_QUERIES, usual - max(SHOTS) if usual > max(SHOTS) else usual - 1)
         while n_query > 1 and ways(counts, 1, n_query) < min(*WAYS, smaller, most):
             n_query -= 1
-    protocols: dict[str, Protocol] = {}
-    for shots in SHOTS:
-        widest = min(most, ways(counts, shots, n_query))
-        for n_way in [one for one in WAYS if one <= widest] or [widest]:
-            if n_way >= FEWEST_CLASSES:
-                protocols[f"{n_way}w{shots}s"] = Protocol(n_way, shots, within_group=False)
+    protocols = _across_groups(counts, n_query, most)
     if not any(one.k_shot == 1 for one in protocols.values()):
         raise DataError(
             f"validation or test has fewer than two classes of {1 + n_query} images (one shot and {n_query} queries): "
@@ -91,6 +86,17 @@ def fitted_episodes(
         f"nine in ten evaluation classes have {usual} images or more",
         f"{class_count}; {why}" if why else class_count,
     )
+
+
+def _across_groups(counts: Sequence[Sequence[int]], n_query: int, most: int) -> dict[str, Protocol]:
+    """A protocol for each number of shots and of classes, up to `most`, that every split can fill."""
+    protocols = {}
+    for shots in SHOTS:
+        widest = min(most, ways(counts, shots, n_query))
+        for n_way in [one for one in WAYS if one <= widest] or [widest]:
+            if n_way >= FEWEST_CLASSES:
+                protocols[f"{n_way}w{shots}s"] = Protocol(n_way, shots, within_group=False)
+    return protocols
 
 
 def fitted_queries(counts: Sequence[int], protocols: Mapping[str, Protocol]) -> int:

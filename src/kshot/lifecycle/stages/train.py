@@ -124,16 +124,12 @@ def train_model(world: World, root: Path, params: Params) -> None:
             pass
         return
     learned, total = parameter_count(method), sum(value.numel() for value in method.parameters())
-    for note in embedding.backbone.notes:  # type: ignore[union-attr]
-        print(note, flush=True)
     where = f"{device.type}, {world.size} processes" if world.size > 1 else device.type
     on = f" on {len(classes):,} classes, on {where}" if learned else ""
-    print(f"{announced(train, learning, learned, total)}{on}", flush=True)
-    if learned and params.train.batch.classes == AUTO:
-        print(f"batches of {train.batch.class_count} classes x {train.batch.images} images", flush=True)
-    for name, changes in (("augment", train.augment), ("task_augment", train.task_augment)):
-        if train.network.is_frozen and changes.is_on:
-            print(f"train.{name} is ignored: the backbone is frozen, so its features are computed once", flush=True)
+    for note in embedding.backbone.notes:  # type: ignore[union-attr]
+        print(note, flush=True)
+    for line in (f"{announced(train, learning, learned, total)}{on}", *_settings_lines(params, train, learned)):
+        print(line, flush=True)
     shown = held_out(root, train.splits)
     before = space(method, inputs, shown)
     steps, unit = train.steps if learned else 0, "features" if train.network.is_frozen else "images"
@@ -143,21 +139,30 @@ def train_model(world: World, root: Path, params: Params) -> None:
         kept = fit_reduction(method, inputs, np.concatenate(members), train.projection.reduce)
         print(f"{embedding.dim} principal components hold {kept:.1%} of the training classes' spread", flush=True)
     embedding.describe(device=device.type, processes=world.size if world.size > 1 else None)
-    after = space(method, inputs, shown)
     figures = {
         "parameters": {"learned": learned, "total": total},
         "adaptation": learning,
         "batch": {"classes": train.batch.class_count, "images": train.batch.images},
         "measured_on": "training classes" if "val" in train.splits else "validation classes",
         "before": before,
-        "after": after,
+        "after": space(method, inputs, shown),
     }
     (root / layout.SPACE).write_text(json.dumps(figures, indent=2) + "\n", encoding="utf-8")
     save_method(method, root / layout.MODEL)
     shutil.rmtree(checkpoint.parent, ignore_errors=True)
-    last = log[-1]
     if learned:
-        print(finished(last), flush=True)
+        print(finished(log[-1]), flush=True)
+
+
+def _settings_lines(params: Params, train: Train, learned: int) -> list[str]:
+    """What `auto` became, and settings that have no effect."""
+    lines = []
+    if learned and params.train.batch.classes == AUTO:
+        lines.append(f"batches of {train.batch.class_count} classes x {train.batch.images} images")
+    for name, changes in (("augment", train.augment), ("task_augment", train.task_augment)):
+        if train.network.is_frozen and changes.is_on:
+            lines.append(f"train.{name} is ignored: the backbone is frozen, so its features are computed once")
+    return lines
 
 
 def trainable(manifest: pd.DataFrame, classes: pd.DataFrame) -> pd.DataFrame:

@@ -82,31 +82,24 @@ def survey(root: Path, params: Params, source: str | None = None, shots: int = 5
     predicted = model.predicted([views(task, model.space) for _, _, task in every])
     each = progress.counted(known, len(known), "measuring task")
     measured = [None] * len(new) + [_measured(model, one, shots) for one in each]
-    limits: dict[tuple[int, int], float | None] = {}
+    shapes = [_shape(task) for _, _, task in every]
+    limits = {shape: limit(model, *shape) for shape in dict.fromkeys(shapes)}
     rows = []
     for place, (name, split, task) in enumerate(every):
-        counts = task.counts
-        shape = (min(len(counts), LIMIT_WAYS), max(1, round(float(counts.mean()))))
-        if shape not in limits:
-            limits[shape] = limit(model, *shape)
-        near = [
-            (known[other].name, round(float(apart[place, other]), 4))
-            for other in order[place].argsort().tolist()
-            if other + len(new) != place
-        ]
+        others = [other for other in order[place].argsort().tolist() if other + len(new) != place]
         x, y = on_plane([own[place]], plane)[0].tolist()
         rows.append(
             TaskRow(
                 name=name,
                 split=split,
-                classes=len(counts),
+                classes=len(task.counts),
                 images=len(task.labels),
-                shots=round(float(counts.mean()), 2),
+                shots=round(float(task.counts.mean()), 2),
                 predicted=predicted[place],
                 measured=measured[place],
-                nearest=tuple(near[:NEAREST]),
-                outside=outsideness(task.means, counts, model.space),
-                limit=limits[shape] if split != "train" else None,
+                nearest=tuple((known[one].name, round(float(apart[place, one]), 4)) for one in others[:NEAREST]),
+                outside=outsideness(task.means, task.counts, model.space),
+                limit=limits[shapes[place]] if split != "train" else None,
                 x=x,
                 y=y,
             )
@@ -118,6 +111,11 @@ def survey(root: Path, params: Params, source: str | None = None, shots: int = 5
     if doubt:
         rows = [replace(row, predicted=None) for row in rows]
     return Survey(tuple(rows), trust, model.accept, model.validated, notes, doubt)
+
+
+def _shape(task: Task) -> tuple[int, int]:
+    """The number of classes, and of images a class, that the limit for an outlier depends on."""
+    return min(len(task.counts), LIMIT_WAYS), max(1, round(float(task.counts.mean())))
 
 
 def write_json(found: Survey, path: Path) -> None:
