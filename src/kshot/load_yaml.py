@@ -12,3 +12,12 @@ def load_yaml(text: str | bytes) -> Any:
     import yaml  # not for every command
 
     return yaml.load(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
+
+
+def no_mapping(found: Any) -> str:
+    """What a message says of `found` where a mapping is needed.
+
+    >>> no_mapping(None), no_mapping([5]), no_mapping("steps 5")
+    ('is empty', 'is a list', "is 'steps 5'")
+    """
+    return "is empty" if found is None else "is a list" if isinstance(found, list) else f"is {str(found)[:40]!r}"

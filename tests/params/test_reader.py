@@ -56,7 +56,7 @@ def test_a_misspelt_key_is_told_before_the_one_that_it_leaves_missing():
 
 @pytest.mark.parametrize(
     ("content", "message"),
-    [("train: [", "is not YAML"), ("- a\n- b", "holds list; needs a mapping"), ("", "holds NoneType")],
+    [("train: [", "is not YAML"), ("- a\n- b", "is a list; needs sections"), ("", "is empty")],
 )
 def test_a_file_that_is_no_mapping_is_told(tmp_path, content, message):
     (tmp_path / "params.yaml").write_text(content)

@@ -13,7 +13,7 @@ import yaml
 
 from kshot.errors import ParamsError
 from kshot.first_few import first_few
-from kshot.load_yaml import load_yaml
+from kshot.load_yaml import load_yaml, no_mapping
 from kshot.params.renamed import migrate
 
 Section = TypeVar("Section")
@@ -57,7 +57,7 @@ def parsed(path: Path) -> dict[str, Any]:
     except yaml.YAMLError as error:
         raise ParamsError(f"{path} is not YAML: {' '.join(str(error).split())}; mend that line") from error
     if not isinstance(mapping, dict):
-        raise ParamsError(f"{path} holds {type(mapping).__name__}; needs a mapping of sections")
+        raise ParamsError(f"{path} {no_mapping(mapping)}; needs sections, as in `train: {{steps: 600}}`")
     return mapping
 
 

@@ -120,6 +120,8 @@ def test_a_champion_that_mlflow_has_no_more_is_not_advised(root: Path, capsys: p
     told = capsys.readouterr().out
     assert "the alias was taken from version 1 outside kshot; `kshot approve` or `kshot promote` names another" in told
     assert "kshot promote 1" not in told
+    assert cli.main(["promote", "1", "--reason", "x"]) == 7
+    assert "version 1 was deleted in MLflow; the nearest are 2, 3, 4" in capsys.readouterr().err
 
 
 def test_a_comparison_shows_protocols_groups_and_the_classes_that_moved(

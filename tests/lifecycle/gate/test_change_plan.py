@@ -89,10 +89,10 @@ def test_reasons_name_the_first_changes_and_count_the_others() -> None:
 @pytest.mark.parametrize(
     ("text", "told"),
     [
-        ("", "change_plan.yaml holds NoneType; needs the sections settings, data, gate"),
+        ("", "change_plan.yaml is empty; needs the sections settings, data, gate"),
         ("settings: [", "change_plan.yaml is not YAML: "),
         ("params: {}", "has the section params; needs settings, data, gate"),
-        ("settings: [train.steps]", "settings holds list; needs names with what they may be"),
+        ("settings: [train.steps]", "settings is a list; needs names with what they may be"),
         ("settings: {train.steps: 5}", "settings.train.steps is 5; needs any, a list of values, or {from: NUMBER"),
         ("settings: {train.steps: {min: 5}}", "needs any, a list of values"),
         ("settings: {train.steps: {from: a}}", "needs any, a list of values"),

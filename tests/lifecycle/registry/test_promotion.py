@@ -15,11 +15,20 @@ import mlflow
 import pytest
 from mlflow import MlflowClient
 from mlflow.cli import cli as mlflow_program
+from mlflow.exceptions import MlflowException
 
 from kshot.errors import RegistryError
 from kshot.lifecycle.history import append_event, champions, event_chain, events, history, history_run
 from kshot.lifecycle.history.events import Event
-from kshot.lifecycle.registry import acts, catch_up, gate_decision, model_versions, person_decision, promotion
+from kshot.lifecycle.registry import (
+    acts,
+    catch_up,
+    gate_decision,
+    model_versions,
+    person_decision,
+    promotion,
+    registered_files,
+)
 from kshot.lifecycle.tracking import store
 from tests import ready_process
 from tests.lifecycle import registered_versions
@@ -253,6 +262,21 @@ def test_a_version_whose_model_is_gone_is_not_promoted(root: Path, tmp_path: Pat
     with pytest.raises(RegistryError, match="the artifacts of version 5 .* are gone from"):
         promotion.promote(root, version, "why")
     assert history.aliases(root) == {"champion": "1"}
+
+
+def test_a_server_that_ends_while_a_model_is_read_is_not_taken_for_a_lost_model(
+    root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    version = registered_versions.add(tmp_path / "more", store.client(), 5)
+
+    def ended(*_args: Any, **_names: Any) -> Any:
+        monkeypatch.setattr(MlflowClient, "get_model_version", ended)
+        raise MlflowException("API request to http://127.0.0.1:9 failed with exception: Connection refused")
+
+    monkeypatch.setattr("mlflow.artifacts.download_artifacts", ended)
+    monkeypatch.setattr(store, "connect", lambda _root: "http://127.0.0.1:9")
+    with pytest.raises(store.Unreachable, match="http://127.0.0.1:9 did not answer"):
+        registered_files.fetched(root, version, tmp_path / "copy")
 
 
 def test_the_champion_is_neither_promoted_nor_rejected(root: Path) -> None:

@@ -24,7 +24,7 @@ import yaml
 
 from kshot.errors import ParamsError
 from kshot.lifecycle.project import git
-from kshot.load_yaml import load_yaml
+from kshot.load_yaml import load_yaml, no_mapping
 
 FILE = "change_plan.yaml"
 ANY = "any"
@@ -81,12 +81,12 @@ def parse(text: str) -> ChangePlan:
         found = load_yaml(text)
     except yaml.YAMLError as error:
         raise ParamsError(f"{FILE} is not YAML: {' '.join(str(error).split())}; mend that line and commit") from error
-    _need(isinstance(found, dict), f"holds {type(found).__name__}; needs the sections settings, data, gate")
+    _need(isinstance(found, dict), f"{no_mapping(found)}; needs the sections settings, data, gate")
     unknown = sorted(map(str, found.keys() - {"settings", "data", "gate"}))
     _need(not unknown, f"has the section {', '.join(unknown)}; needs settings, data, gate")
     sections = {name: {} if found.get(name) is None else found[name] for name in ("settings", "data", "gate")}
     for name, section in sections.items():
-        _need(isinstance(section, dict), f"{name} holds {type(section).__name__}; needs names with what they may be")
+        _need(isinstance(section, dict), f"{name} {no_mapping(section)}; needs names with what they may be")
     for name, limits in sections["settings"].items():
         _check(f"settings.{name}", name, limits)
     for name, limits in sections["gate"].items():

@@ -56,7 +56,10 @@ def find(root: Path, name: str) -> Registered:
         wanted = aliases.get(name, name)
         if wanted.isdecimal() and int(wanted) in numbers:
             return to_registered(client.get_model_version(project_name.of(root), str(int(wanted))))
-    raise RegistryError(f"there is no version {name!r}; {_nearest(name, numbers, aliases)}: see `kshot models`")
+    # MLflow gives no number twice.
+    deleted = name.isdecimal() and 0 < int(name) < numbers[-1]
+    lacking = f"version {name} was deleted in MLflow" if deleted else f"there is no version {name!r}"
+    raise RegistryError(f"{lacking}; {_nearest(name, numbers, aliases)}: see `kshot models`")
 
 
 def versions(root: Path) -> dict[str, Registered]:

@@ -2,6 +2,7 @@
 
 import tempfile
 from pathlib import Path
+from typing import Any
 
 from kshot.errors import RegistryError
 from kshot.lifecycle.history import history
@@ -31,18 +32,26 @@ def model_files(root: Path, version: str, folder: Path) -> Path:
 
 
 def fetched(root: Path, version: str, folder: Path) -> Path:
-    """Download the whole model of a version below `folder` for inspection, unchecked. Raises RegistryError."""
+    """Download the whole model of a version below `folder` for inspection, unchecked.
+
+    Raises RegistryError if the model is gone, and store.Unreachable if the server stopped answering meanwhile.
+    """
     import mlflow
     from mlflow.exceptions import MlflowException
 
     where, address = store.connect(root), f"models:/{project_name.of(root)}/{version}"
-    with store.translated_errors(where):
-        found = store.client().get_model_version(project_name.of(root), version)
+
+    def registered() -> Any:
+        with store.translated_errors(where):
+            return store.client().get_model_version(project_name.of(root), version)
+
+    found = registered()
     gone = f"the artifacts of version {version} (run {found.run_id}) are gone from {where}; bring them back from a copy"
     try:
         folder.mkdir(parents=True, exist_ok=True)
         place = Path(mlflow.artifacts.download_artifacts(artifact_uri=address, dst_path=str(folder)))
     except (OSError, MlflowException) as error:
+        registered()  # MLflow reports a server that ended as it reports files that are missing
         raise RegistryError(gone) from error
     if not (place / "artifacts" / layout.EMBEDDING).is_dir():
         raise RegistryError(gone)  # MLflow downloads a missing folder as an empty one
