@@ -11,7 +11,20 @@ def load_yaml(text: str | bytes) -> Any:
     """
     import yaml  # not for every command
 
-    return yaml.load(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
+    return yaml.load(text, Loader=_loader())
+
+
+def yaml_nodes(text: str) -> Any:
+    """The root node of a YAML document, which has the keys as they were written, and their lines."""
+    import yaml
+
+    return yaml.compose(text, Loader=_loader())
+
+
+def _loader() -> Any:
+    import yaml
+
+    return getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
 def no_mapping(found: Any) -> str:

@@ -158,7 +158,9 @@ CASES = {
         settings=(("train.splits", ("train", "val")), ("train.validation.patience", 0)),
     ),
     "4 classes": Case(
-        lambda here: tree(here / "x", 4), ("4 classes have two images or more; needs at least 5, two to test on",), 3
+        lambda here: tree(here / "x", 4),
+        ("4 classes have two different images or more; needs at least 5, two to test on",),
+        3,
     ),
     "300 classes of 3": Case(
         lambda here: tree(here / "x", 300, 3), (r"auto \(5w1s, 10w1s, 20w1s now", r"auto \(2 now"), settings=AUTO

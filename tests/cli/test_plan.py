@@ -20,3 +20,14 @@ def test_before_the_first_run_no_stage_has_a_time(
     told = capsys.readouterr().out.splitlines()
     assert re.fullmatch("first run: about .* for 4 images, by timing 4 of them here", told[-1])
     assert not any("~" in line for line in told)
+
+
+def test_settings_that_a_retraining_would_refuse_are_refused_first(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    root = raw_project.make(tmp_path / "root")
+    monkeypatch.chdir(root)
+    text = (root / "params.yaml").read_text()
+    (root / "params.yaml").write_text(text.replace("ingest:", "ingset:"))
+    assert cli.main(["plan"]) == 2
+    assert "unknown key ingset; did you mean ingest?" in capsys.readouterr().err

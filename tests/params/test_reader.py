@@ -69,3 +69,18 @@ def test_a_missing_file_is_told(tmp_path):
         load_params(tmp_path / "params.yaml")
     with pytest.raises(ParamsError, match="No such file or directory; needs a readable file of settings"):
         load_params(tmp_path / "photographs.yaml")
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"train:\n  steps: 1\n  steps: 2\n", "line 3: train.steps is there twice; delete one of the two"),
+        (b"train: {}\ningest: {}\ntrain: {}\n", "line 3: train is there twice"),
+        (b"\xff\xfe", "is no UTF-8 .byte 0.; save it as UTF-8"),
+        (b"# nothing\n", "is empty; needs sections"),
+    ],
+)
+def test_a_file_whose_text_is_wrong_is_refused_with_the_place(tmp_path, content, message):
+    (tmp_path / "params.yaml").write_bytes(content)
+    with pytest.raises(ParamsError, match=message):
+        load_params(tmp_path / "params.yaml")

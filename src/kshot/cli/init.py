@@ -72,6 +72,7 @@ def _fill(root: Path, options: argparse.Namespace) -> list[Exception]:
     from kshot.lifecycle.project.tables import counted
     from kshot.lifecycle.settings_fit import proposal
     from kshot.lifecycle.settings_fit.fitted_settings import NoWeights
+    from kshot.lifecycle.sources.shown_names import printable
 
     again = f"kshot init {shlex.quote(options.name)} --images {shlex.quote(options.images)}"
     with project_lock.hold(root, "kshot init"):
@@ -79,7 +80,7 @@ def _fill(root: Path, options: argparse.Namespace) -> list[Exception]:
             root, options.images, skip=options.skip, say=lambda line: print(line, flush=True), command=again
         )
         images, classes = counted(version.images, "image"), counted(version.classes, "class")
-        print(f"data version {version.short}: {images}, {classes} from {version.source}\n", flush=True)
+        print(f"data version {version.short}: {images}, {classes} from {printable(version.source)}\n", flush=True)
         start = proposal.start_of(root, options.weights, options.backbone, from_scratch=options.from_scratch)
         try:
             found = proposal.propose(root, start)

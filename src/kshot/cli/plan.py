@@ -24,10 +24,12 @@ def add_parser(verbs: Any) -> None:
 
 def run(root: Path, options: argparse.Namespace) -> int:
     """Print one line a stage, and the total."""
-    from kshot.lifecycle.params_file import old_names
+    from kshot.lifecycle.params_file import old_names, settings
     from kshot.lifecycle.pipeline import plan
     from kshot.lifecycle.project.tables import facts
+    from kshot.params.schema import load_params
 
+    load_params(root / settings.PARAMS)  # a retraining would refuse them, and DVC names no cause
     if line := old_names.notice(root):
         print(line)
     data = plan.data_reason(root)

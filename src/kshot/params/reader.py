@@ -13,7 +13,7 @@ import yaml
 
 from kshot.errors import ParamsError
 from kshot.first_few import first_few
-from kshot.load_yaml import load_yaml, no_mapping
+from kshot.load_yaml import load_yaml, no_mapping, yaml_nodes
 from kshot.params.renamed import migrate
 
 Section = TypeVar("Section")
@@ -52,13 +52,32 @@ def parsed(path: Path) -> dict[str, Any]:
     except OSError as error:
         place = "params.yaml in the project's root" if path.name == "params.yaml" else "file of settings, in YAML"
         raise ParamsError(f"{path}: {error.strerror}; needs a readable {place}") from error
+    except UnicodeDecodeError as error:
+        raise ParamsError(f"{path} is no UTF-8 (byte {error.start}); save it as UTF-8") from error
     try:
+        if repeated := _repeated(yaml_nodes(text)):
+            raise ParamsError(f"{path}, line {repeated[1]}: {repeated[0]} is there twice; delete one of the two")
         mapping = load_yaml(text)
     except yaml.YAMLError as error:
         raise ParamsError(f"{path} is not YAML: {' '.join(str(error).split())}; mend that line") from error
     if not isinstance(mapping, dict):
         raise ParamsError(f"{path} {no_mapping(mapping)}; needs sections, as in `train: {{steps: 600}}`")
     return mapping
+
+
+def _repeated(node: yaml.Node | None, where: str = "") -> tuple[str, int] | None:
+    """The first key that a mapping has twice, dotted, and its line; YAML would silently take the last value."""
+    if not isinstance(node, yaml.MappingNode):
+        return None
+    seen: set[str] = set()
+    for key, value in node.value:
+        name = _join(where, str(key.value))
+        if name in seen:
+            return name, key.start_mark.line + 1
+        seen.add(name)
+        if found := _repeated(value, name):
+            return found
+    return None
 
 
 def build(kind: type[Section], value: Any, where: str = "") -> Section:

@@ -112,7 +112,7 @@ def test_old_names_and_missing_keys_are_still_the_settings_of_the_letters(
     ("classes", "source", "message"),
     [
         ({"robin": 3}, "birds", "birds has one class"),
-        ({"robin": 3, "wren": 3}, "birds", "2 classes have two images or more; needs at least 5"),
+        ({"robin": 3, "wren": 3}, "birds", "2 classes have two different images or more; needs at least 5"),
         ({}, "birds", "birds does not exist"),
     ],
 )

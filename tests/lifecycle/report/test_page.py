@@ -249,6 +249,13 @@ def test_accuracies_stand_with_interval_question_and_chance(project: Path) -> No
     assert "10 classes of one group, 1 example each" in page(project).text
 
 
+def test_a_protocol_that_params_name_is_said_to_be_of_one_group(project: Path) -> None:
+    metrics = json.loads((project / layout.METRICS).read_text())
+    assert not metrics.pop("episodes", None)  # written only where params.yaml says `auto`
+    (project / "params.yaml").write_text("episodes: {protocols: {10w1s: {n_way: 10, k_shot: 1, within_group: true}}}")
+    assert "10 classes of one group, 1 example each" in page(project).text
+
+
 def test_how_episodes_were_answered_and_unknown_queries_told_stands_beside_the_accuracies(project: Path) -> None:
     section = page(project).text
     assert "Predicted by maml, transductive" in section and "depends on the other queries" in section

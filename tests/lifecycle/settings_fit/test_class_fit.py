@@ -60,7 +60,9 @@ def test_the_network_and_the_images_stay() -> None:
 
 def test_four_classes_are_too_few() -> None:
     found = class_fit(supply(*[12] * 4), params(), "class")
-    assert found.settings == {} and found.obstacle.startswith("4 classes have two images or more; needs at least 5")
+    assert found.settings == {} and found.obstacle.startswith(
+        "4 classes have two different images or more; needs at least 5"
+    )
 
 
 def test_three_groups_of_one_class_are_split_by_class() -> None:

@@ -162,12 +162,16 @@ def test_a_shape_of_data_gets_its_settings(name: str) -> None:
 
 @pytest.mark.parametrize("few", [2, 4])
 def test_too_few_classes_stop_with_what_is_needed(few: int) -> None:
-    needed = f"{few} classes have two images or more; needs at least 5, two to test on and three to train on: add"
+    needed = (
+        f"{few} classes have two different images or more; needs at least 5, two to test on and three to train on: add"
+    )
     with pytest.raises(DataError, match=f"{needed} images to the 20 classes with one"):
         fit_settings(profile([9] * few + [1] * 20), WEIGHTS)
     with pytest.raises(DataError, match=f"{needed} classes"):
         fit_settings(profile([9] * few), WEIGHTS)
-    with pytest.raises(DataError, match="no class has two images or more; .* add images to the 30 classes with one"):
+    with pytest.raises(
+        DataError, match="no class has two different images or more; .* add images to the 30 classes with one"
+    ):
         fit_settings(profile([1] * 30), WEIGHTS)
 
 
@@ -251,3 +255,11 @@ def test_a_million_photographs_are_stored_as_jpeg_and_ten_million_smaller_too() 
 def test_files_in_two_classes_are_counted_by_pair() -> None:
     found = shared_files({"b": {"1", "2", "3"}, "a": {"1", "2"}, "c": {"3", "4"}})
     assert found == (("a", "b", 2), ("b", "c", 1)) and shared_files({"a": {"1"}, "b": {"2"}}) == ()
+
+
+@pytest.mark.parametrize(
+    "splits", [["train"] * 8 + ["test"] * 4, ["train"] * 8 + ["val"] * 4, ["train"] * 6 + ["test"] * 20]
+)
+def test_a_table_that_lacks_a_split_leaves_shares_below_one(splits: list[str]) -> None:
+    found = fit_settings(profile([12] * len(splits), splits=splits), WEIGHTS).values()
+    assert found["split.val"] > 0 and found["split.test"] > 0 and found["split.val"] + found["split.test"] < 1

@@ -52,3 +52,8 @@ def test_a_systems_own_files_need_none() -> None:
 )
 def test_the_verb_fits_the_number(part: int, whole: int, told: str) -> None:
     assert of_files(part, whole) == told
+
+
+def test_an_archive_among_other_files_is_named_first() -> None:
+    out = [LeftOut(Path("README.md"), "no image"), LeftOut(Path("w.tar.gz"), ARCHIVE)]
+    assert f"1 .gz: {ARCHIVE}" in consent_needed(2, out, [])

@@ -143,3 +143,41 @@ def test_a_path_in_another_unicode_form_than_the_files_is_followed(tmp_path: Pat
     path = unicodedata.normalize(named, "Käse/é.png")
     ((image,), _) = read_manifest(manifest(tmp_path, f"path,class\n{path},a\n"))
     assert image.file == tmp_path / place
+
+
+@pytest.mark.parametrize(
+    ("header", "rows", "note"),
+    [
+        (
+            "path,class,set,camera",
+            ["a/0.png,a,x,1"],
+            "columns set, camera of the manifest not read; rename set to split",
+        ),
+        (",path,class", ["0,a/0.png,a"], ""),
+        ("path,class", ["a/0.png,None", "a/1.png,b"], "1 images are of class 'None', taken as a name"),
+        ("path,class", ["a/0.png,owl|wet", "a/1.png,kite|wet"], "2 class names have '|', such as 'kite|wet'"),
+        ("path,class", ["a/0.png,owl|wet", "a/1.png,kite"], ""),
+    ],
+)
+def test_what_a_table_has_and_kshot_does_not_read_is_a_note(
+    tmp_path: Path, header: str, rows: list[str], note: str
+) -> None:
+    (tmp_path / "a").mkdir()
+    for number in range(2):
+        (tmp_path / f"a/{number}.png").touch()
+    (tmp_path / "m.csv").write_text("\n".join([header, *rows]) + "\n")
+    _, notes = read_manifest(tmp_path / "m.csv")
+    assert any(note in one for one in notes) if note else not notes
+
+
+@pytest.mark.parametrize(
+    ("path", "told"),
+    [(r"C:\Users\me\0.png", r"'C:\Users\me\0.png' is no file"), ("a/0", "there is '0.png': write the ending")],
+)
+def test_a_path_is_shown_as_it_is_written_and_a_missing_ending_is_named(tmp_path: Path, path: str, told: str) -> None:
+    (tmp_path / "a").mkdir()
+    (tmp_path / "a/0.png").touch()
+    (tmp_path / "m.csv").write_text(f"path,class\n{path},a\n")
+    with pytest.raises(DataError) as caught:
+        read_manifest(tmp_path / "m.csv")
+    assert told in str(caught.value)

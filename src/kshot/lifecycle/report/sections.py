@@ -2,6 +2,7 @@
 
 import json
 import math
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -10,10 +11,12 @@ import pandas as pd
 
 from kshot.lifecycle.pages.render import is_missing
 from kshot.lifecycle.pages.thumbnails import Thumbnails, count_of, of_label, read_thumbnails
+from kshot.lifecycle.params_file.settings import PARAMS
 from kshot.lifecycle.project import layout
 from kshot.lifecycle.report.embedding_map import embedding_map
 from kshot.lifecycle.report.left_out import data_section
 from kshot.lifecycle.report.wrong_predictions import wrong_predictions
+from kshot.params.reader import read_mapping
 
 HARDEST = 12  # classes shown with images
 LISTED = 300  # classes shown in all
@@ -51,7 +54,7 @@ def accuracies(root: Path) -> Section | None:
     """Accuracy by protocol, with the protocol's task and the accuracy of guessing."""
     rows = []
     metrics = read_json(root / layout.METRICS)
-    resolved = metrics.get("episodes", {}).get("protocols", {})
+    resolved = metrics.get("episodes", {}).get("protocols") or named_protocols(root)
     for protocol, score in metrics.get("accuracy", {}).items():
         within_group = resolved.get(protocol, {}).get("within_group", False)
         rows.append({"protocol": protocol, **score, **task_of(root, protocol, within_group)})
@@ -72,6 +75,13 @@ def warnings(metrics: Section) -> Section:
         "accepted_unknown": sorted(many, key=lambda row: -row["false_accept"]),
         "worse_calibrated": [name for name, row, error in calibration if error > max(MISCALIBRATED, row["before"])],
     }
+
+
+def named_protocols(root: Path) -> Mapping[str, Section]:
+    """The protocols that params.yaml names; empty where it says `auto`, whose protocols are in the metrics."""
+    path = root / PARAMS
+    found = (read_mapping(path).get("episodes") or {}).get("protocols") if path.exists() else None
+    return found if isinstance(found, Mapping) else {}
 
 
 def task_of(root: Path, protocol: str, within_group: bool) -> Section:

@@ -29,8 +29,8 @@ def require_classes(classes: Sequence[ClassSupply]) -> None:
         where = f" to the {counted(single, 'class')} with one" if what == "images" else ""
         found = f"{counted(usable, 'class')} have" if usable > 1 else "1 class has" if usable else "no class has"
         raise DataError(
-            f"{found} two images or more; needs at least {FEWEST_TO_START}, two to test on and three to train on: "
-            f"add {what}{where}"
+            f"{found} two different images or more; needs at least {FEWEST_TO_START}, two to test on and three to "
+            f"train on: add {what}{where}"
         )
 
 
@@ -75,7 +75,10 @@ def _shares(classes: Sequence[ClassSupply], by: str, val: int, test: int, seed: 
     if by == "table":
         names = [one.name for one in classes if one.split == "train"]
         counts = {split: count for split, count in counts.items() if all(one.split != split for one in classes)}
-    return shares | hash_shares(names, counts, shares, seed)
+    drawn = hash_shares(names, counts, shares, seed)
+    # The share of a split that the table fills draws nothing, but params.yaml needs a sum below 1.
+    room = round((1 - sum(drawn.values())) / 2, 12)
+    return {split: min(share, room) for split, share in shares.items()} | drawn
 
 
 def _stays(classes: Sequence[ClassSupply], by: str, now: Split, place: Mapping[str, str]) -> dict[str, str] | None:

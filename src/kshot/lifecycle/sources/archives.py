@@ -16,6 +16,7 @@ from pathlib import Path, PurePosixPath
 from typing import IO, Any, NamedTuple, cast
 
 from kshot.errors import DataError
+from kshot.lifecycle.sources.shown_names import quoted
 from kshot.lifecycle.sources.zip_names import zip_names
 
 LARGEST_RATIO = 100  # unpacked bytes over packed bytes: images are already compressed and stay far below it
@@ -201,15 +202,19 @@ class _Checker:
     def add(self, name: str, size: int, *, plain: bool) -> None:
         """Raise DataError if this member, after all members before it, must not be unpacked."""
         if not plain:
-            raise DataError(f"{self.archive} holds {name!r}, a link or device; needs plain files alone: {BY_HAND}")
+            raise DataError(
+                f"{self.archive} holds {quoted(name)}, a link or device; needs plain files alone: {BY_HAND}"
+            )
         path = PurePosixPath(name.replace("\\", "/"))
         if name.endswith("/") and not path.parts:
             return  # "./", the folder itself
         if not path.parts or path.is_absolute() or ".." in path.parts or DRIVE.match(path.parts[0]) or "\0" in name:
-            raise DataError(f"{self.archive} holds {name!r}, which climbs out of it; needs paths inside the archive")
+            raise DataError(
+                f"{self.archive} holds {quoted(name)}, which climbs out of it; needs paths inside the archive"
+            )
         if not name.endswith("/"):
             if str(path) in self.names:
-                raise DataError(f"{self.archive} holds {name!r} twice; needs every name once: {BY_HAND}")
+                raise DataError(f"{self.archive} holds {quoted(name)} twice; needs every name once: {BY_HAND}")
             self.names.add(str(path))
         if len(self.names) > MOST_ENTRIES:
             raise DataError(f"{self.archive} holds over {MOST_ENTRIES:,} files; {BY_HAND}")
@@ -241,5 +246,6 @@ def _write(archive: Path, folder: Path, members: Iterable[Member]) -> None:
             shutil.copyfileobj(member.content, out, SMALL)
         if target.stat().st_size > member.size:
             raise DataError(
-                f"{archive} says {member.name!r} has {member.size:,} bytes, and it has more; needs a sound archive"
+                f"{archive} says {quoted(member.name)} has {member.size:,} bytes, and it has more; "
+                "needs a sound archive"
             )

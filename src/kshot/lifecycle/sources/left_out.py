@@ -60,7 +60,8 @@ def consent_needed(files: int, left_out: Sequence[LeftOut], empty: Sequence[str]
     reasons = []
     if len(counted) > LARGEST_SHARE * of_all:
         groups = Counter((one.reason, one.path.suffix) for one in counted)
-        (reason, ending), count = groups.most_common(1)[0]
+        # An archive may hold all the images, however many other files are beside it.
+        (reason, ending), count = max(groups.items(), key=lambda one: (one[0][0] == ARCHIVE, one[1]))
         others = ", and others" if len(groups) > 1 else ""
         rows = f"{count:,} {ending or 'without ending'}: {reason}{others}"
         reasons.append(f"{of_files(len(counted), of_all)} left out ({rows})")

@@ -2,19 +2,22 @@
 
 import difflib
 import re
+from collections import Counter
 from collections.abc import Collection, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 from kshot.data.splits import SPLITS, split_named
 from kshot.errors import DataError
-from kshot.lifecycle.sources.shown_names import printable
+from kshot.first_few import first_few
+from kshot.lifecycle.sources.shown_names import printable, quoted
 from kshot.lifecycle.sources.source_image import SourceImage, check_names, group_of, normal
-from kshot.lifecycle.sources.tables import Row, read_rows
+from kshot.lifecycle.sources.tables import ELSEWHERE, Row, read_columns, read_rows
 
 COLUMNS = ("path", "class", "group", "split")
 OPTIONAL = ("class", "group", "split", "drawer")
 ADDRESS = re.compile(r"[a-z][a-z0-9+.-]+://", re.I)  # a drive, C:\\, has one letter; Path makes one slash of two
+MISSING = ("none", "nan", "null", "n/a", "<na>")  # how programs write a missing value as text
 NEEDS_SPLIT = f"needs {', '.join(SPLITS)}"
 
 
@@ -48,7 +51,7 @@ def read_manifest(
         images.append(image)
         numbers.append(row.number)
     _check_splits(path, images, numbers)
-    notes = []
+    notes = [*_unread(path), *_odd_labels(images)]
     if repeated:
         notes.append(f"{len(repeated)} rows of the manifest are repeated and count once, such as row {repeated[0]}")
     return images, notes
@@ -69,19 +72,50 @@ def with_split(
         where = f"{table}, row {row.number}"
         split = split_named(row.values["split"])
         if not split:
-            raise DataError(f"{where} has the split {row.values['split']!r}; {NEEDS_SPLIT}")
+            raise DataError(f"{where} has the split {quoted(row.values['split'])}; {NEEDS_SPLIT}")
         if name in place:
-            raise DataError(f"{where} names class {name!r} twice; needs one line a class")
+            raise DataError(f"{where} names class {quoted(name)} twice; needs one line a class")
         if name not in known and name not in empty:
-            raise DataError(f"{where} names class {name!r}; the images have no such class{_nearest(name, known)}")
+            raise DataError(f"{where} names class {quoted(name)}; the images have no such class{_nearest(name, known)}")
         place[name] = split
     absent = sorted(known - place.keys() - set(optional))
     if absent:
         more = f" and {len(absent) - 1} more" if len(absent) > 1 else ""
         raise DataError(
-            f"{table} leaves out class {absent[0]!r}{more}; needs a line for each class{_nearest(absent[0], place)}"
+            f"{table} leaves out class {quoted(absent[0])}{more}; needs a line for each class"
+            f"{_nearest(absent[0], place)}"
         )
     return [replace(image, split=place.get(image.label, image.split)) for image in images]
+
+
+def _unread(path: Path) -> list[str]:
+    """A note on columns of the manifest that are not read; the unnamed ones, an index, are not worth a word."""
+    known = {"path", *OPTIONAL}
+    others = [name for name in read_columns(path) if name and name.casefold() not in known]
+    renamed = {name: column for column, names in ELSEWHERE.items() for name in others if name.casefold() in names}
+    rename = "".join(f"; rename {printable(name)} to {column} if it is that" for name, column in renamed.items())
+    named = first_few([printable(name) for name in others], 5)
+    columns = "columns" if len(others) > 1 else "column"
+    return [f"{columns} {named} of the manifest not read{rename}"] if others else []
+
+
+def _odd_labels(images: Sequence[SourceImage]) -> list[str]:
+    """Notes on classes that may be a missing value written as text, or several labels of one image."""
+    counts = Counter(image.label for image in images)
+    notes = [
+        f"{count:,} images are of class {quoted(name)}, taken as a name; if it means a missing class, delete these rows"
+        for name, count in sorted(counts.items())
+        if name.casefold() in MISSING
+    ]
+    for separator in ("|", ";", ","):
+        joined = [name for name in counts if separator in name]
+        parts = Counter(part.strip() for name in joined for part in name.split(separator))
+        if joined and max(parts.values()) > 1:
+            notes.append(
+                f"{len(joined)} class names have '{separator}', such as {quoted(min(joined))}: each is one class; "
+                "kshot reads one label an image"
+            )
+    return notes
 
 
 def _check_classes(path: Path, rows: Sequence[Row]) -> None:
@@ -102,7 +136,7 @@ def _image(path: Path, row: Row, unlabelled: bool, inside: Path | None) -> Sourc
         raise DataError(f"{_at(path, row)} has no class; needs one, or delete the row")
     split = split_named(values.get("split", ""))
     if values.get("split") and not split:
-        raise DataError(f"{_at(path, row)} has the split {values['split']!r}; {NEEDS_SPLIT}, or nothing")
+        raise DataError(f"{_at(path, row)} has the split {quoted(values['split'])}; {NEEDS_SPLIT}, or nothing")
     group, drawer = normal(values.get("group", "")), normal(values.get("drawer", ""))
     return SourceImage(_file(path, row, inside), label, group or group_of(label), split, drawer)
 
@@ -138,8 +172,12 @@ def _in_other_form(file: Path) -> Path:
 def _other_case(file: Path) -> str:
     if not file.parent.is_dir():
         return f": there is no folder {printable(str(file.parent))}"
-    near = [one.name for one in file.parent.iterdir() if one.name.casefold() == file.name.casefold()]
-    return f" (there is {near[0]!r}, written in another case)" if near else ""
+    names = [one.name for one in file.parent.iterdir()]
+    near = [name for name in names if name.casefold() == file.name.casefold()]
+    longer = [name for name in names if Path(name).stem == file.name]
+    if longer and not near:
+        return f" (there is {quoted(min(longer))}: write the ending)"
+    return f" (there is {quoted(near[0])}, written in another case)" if near else ""
 
 
 def _check_splits(path: Path, images: Sequence[SourceImage], numbers: Sequence[int]) -> None:
@@ -147,24 +185,25 @@ def _check_splits(path: Path, images: Sequence[SourceImage], numbers: Sequence[i
     for number, image in zip(numbers, images, strict=True):
         row, split = first.setdefault(image.label, (number, image.split))
         if split != image.split:
-            one, other = (repr(name) if name else "no split" for name in (split, image.split))
+            one, other = (quoted(name) if name else "no split" for name in (split, image.split))
             raise DataError(
-                f"{path} has class {image.label!r} in two splits: row {row} says {one}, row {number} {other}; "
-                "needs every class in one"
+                f"{path} has class {quoted(image.label)} in two splits: row {row} says {one}, row {number} {other}; "
+                "needs every class in one: few-shot splits are by class; or leave the column split out"
             )
     without = [(row, label) for label, (row, split) in first.items() if not split]
     if 0 < len(without) < len(first):
         row, label = without[0]
         more = f" and {len(without) - 1} more" if len(without) > 1 else ""
         raise DataError(
-            f"{path}, row {row}: class {label!r}{more} has no split, and others have; needs one for each class, or none"
+            f"{path}, row {row}: class {quoted(label)}{more} has no split, and others have; "
+            "needs one for each class, or none"
         )
 
 
 def _at(path: Path, row: Row) -> str:
-    return f"{path}, row {row.number}: {printable(row.values['path'])!r}"
+    return f"{path}, row {row.number}: {quoted(row.values['path'])}"
 
 
 def _nearest(name: str, others: object) -> str:
     near = difflib.get_close_matches(name, list(others), n=1)  # type: ignore[call-overload]
-    return f": did you mean {near[0]!r}?" if near else ""
+    return f": did you mean {quoted(near[0])}?" if near else ""

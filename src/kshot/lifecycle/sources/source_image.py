@@ -7,6 +7,7 @@ from pathlib import Path
 
 from kshot.errors import DataError
 from kshot.first_few import first_few
+from kshot.lifecycle.sources.shown_names import quoted
 
 LONGEST_NAME = 200  # bytes of one folder's name; file systems allow up to 255
 
@@ -38,7 +39,7 @@ def check_names(names: Iterable[tuple[str, str]]) -> None:
     The message names the first few, with the fault of each, and counts the others.
     """
     found = dict.fromkeys(
-        f"{kind} {name!r} cannot be stored as a name: {fault}"
+        f"{kind} {quoted(name)} cannot be stored as a name: {fault}"
         for kind, name in names
         if (fault := next(filter(None, map(_fault, name.split("/"))), ""))
     )
@@ -57,5 +58,5 @@ def _fault(part: str) -> str:
     if part != part.strip():
         return "it has a blank at an end"
     if part in ("", ".", ".."):
-        return f"it has the part {part!r}"
+        return f"it has the part {quoted(part)}"
     return f"it has {size} bytes of at most {LONGEST_NAME}" if size > LONGEST_NAME else ""

@@ -12,9 +12,10 @@ from kshot.lifecycle.sources import left_out
 from kshot.lifecycle.sources.archives import is_archive, unpack
 from kshot.lifecycle.sources.classes import classes_of
 from kshot.lifecycle.sources.image_check import NO_IMAGE, Problem, check_decoding, check_headers, header_notes
-from kshot.lifecycle.sources.left_out import LeftOut, filled
+from kshot.lifecycle.sources.labels_elsewhere import ANNOTATIONS, labels_elsewhere
+from kshot.lifecycle.sources.left_out import ARCHIVE, LeftOut, filled
 from kshot.lifecycle.sources.manifests import COLUMNS, read_manifest
-from kshot.lifecycle.sources.shown_names import printable
+from kshot.lifecycle.sources.shown_names import printable, quoted
 from kshot.lifecycle.sources.source_argument import GLYPHS, NEEDED
 from kshot.lifecycle.sources.source_image import SourceImage, check_names, group_of
 from kshot.lifecycle.sources.tables import TABLES, is_compressed, read_rows
@@ -23,10 +24,6 @@ from kshot.lifecycle.sources.tree import walk
 MANIFEST = "manifest.csv"  # next to images/: the layout of data/raw
 NO_HEADER = Header("", "", 0, 0, False)
 SPREADSHEETS = (".xlsx", ".xls", ".ods", ".numbers")
-ANNOTATIONS = (
-    "of annotations (COCO, VOC, YOLO), which are not read; needs a .csv with the columns path,class, a row an image, "
-    "each object cut out as an image of its own"
-)
 OTHER_KINDS = {
     **dict.fromkeys((".rar", ".7z", ".zst"), "an archive that cannot be opened here; unpack it and add the folder"),
     **dict.fromkeys((".json", ".jsonl", ".xml", ".yaml", ".yml"), f"a file {ANNOTATIONS}"),
@@ -94,7 +91,8 @@ def read_source(
     if not source.is_dir() and not source.is_file():
         raise DataError(f"{source} is a device, a pipe or a socket; needs {NEEDED}")
     if source.is_dir():
-        found = _read_folder(source, packed=False, unlabelled=unlabelled, merge=merge)
+        with labels_elsewhere(source):
+            found = _read_folder(source, packed=False, unlabelled=unlabelled, merge=merge)
     elif source.suffix.lower() in TABLES or is_compressed(source):
         images, notes = read_manifest(source, unlabelled=unlabelled)
         found = _with_headers(images, source.parent, len(images), [], notes)
@@ -107,10 +105,23 @@ def read_source(
         )
         found = replace(found, notes=[*notes, *found.notes])
     else:
-        raise DataError(f"{source} is {OTHER_KINDS.get(source.suffix.lower(), f'of no known kind; needs {NEEDED}')}")
-    _refuse(source, found, unlabelled)
+        raise DataError(f"{source} is {_kind_of(source)}")
+    with labels_elsewhere(source if source.is_dir() else workspace):
+        _refuse(source, found, unlabelled)
     order = sorted(range(len(found.images)), key=lambda row: (found.images[row].label, str(found.images[row].file)))
     return replace(found, images=[found.images[row] for row in order], headers=[found.headers[row] for row in order])
+
+
+def _kind_of(file: Path) -> str:
+    """What a file that is no source is, by its ending or content, and what is needed instead."""
+    if text := OTHER_KINDS.get(file.suffix.lower()):
+        return text
+    header = check_headers([file])[0]
+    if isinstance(header, Header):
+        return "one image; needs the folder of the class folders, one folder a class"
+    if header.reason == ARCHIVE:
+        return OTHER_KINDS[".7z"]
+    return f"of no known kind; needs {NEEDED}"
 
 
 def decoded(source: Source, folder: Path) -> Source:
@@ -148,7 +159,7 @@ def _refuse(source: Path, found: Source, unlabelled: bool) -> None:
     without = [image for image in found.images if not image.label]
     if 0 < len(without) < len(found.images):
         raise DataError(
-            f"{source} has {without[0].file.name!r} in no class, and others in classes; "
+            f"{source} has {quoted(without[0].file.name)} in no class, and others in classes; "
             "needs all images in classes, or none"
         )
 

@@ -44,18 +44,23 @@ def read_rows(path: Path, needed: tuple[str, ...], optional: tuple[str, ...] = (
         raise DataError(f"{path} cannot be read as a table ({cause}); needs the columns {', '.join(needed)}") from error
 
 
+def read_columns(path: Path) -> list[str]:
+    """The names of the columns of a table that `read_rows` has read."""
+    if path.suffix.lower() == ".parquet":
+        from kshot.lifecycle.sources.parquet_table import read_parquet  # here, as it imports pandas
+
+        return [str(name) for name in read_parquet(path).columns]
+    text, _, separators = _separated(path)
+    return _begin(text, separators, ("path",))[1]
+
+
 def is_compressed(path: Path) -> bool:
     """Whether `path` is named like a table that was compressed, such as birds.csv.gz."""
     return path.suffix.lower() in COMPRESSED and path.with_suffix("").suffix.lower() in TABLES
 
 
 def _read_csv(path: Path, needed: tuple[str, ...], optional: tuple[str, ...]) -> Iterator[Row]:
-    text = _decoded(path)
-    first, _, rest = text.partition("\n")
-    skipped = 0
-    separators: tuple[str, ...] = SEPARATORS
-    if first.lower().startswith("sep=") and len(first.strip()) == 5:  # a line meant for Excel
-        text, skipped, separators = rest, 1, (first[4],)
+    text, skipped, separators = _separated(path)
     reader, header = _begin(text, separators, needed)
     places = _places(path, header, needed, optional)
     number = 0
@@ -72,6 +77,15 @@ def _read_csv(path: Path, needed: tuple[str, ...], optional: tuple[str, ...]) ->
             yield Row(number, {name: values[at].strip() if at < len(values) else "" for name, at in places.items()})
     except csv.Error as error:
         raise DataError(f"{path}, row {reader.line_num + skipped}: {error}; mend the quotes there") from error
+
+
+def _separated(path: Path) -> tuple[str, int, tuple[str, ...]]:
+    """The text of a CSV without a line for Excel, how many lines that were, and the separators to try."""
+    text = _decoded(path)
+    first, _, rest = text.partition("\n")
+    if first.lower().startswith("sep=") and len(first.strip()) == 5:  # a line meant for Excel
+        return rest, 1, (first[4],)
+    return text, 0, SEPARATORS
 
 
 def _begin(text: str, separators: tuple[str, ...], needed: tuple[str, ...]) -> tuple[Any, list[str]]:

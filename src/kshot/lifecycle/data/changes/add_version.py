@@ -15,7 +15,9 @@ from kshot.lifecycle.project import layout
 from kshot.lifecycle.sources import left_out
 from kshot.lifecycle.sources.at_rest import at_rest
 from kshot.lifecycle.sources.classes import of_one_name
+from kshot.lifecycle.sources.labels_elsewhere import labels_elsewhere
 from kshot.lifecycle.sources.manifests import with_split
+from kshot.lifecycle.sources.shown_names import quoted
 from kshot.lifecycle.sources.source_argument import GLYPHS, check_argument
 from kshot.lifecycle.sources.source_image import SourceImage
 from kshot.lifecycle.sources.source_images import Source, decoded
@@ -122,10 +124,12 @@ def _check_class_names(source: str, names: set[str], former: Sequence[SourceImag
         for line in of_one_name(names, {image.label for image in former}):
             say(line)
     if len(names) < FEWEST_CLASSES:
-        raise DataError(
-            f"{source} has one class, {min(names)!r}; few-shot episodes need at least {FEWEST_CLASSES} to tell "
-            "apart, and training, validation and test each their own: give one folder a class"
-        )
+        place = Path(source).expanduser()
+        with labels_elsewhere(place):  # does nothing for a table, which names its classes itself
+            raise DataError(
+                f"{source} has one class, {quoted(min(names))}; few-shot episodes need at least {FEWEST_CLASSES} to "
+                "tell apart, and training, validation and test each their own: give one folder a class"
+            )
 
 
 def _track(root: Path, files: int, *, linked: bool) -> working_copy.Tracked:
