@@ -27,6 +27,12 @@ SUFFIXES = {
 LARGEST = 89_478_485  # pixels, where Pillow starts to warn of a decompression bomb
 
 
+@functools.cache
+def image_endings() -> frozenset[str]:
+    """The endings of file names, such as .jpg, that Pillow knows for these formats."""
+    return frozenset(ending for ending, name in Image.registered_extensions().items() if name in FORMATS)
+
+
 class Header(NamedTuple):
     """Properties of an image, read before it is decoded. `frames`: whether the file has more than one frame."""
 

@@ -5,9 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from PIL import Image
-
-from kshot.data.image_formats import FORMATS
+from kshot.data.image_formats import image_endings
 from kshot.data.split_folders import without_split_folders
 from kshot.data.splits import SPLITS, split_named
 from kshot.data.system_files import written_by
@@ -68,12 +66,11 @@ def read_class_folders(folder: Path) -> ClassFolders:
 
 def _images_below(folder: Path) -> tuple[list[Path], list[Path]]:
     """The images in class folders, and all other files, relative to `folder`. Raises DataError without an image."""
-    endings = {ending for ending, name in Image.registered_extensions().items() if name in FORMATS}
     images: list[Path] = []
     left_out: list[Path] = []
     for path in _files(folder):
         place = path.relative_to(folder)
-        (images if path.suffix.lower() in endings and len(place.parts) > 1 else left_out).append(place)
+        (images if path.suffix.lower() in image_endings() and len(place.parts) > 1 else left_out).append(place)
     if not images:
         found = f"{len(left_out)} file{'s' if len(left_out) > 1 else ''}" if left_out else "no file"
         raise DataError(f"{folder} holds {found} and no image in a class folder; needs folder/CLASS/image.png")

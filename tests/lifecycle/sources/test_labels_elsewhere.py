@@ -1,4 +1,4 @@
-"""A refused folder is told with where its labels are."""
+"""The message of a refused folder says where its labels are."""
 
 from pathlib import Path
 

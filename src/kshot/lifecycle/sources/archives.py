@@ -201,20 +201,17 @@ class _Checker:
 
     def add(self, name: str, size: int, *, plain: bool) -> None:
         """Raise DataError if this member, after all members before it, must not be unpacked."""
+        holds = f"{self.archive} holds {quoted(name)}"
         if not plain:
-            raise DataError(
-                f"{self.archive} holds {quoted(name)}, a link or device; needs plain files alone: {BY_HAND}"
-            )
+            raise DataError(f"{holds}, a link or device; needs plain files alone: {BY_HAND}")
         path = PurePosixPath(name.replace("\\", "/"))
         if name.endswith("/") and not path.parts:
             return  # "./", the folder itself
         if not path.parts or path.is_absolute() or ".." in path.parts or DRIVE.match(path.parts[0]) or "\0" in name:
-            raise DataError(
-                f"{self.archive} holds {quoted(name)}, which climbs out of it; needs paths inside the archive"
-            )
+            raise DataError(f"{holds}, which climbs out of it; needs paths inside the archive")
         if not name.endswith("/"):
             if str(path) in self.names:
-                raise DataError(f"{self.archive} holds {quoted(name)} twice; needs every name once: {BY_HAND}")
+                raise DataError(f"{holds} twice; needs every name once: {BY_HAND}")
             self.names.add(str(path))
         if len(self.names) > MOST_ENTRIES:
             raise DataError(f"{self.archive} holds over {MOST_ENTRIES:,} files; {BY_HAND}")

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
+from kshot.data.image_formats import image_endings
 from kshot.errors import DataError
 from kshot.lifecycle.sources.shown_names import printable
 from kshot.lifecycle.sources.tables import TABLES
@@ -16,7 +17,6 @@ ANNOTATIONS = (
     "each object cut out as an image of its own"
 )
 ANNOTATED = (".json", ".jsonl", ".xml", ".mat")
-IMAGES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff", ".gif")
 FEWEST = 2  # images of a name that would make it a class
 
 
@@ -43,7 +43,7 @@ def place_of_labels(files: list[Path]) -> str:
     if tables:
         name = printable(tables[0].as_posix())
         return f"the labels may be in {name}: give it the columns path,class, and add it instead of the folder"
-    images = [file for file in files if file.suffix.lower() in IMAGES]
+    images = [file for file in files if file.suffix.lower() in image_endings()]
     stems = {file.stem for file in images}
     marks = [file for file in files if file.suffix.lower() == ".txt" and file.stem in stems]
     annotated = [file for file in files if file.suffix.lower() in ANNOTATED]
