@@ -25,12 +25,12 @@ from tests.journeys.person import Person
 pytestmark = pytest.mark.journeys
 needs_chromium = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine: apt-get install chromium")
 
-TAUGHT, ASKED = 5, 10  # images of each of 5 classes; 50 are asked
+TAUGHT, LOGGED = 5, 10  # images of each of 5 classes; 50 are asked
 START_S = 300.0
 FOLLOWS_S = 10.0  # from a change of champion to the first answer by it
 BETTER = "kshot retrain --set train.steps=80 --set gate.approval=manual --set gate.gallery_margin=0.02"
 WORSE = "kshot retrain --set train.steps=1 --set gate.gallery_margin=0.02"
-ANSWERED = "document.querySelectorAll('.answer').length"
+ANSWERED = "document.querySelectorAll('.prediction').length"
 UNNAMED = """[...document.querySelectorAll('button, input, select')]
     .filter((one) => !one.textContent.trim() && !one.labels?.length && !one.ariaLabel).map((one) => one.outerHTML)"""
 STATUS = "document.getElementById('status').textContent"
@@ -68,7 +68,7 @@ def at(seller: Person, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str
 def letters(tmp_path_factory: pytest.TempPathFactory) -> list[list[Path]]:
     """The images of a letter a script. The sixth is taught to nobody, those after it to the gallery `asked` alone."""
     folder = tmp_path_factory.mktemp("letters")
-    draw(folder, seed=7, drawers=TAUGHT + ASKED, letters_a_script=1)
+    draw(folder, seed=7, drawers=TAUGHT + LOGGED, letters_a_script=1)
     return [sorted(letter.glob("*.png")) for letter in sorted(folder.glob("*/*"))]
 
 
@@ -111,22 +111,24 @@ def test_fifty_images_are_recognised_and_a_stranger_is_unknown(page: Page, at: s
     files = [image for images in letters[:5] for image in images[TAUGHT:]]
     page.choose("#ask-drop input", files)
     page.wait(f"{ANSWERED} === 50")
-    titles = page.run("[...document.querySelectorAll('.answer h3')].map((one) => one.textContent)")
+    titles = page.run("[...document.querySelectorAll('.prediction h3')].map((one) => one.textContent)")
     right = [
         title == file.parent.relative_to(file.parents[2]).as_posix() for title, file in zip(titles, files, strict=True)
     ]
     assert sum(right) >= 45, [title for title, one in zip(titles, right, strict=True) if not one]
-    assert page.run("document.querySelectorAll('.answer figure img').length") == 100  # each beside its nearest example
-    page.choose("#ask-drop input", letters[5][:ASKED])
+    assert (
+        page.run("document.querySelectorAll('.prediction figure img').length") == 100
+    )  # each beside its nearest example
+    page.choose("#ask-drop input", letters[5][:LOGGED])
     page.wait(f"{ANSWERED} === 60")
-    strange = page.run("[...document.querySelectorAll('.answer h3')].slice(0, 10).map((one) => one.textContent)")
+    strange = page.run("[...document.querySelectorAll('.prediction h3')].slice(0, 10).map((one) => one.textContent)")
     assert strange.count("Unknown") >= 8, strange
 
 
 @needs_chromium
 def test_one_touch_teaches_the_image_and_takes_it_back(page: Page, at: str, letters: list[list[Path]]) -> None:
-    name = page.run("document.querySelector('.answer .row button').textContent")
-    page.click(".answer .row button")
+    name = page.run("document.querySelector('.prediction .row button').textContent")
+    page.click(".prediction .row button")
     page.wait(f"{STATUS}.startsWith('The image is taught to')")
     with Client(at) as client:
         counts = {one.name: one.examples for one in client.gallery("letters <b>").classes}
@@ -177,7 +179,7 @@ def labelled(asked: Person, at: str, letters: list[list[Path]]) -> dict[str, str
         while len(items := [one for one in client.feedback(order="newest") if one.gallery == "asked"]) < 25:
             assert time.monotonic() < deadline, items  # requests are logged after they are answered
             time.sleep(0.1)
-        strangers = sorted(one.item for one in items)[ASKED:]
+        strangers = sorted(one.item for one in items)[LOGGED:]
         first, rest = strangers[:5], strangers[5:]
         line = f"kshot feedback label {','.join(map(str, first))}=asked/letter --by Ada --new-class"
         assert asked.types(line).code == 0

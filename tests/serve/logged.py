@@ -1,11 +1,11 @@
-"""A gallery store with a request log, and answers to put into it."""
+"""A gallery store with a request log, and predictions to put into it."""
 
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from kshot.serve.messages.ask_messages import Result
-from kshot.serve.request_log import Answered, RequestLog, open_log
+from kshot.serve.messages.recognise_messages import Result
+from kshot.serve.request_log import RecognisedRequest, RequestLog, open_log
 from kshot.serve.store import galleries
 from kshot.serve.store.gallery_store import GalleryStore, open_store
 from tests.lifecycle.raw_project import image
@@ -28,7 +28,7 @@ def opened(root: Path, **settings: object) -> tuple[GalleryStore, RequestLog]:
 
 
 def result(label: str, probability: float | None = 0.9, second: float = 0.1, unknown: bool | None = False) -> Result:
-    """An answer with one other class."""
+    """A prediction with one other class."""
     next_classes = [{"class": "other", "probability": second}]
     return Result.model_validate(
         {"label": label, "probability": probability, "distance": 1.0, "unknown": unknown, "threshold": 2.0}
@@ -36,13 +36,13 @@ def result(label: str, probability: float | None = 0.9, second: float = 0.1, unk
     )
 
 
-def answered(request: str, *results: Result, gallery: str = "birds") -> Answered:
+def recognised(request: str, *results: Result, gallery: str = "birds") -> RecognisedRequest:
     """A request whose images differ from those of every other request."""
     images = [image(f"{request}/{place}") for place in range(len(results))]
-    return Answered(gallery, request, "3", 7, results, images)
+    return RecognisedRequest(gallery, request, "3", 7, results, images)
 
 
-def put(log: RequestLog, *requests: Answered) -> None:
+def put(log: RequestLog, *requests: RecognisedRequest) -> None:
     """Record requests, and wait until they are written."""
     for one in requests:
         log.offer(one)

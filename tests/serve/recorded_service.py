@@ -1,4 +1,4 @@
-"""A server with the answers that a test gives it: for what a client sends, and how it takes each answer."""
+"""A server with the responses that a test gives it, to see what a client sends and how it takes each."""
 
 import contextlib
 import http.server
@@ -18,7 +18,7 @@ SERVICE = {
     "project": "birds",
     "model": {"name": "birds", "version": "3", "alias": "champion"},
     "calibrated": True,
-    "answers_by": "prototype",
+    "classifier": "prototype",
     "limits": LIMITS,
     "log": "off",
 }
@@ -26,14 +26,14 @@ STATE = {"model_version": "3", "revision": 7}
 
 
 class Recorded(http.server.ThreadingHTTPServer):
-    """A server that keeps each request as (method, path, headers, body) and sends `answers` by method and path."""
+    """A server that keeps each request as (method, path, headers, body) and sends `responses` by method and path."""
 
     daemon_threads = True
 
     def __init__(self) -> None:
         super().__init__(("127.0.0.1", 0), Replies)
         self.requests: list[tuple[str, str, dict[str, str], bytes]] = []
-        self.answers: dict[str, tuple[int, bytes]] = {}
+        self.responses: dict[str, tuple[int, bytes]] = {}
 
     @property
     def at(self) -> str:
@@ -46,11 +46,11 @@ class Replies(http.server.BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
         self.server.requests.append((self.command, self.path, dict(self.headers), body))
-        status, answer = self.server.answers.get(f"{self.command} {self.path.partition('?')[0]}", (404, b""))
+        status, response = self.server.responses.get(f"{self.command} {self.path.partition('?')[0]}", (404, b""))
         self.send_response(status)
-        self.send_header("Content-Length", str(len(answer)))
+        self.send_header("Content-Length", str(len(response)))
         self.end_headers()
-        self.wfile.write(answer)
+        self.wfile.write(response)
 
     do_POST = do_DELETE = do_PATCH = do_GET
 
@@ -64,7 +64,7 @@ def recorded() -> Iterator[Recorded]:
     with Recorded() as server:
         thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
         thread.start()
-        server.answers["GET /v1/service"] = (200, json.dumps(SERVICE).encode())
+        server.responses["GET /v1/service"] = (200, json.dumps(SERVICE).encode())
         try:
             yield server
         finally:

@@ -226,7 +226,7 @@ def test_the_service_describes_itself_and_counts(client: TestClient, shop: str, 
     ask(client, shop, images[:1])
     described = client.get("/v1/service").json()
     assert described["model"] == {"name": "kshot", "version": "1", "alias": "champion"}
-    assert (described["state"], described["answers_by"], described["limits"]["images"]) == ("ready", "prototype", 64)
+    assert (described["state"], described["classifier"], described["limits"]["images"]) == ("ready", "prototype", 64)
     text = client.get("/metrics").text
     assert 'kshot_model_info{alias="champion",name="kshot",version="1"} 1.0' in text and "kshot_ready 1.0" in text
     assert 'route="/v1/galleries/{gallery}/recognise",status="200"' in text

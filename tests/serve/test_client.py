@@ -26,7 +26,7 @@ def taught(number: int) -> tuple[int, bytes]:
 
 
 def test_images_go_in_as_many_requests_as_the_limits_ask_for(server: Recorded, tmp_path: Path) -> None:
-    server.answers["POST /v1/galleries/g%C3%A4rten/examples"] = taught(1)
+    server.responses["POST /v1/galleries/g%C3%A4rten/examples"] = taught(1)
     (tmp_path / "one.png").write_bytes(b"first")
     with Client(server.at) as client:
         found = client.teach("gärten", "a/b", [tmp_path / "one.png", b"second", b"third"])
@@ -38,14 +38,14 @@ def test_images_go_in_as_many_requests_as_the_limits_ask_for(server: Recorded, t
 
 
 def test_images_of_many_bytes_are_parted_too(server: Recorded) -> None:
-    server.answers["POST /v1/galleries/g/examples"] = taught(1)
+    server.responses["POST /v1/galleries/g/examples"] = taught(1)
     with Client(server.at) as client:
         client.teach("g", "a", [b"x" * 800, b"y" * 800])
     assert len([1 for method, *_ in server.requests if method == "POST"]) == 2
 
 
 def test_names_are_quoted_and_the_key_is_sent(server: Recorded, monkeypatch: pytest.MonkeyPatch) -> None:
-    server.answers["PATCH /v1/galleries/a%20b/classes/x%2Fy%3F"] = (200, json.dumps(STATE).encode())
+    server.responses["PATCH /v1/galleries/a%20b/classes/x%2Fy%3F"] = (200, json.dumps(STATE).encode())
     monkeypatch.setenv("KSHOT_KEY", "from the environment")
     with Client(server.at) as client:
         assert client.rename_class("a b", "x/y?", "z").revision == 7
@@ -59,11 +59,11 @@ def test_names_are_quoted_and_the_key_is_sent(server: Recorded, monkeypatch: pyt
 def test_every_page_of_examples_is_read(server: Recorded) -> None:
     path = "GET /v1/galleries/g/examples"
     first = json.loads(taught(4)[1]) | {"next": 4}
-    server.answers[path] = (200, json.dumps(first).encode())
+    server.responses[path] = (200, json.dumps(first).encode())
     with Client(server.at) as client:
         found = client.examples("g", "a/b")
         assert next(found).id == 4
-        server.answers[path] = (200, json.dumps(json.loads(taught(9)[1]) | {"next": None}).encode())
+        server.responses[path] = (200, json.dumps(json.loads(taught(9)[1]) | {"next": None}).encode())
         assert [one.id for one in found] == [9]
     assert [path.partition("?")[2] for _, path, *_ in server.requests] == [
         "limit=500&class=a%2Fb",
@@ -73,7 +73,7 @@ def test_every_page_of_examples_is_read(server: Recorded) -> None:
 
 def test_a_refusal_is_the_services_own_line(server: Recorded) -> None:
     problem = {"error": {"code": "unknown_gallery", "message": "there is no gallery 'g'"}, "request": "r1"}
-    server.answers["GET /v1/galleries/g"] = (404, json.dumps(problem).encode())
+    server.responses["GET /v1/galleries/g"] = (404, json.dumps(problem).encode())
     with Client(server.at) as client, pytest.raises(ServiceError, match="^there is no gallery 'g'$") as found:
         client.gallery("g")
     assert (found.value.status, found.value.code, found.value.request) == (404, "unknown_gallery", "r1")
@@ -81,10 +81,10 @@ def test_a_refusal_is_the_services_own_line(server: Recorded) -> None:
 
 @pytest.mark.parametrize("content", [b"", b"<html>", b"[]", b'{"error": {}}'])
 def test_another_server_is_named_as_none_of_ours(server: Recorded, content: bytes) -> None:
-    server.answers["GET /v1/service"] = (502, content)
+    server.responses["GET /v1/service"] = (502, content)
     with Client(server.at) as client, pytest.raises(ServiceError, match="status 502 and no reason; is it a gallery"):
         client.service()
-    server.answers["GET /v1/service"] = (200, content)
+    server.responses["GET /v1/service"] = (200, content)
     with Client(server.at) as client, pytest.raises(ServiceError, match="not as a gallery service of this kshot"):
         client.service()
 

@@ -24,18 +24,18 @@ def test_an_unknown_image_gets_no_percentages_and_nothing_is_wider_than_a_phone(
         client.set_unknown_threshold("shop", 1e-3)
         page.size(WIDTH, 844)
         page.open(f"{at}/")
-        page.wait("document.getElementById('ask-hint').textContent === 'Answers are one of 3 classes, or unknown.'")
+        page.wait("document.getElementById('ask-hint').textContent === 'Predictions are one of 3 classes, or unknown.'")
         page.choose("#ask-drop input", [tmp_path / "stranger.png"])
-        page.wait("document.querySelectorAll('.answer').length === 1")
-        text = page.run("document.querySelector('.answer').innerText")
+        page.wait("document.querySelectorAll('.prediction').length === 1")
+        text = page.run("document.querySelector('.prediction').innerText")
         assert "Unknown" in text and "Nearest class: " in text and "nearest example: " in text and "%" not in text
         page.run("document.getElementById('again').click()")
         logged = page.wait("document.querySelector('#items .item')?.innerText")
         assert "Unknown, nearest " in logged and "%" not in logged
         client.set_unknown_threshold("shop", 1e9)
         page.choose("#ask-drop input", [tmp_path / "stranger.png"])
-        page.wait("document.querySelectorAll('.answer').length === 2")
-        assert page.run("document.querySelector('.answer').innerText").count("%") == 3
+        page.wait("document.querySelectorAll('.prediction').length === 2")
+        assert page.run("document.querySelector('.prediction').innerText").count("%") == 3
         page.click("#open-settings")
         dialog = page.wait(
             "[...document.querySelectorAll('dialog[open]')].map((one) => [one.scrollWidth, one.clientWidth])[0]"

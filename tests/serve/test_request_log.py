@@ -12,9 +12,9 @@ from kshot.serve.actions.logged_requests import forget, give_labels, image, item
 from kshot.serve.messages.refusals import Refused
 from kshot.serve.request_log import drop_files, open_log
 from kshot.serve.store import galleries
-from kshot.serve.store.asked_table import ASKED
 from kshot.serve.store.image_files import sha256_of
-from tests.serve.logged import Settings, answered, opened, put, result
+from kshot.serve.store.logged_table import LOGGED
+from tests.serve.logged import Settings, opened, put, recognised, result
 
 PAIR = (result("robin"), result("wren", unknown=True))
 
@@ -31,17 +31,17 @@ PAIR = (result("robin"), result("wren", unknown=True))
 )
 def test_the_setting_says_which_images_are_kept(tmp_path: Path, settings: dict[str, object], labels: list[str]) -> None:
     _, log = opened(tmp_path, **settings)
-    put(log, answered("r", *PAIR))
+    put(log, recognised("r", *PAIR))
     found = items(log).items
     assert [one.label for one in found] == labels
     for one in found:
         assert (one.request, one.gallery, one.model_version, one.revision) == ("r", "birds", "3", 7)
-        assert image(log, one.item) == answered("r", *PAIR).images[("robin", "wren").index(one.label)]
+        assert image(log, one.item) == recognised("r", *PAIR).images[("robin", "wren").index(one.label)]
 
 
 def test_a_gallery_takes_its_log_along_when_it_is_renamed_and_deleted(tmp_path: Path) -> None:
     store, log = opened(tmp_path)
-    put(log, answered("r", *PAIR))
+    put(log, recognised("r", *PAIR))
     galleries.change(store, "birds", new_name="garden")
     assert {one.gallery for one in items(log, gallery="garden").items} == {"garden"}
     with pytest.raises(Refused, match="there is no gallery 'birds'"):
@@ -50,16 +50,16 @@ def test_a_gallery_takes_its_log_along_when_it_is_renamed_and_deleted(tmp_path: 
     assert items(log).items == []
     assert log.prune() == 2
     assert list(log.images.all()) == []
-    put(log, answered("late", *PAIR, gallery="garden"))
+    put(log, recognised("late", *PAIR, gallery="garden"))
     assert list(log.images.all()) == []
 
 
 def test_beyond_the_number_the_oldest_without_a_label_go_first(tmp_path: Path) -> None:
     _, log = opened(tmp_path, log_images=2)
-    put(log, answered("a", result("a")))
+    put(log, recognised("a", result("a")))
     give_labels(log, [(items(log).items[0].item, "robin")], "Ada")
     for name in "bcd":
-        put(log, answered(name, result(name)))
+        put(log, recognised(name, result(name)))
     assert log.prune() == 2
     assert [one.label for one in items(log, order="newest").items] == ["d", "a"]
     assert len(list(log.images.all())) == 2
@@ -67,19 +67,19 @@ def test_beyond_the_number_the_oldest_without_a_label_go_first(tmp_path: Path) -
 
 def test_beyond_the_age_every_item_goes(tmp_path: Path) -> None:
     _, log = opened(tmp_path, log_days=2)
-    put(log, answered("a", result("a")), answered("b", result("b")))
+    put(log, recognised("a", result("a")), recognised("b", result("b")))
     old = (datetime.now(UTC) - timedelta(days=3)).isoformat(timespec="microseconds")
     with log.database.writing() as connection:
-        connection.execute(update(ASKED).where(ASKED.c.label == "a").values(asked=old))
+        connection.execute(update(LOGGED).where(LOGGED.c.label == "a").values(asked=old))
     assert (log.prune(), [one.label for one in items(log).items]) == (1, ["b"])
 
 
 def test_what_is_gone_by_its_age_makes_room_for_the_rest(tmp_path: Path) -> None:
     _, log = opened(tmp_path, log_days=2, log_images=3)
-    put(log, *(answered(name, result(name)) for name in "abcde"))
+    put(log, *(recognised(name, result(name)) for name in "abcde"))
     old = (datetime.now(UTC) - timedelta(days=3)).isoformat(timespec="microseconds")
     with log.database.writing() as connection:
-        connection.execute(update(ASKED).where(ASKED.c.label.in_(["a", "b"])).values(asked=old))
+        connection.execute(update(LOGGED).where(LOGGED.c.label.in_(["a", "b"])).values(asked=old))
     assert log.prune() == 2
     assert [one.label for one in items(log, order="newest").items] == ["e", "d", "c"]
 
@@ -87,22 +87,22 @@ def test_what_is_gone_by_its_age_makes_room_for_the_rest(tmp_path: Path) -> None
 def test_the_bounds_are_kept_while_requests_come(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(request_log, "PRUNE_EVERY", 2)
     _, log = opened(tmp_path, log_images=3)
-    put(log, *(answered(str(number), result("a")) for number in range(9)))
+    put(log, *(recognised(str(number), result("a")) for number in range(9)))
     assert len(items(log).items) == 3
 
 
 def test_images_that_wait_have_a_bound_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     _, log = opened(tmp_path)
     monkeypatch.setattr(request_log, "WAITING_BYTES", 10)
-    put(log, answered("a", result("a")))
+    put(log, recognised("a", result("a")))
     assert (log.dropped, items(log).items) == (1, [])
 
 
 def test_an_image_of_two_requests_goes_with_the_last(tmp_path: Path) -> None:
     _, log = opened(tmp_path)
-    put(log, answered("r", result("a")), answered("r", result("b")))
+    put(log, recognised("r", result("a")), recognised("r", result("b")))
     first, second = (one.item for one in items(log).items)
-    digest = sha256_of(answered("r", result("a")).images[0])
+    digest = sha256_of(recognised("r", result("a")).images[0])
     forget(log, first)
     assert log.images.has(digest)
     forget(log, second)
@@ -113,7 +113,7 @@ def test_an_image_of_two_requests_goes_with_the_last(tmp_path: Path) -> None:
 
 def test_what_the_shadow_says_is_added_to_its_request(tmp_path: Path) -> None:
     _, log = opened(tmp_path, log="unknown")
-    log.offer(answered("r", *PAIR))
+    log.offer(recognised("r", *PAIR))
     log.offer_challenger("r", ["robin", "robin"])
     log.offer_challenger("not logged", ["robin"])
     log.stop()
@@ -126,9 +126,9 @@ def test_a_disk_that_fails_stops_no_request(
     _, log = opened(tmp_path)
     with monkeypatch.context() as patch, caplog.at_level(logging.WARNING):
         patch.setattr(log.images, "put", lambda *_: (_ for _ in ()).throw(OSError(28, "No space left on device")))
-        put(log, answered("a", result("a")))
+        put(log, recognised("a", result("a")))
     assert "a request was not logged: [Errno 28] No space left" in caplog.text
-    put(log, answered("b", result("b")))
+    put(log, recognised("b", result("b")))
     assert [one.label for one in items(log).items] == ["b"]
 
 
@@ -143,7 +143,7 @@ def test_an_error_that_only_a_bucket_s_client_knows_ends_no_log(
         raise RuntimeError("the bucket's own error")
 
     monkeypatch.setattr(log.images, "put", failing_once)
-    put(log, answered("a", result("a")), answered("b", result("b")))
+    put(log, recognised("a", result("a")), recognised("b", result("b")))
     assert [one.label for one in items(log).items] == ["b"]
     assert "the bucket's own error" in caplog.text
 
@@ -169,8 +169,8 @@ def test_a_number_that_no_database_takes_is_an_unknown_item(tmp_path: Path, item
 
 def test_a_log_is_read_after_it_was_turned_off(tmp_path: Path) -> None:
     store, log = opened(tmp_path)
-    put(log, answered("a", result("a")))
+    put(log, recognised("a", result("a")))
     again = open_log(store, Settings(log="off"))
     assert [one.label for one in items(again).items] == ["a"]
-    drop_files(again, {sha256_of(answered("a", result("a")).images[0])})
+    drop_files(again, {sha256_of(recognised("a", result("a")).images[0])})
     assert len(list(again.images.all())) == 1

@@ -11,16 +11,16 @@ from starlette.exceptions import HTTPException
 
 from kshot.serve.messages.refusals import Refused
 from kshot.serve.rest.access import Access
+from kshot.serve.rest.error_response import error_response, refusal_response
 from kshot.serve.rest.front import Front
 from kshot.serve.rest.metrics import Metrics
 from kshot.serve.rest.record import record_of
-from kshot.serve.rest.refusal_answer import error_answer, refusal_answer
 from kshot.serve.rest.routes import (
-    ask_router,
     examples_router,
     galleries_router,
     inference_router,
     page_router,
+    recognise_router,
     service_router,
     transfer_router,
 )
@@ -30,7 +30,7 @@ from kshot.serve.service import GalleryService
 
 # Fixed addresses first: a class name may hold any path.
 ROUTERS = (
-    *(service_router.router, inference_router.router, ask_router.router, transfer_router.router),
+    *(service_router.router, inference_router.router, recognise_router.router, transfer_router.router),
     *(examples_router.router, galleries_router.router, page_router.router),
 )
 
@@ -60,14 +60,14 @@ def create_app(service: GalleryService) -> FastAPI:
     app.add_exception_handler(HTTPException, _http)
     app.add_exception_handler(RequestValidationError, _invalid)
     app.add_middleware(
-        Front, settings=service.settings, metrics=app.state.metrics, recognise=ask_router.recognise_answer
+        Front, settings=service.settings, metrics=app.state.metrics, recognise=recognise_router.recognise_response
     )
     return app
 
 
 async def _refused(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, Refused)
-    return refusal_answer(error, record_of(request).id)
+    return refusal_response(error, record_of(request).id)
 
 
 async def _http(request: Request, error: Exception) -> JSONResponse:
@@ -75,7 +75,7 @@ async def _http(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, HTTPException)
     code = HTTPStatus(error.status_code).phrase.lower().replace(" ", "_")
     text = f"{request.method} {request.url.path}: {error.detail}; GET /docs lists every address"
-    return error_answer(error.status_code, code, text, record_of(request).id, error.headers)
+    return error_response(error.status_code, code, text, record_of(request).id, error.headers)
 
 
 async def _invalid(request: Request, error: Exception) -> JSONResponse:
@@ -83,6 +83,6 @@ async def _invalid(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, RequestValidationError)
     first = error.errors()[0]
     if first["type"] == "json_invalid":
-        return error_answer(400, "bad_json", f"the body is no JSON: {first['ctx']['error']}", record_of(request).id)
+        return error_response(400, "bad_json", f"the body is no JSON: {first['ctx']['error']}", record_of(request).id)
     place = ".".join(str(part) for part in first["loc"][1:]) or "the body"
-    return error_answer(422, "bad_request", f"{place}: {first['msg']}", record_of(request).id)
+    return error_response(422, "bad_request", f"{place}: {first['msg']}", record_of(request).id)

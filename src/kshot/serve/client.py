@@ -6,34 +6,34 @@ from pathlib import Path
 from typing import Self
 
 from kshot.serve.connection import Connection, path
-from kshot.serve.messages.ask_messages import Recognised, Verified
 from kshot.serve.messages.feedback_messages import (
     Feedback,
     FeedbackItem,
     GivenLabel,
     GivenLabels,
-    Labelled,
+    LabelResponse,
     Suspects,
     UnknownGroups,
 )
 from kshot.serve.messages.gallery_messages import (
-    Changed,
+    ChangeResponse,
     ClassChange,
     Example,
-    ExampleAnswer,
+    ExampleResponse,
     Examples,
     Galleries,
     Gallery,
     GalleryChange,
-    Imported,
+    ImportResponse,
     Limits,
     NewGallery,
     Service,
-    Taught,
+    TeachResponse,
 )
+from kshot.serve.messages.recognise_messages import RecogniseResponse, VerifyResponse
 from kshot.serve.sent_images import Image, named_images, portions
 
-PAGE = 500  # examples or logged requests asked for at once
+PAGE = 500  # examples or logged requests of one page
 
 
 class Client(AbstractContextManager["Client"]):
@@ -42,7 +42,7 @@ class Client(AbstractContextManager["Client"]):
     at       its address
     key      an API key; default: the environment variable KSHOT_KEY; none is needed on the service's own machine
              unless it asks for one
-    timeout  seconds to wait for an answer
+    timeout  seconds to wait for a response
 
     Every call raises ServiceError with the service's own line, its status and its code.
 
@@ -72,28 +72,28 @@ class Client(AbstractContextManager["Client"]):
 
     def service(self) -> Service:
         """The project, the served model, and the limits."""
-        return self._to.ask(Service, "GET", path("service"))
+        return self._to.request(Service, "GET", path("service"))
 
     def galleries(self) -> list[Gallery]:
         """Every gallery with its classes."""
-        return self._to.ask(Galleries, "GET", path("galleries")).galleries
+        return self._to.request(Galleries, "GET", path("galleries")).galleries
 
     def gallery(self, gallery: str) -> Gallery:
         """One gallery."""
-        return self._to.ask(Gallery, "GET", path("galleries", gallery))
+        return self._to.request(Gallery, "GET", path("galleries", gallery))
 
     def create(self, gallery: str) -> Gallery:
         """Make an empty gallery."""
-        return self._to.ask(Gallery, "POST", path("galleries"), body=NewGallery(name=gallery))
+        return self._to.request(Gallery, "POST", path("galleries"), body=NewGallery(name=gallery))
 
     def rename(self, gallery: str, name: str) -> Gallery:
         """Rename a gallery."""
-        return self._to.ask(Gallery, "PATCH", path("galleries", gallery), body=GalleryChange(name=name))
+        return self._to.request(Gallery, "PATCH", path("galleries", gallery), body=GalleryChange(name=name))
 
     def set_unknown_threshold(self, gallery: str, threshold: float | None) -> Gallery:
         """Set the distance beyond which an image is unknown in this gallery; None: the model's own."""
         change = GalleryChange(unknown_threshold=threshold)
-        return self._to.ask(Gallery, "PATCH", path("galleries", gallery), body=change)
+        return self._to.request(Gallery, "PATCH", path("galleries", gallery), body=change)
 
     def delete(self, gallery: str) -> None:
         """Delete a gallery with all its examples."""
@@ -101,20 +101,20 @@ class Client(AbstractContextManager["Client"]):
 
     # Classes and examples
 
-    def teach(self, gallery: str, class_name: str, images: Image | Sequence[Image]) -> Taught:
+    def teach(self, gallery: str, class_name: str, images: Image | Sequence[Image]) -> TeachResponse:
         """Add images to a class, which need not exist before.
 
         More images than one request may hold go in several; what was acknowledged stays if a later one is refused.
         """
         place = path("galleries", gallery, "examples")
-        taught: list[Taught] = []
+        taught: list[TeachResponse] = []
         files = named_images(images)
         if len(files) > 1 and self._limits is None:
             self._limits = self.service().limits
         for portion in portions(files, self._limits):
             form = [("images", file) for file in portion]
-            taught.append(self._to.ask(Taught, "POST", place, form={"class": class_name}, files=form))
-        return Taught(
+            taught.append(self._to.request(TeachResponse, "POST", place, form={"class": class_name}, files=form))
+        return TeachResponse(
             model_version=taught[-1].model_version,
             revision=taught[-1].revision,
             examples=[example for one in taught for example in one.examples],
@@ -126,66 +126,70 @@ class Client(AbstractContextManager["Client"]):
         """The examples of a gallery or of one class, by id."""
         query: dict[str, object] = {"limit": PAGE} if class_name is None else {"limit": PAGE, "class": class_name}
         while True:
-            page = self._to.ask(Examples, "GET", path("galleries", gallery, "examples"), query=query)
+            page = self._to.request(Examples, "GET", path("galleries", gallery, "examples"), query=query)
             yield from page.examples
             if page.next is None:
                 return
             query["after"] = page.next
 
-    def example(self, gallery: str, example: int) -> ExampleAnswer:
+    def example(self, gallery: str, example: int) -> ExampleResponse:
         """One example, without its image."""
-        return self._to.ask(ExampleAnswer, "GET", path("galleries", gallery, "examples", example))
+        return self._to.request(ExampleResponse, "GET", path("galleries", gallery, "examples", example))
 
     def example_image(self, gallery: str, example: int) -> bytes:
         """The image file of an example, as it was taught."""
         return self._to.send("GET", path("galleries", gallery, "examples", example, "image"))
 
-    def forget(self, gallery: str, example: int) -> Changed:
+    def forget(self, gallery: str, example: int) -> ChangeResponse:
         """Delete an example."""
-        return self._to.ask(Changed, "DELETE", path("galleries", gallery, "examples", example))
+        return self._to.request(ChangeResponse, "DELETE", path("galleries", gallery, "examples", example))
 
-    def rename_class(self, gallery: str, class_name: str, name: str, *, merge: bool = False) -> Changed:
+    def rename_class(self, gallery: str, class_name: str, name: str, *, merge: bool = False) -> ChangeResponse:
         """Rename a class; with `merge`, `name` may be an existing class, which takes the examples over."""
         change = ClassChange(name=name, merge=True) if merge else ClassChange(name=name)
-        return self._to.ask(Changed, "PATCH", path("galleries", gallery, "classes", class_name), body=change)
+        return self._to.request(ChangeResponse, "PATCH", path("galleries", gallery, "classes", class_name), body=change)
 
-    def delete_class(self, gallery: str, class_name: str) -> Changed:
+    def delete_class(self, gallery: str, class_name: str) -> ChangeResponse:
         """Delete a class with its examples."""
-        return self._to.ask(Changed, "DELETE", path("galleries", gallery, "classes", class_name))
+        return self._to.request(ChangeResponse, "DELETE", path("galleries", gallery, "classes", class_name))
 
-    def import_zip(self, gallery: str, archive: Image, *, whole_names: bool = False) -> Imported:
+    def import_zip(self, gallery: str, archive: Image, *, whole_names: bool = False) -> ImportResponse:
         """Import a zip of class folders, or one that `export` wrote; what was left out is listed by reason.
 
         whole_names: folders around all others are a part of the class names.
         """
         content = archive if isinstance(archive, bytes) else Path(archive).read_bytes()
         query = {"whole_names": True} if whole_names else None
-        return self._to.ask(Imported, "POST", path("galleries", gallery, "import"), query=query, content=content)
+        return self._to.request(
+            ImportResponse, "POST", path("galleries", gallery, "import"), query=query, content=content
+        )
 
     def export(self, gallery: str) -> bytes:
         """A zip of the gallery: class folders and manifest.csv."""
         return self._to.send("GET", path("galleries", gallery, "export"))
 
-    # Asking
+    # Recognition
 
     def recognise(
         self, gallery: str, images: Image | Sequence[Image], *, next: int = 3, nearest: int = 3
-    ) -> Recognised:
+    ) -> RecogniseResponse:
         """Which class each image shows: one result an image, in their order, all from one model and one revision.
 
         next, nearest: how many other classes and how many nearest examples each result lists.
         """
         files = [("images", file) for file in named_images(images)]
         form = {"next": next, "nearest": nearest}
-        return self._to.ask(Recognised, "POST", path("galleries", gallery, "recognise"), form=form, files=files)
+        return self._to.request(
+            RecogniseResponse, "POST", path("galleries", gallery, "recognise"), form=form, files=files
+        )
 
-    def verify(self, gallery: str, class_name: str, image: Image, *, nearest: int = 3) -> Verified:
+    def verify(self, gallery: str, class_name: str, image: Image, *, nearest: int = 3) -> VerifyResponse:
         """Whether an image shows that class."""
         form = {"class": class_name, "nearest": nearest}
         files = [("image", *named_images(image))]
-        return self._to.ask(Verified, "POST", path("galleries", gallery, "verify"), form=form, files=files)
+        return self._to.request(VerifyResponse, "POST", path("galleries", gallery, "verify"), form=form, files=files)
 
-    # What was asked
+    # Logged requests
 
     def feedback(
         self,
@@ -202,7 +206,7 @@ class Client(AbstractContextManager["Client"]):
         query: dict[str, object] = {"order": order, "limit": PAGE, **{k: v for k, v in given.items() if v is not None}}
         items: list[FeedbackItem] = []
         while most is None or len(items) < most:
-            page = self._to.ask(Feedback, "GET", path("feedback"), query=query)
+            page = self._to.request(Feedback, "GET", path("feedback"), query=query)
             items += page.items
             if page.next is None:
                 break
@@ -221,13 +225,13 @@ class Client(AbstractContextManager["Client"]):
         """Label logged images with their classes; `by`: who labels. Returns how many were labelled."""
         labels = [GivenLabel.model_validate({"item": item, "class": name}) for item, name in items.items()]
         body = GivenLabels(labels=labels, by=by)
-        return self._to.ask(Labelled, "POST", path("feedback", "labels"), body=body).labelled
+        return self._to.request(LabelResponse, "POST", path("feedback", "labels"), body=body).labelled
 
     def unknown_groups(self, gallery: str) -> list[list[int]]:
         """The items of logged unknown images without a label, in groups that look alike, the largest first."""
-        found = self._to.ask(UnknownGroups, "GET", path("galleries", gallery, "unknown"))
+        found = self._to.request(UnknownGroups, "GET", path("galleries", gallery, "unknown"))
         return [group.items for group in found.groups]
 
     def suspects(self, gallery: str) -> Suspects:
         """Taught examples that their own gallery without them takes for another class."""
-        return self._to.ask(Suspects, "GET", path("galleries", gallery, "suspects"))
+        return self._to.request(Suspects, "GET", path("galleries", gallery, "suspects"))

@@ -12,13 +12,13 @@ try:
     import httpx
     from pydantic import BaseModel, ValidationError
 
-    from kshot.serve.messages.gallery_messages import ErrorAnswer
+    from kshot.serve.messages.gallery_messages import ErrorResponse
 except ImportError as error:  # the science alone is installed
     raise KshotError(f"kshot.Client needs {error.name}, which is not here: pip install 'kshot[serve]'") from error
 
 LOOPBACK = ("localhost", "127.0.0.1", "::1")
 CONNECT_S = 5.0
-AnswerT = TypeVar("AnswerT", bound=BaseModel)
+ResponseT = TypeVar("ResponseT", bound=BaseModel)
 Files = Sequence[tuple[str, tuple[str, bytes]]]
 
 
@@ -52,12 +52,12 @@ class Connection:
         files: Files = (),
         content: bytes | None = None,
     ) -> bytes:
-        """The body of the answer. Raises ServiceError for a refusal, or if nobody answers."""
+        """The body of the response. Raises ServiceError for a refusal, or if no server answers."""
         if body is not None:
             content = body.model_dump_json(by_alias=True, exclude_unset=True).encode()
         headers = {"Content-Type": "application/json"} if body is not None else {}
         try:
-            answer = self._client.request(
+            response = self._client.request(
                 method, path, params=query, content=content, data=form, files=list(files) or None, headers=headers
             )
         except httpx.ConnectError as error:
@@ -66,23 +66,23 @@ class Connection:
             raise ServiceError(f"the service at {self.at} does not answer in time; look at its log") from error
         except httpx.HTTPError as error:
             raise ServiceError(f"the service at {self.at} broke off: {error or type(error).__name__}") from error
-        if answer.is_success:
-            return answer.content
-        raise refusal(self.at, answer.status_code, answer.content)
+        if response.is_success:
+            return response.content
+        raise refusal(self.at, response.status_code, response.content)
 
-    def ask(self, kind: type[AnswerT], method: str, path: str, **more: Any) -> AnswerT:
-        """The answer as a message of `kind`. Raises ServiceError as `send`, and for an answer of another form."""
-        answer = self.send(method, path, **more)
+    def request(self, kind: type[ResponseT], method: str, path: str, **more: Any) -> ResponseT:
+        """The response as a message of `kind`. Raises ServiceError as `send`, and for a response of another form."""
+        response = self.send(method, path, **more)
         try:
-            return kind.model_validate_json(answer)
+            return kind.model_validate_json(response)
         except ValidationError as error:
             raise ServiceError(f"{self.at} answers, but not as a gallery service of this kshot does") from error
 
 
 def refusal(at: str, status: int, content: bytes) -> ServiceError:
-    """The error for an answer that is not 2xx: the service's own line if it has one."""
+    """The error for a response that is not 2xx: the service's own line if it has one."""
     try:
-        found = ErrorAnswer.model_validate(json.loads(content))
+        found = ErrorResponse.model_validate(json.loads(content))
     except (ValueError, ValidationError):
         return ServiceError(f"{at} answers with status {status} and no reason; is it a gallery service?", status=status)
     return ServiceError(found.error.message, status=status, code=found.error.code, request=found.request)

@@ -1,7 +1,7 @@
 """The log of requests: stores images that the setting `log` selects with their predictions, bounded by number and age.
 
 The service calls `RequestLog.offer` after its response; a thread of the log writes, so that no request waits for it.
-Its table (`kshot.serve.store.asked_table`) and image files are its own. A deleted gallery takes its logged requests
+Its table (`kshot.serve.store.logged_table`) and image files are its own. A deleted gallery takes its logged requests
 with it, a deleted example its own image (`kshot.serve.actions.deleting`).
 """
 
@@ -17,19 +17,19 @@ from typing import Literal, Protocol
 
 from sqlalchemy import ColumnElement, delete, func, insert, select, update
 
-from kshot.serve.messages.ask_messages import Result
+from kshot.serve.messages.recognise_messages import Result
 from kshot.serve.messages.refusals import Refused
 from kshot.serve.store import tables
-from kshot.serve.store.asked_table import ASKED, METADATA
 from kshot.serve.store.database import Database, now
 from kshot.serve.store.embeddings import parts
 from kshot.serve.store.gallery_store import GalleryStore
 from kshot.serve.store.image_files import ImageFiles, open_images, sha256_of
+from kshot.serve.store.logged_table import LOGGED, METADATA
 
-FOLDER = "asked"  # in the service's folder
+FOLDER = "asked"  # in the service's folder; the name that existing ones have
 WAITING_BYTES = 256 * 2**20  # of images that wait to be written; what comes beyond is not logged
 PRUNE_EVERY = 50  # recorded requests between two looks at the bounds
-_A = ASKED.c
+_L = LOGGED.c
 _LOG = logging.getLogger(__name__)
 
 
@@ -49,11 +49,11 @@ class LogSettings(Protocol):
 
 
 @dataclass(frozen=True)
-class Answered:
-    """One answered request: `images` are the files as they were sent, one a result."""
+class RecognisedRequest:
+    """A request with its predictions: `images` are the files as they were sent, one a result."""
 
     gallery: str
-    request: str
+    id: str
     model_version: str
     revision: int
     results: Sequence[Result]
@@ -74,18 +74,18 @@ class RequestLog:
     _thread: threading.Thread | None = None
     _recorded: int = 0
 
-    def offer(self, answered: Answered) -> None:
+    def offer(self, request: RecognisedRequest) -> None:
         """Record a request soon, if the settings name it. Returns at once and raises nothing."""
-        places = self._wanted(answered)
+        places = self._wanted(request)
         if not places:
             return
-        size = sum(len(answered.images[place]) for place in places)
+        size = sum(len(request.images[place]) for place in places)
         with self._lock:
             if self._waiting + size > WAITING_BYTES:
                 self.dropped += 1
                 return
             self._waiting += size
-        self._submit(lambda: self._record(answered, places, size))
+        self._submit(lambda: self._record(request, places, size))
 
     def offer_challenger(self, request: str, labels: Sequence[str]) -> None:
         """Record the shadow model's labels of a request, one an image, unless the request was not logged."""
@@ -113,23 +113,23 @@ class RequestLog:
         with self.database.writing() as connection:
 
             def delete_where(which: ColumnElement[bool]) -> int:
-                gone.update(connection.scalars(select(_A.sha256).where(which)))
-                return connection.execute(delete(ASKED).where(which)).rowcount
+                gone.update(connection.scalars(select(_L.sha256).where(which)))
+                return connection.execute(delete(LOGGED).where(which)).rowcount
 
-            count += delete_where(_A.asked < oldest)
-            count += delete_where(_A.gallery.not_in(select(tables.GALLERIES.c.id)))
+            count += delete_where(_L.asked < oldest)
+            count += delete_where(_L.gallery.not_in(select(tables.GALLERIES.c.id)))
             # Counted now: what is gone by its age makes room for the rest.
-            over = (connection.scalar(select(func.count()).select_from(ASKED)) or 0) - self.settings.log_images
-            first = select(_A.item).order_by(_A.given.is_not(None), _A.item).limit(max(over, 0))
-            count += delete_where(_A.item.in_(first))
+            over = (connection.scalar(select(func.count()).select_from(LOGGED)) or 0) - self.settings.log_images
+            first = select(_L.item).order_by(_L.given.is_not(None), _L.item).limit(max(over, 0))
+            count += delete_where(_L.item.in_(first))
         drop_files(self, gone)
         return count
 
-    def _wanted(self, answered: Answered) -> list[int]:
+    def _wanted(self, request: RecognisedRequest) -> list[int]:
         kind = self.settings.log
         if kind == "off" or (kind == "sample" and random.random() >= self.settings.log_share):
             return []
-        return [place for place, one in enumerate(answered.results) if kind != "unknown" or one.unknown]
+        return [place for place, one in enumerate(request.results) if kind != "unknown" or one.unknown]
 
     def _submit(self, task: Callable[[], object]) -> None:
         with self._lock:
@@ -147,9 +147,9 @@ class RequestLog:
             except Exception:  # a bucket's client has errors of its own; the thread must outlive them
                 _LOG.exception("a request was not logged")
 
-    def _record(self, answered: Answered, places: Sequence[int], size: int) -> None:
+    def _record(self, request: RecognisedRequest, places: Sequence[int], size: int) -> None:
         try:
-            record(self, answered, places)
+            record(self, request, places)
         finally:
             with self._lock:
                 self._waiting -= size
@@ -160,8 +160,8 @@ class RequestLog:
     def _record_challenger(self, request: str, labels: Sequence[str]) -> None:
         with self.database.writing() as connection:
             for place, label in enumerate(labels):
-                which = (_A.request == request, _A.place == place)
-                connection.execute(update(ASKED).where(*which).values(challenger=label))
+                which = (_L.request == request, _L.place == place)
+                connection.execute(update(LOGGED).where(*which).values(challenger=label))
 
 
 def open_log(store: GalleryStore, settings: LogSettings) -> RequestLog:
@@ -171,31 +171,31 @@ def open_log(store: GalleryStore, settings: LogSettings) -> RequestLog:
     address = f"{settings.images.rstrip('/')}-{FOLDER}" if settings.images else None
     log = RequestLog(store.database, open_images(address, store.folder / FOLDER), settings)
     with store.database.reading() as connection:
-        named = set(connection.scalars(select(_A.sha256)))
+        named = set(connection.scalars(select(_L.sha256)))
     drop_files(log, set(log.images.all()) - named)  # which a killed process has left
     return log
 
 
-def record(log: RequestLog, answered: Answered, places: Sequence[int]) -> None:
-    """Write the images at these places of a request, with their answers. A gallery that is gone takes none."""
-    digests = {place: sha256_of(answered.images[place]) for place in places}
+def record(log: RequestLog, request: RecognisedRequest, places: Sequence[int]) -> None:
+    """Write the images at these places of a request, with their predictions. A gallery that is gone takes none."""
+    digests = {place: sha256_of(request.images[place]) for place in places}
     for place in places:
-        log.images.put(digests[place], answered.images[place])
+        log.images.put(digests[place], request.images[place])
     with log.database.writing() as connection:
-        which = tables.GALLERIES.c.name == answered.gallery
+        which = tables.GALLERIES.c.name == request.gallery
         gallery = connection.scalar(select(tables.GALLERIES.c.id).where(which))
         if gallery is not None:
             shared = {
-                "request": answered.request,
+                "request": request.id,
                 "gallery": gallery,
                 "asked": now(),
-                "model_version": answered.model_version,
-                "revision": answered.revision,
+                "model_version": request.model_version,
+                "revision": request.revision,
             }
-            rows = [shared | _answer(answered.results[place], place, digests[place]) for place in places]
-            connection.execute(insert(ASKED), rows)
+            rows = [shared | _prediction(request.results[place], place, digests[place]) for place in places]
+            connection.execute(insert(LOGGED), rows)
             for place in places:  # another process may have pruned the same image meanwhile
-                log.images.put(digests[place], answered.images[place])
+                log.images.put(digests[place], request.images[place])
     if gallery is None:
         drop_files(log, set(digests.values()))
 
@@ -206,9 +206,9 @@ def forget_images(log: RequestLog, gallery: int, images: Collection[str] | None)
     count = 0
     with log.database.writing() as connection:
         for part in [None] if images is None else parts(sorted(images)):
-            which = (_A.gallery == gallery, *([] if part is None else [_A.sha256.in_(part)]))
-            gone |= set(connection.scalars(select(_A.sha256).where(*which)))
-            count += connection.execute(delete(ASKED).where(*which)).rowcount
+            which = (_L.gallery == gallery, *([] if part is None else [_L.sha256.in_(part)]))
+            gone |= set(connection.scalars(select(_L.sha256).where(*which)))
+            count += connection.execute(delete(LOGGED).where(*which)).rowcount
     drop_files(log, gone)
     return count
 
@@ -219,13 +219,13 @@ def drop_files(log: RequestLog, candidates: set[str]) -> None:
         return
     with log.database.writing() as connection:
         for sha256 in candidates:
-            if connection.scalar(select(_A.item).where(_A.sha256 == sha256).limit(1)) is None:
+            if connection.scalar(select(_L.item).where(_L.sha256 == sha256).limit(1)) is None:
                 with contextlib.suppress(FileNotFoundError):
                     log.images.delete(sha256)
     log.database.forget()
 
 
-def _answer(result: Result, place: int, sha256: str) -> dict[str, object]:
+def _prediction(result: Result, place: int, sha256: str) -> dict[str, object]:
     second = result.next[0].probability if result.next else None
     both = result.probability is not None and second is not None
     return {

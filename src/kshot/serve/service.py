@@ -59,7 +59,7 @@ class GalleryService:
             project=self.project,
             model=ModelName(name=version.name, version=version.version, alias=version.alias),
             calibrated=version.calibrated,
-            answers_by=version.model.inference.by,
+            classifier=version.model.inference.by,
             limits=Limits(
                 body_bytes=settings.body_bytes,
                 import_bytes=settings.import_bytes,

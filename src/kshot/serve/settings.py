@@ -26,7 +26,7 @@ class ServeSettings:
     hosts                names by which clients may address it, besides loopback and plain IP addresses
     origins              sites such as https://shop.example.org whose pages may ask by script (CORS), always with a key
     alias                the alias of the registry that it serves and follows
-    shadow               an alias that is asked too, off the request's path; None for none
+    shadow               an alias that predicts too, off the request's path; None for none
     database             SQLAlchemy URL of the store; None: SQLite in .kshot/serve/
     images               fsspec address of the images; None: a folder in .kshot/serve/
     device               auto, cpu, cuda or mps
@@ -35,14 +35,14 @@ class ServeSettings:
     body_bytes           of one request
     import_bytes         of one imported archive
     image_pixels         of one image
-    images_per_request   taught or asked at once
+    images_per_request   taught or recognised at once
     requests_per_second  by one key, or by one address without a key; 0 for no limit
     name_characters      of a gallery's or class's name
     poll_seconds         between two looks at the registry
     batch_images         embedded at once
     batch_wait_ms        how long images that had to wait also wait for those that another request is decoding
     stop_seconds         how long a stop waits for requests under way
-    log                  which asked images are kept for feedback: off, all, unknown, sample
+    log                  which recognised images are logged for feedback: off, all, unknown, sample
     log_share            of the requests, for `sample`
     log_images           kept at most; the oldest without a label go first
     log_days             kept at most

@@ -18,7 +18,7 @@ ITEM = {
     "item": 41,
     "request": "r41",
     "gallery": "birds",
-    "asked": "2026-11-28T10:00:00Z",
+    "requested": "2026-11-28T10:00:00Z",
     "model_version": "3",
     "revision": 7,
     "label": "wren",
@@ -31,7 +31,7 @@ ITEM = {
     "by": None,
     "at": None,
 }
-GIVEN = ITEM | {"item": 42, "request": "r42", "unknown": False, "given": "owl", "by": "Ada", "at": ITEM["asked"]}
+GIVEN = ITEM | {"item": 42, "request": "r42", "unknown": False, "given": "owl", "by": "Ada", "at": ITEM["requested"]}
 
 
 @pytest.fixture
@@ -44,13 +44,13 @@ def server(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Recorded
 
 
 def listed(server: Recorded, *items: dict[str, object]) -> None:
-    server.answers["GET /v1/feedback"] = (200, json.dumps({"items": items, "next": None}).encode())
+    server.responses["GET /v1/feedback"] = (200, json.dumps({"items": items, "next": None}).encode())
 
 
 def taught(server: Recorded, *names: str) -> None:
     classes = [{"name": name, "examples": 1} for name in names]
-    gallery = STATE | {"name": "birds", "classes": classes, "unknown_threshold": None, "created": ITEM["asked"]}
-    server.answers["GET /v1/galleries"] = (200, json.dumps({"galleries": [gallery]}).encode())
+    gallery = STATE | {"name": "birds", "classes": classes, "unknown_threshold": None, "created": ITEM["requested"]}
+    server.responses["GET /v1/galleries"] = (200, json.dumps({"galleries": [gallery]}).encode())
 
 
 def test_the_list_says_what_was_answered_and_saves_the_images(
@@ -60,7 +60,7 @@ def test_the_list_says_what_was_answered_and_saves_the_images(
     kinds = {41: "PNG", 42: "JPEG"}
     for item, kind in kinds.items():
         Image.new("L", (2, 2)).save(content := BytesIO(), kind)
-        server.answers[f"GET /v1/feedback/{item}/image"] = (200, content.getvalue())
+        server.responses[f"GET /v1/feedback/{item}/image"] = (200, content.getvalue())
     assert cli.main(["feedback", "list", "--order", "margin", "--gallery", "birds", "--save", "seen"]) == 0
     _, first, second = capsys.readouterr().out.splitlines()
     assert first.split() == ["41", "2026-11-28", "10:00", "birds", "unknown", "(nearest", "wren)"]
@@ -68,8 +68,8 @@ def test_the_list_says_what_was_answered_and_saves_the_images(
     assert server.requests[0][1] == "/v1/feedback?order=margin&limit=500&gallery=birds"
     saved = {file.name: file.read_bytes() for file in (tmp_path / "seen").iterdir()}
     assert saved == {
-        "41.png": server.answers["GET /v1/feedback/41/image"][1],
-        "42.jpg": server.answers["GET /v1/feedback/42/image"][1],
+        "41.png": server.responses["GET /v1/feedback/41/image"][1],
+        "42.jpg": server.responses["GET /v1/feedback/42/image"][1],
     }
 
 
@@ -83,15 +83,15 @@ def test_groups_of_unknown_images_are_listed_saved_and_labelled_in_one_go(
     server: Recorded, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     found = {"model_version": "3", "revision": 7, "radius": 8.0, "groups": [{"items": [41, 43]}, {"items": [42]}]}
-    server.answers["GET /v1/galleries/birds/unknown"] = (200, json.dumps(found).encode())
+    server.responses["GET /v1/galleries/birds/unknown"] = (200, json.dumps(found).encode())
     for item in (41, 42, 43):
-        server.answers[f"GET /v1/feedback/{item}/image"] = (200, str(item).encode())
+        server.responses[f"GET /v1/feedback/{item}/image"] = (200, str(item).encode())
     taught(server, "owl")
     assert cli.main(["feedback", "groups", "birds", "--save", "seen"]) == 0
     assert capsys.readouterr().out.splitlines() == ["group 1, 2 images: 41,43", "group 2, 1 image: 42"]
     saved = {file.relative_to(tmp_path / "seen").as_posix() for file in (tmp_path / "seen").glob("*/*")}
     assert saved == {"1/41", "1/43", "2/42"}
-    server.answers["POST /v1/feedback/labels"] = (200, b'{"labelled": 2}')
+    server.responses["POST /v1/feedback/labels"] = (200, b'{"labelled": 2}')
     assert cli.main(["feedback", "label", "41,43=owl", "--by", "Ada"]) == 0
     sent = json.loads(server.requests[-1][-1])
     assert sent["labels"] == [{"item": 41, "class": "owl"}, {"item": 43, "class": "owl"}]
@@ -100,7 +100,7 @@ def test_groups_of_unknown_images_are_listed_saved_and_labelled_in_one_go(
 def test_labels_come_from_the_line_and_from_a_table(
     server: Recorded, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    server.answers["POST /v1/feedback/labels"] = (200, b'{"labelled": 3}')
+    server.responses["POST /v1/feedback/labels"] = (200, b'{"labelled": 3}')
     taught(server, "a/b", "wren", "c=d")
     (tmp_path / "labels.csv").write_text("item,class\n1,a/b\n2,wren\n")
     assert cli.main(["feedback", "label", "3=c=d", "--from", "labels.csv", "--by", "Ada"]) == 0
@@ -139,7 +139,7 @@ def test_labelled_images_become_a_data_version_that_says_who_labelled_them(
     assert cli.main(["feedback", "add-data"]) == 3
     assert "no logged image has a label; give some: kshot feedback label ITEM=CLASS" in capsys.readouterr().err
     listed(server, GIVEN)
-    server.answers["GET /v1/feedback/42/image"] = (200, raw_project.image("asked"))
+    server.responses["GET /v1/feedback/42/image"] = (200, raw_project.image("asked"))
     assert cli.main(["feedback", "add-data", "--note", "spring"]) == 0
     version = data_versions.current(root)
     assert version is not None and (version.source, version.note, version.images) == ("feedback", "spring", 5)

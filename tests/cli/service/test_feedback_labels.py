@@ -47,7 +47,7 @@ def test_a_new_class_is_made_only_where_that_is_said(
     server: Recorded, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     taught(server, "wren", "robin")
-    server.answers["POST /v1/feedback/labels"] = (200, b'{"labelled": 1}')
+    server.responses["POST /v1/feedback/labels"] = (200, b'{"labelled": 1}')
     assert cli.main(["feedback", "label", "4=robbin", "--by", "Ada"]) == 2
     assert (
         "new class robbin: no gallery and no data version here has it; did you mean robin?" in capsys.readouterr().err

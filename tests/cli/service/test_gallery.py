@@ -35,7 +35,7 @@ def server(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Recorded
 
 
 def answer(server: Recorded, to: str, status: int, content: object) -> None:
-    server.answers[to] = (status, json.dumps(content).encode())
+    server.responses[to] = (status, json.dumps(content).encode())
 
 
 def sent(server: Recorded) -> list[tuple[str, str]]:
@@ -147,7 +147,7 @@ def test_an_export_names_taught_images_without_a_file(
     content = io.BytesIO()
     with zipfile.ZipFile(content, "w") as archive:
         archive.writestr("missing.csv", "class,name,example,sha256\nwren,1.jpg,4,ab\n")
-    server.answers["GET /v1/galleries/birds/export"] = (200, content.getvalue())
+    server.responses["GET /v1/galleries/birds/export"] = (200, content.getvalue())
     state = {"name": "birds", "classes": [], "unknown_threshold": None, "created": "2026-01-01T00:00:00Z"}
     answer(server, "GET /v1/galleries/birds", 200, {**STATE, **state})
     assert cli.main(["gallery", "export", "birds", "birds.zip"]) == 0
@@ -184,7 +184,7 @@ def test_a_class_is_joined_to_another_only_if_told_so(server: Recorded) -> None:
 def test_a_deletion_says_what_went(server: Recorded, capsys: pytest.CaptureFixture[str]) -> None:
     gallery = {"name": "birds", "classes": [{"name": "robin", "examples": 3}], "unknown_threshold": None}
     answer(server, "GET /v1/galleries/birds", 200, STATE | gallery | {"created": "2026-11-28T00:00:00Z"})
-    server.answers["DELETE /v1/galleries/birds"] = (204, b"")
+    server.responses["DELETE /v1/galleries/birds"] = (204, b"")
     assert cli.main(["gallery", "delete", "birds"]) == 0
     assert capsys.readouterr().out == "gallery birds is deleted: 1 class, 3 images\n"
     assert sent(server) == [("GET", "/v1/galleries/birds"), ("DELETE", "/v1/galleries/birds")]

@@ -9,7 +9,7 @@ import pytest
 from kshot.lifecycle.forget.holding import Forgotten, ForgottenImage, Unreached
 from kshot.serve.actions import forgetting
 from kshot.serve.actions.forgetting import EXAMPLE, FILE, REQUEST, Galleries
-from kshot.serve.request_log import Answered, RequestLog
+from kshot.serve.request_log import RecognisedRequest, RequestLog
 from kshot.serve.settings import ServeSettings
 from kshot.serve.store import examples, galleries
 from kshot.serve.store.embeddings import Points
@@ -31,7 +31,7 @@ def store(tmp_path: Path) -> tuple[GalleryStore, RequestLog]:
     for gallery in ("birds", "fish"):
         shown = [new(content) for content in (PLANTED, OTHER)]
         examples.teach(store, gallery, shown, Points("m", {sha256_of(PLANTED): POINT}))
-    put(log, Answered("birds", "1", "3", 7, [result("robin"), result("wren")], [PLANTED, OTHER]))
+    put(log, RecognisedRequest("birds", "1", "3", 7, [result("robin"), result("wren")], [PLANTED, OTHER]))
     return store, log
 
 

@@ -14,17 +14,17 @@ from kshot.serve.messages.refusals import Refused
 from kshot.serve.request_log import RequestLog, open_log
 from kshot.serve.rest.routes.feedback_router import feedback_router
 from kshot.serve.store.gallery_store import open_store
-from tests.serve.logged import Settings, answered, opened, put, result
+from tests.serve.logged import Settings, opened, put, recognised, result
 
 
 @pytest.fixture
 def log(tmp_path: Path) -> RequestLog:
     """Four requests; the third is unknown, the second is close, the shadow disagrees on the first."""
     _, log = opened(tmp_path)
-    log.offer(answered("1", result("sure", 0.9, 0.1)))
-    log.offer(answered("2", result("close", 0.51, 0.49)))
-    log.offer(answered("3", result("strange", 0.8, 0.2, unknown=True)))
-    log.offer(answered("4", result("lonely", None)))
+    log.offer(recognised("1", result("sure", 0.9, 0.1)))
+    log.offer(recognised("2", result("close", 0.51, 0.49)))
+    log.offer(recognised("3", result("strange", 0.8, 0.2, unknown=True)))
+    log.offer(recognised("4", result("lonely", None)))
     log.offer_challenger("1", ["other"])
     log.offer_challenger("2", ["close"])
     log.stop()
@@ -50,7 +50,7 @@ def test_each_order_is_kept_over_pages_while_items_come_and_are_labelled(
         page = items(log, order=order, after=after, limit=1)
         found += [one.label for one in page.items]
         give_labels(log, [(page.items[0].item, "robin")], "Ada")
-        put(log, answered(f"new {len(found)}", result("new", None))) if order == "newest" else None
+        put(log, recognised(f"new {len(found)}", result("new", None))) if order == "newest" else None
         after = page.next
     assert found == labels
 
@@ -89,7 +89,7 @@ def test_the_endpoints_list_show_label_and_delete(log: RequestLog) -> None:
     item = page["items"][0]["item"]
     shown = client.get(f"/v1/feedback/{item}/image")
     assert (shown.headers["content-type"], shown.headers["x-content-type-options"]) == ("image/png", "nosniff")
-    assert shown.content == answered("3", result("strange")).images[0]
+    assert shown.content == recognised("3", result("strange")).images[0]
     body = {"labels": [{"item": item, "class": "robin"}], "by": "Ada"}
     assert client.post("/v1/feedback/labels", json=body).json() == {"labelled": 1}
     assert client.get("/v1/feedback").json()["items"][0]["given"] == "robin"
@@ -128,7 +128,7 @@ def test_labels_of_a_process_that_was_killed_are_all_there_or_none(
 ) -> None:
     """Killed before the first label, between both, and after what was acknowledged."""
     store, log = opened(tmp_path)
-    put(log, answered("1", result("robin"), result("robin")))
+    put(log, recognised("1", result("robin"), result("robin")))
     store.close()
     command = [sys.executable, "-c", LABEL, str(tmp_path), str(done)]
     ended = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)

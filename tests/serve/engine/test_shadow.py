@@ -83,7 +83,7 @@ def test_a_shadow_that_fails_once_says_so_and_is_asked_again(
         until = time.monotonic() + 30
         while not (notes := client.get("/v1/service").json()["notes"]) and time.monotonic() < until:
             time.sleep(0.02)
-        assert notes == ["the shadow challenger cannot be asked: RuntimeError: out of memory"]
+        assert notes == ["the shadow challenger cannot be used: RuntimeError: out of memory"]
         ask(client, "shop", images[2:3])
         wait_for(client, 1)
         until = time.monotonic() + 30

@@ -165,9 +165,9 @@ def _save(client: "Client", item: int, folder: Path) -> None:
 def _row(one: "FeedbackItem") -> dict[str, str]:
     return {
         "item": str(one.item),
-        "asked": f"{one.asked:%Y-%m-%d %H:%M}",
+        "requested": f"{one.requested:%Y-%m-%d %H:%M}",
         "gallery": one.gallery,
-        "answer": f"unknown (nearest {one.label})" if one.unknown else one.label,
+        "prediction": f"unknown (nearest {one.label})" if one.unknown else one.label,
         "probability": "" if one.probability is None or one.unknown else f"{100 * one.probability:.1f} %",
         "shadow": one.challenger or "",
         "label": f"{one.given} by {one.by}" if one.given else "",
@@ -185,7 +185,7 @@ def _image(one: "FeedbackItem", content: bytes) -> "FeedbackImage":
         item=one.item,
         request=one.request,
         gallery=one.gallery,
-        asked=one.asked.isoformat(),
+        asked=one.requested.isoformat(),
         model_version=one.model_version,
         predicted=one.label,
         unknown=one.unknown,

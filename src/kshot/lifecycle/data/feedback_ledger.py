@@ -23,9 +23,9 @@ class FeedbackImage:
     class_name      that the person gave
     by, at          who, and when in UTC
     item, request   of the service's log
-    gallery, asked  which gallery was asked, and when in UTC
-    model_version   the version that answered
-    predicted       its answer
+    gallery, asked  the gallery of the request, and its time in UTC
+    model_version   the version that predicted
+    predicted       its label
     unknown         whether it found the image unlike all classes; None without a threshold
     """
 

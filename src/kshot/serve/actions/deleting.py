@@ -20,7 +20,7 @@ def delete_example(service: GalleryService, gallery: str, number: int) -> int:
     with service.store.database.reading() as connection:
         found = galleries.find(connection, gallery)
         images = {examples.one(connection, found.id, gallery, number).sha256}
-        # Another example may show the same image, as another class: it stays, and what was asked about it stays.
+        # Another example may show the same image, as another class: it stays, with its logged requests.
         which = (_E.gallery == found.id, _E.sha256.in_(images), _E.id != number)
         images -= set(connection.scalars(select(_E.sha256).where(*which)))
     request_log.forget_images(service.log, found.id, images)

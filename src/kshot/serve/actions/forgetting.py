@@ -14,13 +14,13 @@ from kshot.serve.messages.refusals import Refused
 from kshot.serve.request_log import FOLDER, RequestLog, drop_files, open_log
 from kshot.serve.settings import ServeSettings
 from kshot.serve.store import gallery_store, tables
-from kshot.serve.store.asked_table import ASKED
 from kshot.serve.store.embeddings import parts
 from kshot.serve.store.galleries import raise_revision
 from kshot.serve.store.gallery_store import GalleryStore, drop_unused_files, drop_unused_rows, open_store
+from kshot.serve.store.logged_table import LOGGED
 
 EXAMPLE, REQUEST, FILE = "example", "logged request", "image file"
-_A, _E, _I = ASKED.c, tables.EXAMPLES.c, tables.IMAGES.c
+_L, _E, _I = LOGGED.c, tables.EXAMPLES.c, tables.IMAGES.c
 
 
 @dataclass(frozen=True)
@@ -47,7 +47,7 @@ class Galleries:
                 sizes = _sizes(connection, part)
                 for number, sha256 in connection.execute(select(_E.id, _E.sha256).where(_E.sha256.in_(part))):
                     found.append(Holding(self.name, EXAMPLE, sha256, f"{number}", sizes.get(sha256, 0)))
-                for number, sha256 in connection.execute(select(_A.item, _A.sha256).where(_A.sha256.in_(part))):
+                for number, sha256 in connection.execute(select(_L.item, _L.sha256).where(_L.sha256.in_(part))):
                     found.append(Holding(self.name, REQUEST, sha256, f"{number}", 0))
             left = [one for one in sorted(wanted.sha256s) if store.images.has(one) or log.images.has(one)]
             found += [Holding(self.name, FILE, sha256, sha256, 0) for sha256 in left]
@@ -90,7 +90,7 @@ def _sizes(connection: Connection, part: Sequence[str]) -> dict[str, int]:
 def _delete_rows(connection: Connection, part: Sequence[str]) -> None:
     changed = list(connection.scalars(select(_E.gallery).where(_E.sha256.in_(part)).distinct()))
     connection.execute(delete(tables.EXAMPLES).where(_E.sha256.in_(part)))
-    connection.execute(delete(ASKED).where(_A.sha256.in_(part)))
+    connection.execute(delete(LOGGED).where(_L.sha256.in_(part)))
     drop_unused_rows(connection, part)
     for gallery in changed:
         raise_revision(connection, gallery)

@@ -8,7 +8,7 @@ from kshot.lifecycle.sources.source_images import Source, read_source
 from kshot.serve.actions.teaching import embedded, file_name, notes_of
 from kshot.serve.engine.decoding import SentImage, prepare_image
 from kshot.serve.engine.follower import Snapshot
-from kshot.serve.messages.gallery_messages import Imported, LeftOut
+from kshot.serve.messages.gallery_messages import ImportResponse, LeftOut
 from kshot.serve.messages.names import check_name, normal
 from kshot.serve.messages.refusals import Refused
 from kshot.serve.service import GalleryService
@@ -18,10 +18,12 @@ from kshot.serve.store.examples import NewImage
 from kshot.serve.store.image_files import sha256_of
 
 AT_ONCE = 64  # images that are decoded and embedded together
-NAMED = 5  # files that an answer names for a reason
+NAMED = 5  # files that a response names for a reason
 
 
-def take_in(service: GalleryService, gallery: str, archive: Path, folder: Path, whole_names: bool = False) -> Imported:
+def import_zip(
+    service: GalleryService, gallery: str, archive: Path, folder: Path, whole_names: bool = False
+) -> ImportResponse:
     """The response to POST import. `archive` is unpacked below `folder`, which the caller deletes.
 
     whole_names: folders around all others are a part of the class names, as of a folder that `kshot data add` reads.
@@ -39,7 +41,7 @@ def take_in(service: GalleryService, gallery: str, archive: Path, folder: Path, 
     images, frames, points = _embed(service, snapshot, source, folder / "unpacked", left_out)
     rows = examples.teach(service.store, gallery, images, points)
     snapshot.states.get(gallery)
-    return Imported(
+    return ImportResponse(
         revision=rows.revision,
         model_version=snapshot.version.version,
         taken=len(rows.added),

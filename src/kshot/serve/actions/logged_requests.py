@@ -10,19 +10,19 @@ from kshot.serve.messages.names import check_name, normal
 from kshot.serve.messages.refusals import Refused, unknown_gallery
 from kshot.serve.request_log import RequestLog, drop_files
 from kshot.serve.store import tables
-from kshot.serve.store.asked_table import ASKED
 from kshot.serve.store.database import now
+from kshot.serve.store.logged_table import LOGGED
 
 Order = Literal["unknown", "margin", "disagreement", "newest"]
 LONGEST_NAME = 200  # characters of who labels
-_A, _G = ASKED.c, tables.GALLERIES.c
-_NEWEST = -_A.item
-_CLOSEST = func.coalesce(_A.margin, 2.0)  # a difference of probabilities is at most 1
+_L, _G = LOGGED.c, tables.GALLERIES.c
+_NEWEST = -_L.item
+_CLOSEST = func.coalesce(_L.margin, 2.0)  # a difference of probabilities is at most 1
 # Ascending; the last is different for each item, so that a page continues after an item whatever came meanwhile.
 ORDERS: Mapping[str, tuple[ColumnElement[Any], ...]] = {
-    "unknown": (case((_A.unknown, 0), else_=1), _CLOSEST, _NEWEST),
+    "unknown": (case((_L.unknown, 0), else_=1), _CLOSEST, _NEWEST),
     "margin": (_CLOSEST, _NEWEST),
-    "disagreement": (case((_A.challenger != _A.label, 0), else_=1), _CLOSEST, _NEWEST),
+    "disagreement": (case((_L.challenger != _L.label, 0), else_=1), _CLOSEST, _NEWEST),
     "newest": (_NEWEST,),
 }
 
@@ -43,17 +43,17 @@ def items(
     keys = ORDERS[order]
     if after is not None:
         _require_storable(after)
-    joined = select(ASKED, _G.name.label("gallery_name")).join(tables.GALLERIES, _G.id == _A.gallery)
+    joined = select(LOGGED, _G.name.label("gallery_name")).join(tables.GALLERIES, _G.id == _L.gallery)
     with log.database.reading() as connection:
         if gallery is not None:
             number = connection.scalar(select(_G.id).where(_G.name == normal(gallery)))
             if number is None:
                 raise unknown_gallery(gallery)
-            joined = joined.where(_A.gallery == number)
+            joined = joined.where(_L.gallery == number)
         if labelled is not None:
-            joined = joined.where(_A.given.is_not(None) if labelled else _A.given.is_(None))
+            joined = joined.where(_L.given.is_not(None) if labelled else _L.given.is_(None))
         if after is not None:
-            last = connection.execute(select(*keys).where(_A.item == after)).one_or_none()
+            last = connection.execute(select(*keys).where(_L.item == after)).one_or_none()
             if last is None:
                 raise unknown_item(after)
             joined = joined.where(tuple_(*keys) > tuple_(*last))
@@ -66,7 +66,7 @@ def image(log: RequestLog, item: int) -> bytes:
     """The image of an item, as it was sent. Raises Refused."""
     _require_storable(item)
     with log.database.reading() as connection:
-        sha256 = connection.scalar(select(_A.sha256).where(_A.item == item))
+        sha256 = connection.scalar(select(_L.sha256).where(_L.item == item))
     if sha256 is None:
         raise unknown_item(item)
     try:
@@ -84,7 +84,7 @@ def give_labels(log: RequestLog, labels: Sequence[tuple[int, str]], by: str) -> 
         for item, name in checked.items():
             _require_storable(item)
             values = {"given": name, "by": by, "at": at}
-            if not connection.execute(update(ASKED).where(_A.item == item).values(values)).rowcount:
+            if not connection.execute(update(LOGGED).where(_L.item == item).values(values)).rowcount:
                 raise unknown_item(item)
     return len(checked)
 
@@ -93,10 +93,10 @@ def forget(log: RequestLog, item: int) -> None:
     """Delete an item and its image. Raises Refused."""
     _require_storable(item)
     with log.database.writing() as connection:
-        sha256 = connection.scalar(select(_A.sha256).where(_A.item == item))
+        sha256 = connection.scalar(select(_L.sha256).where(_L.item == item))
         if sha256 is None:
             raise unknown_item(item)
-        connection.execute(delete(ASKED).where(_A.item == item))
+        connection.execute(delete(LOGGED).where(_L.item == item))
     drop_files(log, {sha256})
 
 
@@ -111,4 +111,4 @@ def _require_storable(item: int) -> None:
 
 
 def _message(row: RowMapping) -> FeedbackItem:
-    return FeedbackItem.model_validate({**row, "gallery": row["gallery_name"]})
+    return FeedbackItem.model_validate({**row, "gallery": row["gallery_name"], "requested": row["asked"]})

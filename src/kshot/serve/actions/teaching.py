@@ -6,10 +6,10 @@ from datetime import datetime
 
 import numpy as np
 
-from kshot.serve.actions.asking import check_count
+from kshot.serve.actions.recognising import check_count
 from kshot.serve.engine.decoding import Prepared, SentImage, prepare_images
 from kshot.serve.engine.follower import Snapshot
-from kshot.serve.messages.gallery_messages import Example, Taught
+from kshot.serve.messages.gallery_messages import Example, TeachResponse
 from kshot.serve.messages.names import check_name, normal
 from kshot.serve.service import GalleryService
 from kshot.serve.store import examples, galleries
@@ -18,7 +18,7 @@ from kshot.serve.store.examples import ExampleRow, NewImage, TaughtRows
 from kshot.serve.store.image_files import sha256_of
 
 LONGEST_NAME = 200  # characters of a file's name
-LISTED = 20  # notes of one answer
+LISTED = 20  # notes of one response
 
 
 @dataclass(frozen=True)
@@ -31,7 +31,7 @@ class Lesson:
     request: str | None = None
 
 
-def teach(service: GalleryService, gallery: str, lessons: Sequence[Lesson]) -> Taught:
+def teach(service: GalleryService, gallery: str, lessons: Sequence[Lesson]) -> TeachResponse:
     """The response to POST examples: all images or none. Raises Refused naming the first unusable one."""
     check_count(service, len(lessons))
     gallery, snapshot = normal(gallery), service.snapshot
@@ -44,7 +44,7 @@ def teach(service: GalleryService, gallery: str, lessons: Sequence[Lesson]) -> T
     points = embedded(service, snapshot, [image.sha256 for image in fresh], prepared)
     rows = examples.teach(service.store, gallery, fresh, points)
     snapshot.states.get(gallery)  # so that the next request need not wait for it
-    return Taught(
+    return TeachResponse(
         revision=rows.revision,
         model_version=snapshot.version.version,
         examples=[message_of(row) for row in rows.added],

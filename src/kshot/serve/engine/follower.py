@@ -126,7 +126,7 @@ class Follower:
         fresh = self._loaded(wanted)
         fresh.states.follow_changes()
         # One assignment: a request sees the old model with its galleries or the new one with its. A gallery that
-        # changes from here on is embedded when it is next asked for.
+        # changes from here on is embedded when it is next used.
         self.current = fresh
         self._standing = wanted
         self._recent = [(wanted, fresh), *((one, snapshot) for one, snapshot in self._recent if one != wanted)][:RECENT]

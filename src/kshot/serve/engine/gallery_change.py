@@ -28,7 +28,7 @@ from kshot.serve.store.galleries import listed
 from kshot.serve.store.gallery_store import GalleryStore, open_store
 
 COMPARED = "compared"  # instead of an alias, for the copies of versions that no service serves
-TRIES = 5  # a gallery that is taught meanwhile is asked again
+TRIES = 5  # a gallery that is taught meanwhile is compared again
 
 
 def gallery_changes(root: Path, settings: ServeSettings, before: str, after: str) -> list[GalleryEvidence]:

@@ -31,18 +31,18 @@ class Index:
         One product in float32 finds them all; for the `exact` nearest, or LEAST_EXACT, they are computed again from the
         differences, because the product loses the digits that near points share.
         """
-        asked = query - self.middle
+        centred = query - self.middle
         if self.points.size <= FEW_NUMBERS:
-            differences = asked[:, None].astype(np.float64) - self.points
+            differences = centred[:, None].astype(np.float64) - self.points
             all_exact: Array = np.square(differences).sum(2).astype(np.float32)
             return all_exact
-        found = asked @ self.points.T
+        found = centred @ self.points.T
         found *= -2
         found += self.squared
-        found += np.square(asked).sum(1, keepdims=True)
+        found += np.square(centred).sum(1, keepdims=True)
         near = min(len(self), max(exact, LEAST_EXACT))
         places = nearest(found, near) if near < len(self) else np.tile(np.arange(len(self)), (len(query), 1))
-        differences = asked[:, None].astype(np.float64) - self.points[places]
+        differences = centred[:, None].astype(np.float64) - self.points[places]
         np.put_along_axis(found, places, np.square(differences).sum(2).astype(np.float32), 1)
         return np.maximum(found, 0, out=found)
 

@@ -24,7 +24,7 @@ class NearExample:
 
 @dataclass(frozen=True)
 class Recognition:
-    """The prediction for one image; fields as in `ask_messages.Result`.
+    """The prediction for one image; fields as in `recognise_messages.Result`.
 
     classes   (class, probability) of the most probable classes, `label` first
     margin    difference of the two highest probabilities; None for one class
@@ -44,7 +44,7 @@ class Recognition:
 
 @dataclass(frozen=True)
 class Verification:
-    """The prediction for one image and one class; fields as in `ask_messages.Verified`."""
+    """The prediction for one image and one class; fields as in `recognise_messages.VerifyResponse`."""
 
     same: bool | None
     best: str
@@ -69,7 +69,7 @@ def recognise(
     found = []
     for row, places in enumerate(order):
         share = [float(shares[row, place]) if n_classes > 1 else None for place in places]
-        # Roots of the few that are asked for: of 100,000 classes they would take as long as the search.
+        # Roots of the few that are returned: of 100,000 classes they would take as long as the search.
         smallest = None if squared is None else float(np.sqrt(squared[row].min()))
         found.append(
             Recognition(
@@ -133,7 +133,7 @@ def _shares(version: ServedVersion, state: GalleryState, query: Array, squared: 
         return np.ones((len(query), 1))
     scores = version.scores(state, query, squared).astype(np.float64)
     if not np.isfinite(scores).all():
-        raise Refused(409, "cannot_answer", f"{version.model.inference.by} gives scores for this that are no numbers")
+        raise Refused(409, "cannot_predict", f"{version.model.inference.by} gives scores for this that are no numbers")
     scores -= scores.max(1, keepdims=True)
     scores /= version.temperature(state)
     np.exp(scores, out=scores)

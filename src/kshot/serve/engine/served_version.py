@@ -76,8 +76,8 @@ class ServedVersion:
     def scores(self, state: GalleryState, query: Array, squared: Array | None) -> Array:
         """The classifier's scores (Q, C) of embedded queries (Q, D), for a gallery of two classes or more.
 
-        `squared`: what `squared_distances` returns for them, which the nearest prototype answers from.
-        Raises Refused for a gallery that the classifier cannot answer. A transductive classifier uses all queries of
+        `squared`: what `squared_distances` returns for them, from which the nearest prototype is found.
+        Raises Refused for a gallery that the classifier cannot use. A transductive classifier uses all queries of
         the request together.
         """
         if self.classifier is prototype_scores and squared is not None:
@@ -127,7 +127,7 @@ class ServedVersion:
         except (ValueError, NotConverged) as error:
             text = " ".join(str(error).split())
             raise Refused(
-                409, "cannot_answer", f"{self.model.inference.by} cannot answer this gallery: {text}"
+                409, "cannot_predict", f"{self.model.inference.by} cannot classify with this gallery: {text}"
             ) from error
         return found
 

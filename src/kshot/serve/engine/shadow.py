@@ -23,15 +23,15 @@ from kshot.serve.settings import ServeSettings
 from kshot.serve.store import disagreements
 from kshot.serve.store.gallery_store import GalleryStore
 
-WAITING = 64  # requests; what comes beyond is not asked again, so that the shadow never slows the service
+WAITING = 64  # requests; what comes beyond is dropped, so that the shadow never slows the service
 
 
 @dataclass(frozen=True, eq=False)
-class AskedAgain:
-    """A request that was answered by the served version, with its labels."""
+class ShadowRequest:
+    """A request with the labels of the served version."""
 
     gallery: str
-    request: str
+    id: str
     version: str
     images: Sequence[SentImage]
     labels: Sequence[str]
@@ -40,7 +40,7 @@ class AskedAgain:
 class Shadow:
     """Follows the alias `settings.shadow`; does nothing if that is None, or while no version has the alias.
 
-    trouble: why it cannot ask; '' if it can. `tell` is called with each request's id and the shadow's labels.
+    trouble: why it cannot predict; '' if it can. `tell` is called with each request's id and the shadow's labels.
     """
 
     def __init__(
@@ -56,7 +56,7 @@ class Shadow:
         self.tell = tell
         self.trouble = ""
         self.dropped = 0
-        self._waiting: queue.Queue[AskedAgain | None] = queue.Queue(WAITING)
+        self._waiting: queue.Queue[ShadowRequest | None] = queue.Queue(WAITING)
         self._standing: Standing | None = None
         self._states: GalleryStates | None = None
         self._looked = float("-inf")
@@ -81,12 +81,12 @@ class Shadow:
             self._waiting.put(None)
             self._thread.join()
 
-    def offer(self, asked: AskedAgain) -> None:
+    def offer(self, request: ShadowRequest) -> None:
         """Queue the request for the shadow. Returns at once and raises nothing."""
         if self._thread is None:
             return
         try:
-            self._waiting.put_nowait(asked)
+            self._waiting.put_nowait(request)
         except queue.Full:
             self.dropped += 1
 
@@ -113,33 +113,33 @@ class Shadow:
     def _run(self) -> None:
         while True:
             try:
-                asked = self._waiting.get(timeout=self.settings.poll_seconds)
-                if asked is None:
+                request = self._waiting.get(timeout=self.settings.poll_seconds)
+                if request is None:
                     return
             except queue.Empty:
-                asked = None
+                request = None
             try:
                 self.look()
-                if asked is None:
+                if request is None:
                     self.drop_deleted()
-                if asked is not None and self._states is not None:
-                    self._ask(asked, self._states)
+                if request is not None and self._states is not None:
+                    self._recognise(request, self._states)
                 self.trouble = ""
             except (KshotError, OSError) as error:
-                self.trouble = f"the shadow {self.settings.shadow} cannot be asked: {error}"
+                self.trouble = f"the shadow {self.settings.shadow} cannot be used: {error}"
             except Exception as error:  # the thread must outlive it, and the reason must be seen
                 what = f"{type(error).__name__}: {error}"
-                self.trouble = f"the shadow {self.settings.shadow} cannot be asked: {what}"
+                self.trouble = f"the shadow {self.settings.shadow} cannot be used: {what}"
 
-    def _ask(self, asked: AskedAgain, states: GalleryStates) -> None:
+    def _recognise(self, request: ShadowRequest, states: GalleryStates) -> None:
         version = states.version
-        if version.version == asked.version:
+        if version.version == request.version:
             return  # the challenger was promoted
-        state = states.get(asked.gallery)
-        prepared = prepare_images(list(asked.images), version.model.ingest, self.settings.image_pixels, self.pool)
+        state = states.get(request.gallery)
+        prepared = prepare_images(list(request.images), version.model.ingest, self.settings.image_pixels, self.pool)
         pixels = np.stack([one.pixels for one in prepared])
         points = self.embedding.embed(version.model.method, pixels, background=True)
         labels = [one.label for one in recognise(version, state, points, n_next=0, n_nearest=0)]
-        differ = sum(one != other for one, other in zip(labels, asked.labels, strict=True))
-        disagreements.add(self.store, asked.version, version.version, len(labels), differ)
-        self.tell(asked.request, labels)
+        differ = sum(one != other for one, other in zip(labels, request.labels, strict=True))
+        disagreements.add(self.store, request.version, version.version, len(labels), differ)
+        self.tell(request.id, labels)

@@ -11,7 +11,7 @@ from kshot.serve.engine.recognition import recognise
 from kshot.serve.engine.served_version import ServedVersion
 from kshot.serve.messages.refusals import Refused
 
-MOST = 500  # examples of a gallery that a classifier other than the nearest prototype is asked for one by one
+MOST = 500  # examples of a gallery that a classifier other than the nearest prototype predicts one by one
 AT_ONCE = 64
 
 
@@ -60,8 +60,8 @@ def predictions_without_each(
         raise Refused(
             409,
             "gallery_too_large",
-            f"{version.model.inference.by} would be asked {len(tested):,} times; needs a gallery of at most {MOST} "
-            "examples, or a model that answers by prototypes",
+            f"{version.model.inference.by} would predict {len(tested):,} times; needs a gallery of at most {MOST} "
+            "examples, or a model that classifies by prototypes",
         )
     return tested, [_one_by_one(version, state, int(place)) for place in tested]
 

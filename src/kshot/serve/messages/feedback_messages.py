@@ -4,10 +4,10 @@ from datetime import datetime
 
 from pydantic import Field
 
-from kshot.serve.messages.gallery_messages import Answer, GalleryAnswer, Request
+from kshot.serve.messages.gallery_messages import GalleryResponse, RequestBody, ResponseBody
 
 
-class FeedbackItem(Answer):
+class FeedbackItem(ResponseBody):
     """One logged image of a request, with its prediction.
 
     margin     difference between the two highest probabilities; None for one class
@@ -18,7 +18,7 @@ class FeedbackItem(Answer):
     item: int
     request: str
     gallery: str
-    asked: datetime
+    requested: datetime
     model_version: str
     revision: int
     label: str
@@ -32,28 +32,28 @@ class FeedbackItem(Answer):
     at: datetime | None = None
 
 
-class Feedback(Answer):
+class Feedback(ResponseBody):
     items: list[FeedbackItem]
     next: int | None
 
 
-class GivenLabel(Request):
+class GivenLabel(RequestBody):
     item: int
     class_name: str = Field(validation_alias="class", serialization_alias="class")
 
 
-class GivenLabels(Request):
+class GivenLabels(RequestBody):
     """`by`: who labels, for the audit of the data version that is made from the labels."""
 
     labels: list[GivenLabel] = Field(min_length=1)
     by: str = Field(min_length=1)
 
 
-class Labelled(Answer):
+class LabelResponse(ResponseBody):
     labelled: int
 
 
-class Suspect(Answer):
+class Suspect(ResponseBody):
     """A taught example that its own gallery without it takes for another class."""
 
     example: int
@@ -62,18 +62,18 @@ class Suspect(Answer):
     probability: float | None
 
 
-class Suspects(GalleryAnswer):
+class Suspects(GalleryResponse):
     suspects: list[Suspect]
     tested: int
 
 
-class UnknownGroup(Answer):
+class UnknownGroup(ResponseBody):
     """Logged images that look alike, by their items."""
 
     items: list[int]
 
 
-class UnknownGroups(GalleryAnswer):
+class UnknownGroups(GalleryResponse):
     """groups: the largest first; radius: the mean distance within which groups were joined."""
 
     radius: float

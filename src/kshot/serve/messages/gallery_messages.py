@@ -1,8 +1,8 @@
 """Messages of the gallery service's REST interface, as pydantic models; /openapi.json is made from them.
 
 A field named `class` on the wire is `class_name` in Python. A request with an unknown field is refused, so that a
-typing error is not ignored; a client ignores the fields of an answer that it does not know, so that an older one works.
-`ask_messages` and `feedback_messages` have the rest.
+typing error is not ignored; a client ignores unknown fields of a response, so that a newer service may add some.
+`recognise_messages` and `feedback_messages` have the rest.
 """
 
 from datetime import datetime
@@ -14,20 +14,20 @@ Log = Literal["off", "all", "unknown", "sample"]
 MISSING = "missing.csv"  # in an export: the taught images whose files are lost
 
 
-class Request(BaseModel):
+class RequestBody(BaseModel):
     """A body that a client sends."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
 
 
-class Answer(BaseModel):
+class ResponseBody(BaseModel):
     """A body that the service sends."""
 
     model_config = ConfigDict(extra="ignore", frozen=True, populate_by_name=True)
 
 
-class GalleryAnswer(Answer):
-    """An answer about one gallery: the model that it is answered by, and the gallery's revision."""
+class GalleryResponse(ResponseBody):
+    """A response about one gallery, with the version that predicts and the gallery's revision."""
 
     model_version: str
     revision: int
@@ -36,21 +36,21 @@ class GalleryAnswer(Answer):
 # Errors and the service
 
 
-class Problem(Answer):
+class Problem(ResponseBody):
     """code: for a program, such as unknown_gallery; message: one line for a person."""
 
     code: str
     message: str
 
 
-class ErrorAnswer(Answer):
-    """The body of every answer that is not 2xx; `request` is the id that the log names."""
+class ErrorResponse(ResponseBody):
+    """The body of every response that is not 2xx; `request` is the id that the log names."""
 
     error: Problem
     request: str
 
 
-class ModelName(Answer):
+class ModelName(ResponseBody):
     """A registered model; `alias` is the one that the service follows."""
 
     name: str
@@ -58,7 +58,7 @@ class ModelName(Answer):
     alias: str
 
 
-class Limits(Answer):
+class Limits(ResponseBody):
     """What a request may hold at most; None is no limit."""
 
     body_bytes: int
@@ -69,9 +69,9 @@ class Limits(Answer):
     name_characters: int
 
 
-class Service(Answer):
-    """calibrated    whether `probability` in answers is calibrated
-    answers_by    the classifier, such as "prototype"
+class Service(ResponseBody):
+    """calibrated    whether `probability` of a prediction is calibrated
+    classifier    how images are classified, such as "prototype"
     state         degraded: it serves on what it has, and `notes` says what is missing
     switching_to  the version that galleries are being embedded with; None if none is
     """
@@ -79,7 +79,7 @@ class Service(Answer):
     project: str
     model: ModelName
     calibrated: bool
-    answers_by: str
+    classifier: str
     limits: Limits
     log: Log
     state: Literal["ready", "degraded"] = "ready"
@@ -91,23 +91,23 @@ class Service(Answer):
 # Galleries, classes and examples
 
 
-class NewGallery(Request):
+class NewGallery(RequestBody):
     name: str
 
 
-class GalleryChange(Request):
+class GalleryChange(RequestBody):
     """A field that is left out does not change; `unknown_threshold` null is the model's own threshold."""
 
     name: str | None = None
     unknown_threshold: float | None = Field(default=None, ge=0, allow_inf_nan=False)
 
 
-class ClassCount(Answer):
+class ClassCount(ResponseBody):
     name: str
     examples: int
 
 
-class Gallery(GalleryAnswer):
+class Gallery(GalleryResponse):
     """unknown_threshold: the gallery's own distance, None for the model's."""
 
     name: str
@@ -116,23 +116,23 @@ class Gallery(GalleryAnswer):
     created: datetime
 
 
-class Galleries(Answer):
+class Galleries(ResponseBody):
     galleries: list[Gallery]
 
 
-class ClassChange(Request):
+class ClassChange(RequestBody):
     """A new name for a class; `merge` allows the name of an existing class, which takes the examples over."""
 
     name: str
     merge: bool = False
 
 
-class Changed(GalleryAnswer):
+class ChangeResponse(GalleryResponse):
     """The response to a change that leaves nothing to describe."""
 
 
-class Example(Answer):
-    """One taught image. `id` is never used again after a deletion; `request` is the asked image that it came from."""
+class Example(ResponseBody):
+    """One taught image. `id` is never used again after a deletion; `request` is the request whose image was taught."""
 
     id: int
     class_name: str = Field(validation_alias="class", serialization_alias="class")
@@ -145,18 +145,18 @@ class Example(Answer):
     request: str | None = None
 
 
-class Examples(GalleryAnswer):
+class Examples(GalleryResponse):
     """One page of examples, by id; `next` is the value of `after` for the following page, None on the last."""
 
     examples: list[Example]
     next: int | None
 
 
-class ExampleAnswer(GalleryAnswer, Example):
+class ExampleResponse(GalleryResponse, Example):
     """One example, and its gallery's revision."""
 
 
-class NewExample(Request):
+class NewExample(RequestBody):
     """image: the base64 of an image file."""
 
     class_name: str = Field(validation_alias="class", serialization_alias="class")
@@ -165,11 +165,11 @@ class NewExample(Request):
     request: str | None = None
 
 
-class NewExamples(Request):
+class NewExamples(RequestBody):
     examples: list[NewExample] = Field(min_length=1)
 
 
-class Taught(GalleryAnswer):
+class TeachResponse(GalleryResponse):
     """examples: added by this request; already: the class held the same image before; notes: lines for a person."""
 
     examples: list[Example]
@@ -177,7 +177,7 @@ class Taught(GalleryAnswer):
     notes: list[str]
 
 
-class LeftOut(Answer):
+class LeftOut(ResponseBody):
     """Files of an import that were not taken, by one reason; `files` names the first few."""
 
     reason: str
@@ -185,8 +185,8 @@ class LeftOut(Answer):
     files: list[str]
 
 
-class Imported(GalleryAnswer):
-    """taken, already: numbers of images, as in `Taught`."""
+class ImportResponse(GalleryResponse):
+    """taken, already: numbers of images, as in `TeachResponse`."""
 
     taken: int
     already: int

@@ -4,7 +4,7 @@ from kshot.errors import KshotError
 
 
 class Refused(KshotError):
-    """A request that is answered with `status` and the error `code`; `headers` are added to the answer."""
+    """A request that is refused with `status` and the error `code`; `headers` are added to the response."""
 
     def __init__(self, status: int, code: str, message: str, headers: dict[str, str] | None = None) -> None:
         super().__init__(message)
@@ -24,7 +24,7 @@ def unknown_example(gallery: str, number: int) -> Refused:
 
 
 def empty_gallery(name: str) -> Refused:
-    return Refused(409, "empty_gallery", f"gallery {name!r} holds no example; teach it a class before it can be asked")
+    return Refused(409, "empty_gallery", f"gallery {name!r} holds no example; teach it a class first")
 
 
 def store_unreachable(reason: str) -> Refused:

@@ -1,12 +1,12 @@
 // Starts the page: which service this is, which gallery is open, and its settings.
 
-import * as ask from "./ask.js";
+import * as ask from "./recognise.js";
 import { attempt, byId, counted, element, field, form, say } from "./elements.js";
 import * as review from "./review.js";
 import { at, call } from "./service.js";
 import * as teach from "./teach.js";
 
-// service: the answer of /v1/service; gallery: the open gallery as the service last described it, or null.
+// service: the response of /v1/service; gallery: the open gallery as the service last described it, or null.
 const state = { service: null, galleries: [], gallery: null };
 
 const wanted = () => new URLSearchParams(location.hash.slice(1)).get("gallery");

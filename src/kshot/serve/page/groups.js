@@ -21,7 +21,7 @@ function groupCard(items, names, label) {
   const left = new Set();
   const said = items.length === 1 ? "1 unknown image alone" : `${items.length} unknown images that look alike`;
   const thumbnails = items.slice(0, SHOWN).map((item, place) => {
-    const img = element("img", { alt: `Asked image ${place + 1} of the group`, loading: "lazy" });
+    const img = element("img", { alt: `Logged image ${place + 1} of the group`, loading: "lazy" });
     attempt(() => showImage(img, `v1/feedback/${item}/image`));
     const box = element("input", {
       type: "checkbox", checked: true,

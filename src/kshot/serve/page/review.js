@@ -1,7 +1,7 @@
 // Logged requests that are worth a person's look: each gets the class that a person says.
 
 import { attempt, button, byId, element, percent, say } from "./elements.js";
-import { otherClass } from "./ask.js";
+import { otherClass } from "./recognise.js";
 import { showGroups } from "./groups.js";
 import { call, showImage } from "./service.js";
 
@@ -69,18 +69,18 @@ async function store(labels) {
 }
 
 function itemCard(item) {
-  const img = element("img", { alt: "The asked image", loading: "lazy" });
+  const img = element("img", { alt: "The logged image", loading: "lazy" });
   attempt(() => showImage(img, `v1/feedback/${item.item}/image`));
-  const answer = item.unknown ? `Unknown, nearest ${item.label}` : item.label;
+  const prediction = item.unknown ? `Unknown, nearest ${item.label}` : item.label;
   const facts = [
     item.unknown || item.probability === null ? null : percent(item.probability),
     item.challenger && item.challenger !== item.label ? `the shadow model says ${item.challenger}` : null,
     `version ${item.model_version}`,
-    new Date(item.asked).toLocaleString(),
+    new Date(item.requested).toLocaleString(),
   ].filter(Boolean);
   const given = element("p", { class: "done", hidden: item.given === null });
   const card = element("li", { class: "card item" }, img,
-    element("h3", { class: "name", tabindex: "-1" }, answer), element("p", { class: "soft" }, facts.join(" · ")), given);
+    element("h3", { class: "name", tabindex: "-1" }, prediction), element("p", { class: "soft" }, facts.join(" · ")), given);
   const show = (name, by) => given.replaceChildren("Labelled as ", element("strong", {}, name), by ? ` by ${by}` : "");
   if (item.given !== null) show(item.given, item.by);
   const label = (name) => attempt(async () => {

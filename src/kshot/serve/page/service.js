@@ -3,7 +3,7 @@
 import { element, field, form } from "./elements.js";
 
 const KEY = "kshot-key";
-let asked = null; // the open question for a key, shared by all calls that wait for it
+let keyForm = null; // the open form for a key, shared by all calls that wait for it
 
 export class ServiceError extends Error {
   forPerson = true;
@@ -17,14 +17,14 @@ export class ServiceError extends Error {
 const key = () => sessionStorage.getItem(KEY) ?? localStorage.getItem(KEY);
 export const at = (...parts) => parts.map((part) => encodeURIComponent(part)).join("/");
 
-// The body of an answer: JSON, or a blob where the answer is none. `body` is a form or what becomes JSON.
+// The body of a response: JSON, or else a blob. `body` is a form or what becomes JSON.
 export async function call(method, path, body, { mayAskForKey = true } = {}) {
-  const answer = await answered(method, path, body, mayAskForKey);
-  if (answer.status === 204) return null;
-  return answer.headers.get("content-type")?.startsWith("application/json") ? answer.json() : answer.blob();
+  const response = await fetched(method, path, body, mayAskForKey);
+  if (response.status === 204) return null;
+  return response.headers.get("content-type")?.startsWith("application/json") ? response.json() : response.blob();
 }
 
-async function answered(method, path, body, mayAskForKey, refused = false) {
+async function fetched(method, path, body, mayAskForKey, refused = false) {
   const headers = key() ? { Authorization: `Bearer ${key()}` } : {};
   const used = key();
   let content = body;
@@ -32,24 +32,24 @@ async function answered(method, path, body, mayAskForKey, refused = false) {
     headers["Content-Type"] = "application/json";
     content = JSON.stringify(body);
   }
-  let answer;
+  let response;
   try {
-    answer = await fetch(path, { method, headers, body: content, cache: "no-cache" });
+    response = await fetch(path, { method, headers, body: content, cache: "no-cache" });
   } catch {
-    throw new ServiceError(0, "unreachable", "The service does not answer. Check the connection, and that it runs.");
+    throw new ServiceError(0, "unreachable", "The service does not response. Check the connection, and that it runs.");
   }
-  if (answer.ok) return answer;
-  const problem = await answer.json().then((found) => found.error, () => null);
-  if (mayAskForKey && (answer.status === 401 || problem?.code === "scope_missing")) {
+  if (response.ok) return response;
+  const problem = await response.json().then((found) => found.error, () => null);
+  if (mayAskForKey && (response.status === 401 || problem?.code === "scope_missing")) {
     const line = refused || used ? problem?.message : "";
-    if (key() !== used || (await askForKey(line))) return answered(method, path, body, true, true);
+    if (key() !== used || (await askForKey(line))) return fetched(method, path, body, true, true);
   }
-  const line = problem?.message ?? `The service answered ${answer.status}.`;
-  throw new ServiceError(answer.status, problem?.code ?? "", line[0].toUpperCase() + line.slice(1));
+  const line = problem?.message ?? `The service answered ${response.status}.`;
+  throw new ServiceError(response.status, problem?.code ?? "", line[0].toUpperCase() + line.slice(1));
 }
 
 function askForKey(line) {
-  asked ??= form(
+  keyForm ??= form(
     "A key is needed",
     [
       element("p", {}, line || "This service answers only with a key. The person who runs it makes one."),
@@ -58,14 +58,14 @@ function askForKey(line) {
     ],
     "Use this key",
   ).then((given) => {
-    asked = null;
+    keyForm = null;
     if (!given) return false;
     localStorage.removeItem(KEY);
     sessionStorage.setItem(KEY, given.get("key").trim());
     if (given.get("keep")) localStorage.setItem(KEY, given.get("key").trim());
     return true;
   });
-  return asked;
+  return keyForm;
 }
 
 // Shows the image of a path. With a key it is fetched first, because an <img> cannot send one.

@@ -11,11 +11,11 @@ from fastapi import Request
 from fastapi.responses import Response
 
 from kshot.serve.messages.refusals import Refused
+from kshot.serve.rest.error_response import error_response, refusal_response
 from kshot.serve.rest.hosts import refuse_foreign
 from kshot.serve.rest.json_log import LOG, REQUEST
 from kshot.serve.rest.metrics import Metrics
 from kshot.serve.rest.record import KEY, Record, Scope
-from kshot.serve.rest.refusal_answer import error_answer, refusal_answer
 from kshot.serve.settings import ServeSettings
 
 Message = Scope
@@ -25,7 +25,7 @@ App = Callable[[Scope, Receive, Send], Awaitable[None]]
 Recogniser = Callable[[Request, str], Awaitable[Response]]
 
 BODY_S = 30.0  # between two parts of a body: a client that stops sending is not waited for longer
-SEND_S = 60.0  # for one part of an answer: a client that does not read is cut off
+SEND_S = 60.0  # for one part of a response: a client that does not read is cut off
 IMPORT = "/import"
 PLAIN = b"identity"
 RECOGNISE = re.compile("/v1/galleries/([^/]+)/recognise")
@@ -54,36 +54,36 @@ class Front:
         self.app, self.settings, self.metrics, self.recognise = app, settings, metrics, recognise
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer one request; whatever happens inside, it has an answer of one shape and a line in the log."""
+        """Respond to one request: every outcome has a response of one form and a line in the log."""
         if scope["type"] != "http":
             return await self.app(scope, receive, send)
         record = scope[KEY] = Record()
-        began, answered = time.perf_counter(), _Answered(send, record)
+        began, sender = time.perf_counter(), _Sender(send, record)
         try:
             record.origin = refuse_foreign(scope, self.settings.hosts, self.settings.origins)
             if record.origin is not None and scope["method"] == "OPTIONS":
-                return await Response(status_code=204, headers=PREFLIGHT)(scope, receive, answered)
-            await self._answer(scope, self._bounded(scope, receive), answered)
+                return await Response(status_code=204, headers=PREFLIGHT)(scope, receive, sender)
+            await self._respond(scope, self._bounded(scope, receive), sender)
         except Refused as refused:
-            await _instead(refusal_answer(refused, record.id), scope, receive, answered)
+            await _instead(refusal_response(refused, record.id), scope, receive, sender)
         except TimeoutError:
-            record.fields["cut_off"] = True  # the client does not read: there is nobody to answer
+            record.fields["cut_off"] = True  # the client does not read: there is nobody to send to
         except Exception:
             LOG.exception("a request failed", extra={"fields": {"request": record.id, "path": scope["path"]}})
             text = f"the service failed on this request; its log says more under {record.id}"
-            await _instead(error_answer(500, "internal", text, record.id), scope, receive, answered)
+            await _instead(error_response(500, "internal", text, record.id), scope, receive, sender)
         finally:
-            self._note(scope, record, answered.status, time.perf_counter() - began)
+            self._note(scope, record, sender.status, time.perf_counter() - began)
         return None
 
-    async def _answer(self, scope: Scope, receive: Receive, answered: "_Answered") -> None:
+    async def _respond(self, scope: Scope, receive: Receive, sender: "_Sender") -> None:
         """By the router, except POST recognise: routing and validation would take longer than a small network does."""
         found = RECOGNISE.fullmatch(scope["path"]) if scope["method"] == "POST" else None
         if found is None:
-            return await self.app(scope, receive, answered)
+            return await self.app(scope, receive, sender)
         scope["route"] = ROUTE
-        answer = await self.recognise(Request(scope, receive), found[1])
-        return await answer(scope, receive, answered)
+        response = await self.recognise(Request(scope, receive), found[1])
+        return await response(scope, receive, sender)
 
     def _bounded(self, scope: Scope, receive: Receive) -> Receive:
         """`receive`, which raises Refused for a body that is compressed, too large or too slow."""
@@ -134,8 +134,8 @@ class Front:
         LOG.info(REQUEST, extra={"fields": fields})
 
 
-class _Answered:
-    """`send` with the headers of every answer; `status` is the one that was sent, 499 if none was."""
+class _Sender:
+    """`send` with the headers of every response; `status` is the one that was sent, 499 if none was."""
 
     def __init__(self, send: Send, record: Record) -> None:
         self.send, self.record, self.status = send, record, 499
@@ -157,7 +157,7 @@ def _too_large(most: int) -> Refused:
     return Refused(413, "body_too_large", text, {"Connection": "close"})
 
 
-async def _instead(answer: Response, scope: Scope, receive: Receive, answered: _Answered) -> None:
-    """Send this answer, unless another one has begun."""
-    if answered.status == 499:
-        await answer(scope, receive, answered)
+async def _instead(response: Response, scope: Scope, receive: Receive, sender: _Sender) -> None:
+    """Send this response, unless another one has begun."""
+    if sender.status == 499:
+        await response(scope, receive, sender)

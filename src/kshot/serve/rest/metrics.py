@@ -4,7 +4,7 @@ from contextlib import suppress
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
-from kshot.serve.messages.ask_messages import Recognised
+from kshot.serve.messages.recognise_messages import RecogniseResponse
 from kshot.serve.messages.refusals import Refused
 from kshot.serve.service import GalleryService
 from kshot.serve.store import disagreements
@@ -24,13 +24,13 @@ class Metrics:
         self.batches = Gauge("kshot_forward_passes", "Forward passes since the start", registry=to)
         self.model = Gauge("kshot_model_info", "1 for the served version", ("name", "version", "alias"), registry=to)
         pair = ("version", "shadow")
-        self.shadowed = Gauge("kshot_shadow_images", "Images asked of the shadow, too", pair, registry=to)
+        self.shadowed = Gauge("kshot_shadow_images", "Images that the shadow recognised, too", pair, registry=to)
         self.differ = Gauge("kshot_shadow_disagreements", "Those that it labelled otherwise", pair, registry=to)
         self.ready = Gauge("kshot_ready", "1 if nothing is missing, 0 if the service is degraded", registry=to)
 
-    def count(self, answer: Recognised) -> None:
-        """Count the images of an answer: known, unknown, or undecided without a threshold."""
-        for result in answer.results:
+    def count(self, response: RecogniseResponse) -> None:
+        """Count the images of a response: known, unknown, or undecided without a threshold."""
+        for result in response.results:
             kind = {None: "undecided", True: "unknown", False: "known"}[result.unknown]
             self.images.labels(kind).inc()
 

@@ -13,7 +13,7 @@ KEY = "kshot.record"
 
 @dataclass
 class Record:
-    """id      new for each request, so that a log line, an answer and a logged image name one request
+    """id      new for each request, so that a log line, a response and a logged image name one request
     fields  to log
     origin  of the page of another site that sent it, which the settings allow; None for the own page and programs
     """

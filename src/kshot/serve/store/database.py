@@ -58,7 +58,7 @@ class Database:
     def row(self, statement: Select[Any], **values: Any) -> tuple[Any, ...] | None:
         """The first row of a SELECT whose parameters are `values`; None without one. Raises Refused as `reading`.
 
-        A question of every request: on SQLite it is asked of the driver, which takes a tenth of the time.
+        Called by every request: on SQLite by the driver itself, which takes a tenth of the time.
         """
         if not self.is_sqlite:
             with self.reading() as connection:

@@ -12,7 +12,7 @@ _D = tables.DISAGREEMENTS.c
 
 @dataclass(frozen=True)
 class Disagreement:
-    """images: asked of both; differ: those that got another label."""
+    """images: recognised by both; differ: those with another label."""
 
     version: str
     shadow: str
@@ -31,6 +31,6 @@ def add(store: GalleryStore, version: str, shadow: str, images: int, differ: int
 
 
 def listed(connection: Connection) -> list[Disagreement]:
-    """Every pair of versions that was asked the same images."""
+    """Every pair of versions that recognised the same images."""
     rows = connection.execute(select(tables.DISAGREEMENTS).order_by(_D.version, _D.shadow))
     return [Disagreement(*row) for row in rows]

@@ -7,9 +7,9 @@ from fastapi.responses import Response
 from starlette.concurrency import run_in_threadpool
 
 from kshot.serve.actions import deleting
-from kshot.serve.actions.asking import check_count
+from kshot.serve.actions.recognising import check_count
 from kshot.serve.actions.teaching import Lesson, message_of, teach
-from kshot.serve.messages.gallery_messages import Changed, ExampleAnswer, Examples, NewExamples, Taught
+from kshot.serve.messages.gallery_messages import ChangeResponse, ExampleResponse, Examples, NewExamples, TeachResponse
 from kshot.serve.messages.names import normal
 from kshot.serve.messages.refusals import Refused, unknown_example
 from kshot.serve.rest.access import needs
@@ -49,7 +49,9 @@ def list_examples(
 
 
 @router.post("", status_code=201, openapi_extra=body(FORM_TEACH, NewExamples))
-async def teach_examples(request: Request, gallery: str, _: Annotated[object, Depends(needs("teach"))]) -> Taught:
+async def teach_examples(
+    request: Request, gallery: str, _: Annotated[object, Depends(needs("teach"))]
+) -> TeachResponse:
     """Teach images: all or none. An image that its class holds already is not added again, and listed as `already`."""
     service = service_of(request)
     if is_form(request):
@@ -64,12 +66,12 @@ async def teach_examples(request: Request, gallery: str, _: Annotated[object, De
 
 
 @router.get("/{example}", dependencies=ASK)
-def get_example(request: Request, gallery: str, example: int) -> ExampleAnswer:
+def get_example(request: Request, gallery: str, example: int) -> ExampleResponse:
     """One example, without its image."""
     service = service_of(request)
     revision, row = _find(service, gallery, example)
     about = message_of(row).model_dump()
-    return ExampleAnswer(model_version=service.snapshot.version.version, revision=revision, **about)
+    return ExampleResponse(model_version=service.snapshot.version.version, revision=revision, **about)
 
 
 @router.get("/{example}/image", dependencies=ASK, response_class=Response)
@@ -88,7 +90,7 @@ def get_image(request: Request, gallery: str, example: int) -> Response:
 
 
 @router.delete("/{example}", dependencies=TEACH)
-def delete_example(request: Request, gallery: str, example: int) -> Changed:
+def delete_example(request: Request, gallery: str, example: int) -> ChangeResponse:
     """Delete one example; its image is deleted, too, unless another example shows it."""
     service = service_of(request)
     _check_id(gallery, example)

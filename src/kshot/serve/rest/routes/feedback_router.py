@@ -9,7 +9,7 @@ from fastapi.params import Depends
 from kshot.errors import DataError
 from kshot.serve.actions import logged_requests
 from kshot.serve.actions.logged_requests import Order
-from kshot.serve.messages.feedback_messages import Feedback, GivenLabels, Labelled
+from kshot.serve.messages.feedback_messages import Feedback, GivenLabels, LabelResponse
 from kshot.serve.request_log import RequestLog
 
 LARGEST_PAGE = 500
@@ -31,16 +31,16 @@ def feedback_router(log: RequestLog, dependencies: Sequence[Depends] = ()) -> AP
     ) -> Feedback:
         return logged_requests.items(log, gallery=gallery, order=order, after=after, limit=limit, labelled=labelled)
 
-    @router.get("/{item}/image", summary="The asked image", response_class=Response)
+    @router.get("/{item}/image", summary="The logged image", response_class=Response)
     def image(item: int) -> Response:
         content = logged_requests.image(log, item)
         headers = {"X-Content-Type-Options": "nosniff", "Cache-Control": "private, no-cache"}
         return Response(content, media_type=_media_type(content), headers=headers)
 
     @router.post("/labels", summary="Say which class logged images show")
-    def labels(given: GivenLabels) -> Labelled:
+    def labels(given: GivenLabels) -> LabelResponse:
         pairs = [(one.item, one.class_name) for one in given.labels]
-        return Labelled(labelled=logged_requests.give_labels(log, pairs, given.by))
+        return LabelResponse(labelled=logged_requests.give_labels(log, pairs, given.by))
 
     @router.delete("/{item}", status_code=204, summary="Delete a logged request and its image")
     def forget(item: int) -> None:

@@ -10,7 +10,7 @@ from kshot.serve.actions.unknown_groups import unknown_groups
 from kshot.serve.engine.suspects import leave_one_out
 from kshot.serve.messages.feedback_messages import Suspect, Suspects, UnknownGroups
 from kshot.serve.messages.gallery_messages import (
-    Changed,
+    ChangeResponse,
     ClassChange,
     ClassCount,
     Galleries,
@@ -95,7 +95,7 @@ def list_unknown_groups(request: Request, gallery: str) -> UnknownGroups:
 
 
 @router.patch("/{gallery}/classes/{class_name:path}", dependencies=TEACH)
-def rename_class(request: Request, gallery: str, class_name: str, change: ClassChange) -> Changed:
+def rename_class(request: Request, gallery: str, class_name: str, change: ClassChange) -> ChangeResponse:
     """Rename a class. 409 if there is one with the new name, unless `merge` is true: then the two become one."""
     service = service_of(request)
     name = check_name("class", change.name, service.settings.name_characters)
@@ -104,14 +104,14 @@ def rename_class(request: Request, gallery: str, class_name: str, change: ClassC
 
 
 @router.delete("/{gallery}/classes/{class_name:path}", dependencies=TEACH)
-def delete_class(request: Request, gallery: str, class_name: str) -> Changed:
+def delete_class(request: Request, gallery: str, class_name: str) -> ChangeResponse:
     """Delete a class with all its examples."""
     service = service_of(request)
     return changed(service, deleting.delete_class(service, normal(gallery), normal(class_name)))
 
 
-def changed(service: GalleryService, revision: int) -> Changed:
-    return Changed(model_version=service.snapshot.version.version, revision=revision)
+def changed(service: GalleryService, revision: int) -> ChangeResponse:
+    return ChangeResponse(model_version=service.snapshot.version.version, revision=revision)
 
 
 def _found(service: GalleryService, name: str) -> Gallery:

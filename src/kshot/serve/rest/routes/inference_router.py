@@ -11,8 +11,8 @@ from fastapi.responses import JSONResponse
 from pydantic import BaseModel, ConfigDict
 from starlette.concurrency import run_in_threadpool
 
-from kshot.serve.actions.asking import check_count, recognise_images
-from kshot.serve.messages.ask_messages import Recognised
+from kshot.serve.actions.recognising import check_count, recognise_images
+from kshot.serve.messages.recognise_messages import RecogniseResponse
 from kshot.serve.messages.refusals import Refused
 from kshot.serve.rest.access import needs
 from kshot.serve.rest.bodies import from_base64, read_json
@@ -109,12 +109,12 @@ async def infer(request: Request, name: str, _: Annotated[object, Depends(needs(
     tensor = next((one for one in sent.inputs if one.name == INPUT["name"]), None)
     if tensor is None or tensor.datatype != "BYTES" or tensor.shape != [len(tensor.data)]:
         raise Refused(422, "bad_request", "inputs has no tensor images of BYTES and shape [N] with N data; needs it")
-    asked = [one.name for one in sent.outputs] or [str(one["name"]) for one in OUTPUTS]
-    if unknown := set(asked) - {str(one["name"]) for one in OUTPUTS}:
+    wanted = [one.name for one in sent.outputs] or [str(one["name"]) for one in OUTPUTS]
+    if unknown := set(wanted) - {str(one["name"]) for one in OUTPUTS}:
         raise Refused(422, "bad_request", f"there is no output {min(unknown)!r}; GET /v2/models/{name} lists them")
     check_count(service, len(tensor.data))
 
-    def work() -> Recognised:
+    def work() -> RecogniseResponse:
         images = [from_base64(text, f"images[{place}]") for place, text in enumerate(tensor.data)]
         return recognise_images(service, gallery, images, record.id, n_next=0, n_nearest=0)
 
@@ -131,7 +131,7 @@ async def infer(request: Request, name: str, _: Annotated[object, Depends(needs(
         "outputs": [
             {**about, "shape": shape, "data": data}
             for about, data in zip(OUTPUTS, zip(*rows, strict=True), strict=True)
-            if about["name"] in asked
+            if about["name"] in wanted
         ],
     }
 

@@ -9,7 +9,7 @@ from fastapi import APIRouter, Request, Response
 # Names on the wire; a file that is not named here is not served.
 FILES = {
     "app.js": "text/javascript",
-    "ask.js": "text/javascript",
+    "recognise.js": "text/javascript",
     "elements.js": "text/javascript",
     "groups.js": "text/javascript",
     "icon.svg": "image/svg+xml",
@@ -27,7 +27,7 @@ POLICY = (
 )
 HEADERS = {
     "Content-Security-Policy": POLICY,
-    "Cache-Control": "no-cache",  # asked again each time, and answered with 304: a new version of kshot shows at once
+    "Cache-Control": "no-cache",  # revalidated each time, with a 304: a new version of kshot shows at once
     "Referrer-Policy": "no-referrer",
     "X-Content-Type-Options": "nosniff",
     "X-Frame-Options": "DENY",
@@ -39,7 +39,7 @@ router = APIRouter(include_in_schema=False)
 @router.get("/")
 def index(request: Request) -> Response:
     """The page itself."""
-    return _answer(request, INDEX, "text/html")
+    return _static(request, INDEX, "text/html")
 
 
 @router.get("/page/{name}")
@@ -47,10 +47,10 @@ def file(request: Request, name: str) -> Response:
     """One of the page's scripts, its style or its icon; 404 for any other name."""
     if name not in FILES:
         return Response(status_code=404, headers=HEADERS)
-    return _answer(request, name, FILES[name])
+    return _static(request, name, FILES[name])
 
 
-def _answer(request: Request, name: str, kind: str) -> Response:
+def _static(request: Request, name: str, kind: str) -> Response:
     content, tag = _content(name)
     headers = {**HEADERS, "ETag": tag}
     if tag in request.headers.get("if-none-match", ""):

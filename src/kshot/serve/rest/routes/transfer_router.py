@@ -11,8 +11,8 @@ from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import UploadFile
 
 from kshot.serve.actions.exports import export
-from kshot.serve.actions.imports import take_in
-from kshot.serve.messages.gallery_messages import Imported
+from kshot.serve.actions.imports import import_zip
+from kshot.serve.messages.gallery_messages import ImportResponse
 from kshot.serve.messages.names import normal
 from kshot.serve.messages.refusals import Refused
 from kshot.serve.rest.access import needs
@@ -28,7 +28,7 @@ CHUNK = 2**20
 @router.post("/import", openapi_extra=archive_body())
 async def import_archive(
     request: Request, gallery: str, _: Annotated[object, Depends(needs("teach"))], whole_names: bool = False
-) -> Imported:
+) -> ImportResponse:
     """Teach the images of a zip: a folder a class, or the zip of an export. Files that cannot be used are listed.
 
     Folders around all others are a part of the class names with `whole_names` alone.
@@ -38,7 +38,7 @@ async def import_archive(
     try:
         sent = folder / "sent.zip"
         await _receive(request, sent)
-        return await run_in_threadpool(take_in, service, gallery, sent, folder, whole_names)
+        return await run_in_threadpool(import_zip, service, gallery, sent, folder, whole_names)
     finally:
         await run_in_threadpool(shutil.rmtree, folder, ignore_errors=True)
 

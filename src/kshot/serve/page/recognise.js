@@ -6,7 +6,7 @@ import { at, call, showImage } from "./service.js";
 import { takeBack } from "./teach.js";
 
 let state, refresh;
-let urls = []; // addresses of the asked images on this page
+let urls = []; // addresses of the sent images on this page
 
 export function begin(page, reread) {
   [state, refresh] = [page, reread];
@@ -14,17 +14,17 @@ export function begin(page, reread) {
   drop.append(element("p", {}, "Which class is it? Drop an image here, or"));
   const row = element("div", { class: "row" });
   drop.append(row);
-  filePicker(row, drop, "to ask about", asked);
+  filePicker(row, drop, "to ask about", recognise);
   document.addEventListener("paste", (event) => {
     const files = pasted(event);
-    if (files.length && state.gallery) attempt(() => asked(files));
+    if (files.length && state.gallery) attempt(() => recognise(files));
   });
 }
 
 export function clear() {
   for (const url of urls) URL.revokeObjectURL(url);
   urls = [];
-  byId("answers").replaceChildren();
+  byId("predictions").replaceChildren();
 }
 
 export function show() {
@@ -32,11 +32,11 @@ export function show() {
   const hint =
     classes.length === 0 ? "Nothing is taught yet: add two classes with images first."
     : classes.length === 1 ? "Only one class is taught: with a second one there is something to tell apart."
-    : `Answers are one of ${counted(classes.length, "class", "classes")}, or unknown.`;
+    : `Predictions are one of ${counted(classes.length, "class", "classes")}, or unknown.`;
   byId("ask-hint").textContent = hint;
 }
 
-async function asked(files) {
+async function recognise(files) {
   if (!state.gallery) {
     say("No gallery is open yet: wait a moment, or make one.");
     return;
@@ -49,13 +49,13 @@ async function asked(files) {
     say(images.length > portion.length ? `Asking: ${done} of ${images.length} …` : "Asking …");
     const body = new FormData();
     for (const image of portion) body.append("images", image, image.name);
-    const answer = await call("POST", `v1/galleries/${at(gallery)}/recognise`, body);
+    const response = await call("POST", `v1/galleries/${at(gallery)}/recognise`, body);
     if (state.gallery?.name !== gallery) return;
-    const cards = answer.results.map((result, place) => answerCard(gallery, portion[place], result, answer));
-    byId("answers").prepend(...cards);
+    const cards = response.results.map((result, place) => predictionCard(gallery, portion[place], result, response));
+    byId("predictions").prepend(...cards);
     cards[0].querySelector("h3").focus();
     done += portion.length;
-    say(cards.length === 1 ? spoken(answer.results[0]) : `${counted(done, "answer")}.`);
+    say(cards.length === 1 ? spoken(response.results[0]) : `${counted(done, "prediction")}.`);
   }
 }
 
@@ -64,7 +64,7 @@ function spoken(result) {
   return result.probability === null ? `${result.label}.` : `${result.label}, probability ${percent(result.probability)}.`;
 }
 
-function answerCard(gallery, image, result, answer) {
+function predictionCard(gallery, image, result, response) {
   const url = URL.createObjectURL(image);
   urls.push(url);
   const [nearest] = result.nearest;
@@ -73,20 +73,20 @@ function answerCard(gallery, image, result, answer) {
   if (result.unknown === null) facts.push("This model has no limit for unknown images: every image gets a class, whatever it shows.");
   if (result.probability === null) facts.push("Only one class is taught, so there is no probability.");
   const card = element(
-    "li", { class: `card answer ${result.unknown ? "unknown" : ""}` },
+    "li", { class: `card prediction ${result.unknown ? "unknown" : ""}` },
     element("div", { class: "pair" },
-      element("figure", {}, element("img", { src: url, alt: "The asked image" }), element("figcaption", {}, "asked")),
+      element("figure", {}, element("img", { src: url, alt: "The sent image" }), element("figcaption", {}, "sent")),
       nearest && nearestFigure(gallery, nearest),
       element("div", { class: "result" },
         element("h3", { class: "name", tabindex: "-1" }, result.unknown ? "Unknown" : result.label),
-        !result.unknown && result.probability !== null && probability(result.probability, answer.calibrated),
+        !result.unknown && result.probability !== null && probability(result.probability, response.calibrated),
         ...facts.map((fact) => element("p", { class: "soft" }, fact)),
         !result.unknown && result.next.length > 0 && element("ul", { class: "next", "aria-label": "Classes that come next" },
           ...result.next.map((one) => element("li", {}, one.class, " ", element("span", { class: "soft" }, one.probability === null ? "" : percent(one.probability))))),
       ),
     ),
   );
-  card.append(correction(gallery, image, result, answer, card));
+  card.append(correction(gallery, image, result, response, card));
   return card;
 }
 
@@ -103,11 +103,11 @@ function nearestFigure(gallery, nearest) {
 }
 
 // One button a likely class, and one for any other. A touch teaches the image to the class.
-function correction(gallery, image, result, answer, card) {
+function correction(gallery, image, result, response, card) {
   const names = [result.label, ...result.next.map((one) => one.class)];
   const row = element("div", { class: "row", role: "group", "aria-label": "Teach this image to its class" });
   const choose = (name) => attempt(async () => {
-    const examples = [{ class: name, image: await base64(image), name: image.name ?? "", request: answer.request }];
+    const examples = [{ class: name, image: await base64(image), name: image.name ?? "", request: response.request }];
     const taught = await call("POST", `v1/galleries/${at(gallery)}/examples`, { examples });
     await refresh();
     const ready = element("p", { class: "done", tabindex: "-1" }, taught.examples.length ? "Taught as " : "Was taught before as ", element("strong", {}, name));

@@ -2,14 +2,14 @@
 
 import numpy as np
 
-from kshot.serve.actions.asking import answered
+from kshot.serve.actions.recognising import recognition_response
 from kshot.serve.engine.decoding import SentImage, prepare_image
-from kshot.serve.messages.ask_messages import Recognised
 from kshot.serve.messages.names import normal
+from kshot.serve.messages.recognise_messages import RecogniseResponse
 from kshot.serve.messages.refusals import Refused
 from kshot.serve.service import GalleryService
 
-# Of a request that is answered here: each takes less than a millisecond.
+# Of a request that is handled here: each takes less than a millisecond.
 MOST_IMAGES = 4
 MOST_BYTES = 64 * 1024
 MOST_PIXELS = 256 * 256  # of an image
@@ -18,7 +18,7 @@ MOST_NUMBERS = 2**20  # of all the gallery's embeddings
 
 async def recognise_promptly(
     service: GalleryService, gallery: str, images: list[SentImage], request: str, *, n_next: int, n_nearest: int
-) -> Recognised | None:
+) -> RecogniseResponse | None:
     """As `recognise_images`, in the event loop; None, before anything is done, if that could hold up other requests.
 
     To change threads takes as long as a small network does. What is refused is left to `recognise_images`, too.
@@ -37,4 +37,4 @@ async def recognise_promptly(
     except Refused:
         return None
     points = await service.loop_batch.embed(model.method, pixels)
-    return answered(service, snapshot, state, points, images, request, n_next=n_next, n_nearest=n_nearest)
+    return recognition_response(service, snapshot, state, points, images, request, n_next=n_next, n_nearest=n_nearest)

@@ -10,7 +10,7 @@ import pytest
 from fastapi.testclient import TestClient
 from PIL import Image
 
-from kshot.serve.actions import prompt_answers
+from kshot.serve.actions import prompt_recognition
 from kshot.serve.engine.decoding import prepare_image
 from tests.serve import served_project
 from tests.serve.running import ask, refused, running, service_of, teach
@@ -40,7 +40,7 @@ def threads(monkeypatch: pytest.MonkeyPatch) -> set[str]:
         found.add(threading.current_thread().name)
         return prepare_image(*given)
 
-    monkeypatch.setattr(prompt_answers, "prepare_image", watched)
+    monkeypatch.setattr(prompt_recognition, "prepare_image", watched)
     return found
 
 
@@ -74,7 +74,7 @@ def test_large_images_and_many_are_left_to_other_threads(
     file = BytesIO()
     Image.new("L", (257, 256), 200).save(file, "PNG")  # few bytes, many pixels
     assert ask(client, "shop", [file.getvalue()]).status_code == 200
-    large = first + bytes(prompt_answers.MOST_BYTES)
+    large = first + bytes(prompt_recognition.MOST_BYTES)
     threads.clear()
     assert ask(client, "shop", [large]).status_code == 200
     assert not threads

@@ -2,10 +2,10 @@
 
 from pydantic import Field
 
-from kshot.serve.messages.gallery_messages import Answer, GalleryAnswer, Request
+from kshot.serve.messages.gallery_messages import GalleryResponse, RequestBody, ResponseBody
 
 
-class Recognise(Request):
+class RecogniseRequest(RequestBody):
     """images: base64 of 1 to 64 image files; next, nearest: how many classes and examples each result lists."""
 
     images: list[str] = Field(min_length=1)
@@ -13,7 +13,7 @@ class Recognise(Request):
     nearest: int = Field(default=3, ge=0, le=100)
 
 
-class NearestExample(Answer):
+class NearestExample(ResponseBody):
     """distance: Euclidean, from the query image to this example."""
 
     example: int
@@ -21,12 +21,12 @@ class NearestExample(Answer):
     distance: float
 
 
-class NextClass(Answer):
+class NextClass(ResponseBody):
     class_name: str = Field(validation_alias="class", serialization_alias="class")
     probability: float | None
 
 
-class Result(Answer):
+class Result(ResponseBody):
     """label        the class that fits best, also if the image is unknown
     probability  of `label` among the gallery's classes, in [0, 1]; None if the gallery has one class, which nothing
                  competes with
@@ -46,7 +46,7 @@ class Result(Answer):
     next: list[NextClass]
 
 
-class Recognised(GalleryAnswer):
+class RecogniseResponse(GalleryResponse):
     """One result an image, in their order; `calibrated`: whether the probabilities are."""
 
     request: str
@@ -54,13 +54,13 @@ class Recognised(GalleryAnswer):
     results: list[Result]
 
 
-class Verify(Request):
+class VerifyRequest(RequestBody):
     class_name: str = Field(validation_alias="class", serialization_alias="class")
     image: str
     nearest: int = Field(default=3, ge=0, le=100)
 
 
-class Verified(GalleryAnswer):
+class VerifyResponse(GalleryResponse):
     """same         whether the image is of the class: it is the best class, and the image is not unknown
     best         the class that fits best, also if the image is unknown
     unknown      whether the image is farther than `threshold` from every class, as recognise says; None without one

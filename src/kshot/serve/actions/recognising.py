@@ -7,25 +7,25 @@ from kshot.serve.engine.embedding_queue import Points
 from kshot.serve.engine.follower import Snapshot
 from kshot.serve.engine.gallery_state import GalleryState
 from kshot.serve.engine.recognition import NearExample, Recognition, recognise, verify
-from kshot.serve.engine.shadow import AskedAgain
-from kshot.serve.messages.ask_messages import NearestExample, NextClass, Recognised, Result, Verified
+from kshot.serve.engine.shadow import ShadowRequest
 from kshot.serve.messages.names import normal
+from kshot.serve.messages.recognise_messages import NearestExample, NextClass, RecogniseResponse, Result, VerifyResponse
 from kshot.serve.messages.refusals import Refused, empty_gallery
-from kshot.serve.request_log import Answered
+from kshot.serve.request_log import RecognisedRequest
 from kshot.serve.service import GalleryService
 
 
 def recognise_images(
     service: GalleryService, gallery: str, images: list[SentImage], request: str, *, n_next: int, n_nearest: int
-) -> Recognised:
+) -> RecogniseResponse:
     """The response to POST recognise. Raises Refused for images that cannot be used and a gallery that is empty."""
     snapshot = service.snapshot
     state = snapshot.states.get(normal(gallery))
     points = _embedded(service, snapshot, state, images)
-    return answered(service, snapshot, state, points, images, request, n_next=n_next, n_nearest=n_nearest)
+    return recognition_response(service, snapshot, state, points, images, request, n_next=n_next, n_nearest=n_nearest)
 
 
-def answered(
+def recognition_response(
     service: GalleryService,
     snapshot: Snapshot,
     state: GalleryState,
@@ -35,13 +35,13 @@ def answered(
     *,
     n_next: int,
     n_nearest: int,
-) -> Recognised:
+) -> RecogniseResponse:
     """The response for embedded images (`points`), which is also offered to the log and the shadow."""
-    # The log needs the difference to the class that comes next, whatever was asked for.
+    # The log needs the difference to the next class, whatever `n_next` is.
     found = recognise(snapshot.version, state, points, n_next=max(n_next, 1), n_nearest=n_nearest)
     results = [_result(one) for one in found]
     service.log.offer(
-        Answered(
+        RecognisedRequest(
             state.gallery.name,
             request,
             snapshot.version.version,
@@ -51,8 +51,8 @@ def answered(
         )
     )
     labels = [one.label for one in results]
-    service.shadow.offer(AskedAgain(state.gallery.name, request, snapshot.version.version, images, labels))
-    return Recognised(
+    service.shadow.offer(ShadowRequest(state.gallery.name, request, snapshot.version.version, images, labels))
+    return RecogniseResponse(
         request=request,
         model_version=snapshot.version.version,
         revision=state.gallery.revision,
@@ -63,13 +63,13 @@ def answered(
 
 def verify_image(
     service: GalleryService, gallery: str, class_name: str, image: SentImage, request: str, *, n_nearest: int
-) -> Verified:
+) -> VerifyResponse:
     """The response to POST verify. Raises Refused as `recognise_images`, and for an unknown class."""
     snapshot, class_name = service.snapshot, normal(class_name)
     state = snapshot.states.get(normal(gallery))
     points = _embedded(service, snapshot, state, [image])
     found = verify(snapshot.version, state, points, class_name, n_nearest=n_nearest)
-    return Verified(
+    return VerifyResponse(
         request=request,
         model_version=snapshot.version.version,
         revision=state.gallery.revision,

@@ -4,8 +4,9 @@ from sqlalchemy import Boolean, Column, Float, Index, Integer, MetaData, String,
 
 METADATA = MetaData()
 
-# `gallery` is the id in the galleries table: a renamed gallery keeps its log.
-ASKED = Table(
+# `gallery` is the id in the galleries table: a renamed gallery keeps its log. The table and the column "asked" keep the
+# names that existing stores have.
+LOGGED = Table(
     "asked",
     METADATA,
     Column("item", Integer, primary_key=True, autoincrement=True),
