@@ -30,6 +30,14 @@ def test_folders_of_splits_keep_their_classes_apart(tmp_path: Path) -> None:
     assert found.splits == {"a": "train", "b": "val", "c": "test"}
 
 
+def test_masks_and_a_cover_beside_class_folders_are_left_out(tmp_path: Path) -> None:
+    images = [f"g/{name}/{number}.png" for name in "ab" for number in range(2)]
+    odd = ["g/a/masks/0.png", "g/a/masks/1.png", "g/cover.png"]
+    found = read_class_folders(place(tmp_path, *images, *odd))
+    assert sorted(found.files) == ["g/a", "g/b"]
+    assert sorted(path.relative_to(tmp_path).as_posix() for path in found.left_out) == odd
+
+
 def test_images_of_the_same_classes_are_put_together_and_those_of_test_never_used(tmp_path: Path) -> None:
     names = [f"{split}/{name}/{split}.png" for split in ("train", "val", "test") for name in "ab"]
     found = read_class_folders(place(tmp_path, *names))

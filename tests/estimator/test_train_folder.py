@@ -94,7 +94,7 @@ def test_few_classes_train_without_validation_and_have_no_threshold(letters, tmp
     for number, place in enumerate(sorted(letters.glob("*/*"))[:3]):
         shutil.copytree(place, tmp_path / f"c{number}")
     (tmp_path / "c0/notes.txt").touch()
-    with pytest.warns(UserWarning, match="left out, as no image by name or in no class folder: c0/notes.txt"):
+    with pytest.warns(UserWarning, match="left out, as no image by name, a mask, or in no class folder: c0/notes.txt"):
         found = kshot.train(tmp_path, steps=1, device="cpu", progress=False)
     assert found.trained_on == ("c0", "c1", "c2") and found.inference.thresholds == {}
 

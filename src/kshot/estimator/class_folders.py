@@ -8,6 +8,7 @@ from typing import NamedTuple
 from kshot.data.image_formats import image_endings
 from kshot.data.split_folders import without_split_folders
 from kshot.data.splits import SPLITS, split_named
+from kshot.data.strays import strays
 from kshot.data.system_files import written_by
 from kshot.errors import DataError
 
@@ -19,7 +20,7 @@ class ClassFolders(NamedTuple):
 
     files     class to its images
     splits    class to train, val or test; {} if the folders name none
-    left_out  files that are not images by their name, or in no class
+    left_out  files that are not images by their name, are masks, or are in no class
     note      how folders train, val and test were read, if their classes are the same; else ''
     """
 
@@ -41,10 +42,10 @@ def read_class_folders(folder: Path) -> ClassFolders:
         kind = "a file" if folder.exists() else "missing"
         raise DataError(f"{folder} is {kind}; needs a folder with one folder of images a class")
     images, left_out = _images_below(folder)
-    strays = _beside_classes(images)
-    images = [place for place in images if place not in strays]
+    odd = {*strays(images), *_beside_classes(images)}
+    images = [place for place in images if place not in odd]
     placed = without_split_folders(sorted({place.parent for place in images}), remedy=TRAIN_ALONE)
-    left = [folder / place for place in (*left_out, *sorted(strays))]
+    left = [folder / place for place in (*left_out, *sorted(odd))]
     if placed is None:
         return ClassFolders(_by_class(folder, images, "/".join), {}, left)
     in_split: dict[str, list[Path]] = {}

@@ -225,7 +225,7 @@ def _smallest(files: Mapping[str, Sequence[Path]]) -> int:
 
 def _left_out(found: ClassFolders, folder: Path) -> str:
     names = [path.relative_to(folder).as_posix() for path in found.left_out]
-    return f"left out, as no image by name or in no class folder: {first_few(names)}"
+    return f"left out, as no image by name, a mask, or in no class folder: {first_few(names)}"
 
 
 def _announced(params: Params, divided: Divided, n_images: int) -> str:

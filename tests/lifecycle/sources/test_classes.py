@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from kshot.lifecycle.sources.classes import Classes, classes_of, of_one_name
+from kshot.lifecycle.sources.classes import Classes, classes_of
 
 
 def of(*paths: str, leaves: tuple[str, ...] = (), packed: bool = False) -> Classes:
@@ -52,10 +52,10 @@ def test_a_class_is_empty_where_no_split_has_an_image_of_it() -> None:
     assert found.empty == ["c"]
 
 
-def test_names_that_differ_in_unicode_form_are_one_class_and_in_case_two() -> None:
+def test_names_that_differ_in_unicode_form_are_one_class() -> None:
     found = of("\u00e9/1.png", "e\u0301/1.png", "A/1.png", "a/1.png")
     assert found.labels == ["\u00e9", "\u00e9", "A", "a"]
-    assert ["Unicode form" in found.notes[0], "such as A and a" in found.notes[1]] == [True, True]
+    assert found.notes == ["2 names are one class, \u00e9: they differ in Unicode form alone"]
 
 
 def test_all_folders_around_an_archive_are_no_part_of_the_names() -> None:
@@ -70,16 +70,6 @@ def test_a_folder_that_begins_the_names_of_classes_that_are_there_is_a_part_of_t
     assert found.labels == ["Fruit/Kiwi", "Fruit/Lime"]
 
 
-def test_classes_of_one_name_in_two_folders_are_named() -> None:
-    groceries = [f"Vegetables/{number}" for number in range(40)]
-    twice = ["Vegetables/Brown-Cap-Mushroom", "Vegetables/Mushroom/brown_cap_mushroom"]
-    (line,) = of_one_name([*groceries, *twice])
-    assert line.startswith(f"classes of one name in two folders: {' and '.join(twice)}; if they are the same, put")
-    assert of_one_name([*groceries, *twice], there=twice) == []
-    assert of_one_name(["Zucchini", "Vegetables/Zucchini"], there=["Vegetables/Zucchini"]) != []
-    assert of_one_name([f"{script}/character{number}" for script in ("Greek", "Latin") for number in range(20)]) == []
-
-
 def test_a_split_beside_a_folder_that_is_named_otherwise_is_told() -> None:
     found = of("train/a/0.png", "train/b/0.png", "eval/c/0.png")
     assert found.labels == ["train/a", "train/b", "eval/c"]
@@ -92,3 +82,10 @@ def test_a_split_beside_a_folder_that_is_named_otherwise_is_told() -> None:
 def test_a_class_that_is_named_train_is_one() -> None:
     found = of("train/0.png", "bus/0.png", "car/0.png")
     assert (found.labels, found.notes) == (["train", "bus", "car"], [])
+
+
+def test_images_beside_the_class_folders_of_a_group_are_a_class_and_told() -> None:
+    found = of("birds/0.png", "birds/robin/1.png", "birds/wren/1.png", "fish/1.png")
+    assert found.labels == ["birds", "birds/robin", "birds/wren", "fish"]
+    (note,) = found.notes
+    assert note.startswith("images lie beside class folders, and are a class of their own: birds and birds/robin;")

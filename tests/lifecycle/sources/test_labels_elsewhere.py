@@ -7,21 +7,27 @@ import pytest
 from kshot.errors import DataError
 from kshot.lifecycle.sources.labels_elsewhere import labels_elsewhere, place_of_labels
 
+YOLO = "0 0.5 0.5 0.2 0.2\n1 0.1 0.1 0.05 0.05\n"
+
 
 @pytest.mark.parametrize(
     ("files", "said"),
     [
-        (["0.png", "1.png", "metadata.csv"], "may be in metadata.csv: give it the columns path,class"),
-        (["images/0.png", "annotations.json"], "annotations.json is a file of annotations"),
-        (["images/0.jpg", "labels/0.txt", "data.yaml"], "labels/0.txt is a file of annotations"),
-        (["cat_001.jpg", "cat_002.jpg", "dog_001.jpg", "dog_002.jpg"], "in the names, such as cat_001.jpg"),
-        (["001_cat.jpg", "002_cat.jpg", "001_dog.jpg", "002_dog.jpg"], "in the names, such as 001_cat.jpg"),
-        (["IMG_001.jpg", "IMG_002.jpg", "notes.txt"], ""),
-        (["0.png", "1.png"], ""),
+        ({"0.png": "", "1.png": "", "metadata.csv": ""}, "may be in metadata.csv: give it the columns path,class"),
+        ({"images/0.png": "", "a.json": '{"images": [], "annotations": []}'}, "a.json: COCO annotations: cut each"),
+        ({"images/0.jpg": "", "labels/0.txt": YOLO, "data.yaml": "nc: 2"}, "labels/0.txt: YOLO annotations: cut each"),
+        ({"0.png": "", "metadata.jsonl": '{"file_name": "0.png"}'}, "metadata.jsonl: Hugging Face metadata: write the"),
+        (dict.fromkeys(("cat_001.jpg", "cat_002.jpg", "dog_001.jpg", "dog_002.jpg"), ""), "names, such as cat_001.jpg"),
+        (dict.fromkeys(("001_cat.jpg", "002_cat.jpg", "001_dog.jpg", "002_dog.jpg"), ""), "names, such as 001_cat.jpg"),
+        (dict.fromkeys(("IMG_001.jpg", "IMG_002.jpg", "notes.txt"), ""), ""),
+        (dict.fromkeys(("0.png", "1.png"), ""), ""),
     ],
 )
-def test_a_table_annotations_or_names_are_named(files: list[str], said: str) -> None:
-    found = place_of_labels([Path(name) for name in files])
+def test_a_table_annotations_or_names_are_named(tmp_path: Path, files: dict[str, str], said: str) -> None:
+    for name, text in files.items():
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text(text)
+    found = place_of_labels(tmp_path, [Path(name) for name in files])
     assert said in found and bool(said) == bool(found)
 
 

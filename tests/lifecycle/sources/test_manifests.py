@@ -150,8 +150,8 @@ def test_a_path_in_another_unicode_form_than_the_files_is_followed(tmp_path: Pat
     [
         (
             "path,class,set,camera",
-            ["a/0.png,a,x,1"],
-            "columns set, camera of the manifest not read; rename set to split",
+            ["a/0.png,a,train,1"],
+            "columns set, camera of the manifest not read; rename set to split if it is that",
         ),
         (",path,class", ["0,a/0.png,a"], ""),
         ("path,class", ["a/0.png,None", "a/1.png,b"], "1 images are of class 'None', taken as a name"),
@@ -168,6 +168,25 @@ def test_what_a_table_has_and_kshot_does_not_read_is_a_note(
     (tmp_path / "m.csv").write_text("\n".join([header, *rows]) + "\n")
     _, notes = read_manifest(tmp_path / "m.csv")
     assert any(note in one for one in notes) if note else not notes
+
+
+@pytest.mark.parametrize(
+    ("header", "row"),
+    [
+        ("path,class,fold", "x/0.png,a,1"),
+        ("path,class,label", "x/0.png,a,a"),
+        ("path,class,set,Set", "x/0.png,a,train,test"),
+    ],
+)
+def test_a_column_that_can_be_none_of_kshots_is_not_offered_for_renaming(tmp_path: Path, header: str, row: str) -> None:
+    (note,) = read_manifest(manifest(tmp_path, f"{header}\n{row}\n"))[1]
+    assert note.endswith("of the manifest not read")
+
+
+def test_class_names_that_differ_in_unicode_form_alone_are_one_class_and_told(tmp_path: Path) -> None:
+    images, notes = read_manifest(manifest(tmp_path, "path,class\nx/0.png,\u00e9\nx/1.png,e\u0301\n"))
+    assert {image.label for image in images} == {"\u00e9"}
+    assert notes == ["2 names are one class, \u00e9: they differ in Unicode form alone"]
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from kshot.data.strays import BESIDE, MASK
 from kshot.errors import DataError
 from kshot.lifecycle.data.changes import imported_images
 from kshot.lifecycle.sources import source_images
@@ -104,6 +105,18 @@ def test_what_is_left_out_is_named_with_its_reason(tmp_path: Path) -> None:
     assert found.empty == ["empty", "gone", "phone"]
 
 
+def test_masks_and_a_cover_beside_class_folders_are_left_out_and_named(tmp_path: Path) -> None:
+    tree = write_tree(tmp_path / "tree", {f"g/{name}/{part}": 2 for name in "ab" for part in ("images", "masks")})
+    (tree / "g" / "cover.png").write_bytes(image("cover"))
+    found = read_source(tree, tmp_path)
+    assert told(found) == [(f"{number}.png", f"g/{name}", "g", "") for name in "ab" for number in range(2)]
+    assert found.empty == []
+    assert dict(left(found)) == {
+        **{f"g/{name}/masks/{number}.png": MASK for name in "ab" for number in range(2)},
+        "g/cover.png": BESIDE,
+    }
+
+
 def test_an_images_whole_is_decoded_where_its_header_is_sound(tmp_path: Path) -> None:
     tree = write_tree(tmp_path / "tree", {"a": 2, "b": 1})
     for name in ("a/0.png", "b/0.png"):
@@ -190,6 +203,14 @@ def test_what_is_no_source_is_refused(tmp_path: Path) -> None:
     refused(tmp_path / "pipe", "a device, a pipe or a socket")
 
 
+def test_a_link_whose_target_is_missing_is_named_with_it(tmp_path: Path) -> None:
+    (tmp_path / "photos").symlink_to("disk")
+    for source in (tmp_path / "photos", tmp_path / "photos" / "birds"):
+        refused(source, "photos is a link to disk, which does not exist; mend the link, or give a folder")
+        with pytest.raises(DataError, match="photos is a link to disk"):
+            check_exists(str(source))
+
+
 def test_a_file_name_that_would_not_survive_is_refused(tmp_path: Path) -> None:
     tree = write_tree(tmp_path / "tree", {"a": 1})
     (tree / "a" / "0.png").rename(tree / "a" / "line\nbreak.png")
@@ -209,8 +230,7 @@ def test_empty_text_is_no_source(tmp_path: Path, source: str) -> None:
     [
         ("birds.rar", "an archive that cannot be opened here; unpack it and add the folder"),
         ("birds.7z", "an archive that cannot be opened here; unpack it and add the folder"),
-        ("instances.json", r"annotations \(COCO, VOC, YOLO\), which are not read; needs a .csv"),
-        ("bird.XML", r"annotations \(COCO, VOC, YOLO\), which are not read; needs a .csv"),
+        ("bird.XML", r"is no source: a file of XML, which is not read; if the labels are in it, write the labels as a"),
         ("birds.doc", "of no known kind; needs a folder"),
     ],
 )

@@ -1,18 +1,14 @@
 """Determines the class and split of each image of a folder or archive from the folders above it."""
 
-import re
-from collections import defaultdict
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from kshot.data.split_folders import without_split_folders
 from kshot.data.splits import split_named
-from kshot.first_few import first_few
+from kshot.lifecycle.sources.class_names import in_several_forms
 from kshot.lifecycle.sources.shown_names import printable
 from kshot.lifecycle.sources.source_image import normal
-
-RARE = 0.1  # share of the classes whose last folder's name may recur by chance
 
 
 @dataclass(frozen=True)
@@ -66,7 +62,8 @@ def classes_of(
     labels = [normal(name_of(path.parent)) for path in images]
     empty = set() if unlabelled else {normal(name_of(leaf)) for leaf in leaves} - {""}
     splits = {normal(name): split for name, split in placed.splits.items()} if placed is not None else {}
-    notes += _written_alike({name_of(folder) for folder in folders})
+    notes += _around_others({normal(name_of(folder)) for folder in folders} - {""})
+    notes += in_several_forms(name_of(folder) for folder in folders)
     return Classes(labels, splits, sorted(empty - set(labels)), notes)
 
 
@@ -108,6 +105,19 @@ def _split_beside_others(folders: Sequence[Path]) -> list[str]:
     ]
 
 
+def _around_others(names: set[str]) -> list[str]:
+    """A note on classes whose folder has the folders of other classes in it."""
+    inner = {folder.as_posix(): name for name in sorted(names, reverse=True) for folder in Path(name).parents}
+    around = sorted(names & inner.keys())
+    if not around:
+        return []
+    example = f"{printable(around[0])} and {printable(inner[around[0]])}"
+    return [
+        f"images lie beside class folders, and are a class of their own: {example}"
+        f"{f' ({len(around)} such classes)' if len(around) > 1 else ''}; if they are of no class, move them away"
+    ]
+
+
 def _wrapping(images: Sequence[Path]) -> str:
     """The one folder that contains all images, in subfolders only; '' if there is none."""
     tops = {path.parts[0] for path in images}
@@ -122,45 +132,3 @@ def _inside_each(images: Sequence[Path]) -> str:
         return ""
     name = names.pop()
     return "" if split_named(name) else name
-
-
-def _written_alike(names: set[str]) -> list[str]:
-    """Notes on folders whose names are hard to tell apart."""
-    forms, cases = defaultdict(set), defaultdict(set)
-    for name in names:
-        forms[normal(name)].add(name)
-        cases[normal(name).casefold()].add(normal(name))
-    notes = [
-        f"{len(same)} folders are one class, {printable(name)}: their names differ in Unicode form alone"
-        for name, same in sorted(forms.items())
-        if len(same) > 1
-    ]
-    alike = sorted(sorted(same) for same in cases.values() if len(same) > 1)
-    if alike:
-        example = " and ".join(printable(name) for name in alike[0])
-        notes.append(f"class names that differ in case alone stay classes of their own, such as {example}")
-    return notes
-
-
-def of_one_name(labels: Collection[str], there: Collection[str] = ()) -> list[str]:
-    """A line on classes whose last folders bear one name, of which at least one is not `there` yet.
-
-    Case and separators do not count. Classes at one depth are named only where this is rare: in other data the folders
-    of a class, such as character01, bear the same names in each group.
-    """
-    alike = defaultdict(list)
-    for label in sorted(labels):
-        alike[re.sub(r"[\W_]+", " ", label.rpartition("/")[2].casefold()).strip()].append(label)
-    same = [names for names in alike.values() if len(names) > 1]
-    rare = sum(map(len, same)) <= RARE * len(labels)
-    found = [
-        " and ".join(printable(name) for name in names)
-        for names in same
-        if (rare or len({name.count("/") for name in names}) > 1) and not set(names) <= set(there)
-    ]
-    if not found:
-        return []
-    return [
-        f"classes of one name in two folders: {first_few(found, 3, '; ')}; if they are the same, put their images in "
-        "one folder and add the source again, else one is asked against the other"
-    ]

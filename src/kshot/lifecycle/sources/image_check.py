@@ -13,6 +13,7 @@ from typing import NamedTuple, TypeVar
 from kshot.data.image_formats import LARGEST, Header, read_header
 from kshot.data.images import WINDOW, decoded
 from kshot.errors import DataError
+from kshot.lifecycle.sources.annotations import annotations
 from kshot.lifecycle.sources.left_out import ARCHIVE
 
 DECODED = 10**9  # pixels decoded as a check, which takes some ten seconds
@@ -146,7 +147,7 @@ def _kind(file: Path) -> str:
         return "a web page and no image"
     if b"<svg" in text:
         return "SVG, a drawing and no image"
-    return NO_IMAGE
+    return annotations(file) or NO_IMAGE
 
 
 def _mapped(look: Callable[[T], R], values: Sequence[T]) -> Iterator[R]:

@@ -8,15 +8,12 @@ from pathlib import Path
 
 from kshot.data.image_formats import image_endings
 from kshot.errors import DataError
+from kshot.lifecycle.sources.annotations import OBJECTS, annotations
 from kshot.lifecycle.sources.shown_names import printable
 from kshot.lifecycle.sources.tables import TABLES
 from kshot.lifecycle.sources.tree import walk
 
-ANNOTATIONS = (
-    "of annotations (COCO, VOC, YOLO), which are not read; needs a .csv with the columns path,class, a row an image, "
-    "each object cut out as an image of its own"
-)
-ANNOTATED = (".json", ".jsonl", ".xml", ".mat")
+LOOKED_AT = 3  # files of an ending that are read in search of annotations
 FEWEST = 2  # images of a name that would make it a class
 
 
@@ -26,17 +23,17 @@ def labels_elsewhere(folder: Path) -> Iterator[None]:
     try:
         yield
     except DataError as error:
-        where = place_of_labels(walk(folder).files) if folder.is_dir() else ""
+        where = place_of_labels(folder, walk(folder).files) if folder.is_dir() else ""
         if not where:
             raise
         raise DataError(f"{error}; {where}") from error
 
 
-def place_of_labels(files: list[Path]) -> str:
-    """A clause on the first of these that the files have, '' for none.
+def place_of_labels(folder: Path, files: list[Path]) -> str:
+    """A clause on the first of these that the files below `folder` have, '' for none.
 
     - a table: it can be the source itself
-    - annotations, also in a .txt for each image
+    - annotations
     - names such as cat_001.jpg or 001_cat.jpg, of the images that lie in one folder
     """
     tables = [file for file in files if file.suffix.lower() in TABLES]
@@ -44,11 +41,8 @@ def place_of_labels(files: list[Path]) -> str:
         name = printable(tables[0].as_posix())
         return f"the labels may be in {name}: give it the columns path,class, and add it instead of the folder"
     images = [file for file in files if file.suffix.lower() in image_endings()]
-    stems = {file.stem for file in images}
-    marks = [file for file in files if file.suffix.lower() == ".txt" and file.stem in stems]
-    annotated = [file for file in files if file.suffix.lower() in ANNOTATED]
-    if annotated or marks:
-        return f"{printable((annotated or marks)[0].as_posix())} is a file {ANNOTATIONS}"
+    if kinds := _annotations(folder, files):
+        return kinds
     names = Counter(re.sub(r"[\W\d_]+", "", stem) for stem in (file.stem for file in images))
     if len(names) > 1 and "" not in names and min(names.values()) >= FEWEST:
         example = printable(images[0].name)
@@ -56,3 +50,18 @@ def place_of_labels(files: list[Path]) -> str:
             f"the classes seem to be in the names, such as {example}: needs one folder a class, or a .csv (path,class)"
         )
     return ""
+
+
+def _annotations(folder: Path, files: list[Path]) -> str:
+    """The first file of annotations with its kind; those of objects before a file of which only the ending is known."""
+    counts: Counter[str] = Counter()
+    others = ""
+    for file in files:
+        ending = file.suffix.lower()
+        counts[ending] += 1
+        if counts[ending] <= LOOKED_AT and (kind := annotations(folder / file)):
+            found = f"{printable(file.as_posix())}: {kind}"
+            if kind.endswith(OBJECTS):
+                return found
+            others = others or found
+    return others

@@ -10,6 +10,7 @@ from pathlib import Path
 from kshot.data.splits import SPLITS, split_named
 from kshot.errors import DataError
 from kshot.first_few import first_few
+from kshot.lifecycle.sources.class_names import in_several_forms
 from kshot.lifecycle.sources.shown_names import printable, quoted
 from kshot.lifecycle.sources.source_image import SourceImage, check_names, group_of, normal
 from kshot.lifecycle.sources.tables import ELSEWHERE, Row, read_columns, read_rows
@@ -51,7 +52,7 @@ def read_manifest(
         images.append(image)
         numbers.append(row.number)
     _check_splits(path, images, numbers)
-    notes = [*_unread(path), *_odd_labels(images)]
+    notes = [*_unread(path), *in_several_forms(row.values.get("class", "") for row in rows), *_odd_labels(images)]
     if repeated:
         notes.append(f"{len(repeated)} rows of the manifest are repeated and count once, such as row {repeated[0]}")
     return images, notes
@@ -89,14 +90,29 @@ def with_split(
 
 
 def _unread(path: Path) -> list[str]:
-    """A note on columns of the manifest that are not read; the unnamed ones, an index, are not worth a word."""
+    """A note on columns of the manifest that are not read; the unnamed ones, an index, are not worth a word.
+
+    A column is offered for renaming if none has the name yet and, for split, if its values name splits: a fold of
+    cross-validation is a number.
+    """
     known = {"path", *OPTIONAL}
-    others = [name for name in read_columns(path) if name and name.casefold() not in known]
-    renamed = {name: column for column, names in ELSEWHERE.items() for name in others if name.casefold() in names}
+    columns = read_columns(path)
+    others = [name for name in columns if name and name.casefold() not in known]
+    if not others:
+        return []
+    folded = [name.casefold() for name in columns]
+    renamed = {
+        name: column
+        for column, names in ELSEWHERE.items()
+        for name in others
+        if column not in folded and name.casefold() in names and folded.count(name.casefold()) == 1
+    }
+    for name in [name for name, column in renamed.items() if column == "split"]:
+        if not all(split_named(row.values[name.casefold()]) for row in read_rows(path, (name.casefold(),))):
+            del renamed[name]
     rename = "".join(f"; rename {printable(name)} to {column} if it is that" for name, column in renamed.items())
     named = first_few([printable(name) for name in others], 5)
-    columns = "columns" if len(others) > 1 else "column"
-    return [f"{columns} {named} of the manifest not read{rename}"] if others else []
+    return [f"column{'s' if len(others) > 1 else ''} {named} of the manifest not read{rename}"]
 
 
 def _odd_labels(images: Sequence[SourceImage]) -> list[str]:

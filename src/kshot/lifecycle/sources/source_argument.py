@@ -21,8 +21,20 @@ def check_given(source: str) -> None:
 def check_exists(source: str) -> None:
     """Raise DataError for a source that does not exist, before anything is read."""
     check_given(source)
-    if source != GLYPHS and not Path(source).expanduser().exists():
-        raise DataError(f"{source} does not exist; needs {NEEDED}, or the word {GLYPHS}")
+    if source != GLYPHS:
+        check_there(Path(source).expanduser())
+
+
+def check_there(source: Path) -> None:
+    """Raise DataError for a file or folder that does not exist, or a link whose target does not."""
+    if source.exists():
+        return
+    link = next((place for place in (source, *source.parents) if place.is_symlink() and not place.exists()), None)
+    if link is not None:
+        raise DataError(
+            f"{link} is a link to {link.readlink()}, which does not exist; mend the link, or give {NEEDED}"
+        )
+    raise DataError(f"{source} does not exist; needs {NEEDED}, or the word {GLYPHS}")
 
 
 def check_argument(root: Path, source: str) -> None:

@@ -6,27 +6,28 @@ from itertools import chain
 from pathlib import Path
 
 from kshot.data.image_formats import Header
+from kshot.data.strays import mask_folders, strays
 from kshot.data.system_files import written_by
 from kshot.errors import DataError
 from kshot.lifecycle.sources import left_out
+from kshot.lifecycle.sources.annotations import ENDINGS, annotations
 from kshot.lifecycle.sources.archives import is_archive, unpack
 from kshot.lifecycle.sources.classes import classes_of
 from kshot.lifecycle.sources.image_check import NO_IMAGE, Problem, check_decoding, check_headers, header_notes
-from kshot.lifecycle.sources.labels_elsewhere import ANNOTATIONS, labels_elsewhere
+from kshot.lifecycle.sources.labels_elsewhere import labels_elsewhere
 from kshot.lifecycle.sources.left_out import ARCHIVE, LeftOut, filled
 from kshot.lifecycle.sources.manifests import COLUMNS, read_manifest
 from kshot.lifecycle.sources.shown_names import printable, quoted
-from kshot.lifecycle.sources.source_argument import GLYPHS, NEEDED
+from kshot.lifecycle.sources.source_argument import NEEDED, check_there
 from kshot.lifecycle.sources.source_image import SourceImage, check_names, group_of
 from kshot.lifecycle.sources.tables import TABLES, is_compressed, read_rows
-from kshot.lifecycle.sources.tree import walk
+from kshot.lifecycle.sources.tree import Tree, walk
 
 MANIFEST = "manifest.csv"  # next to images/: the layout of data/raw
 NO_HEADER = Header("", "", 0, 0, False)
 SPREADSHEETS = (".xlsx", ".xls", ".ods", ".numbers")
 OTHER_KINDS = {
     **dict.fromkeys((".rar", ".7z", ".zst"), "an archive that cannot be opened here; unpack it and add the folder"),
-    **dict.fromkeys((".json", ".jsonl", ".xml", ".yaml", ".yml"), f"a file {ANNOTATIONS}"),
 }
 
 
@@ -86,8 +87,7 @@ def read_source(
     no folder, and a manifest without the column class, are images of class '': either all of them or none. Raises
     DataError for a source that is missing, has no image, is of no known kind, or whose classes cannot be determined.
     """
-    if not source.exists():
-        raise DataError(f"{source} does not exist; needs {NEEDED}, or the word {GLYPHS}")
+    check_there(source)
     if not source.is_dir() and not source.is_file():
         raise DataError(f"{source} is a device, a pipe or a socket; needs {NEEDED}")
     if source.is_dir():
@@ -116,6 +116,8 @@ def _kind_of(file: Path) -> str:
     """What a file that is no source is, by its ending or content, and what is needed instead."""
     if text := OTHER_KINDS.get(file.suffix.lower()):
         return text
+    if text := annotations(file):
+        return f"no source: {text}"
     header = check_headers([file])[0]
     if isinstance(header, Header):
         return "one image; needs the folder of the class folders, one folder a class"
@@ -192,16 +194,31 @@ def _read_folder(
             ]
         )
     paths = [_below(image.file, folder) for image in found.images]
-    # A folder without subfolders, and one with a file left out other than as no image, may be meant as a class.
-    meant = {*tree.leaves, *(one.path.parent for one in found.left_out if one.counts and one.reason != NO_IMAGE)}
+    odd, meant = strays(paths), _meant_as_classes(tree, found.left_out, paths)
+    found = found.without([LeftOut(path, odd[path]) if path in odd else None for path in paths])
+    paths = [path for path in paths if path not in odd]
     classes = classes_of(
-        paths, sorted(meant), packed=packed and not whole_names, unlabelled=unlabelled, merge=merge, there=there
+        paths, meant, packed=packed and not whole_names, unlabelled=unlabelled, merge=merge, there=there
     )
     images = [
         replace(image, label=label, group=group_of(label), split=classes.splits.get(label, ""))
         for image, label in zip(found.images, classes.labels, strict=True)
     ]
     return replace(found, images=images, empty=classes.empty, notes=[*found.notes, *classes.notes])
+
+
+def _meant_as_classes(tree: Tree, lost: Sequence[LeftOut], images: Sequence[Path]) -> list[Path]:
+    """The folders that may be meant as classes, so that one without an image is an empty class.
+
+    A folder without subfolders, and one with a file that is left out other than as no image; none of masks, and none
+    that has annotations alone.
+    """
+    masks, annotated = mask_folders(images), {path.parent for path in tree.files}
+    annotated -= {path.parent for path in tree.files if path.suffix.lower() not in (*ENDINGS, ".txt")}
+    with_lost = {one.path.parent for one in lost if one.counts and one.reason != NO_IMAGE}
+    return sorted(
+        folder for folder in {*tree.leaves, *with_lost} - annotated if masks.isdisjoint((folder, *folder.parents))
+    )
 
 
 def _with_headers(images: list[SourceImage], folder: Path, files: int, out: list[LeftOut], notes: list[str]) -> Source:

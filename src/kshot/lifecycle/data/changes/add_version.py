@@ -14,7 +14,7 @@ from kshot.lifecycle.data.data_versions import DataVersion, current, enter, vers
 from kshot.lifecycle.project import layout
 from kshot.lifecycle.sources import left_out
 from kshot.lifecycle.sources.at_rest import at_rest
-from kshot.lifecycle.sources.classes import of_one_name
+from kshot.lifecycle.sources.class_names import notes_on_names
 from kshot.lifecycle.sources.labels_elsewhere import labels_elsewhere
 from kshot.lifecycle.sources.manifests import with_split
 from kshot.lifecycle.sources.shown_names import quoted
@@ -119,9 +119,9 @@ def _all_images(
 
 
 def _check_class_names(source: str, names: set[str], former: Sequence[SourceImage], say: Callable[[str], None]) -> None:
-    """Report classes of one name in two folders. Raises DataError for a single class."""
+    """Report names that are hard to tell apart or to store. Raises DataError for a single class."""
     if source != GLYPHS:
-        for line in of_one_name(names, {image.label for image in former}):
+        for line in notes_on_names(names, {image.label for image in former}):
             say(line)
     if len(names) < FEWEST_CLASSES:
         place = Path(source).expanduser()

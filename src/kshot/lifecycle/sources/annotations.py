@@ -1,0 +1,40 @@
+"""Names the kind of a file with labels that kshot does not read, by its content, and what to do with it."""
+
+import re
+from pathlib import Path
+
+from kshot.lifecycle.sources.tables import TABLES
+
+READ = 2**16  # bytes of a file that are looked at
+OBJECTS = "cut each object out as an image in its class's folder"
+IMAGES = "write the labels as a .csv (path,class), and add that"
+ENDINGS = (".xml", ".json", ".jsonl", ".mat", ".yaml", ".yml", *TABLES)
+YOLO = re.compile(r"(\s*\d+(\s+-?[\d.]+(e-?\d+)?){4,}\s*(\n|$))+")
+# What a file of the kind has in its first bytes: all words of a line.
+XML = {"CVAT annotations": ("<annotations", "<image"), "Pascal VOC annotations": ("<annotation",)}
+JSON = {
+    "COCO annotations": ('"annotations"', '"images"'),
+    "labelme annotations": ('"shapes"', '"imagePath"'),
+    "VGG (VIA) annotations": ('"regions"', '"filename"'),
+}
+
+
+def annotations(file: Path) -> str:
+    """The kind and the remedy, as in "COCO annotations: cut each object out ..."; '' for any other file."""
+    ending = file.suffix.lower()
+    if ending in TABLES:
+        return "a table, which is read only if it is the source itself (path,class)"
+    if ending == ".mat":
+        return f"a MATLAB file: {IMAGES}"
+    if ending not in ENDINGS and ending != ".txt":
+        return ""
+    with file.open("rb") as content:
+        text = content.read(READ).decode("utf-8", "replace").lstrip("\ufeff")
+    if ending == ".txt":
+        return f"YOLO annotations: {OBJECTS}" if YOLO.match(text) else ""
+    for kind, words in (XML if ending == ".xml" else JSON).items():
+        if all(word in text for word in words):
+            return f"{kind}: {OBJECTS}"
+    if ending == ".jsonl" and '"file_name"' in text:
+        return f"Hugging Face metadata: {IMAGES}"
+    return f"a file of {ending[1:].upper()}, which is not read; if the labels are in it, {IMAGES}"
