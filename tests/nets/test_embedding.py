@@ -26,6 +26,9 @@ def described(**changes):
     return settings_of(settings(**changes))
 
 
+SIZE_32 = {"size": 32, "channels": 1, "invert": False}
+
+
 def images(count=7):
     return np.random.default_rng(0).integers(0, 256, (count, 28, 28, 1), dtype=np.uint8)
 
@@ -100,6 +103,14 @@ def test_equal_embeddings_are_saved_as_equal_bytes(tmp_path):
         save_embedding(embedding, tmp_path / name)
     for file in ("embedding.safetensors", "embedding.json"):
         assert (tmp_path / "a" / file).read_bytes() == (tmp_path / "b" / file).read_bytes()
+
+
+def test_a_model_whose_parts_were_not_scaled_is_not_loaded_as_one_with_scaled_parts(tmp_path):
+    embedding = Embedding(described(backbone="resnet10t", features=["layer1", "layer2"], ingest=SIZE_32))
+    del embedding.backbone.part_length
+    save_embedding(embedding, tmp_path)
+    with pytest.raises(CheckpointError, match="part_length"):
+        load_embedding(tmp_path)
 
 
 @pytest.mark.parametrize("damage", ["missing", "truncated", "other settings"])

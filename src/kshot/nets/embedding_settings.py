@@ -25,7 +25,7 @@ class EmbeddingSettings:
 
     backbone      its name in `kshot.nets.backbones.backbone`
     ingest        how images are prepared for it
-    features      stages of a timm model whose mean maps are the features; (): the model's own output
+    features      stages of a timm model whose mean maps are the features, "output" its end; (): its output alone
     input         size and interpolation of the network's input; None: the packed images
     adaptation    the part that was trained: full, lora, projection or frozen
     head_dim      width of the projection layer; None: none

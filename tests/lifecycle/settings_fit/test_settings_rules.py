@@ -58,6 +58,7 @@ ROWS: dict[str, tuple[DataProfile, list[str], dict[str, Any]]] = {
             "ingest.size": 288,
             "ingest.channels": 3,
             "train.network.adaptation": "projection",
+            "train.network.features": ["blocks.4", "blocks.6", "output"],
         }
         | {"train.batch.classes": "auto", "train.batch.images": 5, "gate.min_accuracy": "auto"},
     ),

@@ -3,6 +3,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from torch import nn
 
 from kshot.errors import CheckpointError, ParamsError
 from kshot.nets.backbones.backbone import Input, Start, create_backbone, input_of, parameter_count, pixel_statistics
@@ -10,8 +11,9 @@ from kshot.nets.backbones.backbone import Input, Start, create_backbone, input_o
 LITE0 = Path(__file__).parents[4] / "shared/weights/tf_efficientnet_lite0.safetensors"
 
 
-def test_a_timm_model_is_made_by_name():
-    network = create_backbone("resnet10t", channels=1, size=64)
+@pytest.mark.parametrize("name", ["resnet10t", "mobilenetv3_small_050"])  # the second widens its last map
+def test_a_timm_model_is_made_by_name(name):
+    network = create_backbone(name, channels=1, size=64)
     assert network(torch.zeros(2, 1, 64, 64)).shape == (2, network.num_features)
 
 
@@ -64,8 +66,42 @@ def test_named_stages_are_features_and_what_lies_behind_is_left_out():
     assert parameter_count(network) < parameter_count(whole) / 2
 
 
+@pytest.mark.parametrize(
+    ("name", "stages"),
+    [
+        ("resnet10t", ["layer1", "layer3"]),
+        ("tf_efficientnet_lite0", ["blocks.4"]),
+        ("vit_tiny_patch16_224", ["blocks.3"]),
+    ],
+)
+def test_several_parts_have_one_length_and_the_output_is_one_of_them(name, stages):
+    torch.manual_seed(0)
+    whole = create_backbone(name, channels=3, size=64).eval()
+    network = create_backbone(name, channels=3, size=64, features=["output", *stages]).eval()
+    network.network.load_state_dict(whole.state_dict())
+    with torch.no_grad():
+        pixels = torch.rand(3, 3, 64, 64)
+        output, features = whole(pixels), network(pixels)
+    assert features.shape == (3, network.num_features)
+    assert features.square().mean(1) == pytest.approx([1.0] * 3, rel=1e-4)
+    last = features[:, -whole.num_features :]
+    torch.testing.assert_close(last.norm(dim=1), torch.full((3,), (network.num_features / (len(stages) + 1)) ** 0.5))
+    torch.testing.assert_close(nn.functional.normalize(last, dim=1), nn.functional.normalize(output, dim=1))
+
+
+def test_the_output_as_the_only_feature_is_what_no_name_means():
+    torch.manual_seed(0)
+    network = create_backbone("resnet10t", channels=3, size=64, features=["output"]).eval()
+    with torch.no_grad():
+        pixels = torch.rand(2, 3, 64, 64)
+        torch.testing.assert_close(network(pixels), network.network(pixels), rtol=0, atol=0)
+
+
 def test_a_stage_nobody_knows_shows_those_that_there_are():
-    with pytest.raises(ParamsError, match=r"names 'layer9'; the stages of this backbone are act1, layer1, layer2"):
+    with pytest.raises(
+        ParamsError,
+        match=r"names 'layer9'; the stages of this backbone are act1, layer1, .*'output' is what it ends in",
+    ):
         create_backbone("resnet10t", channels=3, size=64, features=["layer9"])
     with pytest.raises(ParamsError, match="conv4 has no named stages"):
         create_backbone("conv4", channels=1, size=28, features=["layer1"])
