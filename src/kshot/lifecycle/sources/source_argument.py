@@ -31,9 +31,7 @@ def check_there(source: Path) -> None:
         return
     link = next((place for place in (source, *source.parents) if place.is_symlink() and not place.exists()), None)
     if link is not None:
-        raise DataError(
-            f"{link} is a link to {link.readlink()}, which does not exist; mend the link, or give {NEEDED}"
-        )
+        raise DataError(f"{link} is a link to {link.readlink()}, which does not exist; mend the link, or give {NEEDED}")
     raise DataError(f"{source} does not exist; needs {NEEDED}, or the word {GLYPHS}")
 
 
