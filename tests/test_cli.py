@@ -11,6 +11,7 @@ import pytest
 from kshot import cli
 from kshot.errors import KshotError
 from kshot.lifecycle.project import project_lock
+from kshot.params.schema import load_params
 
 REPOSITORY = Path(__file__).parents[1]
 
@@ -175,7 +176,7 @@ def test_a_writing_verb_waits_for_nobody_while_another_holds_the_project(root: P
 @pytest.mark.parametrize(
     ("raised", "code", "told"),
     [
-        (KeyboardInterrupt(), 130, "interrupted"),
+        (KeyboardInterrupt(), 130, "interrupted; finished stages are stored"),
         (KshotError("two\nlines"), 1, "two lines"),
         (OSError(28, "No space left on device", "data/x"), 1, "the disk is full at data/x; free some space"),
         (ZeroDivisionError("odd"), 1, "ZeroDivisionError: odd -- a defect"),
@@ -196,3 +197,43 @@ def test_whatever_goes_wrong_is_one_line(
     assert cli.main(["retrain"]) == code
     error = capsys.readouterr().err
     assert error.startswith("kshot: error: ") and told in error and error.count("\n") == 1
+
+
+@pytest.mark.parametrize("verb", ["tasks", "drift"])
+def test_an_interrupted_command_that_stores_nothing_does_not_say_so(
+    root: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, verb: str
+) -> None:
+    def stopped(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("kshot.lifecycle.sources.source_argument.check_exists", stopped)
+    assert cli.main([verb, "photos"]) == 130
+    assert capsys.readouterr().err == "kshot: error: interrupted; run the same command again\n"
+
+
+def test_a_failed_retraining_says_which_changed_settings_stay(
+    root: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def failed(*_: object, **__: object) -> None:
+        raise KshotError("it did not fit")
+
+    monkeypatch.setattr("kshot.cli.retrain.start", failed)
+    before = load_params(root / "params.yaml").train.steps
+    assert cli.main(["retrain", "--set", "train.steps=77"]) == 1
+    told = f"params.yaml keeps this change; to undo: kshot retrain --set train.steps={before}\n"
+    assert told in capsys.readouterr().out
+    assert load_params(root / "params.yaml").train.steps == 77
+    assert cli.main(["retrain"]) == 1
+    assert "params.yaml" not in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("setting", "code"), [("train.network.backbone=convnext4", 2), ("train.network.checkpoint=nowhere.safetensors", 5)]
+)
+def test_a_backbone_or_weights_that_are_not_there_are_not_written(
+    root: Path, capsys: pytest.CaptureFixture[str], setting: str, code: int
+) -> None:
+    before = (root / "params.yaml").read_bytes()
+    assert cli.main(["retrain", "--set", setting]) == code
+    assert setting.rpartition("=")[2] in capsys.readouterr().err
+    assert (root / "params.yaml").read_bytes() == before

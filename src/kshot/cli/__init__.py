@@ -74,7 +74,7 @@ def _run(arguments: Sequence[str] | None) -> int:
     redaction.guard()
     set_by_kshot = no_telemetry.silence_telemetry()
     loopback.reach_directly()
-    options = argparse.Namespace(debug=False)
+    options = argparse.Namespace(debug=False, continues=False)
     try:
         options = parser().parse_args(arguments)
         options.set_by_kshot = set_by_kshot  # the doctor distinguishes the user's own variables from these
@@ -90,7 +90,10 @@ def _run(arguments: Sequence[str] | None) -> int:
         code: int = options.run(root, options)
         sys.stdout.flush()
     except KeyboardInterrupt:
-        return _fail("interrupted; finished stages are stored, run the same command to continue", INTERRUPTED, options)
+        kept = "finished stages are stored, run the same command to continue"
+        return _fail(
+            f"interrupted; {kept if options.continues else 'run the same command again'}", INTERRUPTED, options
+        )
     except KshotError as error:
         return _fail(str(error), error.exit_code, options, error.block)
     except OSError as error:
@@ -113,13 +116,16 @@ def _run(arguments: Sequence[str] | None) -> int:
 
 
 def parser() -> argparse.ArgumentParser:
-    """Build the parser of the whole command line; each verb sets `run`, a function of the root and the options."""
+    """Build the parser of the whole command line.
+
+    Each verb sets `run`, a function of the root and the options, and `continues` if its finished stages are stored.
+    """
     top = Parser(
         prog="kshot", description=DESCRIPTION, epilog=EPILOG, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     top.add_argument("--version", action=Version, nargs=0, help="show the version and exit")
     top.add_argument("--debug", action="store_true", help="show the traceback of an error")
-    top.set_defaults(run=standing.run, outside=False)
+    top.set_defaults(run=standing.run, outside=False, continues=False)
     verbs = top.add_subparsers(title="commands", metavar="COMMAND")
     init.add_parser(verbs)
     retrain.add_parser(verbs)

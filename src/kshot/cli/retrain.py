@@ -2,12 +2,20 @@
 
 import argparse
 import os
+import shlex
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from kshot.lifecycle.project import project_lock, state_place
+from kshot.errors import CheckpointError, KshotError
+from kshot.lifecycle.project import progress, project_lock, state_place
 from kshot.lifecycle.tracking import sqlite_trouble
 from kshot.load_yaml import load_yaml
+
+if TYPE_CHECKING:
+    from kshot.lifecycle.params_file.settings_change import Change
+
+FEW = 3  # changes that one command undoes
 
 DESCRIPTION = """\
 Run one retraining: ingest, split, validate, episodes, train and evaluate, then register the
@@ -50,7 +58,7 @@ def add_parser(verbs: Any) -> None:
         action="store_true",
         help="continue even if git does not know the code (no git, no commit); the audit of the model says so",
     )
-    top.set_defaults(run=run)
+    top.set_defaults(run=run, continues=True)
 
 
 def run(root: Path, options: argparse.Namespace) -> int:
@@ -58,8 +66,14 @@ def run(root: Path, options: argparse.Namespace) -> int:
     sqlite_trouble.require_usable(root)
     state_place.require_here(root)
     with project_lock.hold(root, "kshot retrain"):
-        change_settings(root, options)
-        start(root, debug=options.debug, data=options.data, allow_unrecorded=options.allow_unrecorded)
+        changes = change_settings(root, options)
+        try:
+            start(root, debug=options.debug, data=options.data, allow_unrecorded=options.allow_unrecorded)
+        except KshotError:
+            if changes:
+                progress.clear()
+                print(stay_text(changes), flush=True)
+            raise
     return 0
 
 
@@ -89,10 +103,25 @@ def start(root: Path, *, debug: bool, data: str | None = None, allow_unrecorded:
         retrain(root=str(root), allow_unrecorded=allow_unrecorded)
 
 
-def change_settings(root: Path, options: argparse.Namespace) -> None:
-    """Write --params and --set to params.yaml; nothing is written unless the whole file is valid.
+def stay_text(changes: "Sequence[Change]") -> str:
+    """The line after a failed retraining: params.yaml keeps these changes, and how to undo them."""
+    from kshot.lifecycle.params_file.settings_change import format_value
 
-    Weights of the extra `photographs` that the project lost, or that a clone never had, are written again.
+    simple = [change for change in changes if change.before is not None]
+    if len(simple) < len(changes) or len(changes) > FEW:
+        return "params.yaml keeps these changes; to undo them, set the first value of each there again"
+    sets = [shlex.quote(f"{change.key}={format_value(change.before)}") for change in changes]
+    return (
+        f"params.yaml keeps {'this change' if len(sets) == 1 else 'these changes'}; to undo: kshot retrain "
+        + " ".join(f"--set {one}" for one in sets)
+    )
+
+
+def change_settings(root: Path, options: argparse.Namespace) -> "list[Change]":
+    """Write --params and --set to params.yaml and return the changes; nothing is written unless all is valid.
+
+    Weights of the extra `photographs` that the project lost, or that a clone never had, are written again. Raises
+    CheckpointError for a changed train.network.checkpoint that is no file.
     """
 
     from kshot.lifecycle.params_file import old_names, settings, settings_change
@@ -103,10 +132,20 @@ def change_settings(root: Path, options: argparse.Namespace) -> None:
         if line:
             print(line)
     text, changes = settings.plan(root, overlay=options.params, sets=options.sets)
-    packaged_weights.bring_back(root, params_from(load_yaml(text)).train.network.checkpoint)
+    checkpoint = params_from(load_yaml(text)).train.network.checkpoint
+    packaged_weights.bring_back(root, checkpoint)
+    if (
+        checkpoint
+        and any(change.key == settings.CHECKPOINT for change in changes)
+        and not (root / checkpoint).is_file()
+    ):
+        raise CheckpointError(
+            f"{settings.CHECKPOINT} is {checkpoint}, which is no file; needs the path of weights, or null"
+        )
     if changes:
         settings.write(root, text)
         print("\n".join(["params.yaml, changed:", *settings_change.changes_text(changes)]))
+    return changes
 
 
 def choose_data(root: Path, wanted: str | None) -> None:

@@ -43,7 +43,7 @@ def add_parser(verbs: Any) -> None:
     top.add_argument(
         "--retrain", action="store_true", help="then retrain with the best: evaluate, register and decide as usual"
     )
-    top.set_defaults(run=run)
+    top.set_defaults(run=run, continues=True)
 
 
 def run(root: Path, options: argparse.Namespace) -> int:

@@ -100,5 +100,6 @@ def run(root: Path, options: argparse.Namespace) -> int:
             note=f"drifted: {', '.join(row.measure.name for row in found.drifted)}",
             say=lambda line: print(line, file=sys.stderr if options.json else sys.stdout, flush=True),
         )
+        options.continues = True
         retrain.start(root, debug=options.debug)
     return 0

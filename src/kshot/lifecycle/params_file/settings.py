@@ -12,8 +12,10 @@ from kshot.lifecycle.params_file.yaml_document import fit, merge, put, read_with
 from kshot.lifecycle.project.files import file_md5
 from kshot.load_yaml import load_yaml
 from kshot.params import reader, renamed, schema
+from kshot.params.backbones import NETWORKS, backbone_plugin
 
 PARAMS = "params.yaml"
+BACKBONE = "train.network.backbone"
 CHECKPOINT, WEIGHTS = "train.network.checkpoint", "train.network.checkpoint_md5"
 
 
@@ -48,8 +50,19 @@ def plan(
     _note_weights(root, document, old)
     written = text_of(document)
     new = load_yaml(written)  # what a stage will read, not what we meant to write
-    schema.params_from(new)
-    return written, [Change(key, *values) for key, values in differences(old, renamed.migrate(new))]
+    params = schema.params_from(new)
+    changes = [Change(key, *values) for key, values in differences(old, renamed.migrate(new))]
+    if any(change.key == BACKBONE for change in changes):
+        _require_known(params.train.network.backbone)
+    return written, changes
+
+
+def _require_known(backbone: str) -> None:
+    """Raise ParamsError for a backbone that neither kshot nor a plug-in nor timm has."""
+    if backbone not in NETWORKS and backbone_plugin(backbone) is None:
+        from kshot.nets.backbones.timm_models import require_known  # here, because importing timm takes seconds
+
+        require_known(backbone)
 
 
 def weights_change(root: Path, params: Mapping[str, Any]) -> Change | None:

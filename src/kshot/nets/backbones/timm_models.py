@@ -24,7 +24,7 @@ def create_timm_model(name: str, *, channels: int, size: int, pretrained: bool) 
     Raises ParamsError for an unknown name, with the nearest known ones, and for a size that it does not support;
     CheckpointError if the hub's weights are not available.
     """
-    _known(name)
+    require_known(name)
     try:
         try:
             # Transformers need the argument img_size; other models do not accept it.
@@ -44,7 +44,7 @@ def create_timm_model(name: str, *, channels: int, size: int, pretrained: bool) 
 
 def native_input(name: str) -> tuple[int | None, str | None]:
     """The image size and interpolation that the published weights of `name` were trained with; None if unknown."""
-    _known(name)
+    require_known(name)
     config = get_pretrained_cfg(name, allow_unregistered=True)
     if config is None:
         return None, None
@@ -101,7 +101,8 @@ class Stages(nn.Module):
         return torch.cat([nn.functional.normalize(part, dim=1) for part in parts], 1) * self.part_length
 
 
-def _known(name: str) -> None:
+def require_known(name: str) -> None:
+    """Raise ParamsError, with the nearest known names, for a name that is not one of timm's models."""
     if not timm.is_model(name):
         near = difflib.get_close_matches(name, [*NETWORKS, *plugins.names("backbones"), *timm.list_models()], n=3)
         hint = f"the nearest are {', '.join(near)}" if near else "`timm.list_models()` lists them"
