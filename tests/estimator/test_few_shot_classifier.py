@@ -209,7 +209,7 @@ def test_a_transductive_classifier_takes_all_queries_together(model, held_out) -
 
 def test_a_saved_classifier_of_a_model_says_how_it_answers(model, tmp_path) -> None:
     model.save(tmp_path)
-    assert json.loads((tmp_path / "answering.json").read_text())["head"] == "prototype"
+    assert json.loads((tmp_path / "inference.json").read_text())["classifier"] == "prototype"
     assert repr(model) == "FewShotModel(conv4, trained by triplet loss, 28 x 28 grey, predicts by prototype)"
 
 

@@ -33,7 +33,7 @@ def test_a_saved_model_predicts_as_before(model, held_out, tmp_path: Path) -> No
 
 def test_a_projects_model_answers_as_its_evaluation_did(model, tmp_path: Path) -> None:
     model.save(tmp_path / "model")
-    (tmp_path / "model/answering.json").unlink()  # stage train writes none
+    (tmp_path / "model/inference.json").unlink()  # stage train writes none
     assert kshot.load(tmp_path / "model").inference == Inference("metric", "prototype", "eval")
     evaluated = Inference("metric", "nearest_neighbour", "eval", {1: 3.5})
     (tmp_path / layout.EVALUATION).mkdir(parents=True)
@@ -45,7 +45,7 @@ def test_a_projects_model_answers_as_its_evaluation_did(model, tmp_path: Path) -
 
 def test_thresholds_of_other_weights_are_not_taken(model, tmp_path: Path) -> None:
     model.save(tmp_path / "model")
-    (tmp_path / "model/answering.json").unlink()
+    (tmp_path / "model/inference.json").unlink()
     (tmp_path / layout.EVALUATION).mkdir(parents=True)
     evaluated = Inference("metric", "prototype", "eval", {1: 3.5}, temperatures=(Temperature(5, 1, 2.0),))
     save_inference(evaluated, tmp_path / layout.EVALUATION, weights_hash(tmp_path / "model"))
@@ -60,10 +60,10 @@ def test_folders_without_a_whole_model_are_told(model, tmp_path: Path) -> None:
     with pytest.raises(CheckpointError, match=r"holds no embedding.json; needs a model's folder"):
         kshot.load(tmp_path)
     model.save(tmp_path)
-    (tmp_path / "answering.json").write_text("{")
-    with pytest.raises(CheckpointError, match="answering.json or embedding.json cannot be read"):
+    (tmp_path / "inference.json").write_text("{")
+    with pytest.raises(CheckpointError, match="inference.json or embedding.json cannot be read"):
         kshot.load(tmp_path)
-    (tmp_path / "answering.json").unlink()
+    (tmp_path / "inference.json").unlink()
     (tmp_path / "embedding.safetensors").unlink()
     with pytest.raises(CheckpointError, match="holds no model that can be loaded"):
         kshot.load(tmp_path)

@@ -21,9 +21,9 @@ STEPS = [{"step": step, "loss": 1 / step, "learning_rate": 0.001, "images_per_s"
 VALIDATION = {"step": 20, "val_accuracy": 0.5, "val_low": 0.4, "val_high": 0.6, "best": True}
 DONE = {"step": 20, "done": True, "reason": "all 20 steps done", "seconds": 1.0}
 METRICS = {
-    "answering": {
+    "inference": {
         "method": "metric",
-        "head": "prototype",
+        "classifier": "prototype",
         "batch_norm": "eval",
         "by": "prototype",
         "transductive": False,

@@ -118,7 +118,7 @@ def test_the_body_adapts_from_the_second_step_on():
         assert torch.allclose(*found, rtol=1e-6) == alike
 
 
-def test_answering_keeps_no_graph():
+def test_predicting_keeps_no_graph():
     method = made()
     pixels, labels = batch()
     cut = training_episodes(method.embed(pixels), labels, 3, 2)

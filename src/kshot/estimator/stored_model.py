@@ -14,6 +14,7 @@ from kshot.evaluation.inference import (
     INFERENCE_FILE,
     Inference,
     evaluates,
+    inference_file,
     inference_method,
     inference_of,
     load_inference,
@@ -76,7 +77,7 @@ def _device(name: str) -> torch.device:
 
 def _inference(folder: Path) -> Inference:
     """The inference settings stored with the model, or else of its evaluation in a project, or else of its method."""
-    if (folder / INFERENCE_FILE).is_file():
+    if inference_file(folder) is not None:
         return load_inference(folder)
     settings = load_settings(folder)
     name = (settings.method or METRIC)["name"]

@@ -21,7 +21,8 @@ from kshot.methods.saving import load_method, weights_hash
 from kshot.params.classifiers import plugin_classifier
 from kshot.params.methods import options_of
 
-INFERENCE_FILE = "answering.json"
+INFERENCE_FILE = "inference.json"
+EARLIER_FILE = "answering.json"  # its name until 2026-11, with `classifier` as `head`: read, never written
 OF_WEIGHTS = "weights_sha256"  # `kshot.methods.saving.weights_hash`; absent in older files
 
 
@@ -70,12 +71,8 @@ class Inference:
 
     @property
     def record(self) -> dict[str, Any]:
-        """All settings, for a file. The classifier is called `head` there, as in models of earlier versions."""
-        found = {"head" if name == "classifier" else name: value for name, value in asdict(self).items()}
-        for one in found["temperatures"]:
-            if not one["within_group"]:  # so that an older kshot reads the file
-                del one["within_group"]
-        return found
+        """All settings, for a file."""
+        return asdict(self)
 
     @property
     def by(self) -> str:
@@ -162,23 +159,29 @@ def save_inference(inference: Inference, folder: Path, weights: str | None = Non
     (folder / INFERENCE_FILE).write_text(text + "\n", encoding="utf-8")
 
 
+def inference_file(folder: Path) -> Path | None:
+    """The file of inference settings in `folder`; None if it has none."""
+    return next((folder / name for name in (INFERENCE_FILE, EARLIER_FILE) if (folder / name).is_file()), None)
+
+
 def load_inference(folder: Path) -> Inference:
     """Load the inference settings from `folder`; the nearest prototype if there are none, as in older models."""
-    path = folder / INFERENCE_FILE
-    if not path.exists():
+    path = inference_file(folder)
+    if path is None:
         return Inference("metric", "prototype", "eval")
     found = json.loads(path.read_text(encoding="utf-8"))
+    classifier = found["head"] if path.name == EARLIER_FILE else found["classifier"]
     thresholds = {int(shots): distance for shots, distance in found.get("thresholds", {}).items()}
     method, views = found.get("method", "metric"), found.get("views", 1)
     plugin, together = found.get("plugin"), found.get("together", False)
     temperatures = tuple(Temperature(**one) for one in found.get("temperatures", ()))
-    return Inference(method, found["head"], found["batch_norm"], thresholds, views, plugin, together, temperatures)
+    return Inference(method, classifier, found["batch_norm"], thresholds, views, plugin, together, temperatures)
 
 
 def evaluates(folder: Path, model: Path) -> bool:
     """Whether the settings in `folder` are there and of the weights in `model`, as far as they say of which."""
-    path = folder / INFERENCE_FILE
-    if not path.is_file():
+    path = inference_file(folder)
+    if path is None:
         return False
     weights = json.loads(path.read_text(encoding="utf-8")).get(OF_WEIGHTS)
     return weights is None or weights == weights_hash(model)

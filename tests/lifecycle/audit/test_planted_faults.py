@@ -198,7 +198,7 @@ FOUND: dict[str, tuple[str, Callable[[Project], None]]] = {
     "a module more": ("served", lambda it: it.plant.add(it.model / "code/sitecustomize.py")),
     "compiled code before its source": ("served", planted_bytecode),
     "MLmodel": ("served", append("MLmodel")),
-    "answering.json": ("served", append("artifacts/embedding/answering.json")),
+    "inference.json": ("served", append("artifacts/embedding/inference.json")),
     "requirements.txt": ("served", append("requirements.txt")),
     "python_env.yaml": ("served", append("python_env.yaml")),
     "conda.yaml": ("served", append("conda.yaml")),

@@ -11,7 +11,7 @@ ONE = {"mean": 0.9, "low": 0.8, "high": 0.95, "episodes": 20}
 
 def parts(**other: Any) -> dict[str, Section]:
     given: dict[str, Any] = {
-        "metrics": {"accuracy": {"5w1s": ONE}, "answering": {"method": "metric", "by": "prototype"}},
+        "metrics": {"accuracy": {"5w1s": ONE}, "inference": {"method": "metric", "by": "prototype"}},
         "groups": [],
         "classes": [],
         "splits": {"train": 9},
@@ -57,8 +57,9 @@ def test_open_set_figures_without_a_threshold_are_dashes() -> None:
     assert parts(metrics=metrics)["Images of no class"].table[1] == ("5w1s", NONE, NONE, "0.75")
 
 
-def test_an_older_record_without_its_way_of_answering_says_so() -> None:
+def test_an_older_record_names_its_classifier_or_that_it_has_none() -> None:
     assert model_card.inference_of({"accuracy": {}}) == ("not recorded", "not recorded")
+    assert model_card.inference_of({"answering": {"method": "metric", "by": "prototype"}}) == ("prototype", "metric")
 
 
 def test_a_name_cannot_change_the_form_of_the_card() -> None:

@@ -80,7 +80,7 @@ def write_evaluation(root: Path, groups: list[str]) -> None:
         "10w1s": {"mean": 0.91, "low": 0.905, "high": 0.915, "episodes": 1000},
     }
     geometry = {"within": 0.5, "between": 1.25, "ratio": 0.4, "map_at_r": 0.75, "recall_at_1": 0.9375}
-    inference = {"method": "maml", "head": "method", "by": "maml, transductive", "transductive": True}
+    inference = {"method": "maml", "classifier": "method", "by": "maml, transductive", "transductive": True}
     unknown = {
         "5w1s": {"threshold": 7.5, "accepted": 0.94, "false_accept": 0.1234, "auroc": 0.9876, "unknown": 70123},
         "10w1s": {"threshold": None, "accepted": None, "false_accept": None, "auroc": 0.8765, "unknown": 99},
@@ -90,7 +90,7 @@ def write_evaluation(root: Path, groups: list[str]) -> None:
         "10w1s": {"temperature": None, "before": 0.0123, "after": None, "queries": 30000},
     }
     metrics = {
-        "answering": inference,
+        "inference": inference,
         "views": {"chosen": 2, "protocol": "10w1s", "mean": 0.0071, "low": 0.0062, "high": 0.008},
         "accuracy": scores,
         "unknown": unknown,

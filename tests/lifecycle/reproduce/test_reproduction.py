@@ -13,6 +13,7 @@ import pytest
 from safetensors.numpy import load_file, save_file
 
 from kshot.errors import NotReproduced, ParamsError, RegistryError
+from kshot.evaluation.inference import INFERENCE_FILE
 from kshot.lifecycle.audit.subject import Subject, opened
 from kshot.lifecycle.data import working_copy
 from kshot.lifecycle.history import history
@@ -149,7 +150,7 @@ def test_weights_are_compared_with_what_is_registered_and_with_what_was_trained(
     found = subject(root, tmp_path / "one")
     rebuilt = tmp_path / "tree" / layout.MODEL
     shutil.copytree(registered_files.model_files(root, "1", tmp_path / "registered"), rebuilt)
-    (rebuilt / comparison.ADDED_LATER).unlink()
+    (rebuilt / INFERENCE_FILE).unlink()
     same = comparison.weights(found, tmp_path / "tree")
     assert same.unlike == () and same.largest == 0 and same.as_trained
     weights = load_file(rebuilt / "embedding.safetensors")
@@ -164,7 +165,7 @@ def test_weights_are_compared_with_what_is_registered_and_with_what_was_trained(
 def test_a_model_whose_files_were_pruned_is_compared_by_what_was_trained(root: Path, tmp_path: Path) -> None:
     rebuilt = tmp_path / "tree" / layout.MODEL
     shutil.copytree(registered_files.model_files(root, "1", tmp_path / "registered"), rebuilt)
-    (rebuilt / comparison.ADDED_LATER).unlink()
+    (rebuilt / INFERENCE_FILE).unlink()
     store.client().set_model_version_tag("kshot", "1", model_versions.PRUNED, "2026-01-01")
     assert comparison.weights(subject(root, tmp_path / "one"), tmp_path / "tree").unlike == ()
     flip(rebuilt / "embedding.safetensors")
@@ -176,7 +177,7 @@ def test_a_registered_file_that_was_changed_is_told_from_a_training_that_was(roo
     rebuilt = tmp_path / "tree" / layout.MODEL
     place = registered_files.model_files(root, "1", tmp_path / "registered")
     shutil.copytree(place, rebuilt)
-    (rebuilt / comparison.ADDED_LATER).unlink()
+    (rebuilt / INFERENCE_FILE).unlink()
     store.connect(root)
     source = str(store.client().get_model_version("kshot", "1").source).removeprefix("models:/")
     flip(root / "mlruns/artifacts/models" / source / "artifacts/artifacts/embedding/embedding.safetensors")

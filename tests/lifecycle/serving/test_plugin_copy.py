@@ -130,7 +130,7 @@ def test_a_model_without_its_plugins_says_which_distribution_is_needed(
     needed = "closest comes from kshot-extra 1.2.0, which is not installed here; pip install kshot-extra==1.2.0"
     with pytest.raises(CheckpointError, match=f"cannot predict here: the classifier {needed}"):
         load(root / layout.MODEL)
-    (root / layout.EVALUATION / "answering.json").unlink()
+    (root / layout.EVALUATION / "inference.json").unlink()
     with pytest.raises(CheckpointError, match="cannot predict here: the backbone small comes from kshot-extra 1.2.0"):
         load(root / layout.MODEL)
 

@@ -168,9 +168,9 @@ def test_every_method_goes_through_training_and_evaluation_by_its_name_alone(tmp
     evaluate.run(tmp_path, params)
     metrics = json.loads((tmp_path / layout.METRICS).read_text())
     options = METHODS[method]
-    assert metrics["answering"]["method"] == method
-    assert metrics["answering"]["head"] == ("method" if options.own_classifier else "prototype")
-    assert metrics["answering"]["transductive"] == (not options.fixed_embedding), (
+    assert metrics["inference"]["method"] == method
+    assert metrics["inference"]["classifier"] == ("method" if options.own_classifier else "prototype")
+    assert metrics["inference"]["transductive"] == (not options.fixed_embedding), (
         "by default MAML and its kin are, as in the papers"
     )
     # Four steps teach no memory to bind labels; a guess that is always the same is right in a third.
@@ -190,7 +190,7 @@ def test_a_transfer_baseline_is_answered_by_the_head_that_is_asked_for(tmp_path,
     train.run(tmp_path, params)
     evaluate.run(tmp_path, params)
     metrics = json.loads((tmp_path / layout.METRICS).read_text())
-    assert metrics["answering"]["head"] == classifier and metrics["accuracy"]["3w2s"]["mean"] > 0.6
+    assert metrics["inference"]["classifier"] == classifier and metrics["accuracy"]["3w2s"]["mean"] > 0.6
     method = load_method(tmp_path / layout.MODEL)
     images = np.load(tmp_path / layout.PACKED / "images.npy")
     trained_on = np.arange(6 * packed_project.IMAGES)

@@ -74,7 +74,7 @@ def sections(
 
 def inference_of(metrics: dict[str, Any]) -> tuple[str, str]:
     """The classifier of the model and its method; an older record may lack them."""
-    how = metrics.get("answering", {})
+    how = metrics.get("inference", metrics.get("answering", {}))  # its name until 2026-11
     return str(how.get("by", how.get("head", NOT_RECORDED))), str(how.get("method", NOT_RECORDED))
 
 

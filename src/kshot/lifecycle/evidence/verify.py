@@ -40,7 +40,7 @@ WORST = operator.itemgetter(0, 3)  # of `gallery`: the largest loss first, then 
 REPORTED_ONLY = ("max_class_drop", GALLERY_WAITS)  # rules that refuse nothing
 GATE = {"promoted": True, "waiting": True, "refused": False}  # the gate's actions, and the decision that each needs
 PERSONAL, SIGNED, DECISION = ("approved", "rejected", "promoted by hand", "rolled back"), "signed", "kshot-decision"
-ADDED_LATER = "answering.json"  # registering a model adds it to the files that stage train wrote
+ADDED_LATER = ("inference.json", "answering.json")  # registering a model adds one, by its name or its earlier one
 ENTRY = " = "  # in a fingerprint that maps a plug-in's name to its object, and is no file
 WRITTEN_LATER = "registered_model_meta"  # by MLflow, into a model's folder
 EXAMPLES = {"input_example.json", "serving_input_example.json"}  # files of a model that `kshot forget` may erase
@@ -872,7 +872,7 @@ def model(folder: Folder, given: Path | None) -> str:
     if faults:
         raise Wrong("; ".join(f"{place}: {fault}" for fault in faults))
     start = "artifacts/embedding/"
-    trained = [name for name in recorded if name.startswith(start) and name != start + ADDED_LATER]
+    trained = [name for name in recorded if name.startswith(start) and name.removeprefix(start) not in ADDED_LATER]
     entries = [
         {"md5": hashlib.md5((place / name).read_bytes()).hexdigest(), "relpath": name[len(start) :]}
         for name in sorted(trained)

@@ -58,7 +58,8 @@ def accuracies(root: Path) -> Section | None:
     for protocol, score in metrics.get("accuracy", {}).items():
         within_group = resolved.get(protocol, {}).get("within_group", False)
         rows.append({"protocol": protocol, **score, **task_of(root, protocol, within_group)})
-    more = {name: metrics.get(name) for name in ("answering", "views", "unknown", "calibration", "stream")}
+    more = {name: metrics.get(name) for name in ("views", "unknown", "calibration", "stream")}
+    more["inference"] = metrics.get("inference", metrics.get("answering"))  # its name until 2026-11
     return {"rows": rows, "scale": scale(rows), **more, **warnings(metrics)} if rows else None
 
 

@@ -65,7 +65,7 @@ def weights(subject: Subject, tree: Path) -> Weights:
         return Weights(names, () if as_trained else names, 0, 0, None, as_trained)
     registered = subject.model / "artifacts" / layout.EMBEDDING  # only compared, never run, so it may be altered
     rebuilt = tree / layout.MODEL
-    files = sorted({*_names(registered), *_names(rebuilt)} - {ADDED_LATER})
+    files = sorted({*_names(registered), *_names(rebuilt)} - ADDED_LATER)
     unlike = [name for name in files if not _same(registered / name, rebuilt / name)]
     ours, theirs = (_tensors(folder, files) for folder in (registered, rebuilt))
     shares = {name: _share(ours[name], theirs[name]) for name in ours.keys() & theirs.keys()}

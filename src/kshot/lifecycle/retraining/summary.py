@@ -18,7 +18,8 @@ TEXT_WIDTH = 64  # next to the names of the facts, on a terminal of 80 columns
 def accuracy_table(root: Path) -> list[dict[str, str]]:
     """Return one row per protocol of reports/metrics.json, with every value as text."""
     metrics = json.loads((root / layout.METRICS).read_text(encoding="utf-8"))
-    mark = f" ({metrics['answering']['by']})" if metrics["answering"]["transductive"] else ""
+    inference = metrics["inference"]
+    mark = f" ({inference['by']})" if inference["transductive"] else ""
     return [
         {
             "protocol": protocol + mark,

@@ -50,7 +50,7 @@ def run(root: Path, params: Params) -> None:
     drawn = params.evaluate.projection_classes if has_fixed_embedding else 0
     projection(root, answers, upright, drawn).to_csv(folder / "projection.csv", index=False)
     scores = accuracy(answers)
-    metrics: dict[str, Any] = {"answering": described(inference), "intervals": INTERVALS, "accuracy": scores}
+    metrics: dict[str, Any] = {"inference": described(inference), "intervals": INTERVALS, "accuracy": scores}
     if (root / layout.RESOLVED).exists():
         metrics["episodes"] = json.loads((root / layout.RESOLVED).read_text(encoding="utf-8"))
     if seen.figures:

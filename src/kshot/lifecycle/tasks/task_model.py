@@ -14,7 +14,7 @@ from torch import Tensor
 from kshot.data.episodes import EpisodeSet, draw_episodes
 from kshot.errors import DataError, KshotError, NotConverged
 from kshot.evaluation.evaluate import accuracies, embed_once, predict_episodes
-from kshot.evaluation.inference import INFERENCE_FILE, Inference, inference_method, load_inference, scorer
+from kshot.evaluation.inference import Inference, inference_file, inference_method, load_inference, scorer
 from kshot.lifecycle.data.packed import image_ids, read_classes, read_manifest
 from kshot.lifecycle.project import layout
 from kshot.lifecycle.stages.device import project_device
@@ -94,13 +94,13 @@ def read_task_model(root: Path, params: Params, further: Sequence[Ids] = ()) -> 
 
     Raises DataError if nothing is trained and evaluated yet, and KshotError for a method without a fixed embedding.
     """
-    settings_file = root / layout.EVALUATION / INFERENCE_FILE
-    if not (root / layout.MODEL / WEIGHTS).exists() or not settings_file.exists():
+    evaluated = root / layout.EVALUATION
+    if not (root / layout.MODEL / WEIGHTS).exists() or inference_file(evaluated) is None:
         raise DataError(
             "this folder has no trained and evaluated model yet, or a retraining is at it or was interrupted; tasks "
             "are compared in its space: `kshot retrain`"
         )
-    inference = load_inference(settings_file.parent)
+    inference = load_inference(evaluated)
     method = inference_method(root / layout.MODEL, inference, project_device(root))
     if not method.has_fixed_embedding:
         raise KshotError(

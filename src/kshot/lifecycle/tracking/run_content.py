@@ -63,7 +63,7 @@ def log_results(client: "MlflowClient", run_id: str, root: Path, tags: dict[str,
 
     figures = json.loads((root / layout.METRICS).read_text(encoding="utf-8"))
     space = json.loads((root / layout.SPACE).read_text(encoding="utf-8"))
-    tags = {**tags, **{f"kshot.{name}": str(value).lower() for name, value in figures["answering"].items()}}
+    tags = {**tags, **{f"kshot.{name}": str(value).lower() for name, value in figures["inference"].items()}}
     if "episodes" in figures:  # params.yaml says auto
         tags["kshot.protocols"] = ", ".join(figures["episodes"]["protocols"])
         tags["kshot.n_query"] = str(figures["episodes"]["n_query"])

@@ -42,8 +42,8 @@ def test_the_mirror_image_is_taken_where_it_helps_on_validation_classes(tmp_path
     found = metrics["views"]
     assert (found["chosen"], found["protocol"], found["episodes"]) == (2, "3w1s", 20)
     assert found["mirrored"] - found["one"] == pytest.approx(found["mean"], abs=1e-6) and found["low"] > 0
-    assert metrics["answering"]["views"] == load_inference(tmp_path / layout.EVALUATION).views == 2
-    assert metrics["answering"]["by"].endswith("2 views")
+    assert metrics["inference"]["views"] == load_inference(tmp_path / layout.EVALUATION).views == 2
+    assert metrics["inference"]["by"].endswith("2 views")
     assert (
         "evaluate.views: auto is 2: the mirror image changes 3w1s on validation classes by +" in capsys.readouterr().out
     )
@@ -54,7 +54,7 @@ def test_one_view_is_kept_where_the_mirror_image_does_not_help(tmp_path, capsys)
     train.run(tmp_path, params())
     evaluate.run(tmp_path, params())
     metrics = json.loads((tmp_path / layout.METRICS).read_text())
-    assert metrics["views"]["chosen"] == metrics["answering"]["views"] == 1
+    assert metrics["views"]["chosen"] == metrics["inference"]["views"] == 1
     assert metrics["views"]["low"] <= 0 or metrics["views"]["mean"] < 0.005
     assert "auto is 1: the mirror image changes" in capsys.readouterr().out
 

@@ -49,7 +49,7 @@ def by_loop(root):
                 yield e, int(labels[c]), int(labels[int(np.argmin(distances))])
 
 
-def test_tables_agree_with_answering_one_query_at_a_time(root):
+def test_tables_agree_with_predicting_one_query_at_a_time(root):
     answers, classes = predict(root, root / layout.MODEL, PROTOTYPE), read_classes(root)
     loop = pd.DataFrame(by_loop(root), columns=["episode", "truth", "guess"])
     loop["right"] = loop["truth"] == loop["guess"]

@@ -23,7 +23,8 @@ from kshot.lifecycle.tracking.lineage import chosen_params, digest, machine, sta
 from kshot.lifecycle.tracking.run_content import LONGEST_PARAM, flat
 from kshot.params import renamed
 
-ADDED_LATER = "answering.json"  # registering adds it to the files of stage train
+# Registering adds one to the files of stage train; the names of `kshot.evaluation.inference`, which imports torch.
+ADDED_LATER = {"inference.json", "answering.json"}
 SAME = ("lineage", "data_version", "params_hash", "dvc_lock_hash", "episodes_hash")  # on every version and run
 
 
@@ -69,7 +70,7 @@ def weights(subject: Subject) -> str:
     recorded = str(subject.output(layout.MODEL.as_posix())["md5"])
     folder = subject.model / "artifacts" / layout.EMBEDDING
     files = sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file())
-    trained = [name for name in files if name != ADDED_LATER]
+    trained = [name for name in files if name not in ADDED_LATER]
     found = folder_md5(folder, trained)
     if found != recorded:
         raise Broken(
