@@ -1,10 +1,12 @@
 """Appearance statistics: values by hand, and each measure changes only with its own property."""
 
+import tracemalloc
+
 import numpy as np
 import pytest
 from PIL import Image, ImageFilter
 
-from kshot.drift.appearance import LEAST, appearance
+from kshot.drift.appearance import AT_ONCE, LEAST, appearance
 
 RNG = np.random.default_rng(0)
 IMAGES = RNG.integers(60, 180, (4, 12, 12, 1)).astype(np.uint8)
@@ -49,3 +51,15 @@ def test_blank_images_and_none_at_all_have_numbers():
     blank = of(np.full((2, 5, 5, 1), 255, dtype=np.uint8))
     assert all(np.isfinite(column).all() for column in blank) and (blank.sharpness == 0).all()
     assert all(len(column) == 0 for column in of(IMAGES[:0]))
+
+
+def test_memory_does_not_grow_with_the_number_of_images():
+    def peak(count):
+        pixels = np.zeros((count, 48, 48, 1), dtype=np.uint8)
+        tracemalloc.start()
+        of(pixels, (8.0,) * count)
+        found = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+        return found
+
+    assert peak(4 * AT_ONCE) < 1.1 * peak(AT_ONCE)

@@ -9,6 +9,7 @@ from kshot.data.images import Pixels
 
 LUMINANCE = (0.299, 0.587, 0.114)  # of red, green and blue: ITU-R BT.601, as in Pillow's grey
 NEAR_END = 0.02  # as a share of the range from black to white: pixels nearer to an end count as clipped
+AT_ONCE = 64  # images
 LEAST = 1 / 255**2  # added to both terms of the sharpness, so that it is defined for a blank image
 
 
@@ -33,10 +34,18 @@ class Appearance(NamedTuple):
 def appearance(pixels: Pixels, sides: NDArray[np.float64], inverted: bool) -> Appearance:
     """Measure the appearance of images that are prepared for a model.
 
-    pixels (N, S, S, C) uint8, the model's input, so that only blur visible at its resolution counts; sides (N,), the
-    original images' sides in pixels; `inverted`: whether light and dark were exchanged.
+    pixels (N, S, S, C) uint8, in memory or memory-mapped, the model's input, so that only blur visible at its
+    resolution counts; sides (N,), the original images' sides in pixels; `inverted`: whether light and dark were
+    exchanged. AT_ONCE images are in memory as numbers of 8 bytes.
     """
-    light = np.stack([_luminance(image) for image in pixels]) if len(pixels) else np.empty((0, 3, 3))
+    parts = [_measured(pixels[start : start + AT_ONCE], inverted) for start in range(0, len(pixels), AT_ONCE)]
+    measures = np.concatenate(parts, 1) if parts else np.empty((len(Appearance._fields) - 1, 0))
+    return Appearance(np.log2(np.asarray(sides, dtype=np.float64)), *measures)
+
+
+def _measured(pixels: Pixels, inverted: bool) -> NDArray[np.float64]:
+    """Brightness, contrast, clipping and sharpness of images, (4, N)."""
+    light = np.stack([_luminance(image) for image in pixels])
     if inverted:
         light = 1 - light
     flat = light.reshape(len(light), light.shape[1] * light.shape[2])
@@ -44,13 +53,9 @@ def appearance(pixels: Pixels, sides: NDArray[np.float64], inverted: bool) -> Ap
     edges = (
         light[:, :-2, 1:-1] + light[:, 2:, 1:-1] + light[:, 1:-1, :-2] + light[:, 1:-1, 2:] - 4 * light[:, 1:-1, 1:-1]
     )
-    return Appearance(
-        size=np.log2(np.asarray(sides, dtype=np.float64)),
-        brightness=flat.mean(1),
-        contrast=np.sqrt(variance),
-        clipped=((flat < NEAR_END) | (flat > 1 - NEAR_END)).mean(1),
-        sharpness=np.log2((np.square(edges).mean((1, 2)) + LEAST) / (variance + LEAST)),
-    )
+    clipped = ((flat < NEAR_END) | (flat > 1 - NEAR_END)).mean(1)
+    sharpness = np.log2((np.square(edges).mean((1, 2)) + LEAST) / (variance + LEAST))
+    return np.stack([flat.mean(1), np.sqrt(variance), clipped, sharpness])
 
 
 def _luminance(image: Pixels) -> NDArray[np.float64]:

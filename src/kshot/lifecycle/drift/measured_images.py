@@ -42,7 +42,7 @@ def measure_images(paths: list[Path], method: Method, scratch: Path, root: Path 
     packed = scratch / "images.npy"
     records = list(progress.counted(pack(paths, packed, ingest), len(paths), "reading images"))
     good = [(row, record) for row, record in enumerate(records) if isinstance(record, Packed)]
-    pixels = np.load(packed)
+    pixels = np.load(packed, mmap_mode="r")
     sides = np.array([(record.width * record.height) ** 0.5 for _, record in good])
     appearance_stats = np.stack(appearance(pixels, sides, ingest.invert), 1)
     points = torch.empty(len(pixels), 0)

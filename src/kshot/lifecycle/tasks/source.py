@@ -61,8 +61,8 @@ def read_tasks(root: Path, source: str, method: Method) -> SourceTasks:
             raise DataError(
                 f"class {missing[0]!r} has no image that can be read; needs one at least: mend it, or leave it out"
             )
-        pixels = np.load(scratch / "images.npy")
-    points = narrowed(embed(method, pixels, np.arange(len(pixels))))
+        pixels = np.load(scratch / "images.npy", mmap_mode="r")
+        points = narrowed(embed(method, pixels, np.arange(len(pixels))))
     tasks, single = {}, []
     for task, rows in _grouped(usable, Path(source).name or source).items():
         names = sorted({usable[row].label for row in rows})
