@@ -16,7 +16,9 @@ import numpy as np
 from PIL import Image, ImageFilter, ImageOps
 from sklearn.datasets import load_digits, load_sample_images
 
-from kshot.drift.measures import Measure, Shape, held_samples, judge, statistics, take
+from kshot.drift.held_out_samples import Shape, held_out_samples
+from kshot.drift.limits import Measure, judge
+from kshot.drift.measures import statistics, take
 from kshot.glyphs.draw import draw
 from kshot.lifecycle.drift.measured_images import measure_images
 from kshot.lifecycle.drift.reference import Reference, read_reference
@@ -43,7 +45,7 @@ def verdict(reference: Reference, new: NewImages) -> list[Measure]:
     held = reference.held_out
     shape = new.shape(max(1, round(float(np.median(np.bincount(held.labels))))))
     if (shape, new.labelled) not in _drawn:
-        rows = held_samples(held.labels, reference.groups, shape, np.random.default_rng(0))
+        rows = held_out_samples(held.labels, reference.groups, shape, np.random.default_rng(0))
         drawn = [statistics(take(held, some), reference.trained, labelled=new.labelled) for some in rows]
         _drawn[shape, new.labelled] = drawn
     found = statistics(reference.sample(new.facts, new.labels), reference.trained, labelled=new.labelled)

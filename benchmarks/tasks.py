@@ -32,7 +32,7 @@ from kshot.params.sections.episodes import Protocol
 from kshot.statistics import Interval, rank_correlation
 from kshot.tasks.difficulty import views
 from kshot.tasks.embedding import Embedded, Task, embed_task, squared_distances
-from kshot.tasks.space import outsideness
+from kshot.tasks.space import outlyingness
 
 EPISODES, REPEATS, STRANGE = 500, 8, 200
 SHAPES = ((5, 1), (5, 5), (20, 1), (20, 5))
@@ -146,7 +146,7 @@ def outside_table(model: TaskModel, root: Path, sets: dict[str, EpisodeSet]) -> 
 
 
 def share_outside(model: TaskModel, tasks: list[Task], most: float) -> str:
-    found = [outsideness(task.means, task.counts, model.space) > most for task in tasks]
+    found = [outlyingness(task.means, task.counts, model.space) > most for task in tasks]
     return f"{100 * np.mean(found):.0f} %"
 
 

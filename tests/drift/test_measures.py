@@ -4,17 +4,14 @@ import numpy as np
 import pytest
 import torch
 
+from kshot.drift.held_out_samples import Shape, held_out_samples
+from kshot.drift.limits import FALSE_ALARMS, FLOORS, judge
 from kshot.drift.measures import (
     APPEARANCE,
-    FALSE_ALARMS,
-    FLOORS,
     Sample,
-    Shape,
     Trained,
     appearance_quantiles,
     fourier_features,
-    held_samples,
-    judge,
     statistics,
     take,
 )
@@ -44,7 +41,7 @@ def beside():
     assert trained.points is not None
     reference = Trained(
         appearance_stats=appearance_quantiles(trained.appearance_stats),
-        place=fourier_features(trained.points, space).mean(0),
+        mean_fourier=fourier_features(trained.points, space).mean(0),
         task=embed_task(Task(trained.points, torch.from_numpy(trained.labels)), space),
         space=space,
     )
@@ -65,7 +62,7 @@ def verdict(beside, bare, labelled=True, shape=None):
     reference, filled, held = beside
     shape = shape or Shape(tuple(np.bincount(bare.labels).tolist()))
     if (shape, labelled) not in KEPT:
-        rows = held_samples(held.labels, [""] * 40, shape, np.random.default_rng(0), 200)
+        rows = held_out_samples(held.labels, [""] * 40, shape, np.random.default_rng(0), 200)
         KEPT[shape, labelled] = [statistics(take(held, some), reference, labelled=labelled) for some in rows]
     return judge(statistics(filled(bare), reference, labelled=labelled), KEPT[shape, labelled])
 
@@ -87,15 +84,17 @@ def test_samples_of_one_class_count_as_one_and_not_as_its_images(beside):
 
 def test_what_is_shifted_or_moved_is_noticed_by_the_measures_that_can(beside):
     assert drifted(verdict(beside, sample(10, 7, shift=0.5)[0])) == set(APPEARANCE)
-    assert {"distance", "unknown", "place", "outside", "task"} <= drifted(verdict(beside, sample(10, 7, move=3.0)[0]))
+    assert {"distance", "unknown", "mmd", "outlyingness", "task"} <= drifted(
+        verdict(beside, sample(10, 7, move=3.0)[0])
+    )
 
 
 def test_without_labels_there_is_no_task_and_the_rest_is_as_good(beside):
     bare, _ = sample(10, 7, move=3.0)
     unlabelled = bare._replace(labels=np.zeros(len(bare.labels), np.int64))
     found = verdict(beside, unlabelled, labelled=False, shape=Shape((IMAGES,) * 10))
-    assert {one.name for one in found} == {*APPEARANCE, "distance", "unknown", "place"}
-    assert drifted(found) == {"distance", "unknown", "place"}
+    assert {one.name for one in found} == {*APPEARANCE, "distance", "unknown", "mmd"}
+    assert drifted(found) == {"distance", "unknown", "mmd"}
 
 
 def test_a_model_without_a_space_compares_the_looks_alone(beside):
@@ -132,7 +131,7 @@ def test_drawn_samples_have_the_shape_of_the_new_one():
     groups = ["a"] * 6 + ["b"] * 4 + ["c"] * 2
 
     def drawn(shape):
-        return [labels[rows] for rows in held_samples(labels, groups, shape, np.random.default_rng(0), 40)]
+        return [labels[rows] for rows in held_out_samples(labels, groups, shape, np.random.default_rng(0), 40)]
 
     for found in drawn(Shape((3, 3, 5), groups=1)):
         names, counts = np.unique(found, return_counts=True)

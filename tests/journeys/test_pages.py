@@ -91,9 +91,9 @@ TEXT = (
     "kshot: error: process 1 of 2 ",
     "left out 18 of 84 files:",
     "row.csv, row 9: ",
-    "limit   = usual + factor * (high - usual) ",
+    "limit   = median + factor * (high - median) ",
     "z_c(w)   = exp(i w.m_c) exp(w'Sw / 2K_c) ",
-    "outside = mean over classes and directions of the squared Mahalanobis distance ",
+    "outlyingness = mean over classes and directions of the squared Mahalanobis distance ",
 )
 PYTHON = {README, "docs/evidence.md", "docs/promotion.md", "docs/serve.md"}
 PYTHON_PAGE = "docs/python.md"  # its blocks are Python, and tests/docs/test_python_page.py runs each

@@ -1,9 +1,9 @@
-"""The space of tasks: it recovers the parameters of the points, and outsideness depends only on the position."""
+"""The space of tasks: it recovers the parameters of the points, and outlyingness depends only on the position."""
 
 import pytest
 import torch
 
-from kshot.tasks.space import learn_space, outsideness
+from kshot.tasks.space import learn_space, outlyingness
 
 D, TRACE = 6, 3.0
 
@@ -39,14 +39,14 @@ def test_the_axes_make_both_covariances_diagonal(space):
 def test_new_classes_of_the_same_kind_are_at_1_whatever_their_number_and_shots(space, ways, shots):
     generator = torch.Generator().manual_seed(1)
     counts = torch.full((ways,), float(shots)).double()
-    found = [outsideness(classes(ways, shots, generator).double().mean(1), counts, space) for _ in range(4000 // ways)]
+    found = [outlyingness(classes(ways, shots, generator).double().mean(1), counts, space) for _ in range(4000 // ways)]
     assert sum(found) / len(found) == pytest.approx(1.0, abs=0.06)
 
 
 def test_what_lies_elsewhere_is_farther_out(space):
     generator = torch.Generator().manual_seed(2)
     counts = torch.full((50,), 5.0).double()
-    near, far = (outsideness(classes(50, 5, generator, shift).double().mean(1), counts, space) for shift in (0.0, 6.0))
+    near, far = (outlyingness(classes(50, 5, generator, shift).double().mean(1), counts, space) for shift in (0.0, 6.0))
     assert far > near + 5
 
 
@@ -55,7 +55,7 @@ def test_more_directions_than_images_are_no_obstacle():
     points = torch.randn(3, 1, 40, generator=generator) + 0.1 * torch.randn(3, 2, 40, generator=generator)
     space = learn_space(list(points), list(points), generator)
     assert all(torch.isfinite(value).all() for value in (space.axes, space.ratios, space.root, space.frequencies))
-    assert outsideness(points.double().mean(1), torch.full((3,), 2.0).double(), space) == pytest.approx(1)  # by itself
+    assert outlyingness(points.double().mean(1), torch.full((3,), 2.0).double(), space) == pytest.approx(1)  # by itself
 
 
 def test_images_that_are_all_alike_still_give_a_space():

@@ -21,7 +21,7 @@ class TaskSpace(NamedTuple):
     centre       (D,) mean of the training classes' means
     axes         (D, D) columns in which within is the identity and between diagonal
     ratios       (D,) that diagonal: the spread between classes over the spread within one
-    usual        value of `outsideness` for the unseen classes, before it is divided by this
+    unseen       value of `outlyingness` for the unseen classes, before it is divided by this
     root         (D, D) with root @ root.T = within
     trace        trace of within: mean squared distance of an image to its class's mean
     trace_square trace of within @ within
@@ -32,7 +32,7 @@ class TaskSpace(NamedTuple):
     centre: Tensor
     axes: Tensor
     ratios: Tensor
-    usual: float
+    unseen: float
     root: Tensor
     trace: float
     trace_square: float
@@ -66,7 +66,7 @@ def learn_space(trained: Sequence[Tensor], unseen: Sequence[Tensor], generator: 
         centre=means.mean(0),
         axes=torch.linalg.solve_triangular(root.T, directions, upper=True),
         ratios=ratios.clamp(min=0),
-        usual=1.0,
+        unseen=1.0,
         root=root,
         trace=trace,
         trace_square=float((within @ within).trace()),
@@ -75,10 +75,10 @@ def learn_space(trained: Sequence[Tensor], unseen: Sequence[Tensor], generator: 
     )
     rest = torch.stack([points.double().mean(0) for points in unseen])
     shots = torch.tensor([len(points) for points in unseen], dtype=torch.float64)
-    return space._replace(usual=outsideness(rest, shots, space))
+    return space._replace(unseen=outlyingness(rest, shots, space))
 
 
-def outsideness(means: Tensor, counts: Tensor, space: TaskSpace) -> float:
+def outlyingness(means: Tensor, counts: Tensor, space: TaskSpace) -> float:
     """Distance of a task's classes from the model's training classes; 1 is typical of unseen classes.
 
     means (C, D) float64, each of `counts` (C,) images. The mean over classes and directions of the squared Mahalanobis
@@ -87,7 +87,7 @@ def outsideness(means: Tensor, counts: Tensor, space: TaskSpace) -> float:
     classes and images hardly change the expectation.
     """
     along = (means - space.centre) @ space.axes
-    return float((along.square() / (space.ratios + 1 / counts[:, None])).mean()) / space.usual
+    return float((along.square() / (space.ratios + 1 / counts[:, None])).mean()) / space.unseen
 
 
 def _within(classes: Sequence[Tensor]) -> Tensor:

@@ -95,7 +95,7 @@ def test_the_same_letters_by_other_hands_have_not_drifted(root, fresh, tmp_path,
 @pytest.mark.parametrize(
     ("kind", "change", "by"),
     [
-        ("inverted", ImageOps.invert, {"brightness", "place"}),
+        ("inverted", ImageOps.invert, {"brightness", "mmd"}),
         ("blurred", lambda image: image.filter(ImageFilter.GaussianBlur(4)), {"sharpness"}),
         ("darker", lambda image: image.point(lambda value: value * 7 // 10), {"brightness", "clipped"}),
         ("flatter", lambda image: image.point(lambda value: 128 + (value - 128) // 2), {"contrast"}),
@@ -126,7 +126,7 @@ def test_classes_of_another_world_lie_outside(root, tmp_path):
         place = tmp_path / "photographs" / str(number % 6)
         place.mkdir(parents=True, exist_ok=True)
         photograph.crop((x, y, x + 105, y + 105)).save(place / f"{number}.png")
-    assert {"distance", "unknown", "place", "outside", "task"} <= names(drift(root, str(tmp_path / "photographs")))
+    assert {"distance", "unknown", "mmd", "outlyingness", "task"} <= names(drift(root, str(tmp_path / "photographs")))
 
 
 def test_the_reference_is_the_champions_data_and_not_what_lies_here(root, fresh, folder, tmp_path):
@@ -293,7 +293,7 @@ def test_a_champion_on_a_held_timm_backbone_is_compared_with_in_its_own_space(fr
     )
     assert names(drift(root, str(changed(fresh[1][0], tmp_path / "same", lambda image: image)))) == set()
     found = drift(root, str(changed(fresh[1][0], tmp_path / "dark", ImageOps.invert)))
-    assert {"brightness", "place"} <= names(found) and len(found.rows) == 10
+    assert {"brightness", "mmd"} <= names(found) and len(found.rows) == 10
 
 
 def run_here(command, *, cwd, **_) -> subprocess.CompletedProcess[str]:

@@ -91,7 +91,7 @@ def test_the_projects_groups_are_tasks_and_only_unseen_ones_are_measured(own):
     for name in ("two words", "c"):
         assert 0.3 < rows[name].measured <= 1 and rows[name].limit > 0
     assert all(row.classes == 6 and row.images == 12 and row.shots == 2 for row in found.rows)
-    assert all(0 < row.predicted < 1 and row.outside > 0 for row in found.rows)
+    assert all(0 < row.predicted < 1 and row.outlyingness > 0 for row in found.rows)
     assert [name for name, _ in rows["c"].nearest] != [] and "c" not in dict(rows["c"].nearest)
 
 
@@ -114,7 +114,7 @@ def test_a_source_is_nearest_to_the_task_that_it_is_a_copy_of_and_nothing_is_add
     new, *known = found.rows
     assert (new.name, new.split, new.classes, new.images, new.shots) == ("copy", "new", 6, 48, 8)
     assert new.nearest[0] == ("c", 0.0) and found.notes == ()
-    assert new.measured is None and new.outside == pytest.approx(known[-1].outside, rel=0.5)
+    assert new.measured is None and new.outlyingness == pytest.approx(known[-1].outlyingness, rel=0.5)
     assert [row.name for row in known] == list(packed_project.GROUPS)
     # What the source is does not move the project's own tasks.
     assert known == list(own.rows)
@@ -146,7 +146,7 @@ def test_a_source_of_another_world_is_warned_of(root, tmp_path):
             pixels = 255 - np.asarray(image)
         Image.fromarray((pixels.astype(int) // 8).astype(np.uint8)).save(file)
     found = survey(root, params_of(root), str(source))
-    assert found.rows[0].is_outside
+    assert found.rows[0].is_outlier
     told = render_survey(found)
     assert "warning: inverted lies outside what the model was trained for" in told
     assert "95 % of validation tasks stay below" in told
@@ -193,7 +193,7 @@ def test_the_command_prints_writes_the_page_and_the_json(root, tmp_path, monkeyp
     assert "rank correlation" in out
     content = json.loads((tmp_path / "out" / "tasks.json").read_text())
     assert content["rows"][0]["name"] == "letters" and content["rows"][0]["shots"] == 1
-    assert content["rows"][0]["is_outside"] in (True, False) and content["accept"] == 0.95
+    assert content["rows"][0]["is_outlier"] in (True, False) and content["accept"] == 0.95
     page = (root / PAGE).read_text()
     assert page.count("<svg") > 1 and "letters" in page and "prefers-color-scheme: dark" in page
     assert loads(page) == []
@@ -215,7 +215,7 @@ def test_names_on_the_page_are_escaped(root, tmp_path):
 def test_a_model_that_knows_the_validation_classes_sets_no_limit_and_says_so(tmp_path):
     root = make(tmp_path / "p", splits=["train", "val"], patience=0)
     found = survey(root, params_of(root))
-    assert not found.calibrated and all(row.limit is None and not row.is_outside for row in found.rows)
+    assert not found.calibrated and all(row.limit is None and not row.is_outlier for row in found.rows)
     assert [row.measured is None for row in found.rows] == [True, True, False]
     assert "trained on the validation classes" in render_survey(found)
 
@@ -242,7 +242,7 @@ def test_predictions_that_validation_contradicts_are_not_given_and_the_reason_is
 
 
 def known_row(name, predicted, measured):
-    place = {"nearest": (), "outside": 0.5, "limit": 1.0, "x": 0.0, "y": 0.0}
+    place = {"nearest": (), "outlyingness": 0.5, "limit": 1.0, "x": 0.0, "y": 0.0}
     return TaskRow(name, "test", 2, 20, 5.0, predicted, measured, **place)
 
 

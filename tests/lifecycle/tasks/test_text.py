@@ -26,7 +26,7 @@ def test_one_limit_stands_in_the_header_and_different_ones_in_the_rows(monkeypat
     monkeypatch.setenv("COLUMNS", "200")
     table = text(row("a", "train", 0.1, None), row("b", "val", 0.6, 0.74), row("c", "test", 0.8, 0.74))
     header, a, b, c = table.split("\n\n")[0].splitlines()
-    assert "outside (limit 0.74)" in header
+    assert "outlyingness (limit 0.74)" in header
     assert " 0.10 " in a and " 0.60 " in b and "YES, 0.80 " in c and "of" not in b + c
     assert "0.60 of 0.70" in text(row("b", "val", 0.6, 0.7), row("c", "test", 0.8, 0.74))
 

@@ -13,12 +13,12 @@ and model, whatever lies in this folder. SOURCE is what `kshot data add` takes, 
 folder, a manifest without classes; it is looked at and not added.
 
   size ... sharpness   what the images look like
-  distance, unknown    how far they lie from the training classes; of how many nobody knows the class
-  place                where in the model's space they lie
-  outside, task        the same for their classes, where there are labels
+  distance, unknown    how far they lie from the training classes; the share of no known class
+  mmd                  where in the model's space they lie
+  outlyingness, task   the same for their classes, where there are labels
 
-A measure has drifted when it lies beyond its limit, which images set that were held back from
-training. Ends with 0, or 12 where anything has drifted. The page is reports/drift.html;
+A measure has drifted when it lies beyond its limit, which is set on held-out classes.
+Ends with 0, or 12 where anything has drifted. The page is reports/drift.html;
 docs/drift.md has the formulas and what was measured.
 """
 

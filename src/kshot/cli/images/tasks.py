@@ -15,7 +15,7 @@ own: its groups, such as alphabets, or sets of classes where it has none. SOURCE
                        own tasks as a protocol, such as 5w1s
   predicted, measured  the accuracy on further images of its classes: predicted from the task's own
                        images, and measured
-  outside              the distance of its classes from the training classes, 1 for validation classes;
+  outlyingness         the distance of its classes from the training classes, 1 for validation classes;
                        with the limit that validation tasks set
   nearest known task   a task of the project, with its distance; the page and --json have more
 

@@ -189,7 +189,7 @@ def _with_space(
     task = Task(narrow[trained_on], torch.from_numpy(np.unique(labels[trained_on], return_inverse=True)[1]))
     trained = Trained(
         appearance_stats=made.trained.appearance_stats,
-        place=fourier_features(narrow[trained_on], space).mean(0),
+        mean_fourier=fourier_features(narrow[trained_on], space).mean(0),
         task=embed_task(task, space),
         space=space,
         held_out_distance=float(held_out.distance.mean()),

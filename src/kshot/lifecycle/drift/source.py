@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from kshot.drift.measures import Shape
+from kshot.drift.held_out_samples import Shape
 from kshot.errors import DataError
 from kshot.lifecycle.data.changes import imported_images
 from kshot.lifecycle.drift.measured_images import MeasuredImages, measure_images

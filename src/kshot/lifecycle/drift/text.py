@@ -13,8 +13,8 @@ MEANINGS = {
     "sharpness": "edges in what is seen, in octaves",
     "distance": "distance to the nearest training class",
     "unknown": "images of no class of the champion's data",
-    "place": "where in the model's space images lie",
-    "outside": "how far the classes lie from those of training",
+    "mmd": "where in the model's space images lie",
+    "outlyingness": "how far the classes lie from those of training",
     "task": "squared distance of the task to the training classes",
 }
 SHARES = ("brightness", "contrast", "clipped", "unknown")
@@ -78,7 +78,7 @@ def _line(row: Row) -> dict[str, str]:
         "training": middle(name, row.reference),
         "new": middle(name, row.new),
         "statistic": f"{row.measure.statistic:.4f}",
-        "usual": f"{row.measure.usual:.4f}",
+        "median": f"{row.measure.median:.4f}",
         "limit": f"{row.measure.limit:.4f}",
         "as far": chance(row),
         "verdict": verdict(row),

@@ -9,18 +9,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from kshot.drift.measures import (
-    APPEARANCE,
-    FALSE_ALARMS,
-    SPACE,
-    TASK,
-    Measure,
-    Sample,
-    held_samples,
-    judge,
-    statistics,
-    take,
-)
+from kshot.drift.held_out_samples import held_out_samples
+from kshot.drift.limits import FALSE_ALARMS, Measure, judge
+from kshot.drift.measures import APPEARANCE, SPACE, TASK, Sample, statistics, take
 from kshot.errors import ParamsError, RegistryError
 from kshot.lifecycle.drift.reference import Reference, read_reference
 from kshot.lifecycle.drift.source import read_new
@@ -114,10 +105,10 @@ def drift(root: Path, source: str, *, ignore: Collection[str] = ()) -> Verdict:
     new = read_new(root, source, reference.method)
     sample, held = reference.sample(new.facts, new.labels), reference.held_out
     progress.step(f"comparing {len(new.labels):,} images")
-    usual = max(1, round(float(np.median(np.bincount(held.labels)))))
+    typical = max(1, round(float(np.median(np.bincount(held.labels)))))
     drawn = [
         statistics(take(held, rows), reference.trained, labelled=new.labelled)
-        for rows in held_samples(held.labels, reference.groups, new.shape(usual), np.random.default_rng(0))
+        for rows in held_out_samples(held.labels, reference.groups, new.shape(typical), np.random.default_rng(0))
     ]
     measures = judge(statistics(sample, reference.trained, labelled=new.labelled), drawn)
     notes = [*new.notes]
@@ -176,7 +167,7 @@ def _row(measure: Measure, reference: Reference, old: Sample, new: Sample, ignor
         assert old.distance is not None and new.distance is not None
         both = (old.distance, new.distance)
     elif name == "unknown":
-        return Row(measure, Range(*[measure.usual] * 3), Range(*[measure.statistic] * 3), ignored)
+        return Row(measure, Range(*[measure.median] * 3), Range(*[measure.statistic] * 3), ignored)
     else:
         return Row(measure, None, None, ignored)
     reference_range, new_range = (Range(*np.quantile(one, (0.5, 0.05, 0.95)).tolist()) for one in both)

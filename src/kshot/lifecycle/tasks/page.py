@@ -41,7 +41,7 @@ def task_map(rows: Sequence[TaskRow]) -> Markup:
     at = points * [scale, -scale] + offset
     order = sorted(range(len(rows)), key=lambda place: list(KINDS).index(rows[place].split))
     marks = [
-        f'<g class="task {rows[i].split}{" outside" if rows[i].is_outside else ""}">'
+        f'<g class="task {rows[i].split}{" outside" if rows[i].is_outlier else ""}">'
         f"<title>{escape(rows[i].name)}</title>{_shape(rows[i].split, *at[i])}</g>"
         for i in order
     ]

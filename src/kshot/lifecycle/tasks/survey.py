@@ -22,7 +22,7 @@ from kshot.params.schema import Params
 from kshot.statistics import Interval, rank_correlation
 from kshot.tasks.difficulty import views
 from kshot.tasks.embedding import Task, distances, embed_task, on_plane, squared_distances, widest_plane
-from kshot.tasks.space import outsideness
+from kshot.tasks.space import outlyingness
 
 NEAREST = 3
 NEW = "new"
@@ -98,7 +98,7 @@ def survey(root: Path, params: Params, source: str | None = None, shots: int = 5
                 predicted=predicted[place],
                 measured=measured[place],
                 nearest=tuple((known[one].name, round(float(apart[place, one]), 4)) for one in others[:NEAREST]),
-                outside=outsideness(task.means, task.counts, model.space),
+                outlyingness=outlyingness(task.means, task.counts, model.space),
                 limit=limits[shapes[place]] if split != "train" else None,
                 x=x,
                 y=y,
@@ -122,7 +122,7 @@ def write_json(found: Survey, path: Path) -> None:
     """Write the survey as a JSON object; NaN becomes null."""
     content: dict[str, Any] = asdict(found)
     for row, one in zip(content["rows"], found.rows, strict=True):
-        row["is_outside"] = one.is_outside
+        row["is_outlier"] = one.is_outlier
     for entry, trust in zip(content["trust"], found.trust, strict=True):
         entry["correlation"] = {
             key: None if math.isnan(value) else value for key, value in trust.correlation._asdict().items()

@@ -27,7 +27,7 @@ from kshot.params.schema import Params
 from kshot.params.sections.episodes import Protocol
 from kshot.tasks.difficulty import Difficulty, DifficultyFeatures, fit_difficulty, predicted_accuracy, views
 from kshot.tasks.embedding import Task
-from kshot.tasks.space import TaskSpace, learn_space, outsideness
+from kshot.tasks.space import TaskSpace, learn_space, outlyingness
 
 TRAINED_IMAGES, TURNED_IMAGES, UNSEEN_IMAGES = 10, 3, 30  # embedded images per class
 WIDEST = 256  # a space with more dimensions is projected to this many at random
@@ -136,7 +136,7 @@ def narrowed(values: Tensor) -> Tensor:
 
 
 def limit(model: TaskModel, n_way: int, k_shot: int) -> float | None:
-    """The outsideness that the share `accept` of validation tasks stays below, None without any: tasks with as many
+    """The outlyingness that the share `accept` of validation tasks stays below, None without any: tasks with as many
     shots, and as many classes up to LIMIT_WAYS, half of them within one group if groups have that many classes."""
     if not model.validated:
         return None
@@ -147,7 +147,7 @@ def limit(model: TaskModel, n_way: int, k_shot: int) -> float | None:
         episodes = _draw(model, labels, min(n_way, LIMIT_WAYS, len(labels)), k_shot, 0, LIMIT_TASKS // 2, within)
         for support in episodes.support if episodes is not None else ():
             task = model.task(support)
-            drawn.append(outsideness(task.means, task.counts, model.space))
+            drawn.append(outlyingness(task.means, task.counts, model.space))
     return float(np.quantile(drawn, model.accept))
 
 

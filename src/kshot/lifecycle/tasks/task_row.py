@@ -9,13 +9,13 @@ from kshot.statistics import Interval
 class TaskRow:
     """One task.
 
-    split      train, val, test or new
-    shots      images per class, on average
-    predicted  predicted accuracy of the model, None if it cannot be trusted
-    measured   measured accuracy, None if there is nothing to measure it on
-    outside    as defined by `outsideness`
-    limit      what most validation tasks stay below, None if no limit could be set
-    x, y       position on the map
+    split         train, val, test or new
+    shots         images per class, on average
+    predicted     predicted accuracy of the model, None if it cannot be trusted
+    measured      measured accuracy, None if there is nothing to measure it on
+    outlyingness  as in `kshot.tasks.space`
+    limit         of the outlyingness, from validation tasks; None if no limit could be set
+    x, y          position on the map
     """
 
     name: str
@@ -26,15 +26,15 @@ class TaskRow:
     predicted: float | None
     measured: float | None
     nearest: tuple[tuple[str, float], ...]
-    outside: float
+    outlyingness: float
     limit: float | None
     x: float
     y: float
 
     @property
-    def is_outside(self) -> bool:
+    def is_outlier(self) -> bool:
         """Whether it is outside what the model was trained for, so that every figure about it is doubtful."""
-        return self.limit is not None and self.outside > self.limit
+        return self.limit is not None and self.outlyingness > self.limit
 
 
 @dataclass(frozen=True)

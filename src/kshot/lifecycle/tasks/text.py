@@ -20,13 +20,13 @@ def render_survey(found: Survey) -> str:
     if len(rows) > LONGEST:
         parts[0] += f"\n  and {len(rows) - LONGEST} more, all of them on the page"
     parts += [f"note: {note}" for note in found.notes]
-    parts += [f"warning: {warning(row, found)}" for row in rows if row.is_outside]
+    parts += [f"warning: {warning(row, found)}" for row in rows if row.is_outlier]
     if found.doubt:
         parts.append(f"note: {no_prediction(found)}")
     if not found.calibrated:
         parts.append(
-            "note: the model was trained on the validation classes, so predictions are set on nothing "
-            "and nothing says what lies outside"
+            "note: the model was trained on the validation classes, so predictions are not fitted and there is no "
+            "limit for outliers"
         )
     if found.trust:
         parts.append(
@@ -37,9 +37,9 @@ def render_survey(found: Survey) -> str:
 
 
 def warning(row: TaskRow, found: Survey) -> str:
-    """The warning about a task that is outside."""
+    """The warning about an outlier."""
     return (
-        f"{row.name} lies outside what the model was trained for: {row.outside:.2f}, where "
+        f"{row.name} lies outside what the model was trained for: {row.outlyingness:.2f}, where "
         f"{100 * found.accept:.0f} % of validation tasks stay below {row.limit:.2f}; "
         + ("what was measured elsewhere may not hold for it" if found.doubt else "its predicted accuracy may not hold")
     )
@@ -69,8 +69,8 @@ def _line(row: TaskRow, limit: float | None) -> dict[str, str]:
         **size,
         "predicted": percent(row.predicted, 1),
         **({} if row.split == NEW else {"measured": percent(row.measured, 1)}),
-        "outside" if limit is None else f"outside (limit {limit:.2f})": (
-            f"{'YES, ' if row.is_outside else ''}{row.outside:.2f}{own_limit}"
+        "outlyingness" if limit is None else f"outlyingness (limit {limit:.2f})": (
+            f"{'YES, ' if row.is_outlier else ''}{row.outlyingness:.2f}{own_limit}"
         ),
         "nearest known task": NONE if distance is None else f"{name.rpartition('/')[2]}, {distance:.2f}",
     }
