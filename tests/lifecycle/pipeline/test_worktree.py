@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+from dvc.config import Config
 
 from kshot.errors import DataError, ParamsError
 from kshot.flows import at_commit
@@ -55,6 +56,17 @@ def prepare(
     home: Path, tree: Path, data: str | None = None, from_commit: bool = False, sets: tuple[str, ...] = ()
 ) -> None:
     worktree.prepare(home, tree, data=data, from_commit=from_commit, sets=sets)
+
+
+def test_images_are_links_to_the_cache_and_nothing_else_becomes_one(home: Path, tree: Path) -> None:
+    clone = ["cp", "--reflink=always", home / layout.RAW_DVC, home.parent / "clone"]
+    if subprocess.run(clone, check=False, capture_output=True).returncode == 0:
+        pytest.skip("this file system copies without taking space")
+    prepare(home, tree)
+    images = list((tree / layout.RAW).rglob("*.png"))
+    assert {path.stat().st_nlink for path in images} == {2} and len(images) == 6
+    assert "type" not in Config(str(tree / ".dvc"), validate=False).read()["cache"]
+    assert {path.stat().st_nlink for path in (home / layout.RAW).rglob("*.png")} == {1}
 
 
 def test_weights_that_no_commit_holds_are_found(home: Path, tree: Path) -> None:

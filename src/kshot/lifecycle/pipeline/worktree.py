@@ -134,4 +134,4 @@ def _choose_data(home: Path, tree: Path, wanted: str | None, from_commit: bool) 
             "there is no data yet; `kshot data add SOURCE` brings your images, `kshot data add glyphs` letters"
         )
     # The commit's data/raw.dvc has no folder here; its version is restored or replaced the same way.
-    restore.checkout(tree, version)
+    restore.checkout(tree, version, linked=True)

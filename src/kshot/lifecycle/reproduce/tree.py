@@ -72,7 +72,7 @@ def _restore_inputs(subject: Subject, tree: Path) -> None:
     )
     try:
         erasures.require_whole(subject.root, md5)  # the commit of then does not know of a later erasure
-        restore.checkout(tree, version)
+        restore.checkout(tree, version, linked=True)
     except DataError as error:
         raise NotReproduced(f"version {subject.version} cannot be built again: {error}") from error
     worktree.link_weights(subject.root, tree)

@@ -1,6 +1,8 @@
 """Restores a data version to data/raw, and finds out whether data/raw has changes that are in none."""
 
+import contextlib
 import dataclasses
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -13,10 +15,13 @@ from kshot.lifecycle.data.dvc_cache import folder_md5, locate
 from kshot.lifecycle.project import layout
 from kshot.lifecycle.project.broken import Broken
 
+LINKS = "reflink,hardlink,copy"  # the first of them that the file system can do
 
-def checkout(root: Path, version: DataVersion) -> bool:
+
+def checkout(root: Path, version: DataVersion, *, linked: bool = False) -> bool:
     """Restore a version to data/raw and data/raw.dvc, from DVC's cache or, if one is set up, its remote.
 
+    `linked`: the files may be those of DVC's cache, read-only. For a temporary tree, in which nothing changes them.
     Returns whether anything had to be restored. The version that is there now is first saved to the cache and the
     ledger if they have lost it. Raises DataError if data/raw contains changes that are in no version, and if the
     content cannot be found; nothing is changed then.
@@ -30,10 +35,31 @@ def checkout(root: Path, version: DataVersion) -> bool:
     refuse_unsaved(root)
     out = {"md5": f"{version.md5}.dir", "size": version.size, "nfiles": version.files, "hash": "md5", "path": "raw"}
     (root / layout.RAW.parent).mkdir(parents=True, exist_ok=True)
-    with working_copy.replacing(root):
+    with working_copy.replacing(root), _links(root) if linked else contextlib.nullcontext():
         (root / layout.RAW_DVC).write_text(yaml.safe_dump({"outs": [out]}, sort_keys=False), encoding="utf-8")
         _bring(root, version)
     return True
+
+
+@contextlib.contextmanager
+def _links(root: Path) -> Iterator[None]:
+    """Let DVC link files in the block, unless the project chose how DVC brings them.
+
+    Only in the block: a stage could write into an output of its own that is a file of the cache.
+    """
+    from dvc.config import Config
+
+    config = Config(str(root / ".dvc"), validate=False)
+    if "type" in config.read()["cache"]:
+        yield
+        return
+    with config.edit("local", validate=False) as local:
+        local.setdefault("cache", {})["type"] = LINKS
+    try:
+        yield
+    finally:
+        with config.edit("local", validate=False) as local:
+            del local["cache"]["type"]
 
 
 def difference(root: Path, version: DataVersion) -> str:
