@@ -51,9 +51,8 @@ test-services: install
 	$(FILES) $(STORIES) -m services --numprocesses=3 $(ARGS)
 
 # Both at once, quicker than one after the other: journeys compute, services wait for servers.
-WALKING ?= 4
 walks: install
-	$(FILES) tests/journeys $(STORIES) -m "journeys or services" --numprocesses=$(WALKING) $(ARGS)
+	$(FILES) tests/journeys $(STORIES) -m "journeys or services" --numprocesses=4 $(ARGS)
 
 check: install
 	$(BIN)/ruff check .
