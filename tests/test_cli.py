@@ -179,6 +179,12 @@ def test_a_writing_verb_waits_for_nobody_while_another_holds_the_project(root: P
         (KeyboardInterrupt(), 130, "interrupted; finished stages are stored"),
         (KshotError("two\nlines"), 1, "two lines"),
         (OSError(28, "No space left on device", "data/x"), 1, "the disk is full at data/x; free some space"),
+        (
+            OSError(122, "Disk quota exceeded", "card/x", None, "data/x"),
+            1,
+            "the disk is full at data/x; free some space",
+        ),
+        (shutil.Error([("a", "b", "[Errno 28] No space left on device: 'b'")]), 1, "the disk is full; free some space"),
         (ZeroDivisionError("odd"), 1, "ZeroDivisionError: odd -- a defect"),
     ],
 )

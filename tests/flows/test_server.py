@@ -14,6 +14,8 @@ from pathlib import Path
 import psutil
 import pytest
 
+from kshot import full_disk
+from kshot.errors import KshotError
 from kshot.flows import server
 from kshot.lifecycle.project import processes
 from kshot.lifecycle.servers import server_token
@@ -144,6 +146,23 @@ def test_the_token_stands_in_no_command_line_and_no_log(lasting: tuple[server.Se
     started, token = lasting
     assert token not in " ".join(psutil.Process(started.process.pid).cmdline())
     assert token not in started.log.read_text()
+
+
+def test_a_server_that_finds_no_room_on_the_disk_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Prefect's log has the reason, or is empty because there was no room for it either."""
+    log = tmp_path / "temporary-server.log"
+    with subprocess.Popen(["false"]) as ended:
+        ended.wait()
+    started = server.Server(ended, 4400, log)
+    log.write_text("sqlite3.OperationalError: database or disk is full\n")
+    with pytest.raises(KshotError, match=f"^the disk is full at {tmp_path}; free some space"):
+        started.wait()
+    log.write_text("")
+    with pytest.raises(KshotError, match="server did not start"):
+        started.wait()
+    monkeypatch.setattr(full_disk, "no_room", lambda folder: folder == tmp_path)
+    with pytest.raises(KshotError, match="^the disk is full"):
+        started.wait()
 
 
 def test_the_server_of_a_killed_process_ends_and_was_closed_too(tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ import contextlib
 import io
 import json
 import struct
+import tempfile
 import zipfile
 import zlib
 from collections.abc import Iterator
@@ -292,6 +293,21 @@ def test_a_full_disk_is_told_and_changes_nothing(
         patched.setattr(examples, "_insert", full)
         answer = client.post("/v1/galleries/shop/examples", data={"class": "x"}, files=files(images[1:2]))
         assert "disk is full" in refused(answer, 503, "disk_full")
+
+
+def test_a_full_disk_is_told_for_an_export_and_an_import_too(
+    client: TestClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Both need room for a file of their own, before the store is asked."""
+
+    def full(*_: object, **__: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(tempfile, "mkdtemp", full)
+    told = refused(client.get("/v1/galleries/shop/export"), 503, "disk_full")
+    assert "disk is full" in told
+    answer = client.post("/v1/galleries/shop/import", content=b"PK", headers={"content-type": "application/zip"})
+    assert "disk is full" in refused(answer, 503, "disk_full") and answer.headers["retry-after"] == "60"
 
 
 def test_a_database_that_cannot_grow_any_more_is_told_and_changes_nothing(client: TestClient) -> None:

@@ -5,7 +5,6 @@ Each verb has a module here. Heavy modules are imported only when a verb runs, s
 
 import argparse
 import contextlib
-import errno
 import os
 import signal
 import sys
@@ -14,7 +13,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NoReturn
 
-from kshot import plugins, redaction
+from kshot import full_disk, plugins, redaction
 from kshot.cli import doctor, init, plan, retrain, schedule, standard_streams, standing, sweep, terminal, ui
 from kshot.cli.images import data, drift, fit_settings, tasks
 from kshot.cli.parser import Parser
@@ -101,9 +100,9 @@ def _run(arguments: Sequence[str] | None) -> int:
             return READER_GONE
         if options.debug:
             raise
-        if error.errno == errno.ENOSPC:
-            place = f" at {error.filename}" if error.filename else ""
-            return _fail(f"the disk is full{place}; free some space and run the same command to go on", 1, options)
+        if full_disk.is_full(error):
+            text = f"{full_disk.message(error)}; free some space and run the same command to go on"
+            return _fail(text, 1, options)
         return _fail(f"{error}; --debug shows where", 1, options)
     except Exception as error:
         if options.debug:

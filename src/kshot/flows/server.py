@@ -25,6 +25,7 @@ from pathlib import Path
 
 import psutil
 
+from kshot import full_disk
 from kshot.errors import KshotError
 from kshot.lifecycle.project import no_telemetry, processes
 from kshot.lifecycle.project.files import write_text
@@ -66,6 +67,9 @@ class Server:
             if answers(self.api):
                 return
             time.sleep(0.1)
+        if full_disk.no_room(self.log.parent) or full_disk.says_full(self.log.read_text("utf-8", errors="replace")):
+            place = self.log.parent
+            raise KshotError(f"the disk is full at {place}; free some space and run the same command to go on")
         raise KshotError(f"Prefect's server did not start; its last words stand in {self.log}")
 
 

@@ -108,6 +108,12 @@ def test_a_stage_that_crashes_is_named_with_the_way_to_see_more(root: Path) -> N
         run(root, "crashes")
 
 
+@pytest.mark.parametrize("text", ["No space left on device", "Disk quota exceeded"])
+def test_a_stage_whose_outputs_dvc_cannot_store_on_a_full_disk_is_named_so(text: str) -> None:
+    said = [f"ERROR: failed to transfer '0139' - [Errno 28] {text}: 'model/a' -> 'c'", "ERROR: failed to reproduce"]
+    assert str(graph._failure("train", said)).startswith("stage train: the disk is full; free some space")
+
+
 def test_a_killed_stage_can_be_told_from_one_that_failed(root: Path) -> None:
     with pytest.raises(graph.StageKilled, match="ended by signal 9"):
         run(root, "killed")

@@ -53,7 +53,7 @@ def test_a_stage_gets_the_folder_and_the_params_and_no_telemetry(tmp_path: Path)
         (
             "raise OSError(errno.ENOSPC, 'No space left', 'x.npy')",
             1,
-            "the disk is full while writing x.npy; free some space and run again, nothing was lost",
+            "the disk is full at x.npy; free some space and run again, nothing was lost",
         ),
         ("Path('/dev/full').write_text('x')", 1, "the disk is full; free some space and run again, nothing was lost"),
     ],

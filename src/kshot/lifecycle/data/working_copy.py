@@ -14,6 +14,7 @@ from typing import NamedTuple
 
 import yaml
 
+from kshot import full_disk
 from kshot.errors import Busy, DataError
 from kshot.lifecycle.data import erasures
 from kshot.lifecycle.data.dvc_cache import folder_md5
@@ -177,7 +178,7 @@ def dvc(root: Path, *arguments: str) -> str:
                 f"another DVC command (process {blocked[1]}) works with {layout.RAW}; run the same command again "
                 "when it has ended"
             )
-        if "No space left" in told or "File too large" in told:
+        if full_disk.says_full(told):
             raise DataError(f"the disk is full (dvc {arguments[0]}: {told}); free some space and run again")
         if not told or "not a git repository" in told:  # DVC names no remedy, or nothing at all; git does
             git.text(root, "rev-parse", "--git-dir")

@@ -15,6 +15,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Literal
 
+from kshot import full_disk
 from kshot.errors import StageFailed
 from kshot.lifecycle.pipeline import stage_inputs
 from kshot.lifecycle.project import processes
@@ -137,6 +138,8 @@ def _failure(name: str, said: list[str]) -> StageFailed:
     last = words[-1].removeprefix("ERROR: ") if words else "it said nothing"
     if any("Unable to acquire lock" in line for line in words[-5:]):
         return StageBusy(f"stage {name}: {BUSY_REMEDY}")
+    if full_disk.says_full("\n".join(words[-20:])):
+        return StageFailed(f"stage {name}: the disk is full; free some space and run the same command to go on")
     return StageFailed(f"stage {name} failed: {last}; run it alone to see more: dvc repro --single-item {name}")
 
 

@@ -1,6 +1,5 @@
 """Wraps every stage's command: one line for a person's error, and a traceback only on request."""
 
-import errno
 import inspect
 import os
 import sys
@@ -8,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NoReturn
 
+from kshot import full_disk
 from kshot.errors import KshotError
 from kshot.lifecycle.project.no_telemetry import silence_telemetry
 from kshot.lifecycle.project.quick_end import noted
@@ -35,10 +35,9 @@ def stage_main(run: Callable[[Path, Params], None]) -> NoReturn:
     except KeyboardInterrupt as error:
         _fail(error, "interrupted; the next run goes on from the last checkpoint", INTERRUPTED)
     except OSError as error:
-        if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+        if not full_disk.is_full(error):
             raise
-        where = f" while writing {error.filename}" if error.filename else ""
-        _fail(error, f"the disk is full{where}; free some space and run again, nothing was lost", 1)
+        _fail(error, f"{full_disk.message(error)}; free some space and run again, nothing was lost", 1)
     sys.exit(noted(0))
 
 

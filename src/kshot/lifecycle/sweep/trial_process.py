@@ -6,7 +6,6 @@ in the worktree; the result goes to PLACE. It ends with the process PARENT, even
 """
 
 import contextlib
-import errno
 import fcntl
 import os
 import signal
@@ -16,7 +15,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from kshot import plugins
+from kshot import full_disk, plugins
 from kshot.errors import KshotError
 from kshot.lifecycle.pipeline import durations, graph
 from kshot.lifecycle.project import layout, no_telemetry, processes
@@ -123,9 +122,9 @@ def main(arguments: list[str]) -> int:
     except KeyboardInterrupt:
         return _fail("interrupted", 130)
     except OSError as error:
-        if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+        if not full_disk.is_full(error):
             raise
-        return _fail(f"the disk is full{f' at {error.filename}' if error.filename else ''}; free some space", 1)
+        return _fail(f"{full_disk.message(error)}; free some space", 1)
     return 0
 
 

@@ -6,12 +6,12 @@ import sqlite3
 import time
 from pathlib import Path
 
+from kshot import full_disk
 from kshot.errors import RegistryError
 from kshot.lifecycle.tracking import own_database
 from kshot.lifecycle.tracking.own_database import damage
 
 LONGEST = 160  # characters of MLflow's message
-FULL = ("database or disk is full", "No space left")
 LOCKED = ("database is locked", "database table is locked")
 READ_ONLY = ("readonly database", "unable to open database file", "Read-only file system", "Permission denied")
 OLDER = ("out-of-date database schema", "Can't locate revision", "no such table", "no such column")
@@ -21,7 +21,7 @@ def sentence(where: str, said: str, waited_s: float) -> str:
     """One line about the database at address `where`, for the message `said` of MLflow or sqlite."""
     path = Path(where.removeprefix("sqlite:///")) if where.startswith("sqlite:///") else None
     name = _short(path) if path else where
-    if any(one in said for one in FULL):
+    if full_disk.says_full(said):
         return f"{name} cannot be written: the disk is full; free some space and run the same command again"
     if any(one in said for one in LOCKED):
         return (

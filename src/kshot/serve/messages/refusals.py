@@ -34,3 +34,12 @@ def store_unreachable(reason: str) -> Refused:
         f"the gallery store cannot be written ({reason}); nothing was changed: try again",
         {"Retry-After": "5"},
     )
+
+
+def disk_full() -> Refused:
+    return Refused(
+        503,
+        "disk_full",
+        "the gallery store's disk is full; nothing was changed: free some space",
+        {"Retry-After": "60"},
+    )

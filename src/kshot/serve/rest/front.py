@@ -10,7 +10,8 @@ from typing import Any
 from fastapi import Request
 from fastapi.responses import Response
 
-from kshot.serve.messages.refusals import Refused
+from kshot import full_disk
+from kshot.serve.messages.refusals import Refused, disk_full
 from kshot.serve.rest.error_response import error_response, refusal_response
 from kshot.serve.rest.hosts import refuse_foreign
 from kshot.serve.rest.json_log import LOG, REQUEST
@@ -68,10 +69,13 @@ class Front:
             await _instead(refusal_response(refused, record.id), scope, receive, sender)
         except TimeoutError:
             record.fields["cut_off"] = True  # the client does not read: there is nobody to send to
-        except Exception:
+        except Exception as error:
             LOG.exception("a request failed", extra={"fields": {"request": record.id, "path": scope["path"]}})
             text = f"the service failed on this request; its log says more under {record.id}"
-            await _instead(error_response(500, "internal", text, record.id), scope, receive, sender)
+            response = error_response(500, "internal", text, record.id)
+            if isinstance(error, OSError) and full_disk.is_full(error):  # of an upload or an export
+                response = refusal_response(disk_full(), record.id)
+            await _instead(response, scope, receive, sender)
         finally:
             self._note(scope, record, sender.status, time.perf_counter() - began)
         return None

@@ -1,6 +1,5 @@
 """Opens the store's database, and runs transactions on it: one writer at a time, on SQLite and on PostgreSQL."""
 
-import errno
 import logging
 import sqlite3
 from collections import deque
@@ -16,10 +15,11 @@ from sqlalchemy.dialects.sqlite import dialect as sqlite_dialect
 from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, SQLAlchemyError
 from sqlalchemy.pool import PoolProxiedConnection
 
+from kshot import full_disk
 from kshot.errors import KshotError
 from kshot.lifecycle.project.private_state import private_database
 from kshot.redaction import redacted
-from kshot.serve.messages.refusals import Refused, store_unreachable
+from kshot.serve.messages.refusals import Refused, disk_full, store_unreachable
 from kshot.serve.store import tables
 
 WRITER = 0x6B73686F74  # PostgreSQL's advisory lock of this store: "kshot"
@@ -161,18 +161,14 @@ def translated_errors() -> Iterator[None]:
     except SQLAlchemyError as error:
         raise store_unreachable(_line(error)) from error
     except OSError as error:
-        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        if full_disk.is_full(error):
             raise disk_full() from error
         raise store_unreachable(error.strerror or _line(error)) from error
 
 
 def _is_full(error: DBAPIError) -> bool:
     code = error.orig.sqlite_errorcode if isinstance(error.orig, sqlite3.Error) else 0
-    return code & 0xFF == sqlite3.SQLITE_FULL or "No space left" in str(error.orig)
-
-
-def disk_full() -> Refused:
-    return Refused(503, "disk_full", "the gallery store's disk is full; nothing was changed: free some space")
+    return code & 0xFF == sqlite3.SQLITE_FULL or full_disk.says_full(str(error.orig))
 
 
 def now() -> str:

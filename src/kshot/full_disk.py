@@ -1,0 +1,35 @@
+"""Recognises a full disk, or a full quota, in errors and in the output of other programs."""
+
+import errno
+import shutil
+from pathlib import Path
+
+NUMBERS = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+# Of the operating system and of SQLite.
+TEXTS = ("No space left on device", "Disk quota exceeded", "File too large", "database or disk is full")
+ROOM = 2**20  # bytes; a program that ended with less than this left ended for lack of room
+
+
+def is_full(error: OSError) -> bool:
+    """Whether an error says that the disk is full; `shutil.copytree` has no number in its own, only the texts."""
+    return error.errno in NUMBERS or says_full(str(error))
+
+
+def says_full(text: str) -> bool:
+    """Whether the output of another program says that the disk is full."""
+    return any(one in text for one in TEXTS)
+
+
+def no_room(folder: Path) -> bool:
+    """Whether the disk of `folder` is full now."""
+    return shutil.disk_usage(folder).free < ROOM
+
+
+def message(error: OSError) -> str:
+    """What happened and where: the file that was written, which a failed copy names second.
+
+    >>> message(OSError(28, "No space left on device", "card/1.png", None, "data/raw/1.png"))
+    'the disk is full at data/raw/1.png'
+    """
+    place = error.filename2 or error.filename
+    return f"the disk is full at {place}" if place else "the disk is full"
