@@ -76,9 +76,8 @@ def _fill(root: Path, options: argparse.Namespace) -> list[Exception]:
 
     again = f"kshot init {shlex.quote(options.name)} --images {shlex.quote(options.images)}"
     with project_lock.hold(root, "kshot init"):
-        version = add_version.add(
-            root, options.images, skip=options.skip, say=lambda line: print(line, flush=True), command=again
-        )
+        given = add_version.AddOptions(skip=options.skip, command=again)
+        version = add_version.add(root, options.images, given, say=lambda line: print(line, flush=True))
         images, classes = counted(version.images, "image"), counted(version.classes, "class")
         print(f"data version {version.short}: {images}, {classes} from {printable(version.source)}\n", flush=True)
         start = proposal.start_of(root, options.weights, options.backbone, from_scratch=options.from_scratch)

@@ -157,4 +157,4 @@ def choose_data(root: Path, wanted: str | None) -> None:
         restore.checkout(root, data_versions.find(root, wanted))
     elif data_versions.current(root) is None:
         print("no data yet: adding the built-in set, letters of many scripts (your own: `kshot data add FOLDER`)")
-        add_version.add(root, "glyphs", note="the built-in set")
+        add_version.add(root, "glyphs", add_version.AddOptions(note="the built-in set"))

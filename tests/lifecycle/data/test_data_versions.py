@@ -31,7 +31,7 @@ def history(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, DataVersion
     root = make(tmp_path_factory.mktemp("history") / "project")
     source = write_tree(root.parent / "source", CLASSES)
     (source / "한글" / "odd name 😀").write_bytes(image("odd"))
-    first = add_version.add(root, str(source), note="the first")
+    first = add_version.add(root, str(source), add_version.AddOptions(note="the first"))
     grown = root.parent / "grown"
     shutil.copytree(source, grown)
     write_tree(grown, {"new": 2})
@@ -113,7 +113,7 @@ def test_the_same_images_from_an_archive_are_the_same_version(
 ) -> None:
     archive = write_zip(project.parent / "a.zip", files_below(project.parent / "source"))
     ledger = (project / layout.VERSIONS).read_bytes()
-    assert add_version.add(project, str(archive), note="another word") == history[1]
+    assert add_version.add(project, str(archive), add_version.AddOptions(note="another word")) == history[1]
     assert (project / layout.VERSIONS).read_bytes() == ledger
     assert data_versions.current(project) == history[1]
 
@@ -121,7 +121,7 @@ def test_the_same_images_from_an_archive_are_the_same_version(
 def test_a_split_table_makes_another_version(project: Path) -> None:
     table = project.parent / "split.csv"
     table.write_text("class,split\nქართული/ანი,train\nქართული/two words,val\n한글,test\n", encoding="utf-8")
-    version = add_version.add(project, str(project.parent / "source"), split=table)
+    version = add_version.add(project, str(project.parent / "source"), add_version.AddOptions(split=table))
     assert version.md5 not in {known.md5 for known in data_versions.versions(project)[:-1]}
     manifest = pd.read_csv(project / layout.RAW / "manifest.csv", keep_default_na=False)
     assert set(zip(manifest["class"], manifest["split"], strict=True)) == {
@@ -229,7 +229,7 @@ def test_the_built_in_set_is_drawn(tmp_path: Path, monkeypatch: pytest.MonkeyPat
 
     monkeypatch.setattr("kshot.glyphs.draw.draw", draw)  # all of it takes long, and has tests of its own
     root = make(tmp_path / "project")
-    version = add_version.add(root, "glyphs", seed=7)
+    version = add_version.add(root, "glyphs", add_version.AddOptions(seed=7))
     assert (version.source, version.images) == ("glyphs", 3)
     assert (root / layout.RAW / "images/Greek/letter 7/1.png").exists()
 
@@ -264,7 +264,7 @@ def test_what_is_left_out_is_told_and_much_of_it_needs_consent(project: Path) ->
     assert kept(project) == before
     assert heard[0] == "left out 2 of 5 files:"
     assert heard[-1] == "class b comes out empty"
-    assert add_version.add(project, str(source), skip=True).images == 3
+    assert add_version.add(project, str(source), add_version.AddOptions(skip=True)).images == 3
 
 
 def test_a_split_without_a_class_is_told_at_once(project: Path) -> None:
@@ -302,7 +302,7 @@ def test_a_bad_source_leaves_the_version_as_it_was(project: Path, bad: str) -> N
     (folder / "no image" / "a" / "1.png").write_bytes(image("cut", 100, 100)[:2000])
     before = kept(project)
     with pytest.raises(DataError):
-        add_version.add(project, str(folder / bad) if bad else "", skip=True)
+        add_version.add(project, str(folder / bad) if bad else "", add_version.AddOptions(skip=True))
     assert kept(project) == before
 
 
@@ -327,7 +327,7 @@ def test_a_source_that_changes_while_it_is_read_is_refused(project: Path, kind: 
     (source / "한글" / "no image.txt").write_text("")  # said before the images are copied, as the row that stands twice
     given = source if kind == "folder" else table
     with pytest.raises(DataError, match=r"changed while it was read, .* run the same command when it is complete$"):
-        add_version.add(project, str(given), skip=True, say=meanwhile)
+        add_version.add(project, str(given), add_version.AddOptions(skip=True), say=meanwhile)
     assert kept(project) == before
 
 

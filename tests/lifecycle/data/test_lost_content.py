@@ -71,7 +71,7 @@ def test_the_remedy_works_as_typed(
 ) -> None:
     root = make(tmp_path / "project")
     first = add_version.add(root, str(write_tree(tmp_path / "first", {"a": 1, "b": 1})))
-    second = add_version.add(root, str(write_tree(tmp_path / "second", {"c": 1})), extend=True)
+    second = add_version.add(root, str(write_tree(tmp_path / "second", {"c": 1})), add_version.AddOptions(extend=True))
     assert lost_content.way_back(root, [second], second.md5) == (
         f"data/raw still has it, and `kshot data restore {second.short}` stores it again"
     )

@@ -71,7 +71,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, DataVersion, D
         folder.mkdir(parents=True, exist_ok=True)
         plain(number).save(folder / f"{number}.png")
     (source / "red" / "notes.txt").write_text("no image")
-    old = add_version.add(root, str(source), note="<b>first</b>")
+    old = add_version.add(root, str(source), add_version.AddOptions(note="<b>first</b>"))
     (source / "red" / "0.png").rename(source / "blue" / "0.png")
     (source / "red" / "2.png").unlink()
     plain(100, (40, 10)).save(source / "red" / "4.png")

@@ -249,7 +249,7 @@ def test_drifted_images_become_the_data_version_and_are_retrained_on(root, fresh
     monkeypatch.chdir(root)
     monkeypatch.setattr(
         "kshot.lifecycle.pipeline.added_data.add",
-        lambda root, source, extend, note, say: asked.append((source, note, extend)),
+        lambda root, source, options, say: asked.append((source, options.note, options.extend)),
     )
     monkeypatch.setattr("kshot.cli.retrain.start", lambda root, debug: asked.append(debug))
     same = changed(fresh[1][0], tmp_path / "same", lambda image: image)

@@ -95,7 +95,7 @@ def _added(root: Path, source: str, *, skip: bool = False) -> Outcome:
     """What comes of one source; a refused one leaves the data as it was."""
     outcome, before = Outcome(), files_below(root / "data")
     try:
-        outcome.version = add_version.add(root, source, skip=skip, say=outcome.lines.append)
+        outcome.version = add_version.add(root, source, add_version.AddOptions(skip=skip), say=outcome.lines.append)
         outcome.table = (root / layout.RAW / "manifest.csv").read_text(encoding="utf-8")
     except DataError as error:
         outcome.refusal = str(error)

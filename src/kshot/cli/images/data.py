@@ -101,6 +101,7 @@ def add_parser(verbs: Any) -> None:
 def run_add(root: Path, options: argparse.Namespace) -> int:
     """Add a source and print the resulting version."""
     from kshot.lifecycle.data import data_versions
+    from kshot.lifecycle.data.changes.add_version import AddOptions
     from kshot.lifecycle.pipeline import added_data
     from kshot.lifecycle.settings_fit import proposal
     from kshot.lifecycle.sources.source_argument import GLYPHS
@@ -110,11 +111,13 @@ def run_add(root: Path, options: argparse.Namespace) -> int:
         version = added_data.add(
             root,
             options.source,
-            split=options.split,
-            note=options.note,
-            skip=options.skip,
-            merge=options.merge,
-            extend=options.extend,
+            AddOptions(
+                split=options.split,
+                note=options.note,
+                skip=options.skip,
+                merge=options.merge,
+                extend=options.extend,
+            ),
             say=lambda line: print(line, flush=True),
         )
     if version.source != GLYPHS and proposal.is_template(root):

@@ -89,6 +89,7 @@ def run(root: Path, options: argparse.Namespace) -> int:
             "are there) and `kshot retrain`"
         )
     from kshot.cli import retrain
+    from kshot.lifecycle.data.changes.add_version import AddOptions
     from kshot.lifecycle.pipeline import added_data
     from kshot.lifecycle.project import project_lock
 
@@ -96,8 +97,7 @@ def run(root: Path, options: argparse.Namespace) -> int:
         added_data.add(
             root,
             options.source,
-            extend=options.extend,
-            note=f"drifted: {', '.join(row.measure.name for row in found.drifted)}",
+            AddOptions(extend=options.extend, note=f"drifted: {', '.join(row.measure.name for row in found.drifted)}"),
             say=lambda line: print(line, file=sys.stderr if options.json else sys.stdout, flush=True),
         )
         options.continues = True

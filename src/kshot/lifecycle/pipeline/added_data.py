@@ -7,6 +7,7 @@ from pathlib import Path
 from kshot.errors import DataError
 from kshot.lifecycle.data import data_versions
 from kshot.lifecycle.data.changes import add_version
+from kshot.lifecycle.data.changes.add_version import AddOptions
 from kshot.lifecycle.data.data_versions import DataVersion
 from kshot.lifecycle.project.tables import counted
 from kshot.lifecycle.settings_fit import split_moves
@@ -15,21 +16,11 @@ from kshot.lifecycle.sources.shown_names import printable
 Say = Callable[[str], None]
 
 
-def add(
-    root: Path,
-    source: str,
-    *,
-    say: Say,
-    extend: bool = False,
-    split: Path | None = None,
-    note: str = "",
-    skip: bool = False,
-    merge: bool = False,
-) -> DataVersion:
+def add(root: Path, source: str, options: AddOptions, say: Say) -> DataVersion:
     """Add `source` as `add_version.add` does, and call `say` with lines for a person. Raises as it does."""
     before = data_versions.current(root)
     earlier = {one.md5 for one in data_versions.versions(root)}
-    version = add_version.add(root, source, split=split, note=note, skip=skip, merge=merge, extend=extend, say=say)
+    version = add_version.add(root, source, options, say)
     if before is not None and before.md5 == version.md5:
         say(f"data version {version.short}: these images are the current version already, nothing changed")
         return version
@@ -39,7 +30,7 @@ def add(
     say(f"data version {version.short}: {images}, {classes}{origin.format(printable(version.source))}")
     if before is None:
         return version
-    if extend:
+    if options.extend:
         came, fresh = version.images - before.images, version.classes - before.classes
         say(
             f"{counted(before.images, 'image')} and {counted(before.classes, 'class')} were there "

@@ -20,6 +20,7 @@ import yaml
 
 from kshot.errors import DataError, Drifted, KshotError
 from kshot.lifecycle.data import working_copy
+from kshot.lifecycle.data.changes.add_version import AddOptions
 from kshot.lifecycle.pipeline import added_data
 from kshot.lifecycle.project import git, layout, project_lock
 from kshot.lifecycle.project.files import write_text
@@ -132,7 +133,7 @@ def add(root: Path, source: Path, *, extend: bool, say: added_data.Say) -> str:
     `extend`: to the images of the current version; otherwise it replaces them, and `say` gets a line on what is left.
     """
     with project_lock.hold(root, "kshot schedule --on-new-data"):
-        return added_data.add(root, str(source), note="came by itself", extend=extend, say=say).md5
+        return added_data.add(root, str(source), AddOptions(note="came by itself", extend=extend), say).md5
 
 
 class Drift(NamedTuple):

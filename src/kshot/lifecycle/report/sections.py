@@ -105,18 +105,26 @@ def training(root: Path) -> Section | None:
     if not steps:
         return None
     validations = [line for line in lines if "val_accuracy" in line]
-    best = [line for line in validations if line.get("best")]
-    unit = "features" if any("features_per_s" in line for line in steps) else "images"
+    unit = "features" if _logged(steps, "features_per_s") else "images"
     return {
-        "steps": [line["step"] for line in steps],
-        "loss": [line["loss"] for line in steps],
-        "active": [line["active"] for line in steps if line.get("active") is not None],
+        "steps": _logged(steps, "step"),
+        "loss": _logged(steps, "loss"),
+        "active": _logged(steps, "active"),
         "validations": validations,
-        "best": best[-1] if best else None,
+        "best": _last(validations, "best"),
         "unit": unit,
-        "speed": float(np.median([line[f"{unit}_per_s"] for line in steps if f"{unit}_per_s" in line] or [math.nan])),
-        "end": next((line for line in reversed(lines) if line.get("done")), None),
+        "speed": float(np.median(_logged(steps, f"{unit}_per_s") or [math.nan])),
+        "end": _last(lines, "done"),
     }
+
+
+def _logged(lines: list[Section], name: str) -> list[float]:
+    return [line[name] for line in lines if line.get(name) is not None]
+
+
+def _last(lines: list[Section], name: str) -> Section | None:
+    """The last line that says yes to `name`."""
+    return next((line for line in reversed(lines) if line.get(name)), None)
 
 
 def groups(root: Path, protocol: str | None) -> Section | None:

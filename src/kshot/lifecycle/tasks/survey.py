@@ -64,30 +64,45 @@ def survey(root: Path, params: Params, source: str | None = None, shots: int = 5
     Writes nothing. Raises DataError if there is no model yet or the source cannot be used, and KshotError for a method
     without a fixed embedding.
     """
-    asked = {name: read_episodes(root, "test", name).first(JUDGED) for name in test_protocols(root)}
+    episodes = {name: read_episodes(root, "test", name).first(JUDGED) for name in test_protocols(root)}
     progress.step("embedding the project's images")
-    model = read_task_model(root, params, [episodes.support for episodes in asked.values()])
-    if source is not None:
-        progress.step(f"looking through {source}")
-    found = read_tasks(root, source, model.method) if source is not None else None
-    known = _known(model)
-    tasks: dict[str, Task] = {one.name: model.task(_support(model, one, shots)) for one in known}
-    embedded = [embed_task(task, model.space) for task in tasks.values()]
-    plane = widest_plane(embedded)
-    new = found.tasks if found is not None else {}
-    every = [*((name, NEW, task) for name, task in new.items()), *((k.name, k.split, tasks[k.name]) for k in known)]
-    own = [*(embed_task(task, model.space) for task in new.values()), *embedded]
-    progress.step(f"distances of {len(own)} tasks")
-    apart, order = distances(own, embedded), squared_distances(own, embedded)
-    predicted = model.predicted([views(task, model.space) for _, _, task in every])
-    each = progress.counted(known, len(known), "measuring task")
-    measured = [None] * len(new) + [_measured(model, one, shots) for one in each]
-    shapes = [_shape(task) for _, _, task in every]
-    limits = {shape: limit(model, *shape) for shape in dict.fromkeys(shapes)}
+    model = read_task_model(root, params, [one.support for one in episodes.values()])
+    new, notes = _new_tasks(root, source, model)
+    rows = _rows(model, new, _known(model), shots)
+    progress.step("comparing predictions with the test episodes")
+    trust = _trust(root, model, episodes)
+    doubt = model.doubt or disagreement(rows, trust)
+    if doubt:
+        rows = [replace(row, predicted=None) for row in rows]
+    return Survey(tuple(rows), trust, model.accept, model.validated, notes, doubt)
+
+
+def _new_tasks(root: Path, source: str | None, model: TaskModel) -> tuple[dict[str, Task], tuple[str, ...]]:
+    """The tasks of the source by name, and notes on how it was read; neither without a source."""
+    if source is None:
+        return {}, ()
+    progress.step(f"looking through {source}")
+    found = read_tasks(root, source, model.method)
+    return found.tasks, found.notes
+
+
+def _rows(model: TaskModel, new: dict[str, Task], known: list[_Known], shots: int) -> list[TaskRow]:
+    """The figures of the new tasks, then of the known ones."""
+    tasks = [*new.values(), *(model.task(_support(model, one, shots)) for one in known)]
+    names = [*((name, NEW) for name in new), *((one.name, one.split) for one in known)]
+    points = [embed_task(task, model.space) for task in tasks]
+    known_points = points[len(new) :]
+    plane = widest_plane(known_points)
+    progress.step(f"distances of {len(points)} tasks")
+    distance, order = distances(points, known_points), squared_distances(points, known_points).argsort(1)
+    predicted = model.predicted([views(task, model.space) for task in tasks])
+    counted = progress.counted(known, len(known), "measuring task")
+    measured = [None] * len(new) + [_measured(model, one, shots) for one in counted]
+    limits = {shape: limit(model, *shape) for shape in dict.fromkeys(map(_shape, tasks))}
     rows = []
-    for place, (name, split, task) in enumerate(every):
-        others = [other for other in order[place].argsort().tolist() if other + len(new) != place]
-        x, y = on_plane([own[place]], plane)[0].tolist()
+    for place, ((name, split), task) in enumerate(zip(names, tasks, strict=True)):
+        others = [other for other in order[place].tolist() if other + len(new) != place]
+        x, y = on_plane([points[place]], plane)[0].tolist()
         rows.append(
             TaskRow(
                 name=name,
@@ -97,20 +112,14 @@ def survey(root: Path, params: Params, source: str | None = None, shots: int = 5
                 shots=round(float(task.counts.mean()), 2),
                 predicted=predicted[place],
                 measured=measured[place],
-                nearest=tuple((known[one].name, round(float(apart[place, one]), 4)) for one in others[:NEAREST]),
+                nearest=tuple((known[one].name, round(float(distance[place, one]), 4)) for one in others[:NEAREST]),
                 outlyingness=outlyingness(task.means, task.counts, model.space),
-                limit=limits[shapes[place]] if split != "train" else None,
+                limit=limits[_shape(task)] if split != "train" else None,
                 x=x,
                 y=y,
             )
         )
-    notes = found.notes if found is not None else ()
-    progress.step("holding predictions against the test episodes")
-    trust = _trust(root, model, asked)
-    doubt = model.doubt or disagreement(rows, trust)
-    if doubt:
-        rows = [replace(row, predicted=None) for row in rows]
-    return Survey(tuple(rows), trust, model.accept, model.validated, notes, doubt)
+    return rows
 
 
 def _shape(task: Task) -> tuple[int, int]:
@@ -171,11 +180,11 @@ def _measured(model: TaskModel, known: _Known, shots: int) -> float | None:
     return None if scores is None else float(scores[0])
 
 
-def _trust(root: Path, model: TaskModel, asked: dict[str, EpisodeSet]) -> tuple[Trust, ...]:
+def _trust(root: Path, model: TaskModel, episodes_of: dict[str, EpisodeSet]) -> tuple[Trust, ...]:
     """Predictions from the support of test episodes, compared with the accuracies measured by stage evaluate."""
     table = pd.read_parquet(root / layout.EVALUATION / "episodes.parquet")
     found = []
-    for name, episodes in asked.items():
+    for name, episodes in episodes_of.items():
         measured = (
             table[table["protocol"] == name].sort_values("episode")["accuracy"].to_numpy()[: len(episodes.support)]
         )

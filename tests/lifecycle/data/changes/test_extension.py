@@ -22,7 +22,8 @@ def root(tmp_path: Path) -> Path:
 
 def extend(root: Path, source: Path, **options: Any) -> tuple[data_versions.DataVersion, str]:
     said: list[str] = []
-    return add_version.add(root, str(source), extend=True, say=said.append, **options), "\n".join(said)
+    given = add_version.AddOptions(extend=True, **options)
+    return add_version.add(root, str(source), given, said.append), "\n".join(said)
 
 
 def manifest(root: Path) -> dict[str, dict[str, str]]:

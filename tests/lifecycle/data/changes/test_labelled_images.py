@@ -84,7 +84,11 @@ def test_a_new_class_is_for_training_where_the_data_has_splits(tmp_path: Path) -
     root = make(tmp_path / "root")
     split = tmp_path / "split.csv"
     split.write_text("class,split\nrobin,train\nwren,val\nowl,test\n")
-    add_version.add(root, str(write_tree(tmp_path / "birds", {"robin": 2, "wren": 2, "owl": 2})), split=split)
+    add_version.add(
+        root,
+        str(write_tree(tmp_path / "birds", {"robin": 2, "wren": 2, "owl": 2})),
+        add_version.AddOptions(split=split),
+    )
     assert add_labelled(root, [labelled(1, "hawk"), labelled(2, "wren")]) is not None
     assert {row["class"]: row["split"] for row in manifest(root)} == {
         "robin": "train",

@@ -4,6 +4,7 @@ import contextlib
 import hashlib
 import shlex
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -25,32 +26,39 @@ from kshot.lifecycle.sources.source_images import Source, decoded
 FEWEST_CLASSES = 2
 
 
+@dataclass(frozen=True)
+class AddOptions:
+    """How a source becomes a data version.
+
+    split    a CSV of class,split; with `extend` it may leave out classes that are there
+    note     what a person wrote about the version
+    seed     of the drawings, for the source "glyphs"
+    skip     agree to leaving files out
+    merge    put together the images of a class from train/ and test/ (`split_folders`)
+    extend   keep the images of the current version, which is then the new one's base (`extension`)
+    named    the source's name in the record, where kshot wrote the source itself; "": that of its file or folder
+    base     md5 of the version whose images the source has, too
+    command  what was typed, for the remedy that repeats it; "": kshot data add SOURCE
+    """
+
+    split: Path | None = None
+    note: str = ""
+    seed: int = 0
+    skip: bool = False
+    merge: bool = False
+    extend: bool = False
+    named: str = ""
+    base: str = ""
+    command: str = ""
+
+
 def add(
-    root: Path,
-    source: str,
-    *,
-    split: Path | None = None,
-    note: str = "",
-    seed: int = 0,
-    skip: bool = False,
-    merge: bool = False,
-    extend: bool = False,
-    say: Callable[[str], None] = lambda line: None,
-    named: str = "",
-    base: str = "",
-    command: str = "",
+    root: Path, source: str, options: AddOptions = AddOptions(), say: Callable[[str], None] = lambda line: None
 ) -> DataVersion:
     """Import `source` into data/raw as the current version; the same images always give the same version.
 
-    source  a folder, an archive, a manifest, or "glyphs", which are drawn from `seed`
-    split   a CSV of class,split; with `extend` it may leave out classes that are there
-    skip    agree to leaving files out
-    merge   put together the images of a class from train/ and test/ (`split_folders`)
-    extend  keep the images of the current version, which is then the new one's base (`extension`)
+    source  a folder, an archive, a manifest, or "glyphs", which are drawn
     say     called with lines about what was read and what was left out
-    named   the source's name in the record, where kshot wrote the source itself; default: that of its file or folder
-    base    md5 of the version whose images `source` has, too
-    command what was typed, for the remedy that repeats it; default: kshot data add SOURCE
 
     Raises DataError for a source that cannot be used and, without `skip`, if more than a tenth of its files or a whole
     class is left out; data/raw and data/raw.dvc are then unchanged.
@@ -60,52 +68,67 @@ def add(
     working_copy.mend(root)
     known = {version.md5: version for version in versions(root)}
     restore.refuse_unsaved(root)
-    former = extension.current_images(root) if extend else []
+    former = extension.current_images(root) if options.extend else []
     before = current(root) if former else None
-    drawn = source == GLYPHS
     with working_copy.workspace(root) as workspace:
-        fresh = workspace / "raw"
-        with contextlib.nullcontext() if drawn else at_rest(Path(source).expanduser()):
-            found = _read(source, workspace / "unpacked", seed, merge, former)
-            if former or not drawn:
-                again = command or f"kshot data add {shlex.quote(source)}{' --extend' if extend else ''}"
-                imported_images.report_left_out(found, source, skip, say, again)
-            if before is not None and not found.images and split is None:
+        with contextlib.nullcontext() if source == GLYPHS else at_rest(Path(source).expanduser()):
+            found = _read(source, workspace / "unpacked", options, former, say)
+            if before is not None and not found.images and options.split is None:
                 return before
-            images = _all_images(former, found, split, say)
+            images = _all_images(former, found, options.split, say)
             _check_class_names(source, {image.label for image in images}, former, say)
             imported_images.require_training_classes(images, say)
-            imported_images.lay_out(images, fresh, own=workspace, kept=root / layout.RAW if former else None)
+            kept = root / layout.RAW if former else None
+            imported_images.lay_out(images, workspace / "raw", own=workspace, kept=kept)
         with working_copy.replacing(root):
-            fresh.rename(root / layout.RAW)
+            (workspace / "raw").rename(root / layout.RAW)
             out = _track(root, len(images) + 1, linked=bool(former))  # plus the manifest
             if out.md5 in known:
                 return known[out.md5]
-            version = DataVersion(
-                md5=out.md5,
-                added=datetime.now(UTC).isoformat(timespec="seconds"),
-                images=len(images),
-                classes=len({image.label for image in images}),
-                files=out.files,
-                size=out.size,
-                source=named or (source if drawn else Path(source).name),
-                note=note,
-                left_out=left_out.reasons(found.left_out, found.empty),
-                address="" if named or drawn else _address(source),
-                base=base or (before.md5 if before is not None else ""),
-            )
+            version = _version(source, options, found, images, out, before)
             enter(root, version)
     return version
 
 
-def _read(source: str, unpacked: Path, seed: int, merge: bool, former: Sequence[SourceImage]) -> Source:
-    """The images of the source that decode, without those of `former`."""
+def _version(
+    source: str,
+    options: AddOptions,
+    found: Source,
+    images: Sequence[SourceImage],
+    out: working_copy.Tracked,
+    before: DataVersion | None,
+) -> DataVersion:
+    """The record of a new version with these images: `found` came from the source, the rest from `before`."""
+    drawn = source == GLYPHS
+    return DataVersion(
+        md5=out.md5,
+        added=datetime.now(UTC).isoformat(timespec="seconds"),
+        images=len(images),
+        classes=len({image.label for image in images}),
+        files=out.files,
+        size=out.size,
+        source=options.named or (source if drawn else Path(source).name),
+        note=options.note,
+        left_out=left_out.reasons(found.left_out, found.empty),
+        address="" if options.named or drawn else _address(source),
+        base=options.base or (before.md5 if before is not None else ""),
+    )
+
+
+def _read(
+    source: str, unpacked: Path, options: AddOptions, former: Sequence[SourceImage], say: Callable[[str], None]
+) -> Source:
+    """The images of the source that decode, without those of `former`. Reports what is left out; raises as `add`."""
     there = {image.label for image in former}
-    found = imported_images.read_images(source, unpacked, seed, merge=merge, there=there)
+    found = imported_images.read_images(source, unpacked, options.seed, merge=options.merge, there=there)
+    if source == GLYPHS and not former:
+        return found
     place = imported_images.folder_of(source, unpacked)
-    if source != GLYPHS:
-        found = decoded(found, place)
-    return extension.joined(former, found, place) if former else found
+    found = found if source == GLYPHS else decoded(found, place)
+    found = extension.joined(former, found, place) if former else found
+    again = options.command or f"kshot data add {shlex.quote(source)}{' --extend' if options.extend else ''}"
+    imported_images.report_left_out(found, source, options.skip, say, again)
+    return found
 
 
 def _all_images(

@@ -46,9 +46,8 @@ def add_labelled(
             writer.writerow(("path", "class"))
             writer.writerows((_written(source.parent, *image), normal(image[0].class_name)) for image in fresh)
         command = "kshot feedback add-data"
-        return add_version.add(
-            root, str(source), note=note, skip=skip, extend=True, say=say, named=SOURCE, command=command
-        )
+        options = add_version.AddOptions(note=note, skip=skip, extend=True, named=SOURCE, command=command)
+        return add_version.add(root, str(source), options, say)
 
 
 def _known(former: Sequence[SourceImage], sizes: set[int]) -> dict[str, str]:
