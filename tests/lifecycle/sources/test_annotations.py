@@ -21,7 +21,12 @@ from tests.lifecycle.raw_project import write_tree
         ("metadata.jsonl", '\ufeff{"file_name": "0.png", "label": 1}', f"Hugging Face metadata: {IMAGES}"),
         ("labels.mat", "MATLAB 5.0", f"a MATLAB file: {IMAGES}"),
         ("package.json", "{}", f"a file of JSON, which is not read; if the labels are in it, {IMAGES}"),
-        ("train.csv", "id,label", "a table, which is read only if it is the source itself (path,class)"),
+        (
+            "train.csv",
+            "id,label",
+            "a table, which is read only as the source itself (path,class) or with --split (class,split)",
+        ),
+        ("000001.cls", "3", "a label of WebDataset: put each image into a folder of its class"),
         ("notes.txt", "taken in 2019 1 2 3 4", ""),
         ("0.png", "", ""),
     ],

@@ -26,7 +26,7 @@ def test_names_that_differ_in_case_alone_are_named_where_one_of_them_is_new() ->
 @pytest.mark.parametrize("name", ["CON", "nul", "fish/Com1", "aux.old", "12:30", "what?", "end."])
 def test_a_name_that_windows_cannot_store_is_named(name: str) -> None:
     assert notes_on_names([name, "robin"]) == [
-        f"Windows cannot store {name} as the name of a folder; rename it to use this data there"
+        f"Windows has no folders called {name}; rename it to use this data there"
     ]
 
 

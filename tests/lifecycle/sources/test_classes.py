@@ -89,3 +89,16 @@ def test_images_beside_the_class_folders_of_a_group_are_a_class_and_told() -> No
     assert found.labels == ["birds", "birds/robin", "birds/wren", "fish"]
     (note,) = found.notes
     assert note.startswith("images lie beside class folders, and are a class of their own: birds and birds/robin;")
+
+
+def test_folds_around_all_classes_are_no_part_of_the_names() -> None:
+    found = of("fold1/a/0.png", "fold1/b/0.png", "fold2/a/1.png", leaves=("fold2/c",))
+    assert (found.labels, found.empty) == (["a", "b", "a"], ["c"])
+    assert found.notes == ["fold1/, fold2/ are folds, no part of the class names: a class's images are put together"]
+    assert of("fold1/0.png", "fold2/1.png").labels == ["fold1", "fold2"], "they hold images of no class"
+
+
+def test_groups_that_all_have_the_same_classes_are_told_unless_these_are_numbered() -> None:
+    (note,) = of(*(f"{group}/{part}/0.png" for group in ("ant", "bee") for part in ("original", "augmented"))).notes
+    assert note.startswith("each group has the same classes (augmented, original): ant/augmented and bee/augmented are")
+    assert of("Greek/c01/0.png", "Greek/c02/0.png", "Latin/c01/0.png", "Latin/c02/0.png").notes == []

@@ -60,6 +60,19 @@ def test_a_repeated_row_counts_once_and_is_told(tmp_path: Path) -> None:
         ("path,class\nx/0.PNG,a\n", "row 2: 'x/0.PNG' is no file .there is '0.png', written in another case"),
         ("path,class\nnowhere/0.png,a\n", "row 2: .* is no file: there is no folder .*nowhere"),
         ("path,class\nx,a\n", "row 2: 'x' is a folder"),
+        ("path,class\n1,a\n", "row 2: '1' is no file .there is 'x/1.png'.; needs paths from the manifest's own"),
+        ("path,class\n/home/anna/x/1.png,a\n", "row 2: '/home/anna/x/1.png' is no file .there is 'x/1.png'"),
+        ("path,class\nD:\\anna\\x\\1.png,a\n", "row 2: .* is no file .there is 'x/1.png'"),
+        ("path,class\nfile:///a/x/1.png,a\n", "row 2: 'file:///a/x/1.png' is an address; needs a path: leave file://"),
+        (
+            f"path,class\n{'iVBORw0KGgo' * 99},a\n",
+            r"'iVBORw0[^']{190,210}\.\.\.' is too long for a path; if it is an image as",
+        ),
+        (
+            "path,ant,bee\nx/0.png,1,0\nx/1.png,0,1\n",
+            r"the labels in 2 columns of 0 and 1 \(ant, bee\); needs one column",
+        ),
+        ("id,class,n\nx/0.png,a,1\n", "has the columns id, class, n; needs path, class"),
         ("path,class\nhttps://a.org/0.png,a\n", "row 2: 'https://a.org/0.png' is an address, and kshot downloads"),
         ("path,class\nx/0.png,../up\n", "row 2: class '../up' cannot be stored as a name"),
         (

@@ -2,6 +2,7 @@
 
 import gzip
 import os
+import tarfile
 import tempfile
 from pathlib import Path
 
@@ -11,7 +12,7 @@ from kshot.data.strays import BESIDE, MASK
 from kshot.errors import DataError
 from kshot.lifecycle.data.changes import imported_images
 from kshot.lifecycle.sources import source_images
-from kshot.lifecycle.sources.left_out import LeftOut
+from kshot.lifecycle.sources.left_out import ARCHIVE, LeftOut, consent_needed
 from kshot.lifecycle.sources.source_argument import check_argument, check_exists, check_given
 from kshot.lifecycle.sources.source_images import Source, read_source
 from tests.lifecycle.raw_project import files_below, image, write_tree, write_zip
@@ -105,6 +106,39 @@ def test_what_is_left_out_is_named_with_its_reason(tmp_path: Path) -> None:
     assert found.empty == ["empty", "gone", "phone"]
 
 
+def test_a_tar_inside_a_source_is_an_archive_and_a_pointer_of_git_lfs_one(tmp_path: Path) -> None:
+    tree = write_tree(tmp_path / "tree", {"a": 1, "b": 1})
+    with tarfile.open(tree / "shard.tar", "w") as packed:
+        packed.add(tree / "a", "a")
+    (tree / "a" / "1.jpg").write_text("version https://git-lfs.github.com/spec/v1\noid sha256:0\n")
+    (tree / "a" / "1.CR2").write_bytes(b"II*\0")
+    reasons = dict(left(read_source(tree, tmp_path)))
+    assert reasons["shard.tar"] == ARCHIVE
+    assert reasons["a/1.jpg"].startswith("a pointer of Git LFS")
+    assert reasons["a/1.CR2"].startswith("a camera's raw file")
+
+
+def test_annotations_of_objects_need_consent_however_few_the_files_are(tmp_path: Path) -> None:
+    tree = write_tree(tmp_path / "coco", {"train2017": 12, "val2017": 8})
+    (tree / "instances.json").write_text('{"images": [], "annotations": []}')
+    found = read_source(tree, tmp_path)
+    assert consent_needed(found.files, found.left_out, found.empty).startswith(
+        "instances.json has COCO annotations: cut"
+    )
+
+
+def test_the_smallest_images_are_named(tmp_path: Path) -> None:
+    tree = write_tree(tmp_path / "tree", {"a": 2, "b": 1})
+    (tree / "b" / "thin.png").write_bytes(image("thin", 500, 1))
+    found = source_images.decoded(read_source(tree, tmp_path), tree)
+    assert "1 of the images have a side under 8 pixels, such as b/thin.png" in found.notes
+
+
+def test_empty_classes_are_named_up_to_a_number(tmp_path: Path) -> None:
+    tree = write_tree(tmp_path / "tree", {"a": 1, **{f"none{number:03}": 0 for number in range(100)}})
+    assert len(read_source(tree, tmp_path).lines()) < 10
+
+
 def test_masks_and_a_cover_beside_class_folders_are_left_out_and_named(tmp_path: Path) -> None:
     tree = write_tree(tmp_path / "tree", {f"g/{name}/{part}": 2 for name in "ab" for part in ("images", "masks")})
     (tree / "g" / "cover.png").write_bytes(image("cover"))
@@ -193,7 +227,11 @@ def test_a_source_without_an_image_is_refused(tmp_path: Path) -> None:
 
 def test_what_is_no_source_is_refused(tmp_path: Path) -> None:
     refused(tmp_path / "nowhere", "nowhere does not exist; needs a folder, a .zip or .tar, a .csv or .parquet")
-    for name, message in {"a.xlsx": "a spreadsheet; save it as .csv", "a.dat": "of no known kind"}.items():
+    for name, message in {
+        "a.xlsx": "a spreadsheet; save it as .csv",
+        "a.bin": "of no known kind",
+        "a.txt": "a text and no table by its name; if it has the columns path,class in its first line, call it .csv",
+    }.items():
         (tmp_path / name).write_bytes(b"PK\x03\x04" if name == "a.xlsx" else b"x")
         refused(tmp_path / name, message)
     with gzip.open(tmp_path / "a.csv.gz", "wb") as table:
@@ -254,13 +292,18 @@ def test_the_project_is_no_source_of_its_own(tmp_path: Path) -> None:
     check_argument(root, "glyphs")
 
 
-@pytest.mark.parametrize("address", ["https://example.org/a.zip", "s3://bucket/a", "HTTP://x", "file:///a"])
+@pytest.mark.parametrize("address", ["https://example.org/a.zip", "s3://bucket/a", "HTTP://x"])
 def test_an_address_is_refused_as_one_and_whole(tmp_path: Path, address: str) -> None:
     for check in (check_given, check_exists, lambda given: check_argument(tmp_path, given)):
         with pytest.raises(DataError, match=f"^{address} is an address, and kshot downloads nothing; fetch it, then"):
             check(address)
     check_given("C:\\images")
     check_given("a:b/c")
+
+
+def test_the_address_of_a_file_here_is_refused_with_its_path() -> None:
+    with pytest.raises(DataError, match=r"^file:///a/b is an address; give its path alone: /a/b$"):
+        check_given("file:///a/b")
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another user")

@@ -97,7 +97,7 @@ def test_a_column_that_pandas_made_the_index_is_a_column(tmp_path: Path) -> None
     [
         (b"file,class\nx,a\n", "has the columns file, class; needs path, class, .* first line: rename file to path$"),
         (b"Filename,Label\nx,a\n", "first line: rename Filename to path, Label to class$"),
-        (b"id,kind\nx,a\n", "needs path, class, named in its first line$"),
+        (b"key,kind\nx,a\n", "needs path, class, named in its first line$"),
         (b"path,class\nx,a, red\n", "row 2: 3 values for 2 columns; .* in double quotes"),
         (b'path,class\nx,a\ny,"b"c\n', "row 3: .*; mend the quotes there"),
         ("path,class\nx,a\ny,ä\n".encode("cp1252"), "row 3: no valid utf-8; save the table as CSV in UTF-8"),

@@ -8,7 +8,7 @@ from kshot.lifecycle.sources.tables import TABLES
 READ = 2**16  # bytes of a file that are looked at
 OBJECTS = "cut each object out as an image in its class's folder"
 IMAGES = "write the labels as a .csv (path,class), and add that"
-ENDINGS = (".xml", ".json", ".jsonl", ".mat", ".yaml", ".yml", *TABLES)
+ENDINGS = (".xml", ".json", ".jsonl", ".mat", ".cls", ".yaml", ".yml", *TABLES)
 YOLO = re.compile(r"(\s*\d+(\s+-?[\d.]+(e-?\d+)?){4,}\s*(\n|$))+")
 # What a file of the kind has in its first bytes: all words of a line.
 XML = {"CVAT annotations": ("<annotations", "<image"), "Pascal VOC annotations": ("<annotation",)}
@@ -23,7 +23,9 @@ def annotations(file: Path) -> str:
     """The kind and the remedy, as in "COCO annotations: cut each object out ..."; '' for any other file."""
     ending = file.suffix.lower()
     if ending in TABLES:
-        return "a table, which is read only if it is the source itself (path,class)"
+        return "a table, which is read only as the source itself (path,class) or with --split (class,split)"
+    if ending == ".cls":
+        return "a label of WebDataset: put each image into a folder of its class"
     if ending == ".mat":
         return f"a MATLAB file: {IMAGES}"
     if ending not in ENDINGS and ending != ".txt":

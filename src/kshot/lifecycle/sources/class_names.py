@@ -49,7 +49,8 @@ def _not_on_windows(names: Collection[str]) -> list[str]:
     found = [printable(name) for name in sorted(names) if any(map(NOT_ON_WINDOWS.fullmatch, name.split("/")))]
     if not found:
         return []
-    return [f"Windows cannot store {first_few(found)} as the name of a folder; rename it to use this data there"]
+    them = "it" if len(found) == 1 else "them"
+    return [f"Windows has no folders called {first_few(found)}; rename {them} to use this data there"]
 
 
 def _of_one_name(labels: Collection[str], there: Collection[str]) -> list[str]:

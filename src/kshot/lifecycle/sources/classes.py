@@ -1,14 +1,19 @@
 """Determines the class and split of each image of a folder or archive from the folders above it."""
 
+import re
+from collections import defaultdict
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from kshot.data.split_folders import without_split_folders
 from kshot.data.splits import split_named
+from kshot.first_few import first_few
 from kshot.lifecycle.sources.class_names import in_several_forms
 from kshot.lifecycle.sources.shown_names import printable
 from kshot.lifecycle.sources.source_image import normal
+
+FOLD = re.compile(r"(?:k|cv)?[_-]?fold[_ -]?\d+", re.I)  # of a cross-validation
 
 
 @dataclass(frozen=True)
@@ -43,6 +48,7 @@ def classes_of(
     name in all of them: n01443537/images.
     """
     images, leaves, around = _unwrapped(images, leaves, there) if packed else (images, leaves, [])
+    images, leaves, folds = _without_folds(images, leaves)
     images, leaves, inside = _without_inner_folder(images, leaves)
     folders = sorted({path.parent for path in images if len(path.parts) > 1})
     placed = None
@@ -52,7 +58,7 @@ def classes_of(
     def name_of(folder: Path) -> str:
         return placed.label(folder) if placed is not None else "/".join(folder.parts)
 
-    notes = [*around, *inside]
+    notes = [*around, *folds, *inside]
     if placed is not None:
         notes.append(placed.note)
     elif not unlabelled:
@@ -63,6 +69,7 @@ def classes_of(
     empty = set() if unlabelled else {normal(name_of(leaf)) for leaf in leaves} - {""}
     splits = {normal(name): split for name, split in placed.splits.items()} if placed is not None else {}
     notes += _around_others({normal(name_of(folder)) for folder in folders} - {""})
+    notes += _same_in_each_group({normal(name_of(folder)) for folder in folders})
     notes += in_several_forms(name_of(folder) for folder in folders)
     return Classes(labels, splits, sorted(empty - set(labels)), notes)
 
@@ -78,6 +85,41 @@ def _unwrapped(
         around += f"{top}/"
     note = f"the folder {printable(around)} around all others is no part of the class names"
     return images, leaves, [note] if around else []
+
+
+def _without_folds(images: Sequence[Path], leaves: Sequence[Path]) -> tuple[Sequence[Path], Sequence[Path], list[str]]:
+    """The paths without the folders fold1, fold2, ... around all classes, and a note on them."""
+    tops = {path.parts[0] for path in images if len(path.parts) > 2}
+    if (
+        len(tops) < 2
+        or not all(FOLD.fullmatch(path.parts[0]) for path in images)
+        or any(len(path.parts) < 3 for path in images)
+    ):
+        return images, leaves, []
+    images = [Path(*path.parts[1:]) for path in images]
+    leaves = [Path(*leaf.parts[1:]) if leaf.parts[0] in tops else leaf for leaf in leaves]
+    names = first_few([f"{printable(name)}/" for name in sorted(tops)])
+    return images, leaves, [f"{names} are folds, no part of the class names: a class's images are put together"]
+
+
+def _same_in_each_group(names: set[str]) -> list[str]:
+    """A note on groups that all have classes of the same names, which may be parts of one class.
+
+    Numbered names, such as character01 in each alphabet, are of different things.
+    """
+    groups: defaultdict[str, set[str]] = defaultdict(set)
+    for name in names:
+        group, _, last = name.rpartition("/")
+        groups[group].add(last)
+    inner = sorted(next(iter(groups.values()), set()))
+    numbered = len({re.sub(r"\d+", "", name) for name in inner}) < 2
+    if len(groups) < 2 or numbered or any(one != set(inner) for one in groups.values()):
+        return []
+    one, other = (printable(f"{group}/{inner[0]}") for group in sorted(groups)[:2])
+    return [
+        f"each group has the same classes ({first_few([printable(name) for name in inner])}): {one} and {other} are "
+        "two classes; if they are the same, or parts of a class, put the images of a class into one folder"
+    ]
 
 
 def _without_inner_folder(

@@ -24,9 +24,11 @@ POSTSCRIPT = "PostScript, which is a program and is not run"
 STARTS = {
     **dict.fromkeys((b"PK\x03\x04", b"PK\x05\x06", b"Rar!", b"7z\xbc\xaf", b"\x1f\x8b", b"BZh"), ARCHIVE),
     **dict.fromkeys((b"%!PS", b"\xc5\xd0\xd3\xc6"), POSTSCRIPT),
+    b"version https://git-lfs": "a pointer of Git LFS, not the file itself: run `git lfs pull` where it came from",
     b"%PDF": "PDF, a document and no image",
     **dict.fromkeys((b"II*\0", b"MM\0*"), "TIFF of a kind that cannot be opened here"),
 }
+RAW = (".cr2", ".cr3", ".nef", ".arw", ".dng", ".orf", ".raf", ".rw2")
 BRANDS = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1")
 MODES = {"L": "grey", "1": "black and white", "P": "palette", "LA": "grey with transparency", "RGBA": "transparency"}
 DEEP = {"F": "floats, each scaled by its own range", "I": "32-bit integers, each scaled by its own range"}
@@ -137,9 +139,13 @@ def _kind(file: Path) -> str:
     """The kind of a file that is not an image, by its first bytes."""
     with file.open("rb") as content:
         start = content.read(512)
+    if file.suffix.lower() in RAW:
+        return "a camera's raw file, which cannot be opened here: export it as JPEG"
     for magic, reason in STARTS.items():
         if start.startswith(magic):
             return reason
+    if start[257:262] == b"ustar":
+        return ARCHIVE
     if start[4:8] == b"ftyp":
         return HEIC if start[8:12] in BRANDS else "a film and no image"
     text = start.lstrip(b"\xef\xbb\xbf \t\r\n").lower()

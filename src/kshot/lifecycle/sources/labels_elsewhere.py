@@ -10,7 +10,7 @@ from kshot.data.image_formats import image_endings
 from kshot.errors import DataError
 from kshot.lifecycle.sources.annotations import OBJECTS, annotations
 from kshot.lifecycle.sources.shown_names import printable
-from kshot.lifecycle.sources.tables import TABLES
+from kshot.lifecycle.sources.tables import TABLES, WITH_IMAGES
 from kshot.lifecycle.sources.tree import walk
 
 LOOKED_AT = 3  # files of an ending that are read in search of annotations
@@ -39,6 +39,8 @@ def place_of_labels(folder: Path, files: list[Path]) -> str:
     tables = [file for file in files if file.suffix.lower() in TABLES]
     if tables:
         name = printable(tables[0].as_posix())
+        if column := _column_of_images(folder / tables[0]):
+            return f"{name} {WITH_IMAGES.format(column=column)}"
         return f"the labels may be in {name}: give it the columns path,class, and add it instead of the folder"
     images = [file for file in files if file.suffix.lower() in image_endings()]
     if kinds := _annotations(folder, files):
@@ -65,3 +67,13 @@ def _annotations(folder: Path, files: list[Path]) -> str:
                 return found
             others = others or found
     return others
+
+
+def _column_of_images(table: Path) -> str:
+    if table.suffix.lower() != ".parquet":
+        return ""
+    from kshot.lifecycle.sources.parquet_table import image_columns  # here, as it imports pandas
+
+    with contextlib.suppress(OSError, ValueError):
+        return next(iter(image_columns(table)), "")
+    return ""

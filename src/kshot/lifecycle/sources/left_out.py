@@ -7,9 +7,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from kshot.first_few import first_few
+from kshot.lifecycle.sources.annotations import OBJECTS
 from kshot.lifecycle.sources.shown_names import printable
 
 WIDTH = 80
+MOST_NAMED = 30  # empty classes that are named
 LARGEST_SHARE = 0.1  # of a source's files that may be left out without a person's agreement
 ARCHIVE = "an archive inside the source: unpack it first"
 
@@ -36,7 +38,7 @@ def lines(files: int, left_out: Sequence[LeftOut], empty: Sequence[str]) -> list
         detail = f" ({example.detail})" if example.detail else ""
         rows += filled(f"{'such as ' if count > 1 else ''}{printable(example.path.as_posix())}{detail}", "    ", "    ")
     if empty:
-        rows += filled(empty_classes(empty, len(empty)), "", "  ")
+        rows += filled(empty_classes(empty, MOST_NAMED), "", "  ")
     return rows
 
 
@@ -67,6 +69,9 @@ def consent_needed(files: int, left_out: Sequence[LeftOut], empty: Sequence[str]
         reasons.append(f"{of_files(len(counted), of_all)} left out ({rows})")
     elif archives := [one for one in counted if one.reason == ARCHIVE]:
         reasons.append(f"{printable(archives[0].path.as_posix())} is {ARCHIVE}")
+    elif annotated := [one for one in counted if one.reason.endswith(OBJECTS)]:
+        # The labels are in it, so that the folders may be no classes: train2017/ of COCO.
+        reasons.append(f"{printable(annotated[0].path.as_posix())} has {annotated[0].reason}")
     if empty:
         reasons.append(empty_classes(empty, 3))
     return "; ".join(reasons)

@@ -1,5 +1,6 @@
 """Reads manifests and split tables into images; an error names the row and the cause."""
 
+import contextlib
 import difflib
 import re
 from collections import Counter
@@ -11,6 +12,7 @@ from kshot.data.splits import SPLITS, split_named
 from kshot.errors import DataError
 from kshot.first_few import first_few
 from kshot.lifecycle.sources.class_names import in_several_forms
+from kshot.lifecycle.sources.path_hints import hint
 from kshot.lifecycle.sources.shown_names import printable, quoted
 from kshot.lifecycle.sources.source_image import SourceImage, check_names, group_of, normal
 from kshot.lifecycle.sources.tables import ELSEWHERE, Row, read_columns, read_rows
@@ -18,7 +20,10 @@ from kshot.lifecycle.sources.tables import ELSEWHERE, Row, read_columns, read_ro
 COLUMNS = ("path", "class", "group", "split")
 OPTIONAL = ("class", "group", "split", "drawer")
 ADDRESS = re.compile(r"[a-z][a-z0-9+.-]+://", re.I)  # a drive, C:\\, has one letter; Path makes one slash of two
+LONGEST = 255  # bytes of a file's name
+SHOWN = 200  # characters of a path in a message
 MISSING = ("none", "nan", "null", "n/a", "<na>")  # how programs write a missing value as text
+ZERO_OR_ONE = {"0", "1", "0.0", "1.0"}
 NEEDS_SPLIT = f"needs {', '.join(SPLITS)}"
 
 
@@ -30,7 +35,7 @@ def read_manifest(
     With `unlabelled` the column class may be missing; with `inside` no path may lead out of that folder. Raises
     DataError for a row that cannot be used, for a class in two splits, and for one without a split if others have one.
     """
-    rows = read_rows(path, ("path",) if unlabelled else ("path", "class"), OPTIONAL)
+    rows = _rows(path, ("path",) if unlabelled else ("path", "class"))
     _check_classes(path, rows)
     images: list[SourceImage] = []
     numbers: list[int] = []
@@ -87,6 +92,32 @@ def with_split(
             f"{_nearest(absent[0], place)}"
         )
     return [replace(image, split=place.get(image.label, image.split)) for image in images]
+
+
+def _rows(path: Path, needed: tuple[str, ...]) -> list[Row]:
+    try:
+        return read_rows(path, needed, OPTIONAL)
+    except DataError as error:
+        if columns := _one_hot(path):
+            raise DataError(
+                f"{path} has the labels in {len(columns)} columns of 0 and 1 ({first_few(columns)}); needs one column "
+                "class: write the name of the column that is 1"
+            ) from error
+        raise
+
+
+def _one_hot(path: Path) -> list[str]:
+    """The columns of 0 and 1 of a CSV that has no column for a class, if there are several; else none."""
+    if path.suffix.lower() == ".parquet":
+        return []
+    with contextlib.suppress(DataError, OSError, ValueError):
+        columns = [name for name in read_columns(path) if name]
+        folded = [name.casefold() for name in columns]
+        if not {"class", *ELSEWHERE["class"]} & set(folded):
+            rows = read_rows(path, tuple(folded))
+            found = [name for name in columns if rows and {row.values[name.casefold()] for row in rows} <= ZERO_OR_ONE]
+            return [printable(name) for name in found] if len(found) > 1 else []
+    return []
 
 
 def _unread(path: Path) -> list[str]:
@@ -159,16 +190,24 @@ def _image(path: Path, row: Row, unlabelled: bool, inside: Path | None) -> Sourc
 
 def _file(path: Path, row: Row, inside: Path | None) -> Path:
     name = row.values["path"]
+    if max(len(part.encode("utf-8", "replace")) for part in name.split("/")) > LONGEST:
+        raise DataError(
+            f"{_at(path, row)} is too long for a path; if it is an image as text (base64), write each image into a file"
+        )
     file = path.parent / name
     if not file.exists() and "\\" in name:
         file = path.parent / name.replace("\\", "/")
     file = _in_other_form(file)
     if not file.is_file():
+        if name.lower().startswith("file://"):
+            raise DataError(f"{_at(path, row)} is an address; needs a path: leave file:// out")
         if ADDRESS.match(name):
             raise DataError(f"{_at(path, row)} is an address, and kshot downloads nothing; fetch the images first")
         if file.is_dir():
             raise DataError(f"{_at(path, row)} is a folder; needs the path of one image")
-        raise DataError(f"{_at(path, row)} is no file{_other_case(file)}; needs paths from the manifest's own folder")
+        raise DataError(
+            f"{_at(path, row)} is no file{hint(path.parent, name, file)}; needs paths from the manifest's own folder"
+        )
     if inside is not None and not file.resolve().is_relative_to(inside.resolve()):
         raise DataError(f"{_at(path, row)} leads out of the archive; needs paths inside it")
     return file
@@ -183,17 +222,6 @@ def _in_other_form(file: Path) -> Path:
         return parent / file.name
     same = [one for one in parent.iterdir() if normal(one.name) == normal(file.name)]
     return same[0] if len(same) == 1 else parent / file.name
-
-
-def _other_case(file: Path) -> str:
-    if not file.parent.is_dir():
-        return f": there is no folder {printable(str(file.parent))}"
-    names = [one.name for one in file.parent.iterdir()]
-    near = [name for name in names if name.casefold() == file.name.casefold()]
-    longer = [name for name in names if Path(name).stem == file.name]
-    if longer and not near:
-        return f" (there is {quoted(min(longer))}: write the ending)"
-    return f" (there is {quoted(near[0])}, written in another case)" if near else ""
 
 
 def _check_splits(path: Path, images: Sequence[SourceImage], numbers: Sequence[int]) -> None:
@@ -217,7 +245,8 @@ def _check_splits(path: Path, images: Sequence[SourceImage], numbers: Sequence[i
 
 
 def _at(path: Path, row: Row) -> str:
-    return f"{path}, row {row.number}: {quoted(row.values['path'])}"
+    name = row.values["path"]
+    return f"{path}, row {row.number}: {quoted(name if len(name) <= SHOWN else f'{name[:SHOWN]}...')}"
 
 
 def _nearest(name: str, others: object) -> str:

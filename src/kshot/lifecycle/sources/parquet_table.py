@@ -6,12 +6,29 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 
 
 def read_parquet(path: Path) -> pd.DataFrame:
     """The table of a parquet file, with a named index as columns."""
     table = pd.read_parquet(path)
     return table.reset_index() if any(table.index.names) else table
+
+
+def image_columns(path: Path) -> list[str]:
+    """The columns of bytes, or of structs such as Hugging Face's {bytes, path}, of a file without a column path.
+
+    Only the file's schema is read. Raises ValueError for a file that is not parquet.
+    """
+    schema = pq.read_schema(path)
+    if "path" in {name.strip().casefold() for name in schema.names}:
+        return []
+    return [
+        str(column.name)
+        for column in schema
+        if pa.types.is_binary(column.type) or pa.types.is_large_binary(column.type) or pa.types.is_struct(column.type)
+    ]
 
 
 def text_columns(table: pd.DataFrame, places: Mapping[str, int]) -> dict[str, list[str]]:

@@ -14,6 +14,8 @@ def check_given(source: str) -> None:
     """Raise DataError for what is no path: an address, and empty text, which as a path is the working folder."""
     if not source.strip():
         raise DataError(f"no source is given, only empty text; needs {NEEDED}, or the word {GLYPHS}")
+    if source.lower().startswith("file://"):
+        raise DataError(f"{source} is an address; give its path alone: {source[len('file://') :]}")
     if ADDRESS.match(source):
         raise DataError(f"{source} is an address, and kshot downloads nothing; fetch it, then add {NEEDED}")
 

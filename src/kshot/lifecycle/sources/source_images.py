@@ -24,8 +24,10 @@ from kshot.lifecycle.sources.tables import TABLES, is_compressed, read_rows
 from kshot.lifecycle.sources.tree import Tree, walk
 
 MANIFEST = "manifest.csv"  # next to images/: the layout of data/raw
+SMALL = 8  # pixels; an image with a shorter side can hardly show what it is of
 NO_HEADER = Header("", "", 0, 0, False)
 SPREADSHEETS = (".xlsx", ".xls", ".ods", ".numbers")
+TEXTS = (".txt", ".lst", ".list", ".dat")
 OTHER_KINDS = {
     **dict.fromkeys((".rar", ".7z", ".zst"), "an archive that cannot be opened here; unpack it and add the folder"),
 }
@@ -123,6 +125,8 @@ def _kind_of(file: Path) -> str:
         return "one image; needs the folder of the class folders, one folder a class"
     if header.reason == ARCHIVE:
         return OTHER_KINDS[".7z"]
+    if file.suffix.lower() in TEXTS:
+        return "a text and no table by its name; if it has the columns path,class in its first line, call it .csv"
     return f"of no known kind; needs {NEEDED}"
 
 
@@ -142,6 +146,10 @@ def decoded(source: Source, folder: Path) -> Source:
         notes.append(
             f"{found.tried:,} of {len(files):,} images were decoded whole, of the larger ones the header alone"
         )
+    small = [file for file, one in zip(files, source.headers, strict=True) if min(one.width, one.height) < SMALL]
+    if small:
+        example = printable(_below(min(small), folder).as_posix())
+        notes.append(f"{len(small):,} of the images have a side under {SMALL} pixels, such as {example}")
     if found.flat:
         example = printable(_below(found.flat[0], folder).as_posix())
         notes.append(f"next to nothing is to be seen in {len(found.flat):,} of the images, such as {example}")

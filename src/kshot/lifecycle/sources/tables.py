@@ -12,9 +12,25 @@ TABLES = (".csv", ".tsv", ".parquet")
 COMPRESSED = (".gz", ".bz2", ".xz", ".zst", ".zip")
 SEPARATORS = (",", ";", "\t", "|")
 BYTE_ORDER_MARKS = {b"\xef\xbb\xbf": "utf-8-sig", b"\xff\xfe": "utf-16", b"\xfe\xff": "utf-16"}
+WITH_IMAGES = (
+    "holds the images themselves (column {column}), which are not read; needs a column path: write each image into a "
+    "file of its class's folder, and give that folder"
+)
 # Names of these columns in other programs' tables.
 ELSEWHERE = {
-    "path": ("file", "filename", "file_name", "filepath", "file_path", "image", "image_path", "img", "img_path"),
+    "path": (
+        "id",
+        "image_id",
+        "file",
+        "filename",
+        "file_name",
+        "filepath",
+        "file_path",
+        "image",
+        "image_path",
+        "img",
+        "img_path",
+    ),
     "class": ("label", "class_name", "category", "species", "target"),
     "split": ("set", "subset", "partition", "fold"),
 }
@@ -122,15 +138,16 @@ def _decoded(path: Path) -> str:
 
 
 def _read_parquet(path: Path, needed: tuple[str, ...], optional: tuple[str, ...]) -> list[Row]:
-    from kshot.lifecycle.sources.parquet_table import read_parquet, text_columns  # here, as it imports pandas
+    from kshot.lifecycle.sources.parquet_table import (
+        image_columns,
+        read_parquet,
+        text_columns,
+    )  # here, as it imports pandas
 
+    images = image_columns(path)
+    if images and "path" in needed:
+        raise DataError(f"{path} {WITH_IMAGES.format(column=images[0])}")
     table = read_parquet(path)
-    images = next((str(name) for name in table if len(table) and isinstance(table[name].iloc[0], bytes | dict)), "")
-    if images and "path" in needed and "path" not in {str(name).strip().casefold() for name in table}:
-        raise DataError(
-            f"{path} holds the images themselves (column {images}), which are not read; needs a column path: write "
-            "each image into a file of its class's folder, and give that folder"
-        )
     places = _places(path, [str(name) for name in table.columns], needed, optional)
     columns = text_columns(table, places)
     return [Row(row + 1, {name: values[row] for name, values in columns.items()}) for row in range(len(table))]
