@@ -244,6 +244,29 @@ def test_pages_and_documents_load_nothing_from_elsewhere(client: TestClient) -> 
     assert all(about.get("description") or about["summary"] for methods in paths.values() for about in methods.values())
 
 
+def test_the_document_says_what_every_error_looks_like_and_names_each_function_once(client: TestClient) -> None:
+    """Generated clients read errors by it, and their functions have the operations' names."""
+    document = client.get("/openapi.json").json()
+    operations = [about for methods in document["paths"].values() for about in methods.values()]
+    reference = {"$ref": "#/components/schemas/ErrorResponse"}
+    for about in operations:
+        assert about["responses"]["default"]["content"]["application/json"]["schema"] == reference
+        assert "422" not in about["responses"]  # FastAPI's own form, which nothing here has
+    names = [about["operationId"] for about in operations]
+    assert len(set(names)) == len(names) and {"recognise", "create_gallery"} <= set(names)
+    assert document["paths"]["/v2/models/{name}/infer"]["post"]["requestBody"]["required"]
+    assert document["components"]["schemas"]["NewGallery"]["properties"]["name"]["minLength"] == 1
+    recognise = document["paths"]["/v1/galleries/{gallery}/recognise"]["post"]["requestBody"]["content"]
+    assert recognise["application/json"]["schema"]["properties"]["images"]["items"]["format"] == "byte"
+
+
+def test_a_method_that_an_address_does_not_have_is_refused_as_such(client: TestClient) -> None:
+    refused(client.delete("/v1/feedback/labels"), 405, "method_not_allowed")
+    answer = client.options("/v1/galleries/shop")
+    refused(answer, 405, "method_not_allowed")
+    assert answer.headers["allow"] == "DELETE, GET, PATCH"
+
+
 def test_a_stopped_service_has_closed_its_store(project: Path) -> None:
     with running(project) as client:
         service = service_of(client)

@@ -8,7 +8,9 @@ from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
+from starlette.routing import Match
 
+from kshot.serve.messages.gallery_messages import ErrorResponse
 from kshot.serve.messages.refusals import Refused
 from kshot.serve.rest.access import Access
 from kshot.serve.rest.error_response import error_response, refusal_response
@@ -34,6 +36,8 @@ ROUTERS = (
     *(examples_router.router, galleries_router.router, page_router.router),
 )
 
+METHODS = ("DELETE", "GET", "PATCH", "POST", "PUT")
+
 
 def create_app(service: GalleryService) -> FastAPI:
     """The application of an opened service, which it closes when it stops.
@@ -48,9 +52,15 @@ def create_app(service: GalleryService) -> FastAPI:
         yield
         service.close()
 
-    # FastAPI's own pages load scripts from elsewhere.
     app = FastAPI(
-        title="kshot serve", version="1", docs_url=None, redoc_url=None, lifespan=lifespan, redirect_slashes=False
+        title="kshot serve",
+        version="1",
+        docs_url=None,  # FastAPI's own pages load scripts from elsewhere
+        redoc_url=None,
+        lifespan=lifespan,
+        redirect_slashes=False,
+        responses={"default": {"model": ErrorResponse, "description": "What cannot be done, in one line"}},
+        generate_unique_id_function=lambda route: route.name,  # the functions of generated clients have these names
     )
     app.state.service, app.state.metrics, app.state.access = service, Metrics(), Access(service)
     for router in ROUTERS:
@@ -75,7 +85,16 @@ async def _http(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, HTTPException)
     code = HTTPStatus(error.status_code).phrase.lower().replace(" ", "_")
     text = f"{request.method} {request.url.path}: {error.detail}; GET /docs lists every address"
-    return error_response(error.status_code, code, text, record_of(request).id, error.headers)
+    headers = dict(error.headers or {})
+    if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:  # Starlette names the methods of the first route alone
+        headers["Allow"] = ", ".join(_methods_of(request))
+    return error_response(error.status_code, code, text, record_of(request).id, headers)
+
+
+def _methods_of(request: Request) -> list[str]:
+    """The methods of the address of a request."""
+    scopes = [{**request.scope, "method": method} for method in METHODS]
+    return [one["method"] for one in scopes if any(route.matches(one)[0] == Match.FULL for route in request.app.routes)]
 
 
 async def _invalid(request: Request, error: Exception) -> JSONResponse:

@@ -4,7 +4,7 @@ from datetime import datetime
 
 from pydantic import Field
 
-from kshot.serve.messages.gallery_messages import GalleryResponse, RequestBody, ResponseBody
+from kshot.serve.messages.gallery_messages import NOT_EMPTY, GalleryResponse, RequestBody, ResponseBody
 
 
 class FeedbackItem(ResponseBody):
@@ -39,7 +39,7 @@ class Feedback(ResponseBody):
 
 class GivenLabel(RequestBody):
     item: int
-    class_name: str = Field(validation_alias="class", serialization_alias="class")
+    class_name: str = Field(validation_alias="class", serialization_alias="class", json_schema_extra=NOT_EMPTY)
 
 
 class GivenLabels(RequestBody):

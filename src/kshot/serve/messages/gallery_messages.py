@@ -8,9 +8,12 @@ typing error is not ignored; a client ignores unknown fields of a response, so t
 from datetime import datetime
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, JsonValue
 
 Log = Literal["off", "all", "unknown", "sample"]
+# Said in the OpenAPI document alone: `names` refuses an empty name in words of its own.
+NOT_EMPTY: dict[str, JsonValue] = {"minLength": 1}
+BASE64: dict[str, JsonValue] = {"format": "byte"}  # clients in Go, Java or C# then encode bytes by themselves
 MISSING = "missing.csv"  # in an export: the taught images whose files are lost
 
 
@@ -92,13 +95,13 @@ class Service(ResponseBody):
 
 
 class NewGallery(RequestBody):
-    name: str
+    name: str = Field(json_schema_extra=NOT_EMPTY)
 
 
 class GalleryChange(RequestBody):
     """A field that is left out does not change; `unknown_threshold` null is the model's own threshold."""
 
-    name: str | None = None
+    name: str | None = Field(default=None, json_schema_extra=NOT_EMPTY)
     unknown_threshold: float | None = Field(default=None, ge=0, allow_inf_nan=False)
 
 
@@ -123,7 +126,7 @@ class Galleries(ResponseBody):
 class ClassChange(RequestBody):
     """A new name for a class; `merge` allows the name of an existing class, which takes the examples over."""
 
-    name: str
+    name: str = Field(json_schema_extra=NOT_EMPTY)
     merge: bool = False
 
 
@@ -159,8 +162,8 @@ class ExampleResponse(GalleryResponse, Example):
 class NewExample(RequestBody):
     """image: the base64 of an image file."""
 
-    class_name: str = Field(validation_alias="class", serialization_alias="class")
-    image: str
+    class_name: str = Field(validation_alias="class", serialization_alias="class", json_schema_extra=NOT_EMPTY)
+    image: str = Field(json_schema_extra=BASE64)
     name: str = ""
     request: str | None = None
 

@@ -1,14 +1,16 @@
 """Requests and responses of recognise and verify."""
 
+from typing import Annotated
+
 from pydantic import Field
 
-from kshot.serve.messages.gallery_messages import GalleryResponse, RequestBody, ResponseBody
+from kshot.serve.messages.gallery_messages import BASE64, GalleryResponse, RequestBody, ResponseBody
 
 
 class RecogniseRequest(RequestBody):
     """images: base64 of 1 to 64 image files; next, nearest: how many classes and examples each result lists."""
 
-    images: list[str] = Field(min_length=1)
+    images: list[Annotated[str, Field(json_schema_extra=BASE64)]] = Field(min_length=1)
     next: int = Field(default=3, ge=0, le=100)
     nearest: int = Field(default=3, ge=0, le=100)
 
@@ -56,7 +58,7 @@ class RecogniseResponse(GalleryResponse):
 
 class VerifyRequest(RequestBody):
     class_name: str = Field(validation_alias="class", serialization_alias="class")
-    image: str
+    image: str = Field(json_schema_extra=BASE64)
     nearest: int = Field(default=3, ge=0, le=100)
 
 

@@ -5,17 +5,18 @@ from typing import Any
 from pydantic import BaseModel
 
 _FILE = {"type": "string", "format": "binary"}
-_FILES = {"type": "array", "items": _FILE}
-_NUMBER = {"type": "integer", "default": 3}
+_FILES = {"type": "array", "items": _FILE, "minItems": 1}
+_NAME = {"type": "string", "minLength": 1}
+_NUMBER = {"type": "integer", "default": 3, "minimum": 0, "maximum": 100}
 
 
 def _form(required: list[str], **fields: object) -> dict[str, Any]:
     return {"type": "object", "required": required, "properties": {name.rstrip("_"): f for name, f in fields.items()}}
 
 
-FORM_TEACH = _form(["class", "images"], class_={"type": "string"}, images=_FILES, request={"type": "string"})
+FORM_TEACH = _form(["class", "images"], class_=_NAME, images=_FILES, request={"type": "string"})
 FORM_RECOGNISE = _form(["images"], images=_FILES, next=_NUMBER, nearest=_NUMBER)
-FORM_VERIFY = _form(["class", "image"], class_={"type": "string"}, image=_FILE, nearest=_NUMBER)
+FORM_VERIFY = _form(["class", "image"], class_=_NAME, image=_FILE, nearest=_NUMBER)
 
 
 def body(form: dict[str, Any], message: type[BaseModel]) -> dict[str, Any]:
@@ -26,6 +27,11 @@ def body(form: dict[str, Any], message: type[BaseModel]) -> dict[str, Any]:
             "content": {"multipart/form-data": {"schema": form}, "application/json": {"schema": _inline(message)}},
         }
     }
+
+
+def json_body(message: type[BaseModel]) -> dict[str, Any]:
+    """A body that is a JSON message, of a route that reads it by itself."""
+    return {"requestBody": {"required": True, "content": {"application/json": {"schema": _inline(message)}}}}
 
 
 def archive() -> dict[str, Any]:

@@ -31,7 +31,7 @@ def feedback_router(log: RequestLog, dependencies: Sequence[Depends] = ()) -> AP
     ) -> Feedback:
         return logged_requests.items(log, gallery=gallery, order=order, after=after, limit=limit, labelled=labelled)
 
-    @router.get("/{item}/image", summary="The logged image", response_class=Response)
+    @router.get("/{item:int}/image", summary="The logged image", response_class=Response)
     def image(item: int) -> Response:
         content = logged_requests.image(log, item)
         headers = {"X-Content-Type-Options": "nosniff", "Cache-Control": "private, no-cache"}
@@ -42,7 +42,7 @@ def feedback_router(log: RequestLog, dependencies: Sequence[Depends] = ()) -> AP
         pairs = [(one.item, one.class_name) for one in given.labels]
         return LabelResponse(labelled=logged_requests.give_labels(log, pairs, given.by))
 
-    @router.delete("/{item}", status_code=204, summary="Delete a logged request and its image")
+    @router.delete("/{item:int}", status_code=204, summary="Delete a logged request and its image")
     def forget(item: int) -> None:
         logged_requests.forget(log, item)
 

@@ -16,6 +16,7 @@ from kshot.serve.messages.recognise_messages import RecogniseResponse
 from kshot.serve.messages.refusals import Refused
 from kshot.serve.rest.access import needs
 from kshot.serve.rest.bodies import from_base64, read_json
+from kshot.serve.rest.openapi import json_body
 from kshot.serve.rest.record import record_of
 from kshot.serve.rest.routes.galleries_router import ASK
 from kshot.serve.rest.routes.service_router import service_of
@@ -93,7 +94,7 @@ def model_ready(request: Request, name: str) -> dict[str, Any]:
     return {"name": name, "version": _require_model(request, name), "ready": True}
 
 
-@router.post("/models/{name}/infer")
+@router.post("/models/{name}/infer", openapi_extra=json_body(Infer))
 @router.post(f"{VERSION}/infer", include_in_schema=False)
 async def infer(request: Request, name: str, _: Annotated[object, Depends(needs("ask"))]) -> dict[str, Any]:
     """Recognise images in the gallery that `parameters` names."""
