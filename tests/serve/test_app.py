@@ -260,6 +260,12 @@ def test_the_document_says_what_every_error_looks_like_and_names_each_function_o
     assert recognise["application/json"]["schema"]["properties"]["images"]["items"]["format"] == "byte"
 
 
+def test_head_gets_what_get_does(client: TestClient) -> None:
+    for path, status in (("/", 200), ("/v2/health/ready", 200), ("/v1/galleries/nowhere", 404)):
+        assert client.head(path).status_code == client.get(path).status_code == status
+    assert client.head("/v1/galleries/shop/recognise").status_code == 405
+
+
 def test_a_method_that_an_address_does_not_have_is_refused_as_such(client: TestClient) -> None:
     refused(client.delete("/v1/feedback/labels"), 405, "method_not_allowed")
     answer = client.options("/v1/galleries/shop")

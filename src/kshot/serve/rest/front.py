@@ -82,6 +82,8 @@ class Front:
 
     async def _respond(self, scope: Scope, receive: Receive, sender: "_Sender") -> None:
         """By the router, except POST recognise: routing and validation would take longer than a small network does."""
+        if scope["method"] == "HEAD":  # of monitors and load balancers; the server sends no body for it
+            scope = {**scope, "method": "GET"}
         found = RECOGNISE.fullmatch(scope["path"]) if scope["method"] == "POST" else None
         if found is None:
             return await self.app(scope, receive, sender)
