@@ -30,7 +30,7 @@ from scipy.optimize import linear_sum_assignment
 from torch import Tensor
 
 from kshot.data.images import decode, prepare
-from kshot.evaluation.inference import INFERENCE_FILE, inference_method, load_inference, scorer
+from kshot.evaluation.inference import INFERENCE_FILE, classifier_for, inference_method, load_inference
 from kshot.nets.embedding import embed
 from kshot.nets.memory import keep_freed_memory
 from kshot.statistics import NORMAL_95, Interval, mean_interval
@@ -92,7 +92,7 @@ class Model:
         inference = load_inference(next(place for place in places if (place / INFERENCE_FILE).exists()))
         method = inference_method(folder, inference)
         ingest = method.embedding.settings.ingest
-        self.scores = scorer(method, inference.classifier)
+        self.scores = classifier_for(method, inference.classifier)
         with zipfile.ZipFile(archive) as file:
             self.names = [name for name in file.namelist() if name.startswith(EVALUATION) and name.endswith(".png")]
             images = np.stack([prepare(decode(file.read(name), ingest.channels), ingest) for name in self.names])

@@ -9,11 +9,11 @@ from kshot.evaluation import own_predictions
 from kshot.evaluation.inference import (
     Inference,
     Temperature,
+    classifier_for,
     inference_method,
     inference_of,
     load_inference,
     save_inference,
-    scorer,
 )
 from kshot.methods.maml import Maml
 from kshot.methods.matching import Matching
@@ -46,7 +46,7 @@ def test_a_method_answers_part_by_part_as_it_would_at_once_and_remembers_no_grap
     for limit, expected in ((2**26, [4]), (1, [1] * 4 * a_query)):
         monkeypatch.setattr(own_predictions, "NUMBERS_AT_ONCE", limit)
         sizes.clear()
-        found = scorer(method, "method")(*asked)
+        found = classifier_for(method, "method")(*asked)
         assert sizes == expected and not found.requires_grad
         torch.testing.assert_close(found, wanted.detach())
 
@@ -63,15 +63,15 @@ def test_a_large_episode_is_scored_within_the_limit_and_as_a_whole(monkeypatch, 
     held = []
     original = method.scores
     method.scores = lambda *some: (held.append(some[2].shape[1]), original(*some))[1]
-    found = scorer(method, "method")(support, labels, query, n_way)
+    found = classifier_for(method, "method")(support, labels, query, n_way)
     assert sum(held) == 4 * 12 and max(held) <= 4
     torch.testing.assert_close(found, wanted)
     assert torch.equal(found.argmax(-1), wanted.argmax(-1))
 
 
 def test_a_head_answers_whatever_the_method_and_prototypes_where_it_has_no_answer_of_its_own():
-    assert scorer(Siamese(Tiny(), 3, 1), "attention") is CLASSIFIERS["attention"]
-    assert scorer(Metric(Tiny(), 3, 1), "method") is prototype_scores
+    assert classifier_for(Siamese(Tiny(), 3, 1), "attention") is CLASSIFIERS["attention"]
+    assert classifier_for(Metric(Tiny(), 3, 1), "method") is prototype_scores
     assert inference_of("metric", "method", "eval").by == "prototype"
     assert inference_of("siamese", "method", "eval").by == "siamese"
 
@@ -81,7 +81,7 @@ def test_simple_shot_is_centred_where_the_method_was_trained():
     support, labels, query, n_way = episodes(method)
     method.centre.copy_(support.mean((0, 1)))
     centred = [torch.nn.functional.normalize(part - method.centre, dim=-1) for part in (support, query)]
-    found = scorer(method, "simple_shot")(support, labels, query, n_way)
+    found = classifier_for(method, "simple_shot")(support, labels, query, n_way)
     torch.testing.assert_close(found, prototype_scores(centred[0], labels, centred[1], n_way))
 
 

@@ -30,7 +30,7 @@ START_S = 300.0
 FOLLOWS_S = 10.0  # from a change of champion to the first answer by it
 BETTER = "kshot retrain --set train.steps=80 --set gate.approval=manual --set gate.gallery_margin=0.02"
 WORSE = "kshot retrain --set train.steps=1 --set gate.gallery_margin=0.02"
-ANSWERED = "document.querySelectorAll('.prediction').length"
+PREDICTIONS = "document.querySelectorAll('.prediction').length"
 UNNAMED = """[...document.querySelectorAll('button, input, select')]
     .filter((one) => !one.textContent.trim() && !one.labels?.length && !one.ariaLabel).map((one) => one.outerHTML)"""
 STATUS = "document.getElementById('status').textContent"
@@ -110,7 +110,7 @@ def test_a_person_teaches_five_classes_on_the_page(page: Page, at: str, letters:
 def test_fifty_images_are_recognised_and_a_stranger_is_unknown(page: Page, at: str, letters: list[list[Path]]) -> None:
     files = [image for images in letters[:5] for image in images[TAUGHT:]]
     page.choose("#ask-drop input", files)
-    page.wait(f"{ANSWERED} === 50")
+    page.wait(f"{PREDICTIONS} === 50")
     titles = page.run("[...document.querySelectorAll('.prediction h3')].map((one) => one.textContent)")
     right = [
         title == file.parent.relative_to(file.parents[2]).as_posix() for title, file in zip(titles, files, strict=True)
@@ -120,7 +120,7 @@ def test_fifty_images_are_recognised_and_a_stranger_is_unknown(page: Page, at: s
         page.run("document.querySelectorAll('.prediction figure img').length") == 100
     )  # each beside its nearest example
     page.choose("#ask-drop input", letters[5][:LOGGED])
-    page.wait(f"{ANSWERED} === 60")
+    page.wait(f"{PREDICTIONS} === 60")
     strange = page.run("[...document.querySelectorAll('.prediction h3')].slice(0, 10).map((one) => one.textContent)")
     assert strange.count("Unknown") >= 8, strange
 

@@ -43,9 +43,9 @@ class Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         """Print in one line what is wrong and what to type, and exit with code 2."""
-        self.exit(2, f"kshot: error: {self._told(message)} (`{self.prog} --help` explains all)\n")
+        self.exit(2, f"kshot: error: {self._message(message)} (`{self.prog} --help` explains all)\n")
 
-    def _told(self, message: str) -> str:
+    def _message(self, message: str) -> str:
         """Rewrite argparse's `message` as what happened and what is needed; unknown messages stay unchanged."""
         usage = " ".join(self.format_usage().removeprefix("usage: ").split()).replace(" [-h]", "")
         if found := CHOICE.fullmatch(message):
@@ -61,7 +61,7 @@ class Parser(argparse.ArgumentParser):
             return f"`{self.prog}` takes no {found['typed']!r}; {hint}"
         if found := MISSING.fullmatch(message):
             if unknown := self._first_unknown(usage):  # argparse stops at what is missing, before it looks at these
-                return self._told(f"unrecognized arguments: {unknown}")
+                return self._message(f"unrecognized arguments: {unknown}")
             return f"{found['names'].replace(', ', ' and ')} missing; write {usage}"
         if found := ONE_OF.fullmatch(message):
             return f"`{self.prog}` needs one of {', '.join(found['names'].split())}"

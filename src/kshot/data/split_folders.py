@@ -50,7 +50,7 @@ def without_split_folders(folders: Sequence[Path], *, merge: bool = False, remed
         members.setdefault(named.label(folder), {})[split_named(name)] = name
     present = {split for found in members.values() for split in found}
     names = sorted({name for found in members.values() for name in found.values()}, key=_order)
-    told = f"folders {', '.join(f'{name}/' for name in names)}"
+    subject = f"folders {', '.join(f'{name}/' for name in names)}"
     if len(present) == 1:
         return named._replace(note=f"{names[0]}/ is no part of the class names, and no other split's folder is there")
     shared = [label for label, found in members.items() if len(found) > 1]
@@ -58,15 +58,15 @@ def without_split_folders(folders: Sequence[Path], *, merge: bool = False, remed
         splits = {label: next(iter(found)) for label, found in members.items()}
         counts = Counter(splits.values())
         counted = ", ".join(f"{counts[split]} {split}" for split in SPLITS if counts[split])
-        return Placed(level, splits, f"{told}: different classes, so their split is kept ({counted})")
+        return Placed(level, splits, f"{subject}: different classes, so their split is kept ({counted})")
     some = f"{len(shared)} of {len(members)} classes" if len(shared) < len(members) else "the same classes"
     if merge or all("train" in found for found in members.values()) or len(shared) == len(members):
         return named._replace(
-            note=f"{told}: {some} in several, so a class's images are put together (few-shot splits are by class)"
+            note=f"{subject}: {some} in several, so a class's images are put together (few-shot splits are by class)"
         )
     raise DataError(
-        f"{told}: {some}, such as {shared[0]!r}, lie in several and the others in one; needs each class in one folder, "
-        f"or {remedy}"
+        f"{subject}: {some}, such as {shared[0]!r}, lie in several and the others in one; needs each class in one "
+        f"folder, or {remedy}"
     )
 
 

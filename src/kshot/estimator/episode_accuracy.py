@@ -14,7 +14,7 @@ from kshot.estimator.given_labels import checked_labels
 from kshot.estimator.image_arrays import Images, prepared_and_hashed
 from kshot.estimator.train_settings import shipped
 from kshot.evaluation.evaluate import accuracies, embed_once, predict_episodes
-from kshot.evaluation.inference import scorer
+from kshot.evaluation.inference import classifier_for
 from kshot.params.sections.episodes import Protocol
 from kshot.statistics import Interval, mean_interval
 
@@ -58,7 +58,7 @@ def evaluate(
     episodes = _drawn(members, n_way, k_shot, n_query or defaults.common_queries, n_query is None, n_episodes, seed)
     points = embed_once(unfitted.method, pixels, episodes.support, episodes.query)
     try:
-        predicted = predict_episodes(points, episodes, scorer(unfitted.method, classifier))
+        predicted = predict_episodes(points, episodes, classifier_for(unfitted.method, classifier))
     except (ValueError, NotConverged) as error:
         raise DataError(f"classifier {classifier} cannot classify these episodes: {error}") from None
     return mean_interval(accuracies(predicted))

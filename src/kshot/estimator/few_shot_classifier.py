@@ -21,7 +21,7 @@ from kshot.estimator.chosen_classifier import check_classifier
 from kshot.estimator.given_labels import checked_labels
 from kshot.estimator.image_arrays import Images, as_list, prepared
 from kshot.estimator.stored_model import store_model, stored_model
-from kshot.evaluation.inference import Inference, scorer
+from kshot.evaluation.inference import Inference, classifier_for
 from kshot.methods.method import Method
 from kshot.nets.embedding import embed
 from kshot.params.sections.ingest import Ingest
@@ -235,7 +235,7 @@ class FewShotClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     def _scores(self, query: torch.Tensor) -> torch.Tensor:
         name = self.classifier or self.model_.inference.classifier
         try:
-            return self._by(scorer(self.model_.method, name), query)
+            return self._by(classifier_for(self.model_.method, name), query)
         except (ValueError, NotConverged) as error:
             raise DataError(f"classifier {name} cannot classify these images: {error}") from None
 

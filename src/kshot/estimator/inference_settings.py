@@ -10,7 +10,7 @@ from kshot.data.batches import Pixels
 from kshot.data.episodes import EpisodeSet, draw_episodes
 from kshot.evaluation.calibration import EPISODES, chosen_temperature, class_scores
 from kshot.evaluation.evaluate import embed_once
-from kshot.evaluation.inference import Inference, Temperature, inference_of, scorer
+from kshot.evaluation.inference import Inference, Temperature, classifier_for, inference_of
 from kshot.evaluation.open_set import calibrate
 from kshot.methods.method import Method
 from kshot.params.schema import Params
@@ -28,7 +28,7 @@ def inference_settings(method: Method, params: Params, inputs: Pixels, held: Seq
     if not known:
         return inference
     points = embed_once(method, inputs, *(ids for episodes in known for ids in episodes[:2]))
-    classifier = scorer(method, inference.classifier)
+    classifier = classifier_for(method, inference.classifier)
     temperatures = {}
     for episodes in known:
         n_way, k_shot = episodes.support.shape[1:]

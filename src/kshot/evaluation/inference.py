@@ -126,7 +126,7 @@ def inference_method(folder: Path, inference: Inference, device: str | torch.dev
     return load_method(folder, device, views=inference.views)
 
 
-def scorer(method: Method, classifier: str) -> Classifier:
+def classifier_for(method: Method, classifier: str) -> Classifier:
     """The function that scores embedded episodes: `method`'s own, or the one named `classifier`."""
     if classifier == OWN:
         return own_scorer(method)

@@ -90,7 +90,7 @@ def alone(home: Path, wait: bool) -> Iterator[str]:
     path = home / GUARD
     path.parent.mkdir(parents=True, exist_ok=True)
     with os.fdopen(os.open(path, os.O_RDWR | os.O_CREAT, 0o644), "r+", encoding="utf-8") as file:
-        said = False
+        reported = False
         while True:
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -102,10 +102,10 @@ def alone(home: Path, wait: bool) -> Iterator[str]:
             if not wait and not command:
                 yield other
                 return
-            if not said:
+            if not reported:
                 named = json.loads(other).get("command") if command else f"the scheduled retraining {other}"
                 get_run_logger().info(f"waits for {named}")
-                said = True
+                reported = True
             time.sleep(1)
         file.truncate(0)
         file.write(str(runtime.flow_run.id))

@@ -151,7 +151,7 @@ def _register(root: Path, live: live_run.LiveRun) -> Registered:
 def _decide_and_promote(root: Path, live: live_run.LiveRun, version: Registered) -> Outcome:
     compare = functools.partial(compared_galleries, root)
     outcome = steps.judge(root, version, lineage.lineage(root, live.code), compare)
-    for sentence in outcome.put_right:
+    for sentence in outcome.repairs:
         say(sentence)
     return outcome
 
@@ -160,8 +160,8 @@ def _decide_and_promote(root: Path, live: live_run.LiveRun, version: Registered)
 def _report(root: Path, outcome: Outcome, times: durations.Times) -> None:
     write_report(root, outcome, times)
     table = summary.accuracy_table(root)
-    words = f"version {outcome.version}: {verdict(outcome)}; {'; '.join(outcome.reasons)}"
-    create_table_artifact(key="retrain-result", table=[dict(row) for row in table], description=words)
+    text = f"version {outcome.version}: {verdict(outcome)}; {'; '.join(outcome.reasons)}"
+    create_table_artifact(key="retrain-result", table=[dict(row) for row in table], description=text)
 
 
 def _times(run: Retraining, stages: Sequence[durations.StageTime]) -> durations.Times:

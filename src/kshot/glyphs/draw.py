@@ -85,7 +85,7 @@ def draw_letter(folder: Path, fonts: Path, seed: int, drawers: int, item: tuple[
         hand = make_hand(seed, drawer)
         form = forms[next(name for name in hand.fonts if name in forms)]
         rng = np.random.default_rng([seed, ord(letter), drawer])
-        ink(bend(form, hand, rng), hand.pen * math.exp(rng.normal(0, 0.08))).save(
+        rasterise(bend(form, hand, rng), hand.pen * math.exp(rng.normal(0, 0.08))).save(
             place / f"{drawer + 1:02d}.png", compress_level=1
         )
 
@@ -143,7 +143,7 @@ def bend(form: list[Stroke], hand: Hand, rng: np.random.Generator) -> list[Strok
     return [(path - (low + high) / 2) * scale + middle for path in bent]
 
 
-def ink(paths: list[Stroke], pen: float) -> Image.Image:
+def rasterise(paths: list[Stroke], pen: float) -> Image.Image:
     """The strokes drawn dark on white with a round pen of `pen` pixels."""
     page = Image.new("L", (SIDE * FINE, SIDE * FINE), 255)
     brush = ImageDraw.Draw(page)

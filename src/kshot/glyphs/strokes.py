@@ -20,10 +20,10 @@ NEIGHBOURS = ((-1, 0), (-1, 1), (0, 1), (1, 1), (1, 0), (1, -1), (0, -1), (-1, -
 
 def strokes(font: ImageFont.FreeTypeFont, letter: str) -> list[Stroke]:
     """The pen strokes of `letter` in `font`, which is loaded at EM pixels."""
-    return trace(thin(ink(font, letter)))
+    return trace(thin(rasterise(font, letter)))
 
 
-def ink(font: ImageFont.FreeTypeFont, letter: str) -> NDArray[np.bool_]:
+def rasterise(font: ImageFont.FreeTypeFont, letter: str) -> NDArray[np.bool_]:
     """The letter's filled shape with an empty border."""
     left, top, right, bottom = (round(value) for value in font.getbbox(letter))
     image = Image.new("L", (right - left + 4, bottom - top + 4))

@@ -99,8 +99,10 @@ class Maml(Method):
         return Terms(episode_loss(logits, episodes.query_labels), None)
 
     def _adapt_and_predict(self, support: Tensor, labels: Tensor, query: Tensor, n_way: int, steps: int) -> Tensor:
-        def one(few: Tensor, asked: Tensor) -> Tensor:
-            return self._predict(self._adapted(self._start(few, labels, n_way), few, labels, steps), few, asked)
+        def one(support: Tensor, query: Tensor) -> Tensor:
+            return self._predict(
+                self._adapted(self._start(support, labels, n_way), support, labels, steps), support, query
+            )
 
         batched = support.is_cuda if self.batched is None else self.batched
         with _ADAPTING:
@@ -109,7 +111,7 @@ class Maml(Method):
             if batched:
                 found: Tensor = vmap(one, randomness="same")(support, query)
                 return found
-            return torch.stack([one(few, asked) for few, asked in zip(support, query, strict=True)])
+            return torch.stack([one(s, q) for s, q in zip(support, query, strict=True)])
 
     def _start(self, support: Tensor, labels: Tensor, n_way: int) -> Weights:
         body: Weights = {name: value for name, value in self.embedding.named_parameters() if name in self.adapted}

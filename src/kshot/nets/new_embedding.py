@@ -34,13 +34,15 @@ def new_embedding(params: Params, root: Path) -> Embedding:
 def settings(params: Params) -> EmbeddingSettings:
     """The settings of a new embedding that follow from `params`."""
     network, projection = params.train.network, params.train.projection
-    asked = input_of(network.backbone, packed=params.ingest.size, wanted=network.input_size, trained=network.is_trained)
+    network_input = input_of(
+        network.backbone, packed=params.ingest.size, wanted=network.input_size, trained=network.is_trained
+    )
     plugin = backbone_plugin(network.backbone)
     return EmbeddingSettings(
         backbone=network.backbone,
         ingest=params.ingest,
         features=network.features,
-        input=asked,
+        input=network_input,
         adaptation=network.adaptation,
         head_dim=projection.dim,
         head_hidden=projection.hidden,

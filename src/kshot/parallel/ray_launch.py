@@ -91,8 +91,8 @@ def _run_once(
         master = f"tcp://{places[0].address}:{places[0].port}"
         job = Job(wanted.size, wanted.backend, wanted.threads, master, str(Path.cwd()), str(output))
         tasks = {worker.work.remote(function, arguments, rank, job): rank for rank, worker in enumerate(workers)}
-        with output.open("rb") as said:
-            _wait(ray, tasks, [place.address for place in places], lambda: _pass_on(said.read()))
+        with output.open("rb") as log:
+            _wait(ray, tasks, [place.address for place in places], lambda: _pass_on(log.read()))
 
 
 def _wait(ray: ModuleType, tasks: dict[Any, int], nodes: list[str], look: Callable[[], None]) -> None:
@@ -140,18 +140,18 @@ def _workers(ray: ModuleType, wanted: Wanted) -> Iterator[list[Any]]:
 
 def _places(ray: ModuleType, workers: list[Any], wanted: Wanted) -> list[MeetingPoint]:
     """Where the processes are, once all of them are. Raises StageFailed if there is no room, _Lost."""
-    asked = [worker.place.remote() for worker in workers]
-    _, missing = ray.wait(asked, num_returns=len(asked), timeout=SOON)
+    places = [worker.place.remote() for worker in workers]
+    _, missing = ray.wait(places, num_returns=len(places), timeout=SOON)
     if missing:
         print(f"waiting for {len(missing)} of {wanted.size} processes to begin on the Ray cluster", flush=True)
-        _, missing = ray.wait(asked, num_returns=len(asked), timeout=ROOM_IN)
+        _, missing = ray.wait(places, num_returns=len(places), timeout=ROOM_IN)
     if missing:
         raise StageFailed(
             f"the Ray cluster had no room for {wanted.size} processes of {_shown(wanted.each)} in {ROOM_IN:.0f} s; "
             "add a node, or run again later: it goes on from the last checkpoint"
         )
     try:
-        return list(ray.get(asked))
+        return list(ray.get(places))
     except ray.exceptions.RayError as error:
         raise _Lost(f"a process of the training ended before it began ({_first(error)})") from error
 

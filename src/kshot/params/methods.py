@@ -138,8 +138,8 @@ def options_of(method: str) -> MethodOptions:
         "of kshot.params.methods",
     )
     assert isinstance(options, MethodOptions)
-    said, found_so = options.fixed_embedding, found.has_fixed_embedding
-    need(said == found_so, f"the {plugin} says options.fixed_embedding {said}, has_fixed_embedding {found_so}")
+    declared, found_so = options.fixed_embedding, found.has_fixed_embedding
+    need(declared == found_so, f"the {plugin} says options.fixed_embedding {declared}, has_fixed_embedding {found_so}")
     return options
 
 

@@ -129,24 +129,24 @@ def _union(hint: Any, value: Any, where: str) -> Any:
     arguments = typing.get_args(hint)
     if value is None and types.NoneType in arguments:
         return None
-    words = [word for kind in arguments if typing.get_origin(kind) is Literal for word in typing.get_args(kind)]
-    if isinstance(value, str) and value in words:
+    choices = [word for kind in arguments if typing.get_origin(kind) is Literal for word in typing.get_args(kind)]
+    if isinstance(value, str) and value in choices:
         return value
     kinds = [kind for kind in arguments if kind is not types.NoneType and typing.get_origin(kind) is not Literal]
-    if len(kinds) == 1 and (not words or isinstance(value, Mapping)):
+    if len(kinds) == 1 and (not choices or isinstance(value, Mapping)):
         return _convert(kinds[0], value, where)
     if type(value) in kinds:
         return value
     if len(kinds) == 1:
         name = "mapping" if typing.get_origin(kinds[0]) is dict else "whole number"
-        raise _invalid(where, value, f"a {name}, or {' or '.join(words)}")
+        raise _invalid(where, value, f"a {name}, or {' or '.join(choices)}")
     raise _invalid(where, value, f"a value of type {' or '.join(kind.__name__ for kind in kinds)}")
 
 
 def _one_of(hint: Any, value: Any, where: str) -> Any:
-    words = typing.get_args(hint)
-    if value not in words:
-        raise _invalid(where, value, f"one of {', '.join(map(str, words))}")
+    choices = typing.get_args(hint)
+    if value not in choices:
+        raise _invalid(where, value, f"one of {', '.join(map(str, choices))}")
     return value
 
 

@@ -98,25 +98,25 @@ def predicted_accuracy(found: Sequence[DifficultyFeatures], difficulty: Difficul
 
 
 def _expected(apart: Tensor, along: Tensor, counts: Tensor, space: TaskSpace) -> float:
-    few = 1 / counts
-    noise = few[:, None] + few[None, :]
+    inverse = 1 / counts
+    noise = inverse[:, None] + inverse[None, :]
     freed = (apart - space.trace * noise).clamp(min=LEAST_APART * space.trace)
-    mean = freed + space.trace * (few[None, :] - few[:, None])
+    mean = freed + space.trace * (inverse[None, :] - inverse[:, None])
     share = freed / apart.clamp(min=torch.finfo(apart.dtype).tiny)
     variance = (
-        4 * along * share.clamp(max=1) * (1 + few[None, :])
+        4 * along * share.clamp(max=1) * (1 + inverse[None, :])
         + 4 * space.trace_square * noise
-        + 2 * space.trace_square * (few.square()[:, None] + few.square()[None, :])
+        + 2 * space.trace_square * (inverse.square()[:, None] + inverse.square()[None, :])
     )
     return float(_against_all(mean / variance.sqrt()).mean())
 
 
 def _left_out(support: Task, means: Tensor, counts: Tensor, along: Tensor) -> float:
     shots = counts[support.labels]
-    asked = shots > 1
-    labels, points = support.labels[asked], support.points[asked].double()
+    several = shots > 1
+    labels, points = support.labels[several], support.points[several].double()
     distance = squared_euclidean(points, means)
-    own = distance.gather(1, labels[:, None]) * (shots[asked] / (shots[asked] - 1)).square()[:, None]
+    own = distance.gather(1, labels[:, None]) * (shots[several] / (shots[several] - 1)).square()[:, None]
     deviation = (4 * along[labels]).sqrt().clamp(min=torch.finfo(along.dtype).tiny)
     chance = _against_all((distance - own) / deviation, labels)
     sums = torch.zeros_like(counts).index_add_(0, labels, chance)

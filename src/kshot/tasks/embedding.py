@@ -64,9 +64,9 @@ def embed_task(task: Task, space: TaskSpace) -> Embedded:
         raise ValueError(f"a task of {n_way} class; needs at least 2")
     phase = means @ space.frequencies.T
     sharper = (space.damping / (2 * counts[:, None])).exp()
-    waves = torch.cat([phase.cos() * sharper, phase.sin() * sharper], 1) / len(space.frequencies) ** 0.5
-    total = waves.sum(0)
-    return Embedded(total / n_way, float((total.square().sum() - waves.square().sum()) / (n_way * (n_way - 1))))
+    fourier = torch.cat([phase.cos() * sharper, phase.sin() * sharper], 1) / len(space.frequencies) ** 0.5
+    total = fourier.sum(0)
+    return Embedded(total / n_way, float((total.square().sum() - fourier.square().sum()) / (n_way * (n_way - 1))))
 
 
 def squared_distances(a: Sequence[Embedded], b: Sequence[Embedded]) -> Tensor:

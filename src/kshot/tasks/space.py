@@ -25,8 +25,8 @@ class TaskSpace(NamedTuple):
     root         (D, D) with root @ root.T = within
     trace        trace of within: mean squared distance of an image to its class's mean
     trace_square trace of within @ within
-    frequencies  (FREQUENCIES, D) of the task embedding's waves: see `kshot.tasks.embedding`
-    damping      (FREQUENCIES,) w' within w of each frequency w: how much the noise of one image damps its wave
+    frequencies  (FREQUENCIES, D) of the task embedding's Fourier features: see `kshot.tasks.embedding`
+    damping      (FREQUENCIES,) w' within w of each frequency w: how much the noise of one image damps it
     """
 
     centre: Tensor

@@ -76,6 +76,6 @@ def meta_train(
 
 def centre(method: Method, images: Pixels, ids: NDArray[np.integer[Any]]) -> Tensor:
     """The mean embedding (D,) in float32 of the images with the given `ids`, or of a random CENTRE_IMAGES of them."""
-    few = np.random.default_rng(0).permutation(ids)[:CENTRE_IMAGES]
+    chosen = np.random.default_rng(0).permutation(ids)[:CENTRE_IMAGES]
     with in_precision(method.embedding, bf16=False):
-        return embed(method, images, few).mean(0)
+        return embed(method, images, chosen).mean(0)

@@ -12,18 +12,18 @@ def process_count(train: Train, device: torch.device) -> int:
     auto: all GPUs, if the method can be shared and a batch has an image for each; 1 on other devices, and where nothing
     is trained. Raises ParamsError for more processes than the machine has GPUs, and for several on MPS.
     """
-    asked = train.processes
+    wanted = train.processes
     gpus = torch.cuda.device_count() if device.type == "cuda" else 1
-    if asked == "auto":
+    if wanted == "auto":
         return most_processes(train, gpus)
-    if device.type == "cuda" and asked > gpus:
+    if device.type == "cuda" and wanted > gpus:
         raise ParamsError(
-            f"params.yaml: train.processes is {asked}, and this machine has {gpus} GPU{'s' * (gpus > 1)}; needs a GPU "
+            f"params.yaml: train.processes is {wanted}, and this machine has {gpus} GPU{'s' * (gpus > 1)}; needs a GPU "
             f"for each process: set {gpus} or auto, or train.device: cpu"
         )
-    if device.type == "mps" and asked > 1:
-        raise ParamsError(f"params.yaml: train.processes is {asked}; MPS has one device: set 1 or auto")
-    return asked
+    if device.type == "mps" and wanted > 1:
+        raise ParamsError(f"params.yaml: train.processes is {wanted}; MPS has one device: set 1 or auto")
+    return wanted
 
 
 def most_processes(train: Train, gpus: int) -> int:

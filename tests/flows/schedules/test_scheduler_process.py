@@ -196,9 +196,9 @@ def test_a_branch_with_a_slash_is_fetched_only_from_a_remote(root: Path) -> None
 
 def test_the_scheduler_survives_a_deployment_that_is_gone_and_a_process_that_ended() -> None:
     said: list[str] = []
-    with scheduler_process.told_once(said.append):
+    with scheduler_process.warned_once(said.append):
         raise ObjectNotFound(Exception("404"))
-    with scheduler_process.told_once(said.append):
+    with scheduler_process.warned_once(said.append):
         pass
     assert len(said) == 2 and said[0].endswith("tried again")
     with subprocess.Popen([sys.executable, "-c", ""]) as ended:
@@ -276,7 +276,7 @@ def test_content_that_is_refused_is_said_once_and_looked_at_again_when_it_change
     (source / "empty").mkdir()
     watch = new_data_watch.Watch(root, said.append)
     for _ in range(3):
-        with scheduler_process.told_once(said.append):
+        with scheduler_process.warned_once(said.append):
             watch.add(source)
     (line,) = [one for one in said if one.startswith("new data is refused, and looked at again when")]
     assert "class empty comes out empty" in line

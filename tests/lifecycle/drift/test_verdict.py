@@ -308,7 +308,7 @@ def run_here(command, *, cwd, **_) -> subprocess.CompletedProcess[str]:
 def test_the_watch_over_new_data_hears_the_same_verdict(root, fresh, tmp_path, monkeypatch):
     small = changed(fresh[1][0], tmp_path / "small", lambda image: image.resize((40, 40)))
     found = new_data.drifted(root, small)  # by a process of its own
-    assert found.drifted and found.words.startswith("drifted (size")
+    assert found.drifted and found.reason.startswith("drifted (size")
     monkeypatch.setattr("kshot.lifecycle.pipeline.new_data.subprocess.run", run_here)
     assert new_data.drifted(root, small) == found
     same = changed(fresh[1][0], tmp_path / "same", lambda image: image)

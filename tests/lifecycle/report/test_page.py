@@ -121,7 +121,7 @@ def write_evaluation(root: Path, groups: list[str]) -> None:
             "class": ["NA", "Greek/alpha @90", CLASSES[2]],
             "predicted": ["007/1e5", "NA", "Greek/ beta two"],
             "count": [3, 12, 7],
-            "asked": [50, 50, 50],
+            "queries": [50, 50, 50],
             "rate": [0.06, 0.24, 0.14],
             "low": [0.01, 0.1, 0.05],
         }

@@ -131,7 +131,7 @@ def test_a_champion_by_hand_is_not_judged_against_itself(root: Path) -> None:
     assert judge(root).decision == "waiting"
     store.client().set_registered_model_alias("kshot", "champion", "2")
     found = judge(root)
-    assert found.repeated and "given to version 2 outside kshot" in found.put_right[-1]
+    assert found.repeated and "given to version 2 outside kshot" in found.repairs[-1]
     assert [event.action for event in history.history(root)][-1] == "moved outside kshot"
     judge(root)
     assert history.history(root)[-1].action == "moved outside kshot"

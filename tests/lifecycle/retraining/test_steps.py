@@ -113,8 +113,8 @@ def test_what_nobody_answered_is_rejected_and_told_by_the_next_retraining(root: 
     assert judge(root).decision == "waiting"
     again = judge(root)
     assert again.decision == "expired" and again.repeated and history.aliases(root) == {}
-    assert len(again.put_right) == 1 and again.put_right[0].startswith("version 1 is rejected: nobody answered until")
-    assert judge(root).put_right == ()
+    assert len(again.repairs) == 1 and again.repairs[0].startswith("version 1 is rejected: nobody answered until")
+    assert judge(root).repairs == ()
 
 
 def test_what_waits_is_decided_once_approval_is_automatic(root: Path) -> None:

@@ -16,7 +16,7 @@ import torch
 from kshot import plugins
 from kshot.errors import CheckpointError, ParamsError
 from kshot.estimator.load_model import load
-from kshot.evaluation.inference import inference_method, inference_of, load_inference, save_inference, scorer
+from kshot.evaluation.inference import classifier_for, inference_method, inference_of, load_inference, save_inference
 from kshot.lifecycle.project import layout
 from kshot.lifecycle.serving import package, plugin_copy
 from kshot.lifecycle.stages import train
@@ -109,7 +109,7 @@ def test_it_answers_the_same_served_in_a_process_that_has_none_of_the_code(train
     names = [packed_project.CLASSES[0], packed_project.CLASSES[1]]
     last = packed_project.IMAGES - 1
     points = embed(method, images, np.array([0, packed_project.IMAGES, last]))
-    scores = scorer(method, "closest")(points[None, :2], torch.tensor([0, 1]), points[None, 2:], 2)[0]
+    scores = classifier_for(method, "closest")(points[None, :2], torch.tensor([0, 1]), points[None, 2:], 2)[0]
     found = pd.DataFrame(**{key: value for key, value in json.loads(answer).items() if key != "index"})
     assert found["label"].tolist() == [names[int(scores.argmax())]]
     np.testing.assert_allclose(found["score"], scores.softmax(1).max().item(), rtol=1e-4)

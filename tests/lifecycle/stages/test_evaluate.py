@@ -133,7 +133,7 @@ def test_every_table_has_its_columns(root):
         "accuracy.csv": ["protocol", "mean", "low", "high", "episodes"],
         "groups.csv": ["protocol", "group", "queries", "accuracy", "low", "high"],
         "classes.csv": ["protocol", "class", "rotation", "queries", "accuracy", "low", "high"],
-        "confusions.csv": ["protocol", "class", "predicted", "count", "asked", "rate", "low"],
+        "confusions.csv": ["protocol", "class", "predicted", "count", "queries", "rate", "low"],
         "projection.csv": ["x", "y", "class", "group", "image"],
     }
     for name, wanted in columns.items():

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from kshot.lifecycle.forget.erase import Forgetting
     from kshot.lifecycle.forget.holding import Holding, Place
     from kshot.lifecycle.forget.inventory import Inventory
-    from kshot.lifecycle.forget.selection import Asked
+    from kshot.lifecycle.forget.selection import ForgetRequest
 
 DESCRIPTION = """\
 Show every place with an image: data versions, DVC's cache and remotes, packed images, features, pages, input
@@ -56,11 +56,11 @@ def add_parser(verbs: Any) -> None:
 
 
 def run(root: Path, options: argparse.Namespace) -> int:
-    """Print what holds the images, and delete it if asked."""
+    """Print what holds the images, and delete it with --yes."""
     from kshot.lifecycle.forget import erase, inventory, receipt, selection
     from kshot.lifecycle.signatures.signing_key import signing_key
 
-    asked, key = _asked(options), signing_key(root, options.key).given
+    request, key = _request(options), signing_key(root, options.key).given
     if key is not None and options.yes:
         receipt.require_able(root, key)
     # Both locks: a retraining reads the images, and its outputs are in the cache before any version names them.
@@ -69,16 +69,16 @@ def run(root: Path, options: argparse.Namespace) -> int:
         stack.enter_context(project_lock.hold(root, "kshot forget", project_lock.SCHEDULED))
         stack.enter_context(project_lock.hold(root, "kshot forget", project_lock.SWEEP))
         others = _others(root, options)
-        noted = erase.under_way(root, asked)
+        noted = erase.under_way(root, request)
         if noted is None:
-            with inventory.asked_for(root, asked, Path.cwd(), others) as found:
-                selection.require_known(root, asked, found.wanted, found.is_held, found.unreached.values())
+            with inventory.of_request(root, request, Path.cwd(), others) as found:
+                selection.require_known(root, request, found.wanted, found.is_held, found.unreached.values())
                 if options.yes:
                     inventory.require_no_archive(found)
                     inventory.require_champion_agreed(root, found, options.champions_data)
-                    noted = erase.begin(root, asked, found)
+                    noted = erase.begin(root, request, found)
                 else:
-                    print(json.dumps(_fields(found), indent=2) if options.json else _shown(root, found))
+                    print(json.dumps(_fields(found), indent=2) if options.json else _inventory_text(root, found))
         if not options.yes:
             if noted is not None:
                 raise DataError(
@@ -90,20 +90,20 @@ def run(root: Path, options: argparse.Namespace) -> int:
     print(
         json.dumps(json.loads(done.receipt.read_text(encoding="utf-8")), indent=2)
         if options.json
-        else _told(root, done)
+        else _receipt_text(root, done)
     )
     return 0
 
 
-def _asked(options: argparse.Namespace) -> "Asked":
-    from kshot.lifecycle.forget.selection import Asked
+def _request(options: argparse.Namespace) -> "ForgetRequest":
+    from kshot.lifecycle.forget.selection import ForgetRequest
 
     given = [bool(options.image), bool(options.label), bool(options.source)]
     if sum(given) != 1:
         raise ParamsError("`kshot forget` needs images, or --class NAME, or --source NAME: one of these")
     if options.yes and not options.reason.strip():
         raise ParamsError("no reason is given; the record of an erasure needs one: --reason TEXT")
-    return Asked(tuple(options.image), options.label, options.source, options.reason.strip(), options.by)
+    return ForgetRequest(tuple(options.image), options.label, options.source, options.reason.strip(), options.by)
 
 
 def _others(root: Path, options: argparse.Namespace) -> "list[Place]":
@@ -129,7 +129,7 @@ def _fields(found: "Inventory") -> dict[str, Any]:
     }
 
 
-def _shown(root: Path, found: "Inventory") -> str:
+def _inventory_text(root: Path, found: "Inventory") -> str:
     from kshot.lifecycle.forget.holding import size_of
     from kshot.lifecycle.forget.inventory import archive_text, version_text
     from kshot.lifecycle.project.tables import columns, counted
@@ -173,7 +173,7 @@ def _model_lines(models: Any) -> list[str]:
     ]
 
 
-def _told(root: Path, done: "Forgetting") -> str:
+def _receipt_text(root: Path, done: "Forgetting") -> str:
     from kshot.lifecycle.project.tables import columns, counted
 
     versions = ", ".join(md5[:8] for md5 in done.incomplete)

@@ -54,12 +54,12 @@ def run_models(root: Path, options: argparse.Namespace) -> int:
     from kshot.lifecycle.registry import catch_up
     from kshot.lifecycle.registry import listing as models
 
-    said = catch_up.catch_up(root)
+    repairs = catch_up.catch_up(root)
     found = models.listing(root)
     if options.json:
         print(json.dumps([dataclasses.asdict(model) for model in found.models], default=str, indent=2))
         return 0
-    for sentence in (*said, *found.problems):
+    for sentence in (*repairs, *found.problems):
         print(f"! {sentence}")
     if not found.models:
         print("no model is registered yet; `kshot retrain` makes and registers one")

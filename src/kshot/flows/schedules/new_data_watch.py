@@ -31,8 +31,8 @@ class Watch:
         if time.monotonic() - self.looked_at >= schedule.poll_s:
             self.looked_at = time.monotonic()
             self.find(schedule)
-        self.seen, said = start_new(self.root, self.seen)
-        for line in said:
+        self.seen, lines = start_new(self.root, self.seen)
+        for line in lines:
             self.say(line)
 
     def find(self, schedule: Schedule) -> None:
@@ -60,7 +60,7 @@ class Watch:
         try:
             if if_drifted:
                 verdict = new_data.drifted(self.root, source)
-                self.say(f"{source}: {verdict.words}")
+                self.say(f"{source}: {verdict.reason}")
                 if not verdict.drifted:
                     self.note(None, found)
                     return

@@ -58,7 +58,7 @@ def start_new(root: Path, seen: new_data.Seen) -> tuple[new_data.Seen, list[str]
     A run that was ended from outside is started again, `new_data.ATTEMPTS` times in all. A skipped run, for whatever
     reason, is started again as soon as no other is running: no version is lost.
     """
-    said = []
+    lines = []
     with get_client(sync_client=True) as client:
         for version in seen.versions:
             if version.ended is not None:
@@ -71,13 +71,13 @@ def start_new(root: Path, seen: new_data.Seen) -> tuple[new_data.Seen, list[str]
                 now = dataclasses.replace(version, run=str(run.id))
                 why = "is new" if version.attempt == 1 else "is tried again, its retraining was ended from outside"
                 why = "is started now, its retraining was skipped" if version.skipped else why
-                said.append(f"data version {version.md5[:8]} {why}: {run.name}")
+                lines.append(f"data version {version.md5[:8]} {why}: {run.name}")
             else:
                 now = _ended(root, version, client)
             if now != version:
                 seen = seen.put(now)
                 new_data.write(root, seen)
-    return seen, said
+    return seen, lines
 
 
 def _ended(root: Path, version: new_data.Version, client: Any) -> new_data.Version:
@@ -111,7 +111,7 @@ class News:
                 flow_run_filter=FlowRunFilter(start_time=FlowRunFilterStartTime(after_=self.began)),
             )
         names: dict[UUID | None, str] = {deployment.id: known[deployment.name] for deployment in found}
-        said = []
+        lines = []
         for run in sorted(runs, key=lambda run: run.start_time or self.began):
             state = run.state
             if state is None or not (state.is_running() or state.is_final()) or self.known.get(run.id) == state.name:
@@ -119,8 +119,8 @@ class News:
             name = self.known[run.id] = str(state.name)
             why = f": {_reason(state.message)}" if state.message and not state.is_completed() else ""
             what = "answer" if names.get(run.deployment_id) == ANSWER else "retraining"
-            said.append(f"{what} {run.name}: {name.lower()}{why}")
-        return said
+            lines.append(f"{what} {run.name}: {name.lower()}{why}")
+        return lines
 
 
 def _reason(message: str) -> str:

@@ -48,7 +48,7 @@ def serve(root: Path, asked: Changes, say: Say) -> None:
             say(f"Prefect  {pages}   Ctrl-C ends it; the schedule stays")
             while (schedule := schedules.read(root)) is not None and schedule.names():
                 keep(say)
-                with told_once(say):
+                with warned_once(say):
                     for line in news.look(root):
                         say(line)
                     watch.look(schedule)
@@ -60,7 +60,7 @@ _said: dict[str, str] = {}
 
 
 @contextlib.contextmanager
-def told_once(say: Say) -> Iterator[None]:
+def warned_once(say: Say) -> Iterator[None]:
     """Report an error, once as long as it stays the same, and continue: a scheduler survives temporary failures."""
     import httpx
     from prefect.exceptions import PrefectException

@@ -172,12 +172,12 @@ def _names(links: Sequence[Link], *states: str) -> str:
 
 
 def _link(link: Link) -> list[str]:
-    said = link.says
+    text = link.says
     if link.recorded or link.found:
-        said += f" (recorded {link.recorded or 'nothing'}; found {link.found or 'nothing'})"
+        text += f" (recorded {link.recorded or 'nothing'}; found {link.found or 'nothing'})"
     head = f"  {link.name:<12} {MARKS[link.state]:<7} "
     return textwrap.wrap(
-        said,
+        text,
         # A terminal would fold longer lines again; without one, COLUMNS is what a person asked for.
         min(WIDTH, terminal_width()) if sys.stdout.isatty() or "COLUMNS" in os.environ else WIDTH,
         initial_indent=head,

@@ -52,7 +52,7 @@ def locate(
     if lost and not erased:
         names_lost, verb = first_few(sorted(lost.values())), "is" if len(lost) == 1 else "are"
         raise Broken(
-            f"{names_lost} of {md5[:8]} {verb} neither in DVC's cache nor in {where}{_told(gone)}",
+            f"{names_lost} of {md5[:8]} {verb} neither in DVC's cache nor in {where}{_with_remedy(gone)}",
             f"{len(entries)} files",
             f"{len(entries) - len(lost)} files",
         )
@@ -116,7 +116,7 @@ def cache_of(root: Path) -> Path:
         return Path(repo.cache.local.path)
 
 
-def _told(remedy: Remedy | None) -> str:
+def _with_remedy(remedy: Remedy | None) -> str:
     return f"; {remedy()}" if remedy is not None else ""
 
 
@@ -126,7 +126,7 @@ def _listing(repo: Any, cache: Path, md5: str, gone: Remedy | None) -> list[dict
         remote, where = _in_remote(repo, [md5])
         if not remote:
             raise Broken(
-                f"the listing of {md5[:8]} is neither in DVC's cache nor in {where}{_told(gone)}", md5, "nothing"
+                f"the listing of {md5[:8]} is neither in DVC's cache nor in {where}{_with_remedy(gone)}", md5, "nothing"
             )
         raise Broken(f"{md5[:8]} is only in {where}; bring it here with `dvc fetch`, then ask again", md5, where)
     return cached_listing(cache, md5)
@@ -167,7 +167,7 @@ def _rehash(cache: Path, names: dict[str, str], md5: str, advance: Advance, gone
         where = first_few([str(places[name]) for name in changed])
         raise Broken(
             f"{first_few(changed)} of {md5[:8]} changed in DVC's cache; delete {where}, then `dvc fetch` where a "
-            f"remote has it{_told(gone)}",
+            f"remote has it{_with_remedy(gone)}",
             "content with its md5",
             f"{len(changed)} files with other content",
         )

@@ -172,17 +172,17 @@ def dvc(root: Path, *arguments: str) -> str:
         check=False,
     )
     if ended.returncode:
-        told = _reason(ended.stderr)
+        reason = _reason(ended.stderr)
         if blocked := BLOCKED.search(ended.stderr):
             raise Busy(
                 f"another DVC command (process {blocked[1]}) works with {layout.RAW}; run the same command again "
                 "when it has ended"
             )
-        if full_disk.says_full(told):
-            raise DataError(f"the disk is full (dvc {arguments[0]}: {told}); free some space and run again")
-        if not told or "not a git repository" in told:  # DVC names no remedy, or nothing at all; git does
+        if full_disk.says_full(reason):
+            raise DataError(f"the disk is full (dvc {arguments[0]}: {reason}); free some space and run again")
+        if not reason or "not a git repository" in reason:  # DVC names no remedy, or nothing at all; git does
             git.text(root, "rev-parse", "--git-dir")
-        raise DataError(f"dvc {arguments[0]} failed: {told or ended.returncode}; mend that and run again")
+        raise DataError(f"dvc {arguments[0]} failed: {reason or ended.returncode}; mend that and run again")
     return ended.stdout
 
 
@@ -190,8 +190,8 @@ def _reason(stderr: str) -> str:
     """DVC's reason for a failure, in one line without its links; '' if it gives none."""
     lines = stderr.splitlines()
     first = next((number for number, line in enumerate(lines) if line.startswith(ERROR)), len(lines) - 1)
-    said = [line for line in lines[max(first, 0) :] if "https://" not in line]
-    return " ".join(" ".join(said).replace(ERROR, "").split()).rstrip(".")
+    printed = [line for line in lines[max(first, 0) :] if "https://" not in line]
+    return " ".join(" ".join(printed).replace(ERROR, "").split()).rstrip(".")
 
 
 def _discard(journal: Path) -> None:

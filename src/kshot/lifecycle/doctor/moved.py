@@ -92,8 +92,8 @@ def rewrite(root: Path, old: Path) -> str:
     anchor_ref.copy_from(root, old.parents[1])
     left = len(places) - len(ours)
     also = f"; {left:,} stay, because their files are only there" if left else ""
-    words = f"{len(ours):,} places below {old} are now below {here}{also}"
-    return f"{words}; the database before is {backup.relative_to(root)}"
+    text = f"{len(ours):,} places below {old} are now below {here}{also}"
+    return f"{text}; the database before is {backup.relative_to(root)}"
 
 
 class Place(NamedTuple):

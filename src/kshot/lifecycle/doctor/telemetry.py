@@ -22,10 +22,13 @@ def look(root: Path, set_by_kshot: frozenset[str]) -> list[Finding]:
     found = []
     for tool in within:
         name, value = SWITCH[tool]
-        said = f"{name}={now.get(name, '')}"
+        setting = f"{name}={now.get(name, '')}"
         found.append(
             Finding(
-                CHECK, f"{tool} sends usage data, within kshot too, because the environment says {said}", value, UNSET
+                CHECK,
+                f"{tool} sends usage data, within kshot too, because the environment says {setting}",
+                value,
+                UNSET,
             )
         )
     if by_hand:
@@ -74,10 +77,10 @@ def _dvc(root: Path, names: Environment) -> bool:
     from dvc.exceptions import DvcException
 
     try:
-        said = Config(str(root / ".dvc"), validate=False).get("core", {}).get("analytics", "true")
+        value = Config(str(root / ".dvc"), validate=False).get("core", {}).get("analytics", "true")
     except DvcException:
         return False  # a project without DVC, or with a config that every other command refuses
-    return str(said).lower() in TRUE
+    return str(value).lower() in TRUE
 
 
 def _hub(root: Path, names: Environment) -> bool:

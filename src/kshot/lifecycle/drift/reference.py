@@ -142,14 +142,14 @@ def _reference(
     labels = np.unique(names, return_inverse=True)[1].astype(np.int64)
     # The first `shots` images of a held-out class are its known images; its others are the queries.
     support = pd.Series(labels).groupby(labels).cumcount().to_numpy() < shots
-    asked = ~trained_on & ~support
-    if len(np.unique(labels[asked])) < 2:
+    queries = ~trained_on & ~support
+    if len(np.unique(labels[queries])) < 2:
         raise DataError(
             f"data version {version[:8]} has fewer than two held-out classes with more than {shots} images; the limits "
             "are learned from those: add images to its classes"
         )
-    _, at, first = np.unique(labels[asked], return_index=True, return_inverse=True)
-    groups = tuple(chosen[row][0].group for row in np.flatnonzero(asked)[at])
+    _, at, first = np.unique(labels[queries], return_index=True, return_inverse=True)
+    groups = tuple(chosen[row][0].group for row in np.flatnonzero(queries)[at])
     appearance_stats = appearance_quantiles(facts.appearance_stats[trained_on])
     classes = (len(np.unique(labels[trained_on])), len(np.unique(labels[~trained_on])))
     none = torch.empty(0)
@@ -158,7 +158,7 @@ def _reference(
         data_version=version,
         method=method,
         trained=Trained(appearance_stats),
-        held_out=Sample(facts.appearance_stats[asked], first),
+        held_out=Sample(facts.appearance_stats[queries], first),
         groups=groups,
         classes=classes,
         shown=facts.shown,
@@ -175,16 +175,16 @@ def _reference(
         known_means=_means(facts.points, labels, support),
         threshold=inference.threshold(shots),
     )
-    return _with_space(made, facts, labels, trained_on, asked)
+    return _with_space(made, facts, labels, trained_on, queries)
 
 
 def _with_space(
-    made: Reference, facts: MeasuredImages, labels: NDArray[np.int64], trained_on: NDArray[Any], asked: NDArray[Any]
+    made: Reference, facts: MeasuredImages, labels: NDArray[np.int64], trained_on: NDArray[Any], queries: NDArray[Any]
 ) -> Reference:
     space = made.trained.space
     assert space is not None
     narrow = narrowed(facts.points)
-    held_out = _sample(facts.appearance_stats[asked], facts.points[asked], made.held_out.labels, made)
+    held_out = _sample(facts.appearance_stats[queries], facts.points[queries], made.held_out.labels, made)
     assert held_out.distance is not None
     task = Task(narrow[trained_on], torch.from_numpy(np.unique(labels[trained_on], return_inverse=True)[1]))
     trained = Trained(

@@ -190,8 +190,9 @@ def _json(value: object) -> bytes:
 
 def _checked(folder: Path, signers: Path | None) -> None:
     """Verify the written folder as its recipient would. Raises CheckFailed, and then nothing is left behind."""
-    with contextlib.redirect_stdout(io.StringIO()) as said:
+    with contextlib.redirect_stdout(io.StringIO()) as printed:
         code_ = verify.verify(folder, verify.Given(allowed=signers))
+    text = printed.getvalue()
     if code_:
-        failed = [line.strip() for line in said.getvalue().splitlines() if verify.FAILED in line] or [said.getvalue()]
+        failed = [line.strip() for line in text.splitlines() if verify.FAILED in line] or [text]
         raise CheckFailed(f"the folder does not verify, so it was not kept: {' | '.join(failed)} -- a defect of kshot")

@@ -22,7 +22,7 @@ from kshot.lifecycle.forget.intent import Intent
 from kshot.lifecycle.forget.inventory import Inventory
 from kshot.lifecycle.forget.project_files import ProjectFiles
 from kshot.lifecycle.forget.run_files import TrainedOn
-from kshot.lifecycle.forget.selection import Asked
+from kshot.lifecycle.forget.selection import ForgetRequest
 from kshot.lifecycle.history import erasure_event
 from kshot.lifecycle.history.events import Event, Person, person
 
@@ -45,10 +45,10 @@ class Forgetting:
     signer: str = ""
 
 
-def under_way(root: Path, asked: Asked) -> Intent | None:
+def under_way(root: Path, request: ForgetRequest) -> Intent | None:
     """The forgetting that this same command began. Raises DataError if another one is not finished."""
     found = intent.read(root)
-    if found is None or found.asked == asked:
+    if found is None or found.request == request:
         return found
     raise DataError(
         f"another forgetting is not finished ({found.erasure.at[:16]} UTC, by {found.erasure.by}: "
@@ -56,21 +56,21 @@ def under_way(root: Path, asked: Asked) -> Intent | None:
     )
 
 
-def begin(root: Path, asked: Asked, found: Inventory) -> Intent:
+def begin(root: Path, request: ForgetRequest, found: Inventory) -> Intent:
     """Write the note of the request. Raises DataError if too little data would be left, or data/raw holds changes."""
     if remaining(root, found.wanted.md5s) is not None:
         working_copy.refuse_unsaved(root)
-    who = person(asked.by)
+    who = person(request.by)
     made = Erasure(
         key=secrets.token_hex(8),
         at=datetime.now(UTC).isoformat(timespec="seconds"),
         by=str(who),
-        reason=asked.reason,
+        reason=request.reason,
         images=tuple(sorted(found.wanted.md5s)),
         versions=tuple(sorted(found.wanted.versions)),
         manifests=run_files.new_manifests(root, found.wanted),
     )
-    noted = Intent(asked, made, who, found.wanted.images, found.holdings, unreached=tuple(found.unreached))
+    noted = Intent(request, made, who, found.wanted.images, found.holdings, unreached=tuple(found.unreached))
     intent.write(root, noted)
     return noted
 

@@ -10,7 +10,7 @@ from kshot.errors import DataError
 from kshot.lifecycle.data import erasures
 from kshot.lifecycle.data.erasures import Erasure
 from kshot.lifecycle.forget.holding import ForgottenImage, Holding
-from kshot.lifecycle.forget.selection import Asked
+from kshot.lifecycle.forget.selection import ForgetRequest
 from kshot.lifecycle.history.events import Person
 from kshot.lifecycle.project import layout
 from kshot.lifecycle.project.files import write_text
@@ -29,7 +29,7 @@ class Intent:
     later     further lines: of models and data versions that came between the first try and a later one
     """
 
-    asked: Asked
+    request: ForgetRequest
     erasure: Erasure
     who: Person
     images: tuple[ForgottenImage, ...]
@@ -56,9 +56,9 @@ def read(root: Path) -> Intent | None:
         return None
     try:
         found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-        asked = found["asked"]
+        request = found.get("request") or found["asked"]  # its name until 2026-11
         return Intent(
-            asked=Asked(**{**asked, "images": tuple(asked["images"])}),
+            request=ForgetRequest(**{**request, "images": tuple(request["images"])}),
             erasure=erasures.of_fields(found["erasure"]),
             who=Person(**found["who"]),
             images=tuple(ForgottenImage(**{**one, "pixels": tuple(one["pixels"])}) for one in found["images"]),

@@ -15,7 +15,7 @@ from kshot.lifecycle.forget.object_stores import FOLDER, Stores
 from kshot.lifecycle.forget.objects import Objects, UnreachedPlace
 from kshot.lifecycle.forget.project_files import DRIFT, UNFINISHED, ProjectFiles
 from kshot.lifecycle.forget.run_files import RunFiles, TrainedOn
-from kshot.lifecycle.forget.selection import Asked
+from kshot.lifecycle.forget.selection import ForgetRequest
 from kshot.lifecycle.history.events import CHAMPION
 
 
@@ -48,10 +48,10 @@ class Inventory:
 
 
 @contextlib.contextmanager
-def asked_for(root: Path, asked: Asked, here: Path, others: Sequence[Place] = ()) -> Iterator[Inventory]:
+def of_request(root: Path, request: ForgetRequest, here: Path, others: Sequence[Place] = ()) -> Iterator[Inventory]:
     """The places with the images to forget. `others`: places outside the record, such as galleries."""
     with object_stores.opened(root) as stores:
-        yield _look(root, selection.select(root, asked, stores, here), stores, others)
+        yield _look(root, selection.select(root, request, stores, here), stores, others)
 
 
 @contextlib.contextmanager

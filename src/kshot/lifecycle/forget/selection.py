@@ -22,7 +22,7 @@ MD5, SHA256 = re.compile(r"[0-9a-f]{32}"), re.compile(r"[0-9a-f]{64}")
 
 
 @dataclass(frozen=True)
-class Asked:
+class ForgetRequest:
     """A request to forget: images (files, paths below data/raw, hashes), or a class, or a source; and why."""
 
     images: tuple[str, ...]
@@ -42,20 +42,20 @@ def raw_folders(stores: Stores) -> dict[str, dict[str, str]]:
     return found
 
 
-def select(root: Path, asked: Asked, stores: Stores, here: Path) -> Forgotten:
-    """The images that `asked` names; relative file names are looked up in `here`.
+def select(root: Path, request: ForgetRequest, stores: Stores, here: Path) -> Forgotten:
+    """The images that `request` names; relative file names are looked up in `here`.
 
     Images in other files whose decoded pixels are the same are among them. Raises DataError for a name that is no
     image here.
     """
     raw = raw_folders(stores)
     contents: dict[str, bytes] = {}
-    if asked.label:
-        md5s = _of_class(raw, normal(asked.label))
-    elif asked.source:
-        md5s = _of_source(root, raw, asked.source)
+    if request.label:
+        md5s = _of_class(raw, normal(request.label))
+    elif request.source:
+        md5s = _of_source(root, raw, request.source)
     else:
-        md5s = {md5 for name in asked.images for md5 in _named(root, name, raw, stores, here, contents)}
+        md5s = {md5 for name in request.images for md5 in _named(root, name, raw, stores, here, contents)}
     images = {md5: _image(md5, contents.get(md5) or stores.read(md5)) for md5 in md5s}
     for md5 in _same_pixels(raw, stores, {pixels for one in images.values() for pixels in one.pixels}) - images.keys():
         images[md5] = _image(md5, stores.read(md5))
@@ -161,11 +161,13 @@ def _same_pixels(raw: Mapping[str, Mapping[str, str]], stores: Stores, pixels: s
     return {md5 for md5 in candidates if set(_image(md5, stores.read(md5)).pixels) & pixels}
 
 
-def require_known(root: Path, asked: Asked, wanted: Forgotten, is_held: bool, unreached: Iterable[str]) -> None:
+def require_known(
+    root: Path, request: ForgetRequest, wanted: Forgotten, is_held: bool, unreached: Iterable[str]
+) -> None:
     """Raise DataError if no reachable place has the images. `unreached`: why others did not answer."""
     if is_held:
         return
     done = erasures.of_images(root, wanted.md5s)
     what = f"they were {done[-1]}" if done else "no data version, page, model or gallery here has them"
-    named = ", ".join(asked.images) or asked.label or asked.source
+    named = ", ".join(request.images) or request.label or request.source
     raise DataError("; ".join([f"nothing here holds {named}: {what}", *unreached]))

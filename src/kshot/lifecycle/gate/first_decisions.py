@@ -58,40 +58,40 @@ def groups(ours: pd.DataFrame, theirs: pd.DataFrame, protocol: str) -> dict[str,
 
 def decided(evidence: dict[str, Any], rules: dict[str, Any], first: str) -> tuple[bool, list[str]]:
     """Whether to promote and the sentences, as kshot gave them before format 2."""
-    words = _enough(evidence, rules)
+    results = _enough(evidence, rules)
     if evidence["champion"] is not None:
-        words += _not_worse(evidence, rules) + _group_words(evidence, rules, first)
-    reasons = [reason for _, reason in words] + evidence["notes"]
+        results += _not_worse(evidence, rules) + _group_words(evidence, rules, first)
+    reasons = [reason for _, reason in results] + evidence["notes"]
     if evidence["champion"] is None:
         reasons.append("there is no champion yet to compare with")
-    return all(holds for holds, _ in words), reasons
+    return all(holds for holds, _ in results), reasons
 
 
 def _enough(evidence: dict[str, Any], rules: dict[str, Any]) -> list[tuple[bool, str]]:
-    words = []
+    results = []
     for protocol, least in rules["min_accuracy"].items():
         mean = evidence["accuracy"][protocol][0]
         holds = mean >= least - ROUNDING
         word = "reaches" if holds else "is below"
-        words.append((holds, f"{protocol} accuracy {percent(mean)} {word} the least allowed, {percent(least)}"))
-    return words
+        results.append((holds, f"{protocol} accuracy {percent(mean)} {word} the least allowed, {percent(least)}"))
+    return results
 
 
 def _not_worse(evidence: dict[str, Any], rules: dict[str, Any]) -> list[tuple[bool, str]]:
-    words, margin = [], rules["non_inferiority_margin"]
+    results, margin = [], rules["non_inferiority_margin"]
     for protocol in rules["min_accuracy"]:
         mean, low, high = evidence["difference"][protocol]
         holds = low >= -margin - ROUNDING
         word = "stays above" if holds else "reaches below"
         differs = f"{points(mean)} [{points(low, '')}, {points(high, '')}]"
-        words.append(
+        results.append(
             (
                 holds,
                 f"{protocol} differs from champion {evidence['champion']} by {differs}, which {word} the margin of "
                 f"{points(-margin)}",
             )
         )
-    return words
+    return results
 
 
 def _group_words(evidence: dict[str, Any], rules: dict[str, Any], protocol: str) -> list[tuple[bool, str]]:

@@ -50,7 +50,7 @@ class Reconciled(NamedTuple):
     """The record in order, sentences about the repairs made, and the event that was found unfinished."""
 
     record: Record
-    said: tuple[str, ...]
+    repairs: tuple[str, ...]
     finished: Event | None
 
 
@@ -60,7 +60,7 @@ def reconcile(client: "MlflowClient", root: Path, where: str) -> Reconciled:
     An event that a crash left unfinished is finished, and a renamed model gets its name back. Aliases that were moved
     outside kshot, or disappeared with a deleted model, are recorded as an event of their own.
     """
-    said = list(history_run.regain(client, root, where))
+    repairs = list(history_run.regain(client, root, where))
     record, finished = read(client, root), None
     own_database.remember(root, record.run_id)
     if record.last is not None and not record.last.done:
@@ -70,7 +70,7 @@ def reconcile(client: "MlflowClient", root: Path, where: str) -> Reconciled:
             if record.model:
                 apply_event.apply(client, root, record.last)
             _mark_done(client, record.run_id, record.last)
-            said.append(f"{record.last} had not been finished, and is now")
+            repairs.append(f"{record.last} had not been finished, and is now")
             record = read(client, root)
             finished = record.last
     if not record.is_consistent:
@@ -87,10 +87,10 @@ def reconcile(client: "MlflowClient", root: Path, where: str) -> Reconciled:
             who=person(),
             why="found: " + "; ".join(what),
         )
-        said.append(f"{event.why.removeprefix('found: ')}, outside kshot; recorded as event {event.number}")
+        repairs.append(f"{event.why.removeprefix('found: ')}, outside kshot; recorded as event {event.number}")
         record = read(client, root)
     anchored = anchor.catch_up(root, record.run_id, record.events)
-    return Reconciled(record, (*said, *([anchored] if anchored else [])), finished)
+    return Reconciled(record, (*repairs, *([anchored] if anchored else [])), finished)
 
 
 def append(

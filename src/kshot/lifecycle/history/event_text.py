@@ -7,15 +7,15 @@ from kshot.lifecycle.history.events import CHALLENGER, CHAMPION, Event
 
 def moves(before: Mapping[str, str], after: Mapping[str, str]) -> list[str]:
     """Describe how the aliases moved."""
-    words = []
+    parts = []
     for alias in (CHAMPION, CHALLENGER):
         old, new = before.get(alias), after.get(alias)
         if old != new:
             how = "was moved" if old and new else "was set" if new else "was taken away"
-            words.append(
+            parts.append(
                 f"alias {alias} {how}{f' from version {old}' if old else ''}{f' to version {new}' if new else ''}"
             )
-    return words
+    return parts
 
 
 def outcome_text(event: Event) -> str:

@@ -95,12 +95,12 @@ def run_stage(root: Path, name: str, *, on_output: OnOutput, timeout_s: float) -
             delete_parts(root, name)
             return StageRun(name, "unchanged", time.monotonic() - started)
         before = stage_inputs.take(root, stage)
-    said: list[str] = []
+    output: list[str] = []
 
     def hear(text: str, progress: bool) -> None:
         if not progress:
-            said.append(text)
-            del said[:-200]  # enough for the error and DVC's lines around it
+            output.append(text)
+            del output[:-200]  # enough for the error and DVC's lines around it
         if not DVC_TALK.match(text) and not text.startswith((ERROR_PREFIX, BLOCK_PREFIX)) and text.strip():
             on_output(text, progress)
 
@@ -113,32 +113,32 @@ def run_stage(root: Path, name: str, *, on_output: OnOutput, timeout_s: float) -
             "finished work is stored: run again, or raise steps.LIMIT_S in flows/retrain.py"
         )
     if code != 0:
-        raise _failure(name, said)
+        raise _failure(name, output)
     with loaded(root, name) as stage:
         stage_inputs.compare(root, stage, before)
     delete_parts(root, name)
-    restored = any("is cached - skipping run" in line for line in said)
+    restored = any("is cached - skipping run" in line for line in output)
     return StageRun(name, "restored" if restored else "ran", time.monotonic() - started)
 
 
-def _failure(name: str, said: list[str]) -> StageFailed:
+def _failure(name: str, output: list[str]) -> StageFailed:
     """Build the error of a failed stage from its and DVC's last output."""
-    found = re.search(r"exited with (-?\d+)", "\n".join(said[-20:]))
+    found = re.search(r"exited with (-?\d+)", "\n".join(output[-20:]))
     code = int(found[1]) if found else 0
-    own = [line.removeprefix(ERROR_PREFIX) for line in said if line.startswith(ERROR_PREFIX)]
+    own = [line.removeprefix(ERROR_PREFIX) for line in output if line.startswith(ERROR_PREFIX)]
     if own:
         error = StageFailed(own[-1])
-        error.block = tuple(line.removeprefix(BLOCK_PREFIX) for line in said if line.startswith(BLOCK_PREFIX))
+        error.block = tuple(line.removeprefix(BLOCK_PREFIX) for line in output if line.startswith(BLOCK_PREFIX))
         error.exit_code = code if code > 0 else error.exit_code
         return error
     if code < 0 or code > 128:
         number = -code if code < 0 else code - 128
         return StageKilled(f"stage {name} was ended by signal {number}; often memory ran out: see the system's log")
-    words = [line for line in said if line.strip()]
-    last = words[-1].removeprefix("ERROR: ") if words else "it said nothing"
-    if any("Unable to acquire lock" in line for line in words[-5:]):
+    lines = [line for line in output if line.strip()]
+    last = lines[-1].removeprefix("ERROR: ") if lines else "it said nothing"
+    if any("Unable to acquire lock" in line for line in lines[-5:]):
         return StageBusy(f"stage {name}: {BUSY_REMEDY}")
-    if full_disk.says_full("\n".join(words[-20:])):
+    if full_disk.says_full("\n".join(lines[-20:])):
         return StageFailed(f"stage {name}: the disk is full; free some space and run the same command to go on")
     return StageFailed(f"stage {name} failed: {last}; run it alone to see more: dvc repro --single-item {name}")
 

@@ -140,7 +140,7 @@ class Drift(NamedTuple):
     """Whether to retrain on a source, and the reason as text."""
 
     drifted: bool
-    words: str
+    reason: str
 
 
 def drifted(root: Path, source: Path) -> Drift:
@@ -154,12 +154,12 @@ def drifted(root: Path, source: Path) -> Drift:
     command = [sys.executable, "-m", "kshot.cli", "drift", str(source), "--json"]
     ended = subprocess.run(command, cwd=root, capture_output=True, text=True, check=False)
     if ended.returncode not in (0, Drifted.exit_code):
-        told = (ended.stderr.strip().splitlines() or [f"exit code {ended.returncode}"])[-1]
+        reason = (ended.stderr.strip().splitlines() or [f"exit code {ended.returncode}"])[-1]
         kind = DataError if ended.returncode == DataError.exit_code else KshotError
-        raise kind(f"whether {source} has drifted cannot be determined: {told.removeprefix('kshot: error: ')}")
+        raise kind(f"whether {source} has drifted cannot be determined: {reason.removeprefix('kshot: error: ')}")
     measures = [one["name"] for one in json.loads(ended.stdout)["measures"] if one["drifted"]]
-    words = f"drifted ({', '.join(measures)})" if measures else "not drifted, so it is not added; reports/drift.html"
-    return Drift(bool(measures), words)
+    reason = f"drifted ({', '.join(measures)})" if measures else "not drifted, so it is not added; reports/drift.html"
+    return Drift(bool(measures), reason)
 
 
 def of_project(root: Path) -> str | None:

@@ -37,7 +37,7 @@ def catch_up(root: Path) -> tuple[str, ...]:
         ):
             return ()
         with exclusive(root, "registry"):
-            record, said, _ = append_event.reconcile(client, root, where)
+            record, repairs, _ = append_event.reconcile(client, root, where)
             for version in _overdue(client, root):
                 until = minute(version.tags["kshot.waiting_until"])
                 after = without(record.aliases, version.version)
@@ -55,9 +55,9 @@ def catch_up(root: Path) -> tuple[str, ...]:
                     compared_with=version.tags.get("kshot.compared_with", ""),
                     rules=version.tags.get(model_versions.RULES, ""),
                 )
-                said += (f"version {version.version} is rejected: {event.why}",)
+                repairs += (f"version {version.version} is rejected: {event.why}",)
                 record = history.read(client, root)
-    return said
+    return repairs
 
 
 def _overdue(client: "MlflowClient", root: Path) -> list[Registered]:

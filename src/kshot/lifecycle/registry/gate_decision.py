@@ -48,7 +48,7 @@ def record_decision(
     with store.translated_errors(where), exclusive(root, "registry"):
         client = store.client()
         registered = client.get_model_version(project_name.of(root), version)
-        history_record, said, _ = append_event.reconcile(client, root, where)
+        history_record, repairs, _ = append_event.reconcile(client, root, where)
         champion, compared_with = history_record.aliases.get(CHAMPION, ""), record["evidence"]["champion"] or ""
         if champion != compared_with:
             raise append_event.Overtaken(
@@ -76,7 +76,7 @@ def record_decision(
             proof=_log_evidence(client, registered.run_id, {**record, "about": about}),
             approval=SIGNED if record["rules"].get("approval") == SIGNED else "",
         )
-    return event, said
+    return event, repairs
 
 
 def _log_evidence(client: "MlflowClient", run_id: str, record: dict[str, Any]) -> EvidenceFile:

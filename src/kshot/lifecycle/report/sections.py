@@ -180,7 +180,7 @@ def of_protocol(root: Path, name: str, protocol: str | None) -> pd.DataFrame:
         "groups.csv": ("protocol", "group", "queries", "accuracy", "low", "high"),
         "classes.csv": ("protocol", "class", "rotation", "queries", "accuracy", "low", "high"),
         "wrong.csv": ("protocol", "class", "predicted", "image", "right_support", "wrong_support"),
-        "confusions.csv": ("protocol", "class", "predicted", "count", "asked", "rate", "low"),
+        "confusions.csv": ("protocol", "class", "predicted", "count", "queries", "rate", "low"),
     }
     table = read_table(root / layout.EVALUATION / name, columns[name])
     return table[table["protocol"] == (protocol or "")]

@@ -149,11 +149,11 @@ def _altered(subject: Subject) -> str:
 
 def _again(subject: Subject, place: Path, name: str, variables: dict[str, str], on_output: OnOutput) -> StageAgain:
     """Run the stage with the command in dvc.lock rather than with DVC, which would restore the original outputs."""
-    began, said = time.monotonic(), ["it said nothing"]
+    began, output = time.monotonic(), ["it said nothing"]
 
     def hear(text: str, progress: bool) -> None:
         if not progress and text.strip():
-            said.append(text)
+            output.append(text)
         on_output(text, progress)
 
     outs = subject.lock[name].get("outs", [])
@@ -162,7 +162,7 @@ def _again(subject: Subject, place: Path, name: str, variables: dict[str, str], 
     command = ["/bin/sh", "-c", subject.lock[name]["cmd"]]
     code = processes.run(command, place, on_output=hear, env=variables)
     if code != 0:
-        message = said[-1].removeprefix(graph.ERROR_PREFIX)
+        message = output[-1].removeprefix(graph.ERROR_PREFIX)
         raise NotReproduced(f"stage {name} of version {subject.version} ended with exit code {code}: {message}")
     written = {out["path"]: out["md5"] for out in outs if out["path"] not in TIMED}
     for dep in (dep for stage in subject.lock.values() for dep in stage.get("deps", [])):

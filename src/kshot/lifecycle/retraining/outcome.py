@@ -21,8 +21,8 @@ class Outcome:
     reasons    the gate's reasons
     repeated   these inputs had already been registered and judged
     until      when a waiting decision expires, as text, '' for others
-    answer     a person's decision, and who made it, '' if nobody was asked
-    put_right  what an earlier command left unfinished and this one finished, one sentence each
+    answer     a person's decision, and who made it; '' if none was needed
+    repairs    what an earlier command left unfinished and this one finished, one sentence each
     decided    when the decision was made, ISO 8601 in UTC, '' if no decision is recorded
     """
 
@@ -34,7 +34,7 @@ class Outcome:
     repeated: bool
     until: str = ""
     answer: str = ""
-    put_right: tuple[str, ...] = ()
+    repairs: tuple[str, ...] = ()
     decided: str = ""
 
     @property
@@ -43,7 +43,7 @@ class Outcome:
         return self.decision == "promoted"
 
 
-def outcome_of(version: Registered, origin: Lineage, *, repeated: bool, put_right: tuple[str, ...]) -> Outcome:
+def outcome_of(version: Registered, origin: Lineage, *, repeated: bool, repairs: tuple[str, ...]) -> Outcome:
     """The outcome that the tags of a judged version record."""
     decision, reasons = model_versions.decision_of(version)
     until = version.tags.get("kshot.waiting_until", "") if decision == "waiting" else ""
@@ -56,7 +56,7 @@ def outcome_of(version: Registered, origin: Lineage, *, repeated: bool, put_righ
         repeated,
         until=events.minute(until) if until else "",
         answer="" if decision == "waiting" else version.tags.get("kshot.approval", ""),
-        put_right=put_right,
+        repairs=repairs,
         decided=version.tags.get("kshot.decided_at", ""),
     )
 
@@ -65,8 +65,8 @@ def verdict(outcome: Outcome) -> str:
     """The version's status, for the report and Prefect's page."""
     if outcome.until:
         return f"waiting for approval until {outcome.until}"
-    words = {"promoted": "champion", "refused": "challenger", "expired": "rejected: nobody answered in time"}
-    return words.get(outcome.decision, outcome.decision)
+    names = {"promoted": "champion", "refused": "challenger", "expired": "rejected: nobody answered in time"}
+    return names.get(outcome.decision, outcome.decision)
 
 
 def write_report(root: Path, outcome: Outcome, times: Times | None = None) -> Path:

@@ -101,7 +101,7 @@ def judge(
 def _judge_once(
     root: Path, version: Registered, origin: Lineage, compare_galleries: CompareGalleries | None
 ) -> Outcome:
-    put_right = catch_up.catch_up(root)
+    repairs = catch_up.catch_up(root)
     asked = load_params(root / "params.yaml")
     params = resolved_here(root, asked)
     if decision_signature.setting(root) == events.SIGNED:
@@ -114,7 +114,7 @@ def _judge_once(
             f"the alias champion was given to version {version.version} outside kshot, and the gate does not judge it "
             f"against itself: kshot promote {version.version} or kshot rollback decides"
         )
-        return outcome_of(version, origin, repeated=True, put_right=(*put_right, note))
+        return outcome_of(version, origin, repeated=True, repairs=(*repairs, note))
     planned = _planned(root, version, champion, params)
     left = change_plan.in_brief(planned["outside"]) if planned else []
     if champion is None and (lost := champions.taken_outside(history.history(root))):
@@ -126,7 +126,7 @@ def _judge_once(
     same_plan = not asks or (before.get("text"), before.get("outside")) == (planned["text"], planned["outside"])
     stays = manual or waits_for_galleries(root, version, params.gate)
     if same_plan and gate_decision.is_decided(version, champion, rules, stays):
-        return outcome_of(version, origin, repeated=True, put_right=put_right)
+        return outcome_of(version, origin, repeated=True, repairs=repairs)
     from kshot.lifecycle.gate import (
         evidence,  # here, because importing torch takes seconds and a repeated retraining does not need it
     )
@@ -147,9 +147,11 @@ def _judge_once(
             }
     waits = manual or decision.waits
     until = datetime.now(UTC) + timedelta(hours=params.gate.approval_timeout) if waits else None
-    _, said = gate_decision.record_decision(root, version.version, record, rules, until if decision.promote else None)
+    _, further = gate_decision.record_decision(
+        root, version.version, record, rules, until if decision.promote else None
+    )
     judged = outcome_of(
-        model_versions.find(root, version.version), origin, repeated=False, put_right=(*put_right, *said)
+        model_versions.find(root, version.version), origin, repeated=False, repairs=(*repairs, *further)
     )
     return dataclasses.replace(judged, reasons=(*left, *gate_text.reasons(found, decision.findings)))
 

@@ -23,7 +23,7 @@ from kshot.classifiers.prototype import prototype_scores
 from kshot.data.image_formats import LARGEST
 from kshot.data.images import decoded, prepare
 from kshot.errors import DataError, NotConverged
-from kshot.evaluation.inference import Inference, inference_method, load_inference, scorer
+from kshot.evaluation.inference import Inference, classifier_for, inference_method, load_inference
 from kshot.manifest import own_difference
 from kshot.methods.method import Method
 from kshot.nets.embedding import embed
@@ -66,7 +66,7 @@ class FewShot(PythonModel):
             )
         self.inference = load_inference(folder)
         self.method = inference_method(folder, self.inference)
-        self.scores = scorer(self.method, self.inference.classifier)
+        self.scores = classifier_for(self.method, self.inference.classifier)
 
     def predict(self, context: Any, model_input: pd.DataFrame, params: Any = None) -> pd.DataFrame:
         """Predict each query: label, score, distance and possibly unknown, one row per query in their order.
@@ -125,10 +125,10 @@ class FewShot(PythonModel):
             predictions["unknown"] = (distances.amin(1) > threshold).numpy()
         return predictions
 
-    def _distance(self, known: torch.Tensor, places: torch.Tensor, asked: torch.Tensor, n_way: int) -> torch.Tensor:
+    def _distance(self, known: torch.Tensor, places: torch.Tensor, query: torch.Tensor, n_way: int) -> torch.Tensor:
         if not self.method.has_fixed_embedding:
-            return torch.full((asked.shape[1], n_way), torch.nan)
-        squared = -prototype_scores(known, places, asked, n_way)[0]
+            return torch.full((query.shape[1], n_way), torch.nan)
+        squared = -prototype_scores(known, places, query, n_way)[0]
         return squared.clamp_min(0).sqrt()
 
     def _embed(self, sent: list[Any]) -> torch.Tensor:

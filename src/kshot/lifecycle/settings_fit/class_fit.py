@@ -75,10 +75,10 @@ def _fit(classes: Sequence[ClassSupply], params: Params, by: str) -> ClassFit:
 def _parts(classes: Sequence[ClassSupply], params: Params, by: str) -> Parts:
     """The usable classes of each split that params.yaml gives; none if it cannot be made."""
     groups, table = {one.name: one.group for one in classes}, {one.name: one.split for one in classes}
-    asked = params.split
+    split = params.split
     try:
         place = split_classes(
-            groups, table, by=by, val=asked.val, test=asked.test, seed=asked.seed, assign=asked.assign
+            groups, table, by=by, val=split.val, test=split.test, seed=split.seed, assign=split.assign
         )
     except KshotError:
         return dict.fromkeys(SPLITS, ())

@@ -73,17 +73,17 @@ def sampled(images: Sequence[T], most: int = SAMPLE) -> list[T]:
 def image_traits(files: Sequence[Path]) -> ImageTraits:
     """The traits of these images. Raises DataError if none of them can be decoded."""
     with ThreadPoolExecutor(os.cpu_count()) as pool:
-        looks = [one for one in pool.map(_look, files) if one is not None]
-    if not looks:
+        measured = [one for one in pool.map(_look, files) if one is not None]
+    if not measured:
         raise DataError(f"none of {len(files)} images can be decoded; add readable ones with `kshot data add SOURCE`")
-    plain = [one for one in looks if one.plain]
-    sides = np.array([(one.width, one.height) for one in looks])
+    plain = [one for one in measured if one.plain]
+    sides = np.array([(one.width, one.height) for one in measured])
     return ImageTraits(
-        looked_at=len(looks),
+        looked_at=len(measured),
         short_side=int(np.median(sides.min(1))),
         aspect_ratio=float((sides.max(1) / sides.min(1)).max()),
-        colour=float(np.mean([one.colour for one in looks])),
-        plain=len(plain) / len(looks),
+        colour=float(np.mean([one.colour for one in measured])),
+        plain=len(plain) / len(measured),
         light=float(np.mean([one.light for one in plain])) if plain else 0.0,
         extent=float(np.median([one.extent for one in plain])) if plain else 1.0,
     )

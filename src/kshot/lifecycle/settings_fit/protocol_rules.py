@@ -52,19 +52,19 @@ def by_split(classes: Sequence[ClassSupply], place: Mapping[str, str]) -> dict[s
 
 
 def fitted_episodes(
-    asked: Sequence[Sequence[ClassSupply]], *, n_query: int | None = None, most_ways: int | None = None
+    splits: Sequence[Sequence[ClassSupply]], *, n_query: int | None = None, most_ways: int | None = None
 ) -> FittedEpisodes:
-    """The episodes that each of `asked`, the classes of validation and of test, can fill.
+    """The episodes that each of `splits`, the classes of validation and of test, can fill.
 
     n_query: already chosen, None to choose it; most_ways: of a method with a fixed number of labels. Raises DataError
     if one of them has fewer than two classes.
     """
-    smaller = min(len(part) for part in asked)
+    smaller = min(len(part) for part in splits)
     if smaller < FEWEST_CLASSES:
         raise DataError(
             "fewer than two classes of two images are in split val or test; give more classes that split, or none any"
         )
-    counts = [[one.images for one in part] for part in asked]
+    counts = [[one.images for one in part] for part in splits]
     usual = tenth([images for part in counts for images in part])
     most = most_ways or max(WAYS)
     if n_query is None:
@@ -78,7 +78,7 @@ def fitted_episodes(
             "set episodes.n_query: auto, or add images"
         )
     ordered = sorted(protocols.items(), key=lambda pair: (pair[1].n_way, pair[1].k_shot))
-    within, why = _within_group(asked, n_query, most)
+    within, why = _within_group(splits, n_query, most)
     class_count = f"validation and test have {smaller} classes or more each"
     return FittedEpisodes(
         n_query,
@@ -119,12 +119,12 @@ def tenth(counts: Sequence[int]) -> int:
     return sorted(counts)[int(SMALL * len(counts))] if counts else FEWEST_IMAGES
 
 
-def _within_group(asked: Sequence[Sequence[ClassSupply]], n_query: int, most: int) -> tuple[dict[str, Protocol], str]:
+def _within_group(splits: Sequence[Sequence[ClassSupply]], n_query: int, most: int) -> tuple[dict[str, Protocol], str]:
     """A protocol of classes of one group (kinds of apple), if both splits have such a group; otherwise the reason."""
-    if len({one.group for part in asked for one in part}) < 2:  # none, or one around all classes, which adds nothing
+    if len({one.group for part in splits for one in part}) < 2:  # none, or one around all classes, which adds nothing
         return {}, ""
     widest = []
-    for part in asked:
+    for part in splits:
         inner = innermost([one.group for one in part])
         large = Counter(one.group for one in part if one.group in inner and one.images > n_query)
         widest.append(max(large.values(), default=0))

@@ -57,7 +57,7 @@ def signer(content: bytes, signature: str, allowed: Path, namespace: str, *, nam
     who, ended = next(iter(tried.items()))
     others = f" (nor for {', '.join([*tried][1:])})" if len(tried) > 1 else ""
     wrong = f"not valid for {who}{others} by {ALLOWED}, which names its key for another person or for other namespaces"
-    raise Foreign(_said(ended, wrong))
+    raise Foreign(_failure(ended, wrong))
 
 
 def _of_each_line(signature: Path, allowed: Path, at: list[str]) -> Iterator[str]:
@@ -81,11 +81,11 @@ def _keygen(*arguments: str, content: bytes | None = None) -> "subprocess.Comple
 
 def _output(ended: "subprocess.CompletedProcess[bytes]", kind: type[KshotError], wrong: str) -> str:
     if ended.returncode:
-        raise kind(_said(ended, wrong))
+        raise kind(_failure(ended, wrong))
     return ended.stdout.decode(errors="replace")
 
 
-def _said(ended: "subprocess.CompletedProcess[bytes]", wrong: str) -> str:
+def _failure(ended: "subprocess.CompletedProcess[bytes]", wrong: str) -> str:
     """`wrong` with the program's own message."""
-    said = " ".join((ended.stderr or ended.stdout).decode(errors="replace").split())
-    return f"{wrong}{f' ({said})' if said else ''}"
+    output = " ".join((ended.stderr or ended.stdout).decode(errors="replace").split())
+    return f"{wrong}{f' ({output})' if output else ''}"

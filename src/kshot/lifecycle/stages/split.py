@@ -43,12 +43,12 @@ def run(root: Path, params: Params) -> None:
     counts = {split: sum(found == split for found in place.values()) for split in SPLITS}
     text = json.dumps({"by": by, **counts}, indent=2)
     (folder / "split.json").write_text(text + "\n", encoding="utf-8")
-    told = ", ".join(f"{count} {split}" for split, count in counts.items())
+    text = ", ".join(f"{count} {split}" for split, count in counts.items())
     more = {"none": "", "train": ", those of train in 4 rotations", "all": ", each in 4 rotations"}[settings.rotations]
     drawn = [name for name in SPLITS[1:] if by == "table" and name not in table.values()]
     if drawn:
         more += f"; the table has none for {' and '.join(drawn)}, so they are drawn from its train"
-    print(f"{len(groups)} classes by {by}: {told}{more}", flush=True)
+    print(f"{len(groups)} classes by {by}: {text}{more}", flush=True)
 
 
 if __name__ == "__main__":

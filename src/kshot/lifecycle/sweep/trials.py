@@ -61,10 +61,10 @@ def read(root: Path, file: Path, commit: str, data: str) -> tuple[Trial, ...]:
     would change the validation episodes.
     """
     trials: list[Trial] = []
-    asked = list(combinations(file, parsed(file)))
+    wanted = list(combinations(file, parsed(file)))
     protocol, code = protocol_of(root), _installed_code(root)
-    for number, mapping in enumerate(asked, 1):
-        progress.step(f"checking trial {number} of {len(asked)}")
+    for number, mapping in enumerate(wanted, 1):
+        progress.step(f"checking trial {number} of {len(wanted)}")
         sets = tuple(f"{key}={format_value(value)}" for key, value in mapping.items())
         try:
             text, changes = settings.plan(root, sets=sets)

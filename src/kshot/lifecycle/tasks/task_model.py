@@ -14,7 +14,7 @@ from torch import Tensor
 from kshot.data.episodes import EpisodeSet, draw_episodes
 from kshot.errors import DataError, KshotError, NotConverged
 from kshot.evaluation.evaluate import accuracies, embed_once, predict_episodes
-from kshot.evaluation.inference import Inference, inference_file, inference_method, load_inference, scorer
+from kshot.evaluation.inference import Inference, classifier_for, inference_file, inference_method, load_inference
 from kshot.lifecycle.data.packed import image_ids, read_classes, read_manifest
 from kshot.lifecycle.project import layout
 from kshot.lifecycle.stages.device import project_device
@@ -48,11 +48,11 @@ Ids = NDArray[np.integer[Any]]
 class TaskModel:
     """The model with its points, and what can be predicted from validation classes.
 
-    images     label to the ids of its embedded images; rotated test classes have none
-    points     their values, and `narrow` the same for `kshot.tasks.embedding`
-    validated  whether there are validation classes that it was not trained on; if not, there is no limit
-    hardness   fitted on tasks of those classes; None if there are none, or no fit
-    doubt      why no accuracy is predicted; "" if one is
+    images      label to the ids of its embedded images; rotated test classes have none
+    points      their values, and `narrow` the same for `kshot.tasks.embedding`
+    validated   whether there are validation classes that it was not trained on; if not, there is no limit
+    difficulty  fitted on tasks of those classes; None if there are none, or no fit
+    doubt       why no accuracy is predicted; "" if one is
     """
 
     method: Method
@@ -86,7 +86,9 @@ class TaskModel:
         """The model's accuracy on episodes of embedded images; None for a method with fewer labels."""
         if isinstance(self.method, Mann) and episodes.classes.shape[1] > self.method.n_way:
             return None
-        return accuracies(predict_episodes(self.points, episodes, scorer(self.method, self.inference.classifier)))
+        return accuracies(
+            predict_episodes(self.points, episodes, classifier_for(self.method, self.inference.classifier))
+        )
 
 
 def read_task_model(root: Path, params: Params, further: Sequence[Ids] = ()) -> TaskModel:

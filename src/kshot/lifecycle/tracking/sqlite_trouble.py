@@ -17,27 +17,27 @@ READ_ONLY = ("readonly database", "unable to open database file", "Read-only fil
 OLDER = ("out-of-date database schema", "Can't locate revision", "no such table", "no such column")
 
 
-def sentence(where: str, said: str, waited_s: float) -> str:
+def sentence(where: str, text: str, waited_s: float) -> str:
     """One line about the database at address `where`, for the message `said` of MLflow or sqlite."""
     path = Path(where.removeprefix("sqlite:///")) if where.startswith("sqlite:///") else None
     name = _short(path) if path else where
-    if full_disk.says_full(said):
+    if full_disk.says_full(text):
         return f"{name} cannot be written: the disk is full; free some space and run the same command again"
-    if any(one in said for one in LOCKED):
+    if any(one in text for one in LOCKED):
         return (
             f"{name} is in use by another process, waited for {waited_s:.0f} s; run the same command again when that "
             f"one has ended (`fuser {name}` names it)"
         )
-    if any(one in said for one in READ_ONLY):
+    if any(one in text for one in READ_ONLY):
         return f"{name} cannot be written ({_why_not(path)}); nothing was changed"
     if path is not None and path.exists() and (what := damage(path)):
         return f"{name} {what}; bring it back from a copy"
-    if any(one in said for one in OLDER):
+    if any(one in text for one in OLDER):
         return (
-            f"{name} was written by another version of MLflow ({_first(said)}); "
+            f"{name} was written by another version of MLflow ({_first(text)}); "
             f"copy it, then bring it up to date with: mlflow db upgrade {where}"
         )
-    return f"{name} cannot be used: {_first(said)}; if it was damaged, bring it back from a copy"
+    return f"{name} cannot be used: {_first(text)}; if it was damaged, bring it back from a copy"
 
 
 def require_usable(root: Path) -> None:
@@ -76,9 +76,9 @@ def _why_not(path: Path | None) -> str:
     return "it can only be read"
 
 
-def _first(said: str) -> str:
+def _first(text: str) -> str:
     """The beginning of an error message, without the SQL, its parameters and help addresses that follow."""
-    text = re.split(r"\[SQL|\(Background on|\[parameters", said)[0]
+    text = re.split(r"\[SQL|\(Background on|\[parameters", text)[0]
     return " ".join(text.split())[:LONGEST].rstrip(".; ")
 
 

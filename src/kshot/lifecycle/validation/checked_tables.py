@@ -12,7 +12,7 @@ from kshot.data.splits import SPLITS
 from kshot.first_few import first_few
 from kshot.lifecycle.data.packed import drawer_numbers, image_ids
 from kshot.lifecycle.validation.class_demands import (
-    ANSWERED,
+    EVALUATED,
     FEWEST_TRAINED,
     TRAINED,
     different_images,
@@ -75,12 +75,12 @@ def _classes(manifest: pd.DataFrame, base: pd.DataFrame, params: Params) -> pd.D
     """A class lacks images only if its split has too few classes without it: otherwise it is left out and listed."""
     unfilled = unfilled_demands(manifest, base, params)
     images = different_images(manifest)
-    asked = max(needed for _, needed in evaluation_demands(params))
+    evaluated = max(needed for _, needed in evaluation_demands(params))
     rows = []
     for name, part in base.groupby("class"):
         splits = sorted(set(part["split"]))
         found = int(images.get(str(name), 0))
-        demands = [(ANSWERED, asked)] if {"val", "test"} & set(splits) else []
+        demands = [(EVALUATED, evaluated)] if {"val", "test"} & set(splits) else []
         demands += [(TRAINED, FEWEST_TRAINED)] if set(params.train.splits) & set(splits) else []
         lacking = [demand for split in splits for demand in unfilled[split] if found < demand[1]]
         demand, needed = max(lacking or demands, key=lambda pair: pair[1])
@@ -140,8 +140,8 @@ def _shared_by_drawers(manifest: pd.DataFrame, part: pd.DataFrame, protocol: Pro
     pools = [np.arange(len(part))]
     if protocol.within_group:
         pools = [np.flatnonzero(groups == name) for name in sorted(set(groups)) if name]
-    asked = {"n_way": protocol.n_way, "k_shot": protocol.k_shot, "n_query": n_query}
-    return max((pairs_of_drawers(drawers, pool, **asked).most for pool in pools), default=0)
+    shape = {"n_way": protocol.n_way, "k_shot": protocol.k_shot, "n_query": n_query}
+    return max((pairs_of_drawers(drawers, pool, **shape).most for pool in pools), default=0)
 
 
 def survives(name: str) -> bool:

@@ -14,7 +14,7 @@ from kshot.params.schema import Params
 from kshot.params.sections.episodes import Protocol
 from kshot.params.sections.train import FEWEST_IMAGES
 
-ANSWERED, TRAINED = "k_shot + n_query", "a batch"  # names of the demands for a person
+EVALUATED, TRAINED = "k_shot + n_query", "a batch"  # names of the demands for a person
 FEWEST_TRAINED = FEWEST_IMAGES
 NAMED = 5  # classes named in a line
 
@@ -54,7 +54,7 @@ def unfilled_demands(manifest: pd.DataFrame, base: pd.DataFrame, params: Params)
             else:
                 most = len(large)
             if most * turns[split] < protocol.n_way:
-                found[split].append((ANSWERED, needed))
+                found[split].append((EVALUATED, needed))
     return found
 
 

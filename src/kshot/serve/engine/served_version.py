@@ -14,7 +14,7 @@ from kshot.classifiers.nearest_neighbour import nearest_neighbour_scores
 from kshot.classifiers.prototype import prototype_scores
 from kshot.errors import NotConverged
 from kshot.estimator.few_shot_classifier import FewShotModel
-from kshot.evaluation.inference import scorer
+from kshot.evaluation.inference import classifier_for
 from kshot.methods.prototypical import Prototypical
 from kshot.serve.engine.gallery_state import GalleryState, centred
 from kshot.serve.messages.refusals import Refused
@@ -60,7 +60,7 @@ class ServedVersion:
     @cached_property
     def classifier(self) -> Classifier:
         """The classifier that the model was evaluated with."""
-        return scorer(self.model.method, self.model.inference.classifier)
+        return classifier_for(self.model.method, self.model.inference.classifier)
 
     def threshold(self, state: GalleryState) -> float | None:
         """The distance beyond which an image is unknown: the gallery's own, or else the model's for as many shots."""

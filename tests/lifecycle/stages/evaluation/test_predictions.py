@@ -77,8 +77,8 @@ def test_tables_agree_with_predicting_one_query_at_a_time(root):
     for row in ours["confusions"].to_dict("records"):
         truth, guess = names.index(row["class"]), names.index(row["predicted"])
         offered = loop["episode"].isin(loop.loc[loop["truth"] == guess, "episode"])
-        assert row["asked"] == (offered & (loop["truth"] == truth)).sum()
-        assert row["rate"] == row["count"] / row["asked"]
+        assert row["queries"] == (offered & (loop["truth"] == truth)).sum()
+        assert row["rate"] == row["count"] / row["queries"]
 
 
 def test_a_pair_is_asked_only_where_both_are_on_offer_and_one_lucky_episode_does_not_lead():
@@ -90,7 +90,7 @@ def test_a_pair_is_asked_only_where_both_are_on_offer_and_one_lucky_episode_does
     ids = np.zeros((5, 2, 10), dtype=np.int64)
     classes = pd.DataFrame({"class": list("abcde"), "rotation": 0, "group": ""})
     found = tables_of(guess, EpisodeSet(ids[:, :, :1], ids, labels), classes)["confusions"]
-    assert found[["class", "predicted", "count", "asked", "rate"]].to_numpy().tolist() == [
+    assert found[["class", "predicted", "count", "queries", "rate"]].to_numpy().tolist() == [
         ["a", "b", 27, 30, 0.9],
         ["d", "e", 10, 10, 1.0],
     ]

@@ -27,9 +27,9 @@ def compared(
 ) -> tuple[str, bool]:
     """Describe what follows from stored predictions, and whether everything could be checked. Raises Broken."""
     unknown = _versions(subject, event, evidence, rules)
-    words, whole = [unknown] if unknown else [], not unknown
+    parts, whole = [unknown] if unknown else [], not unknown
     if not evidence.comparisons:
-        return "; ".join([*words, "there was no champion to compare with"]), whole
+        return "; ".join([*parts, "there was no champion to compare with"]), whole
     ours = pairs.read_results(results.predictions(subject))
     for recorded in evidence.comparisons:
         who = gate_rules.named(recorded)
@@ -38,21 +38,21 @@ def compared(
         else:
             with opponent(subject, recorded.role, recorded.version) as other:
                 if other is None:
-                    words.append(
+                    parts.append(
                         f"not checked are the differences to {who}: its predictions for these episodes are gone"
                     )
                     whole = False
                     continue
                 theirs = pairs.read_results(results.predictions(other))
-        asked = tuple(recorded.difference) if recorded.role == gate_rules.BEST else ()
-        found = pairs.compared(recorded.version, recorded.role, asked, ours, theirs, rules.group_protocol)
+        protocols = tuple(recorded.difference) if recorded.role == gate_rules.BEST else ()
+        found = pairs.compared(recorded.version, recorded.role, protocols, ours, theirs, rules.group_protocol)
         differences = {name: _with_ends(one) for name, one in recorded.difference.items()}
         results.compare(f"the difference to {who}", differences, found.difference)
         for kind in ("groups", "classes"):
             _same_changes(f"the {kind} compared with {who}", getattr(recorded, kind), getattr(found, kind))
         how = "its own predictions and the recomputed ones" if recorded.version in fresh else "both runs' predictions"
-        words.append(f"the differences to {who} follow from {how}")
-    return "; ".join(words), whole
+        parts.append(f"the differences to {who} follow from {how}")
+    return "; ".join(parts), whole
 
 
 def fresh_tables(subject: Subject, kept: dict[str, str]) -> dict[str, pd.DataFrame]:
@@ -100,9 +100,9 @@ def _versions(subject: Subject, event: Event, evidence: gate_rules.Evidence, rul
         best = reference.best(tags, list(rules.floors), subject.tags, champion)
         for protocol, name in best.items():
             if name != champion:
-                asked = wanted.setdefault((gate_rules.BEST, name), set())
-                assert asked is not None
-                asked.add(protocol)
+                protocols = wanted.setdefault((gate_rules.BEST, name), set())
+                assert protocols is not None
+                protocols.add(protocol)
     found = {
         (one.role, one.version): set(one.difference) if one.role == gate_rules.BEST else None
         for one in evidence.comparisons
@@ -119,8 +119,8 @@ def _versions(subject: Subject, event: Event, evidence: gate_rules.Evidence, rul
 def _text(versions: dict[tuple[str, str], set[str] | None]) -> str:
     return (
         ", ".join(
-            f"{role} {version}" + (f" on {', '.join(sorted(asked))}" if asked else "")
-            for (role, version), asked in sorted(versions.items())
+            f"{role} {version}" + (f" on {', '.join(sorted(protocols))}" if protocols else "")
+            for (role, version), protocols in sorted(versions.items())
         )
         or "no version"
     )

@@ -33,7 +33,7 @@ def decision(subject: Subject) -> str:
             raise Broken("the version is champion by no decision: its alias was moved outside kshot")
         raise NotRecorded("nobody has decided about it yet")
     judged = next((event for event in reversed(events) if event.action in DECIDES), None)
-    words, whole = _judged(subject, judged) if judged is not None else ("the gate was not asked", True)
+    text, whole = _judged(subject, judged) if judged is not None else ("the gate was not asked", True)
     last = events[-1]
     if last.action == MOVED_OUTSIDE:
         raise Broken(
@@ -46,12 +46,12 @@ def decision(subject: Subject) -> str:
     if word != DECISIONS[last.action] and word not in OF_THE_REPLACED.values():
         raise Broken("the version says another decision than its last event", DECISIONS[last.action], word or "nothing")
     if last is not judged:
-        words += f"; then {last.what} by {last.who}, {minute(last.when)}: {last.why}"
+        text += f"; then {last.what} by {last.who}, {minute(last.when)}: {last.why}"
     signed, known = _signatures(subject)
-    words, whole = words + signed, whole and known
+    text, whole = text + signed, whole and known
     if not whole:
-        raise NotChecked(words)
-    return words
+        raise NotChecked(text)
+    return text
 
 
 def history(subject: Subject) -> str:
@@ -113,8 +113,8 @@ def _judged(subject: Subject, event: Event) -> tuple[str, bool]:
         compared, whole = _decided_again(subject, event, record)
     changed, known = planned(subject, event, record)
     changed += galleries_then(event, record)
-    words = f"{event.action} by the gate, {minute(event.when)}: decided again from the evidence, the same; {compared}"
-    return words + changed, whole and known
+    text = f"{event.action} by the gate, {minute(event.when)}: decided again from the evidence, the same; {compared}"
+    return text + changed, whole and known
 
 
 def _decided_again(subject: Subject, event: Event, record: dict[str, Any]) -> tuple[str, bool]:

@@ -97,11 +97,11 @@ def data(subject: Subject, advance: Advance | None) -> str:
     source += f" to data version {known.base[:8]}" if known and known.base else ""
     gone = functools.partial(lost_content.way_back, subject.root, versions, version)
     try:
-        words = locate(subject.root, entry["md5"], entry.get("size"), advance=advance, gone=gone)
+        location = locate(subject.root, entry["md5"], entry.get("size"), advance=advance, gone=gone)
     except Erased as erased:
         require_sealed(erased, subject.record.events if subject.record else None)
         raise
-    return f"data version {version[:8]} ({source}): {words}"
+    return f"data version {version[:8]} ({source}): {location}"
 
 
 def params(subject: Subject) -> str:
@@ -153,10 +153,10 @@ def episodes(subject: Subject) -> str:
         raise Broken("the version names other episodes than its dvc.lock", subject.tag("episodes_hash"), entry["md5"])
     # They are few and small, so their content is hashed every time.
     try:
-        words = locate(subject.root, entry["md5"], entry.get("size"), advance=lambda _: None, gone=_drawn_again)
+        location = locate(subject.root, entry["md5"], entry.get("size"), advance=lambda _: None, gone=_drawn_again)
     except Erased as error:  # episodes hold no image, and are never erased
         raise Broken(str(error)) from error
-    return f"episodes {entry['md5'][:8]}: {words}"
+    return f"episodes {entry['md5'][:8]}: {location}"
 
 
 def _drawn_again() -> str:

@@ -47,8 +47,8 @@ def accuracies(subject: Subject) -> str:
                 metrics.get(name, "nothing"),
                 value,
             )
-    words = ", ".join(f"{name} {100 * score.mean:.2f} %" for name, score in found.items())
-    return f"{words}: from the {len(table):,} predicted episodes that the run stores, the same in MLflow"
+    text = ", ".join(f"{name} {100 * score.mean:.2f} %" for name, score in found.items())
+    return f"{text}: from the {len(table):,} predicted episodes that the run stores, the same in MLflow"
 
 
 def predictions(subject: Subject) -> Path:
@@ -78,8 +78,8 @@ def compare(what: str, recorded: Mapping[str, Any], found: Mapping[str, Interval
         if name not in recorded or name not in found or not _same(recorded[name], found[name], tolerance):
             raise Broken(
                 f"{name} in {what} does not follow from the predicted episodes",
-                _words(recorded.get(name)),
-                _words(found.get(name)),
+                _figures_text(recorded.get(name)),
+                _figures_text(found.get(name)),
             )
 
 
@@ -109,5 +109,5 @@ def _as_written(subject: Subject, place: Path) -> Path:
     return path
 
 
-def _words(figures: Sequence[float] | None) -> str:
+def _figures_text(figures: Sequence[float] | None) -> str:
     return "nothing" if figures is None else f"{figures[0]:.6f} [{figures[1]:.6f}, {figures[2]:.6f}]"

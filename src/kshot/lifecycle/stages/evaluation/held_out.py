@@ -6,7 +6,7 @@ from typing import NamedTuple
 from kshot.classifiers.classifier import Classifier
 from kshot.data.episodes import EpisodeSet
 from kshot.evaluation.evaluate import embed_once
-from kshot.evaluation.inference import Inference, inference_method, scorer
+from kshot.evaluation.inference import Inference, classifier_for, inference_method
 from kshot.lifecycle.data.packed import read_episodes
 from kshot.lifecycle.project import layout
 from kshot.lifecycle.stages.device import project_device
@@ -28,4 +28,4 @@ def read_held_out(root: Path, protocols: list[str], inference: Inference) -> Hel
     method = inference_method(root / layout.MODEL, inference, project_device(root))
     ids = [part for episodes in sets.values() for part in (episodes.support, episodes.query)]
     points = embed_once(method, inputs_of(root, method.embedding), *ids)
-    return HeldOut(sets, points, scorer(method, inference.classifier))
+    return HeldOut(sets, points, classifier_for(method, inference.classifier))

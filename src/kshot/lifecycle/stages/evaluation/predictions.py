@@ -13,7 +13,7 @@ from kshot.classifiers import OWN
 from kshot.data.episodes import EpisodeSet
 from kshot.errors import CheckpointError
 from kshot.evaluation.evaluate import accuracies, embed_once, predict_episodes
-from kshot.evaluation.inference import Inference, inference_method, scorer
+from kshot.evaluation.inference import Inference, classifier_for, inference_method
 from kshot.evaluation.wrong_queries import WrongQuery, wrong_queries
 from kshot.lifecycle.data.packed import image_ids, label_names, of_splits, read_classes, read_episodes, read_manifest
 from kshot.lifecycle.project import layout
@@ -36,8 +36,8 @@ class Predictions(NamedTuple):
     summary     protocol, mean, low, high, episodes
     groups      protocol, group, queries, accuracy, low, high
     classes     protocol, class, rotation, queries, accuracy, low, high
-    confusions  protocol, class, predicted, count, asked (queries of the class in episodes with both classes), rate
-                (count / asked), low (of the rate); sorted by low, highest first
+    confusions  protocol, class, predicted, count, queries (of the class in episodes with both classes), rate
+                (count / queries), low (of the rate); sorted by low, highest first
     cells       protocol, episode, class, rotation, group, queries, right: one row per class of an episode, to compare
     wrong       protocol, episode, image, class, predicted, margin, right_support, wrong_support: the most confident
                 wrong predictions, as in `kshot.evaluation.wrong_queries`
@@ -62,7 +62,7 @@ def predict(root: Path, model: Path, inference: Inference, images: Path | None =
     Each test image is embedded once, in float32. Raises CheckpointError for a model that cannot be loaded.
     """
     method = inference_method(model, inference, project_device(root))
-    respond = scorer(method, inference.classifier)
+    classify = classifier_for(method, inference.classifier)
     classes = read_classes(root)
     sets = feasible_protocols(
         {name: read_episodes(root, "test", name) for name in test_protocols(root)}, method, inference
@@ -72,8 +72,8 @@ def predict(root: Path, model: Path, inference: Inference, images: Path | None =
     points = embed_once(method, pixels, *test_ids)
     tables: dict[str, list[pd.DataFrame]] = {name: [] for name in Predictions._fields[:-1]}
     for name, episodes in sets.items():
-        predicted = predict_episodes(points, episodes, respond)
-        wrong = wrong_queries(points, episodes, predicted, respond, WRONG_SHOWN)
+        predicted = predict_episodes(points, episodes, classify)
+        wrong = wrong_queries(points, episodes, predicted, classify, WRONG_SHOWN)
         for table, frame in {**tables_of(predicted, episodes, classes), "wrong": wrong_table(wrong, classes)}.items():
             frame.insert(0, "protocol", name)
             tables[table].append(frame)
@@ -177,14 +177,14 @@ def _confusions(truth: Labels, guess: Labels, classes: pd.DataFrame) -> pd.DataF
     truths, guesses = pairs["truth"].to_numpy(dtype=np.int64), pairs["guess"].to_numpy(dtype=np.int64)
     together = _episodes_with_both(truth[:, :, 0], truths, guesses, len(classes))
     names = np.asarray(label_names(classes), dtype=object)
-    asked = together * truth.shape[2]
-    rate = pairs["count"].to_numpy(dtype=np.int64) / asked
+    queries = together * truth.shape[2]
+    rate = pairs["count"].to_numpy(dtype=np.int64) / queries
     table = pd.DataFrame(
         {
             "class": names[truths],
             "predicted": names[guesses],
             "count": pairs["count"].to_numpy(dtype=np.int64),
-            "asked": asked,
+            "queries": queries,
             "rate": rate,
             "low": _wilson_low(rate, together),
         }
