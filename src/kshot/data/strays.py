@@ -26,38 +26,51 @@ def strays(paths: Sequence[Path]) -> dict[Path, str]:
     under a name such as 1_mask.png. At most MOST_BESIDE images beside class folders that have more images each, on
     average, are in no class; if there are more, they are a class of their own.
     """
-    folders = mask_folders(paths)
-    stems: defaultdict[Path, set[str]] = defaultdict(set)
-    for path in paths:
-        stems[path.parent].add(path.stem)
-    masks = {path for path in paths if not folders.isdisjoint(path.parents) or _masks_one_of(path, stems[path.parent])}
-    beside = _beside_classes([path for path in paths if path not in masks])
-    return {path: MASK for path in paths if path in masks} | dict.fromkeys(beside, BESIDE)
+    files, folders = _files(paths), mask_folders(paths)
+    found: dict[Path, str] = {}
+    for folder, members in files.items():
+        if not folders.isdisjoint((folder, *folder.parents)):
+            masks = members
+        else:
+            stems = {path.stem for path in members}
+            masks = [path for path in members if _masks_one_of(path, stems)]
+        found |= dict.fromkeys(masks, MASK)
+        files[folder] = [path for path in members if path not in found]
+    return found | dict.fromkeys(_beside_classes({folder: one for folder, one in files.items() if one}), BESIDE)
 
 
 def mask_folders(paths: Sequence[Path]) -> set[Path]:
     """The folders, above images at these paths, that hold masks: by their names and by the images beside them."""
-    below: defaultdict[Path, set[str]] = defaultdict(set)
-    direct: defaultdict[Path, set[str]] = defaultdict(set)
-    for path in paths:
-        direct[path.parent].add(path.stem)
-        for folder in path.parents:
-            below[folder].add(path.stem)
-    siblings: defaultdict[Path, list[Path]] = defaultdict(list)
-    for folder in below:
-        siblings[folder.parent].append(folder)
+    files = _files(paths)
+    inner = defaultdict(list)
+    for folder in {above for one in files for above in (one, *one.parents)}:
+        inner[folder.parent].append(folder)
+
+    def stems_below(folder: Path) -> set[str]:
+        stems = {path.stem for path in files.get(folder, [])}
+        return stems.union(*(stems_below(one) for one in inner[folder] if one != folder))
+
     found = set()
-    for folder, stems in below.items():
-        named = OF_MASKS.fullmatch(folder.name.casefold())
-        if not named:
-            continue
-        images = set(direct[folder.parent]) if named["of"] is None else set()
-        for other in siblings[folder.parent]:
-            if _holds_images(other.name.casefold(), named["of"]):
-                images |= below[other]
-        if sum(_named_after(stem, images) for stem in stems) >= ALIKE * len(stems):
-            found.add(folder)
+    for parent, folders in list(inner.items()):
+        for folder in folders:
+            named = OF_MASKS.fullmatch(folder.name.casefold())
+            if not named:
+                continue
+            beside = [one for one in folders if _holds_images(one.name.casefold(), named["of"])]
+            images = {path.stem for path in files.get(parent, [])} if named["of"] is None else set()
+            images = images.union(*map(stems_below, beside))
+            stems = stems_below(folder)
+            if sum(_named_after(stem, images) for stem in stems) >= ALIKE * len(stems):
+                found.add(folder)
     return found
+
+
+def _files(paths: Sequence[Path]) -> dict[Path, list[Path]]:
+    """The images directly in each folder: of a million images, only the folders are looked at one by one."""
+    files: defaultdict[Path, list[Path]] = defaultdict(list)
+    for path in paths:
+        files[path.parent].append(path)
+    return dict(files)
 
 
 def _holds_images(name: str, masked: str | None) -> bool:
@@ -78,20 +91,17 @@ def _masks_one_of(path: Path, beside: set[str]) -> bool:
     return named is not None and named["of"] in beside
 
 
-def _beside_classes(members: Sequence[Path]) -> list[Path]:
-    counts = Counter(path.parent for path in members)
-    below = Counter(folder for path in members for folder in path.parents)
-    folders = defaultdict(list)
+def _beside_classes(files: Mapping[Path, Sequence[Path]]) -> list[Path]:
+    below: Counter[Path] = Counter()
+    for folder, members in files.items():
+        for above in (folder, *folder.parents):
+            below[above] += len(members)
+    inner = defaultdict(list)
     for folder in below:
-        if folder.parts:
-            folders[folder.parent].append(folder)
-
-    def few(folder: Path) -> bool:
-        inner = folders.get(folder, [])
-        return bool(inner and counts[folder] <= MOST_BESIDE and counts[folder] * len(inner) < _total(inner, below))
-
-    return [path for path in members if path.parent.parts and few(path.parent)]
-
-
-def _total(folders: Sequence[Path], below: Mapping[Path, int]) -> int:
-    return sum(below[folder] for folder in folders)
+        inner[folder.parent].append(below[folder])
+    return [
+        path
+        for folder, members in files.items()
+        if folder.parts and len(members) <= MOST_BESIDE and len(members) * len(inner[folder]) < sum(inner[folder])
+        for path in members
+    ]
