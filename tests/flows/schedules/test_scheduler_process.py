@@ -7,7 +7,9 @@ import re
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from datetime import datetime, tzinfo
 from pathlib import Path
+from typing import Any
 
 import pytest
 from prefect.exceptions import ObjectNotFound
@@ -127,6 +129,29 @@ def test_an_interval_is_due_where_it_began_and_a_cron_line_in_its_zone() -> None
     assert every is not None and (every.timestamp() - 1795255200) % ALL.every_s == 0  # 2026-11-21 10:00 UTC
     assert cron is not None and (cron.weekday(), cron.hour, cron.minute) == (0, 3, 0)
     assert times.next_start(ALL, schedule.NEW_DATA) is None
+
+
+@pytest.mark.parametrize(
+    ("name", "change", "starts"),
+    [
+        (schedule.EVERY, {"every_s": 86_400.0}, ["10-24 14:00 +0200", "10-25 14:00 +0100"]),
+        (schedule.EVERY, {"every_s": 43_200.0}, ["10-24 14:00 +0200", "10-25 02:00 +0200"]),
+        (schedule.CRON, {"cron": "30 2 * * *"}, ["10-25 02:30 +0200", "10-26 02:30 +0100"]),
+    ],
+)
+def test_starts_are_shown_as_they_come_where_clocks_change(
+    monkeypatch: pytest.MonkeyPatch, name: str, change: dict[str, Any], starts: list[str]
+) -> None:
+    """Prefect keeps the time of day of a start every day, and the distance of more frequent ones."""
+
+    class Then(datetime):
+        @classmethod
+        def now(cls, tz: tzinfo | None = None) -> "Then":
+            return cls(2026, 10, 24, 13, 0, tzinfo=tz)
+
+    monkeypatch.setattr(times, "datetime", Then)
+    berlin = dataclasses.replace(ALL, since="2026-10-20T12:00:00+00:00", timezone="Europe/Berlin", **change)
+    assert [f"{at:%m-%d %H:%M %z}" for at in times.next_starts(berlin, name, 2)] == starts
 
 
 def test_a_schedule_is_listed_paused_and_removed_while_nobody_serves(

@@ -103,27 +103,31 @@ def next_start(schedule: Schedule, name: str) -> datetime | None:
 
 def next_starts(schedule: Schedule, name: str, number: int) -> list[datetime]:
     """The next times of `name` in the schedule's zone; empty if it is not timed. Raises KshotError if never due."""
-    here = datetime.now(ZoneInfo(schedule.timezone))
-    if name == EVERY and schedule.every_s is not None:
-        since = datetime.fromisoformat(schedule.since)
-        passed = (here - since).total_seconds() // schedule.every_s + 1
-        due = [since + timedelta(seconds=(passed + more) * schedule.every_s) for more in range(number)]
-        return [at.astimezone(here.tzinfo) for at in due]
-    if name == CRON and schedule.cron is not None:
-        from prefect.client.schemas.schedules import CronSchedule
-        from prefect.server.schemas.schedules import CronSchedule as Calculated
+    zone = ZoneInfo(schedule.timezone)
+    planned = _planned(schedule, name)
+    if planned is None:
+        return []
+    try:
+        dates = asyncio.run(planned.get_dates(number, start=datetime.now(zone)))
+    except ValueError:  # from the parser, which gives up after 50 years
+        dates = []
+    if not dates:
+        raise KshotError(f"{schedule.cron!r} never comes: no such day is in any year; needs a day that its month has")
+    return [datetime.fromtimestamp(date.timestamp(), zone) for date in dates]
 
-        asked = CronSchedule(cron=schedule.cron, timezone=schedule.timezone)
-        try:
-            dates = asyncio.run(Calculated(**asked.model_dump()).get_dates(number, start=here))
-        except ValueError:  # from the parser, which gives up after 50 years
-            dates = []
-        if not dates:
-            raise KshotError(
-                f"{schedule.cron!r} never comes: no such day is in any year; needs a day that its month has"
-            )
-        return [datetime.fromtimestamp(date.timestamp(), here.tzinfo) for date in dates]
-    return []
+
+def _planned(schedule: Schedule, name: str) -> Any:
+    """The starts of `name` as Prefect's server plans them, also where clocks change; None if it is not timed."""
+    from prefect.server.schemas.schedules import CronSchedule, IntervalSchedule
+
+    if name == EVERY and schedule.every_s is not None:
+        every = timedelta(seconds=schedule.every_s)
+        return IntervalSchedule.model_validate(
+            {"interval": every, "anchor_date": schedule.since, "timezone": schedule.timezone}
+        )
+    if name == CRON and schedule.cron is not None:
+        return CronSchedule(cron=schedule.cron, timezone=schedule.timezone)
+    return None
 
 
 def deployments(root: Path, schedule: Schedule) -> list[RunnerDeployment]:
