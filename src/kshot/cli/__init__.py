@@ -44,7 +44,7 @@ the champion if it is not worse than the champion by more than a margin (0.5 poi
   kshot drift FOLDER        whether new images are like those of training
   kshot serve               serve the champion: teach it classes once, ask it many times
   kshot gallery             teach and ask a running service from a shell
-  kshot feedback            label what it was asked, and add that to the data
+  kshot feedback            label the images of logged requests, and add them to the data
   kshot doctor              find problems on this machine, and repair them
   kshot ui                  runs, models and flows in the browser
 """

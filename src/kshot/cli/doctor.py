@@ -37,7 +37,7 @@ def add_parser(verbs: Any) -> None:
 
 
 def run(root: Path, options: argparse.Namespace) -> int:
-    """Print the findings, repair them if asked, and check again; exit code 13 if something must be repaired."""
+    """Print the findings, repair them with --mend, and check again; exit code 13 if something must be repaired."""
     found = _look(root, options)
     mends = [finding for finding in found if finding.by_itself is not None]
     if options.mend and mends:

@@ -62,7 +62,7 @@ def add_parser(verbs: Any) -> None:
 
 
 def run(root: Path, options: argparse.Namespace) -> int:
-    """Change params.yaml and data/raw as asked, then run the flow here."""
+    """Change params.yaml and data/raw as the options say, then run the flow here."""
     sqlite_trouble.require_usable(root)
     state_place.require_here(root)
     with project_lock.hold(root, "kshot retrain"):

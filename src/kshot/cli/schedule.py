@@ -114,12 +114,12 @@ def run_serve(root: Path, options: argparse.Namespace) -> int:
     """Change the stored schedule by the options, print all of it, and serve it."""
     state_place.require_here(root)
     with project_lock.hold(root, "kshot schedule", project_lock.SERVING):
-        asked = schedule_changes.Changes(
+        changes = schedule_changes.Changes(
             **{field.name: getattr(options, field.name) for field in dataclasses.fields(schedule_changes.Changes)}
         )
         if not options.debug:
             os.environ.setdefault("PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL", "CRITICAL")
-        _check(root, schedule_changes.changed(schedule.read(root), asked))
+        _check(root, schedule_changes.changed(schedule.read(root), changes))
         say = _on(sys.stdout)
         say("starting ...")
         from kshot.flows.schedules import scheduler_process
@@ -128,7 +128,7 @@ def run_serve(root: Path, options: argparse.Namespace) -> int:
         with (root / LOG).open("a", encoding="utf-8") as log:
             try:
                 with contextlib.redirect_stdout(log), contextlib.redirect_stderr(log):
-                    scheduler_process.serve(root, asked, say)
+                    scheduler_process.serve(root, changes, say)
             except KeyboardInterrupt:
                 say("ended; the schedule is stored: `kshot schedule` serves it again")
     return 0

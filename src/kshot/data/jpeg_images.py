@@ -52,7 +52,7 @@ def read_threads(read: Callable[[int], NDArray[np.uint8]], found: NDArray[np.uin
 
 
 class JpegImages:
-    """Images (N, S, S, C) in a file of JPEGs, to index like an array; nothing is decoded before it is asked for.
+    """Images (N, S, S, C) in a file of JPEGs, to index like an array; an image is decoded when it is read.
 
     file: the JPEGs one after another, then `offsets_block`; the offsets of an older kshot are in `OFFSETS` beside it.
     """

@@ -47,17 +47,17 @@ def require_alike(ray: ModuleType, folder: Path) -> None:
     try:
         while nodes:
             there = {node: NodeAffinitySchedulingStrategy(node, soft=False) for node in nodes}
-            asked = {ask.options(scheduling_strategy=there[node]).remote(str(file)): node for node in nodes}
-            answered, silent = ray.wait(list(asked), num_returns=len(asked), timeout=_left(deadline))
+            tasks = {ask.options(scheduling_strategy=there[node]).remote(str(file)): node for node in nodes}
+            answered, silent = ray.wait(list(tasks), num_returns=len(tasks), timeout=_left(deadline))
             for reference in silent:
                 raise ParamsError(
-                    f"node {nodes[asked[reference]]} of the Ray cluster did not answer in {ANSWER_IN:.0f} s; remove "
+                    f"node {nodes[tasks[reference]]} of the Ray cluster did not answer in {ANSWER_IN:.0f} s; remove "
                     "it, or free its memory and processors"
                 )
             out_of_reach = [
-                asked[reference]
+                tasks[reference]
                 for reference in answered
-                if not _is_alike(ray, reference, nodes[asked[reference]], token, file.parent, deadline)
+                if not _is_alike(ray, reference, nodes[tasks[reference]], token, file.parent, deadline)
             ]
             # Ray lists a node that was lost as alive until its health check has failed, up to a minute.
             time.sleep(ASK_AGAIN_S if out_of_reach else 0)

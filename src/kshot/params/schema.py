@@ -100,8 +100,8 @@ class Params:
         fixed = AUTO not in (n_way, self.episodes.protocols, self.train.validation.protocol)
         if method == "mann" and fixed and isinstance(n_way, int):
             # Validation in training uses the method's own scores, whatever the classifier.
-            asked = self.episodes.by_name if classifier == OWN else [self.train.validation.protocol]
-            for name in asked:
+            names = self.episodes.by_name if classifier == OWN else [self.train.validation.protocol]
+            for name in names:
                 protocol = self.episodes.by_name[name]
                 need(
                     protocol.n_way <= n_way,

@@ -107,7 +107,7 @@ def test_a_comparison_shows_how_often_the_shadow_disagreed(root: Path, capsys: p
         assert cli.main(["compare", *pair]) == 0
         asked = [line for line in capsys.readouterr().out.splitlines() if "kshot serve" in line]
         assert asked == [
-            "  `kshot serve` asked version 2 the same 2,000 images as version 1: 60 got another label (3.0 %)"
+            "  `kshot serve` had version 2 recognise the same 2,000 images as version 1: 60 got another label (3.0 %)"
         ]
 
 

@@ -6,7 +6,7 @@ import pytest
 
 from kshot.data.class_supply import ClassSupply
 from kshot.errors import DataError, ParamsError
-from kshot.lifecycle.settings_fit.resolved import not_asked, resolved, written
+from kshot.lifecycle.settings_fit.resolved import not_evaluated, resolved, written
 from kshot.params.schema import Params
 from tests.lifecycle.raw_project import settings
 
@@ -120,7 +120,7 @@ def test_of_several_floors_those_that_can_be_asked_rule_and_the_others_are_noted
     asked = params(gate={"min_accuracy": {"5w1s": 0.8, "20w1s": 0.6}})
     few, many = at(asked, 6), at(asked, 20)
     assert few.gate.floors == {"5w1s": 0.8} and many.gate.floors == {"5w1s": 0.8, "20w1s": 0.6}
-    assert not_asked(asked, many) == []
-    assert not_asked(asked, few) == [
-        "gate.min_accuracy names 20w1s: not asked, the classes of this data version cannot fill it"
+    assert not_evaluated(asked, many) == []
+    assert not_evaluated(asked, few) == [
+        "gate.min_accuracy names 20w1s: not evaluated, the classes of this data version cannot fill it"
     ]

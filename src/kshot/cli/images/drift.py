@@ -57,7 +57,7 @@ def add_parser(verbs: Any) -> None:
 
 
 def run(root: Path, options: argparse.Namespace) -> int:
-    """Print the verdict, write the page, and retrain if asked; exit code 12 for drift without a retraining."""
+    """Print the verdict, write the page, and retrain with --retrain; exit code 12 for drift without a retraining."""
     from kshot.lifecycle.drift.page import PAGE, write_drift_page
     from kshot.lifecycle.drift.text import render_verdict
     from kshot.lifecycle.drift.verdict import drift, to_json

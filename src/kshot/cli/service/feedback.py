@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from kshot.serve.messages.feedback_messages import FeedbackItem
 
 DESCRIPTION = """\
-Images that were asked and that the service logged (`kshot serve --log`): list them by what is worth a
+Images of requests that the service logged (`kshot serve --log`): list them by what is worth a
 look, say which class each shows, and add them to the data.
 
   kshot feedback list --order margin --save looked-at/
@@ -37,7 +37,7 @@ def add_parser(verbs: Any) -> None:
     """Add the verb `feedback` with its own verbs to the command line."""
     top = verbs.add_parser(
         "feedback",
-        help="look at what a service was asked, label it, and add it to the data",
+        help="review logged requests, label their images, and add them to the data",
         description=DESCRIPTION,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
@@ -51,7 +51,7 @@ def add_parser(verbs: Any) -> None:
     listed.set_defaults(run=connected(run_list), outside=True)
 
     groups = below.add_parser("groups", help="list unknown images without a label in groups that look alike")
-    groups.add_argument("gallery", metavar="GALLERY", help="that was asked")
+    groups.add_argument("gallery", metavar="GALLERY", help="of the requests")
     groups.add_argument("--save", type=Path, metavar="FOLDER", help="write the images there too, a folder a group")
     groups.set_defaults(run=connected(run_groups), outside=True)
 

@@ -53,7 +53,7 @@ def add_parser(verbs: Any) -> None:
     top.add_argument("--database", metavar="URL", help="PostgreSQL instead of SQLite in .kshot/serve/")
     top.add_argument("--images", metavar="ADDRESS", help="an fsspec address, such as s3://bucket/galleries")
     top.add_argument("--device", metavar="DEVICE", help="auto, cpu, cuda or mps; default: auto")
-    top.add_argument("--log", metavar="KIND", help="keep asked images: off, all, unknown or sample; default: off")
+    top.add_argument("--log", metavar="KIND", help="log recognised images: off, all, unknown or sample; default: off")
     top.add_argument(
         "--engine", choices=("local", "ray"), default="local", help="ray: by Ray Serve, on the cluster of RAY_ADDRESS"
     )

@@ -21,7 +21,7 @@ CAVEAT = "intervals are over episodes of these classes and images: other classes
 COMPARE = """\
 Compare two registered versions on the same test episodes, pair by pair: B - A by protocol and
 by group with 95 % intervals, and the classes that moved; and how often `kshot serve --shadow`
-found that they label an asked image differently. A and B are numbers or aliases.
+found that they label an image differently. A and B are numbers or aliases.
 
   kshot compare champion challenger
 """

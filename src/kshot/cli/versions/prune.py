@@ -39,7 +39,7 @@ def add_parser(verbs: Any) -> None:
 
 
 def run(root: Path, options: argparse.Namespace) -> int:
-    """Print the proposal, and carry it out if asked."""
+    """Print the proposal, and carry it out with --yes."""
     from kshot.lifecycle.prune import proposal
 
     with contextlib.ExitStack() as locks:

@@ -29,7 +29,7 @@ def disagreement_lines(root: Path, old: str, new: str) -> list[str]:
     except (KshotError, ImportError, OSError) as error:
         return [f"! how often the shadow disagreed is not known: {error}"]
     return [
-        f"`kshot serve` asked version {one.shadow} the same {one.images:,} images as version {one.version}: "
+        f"`kshot serve` had version {one.shadow} recognise the same {one.images:,} images as version {one.version}: "
         f"{one.differ:,} got another label ({100 * one.differ / one.images:.1f} %)"
         for one in found
         if {one.version, one.shadow} == {old, new} and one.images

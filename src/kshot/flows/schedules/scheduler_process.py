@@ -20,8 +20,8 @@ LOOK_S = 5.0  # interval between checks of the runs, the pauses and the server
 Say = Callable[[str], None]
 
 
-def serve(root: Path, asked: Changes, say: Say) -> None:
-    """Store the schedule with the changes `asked` and serve it until Ctrl-C, or until nothing is scheduled any more.
+def serve(root: Path, changes: Changes, say: Say) -> None:
+    """Store the schedule with the `changes` and serve it until Ctrl-C, or until nothing is scheduled any more.
 
     Raises KshotError if the server that PREFECT_API_URL names does not answer, and if the schedule is refused; the
     stored schedule is then unchanged.
@@ -36,7 +36,7 @@ def serve(root: Path, asked: Changes, say: Say) -> None:
         os.environ[SERVED] = str(root.resolve())
         # Under the lock, and from the file: part of it may have been paused or removed while the server started.
         with exclusive(root, "schedule"):
-            wanted = changed(schedules.read(root), asked)
+            wanted = changed(schedules.read(root), changes)
             for line in check(root, wanted):
                 say(line)
             schedules.write(root, wanted)

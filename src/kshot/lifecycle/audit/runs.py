@@ -56,15 +56,16 @@ def read_tables(database: Path, experiment: str, md5: str) -> tuple[RunOnData, .
     of_data = (
         "from runs join tags using (run_uuid) where tags.key = ? and tags.value = ? and cast(experiment_id as text) = ?"
     )
-    asked = (DATA, md5, experiment)
+    values = (DATA, md5, experiment)
     params: dict[str, dict[str, str]] = defaultdict(dict)
     with closing(sqlite3.connect(f"{database.resolve().as_uri()}?mode=ro", uri=True)) as tables:
         for run_id, name, value in tables.execute(
-            f"select run_uuid, key, value from params where run_uuid in (select run_uuid {of_data}) order by key", asked
+            f"select run_uuid, key, value from params where run_uuid in (select run_uuid {of_data}) order by key",
+            values,
         ):
             params[run_id][name] = value
         rows = tables.execute(
-            f"select run_uuid, start_time, status, lifecycle_stage {of_data} order by start_time, run_uuid", asked
+            f"select run_uuid, start_time, status, lifecycle_stage {of_data} order by start_time, run_uuid", values
         )
         return tuple(_run(run_id, start, status, stage, params[run_id]) for run_id, start, status, stage in rows)
 

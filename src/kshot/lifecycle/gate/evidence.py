@@ -91,8 +91,8 @@ def opponents(root: Path, champion: Registered | None, lineage: Lineage, params:
     best = reference.best(tags, list(params.gate.floors), lineage.tags(), champion.version if champion else None)
     for name in dict.fromkeys(best.values()):
         if champion is None or name != champion.version:
-            asked = tuple(protocol for protocol, version in best.items() if version == name)
-            found.append(Opponent(versions[name], BEST, asked))
+            protocols = tuple(protocol for protocol, version in best.items() if version == name)
+            found.append(Opponent(versions[name], BEST, protocols))
     return found
 
 
@@ -126,10 +126,10 @@ def _not_compared(opponent: Opponent, ours: Results, theirs: Results) -> list[st
     """Notes on protocols that only the champion was evaluated on, and on those that it cannot predict."""
     if opponent.role != CHAMPION:
         return []
-    who, asked = f"{opponent.role} {opponent.version.version}", set(ours.episodes["protocol"])
+    who, protocols = f"{opponent.role} {opponent.version.version}", set(ours.episodes["protocol"])
     measured = json.loads(opponent.version.tags.get(reference.ACCURACY, "{}"))
-    gone = [name for name in ordered_protocols(measured) if name not in asked]
-    beyond = ordered_protocols(asked - set(theirs.episodes["protocol"]))
+    gone = [name for name in ordered_protocols(measured) if name not in protocols]
+    beyond = ordered_protocols(protocols - set(theirs.episodes["protocol"]))
     notes = [f"not compared with {who} on {', '.join(gone)}: there are no such episodes of today's classes"]
     more = [f"not compared with {who} on {', '.join(beyond)}: it has labels for fewer classes"]
     return [*(notes if gone else []), *(more if beyond else [])]

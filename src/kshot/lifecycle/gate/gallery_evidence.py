@@ -16,7 +16,7 @@ class GalleryEvidence:
 
     classes   of the gallery
     counts    (examples, right before, right after, classes with these three), of the classes with two examples or more
-    revision  of the gallery that was asked
+    revision  of the gallery
     why       why there are no counts; '' if there are
     """
 

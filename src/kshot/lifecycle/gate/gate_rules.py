@@ -129,10 +129,10 @@ def _against(comparison: Comparison, evidence: Evidence, rules: Gate) -> list[Fi
     interval (NaN): it cannot show that the model is significantly worse, nor that it is not inferior.
     """
     findings, margin = [], rules.non_inferiority_margin
-    asked = [name for name in ordered_protocols(rules.floors) if name in comparison.difference]
-    if not asked and comparison.role != BEST:
-        asked = ordered_protocols(comparison.difference)[:1]
-    for protocol in asked:
+    protocols = [name for name in ordered_protocols(rules.floors) if name in comparison.difference]
+    if not protocols and comparison.role != BEST:
+        protocols = ordered_protocols(comparison.difference)[:1]
+    for protocol in protocols:
         interval = comparison.difference[protocol]
         new = evidence.accuracy[protocol].mean
         change = Change(protocol, "", new - interval.mean, new, interval, 0)

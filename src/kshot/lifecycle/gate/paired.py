@@ -65,8 +65,8 @@ def changes(both: pd.DataFrame, column: str) -> tuple[Change, ...]:
     sums = both.groupby(["protocol", column, "episode"], sort=False)[figures].sum().reset_index()
     found = []
     for (protocol, name), part in sums.groupby(["protocol", column], sort=False):
-        asked, was, now = (part[figure].to_numpy(dtype=float) for figure in figures)
-        difference = ratio_difference(now, was, asked)
-        old, new = float(was.sum() / asked.sum()), float(now.sum() / asked.sum())
+        queries, was, now = (part[figure].to_numpy(dtype=float) for figure in figures)
+        difference = ratio_difference(now, was, queries)
+        old, new = float(was.sum() / queries.sum()), float(now.sum() / queries.sum())
         found.append(Change(str(protocol), str(name), old, new, difference, len(part)))
     return tuple(found)

@@ -25,14 +25,14 @@ def champions(events: Sequence[Event]) -> list[str]:
 
 
 def best(
-    versions: Mapping[str, Mapping[str, str]], asked: Sequence[str], ours: Mapping[str, str], champion: str | None
+    versions: Mapping[str, Mapping[str, str]], protocols: Sequence[str], ours: Mapping[str, str], champion: str | None
 ) -> dict[str, str]:
     """Protocol to the champion, past or present, with the highest accuracy on the challenger's episodes.
 
-    versions  version to its tags
-    asked     protocols
-    ours      the challenger's tags; the challenger itself is excluded
-    champion  the present one, which wins ties; otherwise the first registered does
+    versions   version to its tags
+    protocols  of the challenger
+    ours       the challenger's tags; the challenger itself is excluded
+    champion   the present one, which wins ties; otherwise the first registered does
 
     Per protocol, so that a gain on one cannot hide a slow loss on another. A protocol that no version has is left out.
     """
@@ -41,7 +41,7 @@ def best(
         if any(tags.get(name) != ours.get(name) for name in EPISODES) or ours["kshot.lineage"] == tags["kshot.lineage"]:
             continue
         accuracy = json.loads(tags.get(ACCURACY, "{}"))
-        for protocol in ordered_protocols(asked):
+        for protocol in ordered_protocols(protocols):
             if protocol in accuracy:
                 rank = (float(accuracy[protocol][0]), version == champion, -int(version), version)
                 found[protocol] = max(rank, found.get(protocol, rank))

@@ -111,22 +111,22 @@ def signatures(root: Path, events: Sequence[Event]) -> dict[int, Signature]:
 
     A key counts if it is valid at the event's time by the file that git has now, so a line is never to be deleted.
     """
-    asked = []
+    decisions = []
     for place, event in enumerate(events):
         if event.action in PERSONAL:
             required = event.approval == SIGNED or bool(requires(events[:place], event.version))
             if required or event.signature:
-                asked.append((event, required))
-    if not asked:
+                decisions.append((event, required))
+    if not decisions:
         return {}
     try:
         with committed_file(root) as allowed:
-            return {event.number: Signature(*_state(event, allowed), required) for event, required in asked}
+            return {event.number: Signature(*_state(event, allowed), required) for event, required in decisions}
     except git.GitFailed as error:
         unread = UNCHECKED, f"its signature could not be checked: {ALLOWED} cannot be read, because {error}"
         return {
             event.number: Signature(*(unread if event.signature else _state(event, None)), required)
-            for event, required in asked
+            for event, required in decisions
         }
 
 

@@ -75,8 +75,8 @@ def data_reason(root: Path) -> str:
 
 def resolved_text(root: Path, steps: Sequence[Step]) -> str:
     """What `auto` was for the classes of the last run, and whether it will be decided again; '' without auto."""
-    asked = reader.read_mapping(root / settings.PARAMS)
-    if AUTO not in (renamed.at(asked, "episodes.n_query"), renamed.at(asked, "episodes.protocols")):
+    mapping = reader.read_mapping(root / settings.PARAMS)
+    if AUTO not in (renamed.at(mapping, "episodes.n_query"), renamed.at(mapping, "episodes.protocols")):
         return ""
     if not (root / layout.RESOLVED).exists():
         return "episodes: auto, decided in stage episodes from the classes"

@@ -58,40 +58,42 @@ DEFAULTS = Schedule(
 )
 
 
-def changed(current: Schedule | None, asked: Changes) -> Schedule:
+def changed(current: Schedule | None, changes: Changes) -> Schedule:
     """The stored schedule with the changes. Raises KshotError for invalid changes."""
-    _refuse_empty(asked)
+    _refuse_empty(changes)
     before = current or dataclasses.replace(DEFAULTS, since=schedule.now())
-    after = dataclasses.replace(before, **_plain_changes(asked), settings=_settings(before.settings, asked.sets or []))
-    if asked.on_new_data is not None:
-        watches_project = asked.on_new_data == PROJECT  # to which a source's options no longer apply
+    after = dataclasses.replace(
+        before, **_plain_changes(changes), settings=_settings(before.settings, changes.sets or [])
+    )
+    if changes.on_new_data is not None:
+        watches_project = changes.on_new_data == PROJECT  # to which a source's options no longer apply
         after = dataclasses.replace(
             after,
             new_data=True,
-            source=None if watches_project else str(Path(asked.on_new_data).expanduser().resolve()),
-            if_drifted=asked.if_drifted or (before.if_drifted and not watches_project),
-            extend=asked.extend or (before.extend and not watches_project),
+            source=None if watches_project else str(Path(changes.on_new_data).expanduser().resolve()),
+            if_drifted=changes.if_drifted or (before.if_drifted and not watches_project),
+            extend=changes.extend or (before.extend and not watches_project),
         )
     if after.every_s != before.every_s:  # the same interval continues to count from where it began
         after = dataclasses.replace(after, since=schedule.now())
-    _check(after, asked)
+    _check(after, changes)
     return after
 
 
-def _refuse_empty(asked: Changes) -> None:
-    for name in asked.named():
-        value = getattr(asked, name)
+def _refuse_empty(changes: Changes) -> None:
+    for name in changes.named():
+        value = getattr(changes, name)
         if any(not text.strip() for text in (value if isinstance(value, list) else [value]) if isinstance(text, str)):
             raise KshotError(
                 f"{_option(name)} is empty: perhaps a variable in it is not set; name a value, or leave it out"
             )
 
 
-def _plain_changes(asked: Changes) -> dict[str, Any]:
+def _plain_changes(changes: Changes) -> dict[str, Any]:
     """The fields of the schedule that one option each replaces, checked and converted."""
     convert: dict[str, Callable[[str], Any]] = {"every": _every, "poll": _poll, "timezone": schedule.need_zone}
     in_seconds = {"every": "every_s", "poll": "poll_s"}
-    found = {name: getattr(asked, name) for name in asked.named() if name not in ("on_new_data", "sets")}
+    found = {name: getattr(changes, name) for name in changes.named() if name not in ("on_new_data", "sets")}
     return {in_seconds.get(name, name): convert[name](v) if name in convert else v for name, v in found.items()}
 
 
@@ -121,23 +123,23 @@ def parts(current: Schedule) -> tuple[str, ...]:
     return (*current.names(), *(name for name, value in others.items() if value))
 
 
-def _check(after: Schedule, asked: Changes) -> None:
+def _check(after: Schedule, changes: Changes) -> None:
     if not after.names():
-        named = asked.named()
+        named = changes.named()
         if named:
             raise KshotError(f"{_option(named[0])} says how; needs --cron, --every or --on-new-data too")
         raise KshotError("nothing is scheduled yet; needs --cron LINE, --every DURATION or --on-new-data [SOURCE]")
-    if asked.if_drifted and after.source is None:
+    if changes.if_drifted and after.source is None:
         raise KshotError("--if-drifted says which new data is retrained; needs --on-new-data SOURCE, what to look at")
-    if asked.extend and after.source is None:
+    if changes.extend and after.source is None:
         raise KshotError("--extend says how new data is added; needs --on-new-data SOURCE, what to add")
-    if asked.poll is not None and not after.new_data:
+    if changes.poll is not None and not after.new_data:
         raise KshotError("--poll says how often to look for new data; needs --on-new-data too")
     by_clock = {CRON, EVERY} & set(after.names())
     for name in ("timezone", "overlap", "catch_up"):
-        if getattr(asked, name) is not None and not by_clock:
+        if getattr(changes, name) is not None and not by_clock:
             raise KshotError(f"{_option(name)} is of starts by the clock; needs --cron or --every too")
-    if asked.data is not None and not by_clock:
+    if changes.data is not None and not by_clock:
         raise KshotError(
             "--data would never be used: new data starts a retraining on itself; needs --cron or --every too"
         )

@@ -186,8 +186,8 @@ def _named_by_git(root: Path) -> dict[str, str]:
         with dvc_repository(root) as repo:
             git = not repo.config["core"].get("no_scm")
             # When asked for branches, DVC leaves out the working tree if there is no commit yet.
-            for asked in ({}, {"all_branches": True, "all_tags": True}) if git else ({},):
-                for revision in repo.brancher(**asked):
+            for options in ({}, {"all_branches": True, "all_tags": True}) if git else ({},):
+                for revision in repo.brancher(**options):
                     by = f"git's {revision}" if revision not in ("", "workspace") else HERE
                     for out in repo.index.outs:
                         if out.use_cache and out.hash_info and out.hash_info.value:

@@ -42,8 +42,8 @@ class Act:
 
     def is_of(self, event: Event) -> bool:
         """Whether `event` is the one that this act writes."""
-        asked = (self.action, self.why, self.who) == (event.action, event.why, event.who)
-        return asked and self.version in ("", event.version)
+        same = (self.action, self.why, self.who) == (event.action, event.why, event.who)
+        return same and self.version in ("", event.version)
 
 
 def begin(root: Path, act: Act) -> str:
@@ -76,8 +76,8 @@ def version_of(root: Path, action: str, name: str, why: str, who: Person) -> str
     if note is None or _is_alive(note["process"], note["began"]):
         return ""
     act = note["act"] if isinstance(note["act"], dict) else {}
-    asked = {"action": action, "name": name, "why": why, "who": dataclasses.asdict(who)}
-    return str(act["version"]) if {**act, **asked} == act and "version" in act else ""
+    given = {"action": action, "name": name, "why": why, "who": dataclasses.asdict(who)}
+    return str(act["version"]) if {**act, **given} == act and "version" in act else ""
 
 
 def end(root: Path) -> None:

@@ -58,26 +58,26 @@ class Decision(NamedTuple):
 
 
 def decided(
-    root: Path, name: str | None, asked: Request, decide: Callable[["MlflowClient", history.Record, Any], Decision]
+    root: Path, name: str | None, request: Request, decide: Callable[["MlflowClient", history.Record, Any], Decision]
 ) -> Event:
     """Write what `decide` returns for version `name` as an event, unless the same command, killed, already did."""
     where = store.connect(root)
     with store.translated_errors(where), exclusive(root, "registry"):
         client = store.client()
-        who, named = person(promotion_checks.name(asked.by)), name or ""
-        version = acts.version_of(root, asked.action, named, asked.why, who) or _asked_for(root, client, name)
+        who, named = person(promotion_checks.name(request.by)), name or ""
+        version = acts.version_of(root, request.action, named, request.why, who) or _version_for(root, client, name)
         record, _, finished = append_event.reconcile(client, root, where)
-        act = acts.Act(asked.action, named, version, asked.why, who)
+        act = acts.Act(request.action, named, version, request.why, who)
         event = acts.repeated(root, act, record.events, finished)
         if event is None:
             found = model_versions.find(root, version) if version else None
-            event = _append(client, root, record, act, decide(client, record, found), asked.key)
-    asked.tell(event)
+            event = _append(client, root, record, act, decide(client, record, found), request.key)
+    request.tell(event)
     acts.end(root)
     return event
 
 
-def _asked_for(root: Path, client: "MlflowClient", name: str | None) -> str:
+def _version_for(root: Path, client: "MlflowClient", name: str | None) -> str:
     """The number of the named version, '' if none is named. Raises RegistryError for an unknown one.
 
     An alias that a killed command has already moved means the version it pointed to when the command was given.

@@ -28,7 +28,7 @@ from kshot.lifecycle.registry.model_versions import Registered
 from kshot.lifecycle.retraining.judged_galleries import CompareGalleries, galleries_of, waits_for_galleries
 from kshot.lifecycle.retraining.outcome import Outcome, outcome_of
 from kshot.lifecycle.settings_fit import proposal
-from kshot.lifecycle.settings_fit.resolved import not_asked, resolved_here
+from kshot.lifecycle.settings_fit.resolved import not_evaluated, resolved_here
 from kshot.lifecycle.tracking import live_run, store
 from kshot.lifecycle.tracking.lineage import Lineage
 from kshot.params.reader import read_mapping
@@ -102,8 +102,8 @@ def _judge_once(
     root: Path, version: Registered, origin: Lineage, compare_galleries: CompareGalleries | None
 ) -> Outcome:
     repairs = catch_up.catch_up(root)
-    asked = load_params(root / "params.yaml")
-    params = resolved_here(root, asked)
+    given = load_params(root / "params.yaml")
+    params = resolved_here(root, given)
     if decision_signature.setting(root) == events.SIGNED:
         params = dataclasses.replace(params, gate=dataclasses.replace(params.gate, approval=events.SIGNED))
     champion, rules = model_versions.champion(root), gate_rules.rules_hash(params.gate)
@@ -133,7 +133,7 @@ def _judge_once(
 
     found, fresh = evidence.gather(root, champion, origin, params)
     galleries = galleries_of(version, champion, params.gate, compare_galleries)
-    found = dataclasses.replace(found, notes=(*found.notes, *not_asked(asked, params)), galleries=galleries)
+    found = dataclasses.replace(found, notes=(*found.notes, *not_evaluated(given, params)), galleries=galleries)
     decision = gate_rules.decide(found, params.gate)
     record = decision_record.to_json(found, params.gate, decision)
     if planned:

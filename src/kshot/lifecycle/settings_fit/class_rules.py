@@ -197,10 +197,10 @@ def left_out_lines(classes: Sequence[ClassSupply], place: Mapping[str, str], fit
     images = {one.name: one.images for one in classes}
     single = [name for name, count in images.items() if count < FEWEST_IMAGES]
     lines = [f"used nowhere, as {FEWEST_IMAGES} images are needed: {named(single, images)}"] if single else []
-    asked = [name for name, count in images.items() if count >= FEWEST_IMAGES and place[name] != "train"]
+    evaluated = [name for name, count in images.items() if count >= FEWEST_IMAGES and place[name] != "train"]
     for shots in sorted({one.k_shot for one in fitted.protocols.values()}):
         needed = shots + fitted.n_query
-        few = [name for name in asked if images[name] < needed]
+        few = [name for name in evaluated if images[name] < needed]
         if few:
             asking = ", ".join(name for name, one in fitted.protocols.items() if one.k_shot == shots)
             lines.append(f"not in episodes of {asking} ({needed} images a class): {named(few, images)}")

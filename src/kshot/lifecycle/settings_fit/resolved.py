@@ -45,12 +45,12 @@ def resolved(params: Params, classes: Sequence[ClassSupply], place: Mapping[str,
     if params.is_resolved:
         return params
     parts = by_split(classes, place)
-    asked = [parts["val"], parts["test"]]
+    splits = [parts["val"], parts["test"]]
     params = dataclasses.replace(params, train=params.train.for_classes(_training_classes(params, parts)))
     if params.is_resolved:
         return params
     try:
-        fitted = _fitted(params, asked)
+        fitted = _fitted(params, splits)
     except DataError as error:
         raise DataError(f"{error}; settings that fit the classes: kshot fit-settings --yes") from error
     gate, train, names = params.gate, params.train, ", ".join(fitted.protocols)
@@ -90,13 +90,15 @@ def written(params: Params) -> dict[str, Any]:
     return {"n_query": params.episodes.n_query, "protocols": protocols}
 
 
-def not_asked(params: Params, found: Params) -> list[str]:
+def not_evaluated(params: Params, found: Params) -> list[str]:
     """Notes on protocols that gate.min_accuracy names and that `found`, the resolved params, do not have."""
     floors = params.gate.min_accuracy
     gone = [name for name in floors if name not in found.episodes.by_name] if isinstance(floors, dict) else []
     if not gone:
         return []
-    return [f"gate.min_accuracy names {', '.join(gone)}: not asked, the classes of this data version cannot fill it"]
+    return [
+        f"gate.min_accuracy names {', '.join(gone)}: not evaluated, the classes of this data version cannot fill it"
+    ]
 
 
 def _training_classes(params: Params, parts: Mapping[str, Sequence[ClassSupply]]) -> int:
@@ -104,14 +106,14 @@ def _training_classes(params: Params, parts: Mapping[str, Sequence[ClassSupply]]
     return sum(len(parts[name]) * params.split.turns(name) for name in params.train.splits)
 
 
-def _fitted(params: Params, asked: Sequence[Sequence[ClassSupply]]) -> FittedEpisodes:
+def _fitted(params: Params, splits: Sequence[Sequence[ClassSupply]]) -> FittedEpisodes:
     """The episodes, with those that params.yaml gives."""
     episodes, method = params.episodes, params.train.method
     labels = (method.n_way or params.train.batch.class_count) if method.name == "mann" else None
     n_query = episodes.n_query if isinstance(episodes.n_query, int) else None
     if episodes.protocols == AUTO:
-        return fitted_episodes(asked, n_query=n_query, most_ways=labels)
+        return fitted_episodes(splits, n_query=n_query, most_ways=labels)
     protocols = episodes.by_name
     if n_query is None:
-        n_query = fitted_queries([one.images for part in asked for one in part], protocols)
+        n_query = fitted_queries([one.images for part in splits for one in part], protocols)
     return FittedEpisodes(n_query, protocols, "", "")

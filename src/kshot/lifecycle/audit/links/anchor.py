@@ -15,22 +15,22 @@ def anchor(subject: Subject, *, deep: bool) -> str:
     events, run_id, root = subject.record.events, subject.record.run_id, subject.root
     try:
         found = anchors.read(root, run_id)
-        asked = anchor_remote.remote_of(root) if deep or not found.commit else ""
+        remote = anchor_remote.remote_of(root) if deep or not found.commit else ""
     except git.GitFailed as error:
         raise NotRecorded(f"git anchors nothing, so a history that was rewritten whole passes: {error}") from error
     trouble, known, where, behind = "", list(found.hashes), "git", ""
-    if asked:
+    if remote:
         try:
             theirs = anchors.read(root, run_id, remote=True)
         except git.GitFailed as error:
-            trouble = f"remote {asked} did not say what it anchors: {error.reason}"
+            trouble = f"remote {remote} did not say what it anchors: {error.reason}"
         else:
-            _compare(subject, theirs.hashes, f"remote {asked}")
+            _compare(subject, theirs.hashes, f"remote {remote}")
             count = len(theirs.hashes)
             if count < len(known):
-                behind = f"; remote {asked} anchors {count or 'none'} of them"
+                behind = f"; remote {remote} anchors {count or 'none'} of them"
             else:
-                where = f"git and remote {asked}" if count == len(known) else f"remote {asked}"
+                where = f"git and remote {remote}" if count == len(known) else f"remote {remote}"
                 known = list(theirs.hashes)
     _compare(subject, found.hashes, found.ref)
     if other := anchors.another(found):
