@@ -27,6 +27,7 @@ from tests.lifecycle.raw_project import write_tree
             "a table, which is read only as the source itself (path,class) or with --split (class,split)",
         ),
         ("000001.cls", "3", "a label of WebDataset: put each image into a folder of its class"),
+        ("train.txt", "cat/1.jpg 0\n\ndog/my 2.JPG 1\n", f"a list of images: {IMAGES}"),
         ("notes.txt", "taken in 2019 1 2 3 4", ""),
         ("0.png", "", ""),
     ],

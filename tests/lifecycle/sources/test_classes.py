@@ -70,6 +70,12 @@ def test_a_folder_that_begins_the_names_of_classes_that_are_there_is_a_part_of_t
     assert found.labels == ["Fruit/Kiwi", "Fruit/Lime"]
 
 
+def test_a_folder_around_classes_that_come_to_others_in_it_is_not_told() -> None:
+    paths = [Path("Fruit/Kiwi/1.png"), Path("Fruit/Lime/2.png")]
+    assert classes_of(paths, [], packed=False, there=["Fruit/Apple", "Nuts/Almond"]).notes == []
+    assert "all classes lie in Fruit/" in classes_of(paths, [], packed=False, there=["Nuts/Almond"]).notes[0]
+
+
 def test_a_split_beside_a_folder_that_is_named_otherwise_is_told() -> None:
     found = of("train/a/0.png", "train/b/0.png", "eval/c/0.png")
     assert found.labels == ["train/a", "train/b", "eval/c"]

@@ -1,11 +1,14 @@
 """Names the kind of a file with labels that kshot does not read, by its content, and what to do with it."""
 
+import itertools
 import re
 from pathlib import Path
 
+from kshot.data.image_formats import image_endings
 from kshot.lifecycle.sources.tables import TABLES
 
 READ = 2**16  # bytes of a file that are looked at
+FIRST = 3  # lines of a text that are looked at
 OBJECTS = "cut each object out as an image in its class's folder"
 IMAGES = "write the labels as a .csv (path,class), and add that"
 ENDINGS = (".xml", ".json", ".jsonl", ".mat", ".cls", ".yaml", ".yml", *TABLES)
@@ -33,10 +36,20 @@ def annotations(file: Path) -> str:
     with file.open("rb") as content:
         text = content.read(READ).decode("utf-8", "replace").lstrip("\ufeff")
     if ending == ".txt":
-        return f"YOLO annotations: {OBJECTS}" if YOLO.match(text) else ""
+        if YOLO.match(text):
+            return f"YOLO annotations: {OBJECTS}"
+        return f"a list of images: {IMAGES}" if _lists_images(text) else ""
     for kind, words in (XML if ending == ".xml" else JSON).items():
         if all(word in text for word in words):
             return f"{kind}: {OBJECTS}"
     if ending == ".jsonl" and '"file_name"' in text:
         return f"Hugging Face metadata: {IMAGES}"
     return f"a file of {ending[1:].upper()}, which is not read; if the labels are in it, {IMAGES}"
+
+
+def _lists_images(text: str) -> bool:
+    """Whether each of the first lines has the name of an image, as in "cat/001.jpg 0"."""
+    lines = list(itertools.islice((line for line in text.splitlines() if line.strip()), FIRST))
+    return bool(lines) and all(
+        any(Path(word).suffix.lower() in image_endings() for word in re.split(r"[\s,;]+", line)) for line in lines
+    )

@@ -63,7 +63,7 @@ def classes_of(
         notes.append(placed.note)
     elif not unlabelled:
         notes += _split_beside_others(folders)
-    if not packed and (placed is None or placed.level > 0) and (top := _wrapping(images)):
+    if not packed and (placed is None or placed.level > 0) and (top := _around_new(images, there)):
         notes.append(f"all classes lie in {printable(top)}/, a part of their names; add that folder to leave it out")
     labels = [normal(name_of(path.parent)) for path in images]
     empty = set() if unlabelled else {normal(name_of(leaf)) for leaf in leaves} - {""}
@@ -79,7 +79,7 @@ def _unwrapped(
 ) -> tuple[Sequence[Path], Sequence[Path], list[str]]:
     """The paths of an archive below the folders around everything, and a note on these; classes `there` keep theirs."""
     around = ""
-    while (top := _wrapping(images)) and not any(name.startswith(f"{normal(top)}/") for name in there):
+    while top := _around_new(images, there):
         images = [Path(*path.parts[1:]) for path in images]
         leaves = [Path(*leaf.parts[1:]) if leaf.parts[:1] == (top,) else leaf for leaf in leaves]
         around += f"{top}/"
@@ -164,6 +164,12 @@ def _wrapping(images: Sequence[Path]) -> str:
     """The one folder that contains all images, in subfolders only; '' if there is none."""
     tops = {path.parts[0] for path in images}
     return tops.pop() if len(tops) == 1 and all(len(path.parts) > 2 for path in images) else ""
+
+
+def _around_new(images: Sequence[Path], there: Collection[str]) -> str:
+    """As `_wrapping`, but '' for a folder with which names of the classes that are `there` begin."""
+    top = _wrapping(images)
+    return "" if any(name.startswith(f"{normal(top)}/") for name in there) else top
 
 
 def _inside_each(images: Sequence[Path]) -> str:

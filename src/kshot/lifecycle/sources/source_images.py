@@ -94,7 +94,7 @@ def read_source(
         raise DataError(f"{source} is a device, a pipe or a socket; needs {NEEDED}")
     if source.is_dir():
         with labels_elsewhere(source):
-            found = _read_folder(source, packed=False, unlabelled=unlabelled, merge=merge)
+            found = _read_folder(source, packed=False, unlabelled=unlabelled, merge=merge, there=there)
     elif source.suffix.lower() in TABLES or is_compressed(source):
         images, notes = read_manifest(source, unlabelled=unlabelled)
         found = _with_headers(images, source.parent, len(images), [], notes)
