@@ -42,5 +42,10 @@ def test_an_error_of_a_folder_without_them_stays_as_it_is(tmp_path: Path) -> Non
     with pytest.raises(DataError, match="^no image$"), labels_elsewhere(tmp_path):
         raise DataError("no image")
     (tmp_path / "labels.csv").write_text("a,b\n")
+    with (
+        pytest.raises(DataError, match="labels.csv: unpack the archive, give"),
+        labels_elsewhere(tmp_path, packed=True),
+    ):
+        raise DataError("no image")
     with pytest.raises(DataError, match="^no image; .*labels.csv"), labels_elsewhere(tmp_path):
         raise DataError("no image")

@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 
 from kshot.errors import DataError
+from kshot.lifecycle.sources.at_rest import fingerprint
 from kshot.lifecycle.sources.manifests import read_manifest, with_split
 from kshot.lifecycle.sources.source_image import SourceImage
 from tests.lifecycle.raw_project import write_tree
@@ -146,6 +147,13 @@ def test_a_split_table_may_name_a_class_that_came_out_empty(tmp_path: Path) -> N
 def test_a_split_table_that_does_not_fit_is_refused(tmp_path: Path, text: str, message: str) -> None:
     with pytest.raises(DataError, match=message):
         with_split(images_of("alpha", "beta"), split_table(tmp_path, text))
+
+
+def test_a_path_with_a_zero_byte_is_named(tmp_path: Path) -> None:
+    pd.DataFrame({"path": ["x\0.png"], "class": ["a"]}).to_parquet(tmp_path / "m.parquet")
+    fingerprint(tmp_path / "m.parquet")
+    with pytest.raises(DataError, match="row 1: .* has a zero byte, so it is no path"):
+        read_manifest(tmp_path / "m.parquet")
 
 
 @pytest.mark.parametrize(("written", "named"), [("NFD", "NFC"), ("NFC", "NFD")])

@@ -182,6 +182,13 @@ def test_a_folder_in_the_form_of_the_raw_data_is_read_by_its_manifest(tmp_path: 
     assert told(read_source(write_zip(tmp_path / "raw.zip", packed), tmp_path / "unpacked")) == expected
 
 
+def test_a_folder_of_a_manifest_with_path_and_class_alone_and_of_images_is_read_by_it(tmp_path: Path) -> None:
+    write_tree(tmp_path / "data", {"images": 2})
+    (tmp_path / "data" / "manifest.csv").write_text("path,class\nimages/0.png,robin\nimages/1.png,wren\n")
+    found = read_source(tmp_path / "data", tmp_path)
+    assert told(found) == [("0.png", "robin", "", ""), ("1.png", "wren", "", "")]
+
+
 def test_a_manifest_in_an_archive_reads_nothing_outside_of_it(tmp_path: Path) -> None:
     write_tree(tmp_path, {"secret": 1})
     rows = f"path,class,group,split\nimages/a.png,a,,\n{tmp_path}/secret/0.png,b,,\n"

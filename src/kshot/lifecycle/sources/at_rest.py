@@ -63,6 +63,6 @@ def _digest(folder: Path, files: Iterable[str], folders: Iterable[str] = ()) -> 
         try:
             file = (folder / name).stat()
             facts.append((name, file.st_size, file.st_mtime_ns))
-        except FileNotFoundError:
+        except (FileNotFoundError, ValueError):  # ValueError: a zero byte in a table's path, which `data add` names
             facts.append((name, -1, 0))
     return hashlib.sha256(json.dumps(facts).encode()).hexdigest()[:16]

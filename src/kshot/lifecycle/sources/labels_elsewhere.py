@@ -18,18 +18,21 @@ FEWEST = 2  # images of a name that would make it a class
 
 
 @contextlib.contextmanager
-def labels_elsewhere(folder: Path) -> Iterator[None]:
-    """Add to a DataError of the block where the labels of the images below `folder` may be, if that is seen."""
+def labels_elsewhere(folder: Path, *, packed: bool = False) -> Iterator[None]:
+    """Add to a DataError of the block where the labels of the images below `folder` may be, if that is seen.
+
+    packed: the folder is what an archive was unpacked to.
+    """
     try:
         yield
     except DataError as error:
-        where = place_of_labels(folder, walk(folder).files) if folder.is_dir() else ""
+        where = place_of_labels(folder, walk(folder).files, packed=packed) if folder.is_dir() else ""
         if not where:
             raise
         raise DataError(f"{error}; {where}") from error
 
 
-def place_of_labels(folder: Path, files: list[Path]) -> str:
+def place_of_labels(folder: Path, files: list[Path], *, packed: bool = False) -> str:
     """A clause on the first of these that the files below `folder` have, '' for none.
 
     - a table: it can be the source itself
@@ -41,7 +44,10 @@ def place_of_labels(folder: Path, files: list[Path]) -> str:
         name = printable(tables[0].as_posix())
         if column := _column_of_images(folder / tables[0]):
             return f"{name} {WITH_IMAGES.format(column=column)}"
-        return f"the labels may be in {name}: give it the columns path,class, and add it instead of the folder"
+        unpacked = "unpack the archive, " if packed else ""
+        return (
+            f"the labels may be in {name}: {unpacked}give it the columns path,class, and add it instead of the folder"
+        )
     images = [file for file in files if file.suffix.lower() in image_endings()]
     if kinds := _annotations(folder, files):
         return kinds

@@ -190,6 +190,8 @@ def _image(path: Path, row: Row, unlabelled: bool, inside: Path | None) -> Sourc
 
 def _file(path: Path, row: Row, inside: Path | None) -> Path:
     name = row.values["path"]
+    if "\0" in name:
+        raise DataError(f"{_at(path, row)} has a zero byte, so it is no path; mend it")
     if max(len(part.encode("utf-8", "replace")) for part in name.split("/")) > LONGEST:
         raise DataError(
             f"{_at(path, row)} is too long for a path; if it is an image as text (base64), write each image into a file"

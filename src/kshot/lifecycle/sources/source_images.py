@@ -16,7 +16,7 @@ from kshot.lifecycle.sources.classes import classes_of
 from kshot.lifecycle.sources.image_check import NO_IMAGE, Problem, check_decoding, check_headers, header_notes
 from kshot.lifecycle.sources.labels_elsewhere import labels_elsewhere
 from kshot.lifecycle.sources.left_out import ARCHIVE, LeftOut, filled
-from kshot.lifecycle.sources.manifests import COLUMNS, read_manifest
+from kshot.lifecycle.sources.manifests import read_manifest
 from kshot.lifecycle.sources.shown_names import printable, quoted
 from kshot.lifecycle.sources.source_argument import NEEDED, check_there
 from kshot.lifecycle.sources.source_image import SourceImage, check_names, group_of
@@ -108,7 +108,7 @@ def read_source(
         found = replace(found, notes=[*notes, *found.notes])
     else:
         raise DataError(f"{source} is {_kind_of(source)}")
-    with labels_elsewhere(source if source.is_dir() else workspace):
+    with labels_elsewhere(source if source.is_dir() else workspace, packed=not source.is_dir()):
         _refuse(source, found, unlabelled)
     order = sorted(range(len(found.images)), key=lambda row: (found.images[row].label, str(found.images[row].file)))
     return replace(found, images=[found.images[row] for row in order], headers=[found.headers[row] for row in order])
@@ -250,7 +250,7 @@ def _own_manifest(folder: Path, packed: bool) -> Path | None:
         manifest = place / MANIFEST
         if manifest.is_file() and (place / "images").is_dir():
             try:
-                read_rows(manifest, COLUMNS)
+                read_rows(manifest, ("path", "class"))
             except DataError:
                 return None  # some other table: the folders determine the classes
             return manifest

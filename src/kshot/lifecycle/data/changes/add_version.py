@@ -76,7 +76,7 @@ def add(
             if before is not None and not found.images and options.split is None:
                 return before
             images = _all_images(former, found, options.split, say)
-            _check_class_names(source, {image.label for image in images}, former, say)
+            _check_class_names(source, workspace / "unpacked", {image.label for image in images}, former, say)
             imported_images.require_training_classes(images, say)
             kept = root / layout.RAW if former else None
             imported_images.lay_out(images, workspace / "raw", own=workspace, kept=kept)
@@ -141,14 +141,17 @@ def _all_images(
     return extension.in_splits(images, former, say)
 
 
-def _check_class_names(source: str, names: set[str], former: Sequence[SourceImage], say: Callable[[str], None]) -> None:
+def _check_class_names(
+    source: str, unpacked: Path, names: set[str], former: Sequence[SourceImage], say: Callable[[str], None]
+) -> None:
     """Report names that are hard to tell apart or to store. Raises DataError for a single class."""
     if source != GLYPHS:
         for line in notes_on_names(names, {image.label for image in former}):
             say(line)
     if len(names) < FEWEST_CLASSES:
-        place = Path(source).expanduser()
-        with labels_elsewhere(place):  # does nothing for a table, which names its classes itself
+        packed = unpacked.exists()
+        place = unpacked if packed else Path(source).expanduser()
+        with labels_elsewhere(place, packed=packed):  # does nothing for a table, which names its classes itself
             raise DataError(
                 f"{source} has one class, {quoted(min(names))}; few-shot episodes need at least {FEWEST_CLASSES} to "
                 "tell apart, and training, validation and test each their own: give one folder a class"
