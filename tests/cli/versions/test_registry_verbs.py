@@ -1,6 +1,7 @@
 """The verbs of the registry from a person's view: output, exit codes, and the modules they must not import."""
 
 import contextlib
+import dataclasses
 import json
 import re
 import subprocess
@@ -10,12 +11,14 @@ from pathlib import Path
 import pytest
 
 from kshot import cli
+from kshot.cli.versions.models import event_lines
 from kshot.lifecycle.history import history
 from kshot.lifecycle.registry import gate_decision
 from kshot.lifecycle.tracking import store
 from kshot.serve.store import disagreements
 from kshot.serve.store.gallery_store import open_store
 from tests.lifecycle import registered_versions
+from tests.lifecycle.history.event_chains import HISTORY
 from tests.lifecycle.registered_versions import judgement
 
 REPOSITORY = Path(__file__).parents[3]
@@ -34,6 +37,13 @@ def root(template: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Pat
     project = registered_versions.copy(template, tmp_path / "project")
     monkeypatch.chdir(project)
     return project
+
+
+def test_history_says_that_the_clock_had_been_set_back() -> None:
+    """The event has the time of the one before it, so that their order stays."""
+    late = dataclasses.replace(HISTORY[-1], clock="2020-01-02T03:04:05+00:00")
+    said = "the clock said 2020-01-02 03:04 UTC, before the last event: set back"
+    assert [said in [text for _, text in event_lines(one)] for one in (*HISTORY, late)] == [False] * 5 + [True]
 
 
 def test_the_whole_life_of_a_promotion(

@@ -150,8 +150,8 @@ def line(change: "Change", old: str, new: str, kind: str) -> dict[str, str]:
 
 
 def event_lines(event: "Event", signature: str = "") -> list[tuple[str, str]]:
-    """The lines of an event with its number: what happened, by whom, whose signature it has, the aliases afterwards,
-    and the first reasons."""
+    """The lines of an event with its number: what happened, by whom, what a clock that had been set back said, whose
+    signature it has, the aliases afterwards, and the first reasons."""
     from kshot.lifecycle.history.events import CHALLENGER, CHAMPION, minute
 
     aliases = [f"{alias} {event.after[alias]}" for alias in (CHAMPION, CHALLENGER) if alias in event.after]
@@ -159,6 +159,7 @@ def event_lines(event: "Event", signature: str = "") -> list[tuple[str, str]]:
     more = [f"and {len(reasons) - REASONS} more reasons: --json"] if len(reasons) > REASONS + 1 else []
     return [
         (str(event.number), f"{minute(event.when)}  {event.what}, by {event.who}"),
+        *([("", f"the clock said {minute(event.clock)}, before the last event: set back")] if event.clock else []),
         *([("", signature)] if signature else []),
         ("", ", ".join(aliases) or "no champion, no challenger"),
         *(("", one) for one in [*reasons[: REASONS if more else None], *more]),
