@@ -16,8 +16,8 @@ import numpy as np
 from PIL import Image, ImageFilter, ImageOps
 from sklearn.datasets import load_digits, load_sample_images
 
+from kshot.drift.drift_limits import Measure, judge
 from kshot.drift.held_out_samples import Shape, held_out_samples
-from kshot.drift.limits import Measure, judge
 from kshot.drift.measures import statistics, take
 from kshot.glyphs.draw import draw
 from kshot.lifecycle.drift.measured_images import measure_images

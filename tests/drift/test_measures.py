@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 import torch
 
+from kshot.drift.drift_limits import FALSE_ALARMS, FLOORS, judge
 from kshot.drift.held_out_samples import Shape, held_out_samples
-from kshot.drift.limits import FALSE_ALARMS, FLOORS, judge
 from kshot.drift.measures import (
     APPEARANCE,
     Sample,

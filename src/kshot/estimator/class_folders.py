@@ -5,11 +5,11 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+from kshot.data.folders.split_folders import without_split_folders
+from kshot.data.folders.strays import strays
+from kshot.data.folders.system_files import written_by
 from kshot.data.image_formats import image_endings
-from kshot.data.split_folders import without_split_folders
 from kshot.data.splits import SPLITS, split_named
-from kshot.data.strays import strays
-from kshot.data.system_files import written_by
 from kshot.errors import DataError
 
 TRAIN_ALONE = "give the folder train/ alone"
@@ -33,8 +33,8 @@ class ClassFolders(NamedTuple):
 def read_class_folders(folder: Path) -> ClassFolders:
     """Every image below `folder`; the class of an image is the path of its folder, without a level of splits.
 
-    Hidden files and those that a system or a NAS keeps for itself are skipped (`kshot.data.system_files`). Folders
-    named train, val and test are read as by `kshot data add` (`kshot.data.split_folders`): if they have the same
+    Hidden files and those that a system or a NAS keeps for itself are skipped (`kshot.data.folders.system_files`).
+    Folders named train, val and test are read as by `kshot data add` (`split_folders`): if they have the same
     classes, there are no splits, and the images of test are not used. Raises DataError for a folder that is missing,
     has no image in a class folder or no train/ beside a test/, and for classes that overlap in part.
     """

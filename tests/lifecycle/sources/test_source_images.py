@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from kshot.data.strays import BESIDE, MASK
+from kshot.data.folders.strays import BESIDE, MASK
 from kshot.errors import DataError
 from kshot.lifecycle.data.changes import imported_images
 from kshot.lifecycle.sources import source_images

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from kshot.data.system_files import written_by
+from kshot.data.folders.system_files import written_by
 from kshot.errors import DataError
 from kshot.lifecycle.sources import tree
 from kshot.lifecycle.sources.tree import walk

@@ -9,8 +9,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from kshot.drift.drift_limits import FALSE_ALARMS, Measure, judge
 from kshot.drift.held_out_samples import held_out_samples
-from kshot.drift.limits import FALSE_ALARMS, Measure, judge
 from kshot.drift.measures import APPEARANCE, SPACE, TASK, Sample, statistics, take
 from kshot.errors import ParamsError, RegistryError
 from kshot.lifecycle.drift.reference import Reference, read_reference

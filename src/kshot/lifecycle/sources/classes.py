@@ -6,7 +6,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from kshot.data.split_folders import without_split_folders
+from kshot.data.folders.split_folders import without_split_folders
 from kshot.data.splits import split_named
 from kshot.first_few import first_few
 from kshot.lifecycle.sources.class_names import in_several_forms

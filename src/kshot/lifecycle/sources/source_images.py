@@ -5,9 +5,9 @@ from dataclasses import dataclass, field, replace
 from itertools import chain
 from pathlib import Path
 
+from kshot.data.folders.strays import mask_folders, strays
+from kshot.data.folders.system_files import written_by
 from kshot.data.image_formats import Header
-from kshot.data.strays import mask_folders, strays
-from kshot.data.system_files import written_by
 from kshot.errors import DataError
 from kshot.lifecycle.sources import left_out
 from kshot.lifecycle.sources.annotations import ENDINGS, annotations

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-from kshot.data.system_files import written_by
+from kshot.data.folders.system_files import written_by
 from kshot.errors import DataError
 from kshot.lifecycle.sources.left_out import LeftOut
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from kshot.data.split_folders import without_split_folders
+from kshot.data.folders.split_folders import without_split_folders
 from kshot.errors import DataError
 
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from kshot.data.strays import BESIDE, MASK, strays
+from kshot.data.folders.strays import BESIDE, MASK, strays
 
 
 def found(*paths: str) -> dict[str, str]:
