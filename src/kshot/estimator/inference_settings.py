@@ -17,13 +17,15 @@ from kshot.params.schema import Params
 from kshot.params.sections.episodes import Protocol
 
 
-def inference_settings(method: Method, params: Params, inputs: Pixels, held: Sequence[NDArray[np.int64]]) -> Inference:
-    """The settings for `method`; `held` holds the ids of each held-out class in `inputs`."""
+def inference_settings(
+    method: Method, params: Params, inputs: Pixels, held_out: Sequence[NDArray[np.int64]]
+) -> Inference:
+    """The settings for `method`; `held_out` has the ids of each held-out class in `inputs`."""
     evaluate = params.evaluate
     inference = inference_of(params.train.method.name, evaluate.classifier, method.batch_norm)
     # Of protocols with equal shots, the threshold of the one with the most classes is used, as in stage evaluate.
     protocols = sorted(params.episodes.by_name.values(), key=lambda protocol: protocol.n_way)
-    drawn = [held_out_episodes(params, held, protocol) for protocol in protocols]
+    drawn = [held_out_episodes(params, held_out, protocol) for protocol in protocols]
     known = [episodes for episodes in drawn if episodes is not None]
     if not known:
         return inference
@@ -41,9 +43,9 @@ def inference_settings(method: Method, params: Params, inputs: Pixels, held: Seq
     return replace(inference, thresholds=limits, temperatures=tuple(temperatures.values()))
 
 
-def held_out_episodes(params: Params, held: Sequence[NDArray[np.int64]], protocol: Protocol) -> EpisodeSet | None:
+def held_out_episodes(params: Params, held_out: Sequence[NDArray[np.int64]], protocol: Protocol) -> EpisodeSet | None:
     """Episodes of `protocol` over the held-out classes, smaller if there are few; None if there are none."""
-    usable = [ids for ids in held if len(ids) > protocol.k_shot]
+    usable = [ids for ids in held_out if len(ids) > protocol.k_shot]
     n_way = min(protocol.n_way, len(usable))
     if n_way < 2:
         return None

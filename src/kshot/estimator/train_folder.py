@@ -119,8 +119,11 @@ def divide(found: ClassFolders, seed: int) -> Divided:
         for split in ("train", "val", "test")
     )
     if not val:
-        held = _held_out(train, seed)
-        train, val = tuple(name for name in train if name not in held), tuple(name for name in train if name in held)
+        held_out = _held_out(train, seed)
+        train, val = (
+            tuple(name for name in train if name not in held_out),
+            tuple(name for name in train if name in held_out),
+        )
     if len(train) < 2:
         raise DataError(f"there is {len(train)} class to train on ({', '.join(train)}); needs 2 or more")
     return Divided(train, val, test)
@@ -153,7 +156,7 @@ def _trained(
             "`kshot retrain`"
         )
     members = members_of([content_hash(image) for image in pixels], labels)
-    held = [members[name] for name in divided.val]
+    held_out = [members[name] for name in divided.val]
     learnt = [np.flatnonzero(labels == name) for name in divided.train]
     with deterministic(train.seed, device):
         embedding = new_embedding(params, Path())
@@ -167,13 +170,13 @@ def _trained(
             divided.train,
             train,
             groups=[name.rpartition("/")[0] for name in divided.train],
-            validation=held_out_episodes(params, held, params.episodes.by_name[train.validation.protocol]),
+            validation=held_out_episodes(params, held_out, params.episodes.by_name[train.validation.protocol]),
         )
         _follow(records, train.steps, progress=progress)
         if train.projection.reduce.wanted:
             fit_reduction(method, inputs, np.concatenate(learnt), train.projection.reduce)
         embedding.describe(device=device.type)
-        return _as_saved(method, inference_settings(method, params, inputs, held), device)
+        return _as_saved(method, inference_settings(method, params, inputs, held_out), device)
 
 
 def _follow(records: Any, steps: int, *, progress: bool) -> None:

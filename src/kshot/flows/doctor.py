@@ -7,9 +7,7 @@ server is queried.
 import dataclasses
 import os
 import socket
-import sqlite3
 from collections.abc import Iterator
-from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -24,6 +22,7 @@ from kshot.lifecycle.doctor.finding import Finding
 from kshot.lifecycle.pipeline import schedule
 from kshot.lifecycle.project import no_telemetry, project_lock, state_place
 from kshot.lifecycle.tracking import run_content, store
+from kshot.lifecycle.tracking.own_database import read_only
 from kshot.params import project_name
 
 LATE_S = 120.0  # Prefect's runner polls every 10 s, and its scheduler plans ahead every minute
@@ -145,7 +144,7 @@ def _is_ours(root: Path, run: Run) -> bool:
 
 
 def _of_database(path: Path) -> list[Run]:
-    with closing(sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True, timeout=10)) as database:
+    with read_only(path) as database:
         rows = database.execute(RUNS).fetchall()
     return [
         Run(run, name, flow, deployment, kind, state, _time(due), _time(began))

@@ -14,7 +14,7 @@ def test_the_limits_are_told_by_what_they_were_set_on_and_how_often_they_would_b
         looked_at=60,
         classes=12,
         trained_classes=28,
-        held_classes=40,
+        held_out_classes=40,
         rows=(),
         false_alarms=0.01,
         notes=(),

@@ -2,7 +2,6 @@
 
 import sqlite3
 from collections import defaultdict
-from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -10,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from kshot.lifecycle.audit.subject import DELETED
 from kshot.lifecycle.tracking import store
+from kshot.lifecycle.tracking.own_database import read_only
 from kshot.params import project_name
 from kshot.params.renamed import recorded
 
@@ -58,7 +58,7 @@ def read_tables(database: Path, experiment: str, md5: str) -> tuple[RunOnData, .
     )
     values = (DATA, md5, experiment)
     params: dict[str, dict[str, str]] = defaultdict(dict)
-    with closing(sqlite3.connect(f"{database.resolve().as_uri()}?mode=ro", uri=True)) as tables:
+    with read_only(database) as tables:
         for run_id, name, value in tables.execute(
             f"select run_uuid, key, value from params where run_uuid in (select run_uuid {of_data}) order by key",
             values,

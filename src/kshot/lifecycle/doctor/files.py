@@ -4,7 +4,6 @@ import errno
 import os
 import sqlite3
 from collections.abc import Callable, Iterator
-from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +12,7 @@ from kshot.lifecycle.doctor.finding import Finding
 from kshot.lifecycle.pipeline import new_data, schedule
 from kshot.lifecycle.project import layout, no_telemetry
 from kshot.lifecycle.tracking import sqlite_trouble, store
+from kshot.lifecycle.tracking.own_database import read_only
 
 CHECK = "files"
 PATIENCE_S = 5.0  # timeout while another process writes to a database
@@ -86,7 +86,7 @@ def unreadable(path: Path) -> str:
     if size == 0:
         return "it is empty (0 bytes)"
     try:
-        with closing(sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True, timeout=PATIENCE_S)) as database:
+        with read_only(path, PATIENCE_S) as database:
             found = database.execute("pragma quick_check(1)").fetchone()
         return "" if found == ("ok",) else f"it is damaged ({found[0]})"
     except sqlite3.Error as error:

@@ -17,7 +17,7 @@ from kshot.lifecycle.doctor.finding import Finding
 from kshot.lifecycle.history import anchor_ref
 from kshot.lifecycle.project import project_lock
 from kshot.lifecycle.tracking import store
-from kshot.lifecycle.tracking.own_database import artifacts_of
+from kshot.lifecycle.tracking.own_database import artifacts_of, read_only
 
 CHECK = "mlruns"
 # Columns in which MLflow 3 stores locations. kshot.root, where a run ran, is not changed: it is a true record.
@@ -38,7 +38,7 @@ def look(root: Path) -> list[Finding]:
     if not database.exists() or unreadable(database):
         return []  # an unreadable one is reported by the check of files
     here = (root / store.ARTIFACTS).resolve()
-    with closing(sqlite3.connect(f"{database.resolve().as_uri()}?mode=ro", uri=True, timeout=10)) as connection:
+    with read_only(database) as connection:
         elsewhere = [place for place in _places(connection) if place.below != here]
     found = []
     for old in dict.fromkeys(place.below for place in elsewhere):

@@ -40,7 +40,8 @@ def against(found: Verdict) -> str:
     of = f" of {found.classes:,} classes" if found.classes is not None else ", unlabelled"
     return (
         f"{found.looked_at:,} images{of}, against champion {found.version}, trained on {found.trained_classes:,} "
-        f"classes of data version {found.data_version[:8]};\nlimits set on {found.held_classes:,} held-out classes: "
+        f"classes of data version {found.data_version[:8]};\n"
+        f"limits set on {found.held_out_classes:,} held-out classes: "
         f"1 in {round(1 / found.false_alarms)} normal samples would raise an alarm"
     )
 

@@ -55,14 +55,14 @@ class Row:
 class Verdict:
     """The result of `kshot drift`.
 
-    images           number of images in the source
-    looked_at        how many of them were read
-    classes          number of classes in the source, None without labels
-    trained_classes  number of classes that the champion was trained on
-    held_classes     number of held-out classes
-    false_alarms     share of held-out samples beyond any limit
-    notes            notes on how the source was read
-    shown            PNGs of the version's own data and of the source
+    images            number of images in the source
+    looked_at         how many of them were read
+    classes           number of classes in the source, None without labels
+    trained_classes   number of classes that the champion was trained on
+    held_out_classes  number of held-out classes
+    false_alarms      share of held-out samples beyond any limit
+    notes             notes on how the source was read
+    shown             PNGs of the version's own data and of the source
     """
 
     version: str
@@ -73,7 +73,7 @@ class Verdict:
     looked_at: int
     classes: int | None
     trained_classes: int
-    held_classes: int
+    held_out_classes: int
     rows: tuple[Row, ...]
     false_alarms: float
     notes: tuple[str, ...]
@@ -103,12 +103,12 @@ def drift(root: Path, source: str, *, ignore: Collection[str] = ()) -> Verdict:
     reference = read_reference(root, champion)
     progress.step(f"looking through {source}")
     new = read_new(root, source, reference.method)
-    sample, held = reference.sample(new.facts, new.labels), reference.held_out
+    sample, held_out = reference.sample(new.facts, new.labels), reference.held_out
     progress.step(f"comparing {len(new.labels):,} images")
-    typical = max(1, round(float(np.median(np.bincount(held.labels)))))
+    typical = max(1, round(float(np.median(np.bincount(held_out.labels)))))
     drawn = [
-        statistics(take(held, rows), reference.trained, labelled=new.labelled)
-        for rows in held_out_samples(held.labels, reference.groups, new.shape(typical), np.random.default_rng(0))
+        statistics(take(held_out, rows), reference.trained, labelled=new.labelled)
+        for rows in held_out_samples(held_out.labels, reference.groups, new.shape(typical), np.random.default_rng(0))
     ]
     measures = judge(statistics(sample, reference.trained, labelled=new.labelled), drawn)
     notes = [*new.notes]
@@ -126,8 +126,8 @@ def drift(root: Path, source: str, *, ignore: Collection[str] = ()) -> Verdict:
         looked_at=len(new.labels),
         classes=len(new.names) if new.labelled else None,
         trained_classes=reference.classes[0],
-        held_classes=reference.classes[1],
-        rows=tuple(_row(measure, reference, held, sample, measure.name in ignore) for measure in measures),
+        held_out_classes=reference.classes[1],
+        rows=tuple(_row(measure, reference, held_out, sample, measure.name in ignore) for measure in measures),
         false_alarms=FALSE_ALARMS,
         notes=tuple(notes),
         shown=(reference.shown, new.facts.shown),

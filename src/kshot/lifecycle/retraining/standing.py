@@ -6,7 +6,6 @@ model_version_tags), because importing MLflow alone takes longer than the comman
 
 import os
 import sqlite3
-from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,6 +14,7 @@ from kshot.lifecycle.data import working_copy
 from kshot.lifecycle.pipeline import schedule
 from kshot.lifecycle.project import layout, project_lock, state_place
 from kshot.lifecycle.tracking import store
+from kshot.lifecycle.tracking.own_database import read_only
 from kshot.params import project_name
 
 CHAMPION, CHALLENGER = "champion", "challenger"
@@ -97,7 +97,7 @@ def registry(root: Path) -> Registry:
     if not path.exists():
         return Registry({}, {})
     try:
-        with closing(sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True, timeout=PATIENCE_S)) as database:
+        with read_only(path, PATIENCE_S) as database:
             aliases = database.execute(
                 "select alias, version from registered_model_aliases where name = ?", (name,)
             ).fetchall()

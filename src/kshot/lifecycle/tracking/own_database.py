@@ -26,6 +26,11 @@ COPY = "bring it back from a copy"
 NEW = f"to start without the records, move the folder {layout.MLRUNS} away"
 
 
+def read_only(path: Path, timeout: float = 10) -> closing[sqlite3.Connection]:
+    """A connection that can write nothing; `timeout`: seconds to wait for a writer. Raises sqlite3.Error."""
+    return closing(sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True, timeout=timeout))
+
+
 def require_sound(root: Path) -> bool:
     """Whether the database exists. Raises RegistryError, with a remedy, for one that kshot must not write to."""
     path, run = root / DATABASE, _remembered(root)
@@ -38,7 +43,7 @@ def require_sound(root: Path) -> bool:
     if what := damage(path):
         raise RegistryError(f"{DATABASE} {what}; {COPY}, or {NEW}")
     # MLflow would retry on a damaged file for over a minute.
-    with closing(sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True, timeout=10)) as database:
+    with read_only(path) as database:
         if run and not database.execute("select 1 from runs where run_uuid = ?", (run,)).fetchone():
             raise RegistryError(
                 f"{DATABASE} is not the one that this project had: it lacks the history of promotions (run {run[:8]}); "
@@ -54,7 +59,7 @@ def require_place(root: Path) -> None:
     path = root / DATABASE
     if "MLFLOW_TRACKING_URI" in os.environ or not path.exists() or damage(path):
         return  # a damaged one is reported when it is opened
-    with closing(sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True, timeout=10)) as database:
+    with read_only(path) as database:
         places = _places(database)
     _require_place(root, places)
 
@@ -72,7 +77,7 @@ def damage(path: Path) -> str:
     wanted = (65536 if page == 1 else page) * pages
     if head[24:28] == head[92:96] and size < wanted:  # the page count is valid only if these are equal
         return f"is cut off: it has {size:,} of {wanted:,} bytes"
-    with closing(sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True, timeout=10)) as database:
+    with read_only(path) as database:
         tables = {row[0] for row in database.execute("select name from sqlite_master")}
     missing = {"experiments", "runs", "registered_models"} - tables
     return f"is not MLflow's database: it lacks the table {min(missing)}" if missing else ""
