@@ -1,25 +1,24 @@
 """Two folders that share nothing but an MLflow store, and register the same lineages at the same moments."""
 
-import tempfile
 import time
 from collections.abc import Mapping
 from multiprocessing.connection import Connection
 from pathlib import Path
 
 from kshot.lifecycle.registry import registration
-from kshot.lifecycle.serving import model_manifest, package
-from kshot.lifecycle.serving.package import Logged
-from kshot.lifecycle.tracking import live_run, store
+from kshot.lifecycle.serving import package
+from kshot.lifecycle.tracking import live_run
 from kshot.lifecycle.tracking.lineage import lineage
 from tests import ready_process
 from tests.lifecycle import finished_project
+from tests.lifecycle.small_model import small_model
 
 
 def register(found: Connection, root: Path, rounds: int, other: Path) -> None:
     """Register a lineage in each round, at the moment when the other folder's process does.
 
-    The first round registers a whole model, the others one of a single file: they race more closely, and a server need
-    not store and send 200 files of code for each.
+    The first round registers a whole model, the others one without code: they race more closely, and a server need not
+    store and send 200 files for each.
     """
     for number in range(rounds):
         finished_project.write_lock(root, steps=20 + number)
@@ -29,19 +28,6 @@ def register(found: Connection, root: Path, rounds: int, other: Path) -> None:
         made = registration.register(root, run_id, lineage(root))
         found.send((made.version, made.is_new))
         package.log_model = small_model  # in this process alone
-
-
-def small_model(root: Path, model: Path, run_id: str, tags: Mapping[str, str] | None = None) -> Logged:
-    """Log a model of one file with its manifest, in place of `package.log_model`."""
-    client = store.client()
-    made = client.create_logged_model(client.get_run(run_id).info.experiment_id, name="model", source_run_id=run_id)
-    with tempfile.TemporaryDirectory() as name:
-        (folder := Path(name) / "model").mkdir()
-        (folder / "MLmodel").write_text(f"model_id: {made.model_id}\n")
-        client.log_model_artifacts(made.model_id, str(folder))
-        client.finalize_logged_model(made.model_id, "READY")
-        sealed = model_manifest.seal(client, made.model_id, run_id, tags or {}, Path(name))
-    return Logged(f"models:/{made.model_id}", sealed)
 
 
 def meet(root: Path, other: Path, name: str) -> None:

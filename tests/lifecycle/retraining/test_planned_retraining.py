@@ -4,6 +4,7 @@ import json
 import re
 import shutil
 import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -24,14 +25,24 @@ from kshot.lifecycle.project.broken import Broken
 from kshot.lifecycle.registry import model_versions, promotion
 from kshot.lifecycle.retraining import steps as retraining
 from kshot.lifecycle.retraining.outcome import Outcome
+from kshot.lifecycle.serving import package
 from kshot.lifecycle.tracking import store
 from kshot.lifecycle.tracking.lineage import lineage
 from tests.lifecycle import finished_project
 from tests.lifecycle.gate.test_gate_rules import EQUAL, LOST
 from tests.lifecycle.retraining.test_steps import change, register
+from tests.lifecycle.small_model import small_model
 from tests.lifecycle.ssh_keys import IDENTITY
 
 WIDE, NARROW = "settings: {train.optimizer.learning_rate: {to: 0.1}}\n", "settings: {}\n"
+
+
+@pytest.fixture(scope="module", autouse=True)
+def without_code() -> Iterator[None]:
+    """No model predicts here."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(package, "log_model", small_model)
+        yield
 
 
 @pytest.fixture(scope="module")
