@@ -72,4 +72,16 @@ def test_an_error_inside_frees_it(tmp_path: Path) -> None:
         raise ZeroDivisionError
     with project_lock.hold(tmp_path, "y"):
         assert '"y"' in (tmp_path / project_lock.LOCK).read_text()
-    assert (tmp_path / project_lock.LOCK).read_text() == ""
+    assert (tmp_path / project_lock.LOCK).read_text().strip() == ""
+
+
+def test_a_full_disk_keeps_no_command_from_holding_it_again(tmp_path: Path) -> None:
+    """The file stays as long as it was, so that `kshot prune`, which makes room, needs none."""
+    path = tmp_path / project_lock.LOCK
+    with project_lock.hold(tmp_path, "kshot " + "x" * 1000):
+        size = path.stat().st_size
+    for command in ("kshot prune", "kshot data add"):
+        with project_lock.hold(tmp_path, command):
+            held = project_lock._holder(path)
+            assert held is not None and held.command == command and path.stat().st_size == size
+        assert path.stat().st_size == size

@@ -17,6 +17,7 @@ from kshot.lifecycle.project.private_state import private_state
 LOCK = layout.STATE / "lock"
 SCHEDULED = layout.STATE / "scheduled.lock"  # of a running scheduled retraining (flows/at_commit.py)
 SWEEP = layout.STATE / "sweep.lock"  # of `kshot sweep`, whose trials work in their own worktrees
+ROOM = 512  # bytes of the file, in which a holder has room
 SERVING = layout.STATE / "serving.lock"  # of `kshot schedule`, which does not block other commands
 
 
@@ -75,8 +76,8 @@ def _acquired(descriptor: int) -> bool:
 
 
 def _write(descriptor: int, text: str) -> None:
-    os.ftruncate(descriptor, 0)
-    os.pwrite(descriptor, text.encode(), 0)
+    """Write over all that is there and leave the file as long as it is: `kshot prune` must work on a full disk."""
+    os.pwrite(descriptor, text.encode().ljust(max(ROOM, os.fstat(descriptor).st_size)), 0)
 
 
 def _holder(path: Path) -> Holder | None:
