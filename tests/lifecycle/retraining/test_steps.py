@@ -2,6 +2,7 @@
 
 import re
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,10 +17,20 @@ from kshot.lifecycle.registry import gate_decision, model_versions, promotion
 from kshot.lifecycle.retraining import steps as retraining
 from kshot.lifecycle.retraining import summary
 from kshot.lifecycle.retraining.outcome import Outcome, write_report
+from kshot.lifecycle.serving import package
 from kshot.lifecycle.tracking import live_run, store
 from kshot.lifecycle.tracking.lineage import lineage
 from tests.lifecycle import finished_project
 from tests.lifecycle.finished_project import write_lock
+from tests.lifecycle.small_model import small_model
+
+
+@pytest.fixture(scope="module", autouse=True)
+def without_code() -> Iterator[None]:
+    """No model predicts here."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(package, "log_model", small_model)
+        yield
 
 
 @pytest.fixture(scope="module")
