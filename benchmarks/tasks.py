@@ -30,7 +30,7 @@ from kshot.nets.embedding import embed
 from kshot.params.schema import load_params
 from kshot.params.sections.episodes import Protocol
 from kshot.statistics import Interval, rank_correlation
-from kshot.tasks.difficulty import views
+from kshot.tasks.difficulty import difficulty_features
 from kshot.tasks.embedding import Embedded, Task, embed_task, squared_distances
 from kshot.tasks.space import outlyingness
 
@@ -65,7 +65,7 @@ def hardness_table(model: TaskModel, sets: dict[str, EpisodeSet]) -> None:
         measured = model.measured(episodes)
         assert measured is not None
         tasks = [model.task(support) for support in episodes.support]
-        found = [views(task, model.space) for task in tasks]
+        found = [difficulty_features(task, model.space) for task in tasks]
         left = [view.left_out for view in found if view.left_out is not None]
         predicted = [one for one in model.predicted(found) if one is not None]
         cells = [

@@ -12,11 +12,11 @@ from kshot.tasks.difficulty import (
     CERTAIN,
     PRIOR,
     DifficultyFeatures,
+    difficulty_features,
     expected_accuracy,
     fit_difficulty,
     left_out_accuracy,
     predicted_accuracy,
-    views,
 )
 from kshot.tasks.embedding import Task
 from kshot.tasks.space import learn_space
@@ -92,11 +92,11 @@ def test_the_left_out_view_equals_its_definition_by_loops(space):
 def test_one_image_a_class_has_nothing_to_leave_out(space):
     task = support(torch.randn(4, D), 1, torch.Generator().manual_seed(5))
     assert left_out_accuracy(task, space) is None
-    assert views(task, space) == DifficultyFeatures(expected_accuracy(task, space), None)
+    assert difficulty_features(task, space) == DifficultyFeatures(expected_accuracy(task, space), None)
 
 
 def test_images_that_are_all_alike_are_no_numbers_trap(space):
-    found = views(Task(torch.ones(6, D), torch.arange(3).repeat_interleave(2)), space)
+    found = difficulty_features(Task(torch.ones(6, D), torch.arange(3).repeat_interleave(2)), space)
     assert 0 <= found.expected <= 1 and found.left_out is not None and 0 <= found.left_out <= 1
 
 

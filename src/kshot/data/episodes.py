@@ -2,16 +2,14 @@
 
 from collections.abc import Iterable, Sequence
 from pathlib import PurePosixPath
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
-from kshot.data.drawers import draw_by_drawer
+from kshot.data.drawers import Ids, draw_by_drawer
 from kshot.errors import DataError
 from kshot.params.sections.episodes import Protocol
 
-Ids = NDArray[np.integer[Any]]
 KEYS = 2**24  # random keys in memory at once, 128 MiB
 
 

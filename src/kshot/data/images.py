@@ -22,7 +22,7 @@ from kshot.data.jpeg_images import from_jpeg, jpeg, offsets_block
 from kshot.errors import DataError
 from kshot.params.sections.ingest import Ingest
 
-Pixels = NDArray[np.uint8]
+ImageArray = NDArray[np.uint8]
 MODES = {1: "L", 3: "RGB"}
 WINDOW = 512  # images in progress at once: limits the memory and keeps every core busy
 READ_WHOLE = 1 << 22  # bytes; a larger file is hashed and decoded in parts, which bounds the memory
@@ -64,7 +64,7 @@ def nothing_stored(md5: str) -> Stored | None:
     return None
 
 
-def decode(source: bytes | Path, channels: int) -> Pixels:
+def decode(source: bytes | Path, channels: int) -> ImageArray:
     """The pixels of an image at its own size: uint8 (height, width, channels).
 
     channels 1 is luminance, 3 is RGB. Transparent pixels are composited on white, the camera's orientation is applied,
@@ -77,7 +77,7 @@ def decode(source: bytes | Path, channels: int) -> Pixels:
 
 
 @contextmanager
-def decoded(source: bytes | Path, channels: int, largest: int = LARGEST) -> Iterator[Pixels]:
+def decoded(source: bytes | Path, channels: int, largest: int = LARGEST) -> Iterator[ImageArray]:
     """As `decode`, for a block, until whose end the image counts in the budget of `decoding_memory`.
 
     Also raises DataError for an image of more than `largest` pixels.
@@ -87,7 +87,9 @@ def decoded(source: bytes | Path, channels: int, largest: int = LARGEST) -> Iter
 
 
 @contextmanager
-def decoded_with_header(source: bytes | Path, channels: int, largest: int = LARGEST) -> Iterator[tuple[Header, Pixels]]:
+def decoded_with_header(
+    source: bytes | Path, channels: int, largest: int = LARGEST
+) -> Iterator[tuple[Header, ImageArray]]:
     """As `decoded`, with the image's header, of one opening of the file."""
     with ExitStack() as reserved:
         with opened(source, largest) as image:
@@ -99,7 +101,7 @@ def decoded_with_header(source: bytes | Path, channels: int, largest: int = LARG
         yield header, pixels
 
 
-def image_pixels(image: Image.Image, channels: int) -> Pixels:
+def image_pixels(image: Image.Image, channels: int) -> ImageArray:
     """The pixels of an image that Pillow has opened, converted as by `decode`."""
     kind = image.format
     image.load()  # some formats hold the orientation behind the pixels
@@ -111,7 +113,7 @@ def image_pixels(image: Image.Image, channels: int) -> Pixels:
         image = image.convert("RGBA")
         image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
     mode = MODES[channels]
-    pixels: Pixels = np.asarray(image if image.mode == mode else image.convert(mode))
+    pixels: ImageArray = np.asarray(image if image.mode == mode else image.convert(mode))
     return pixels.reshape(*pixels.shape[:2], channels)
 
 
@@ -128,15 +130,15 @@ def _to_8_bits(image: Image.Image, kind: str | None) -> Image.Image:
     return Image.fromarray((deep.clip(0, 65535).astype(np.uint32) * 255 // (2**bits - 1)).astype(np.uint8))
 
 
-def _by_own_range(values: NDArray[np.float64]) -> Pixels:
+def _by_own_range(values: NDArray[np.float64]) -> ImageArray:
     if not np.isfinite(values).all():
         raise DataError("it holds values that are no numbers (NaN or infinite); needs finite ones")
     low, high = values.min(), values.max()
-    scaled: Pixels = np.rint((values - low) * (255 / (high - low) if high > low else 0)).astype(np.uint8)
+    scaled: ImageArray = np.rint((values - low) * (255 / (high - low) if high > low else 0)).astype(np.uint8)
     return scaled
 
 
-def prepare(pixels: Pixels, ingest: Ingest) -> Pixels:
+def prepare(pixels: ImageArray, ingest: Ingest) -> ImageArray:
     """Prepare a decoded image as model input: uint8 (size, size, channels), resized with antialiasing.
 
     pixels (height, width, channels) uint8. `invert` turns dark ink on light paper into light on dark; `crop: ink` crops
@@ -147,14 +149,14 @@ def prepare(pixels: Pixels, ingest: Ingest) -> Pixels:
     return from_jpeg(jpeg(square)) if ingest.store == "jpeg" else square
 
 
-def _square(pixels: Pixels, ingest: Ingest) -> Pixels:
+def _square(pixels: ImageArray, ingest: Ingest) -> ImageArray:
     if ingest.crop == "ink":
         pixels = crop_to_ink(pixels)
     square = fitted(pixels, ingest.size, ingest.fit)
     return 255 - square if ingest.invert else square
 
 
-def content_hash(pixels: Pixels) -> str:
+def content_hash(pixels: ImageArray) -> str:
     """md5 (32 hex) of a decoded image's shape and pixels."""
     digest = hashlib.md5(repr(pixels.shape).encode(), usedforsecurity=False)
     digest.update(np.ascontiguousarray(pixels).data)
@@ -197,7 +199,7 @@ def pack_jpegs(
 
 
 def _read(
-    paths: Iterable[Path], ingest: Ingest, pack_one: Callable[[Pixels], bytes], stored: FindStored
+    paths: Iterable[Path], ingest: Ingest, pack_one: Callable[[ImageArray], bytes], stored: FindStored
 ) -> Iterator[tuple[Packed | Unreadable, bytes | None]]:
     """Yield each image's record with its packed bytes, stored or decoded and packed in a thread; None if unreadable."""
 

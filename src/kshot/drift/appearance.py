@@ -5,7 +5,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from kshot.data.images import Pixels
+from kshot.data.images import ImageArray
 
 LUMINANCE = (0.299, 0.587, 0.114)  # of red, green and blue: ITU-R BT.601, as in Pillow's grey
 NEAR_END = 0.02  # as a share of the range from black to white: pixels nearer to an end count as clipped
@@ -31,7 +31,7 @@ class Appearance(NamedTuple):
     sharpness: NDArray[np.float64]
 
 
-def appearance(pixels: Pixels, sides: NDArray[np.float64], inverted: bool) -> Appearance:
+def appearance(pixels: ImageArray, sides: NDArray[np.float64], inverted: bool) -> Appearance:
     """Measure the appearance of images that are prepared for a model.
 
     pixels (N, S, S, C) uint8, in memory or memory-mapped, the model's input, so that only blur visible at its
@@ -43,7 +43,7 @@ def appearance(pixels: Pixels, sides: NDArray[np.float64], inverted: bool) -> Ap
     return Appearance(np.log2(np.asarray(sides, dtype=np.float64)), *measures)
 
 
-def _measured(pixels: Pixels, inverted: bool) -> NDArray[np.float64]:
+def _measured(pixels: ImageArray, inverted: bool) -> NDArray[np.float64]:
     """Brightness, contrast, clipping and sharpness of images, (4, N)."""
     light = np.stack([_luminance(image) for image in pixels])
     if inverted:
@@ -58,7 +58,7 @@ def _measured(pixels: Pixels, inverted: bool) -> NDArray[np.float64]:
     return np.stack([flat.mean(1), np.sqrt(variance), clipped, sharpness])
 
 
-def _luminance(image: Pixels) -> NDArray[np.float64]:
+def _luminance(image: ImageArray) -> NDArray[np.float64]:
     """The luminance (S, S) in [0, 1] of an image (S, S, C)."""
     scaled = image / 255
     grey: NDArray[np.float64] = scaled[:, :, 0] if image.shape[2] == 1 else scaled @ np.array(LUMINANCE)

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from kshot.data.images import Pixels, content_hash, decoded, image_pixels, prepare
+from kshot.data.images import ImageArray, content_hash, decoded, image_pixels, prepare
 from kshot.errors import DataError
 from kshot.params.sections.ingest import Ingest
 
@@ -48,7 +48,7 @@ def prepared(images: Images, ingest: Ingest, what: str = "images") -> NDArray[np
     cannot be used, and for arrays of different channels in one list.
     """
 
-    def prepare_one(image: Any) -> Pixels:
+    def prepare_one(image: Any) -> ImageArray:
         with _decoded(image, ingest.channels) as pixels:
             return prepare(pixels, ingest)
 
@@ -58,7 +58,7 @@ def prepared(images: Images, ingest: Ingest, what: str = "images") -> NDArray[np
 def prepared_and_hashed(images: Images, ingest: Ingest, what: str = "images") -> tuple[NDArray[np.uint8], list[str]]:
     """As `prepared`, with the hash of each decoded image in RGB, which is the same for every `ingest`."""
 
-    def prepare_one(image: Any) -> tuple[Pixels, str]:
+    def prepare_one(image: Any) -> tuple[ImageArray, str]:
         with _decoded(image, RGB) as colour:
             found = content_hash(colour)
             if ingest.channels == RGB:
@@ -95,7 +95,7 @@ def _of_each(images: Images, what: str, use: Callable[[Any], T]) -> list[T]:
 
 
 @contextmanager
-def _decoded(image: Any, channels: int) -> Iterator[Pixels]:
+def _decoded(image: Any, channels: int) -> Iterator[ImageArray]:
     """The pixels of an image of any kind, for a block. Raises DataError and OSError."""
     if isinstance(image, str | Path | bytes):
         with decoded(image if isinstance(image, bytes) else Path(image), channels) as pixels:

@@ -11,7 +11,8 @@ from torch import Tensor
 from kshot.classifiers.classifier import Classifier
 from kshot.classifiers.prototype import prototype_scores
 from kshot.data.batches import Pixels
-from kshot.data.episodes import EpisodeSet, Ids
+from kshot.data.drawers import Ids
+from kshot.data.episodes import EpisodeSet
 from kshot.nets.embedding import Embeds, embed
 from kshot.nets.points import Points
 

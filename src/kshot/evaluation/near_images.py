@@ -7,13 +7,13 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from kshot.data.drawers import Ids
+
 NEIGHBOURS = 5
 # A pair is a near-duplicate if it is nearer than this share of the median distance from an image to its nearest one. On
 # 3,676 photographs of groceries, pairs below it are two shots of one arrangement, or one shot cropped and saved again.
 DUPLICATE_SHARE = 0.55
 AGREEING = 3  # of NEIGHBOURS that are of the suspected class, none being of the image's own
-
-Ids = NDArray[np.int64]
 
 
 class Neighbours(NamedTuple):

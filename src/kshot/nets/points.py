@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from kshot.data.episodes import Ids
+from kshot.data.drawers import Ids
 
 
 class Points(NamedTuple):

@@ -1,6 +1,6 @@
 """Predicts the difficulty of a task from its support alone: the expected accuracy on future images of its classes.
 
-Two features of the support ("views"), each an estimated accuracy of the nearest class mean:
+Two features of the support, each an estimated accuracy of the nearest class mean:
 
     `expected_accuracy`   from the distances of the class means, by the two-level model of `kshot.tasks.space`; the only
                           information with one image a class
@@ -23,7 +23,7 @@ from kshot.tasks.embedding import Task
 from kshot.tasks.space import TaskSpace
 
 LEAST_APART = 0.05  # as a share of the spread within a class: class means that are closer count as this far apart
-CERTAIN = 1e-4  # views are clipped to this distance from 0 and 1
+CERTAIN = 1e-4  # features are clipped to this distance from 0 and 1
 # L2 penalty of the logistic fit. Near-perfect tasks carry little information; a penalty of 1.0 would dominate hundreds
 # of them: `left_out` was then almost ignored.
 PRIOR = 0.01
@@ -33,7 +33,7 @@ TOLERANCE, STEPS, HALVINGS, GAIN = 1e-10, 200, 50, 1e-4
 
 
 class DifficultyFeatures(NamedTuple):
-    """Both views of a support, in [0, 1]; left_out is None if no class has two images."""
+    """Both features of a support, in [0, 1]; left_out is None if no class has two images."""
 
     expected: float
     left_out: float | None
@@ -49,8 +49,8 @@ class Difficulty(NamedTuple):
     more_shots: Tensor
 
 
-def views(support: Task, space: TaskSpace) -> DifficultyFeatures:
-    """Both views of a support with at least two classes."""
+def difficulty_features(support: Task, space: TaskSpace) -> DifficultyFeatures:
+    """Both features of a support with at least two classes."""
     means, counts = support.means, support.counts
     apart = squared_euclidean(means, means)
     # d'Sd for the difference d of each two class means: how far images scatter along the line between them.
@@ -66,7 +66,7 @@ def expected_accuracy(support: Task, space: TaskSpace) -> float:
     variance follow from the distance of the means, corrected for the small number of images, and the covariance within
     a class. The probabilities against the other classes are multiplied.
     """
-    return views(support, space).expected
+    return difficulty_features(support, space).expected
 
 
 def left_out_accuracy(support: Task, space: TaskSpace) -> float | None:
@@ -75,25 +75,26 @@ def left_out_accuracy(support: Task, space: TaskSpace) -> float | None:
     Smoothed by the spread within a class. Classes of one image only serve as alternatives. None if all classes have
     one image.
     """
-    return views(support, space).left_out
+    return difficulty_features(support, space).left_out
 
 
 def fit_difficulty(found: Sequence[DifficultyFeatures], accuracy: Sequence[float]) -> Difficulty:
-    """Fit weights that map the views to the measured accuracies, one entry a task.
+    """Fit weights that map the features to the measured accuracies, one entry a task.
 
     With few tasks the result stays near `expected`. Raises NotConverged if a fit does not reach its minimum.
     """
     measured = torch.tensor(accuracy, dtype=torch.float64)
-    single = torch.tensor([view.left_out is None for view in found], dtype=torch.bool)
-    first = [view for view in found if view.left_out is None]
-    rest = [view for view in found if view.left_out is not None]
+    single = torch.tensor([features.left_out is None for features in found], dtype=torch.bool)
+    first = [features for features in found if features.left_out is None]
+    rest = [features for features in found if features.left_out is not None]
     return Difficulty(_fit(_columns(first, 2), measured[single]), _fit(_columns(rest, 3), measured[~single]))
 
 
 def predicted_accuracy(found: Sequence[DifficultyFeatures], difficulty: Difficulty) -> Tensor:
     """The predicted accuracy of each task, (T,) float64."""
     weights = {2: difficulty.one_shot, 3: difficulty.more_shots}
-    logits = [_columns([view], 3 - (view.left_out is None)) @ weights[3 - (view.left_out is None)] for view in found]
+    sizes = [2 if features.left_out is None else 3 for features in found]
+    logits = [_columns([one], size) @ weights[size] for one, size in zip(found, sizes, strict=True)]
     return torch.cat(logits).sigmoid()
 
 
@@ -132,17 +133,17 @@ def _against_all(margins: Tensor, own: Tensor | None = None) -> Tensor:
 
 
 def _columns(found: Sequence[DifficultyFeatures], width: int) -> Tensor:
-    rows = [[1.0, *(share for share in view if share is not None)] for view in found]
+    rows = [[1.0, *(share for share in features if share is not None)] for features in found]
     table = torch.tensor(rows, dtype=torch.float64).reshape(-1, width)
     table[:, 1:] = table[:, 1:].clamp(CERTAIN, 1 - CERTAIN).logit()
     return table
 
 
 def _fit(columns: Tensor, measured: Tensor) -> Tensor:
-    """Logistic regression on shares, regularised towards (0, 1, 0), the first view unchanged.
+    """Logistic regression on shares, regularised towards (0, 1, 0), the first feature unchanged.
 
     Damped Newton steps (Boyd and Vandenberghe 2004, algorithm 9.5) until the decrement falls below TOLERANCE. Full
-    steps can alternate between two points forever if views are saturated and disagree.
+    steps can alternate between two points forever if features are saturated and disagree.
     """
     start = torch.zeros(columns.shape[1], dtype=torch.float64)
     start[1] = 1.0

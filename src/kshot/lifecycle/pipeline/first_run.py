@@ -16,7 +16,7 @@ from kshot.params.schema import Params, load_params
 from kshot.params.sections.train import MOST_CLASSES
 
 if TYPE_CHECKING:
-    from kshot.data.images import Pixels
+    from kshot.data.images import ImageArray
 
 IMAGES = 16  # that are decoded and embedded to be timed
 PASSES = 3
@@ -65,7 +65,7 @@ def estimate(images: int, params: Params, decoding: float, forward: float) -> fl
     return STAGES_S + PREDICTIONS_S + ingest + (batches + validations + images * split.test) * forward
 
 
-def _forward(root: Path, params: Params, pixels: "Pixels") -> float:
+def _forward(root: Path, params: Params, pixels: "ImageArray") -> float:
     """Seconds of an image in a forward pass of a few, without the first pass."""
     import torch
 

@@ -20,7 +20,7 @@ from kshot.lifecycle.tasks.task_model import LIMIT_WAYS, TaskModel, limit, read_
 from kshot.lifecycle.tasks.task_row import TaskRow, Trust
 from kshot.params.schema import Params
 from kshot.statistics import Interval, rank_correlation
-from kshot.tasks.difficulty import views
+from kshot.tasks.difficulty import difficulty_features
 from kshot.tasks.embedding import Task, distances, embed_task, on_plane, squared_distances, widest_plane
 from kshot.tasks.space import outlyingness
 
@@ -95,7 +95,7 @@ def _rows(model: TaskModel, new: dict[str, Task], known: list[_Known], shots: in
     plane = widest_plane(known_points)
     progress.step(f"distances of {len(points)} tasks")
     distance, order = distances(points, known_points), squared_distances(points, known_points).argsort(1)
-    predicted = model.predicted([views(task, model.space) for task in tasks])
+    predicted = model.predicted([difficulty_features(task, model.space) for task in tasks])
     counted = progress.counted(known, len(known), "measuring task")
     measured = [None] * len(new) + [_measured(model, one, shots) for one in counted]
     limits = {shape: limit(model, *shape) for shape in dict.fromkeys(map(_shape, tasks))}
@@ -188,7 +188,9 @@ def _trust(root: Path, model: TaskModel, episodes_of: dict[str, EpisodeSet]) -> 
         measured = (
             table[table["protocol"] == name].sort_values("episode")["accuracy"].to_numpy()[: len(episodes.support)]
         )
-        predicted = model.predicted([views(model.task(support), model.space) for support in episodes.support])
+        predicted = model.predicted(
+            [difficulty_features(model.task(support), model.space) for support in episodes.support]
+        )
         expected = np.array(predicted, dtype=np.float64)  # NaN if nothing is predicted
         correlation = Interval(*[math.nan] * 3) if model.doubt else rank_correlation(expected, measured)
         mean = None if model.doubt else float(expected.mean())

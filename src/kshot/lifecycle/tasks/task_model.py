@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -11,6 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from kshot.data.drawers import Ids
 from kshot.data.episodes import EpisodeSet, draw_episodes
 from kshot.errors import DataError, KshotError, NotConverged
 from kshot.evaluation.evaluate import accuracies, embed_once, predict_episodes
@@ -25,7 +25,13 @@ from kshot.nets.embedding import WEIGHTS
 from kshot.nets.points import Points
 from kshot.params.schema import Params
 from kshot.params.sections.episodes import Protocol
-from kshot.tasks.difficulty import Difficulty, DifficultyFeatures, fit_difficulty, predicted_accuracy, views
+from kshot.tasks.difficulty import (
+    Difficulty,
+    DifficultyFeatures,
+    difficulty_features,
+    fit_difficulty,
+    predicted_accuracy,
+)
 from kshot.tasks.embedding import Task
 from kshot.tasks.space import TaskSpace, learn_space, outlyingness
 
@@ -40,8 +46,6 @@ LIMIT_TASKS = 200  # validation tasks from which a limit is computed
 # Most classes in those tasks. If validation classes have only a few groups, tasks of many classes are all alike, and a
 # limit computed from them would warn about every new group.
 LIMIT_WAYS = 5
-
-Ids = NDArray[np.integer[Any]]
 
 
 @dataclass(frozen=True)
@@ -73,12 +77,12 @@ class TaskModel:
         return Task(self.narrow.values[self.narrow.rows(support.ravel())], labels)
 
     def predicted(self, found: Sequence[DifficultyFeatures]) -> list[float] | list[None]:
-        """The expected accuracy of each task; uncalibrated (the first view) without a fit on validation classes; None
-        if `doubt` gives a reason."""
+        """The expected accuracy of each task; not calibrated (the first feature) without a fit on validation classes;
+        None if `doubt` gives a reason."""
         if self.doubt:
             return [None] * len(found)
         if self.difficulty is None:
-            return [view.expected for view in found]
+            return [features.expected for features in found]
         accuracy: list[float] = predicted_accuracy(found, self.difficulty).tolist()
         return accuracy
 
@@ -180,7 +184,7 @@ def _with_difficulty(model: TaskModel) -> TaskModel:
                 episodes = _draw(model, labels, n_way, k_shot, n_query, TASKS_A_SHAPE, within)
                 scores = None if episodes is None else model.measured(episodes)
                 if episodes is not None and scores is not None:
-                    found += [views(model.task(support), model.space) for support in episodes.support]
+                    found += [difficulty_features(model.task(support), model.space) for support in episodes.support]
                     measured += scores.tolist()
     try:
         difficulty = fit_difficulty(found, measured)
@@ -193,7 +197,7 @@ def doubt(found: Sequence[DifficultyFeatures], measured: Sequence[float], diffic
     """Why predictions cannot be trusted: on the tasks they were calibrated on, 1-shot or others, the means of
     predicted and measured accuracy differ; "" if both differ by at most DOUBTFUL."""
     accuracy = predicted_accuracy(found, difficulty).numpy() if found else np.empty(0)
-    single = np.array([view.left_out is None for view in found], dtype=bool)
+    single = np.array([features.left_out is None for features in found], dtype=bool)
     for rows, shots in ((single, "1 image"), (~single, "several images")):
         if not rows.any():
             continue

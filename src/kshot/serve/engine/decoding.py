@@ -4,17 +4,14 @@ from concurrent.futures import Executor
 from contextlib import suppress
 from dataclasses import dataclass
 
-import numpy as np
-from numpy.typing import NDArray
 from PIL import Image
 
 from kshot.data.image_formats import LARGEST
-from kshot.data.images import decoded_with_header, prepare
+from kshot.data.images import ImageArray, decoded_with_header, prepare
 from kshot.errors import DataError
 from kshot.params.sections.ingest import Ingest
 from kshot.serve.messages.refusals import Refused
 
-Pixels = NDArray[np.uint8]
 FORMATS = "PNG, JPEG, WEBP, GIF, BMP, TIFF"
 
 
@@ -30,7 +27,7 @@ class SentImage:
 class Prepared:
     """pixels (size, size, channels) uint8, as the model's input; the rest is of the file's header."""
 
-    pixels: Pixels
+    pixels: ImageArray
     width: int
     height: int
     media_type: str
