@@ -63,6 +63,7 @@ def test_how_new_data_is_added_is_stored_with_its_source() -> None:
     assert watched.extend and changed(watched, Changes(poll="5m")).extend
     assert not changed(watched, Changes(on_new_data=PROJECT)).extend
     assert not schedule.without(watched, NEW_DATA).extend and not changed(None, Changes(on_new_data="photos")).extend
-    for asked in (Changes(on_new_data=PROJECT, extend=True), Changes(cron="0 3 * * 1", extend=True)):
+    alone = Changes(extend=True)
+    for asked in (alone, Changes(on_new_data=PROJECT, extend=True), Changes(cron="0 3 * * 1", extend=True)):
         with pytest.raises(KshotError, match="--extend says how new data is added; needs --on-new-data SOURCE"):
             changed(None, asked)

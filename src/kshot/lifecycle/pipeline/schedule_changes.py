@@ -124,17 +124,17 @@ def parts(current: Schedule) -> tuple[str, ...]:
 
 
 def _check(after: Schedule, changes: Changes) -> None:
-    if not after.names():
-        named = changes.named()
-        if named:
-            raise KshotError(f"{_option(named[0])} says how; needs --cron, --every or --on-new-data too")
-        raise KshotError("nothing is scheduled yet; needs --cron LINE, --every DURATION or --on-new-data [SOURCE]")
     if changes.if_drifted and after.source is None:
         raise KshotError("--if-drifted says which new data is retrained; needs --on-new-data SOURCE, what to look at")
     if changes.extend and after.source is None:
         raise KshotError("--extend says how new data is added; needs --on-new-data SOURCE, what to add")
     if changes.poll is not None and not after.new_data:
         raise KshotError("--poll says how often to look for new data; needs --on-new-data too")
+    if not after.names():
+        named = changes.named()
+        if named:
+            raise KshotError(f"{_option(named[0])} says how; needs --cron, --every or --on-new-data too")
+        raise KshotError("nothing is scheduled yet; needs --cron LINE, --every DURATION or --on-new-data [SOURCE]")
     by_clock = {CRON, EVERY} & set(after.names())
     for name in ("timezone", "overlap", "catch_up"):
         if getattr(changes, name) is not None and not by_clock:
