@@ -18,19 +18,21 @@ from typing import Any
 
 SOURCE = Path(__file__).resolve().parents[2] / "shared/data/groceries.zip"
 PROTOCOLS = ("5w1s", "5w5s", "10w1s")
-FROZEN = {"train.network.adaptation": "frozen", "train.projection.dim": "null"}
+PLAIN = {"train.network.features": "[]", "train.projection.dim": "null"}
+FROZEN = {**PLAIN, "train.network.adaptation": "frozen"}
 TRAINED = {
+    **PLAIN,
     "train.network.input_size": "null",
     "train.augment": "{preset: photographs}",
     "train.batch.classes": "10",
     "train.batch.images": "4",
     "train.validation.every": "20",
     "train.validation.protocol": "5w1s",
-    "train.projection.dim": "null",
     "train.method.arguments": "{distance: cosine, learn_temperature: true}",
 }
 ROWS: dict[str, Mapping[str, str]] = {
     "projection": {},
+    "projection of the output alone": {"train.network.features": "[]"},
     "frozen": {**FROZEN, "train.method.arguments": "{distance: cosine, learn_temperature: false}"},
     "lora": {
         **TRAINED,
@@ -41,6 +43,14 @@ ROWS: dict[str, Mapping[str, str]] = {
     },
     "lora, 200 steps": {
         **TRAINED,
+        "train.network.adaptation": "lora",
+        "train.optimizer.learning_rate": "0.001",
+        "train.steps": "200",
+        "evaluate.views": "2",
+    },
+    "lora, 200 steps, the projection's features": {
+        **TRAINED,
+        "train.network.features": "[blocks.4, blocks.6, output]",
         "train.network.adaptation": "lora",
         "train.optimizer.learning_rate": "0.001",
         "train.steps": "200",

@@ -54,6 +54,8 @@ def refused(answer: httpx.Response, status: int, code: str) -> str:
     """The message of an answer that must be this refusal, in the one shape of all."""
     assert answer.status_code == status, answer.text
     body = answer.json()
+    if answer.url.path.startswith("/v2/"):  # the Open Inference Protocol's form
+        body["error"] = {"code": body.pop("code"), "message": body["error"]}
     assert set(body) == {"error", "request"} and body["error"]["code"] == code
     assert body["request"] == answer.headers["X-Request-Id"]
     message: str = body["error"]["message"]

@@ -247,10 +247,12 @@ def test_pages_and_documents_load_nothing_from_elsewhere(client: TestClient) -> 
 def test_the_document_says_what_every_error_looks_like_and_names_each_function_once(client: TestClient) -> None:
     """Generated clients read errors by it, and their functions have the operations' names."""
     document = client.get("/openapi.json").json()
-    operations = [about for methods in document["paths"].values() for about in methods.values()]
-    reference = {"$ref": "#/components/schemas/ErrorResponse"}
-    for about in operations:
-        assert about["responses"]["default"]["content"]["application/json"]["schema"] == reference
+    by_path = [(path, about) for path, methods in document["paths"].items() for about in methods.values()]
+    operations = [about for _, about in by_path]
+    for path, about in by_path:
+        name = "InferenceErrorResponse" if path.startswith("/v2") else "ErrorResponse"
+        schema = about["responses"]["default"]["content"]["application/json"]["schema"]
+        assert schema == {"$ref": f"#/components/schemas/{name}"}
         assert "422" not in about["responses"]  # FastAPI's own form, which nothing here has
     names = [about["operationId"] for about in operations]
     assert len(set(names)) == len(names) and {"recognise", "create_gallery"} <= set(names)

@@ -16,7 +16,6 @@ from kshot.serve.rest.access import Access
 from kshot.serve.rest.error_response import error_response, refusal_response
 from kshot.serve.rest.front import Front
 from kshot.serve.rest.metrics import Metrics
-from kshot.serve.rest.record import record_of
 from kshot.serve.rest.routes import (
     examples_router,
     galleries_router,
@@ -77,7 +76,7 @@ def create_app(service: GalleryService) -> FastAPI:
 
 async def _refused(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, Refused)
-    return refusal_response(error, record_of(request).id)
+    return refusal_response(request.scope, error)
 
 
 async def _http(request: Request, error: Exception) -> JSONResponse:
@@ -88,7 +87,7 @@ async def _http(request: Request, error: Exception) -> JSONResponse:
     headers = dict(error.headers or {})
     if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:  # Starlette names the methods of the first route alone
         headers["Allow"] = ", ".join(_methods_of(request))
-    return error_response(error.status_code, code, text, record_of(request).id, headers)
+    return error_response(request.scope, error.status_code, code, text, headers)
 
 
 def _methods_of(request: Request) -> list[str]:
@@ -102,6 +101,6 @@ async def _invalid(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, RequestValidationError)
     first = error.errors()[0]
     if first["type"] == "json_invalid":
-        return error_response(400, "bad_json", f"the body is no JSON: {first['ctx']['error']}", record_of(request).id)
+        return error_response(request.scope, 400, "bad_json", f"the body is no JSON: {first['ctx']['error']}")
     place = ".".join(str(part) for part in first["loc"][1:]) or "the body"
-    return error_response(422, "bad_request", f"{place}: {first['msg']}", record_of(request).id)
+    return error_response(request.scope, 422, "bad_request", f"{place}: {first['msg']}")

@@ -53,6 +53,14 @@ class ErrorResponse(ResponseBody):
     request: str
 
 
+class InferenceErrorResponse(ResponseBody):
+    """The same below /v2, where the Open Inference Protocol wants `error` to be the message."""
+
+    error: str
+    code: str
+    request: str
+
+
 class ModelName(ResponseBody):
     """A registered model; `alias` is the one that the service follows."""
 

@@ -66,15 +66,15 @@ class Front:
                 return await Response(status_code=204, headers=PREFLIGHT)(scope, receive, sender)
             await self._respond(scope, self._bounded(scope, receive), sender)
         except Refused as refused:
-            await _instead(refusal_response(refused, record.id), scope, receive, sender)
+            await _instead(refusal_response(scope, refused), scope, receive, sender)
         except TimeoutError:
             record.fields["cut_off"] = True  # the client does not read: there is nobody to send to
         except Exception as error:
             LOG.exception("a request failed", extra={"fields": {"request": record.id, "path": scope["path"]}})
             text = f"the service failed on this request; its log says more under {record.id}"
-            response = error_response(500, "internal", text, record.id)
+            response = error_response(scope, 500, "internal", text)
             if isinstance(error, OSError) and full_disk.is_full(error):  # of an upload or an export
-                response = refusal_response(disk_full(), record.id)
+                response = refusal_response(scope, disk_full())
             await _instead(response, scope, receive, sender)
         finally:
             self._note(scope, record, sender.status, time.perf_counter() - began)

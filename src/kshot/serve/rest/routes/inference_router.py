@@ -12,16 +12,22 @@ from pydantic import BaseModel, ConfigDict
 from starlette.concurrency import run_in_threadpool
 
 from kshot.serve.actions.recognising import check_count, recognise_images
+from kshot.serve.messages.gallery_messages import InferenceErrorResponse
 from kshot.serve.messages.recognise_messages import RecogniseResponse
 from kshot.serve.messages.refusals import Refused
 from kshot.serve.rest.access import needs
 from kshot.serve.rest.bodies import from_base64, read_json
+from kshot.serve.rest.error_response import PROTOCOL
 from kshot.serve.rest.openapi import json_body
 from kshot.serve.rest.record import record_of
 from kshot.serve.rest.routes.galleries_router import ASK
 from kshot.serve.rest.routes.service_router import service_of
 
-router = APIRouter(prefix="/v2", tags=["Open Inference Protocol"])
+router = APIRouter(
+    prefix=PROTOCOL,
+    tags=["Open Inference Protocol"],
+    responses={"default": {"model": InferenceErrorResponse, "description": "What cannot be done, in one line"}},
+)
 INPUT = {"name": "images", "datatype": "BYTES", "shape": [-1]}
 OUTPUTS = [
     {"name": "label", "datatype": "BYTES", "shape": [-1]},
