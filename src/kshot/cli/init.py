@@ -72,7 +72,7 @@ def _fill(root: Path, options: argparse.Namespace) -> list[Exception]:
     from kshot.lifecycle.project.tables import counted
     from kshot.lifecycle.settings_fit import proposal
     from kshot.lifecycle.settings_fit.fitted_settings import NoWeights
-    from kshot.lifecycle.sources.shown_names import printable
+    from kshot.lifecycle.source_files.shown_names import printable
 
     again = f"kshot init {shlex.quote(options.name)} --images {shlex.quote(options.images)}"
     with project_lock.hold(root, "kshot init"):

@@ -131,7 +131,7 @@ def run_versions(root: Path, options: argparse.Namespace) -> int:
     """Print one line a data version; a star marks the one in data/raw."""
     from kshot.lifecycle.data import data_names, data_versions
     from kshot.lifecycle.project.tables import columns
-    from kshot.lifecycle.sources.shown_names import printable
+    from kshot.lifecycle.source_files.shown_names import printable
 
     known = data_versions.versions(root)
     if not known:

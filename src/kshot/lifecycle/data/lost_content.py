@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from kshot.lifecycle.data import working_copy
 from kshot.lifecycle.data.dvc_cache import locate
 from kshot.lifecycle.project.broken import Broken
-from kshot.lifecycle.sources.shown_names import printable
+from kshot.lifecycle.source_files.shown_names import printable
 from kshot.lifecycle.sources.source_argument import GLYPHS
 
 if TYPE_CHECKING:

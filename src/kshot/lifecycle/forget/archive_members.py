@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from typing import IO
 
 from kshot.lifecycle.forget.holding import Forgotten
-from kshot.lifecycle.sources.archives import DAMAGED, OPENERS
+from kshot.lifecycle.source_files.archives import DAMAGED, OPENERS
 
 ARCHIVE = "archive with the image"  # what a Holding of such a file is
 CHUNK = 1 << 20

@@ -7,7 +7,7 @@ from pathlib import Path
 from kshot.lifecycle.forget.archive_members import ARCHIVE, member_of
 from kshot.lifecycle.forget.holding import Forgotten, Holding, Unreached
 from kshot.lifecycle.forget.object_stores import FOLDER, ObjectStore
-from kshot.lifecycle.sources.archives import SUFFIXES
+from kshot.lifecycle.source_files.archives import SUFFIXES
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from kshot.lifecycle.data.changes.add_version import AddOptions
 from kshot.lifecycle.data.data_versions import DataVersion
 from kshot.lifecycle.project.tables import counted
 from kshot.lifecycle.settings_fit import split_moves
-from kshot.lifecycle.sources.shown_names import printable
+from kshot.lifecycle.source_files.shown_names import printable
 
 Say = Callable[[str], None]
 

@@ -10,7 +10,7 @@ from kshot.lifecycle.data import cached_images
 from kshot.lifecycle.data.cached_images import CachedClass
 from kshot.lifecycle.project.tables import counted
 from kshot.lifecycle.settings_fit.proposal import split_of
-from kshot.lifecycle.sources.shown_names import printable
+from kshot.lifecycle.source_files.shown_names import printable
 from kshot.params.sections.split import Split
 
 

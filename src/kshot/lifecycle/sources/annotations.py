@@ -5,7 +5,7 @@ import re
 from pathlib import Path
 
 from kshot.data.image_formats import image_endings
-from kshot.lifecycle.sources.tables import TABLES
+from kshot.lifecycle.source_files.tables import TABLES
 
 READ = 2**16  # bytes of a file that are looked at
 FIRST = 3  # lines of a text that are looked at

@@ -7,8 +7,8 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from kshot.errors import DataError
+from kshot.lifecycle.source_files.tables import TABLES, read_rows
 from kshot.lifecycle.sources import tree
-from kshot.lifecycle.sources.tables import TABLES, read_rows
 
 
 def fingerprint(source: Path) -> str:

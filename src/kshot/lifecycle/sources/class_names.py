@@ -5,7 +5,7 @@ from collections import defaultdict
 from collections.abc import Collection, Iterable
 
 from kshot.first_few import first_few
-from kshot.lifecycle.sources.shown_names import printable
+from kshot.lifecycle.source_files.shown_names import printable
 from kshot.lifecycle.sources.source_image import normal
 
 RARE = 0.1  # share of the classes whose last folder's name may recur by chance

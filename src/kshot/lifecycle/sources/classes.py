@@ -9,8 +9,8 @@ from pathlib import Path
 from kshot.data.folders.split_folders import without_split_folders
 from kshot.data.splits import split_named
 from kshot.first_few import first_few
+from kshot.lifecycle.source_files.shown_names import printable
 from kshot.lifecycle.sources.class_names import in_several_forms
-from kshot.lifecycle.sources.shown_names import printable
 from kshot.lifecycle.sources.source_image import normal
 
 FOLD = re.compile(r"(?:k|cv)?[_-]?fold[_ -]?\d+", re.I)  # of a cross-validation

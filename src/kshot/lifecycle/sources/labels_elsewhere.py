@@ -8,9 +8,9 @@ from pathlib import Path
 
 from kshot.data.image_formats import image_endings
 from kshot.errors import DataError
+from kshot.lifecycle.source_files.shown_names import printable
+from kshot.lifecycle.source_files.tables import TABLES, WITH_IMAGES
 from kshot.lifecycle.sources.annotations import OBJECTS, annotations
-from kshot.lifecycle.sources.shown_names import printable
-from kshot.lifecycle.sources.tables import TABLES, WITH_IMAGES
 from kshot.lifecycle.sources.tree import walk
 
 LOOKED_AT = 3  # files of an ending that are read in search of annotations
@@ -78,7 +78,7 @@ def _annotations(folder: Path, files: list[Path]) -> str:
 def _column_of_images(table: Path) -> str:
     if table.suffix.lower() != ".parquet":
         return ""
-    from kshot.lifecycle.sources.parquet_table import image_columns  # here, as it imports pandas
+    from kshot.lifecycle.source_files.parquet_table import image_columns  # here, as it imports pandas
 
     with contextlib.suppress(OSError, ValueError):
         return next(iter(image_columns(table)), "")

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from kshot.first_few import first_few
+from kshot.lifecycle.source_files.shown_names import printable
 from kshot.lifecycle.sources.annotations import OBJECTS
-from kshot.lifecycle.sources.shown_names import printable
 
 WIDTH = 80
 MOST_NAMED = 30  # empty classes that are named

@@ -11,11 +11,11 @@ from pathlib import Path
 from kshot.data.splits import SPLITS, split_named
 from kshot.errors import DataError
 from kshot.first_few import first_few
+from kshot.lifecycle.source_files.shown_names import printable, quoted
+from kshot.lifecycle.source_files.tables import ELSEWHERE, Row, read_columns, read_rows
 from kshot.lifecycle.sources.class_names import in_several_forms
 from kshot.lifecycle.sources.path_hints import hint
-from kshot.lifecycle.sources.shown_names import printable, quoted
 from kshot.lifecycle.sources.source_image import SourceImage, check_names, group_of, normal
-from kshot.lifecycle.sources.tables import ELSEWHERE, Row, read_columns, read_rows
 
 COLUMNS = ("path", "class", "group", "split")
 OPTIONAL = ("class", "group", "split", "drawer")

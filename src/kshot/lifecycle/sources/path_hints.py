@@ -4,7 +4,7 @@ import re
 from pathlib import Path
 
 from kshot.data.image_formats import image_endings
-from kshot.lifecycle.sources.shown_names import printable, quoted
+from kshot.lifecycle.source_files.shown_names import printable, quoted
 
 MOST_FOLDERS = 100  # folders beside a manifest that are searched
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from kshot.errors import DataError
 from kshot.first_few import first_few
-from kshot.lifecycle.sources.shown_names import quoted
+from kshot.lifecycle.source_files.shown_names import quoted
 
 LONGEST_NAME = 200  # bytes of one folder's name; file systems allow up to 255
 

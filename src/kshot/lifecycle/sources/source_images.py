@@ -9,18 +9,18 @@ from kshot.data.folders.strays import mask_folders, strays
 from kshot.data.folders.system_files import written_by
 from kshot.data.image_formats import Header
 from kshot.errors import DataError
+from kshot.lifecycle.source_files.archives import is_archive, unpack
+from kshot.lifecycle.source_files.shown_names import printable, quoted
+from kshot.lifecycle.source_files.tables import TABLES, is_compressed, read_rows
 from kshot.lifecycle.sources import left_out
 from kshot.lifecycle.sources.annotations import ENDINGS, annotations
-from kshot.lifecycle.sources.archives import is_archive, unpack
 from kshot.lifecycle.sources.classes import classes_of
 from kshot.lifecycle.sources.image_check import NO_IMAGE, Problem, check_decoding, check_headers, header_notes
 from kshot.lifecycle.sources.labels_elsewhere import labels_elsewhere
 from kshot.lifecycle.sources.left_out import ARCHIVE, LeftOut, filled
 from kshot.lifecycle.sources.manifests import read_manifest
-from kshot.lifecycle.sources.shown_names import printable, quoted
 from kshot.lifecycle.sources.source_argument import NEEDED, check_there
 from kshot.lifecycle.sources.source_image import SourceImage, check_names, group_of
-from kshot.lifecycle.sources.tables import TABLES, is_compressed, read_rows
 from kshot.lifecycle.sources.tree import Tree, walk
 
 MANIFEST = "manifest.csv"  # next to images/: the layout of data/raw

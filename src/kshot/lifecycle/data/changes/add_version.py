@@ -13,12 +13,12 @@ from kshot.lifecycle.data import working_copy
 from kshot.lifecycle.data.changes import extension, imported_images, restore
 from kshot.lifecycle.data.data_versions import DataVersion, current, enter, versions
 from kshot.lifecycle.project import layout
+from kshot.lifecycle.source_files.shown_names import quoted
 from kshot.lifecycle.sources import left_out
 from kshot.lifecycle.sources.at_rest import at_rest
 from kshot.lifecycle.sources.class_names import notes_on_names
 from kshot.lifecycle.sources.labels_elsewhere import labels_elsewhere
 from kshot.lifecycle.sources.manifests import with_split
-from kshot.lifecycle.sources.shown_names import quoted
 from kshot.lifecycle.sources.source_argument import GLYPHS, check_argument
 from kshot.lifecycle.sources.source_image import SourceImage
 from kshot.lifecycle.sources.source_images import Source, decoded

@@ -11,9 +11,9 @@ from kshot.lifecycle.data.changes.imported_images import PRESENT
 from kshot.lifecycle.project import layout
 from kshot.lifecycle.project.files import file_md5
 from kshot.lifecycle.project.tables import counted
+from kshot.lifecycle.source_files.shown_names import printable
 from kshot.lifecycle.sources.left_out import LeftOut
 from kshot.lifecycle.sources.manifests import read_manifest
-from kshot.lifecycle.sources.shown_names import printable
 from kshot.lifecycle.sources.source_image import SourceImage, group_of
 from kshot.lifecycle.sources.source_images import Source
 

@@ -16,8 +16,8 @@ from pathlib import Path, PurePosixPath
 from typing import IO, Any, NamedTuple, cast
 
 from kshot.errors import DataError
-from kshot.lifecycle.sources.shown_names import quoted
-from kshot.lifecycle.sources.zip_names import zip_names
+from kshot.lifecycle.source_files.shown_names import quoted
+from kshot.lifecycle.source_files.zip_names import zip_names
 
 LARGEST_RATIO = 100  # unpacked bytes over packed bytes: images are already compressed and stay far below it
 SMALL = 2**20  # bytes that are never a bomb

@@ -63,7 +63,7 @@ def read_rows(path: Path, needed: tuple[str, ...], optional: tuple[str, ...] = (
 def read_columns(path: Path) -> list[str]:
     """The names of the columns of a table that `read_rows` has read."""
     if path.suffix.lower() == ".parquet":
-        from kshot.lifecycle.sources.parquet_table import read_parquet  # here, as it imports pandas
+        from kshot.lifecycle.source_files.parquet_table import read_parquet  # here, as it imports pandas
 
         return [str(name) for name in read_parquet(path).columns]
     text, _, separators = _separated(path)
@@ -138,7 +138,7 @@ def _decoded(path: Path) -> str:
 
 
 def _read_parquet(path: Path, needed: tuple[str, ...], optional: tuple[str, ...]) -> list[Row]:
-    from kshot.lifecycle.sources.parquet_table import (
+    from kshot.lifecycle.source_files.parquet_table import (
         image_columns,
         read_parquet,
         text_columns,

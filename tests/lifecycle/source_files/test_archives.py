@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from kshot.errors import DataError
-from kshot.lifecycle.sources import archives
+from kshot.lifecycle.source_files import archives
 from tests.lifecycle.raw_project import files_below, write_zip
 
 FILES = {"Ελληνικά/άλφα beta/1.png": b"one", "b/2.png": b"two" * 1000}

@@ -4,7 +4,7 @@ import zipfile
 
 import pytest
 
-from kshot.lifecycle.sources.zip_names import zip_names
+from kshot.lifecycle.source_files.zip_names import zip_names
 
 
 def entry(name: bytes, extra: bytes = b"") -> zipfile.ZipInfo:

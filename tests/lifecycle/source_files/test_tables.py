@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from kshot.errors import DataError
-from kshot.lifecycle.sources.tables import read_rows
+from kshot.lifecycle.source_files.tables import read_rows
 
 NEEDED = ("path", "class")
 

@@ -1,0 +1,1 @@
+"""What a person gives, as files: tables, archives, and the names in them, without knowledge of classes."""
