@@ -34,10 +34,9 @@ retrain: install
 # One thread a process, and three processes on two cores, because tests wait for servers too. Files lie in memory where
 # it has room, and are removed; `make test IN_MEMORY=` leaves those of failed tests in the usual temporary folder.
 IN_MEMORY ?= $(BIN)/python -m tests.memory_folder
-TESTING ?= 3
 test: install
 	@folder="$$($(IN_MEMORY))"; trap 'rm -rf "$$folder"' EXIT; set -x; OMP_NUM_THREADS=1 $(BIN)/pytest \
-		--numprocesses=$(TESTING) --dist=loadfile --no-loadscope-reorder $${folder:+--basetemp="$$folder"} $(ARGS)
+		--numprocesses=3 --dist=loadfile --no-loadscope-reorder $${folder:+--basetemp="$$folder"} $(ARGS)
 
 # The default paths of a new user, from a fresh clone of the last commit with the settings as shipped.
 FILES = OMP_NUM_THREADS=1 $(BIN)/pytest --dist=loadfile --no-loadscope-reorder
