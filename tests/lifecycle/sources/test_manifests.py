@@ -8,8 +8,9 @@ import pytest
 
 from kshot.errors import DataError
 from kshot.lifecycle.sources.at_rest import fingerprint
-from kshot.lifecycle.sources.manifests import read_manifest, with_split
+from kshot.lifecycle.sources.manifests import read_manifest
 from kshot.lifecycle.sources.source_image import SourceImage
+from kshot.lifecycle.sources.split_tables import with_split
 from tests.lifecycle.raw_project import write_tree
 
 

@@ -123,7 +123,7 @@ def pretrained_settings(profile: DataProfile, start: Start, classes: int) -> lis
         Setting("train.network.adaptation", "projection" if learns else "frozen", why),
         Setting("train.projection.dim", PROJECTION if learns else None, "numbers an image" if learns else ""),
         Setting("train.projection.hidden", None),
-        Setting("train.projection.l2_normalize", True, "so that unknown images are told by cosine, too"),
+        Setting("train.projection.l2_normalize", True, "so that unknown images are recognised by cosine, too"),
         Setting("train.method.name", "prototypical", "nearest class mean by cosine, which suits a pretrained network"),
         Setting("train.method.arguments", {"distance": "cosine", "learn_temperature": learns}),
         Setting("train.loss.name", "prototypical"),

@@ -1,14 +1,13 @@
-"""Reads manifests and split tables into images; an error names the row and the cause."""
+"""Reads a manifest into images; an error names the row and the cause."""
 
 import contextlib
-import difflib
 import re
 from collections import Counter
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from kshot.data.splits import SPLITS, split_named
+from kshot.data.splits import split_named
 from kshot.errors import DataError
 from kshot.first_few import first_few
 from kshot.lifecycle.source_files.shown_names import printable, quoted
@@ -16,6 +15,7 @@ from kshot.lifecycle.source_files.tables import ELSEWHERE, Row, read_columns, re
 from kshot.lifecycle.sources.class_names import in_several_forms
 from kshot.lifecycle.sources.path_hints import hint
 from kshot.lifecycle.sources.source_image import SourceImage, check_names, group_of, normal
+from kshot.lifecycle.sources.split_tables import NEEDS_SPLIT
 
 COLUMNS = ("path", "class", "group", "split")
 OPTIONAL = ("class", "group", "split", "drawer")
@@ -24,7 +24,6 @@ LONGEST = 255  # bytes of a file's name
 SHOWN = 200  # characters of a path in a message
 MISSING = ("none", "nan", "null", "n/a", "<na>")  # how programs write a missing value as text
 ZERO_OR_ONE = {"0", "1", "0.0", "1.0"}
-NEEDS_SPLIT = f"needs {', '.join(SPLITS)}"
 
 
 def read_manifest(
@@ -61,37 +60,6 @@ def read_manifest(
     if repeated:
         notes.append(f"{len(repeated)} rows of the manifest are repeated and count once, such as row {repeated[0]}")
     return images, notes
-
-
-def with_split(
-    images: Sequence[SourceImage], table: Path, empty: Sequence[str] = (), optional: Collection[str] = ()
-) -> list[SourceImage]:
-    """The images with the split that a table of class,split gives each class; classes in `empty` may be in it too.
-
-    It may leave out the classes in `optional`, which are then as they were. Raises DataError if the table is not one of
-    class,split, omits a class, or names one that does not exist.
-    """
-    known = {image.label for image in images}
-    place: dict[str, str] = {}
-    for row in read_rows(table, ("class", "split")):
-        name = normal(row.values["class"])
-        where = f"{table}, row {row.number}"
-        split = split_named(row.values["split"])
-        if not split:
-            raise DataError(f"{where} has the split {quoted(row.values['split'])}; {NEEDS_SPLIT}")
-        if name in place:
-            raise DataError(f"{where} names class {quoted(name)} twice; needs one line a class")
-        if name not in known and name not in empty:
-            raise DataError(f"{where} names class {quoted(name)}; the images have no such class{_nearest(name, known)}")
-        place[name] = split
-    absent = sorted(known - place.keys() - set(optional))
-    if absent:
-        more = f" and {len(absent) - 1} more" if len(absent) > 1 else ""
-        raise DataError(
-            f"{table} leaves out class {quoted(absent[0])}{more}; needs a line for each class"
-            f"{_nearest(absent[0], place)}"
-        )
-    return [replace(image, split=place.get(image.label, image.split)) for image in images]
 
 
 def _rows(path: Path, needed: tuple[str, ...]) -> list[Row]:
@@ -249,8 +217,3 @@ def _check_splits(path: Path, images: Sequence[SourceImage], numbers: Sequence[i
 def _at(path: Path, row: Row) -> str:
     name = row.values["path"]
     return f"{path}, row {row.number}: {quoted(name if len(name) <= SHOWN else f'{name[:SHOWN]}...')}"
-
-
-def _nearest(name: str, others: object) -> str:
-    near = difflib.get_close_matches(name, list(others), n=1)  # type: ignore[call-overload]
-    return f": did you mean {quoted(near[0])}?" if near else ""

@@ -28,9 +28,7 @@ SMALL = 8  # pixels; an image with a shorter side can hardly show what it is of
 NO_HEADER = Header("", "", 0, 0, False)
 SPREADSHEETS = (".xlsx", ".xls", ".ods", ".numbers")
 TEXTS = (".txt", ".lst", ".list", ".dat")
-OTHER_KINDS = {
-    **dict.fromkeys((".rar", ".7z", ".zst"), "an archive that cannot be opened here; unpack it and add the folder"),
-}
+OTHER_ARCHIVES = (".rar", ".7z", ".zst")
 
 
 @dataclass(frozen=True)
@@ -116,15 +114,13 @@ def read_source(
 
 def _kind_of(file: Path) -> str:
     """What a file that is no source is, by its ending or content, and what is needed instead."""
-    if text := OTHER_KINDS.get(file.suffix.lower()):
-        return text
     if text := annotations(file):
         return f"no source: {text}"
     header = check_headers([file])[0]
     if isinstance(header, Header):
         return "one image; needs the folder of the class folders, one folder a class"
-    if header.reason == ARCHIVE:
-        return OTHER_KINDS[".7z"]
+    if header.reason == ARCHIVE or file.suffix.lower() in OTHER_ARCHIVES:
+        return "an archive that cannot be opened here; unpack it and add the folder"
     if file.suffix.lower() in TEXTS:
         return "a text and no table by its name; if it has the columns path,class in its first line, call it .csv"
     return f"of no known kind; needs {NEEDED}"

@@ -18,10 +18,10 @@ from kshot.lifecycle.sources import left_out
 from kshot.lifecycle.sources.at_rest import at_rest
 from kshot.lifecycle.sources.class_names import notes_on_names
 from kshot.lifecycle.sources.labels_elsewhere import labels_elsewhere
-from kshot.lifecycle.sources.manifests import with_split
 from kshot.lifecycle.sources.source_argument import GLYPHS, check_argument
 from kshot.lifecycle.sources.source_image import SourceImage
 from kshot.lifecycle.sources.source_images import Source, decoded
+from kshot.lifecycle.sources.split_tables import with_split
 
 FEWEST_CLASSES = 2
 
