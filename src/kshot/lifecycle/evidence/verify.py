@@ -143,6 +143,11 @@ class Folder:
         names = [name for name in self.manifest["files"] if name.startswith("statements/")]
         return {name: self.json(name) for name in sorted(names)}
 
+    @functools.cached_property
+    def outputs(self) -> dict[str, str]:
+        """Path to md5 of the files and folders that the stages wrote, by their statements."""
+        return {f["name"]: md5_of(f) for one in self.statements.values() for f in one["subject"]}
+
 
 # The checks, in the order of `checks` below. Each returns the text of its line, or raises Wrong or Open.
 # 1. Files and signatures.
@@ -438,42 +443,9 @@ def statements(folder: Folder) -> str:
     unchecked: list[str] = []
     for place, (name, one) in enumerate(folder.statements.items(), 1):
         with parsing(name):
-            if one["_type"] != STATEMENT or one["predicateType"] != PREDICATE:
-                raise Wrong(f"{name} is no in-toto statement v1 with SLSA provenance v1")
-            built = one["predicate"]["buildDefinition"]
-            stage, asked = built["externalParameters"]["stage"], built["internalParameters"]["inputs"]
-            if name != f"statements/{place:02d}-{stage}.json":
-                raise Wrong(f"{name} is about stage {stage}, or a statement before it was left out")
-            if one["predicate"]["runDetails"]["metadata"]["invocationId"] != folder.manifest["run"]:
-                raise Wrong(f"{name} is about another run than {MANIFEST}")
-            declared = {f["name"]: md5_of(f) for f in built["resolvedDependencies"] if f.get("annotations") == INPUT}
-            if declared != asked["deps"]:
-                raise Wrong(f"{name}: resolvedDependencies are not the inputs of the stage")
-            if built["externalParameters"]["command"] != asked["cmd"]:
-                raise Wrong(f"{name}: the command is not the one of the stage")
-            code = {f["name"]: md5_of(f) for f in built["resolvedDependencies"] if f.get("annotations") == CODE}
-            if code != built["internalParameters"]["code"]:
-                raise Wrong(f"{name}: resolvedDependencies are not the code of the stage")
-            shown, prints = {}, {path: md5 for path, md5 in asked["deps"].items() if path.endswith(".py")}
-            for file, values in asked["params"].items():
-                if file.startswith("fingerprints/"):
-                    prints.update(values)
-                else:
-                    shown[file] = values
-            if built["externalParameters"]["params"] != shown:
-                raise Wrong(f"{name}: the params are not those of the stage")
-            if code != {path: md5 for path, md5 in prints.items() if ENTRY not in path}:
-                raise Wrong(f"{name}: the code is not the code of the stage")
-            inputs[stage] = asked
-            for path, md5 in asked["deps"].items():
-                if path == "data/raw":
-                    expected: str | None = f"{folder.manifest['data_version']}.dir"
-                else:
-                    expected = output(folder, made, path)
-                if expected is None:
-                    unchecked.append(f"{stage} reads {path}")
-                elif expected != md5:
-                    raise Wrong(f"{name}: {path} is not the output of the stage before: {md5}, not {expected}")
+            stage = stage_of(folder, place, name, one)
+            inputs[stage] = inputs_of(name, one)
+            unchecked += [f"{stage} reads {path}" for path in unlisted(folder, made, name, inputs[stage]["deps"])]
             made.update({f["name"]: md5_of(f) for f in one["subject"]})
     text = json.dumps(inputs, sort_keys=True, default=str)
     if sha256(text.encode())[:16] != folder.manifest["lineage"]:
@@ -487,7 +459,57 @@ def statements(folder: Folder) -> str:
     return words
 
 
-INPUT, CODE = {"role": "input"}, {"role": "code"}
+def stage_of(folder: Folder, place: int, name: str, one: dict[str, Any]) -> str:
+    """The stage of a statement, which must be an in-toto statement about the folder's run, its place in its name."""
+    if one["_type"] != STATEMENT or one["predicateType"] != PREDICATE:
+        raise Wrong(f"{name} is no in-toto statement v1 with SLSA provenance v1")
+    stage = str(one["predicate"]["buildDefinition"]["externalParameters"]["stage"])
+    if name != f"statements/{place:02d}-{stage}.json":
+        raise Wrong(f"{name} is about stage {stage}, or a statement before it was left out")
+    if one["predicate"]["runDetails"]["metadata"]["invocationId"] != folder.manifest["run"]:
+        raise Wrong(f"{name} is about another run than {MANIFEST}")
+    return stage
+
+
+def inputs_of(name: str, one: dict[str, Any]) -> dict[str, Any]:
+    """The stage's inputs as the lineage has them, which the other fields of the statement must repeat."""
+    built = one["predicate"]["buildDefinition"]
+    inputs, external = dict(built["internalParameters"]["inputs"]), built["externalParameters"]
+    declared, code = (
+        {f["name"]: md5_of(f) for f in built["resolvedDependencies"] if f.get("annotations") == {"role": role}}
+        for role in ("input", "code")
+    )
+    shown, prints = {}, {path: md5 for path, md5 in inputs["deps"].items() if path.endswith(".py")}
+    for file, values in inputs["params"].items():
+        if file.startswith("fingerprints/"):
+            prints.update(values)
+        else:
+            shown[file] = values
+    for found, recorded, fault in (
+        (declared, inputs["deps"], "resolvedDependencies are not the inputs of the stage"),
+        (external["command"], inputs["cmd"], "the command is not the one of the stage"),
+        (code, built["internalParameters"]["code"], "resolvedDependencies are not the code of the stage"),
+        (external["params"], shown, "the params are not those of the stage"),
+        (
+            code,
+            {path: md5 for path, md5 in prints.items() if ENTRY not in path},
+            "the code is not the code of the stage",
+        ),
+    ):
+        if found != recorded:
+            raise Wrong(f"{name}: {fault}")
+    return inputs
+
+
+def unlisted(folder: Folder, made: dict[str, str], name: str, deps: dict[str, str]) -> Iterator[str]:
+    """The paths in `deps` that cannot be checked; every other one must be an output of a stage before."""
+    for path, md5 in deps.items():
+        version = f"{folder.manifest['data_version']}.dir"
+        expected = version if path == "data/raw" else output(folder, made, path)
+        if expected is None:
+            yield path
+        elif expected != md5:
+            raise Wrong(f"{name}: {path} is not the output of the stage before: {md5}, not {expected}")
 
 
 def md5_of(entry: dict[str, Any]) -> str:
@@ -581,17 +603,20 @@ def accuracies(folder: Folder) -> str:
 
 def evaluation(folder: Folder) -> None:
     """The tables of the run are, byte for byte, what stage evaluate wrote."""
-    names = [name for name in folder.manifest["files"] if name.startswith("run/evaluation/")]
-    entries = [
-        {"md5": hashlib.md5(folder.bytes(name)).hexdigest(), "relpath": name[len("run/evaluation/") :]}
-        for name in sorted(names)
-    ]
-    found = hashlib.md5(json.dumps(entries, sort_keys=True).encode()).hexdigest() + ".dir"
-    wrote = {f["name"]: md5_of(f) for one in folder.statements.values() for f in one["subject"]}
-    if wrote.get("reports/evaluation") != found:
+    start = "run/evaluation/"
+    tables = {
+        name.removeprefix(start): folder.bytes(name) for name in folder.manifest["files"] if name.startswith(start)
+    }
+    if folder.outputs.get("reports/evaluation") != md5_of_folder(tables):
         raise Wrong("run/evaluation is not what stage evaluate wrote, by the statement of that stage")
-    if wrote.get("reports/metrics.json") != hashlib.md5(folder.bytes("run/metrics.json")).hexdigest():
+    if folder.outputs.get("reports/metrics.json") != hashlib.md5(folder.bytes("run/metrics.json")).hexdigest():
         raise Wrong("run/metrics.json is not what stage evaluate wrote, by the statement of that stage")
+
+
+def md5_of_folder(contents: dict[str, bytes]) -> str:
+    """DVC's md5 of a folder with these files."""
+    entries = [{"md5": hashlib.md5(contents[path]).hexdigest(), "relpath": path} for path in sorted(contents)]
+    return hashlib.md5(json.dumps(entries, sort_keys=True).encode()).hexdigest() + ".dir"
 
 
 def means(folder: Folder, place: str) -> dict[str, Interval]:
@@ -698,55 +723,26 @@ def changes(folder: Folder, place: str, protocol: str, column: str) -> dict[tupl
 
 def decision(folder: Folder) -> str:
     """The decision follows from its evidence by its rules, and is the one of the event."""
-    recorded = folder.decision
-    event = folder.judged
+    recorded, event = folder.decision, folder.judged
     assert event is not None
-    for name, value in recorded.get("about", {}).items():
-        if folder.served["tags"].get(f"kshot.{name}") != value:
-            raise Wrong(f"decision.json is about a version with another {name}")
-    if (event.get("approval") == SIGNED) != (recorded["rules"].get("approval") == SIGNED):
-        raise Wrong(f"decision.json: its rules name another approval than event {event['number']}")
-    if event.get("approval") == SIGNED and event["action"] == "promoted":
-        raise Wrong(f"event {event['number']} is the gate's own promotion, although gate.approval was signed")
-    plan = recorded.get("change_plan")
-    for one in (plan, plan.get("before")) if plan else ():
-        if one and sha256(one["text"].encode()) != one["sha256"]:
-            raise Wrong("decision.json: its change plan has not the hash that it names")
-    if plan and plan["outside"] and event["action"] == "promoted":
-        raise Wrong(f"event {event['number']} is the gate's own promotion, although {plan['outside'][0]}")
-    rules = {key: value for key, value in recorded["rules"].items() if not key.startswith("approval")}
-    if sha256(json.dumps(rules, sort_keys=True).encode())[:16] != event["rules"]:
-        raise Wrong(f"decision.json: its rules have not the hash that event {event['number']} names")
-    evidence = recorded["evidence"]
-    champion = event["before"].get("champion")
-    if evidence["champion"] != champion or (champion is not None) != any(
-        one["role"] == "champion" and one["version"] == champion for one in evidence["comparisons"]
+    same_rules(folder, recorded, event)
+    same_plan(recorded.get("change_plan"), event)
+    champion, compared = event["before"].get("champion"), recorded["evidence"]["comparisons"]
+    if recorded["evidence"]["champion"] != champion or (champion is not None) != any(
+        one["role"] == "champion" and one["version"] == champion for one in compared
     ):
         raise Wrong("decision.json compares with another champion than the event before left")
-    findings = decide(evidence, recorded["rules"])
-    facts = sorted(map(fact, findings)), sorted(map(fact, recorded["decision"]["findings"]))
-    promote = not any(not one["holds"] and one["rule"] not in REPORTED_ONLY for one in findings)
-    if event["action"] == "promoted" and any(not one["holds"] and one["rule"] == GALLERY_WAITS for one in findings):
-        raise Wrong(f"event {event['number']} is the gate's own promotion, although a gallery asks for a person")
-    if facts[0] != facts[1]:
-        other = next(iter(set(facts[0]) ^ set(facts[1])), facts[0][0] if facts[0] else ())
-        raise Wrong(f"decision.json: its findings do not follow from its evidence by its rules, such as {other}")
-    if promote != recorded["decision"]["promote"] or promote != GATE[event["action"]]:
-        raise Wrong(
-            f"decision.json: by its rules the model is {'promoted' if promote else 'refused'}, event says other"
-        )
+    findings = decide(recorded["evidence"], recorded["rules"])
+    same_findings(findings, recorded["decision"], event)
     words = (
         f"{event['action']} by the gate, {event['when'][:16]} UTC: {len(findings)} finding(s) decided again, the same"
     )
     last = folder.events[-1]
     if last["number"] != event["number"]:
         words += f"; then {last['action']} by {last['who']['name']}: {last['why']}"
-    before = {one["after"].get("champion") for one in folder.events[: event["number"] - 1]} - {
-        None,
-        folder.manifest["version"],
-    }
-    missed = sorted(before - {one["version"] for one in evidence["comparisons"]})
-    if rules["reference"] == "best" and missed:
+    before = {one["after"].get("champion") for one in folder.events[: event["number"] - 1]}
+    missed = sorted(before - {None, folder.manifest["version"]} - {one["version"] for one in compared})
+    if recorded["rules"]["reference"] == "best" and missed:
         raise Open(
             f"{words}; but not whether version {', '.join(missed)}, a champion before, was better on these episodes: "
             "that is in the registry alone"
@@ -754,46 +750,100 @@ def decision(folder: Folder) -> str:
     return words
 
 
+def same_rules(folder: Folder, recorded: dict[str, Any], event: dict[str, Any]) -> None:
+    """The recorded decision is about this version, and its rules and its kind of approval are those of the event."""
+    for name, value in recorded.get("about", {}).items():
+        if folder.served["tags"].get(f"kshot.{name}") != value:
+            raise Wrong(f"decision.json is about a version with another {name}")
+    if (event.get("approval") == SIGNED) != (recorded["rules"].get("approval") == SIGNED):
+        raise Wrong(f"decision.json: its rules name another approval than event {event['number']}")
+    if event.get("approval") == SIGNED and event["action"] == "promoted":
+        raise Wrong(f"event {event['number']} is the gate's own promotion, although gate.approval was signed")
+    rules = {key: value for key, value in recorded["rules"].items() if not key.startswith("approval")}
+    if sha256(json.dumps(rules, sort_keys=True).encode())[:16] != event["rules"]:
+        raise Wrong(f"decision.json: its rules have not the hash that event {event['number']} names")
+
+
+def same_plan(plan: dict[str, Any] | None, event: dict[str, Any]) -> None:
+    """The change plan and the one before have the hashes that they name, and the gate promoted no change outside it."""
+    if not plan:
+        return
+    if any(one and sha256(one["text"].encode()) != one["sha256"] for one in (plan, plan.get("before"))):
+        raise Wrong("decision.json: its change plan has not the hash that it names")
+    if plan["outside"] and event["action"] == "promoted":
+        raise Wrong(f"event {event['number']} is the gate's own promotion, although {plan['outside'][0]}")
+
+
+def same_findings(findings: list[dict[str, Any]], recorded: dict[str, Any], event: dict[str, Any]) -> None:
+    """The findings and the decision that follows from them are the recorded ones, and the event is that decision."""
+    failed = {one["rule"] for one in findings if not one["holds"]}
+    if event["action"] == "promoted" and GALLERY_WAITS in failed:
+        raise Wrong(f"event {event['number']} is the gate's own promotion, although a gallery asks for a person")
+    ours, theirs = sorted(map(fact, findings)), sorted(map(fact, recorded["findings"]))
+    if ours != theirs:
+        other = next(iter(set(ours) ^ set(theirs)), ours[0] if ours else ())
+        raise Wrong(f"decision.json: its findings do not follow from its evidence by its rules, such as {other}")
+    promote = failed <= set(REPORTED_ONLY)
+    if promote != recorded["promote"] or promote != GATE[event["action"]]:
+        raise Wrong(
+            f"decision.json: by its rules the model is {'promoted' if promote else 'refused'}, event says other"
+        )
+
+
 def decide(evidence: dict[str, Any], rules: dict[str, Any]) -> list[dict[str, Any]]:
     """The gate's rules, applied to recorded figures; each finding with the fields of decision.json."""
-    findings: list[dict[str, Any]] = []
-
-    def found(rule: str, holds: bool, protocol: str, limit: float, name: str = "", against: str = "") -> None:
-        one = {"rule": rule, "holds": holds, "protocol": protocol, "limit": limit, "name": name, "against": against}
-        findings.append(one)
-
-    for protocol, least in rules["min_accuracy"].items():
-        found("min_accuracy", evidence["accuracy"][protocol][0] >= least - ROUNDED, protocol, least)
+    findings = [
+        finding("min_accuracy", evidence["accuracy"][protocol][0] >= least - ROUNDED, protocol, least)
+        for protocol, least in rules["min_accuracy"].items()
+    ]
     for one in evidence["comparisons"]:
-        who, margin = f"{one['role']} {one['version']}", rules["non_inferiority_margin"]
-        # A version may lack protocols: then those that it has are judged, or the easiest that both have.
-        asked = [protocol for protocol in rules["min_accuracy"] if protocol in one["difference"]]
-        if not asked and one["role"] != "best champion":
-            asked = sorted(one["difference"], key=easiest)[:1]
-        for protocol in asked:
-            _, low, high = numbers(one["difference"][protocol])
-            found("non_inferiority", low >= -margin - ROUNDED, protocol, margin, "", who)
-            allowed = rules["significantly_worse"] == "allow" or not high < 0  # one episode: NaN
-            found("not_significantly_worse", allowed, protocol, 0.0, "", who)
-        kinds = [("max_group_drop", one["groups"], rules["max_group_drop"])]
-        if one["role"] == "champion":
-            kinds.append(("max_class_drop", one["classes"], rules["max_class_drop"]))
-        for rule, some, limit in kinds:
-            ordered = sorted(some, key=lambda row: (row["difference"][0], row["name"]))
-            beyond = holm([probability_beyond(row["difference"], -limit - ROUNDED, row["episodes"]) for row in ordered])
-            for place, row in enumerate(ordered):
-                lost = -row["difference"][0] > limit + ROUNDED
-                if lost or (place == 0 and rule == "max_group_drop"):
-                    found(rule, not beyond[place] < SIGNIFICANT, row["protocol"], limit, row["name"], who)
+        findings += [*losses_by_protocol(one, rules), *drops(one, rules)]
+    return [*findings, *gallery_losses(evidence, rules)]
+
+
+def finding(rule: str, holds: bool, protocol: str, limit: float, name: str = "", against: str = "") -> dict[str, Any]:
+    return {"rule": rule, "holds": holds, "protocol": protocol, "limit": limit, "name": name, "against": against}
+
+
+def losses_by_protocol(one: dict[str, Any], rules: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    """Whether the difference to a version is within the margin, and no significant loss, by protocol."""
+    who, margin = f"{one['role']} {one['version']}", rules["non_inferiority_margin"]
+    # A version may lack protocols: then those that it has are judged, or the easiest that both have.
+    asked = [protocol for protocol in rules["min_accuracy"] if protocol in one["difference"]]
+    if not asked and one["role"] != "best champion":
+        asked = sorted(one["difference"], key=easiest)[:1]
+    for protocol in asked:
+        _, low, high = numbers(one["difference"][protocol])
+        yield finding("non_inferiority", low >= -margin - ROUNDED, protocol, margin, "", who)
+        allowed = rules["significantly_worse"] == "allow" or not high < 0  # one episode: NaN
+        yield finding("not_significantly_worse", allowed, protocol, 0.0, "", who)
+
+
+def drops(one: dict[str, Any], rules: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    """The groups, and against the champion the classes, that lost more than the limit; the worst group in any case."""
+    for rule, some in (("max_group_drop", one["groups"]), ("max_class_drop", one["classes"])):
+        if rule == "max_class_drop" and one["role"] != "champion":
+            continue
+        limit = rules[rule]
+        ordered = sorted(some, key=lambda row: (row["difference"][0], row["name"]))
+        beyond = holm([probability_beyond(row["difference"], -limit - ROUNDED, row["episodes"]) for row in ordered])
+        for place, row in enumerate(ordered):
+            if -row["difference"][0] > limit + ROUNDED or (place == 0 and rule == "max_group_drop"):
+                holds, who = not beyond[place] < SIGNIFICANT, f"{one['role']} {one['version']}"
+                yield finding(rule, holds, row["protocol"], limit, row["name"], who)
+
+
+def gallery_losses(evidence: dict[str, Any], rules: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    """The galleries that lost more than the margin, and the worst one in any case."""
     margin = rules.get("gallery_margin")
-    if margin is not None and evidence["champion"] is not None:
-        rule = "gallery_margin" if rules["gallery_loss"] == "refuse" else GALLERY_WAITS
-        some = sorted(map(gallery, filter(lambda one: one["counts"], evidence["galleries"])), key=WORST)
-        ends = [probability_beyond(list(interval), -margin - ROUNDED, classes) for *interval, _, classes in some]
-        for place, (probability, (mean, _, _, name, _)) in enumerate(zip(holm(ends), some, strict=True)):
-            if place == 0 or -mean > margin + ROUNDED:
-                found(rule, not probability < SIGNIFICANT, "", margin, name, f"champion {evidence['champion']}")
-    return findings
+    if margin is None or evidence["champion"] is None:
+        return
+    rule = "gallery_margin" if rules["gallery_loss"] == "refuse" else GALLERY_WAITS
+    some = sorted(map(gallery, filter(lambda one: one["counts"], evidence["galleries"])), key=WORST)
+    ends = [probability_beyond(list(interval), -margin - ROUNDED, classes) for *interval, _, classes in some]
+    for place, (probability, (mean, _, _, name, _)) in enumerate(zip(holm(ends), some, strict=True)):
+        if place == 0 or -mean > margin + ROUNDED:
+            yield finding(rule, not probability < SIGNIFICANT, "", margin, name, f"champion {evidence['champion']}")
 
 
 def easiest(protocol: str) -> list[tuple[int, str]]:
@@ -861,31 +911,30 @@ def model(folder: Folder, given: Path | None) -> str:
     if not place.is_dir():
         raise Wrong(f"{place} is no folder")
     recorded = folder.model_files
-    found = {
-        name: sha256((place / name).read_bytes())
-        for name in sorted(path.relative_to(place).as_posix() for path in place.rglob("*") if path.is_file())
-        if name != WRITTEN_LATER
-    }
-    faults = [f"{name} was changed" for name in sorted(recorded) if name in found and found[name] != recorded[name]]
-    faults += [f"{name} is missing" for name in sorted(recorded.keys() - found.keys())]
-    faults += [f"{name} was added" for name in sorted(found.keys() - recorded.keys())]
-    if faults:
+    paths = {path.relative_to(place).as_posix(): path for path in place.rglob("*") if path.is_file()}
+    found = {name: sha256(path.read_bytes()) for name, path in paths.items() if name != WRITTEN_LATER}
+    if faults := changed_files(recorded, found):
         raise Wrong("; ".join(f"{place}: {fault}" for fault in faults))
     start = "artifacts/embedding/"
-    trained = [name for name in recorded if name.startswith(start) and name.removeprefix(start) not in ADDED_LATER]
-    entries = [
-        {"md5": hashlib.md5((place / name).read_bytes()).hexdigest(), "relpath": name[len(start) :]}
-        for name in sorted(trained)
-    ]
-    md5 = hashlib.md5(json.dumps(entries, sort_keys=True).encode()).hexdigest() + ".dir"
-    wrote = {f["name"]: md5_of(f) for one in folder.statements.values() for f in one["subject"]}
-    if wrote.get("model") != md5:
+    trained = {name.removeprefix(start): paths[name].read_bytes() for name in recorded if name.startswith(start)}
+    weights = {name: content for name, content in trained.items() if name not in ADDED_LATER}
+    if folder.outputs.get("model") != md5_of_folder(weights):
         raise Wrong(f"{place}: its weights are not what stage train wrote, by the statement of that stage")
     gone = ", ".join(folder.manifest.get("erased", {}).get("files", ()))
     erased = f", but for {gone}, which {MANIFEST} says was erased on purpose" if gone else ""
     return (
         f"{len(recorded)} files of {place.name} are as registered{erased}, and the weights are what stage train wrote"
     )
+
+
+def changed_files(recorded: dict[str, str], found: dict[str, str]) -> list[str]:
+    """The files whose sha256 is not as recorded, that are missing, and that were added."""
+    changed = sorted(name for name in recorded.keys() & found.keys() if found[name] != recorded[name])
+    return [
+        *(f"{name} was changed" for name in changed),
+        *(f"{name} is missing" for name in sorted(recorded.keys() - found.keys())),
+        *(f"{name} was added" for name in sorted(found.keys() - recorded.keys())),
+    ]
 
 
 def limits(folder: Folder) -> str:
