@@ -24,6 +24,7 @@ from kshot.lifecycle.drift.measured_images import measure_images
 from kshot.lifecycle.drift.reference import Reference, read_reference
 from kshot.lifecycle.drift.source import NewImages
 from kshot.lifecycle.registry import model_versions
+from kshot.lifecycle.sources.classes import Reading
 from kshot.lifecycle.sources.source_images import read_source
 
 SEEDS = (1, 2, 3)
@@ -55,7 +56,7 @@ def verdict(reference: Reference, new: NewImages) -> list[Measure]:
 def looked_at(folder: Path, reference: Reference, rows: Callable[[list[str]], np.ndarray] | None = None) -> NewImages:
     """All images of a folder of classes, or those whose places `rows` of their labels are."""
     with tempfile.TemporaryDirectory() as scratch:
-        images = read_source(folder, Path(scratch) / "unpacked", unlabelled=True).images
+        images = read_source(folder, Path(scratch) / "unpacked", Reading(unlabelled=True)).images
         if rows is not None:
             images = [images[row] for row in rows([image.label for image in images])]
         facts = measure_images([image.file for image in images], reference.method, Path(scratch))

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from kshot.lifecycle.sources.classes import Classes, classes_of
+from kshot.lifecycle.sources.classes import Classes, Reading, classes_of
 
 
 def of(*paths: str, leaves: tuple[str, ...] = (), packed: bool = False) -> Classes:
@@ -66,14 +66,17 @@ def test_all_folders_around_an_archive_are_no_part_of_the_names() -> None:
 
 def test_a_folder_that_begins_the_names_of_classes_that_are_there_is_a_part_of_the_names() -> None:
     paths = [Path("photos/Fruit/Kiwi/1.png"), Path("photos/Fruit/Lime/2.png")]
-    found = classes_of(paths, [], packed=True, there=["Fruit/Lime", "Nuts/Almond"])
+    found = classes_of(paths, [], packed=True, reading=Reading(there=["Fruit/Lime", "Nuts/Almond"]))
     assert found.labels == ["Fruit/Kiwi", "Fruit/Lime"]
 
 
 def test_a_folder_around_classes_that_come_to_others_in_it_is_not_told() -> None:
     paths = [Path("Fruit/Kiwi/1.png"), Path("Fruit/Lime/2.png")]
-    assert classes_of(paths, [], packed=False, there=["Fruit/Apple", "Nuts/Almond"]).notes == []
-    assert "all classes lie in Fruit/" in classes_of(paths, [], packed=False, there=["Nuts/Almond"]).notes[0]
+    assert classes_of(paths, [], packed=False, reading=Reading(there=["Fruit/Apple", "Nuts/Almond"])).notes == []
+    assert (
+        "all classes lie in Fruit/"
+        in classes_of(paths, [], packed=False, reading=Reading(there=["Nuts/Almond"])).notes[0]
+    )
 
 
 def test_a_split_beside_a_folder_that_is_named_otherwise_is_told() -> None:

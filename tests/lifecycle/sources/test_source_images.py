@@ -12,6 +12,7 @@ from kshot.data.folders.strays import BESIDE, MASK
 from kshot.errors import DataError
 from kshot.lifecycle.data.changes import imported_images
 from kshot.lifecycle.sources import source_images
+from kshot.lifecycle.sources.classes import Reading
 from kshot.lifecycle.sources.left_out import ARCHIVE, LeftOut, consent_needed
 from kshot.lifecycle.sources.source_argument import check_argument, check_exists, check_given
 from kshot.lifecycle.sources.source_images import Source, read_source
@@ -57,7 +58,9 @@ def test_an_archive_gives_what_its_tree_gives_with_a_folder_around_all_or_withou
 def test_an_archive_can_have_the_names_of_the_folder_that_it_was_made_of(tmp_path: Path) -> None:
     tree = write_tree(tmp_path / "tree", {"Fruit/Apple": 1, "Fruit/Kiwi": 1})
     archive = write_zip(tmp_path / "a.zip", files_below(tree))
-    assert told(read_source(archive, tmp_path / "unpacked", whole_names=True)) == told(read_source(tree, tmp_path))
+    assert told(read_source(archive, tmp_path / "unpacked", Reading(whole_names=True))) == told(
+        read_source(tree, tmp_path)
+    )
 
 
 def test_a_folder_inside_each_class_folder_is_no_part_of_the_names_in_a_folder_or_an_archive(tmp_path: Path) -> None:
@@ -213,10 +216,10 @@ def test_without_labels_the_images_of_no_folder_are_taken_all_or_none(tmp_path: 
     tree = tmp_path / "tree"
     tree.mkdir()
     (tree / "1.png").write_bytes(image("1"))
-    assert told(read_source(tree, tmp_path, unlabelled=True)) == [("1.png", "", "", "")]
+    assert told(read_source(tree, tmp_path, Reading(unlabelled=True))) == [("1.png", "", "", "")]
     write_tree(tree, {"a": 1})
     with pytest.raises(DataError, match=r"has '1.png' in no class, and others in classes"):
-        read_source(tree, tmp_path, unlabelled=True)
+        read_source(tree, tmp_path, Reading(unlabelled=True))
 
 
 def test_a_source_without_an_image_is_refused(tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ from kshot.lifecycle.data.changes import imported_images
 from kshot.lifecycle.drift.measured_images import MeasuredImages, measure_images
 from kshot.lifecycle.project.private_state import private_state
 from kshot.lifecycle.sources import left_out
+from kshot.lifecycle.sources.classes import Reading
 from kshot.lifecycle.sources.source_image import SourceImage
 from kshot.lifecycle.tasks.source import adapted
 from kshot.methods.method import Method
@@ -57,7 +58,7 @@ def read_new(root: Path, source: str, method: Method) -> NewImages:
     """
     with tempfile.TemporaryDirectory(dir=private_state(root)) as name:
         scratch = Path(name)
-        found = imported_images.read_images(source, scratch / "unpacked", unlabelled=True)
+        found = imported_images.read_images(source, scratch / "unpacked", reading=Reading(unlabelled=True))
         every = found.images
         chosen, notes = _some(every)
         notes += left_out.summary(found.files, found.left_out)

@@ -5,8 +5,9 @@ from collections import defaultdict
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
-from kshot.data.folders.split_folders import without_split_folders
+from kshot.data.folders.split_folders import Placed, without_split_folders
 from kshot.data.splits import split_named
 from kshot.first_few import first_few
 from kshot.lifecycle.source_files.shown_names import printable
@@ -32,74 +33,116 @@ class Classes:
     notes: list[str]
 
 
-def classes_of(
-    images: Sequence[Path],
-    leaves: Sequence[Path],
-    *,
-    packed: bool,
-    unlabelled: bool = False,
-    merge: bool = False,
-    there: Collection[str] = (),
-) -> Classes:
+@dataclass(frozen=True)
+class Reading:
+    """How a person wants a source to be read.
+
+    unlabelled   files in no folder, and a manifest without the column class, are images of class ''
+    merge        the images of a class in several of train/, val/ and test/ are put together
+    whole_names  the folders around a whole archive are a part of the class names
+    there        the classes that the images come to
+    """
+
+    unlabelled: bool = False
+    merge: bool = False
+    whole_names: bool = False
+    there: Collection[str] = ()
+
+
+AS_IT_IS = Reading()
+
+
+def classes_of(images: Sequence[Path], leaves: Sequence[Path], *, packed: bool, reading: Reading = AS_IT_IS) -> Classes:
     """The classes of images at these paths below a source; `leaves` are all its folders without subfolders.
 
     `packed`: the source is an archive, and folders around everything are not part of the class names, unless those of
     the classes that are `there` begin with them. Neither is a single folder inside each class folder that has the same
     name in all of them: n01443537/images.
     """
-    images, leaves, around = _unwrapped(images, leaves, there) if packed else (images, leaves, [])
-    images, leaves, folds = _without_folds(images, leaves)
-    images, leaves, inside = _without_inner_folder(images, leaves)
-    folders = sorted({path.parent for path in images if len(path.parts) > 1})
+    below = _Below(images, leaves, [])
+    if packed:
+        below = _unwrapped(below, reading.there)
+    below = _without_inner_folder(_without_folds(below))
+    folders = sorted({path.parent for path in below.images if len(path.parts) > 1})
     placed = None
-    if not unlabelled or any(len(folder.parts) > 1 for folder in folders):
-        placed = without_split_folders(folders, merge=merge)
-
-    def name_of(folder: Path) -> str:
-        return placed.label(folder) if placed is not None else "/".join(folder.parts)
-
-    notes = [*around, *folds, *inside]
-    if placed is not None:
-        notes.append(placed.note)
-    elif not unlabelled:
-        notes += _split_beside_others(folders)
-    if not packed and (placed is None or placed.level > 0) and (top := _around_new(images, there)):
-        notes.append(f"all classes lie in {printable(top)}/, a part of their names; add that folder to leave it out")
-    labels = [normal(name_of(path.parent)) for path in images]
-    empty = set() if unlabelled else {normal(name_of(leaf)) for leaf in leaves} - {""}
+    if not reading.unlabelled or any(len(folder.parts) > 1 for folder in folders):
+        placed = without_split_folders(folders, merge=reading.merge)
+    name_of = placed.label if placed is not None else _whole_path
+    labels = [normal(name_of(path.parent)) for path in below.images]
+    empty = set() if reading.unlabelled else {normal(name_of(leaf)) for leaf in below.leaves} - {""}
     splits = {normal(name): split for name, split in placed.splits.items()} if placed is not None else {}
-    notes += _around_others({normal(name_of(folder)) for folder in folders} - {""})
-    notes += _same_in_each_group({normal(name_of(folder)) for folder in folders})
-    notes += in_several_forms(name_of(folder) for folder in folders)
+    names = {normal(name_of(folder)) for folder in folders}
+    notes = [
+        *below.notes,
+        *_notes_on_levels(below, folders, placed, packed, reading),
+        *_around_others(names - {""}),
+        *_same_in_each_group(names),
+        *in_several_forms(name_of(folder) for folder in folders),
+    ]
     return Classes(labels, splits, sorted(empty - set(labels)), notes)
 
 
-def _unwrapped(
-    images: Sequence[Path], leaves: Sequence[Path], there: Collection[str]
-) -> tuple[Sequence[Path], Sequence[Path], list[str]]:
-    """The paths of an archive below the folders around everything, and a note on these; classes `there` keep theirs."""
+class _Below(NamedTuple):
+    """Paths below a source without the folders that are no part of class names, and notes on these folders."""
+
+    images: Sequence[Path]
+    leaves: Sequence[Path]
+    notes: list[str]
+
+    def without_tops(self, tops: Collection[str], note: str) -> "_Below":
+        """All images lie in the folders `tops`, which are taken away."""
+        images = [Path(*path.parts[1:]) for path in self.images]
+        leaves = [Path(*leaf.parts[1:]) if {*leaf.parts[:1]} & {*tops} else leaf for leaf in self.leaves]
+        return _Below(images, leaves, [*self.notes, note])
+
+
+def _unwrapped(below: _Below, there: Collection[str]) -> _Below:
+    """Without the folders around everything in an archive; classes `there` keep theirs."""
     around = ""
-    while top := _around_new(images, there):
-        images = [Path(*path.parts[1:]) for path in images]
-        leaves = [Path(*leaf.parts[1:]) if leaf.parts[:1] == (top,) else leaf for leaf in leaves]
+    while top := _around_new(below.images, there):
         around += f"{top}/"
-    note = f"the folder {printable(around)} around all others is no part of the class names"
-    return images, leaves, [note] if around else []
+        note = f"the folder {printable(around)} around all others is no part of the class names"
+        below = below._replace(notes=[]).without_tops([top], note)
+    return below
 
 
-def _without_folds(images: Sequence[Path], leaves: Sequence[Path]) -> tuple[Sequence[Path], Sequence[Path], list[str]]:
-    """The paths without the folders fold1, fold2, ... around all classes, and a note on them."""
-    tops = {path.parts[0] for path in images if len(path.parts) > 2}
-    if (
-        len(tops) < 2
-        or not all(FOLD.fullmatch(path.parts[0]) for path in images)
-        or any(len(path.parts) < 3 for path in images)
-    ):
-        return images, leaves, []
-    images = [Path(*path.parts[1:]) for path in images]
-    leaves = [Path(*leaf.parts[1:]) if leaf.parts[0] in tops else leaf for leaf in leaves]
+def _without_folds(below: _Below) -> _Below:
+    """Without the folders fold1, fold2, ... around all classes."""
+    tops = {path.parts[0] for path in below.images}
+    in_folds = all(len(path.parts) > 2 and FOLD.fullmatch(path.parts[0]) for path in below.images)
+    if len(tops) < 2 or not in_folds:
+        return below
     names = first_few([f"{printable(name)}/" for name in sorted(tops)])
-    return images, leaves, [f"{names} are folds, no part of the class names: a class's images are put together"]
+    return below.without_tops(tops, f"{names} are folds, no part of the class names: a class's images are put together")
+
+
+def _without_inner_folder(below: _Below) -> _Below:
+    """Without the one folder inside each class folder, such as n01443537/images."""
+    inner = _inside_each(below.images)
+    if not inner:
+        return below
+    images = [path.parent.parent / path.name for path in below.images]
+    leaves = [leaf.parent if leaf.name == inner else leaf for leaf in below.leaves]
+    note = f"the folder {printable(inner)}/ in each class folder is no part of the class names"
+    return _Below(images, leaves, [*below.notes, note])
+
+
+def _whole_path(folder: Path) -> str:
+    return "/".join(folder.parts)  # '' for no folder, where `as_posix` has a dot
+
+
+def _notes_on_levels(
+    below: _Below, folders: Sequence[Path], placed: Placed | None, packed: bool, reading: Reading
+) -> list[str]:
+    """Notes on the folders that name splits, and on one around all classes that is a part of their names."""
+    notes = []
+    if placed is not None:
+        notes.append(placed.note)
+    elif not reading.unlabelled:
+        notes += _split_beside_others(folders)
+    if not packed and (placed is None or placed.level > 0) and (top := _around_new(below.images, reading.there)):
+        notes.append(f"all classes lie in {printable(top)}/, a part of their names; add that folder to leave it out")
+    return notes
 
 
 def _same_in_each_group(names: set[str]) -> list[str]:
@@ -120,18 +163,6 @@ def _same_in_each_group(names: set[str]) -> list[str]:
         f"each group has the same classes ({first_few([printable(name) for name in inner])}): {one} and {other} are "
         "two classes; if they are the same, or parts of a class, put the images of a class into one folder"
     ]
-
-
-def _without_inner_folder(
-    images: Sequence[Path], leaves: Sequence[Path]
-) -> tuple[Sequence[Path], Sequence[Path], list[str]]:
-    """The paths without the one folder inside each class folder, such as n01443537/images, and a note on it."""
-    inner = _inside_each(images)
-    if not inner:
-        return images, leaves, []
-    images = [path.parent.parent / path.name for path in images]
-    leaves = [leaf.parent if leaf.name == inner else leaf for leaf in leaves]
-    return images, leaves, [f"the folder {printable(inner)}/ in each class folder is no part of the class names"]
 
 
 def _split_beside_others(folders: Sequence[Path]) -> list[str]:

@@ -1,6 +1,6 @@
 """Reads a source that a person imports (a folder tree, an archive, or a manifest) as one list of images."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from itertools import chain
 from pathlib import Path
@@ -14,7 +14,7 @@ from kshot.lifecycle.source_files.shown_names import printable, quoted
 from kshot.lifecycle.source_files.tables import TABLES, is_compressed, read_rows
 from kshot.lifecycle.sources import left_out
 from kshot.lifecycle.sources.annotations import ENDINGS, annotations
-from kshot.lifecycle.sources.classes import classes_of
+from kshot.lifecycle.sources.classes import AS_IT_IS, Reading, classes_of
 from kshot.lifecycle.sources.image_check import NO_IMAGE, Problem, check_decoding, check_headers, header_notes
 from kshot.lifecycle.sources.labels_elsewhere import labels_elsewhere
 from kshot.lifecycle.sources.left_out import ARCHIVE, LeftOut, filled
@@ -69,45 +69,34 @@ class Source:
         return [*left_out.lines(self.files, self.left_out, self.empty), *notes]
 
 
-def read_source(
-    source: Path,
-    workspace: Path,
-    *,
-    unlabelled: bool = False,
-    merge: bool = False,
-    whole_names: bool = False,
-    there: Collection[str] = (),
-) -> Source:
+def read_source(source: Path, workspace: Path, reading: Reading = AS_IT_IS) -> Source:
     """The images of a folder, an archive (unpacked into `workspace`) or a manifest, and the files left out.
 
     A file is an image by its header, whatever its name. Its class is the folders above it, joined by /, without the
-    folders that wrap a whole archive (`whole_names`: with them; `classes_of` explains `there`) and without folders
-    named train, val and test (`split_folders`, which explains `merge`); its group is the class without its last part. A
-    folder with manifest.csv and images/, the layout of data/raw, is read by its manifest. With `unlabelled`, files in
-    no folder, and a manifest without the column class, are images of class '': either all of them or none. Raises
-    DataError for a source that is missing, has no image, is of no known kind, or whose classes cannot be determined.
+    folders that wrap a whole archive and without folders named train, val and test (`classes_of`, `split_folders`); its
+    group is the class without its last part. A folder with manifest.csv and images/, the layout of data/raw, is read by
+    its manifest. Of a source that is read unlabelled, all images have a class or none. Raises DataError for a source
+    that is missing, has no image, is of no known kind, or whose classes cannot be determined.
     """
     check_there(source)
     if not source.is_dir() and not source.is_file():
         raise DataError(f"{source} is a device, a pipe or a socket; needs {NEEDED}")
     if source.is_dir():
         with labels_elsewhere(source):
-            found = _read_folder(source, packed=False, unlabelled=unlabelled, merge=merge, there=there)
+            found = _read_folder(source, False, reading)
     elif source.suffix.lower() in TABLES or is_compressed(source):
-        images, notes = read_manifest(source, unlabelled=unlabelled)
+        images, notes = read_manifest(source, unlabelled=reading.unlabelled)
         found = _with_headers(images, source.parent, len(images), [], notes)
     elif source.suffix.lower() in SPREADSHEETS:
         raise DataError(f"{source} is a spreadsheet; save it as .csv")
     elif is_archive(source):
         notes = unpack(source, workspace)
-        found = _read_folder(
-            workspace, packed=True, unlabelled=unlabelled, merge=merge, whole_names=whole_names, there=there
-        )
+        found = _read_folder(workspace, True, reading)
         found = replace(found, notes=[*notes, *found.notes])
     else:
         raise DataError(f"{source} is {_kind_of(source)}")
     with labels_elsewhere(source if source.is_dir() else workspace, packed=not source.is_dir()):
-        _refuse(source, found, unlabelled)
+        _refuse(source, found, reading.unlabelled)
     order = sorted(range(len(found.images)), key=lambda row: (found.images[row].label, str(found.images[row].file)))
     return replace(found, images=[found.images[row] for row in order], headers=[found.headers[row] for row in order])
 
@@ -170,40 +159,26 @@ def _refuse(source: Path, found: Source, unlabelled: bool) -> None:
         )
 
 
-def _read_folder(
-    folder: Path,
-    *,
-    packed: bool,
-    unlabelled: bool,
-    merge: bool,
-    whole_names: bool = False,
-    there: Collection[str] = (),
-) -> Source:
+def _read_folder(folder: Path, packed: bool, reading: Reading) -> Source:
     tree = walk(folder)
     files = len(tree.files) + len(tree.left_out)
     manifest = _own_manifest(folder, packed)
     if manifest is not None:
-        images, notes = read_manifest(manifest, unlabelled=unlabelled, inside=folder if packed else None)
+        images, notes = read_manifest(manifest, unlabelled=reading.unlabelled, inside=folder if packed else None)
         named = {manifest.relative_to(folder), *(_below(image.file, folder) for image in images)}
         rest = [LeftOut(path, f"not named in {MANIFEST}") for path in tree.files if path not in named]
         return _with_headers(images, folder, files - 1, [*tree.left_out, *rest], notes)
     unknown = [SourceImage(folder / path, "", "", "") for path in tree.files]
     found = _with_headers(unknown, folder, files, tree.left_out, [])
-    if not unlabelled:
-        loose = LeftOut(Path(), "in no class folder")
-        found = found.without(
-            [
-                replace(loose, path=Path(image.file.name)) if image.file.parent == folder else None
-                for image in found.images
-            ]
-        )
+    if not reading.unlabelled:
+        inside = [image.file.parent != folder for image in found.images]
+        loose = [LeftOut(Path(image.file.name), "in no class folder") for image in found.images]
+        found = found.without([None if below else one for below, one in zip(inside, loose, strict=True)])
     paths = [_below(image.file, folder) for image in found.images]
     odd, meant = strays(paths), _meant_as_classes(tree, found.left_out, paths)
     found = found.without([LeftOut(path, odd[path]) if path in odd else None for path in paths])
     paths = [path for path in paths if path not in odd]
-    classes = classes_of(
-        paths, meant, packed=packed and not whole_names, unlabelled=unlabelled, merge=merge, there=there
-    )
+    classes = classes_of(paths, meant, packed=packed and not reading.whole_names, reading=reading)
     images = [
         replace(image, label=label, group=group_of(label), split=classes.splits.get(label, ""))
         for image, label in zip(found.images, classes.labels, strict=True)

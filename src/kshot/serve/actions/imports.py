@@ -4,6 +4,7 @@ from collections import defaultdict
 from pathlib import Path
 
 from kshot.errors import DataError
+from kshot.lifecycle.sources.classes import Reading
 from kshot.lifecycle.sources.source_images import Source, read_source
 from kshot.serve.actions.teaching import embedded, file_name, notes_of
 from kshot.serve.engine.decoding import SentImage, prepare_image
@@ -53,7 +54,7 @@ def import_zip(
 
 def _read(archive: Path, folder: Path, whole_names: bool) -> Source:
     try:
-        return read_source(archive, folder, whole_names=whole_names)
+        return read_source(archive, folder, Reading(whole_names=whole_names))
     except DataError as error:
         text = str(error).replace(str(archive), "the archive").replace(f"{folder}/", "")
         raise Refused(422, "bad_archive", text) from None

@@ -17,6 +17,7 @@ from kshot.lifecycle.source_files.shown_names import quoted
 from kshot.lifecycle.sources import left_out
 from kshot.lifecycle.sources.at_rest import at_rest
 from kshot.lifecycle.sources.class_names import notes_on_names
+from kshot.lifecycle.sources.classes import Reading
 from kshot.lifecycle.sources.labels_elsewhere import labels_elsewhere
 from kshot.lifecycle.sources.source_argument import GLYPHS, check_argument
 from kshot.lifecycle.sources.source_image import SourceImage
@@ -120,7 +121,7 @@ def _read(
 ) -> Source:
     """The images of the source that decode, without those of `former`. Reports what is left out; raises as `add`."""
     there = {image.label for image in former}
-    found = imported_images.read_images(source, unpacked, options.seed, merge=options.merge, there=there)
+    found = imported_images.read_images(source, unpacked, options.seed, Reading(merge=options.merge, there=there))
     if source == GLYPHS and not former:
         return found
     place = imported_images.folder_of(source, unpacked)

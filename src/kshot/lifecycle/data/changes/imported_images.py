@@ -3,12 +3,13 @@
 import contextlib
 import os
 import shutil
-from collections.abc import Callable, Collection
+from collections.abc import Callable
 from pathlib import Path, PurePosixPath
 
 from kshot.data.splits import SPLITS
 from kshot.errors import DataError
 from kshot.lifecycle.sources import left_out
+from kshot.lifecycle.sources.classes import AS_IT_IS, Reading
 from kshot.lifecycle.sources.source_argument import GLYPHS, check_given
 from kshot.lifecycle.sources.source_image import SourceImage, normal
 from kshot.lifecycle.sources.source_images import Source, read_source
@@ -16,27 +17,15 @@ from kshot.lifecycle.sources.source_images import Source, read_source
 PRESENT = "in the data already"  # how the reason begins for an image that an extension leaves out
 
 
-def read_images(
-    source: str,
-    unpacked: Path,
-    seed: int = 0,
-    *,
-    unlabelled: bool = False,
-    merge: bool = False,
-    there: Collection[str] = (),
-) -> Source:
-    """Read the images of a source as `add` does, unpacking and drawing into `unpacked`, without adding them.
-
-    unlabelled  also read a source without classes (`source_images.read_source`)
-    there       the classes that the images come to
-    """
+def read_images(source: str, unpacked: Path, seed: int = 0, reading: Reading = AS_IT_IS) -> Source:
+    """Read the images of a source as `add` does, unpacking and drawing into `unpacked`, without adding them."""
     check_given(source)
     if source == GLYPHS:
         from kshot.glyphs.draw import draw
 
         draw(unpacked, seed=seed)
         return read_source(unpacked, unpacked)
-    return read_source(Path(source).expanduser(), unpacked, unlabelled=unlabelled, merge=merge, there=there)
+    return read_source(Path(source).expanduser(), unpacked, reading)
 
 
 def folder_of(source: str, unpacked: Path) -> Path:
