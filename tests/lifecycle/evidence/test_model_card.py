@@ -1,29 +1,37 @@
 """The model card shows what was measured, says what was not, and lets no name change its form."""
 
+from dataclasses import replace
 from typing import Any
 
 from kshot.lifecycle.evidence import model_card
+from kshot.lifecycle.evidence.described_model import DescribedModel
 from kshot.lifecycle.evidence.model_card import Section
 from kshot.lifecycle.pages.render import NONE
 
 ONE = {"mean": 0.9, "low": 0.8, "high": 0.95, "episodes": 20}
 
 
+DESCRIBED = DescribedModel(
+    project="shop",
+    version="1",
+    decided="2026-11-30T10:00:00+00:00",
+    decision="promoted",
+    manifest_sha256="0" * 64,
+    weights={},
+    network="conv4",
+    training="full training",
+    metrics={"accuracy": {"5w1s": ONE}, "inference": {"method": "metric", "by": "prototype"}},
+    protocol="5w1s",
+    data_version="d" * 32,
+    images=144,
+    source="whose source is not recorded",
+    splits={"train": 9},
+    limits=("one",),
+)
+
+
 def parts(**other: Any) -> dict[str, Section]:
-    given: dict[str, Any] = {
-        "metrics": {"accuracy": {"5w1s": ONE}, "inference": {"method": "metric", "by": "prototype"}},
-        "groups": [],
-        "classes": [],
-        "splits": {"train": 9},
-        "data": "144 images.",
-        "training": "full training",
-        "network": "conv4",
-        "decision": "promoted",
-        "reasons": [],
-        "protocol": "5w1s",
-        "limits": ["one"],
-    }
-    return {part.title: part for part in model_card.sections(**{**given, **other})}
+    return {part.title: part for part in model_card.sections(replace(DESCRIBED, **other))}
 
 
 def row(name: str, accuracy: str, **other: str) -> dict[str, str]:
@@ -58,8 +66,10 @@ def test_open_set_figures_without_a_threshold_are_dashes() -> None:
 
 
 def test_an_older_record_names_its_classifier_or_that_it_has_none() -> None:
-    assert model_card.inference_of({"accuracy": {}}) == ("not recorded", "not recorded")
-    assert model_card.inference_of({"answering": {"method": "metric", "by": "prototype"}}) == ("prototype", "metric")
+    without = replace(DESCRIBED, metrics={"accuracy": {}})
+    assert (without.classifier, without.method) == ("not recorded", "not recorded")
+    older = replace(DESCRIBED, metrics={"answering": {"method": "metric", "by": "prototype"}})
+    assert (older.classifier, older.method) == ("prototype", "metric")
 
 
 def test_a_name_cannot_change_the_form_of_the_card() -> None:

@@ -22,7 +22,8 @@ from kshot.lifecycle.evidence import (
     signing,
     verify,
 )
-from kshot.lifecycle.evidence.attested_files import bill, card, erased, stage_statements
+from kshot.lifecycle.evidence.attested_files import described, erased, stage_statements
+from kshot.lifecycle.evidence.bill_of_material import bill_of_material
 from kshot.lifecycle.evidence.collected import Collected
 from kshot.lifecycle.project.tables import counted
 from kshot.lifecycle.signatures import private_key
@@ -120,8 +121,9 @@ def _write(found: Collected, states: dict[str, str], folder: Path, with_model: b
     table = files["data/manifest.csv"]
     version = subject.tag("data_version")
     files["data/croissant.json"] = _json(croissant.croissant(project, version, found.images, table, found.known))
-    files["bom.json"] = _json(bill(found, project))
-    title, parts = f"{project}, version {subject.version}", card(found)
+    about = described(found, project)
+    files["bom.json"] = _json(bill_of_material(about))
+    title, parts = f"{project}, version {subject.version}", model_card.sections(about)
     files["card.md"] = model_card.markdown(title, parts).encode(errors=ODD)
     files["card.html"] = model_card.html(title, parts).encode(errors=ODD)
     files["verify.py"] = Path(verify.__file__).read_bytes()
@@ -135,7 +137,7 @@ def _write(found: Collected, states: dict[str, str], folder: Path, with_model: b
     if with_model:
         _copy_model(subject, folder / MODEL)
     last = found.events[-1]
-    about = {
+    attested = {
         "kind": verify.KIND,
         "format": verify.FORMAT,
         "project": project,
@@ -149,7 +151,7 @@ def _write(found: Collected, states: dict[str, str], folder: Path, with_model: b
         **erased(found),
         "files": _hashes(folder),
     }
-    (folder / verify.MANIFEST).write_bytes(_json(about))
+    (folder / verify.MANIFEST).write_bytes(_json(attested))
 
 
 def _signed(subject: Subject, key: Path | None, certificate: Path | None) -> tuple[dict[str, bytes], tuple[str, ...]]:

@@ -1,4 +1,4 @@
-"""The files of an attestation that are derived from the audited version: statements, bill of material, model card."""
+"""The content of an attestation that is derived from the audited version: statements, and the facts about the model."""
 
 import json
 from typing import Any
@@ -7,13 +7,9 @@ from kshot import manifest
 from kshot.lifecycle.audit import limits
 from kshot.lifecycle.audit.links import code
 from kshot.lifecycle.audit.subject import Subject
-from kshot.lifecycle.evidence import (
-    collected,
-    model_card,
-    statements,
-)
-from kshot.lifecycle.evidence.bill_of_material import bill_of_material
+from kshot.lifecycle.evidence import collected, statements
 from kshot.lifecycle.evidence.collected import Collected
+from kshot.lifecycle.evidence.described_model import DescribedModel
 from kshot.lifecycle.gate.gate_rules import ordered_protocols
 from kshot.lifecycle.history.events import minute
 from kshot.lifecycle.serving import model_manifest
@@ -35,48 +31,34 @@ def stage_statements(subject: Subject) -> dict[str, dict[str, Any]]:
     return statements.statements(subject.lock, subject.run_id, commit, code.made_by(subject).version)
 
 
-def bill(found: Collected, project: str) -> dict[str, Any]:
-    subject = found.subject
-    served = found.served[manifest.MODEL]
-    return bill_of_material(
-        project=project,
-        version=subject.version,
-        decided=found.events[-1].when,
-        manifest_sha256=model_manifest.digest(found.files["served-model.json"]),
-        served=served,
-        weights=sorted(name for name in served if name.startswith("artifacts/embedding/")),
-        metrics=found.json("run/metrics.json"),
-        groups=found.table("run/evaluation/groups.csv"),
-        data_version=subject.tag("data_version"),
-        images=len(found.images),
-        classes=len({image.label for image in found.images}),
-        packages=found.json("run/environment.json")["packages"],
-        network=_network(subject)["backbone"],
-        limits=_limits(),
-    )
-
-
-def card(found: Collected) -> list[model_card.Section]:
+def described(found: Collected, project: str) -> DescribedModel:
     subject, last = found.subject, found.events[-1]
     metrics, network, known = found.json("run/metrics.json"), _network(subject), found.known
-    source = f"added from {known.source} on {known.added[:10]}" if known else "whose source is not recorded"
-    classes = len({image.label for image in found.images})
-    protocol = found.decision.get("rules", {}).get("group_protocol", "")
     signed = f" (signed by {last.signer})" if last.signer else ""
-    return model_card.sections(
+    protocol = found.decision.get("rules", {}).get("group_protocol", "")
+    weights = {
+        name: value for name, value in found.served[manifest.MODEL].items() if name.startswith("artifacts/embedding/")
+    }
+    return DescribedModel(
+        project=project,
+        version=subject.version,
+        decided=last.when,
+        decision=f"{last.action} by {last.who.name}{signed}, {minute(last.when)}, event {last.number} of the history.",
+        manifest_sha256=model_manifest.digest(found.files["served-model.json"]),
+        weights=weights,
+        network=network["backbone"],
+        training=f"{network['adaptation']} training, {network['ingest']['size']} x {network['ingest']['size']} pixels",
         metrics=metrics,
+        protocol=protocol if protocol in metrics["accuracy"] else ordered_protocols(metrics["accuracy"])[0],
+        data_version=subject.tag("data_version"),
+        images=len(found.images),
+        source=f"added from {known.source} on {known.added[:10]}" if known else "whose source is not recorded",
+        splits=collected.classes_by_split(found),
         groups=found.table("run/evaluation/groups.csv"),
         classes=found.table("run/evaluation/classes.csv"),
-        splits=collected.classes_by_split(found),
-        data=(
-            f"{len(found.images):,} images of {classes:,} classes, data version {subject.tag('data_version')}, "
-            f"{source}. Licence and rights of the images are not recorded."
-        ),
-        training=f"{network['adaptation']} training, {network['ingest']['size']} x {network['ingest']['size']} pixels",
-        network=network["backbone"],
-        decision=f"{last.action} by {last.who.name}{signed}, {minute(last.when)}, event {last.number} of the history.",
-        reasons=list(found.decision.get("decision", {}).get("reasons", ())),
-        protocol=protocol if protocol in metrics["accuracy"] else ordered_protocols(metrics["accuracy"])[0],
+        class_count=len({image.label for image in found.images}),
+        packages=found.json("run/environment.json")["packages"],
+        reasons=tuple(found.decision.get("decision", {}).get("reasons", ())),
         limits=_limits(),
     )
 
@@ -88,9 +70,9 @@ def _network(subject: Subject) -> dict[str, Any]:
     return found
 
 
-def _limits() -> list[str]:
+def _limits() -> tuple[str, ...]:
     measured = (
         "All accuracies are those of the test episodes of one data version, drawn once. Other images, and tasks with "
         "more classes or fewer support images, give others: kshot drift and kshot tasks measure that."
     )
-    return [measured, *(f"Not verified: {limits.LIMITS[name].replace('`', '')}" for name in LIMITS)]
+    return measured, *(f"Not verified: {limits.LIMITS[name].replace('`', '')}" for name in LIMITS)

@@ -4,63 +4,63 @@ import re
 import uuid
 from typing import Any
 
-from kshot.lifecycle.evidence.model_card import inference_of
+from kshot.lifecycle.evidence.described_model import DescribedModel
 
 SPEC = "1.6"
 MODEL, DATA = "model", "data"  # bom-refs
 
 
-def bill_of_material(
-    *,
-    project: str,
-    version: str,
-    decided: str,
-    manifest_sha256: str,
-    served: dict[str, str],
-    weights: list[str],
-    metrics: dict[str, Any],
-    groups: list[dict[str, str]],
-    data_version: str,
-    images: int,
-    classes: int,
-    packages: dict[str, str],
-    network: str,
-    limits: list[str],
-) -> dict[str, Any]:
-    """The bill of material.
+def bill_of_material(about: DescribedModel) -> dict[str, Any]:
+    """The bill of material."""
+    seed = f"urn:kshot:{about.project}:{about.version}:{about.manifest_sha256}"
+    libraries = [_library(name, about.packages[name]) for name in sorted(about.packages)]
+    return {
+        "$schema": "http://cyclonedx.org/schema/bom-1.6.schema.json",
+        "bomFormat": "CycloneDX",
+        "specVersion": SPEC,
+        "serialNumber": f"urn:uuid:{uuid.uuid5(uuid.NAMESPACE_URL, seed)}",
+        "version": 1,
+        "metadata": {
+            "timestamp": about.decided,
+            "component": _model(about),
+            "properties": _verified(
+                {
+                    "components[type=library]": "run/environment.json by version, as found when the model was trained; "
+                    "the content of packages is not recorded"
+                }
+            ),
+        },
+        "components": [_data(about), *libraries],
+        "dependencies": [{"ref": MODEL, "dependsOn": [DATA, *(one["bom-ref"] for one in libraries)]}],
+    }
 
-    decided   when the version was decided about, ISO 8601
-    served    file to sha256 of the served model; `weights` names those that hold what was trained
-    metrics   reports/metrics.json
-    groups    rows of evaluation/groups.csv
-    network   the backbone's name
-    """
-    seed = f"urn:kshot:{project}:{version}:{manifest_sha256}"
-    by, method = inference_of(metrics)
-    model = {
+
+def _model(about: DescribedModel) -> dict[str, Any]:
+    by = about.classifier
+    return {
         "type": "machine-learning-model",
         "bom-ref": MODEL,
-        "name": project,
-        "version": version,
+        "name": about.project,
+        "version": about.version,
         "description": f"A few-shot image classifier: it predicts by {by} from embedded support images.",
-        "hashes": [{"alg": "SHA-256", "content": manifest_sha256}],
+        "hashes": _sha256(about.manifest_sha256),
         "components": [
-            {"type": "file", "name": name, "hashes": [{"alg": "SHA-256", "content": served[name]}]} for name in weights
+            {"type": "file", "name": name, "hashes": _sha256(about.weights[name])} for name in sorted(about.weights)
         ],
         "modelCard": {
             "modelParameters": {
                 "approach": {"type": "supervised"},
                 "task": "few-shot image classification",
-                "architectureFamily": network,
-                "modelArchitecture": f"{network}, method {method}, classifier {by}",
+                "architectureFamily": about.network,
+                "modelArchitecture": f"{about.network}, method {about.method}, classifier {by}",
                 "datasets": [{"ref": DATA}],
                 "inputs": [{"format": "image"}],
                 "outputs": [{"format": "class of the support set, or unknown"}],
             },
-            "quantitativeAnalysis": {"performanceMetrics": _performance(metrics, groups)},
+            "quantitativeAnalysis": {"performanceMetrics": _performance(about.metrics, about.groups)},
             "considerations": {
                 "useCases": ["telling apart classes of which a few labelled images (support) are given"],
-                "technicalLimitations": limits,
+                "technicalLimitations": list(about.limits),
             },
         },
         "properties": _verified(
@@ -75,24 +75,18 @@ def bill_of_material(
             }
         ),
     }
-    data = {
+
+
+def _data(about: DescribedModel) -> dict[str, Any]:
+    counts = {"images": about.images, "classes": about.class_count, "md5 of DVC's listing": about.data_version}
+    properties = [{"name": name, "value": str(value)} for name, value in counts.items()]
+    name = f"data version {about.data_version}"
+    return {
         "type": "data",
         "bom-ref": DATA,
-        "name": f"{project} images",
-        "version": data_version,
-        "data": [
-            {
-                "type": "dataset",
-                "name": f"data version {data_version}",
-                "contents": {
-                    "properties": [
-                        {"name": "images", "value": str(images)},
-                        {"name": "classes", "value": str(classes)},
-                        {"name": "md5 of DVC's listing", "value": data_version},
-                    ]
-                },
-            }
-        ],
+        "name": f"{about.project} images",
+        "version": about.data_version,
+        "data": [{"type": "dataset", "name": name, "contents": {"properties": properties}}],
         "properties": _verified(
             {
                 "version": "the md5 of listings/, the dvc.lock and the tag of the version",
@@ -101,35 +95,20 @@ def bill_of_material(
             }
         ),
     }
-    libraries = [
-        {
-            "type": "library",
-            "bom-ref": f"package:{name}",
-            "name": name,
-            "version": packages[name],
-            "purl": f"pkg:pypi/{re.sub(r'[-_.]+', '-', name).lower()}@{packages[name]}",
-        }
-        for name in sorted(packages)
-    ]
+
+
+def _library(name: str, version: str) -> dict[str, Any]:
     return {
-        "$schema": "http://cyclonedx.org/schema/bom-1.6.schema.json",
-        "bomFormat": "CycloneDX",
-        "specVersion": SPEC,
-        "serialNumber": f"urn:uuid:{uuid.uuid5(uuid.NAMESPACE_URL, seed)}",
-        "version": 1,
-        "metadata": {
-            "timestamp": decided,
-            "component": model,
-            "properties": _verified(
-                {
-                    "components[type=library]": "run/environment.json by version, as found when the model was trained; "
-                    "the content of packages is not recorded"
-                }
-            ),
-        },
-        "components": [data, *libraries],
-        "dependencies": [{"ref": MODEL, "dependsOn": [DATA, *(one["bom-ref"] for one in libraries)]}],
+        "type": "library",
+        "bom-ref": f"package:{name}",
+        "name": name,
+        "version": version,
+        "purl": f"pkg:pypi/{re.sub(r'[-_.]+', '-', name).lower()}@{version}",
     }
+
+
+def _sha256(content: str) -> list[dict[str, str]]:
+    return [{"alg": "SHA-256", "content": content}]
 
 
 def _performance(metrics: dict[str, Any], groups: list[dict[str, str]]) -> list[dict[str, Any]]:

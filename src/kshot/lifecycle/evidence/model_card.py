@@ -5,11 +5,10 @@ import re
 from dataclasses import dataclass
 from typing import Any
 
+from kshot.lifecycle.evidence.described_model import DescribedModel, Row
 from kshot.lifecycle.pages import render
 
-NOT_RECORDED = "not recorded"
 WEAKEST = 5  # classes that are named
-Row = dict[str, str]
 
 
 @dataclass(frozen=True)
@@ -22,60 +21,40 @@ class Section:
     items: tuple[str, ...] = ()
 
 
-def sections(
-    *,
-    metrics: dict[str, Any],
-    groups: list[Row],
-    classes: list[Row],
-    splits: dict[str, int],
-    data: str,
-    training: str,
-    network: str,
-    decision: str,
-    reasons: list[str],
-    protocol: str,
-    limits: list[str],
-) -> list[Section]:
-    """The card's sections.
-
-    groups, classes  rows of evaluation/groups.csv and classes.csv
-    splits           split to its number of classes
-    data             sentence about the data version
-    training         how the network's training began
-    decision         what was decided; `reasons`: the gate's sentences
-    protocol         the protocol of which groups and weak classes are shown
-    """
-    by, method = inference_of(metrics)
+def sections(about: DescribedModel) -> list[Section]:
+    """The card's sections."""
     return [
         Section(
             "What it is for",
             (
                 "It tells classes of images apart from a few labelled images of each (the support). The classes need "
                 "not be among those of training: all figures below are about classes that it never saw in training.",
-                f"It embeds images with {network} ({training}), and predicts by {by} (method {method}).",
+                f"It embeds images with {about.network} ({about.training}), and predicts by {about.classifier} "
+                f"(method {about.method}).",
             ),
         ),
-        Section("Data", (data,), (("split", "classes"), *((name, str(count)) for name, count in splits.items()))),
+        Section(
+            "Data",
+            (
+                f"{about.images:,} images of {about.class_count:,} classes, data version {about.data_version}, "
+                f"{about.source}. Licence and rights of the images are not recorded.",
+            ),
+            (("split", "classes"), *((name, str(count)) for name, count in about.splits.items())),
+        ),
         Section(
             "Accuracy",
             ("The mean over test episodes with its 95 % interval.",),
             (
                 ("protocol", "accuracy", "episodes"),
-                *((name, _figure(one), str(one["episodes"])) for name, one in metrics["accuracy"].items()),
+                *((name, _figure(one), str(one["episodes"])) for name, one in about.metrics["accuracy"].items()),
             ),
         ),
-        _groups(groups, protocol),
-        _weak(classes, protocol),
-        _unknown(metrics.get("unknown", {})),
-        Section("Decision", (decision,), items=tuple(reasons)),
-        Section("Limits", items=tuple(limits)),
+        _groups(about.groups, about.protocol),
+        _weak(about.classes, about.protocol),
+        _unknown(about.metrics.get("unknown", {})),
+        Section("Decision", (about.decision,), items=about.reasons),
+        Section("Limits", items=about.limits),
     ]
-
-
-def inference_of(metrics: dict[str, Any]) -> tuple[str, str]:
-    """The classifier of the model and its method; an older record may lack them."""
-    how = metrics.get("inference", metrics.get("answering", {}))  # its name until 2026-11
-    return str(how.get("by", how.get("head", NOT_RECORDED))), str(how.get("method", NOT_RECORDED))
 
 
 def markdown(title: str, parts: list[Section]) -> str:
