@@ -53,9 +53,9 @@ def test_the_whole_life_of_a_promotion_on_a_server(root: Path) -> None:
 
     # Two that saw the same state: the second is refused by the database behind the server.
     move = {"action": "promoted by hand", "version": "3", "after": {"champion": "3"}, "why": "rivals"}
-    append_event.append(root, client, seen, who=person("Ada"), **move)
+    append_event.append(root, client, seen, append_event.NewEvent(who=person("Ada"), **move))
     with pytest.raises(append_event.Overtaken, match=r"recorded first \(event 5 \(version 3 promoted by hand by Ada"):
-        append_event.append(root, client, seen, who=person("Grace"), **move)
+        append_event.append(root, client, seen, append_event.NewEvent(who=person("Grace"), **move))
     assert len(history.history(root)) == 5
 
     # Another machine that finds the model made already keeps the one history.

@@ -423,9 +423,8 @@ def rival(channel: Connection, root: Path, version: str, name: str) -> None:
     channel.recv()
     who, after = events.person(name), {"champion": version}
     try:
-        append_event.append(
-            root, store.client(), seen, action="promoted by hand", version=version, after=after, who=who, why="rivals"
-        )
+        new = append_event.NewEvent("promoted by hand", version, after, who, "rivals")
+        append_event.append(root, store.client(), seen, new)
         channel.send("won")
     except append_event.Overtaken as error:
         channel.send(f"told: {error}")

@@ -9,6 +9,7 @@ import os
 import secrets
 import time
 from collections.abc import Callable
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
@@ -77,69 +78,59 @@ def reconcile(client: "MlflowClient", root: Path, where: str) -> Reconciled:
         what = moves(record.last.after if record.last else {}, record.aliases)
         if record.was_deleted:
             what = [f"the registered model {record.name} was deleted", *what]
-        event = append(
-            root,
-            client,
-            record,
-            action=MOVED_OUTSIDE,
-            version=record.aliases.get(CHAMPION, ""),
-            after=record.aliases,
-            who=person(),
-            why="found: " + "; ".join(what),
-        )
+        now, why = record.aliases, "found: " + "; ".join(what)
+        event = append(root, client, record, NewEvent(MOVED_OUTSIDE, now.get(CHAMPION, ""), now, person(), why))
         repairs.append(f"{event.why.removeprefix('found: ')}, outside kshot; recorded as event {event.number}")
         record = read(client, root)
     anchored = anchor.catch_up(root, record.run_id, record.events)
     return Reconciled(record, (*repairs, *([anchored] if anchored else [])), finished)
 
 
+@dataclass(frozen=True)
+class NewEvent:
+    """The fields of an `Event` that whoever decides sets; `append` adds the others.
+
+    mark  mark of an act that was noted before (`acts`); '' for a new one
+    """
+
+    action: str
+    version: str
+    after: dict[str, str]
+    who: Person
+    why: str
+    compared_with: str = ""
+    rules: str = ""
+    until: str = ""
+    proof: EvidenceFile | None = None
+    mark: str = ""
+    approval: str = ""
+
+
 def append(
     root: Path,
     client: "MlflowClient",
     record: Record,
-    *,
-    action: str,
-    version: str,
-    after: dict[str, str],
-    who: Person,
-    why: str,
-    compared_with: str = "",
-    rules: str = "",
-    until: str = "",
-    proof: EvidenceFile | None = None,
-    mark: str = "",
-    approval: str = "",
+    new: NewEvent,
     sign: Callable[[Event], Event] = lambda event: event,
 ) -> Event:
     """Write an event after the last one of `record`, update aliases and tags, and anchor the event in git if possible.
 
-    mark      mark of an act that was noted before (`acts`); '' makes a new one
-    approval  of the event
-    sign      returns the event with its signature, before anything is written
-    Raises Overtaken, RegistryError for a signature that is too long, and what `sign` raises.
+    `sign` returns the event with its signature, before anything is written. Raises Overtaken, RegistryError for a
+    signature that is too long, and what `sign` raises.
     """
     last = record.last
     when, clock = later_than(last, datetime.now(UTC))
+    given = replace(new, why=_fitting(new.why), mark=new.mark or secrets.token_hex(8))
     event = sign(
         Event(
             number=len(record.events) + 1,
             when=when,
             clock=clock,
-            action=action,
-            version=version,
             before=last.after if last else {},
-            after=after,
-            who=who,
             process=os.getpid(),
-            why=_fitting(why),
-            compared_with=compared_with,
-            rules=rules,
-            until=until,
-            proof=proof,
-            mark=mark or secrets.token_hex(8),
             previous=last.hash if last else "",
-            manifest=_manifest(client, root, version) if action not in NO_DECISION else "",
-            approval=approval,
+            manifest=_manifest(client, root, new.version) if new.action not in NO_DECISION else "",
+            **vars(given),
         )
     )
     event = seal(event)

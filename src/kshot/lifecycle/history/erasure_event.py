@@ -48,16 +48,9 @@ def seal_earlier(client: "MlflowClient", root: Path) -> None:
 
 def _sealed(client: "MlflowClient", root: Path, record: Record, erasure: Erasure, who: Person) -> Event:
     known = next((event for event in record.events if digest_of(event) == erasure.digest), None)
-    return known or append_event.append(
-        root,
-        client,
-        record,
-        action=ERASED,
-        version="",
-        after=record.aliases,
-        who=who,
-        why=f"erasure {erasure.digest}: {counted(len(erasure.images), 'image')}: {erasure.reason}",
-    )
+    why = f"erasure {erasure.digest}: {counted(len(erasure.images), 'image')}: {erasure.reason}"
+    new = append_event.NewEvent(ERASED, "", record.aliases, who, why)
+    return known or append_event.append(root, client, record, new)
 
 
 def digest_of(event: Event) -> str:

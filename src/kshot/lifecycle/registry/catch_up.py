@@ -43,10 +43,7 @@ def catch_up(root: Path) -> tuple[str, ...]:
                 after = without(record.aliases, version.version)
                 if record.aliases.get(CHAMPION) == version.version:
                     after[CHAMPION] = version.version  # moved to it outside kshot: production must not lose its model
-                event = append_event.append(
-                    root,
-                    client,
-                    record,
+                new = append_event.NewEvent(
                     action=EXPIRED,
                     version=version.version,
                     after=after,
@@ -55,6 +52,7 @@ def catch_up(root: Path) -> tuple[str, ...]:
                     compared_with=version.tags.get("kshot.compared_with", ""),
                     rules=version.tags.get(model_versions.RULES, ""),
                 )
+                event = append_event.append(root, client, record, new)
                 repairs += (f"version {version.version} is rejected: {event.why}",)
                 record = history.read(client, root)
     return repairs

@@ -61,10 +61,7 @@ def record_decision(
         if action != PROMOTED and champion != version:
             after[CHALLENGER] = version
         assert registered.run_id is not None
-        event = append_event.append(
-            root,
-            client,
-            history_record,
+        new = append_event.NewEvent(
             action=action,
             version=version,
             after=after,
@@ -76,6 +73,7 @@ def record_decision(
             proof=_log_evidence(client, registered.run_id, {**record, "about": about}),
             approval=SIGNED if record["rules"].get("approval") == SIGNED else "",
         )
+        event = append_event.append(root, client, history_record, new)
     return event, repairs
 
 

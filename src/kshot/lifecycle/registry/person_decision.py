@@ -110,10 +110,7 @@ def _append(
             raise
 
     rolled_back = act.action == ROLLED_BACK
-    return append_event.append(
-        root,
-        client,
-        record,
+    new = append_event.NewEvent(
         action=act.action,
         version=found.version,
         after=decision.after,
@@ -124,8 +121,8 @@ def _append(
         proof=_evidence_file(record, found.version),
         mark=mark,
         approval=decision_signature.setting(root),
-        sign=sign,
     )
+    return append_event.append(root, client, record, new, sign)
 
 
 def _evidence_file(record: history.Record, version: str) -> EvidenceFile | None:
