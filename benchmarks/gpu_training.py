@@ -16,7 +16,7 @@ from kshot.data.episodes import EpisodeSet, draw_episodes
 from kshot.estimator.train_settings import train_settings
 from kshot.evaluation.evaluate import accuracies, embed_once, predict_episodes
 from kshot.evaluation.own_predictions import own_scorer
-from kshot.methods.maml import Maml
+from kshot.methods.maml import InnerLoop, Maml
 from kshot.methods.method import Method
 from kshot.nets.embedding import Embedding
 from kshot.nets.new_embedding import new_embedding, settings
@@ -156,7 +156,7 @@ def seconds_of_maml(data: Data, n_way: int, device: torch.device, calls: int, *,
     """
     torch.manual_seed(0)
     embedding = new_embedding(params_of(data, method="maml"), Path())
-    method = Maml(embedding, n_way, 1, steps=5, test_steps=5, rate=0.01, batched=batched).to(device)
+    method = Maml(embedding, n_way, 1, InnerLoop(steps=5, test_steps=5, rate=0.01), batched=batched).to(device)
     pixels = torch.from_numpy(data.images).to(device).movedim(-1, 1).float() / 255
     labels = torch.repeat_interleave(torch.arange(len(data.members)), len(data.members[0])).to(device)
     trained, times, gradient = [one for one in method.parameters() if one.requires_grad], [], torch.zeros(0)

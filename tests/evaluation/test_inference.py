@@ -15,7 +15,7 @@ from kshot.evaluation.inference import (
     load_inference,
     save_inference,
 )
-from kshot.methods.maml import Maml
+from kshot.methods.maml import InnerLoop, Maml
 from kshot.methods.matching import Matching
 from kshot.methods.metric import Metric
 from kshot.methods.relation import Relation
@@ -33,7 +33,7 @@ def episodes(method, count=4):
 
 @pytest.mark.parametrize("make", [
     lambda e: Siamese(e, 3, 1), lambda e: Relation(e, 3, 1, channels=3),
-    lambda e: Maml(e, 3, 1, steps=2, test_steps=2, rate=0.1),
+    lambda e: Maml(e, 3, 1, InnerLoop(steps=2, test_steps=2, rate=0.1)),
 ])  # fmt: skip
 def test_a_method_answers_part_by_part_as_it_would_at_once_and_remembers_no_graph(monkeypatch, make):
     method = make(Tiny()).eval()

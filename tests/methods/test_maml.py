@@ -2,7 +2,7 @@ import pytest
 import torch
 from torch.nn.functional import cross_entropy
 
-from kshot.methods.maml import Maml
+from kshot.methods.maml import InnerLoop, Maml
 from kshot.methods.method import training_episodes
 from kshot.methods.reptile import Reptile
 from tests.methods.toy import Tiny, images
@@ -10,9 +10,10 @@ from tests.methods.toy import Tiny, images
 RATE = 0.3
 
 
-def made(kind=Maml, seed=0, **options):
+def made(kind=Maml, seed=0, batched=None, **options):
     torch.manual_seed(seed)
-    return kind(Tiny(dtype=torch.float64), 3, 2, **{"steps": 3, "test_steps": 3, "rate": RATE, **options}).double()
+    inner = InnerLoop(**{"steps": 3, "test_steps": 3, "rate": RATE, **options})
+    return kind(Tiny(dtype=torch.float64), 3, 2, inner, batched=batched).double()
 
 
 def batch():

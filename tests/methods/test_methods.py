@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from kshot.methods.maml import Maml
+from kshot.methods.maml import InnerLoop, Maml
 from kshot.methods.matching import Matching
 from kshot.methods.method import training_episodes
 from kshot.methods.prototypical import Prototypical
@@ -19,12 +19,12 @@ METHODS = {
     "matching-temperature": lambda e: Matching(e, 5, 1, learn_temperature=True),
     "siamese": lambda e: Siamese(e, 5, 1),
     "relation": lambda e: Relation(e, 5, 1, channels=3),
-    "maml": lambda e: Maml(e, 5, 1, **INNER),
-    "maml-support": lambda e: Maml(e, 5, 1, **INNER, batch_norm="support"),
-    "maml-first-order": lambda e: Maml(e, 5, 1, **INNER, first_order=True),
-    "maml-rates": lambda e: Maml(e, 5, 1, **INNER, learn_rates=True),
-    "anil": lambda e: Maml(e, 5, 1, **INNER, body=False),
-    "reptile": lambda e: Reptile(e, 5, 1, **{**INNER, "steps": 5}),
+    "maml": lambda e: Maml(e, 5, 1, InnerLoop(**INNER)),
+    "maml-support": lambda e: Maml(e, 5, 1, InnerLoop(**INNER, batch_norm="support")),
+    "maml-first-order": lambda e: Maml(e, 5, 1, InnerLoop(**INNER, first_order=True)),
+    "maml-rates": lambda e: Maml(e, 5, 1, InnerLoop(**INNER, learn_rates=True)),
+    "anil": lambda e: Maml(e, 5, 1, InnerLoop(**INNER, body=False)),
+    "reptile": lambda e: Reptile(e, 5, 1, InnerLoop(**{**INNER, "steps": 5})),
 }
 
 

@@ -2,6 +2,7 @@
 
 import math
 import threading
+from dataclasses import dataclass
 from typing import Literal
 
 import torch
@@ -23,57 +24,58 @@ Weights = dict[str, Tensor]
 _ADAPTING = threading.RLock()
 
 
-class Maml(Method):
-    """Adapts to each episode by a few steps of gradient descent on its support, from weights learned for this purpose.
+@dataclass(frozen=True)
+class InnerLoop:
+    """How a model adapts to the support of an episode.
 
-    Before it adapts, the classifier is the same for every class (Ye and Chao 2022, arXiv:2106.16245), so that an
-    episode may have any number of classes in any order.
-
+    steps, rate      of gradient descent in training; `test_steps` is the number of steps when it predicts
+    first_order      leaves out the derivative of the inner gradients (section 5.2)
+    body             False adapts the classifier alone: ANIL, arXiv:1909.09157
+    learn_rates      learns one rate for each layer (Li et al. 2017, arXiv:1707.09835, by layer)
     start            initial classifier. "zero": all zeros, because whatever all classes share cancels in the softmax;
                      the first step changes only the classifier, the later steps change the body too.
                      "prototypes": the nearest class mean of the support, through which gradients flow too (Proto-MAML,
                      Triantafillou et al. 2020, arXiv:1903.03096)
-    steps, rate      of the inner loop in training; `test_steps` is the number of steps when it predicts
-    first_order      leaves out the derivative of the inner gradients (section 5.2)
-    body             False adapts the classifier alone: ANIL, arXiv:1909.09157
-    learn_rates      learns one rate for each layer (Li et al. 2017, arXiv:1707.09835, by layer)
     batch_norm       "transductive": statistics of all queries, as in the paper; "support": of the support alone
-    batched          adapts to all tasks at once with `vmap`; None: only on a GPU. On a CPU a loop over tasks is faster,
-                     because convolutions with different weights for each task become grouped convolutions
+    """
+
+    steps: int
+    test_steps: int
+    rate: float
+    first_order: bool = False
+    body: bool = True
+    learn_rates: bool = False
+    start: Literal["zero", "prototypes"] = "zero"
+    batch_norm: Literal["transductive", "support"] = "transductive"
+
+
+class Maml(Method):
+    """Adapts to each episode by a few steps of gradient descent on its support, from weights learned for this purpose.
+
+    Before it adapts, the classifier is the same for every class (Ye and Chao 2022, arXiv:2106.16245), so that an
+    episode may have any number of classes in any order. `batched`: adapt to all tasks at once with `vmap`; None: only
+    on a GPU. On a CPU a loop over tasks is faster, because convolutions with different weights for each task become
+    grouped convolutions.
     """
 
     has_fixed_embedding = False
 
     def __init__(
-        self,
-        embedding: Embedding,
-        n_way: int,
-        k_shot: int,
-        *,
-        steps: int,
-        test_steps: int,
-        rate: float,
-        first_order: bool = False,
-        body: bool = True,
-        learn_rates: bool = False,
-        start: Literal["zero", "prototypes"] = "zero",
-        batch_norm: Literal["transductive", "support"] = "transductive",
-        batched: bool | None = None,
+        self, embedding: Embedding, n_way: int, k_shot: int, inner: InnerLoop, *, batched: bool | None = None
     ) -> None:
         super().__init__(embedding, n_way, k_shot)
-        self.steps, self.test_steps, self.first_order = steps, test_steps, first_order
-        self.start, self.batch_norm, self.batched = start, batch_norm, batched
+        self.inner, self.batched, self.batch_norm = inner, batched, inner.batch_norm
         ingest = embedding.settings.ingest
         self.shape = (ingest.channels, ingest.size, ingest.size)
         self.norms = normalise_by_episode(embedding)
         for module in embedding.modules():
             if getattr(module, "inplace", False):
                 module.inplace = False  # type: ignore[assignment] # the second derivative needs what it would overwrite
-        self.adapted = [name for name, _ in embedding.named_parameters()] if body else []
+        self.adapted = [name for name, _ in embedding.named_parameters()] if inner.body else []
         # Parameter names must not contain dots. Rates are stored as logarithms, so that they stay above zero.
-        rates = {self._key(name): torch.tensor(rate).log() for name in (*self.adapted, "rows", "bias")}
+        rates = {self._key(name): torch.tensor(inner.rate).log() for name in (*self.adapted, "rows", "bias")}
         self.log_rates = nn.ParameterDict(
-            {key: nn.Parameter(value, requires_grad=learn_rates) for key, value in rates.items()}
+            {key: nn.Parameter(value, requires_grad=inner.learn_rates) for key, value in rates.items()}
         )
 
     def footprint(self, shots: int, queries: int, n_way: int) -> int:
@@ -89,12 +91,12 @@ class Maml(Method):
         return pixels.flatten(1)
 
     def scores(self, support: Tensor, labels: Tensor, query: Tensor, n_way: int) -> Tensor:
-        return self._adapt_and_predict(support, labels, query, n_way, self.test_steps)
+        return self._adapt_and_predict(support, labels, query, n_way, self.inner.test_steps)
 
     def loss(self, pixels: Tensor, labels: Tensor, generator: torch.Generator) -> Terms:
         episodes = training_episodes(self.embed(pixels), labels, self.n_way, self.k_shot)
         logits = self._adapt_and_predict(
-            episodes.support, episodes.support_labels, episodes.query, self.n_way, self.steps
+            episodes.support, episodes.support_labels, episodes.query, self.n_way, self.inner.steps
         )
         return Terms(episode_loss(logits, episodes.query_labels), None)
 
@@ -115,7 +117,7 @@ class Maml(Method):
 
     def _start(self, support: Tensor, labels: Tensor, n_way: int) -> Weights:
         body: Weights = {name: value for name, value in self.embedding.named_parameters() if name in self.adapted}
-        if self.start == "zero":
+        if self.inner.start == "zero":
             nothing = self.centre.new_zeros
             return {**body, "rows": nothing(n_way, self.embedding.dim), "bias": nothing(n_way)}
         means = prototypes(self._points(body, support), labels, n_way)
@@ -128,10 +130,10 @@ class Maml(Method):
 
         for step in range(steps):
             # While the classifier is zero, so are the body's gradient and its derivative: step 1 skips the body.
-            whole = step or self.start == "prototypes"
+            whole = step or self.inner.start == "prototypes"
             moving = {name: value for name, value in weights.items() if whole or name in ("rows", "bias")}
             slopes = grad(lambda some, all_=weights: support_loss({**all_, **some}))(moving)
-            if self.first_order:
+            if self.inner.first_order:
                 slopes = {name: slope.detach() for name, slope in slopes.items()}
             rates = {name: self.log_rates[self._key(name)].exp() for name in moving}
             weights = {**weights, **{name: value - rates[name] * slopes[name] for name, value in moving.items()}}

@@ -24,7 +24,7 @@ class Reptile(Maml):
         for images in known:
             start = self._start(images, truth, self.n_way)
             detached: Weights = {name: value.detach() for name, value in start.items()}
-            reached = self._adapted(detached, images, truth, self.steps)
+            reached = self._adapted(detached, images, truth, self.inner.steps)
             apart = apart + sum(
                 ((start[name] - reached[name].detach()).square().sum() for name in self.adapted),
                 start=known.new_zeros(()),

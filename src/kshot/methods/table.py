@@ -1,13 +1,12 @@
 """The methods by name: built from params.yaml for training, or from a saved model's description for prediction."""
 
-import functools
 from collections.abc import Callable, Mapping
 from typing import Any
 
 from torch import nn
 
 from kshot import plugins
-from kshot.methods.maml import Maml
+from kshot.methods.maml import InnerLoop, Maml
 from kshot.methods.mann import Mann
 from kshot.methods.matching import Matching
 from kshot.methods.method import Method
@@ -51,15 +50,22 @@ def training_parameters(method: Method) -> list[nn.Parameter]:
     return [value for name, value in named if name.split(".")[0] in method.training_only and value.requires_grad]
 
 
+def _adapting(method: type[Maml], **fixed: Any) -> Callable[..., Method]:
+    def make(embedding: Embedding, n_way: int, k_shot: int, **arguments: Any) -> Method:
+        return method(embedding, n_way, k_shot, InnerLoop(**fixed, **arguments))
+
+    return make
+
+
 METHODS: dict[str, Callable[..., Method]] = {
     "metric": Metric,
     "prototypical": Prototypical,
     "matching": Matching,
     "siamese": Siamese,
     "relation": Relation,
-    "maml": Maml,
-    "anil": functools.partial(Maml, body=False),
-    "reptile": Reptile,
+    "maml": _adapting(Maml),
+    "anil": _adapting(Maml, body=False),
+    "reptile": _adapting(Reptile),
     "mann": Mann,
     "transfer": Transfer,
 }
