@@ -58,6 +58,11 @@ PROJECT = ("dvc.yaml", "params.yaml")  # files that identify a project's folder
 INTERRUPTED = 130  # what shells report for a command that Ctrl-C ended
 READER_GONE = 141  # and for one whose reader ended, as `head` does
 
+MODULES = (  # in the order of --help
+    init, retrain, plan, sweep, data, fit_settings, models, promote, audit, attest, reproduce, prune, forget,
+    schedule, tasks, drift, serve, gallery, feedback, doctor, ui,
+)  # fmt: skip
+
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line `arguments` (default: the process's own) and return the exit code."""
@@ -119,34 +124,13 @@ def parser() -> argparse.ArgumentParser:
 
     Each verb sets `run`, a function of the root and the options, and `continues` if its finished stages are stored.
     """
-    top = Parser(
-        prog="kshot", description=DESCRIPTION, epilog=EPILOG, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    top = Parser(prog="kshot", description=DESCRIPTION, epilog=EPILOG)
     top.add_argument("--version", action=Version, nargs=0, help="show the version and exit")
     top.add_argument("--debug", action="store_true", help="show the traceback of an error")
     top.set_defaults(run=standing.run, outside=False, continues=False)
     verbs = top.add_subparsers(title="commands", metavar="COMMAND")
-    init.add_parser(verbs)
-    retrain.add_parser(verbs)
-    plan.add_parser(verbs)
-    sweep.add_parser(verbs)
-    data.add_parser(verbs)
-    fit_settings.add_parser(verbs)
-    models.add_parser(verbs)
-    promote.add_parser(verbs)
-    audit.add_parser(verbs)
-    attest.add_parser(verbs)
-    reproduce.add_parser(verbs)
-    prune.add_parser(verbs)
-    forget.add_parser(verbs)
-    schedule.add_parser(verbs)
-    tasks.add_parser(verbs)
-    drift.add_parser(verbs)
-    serve.add_parser(verbs)
-    gallery.add_parser(verbs)
-    feedback.add_parser(verbs)
-    doctor.add_parser(verbs)
-    ui.add_parser(verbs)
+    for module in MODULES:
+        module.add_parser(verbs)
     return top
 
 

@@ -22,10 +22,7 @@ A line with ! must be repaired, and the exit code is then 13; one with - is a hi
 def add_parser(verbs: Any) -> None:
     """Add the verb `doctor` to the command line."""
     top = verbs.add_parser(
-        "doctor",
-        help="find problems in this project and on this machine, and repair them",
-        description=DESCRIPTION,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        "doctor", help="find problems in this project and on this machine, and repair them", description=DESCRIPTION
     )
     top.add_argument(
         "--mend",

@@ -20,12 +20,7 @@ With --images nothing is left behind where the images cannot be used.
 
 def add_parser(verbs: Any) -> None:
     """Add the verb `init` to the command line."""
-    top = verbs.add_parser(
-        "init",
-        help="make a project of your own",
-        description=DESCRIPTION,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    top = verbs.add_parser("init", help="make a project of your own", description=DESCRIPTION)
     top.add_argument("name", metavar="NAME", help="a folder that is new or empty; its last part names the project")
     top.add_argument("--images", metavar="SOURCE", help="what `kshot data add` takes: a folder or an archive, ...")
     top.add_argument("--skip", action="store_true", help="leave out what cannot be taken, also whole classes")

@@ -20,7 +20,13 @@ SHOWN = 8  # choices listed if none is similar
 
 
 class Parser(argparse.ArgumentParser):
-    """argparse's parser with shorter messages; its subcommands' parsers are of the same class."""
+    """argparse's parser with shorter messages; its subcommands' parsers are of the same class.
+
+    Descriptions keep their line breaks.
+    """
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(formatter_class=argparse.RawDescriptionHelpFormatter, **options)
 
     def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
         """Refuse unknown arguments here, so that the message names the subcommand and its options."""

@@ -9,16 +9,18 @@ from kshot.lifecycle.pipeline.schedule import duration
 NOT_KNOWN = "first run: nothing has run here yet, so its time is not known; `kshot retrain` shows it stage by stage"
 WORDS = {"unchanged": "unchanged", "restored": "restored", "runs": "runs", "follows": "runs if needed"}
 
+DESCRIPTION = """\
+Show for each stage whether `kshot retrain` would run it, which data, settings
+or code changed, and the estimated time: from earlier runs or, before the
+first run, by timing the network on some of the images. Runs no stage and
+changes nothing.
+"""
+
 
 def add_parser(verbs: Any) -> None:
     """Add the verb `plan` to the command line."""
-    top = verbs.add_parser(
-        "plan",
-        help="show which stages a retraining would run, why, and for how long",
-        description="Show for each stage whether `kshot retrain` would run it, which data, settings or code changed, "
-        "and the estimated time: from earlier runs or, before the first run, by timing the network on some of the "
-        "images. Runs no stage and changes nothing.",
-    )
+    about = "show which stages a retraining would run, why, and for how long"
+    top = verbs.add_parser("plan", help=about, description=DESCRIPTION)
     top.set_defaults(run=run)
 
 

@@ -33,10 +33,7 @@ Ctrl-C stops it; the same command continues from there.
 def add_parser(verbs: Any) -> None:
     """Add the verb `retrain` to the command line."""
     top = verbs.add_parser(
-        "retrain",
-        help="run one retraining, from the images to the decision",
-        description=DESCRIPTION,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        "retrain", help="run one retraining, from the images to the decision", description=DESCRIPTION
     )
     top.add_argument(
         "--set",

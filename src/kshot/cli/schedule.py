@@ -44,12 +44,7 @@ PARTS = (
 
 def add_parser(verbs: Any) -> None:
     """Add the verb `schedule` with its own verbs to the command line."""
-    top = verbs.add_parser(
-        "schedule",
-        help="retrain by the clock or when new data arrives",
-        description=DESCRIPTION,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    top = verbs.add_parser("schedule", help="retrain by the clock or when new data arrives", description=DESCRIPTION)
     top.add_argument("--cron", metavar="LINE", help="minute hour day month weekday, such as '0 3 * * 1'")
     top.add_argument("--every", metavar="DURATION", help="from one start to the next, such as 6h or 1d")
     top.add_argument(

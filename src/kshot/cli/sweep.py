@@ -29,12 +29,7 @@ Exit code 0 if every trial finished, 6 if one failed.
 
 def add_parser(verbs: Any) -> None:
     """Add the verb `sweep` to the command line."""
-    top = verbs.add_parser(
-        "sweep",
-        help="many retrainings, compared on validation episodes",
-        description=DESCRIPTION,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    top = verbs.add_parser("sweep", help="many retrainings, compared on validation episodes", description=DESCRIPTION)
     top.add_argument("file", type=Path, metavar="FILE", help="a YAML file with grid or trials")
     top.add_argument("--processes", type=int, metavar="N", help="trials at a time (1; on a Ray cluster as many as fit)")
     top.add_argument(

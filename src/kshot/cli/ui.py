@@ -19,16 +19,17 @@ from kshot.redaction import shareable
 MLFLOW_PORT, PREFECT_PORT = 5000, 4200  # in the links between runs; flows/links.py and flows/server.py have the same
 START_S = 120.0  # an MLflow server needs 8 s on two cores, and far more on a busy machine
 
+DESCRIPTION = """\
+Serve MLflow's pages (runs, curves, models, reports) and Prefect's (flows,
+logs, results) on this project's records. Prints both addresses, which sign
+your browser in; Ctrl-C ends both. Only this machine can reach them, and no
+other page or user of it.
+"""
+
 
 def add_parser(verbs: Any) -> None:
     """Add the verb `ui` to the command line."""
-    top = verbs.add_parser(
-        "ui",
-        help="show runs, models and flows in the browser",
-        description="Serve MLflow's pages (runs, curves, models, reports) and Prefect's (flows, logs, results) on this "
-        "project's records. Prints both addresses, which sign your browser in; Ctrl-C ends both. Only this machine can "
-        "reach them, and no other page or user of it.",
-    )
+    top = verbs.add_parser("ui", help="show runs, models and flows in the browser", description=DESCRIPTION)
     top.add_argument(
         "--mlflow-port", type=int, default=MLFLOW_PORT, metavar="PORT", help="default: 5000, or the next free one"
     )

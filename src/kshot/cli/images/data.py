@@ -41,12 +41,7 @@ def add_parser(verbs: Any) -> None:
     top = verbs.add_parser("data", help="bring images in; list, name, compare and restore the data versions")
     below = top.add_subparsers(title="commands", metavar="COMMAND", required=True)
 
-    add = below.add_parser(
-        "add",
-        help="bring images in as a new data version",
-        description=ADD,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    add = below.add_parser("add", help="bring images in as a new data version", description=ADD)
     add.add_argument("source", metavar="SOURCE", help="folder, archive, manifest, or the word glyphs")
     add.add_argument("--split", type=Path, metavar="FILE", help="a CSV with the columns class,split (train, val, test)")
     add.add_argument("--skip", action="store_true", help="leave out what cannot be taken, also whole classes")
@@ -59,10 +54,7 @@ def add_parser(verbs: Any) -> None:
     versions.set_defaults(run=run_versions)
 
     show = below.add_parser(
-        "show",
-        help="draw a data version, or what changed between two, as a page of thumbnails",
-        description=SHOW,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        "show", help="draw a data version, or what changed between two, as a page of thumbnails", description=SHOW
     )
     show.add_argument("version", metavar="VERSION", help="a data version, its first characters, or a name of it")
     show.add_argument(

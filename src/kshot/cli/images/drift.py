@@ -26,10 +26,7 @@ docs/drift.md has the formulas and what was measured.
 def add_parser(verbs: Any) -> None:
     """Add the verb `drift` to the command line."""
     top = verbs.add_parser(
-        "drift",
-        help="compare new images with those that the champion was trained on",
-        description=DESCRIPTION,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        "drift", help="compare new images with those that the champion was trained on", description=DESCRIPTION
     )
     top.add_argument("source", metavar="SOURCE", help="folder, archive or manifest, with classes or without; not added")
     top.add_argument(

@@ -15,12 +15,7 @@ Nothing is written without --yes; settings that are not named in the table stay 
 
 def add_parser(verbs: Any) -> None:
     """Add the verb `fit-settings` to the command line."""
-    top = verbs.add_parser(
-        "fit-settings",
-        help="propose settings that fit the images",
-        description=DESCRIPTION,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    top = verbs.add_parser("fit-settings", help="propose settings that fit the images", description=DESCRIPTION)
     top.add_argument("--yes", action="store_true", help="write them to params.yaml")
     add_start(top)
     top.set_defaults(run=run)

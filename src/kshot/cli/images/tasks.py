@@ -29,7 +29,6 @@ def add_parser(verbs: Any) -> None:
         "tasks",
         help="map tasks: difficulty, distances, and whether they are outside the training range",
         description=DESCRIPTION,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     top.add_argument(
         "source", nargs="?", metavar="SOURCE", help="folder, archive, manifest, or the word glyphs; not added"

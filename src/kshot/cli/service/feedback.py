@@ -36,10 +36,7 @@ ORDERS = ("unknown", "margin", "disagreement", "newest")
 def add_parser(verbs: Any) -> None:
     """Add the verb `feedback` with its own verbs to the command line."""
     top = verbs.add_parser(
-        "feedback",
-        help="review logged requests, label their images, and add them to the data",
-        description=DESCRIPTION,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        "feedback", help="review logged requests, label their images, and add them to the data", description=DESCRIPTION
     )
     below = top.add_subparsers(title="commands", metavar="COMMAND", required=True)
 

@@ -30,10 +30,7 @@ docs/serve.md
 def add_parser(verbs: Any) -> None:
     """Add the verb `gallery` with its own verbs to the command line."""
     top = verbs.add_parser(
-        "gallery",
-        help="make, teach and ask the galleries of a running service",
-        description=DESCRIPTION,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        "gallery", help="make, teach and ask the galleries of a running service", description=DESCRIPTION
     )
     below = top.add_subparsers(title="commands", metavar="COMMAND", required=True)
 

@@ -29,10 +29,7 @@ OPTIONS = ("host", "port", "alias", "shadow", "database", "images", "device", "l
 def add_parser(verbs: Any) -> None:
     """Add the verb `serve` and its verbs for keys to the command line."""
     top = verbs.add_parser(
-        "serve",
-        help="serve the champion to clients that teach classes and ask",
-        description=DESCRIPTION,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        "serve", help="serve the champion to clients that teach classes and ask", description=DESCRIPTION
     )
     top.add_argument("--host", metavar="ADDRESS", help="listen there; default: 127.0.0.1, this machine alone")
     top.add_argument("--port", type=int, metavar="PORT", help="default: 8000")

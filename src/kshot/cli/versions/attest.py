@@ -37,10 +37,7 @@ Exit code 0: no check failed. 1: a check failed. 2: the folder is no attestation
 def add_parser(verbs: Any) -> None:
     """Add the verbs `attest` and `verify` to the command line."""
     attest = verbs.add_parser(
-        "attest",
-        help="write the evidence about a version as files that anybody can check",
-        description=ATTEST,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        "attest", help="write the evidence about a version as files that anybody can check", description=ATTEST
     )
     attest.add_argument("version", metavar="VERSION", help="a version's number, champion or challenger")
     attest.add_argument("--out", type=Path, required=True, metavar="FOLDER", help="a folder that is new or empty")
@@ -52,12 +49,7 @@ def add_parser(verbs: Any) -> None:
     )
     attest.add_argument("--with-model", action="store_true", help="copy the served model's files too")
     attest.set_defaults(run=run)
-    verify = verbs.add_parser(
-        "verify",
-        help="check a folder that attest wrote",
-        description=VERIFY,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    verify = verbs.add_parser("verify", help="check a folder that attest wrote", description=VERIFY)
     verify.add_argument("folder", type=Path, metavar="FOLDER", help="what `kshot attest` wrote")
     verify.add_argument("--model", type=Path, metavar="DIR", help="the served model's folder, to compare")
     verify.add_argument(

@@ -30,10 +30,7 @@ kshot could not check one (ERROR): --debug shows why.
 def add_parser(verbs: Any) -> None:
     """Add the verb `audit` to the command line."""
     audit = verbs.add_parser(
-        "audit",
-        help="verify the origin of a model; list what depends on a data version",
-        description=AUDIT,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        "audit", help="verify the origin of a model; list what depends on a data version", description=AUDIT
     )
     what = audit.add_mutually_exclusive_group(required=True)
     what.add_argument("--model", metavar="VERSION", help="a version's number, champion or challenger")

@@ -37,7 +37,6 @@ def add_parser(verbs: Any) -> None:
         "forget",
         help="show every place with an image, a class or a source; --yes deletes it there",
         description=DESCRIPTION,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     top.add_argument("image", nargs="*", metavar="IMAGE", help="a file, its path in data/raw, its md5 or its sha256")
     top.add_argument("--class", dest="label", default="", metavar="NAME", help="all images of a class")

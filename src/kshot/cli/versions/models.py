@@ -33,12 +33,7 @@ def add_parser(verbs: Any) -> None:
     models.add_argument("--json", action="store_true", help="print JSON, with intervals and times")
     models.set_defaults(run=run_models)
 
-    compare = verbs.add_parser(
-        "compare",
-        help="compare two versions on the same episodes",
-        description=COMPARE,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    compare = verbs.add_parser("compare", help="compare two versions on the same episodes", description=COMPARE)
     compare.add_argument("old", metavar="A", help="a version's number, champion or challenger")
     compare.add_argument("new", metavar="B", help="the version to compare it with")
     compare.set_defaults(run=run_compare)

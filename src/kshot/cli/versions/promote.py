@@ -41,12 +41,7 @@ def add_parser(verbs: Any) -> None:
     reject.add_argument("version", metavar="VERSION", help=VERSION)
     reject.set_defaults(run=run_reject)
 
-    rollback = verbs.add_parser(
-        "rollback",
-        help="make the previous champion champion again",
-        description=ROLLBACK,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    rollback = verbs.add_parser("rollback", help="make the previous champion champion again", description=ROLLBACK)
     rollback.add_argument("--to", metavar="VERSION", help="an earlier champion (default: the one before)")
     rollback.set_defaults(run=run_rollback)
 

@@ -28,10 +28,7 @@ UNITS = ((1e9, "GB"), (1e6, "MB"), (1e3, "kB"))
 def add_parser(verbs: Any) -> None:
     """Add the verb `prune` to the command line."""
     top = verbs.add_parser(
-        "prune",
-        help="list files that no kept model needs; delete them with --yes",
-        description=DESCRIPTION,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        "prune", help="list files that no kept model needs; delete them with --yes", description=DESCRIPTION
     )
     top.add_argument("--yes", action="store_true", help="delete what is listed")
     top.add_argument("--json", action="store_true", help="print JSON with every file")

@@ -26,12 +26,7 @@ Exit code 0: identical or within the tolerance. Exit code 11: different, or it c
 
 def add_parser(verbs: Any) -> None:
     """Add the verb `reproduce` to the command line."""
-    top = verbs.add_parser(
-        "reproduce",
-        help="rebuild a registered model and compare",
-        description=DESCRIPTION,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    top = verbs.add_parser("reproduce", help="rebuild a registered model and compare", description=DESCRIPTION)
     top.add_argument("version", metavar="VERSION", help="a version's number, champion or challenger")
     top.add_argument("--install", action="store_true", help="install the recorded packages and run with those")
     top.add_argument(
