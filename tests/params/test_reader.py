@@ -4,6 +4,8 @@ from kshot.errors import ParamsError
 from kshot.params.schema import load_params, params_from
 from tests.params.changed_settings import changed, refused
 
+DOUBLING = b"".join(b"a%d: &a%d {x: *a%d, y: *a%d}\n" % (n, n, n - 1, n - 1) for n in range(1, 30))
+
 
 @pytest.mark.parametrize(
     ("path", "value", "message"),
@@ -76,6 +78,9 @@ def test_a_missing_file_is_told(tmp_path):
     [
         (b"train:\n  steps: 1\n  steps: 2\n", "line 3: train.steps is there twice; delete one of the two"),
         (b"train: {}\ningest: {}\ntrain: {}\n", "line 3: train is there twice"),
+        (b"a: &a {x: *a}\n", "over 10,000 values with its aliases"),
+        (b"a0: &a0 {x: 1}\n" + DOUBLING, "over 10,000 values with its aliases"),
+        (b"a: " + b"{a: " * 3000 + b"}" * 3000, "nests its values too deeply"),
         (b"\xff\xfe", "is no UTF-8 .byte 0.; save it as UTF-8"),
         (b"# nothing\n", "is empty; needs sections"),
     ],

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from kshot.errors import CheckpointError, KshotError
+from kshot.errors import KshotError
 from kshot.lifecycle.project import progress, project_lock, state_place
 from kshot.lifecycle.tracking import sqlite_trouble
 from kshot.load_yaml import load_yaml
@@ -129,16 +129,9 @@ def change_settings(root: Path, options: argparse.Namespace) -> "list[Change]":
         if line:
             print(line)
     text, changes = settings.plan(root, overlay=options.params, sets=options.sets)
-    checkpoint = params_from(load_yaml(text)).train.network.checkpoint
-    packaged_weights.bring_back(root, checkpoint)
-    if (
-        checkpoint
-        and any(change.key == settings.CHECKPOINT for change in changes)
-        and not (root / checkpoint).is_file()
-    ):
-        raise CheckpointError(
-            f"{settings.CHECKPOINT} is {checkpoint}, which is no file; needs the path of weights, or null"
-        )
+    params = params_from(load_yaml(text))
+    packaged_weights.bring_back(root, params.train.network.checkpoint)
+    settings.require_checkpoint(root, params, changes)
     if changes:
         settings.write(root, text)
         print("\n".join(["params.yaml, changed:", *settings_change.changes_text(changes)]))

@@ -1,12 +1,13 @@
 """Creates the untrained embedding that the settings describe."""
 
+import functools
 import hashlib
 from pathlib import Path
 
 from torch import nn
 
 from kshot.errors import CheckpointError
-from kshot.nets.backbones.backbone import Start, input_of
+from kshot.nets.backbones.backbone import Start, create_backbone, input_of
 from kshot.nets.embedding import Embedding
 from kshot.nets.embedding_settings import Base, EmbeddingSettings
 from kshot.params.backbones import backbone_plugin
@@ -29,6 +30,18 @@ def new_embedding(params: Params, root: Path) -> Embedding:
         source = "timm's hub" if checkpoint is None else checkpoint.name
         embedding.describe(base=Base(source, weights_hash(embedding.backbone)))
     return embedding
+
+
+def require_backbone(params: Params) -> None:
+    """Raise ParamsError for a backbone that is unknown, lacks a named stage, or cannot take images of this size."""
+    network, ingest = params.train.network, params.ingest
+    given = input_of(network.backbone, packed=ingest.size, wanted=network.input_size, trained=network.is_trained)
+    _create_once(network.backbone, ingest.channels, given.size, network.features)
+
+
+@functools.cache  # the trials of a sweep name the same one many times
+def _create_once(name: str, channels: int, size: int, features: tuple[str, ...]) -> None:
+    create_backbone(name, channels=channels, size=size, features=features)
 
 
 def settings(params: Params) -> EmbeddingSettings:

@@ -6,6 +6,7 @@ from kshot import plugins
 from kshot.params.reader import need
 
 NETWORKS = ("conv4", "conv4_wide", "conv4_maps", "conv4_strided", "resnet12", "resnet12_narrow")
+LEAST_SIDE = 16  # pixels of an image that conv4 can halve four times; resnet12 takes smaller ones
 
 
 def backbone_plugin(name: str) -> tuple[plugins.Plugin, Any] | None:

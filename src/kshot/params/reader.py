@@ -19,6 +19,7 @@ from kshot.params.renamed import migrate
 Section = TypeVar("Section")
 
 
+MOST_VALUES = 10_000  # of a file of settings; params.yaml has some hundred
 NAMED = 8  # missing keys listed in one line
 
 
@@ -55,14 +56,37 @@ def parsed(path: Path) -> dict[str, Any]:
     except UnicodeDecodeError as error:
         raise ParamsError(f"{path} is no UTF-8 (byte {error.start}); save it as UTF-8") from error
     try:
-        if repeated := _repeated(yaml_nodes(text)):
+        nodes = yaml_nodes(text)
+        if _size(nodes, {}) > MOST_VALUES:
+            raise ParamsError(
+                f"{path} has over {MOST_VALUES:,} values with its aliases (*name); write out those needed"
+            )
+        if repeated := _repeated(nodes):
             raise ParamsError(f"{path}, line {repeated[1]}: {repeated[0]} is there twice; delete one of the two")
         mapping = load_yaml(text)
     except yaml.YAMLError as error:
         raise ParamsError(f"{path} is not YAML: {' '.join(str(error).split())}; mend that line") from error
+    except RecursionError as error:
+        raise ParamsError(
+            f"{path} nests its values too deeply; needs sections, as in `train: {{steps: 600}}`"
+        ) from error
     if not isinstance(mapping, dict):
         raise ParamsError(f"{path} {no_mapping(mapping)}; needs sections, as in `train: {{steps: 600}}`")
     return mapping
+
+
+def _size(node: yaml.Node | None, sizes: dict[int, float]) -> float:
+    """The number of values in `node`, those of an alias counted wherever it stands: infinite if it contains itself.
+
+    sizes: those of the nodes that were counted, by id. Aliases of aliases double with each line: what is written in
+    30 lines would take minutes to walk through.
+    """
+    if id(node) not in sizes:
+        sizes[id(node)] = math.inf
+        inside = node.value if isinstance(node, yaml.CollectionNode) else []
+        parts = [part for one in inside for part in (one if isinstance(one, tuple) else (one,))]
+        sizes[id(node)] = 1 + sum(_size(part, sizes) for part in parts)
+    return sizes[id(node)]
 
 
 def _repeated(node: yaml.Node | None, where: str = "") -> tuple[str, int] | None:

@@ -163,3 +163,43 @@ def test_a_failed_write_leaves_the_old_file_and_no_litter(root: Path, monkeypatc
         settings.write(root, "new")
     assert [path.name for path in root.iterdir()] == ["params.yaml"]
     assert (root / "params.yaml").read_bytes() == SHIPPED.read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("sets", "named"),
+    [
+        (["train.network.backbone=conv5"], "conv5"),
+        (["train.network.features=[blocks.4]"], "conv4 has no named stages"),
+        (
+            [
+                "train.network.backbone=tf_efficientnet_lite0",
+                "train.network.features=[block.4]",
+                "train.network.input_size=96",
+            ],
+            "'block.4'",
+        ),
+        (["train.network.backbone=tf_efficientnet_lite0", "train.network.input_size=16"], "at least 32"),
+        (["train.network.input_size=8"], "at least 16"),
+    ],
+)
+def test_a_backbone_that_cannot_be_created_is_refused_before_anything_is_written(
+    root: Path, sets: list[str], named: str
+) -> None:
+    with pytest.raises(ParamsError, match=named):
+        change(root, *sets)
+    assert (root / "params.yaml").read_bytes() == SHIPPED.read_bytes()
+
+
+def test_a_backbone_that_can_be_created_is_written(root: Path) -> None:
+    change(
+        root,
+        "train.network.backbone=tf_efficientnet_lite0",
+        "train.network.features=[blocks.4, output]",
+        "train.network.input_size=96",
+    )
+    assert load_params(root / "params.yaml").train.network.features == ("blocks.4", "output")
+
+
+def test_a_value_that_contains_itself_is_refused(root: Path) -> None:
+    with pytest.raises(ParamsError, match="contains itself"):
+        change(root, "train.augment=&a {x: *a}")

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from kshot.errors import ParamsError
+from kshot.errors import CheckpointError, ParamsError
 from kshot.lifecycle.sweep import trials
 
 REPOSITORY = Path(__file__).parents[3]
@@ -96,3 +96,11 @@ def test_a_file_that_is_not_valid_is_refused_in_one_line(root: Path, text: str) 
 def test_a_file_that_is_not_there_is_named(root: Path) -> None:
     with pytest.raises(ParamsError, match="gone.yaml: No such file"):
         trials.read(root, root / "gone.yaml", "c0", "d0")
+
+
+def test_a_checkpoint_that_is_no_file_is_refused_before_the_first_trial(root: Path) -> None:
+    lines = "trials: [{}, {train.network.checkpoint: gone.safetensors}]"
+    with pytest.raises(CheckpointError, match="trial 2 .*checkpoint is gone.safetensors, which is no file"):
+        read(root, lines)
+    (root / "gone.safetensors").touch()
+    assert len(read(root, lines)) == 2

@@ -244,9 +244,9 @@ def test_a_store_that_cannot_be_used_is_told_before_anything_is_done(tmp_path: P
         pytest.fail("the retraining began")
 
 
-@pytest.mark.parametrize("answers", [False, True], ids=["refused", "silent"])
+@pytest.mark.parametrize(("answers", "tried"), [(False, ""), (True, r", tried for \d+ s")], ids=["refused", "silent"])
 def test_a_server_that_does_not_answer_is_named_within_15_seconds(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, answers: bool
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, answers: bool, tried: str
 ) -> None:
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
@@ -256,7 +256,7 @@ def test_a_server_that_does_not_answer_is_named_within_15_seconds(
         address = f"http://127.0.0.1:{listener.getsockname()[1]}"
         monkeypatch.setenv("MLFLOW_TRACKING_URI", address)
         began = time.monotonic()
-        with pytest.raises(RegistryError, match=rf"{address} did not answer, tried for \d+ s; start it") as caught:
+        with pytest.raises(RegistryError, match=rf"{address} did not answer{tried}; start it") as caught:
             store.connect(tmp_path)
     assert "\n" not in str(caught.value)
     assert time.monotonic() - began < 15

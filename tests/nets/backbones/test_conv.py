@@ -45,7 +45,7 @@ def test_the_weights_of_conv4_fit_conv4_maps():
 
 
 def test_conv4_refuses_what_it_cannot_halve():
-    with pytest.raises(ParamsError, match="ingest.size is 15"):
+    with pytest.raises(ParamsError, match="15 x 15 pixels"):
         conv4(channels=1, size=15)
 
 

@@ -7,15 +7,18 @@ from pathlib import Path
 from typing import Any
 
 from kshot import plugins
+from kshot.errors import CheckpointError
 from kshot.lifecycle.params_file.settings_change import Change, differences
 from kshot.lifecycle.params_file.yaml_document import fit, merge, put, read_with_comments, set_from_text, text_of
 from kshot.lifecycle.project.files import file_md5
 from kshot.load_yaml import load_yaml
 from kshot.params import reader, renamed, schema
-from kshot.params.backbones import NETWORKS, backbone_plugin
+from kshot.params.backbones import LEAST_SIDE, NETWORKS
+from kshot.params.schema import Params
 
 PARAMS = "params.yaml"
-BACKBONE = "train.network.backbone"
+BACKBONE, FEATURES = "train.network.backbone", "train.network.features"
+DETERMINE_BACKBONE = {BACKBONE, FEATURES, "train.network.input_size", "ingest.size", "ingest.channels"}
 CHECKPOINT, WEIGHTS = "train.network.checkpoint", "train.network.checkpoint_md5"
 
 
@@ -52,17 +55,26 @@ def plan(
     new = load_yaml(written)  # what a stage will read, not what we meant to write
     params = schema.params_from(new)
     changes = [Change(key, *values) for key, values in differences(old, renamed.migrate(new))]
-    if any(change.key == BACKBONE for change in changes):
-        _require_known(params.train.network.backbone)
+    if any(change.key in DETERMINE_BACKBONE for change in changes):
+        _require_backbone(params)
     return written, changes
 
 
-def _require_known(backbone: str) -> None:
-    """Raise ParamsError for a backbone that neither kshot nor a plug-in nor timm has."""
-    if backbone not in NETWORKS and backbone_plugin(backbone) is None:
-        from kshot.nets.backbones.timm_models import require_known  # here, because importing timm takes seconds
+def _require_backbone(params: Params) -> None:
+    """Raise ParamsError for a backbone that nobody has, for stages that it lacks, and for images too small for it."""
+    network, ingest = params.train.network, params.ingest
+    if network.backbone in NETWORKS and not network.features and (network.input_size or ingest.size) >= LEAST_SIDE:
+        return  # without importing torch, which takes a second
+    from kshot.nets.new_embedding import require_backbone
 
-        require_known(backbone)
+    require_backbone(params)
+
+
+def require_checkpoint(root: Path, params: Params, changes: Sequence[Change]) -> None:
+    """Raise CheckpointError if train.network.checkpoint is among the `changes` and is no file."""
+    name = params.train.network.checkpoint
+    if name and any(change.key == CHECKPOINT for change in changes) and not (root / name).is_file():
+        raise CheckpointError(f"{CHECKPOINT} is {name}, which is no file; needs the path of weights, or null")
 
 
 def weights_change(root: Path, params: Mapping[str, Any]) -> Change | None:

@@ -69,6 +69,8 @@ def set_from_text(document: Any, text: str) -> None:
         put(document, key, node)
     except ParamsError as error:
         raise ParamsError(f"--set {text!r}: {error}") from None
+    except RecursionError as error:
+        raise ParamsError(f"--set {text!r}: the value is nested too deeply, or contains itself") from error
 
 
 def put(document: Any, dotted: str, node: Any) -> None:

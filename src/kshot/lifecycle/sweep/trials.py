@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from kshot import plugins
-from kshot.errors import ParamsError
+from kshot.errors import CheckpointError, ParamsError
 from kshot.lifecycle.params_file import settings
 from kshot.lifecycle.params_file.settings_change import Change, format_value
 from kshot.lifecycle.project import progress
@@ -58,7 +58,7 @@ def read(root: Path, file: Path, commit: str, data: str) -> tuple[Trial, ...]:
     """The trials of `file` at `commit` on the data version `data`, all of them checked.
 
     Raises ParamsError for a file without trials, two equal trials, and settings that params.yaml cannot have or that
-    would change the validation episodes.
+    would change the validation episodes; CheckpointError for a checkpoint that is no file.
     """
     trials: list[Trial] = []
     wanted = list(combinations(file, parsed(file)))
@@ -69,9 +69,11 @@ def read(root: Path, file: Path, commit: str, data: str) -> tuple[Trial, ...]:
         try:
             text, changes = settings.plan(root, sets=sets)
             params = load_yaml(text)
-            _require_comparable(changes, params_from(params))
-        except ParamsError as error:
-            raise ParamsError(f"{file}, trial {number} ({', '.join(sets) or 'no settings'}): {error}") from None
+            checked = params_from(params)
+            _require_comparable(changes, checked)
+            settings.require_checkpoint(root, checked, changes)
+        except (CheckpointError, ParamsError) as error:
+            raise type(error)(f"{file}, trial {number} ({', '.join(sets) or 'no settings'}): {error}") from None
         found = {name: params.get(name) for name in SECTIONS}
         content = json.dumps([commit, data, protocol, found, code], sort_keys=True)
         trials.append(Trial(number, sets, text, hashlib.sha256(content.encode()).hexdigest()[:16]))

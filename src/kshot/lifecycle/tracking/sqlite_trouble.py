@@ -25,8 +25,8 @@ def sentence(where: str, text: str, waited_s: float) -> str:
         return f"{name} cannot be written: the disk is full; free some space and run the same command again"
     if any(one in text for one in LOCKED):
         return (
-            f"{name} is in use by another process, waited for {waited_s:.0f} s; run the same command again when that "
-            f"one has ended (`fuser {name}` names it)"
+            f"{name} is in use by another process{after('waited', waited_s)}; run the same command again when that one "
+            f"has ended (`fuser {name}` names it)"
         )
     if any(one in text for one in READ_ONLY):
         return f"{name} cannot be written ({_why_not(path)}); nothing was changed"
@@ -38,6 +38,15 @@ def sentence(where: str, text: str, waited_s: float) -> str:
             f"copy it, then bring it up to date with: mlflow db upgrade {where}"
         )
     return f"{name} cannot be used: {_first(text)}; if it was damaged, bring it back from a copy"
+
+
+def after(verb: str, seconds: float) -> str:
+    """A clause that says how long something took, '' for less than a second.
+
+    >>> after("tried", 7.2), after("tried", 0.1)
+    (', tried for 7 s', '')
+    """
+    return f", {verb} for {seconds:.0f} s" if seconds >= 1 else ""
 
 
 def require_usable(root: Path) -> None:

@@ -173,7 +173,7 @@ def translated_errors(where: str) -> Iterator[None]:
             raise RegistryError(sqlite_trouble.sentence(where, str(error), time.monotonic() - began)) from error
         if isinstance(error, RequestException) or "with exception" in what or "timed out" in what.lower():
             raise Unreachable(
-                f"MLflow's server {where} did not answer, tried for {time.monotonic() - began:.0f} s; "
+                f"MLflow's server {where} did not answer{sqlite_trouble.after('tried', time.monotonic() - began)}; "
                 "start it, or unset MLFLOW_TRACKING_URI to keep the records under mlruns/"
             ) from error
         raise RegistryError(f"MLflow's server {where} refused: {what}; its log says more") from error

@@ -5,6 +5,7 @@ import itertools
 from torch import Tensor, nn
 
 from kshot.errors import ParamsError
+from kshot.params.backbones import LEAST_SIDE
 
 CONV4, CONV4_WIDE, CONV4_MAPS, CONV4_STRIDED = "conv4", "conv4_wide", "conv4_maps", "conv4_strided"
 RESNET12 = {"resnet12": (64, 160, 320, 640), "resnet12_narrow": (32, 64, 128, 256)}  # widths of the four blocks
@@ -36,10 +37,13 @@ def conv4(
     Only the first `pools` blocks pool. With `strided` the first block has a 5x5 convolution of stride 2 instead of a
     3x3 one and a pool, which avoids maps of the image's full size. Maps (N, channels, size, size) to
     (N, widths[-1] * side²), the flattened last maps: side is size // 2^pools, where an odd size is first rounded up if
-    strided. Size at least 16.
+    strided. Size at least LEAST_SIDE.
     """
-    if size < 16:
-        raise ParamsError(f"params.yaml: ingest.size is {size}; conv4 halves four times and needs at least 16 pixels")
+    if size < LEAST_SIDE:
+        raise ParamsError(
+            f"params.yaml: conv4 gets images of {size} x {size} pixels and halves them four times; needs at least "
+            f"{LEAST_SIDE}: raise train.network.input_size, which resizes them, or ingest.size"
+        )
     blocks: list[nn.Module] = []
     for block, (inputs, width) in enumerate(itertools.pairwise((channels, *widths))):
         halves = strided and block == 0

@@ -100,8 +100,9 @@ def test_a_new_class_is_for_training_where_the_data_has_splits(tmp_path: Path) -
 
 def test_a_project_without_data_begins_with_the_labelled_images(tmp_path: Path) -> None:
     root = make(tmp_path / "root")
-    with pytest.raises(DataError, match="has one class, 'robin'"):
+    with pytest.raises(DataError, match="no data version here, and the labelled images are of one class, 'robin'"):
         add_labelled(root, [labelled(1, "robin")])
+    assert not (root / "data/feedback.jsonl").exists()
     version = add_labelled(root, [labelled(1, "robin"), labelled(2, "wren")])
     assert version is not None and (version.images, version.classes) == (2, 2)
 

@@ -38,6 +38,11 @@ def add_labelled(
     fresh = _agreed(images, _known(former, {len(content) for _, content in images}), say)
     if not fresh:
         return None
+    if not former and len(names := {normal(one.class_name) for one, _ in fresh}) == 1:
+        raise DataError(
+            f"there is no data version here, and the labelled images are of one class, {names.pop()!r}; label some of "
+            "another class, or add images first: kshot data add FOLDER"
+        )
     feedback_ledger.append(root, (one for one, _ in fresh))
     with tempfile.TemporaryDirectory(dir=private_state(root)) as workspace:
         source = Path(workspace) / f"{SOURCE}.csv"
