@@ -13,9 +13,7 @@ from kshot.tasks.difficulty import (
     PRIOR,
     DifficultyFeatures,
     difficulty_features,
-    expected_accuracy,
     fit_difficulty,
-    left_out_accuracy,
     predicted_accuracy,
 )
 from kshot.tasks.embedding import Task
@@ -52,7 +50,7 @@ def test_the_expected_accuracy_is_about_the_true_one(space, shots, error):
     for _ in range(200):
         means = 1.2 * torch.randn(2, D, generator=generator)
         task = support(means, shots, generator)
-        expected.append(expected_accuracy(task, space))
+        expected.append(difficulty_features(task, space).expected)
         true.append(true_accuracy(means, task, generator))
     assert sum(expected) / 200 == pytest.approx(sum(true) / 200, abs=error)
 
@@ -62,9 +60,10 @@ def test_a_harder_task_is_expected_to_be_harder(space):
     for shots in (1, 5):
         means = torch.randn(5, D, generator=generator)
         easy, hard = (support(size * means, shots, torch.Generator().manual_seed(3)) for size in (3.0, 0.5))
-        assert expected_accuracy(easy, space) > expected_accuracy(hard, space) + 0.2
+        more, less = difficulty_features(easy, space), difficulty_features(hard, space)
+        assert more.expected > less.expected + 0.2
         if shots > 1:
-            assert left_out_accuracy(easy, space) > left_out_accuracy(hard, space) + 0.2
+            assert more.left_out > less.left_out + 0.2
 
 
 def test_the_left_out_view_equals_its_definition_by_loops(space):
@@ -86,13 +85,12 @@ def test_the_left_out_view_equals_its_definition_by_loops(space):
                 chance *= 0.5 * math.erfc(-float(margin / (4 * d @ within @ d).sqrt()) / math.sqrt(2))
             chances.append(chance)
         by_class.append(sum(chances) / len(chances))
-    assert left_out_accuracy(Task(points, labels), space) == pytest.approx(sum(by_class) / 2, rel=1e-6)
+    assert difficulty_features(Task(points, labels), space).left_out == pytest.approx(sum(by_class) / 2, rel=1e-6)
 
 
 def test_one_image_a_class_has_nothing_to_leave_out(space):
     task = support(torch.randn(4, D), 1, torch.Generator().manual_seed(5))
-    assert left_out_accuracy(task, space) is None
-    assert difficulty_features(task, space) == DifficultyFeatures(expected_accuracy(task, space), None)
+    assert difficulty_features(task, space).left_out is None
 
 
 def test_images_that_are_all_alike_are_no_numbers_trap(space):

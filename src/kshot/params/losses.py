@@ -21,7 +21,7 @@ FARTHEST = {"euclidean": 2.0, "squared_euclidean": 4.0, "cosine": 2.0}  # larges
 
 @dataclass(frozen=True)
 class LossOptions:
-    """The settings that a loss options.
+    """The settings that a loss takes.
 
     minings: the allowed minings, of which one must be set, or none. distances: the first is the default.
     """

@@ -1,13 +1,7 @@
 """Predicts the difficulty of a task from its support alone: the expected accuracy on future images of its classes.
 
-Two features of the support, each an estimated accuracy of the nearest class mean:
-
-    `expected_accuracy`   from the distances of the class means, by the two-level model of `kshot.tasks.space`; the only
-                          information with one image a class
-    `left_out_accuracy`   leave-one-out accuracy of the support, smoothed; needs a class with two images
-
-`fit_difficulty` calibrates them to measured accuracies by logistic regression, with separate weights for tasks of one
-image a class.
+`difficulty_features` estimates the accuracy of the nearest class mean in two ways, and `fit_difficulty` calibrates them
+to measured accuracies by logistic regression, with separate weights for tasks of one image a class.
 """
 
 from collections.abc import Sequence
@@ -33,7 +27,17 @@ TOLERANCE, STEPS, HALVINGS, GAIN = 1e-10, 200, 50, 1e-4
 
 
 class DifficultyFeatures(NamedTuple):
-    """Both features of a support, in [0, 1]; left_out is None if no class has two images."""
+    """Two estimates of the accuracy of the nearest class mean, in [0, 1].
+
+    expected  mean probability that a new image of a class is nearer to its own class's mean than to any other, by the
+              two-level model of `kshot.tasks.space`. For a query of class a against class b, the difference of the two
+              squared distances is nearly normal. Its mean and variance follow from the distance of the means, corrected
+              for the small number of images, and the covariance within a class. The probabilities against the other
+              classes are multiplied.
+    left_out  mean probability that an image of the support, left out of its class's mean, is nearest to that mean,
+              smoothed by the spread within a class. Classes of one image only serve as alternatives; None if all
+              classes have one image.
+    """
 
     expected: float
     left_out: float | None
@@ -57,25 +61,6 @@ def difficulty_features(support: Task, space: TaskSpace) -> DifficultyFeatures:
     along = squared_euclidean(means @ space.root, means @ space.root)
     left_out = _left_out(support, means, counts, along) if bool((counts > 1).any()) else None
     return DifficultyFeatures(_expected(apart, along, counts, space), left_out)
-
-
-def expected_accuracy(support: Task, space: TaskSpace) -> float:
-    """Mean probability that a new image of a class is nearer to its own class's mean than to any other.
-
-    For a query of class a against class b, the difference of the two squared distances is nearly normal. Its mean and
-    variance follow from the distance of the means, corrected for the small number of images, and the covariance within
-    a class. The probabilities against the other classes are multiplied.
-    """
-    return difficulty_features(support, space).expected
-
-
-def left_out_accuracy(support: Task, space: TaskSpace) -> float | None:
-    """Mean probability that an image of the support, left out of its class's mean, is nearest to that mean.
-
-    Smoothed by the spread within a class. Classes of one image only serve as alternatives. None if all classes have
-    one image.
-    """
-    return difficulty_features(support, space).left_out
 
 
 def fit_difficulty(found: Sequence[DifficultyFeatures], accuracy: Sequence[float]) -> Difficulty:

@@ -7,15 +7,14 @@ from pathlib import Path
 from kshot.errors import KshotError
 from kshot.lifecycle.doctor import (
     copied_state,
+    damaged_shards,
     files,
     moved,
-    packed_images,
     registered_model,
     remote,
     runs,
     scheduling,
     setting_names,
-    stored_features,
     telemetry,
     versions,
 )
@@ -31,8 +30,8 @@ def checkup(root: Path, set_by_kshot: frozenset[str], more: dict[str, Callable[[
         files.CHECK: lambda: files.look(root),
         copied_state.CHECK: lambda: copied_state.look(root),
         moved.CHECK: lambda: moved.look(root),
-        packed_images.CHECK: lambda: packed_images.look(root),
-        stored_features.CHECK: lambda: stored_features.look(root),
+        damaged_shards.PACKED: lambda: damaged_shards.look_at_packed(root),
+        damaged_shards.FEATURES: lambda: damaged_shards.look_at_features(root),
         runs.CHECK: lambda: runs.look(root),
         registered_model.CHECK: lambda: registered_model.look(root),
         scheduling.CHECK: lambda: scheduling.look(root),

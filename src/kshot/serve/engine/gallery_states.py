@@ -82,7 +82,7 @@ class GalleryStates:
         for name in self.lost.keys() - {row.name for row in rows.values()}:
             self.lost.pop(name, None)
 
-    def build_all(self, *, background: bool) -> int:
+    def build_all(self) -> int:
         """Bring every gallery to its newest revision; returns how many of them were not."""
         with self.store.database.reading() as connection:
             rows = listed(connection)
@@ -91,7 +91,7 @@ class GalleryStates:
         old = [row for row in rows if (state := self._states.get(row.id)) is None or state.gallery != row]
         for row in old:
             try:
-                self._build(row.id, row.name, background=background)
+                self._build(row.id, row.name, background=True)
             except Refused as refused:
                 if refused.code != "unknown_gallery":  # renamed or deleted meanwhile
                     raise
@@ -100,7 +100,7 @@ class GalleryStates:
     def follow_changes(self) -> None:
         """As `build_all`, again until nothing changes any more: before the service switches to this model."""
         for _ in range(ROUNDS):
-            if not self.build_all(background=True):
+            if not self.build_all():
                 return
 
     def _build(self, number: int, name: str, *, background: bool = False) -> GalleryState:
