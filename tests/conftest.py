@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from kshot import plugins
+from tests.ready_dvc import start_dvc_ready
 
 # The files that take longest, longest first: two processes that take file after file then end at about the same time.
 LONG = (
@@ -71,6 +72,7 @@ def own_environment() -> Iterator[None]:
     before = dict(os.environ)
     _read_migrations_once()
     make_tables_once()
+    start_dvc_ready()
     yield
     for name in os.environ.keys() - before.keys():
         del os.environ[name]

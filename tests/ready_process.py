@@ -1,10 +1,11 @@
-"""Starts a function in a process of its own that has imported MLflow and kshot's registry already.
+"""Starts a function in a process of its own that has imported DVC, MLflow and kshot's registry already.
 
 A new interpreter needs seconds for these imports, a fork of one that has done them some milliseconds. Nothing of the
 test's own process is in it: it is forked from a server that has only imported. A real process it is all the same: it
 has its own connections, can be killed, and races others.
 """
 
+import gc
 import multiprocessing
 import os
 from collections.abc import Callable, Mapping
@@ -18,6 +19,31 @@ IMPORTED = [
     "mlflow.store.model_registry.sqlalchemy_store",
     "mlflow.store.tracking.sqlalchemy_store",
     "sqlalchemy.dialects.sqlite",
+    # DVC imports these when a command begins.
+    "configobj",
+    "dvc.cachemgr",
+    "dvc.cli.parser",
+    "dvc.data_cloud",
+    "dvc.lock",
+    "dvc.repo.artifacts",
+    "dvc.repo.index",
+    "dvc.repo.datasets",
+    "dvc.repo.graph",
+    "dvc.repo.open_repo",
+    "dvc.repo.plots",
+    "dvc.rwlock",
+    "dvc_data.hashfile.db.local",
+    "dvc_data.hashfile.status",
+    "dvc_data.index.checkout",
+    "dulwich.ignore",
+    "fsspec.implementations.memory",
+    "dulwich.index",
+    "dulwich.worktree",
+    "networkx",
+    "platformdirs",
+    "rich.status",
+    "ruamel.yaml",
+    "scmrepo.git",
 ]
 CONTEXT = multiprocessing.get_context("forkserver")
 CONTEXT.set_forkserver_preload(IMPORTED)
@@ -42,6 +68,7 @@ def ended(process: Any, patience_s: float = 300) -> int:
 
 
 def _run(names: dict[str, str], function: Callable[..., object], arguments: tuple[object, ...]) -> None:
+    gc.freeze()  # nothing that the server imported is ever scanned
     os.environ.clear()  # the server has that of its own start
     os.environ.update(names)
     function(*arguments)

@@ -6,7 +6,6 @@ import io
 import json
 import shutil
 import subprocess
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -30,6 +29,7 @@ from kshot.serve.store import examples, galleries
 from kshot.serve.store.examples import NewImage
 from kshot.serve.store.gallery_store import open_store
 from kshot.serve.store.image_files import sha256_of
+from tests import ready_dvc
 from tests.lifecycle import raw_project
 from tests.lifecycle.registered_versions import judgement
 
@@ -124,7 +124,8 @@ def taught(root: Path) -> int:
 
 
 def dvc(root: Path, *arguments: str) -> None:
-    subprocess.run([sys.executable, "-m", "dvc", *arguments], cwd=root, check=True, capture_output=True)
+    command = [*ready_dvc.DVC, *arguments]
+    ready_dvc.run(command, cwd=root, capture_output=True, text=True, check=False).check_returncode()
 
 
 def thumbnail(root: Path) -> bytes:
