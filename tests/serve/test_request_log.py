@@ -96,6 +96,7 @@ def test_images_that_wait_have_a_bound_too(tmp_path: Path, monkeypatch: pytest.M
     monkeypatch.setattr(request_log, "WAITING_BYTES", 10)
     put(log, recognised("a", result("a")))
     assert (log.dropped, items(log).items) == (1, [])
+    assert log.trouble == "requests come faster than they can be logged"
 
 
 def test_an_image_of_two_requests_goes_with_the_last(tmp_path: Path) -> None:
@@ -128,7 +129,9 @@ def test_a_disk_that_fails_stops_no_request(
         patch.setattr(log.images, "put", lambda *_: (_ for _ in ()).throw(OSError(28, "No space left on device")))
         put(log, recognised("a", result("a")))
     assert "a request was not logged: [Errno 28] No space left" in caplog.text
+    assert log.trouble == "requests are not logged: the disk is full"
     put(log, recognised("b", result("b")))
+    assert log.trouble == ""
     assert [one.label for one in items(log).items] == ["b"]
 
 

@@ -17,6 +17,7 @@ from typing import Literal, Protocol
 
 from sqlalchemy import ColumnElement, delete, func, insert, select, update
 
+from kshot import full_disk
 from kshot.serve.messages.recognise_messages import Result
 from kshot.serve.messages.refusals import Refused
 from kshot.serve.store import tables
@@ -67,6 +68,7 @@ class RequestLog:
     database: Database
     images: ImageFiles
     settings: LogSettings
+    trouble: str = ""  # why the last request was not logged; "" once one is written
     dropped: int = 0  # requests that were not logged because too many waited
     _tasks: "queue.Queue[Callable[[], object] | None]" = field(default_factory=queue.Queue)
     _waiting: int = 0
@@ -83,6 +85,7 @@ class RequestLog:
         with self._lock:
             if self._waiting + size > WAITING_BYTES:
                 self.dropped += 1
+                self.trouble = "requests come faster than they can be logged"
                 return
             self._waiting += size
         self._submit(lambda: self._record(request, places, size))
@@ -143,8 +146,11 @@ class RequestLog:
             try:
                 task()
             except (Refused, OSError) as error:  # the store is gone for a while: the service goes on without its log
+                full = isinstance(error, OSError) and full_disk.is_full(error)
+                self.trouble = f"requests are not logged: {full_disk.message(error) if full else error}"
                 _LOG.warning("a request was not logged: %s", error)
-            except Exception:  # a bucket's client has errors of its own; the thread must outlive them
+            except Exception as error:  # a bucket's client has errors of its own; the thread must outlive them
+                self.trouble = f"requests are not logged: {type(error).__name__}"
                 _LOG.exception("a request was not logged")
 
     def _record(self, request: RecognisedRequest, places: Sequence[int], size: int) -> None:
@@ -153,6 +159,7 @@ class RequestLog:
         finally:
             with self._lock:
                 self._waiting -= size
+        self.trouble = ""
         self._recorded += 1
         if self._recorded % PRUNE_EVERY == 1:
             self.prune()

@@ -46,7 +46,7 @@ class GalleryService:
         """What is missing while the service answers on; [] if nothing is."""
         lost = self.snapshot.states.lost
         return [
-            *(trouble for trouble in (self.follower.trouble, self.shadow.trouble) if trouble),
+            *(trouble for trouble in (self.follower.trouble, self.shadow.trouble, self.log.trouble) if trouble),
             *([] if is_reachable(self.store.database) else ["the gallery store's database does not answer"]),
             *(f"{count} images of gallery {name!r} have no file any more" for name, count in lost.items() if count),
         ]

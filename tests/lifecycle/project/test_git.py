@@ -6,7 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from kshot.errors import NotReproduced
 from kshot.lifecycle.project import git
+from kshot.lifecycle.reproduce import tree
 from kshot.lifecycle.tracking.lineage import code_state, git_state
 from kshot.lifecycle.tracking.uncommitted import difference
 from tests.lifecycle.finished_project import commit, write_lock
@@ -98,6 +100,21 @@ def test_without_a_program_git_the_reason_says_so(repository: Path, monkeypatch:
     monkeypatch.setenv("PATH", str(repository))
     with pytest.raises(git.NoGit, match="there is no git on this machine"):
         git_state(repository)
+
+
+def test_a_full_disk_is_named_instead_of_a_damaged_record(
+    repository: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    program = tmp_path / "bin/git"
+    program.parent.mkdir()
+    program.write_text("#!/bin/sh\necho 'fatal: unable to write file a.py: No space left on device' >&2\nexit 128\n")
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{program.parent}:{os.environ['PATH']}")
+    line = r"the disk is full \(git worktree\); free some space and run the same command again$"
+    with pytest.raises(git.NoRoom, match=line):
+        git.run(repository, "worktree", "add", "x")
+    with pytest.raises(NotReproduced, match=line):
+        tree.git(repository, "worktree", "add", "x")
 
 
 def test_outside_of_any_repository_the_message_says_how_to_make_one(tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ import subprocess
 from collections.abc import Mapping
 from pathlib import Path
 
+from kshot import full_disk
 from kshot.errors import KshotError
 
 # Settings that would change a command's output or effect. `git diff` needs DIFF too, as some have no setting.
@@ -53,7 +54,7 @@ class GitFailed(KshotError):
     """A git command that failed. `reason` is git's own message, `code` its exit code, -1 if there is no git."""
 
     def __init__(self, command: str, reason: str, code: int) -> None:
-        whole = isinstance(self, (NoGit, NoRepository))  # sentences of kshot's own
+        whole = isinstance(self, (NoGit, NoRepository, NoRoom))  # sentences of kshot's own
         super().__init__(reason if whole else f"git {command} failed: {reason}")
         self.command, self.reason, self.code = command, reason, code
 
@@ -64,6 +65,10 @@ class NoGit(GitFailed):
 
 class NoRepository(GitFailed):
     """The folder is not in a git repository."""
+
+
+class NoRoom(GitFailed):
+    """The disk is full."""
 
 
 def run(
@@ -106,8 +111,14 @@ def run(
             raise
     if process.returncode in fine:
         return out
-    reason = why(err.decode(errors="replace"), process.returncode)
-    kind = NoRepository if "not a git repository" in reason else GitFailed
+    said = err.decode(errors="replace")
+    kind = NoRepository if "not a git repository" in said else GitFailed
+    # Git seldom says why it could not write a file.
+    if kind is GitFailed and (full_disk.says_full(said) or full_disk.no_room(root)):
+        command = _verb(arguments)
+        reason = f"the disk is full (git {command}); free some space and run the same command again"
+        raise NoRoom(command, reason, process.returncode)
+    reason = why(said, process.returncode)
     if kind is NoRepository:
         reason = f"{root} is in no git repository; run `git init` here and commit, then the same command"
     raise kind(_verb(arguments), reason, process.returncode)

@@ -52,7 +52,8 @@ def git(root: Path, *arguments: str) -> str:
 
 
 def _not_whole(error: git_program.GitFailed) -> NotReproduced:
-    return NotReproduced(f"{error}; `kshot audit` says whether the record is whole")
+    of_the_machine = isinstance(error, git_program.NoRoom)
+    return NotReproduced(f"{error}{'' if of_the_machine else '; `kshot audit` says whether the record is whole'}")
 
 
 def _restore_inputs(subject: Subject, tree: Path) -> None:
