@@ -146,8 +146,8 @@ class RequestLog:
             try:
                 task()
             except (Refused, OSError) as error:  # the store is gone for a while: the service goes on without its log
-                full = isinstance(error, OSError) and full_disk.is_full(error)
-                self.trouble = f"requests are not logged: {full_disk.message(error) if full else error}"
+                is_full = isinstance(error, OSError) and full_disk.is_full(error)
+                self.trouble = f"requests are not logged: {'the disk is full' if is_full else error}"
                 _LOG.warning("a request was not logged: %s", error)
             except Exception as error:  # a bucket's client has errors of its own; the thread must outlive them
                 self.trouble = f"requests are not logged: {type(error).__name__}"
