@@ -161,7 +161,10 @@ def search(model: kshot.FewShotModel, shots: int) -> tuple[float, float]:
     points = rng.normal(size=(MANY * shots, model.method.dim)).astype(np.float32)
     rows = [(number, f"class {number % MANY:06d}", "0" * 64) for number in range(len(points))]
     gallery = GalleryRow(1, "many", 1, None, "")
-    states = [gallery_state(gallery, rows[:count], points[:count], served.centre) for count in (len(points), CLASSES)]
+    states = [
+        gallery_state(gallery, rows[:count], points[:count], served.centre, served.distance)
+        for count in (len(points), CLASSES)
+    ]
     query = rng.normal(size=(1, model.method.dim)).astype(np.float32)
     medians = []
     for state in states:

@@ -8,6 +8,7 @@ from kshot.classifiers.nearest_neighbour import nearest_neighbour_scores
 from kshot.classifiers.prototype import prototype_scores
 from kshot.classifiers.table import CLASSIFIERS
 from kshot.data.episodes import EpisodeSet
+from kshot.distances import euclidean
 from kshot.evaluation.evaluate import accuracies, embed_once, predict_episodes
 from kshot.evaluation.open_set import nearest_distance
 from kshot.nets.embedding import Embedding
@@ -116,5 +117,5 @@ def test_open_set_distances_far_from_the_origin_are_those_of_float64():
     rng = np.random.default_rng(4)
     points = Points(np.arange(200), torch.from_numpy(rng.normal(size=(200, 64)) + 1e4).float())
     episodes = draw(rng)
-    exact = nearest_distance(points._replace(values=points.values.double()), episodes)
-    torch.testing.assert_close(nearest_distance(points, episodes).double(), exact, rtol=1e-6, atol=0)
+    exact = nearest_distance(points._replace(values=points.values.double()), episodes, euclidean)
+    torch.testing.assert_close(nearest_distance(points, episodes, euclidean).double(), exact, rtol=1e-6, atol=0)

@@ -15,16 +15,17 @@ from numpy.typing import ArrayLike, NDArray
 from sklearn.base import BaseEstimator, ClassifierMixin, TransformerMixin
 from sklearn.utils.validation import check_is_fitted
 
-from kshot.classifiers.prototype import prototype_scores
 from kshot.errors import DataError, NotConverged
 from kshot.estimator.chosen_classifier import check_classifier
 from kshot.estimator.given_labels import checked_labels
 from kshot.estimator.image_arrays import Images, as_list, prepared
 from kshot.estimator.stored_model import store_model, stored_model
 from kshot.evaluation.inference import Inference, classifier_for
+from kshot.evaluation.mean_distance import mean_distance
 from kshot.methods.method import Method
 from kshot.nets.embedding import embed
 from kshot.params.sections.ingest import Ingest
+from kshot.prototypes import prototypes
 
 FITTED_ONLY = ("predict", "predict_proba", "is_unknown", "score", "classes_")
 
@@ -207,7 +208,7 @@ class FewShotClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     def is_unknown(self, X: Images) -> NDArray[np.bool_]:
         """Whether each query belongs to none of the classes: bool (N,).
 
-        True if the Euclidean distance to every class mean exceeds the threshold that is stored with the model, which
+        True if the distance to every class mean exceeds the threshold that is stored with the model, which
         was set on classes that it was not trained on. Raises DataError if the model has none: no classes were held out,
         or its method has no fixed embedding.
         """
@@ -220,11 +221,16 @@ class FewShotClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         return np.asarray(self.distances(X).min(1) > threshold)
 
     def distances(self, X: Images) -> NDArray[np.float64]:
-        """Euclidean distance of each query to each class mean: float64 (N, n_classes), in the order of `classes_`."""
+        """Distance of each query to each class mean: float64 (N, n_classes), in the order of `classes_`.
+
+        Euclidean; 1 - cos, in [0, 2], for a model that was evaluated with a classifier that compares by cosine.
+        """
         self._check_fitted()
-        query = torch.from_numpy(self.model_.transform(X))
-        squared = -self._by(prototype_scores, query)
-        found: NDArray[np.float64] = squared.clamp_min(0).sqrt().double().numpy()
+        # In float64: far from the origin float32 has few digits left for a mean.
+        query, support = (torch.from_numpy(points).double() for points in (self.model_.transform(X), self.support_))
+        means = prototypes(support, torch.from_numpy(self.support_labels_), len(self.classes_))
+        between = mean_distance(self.model_.method, self.model_.inference.distance)
+        found: NDArray[np.float64] = between(query, means).numpy()
         return found
 
     def transform(self, X: Images) -> NDArray[np.float32]:

@@ -11,6 +11,7 @@ from kshot.data.episodes import EpisodeSet, draw_episodes
 from kshot.evaluation.calibration import EPISODES, chosen_temperature, class_scores
 from kshot.evaluation.evaluate import embed_once
 from kshot.evaluation.inference import Inference, Temperature, classifier_for, inference_of
+from kshot.evaluation.mean_distance import distance_name, mean_distance
 from kshot.evaluation.open_set import calibrate
 from kshot.methods.method import Method
 from kshot.params.schema import Params
@@ -23,6 +24,7 @@ def inference_settings(
     """The settings for `method`; `held_out` has the ids of each held-out class in `inputs`."""
     evaluate = params.evaluate
     inference = inference_of(params.train.method.name, evaluate.classifier, method.batch_norm)
+    inference = replace(inference, distance=distance_name(method, inference.classifier))
     # Of protocols with equal shots, the threshold of the one with the most classes is used, as in stage evaluate.
     protocols = sorted(params.episodes.by_name.values(), key=lambda protocol: protocol.n_way)
     drawn = [held_out_episodes(params, held_out, protocol) for protocol in protocols]
@@ -39,7 +41,8 @@ def inference_settings(
             temperatures[n_way, k_shot] = Temperature(n_way, k_shot, value)
     limits = {}
     if method.has_fixed_embedding:
-        limits = {episodes.support.shape[2]: calibrate(points, episodes, evaluate.accept_known) for episodes in known}
+        between = mean_distance(method, inference.distance)
+        limits = {one.support.shape[2]: calibrate(points, one, evaluate.accept_known, between) for one in known}
     return replace(inference, thresholds=limits, temperatures=tuple(temperatures.values()))
 
 

@@ -15,6 +15,7 @@ from kshot.classifiers.classifier import Classifier
 from kshot.classifiers.simple_shot import simple_shot_scores
 from kshot.classifiers.table import CLASSIFIERS
 from kshot.errors import CheckpointError, ParamsError
+from kshot.evaluation.mean_distance import EUCLIDEAN
 from kshot.evaluation.own_predictions import own_scorer
 from kshot.methods.method import Method
 from kshot.methods.saving import load_method, weights_hash
@@ -47,8 +48,9 @@ class Inference:
     classifier  one of `kshot.classifiers`, or "method" for the method's own scores
     batch_norm  the batch statistics it uses: "eval" of training; "support" of the episode's support, so that no query
                 influences another; "transductive" of all queries
-    thresholds  by support images a class: the Euclidean distance to the nearest class mean beyond which a query is
-                unknown; empty if none was set
+    distance    of queries to class means, one of `kshot.evaluation.mean_distance`
+    thresholds  by support images a class: the distance to the nearest class mean beyond which a query is unknown; empty
+                if none was set
     views       of `kshot.nets.shifted_views`, over which each point is the mean
     plugin      that defines a classifier that is not kshot's own, as `Plugin.given_by`; None for kshot's own
     together    whether the plug-in's classifier sees all queries of an episode at once
@@ -63,6 +65,7 @@ class Inference:
     plugin: str | None = None
     together: bool = False
     temperatures: tuple[Temperature, ...] = ()
+    distance: str = EUCLIDEAN
 
     @property
     def transductive(self) -> bool:
@@ -175,7 +178,10 @@ def load_inference(folder: Path) -> Inference:
     method, views = found.get("method", "metric"), found.get("views", 1)
     plugin, together = found.get("plugin"), found.get("together", False)
     temperatures = tuple(Temperature(**one) for one in found.get("temperatures", ()))
-    return Inference(method, classifier, found["batch_norm"], thresholds, views, plugin, together, temperatures)
+    distance = found.get("distance", EUCLIDEAN)  # of older models, whatever their classifier compares by
+    return Inference(
+        method, classifier, found["batch_norm"], thresholds, views, plugin, together, temperatures, distance
+    )
 
 
 def evaluates(folder: Path, model: Path) -> bool:

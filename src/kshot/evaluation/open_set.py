@@ -1,5 +1,7 @@
 """Open-set recognition: a distance beyond which a query belongs to no class of the support, and its accuracy.
 
+`between` is the distance of queries to class means, of `kshot.evaluation.mean_distance`.
+
 Each episode borrows the queries of the following episode (the last borrows the first's) as unknown queries, skipping
 shared classes. They are as fixed as the episodes, and as many as the known queries or nearly.
 """
@@ -11,15 +13,15 @@ import torch
 from torch import Tensor
 
 from kshot.data.episodes import EpisodeSet
-from kshot.distances import euclidean
 from kshot.evaluation.evaluate import chunks
+from kshot.evaluation.mean_distance import MeanDistance
 from kshot.nets.points import Points
 
 
 class OpenSet(NamedTuple):
     """Figures of open-set recognition.
 
-    threshold     Euclidean distance to the nearest class mean up to which a query counts as known
+    threshold     distance to the nearest class mean up to which a query counts as known
     accepted      share of the known queries that it accepts, in [0, 1]
     false_accept  share of the unknown queries that it accepts, in [0, 1]
     auroc         area under the receiver operating characteristic of the distance: chance that an unknown query lies
@@ -36,11 +38,11 @@ class OpenSet(NamedTuple):
     unknown: int
 
 
-def open_set(points: Points, episodes: EpisodeSet, threshold: float | None) -> OpenSet | None:
+def open_set(points: Points, episodes: EpisodeSet, threshold: float | None, between: MeanDistance) -> OpenSet | None:
     """Measure how well distance separates known queries from unknown ones; None if there are no unknown queries."""
-    known = nearest_distance(points, episodes).flatten()
+    known = nearest_distance(points, episodes, between).flatten()
     borrowed = unknown_queries(episodes)
-    unknown = nearest_distance(points, borrowed)[_is_unknown(borrowed, episodes)].flatten()
+    unknown = nearest_distance(points, borrowed, between)[_is_unknown(borrowed, episodes)].flatten()
     if not len(unknown):
         return None
     auroc = area_under_roc(known, unknown)
@@ -50,9 +52,9 @@ def open_set(points: Points, episodes: EpisodeSet, threshold: float | None) -> O
     return OpenSet(threshold, accepted, wrongly, auroc, len(unknown))
 
 
-def calibrate(points: Points, episodes: EpisodeSet, accept: float) -> float:
+def calibrate(points: Points, episodes: EpisodeSet, accept: float, between: MeanDistance) -> float:
     """The smallest distance within which the share `accept` of the known queries of `episodes` lies."""
-    distance = nearest_distance(points, episodes).flatten().sort().values
+    distance = nearest_distance(points, episodes, between).flatten().sort().values
     return float(distance[max(0, int(np.ceil(accept * len(distance))) - 1)])
 
 
@@ -73,14 +75,14 @@ def unknown_queries(episodes: EpisodeSet) -> EpisodeSet:
     return EpisodeSet(episodes.support, np.roll(episodes.query, -1, 0), np.roll(episodes.classes, -1, 0))
 
 
-def nearest_distance(points: Points, episodes: EpisodeSet) -> Tensor:
-    """Euclidean distance of each query to the nearest class mean of its episode: (E, n_way, n_query)."""
+def nearest_distance(points: Points, episodes: EpisodeSet, between: MeanDistance) -> Tensor:
+    """Distance of each query to the nearest class mean of its episode: (E, n_way, n_query)."""
     found = []
     for part in chunks(episodes):
         # In float64: far from the origin float32 has few digits left for a mean.
         means = points.values[points.rows(part.support)].mean(2, dtype=torch.float64)
         query = points.values[points.rows(part.query)]
-        found.append(euclidean(query.flatten(1, 2), means).amin(-1).reshape(query.shape[:3]))
+        found.append(between(query.flatten(1, 2), means).amin(-1).reshape(query.shape[:3]))
     return torch.cat(found)
 
 

@@ -19,6 +19,7 @@ class Matching(Method):
     right one's share is at most 11 %. With `learn_temperature` a parameter, initially 10, scales the cosines.
     """
 
+    mean_distance = "cosine"
     separate_queries = True
 
     def __init__(

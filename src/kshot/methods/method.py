@@ -21,6 +21,7 @@ class Method(nn.Module):
     """
 
     batch_norm = "eval"
+    mean_distance = "euclidean"  # by which `scores` compares, one of `kshot.evaluation.mean_distance`
     has_fixed_embedding = True  # whether the embedding of an image is independent of the episode
     separate_queries = False  # whether no score depends on other queries, so that few at a time may be scored
     training_only: tuple[str, ...] = ()  # parts that prediction does not need: not saved with a model

@@ -31,6 +31,7 @@ class Prototypical(Method):
         if distance not in ("squared_euclidean", "cosine"):
             raise ValueError(f"distance is {distance!r}; prototypical takes squared_euclidean or cosine")
         self.distance = distance
+        self.mean_distance = "cosine" if distance == "cosine" else "euclidean"
         scale = torch.tensor(COSINE_SCALE if distance == "cosine" else 1.0).log()
         self.log_scale = nn.Parameter(scale, requires_grad=learn_temperature)
 

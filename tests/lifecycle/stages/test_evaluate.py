@@ -83,6 +83,17 @@ def test_a_model_has_thresholds_where_every_test_episode_asks_all_classes_and_no
     assert load_inference(tmp_path / layout.EVALUATION).thresholds == before != {}
 
 
+def test_a_classifier_that_compares_by_cosine_has_thresholds_of_cosine_distance(root, tmp_path):
+    shutil.copytree(root, tmp_path, dirs_exist_ok=True)
+    mapping = yaml.safe_load(packed_project.params(DEFAULTS.read_text()))
+    mapping["evaluate"]["classifier"] = "attention"
+    evaluate.run(tmp_path, params_from(mapping))
+    metrics, kept = json.loads((tmp_path / layout.METRICS).read_text()), load_inference(tmp_path / layout.EVALUATION)
+    assert metrics["inference"]["distance"] == kept.distance == "cosine"
+    assert len(kept.thresholds) == 2 and all(0 < value < 2 for value in kept.thresholds.values())
+    assert all(figures["auroc"] > 0.6 for figures in metrics["unknown"].values())
+
+
 def test_a_temperature_of_the_validation_classes_brings_probabilities_nearer_to_the_shares_that_are_right(tmp_path):
     packed_project.write(tmp_path)
     mapping = yaml.safe_load(packed_project.params(DEFAULTS.read_text()))

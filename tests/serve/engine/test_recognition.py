@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -9,6 +10,7 @@ import torch
 
 import kshot
 from kshot.evaluation.inference import Inference, Temperature, inference_of
+from kshot.evaluation.mean_distance import distance_name
 from kshot.methods.table import METHODS, build_method
 from kshot.nets.embedding import Embedding
 from kshot.nets.embedding_settings import settings_of
@@ -18,7 +20,7 @@ from kshot.serve.engine.decoding import SentImage, prepare_image
 from kshot.serve.engine.embedding_queue import EmbeddingQueue
 from kshot.serve.engine.gallery_state import GalleryState, gallery_state
 from kshot.serve.engine.recognition import Recognition, recognise, verify
-from kshot.serve.engine.served_version import ServedVersion, cosines
+from kshot.serve.engine.served_version import ServedVersion
 from kshot.serve.messages.refusals import Refused
 from kshot.serve.store.galleries import GalleryRow
 
@@ -38,6 +40,7 @@ def served(inference: Inference, name: str = "metric", **arguments: object) -> S
     described = {"name": name, "n_way": 5, "k_shot": 1, "arguments": arguments_of(name, fewer)}
     method = build_method(described, Embedding(settings_of(settings))).eval()
     method.centre += torch.randn(method.centre.shape) * 0.01
+    inference = replace(inference, distance=distance_name(method, inference.classifier))
     return ServedVersion("kshot", "1", "champion", "k" * 64, kshot.FewShotModel(method, inference))
 
 
@@ -53,7 +56,7 @@ def state(version: ServedVersion, support: Classes, threshold: float | None = No
     rows = [(name, image) for name, images in support.items() for image in images]
     points = version.model.embed([image for _, image in rows])
     listed = [(number, name, f"{number:064x}") for number, (name, _) in enumerate(rows, 1)]
-    return gallery_state(GalleryRow(1, "shop", 2, threshold, ""), listed, points, version.centre)
+    return gallery_state(GalleryRow(1, "shop", 2, threshold, ""), listed, points, version.centre, version.distance)
 
 
 def unequal(classes: Classes, count: int = 4) -> tuple[Classes, list[bytes]]:
@@ -105,13 +108,18 @@ def test_every_method_answers_as_it_was_evaluated(name: str, classes: Classes) -
     check_as_estimator(version, *unequal(classes))
 
 
-@pytest.mark.parametrize("distance", ["cosine", "squared_euclidean"])
+@pytest.mark.parametrize(
+    ("distance", "of_thresholds"),  # those of an older model are Euclidean distances, whatever its method compares by
+    [("cosine", "cosine"), ("cosine", "euclidean"), ("squared_euclidean", "euclidean")],
+)
 def test_a_learned_scale_is_answered_from_means_that_are_added_up_once_a_revision(
-    distance: str, classes: Classes, monkeypatch: pytest.MonkeyPatch
+    distance: str, of_thresholds: str, classes: Classes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     inference = Inference("prototypical", "method", "eval", temperatures=(Temperature(5, 1, 0.7),))
     version = served(inference, "prototypical", distance=distance, learn_temperature=True)
     version.model.method.log_scale.data += 0.5
+    inference = replace(version.model.inference, distance=of_thresholds)
+    version = replace(version, model=kshot.FewShotModel(version.model.method, inference))
     support, queries = unequal(classes)
     check_as_estimator(version, support, queries)
     gallery, points = state(version, support), version.model.embed(queries)
@@ -134,10 +142,10 @@ def test_a_learned_scale_is_answered_from_means_that_are_added_up_once_a_revisio
 def test_a_point_of_length_zero_is_at_a_cosine_of_0() -> None:
     points = np.array([[0, 0], [3, 4], [-6, -8]], dtype=np.float32)
     rows = [(number, f"{number}", "0" * 64) for number in range(3)]
-    gallery = gallery_state(GalleryRow(1, "shop", 1, None, ""), rows, points, np.zeros(2, np.float32))
+    gallery = gallery_state(GalleryRow(1, "shop", 1, None, ""), rows, points, np.zeros(2, np.float32), "cosine")
     query = np.array([[4, 3], [0, 0]], dtype=np.float32)
-    found = cosines(gallery, query, gallery.mean_index.squared_distances(query))
-    assert found == pytest.approx(np.array([[0, 0.96, -0.96], [0, 0, 0]]), abs=1e-6)
+    found = gallery.distances(gallery.mean_index.squared_distances(query))
+    assert found == pytest.approx(1 - np.array([[0, 0.96, -0.96], [0, 0, 0]]), abs=1e-6)
 
 
 @pytest.mark.parametrize("name", list(METHODS))

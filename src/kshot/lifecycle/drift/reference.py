@@ -22,6 +22,7 @@ from kshot.distances import euclidean
 from kshot.drift.measures import Sample, Trained, appearance_quantiles, fourier_features
 from kshot.errors import DataError, RegistryError
 from kshot.evaluation.inference import Inference, inference_method, load_inference
+from kshot.evaluation.mean_distance import MeanDistance, mean_distance
 from kshot.lifecycle.data.cached_images import CachedImage, files, images
 from kshot.lifecycle.drift.measured_images import MeasuredImages, measure_images
 from kshot.lifecycle.project import layout
@@ -43,7 +44,11 @@ FORM = "2"  # format of the cached file; a new number causes it to be computed a
 
 @dataclasses.dataclass(frozen=True)
 class Reference:
-    """A version with its measures. `groups[c]`: of held-out class c; `classes`: numbers trained on and held out."""
+    """A version with its measures. `groups[c]`: of held-out class c; `classes`: numbers trained on and held out.
+
+    between: the distance to class means by which the version's thresholds were set; trained_means, known_means: of the
+    classes that were trained on and of the known images of held-out classes
+    """
 
     version: str
     data_version: str
@@ -55,6 +60,7 @@ class Reference:
     shown: tuple[bytes, ...]
     trained_means: Tensor
     known_means: Tensor
+    between: MeanDistance
     threshold: float | None
 
     def sample(self, facts: MeasuredImages, labels: NDArray[np.int64]) -> Sample:
@@ -164,6 +170,7 @@ def _reference(
         shown=facts.shown,
         trained_means=none,
         known_means=none,
+        between=mean_distance(method, inference.distance),
         threshold=None,
     )
     if not method.has_fixed_embedding:
@@ -206,7 +213,7 @@ def _sample(
     narrow = narrowed(points)
     unknown = None
     if made.threshold is not None:
-        unknown = (euclidean(points, made.known_means).amin(1) > made.threshold).double().numpy()
+        unknown = (made.between(points, made.known_means).amin(1) > made.threshold).double().numpy()
     distance = euclidean(points, made.trained_means).amin(1).double().numpy()
     return Sample(appearance_stats, labels, narrow, distance, unknown, fourier_features(narrow, space))
 

@@ -19,14 +19,15 @@ from mlflow.protos.databricks_pb2 import INVALID_PARAMETER_VALUE
 from mlflow.pyfunc.model import PythonModel, PythonModelContext
 
 from kshot.classifiers.classifier import Classifier
-from kshot.classifiers.prototype import prototype_scores
 from kshot.data.image_formats import LARGEST
 from kshot.data.images import decoded, prepare
 from kshot.errors import DataError, NotConverged
 from kshot.evaluation.inference import Inference, classifier_for, inference_method, load_inference
+from kshot.evaluation.mean_distance import MeanDistance, mean_distance
 from kshot.manifest import own_difference
 from kshot.methods.method import Method
 from kshot.nets.embedding import embed
+from kshot.prototypes import prototypes
 
 EXACT = 2**53  # integers up to here are exact as floats
 PIXELS_A_REQUEST = 300_000_000  # in all images of a request: 25 photographs of 12 million each
@@ -55,6 +56,7 @@ class FewShot(PythonModel):
     method: Method
     inference: Inference
     scores: Classifier
+    between: MeanDistance
 
     def load_context(self, context: PythonModelContext) -> None:
         """Load the registered embedding and its inference settings."""
@@ -67,6 +69,7 @@ class FewShot(PythonModel):
         self.inference = load_inference(folder)
         self.method = inference_method(folder, self.inference)
         self.scores = classifier_for(self.method, self.inference.classifier)
+        self.between = mean_distance(self.method, self.inference.distance)
 
     def predict(self, context: Any, model_input: pd.DataFrame, params: Any = None) -> pd.DataFrame:
         """Predict each query: label, score, distance and possibly unknown, one row per query in their order.
@@ -79,7 +82,8 @@ class FewShot(PythonModel):
                   divided by the temperature that was fitted on validation classes for the nearest protocol, in [0, 1]:
                   the probability that the prediction is right if the query is of one of the classes. A model that
                   was trained on the validation classes has no temperature, and its score is no probability
-        distance  Euclidean distance to the mean of the predicted class; NaN for methods without a fixed embedding
+        distance  to the mean of the predicted class: Euclidean, or 1 - cos if the classifier compares by cosine; NaN
+                  for methods without a fixed embedding
         unknown   whether the query is farther from every class than the threshold; only if validation classes set one
 
         A transductive classifier uses all queries of the request together. Requests may come from several threads at
@@ -128,8 +132,7 @@ class FewShot(PythonModel):
     def _distance(self, known: torch.Tensor, places: torch.Tensor, query: torch.Tensor, n_way: int) -> torch.Tensor:
         if not self.method.has_fixed_embedding:
             return torch.full((query.shape[1], n_way), torch.nan)
-        squared = -prototype_scores(known, places, query, n_way)[0]
-        return squared.clamp_min(0).sqrt()
+        return self.between(query.double(), prototypes(known.double(), places, n_way))[0]
 
     def _embed(self, sent: list[Any]) -> torch.Tensor:
         ingest = self.method.embedding.settings.ingest

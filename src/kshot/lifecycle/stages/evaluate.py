@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from kshot.evaluation.inference import Inference, inference_of, save_inference
+from kshot.evaluation.mean_distance import distance_name, mean_distance
 from kshot.evaluation.space import geometry, labels_of, project, random_classes, rounded
 from kshot.lifecycle.data.packed import image_ids, of_splits, read_classes, read_episodes, read_manifest
 from kshot.lifecycle.project import layout
@@ -39,7 +40,8 @@ def run(root: Path, params: Params) -> None:
     settings = load_settings(root / layout.MODEL)
     inference = inference_of((settings.method or METRIC)["name"], params.evaluate.classifier, settings.batch_norm)
     seen = chosen_views(root, params, inference, test_protocols(root))
-    inference = replace(inference, views=seen.views)
+    method = load_method(root / layout.MODEL)
+    inference = replace(inference, views=seen.views, distance=distance_name(method, inference.classifier))
     answers = predict(root, root / layout.MODEL, inference)
     folder = root / layout.EVALUATION
     folder.mkdir(parents=True, exist_ok=True)
@@ -61,8 +63,9 @@ def run(root: Path, params: Params) -> None:
     # A model that was trained on the validation classes recognises them better than any new class.
     held_out = None if "val" in params.train.splits else read_held_out(root, list(scores), inference)
     if has_fixed_embedding:
-        limits = thresholds(held_out, params.evaluate.accept_known)
-        metrics["unknown"] = unknown(root, list(scores), answers.points, limits)
+        between = mean_distance(method, inference.distance)
+        limits = thresholds(held_out, params.evaluate.accept_known, between)
+        metrics["unknown"] = unknown(root, list(scores), answers.points, limits, between)
         inference = replace(inference, thresholds=by_shots(root, limits))
     if held_out:
         protocols = resolved_here(root, params).episodes.by_name
@@ -70,7 +73,8 @@ def run(root: Path, params: Params) -> None:
         metrics["calibration"] = calibration(root, held_out, answers.points, fitted)
         inference = replace(inference, temperatures=tuple(fitted.values()))
     if inference.method == "mann":
-        metrics["stream"] = streams(root, list(scores), answers.points)
+        assert isinstance(method, Mann)
+        metrics["stream"] = streams(root, method, list(scores), answers.points)
     save_inference(inference, folder, weights_hash(root / layout.MODEL))
     (root / layout.METRICS).write_text(json.dumps(metrics, indent=2) + "\n", encoding="utf-8")
     if seen.line:
@@ -107,13 +111,11 @@ def described(inference: Inference) -> dict[str, Any]:
     return {**how, "by": inference.by, "transductive": inference.transductive}
 
 
-def streams(root: Path, protocols: list[str], points: Points) -> dict[str, list[float]]:
+def streams(root: Path, method: Mann, protocols: list[str], points: Points) -> dict[str, list[float]]:
     """By protocol, a memory-augmented model's accuracy on the 1st, 2nd ... image of a class in a stream.
 
     The streams are the test episodes with as many classes as the model has labels, with their images in a fixed order.
     """
-    method = load_method(root / layout.MODEL)
-    assert isinstance(method, Mann)
     found = {}
     for name in protocols:
         episodes = read_episodes(root, "test", name)

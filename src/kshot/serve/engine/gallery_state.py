@@ -1,14 +1,16 @@
 """One revision of a gallery, embedded by one model: it never changes, so a request that holds it sees one state."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
+from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
 from kshot.distances import unit_length
+from kshot.evaluation.mean_distance import CENTRED, COSINE, EUCLIDEAN
 from kshot.serve.engine.index import Index, class_means, index_of
 from kshot.serve.store.galleries import GalleryRow
 
@@ -24,6 +26,7 @@ class GalleryState:
     labels       int64 (N,), their places in `class_names`
     points       float32 (N, D), their embeddings, or their pixels for methods without a fixed embedding
     centre       (D,), the mean embedding of the model's training images
+    distance     by which the model compares, one of `kshot.evaluation.mean_distance`
     """
 
     gallery: GalleryRow
@@ -33,6 +36,7 @@ class GalleryState:
     labels: NDArray[np.int64]
     points: Array
     centre: Array
+    distance: str = EUCLIDEAN
 
     @property
     def shots(self) -> float:
@@ -45,20 +49,30 @@ class GalleryState:
         return class_means(self.points, self.labels, len(self.class_names))
 
     @cached_property
-    def squared_lengths(self) -> NDArray[np.float64]:
-        """Of each class's mean: (C,)."""
-        found: NDArray[np.float64] = np.einsum("cd,cd->c", self.means, self.means, dtype=np.float64)
-        return found
+    def mean_index(self) -> Index:
+        """For the model's distance to each class's mean."""
+        return self.cosine_index if self.distance == COSINE else index_of(self.means, self.unit)
 
     @cached_property
-    def mean_index(self) -> Index:
-        """For the distance to each class's mean."""
-        return index_of(self.means)
+    def cosine_index(self) -> Index:
+        """For the cosine to each class's mean."""
+        return index_of(self.means, unit_rows)
 
     @cached_property
     def example_index(self) -> Index:
-        """For the distance to each example."""
-        return index_of(self.points)
+        """For the model's distance to each example."""
+        return index_of(self.points, self.unit)
+
+    @property
+    def unit(self) -> Callable[[Array], Array] | None:
+        """How a search by `distance` brings points to unit length."""
+        by_name = {EUCLIDEAN: None, COSINE: unit_rows, CENTRED: partial(centred, centre=self.centre)}
+        return by_name[self.distance]
+
+    def distances(self, squared: NDArray[np.floating[Any]]) -> NDArray[np.float64]:
+        """The model's distances, from the squared ones that `mean_index` and `example_index` return."""
+        exact = squared.astype(np.float64)
+        return np.sqrt(exact) if self.distance == EUCLIDEAN else exact / 2
 
     @cached_property
     def simple_shot_index(self) -> Index:
@@ -76,7 +90,7 @@ class GalleryState:
 
 
 def gallery_state(
-    gallery: GalleryRow, rows: Sequence[tuple[int, str, str]], points: Array, centre: Array
+    gallery: GalleryRow, rows: Sequence[tuple[int, str, str]], points: Array, centre: Array, distance: str = EUCLIDEAN
 ) -> GalleryState:
     """The state of examples `rows` (id, class, image's sha256), with their points in the same order."""
     names = sorted({name for _, name, _ in rows})
@@ -91,10 +105,16 @@ def gallery_state(
         labels[order],
         np.ascontiguousarray(points[order]),
         centre,
+        distance,
     )
 
 
 def centred(points: Array, centre: Array) -> Array:
     """Points (N, D) minus `centre`, at unit length ("CL2N", Wang et al. 2019, section 3.1)."""
-    found: Array = unit_length(torch.from_numpy(points - centre)).numpy()
+    return unit_rows(points - centre)
+
+
+def unit_rows(points: Array) -> Array:
+    """Points (N, D) at unit length; a row of zeros stays zeros."""
+    found: Array = unit_length(torch.from_numpy(points)).numpy()
     return found

@@ -116,7 +116,7 @@ class GalleryStates:
                     continue  # they were deleted meanwhile
                 self.lost[name] = len(lost)
                 points = np.stack([found.points[sha256] for _, _, sha256 in rows]) if rows else self._no_points()
-                state = gallery_state(found.gallery, rows, points, self.version.centre)
+                state = gallery_state(found.gallery, rows, points, self.version.centre, self.version.distance)
                 self._states[found.gallery.id] = state
                 return state
 

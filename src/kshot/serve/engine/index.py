@@ -1,5 +1,6 @@
 """Exact search: the squared Euclidean distance of a few queries to very many points."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,11 +17,15 @@ class Index:
     """points (M, D) float32, less `middle` (D,), their mean, so that far from the origin no digits are lost.
 
     squared (M,) float32: their squared lengths.
+    unit: brings points to unit length for a search by cosine, where a squared distance is 2 - 2 cos; None for a search
+    by Euclidean distance. zeros: the places of points of length zero, at a cosine of 0 from every query.
     """
 
     points: Array
     middle: Array
     squared: Array
+    unit: Callable[[Array], Array] | None
+    zeros: NDArray[np.int64]
 
     def __len__(self) -> int:
         return len(self.points)
@@ -31,6 +36,15 @@ class Index:
         One product in float32 finds them all; for the `exact` nearest, or LEAST_EXACT, they are computed again from the
         differences, because the product loses the digits that near points share.
         """
+        if self.unit is None:
+            return self._squared(query, exact)
+        query = self.unit(query)
+        found = self._squared(query, exact)
+        found[:, self.zeros] = 2
+        found[~query.any(1)] = 2
+        return found
+
+    def _squared(self, query: Array, exact: int) -> Array:
         centred = query - self.middle
         if self.points.size <= FEW_NUMBERS:
             differences = centred[:, None].astype(np.float64) - self.points
@@ -47,11 +61,13 @@ class Index:
         return np.maximum(found, 0, out=found)
 
 
-def index_of(points: Array) -> Index:
-    """The index of points (M, D)."""
+def index_of(points: Array, unit: Callable[[Array], Array] | None = None) -> Index:
+    """The index of points (M, D), by Euclidean distance, or by cosine with a function `unit` as in `Index`."""
+    points = points if unit is None else unit(points)
+    zeros = np.flatnonzero(~points.any(1)) if unit is not None else np.empty(0, np.int64)
     middle = points.mean(0, dtype=np.float64).astype(np.float32)
     centred = np.ascontiguousarray(points - middle)
-    return Index(centred, middle, np.square(centred, dtype=np.float64).sum(1).astype(np.float32))
+    return Index(centred, middle, np.square(centred, dtype=np.float64).sum(1).astype(np.float32), unit, zeros)
 
 
 def nearest(squared: NDArray[np.floating[Any]], count: int) -> NDArray[np.int64]:

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kshot.serve.engine.gallery_state import GalleryState
-from kshot.serve.engine.index import LEAST_EXACT, nearest
+from kshot.serve.engine.index import LEAST_EXACT, index_of, nearest
 from kshot.serve.engine.served_version import ServedVersion
 from kshot.serve.messages.refusals import Refused, empty_gallery, unknown_class
 
@@ -69,13 +69,13 @@ def recognise(
     found = []
     for row, places in enumerate(order):
         share = [float(shares[row, place]) if n_classes > 1 else None for place in places]
-        # Roots of the few that are returned: of 100,000 classes they would take as long as the search.
-        smallest = None if squared is None else float(np.sqrt(squared[row].min()))
+        # Distances of the few that are returned: of 100,000 classes they would take as long as the search.
+        smallest = None if squared is None else _distance(state, squared[row].min())
         found.append(
             Recognition(
                 label=names[places[0]],
                 probability=share[0],
-                distance=None if squared is None else float(np.sqrt(squared[row, places[0]])),
+                distance=None if squared is None else _distance(state, squared[row, places[0]]),
                 smallest=smallest,
                 threshold=threshold,
                 unknown=_is_unknown(smallest, threshold),
@@ -104,9 +104,10 @@ def verify(
     distance = None
     near: tuple[NearExample, ...] = ()
     if version.has_fixed_embedding:
-        distance = float(np.sqrt(np.square(query[0].astype(np.float64) - state.means[place]).sum()))
-        near = _near_of_class(state, query[0], place, n_nearest)
-    unknown = _is_unknown(None if squared is None else float(np.sqrt(squared[0].min())), threshold)
+        of_class = index_of(state.means[place : place + 1], state.unit)
+        distance = _distance(state, of_class.squared_distances(query)[0, 0])
+        near = _near_of_class(state, query, place, n_nearest)
+    unknown = _is_unknown(None if squared is None else _distance(state, squared[0].min()), threshold)
     return Verification(
         same=(None if unknown is None else not unknown) if single else (best == place and not unknown),
         best=state.class_names[best],
@@ -116,6 +117,10 @@ def verify(
         threshold=threshold,
         nearest=near,
     )
+
+
+def _distance(state: GalleryState, squared: np.float32) -> float:
+    return float(state.distances(np.asarray(squared)))
 
 
 def _is_unknown(smallest: float | None, threshold: float | None) -> bool | None:
@@ -162,14 +167,15 @@ def _near(
         index = state.mean_index if state.one_each else state.example_index
         squared = index.squared_distances(query, exact=count)
     return [
-        tuple(_example(state, place, float(np.sqrt(squared[row, place]))) for place in places)
+        tuple(_example(state, place, _distance(state, squared[row, place])) for place in places)
         for row, places in enumerate(_first(squared, count).tolist())
     ]
 
 
-def _near_of_class(state: GalleryState, point: Array, place: int, count: int) -> tuple[NearExample, ...]:
+def _near_of_class(state: GalleryState, query: Array, place: int, count: int) -> tuple[NearExample, ...]:
     places = state.examples_of(place)
-    distances = np.sqrt(np.square(state.points[places].astype(np.float64) - point).sum(1))
+    of_class = index_of(state.points[places], state.unit)
+    distances = state.distances(of_class.squared_distances(query, exact=count)[0])
     order = np.argsort(distances, kind="stable")[:count]
     return tuple(_example(state, int(places[at]), float(distances[at])) for at in order)
 

@@ -15,6 +15,7 @@ from kshot.classifiers.prototype import prototype_scores
 from kshot.errors import NotConverged
 from kshot.estimator.few_shot_classifier import FewShotModel
 from kshot.evaluation.inference import classifier_for
+from kshot.evaluation.mean_distance import COSINE
 from kshot.methods.prototypical import Prototypical
 from kshot.serve.engine.gallery_state import GalleryState, centred
 from kshot.serve.messages.refusals import Refused
@@ -69,8 +70,16 @@ class ServedVersion:
         own = state.gallery.unknown_threshold
         return own if own is not None else self.model.inference.threshold(state.shots)
 
+    @property
+    def distance(self) -> str:
+        """By which the model compares a query with class means, one of `kshot.evaluation.mean_distance`."""
+        return self.model.inference.distance
+
     def squared_distances(self, state: GalleryState, query: Array) -> Array | None:
-        """Of embedded queries (Q, D) to each class's mean: (Q, C); None for methods without a fixed embedding."""
+        """Of embedded queries (Q, D) to each class's mean, (Q, C), as `GalleryState.mean_index` returns them.
+
+        None for methods without a fixed embedding.
+        """
         return state.mean_index.squared_distances(query) if self.has_fixed_embedding else None
 
     def scores(self, state: GalleryState, query: Array, squared: Array | None) -> Array:
@@ -88,8 +97,12 @@ class ServedVersion:
             return -state.simple_shot_index.squared_distances(centred(query, state.centre))
         if self._prototypical is not None and squared is not None:
             distance, scale = self._prototypical
-            by_distance: Array = scale * (cosines(state, query, squared) if distance == "cosine" else -squared)
-            return by_distance
+            if distance != "cosine":
+                return -scale * squared
+            if state.distance != COSINE:  # the thresholds of older models are Euclidean distances
+                squared = state.cosine_index.squared_distances(query)
+            by_cosine: Array = scale * (1 - squared / np.float32(2))
+            return by_cosine
         return self._by_classifier(state, query)
 
     @cached_property
@@ -130,20 +143,6 @@ class ServedVersion:
                 409, "cannot_predict", f"{self.model.inference.by} cannot classify with this gallery: {text}"
             ) from error
         return found
-
-
-def cosines(state: GalleryState, query: Array, squared: Array) -> Array:
-    """Of queries (Q, D) to each class's mean, by the law of cosines from their squared distances (Q, C): (Q, C).
-
-    A second product with every mean would take as long as the search. A point of length zero is at a cosine of 0, as
-    in `kshot.distances`. The error is that of the distances: some 1e-6.
-    """
-    of_query = np.square(query, dtype=np.float64).sum(1, keepdims=True)
-    of_means = state.squared_lengths
-    product = 2 * np.sqrt(of_query * of_means)
-    found = np.divide(of_query + of_means - squared, product, out=np.zeros_like(product), where=product > 0)
-    cosine: Array = found.clip(-1, 1).astype(np.float32)
-    return cosine
 
 
 def _nearest_neighbour(state: GalleryState, query: Array) -> Array:

@@ -16,7 +16,7 @@ class RecogniseRequest(RequestBody):
 
 
 class NearestExample(ResponseBody):
-    """distance: Euclidean, from the query image to this example."""
+    """distance: from the query image to this example, as `Result.distance`."""
 
     example: int
     class_name: str = Field(validation_alias="class", serialization_alias="class")
@@ -32,7 +32,8 @@ class Result(ResponseBody):
     """label        the class that fits best, also if the image is unknown
     probability  of `label` among the gallery's classes, in [0, 1]; None if the gallery has one class, which nothing
                  competes with
-    distance     Euclidean, to the mean of `label`; None for a method without a fixed embedding
+    distance     to the mean of `label`: Euclidean, or 1 - cos if the classifier compares by cosine; None for a method
+                 without a fixed embedding
     threshold    the distance beyond which an image is unknown; None: the model has none, and the gallery sets none
     unknown      whether the image is farther than `threshold` from every class; None without a threshold
     nearest      the nearest examples, nearest first; [] for a method without a fixed embedding
@@ -67,7 +68,7 @@ class VerifyResponse(GalleryResponse):
     best         the class that fits best, also if the image is unknown
     unknown      whether the image is farther than `threshold` from every class, as recognise says; None without one
     probability  of the class among the gallery's classes; None if the gallery has one class
-    distance     Euclidean, to the mean of the class; None for a method without a fixed embedding
+    distance     to the mean of the class, as `Result.distance`; None for a method without a fixed embedding
     nearest      the nearest examples of the class
 
     Without a threshold and with a single class there is nothing to decide by: `same` is None.
