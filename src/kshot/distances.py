@@ -107,7 +107,7 @@ def full_precision(x: Tensor) -> Tensor:
 
 
 def order_of_rows(x: Tensor) -> Tensor:
-    """Return (N, N) numbers whose order in each row is that of the Euclidean distances from that row of `x` (N, D).
+    """Return (N, N) numbers that order each row as the Euclidean distances from that row of `x` (N, D) do.
 
     Uses one product in the inputs' own precision. It serves to find the nearest and the farthest points; their
     distances are computed separately. Two points that differ by less than float32's last digit of |x|² may be swapped.

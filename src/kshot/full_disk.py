@@ -26,7 +26,7 @@ def no_room(folder: Path) -> bool:
 
 
 def message(error: OSError) -> str:
-    """What happened and where: the file that was written, which a failed copy names second.
+    """The message for a full disk, with the file that was written: a failed copy names it second.
 
     >>> message(OSError(28, "No space left on device", "card/1.png", None, "data/raw/1.png"))
     'the disk is full at data/raw/1.png'

@@ -28,7 +28,7 @@ def _loader() -> Any:
 
 
 def no_mapping(found: Any) -> str:
-    """What a message says of `found` where a mapping is needed.
+    """The predicate of a message about `found`, where a mapping is needed.
 
     >>> no_mapping(None), no_mapping([5]), no_mapping("steps 5")
     ('is empty', 'is a list', "is 'steps 5'")

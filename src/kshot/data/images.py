@@ -222,7 +222,7 @@ def _read(
 
 
 def _opened_once(path: Path) -> tuple[bytes | Path, str]:
-    """What to decode, the bytes of a file unless it is large, and the md5 of the file."""
+    """The bytes of a file, or its path if it is large, and its md5."""
     with path.open("rb") as file:
         if os.fstat(file.fileno()).st_size < READ_WHOLE:
             content = file.read()

@@ -1,4 +1,4 @@
-"""Runs one function as many tasks on the nodes of a Ray cluster, and yields what they return in order.
+"""Runs one function as many tasks on the nodes of a Ray cluster, and yields their results in order.
 
 A task stores its result where all nodes see it and returns a few values, so that a run that was ended finds what is
 finished without Ray. A task whose node is lost runs again on another one.

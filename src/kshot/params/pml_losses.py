@@ -20,7 +20,7 @@ class PmlOptions:
     most: Mapping[str, float] = field(default_factory=dict)
 
     def check(self, name: str, arguments: Mapping[str, float]) -> str:
-        """Describe in one line what is wrong with `arguments`; empty if they are valid."""
+        """Describe the fault of `arguments` in one line; empty if they are valid."""
         for key, value in arguments.items():
             if key not in self.arguments:
                 return f"{key} is no argument of {name}; known are {', '.join(self.arguments) or 'none'}"

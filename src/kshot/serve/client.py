@@ -198,7 +198,7 @@ class Client(AbstractContextManager["Client"]):
         most: int | None = None,
         labelled: bool | None = None,
     ) -> list[FeedbackItem]:
-        """Logged requests by what is worth a look; `order`: unknown, margin, disagreement or newest.
+        """Logged requests, most worth a review first; `order`: unknown, margin, disagreement or newest.
 
         labelled: only those with, or without, a person's label.
         """

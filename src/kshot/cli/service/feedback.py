@@ -1,4 +1,4 @@
-"""`kshot feedback`: lists logged images worth a look, labels them, and makes a data version of the labels."""
+"""`kshot feedback`: lists logged images worth a review, labels them, and makes a data version of the labels."""
 
 import argparse
 import csv

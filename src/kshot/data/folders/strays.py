@@ -82,7 +82,7 @@ def _holds_images(name: str, masked: str | None) -> bool:
 
 
 def _named_after(stem: str, images: set[str]) -> bool:
-    """Whether the name is that of an image, or begins with it: 12_mask, 12-1."""
+    """Whether the name is an image's name, or begins with one: 12_mask, 12-1."""
     return stem in images or any(stem[: end.start()] in images for end in re.finditer(r"[_. -]", stem))
 
 

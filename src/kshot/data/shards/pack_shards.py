@@ -14,7 +14,7 @@ JPEG_SHARE = 10  # pixels are about so many times as large as their JPEGs
 
 
 class Origin(NamedTuple):
-    """The file of an image: its md5 and, of a readable one, what `Packed` says; else the reason. Small in memory."""
+    """The file of an image: md5 and size of a readable one, else the reason. Small in memory."""
 
     file: str
     content: str = ""

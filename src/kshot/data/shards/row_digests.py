@@ -1,4 +1,4 @@
-"""A hash of each packed image, by which a stage finds what was made of an equal image."""
+"""A hash of each packed image, by which a stage finds the results for an equal image."""
 
 import hashlib
 

@@ -35,7 +35,7 @@ LIMIT_REACHED = "Deployment concurrency limit"  # start of Prefect's reason when
 
 
 def of_project(root: Path) -> DeploymentFilter:
-    """A filter for the deployments of the project at `root`, among those of others."""
+    """A filter that selects the deployments of the project at `root`."""
     return DeploymentFilter(
         name=DeploymentFilterName(any_=[*kinds(root)]), tags=DeploymentFilterTags(all_=[project_name.of(root)])
     )

@@ -43,7 +43,7 @@ class Link:
 
 
 def checked(name: str, check: Callable[[], str]) -> Link:
-    """Run `check` and return its link: `check` returns the link's text, or raises what is wrong with it.
+    """Run `check` and return its link: `check` returns the link's text, or raises an error that names the fault.
 
     Only a `Broken` that the check raises makes the link broken. Any other error says nothing about the record: the
     link is an ERROR, with a traceback under `kshot --debug`. Unreachable is passed on: without a server no audit is

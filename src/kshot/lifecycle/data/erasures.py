@@ -91,7 +91,7 @@ def of_images(root: Path, md5s: Collection[str], version: str = "") -> tuple[Era
 
 
 def missing(root: Path, md5: str) -> str:
-    """What was erased of a data version, as text; '' for nothing."""
+    """The erasures of a data version as text; '' if there are none."""
     return "; ".join(f"images of it were {one}" for one in of_version(root, md5))
 
 

@@ -64,7 +64,7 @@ def is_current(root: Path) -> bool:
 
 
 def is_whole(root: Path, md5: str) -> bool:
-    """Whether the files in data/raw are, byte for byte, those of data version `md5`; it reads every file."""
+    """Whether data/raw equals data version `md5` byte for byte; it reads every file."""
     raw = root / layout.RAW
     now = tracked(root)
     if now is None or now.md5 != md5 or not raw.exists():

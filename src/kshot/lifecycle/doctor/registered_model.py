@@ -1,4 +1,4 @@
-"""Finds what was done to the registered model on MLflow's page, and a history that is only partly anchored in git."""
+"""Finds a registered model that was changed on MLflow's page, and a history that is only partly anchored in git."""
 
 import os
 from pathlib import Path
@@ -15,7 +15,7 @@ CHECK = "registry"
 
 
 def look(root: Path) -> list[Finding]:
-    """Find what happened to the model. Raises RegistryError for a history that cannot be read."""
+    """Find changes to the model, its champion and anchor. Raises RegistryError for a history that cannot be read."""
     database = root / store.DATABASE
     if "MLFLOW_TRACKING_URI" not in os.environ and (not database.exists() or unreadable(database)):
         return []

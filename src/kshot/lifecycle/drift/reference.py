@@ -1,4 +1,4 @@
-"""The reference for drift: what the champion was trained on, from its own model and data version.
+"""The reference for drift: the champion's training images, from its own model and data version.
 
 The current content of the project does not matter. A sample of every class of the champion's data version is read once;
 the result is cached under .kshot/drift.

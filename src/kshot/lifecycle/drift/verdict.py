@@ -1,4 +1,4 @@
-"""Compares new images with what the champion was trained on: the verdict, with its numbers."""
+"""Compares new images with the champion's training images: the verdict, with its numbers."""
 
 import json
 from collections.abc import Collection
@@ -86,7 +86,7 @@ class Verdict:
 
 
 def drift(root: Path, source: str, *, ignore: Collection[str] = ()) -> Verdict:
-    """Measure `source` against what the champion was trained on; nothing in the project is changed.
+    """Measure `source` against the champion's training images; changes nothing in the project.
 
     Raises RegistryError without a champion, DataError for a source that cannot be used or a data version that is gone,
     ParamsError for an unknown measure in `ignore`.

@@ -1,4 +1,4 @@
-"""`kshot attest`: audits a version and writes what was verified as standard files into one folder."""
+"""`kshot attest`: audits a version and writes the verified facts as standard files into one folder."""
 
 import contextlib
 import io
@@ -155,7 +155,7 @@ def _write(found: Collected, states: dict[str, str], folder: Path, with_model: b
 
 
 def _signed(subject: Subject, key: Path | None, certificate: Path | None) -> tuple[dict[str, bytes], tuple[str, ...]]:
-    """Statements, envelopes and model.sig, as far as the key can sign; and what it could not sign, with the reason."""
+    """Statements, envelopes and model.sig, as far as the key can sign; and a reason for each missing one."""
     stages = {name: _json(one) for name, one in stage_statements(subject).items()}
     if key is None:
         return stages, ()

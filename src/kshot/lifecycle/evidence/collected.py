@@ -104,7 +104,7 @@ def collect(subject: Subject) -> Collected:
 
 
 def _signed(chain: Sequence[Event]) -> dict[str, bytes]:
-    """What each person signed, and the signature, as ssh-keygen reads them."""
+    """The text that each person signed, and the signature, as ssh-keygen reads them."""
     found: dict[str, bytes] = {}
     for event in chain:
         if event.signature:

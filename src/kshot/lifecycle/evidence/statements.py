@@ -22,7 +22,7 @@ def statements(lock: dict[str, Any], run_id: str, commit: str, made_by: str) -> 
 
 
 def in_order(lock: dict[str, Any]) -> list[str]:
-    """The stages so that each one comes after those that write what it reads; else in the order of dvc.lock."""
+    """The stages in the order of dvc.lock, but each after the stages that write its inputs."""
     writes = {out["path"]: name for name, stage in lock.items() for out in stage.get("outs", [])}
     left, ordered = list(lock), list[str]()
     while left:
@@ -33,7 +33,7 @@ def in_order(lock: dict[str, Any]) -> list[str]:
 
 
 def _before(name: str, stage: dict[str, Any], writes: dict[str, str]) -> set[str]:
-    """The other stages that write what this one reads."""
+    """The other stages that write an input of this one."""
     read = [dep["path"] for dep in stage.get("deps", [])]
     return {
         other

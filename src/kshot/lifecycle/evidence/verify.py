@@ -602,7 +602,7 @@ def accuracies(folder: Folder) -> str:
 
 
 def evaluation(folder: Folder) -> None:
-    """The tables of the run are, byte for byte, what stage evaluate wrote."""
+    """The tables of the run are, byte for byte, the output of stage evaluate."""
     start = "run/evaluation/"
     tables = {
         name.removeprefix(start): folder.bytes(name) for name in folder.manifest["files"] if name.startswith(start)
@@ -751,7 +751,7 @@ def decision(folder: Folder) -> str:
 
 
 def same_rules(folder: Folder, recorded: dict[str, Any], event: dict[str, Any]) -> None:
-    """The recorded decision is about this version, and its rules and its kind of approval are those of the event."""
+    """The recorded decision is about this version, and the event has the same rules and kind of approval."""
     for name, value in recorded.get("about", {}).items():
         if folder.served["tags"].get(f"kshot.{name}") != value:
             raise Wrong(f"decision.json is about a version with another {name}")
@@ -873,7 +873,7 @@ def fact(finding: dict[str, Any]) -> tuple[Any, ...]:
 
 
 def card(folder: Folder) -> str:
-    """The figures of the bill of material and of the model card are those of the run."""
+    """The bill of material and the model card repeat the figures of the run."""
     metrics = folder.json("run/metrics.json")["accuracy"]
     with parsing("bom.json"):
         bom = folder.json("bom.json")
@@ -904,7 +904,7 @@ def card(folder: Folder) -> str:
 
 
 def model(folder: Folder, given: Path | None) -> str:
-    """The files of a model are those of the served model's manifest."""
+    """The files of a model match the manifest of the served model."""
     place = given or (folder.root / "model" if (folder.root / "model").is_dir() else None)
     if place is None:
         raise Open("the served model is not here: give --model DIR, the folder that is loaded")
@@ -1105,7 +1105,7 @@ class parsing:
 
 
 class Given(NamedTuple):
-    """What the reader gives in addition to the folder.
+    """The reader's input in addition to the folder.
 
     model_dir  the served model's folder, to compare with
     allowed    names and public keys, as ssh-keygen reads them

@@ -1,1 +1,1 @@
-"""Forgets images on request: shows what holds them, deletes them everywhere, and records that it was on purpose."""
+"""Forgets images on request: lists their copies and results, deletes these, and records that it was on purpose."""

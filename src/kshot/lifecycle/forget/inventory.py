@@ -68,7 +68,7 @@ def require_no_archive(found: Inventory) -> None:
 
 
 def archive_text(found: Inventory) -> str:
-    """What a person has to do with the archives that hold an image, in one line."""
+    """One line that asks a person to remove the archives that contain an image."""
     named = "; ".join(f"{one.place}: {one.name}" for one in found.archives)
     return (
         f"an archive holds it, and kshot deletes none: {named}. Delete it, or pack it again without the image (and "

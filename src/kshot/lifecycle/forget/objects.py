@@ -43,7 +43,7 @@ class Objects:
         return [Holding(self.name, what, name, oid, self.store.size(oid)) for what, name, oid in found]
 
     def _may_be_archive(self, oid: str) -> bool:
-        """Whether a file name in a folder is that of an archive; a file that DVC tracks alone has no name here."""
+        """Whether the object is an archive by its name in a folder; a file that DVC tracks alone has no name here."""
         if oid in self.oids or oid.endswith(FOLDER):
             return False
         return oid not in self.names or self.names[oid].lower().endswith(SUFFIXES)

@@ -1,4 +1,4 @@
-"""The place "project folder": copies of the images, archives with them, what stages wrote from them, their pages."""
+"""The place "project folder": copies of the images, archives with them, outputs of stages, and pages."""
 
 import hashlib
 import os

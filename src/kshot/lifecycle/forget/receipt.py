@@ -56,7 +56,7 @@ def write(root: Path, path: Path, noted: Intent, models: Sequence[TrainedOn], ev
 
 
 def sign(root: Path, path: Path, key: Path) -> str:
-    """Sign the receipt into PATH.sig; the signer's name by the project's `allowed_signers`, '' without such a file."""
+    """Sign the receipt into PATH.sig; return the signer's name in the project's `allowed_signers`, '' without one."""
     signature, signer = _signed(root, path.read_bytes(), key)
     write_text(Path(f"{path}.sig"), signature)
     return signer

@@ -1,4 +1,4 @@
-"""Finds the gate's last decision about a version, and reads what it recorded."""
+"""Finds the gate's last decision about a version, and reads its record."""
 
 import json
 from collections.abc import Sequence

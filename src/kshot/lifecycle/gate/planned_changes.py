@@ -1,4 +1,4 @@
-"""Gathers what changed from the champion to its challenger, from both runs' records, for the change plan."""
+"""Gathers the changes from the champion to its challenger, from both runs' records, for the change plan."""
 
 import json
 from collections.abc import Iterator, Mapping, Sequence

@@ -1,1 +1,1 @@
-"""The history of promotions: events, where they are stored, and what follows from them."""
+"""The history of promotions: its events, their storage, and the aliases that follow from them."""

@@ -27,7 +27,7 @@ class Rewritten(KshotError):
 
 
 def copy_from(root: Path, before: Path) -> None:
-    """Anchor what was anchored while the project was in the folder `before`, whose store had another address.
+    """Copy the anchors from the time when the project was in the folder `before`, whose store had another address.
 
     Without this, a history that replaces the one in the database after a move would not be found (`another`). The old
     refs stay, because the original of a copied project may use them. Does nothing without git.

@@ -44,7 +44,7 @@ def broken(events: Sequence[Event], aliases: Mapping[str, str]) -> list[str]:
 
 
 def _sound(events: Sequence[Event]) -> tuple[Sequence[Event], str | None]:
-    """The events before the first that was changed, and what is wrong with that one."""
+    """The events before the first changed one, and the fault of that one."""
     last: Event | None = None
     for place, event in enumerate(events, 1):
         if trouble := _trouble(event, place, last):

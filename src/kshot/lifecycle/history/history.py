@@ -62,7 +62,7 @@ class Record:
 
     @property
     def trouble(self) -> str:
-        """What happened to the registered model; '' if it is in order."""
+        """The fault of the registered model; '' if it is in order."""
         return history_run.trouble(self.name, self.model, self.events)
 
 

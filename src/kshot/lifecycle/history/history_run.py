@@ -104,7 +104,7 @@ def regain(client: "MlflowClient", root: Path, where: str) -> tuple[str, ...]:
 
 
 def trouble(name: str, model: str, events: "Iterable[Event]") -> str:
-    """What happened to the registered model `name`; '' if it exists or never did. `model`: its actual name."""
+    """The fault of the registered model `name`; '' if it exists or never did. `model`: its actual name."""
     if model == name or not list(events):
         return ""
     if model:

@@ -54,7 +54,7 @@ def require_own_kind(client: "MlflowClient", root: Path, events: Sequence[Event]
 
 
 def _aliases(event: Event) -> str:
-    """What is wrong with the aliases that the event leaves; '' if they follow from its action."""
+    """The fault of the aliases that the event leaves; '' if they follow from its action."""
     before, version = event.before, event.version
     challenger = before if before.get(CHAMPION) == version else {**before, CHALLENGER: version}
     left = without(before, version)
@@ -91,7 +91,7 @@ def _decision(events: Sequence[Event]) -> str:
 
 
 def _evidence(client: "MlflowClient", event: Event) -> str:
-    """What is wrong with the evidence of a decision of the gate; '' if it decides what the event says."""
+    """The fault of the evidence of a decision of the gate; '' if the event's decision follows from it."""
     import mlflow
     from mlflow.exceptions import MlflowException
 
@@ -109,7 +109,7 @@ def _evidence(client: "MlflowClient", event: Event) -> str:
 
 
 def _signature(root: Path, events: Sequence[Event]) -> str:
-    """What is wrong with the signature of a person's decision; '' if it is in order or none is required."""
+    """The fault of the signature of a person's decision; '' if it is in order or none is required."""
     found = decision_signature.signatures(root, events).get(events[-1].number)
     if found is None or not found.required or found.state == decision_signature.VALID:
         return ""

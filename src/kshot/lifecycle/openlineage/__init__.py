@@ -1,1 +1,1 @@
-"""OpenLineage events about flows and decisions: what ran, on which data version, and which model came out."""
+"""OpenLineage events about flows and decisions: the run, its data version and the resulting model."""

@@ -17,7 +17,7 @@ class Announced:
         self._decided: Decided | None = None
 
     def decided(self, version: str, decision: str, reasons: tuple[str, ...]) -> None:
-        """Name the registered version, and what was decided about it, in the events to come."""
+        """Add the registered version and its decision to the events that follow."""
         self._decided = Decided(version, decision, reasons)
 
     def send(self, state: State, error: BaseException | None = None) -> None:

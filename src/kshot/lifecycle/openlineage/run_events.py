@@ -24,7 +24,7 @@ ERROR = f"{FACETS}/1-0-1/ErrorMessageRunFacet.json#/$defs/ErrorMessageRunFacet"
 
 @dataclass(frozen=True)
 class Decided:
-    """The outcome of a run: a registered version, what was decided about it, and why."""
+    """The outcome of a run: a registered version, its decision, and the reasons."""
 
     version: str
     decision: str

@@ -1,4 +1,4 @@
-"""Predicts what a retraining would do now and why, from DVC's comparison, as text for people."""
+"""Predicts which stages a retraining would run now and why, from DVC's comparison, as text for people."""
 
 import contextlib
 import dataclasses
@@ -74,7 +74,7 @@ def data_reason(root: Path) -> str:
 
 
 def resolved_text(root: Path, steps: Sequence[Step]) -> str:
-    """What `auto` was for the classes of the last run, and whether it will be decided again; '' without auto."""
+    """The values of `auto` for the classes of the last run, and whether they will be chosen again; '' without auto."""
     mapping = reader.read_mapping(root / settings.PARAMS)
     if AUTO not in (renamed.at(mapping, "episodes.n_query"), renamed.at(mapping, "episodes.protocols")):
         return ""

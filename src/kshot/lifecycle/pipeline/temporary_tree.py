@@ -1,4 +1,4 @@
-"""A temporary git worktree in a project's .kshot; those of killed processes are removed by the next one."""
+"""A temporary git worktree in a project's .kshot; the next one removes the worktrees of killed processes."""
 
 import contextlib
 import os

@@ -1,4 +1,4 @@
-"""A retraining in a git worktree of its own: what it shares with its project, and what is copied back.
+"""A retraining in its own git worktree: files that it shares with the project, and files that are copied back.
 
 The worktree is at .kshot/worktree of the project, which is called home here. It shares DVC's cache and remotes,
 MLflow's store, the checkpoints and the locks around the registry. It has its own dvc.lock, model/ and reports/, so that

@@ -25,4 +25,4 @@ class NotRecorded(KshotError):
 
 
 class NotChecked(KshotError):
-    """A check found nothing wrong but had to leave something out; the message says what, and why."""
+    """A check found no fault but could not check everything; the message names the rest and the reason."""

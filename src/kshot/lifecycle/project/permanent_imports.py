@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 @contextlib.contextmanager
 def permanent_imports() -> Iterator[None]:
-    """Collect nothing while the block imports, and never scan what exists after it, unless it imported nothing new.
+    """Stop garbage collection while the block imports, and exempt all objects after it, unless it imported nothing new.
 
     Prefect's server or Great Expectations is hundreds of thousands of objects. Scanning them again and again, and once
     more at exit, took two fifths of the time of both. Not for a process that imports torch: what is never collected,

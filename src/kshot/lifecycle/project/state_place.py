@@ -44,7 +44,7 @@ def _write(root: Path, identity: str) -> None:
 
 
 def _read(root: Path) -> dict[str, str]:
-    """What is recorded, empty if there is nothing. Raises KshotError."""
+    """The record, empty if there is none. Raises KshotError."""
     try:
         found = json.loads((root / FILE).read_text(encoding="utf-8"))
         return {"project": str(found["project"]), **found}
@@ -76,7 +76,7 @@ def is_copy(was: Path) -> bool:
 
 
 def sentence(was: Path) -> str:
-    """What happened to the project, for a message."""
+    """Whether the project was copied or moved, as a sentence for a message."""
     how = "copied" if is_copy(was) else "moved"
     return f"this project was {how} from {was}, and the schedule and planned runs in {layout.STATE} are of that place"
 

@@ -68,7 +68,7 @@ def repeated(root: Path, act: Act, events: Sequence[Event], finished: Event | No
 
 
 def version_of(root: Path, action: str, name: str, why: str, who: Person) -> str:
-    """The version that a killed command with the same arguments meant by `name`, which may be an alias it has moved.
+    """The version that `name` meant to a killed command with the same arguments, which may have moved that alias.
 
     '' if there is no such command.
     """

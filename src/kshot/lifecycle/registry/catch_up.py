@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 def catch_up(root: Path) -> tuple[str, ...]:
-    """Finish what a crash left, record aliases moved outside kshot, and expire decisions that nobody made in time.
+    """Finish an interrupted event, record aliases moved outside kshot, and expire decisions that nobody made in time.
 
     Returns one sentence for each. If all is in order, it returns none, writes nothing and waits for nothing.
     """

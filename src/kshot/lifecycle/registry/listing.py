@@ -62,7 +62,7 @@ def listing(root: Path) -> Listing:
 
 
 def decision(tags: dict[str, str], version: str, champion: str) -> str:
-    """What was decided about a version with these tags, and by whom, given the current `champion`."""
+    """The decision about a version with these tags, and who made it, given the current `champion`."""
     word = tags.get("kshot.decision", "")
     by, _, rest = tags.get("kshot.decided_by", "").partition(" (")
     by += ", signed" if ", signed by " in rest else ""

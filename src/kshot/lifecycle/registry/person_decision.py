@@ -60,7 +60,7 @@ class Decision(NamedTuple):
 def decided(
     root: Path, name: str | None, request: Request, decide: Callable[["MlflowClient", history.Record, Any], Decision]
 ) -> Event:
-    """Write what `decide` returns for version `name` as an event, unless the same command, killed, already did."""
+    """Write the decision of `decide` on version `name` as an event, unless a killed run of this command already did."""
     where = store.connect(root)
     with store.translated_errors(where), exclusive(root, "registry"):
         client = store.client()

@@ -14,7 +14,7 @@ NAMED = 10  # unreadable files that are named; the rest is counted
 
 
 def data_section(root: Path) -> dict[str, Any] | None:
-    """The numbers of images and classes, the classes of each split, and lines on what was left out.
+    """The numbers of images and classes, the classes of each split, and lines on images left out.
 
     None if the images have not been packed.
     """
@@ -40,7 +40,7 @@ def _splits(root: Path) -> dict[str, int]:
 
 
 def _of_source(root: Path) -> tuple[str, ...]:
-    """What `kshot data add` left out of the source of the current version."""
+    """The files that `kshot data add` left out of the source of the current version."""
     version = data_versions.current(root)
     return version.left_out if version is not None else ()
 
@@ -57,7 +57,7 @@ def _unreadable(root: Path) -> list[str]:
 
 
 def _small_classes(root: Path) -> list[str]:
-    """What stage validate wrote about classes with too few images."""
+    """The lines of stage validate about classes with too few images."""
     path = root / layout.VALIDATION / "validation.json"
     if not path.exists():
         return []

@@ -38,7 +38,7 @@ TRIES = 3  # decisions of other machines between the evidence and the decision, 
 
 
 def warm_up(root: Path) -> None:
-    """Import what a retraining needs first and open the project's own store, while waiting for something else.
+    """Import the packages that a retraining needs first and open the project's own store, while another step waits.
 
     A store that cannot be opened is reported by the retraining itself, which records its failure in the right place.
     """

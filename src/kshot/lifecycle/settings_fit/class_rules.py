@@ -150,7 +150,7 @@ def _placed(classes: Sequence[ClassSupply], by: str, val: int, test: int, seed: 
 
 
 def episode_settings(fitted: FittedEpisodes) -> list[Setting]:
-    """The settings of the episodes: `auto`, with what that is today."""
+    """The settings of the episodes: `auto`, with its current values."""
     return [
         Setting("episodes.n_query", "auto", f"{fitted.n_query} now: {fitted.queries_why}"),
         Setting("episodes.protocols", "auto", f"{', '.join(fitted.protocols)} now: {fitted.protocols_why}"),

@@ -23,7 +23,7 @@ class Setting(NamedTuple):
 
 
 class FittedSettings(NamedTuple):
-    """The settings, lines about classes that are left out somewhere, and what `auto` is for these classes."""
+    """The settings, lines about classes that are left out somewhere, and the values of `auto` for these classes."""
 
     settings: tuple[Setting, ...]
     left_out: tuple[str, ...]

@@ -1,4 +1,4 @@
-"""Replaces `auto` in the settings of episodes, batches, validation and gate by what the classes can fill.
+"""Replaces `auto` in the settings of episodes, batches, validation and gate by values that the classes can fill.
 
 Stages, gate and `kshot plan` all read these params, so that no other code knows `auto`. The result is a function of the
 params and of stage split's classes: it is the same wherever it is computed again.

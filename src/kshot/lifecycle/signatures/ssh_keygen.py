@@ -61,7 +61,7 @@ def signer(content: bytes, signature: str, allowed: Path, namespace: str, *, nam
 
 
 def _of_each_line(signature: Path, allowed: Path, at: list[str]) -> Iterator[str]:
-    """The names of every line of the file with the signature's key: ssh-keygen tells those of the first one alone."""
+    """The names of every line of the file with the signature's key: ssh-keygen prints only the first line's names."""
     one = signature.with_name("line")
     for line in allowed.read_bytes().splitlines(keepends=True):
         if line.strip() and not line.startswith(b"#"):

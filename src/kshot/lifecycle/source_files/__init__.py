@@ -1,1 +1,1 @@
-"""What a person gives, as files: tables, archives, and the names in them, without knowledge of classes."""
+"""Files that a person gives: tables, archives, and the names in them, without knowledge of classes."""

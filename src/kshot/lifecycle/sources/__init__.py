@@ -1,1 +1,1 @@
-"""Reads what a person imports: folders, archives and manifests, as one list of images."""
+"""Reads a folder, an archive or a manifest that a person imports as one list of images."""

@@ -1,4 +1,4 @@
-"""Names the kind of a file with labels that kshot does not read, by its content, and what to do with it."""
+"""Recognises files with labels that kshot does not read, by their content, and says what to do with them."""
 
 import itertools
 import re

@@ -12,7 +12,7 @@ from kshot.lifecycle.sources import tree
 
 
 def fingerprint(source: Path) -> str:
-    """16 hex digits over names, sizes and times of what `data add` reads of `source`, following links.
+    """16 hex digits over names, sizes and times of the files of `source` that `data add` reads, following links.
 
     A folder: its files, and the folders without one, which are refused as empty classes. A table: itself, and the files
     that it names. Raises OSError if `source` is missing or cannot be read, and DataError for a loop of links.

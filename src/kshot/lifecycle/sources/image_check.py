@@ -106,7 +106,7 @@ def problem(file: Path, error: DataError | OSError) -> Problem:
 
 
 def header_notes(headers: Iterable[Header]) -> list[str]:
-    """Notes on what is not read as it is in the files: depth, and frames or pages after the first."""
+    """Notes on content that is not read: depth over 8 bits, and frames or pages after the first."""
     headers = list(headers)
     notes = []
     for mode, text in DEEP.items():

@@ -19,7 +19,7 @@ FEWEST = 2  # images of a name that would make it a class
 
 @contextlib.contextmanager
 def labels_elsewhere(folder: Path, *, packed: bool = False) -> Iterator[None]:
-    """Add to a DataError of the block where the labels of the images below `folder` may be, if that is seen.
+    """Add to a DataError of the block where the labels of the images below `folder` may be, if a place is found.
 
     packed: the folder is what an archive was unpacked to.
     """
@@ -61,7 +61,7 @@ def place_of_labels(folder: Path, files: list[Path], *, packed: bool = False) ->
 
 
 def _annotations(folder: Path, files: list[Path]) -> str:
-    """The first file of annotations with its kind; those of objects before a file of which only the ending is known."""
+    """The first file of annotations with its kind; annotations of objects before a file known by its ending alone."""
     counts: Counter[str] = Counter()
     others = ""
     for file in files:

@@ -184,7 +184,7 @@ def _file(path: Path, row: Row, inside: Path | None) -> Path:
 
 
 def _in_other_form(file: Path) -> Path:
-    """The file of that name in another Unicode form, as macOS writes it, if there is no `file` and exactly one such."""
+    """The only file of that name in another Unicode form, as macOS writes it, if there is no `file`."""
     if file.exists() or file == file.parent:
         return file
     parent = _in_other_form(file.parent)

@@ -11,7 +11,7 @@ NEEDED = "a folder, a .zip or .tar, a .csv or .parquet"
 
 
 def check_given(source: str) -> None:
-    """Raise DataError for what is no path: an address, and empty text, which as a path is the working folder."""
+    """Raise DataError for an address, and for empty text, which as a path would be the working folder."""
     if not source.strip():
         raise DataError(f"no source is given, only empty text; needs {NEEDED}, or the word {GLYPHS}")
     if source.lower().startswith("file://"):

@@ -102,7 +102,7 @@ def read_source(source: Path, workspace: Path, reading: Reading = AS_IT_IS) -> S
 
 
 def _kind_of(file: Path) -> str:
-    """What a file that is no source is, by its ending or content, and what is needed instead."""
+    """The kind of a file that is no source, by its ending or content, and the remedy."""
     if text := annotations(file):
         return f"no source: {text}"
     header = check_headers([file])[0]

@@ -16,7 +16,7 @@ from kshot.params.schema import Params
 
 
 def run(root: Path, params: Params) -> None:
-    """Write one file per split and protocol: support, query (ids) and classes (labels); for `auto` what that was."""
+    """Write one file per split and protocol: support, query (ids) and classes (labels); for `auto` also its values."""
     is_auto, params = not params.has_fixed_episodes, resolved_here(root, params)
     settings, folder = params.episodes, root / layout.EPISODES
     folder.mkdir(parents=True, exist_ok=True)

@@ -86,7 +86,7 @@ def _run_on_ray(root: Path, train: Train) -> None:
 
 
 def one_of_several(world: World, root: Path) -> None:
-    """One process of those that train one model: its settings and plug-ins are those of the stage."""
+    """Run one of the processes that train one model, with the settings and plug-ins of the stage."""
     guard()
     silence_telemetry()
     train_model(world, root, load_params(root / "params.yaml"))
@@ -155,7 +155,7 @@ def train_model(world: World, root: Path, params: Params) -> None:
 
 
 def _settings_lines(params: Params, train: Train, learned: int) -> list[str]:
-    """What `auto` became, and settings that have no effect."""
+    """Lines on the values of `auto`, and on settings that have no effect."""
     lines = []
     if learned and params.train.batch.classes == AUTO:
         lines.append(f"batches of {train.batch.class_count} classes x {train.batch.images} images")

@@ -91,7 +91,7 @@ def _shown(found: dict[str, float]) -> str:
 
 
 def _variables() -> dict[str, str]:
-    """What a trial takes over from this process; credentials are each node's own."""
+    """The environment variables that a trial takes over from this process; each node has its own credentials."""
     return {name: os.environ[name] for name in ("KSHOT_DEBUG", "OMP_NUM_THREADS") if name in os.environ}
 
 

@@ -62,7 +62,7 @@ class Sweep:
 
 @dataclass
 class _Results:
-    """What is known of the trials so far."""
+    """The results of the trials so far."""
 
     finished: dict[int, TrialResult] = field(default_factory=dict)
     failed: dict[int, str] = field(default_factory=dict)
@@ -142,7 +142,7 @@ def _closed(runs: SweepRuns) -> Iterator[None]:
 
 @contextlib.contextmanager
 def _place(root: Path, engine: Engine, processes: int | None) -> Iterator[tuple[StartTrial, int]]:
-    """What starts a trial, and how many run at a time."""
+    """The function that starts a trial, and how many run at a time."""
     if engine == "local":
         yield local_trials.start, processes or 1
         return

@@ -37,7 +37,7 @@ def values(one: Compared) -> dict[str, str]:
 
 
 def text(found: Sweep) -> str:
-    """The table, what its figures are, the failed trials and the verdict."""
+    """The table, the meaning of its figures, the failed trials and the verdict."""
     lines = columns(table(found)) if found.rows else []
     if found.rows:
         lines += ["", *fold(measured(found)), *fold(verdict(found))]

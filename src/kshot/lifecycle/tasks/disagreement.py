@@ -1,4 +1,4 @@
-"""Withholds predicted accuracies that differ too much from what was measured in the same project."""
+"""Withholds predicted accuracies that differ too much from the measured accuracies of the same project."""
 
 from collections.abc import Sequence
 
@@ -9,7 +9,7 @@ FEWEST_TASKS = 3  # of the project's own: two small tasks can differ by that muc
 
 
 def disagreement(rows: Sequence[TaskRow], trust: Sequence[Trust]) -> str:
-    """Why predictions cannot be trusted where they can be compared with what was measured; "" if they agree.
+    """Why predictions cannot be trusted, where they can be compared with measured accuracies; "" if they agree.
 
     Compared are the means over the test episodes of each protocol, and the project's own tasks that the model was not
     trained on, if there are at least FEWEST_TASKS.

@@ -1,4 +1,4 @@
-"""Compares the project's tasks and those of a source: difficulty, nearest tasks, and whether a task is an outlier."""
+"""Compares the tasks of the project and of a source: difficulty, nearest tasks, and whether a task is an outlier."""
 
 import json
 import math

@@ -35,7 +35,7 @@ def outlook(first: tuple[int, float], second: tuple[int, float], steps: int) -> 
 
 
 def announced(train: Train, learning: str, learned: int, total: int) -> str:
-    """Text on what is trained from what, and by which method; `learning` is from `kshot.nets.adaptation.adapt`."""
+    """The line on trained parameters, initial weights and method; `learning` is from `kshot.nets.adaptation.adapt`."""
     method = f"by {train.loss.name} loss" if train.method.name == "metric" else f"by {train.method.name}"
     if not learned:
         return f"nothing to train: {train.network.backbone} is frozen and is measured as it is"

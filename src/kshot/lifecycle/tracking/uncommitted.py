@@ -61,7 +61,7 @@ def is_dirty(root: Path) -> bool:
 
 
 def changed_files(root: Path) -> list[str]:
-    """The tracked files that differ from the commit and the new code, without what kshot writes. Raises GitFailed."""
+    """The tracked files that differ from the commit and the new code, none that kshot writes. Raises GitFailed."""
     patterns = code_patterns(root)
     return [*_changed(root), *(name for name in _new(root) if _is_code(root, name, patterns))]
 

@@ -91,7 +91,7 @@ def too_few_images(rows: pd.DataFrame, table: pd.DataFrame) -> list[str]:
 
 
 def too_few_classes(rows: pd.DataFrame) -> list[str]:
-    """One line per split: how many classes it has, and what needs more."""
+    """One line per split: its number of classes, and the settings that need more."""
     lines = []
     for (name, classes), part in rows.groupby(["name", "classes"], sort=False):
         for written, plain in SPLIT_NAMES.items():

@@ -1,4 +1,4 @@
-"""How a model is evaluated, and what its report shows."""
+"""How a model is evaluated, and the content of its report."""
 
 import dataclasses
 from typing import Literal

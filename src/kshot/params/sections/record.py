@@ -1,4 +1,4 @@
-"""What a run stores of the code."""
+"""The code that a run stores."""
 
 import dataclasses
 

@@ -45,7 +45,7 @@ def remember(connection: Connection, points: Points, images: Collection[str]) ->
 
 
 def stored(connection: Connection, images: Sequence[str]) -> set[str]:
-    """Those of the images that are stored."""
+    """The sha256 of those `images` that are stored."""
     column = tables.IMAGES.c.sha256
     return {str(one) for part in parts(images) for one in connection.scalars(select(column).where(column.in_(part)))}
 

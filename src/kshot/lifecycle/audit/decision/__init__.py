@@ -1,1 +1,1 @@
-"""The link `decision`: what the gate or a person decided, checked against what was known then."""
+"""The link `decision`: checks the decision of the gate or of a person against the evidence of that time."""

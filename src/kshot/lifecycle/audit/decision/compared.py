@@ -25,7 +25,7 @@ from kshot.statistics import Interval
 def compared(
     subject: Subject, event: Event, evidence: gate_rules.Evidence, rules: Gate, fresh: dict[str, dict[str, str]]
 ) -> tuple[str, bool]:
-    """Describe what follows from stored predictions, and whether everything could be checked. Raises Broken."""
+    """Check the evidence against stored predictions: a text, and whether everything could be checked. Raises Broken."""
     unknown = _versions(subject, event, evidence, rules)
     parts, whole = [unknown] if unknown else [], not unknown
     if not evidence.comparisons:

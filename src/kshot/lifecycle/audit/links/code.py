@@ -72,7 +72,7 @@ def _not_as_recorded(what: str, other: list[str], read: dict[str, str], found: d
 
 
 def _apart(read: dict[str, str]) -> tuple[dict[str, str], dict[str, dict[str, str]]]:
-    """The files of kshot and the project, and those of installed plug-ins by distribution."""
+    """The files of kshot and the project, and the files of installed plug-ins by distribution."""
     ours: dict[str, str] = {}
     others: dict[str, dict[str, str]] = {}
     for name, md5 in read.items():

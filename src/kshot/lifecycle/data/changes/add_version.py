@@ -119,7 +119,7 @@ def _version(
 def _read(
     source: str, unpacked: Path, options: AddOptions, former: Sequence[SourceImage], say: Callable[[str], None]
 ) -> Source:
-    """The images of the source that decode, without those of `former`. Reports what is left out; raises as `add`."""
+    """The images of the source that decode and are not in `former`. Reports what is left out; raises as `add`."""
     there = {image.label for image in former}
     found = imported_images.read_images(source, unpacked, options.seed, Reading(merge=options.merge, there=there))
     if source == GLYPHS and not former:

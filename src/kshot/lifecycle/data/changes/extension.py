@@ -1,4 +1,4 @@
-"""Joins the images of a source to those of the current data version: what `kshot data add --extend` does."""
+"""`kshot data add --extend`: joins the images of a source to the images of the current data version."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace

@@ -1,4 +1,4 @@
-"""Adds labelled images to the current data version, as a new one: what `kshot feedback add-data` does."""
+"""`kshot feedback add-data`: makes a data version of the current one and newly labelled images."""
 
 import csv
 import hashlib

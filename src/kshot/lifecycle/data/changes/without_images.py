@@ -1,4 +1,4 @@
-"""Makes a data version of the current one without some of its images: what `kshot forget` does first."""
+"""The first step of `kshot forget`: makes a data version of the current one without some of its images."""
 
 from collections.abc import Collection
 from datetime import UTC, datetime

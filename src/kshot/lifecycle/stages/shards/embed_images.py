@@ -33,7 +33,7 @@ IMAGES = ShardSizes(least=2048, most=8192)
 
 @dataclass(frozen=True)
 class Part:
-    """The images of a shard. keys: what determines their features besides the model; name: of the shard's note."""
+    """The images of a shard. keys: their hashes, which with the model determine the features; name: of its note."""
 
     ids: NDArray[np.int64]
     keys: list[str]

@@ -34,7 +34,7 @@ LIBRARIES = ("torch", "timm", "numpy", "pillow")  # that compute features from p
 
 
 def model_of(root: Path, params: Params, embedding: Embedding, device: str) -> str:
-    """A hash of what determines the features of a packed image: weights, settings, code, libraries, kind of device."""
+    """A hash of all that determines the features of an image: weights, settings, code, libraries, kind of device."""
     made_by = (
         weights_hash(embedding.backbone),
         embedding.settings.backbone,

@@ -33,7 +33,7 @@ STAGE = "ingest"
 
 
 def packer(root: Path, ingest: Ingest) -> str:
-    """A hash of what determines the packed image of a file: the settings, the code that packs, Pillow and numpy."""
+    """A hash of all that determines the packed image of a file: the settings, the code that packs, Pillow and numpy."""
     code = closure(pack_shards.__name__, folders(root))
     made_by = repr((asdict(ingest), code, PIL.__version__, np.__version__))
     return hashlib.sha256(made_by.encode()).hexdigest()[:16]

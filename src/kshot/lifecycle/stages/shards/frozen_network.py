@@ -13,7 +13,7 @@ from kshot.params.schema import AUTO, Params
 
 
 def opened(root: Path, params: Params) -> FrozenFeatures:
-    """What computes the features of the packed images."""
+    """The frozen network on its device, which computes the features of the packed images."""
     embedding, device = new_embedding(params, root), choose_device(params.train.device)
     embedding = embedding.to(device=device, memory_format=torch.channels_last).eval()  # type: ignore[call-overload]
     pixels, bf16 = resident(read_images(root), device), params.embed.precision == "bf16"
