@@ -20,7 +20,10 @@ YOLO = "0 0.5 0.5 0.2 0.2\n1 0.1 0.1 0.05 0.05\n"
         ({"0.png": "", "metadata.jsonl": '{"file_name": "0.png"}'}, "metadata.jsonl: Hugging Face metadata: write the"),
         (dict.fromkeys(("cat_001.jpg", "cat_002.jpg", "dog_001.jpg", "dog_002.jpg"), ""), "names, such as cat_001.jpg"),
         (dict.fromkeys(("001_cat.jpg", "002_cat.jpg", "001_dog.jpg", "002_dog.jpg"), ""), "names, such as 001_cat.jpg"),
+        (dict.fromkeys(("id1_01.jpg", "id1_02.jpg", "id2_01.jpg", "id2_02.jpg"), ""), "names, such as id1_01.jpg"),
         (dict.fromkeys(("IMG_001.jpg", "IMG_002.jpg", "notes.txt"), ""), ""),
+        (dict.fromkeys(("IMG_20240101_1.jpg", "IMG_20240101_2.jpg", "IMG_20240102_1.jpg"), ""), ""),
+        (dict.fromkeys(("IMG1.jpg", "IMG2.jpg", "IMG2_1.jpg"), ""), ""),
         (dict.fromkeys(("0.png", "1.png"), ""), ""),
     ],
 )

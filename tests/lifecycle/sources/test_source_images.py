@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from kshot.data.folders.strays import BESIDE, MASK
+from kshot.data.folders.strays import BESIDE, IN_MASK_FOLDER
 from kshot.errors import DataError
 from kshot.lifecycle.data.changes import imported_images
 from kshot.lifecycle.sources import source_images
@@ -149,7 +149,7 @@ def test_masks_and_a_cover_beside_class_folders_are_left_out_and_named(tmp_path:
     assert told(found) == [(f"{number}.png", f"g/{name}", "g", "") for name in "ab" for number in range(2)]
     assert found.empty == []
     assert dict(left(found)) == {
-        **{f"g/{name}/masks/{number}.png": MASK for name in "ab" for number in range(2)},
+        **{f"g/{name}/masks/{number}.png": IN_MASK_FOLDER for name in "ab" for number in range(2)},
         "g/cover.png": BESIDE,
     }
 

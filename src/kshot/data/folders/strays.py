@@ -8,6 +8,7 @@ from pathlib import Path
 from kshot.data.splits import split_named
 
 MASK = "a mask, which labels the pixels of another image"
+IN_MASK_FOLDER = f"{MASK}; if its folder is a class, give that another name"
 BESIDE = "beside class folders, so in no class"
 MOST_BESIDE = 2  # images beside class folders that are no class of their own: a cover, a contact sheet
 OF_MASKS = re.compile(
@@ -30,11 +31,10 @@ def strays(paths: Sequence[Path]) -> dict[Path, str]:
     found: dict[Path, str] = {}
     for folder, members in files.items():
         if not folders.isdisjoint((folder, *folder.parents)):
-            masks = members
+            found |= dict.fromkeys(members, IN_MASK_FOLDER)
         else:
             stems = {path.stem for path in members}
-            masks = [path for path in members if _masks_one_of(path, stems)]
-        found |= dict.fromkeys(masks, MASK)
+            found |= dict.fromkeys([path for path in members if _masks_one_of(path, stems)], MASK)
         files[folder] = [path for path in members if path not in found]
     return found | dict.fromkeys(_beside_classes({folder: one for folder, one in files.items() if one}), BESIDE)
 

@@ -37,7 +37,7 @@ def place_of_labels(folder: Path, files: list[Path], *, packed: bool = False) ->
 
     - a table: it can be the source itself
     - annotations
-    - names such as cat_001.jpg or 001_cat.jpg, of the images that lie in one folder
+    - names such as cat_001.jpg, 001_cat.jpg or class3_001.jpg, of the images that lie in one folder
     """
     tables = [file for file in files if file.suffix.lower() in TABLES]
     if tables:
@@ -51,13 +51,28 @@ def place_of_labels(folder: Path, files: list[Path], *, packed: bool = False) ->
     images = [file for file in files if file.suffix.lower() in image_endings()]
     if kinds := _annotations(folder, files):
         return kinds
-    names = Counter(re.sub(r"[\W\d_]+", "", stem) for stem in (file.stem for file in images))
-    if len(names) > 1 and "" not in names and min(names.values()) >= FEWEST:
+    stems = [file.stem for file in images]
+    if any(_are_classes([kind(stem) for stem in stems]) for kind in (_letters, _words)):
         example = printable(images[0].name)
         return (
             f"the classes seem to be in the names, such as {example}: needs one folder a class, or a .csv (path,class)"
         )
     return ""
+
+
+def _are_classes(names: list[str]) -> bool:
+    counts = Counter(names)
+    return len(counts) > 1 and "" not in counts and min(counts.values()) >= FEWEST
+
+
+def _letters(stem: str) -> str:
+    """The name without digits: `cat` of cat_001, cat12 and 001_cat."""
+    return re.sub(r"[\W\d_]+", "", stem)
+
+
+def _words(stem: str) -> str:
+    """The name without numbers that stand alone: `class3` of class3_001, '' of 20240101_1; dates are no names."""
+    return "_".join(word for word in re.split(r"[\W_]+", stem) if not word.isdigit())
 
 
 def _annotations(folder: Path, files: list[Path]) -> str:

@@ -3,11 +3,15 @@
 import contextlib
 import os
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path, PurePosixPath
 
 from kshot.data.splits import SPLITS
 from kshot.errors import DataError
+from kshot.first_few import first_few
+from kshot.lifecycle.project.files import file_md5
+from kshot.lifecycle.project.tables import counted
+from kshot.lifecycle.source_files.shown_names import printable
 from kshot.lifecycle.sources import left_out
 from kshot.lifecycle.sources.classes import AS_IT_IS, Reading
 from kshot.lifecycle.sources.source_argument import GLYPHS, check_given
@@ -45,6 +49,30 @@ def report_left_out(found: Source, source: str, skip: bool, say: Callable[[str],
         raise DataError(f"{source} holds no image that decodes: {why}")
     if why and not skip:
         raise DataError(f"{why}; mend that, or add the others alone with `{command} --skip`")
+
+
+def copies_note(images: Sequence[SourceImage]) -> str:
+    """A line on files of the same content in several classes, which stage validate refuses; '' if there are none.
+
+    Only files of a size that another class has, too, are read.
+    """
+    by_size = _grouped(images, lambda image: image.file.stat().st_size)
+    copies = [same for alike in by_size for same in _grouped(alike, lambda image: file_md5(image.file))]
+    if not copies:
+        return ""
+    example = sorted(f"{printable(image.label)}/{printable(image.file.name)}" for image in copies[0])
+    return (
+        f"{counted(len(copies), 'image')} in several classes, such as {first_few(example, 2)}: kshot retrain will "
+        "refuse this data; remove all but one of each"
+    )
+
+
+def _grouped(images: Sequence[SourceImage], key: Callable[[SourceImage], object]) -> list[list[SourceImage]]:
+    """The images of equal `key`, where they are of several classes."""
+    groups: dict[object, list[SourceImage]] = {}
+    for image in images:
+        groups.setdefault(key(image), []).append(image)
+    return [group for group in groups.values() if len({image.label for image in group}) > 1]
 
 
 def require_training_classes(images: list[SourceImage], say: Callable[[str], None]) -> None:
