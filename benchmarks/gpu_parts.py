@@ -52,7 +52,7 @@ def methods(device: torch.device, scale: Scale) -> Iterator[Row]:
     episodes = data.episodes(5, min(scale.episodes, 200))
     for name in METHODS:
         changes = {"method": name, "steps": scale.steps, "classes_per_batch": 5, "images_per_class": 4}
-        params = params_of(data, **changes)
+        params = params_of(data, **changes, method_arguments=dict(scale.arguments.get(name, {})))
         found = [train(data, params, place) for place in (device, torch.device("cpu"))]
         apart = max(abs(a - b) / max(abs(b), 1e-6) for a, b in zip(*(one.losses for one in found), strict=True))
         here, there = (accuracy(one.method, data, episodes) for one in found)

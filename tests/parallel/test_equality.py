@@ -12,7 +12,7 @@ FAR = 1e-3  # as a share of the largest gradient: no rounding
 ALL = list(trainings.CASES)
 OURS = [name for name in ALL if not name.startswith("peer")]
 GROUPS = [
-    pytest.param((2, OURS, ["float64"], 10), id="2 processes"),
+    pytest.param((2, OURS, ["float64"], 6), id="2 processes"),
     # A minute each, with a second look at the validation episodes: starting a process takes seconds, and so do the
     # peers. Every case has both numbers of processes and both precisions, not each with each.
     pytest.param((2, ALL, ["float32"], trainings.STEPS), id="2 processes, all", marks=pytest.mark.services),
