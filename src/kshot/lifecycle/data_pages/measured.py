@@ -87,7 +87,7 @@ def measure(root: Path, version: DataVersion) -> Measured:
 
 
 def _model(root: Path, scratch: Path) -> tuple[Method | None, str]:
-    """This folder's model or the champion if its embedding is fixed, else None; and a text on how images are compared."""
+    """This folder's model or the champion if its embedding is fixed, else None; and how images are compared."""
     copies = f"small grey copies of the images ({COPY.size} x {COPY.size} pixels)"
     if (root / layout.MODEL / WEIGHTS).exists():
         folder, name = root / layout.MODEL, "the model in this folder"
