@@ -17,8 +17,7 @@ from typing import Any, Literal
 
 from kshot import full_disk
 from kshot.errors import StageFailed
-from kshot.lifecycle.pipeline import stage_inputs
-from kshot.lifecycle.project import processes
+from kshot.lifecycle.pipeline import dvc_forks, stage_inputs
 from kshot.lifecycle.project.dvc_repository import dvc_repository
 from kshot.lifecycle.project.processes import OnOutput
 from kshot.lifecycle.stages import code_read
@@ -104,9 +103,9 @@ def run_stage(root: Path, name: str, *, on_output: OnOutput, timeout_s: float) -
         if not DVC_TALK.match(text) and not text.startswith((ERROR_PREFIX, BLOCK_PREFIX)) and text.strip():
             on_output(text, progress)
 
-    command = [sys.executable, "-m", "dvc", "repro", "--single-item", name]
     left_s = started + timeout_s - time.monotonic()
-    code = processes.run(command, root, on_output=hear, timeout_s=left_s, env=stage_environment())
+    command = ["repro", "--single-item", name]
+    code = dvc_forks.run(command, root, on_output=hear, timeout_s=left_s, env=stage_environment())
     if code is None:
         raise StageFailed(
             f"stage {name} ran longer than its limit of {timeout_s:.0f} s and was stopped; "

@@ -11,6 +11,7 @@ import subprocess
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import IO, Protocol
 
 # Called with each line, and with each part of a line that ends in a carriage return (a progress bar), for which
 # `progress` is True.
@@ -18,6 +19,23 @@ OnOutput = Callable[[str, bool], None]
 
 # On a stop signal a process finishes its current step (a stage writes its checkpoint); after this time it is killed.
 GRACE_S = 15.0
+
+
+class Running(Protocol):
+    """A started process that leads its own group, as `subprocess.Popen` with start_new_session=True starts one."""
+
+    pid: int
+    returncode: int | None
+
+    @property
+    def stdout(self) -> IO[bytes] | None:
+        """The pipe from its output."""
+
+    def poll(self) -> int | None:
+        """Return the exit code, None while it runs."""
+
+    def wait(self) -> int:
+        """Return the exit code at its end."""
 
 
 def run(
@@ -32,7 +50,6 @@ def run(
 
     Returns the exit code, None if the time ran out.
     """
-    deadline = time.monotonic() + timeout_s
     process = subprocess.Popen(
         list(command),
         cwd=root,
@@ -42,7 +59,17 @@ def run(
         stderr=subprocess.STDOUT,
         start_new_session=True,
     )
-    with process:
+    return follow(process, on_output, timeout_s)
+
+
+def follow(process: Running, on_output: OnOutput, timeout_s: float = math.inf) -> int | None:
+    """Pass on the output of `process` until it ends; its group does not outlive this call.
+
+    Returns the exit code, None if the time ran out.
+    """
+    deadline = time.monotonic() + timeout_s
+    assert process.stdout is not None
+    with process.stdout:
         try:
             in_time = _listen(process, on_output, deadline)
         finally:
@@ -50,10 +77,10 @@ def run(
     return process.returncode if in_time else None
 
 
-def end(process: subprocess.Popen[bytes], grace_s: float = GRACE_S) -> None:
+def end(process: Running, grace_s: float = GRACE_S) -> None:
     """End `process` and its whole group: interrupted if it still runs, killed after `grace_s` seconds.
 
-    `process` must have been started with start_new_session=True, so that it has its own group.
+    `process` must lead its own group.
     """
     try:
         if process.poll() is None:
@@ -71,7 +98,7 @@ def end(process: subprocess.Popen[bytes], grace_s: float = GRACE_S) -> None:
         process.wait()
 
 
-def _listen(process: subprocess.Popen[bytes], hear: OnOutput, deadline: float) -> bool:
+def _listen(process: Running, hear: OnOutput, deadline: float) -> bool:
     """Pass on the output until the process closes it. Returns False at the deadline."""
     assert process.stdout is not None
     descriptor = process.stdout.fileno()
