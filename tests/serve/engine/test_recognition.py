@@ -134,7 +134,7 @@ def test_a_learned_scale_is_answered_from_means_that_are_added_up_once_a_revisio
     monkeypatch.setattr(gallery_state_module, "class_means", again)
     monkeypatch.setattr(type(version.model.method), "scores", again)
     recognise(version, gallery, points)
-    fewer = {name: images[:1] for name, images in support.items()}
+    fewer = dict(list(support.items())[:-1])
     with pytest.raises(AssertionError, match="added up"):  # another revision has means of its own
         recognise(version, state(version, fewer), points)
 

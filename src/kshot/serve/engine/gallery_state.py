@@ -46,6 +46,8 @@ class GalleryState:
     @cached_property
     def means(self) -> Array:
         """The mean of each class: (C, D)."""
+        if self.one_each:
+            return self.points
         return class_means(self.points, self.labels, len(self.class_names))
 
     @cached_property

@@ -67,7 +67,8 @@ def index_of(points: Array, unit: Callable[[Array], Array] | None = None) -> Ind
     zeros = np.flatnonzero(~points.any(1)) if unit is not None else np.empty(0, np.int64)
     middle = points.mean(0, dtype=np.float64).astype(np.float32)
     centred = np.ascontiguousarray(points - middle)
-    return Index(centred, middle, np.square(centred, dtype=np.float64).sum(1).astype(np.float32), unit, zeros)
+    squared = np.einsum("md,md->m", centred, centred, dtype=np.float64).astype(np.float32)
+    return Index(centred, middle, squared, unit, zeros)
 
 
 def nearest(squared: NDArray[np.floating[Any]], count: int) -> NDArray[np.int64]:
