@@ -154,7 +154,7 @@ def test_a_name_of_kshots_own_is_refused_with_both(
         "classifiers": {"pt_map": "extra.head:mean"},
     }
     monkeypatch.syspath_prepend(str(install(tmp_path / "shadows", FILES, entries)))
-    ours = "is kshot's own, and the {} of kshot-extra 1.2.0 .* bears the same name; rename or uninstall that"
+    ours = "is kshot's own, and the {} of kshot-extra 1.2.0 .* has the same name; rename or uninstall that"
     with pytest.raises(ParamsError, match="the loss triplet " + ours.format("loss triplet")):
         params(project, loss="triplet", mining="batch_all", margin=1.0)
     with pytest.raises(ParamsError, match="the method maml " + ours.format("method maml")):

@@ -102,7 +102,7 @@ def find(kind: str, name: str, built_in: Collection[str] = (), root: Path | None
         return None
     if name in built_in:
         raise ParamsError(
-            f"the {KINDS[kind]} {name} is kshot's own, and the {found[0]} bears the same name; rename or uninstall that"
+            f"the {KINDS[kind]} {name} is kshot's own, and the {found[0]} has the same name; rename or uninstall that"
         )
     if len(found) > 1:
         raise ParamsError(f"two give one name: the {found[0]} and the {found[1]}; rename or uninstall one of them")

@@ -64,7 +64,7 @@ def test_classes_that_overlap_in_part_and_a_test_folder_alone_are_refused(tmp_pa
         DataError, match="1 of 3 classes, such as 'b', .* in one folder, or give the folder train/ alone"
     ):
         read_class_folders(tmp_path / "part")
-    with pytest.raises(DataError, match="has a folder test/ and no train/; needs train/ beside it"):
+    with pytest.raises(DataError, match="has a folder test/ and no train/; needs train/ next to it"):
         read_class_folders(place(tmp_path / "alone", "test/a/1.png", "test/b/1.png"))
 
 

@@ -106,7 +106,7 @@ def _run(arguments: Sequence[str] | None) -> int:
         if options.debug:
             raise
         if full_disk.is_full(error):
-            text = f"{full_disk.message(error)}; free some space and run the same command to go on"
+            text = f"{full_disk.message(error)}; free some space and run the same command to continue"
             return _fail(text, 1, options)
         return _fail(f"{error}; --debug shows where", 1, options)
     except Exception as error:

@@ -63,7 +63,7 @@ class Parser(argparse.ArgumentParser):
             near = difflib.get_close_matches(found["typed"].removeprefix("--"), options, n=1)
             hint = f"did you mean --{near[0]}?" if near and found["typed"].startswith("-") else f"write {usage}"
             if found["typed"] == "--debug":
-                hint = f"it stands before the command: kshot --debug{self.prog.removeprefix('kshot')}"
+                hint = f"it comes before the command: kshot --debug{self.prog.removeprefix('kshot')}"
             return f"`{self.prog}` takes no {found['typed']!r}; {hint}"
         if found := MISSING.fullmatch(message):
             if unknown := self._first_unknown(usage):  # argparse stops at what is missing, before it looks at these

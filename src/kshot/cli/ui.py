@@ -79,7 +79,7 @@ def run(root: Path, options: argparse.Namespace) -> int:
                 time.sleep(0.5)
         except KeyboardInterrupt:
             return 0
-    raise KshotError("a server ended by itself; its last words stand in .kshot/ui.log")
+    raise KshotError("a server ended by itself; its last lines are in .kshot/ui.log")
 
 
 def mlflow_command(root: Path, home: Path, port: int) -> tuple[list[str], dict[str, str]]:
@@ -127,8 +127,8 @@ def wait_for(process: subprocess.Popen[bytes], port: int) -> None:
     deadline = time.monotonic() + START_S
     while time.monotonic() < deadline:
         if process.poll() is not None:
-            raise KshotError("a server did not start; its last words stand in .kshot/ui.log")
+            raise KshotError("a server did not start; its last lines are in .kshot/ui.log")
         with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=1):
             return
         time.sleep(0.2)
-    raise KshotError(f"a server did not answer within {START_S:.0f} s; its last words stand in .kshot/ui.log")
+    raise KshotError(f"a server did not answer within {START_S:.0f} s; its last lines are in .kshot/ui.log")

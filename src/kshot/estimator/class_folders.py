@@ -53,7 +53,7 @@ def read_class_folders(folder: Path) -> ClassFolders:
         in_split.setdefault(split_named(place.parts[placed.level]), []).append(place)
     if SPLITS[0] not in in_split:
         raise DataError(
-            f"{folder} has a folder {images[0].parts[placed.level]}/ and no train/; needs train/ beside it, or give "
+            f"{folder} has a folder {images[0].parts[placed.level]}/ and no train/; needs train/ next to it, or give "
             "the folder that holds the classes"
         )
     used, note = images, ""

@@ -70,7 +70,7 @@ class Server:
         said = self.log.read_text("utf-8", errors="replace") if self.log.exists() else ""
         if full_disk.no_room(self.log.parent) or full_disk.says_full(said):
             place = self.log.parent
-            raise KshotError(f"the disk is full at {place}; free some space and run the same command to go on")
+            raise KshotError(f"the disk is full at {place}; free some space and run the same command to continue")
         raise KshotError(f"Prefect's server did not start; its last words stand in {self.log}")
 
 

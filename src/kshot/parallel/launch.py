@@ -29,7 +29,7 @@ WATCHED_EVERY = 1.0  # seconds between looks at whether the launching process st
 # A process that lost its peer waits so long for the agent to see who ended first.
 PEER_WAIT = 10.0
 LINES = 5  # of a process's error output that are shown
-AGAIN = "all processes were ended; run again, it goes on from the last checkpoint"
+AGAIN = "all processes were ended; run again, it continues from the last checkpoint"
 AGENT_GRACE = 10  # seconds between SIGTERM and SIGKILL for the others
 # The errors that a training may raise, by name, so that the launching process raises the same.
 RAISED = {

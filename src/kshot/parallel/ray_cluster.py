@@ -70,7 +70,7 @@ def _address() -> str:
     if not found:
         raise ParamsError(
             f"engine is ray, and {ADDRESS} names no cluster; set it to the address of its head, such as {EXAMPLE}, "
-            f"or to {HERE} for one on this machine alone, or set engine: local"
+            f"or to {HERE} for one on this machine only, or set engine: local"
         )
     if found == HERE:
         return found

@@ -148,7 +148,7 @@ def _places(ray: ModuleType, workers: list[Any], wanted: Wanted) -> list[Meeting
     if missing:
         raise StageFailed(
             f"the Ray cluster had no room for {wanted.size} processes of {_shown(wanted.each)} in {ROOM_IN:.0f} s; "
-            "add a node, or run again later: it goes on from the last checkpoint"
+            "add a node, or run again later: it continues from the last checkpoint"
         )
     try:
         return list(ray.get(places))

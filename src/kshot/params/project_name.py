@@ -27,7 +27,7 @@ def of(root: Path) -> str:
     except FileNotFoundError:
         return BEFORE
     except (OSError, UnicodeDecodeError) as error:
-        raise ParamsError(f"{path} cannot be read ({error}); the project's name stands there") from error
+        raise ParamsError(f"{path} cannot be read ({error}); it holds the project's name") from error
     lines = [line for line in text.splitlines() if re.match(rf"""["']?{KEY}["']?\s*:""", line)]
     if len(lines) > 1:
         raise ParamsError(f"params.yaml: {KEY} stands there {len(lines)} times; leave the one line that names it")

@@ -53,7 +53,7 @@ def test_one_split_alone_is_no_part_of_the_names() -> None:
 
 
 def test_classes_beside_the_splits_are_refused() -> None:
-    with pytest.raises(DataError, match="named like splits lie beside 'extra'"):
+    with pytest.raises(DataError, match="named like splits lie next to 'extra'"):
         without_split_folders(folders("train/a test/b extra/c"))
 
 

@@ -47,7 +47,7 @@ def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         (["--every", "6h", "--timezone", "europe/berlin"], "is no time zone; did you mean Europe/Berlin?"),
         (["--every", "6h", "--ref", ""], "--ref is empty: perhaps a variable in it is not set"),
         (["--on-new-data", ""], "--on-new-data is empty: perhaps a variable in it is not set"),
-        (["--on-new-data", "."], "holds this project itself; needs a folder of images alone"),
+        (["--on-new-data", "."], "holds this project itself; needs a folder that has only images"),
         (["--on-new-data", "data/raw"], "is where the project keeps its data; `kshot schedule --on-new-data` without"),
         (["--on-new-data", "--overlap", "skip"], "--overlap is of starts by the clock; needs --cron or --every too"),
         (["--on-new-data", "--data", "0000"], "--data would never be used: new data starts a retraining on itself"),
@@ -181,11 +181,11 @@ def test_the_whole_schedule_is_shown_and_fits(root: Path, width: int) -> None:
     for part in (
         "0 3 1 * 1 in Europe/Berlin starts on each day that either the day or the weekday names",
         "every 6h",
-        "looked at every 1m; it replaces the data whole paused; `kshot schedule resume new-data` goes on",
+        "looked at every 1m; it replaces the data whole paused; `kshot schedule resume new-data` continues",
         "commit origin/main, fetched before each run",
         "settings train.steps=20",
         "missed one start makes up for all",
-        "overlap a start while a retraining goes on waits",
+        "overlap a start during a retraining waits",
     ):
         assert part in said
     assert len(re.findall(r"\d{4}-\d\d-\d\d 03:00:00 CES?T", said)) == 3

@@ -36,7 +36,7 @@ def test_a_name_stands_for_its_version_wherever_one_is_asked_for(root: Path) -> 
     one, two = data_versions.versions(root)
     assert data_names.give(root, "season-1", one.md5) is None
     assert data_versions.find(root, "season-1") == one and data_names.of(root, one.md5) == ["season-1"]
-    with pytest.raises(DataError, match=r"'season-1' stands for data version \w{8}; take another name, or move it"):
+    with pytest.raises(DataError, match=r"'season-1' belongs to data version \w{8}; take another name, or move it"):
         data_names.give(root, "season-1", two.md5)
     assert data_names.give(root, "season-1", two.md5, move=True) == one.md5
     assert data_versions.find(root, "season-1") == two
@@ -61,7 +61,7 @@ def test_a_name_that_is_none_is_refused(root: Path, name: str, told: str) -> Non
 
 
 def test_a_damaged_file_and_an_unknown_name_are_told(root: Path) -> None:
-    with pytest.raises(DataError, match="bears the name 'x'; the names are: none"):
+    with pytest.raises(DataError, match="has the name 'x'; the names are: none"):
         data_names.take_away(root, "x")
     (root / layout.NAMES).write_text("[")
     with pytest.raises(DataError, match=r"names.json is damaged .*; take it from git again"):

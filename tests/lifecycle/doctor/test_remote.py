@@ -53,5 +53,5 @@ def test_what_nobody_holds_any_more_is_worth_knowing(root: Path, tmp_path: Path)
 
 def test_a_remote_that_cannot_be_asked_is_one_line(root: Path) -> None:
     working_copy.dvc(root, "remote", "add", "--default", "backup", "gs://nobody/installed/this")
-    with pytest.raises(DataError, match="DVC's remote cannot be asked: .*; see `dvc remote list`"):
+    with pytest.raises(DataError, match="DVC's remote cannot be read: .*; see `dvc remote list`"):
         remote.look(root)

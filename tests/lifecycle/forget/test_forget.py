@@ -159,7 +159,7 @@ def test_a_command_that_is_killed_at_each_step_goes_on(
                 assert cli.main([*asked, "--yes"]) == 130
         if name == "seal":
             assert cli.main(asked) == DataError.exit_code  # it is not finished
-            assert "the same with --yes goes on" in capsys.readouterr().err
+            assert "the same with --yes continues it" in capsys.readouterr().err
     assert planted.traces() == [] and intent.read(planted.root) is None
     assert len(erasures.read(planted.root)) == 1
     assert [one.action for one in history.history(planted.root)].count(ERASED) == 1
@@ -223,7 +223,7 @@ def test_a_remote_that_cannot_be_reached_is_named_and_the_same_command_goes_on(
         text = config.read_text()
         config.write_text(text.partition("['remote")[0].replace("remote = store", ""))
         assert cli.main(asked) == DataError.exit_code
-        assert "remote store was not asked this time" in capsys.readouterr().err
+        assert "remote store was not tried this time" in capsys.readouterr().err
         config.write_text(text)
     finally:
         away.rename(planted.remote)

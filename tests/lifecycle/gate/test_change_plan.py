@@ -99,7 +99,7 @@ def test_reasons_name_the_first_changes_and_count_the_others() -> None:
         ("settings: {train.steps: {}}", "needs any, a list of values"),
         ("gate: {max_group_drop: {from: 2, to: 1}}", "gate.max_group_drop goes from 2 to 1; needs from <= to"),
         ("settings: {1: any}", "settings.1 is no name of a setting"),
-        ("data: {source: [a]}", "data has source; needs sources alone"),
+        ("data: {source: [a]}", "data has source; needs only sources"),
         ("data: {sources: a}", "data.sources is 'a'; needs a list of names or patterns"),
     ],
 )

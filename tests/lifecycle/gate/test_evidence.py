@@ -305,7 +305,7 @@ def test_a_champion_that_is_not_whole_is_told_with_the_remedy_and_nothing_change
         model.write_bytes(kept)
     told = str(raised.value)
     assert told.startswith(f"champion {version.version} cannot be compared with: ")
-    assert told.endswith("bring its artifacts back, or `kshot rollback` to a version that is whole")
+    assert told.endswith("bring its artifacts back, or `kshot rollback` to an intact version")
     assert "\n" not in told
     assert versions() == before
 

@@ -63,7 +63,7 @@ def test_a_copy_is_told_before_a_byte_is_written(
 
 def test_a_moved_project_is_told_and_where_it_stands_names_the_step(original: Path, tmp_path: Path) -> None:
     moved = original.rename(tmp_path / "moved")
-    with pytest.raises(KshotError, match=f"moved from {original}, .*kshot doctor --mend` sets them right"):
+    with pytest.raises(KshotError, match=f"moved from {original}, .*kshot doctor --mend` repairs them"):
         no_telemetry.keep_prefect_in(moved)
     found = standing(moved)
     assert found.steps[0][0] == "kshot doctor --mend"

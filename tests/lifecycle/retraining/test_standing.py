@@ -78,7 +78,7 @@ def test_a_database_that_is_none_is_a_fact_and_no_traceback(tmp_path: Path) -> N
 
 def test_a_server_is_not_asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:9")
-    assert "`kshot models` asks it" in dict(standing(tmp_path).facts)["models"]
+    assert "`kshot models` reads it" in dict(standing(tmp_path).facts)["models"]
 
 
 def test_a_version_waits_by_its_tag() -> None:

@@ -67,7 +67,7 @@ def test_a_manifest_that_was_written_anew_has_not_the_hash_of_the_tag(folder: Pa
 def test_a_version_of_before_manifests_passes_and_a_deleted_tag_does_not(folder: Path) -> None:
     require(folder, "1", "")
     seal(folder)
-    with pytest.raises(Altered, match=f"bears no tag {TAG}"):
+    with pytest.raises(Altered, match=f"but no tag {TAG}"):
         require(folder, "1", "")
 
 

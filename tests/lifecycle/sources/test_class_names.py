@@ -19,7 +19,7 @@ def test_classes_of_one_name_in_two_folders_are_named() -> None:
 
 def test_names_that_differ_in_case_alone_are_named_where_one_of_them_is_new() -> None:
     (line,) = notes_on_names(["A", "a", "Wren", "wren", "b"], there=["Wren", "wren", "a"])
-    assert line.startswith("class names that differ in case alone stay classes of their own: A and a; if they are")
+    assert line.startswith("class names that differ only in case stay separate classes: A and a; if they are")
     assert notes_on_names(["A", "a"], there=["A", "a"]) == []
 
 

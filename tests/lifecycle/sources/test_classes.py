@@ -55,7 +55,7 @@ def test_a_class_is_empty_where_no_split_has_an_image_of_it() -> None:
 def test_names_that_differ_in_unicode_form_are_one_class() -> None:
     found = of("\u00e9/1.png", "e\u0301/1.png", "A/1.png", "a/1.png")
     assert found.labels == ["\u00e9", "\u00e9", "A", "a"]
-    assert found.notes == ["2 names are one class, \u00e9: they differ in Unicode form alone"]
+    assert found.notes == ["2 names are one class, \u00e9: they differ only in Unicode form"]
 
 
 def test_all_folders_around_an_archive_are_no_part_of_the_names() -> None:
@@ -97,7 +97,7 @@ def test_images_beside_the_class_folders_of_a_group_are_a_class_and_told() -> No
     found = of("birds/0.png", "birds/robin/1.png", "birds/wren/1.png", "fish/1.png")
     assert found.labels == ["birds", "birds/robin", "birds/wren", "fish"]
     (note,) = found.notes
-    assert note.startswith("images lie beside class folders, and are a class of their own: birds and birds/robin;")
+    assert note.startswith("images lie next to class folders, and are a separate class: birds and birds/robin;")
 
 
 def test_folds_around_all_classes_are_no_part_of_the_names() -> None:

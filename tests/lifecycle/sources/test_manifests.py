@@ -208,7 +208,7 @@ def test_a_column_that_can_be_none_of_kshots_is_not_offered_for_renaming(tmp_pat
 def test_class_names_that_differ_in_unicode_form_alone_are_one_class_and_told(tmp_path: Path) -> None:
     images, notes = read_manifest(manifest(tmp_path, "path,class\nx/0.png,\u00e9\nx/1.png,e\u0301\n"))
     assert {image.label for image in images} == {"\u00e9"}
-    assert notes == ["2 names are one class, \u00e9: they differ in Unicode form alone"]
+    assert notes == ["2 names are one class, \u00e9: they differ only in Unicode form"]
 
 
 @pytest.mark.parametrize(

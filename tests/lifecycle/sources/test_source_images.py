@@ -312,7 +312,7 @@ def test_an_address_is_refused_as_one_and_whole(tmp_path: Path, address: str) ->
 
 
 def test_the_address_of_a_file_here_is_refused_with_its_path() -> None:
-    with pytest.raises(DataError, match=r"^file:///a/b is an address; give its path alone: /a/b$"):
+    with pytest.raises(DataError, match=r"^file:///a/b is an address; give only its path: /a/b$"):
         check_given("file:///a/b")
 
 

@@ -49,7 +49,7 @@ def test_a_stage_gets_the_folder_and_the_params_and_no_telemetry(tmp_path: Path)
     [
         ("raise DataError('no image; add some')", 3, "no image; add some"),
         ("raise ValidationFailed('too few')", 4, "too few"),
-        ("os.kill(os.getpid(), signal.SIGINT)", 130, "interrupted; the next run goes on from the last checkpoint"),
+        ("os.kill(os.getpid(), signal.SIGINT)", 130, "interrupted; the next run continues from the last checkpoint"),
         (
             "raise OSError(errno.ENOSPC, 'No space left', 'x.npy')",
             1,

@@ -94,7 +94,9 @@ def test_a_folder_without_git_has_no_commit_and_says_why(tmp_path: Path) -> None
 
 def test_code_without_a_commit_needs_leave(repository: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
     without = code_state(tmp_path_factory.mktemp("without"))
-    with pytest.raises(RegistryError, match="cannot be recorded: .* is in no git repository.*; or go on with --allow"):
+    with pytest.raises(
+        RegistryError, match="cannot be recorded: .* is in no git repository.*; or continue with --allow"
+    ):
         require_recorded(without, allowed=False)
     require_recorded(without, allowed=True)
     require_recorded(code_state(repository), allowed=False)

@@ -54,7 +54,7 @@ def test_it_is_made_for_the_images_and_trains() -> None:
         ("too_wide", r"makes \(2, 8\) of 2 images, its num_features are 9"),
         ("no_width", "returned Flatten with num_features None; needs a torch.nn.Module"),
         ("only_larger", "cannot take images of 4 x 4 pixels: "),
-        ("resnet18", "bears the name of one of timm's models; rename or uninstall it"),
+        ("resnet18", "has the name of one of timm's models; rename or uninstall it"),
     ],
 )
 def test_one_that_does_not_fit_is_named(name: str, what: str) -> None:

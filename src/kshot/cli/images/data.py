@@ -73,7 +73,7 @@ def add_parser(verbs: Any) -> None:
     )
     tag.add_argument("version", metavar="VERSION", help="a data version, its first characters, or a name of it")
     tag.add_argument("name", metavar="NAME", help="such as season-1: letters, digits, '.', '-' and '_'")
-    tag.add_argument("--move", action="store_true", help="take the name from the version that bears it")
+    tag.add_argument("--move", action="store_true", help="take the name from the version that has it")
     tag.set_defaults(run=run_tag)
 
     untag = below.add_parser("untag", help="take a name away; the data version stays")
@@ -193,7 +193,7 @@ def run_untag(root: Path, options: argparse.Namespace) -> int:
     from kshot.lifecycle.data import data_names
 
     md5 = data_names.take_away(root, options.name)
-    print(f"{options.name} stands for nothing now; data version {md5[:8]} stays")
+    print(f"the name {options.name} is removed; data version {md5[:8]} stays")
     return 0
 
 

@@ -31,7 +31,7 @@ def add_parser(verbs: Any) -> None:
     top = verbs.add_parser(
         "serve", help="serve the champion to clients that teach classes and ask", description=DESCRIPTION
     )
-    top.add_argument("--host", metavar="ADDRESS", help="listen there; default: 127.0.0.1, this machine alone")
+    top.add_argument("--host", metavar="ADDRESS", help="listen there; default: 127.0.0.1, only this machine")
     top.add_argument("--port", type=int, metavar="PORT", help="default: 8000")
     top.add_argument(
         "--allow-host", action="append", metavar="NAME", help="a name by which clients address it; may be repeated"

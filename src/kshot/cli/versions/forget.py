@@ -81,7 +81,7 @@ def run(root: Path, options: argparse.Namespace) -> int:
         if not options.yes:
             if noted is not None:
                 raise DataError(
-                    f"that was begun {noted.erasure.at[:16]} UTC and is not finished: the same with --yes goes on"
+                    f"that was begun {noted.erasure.at[:16]} UTC and is not finished: the same with --yes continues it"
                 )
             return 0
         assert noted is not None

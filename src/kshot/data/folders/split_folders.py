@@ -81,15 +81,15 @@ def _level(folders: Sequence[Path]) -> int | None:
             if ends and (level == 0 or len(ends) < len(folders)):
                 raise DataError(
                     f"the folder {ends[0].as_posix()}/ is named like a split and holds images of no class; needs one "
-                    "folder a class in it, or add the folders that have classes alone"
+                    "folder a class in it, or add only the folders that have classes"
                 )
             return level
         splits = {split_named(folder.parts[level]) for folder in named if len(folder.parts) > level + 1}
         if "train" in splits and len(splits) > 1:
             other = next(folder for folder in folders if folder not in named)
             raise DataError(
-                f"folders named like splits lie beside {other.parts[level]!r}; needs all classes in train/, val/, "
-                "test/, or none: move it, or add it alone"
+                f"folders named like splits lie next to {other.parts[level]!r}; needs all classes in train/, val/, "
+                "test/, or none: move it, or add it separately"
             )
     return None
 

@@ -35,7 +35,7 @@ def whole(root: Path, stored: Schedule, width: int | None = None) -> str:
                 ("", "next " + ", ".join(f"{at:%Y-%m-%d %H:%M:%S %Z}" for at in next_starts(stored, name, SHOWN)))
             )
         if name in stored.paused:
-            found[-1] = ("", f"paused; `kshot schedule resume {name}` goes on with it")
+            found[-1] = ("", f"paused; `kshot schedule resume {name}` continues it")
     found.append(("commit", _commit(root, stored)))
     if stored.data is not None:
         found.append(("data", f"version {stored.data} at starts by the clock"))
@@ -46,8 +46,8 @@ def whole(root: Path, stored: Schedule, width: int | None = None) -> str:
             (
                 "overlap",
                 {
-                    "wait": "a start while a retraining goes on waits",
-                    "skip": "a start while a retraining goes on is skipped",
+                    "wait": "a start during a retraining waits",
+                    "skip": "a start during a retraining is skipped",
                 }[stored.overlap],
             )
         )

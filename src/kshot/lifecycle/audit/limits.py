@@ -47,7 +47,7 @@ LIMITS = {
     ),
     "unpushed": (
         "A rewrite of both the database and this repository's refs, where no remote has the anchor. With a remote, "
-        "--deep asks it what it anchors; events after the last push are anchored here alone."
+        "--deep asks it what it anchors; events after the last push are anchored only here."
     ),
     "pages": "Prefect's records: flow runs, logs, links.",
 }

@@ -57,7 +57,7 @@ class Subject:
         """A tag of the version, without its `kshot.`. Raises NotRecorded."""
         found = self.tags.get(f"kshot.{name}", "")
         if not found:
-            raise NotRecorded(f"version {self.version} bears no tag kshot.{name}: it was registered by another tool")
+            raise NotRecorded(f"version {self.version} has no tag kshot.{name}: it was registered by another tool")
         return found
 
     def has(self, name: str) -> bool:
@@ -123,7 +123,9 @@ class Subject:
                 raise NotRecorded("it was registered by another tool, which wrote no manifest")
             if not expected:
                 model_manifest.require(self.model, self.version, expected)
-                raise NotRecorded("it was registered before manifests were written; nobody can tell the files' content")
+                raise NotRecorded(
+                    "it was registered before manifests were written; the content of the files is unknown"
+                )
             expected, _ = manifest_now(self.root, expected, self.record.events if self.record else ())
             return model_manifest.read(self.model, self.version, expected)
         except model_manifest.Altered as error:

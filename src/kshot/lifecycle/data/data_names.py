@@ -38,7 +38,7 @@ def give(root: Path, name: str, md5: str, *, move: bool = False) -> str | None:
         before = known.get(name)
         if before not in (None, md5) and not move:
             raise DataError(
-                f"the name {name!r} stands for data version {before[:8] if before else ''}; "
+                f"the name {name!r} belongs to data version {before[:8] if before else ''}; "
                 "take another name, or move it with --move"
             )
         _write(root, {**known, name: md5})
@@ -51,7 +51,7 @@ def take_away(root: Path, name: str) -> str:
         known = names(root)
         if name not in known:
             there = ", ".join(sorted(known)) or "none"
-            raise DataError(f"no data version bears the name {name!r}; the names are: {there}")
+            raise DataError(f"no data version has the name {name!r}; the names are: {there}")
         md5 = known.pop(name)
         _write(root, known)
     return md5

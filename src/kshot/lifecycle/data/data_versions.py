@@ -74,7 +74,7 @@ def find(root: Path, prefix: str) -> DataVersion:
     if not known:
         raise DataError(f"{prefix!r} is no data version here: there is none yet; `kshot data add SOURCE` makes one")
     candidates = ", ".join(version.short for version in found or known)
-    what = "stands for several data versions" if found else "is no data version here"
+    what = "is the beginning of several data versions" if found else "is no data version here"
     raise DataError(f"{prefix!r} {what}; needs the start of one of: {candidates}")
 
 

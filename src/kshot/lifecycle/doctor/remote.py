@@ -89,7 +89,7 @@ def _remote(root: Path) -> Iterator[tuple[Any, Any]]:
     except Exception as error:  # every kind of remote raises its own errors
         what = redacted(" ".join(str(error).split()))[:200] or type(error).__name__
         raise DataError(
-            f"DVC's remote cannot be asked: {what}; see `dvc remote list` and its logins, or `dvc doctor`"
+            f"DVC's remote cannot be read: {what}; see `dvc remote list` and its logins, or `dvc doctor`"
         ) from error
 
 

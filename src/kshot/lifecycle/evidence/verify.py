@@ -114,7 +114,7 @@ class Folder:
     @functools.cached_property
     def decision(self) -> dict[str, Any]:
         if self.judged is None:
-            raise Open("the gate was not asked about this version, so there is no evidence of a decision")
+            raise Open("the gate has not judged this version, so there is no evidence of a decision")
         if sha256(self.bytes("decision.json")) != (self.judged.get("proof") or {}).get("sha256"):
             raise Wrong(f"decision.json is not the evidence that event {self.judged['number']} names by its sha256")
         found = self.json("decision.json")
@@ -329,7 +329,7 @@ def events(folder: Folder) -> str:
         content = {key: value for key, value in event.items() if key != "hash"}
         text = json.dumps(content, sort_keys=True, ensure_ascii=False)
         if event.get("number") != place:
-            raise Wrong(f"events.jsonl: event {place} is missing, event {event.get('number')} stands in its place")
+            raise Wrong(f"events.jsonl: event {place} is missing, event {event.get('number')} is in its place")
         if sha256(text.encode()) != event.get("hash"):
             raise Wrong(f"events.jsonl: event {place} was changed, its content does not have its hash")
         if event.get("previous") != last.get("hash", ""):
@@ -745,7 +745,7 @@ def decision(folder: Folder) -> str:
     if recorded["rules"]["reference"] == "best" and missed:
         raise Open(
             f"{words}; but not whether version {', '.join(missed)}, a champion before, was better on these episodes: "
-            "that is in the registry alone"
+            "only the registry has that"
         )
     return words
 
@@ -1159,16 +1159,14 @@ def verify(folder: Path, given: Given) -> int:
         about = found.manifest
         print(printable(f"{folder}: version {about['version']} of {about['project']}"))
     except (Wrong, LookupError) as wrong:
-        print(printable(f"{folder}: {wrong}; needs a whole folder that `kshot attest` wrote"))
+        print(printable(f"{folder}: {wrong}; needs a complete folder that `kshot attest` wrote"))
         return 2
     states = []
     for name, state, text in checks(found, given):
         states.append(state)
         print(f"  {name:<11} {state:<12} {printable(text)}")
     failed, left = states.count(FAILED), states.count(OPEN)
-    print(
-        f"{failed} of {len(states)} checks failed" if failed else f"no check failed; {left} were not carried out whole"
-    )
+    print(f"{failed} of {len(states)} checks failed" if failed else f"no check failed; {left} could not be completed")
     return 1 if failed else 0
 
 

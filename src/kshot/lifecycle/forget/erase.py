@@ -103,7 +103,7 @@ def finish(root: Path, noted: Intent, others: Sequence[Place] = (), key: Path | 
         still = [one for one in after.holdings if one.place not in left]
         left |= {one.place: f"{one.place} still holds {one.what} {one.name}" for one in still}
     unasked = {*noted.unreached, *(one.place for one in noted.holdings)} - {place.name for place in found.places}
-    left |= {name: f"{name} was not asked this time" for name in unasked}
+    left |= {name: f"{name} was not tried this time" for name in unasked}
     if left:
         intent.write(root, dataclasses.replace(noted, unreached=tuple(left)))
         raise DataError(

@@ -1,4 +1,4 @@
-"""The note of a forgetting under way, in .kshot: the same command goes on with it after a kill or a lost connection."""
+"""The note of a forgetting under way, in .kshot: the same command continues it after a kill or a lost connection."""
 
 import dataclasses
 import json

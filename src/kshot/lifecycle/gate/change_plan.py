@@ -92,7 +92,7 @@ def parse(text: str) -> ChangePlan:
     for name, limits in sections["gate"].items():
         _check(f"gate.{name}", name, limits)
     other = sorted(map(str, sections["data"].keys() - {"sources"}))
-    _need(not other, f"data has {', '.join(other)}; needs sources alone")
+    _need(not other, f"data has {', '.join(other)}; needs only sources")
     sources = sections["data"].get("sources", [])
     right = isinstance(sources, list) and all(isinstance(one, str) for one in sources)
     _need(right, f"data.sources is {sources!r}; needs a list of names or patterns")

@@ -106,7 +106,7 @@ def _predictions(
         settings = load_method(model).embedding.settings
     except KshotError as error:
         remedy = (
-            "or `kshot rollback` to a version that is whole"
+            "or `kshot rollback` to an intact version"
             if opponent.role == CHAMPION
             else "or name another version in gate.reference"
         )

@@ -164,7 +164,7 @@ def _claim(client: "MlflowClient", run_id: str, event: Event) -> None:
             raise
         raise Overtaken(
             f"another decision was recorded first ({other}), so nothing was changed; "
-            "look at it with `kshot models`, then ask again"
+            "look at it with `kshot models`, then try again"
         ) from error
 
 

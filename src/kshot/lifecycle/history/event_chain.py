@@ -55,7 +55,7 @@ def _sound(events: Sequence[Event]) -> tuple[Sequence[Event], str | None]:
 
 def _trouble(event: Event, place: int, last: Event | None) -> str | None:
     if event.number != place:
-        return f"event {place} is missing: event {event.number} stands in its place"
+        return f"event {place} is missing: event {event.number} is in its place"
     if event.hash != digest(event):
         return f"event {place} is not as it was written: its content does not have its hash"
     if event.previous != (last.hash if last else ""):

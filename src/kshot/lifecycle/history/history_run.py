@@ -100,7 +100,7 @@ def regain(client: "MlflowClient", root: Path, where: str) -> tuple[str, ...]:
     if other is None:
         return ()
     client.rename_registered_model(other.name, name)
-    return (f"the registered model {name} had been renamed to {other.name}; it bears its name again",)
+    return (f"the registered model {name} had been renamed to {other.name}; its name is restored",)
 
 
 def trouble(name: str, model: str, events: "Iterable[Event]") -> str:
@@ -111,7 +111,7 @@ def trouble(name: str, model: str, events: "Iterable[Event]") -> str:
         return f"the registered model {name} was renamed to {model} in MLflow; `kshot models` gives the name back"
     return (
         f"the registered model {name} was deleted in MLflow, and its versions with it; the history and the runs "
-        "are still there, and the next `kshot retrain` goes on from them"
+        "are still there, and the next `kshot retrain` continues from them"
     )
 
 

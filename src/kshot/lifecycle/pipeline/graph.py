@@ -138,7 +138,7 @@ def _failure(name: str, output: list[str]) -> StageFailed:
     if any("Unable to acquire lock" in line for line in lines[-5:]):
         return StageBusy(f"stage {name}: {BUSY_REMEDY}")
     if full_disk.says_full("\n".join(lines[-20:])):
-        return StageFailed(f"stage {name}: the disk is full; free some space and run the same command to go on")
+        return StageFailed(f"stage {name}: the disk is full; free some space and run the same command to continue")
     return StageFailed(f"stage {name} failed: {last}; run it alone to see more: dvc repro --single-item {name}")
 
 

@@ -80,7 +80,7 @@ def _occupied(root: Path) -> str:
     """Why no project can be made in `root`, and what to do; for an existing project, how to continue in it."""
     if not (root / UNFINISHED).is_file() and (root / "params.yaml").is_file() and (root / "dvc.yaml").is_file():
         return (
-            f"{root} is a project already; go on in it: cd {shlex.quote(str(root))} && kshot data add FOLDER && "
+            f"{root} is a project already; continue in it: cd {shlex.quote(str(root))} && kshot data add FOLDER && "
             "kshot fit-settings --yes"
         )
     return f"{root} is there and not empty; name another folder, or move away what is in it"

@@ -85,4 +85,4 @@ def require_here(root: Path) -> None:
     """Raise KshotError if the state was written by the project at another place."""
     was = elsewhere(root)
     if was is not None:
-        raise KshotError(f"{sentence(was)}; `kshot doctor --mend` sets them right, nothing was written before")
+        raise KshotError(f"{sentence(was)}; `kshot doctor --mend` repairs them; nothing has been written yet")

@@ -39,7 +39,7 @@ def champions(client: "MlflowClient", root: Path) -> tuple[tuple[str, str], ...]
             elif not _is_registered(client, root, number):
                 raise RegistryError(
                     f"version {number} was champion, is registered no more, and its history names no run of it; "
-                    "nothing is deleted, because nobody can tell what it was made from"
+                    "nothing is deleted, because its data is unknown"
                 )
     return tuple(found)
 
@@ -58,7 +58,7 @@ def locked(client: "MlflowClient", number: str, run_id: str, scratch: Path) -> t
     except (OSError, MlflowException, yaml.YAMLError, KeyError, TypeError) as error:
         raise RegistryError(
             f"it is not known what version {number}, a champion once, was trained on: {LOCK_FILE} of run {run_id} is "
-            "gone; nothing is deleted before its run is whole again"
+            "gone; nothing is deleted until its run is complete again"
         ) from error
     read = (dep for stage in stages.values() for dep in stage.get("deps", []) if dep["path"] == layout.RAW.as_posix())
     return next((str(dep["md5"]).removesuffix(".dir") for dep in read), ""), named_by(stages)

@@ -50,7 +50,7 @@ def require_sound(root: Path, client: "MlflowClient", found: Registered) -> None
         status = "GONE"
     if status in ("FAILED", "KILLED", "GONE"):
         raise RegistryError(
-            f"run {found.run_id} of version {found.version} is {status.lower()}, so that its record may not be whole; "
+            f"run {found.run_id} of version {found.version} is {status.lower()}, so its record may be incomplete; "
             f"{JUDGE_AGAIN}, or choose another version"
         )
     registered_files.require_whole(root, found.version)

@@ -15,7 +15,7 @@ def recorded_manifest(version: str, tags: Mapping[str, str], events: Iterable[Ev
     for event in events:
         if event.version == version and event.manifest and event.manifest != tag:
             raise Altered(
-                f"version {version} bears the tag {TAG} {tag[:12] or '(none)'}, and {event} is about "
+                f"version {version} has the tag {TAG} {tag[:12] or '(none)'}, and {event} is about "
                 f"{event.manifest[:12]}: the tag was changed"
             )
     return tag

@@ -53,7 +53,7 @@ def git(root: Path, *arguments: str) -> str:
 
 def _not_whole(error: git_program.GitFailed) -> NotReproduced:
     of_the_machine = isinstance(error, git_program.NoRoom)
-    return NotReproduced(f"{error}{'' if of_the_machine else '; `kshot audit` says whether the record is whole'}")
+    return NotReproduced(f"{error}{'' if of_the_machine else '; `kshot audit` says whether the record is complete'}")
 
 
 def _restore_inputs(subject: Subject, tree: Path) -> None:

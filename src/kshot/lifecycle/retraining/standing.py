@@ -92,7 +92,7 @@ def standing(root: Path) -> Standing:
 def registry(root: Path) -> Registry:
     """The aliases and tags of the project's registered model, from the project's database."""
     if os.environ.get("MLFLOW_TRACKING_URI"):
-        return Registry({}, {}, "at the server that MLFLOW_TRACKING_URI names; `kshot models` asks it")
+        return Registry({}, {}, "at the server that MLFLOW_TRACKING_URI names; `kshot models` reads it")
     path, name = root / store.DATABASE, project_name.of(root)
     if not path.exists():
         return Registry({}, {})
@@ -105,7 +105,7 @@ def registry(root: Path) -> Registry:
                 "select version, key, value from model_version_tags where name = ? order by version", (name,)
             ).fetchall()
     except sqlite3.Error as error:
-        return Registry({}, {}, f"{store.DATABASE} cannot be read now ({error}); `kshot doctor` looks closer")
+        return Registry({}, {}, f"{store.DATABASE} cannot be read now ({error}); `kshot doctor` shows more")
     tags: dict[str, dict[str, str]] = {}
     for version, key, value in lines:
         tags.setdefault(str(version), {})[str(key)] = str(value or "")

@@ -77,9 +77,9 @@ def refusal(scope: Message) -> str:
     headers = _headers(scope)
     hosts = headers.get("host", [])
     if len(hosts) != 1 or _name(hosts[0]) not in LOOPBACK:
-        return "this server answers to 127.0.0.1 alone: the address names another host"
+        return "this server answers only to 127.0.0.1: the address names another host"
     if any(origin != f"http://{hosts[0]}" for origin in headers.get("origin", [])):
-        return "this server takes requests of its own pages alone: the request comes from another page"
+        return "this server takes only requests of its own pages: the request comes from another page"
     site = headers.get("sec-fetch-site", ["none"])[0]
     if site in ("cross-site", "same-site"):
         opens = (
@@ -88,7 +88,7 @@ def refusal(scope: Message) -> str:
             and headers.get("sec-fetch-dest") == ["document"]
         )
         if not opens:
-            return "this server takes requests of its own pages alone: the request comes from another page"
+            return "this server takes only requests of its own pages: the request comes from another page"
     return ""
 
 

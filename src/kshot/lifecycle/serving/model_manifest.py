@@ -90,14 +90,14 @@ def require(folder: Path, version: str, expected: str) -> None:
     """
     if not expected:
         if (folder / manifest.FILE).exists():
-            raise Altered(f"version {version} has a {manifest.FILE} and bears no tag {TAG}: it was deleted")
+            raise Altered(f"version {version} has a {manifest.FILE} but no tag {TAG}: it was deleted")
         return
     other = manifest.difference(read(folder, version, expected).model, manifest.hashes(folder))
     if other:
         more = f" and {len(other) - 1} more" if len(other) > 1 else ""
         raise Altered(
             f"the model of version {version} is not as it was registered: {other[0]}{more}; nothing of it was run: "
-            "`kshot rollback` to a version that is whole, or bring the file back from a copy"
+            "`kshot rollback` to an intact version, or bring the file back from a copy"
         )
 
 

@@ -35,7 +35,7 @@ def read(path: Path) -> "PrivateKey":
     content = path.read_bytes()
     openssh = b"BEGIN OPENSSH PRIVATE KEY" in content
     if not openssh and b"PRIVATE KEY" not in content:
-        raise Unusable(f"{path} is no private key, and its agent signs in OpenSSH's form alone")
+        raise Unusable(f"{path} is no private key, and its agent signs only in OpenSSH's form")
     load = serialization.load_ssh_private_key if openssh else serialization.load_pem_private_key
     try:
         key = load(content, password=None)

@@ -203,7 +203,7 @@ class _Checker:
         """Raise DataError if this member, after all members before it, must not be unpacked."""
         holds = f"{self.archive} holds {quoted(name)}"
         if not plain:
-            raise DataError(f"{holds}, a link or device; needs plain files alone: {BY_HAND}")
+            raise DataError(f"{holds}, a link or device; needs only plain files: {BY_HAND}")
         path = PurePosixPath(name.replace("\\", "/"))
         if name.endswith("/") and not path.parts:
             return  # "./", the folder itself

@@ -44,7 +44,7 @@ def at_rest(source: Path) -> Iterator[None]:
 
 def _changed(source: Path) -> str:
     return (
-        f"{source} changed while it was read, as a copy does that goes on, and nothing was added; "
+        f"{source} changed while it was read, probably by a copy in progress, and nothing was added; "
         "run the same command when it is complete"
     )
 

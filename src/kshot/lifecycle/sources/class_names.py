@@ -19,12 +19,12 @@ def notes_on_names(labels: Collection[str], there: Collection[str] = ()) -> list
 
 
 def in_several_forms(names: Iterable[str]) -> list[str]:
-    """Notes on names that are one class, because they differ in Unicode form alone."""
+    """Notes on names that are one class, because they differ only in Unicode form."""
     forms = defaultdict(set)
     for name in names:
         forms[normal(name)].add(name)
     return [
-        f"{len(same)} names are one class, {printable(name)}: they differ in Unicode form alone"
+        f"{len(same)} names are one class, {printable(name)}: they differ only in Unicode form"
         for name, same in sorted(forms.items())
         if len(same) > 1
     ]
@@ -40,7 +40,7 @@ def _in_another_case(labels: Collection[str], there: Collection[str]) -> list[st
     if not alike:
         return []
     return [
-        f"class names that differ in case alone stay classes of their own: {first_few(alike, 3, '; ')}; if they are "
+        f"class names that differ only in case stay separate classes: {first_few(alike, 3, '; ')}; if they are "
         "the same, give them one name; macOS and Windows put them into one folder"
     ]
 
@@ -73,5 +73,5 @@ def _of_one_name(labels: Collection[str], there: Collection[str]) -> list[str]:
         return []
     return [
         f"classes of one name in two folders: {first_few(found, 3, '; ')}; if they are the same, put their images in "
-        "one folder and add the source again, else one is asked against the other"
+        "one folder and add the source again, else each is tested against the other"
     ]

@@ -186,7 +186,7 @@ def _around_others(names: set[str]) -> list[str]:
         return []
     example = f"{printable(around[0])} and {printable(inner[around[0]])}"
     return [
-        f"images lie beside class folders, and are a class of their own: {example}"
+        f"images lie next to class folders, and are a separate class: {example}"
         f"{f' ({len(around)} such classes)' if len(around) > 1 else ''}; if they are of no class, move them away"
     ]
 

@@ -15,7 +15,7 @@ def check_given(source: str) -> None:
     if not source.strip():
         raise DataError(f"no source is given, only empty text; needs {NEEDED}, or the word {GLYPHS}")
     if source.lower().startswith("file://"):
-        raise DataError(f"{source} is an address; give its path alone: {source[len('file://') :]}")
+        raise DataError(f"{source} is an address; give only its path: {source[len('file://') :]}")
     if ADDRESS.match(source):
         raise DataError(f"{source} is an address, and kshot downloads nothing; fetch it, then add {NEEDED}")
 
@@ -44,6 +44,6 @@ def check_argument(root: Path, source: str) -> None:
         return
     place, project = Path(source).expanduser().resolve(), root.resolve()
     if project == place or place in project.parents:
-        raise DataError(f"{source} holds this project itself; needs a folder of images alone")
+        raise DataError(f"{source} holds this project itself; needs a folder that has only images")
     if place == project / layout.RAW / "images":
         raise DataError(f"{source} is a part of the data version, without its manifest; add {layout.RAW} instead")

@@ -129,7 +129,7 @@ def decoded(source: Source, folder: Path) -> Source:
     notes = list(source.notes)
     if found.tried < len(files):
         notes.append(
-            f"{found.tried:,} of {len(files):,} images were decoded whole, of the larger ones the header alone"
+            f"{found.tried:,} of {len(files):,} images were decoded completely, of the larger ones only the header"
         )
     small = [file for file, one in zip(files, source.headers, strict=True) if min(one.width, one.height) < SMALL]
     if small:

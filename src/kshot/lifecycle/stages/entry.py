@@ -33,7 +33,7 @@ def stage_main(run: Callable[[Path, Params], None]) -> NoReturn:
     except KshotError as error:
         _fail(error, str(error), error.exit_code, error.block)
     except KeyboardInterrupt as error:
-        _fail(error, "interrupted; the next run goes on from the last checkpoint", INTERRUPTED)
+        _fail(error, "interrupted; the next run continues from the last checkpoint", INTERRUPTED)
     except OSError as error:
         if not full_disk.is_full(error):
             raise

@@ -117,7 +117,7 @@ def require_recorded(code: Code, allowed: bool) -> None:
     if code.unrecorded and not allowed:
         raise RegistryError(
             f"the code of this retraining cannot be recorded: {code.unrecorded}; "
-            "or go on with --allow-unrecorded, and its audit will say that nobody can tell the code"
+            "or continue with --allow-unrecorded, and its audit will say that the code is unknown"
         )
 
 

@@ -112,7 +112,7 @@ def _require_place(root: Path, places: set[Path]) -> None:
     was = others[0].parents[1]
     how = f"copied from {was}, and would write its runs and models there" if others[0].exists() else f"moved from {was}"
     raise RegistryError(
-        f"this project was {how}; `kshot doctor --mend` gives its records their place here, nothing was written before"
+        f"this project was {how}; `kshot doctor --mend` moves its records here; nothing has been written yet"
     )
 
 

@@ -19,7 +19,7 @@ def create_plugin_backbone(
     import timm  # imported here, because it takes seconds
 
     if timm.is_model(plugin.name):
-        raise ParamsError(f"the {plugin} bears the name of one of timm's models; rename or uninstall it")
+        raise ParamsError(f"the {plugin} has the name of one of timm's models; rename or uninstall it")
     network = make(channels, size)
     width = getattr(network, "num_features", None)
     if not isinstance(network, nn.Module) or not isinstance(width, int):

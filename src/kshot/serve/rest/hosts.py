@@ -64,4 +64,4 @@ def _is_known(host: str, hosts: tuple[str, ...]) -> bool:
 
 
 def _foreign() -> Refused:
-    return Refused(403, "foreign_page", "this service takes requests of its own page and of programs alone")
+    return Refused(403, "foreign_page", "this service takes only requests of its own page and of programs")

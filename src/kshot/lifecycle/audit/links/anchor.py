@@ -17,7 +17,7 @@ def anchor(subject: Subject, *, deep: bool) -> str:
         found = anchors.read(root, run_id)
         remote = anchor_remote.remote_of(root) if deep or not found.commit else ""
     except git.GitFailed as error:
-        raise NotRecorded(f"git anchors nothing, so a history that was rewritten whole passes: {error}") from error
+        raise NotRecorded(f"git anchors nothing, so a history that was rewritten completely passes: {error}") from error
     trouble, known, where, behind = "", list(found.hashes), "git", ""
     if remote:
         try:

@@ -141,7 +141,7 @@ def source(subject: Subject) -> tuple[str, Path | None]:
     if not commit:
         reason = subject.tags.get(lineage.UNRECORDED, "") or _of_run(subject, lineage.UNRECORDED)
         allowed = f", by --allow-unrecorded, because {reason}" if reason else ""
-        raise NotRecorded(f"no commit was recorded{allowed}: nobody can tell the code that made it")
+        raise NotRecorded(f"no commit was recorded{allowed}: the code that made it is unknown")
     if _git(subject.root, "cat-file", "-e", f"{commit}^{{commit}}") is None:
         raise Broken(f"commit {commit[:10]} is not in this repository; fetch it from where it was made", commit)
     return commit, _patch(subject, dirty)

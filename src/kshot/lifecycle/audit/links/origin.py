@@ -75,7 +75,7 @@ def weights(subject: Subject) -> str:
     if found != recorded:
         raise Broken(
             f"{_changed(subject, folder, recorded, trained)} of the registered model is not what was trained; "
-            "do not serve it: `kshot rollback` to a version that is whole, or bring the file back from a copy",
+            "do not serve it: `kshot rollback` to an intact version, or bring the file back from a copy",
             recorded,
             found,
         )

@@ -24,7 +24,7 @@ def served(subject: Subject) -> str:
         )
     if model_versions.PRUNED in subject.tags:
         raise Broken(
-            f"the version bears the tag {model_versions.PRUNED}, and files of its model are there: `kshot prune` was "
+            f"the version has the tag {model_versions.PRUNED}, and files of its model are there: `kshot prune` was "
             "ended before it had deleted them, which it does when it is run again, or somebody set the tag by hand"
         )
     sealed = subject.sealed

@@ -48,7 +48,7 @@ def report_left_out(found: Source, source: str, skip: bool, say: Callable[[str],
     if not found.images and not any(one.reason.startswith(PRESENT) for one in found.left_out):
         raise DataError(f"{source} holds no image that decodes: {why}")
     if why and not skip:
-        raise DataError(f"{why}; mend that, or add the others alone with `{command} --skip`")
+        raise DataError(f"{why}; mend that, or add only the others with `{command} --skip`")
 
 
 def copies_note(images: Sequence[SourceImage]) -> str:
