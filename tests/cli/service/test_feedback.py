@@ -102,7 +102,7 @@ def test_labels_come_from_the_line_and_from_a_table(
 ) -> None:
     server.responses["POST /v1/feedback/labels"] = (200, b'{"labelled": 3}')
     taught(server, "a/b", "wren", "c=d")
-    (tmp_path / "labels.csv").write_text("item,class\n1,a/b\n2,wren\n")
+    (tmp_path / "labels.csv").write_bytes("Item;Class\r\n1;a/b\r\n2;wren\r\n".encode("utf-16"))  # as Excel writes it
     assert cli.main(["feedback", "label", "3=c=d", "--from", "labels.csv", "--by", "Ada"]) == 0
     assert capsys.readouterr().out == "3 images labelled\n"
     labels = [{"item": 1, "class": "a/b"}, {"item": 2, "class": "wren"}, {"item": 3, "class": "c=d"}]
@@ -116,7 +116,7 @@ def test_labels_come_from_the_line_and_from_a_table(
         (["robin"], 2, "'robin' is no label; needs an item and its class, such as 41=robin"),
         (["1="], 2, "'1=' is no label"),
         (["--from", "no.csv"], 3, "no.csv is no file; needs a CSV with the columns item,class"),
-        (["--from", "wrong.csv"], 3, "wrong.csv has not the columns item,class"),
+        (["--from", "wrong.csv"], 3, "wrong.csv has the columns id, class; needs item, class"),
         (["--from", "row.csv"], 3, "row.csv, row 3 has no item or no class"),
     ],
 )

@@ -50,7 +50,8 @@ def test_a_new_class_is_made_only_where_that_is_said(
     server.responses["POST /v1/feedback/labels"] = (200, b'{"labelled": 1}')
     assert cli.main(["feedback", "label", "4=robbin", "--by", "Ada"]) == 2
     assert (
-        "new class robbin: no gallery and no data version here has it; did you mean robin?" in capsys.readouterr().err
+        "new class robbin: no gallery and no data version here has it; the nearest are robin;"
+        in capsys.readouterr().err
     )
     assert [method for method, *_ in server.requests] == ["GET"]
     assert cli.main(["feedback", "label", "4=robbin", "--by", "Ada", "--new-class"]) == 0

@@ -154,6 +154,15 @@ def test_an_export_names_taught_images_without_a_file(
     assert "1 taught image without a file: listed in its missing.csv" in capsys.readouterr().out
 
 
+def test_a_name_with_blanks_is_quoted_in_the_command_that_is_proposed(
+    server: Recorded, capsys: pytest.CaptureFixture[str]
+) -> None:
+    made = {"name": "my birds", "classes": [], "unknown_threshold": None, "created": "2026-01-01T00:00:00Z"}
+    answer(server, "POST /v1/galleries", 201, STATE | made)
+    assert cli.main(["gallery", "create", "my birds"]) == 0
+    assert "teach it: kshot gallery teach 'my birds' CLASS IMAGE" in capsys.readouterr().out
+
+
 def test_a_folder_is_sent_as_a_zip_without_its_hidden_files(
     server: Recorded, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -1,7 +1,6 @@
 """`kshot feedback`: lists logged images worth a review, labels them, and makes a data version of the labels."""
 
 import argparse
-import csv
 import getpass
 import hashlib
 import json
@@ -190,16 +189,14 @@ def _image(one: "FeedbackItem", content: bytes) -> "FeedbackImage":
 
 
 def _from_table(path: Path) -> dict[int, str]:
-    """The labels of a CSV with the columns item,class. Raises DataError."""
+    """The labels of a table with the columns item,class, read as `kshot data add` reads one. Raises DataError."""
+    from kshot.lifecycle.source_files.tables import read_rows
+
     if not path.is_file():
         raise DataError(f"{path} is no file; needs a CSV with the columns item,class")
-    with path.open(encoding="utf-8-sig", newline="") as file:
-        reader = csv.DictReader(file)
-        if not {"item", "class"} <= set(reader.fieldnames or ()):
-            raise DataError(f"{path} has not the columns item,class; needs both in its first row")
-        labels = {}
-        for number, row in enumerate(reader, 2):
-            if not (row["item"] or "").isdecimal() or not row["class"]:
-                raise DataError(f"{path}, row {number} has no item or no class; needs both, or delete the row")
-            labels[int(row["item"])] = row["class"]
+    labels = {}
+    for number, row in read_rows(path, ("item", "class")):
+        if not row["item"].isdecimal() or not row["class"]:
+            raise DataError(f"{path}, row {number} has no item or no class; needs both, or delete the row")
+        labels[int(row["item"])] = row["class"]
     return labels

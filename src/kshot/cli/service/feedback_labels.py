@@ -39,11 +39,11 @@ def check_known(names: Iterable[str], known: Sequence[str]) -> None:
     if not new:
         return
     near = nearest_names(new[0], known)
-    hint = f"did you mean {' or '.join(near)}? " if near else ""
+    hint = f"the nearest are {', '.join(near)}; " if near else ""
     others = f" and {len(new) - 1} more" if new[1:] else ""
     raise ParamsError(
         f"new class {new[0]}{others}: no gallery and no data version here has it; {hint}"
-        "Nothing is labelled yet; add --new-class to make it"
+        "nothing is labelled yet; add --new-class to make it"
     )
 
 

@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import shlex
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -91,9 +92,8 @@ def run_list(client: "Client", options: argparse.Namespace) -> int:
 def run_create(client: "Client", options: argparse.Namespace) -> int:
     """Make a gallery."""
     made = client.create(options.gallery)
-    return answered(
-        options, made, f"gallery {made.name} is made; teach it: kshot gallery teach {made.name} CLASS IMAGE ..."
-    )
+    teach = f"kshot gallery teach {shlex.quote(made.name)} CLASS IMAGE ..."
+    return answered(options, made, f"gallery {made.name} is made; teach it: {teach}")
 
 
 def run_rename(client: "Client", options: argparse.Namespace) -> int:

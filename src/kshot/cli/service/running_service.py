@@ -2,6 +2,7 @@
 
 import argparse
 import os
+import shlex
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -61,7 +62,7 @@ def for_shell(error: ServiceError, gallery: str | None) -> ServiceError:
     remedy = REMEDIES.get(error.code)
     if remedy is None:
         return error
-    text = f"{str(error).partition('; ')[0]}; {remedy.format(gallery=gallery or 'GALLERY')}"
+    text = f"{str(error).partition('; ')[0]}; {remedy.format(gallery=shlex.quote(gallery) if gallery else 'GALLERY')}"
     return ServiceError(text, status=error.status, code=error.code, request=error.request)
 
 
