@@ -114,6 +114,7 @@ def run_serve(root: Path, options: argparse.Namespace) -> int:
         )
         if not options.debug:
             os.environ.setdefault("PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL", "CRITICAL")
+        no_telemetry.keep_prefect_in(root)  # the check of a cron line imports prefect
         _check(root, schedule_changes.changed(schedule.read(root), changes))
         say = _on(sys.stdout)
         say("starting ...")

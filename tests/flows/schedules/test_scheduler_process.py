@@ -378,3 +378,22 @@ def test_a_server_that_ends_while_it_is_asked_is_started_again_and_one_that_neve
     ):
         keep(said.append)
     assert len(started) == 3 and len(said) == 1
+
+
+def test_a_scheduler_that_imported_prefect_before_uses_the_server_that_it_starts(
+    root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Prefect would start a second one, which answers every web page; checking a cron line imports prefect."""
+    import prefect.context
+    from prefect.settings import PREFECT_API_URL
+
+    def start_lasting(home: Path, port: int) -> server.Server:
+        asleep = subprocess.Popen(["sleep", "60"], start_new_session=True)
+        return server.Server(asleep, port, home / "log")
+
+    for name in ("PREFECT_API_URL", "PREFECT_HOME"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr(prefect.context, "GLOBAL_SETTINGS_CONTEXT", prefect.context.GLOBAL_SETTINGS_CONTEXT)
+    monkeypatch.setattr(server, "start_lasting", start_lasting)
+    with own_server.one_server(root):
+        assert PREFECT_API_URL.value() == os.environ["PREFECT_API_URL"]

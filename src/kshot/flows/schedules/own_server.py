@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -29,6 +30,7 @@ def one_server(root: Path) -> Iterator[Callable[[Say], None]]:
     named = os.environ.get("PREFECT_API_URL")
     if named:
         server.find(home)
+        _read_settings_again()
         wait_for(named)
         require_own(root, named)
         yield lambda say: None
@@ -36,6 +38,7 @@ def one_server(root: Path) -> Iterator[Callable[[Say], None]]:
     server.end_left_behind(home)
     running = [server.start_lasting(home, server.claim_port(4200))]
     server.use(home, running[0].api)
+    _read_settings_again()
 
     answered = False
 
@@ -57,6 +60,17 @@ def one_server(root: Path) -> Iterator[Callable[[Say], None]]:
     finally:
         processes.end(running[-1].process, grace_s=10.0)
         server.forget(home)
+
+
+def _read_settings_again() -> None:
+    """Let Prefect know the server, if it was imported before: it would start one of its own, which requires no token.
+
+    It reads its settings once, when it is imported (the function is not documented, as of Prefect 3.8).
+    """
+    if "prefect" in sys.modules:
+        from prefect.context import refresh_global_settings_context
+
+        refresh_global_settings_context()
 
 
 def require_own(root: Path, api: str) -> None:
