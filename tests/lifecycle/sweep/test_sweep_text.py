@@ -1,6 +1,7 @@
 """The table and the page of a sweep."""
 
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -25,7 +26,7 @@ def test_the_table_has_a_row_a_trial_and_a_column_a_setting() -> None:
         "accuracy": "85.00 %",
         "vs best, pp": NONE,
         "verdict": "best",
-        "time": "1 min 1 s",
+        "training": "1 min 1 s",
     }
     second = table(FOUND)[1]
     assert (second["loss.name"], second["verdict"]) == ("n_pair", "worse")
@@ -37,6 +38,11 @@ def test_the_text_says_what_was_measured_and_what_failed() -> None:
     assert "Accuracy on the 200 validation episodes of 5w1s, by prototype" in said
     assert "Trial 1 is the best." in said
     assert "1 trial failed; the same command tries again: trial 3 (params.yaml as it is): the disk is full" in said
+
+
+def test_trials_with_classifiers_of_their_own_are_not_said_to_use_that_of_the_best() -> None:
+    other = replace(result(HIGH - 0.2), by="simple_shot")
+    assert "5w1s, by each trial's own classifier;" in " ".join(text(sweep((ONE, result(HIGH)), (TWO, other))).split())
 
 
 def test_trials_without_a_difference_are_named() -> None:

@@ -11,7 +11,7 @@ from kshot.lifecycle.sweep.sweep import Sweep
 
 
 def table(found: Sweep) -> list[dict[str, str]]:
-    """One row a finished trial, best first: its settings, accuracy, difference from the best, verdict and time.
+    """One row a finished trial, best first: settings, accuracy, difference from the best, verdict, training time.
 
     A dash is a setting that the trial leaves as it is in params.yaml. The page has more columns.
     """
@@ -25,7 +25,7 @@ def table(found: Sweep) -> list[dict[str, str]]:
             "accuracy": f"{100 * one.accuracy.mean:.2f} %",
             "vs best, pp": difference(one),
             "verdict": one.verdict,
-            "time": readable(one.result.seconds),
+            "training": readable(one.result.seconds),
         }
         for one in found.rows
     ]
@@ -49,9 +49,10 @@ def text(found: Sweep) -> str:
 
 def measured(found: Sweep) -> str:
     """The episodes that the accuracies were measured on."""
-    result = found.rows[0].result
+    result, classifiers = found.rows[0].result, {one.result.by for one in found.rows}
+    by = result.by if len(classifiers) == 1 else "each trial's own classifier"
     return (
-        f"Accuracy on the {len(result.accuracies):,} validation episodes of {result.protocol}, by {result.by}; "
+        f"Accuracy on the {len(result.accuracies):,} validation episodes of {result.protocol}, by {by}; "
         "differences are paired by episode, with 95 % intervals, and the verdict is corrected for the number of trials "
         "by Holm's method. The best was chosen on these episodes, so that its accuracy is optimistic: "
         "the test episodes are predicted by `kshot retrain` only."
