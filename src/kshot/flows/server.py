@@ -71,7 +71,7 @@ class Server:
         if full_disk.no_room(self.log.parent) or full_disk.says_full(said):
             place = self.log.parent
             raise KshotError(f"the disk is full at {place}; free some space and run the same command to continue")
-        raise KshotError(f"Prefect's server did not start; its last words stand in {self.log}")
+        raise KshotError(f"Prefect's server did not start; its last lines are in {self.log}")
 
 
 def launch(root: Path) -> Server | None:

@@ -374,7 +374,7 @@ def test_a_server_that_ends_while_it_is_asked_is_started_again_and_one_that_neve
     monkeypatch.setattr(server, "answers", lambda api: started[-1].process.kill() or started[-1].process.wait() == 0)
     with (
         own_server.one_server(tmp_path) as keep,
-        pytest.raises(KshotError, match="server did not start; its last words"),
+        pytest.raises(KshotError, match="server did not start; its last lines"),
     ):
         keep(said.append)
     assert len(started) == 3 and len(said) == 1

@@ -50,7 +50,7 @@ def one_server(root: Path) -> Iterator[Callable[[Say], None]]:
             # Restart only a server that was healthy and has ended, perhaps during a request.
             if not answered or running[-1].process.poll() is None:
                 raise
-            say(f"Prefect's server has ended; starting it again (its last words stand in {running[-1].log})")
+            say(f"Prefect's server has ended; starting it again (its last lines are in {running[-1].log})")
             running.append(server.start_lasting(home, running[-1].port))
             running[-1].wait()
         answered = True

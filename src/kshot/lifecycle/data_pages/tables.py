@@ -1,4 +1,4 @@
-"""Tables beside the pages: every image of a version, and every difference of two versions."""
+"""Tables next to the pages: every image of a version, and every difference of two versions."""
 
 import csv
 import io
