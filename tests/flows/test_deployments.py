@@ -162,11 +162,11 @@ def test_where_the_clock_skips_new_data_still_waits(tmp_path: Path) -> None:
 
 def test_a_pause_at_the_server_is_kept_and_ends_there_too(tmp_path: Path, ids: list[UUID]) -> None:
     schedule.write(tmp_path, ALL)
-    scheduled_runs.tell_server(tmp_path, (schedule.EVERY, schedule.NEW_DATA), "pause")
+    scheduled_runs.apply_at_server(tmp_path, (schedule.EVERY, schedule.NEW_DATA), "pause")
     scheduled_runs.News().look(tmp_path)
     kept = schedule.read(tmp_path)
     assert kept is not None and set(kept.paused) == {schedule.EVERY, schedule.NEW_DATA}
-    scheduled_runs.tell_server(tmp_path, (schedule.EVERY,), "resume")
+    scheduled_runs.apply_at_server(tmp_path, (schedule.EVERY,), "resume")
     scheduled_runs.News().look(tmp_path)
     kept = schedule.read(tmp_path)
     assert kept is not None and kept.paused == (schedule.NEW_DATA,)
@@ -192,7 +192,7 @@ def test_two_projects_at_one_server_plan_pause_and_tell_their_own(tmp_path: Path
         client.set_flow_run_state(run, failed, force=True)
     assert news.look(letters) == [f"retraining {name}: failed: the data fails 1 check: few images"]
 
-    scheduled_runs.tell_server(shop, (schedule.EVERY, schedule.NEW_DATA), "pause")
+    scheduled_runs.apply_at_server(shop, (schedule.EVERY, schedule.NEW_DATA), "pause")
     asyncio.run(times.tidy(shop, schedule.without(ALL, schedule.CRON), by_root[shop]))  # type: ignore[arg-type]
     for root in roots:
         scheduled_runs.News().look(root)
@@ -240,11 +240,11 @@ def test_a_clone_does_not_replace_nor_remove_the_schedule_of_the_other(tmp_path:
     with pytest.raises(KshotError, match=told):
         own_server.require_own(clone, "http://127.0.0.1/api")
 
-    scheduled_runs.tell_server(clone, ALL.names(), "remove")
+    scheduled_runs.apply_at_server(clone, ALL.names(), "remove")
     with get_client(sync_client=True) as client:
         assert len(client.read_deployment_by_name("retrain/cloned-scheduled").schedules) == 2
         assert not client.read_deployment_by_name("retrain/cloned-new-data").paused
-    scheduled_runs.tell_server(ours, ALL.names(), "remove")
+    scheduled_runs.apply_at_server(ours, ALL.names(), "remove")
     own_server.require_own(clone, "http://127.0.0.1/api")
 
 

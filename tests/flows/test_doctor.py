@@ -74,7 +74,7 @@ def root(recorded: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def found(root: Path, check: str) -> list[Finding]:
-    return [finding for finding in doctor.look(root) if finding.check == check]
+    return [finding for finding in doctor.findings(root) if finding.check == check]
 
 
 def test_a_start_that_is_late_although_somebody_serves_is_told(root: Path) -> None:
@@ -125,7 +125,7 @@ def test_a_run_that_lives_on_after_its_scheduler_is_not_gone(root: Path) -> None
 def test_a_server_that_is_down_is_one_line(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PREFECT_API_URL", "http://127.0.0.1:9/api")
     with pytest.raises(KshotError, match=r"Prefect's server http://127\.0\.0\.1:9/api does not answer; start it, or"):
-        doctor.look(root)
+        doctor.findings(root)
 
 
 def test_of_a_server_only_what_mlflow_knows_of_this_machine_is_judged_and_mended(

@@ -188,4 +188,4 @@ def test_a_copied_project_neither_uses_nor_ends_the_originals_server(
     assert server.running(tmp_path) is None
     server.end_left_behind(tmp_path)
     assert not (tmp_path / server.NOTE).exists()
-    assert started.process.poll() is None and server.answers(started.api)
+    assert started.process.poll() is None and server.responds(started.api)

@@ -136,7 +136,7 @@ def test_a_run_of_the_other_that_hangs_is_none_of_ours(both: tuple[Path, Path]) 
     assert experiment is not None
     tags = {"kshot.host": os.uname().nodename, "kshot.root": str(shop), "kshot.process": "999999999"}
     client.create_run(experiment.experiment_id, tags=tags)  # even where a container has our paths
-    assert doctor_runs.look(shop) == []
+    assert doctor_runs.findings(shop) == []
 
 
 def test_the_model_that_was_deleted_is_found_again_by_its_own_history(both: tuple[Path, Path]) -> None:

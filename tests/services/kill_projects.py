@@ -90,7 +90,7 @@ def prune(root: Path) -> None:
 
 
 def mend(root: Path) -> None:
-    for finding in (*copied_state.look(root), *moved.look(root)):
+    for finding in (*copied_state.findings(root), *moved.findings(root)):
         if finding.by_itself is not None:
             finding.by_itself()
 
@@ -129,5 +129,5 @@ def _needed(root: Path, number: int) -> set[str]:
 def look_at_copy(root: Path) -> dict[str, Any]:
     """What the doctor still finds, the schedule, and where Prefect's database went."""
     aside = [path.read_text() for path in (root / ".kshot").rglob("prefect.db")]
-    found = len(copied_state.look(root)) + len(moved.look(root))
+    found = len(copied_state.findings(root)) + len(moved.findings(root))
     return {"found": found, "schedule": schedule.read(root) is not None, "aside": aside}

@@ -53,7 +53,7 @@ def _look(root: Path, options: argparse.Namespace) -> "list[Finding]":
     from kshot.flows import doctor as of_prefect
     from kshot.lifecycle.doctor.checkup import checkup
 
-    return checkup(root, options.set_by_kshot, {"prefect": lambda: of_prefect.look(root)})
+    return checkup(root, options.set_by_kshot, {"prefect": lambda: of_prefect.findings(root)})
 
 
 def _summary(must: int, may: int) -> str:

@@ -163,9 +163,9 @@ def run_change(root: Path, options: argparse.Namespace) -> int:
 
     with exclusive(root, "schedule"):
         if server.find(home) and set(names) & set(current.names()):
-            from kshot.flows.schedules.scheduled_runs import tell_server
+            from kshot.flows.schedules.scheduled_runs import apply_at_server
 
-            tell_server(root, names, options.action)
+            apply_at_server(root, names, options.action)
         current = schedule.read(root) or current
         if options.action == "remove":
             for name in names:

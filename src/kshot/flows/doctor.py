@@ -47,14 +47,14 @@ class Run:
     began: datetime | None
 
 
-def look(root: Path) -> list[Finding]:
+def findings(root: Path) -> list[Finding]:
     """Find problems in Prefect's records of this project. Raises KshotError if a server does not answer."""
     if state_place.elsewhere(root) is not None:
         return []  # reported with the places: these records are another project's
     named = os.environ.get("PREFECT_API_URL")
     if named:
         server.find(Path(os.environ.get("PREFECT_HOME") or root / no_telemetry.PREFECT_HOME))
-    if named and not server.answers(named):
+    if named and not server.responds(named):
         raise KshotError(f"Prefect's server {named} does not answer; start it, or unset PREFECT_API_URL")
     if named:
         runs = _of_server(root)

@@ -36,7 +36,7 @@ def send(title: str, text: str, facts: dict[str, str]) -> list[str]:
     troubles = []
     for address in addresses():
         try:
-            _tell(address, title, text, facts)
+            _deliver(address, title, text, facts)
         except Exception as error:
             what = redacted(str(error))
             troubles.append(f"{address.split(':')[0]} address of {NAME} did not take the news: {what}")
@@ -53,7 +53,7 @@ def is_webhook(address: str) -> bool:
     return address.partition("://")[0] in WEBHOOKS
 
 
-def _tell(address: str, title: str, text: str, facts: dict[str, str]) -> None:
+def _deliver(address: str, title: str, text: str, facts: dict[str, str]) -> None:
     plugin = plugins.find("notifiers", address.partition("://")[0], WEBHOOKS)
     if plugin is not None:
         plugins.load(plugin)(address, title, text, facts)

@@ -64,7 +64,7 @@ class Server:
         """Return when the server answers. Raises KshotError if it does not."""
         deadline = time.monotonic() + START_S
         while time.monotonic() < deadline and self.process.poll() is None:
-            if answers(self.api):
+            if responds(self.api):
                 return
             time.sleep(0.1)
         said = self.log.read_text("utf-8", errors="replace") if self.log.exists() else ""
@@ -132,7 +132,7 @@ def running(home: Path) -> str | None:
         note = json.loads((home / NOTE).read_text(encoding="utf-8"))
         api, process = str(note["api"]), psutil.Process(int(note["pid"]))
         # A process that took over the port of a killed server must not receive the token.
-        return api if _is_server(process, home) and answers(api) else None
+        return api if _is_server(process, home) and responds(api) else None
     except (OSError, ValueError, KeyError, TypeError, psutil.Error):
         return None
 
@@ -167,7 +167,7 @@ def forget(home: Path) -> None:
     (home / NOTE).unlink(missing_ok=True)
 
 
-def answers(api: str, timeout_s: float = 5.0) -> bool:
+def responds(api: str, timeout_s: float = 5.0) -> bool:
     """Whether a healthy Prefect server answers at the API address `api`."""
     at = urllib.parse.urlsplit(api)
     kind = http.client.HTTPSConnection if at.scheme == "https" else http.client.HTTPConnection

@@ -363,7 +363,7 @@ def test_a_server_that_ends_while_it_is_asked_is_started_again_and_one_that_neve
     asked: list[int] = []
     said: list[str] = []
     monkeypatch.setattr(server, "start_lasting", start)
-    monkeypatch.setattr(server, "answers", ends_while_asked)
+    monkeypatch.setattr(server, "responds", ends_while_asked)
     with own_server.one_server(tmp_path) as keep:
         keep(said.append)
         assert said == []
@@ -371,7 +371,7 @@ def test_a_server_that_ends_while_it_is_asked_is_started_again_and_one_that_neve
     assert len(started) == 2 and asked == [1, 1, 2]
     assert ["starting it again" in line for line in said] == [True]
     monkeypatch.setenv("PREFECT_API_URL", "")
-    monkeypatch.setattr(server, "answers", lambda api: started[-1].process.kill() or started[-1].process.wait() == 0)
+    monkeypatch.setattr(server, "responds", lambda api: started[-1].process.kill() or started[-1].process.wait() == 0)
     with (
         own_server.one_server(tmp_path) as keep,
         pytest.raises(KshotError, match="server did not start; its last lines"),

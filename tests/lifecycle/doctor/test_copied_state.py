@@ -28,19 +28,19 @@ def original(tmp_path: Path) -> Path:
 
 
 def test_a_project_at_its_place_is_well(original: Path, tmp_path: Path) -> None:
-    assert copied_state.look(original) == [] == copied_state.look(tmp_path)
+    assert copied_state.findings(original) == [] == copied_state.findings(tmp_path)
     assert copied_state.adopt(original) == "the schedule and planned runs are of this place already"
     assert schedule.read(original) == ALL
 
 
 def test_a_copy_gets_a_state_of_its_own_and_the_original_keeps_its(original: Path, tmp_path: Path) -> None:
     before, copy = files_below(original), Path(shutil.copytree(original, tmp_path / "copy"))
-    (finding,) = copied_state.look(copy)
-    assert finding.must and scheduling.look(copy) == []  # told once
+    (finding,) = copied_state.findings(copy)
+    assert finding.must and scheduling.findings(copy) == []  # told once
     assert finding.by_itself is not None
     done = finding.by_itself()
     assert "prefect, .kshot/schedule.json, .kshot/new-data.json of" in done and "begins one of this project" in done
-    assert copied_state.look(copy) == [] and schedule.read(copy) is None and new_data.read(copy) == new_data.Seen()
+    assert copied_state.findings(copy) == [] and schedule.read(copy) is None and new_data.read(copy) == new_data.Seen()
     assert not (copy / no_telemetry.PREFECT_HOME).exists()
     (aside,) = (copy / ".kshot").rglob("prefect.db")
     assert aside.read_text() == "planned runs"
@@ -50,7 +50,7 @@ def test_a_copy_gets_a_state_of_its_own_and_the_original_keeps_its(original: Pat
 def test_a_moved_project_keeps_its_schedule_and_what_it_knows_of_new_data(original: Path, tmp_path: Path) -> None:
     moved = original.rename(tmp_path / "moved")
     assert copied_state.adopt(moved).endswith("the schedule stays")
-    assert copied_state.look(moved) == []
+    assert copied_state.findings(moved) == []
     assert (schedule.read(moved), new_data.read(moved)) == (ALL, SEEN)
     assert not (moved / no_telemetry.PREFECT_HOME).exists()
 

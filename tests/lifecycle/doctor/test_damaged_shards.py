@@ -7,7 +7,7 @@ from kshot.data.shards.feature_shards import TABLE, read_features_table, write_f
 from kshot.data.shards.packed_shards import read_table
 from kshot.data.shards.shard_plan import ShardSizes
 from kshot.errors import DataError
-from kshot.lifecycle.doctor.damaged_shards import look_at_features, look_at_packed
+from kshot.lifecycle.doctor.damaged_shards import feature_findings, packed_findings
 from kshot.lifecycle.project import layout
 from kshot.lifecycle.stages import ingest
 from tests.lifecycle.raw_project import SMALL, settings, write_raw
@@ -21,7 +21,7 @@ def root(tmp_path: Path) -> Path:
 
 
 def test_whole_shards_and_no_packed_images_are_no_finding(root: Path, tmp_path: Path) -> None:
-    assert look_at_packed(root) == look_at_packed(tmp_path / "none") == []
+    assert packed_findings(root) == packed_findings(tmp_path / "none") == []
 
 
 def test_a_flipped_and_a_missing_shard_are_named_with_the_remedy(root: Path) -> None:
@@ -30,7 +30,7 @@ def test_a_flipped_and_a_missing_shard_are_named_with_the_remedy(root: Path) -> 
     content[-1] ^= 1
     flipped.write_bytes(content)
     missing.unlink()
-    first, second = map(str, look_at_packed(root))
+    first, second = map(str, packed_findings(root))
     assert first.startswith(
         f"the shard {flipped} of packed images was changed; needs the shard that stage ingest wrote"
     )
@@ -40,7 +40,7 @@ def test_a_flipped_and_a_missing_shard_are_named_with_the_remedy(root: Path) -> 
 def test_a_table_of_a_newer_kshot_is_an_error_with_its_remedy(root: Path) -> None:
     (root / layout.PACKED / "shards.json").write_text('{"layout": 9}')
     with pytest.raises(DataError, match="this kshot reads 1; update kshot"):
-        look_at_packed(root)
+        packed_findings(root)
 
 
 @pytest.fixture
@@ -55,7 +55,7 @@ def folder(tmp_path: Path) -> Path:
 
 
 def test_whole_features_and_none_are_no_finding(folder: Path, tmp_path: Path) -> None:
-    assert look_at_features(tmp_path) == look_at_features(tmp_path / "none") == []
+    assert feature_findings(tmp_path) == feature_findings(tmp_path / "none") == []
 
 
 def test_a_flipped_and_a_missing_shard_of_any_view_are_named_with_the_remedy(folder: Path, tmp_path: Path) -> None:
@@ -64,7 +64,7 @@ def test_a_flipped_and_a_missing_shard_of_any_view_are_named_with_the_remedy(fol
     content[-1] ^= 1
     (folder / flipped.file).write_bytes(content)
     (folder / missing.file).unlink()
-    first, second = map(str, look_at_features(tmp_path))
+    first, second = map(str, feature_findings(tmp_path))
     assert first.startswith(
         f"the shard {folder / flipped.file} of features was changed; needs the shard that stage embed"
     )
@@ -74,4 +74,4 @@ def test_a_flipped_and_a_missing_shard_of_any_view_are_named_with_the_remedy(fol
 def test_a_damaged_table_is_an_error_with_its_remedy(folder: Path, tmp_path: Path) -> None:
     (folder / TABLE).write_text("{")
     with pytest.raises(DataError, match="is damaged .* `dvc repro embed`"):
-        look_at_features(tmp_path)
+        feature_findings(tmp_path)

@@ -43,12 +43,12 @@ def test_a_project_that_works_is_well(root: Path, template: Path) -> None:
     shutil.copytree(template / "mlruns", root / "mlruns")
     schedule.write(root, ALL)
     with project_lock.hold(root, "kshot retrain"):
-        assert files.look(root) == []
+        assert files.findings(root) == []
 
 
 def test_a_lock_that_is_no_file_is_told(root: Path) -> None:
     (root / ".kshot/lock").mkdir(parents=True)
-    (finding,) = files.look(root)
+    (finding,) = files.findings(root)
     assert "/.kshot/lock cannot be read (Is a directory)" in finding.found
     assert finding.mend.startswith("move it away: mv ")
 
@@ -59,7 +59,7 @@ def test_what_another_user_left_is_told(open_root: Path) -> None:
         pass
     os.seteuid(NOBODY)
     try:
-        found = [finding.found for finding in files.look(open_root)]
+        found = [finding.found for finding in files.findings(open_root)]
     finally:
         os.seteuid(0)
     me = os.environ.get("USER") or NOBODY
@@ -73,7 +73,7 @@ def test_a_lock_of_another_user_in_a_folder_that_all_may_use_is_told(open_root: 
     (open_root / ".kshot").chmod(0o777)
     os.seteuid(NOBODY)
     try:
-        found = [finding.found for finding in files.look(open_root)]
+        found = [finding.found for finding in files.findings(open_root)]
     finally:
         os.seteuid(0)
     me = os.environ.get("USER") or NOBODY
@@ -85,7 +85,7 @@ def test_damaged_notes_are_told_with_what_to_do(root: Path) -> None:
     path = root / schedule.FILE
     path.write_text(path.read_text()[:100])
     (root / new_data.FILE).write_text("{}")
-    told = [str(finding) for finding in files.look(root)]
+    told = [str(finding) for finding in files.findings(root)]
     assert "schedule.json is damaged" in told[0] and "remove it and give `kshot schedule` its options again" in told[0]
     assert "new-data.json is damaged" in told[1]
 
@@ -96,7 +96,7 @@ def test_a_damaged_database_is_told(root: Path, template: Path) -> None:
     content = bytearray(path.read_bytes())
     content[4096 : 40 * 4096] = os.urandom(39 * 4096)  # its first page says that it is a database
     path.write_bytes(content)
-    (finding,) = files.look(root)
+    (finding,) = files.findings(root)
     assert "mlruns/mlflow.db cannot be used: " in finding.found and "bring it back from a copy" in finding.mend
 
 
@@ -104,7 +104,7 @@ def test_what_is_no_database_at_all_is_told(root: Path) -> None:
     path = root / ".kshot/prefect/prefect.db"
     path.parent.mkdir(parents=True)
     path.write_text("a page of a proxy that said no\n" * 100)
-    (finding,) = files.look(root)
+    (finding,) = files.findings(root)
     assert "file is not a database" in finding.found and "only the history of flow runs" in finding.mend
 
 
@@ -116,7 +116,7 @@ def test_a_read_only_file_system_is_no_matter_of_its_owner(root: Path, monkeypat
 
     monkeypatch.setattr("os.statvfs", lambda _: Mounted)
     monkeypatch.setattr("os.access", lambda path, mode, **_: Path(path) != root / "mlruns" or not mode & os.W_OK)
-    (finding,) = files.look(root)
+    (finding,) = files.findings(root)
     assert finding.found == f"{root}/mlruns lies on a read-only file system" and "chown" not in finding.mend
 
 
@@ -127,6 +127,6 @@ def test_a_database_that_is_in_use_is_not_called_damaged(
     shutil.copytree(template / "mlruns", root / "mlruns")
     with closing(sqlite3.connect(root / store.DATABASE, isolation_level=None)) as other:
         other.execute("begin exclusive")
-        (finding,) = files.look(root)
+        (finding,) = files.findings(root)
     assert "is in use by another process" in finding.found and not finding.must
     assert "copy" not in finding.mend and finding.mend.startswith("`fuser ")

@@ -56,19 +56,19 @@ def values(root: Path) -> list[str]:
 
 
 def test_a_project_at_its_place_is_well(template: Path, tmp_path: Path) -> None:
-    assert moved.look(template) == []
-    assert moved.look(tmp_path) == []
+    assert moved.findings(template) == []
+    assert moved.findings(tmp_path) == []
 
 
 def test_a_copy_is_told_that_it_uses_the_others_files_and_mended(places: tuple[Path, Path]) -> None:
     old, new = places
     scribble(new, b"the copy's")
     assert evidence(new) != b"the copy's"  # the fault: it reads the other project's files
-    (finding,) = moved.look(new)
+    (finding,) = moved.findings(new)
     assert f"lie below {old}/mlruns/artifacts" in finding.found and "not another's" in finding.need
     assert finding.by_itself is not None
     done = finding.by_itself()
-    assert moved.look(new) == []
+    assert moved.findings(new) == []
     assert evidence(new) == b"the copy's"
     backup = new / done.rsplit(" ", 1)[1]
     with closing(sqlite3.connect(backup)) as before:
@@ -84,7 +84,7 @@ def test_a_moved_project_finds_its_files_again(places: tuple[Path, Path], tmp_pa
     shutil.move(old, new)
     with pytest.raises(MlflowException):
         evidence(new)
-    (finding,) = moved.look(new)
+    (finding,) = moved.findings(new)
     assert "or its models cannot be loaded" in finding.need
     assert finding.by_itself is not None and "are now below" in finding.by_itself()
     assert evidence(new)
@@ -93,7 +93,7 @@ def test_a_moved_project_finds_its_files_again(places: tuple[Path, Path], tmp_pa
 def test_without_its_artifacts_only_a_person_can_help(places: tuple[Path, Path]) -> None:
     _, new = places
     shutil.rmtree(new / store.ARTIFACTS)
-    (finding,) = moved.look(new)
+    (finding,) = moved.findings(new)
     assert finding.by_itself is None and "copy them from" in finding.mend
 
 

@@ -35,7 +35,7 @@ def dead_process() -> int:
 
 
 def test_a_project_without_records_is_well(tmp_path: Path) -> None:
-    assert runs.look(tmp_path) == []
+    assert runs.findings(tmp_path) == []
     assert not (tmp_path / "mlruns").exists()
 
 
@@ -43,7 +43,7 @@ def test_what_a_killed_process_left_is_told_and_ended(tmp_path: Path) -> None:
     gone = begin(tmp_path, dead_process())
     begun_before_us = begin(tmp_path, os.getpid(), start_ms=1_000)  # our number belonged to another process then
     alive, of_another_machine = begin(tmp_path, os.getpid()), begin(tmp_path, 1, host="elsewhere")
-    (finding,) = runs.look(tmp_path)
+    (finding,) = runs.findings(tmp_path)
     assert finding.must and finding.found.startswith("RUNNING in MLflow though the process is gone: ")
     assert len(finding.found.split(", ")) == 2
     assert gone[:8] in finding.found and begun_before_us[:8] in finding.found
@@ -55,7 +55,7 @@ def test_what_a_killed_process_left_is_told_and_ended(tmp_path: Path) -> None:
         "RUNNING",
     ]
     assert "ended without a word" in client.get_run(gone).data.tags["kshot.failure"]
-    assert runs.look(tmp_path) == []
+    assert runs.findings(tmp_path) == []
 
 
 def test_of_a_store_that_others_use_too_only_this_projects_runs_are_judged(
@@ -64,5 +64,5 @@ def test_of_a_store_that_others_use_too_only_this_projects_runs_are_judged(
     monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path}/shared.db")
     mine, theirs = tmp_path / "mine", tmp_path / "theirs"
     begin(mine, dead_process())
-    assert runs.look(theirs) == []
-    assert len(runs.look(mine)) == 1
+    assert runs.findings(theirs) == []
+    assert len(runs.findings(mine)) == 1

@@ -9,9 +9,9 @@ from tests.lifecycle.pipeline.test_schedule import ALL
 
 
 def test_a_schedule_that_nobody_serves_is_told(tmp_path: Path) -> None:
-    assert scheduling.look(tmp_path) == []
+    assert scheduling.findings(tmp_path) == []
     schedule.write(tmp_path, ALL)
-    (finding,) = scheduling.look(tmp_path)
+    (finding,) = scheduling.findings(tmp_path)
     assert finding.must and "cron, every, new-data is scheduled in .kshot/schedule.json" in finding.found
     assert "no process serves it" in finding.found and finding.mend.startswith("kshot schedule, under systemd")
 
@@ -19,6 +19,6 @@ def test_a_schedule_that_nobody_serves_is_told(tmp_path: Path) -> None:
 def test_one_that_is_served_or_paused_as_a_whole_is_well(tmp_path: Path) -> None:
     schedule.write(tmp_path, ALL)
     with project_lock.hold(tmp_path, "kshot schedule", project_lock.SERVING):
-        assert scheduling.look(tmp_path) == []
+        assert scheduling.findings(tmp_path) == []
     schedule.write(tmp_path, schedule.pause(ALL, ALL.names(), True))
-    assert scheduling.look(tmp_path) == []
+    assert scheduling.findings(tmp_path) == []

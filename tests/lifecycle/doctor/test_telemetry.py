@@ -32,7 +32,7 @@ def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def look(root: Path) -> list[telemetry.Finding]:
     """As `kshot doctor` does it."""
-    return telemetry.look(root, no_telemetry.silence_telemetry())
+    return telemetry.findings(root, no_telemetry.silence_telemetry())
 
 
 @pytest.mark.parametrize("tool", ON)

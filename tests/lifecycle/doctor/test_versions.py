@@ -22,7 +22,7 @@ def planted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_the_locked_versions_go_together() -> None:
-    assert versions.look() == []
+    assert versions.findings() == []
 
 
 @pytest.mark.parametrize(
@@ -37,14 +37,14 @@ def test_the_locked_versions_go_together() -> None:
 )  # fmt: skip
 def test_a_version_outside_its_bounds_is_told(planted: Path, name: str, version: str, told: str) -> None:
     plant(planted, name, version)
-    (finding,) = versions.look()
+    (finding,) = versions.findings()
     assert str(finding).startswith(told) and finding.must
 
 
 def test_a_cpu_torch_beside_the_registrys_torchvision_is_told(planted: Path) -> None:
     plant(planted, "torch", "2.15.0+cpu")
     plant(planted, "torchvision", "0.29.2", "torch==2.15.0")
-    (finding,) = versions.look()
+    (finding,) = versions.findings()
     assert "torchvision 0.29.2 is not built against torch 2.15.0+cpu" in str(finding)
     assert "needs both from the same index" in str(finding)
 
@@ -52,18 +52,18 @@ def test_a_cpu_torch_beside_the_registrys_torchvision_is_told(planted: Path) -> 
 def test_a_torchvision_of_another_torch_is_told(planted: Path) -> None:
     plant(planted, "torch", "2.15.0")
     plant(planted, "torchvision", "0.28.0", "torch==2.14.0")
-    (finding,) = versions.look()
+    (finding,) = versions.findings()
     assert "needs torch==2.14.0 beside it" in str(finding)
 
 
 def test_a_pair_of_one_build_is_well(planted: Path) -> None:
     plant(planted, "torch", "2.15.0+cpu")
     plant(planted, "torchvision", "0.29.2+cpu", "torch==2.15.0")
-    assert versions.look() == []
+    assert versions.findings() == []
 
 
 def test_a_package_that_is_missing_is_told(planted: Path) -> None:
     extra = 'not-here>=1; extra == "pipeline"'
     plant(planted, "kshot", "0.1.0", extra, 'never-asked-for>=1; extra == "dev"')
-    (finding,) = versions.look()
+    (finding,) = versions.findings()
     assert str(finding).startswith("not-here is not installed; needs not-here>=1")

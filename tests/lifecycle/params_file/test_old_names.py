@@ -81,12 +81,12 @@ def test_old_names_are_one_line_that_says_what_renames_them(old: Path) -> None:
 
 
 def test_todays_files_are_no_notice_and_no_finding() -> None:
-    assert old_names.notice(REPOSITORY) == "" and setting_names.look(REPOSITORY) == []
+    assert old_names.notice(REPOSITORY) == "" and setting_names.findings(REPOSITORY) == []
 
 
 def test_the_doctor_renames_both_files_and_keeps_the_comments(old: Path) -> None:
     before = read_mapping(old / "params.yaml")
-    (finding,) = setting_names.look(old)
+    (finding,) = setting_names.findings(old)
     assert not finding.must and finding.by_itself is not None
     assert finding.by_itself() == "9 settings in params.yaml renamed; 2 settings in dvc.yaml renamed"
     text = (old / "params.yaml").read_text(encoding="utf-8")
@@ -102,7 +102,7 @@ def test_the_doctor_renames_both_files_and_keeps_the_comments(old: Path) -> None
     graph = yaml.safe_load((old / "dvc.yaml").read_text(encoding="utf-8"))["stages"]
     assert graph["embed"]["params"] == ["train.network.backbone", "train.device"]
     assert graph["train"]["params"] == ["train", "evaluate.classifier"]
-    assert setting_names.look(old) == [] and old_names.notice(old) == ""
+    assert setting_names.findings(old) == [] and old_names.notice(old) == ""
 
 
 def test_a_setting_by_both_names_is_refused_and_nothing_is_written(old: Path) -> None:
@@ -122,7 +122,7 @@ def test_files_that_name_settings_differently_are_refused_and_mended(old: Path, 
         (old / newer).write_text(old_names.rewritten(OLD), encoding="utf-8")
     with pytest.raises(ParamsError, match=r"dvc.yaml names train\..*, which params.yaml has by another name; `kshot d"):
         old_names.notice(old)
-    (finding,) = setting_names.look(old)
+    (finding,) = setting_names.findings(old)
     assert finding.must and finding.by_itself is not None
     finding.by_itself()
     assert old_names.notice(old) == ""

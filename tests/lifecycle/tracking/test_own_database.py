@@ -114,7 +114,7 @@ def test_a_copy_says_so_before_it_writes_and_leaves_the_original_as_it_was(templ
     moved.rewrite(copy, (template / store.ARTIFACTS).resolve())
     # In a process of its own: MLflow remembers in each where the files of a run are.
     subprocess.run([sys.executable, "-c", GO_ON, str(copy)], check=True)
-    assert len(files_below(copy)) > len(ours) and moved.look(copy) == []
+    assert len(files_below(copy)) > len(ours) and moved.findings(copy) == []
     assert files_below(template) == before
 
 
@@ -132,7 +132,7 @@ def test_mending_a_copy_keeps_the_links_to_files_that_it_lacks(template: Path, t
     shutil.rmtree(run)
     said = moved.rewrite(copy, (template / store.ARTIFACTS).resolve())
     assert "stay, because their files are only there" in said
-    (finding,) = moved.look(copy)
+    (finding,) = moved.findings(copy)
     assert not finding.must and finding.by_itself is None and "and not in this project" in finding.found
     for version in ("1", "2"):
         registered_files.require_whole(copy, version)

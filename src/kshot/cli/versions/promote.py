@@ -67,7 +67,7 @@ def run_promote(root: Path, options: argparse.Namespace) -> int:
         root,
         options,
         lambda key: promotion.promote(
-            root, options.version, options.reason, options.by, allow_unrecorded=allowed, key=key, tell=tell
+            root, options.version, options.reason, options.by, allow_unrecorded=allowed, key=key, report=report
         ),
     )
 
@@ -82,7 +82,7 @@ def run_approve(root: Path, options: argparse.Namespace) -> int:
     return _decide(
         root,
         options,
-        lambda key: promotion.approve(root, options.version, options.reason, options.by, key=key, tell=tell),
+        lambda key: promotion.approve(root, options.version, options.reason, options.by, key=key, report=report),
     )
 
 
@@ -93,7 +93,7 @@ def run_reject(root: Path, options: argparse.Namespace) -> int:
     return _decide(
         root,
         options,
-        lambda key: promotion.reject(root, options.version, options.reason, options.by, key=key, tell=tell),
+        lambda key: promotion.reject(root, options.version, options.reason, options.by, key=key, report=report),
     )
 
 
@@ -102,11 +102,13 @@ def run_rollback(root: Path, options: argparse.Namespace) -> int:
     from kshot.lifecycle.registry import promotion
 
     return _decide(
-        root, options, lambda key: promotion.rollback(root, options.reason, options.to, options.by, key=key, tell=tell)
+        root,
+        options,
+        lambda key: promotion.rollback(root, options.reason, options.to, options.by, key=key, report=report),
     )
 
 
-def tell(event: "Event") -> None:
+def report(event: "Event") -> None:
     """Print the outcome at once: until then the command counts as unfinished, and repeating it finishes it."""
     from kshot.lifecycle.history import event_text
 

@@ -52,7 +52,7 @@ def run(root: Path, options: argparse.Namespace) -> int:
         options.version,
         tolerance=reproduction.TOLERANCE if points is None else points / 100,
         install=options.install,
-        tell=lambda line: None if options.json else print(f"  {line}", flush=True),
+        say=lambda line: None if options.json else print(f"  {line}", flush=True),
         on_output=show if sys.stderr.isatty() else lambda text, progress: None,
     )
     print(words.to_json(found) if options.json else words.render_reproduction(found))

@@ -96,7 +96,7 @@ def require_own(root: Path, api: str) -> None:
 def wait_for(api: str) -> None:
     """Return when the server at `api` answers. Raises KshotError after half a minute."""
     began = time.monotonic()
-    while not server.answers(api):
+    while not server.responds(api):
         if time.monotonic() - began > PATIENCE_S:
             raise KshotError(
                 f"Prefect's server {api} did not answer, tried for {time.monotonic() - began:.0f} s; start it, "

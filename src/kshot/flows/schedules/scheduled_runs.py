@@ -144,7 +144,7 @@ def keep_pauses(root: Path, found: dict[str, Any]) -> None:
             write(root, dataclasses.replace(schedule, paused=now))
 
 
-def tell_server(root: Path, names: tuple[str, ...], action: Literal["pause", "resume", "remove"]) -> None:
+def apply_at_server(root: Path, names: tuple[str, ...], action: Literal["pause", "resume", "remove"]) -> None:
     """Carry out `kshot schedule pause`, `resume` or `remove` at the server, not on another copy's deployments."""
     with get_client(sync_client=True) as client:
         for deployment, ways in ((BY_TIME, {CRON, EVERY}), (BY_DATA, {NEW_DATA})):

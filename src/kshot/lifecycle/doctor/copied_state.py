@@ -11,7 +11,7 @@ from kshot.lifecycle.project import layout, no_telemetry, project_lock, state_pl
 CHECK = "place"
 
 
-def look(root: Path) -> list[Finding]:
+def findings(root: Path) -> list[Finding]:
     """Find state of another place. Raises KshotError if the record of the place is damaged."""
     was = state_place.elsewhere(root)
     if was is None:

@@ -13,14 +13,14 @@ from kshot.lifecycle.project import layout
 PACKED, FEATURES = "packed", "features"  # checks
 
 
-def look_at_packed(root: Path) -> list[Finding]:
+def packed_findings(root: Path) -> list[Finding]:
     """One finding for each shard of packed images whose content is not the one in its name; reads all of them."""
     folder = root / layout.PACKED
     shards = packed_shards.read_table(folder) if (folder / packed_shards.TABLE).is_file() else []
     return _findings(PACKED, folder, shards, "packed images", "ingest", jpeg_images.REMEDY)
 
 
-def look_at_features(root: Path) -> list[Finding]:
+def feature_findings(root: Path) -> list[Finding]:
     """The same for the shards of features."""
     folder = root / layout.EMBEDDED
     views = feature_shards.read_features_table(folder) if (folder / feature_shards.TABLE).is_file() else []

@@ -19,7 +19,7 @@ PATIENCE_S = 5.0  # timeout while another process writes to a database
 NOTES: tuple[Callable[[Path], Any], ...] = (schedule.read, new_data.read)
 
 
-def look(root: Path) -> list[Finding]:
+def findings(root: Path) -> list[Finding]:
     """Find locks, notes and databases that exist but cannot be used."""
     return [*locks(root), *([] if _is_closed(root / layout.STATE) else notes(root)), *databases(root)]
 

@@ -32,7 +32,7 @@ ALWAYS = "experiments"  # where new runs write; the other tables name existing f
 BACKUP = "mlflow.before-mend"
 
 
-def look(root: Path) -> list[Finding]:
+def findings(root: Path) -> list[Finding]:
     """Find records in the project's own database whose artifacts are, according to them, below another folder."""
     database = root / store.DATABASE
     if not database.exists() or unreadable(database):

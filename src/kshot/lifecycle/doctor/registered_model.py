@@ -14,7 +14,7 @@ from kshot.lifecycle.tracking import store
 CHECK = "registry"
 
 
-def look(root: Path) -> list[Finding]:
+def findings(root: Path) -> list[Finding]:
     """Find changes to the model, its champion and anchor. Raises RegistryError for a history that cannot be read."""
     database = root / store.DATABASE
     if "MLFLOW_TRACKING_URI" not in os.environ and (not database.exists() or unreadable(database)):

@@ -15,7 +15,7 @@ from kshot.redaction import redacted
 CHECK = "remote"
 
 
-def look(root: Path) -> list[Finding]:
+def findings(root: Path) -> list[Finding]:
     """Find the data versions that are not in the remote; empty if none is set up. Raises DataError."""
     if not (root / ".dvc").is_dir() or not (known := _versions(root)):
         return []

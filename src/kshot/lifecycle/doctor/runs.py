@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 CHECK = "runs"
 
 
-def look(root: Path) -> list[Finding]:
+def findings(root: Path) -> list[Finding]:
     """Find the hanging runs of this machine. Raises RegistryError for a store that cannot be used."""
     database = root / store.DATABASE
     if "MLFLOW_TRACKING_URI" not in os.environ and (not database.exists() or unreadable(database)):

@@ -10,7 +10,7 @@ from kshot.lifecycle.project import project_lock, state_place
 CHECK = "schedule"
 
 
-def look(root: Path) -> list[Finding]:
+def findings(root: Path) -> list[Finding]:
     """Find a schedule that no process serves; a schedule that is entirely paused is fine."""
     try:
         if state_place.elsewhere(root) is not None:

@@ -9,7 +9,7 @@ from kshot.lifecycle.params_file import old_names
 CHECK = "settings"
 
 
-def look(root: Path) -> list[Finding]:
+def findings(root: Path) -> list[Finding]:
     """One finding if a setting has an old name; it must be mended if the two files name a setting differently."""
     old = old_names.found(root)
     if not old:

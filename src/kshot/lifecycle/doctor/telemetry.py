@@ -13,7 +13,7 @@ TRUE = ("1", "true", "yes", "on", "t", "y")
 Environment = Mapping[str, str]
 
 
-def look(root: Path, set_by_kshot: frozenset[str]) -> list[Finding]:
+def findings(root: Path, set_by_kshot: frozenset[str]) -> list[Finding]:
     """Find tools that send data. `set_by_kshot`: variables set by this process and not by the person's shell."""
     now = dict(os.environ)
     before = {name: value for name, value in now.items() if name not in set_by_kshot}

@@ -23,7 +23,7 @@ LOCKED = "make install brings the versions of requirements.lock back"  # in a cl
 MEND = "pip install --upgrade 'kshot[pipeline]' brings versions that it was tested with"
 
 
-def look() -> list[Finding]:
+def findings() -> list[Finding]:
     """Find packages that are missing, outside the bounds of kshot's requirements, or built against another torch."""
     return [*bounds(), *torch_pair()]
 

@@ -1,7 +1,6 @@
 """Writes a person's decision as an event, once, even if its command is killed and repeated (`acts`).
 
-`tell` is called with the event before the act's note is deleted: a decision that the person has not been told about yet
-counts as not done.
+`report` is called with the event before the act's note is deleted: a decision that was not reported counts as not done.
 """
 
 from collections.abc import Callable
@@ -25,7 +24,7 @@ from kshot.lifecycle.tracking import store
 if TYPE_CHECKING:
     from mlflow import MlflowClient
 
-Tell = Callable[[Event], object]
+Report = Callable[[Event], object]
 
 
 def silent(event: Event) -> None:
@@ -39,14 +38,14 @@ class Request(NamedTuple):
     why     the reason, on one line
     by      the name given
     key     what they sign with
-    tell    how to report the event to them
+    report  called with the event
     """
 
     action: str
     why: str
     by: str
     key: SigningKey
-    tell: Tell
+    report: Report
 
 
 class Decision(NamedTuple):
@@ -72,7 +71,7 @@ def decided(
         if event is None:
             found = model_versions.find(root, version) if version else None
             event = _append(client, root, record, act, decide(client, record, found), request.key)
-    request.tell(event)
+    request.report(event)
     acts.end(root)
     return event
 

@@ -1,6 +1,6 @@
 """A person's decisions about a version: promote, approve, reject, roll back. Each is an event of the history.
 
-`key` signs the decision (`decision_signature`), and `tell` reports the event (`person_decision`). Each function also
+`key` signs the decision (`decision_signature`), and `report` reports the event (`person_decision`). Each function also
 raises RegistryError if gate.approval is `signed` and there is no key that may sign, and NoKeygen without ssh-keygen;
 then nothing is written.
 """
@@ -23,7 +23,7 @@ from kshot.lifecycle.history.events import (
 )
 from kshot.lifecycle.registry import model_versions, promotion_checks, registered_files
 from kshot.lifecycle.registry.model_versions import Registered
-from kshot.lifecycle.registry.person_decision import Decision, Request, Tell, decided, silent
+from kshot.lifecycle.registry.person_decision import Decision, Report, Request, decided, silent
 from kshot.lifecycle.signatures.signing_key import NO_KEY, SigningKey
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ def promote(
     *,
     allow_unrecorded: bool = False,
     key: SigningKey = NO_KEY,
-    tell: Tell = silent,
+    report: Report = silent,
 ) -> Event:
     """Make the version champion on a person's request, whatever the gate decided.
 
@@ -58,11 +58,11 @@ def promote(
         after = with_champion(record.aliases, found.version)
         return Decision(found, after, record.aliases.get(CHAMPION, ""))
 
-    return decided(root, name, Request(PROMOTED_BY_HAND, why, by, key, tell), decide)
+    return decided(root, name, Request(PROMOTED_BY_HAND, why, by, key, report), decide)
 
 
 def approve(
-    root: Path, name: str, reason: str = "", by: str = "", *, key: SigningKey = NO_KEY, tell: Tell = silent
+    root: Path, name: str, reason: str = "", by: str = "", *, key: SigningKey = NO_KEY, report: Report = silent
 ) -> Event:
     """Carry out the gate's decision about a waiting version.
 
@@ -84,10 +84,12 @@ def approve(
         after = with_champion(record.aliases, found.version)
         return Decision(found, after, compared_with)
 
-    return decided(root, name, Request(APPROVED, why, by, key, tell), decide)
+    return decided(root, name, Request(APPROVED, why, by, key, report), decide)
 
 
-def reject(root: Path, name: str, reason: str, by: str = "", *, key: SigningKey = NO_KEY, tell: Tell = silent) -> Event:
+def reject(
+    root: Path, name: str, reason: str, by: str = "", *, key: SigningKey = NO_KEY, report: Report = silent
+) -> Event:
     """Decide that the version shall not be champion, whether it waits or not; it stops being challenger.
 
     The gate does not promote it again; only `promote` does. Raises RegistryError for the champion.
@@ -103,11 +105,11 @@ def reject(root: Path, name: str, reason: str, by: str = "", *, key: SigningKey 
         after, compared_with = without(record.aliases, found.version), found.tags.get("kshot.compared_with", "")
         return Decision(found, after, compared_with)
 
-    return decided(root, name, Request(REJECTED, why, by, key, tell), decide)
+    return decided(root, name, Request(REJECTED, why, by, key, report), decide)
 
 
 def rollback(
-    root: Path, reason: str, to: str | None = None, by: str = "", *, key: SigningKey = NO_KEY, tell: Tell = silent
+    root: Path, reason: str, to: str | None = None, by: str = "", *, key: SigningKey = NO_KEY, report: Report = silent
 ) -> Event:
     """Give the alias champion back to the previous champion, or to an earlier one by name.
 
@@ -121,4 +123,4 @@ def rollback(
         registered_files.require_whole(root, found.version)
         return Decision(found, with_champion(record.aliases, found.version), record.aliases.get(CHAMPION, ""))
 
-    return decided(root, to, Request(ROLLED_BACK, why, by, key, tell), decide)
+    return decided(root, to, Request(ROLLED_BACK, why, by, key, report), decide)

@@ -76,13 +76,13 @@ def reproduce(
     *,
     tolerance: float = TOLERANCE,
     install: bool = False,
-    tell: Callable[[str], None] = lambda line: None,
+    say: Callable[[str], None] = lambda line: None,
     on_output: OnOutput = lambda text, progress: None,
 ) -> Reproduction:
     """Rebuild the version with that number or alias in a worktree, and compare it with the registered one.
 
     install    use a separate environment with the recorded packages
-    tell       called with a line for each step
+    say        called with a line for each step
     on_output  called with the output of the stages
 
     Project, registry and champion are not changed. Raises RegistryError for an unknown version, NotReproduced if an
@@ -105,14 +105,14 @@ def reproduce(
             if changed:
                 raise NotReproduced(_changed(subject, (*other, *changed)))
             version = subject.tag("data_version")
-            tell(f"code, params and data as the stages read them: commit {commit[:10]}, data version {version[:8]}")
+            say(f"code, params and data as the stages read them: commit {commit[:10]}, data version {version[:8]}")
             if install:
-                tell(f"{len(here['packages'])} packages installed as they were")
+                say(f"{len(here['packages'])} packages installed as they were")
             stages = []
             for stage in graph.stages(place):
                 if stage.name in subject.lock:
                     stages.append(_again(subject, place, stage.name, variables, on_output))
-                    tell(_stage(stages[-1]))
+                    say(_stage(stages[-1]))
             devices = (
                 lineage.machine(device or difference.UNKNOWN, subject.tags.get("kshot.processes", "")),
                 lineage.machine(lineage.device(place), lineage.processes(place)),

@@ -23,7 +23,7 @@ from kshot.params.engine import Engine
 from kshot.params.schema import load_params
 
 NAMED = 4  # changed files that a message names
-Tell = Callable[[str], None]
+Say = Callable[[str], None]
 
 
 @dataclass(frozen=True)
@@ -68,11 +68,11 @@ class _Results:
     failed: dict[int, str] = field(default_factory=dict)
 
 
-def run(root: Path, file: Path, processes: int | None, tell: Tell, engine: Engine = "local") -> tuple[Sweep, SweepRuns]:
+def run(root: Path, file: Path, processes: int | None, say: Say, engine: Engine = "local") -> tuple[Sweep, SweepRuns]:
     """Run the sweep of `file`, `processes` trials at a time; the caller holds the sweep's lock and closes the runs.
 
     processes  None: one on this machine, as many as fit on a Ray cluster
-    tell       called with a line for each step
+    say        called with a line for each step
     engine     where the trials run: in processes of this machine, or on the nodes of a Ray cluster
 
     Raises ParamsError for invalid trials or a cluster that cannot be used before the first one starts, DataError
@@ -92,11 +92,11 @@ def run(root: Path, file: Path, processes: int | None, tell: Tell, engine: Engin
                 _take(known, trial, result)
         resumed = len(known.finished)
         before = f", {resumed} finished before" if resumed else ""
-        tell(f"{len(every)} trials{before}; commit {commit[:10]}, data version {data.short}")
+        say(f"{len(every)} trials{before}; commit {commit[:10]}, data version {data.short}")
         inputs = TrialInputs(root, commit, data.md5, trials.protocol_of(root), text)
         if len(known.finished) < len(every):
             with _place(root, engine, processes) as (start, at_once):
-                _run_missing(inputs, every, start, at_once, known, runs, tell)
+                _run_missing(inputs, every, start, at_once, known, runs, say)
         _record_all(every, known, runs)
     rows = choice.compare([(one, known.finished[one.number]) for one in every if one.number in known.finished])
     return Sweep(
@@ -159,7 +159,7 @@ def _run_missing(
     at_once: int,
     known: _Results,
     runs: SweepRuns,
-    tell: Tell,
+    say: Say,
 ) -> None:
     missing = [one for one in every if one.number not in known.finished]
     progress.step("waiting for the trials of an interrupted sweep to end")
@@ -170,11 +170,11 @@ def _run_missing(
     with contextlib.closing(ended):
         for one in ended:
             if isinstance(one, Again):
-                tell(f"trial {one.trial.number} is tried again: {one.trouble}")
+                say(f"trial {one.trial.number} is tried again: {one.trouble}")
                 continue
             _note(inputs.home, one, known, runs)
             done = len(known.finished) + len(known.failed)
-            tell(f"{done} of {len(every)}  {_outcome(one, known)}")
+            say(f"{done} of {len(every)}  {_outcome(one, known)}")
 
 
 def _note(home: Path, one: Ended, known: _Results, runs: SweepRuns) -> None:
