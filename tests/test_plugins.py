@@ -50,12 +50,23 @@ def all_at_once(support, labels, query, n_way):
     return mean(support, labels, query, n_way)
 
 all_at_once.transductive = True
+
+def by_cosine(support, labels, query, n_way):
+    return mean(support, labels, query, n_way)
+
+by_cosine.mean_distance = "cosine"
+
+def by_angle(support, labels, query, n_way):
+    return mean(support, labels, query, n_way)
+
+by_angle.mean_distance = "angle"
 """
 FILES = {"extra/__init__.py": "", "extra/loss.py": LOSS, "extra/net.py": NET, "extra/head.py": HEAD}
 ENTRIES = {
     "losses": {"plain": "extra.loss:plain"},
     "backbones": {"tiny": "extra.net:tiny"},
-    "classifiers": {"mean_head": "extra.head:mean", "all_at_once": "extra.head:all_at_once"},
+    "classifiers": {"mean_head": "extra.head:mean", "all_at_once": "extra.head:all_at_once"}
+    | {name: f"extra.head:{name}" for name in ("by_cosine", "by_angle")},
 }
 
 
@@ -133,6 +144,8 @@ def test_settings_that_name_plugins_are_accepted_and_their_arguments_checked(ins
     with pytest.raises(ParamsError, match="method.arguments.steps is no argument of own; known are scale"):
         params(project, method="own", method_arguments={"steps": 4})
     assert params(project, classifier="mean_head").evaluate.classifier == "mean_head"
+    with pytest.raises(ParamsError, match="has mean_distance 'angle'; needs one of euclidean, cosine, centred_cosine"):
+        params(project, classifier="by_angle")
 
 
 def test_an_unknown_name_lists_those_of_plugins_too(installed: Path, project: Path) -> None:

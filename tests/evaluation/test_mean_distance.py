@@ -55,6 +55,15 @@ def test_a_method_s_own_classifier_decides_by_its_own_distance(name, arguments, 
     assert distance_name(method_of(name, arguments), OWN) == by
 
 
+def test_a_plug_in_says_by_which_distance_its_classifier_compares(monkeypatch):
+    def classify(support, labels, query, n_way): ...
+
+    monkeypatch.setattr("kshot.evaluation.mean_distance.plugin_classifier", lambda name: (None, classify))
+    assert distance_name(method_of(), "other") == "euclidean"
+    classify.mean_distance = "cosine"
+    assert distance_name(method_of(), "other") == "cosine"
+
+
 def test_the_distance_is_saved_and_older_models_compare_by_euclidean_distance(tmp_path):
     inference = Inference("matching", OWN, "eval", {1: 0.5}, distance="cosine")
     save_inference(inference, tmp_path)

@@ -20,6 +20,10 @@ SIMPLE_SHOT = "simple_shot"  # inductive; also needs the mean of the training im
 INDUCTIVE = ("prototype", "nearest_neighbour", "attention", "cosine_classifier", "logistic_regression")
 TRANSDUCTIVE = ("laplacian_shot", "pt_map")
 
+# The distances to class means by which classifiers compare: `kshot.evaluation.mean_distance`.
+EUCLIDEAN, COSINE, CENTRED = "euclidean", "cosine", "centred_cosine"
+MEAN_DISTANCES = (EUCLIDEAN, COSINE, CENTRED)
+
 _FUNCTIONS = {  # imported when first used: settings are checked without torch
     "attention_scores": "attention",
     "cosine_classifier_scores": "cosine_classifier",

@@ -13,3 +13,7 @@ OWN: str
 SIMPLE_SHOT: str
 INDUCTIVE: tuple[str, ...]
 TRANSDUCTIVE: tuple[str, ...]
+EUCLIDEAN: str
+COSINE: str
+CENTRED: str
+MEAN_DISTANCES: tuple[str, ...]

@@ -10,12 +10,11 @@ from typing import Any
 import torch
 
 from kshot import plugins
-from kshot.classifiers import OWN, SIMPLE_SHOT, TRANSDUCTIVE
+from kshot.classifiers import EUCLIDEAN, OWN, SIMPLE_SHOT, TRANSDUCTIVE
 from kshot.classifiers.classifier import Classifier
 from kshot.classifiers.simple_shot import simple_shot_scores
 from kshot.classifiers.table import CLASSIFIERS
 from kshot.errors import CheckpointError, ParamsError
-from kshot.evaluation.mean_distance import EUCLIDEAN
 from kshot.evaluation.own_predictions import own_scorer
 from kshot.methods.method import Method
 from kshot.methods.saving import load_method, weights_hash

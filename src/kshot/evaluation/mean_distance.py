@@ -8,13 +8,12 @@ from collections.abc import Callable
 
 from torch import Tensor
 
-from kshot.classifiers import OWN
+from kshot.classifiers import CENTRED, COSINE, EUCLIDEAN, OWN
 from kshot.distances import cosine_distance, euclidean
 from kshot.methods.method import Method
+from kshot.params.classifiers import plugin_classifier, plugin_distance
 
-EUCLIDEAN, COSINE = "euclidean", "cosine"
-CENTRED = "centred_cosine"  # of points less the mean embedding of the training images
-OF_CLASSIFIER = {  # those that compare by Euclidean distance, plug-ins among them, have no line
+OF_CLASSIFIER = {  # those that compare by Euclidean distance have no line
     "attention": COSINE,
     "cosine_classifier": COSINE,
     "logistic_regression": COSINE,
@@ -28,12 +27,21 @@ MeanDistance = Callable[[Tensor, Tensor], Tensor]
 
 
 def distance_name(method: Method, classifier: str) -> str:
-    """EUCLIDEAN, COSINE or CENTRED: what `classifier` compares by, or `method` if the classifier is its own."""
-    return method.mean_distance if classifier == OWN else OF_CLASSIFIER.get(classifier, EUCLIDEAN)
+    """One of MEAN_DISTANCES: what `classifier` compares by, or `method` if the classifier is its own.
+
+    Raises ParamsError for a plug-in's classifier that cannot be imported.
+    """
+    if classifier == OWN:
+        return method.mean_distance
+    plugin = plugin_classifier(classifier)
+    return plugin_distance(plugin[1]) if plugin else OF_CLASSIFIER.get(classifier, EUCLIDEAN)
 
 
 def mean_distance(method: Method, name: str) -> MeanDistance:
-    """The distance called `name`, for points embedded by `method`. Cosine distances are 1 - cos, in [0, 2]."""
+    """The distance called `name`, for points embedded by `method`.
+
+    Cosine distances are 1 - cos, in [0, 2]; CENTRED is that of points less the mean embedding of the training images.
+    """
     if name != CENTRED:
         return {EUCLIDEAN: euclidean, COSINE: cosine_distance}[name]
     origin = method.centre.cpu()

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from kshot import plugins
+from kshot.classifiers import MEAN_DISTANCES
 from kshot.params.reader import need
 
 Value = bool | int | float | str
@@ -137,6 +138,8 @@ def options_of(method: str) -> MethodOptions:
         f"the {plugin} is no method; needs a class of kshot.methods.method.Method with `options = MethodOptions(...)` "
         "of kshot.params.methods",
     )
+    given = getattr(found, "mean_distance", None)
+    need(given in MEAN_DISTANCES, f"the {plugin} has mean_distance {given!r}; needs one of {', '.join(MEAN_DISTANCES)}")
     assert isinstance(options, MethodOptions)
     declared, found_so = options.fixed_embedding, found.has_fixed_embedding
     need(declared == found_so, f"the {plugin} says options.fixed_embedding {declared}, has_fixed_embedding {found_so}")

@@ -9,8 +9,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from kshot.classifiers import CENTRED, COSINE, EUCLIDEAN
 from kshot.distances import unit_length
-from kshot.evaluation.mean_distance import CENTRED, COSINE, EUCLIDEAN
 from kshot.serve.engine.index import Index, class_means, index_of
 from kshot.serve.store.galleries import GalleryRow
 

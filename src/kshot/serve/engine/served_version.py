@@ -8,14 +8,13 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from kshot.classifiers import OWN
+from kshot.classifiers import COSINE, OWN
 from kshot.classifiers.classifier import Classifier
 from kshot.classifiers.nearest_neighbour import nearest_neighbour_scores
 from kshot.classifiers.prototype import prototype_scores
 from kshot.errors import NotConverged
 from kshot.estimator.few_shot_classifier import FewShotModel
 from kshot.evaluation.inference import classifier_for
-from kshot.evaluation.mean_distance import COSINE
 from kshot.methods.prototypical import Prototypical
 from kshot.serve.engine.gallery_state import GalleryState, centred
 from kshot.serve.messages.refusals import Refused
