@@ -278,3 +278,11 @@ def test_reading_settings_without_plugins_imports_no_torch() -> None:
         f"load_params(Path({str(REPOSITORY / 'params.yaml')!r})); print('torch' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", ask], capture_output=True, text=True, check=True).stdout == "False\n"
+
+
+def test_a_pyproject_is_parsed_once_and_again_when_it_changed(tmp_path: Path) -> None:
+    plugins._table.cache_clear()
+    for target in ("a:one", "a:one", "a:two"):
+        (tmp_path / "pyproject.toml").write_text(f'[project.entry-points."kshot.losses"]\nmine = "{target}"\n')
+        assert [one.target for one in plugins.of_kind("losses", tmp_path)] == [target]
+    assert plugins._table.cache_info()[:2] == (1, 2)  # hits, misses

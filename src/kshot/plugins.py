@@ -160,11 +160,17 @@ def _declared(root: Path) -> dict[str, Any]:
     """The table [project] of the project's pyproject.toml; {} without one."""
     path = root / DECLARED
     try:
-        found: dict[str, Any] = tomllib.loads(path.read_text(encoding="utf-8")).get("project", {})
+        return _table(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         return {}
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise ParamsError(f"{path} cannot be read: {error}; repair it") from error
+
+
+@functools.lru_cache(maxsize=8)
+def _table(text: str) -> dict[str, Any]:
+    """The table [project] of a pyproject.toml; cached, because parsing takes 10 ms and every setting asks for it."""
+    found: dict[str, Any] = tomllib.loads(text).get("project", {})
     return found
 
 

@@ -48,3 +48,18 @@ def test_missing_figures_are_dashes() -> None:
 
 def test_a_date_is_not_broken_and_its_sentence_is_escaped() -> None:
     assert render.whole_dates("<b> on 2026-11-28") == '&lt;b&gt; on <span class="together">2026-11-28</span>'
+
+
+def test_a_template_is_compiled_once_for_all_pages(monkeypatch: pytest.MonkeyPatch) -> None:
+    compiled = []
+    monkeypatch.setattr(render, "COMPILED", render.Compiled())
+    compile_ = render.Environment.compile
+
+    def counted(environment: render.Environment, source: str, name: str, *rest: object) -> object:
+        compiled.append(name)
+        return compile_(environment, source, name, *rest)  # type: ignore[call-overload]
+
+    monkeypatch.setattr(render.Environment, "compile", counted)
+    for _ in range(2):
+        render.pages().get_template("audit.html.j2")
+    assert compiled.count("audit.html.j2") == 1

@@ -4,9 +4,11 @@ import base64
 import os
 import re
 from pathlib import Path
+from types import CodeType
 from typing import Any
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from jinja2 import BytecodeCache, Environment, FileSystemLoader, StrictUndefined
+from jinja2.bccache import Bucket
 from markupsafe import Markup, escape
 
 DATE = re.compile(r"\d{4}-\d\d-\d\d")
@@ -19,6 +21,22 @@ POLICY = Markup(
 )
 
 
+class Compiled(BytecodeCache):
+    """The compiled templates of this process: to compile one takes longer than to render it."""
+
+    def __init__(self) -> None:
+        self.code: dict[tuple[str, str], CodeType | None] = {}
+
+    def load_bytecode(self, bucket: Bucket) -> None:
+        bucket.code = self.code.get((bucket.key, bucket.checksum))
+
+    def dump_bytecode(self, bucket: Bucket) -> None:
+        self.code[bucket.key, bucket.checksum] = bucket.code
+
+
+COMPILED = Compiled()
+
+
 def pages() -> Environment:
     """The environment of page templates, with the filters and the policy that all of them use."""
     environment = Environment(
@@ -27,6 +45,7 @@ def pages() -> Environment:
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
+        bytecode_cache=COMPILED,
     )
     environment.filters.update(
         percent=percent, figure=figure, bounds=bounds, whole=whole, breakable=breakable, whole_dates=whole_dates
