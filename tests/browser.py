@@ -148,6 +148,14 @@ def chromium() -> Iterator[Page]:
             process.wait()
 
 
+def width_on_phone(file: Path, width: int = 320) -> int:
+    """The width of the content of a page, in pixels, on a phone of `width` pixels."""
+    with chromium() as page:
+        page.size(width, 640)
+        page.open(file.as_uri())
+        return int(page.run("document.documentElement.scrollWidth"))
+
+
 def _port(file: Path, process: subprocess.Popen[bytes]) -> int:
     deadline = time.monotonic() + WAIT_S
     while time.monotonic() < deadline and process.poll() is None:

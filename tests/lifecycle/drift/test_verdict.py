@@ -22,6 +22,7 @@ from kshot.lifecycle.drift.verdict import drift
 from kshot.lifecycle.pipeline import new_data
 from kshot.lifecycle.project import layout
 from kshot.lifecycle.tracking import store
+from tests.browser import CHROMIUM, width_on_phone
 from tests.lifecycle import champion_project
 from tests.lifecycle.page_loads import loads
 from tests.lifecycle.raw_project import files_below
@@ -175,6 +176,7 @@ def test_the_command_says_the_verdict_writes_the_page_and_changes_no_data(root, 
     assert "&lt;dark&gt;&amp;" in page and "<dark>" not in page and "prefers-color-scheme: dark" in page
     assert loads(page) == [] and 'src="data:image/png' in page
     assert page.count('src="') == page.count('src="data:')
+    assert CHROMIUM is None or width_on_phone(tmp_path / "page.html") == 320
     assert cli.main(["drift", str(dark), "--json"]) == 12
     content = json.loads(capsys.readouterr().out)
     first = {one["name"]: one for one in content["measures"]}["brightness"]

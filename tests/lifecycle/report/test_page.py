@@ -22,6 +22,7 @@ from kshot.lifecycle.project import layout
 from kshot.lifecycle.report.embedding_map import embedding_map
 from kshot.lifecycle.report.page import ReportFacts, headline, write_report
 from kshot.lifecycle.report.sections import read_sections, scale
+from tests.browser import CHROMIUM, width_on_phone
 from tests.lifecycle.page_loads import loads
 
 NASTY = '<script>alert("x")</script> & "more"'
@@ -192,6 +193,11 @@ def test_the_page_loads_nothing(project: Path) -> None:
     shown = page(project)
     assert any(address.startswith("data:image/png;base64,") for address in shown.loads)
     assert loads((project / layout.REPORT).read_text()) == []
+
+
+@pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine: apt-get install chromium")
+def test_nothing_is_wider_than_a_narrow_phone(project: Path) -> None:
+    assert width_on_phone(write_report(project, project / layout.REPORT, FACTS)) == 320
 
 
 def test_it_is_written_whole_and_returned(project: Path) -> None:
