@@ -64,9 +64,9 @@ def ratio_interval(correct: ArrayLike, total: ArrayLike) -> Interval:
     if n.size == 1:
         return Interval(ratio, math.nan, math.nan)
     spread, t = ratio * (1 - ratio), t_quantile(n.size - 1)
-    answers = n.size / _design_ratio(c, n, ratio)
-    centre = (ratio + t * t / (2 * answers)) / (1 + t * t / answers)
-    half = t * math.sqrt(spread / answers + (t / (2 * answers)) ** 2) / (1 + t * t / answers)
+    independent = n.size / _design_ratio(c, n, ratio)
+    centre = (ratio + t * t / (2 * independent)) / (1 + t * t / independent)
+    half = t * math.sqrt(spread / independent + (t / (2 * independent)) ** 2) / (1 + t * t / independent)
     return Interval(ratio, max(0.0, min(centre - half, ratio)), min(1.0, max(centre + half, ratio)))
 
 

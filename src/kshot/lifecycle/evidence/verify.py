@@ -106,7 +106,7 @@ class Folder:
 
     @functools.cached_property
     def judged(self) -> dict[str, Any] | None:
-        """The gate's last event about the version, None if the gate was not asked."""
+        """The gate's last event about the version, None if it has not judged it."""
         version = self.manifest["version"]
         ours = [one for one in self.events if one.get("version") == version and one.get("action") in GATE]
         return ours[-1] if ours else None
@@ -226,8 +226,8 @@ def keygen(content: bytes, place: Path, namespace: str, arguments: list[str], wh
     except FileNotFoundError as error:
         raise Open("ssh-keygen is not installed here, so the signature cannot be checked") from error
     if ended.returncode:
-        said = " ".join((ended.stderr or ended.stdout).decode("utf-8", "replace").split())
-        raise Wrong(f"{place.name}: {why} ({said or f'exit code {ended.returncode}'})")
+        message = " ".join((ended.stderr or ended.stdout).decode("utf-8", "replace").split())
+        raise Wrong(f"{place.name}: {why} ({message or f'exit code {ended.returncode}'})")
     return ended.stdout.decode("utf-8", "replace")
 
 
@@ -272,10 +272,10 @@ def signs_model(folder: Folder, statement: dict[str, Any]) -> None:
     if statement["_type"] != STATEMENT or statement["predicateType"] != MODEL_PREDICATE:
         raise Wrong(f"{MODEL_SIGNATURE} is no signature of OpenSSF model signing")
     resources = statement["predicate"]["resources"]
-    said = {one["name"]: one["digest"] for one in resources if one["algorithm"] == "sha256"}
+    stated = {one["name"]: one["digest"] for one in resources if one["algorithm"] == "sha256"}
     recorded = folder.model_files
-    if len(said) != len(resources) or said != recorded:
-        other = next(iter(sorted({name for name, _ in said.items() ^ recorded.items()})), "a file twice")
+    if len(stated) != len(resources) or stated != recorded:
+        other = next(iter(sorted({name for name, _ in stated.items() ^ recorded.items()})), "a file twice")
         raise Wrong(f"{MODEL_SIGNATURE} is not over the files that served-model.json names, such as {other}")
     every = sha256(b"".join(bytes.fromhex(one["digest"]) for one in resources))
     if [one["digest"] for one in statement["subject"]] != [{"sha256": every}]:
@@ -366,7 +366,7 @@ def anchor(folder: Folder, path: Path | None) -> str:
 def persons(folder: Folder, allowed: Path | None) -> str:
     """Each decision of a person about the version that had to be signed is, by somebody who may."""
     decided = [event for event in folder.events if event.get("action") in PERSONAL]
-    said, left = [], []
+    signed, left = [], []
     for event in decided:
         what, must = f"event {event['number']} ({event['action']})", required(folder.events, event)
         try:
@@ -374,7 +374,7 @@ def persons(folder: Folder, allowed: Path | None) -> str:
                 if must:
                     raise Wrong("is not signed, although gate.approval was signed")
                 continue
-            said.append(f"{what} signed by {decided_by(folder, event, allowed)}")
+            signed.append(f"{what} signed by {decided_by(folder, event, allowed)}")
         except Open as reason:
             left.append(f"{what} {reason}")
         except Wrong as wrong:
@@ -382,11 +382,11 @@ def persons(folder: Folder, allowed: Path | None) -> str:
                 raise Wrong(f"events.jsonl: {what} {wrong}") from wrong
             left.append(f"{what} {wrong}, and did not have to be signed" if not must else f"{what} {wrong}")
     if left:
-        raise Open("; ".join([*left, *said]))
+        raise Open("; ".join([*left, *signed]))
     if not decided:
         return f"no person decided in the {len(folder.events)} event(s)"
     none = "no decision of a person is signed, and none had to be"
-    return "; ".join(said) + (f", by the keys in {allowed.name}" if allowed and said else "") or none
+    return "; ".join(signed) + (f", by the keys in {allowed.name}" if allowed and signed else "") or none
 
 
 def required(every: list[dict[str, Any]], event: dict[str, Any]) -> bool:
@@ -556,11 +556,11 @@ def data(folder: Folder) -> str:
     with parsing("data/croissant.json"):
         croissant = folder.json("data/croissant.json")
         sets = {one["@id"]: one for one in croissant["recordSet"]}
-        said = {row["classes/name"]: row["classes/images"] for row in sets["classes"]["data"]}
-        files_said = {one["@id"]: one for one in croissant["distribution"]}
-        if said != classes:
+        stated = {row["classes/name"]: row["classes/images"] for row in sets["classes"]["data"]}
+        files_stated = {one["@id"]: one for one in croissant["distribution"]}
+        if stated != classes:
             raise Wrong("data/croissant.json: the classes and their counts are not those of data/manifest.csv")
-        if files_said["manifest.csv"]["sha256"] != sha256(table) or croissant["version"] != version:
+        if files_stated["manifest.csv"]["sha256"] != sha256(table) or croissant["version"] != version:
             raise Wrong("data/croissant.json is about another data version")
     return f"data version {version[:8]}: {len(rows):,} images of {len(classes)} classes, by their md5; no image is here"
 
@@ -579,20 +579,20 @@ def accuracies(folder: Folder) -> str:
     if "kshot.accuracy" in served:
         same("the tag kshot.accuracy in served-model.json", json.loads(served["kshot.accuracy"]), found, SIX_DIGITS)
     cells = folder.rows("predictions/cells.csv")
-    asked, right = sums(cells, ("protocol", "episode"))
+    queries, right = sums(cells, ("protocol", "episode"))
     for row in folder.rows("predictions/episodes.csv"):
         key = row["protocol"], row["episode"]
-        if not near(float(row["accuracy"]), right[key] / asked[key] if asked.get(key) else -1.0, 1e-6):
+        if not near(float(row["accuracy"]), right[key] / queries[key] if queries.get(key) else -1.0, 1e-6):
             raise Wrong(
                 f"predictions/episodes.csv: {key[0]}, episode {key[1]} does not follow from predictions/cells.csv"
             )
     for column in ("group", "class"):
         name = f"run/evaluation/{'groups' if column == 'group' else 'classes'}.csv"
         key_columns = ("protocol", column) if column == "group" else ("protocol", "class", "rotation")
-        asked, right = sums(cells, key_columns)
+        queries, right = sums(cells, key_columns)
         for row in folder.rows(name):
             label = tuple(row[one] for one in key_columns)
-            if not asked.get(label) or not near(float(row["accuracy"]), right[label] / asked[label], 1e-6):
+            if not queries.get(label) or not near(float(row["accuracy"]), right[label] / queries[label], 1e-6):
                 raise Wrong(f"{name}: {' '.join(label)} does not follow from predictions/cells.csv")
     evaluation(folder)
     words = ", ".join(
@@ -693,9 +693,9 @@ def differences(folder: Folder, place: str, recorded: dict[str, Any]) -> dict[st
             pair = found.setdefault(key[0], ([], []))
             pair[0].append(ours[key])
             pair[1].append(theirs[key])
-    asked = recorded["difference"] if recorded["role"] == "best champion" else found
+    compared = recorded["difference"] if recorded["role"] == "best champion" else found
     return {
-        name: ratio_difference(one, other, [1.0] * len(one)) for name, (one, other) in found.items() if name in asked
+        name: ratio_difference(one, other, [1.0] * len(one)) for name, (one, other) in found.items() if name in compared
     }
 
 
@@ -715,9 +715,9 @@ def changes(folder: Folder, place: str, protocol: str, column: str) -> dict[tupl
             episode[place_] += float(value)
     result = {}
     for name_, episodes in found.items():
-        asked, was, now = (list(column_) for column_ in zip(*episodes.values(), strict=True))
-        difference = ratio_difference(now, was, asked)
-        result[name_] = [sum(was) / sum(asked), sum(now) / sum(asked), *difference, float(len(episodes))]
+        queries, was, now = (list(column_) for column_ in zip(*episodes.values(), strict=True))
+        difference = ratio_difference(now, was, queries)
+        result[name_] = [sum(was) / sum(queries), sum(now) / sum(queries), *difference, float(len(episodes))]
     return result
 
 
@@ -809,10 +809,10 @@ def losses_by_protocol(one: dict[str, Any], rules: dict[str, Any]) -> Iterator[d
     """Whether the difference to a version is within the margin, and no significant loss, by protocol."""
     who, margin = f"{one['role']} {one['version']}", rules["non_inferiority_margin"]
     # A version may lack protocols: then those that it has are judged, or the easiest that both have.
-    asked = [protocol for protocol in rules["min_accuracy"] if protocol in one["difference"]]
-    if not asked and one["role"] != "best champion":
-        asked = sorted(one["difference"], key=easiest)[:1]
-    for protocol in asked:
+    protocols = [protocol for protocol in rules["min_accuracy"] if protocol in one["difference"]]
+    if not protocols and one["role"] != "best champion":
+        protocols = sorted(one["difference"], key=easiest)[:1]
+    for protocol in protocols:
         _, low, high = numbers(one["difference"][protocol])
         yield finding("non_inferiority", low >= -margin - ROUNDED, protocol, margin, "", who)
         allowed = rules["significantly_worse"] == "allow" or not high < 0  # one episode: NaN
@@ -878,7 +878,7 @@ def card(folder: Folder) -> str:
     with parsing("bom.json"):
         bom = folder.json("bom.json")
         model = bom["metadata"]["component"]
-        said = {
+        stated = {
             one["slice"]: (
                 float(one["value"]),
                 *(float(one["confidenceInterval"][f"{end}Bound"]) for end in ("lower", "upper")),
@@ -886,7 +886,7 @@ def card(folder: Folder) -> str:
             for one in model["modelCard"]["quantitativeAnalysis"]["performanceMetrics"]
             if one["type"] == "accuracy" and "confidenceInterval" in one
         }
-        same("bom.json", said, {name: (one["mean"], one["low"], one["high"]) for name, one in metrics.items()}, 1e-12)
+        same("bom.json", stated, {name: (one["mean"], one["low"], one["high"]) for name, one in metrics.items()}, 1e-12)
         hashes = {
             one["name"]: one["hashes"][0]["content"] for one in model.get("components", []) if one["type"] == "file"
         }
@@ -953,16 +953,16 @@ def limits(folder: Folder) -> str:
 def ratio_interval(correct: list[float], total: list[float]) -> Interval:
     """sum(correct) / sum(total) and its 95 % interval; one entry an episode."""
     pairs = [(c, n) for c, n in zip(correct, total, strict=True) if n > 0]
-    size, asked = len(pairs), math.fsum(n for _, n in pairs)
-    ratio = min(1.0, max(0.0, math.fsum(c for c, _ in pairs) / asked))
+    size, queries = len(pairs), math.fsum(n for _, n in pairs)
+    ratio = min(1.0, max(0.0, math.fsum(c for c, _ in pairs) / queries))
     if size == 1:
         return ratio, math.nan, math.nan
     spread, t = ratio * (1 - ratio), t_quantile(size - 1)
-    seen = math.fsum((c - ratio * n) ** 2 for c, n in pairs) / (size - 1) / (asked / size) ** 2
+    seen = math.fsum((c - ratio * n) ** 2 for c, n in pairs) / (size - 1) / (queries / size) ** 2
     off = min(effective([n - c for c, n in pairs]), effective([c for c, _ in pairs]))
-    answers = size / ((off * (seen / spread if spread else 0.0) + 0.2) / (off + 1))
-    centre = (ratio + t * t / (2 * answers)) / (1 + t * t / answers)
-    half = t * math.sqrt(spread / answers + (t / (2 * answers)) ** 2) / (1 + t * t / answers)
+    independent = size / ((off * (seen / spread if spread else 0.0) + 0.2) / (off + 1))
+    centre = (ratio + t * t / (2 * independent)) / (1 + t * t / independent)
+    half = t * math.sqrt(spread / independent + (t / (2 * independent)) ** 2) / (1 + t * t / independent)
     return ratio, max(0.0, min(centre - half, ratio)), min(1.0, max(centre + half, ratio))
 
 
@@ -1047,13 +1047,13 @@ def fraction(a: float, b: float, x: float) -> float:
 
 
 def sums(rows: list[dict[str, str]], columns: tuple[str, ...]) -> tuple[dict[Any, float], dict[Any, float]]:
-    asked: dict[Any, float] = {}
+    queries: dict[Any, float] = {}
     right: dict[Any, float] = {}
     for row in rows:
         key = tuple(row[one] for one in columns)
-        asked[key] = asked.get(key, 0.0) + float(row["queries"])
+        queries[key] = queries.get(key, 0.0) + float(row["queries"])
         right[key] = right.get(key, 0.0) + float(row["right"])
-    return asked, right
+    return queries, right
 
 
 def same(what: str, recorded: dict[str, Any], found: dict[str, Any], tolerance: float) -> None:

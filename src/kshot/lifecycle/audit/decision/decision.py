@@ -33,7 +33,7 @@ def decision(subject: Subject) -> str:
             raise Broken("the version is champion by no decision: its alias was moved outside kshot")
         raise NotRecorded("nobody has decided about it yet")
     judged = next((event for event in reversed(events) if event.action in DECIDES), None)
-    text, whole = _judged(subject, judged) if judged is not None else ("the gate was not asked", True)
+    text, whole = _judged(subject, judged) if judged is not None else ("the gate has not judged it", True)
     last = events[-1]
     if last.action == MOVED_OUTSIDE:
         raise Broken(
@@ -99,8 +99,8 @@ def _judged(subject: Subject, event: Event) -> tuple[str, bool]:
         if subject.tags.get(f"kshot.{name}") != value:
             raise Broken(f"{event} is about a version with another {name}", value, subject.tags.get(f"kshot.{name}"))
     if (event.approval == SIGNED) != (record["rules"].get("approval") == SIGNED):
-        asked = record["rules"].get("approval", "nothing")
-        raise Broken(f"{event} says another approval than its evidence", asked, event.approval or "not signed")
+        needed = record["rules"].get("approval", "nothing")
+        raise Broken(f"{event} says another approval than its evidence", needed, event.approval or "not signed")
     if event.approval == SIGNED and event.action == PROMOTED:
         raise Broken(
             f"{event} is the gate's own, although gate.approval was {SIGNED}", "a person's decision", str(event)
