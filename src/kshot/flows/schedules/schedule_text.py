@@ -6,7 +6,7 @@ from zoneinfo import ZoneInfo
 
 from kshot.lifecycle.pipeline import new_data
 from kshot.lifecycle.pipeline.schedule import CRON, EVERY, NEW_DATA, Schedule, duration
-from kshot.lifecycle.project import git
+from kshot.lifecycle.project import git, project_lock
 from kshot.lifecycle.project.tables import facts
 
 SHOWN = 3  # next starts
@@ -90,4 +90,7 @@ def _last(root: Path) -> str:
     if not seen.versions:
         return "nothing new yet"
     last = seen.versions[-1]
-    return f"last {last.md5[:8]}: {last.ended.lower() if last.ended else 'under way' if last.run else 'waits'}"
+    if last.ended or not last.run:
+        return f"last {last.md5[:8]}: {last.ended.lower() if last.ended else 'waits'}"
+    works = any(project_lock.holder(root, lock) for lock in (project_lock.SERVING, project_lock.SCHEDULED))
+    return f"last {last.md5[:8]}: {'under way' if works else 'interrupted; it is started again when this is served'}"
