@@ -34,24 +34,24 @@ retrain: install
 # One thread a process, and three processes on two cores, because tests wait for servers too. Files lie in memory where
 # it has room, and are removed; `make test IN_MEMORY=` leaves those of failed tests in the usual temporary folder.
 IN_MEMORY ?= $(BIN)/python -m tests.memory_folder
+PYTEST = @folder="$$($(IN_MEMORY))"; trap 'rm -rf "$$folder"' EXIT; set -x; OMP_NUM_THREADS=1 $(BIN)/pytest \
+	--dist=loadfile --no-loadscope-reorder $${folder:+--basetemp="$$folder"}
 test: install
-	@folder="$$($(IN_MEMORY))"; trap 'rm -rf "$$folder"' EXIT; set -x; OMP_NUM_THREADS=1 $(BIN)/pytest \
-		--numprocesses=3 --dist=loadfile --no-loadscope-reorder $${folder:+--basetemp="$$folder"} $(ARGS)
+	$(PYTEST) --numprocesses=3 $(ARGS)
 
 # The default paths of a new user, from a fresh clone of the last commit with the settings as shipped.
-FILES = OMP_NUM_THREADS=1 $(BIN)/pytest --dist=loadfile --no-loadscope-reorder
 journeys: install
-	$(FILES) tests/journeys -m journeys --numprocesses=3 $(ARGS)
+	$(PYTEST) tests/journeys -m journeys --numprocesses=3 $(ARGS)
 
 # The story of docs/operations.md on the embedded default and on real servers (which need PostgreSQL's programs), and
 # kill -9 at the n-th write of each decision; training in several processes; the gallery store on PostgreSQL.
 STORIES ?= tests/services tests/parallel tests/serve/store
 test-services: install
-	$(FILES) $(STORIES) -m services --numprocesses=3 $(ARGS)
+	$(PYTEST) $(STORIES) -m services --numprocesses=3 $(ARGS)
 
 # Both at once, quicker than one after the other: journeys compute, services wait for servers.
 walks: install
-	$(FILES) tests/journeys $(STORIES) -m "journeys or services" --numprocesses=4 $(ARGS)
+	$(PYTEST) tests/journeys $(STORIES) -m "journeys or services" --numprocesses=4 $(ARGS)
 
 check: install
 	$(BIN)/ruff check .

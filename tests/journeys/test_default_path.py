@@ -8,6 +8,7 @@ import pytest
 from tests.journeys import bytecode
 from tests.journeys.person import Person, clone
 from tests.journeys.steps import Journey, Step, parameters
+from tests.made_once import beside_packages
 
 pytestmark = pytest.mark.journeys
 
@@ -27,7 +28,7 @@ STEPS = (
 
 @pytest.fixture(scope="module")
 def journey(tmp_path_factory: pytest.TempPathFactory) -> Journey:
-    root = clone(tmp_path_factory.mktemp("default") / "kshot")
+    root = clone(beside_packages(tmp_path_factory, "default") / "kshot")
     bytecode.lend(root / ".venv")  # `make` makes the environment there
     return Journey(Person(root, root / ".venv/bin"))
 
